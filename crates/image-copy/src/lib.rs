@@ -1,1 +1,5 @@
-//! Nothing yet.
+//! Copies container images from registry to registry.
+pub mod copy;
+pub mod http;
+pub mod oci;
+pub mod registry;

@@ -1,0 +1,59 @@
+//! What was done.
+
+use std::time::Duration;
+
+use crate::oci::{Digest, Platform};
+
+/// What a copy did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Digest that the source reference named: of the index, also when one platform was copied.
+    pub source_digest: Digest,
+    /// Digest of what was pushed, and now carries the tag.
+    pub digest: Digest,
+    /// Media type of what was pushed.
+    pub media_type: String,
+    /// Platforms in what was pushed, attestations left out.
+    pub platforms: Vec<Platform>,
+    /// Sum of the bytes of all blobs of what was pushed, each counted once.
+    pub size: u64,
+    /// What became of the blobs.
+    pub blobs: Progress,
+    /// Manifests written, the root included.
+    pub manifests_written: usize,
+    /// What became of the tag.
+    pub tag: TagMove,
+    /// Time spent on planning and transfer.
+    pub elapsed: Duration,
+}
+
+/// What became of the tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagMove {
+    /// There is none.
+    Untagged,
+    /// It named the image already.
+    Unchanged,
+    /// It is new, or named something else before.
+    Moved {
+        /// What it named before.
+        from: Option<Digest>,
+    },
+}
+
+/// How far the blobs of a copy are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Blobs of the image.
+    pub blobs: u64,
+    /// Blobs that the destination held before.
+    pub present: u64,
+    /// Blobs copied by now.
+    pub copied: u64,
+    /// Bytes of the image's blobs.
+    pub bytes: u64,
+    /// Bytes of the blobs that the destination held before.
+    pub bytes_present: u64,
+    /// Bytes of the blobs copied by now, whole blobs only.
+    pub bytes_copied: u64,
+}

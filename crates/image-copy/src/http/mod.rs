@@ -1,0 +1,3 @@
+//! One request.
+mod error;
+pub use error::{Error, Kind};

@@ -1,0 +1,286 @@
+//! Manifests and indexes: the raw bytes, and what was read from them.
+
+use bytes::Bytes;
+use oci_spec::image::ImageManifest;
+use serde::Deserialize;
+
+use super::{Digest, Platform};
+
+/// Registries accept manifests up to this size in bytes
+/// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests>).
+pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Media types of manifests.
+pub mod media_type {
+    /// OCI index.
+    pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    /// OCI image manifest.
+    pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    /// Docker's index.
+    pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    /// Docker's image manifest, schema 2.
+    pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    /// All of them, in the order in which they are asked for.
+    pub const ALL: [&str; 4] = [OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST];
+}
+
+/// Points at content: what it is, its digest and its size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Media type of the content.
+    pub media_type: String,
+    /// Digest of the content.
+    pub digest: Digest,
+    /// Size of the content in bytes.
+    pub size: u64,
+    /// Platform, in an index.
+    pub platform: Option<Platform>,
+    /// The image that this attestation speaks of, in an index.
+    pub attests: Option<Digest>,
+}
+
+impl Descriptor {
+    /// Whether this child of an index is a BuildKit attestation rather than an image.
+    #[must_use]
+    pub fn is_attestation(&self) -> bool {
+        self.attests.is_some()
+    }
+}
+
+/// What a manifest refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// One image (or artifact): its config and its layers, in order.
+    Image {
+        /// The config blob.
+        config: Descriptor,
+        /// The layer blobs.
+        layers: Vec<Descriptor>,
+    },
+    /// An index of manifests, in order.
+    Index {
+        /// The manifests it lists.
+        children: Vec<Descriptor>,
+    },
+}
+
+/// A manifest or index as a registry sent it. The bytes are never written anew: its digest is
+/// theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// The media type it is stored under.
+    pub media_type: String,
+    /// Digest of `bytes`.
+    pub digest: Digest,
+    /// The document.
+    pub bytes: Bytes,
+    /// What it refers to.
+    pub kind: Kind,
+}
+
+/// Why a document is not a manifest that can be copied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// Docker's first format, which has neither digests of its parts nor a place in ECR.
+    #[error(
+        "it is in Docker's schema 1 format, which cannot be copied; push it again with a current client, or choose a newer tag"
+    )]
+    SchemaOne,
+    /// Neither a manifest nor an index, or a damaged one.
+    #[error("it is not a manifest that can be read: {0}")]
+    Invalid(String),
+    /// The `Content-Type` and the document disagree.
+    #[error("it was served as {served}, but says that it is {stated}")]
+    MediaType {
+        /// The header.
+        served: String,
+        /// The document's own field.
+        stated: String,
+    },
+}
+
+impl Manifest {
+    /// Reads a document served as `served`, a `Content-Type` that may be missing or generic.
+    ///
+    /// # Errors
+    /// [`ManifestError`] when it cannot be copied.
+    pub fn parse(bytes: Bytes, served: Option<&str>) -> Result<Self, ManifestError> {
+        let invalid = |error: serde_json::Error| ManifestError::Invalid(error.to_string());
+        let outline: Outline = serde_json::from_slice(&bytes).map_err(invalid)?;
+        if outline.schema_version == Some(1) {
+            return Err(ManifestError::SchemaOne);
+        }
+        let served = served.map(|text| text.split(';').next().unwrap_or(text).trim().to_ascii_lowercase());
+        let served = served.filter(|text| media_type::ALL.contains(&text.as_str()));
+        let media_type = match (served, outline.media_type) {
+            (Some(served), Some(stated)) if served != stated => {
+                return Err(ManifestError::MediaType { served, stated });
+            }
+            (Some(served), _) => served,
+            (None, Some(stated)) => stated,
+            (None, None) if outline.manifests.is_some() => media_type::OCI_INDEX.into(),
+            (None, None) => media_type::OCI_MANIFEST.into(),
+        };
+        let kind = match media_type.as_str() {
+            media_type::OCI_INDEX | media_type::DOCKER_LIST => {
+                let entries =
+                    outline.manifests.ok_or_else(|| ManifestError::Invalid("no \"manifests\"".into()))?;
+                Kind::Index {
+                    children: entries.into_iter().map(Entry::descriptor).collect::<Result<_, _>>()?,
+                }
+            }
+            _ => {
+                let image: ImageManifest = serde_json::from_slice(&bytes).map_err(invalid)?;
+                let layers =
+                    image.layers().iter().map(|layer| descriptor(layer, None)).collect::<Result<_, _>>()?;
+                Kind::Image { config: descriptor(image.config(), None)?, layers }
+            }
+        };
+        Ok(Self { media_type, digest: Digest::of(&bytes), bytes, kind })
+    }
+
+    /// Children of an index; an image has none.
+    #[must_use]
+    pub fn children(&self) -> &[Descriptor] {
+        match &self.kind {
+            Kind::Index { children } => children,
+            Kind::Image { .. } => &[],
+        }
+    }
+
+    /// Config and layers of an image, in that order; an index has none.
+    pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        let (config, layers) = match &self.kind {
+            Kind::Image { config, layers } => (Some(config), layers.as_slice()),
+            Kind::Index { .. } => (None, [].as_slice()),
+        };
+        config.into_iter().chain(layers)
+    }
+
+    /// Whether this is an index.
+    #[must_use]
+    pub fn is_index(&self) -> bool {
+        matches!(self.kind, Kind::Index { .. })
+    }
+
+    /// This manifest's own descriptor.
+    #[must_use]
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor {
+            media_type: self.media_type.clone(),
+            digest: self.digest.clone(),
+            size: self.bytes.len() as u64,
+            platform: None,
+            attests: None,
+        }
+    }
+}
+
+/// What tells the formats apart. `manifests` is read here rather than as `oci_spec`'s index,
+/// because that loses parts of the platform and fails on entries without one of its fields.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Outline {
+    schema_version: Option<u32>,
+    media_type: Option<String>,
+    manifests: Option<Vec<Entry>>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    platform: Option<Platform>,
+    #[serde(flatten)]
+    descriptor: oci_spec::image::Descriptor,
+}
+
+impl Entry {
+    fn descriptor(self) -> Result<Descriptor, ManifestError> {
+        descriptor(&self.descriptor, self.platform)
+    }
+}
+
+fn descriptor(
+    wire: &oci_spec::image::Descriptor,
+    platform: Option<Platform>,
+) -> Result<Descriptor, ManifestError> {
+    let digest =
+        |text: &str| text.parse::<Digest>().map_err(|error| ManifestError::Invalid(error.to_string()));
+    let annotation = |key| wire.annotations().as_ref().and_then(|all| all.get(key));
+    let attests = match annotation("vnd.docker.reference.type").map(String::as_str) {
+        Some("attestation-manifest") => {
+            annotation("vnd.docker.reference.digest").map(|subject| digest(subject)).transpose()?
+        }
+        _ => None,
+    };
+    Ok(Descriptor {
+        media_type: wire.media_type().to_string(),
+        digest: digest(wire.digest().as_ref())?,
+        size: wire.size(),
+        platform,
+        attests,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(c: char) -> String {
+        format!("sha256:{}", c.to_string().repeat(64))
+    }
+
+    fn docker_image() -> String {
+        format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"application/vnd.docker.container.image.v1+json","digest":"{}","size":7}},"layers":[{{"mediaType":"application/vnd.docker.image.rootfs.diff.tar.gzip","digest":"{}","size":9}}]}}"#,
+            media_type::DOCKER_MANIFEST,
+            hex('a'),
+            hex('b')
+        )
+    }
+
+    #[test]
+    fn keeps_the_bytes_and_reads_what_they_refer_to() {
+        let text = docker_image();
+        let manifest = Manifest::parse(text.clone().into(), Some(media_type::DOCKER_MANIFEST)).unwrap();
+        assert_eq!(manifest.bytes, text.as_bytes());
+        assert_eq!(manifest.digest, Digest::of(text.as_bytes()));
+        let sizes: Vec<u64> = manifest.blobs().map(|blob| blob.size).collect();
+        assert_eq!(sizes, [7, 9]);
+    }
+
+    #[test]
+    fn reads_an_index_with_an_attestation_and_windows_versions() {
+        let text = format!(
+            r#"{{"schemaVersion":2,"manifests":[
+              {{"mediaType":"{m}","digest":"{a}","size":5,"platform":{{"os":"windows","architecture":"amd64","os.version":"10.0.20348"}}}},
+              {{"mediaType":"{m}","digest":"{b}","size":6,"annotations":{{"vnd.docker.reference.type":"attestation-manifest","vnd.docker.reference.digest":"{a}"}}}}]}}"#,
+            m = media_type::OCI_MANIFEST,
+            a = hex('a'),
+            b = hex('b')
+        );
+        let manifest =
+            Manifest::parse(text.into(), Some("application/vnd.oci.image.index.v1+json; charset=utf-8"))
+                .unwrap();
+        let children = manifest.children();
+        assert_eq!(children[0].platform.as_ref().unwrap().os_version.as_deref(), Some("10.0.20348"));
+        assert!(children[1].is_attestation());
+        assert_eq!(manifest.media_type, media_type::OCI_INDEX);
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_copied() {
+        let schema_one = r#"{"schemaVersion":1,"name":"x","fsLayers":[]}"#;
+        assert_eq!(Manifest::parse(schema_one.into(), None), Err(ManifestError::SchemaOne));
+        let disagreeing = Manifest::parse(docker_image().into(), Some(media_type::OCI_MANIFEST));
+        assert!(matches!(disagreeing, Err(ManifestError::MediaType { .. })));
+        for broken in [
+            "",
+            "[]",
+            "{}",
+            "<html>",
+            r#"{"schemaVersion":2,"manifests":[{"digest":"../x","size":1,"mediaType":"m"}]}"#,
+        ] {
+            assert!(Manifest::parse(broken.to_owned().into(), None).is_err(), "{broken}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Names of images: registry, repository, tag, digest.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use super::{Digest, ParseError};
+
+const REFERENCE: &str = "an image reference: expected [registry/]repository[:tag][@digest], such as docker.io/library/python:3.13";
+const TAG: &str = "a tag: expected 1 to 128 letters, digits, _, . or -, not starting with . or -";
+const REPOSITORY: &str =
+    "a repository name: expected lower-case letters and digits, separated by ., _, - or /";
+const REGISTRY: &str = "a registry host: expected a name or address, with an optional port";
+
+/// The host (and port) of a registry, such as `ghcr.io` or `localhost:5000`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Registry(String);
+
+impl Registry {
+    /// The host that serves the registry API: for `docker.io` that is another one
+    /// (<https://github.com/distribution/reference/blob/main/normalize.go>).
+    #[must_use]
+    pub fn api_host(&self) -> &str {
+        if self.is_docker_hub() { "registry-1.docker.io" } else { &self.0 }
+    }
+
+    /// Whether this is Docker Hub.
+    #[must_use]
+    pub fn is_docker_hub(&self) -> bool {
+        self.0 == "docker.io"
+    }
+
+    /// Host and port as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The host without its port and without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        if let Some(rest) = self.0.strip_prefix('[') {
+            return rest.split(']').next().unwrap_or(rest);
+        }
+        self.0.split(':').next().unwrap_or(&self.0)
+    }
+
+    /// Whether the registry runs on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host();
+        host == "localhost"
+            || host.ends_with(".localhost")
+            || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+impl FromStr for Registry {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let host = text.to_ascii_lowercase();
+        let (name, port) = match host.strip_prefix('[') {
+            Some(rest) => rest.split_once(']').ok_or_else(|| ParseError::new(text, REGISTRY))?,
+            None => host.split_at(host.find(':').unwrap_or(host.len())),
+        };
+        let port_is_valid = port.is_empty()
+            || port.strip_prefix(':').is_some_and(|digits| digits.parse::<u16>().is_ok_and(|p| p > 0));
+        let label = |part: &str| {
+            !part.is_empty()
+                && !part.starts_with('-')
+                && !part.ends_with('-')
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        let name_is_valid = if host.starts_with('[') {
+            name.parse::<std::net::Ipv6Addr>().is_ok()
+        } else {
+            name.split('.').all(label)
+        };
+        if !port_is_valid || !name_is_valid {
+            return Err(ParseError::new(text, REGISTRY));
+        }
+        Ok(match host.as_str() {
+            "index.docker.io" | "registry-1.docker.io" | "docker.io" => Self("docker.io".into()),
+            _ => Self(host.strip_suffix(":443").unwrap_or(&host).into()),
+        })
+    }
+}
+
+impl fmt::Display for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A repository of a registry, such as `docker.io/library/python`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Repository {
+    registry: Registry,
+    path: String,
+}
+
+impl Repository {
+    /// The repository `path` of `registry`.
+    ///
+    /// # Errors
+    /// When `path` is not by the grammar of the distribution specification.
+    pub fn new(registry: Registry, path: &str) -> Result<Self, ParseError> {
+        let component = |part: &str| {
+            let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+            part.bytes().next().is_some_and(alphanumeric)
+                && part.bytes().last().is_some_and(alphanumeric)
+                && part
+                    .split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+                    .all(|gap| matches!(gap, "" | "." | "_" | "__") || gap.bytes().all(|b| b == b'-'))
+        };
+        if path.len() > 255 || !path.split('/').all(component) {
+            return Err(ParseError::new(path, REPOSITORY));
+        }
+        Ok(Self { registry, path: path.into() })
+    }
+
+    /// Host part.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Path part, such as `library/python`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// This repository's image under `tag`.
+    #[must_use]
+    pub fn tagged(&self, tag: Tag) -> Reference {
+        Reference { repository: self.clone(), tag: Some(tag), digest: None }
+    }
+
+    /// This repository's content with `digest`.
+    #[must_use]
+    pub fn with_digest(&self, digest: Digest) -> Reference {
+        Reference { repository: self.clone(), tag: None, digest: Some(digest) }
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.path)
+    }
+}
+
+/// A name for an image within a repository, which can move.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(String);
+
+impl Tag {
+    /// The tag as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Tag {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+        if text.is_empty() || text.len() > 128 || !text.bytes().all(valid) || text.starts_with(['.', '-']) {
+            return Err(ParseError::new(text, TAG));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// All of an image's name. With tag and digest, the digest says what it is and the tag what it is
+/// called; a text with neither means the tag `latest`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Reference {
+    /// Where the image is.
+    pub repository: Repository,
+    /// What it is called.
+    pub tag: Option<Tag>,
+    /// What it is.
+    pub digest: Option<Digest>,
+}
+
+impl FromStr for Reference {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let error = || ParseError::new(text, REFERENCE);
+        if text.contains("://") {
+            return Err(error());
+        }
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.parse::<Digest>()?)),
+            None => (text, None),
+        };
+        let last_slash = name.rfind('/').map_or(0, |at| at + 1);
+        let (name, tag) = match name[last_slash..].rfind(':') {
+            Some(colon) => (&name[..last_slash + colon], Some(&name[last_slash + colon + 1..])),
+            None => (name, None),
+        };
+        let tag = tag.map(str::parse::<Tag>).transpose()?;
+        // A first component is a host when it could not be a Docker Hub organisation.
+        let (registry, path) = match name.split_once('/') {
+            Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
+            _ => ("docker.io", name),
+        };
+        let registry: Registry = registry.parse()?;
+        let repository = if registry.is_docker_hub() && !path.contains('/') {
+            Repository::new(registry, &format!("library/{path}"))
+        } else {
+            Repository::new(registry, path)
+        }
+        .map_err(|_| error())?;
+        let tag = if tag.is_none() && digest.is_none() { Some("latest".parse()?) } else { tag };
+        Ok(Self { repository, tag, digest })
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        self.digest.as_ref().map_or(Ok(()), |digest| write!(f, "@{digest}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(text.parse::<Reference>().unwrap().to_string(), expected);
+    }
+
+    #[test]
+    fn writes_out_what_short_names_mean() {
+        let digest = format!("sha256:{}", "b".repeat(64));
+        check("python", "docker.io/library/python:latest");
+        check("acme/app:1", "docker.io/acme/app:1");
+        check("index.docker.io/library/nginx:1.27", "docker.io/library/nginx:1.27");
+        check("registry-1.docker.io/nginx", "docker.io/library/nginx:latest");
+        check("GHCR.io/acme/app", "ghcr.io/acme/app:latest");
+        check("localhost:5000/app:x", "localhost:5000/app:x");
+        check("[::1]:5000/app", "[::1]:5000/app:latest");
+        check("registry.example:443/a/b", "registry.example/a/b:latest");
+        check(&format!("nginx@{digest}"), &format!("docker.io/library/nginx@{digest}"));
+        check(&format!("nginx:1@{digest}"), &format!("docker.io/library/nginx:1@{digest}"));
+        check("quay.io/a_b/c__d-e.f:1", "quay.io/a_b/c__d-e.f:1");
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_reference() {
+        for wrong in [
+            "",
+            ":1",
+            "docker://nginx",
+            "Nginx",
+            "nginx:",
+            "nginx:.x",
+            "nginx@sha256:12",
+            "a//b",
+            "ghcr.io/",
+            "ghcr.io/a/../b",
+            "host:99999/app",
+            "-x.io/app",
+            "LOCAL/foo",
+            "nginx:1 ",
+            "a/b_-c",
+            "a___b",
+        ] {
+            assert!(wrong.parse::<Reference>().is_err(), "{wrong}");
+        }
+        let error = "docker://nginx".parse::<Reference>().unwrap_err().to_string();
+        assert!(error.starts_with("\"docker://nginx\" is not an image reference"), "{error}");
+    }
+
+    #[test]
+    fn knows_hosts_on_this_machine() {
+        for (host, loopback) in
+            [("localhost:5000", true), ("127.0.0.2", true), ("[::1]:80", true), ("docker.io", false)]
+        {
+            assert_eq!(host.parse::<Registry>().unwrap().is_loopback(), loopback, "{host}");
+        }
+    }
+}

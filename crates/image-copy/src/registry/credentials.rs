@@ -1,0 +1,43 @@
+//! Logins, and where they come from.
+
+use futures_util::future::BoxFuture;
+use secrecy::SecretString;
+
+/// A user name and a password (or access token) for one registry. The password cannot be printed.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// User name.
+    pub username: String,
+    /// Password or access token.
+    pub password: SecretString,
+}
+
+/// Knows logins.
+pub trait Credentials: Send + Sync {
+    /// The login for the registry API at `host` (with its port, when it has one), or none.
+    ///
+    /// `refused` is the login that the registry has just refused: a source that can renew it does,
+    /// others give the same again and it is not tried a second time.
+    ///
+    /// # Errors
+    /// One line on why the login that there should be could not be had.
+    fn login<'a>(
+        &'a self,
+        host: &'a str,
+        refused: Option<&'a Login>,
+    ) -> BoxFuture<'a, Result<Option<Login>, super::Error>>;
+}
+
+/// No logins at all.
+#[derive(Debug, Clone, Copy)]
+pub struct Anonymous;
+
+impl Credentials for Anonymous {
+    fn login<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<&'a Login>,
+    ) -> BoxFuture<'a, Result<Option<Login>, super::Error>> {
+        Box::pin(async { Ok(None) })
+    }
+}
