@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A request that got no complete answer. A response of any status is not an error here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} {host}{}", attempts(*.attempts, *.elapsed))]
+#[error("{kind} {host}{}", tries(*attempts, *elapsed))]
 pub struct Error {
     /// What went wrong.
     pub kind: Kind,
@@ -48,7 +48,7 @@ pub enum Kind {
     Forbidden(&'static str),
 }
 
-fn attempts(attempts: u32, elapsed: Duration) -> String {
+fn tries(attempts: u32, elapsed: Duration) -> String {
     if attempts < 2 {
         return String::new();
     }
