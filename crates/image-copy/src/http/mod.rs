@@ -1,3 +1,14 @@
-//! One request.
+//! One request: sent, tried again where that can help, and answered with whatever status came.
+//!
+//! Knows nothing of images. Redirects are not followed: whether a login may go along is the
+//! caller's to judge.
+
+mod address;
+mod client;
 mod error;
+mod retry;
+
+pub use address::{Origin, check_target};
+pub use client::{Activity, Answer, Client, Opened, Options, Request};
 pub use error::{Error, Kind};
+pub use retry::{Backoff, is_transient};

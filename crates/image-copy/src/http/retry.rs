@@ -1,0 +1,171 @@
+//! What is worth trying again, and when.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use tokio::time::Instant;
+
+use super::{Error, Kind};
+
+/// How tries follow each other.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    /// Bound of the first pause.
+    pub first: Duration,
+    /// Bound of every later pause; the bounds double in between.
+    pub longest: Duration,
+    /// Tries in all for what may be a fault; being told to slow down does not count.
+    pub attempts: u32,
+    /// How long being told to slow down is borne when there is no deadline.
+    pub patience: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        // Half a second to thirty with full jitter is what spreads many functions over ECR's ten
+        // PutImage a second (https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html).
+        Self {
+            first: Duration::from_millis(500),
+            longest: Duration::from_secs(30),
+            attempts: 5,
+            patience: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Backoff {
+    /// A pause before try number `attempt + 1`, drawn from zero to the bound.
+    pub(crate) fn pause(&self, attempt: u32) -> Duration {
+        let bound = self.first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(self.longest);
+        bound.mul_f64(fastrand::f64())
+    }
+}
+
+/// Whether an answer with this status may be another one next time
+/// (<https://github.com/google/go-containerregistry/blob/main/pkg/v1/remote/options.go>).
+#[must_use]
+pub fn is_transient(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 499 | 500 | 502 | 503 | 504 | 522)
+}
+
+fn is_throttle(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 503)
+}
+
+/// Bookkeeping of the tries of one request.
+#[derive(Debug)]
+pub(crate) struct Tries<'a> {
+    backoff: &'a Backoff,
+    deadline: Instant,
+    started: Instant,
+    /// Tries so far.
+    pub(crate) count: u32,
+    faults: u32,
+}
+
+impl<'a> Tries<'a> {
+    pub(crate) fn new(backoff: &'a Backoff, deadline: Option<Instant>) -> Self {
+        let started = Instant::now();
+        let deadline = deadline.unwrap_or(started + backoff.patience);
+        Self { backoff, deadline, started, count: 0, faults: 0 }
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Waits before the next try after an answer, or says that there is none.
+    pub(crate) async fn after_answer(&mut self, status: StatusCode, headers: &HeaderMap) -> bool {
+        if !is_transient(status) {
+            return false;
+        }
+        let asked = retry_after(headers);
+        if !is_throttle(status) && asked.is_none() {
+            self.faults += 1;
+        }
+        self.wait(asked).await
+    }
+
+    /// Waits before the next try after no answer, or says that there is none.
+    pub(crate) async fn after_error(&mut self, error: &Error) -> bool {
+        if matches!(error.kind, Kind::Tls(_) | Kind::TooLarge { .. } | Kind::Forbidden(_)) {
+            return false;
+        }
+        self.faults += 1;
+        self.wait(None).await
+    }
+
+    async fn wait(&mut self, asked: Option<Duration>) -> bool {
+        if self.faults >= self.backoff.attempts {
+            return false;
+        }
+        // The hint is a least time: jitter goes on top, so that not everybody returns at once.
+        let pause = asked.unwrap_or_default() + self.backoff.pause(self.count);
+        if Instant::now() + pause >= self.deadline {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
+/// `Retry-After`, in seconds or as a date. Less than 100 ms is no hint: a registry has been seen to
+/// ask for a fraction of a millisecond (<https://github.com/nicholas-fedor/watchtower/pull/2366>).
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let pause = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()?,
+    };
+    (pause >= Duration::from_millis(100)).then_some(pause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn reads_retry_after_as_seconds_or_date() {
+        assert_eq!(retry_after(&headers("60")), Some(Duration::from_secs(60)));
+        assert_eq!(retry_after(&headers("0.0004")), None);
+        assert_eq!(retry_after(&headers("-5")), None);
+        assert_eq!(retry_after(&headers("soon")), None);
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(90));
+        let seconds = retry_after(&headers(&date)).unwrap().as_secs();
+        assert!((88..=90).contains(&seconds), "{seconds}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_as_asked_when_that_ends_before_the_deadline() {
+        let backoff = Backoff::default();
+        let mut tries = Tries::new(&backoff, Some(Instant::now() + Duration::from_secs(100)));
+        tries.count = 1;
+        let started = Instant::now();
+        assert!(tries.after_answer(StatusCode::TOO_MANY_REQUESTS, &headers("60")).await);
+        assert!(started.elapsed() >= Duration::from_secs(60));
+        assert!(
+            !tries.after_answer(StatusCode::TOO_MANY_REQUESTS, &headers("60")).await,
+            "beyond the deadline"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_on_faults_but_bears_throttling() {
+        let backoff = Backoff { attempts: 3, ..Backoff::default() };
+        let mut tries = Tries::new(&backoff, Some(Instant::now() + Duration::from_secs(3600)));
+        let none = HeaderMap::new();
+        for _ in 0..10 {
+            tries.count += 1;
+            assert!(tries.after_answer(StatusCode::TOO_MANY_REQUESTS, &none).await);
+        }
+        assert!(tries.after_answer(StatusCode::BAD_GATEWAY, &none).await);
+        assert!(tries.after_answer(StatusCode::BAD_GATEWAY, &none).await);
+        assert!(!tries.after_answer(StatusCode::BAD_GATEWAY, &none).await);
+        assert!(!tries.after_answer(StatusCode::NOT_FOUND, &none).await);
+    }
+}
