@@ -5,22 +5,13 @@ use std::collections::HashSet;
 use futures_util::future::BoxFuture;
 
 use crate::oci::{Digest, Manifest, Tag};
-use crate::registry::Error;
+use crate::registry::{Error, ManifestId};
 
 /// What a destination knows of itself without being written to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Whether the tag that is asked for, once written, can move. `None`: not known.
     pub tag_is_immutable: Option<bool>,
-}
-
-/// Names a manifest within a repository.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum ManifestId {
-    /// By what it is called.
-    Tag(Tag),
-    /// By what it is.
-    Digest(Digest),
 }
 
 /// A destination's inventory. Registries answer one question at a time; ECR answers in batches and

@@ -328,10 +328,20 @@ impl Client {
 const ERROR_BODY_BYTES: u64 = 64 * 1024;
 
 /// An error for the host of `url`, on the first try.
-pub(crate) fn failure(kind: Kind, url: &Url) -> Error {
+fn failure(kind: Kind, url: &Url) -> Error {
     let host = url.host_str().unwrap_or_default();
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     Error { kind, host, attempts: 1, elapsed: Duration::ZERO }
+}
+
+/// An error for a place that a registry must not send us to.
+pub(crate) fn forbidden(reason: &'static str, url: &Url) -> Error {
+    failure(Kind::Forbidden(reason), url)
+}
+
+/// An error for a body that ended before its time.
+pub(crate) fn interrupted(url: &Url) -> Error {
+    failure(Kind::Interrupted, url)
 }
 
 fn describe(error: &reqwest::Error, url: &Url) -> Error {

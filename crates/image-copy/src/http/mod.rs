@@ -10,5 +10,7 @@ mod retry;
 
 pub use address::{Origin, check_target};
 pub use client::{Activity, Answer, Client, Opened, Options, Request};
+pub(crate) use client::{forbidden, interrupted};
 pub use error::{Error, Kind};
 pub use retry::{Backoff, is_transient};
+pub(crate) use retry::{Tries, retry_after};

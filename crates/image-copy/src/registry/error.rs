@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
+use serde::Deserialize;
+
 use crate::http;
 use crate::oci::{Digest, ManifestError};
 
@@ -11,6 +14,9 @@ pub enum Error {
     /// The registry answered with a status that ends the matter.
     #[error(transparent)]
     Refused(Box<Refusal>),
+    /// The authorization ended on the way; there is a new one now.
+    #[error(transparent)]
+    Expired(Box<Refusal>),
     /// A cloud service in front of the registry answered with an error of its own.
     #[error("{service} says {code} \"{message}\"")]
     Service {
@@ -108,7 +114,57 @@ pub struct RateLimit {
     pub source: Option<String>,
 }
 
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+impl Error {
+    /// Whether doing all of it once more may help: the fault lay in the transport, the other side
+    /// was busy, or an upload session was lost.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Http(error) => !matches!(
+                error.kind,
+                http::Kind::Tls(_) | http::Kind::TooLarge { .. } | http::Kind::Forbidden(_)
+            ),
+            Self::Refused(refusal) => refusal.is_transient(),
+            Self::Expired(_) | Self::DigestMismatch { .. } => true,
+            Self::SizeMismatch { .. }
+            | Self::Service { .. }
+            | Self::Protocol(_)
+            | Self::Manifest(_)
+            | Self::Credentials(_) => false,
+        }
+    }
+}
+
+/// Longest message taken over from a registry, in characters.
+const MESSAGE_CHARACTERS: usize = 300;
+
 impl Refusal {
+    pub(super) fn of(answer: &http::Answer, request: impl Into<String>, login: LoginSent) -> Self {
+        Self {
+            status: answer.status.as_u16(),
+            codes: codes(&answer.body),
+            request: request.into(),
+            login,
+            rate_limit: RateLimit::of(&answer.headers),
+            retry_after: http::retry_after(&answer.headers),
+            attempts: answer.attempts,
+            elapsed: answer.elapsed,
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        // A session that a registry lost or refuses to rewind is replaced by a new one.
+        let session_lost =
+            self.has("BLOB_UPLOAD_UNKNOWN") || self.has("BLOB_UPLOAD_INVALID") || self.status == 416;
+        let status = reqwest::StatusCode::from_u16(self.status);
+        !self.is_pull_limit() && (session_lost || status.is_ok_and(http::is_transient))
+    }
     /// Whether the registry used this code.
     #[must_use]
     pub fn has(&self, code: &str) -> bool {
@@ -138,5 +194,125 @@ impl Refusal {
             Some(Code { code, message }) => format!("{} {code} \"{message}\"", self.status),
             None => format!("{}", self.status),
         }
+    }
+}
+
+#[derive(Deserialize)]
+struct ErrorDocument {
+    #[serde(default)]
+    errors: Vec<ErrorEntry>,
+}
+
+#[derive(Deserialize)]
+struct ErrorEntry {
+    #[serde(default)]
+    code: serde_json::Value,
+    #[serde(default)]
+    message: serde_json::Value,
+}
+
+/// Reads an error document; anything else is shown as it is, unless it is a page for a browser.
+fn codes(body: &[u8]) -> Vec<Code> {
+    if let Ok(document) = serde_json::from_slice::<ErrorDocument>(body)
+        && !document.errors.is_empty()
+    {
+        let text = |value: serde_json::Value| match value {
+            serde_json::Value::String(text) => one_line(&text),
+            serde_json::Value::Null => String::new(),
+            other => one_line(&other.to_string()),
+        };
+        return document
+            .errors
+            .into_iter()
+            .take(5)
+            .map(|entry| Code { code: text(entry.code), message: text(entry.message) })
+            .collect();
+    }
+    let text = one_line(&String::from_utf8_lossy(body));
+    let is_page = text.starts_with('<') && !text.contains("<Code>");
+    if text.is_empty() || is_page {
+        return Vec::new();
+    }
+    // S3 and other blob stores answer in XML.
+    let element = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner.to_owned())
+    };
+    match element("Code") {
+        Some(code) => vec![Code { code, message: element("Message").unwrap_or_default() }],
+        None => vec![Code { code: String::new(), message: text }],
+    }
+}
+
+/// One line without control characters or double quotes, cut to a length that fits into a message.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+    let line = words.join(" ").replace('"', "'");
+    line.char_indices().nth(MESSAGE_CHARACTERS).map_or(line.clone(), |(end, _)| format!("{}…", &line[..end]))
+}
+
+impl RateLimit {
+    /// Reads `ratelimit-limit: 100;w=21600` and its companions
+    /// (<https://docs.docker.com/docker-hub/usage/pulls/>).
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let number = |name: &str| text(name).and_then(|value| value.split(';').next()?.trim().parse().ok());
+        let window = text("ratelimit-limit")
+            .or_else(|| text("ratelimit-remaining"))
+            .and_then(|value| value.split(";w=").nth(1)?.trim().parse().ok())
+            .map(Duration::from_secs);
+        let limit = Self {
+            limit: number("ratelimit-limit"),
+            remaining: number("ratelimit-remaining"),
+            window,
+            source: text("docker-ratelimit-source").map(one_line),
+        };
+        (limit.limit.is_some() || limit.remaining.is_some()).then_some(limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(body: &str, expected: &[(&str, &str)]) {
+        let found = codes(body.as_bytes());
+        let found: Vec<(&str, &str)> = found.iter().map(|c| (c.code.as_str(), c.message.as_str())).collect();
+        assert_eq!(found, expected, "{body}");
+    }
+
+    #[test]
+    fn keeps_the_words_of_whoever_answered_in_one_line() {
+        check(
+            r#"{"errors":[{"code":"DENIED","message":"say \"no\"\n twice"}]}"#,
+            &[("DENIED", "say 'no' twice")],
+        );
+        check(r#"{"errors":[{"code":7,"detail":{}}]}"#, &[("7", "")]);
+        check(
+            "<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your rate.</Message></Error>",
+            &[("SlowDown", "Reduce your rate.")],
+        );
+        check("<html><body>502 Bad Gateway</body></html>", &[]);
+        check("Too Many Requests\n", &[("", "Too Many Requests")]);
+        check("", &[]);
+        let long = codes("x".repeat(1000).as_bytes());
+        assert_eq!(long[0].message.chars().count(), MESSAGE_CHARACTERS + 1);
+    }
+
+    #[test]
+    fn reads_the_allowance() {
+        let headers = [
+            ("ratelimit-limit", "100;w=21600"),
+            ("ratelimit-remaining", "76;w=21600"),
+            ("docker-ratelimit-source", "203.0.113.7"),
+        ];
+        let headers = headers.iter().map(|(k, v)| (k.parse().unwrap(), v.parse().unwrap())).collect();
+        let limit = RateLimit::of(&headers).unwrap();
+        assert_eq!((limit.limit, limit.remaining), (Some(100), Some(76)));
+        assert_eq!(limit.window, Some(Duration::from_secs(21600)));
+        assert_eq!(limit.source.as_deref(), Some("203.0.113.7"));
+        assert_eq!(RateLimit::of(&HeaderMap::new()), None);
     }
 }

@@ -1,5 +1,151 @@
-//! One conversation with one registry, by the distribution specification.
+//! One conversation with one registry, by the distribution specification
+//! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md>).
+//!
+//! One function per endpoint: [`manifests`], [`blobs`], [`upload`]. What is common to them, from
+//! authorization to redirects, is in [`session`]. Special knowledge of single registries is kept to
+//! what no challenge tells: see [`crate::oci::Registry`].
+
+mod auth;
+mod blobs;
+mod challenge;
 mod credentials;
 mod error;
+mod manifests;
+mod session;
+mod upload;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reqwest::Url;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+pub use blobs::BlobReader;
 pub use credentials::{Anonymous, Credentials, Login};
 pub use error::{Code, Error, LoginSent, RateLimit, Refusal};
+pub use manifests::{Head, ManifestId};
+pub use upload::{Started, Upload};
+
+use crate::{http, oci};
+use auth::Authorizer;
+
+/// How registries are spoken to.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// How requests are sent.
+    pub http: http::Options,
+    /// Hosts (with their port, when it is not the usual one) that are spoken to without TLS.
+    /// Registries on this machine need not be listed.
+    pub plain_http: Vec<String>,
+}
+
+/// Speaks to any number of registries. Keeps connections, challenges and tokens for as long as it
+/// lives; a clone shares them.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    http: http::Client,
+    plain_http: Vec<String>,
+    credentials: Arc<dyn Credentials>,
+    authorizer: Authorizer,
+    bases: Mutex<HashMap<String, Arc<OnceCell<Url>>>>,
+}
+
+impl Client {
+    /// Prepares a client; nothing is sent.
+    ///
+    /// # Errors
+    /// One line when the proxy or a certificate cannot be used.
+    pub fn new(options: Options, credentials: Arc<dyn Credentials>) -> Result<Self, String> {
+        let shared = Shared {
+            http: http::Client::new(options.http)?,
+            plain_http: options.plain_http.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            credentials,
+            authorizer: Authorizer::default(),
+            bases: Mutex::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// A handle on one repository, for reading. Requests are not repeated beyond `deadline`.
+    #[must_use]
+    pub fn repository(&self, name: oci::Repository, deadline: Option<Instant>) -> Repository {
+        Repository { client: self.clone(), name, access: Access::Pull, deadline, usage: Arc::default() }
+    }
+}
+
+/// A handle on one repository of one registry.
+#[derive(Clone)]
+pub struct Repository {
+    client: Client,
+    name: oci::Repository,
+    access: Access,
+    deadline: Option<Instant>,
+    usage: Arc<Counters>,
+}
+
+/// What a token is asked for: some services refuse a request for more than is granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Pull,
+    PullAndPush,
+}
+
+impl Repository {
+    /// The same repository, for writing too.
+    #[must_use]
+    pub fn for_push(self) -> Self {
+        Self { access: Access::PullAndPush, ..self }
+    }
+
+    /// Registry and path.
+    #[must_use]
+    pub fn name(&self) -> &oci::Repository {
+        &self.name
+    }
+
+    /// When requests are no longer repeated.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// How tries follow each other.
+    #[must_use]
+    pub fn backoff(&self) -> &http::Backoff {
+        &self.client.shared.http.options().backoff
+    }
+
+    /// What was asked through this handle and its clones so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage {
+            requests: self.usage.requests.load(Ordering::Relaxed),
+            manifest_gets: self.usage.manifest_gets.load(Ordering::Relaxed),
+            rate_limit: self.usage.rate_limit.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+/// What a repository was asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Requests sent to the registry and to where it redirected; token services not counted.
+    pub requests: u64,
+    /// Manifests read by GET, which is what Docker Hub counts as a pull.
+    pub manifest_gets: u64,
+    /// The allowance that the registry stated last.
+    pub rate_limit: Option<RateLimit>,
+}
+
+#[derive(Default)]
+struct Counters {
+    requests: AtomicU64,
+    manifest_gets: AtomicU64,
+    rate_limit: Mutex<Option<RateLimit>>,
+}

@@ -1,0 +1,287 @@
+//! Authorization: meets a registry's challenge, and keeps the tokens.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::challenge::Challenge;
+use super::{Credentials, Error, Login, LoginSent, Refusal};
+use crate::http::{self, Origin};
+
+/// A token is renewed this long before it ends, or a third of its life if that is shorter.
+const RENEWAL_MARGIN: Duration = Duration::from_secs(60);
+
+/// Life of a token whose service names none
+/// (<https://distribution.github.io/distribution/spec/auth/token/#token-response-fields>).
+const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+
+const TOKEN_BODY_BYTES: u64 = 1024 * 1024;
+
+/// Who is asked, for what, and as whom.
+pub(super) struct Party<'a> {
+    /// Host of the registry, with its port when it has one.
+    pub(super) host: &'a str,
+    /// What a token is to be for; `None` takes what the challenge says.
+    pub(super) scope: Option<String>,
+    /// Whose login may be used; `None` asks as nobody.
+    pub(super) credentials: Option<&'a dyn Credentials>,
+    /// What the reference named, for judging the realm.
+    pub(super) origin: Origin,
+}
+
+/// A header that authorizes a request, and where it came from.
+#[derive(Clone)]
+pub(super) struct Authorization {
+    header: Option<HeaderValue>,
+    /// The login behind it.
+    login: Option<Login>,
+    /// Whether it was made for this very request.
+    fresh: bool,
+}
+
+impl Authorization {
+    const NONE: Self = Self { header: None, login: None, fresh: false };
+
+    /// Adds the header, if there is one.
+    pub(super) fn apply(&self, headers: &mut HeaderMap) {
+        match &self.header {
+            Some(value) => headers.insert(AUTHORIZATION, value.clone()),
+            None => headers.remove(AUTHORIZATION),
+        };
+    }
+
+    pub(super) fn login_sent(&self) -> LoginSent {
+        if self.login.is_some() { LoginSent::Yes } else { LoginSent::No }
+    }
+}
+
+/// Knows each host's challenge and keeps the tokens of all repositories.
+#[derive(Default)]
+pub(super) struct Authorizer {
+    challenges: Mutex<HashMap<String, Challenge>>,
+    tokens: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Token>>>>>,
+}
+
+#[derive(Clone)]
+struct Token {
+    header: HeaderValue,
+    login: Option<Login>,
+    renew_at: Instant,
+}
+
+impl Authorizer {
+    /// What to send along as far as is known before the first answer.
+    pub(super) async fn before(
+        &self,
+        party: &Party<'_>,
+        http: &http::Client,
+        deadline: Option<Instant>,
+    ) -> Result<Authorization, Error> {
+        match self.challenge(party.host) {
+            Some(challenge) => self.meet(&challenge, party, http, deadline, None).await,
+            None => Ok(Authorization::NONE),
+        }
+    }
+
+    /// What to send after `answer` refused `sent`, or `None` when that was final.
+    ///
+    /// Registries report an expired token as 401 with a challenge, 401 without (dhi.io), 400
+    /// (ECR Public) or 403 (ECR), so a remembered challenge and any token not made for this request
+    /// count as worth one more try.
+    pub(super) async fn after(
+        &self,
+        answer: &http::Answer,
+        sent: &Authorization,
+        party: &Party<'_>,
+        http: &http::Client,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Authorization>, Error> {
+        if !matches!(answer.status.as_u16(), 400 | 401 | 403) {
+            return Ok(None);
+        }
+        if answer.status == 401
+            && let Some(challenge) = Challenge::of(&answer.headers)
+        {
+            lock(&self.challenges).insert(party.host.to_owned(), challenge);
+        }
+        let Some(challenge) = self.challenge(party.host) else { return Ok(None) };
+        let nothing_was_sent = sent.header.is_none() && answer.status == 401;
+        if !nothing_was_sent && (sent.fresh || sent.header.is_none() || !may_be_expired(answer)) {
+            return Ok(None);
+        }
+        let next = self.meet(&challenge, party, http, deadline, Some(sent)).await?;
+        let is_new = next.header.is_some() && next.header != sent.header;
+        Ok(is_new.then_some(Authorization { fresh: true, ..next }))
+    }
+
+    fn challenge(&self, host: &str) -> Option<Challenge> {
+        lock(&self.challenges).get(host).cloned()
+    }
+
+    async fn meet(
+        &self,
+        challenge: &Challenge,
+        party: &Party<'_>,
+        http: &http::Client,
+        deadline: Option<Instant>,
+        refused: Option<&Authorization>,
+    ) -> Result<Authorization, Error> {
+        match challenge {
+            Challenge::Basic => {
+                let login = login(party, refused).await?;
+                let header = login.as_ref().map(basic).transpose()?;
+                Ok(Authorization { header, login, fresh: false })
+            }
+            Challenge::Bearer { realm, service, scope } => {
+                // A scope that names no repository is a constant of that registry, as ECR Public's
+                // `aws` is; one that does may name another action than is needed.
+                let scope = match (scope, &party.scope) {
+                    (Some(constant), Some(_)) if !constant.starts_with("repository:") => {
+                        Some(constant.clone())
+                    }
+                    (_, Some(needed)) => Some(needed.clone()),
+                    (named, None) => named.clone(),
+                };
+                let request = TokenRequest { realm, service: service.as_deref(), scope: scope.as_deref() };
+                self.token(&request, party, http, deadline, refused).await
+            }
+        }
+    }
+
+    /// One token per host, scope and realm; whoever comes while it is fetched waits for it.
+    async fn token(
+        &self,
+        request: &TokenRequest<'_>,
+        party: &Party<'_>,
+        http: &http::Client,
+        deadline: Option<Instant>,
+        refused: Option<&Authorization>,
+    ) -> Result<Authorization, Error> {
+        let key = format!(
+            "{} {} {} {}",
+            party.host,
+            request.realm,
+            request.scope.unwrap_or_default(),
+            party.credentials.is_some()
+        );
+        let slot = lock(&self.tokens).entry(key).or_default().clone();
+        let mut kept = slot.lock().await;
+        if let Some(token) = kept.as_ref() {
+            let was_refused = refused.is_some_and(|sent| sent.header.as_ref() == Some(&token.header));
+            if !was_refused && Instant::now() < token.renew_at {
+                let fresh = false;
+                return Ok(Authorization {
+                    header: Some(token.header.clone()),
+                    login: token.login.clone(),
+                    fresh,
+                });
+            }
+        }
+        let login = login(party, None).await?;
+        let token = request.fetch(party, login, http, deadline).await?;
+        *kept = Some(token.clone());
+        Ok(Authorization { header: Some(token.header), login: token.login, fresh: true })
+    }
+}
+
+async fn login(party: &Party<'_>, refused: Option<&Authorization>) -> Result<Option<Login>, Error> {
+    match party.credentials {
+        Some(credentials) => {
+            credentials.login(party.host, refused.and_then(|sent| sent.login.as_ref())).await
+        }
+        None => Ok(None),
+    }
+}
+
+/// An answer of status 401 may be an expired token. 400 and 403 may be one when they say so, or
+/// when they say nothing at all.
+fn may_be_expired(answer: &http::Answer) -> bool {
+    let text = String::from_utf8_lossy(&answer.body).to_ascii_lowercase();
+    answer.status == 401
+        || text.trim().is_empty()
+        || (text.contains("token") && (text.contains("expired") || text.contains("invalid")))
+}
+
+struct TokenRequest<'a> {
+    realm: &'a str,
+    service: Option<&'a str>,
+    scope: Option<&'a str>,
+}
+
+/// ACR sends `access_token` alone, others `token`, some both.
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<SecretString>,
+    access_token: Option<SecretString>,
+    expires_in: Option<u64>,
+}
+
+impl TokenRequest<'_> {
+    async fn fetch(
+        &self,
+        party: &Party<'_>,
+        login: Option<Login>,
+        http: &http::Client,
+        deadline: Option<Instant>,
+    ) -> Result<Token, Error> {
+        let mut url: Url =
+            self.realm.parse().map_err(|_| Error::Protocol("the token service it names is no URL"))?;
+        http::check_target(&url, party.origin).map_err(|reason| http::forbidden(reason, &url))?;
+        {
+            let mut query = url.query_pairs_mut();
+            query.extend_pairs(self.service.map(|service| ("service", service)));
+            query.extend_pairs(self.scope.map(|scope| ("scope", scope)));
+        }
+        let mut headers = HeaderMap::new();
+        if let Some(login) = &login {
+            headers.insert(AUTHORIZATION, basic(login)?);
+        }
+        let started = Instant::now();
+        let request = http::Request {
+            method: Method::GET,
+            url,
+            headers,
+            body: bytes::Bytes::new(),
+            limit: TOKEN_BODY_BYTES,
+            is_final: |_| false,
+        };
+        let answer = http.send(&request, deadline).await?;
+        if !answer.status.is_success() {
+            let sent = if login.is_some() { LoginSent::Yes } else { LoginSent::No };
+            return Err(Refusal::of(&answer, "GET token", sent).into());
+        }
+        let Ok(TokenAnswer { token, access_token, expires_in }) = serde_json::from_slice(&answer.body) else {
+            return Err(Error::Protocol("its token service sent no token document"));
+        };
+        let Some(token) = token.or(access_token).filter(|token| !token.expose_secret().is_empty()) else {
+            return Err(Error::Protocol("its token service sent no token"));
+        };
+        let life = expires_in.map_or(DEFAULT_LIFE, Duration::from_secs).max(DEFAULT_LIFE);
+        let header = sensitive(&format!("Bearer {}", token.expose_secret()))?;
+        Ok(Token { header, login, renew_at: started + life - RENEWAL_MARGIN.min(life / 3) })
+    }
+}
+
+fn basic(login: &Login) -> Result<HeaderValue, Error> {
+    let pair = format!("{}:{}", login.username, login.password.expose_secret());
+    sensitive(&format!("Basic {}", BASE64_STANDARD.encode(pair)))
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue, Error> {
+    let mut value =
+        HeaderValue::from_str(text).map_err(|_| Error::Protocol("its token cannot be sent in a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

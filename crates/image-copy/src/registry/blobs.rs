@@ -1,0 +1,191 @@
+//! Blobs: ask, and read with resumption and verification.
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_RANGE, HeaderMap, RANGE};
+use reqwest::{Method, StatusCode};
+
+use super::{Error, Repository};
+use crate::http::{Opened, Tries};
+use crate::oci::{Descriptor, Digest, Hasher};
+
+impl Repository {
+    /// Whether the registry has a blob
+    /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#checking-if-content-exists-in-the-registry>).
+    ///
+    /// # Errors
+    /// When the registry is busy, or refuses the login.
+    pub async fn blob_exists(&self, digest: &Digest) -> Result<bool, Error> {
+        let url = self.url(&format!("blobs/{digest}")).await?;
+        let reply = self.ask(Self::request(Method::HEAD, url, 0)).await?;
+        match reply.status() {
+            200..=299 => Ok(true),
+            // Artifactory answers 403 to HEAD for absent content, others know no HEAD: there only
+            // the upload decides.
+            403 | 404 | 405 => Ok(false),
+            _ => Err(reply.refusal()),
+        }
+    }
+
+    /// Starts reading a blob; the first request goes out with the first call of `next`.
+    #[must_use]
+    pub fn read_blob(&self, blob: &Descriptor) -> BlobReader {
+        BlobReader {
+            repository: self.clone(),
+            blob: blob.clone(),
+            body: None,
+            received: 0,
+            skip: 0,
+            held: Bytes::new(),
+            hasher: Some(Hasher::new(blob.digest.algorithm())),
+        }
+    }
+
+    /// Reads a blob of at most `limit` bytes to its end.
+    ///
+    /// # Errors
+    /// What the registry says; content that is not what its descriptor says, or too large.
+    pub async fn get_blob(&self, blob: &Descriptor, limit: u64) -> Result<Bytes, Error> {
+        if blob.size > limit {
+            return Err(Error::Protocol("it states a size for a config that no config has"));
+        }
+        let mut reader = self.read_blob(blob);
+        let mut whole = bytes::BytesMut::new();
+        while let Some(chunk) = reader.next().await? {
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    }
+}
+
+/// Reads one blob. A connection that breaks is replaced by one that goes on at the first missing
+/// byte, asked for at the registry again, because the signature of a redirect does not last.
+///
+/// The last piece is held back until size and digest are right, so that whoever passes the bytes on
+/// never passes on a whole blob that is wrong.
+pub struct BlobReader {
+    repository: Repository,
+    blob: Descriptor,
+    body: Option<reqwest::Response>,
+    received: u64,
+    /// Bytes to leave out, from a server that knows no ranges.
+    skip: u64,
+    held: Bytes,
+    hasher: Option<Hasher>,
+}
+
+impl BlobReader {
+    /// The next bytes, or `None` after the last.
+    ///
+    /// # Errors
+    /// When the blob cannot be read to its end, or is not what its descriptor says.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let backoff = self.repository.backoff().clone();
+        // Counts failures without progress: a long blob may break any number of times.
+        let mut tries = Tries::new(&backoff, self.repository.deadline());
+        loop {
+            if self.received == self.blob.size {
+                return self.finish();
+            }
+            tries.count += 1;
+            let error = match self.advance().await {
+                Ok(chunk) => {
+                    let previous = std::mem::replace(&mut self.held, chunk);
+                    if previous.is_empty() {
+                        continue;
+                    }
+                    return Ok(Some(previous));
+                }
+                Err(Error::Http(error)) => error,
+                Err(error) => return Err(error),
+            };
+            self.body = None;
+            if !tries.after_error(&error).await {
+                return Err(
+                    crate::http::Error { attempts: tries.count, elapsed: tries.elapsed(), ..error }.into()
+                );
+            }
+            tracing::debug!(digest = %self.blob.digest, received = self.received, "resuming a blob");
+        }
+    }
+
+    /// The next piece from the connection.
+    async fn advance(&mut self) -> Result<Bytes, Error> {
+        let body = match &mut self.body {
+            Some(body) => body,
+            None => {
+                let body = self.open().await?;
+                self.body.insert(body)
+            }
+        };
+        let Some(mut chunk) = self.repository.chunk(body).await? else {
+            // A clean end before the last byte is a cut connection as well.
+            return Err(crate::http::interrupted(body.url()).into());
+        };
+        if self.skip > 0 {
+            let skipped = self.skip.min(chunk.len() as u64);
+            self.skip -= skipped;
+            chunk = chunk.slice(usize::try_from(skipped).unwrap_or(chunk.len())..);
+        }
+        self.received += chunk.len() as u64;
+        if self.received > self.blob.size {
+            return Err(self.wrong_size());
+        }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&chunk);
+        }
+        Ok(chunk)
+    }
+
+    async fn open(&mut self) -> Result<reqwest::Response, Error> {
+        let url = self.repository.url(&format!("blobs/{}", self.blob.digest)).await?;
+        let mut request = Repository::request(Method::GET, url, 0);
+        if self.received > 0 {
+            request.headers = range(self.received);
+        }
+        let reply = self.repository.open(request).await?;
+        match reply.opened {
+            Opened::Body(response) => {
+                self.skip = match response.status() {
+                    StatusCode::PARTIAL_CONTENT if starts_at(response.headers(), self.received) => 0,
+                    StatusCode::PARTIAL_CONTENT => {
+                        return Err(Error::Protocol("it sent another range of a blob than was asked for"));
+                    }
+                    _ => self.received,
+                };
+                Ok(response)
+            }
+            // Nothing lies behind what came: the blob is shorter than it should be.
+            Opened::Answer(answer) if answer.status == 416 && self.received > 0 => Err(self.wrong_size()),
+            Opened::Answer(_) => Err(reply.refusal()),
+        }
+    }
+
+    fn finish(&mut self) -> Result<Option<Bytes>, Error> {
+        if let Some(hasher) = self.hasher.take() {
+            let actual = hasher.finish();
+            if actual != self.blob.digest {
+                return Err(Error::DigestMismatch { expected: self.blob.digest.clone(), actual });
+            }
+        }
+        let last = std::mem::take(&mut self.held);
+        Ok((!last.is_empty()).then_some(last))
+    }
+
+    fn wrong_size(&self) -> Error {
+        Error::SizeMismatch {
+            digest: self.blob.digest.clone(),
+            expected: self.blob.size,
+            actual: self.received,
+        }
+    }
+}
+
+fn range(from: u64) -> HeaderMap {
+    HeaderMap::from_iter([(RANGE, format!("bytes={from}-").parse().expect("digits are a header"))])
+}
+
+fn starts_at(headers: &HeaderMap, offset: u64) -> bool {
+    let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+    range.and_then(|text| text.strip_prefix("bytes ")?.split('-').next()?.trim().parse::<u64>().ok())
+        == Some(offset)
+}

@@ -1,0 +1,141 @@
+//! How a registry asks for authorization: the `WWW-Authenticate` header, as registries really send it.
+
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+
+/// What a registry asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// User name and password with every request.
+    Basic,
+    /// A token from a token service
+    /// (<https://distribution.github.io/distribution/spec/auth/token/>).
+    Bearer {
+        /// Address of the token service.
+        realm: String,
+        /// Whom the token is for.
+        service: Option<String>,
+        /// What the token is for, where the registry says so.
+        scope: Option<String>,
+    },
+}
+
+impl Challenge {
+    /// The best challenge that can be met: there may be several, in one header or in many.
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut basic = None;
+        for header in headers.get_all(WWW_AUTHENTICATE) {
+            let text = String::from_utf8_lossy(header.as_bytes());
+            for (scheme, parameters) in parse(&text) {
+                let parameter = |name: &str| {
+                    parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+                };
+                match (scheme.as_str(), parameter("realm")) {
+                    ("bearer", Some(realm)) => {
+                        return Some(Self::Bearer {
+                            realm,
+                            service: parameter("service"),
+                            scope: parameter("scope"),
+                        });
+                    }
+                    ("basic", _) => basic = Some(Self::Basic),
+                    _ => {}
+                }
+            }
+        }
+        basic
+    }
+}
+
+/// Splits a header into schemes and their parameters, names in lower case. Tolerates what the
+/// grammar forbids but registries send: unquoted addresses, stray commas, scopes with commas in
+/// quotes (<https://github.com/containerd/containerd/blob/main/core/remotes/docker/auth/parse.go>).
+fn parse(text: &str) -> Vec<(String, Vec<(String, String)>)> {
+    let mut challenges: Vec<(String, Vec<(String, String)>)> = Vec::new();
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        if rest.is_empty() {
+            return challenges;
+        }
+        let end = rest.find([' ', '\t', ',', '=']).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        match after.trim_start().strip_prefix('=') {
+            Some(value) if !word.is_empty() && !challenges.is_empty() => {
+                let (value, after) = take_value(value.trim_start());
+                if let Some((_, parameters)) = challenges.last_mut() {
+                    parameters.push((word.to_ascii_lowercase(), value));
+                }
+                rest = after;
+            }
+            Some(value) => rest = value,
+            None => {
+                challenges.push((word.to_ascii_lowercase(), Vec::new()));
+                rest = after;
+            }
+        }
+    }
+}
+
+/// Reads one value, quoted or not, and what follows it.
+fn take_value(text: &str) -> (String, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
+        return (text[..end].to_owned(), &text[end..]);
+    };
+    let mut value = String::new();
+    let mut characters = quoted.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return (value, &quoted[at + 1..]),
+            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+            other => value.push(other),
+        }
+    }
+    (value, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(headers: &[&str], expected: Option<Challenge>) {
+        let map = headers.iter().map(|value| (WWW_AUTHENTICATE, value.parse().unwrap())).collect();
+        assert_eq!(Challenge::of(&map), expected, "{headers:?}");
+    }
+
+    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Some(Challenge::Bearer { realm: realm.into(), service: owned(service), scope: owned(scope) })
+    }
+
+    #[test]
+    fn reads_challenges_as_registries_send_them() {
+        check(
+            &[
+                r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#,
+            ],
+            bearer(
+                "https://auth.docker.io/token",
+                Some("registry.docker.io"),
+                Some("repository:a/b:pull,push"),
+            ),
+        );
+        check(
+            &["BEARER realm=https://x.example/token?a=b, service=x"],
+            bearer("https://x.example/token?a=b", Some("x"), None),
+        );
+        check(
+            &["Negotiate", "Basic realm=\"r\"", "Bearer Realm=\"https://t/\""],
+            bearer("https://t/", None, None),
+        );
+        check(&["Negotiate, Basic realm=\"a, b\", charset=UTF-8"], Some(Challenge::Basic));
+        check(
+            &[r#"Bearer realm="https://t/\"q\"" , error="invalid_token""#],
+            bearer("https://t/\"q\"", None, None),
+        );
+        check(&["Negotiate abc=="], None);
+        check(&["=,\"", "Bearer"], None);
+        check(&[], None);
+    }
+}

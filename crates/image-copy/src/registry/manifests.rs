@@ -1,0 +1,157 @@
+//! Manifests: find out the digest, read, write.
+
+use std::sync::atomic::Ordering;
+
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+
+use super::session::stated_digest;
+use super::{Error, Repository};
+use crate::http;
+use crate::oci::{Digest, MAX_MANIFEST_BYTES, Manifest, Tag, media_type};
+
+/// Names a manifest within a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ManifestId {
+    /// By what it is called.
+    Tag(Tag),
+    /// By what it is.
+    Digest(Digest),
+}
+
+impl ManifestId {
+    /// As it stands in a URL.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Tag(tag) => tag.as_str(),
+            Self::Digest(digest) => digest.as_str(),
+        }
+    }
+}
+
+/// What is known of a manifest without having read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its digest.
+    pub digest: Digest,
+    /// The manifest, where the registry would not tell the digest otherwise.
+    pub manifest: Option<Manifest>,
+}
+
+impl Repository {
+    /// Finds out the digest of a manifest by HEAD, which no registry counts as a pull
+    /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests>).
+    ///
+    /// Some registries do not answer HEAD, state no digest, or hide behind it why they refuse; those
+    /// are asked by GET. Docker Hub never is: there a GET is a pull.
+    ///
+    /// # Errors
+    /// What the registry says, a missing manifest included.
+    pub async fn head_manifest(&self, id: &ManifestId) -> Result<Head, Error> {
+        let request = self.manifest_request(Method::HEAD, id).await?;
+        let reply = self.ask(request).await?;
+        let is_hub = self.name().registry().is_docker_hub();
+        if (200..300).contains(&reply.status()) {
+            let digest_on_the_way = reply.digest_on_the_way.clone();
+            let answer = reply.accepted()?;
+            if let Some(digest) = stated_digest(&answer.headers).or(digest_on_the_way) {
+                return Ok(Head { digest, manifest: None });
+            }
+        } else if is_hub || is_busy(reply.status()) {
+            return Err(reply.refusal());
+        }
+        let manifest = self.get_manifest(id).await?;
+        Ok(Head { digest: manifest.digest.clone(), manifest: Some(manifest) })
+    }
+
+    /// Reads a manifest. Asked for by digest, its bytes have that digest.
+    ///
+    /// # Errors
+    /// What the registry says, a missing manifest included; a document that is no manifest.
+    pub async fn get_manifest(&self, id: &ManifestId) -> Result<Manifest, Error> {
+        let mut result = self.get_manifest_once(id).await;
+        if matches!(
+            result,
+            Err(Error::DigestMismatch { .. } | Error::SizeMismatch { .. } | Error::Manifest(_))
+        ) {
+            // A broken proxy or a cut connection looks like this once; a broken registry twice.
+            result = self.get_manifest_once(id).await;
+        }
+        result
+    }
+
+    /// Reads a manifest that may not be there.
+    ///
+    /// # Errors
+    /// What the registry says, other than that there is no such manifest or repository.
+    pub async fn find_manifest(&self, id: &ManifestId) -> Result<Option<Manifest>, Error> {
+        match self.get_manifest(id).await {
+            Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    /// Writes a manifest under a tag or its digest
+    /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests>).
+    ///
+    /// # Errors
+    /// What the registry says.
+    pub async fn put_manifest(&self, manifest: &Manifest, id: &ManifestId) -> Result<(), Error> {
+        let url = self.url(&format!("manifests/{}", id.as_str())).await?;
+        let request = Self::request(Method::PUT, url, 1 << 20);
+        let request = Self::with_body(request, &manifest.media_type, manifest.bytes.clone())?;
+        self.ask(request).await?.accepted().map(drop)
+    }
+
+    async fn get_manifest_once(&self, id: &ManifestId) -> Result<Manifest, Error> {
+        let request = self.manifest_request(Method::GET, id).await?;
+        let answer = self.ask(request).await?.accepted()?;
+        self.usage.manifest_gets.fetch_add(1, Ordering::Relaxed);
+        if let ManifestId::Digest(expected) = id {
+            check_digest(expected, &answer)?;
+        }
+        let served = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Ok(Manifest::parse(answer.body.clone(), served)?)
+    }
+
+    async fn manifest_request(&self, method: Method, id: &ManifestId) -> Result<http::Request, Error> {
+        let url = self.url(&format!("manifests/{}", id.as_str())).await?;
+        let mut request = Self::request(method, url, MAX_MANIFEST_BYTES);
+        request.headers = accept();
+        Ok(request)
+    }
+}
+
+/// One header line per type: Harbor 1.1 ignored a joined list and served schema 1
+/// (<https://github.com/containerd/containerd/issues/5632>).
+fn accept() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for name in media_type::ALL {
+        headers.append(ACCEPT, HeaderValue::from_static(name));
+    }
+    headers
+}
+
+fn is_busy(status: u16) -> bool {
+    status == 429 || status >= 500
+}
+
+fn check_digest(expected: &Digest, answer: &http::Answer) -> Result<(), Error> {
+    let mut hasher = crate::oci::Hasher::new(expected.algorithm());
+    hasher.update(&answer.body);
+    let actual = hasher.finish();
+    if actual == *expected {
+        return Ok(());
+    }
+    let stated =
+        answer.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match stated {
+        Some(length) if length != answer.body.len() as u64 => Err(Error::SizeMismatch {
+            digest: expected.clone(),
+            expected: length,
+            actual: answer.body.len() as u64,
+        }),
+        _ => Err(Error::DigestMismatch { expected: expected.clone(), actual }),
+    }
+}

@@ -1,0 +1,271 @@
+//! What every endpoint needs: the registry's address, authorization, redirects.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Method, Url};
+
+use super::auth::{Authorization, Party};
+use super::{Access, Credentials, Error, LoginSent, RateLimit, Refusal, Repository};
+use crate::http::{self, Answer, Opened, Origin};
+use crate::oci::{Digest, Registry};
+
+const MAX_REDIRECTS: usize = 5;
+
+/// An answer with what is needed to report it.
+pub(super) struct Reply {
+    pub(super) opened: Opened,
+    pub(super) login: LoginSent,
+    /// A digest stated on the way: registry.k8s.io states it in the redirect only.
+    pub(super) digest_on_the_way: Option<Digest>,
+    request: String,
+}
+
+impl Reply {
+    /// The answer when its status is 2xx, else the refusal.
+    pub(super) fn accepted(self) -> Result<Answer, Error> {
+        match self.opened {
+            Opened::Answer(answer) if answer.status.is_success() => Ok(answer),
+            Opened::Answer(answer) => Err(Refusal::of(&answer, self.request, self.login).into()),
+            Opened::Body(_) => Err(Error::Protocol("a body came where none was asked for")),
+        }
+    }
+
+    /// The status, whatever it is.
+    pub(super) fn status(&self) -> u16 {
+        match &self.opened {
+            Opened::Answer(answer) => answer.status.as_u16(),
+            Opened::Body(response) => response.status().as_u16(),
+        }
+    }
+
+    /// The refusal that this reply is.
+    pub(super) fn refusal(&self) -> Error {
+        match &self.opened {
+            Opened::Answer(answer) => Refusal::of(answer, self.request.clone(), self.login).into(),
+            Opened::Body(_) => Error::Protocol("a body came where none was asked for"),
+        }
+    }
+}
+
+impl Repository {
+    /// Address of `rest` below this repository, such as `manifests/latest`.
+    pub(super) async fn url(&self, rest: &str) -> Result<Url, Error> {
+        let base = self.client.base(self.name.registry()).await?;
+        base.join(&format!("v2/{}/{rest}", self.name.path()))
+            .map_err(|_| Error::Protocol("the name makes no address"))
+    }
+
+    /// A request that can be repeated.
+    pub(super) fn request(method: Method, url: Url, limit: u64) -> http::Request {
+        http::Request {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            limit,
+            is_final: is_pull_limit,
+        }
+    }
+
+    /// Adds a body and its media type.
+    pub(super) fn with_body(
+        mut request: http::Request,
+        media_type: &str,
+        body: Bytes,
+    ) -> Result<http::Request, Error> {
+        let value =
+            HeaderValue::from_str(media_type).map_err(|_| Error::Protocol("the media type is no header"))?;
+        request.headers.insert(CONTENT_TYPE, value);
+        request.body = body;
+        Ok(request)
+    }
+
+    /// Sends a request and reads the answer to its end.
+    pub(super) async fn ask(&self, request: http::Request) -> Result<Reply, Error> {
+        self.converse(request, Reading::Whole).await
+    }
+
+    /// Sends a request and leaves a wanted body to the caller.
+    pub(super) async fn open(&self, request: http::Request) -> Result<Reply, Error> {
+        self.converse(request, Reading::Streamed).await
+    }
+
+    pub(super) async fn chunk(&self, response: &mut reqwest::Response) -> Result<Option<Bytes>, Error> {
+        Ok(self.client.shared.http.chunk(response).await?)
+    }
+
+    /// The authorization that a body is sent with; a request without a body went before.
+    pub(super) async fn authorization(&self, url: &Url) -> Result<Authorization, Error> {
+        let host = authority(url);
+        let shared = &self.client.shared;
+        shared.authorizer.before(&self.party(&host, self.is_own(url)), &shared.http, self.deadline).await
+    }
+
+    /// Whether `answer` refused `sent` for being too old, and a newer one is now at hand.
+    pub(super) async fn was_renewed(
+        &self,
+        url: &Url,
+        answer: &Answer,
+        sent: &Authorization,
+    ) -> Result<bool, Error> {
+        let host = authority(url);
+        let (shared, party) = (&self.client.shared, self.party(&host, self.is_own(url)));
+        Ok(shared.authorizer.after(answer, sent, &party, &shared.http, self.deadline).await?.is_some())
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        self.client.origin(self.name.registry())
+    }
+
+    async fn converse(&self, mut request: http::Request, reading: Reading) -> Result<Reply, Error> {
+        let described = format!("{} {}", request.method, request.url.path());
+        let mut own = true;
+        let mut digest_on_the_way = None;
+        for _ in 0..=MAX_REDIRECTS {
+            let (opened, login) = self.converse_with_host(&mut request, own, reading).await?;
+            let Some(target) = redirect(&opened, &request)? else {
+                return Ok(Reply { opened, login, digest_on_the_way, request: described });
+            };
+            if let Opened::Answer(answer) = &opened {
+                digest_on_the_way = digest_on_the_way.or(stated_digest(&answer.headers));
+            }
+            http::check_target(&target, self.origin()).map_err(|reason| http::forbidden(reason, &target))?;
+            // A login never follows to another host, port or scheme, nor back from there.
+            own = own && target.origin() == request.url.origin();
+            request.url = target;
+        }
+        Err(Error::Protocol("it redirects without end"))
+    }
+
+    async fn converse_with_host(
+        &self,
+        request: &mut http::Request,
+        own: bool,
+        reading: Reading,
+    ) -> Result<(Opened, LoginSent), Error> {
+        let host = authority(&request.url);
+        let party = self.party(&host, own);
+        let shared = &self.client.shared;
+        let mut authorization = shared.authorizer.before(&party, &shared.http, self.deadline).await?;
+        loop {
+            authorization.apply(&mut request.headers);
+            let opened = match reading {
+                Reading::Whole => Opened::Answer(shared.http.send(request, self.deadline).await?),
+                Reading::Streamed => shared.http.open(request, self.deadline).await?,
+            };
+            self.count(&opened);
+            // `after` gives nothing for an authorization made for this request, so this ends.
+            if let Opened::Answer(answer) = &opened
+                && let Some(next) = shared
+                    .authorizer
+                    .after(answer, &authorization, &party, &shared.http, self.deadline)
+                    .await?
+            {
+                authorization = next;
+                continue;
+            }
+            return Ok((opened, authorization.login_sent()));
+        }
+    }
+
+    fn party<'a>(&'a self, host: &'a str, own: bool) -> Party<'a> {
+        let actions = match self.access {
+            Access::Pull => "pull",
+            Access::PullAndPush => "pull,push",
+        };
+        Party {
+            host,
+            scope: own.then(|| format!("repository:{}:{actions}", self.name.path())),
+            credentials: own.then_some(&*self.client.shared.credentials as &dyn Credentials),
+            origin: self.origin(),
+        }
+    }
+
+    fn is_own(&self, url: &Url) -> bool {
+        authority(url) == self.name.registry().api_host()
+    }
+
+    fn count(&self, opened: &Opened) {
+        let (attempts, headers) = match opened {
+            Opened::Answer(answer) => (answer.attempts, &answer.headers),
+            Opened::Body(response) => (1, response.headers()),
+        };
+        self.usage.requests.fetch_add(u64::from(attempts), Ordering::Relaxed);
+        if let Some(limit) = RateLimit::of(headers) {
+            *self.usage.rate_limit.lock().unwrap_or_else(PoisonError::into_inner) = Some(limit);
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Reading {
+    Whole,
+    Streamed,
+}
+
+impl super::Client {
+    fn origin(&self, registry: &Registry) -> Origin {
+        let plain_allowed = self.shared.plain_http.iter().any(|host| host == registry.as_str());
+        Origin::of(registry.host(), plain_allowed)
+    }
+
+    /// Where the registry answers. On this machine it may be with or without TLS, which one
+    /// request finds out; elsewhere TLS is a must unless the configuration lists the host.
+    async fn base(&self, registry: &Registry) -> Result<Url, Error> {
+        let cell = {
+            let mut bases = self.shared.bases.lock().unwrap_or_else(PoisonError::into_inner);
+            bases.entry(registry.as_str().to_owned()).or_default().clone()
+        };
+        let url = |scheme: &str| {
+            format!("{scheme}://{}/", registry.api_host())
+                .parse::<Url>()
+                .map_err(|_| Error::Protocol("the host makes no address"))
+        };
+        let found = cell.get_or_try_init(async || match self.origin(registry) {
+            Origin::PlainAllowed => url("http"),
+            Origin::Public => url("https"),
+            Origin::Local => {
+                let secure = url("https")?;
+                if self.speaks_tls(&secure).await { Ok(secure) } else { url("http") }
+            }
+        });
+        found.await.cloned()
+    }
+
+    /// A refused certificate is TLS too: it must be reported, not evaded.
+    async fn speaks_tls(&self, base: &Url) -> bool {
+        let Ok(ping) = base.join("v2/") else { return false };
+        let request = Repository::request(Method::GET, ping, 1 << 20);
+        match self.shared.http.open(&request, Some(tokio::time::Instant::now())).await {
+            Ok(_) => true,
+            Err(error) => matches!(error.kind, http::Kind::Tls(reason) if reason.contains("certificate")),
+        }
+    }
+}
+
+fn redirect(opened: &Opened, request: &http::Request) -> Result<Option<Url>, Error> {
+    let Opened::Answer(answer) = opened else { return Ok(None) };
+    let follows = matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308);
+    if !follows || !matches!(request.method, Method::GET | Method::HEAD) {
+        return Ok(None);
+    }
+    let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    let location = location.ok_or(Error::Protocol("it redirects to nowhere"))?;
+    request.url.join(location).map(Some).map_err(|_| Error::Protocol("it redirects to no address"))
+}
+
+pub(super) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
+    headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
+}
+
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn is_pull_limit(answer: &Answer) -> bool {
+    answer.status == 429 && Refusal::of(answer, "", LoginSent::No).is_pull_limit()
+}

@@ -1,0 +1,144 @@
+//! Uploads: one session, one request with the whole blob
+//! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs>).
+//!
+//! Never chunked: ECR reports a stale `Range` after the second chunk and refuses to rewind a
+//! session (<https://github.com/aws/containers-roadmap/issues/2831>), so a session that failed is
+//! given up and the blob begun anew.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::stream;
+use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use reqwest::{Body, Method, Url};
+
+use super::{BlobReader, Error, Refusal, Repository};
+use crate::http::{self, Activity};
+use crate::oci::{self, Descriptor, Digest};
+
+/// What came of the wish for an upload.
+#[derive(Debug)]
+pub enum Started {
+    /// The registry took the blob from another of its repositories: nothing is left to send.
+    Mounted,
+    /// Send the blob here, or cancel.
+    Session(Upload),
+}
+
+/// An upload session. It is used up by one attempt.
+#[derive(Debug)]
+pub struct Upload {
+    url: Url,
+}
+
+/// Which side ended an upload.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    Source(Error),
+    Destination(Error),
+}
+
+impl Repository {
+    /// Opens an upload session, or mounts the blob from `mount` if the registry can: a declined mount
+    /// is normal, and its session is used.
+    ///
+    /// # Errors
+    /// What the registry says.
+    pub async fn start_upload(
+        &self,
+        digest: &Digest,
+        mount: Option<&oci::Repository>,
+    ) -> Result<Started, Error> {
+        let mut url = self.url("blobs/uploads/").await?;
+        if let Some(from) = mount {
+            url.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", from.path());
+        }
+        let answer = self.ask(Self::request(Method::POST, url.clone(), 1 << 20)).await?.accepted()?;
+        if answer.status == 201 && mount.is_some() {
+            return Ok(Started::Mounted);
+        }
+        let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let location =
+            location.ok_or(Error::Protocol("it opened an upload session and did not say where"))?;
+        let location =
+            url.join(location).map_err(|_| Error::Protocol("its upload session has no address"))?;
+        http::check_target(&location, self.origin()).map_err(|reason| http::forbidden(reason, &location))?;
+        Ok(Started::Session(Upload { url: location }))
+    }
+
+    /// Sends a whole blob. `passed` is told of every piece.
+    pub(crate) async fn send_blob(
+        &self,
+        upload: &Upload,
+        blob: &Descriptor,
+        reader: BlobReader,
+        passed: Arc<dyn Fn(u64) + Send + Sync>,
+    ) -> Result<(), SendError> {
+        let mut url = upload.url.clone();
+        url.query_pairs_mut().append_pair("digest", blob.digest.as_str());
+        let authorization = self.authorization(&url).await.map_err(SendError::Destination)?;
+        let mut request = Self::request(Method::PUT, url.clone(), 1 << 20);
+        authorization.apply(&mut request.headers);
+        request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        let activity = Arc::new(Activity::default());
+        let source_error: Arc<Mutex<Option<Error>>> = Arc::default();
+        let body = streamed(reader, activity.clone(), source_error.clone(), passed);
+        let result = self.client.shared.http.send_once(&request, body, blob.size, &activity).await;
+        if let Some(error) = source_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(SendError::Source(error));
+        }
+        let answer = result.map_err(|error| SendError::Destination(error.into()))?;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        let refusal = Refusal::of(&answer, format!("PUT {}", url.path()), authorization.login_sent());
+        let renewed =
+            self.was_renewed(&url, &answer, &authorization).await.map_err(SendError::Destination)?;
+        Err(SendError::Destination(if renewed { Error::Expired(Box::new(refusal)) } else { refusal.into() }))
+    }
+
+    /// Tells the registry that a session will not be used. Best effort: some registries demand a
+    /// right for it that we do not ask for, and all end sessions by themselves.
+    pub(crate) async fn cancel_upload(&self, upload: Upload) {
+        let Ok(authorization) = self.authorization(&upload.url).await else { return };
+        let mut request = Self::request(Method::DELETE, upload.url, 1 << 20);
+        authorization.apply(&mut request.headers);
+        let cancelling = self.client.shared.http.send(&request, Some(tokio::time::Instant::now()));
+        if !matches!(tokio::time::timeout(Duration::from_secs(2), cancelling).await, Ok(Ok(_))) {
+            tracing::debug!("an upload session was left to expire");
+        }
+    }
+}
+
+/// The reader as a request body. An error ends the body early, so that the registry never sees a
+/// whole blob, and is kept for the caller: the HTTP client would report a broken connection.
+fn streamed(
+    reader: BlobReader,
+    activity: Arc<Activity>,
+    error: Arc<Mutex<Option<Error>>>,
+    passed: Arc<dyn Fn(u64) + Send + Sync>,
+) -> Body {
+    let pieces = stream::try_unfold(reader, move |mut reader| {
+        let (activity, error, passed) = (activity.clone(), error.clone(), passed.clone());
+        async move {
+            activity.asked();
+            match reader.next().await {
+                Ok(Some(piece)) => {
+                    activity.delivered();
+                    passed(piece.len() as u64);
+                    Ok(Some((piece, reader)))
+                }
+                Ok(None) => {
+                    activity.finished();
+                    Ok(None)
+                }
+                Err(cause) => {
+                    activity.delivered();
+                    *error.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+                    Err(std::io::Error::other("the source ended early"))
+                }
+            }
+        }
+    });
+    Body::wrap_stream(pieces)
+}
