@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Progress;
 use crate::oci::{Digest, Platform};
-use crate::registry;
+use crate::{http, registry};
 
 /// Which end of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,4 +94,144 @@ pub enum Failure {
         /// Time that there was.
         elapsed: Duration,
     },
+}
+
+/// What kind of trouble a [`Failure`] is, for whoever has to say what to change. Matched
+/// exhaustively by those who do, so that a new kind without advice does not compile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Problem {
+    /// No such image or repository.
+    Missing,
+    /// The registry wants a login, and there was none. Many registries say so of what is missing.
+    LoginNeeded,
+    /// The login was refused.
+    LoginRefused,
+    /// The login is good, but not for this.
+    Denied,
+    /// The login could not be had.
+    CredentialsUnavailable,
+    /// The allowance of pulls is used up.
+    PullLimit,
+    /// Told to slow down until time ran out.
+    Throttled,
+    /// No connection came about.
+    Unreachable,
+    /// The other side's certificate was refused.
+    CertificateRefused,
+    /// The connection broke or fell silent.
+    Interrupted,
+    /// The other side failed by its own account.
+    ServerTrouble,
+    /// Content is not what its digest says.
+    Corrupt,
+    /// What came cannot be read, or breaks the protocol.
+    Unreadable,
+    /// The registry named an address that it must not name.
+    ForbiddenAddress,
+    /// Refused for another reason.
+    Refused,
+    /// Nothing for the platform.
+    NoPlatform,
+    /// The tag cannot move.
+    TagImmutable,
+    /// The destination would not store it.
+    NotStorable,
+    /// More manifests than an image can have.
+    TooManyManifests,
+    /// Time ran out.
+    Deadline,
+}
+
+impl Failure {
+    pub(super) fn registry(
+        side: Side,
+        operation: Operation,
+        subject: String,
+        cause: registry::Error,
+    ) -> Error {
+        Box::new(Self::Registry { side, operation, subject, cause })
+    }
+
+    /// Which end it happened at.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        match self {
+            Self::Registry { side, .. } => *side,
+            Self::TagImmutable { .. } => Side::Destination,
+            Self::NoPlatform { .. }
+            | Self::NotStorable { .. }
+            | Self::TooManyManifests { .. }
+            | Self::Deadline { .. } => Side::Source,
+        }
+    }
+
+    /// While doing what, where a registry said no.
+    #[must_use]
+    pub fn operation(&self) -> Option<Operation> {
+        match self {
+            Self::Registry { operation, .. } => Some(*operation),
+            _ => None,
+        }
+    }
+
+    /// What kind of trouble it is.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::Registry { cause, .. } => problem_of(cause),
+            Self::NoPlatform { .. } => Problem::NoPlatform,
+            Self::TagImmutable { .. } => Problem::TagImmutable,
+            Self::NotStorable { .. } => Problem::NotStorable,
+            Self::TooManyManifests { .. } => Problem::TooManyManifests,
+            Self::Deadline { .. } => Problem::Deadline,
+        }
+    }
+}
+
+fn problem_of(cause: &registry::Error) -> Problem {
+    use registry::Error;
+    match cause {
+        Error::Refused(refusal) | Error::Expired(refusal) => problem_of_refusal(refusal),
+        Error::Service { code, .. } => problem_of_service(code),
+        Error::Protocol(_) | Error::Manifest(_) => Problem::Unreadable,
+        Error::DigestMismatch { .. } | Error::SizeMismatch { .. } => Problem::Corrupt,
+        Error::Credentials(_) => Problem::CredentialsUnavailable,
+        Error::Http(error) => match error.kind {
+            http::Kind::Dns | http::Kind::Connect(_) | http::Kind::ConnectTimeout => Problem::Unreachable,
+            http::Kind::Tls(_) => Problem::CertificateRefused,
+            http::Kind::Timeout | http::Kind::Interrupted => Problem::Interrupted,
+            http::Kind::TooLarge { .. } => Problem::Unreadable,
+            http::Kind::Forbidden(_) => Problem::ForbiddenAddress,
+        },
+    }
+}
+
+fn problem_of_refusal(refusal: &registry::Refusal) -> Problem {
+    match refusal.status {
+        _ if refusal.is_pull_limit() => Problem::PullLimit,
+        401 if refusal.login == registry::LoginSent::No => Problem::LoginNeeded,
+        401 => Problem::LoginRefused,
+        // GHCR and others answer 403 to whoever is not logged in.
+        403 if refusal.login == registry::LoginSent::No => Problem::LoginNeeded,
+        403 => Problem::Denied,
+        404 => Problem::Missing,
+        429 => Problem::Throttled,
+        500..=599 => Problem::ServerTrouble,
+        _ => Problem::Refused,
+    }
+}
+
+/// By the names that AWS gives its errors
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html>).
+fn problem_of_service(code: &str) -> Problem {
+    match code {
+        "AccessDeniedException" | "AccessDenied" => Problem::Denied,
+        "UnrecognizedClientException" | "ExpiredTokenException" | "InvalidSignatureException" => {
+            Problem::LoginRefused
+        }
+        "RepositoryNotFoundException" | "ImageNotFoundException" => Problem::Missing,
+        "ThrottlingException" | "TooManyRequestsException" | "RequestLimitExceeded" => Problem::Throttled,
+        "ServerException" | "InternalFailure" | "ServiceUnavailable" => Problem::ServerTrouble,
+        _ => Problem::Refused,
+    }
 }

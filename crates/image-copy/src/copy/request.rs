@@ -15,6 +15,17 @@ pub struct Request {
     pub platforms: Platforms,
 }
 
+impl Request {
+    /// The destination's repository with the tag, if there is one.
+    #[must_use]
+    pub fn destination_name(&self) -> String {
+        match &self.tag {
+            Some(tag) => self.destination.tagged(tag.clone()).to_string(),
+            None => self.destination.to_string(),
+        }
+    }
+}
+
 /// Which platforms of an index are copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Platforms {

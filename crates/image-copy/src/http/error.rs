@@ -16,6 +16,14 @@ pub struct Error {
     pub elapsed: Duration,
 }
 
+impl Error {
+    /// Whether another try may have an answer.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        !matches!(self.kind, Kind::Tls(_) | Kind::TooLarge { .. } | Kind::Forbidden(_))
+    }
+}
+
 /// What kept a request from its answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Kind {

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
-use super::{Error, Kind};
+use super::Error;
 
 /// How tries follow each other.
 #[derive(Debug, Clone)]
@@ -49,10 +49,6 @@ pub fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 499 | 500 | 502 | 503 | 504 | 522)
 }
 
-fn is_throttle(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 503)
-}
-
 /// Bookkeeping of the tries of one request.
 #[derive(Debug)]
 pub(crate) struct Tries<'a> {
@@ -77,29 +73,27 @@ impl<'a> Tries<'a> {
 
     /// Waits before the next try after an answer, or says that there is none.
     pub(crate) async fn after_answer(&mut self, status: StatusCode, headers: &HeaderMap) -> bool {
-        if !is_transient(status) {
-            return false;
-        }
-        let asked = retry_after(headers);
-        if !is_throttle(status) && asked.is_none() {
-            self.faults += 1;
-        }
-        self.wait(asked).await
+        is_transient(status) && self.after_status(status, retry_after(headers)).await
     }
 
     /// Waits before the next try after no answer, or says that there is none.
     pub(crate) async fn after_error(&mut self, error: &Error) -> bool {
-        if matches!(error.kind, Kind::Tls(_) | Kind::TooLarge { .. } | Kind::Forbidden(_)) {
-            return false;
-        }
+        error.is_transient() && self.after_fault(None).await
+    }
+
+    /// Waits before the next try of what ended with a status that may be another one next time.
+    pub(crate) async fn after_status(&mut self, status: StatusCode, asked: Option<Duration>) -> bool {
+        let told_to_slow_down = matches!(status.as_u16(), 429 | 503) && (asked.is_some() || status == 429);
+        if told_to_slow_down { self.wait(asked).await } else { self.after_fault(asked).await }
+    }
+
+    /// Waits before the next try of what ended in a fault.
+    pub(crate) async fn after_fault(&mut self, asked: Option<Duration>) -> bool {
         self.faults += 1;
-        self.wait(None).await
+        self.faults < self.backoff.attempts && self.wait(asked).await
     }
 
     async fn wait(&mut self, asked: Option<Duration>) -> bool {
-        if self.faults >= self.backoff.attempts {
-            return false;
-        }
         // The hint is a least time: jitter goes on top, so that not everybody returns at once.
         let pause = asked.unwrap_or_default() + self.backoff.pause(self.count);
         if Instant::now() + pause >= self.deadline {

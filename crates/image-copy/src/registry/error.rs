@@ -126,10 +126,7 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Http(error) => !matches!(
-                error.kind,
-                http::Kind::Tls(_) | http::Kind::TooLarge { .. } | http::Kind::Forbidden(_)
-            ),
+            Self::Http(error) => error.is_transient(),
             Self::Refused(refusal) => refusal.is_transient(),
             Self::Expired(_) | Self::DigestMismatch { .. } => true,
             Self::SizeMismatch { .. }
@@ -160,11 +157,13 @@ impl Refusal {
 
     fn is_transient(&self) -> bool {
         // A session that a registry lost or refuses to rewind is replaced by a new one.
-        let session_lost =
-            self.has("BLOB_UPLOAD_UNKNOWN") || self.has("BLOB_UPLOAD_INVALID") || self.status == 416;
+        // Content that did not arrive as it was sent may do so next time.
+        let lost = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "DIGEST_INVALID"];
+        let session_lost = self.status == 416 || lost.iter().any(|code| self.has(code));
         let status = reqwest::StatusCode::from_u16(self.status);
         !self.is_pull_limit() && (session_lost || status.is_ok_and(http::is_transient))
     }
+
     /// Whether the registry used this code.
     #[must_use]
     pub fn has(&self, code: &str) -> bool {

@@ -26,6 +26,7 @@ pub use blobs::BlobReader;
 pub use credentials::{Anonymous, Credentials, Login};
 pub use error::{Code, Error, LoginSent, RateLimit, Refusal};
 pub use manifests::{Head, ManifestId};
+pub(crate) use upload::SendError;
 pub use upload::{Started, Upload};
 
 use crate::{http, oci};

@@ -1,0 +1,243 @@
+//! Failures in one line: what could not be done, why in the registry's own words, what was tried,
+//! and the state left behind. What to change is for the caller to add, in its reader's words.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Failure, Operation, Progress, Side};
+use crate::http;
+use crate::oci::Platform;
+use crate::registry::{Error, RateLimit, Refusal};
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.summary())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Failure {
+    /// The failure in one line without advice, ending in a full stop or an ellipsis.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Registry { side, operation, subject, cause } => {
+                format!("{}: {}.", what(*side, *operation, subject, cause), why(cause))
+            }
+            Self::NoPlatform { subject, wanted, available } if available.is_empty() => {
+                format!("source {subject} has no image for platform {wanted}; it lists no platforms at all.")
+            }
+            Self::NoPlatform { subject, wanted, available } => {
+                format!("source {subject} has no image for platform {wanted}; it has {}.", list(available))
+            }
+            Self::TagImmutable { subject, existing, wanted } => format!(
+                "destination tag {subject} already names another image ({}) and the repository's tags are immutable (TAG_INVALID); the source is {}.",
+                existing.short(),
+                wanted.short()
+            ),
+            Self::NotStorable { subject, objection } => {
+                format!(
+                    "source {subject} cannot be stored at the destination: {objection}; nothing was copied."
+                )
+            }
+            Self::TooManyManifests { subject, limit } => {
+                format!(
+                    "source {subject} is not an image that can be copied: it has more than {limit} manifests, or indexes nested too deeply."
+                )
+            }
+            Self::Deadline { subject, progress, elapsed } => format!(
+                "time ran out after {} s: {} of source {subject} were copied and the tag was not written.",
+                elapsed.as_secs(),
+                share(progress)
+            ),
+        }
+    }
+}
+
+fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> String {
+    let unreached = matches!(cause, Error::Http(http::Error { kind, .. }) if !matches!(kind, http::Kind::TooLarge { .. } | http::Kind::Forbidden(_)));
+    match (side, operation) {
+        (Side::Source, _) if unreached => format!("source {subject} cannot be reached"),
+        (Side::Source, _) => format!("source {subject} cannot be read"),
+        (Side::Destination, _) if unreached => format!("destination {subject} cannot be reached"),
+        (Side::Destination, Operation::Inspect) => format!("destination {subject} cannot be looked at"),
+        (Side::Destination, Operation::ReadManifest | Operation::CheckBlobs | Operation::ReadBlob) => {
+            format!("destination {subject} cannot be asked what it holds")
+        }
+        (Side::Destination, Operation::StartUpload | Operation::SendBlob | Operation::WriteManifest) => {
+            format!("destination {subject} refused the push")
+        }
+        (Side::Destination, Operation::WriteTag) => format!("destination {subject} refused the tag"),
+    }
+}
+
+fn why(cause: &Error) -> String {
+    match cause {
+        Error::Refused(refusal) | Error::Expired(refusal) => {
+            format!("{refusal}{}{}", allowance(refusal), tried(refusal.attempts, refusal.elapsed))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn tried(attempts: u32, elapsed: Duration) -> String {
+    if attempts < 2 {
+        String::new()
+    } else {
+        format!(", {attempts} attempts in {} s", elapsed.as_secs().max(1))
+    }
+}
+
+/// ` (0 of 100 left for 203.0.113.7 in each 6 h)`
+fn allowance(refusal: &Refusal) -> String {
+    let Some(RateLimit { limit, remaining, window, source }) =
+        refusal.rate_limit.as_ref().filter(|_| refusal.is_pull_limit())
+    else {
+        return match refusal.retry_after {
+            Some(pause) if refusal.status == 429 => format!(" (it asks to wait {})", duration(pause)),
+            _ => String::new(),
+        };
+    };
+    let mut text = format!(" ({}", remaining.unwrap_or(0));
+    if let Some(limit) = limit {
+        text += &format!(" of {limit}");
+    }
+    text += " left";
+    if let Some(source) = source {
+        text += &format!(" for {source}");
+    }
+    if let Some(window) = window {
+        text += &format!(" in each {}", duration(*window));
+    }
+    match refusal.retry_after {
+        Some(pause) => text += &format!(", resets in {})", duration(pause)),
+        None => text += ")",
+    }
+    text
+}
+
+fn duration(length: Duration) -> String {
+    let minutes = length.as_secs() / 60;
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{} s", length.as_secs()),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
+fn list(platforms: &[Platform]) -> String {
+    let names: Vec<String> = platforms.iter().map(Platform::to_string).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] if names.len() <= 12 => format!("{} and {last}", first.join(", ")),
+        _ => format!("{} and {} others", names[..10].join(", "), names.len() - 10),
+    }
+}
+
+/// `17 of 22 blobs (6.1 of 9.8 GiB)`
+fn share(progress: &Progress) -> String {
+    let (done, bytes) = (progress.present + progress.copied, progress.bytes_present + progress.bytes_copied);
+    format!("{done} of {} blobs ({})", progress.blobs, of_bytes(bytes, progress.bytes))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+fn of_bytes(part: u64, whole: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.into_iter().find(|(size, _)| whole >= *size) {
+        Some((size, name)) => {
+            format!("{:.1} of {:.1} {name}", part as f64 / size as f64, whole as f64 / size as f64)
+        }
+        None => format!("{part} of {whole} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{Code, LoginSent};
+
+    fn refusal(status: u16, code: &str, message: &str) -> Refusal {
+        Refusal {
+            status,
+            codes: vec![Code { code: code.into(), message: message.into() }],
+            request: "GET /v2/x".into(),
+            login: LoginSent::No,
+            rate_limit: None,
+            retry_after: None,
+            attempts: 1,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    #[track_caller]
+    fn check(side: Side, operation: Operation, cause: Error, expected: &str) {
+        let subject = "docker.io/library/nginx:1.27".to_owned();
+        assert_eq!(Failure::Registry { side, operation, subject, cause }.summary(), expected);
+    }
+
+    #[test]
+    fn says_what_and_why_in_the_registrys_words() {
+        let limit = RateLimit {
+            limit: Some(100),
+            remaining: Some(0),
+            window: Some(Duration::from_secs(21600)),
+            source: Some("203.0.113.7".into()),
+        };
+        let message = "You have reached your unauthenticated pull rate limit";
+        let limited = Refusal {
+            rate_limit: Some(limit),
+            retry_after: Some(Duration::from_secs(11400)),
+            ..refusal(429, "TOOMANYREQUESTS", message)
+        };
+        check(
+            Side::Source,
+            Operation::ReadManifest,
+            limited.into(),
+            "source docker.io/library/nginx:1.27 cannot be read: registry says 429 TOOMANYREQUESTS \"You have reached your unauthenticated pull rate limit\" (0 of 100 left for 203.0.113.7 in each 6 h, resets in 3 h 10 min).",
+        );
+        let timeout = http::Error {
+            kind: http::Kind::ConnectTimeout,
+            host: "registry-1.docker.io:443".into(),
+            attempts: 5,
+            elapsed: Duration::from_secs(71),
+        };
+        check(
+            Side::Source,
+            Operation::ReadBlob,
+            timeout.into(),
+            "source docker.io/library/nginx:1.27 cannot be reached: connecting timed out to registry-1.docker.io:443, 5 attempts in 71 s.",
+        );
+        let tried =
+            Refusal { attempts: 3, elapsed: Duration::from_secs(9), ..refusal(502, "", "Bad Gateway") };
+        check(
+            Side::Destination,
+            Operation::SendBlob,
+            tried.into(),
+            "destination docker.io/library/nginx:1.27 refused the push: registry says 502 \"Bad Gateway\", 3 attempts in 9 s.",
+        );
+    }
+
+    #[test]
+    fn tells_the_progress_when_time_ran_out() {
+        let progress = Progress {
+            blobs: 22,
+            present: 10,
+            copied: 7,
+            bytes: 98 << 30,
+            bytes_present: 41 << 30,
+            bytes_copied: 20 << 30,
+        };
+        let failure = Failure::Deadline {
+            subject: "public.ecr.aws/acme/cuda:12".into(),
+            progress,
+            elapsed: Duration::from_secs(870),
+        };
+        assert_eq!(
+            failure.summary(),
+            "time ran out after 870 s: 17 of 22 blobs (61.0 of 98.0 GiB) of source public.ecr.aws/acme/cuda:12 were copied and the tag was not written."
+        );
+    }
+}

@@ -1,0 +1,252 @@
+//! Carries out a [`Plan`]: blobs, then manifests from the leaves up, then the tag.
+//!
+//! Whatever fails before the tag, the tag still names what it named.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::time::Instant;
+
+use super::{Destination, Error, Failure, Operation, Outcome, Plan, Progress, Reporter, Side, TagMove};
+use crate::http::Tries;
+use crate::oci::{Descriptor, Tag};
+use crate::registry::{self, ManifestId, Repository, SendError, Started};
+
+/// Blobs in flight at once, unless told otherwise. One connection into ECR carries some 25 MB/s, so
+/// this many fill the link of a function; see the measurements in ARCHITECTURE.md.
+pub const CONCURRENT_BLOBS: usize = 6;
+
+/// What a transfer may use.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// When it has to end, done or not.
+    pub deadline: Option<Instant>,
+    /// Blobs in flight at once.
+    pub concurrent_blobs: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { deadline: None, concurrent_blobs: CONCURRENT_BLOBS }
+    }
+}
+
+/// Copies what the plan says. Nothing of a blob is kept in memory but what is on its way.
+///
+/// # Errors
+/// When a side fails for good; [`Failure::Deadline`] with the progress made when time runs out.
+pub async fn transfer(
+    plan: &Plan,
+    source: &Repository,
+    destination: &Destination,
+    limits: &Limits,
+    reporter: Arc<dyn Reporter>,
+) -> Result<Outcome, Error> {
+    let started = Instant::now();
+    let job = Job { plan, source, destination, limits, reporter, copied: Copied::default() };
+    let result = match limits.deadline {
+        None => job.run().await,
+        Some(deadline) => tokio::time::timeout_at(deadline, job.run()).await.unwrap_or_else(|_| {
+            let (subject, elapsed) = (plan.request.source.to_string(), plan.elapsed + started.elapsed());
+            Err(Box::new(Failure::Deadline { subject, progress: job.progress(), elapsed }))
+        }),
+    };
+    result.map(|()| Outcome {
+        source_digest: plan.source_digest.clone(),
+        digest: plan.root.digest.clone(),
+        media_type: plan.root.media_type.clone(),
+        platforms: plan.platforms.clone(),
+        size: plan.progress.bytes,
+        blobs: job.progress(),
+        manifests_written: plan.manifests.len() + usize::from(!plan.root_held),
+        tag: plan.tag.clone(),
+        elapsed: plan.elapsed + started.elapsed(),
+    })
+}
+
+struct Job<'a> {
+    plan: &'a Plan,
+    source: &'a Repository,
+    destination: &'a Destination,
+    limits: &'a Limits,
+    reporter: Arc<dyn Reporter>,
+    copied: Copied,
+}
+
+#[derive(Default)]
+struct Copied {
+    blobs: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// How one attempt at a blob ended.
+enum Attempt {
+    /// The upload itself failed: doing all of it once more may help.
+    Again(Side, registry::Error),
+    /// A request that was repeated on its own failed for good.
+    Over(Error),
+}
+
+impl Job<'_> {
+    async fn run(&self) -> Result<(), Error> {
+        stream::iter(&self.plan.blobs)
+            .map(|blob| self.copy_blob(blob))
+            .buffer_unordered(self.limits.concurrent_blobs.max(1))
+            .try_collect::<()>()
+            .await?;
+        for manifest in &self.plan.manifests {
+            let id = ManifestId::Digest(manifest.digest.clone());
+            let written = self.destination.repository.put_manifest(manifest, &id).await;
+            written.map_err(|cause| self.destination_failure(Operation::WriteManifest, cause))?;
+        }
+        self.write_root().await
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            copied: self.copied.blobs.load(Ordering::Relaxed),
+            bytes_copied: self.copied.bytes.load(Ordering::Relaxed),
+            ..self.plan.progress
+        }
+    }
+
+    async fn copy_blob(&self, blob: &Descriptor) -> Result<(), Error> {
+        let backoff = self.destination.repository.backoff();
+        let mut tries = Tries::new(backoff, self.limits.deadline);
+        let mut corrupt_before = false;
+        loop {
+            tries.count += 1;
+            // What failed may have arrived all the same.
+            if tries.count > 1 && self.is_held(blob).await? {
+                break;
+            }
+            let passed = Arc::new(AtomicU64::new(0));
+            let (side, cause) = match self.attempt(blob, &passed).await {
+                Ok(()) => break,
+                Err(Attempt::Over(error)) => return Err(error),
+                Err(Attempt::Again(side, cause)) => (side, cause),
+            };
+            self.reporter.lost(passed.load(Ordering::Relaxed));
+            let is_corrupt = matches!(cause, registry::Error::DigestMismatch { .. });
+            if (is_corrupt && corrupt_before) || !again(&mut tries, &cause).await {
+                return Err(self.blob_failure(side, blob, cause));
+            }
+            corrupt_before |= is_corrupt;
+            tracing::info!(digest = %blob.digest, attempt = tries.count, ?side, %cause, "a blob is begun again");
+        }
+        self.copied.blobs.fetch_add(1, Ordering::Relaxed);
+        self.copied.bytes.fetch_add(blob.size, Ordering::Relaxed);
+        self.reporter.finished(blob);
+        Ok(())
+    }
+
+    async fn attempt(&self, blob: &Descriptor, passed: &Arc<AtomicU64>) -> Result<(), Attempt> {
+        let to = &self.destination.repository;
+        // Offered to the same registry only: others refuse a name that they do not know
+        // (https://github.com/google/go-containerregistry/issues/1741).
+        let from = self.source.name();
+        let mount = (from.registry() == to.name().registry() && from != to.name()).then_some(from);
+        let started = to.start_upload(&blob.digest, mount).await;
+        let started = started
+            .map_err(|cause| Attempt::Over(self.destination_failure(Operation::StartUpload, cause)))?;
+        let Started::Session(upload) = started else { return Ok(()) };
+        let (reporter, passed) = (self.reporter.clone(), passed.clone());
+        let count = Arc::new(move |bytes| {
+            passed.fetch_add(bytes, Ordering::Relaxed);
+            reporter.passed(bytes);
+        });
+        let sent = to.send_blob(&upload, blob, self.source.read_blob(blob), count).await;
+        let error = match sent {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        to.cancel_upload(upload).await;
+        Err(match error {
+            SendError::Destination(cause) => Attempt::Again(Side::Destination, cause),
+            SendError::Source(cause @ registry::Error::DigestMismatch { .. }) => {
+                Attempt::Again(Side::Source, cause)
+            }
+            SendError::Source(cause) => Attempt::Over(self.blob_failure(Side::Source, blob, cause)),
+        })
+    }
+
+    async fn is_held(&self, blob: &Descriptor) -> Result<bool, Error> {
+        let held = self.destination.inventory.blobs(std::slice::from_ref(&blob.digest)).await;
+        let held = held.map_err(|cause| self.destination_failure(Operation::CheckBlobs, cause))?;
+        Ok(held.contains(&blob.digest))
+    }
+
+    /// The root goes last, and under its tag at once: until then nobody can pull a half-copied image
+    /// by name.
+    async fn write_root(&self) -> Result<(), Error> {
+        let (plan, to) = (self.plan, self.destination);
+        let written = match (&plan.request.tag, &plan.tag, plan.root_held) {
+            (Some(tag), TagMove::Moved { .. }, true) => to.inventory.tag(&plan.root, tag).await,
+            (Some(tag), TagMove::Moved { .. }, false) => {
+                to.repository.put_manifest(&plan.root, &ManifestId::Tag(tag.clone())).await
+            }
+            (_, _, true) => return Ok(()),
+            (_, _, false) => {
+                let id = ManifestId::Digest(plan.root.digest.clone());
+                let written = to.repository.put_manifest(&plan.root, &id).await;
+                return written.map_err(|cause| self.destination_failure(Operation::WriteManifest, cause));
+            }
+        };
+        let (Some(tag), TagMove::Moved { from }) = (&plan.request.tag, &plan.tag) else { return Ok(()) };
+        if let Err(cause) = written {
+            self.judge_tag(tag, cause).await?;
+        }
+        let old = from.as_ref().map(ToString::to_string);
+        tracing::info!(destination = %plan.request.destination_name(), old, new = %plan.root.digest, "tag moved");
+        Ok(())
+    }
+
+    /// ECR refuses to write an immutable tag also when that would change nothing, as after an answer
+    /// that was lost (<https://github.com/aws/containers-roadmap/issues/2179>).
+    async fn judge_tag(&self, tag: &Tag, cause: registry::Error) -> Result<(), Error> {
+        let exists = match &cause {
+            registry::Error::Refused(refusal) => refusal.has("TAG_INVALID"),
+            registry::Error::Service { code, .. } => code == "ImageTagAlreadyExistsException",
+            _ => false,
+        };
+        let failure = self.destination_failure(Operation::WriteTag, cause);
+        if !exists {
+            return Err(failure);
+        }
+        let named = self.destination.inventory.manifests(&[ManifestId::Tag(tag.clone())]).await;
+        match named.ok().and_then(|mut found| found.pop().flatten()) {
+            Some(manifest) if manifest.digest == self.plan.root.digest => Ok(()),
+            Some(manifest) => Err(Box::new(Failure::TagImmutable {
+                subject: self.plan.request.destination_name(),
+                existing: manifest.digest,
+                wanted: self.plan.root.digest.clone(),
+            })),
+            None => Err(failure),
+        }
+    }
+
+    fn blob_failure(&self, side: Side, blob: &Descriptor, cause: registry::Error) -> Error {
+        match side {
+            Side::Destination => self.destination_failure(Operation::SendBlob, cause),
+            Side::Source => {
+                let subject = format!("{} (blob {})", self.plan.request.source, blob.digest.short());
+                Failure::registry(Side::Source, Operation::ReadBlob, subject, cause)
+            }
+        }
+    }
+
+    fn destination_failure(&self, operation: Operation, cause: registry::Error) -> Error {
+        Failure::registry(Side::Destination, operation, self.plan.request.destination_name(), cause)
+    }
+}
+
+async fn again(tries: &mut Tries<'_>, cause: &registry::Error) -> bool {
+    match cause {
+        registry::Error::Refused(refusal) if cause.is_transient() => {
+            let status = reqwest::StatusCode::from_u16(refusal.status).unwrap_or_default();
+            tries.after_status(status, refusal.retry_after).await
+        }
+        _ => cause.is_transient() && tries.after_fault(None).await,
+    }
+}
