@@ -56,7 +56,7 @@ impl Walk<'_> {
 
     /// One child.
     pub(super) async fn child(&self, child: &Descriptor) -> Result<Found, Error> {
-        let mut found = self.children(&[child.digest.clone()]).await?;
+        let mut found = self.children(std::slice::from_ref(&child.digest)).await?;
         Ok(found.swap_remove(0))
     }
 

@@ -21,7 +21,7 @@ impl Repository {
             200..=299 => Ok(true),
             // Artifactory answers 403 to HEAD for absent content, others know no HEAD: there only
             // the upload decides.
-            403 | 404 | 405 => Ok(false),
+            403..=405 => Ok(false),
             _ => Err(reply.refusal()),
         }
     }
