@@ -43,7 +43,7 @@ pub struct Emulator {
 }
 
 /// The access key that the emulator hands out and expects.
-pub const ACCESS_KEY_ID: &str = "ASIAEMULATOREXAMPLE0";
+pub(crate) const ACCESS_KEY_ID: &str = "ASIAEMULATOREXAMPLE0";
 
 impl Emulator {
     /// Starts with default settings, on the runtime of the caller.

@@ -20,5 +20,5 @@ mod wire;
 pub use body::{Body, BoxError, empty, full, read};
 pub use emulator::{Emulator, Settings};
 pub use fault::{Direction, Effect, Fault, Faults, Match};
-pub use log::{Authorization, Entry, Log, Mark};
+pub use log::{Authorization, Entry, Exchange, Log, Mark};
 pub use service::{Operation, Request, Response, Service, answer, hang_up, json};

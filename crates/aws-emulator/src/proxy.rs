@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::body::{Body, BoxError, Counted, Counting, empty, full};
+use crate::body::{Body, Counted, Counting, empty, full};
 use crate::ca::Authority;
 use crate::fault::{Direction, Effect, Faults};
 use crate::inject::{Faulty, direction};
@@ -110,7 +110,7 @@ fn connect(
     shared: &Shared,
     cut: &Cut,
     tunnel: Tunnel,
-) -> Result<Response, BoxError> {
+) -> io::Result<Response> {
     let host = host_of(request.uri(), None);
     let Some(service) = shared.service(&host) else {
         let (parts, _) = request.into_parts();
@@ -118,7 +118,7 @@ fn connect(
     };
     if !service.reachable(&host) {
         cut.reset();
-        return Err(format!("{host} is switched off").into());
+        return Err(dropped());
     }
     // The receiver is gone only when the connection is.
     let _ = tunnel.send((host, hyper::upgrade::on(request)));
@@ -153,7 +153,7 @@ async fn exchange(
     shared: &Arc<Shared>,
     door: &Door,
     cut: &Cut,
-) -> Result<Response, BoxError> {
+) -> io::Result<Response> {
     let (parts, incoming) = request.into_parts();
     let named = parts.headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
     let (host, service) = match door {
@@ -168,7 +168,7 @@ async fn exchange(
     let Some(service) = service else { return Ok(unknown(&host, &parts, &shared.log)) };
     if !service.reachable(&host) {
         cut.reset();
-        return Err(format!("{host} is switched off").into());
+        return Err(dropped());
     }
     let operation = service.operation(&host, &parts.method, &parts.uri, &parts.headers);
     let exchange = Exchange::begin(&shared.log, &host, &parts);
@@ -205,10 +205,10 @@ async fn exchange(
         cut.reset();
     }
     if cut.is_reset() {
-        return Err("the connection was dropped on purpose".into());
+        return Err(dropped());
     }
     if let (Some(Effect::Truncate { .. }), Some(Direction::Request)) = (&effect, concerns) {
-        return Err("a fault ended the connection in mid-request".into());
+        return Err(dropped());
     }
     exchange.note(|entry| entry.status = Some(response.status().as_u16()));
     Ok(response.map(|body| {
@@ -235,6 +235,11 @@ async fn early(effect: Option<&Effect>) -> Option<Response> {
         }
         _ => None,
     }
+}
+
+/// Ends a connection on purpose.
+fn dropped() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
 }
 
 /// Refuses a host that nobody serves.
