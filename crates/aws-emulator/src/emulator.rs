@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::task::AbortHandle;
 
+use crate::blob::Library;
 use crate::body::BoxError;
 use crate::ca::Authority;
 use crate::fault::Faults;
 use crate::log::Log;
 use crate::proxy::{Shared, listen};
 use crate::service::Service;
+use crate::upstream::{Profile, Registry};
 
 /// What can be chosen at the start.
 #[derive(Clone, Debug)]
@@ -40,6 +42,8 @@ pub struct Emulator {
     address: SocketAddr,
     settings: Settings,
     listeners: Mutex<Vec<AbortHandle>>,
+    library: Arc<Library>,
+    docker_hub: Arc<Registry>,
 }
 
 /// The access key that the emulator hands out and expects.
@@ -68,7 +72,12 @@ impl Emulator {
             services: RwLock::default(),
         });
         let (address, listener) = listen(Arc::clone(&shared), settings.listen, None).await?;
-        Ok(Self { shared, address, settings, listeners: Mutex::new(vec![listener]) })
+        let library = Arc::<Library>::default();
+        let docker_hub = Arc::new(Registry::new(Profile::docker_hub(), Arc::clone(&library)));
+        let listeners = Mutex::new(vec![listener]);
+        let emulator = Self { shared, address, settings, listeners, library, docker_hub };
+        emulator.add(Arc::clone(&emulator.docker_hub) as Arc<dyn Service>);
+        Ok(emulator)
     }
 
     /// Adds a service; the first that serves a host answers for it.
@@ -86,6 +95,18 @@ impl Emulator {
         let (address, listener) = listen(Arc::clone(&self.shared), any, Some(service)).await?;
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
         Ok(address)
+    }
+
+    /// Docker Hub.
+    pub fn docker_hub(&self) -> &Arc<Registry> {
+        &self.docker_hub
+    }
+
+    /// Adds one more upstream registry.
+    pub fn add_upstream(&self, profile: Profile) -> Arc<Registry> {
+        let registry = Arc::new(Registry::new(profile, Arc::clone(&self.library)));
+        self.add(Arc::clone(&registry) as Arc<dyn Service>);
+        registry
     }
 
     /// The request log.

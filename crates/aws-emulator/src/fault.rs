@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(faults.load(text).unwrap(), 2);
         let cut = Some(Effect::Truncate { after_bytes: 7, on: None });
         let expired = Some(Effect::ExpireToken);
-        let mut strike = || faults.take("registry-1.docker.io", "blob.get", "/v2/");
+        let strike = || faults.take("registry-1.docker.io", "blob.get", "/v2/");
         assert_eq!([strike(), strike(), strike(), strike()], [expired.clone(), cut.clone(), cut, expired]);
         assert_eq!(faults.take("example.com", "ping", "/v2/"), None);
         assert_eq!(faults.fired(), 4);

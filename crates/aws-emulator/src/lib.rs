@@ -7,18 +7,25 @@
 //!
 //! The crate shares no code with the copy engine, so that one mistake cannot hide the other.
 
+mod blob;
 mod body;
 mod ca;
+mod distribution;
 mod emulator;
 mod fault;
+mod image;
 mod inject;
 mod log;
 mod proxy;
 mod service;
+mod upstream;
 mod wire;
 
+pub use blob::{Blob, Library, digest};
 pub use body::{Body, BoxError, empty, full, read};
 pub use emulator::{Emulator, Settings};
 pub use fault::{Direction, Effect, Fault, Faults, Match};
+pub use image::{Image, Manifest, Recipe};
 pub use log::{Authorization, Entry, Exchange, Log, Mark};
 pub use service::{Operation, Request, Response, Service, answer, hang_up, json};
+pub use upstream::{Profile, RangeManner, RateHeaders, RateLimit, Registry, Switch};
