@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 use crate::blob::Library;
 use crate::body::BoxError;
 use crate::ca::Authority;
+use crate::ecr::Ecr;
 use crate::fault::Faults;
 use crate::log::Log;
 use crate::proxy::{Shared, listen};
@@ -44,6 +45,7 @@ pub struct Emulator {
     listeners: Mutex<Vec<AbortHandle>>,
     library: Arc<Library>,
     docker_hub: Arc<Registry>,
+    ecr: Arc<Ecr>,
 }
 
 /// The access key that the emulator hands out and expects.
@@ -74,9 +76,11 @@ impl Emulator {
         let (address, listener) = listen(Arc::clone(&shared), settings.listen, None).await?;
         let library = Arc::<Library>::default();
         let docker_hub = Arc::new(Registry::new(Profile::docker_hub(), Arc::clone(&library)));
+        let ecr = Arc::new(Ecr::new(&settings.account, Arc::clone(&library)));
         let listeners = Mutex::new(vec![listener]);
-        let emulator = Self { shared, address, settings, listeners, library, docker_hub };
+        let emulator = Self { shared, address, settings, listeners, library, docker_hub, ecr };
         emulator.add(Arc::clone(&emulator.docker_hub) as Arc<dyn Service>);
+        emulator.add(Arc::clone(&emulator.ecr) as Arc<dyn Service>);
         Ok(emulator)
     }
 
@@ -100,6 +104,16 @@ impl Emulator {
     /// Docker Hub.
     pub fn docker_hub(&self) -> &Arc<Registry> {
         &self.docker_hub
+    }
+
+    /// ECR, of every account and Region.
+    pub fn ecr(&self) -> &Arc<Ecr> {
+        &self.ecr
+    }
+
+    /// The ARN of a repository in the account and Region of the settings.
+    pub fn repository_arn(&self, name: &str) -> String {
+        crate::ecr::repository_arn(&self.settings.account, &self.settings.region, name)
     }
 
     /// Adds one more upstream registry.

@@ -11,6 +11,7 @@ mod blob;
 mod body;
 mod ca;
 mod distribution;
+mod ecr;
 mod emulator;
 mod fault;
 mod image;
@@ -23,6 +24,7 @@ mod wire;
 
 pub use blob::{Blob, Library, digest};
 pub use body::{Body, BoxError, empty, full, read};
+pub use ecr::{Ecr, Mutability, Repository};
 pub use emulator::{Emulator, Settings};
 pub use fault::{Direction, Effect, Fault, Faults, Match};
 pub use image::{Image, Manifest, Recipe};

@@ -84,7 +84,8 @@ fn signature(path: &str, ends: u64, secret: u64) -> String {
     digest(format!("{path} {ends} {secret}").as_bytes()).split_off("sha256:".len())
 }
 
-fn now() -> u64 {
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 

@@ -12,6 +12,7 @@ use crate::distribution::refusal;
 use crate::fault::Effect;
 use crate::service::{Request, Response, json as json_answer};
 
+use super::blobs::now;
 use super::profile::Profile;
 use super::store::{State, Token};
 
@@ -51,9 +52,23 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request) -> 
             "token": token,
             "access_token": token,
             "expires_in": profile.token_seconds,
-            "issued_at": httpdate::fmt_http_date(std::time::SystemTime::now()),
+            "issued_at": rfc3339(now()),
         }),
     )
+}
+
+/// Writes seconds since 1970 as RFC 3339 does.
+fn rfc3339(seconds: u64) -> String {
+    // Days to a date by the era of 400 years, which begins on 1 March.
+    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let march = (5 * day + 2) / 153;
+    let (date, month) = (day - (153 * march + 2) / 5 + 1, (march + 2) % 12 + 1);
+    let year = era * 400 + year + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// Reads user and password of a Basic login.
@@ -115,4 +130,16 @@ fn challenge(profile: &Profile, repository: Option<&str>, error: Option<&str>) -
     let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("Bearer"));
     response.headers_mut().insert("www-authenticate", value);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rfc3339;
+
+    #[test]
+    fn times_are_written_as_dates() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(rfc3339(1_798_761_599), "2026-12-31T23:59:59Z");
+    }
 }
