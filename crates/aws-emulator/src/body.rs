@@ -1,0 +1,119 @@
+//! Bodies of requests and responses: streamed, or whole.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+
+use crate::log::Exchange;
+
+/// Whatever went wrong with a body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of a request or a response.
+pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// How much of a request body nobody reads is still taken in, so that the client gets to see the
+/// answer instead of a reset connection.
+const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
+
+/// Makes a body of bytes that are at hand.
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Makes a body of nothing.
+pub fn empty() -> Body {
+    full(Bytes::new())
+}
+
+/// Reads a body to its end, refusing more than `limit` bytes.
+pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, BoxError> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            if bytes.len() + data.len() > limit {
+                return Err(format!("body exceeds {limit} bytes").into());
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes.freeze())
+}
+
+/// Which of the two bodies of an exchange is counted.
+#[derive(Clone, Copy)]
+pub(crate) enum Counted {
+    /// What the client sends.
+    Request,
+    /// What the client gets.
+    Response,
+}
+
+/// A body that notes in the log how many bytes went by.
+pub(crate) struct Counting {
+    inner: Option<Body>,
+    exchange: Exchange,
+    counted: Counted,
+}
+
+impl Counting {
+    /// Wraps a body so that its bytes are counted in the log entry of `exchange`.
+    pub(crate) fn wrap(inner: Body, exchange: Exchange, counted: Counted) -> Body {
+        Self { inner: Some(inner), exchange, counted }.boxed_unsync()
+    }
+}
+
+impl http_body::Body for Counting {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
+        let polled = Pin::new(inner).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            self.exchange.add_bytes(self.counted, data.len() as u64);
+        }
+        if let Poll::Ready(None | Some(Err(_))) = &polled {
+            self.inner = None;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        let (Counted::Request, Some(rest)) = (self.counted, self.inner.take()) else { return };
+        if !rest.is_end_stream()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(drain(rest));
+        }
+    }
+}
+
+async fn drain(mut rest: Body) {
+    let mut taken = 0;
+    while let Some(Ok(frame)) = rest.frame().await {
+        taken += frame.data_ref().map_or(0, Bytes::len);
+        if taken > DRAIN_LIMIT {
+            return;
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The certificate authority, and a TLS configuration per host name.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
+use rustls::ServerConfig;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tempfile::TempDir;
+
+use crate::body::BoxError;
+
+/// Makes certificates for any host name, all of which its own root vouches for.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    /// One key for every host: making a key is the slow part.
+    host_key: KeyPair,
+    pem: String,
+    folder: TempDir,
+    configs: Mutex<HashMap<String, Arc<ServerConfig>>>,
+}
+
+impl Authority {
+    /// Makes a root certificate and writes it into a folder that lives as long as the authority.
+    pub(crate) fn new() -> Result<Self, BoxError> {
+        let key = KeyPair::generate()?;
+        let mut params = params("Emulator root")?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let pem = params.self_signed(&key)?.pem();
+        let folder = tempfile::Builder::new().prefix("aws-emulator-").tempdir()?;
+        std::fs::write(folder.path().join("ca.pem"), &pem)?;
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            host_key: KeyPair::generate()?,
+            pem,
+            folder,
+            configs: Mutex::default(),
+        })
+    }
+
+    /// The file for `SSL_CERT_FILE`.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// A folder that is removed with the authority.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The root certificate.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// The TLS configuration that speaks for `host`.
+    pub(crate) fn config(&self, host: &str) -> Result<Arc<ServerConfig>, BoxError> {
+        let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = configs.get(host) {
+            return Ok(Arc::clone(config));
+        }
+        let config = Arc::new(self.make(host)?);
+        configs.insert(host.to_owned(), Arc::clone(&config));
+        Ok(config)
+    }
+
+    fn make(&self, host: &str) -> Result<ServerConfig, BoxError> {
+        let mut params = params(host)?;
+        params.subject_alt_names = CertificateParams::new(vec![host.to_owned()])?.subject_alt_names;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let certificate: CertificateDer<'static> =
+            params.signed_by(&self.host_key, &self.issuer)?.into();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.host_key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+fn params(name: &str) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name = DistinguishedName::new();
+    // A common name holds 64 characters; host names of AWS can be longer.
+    params.distinguished_name.push(DnType::CommonName, name.chars().take(64).collect::<String>());
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2049, 12, 31);
+    Ok(params)
+}

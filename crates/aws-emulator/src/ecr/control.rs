@@ -1,0 +1,223 @@
+//! The API of ECR: awsJson 1.1, one action per request (facts: registries §2.1).
+
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use crate::body::{full, read};
+use crate::emulator::ACCESS_KEY_ID;
+use crate::service::{Request, Response, answer};
+
+use super::error::Refusal;
+use super::images::{self, Outcome, Put};
+use super::store::{Key, Login, State, now};
+use super::{Ecr, describe, hosts, repositories};
+
+const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921.";
+
+/// The action that a request names.
+pub(super) fn action(request_target: Option<&str>) -> Option<&str> {
+    request_target?.strip_prefix(TARGET)
+}
+
+/// Answers one call.
+pub(super) async fn serve(ecr: &Ecr, region: &str, request: Request) -> Response {
+    let action = action(request.header("x-amz-target")).unwrap_or_default().to_owned();
+    let signed = check_signature(&request, region);
+    let Ok(bytes) = read(request.body, 8 * 1024 * 1024).await else {
+        return Refusal::new("SerializationException", "The body broke off").api();
+    };
+    let answered = signed.and_then(|()| {
+        let input: Value = serde_json::from_slice(&bytes)
+            .map_err(|error| Refusal::new("SerializationException", error.to_string()))?;
+        call(ecr, region, &action, &input)
+    });
+    match answered {
+        Ok(output) => {
+            let headers = [("content-type", "application/x-amz-json-1.1")];
+            answer(200, &headers, full(output.to_string()))
+        }
+        Err(refused) => refused.api(),
+    }
+}
+
+/// Demands a signature by the access key handed out, for this service and Region. Whether the
+/// signature is right is not verified.
+fn check_signature(request: &Request, region: &str) -> Result<(), Refusal> {
+    let missing = || Refusal::new("MissingAuthenticationTokenException", "Missing Authentication Token");
+    let value = request.header("authorization").ok_or_else(missing)?;
+    let incomplete = || {
+        let message = "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature'.";
+        Refusal::new("IncompleteSignatureException", message)
+    };
+    let parts = value.strip_prefix("AWS4-HMAC-SHA256").ok_or_else(incomplete)?;
+    let part = |name: &str| {
+        parts.split(',').find_map(|part| part.trim().strip_prefix(name)).ok_or_else(incomplete)
+    };
+    (part("SignedHeaders=")?, part("Signature=")?);
+    let scope: Vec<_> = part("Credential=")?.split('/').collect();
+    let [key, _, scope_region, service, "aws4_request"] = scope[..] else {
+        return Err(incomplete());
+    };
+    if key != ACCESS_KEY_ID {
+        let message = "The security token included in the request is invalid.";
+        return Err(Refusal::new("UnrecognizedClientException", message));
+    }
+    if scope_region != region || service != "ecr" {
+        let message = format!("Credential should be scoped to '{region}' and service 'ecr'.");
+        return Err(Refusal::new("InvalidSignatureException", message));
+    }
+    Ok(())
+}
+
+/// Carries out an action.
+fn call(ecr: &Ecr, region: &str, action: &str, input: &Value) -> Result<Value, Refusal> {
+    let account = input["registryId"].as_str().unwrap_or(&ecr.account);
+    let name = input["repositoryName"].as_str().unwrap_or_default();
+    let key = Key::new(account, region, name);
+    let resource = match (action, name) {
+        ("GetAuthorizationToken", _) => "*".to_owned(),
+        ("DescribeRepositories", _) => hosts::repository_arn(account, region, "*"),
+        _ => key.arn(),
+    };
+    let mut state = ecr.lock();
+    state.admit(&key, action, &resource, &ecr.principal(region))?;
+    match action {
+        "GetAuthorizationToken" => Ok(token(ecr, &mut state, region)),
+        "BatchCheckLayerAvailability" => availability(&mut state, &key, input),
+        "BatchGetImage" => batch_get(&mut state, &key, input),
+        "PutImage" => put(&mut state, &key, input),
+        "BatchDeleteImage" => {
+            let ids = list(input, "imageIds", 100)?;
+            let (gone, failures) = images::delete(state.repository(&key)?, ids);
+            Ok(json!({"imageIds": gone, "failures": failures}))
+        }
+        "DescribeImages" => describe::images(&mut state, &key, input),
+        "ListImages" => describe::list(&mut state, &key, input),
+        "DescribeRepositories" => repositories::describe(&state, account, region, input),
+        "CreateRepository" => repositories::create(&mut state, &key, input),
+        "DeleteRepository" => repositories::delete(&mut state, &key, input),
+        "PutImageTagMutability" => repositories::set_mutability(&mut state, &key, input),
+        _ => {
+            let message = format!("aws-emulator: ecr:{action} is not implemented");
+            Err(Refusal::new("UnknownOperationException", message))
+        }
+    }
+}
+
+/// A list of the input, which must not be empty nor too long.
+pub(super) fn list<'a>(
+    input: &'a Value,
+    name: &str,
+    limit: usize,
+) -> Result<&'a Vec<Value>, Refusal> {
+    let fits = |list: &&Vec<Value>| (1..=limit).contains(&list.len());
+    input[name].as_array().filter(fits).ok_or_else(|| {
+        let message = format!(
+            "Invalid parameter at '{name}' failed to satisfy constraint: 'Member must have length \
+             between 1 and {limit}'"
+        );
+        Refusal::new("InvalidParameterException", message)
+    })
+}
+
+fn token(ecr: &Ecr, state: &mut State, region: &str) -> Value {
+    // As long as true ones are, so that nothing can rely on less.
+    let password: String = (0..160).map(|_| format!("{:016x}", fastrand::u64(..))).collect();
+    let lasts = *ecr.token_lasts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let login = Login { region: region.to_owned(), ends: Instant::now() + lasts };
+    state.logins.insert(password.clone(), login);
+    json!({"authorizationData": [{
+        "authorizationToken": BASE64_STANDARD.encode(format!("AWS:{password}")),
+        "expiresAt": now() + lasts.as_secs_f64(),
+        // Always the caller's own registry (facts: registries §1.1).
+        "proxyEndpoint": format!("https://{}", hosts::registry_host(&ecr.account, region)),
+    }]})
+}
+
+/// How long a login lasts unless a test says otherwise.
+pub(super) const TOKEN_LASTS: Duration = Duration::from_secs(12 * 3600);
+
+fn availability(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
+    let digests = list(input, "layerDigests", 100)?;
+    let repository = state.repository(key)?;
+    let (mut layers, mut failures) = (Vec::new(), Vec::new());
+    for digest in digests.iter().filter_map(Value::as_str) {
+        if !images::is_digest(digest) {
+            let reason = "Invalid request parameters: layer digest should satisfy the regex \
+                          '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'";
+            failures.push(json!({"layerDigest": digest, "failureCode": "InvalidLayerDigest",
+                                 "failureReason": reason}));
+            continue;
+        }
+        layers.push(match repository.layers.get(digest) {
+            Some(layer) => json!({"layerDigest": digest, "layerAvailability": "AVAILABLE",
+                                  "layerSize": layer.size,
+                                  "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip"}),
+            None => json!({"layerDigest": digest, "layerAvailability": "UNAVAILABLE"}),
+        });
+    }
+    Ok(json!({"layers": layers, "failures": failures}))
+}
+
+fn batch_get(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
+    let ids = list(input, "imageIds", 100)?;
+    let repository = state.repository(key)?;
+    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    for id in ids {
+        match images::find(repository, id) {
+            Err((code, reason)) => failures.push(images::failure(id, code, &reason)),
+            Ok(image) => {
+                let mut image_id = json!({"imageDigest": image.manifest.digest});
+                if let Some(tag) = id.get("imageTag") {
+                    image_id["imageTag"] = tag.clone();
+                }
+                found.push(json!({
+                    "registryId": key.account,
+                    "repositoryName": key.repository,
+                    "imageId": image_id,
+                    "imageManifest": String::from_utf8_lossy(&image.manifest.bytes),
+                    "imageManifestMediaType": image.manifest.media_type,
+                }));
+            }
+        }
+    }
+    Ok(json!({"images": found, "failures": failures}))
+}
+
+fn put(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
+    let manifest = input["imageManifest"].as_str().unwrap_or_default();
+    let tag = input["imageTag"].as_str();
+    let put = Put {
+        bytes: manifest.as_bytes(),
+        media_type: input["imageManifestMediaType"].as_str(),
+        tag,
+        digest: input["imageDigest"].as_str(),
+    };
+    match images::put(state, key, &put)? {
+        Outcome::Stored(stored) => {
+            let mut id = json!({"imageDigest": stored.digest});
+            if let Some(tag) = tag {
+                id["imageTag"] = json!(tag);
+            }
+            Ok(json!({"image": {
+                "registryId": key.account,
+                "repositoryName": key.repository,
+                "imageId": id,
+                "imageManifest": manifest,
+                "imageManifestMediaType": stored.media_type,
+            }}))
+        }
+        Outcome::Unchanged(stored) => {
+            let tag = tag.map(|tag| format!(" and tag '{tag}'")).unwrap_or_default();
+            let message = format!(
+                "Image with digest '{}'{tag} already exists in the repository with name '{}' in \
+                 registry with id '{}'",
+                stored.digest, key.repository, key.account
+            );
+            Err(Refusal::new("ImageAlreadyExistsException", message))
+        }
+    }
+}

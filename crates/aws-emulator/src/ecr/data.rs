@@ -1,0 +1,249 @@
+//! The registry that docker clients speak to.
+
+use std::time::Instant;
+
+use http::Method;
+use serde_json::json;
+
+use crate::body::{empty, full, read};
+use crate::distribution::{Route, page, refusal};
+use crate::fault::Effect;
+use crate::image::OCI_INDEX;
+use crate::service::{Request, Response, answer};
+use crate::upstream::{
+    RangeManner, accepts, is_signed, login, refuse_login, send_blob, send_manifest, sign,
+};
+
+use super::error::Refusal;
+use super::images::{self, Put};
+use super::store::{Key, State};
+use super::validation::MANIFEST_LIMIT;
+use super::{Ecr, hosts, uploads};
+
+/// Key to the signature of download URLs.
+const SIGNATURE: u64 = 0x00c0_ffee;
+
+/// The IAM actions that a request spends, as facts: registries §1.3 has them.
+pub(super) fn actions(route: &Route, method: &Method) -> &'static [&'static str] {
+    match route.operation(method) {
+        "blob.head" => &["BatchCheckLayerAvailability"],
+        "blob.get" => &["GetDownloadUrlForLayer"],
+        "manifest.head" | "manifest.get" | "referrers" => &["BatchGetImage"],
+        "manifest.put" => &["PutImage"],
+        "manifest.delete" => &["BatchDeleteImage"],
+        "upload.start" => &["InitiateLayerUpload"],
+        "upload.patch" => &["UploadLayerPart"],
+        "upload.put" => &["UploadLayerPart", "CompleteLayerUpload"],
+        "tags.list" => &["ListImages"],
+        _ => &[],
+    }
+}
+
+/// Answers a request to the registry of an account.
+pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Request) -> Response {
+    let route = Route::parse(request.path());
+    if let Err(refused) = authenticate(&mut ecr.lock(), region, &request) {
+        return refused;
+    }
+    let Some(repository) = route.repository() else {
+        return match route {
+            Route::Ping => {
+                answer(200, &[("docker-distribution-api-version", "registry/2.0")], empty())
+            }
+            _ => unsupported(&request),
+        };
+    };
+    let key = Key::new(account, region, repository);
+    for action in actions(&route, &request.method) {
+        if let Err(refused) = ecr.lock().admit(&key, action, &key.arn(), &ecr.principal(region)) {
+            return refused.wire(request.method == Method::HEAD);
+        }
+    }
+    match (&route, request.method.as_str()) {
+        (Route::Uploads { .. }, "POST") => {
+            uploads::start(&mut ecr.lock(), &key, &request, &ecr.principal(region))
+        }
+        (Route::Upload { session, .. }, "PATCH") => {
+            uploads::patch(ecr, &key, session, request).await
+        }
+        (Route::Upload { session, .. }, "PUT") => uploads::put(ecr, &key, session, request).await,
+        (Route::Upload { session, .. }, "DELETE") => {
+            uploads::cancel(&mut ecr.lock(), &key, session)
+        }
+        (Route::Manifest { reference, .. }, "PUT") => put(ecr, &key, reference, request).await,
+        _ => {
+            let answered = rest(&mut ecr.lock(), &key, &route, &request);
+            answered.unwrap_or_else(|refused| refused.wire(request.method == Method::HEAD))
+        }
+    }
+}
+
+/// Answers what needs no body.
+fn rest(
+    state: &mut State,
+    key: &Key,
+    route: &Route,
+    request: &Request,
+) -> Result<Response, Refusal> {
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    match route {
+        Route::Manifest { reference, .. } if reads => manifest(state, key, reference, request),
+        Route::Manifest { reference, .. } if request.method == Method::DELETE => {
+            delete(state, key, reference)
+        }
+        Route::Blob { digest, .. } if reads => blob(state, key, digest, request),
+        Route::Tags { .. } if reads => tags(state, key, request),
+        Route::Referrers { digest, .. } if reads => referrers(state, key, digest),
+        _ => Ok(unsupported(request)),
+    }
+}
+
+fn unsupported(request: &Request) -> Response {
+    let message = format!("aws-emulator: {} {} is not implemented", request.method, request.path());
+    refusal(405, "UNSUPPORTED", &message)
+}
+
+/// Lets a request pass that carries a login that is good here.
+fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<(), Response> {
+    let is_head = request.method == Method::HEAD;
+    let known = login(request)
+        .filter(|(user, _)| user == "AWS")
+        .and_then(|(_, password)| state.logins.get_mut(&password))
+        .filter(|login| login.region == region);
+    let Some(login) = known else {
+        let realm = format!("Basic realm=\"https://{}/\",service=\"ecr.amazonaws.com\"", request.host);
+        return Err(answer(401, &[("www-authenticate", &realm)], full("Not Authorized\n")));
+    };
+    if matches!(request.effect, Some(Effect::ExpireToken)) {
+        login.ends = Instant::now();
+    }
+    if login.ends <= Instant::now() {
+        let message = "Your authorization token has expired. Reauthenticate and try again.";
+        let refused = if is_head { answer(403, &[], empty()) } else { refusal(403, "DENIED", message) };
+        return Err(refused);
+    }
+    Ok(())
+}
+
+fn manifest(
+    state: &mut State,
+    key: &Key,
+    reference: &str,
+    request: &Request,
+) -> Result<Response, Refusal> {
+    let Some(image) = state.repository(key)?.image(reference) else {
+        return Err(Refusal::new("ImageNotFoundException", "Requested image not found"));
+    };
+    if !reference.contains(':') && !accepts(&request.headers, &image.manifest.media_type) {
+        let message = "aws-emulator: conversion of manifests to what Accept names is not implemented";
+        return Ok(refusal(406, "UNSUPPORTED", message));
+    }
+    Ok(send_manifest(&image.manifest, &request.method))
+}
+
+async fn put(ecr: &Ecr, key: &Key, reference: &str, request: Request) -> Response {
+    let media_type = request.header("content-type").map(ToOwned::to_owned);
+    let Ok(bytes) = read(request.body, MANIFEST_LIMIT).await else {
+        return Refusal::manifest("Member must have length less than or equal to 4194304")
+            .wire(false);
+    };
+    let (tag, digest) =
+        if reference.contains(':') { (None, Some(reference)) } else { (Some(reference), None) };
+    let put = Put { bytes: &bytes, media_type: media_type.as_deref(), tag, digest };
+    match images::put(&mut ecr.lock(), key, &put) {
+        Ok(outcome) => {
+            let digest = &outcome.manifest().digest;
+            let location = format!("https://{}/v2/{}/manifests/{digest}", request.host, key.repository);
+            answer(201, &[("location", &location), ("docker-content-digest", digest)], empty())
+        }
+        Err(refused) => refused.wire(false),
+    }
+}
+
+fn delete(state: &mut State, key: &Key, reference: &str) -> Result<Response, Refusal> {
+    let name = if reference.contains(':') { "imageDigest" } else { "imageTag" };
+    let (_, failures) = images::delete(state.repository(key)?, &[json!({name: reference})]);
+    let Some(failure) = failures.first() else { return Ok(answer(202, &[], empty())) };
+    let reason = failure["failureReason"].as_str().unwrap_or_default();
+    match failure["failureCode"].as_str() {
+        Some("ImageNotFound") => Err(Refusal::new("ImageNotFoundException", reason)),
+        _ => Ok(refusal(400, "DENIED", reason)),
+    }
+}
+
+fn blob(
+    state: &mut State,
+    key: &Key,
+    digest: &str,
+    request: &Request,
+) -> Result<Response, Refusal> {
+    let repository = state.repository(key)?;
+    let unknown = refusal(404, "BLOB_UNKNOWN", "blob unknown to registry");
+    let Some(layer) = repository.layers.get(digest) else { return Ok(unknown) };
+    if request.method == Method::HEAD {
+        let size = layer.size.to_string();
+        let headers = [("content-length", size.as_str()), ("docker-content-digest", digest)];
+        return Ok(answer(200, &headers, empty()));
+    }
+    if !repository.refers_to(digest) {
+        // LayerInaccessibleException: only what a stored image holds can be downloaded.
+        return Ok(unknown);
+    }
+    let path = format!("/{}/{}/{digest}", key.account, key.repository);
+    let location =
+        format!("https://{}{}", hosts::layer_host(&key.region), sign(&path, SIGNATURE));
+    Ok(answer(307, &[("location", &location)], empty()))
+}
+
+/// Answers at the bucket that layers are downloaded from.
+pub(super) fn content(ecr: &Ecr, region: &str, request: &Request) -> Response {
+    if let Some(refused) = refuse_login(request) {
+        return refused;
+    }
+    let xml = |code: &str, message: &str| {
+        full(format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"))
+    };
+    if !is_signed(request, SIGNATURE) {
+        return answer(403, &[("content-type", "application/xml")], xml("AccessDenied", "Request has expired"));
+    }
+    let parts = request.path().trim_start_matches('/').split_once('/');
+    let named = parts.and_then(|(account, rest)| {
+        let (repository, digest) = rest.rsplit_once('/')?;
+        Some((Key::new(account, region, repository), digest))
+    });
+    let state = ecr.lock();
+    let layer = named.and_then(|(key, digest)| state.repositories.get(&key)?.layers.get(digest));
+    match layer.map(|layer| &layer.blob) {
+        Some(Some(blob)) => send_blob(blob, request, RangeManner::Honoured),
+        Some(None) => {
+            let message = "aws-emulator: the content of this blob was too large to keep";
+            answer(501, &[("content-type", "application/xml")], xml("NotImplemented", message))
+        }
+        None => answer(404, &[("content-type", "application/xml")], xml("NoSuchKey", "no such key")),
+    }
+}
+
+fn tags(state: &mut State, key: &Key, request: &Request) -> Result<Response, Refusal> {
+    let count = request.query("n").map(|count| count.parse::<usize>().unwrap_or(usize::MAX));
+    if count.is_some_and(|count| count > 1000) {
+        let message = "Invalid parameter at 'maxResults' failed to satisfy constraint: \
+                       'Member must have value less than or equal to 1000'";
+        return Err(Refusal::new("InvalidParameterException", message));
+    }
+    let tags = state.repository(key)?.tags.keys().cloned().collect();
+    Ok(page(tags, &key.repository, count, request.query("last")))
+}
+
+fn referrers(state: &mut State, key: &Key, digest: &str) -> Result<Response, Refusal> {
+    let images = state.repository(key)?.images.values();
+    let entries: Vec<_> = images
+        .filter(|image| image.parsed.subject.as_deref() == Some(digest))
+        .map(|image| {
+            let mut descriptor = image.manifest.descriptor();
+            descriptor["artifactType"] = json!(image.parsed.artifact_type);
+            descriptor
+        })
+        .collect();
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
+    Ok(answer(200, &[("content-type", OCI_INDEX)], full(index.to_string())))
+}

@@ -1,0 +1,51 @@
+//! Refusals, which the two planes of ECR word differently.
+
+use serde_json::json;
+
+use crate::body::{empty, full};
+use crate::distribution::refusal;
+use crate::service::{Response, answer};
+
+/// A refusal by the name that the API gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) name: &'static str,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(name: &'static str, message: impl Into<String>) -> Self {
+        Self { name, message: message.into() }
+    }
+
+    /// A manifest that ECR does not take.
+    pub(crate) fn manifest(constraint: &str) -> Self {
+        let message = format!(
+            "Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{constraint}'"
+        );
+        Self::new("InvalidParameterException", message)
+    }
+
+    /// The refusal as the API sends it: HTTP 400 whatever it is.
+    pub(crate) fn api(&self) -> Response {
+        let body = json!({"__type": self.name, "message": self.message}).to_string();
+        answer(400, &[("content-type", "application/x-amz-json-1.1")], full(body))
+    }
+
+    /// The refusal as the registry sends it.
+    pub(crate) fn wire(&self, is_head: bool) -> Response {
+        let (status, code) = match self.name {
+            "RepositoryNotFoundException" => (404, "NAME_UNKNOWN"),
+            "ImageNotFoundException" => (404, "MANIFEST_UNKNOWN"),
+            "LayersNotFoundException" => (404, "BLOB_UNKNOWN"),
+            "ReferencedImagesNotFoundException" => (404, "MANIFEST_UNKNOWN"),
+            "ImageTagAlreadyExistsException" => (400, "TAG_INVALID"),
+            "ImageDigestDoesNotMatchException" => (400, "DIGEST_INVALID"),
+            "InvalidParameterException" => (405, "UNSUPPORTED"),
+            "LimitExceededException" | "AccessDeniedException" => (403, "DENIED"),
+            "ThrottlingException" => (429, "TOOMANYREQUESTS"),
+            _ => (500, "UNKNOWN"),
+        };
+        if is_head { answer(status, &[], empty()) } else { refusal(status, code, &self.message) }
+    }
+}

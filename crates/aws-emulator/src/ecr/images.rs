@@ -1,0 +1,190 @@
+//! Putting and deleting images, the same for both planes.
+
+use serde_json::{Value, json};
+
+use crate::image::Manifest;
+
+use super::error::Refusal;
+use super::store::{Key, Repository, State, Stored, now};
+use super::validation;
+
+/// An image as a client sends it.
+pub(super) struct Put<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) media_type: Option<&'a str>,
+    pub(super) tag: Option<&'a str>,
+    pub(super) digest: Option<&'a str>,
+}
+
+/// How a put ended.
+pub(super) enum Outcome {
+    /// The image or its tag is new.
+    Stored(Manifest),
+    /// Everything was there already.
+    Unchanged(Manifest),
+}
+
+impl Outcome {
+    pub(super) fn manifest(&self) -> &Manifest {
+        match self {
+            Self::Stored(manifest) | Self::Unchanged(manifest) => manifest,
+        }
+    }
+}
+
+/// Stores a manifest and moves its tag.
+pub(super) fn put(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome, Refusal> {
+    let name = &key.repository;
+    let repository = state.repository(key)?;
+    let parsed = validation::parse(put.bytes, put.media_type)?;
+    let manifest = Manifest::new(put.bytes.to_vec(), &parsed.media_type);
+    let digest = manifest.digest.clone();
+    if let Some(expected) = put.digest.filter(|expected| **expected != digest) {
+        let message =
+            format!("The provided digest '{expected}' does not match the image digest '{digest}'");
+        return Err(Refusal::new("ImageDigestDoesNotMatchException", message));
+    }
+    let named = put.tag.and_then(|tag| repository.tags.get(tag));
+    if let (Some(tag), true) = (put.tag, named.is_some())
+        && !repository.mutability.allows_moving(tag)
+    {
+        // The identical digest is refused like any other (aws/containers-roadmap#2179).
+        let message = format!(
+            "The image tag '{tag}' already exists in the '{name}' repository and cannot be \
+             overwritten because the tag is immutable."
+        );
+        return Err(Refusal::new("ImageTagAlreadyExistsException", message));
+    }
+    let is_held = repository.images.contains_key(&digest);
+    if is_held && (put.tag.is_none() || named == Some(&digest)) {
+        return Ok(Outcome::Unchanged(manifest));
+    }
+    demand_parts(repository, key, &parsed)?;
+    let stored = Stored { manifest: manifest.clone(), parsed, pushed: now() };
+    repository.images.entry(digest.clone()).or_insert(stored);
+    if let Some(tag) = put.tag {
+        repository.tags.insert(tag.to_owned(), digest);
+    }
+    Ok(Outcome::Stored(manifest))
+}
+
+/// Refuses a manifest whose blobs or children are not there.
+fn demand_parts(
+    repository: &Repository,
+    key: &Key,
+    parsed: &validation::Parsed,
+) -> Result<(), Refusal> {
+    let (name, account) = (&key.repository, &key.account);
+    let blobs = parsed.blobs.iter().map(|(digest, _)| digest);
+    let missing: Vec<_> = blobs.filter(|digest| !repository.layers.contains_key(*digest)).collect();
+    if !missing.is_empty() {
+        let message = format!(
+            "Layers with digests '{missing:?}' required for pushing image into repository with \
+             name '{name}' in the registry with id '{account}' do not exist"
+        );
+        return Err(Refusal::new("LayersNotFoundException", message.replace('"', "")));
+    }
+    let children = parsed.children.iter();
+    let missing: Vec<_> = children.filter(|child| !repository.images.contains_key(*child)).collect();
+    if !missing.is_empty() {
+        let message = format!(
+            "Images with digests '{missing:?}' required for pushing image into repository with \
+             name '{name}' in the registry with id '{account}' do not exist"
+        );
+        return Err(Refusal::new("ReferencedImagesNotFoundException", message.replace('"', "")));
+    }
+    Ok(())
+}
+
+/// What `BatchDeleteImage` answers: what went, and what did not with its code and reason.
+pub(super) fn delete(repository: &mut Repository, ids: &[Value]) -> (Vec<Value>, Vec<Value>) {
+    let (mut gone, mut failures) = (Vec::new(), Vec::new());
+    for id in ids {
+        match delete_one(repository, id) {
+            Ok(mut deleted) => gone.append(&mut deleted),
+            Err((code, reason)) => failures.push(failure(id, code, &reason)),
+        }
+    }
+    (gone, failures)
+}
+
+/// A line of `failures[]`.
+pub(super) fn failure(id: &Value, code: &str, reason: &str) -> Value {
+    json!({"imageId": id, "failureCode": code, "failureReason": reason})
+}
+
+type Failed = (&'static str, String);
+
+/// Finds the image that an id names.
+pub(super) fn find<'a>(repository: &'a Repository, id: &Value) -> Result<&'a Stored, Failed> {
+    let (tag, digest) = (id["imageTag"].as_str(), id["imageDigest"].as_str());
+    if digest.is_some_and(|digest| !is_digest(digest)) {
+        let reason = "Invalid request parameters: image digest should satisfy the regex \
+                      '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'";
+        return Err(("InvalidImageDigest", reason.to_owned()));
+    }
+    if tag.is_some_and(|tag| !is_tag(tag)) {
+        return Err(("InvalidImageTag", "Invalid request parameters: image tag".to_owned()));
+    }
+    let reference = match (tag, digest) {
+        (None, None) => {
+            let reason = "Invalid request parameters: both tag and digest cannot be null";
+            return Err(("MissingDigestAndTag", reason.to_owned()));
+        }
+        (Some(tag), _) => tag,
+        (None, Some(digest)) => digest,
+    };
+    let found = repository.image(reference);
+    let found = found.ok_or_else(|| ("ImageNotFound", "Requested image not found".to_owned()))?;
+    if digest.is_some_and(|digest| digest != found.manifest.digest) {
+        let reason = "Requested tag does not match the requested digest";
+        return Err(("ImageTagDoesNotMatchDigest", reason.to_owned()));
+    }
+    Ok(found)
+}
+
+fn delete_one(repository: &mut Repository, id: &Value) -> Result<Vec<Value>, Failed> {
+    let digest = find(repository, id)?.manifest.digest.clone();
+    let tags = repository.tags_of(&digest);
+    if let Some(tag) = id["imageTag"].as_str()
+        && tags.len() > 1
+    {
+        repository.tags.remove(tag);
+        return Ok(vec![json!({"imageTag": tag, "imageDigest": digest})]);
+    }
+    let indexes = repository.indexes_of(&digest);
+    if !indexes.is_empty() {
+        let reason = format!("Requested image referenced by manifest list: [{}]", indexes.join(", "));
+        return Err(("ImageReferencedByManifestList", reason));
+    }
+    remove(repository, &digest);
+    if tags.is_empty() {
+        return Ok(vec![json!({"imageDigest": digest})]);
+    }
+    Ok(tags.iter().map(|tag| json!({"imageTag": tag, "imageDigest": digest})).collect())
+}
+
+/// Takes an image away with its tags, and the layers that only it had.
+pub(super) fn remove(repository: &mut Repository, digest: &str) {
+    repository.tags.retain(|_, named| named != digest);
+    let Some(image) = repository.images.remove(digest) else { return };
+    for (blob, _) in &image.parsed.blobs {
+        if !repository.refers_to(blob) {
+            repository.layers.remove(blob);
+        }
+    }
+}
+
+/// Whether a text is a sha256 digest.
+pub(super) fn is_digest(text: &str) -> bool {
+    let hex = text.strip_prefix("sha256:").unwrap_or_default();
+    hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether a text can be a tag.
+pub(super) fn is_tag(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    text.len() <= 300
+        && text.bytes().next().is_some_and(word)
+        && text.bytes().all(|byte| word(byte) || matches!(byte, b'.' | b'-'))
+}

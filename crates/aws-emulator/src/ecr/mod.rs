@@ -1,0 +1,102 @@
+//! ECR of any account, Region and partition: the API and the registry.
+
+mod control;
+mod data;
+mod describe;
+mod error;
+mod handle;
+mod hosts;
+mod images;
+mod repositories;
+mod store;
+mod throttle;
+mod uploads;
+mod validation;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method, Uri};
+
+pub use handle::Repository;
+pub use store::Mutability;
+
+pub(crate) use hosts::repository_arn;
+
+use crate::blob::Library;
+use crate::distribution::Route;
+use crate::service::{Operation, Request, Response, Service};
+use hosts::Place;
+use store::State;
+
+/// All of ECR.
+pub struct Ecr {
+    /// The account that calls.
+    account: String,
+    library: Arc<Library>,
+    token_lasts: Mutex<Duration>,
+    state: Mutex<State>,
+}
+
+impl Ecr {
+    pub(crate) fn new(account: &str, library: Arc<Library>) -> Self {
+        Self {
+            account: account.to_owned(),
+            library,
+            token_lasts: Mutex::new(control::TOKEN_LASTS),
+            state: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who calls, as AWS names the session of a role.
+    fn principal(&self, region: &str) -> String {
+        let partition = hosts::partition(region);
+        format!("arn:{partition}:sts::{}:assumed-role/emulated-role/emulated-session", self.account)
+    }
+}
+
+impl Service for Ecr {
+    fn serves(&self, host: &str) -> bool {
+        Place::parse(host).is_some()
+    }
+
+    fn operation(&self, host: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Operation {
+        match Place::parse(host) {
+            Some(Place::Control { .. }) => {
+                let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
+                let name = format!("ecr:{}", control::action(target).unwrap_or("unknown"));
+                Operation { action: Some(name.clone()), ..Operation::new("ecr-api", name) }
+            }
+            Some(Place::Layers { .. }) => Operation::new("s3", "blob.content"),
+            _ => {
+                let route = Route::parse(uri.path());
+                let actions = data::actions(&route, method).iter();
+                let actions: Vec<_> = actions.map(|action| format!("ecr:{action}")).collect();
+                Operation {
+                    side: "ecr",
+                    name: route.operation(method).to_owned(),
+                    repository: route.repository().map(ToOwned::to_owned),
+                    action: Some(actions.join(" ")).filter(|actions| !actions.is_empty()),
+                }
+            }
+        }
+    }
+
+    fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(async move {
+            match Place::parse(&request.host) {
+                Some(Place::Control { region }) => control::serve(self, &region, request).await,
+                Some(Place::Layers { region }) => data::content(self, &region, &request),
+                Some(Place::Data { account, region }) => {
+                    data::serve(self, &account, &region, request).await
+                }
+                None => crate::service::hang_up(),
+            }
+        })
+    }
+}

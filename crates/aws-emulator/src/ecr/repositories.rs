@@ -1,0 +1,130 @@
+//! Calls about repositories themselves.
+
+use serde_json::{Value, json};
+
+use super::describe::page;
+use super::error::Refusal;
+use super::hosts;
+use super::store::{Key, Mutability, Repository, State, now};
+
+/// Answers `DescribeRepositories`.
+pub(super) fn describe(
+    state: &State,
+    account: &str,
+    region: &str,
+    input: &Value,
+) -> Result<Value, Refusal> {
+    if let Some(names) = input["repositoryNames"].as_array() {
+        let mut found = Vec::new();
+        for name in names.iter().filter_map(Value::as_str) {
+            let key = Key::new(account, region, name);
+            let repository = state.repositories.get(&key).ok_or_else(|| missing(&key))?;
+            found.push(detail(&key, repository));
+        }
+        return Ok(json!({"repositories": found}));
+    }
+    let own = state.repositories.iter();
+    let own = own.filter(|(key, _)| key.account == account && key.region == region);
+    let all = own.map(|(key, repository)| detail(key, repository)).collect();
+    Ok(page(all, input, "repositories"))
+}
+
+fn missing(key: &Key) -> Refusal {
+    let message = format!(
+        "The repository with name '{}' does not exist in the registry with id '{}'",
+        key.repository, key.account
+    );
+    Refusal::new("RepositoryNotFoundException", message)
+}
+
+/// Answers `CreateRepository`.
+pub(super) fn create(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
+    if state.repositories.contains_key(key) {
+        let message = format!(
+            "The repository with name '{}' already exists in the registry with id '{}'",
+            key.repository, key.account
+        );
+        return Err(Refusal::new("RepositoryAlreadyExistsException", message));
+    }
+    let mutability = mutability(input)?;
+    let repository = Repository { mutability, created: now(), ..Repository::default() };
+    let output = json!({"repository": detail(key, &repository)});
+    state.repositories.insert(key.clone(), repository);
+    Ok(output)
+}
+
+/// Answers `DeleteRepository`.
+pub(super) fn delete(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
+    let repository = state.repository(key)?;
+    if !repository.images.is_empty() && input["force"] != true {
+        let message = format!(
+            "The repository with name '{}' in registry with id '{}' cannot be deleted because it \
+             still contains images",
+            key.repository, key.account
+        );
+        return Err(Refusal::new("RepositoryNotEmptyException", message));
+    }
+    let output = json!({"repository": detail(key, repository)});
+    state.repositories.remove(key);
+    Ok(output)
+}
+
+/// Answers `PutImageTagMutability`.
+pub(super) fn set_mutability(
+    state: &mut State,
+    key: &Key,
+    input: &Value,
+) -> Result<Value, Refusal> {
+    let repository = state.repository(key)?;
+    repository.mutability = mutability(input)?;
+    let mut output = detail(key, repository);
+    for name in ["repositoryArn", "repositoryUri", "createdAt", "encryptionConfiguration"] {
+        output.as_object_mut().map(|output| output.remove(name));
+    }
+    Ok(output)
+}
+
+/// Reads mode and filters.
+fn mutability(input: &Value) -> Result<Mutability, Refusal> {
+    let filters = input["imageTagMutabilityExclusionFilters"].as_array();
+    let filters = filters.map_or(&[][..], Vec::as_slice).iter();
+    let filters: Vec<_> =
+        filters.filter_map(|filter| filter["filter"].as_str()).map(ToOwned::to_owned).collect();
+    let invalid = |message: &str| Refusal::new("InvalidParameterException", message);
+    if filters.len() > 5 {
+        return Err(invalid("At most 5 exclusion filters are allowed"));
+    }
+    let excludes = |mode: fn(Vec<String>) -> Mutability| {
+        if filters.is_empty() {
+            return Err(invalid("Exclusion filters are required for this mode"));
+        }
+        Ok(mode(filters.clone()))
+    };
+    match input["imageTagMutability"].as_str() {
+        None | Some("MUTABLE") => Ok(Mutability::Mutable),
+        Some("IMMUTABLE") => Ok(Mutability::Immutable),
+        Some("IMMUTABLE_WITH_EXCLUSION") => excludes(Mutability::ImmutableWithExclusion),
+        Some("MUTABLE_WITH_EXCLUSION") => excludes(Mutability::MutableWithExclusion),
+        Some(_) => Err(invalid("Invalid parameter at 'imageTagMutability'")),
+    }
+}
+
+fn detail(key: &Key, repository: &Repository) -> Value {
+    let host = hosts::registry_host(&key.account, &key.region);
+    let mut detail = json!({
+        "registryId": key.account,
+        "repositoryName": key.repository,
+        "repositoryArn": key.arn(),
+        "repositoryUri": format!("{host}/{}", key.repository),
+        "createdAt": repository.created,
+        "imageTagMutability": repository.mutability.name(),
+        "encryptionConfiguration": {"encryptionType": "AES256"},
+    });
+    let filters = repository.mutability.filters().iter();
+    let filters: Vec<_> =
+        filters.map(|filter| json!({"filterType": "WILDCARD", "filter": filter})).collect();
+    if !filters.is_empty() {
+        detail["imageTagMutabilityExclusionFilters"] = json!(filters);
+    }
+    detail
+}

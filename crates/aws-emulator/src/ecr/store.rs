@@ -1,0 +1,228 @@
+//! What ECR holds: repositories with their images, tags and layers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::blob::Blob;
+use crate::fault::glob;
+use crate::image::Manifest;
+
+use super::error::Refusal;
+use super::hosts;
+use super::throttle::Throttle;
+use super::uploads::Upload;
+use super::validation::Parsed;
+
+/// Whether tags may be moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Mutability {
+    /// All may.
+    #[default]
+    Mutable,
+    /// None may.
+    Immutable,
+    /// None may, but those that match a filter.
+    ImmutableWithExclusion(Vec<String>),
+    /// All may, but those that match a filter.
+    MutableWithExclusion(Vec<String>),
+}
+
+impl Mutability {
+    /// Whether this tag may be moved.
+    pub fn allows_moving(&self, tag: &str) -> bool {
+        let excluded = |filters: &[String]| filters.iter().any(|filter| glob(filter, tag));
+        match self {
+            Self::Mutable => true,
+            Self::Immutable => false,
+            Self::ImmutableWithExclusion(filters) => excluded(filters),
+            Self::MutableWithExclusion(filters) => !excluded(filters),
+        }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Mutable => "MUTABLE",
+            Self::Immutable => "IMMUTABLE",
+            Self::ImmutableWithExclusion(_) => "IMMUTABLE_WITH_EXCLUSION",
+            Self::MutableWithExclusion(_) => "MUTABLE_WITH_EXCLUSION",
+        }
+    }
+
+    pub(super) fn filters(&self) -> &[String] {
+        match self {
+            Self::Mutable | Self::Immutable => &[],
+            Self::ImmutableWithExclusion(filters) | Self::MutableWithExclusion(filters) => filters,
+        }
+    }
+}
+
+/// A manifest in a repository.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) manifest: Manifest,
+    pub(super) parsed: Parsed,
+    /// Seconds since 1970.
+    pub(super) pushed: f64,
+}
+
+/// A blob in a repository.
+#[derive(Clone, Debug)]
+pub(super) struct Layer {
+    pub(super) size: u64,
+    /// The digest of what really came; another than its name only when ECR was told not to look.
+    pub(super) actual: String,
+    /// The content, unless it was too large to keep.
+    pub(super) blob: Option<Blob>,
+}
+
+/// One repository.
+#[derive(Default)]
+pub(super) struct Repository {
+    pub(super) mutability: Mutability,
+    pub(super) created: f64,
+    pub(super) images: BTreeMap<String, Stored>,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) layers: HashMap<String, Layer>,
+}
+
+impl Repository {
+    /// The image of a tag or digest.
+    pub(super) fn image(&self, reference: &str) -> Option<&Stored> {
+        let digest = self.tags.get(reference).map_or(reference, String::as_str);
+        self.images.get(digest)
+    }
+
+    /// The tags of an image.
+    pub(super) fn tags_of(&self, digest: &str) -> Vec<String> {
+        let tagged = self.tags.iter().filter(|(_, named)| *named == digest);
+        tagged.map(|(tag, _)| tag.clone()).collect()
+    }
+
+    /// Whether an image holds a blob, so that it can be downloaded.
+    pub(super) fn refers_to(&self, digest: &str) -> bool {
+        let mut blobs = self.images.values().flat_map(|image| &image.parsed.blobs);
+        blobs.any(|(blob, _)| blob == digest)
+    }
+
+    /// The indexes that hold an image.
+    pub(super) fn indexes_of(&self, digest: &str) -> Vec<String> {
+        let holds = |image: &&Stored| image.parsed.children.iter().any(|child| child == digest);
+        self.images.values().filter(holds).map(|image| image.manifest.digest.clone()).collect()
+    }
+}
+
+/// An account's registry in a Region, and a repository in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) account: String,
+    pub(super) region: String,
+    pub(super) repository: String,
+}
+
+impl Key {
+    pub(super) fn new(account: &str, region: &str, repository: &str) -> Self {
+        let (account, region) = (account.to_owned(), region.to_owned());
+        Self { account, region, repository: repository.to_owned() }
+    }
+
+    /// Reads the ARN of a repository.
+    pub(super) fn from_arn(arn: &str) -> Option<Self> {
+        let mut parts = arn.splitn(6, ':');
+        let head = [parts.next()?, parts.next()?, parts.next()?];
+        let (region, account) = (parts.next()?, parts.next()?);
+        let repository = parts.next()?.strip_prefix("repository/")?;
+        let fits = head == ["arn", hosts::partition(region), "ecr"];
+        fits.then(|| Self::new(account, region, repository))
+    }
+
+    pub(super) fn arn(&self) -> String {
+        hosts::repository_arn(&self.account, &self.region, &self.repository)
+    }
+}
+
+/// A login that was given out.
+pub(super) struct Login {
+    pub(super) region: String,
+    pub(super) ends: Instant,
+}
+
+/// All of ECR.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) repositories: BTreeMap<Key, Repository>,
+    pub(super) uploads: HashMap<String, Upload>,
+    pub(super) logins: HashMap<String, Login>,
+    pub(super) throttle: Throttle,
+    /// Patterns for action and resource of what is denied.
+    pub(super) denials: Vec<(String, String)>,
+    pub(super) mounting: bool,
+    pub(super) overlooks_wrong_digests: bool,
+}
+
+impl State {
+    pub(super) fn repository(&mut self, key: &Key) -> Result<&mut Repository, Refusal> {
+        let missing = || {
+            let message = format!(
+                "The repository with name '{}' does not exist in the registry with id '{}'",
+                key.repository, key.account
+            );
+            Refusal::new("RepositoryNotFoundException", message)
+        };
+        self.repositories.get_mut(key).ok_or_else(missing)
+    }
+
+    /// Checks permission and rate of an action on a resource.
+    pub(super) fn admit(
+        &mut self,
+        key: &Key,
+        action: &str,
+        resource: &str,
+        principal: &str,
+    ) -> Result<(), Refusal> {
+        let full = format!("ecr:{action}");
+        let denies = |(pattern, on): &(String, String)| glob(pattern, &full) && glob(on, resource);
+        if self.denials.iter().any(denies) {
+            let message = format!(
+                "User: {principal} is not authorized to perform: {full} on resource: {resource} \
+                 because no identity-based policy allows the {full} action"
+            );
+            return Err(Refusal::new("AccessDeniedException", message));
+        }
+        if !self.throttle.take(&key.account, &key.region, action, Instant::now()) {
+            return Err(Refusal::new("ThrottlingException", "Rate exceeded"));
+        }
+        Ok(())
+    }
+}
+
+/// Seconds since 1970, as the API writes times.
+pub(super) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_millis() as f64 / 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mutability_follows_its_filters() {
+        let filters = || vec!["sha256-*".to_owned(), "latest".to_owned()];
+        for (mutability, latest, signature, release) in [
+            (Mutability::Mutable, true, true, true),
+            (Mutability::Immutable, false, false, false),
+            (Mutability::ImmutableWithExclusion(filters()), true, true, false),
+            (Mutability::MutableWithExclusion(filters()), false, false, true),
+        ] {
+            let moves = ["latest", "sha256-1.sig", "1.0"].map(|tag| mutability.allows_moving(tag));
+            assert_eq!(moves, [latest, signature, release], "{mutability:?}");
+        }
+    }
+
+    #[test]
+    fn an_arn_of_another_partition_names_nothing() {
+        let arn = "arn:aws-cn:ecr:cn-north-1:123456789012:repository/team/app";
+        assert_eq!(Key::from_arn(arn).unwrap().arn(), arn);
+        assert_eq!(Key::from_arn("arn:aws:ecr:cn-north-1:123456789012:repository/app"), None);
+        assert_eq!(Key::from_arn("arn:aws:s3:::bucket"), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! Rates per account, Region and API action (facts: registries §1.6).
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// A bucket that fills at a rate and holds as much as one second brings.
+struct Bucket {
+    level: f64,
+    at: Instant,
+}
+
+/// All buckets.
+pub(super) struct Throttle {
+    rates: HashMap<String, f64>,
+    buckets: HashMap<(String, String, String), Bucket>,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        let rates = [
+            ("BatchCheckLayerAvailability", 1000.0),
+            ("BatchGetImage", 2000.0),
+            ("GetDownloadUrlForLayer", 3000.0),
+            ("InitiateLayerUpload", 100.0),
+            ("CompleteLayerUpload", 100.0),
+            ("UploadLayerPart", 500.0),
+            ("PutImage", 10.0),
+            ("GetAuthorizationToken", 500.0),
+        ];
+        let rates = rates.map(|(action, rate)| (action.to_owned(), rate));
+        Self { rates: rates.into(), buckets: HashMap::new() }
+    }
+}
+
+impl Throttle {
+    /// Sets the rate of an action; none means unlimited.
+    pub(super) fn set(&mut self, action: &str, rate: Option<f64>) {
+        match rate {
+            Some(rate) => self.rates.insert(action.to_owned(), rate),
+            None => self.rates.remove(action),
+        };
+        self.buckets.retain(|(_, _, throttled), _| throttled != action);
+    }
+
+    /// Lifts every rate.
+    pub(super) fn lift(&mut self) {
+        self.rates.clear();
+    }
+
+    /// Takes one call out of the bucket; false when it is empty.
+    pub(super) fn take(&mut self, account: &str, region: &str, action: &str, now: Instant) -> bool {
+        let Some(&rate) = self.rates.get(action) else { return true };
+        // Below one call a second a bucket must still hold one, or it would never give any.
+        let capacity = rate.max(1.0);
+        let key = (account.to_owned(), region.to_owned(), action.to_owned());
+        let bucket = self.buckets.entry(key).or_insert(Bucket { level: capacity, at: now });
+        let passed = now.duration_since(bucket.at).as_secs_f64();
+        bucket.level = (bucket.level + passed * rate).min(capacity);
+        bucket.at = now;
+        if bucket.level < 1.0 {
+            return false;
+        }
+        bucket.level -= 1.0;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn ten_images_a_second_and_no_more() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let mut put = |after: u64| {
+            let now = now + Duration::from_millis(after);
+            (0..50).filter(|_| throttle.take("1", "eu-west-1", "PutImage", now)).count()
+        };
+        assert_eq!((put(0), put(0), put(500), put(10_000)), (10, 0, 5, 10));
+        assert!(throttle.take("1", "us-east-1", "PutImage", now), "Regions are apart");
+        assert!(throttle.take("1", "eu-west-1", "DescribeImages", now));
+    }
+}

@@ -1,0 +1,189 @@
+//! The emulator as tests and the binary hold it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use tokio::task::AbortHandle;
+
+use crate::blob::Library;
+use crate::body::BoxError;
+use crate::ca::Authority;
+use crate::ecr::Ecr;
+use crate::fault::Faults;
+use crate::log::Log;
+use crate::proxy::{Shared, listen};
+use crate::service::Service;
+use crate::upstream::{Profile, Registry};
+
+/// What can be chosen at the start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the proxy listens.
+    pub listen: SocketAddr,
+    /// The account whose credentials are handed out.
+    pub account: String,
+    /// The Region in [`Emulator::environment`].
+    pub region: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            account: "123456789012".to_owned(),
+            region: "eu-west-1".to_owned(),
+        }
+    }
+}
+
+/// A running emulator; it ends when it is dropped.
+pub struct Emulator {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    settings: Settings,
+    listeners: Mutex<Vec<AbortHandle>>,
+    library: Arc<Library>,
+    docker_hub: Arc<Registry>,
+    ecr: Arc<Ecr>,
+}
+
+/// The access key that the emulator hands out and expects.
+pub(crate) const ACCESS_KEY_ID: &str = "ASIAEMULATOREXAMPLE0";
+
+impl Emulator {
+    /// Starts with default settings, on the runtime of the caller.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy cannot listen or the certificate cannot be made or written.
+    pub async fn start() -> Result<Self, BoxError> {
+        Self::start_with(Settings::default()).await
+    }
+
+    /// Starts with these settings, on the runtime of the caller.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy cannot listen or the certificate cannot be made or written.
+    pub async fn start_with(settings: Settings) -> Result<Self, BoxError> {
+        let shared = Arc::new(Shared {
+            authority: Authority::new()?,
+            log: Arc::default(),
+            faults: Arc::default(),
+            services: RwLock::default(),
+        });
+        let (address, listener) = listen(Arc::clone(&shared), settings.listen, None).await?;
+        let library = Arc::<Library>::default();
+        let docker_hub = Arc::new(Registry::new(Profile::docker_hub(), Arc::clone(&library)));
+        let ecr = Arc::new(Ecr::new(&settings.account, Arc::clone(&library)));
+        let listeners = Mutex::new(vec![listener]);
+        let emulator = Self { shared, address, settings, listeners, library, docker_hub, ecr };
+        emulator.add(Arc::clone(&emulator.docker_hub) as Arc<dyn Service>);
+        emulator.add(Arc::clone(&emulator.ecr) as Arc<dyn Service>);
+        Ok(emulator)
+    }
+
+    /// Adds a service; the first that serves a host answers for it.
+    pub fn add(&self, service: Arc<dyn Service>) {
+        self.shared.services.write().unwrap_or_else(PoisonError::into_inner).push(service);
+    }
+
+    /// Opens a port of its own for a service, in plain HTTP and without proxying.
+    ///
+    /// # Errors
+    ///
+    /// When no port can be opened.
+    pub async fn expose(&self, service: Arc<dyn Service>) -> Result<SocketAddr, BoxError> {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (address, listener) = listen(Arc::clone(&self.shared), any, Some(service)).await?;
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+        Ok(address)
+    }
+
+    /// Docker Hub.
+    pub fn docker_hub(&self) -> &Arc<Registry> {
+        &self.docker_hub
+    }
+
+    /// ECR, of every account and Region.
+    pub fn ecr(&self) -> &Arc<Ecr> {
+        &self.ecr
+    }
+
+    /// The ARN of a repository in the account and Region of the settings.
+    pub fn repository_arn(&self, name: &str) -> String {
+        crate::ecr::repository_arn(&self.settings.account, &self.settings.region, name)
+    }
+
+    /// Adds one more upstream registry.
+    pub fn add_upstream(&self, profile: Profile) -> Arc<Registry> {
+        let registry = Arc::new(Registry::new(profile, Arc::clone(&self.library)));
+        self.add(Arc::clone(&registry) as Arc<dyn Service>);
+        registry
+    }
+
+    /// The request log.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.shared.log
+    }
+
+    /// The faults in force.
+    pub fn faults(&self) -> &Arc<Faults> {
+        &self.shared.faults
+    }
+
+    /// The settings it was started with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The URL for `HTTPS_PROXY`.
+    pub fn proxy_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The file for `SSL_CERT_FILE`.
+    pub fn ca_file(&self) -> PathBuf {
+        self.shared.authority.file()
+    }
+
+    /// The root certificate in PEM.
+    pub fn ca_pem(&self) -> &str {
+        self.shared.authority.pem()
+    }
+
+    /// A folder that is removed when the emulator ends.
+    pub fn folder(&self) -> &Path {
+        self.shared.authority.folder()
+    }
+
+    /// The environment of a program that is to meet the emulator instead of the world.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let proxy = self.proxy_url();
+        let ca_file = self.ca_file().to_string_lossy().into_owned();
+        [
+            ("HTTPS_PROXY", proxy.as_str()),
+            ("https_proxy", proxy.as_str()),
+            ("NO_PROXY", "127.0.0.1,localhost,::1"),
+            ("no_proxy", "127.0.0.1,localhost,::1"),
+            ("SSL_CERT_FILE", ca_file.as_str()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
+            ("AWS_SECRET_ACCESS_KEY", "emulated-secret-key-that-signs-nothing-real"),
+            ("AWS_SESSION_TOKEN", "emulated-session-token"),
+            ("AWS_REGION", self.settings.region.as_str()),
+            ("AWS_DEFAULT_REGION", self.settings.region.as_str()),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        for listener in self.listeners.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            listener.abort();
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! Makes images: an index, its children, their configs and layers, the same for the same seed.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::{Compression, GzBuilder};
+use serde_json::{Value, json};
+
+use crate::blob::{Blob, digest};
+
+pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+
+/// A manifest or index, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// The bytes that the digest is made of.
+    pub bytes: Bytes,
+    /// Its media type.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: String,
+}
+
+impl Manifest {
+    /// Wraps bytes, whatever they are.
+    pub fn new(bytes: impl Into<Bytes>, media_type: &str) -> Self {
+        let bytes = bytes.into();
+        Self { digest: digest(&bytes), bytes, media_type: media_type.to_owned() }
+    }
+
+    fn of(document: &Value, media_type: &str) -> Self {
+        Self::new(document.to_string(), media_type)
+    }
+
+    /// A descriptor that points at it.
+    pub fn descriptor(&self) -> Value {
+        json!({"mediaType": self.media_type, "digest": self.digest, "size": self.bytes.len()})
+    }
+
+    pub(crate) fn document(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_default()
+    }
+}
+
+/// An image with everything that belongs to it.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Every manifest after the manifests it refers to; the root is last.
+    pub manifests: Vec<Manifest>,
+    /// Configs and layers, each once.
+    pub blobs: Vec<Blob>,
+}
+
+impl Image {
+    /// The index, or the manifest of a single image.
+    ///
+    /// # Panics
+    ///
+    /// When there are no manifests; a recipe always makes one.
+    pub fn root(&self) -> &Manifest {
+        self.manifests.last().expect("an image has a manifest")
+    }
+
+    /// The digest of the root.
+    pub fn digest(&self) -> &str {
+        &self.root().digest
+    }
+
+    /// The child of the index for a platform such as `linux/arm64`.
+    pub fn child(&self, platform: &str) -> Option<&Manifest> {
+        let index = self.root().document();
+        let entries = index["manifests"].as_array()?;
+        let entry = entries.iter().find(|entry| written(&entry["platform"]) == platform)?;
+        self.manifests.iter().find(|manifest| entry["digest"] == manifest.digest.as_str())
+    }
+
+    /// Puts images into an index of their own; their roots may be indexes themselves.
+    #[must_use]
+    pub fn nested(images: &[Self]) -> Self {
+        let entries: Vec<_> = images.iter().map(|image| image.root().descriptor()).collect();
+        let document = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
+        let mut nested = Self { manifests: Vec::new(), blobs: Vec::new() };
+        for image in images {
+            nested.manifests.extend(image.manifests.iter().cloned());
+            image.blobs.iter().for_each(|blob| nested.add(blob.clone()));
+        }
+        nested.manifests.push(Manifest::of(&document, OCI_INDEX));
+        nested
+    }
+
+    /// An artifact that refers to `subject`, such as a signature.
+    #[must_use]
+    pub fn referrer(subject: &Manifest, artifact_type: &str, content: &str) -> Self {
+        let (config, layer) = (Blob::bytes("{}"), Blob::bytes(content.to_owned()));
+        let document = json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": artifact_type,
+            "config": point(&config, "application/vnd.oci.empty.v1+json"),
+            "layers": [point(&layer, artifact_type)],
+            "subject": subject.descriptor(),
+        });
+        Self { manifests: vec![Manifest::of(&document, OCI_MANIFEST)], blobs: vec![config, layer] }
+    }
+
+    fn add(&mut self, blob: Blob) {
+        if self.blobs.iter().all(|known| known.digest() != blob.digest()) {
+            self.blobs.push(blob);
+        }
+    }
+}
+
+/// Which of the two families of media types an image uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Oci,
+    Docker,
+}
+
+/// What an image is to be made of.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    seed: u64,
+    format: Format,
+    platforms: Vec<Value>,
+    sizes: Option<Vec<u64>>,
+    shared: Vec<u64>,
+    attested: bool,
+}
+
+impl Recipe {
+    /// An OCI index for `linux/amd64` and `linux/arm64` with two small true layers each.
+    pub fn new(seed: u64) -> Self {
+        let platforms = ["linux/amd64", "linux/arm64"].map(platform).to_vec();
+        Self { seed, format: Format::Oci, platforms, sizes: None, shared: Vec::new(), attested: false }
+    }
+
+    /// For these platforms, each `os/architecture` or `os/architecture/variant`.
+    #[must_use]
+    pub fn platforms(mut self, platforms: &[&str]) -> Self {
+        self.platforms = platforms.iter().copied().map(platform).collect();
+        self
+    }
+
+    /// With one more entry, for `windows/amd64` of this version.
+    #[must_use]
+    pub fn windows(mut self, version: &str) -> Self {
+        let entry = json!({"architecture": "amd64", "os": "windows", "os.version": version});
+        self.platforms.push(entry);
+        self
+    }
+
+    /// With layers of these sizes, generated as they are read, different for each platform.
+    #[must_use]
+    pub fn layers(mut self, sizes: &[u64]) -> Self {
+        self.sizes = Some(sizes.to_vec());
+        self
+    }
+
+    /// With more layers of these sizes that all platforms share.
+    #[must_use]
+    pub fn shared_layers(mut self, sizes: &[u64]) -> Self {
+        self.shared = sizes.to_vec();
+        self
+    }
+
+    /// With an attestation beside each platform, as BuildKit makes them.
+    #[must_use]
+    pub fn attestations(mut self) -> Self {
+        self.attested = true;
+        self
+    }
+
+    /// With Docker's media types.
+    #[must_use]
+    pub fn docker(mut self) -> Self {
+        self.format = Format::Docker;
+        self
+    }
+
+    /// Makes the index.
+    pub fn index(&self) -> Image {
+        let mut image = Image { manifests: Vec::new(), blobs: Vec::new() };
+        let (mut entries, mut attestations) = (Vec::new(), Vec::new());
+        for number in 0..self.platforms.len() {
+            let manifest = self.manifest(number, &mut image);
+            let mut entry = manifest.descriptor();
+            entry["platform"] = self.platforms[number].clone();
+            entries.push(entry);
+            if self.attested {
+                let attestation = attestation(&manifest, &mut image);
+                let mut entry = attestation.descriptor();
+                entry["platform"] = json!({"architecture": "unknown", "os": "unknown"});
+                entry["annotations"] = json!({
+                    "vnd.docker.reference.type": "attestation-manifest",
+                    "vnd.docker.reference.digest": manifest.digest,
+                });
+                attestations.push(entry);
+                image.manifests.push(attestation);
+            }
+            image.manifests.push(manifest);
+        }
+        entries.append(&mut attestations);
+        let media_type = self.pick(OCI_INDEX, DOCKER_LIST);
+        let document = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries});
+        image.manifests.push(Manifest::of(&document, media_type));
+        image
+    }
+
+    /// Makes the image of the first platform alone, without an index.
+    pub fn single(&self) -> Image {
+        let mut image = Image { manifests: Vec::new(), blobs: Vec::new() };
+        let manifest = self.manifest(0, &mut image);
+        image.manifests.push(manifest);
+        image
+    }
+
+    fn manifest(&self, number: usize, image: &mut Image) -> Manifest {
+        let own = self.seed.wrapping_mul(1000) + number as u64 * 100;
+        let mut layers = self.shared_blobs();
+        match &self.sizes {
+            Some(sizes) => {
+                let sized = sizes.iter().zip(1..);
+                layers.extend(sized.map(|(size, n)| Blob::generated(own.wrapping_mul(1000) + n, *size)));
+            }
+            None => layers.extend((1..3).map(|n| archive(own + n, &self.platforms[number]))),
+        }
+        let config = self.config(number, &layers);
+        let layer_type = self.pick(
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+            "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        );
+        let config_type = self.pick(
+            "application/vnd.oci.image.config.v1+json",
+            "application/vnd.docker.container.image.v1+json",
+        );
+        let media_type = self.pick(OCI_MANIFEST, DOCKER_MANIFEST);
+        let document = json!({
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "config": point(&config, config_type),
+            "layers": layers.iter().map(|layer| point(layer, layer_type)).collect::<Vec<_>>(),
+        });
+        image.add(config);
+        layers.into_iter().for_each(|layer| image.add(layer));
+        Manifest::of(&document, media_type)
+    }
+
+    fn shared_blobs(&self) -> Vec<Blob> {
+        let sized = self.shared.iter().zip(1..);
+        sized.map(|(size, n)| Blob::generated(self.seed.wrapping_add(n << 32), *size)).collect()
+    }
+
+    fn config(&self, number: usize, layers: &[Blob]) -> Blob {
+        let mut config = self.platforms[number].clone();
+        config["config"] = json!({"Env": ["PATH=/usr/bin:/bin"], "Cmd": ["sh"]});
+        config["created"] = json!("2026-01-01T00:00:00Z");
+        let diffs: Vec<_> = layers.iter().map(Blob::digest).collect();
+        config["rootfs"] = json!({"type": "layers", "diff_ids": diffs});
+        Blob::bytes(config.to_string())
+    }
+
+    fn pick(&self, oci: &'static str, docker: &'static str) -> &'static str {
+        match self.format {
+            Format::Oci => oci,
+            Format::Docker => docker,
+        }
+    }
+}
+
+fn point(blob: &Blob, media_type: &str) -> Value {
+    json!({"mediaType": media_type, "digest": blob.digest(), "size": blob.size()})
+}
+
+/// Reads `os/architecture[/variant]`.
+fn platform(text: &str) -> Value {
+    let mut parts = text.split('/');
+    let (os, architecture) = (parts.next().unwrap_or("linux"), parts.next().unwrap_or("amd64"));
+    let mut platform = json!({"architecture": architecture, "os": os});
+    if let Some(variant) = parts.next() {
+        platform["variant"] = json!(variant);
+    }
+    platform
+}
+
+/// Writes `os/architecture[/variant]`.
+fn written(platform: &Value) -> String {
+    let parts = ["os", "architecture", "variant"].map(|key| platform[key].as_str());
+    parts.into_iter().flatten().collect::<Vec<_>>().join("/")
+}
+
+/// What BuildKit puts beside an image: a manifest whose layer is an in-toto statement about it.
+fn attestation(subject: &Manifest, image: &mut Image) -> Manifest {
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v0.1",
+        "predicateType": "https://slsa.dev/provenance/v0.2",
+        "subject": [{"name": "_", "digest": {"sha256": subject.digest.trim_start_matches("sha256:")}}],
+    });
+    let layer = Blob::bytes(statement.to_string());
+    let config = json!({
+        "architecture": "unknown",
+        "os": "unknown",
+        "rootfs": {"type": "layers", "diff_ids": [layer.digest()]},
+    });
+    let config = Blob::bytes(config.to_string());
+    let document = json!({
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": point(&config, "application/vnd.oci.image.config.v1+json"),
+        "layers": [point(&layer, "application/vnd.in-toto+json")],
+    });
+    image.add(config);
+    image.add(layer);
+    Manifest::of(&document, OCI_MANIFEST)
+}
+
+/// A true layer: a compressed archive with one small file.
+fn archive(seed: u64, platform: &Value) -> Blob {
+    let text = format!("layer {seed} of {}\n", written(platform)).repeat(40);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    header.set_mtime(1_767_225_600);
+    header.set_cksum();
+    let mut archive = tar::Builder::new(Vec::new());
+    archive
+        .append_data(&mut header, format!("opt/layer-{seed}.txt"), text.as_bytes())
+        .and_then(|()| archive.into_inner())
+        .and_then(|tar| {
+            let mut zip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
+            zip.write_all(&tar)?;
+            zip.finish()
+        })
+        .map(Blob::bytes)
+        .expect("writing into memory succeeds")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_recipe_gives_the_same_bytes() {
+        let recipe = Recipe::new(1).attestations().windows("10.0.20348.2655");
+        assert_eq!(recipe.index().digest(), recipe.index().digest());
+        assert_ne!(recipe.index().digest(), Recipe::new(2).index().digest());
+    }
+
+    #[test]
+    fn an_index_refers_to_manifests_and_blobs_that_are_there() {
+        for recipe in [
+            Recipe::new(1).attestations(),
+            Recipe::new(2).docker().layers(&[10, 2000]).shared_layers(&[300]),
+        ] {
+            let image = recipe.index();
+            let has = |digest: &Value| image.blobs.iter().any(|blob| digest == blob.digest());
+            let (root, children) = image.manifests.split_last().unwrap();
+            assert_eq!(root.document()["manifests"].as_array().unwrap().len(), children.len());
+            for child in children {
+                let document = child.document();
+                assert!(has(&document["config"]["digest"]));
+                assert!(document["layers"].as_array().unwrap().iter().all(|l| has(&l["digest"])));
+            }
+        }
+    }
+
+    #[test]
+    fn a_child_is_found_by_its_platform() {
+        let image = Recipe::new(1).platforms(&["linux/amd64", "linux/arm/v7"]).index();
+        assert_eq!(image.child("linux/arm/v7"), Some(&image.manifests[1]));
+        assert_eq!(image.child("linux/s390x"), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! Acts out the faults that concern a body.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::body::{Body, BoxError};
+use crate::fault::{Direction, Effect};
+use crate::wire::Cut;
+
+/// Time for the connection to send what it has before it is torn down.
+const FLUSH: Duration = Duration::from_millis(20);
+
+/// Which body an effect concerns, or none when it concerns no body.
+pub(crate) fn direction(effect: &Effect, method: &http::Method) -> Option<Direction> {
+    let on = match effect {
+        Effect::Reset { on, .. }
+        | Effect::Truncate { on, .. }
+        | Effect::Corrupt { on, .. }
+        | Effect::Stall { on, .. }
+        | Effect::Slow { on, .. } => on,
+        Effect::Status { .. }
+        | Effect::ExpireToken
+        | Effect::Delay { .. }
+        | Effect::RefuseMount
+        | Effect::Redirect { .. } => return None,
+    };
+    let sends = matches!(*method, http::Method::PUT | http::Method::PATCH);
+    Some(on.unwrap_or(if sends { Direction::Request } else { Direction::Response }))
+}
+
+/// A body to which something happens on the way.
+pub(crate) struct Faulty {
+    inner: Body,
+    effect: Effect,
+    cut: Cut,
+    passed: u64,
+    /// Bytes beyond the point where the fault strikes; they wait for a stall to end.
+    held: Option<Bytes>,
+    started: Instant,
+    pause: Option<Pin<Box<Sleep>>>,
+    struck: bool,
+}
+
+impl Faulty {
+    /// Lets `effect` happen to the body.
+    pub(crate) fn wrap(inner: Body, effect: Effect, cut: Cut) -> Body {
+        let faulty = Self {
+            inner,
+            effect,
+            cut,
+            passed: 0,
+            held: None,
+            started: Instant::now(),
+            pause: None,
+            struck: false,
+        };
+        faulty.boxed_unsync()
+    }
+
+    /// The position at which the fault strikes, while it has not.
+    fn point(&self) -> Option<u64> {
+        match self.effect {
+            _ if self.struck => None,
+            Effect::Reset { after_bytes, .. }
+            | Effect::Truncate { after_bytes, .. }
+            | Effect::Stall { after_bytes, .. } => Some(after_bytes),
+            _ => None,
+        }
+    }
+
+    /// Changes passing data where the effect says so.
+    fn touch(&self, data: Bytes) -> Bytes {
+        let Effect::Corrupt { at_byte, .. } = self.effect else { return data };
+        let Some(at) = at_byte.checked_sub(self.passed).filter(|at| *at < data.len() as u64) else {
+            return data;
+        };
+        let mut bytes = BytesMut::from(data);
+        bytes[at as usize] ^= 0xff;
+        bytes.freeze()
+    }
+
+    /// What happens at the point; afterwards a stall goes on, everything else has ended.
+    fn strike(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        let wait = match self.effect {
+            Effect::Stall { for_ms: None, .. } => return Poll::Pending,
+            Effect::Stall { for_ms: Some(ms), .. } => Duration::from_millis(ms),
+            _ => FLUSH,
+        };
+        let pause =
+            self.pause.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + wait)));
+        ready!(pause.poll_unpin(context));
+        self.pause = None;
+        self.struck = true;
+        match self.effect {
+            Effect::Stall { .. } => Poll::Ready(Ok(())),
+            Effect::Reset { .. } => {
+                self.cut.reset();
+                Poll::Ready(Err("a fault reset the connection".into()))
+            }
+            _ => Poll::Ready(Err("a fault cut the body short".into())),
+        }
+    }
+
+    /// Waits until the rate of a slow link allows more.
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Effect::Slow { bytes_per_second, .. } = self.effect else { return Poll::Ready(()) };
+        let due = Duration::from_secs_f64(self.passed as f64 / bytes_per_second.max(1) as f64);
+        let due = self.started + due;
+        if due > Instant::now() && self.pause.is_none() {
+            self.pause = Some(Box::pin(sleep_until(due)));
+        }
+        if let Some(pause) = self.pause.as_mut() {
+            ready!(pause.poll_unpin(context));
+            self.pause = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl http_body::Body for Faulty {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        if this.point() == Some(this.passed)
+            && let Err(error) = ready!(this.strike(context))
+        {
+            return Poll::Ready(Some(Err(error)));
+        }
+        ready!(this.wait(context));
+        let mut data = match this.held.take() {
+            Some(held) => held,
+            None => match ready!(Pin::new(&mut this.inner).poll_frame(context)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => data,
+                    Err(other) => return Poll::Ready(Some(Ok(other))),
+                },
+                end => return Poll::Ready(end),
+            },
+        };
+        if let Some(point) = this.point() {
+            let room = usize::try_from(point - this.passed).unwrap_or(usize::MAX);
+            if room < data.len() {
+                this.held = Some(data.split_off(room));
+            }
+        }
+        let data = this.touch(data);
+        this.passed += data.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // A body whose last byte went by at the very point of the fault has still to be struck.
+        self.point() != Some(self.passed) && self.held.is_none() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,260 @@
+//! The HTTP proxy: CONNECT with TLS ended here, and plain requests in absolute form.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use http::{Method, Uri};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::body::{Body, Counted, Counting, empty, full};
+use crate::ca::Authority;
+use crate::fault::{Direction, Effect, Faults};
+use crate::inject::{Faulty, direction};
+use crate::log::{Exchange, Log};
+use crate::service::{HangUp, Request, Response, Service, answer};
+use crate::wire::{Cut, Wire};
+
+/// What every connection needs.
+pub(crate) struct Shared {
+    pub(crate) authority: Authority,
+    pub(crate) log: Arc<Log>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) services: RwLock<Vec<Arc<dyn Service>>>,
+}
+
+impl Shared {
+    fn service(&self, host: &str) -> Option<Arc<dyn Service>> {
+        let services = self.services.read().unwrap_or_else(PoisonError::into_inner);
+        services.iter().find(|service| service.serves(host)).cloned()
+    }
+}
+
+/// How a connection finds the service for a request.
+#[derive(Clone)]
+enum Door {
+    /// By the host name of each request; CONNECT opens a tunnel.
+    Proxy,
+    /// Inside a tunnel: by the host that CONNECT named.
+    Tunnel(String),
+    /// Always the same service, whatever the host is called.
+    Only(Arc<dyn Service>),
+}
+
+/// Listens, and serves every connection until the returned task is aborted.
+pub(crate) async fn listen(
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    only: Option<Arc<dyn Service>>,
+) -> io::Result<(SocketAddr, tokio::task::AbortHandle)> {
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    let door = only.map_or(Door::Proxy, Door::Only);
+    let task = tokio::spawn(async move {
+        // Connections end with the listener: the set aborts them when it is dropped.
+        let mut connections = tokio::task::JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                    connections.spawn(connection(stream, Arc::clone(&shared), door.clone()));
+                },
+                Some(_) = connections.join_next() => {}
+            }
+        }
+    });
+    Ok((address, task.abort_handle()))
+}
+
+async fn connection(stream: TcpStream, shared: Arc<Shared>, door: Door) {
+    // A client that hangs up in mid-request is no trouble of ours; neither is Nagle's failure.
+    let _ = stream.set_nodelay(true);
+    let cut = Cut::default();
+    let wire = TokioIo::new(Wire::new(stream, cut.clone()));
+    let (tunnel, opened) = tokio::sync::oneshot::channel();
+    let tunnel = std::sync::Mutex::new(Some(tunnel));
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let (shared, door, cut) = (Arc::clone(&shared), door.clone(), cut.clone());
+        let tunnel = if request.method() == Method::CONNECT {
+            tunnel.lock().unwrap_or_else(PoisonError::into_inner).take()
+        } else {
+            None
+        };
+        async move {
+            match tunnel {
+                Some(tunnel) => connect(request, &shared, &cut, tunnel),
+                None => exchange(request, &shared, &door, &cut).await,
+            }
+        }
+    });
+    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(wire, service);
+    // Errors are what faults and impatient clients leave behind; the log has the requests.
+    let _ = served.with_upgrades().await;
+    drop(tunnel);
+    if let Ok((host, upgrade)) = opened.await {
+        inside(host, upgrade, shared.clone(), cut.clone()).await;
+    }
+}
+
+type Tunnel = tokio::sync::oneshot::Sender<(String, hyper::upgrade::OnUpgrade)>;
+
+/// Answers CONNECT, and hands the connection on when somebody serves the host.
+fn connect(
+    request: hyper::Request<Incoming>,
+    shared: &Shared,
+    cut: &Cut,
+    tunnel: Tunnel,
+) -> io::Result<Response> {
+    let host = host_of(request.uri(), None);
+    let Some(service) = shared.service(&host) else {
+        let (parts, _) = request.into_parts();
+        return Ok(unknown(&host, &parts, &shared.log));
+    };
+    if !service.reachable(&host) {
+        cut.reset();
+        return Err(dropped());
+    }
+    // The receiver is gone only when the connection is.
+    let _ = tunnel.send((host, hyper::upgrade::on(request)));
+    Ok(http::Response::new(empty()))
+}
+
+/// Serves what comes through a tunnel.
+async fn inside(
+    host: String,
+    upgrade: hyper::upgrade::OnUpgrade,
+    shared: Arc<Shared>,
+    cut: Cut,
+) {
+    let Ok(config) = shared.authority.config(&host) else { return };
+    let Ok(upgraded) = upgrade.await else { return };
+    let accepting = TlsAcceptor::from(config).accept(TokioIo::new(upgraded));
+    // A client that does not trust the authority ends the handshake, and says why itself.
+    let Ok(stream) = accepting.await else { return };
+    let door = Door::Tunnel(host);
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let (shared, door, cut) = (Arc::clone(&shared), door.clone(), cut.clone());
+        async move { exchange(request, &shared, &door, &cut).await }
+    });
+    let mut builder = http1::Builder::new();
+    // Errors are what faults and impatient clients leave behind; the log has the requests.
+    let _ = builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// One request and its answer; an error drops the connection.
+async fn exchange(
+    request: hyper::Request<Incoming>,
+    shared: &Arc<Shared>,
+    door: &Door,
+    cut: &Cut,
+) -> io::Result<Response> {
+    let (parts, incoming) = request.into_parts();
+    let named = parts.headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
+    let (host, service) = match door {
+        Door::Tunnel(host) => (host.clone(), shared.service(host)),
+        Door::Only(service) => (host_of(&parts.uri, named), Some(Arc::clone(service))),
+        Door::Proxy => {
+            let host = host_of(&parts.uri, named);
+            let service = shared.service(&host);
+            (host, service)
+        }
+    };
+    let Some(service) = service else { return Ok(unknown(&host, &parts, &shared.log)) };
+    if !service.reachable(&host) {
+        cut.reset();
+        return Err(dropped());
+    }
+    let operation = service.operation(&host, &parts.method, &parts.uri, &parts.headers);
+    let exchange = Exchange::begin(&shared.log, &host, &parts);
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let effect = shared.faults.take(&host, &operation.name, target);
+    exchange.note(|entry| {
+        entry.side = operation.side.to_owned();
+        entry.operation.clone_from(&operation.name);
+        entry.repository.clone_from(&operation.repository);
+        entry.action.clone_from(&operation.action);
+        entry.fault = effect.as_ref().map(|effect| format!("{effect:?}"));
+    });
+    let concerns = effect.as_ref().and_then(|effect| direction(effect, &parts.method));
+    let mut body: Body = incoming.map_err(Into::into).boxed_unsync();
+    body = Counting::wrap(body, exchange.clone(), Counted::Request);
+    if let (Some(effect), Some(Direction::Request)) = (&effect, concerns) {
+        body = Faulty::wrap(body, effect.clone(), cut.clone());
+    }
+    let request = Request {
+        host,
+        method: parts.method,
+        uri: parts.uri,
+        headers: parts.headers,
+        body,
+        operation,
+        exchange: exchange.clone(),
+        effect: effect.clone().filter(|_| concerns.is_none()),
+    };
+    let mut response = match early(effect.as_ref()).await {
+        Some(response) => response,
+        None => service.serve(request).await,
+    };
+    if response.extensions_mut().remove::<HangUp>().is_some() {
+        cut.reset();
+    }
+    if cut.is_reset() {
+        return Err(dropped());
+    }
+    if let (Some(Effect::Truncate { .. }), Some(Direction::Request)) = (&effect, concerns) {
+        return Err(dropped());
+    }
+    exchange.note(|entry| entry.status = Some(response.status().as_u16()));
+    Ok(response.map(|body| {
+        let body = match (effect, concerns) {
+            (Some(effect), Some(Direction::Response)) => Faulty::wrap(body, effect, cut.clone()),
+            _ => body,
+        };
+        Counting::wrap(body, exchange, Counted::Response)
+    }))
+}
+
+/// The answer of a fault that keeps the request from its service.
+async fn early(effect: Option<&Effect>) -> Option<Response> {
+    match effect? {
+        Effect::Status { code, headers, body } => {
+            let headers: Vec<_> =
+                headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            Some(answer(*code, &headers, full(body.clone())))
+        }
+        Effect::Redirect { location } => Some(answer(307, &[("location", location)], empty())),
+        Effect::Delay { ms } => {
+            tokio::time::sleep(Duration::from_millis(*ms)).await;
+            None
+        }
+        _ => None,
+    }
+}
+
+/// Ends a connection on purpose.
+fn dropped() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
+}
+
+/// Refuses a host that nobody serves.
+fn unknown(host: &str, parts: &http::request::Parts, log: &Arc<Log>) -> Response {
+    Exchange::begin(log, host, parts).note(|entry| entry.status = Some(502));
+    let text = format!("aws-emulator: nobody serves {host}\n");
+    answer(502, &[("content-type", "text/plain")], full(text))
+}
+
+/// The host a request is for: lower case, without port.
+fn host_of(uri: &Uri, named: Option<&str>) -> String {
+    let named = uri.host().or(named).unwrap_or_default();
+    let without_port = match named.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => named,
+    };
+    without_port.to_ascii_lowercase()
+}

@@ -1,0 +1,129 @@
+//! Manifests, tags and referrers.
+
+use http::{HeaderMap, Method};
+use serde_json::{Value, json};
+
+use crate::body::{empty, full};
+use crate::distribution::{page, refusal};
+use crate::image::{Manifest, OCI_INDEX};
+use crate::log::Exchange;
+use crate::service::{Request, Response, answer};
+
+use super::profile::Profile;
+use super::store::{Repository, State};
+
+/// Answers HEAD and GET of a manifest. A GET that succeeds is a pull.
+pub(super) fn read(
+    state: &mut State,
+    profile: &Profile,
+    request: &Request,
+    (repository, reference): (&str, &str),
+    user: Option<&str>,
+) -> Response {
+    let held = state.repositories.get(repository);
+    let Some(manifest) = held.and_then(|held| held.manifest(reference)) else {
+        return refusal(404, "MANIFEST_UNKNOWN", "manifest unknown");
+    };
+    let manifest = match negotiate(held, manifest, reference, &request.headers) {
+        Ok(manifest) => manifest.clone(),
+        Err(refused) => return refused,
+    };
+    let is_get = request.method == Method::GET;
+    if is_get {
+        if let Some(refused) = state.limits.refusal(profile, user) {
+            return refused;
+        }
+        count(state, user, &request.exchange);
+    }
+    let mut response = send(&manifest, &request.method);
+    state.limits.announce(profile, user, &mut response);
+    response
+}
+
+fn count(state: &mut State, user: Option<&str>, exchange: &Exchange) {
+    state.limits.count(user);
+    exchange.note(|entry| entry.counted = true);
+}
+
+/// A manifest as an answer to HEAD or GET.
+pub(crate) fn send(manifest: &Manifest, method: &Method) -> Response {
+    let length = manifest.bytes.len().to_string();
+    let headers = [
+        ("content-type", manifest.media_type.as_str()),
+        ("docker-content-digest", &manifest.digest),
+        ("docker-distribution-api-version", "registry/2.0"),
+        ("content-length", &length),
+    ];
+    let is_head = *method == Method::HEAD;
+    answer(200, &headers, if is_head { empty() } else { full(manifest.bytes.clone()) })
+}
+
+/// Chooses what the caller accepts: callers that know no lists get the image for `linux/amd64`.
+fn negotiate<'a>(
+    held: Option<&'a Repository>,
+    manifest: &'a Manifest,
+    reference: &str,
+    headers: &HeaderMap,
+) -> Result<&'a Manifest, Response> {
+    if accepts(headers, &manifest.media_type) {
+        return Ok(manifest);
+    }
+    let document = manifest.document();
+    let Some(entries) = document["manifests"].as_array() else {
+        // A plain image is served whatever the caller says it accepts.
+        return Ok(manifest);
+    };
+    if reference.contains(':') {
+        let message = "OCI index found, but Accept header does not support OCI indexes";
+        return Err(refusal(404, "MANIFEST_UNKNOWN", message));
+    }
+    let usual = |entry: &&Value| {
+        entry["platform"]["os"] == "linux" && entry["platform"]["architecture"] == "amd64"
+    };
+    let child = entries.iter().find(usual).and_then(|entry| entry["digest"].as_str());
+    child
+        .and_then(|digest| held?.manifests.get(digest))
+        .ok_or_else(|| refusal(404, "MANIFEST_UNKNOWN", "manifest unknown"))
+}
+
+/// Whether the `Accept` headers name a media type.
+pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    let values = headers.get_all("accept").iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .map(|part| part.split(';').next().unwrap_or_default().trim())
+        .any(|part| part == media_type || part == "*/*")
+}
+
+/// Answers a tag list.
+pub(super) fn tags(state: &State, request: &Request, repository: &str) -> Response {
+    let Some(held) = state.repositories.get(repository) else {
+        return refusal(404, "NAME_UNKNOWN", "repository name not known to registry");
+    };
+    let count = request.query("n").and_then(|count| count.parse().ok());
+    page(held.tags.keys().cloned().collect(), repository, count, request.query("last"))
+}
+
+/// Answers with what refers to a manifest, where the registry has that API.
+pub(super) fn referrers(
+    state: &State,
+    profile: &Profile,
+    (repository, digest): (&str, &str),
+) -> Response {
+    if !profile.referrers {
+        return answer(404, &[("content-type", "text/plain")], full("404 page not found\n"));
+    }
+    let held = state.repositories.get(repository);
+    let manifests = held.into_iter().flat_map(|held| held.manifests.values());
+    let entries: Vec<_> = manifests
+        .filter_map(|manifest| {
+            let document = manifest.document();
+            let refers = document["subject"]["digest"] == digest;
+            let mut descriptor = manifest.descriptor();
+            descriptor["artifactType"] = document["artifactType"].clone();
+            refers.then_some(descriptor)
+        })
+        .collect();
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
+    answer(200, &[("content-type", OCI_INDEX)], full(index.to_string()))
+}
