@@ -242,9 +242,7 @@ impl Faults {
 pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let Some((before, after)) = pattern.split_once('*') else { return pattern == text };
     let Some(rest) = text.strip_prefix(before) else { return false };
-    (0..=rest.len())
-        .filter(|&at| rest.is_char_boundary(at))
-        .any(|at| glob(after, &rest[at..]))
+    (0..=rest.len()).filter(|&at| rest.is_char_boundary(at)).any(|at| glob(after, &rest[at..]))
 }
 
 #[cfg(test)]
@@ -284,7 +282,9 @@ mod tests {
     #[test]
     fn a_misspelt_fault_is_refused() {
         let faults = Faults::default();
-        assert!(faults.load(r#"[{"match": {"operation": "x", "time": 1}, "effect": "expire-token"}]"#).is_err());
+        assert!(
+            faults.load(r#"[{"match": {"operation": "x", "time": 1}, "effect": "expire-token"}]"#).is_err()
+        );
         assert!(faults.load(r#"[{"match": {}, "effect": "explode"}]"#).is_err());
     }
 }

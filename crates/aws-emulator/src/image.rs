@@ -351,10 +351,9 @@ mod tests {
 
     #[test]
     fn an_index_refers_to_manifests_and_blobs_that_are_there() {
-        for recipe in [
-            Recipe::new(1).attestations(),
-            Recipe::new(2).docker().layers(&[10, 2000]).shared_layers(&[300]),
-        ] {
+        for recipe in
+            [Recipe::new(1).attestations(), Recipe::new(2).docker().layers(&[10, 2000]).shared_layers(&[300])]
+        {
             let image = recipe.index();
             let has = |digest: &Value| image.blobs.iter().any(|blob| digest == blob.digest());
             let (root, children) = image.manifests.split_last().unwrap();

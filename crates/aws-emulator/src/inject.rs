@@ -93,8 +93,7 @@ impl Faulty {
             Effect::Stall { for_ms: Some(ms), .. } => Duration::from_millis(ms),
             _ => FLUSH,
         };
-        let pause =
-            self.pause.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + wait)));
+        let pause = self.pause.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + wait)));
         ready!(pause.poll_unpin(context));
         self.pause = None;
         self.struck = true;

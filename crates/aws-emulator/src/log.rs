@@ -154,8 +154,14 @@ impl Log {
             let fault = e.fault.as_ref().map(|fault| format!(" [{fault}]")).unwrap_or_default();
             text += &format!(
                 "{:>8.3}s {} {} {} {}{} up {} down {}{fault}\n",
-                e.at.as_secs_f64(), e.operation, status, e.method, e.host, e.target,
-                e.request_bytes, e.response_bytes,
+                e.at.as_secs_f64(),
+                e.operation,
+                status,
+                e.method,
+                e.host,
+                e.target,
+                e.request_bytes,
+                e.response_bytes,
             );
         }
         text

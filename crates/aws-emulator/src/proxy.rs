@@ -126,12 +126,7 @@ fn connect(
 }
 
 /// Serves what comes through a tunnel.
-async fn inside(
-    host: String,
-    upgrade: hyper::upgrade::OnUpgrade,
-    shared: Arc<Shared>,
-    cut: Cut,
-) {
+async fn inside(host: String, upgrade: hyper::upgrade::OnUpgrade, shared: Arc<Shared>, cut: Cut) {
     let Ok(config) = shared.authority.config(&host) else { return };
     let Ok(upgraded) = upgrade.await else { return };
     let accepting = TlsAcceptor::from(config).accept(TokioIo::new(upgraded));

@@ -135,8 +135,8 @@ pub fn hang_up() -> Response {
 ///
 /// When a header is not one; services write them themselves.
 pub fn answer(status: u16, headers: &[(&str, &str)], body: Body) -> Response {
-    let mut builder = http::Response::builder()
-        .status(StatusCode::from_u16(status).expect("services use valid statuses"));
+    let mut builder =
+        http::Response::builder().status(StatusCode::from_u16(status).expect("services use valid statuses"));
     for (name, value) in headers {
         builder = builder.header(*name, *value);
     }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_emulator::{
-    Authorization, Body, Effect, Emulator, Fault, Operation, Request, Response, Service, answer,
-    full, read,
+    Authorization, Body, Effect, Emulator, Fault, Operation, Request, Response, Service, answer, full, read,
 };
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
@@ -96,10 +95,9 @@ async fn an_exposed_service_needs_no_proxy() {
 
 #[tokio::test]
 async fn a_body_is_reset_or_cut_short_after_so_many_bytes() {
-    for effect in [
-        Effect::Reset { after_bytes: 100, on: None },
-        Effect::Truncate { after_bytes: 100, on: None },
-    ] {
+    for effect in
+        [Effect::Reset { after_bytes: 100, on: None }, Effect::Truncate { after_bytes: 100, on: None }]
+    {
         let (emulator, client) = start().await;
         emulator.faults().add(Fault::on("echo.get", effect.clone()).once());
         let mut answer = client.get(URL).send().await.unwrap();

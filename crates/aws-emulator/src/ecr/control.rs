@@ -53,9 +53,8 @@ fn check_signature(request: &Request, region: &str) -> Result<(), Refusal> {
         Refusal::new("IncompleteSignatureException", message)
     };
     let parts = value.strip_prefix("AWS4-HMAC-SHA256").ok_or_else(incomplete)?;
-    let part = |name: &str| {
-        parts.split(',').find_map(|part| part.trim().strip_prefix(name)).ok_or_else(incomplete)
-    };
+    let part =
+        |name: &str| parts.split(',').find_map(|part| part.trim().strip_prefix(name)).ok_or_else(incomplete);
     (part("SignedHeaders=")?, part("Signature=")?);
     let scope: Vec<_> = part("Credential=")?.split('/').collect();
     let [key, _, scope_region, service, "aws4_request"] = scope[..] else {
@@ -108,11 +107,7 @@ fn call(ecr: &Ecr, region: &str, action: &str, input: &Value) -> Result<Value, R
 }
 
 /// A list of the input, which must not be empty nor too long.
-pub(super) fn list<'a>(
-    input: &'a Value,
-    name: &str,
-    limit: usize,
-) -> Result<&'a Vec<Value>, Refusal> {
+pub(super) fn list<'a>(input: &'a Value, name: &str, limit: usize) -> Result<&'a Vec<Value>, Refusal> {
     let fits = |list: &&Vec<Value>| (1..=limit).contains(&list.len());
     input[name].as_array().filter(fits).ok_or_else(|| {
         let message = format!(

@@ -10,9 +10,7 @@ use crate::distribution::{Route, page, refusal};
 use crate::fault::Effect;
 use crate::image::OCI_INDEX;
 use crate::service::{Request, Response, answer};
-use crate::upstream::{
-    RangeManner, accepts, is_signed, login, refuse_login, send_blob, send_manifest, sign,
-};
+use crate::upstream::{RangeManner, accepts, is_signed, login, refuse_login, send_blob, send_manifest, sign};
 
 use super::error::Refusal;
 use super::images::{self, Put};
@@ -47,9 +45,7 @@ pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Reque
     }
     let Some(repository) = route.repository() else {
         return match route {
-            Route::Ping => {
-                answer(200, &[("docker-distribution-api-version", "registry/2.0")], empty())
-            }
+            Route::Ping => answer(200, &[("docker-distribution-api-version", "registry/2.0")], empty()),
             _ => unsupported(&request),
         };
     };
@@ -63,13 +59,9 @@ pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Reque
         (Route::Uploads { .. }, "POST") => {
             uploads::start(&mut ecr.lock(), &key, &request, &ecr.principal(region))
         }
-        (Route::Upload { session, .. }, "PATCH") => {
-            uploads::patch(ecr, &key, session, request).await
-        }
+        (Route::Upload { session, .. }, "PATCH") => uploads::patch(ecr, &key, session, request).await,
         (Route::Upload { session, .. }, "PUT") => uploads::put(ecr, &key, session, request).await,
-        (Route::Upload { session, .. }, "DELETE") => {
-            uploads::cancel(&mut ecr.lock(), &key, session)
-        }
+        (Route::Upload { session, .. }, "DELETE") => uploads::cancel(&mut ecr.lock(), &key, session),
         (Route::Manifest { reference, .. }, "PUT") => put(ecr, &key, reference, request).await,
         _ => {
             let answered = rest(&mut ecr.lock(), &key, &route, &request);
@@ -79,12 +71,7 @@ pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Reque
 }
 
 /// Answers what needs no body.
-fn rest(
-    state: &mut State,
-    key: &Key,
-    route: &Route,
-    request: &Request,
-) -> Result<Response, Refusal> {
+fn rest(state: &mut State, key: &Key, route: &Route, request: &Request) -> Result<Response, Refusal> {
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     match route {
         Route::Manifest { reference, .. } if reads => manifest(state, key, reference, request),
@@ -125,12 +112,7 @@ fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<()
     Ok(())
 }
 
-fn manifest(
-    state: &mut State,
-    key: &Key,
-    reference: &str,
-    request: &Request,
-) -> Result<Response, Refusal> {
+fn manifest(state: &mut State, key: &Key, reference: &str, request: &Request) -> Result<Response, Refusal> {
     let Some(image) = state.repository(key)?.image(reference) else {
         return Err(Refusal::new("ImageNotFoundException", "Requested image not found"));
     };
@@ -144,8 +126,7 @@ fn manifest(
 async fn put(ecr: &Ecr, key: &Key, reference: &str, request: Request) -> Response {
     let media_type = request.header("content-type").map(ToOwned::to_owned);
     let Ok(bytes) = read(request.body, MANIFEST_LIMIT).await else {
-        return Refusal::manifest("Member must have length less than or equal to 4194304")
-            .wire(false);
+        return Refusal::manifest("Member must have length less than or equal to 4194304").wire(false);
     };
     let (tag, digest) =
         if reference.contains(':') { (None, Some(reference)) } else { (Some(reference), None) };
@@ -171,12 +152,7 @@ fn delete(state: &mut State, key: &Key, reference: &str) -> Result<Response, Ref
     }
 }
 
-fn blob(
-    state: &mut State,
-    key: &Key,
-    digest: &str,
-    request: &Request,
-) -> Result<Response, Refusal> {
+fn blob(state: &mut State, key: &Key, digest: &str, request: &Request) -> Result<Response, Refusal> {
     let repository = state.repository(key)?;
     let unknown = refusal(404, "BLOB_UNKNOWN", "blob unknown to registry");
     let Some(layer) = repository.layers.get(digest) else { return Ok(unknown) };
@@ -190,8 +166,7 @@ fn blob(
         return Ok(unknown);
     }
     let path = format!("/{}/{}/{digest}", key.account, key.repository);
-    let location =
-        format!("https://{}{}", hosts::layer_host(&key.region), sign(&path, SIGNATURE));
+    let location = format!("https://{}{}", hosts::layer_host(&key.region), sign(&path, SIGNATURE));
     Ok(answer(307, &[("location", &location)], empty()))
 }
 
@@ -204,7 +179,11 @@ pub(super) fn content(ecr: &Ecr, region: &str, request: &Request) -> Response {
         full(format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"))
     };
     if !is_signed(request, SIGNATURE) {
-        return answer(403, &[("content-type", "application/xml")], xml("AccessDenied", "Request has expired"));
+        return answer(
+            403,
+            &[("content-type", "application/xml")],
+            xml("AccessDenied", "Request has expired"),
+        );
     }
     let parts = request.path().trim_start_matches('/').split_once('/');
     let named = parts.and_then(|(account, rest)| {

@@ -92,10 +92,9 @@ fn detail(repository: &Repository, key: &Key, image: &Stored) -> Value {
     if !tags.is_empty() {
         detail["imageTags"] = json!(tags);
     }
-    for (name, value) in [
-        ("artifactMediaType", artifact(image)),
-        ("subjectManifestDigest", image.parsed.subject.clone()),
-    ] {
+    for (name, value) in
+        [("artifactMediaType", artifact(image)), ("subjectManifestDigest", image.parsed.subject.clone())]
+    {
         if let Some(value) = value {
             detail[name] = json!(value);
         }

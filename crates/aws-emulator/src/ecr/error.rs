@@ -20,9 +20,8 @@ impl Refusal {
 
     /// A manifest that ECR does not take.
     pub(crate) fn manifest(constraint: &str) -> Self {
-        let message = format!(
-            "Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{constraint}'"
-        );
+        let message =
+            format!("Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{constraint}'");
         Self::new("InvalidParameterException", message)
     }
 

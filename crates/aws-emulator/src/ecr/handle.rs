@@ -20,11 +20,8 @@ impl Ecr {
     /// When the ARN is not that of a repository.
     pub fn create_repository(self: &Arc<Self>, arn: &str, mutability: Mutability) -> Repository {
         let repository = self.repository(arn);
-        let fresh = super::store::Repository {
-            mutability,
-            created: now(),
-            ..super::store::Repository::default()
-        };
+        let fresh =
+            super::store::Repository { mutability, created: now(), ..super::store::Repository::default() };
         self.lock().repositories.insert(repository.key.clone(), fresh);
         repository
     }
@@ -196,12 +193,7 @@ impl Repository {
     ///
     /// When ECR would refuse it.
     pub fn put_manifest(&self, tag: Option<&str>, manifest: &Manifest) {
-        let put = Put {
-            bytes: &manifest.bytes,
-            media_type: Some(&manifest.media_type),
-            tag,
-            digest: None,
-        };
+        let put = Put { bytes: &manifest.bytes, media_type: Some(&manifest.media_type), tag, digest: None };
         let refused = images::put(&mut self.ecr.lock(), &self.key, &put).err();
         assert_eq!(refused, None, "ECR refused an image of the test");
     }

@@ -40,8 +40,7 @@ pub(super) fn put(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome
     let manifest = Manifest::new(put.bytes.to_vec(), &parsed.media_type);
     let digest = manifest.digest.clone();
     if let Some(expected) = put.digest.filter(|expected| **expected != digest) {
-        let message =
-            format!("The provided digest '{expected}' does not match the image digest '{digest}'");
+        let message = format!("The provided digest '{expected}' does not match the image digest '{digest}'");
         return Err(Refusal::new("ImageDigestDoesNotMatchException", message));
     }
     let named = put.tag.and_then(|tag| repository.tags.get(tag));
@@ -69,11 +68,7 @@ pub(super) fn put(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome
 }
 
 /// Refuses a manifest whose blobs or children are not there.
-fn demand_parts(
-    repository: &Repository,
-    key: &Key,
-    parsed: &validation::Parsed,
-) -> Result<(), Refusal> {
+fn demand_parts(repository: &Repository, key: &Key, parsed: &validation::Parsed) -> Result<(), Refusal> {
     let (name, account) = (&key.repository, &key.account);
     let blobs = parsed.blobs.iter().map(|(digest, _)| digest);
     let missing: Vec<_> = blobs.filter(|digest| !repository.layers.contains_key(*digest)).collect();

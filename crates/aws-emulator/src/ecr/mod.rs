@@ -92,9 +92,7 @@ impl Service for Ecr {
             match Place::parse(&request.host) {
                 Some(Place::Control { region }) => control::serve(self, &region, request).await,
                 Some(Place::Layers { region }) => data::content(self, &region, &request),
-                Some(Place::Data { account, region }) => {
-                    data::serve(self, &account, &region, request).await
-                }
+                Some(Place::Data { account, region }) => data::serve(self, &account, &region, request).await,
                 None => crate::service::hang_up(),
             }
         })

@@ -8,12 +8,7 @@ use super::hosts;
 use super::store::{Key, Mutability, Repository, State, now};
 
 /// Answers `DescribeRepositories`.
-pub(super) fn describe(
-    state: &State,
-    account: &str,
-    region: &str,
-    input: &Value,
-) -> Result<Value, Refusal> {
+pub(super) fn describe(state: &State, account: &str, region: &str, input: &Value) -> Result<Value, Refusal> {
     if let Some(names) = input["repositoryNames"].as_array() {
         let mut found = Vec::new();
         for name in names.iter().filter_map(Value::as_str) {
@@ -70,11 +65,7 @@ pub(super) fn delete(state: &mut State, key: &Key, input: &Value) -> Result<Valu
 }
 
 /// Answers `PutImageTagMutability`.
-pub(super) fn set_mutability(
-    state: &mut State,
-    key: &Key,
-    input: &Value,
-) -> Result<Value, Refusal> {
+pub(super) fn set_mutability(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
     let repository = state.repository(key)?;
     repository.mutability = mutability(input)?;
     let mut output = detail(key, repository);
@@ -121,8 +112,7 @@ fn detail(key: &Key, repository: &Repository) -> Value {
         "encryptionConfiguration": {"encryptionType": "AES256"},
     });
     let filters = repository.mutability.filters().iter();
-    let filters: Vec<_> =
-        filters.map(|filter| json!({"filterType": "WILDCARD", "filter": filter})).collect();
+    let filters: Vec<_> = filters.map(|filter| json!({"filterType": "WILDCARD", "filter": filter})).collect();
     if !filters.is_empty() {
         detail["imageTagMutabilityExclusionFilters"] = json!(filters);
     }

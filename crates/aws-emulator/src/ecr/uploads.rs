@@ -70,12 +70,7 @@ impl Upload {
 }
 
 /// Opens a session, or mounts a blob when that is asked for and allowed.
-pub(super) fn start(
-    state: &mut State,
-    key: &Key,
-    request: &Request,
-    principal: &str,
-) -> Response {
+pub(super) fn start(state: &mut State, key: &Key, request: &Request, principal: &str) -> Response {
     if !state.repositories.contains_key(key) {
         // Not a clean 404: clients see the connection end (facts: registries §1.5, last but one).
         return hang_up();
@@ -90,8 +85,7 @@ pub(super) fn start(
     let session = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     state.uploads.insert(session.clone(), Upload::new(key.clone()));
     let location = location(request, key, &session);
-    let headers =
-        [("location", location.as_str()), ("range", "0-0"), ("docker-upload-uuid", &session)];
+    let headers = [("location", location.as_str()), ("range", "0-0"), ("docker-upload-uuid", &session)];
     answer(202, &headers, empty())
 }
 
@@ -143,8 +137,7 @@ fn borrow(
     // then the client starts over, and ECR does not let it.
     let expected = if upload.broken { Some(first.unwrap_or(0)) } else { first };
     if let Some(first) = expected.filter(|first| sends && *first != upload.received) {
-        let message =
-            format!("First byte of the layer part is {first} instead of {}", upload.received);
+        let message = format!("First byte of the layer part is {first} instead of {}", upload.received);
         state.uploads.insert(session.to_owned(), upload);
         return Err(refusal(416, "BLOB_UPLOAD_INVALID", &message));
     }
@@ -179,8 +172,7 @@ pub(super) async fn patch(ecr: &Ecr, key: &Key, session: &str, request: Request)
         return hang_up();
     }
     let range = format!("0-{end}");
-    let headers =
-        [("location", location.as_str()), ("range", &range), ("docker-upload-uuid", session)];
+    let headers = [("location", location.as_str()), ("range", &range), ("docker-upload-uuid", session)];
     answer(201, &headers, empty())
 }
 

@@ -63,8 +63,7 @@ impl Limits {
 
     /// Writes limit, remaining pulls and source into an answer.
     pub(super) fn announce(&self, profile: &Profile, user: Option<&str>, response: &mut Response) {
-        let (Some(limit), Some(remaining)) =
-            (self.limit(profile, user), self.remaining(profile, user))
+        let (Some(limit), Some(remaining)) = (self.limit(profile, user), self.remaining(profile, user))
         else {
             return;
         };

@@ -77,9 +77,8 @@ fn negotiate<'a>(
         let message = "OCI index found, but Accept header does not support OCI indexes";
         return Err(refusal(404, "MANIFEST_UNKNOWN", message));
     }
-    let usual = |entry: &&Value| {
-        entry["platform"]["os"] == "linux" && entry["platform"]["architecture"] == "amd64"
-    };
+    let usual =
+        |entry: &&Value| entry["platform"]["os"] == "linux" && entry["platform"]["architecture"] == "amd64";
     let child = entries.iter().find(usual).and_then(|entry| entry["digest"].as_str());
     child
         .and_then(|digest| held?.manifests.get(digest))
@@ -105,11 +104,7 @@ pub(super) fn tags(state: &State, request: &Request, repository: &str) -> Respon
 }
 
 /// Answers with what refers to a manifest, where the registry has that API.
-pub(super) fn referrers(
-    state: &State,
-    profile: &Profile,
-    (repository, digest): (&str, &str),
-) -> Response {
+pub(super) fn referrers(state: &State, profile: &Profile, (repository, digest): (&str, &str)) -> Response {
     if !profile.referrers {
         return answer(404, &[("content-type", "text/plain")], full("404 page not found\n"));
     }

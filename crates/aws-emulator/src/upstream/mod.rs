@@ -216,11 +216,9 @@ impl Registry {
         };
         let reads = matches!(request.method, Method::GET | Method::HEAD);
         match route {
-            Route::Ping if reads => answer(
-                200,
-                &[("docker-distribution-api-version", "registry/2.0")],
-                full("{}"),
-            ),
+            Route::Ping if reads => {
+                answer(200, &[("docker-distribution-api-version", "registry/2.0")], full("{}"))
+            }
             Route::Manifest { repository, reference } if reads => {
                 let named = (repository.as_str(), reference.as_str());
                 manifests::read(state, &self.profile, request, named, caller.user.as_deref())

@@ -90,8 +90,10 @@ enum Attempt {
 
 impl Job<'_> {
     async fn run(&self) -> Result<(), Error> {
-        stream::iter(&self.plan.blobs)
-            .map(|blob| self.copy_blob(blob))
+        // By position: a closure over references makes a future that is not `Send` to the compiler
+        // (https://github.com/rust-lang/rust/issues/102211).
+        stream::iter(0..self.plan.blobs.len())
+            .map(|position| self.copy_blob(&self.plan.blobs[position]))
             .buffer_unordered(self.limits.concurrent_blobs.max(1))
             .try_collect::<()>()
             .await?;
@@ -112,8 +114,7 @@ impl Job<'_> {
     }
 
     async fn copy_blob(&self, blob: &Descriptor) -> Result<(), Error> {
-        let backoff = self.destination.repository.backoff();
-        let mut tries = Tries::new(backoff, self.limits.deadline);
+        let mut tries = Tries::new(self.destination.repository.backoff(), self.limits.deadline);
         let mut corrupt_before = false;
         loop {
             tries.count += 1;
@@ -241,7 +242,7 @@ impl Job<'_> {
     }
 }
 
-async fn again(tries: &mut Tries<'_>, cause: &registry::Error) -> bool {
+async fn again(tries: &mut Tries, cause: &registry::Error) -> bool {
     match cause {
         registry::Error::Refused(refusal) if cause.is_transient() => {
             let status = reqwest::StatusCode::from_u16(refusal.status).unwrap_or_default();

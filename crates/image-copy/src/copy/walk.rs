@@ -97,8 +97,11 @@ impl Walk<'_> {
     async fn children(&self, digests: &[Digest]) -> Result<Vec<Found>, Error> {
         let ids: Vec<ManifestId> = digests.iter().cloned().map(ManifestId::Digest).collect();
         let held = self.held(&ids).await?;
-        stream::iter(digests.iter().zip(held))
-            .map(|(digest, held)| async move {
+        // By position: a closure over references makes a future that is not `Send` to the compiler
+        // (https://github.com/rust-lang/rust/issues/102211).
+        stream::iter(held.into_iter().enumerate())
+            .map(|(position, held)| async move {
+                let digest = &digests[position];
                 Ok(match held {
                     Some(manifest) => Found { manifest, held: true },
                     None => Found { manifest: self.read(digest).await?, held: false },

@@ -187,7 +187,7 @@ impl Client {
     /// # Errors
     /// When the last try got no whole answer.
     pub async fn send(&self, request: &Request, deadline: Option<Instant>) -> Result<Answer, Error> {
-        let mut tries = Tries::new(&self.options.backoff, deadline);
+        let mut tries = Tries::new(self.options.backoff, deadline);
         loop {
             tries.count += 1;
             let result = match self.start(request).await {
@@ -216,7 +216,7 @@ impl Client {
     /// # Errors
     /// When the last try got no answer.
     pub async fn open(&self, request: &Request, deadline: Option<Instant>) -> Result<Opened, Error> {
-        let mut tries = Tries::new(&self.options.backoff, deadline);
+        let mut tries = Tries::new(self.options.backoff, deadline);
         loop {
             tries.count += 1;
             let result = match self.start(request).await {
@@ -252,7 +252,7 @@ impl Client {
         length: u64,
         activity: &Activity,
     ) -> Result<Answer, Error> {
-        let tries = Tries::new(&self.options.backoff, None);
+        let tries = Tries::new(self.options.backoff, None);
         let mut headers = request.headers.clone();
         // Stated by hand, or HTTP/1.1 would use the chunked encoding.
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -302,7 +302,7 @@ impl Client {
         &self,
         mut response: reqwest::Response,
         request: &Request,
-        tries: &Tries<'_>,
+        tries: &Tries,
     ) -> Result<Answer, Error> {
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = BytesMut::new();

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Error;
 
 /// How tries follow each other.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Backoff {
     /// Bound of the first pause.
     pub first: Duration,
@@ -49,10 +49,10 @@ pub fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 499 | 500 | 502 | 503 | 504 | 522)
 }
 
-/// Bookkeeping of the tries of one request.
+/// Bookkeeping of the tries of one request, or of the connections of one blob.
 #[derive(Debug)]
-pub(crate) struct Tries<'a> {
-    backoff: &'a Backoff,
+pub(crate) struct Tries {
+    backoff: Backoff,
     deadline: Instant,
     started: Instant,
     /// Tries so far.
@@ -60,11 +60,16 @@ pub(crate) struct Tries<'a> {
     faults: u32,
 }
 
-impl<'a> Tries<'a> {
-    pub(crate) fn new(backoff: &'a Backoff, deadline: Option<Instant>) -> Self {
+impl Tries {
+    pub(crate) fn new(backoff: Backoff, deadline: Option<Instant>) -> Self {
         let started = Instant::now();
         let deadline = deadline.unwrap_or(started + backoff.patience);
         Self { backoff, deadline, started, count: 0, faults: 0 }
+    }
+
+    /// Something was gained: faults before do not count any more.
+    pub(crate) fn progressed(&mut self) {
+        (self.count, self.faults) = (0, 0);
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -137,7 +142,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waits_as_asked_when_that_ends_before_the_deadline() {
         let backoff = Backoff::default();
-        let mut tries = Tries::new(&backoff, Some(Instant::now() + Duration::from_secs(100)));
+        let mut tries = Tries::new(backoff, Some(Instant::now() + Duration::from_secs(100)));
         tries.count = 1;
         let started = Instant::now();
         assert!(tries.after_answer(StatusCode::TOO_MANY_REQUESTS, &headers("60")).await);
@@ -151,7 +156,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn gives_up_on_faults_but_bears_throttling() {
         let backoff = Backoff { attempts: 3, ..Backoff::default() };
-        let mut tries = Tries::new(&backoff, Some(Instant::now() + Duration::from_secs(3600)));
+        let mut tries = Tries::new(backoff, Some(Instant::now() + Duration::from_secs(3600)));
         let none = HeaderMap::new();
         for _ in 0..10 {
             tries.count += 1;

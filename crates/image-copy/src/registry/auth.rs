@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -224,6 +225,14 @@ struct TokenAnswer {
     expires_in: Option<u64>,
 }
 
+impl TokenAnswer {
+    fn read(answer: &http::Answer) -> Option<(SecretString, Option<u64>)> {
+        let Self { token, access_token, expires_in } = serde_json::from_slice(&answer.body).ok()?;
+        let token = token.or(access_token).filter(|token| !token.expose_secret().is_empty())?;
+        Some((token, expires_in))
+    }
+}
+
 impl TokenRequest<'_> {
     async fn fetch(
         &self,
@@ -245,23 +254,25 @@ impl TokenRequest<'_> {
             headers.insert(AUTHORIZATION, basic(login)?);
         }
         let started = Instant::now();
+        let limit = TOKEN_BODY_BYTES;
         let request = http::Request {
             method: Method::GET,
             url,
             headers,
-            body: bytes::Bytes::new(),
-            limit: TOKEN_BODY_BYTES,
+            body: Bytes::new(),
+            limit,
             is_final: |_| false,
         };
-        let answer = http.send(&request, deadline).await?;
+        let mut answer = http.send(&request, deadline).await?;
+        if answer.status.is_success() && TokenAnswer::read(&answer).is_none() {
+            // What came damaged once may come whole the next time.
+            answer = http.send(&request, deadline).await?;
+        }
         if !answer.status.is_success() {
             let sent = if login.is_some() { LoginSent::Yes } else { LoginSent::No };
             return Err(Refusal::of(&answer, "GET token", sent).into());
         }
-        let Ok(TokenAnswer { token, access_token, expires_in }) = serde_json::from_slice(&answer.body) else {
-            return Err(Error::Protocol("its token service sent no token document"));
-        };
-        let Some(token) = token.or(access_token).filter(|token| !token.expose_secret().is_empty()) else {
+        let Some((token, expires_in)) = TokenAnswer::read(&answer) else {
             return Err(Error::Protocol("its token service sent no token"));
         };
         let life = expires_in.map_or(DEFAULT_LIFE, Duration::from_secs).max(DEFAULT_LIFE);

@@ -5,8 +5,11 @@ use reqwest::header::{CONTENT_RANGE, HeaderMap, RANGE};
 use reqwest::{Method, StatusCode};
 
 use super::{Error, Repository};
-use crate::http::{Opened, Tries};
+use crate::http::{self, Opened, Tries};
 use crate::oci::{Descriptor, Digest, Hasher};
+
+/// A connection that brought this many bytes has brought the blob on.
+const PROGRESS_BYTES: u64 = 1024 * 1024;
 
 impl Repository {
     /// Whether the registry has a blob
@@ -30,6 +33,8 @@ impl Repository {
     #[must_use]
     pub fn read_blob(&self, blob: &Descriptor) -> BlobReader {
         BlobReader {
+            tries: Tries::new(self.backoff(), self.deadline()),
+            broke_at: 0,
             repository: self.clone(),
             blob: blob.clone(),
             body: None,
@@ -65,6 +70,9 @@ impl Repository {
 pub struct BlobReader {
     repository: Repository,
     blob: Descriptor,
+    /// Counts connections that broke with little gained: a long blob may break any number of times.
+    tries: Tries,
+    broke_at: u64,
     body: Option<reqwest::Response>,
     received: u64,
     /// Bytes to leave out, from a server that knows no ranges.
@@ -79,14 +87,10 @@ impl BlobReader {
     /// # Errors
     /// When the blob cannot be read to its end, or is not what its descriptor says.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        let backoff = self.repository.backoff().clone();
-        // Counts failures without progress: a long blob may break any number of times.
-        let mut tries = Tries::new(&backoff, self.repository.deadline());
         loop {
             if self.received == self.blob.size {
                 return self.finish();
             }
-            tries.count += 1;
             let error = match self.advance().await {
                 Ok(chunk) => {
                     let previous = std::mem::replace(&mut self.held, chunk);
@@ -99,10 +103,14 @@ impl BlobReader {
                 Err(error) => return Err(error),
             };
             self.body = None;
-            if !tries.after_error(&error).await {
-                return Err(
-                    crate::http::Error { attempts: tries.count, elapsed: tries.elapsed(), ..error }.into()
-                );
+            if self.received - self.broke_at >= PROGRESS_BYTES {
+                self.tries.progressed();
+            }
+            self.broke_at = self.received;
+            self.tries.count += 1;
+            if !self.tries.after_error(&error).await {
+                let (attempts, elapsed) = (self.tries.count, self.tries.elapsed());
+                return Err(http::Error { attempts, elapsed, ..error }.into());
             }
             tracing::debug!(digest = %self.blob.digest, received = self.received, "resuming a blob");
         }
@@ -119,7 +127,7 @@ impl BlobReader {
         };
         let Some(mut chunk) = self.repository.chunk(body).await? else {
             // A clean end before the last byte is a cut connection as well.
-            return Err(crate::http::interrupted(body.url()).into());
+            return Err(http::interrupted(body.url()).into());
         };
         if self.skip > 0 {
             let skipped = self.skip.min(chunk.len() as u64);

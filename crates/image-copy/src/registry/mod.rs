@@ -118,8 +118,8 @@ impl Repository {
 
     /// How tries follow each other.
     #[must_use]
-    pub fn backoff(&self) -> &http::Backoff {
-        &self.client.shared.http.options().backoff
+    pub fn backoff(&self) -> http::Backoff {
+        self.client.shared.http.options().backoff
     }
 
     /// What was asked through this handle and its clones so far.

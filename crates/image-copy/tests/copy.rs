@@ -1,0 +1,178 @@
+//! What a copy does, and what it does not ask for, through real HTTP.
+
+mod support;
+
+use aws_emulator::{Image, Mutability, Recipe, Switch};
+use image_copy::copy::{Failure, Problem, TagMove};
+use support::World;
+
+fn index() -> Image {
+    Recipe::new(1)
+        .platforms(&["linux/amd64", "linux/arm64", "linux/arm/v7"])
+        .shared_layers(&[4096])
+        .attestations()
+        .index()
+}
+
+#[tokio::test]
+async fn copies_a_whole_index_byte_for_byte() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    let outcome = world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    world.check_stored("3.13", &image);
+    assert_eq!(outcome.digest.as_str(), image.digest());
+    assert_eq!(outcome.source_digest, outcome.digest);
+    let platforms: Vec<String> = outcome.platforms.iter().map(ToString::to_string).collect();
+    assert_eq!(platforms, ["linux/amd64", "linux/arm64", "linux/arm/v7"]);
+    assert_eq!(outcome.blobs.copied, image.blobs.len() as u64, "shared layers travel once");
+    assert_eq!(outcome.tag, TagMove::Moved { from: None });
+    assert_eq!(outcome.size, image.blobs.iter().map(aws_emulator::Blob::size).sum::<u64>());
+}
+
+#[tokio::test]
+async fn copies_one_platform_under_its_own_digest() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    let mark = world.emulator.log().mark();
+    let outcome = world.copy("python:3.13", Some("slim"), "linux/arm64").await.unwrap();
+    let child = image.child("linux/arm64/v8").or(image.child("linux/arm64")).unwrap();
+    assert_eq!(outcome.digest.as_str(), child.digest);
+    assert_eq!(outcome.source_digest.as_str(), image.digest());
+    assert_eq!(world.ecr.resolve("slim").as_deref(), Some(child.digest.as_str()));
+    assert_eq!(world.ecr.images(), [child.digest.clone()], "nothing of the other platforms");
+    assert_eq!(world.emulator.log().pulls(mark), 2, "the index and the image");
+}
+
+#[tokio::test]
+async fn asks_upstream_only_for_the_digest_when_nothing_changed() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    let mark = world.emulator.log().mark();
+    let outcome = world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    assert_eq!(world.upstream_requests(mark), ["manifest.head"]);
+    assert_eq!(outcome.tag, TagMove::Unchanged);
+    assert_eq!((outcome.blobs.copied, outcome.manifests_written), (0, 0));
+    assert_eq!(
+        world.emulator.log().count(mark, "manifest.put"),
+        0,
+        "an immutable tag must not be written again"
+    );
+}
+
+#[tokio::test]
+async fn puts_a_tag_back_without_upstream_when_the_reference_has_a_digest() {
+    let world = World::start().await;
+    let (old, new) = (index(), Recipe::new(2).platforms(&["linux/amd64"]).index());
+    world.hub_image("3.13", &old);
+    world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    world.hub_image("3.13", &new);
+    world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    world.check_stored("3.13", &new);
+    world.emulator.docker_hub().switch(Switch::Off);
+    let mark = world.emulator.log().mark();
+    let outcome = world.copy(&format!("python:3.13@{}", old.digest()), Some("3.13"), "all").await.unwrap();
+    world.check_stored("3.13", &old);
+    assert!(world.upstream_requests(mark).is_empty());
+    assert!(matches!(outcome.tag, TagMove::Moved { from: Some(from) } if from.as_str() == new.digest()));
+}
+
+#[tokio::test]
+async fn fetches_again_what_a_lifecycle_rule_has_eaten() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    world.ecr.expire_image(&image.manifests[0].digest);
+    world.ecr.remove_blob(image.blobs[1].digest());
+    world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    world.check_stored("3.13", &image);
+}
+
+#[tokio::test]
+async fn copies_a_single_docker_image_and_checks_its_platform() {
+    let world = World::start().await;
+    let image = Recipe::new(3).platforms(&["linux/amd64"]).docker().single();
+    world.hub_image("old", &image);
+    let outcome = world.copy("python:old", Some("old"), "linux/amd64").await.unwrap();
+    world.check_stored("old", &image);
+    assert_eq!(outcome.platforms[0].to_string(), "linux/amd64");
+    let failure = world.copy("python:old", Some("arm"), "linux/arm64").await.unwrap_err();
+    assert_eq!(failure.problem(), Problem::NoPlatform);
+    assert_eq!(world.ecr.resolve("arm"), None);
+}
+
+#[tokio::test]
+async fn finds_images_in_an_index_of_indexes() {
+    let world = World::start().await;
+    let amd = Recipe::new(4).platforms(&["linux/amd64"]).index();
+    let arm = Recipe::new(5).platforms(&["linux/arm/v7"]).index();
+    let nested = Image::nested(&[amd, arm.clone()]);
+    world.hub_image("nested", &nested);
+    world.copy("python:nested", Some("one"), "linux/arm/v7").await.unwrap();
+    assert_eq!(world.ecr.resolve("one"), Some(arm.child("linux/arm/v7").unwrap().digest.clone()));
+    let outcome = world.copy("python:nested", Some("nested"), "all").await.unwrap();
+    world.check_stored("nested", &nested);
+    assert_eq!(outcome.platforms.len(), 2);
+}
+
+#[tokio::test]
+async fn copies_by_digest_without_a_tag() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    let outcome = world.copy(&format!("python@{}", image.digest()), None, "all").await.unwrap();
+    assert_eq!(outcome.tag, TagMove::Untagged);
+    assert!(world.ecr.manifest(image.digest()).is_some());
+    assert!(world.ecr.tags().is_empty());
+}
+
+#[tokio::test]
+async fn leaves_an_immutable_tag_alone_and_says_what_it_names() {
+    let world = World::with_mutability(Mutability::Immutable).await;
+    let (old, new) = (index(), Recipe::new(2).platforms(&["linux/amd64"]).index());
+    world.hub_image("3.13", &old);
+    world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    world.copy("python:3.13", Some("3.13"), "all").await.expect("what is there already is success");
+    world.hub_image("3.13", &new);
+    let failure = world.copy("python:3.13", Some("3.13"), "all").await.unwrap_err();
+    assert!(matches!(*failure, Failure::TagImmutable { .. }), "{failure}");
+    assert_eq!(world.ecr.resolve("3.13").as_deref(), Some(old.digest()));
+}
+
+#[tokio::test]
+async fn reads_a_private_image_with_a_login_that_goes_nowhere_else() {
+    let (mut world, image) = (World::start().await, index());
+    let hub = world.emulator.docker_hub();
+    hub.put_image("acme/secret", "1", &image);
+    hub.add_user("ann", "hunter2hunter2");
+    hub.make_private("acme/secret", &["ann"]);
+    let anonymous = world.copy("acme/secret:1", Some("1"), "all").await.unwrap_err();
+    assert_eq!(anonymous.problem(), Problem::LoginNeeded, "{anonymous}");
+    world.sign_in("ann", "wrong-password");
+    let mark = world.emulator.log().mark();
+    let wrong = world.copy("acme/secret:1", Some("1"), "all").await.unwrap_err();
+    assert_eq!(wrong.problem(), Problem::LoginRefused, "{wrong}");
+    assert_eq!(world.emulator.log().count(mark, "token"), 1, "a wrong password is not tried twice");
+    world.sign_in("ann", "hunter2hunter2");
+    let mark = world.emulator.log().mark();
+    world.copy("acme/secret:1", Some("1"), "all").await.unwrap();
+    world.check_stored("1", &image);
+    for entry in world.emulator.log().since(mark).iter().filter(|entry| entry.side == "cdn") {
+        assert_eq!(entry.authorization, aws_emulator::Authorization::None, "{}", entry.target);
+    }
+}
+
+#[tokio::test]
+async fn plans_without_writing_or_reading_layers() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    let mark = world.emulator.log().mark();
+    let plan = world.plan(&world.request("python:3.13", Some("3.13"), "all")).await.unwrap();
+    assert_eq!(plan.blobs.len(), image.blobs.len());
+    assert!(plan.blobs.is_sorted_by(|a, b| a.size >= b.size));
+    let position = |digest: &str| plan.manifests.iter().position(|m| m.digest.as_str() == digest);
+    assert_eq!(plan.manifests.len(), image.manifests.len() - 1);
+    assert!(position(image.digest()).is_none(), "the root is apart");
+    for operation in ["blob.get", "blob.content", "upload.start", "manifest.put"] {
+        assert_eq!(world.emulator.log().count(mark, operation), 0, "{operation}");
+    }
+}

@@ -1,0 +1,157 @@
+//! Every kind of fault at every kind of request: one fault is got over, a lasting one is told in
+//! one line, and the old tag stays where it was.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_emulator::{Effect, Fault, Image, Recipe};
+use image_copy::copy::Problem;
+use support::World;
+use tokio::time::Instant;
+
+const OPERATIONS: [&str; 9] = [
+    "token",
+    "manifest.head",
+    "manifest.get",
+    "blob.get",
+    "blob.content",
+    "blob.head",
+    "upload.start",
+    "upload.put",
+    "manifest.put",
+];
+
+fn effects() -> Vec<(&'static str, Effect)> {
+    let status = |code, headers: &[(&str, &str)], body: &str| Effect::Status {
+        code,
+        headers: headers
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect::<BTreeMap<_, _>>(),
+        body: body.into(),
+    };
+    vec![
+        ("reset in mid-body", Effect::Reset { after_bytes: 9, on: None }),
+        ("body cut short", Effect::Truncate { after_bytes: 9, on: None }),
+        ("one byte corrupted", Effect::Corrupt { at_byte: 9, on: None }),
+        ("502", status(502, &[], "<html>Bad Gateway</html>")),
+        ("503", status(503, &[], "")),
+        ("429 with Retry-After", status(429, &[("retry-after", "1")], "Too Many Requests")),
+        ("token expired", Effect::ExpireToken),
+        ("stall", Effect::Stall { after_bytes: 9, for_ms: None, on: None }),
+    ]
+}
+
+fn images() -> (Image, Image) {
+    let recipe =
+        |seed| Recipe::new(seed).platforms(&["linux/amd64", "linux/arm64"]).layers(&[50_000, 3000]).index();
+    (recipe(1), recipe(2))
+}
+
+/// A world in which `3.13` names an older image than upstream.
+async fn world(old: &Image, new: &Image) -> World {
+    let mut world = World::start().await;
+    world.hub_image("3.13", old);
+    world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    world.hub_image("3.13", new);
+    world.deadline = Some(Instant::now() + Duration::from_secs(8));
+    world
+}
+
+/// A token that expires is followed by a new one, so that never lasts; and a fault in a body is felt
+/// only where there is one that somebody reads.
+fn is_felt(operation: &str, fault: &str) -> bool {
+    let in_the_body =
+        matches!(fault, "reset in mid-body" | "body cut short" | "one byte corrupted" | "stall");
+    let without_body = matches!(operation, "manifest.head" | "blob.head" | "blob.get" | "upload.start");
+    fault != "token expired" && !(in_the_body && without_body)
+}
+
+#[tokio::test]
+async fn gets_over_one_fault_of_any_kind_anywhere() {
+    let (old, new) = images();
+    let mut cases = tokio::task::JoinSet::new();
+    for operation in OPERATIONS {
+        for (name, effect) in effects() {
+            let (old, new) = (old.clone(), new.clone());
+            cases.spawn(async move {
+                let world = world(&old, &new).await;
+                if operation == "token" {
+                    // Or the token of the first copy would do.
+                    world.emulator.docker_hub().expire_tokens();
+                }
+                world.emulator.faults().add(Fault::on(operation, effect).once());
+                let result = world.copy("python:3.13", Some("3.13"), "all").await;
+                match result {
+                    Ok(_) => world.check_stored("3.13", &new),
+                    // The registry's word on a manifest that it could not read is final.
+                    Err(failure) if (name, operation) == ("one byte corrupted", "manifest.put") => {
+                        assert_eq!(failure.problem(), Problem::Refused, "{failure}");
+                        assert_eq!(world.ecr.resolve("3.13").as_deref(), Some(old.digest()));
+                    }
+                    Err(failure) => panic!("{name} at {operation}: {failure}"),
+                }
+            });
+        }
+    }
+    while let Some(case) = cases.join_next().await {
+        case.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn tells_a_lasting_fault_and_leaves_the_tag_alone() {
+    let (old, new) = images();
+    let mut cases = tokio::task::JoinSet::new();
+    for operation in OPERATIONS {
+        for (name, effect) in effects() {
+            if !is_felt(operation, name) {
+                continue;
+            }
+            let (old, new) = (old.clone(), new.clone());
+            cases.spawn(async move {
+                let mut world = world(&old, &new).await;
+                world.deadline = Some(Instant::now() + Duration::from_secs(3));
+                if operation == "token" {
+                    world.emulator.docker_hub().expire_tokens();
+                }
+                world.emulator.faults().add(Fault::on(operation, effect));
+                let started = Instant::now();
+                let result = world.copy("python:3.13", Some("3.13"), "all").await;
+                assert!(started.elapsed() < Duration::from_secs(5), "{name} at {operation} took too long");
+                assert_eq!(world.ecr.resolve("3.13").as_deref(), Some(old.digest()), "{name} at {operation}");
+                match result {
+                    Ok(_) => panic!("{name} at {operation}: success"),
+                    Err(failure) => {
+                        let line = failure.summary();
+                        assert!(!line.contains('\n') && line.len() < 500, "{line}");
+                        (operation, name, failure.problem(), line)
+                    }
+                }
+            });
+        }
+    }
+    let mut table = Vec::new();
+    while let Some(case) = cases.join_next().await {
+        table.push(case.unwrap());
+    }
+    table.sort_unstable();
+    for (operation, name, problem, line) in table {
+        println!("{operation:14} {name:22} {problem:?}: {line}");
+        assert!(
+            matches!(
+                problem,
+                Problem::Interrupted
+                    | Problem::ServerTrouble
+                    | Problem::Throttled
+                    | Problem::Corrupt
+                    | Problem::Refused
+                    | Problem::Unreadable
+                    | Problem::Deadline
+            ),
+            "{line}"
+        );
+    }
+}

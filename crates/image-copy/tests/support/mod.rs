@@ -1,0 +1,204 @@
+//! An engine with the emulator around it: Docker Hub as the source, ECR as the destination.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_emulator::{Emulator, Image, Mark, Mutability};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use futures_util::future::BoxFuture;
+use image_copy::copy::{
+    Destination, Error, Limits, NoReport, Outcome, Plan, Platforms, Request, plan, transfer,
+};
+use image_copy::http;
+use image_copy::oci::{self, Reference};
+use image_copy::registry::{self, Client, Credentials, Login};
+use tokio::time::Instant;
+
+/// The name of the destination repository.
+pub(crate) const APP: &str = "team/app";
+
+pub(crate) struct World {
+    pub(crate) emulator: Emulator,
+    pub(crate) ecr: aws_emulator::Repository,
+    pub(crate) client: Client,
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// Options with the proxy and the authority of the emulator, and pauses of milliseconds.
+pub(crate) fn options(emulator: &Emulator) -> registry::Options {
+    let backoff = http::Backoff {
+        first: Duration::from_millis(2),
+        longest: Duration::from_millis(20),
+        attempts: 5,
+        patience: Duration::from_secs(10),
+    };
+    let http = http::Options {
+        certificates: emulator.ca_pem().as_bytes().to_vec(),
+        proxy: Some(emulator.proxy_url()),
+        backoff,
+        connect_timeout: Duration::from_secs(2),
+        read_timeout: Duration::from_millis(400),
+        commit_timeout: Duration::from_millis(800),
+        ..http::Options::default()
+    };
+    registry::Options { http, plain_http: Vec::new() }
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with_mutability(Mutability::Mutable).await
+    }
+
+    pub(crate) async fn with_mutability(mutability: Mutability) -> Self {
+        let emulator = Emulator::start().await.unwrap();
+        let ecr = emulator.ecr().create_repository(&emulator.repository_arn(APP), mutability);
+        let logins = Logins { emulator: Emulated::of(&emulator), hub: None };
+        let client = Client::new(options(&emulator), Arc::new(logins)).unwrap();
+        Self { emulator, ecr, client, deadline: None }
+    }
+
+    /// The same world, signed in to Docker Hub.
+    pub(crate) fn sign_in(&mut self, username: &str, password: &str) {
+        let login = Login { username: username.into(), password: password.into() };
+        let logins = Logins { emulator: Emulated::of(&self.emulator), hub: Some(login) };
+        self.client = Client::new(options(&self.emulator), Arc::new(logins)).unwrap();
+    }
+
+    pub(crate) fn request(&self, source: &str, tag: Option<&str>, platforms: &str) -> Request {
+        let destination: Reference = self.ecr.uri().parse().unwrap();
+        Request {
+            source: source.parse().unwrap(),
+            destination: destination.repository,
+            tag: tag.map(|tag| tag.parse().unwrap()),
+            platforms: match platforms {
+                "all" => Platforms::All,
+                one => Platforms::One(one.parse().unwrap()),
+            },
+        }
+    }
+
+    pub(crate) fn source(&self, request: &Request) -> registry::Repository {
+        self.client.repository(request.source.repository.clone(), self.deadline)
+    }
+
+    pub(crate) fn destination(&self, request: &Request) -> Destination {
+        Destination::of_registry(self.client.repository(request.destination.clone(), self.deadline))
+    }
+
+    pub(crate) async fn plan(&self, request: &Request) -> Result<Plan, Error> {
+        plan(request, &self.source(request), &self.destination(request)).await
+    }
+
+    pub(crate) async fn copy(
+        &self,
+        source: &str,
+        tag: Option<&str>,
+        platforms: &str,
+    ) -> Result<Outcome, Error> {
+        let request = self.request(source, tag, platforms);
+        let (from, to) = (self.source(&request), self.destination(&request));
+        let plan = plan(&request, &from, &to).await?;
+        let limits = Limits { deadline: self.deadline, ..Limits::default() };
+        transfer(&plan, &from, &to, &limits, Arc::new(NoReport)).await
+    }
+
+    pub(crate) fn hub_image(&self, tag: &str, image: &Image) {
+        self.emulator.docker_hub().put_image("library/python", tag, image);
+    }
+
+    /// Requests to any host of Docker Hub.
+    pub(crate) fn upstream_requests(&self, mark: Mark) -> Vec<String> {
+        let entries = self.emulator.log().since(mark);
+        let upstream =
+            entries.iter().filter(|entry| matches!(entry.side.as_str(), "upstream" | "token" | "cdn"));
+        upstream.map(|entry| entry.operation.clone()).collect()
+    }
+
+    /// That everything of the image is in ECR, byte for byte, and under the tag.
+    #[track_caller]
+    pub(crate) fn check_stored(&self, tag: &str, image: &Image) {
+        assert_eq!(self.ecr.resolve(tag).as_deref(), Some(image.digest()));
+        for manifest in &image.manifests {
+            let stored = self.ecr.manifest(&manifest.digest).expect("the manifest is stored");
+            assert_eq!(stored, manifest.bytes, "{}", manifest.digest);
+        }
+        for blob in &image.blobs {
+            assert_eq!(self.ecr.blob_digest(blob.digest()).as_deref(), Some(blob.digest()));
+        }
+    }
+}
+
+struct Logins {
+    emulator: Emulated,
+    hub: Option<Login>,
+}
+
+/// What it takes to ask the emulated control plane for a login, without an SDK.
+struct Emulated {
+    client: reqwest::Client,
+    access_key: String,
+}
+
+impl Emulated {
+    fn of(emulator: &Emulator) -> Self {
+        let certificate = reqwest::Certificate::from_pem(emulator.ca_pem().as_bytes()).unwrap();
+        let client = reqwest::Client::builder()
+            .proxy(reqwest::Proxy::all(emulator.proxy_url()).unwrap())
+            .tls_certs_merge([certificate])
+            .build()
+            .unwrap();
+        let environment = emulator.environment();
+        let access_key = environment.into_iter().find(|(name, _)| name == "AWS_ACCESS_KEY_ID").unwrap().1;
+        Self { client, access_key }
+    }
+
+    async fn login(&self, region: &str) -> Login {
+        let credential = format!("{}/20261121/{region}/ecr/aws4_request", self.access_key);
+        let answer = self
+            .client
+            .post(format!("https://api.ecr.{region}.amazonaws.com/"))
+            .header("X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken")
+            .header("Content-Type", "application/x-amz-json-1.1")
+            .header(
+                "Authorization",
+                format!(
+                    "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host;x-amz-date, Signature=00"
+                ),
+            )
+            .header("X-Amz-Date", "20261121T000000Z")
+            .body("{}")
+            .send()
+            .await
+            .unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let token =
+            document["authorizationData"][0]["authorizationToken"].as_str().expect("a token").to_owned();
+        let pair = String::from_utf8(BASE64_STANDARD.decode(token).unwrap()).unwrap();
+        let (username, password) = pair.split_once(':').unwrap();
+        Login { username: username.into(), password: password.into() }
+    }
+}
+
+impl Credentials for Logins {
+    fn login<'a>(
+        &'a self,
+        host: &'a str,
+        _: Option<&'a Login>,
+    ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
+        Box::pin(async move {
+            match host.split('.').collect::<Vec<_>>().as_slice() {
+                [_, "dkr", "ecr", region, "amazonaws", "com"] => Ok(Some(self.emulator.login(region).await)),
+                ["registry-1", "docker", "io"] => Ok(self.hub.clone()),
+                _ => Ok(None),
+            }
+        })
+    }
+}
+
+/// A name in the destination's repository.
+pub(crate) fn named(world: &World) -> oci::Repository {
+    world.ecr.uri().parse::<Reference>().unwrap().repository
+}
