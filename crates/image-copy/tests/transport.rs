@@ -1,0 +1,170 @@
+//! How bytes and logins travel: resumption, redirects, mounts, bounds.
+
+mod support;
+
+use aws_emulator::{Authorization, Effect, Fault, Image, Profile, RangeManner, Recipe};
+use image_copy::copy::Problem;
+use support::World;
+
+const LAYER: u64 = 5_000_000;
+
+fn large() -> Image {
+    Recipe::new(7).platforms(&["linux/amd64"]).layers(&[LAYER]).single()
+}
+
+async fn with_large_image() -> (World, Image) {
+    let (world, image) = (World::start().await, large());
+    world.hub_image("large", &image);
+    (world, image)
+}
+
+/// Bytes of layers that the blob host sent.
+fn bytes_read(world: &World) -> u64 {
+    let entries = world.emulator.log().entries();
+    entries.iter().filter(|entry| entry.operation == "blob.content").map(|entry| entry.response_bytes).sum()
+}
+
+#[tokio::test]
+async fn resumes_a_layer_after_the_source_drops_the_connection() {
+    let (world, image) = with_large_image().await;
+    let cut = Effect::Reset { after_bytes: 2_000_000, on: None };
+    world.emulator.faults().add(Fault::on("blob.content", cut).times(2));
+    world.copy("python:large", Some("1"), "linux/amd64").await.unwrap();
+    world.check_stored("1", &image);
+    assert!(bytes_read(&world) < LAYER + 2_500_000, "{} bytes were read", bytes_read(&world));
+    assert_eq!(world.emulator.log().entries().iter().filter(|e| e.operation == "upload.put").count(), 2);
+}
+
+#[tokio::test]
+async fn resumes_where_the_source_knows_no_ranges() {
+    let (world, image) = with_large_image().await;
+    world.emulator.docker_hub().set_ranges(RangeManner::Ignored);
+    let cut = Effect::Reset { after_bytes: 3_000_000, on: None };
+    world.emulator.faults().add(Fault::on("blob.content", cut).once());
+    world.copy("python:large", Some("1"), "linux/amd64").await.unwrap();
+    world.check_stored("1", &image);
+}
+
+#[tokio::test]
+async fn leaves_the_tag_alone_when_a_layer_is_corrupt() {
+    let (world, image) = with_large_image().await;
+    let blob = image.blobs.iter().find(|blob| blob.size() == LAYER).unwrap();
+    world.emulator.docker_hub().put_damaged_blob(
+        "library/python",
+        blob.digest(),
+        aws_emulator::Blob::generated(99, LAYER),
+    );
+    let failure = world.copy("python:large", Some("1"), "linux/amd64").await.unwrap_err();
+    assert_eq!(failure.problem(), Problem::Corrupt, "{failure}");
+    assert_eq!(world.ecr.resolve("1"), None);
+    assert!(!world.ecr.has_blob(blob.digest()));
+}
+
+#[tokio::test]
+async fn begins_a_layer_anew_when_the_destination_drops_the_upload() {
+    let (world, image) = with_large_image().await;
+    world
+        .emulator
+        .faults()
+        .add(Fault::on("upload.put", Effect::Reset { after_bytes: 1_000_000, on: None }).times(2));
+    world.copy("python:large", Some("1"), "linux/amd64").await.unwrap();
+    world.check_stored("1", &image);
+}
+
+#[tokio::test]
+async fn mounts_what_the_same_registry_has_and_uploads_what_it_declines() {
+    let (world, image) = with_large_image().await;
+    let other = world.emulator.repository_arn("team/other");
+    let other = world.emulator.ecr().create_repository(&other, aws_emulator::Mutability::Mutable);
+    other.put_image(Some("1"), &image);
+    let mark = world.emulator.log().mark();
+    world.copy(&format!("{}:1", other.uri()), Some("declined"), "linux/amd64").await.unwrap();
+    world.check_stored("declined", &image);
+    assert_eq!(world.emulator.log().count(mark, "upload.put"), 2);
+    world.emulator.ecr().enable_mounting();
+    let fresh = Recipe::new(8).platforms(&["linux/amd64"]).layers(&[LAYER]).single();
+    other.put_image(Some("2"), &fresh);
+    let mark = world.emulator.log().mark();
+    world.copy(&format!("{}:2", other.uri()), Some("mounted"), "linux/amd64").await.unwrap();
+    world.check_stored("mounted", &fresh);
+    assert_eq!(world.emulator.log().count(mark, "upload.put"), 0);
+}
+
+#[tokio::test]
+async fn is_not_sent_to_the_metadata_service() {
+    for location in [
+        "http://169.254.169.254/latest/meta-data/",
+        "https://169.254.170.2/v2/",
+        "https://10.0.0.1/x",
+        "http://cdn.example/x",
+    ] {
+        let (world, _) = with_large_image().await;
+        let effect = Effect::Redirect { location: location.into() };
+        world.emulator.faults().add(Fault::on("blob.get", effect));
+        let failure = world.copy("python:large", Some("1"), "linux/amd64").await.unwrap_err();
+        assert_eq!(failure.problem(), Problem::ForbiddenAddress, "{failure}");
+        let elsewhere = world.emulator.log().entries();
+        assert!(!elsewhere.iter().any(|entry| entry.side == "none"), "{location} was asked");
+    }
+}
+
+#[tokio::test]
+async fn sends_no_login_along_when_a_registry_redirects() {
+    let (mut world, image) = with_large_image().await;
+    let trap = world.emulator.add_upstream(Profile::bearer("trap.example"));
+    trap.put_image("library/python", "large", &image);
+    world.emulator.docker_hub().add_user("ann", "hunter2hunter2");
+    world.sign_in("ann", "hunter2hunter2");
+    let location = format!("https://trap.example/v2/library/python/manifests/{}", image.digest());
+    world
+        .emulator
+        .faults()
+        .add(Fault::on("manifest.get", Effect::Redirect { location }).host("registry-1.docker.io"));
+    world.copy("python:large", Some("1"), "linux/amd64").await.unwrap();
+    let entries = world.emulator.log().entries();
+    let trapped: Vec<_> = entries.iter().filter(|entry| entry.host.ends_with("trap.example")).collect();
+    assert!(!trapped.is_empty());
+    assert!(trapped.iter().all(|entry| entry.authorization != Authorization::Basic), "{trapped:#?}");
+}
+
+#[tokio::test]
+async fn refuses_an_endless_redirect_and_an_index_without_end() {
+    let (world, _) = with_large_image().await;
+    let location = "https://registry-1.docker.io/v2/library/python/manifests/large".to_owned();
+    world.emulator.faults().add(Fault::on("manifest.head", Effect::Redirect { location }));
+    let failure = world.copy("python:large", Some("1"), "linux/amd64").await.unwrap_err();
+    assert_eq!(failure.problem(), Problem::Unreadable, "{failure}");
+
+    let mut nested = large();
+    for _ in 0..6 {
+        nested = Image::nested(&[nested]);
+    }
+    let world = World::start().await;
+    world.hub_image("deep", &nested);
+    let failure = world.copy("python:deep", Some("1"), "all").await.unwrap_err();
+    assert_eq!(failure.problem(), Problem::TooManyManifests, "{failure}");
+}
+
+#[tokio::test]
+async fn renews_a_login_that_ecr_calls_expired_in_the_middle_of_a_copy() {
+    let (world, image) = with_large_image().await;
+    world.emulator.faults().add(Fault::on("upload.put", Effect::ExpireToken).once());
+    world.emulator.faults().add(Fault::on("manifest.put", Effect::ExpireToken).once());
+    world.copy("python:large", Some("1"), "linux/amd64").await.unwrap();
+    world.check_stored("1", &image);
+}
+
+#[tokio::test]
+async fn waits_out_ecrs_ten_put_image_a_second() {
+    let world = World::start().await;
+    let platforms: Vec<String> = (0..30).map(|n| format!("linux/amd64/v{n}")).collect();
+    let platforms: Vec<&str> = platforms.iter().map(String::as_str).collect();
+    let image = Recipe::new(9).platforms(&platforms).layers(&[100]).index();
+    world.hub_image("wide", &image);
+    let mark = world.emulator.log().mark();
+    world.copy("python:wide", Some("wide"), "all").await.unwrap();
+    world.check_stored("wide", &image);
+    let refused =
+        world.emulator.log().of(mark, "manifest.put").iter().filter(|e| e.status == Some(429)).count();
+    assert!(refused > 0, "the emulator did not throttle, so nothing was tested");
+}
