@@ -22,7 +22,9 @@ const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
 
 /// Makes a body of bytes that are at hand.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 /// Makes a body of nothing.
@@ -63,7 +65,12 @@ pub(crate) struct Counting {
 impl Counting {
     /// Wraps a body so that its bytes are counted in the log entry of `exchange`.
     pub(crate) fn wrap(inner: Body, exchange: Exchange, counted: Counted) -> Body {
-        Self { inner: Some(inner), exchange, counted }.boxed_unsync()
+        Self {
+            inner: Some(inner),
+            exchange,
+            counted,
+        }
+        .boxed_unsync()
     }
 }
 
@@ -75,7 +82,9 @@ impl http_body::Body for Counting {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
+        let Some(inner) = self.inner.as_mut() else {
+            return Poll::Ready(None);
+        };
         let polled = Pin::new(inner).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
@@ -89,17 +98,23 @@ impl http_body::Body for Counting {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(http_body::Body::is_end_stream)
+        self.inner
+            .as_ref()
+            .is_none_or(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
+        self.inner
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
     }
 }
 
 impl Drop for Counting {
     fn drop(&mut self) {
-        let (Counted::Request, Some(rest)) = (self.counted, self.inner.take()) else { return };
+        let (Counted::Request, Some(rest)) = (self.counted, self.inner.take()) else {
+            return;
+        };
         if !rest.is_end_stream()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {

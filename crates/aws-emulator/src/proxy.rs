@@ -33,7 +33,10 @@ pub(crate) struct Shared {
 impl Shared {
     fn service(&self, host: &str) -> Option<Arc<dyn Service>> {
         let services = self.services.read().unwrap_or_else(PoisonError::into_inner);
-        services.iter().find(|service| service.serves(host)).cloned()
+        services
+            .iter()
+            .find(|service| service.serves(host))
+            .cloned()
     }
 }
 
@@ -93,7 +96,9 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, door: Door) {
             }
         }
     });
-    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(wire, service);
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(wire, service);
     // Errors are what faults and impatient clients leave behind; the log has the requests.
     let _ = served.with_upgrades().await;
     drop(tunnel);
@@ -127,7 +132,9 @@ fn connect(
 
 /// Serves what comes through a tunnel.
 async fn inside(host: String, upgrade: hyper::upgrade::OnUpgrade, shared: Arc<Shared>, cut: Cut) {
-    let Ok(config) = shared.authority.config(&host) else { return };
+    let Ok(config) = shared.authority.config(&host) else {
+        return;
+    };
     let Ok(upgraded) = upgrade.await else { return };
     let accepting = TlsAcceptor::from(config).accept(TokioIo::new(upgraded));
     // A client that does not trust the authority ends the handshake, and says why itself.
@@ -139,7 +146,10 @@ async fn inside(host: String, upgrade: hyper::upgrade::OnUpgrade, shared: Arc<Sh
     });
     let mut builder = http1::Builder::new();
     // Errors are what faults and impatient clients leave behind; the log has the requests.
-    let _ = builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+    let _ = builder
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 /// One request and its answer; an error drops the connection.
@@ -150,7 +160,10 @@ async fn exchange(
     cut: &Cut,
 ) -> io::Result<Response> {
     let (parts, incoming) = request.into_parts();
-    let named = parts.headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
+    let named = parts
+        .headers
+        .get(http::header::HOST)
+        .and_then(|value| value.to_str().ok());
     let (host, service) = match door {
         Door::Tunnel(host) => (host.clone(), shared.service(host)),
         Door::Only(service) => (host_of(&parts.uri, named), Some(Arc::clone(service))),
@@ -160,14 +173,19 @@ async fn exchange(
             (host, service)
         }
     };
-    let Some(service) = service else { return Ok(unknown(&host, &parts, &shared.log)) };
+    let Some(service) = service else {
+        return Ok(unknown(&host, &parts, &shared.log));
+    };
     if !service.reachable(&host) {
         cut.reset();
         return Err(dropped());
     }
     let operation = service.operation(&host, &parts.method, &parts.uri, &parts.headers);
     let exchange = Exchange::begin(&shared.log, &host, &parts);
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
     let effect = shared.faults.take(&host, &operation.name, target);
     exchange.note(|entry| {
         entry.side = operation.side.to_owned();
@@ -176,7 +194,9 @@ async fn exchange(
         entry.action.clone_from(&operation.action);
         entry.fault = effect.as_ref().map(|effect| format!("{effect:?}"));
     });
-    let concerns = effect.as_ref().and_then(|effect| direction(effect, &parts.method));
+    let concerns = effect
+        .as_ref()
+        .and_then(|effect| direction(effect, &parts.method));
     let mut body: Body = incoming.map_err(Into::into).boxed_unsync();
     body = Counting::wrap(body, exchange.clone(), Counted::Request);
     if let (Some(effect), Some(Direction::Request)) = (&effect, concerns) {
@@ -218,9 +238,15 @@ async fn exchange(
 /// The answer of a fault that keeps the request from its service.
 async fn early(effect: Option<&Effect>) -> Option<Response> {
     match effect? {
-        Effect::Status { code, headers, body } => {
-            let headers: Vec<_> =
-                headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        Effect::Status {
+            code,
+            headers,
+            body,
+        } => {
+            let headers: Vec<_> = headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
             Some(answer(*code, &headers, full(body.clone())))
         }
         Effect::Redirect { location } => Some(answer(307, &[("location", location)], empty())),

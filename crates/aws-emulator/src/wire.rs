@@ -37,7 +37,11 @@ impl Wire {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.cut.is_reset() { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+        if self.cut.is_reset() {
+            Err(io::ErrorKind::ConnectionReset.into())
+        } else {
+            Ok(())
+        }
     }
 }
 
