@@ -39,7 +39,8 @@ pub enum Direction {
 /// What a fault does.
 ///
 /// Effects on bodies hit the request body of PUT and PATCH, and else the response body, unless
-/// `on` says so.
+/// `on` says so. A response that is reset or truncated after no bytes is lost whole, head included,
+/// though the service has done what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Effect {

@@ -219,6 +219,9 @@ async fn exchange(
     if response.extensions_mut().remove::<HangUp>().is_some() {
         cut.reset();
     }
+    if let (Some(effect), Some(Direction::Response)) = (&effect, concerns) {
+        lose_answer(effect, cut)?;
+    }
     if cut.is_reset() {
         return Err(dropped());
     }
@@ -233,6 +236,19 @@ async fn exchange(
         };
         Counting::wrap(body, exchange, Counted::Response)
     }))
+}
+
+/// Ends the connection before the answer when not even its head is to arrive. The service has done
+/// what was asked by then, which is what makes a lost answer worth testing.
+fn lose_answer(effect: &Effect, cut: &Cut) -> io::Result<()> {
+    match effect {
+        Effect::Reset { after_bytes: 0, .. } => {
+            cut.reset();
+            Err(dropped())
+        }
+        Effect::Truncate { after_bytes: 0, .. } => Err(dropped()),
+        _ => Ok(()),
+    }
 }
 
 /// The answer of a fault that keeps the request from its service.

@@ -12,6 +12,9 @@ use crate::log::Exchange;
 /// An answer, its body streamed or whole.
 pub type Response = http::Response<Body>;
 
+/// A refusal where a result is expected; boxed, because answers are large.
+pub(crate) type Refused = Box<Response>;
+
 /// Something that answers requests for one or more host names.
 pub trait Service: Send + Sync + 'static {
     /// Whether it answers for this host: lower case, without port.

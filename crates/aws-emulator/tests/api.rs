@@ -1,5 +1,7 @@
 //! ECR's API: each rule by a call through the proxy.
 
+#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+
 mod common;
 
 use aws_emulator::{Image, Mutability, Recipe, Repository};

@@ -1,10 +1,13 @@
 //! The proxy itself: TLS, hosts that nobody serves, the log, and faults on bodies.
 
+#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_emulator::{
-    Authorization, Body, Effect, Emulator, Fault, Operation, Request, Response, Service, answer, full, read,
+    Authorization, Body, Direction, Effect, Emulator, Fault, Operation, Request, Response, Service,
+    answer, full, read,
 };
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
@@ -263,4 +266,25 @@ async fn a_status_or_a_redirect_comes_instead_of_the_answer() {
     );
     let moved = client.get(URL).send().await.unwrap();
     assert_eq!(moved.url().path(), "/other");
+}
+
+#[tokio::test]
+async fn an_answer_can_be_lost_although_the_work_was_done() {
+    for effect in [
+        Effect::Reset {
+            after_bytes: 0,
+            on: Some(Direction::Response),
+        },
+        Effect::Truncate {
+            after_bytes: 0,
+            on: Some(Direction::Response),
+        },
+    ] {
+        let (emulator, client) = start().await;
+        emulator.faults().add(Fault::on("echo.put", effect).once());
+        let error = client.put(URL).body("hello").send().await.unwrap_err();
+        assert!(!error.is_timeout(), "{error:?}");
+        let entry = &emulator.log().entries()[0];
+        assert_eq!((entry.status, entry.request_bytes), (None, 5));
+    }
 }

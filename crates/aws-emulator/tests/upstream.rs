@@ -1,5 +1,7 @@
 //! Docker Hub's manners, each proven through the proxy.
 
+#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+
 mod common;
 
 use aws_emulator::{

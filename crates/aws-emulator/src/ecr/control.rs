@@ -69,7 +69,8 @@ fn check_signature(request: &Request, region: &str) -> Result<(), Refusal> {
             .find_map(|part| part.trim().strip_prefix(name))
             .ok_or_else(incomplete)
     };
-    (part("SignedHeaders=")?, part("Signature=")?);
+    part("SignedHeaders=")?;
+    part("Signature=")?;
     let scope: Vec<_> = part("Credential=")?.split('/').collect();
     let [key, _, scope_region, service, "aws4_request"] = scope[..] else {
         return Err(incomplete());

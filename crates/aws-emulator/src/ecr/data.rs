@@ -9,8 +9,10 @@ use crate::body::{empty, full, read};
 use crate::distribution::{Route, page, refusal};
 use crate::fault::Effect;
 use crate::image::OCI_INDEX;
-use crate::service::{Request, Response, answer};
-use crate::upstream::{RangeManner, accepts, is_signed, login, refuse_login, send_blob, send_manifest, sign};
+use crate::service::{Refused, Request, Response, answer};
+use crate::upstream::{
+    RangeManner, accepts, is_signed, login, refuse_login, send_blob, send_manifest, sign,
+};
 
 use super::error::Refusal;
 use super::images::{self, Put};
@@ -41,7 +43,7 @@ pub(super) fn actions(route: &Route, method: &Method) -> &'static [&'static str]
 pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Request) -> Response {
     let route = Route::parse(request.path());
     if let Err(refused) = authenticate(&mut ecr.lock(), region, &request) {
-        return refused;
+        return *refused;
     }
     let Some(repository) = route.repository() else {
         return match route {
@@ -102,7 +104,7 @@ fn unsupported(request: &Request) -> Response {
 }
 
 /// Lets a request pass that carries a login that is good here.
-fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<(), Response> {
+fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<(), Refused> {
     let is_head = request.method == Method::HEAD;
     let known = login(request)
         .filter(|(user, _)| user == "AWS")
@@ -117,7 +119,8 @@ fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<()
             401,
             &[("www-authenticate", &realm)],
             full("Not Authorized\n"),
-        ));
+        )
+        .into());
     };
     if matches!(request.effect, Some(Effect::ExpireToken)) {
         login.ends = Instant::now();
@@ -129,7 +132,7 @@ fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<()
         } else {
             refusal(403, "DENIED", message)
         };
-        return Err(refused);
+        return Err(refused.into());
     }
     Ok(())
 }

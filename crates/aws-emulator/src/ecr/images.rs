@@ -36,6 +36,11 @@ impl Outcome {
 pub(super) fn put(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome, Refusal> {
     let name = &key.repository;
     let repository = state.repository(key)?;
+    if put.tag.is_some_and(|tag| !is_tag(tag)) {
+        let message = "Invalid parameter at 'imageTag' failed to satisfy constraint: \
+                       'must satisfy regular expression '[a-zA-Z0-9-_.]+''";
+        return Err(Refusal::new("InvalidParameterException", message));
+    }
     let parsed = validation::parse(put.bytes, put.media_type)?;
     let manifest = Manifest::new(put.bytes.to_vec(), &parsed.media_type);
     let digest = manifest.digest.clone();

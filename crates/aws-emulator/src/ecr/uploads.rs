@@ -10,7 +10,7 @@ use crate::blob::{Blob, written};
 use crate::body::{Body, BoxError, empty};
 use crate::distribution::refusal;
 use crate::fault::Effect;
-use crate::service::{Request, Response, answer, hang_up};
+use crate::service::{Refused, Request, Response, answer, hang_up};
 
 use super::Ecr;
 use super::images::is_digest;
@@ -150,13 +150,14 @@ fn borrow(
     key: &Key,
     session: &str,
     request: &Request,
-) -> Result<Upload, Response> {
-    let unknown = || {
+) -> Result<Upload, Refused> {
+    let unknown = || -> Refused {
         refusal(
             404,
             "BLOB_UPLOAD_UNKNOWN",
             "blob upload unknown to registry",
         )
+        .into()
     };
     let upload = state
         .uploads
@@ -178,7 +179,7 @@ fn borrow(
             upload.received
         );
         state.uploads.insert(session.to_owned(), upload);
-        return Err(refusal(416, "BLOB_UPLOAD_INVALID", &message));
+        return Err(refusal(416, "BLOB_UPLOAD_INVALID", &message).into());
     }
     if upload.broken {
         return Err(unknown());
@@ -201,7 +202,7 @@ fn first_byte(request: &Request) -> Option<u64> {
 pub(super) async fn patch(ecr: &Ecr, key: &Key, session: &str, request: Request) -> Response {
     let mut upload = match borrow(ecr.lock(), key, session, &request) {
         Ok(upload) => upload,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     if upload.first_part.is_some() && upload.last_part < PART_MINIMUM {
         ecr.lock().uploads.insert(session.to_owned(), upload);
@@ -233,7 +234,7 @@ pub(super) async fn put(ecr: &Ecr, key: &Key, session: &str, request: Request) -
     let host = request.host.clone();
     let mut upload = match borrow(ecr.lock(), key, session, &request) {
         Ok(upload) => upload,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     if upload.received == 0 && request.header("content-range").is_some() {
         ecr.lock().uploads.insert(session.to_owned(), upload);

@@ -136,7 +136,7 @@ mod tests {
         refused(syntax, |m| m["config"]["platform"] = json!({"os": "linux"}));
         refused(syntax, |m| m["config"]["annotations"] = json!({}));
         refused(syntax, |m| {
-            m["subject"] = json!({"digest": "sha256:s", "platform": {}})
+            m["subject"] = json!({"digest": "sha256:s", "platform": {}});
         });
         refused("at least 1 layer", |m| m["layers"] = json!([]));
         refused("layers per image exceeded", |m| {

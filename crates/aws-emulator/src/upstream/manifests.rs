@@ -7,7 +7,7 @@ use crate::body::{empty, full};
 use crate::distribution::{page, refusal};
 use crate::image::{Manifest, OCI_INDEX};
 use crate::log::Exchange;
-use crate::service::{Request, Response, answer};
+use crate::service::{Refused, Request, Response, answer};
 
 use super::profile::Profile;
 use super::store::{Repository, State};
@@ -26,7 +26,7 @@ pub(super) fn read(
     };
     let manifest = match negotiate(held, manifest, reference, &request.headers) {
         Ok(manifest) => manifest.clone(),
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let is_get = request.method == Method::GET;
     if is_get {
@@ -72,7 +72,7 @@ fn negotiate<'a>(
     manifest: &'a Manifest,
     reference: &str,
     headers: &HeaderMap,
-) -> Result<&'a Manifest, Response> {
+) -> Result<&'a Manifest, Refused> {
     if accepts(headers, &manifest.media_type) {
         return Ok(manifest);
     }
@@ -83,7 +83,7 @@ fn negotiate<'a>(
     };
     if reference.contains(':') {
         let message = "OCI index found, but Accept header does not support OCI indexes";
-        return Err(refusal(404, "MANIFEST_UNKNOWN", message));
+        return Err(refusal(404, "MANIFEST_UNKNOWN", message).into());
     }
     let usual = |entry: &&Value| {
         entry["platform"]["os"] == "linux" && entry["platform"]["architecture"] == "amd64"
@@ -94,7 +94,7 @@ fn negotiate<'a>(
         .and_then(|entry| entry["digest"].as_str());
     child
         .and_then(|digest| held?.manifests.get(digest))
-        .ok_or_else(|| refusal(404, "MANIFEST_UNKNOWN", "manifest unknown"))
+        .ok_or_else(|| refusal(404, "MANIFEST_UNKNOWN", "manifest unknown").into())
 }
 
 /// Whether the `Accept` headers name a media type.

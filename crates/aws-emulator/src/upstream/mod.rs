@@ -230,7 +230,7 @@ impl Registry {
         }
         let caller = match token::check(state, &self.profile, request, route.repository()) {
             Ok(caller) => caller,
-            Err(refused) => return refused,
+            Err(refused) => return *refused,
         };
         let reads = matches!(request.method, Method::GET | Method::HEAD);
         match route {

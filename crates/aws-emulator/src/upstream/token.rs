@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::distribution::refusal;
 use crate::fault::Effect;
-use crate::service::{Request, Response, json as json_answer};
+use crate::service::{Refused, Request, Response, json as json_answer};
 
 use super::blobs::now;
 use super::profile::Profile;
@@ -103,13 +103,13 @@ pub(super) fn check(
     profile: &Profile,
     request: &Request,
     repository: Option<&str>,
-) -> Result<Caller, Response> {
+) -> Result<Caller, Refused> {
     let value = request.header("authorization");
     let Some((scheme, presented)) = value.and_then(|value| value.split_once(' ')) else {
-        return Err(challenge(profile, repository, None));
+        return Err(challenge(profile, repository, None).into());
     };
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(challenge(profile, repository, None));
+        return Err(challenge(profile, repository, None).into());
     }
     if matches!(request.effect, Some(Effect::ExpireToken)) {
         state.tokens.remove(presented);
@@ -119,7 +119,7 @@ pub(super) fn check(
         .get(presented)
         .filter(|token| token.ends > Instant::now());
     let Some(token) = token else {
-        return Err(challenge(profile, repository, Some("invalid_token")));
+        return Err(challenge(profile, repository, Some("invalid_token")).into());
     };
     let Some(repository) = repository else {
         return Ok(Caller {
@@ -129,11 +129,7 @@ pub(super) fn check(
     let opened = token.repositories.contains(repository)
         || (token.everything && state.may_read(token.user.as_deref(), repository));
     if !opened {
-        return Err(challenge(
-            profile,
-            Some(repository),
-            Some("insufficient_scope"),
-        ));
+        return Err(challenge(profile, Some(repository), Some("insufficient_scope")).into());
     }
     Ok(Caller {
         user: token.user.clone(),
