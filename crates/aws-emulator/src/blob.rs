@@ -50,11 +50,7 @@ impl Blob {
     /// A blob of bytes.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self {
-            digest: digest(&bytes),
-            size: bytes.len() as u64,
-            source: Source::Bytes(bytes),
-        }
+        Self { digest: digest(&bytes), size: bytes.len() as u64, source: Source::Bytes(bytes) }
     }
 
     /// A blob of any size that takes no memory: random-looking, and the same for the same seed.
@@ -67,11 +63,7 @@ impl Blob {
             at += piece.len() as u64;
             hash.update(piece);
         }
-        Self {
-            digest: written(&hash.finalize()),
-            size,
-            source: Source::Generated(block),
-        }
+        Self { digest: written(&hash.finalize()), size, source: Source::Generated(block) }
     }
 
     /// Its digest.
@@ -108,11 +100,7 @@ impl Blob {
         match &self.source {
             Source::Bytes(bytes) => full(bytes.slice(range.start as usize..range.end as usize)),
             Source::Generated(block) => {
-                let pieces = Pieces {
-                    block: block.clone(),
-                    at: range.start,
-                    end: range.end,
-                };
+                let pieces = Pieces { block: block.clone(), at: range.start, end: range.end };
                 pieces.boxed_unsync()
             }
         }
@@ -192,11 +180,7 @@ impl Library {
 
     /// The generated blob of a digest.
     pub fn find(&self, digest: &str) -> Option<Blob> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(digest)
-            .cloned()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }
 }
 
@@ -212,30 +196,16 @@ mod tests {
             assert_eq!(bytes.len() as u64, size);
             assert_eq!(blob.digest(), digest(&bytes));
         }
-        assert_ne!(
-            Blob::generated(1, 100).digest(),
-            Blob::generated(2, 100).digest()
-        );
+        assert_ne!(Blob::generated(1, 100).digest(), Blob::generated(2, 100).digest());
     }
 
     #[tokio::test]
     async fn any_range_of_a_generated_blob_is_that_part_of_it() {
         let blob = Blob::generated(7, 3 * BLOCK);
         let whole = blob.to_bytes();
-        for range in [
-            0..10,
-            5..BLOCK + 3,
-            BLOCK + 9..2 * BLOCK,
-            2 * BLOCK - 1..3 * BLOCK,
-        ] {
-            let part = crate::body::read(blob.stream(range.clone()), 1 << 20)
-                .await
-                .unwrap();
-            assert_eq!(
-                part,
-                whole[range.start as usize..range.end as usize],
-                "{range:?}"
-            );
+        for range in [0..10, 5..BLOCK + 3, BLOCK + 9..2 * BLOCK, 2 * BLOCK - 1..3 * BLOCK] {
+            let part = crate::body::read(blob.stream(range.clone()), 1 << 20).await.unwrap();
+            assert_eq!(part, whole[range.start as usize..range.end as usize], "{range:?}");
         }
     }
 }

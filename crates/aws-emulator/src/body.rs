@@ -22,9 +22,7 @@ const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
 
 /// Makes a body of bytes that are at hand.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into())
-        .map_err(|never| match never {})
-        .boxed_unsync()
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// Makes a body of nothing.
@@ -65,12 +63,7 @@ pub(crate) struct Counting {
 impl Counting {
     /// Wraps a body so that its bytes are counted in the log entry of `exchange`.
     pub(crate) fn wrap(inner: Body, exchange: Exchange, counted: Counted) -> Body {
-        Self {
-            inner: Some(inner),
-            exchange,
-            counted,
-        }
-        .boxed_unsync()
+        Self { inner: Some(inner), exchange, counted }.boxed_unsync()
     }
 }
 
@@ -98,15 +91,11 @@ impl http_body::Body for Counting {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner
-            .as_ref()
-            .is_none_or(http_body::Body::is_end_stream)
+        self.inner.as_ref().is_none_or(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
     }
 }
 

@@ -90,10 +90,7 @@ fn params(name: &str) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name = DistinguishedName::new();
     // A common name holds 64 characters; host names of AWS can be longer.
-    params.distinguished_name.push(
-        DnType::CommonName,
-        name.chars().take(64).collect::<String>(),
-    );
+    params.distinguished_name.push(DnType::CommonName, name.chars().take(64).collect::<String>());
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2049, 12, 31);
     Ok(params)

@@ -9,28 +9,12 @@ use crate::service::{Response, json as json_answer};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Ping,
-    Manifest {
-        repository: String,
-        reference: String,
-    },
-    Blob {
-        repository: String,
-        digest: String,
-    },
-    Uploads {
-        repository: String,
-    },
-    Upload {
-        repository: String,
-        session: String,
-    },
-    Tags {
-        repository: String,
-    },
-    Referrers {
-        repository: String,
-        digest: String,
-    },
+    Manifest { repository: String, reference: String },
+    Blob { repository: String, digest: String },
+    Uploads { repository: String },
+    Upload { repository: String, session: String },
+    Tags { repository: String },
+    Referrers { repository: String, digest: String },
     Unknown,
 }
 
@@ -45,18 +29,13 @@ impl Route {
             return Self::Ping;
         }
         if let Some(repository) = rest.strip_suffix("/tags/list") {
-            return Self::Tags {
-                repository: repository.to_owned(),
-            };
+            return Self::Tags { repository: repository.to_owned() };
         }
         if let Some((repository, session)) = rest.split_once("/blobs/uploads") {
             let repository = repository.to_owned();
             return match session.trim_matches('/') {
                 "" => Self::Uploads { repository },
-                session => Self::Upload {
-                    repository,
-                    session: session.to_owned(),
-                },
+                session => Self::Upload { repository, session: session.to_owned() },
             };
         }
         let mut parts = rest.rsplitn(3, '/');
@@ -66,18 +45,9 @@ impl Route {
         };
         let (repository, last) = (repository.to_owned(), last.to_owned());
         match kind {
-            Some("manifests") => Self::Manifest {
-                repository,
-                reference: last,
-            },
-            Some("blobs") => Self::Blob {
-                repository,
-                digest: last,
-            },
-            Some("referrers") => Self::Referrers {
-                repository,
-                digest: last,
-            },
+            Some("manifests") => Self::Manifest { repository, reference: last },
+            Some("blobs") => Self::Blob { repository, digest: last },
+            Some("referrers") => Self::Referrers { repository, digest: last },
             _ => Self::Unknown,
         }
     }
@@ -118,10 +88,7 @@ impl Route {
 
 /// A refusal as registries word it.
 pub(crate) fn refusal(status: u16, code: &str, message: &str) -> Response {
-    json_answer(
-        status,
-        &json!({"errors": [{"code": code, "message": message}]}),
-    )
+    json_answer(status, &json!({"errors": [{"code": code, "message": message}]}))
 }
 
 /// Lists tags as `n` and `last` ask, and tells where the list goes on.
@@ -139,9 +106,7 @@ pub(crate) fn page(
     let mut response = json_answer(200, &json!({"name": repository, "tags": tags}));
     if let (true, Some(last)) = (more, tags.last()) {
         let link = format!("</v2/{repository}/tags/list?n={count}&last={last}>; rel=\"next\"");
-        response
-            .headers_mut()
-            .insert("link", link.parse().expect("tags are plain text"));
+        response.headers_mut().insert("link", link.parse().expect("tags are plain text"));
     }
     response
 }
@@ -156,39 +121,11 @@ mod tests {
         for (path, route) in [
             ("/v2", Route::Ping),
             ("/v2/", Route::Ping),
-            (
-                "/v2/a/b/manifests/x",
-                Route::Manifest {
-                    repository: text("a/b"),
-                    reference: text("x"),
-                },
-            ),
-            (
-                "/v2/a/blobs/sha256:1",
-                Route::Blob {
-                    repository: text("a"),
-                    digest: text("sha256:1"),
-                },
-            ),
-            (
-                "/v2/a/b/blobs/uploads/",
-                Route::Uploads {
-                    repository: text("a/b"),
-                },
-            ),
-            (
-                "/v2/a/blobs/uploads/s1",
-                Route::Upload {
-                    repository: text("a"),
-                    session: text("s1"),
-                },
-            ),
-            (
-                "/v2/a/b/c/tags/list",
-                Route::Tags {
-                    repository: text("a/b/c"),
-                },
-            ),
+            ("/v2/a/b/manifests/x", Route::Manifest { repository: text("a/b"), reference: text("x") }),
+            ("/v2/a/blobs/sha256:1", Route::Blob { repository: text("a"), digest: text("sha256:1") }),
+            ("/v2/a/b/blobs/uploads/", Route::Uploads { repository: text("a/b") }),
+            ("/v2/a/blobs/uploads/s1", Route::Upload { repository: text("a"), session: text("s1") }),
+            ("/v2/a/b/c/tags/list", Route::Tags { repository: text("a/b/c") }),
             ("/v2/a", Route::Unknown),
             ("/v1/a/manifests/x", Route::Unknown),
         ] {

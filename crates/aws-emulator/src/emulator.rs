@@ -96,11 +96,7 @@ impl Emulator {
 
     /// Adds a service; the first that serves a host answers for it.
     pub fn add(&self, service: Arc<dyn Service>) {
-        self.shared
-            .services
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(service);
+        self.shared.services.write().unwrap_or_else(PoisonError::into_inner).push(service);
     }
 
     /// Opens a port of its own for a service, in plain HTTP and without proxying.
@@ -111,10 +107,7 @@ impl Emulator {
     pub async fn expose(&self, service: Arc<dyn Service>) -> Result<SocketAddr, BoxError> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (address, listener) = listen(Arc::clone(&self.shared), any, Some(service)).await?;
-        self.listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(listener);
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
         Ok(address)
     }
 
@@ -137,23 +130,14 @@ impl Emulator {
     pub fn add_upstream(&self, profile: Profile) -> Arc<Registry> {
         let registry = Arc::new(Registry::new(profile, Arc::clone(&self.library)));
         self.add(Arc::clone(&registry) as Arc<dyn Service>);
-        self.upstreams
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Arc::clone(&registry));
+        self.upstreams.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&registry));
         registry
     }
 
     /// The added upstream registry of a host.
     pub fn upstream(&self, host: &str) -> Option<Arc<Registry>> {
-        let upstreams = self
-            .upstreams
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        upstreams
-            .iter()
-            .find(|registry| registry.profile().registry_host == host)
-            .cloned()
+        let upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        upstreams.iter().find(|registry| registry.profile().registry_host == host).cloned()
     }
 
     /// The request log.
@@ -202,10 +186,7 @@ impl Emulator {
             ("no_proxy", "127.0.0.1,localhost,::1"),
             ("SSL_CERT_FILE", ca_file.as_str()),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
-            (
-                "AWS_SECRET_ACCESS_KEY",
-                "emulated-secret-key-that-signs-nothing-real",
-            ),
+            ("AWS_SECRET_ACCESS_KEY", "emulated-secret-key-that-signs-nothing-real"),
             ("AWS_SESSION_TOKEN", "emulated-session-token"),
             ("AWS_REGION", self.settings.region.as_str()),
             ("AWS_DEFAULT_REGION", self.settings.region.as_str()),
@@ -218,12 +199,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        for listener in self
-            .listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        for listener in self.listeners.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             listener.abort();
         }
     }

@@ -132,10 +132,7 @@ pub struct Fault {
 impl Fault {
     /// A fault that hits every request for the operation.
     pub fn on(operation: &str, effect: Effect) -> Self {
-        let matching = Match {
-            operation: Some(operation.to_owned()),
-            ..Match::default()
-        };
+        let matching = Match { operation: Some(operation.to_owned()), ..Match::default() };
         Self { matching, effect }
     }
 
@@ -190,11 +187,7 @@ pub struct Faults {
 impl Faults {
     /// Adds a fault.
     pub fn add(&self, fault: Fault) {
-        self.lock().push(Armed {
-            fault,
-            seen: 0,
-            fired: 0,
-        });
+        self.lock().push(Armed { fault, seen: 0, fired: 0 });
     }
 
     /// Adds the faults of a JSON list.
@@ -225,18 +218,9 @@ impl Faults {
     pub(crate) fn take(&self, host: &str, operation: &str, target: &str) -> Option<Effect> {
         for armed in self.lock().iter_mut() {
             let wanted = &armed.fault.matching;
-            let matches = wanted
-                .host
-                .as_ref()
-                .is_none_or(|pattern| glob(pattern, host))
-                && wanted
-                    .operation
-                    .as_ref()
-                    .is_none_or(|pattern| glob(pattern, operation))
-                && wanted
-                    .path
-                    .as_ref()
-                    .is_none_or(|part| target.contains(part.as_str()));
+            let matches = wanted.host.as_ref().is_none_or(|pattern| glob(pattern, host))
+                && wanted.operation.as_ref().is_none_or(|pattern| glob(pattern, operation))
+                && wanted.path.as_ref().is_none_or(|part| target.contains(part.as_str()));
             if !matches || wanted.times.is_some_and(|times| armed.fired >= times) {
                 continue;
             }
@@ -263,9 +247,7 @@ pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let Some(rest) = text.strip_prefix(before) else {
         return false;
     };
-    (0..=rest.len())
-        .filter(|&at| rest.is_char_boundary(at))
-        .any(|at| glob(after, &rest[at..]))
+    (0..=rest.len()).filter(|&at| rest.is_char_boundary(at)).any(|at| glob(after, &rest[at..]))
 }
 
 #[cfg(test)]
@@ -294,16 +276,10 @@ mod tests {
             {"match": {"host": "*.docker.io"}, "effect": "expire-token"}
         ]"#;
         assert_eq!(faults.load(text).unwrap(), 2);
-        let cut = Some(Effect::Truncate {
-            after_bytes: 7,
-            on: None,
-        });
+        let cut = Some(Effect::Truncate { after_bytes: 7, on: None });
         let expired = Some(Effect::ExpireToken);
         let strike = || faults.take("registry-1.docker.io", "blob.get", "/v2/");
-        assert_eq!(
-            [strike(), strike(), strike(), strike()],
-            [expired.clone(), cut.clone(), cut, expired]
-        );
+        assert_eq!([strike(), strike(), strike(), strike()], [expired.clone(), cut.clone(), cut, expired]);
         assert_eq!(faults.take("example.com", "ping", "/v2/"), None);
         assert_eq!(faults.fired(), 4);
     }
@@ -312,14 +288,8 @@ mod tests {
     fn a_misspelt_fault_is_refused() {
         let faults = Faults::default();
         assert!(
-            faults
-                .load(r#"[{"match": {"operation": "x", "time": 1}, "effect": "expire-token"}]"#)
-                .is_err()
+            faults.load(r#"[{"match": {"operation": "x", "time": 1}, "effect": "expire-token"}]"#).is_err()
         );
-        assert!(
-            faults
-                .load(r#"[{"match": {}, "effect": "explode"}]"#)
-                .is_err()
-        );
+        assert!(faults.load(r#"[{"match": {}, "effect": "explode"}]"#).is_err());
     }
 }

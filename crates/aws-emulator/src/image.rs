@@ -28,11 +28,7 @@ impl Manifest {
     /// Wraps bytes, whatever they are.
     pub fn new(bytes: impl Into<Bytes>, media_type: &str) -> Self {
         let bytes = bytes.into();
-        Self {
-            digest: digest(&bytes),
-            bytes,
-            media_type: media_type.to_owned(),
-        }
+        Self { digest: digest(&bytes), bytes, media_type: media_type.to_owned() }
     }
 
     fn of(document: &Value, media_type: &str) -> Self {
@@ -77,26 +73,16 @@ impl Image {
     pub fn child(&self, platform: &str) -> Option<&Manifest> {
         let index = self.root().document();
         let entries = index["manifests"].as_array()?;
-        let entry = entries
-            .iter()
-            .find(|entry| written(&entry["platform"]) == platform)?;
-        self.manifests
-            .iter()
-            .find(|manifest| entry["digest"] == manifest.digest.as_str())
+        let entry = entries.iter().find(|entry| written(&entry["platform"]) == platform)?;
+        self.manifests.iter().find(|manifest| entry["digest"] == manifest.digest.as_str())
     }
 
     /// Puts images into an index of their own; their roots may be indexes themselves.
     #[must_use]
     pub fn nested(images: &[Self]) -> Self {
-        let entries: Vec<_> = images
-            .iter()
-            .map(|image| image.root().descriptor())
-            .collect();
+        let entries: Vec<_> = images.iter().map(|image| image.root().descriptor()).collect();
         let document = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
-        let mut nested = Self {
-            manifests: Vec::new(),
-            blobs: Vec::new(),
-        };
+        let mut nested = Self { manifests: Vec::new(), blobs: Vec::new() };
         for image in images {
             nested.manifests.extend(image.manifests.iter().cloned());
             image.blobs.iter().for_each(|blob| nested.add(blob.clone()));
@@ -117,18 +103,11 @@ impl Image {
             "layers": [point(&layer, artifact_type)],
             "subject": subject.descriptor(),
         });
-        Self {
-            manifests: vec![Manifest::of(&document, OCI_MANIFEST)],
-            blobs: vec![config, layer],
-        }
+        Self { manifests: vec![Manifest::of(&document, OCI_MANIFEST)], blobs: vec![config, layer] }
     }
 
     fn add(&mut self, blob: Blob) {
-        if self
-            .blobs
-            .iter()
-            .all(|known| known.digest() != blob.digest())
-        {
+        if self.blobs.iter().all(|known| known.digest() != blob.digest()) {
             self.blobs.push(blob);
         }
     }
@@ -156,14 +135,7 @@ impl Recipe {
     /// An OCI index for `linux/amd64` and `linux/arm64` with two small true layers each.
     pub fn new(seed: u64) -> Self {
         let platforms = ["linux/amd64", "linux/arm64"].map(platform).to_vec();
-        Self {
-            seed,
-            format: Format::Oci,
-            platforms,
-            sizes: None,
-            shared: Vec::new(),
-            attested: false,
-        }
+        Self { seed, format: Format::Oci, platforms, sizes: None, shared: Vec::new(), attested: false }
     }
 
     /// For these platforms, each `os/architecture` or `os/architecture/variant`.
@@ -211,10 +183,7 @@ impl Recipe {
 
     /// Makes the index.
     pub fn index(&self) -> Image {
-        let mut image = Image {
-            manifests: Vec::new(),
-            blobs: Vec::new(),
-        };
+        let mut image = Image { manifests: Vec::new(), blobs: Vec::new() };
         let (mut entries, mut attestations) = (Vec::new(), Vec::new());
         for number in 0..self.platforms.len() {
             let manifest = self.manifest(number, &mut image);
@@ -243,10 +212,7 @@ impl Recipe {
 
     /// Makes the image of the first platform alone, without an index.
     pub fn single(&self) -> Image {
-        let mut image = Image {
-            manifests: Vec::new(),
-            blobs: Vec::new(),
-        };
+        let mut image = Image { manifests: Vec::new(), blobs: Vec::new() };
         let manifest = self.manifest(0, &mut image);
         image.manifests.push(manifest);
         image
@@ -258,9 +224,7 @@ impl Recipe {
         match &self.sizes {
             Some(sizes) => {
                 let sized = sizes.iter().zip(1..);
-                layers.extend(
-                    sized.map(|(size, n)| Blob::generated(own.wrapping_mul(1000) + n, *size)),
-                );
+                layers.extend(sized.map(|(size, n)| Blob::generated(own.wrapping_mul(1000) + n, *size)));
             }
             None => layers.extend((1..3).map(|n| archive(own + n, &self.platforms[number]))),
         }
@@ -287,9 +251,7 @@ impl Recipe {
 
     fn shared_blobs(&self) -> Vec<Blob> {
         let sized = self.shared.iter().zip(1..);
-        sized
-            .map(|(size, n)| Blob::generated(self.seed.wrapping_add(n << 32), *size))
-            .collect()
+        sized.map(|(size, n)| Blob::generated(self.seed.wrapping_add(n << 32), *size)).collect()
     }
 
     fn config(&self, number: usize, layers: &[Blob]) -> Blob {
@@ -316,10 +278,7 @@ fn point(blob: &Blob, media_type: &str) -> Value {
 /// Reads `os/architecture[/variant]`.
 fn platform(text: &str) -> Value {
     let mut parts = text.split('/');
-    let (os, architecture) = (
-        parts.next().unwrap_or("linux"),
-        parts.next().unwrap_or("amd64"),
-    );
+    let (os, architecture) = (parts.next().unwrap_or("linux"), parts.next().unwrap_or("amd64"));
     let mut platform = json!({"architecture": architecture, "os": os});
     if let Some(variant) = parts.next() {
         platform["variant"] = json!(variant);
@@ -368,16 +327,10 @@ fn archive(seed: u64, platform: &Value) -> Blob {
     header.set_cksum();
     let mut archive = tar::Builder::new(Vec::new());
     archive
-        .append_data(
-            &mut header,
-            format!("opt/layer-{seed}.txt"),
-            text.as_bytes(),
-        )
+        .append_data(&mut header, format!("opt/layer-{seed}.txt"), text.as_bytes())
         .and_then(|()| archive.into_inner())
         .and_then(|tar| {
-            let mut zip = GzBuilder::new()
-                .mtime(0)
-                .write(Vec::new(), Compression::default());
+            let mut zip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
             zip.write_all(&tar)?;
             zip.finish()
         })
@@ -398,39 +351,24 @@ mod tests {
 
     #[test]
     fn an_index_refers_to_manifests_and_blobs_that_are_there() {
-        for recipe in [
-            Recipe::new(1).attestations(),
-            Recipe::new(2)
-                .docker()
-                .layers(&[10, 2000])
-                .shared_layers(&[300]),
-        ] {
+        for recipe in
+            [Recipe::new(1).attestations(), Recipe::new(2).docker().layers(&[10, 2000]).shared_layers(&[300])]
+        {
             let image = recipe.index();
             let has = |digest: &Value| image.blobs.iter().any(|blob| digest == blob.digest());
             let (root, children) = image.manifests.split_last().unwrap();
-            assert_eq!(
-                root.document()["manifests"].as_array().unwrap().len(),
-                children.len()
-            );
+            assert_eq!(root.document()["manifests"].as_array().unwrap().len(), children.len());
             for child in children {
                 let document = child.document();
                 assert!(has(&document["config"]["digest"]));
-                assert!(
-                    document["layers"]
-                        .as_array()
-                        .unwrap()
-                        .iter()
-                        .all(|l| has(&l["digest"]))
-                );
+                assert!(document["layers"].as_array().unwrap().iter().all(|l| has(&l["digest"])));
             }
         }
     }
 
     #[test]
     fn a_child_is_found_by_its_platform() {
-        let image = Recipe::new(1)
-            .platforms(&["linux/amd64", "linux/arm/v7"])
-            .index();
+        let image = Recipe::new(1).platforms(&["linux/amd64", "linux/arm/v7"]).index();
         assert_eq!(image.child("linux/arm/v7"), Some(&image.manifests[1]));
         assert_eq!(image.child("linux/s390x"), None);
     }

@@ -32,11 +32,7 @@ pub(crate) fn direction(effect: &Effect, method: &http::Method) -> Option<Direct
         | Effect::Redirect { .. } => return None,
     };
     let sends = matches!(*method, http::Method::PUT | http::Method::PATCH);
-    Some(on.unwrap_or(if sends {
-        Direction::Request
-    } else {
-        Direction::Response
-    }))
+    Some(on.unwrap_or(if sends { Direction::Request } else { Direction::Response }))
 }
 
 /// A body to which something happens on the way.
@@ -84,10 +80,7 @@ impl Faulty {
         let Effect::Corrupt { at_byte, .. } = self.effect else {
             return data;
         };
-        let Some(at) = at_byte
-            .checked_sub(self.passed)
-            .filter(|at| *at < data.len() as u64)
-        else {
+        let Some(at) = at_byte.checked_sub(self.passed).filter(|at| *at < data.len() as u64) else {
             return data;
         };
         let mut bytes = BytesMut::from(data);
@@ -99,14 +92,10 @@ impl Faulty {
     fn strike(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let wait = match self.effect {
             Effect::Stall { for_ms: None, .. } => return Poll::Pending,
-            Effect::Stall {
-                for_ms: Some(ms), ..
-            } => Duration::from_millis(ms),
+            Effect::Stall { for_ms: Some(ms), .. } => Duration::from_millis(ms),
             _ => FLUSH,
         };
-        let pause = self
-            .pause
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + wait)));
+        let pause = self.pause.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + wait)));
         ready!(pause.poll_unpin(context));
         self.pause = None;
         self.struck = true;
@@ -122,10 +111,7 @@ impl Faulty {
 
     /// Waits until the rate of a slow link allows more.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Effect::Slow {
-            bytes_per_second, ..
-        } = self.effect
-        else {
+        let Effect::Slow { bytes_per_second, .. } = self.effect else {
             return Poll::Ready(());
         };
         let due = Duration::from_secs_f64(self.passed as f64 / bytes_per_second.max(1) as f64);

@@ -33,11 +33,7 @@ impl Authorization {
             return Self::None;
         };
         let value = value.to_str().unwrap_or_default();
-        let scheme = value
-            .split_whitespace()
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        let scheme = value.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
         match scheme.as_str() {
             "basic" => Self::Basic,
             "bearer" => Self::Bearer,
@@ -97,10 +93,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            entries: Mutex::default(),
-        }
+        Self { started: Instant::now(), entries: Mutex::default() }
     }
 }
 
@@ -157,24 +150,15 @@ impl Log {
 
     /// How many pulls were counted since `mark`.
     pub fn pulls(&self, mark: Mark) -> usize {
-        self.lock()[mark.0..]
-            .iter()
-            .filter(|entry| entry.counted)
-            .count()
+        self.lock()[mark.0..].iter().filter(|entry| entry.counted).count()
     }
 
     /// The log from `mark` on, one line per entry, for a person to read.
     pub fn text(&self, mark: Mark) -> String {
         let mut text = String::new();
         for e in &self.lock()[mark.0..] {
-            let status = e
-                .status
-                .map_or_else(|| "-".to_owned(), |status| status.to_string());
-            let fault = e
-                .fault
-                .as_ref()
-                .map(|fault| format!(" [{fault}]"))
-                .unwrap_or_default();
+            let status = e.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
+            let fault = e.fault.as_ref().map(|fault| format!(" [{fault}]")).unwrap_or_default();
             text += &format!(
                 "{:>8.3}s {} {} {} {}{} up {} down {}{fault}\n",
                 e.at.as_secs_f64(),
@@ -205,10 +189,7 @@ pub struct Exchange {
 impl Exchange {
     /// Opens an entry.
     pub(crate) fn begin(log: &Arc<Log>, host: &str, parts: &http::request::Parts) -> Self {
-        let user_agent = parts
-            .headers
-            .get(USER_AGENT)
-            .and_then(|value| value.to_str().ok());
+        let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         let mut entries = log.lock();
         let number = entries.len();
         entries.push(Entry {
@@ -220,11 +201,7 @@ impl Exchange {
             repository: None,
             action: None,
             method: parts.method.to_string(),
-            target: parts
-                .uri
-                .path_and_query()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
+            target: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
             status: None,
             request_bytes: 0,
             response_bytes: 0,
@@ -234,10 +211,7 @@ impl Exchange {
             fault: None,
         });
         drop(entries);
-        Self {
-            log: Arc::clone(log),
-            number,
-        }
+        Self { log: Arc::clone(log), number }
     }
 
     /// Changes the entry.

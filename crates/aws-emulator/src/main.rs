@@ -34,11 +34,7 @@ struct Serve {
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     /// Upstream image to make up, as host/repository:tag; can be repeated.
-    #[arg(
-        long = "image",
-        value_name = "REFERENCE",
-        default_value = "docker.io/library/python:3.13"
-    )]
+    #[arg(long = "image", value_name = "REFERENCE", default_value = "docker.io/library/python:3.13")]
     images: Vec<String>,
     /// Sizes in bytes of the layers of these images; two small true layers when absent.
     #[arg(long, value_name = "BYTES", value_delimiter = ',')]
@@ -64,26 +60,18 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(arguments: Serve) -> Result<(), BoxError> {
-    let settings = Settings {
-        listen: arguments.listen,
-        region: arguments.region.clone(),
-        ..Settings::default()
-    };
+    let settings =
+        Settings { listen: arguments.listen, region: arguments.region.clone(), ..Settings::default() };
     let emulator = Emulator::start_with(settings).await?;
     if let Some(file) = &arguments.faults {
         let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
-        emulator
-            .faults()
-            .load(&text)
-            .map_err(|e| format!("{}: {e}", file.display()))?;
+        emulator.faults().load(&text).map_err(|e| format!("{}: {e}", file.display()))?;
     }
     for (seed, reference) in (1..).zip(&arguments.images) {
         put_image(&emulator, seed, reference, &arguments.layers)?;
     }
     for arn in &arguments.repositories {
-        emulator
-            .ecr()
-            .try_create_repository(arn, Mutability::Mutable)?;
+        emulator.ecr().try_create_repository(arn, Mutability::Mutable)?;
     }
     for (name, value) in emulator.environment() {
         println!("export {name}='{value}'");
@@ -103,27 +91,16 @@ async fn serve(arguments: Serve) -> Result<(), BoxError> {
 }
 
 /// Makes up an image; a host that is not Docker Hub becomes a registry of the usual kind.
-fn put_image(
-    emulator: &Emulator,
-    seed: u64,
-    reference: &str,
-    layers: &[u64],
-) -> Result<(), BoxError> {
+fn put_image(emulator: &Emulator, seed: u64, reference: &str, layers: &[u64]) -> Result<(), BoxError> {
     let expected = || format!("{reference}: expected host/repository:tag");
     let (host, rest) = reference.split_once('/').ok_or_else(expected)?;
     let (repository, tag) = rest.split_once(':').ok_or_else(expected)?;
     let registry = match host {
         "docker.io" => std::sync::Arc::clone(emulator.docker_hub()),
-        host => emulator
-            .upstream(host)
-            .unwrap_or_else(|| emulator.add_upstream(Profile::bearer(host))),
+        host => emulator.upstream(host).unwrap_or_else(|| emulator.add_upstream(Profile::bearer(host))),
     };
     let recipe = Recipe::new(seed).attestations();
-    let recipe = if layers.is_empty() {
-        recipe
-    } else {
-        recipe.layers(layers)
-    };
+    let recipe = if layers.is_empty() { recipe } else { recipe.layers(layers) };
     let image = recipe.index();
     registry.put_image(repository, tag, &image);
     eprintln!("{reference}@{}", image.digest());

@@ -33,10 +33,7 @@ pub(crate) struct Shared {
 impl Shared {
     fn service(&self, host: &str) -> Option<Arc<dyn Service>> {
         let services = self.services.read().unwrap_or_else(PoisonError::into_inner);
-        services
-            .iter()
-            .find(|service| service.serves(host))
-            .cloned()
+        services.iter().find(|service| service.serves(host)).cloned()
     }
 }
 
@@ -96,9 +93,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, door: Door) {
             }
         }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(wire, service);
+    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(wire, service);
     // Errors are what faults and impatient clients leave behind; the log has the requests.
     let _ = served.with_upgrades().await;
     drop(tunnel);
@@ -146,10 +141,7 @@ async fn inside(host: String, upgrade: hyper::upgrade::OnUpgrade, shared: Arc<Sh
     });
     let mut builder = http1::Builder::new();
     // Errors are what faults and impatient clients leave behind; the log has the requests.
-    let _ = builder
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _ = builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// One request and its answer; an error drops the connection.
@@ -160,109 +152,105 @@ async fn exchange(
     cut: &Cut,
 ) -> io::Result<Response> {
     let (parts, incoming) = request.into_parts();
-    let named = parts
-        .headers
-        .get(http::header::HOST)
-        .and_then(|value| value.to_str().ok());
-    let (host, service) = match door {
-        Door::Tunnel(host) => (host.clone(), shared.service(host)),
-        Door::Only(service) => (host_of(&parts.uri, named), Some(Arc::clone(service))),
-        Door::Proxy => {
-            let host = host_of(&parts.uri, named);
-            let service = shared.service(&host);
-            (host, service)
-        }
-    };
-    let Some(service) = service else {
-        return Ok(unknown(&host, &parts, &shared.log));
-    };
+    let (host, service) = behind(door, shared, &parts);
+    let Some(service) = service else { return Ok(unknown(&host, &parts, &shared.log)) };
     if !service.reachable(&host) {
         cut.reset();
         return Err(dropped());
     }
     let operation = service.operation(&host, &parts.method, &parts.uri, &parts.headers);
     let exchange = Exchange::begin(&shared.log, &host, &parts);
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
-    let effect = shared.faults.take(&host, &operation.name, target);
+    let trouble = Trouble::take(&shared.faults, &host, &operation.name, &parts);
     exchange.note(|entry| {
         entry.side = operation.side.to_owned();
         entry.operation.clone_from(&operation.name);
         entry.repository.clone_from(&operation.repository);
         entry.action.clone_from(&operation.action);
-        entry.fault = effect.as_ref().map(|effect| format!("{effect:?}"));
+        entry.fault = trouble.effect.as_ref().map(|effect| format!("{effect:?}"));
     });
-    let concerns = effect
-        .as_ref()
-        .and_then(|effect| direction(effect, &parts.method));
-    let mut body: Body = incoming.map_err(Into::into).boxed_unsync();
-    body = Counting::wrap(body, exchange.clone(), Counted::Request);
-    if let (Some(effect), Some(Direction::Request)) = (&effect, concerns) {
-        body = Faulty::wrap(body, effect.clone(), cut.clone());
-    }
+    let body = incoming.map_err(Into::into).boxed_unsync();
+    let body = Counting::wrap(body, exchange.clone(), Counted::Request);
     let request = Request {
         host,
         method: parts.method,
         uri: parts.uri,
         headers: parts.headers,
-        body,
+        body: trouble.wrap(Direction::Request, body, cut),
         operation,
         exchange: exchange.clone(),
-        effect: effect.clone().filter(|_| concerns.is_none()),
+        effect: trouble.effect.clone().filter(|_| trouble.concerns.is_none()),
     };
-    let mut response = match early(effect.as_ref()).await {
+    let mut response = match early(trouble.effect.as_ref()).await {
         Some(response) => response,
         None => service.serve(request).await,
     };
     if response.extensions_mut().remove::<HangUp>().is_some() {
         cut.reset();
     }
-    if let (Some(effect), Some(Direction::Response)) = (&effect, concerns) {
-        lose_answer(effect, cut)?;
-    }
-    if cut.is_reset() {
-        return Err(dropped());
-    }
-    if let (Some(Effect::Truncate { .. }), Some(Direction::Request)) = (&effect, concerns) {
-        return Err(dropped());
-    }
+    trouble.lose_answer(cut)?;
     exchange.note(|entry| entry.status = Some(response.status().as_u16()));
     Ok(response.map(|body| {
-        let body = match (effect, concerns) {
-            (Some(effect), Some(Direction::Response)) => Faulty::wrap(body, effect, cut.clone()),
-            _ => body,
-        };
+        let body = trouble.wrap(Direction::Response, body, cut);
         Counting::wrap(body, exchange, Counted::Response)
     }))
 }
 
-/// Ends the connection before the answer when not even its head is to arrive. The service has done
-/// what was asked by then, which is what makes a lost answer worth testing.
-fn lose_answer(effect: &Effect, cut: &Cut) -> io::Result<()> {
-    match effect {
-        Effect::Reset { after_bytes: 0, .. } => {
-            cut.reset();
-            Err(dropped())
+/// The host that a request is for, and who serves it.
+fn behind(door: &Door, shared: &Shared, parts: &http::request::Parts) -> (String, Option<Arc<dyn Service>>) {
+    let named = parts.headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
+    let named = host_of(&parts.uri, named);
+    match door {
+        Door::Tunnel(host) => (host.clone(), shared.service(host)),
+        Door::Only(service) => (named, Some(Arc::clone(service))),
+        Door::Proxy => {
+            let service = shared.service(&named);
+            (named, service)
         }
-        Effect::Truncate { after_bytes: 0, .. } => Err(dropped()),
-        _ => Ok(()),
+    }
+}
+
+/// The fault that hits a request, if one does.
+struct Trouble {
+    effect: Option<Effect>,
+    /// The body that the effect is about; none when it is about the exchange as a whole.
+    concerns: Option<Direction>,
+}
+
+impl Trouble {
+    fn take(faults: &Faults, host: &str, operation: &str, parts: &http::request::Parts) -> Self {
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let effect = faults.take(host, operation, target);
+        let concerns = effect.as_ref().and_then(|effect| direction(effect, &parts.method));
+        Self { effect, concerns }
+    }
+
+    /// Lets the effect happen to the body that it is about.
+    fn wrap(&self, body: Direction, inner: Body, cut: &Cut) -> Body {
+        match &self.effect {
+            Some(effect) if self.concerns == Some(body) => Faulty::wrap(inner, effect.clone(), cut.clone()),
+            _ => inner,
+        }
+    }
+
+    /// Ends the connection when not even the head of the answer is to arrive. The service has done
+    /// what was asked by then, which is what makes a lost answer worth testing.
+    fn lose_answer(&self, cut: &Cut) -> io::Result<()> {
+        match (&self.effect, self.concerns) {
+            (Some(Effect::Reset { after_bytes: 0, .. }), Some(Direction::Response)) => cut.reset(),
+            (Some(Effect::Truncate { after_bytes: 0, .. }), Some(Direction::Response))
+            | (Some(Effect::Truncate { .. }), Some(Direction::Request)) => return Err(dropped()),
+            _ => {}
+        }
+        if cut.is_reset() { Err(dropped()) } else { Ok(()) }
     }
 }
 
 /// The answer of a fault that keeps the request from its service.
 async fn early(effect: Option<&Effect>) -> Option<Response> {
     match effect? {
-        Effect::Status {
-            code,
-            headers,
-            body,
-        } => {
-            let headers: Vec<_> = headers
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()))
-                .collect();
+        Effect::Status { code, headers, body } => {
+            let headers: Vec<_> =
+                headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             Some(answer(*code, &headers, full(body.clone())))
         }
         Effect::Redirect { location } => Some(answer(307, &[("location", location)], empty())),

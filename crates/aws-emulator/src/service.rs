@@ -48,12 +48,7 @@ pub struct Operation {
 impl Operation {
     /// An operation without repository and IAM action.
     pub fn new(side: &'static str, name: impl Into<String>) -> Self {
-        Self {
-            side,
-            name: name.into(),
-            repository: None,
-            action: None,
-        }
+        Self { side, name: name.into(), repository: None, action: None }
     }
 }
 
@@ -96,13 +91,8 @@ impl Request {
     /// Every value of a query parameter, decoded.
     pub fn queries(&self, name: &str) -> Vec<String> {
         let query = self.uri.query().unwrap_or_default();
-        let pairs = query
-            .split('&')
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs
-            .filter(|(key, _)| *key == name)
-            .map(|(_, value)| decode(value))
-            .collect()
+        let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.filter(|(key, _)| *key == name).map(|(_, value)| decode(value)).collect()
     }
 }
 
@@ -112,9 +102,7 @@ fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let hex = text
-            .get(at + 1..at + 3)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let hex = text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match (bytes[at], hex) {
             (b'%', Some(byte)) => {
                 out.push(byte);
@@ -165,11 +153,7 @@ pub fn answer(status: u16, headers: &[(&str, &str)], body: Body) -> Response {
 /// When the value cannot be written as JSON; services write plain data.
 pub fn json(status: u16, value: &impl Serialize) -> Response {
     let text = serde_json::to_vec(value).expect("plain data becomes JSON");
-    answer(
-        status,
-        &[(CONTENT_TYPE.as_str(), "application/json")],
-        full(text),
-    )
+    answer(status, &[(CONTENT_TYPE.as_str(), "application/json")], full(text))
 }
 
 #[cfg(test)]

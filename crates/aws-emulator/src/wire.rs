@@ -37,11 +37,7 @@ impl Wire {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.cut.is_reset() {
-            Err(io::ErrorKind::ConnectionReset.into())
-        } else {
-            Ok(())
-        }
+        if self.cut.is_reset() { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
     }
 }
 

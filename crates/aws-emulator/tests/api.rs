@@ -11,10 +11,7 @@ use serde_json::{Value, json};
 async fn start() -> (Fixture, Repository) {
     let fixture = Fixture::start().await;
     let arn = fixture.emulator.repository_arn("team/app");
-    let repository = fixture
-        .emulator
-        .ecr()
-        .create_repository(&arn, Mutability::Mutable);
+    let repository = fixture.emulator.ecr().create_repository(&arn, Mutability::Mutable);
     fixture.emulator.ecr().lift_rates();
     (fixture, repository)
 }
@@ -41,23 +38,13 @@ async fn a_call_must_be_signed_for_here_with_the_key_handed_out() {
     for (authorization, name) in [
         (String::new(), "MissingAuthenticationTokenException"),
         ("Bearer x".to_owned(), "IncompleteSignatureException"),
-        (
-            signed("AKIAOTHER/20260101/eu-west-1/ecr/aws4_request"),
-            "UnrecognizedClientException",
-        ),
-        (
-            signed(&format!("{key}/20260101/us-east-1/ecr/aws4_request")),
-            "InvalidSignatureException",
-        ),
-        (
-            signed(&format!("{key}/20260101/eu-west-1/sts/aws4_request")),
-            "InvalidSignatureException",
-        ),
+        (signed("AKIAOTHER/20260101/eu-west-1/ecr/aws4_request"), "UnrecognizedClientException"),
+        (signed(&format!("{key}/20260101/us-east-1/ecr/aws4_request")), "InvalidSignatureException"),
+        (signed(&format!("{key}/20260101/eu-west-1/sts/aws4_request")), "InvalidSignatureException"),
     ] {
         let input = json!({});
-        let (status, output) = fixture
-            .call_signed(REGION, "GetAuthorizationToken", input, &authorization)
-            .await;
+        let (status, output) =
+            fixture.call_signed(REGION, "GetAuthorizationToken", input, &authorization).await;
         assert_eq!((status, output["__type"].as_str()), (400, Some(name)));
     }
 }
@@ -70,9 +57,7 @@ async fn the_token_is_long_lasts_twelve_hours_and_names_the_callers_own_registry
     assert!(data["authorizationToken"].as_str().unwrap().len() > 2000);
     let endpoint = "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com";
     assert_eq!(data["proxyEndpoint"], endpoint);
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let hours = (data["expiresAt"].as_f64().unwrap() - now.as_secs_f64()) / 3600.0;
     assert!((11.9..12.1).contains(&hours), "{hours}");
 }
@@ -80,14 +65,9 @@ async fn the_token_is_long_lasts_twelve_hours_and_names_the_callers_own_registry
 #[tokio::test]
 async fn what_is_not_implemented_is_refused_by_name() {
     let (fixture, _) = start().await;
-    let (name, message) = fixture
-        .refusal("StartImageScan", json!({"repositoryName": "team/app"}))
-        .await;
+    let (name, message) = fixture.refusal("StartImageScan", json!({"repositoryName": "team/app"})).await;
     assert_eq!(name, "UnknownOperationException");
-    assert!(
-        message.contains("ecr:StartImageScan is not implemented"),
-        "{message}"
-    );
+    assert!(message.contains("ecr:StartImageScan is not implemented"), "{message}");
 }
 
 #[tokio::test]
@@ -114,27 +94,13 @@ async fn images_are_got_in_batches_with_failures_inside_http_200() {
     let (fixture, repository) = start().await;
     let image = Recipe::new(1).index();
     repository.put_image(Some("1"), &image);
-    let input = ids(&[
-        json!({"imageTag": "1"}),
-        json!({"imageTag": "2"}),
-        json!({}),
-    ]);
+    let input = ids(&[json!({"imageTag": "1"}), json!({"imageTag": "2"}), json!({})]);
     let output = fixture.call("BatchGetImage", input).await;
     let got = &output["images"][0];
-    assert_eq!(
-        got["imageManifest"].as_str().unwrap().as_bytes(),
-        image.root().bytes
-    );
-    assert_eq!(
-        got["imageId"],
-        json!({"imageTag": "1", "imageDigest": image.digest()})
-    );
-    let codes: Vec<_> = output["failures"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|f| f["failureCode"].clone())
-        .collect();
+    assert_eq!(got["imageManifest"].as_str().unwrap().as_bytes(), image.root().bytes);
+    assert_eq!(got["imageId"], json!({"imageTag": "1", "imageDigest": image.digest()}));
+    let codes: Vec<_> =
+        output["failures"].as_array().unwrap().iter().map(|f| f["failureCode"].clone()).collect();
     assert_eq!(codes, ["ImageNotFound", "MissingDigestAndTag"]);
 }
 
@@ -146,28 +112,15 @@ async fn put_image_adds_a_tag_and_refuses_what_changes_nothing() {
     let output = fixture.call("PutImage", put(&image, "2")).await;
     assert_eq!(output["image"]["imageId"]["imageDigest"], image.digest());
     assert_eq!(repository.resolve("2").as_deref(), Some(image.digest()));
-    assert_eq!(
-        fixture.refusal("PutImage", put(&image, "2")).await.0,
-        "ImageAlreadyExistsException"
-    );
+    assert_eq!(fixture.refusal("PutImage", put(&image, "2")).await.0, "ImageAlreadyExistsException");
     let mut input = put(&image, "3");
     input["imageDigest"] = json!(aws_emulator::digest(b"other"));
-    assert_eq!(
-        fixture.refusal("PutImage", input).await.0,
-        "ImageDigestDoesNotMatchException"
-    );
-    let (name, _) = fixture
-        .refusal("PutImage", put(&Recipe::new(2).single(), "3"))
-        .await;
+    assert_eq!(fixture.refusal("PutImage", input).await.0, "ImageDigestDoesNotMatchException");
+    let (name, _) = fixture.refusal("PutImage", put(&Recipe::new(2).single(), "3")).await;
     assert_eq!(name, "LayersNotFoundException");
-    let (name, message) = fixture
-        .refusal("PutImage", put(&Recipe::new(2).index(), "3"))
-        .await;
+    let (name, message) = fixture.refusal("PutImage", put(&Recipe::new(2).index(), "3")).await;
     assert_eq!(name, "ReferencedImagesNotFoundException");
-    assert!(
-        message.starts_with("Images with digests '[sha256:"),
-        "{message}"
-    );
+    assert!(message.starts_with("Images with digests '[sha256:"), "{message}");
     assert_eq!(repository.resolve("3"), None);
 }
 
@@ -195,18 +148,10 @@ async fn immutable_tags_refuse_even_the_identical_digest() {
             let refused = output["__type"] == "ImageTagAlreadyExistsException";
             assert_eq!(refused, !moves, "{mode} {tag}: {output}");
             let kept = repository.resolve(tag).unwrap();
-            let (_, again) = fixture
-                .call_in(
-                    REGION,
-                    "PutImage",
-                    put(if moves { &new } else { &old }, tag),
-                )
-                .await;
-            let expected = if moves {
-                "ImageAlreadyExistsException"
-            } else {
-                "ImageTagAlreadyExistsException"
-            };
+            let (_, again) =
+                fixture.call_in(REGION, "PutImage", put(if moves { &new } else { &old }, tag)).await;
+            let expected =
+                if moves { "ImageAlreadyExistsException" } else { "ImageTagAlreadyExistsException" };
             assert_eq!(again["__type"], expected, "{mode} {tag}, identical");
             assert_eq!(repository.resolve(tag).unwrap(), kept);
         }
@@ -228,27 +173,15 @@ async fn deleting_follows_tags_digests_and_indexes() {
     let output = delete(json!({"imageTag": "a", "imageDigest": child})).await;
     assert_eq!(code(&output), "ImageTagDoesNotMatchDigest");
     let output = delete(json!({"imageTag": "a", "imageDigest": root})).await;
-    assert_eq!(
-        output["imageIds"],
-        json!([{"imageTag": "a", "imageDigest": root}])
-    );
+    assert_eq!(output["imageIds"], json!([{"imageTag": "a", "imageDigest": root}]));
     assert!(repository.manifest(root).is_some(), "another tag holds it");
 
     // An index holds its children, and a child its last tag.
-    assert_eq!(
-        code(&delete(json!({"imageTag": "child"})).await),
-        "ImageReferencedByManifestList"
-    );
-    assert_eq!(
-        code(&delete(json!({"imageDigest": child})).await),
-        "ImageReferencedByManifestList"
-    );
+    assert_eq!(code(&delete(json!({"imageTag": "child"})).await), "ImageReferencedByManifestList");
+    assert_eq!(code(&delete(json!({"imageDigest": child})).await), "ImageReferencedByManifestList");
     assert_eq!(repository.resolve("child"), Some(child.clone()));
     repository.set_tag("child-too", Some(&child));
-    assert_eq!(
-        code(&delete(json!({"imageTag": "child"})).await),
-        Value::Null
-    );
+    assert_eq!(code(&delete(json!({"imageTag": "child"})).await), Value::Null);
     assert_eq!(repository.resolve("child"), None);
 
     // The last tag takes the image along, and leaves the children.
@@ -259,25 +192,13 @@ async fn deleting_follows_tags_digests_and_indexes() {
     // A digest takes all tags along, and the layers that nothing else holds.
     let layers = repository.blobs().len();
     let output = delete(json!({"imageDigest": child})).await;
-    assert_eq!(
-        output["imageIds"],
-        json!([{"imageTag": "child-too", "imageDigest": child}])
-    );
+    assert_eq!(output["imageIds"], json!([{"imageTag": "child-too", "imageDigest": child}]));
     assert!(repository.blobs().len() < layers);
-    assert_eq!(
-        code(&delete(json!({"imageDigest": child})).await),
-        "ImageNotFound"
-    );
+    assert_eq!(code(&delete(json!({"imageDigest": child})).await), "ImageNotFound");
     assert_eq!(code(&delete(json!({})).await), "MissingDigestAndTag");
-    assert_eq!(
-        code(&delete(json!({"imageDigest": "sha256:x"})).await),
-        "InvalidImageDigest"
-    );
+    assert_eq!(code(&delete(json!({"imageDigest": "sha256:x"})).await), "InvalidImageDigest");
     let (name, _) = fixture
-        .refusal(
-            "BatchDeleteImage",
-            json!({"repositoryName": "gone", "imageIds": [{"imageTag": "a"}]}),
-        )
+        .refusal("BatchDeleteImage", json!({"repositoryName": "gone", "imageIds": [{"imageTag": "a"}]}))
         .await;
     assert_eq!(name, "RepositoryNotFoundException");
 }
@@ -287,28 +208,18 @@ async fn images_are_described_and_listed_in_pages() {
     let (fixture, repository) = start().await;
     let image = Recipe::new(1).index();
     repository.put_image(Some("1"), &image);
-    let output = fixture
-        .call("DescribeImages", ids(&[json!({"imageTag": "1"})]))
-        .await;
+    let output = fixture.call("DescribeImages", ids(&[json!({"imageTag": "1"})])).await;
     let detail = &output["imageDetails"][0];
     assert_eq!(detail["imageTags"], json!(["1"]));
     assert_eq!(detail["imageManifestMediaType"], image.root().media_type);
     assert!(detail["imageSizeInBytes"].as_u64().unwrap() > 0);
-    let (name, _) = fixture
-        .refusal("DescribeImages", ids(&[json!({"imageTag": "2"})]))
-        .await;
+    let (name, _) = fixture.refusal("DescribeImages", ids(&[json!({"imageTag": "2"})])).await;
     assert_eq!(name, "ImageNotFoundException");
     let (mut seen, mut token) = (Vec::new(), Value::Null);
     loop {
         let input = json!({"repositoryName": "team/app", "maxResults": 2, "nextToken": token});
         let output = fixture.call("ListImages", input).await;
-        seen.extend(
-            output["imageIds"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|id| id["imageDigest"].clone()),
-        );
+        seen.extend(output["imageIds"].as_array().unwrap().iter().map(|id| id["imageDigest"].clone()));
         token = output["nextToken"].clone();
         if token.is_null() {
             break;
@@ -317,16 +228,9 @@ async fn images_are_described_and_listed_in_pages() {
     assert_eq!(seen.len(), 3);
     for (status, count) in [("TAGGED", 1), ("UNTAGGED", 2)] {
         let input = json!({"repositoryName": "team/app", "filter": {"tagStatus": status}});
-        for (action, name) in [
-            ("DescribeImages", "imageDetails"),
-            ("ListImages", "imageIds"),
-        ] {
+        for (action, name) in [("DescribeImages", "imageDetails"), ("ListImages", "imageIds")] {
             let output = fixture.call(action, input.clone()).await;
-            assert_eq!(
-                output[name].as_array().unwrap().len(),
-                count,
-                "{action} {status}"
-            );
+            assert_eq!(output[name].as_array().unwrap().len(), count, "{action} {status}");
         }
     }
 }
@@ -336,42 +240,21 @@ async fn repositories_are_created_described_and_deleted_in_any_region() {
     let (fixture, _) = start().await;
     let name = json!({"repositoryName": "new"});
     let region = "us-gov-west-1";
-    let (_, output) = fixture
-        .call_in(region, "CreateRepository", name.clone())
-        .await;
+    let (_, output) = fixture.call_in(region, "CreateRepository", name.clone()).await;
     let arn = "arn:aws-us-gov:ecr:us-gov-west-1:123456789012:repository/new";
     assert_eq!(output["repository"]["repositoryArn"], arn);
-    let (_, again) = fixture
-        .call_in(region, "CreateRepository", name.clone())
-        .await;
+    let (_, again) = fixture.call_in(region, "CreateRepository", name.clone()).await;
     assert_eq!(again["__type"], "RepositoryAlreadyExistsException");
-    let (_, output) = fixture
-        .call_in(
-            region,
-            "DescribeRepositories",
-            json!({"repositoryNames": ["new"]}),
-        )
-        .await;
+    let (_, output) =
+        fixture.call_in(region, "DescribeRepositories", json!({"repositoryNames": ["new"]})).await;
     assert_eq!(output["repositories"][0]["imageTagMutability"], "MUTABLE");
-    fixture
-        .emulator
-        .ecr()
-        .repository(arn)
-        .put_image(None, &Recipe::new(1).single());
+    fixture.emulator.ecr().repository(arn).put_image(None, &Recipe::new(1).single());
     let (_, output) = fixture.call_in(region, "DeleteRepository", name).await;
     assert_eq!(output["__type"], "RepositoryNotEmptyException");
     let forced = json!({"repositoryName": "new", "force": true});
-    assert_eq!(
-        fixture.call_in(region, "DeleteRepository", forced).await.0,
-        200
-    );
-    let (_, output) = fixture
-        .call_in(
-            region,
-            "DescribeRepositories",
-            json!({"repositoryNames": ["new"]}),
-        )
-        .await;
+    assert_eq!(fixture.call_in(region, "DeleteRepository", forced).await.0, 200);
+    let (_, output) =
+        fixture.call_in(region, "DescribeRepositories", json!({"repositoryNames": ["new"]})).await;
     assert_eq!(output["__type"], "RepositoryNotFoundException");
 }
 
@@ -393,10 +276,7 @@ async fn a_denied_action_and_an_empty_bucket_are_refused_by_name() {
     ecr.allow_everything();
     ecr.set_rate("DescribeImages", Some(0.001));
     fixture.call("DescribeImages", input.clone()).await;
-    assert_eq!(
-        fixture.refusal("DescribeImages", input).await.0,
-        "ThrottlingException"
-    );
+    assert_eq!(fixture.refusal("DescribeImages", input).await.0, "ThrottlingException");
     let entries = fixture.emulator.log().entries();
     assert!(entries.iter().all(|entry| entry.side == "ecr-api"));
     assert_eq!(entries[0].action.as_deref(), Some("ecr:DescribeImages"));

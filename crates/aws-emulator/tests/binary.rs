@@ -5,20 +5,14 @@
 use std::process::{Command, Output};
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_aws-emulator"))
-        .args(arguments)
-        .output()
-        .unwrap()
+    Command::new(env!("CARGO_BIN_EXE_aws-emulator")).args(arguments).output().unwrap()
 }
 
 #[test]
 fn serve_prints_what_to_export_and_ends_in_time() {
     let faults = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(
-        faults.path(),
-        r#"[{"match": {"operation": "token"}, "effect": "delay", "ms": 5}]"#,
-    )
-    .unwrap();
+    std::fs::write(faults.path(), r#"[{"match": {"operation": "token"}, "effect": "delay", "ms": 5}]"#)
+        .unwrap();
     let arn = "arn:aws:ecr:eu-central-1:123456789012:repository/app";
     let file = faults.path().to_str().unwrap();
     let image = "ghcr.io/acme/app:1";
@@ -37,11 +31,7 @@ fn serve_prints_what_to_export_and_ends_in_time() {
     ]);
     assert!(output.status.success(), "{output:?}");
     let printed = String::from_utf8(output.stdout).unwrap();
-    for name in [
-        "HTTPS_PROXY='http://127.0.0.1:",
-        "SSL_CERT_FILE='/",
-        "AWS_REGION='eu-central-1'",
-    ] {
+    for name in ["HTTPS_PROXY='http://127.0.0.1:", "SSL_CERT_FILE='/", "AWS_REGION='eu-central-1'"] {
         assert!(printed.contains(&format!("export {name}")), "{printed}");
     }
     let told = String::from_utf8(output.stderr).unwrap();
@@ -51,18 +41,9 @@ fn serve_prints_what_to_export_and_ends_in_time() {
 #[test]
 fn what_was_typed_wrong_is_refused_in_one_line() {
     for (arguments, text) in [
-        (
-            ["--repository", "arn:aws:s3:::bucket"],
-            "arn:aws:s3:::bucket is no repository's ARN",
-        ),
-        (
-            ["--image", "python"],
-            "python: expected host/repository:tag",
-        ),
-        (
-            ["--faults", "/does/not/exist"],
-            "/does/not/exist: No such file",
-        ),
+        (["--repository", "arn:aws:s3:::bucket"], "arn:aws:s3:::bucket is no repository's ARN"),
+        (["--image", "python"], "python: expected host/repository:tag"),
+        (["--faults", "/does/not/exist"], "/does/not/exist: No such file"),
     ] {
         let output = run(&[&["serve", "--for", "0"][..], &arguments].concat());
         assert!(!output.status.success());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_emulator::{
-    Authorization, Body, Direction, Effect, Emulator, Fault, Operation, Request, Response, Service,
-    answer, full, read,
+    Authorization, Body, Direction, Effect, Emulator, Fault, Operation, Request, Response, Service, answer,
+    full, read,
 };
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
@@ -55,34 +55,18 @@ const URL: &str = "https://echo.example.com/some/path?query=1";
 async fn serves_a_real_host_name_over_tls_and_logs_the_request() {
     let (emulator, client) = start().await;
     let mark = emulator.log().mark();
-    let sent = client
-        .put(URL)
-        .bearer_auth("hush-hush")
-        .header("user-agent", "me/1")
-        .body("hello");
+    let sent = client.put(URL).bearer_auth("hush-hush").header("user-agent", "me/1").body("hello");
     assert_eq!(sent.send().await.unwrap().text().await.unwrap(), "hello");
     let entries = emulator.log().since(mark);
     assert_eq!(entries.len(), 1);
     let entry = &entries[0];
-    assert_eq!(
-        (entry.host.as_str(), entry.side.as_str()),
-        ("echo.example.com", "echo")
-    );
-    assert_eq!(
-        (entry.operation.as_str(), entry.method.as_str()),
-        ("echo.put", "PUT")
-    );
+    assert_eq!((entry.host.as_str(), entry.side.as_str()), ("echo.example.com", "echo"));
+    assert_eq!((entry.operation.as_str(), entry.method.as_str()), ("echo.put", "PUT"));
     assert_eq!(entry.target, "/some/path?query=1");
-    assert_eq!(
-        (entry.status, entry.request_bytes, entry.response_bytes),
-        (Some(200), 5, 5)
-    );
+    assert_eq!((entry.status, entry.request_bytes, entry.response_bytes), (Some(200), 5, 5));
     assert_eq!(entry.authorization, Authorization::Bearer);
     assert_eq!(entry.user_agent.as_deref(), Some("me/1"));
-    assert!(
-        !format!("{entries:?}").contains("hush"),
-        "a secret is in the log"
-    );
+    assert!(!format!("{entries:?}").contains("hush"), "a secret is in the log");
 }
 
 #[tokio::test]
@@ -95,25 +79,13 @@ async fn answers_plain_http_requests_as_a_proxy() {
 #[tokio::test]
 async fn refuses_a_host_that_nobody_serves_and_logs_it() {
     let (emulator, client) = start().await;
-    client
-        .get("https://nobody.example.com/")
-        .send()
-        .await
-        .unwrap_err();
-    let plain = client
-        .get("http://nobody.example.com/")
-        .send()
-        .await
-        .unwrap();
+    client.get("https://nobody.example.com/").send().await.unwrap_err();
+    let plain = client.get("http://nobody.example.com/").send().await.unwrap();
     assert_eq!(plain.status(), 502);
     assert!(plain.text().await.unwrap().contains("nobody.example.com"));
     let entries = emulator.log().entries();
     assert_eq!(entries.len(), 2);
-    assert!(
-        entries
-            .iter()
-            .all(|e| e.host == "nobody.example.com" && e.status == Some(502))
-    );
+    assert!(entries.iter().all(|e| e.host == "nobody.example.com" && e.status == Some(502)));
 }
 
 #[tokio::test]
@@ -126,20 +98,11 @@ async fn an_exposed_service_needs_no_proxy() {
 
 #[tokio::test]
 async fn a_body_is_reset_or_cut_short_after_so_many_bytes() {
-    for effect in [
-        Effect::Reset {
-            after_bytes: 100,
-            on: None,
-        },
-        Effect::Truncate {
-            after_bytes: 100,
-            on: None,
-        },
-    ] {
+    for effect in
+        [Effect::Reset { after_bytes: 100, on: None }, Effect::Truncate { after_bytes: 100, on: None }]
+    {
         let (emulator, client) = start().await;
-        emulator
-            .faults()
-            .add(Fault::on("echo.get", effect.clone()).once());
+        emulator.faults().add(Fault::on("echo.get", effect.clone()).once());
         let mut answer = client.get(URL).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         let mut got = 0;
@@ -160,19 +123,8 @@ async fn a_body_is_reset_or_cut_short_after_so_many_bytes() {
 #[tokio::test]
 async fn a_request_body_is_reset_in_the_middle() {
     let (emulator, client) = start().await;
-    emulator.faults().add(Fault::on(
-        "echo.put",
-        Effect::Reset {
-            after_bytes: 10,
-            on: None,
-        },
-    ));
-    client
-        .put(URL)
-        .body(vec![1; 4096])
-        .send()
-        .await
-        .unwrap_err();
+    emulator.faults().add(Fault::on("echo.put", Effect::Reset { after_bytes: 10, on: None }));
+    client.put(URL).body(vec![1; 4096]).send().await.unwrap_err();
     let entry = &emulator.log().entries()[0];
     assert_eq!(entry.status, None);
     assert!(entry.fault.as_ref().unwrap().contains("Reset"));
@@ -181,13 +133,7 @@ async fn a_request_body_is_reset_in_the_middle() {
 #[tokio::test]
 async fn a_byte_is_corrupted_where_asked() {
     let (emulator, client) = start().await;
-    emulator.faults().add(Fault::on(
-        "echo.get",
-        Effect::Corrupt {
-            at_byte: 1023,
-            on: None,
-        },
-    ));
+    emulator.faults().add(Fault::on("echo.get", Effect::Corrupt { at_byte: 1023, on: None }));
     let bytes = client.get(URL).send().await.unwrap().bytes().await.unwrap();
     let wrong: Vec<_> = (0..1024).filter(|at| bytes[*at] != b'x').collect();
     assert_eq!(wrong, [1023]);
@@ -196,54 +142,30 @@ async fn a_byte_is_corrupted_where_asked() {
 #[tokio::test]
 async fn a_stall_lasts_until_its_end_or_for_ever() {
     let (emulator, client) = start().await;
-    let stall = |for_ms| Effect::Stall {
-        after_bytes: 1,
-        for_ms,
-        on: None,
-    };
-    emulator
-        .faults()
-        .add(Fault::on("echo.get", stall(Some(50))).once());
-    emulator
-        .faults()
-        .add(Fault::on("echo.get", stall(None)).once());
+    let stall = |for_ms| Effect::Stall { after_bytes: 1, for_ms, on: None };
+    emulator.faults().add(Fault::on("echo.get", stall(Some(50))).once());
+    emulator.faults().add(Fault::on("echo.get", stall(None)).once());
     let started = std::time::Instant::now();
     let first = client.get(URL).send().await.unwrap().bytes().await.unwrap();
     assert_eq!(first.len(), 1024);
     assert!(started.elapsed() >= Duration::from_millis(50));
     let second = client.get(URL).send().await.unwrap().bytes();
-    tokio::time::timeout(Duration::from_millis(200), second)
-        .await
-        .unwrap_err();
+    tokio::time::timeout(Duration::from_millis(200), second).await.unwrap_err();
 }
 
 #[tokio::test]
 async fn a_slow_link_is_slow() {
     let (emulator, client) = start().await;
-    let slow = Effect::Slow {
-        bytes_per_second: 40_000,
-        on: None,
-    };
+    let slow = Effect::Slow { bytes_per_second: 40_000, on: None };
     emulator.faults().add(Fault::on("echo.put", slow));
     let started = std::time::Instant::now();
     let body = vec![7; 8192];
     let stream = futures_util::stream::iter(
-        body.chunks(1024)
-            .map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec()))
-            .collect::<Vec<_>>(),
+        body.chunks(1024).map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec())).collect::<Vec<_>>(),
     );
-    let answer = client
-        .put(URL)
-        .body(reqwest::Body::wrap_stream(stream))
-        .send()
-        .await
-        .unwrap();
+    let answer = client.put(URL).body(reqwest::Body::wrap_stream(stream)).send().await.unwrap();
     assert_eq!(answer.bytes().await.unwrap(), body);
-    assert!(
-        started.elapsed() >= Duration::from_millis(100),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() >= Duration::from_millis(100), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -260,10 +182,7 @@ async fn a_status_or_a_redirect_comes_instead_of_the_answer() {
         )
         .unwrap();
     let refused = client.get(URL).send().await.unwrap();
-    assert_eq!(
-        (refused.status().as_u16(), &refused.headers()["retry-after"]),
-        (429, &"1".parse().unwrap())
-    );
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (429, &"1".parse().unwrap()));
     let moved = client.get(URL).send().await.unwrap();
     assert_eq!(moved.url().path(), "/other");
 }
@@ -271,14 +190,8 @@ async fn a_status_or_a_redirect_comes_instead_of_the_answer() {
 #[tokio::test]
 async fn an_answer_can_be_lost_although_the_work_was_done() {
     for effect in [
-        Effect::Reset {
-            after_bytes: 0,
-            on: Some(Direction::Response),
-        },
-        Effect::Truncate {
-            after_bytes: 0,
-            on: Some(Direction::Response),
-        },
+        Effect::Reset { after_bytes: 0, on: Some(Direction::Response) },
+        Effect::Truncate { after_bytes: 0, on: Some(Direction::Response) },
     ] {
         let (emulator, client) = start().await;
         emulator.faults().add(Fault::on("echo.put", effect).once());

@@ -14,10 +14,7 @@ const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 async fn start() -> (Fixture, Repository, String) {
     let fixture = Fixture::start().await;
     let arn = fixture.emulator.repository_arn("app");
-    let repository = fixture
-        .emulator
-        .ecr()
-        .create_repository(&arn, Mutability::Mutable);
+    let repository = fixture.emulator.ecr().create_repository(&arn, Mutability::Mutable);
     let login = fixture.ecr_login().await;
     (fixture, repository, login)
 }
@@ -25,27 +22,15 @@ async fn start() -> (Fixture, Repository, String) {
 /// Pushes all of an image, its root under a tag.
 async fn push_image(fixture: &Fixture, login: &str, image: &Image, tag: &str) {
     for blob in &image.blobs {
-        assert_eq!(
-            fixture.push("app", login, &blob.to_bytes()).await.status(),
-            201
-        );
+        assert_eq!(fixture.push("app", login, &blob.to_bytes()).await.status(), 201);
     }
     for manifest in &image.manifests {
-        let reference = if manifest.digest == image.digest() {
-            tag
-        } else {
-            &manifest.digest
-        };
+        let reference = if manifest.digest == image.digest() { tag } else { &manifest.digest };
         assert_eq!(put(fixture, login, reference, manifest).await.status(), 201);
     }
 }
 
-async fn put(
-    fixture: &Fixture,
-    login: &str,
-    reference: &str,
-    manifest: &Manifest,
-) -> reqwest::Response {
+async fn put(fixture: &Fixture, login: &str, reference: &str, manifest: &Manifest) -> reqwest::Response {
     let body = (manifest.media_type.as_str(), &manifest.bytes[..]);
     fixture.put_manifest("app", reference, login, body).await
 }
@@ -57,17 +42,11 @@ async fn an_image_is_pushed_and_pulled_byte_for_byte() {
     push_image(&fixture, &login, &image, "1").await;
     assert_eq!(repository.resolve("1").as_deref(), Some(image.digest()));
     assert_eq!(repository.damage("1"), [""; 0]);
-    assert_eq!(
-        repository.uri(),
-        "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app"
-    );
+    assert_eq!(repository.uri(), "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app");
     for manifest in &image.manifests {
         let url = format!("{REGISTRY}/v2/app/manifests/{}", manifest.digest);
         let asked = fixture.head(&url, &login).await;
-        assert_eq!(
-            header(&asked, "content-length"),
-            manifest.bytes.len().to_string()
-        );
+        assert_eq!(header(&asked, "content-length"), manifest.bytes.len().to_string());
         let got = fixture.get(&url, &login).await;
         assert_eq!(header(&got, "content-type"), manifest.media_type);
         assert_eq!(got.bytes().await.unwrap(), manifest.bytes);
@@ -81,24 +60,10 @@ async fn an_image_is_pushed_and_pulled_byte_for_byte() {
         assert!(location.starts_with(bucket), "{location}");
         let refused = fixture.get(&location, &login).await;
         assert_eq!(refused.status(), 400);
-        assert!(
-            refused
-                .text()
-                .await
-                .unwrap()
-                .contains("Only one auth mechanism allowed")
-        );
-        assert_eq!(
-            fixture.get(&location, "").await.bytes().await.unwrap(),
-            blob.to_bytes()
-        );
+        assert!(refused.text().await.unwrap().contains("Only one auth mechanism allowed"));
+        assert_eq!(fixture.get(&location, "").await.bytes().await.unwrap(), blob.to_bytes());
     }
-    let tags = body(
-        fixture
-            .get(&format!("{REGISTRY}/v2/app/tags/list"), &login)
-            .await,
-    )
-    .await;
+    let tags = body(fixture.get(&format!("{REGISTRY}/v2/app/tags/list"), &login).await).await;
     assert_eq!(tags, json!({"name": "app", "tags": ["1"]}));
 }
 
@@ -113,19 +78,10 @@ async fn a_missing_login_is_challenged_and_an_expired_one_denied() {
     }
     assert_eq!(fixture.get(&url, &login).await.status(), 200);
     let elsewhere = "https://123456789012.dkr.ecr.us-east-1.amazonaws.com/v2/";
-    assert_eq!(
-        fixture.get(elsewhere, &login).await.status(),
-        401,
-        "a token is one Region's"
-    );
+    assert_eq!(fixture.get(elsewhere, &login).await.status(), 401, "a token is one Region's");
     fixture.emulator.ecr().expire_tokens();
-    let head = fixture
-        .head(&format!("{REGISTRY}/v2/app/manifests/1"), &login)
-        .await;
-    assert_eq!(
-        (head.status().as_u16(), head.bytes().await.unwrap().len()),
-        (403, 0)
-    );
+    let head = fixture.head(&format!("{REGISTRY}/v2/app/manifests/1"), &login).await;
+    assert_eq!((head.status().as_u16(), head.bytes().await.unwrap().len()), (403, 0));
     let message = "Your authorization token has expired. Reauthenticate and try again.";
     let expired = refused(fixture.get(&url, &login).await).await;
     assert_eq!(expired, (403, "DENIED".to_owned(), message.to_owned()));
@@ -141,79 +97,38 @@ async fn parts_are_answered_201_with_a_range_that_stays_behind() {
     let (fixture, repository, login) = start().await;
     let (first, second) = (vec![1; 5 * 1024 * 1024], vec![2; 100]);
     let location = fixture.open("app", &login).await;
-    assert!(
-        location.starts_with("https://"),
-        "{location} is not absolute"
-    );
+    assert!(location.starts_with("https://"), "{location} is not absolute");
     for part in [&first, &second] {
-        let request = fixture
-            .request(Method::PATCH, &location, &login)
-            .body(part.clone());
+        let request = fixture.request(Method::PATCH, &location, &login).body(part.clone());
         let answer = request.send().await.unwrap();
-        assert_eq!(
-            (answer.status().as_u16(), header(&answer, "range")),
-            (201, "0-5242879".to_owned())
-        );
+        assert_eq!((answer.status().as_u16(), header(&answer, "range")), (201, "0-5242879".to_owned()));
     }
     let whole = digest(&[first, second].concat());
     let url = format!("{location}&digest={whole}");
-    let closed = fixture
-        .request(Method::PUT, &url, &login)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        (
-            closed.status().as_u16(),
-            header(&closed, "docker-content-digest")
-        ),
-        (201, whole.clone())
-    );
+    let closed = fixture.request(Method::PUT, &url, &login).send().await.unwrap();
+    assert_eq!((closed.status().as_u16(), header(&closed, "docker-content-digest")), (201, whole.clone()));
     assert!(repository.has_blob(&whole));
     let location = fixture.open("app", &login).await;
-    let small = || {
-        fixture
-            .request(Method::PATCH, &location, &login)
-            .body("small")
-    };
+    let small = || fixture.request(Method::PATCH, &location, &login).body("small");
     assert_eq!(small().send().await.unwrap().status(), 201);
-    assert_eq!(
-        small().send().await.unwrap().status(),
-        400,
-        "only the last part may be small"
-    );
+    assert_eq!(small().send().await.unwrap().status(), 400, "only the last part may be small");
 }
 
 #[tokio::test]
 async fn a_broken_session_cannot_be_rewound() {
     let (fixture, repository, login) = start().await;
     let bytes = vec![7; 100_000];
-    let cut = Effect::Reset {
-        after_bytes: 1000,
-        on: None,
-    };
-    fixture
-        .emulator
-        .faults()
-        .add(Fault::on("upload.put", cut).once());
+    let cut = Effect::Reset { after_bytes: 1000, on: None };
+    fixture.emulator.faults().add(Fault::on("upload.put", cut).once());
     let location = fixture.open("app", &login).await;
     let url = format!("{location}&digest={}", digest(&bytes));
-    let send = || {
-        fixture
-            .request(Method::PUT, &url, &login)
-            .body(bytes.clone())
-            .send()
-    };
+    let send = || fixture.request(Method::PUT, &url, &login).body(bytes.clone()).send();
     assert!(send().await.is_err());
     let (status, code, message) = refused(send().await.unwrap()).await;
     assert_eq!((status, code.as_str()), (416, "BLOB_UPLOAD_INVALID"));
     assert_eq!(message, "First byte of the layer part is 0 instead of 1000");
     assert!(!repository.has_blob(&digest(&bytes)));
-    assert_eq!(
-        fixture.push("app", &login, &bytes).await.status(),
-        201,
-        "a new session works"
-    );
+    assert_eq!(fixture.push("app", &login, &bytes).await.status(), 201, "a new session works");
 }
 
 #[tokio::test]
@@ -225,20 +140,12 @@ async fn content_must_be_what_its_digest_says_and_more_than_nothing() {
         let login = &login;
         async move {
             let url = format!("{}&digest={named}", fixture.open("app", login).await);
-            fixture
-                .request(Method::PUT, &url, login)
-                .body("some")
-                .send()
-                .await
-                .unwrap()
+            fixture.request(Method::PUT, &url, login).body("some").send().await.unwrap()
         }
     };
     let (status, code, message) = refused(close(wrong.clone()).await).await;
     assert_eq!((status, code.as_str()), (400, "BLOB_UPLOAD_INVALID"));
-    assert_eq!(
-        message,
-        "None of the provided layer digests match the calculated layer digest"
-    );
+    assert_eq!(message, "None of the provided layer digests match the calculated layer digest");
     let sha512 = format!("sha512:{}", "0".repeat(128));
     assert_eq!(refused(close(sha512).await).await.1, "DIGEST_INVALID");
     assert_eq!(fixture.push("app", &login, b"").await.status(), 500);
@@ -254,10 +161,7 @@ async fn a_cancelled_session_is_unknown() {
     let location = fixture.open("app", &login).await;
     let cancel = || fixture.request(Method::DELETE, &location, &login).send();
     assert_eq!(cancel().await.unwrap().status(), 204);
-    assert_eq!(
-        refused(cancel().await.unwrap()).await.1,
-        "BLOB_UPLOAD_UNKNOWN"
-    );
+    assert_eq!(refused(cancel().await.unwrap()).await.1, "BLOB_UPLOAD_UNKNOWN");
     assert_eq!(fixture.emulator.ecr().open_uploads(), 0);
 }
 
@@ -267,33 +171,18 @@ async fn layers_come_before_manifests_and_children_before_an_index() {
     let image = Recipe::new(1).index();
     let (child, root) = (&image.manifests[0], image.root());
     let (status, _, message) = refused(put(&fixture, &login, &child.digest, child).await).await;
-    assert!(
-        status == 404 && message.starts_with("Layers with digests"),
-        "{message}"
-    );
+    assert!(status == 404 && message.starts_with("Layers with digests"), "{message}");
     for blob in &image.blobs {
         fixture.push("app", &login, &blob.to_bytes()).await;
     }
     let url = format!("{REGISTRY}/v2/app/blobs/{}", image.blobs[0].digest());
     assert_eq!(fixture.head(&url, &login).await.status(), 200);
-    assert_eq!(
-        fixture.get(&url, &login).await.status(),
-        404,
-        "no image holds it yet"
-    );
+    assert_eq!(fixture.get(&url, &login).await.status(), 404, "no image holds it yet");
     let (status, _, message) = refused(put(&fixture, &login, "1", root).await).await;
-    assert!(
-        status == 404 && message.starts_with("Images with digests"),
-        "{message}"
-    );
+    assert!(status == 404 && message.starts_with("Images with digests"), "{message}");
     assert_eq!(repository.images(), [""; 0]);
     for manifest in &image.manifests {
-        assert_eq!(
-            put(&fixture, &login, &manifest.digest, manifest)
-                .await
-                .status(),
-            201
-        );
+        assert_eq!(put(&fixture, &login, &manifest.digest, manifest).await.status(), 201);
     }
     assert_eq!(fixture.get(&url, &login).await.status(), 307);
 }
@@ -304,9 +193,7 @@ async fn manifests_are_validated_strictly() {
     let manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": [],
                           "config": {"digest": digest(b"{}"), "size": 2}})
     .to_string();
-    let answer = fixture
-        .put_manifest("app", "1", &login, (OCI_MANIFEST, manifest.as_bytes()))
-        .await;
+    let answer = fixture.put_manifest("app", "1", &login, (OCI_MANIFEST, manifest.as_bytes())).await;
     let (status, code, message) = refused(answer).await;
     assert_eq!((status, code.as_str()), (405, "UNSUPPORTED"));
     assert_eq!(
@@ -324,15 +211,12 @@ async fn an_immutable_tag_refuses_even_the_identical_digest() {
     push_image(&fixture, &login, &image, "1").await;
     let (status, code, message) = refused(put(&fixture, &login, "1", image.root()).await).await;
     assert_eq!((status, code.as_str()), (400, "TAG_INVALID"));
-    assert!(message.starts_with(
-        "The image tag '1' already exists in the 'app' repository and cannot be overwritten"
-    ));
-    assert_eq!(
-        put(&fixture, &login, image.digest(), image.root())
-            .await
-            .status(),
-        201
+    assert!(
+        message.starts_with(
+            "The image tag '1' already exists in the 'app' repository and cannot be overwritten"
+        )
     );
+    assert_eq!(put(&fixture, &login, image.digest(), image.root()).await.status(), 201);
     repository.set_mutability(Mutability::Mutable);
     assert_eq!(put(&fixture, &login, "1", image.root()).await.status(), 201);
 }
@@ -341,23 +225,12 @@ async fn an_immutable_tag_refuses_even_the_identical_digest() {
 async fn a_missing_repository_answers_a_get_and_drops_a_push() {
     let (fixture, repository, login) = start().await;
     repository.delete();
-    let answer = fixture
-        .get(&format!("{REGISTRY}/v2/app/manifests/1"), &login)
-        .await;
+    let answer = fixture.get(&format!("{REGISTRY}/v2/app/manifests/1"), &login).await;
     let (status, code, message) = refused(answer).await;
     assert_eq!((status, code.as_str()), (404, "NAME_UNKNOWN"));
-    assert!(
-        message.contains("'app'") && message.contains("'123456789012'"),
-        "{message}"
-    );
+    assert!(message.contains("'app'") && message.contains("'123456789012'"), "{message}");
     let url = format!("{REGISTRY}/v2/app/blobs/uploads/");
-    assert!(
-        fixture
-            .request(Method::POST, &url, &login)
-            .send()
-            .await
-            .is_err()
-    );
+    assert!(fixture.request(Method::POST, &url, &login).send().await.is_err());
     let entries = fixture.emulator.log().entries();
     assert_eq!(entries.last().unwrap().status, None);
 }
@@ -365,72 +238,40 @@ async fn a_missing_repository_answers_a_get_and_drops_a_push() {
 #[tokio::test]
 async fn a_denied_action_is_named_but_not_to_head() {
     let (fixture, repository, login) = start().await;
-    fixture
-        .emulator
-        .ecr()
-        .deny("ecr:InitiateLayerUpload", &repository.arn());
-    fixture
-        .emulator
-        .ecr()
-        .deny("ecr:BatchGetImage", "arn:aws:ecr:eu-west-1:*");
+    fixture.emulator.ecr().deny("ecr:InitiateLayerUpload", &repository.arn());
+    fixture.emulator.ecr().deny("ecr:BatchGetImage", "arn:aws:ecr:eu-west-1:*");
     let url = format!("{REGISTRY}/v2/app/blobs/uploads/");
-    let push = fixture
-        .request(Method::POST, &url, &login)
-        .send()
-        .await
-        .unwrap();
+    let push = fixture.request(Method::POST, &url, &login).send().await.unwrap();
     let (status, code, message) = refused(push).await;
     assert_eq!((status, code.as_str()), (403, "DENIED"));
     assert!(message.starts_with("User: arn:aws:sts::123456789012:assumed-role/"));
     let text = "is not authorized to perform: ecr:InitiateLayerUpload on resource: \
                 arn:aws:ecr:eu-west-1:123456789012:repository/app";
     assert!(message.contains(text), "{message}");
-    let head = fixture
-        .head(&format!("{REGISTRY}/v2/app/manifests/1"), &login)
-        .await;
-    assert_eq!(
-        (head.status().as_u16(), head.bytes().await.unwrap().len()),
-        (403, 0)
-    );
+    let head = fixture.head(&format!("{REGISTRY}/v2/app/manifests/1"), &login).await;
+    assert_eq!((head.status().as_u16(), head.bytes().await.unwrap().len()), (403, 0));
 }
 
 #[tokio::test]
 async fn mounts_are_declined_unless_switched_on_and_committed() {
     let (fixture, target, login) = start().await;
     let arn = fixture.emulator.repository_arn("base");
-    let base = fixture
-        .emulator
-        .ecr()
-        .create_repository(&arn, Mutability::Mutable);
+    let base = fixture.emulator.ecr().create_repository(&arn, Mutability::Mutable);
     let image = Recipe::new(1).single();
     base.put_image(Some("1"), &image);
     let layer = image.blobs[1].digest();
     let url = format!("{REGISTRY}/v2/app/blobs/uploads/?mount={layer}&from=base");
-    let mount = || async {
-        fixture
-            .request(Method::POST, &url, &login)
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .as_u16()
-    };
+    let mount =
+        || async { fixture.request(Method::POST, &url, &login).send().await.unwrap().status().as_u16() };
     assert_eq!(mount().await, 202);
     fixture.emulator.ecr().enable_mounting();
-    fixture
-        .emulator
-        .faults()
-        .add(Fault::on("upload.start", Effect::RefuseMount).once());
+    fixture.emulator.faults().add(Fault::on("upload.start", Effect::RefuseMount).once());
     assert_eq!(mount().await, 202);
     assert_eq!(mount().await, 201);
     assert!(target.has_blob(layer));
     base.expire_image(image.digest());
     target.remove_blob(layer);
-    assert_eq!(
-        mount().await,
-        202,
-        "no committed manifest holds it any more"
-    );
+    assert_eq!(mount().await, 202, "no committed manifest holds it any more");
 }
 
 #[tokio::test]
@@ -446,11 +287,7 @@ async fn eleven_images_in_a_second_are_one_too_many() {
             refusals.push(refused(answer).await);
         }
     }
-    let expected = (
-        429,
-        "TOOMANYREQUESTS".to_owned(),
-        "Rate exceeded".to_owned(),
-    );
+    let expected = (429, "TOOMANYREQUESTS".to_owned(), "Rate exceeded".to_owned());
     assert_eq!(refusals.first(), Some(&expected));
 }
 
@@ -464,11 +301,7 @@ async fn images_are_deleted_and_more_than_1000_tags_not_listed() {
         fixture.request(Method::DELETE, &url, &login).send()
     };
     let child = &image.manifests[0].digest;
-    assert_eq!(
-        delete(child).await.unwrap().status(),
-        400,
-        "the index holds it"
-    );
+    assert_eq!(delete(child).await.unwrap().status(), 400, "the index holds it");
     assert_eq!(delete("1").await.unwrap().status(), 202);
     assert_eq!(delete("1").await.unwrap().status(), 404);
     assert_eq!(repository.manifest(image.digest()), None);
@@ -482,52 +315,27 @@ async fn the_log_names_the_iam_actions_that_a_push_spends() {
     let mark = fixture.emulator.log().mark();
     push_image(&fixture, &login, &Recipe::new(1).single(), "1").await;
     let entries = fixture.emulator.log().since(mark);
-    let actions: std::collections::BTreeSet<_> = entries
-        .iter()
-        .filter_map(|entry| entry.action.as_deref())
-        .collect();
-    let expected = [
-        "ecr:InitiateLayerUpload",
-        "ecr:PutImage",
-        "ecr:UploadLayerPart ecr:CompleteLayerUpload",
-    ];
+    let actions: std::collections::BTreeSet<_> =
+        entries.iter().filter_map(|entry| entry.action.as_deref()).collect();
+    let expected = ["ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart ecr:CompleteLayerUpload"];
     assert_eq!(actions.into_iter().collect::<Vec<_>>(), expected);
-    assert!(
-        entries
-            .iter()
-            .all(|entry| entry.side == "ecr" && entry.repository.as_deref() == Some("app"))
-    );
+    assert!(entries.iter().all(|entry| entry.side == "ecr" && entry.repository.as_deref() == Some("app")));
 }
 
 #[tokio::test]
 async fn a_large_layer_passes_through_without_being_kept() {
     let (fixture, repository, login) = start().await;
     let size = 64 * 1024 * 1024;
-    let image = Recipe::new(3)
-        .platforms(&["linux/amd64"])
-        .layers(&[size])
-        .single();
-    fixture
-        .emulator
-        .docker_hub()
-        .put_image("library/big", "1", &image);
+    let image = Recipe::new(3).platforms(&["linux/amd64"]).layers(&[size]).single();
+    fixture.emulator.docker_hub().put_image("library/big", "1", &image);
     let token = fixture.hub_token("library/big", None).await;
     let layer = image.blobs.iter().find(|blob| blob.size() == size).unwrap();
-    let url = format!(
-        "https://registry-1.docker.io/v2/library/big/blobs/{}",
-        layer.digest()
-    );
+    let url = format!("https://registry-1.docker.io/v2/library/big/blobs/{}", layer.digest());
     let moved = fixture.get(&url, &token).await;
     let started = std::time::Instant::now();
     let source = fixture.get(&header(&moved, "location"), "").await;
-    let url = format!(
-        "{}&digest={}",
-        fixture.open("app", &login).await,
-        layer.digest()
-    );
-    let request = fixture
-        .request(Method::PUT, &url, &login)
-        .header("content-length", size);
+    let url = format!("{}&digest={}", fixture.open("app", &login).await, layer.digest());
+    let request = fixture.request(Method::PUT, &url, &login).header("content-length", size);
     let body = reqwest::Body::wrap_stream(source.bytes_stream());
     assert_eq!(request.body(body).send().await.unwrap().status(), 201);
     let elapsed = started.elapsed();
@@ -537,20 +345,8 @@ async fn a_large_layer_passes_through_without_being_kept() {
     }
     assert_eq!(put(&fixture, &login, "1", image.root()).await.status(), 201);
     assert_eq!(repository.damage("1"), [""; 0]);
-    let moved = fixture
-        .get(
-            &format!("{REGISTRY}/v2/app/blobs/{}", layer.digest()),
-            &login,
-        )
-        .await;
-    let part = fixture
-        .client
-        .get(header(&moved, "location"))
-        .header("range", "bytes=1000-1999");
+    let moved = fixture.get(&format!("{REGISTRY}/v2/app/blobs/{}", layer.digest()), &login).await;
+    let part = fixture.client.get(header(&moved, "location")).header("range", "bytes=1000-1999");
     let part = part.send().await.unwrap().bytes().await.unwrap();
-    assert_eq!(
-        part,
-        layer.to_bytes().slice(1000..2000),
-        "made again from its seed"
-    );
+    assert_eq!(part, layer.to_bytes().slice(1000..2000), "made again from its seed");
 }

@@ -24,9 +24,7 @@ pub(super) fn action(request_target: Option<&str>) -> Option<&str> {
 
 /// Answers one call.
 pub(super) async fn serve(ecr: &Ecr, region: &str, request: Request) -> Response {
-    let action = action(request.header("x-amz-target"))
-        .unwrap_or_default()
-        .to_owned();
+    let action = action(request.header("x-amz-target")).unwrap_or_default().to_owned();
     let signed = check_signature(&request, region);
     let Ok(bytes) = read(request.body, 8 * 1024 * 1024).await else {
         return Refusal::new("SerializationException", "The body broke off").api();
@@ -48,27 +46,15 @@ pub(super) async fn serve(ecr: &Ecr, region: &str, request: Request) -> Response
 /// Demands a signature by the access key handed out, for this service and Region. Whether the
 /// signature is right is not verified.
 fn check_signature(request: &Request, region: &str) -> Result<(), Refusal> {
-    let missing = || {
-        Refusal::new(
-            "MissingAuthenticationTokenException",
-            "Missing Authentication Token",
-        )
-    };
+    let missing = || Refusal::new("MissingAuthenticationTokenException", "Missing Authentication Token");
     let value = request.header("authorization").ok_or_else(missing)?;
     let incomplete = || {
-        let message =
-            "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature'.";
+        let message = "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature'.";
         Refusal::new("IncompleteSignatureException", message)
     };
-    let parts = value
-        .strip_prefix("AWS4-HMAC-SHA256")
-        .ok_or_else(incomplete)?;
-    let part = |name: &str| {
-        parts
-            .split(',')
-            .find_map(|part| part.trim().strip_prefix(name))
-            .ok_or_else(incomplete)
-    };
+    let parts = value.strip_prefix("AWS4-HMAC-SHA256").ok_or_else(incomplete)?;
+    let part =
+        |name: &str| parts.split(',').find_map(|part| part.trim().strip_prefix(name)).ok_or_else(incomplete);
     part("SignedHeaders=")?;
     part("Signature=")?;
     let scope: Vec<_> = part("Credential=")?.split('/').collect();
@@ -135,17 +121,9 @@ pub(super) fn list<'a>(input: &'a Value, name: &str, limit: usize) -> Result<&'a
 
 fn token(ecr: &Ecr, state: &mut State, region: &str) -> Value {
     // As long as true ones are, so that nothing can rely on less.
-    let password: String = (0..160)
-        .map(|_| format!("{:016x}", fastrand::u64(..)))
-        .collect();
-    let lasts = *ecr
-        .token_lasts
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let login = Login {
-        region: region.to_owned(),
-        ends: Instant::now() + lasts,
-    };
+    let password: String = (0..160).map(|_| format!("{:016x}", fastrand::u64(..))).collect();
+    let lasts = *ecr.token_lasts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let login = Login { region: region.to_owned(), ends: Instant::now() + lasts };
     state.logins.insert(password.clone(), login);
     json!({"authorizationData": [{
         "authorizationToken": BASE64_STANDARD.encode(format!("AWS:{password}")),
@@ -166,10 +144,8 @@ fn availability(state: &mut State, key: &Key, input: &Value) -> Result<Value, Re
         if !images::is_digest(digest) {
             let reason = "Invalid request parameters: layer digest should satisfy the regex \
                           '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'";
-            failures.push(
-                json!({"layerDigest": digest, "failureCode": "InvalidLayerDigest",
-                                 "failureReason": reason}),
-            );
+            failures.push(json!({"layerDigest": digest, "failureCode": "InvalidLayerDigest",
+                                 "failureReason": reason}));
             continue;
         }
         layers.push(match repository.layers.get(digest) {
@@ -231,9 +207,7 @@ fn put(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
             }}))
         }
         Outcome::Unchanged(stored) => {
-            let tag = tag
-                .map(|tag| format!(" and tag '{tag}'"))
-                .unwrap_or_default();
+            let tag = tag.map(|tag| format!(" and tag '{tag}'")).unwrap_or_default();
             let message = format!(
                 "Image with digest '{}'{tag} already exists in the repository with name '{}' in \
                  registry with id '{}'",

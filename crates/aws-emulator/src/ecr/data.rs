@@ -10,9 +10,7 @@ use crate::distribution::{Route, page, refusal};
 use crate::fault::Effect;
 use crate::image::OCI_INDEX;
 use crate::service::{Refused, Request, Response, answer};
-use crate::upstream::{
-    RangeManner, accepts, is_signed, login, refuse_login, send_blob, send_manifest, sign,
-};
+use crate::upstream::{RangeManner, accepts, is_signed, login, refuse_login, send_blob, send_manifest, sign};
 
 use super::error::Refusal;
 use super::images::{self, Put};
@@ -47,20 +45,13 @@ pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Reque
     }
     let Some(repository) = route.repository() else {
         return match route {
-            Route::Ping => answer(
-                200,
-                &[("docker-distribution-api-version", "registry/2.0")],
-                empty(),
-            ),
+            Route::Ping => answer(200, &[("docker-distribution-api-version", "registry/2.0")], empty()),
             _ => unsupported(&request),
         };
     };
     let key = Key::new(account, region, repository);
     for action in actions(&route, &request.method) {
-        if let Err(refused) = ecr
-            .lock()
-            .admit(&key, action, &key.arn(), &ecr.principal(region))
-        {
+        if let Err(refused) = ecr.lock().admit(&key, action, &key.arn(), &ecr.principal(region)) {
             return refused.wire(request.method == Method::HEAD);
         }
     }
@@ -95,11 +86,7 @@ fn rest(state: &mut State, key: &Key, route: &Route, request: &Request) -> Resul
 }
 
 fn unsupported(request: &Request) -> Response {
-    let message = format!(
-        "aws-emulator: {} {} is not implemented",
-        request.method,
-        request.path()
-    );
+    let message = format!("aws-emulator: {} {} is not implemented", request.method, request.path());
     refusal(405, "UNSUPPORTED", &message)
 }
 
@@ -111,27 +98,15 @@ fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<()
         .and_then(|(_, password)| state.logins.get_mut(&password))
         .filter(|login| login.region == region);
     let Some(login) = known else {
-        let realm = format!(
-            "Basic realm=\"https://{}/\",service=\"ecr.amazonaws.com\"",
-            request.host
-        );
-        return Err(answer(
-            401,
-            &[("www-authenticate", &realm)],
-            full("Not Authorized\n"),
-        )
-        .into());
+        let realm = format!("Basic realm=\"https://{}/\",service=\"ecr.amazonaws.com\"", request.host);
+        return Err(answer(401, &[("www-authenticate", &realm)], full("Not Authorized\n")).into());
     };
     if matches!(request.effect, Some(Effect::ExpireToken)) {
         login.ends = Instant::now();
     }
     if login.ends <= Instant::now() {
         let message = "Your authorization token has expired. Reauthenticate and try again.";
-        let refused = if is_head {
-            answer(403, &[], empty())
-        } else {
-            refusal(403, "DENIED", message)
-        };
+        let refused = if is_head { answer(403, &[], empty()) } else { refusal(403, "DENIED", message) };
         return Err(refused.into());
     }
     Ok(())
@@ -139,14 +114,10 @@ fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<()
 
 fn manifest(state: &mut State, key: &Key, reference: &str, request: &Request) -> Result<Response, Refusal> {
     let Some(image) = state.repository(key)?.image(reference) else {
-        return Err(Refusal::new(
-            "ImageNotFoundException",
-            "Requested image not found",
-        ));
+        return Err(Refusal::new("ImageNotFoundException", "Requested image not found"));
     };
     if !reference.contains(':') && !accepts(&request.headers, &image.manifest.media_type) {
-        let message =
-            "aws-emulator: conversion of manifests to what Accept names is not implemented";
+        let message = "aws-emulator: conversion of manifests to what Accept names is not implemented";
         return Ok(refusal(406, "UNSUPPORTED", message));
     }
     Ok(send_manifest(&image.manifest, &request.method))
@@ -157,40 +128,21 @@ async fn put(ecr: &Ecr, key: &Key, reference: &str, request: Request) -> Respons
     let Ok(bytes) = read(request.body, MANIFEST_LIMIT).await else {
         return Refusal::manifest("Member must have length less than or equal to 4194304").wire(false);
     };
-    let (tag, digest) = if reference.contains(':') {
-        (None, Some(reference))
-    } else {
-        (Some(reference), None)
-    };
-    let put = Put {
-        bytes: &bytes,
-        media_type: media_type.as_deref(),
-        tag,
-        digest,
-    };
+    let (tag, digest) =
+        if reference.contains(':') { (None, Some(reference)) } else { (Some(reference), None) };
+    let put = Put { bytes: &bytes, media_type: media_type.as_deref(), tag, digest };
     match images::put(&mut ecr.lock(), key, &put) {
         Ok(outcome) => {
             let digest = &outcome.manifest().digest;
-            let location = format!(
-                "https://{}/v2/{}/manifests/{digest}",
-                request.host, key.repository
-            );
-            answer(
-                201,
-                &[("location", &location), ("docker-content-digest", digest)],
-                empty(),
-            )
+            let location = format!("https://{}/v2/{}/manifests/{digest}", request.host, key.repository);
+            answer(201, &[("location", &location), ("docker-content-digest", digest)], empty())
         }
         Err(refused) => refused.wire(false),
     }
 }
 
 fn delete(state: &mut State, key: &Key, reference: &str) -> Result<Response, Refusal> {
-    let name = if reference.contains(':') {
-        "imageDigest"
-    } else {
-        "imageTag"
-    };
+    let name = if reference.contains(':') { "imageDigest" } else { "imageTag" };
     let (_, failures) = images::delete(state.repository(key)?, &[json!({name: reference})]);
     let Some(failure) = failures.first() else {
         return Ok(answer(202, &[], empty()));
@@ -210,10 +162,7 @@ fn blob(state: &mut State, key: &Key, digest: &str, request: &Request) -> Result
     };
     if request.method == Method::HEAD {
         let size = layer.size.to_string();
-        let headers = [
-            ("content-length", size.as_str()),
-            ("docker-content-digest", digest),
-        ];
+        let headers = [("content-length", size.as_str()), ("docker-content-digest", digest)];
         return Ok(answer(200, &headers, empty()));
     }
     if !repository.refers_to(digest) {
@@ -221,11 +170,7 @@ fn blob(state: &mut State, key: &Key, digest: &str, request: &Request) -> Result
         return Ok(unknown);
     }
     let path = format!("/{}/{}/{digest}", key.account, key.repository);
-    let location = format!(
-        "https://{}{}",
-        hosts::layer_host(&key.region),
-        sign(&path, SIGNATURE)
-    );
+    let location = format!("https://{}{}", hosts::layer_host(&key.region), sign(&path, SIGNATURE));
     Ok(answer(307, &[("location", &location)], empty()))
 }
 
@@ -235,9 +180,7 @@ pub(super) fn content(ecr: &Ecr, region: &str, request: &Request) -> Response {
         return refused;
     }
     let xml = |code: &str, message: &str| {
-        full(format!(
-            "<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-        ))
+        full(format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"))
     };
     if !is_signed(request, SIGNATURE) {
         return answer(
@@ -257,24 +200,14 @@ pub(super) fn content(ecr: &Ecr, region: &str, request: &Request) -> Response {
         Some(Some(blob)) => send_blob(blob, request, RangeManner::Honoured),
         Some(None) => {
             let message = "aws-emulator: the content of this blob was too large to keep";
-            answer(
-                501,
-                &[("content-type", "application/xml")],
-                xml("NotImplemented", message),
-            )
+            answer(501, &[("content-type", "application/xml")], xml("NotImplemented", message))
         }
-        None => answer(
-            404,
-            &[("content-type", "application/xml")],
-            xml("NoSuchKey", "no such key"),
-        ),
+        None => answer(404, &[("content-type", "application/xml")], xml("NoSuchKey", "no such key")),
     }
 }
 
 fn tags(state: &mut State, key: &Key, request: &Request) -> Result<Response, Refusal> {
-    let count = request
-        .query("n")
-        .map(|count| count.parse::<usize>().unwrap_or(usize::MAX));
+    let count = request.query("n").map(|count| count.parse::<usize>().unwrap_or(usize::MAX));
     if count.is_some_and(|count| count > 1000) {
         let message = "Invalid parameter at 'maxResults' failed to satisfy constraint: \
                        'Member must have value less than or equal to 1000'";
@@ -295,9 +228,5 @@ fn referrers(state: &mut State, key: &Key, digest: &str) -> Result<Response, Ref
         })
         .collect();
     let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
-    Ok(answer(
-        200,
-        &[("content-type", OCI_INDEX)],
-        full(index.to_string()),
-    ))
+    Ok(answer(200, &[("content-type", OCI_INDEX)], full(index.to_string())))
 }

@@ -47,9 +47,7 @@ pub(super) fn list(state: &mut State, key: &Key, input: &Value) -> Result<Value,
             ids.push(json!({"imageDigest": digest}));
         }
         if wanted != Some(false) {
-            let tagged = tags
-                .iter()
-                .map(|tag| json!({"imageDigest": digest, "imageTag": tag}));
+            let tagged = tags.iter().map(|tag| json!({"imageDigest": digest, "imageTag": tag}));
             ids.extend(tagged);
         }
     }
@@ -67,10 +65,7 @@ fn status_filter(input: &Value) -> Option<bool> {
 
 /// One page of a list, and where the next begins. The token is a position in the list.
 pub(super) fn page(all: Vec<Value>, input: &Value, name: &str) -> Value {
-    let start = input["nextToken"]
-        .as_str()
-        .and_then(|token| token.parse().ok())
-        .unwrap_or(0);
+    let start = input["nextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
     let limit = input["maxResults"].as_u64().unwrap_or(100).clamp(1, 1000) as usize;
     let total = all.len();
     let shown: Vec<_> = all.into_iter().skip(start).take(limit).collect();
@@ -109,28 +104,13 @@ fn detail(repository: &Repository, key: &Key, image: &Stored) -> Value {
 
 /// The artifact type, or what stands for it: the media type of the config.
 fn artifact(image: &Stored) -> Option<String> {
-    let config = image.manifest.document()["config"]["mediaType"]
-        .as_str()
-        .map(ToOwned::to_owned);
+    let config = image.manifest.document()["config"]["mediaType"].as_str().map(ToOwned::to_owned);
     image.parsed.artifact_type.clone().or(config)
 }
 
 /// Size of the blobs; of an index, that of its largest child.
 fn size(repository: &Repository, image: &Stored) -> u64 {
-    let children = image
-        .parsed
-        .children
-        .iter()
-        .filter_map(|child| repository.images.get(child));
-    let largest = children
-        .map(|child| size(repository, child))
-        .max()
-        .unwrap_or(0);
-    image
-        .parsed
-        .blobs
-        .iter()
-        .map(|(_, size)| size)
-        .sum::<u64>()
-        .max(largest)
+    let children = image.parsed.children.iter().filter_map(|child| repository.images.get(child));
+    let largest = children.map(|child| size(repository, child)).max().unwrap_or(0);
+    image.parsed.blobs.iter().map(|(_, size)| size).sum::<u64>().max(largest)
 }

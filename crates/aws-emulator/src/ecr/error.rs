@@ -15,10 +15,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(name: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            name,
-            message: message.into(),
-        }
+        Self { name, message: message.into() }
     }
 
     /// A manifest that ECR does not take.
@@ -31,11 +28,7 @@ impl Refusal {
     /// The refusal as the API sends it: HTTP 400 whatever it is.
     pub(crate) fn api(&self) -> Response {
         let body = json!({"__type": self.name, "message": self.message}).to_string();
-        answer(
-            400,
-            &[("content-type", "application/x-amz-json-1.1")],
-            full(body),
-        )
+        answer(400, &[("content-type", "application/x-amz-json-1.1")], full(body))
     }
 
     /// The refusal as the registry sends it.
@@ -52,10 +45,6 @@ impl Refusal {
             "ThrottlingException" => (429, "TOOMANYREQUESTS"),
             _ => (500, "UNKNOWN"),
         };
-        if is_head {
-            answer(status, &[], empty())
-        } else {
-            refusal(status, code, &self.message)
-        }
+        if is_head { answer(status, &[], empty()) } else { refusal(status, code, &self.message) }
     }
 }

@@ -19,8 +19,7 @@ impl Ecr {
     ///
     /// When the ARN is not that of a repository.
     pub fn create_repository(self: &Arc<Self>, arn: &str, mutability: Mutability) -> Repository {
-        self.try_create_repository(arn, mutability)
-            .unwrap_or_else(|message| panic!("{message}"))
+        self.try_create_repository(arn, mutability).unwrap_or_else(|message| panic!("{message}"))
     }
 
     /// Creates a repository whose ARN somebody typed.
@@ -34,18 +33,10 @@ impl Ecr {
         mutability: Mutability,
     ) -> Result<Repository, String> {
         let key = Key::from_arn(arn).ok_or_else(|| format!("{arn} is no repository's ARN"))?;
-        let repository = Repository {
-            ecr: Arc::clone(self),
-            key,
-        };
-        let fresh = super::store::Repository {
-            mutability,
-            created: now(),
-            ..super::store::Repository::default()
-        };
-        self.lock()
-            .repositories
-            .insert(repository.key.clone(), fresh);
+        let repository = Repository { ecr: Arc::clone(self), key };
+        let fresh =
+            super::store::Repository { mutability, created: now(), ..super::store::Repository::default() };
+        self.lock().repositories.insert(repository.key.clone(), fresh);
         Ok(repository)
     }
 
@@ -56,17 +47,12 @@ impl Ecr {
     /// When the ARN is not that of a repository.
     pub fn repository(self: &Arc<Self>, arn: &str) -> Repository {
         let key = Key::from_arn(arn).unwrap_or_else(|| panic!("{arn} names no repository"));
-        Repository {
-            ecr: Arc::clone(self),
-            key,
-        }
+        Repository { ecr: Arc::clone(self), key }
     }
 
     /// Denies actions such as `ecr:PutImage` on resources; both are patterns with `*`.
     pub fn deny(&self, action: &str, resource: &str) {
-        self.lock()
-            .denials
-            .push((action.to_owned(), resource.to_owned()));
+        self.lock().denials.push((action.to_owned(), resource.to_owned()));
     }
 
     /// Takes all denials back.
@@ -77,18 +63,12 @@ impl Ecr {
     /// Makes every login given out so far expire.
     pub fn expire_tokens(&self) {
         let now = Instant::now();
-        self.lock()
-            .logins
-            .values_mut()
-            .for_each(|login| login.ends = now);
+        self.lock().logins.values_mut().for_each(|login| login.ends = now);
     }
 
     /// Decides how long new logins last.
     pub fn set_token_lifetime(&self, lasts: Duration) {
-        *self
-            .token_lasts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = lasts;
+        *self.token_lasts.lock().unwrap_or_else(PoisonError::into_inner) = lasts;
     }
 
     /// Sets how often a second an action such as `PutImage` may be called; none lifts the limit.
@@ -158,8 +138,7 @@ impl Repository {
 
     /// All tags with the digests they name.
     pub fn tags(&self) -> BTreeMap<String, String> {
-        self.look(|repository| repository.tags.clone())
-            .unwrap_or_default()
+        self.look(|repository| repository.tags.clone()).unwrap_or_default()
     }
 
     /// The digest that a tag names.
@@ -169,41 +148,31 @@ impl Repository {
 
     /// The digests of all images and indexes.
     pub fn images(&self) -> Vec<String> {
-        self.look(|repository| repository.images.keys().cloned().collect())
-            .unwrap_or_default()
+        self.look(|repository| repository.images.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// The bytes of a manifest, by tag or digest.
     pub fn manifest(&self, reference: &str) -> Option<Bytes> {
         let found = |repository: &super::store::Repository| {
-            repository
-                .image(reference)
-                .map(|image| image.manifest.bytes.clone())
+            repository.image(reference).map(|image| image.manifest.bytes.clone())
         };
         self.look(found)?
     }
 
     /// The digests of all blobs.
     pub fn blobs(&self) -> Vec<String> {
-        self.look(|repository| repository.layers.keys().cloned().collect())
-            .unwrap_or_default()
+        self.look(|repository| repository.layers.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// Whether it has a blob.
     pub fn has_blob(&self, digest: &str) -> bool {
-        self.look(|repository| repository.layers.contains_key(digest))
-            .unwrap_or(false)
+        self.look(|repository| repository.layers.contains_key(digest)).unwrap_or(false)
     }
 
     /// The digest of what a blob really is; another than its name only after
     /// [`Ecr::overlook_wrong_digests`].
     pub fn blob_digest(&self, digest: &str) -> Option<String> {
-        self.look(|repository| {
-            repository
-                .layers
-                .get(digest)
-                .map(|layer| layer.actual.clone())
-        })?
+        self.look(|repository| repository.layers.get(digest).map(|layer| layer.actual.clone()))?
     }
 
     /// What is missing or wrong below an image: children and blobs that are not there, or are not
@@ -222,11 +191,7 @@ impl Repository {
         self.change(|repository| {
             for blob in &image.blobs {
                 let (size, actual) = (blob.size(), blob.digest().to_owned());
-                let layer = Layer {
-                    size,
-                    actual: actual.clone(),
-                    blob: Some(blob.clone()),
-                };
+                let layer = Layer { size, actual: actual.clone(), blob: Some(blob.clone()) };
                 repository.layers.insert(actual, layer);
             }
         });
@@ -284,20 +249,11 @@ fn damage(repository: &super::store::Repository, reference: &str) -> Vec<String>
         match repository.layers.get(digest) {
             None => found.push(format!("blob {digest} is not there")),
             Some(layer) if layer.actual != *digest || layer.size != *size => {
-                found.push(format!(
-                    "blob {digest} of {size} bytes is {} of {}",
-                    layer.actual, layer.size
-                ));
+                found.push(format!("blob {digest} of {size} bytes is {} of {}", layer.actual, layer.size));
             }
             Some(_) => {}
         }
     }
-    found.extend(
-        image
-            .parsed
-            .children
-            .iter()
-            .flat_map(|child| damage(repository, child)),
-    );
+    found.extend(image.parsed.children.iter().flat_map(|child| damage(repository, child)));
     found
 }

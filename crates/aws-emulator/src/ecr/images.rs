@@ -64,11 +64,7 @@ pub(super) fn put(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome
         return Ok(Outcome::Unchanged(manifest));
     }
     demand_parts(repository, key, &parsed)?;
-    let stored = Stored {
-        manifest: manifest.clone(),
-        parsed,
-        pushed: now(),
-    };
+    let stored = Stored { manifest: manifest.clone(), parsed, pushed: now() };
     repository.images.entry(digest.clone()).or_insert(stored);
     if let Some(tag) = put.tag {
         repository.tags.insert(tag.to_owned(), digest);
@@ -80,32 +76,22 @@ pub(super) fn put(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome
 fn demand_parts(repository: &Repository, key: &Key, parsed: &validation::Parsed) -> Result<(), Refusal> {
     let (name, account) = (&key.repository, &key.account);
     let blobs = parsed.blobs.iter().map(|(digest, _)| digest);
-    let missing: Vec<_> = blobs
-        .filter(|digest| !repository.layers.contains_key(*digest))
-        .collect();
+    let missing: Vec<_> = blobs.filter(|digest| !repository.layers.contains_key(*digest)).collect();
     if !missing.is_empty() {
         let message = format!(
             "Layers with digests '{missing:?}' required for pushing image into repository with \
              name '{name}' in the registry with id '{account}' do not exist"
         );
-        return Err(Refusal::new(
-            "LayersNotFoundException",
-            message.replace('"', ""),
-        ));
+        return Err(Refusal::new("LayersNotFoundException", message.replace('"', "")));
     }
     let children = parsed.children.iter();
-    let missing: Vec<_> = children
-        .filter(|child| !repository.images.contains_key(*child))
-        .collect();
+    let missing: Vec<_> = children.filter(|child| !repository.images.contains_key(*child)).collect();
     if !missing.is_empty() {
         let message = format!(
             "Images with digests '{missing:?}' required for pushing image into repository with \
              name '{name}' in the registry with id '{account}' do not exist"
         );
-        return Err(Refusal::new(
-            "ReferencedImagesNotFoundException",
-            message.replace('"', ""),
-        ));
+        return Err(Refusal::new("ReferencedImagesNotFoundException", message.replace('"', "")));
     }
     Ok(())
 }
@@ -138,10 +124,7 @@ pub(super) fn find<'a>(repository: &'a Repository, id: &Value) -> Result<&'a Sto
         return Err(("InvalidImageDigest", reason.to_owned()));
     }
     if tag.is_some_and(|tag| !is_tag(tag)) {
-        return Err((
-            "InvalidImageTag",
-            "Invalid request parameters: image tag".to_owned(),
-        ));
+        return Err(("InvalidImageTag", "Invalid request parameters: image tag".to_owned()));
     }
     let reference = match (tag, digest) {
         (None, None) => {
@@ -171,20 +154,14 @@ fn delete_one(repository: &mut Repository, id: &Value) -> Result<Vec<Value>, Fai
     }
     let indexes = repository.indexes_of(&digest);
     if !indexes.is_empty() {
-        let reason = format!(
-            "Requested image referenced by manifest list: [{}]",
-            indexes.join(", ")
-        );
+        let reason = format!("Requested image referenced by manifest list: [{}]", indexes.join(", "));
         return Err(("ImageReferencedByManifestList", reason));
     }
     remove(repository, &digest);
     if tags.is_empty() {
         return Ok(vec![json!({"imageDigest": digest})]);
     }
-    Ok(tags
-        .iter()
-        .map(|tag| json!({"imageTag": tag, "imageDigest": digest}))
-        .collect())
+    Ok(tags.iter().map(|tag| json!({"imageTag": tag, "imageDigest": digest})).collect())
 }
 
 /// Takes an image away with its tags, and the layers that only it had.
@@ -203,10 +180,7 @@ pub(super) fn remove(repository: &mut Repository, digest: &str) {
 /// Whether a text is a sha256 digest.
 pub(super) fn is_digest(text: &str) -> bool {
     let hex = text.strip_prefix("sha256:").unwrap_or_default();
-    hex.len() == 64
-        && hex
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether a text can be a tag.
@@ -214,7 +188,5 @@ pub(super) fn is_tag(text: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     text.len() <= 300
         && text.bytes().next().is_some_and(word)
-        && text
-            .bytes()
-            .all(|byte| word(byte) || matches!(byte, b'.' | b'-'))
+        && text.bytes().all(|byte| word(byte) || matches!(byte, b'.' | b'-'))
 }

@@ -56,10 +56,7 @@ impl Ecr {
     /// Who calls, as AWS names the session of a role.
     fn principal(&self, region: &str) -> String {
         let partition = hosts::partition(region);
-        format!(
-            "arn:{partition}:sts::{}:assumed-role/emulated-role/emulated-session",
-            self.account
-        )
+        format!("arn:{partition}:sts::{}:assumed-role/emulated-role/emulated-session", self.account)
     }
 }
 
@@ -71,14 +68,9 @@ impl Service for Ecr {
     fn operation(&self, host: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Operation {
         match Place::parse(host) {
             Some(Place::Control { .. }) => {
-                let target = headers
-                    .get("x-amz-target")
-                    .and_then(|value| value.to_str().ok());
+                let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
                 let name = format!("ecr:{}", control::action(target).unwrap_or("unknown"));
-                Operation {
-                    action: Some(name.clone()),
-                    ..Operation::new("ecr-api", name)
-                }
+                Operation { action: Some(name.clone()), ..Operation::new("ecr-api", name) }
             }
             Some(Place::Layers { .. }) => Operation::new("s3", "blob.content"),
             _ => {

@@ -20,9 +20,7 @@ pub(super) fn describe(state: &State, account: &str, region: &str, input: &Value
     }
     let own = state.repositories.iter();
     let own = own.filter(|(key, _)| key.account == account && key.region == region);
-    let all = own
-        .map(|(key, repository)| detail(key, repository))
-        .collect();
+    let all = own.map(|(key, repository)| detail(key, repository)).collect();
     Ok(page(all, input, "repositories"))
 }
 
@@ -44,11 +42,7 @@ pub(super) fn create(state: &mut State, key: &Key, input: &Value) -> Result<Valu
         return Err(Refusal::new("RepositoryAlreadyExistsException", message));
     }
     let mutability = mutability(input)?;
-    let repository = Repository {
-        mutability,
-        created: now(),
-        ..Repository::default()
-    };
+    let repository = Repository { mutability, created: now(), ..Repository::default() };
     let output = json!({"repository": detail(key, &repository)});
     state.repositories.insert(key.clone(), repository);
     Ok(output)
@@ -75,12 +69,7 @@ pub(super) fn set_mutability(state: &mut State, key: &Key, input: &Value) -> Res
     let repository = state.repository(key)?;
     repository.mutability = mutability(input)?;
     let mut output = detail(key, repository);
-    for name in [
-        "repositoryArn",
-        "repositoryUri",
-        "createdAt",
-        "encryptionConfiguration",
-    ] {
+    for name in ["repositoryArn", "repositoryUri", "createdAt", "encryptionConfiguration"] {
         output.as_object_mut().map(|output| output.remove(name));
     }
     Ok(output)
@@ -90,10 +79,8 @@ pub(super) fn set_mutability(state: &mut State, key: &Key, input: &Value) -> Res
 fn mutability(input: &Value) -> Result<Mutability, Refusal> {
     let filters = input["imageTagMutabilityExclusionFilters"].as_array();
     let filters = filters.map_or(&[][..], Vec::as_slice).iter();
-    let filters: Vec<_> = filters
-        .filter_map(|filter| filter["filter"].as_str())
-        .map(ToOwned::to_owned)
-        .collect();
+    let filters: Vec<_> =
+        filters.filter_map(|filter| filter["filter"].as_str()).map(ToOwned::to_owned).collect();
     let invalid = |message: &str| Refusal::new("InvalidParameterException", message);
     if filters.len() > 5 {
         return Err(invalid("At most 5 exclusion filters are allowed"));
@@ -125,9 +112,7 @@ fn detail(key: &Key, repository: &Repository) -> Value {
         "encryptionConfiguration": {"encryptionType": "AES256"},
     });
     let filters = repository.mutability.filters().iter();
-    let filters: Vec<_> = filters
-        .map(|filter| json!({"filterType": "WILDCARD", "filter": filter}))
-        .collect();
+    let filters: Vec<_> = filters.map(|filter| json!({"filterType": "WILDCARD", "filter": filter})).collect();
     if !filters.is_empty() {
         detail["imageTagMutabilityExclusionFilters"] = json!(filters);
     }

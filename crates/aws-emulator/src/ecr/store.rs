@@ -107,11 +107,7 @@ impl Repository {
     /// The indexes that hold an image.
     pub(super) fn indexes_of(&self, digest: &str) -> Vec<String> {
         let holds = |image: &&Stored| image.parsed.children.iter().any(|child| child == digest);
-        self.images
-            .values()
-            .filter(holds)
-            .map(|image| image.manifest.digest.clone())
-            .collect()
+        self.images.values().filter(holds).map(|image| image.manifest.digest.clone()).collect()
     }
 }
 
@@ -126,11 +122,7 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn new(account: &str, region: &str, repository: &str) -> Self {
         let (account, region) = (account.to_owned(), region.to_owned());
-        Self {
-            account,
-            region,
-            repository: repository.to_owned(),
-        }
+        Self { account, region, repository: repository.to_owned() }
     }
 
     /// Reads the ARN of a repository.
@@ -196,10 +188,7 @@ impl State {
             );
             return Err(Refusal::new("AccessDeniedException", message));
         }
-        if !self
-            .throttle
-            .take(&key.account, &key.region, action, Instant::now())
-        {
+        if !self.throttle.take(&key.account, &key.region, action, Instant::now()) {
             return Err(Refusal::new("ThrottlingException", "Rate exceeded"));
         }
         Ok(())
@@ -208,9 +197,7 @@ impl State {
 
 /// Seconds since 1970, as the API writes times.
 pub(super) fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_millis() as f64 / 1e3)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_millis() as f64 / 1e3)
 }
 
 #[cfg(test)]
@@ -223,18 +210,8 @@ mod tests {
         for (mutability, latest, signature, release) in [
             (Mutability::Mutable, true, true, true),
             (Mutability::Immutable, false, false, false),
-            (
-                Mutability::ImmutableWithExclusion(filters()),
-                true,
-                true,
-                false,
-            ),
-            (
-                Mutability::MutableWithExclusion(filters()),
-                false,
-                false,
-                true,
-            ),
+            (Mutability::ImmutableWithExclusion(filters()), true, true, false),
+            (Mutability::MutableWithExclusion(filters()), false, false, true),
         ] {
             let moves = ["latest", "sha256-1.sig", "1.0"].map(|tag| mutability.allows_moving(tag));
             assert_eq!(moves, [latest, signature, release], "{mutability:?}");
@@ -245,10 +222,7 @@ mod tests {
     fn an_arn_of_another_partition_names_nothing() {
         let arn = "arn:aws-cn:ecr:cn-north-1:123456789012:repository/team/app";
         assert_eq!(Key::from_arn(arn).unwrap().arn(), arn);
-        assert_eq!(
-            Key::from_arn("arn:aws:ecr:cn-north-1:123456789012:repository/app"),
-            None
-        );
+        assert_eq!(Key::from_arn("arn:aws:ecr:cn-north-1:123456789012:repository/app"), None);
         assert_eq!(Key::from_arn("arn:aws:s3:::bucket"), None);
     }
 }

@@ -28,10 +28,7 @@ impl Default for Throttle {
             ("GetAuthorizationToken", 500.0),
         ];
         let rates = rates.map(|(action, rate)| (action.to_owned(), rate));
-        Self {
-            rates: rates.into(),
-            buckets: HashMap::new(),
-        }
+        Self { rates: rates.into(), buckets: HashMap::new() }
     }
 }
 
@@ -42,8 +39,7 @@ impl Throttle {
             Some(rate) => self.rates.insert(action.to_owned(), rate),
             None => self.rates.remove(action),
         };
-        self.buckets
-            .retain(|(_, _, throttled), _| throttled != action);
+        self.buckets.retain(|(_, _, throttled), _| throttled != action);
     }
 
     /// Lifts every rate.
@@ -59,10 +55,7 @@ impl Throttle {
         // Below one call a second a bucket must still hold one, or it would never give any.
         let capacity = rate.max(1.0);
         let key = (account.to_owned(), region.to_owned(), action.to_owned());
-        let bucket = self.buckets.entry(key).or_insert(Bucket {
-            level: capacity,
-            at: now,
-        });
+        let bucket = self.buckets.entry(key).or_insert(Bucket { level: capacity, at: now });
         let passed = now.duration_since(bucket.at).as_secs_f64();
         bucket.level = (bucket.level + passed * rate).min(capacity);
         bucket.at = now;
@@ -85,15 +78,10 @@ mod tests {
         let (mut throttle, now) = (Throttle::default(), Instant::now());
         let mut put = |after: u64| {
             let now = now + Duration::from_millis(after);
-            (0..50)
-                .filter(|_| throttle.take("1", "eu-west-1", "PutImage", now))
-                .count()
+            (0..50).filter(|_| throttle.take("1", "eu-west-1", "PutImage", now)).count()
         };
         assert_eq!((put(0), put(0), put(500), put(10_000)), (10, 0, 5, 10));
-        assert!(
-            throttle.take("1", "us-east-1", "PutImage", now),
-            "Regions are apart"
-        );
+        assert!(throttle.take("1", "us-east-1", "PutImage", now), "Regions are apart");
         assert!(throttle.take("1", "eu-west-1", "DescribeImages", now));
     }
 }

@@ -82,31 +82,18 @@ pub(super) fn start(state: &mut State, key: &Key, request: &Request, principal: 
         && mount(state, key, request, (&digest, &from), principal)
     {
         let location = format!("https://{host}/v2/{}/blobs/{digest}", key.repository);
-        return answer(
-            201,
-            &[("location", &location), ("docker-content-digest", &digest)],
-            empty(),
-        );
+        return answer(201, &[("location", &location), ("docker-content-digest", &digest)], empty());
     }
     let session = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-    state
-        .uploads
-        .insert(session.clone(), Upload::new(key.clone()));
+    state.uploads.insert(session.clone(), Upload::new(key.clone()));
     let location = location(request, key, &session);
-    let headers = [
-        ("location", location.as_str()),
-        ("range", "0-0"),
-        ("docker-upload-uuid", &session),
-    ];
+    let headers = [("location", location.as_str()), ("range", "0-0"), ("docker-upload-uuid", &session)];
     answer(202, &headers, empty())
 }
 
 /// Where a session goes on: an absolute URL with a state that must come back.
 fn location(request: &Request, key: &Key, session: &str) -> String {
-    format!(
-        "https://{}/v2/{}/blobs/uploads/{session}?_state=opaque",
-        request.host, key.repository
-    )
+    format!("https://{}/v2/{}/blobs/uploads/{session}?_state=opaque", request.host, key.repository)
 }
 
 /// Takes a blob over from another repository, if a committed manifest there holds it.
@@ -117,22 +104,14 @@ fn mount(
     (digest, from): (&str, &str),
     principal: &str,
 ) -> bool {
-    let source = Key {
-        repository: from.to_owned(),
-        ..key.clone()
-    };
+    let source = Key { repository: from.to_owned(), ..key.clone() };
     let refused = !state.mounting
         || matches!(request.effect, Some(Effect::RefuseMount))
-        || state
-            .admit(&source, "GetDownloadUrlForLayer", &source.arn(), principal)
-            .is_err();
+        || state.admit(&source, "GetDownloadUrlForLayer", &source.arn(), principal).is_err();
     if refused {
         return false;
     }
-    let held = state
-        .repositories
-        .get(&source)
-        .filter(|held| held.refers_to(digest));
+    let held = state.repositories.get(&source).filter(|held| held.refers_to(digest));
     let layer = held.and_then(|held| held.layers.get(digest)).cloned();
     let target = state.repositories.get_mut(key);
     match (layer, target) {
@@ -151,33 +130,17 @@ fn borrow(
     session: &str,
     request: &Request,
 ) -> Result<Upload, Refused> {
-    let unknown = || -> Refused {
-        refusal(
-            404,
-            "BLOB_UPLOAD_UNKNOWN",
-            "blob upload unknown to registry",
-        )
-        .into()
-    };
-    let upload = state
-        .uploads
-        .remove(session)
-        .filter(|upload| upload.key == *key);
+    let unknown =
+        || -> Refused { refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry").into() };
+    let upload = state.uploads.remove(session).filter(|upload| upload.key == *key);
     let upload = upload.ok_or_else(unknown)?;
     let first = first_byte(request);
     let sends = request.header("content-length") != Some("0");
     // Without Content-Range a body continues where the session stands, unless it was broken off:
     // then the client starts over, and ECR does not let it.
-    let expected = if upload.broken {
-        Some(first.unwrap_or(0))
-    } else {
-        first
-    };
+    let expected = if upload.broken { Some(first.unwrap_or(0)) } else { first };
     if let Some(first) = expected.filter(|first| sends && *first != upload.received) {
-        let message = format!(
-            "First byte of the layer part is {first} instead of {}",
-            upload.received
-        );
+        let message = format!("First byte of the layer part is {first} instead of {}", upload.received);
         state.uploads.insert(session.to_owned(), upload);
         return Err(refusal(416, "BLOB_UPLOAD_INVALID", &message).into());
     }
@@ -190,12 +153,7 @@ fn borrow(
 /// The first byte that `Content-Range: first-last` names.
 fn first_byte(request: &Request) -> Option<u64> {
     let value = request.header("content-range")?;
-    value
-        .trim_start_matches("bytes ")
-        .split('-')
-        .next()?
-        .parse()
-        .ok()
+    value.trim_start_matches("bytes ").split('-').next()?.parse().ok()
 }
 
 /// Takes a part in. The answer is 201, and `Range` stays at the first part, as ECR has it.
@@ -211,20 +169,13 @@ pub(super) async fn patch(ecr: &Ecr, key: &Key, session: &str, request: Request)
     }
     let location = location(&request, key, session);
     let received = upload.receive(request.body).await;
-    let end = upload
-        .first_part
-        .unwrap_or(upload.received)
-        .saturating_sub(1);
+    let end = upload.first_part.unwrap_or(upload.received).saturating_sub(1);
     ecr.lock().uploads.insert(session.to_owned(), upload);
     if received.is_err() {
         return hang_up();
     }
     let range = format!("0-{end}");
-    let headers = [
-        ("location", location.as_str()),
-        ("range", &range),
-        ("docker-upload-uuid", session),
-    ];
+    let headers = [("location", location.as_str()), ("range", &range), ("docker-upload-uuid", session)];
     answer(201, &headers, empty())
 }
 
@@ -273,32 +224,16 @@ fn close(
     };
     let kept = upload.kept.map(|pieces| Blob::bytes(pieces.concat()));
     let blob = library.find(&actual).or(kept);
-    let layer = Layer {
-        size: upload.received,
-        actual,
-        blob,
-    };
+    let layer = Layer { size: upload.received, actual, blob };
     repository.layers.insert(digest.to_owned(), layer);
     let location = format!("https://{host}/v2/{}/blobs/{digest}", upload.key.repository);
-    answer(
-        201,
-        &[("location", &location), ("docker-content-digest", digest)],
-        empty(),
-    )
+    answer(201, &[("location", &location), ("docker-content-digest", digest)], empty())
 }
 
 /// Gives a session up.
 pub(super) fn cancel(state: &mut State, key: &Key, session: &str) -> Response {
-    match state
-        .uploads
-        .remove(session)
-        .filter(|upload| upload.key == *key)
-    {
+    match state.uploads.remove(session).filter(|upload| upload.key == *key) {
         Some(_) => answer(204, &[], empty()),
-        None => refusal(
-            404,
-            "BLOB_UPLOAD_UNKNOWN",
-            "blob upload unknown to registry",
-        ),
+        None => refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"),
     }
 }

@@ -25,9 +25,7 @@ pub(crate) struct Parsed {
 /// Checks a manifest; `declared` is the media type that came beside it.
 pub(crate) fn parse(bytes: &[u8], declared: Option<&str>) -> Result<Parsed, Refusal> {
     if bytes.len() > MANIFEST_LIMIT {
-        return Err(Refusal::manifest(
-            "Member must have length less than or equal to 4194304",
-        ));
+        return Err(Refusal::manifest("Member must have length less than or equal to 4194304"));
     }
     let syntax = || Refusal::manifest("Invalid JSON syntax");
     let document: Value = serde_json::from_slice(bytes).map_err(|_| syntax())?;
@@ -37,9 +35,7 @@ pub(crate) fn parse(bytes: &[u8], declared: Option<&str>) -> Result<Parsed, Refu
         media_type: media_type.to_owned(),
         blobs: Vec::new(),
         children: Vec::new(),
-        subject: document["subject"]["digest"]
-            .as_str()
-            .map(ToOwned::to_owned),
+        subject: document["subject"]["digest"].as_str().map(ToOwned::to_owned),
         artifact_type: document["artifactType"].as_str().map(ToOwned::to_owned),
     };
     if document["subject"].get("platform").is_some() {
@@ -49,9 +45,7 @@ pub(crate) fn parse(bytes: &[u8], declared: Option<&str>) -> Result<Parsed, Refu
         OCI_INDEX | DOCKER_LIST => index(&document, &mut parsed)?,
         OCI_MANIFEST | DOCKER_MANIFEST => image(&document, &mut parsed)?,
         other => {
-            return Err(Refusal::manifest(&format!(
-                "Unsupported media type '{other}'"
-            )));
+            return Err(Refusal::manifest(&format!("Unsupported media type '{other}'")));
         }
     }
     Ok(parsed)
@@ -63,9 +57,7 @@ fn index(document: &Value, parsed: &mut Parsed) -> Result<(), Refusal> {
         if entry["platform"].get("features").is_some() {
             return Err(syntax());
         }
-        parsed
-            .children
-            .push(entry["digest"].as_str().ok_or_else(syntax)?.to_owned());
+        parsed.children.push(entry["digest"].as_str().ok_or_else(syntax)?.to_owned());
     }
     Ok(())
 }
@@ -81,16 +73,12 @@ fn image(document: &Value, parsed: &mut Parsed) -> Result<(), Refusal> {
         return Err(Refusal::manifest("Image has to have at least 1 layer"));
     }
     if layers.len() > LAYER_LIMIT {
-        return Err(Refusal::manifest(
-            "Limit on number of layers per image exceeded",
-        ));
+        return Err(Refusal::manifest("Limit on number of layers per image exceeded"));
     }
     let stored = layers.iter().filter(|layer| !is_foreign(layer));
     for descriptor in [config].into_iter().chain(stored) {
         let digest = descriptor["digest"].as_str().ok_or_else(syntax)?.to_owned();
-        parsed
-            .blobs
-            .push((digest, descriptor["size"].as_u64().ok_or_else(syntax)?));
+        parsed.blobs.push((digest, descriptor["size"].as_u64().ok_or_else(syntax)?));
     }
     Ok(())
 }
@@ -120,10 +108,7 @@ mod tests {
     #[test]
     fn a_plain_manifest_passes() {
         let blobs = check(|_| ()).unwrap().blobs;
-        assert_eq!(
-            blobs,
-            [("sha256:c".to_owned(), 1), ("sha256:l".to_owned(), 1)]
-        );
+        assert_eq!(blobs, [("sha256:c".to_owned(), 1), ("sha256:l".to_owned(), 1)]);
     }
 
     #[test]

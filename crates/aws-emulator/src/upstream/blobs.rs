@@ -45,11 +45,7 @@ pub(super) fn content(state: &State, request: &Request) -> Response {
         return refused;
     }
     if !is_signed(request, state.signature) {
-        return answer(
-            403,
-            &[("content-type", "text/plain")],
-            full("URL signature expired\n"),
-        );
+        return answer(403, &[("content-type", "text/plain")], full("URL signature expired\n"));
     }
     let named = request.path().strip_prefix("/registry-v2/");
     let named = named.and_then(|rest| rest.strip_suffix("/data")?.rsplit_once("/blobs/"));
@@ -68,20 +64,13 @@ pub(crate) fn refuse_login(request: &Request) -> Option<Response> {
                 <Message>Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, \
                 Signature query string parameter or the Authorization header should be specified\
                 </Message></Error>";
-    Some(answer(
-        400,
-        &[("content-type", "application/xml")],
-        full(text),
-    ))
+    Some(answer(400, &[("content-type", "application/xml")], full(text)))
 }
 
 /// Adds an end and a signature to a path.
 pub(crate) fn sign(path: &str, secret: u64) -> String {
     let ends = now() + SIGNED_SECONDS;
-    format!(
-        "{path}?expires={ends}&verify={}",
-        signature(path, ends, secret)
-    )
+    format!("{path}?expires={ends}&verify={}", signature(path, ends, secret))
 }
 
 /// Whether path and query are what [`sign`] made, and not too old.
@@ -99,9 +88,7 @@ fn signature(path: &str, ends: u64, secret: u64) -> String {
 
 /// Seconds since 1970.
 pub(super) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// A blob as an answer to HEAD or GET, in part when the caller asks for a part.
@@ -114,15 +101,9 @@ pub(crate) fn send(blob: &Blob, request: &Request, manner: RangeManner) -> Respo
         ("accept-ranges", "bytes"),
     ];
     if request.method == Method::HEAD {
-        return answer(
-            200,
-            &[&common[..], &[("content-length", &length)]].concat(),
-            empty(),
-        );
+        return answer(200, &[&common[..], &[("content-length", &length)]].concat(), empty());
     }
-    let wanted = request
-        .header("range")
-        .filter(|_| manner != RangeManner::Ignored);
+    let wanted = request.header("range").filter(|_| manner != RangeManner::Ignored);
     let Some(wanted) = wanted else {
         return answer(200, &common, blob.stream(0..size));
     };
@@ -132,11 +113,7 @@ pub(crate) fn send(blob: &Blob, request: &Request, manner: RangeManner) -> Respo
             let headers = [&common[..], &[("content-range", place.as_str())]].concat();
             answer(206, &headers, blob.stream(range))
         }
-        None => answer(
-            416,
-            &[("content-range", &format!("bytes */{size}"))],
-            empty(),
-        ),
+        None => answer(416, &[("content-range", &format!("bytes */{size}"))], empty()),
     }
 }
 
@@ -144,11 +121,7 @@ pub(crate) fn send(blob: &Blob, request: &Request, manner: RangeManner) -> Respo
 fn parse_range(text: &str, size: u64) -> Option<Range<u64>> {
     let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
     let first: u64 = first.parse().ok()?;
-    let end = if last.is_empty() {
-        size
-    } else {
-        last.parse::<u64>().ok()?.checked_add(1)?
-    };
+    let end = if last.is_empty() { size } else { last.parse::<u64>().ok()?.checked_add(1)? };
     (first < size && first < end).then(|| first..end.min(size))
 }
 

@@ -33,28 +33,18 @@ impl Limits {
     /// Pulls that a source has left; none when there is no limit.
     pub(super) fn remaining(&self, profile: &Profile, user: Option<&str>) -> Option<u64> {
         let limit = self.limit(profile, user)?;
-        Some(
-            limit
-                .pulls
-                .saturating_sub(self.used.get(user.unwrap_or(ADDRESS)).copied().unwrap_or(0)),
-        )
+        Some(limit.pulls.saturating_sub(self.used.get(user.unwrap_or(ADDRESS)).copied().unwrap_or(0)))
     }
 
     /// Decides what a source has left.
     pub(super) fn set_remaining(&mut self, profile: &Profile, user: Option<&str>, pulls: u64) {
         let limit = self.limit(profile, user).map_or(0, |limit| limit.pulls);
-        self.used.insert(
-            user.unwrap_or(ADDRESS).to_owned(),
-            limit.saturating_sub(pulls),
-        );
+        self.used.insert(user.unwrap_or(ADDRESS).to_owned(), limit.saturating_sub(pulls));
     }
 
     /// Counts a pull.
     pub(super) fn count(&mut self, user: Option<&str>) {
-        *self
-            .used
-            .entry(user.unwrap_or(ADDRESS).to_owned())
-            .or_default() += 1;
+        *self.used.entry(user.unwrap_or(ADDRESS).to_owned()).or_default() += 1;
     }
 
     /// Refuses a pull beyond the limit.
@@ -62,11 +52,7 @@ impl Limits {
         if self.remaining(profile, user)? > 0 {
             return None;
         }
-        let kind = if user.is_some() {
-            ""
-        } else {
-            "unauthenticated "
-        };
+        let kind = if user.is_some() { "" } else { "unauthenticated " };
         let message = format!(
             "You have reached your {kind}pull rate limit. https://www.docker.com/increase-rate-limit"
         );
@@ -86,14 +72,8 @@ impl Limits {
         }
         let source = user.map_or_else(|| ADDRESS.to_owned(), |user| format!("account-of-{user}"));
         for (name, value) in [
-            (
-                "ratelimit-limit",
-                format!("{};w={}", limit.pulls, limit.window),
-            ),
-            (
-                "ratelimit-remaining",
-                format!("{remaining};w={}", limit.window),
-            ),
+            ("ratelimit-limit", format!("{};w={}", limit.pulls, limit.window)),
+            ("ratelimit-remaining", format!("{remaining};w={}", limit.window)),
             ("docker-ratelimit-source", source),
         ] {
             if let Ok(value) = HeaderValue::try_from(value) {

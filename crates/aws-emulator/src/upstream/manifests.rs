@@ -55,15 +55,7 @@ pub(crate) fn send(manifest: &Manifest, method: &Method) -> Response {
         ("content-length", &length),
     ];
     let is_head = *method == Method::HEAD;
-    answer(
-        200,
-        &headers,
-        if is_head {
-            empty()
-        } else {
-            full(manifest.bytes.clone())
-        },
-    )
+    answer(200, &headers, if is_head { empty() } else { full(manifest.bytes.clone()) })
 }
 
 /// Chooses what the caller accepts: callers that know no lists get the image for `linux/amd64`.
@@ -85,13 +77,9 @@ fn negotiate<'a>(
         let message = "OCI index found, but Accept header does not support OCI indexes";
         return Err(refusal(404, "MANIFEST_UNKNOWN", message).into());
     }
-    let usual = |entry: &&Value| {
-        entry["platform"]["os"] == "linux" && entry["platform"]["architecture"] == "amd64"
-    };
-    let child = entries
-        .iter()
-        .find(usual)
-        .and_then(|entry| entry["digest"].as_str());
+    let usual =
+        |entry: &&Value| entry["platform"]["os"] == "linux" && entry["platform"]["architecture"] == "amd64";
+    let child = entries.iter().find(usual).and_then(|entry| entry["digest"].as_str());
     child
         .and_then(|digest| held?.manifests.get(digest))
         .ok_or_else(|| refusal(404, "MANIFEST_UNKNOWN", "manifest unknown").into())
@@ -99,10 +87,7 @@ fn negotiate<'a>(
 
 /// Whether the `Accept` headers name a media type.
 pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
-    let values = headers
-        .get_all("accept")
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let values = headers.get_all("accept").iter().filter_map(|value| value.to_str().ok());
     values
         .flat_map(|value| value.split(','))
         .map(|part| part.split(';').next().unwrap_or_default().trim())
@@ -115,22 +100,13 @@ pub(super) fn tags(state: &State, request: &Request, repository: &str) -> Respon
         return refusal(404, "NAME_UNKNOWN", "repository name not known to registry");
     };
     let count = request.query("n").and_then(|count| count.parse().ok());
-    page(
-        held.tags.keys().cloned().collect(),
-        repository,
-        count,
-        request.query("last"),
-    )
+    page(held.tags.keys().cloned().collect(), repository, count, request.query("last"))
 }
 
 /// Answers with what refers to a manifest, where the registry has that API.
 pub(super) fn referrers(state: &State, profile: &Profile, (repository, digest): (&str, &str)) -> Response {
     if !profile.referrers {
-        return answer(
-            404,
-            &[("content-type", "text/plain")],
-            full("404 page not found\n"),
-        );
+        return answer(404, &[("content-type", "text/plain")], full("404 page not found\n"));
     }
     let held = state.repositories.get(repository);
     let manifests = held.into_iter().flat_map(|held| held.manifests.values());

@@ -60,11 +60,7 @@ pub struct Registry {
 impl Registry {
     /// Makes an empty registry.
     pub fn new(profile: Profile, library: Arc<Library>) -> Self {
-        Self {
-            profile,
-            library,
-            state: Mutex::default(),
-        }
+        Self { profile, library, state: Mutex::default() }
     }
 
     /// Its profile.
@@ -121,12 +117,7 @@ impl Registry {
 
     /// The digest that a tag names.
     pub fn resolve(&self, repository: &str, tag: &str) -> Option<String> {
-        self.lock()
-            .repositories
-            .get(repository)?
-            .tags
-            .get(tag)
-            .cloned()
+        self.lock().repositories.get(repository)?.tags.get(tag).cloned()
     }
 
     /// Forgets a repository.
@@ -136,9 +127,7 @@ impl Registry {
 
     /// Adds a user.
     pub fn add_user(&self, user: &str, password: &str) {
-        self.lock()
-            .users
-            .insert(user.to_owned(), password.to_owned());
+        self.lock().users.insert(user.to_owned(), password.to_owned());
     }
 
     /// Lets only these users read a repository.
@@ -181,10 +170,7 @@ impl Registry {
     /// Makes every token given out so far expire.
     pub fn expire_tokens(&self) {
         let now = Instant::now();
-        self.lock()
-            .tokens
-            .values_mut()
-            .for_each(|token| token.ends = now);
+        self.lock().tokens.values_mut().for_each(|token| token.ends = now);
     }
 
     /// Makes every signed URL given out so far expire.
@@ -222,11 +208,7 @@ impl Registry {
     fn api(&self, state: &mut State, request: &Request) -> Response {
         let route = Route::parse(request.path());
         if route == Route::Unknown || request.host != self.profile.registry_host {
-            return answer(
-                404,
-                &[("content-type", "text/plain")],
-                full("404 page not found\n"),
-            );
+            return answer(404, &[("content-type", "text/plain")], full("404 page not found\n"));
         }
         let caller = match token::check(state, &self.profile, request, route.repository()) {
             Ok(caller) => caller,
@@ -234,15 +216,10 @@ impl Registry {
         };
         let reads = matches!(request.method, Method::GET | Method::HEAD);
         match route {
-            Route::Ping if reads => answer(
-                200,
-                &[("docker-distribution-api-version", "registry/2.0")],
-                full("{}"),
-            ),
-            Route::Manifest {
-                repository,
-                reference,
-            } if reads => {
+            Route::Ping if reads => {
+                answer(200, &[("docker-distribution-api-version", "registry/2.0")], full("{}"))
+            }
+            Route::Manifest { repository, reference } if reads => {
                 let named = (repository.as_str(), reference.as_str());
                 manifests::read(state, &self.profile, request, named, caller.user.as_deref())
             }

@@ -61,14 +61,8 @@ impl Profile {
             service: "registry.docker.io".to_owned(),
             constant_scope: None,
             blob_host: Some("production.cloudflare.docker.com".to_owned()),
-            anonymous_limit: Some(RateLimit {
-                pulls: 100,
-                window: 21600,
-            }),
-            user_limit: Some(RateLimit {
-                pulls: 200,
-                window: 21600,
-            }),
+            anonymous_limit: Some(RateLimit { pulls: 100, window: 21600 }),
+            user_limit: Some(RateLimit { pulls: 200, window: 21600 }),
             rate_headers: RateHeaders::DockerHub,
             refuses_wrong_login: false,
             token_seconds: 300,

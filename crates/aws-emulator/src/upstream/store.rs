@@ -53,11 +53,9 @@ pub(super) struct State {
 impl State {
     /// Whether a user may read a repository that exists.
     pub(super) fn may_read(&self, user: Option<&str>, repository: &str) -> bool {
-        self.repositories
-            .get(repository)
-            .is_some_and(|repository| match &repository.readers {
-                None => true,
-                Some(readers) => user.is_some_and(|user| readers.contains(user)),
-            })
+        self.repositories.get(repository).is_some_and(|repository| match &repository.readers {
+            None => true,
+            Some(readers) => user.is_some_and(|user| readers.contains(user)),
+        })
     }
 }

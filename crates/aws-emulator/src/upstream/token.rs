@@ -24,11 +24,7 @@ pub(super) struct Caller {
 /// Gives a token for the scopes asked for, as far as the caller may have them.
 pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request) -> Response {
     if request.method != http::Method::GET {
-        return refusal(
-            405,
-            "UNSUPPORTED",
-            "aws-emulator: tokens are given for GET only",
-        );
+        return refusal(405, "UNSUPPORTED", "aws-emulator: tokens are given for GET only");
     }
     let user = match login(request) {
         None => None,
@@ -46,21 +42,10 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request) -> 
         .filter(|(repository, _)| state.may_read(user.as_deref(), repository))
         .map(|(repository, _)| repository.to_owned())
         .collect();
-    let everything = profile
-        .constant_scope
-        .as_ref()
-        .is_some_and(|scope| scopes.contains(scope));
+    let everything = profile.constant_scope.as_ref().is_some_and(|scope| scopes.contains(scope));
     let token = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     let ends = Instant::now() + Duration::from_secs(profile.token_seconds);
-    state.tokens.insert(
-        token.clone(),
-        Token {
-            user,
-            repositories,
-            everything,
-            ends,
-        },
-    );
+    state.tokens.insert(token.clone(), Token { user, repositories, everything, ends });
     json_answer(
         200,
         &json!({
@@ -114,26 +99,19 @@ pub(super) fn check(
     if matches!(request.effect, Some(Effect::ExpireToken)) {
         state.tokens.remove(presented);
     }
-    let token = state
-        .tokens
-        .get(presented)
-        .filter(|token| token.ends > Instant::now());
+    let token = state.tokens.get(presented).filter(|token| token.ends > Instant::now());
     let Some(token) = token else {
         return Err(challenge(profile, repository, Some("invalid_token")).into());
     };
     let Some(repository) = repository else {
-        return Ok(Caller {
-            user: token.user.clone(),
-        });
+        return Ok(Caller { user: token.user.clone() });
     };
     let opened = token.repositories.contains(repository)
         || (token.everything && state.may_read(token.user.as_deref(), repository));
     if !opened {
         return Err(challenge(profile, Some(repository), Some("insufficient_scope")).into());
     }
-    Ok(Caller {
-        user: token.user.clone(),
-    })
+    Ok(Caller { user: token.user.clone() })
 }
 
 fn challenge(profile: &Profile, repository: Option<&str>, error: Option<&str>) -> Response {

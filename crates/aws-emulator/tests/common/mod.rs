@@ -35,25 +35,15 @@ impl Fixture {
     /// A request with this authorization.
     pub(crate) fn request(&self, method: Method, url: &str, authorization: &str) -> RequestBuilder {
         let request = self.client.request(method, url).header("accept", ACCEPT);
-        if authorization.is_empty() {
-            request
-        } else {
-            request.header("authorization", authorization)
-        }
+        if authorization.is_empty() { request } else { request.header("authorization", authorization) }
     }
 
     pub(crate) async fn get(&self, url: &str, authorization: &str) -> Response {
-        self.request(Method::GET, url, authorization)
-            .send()
-            .await
-            .unwrap()
+        self.request(Method::GET, url, authorization).send().await.unwrap()
     }
 
     pub(crate) async fn head(&self, url: &str, authorization: &str) -> Response {
-        self.request(Method::HEAD, url, authorization)
-            .send()
-            .await
-            .unwrap()
+        self.request(Method::HEAD, url, authorization).send().await.unwrap()
     }
 
     /// A bearer token of Docker Hub.
@@ -61,9 +51,7 @@ impl Fixture {
         let url = format!(
             "https://auth.docker.io/token?service=registry.docker.io&scope=repository:{repository}:pull"
         );
-        let authorization = login
-            .map(|(user, password)| basic(user, password))
-            .unwrap_or_default();
+        let authorization = login.map(|(user, password)| basic(user, password)).unwrap_or_default();
         let answer = self.get(&url, &authorization).await;
         assert_eq!(answer.status(), 200);
         let body = body(answer).await;
@@ -77,8 +65,7 @@ impl Fixture {
         let credential = format!("ASIAEMULATOREXAMPLE0/20260101/{region}/ecr/aws4_request");
         let authorization =
             format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0");
-        self.call_signed(region, action, input, &authorization)
-            .await
+        self.call_signed(region, action, input, &authorization).await
     }
 
     pub(crate) async fn call_signed(
@@ -91,9 +78,7 @@ impl Fixture {
         let url = format!("https://api.ecr.{region}.amazonaws.com/");
         let target = format!("AmazonEC2ContainerRegistry_V20150921.{action}");
         let request = self.request(Method::POST, &url, authorization);
-        let request = request
-            .header("x-amz-target", target)
-            .body(input.to_string());
+        let request = request.header("x-amz-target", target).body(input.to_string());
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), body(answer).await)
     }
@@ -116,20 +101,14 @@ impl Fixture {
     /// A login for ECR's registry.
     pub(crate) async fn ecr_login(&self) -> String {
         let output = self.call("GetAuthorizationToken", json!({})).await;
-        let token = output["authorizationData"][0]["authorizationToken"]
-            .as_str()
-            .unwrap();
+        let token = output["authorizationData"][0]["authorizationToken"].as_str().unwrap();
         format!("Basic {token}")
     }
 
     /// Opens an upload session and gives its URL.
     pub(crate) async fn open(&self, repository: &str, login: &str) -> String {
         let url = format!("{REGISTRY}/v2/{repository}/blobs/uploads/");
-        let answer = self
-            .request(Method::POST, &url, login)
-            .send()
-            .await
-            .unwrap();
+        let answer = self.request(Method::POST, &url, login).send().await.unwrap();
         assert_eq!(answer.status(), 202);
         header(&answer, "location")
     }
@@ -151,9 +130,7 @@ impl Fixture {
         (media_type, bytes): (&str, &[u8]),
     ) -> Response {
         let url = format!("{REGISTRY}/v2/{repository}/manifests/{reference}");
-        let request = self
-            .request(Method::PUT, &url, login)
-            .header("content-type", media_type);
+        let request = self.request(Method::PUT, &url, login).header("content-type", media_type);
         request.body(bytes.to_vec()).send().await.unwrap()
     }
 }
@@ -170,18 +147,11 @@ pub(crate) fn client(emulator: &Emulator) -> Client {
 }
 
 pub(crate) fn basic(user: &str, password: &str) -> String {
-    format!(
-        "Basic {}",
-        BASE64_STANDARD.encode(format!("{user}:{password}"))
-    )
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
 }
 
 pub(crate) fn header(answer: &Response, name: &str) -> String {
-    answer
-        .headers()
-        .get(name)
-        .map(|value| value.to_str().unwrap().to_owned())
-        .unwrap_or_default()
+    answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
 }
 
 /// The body as JSON, or as a string when it is none.
@@ -194,11 +164,6 @@ pub(crate) async fn body(answer: Response) -> Value {
 pub(crate) async fn refused(answer: Response) -> (u16, String, String) {
     let status = answer.status().as_u16();
     let body = body(answer).await;
-    let text = |name: &str| {
-        body["errors"][0][name]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let text = |name: &str| body["errors"][0][name].as_str().unwrap_or_default().to_owned();
     (status, text("code"), text("message"))
 }
