@@ -220,13 +220,13 @@ impl Recipe {
 
     fn manifest(&self, number: usize, image: &mut Image) -> Manifest {
         let own = self.seed.wrapping_mul(1000) + number as u64 * 100;
-        let mut layers = self.shared_blobs();
+        let mut layers = self.shared_layers_made();
         match &self.sizes {
             Some(sizes) => {
                 let sized = sizes.iter().zip(1..);
-                layers.extend(sized.map(|(size, n)| Blob::generated(own.wrapping_mul(1000) + n, *size)));
+                layers.extend(sized.map(|(size, n)| Layer::generated(own.wrapping_mul(1000) + n, *size)));
             }
-            None => layers.extend((1..3).map(|n| archive(own + n, &self.platforms[number]))),
+            None => layers.extend((1..3).map(|n| Layer::archive(own + n, &self.platforms[number]))),
         }
         let config = self.config(number, &layers);
         let layer_type = self.pick(
@@ -242,23 +242,23 @@ impl Recipe {
             "schemaVersion": 2,
             "mediaType": media_type,
             "config": point(&config, config_type),
-            "layers": layers.iter().map(|layer| point(layer, layer_type)).collect::<Vec<_>>(),
+            "layers": layers.iter().map(|layer| point(&layer.blob, layer_type)).collect::<Vec<_>>(),
         });
         image.add(config);
-        layers.into_iter().for_each(|layer| image.add(layer));
+        layers.into_iter().for_each(|layer| image.add(layer.blob));
         Manifest::of(&document, media_type)
     }
 
-    fn shared_blobs(&self) -> Vec<Blob> {
+    fn shared_layers_made(&self) -> Vec<Layer> {
         let sized = self.shared.iter().zip(1..);
-        sized.map(|(size, n)| Blob::generated(self.seed.wrapping_add(n << 32), *size)).collect()
+        sized.map(|(size, n)| Layer::generated(self.seed.wrapping_add(n << 32), *size)).collect()
     }
 
-    fn config(&self, number: usize, layers: &[Blob]) -> Blob {
+    fn config(&self, number: usize, layers: &[Layer]) -> Blob {
         let mut config = self.platforms[number].clone();
         config["config"] = json!({"Env": ["PATH=/usr/bin:/bin"], "Cmd": ["sh"]});
         config["created"] = json!("2026-01-01T00:00:00Z");
-        let diffs: Vec<_> = layers.iter().map(Blob::digest).collect();
+        let diffs: Vec<_> = layers.iter().map(|layer| &layer.diff_id).collect();
         config["rootfs"] = json!({"type": "layers", "diff_ids": diffs});
         Blob::bytes(config.to_string())
     }
@@ -317,25 +317,39 @@ fn attestation(subject: &Manifest, image: &mut Image) -> Manifest {
     Manifest::of(&document, OCI_MANIFEST)
 }
 
-/// A true layer: a compressed archive with one small file.
-fn archive(seed: u64, platform: &Value) -> Blob {
-    let text = format!("layer {seed} of {}\n", written(platform)).repeat(40);
-    let mut header = tar::Header::new_gnu();
-    header.set_size(text.len() as u64);
-    header.set_mode(0o644);
-    header.set_mtime(1_767_225_600);
-    header.set_cksum();
-    let mut archive = tar::Builder::new(Vec::new());
-    archive
-        .append_data(&mut header, format!("opt/layer-{seed}.txt"), text.as_bytes())
-        .and_then(|()| archive.into_inner())
-        .and_then(|tar| {
-            let mut zip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
-            zip.write_all(&tar)?;
-            zip.finish()
-        })
-        .map(Blob::bytes)
-        .expect("writing into memory succeeds")
+/// A layer, and the digest of what is in it before compression.
+struct Layer {
+    blob: Blob,
+    diff_id: String,
+}
+
+impl Layer {
+    /// A layer that only looks like one.
+    fn generated(seed: u64, size: u64) -> Self {
+        let blob = Blob::generated(seed, size);
+        Self { diff_id: blob.digest().to_owned(), blob }
+    }
+
+    /// A true layer: a compressed archive with one small file.
+    fn archive(seed: u64, platform: &Value) -> Self {
+        let text = format!("layer {seed} of {}\n", written(platform)).repeat(40);
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(1_767_225_600);
+        header.set_cksum();
+        let mut archive = tar::Builder::new(Vec::new());
+        let name = format!("opt/layer-{seed}.txt");
+        archive
+            .append_data(&mut header, name, text.as_bytes())
+            .and_then(|()| archive.into_inner())
+            .and_then(|tar| {
+                let mut zip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
+                zip.write_all(&tar)?;
+                Ok(Self { diff_id: digest(&tar), blob: Blob::bytes(zip.finish()?) })
+            })
+            .expect("writing into memory succeeds")
+    }
 }
 
 #[cfg(test)]
@@ -363,6 +377,23 @@ mod tests {
                 assert!(has(&document["config"]["digest"]));
                 assert!(document["layers"].as_array().unwrap().iter().all(|l| has(&l["digest"])));
             }
+        }
+    }
+
+    #[test]
+    fn a_small_layer_is_what_the_config_says() {
+        let image = Recipe::new(1).single();
+        let manifest = image.root().document();
+        let blob = |digest: &Value| image.blobs.iter().find(|blob| digest == blob.digest()).unwrap();
+        let config: Value = serde_json::from_slice(&blob(&manifest["config"]["digest"]).to_bytes()).unwrap();
+        for number in 0..2 {
+            let zipped = blob(&manifest["layers"][number]["digest"]).to_bytes();
+            let mut tar = Vec::new();
+            std::io::copy(&mut flate2::read::GzDecoder::new(&zipped[..]), &mut tar).unwrap();
+            assert_eq!(config["rootfs"]["diff_ids"][number], digest(&tar));
+            let mut archive = tar::Archive::new(&tar[..]);
+            let entry = archive.entries().unwrap().next().unwrap().unwrap();
+            assert!(entry.path().unwrap().starts_with("opt"));
         }
     }
 
