@@ -102,7 +102,9 @@ pub enum Effect {
         #[serde(default)]
         on: Option<Direction>,
     },
-    /// Declares the token of the request expired, in the words of the service.
+    /// Declares what authorizes the request expired, in the words of the service: a bearer token,
+    /// ECR's login, AWS credentials, the signature of a download URL. A token service gives a token
+    /// that has expired already.
     ExpireToken,
     /// Answers late.
     Delay {

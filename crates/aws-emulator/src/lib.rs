@@ -5,6 +5,27 @@
 //! stand [`Service`]s: registries with Docker Hub's manners, and ECR. Every request is logged, and
 //! faults are data. What is not implemented is refused loudly, naming the call.
 //!
+//! ```no_run
+//! # async fn example() -> Result<(), aws_emulator::BoxError> {
+//! use aws_emulator::{Effect, Emulator, Fault, Mutability, Recipe};
+//!
+//! let emulator = Emulator::start().await?;
+//! let image = Recipe::new(1).attestations().index();
+//! emulator.docker_hub().put_image("library/python", "3.13", &image);
+//! let arn = emulator.repository_arn("python");
+//! let repository = emulator.ecr().create_repository(&arn, Mutability::Mutable);
+//! let cut = Effect::Reset { after_bytes: 100, on: None };
+//! emulator.faults().add(Fault::on("blob.content", cut).once());
+//!
+//! let mark = emulator.log().mark();
+//! // Run the program under test with `emulator.environment()`, then look:
+//! assert_eq!(repository.resolve("3.13").as_deref(), Some(image.digest()));
+//! assert!(repository.damage("3.13").is_empty());
+//! assert_eq!(emulator.log().pulls(mark), 5);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The crate shares no code with the copy engine, so that one mistake cannot hide the other.
 
 mod blob;

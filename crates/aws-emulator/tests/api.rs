@@ -259,6 +259,20 @@ async fn repositories_are_created_described_and_deleted_in_any_region() {
 }
 
 #[tokio::test]
+async fn faults_hit_single_actions() {
+    let (fixture, _) = start().await;
+    let table = r#"[
+        {"match": {"operation": "ecr:ListImages", "times": 1}, "effect": "status", "code": 500, "body": "{}"},
+        {"match": {"operation": "ecr:*", "times": 1}, "effect": "expire-token"}
+    ]"#;
+    fixture.emulator.faults().load(table).unwrap();
+    let input = json!({"repositoryName": "team/app"});
+    assert_eq!(fixture.call_in(REGION, "ListImages", input.clone()).await.0, 500);
+    assert_eq!(fixture.refusal("ListImages", input.clone()).await.0, "ExpiredTokenException");
+    fixture.call("ListImages", input).await;
+}
+
+#[tokio::test]
 async fn a_denied_action_and_an_empty_bucket_are_refused_by_name() {
     let (fixture, repository) = start().await;
     let ecr = fixture.emulator.ecr();

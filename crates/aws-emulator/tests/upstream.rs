@@ -238,6 +238,22 @@ async fn a_fault_expires_the_token_in_mid_copy() {
 }
 
 #[tokio::test]
+async fn a_fault_expires_what_authorizes_wherever_that_is() {
+    let (fixture, image) = start().await;
+    let expire = |operation| fixture.emulator.faults().add(Fault::on(operation, Effect::ExpireToken).once());
+    expire("token");
+    let stale = fixture.hub_token(PYTHON, None).await;
+    assert_eq!(fixture.head(&manifest("3.13"), &stale).await.status(), 401);
+    let token = fixture.hub_token(PYTHON, None).await;
+    let url = format!("{HUB}/v2/{PYTHON}/blobs/{}", image.blobs[0].digest());
+    let location = header(&fixture.get(&url, &token).await, "location");
+    expire("blob.content");
+    assert_eq!(fixture.get(&location, "").await.status(), 403);
+    assert_eq!(fixture.get(&location, "").await.status(), 200);
+    assert_eq!(fixture.emulator.faults().fired(), 2);
+}
+
+#[tokio::test]
 async fn any_other_registry_is_a_profile() {
     let fixture = Fixture::start().await;
     let image = Recipe::new(2).docker().single();

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::body::{full, read};
 use crate::emulator::ACCESS_KEY_ID;
+use crate::fault::Effect;
 use crate::service::{Request, Response, answer};
 
 use super::error::Refusal;
@@ -64,6 +65,10 @@ fn check_signature(request: &Request, region: &str) -> Result<(), Refusal> {
     if key != ACCESS_KEY_ID {
         let message = "The security token included in the request is invalid.";
         return Err(Refusal::new("UnrecognizedClientException", message));
+    }
+    if matches!(request.effect, Some(Effect::ExpireToken)) {
+        let message = "The security token included in the request is expired";
+        return Err(Refusal::new("ExpiredTokenException", message));
     }
     if scope_region != region || service != "ecr" {
         let message = format!("Credential should be scoped to '{region}' and service 'ecr'.");
