@@ -105,6 +105,19 @@ async fn images_are_got_in_batches_with_failures_inside_http_200() {
 }
 
 #[tokio::test]
+async fn a_layer_can_be_downloaded_once_an_image_holds_it() {
+    let (fixture, repository) = start().await;
+    let image = Recipe::new(1).single();
+    repository.put_image(Some("1"), &image);
+    let input = json!({"repositoryName": "team/app", "layerDigest": image.blobs[1].digest()});
+    let output = fixture.call("GetDownloadUrlForLayer", input.clone()).await;
+    let got = fixture.get(output["downloadUrl"].as_str().unwrap(), "").await;
+    assert_eq!(got.bytes().await.unwrap(), image.blobs[1].to_bytes());
+    repository.expire_image(image.digest());
+    assert_eq!(fixture.refusal("GetDownloadUrlForLayer", input).await.0, "LayersNotFoundException");
+}
+
+#[tokio::test]
 async fn put_image_adds_a_tag_and_refuses_what_changes_nothing() {
     let (fixture, repository) = start().await;
     let image = Recipe::new(1).single();

@@ -92,6 +92,7 @@ fn call(ecr: &Ecr, region: &str, action: &str, input: &Value) -> Result<Value, R
     match action {
         "GetAuthorizationToken" => Ok(token(ecr, &mut state, region)),
         "BatchCheckLayerAvailability" => availability(&mut state, &key, input),
+        "GetDownloadUrlForLayer" => download(&mut state, &key, input),
         "BatchGetImage" => batch_get(&mut state, &key, input),
         "PutImage" => put(&mut state, &key, input),
         "BatchDeleteImage" => {
@@ -161,6 +162,20 @@ fn availability(state: &mut State, key: &Key, input: &Value) -> Result<Value, Re
         });
     }
     Ok(json!({"layers": layers, "failures": failures}))
+}
+
+fn download(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
+    let digest = input["layerDigest"].as_str().unwrap_or_default();
+    let repository = state.repository(key)?;
+    if !repository.layers.contains_key(digest) {
+        let message = format!("The layer with digest '{digest}' does not exist");
+        return Err(Refusal::new("LayersNotFoundException", message));
+    }
+    if !repository.refers_to(digest) {
+        let message = format!("The layer with digest '{digest}' is not associated with an image");
+        return Err(Refusal::new("LayerInaccessibleException", message));
+    }
+    Ok(json!({"downloadUrl": super::data::download_url(key, digest), "layerDigest": digest}))
 }
 
 fn batch_get(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {

@@ -169,9 +169,14 @@ fn blob(state: &mut State, key: &Key, digest: &str, request: &Request) -> Result
         // LayerInaccessibleException: only what a stored image holds can be downloaded.
         return Ok(unknown);
     }
-    let path = format!("/{}/{}/{digest}", key.account, key.repository);
-    let location = format!("https://{}{}", hosts::layer_host(&key.region), sign(&path, SIGNATURE));
+    let location = download_url(key, digest);
     Ok(answer(307, &[("location", &location)], empty()))
+}
+
+/// A signed URL from which a layer can be downloaded.
+pub(super) fn download_url(key: &Key, digest: &str) -> String {
+    let path = format!("/{}/{}/{digest}", key.account, key.repository);
+    format!("https://{}{}", hosts::layer_host(&key.region), sign(&path, SIGNATURE))
 }
 
 /// Answers at the bucket that layers are downloaded from.
