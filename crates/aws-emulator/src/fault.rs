@@ -103,8 +103,8 @@ pub enum Effect {
         on: Option<Direction>,
     },
     /// Declares what authorizes the request expired, in the words of the service: a bearer token,
-    /// ECR's login, AWS credentials, the signature of a download URL. A token service gives a token
-    /// that has expired already.
+    /// ECR's login, AWS credentials, the signature of a download URL. At a token service, every token
+    /// given out before.
     ExpireToken,
     /// Answers late.
     Delay {

@@ -241,10 +241,10 @@ async fn a_fault_expires_the_token_in_mid_copy() {
 async fn a_fault_expires_what_authorizes_wherever_that_is() {
     let (fixture, image) = start().await;
     let expire = |operation| fixture.emulator.faults().add(Fault::on(operation, Effect::ExpireToken).once());
-    expire("token");
     let stale = fixture.hub_token(PYTHON, None).await;
-    assert_eq!(fixture.head(&manifest("3.13"), &stale).await.status(), 401);
+    expire("token");
     let token = fixture.hub_token(PYTHON, None).await;
+    assert_eq!(fixture.head(&manifest("3.13"), &stale).await.status(), 401);
     let url = format!("{HUB}/v2/{PYTHON}/blobs/{}", image.blobs[0].digest());
     let location = header(&fixture.get(&url, &token).await, "location");
     expire("blob.content");

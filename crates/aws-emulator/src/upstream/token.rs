@@ -44,11 +44,10 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request) -> 
         .collect();
     let everything = profile.constant_scope.as_ref().is_some_and(|scope| scopes.contains(scope));
     let token = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-    let lasts = match request.effect {
-        Some(Effect::ExpireToken) => 0,
-        _ => profile.token_seconds,
-    };
-    let ends = Instant::now() + Duration::from_secs(lasts);
+    if matches!(request.effect, Some(Effect::ExpireToken)) {
+        state.tokens.clear();
+    }
+    let ends = Instant::now() + Duration::from_secs(profile.token_seconds);
     state.tokens.insert(token.clone(), Token { user, repositories, everything, ends });
     json_answer(
         200,
