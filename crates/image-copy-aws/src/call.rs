@@ -15,6 +15,8 @@ use image_copy::http::{self, Kind};
 use image_copy::registry::Error;
 use tokio::time::Instant;
 
+use crate::arn::Partition;
+
 /// How long a call waits and how often it is repeated.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -58,7 +60,7 @@ impl Calls {
         deadline: Option<Instant>,
         patience: Patience,
     ) -> Self {
-        Self { client, host: format!("ECR in {region}"), deadline, patience }
+        Self { client, host: format!("api.ecr.{region}.{}", Partition::of_region(region).suffix()), deadline, patience }
     }
 
     /// Sends a call until it is answered. `action` is its name as in a permission.

@@ -1,9 +1,8 @@
 //! Reading manifests in batches.
 
 use aws_sdk_ecr::types::{Image, ImageFailure, ImageFailureCode, ImageIdentifier};
-use image_copy::copy::ManifestId;
 use image_copy::oci::{Digest, Manifest, media_type};
-use image_copy::registry::Error;
+use image_copy::registry::{Error, ManifestId};
 
 use crate::repository::EcrRepository;
 

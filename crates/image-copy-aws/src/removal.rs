@@ -3,9 +3,8 @@
 use aws_sdk_ecr::types::{
     DescribeImagesFilter, ImageFailure, ImageFailureCode, ImageIdentifier, ImageStatusFilter,
 };
-use image_copy::copy::ManifestId;
 use image_copy::oci::{Digest, Manifest};
-use image_copy::registry::Error;
+use image_copy::registry::{Error, ManifestId};
 
 use crate::images::{BATCH, identifier};
 use crate::repository::EcrRepository;

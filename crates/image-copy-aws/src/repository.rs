@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use aws_sdk_ecr::types::LayerAvailability;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-use image_copy::copy::{Facts, Inventory, ManifestId};
+use image_copy::copy::{Facts, Inventory};
 use image_copy::oci::{Algorithm, Digest, Manifest, Tag};
-use image_copy::registry::Error;
+use image_copy::registry::{Error, ManifestId};
 
 use crate::arn::RepositoryArn;
 use crate::call::Calls;
@@ -333,6 +333,6 @@ mod tests {
         let error = clients.repository(&ARN.parse().unwrap(), None).facts(None).await.unwrap_err();
         let Error::Http(error) = error else { panic!("{error}") };
         assert!(matches!(&error.kind, Kind::Connect(text) if text.contains("refused")), "{error}");
-        assert_eq!((error.host.as_str(), error.attempts), ("ECR in eu-west-1", 3));
+        assert_eq!((error.host.as_str(), error.attempts), ("api.ecr.eu-west-1.amazonaws.com", 3));
     }
 }
