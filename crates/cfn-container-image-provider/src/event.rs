@@ -76,7 +76,8 @@ impl Envelope {
         let url = url.ok_or(UnknownInput("a CloudFormation event whose ResponseURL is not a URL"))?;
         let id = text("PhysicalResourceId");
         let timeout = payload.pointer("/ResourceProperties/ServiceTimeout");
-        let timeout = timeout.and_then(|value| value.as_u64().or_else(|| value.as_str()?.trim().parse().ok()));
+        let timeout =
+            timeout.and_then(|value| value.as_u64().or_else(|| value.as_str()?.trim().parse().ok()));
         Ok(Self {
             response_url: ResponseUrl(url),
             stack_id: text("StackId"),
@@ -106,11 +107,19 @@ impl Change {
         if !payload.get("ResourceProperties").is_some_and(Value::is_object) {
             return Err(InvalidEvent("it has no ResourceProperties, or they are not a map".into()));
         }
+        // The types' own errors do not name the field.
+        let update = (envelope.request_type == "Update").then_some("PhysicalResourceId");
+        let mut texts =
+            ["StackId", "RequestId", "LogicalResourceId", "ResourceType"].into_iter().chain(update);
+        if let Some(name) = texts.find(|name| !payload.get(*name).is_some_and(Value::is_string)) {
+            return Err(InvalidEvent(format!("its {name} is missing or not a string")));
+        }
         // Stand-ins for CloudFormation leave this one out; then nothing is known to have been before.
         if let Some(event) = payload.as_object_mut() {
             event.entry("OldResourceProperties").or_insert(Value::Null);
         }
-        let event = serde_json::from_value::<Request>(payload).map_err(|error| InvalidEvent(error.to_string()))?;
+        let event =
+            serde_json::from_value::<Request>(payload).map_err(|error| InvalidEvent(error.to_string()))?;
         match event {
             Request::Create(event) => Ok(Self::Create { properties: event.resource_properties }),
             Request::Update(event) => Ok(Self::Update {
@@ -173,12 +182,16 @@ pub(crate) mod tests {
     #[test]
     fn what_is_wrong_inside_is_told_after_the_envelope_was_read() {
         for (name, value, expected) in [
-            ("RequestType", json!("Destroy"), "its RequestType is \"Destroy\", expected Create, Update or Delete"),
+            (
+                "RequestType",
+                json!("Destroy"),
+                "its RequestType is \"Destroy\", expected Create, Update or Delete",
+            ),
             ("RequestType", Value::Null, "its RequestType is \"\""),
             ("ResourceProperties", Value::Null, "it has no ResourceProperties"),
             ("ResourceProperties", json!("text"), "it has no ResourceProperties"),
-            ("ResourceType", Value::Null, "ResourceType"),
-            ("StackId", json!(3), "invalid type"),
+            ("ResourceType", Value::Null, "its ResourceType is missing or not a string"),
+            ("StackId", json!(3), "its StackId is missing"),
         ] {
             let mut event = fixture("update");
             event[name] = value;
@@ -198,7 +211,9 @@ pub(crate) mod tests {
 
     #[test]
     fn what_nobody_waits_for_is_an_error_of_the_call() {
-        for payload in [json!({}), json!("text"), Value::Null, json!({"ResponseURL": 3}), json!({"ResponseURL": "x"})] {
+        for payload in
+            [json!({}), json!("text"), Value::Null, json!({"ResponseURL": 3}), json!({"ResponseURL": "x"})]
+        {
             assert!(Input::read(payload).is_err());
         }
     }

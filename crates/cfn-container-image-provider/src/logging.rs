@@ -45,16 +45,17 @@ where
 /// Lambda runtime prints whole events, and HTTP clients print headers.
 fn filter(level: Option<&str>) -> Targets {
     let asked = level.and_then(|level| level.to_ascii_lowercase().parse::<Targets>().ok());
-    let asked = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let asked = asked.unwrap_or_default();
+    // Without a level for all, ours stays: metrics are made from the last line of an event.
+    let own = asked.default_level().map_or(LevelFilter::INFO, |_| LevelFilter::OFF);
     let finest = |target: &str| {
         let levels = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
         let level = levels.into_iter().find(|level| asked.would_enable(target, level));
-        level.map_or(LevelFilter::OFF, LevelFilter::from_level)
+        level.map_or(own, LevelFilter::from_level)
     };
     let others = asked.default_level().unwrap_or(LevelFilter::WARN).min(LevelFilter::WARN);
-    OWN.into_iter().fold(Targets::new().with_default(others), |targets, own| {
-        targets.with_target(own, finest(own))
-    })
+    OWN.into_iter()
+        .fold(Targets::new().with_default(others), |targets, own| targets.with_target(own, finest(own)))
 }
 
 /// One object without nesting, so that a query or a metric filter names a field as it is.
@@ -151,11 +152,14 @@ pub(crate) mod tests {
         let lines = Lines::default();
         tracing::subscriber::with_default(lines.subscriber(None), || {
             let outer = tracing::info_span!("event", stack_id = "stack", version = "1");
+            let _outer = outer.enter();
             let inner = tracing::info_span!("copy", side = "source");
-            outer.in_scope(|| inner.in_scope(|| tracing::info!(blobs = 3, done = true, "copied")));
+            inner.in_scope(|| tracing::info!(blobs = 3, done = true, "copied"));
         });
         let line = &lines.read()[0];
-        for (name, expected) in [("stack_id", "stack"), ("side", "source"), ("message", "copied"), ("level", "INFO")] {
+        for (name, expected) in
+            [("stack_id", "stack"), ("side", "source"), ("message", "copied"), ("level", "INFO")]
+        {
             assert_eq!(line[name], expected, "{line}");
         }
         assert_eq!((line["blobs"].as_u64(), line["done"].as_bool()), (Some(3), Some(true)));
@@ -172,7 +176,9 @@ pub(crate) mod tests {
         assert!(filter(Some("TRACE")).would_enable("image_copy::copy", &Level::TRACE));
         assert!(filter(Some("info,image_copy=debug")).would_enable("image_copy", &Level::DEBUG));
         assert!(!filter(Some("info,image_copy=debug")).would_enable("bootstrap", &Level::DEBUG));
-        assert!(filter(Some("what?!=")).would_enable("bootstrap", &Level::INFO));
+        for level in [None, Some("image_copy=debug"), Some("not a level")] {
+            assert!(filter(level).would_enable("bootstrap", &Level::INFO), "{level:?}");
+        }
         assert!(!filter(Some("error")).would_enable("lambda_runtime", &Level::WARN));
     }
 }

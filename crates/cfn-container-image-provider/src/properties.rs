@@ -42,13 +42,19 @@ impl Properties {
         let properties = properties.as_object().unwrap_or(&empty);
         let source = match properties.get("ImageReference").and_then(Value::as_str) {
             None => {
-                return invalid("ImageReference is missing or not a string: expected an image reference, such as docker.io/library/python:3.13");
+                return invalid(
+                    "ImageReference is missing or not a string: expected an image reference, such as docker.io/library/python:3.13",
+                );
             }
-            Some(text) => text.trim().parse::<Reference>().map_err(|error| wrong("ImageReference", &error))?,
+            Some(text) => {
+                text.trim().parse::<Reference>().map_err(|error| wrong("ImageReference", &error))?
+            }
         };
         let repository = match properties.get("RepositoryArn").and_then(Value::as_str) {
             None => {
-                return invalid("RepositoryArn is missing or not a string: expected the ARN of an ECR repository, such as !GetAtt Repository.Arn");
+                return invalid(
+                    "RepositoryArn is missing or not a string: expected the ARN of an ECR repository, such as !GetAtt Repository.Arn",
+                );
             }
             Some(text) => text.trim().parse().map_err(|error| {
                 InvalidProperty(format!("RepositoryArn is not the ARN of an ECR repository. {error}"))
@@ -108,10 +114,9 @@ fn refuse_unknown(properties: &Map<String, Value>, previous: &Value) -> Result<(
     let shown = shown(&Value::String(name.clone()));
     invalid(match nearest(name) {
         Some(known) => format!("{shown} is not a property of Custom::ContainerImage: did you mean {known}?"),
-        None => format!(
-            "{shown} is not a property of Custom::ContainerImage: expected {}",
-            KNOWN[..5].join(", ")
-        ),
+        None => {
+            format!("{shown} is not a property of Custom::ContainerImage: expected {}", KNOWN[..5].join(", "))
+        }
     })
 }
 
@@ -222,15 +227,27 @@ mod tests {
     fn a_wrong_value_is_refused_with_the_propertys_name() {
         check(&json!({}), "ImageReference is missing or not a string");
         check(&with("ImageReference", json!(3)), "ImageReference is missing or not a string");
-        check(&with("ImageReference", json!("docker://x")), "ImageReference is \"docker://x\", which is not an image");
+        check(
+            &with("ImageReference", json!("docker://x")),
+            "ImageReference is \"docker://x\", which is not an image",
+        );
         check(&with("RepositoryArn", json!(null)), "RepositoryArn is missing or not a string");
         check(
             &with("RepositoryArn", json!("python")),
             "RepositoryArn is not the ARN of an ECR repository. Invalid AWS ECR repository ARN: python; expected",
         );
-        check(&with("Platform", json!("linux-arm64")), "Platform is \"linux-arm64\", which is not a platform: expected");
-        check(&with("Platform", json!(["linux/arm64"])), "Platform is [\"linux/arm64\"]: expected one platform");
-        check(&with("Platform", json!("linux/arm64,linux/amd64")), "Platform is \"linux/arm64,linux/amd64\", which names several");
+        check(
+            &with("Platform", json!("linux-arm64")),
+            "Platform is \"linux-arm64\", which is not a platform: expected",
+        );
+        check(
+            &with("Platform", json!(["linux/arm64"])),
+            "Platform is [\"linux/arm64\"]: expected one platform",
+        );
+        check(
+            &with("Platform", json!("linux/arm64,linux/amd64")),
+            "Platform is \"linux/arm64,linux/amd64\", which names several",
+        );
         check(&with("Tag", json!("")), "Tag is \"\", which is not a tag");
         check(&with("Tag", json!(["a"])), "Tag is [\"a\"]: expected one tag");
         check(&with("Tag", json!("x".repeat(5000))), "Tag is \"xxx");
@@ -238,9 +255,18 @@ mod tests {
 
     #[test]
     fn an_unknown_property_is_refused_with_the_name_that_was_meant() {
-        check(&with("ImageRefrence", json!("x")), "\"ImageRefrence\" is not a property of Custom::ContainerImage: did you mean ImageReference?");
-        check(&with("platform", json!("x")), "\"platform\" is not a property of Custom::ContainerImage: did you mean Platform?");
-        check(&with("Nonce", json!("x")), "\"Nonce\" is not a property of Custom::ContainerImage: expected ImageReference, RepositoryArn");
+        check(
+            &with("ImageRefrence", json!("x")),
+            "\"ImageRefrence\" is not a property of Custom::ContainerImage: did you mean ImageReference?",
+        );
+        check(
+            &with("platform", json!("x")),
+            "\"platform\" is not a property of Custom::ContainerImage: did you mean Platform?",
+        );
+        check(
+            &with("Nonce", json!("x")),
+            "\"Nonce\" is not a property of Custom::ContainerImage: expected ImageReference, RepositoryArn",
+        );
         check(&with("a\nb", json!("x")), "\"a\\nb\" is not");
     }
 

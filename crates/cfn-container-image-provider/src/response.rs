@@ -278,7 +278,9 @@ mod tests {
                 }
                 seen.lock().await.push(request);
                 if status > 0 {
-                    let answer = format!("HTTP/1.1 {status} X\r\nlocation: http://elsewhere.example/\r\ncontent-length: 0\r\n\r\n");
+                    let answer = format!(
+                        "HTTP/1.1 {status} X\r\nlocation: http://elsewhere.example/\r\ncontent-length: 0\r\n\r\n"
+                    );
                     stream.write_all(answer.as_bytes()).await.unwrap();
                 }
             }
@@ -290,7 +292,8 @@ mod tests {
         let (url, requests) = bucket(statuses).await;
         let deadline = Instant::now() + Duration::from_secs(5);
         let courier = Courier::new().unwrap();
-        let result = courier.deliver(&event(&url).envelope.response_url, b"the answer".to_vec(), deadline).await;
+        let result =
+            courier.deliver(&event(&url).envelope.response_url, b"the answer".to_vec(), deadline).await;
         let requests = requests.lock().await.clone();
         (result, requests)
     }

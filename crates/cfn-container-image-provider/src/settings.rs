@@ -1,6 +1,7 @@
 //! What the installer decides, read from the environment in this one place.
 
 use image_copy::copy::Platforms;
+use image_copy::oci::Platform;
 
 use crate::properties;
 
@@ -23,7 +24,8 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads variables by way of `lookup`; an empty variable counts as none.
     pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let variable = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|v| !v.is_empty());
+        let variable =
+            |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|v| !v.is_empty());
         let platform = variable("DEFAULT_PLATFORM").unwrap_or_else(|| "linux/amd64".into());
         Self {
             default_platforms: default_platforms(&platform),
@@ -39,10 +41,11 @@ fn default_platforms(value: &str) -> Result<Platforms, String> {
     if value.eq_ignore_ascii_case(properties::ALL_PLATFORMS) {
         return Ok(Platforms::All);
     }
-    match value.parse() {
+    match value.parse::<Platform>() {
         Ok(platform) => Ok(Platforms::Preferred(platform)),
         Err(error) => Err(format!(
-            "the provider's setting DEFAULT_PLATFORM is {error}, or all. Correct the function's environment, or set Platform"
+            "the provider's setting DEFAULT_PLATFORM is \"{}\", which is not {}, or all. Correct the function's environment, or set Platform",
+            error.given, error.expected
         )),
     }
 }
@@ -66,7 +69,8 @@ mod tests {
 
     #[test]
     fn images_are_deleted_only_when_that_is_clearly_wanted() {
-        for (value, expected) in [("true", true), ("TRUE", true), ("", true), ("false", false), ("no", false)] {
+        for (value, expected) in [("true", true), ("TRUE", true), ("", true), ("false", false), ("no", false)]
+        {
             assert_eq!(read(&[("DELETE_IMAGES", value)]).delete_images, expected, "{value}");
         }
     }
@@ -75,6 +79,9 @@ mod tests {
     fn a_default_platform_that_is_none_is_told_in_one_line() {
         assert_eq!(read(&[("DEFAULT_PLATFORM", "All")]).default_platforms, Ok(Platforms::All));
         let error = read(&[("DEFAULT_PLATFORM", "arm")]).default_platforms.unwrap_err();
-        assert!(error.starts_with("the provider's setting DEFAULT_PLATFORM is \"arm\", which is not"), "{error}");
+        assert!(
+            error.starts_with("the provider's setting DEFAULT_PLATFORM is \"arm\", which is not"),
+            "{error}"
+        );
     }
 }
