@@ -1,1 +1,30 @@
-//! Nothing yet.
+//! Amazon ECR behind the traits of `image-copy`.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`arn`] | repository ARNs and registry hosts, of every partition |
+//! | [`clients`] | one SDK client per Region |
+//! | [`call`] | the one place that retries a call and turns its error into the engine's |
+//! | [`credentials`] | logins for the registry API, from `GetAuthorizationToken` |
+//! | [`repository`] | one repository through the control plane: the engine's `Inventory` |
+//! | [`removal`] | tags and images off a repository |
+//! | [`mutability`], [`storable`] | what a repository allows, as pure functions |
+
+pub mod arn;
+pub mod call;
+pub mod clients;
+pub mod credentials;
+mod images;
+pub mod mutability;
+pub mod removal;
+pub mod repository;
+pub mod storable;
+#[cfg(test)]
+mod testing;
+
+pub use arn::{InvalidArn, Partition, RegistryHost, RepositoryArn};
+pub use call::Patience;
+pub use clients::EcrClients;
+pub use credentials::EcrCredentials;
+pub use removal::{Removal, StoredImage};
+pub use repository::EcrRepository;

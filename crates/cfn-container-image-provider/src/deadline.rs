@@ -1,0 +1,62 @@
+//! How the time of an invocation is divided: the work, the answer, nothing left to chance.
+
+use std::time::{Duration, Instant as StdInstant};
+
+use tokio::time::Instant;
+
+/// Time kept back for the answer in a long invocation. The answer's first attempts take well below
+/// a second; the rest is for an S3 that has a bad moment.
+const LONGEST_RESERVE: Duration = Duration::from_secs(15);
+
+/// When what has to be over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    /// When the event came.
+    pub(crate) started: StdInstant,
+    /// The engine stops by itself, and says how far it came.
+    pub(crate) work: Instant,
+    /// What has not stopped by itself is stopped.
+    pub(crate) job: Instant,
+    /// No attempt at the answer goes on beyond this.
+    pub(crate) answer: Instant,
+}
+
+impl Deadline {
+    /// Divides what is left of the invocation or, if that is less, what the template allows.
+    pub(crate) fn new(now: Instant, left: Duration, service_timeout: Option<Duration>) -> Self {
+        let left = service_timeout.map_or(left, |allowed| left.min(allowed));
+        // A short invocation keeps back a part, a long one no more than it needs.
+        let reserve = (left / 5).min(LONGEST_RESERVE);
+        let end = now + left;
+        Self {
+            started: now.into_std(),
+            work: end - reserve,
+            job: end - reserve * 3 / 5,
+            answer: end - reserve / 20,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(left: u64, allowed: Option<u64>, work: f64, job: f64, answer: f64) {
+        let now = Instant::now();
+        let deadline = Deadline::new(now, Duration::from_secs(left), allowed.map(Duration::from_secs));
+        let seconds = |instant: Instant| instant.duration_since(now).as_secs_f64();
+        let got = [seconds(deadline.work), seconds(deadline.job), seconds(deadline.answer)];
+        for (got, expected) in got.into_iter().zip([work, job, answer]) {
+            assert!((got - expected).abs() < 0.001, "{got} {expected}");
+        }
+    }
+
+    #[test]
+    fn keeps_a_part_of_a_short_invocation_and_little_of_a_long_one() {
+        check(900, None, 885.0, 891.0, 899.25);
+        check(5, None, 4.0, 4.4, 4.95);
+        check(900, Some(60), 48.0, 52.8, 59.4);
+        check(60, Some(3600), 48.0, 52.8, 59.4);
+    }
+}

@@ -1,0 +1,203 @@
+//! Delete: undoes what a resource did, and nothing else.
+//!
+//! The physical id names the repository and the tag (or the digest); nothing outside that
+//! repository is touched, and an id of another form touches nothing at all. Deletion goes by tag: a
+//! tag that somebody puts on an image meanwhile saves the image.
+
+use futures_util::{StreamExt as _, stream};
+use image_copy::copy::Inventory as _;
+use image_copy::oci::{Digest, Manifest, Reference};
+use image_copy::registry::{Error, ManifestId};
+use image_copy_aws::{EcrRepository, Removal, RepositoryArn};
+
+/// Tags that exist only while an untagged image is being deleted. They save no image.
+const TEMPORARY: &str = "copy-removal.";
+/// Children of an index that are deleted at once. ECR takes ten PutImage calls a second from all.
+const CONCURRENT_CHILDREN: usize = 4;
+/// Indexes within indexes that are followed; more is not an image.
+const MAX_DEPTH: usize = 3;
+
+/// What a physical id names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subject {
+    pub(crate) repository: RepositoryArn,
+    pub(crate) image: ManifestId,
+}
+
+/// What a Delete did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deleted {
+    /// There was nothing to delete.
+    Nothing,
+    /// The tag is gone; the image has others, or an index needs it.
+    Tag,
+    /// The image is gone.
+    Image,
+    /// The image was asked for by digest and has tags by now.
+    Kept,
+}
+
+/// A call that Delete could not do without.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NotDeleted {
+    /// The physical id.
+    pub(crate) subject: String,
+    pub(crate) cause: Error,
+}
+
+impl Subject {
+    /// Reads a physical id in exactly the form that Create gives it. `None`: it is somebody else's,
+    /// such as `create-failed` or the ones that CloudFormation makes up for a Create it cancels.
+    pub(crate) fn parse(id: &str) -> Option<Self> {
+        let reference: Reference = id.parse().ok()?;
+        if reference.to_string() != id {
+            return None;
+        }
+        let repository = RepositoryArn::of_repository(&reference.repository)?;
+        let image = match (reference.tag, reference.digest) {
+            (Some(tag), None) => ManifestId::Tag(tag),
+            (None, Some(digest)) => ManifestId::Digest(digest),
+            _ => return None,
+        };
+        Some(Self { repository, image })
+    }
+}
+
+/// Deletes what `subject` names from `repository`, which is the one it is in.
+pub(crate) async fn delete(subject: &Subject, repository: &EcrRepository) -> Result<Deleted, Error> {
+    let Some(stored) = repository.stored(&subject.image).await? else { return Ok(Deleted::Nothing) };
+    let named = match &subject.image {
+        ManifestId::Tag(tag) => Some(tag.as_str()),
+        ManifestId::Digest(_) => None,
+    };
+    let saves = |tag: &&String| Some(tag.as_str()) != named && !tag.starts_with(TEMPORARY);
+    let saved = stored.tags.iter().any(|tag| saves(&tag));
+    match named {
+        Some(tag) if saved => remove_tag(repository, tag).await,
+        None if saved => Ok(Deleted::Kept),
+        _ => delete_image(repository, &stored.digest, named).await,
+    }
+}
+
+async fn remove_tag(repository: &EcrRepository, tag: &str) -> Result<Deleted, Error> {
+    match removed(repository, tag).await? {
+        Removal::Absent => Ok(Deleted::Nothing),
+        Removal::Refused(error) => Err(error),
+        Removal::Removed | Removal::ReferencedByIndex => Ok(Deleted::Tag),
+    }
+}
+
+/// Deletes an image through its last tag, then what it consisted of.
+async fn delete_image(
+    repository: &EcrRepository,
+    digest: &Digest,
+    tag: Option<&str>,
+) -> Result<Deleted, Error> {
+    // Read before it is gone: it says which children there are.
+    let manifest = manifest(repository, digest).await?;
+    let removal = match (tag, &manifest) {
+        (Some(tag), _) => removed(repository, tag).await?,
+        (None, Some(manifest)) => remove_untagged(repository, manifest).await?,
+        (None, None) => Removal::Absent,
+    };
+    match (removal, manifest) {
+        (Removal::Absent, _) => return Ok(Deleted::Nothing),
+        (Removal::Refused(error), _) => return Err(error),
+        (Removal::ReferencedByIndex, Some(manifest)) => {
+            if let Some(tag) = tag {
+                detach(repository, &manifest, tag).await;
+            }
+            return Ok(Deleted::Tag);
+        }
+        (Removal::ReferencedByIndex, None) => return Ok(Deleted::Tag),
+        (Removal::Removed, Some(manifest)) if manifest.is_index() => {
+            // Whoever tagged the index meanwhile has saved it, and with it the children.
+            let again = repository.stored(&ManifestId::Digest(digest.clone())).await;
+            if !matches!(again, Ok(None)) {
+                return Ok(Deleted::Tag);
+            }
+            delete_children(repository, &manifest, MAX_DEPTH).await;
+        }
+        (Removal::Removed, _) => {}
+    }
+    Ok(Deleted::Image)
+}
+
+/// Deletes the children of an index that is gone, as far as nothing else uses them.
+///
+/// The resource is deleted by now, so that a child which cannot be is a left-over, not a failure.
+fn delete_children<'a>(
+    repository: &'a EcrRepository,
+    index: &'a Manifest,
+    depth: usize,
+) -> futures_util::future::BoxFuture<'a, ()> {
+    let delete = move |digest: Digest| async move {
+        if let Err(error) = delete_child(repository, &digest, depth).await {
+            tracing::warn!(digest = digest.as_str(), %error, "an image of the deleted index is left over");
+        }
+    };
+    let digests: Vec<Digest> = index.children().iter().map(|child| child.digest.clone()).collect();
+    Box::pin(stream::iter(digests).for_each_concurrent(CONCURRENT_CHILDREN, delete))
+}
+
+async fn delete_child(repository: &EcrRepository, digest: &Digest, depth: usize) -> Result<(), Error> {
+    let Some(stored) = repository.stored(&ManifestId::Digest(digest.clone())).await? else { return Ok(()) };
+    if stored.tags.iter().any(|tag| !tag.starts_with(TEMPORARY)) {
+        return Ok(());
+    }
+    let Some(manifest) = manifest(repository, digest).await? else { return Ok(()) };
+    match remove_untagged(repository, &manifest).await? {
+        Removal::Removed if manifest.is_index() && depth > 1 => {
+            delete_children(repository, &manifest, depth - 1).await;
+            Ok(())
+        }
+        Removal::Refused(error) => Err(error),
+        Removal::Removed | Removal::Absent | Removal::ReferencedByIndex => Ok(()),
+    }
+}
+
+/// Gives an untagged image a tag of its own and deletes it through that.
+async fn remove_untagged(repository: &EcrRepository, manifest: &Manifest) -> Result<Removal, Error> {
+    let tag = format!("{TEMPORARY}{}", manifest.digest.hex());
+    match repository.put_tag(manifest, &tag).await {
+        // Where tags are immutable, it is there since an attempt that did not come to its end.
+        Err(Error::Service { code, .. }) if code == "ImageTagAlreadyExistsException" => {}
+        other => other?,
+    }
+    let removal = removed(repository, &tag).await?;
+    if removal == Removal::ReferencedByIndex {
+        detach(repository, manifest, &tag).await;
+    }
+    Ok(removal)
+}
+
+/// Takes the last tag off an image that an index lists, which ECR does not allow: the tag moves to
+/// a copy of the manifest first, the same but for a line feed at its end, and goes with that.
+///
+/// A tag that stays, as it must where tags are immutable, harms nobody.
+async fn detach(repository: &EcrRepository, manifest: &Manifest, tag: &str) {
+    let bytes = [&manifest.bytes[..], b"\n"].concat();
+    let Ok(copy) = Manifest::parse(bytes.into(), Some(&manifest.media_type)) else { return };
+    let moved = repository.put_tag(&copy, tag).await;
+    let result = match moved {
+        Ok(()) => removed(repository, tag).await.map(drop),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = result {
+        tracing::info!(tag, %error, "the tag stays on an image that an index lists");
+    }
+}
+
+async fn manifest(repository: &EcrRepository, digest: &Digest) -> Result<Option<Manifest>, Error> {
+    match repository.manifests(&[ManifestId::Digest(digest.clone())]).await {
+        Ok(manifests) => Ok(manifests.into_iter().next().flatten()),
+        // An artifact of a kind that is not known here has no children that are.
+        Err(Error::Manifest(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn removed(repository: &EcrRepository, tag: &str) -> Result<Removal, Error> {
+    let removals = repository.remove_tags(&[tag.to_owned()]).await?;
+    Ok(removals.into_iter().next().unwrap_or(Removal::Absent))
+}

@@ -1,0 +1,241 @@
+//! From an event to its one answer.
+//!
+//! The job may fail, panic or not come to an end: the answer is given in each case, and only when
+//! that could not be delivered does Lambda hear of an error (and tries the whole event again).
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use image_copy::copy::{self, Destination, Limits, NoReport, Outcome, Platforms, Request, TagMove};
+use image_copy::registry;
+use image_copy_aws::{EcrClients, EcrCredentials};
+use serde_json::Value;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::deadline::Deadline;
+use crate::deletion::{self, Deleted, NotDeleted, Subject};
+use crate::event::{Change, Envelope, Event, Input};
+use crate::properties::{Properties, platform_names};
+use crate::reason::{Failure, reason};
+use crate::report;
+use crate::response::{Answer, Attributes, Courier};
+use crate::settings::Settings;
+
+/// What events share: made once, for as long as the function lives.
+pub(crate) struct Services {
+    settings: Settings,
+    ecr: EcrClients,
+    registries: registry::Client,
+    courier: Courier,
+}
+
+/// One call of the function.
+pub(crate) struct Invocation {
+    /// Lambda's request id.
+    pub(crate) request_id: String,
+    /// Time until Lambda stops the function.
+    pub(crate) left: Duration,
+}
+
+/// What came of an event.
+pub(crate) enum Done {
+    /// The image is in ECR.
+    Copied { properties: Box<Properties>, outcome: Box<Outcome> },
+    /// The image was deleted as far as it may be.
+    Deleted(Deleted),
+    /// There was nothing to do, for this reason.
+    Nothing(&'static str),
+}
+
+/// What the log tells of a job, also of one that did not come to its end.
+#[derive(Default)]
+pub(crate) struct Trail {
+    pub(crate) request: OnceLock<Request>,
+    pub(crate) source: OnceLock<registry::Repository>,
+    pub(crate) destination: OnceLock<registry::Repository>,
+}
+
+impl Services {
+    /// Makes the clients; nothing is sent.
+    pub(crate) fn new(settings: Settings, ecr: EcrClients) -> Result<Self, String> {
+        let http = image_copy::http::Options {
+            user_agent: crate::USER_AGENT.into(),
+            ..image_copy::http::Options::default()
+        };
+        let options = registry::Options { http, ..registry::Options::default() };
+        let registries = registry::Client::new(options, Arc::new(EcrCredentials::new(ecr.clone())))?;
+        let courier = Courier::new().map_err(|error| error.without_url().to_string())?;
+        Ok(Self { settings, ecr, registries, courier })
+    }
+}
+
+/// Handles one call.
+///
+/// # Errors
+/// When the call is none of CloudFormation's, or the answer could not be delivered.
+pub(crate) async fn handle(
+    payload: Value,
+    invocation: &Invocation,
+    services: &Services,
+) -> Result<(), String> {
+    let now = Instant::now();
+    match Input::read(payload).map_err(|error| error.to_string())? {
+        Input::CloudFormation(event) => {
+            let span = span(&event.envelope, invocation);
+            let allowed = event.envelope.service_timeout.map(Duration::from_secs);
+            let deadline = Deadline::new(now, invocation.left, allowed);
+            let answered = answer(event, invocation, services, deadline).instrument(span).await;
+            answered.map_err(|error| error.to_string())
+        }
+    }
+}
+
+fn span(envelope: &Envelope, invocation: &Invocation) -> tracing::Span {
+    tracing::error_span!(
+        "event",
+        stack_id = envelope.stack_id,
+        logical_resource_id = envelope.logical_resource_id,
+        request_type = envelope.request_type,
+        request_id = envelope.request_id,
+        lambda_request_id = invocation.request_id,
+        version = env!("CARGO_PKG_VERSION"),
+    )
+}
+
+async fn answer(
+    event: Event,
+    invocation: &Invocation,
+    services: &Services,
+    deadline: Deadline,
+) -> Result<(), crate::response::Undelivered> {
+    let Event { envelope, change } = event;
+    let trail = Trail::default();
+    let result = match change {
+        Err(error) => Err(Failure::Event(error)),
+        Ok(change) => guarded(job(change, &envelope, services, &deadline, &trail), &deadline).await,
+    };
+    let text = match &result {
+        Ok(done) => format!("{} ({})", report::sentence(done), invocation.request_id),
+        Err(failure) => reason(failure, &invocation.request_id),
+    };
+    let answer = match &result {
+        Ok(done) => {
+            let (id, attributes) = identity(done, &envelope);
+            Answer::success(&envelope, id, text.clone(), attributes)
+        }
+        Err(_) => Answer::failure(&envelope, text.clone()),
+    };
+    let delivered = services.courier.deliver(&envelope.response_url, answer.body(), deadline.answer).await;
+    if let Err(error) = &delivered {
+        tracing::error!(%error, "CloudFormation does not know how it went");
+    }
+    report::answered(&result, &text, &trail, deadline.started.elapsed());
+    delivered
+}
+
+/// Sees to it that a job ends: with a result of its own, by a panic, or because time is up.
+async fn guarded(
+    job: impl Future<Output = Result<Done, Failure>>,
+    deadline: &Deadline,
+) -> Result<Done, Failure> {
+    // Nothing of a job that panicked is used again but the clients, which hold no half-made state.
+    let caught = AssertUnwindSafe(job).catch_unwind();
+    match tokio::time::timeout_at(deadline.job, caught).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(Failure::Panic),
+        Err(_) => Err(Failure::TimeRanOut { seconds: deadline.started.elapsed().as_secs() }),
+    }
+}
+
+async fn job(
+    change: Change,
+    envelope: &Envelope,
+    services: &Services,
+    deadline: &Deadline,
+    trail: &Trail,
+) -> Result<Done, Failure> {
+    let (properties, previous) = match change {
+        Change::Delete => return delete(&envelope.physical_resource_id, services, deadline).await,
+        Change::Create { properties } => (properties, Value::Null),
+        Change::Update { properties, previous } => (properties, previous),
+    };
+    let default: Platforms = services.settings.default_platforms.clone().map_err(Failure::Setting)?;
+    let properties = Properties::parse(&properties, &previous, &default).map_err(Failure::Property)?;
+    let outcome = copy(&properties, services, deadline, trail).await.map_err(Failure::Copy)?;
+    Ok(Done::Copied { properties: Box::new(properties), outcome: Box::new(outcome) })
+}
+
+async fn copy(
+    properties: &Properties,
+    services: &Services,
+    deadline: &Deadline,
+    trail: &Trail,
+) -> Result<Outcome, copy::Error> {
+    let request = trail.request.get_or_init(|| properties.request());
+    let until = Some(deadline.work);
+    let registries = &services.registries;
+    let source = trail.source.get_or_init(|| registries.repository(request.source.repository.clone(), until));
+    let destination = Destination::with_inventory(
+        registries.repository(request.destination.clone(), until),
+        Arc::new(services.ecr.repository(&properties.repository, until)),
+    );
+    trail.destination.get_or_init(|| destination.repository.clone());
+    let plan = copy::plan(request, source, &destination).await?;
+    let (blobs, manifests) = (plan.blobs.len(), plan.manifests.len() + usize::from(!plan.root_held));
+    tracing::info!(digest = plan.root.digest.as_str(), blobs, manifests, "planned");
+    let limits = Limits { deadline: until, ..Limits::default() };
+    let outcome = copy::transfer(&plan, source, &destination, &limits, Arc::new(NoReport)).await?;
+    if let TagMove::Moved { from } = &outcome.tag {
+        let old = from.as_ref().map_or("none", |digest| digest.as_str());
+        tracing::info!(tag = request.destination_name(), old, new = outcome.digest.as_str(), "tag moved");
+    }
+    Ok(outcome)
+}
+
+async fn delete(id: &str, services: &Services, deadline: &Deadline) -> Result<Done, Failure> {
+    let Some(subject) = Subject::parse(id) else {
+        return Ok(Done::Nothing("the id names no image of ours, so nothing was deleted"));
+    };
+    if !services.settings.delete_images {
+        return Ok(Done::Nothing("the provider's setting DELETE_IMAGES keeps every image"));
+    }
+    let repository = services.ecr.repository(&subject.repository, Some(deadline.work));
+    match deletion::delete(&subject, &repository).await {
+        Ok(deleted) => Ok(Done::Deleted(deleted)),
+        Err(cause) => Err(Failure::NotDeleted(NotDeleted { subject: id.to_owned(), cause })),
+    }
+}
+
+/// The physical id and the attributes that go with what was done.
+fn identity(done: &Done, envelope: &Envelope) -> (String, Option<Attributes>) {
+    match done {
+        Done::Copied { properties, outcome } => {
+            let attributes = attributes(properties, outcome);
+            (attributes.image_reference.clone(), Some(attributes))
+        }
+        Done::Deleted(_) | Done::Nothing(_) => (envelope.physical_resource_id.clone(), None),
+    }
+}
+
+fn attributes(properties: &Properties, outcome: &Outcome) -> Attributes {
+    let repository = properties.repository.repository();
+    let by_digest = repository.with_digest(outcome.digest.clone()).to_string();
+    let by_tag = properties.tag.as_ref().map(|tag| repository.tagged(tag.clone()).to_string());
+    let mut source = properties.source.clone();
+    source.digest = Some(outcome.source_digest.clone());
+    Attributes {
+        image_reference: by_tag.unwrap_or_else(|| by_digest.clone()),
+        digest: outcome.digest.to_string(),
+        image_uri: by_digest,
+        source_digest: outcome.source_digest.to_string(),
+        source_reference: source.to_string(),
+        platforms: platform_names(&outcome.platforms),
+        repository_uri: repository.to_string(),
+        tag: properties.tag.as_ref().map(ToString::to_string).unwrap_or_default(),
+        media_type: outcome.media_type.clone(),
+        size: outcome.size.to_string(),
+    }
+}

@@ -1,0 +1,311 @@
+//! Every failure and its exact text.
+
+use std::time::Duration;
+
+use image_copy::copy::Progress;
+use image_copy::http::{self, Kind};
+use image_copy::oci::{Digest, ManifestError};
+use image_copy::registry::{Code, LoginSent, RateLimit, Refusal};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::properties::Properties;
+
+const REQUEST: &str = "8f2a1c3e-0000-4000-8000-000000000000";
+const SOURCE: &str = "docker.io/library/nginx:1.27";
+const DESTINATION: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.27";
+
+const PROBLEMS: [Problem; 20] = [
+    Problem::Missing,
+    Problem::LoginNeeded,
+    Problem::LoginRefused,
+    Problem::Denied,
+    Problem::CredentialsUnavailable,
+    Problem::PullLimit,
+    Problem::Throttled,
+    Problem::Unreachable,
+    Problem::CertificateRefused,
+    Problem::Interrupted,
+    Problem::ServerTrouble,
+    Problem::Corrupt,
+    Problem::Unreadable,
+    Problem::ForbiddenAddress,
+    Problem::Refused,
+    Problem::NoPlatform,
+    Problem::TagImmutable,
+    Problem::NotStorable,
+    Problem::TooManyManifests,
+    Problem::Deadline,
+];
+
+const OPERATIONS: [Operation; 8] = [
+    Operation::Inspect,
+    Operation::ReadManifest,
+    Operation::CheckBlobs,
+    Operation::ReadBlob,
+    Operation::StartUpload,
+    Operation::SendBlob,
+    Operation::WriteManifest,
+    Operation::WriteTag,
+];
+
+fn refusal(status: u16, login: LoginSent, code: &str, message: &str) -> Refusal {
+    Refusal {
+        status,
+        codes: vec![Code { code: code.into(), message: message.into() }],
+        request: "GET /v2/x".into(),
+        login,
+        rate_limit: None,
+        retry_after: None,
+        attempts: 1,
+        elapsed: Duration::ZERO,
+    }
+}
+
+fn network(kind: Kind, host: &str) -> registry::Error {
+    http::Error { kind, host: host.into(), attempts: 5, elapsed: Duration::from_secs(71) }.into()
+}
+
+fn service(name: &str, code: &str, message: &str) -> registry::Error {
+    registry::Error::Service { service: name.into(), code: code.into(), message: message.into() }
+}
+
+/// A cause for each problem that a registry or the network can make.
+fn cause(problem: Problem) -> Option<registry::Error> {
+    let (digest, host) = (Digest::of(b"a"), "registry.example:443");
+    let refused = |status, login, code, message| Some(Box::new(refusal(status, login, code, message)));
+    let refused = match problem {
+        Problem::Missing => refused(404, LoginSent::No, "MANIFEST_UNKNOWN", "manifest unknown"),
+        Problem::LoginNeeded => refused(401, LoginSent::No, "UNAUTHORIZED", "authentication required"),
+        Problem::LoginRefused => refused(401, LoginSent::Yes, "UNAUTHORIZED", "bad credentials"),
+        Problem::Denied => refused(403, LoginSent::Yes, "DENIED", "not allowed"),
+        Problem::Throttled => refused(429, LoginSent::Yes, "TOOMANYREQUESTS", "Rate exceeded"),
+        Problem::ServerTrouble => refused(502, LoginSent::Yes, "", "Bad Gateway"),
+        Problem::Refused => refused(405, LoginSent::Yes, "UNSUPPORTED", "Invalid parameter"),
+        Problem::PullLimit => {
+            let limit = RateLimit {
+                limit: Some(100),
+                remaining: Some(0),
+                window: Some(Duration::from_secs(21600)),
+                source: Some("203.0.113.7".into()),
+            };
+            let message = "You have reached your unauthenticated pull rate limit";
+            let refusal = refusal(429, LoginSent::No, "TOOMANYREQUESTS", message);
+            Some(Box::new(Refusal {
+                rate_limit: Some(limit),
+                retry_after: Some(Duration::from_secs(11400)),
+                ..refusal
+            }))
+        }
+        _ => None,
+    };
+    if let Some(refused) = refused {
+        return Some(registry::Error::Refused(refused));
+    }
+    Some(match problem {
+        Problem::CredentialsUnavailable => registry::Error::Credentials("the login could not be had".into()),
+        Problem::Unreachable => network(Kind::ConnectTimeout, host),
+        Problem::CertificateRefused => {
+            network(Kind::Tls("invalid peer certificate: UnknownIssuer".into()), host)
+        }
+        Problem::Interrupted => network(Kind::Interrupted, host),
+        Problem::ForbiddenAddress => network(Kind::Forbidden("link-local"), host),
+        Problem::Corrupt => registry::Error::DigestMismatch { expected: digest, actual: Digest::of(b"b") },
+        Problem::Unreadable => ManifestError::SchemaOne.into(),
+        _ => return None,
+    })
+}
+
+/// An example of the problem at this side; none where it is always the other's.
+fn example(problem: Problem, side: Side, operation: Operation) -> Option<copy::Failure> {
+    use copy::Failure;
+    let subject = if side == Side::Source { SOURCE } else { DESTINATION }.to_owned();
+    let (arm, amd) = ("linux/arm64".parse().unwrap(), "linux/amd64".parse().unwrap());
+    let failure = match problem {
+        Problem::NoPlatform => Failure::NoPlatform { subject, wanted: arm, available: vec![amd] },
+        Problem::TagImmutable => {
+            Failure::TagImmutable { subject, existing: Digest::of(b"a"), wanted: Digest::of(b"b") }
+        }
+        Problem::NotStorable => {
+            Failure::NotStorable { subject, objection: "ECR stores no image without layers".into() }
+        }
+        Problem::TooManyManifests => Failure::TooManyManifests { subject, limit: 200 },
+        Problem::Deadline => {
+            let progress = Progress {
+                blobs: 22,
+                present: 10,
+                copied: 7,
+                bytes: 98,
+                bytes_present: 41,
+                bytes_copied: 20,
+            };
+            Failure::Deadline { subject, progress, elapsed: Duration::from_secs(870) }
+        }
+        _ => Failure::Registry { side, operation, subject, cause: cause(problem).unwrap() },
+    };
+    (failure.side() == side).then_some(failure)
+}
+
+fn text(failure: copy::Failure) -> String {
+    reason(&Failure::Copy(Box::new(failure)), REQUEST)
+}
+
+#[track_caller]
+fn is_one_short_line(text: &str) {
+    assert!(text.chars().count() <= MAX_CHARS, "{} {text}", text.chars().count());
+    assert!(!text.chars().any(char::is_control) && text.ends_with(&format!(" ({REQUEST})")), "{text}");
+}
+
+/// The table, as it stands in `reasons.txt`.
+fn table() -> String {
+    let mut lines = Vec::new();
+    for problem in PROBLEMS {
+        for (side, operation) in
+            [(Side::Source, Operation::ReadManifest), (Side::Destination, Operation::StartUpload)]
+        {
+            if let Some(failure) = example(problem, side, operation) {
+                assert_eq!(failure.problem(), problem);
+                lines.push(format!("{problem:?}, {side:?}: {}", text(failure)));
+            }
+        }
+    }
+    let subject = || DESTINATION.to_owned();
+    for (operation, cause) in [
+        (
+            Operation::Inspect,
+            service(
+                "ecr:DescribeRepositories",
+                "RepositoryNotFoundException",
+                "The repository with name 'team/app' does not exist",
+            ),
+        ),
+        (
+            Operation::ReadManifest,
+            service(
+                "ecr:BatchGetImage",
+                "AccessDeniedException",
+                "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: ecr:BatchGetImage on resource: y",
+            ),
+        ),
+        (Operation::StartUpload, service("ecr:GetAuthorizationToken", "AccessDeniedException", "denied")),
+        (
+            Operation::WriteTag,
+            service("ecr:PutImage", "ImageTagAlreadyExistsException", "the tag is immutable"),
+        ),
+        (Operation::WriteTag, service("ecr:PutImage", "LimitExceededException", "too many images")),
+        (Operation::WriteTag, service("ecr:PutImage", "KmsException", "the key is disabled")),
+    ] {
+        let failure =
+            copy::Failure::Registry { side: Side::Destination, operation, subject: subject(), cause };
+        lines.push(format!("{operation:?} on ECR: {}", text(failure)));
+    }
+    for (name, failure) in [
+        (
+            "NotDeleted",
+            Failure::NotDeleted(NotDeleted {
+                subject: subject(),
+                cause: service("ecr:DescribeImages", "AccessDeniedException", "denied"),
+            }),
+        ),
+        (
+            "NotDeleted",
+            Failure::NotDeleted(NotDeleted {
+                subject: subject(),
+                cause: network(Kind::Timeout, "api.ecr.eu-west-1.amazonaws.com"),
+            }),
+        ),
+        ("TimeRanOut", Failure::TimeRanOut { seconds: 889 }),
+        ("Panic", Failure::Panic),
+        (
+            "Setting",
+            Failure::Setting(
+                "the provider's setting DEFAULT_PLATFORM is \"x\", which is not a platform".into(),
+            ),
+        ),
+        ("Property", property(json!({}))),
+        ("Property", property(json!({"ImageReference": "nginx"}))),
+        ("Property", property(json!({"ImageReference": "nginx", "RepositoryArn": "team/app"}))),
+    ] {
+        lines.push(format!("{name}: {}", reason(&failure, REQUEST)));
+    }
+    lines.iter().for_each(|line| is_one_short_line(line.split_once(": ").unwrap().1));
+    lines.join("\n") + "\n"
+}
+
+fn property(properties: Value) -> Failure {
+    let default = copy::Platforms::All;
+    Failure::Property(Properties::parse(&properties, &Value::Null, &default).unwrap_err())
+}
+
+#[test]
+fn every_failure_has_its_text() {
+    let table = table();
+    let expected = include_str!("reasons.txt");
+    for (number, (line, expected)) in table.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(line, expected, "line {} of reasons.txt; the table is now:\n{table}", number + 1);
+    }
+    assert_eq!(table.lines().count(), expected.lines().count(), "{table}");
+}
+
+#[test]
+fn every_failure_names_something_to_change_at_every_step() {
+    for problem in PROBLEMS {
+        for side in [Side::Source, Side::Destination] {
+            for failure in OPERATIONS.into_iter().filter_map(|operation| example(problem, side, operation)) {
+                let hint = advice(&failure);
+                assert!(!hint.is_empty() && hint.ends_with('.'), "{hint}");
+                is_one_short_line(&text(failure));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_denied_step_names_its_action() {
+    for (operation, expected) in OPERATIONS.into_iter().zip([
+        "Allow ecr:DescribeRepositories on",
+        "Allow ecr:BatchGetImage on",
+        "Allow ecr:BatchCheckLayerAvailability on",
+        "Allow ecr:GetDownloadUrlForLayer on",
+        "Allow ecr:InitiateLayerUpload on",
+        "Allow ecr:UploadLayerPart and ecr:CompleteLayerUpload on",
+        "Allow ecr:PutImage on",
+        "Allow ecr:PutImage on",
+    ]) {
+        let failure = example(Problem::Denied, Side::Destination, operation).unwrap();
+        assert!(text(failure).contains(expected), "{expected}");
+    }
+}
+
+#[test]
+fn what_is_long_is_shortened_in_order() {
+    let digest = Digest::of(b"x");
+    let long = |quoted: usize, path: usize| {
+        let subject = format!("docker.io/{}@{digest}", "a".repeat(path));
+        let cause = refusal(
+            404,
+            LoginSent::No,
+            "MANIFEST_UNKNOWN",
+            &format!("{} {digest} \n\u{7}é", "q".repeat(quoted)),
+        );
+        let cause = registry::Error::Refused(Box::new(cause));
+        let text = text(copy::Failure::Registry {
+            side: Side::Source,
+            operation: Operation::ReadManifest,
+            subject: subject.clone(),
+            cause,
+        });
+        is_one_short_line(&text);
+        assert!(text.contains("Check the registry, repository and tag in ImageReference."), "{text}");
+        (text, subject)
+    };
+    let (text, subject) = long(40, 10);
+    assert!(text.contains(&subject) && text.matches(digest.as_str()).count() == 2, "{text}");
+    let (text, subject) = long(900, 10);
+    assert!(text.contains(&subject) && text.contains("qqq…\""), "{text}");
+    let (text, _) = long(900, 250);
+    assert!(text.contains(&"a".repeat(200)), "{text}");
+    for path in 1..255 {
+        long(path, path);
+    }
+}

@@ -1,0 +1,77 @@
+//! What an operator reads of an event: the sentence of a success, and the last log line.
+
+use std::time::Duration;
+
+use image_copy::copy::{self, Progress, TagMove};
+use image_copy::registry;
+
+use crate::deletion::Deleted;
+use crate::handler::{Done, Trail};
+use crate::reason::Failure;
+
+/// What was done, in one sentence.
+pub(crate) fn sentence(done: &Done) -> String {
+    match done {
+        Done::Copied { outcome, .. } => {
+            let Progress { blobs, copied, .. } = outcome.blobs;
+            let tag = match outcome.tag {
+                TagMove::Untagged => "",
+                TagMove::Unchanged => ", the tag named it already",
+                TagMove::Moved { .. } => ", the tag names it now",
+            };
+            format!("{copied} of {blobs} blobs were copied, the others were there{tag}.")
+        }
+        Done::Deleted(Deleted::Nothing) => "The image was gone already.".into(),
+        Done::Deleted(Deleted::Tag) => "The tag was removed; the image is used otherwise.".into(),
+        Done::Deleted(Deleted::Image) => "The image was deleted.".into(),
+        Done::Deleted(Deleted::Kept) => "The image was kept, for it has a tag.".into(),
+        Done::Nothing(why) => format!("Nothing to do: {why}."),
+    }
+}
+
+/// Writes the last line of an event, from which metrics are made.
+pub(crate) fn answered(result: &Result<Done, Failure>, reason: &str, trail: &Trail, elapsed: Duration) {
+    let request = trail.request.get();
+    let usage = |repository: Option<&registry::Repository>| {
+        repository.map(registry::Repository::usage).unwrap_or_default()
+    };
+    let (source, destination) = (usage(trail.source.get()), usage(trail.destination.get()));
+    let progress = progress(result);
+    tracing::info!(
+        outcome = outcome(result),
+        reason,
+        source = request.map(|request| request.source.to_string()),
+        destination = request.map(copy::Request::destination_name),
+        blobs = progress.blobs,
+        blobs_present = progress.present,
+        blobs_copied = progress.copied,
+        bytes = progress.bytes,
+        bytes_copied = progress.bytes_copied,
+        seconds = elapsed.as_secs_f64(),
+        source_requests = source.requests,
+        destination_requests = destination.requests,
+        source_pulls = source.manifest_gets,
+        source_pulls_left = source.rate_limit.and_then(|limit| limit.remaining),
+        "answered"
+    );
+}
+
+fn outcome(result: &Result<Done, Failure>) -> &'static str {
+    match result {
+        Ok(Done::Copied { .. }) => "copied",
+        Ok(Done::Deleted(Deleted::Image | Deleted::Tag)) => "deleted",
+        Ok(Done::Deleted(Deleted::Nothing | Deleted::Kept) | Done::Nothing(_)) => "nothing to do",
+        Err(_) => "failed",
+    }
+}
+
+fn progress(result: &Result<Done, Failure>) -> Progress {
+    match result {
+        Ok(Done::Copied { outcome, .. }) => outcome.blobs,
+        Err(Failure::Copy(failure)) => match failure.as_ref() {
+            copy::Failure::Deadline { progress, .. } => *progress,
+            _ => Progress::default(),
+        },
+        _ => Progress::default(),
+    }
+}

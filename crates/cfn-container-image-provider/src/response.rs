@@ -1,0 +1,342 @@
+//! The one answer to an event: its document, and its way to the response bucket.
+
+use std::time::Duration;
+
+use reqwest::header::CONTENT_LENGTH;
+use reqwest::{Client, StatusCode, Url, redirect};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::event::{Envelope, ResponseUrl};
+
+/// CloudFormation reads no longer answers
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>).
+const MAX_BODY_BYTES: usize = 4096;
+/// The bucket is near; who does not connect in this time will not in a longer one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Longest attempt: an answer is a few thousand bytes.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+
+/// What CloudFormation is told. Own type: the one of the events' crate writes `"Reason": null`,
+/// which CloudFormation does not accept.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Answer<'a> {
+    status: &'static str,
+    /// Never empty, whatever the status.
+    reason: String,
+    physical_resource_id: String,
+    stack_id: &'a str,
+    request_id: &'a str,
+    logical_resource_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Attributes>,
+}
+
+/// What `Fn::GetAtt` can be asked for. The same keys on Create and Update; all texts, but for the
+/// list that was one with the provider before ours too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Attributes {
+    pub(crate) image_reference: String,
+    pub(crate) digest: String,
+    pub(crate) image_uri: String,
+    pub(crate) source_digest: String,
+    pub(crate) source_reference: String,
+    pub(crate) platforms: Vec<String>,
+    pub(crate) repository_uri: String,
+    pub(crate) tag: String,
+    pub(crate) media_type: String,
+    pub(crate) size: String,
+}
+
+impl<'a> Answer<'a> {
+    /// All went well.
+    pub(crate) fn success(
+        envelope: &'a Envelope,
+        id: String,
+        reason: String,
+        data: Option<Attributes>,
+    ) -> Self {
+        Self { data, ..Self::new(envelope, "SUCCESS", id, reason) }
+    }
+
+    /// It did not. The resource keeps the id it has.
+    pub(crate) fn failure(envelope: &'a Envelope, reason: String) -> Self {
+        Self::new(envelope, "FAILED", envelope.physical_resource_id.clone(), reason)
+    }
+
+    fn new(envelope: &'a Envelope, status: &'static str, id: String, reason: String) -> Self {
+        Self {
+            status,
+            reason,
+            physical_resource_id: id,
+            stack_id: &envelope.stack_id,
+            request_id: &envelope.request_id,
+            logical_resource_id: &envelope.logical_resource_id,
+            data: None,
+        }
+    }
+
+    /// The document, cut to what CloudFormation reads: first the reason, of which there is more in
+    /// the log, then platforms from the end of the list, for everything else has a bounded length.
+    pub(crate) fn body(mut self) -> Vec<u8> {
+        loop {
+            let body = serde_json::to_vec(&self).expect("texts and lists can always be written");
+            let Some(excess) = body.len().checked_sub(MAX_BODY_BYTES).filter(|excess| *excess > 0) else {
+                return body;
+            };
+            let platforms = self.data.as_mut().map(|data| &mut data.platforms);
+            if self.reason.chars().nth(20).is_some() {
+                let kept = self.reason.floor_char_boundary(self.reason.len().saturating_sub(excess).max(20));
+                self.reason.truncate(kept.min(self.reason.len() - 1));
+                while !self.reason.is_char_boundary(self.reason.len()) {
+                    self.reason.pop();
+                }
+            } else if let Some(platforms) = platforms.filter(|platforms| !platforms.is_empty()) {
+                platforms.pop();
+            } else {
+                tracing::error!(bytes = body.len(), "the answer is longer than CloudFormation reads");
+                return body;
+            }
+        }
+    }
+}
+
+/// Why an answer could not be delivered, without the address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the answer could not be delivered to {host}: {problem}, {attempts} attempts")]
+pub(crate) struct Undelivered {
+    host: String,
+    problem: String,
+    attempts: u32,
+}
+
+/// Brings answers to the response bucket. Has a client of its own: the copy's timeouts and
+/// connections are of another kind.
+#[derive(Clone)]
+pub(crate) struct Courier {
+    client: Client,
+}
+
+impl Courier {
+    /// Prepares the client; nothing is sent.
+    pub(crate) fn new() -> Result<Self, reqwest::Error> {
+        let client = Client::builder()
+            .user_agent(crate::USER_AGENT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ATTEMPT_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            // An idle connection would be a dead one after the function was frozen.
+            .pool_max_idle_per_host(0)
+            .build()?;
+        Ok(Self { client })
+    }
+
+    /// Delivers a document, again and again until `deadline` as long as there is hope.
+    pub(crate) async fn deliver(
+        &self,
+        url: &ResponseUrl,
+        body: Vec<u8>,
+        deadline: Instant,
+    ) -> Result<(), Undelivered> {
+        let url = url.expose();
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let attempt = tokio::time::timeout_at(deadline, self.attempt(url, body.clone())).await;
+            let (problem, hope) = match attempt {
+                Ok(Attempt::Delivered) => return Ok(()),
+                Ok(Attempt::Failed { problem, hope }) => (problem, hope),
+                Err(_) => ("time ran out".to_owned(), false),
+            };
+            let bound = FIRST_PAUSE.saturating_mul(1 << attempts.min(8)).min(LONGEST_PAUSE);
+            let pause = bound.mul_f64(0.5 + 0.5 * fastrand::f64());
+            if !hope || Instant::now() + pause >= deadline {
+                return Err(Undelivered { host, problem, attempts });
+            }
+            tracing::warn!(host, problem, attempts, "delivering the answer again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self, url: &Url, body: Vec<u8>) -> Attempt {
+        // No Content-Type: the signature of older URLs covers its absence.
+        let request = self.client.put(url.clone()).header(CONTENT_LENGTH, body.len()).body(body);
+        match request.send().await {
+            Ok(response) if response.status().is_success() => Attempt::Delivered,
+            Ok(response) => {
+                let status = response.status();
+                let hope = status.is_server_error()
+                    || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+                Attempt::Failed { problem: format!("HTTP {}", status.as_u16()), hope }
+            }
+            Err(error) => {
+                let hope = !error.is_builder();
+                Attempt::Failed { problem: innermost(&error.without_url()), hope }
+            }
+        }
+    }
+}
+
+enum Attempt {
+    Delivered,
+    Failed { problem: String, hope: bool },
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut current = error;
+    while let Some(cause) = current.source() {
+        current = cause;
+    }
+    current.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::sync::Mutex;
+
+    use super::*;
+    use crate::event::tests::fixture;
+    use crate::event::{Event, Input};
+
+    fn event(url: &str) -> Event {
+        let mut payload = fixture("update");
+        payload["ResponseURL"] = json!(url);
+        let Ok(Input::CloudFormation(event)) = Input::read(payload) else { panic!("no event") };
+        event
+    }
+
+    fn attributes(platforms: usize) -> Attributes {
+        Attributes {
+            image_reference: "host/python:3".into(),
+            digest: "sha256:a".into(),
+            image_uri: "host/python@sha256:a".into(),
+            source_digest: "sha256:b".into(),
+            source_reference: "docker.io/library/python:3@sha256:b".into(),
+            platforms: (0..platforms).map(|n| format!("linux/arch{n}")).collect(),
+            repository_uri: "host/python".into(),
+            tag: "3".into(),
+            media_type: "application/json".into(),
+            size: "17".into(),
+        }
+    }
+
+    #[test]
+    fn the_document_has_every_field_as_text_and_no_null() {
+        let event = event("https://bucket.example/");
+        let answer = Answer::success(&event.envelope, "id".into(), "Copied.".into(), Some(attributes(2)));
+        let body: Value = serde_json::from_slice(&answer.body()).unwrap();
+        assert_eq!(body["Status"], "SUCCESS");
+        assert_eq!(body["RequestId"], event.envelope.request_id.as_str());
+        assert_eq!(body["Data"]["Platforms"], json!(["linux/arch0", "linux/arch1"]));
+        let texts = body["Data"].as_object().unwrap().iter().filter(|(name, _)| *name != "Platforms");
+        assert_eq!(texts.map(|(_, value)| assert!(value.is_string())).count(), 9);
+        let failed = Answer::failure(&event.envelope, "Because.".into()).body();
+        let failed: Value = serde_json::from_slice(&failed).unwrap();
+        assert_eq!(failed["PhysicalResourceId"], event.envelope.physical_resource_id.as_str());
+        assert!(failed.get("Data").is_none());
+    }
+
+    #[test]
+    fn a_long_answer_is_cut_to_what_cloudformation_reads() {
+        let event = event("https://bucket.example/");
+        for reason in ["ü".repeat(5000), "\u{1F600}\"\\".repeat(3000), "\n".repeat(9000), "short".into()] {
+            let answer = Answer::success(&event.envelope, "id".into(), reason.clone(), Some(attributes(400)));
+            let body = answer.body();
+            assert!(body.len() <= MAX_BODY_BYTES, "{}", body.len());
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert!(reason.starts_with(body["Reason"].as_str().unwrap()));
+            assert!(!body["Reason"].as_str().unwrap().is_empty());
+            assert_eq!(body["Data"]["Tag"], "3");
+            assert!(!body["Data"]["Platforms"].as_array().unwrap().is_empty());
+        }
+    }
+
+    /// A bucket that answers with these status lines, one per connection; status 0 hangs up.
+    async fn bucket(statuses: Vec<u16>) -> (String, Arc<Mutex<Vec<String>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/key?X-Amz-Signature=secret", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        tokio::spawn(async move {
+            for status in statuses {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let (mut request, mut buffer) = (String::new(), [0; 8192]);
+                while !request.ends_with("the answer") {
+                    let read = stream.read(&mut buffer).await.unwrap();
+                    request.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+                }
+                seen.lock().await.push(request);
+                if status > 0 {
+                    let answer = format!(
+                        "HTTP/1.1 {status} X\r\nlocation: http://elsewhere.example/\r\ncontent-length: 0\r\n\r\n"
+                    );
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            }
+        });
+        (url, requests)
+    }
+
+    async fn deliver(statuses: Vec<u16>) -> (Result<(), Undelivered>, Vec<String>) {
+        let (url, requests) = bucket(statuses).await;
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let courier = Courier::new().unwrap();
+        let result =
+            courier.deliver(&event(&url).envelope.response_url, b"the answer".to_vec(), deadline).await;
+        let requests = requests.lock().await.clone();
+        (result, requests)
+    }
+
+    #[tokio::test]
+    async fn the_request_is_as_a_presigned_url_wants_it() {
+        let (result, requests) = deliver(vec![200]).await;
+        result.unwrap();
+        let head = requests[0].split("\r\n\r\n").next().unwrap().to_ascii_lowercase();
+        assert!(head.starts_with("put /key?x-amz-signature=secret http/1.1"), "{head}");
+        assert!(head.contains("\r\ncontent-length: 10"), "{head}");
+        assert!(!head.contains("content-type") && !head.contains("transfer-encoding"), "{head}");
+    }
+
+    #[tokio::test]
+    async fn is_delivered_after_a_bad_moment_of_the_bucket() {
+        let (result, requests) = deliver(vec![503, 0, 500, 200]).await;
+        result.unwrap();
+        assert_eq!(requests.len(), 4);
+    }
+
+    #[tokio::test]
+    async fn gives_up_at_once_on_a_refusal_or_a_redirect_and_keeps_the_url_to_itself() {
+        for status in [403, 400, 307] {
+            let (result, requests) = deliver(vec![status, 200]).await;
+            let error = result.unwrap_err();
+            assert_eq!(requests.len(), 1);
+            assert!(error.to_string().contains(&format!("HTTP {status}, 1 attempts")), "{error}");
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn gives_up_when_time_runs_out() {
+        let url = {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            format!("http://{}/?secret", listener.local_addr().unwrap())
+        };
+        let deadline = Instant::now() + Duration::from_millis(400);
+        let event = event(&url);
+        let courier = Courier::new().unwrap();
+        let error = courier.deliver(&event.envelope.response_url, Vec::new(), deadline).await.unwrap_err();
+        assert!(deadline.elapsed() < Duration::from_secs(2));
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
+}

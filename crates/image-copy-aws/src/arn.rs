@@ -1,0 +1,351 @@
+//! Repository ARNs and registry hosts, each of which says partition, account and Region.
+
+use std::fmt;
+use std::str::FromStr;
+
+use image_copy::oci::{self, Registry};
+
+/// A part of AWS with its own accounts and its own domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Partition {
+    /// Commercial Regions.
+    Aws,
+    /// China.
+    China,
+    /// GovCloud (US).
+    GovCloud,
+    /// US, top secret.
+    Iso,
+    /// US, secret.
+    IsoB,
+    /// Europe, isolated.
+    IsoE,
+    /// US, isolated.
+    IsoF,
+    /// European sovereign cloud.
+    EuropeanSovereign,
+}
+
+impl Partition {
+    const ALL: [Self; 8] = [
+        Self::Aws,
+        Self::China,
+        Self::GovCloud,
+        Self::Iso,
+        Self::IsoB,
+        Self::IsoE,
+        Self::IsoF,
+        Self::EuropeanSovereign,
+    ];
+
+    /// The name in an ARN.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::China => "aws-cn",
+            Self::GovCloud => "aws-us-gov",
+            Self::Iso => "aws-iso",
+            Self::IsoB => "aws-iso-b",
+            Self::IsoE => "aws-iso-e",
+            Self::IsoF => "aws-iso-f",
+            Self::EuropeanSovereign => "aws-eusc",
+        }
+    }
+
+    /// The domain under which its registries are
+    /// (<https://github.com/kubernetes/cloud-provider-aws/tree/master/cmd/ecr-credential-provider>).
+    #[must_use]
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Aws | Self::GovCloud => "amazonaws.com",
+            Self::China => "amazonaws.com.cn",
+            Self::Iso => "c2s.ic.gov",
+            Self::IsoB => "sc2s.sgov.gov",
+            Self::IsoE => "cloud.adc-e.uk",
+            Self::IsoF => "csp.hci.ic.gov",
+            Self::EuropeanSovereign => "amazonaws.eu",
+        }
+    }
+
+    /// The domain of registries that speak IPv6 too, where there is one.
+    fn dual_stack_suffix(self) -> Option<&'static str> {
+        match self {
+            Self::Aws | Self::GovCloud => Some("on.aws"),
+            Self::China => Some("on.amazonwebservices.com.cn"),
+            Self::Iso | Self::IsoB | Self::IsoE | Self::IsoF | Self::EuropeanSovereign => None,
+        }
+    }
+
+    /// The partition of a Region, which its name tells. Region names of today and tomorrow without
+    /// a mark of their own are commercial.
+    #[must_use]
+    pub fn of_region(region: &str) -> Self {
+        let mut words = region.split('-');
+        match (words.next().unwrap_or_default(), words.next().unwrap_or_default()) {
+            ("cn", _) => Self::China,
+            ("eusc", _) => Self::EuropeanSovereign,
+            (_, "gov") => Self::GovCloud,
+            (_, "iso") => Self::Iso,
+            (_, "isob") => Self::IsoB,
+            (_, "isoe") => Self::IsoE,
+            (_, "isof") => Self::IsoF,
+            _ => Self::Aws,
+        }
+    }
+}
+
+/// The ARN of an ECR repository.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RepositoryArn {
+    partition: Partition,
+    region: String,
+    account: String,
+    name: String,
+}
+
+/// A text that is not the ARN of an ECR repository.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "Invalid AWS ECR repository ARN: {given}; expected arn:<partition>:ecr:<region>:<account>:repository/<name>"
+)]
+pub struct InvalidArn {
+    /// The text as it was given, cut to a length that fits into one line.
+    pub given: String,
+}
+
+impl RepositoryArn {
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// The Region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The account, which is what ECR calls the registry id.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The repository's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The registry's host.
+    #[must_use]
+    pub fn host(&self) -> String {
+        format!("{}.dkr.ecr.{}.{}", self.account, self.region, self.partition.suffix())
+    }
+
+    /// The repository as the engine names it; its text is the repository URI.
+    #[must_use]
+    pub fn repository(&self) -> oci::Repository {
+        // Both parts were checked when the ARN was made.
+        let registry: Registry = self.host().parse().expect("an account and a Region make a host");
+        oci::Repository::new(registry, &self.name).expect("the name was checked")
+    }
+
+    /// The ARN behind a repository URI, if that is of a private ECR registry by its plain host.
+    #[must_use]
+    pub fn of_repository(repository: &oci::Repository) -> Option<Self> {
+        let host = RegistryHost::parse(repository.registry().as_str())?;
+        let arn = Self {
+            partition: host.partition,
+            region: host.region,
+            account: host.account,
+            name: repository.path().into(),
+        };
+        (arn.host() == repository.registry().as_str()).then_some(arn)
+    }
+}
+
+impl FromStr for RepositoryArn {
+    type Err = InvalidArn;
+
+    fn from_str(text: &str) -> Result<Self, InvalidArn> {
+        let invalid = || InvalidArn { given: one_line(text) };
+        let fields: Vec<&str> = text.splitn(6, ':').collect();
+        let &["arn", partition, "ecr", region, account, resource] = fields.as_slice() else {
+            return Err(invalid());
+        };
+        let partition = Partition::ALL.into_iter().find(|known| known.name() == partition);
+        let partition = partition.ok_or_else(invalid)?;
+        let name = resource.strip_prefix("repository/").ok_or_else(invalid)?;
+        if !is_region(region) || Partition::of_region(region) != partition || !is_account(account) {
+            return Err(invalid());
+        }
+        let arn = Self { partition, region: region.into(), account: account.into(), name: name.into() };
+        let registry: Registry = arn.host().parse().map_err(|_| invalid())?;
+        oci::Repository::new(registry, name).map_err(|_| invalid())?;
+        Ok(arn)
+    }
+}
+
+impl fmt::Display for RepositoryArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { partition, region, account, name } = self;
+        write!(f, "arn:{}:ecr:{region}:{account}:repository/{name}", partition.name())
+    }
+}
+
+/// What the host of a private ECR registry says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryHost {
+    /// The partition.
+    pub partition: Partition,
+    /// The Region.
+    pub region: String,
+    /// The account.
+    pub account: String,
+}
+
+impl RegistryHost {
+    /// Reads a host in any case: plain, FIPS or dual-stack. `None`: it is not private ECR's.
+    #[must_use]
+    pub fn parse(host: &str) -> Option<Self> {
+        let host = host.to_ascii_lowercase();
+        let host = host.strip_suffix(":443").unwrap_or(&host);
+        let (account, rest) = host.split_once('.')?;
+        let plain = |rest: &str| {
+            let rest = rest.strip_prefix("dkr.ecr.").or_else(|| rest.strip_prefix("dkr.ecr-fips."))?;
+            let (region, suffix) = rest.split_once('.')?;
+            let partition = Partition::of_region(region);
+            (partition.suffix() == suffix).then(|| (partition, region.to_owned()))
+        };
+        let dual_stack = |rest: &str| {
+            let rest = rest.strip_prefix("dkr-ecr.").or_else(|| rest.strip_prefix("dkr-ecr-fips."))?;
+            let (region, suffix) = rest.split_once('.')?;
+            let partition = Partition::of_region(region);
+            (partition.dual_stack_suffix() == Some(suffix)).then(|| (partition, region.to_owned()))
+        };
+        let (partition, region) = plain(rest).or_else(|| dual_stack(rest))?;
+        let valid = is_account(account) && is_region(&region);
+        valid.then(|| Self { partition, region, account: account.into() })
+    }
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_region(text: &str) -> bool {
+    let words: Vec<&str> = text.split('-').collect();
+    words.len() >= 3
+        && text.len() <= 32
+        && words.iter().all(|word| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
+}
+
+fn one_line(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { '?' } else { c };
+    let mut line: String = text.chars().take(120).map(clean).collect();
+    if text.chars().nth(120).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(arn: &str, uri: &str) {
+        let parsed: RepositoryArn = arn.parse().unwrap();
+        assert_eq!(parsed.to_string(), arn);
+        assert_eq!(parsed.repository().to_string(), uri);
+        assert_eq!(RepositoryArn::of_repository(&uri_of(uri)), Some(parsed), "{uri}");
+    }
+
+    fn uri_of(uri: &str) -> oci::Repository {
+        uri.parse::<oci::Reference>().unwrap().repository
+    }
+
+    #[test]
+    fn every_partition_has_its_own_host() {
+        for (partition, region, suffix) in [
+            ("aws", "eu-west-1", "amazonaws.com"),
+            ("aws-cn", "cn-north-1", "amazonaws.com.cn"),
+            ("aws-us-gov", "us-gov-west-1", "amazonaws.com"),
+            ("aws-iso", "us-iso-east-1", "c2s.ic.gov"),
+            ("aws-iso-b", "us-isob-east-1", "sc2s.sgov.gov"),
+            ("aws-iso-e", "eu-isoe-west-1", "cloud.adc-e.uk"),
+            ("aws-iso-f", "us-isof-south-1", "csp.hci.ic.gov"),
+            ("aws-eusc", "eusc-de-east-1", "amazonaws.eu"),
+        ] {
+            check(
+                &format!("arn:{partition}:ecr:{region}:123456789012:repository/team/app"),
+                &format!("123456789012.dkr.ecr.{region}.{suffix}/team/app"),
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_repository() {
+        for wrong in [
+            "",
+            "python",
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com/python",
+            "arn:aws:s3:eu-west-1:123456789012:repository/python",
+            "arn:aws:ecr:eu-west-1:12345678901:repository/python",
+            "arn:aws:ecr:eu-west-1:123456789012:python",
+            "arn:aws:ecr:eu-west-1:123456789012:repository/",
+            "arn:aws:ecr:eu-west-1:123456789012:repository/Python",
+            "arn:aws:ecr:eu-west-1:123456789012:repository/a:b",
+            "arn:aws:ecr:evil.example/:123456789012:repository/python",
+            "arn:aws:ecr:cn-north-1:123456789012:repository/python",
+            "arn:aws-moon:ecr:eu-west-1:123456789012:repository/python",
+        ] {
+            let error = wrong.parse::<RepositoryArn>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("Invalid AWS ECR repository ARN: {wrong}")), "{error}");
+        }
+        let error = "x\n".repeat(500).parse::<RepositoryArn>().unwrap_err().to_string();
+        assert!(error.chars().count() < 250 && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn reads_hosts_in_any_case_and_of_any_kind() {
+        for host in [
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+            "123456789012.DKR.ECR.EU-WEST-1.AMAZONAWS.COM:443",
+            "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com",
+            "123456789012.dkr-ecr.eu-west-1.on.aws",
+            "123456789012.dkr-ecr-fips.eu-west-1.on.aws",
+        ] {
+            let parsed = RegistryHost::parse(host).unwrap();
+            assert_eq!((parsed.account.as_str(), parsed.region.as_str()), ("123456789012", "eu-west-1"));
+        }
+    }
+
+    #[test]
+    fn a_login_is_not_for_hosts_that_only_look_like_ecr() {
+        for host in [
+            "public.ecr.aws",
+            "docker.io",
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.example",
+            "123456789012.dkr.ecr.eu-west-1.evil.example",
+            "123456789012.dkr.ecr.eu-west-1.c2s.ic.gov",
+            "evil.123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com:8443",
+            "123456789012.dkr.ecr..amazonaws.com",
+        ] {
+            assert_eq!(RegistryHost::parse(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn only_the_plain_host_leads_back_to_an_arn() {
+        let fips = uri_of("123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com/app");
+        assert_eq!(RepositoryArn::of_repository(&fips), None);
+        assert_eq!(RepositoryArn::of_repository(&uri_of("ghcr.io/acme/app")), None);
+    }
+}

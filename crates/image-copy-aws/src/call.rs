@@ -1,0 +1,227 @@
+//! One call to ECR's control plane: retries, and the error in the engine's words.
+//!
+//! ECR's rates hold for a whole account and Region, shared with everybody who pushes there, so
+//! throttling is answered with patience and jitter until the deadline: no local pacing could know
+//! what the others do.
+
+use std::error::Error as StdError;
+use std::fmt::Debug;
+use std::io;
+use std::time::Duration;
+
+use aws_sdk_ecr::config::http::HttpResponse;
+use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
+use image_copy::http::{self, Kind};
+use image_copy::registry::Error;
+use tokio::time::Instant;
+
+use crate::arn::Partition;
+
+/// How long a call waits and how often it is repeated.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Bound of the first pause, doubled with each further one. The pause is drawn between zero and
+    /// the bound, so that functions that were throttled together do not come back together.
+    pub first: Duration,
+    /// The bound stops growing here.
+    pub longest: Duration,
+    /// Attempts when there was no answer or a server error.
+    pub attempts: u32,
+    /// How long throttling is waited out when there is no deadline.
+    pub without_deadline: Duration,
+}
+
+impl Default for Patience {
+    /// PutImage allows 10 a second: a hundred functions that push at once are served within 10 s,
+    /// which pauses of up to 5 s spread well.
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(250),
+            longest: Duration::from_secs(5),
+            attempts: 4,
+            without_deadline: Duration::from_secs(120),
+        }
+    }
+}
+
+/// Calls to ECR in one Region, which end by a deadline.
+#[derive(Clone)]
+pub(crate) struct Calls {
+    pub(crate) client: aws_sdk_ecr::Client,
+    host: String,
+    deadline: Option<Instant>,
+    patience: Patience,
+}
+
+impl Calls {
+    pub(crate) fn new(
+        client: aws_sdk_ecr::Client,
+        region: &str,
+        deadline: Option<Instant>,
+        patience: Patience,
+    ) -> Self {
+        Self { client, host: format!("api.ecr.{region}.{}", Partition::of_region(region).suffix()), deadline, patience }
+    }
+
+    /// Sends a call until it is answered. `action` is its name as in a permission.
+    pub(crate) async fn send<T, E, F>(&self, action: &str, request: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + StdError + Debug + 'static,
+    {
+        let started = Instant::now();
+        let end = self.deadline.unwrap_or(started + self.patience.without_deadline);
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            // A call that hangs at the deadline would take the time in which to say so.
+            let answer = tokio::time::timeout_at(end, request()).await;
+            let error = match answer {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => error,
+                Err(_) => return Err(self.no_answer(Kind::Timeout, attempts, started)),
+            };
+            let pause = self.pause(attempts);
+            let again = match weight(&error) {
+                Weight::Throttled => true,
+                Weight::Transient => attempts < self.patience.attempts,
+                Weight::Final => false,
+            };
+            if !again || Instant::now() + pause >= end {
+                return Err(self.error(action, error, attempts, started));
+            }
+            tracing::debug!(action, attempts, error = error.code().unwrap_or("no answer"), "trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn pause(&self, attempts: u32) -> Duration {
+        let bound = self.patience.first.saturating_mul(1 << (attempts - 1).min(16));
+        bound.min(self.patience.longest).mul_f64(fastrand::f64())
+    }
+
+    fn error<E>(
+        &self,
+        action: &str,
+        error: SdkError<E, HttpResponse>,
+        attempts: u32,
+        started: Instant,
+    ) -> Error
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        let kind = match &error {
+            SdkError::ServiceError(answer) => {
+                let code = answer.err().code();
+                let status = answer.raw().status().as_u16();
+                return Error::Service {
+                    service: action.into(),
+                    code: code.map_or_else(|| format!("HTTP {status}"), Into::into),
+                    message: one_line(answer.err().message().unwrap_or_default()),
+                };
+            }
+            SdkError::ConstructionFailure(_) => {
+                let message = innermost(&error);
+                return Error::Service { service: action.into(), code: "NotSent".into(), message };
+            }
+            SdkError::TimeoutError(_) => Kind::Timeout,
+            SdkError::ResponseError(_) => Kind::Interrupted,
+            SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+                Some(connector) if connector.is_timeout() => Kind::ConnectTimeout,
+                Some(connector) => network_kind(connector),
+                None => Kind::Connect(innermost(&error)),
+            },
+            _ => Kind::Interrupted,
+        };
+        // Without credentials the SDK sends nothing, and calls that a dispatch failure.
+        if let Kind::Connect(text) = &kind
+            && text.contains("credentials")
+        {
+            return Error::Credentials(format!("AWS credentials for {action} could not be had: {text}"));
+        }
+        self.no_answer(kind, attempts, started)
+    }
+
+    fn no_answer(&self, kind: Kind, attempts: u32, started: Instant) -> Error {
+        let elapsed = started.elapsed();
+        Error::Http(http::Error { kind, host: self.host.clone(), attempts, elapsed })
+    }
+}
+
+/// What an error means for another attempt.
+enum Weight {
+    /// Others are calling too: wait, as long as there is time.
+    Throttled,
+    /// It may work the next time.
+    Transient,
+    /// It will not.
+    Final,
+}
+
+fn weight<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Weight {
+    match error {
+        SdkError::ServiceError(answer) => match answer.err().code() {
+            Some(
+                "ThrottlingException"
+                | "Throttling"
+                | "TooManyRequestsException"
+                | "RequestLimitExceeded"
+                | "RequestThrottledException"
+                | "SlowDown",
+            ) => Weight::Throttled,
+            Some("ServerException" | "InternalFailure" | "ServiceUnavailable" | "RequestTimeout") => {
+                Weight::Transient
+            }
+            _ if answer.raw().status().as_u16() == 429 => Weight::Throttled,
+            _ if answer.raw().status().is_server_error() => Weight::Transient,
+            // LimitExceededException is a quota here: no pause makes room for another image.
+            _ => Weight::Final,
+        },
+        SdkError::ConstructionFailure(_) => Weight::Final,
+        SdkError::DispatchFailure(failure)
+            if failure
+                .as_connector_error()
+                .is_some_and(|cause| matches!(network_kind(cause), Kind::Tls(_))) =>
+        {
+            Weight::Final
+        }
+        _ => Weight::Transient,
+    }
+}
+
+/// Tells from the chain of causes why there was no connection. The SDK's HTTP client hides its
+/// types, so the operating system's and the TLS library's own words decide.
+fn network_kind(error: &(dyn StdError + 'static)) -> Kind {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(current) = cause {
+        let text = current.to_string();
+        if text.contains("dns error") || text.contains("failed to lookup address") {
+            return Kind::Dns;
+        }
+        if let Some(io) = current.downcast_ref::<io::Error>() {
+            return match io.kind() {
+                io::ErrorKind::InvalidData => Kind::Tls(innermost(io)),
+                io::ErrorKind::TimedOut => Kind::ConnectTimeout,
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionAborted => Kind::Interrupted,
+                _ => Kind::Connect(innermost(io)),
+            };
+        }
+        cause = current.source();
+    }
+    Kind::Connect(innermost(error))
+}
+
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    let mut current = error;
+    while let Some(cause) = current.source() {
+        current = cause;
+    }
+    one_line(&current.to_string())
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

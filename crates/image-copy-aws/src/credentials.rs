@@ -1,0 +1,196 @@
+//! Logins for private ECR's registry API.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use futures_util::future::BoxFuture;
+use image_copy::registry::{Credentials, Error, Login};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::arn::RegistryHost;
+use crate::clients::EcrClients;
+
+/// Tokens live for 12 hours. One that would expire within an invocation is not used.
+const RENEW_BEFORE: Duration = Duration::from_secs(20 * 60);
+/// A token that is younger than this and refused lacks permission, not freshness.
+const YOUNG: Duration = Duration::from_secs(60);
+/// Used when ECR does not say when a token expires, which its API allows.
+const ASSUMED_LIFE: Duration = Duration::from_secs(3600);
+
+const ACTION: &str = "ecr:GetAuthorizationToken";
+
+/// Gives the function's own login to hosts of private ECR, and none to any other host.
+///
+/// A token stands for the calling principal, whatever the account of the registry, but is asked for
+/// in the Region of the host. Each Region's token is fetched by one task at a time, and kept.
+pub struct EcrCredentials {
+    clients: EcrClients,
+    by_region: Mutex<HashMap<String, Arc<Slot>>>,
+}
+
+type Slot = tokio::sync::Mutex<Option<Token>>;
+
+struct Token {
+    login: Login,
+    fetched: SystemTime,
+    // Wall-clock time: a frozen function's monotonic clock may stand still.
+    renew: SystemTime,
+}
+
+impl EcrCredentials {
+    /// Logins by way of these clients.
+    #[must_use]
+    pub fn new(clients: EcrClients) -> Self {
+        Self { clients, by_region: Mutex::default() }
+    }
+
+    async fn login_in(&self, region: &str, refused: Option<&Login>) -> Result<Login, Error> {
+        let slot = {
+            let mut slots = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(slots.entry(region.to_owned()).or_default())
+        };
+        // Held while the token is fetched, so that the others wait for it rather than fetch too.
+        let mut slot = slot.lock().await;
+        if let Some(token) = slot.as_ref()
+            && token.serves(refused, SystemTime::now())
+        {
+            return Ok(token.login.clone());
+        }
+        let token = self.fetch(region).await?;
+        Ok(slot.insert(token).login.clone())
+    }
+
+    async fn fetch(&self, region: &str) -> Result<Token, Error> {
+        let calls = self.clients.calls(region, None);
+        let answer = calls.send(ACTION, || calls.client.get_authorization_token().send()).await?;
+        let data = answer.authorization_data().first();
+        let token = data.and_then(|data| data.authorization_token());
+        let login = token.and_then(decode);
+        let login = login.ok_or(Error::Protocol("ECR's authorization token could not be read"))?;
+        let fetched = SystemTime::now();
+        let expires = data.and_then(|data| SystemTime::try_from(*data.expires_at()?).ok());
+        let renew = expires.unwrap_or(fetched + ASSUMED_LIFE) - RENEW_BEFORE;
+        tracing::debug!(region, "got an ECR authorization token");
+        Ok(Token { login, fetched, renew })
+    }
+}
+
+impl Token {
+    fn serves(&self, refused: Option<&Login>, now: SystemTime) -> bool {
+        let own = self.login.password.expose_secret();
+        let is_refused = refused.is_some_and(|login| login.password.expose_secret() == own);
+        let age = now.duration_since(self.fetched).unwrap_or_default();
+        now < self.renew && (!is_refused || age < YOUNG)
+    }
+}
+
+impl Credentials for EcrCredentials {
+    fn login<'a>(
+        &'a self,
+        host: &'a str,
+        refused: Option<&'a Login>,
+    ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
+        Box::pin(async move {
+            let Some(host) = RegistryHost::parse(host) else { return Ok(None) };
+            self.login_in(&host.region, refused).await.map(Some)
+        })
+    }
+}
+
+/// The token is base64 of `AWS:<password>`.
+fn decode(token: &str) -> Option<Login> {
+    let text = String::from_utf8(BASE64.decode(token).ok()?).ok()?;
+    let (username, password) = text.split_once(':')?;
+    Some(Login { username: username.into(), password: SecretString::from(password) })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_http_client::test_util::infallible_client_fn;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::testing;
+
+    const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+
+    /// Tokens numbered from 1, each valid for `life` from now.
+    fn credentials(life: Duration) -> (EcrCredentials, Arc<AtomicUsize>) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&count);
+        let http = infallible_client_fn(move |request| {
+            assert_eq!(request.uri().host(), Some("api.ecr.eu-west-1.amazonaws.com"));
+            let number = counter.fetch_add(1, Ordering::SeqCst) + 1;
+            let expires = SystemTime::now() + life;
+            let seconds = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+            let token = BASE64.encode(format!("AWS:token-{number}"));
+            let body = format!(
+                r#"{{"authorizationData":[{{"authorizationToken":"{token}","expiresAt":{seconds},"proxyEndpoint":"https://elsewhere.example"}}]}}"#
+            );
+            http::Response::builder().status(200).body(body).unwrap()
+        });
+        (EcrCredentials::new(testing::clients(http)), count)
+    }
+
+    async fn login(credentials: &EcrCredentials, refused: Option<&Login>) -> Login {
+        credentials.login(HOST, refused).await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_token_serves_all_who_ask_at_once() {
+        let (credentials, count) = credentials(Duration::from_secs(12 * 3600));
+        let logins = futures_util::future::join_all((0..8).map(|_| login(&credentials, None))).await;
+        assert!(logins.iter().all(|login| login.password.expose_secret() == "token-1"));
+        assert_eq!(logins[0].username, "AWS");
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_token_near_its_end_is_renewed() {
+        let (credentials, _) = credentials(RENEW_BEFORE - Duration::from_secs(1));
+        login(&credentials, None).await;
+        assert_eq!(login(&credentials, None).await.password.expose_secret(), "token-2");
+    }
+
+    #[tokio::test]
+    async fn a_refused_token_is_renewed_unless_it_is_new() {
+        let (credentials, count) = credentials(Duration::from_secs(12 * 3600));
+        let first = login(&credentials, None).await;
+        let again = login(&credentials, Some(&first)).await;
+        assert_eq!(again.password.expose_secret(), "token-1", "a new token is not worth another");
+        {
+            let slot = Arc::clone(&credentials.by_region.lock().unwrap()["eu-west-1"]);
+            slot.lock().await.as_mut().unwrap().fetched -= YOUNG;
+        }
+        let renewed = login(&credentials, Some(&first)).await;
+        assert_eq!(renewed.password.expose_secret(), "token-2");
+        // Another task that still holds the old one gets what is there by now.
+        let late = login(&credentials, Some(&first)).await;
+        assert_eq!(late.password.expose_secret(), "token-2");
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn other_hosts_get_no_login_and_cost_no_call() {
+        let (credentials, count) = credentials(Duration::from_secs(3600));
+        for host in ["registry-1.docker.io", "public.ecr.aws", "localhost:5000"] {
+            assert!(credentials.login(host, None).await.unwrap().is_none(), "{host}");
+        }
+        assert_eq!(count.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_denied_token_names_the_permission() {
+        let http =
+            infallible_client_fn(|_| testing::refusal("AccessDeniedException", "User is not authorized"));
+        let credentials = EcrCredentials::new(testing::clients(http));
+        let error = credentials.login(HOST, None).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "ecr:GetAuthorizationToken says AccessDeniedException \"User is not authorized\""
+        );
+    }
+}

@@ -1,0 +1,60 @@
+//! What the tests of several modules share: clients whose answers a function gives.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_ecr::config::SharedHttpClient;
+use aws_smithy_http_client::test_util::infallible_client_fn;
+use serde_json::Value;
+
+use crate::call::Patience;
+use crate::clients::EcrClients;
+
+/// Waits for milliseconds only.
+pub(crate) const HASTE: Patience = Patience {
+    first: Duration::from_millis(1),
+    longest: Duration::from_millis(4),
+    attempts: 3,
+    without_deadline: Duration::from_secs(5),
+};
+
+pub(crate) fn clients(http: SharedHttpClient) -> EcrClients {
+    EcrClients::new(config().into_builder().http_client(http).build(), HASTE)
+}
+
+fn config() -> SdkConfig {
+    let keys = Credentials::new("AKIDEXAMPLE", "secret-key", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(keys))
+        .build()
+}
+
+/// Clients for which `respond` plays ECR: the name of the call, such as `PutImage`, and its input
+/// give the answer.
+pub(crate) fn ecr(
+    respond: impl Fn(&str, &Value) -> http::Response<String> + Send + Sync + 'static,
+) -> EcrClients {
+    clients(infallible_client_fn(move |request| {
+        let target = request.headers()["x-amz-target"].to_str().unwrap();
+        let name = target.rsplit('.').next().unwrap();
+        respond(name, &serde_json::from_slice(request.body().bytes().unwrap()).unwrap())
+    }))
+}
+
+/// Clients that speak real HTTP to `endpoint`.
+pub(crate) fn clients_at(endpoint: &str) -> EcrClients {
+    EcrClients::new(config().into_builder().endpoint_url(endpoint).build(), HASTE)
+}
+
+pub(crate) fn answer(body: &Value) -> http::Response<String> {
+    http::Response::builder().status(200).body(body.to_string()).unwrap()
+}
+
+pub(crate) fn refusal(code: &str, message: &str) -> http::Response<String> {
+    let body = serde_json::json!({"__type": code, "message": message});
+    http::Response::builder().status(400).body(body.to_string()).unwrap()
+}
