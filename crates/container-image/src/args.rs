@@ -1,0 +1,188 @@
+//! The command line as it was typed. What it means is for the commands to say.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use image_copy::copy::{CONCURRENT_BLOBS, Platforms};
+use image_copy::oci::{ParseError, Platform, Reference, Registry, Repository, Tag};
+
+/// Copies container images between registries.
+#[derive(Debug, Parser)]
+#[command(name = "container-image", version, about, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Tell each step, and everything that is known about a failure
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verbosity {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+impl Args {
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Copy an image from one registry to another
+    Copy(Copy),
+}
+
+const COPY_EXAMPLES: &str = "\
+Examples:
+  Every platform of an image, under the same tag:
+    container-image copy python:3.13 --to registry.example/base/python
+
+  One platform, under another tag:
+    container-image copy ghcr.io/acme/app:2.1 --to registry.example/app:stable --platform linux/arm64
+
+  What would be copied, from a registry with a certificate of its own:
+    container-image copy harbor.acme.example/app:1 --to localhost:5000/app \\
+      --certificate-authority acme.pem --dry-run
+
+Logins are those of docker: $REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json or
+~/.docker/config.json, with credential helpers. Docker's short names mean Docker Hub:
+python is docker.io/library/python:latest.
+
+Exit codes: 0 copied or nothing to do, 1 failed, 2 not understood, 130 interrupted.";
+
+/// Copies an image from registry to registry, without a Docker engine and without touching the
+/// disk. What the destination holds already is not sent again. The tag is written last: until then
+/// it names what it named before.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = COPY_EXAMPLES)]
+pub(crate) struct Copy {
+    /// Image to copy: [registry/]repository[:tag][@digest]
+    pub(crate) source: Reference,
+
+    /// Where to: [registry/]repository[:tag]; without a tag, the source's
+    #[arg(long, value_name = "DESTINATION")]
+    pub(crate) to: Target,
+
+    /// Platform to copy: os/arch[/variant], or `all` for the whole index, byte for byte
+    #[arg(long, value_name = "PLATFORM", default_value = "all", value_parser = platforms)]
+    pub(crate) platform: Platforms,
+
+    /// Host (with its port) to speak to without TLS; may be given several times. Registries on
+    /// this machine need not be named
+    #[arg(long, value_name = "HOST")]
+    pub(crate) plain_http: Vec<Registry>,
+
+    /// PEM file with authorities to trust besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate_authority: Option<PathBuf>,
+
+    /// Print what would be copied, and copy nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Blobs to copy at once
+    #[arg(long, value_name = "N", default_value_t = CONCURRENT_BLOBS as u16,
+          value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) jobs: u16,
+}
+
+/// A repository to copy to, and the tag if one was typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) repository: Repository,
+    pub(crate) tag: Option<Tag>,
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let reference: Reference = text.parse().map_err(|error: ParseError| error.to_string())?;
+        if reference.digest.is_some() {
+            return Err("a destination has no digest: it follows from what is copied".into());
+        }
+        // A reference without a tag reads as `latest`; here it means the source's tag.
+        let typed = text.rsplit('/').next().is_some_and(|name| name.contains(':'));
+        Ok(Self { repository: reference.repository, tag: reference.tag.filter(|_| typed) })
+    }
+}
+
+fn platforms(text: &str) -> Result<Platforms, ParseError> {
+    if text.eq_ignore_ascii_case("all") {
+        return Ok(Platforms::All);
+    }
+    text.parse::<Platform>().map(Platforms::One)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[track_caller]
+    fn check_target(text: &str, repository: &str, tag: Option<&str>) {
+        let target: Target = text.parse().unwrap();
+        assert_eq!(target.repository.to_string(), repository);
+        assert_eq!(target.tag.as_ref().map(Tag::as_str), tag);
+    }
+
+    #[test]
+    fn tells_a_destination_without_a_tag_from_one_tagged_latest() {
+        check_target("localhost:5000/app", "localhost:5000/app", None);
+        check_target("localhost:5000/app:latest", "localhost:5000/app", Some("latest"));
+        check_target("app:2", "docker.io/library/app", Some("2"));
+        check_target("app", "docker.io/library/app", None);
+        let digest = format!("a/b@sha256:{}", "0".repeat(64));
+        assert!(digest.parse::<Target>().unwrap_err().contains("no digest"));
+    }
+
+    #[track_caller]
+    fn refused(arguments: &[&str]) -> String {
+        let all = ["container-image", "copy"].iter().chain(arguments);
+        Args::try_parse_from(all).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn names_the_flag_and_what_it_expects() {
+        let text = refused(&["a", "--to", "b", "--platform", "linux-arm64"]);
+        assert!(text.contains("--platform") && text.contains("os/architecture"), "{text}");
+        let text = refused(&["a", "--to", "https://b"]);
+        assert!(text.contains("--to") && text.contains("[registry/]repository"), "{text}");
+        let text = refused(&["a", "--to", "b", "--jobs", "0"]);
+        assert!(text.contains("--jobs"), "{text}");
+        let text = refused(&["a"]);
+        assert!(text.contains("--to <DESTINATION>"), "{text}");
+    }
+
+    #[test]
+    fn copies_every_platform_unless_told_otherwise() {
+        let parse = |more: &[&str]| {
+            let all = ["container-image", "copy", "a", "--to", "b"].iter().chain(more);
+            let Command::Copy(copy) = Args::try_parse_from(all).unwrap().command;
+            copy.platform
+        };
+        assert_eq!(parse(&[]), Platforms::All);
+        assert_eq!(parse(&["--platform", "ALL"]), Platforms::All);
+        assert_eq!(parse(&["--platform", "linux/arm64"]), Platforms::One("linux/arm64".parse().unwrap()));
+    }
+}

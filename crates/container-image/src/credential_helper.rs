@@ -1,0 +1,141 @@
+//! Credential helpers: programs named `docker-credential-<name>` that keep logins elsewhere
+//! (<https://github.com/docker/docker-credential-helpers>).
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use image_copy::registry::Login;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// Helpers of clouds fetch tokens over the network, in slow languages; one that waits longer waits
+/// for somebody who is not there.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// A login is a few hundred bytes, with a signed token a few thousand.
+const LONGEST_ANSWER: u64 = 64 * 1024;
+
+/// User name by which a helper says that the secret is an identity token.
+const IDENTITY_TOKEN: &str = "<token>";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    username: String,
+    secret: SecretString,
+}
+
+/// Asks `docker-credential-<name>` for the login stored under `key`.
+pub(crate) async fn login(name: &str, key: &str) -> Result<Option<Login>, String> {
+    let program = format!("docker-credential-{name}");
+    // A name is one word; with a separator it would be a path that no configuration should hold.
+    if name.contains(['/', '\\']) {
+        return Err(format!("the credential helper \"{name}\" is not a name"));
+    }
+    ask(&program, key, LONGEST_WAIT).await
+}
+
+async fn ask(program: &str, key: &str, wait: Duration) -> Result<Option<Login>, String> {
+    let failed = |why: &str| format!("the credential helper {program} has no login for {key}: {why}");
+    let child = Command::new(program)
+        .arg("get")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        // What it writes there is for a user at a terminal, and may be anything.
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| failed(&format!("it cannot be started ({error})")))?;
+    let (done, answer) = match timeout(wait, converse(child, key)).await {
+        Ok(spoken) => spoken.map_err(|error| failed(&format!("it broke off ({error})")))?,
+        Err(_) => return Err(failed(&format!("it gave no answer in {} s", wait.as_secs()))),
+    };
+    let text = answer.expose_secret();
+    if !done {
+        // The one message that the protocol gives a meaning to.
+        let is_unknown = text.to_ascii_lowercase().contains("credentials not found");
+        return if is_unknown { Ok(None) } else { Err(failed("it failed; run it by hand to see why")) };
+    }
+    let answer: Answer = serde_json::from_str(text).map_err(|_| failed("its answer cannot be read"))?;
+    match (answer.username.as_str(), answer.secret.expose_secret()) {
+        ("", "") => Ok(None),
+        (IDENTITY_TOKEN, _) => Err(failed("it holds an identity token, which is no password")),
+        _ => Ok(Some(Login { username: answer.username, password: answer.secret })),
+    }
+}
+
+/// Writes the key and reads to the end. Tells whether the helper was successful.
+async fn converse(mut child: Child, key: &str) -> std::io::Result<(bool, SecretString)> {
+    if let Some(mut input) = child.stdin.take() {
+        // A helper may answer without reading; then the pipe is closed, and that is no fault.
+        let _ = input.write_all(key.as_bytes()).await;
+    }
+    let mut answer = String::new();
+    if let Some(output) = child.stdout.take() {
+        output.take(LONGEST_ANSWER).read_to_string(&mut answer).await?;
+    }
+    Ok((child.wait().await?.success(), answer.into()))
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// A program is started by a fork, which holds a script that another test is writing open for a
+    /// moment, and then the system refuses to run that script.
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+    async fn with_helper(script: &str, wait: Duration) -> Result<Option<(String, String)>, String> {
+        let _turn = ONE_AT_A_TIME.lock().await;
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("docker-credential-test");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let found = ask(program.to_str().unwrap(), "registry.example", wait).await?;
+        Ok(found.map(|login| (login.username, login.password.expose_secret().to_owned())))
+    }
+
+    #[tokio::test]
+    async fn asks_for_the_registry_and_reads_the_login() {
+        let script = r#"read key; [ "$1" = get ] && printf '{"ServerURL":"%s","Username":"me","Secret":"of %s"}' "$key" "$key""#;
+        let found = with_helper(script, LONGEST_WAIT).await.unwrap().unwrap();
+        assert_eq!(found, ("me".into(), "of registry.example".into()));
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_the_helper_does_not_know_has_no_login() {
+        let script = "echo credentials not found in native keychain; exit 1";
+        assert_eq!(with_helper(script, LONGEST_WAIT).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_helper_that_fails_is_named_and_its_words_are_kept_back() {
+        for (script, expected) in [
+            ("echo secret; exit 3", "it failed"),
+            ("echo secret", "its answer cannot be read"),
+            (r#"printf '{"Username":"<token>","Secret":"secret"}'"#, "identity token"),
+        ] {
+            let error = with_helper(script, LONGEST_WAIT).await.unwrap_err();
+            assert!(error.contains("docker-credential-test") && error.contains(expected), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+        let _turn = ONE_AT_A_TIME.lock().await;
+        let error = login("nonexistent-helper", "a").await.unwrap_err();
+        assert!(
+            error.contains("docker-credential-nonexistent-helper") && error.contains("cannot be started"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_helper_that_hangs_is_given_up() {
+        let error = with_helper("exec sleep 60", Duration::from_millis(200)).await.unwrap_err();
+        assert!(error.contains("gave no answer"), "{error}");
+    }
+}
