@@ -103,9 +103,11 @@ pub enum Effect {
         on: Option<Direction>,
     },
     /// Declares what authorizes the request expired, in the words of the service: a bearer token,
-    /// ECR's login, AWS credentials, the signature of a download URL. At a token service, every token
-    /// given out before.
+    /// ECR's login, AWS credentials. At a token service, every token given out before. The second
+    /// host that a blob is read from knows no tokens.
     ExpireToken,
+    /// Declares the signature of the URL expired that a blob is read from.
+    ExpireSignature,
     /// Answers late.
     Delay {
         /// Milliseconds.

@@ -27,6 +27,7 @@ pub(crate) fn direction(effect: &Effect, method: &http::Method) -> Option<Direct
         | Effect::Slow { on, .. } => on,
         Effect::Status { .. }
         | Effect::ExpireToken
+        | Effect::ExpireSignature
         | Effect::Delay { .. }
         | Effect::RefuseMount
         | Effect::Redirect { .. } => return None,

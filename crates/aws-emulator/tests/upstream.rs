@@ -240,14 +240,14 @@ async fn a_fault_expires_the_token_in_mid_copy() {
 #[tokio::test]
 async fn a_fault_expires_what_authorizes_wherever_that_is() {
     let (fixture, image) = start().await;
-    let expire = |operation| fixture.emulator.faults().add(Fault::on(operation, Effect::ExpireToken).once());
+    let hit = |operation, effect| fixture.emulator.faults().add(Fault::on(operation, effect).once());
     let stale = fixture.hub_token(PYTHON, None).await;
-    expire("token");
+    hit("token", Effect::ExpireToken);
     let token = fixture.hub_token(PYTHON, None).await;
     assert_eq!(fixture.head(&manifest("3.13"), &stale).await.status(), 401);
     let url = format!("{HUB}/v2/{PYTHON}/blobs/{}", image.blobs[0].digest());
     let location = header(&fixture.get(&url, &token).await, "location");
-    expire("blob.content");
+    hit("blob.content", Effect::ExpireSignature);
     assert_eq!(fixture.get(&location, "").await.status(), 403);
     assert_eq!(fixture.get(&location, "").await.status(), 200);
     assert_eq!(fixture.emulator.faults().fired(), 2);

@@ -80,7 +80,7 @@ pub(crate) fn is_signed(request: &Request, secret: u64) -> bool {
         return false;
     };
     let expected = signature(request.path(), ends, secret);
-    let expired = matches!(request.effect, Some(Effect::ExpireToken));
+    let expired = matches!(request.effect, Some(Effect::ExpireSignature));
     !expired && ends > now() && request.query("verify") == Some(expected)
 }
 
