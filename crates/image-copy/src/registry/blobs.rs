@@ -4,7 +4,7 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, RANGE};
 use reqwest::{Method, StatusCode};
 
-use super::{Error, Repository};
+use super::{Error, Refusal, Repository};
 use crate::http::{self, Opened, Tries};
 use crate::oci::{Descriptor, Digest, Hasher};
 
@@ -99,8 +99,7 @@ impl BlobReader {
                     }
                     return Ok(Some(previous));
                 }
-                Err(Error::Http(error)) => error,
-                Err(error) => return Err(error),
+                Err(error) => error,
             };
             self.body = None;
             if self.received - self.broke_at >= PROGRESS_BYTES {
@@ -108,9 +107,16 @@ impl BlobReader {
             }
             self.broke_at = self.received;
             self.tries.count += 1;
-            if !self.tries.after_error(&error).await {
-                let (attempts, elapsed) = (self.tries.count, self.tries.elapsed());
-                return Err(http::Error { attempts, elapsed, ..error }.into());
+            let (attempts, elapsed) = (self.tries.count, self.tries.elapsed());
+            match error {
+                Error::Http(error) if !self.tries.after_error(&error).await => {
+                    return Err(http::Error { attempts, elapsed, ..error }.into());
+                }
+                Error::Expired(refusal) if !self.tries.after_fault(None).await => {
+                    return Err(Error::Expired(Box::new(Refusal { attempts, elapsed, ..*refusal })));
+                }
+                Error::Http(_) | Error::Expired(_) => {}
+                other => return Err(other),
             }
             tracing::debug!(digest = %self.blob.digest, received = self.received, "resuming a blob");
         }

@@ -18,6 +18,8 @@ const MAX_REDIRECTS: usize = 5;
 pub(super) struct Reply {
     pub(super) opened: Opened,
     pub(super) login: LoginSent,
+    /// Whether another host answered than was asked.
+    pub(super) redirected: bool,
     /// A digest stated on the way: registry.k8s.io states it in the redirect only.
     pub(super) digest_on_the_way: Option<Digest>,
     request: String,
@@ -44,7 +46,12 @@ impl Reply {
     /// The refusal that this reply is.
     pub(super) fn refusal(&self) -> Error {
         match &self.opened {
-            Opened::Answer(answer) => Refusal::of(answer, self.request.clone(), self.login).into(),
+            Opened::Answer(answer) => {
+                let refusal = Refusal::of(answer, self.request.clone(), self.login);
+                // The signature in a redirect lasts for seconds; the registry makes a new one.
+                let signature_expired = self.redirected && matches!(refusal.status, 400 | 401 | 403);
+                if signature_expired { Error::Expired(Box::new(refusal)) } else { refusal.into() }
+            }
             Opened::Body(_) => Error::Protocol("a body came where none was asked for"),
         }
     }
@@ -127,7 +134,7 @@ impl Repository {
         for _ in 0..=MAX_REDIRECTS {
             let (opened, login) = self.converse_with_host(&mut request, own, reading).await?;
             let Some(target) = redirect(&opened, &request)? else {
-                return Ok(Reply { opened, login, digest_on_the_way, request: described });
+                return Ok(Reply { opened, login, redirected: !own, digest_on_the_way, request: described });
             };
             if let Opened::Answer(answer) = &opened {
                 digest_on_the_way = digest_on_the_way.or(stated_digest(&answer.headers));

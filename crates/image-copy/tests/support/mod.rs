@@ -40,8 +40,8 @@ pub(crate) fn options(emulator: &Emulator) -> registry::Options {
         proxy: Some(emulator.proxy_url()),
         backoff,
         connect_timeout: Duration::from_secs(2),
-        read_timeout: Duration::from_millis(400),
-        commit_timeout: Duration::from_millis(800),
+        read_timeout: Duration::from_millis(1000),
+        commit_timeout: Duration::from_millis(1500),
         ..http::Options::default()
     };
     registry::Options { http, plain_http: Vec::new() }
