@@ -20,6 +20,8 @@ mod reason;
 mod report;
 mod response;
 mod settings;
+#[cfg(test)]
+mod testing;
 
 use std::process::ExitCode;
 use std::time::SystemTime;
