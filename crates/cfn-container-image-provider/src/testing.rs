@@ -18,6 +18,8 @@ pub(crate) const URI: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/
 #[derive(Clone, Default)]
 pub(crate) struct Ecr(Arc<Mutex<State>>);
 
+pub(crate) type Act = fn(&mut State);
+
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) images: BTreeMap<String, Manifest>,
@@ -28,7 +30,7 @@ pub(crate) struct State {
     /// Names of the calls, in order.
     pub(crate) calls: Vec<String>,
     /// Done before the first call of that name, as somebody else would.
-    pub(crate) meanwhile: Option<(&'static str, fn(&mut State))>,
+    pub(crate) meanwhile: Option<(&'static str, Act)>,
 }
 
 impl Ecr {
