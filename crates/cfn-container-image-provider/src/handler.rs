@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use image_copy::copy::{self, Destination, Limits, NoReport, Outcome, Platforms, Request, TagMove};
+use image_copy::copy::{self, Destination, Limits, NoReport, Outcome, Platforms, Request};
 use image_copy::registry;
 use image_copy_aws::{EcrClients, EcrCredentials};
 use serde_json::Value;
@@ -132,7 +132,7 @@ async fn answer(
     if let Err(error) = &delivered {
         tracing::error!(%error, "CloudFormation does not know how it went");
     }
-    report::answered(&result, &text, &trail, deadline.started.elapsed());
+    report::answered(&result, &text, &envelope, &trail, deadline.started.elapsed());
     delivered
 }
 
@@ -185,14 +185,14 @@ async fn copy(
     trail.destination.get_or_init(|| destination.repository.clone());
     let plan = copy::plan(request, source, &destination).await?;
     let (blobs, manifests) = (plan.blobs.len(), plan.manifests.len() + usize::from(!plan.root_held));
-    tracing::info!(digest = plan.root.digest.as_str(), blobs, manifests, "planned");
+    tracing::info!(
+        digest = plan.root.digest.as_str(),
+        blobs_to_copy = blobs,
+        manifests_to_write = manifests,
+        "planned"
+    );
     let limits = Limits { deadline: until, ..Limits::default() };
-    let outcome = copy::transfer(&plan, source, &destination, &limits, Arc::new(NoReport)).await?;
-    if let TagMove::Moved { from } = &outcome.tag {
-        let old = from.as_ref().map_or("none", |digest| digest.as_str());
-        tracing::info!(tag = request.destination_name(), old, new = outcome.digest.as_str(), "tag moved");
-    }
-    Ok(outcome)
+    copy::transfer(&plan, source, &destination, &limits, Arc::new(NoReport)).await
 }
 
 async fn delete(id: &str, services: &Services, deadline: &Deadline) -> Result<Done, Failure> {
