@@ -20,12 +20,14 @@ mod reason;
 mod report;
 mod response;
 mod settings;
+#[cfg(test)]
+mod testing;
 
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use image_copy_aws::EcrClients;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 
 use handler::{Invocation, Services};
@@ -57,7 +59,8 @@ async fn serve(settings: Settings) -> Result<(), String> {
         let (payload, context) = event.into_parts();
         let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
         let invocation = Invocation { request_id: context.request_id, left };
-        handler::handle(payload, &invocation, services).await
+        let handled = handler::handle(payload, &invocation, services).await;
+        handled.map_err(|error| Diagnostic { error_type: "Unanswered".into(), error_message: error })
     });
     lambda_runtime::run(handler).await.map_err(|error| error.to_string())
 }

@@ -6,6 +6,7 @@ use image_copy::copy::{self, Progress, TagMove};
 use image_copy::registry;
 
 use crate::deletion::Deleted;
+use crate::event::Envelope;
 use crate::handler::{Done, Trail};
 use crate::reason::Failure;
 
@@ -14,12 +15,17 @@ pub(crate) fn sentence(done: &Done) -> String {
     match done {
         Done::Copied { outcome, .. } => {
             let Progress { blobs, copied, .. } = outcome.blobs;
+            let blobs = match copied {
+                0 => format!("All {blobs} blobs were there"),
+                _ if copied == blobs => format!("All {blobs} blobs were copied"),
+                _ => format!("{copied} of {blobs} blobs were copied, the others were there"),
+            };
             let tag = match outcome.tag {
                 TagMove::Untagged => "",
-                TagMove::Unchanged => ", the tag named it already",
-                TagMove::Moved { .. } => ", the tag names it now",
+                TagMove::Unchanged => "; the tag named the image already",
+                TagMove::Moved { .. } => "; the tag names the image now",
             };
-            format!("{copied} of {blobs} blobs were copied, the others were there{tag}.")
+            format!("{blobs}{tag}.")
         }
         Done::Deleted(Deleted::Nothing) => "The image was gone already.".into(),
         Done::Deleted(Deleted::Tag) => "The tag was removed; the image is used otherwise.".into(),
@@ -30,18 +36,27 @@ pub(crate) fn sentence(done: &Done) -> String {
 }
 
 /// Writes the last line of an event, from which metrics are made.
-pub(crate) fn answered(result: &Result<Done, Failure>, reason: &str, trail: &Trail, elapsed: Duration) {
+pub(crate) fn answered(
+    result: &Result<Done, Failure>,
+    reason: &str,
+    envelope: &Envelope,
+    trail: &Trail,
+    elapsed: Duration,
+) {
     let request = trail.request.get();
     let usage = |repository: Option<&registry::Repository>| {
         repository.map(registry::Repository::usage).unwrap_or_default()
     };
     let (source, destination) = (usage(trail.source.get()), usage(trail.destination.get()));
+    // A Delete knows nothing but the id, which reads the same.
+    let deleted = (envelope.request_type == "Delete").then(|| envelope.physical_resource_id.clone());
+    let named = request.map(copy::Request::destination_name).or(deleted);
     let progress = progress(result);
     tracing::info!(
         outcome = outcome(result),
         reason,
         source = request.map(|request| request.source.to_string()),
-        destination = request.map(copy::Request::destination_name),
+        destination = named,
         blobs = progress.blobs,
         blobs_present = progress.present,
         blobs_copied = progress.copied,
@@ -58,7 +73,11 @@ pub(crate) fn answered(result: &Result<Done, Failure>, reason: &str, trail: &Tra
 
 fn outcome(result: &Result<Done, Failure>) -> &'static str {
     match result {
-        Ok(Done::Copied { .. }) => "copied",
+        Ok(Done::Copied { outcome, .. }) => match outcome.tag {
+            TagMove::Moved { .. } => "copied",
+            _ if outcome.blobs.copied > 0 || outcome.manifests_written > 0 => "copied",
+            TagMove::Unchanged | TagMove::Untagged => "unchanged",
+        },
         Ok(Done::Deleted(Deleted::Image | Deleted::Tag)) => "deleted",
         Ok(Done::Deleted(Deleted::Nothing | Deleted::Kept) | Done::Nothing(_)) => "nothing to do",
         Err(_) => "failed",

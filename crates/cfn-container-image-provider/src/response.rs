@@ -12,6 +12,8 @@ use crate::event::{Envelope, ResponseUrl};
 /// CloudFormation reads no longer answers
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>).
 const MAX_BODY_BYTES: usize = 4096;
+/// A reason is not cut to less.
+const SHORT_REASON_BYTES: usize = 100;
 /// The bucket is near; who does not connect in this time will not in a longer one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest attempt: an answer is a few thousand bytes.
@@ -81,7 +83,7 @@ impl<'a> Answer<'a> {
     }
 
     /// The document, cut to what CloudFormation reads: first the reason, of which there is more in
-    /// the log, then platforms from the end of the list, for everything else has a bounded length.
+    /// the log, then the end of the list of platforms. All else has a bounded length.
     pub(crate) fn body(mut self) -> Vec<u8> {
         loop {
             let body = serde_json::to_vec(&self).expect("texts and lists can always be written");
@@ -89,12 +91,9 @@ impl<'a> Answer<'a> {
                 return body;
             };
             let platforms = self.data.as_mut().map(|data| &mut data.platforms);
-            if self.reason.chars().nth(20).is_some() {
-                let kept = self.reason.floor_char_boundary(self.reason.len().saturating_sub(excess).max(20));
-                self.reason.truncate(kept.min(self.reason.len() - 1));
-                while !self.reason.is_char_boundary(self.reason.len()) {
-                    self.reason.pop();
-                }
+            if self.reason.len() > SHORT_REASON_BYTES {
+                let kept = self.reason.len().saturating_sub(excess).max(SHORT_REASON_BYTES);
+                self.reason.truncate(self.reason.floor_char_boundary(kept));
             } else if let Some(platforms) = platforms.filter(|platforms| !platforms.is_empty()) {
                 platforms.pop();
             } else {
@@ -107,7 +106,7 @@ impl<'a> Answer<'a> {
 
 /// Why an answer could not be delivered, without the address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the answer could not be delivered to {host}: {problem}, {attempts} attempts")]
+#[error("the answer could not be delivered to {host}: {problem} (attempts: {attempts})")]
 pub(crate) struct Undelivered {
     host: String,
     problem: String,
@@ -321,7 +320,7 @@ mod tests {
             let (result, requests) = deliver(vec![status, 200]).await;
             let error = result.unwrap_err();
             assert_eq!(requests.len(), 1);
-            assert!(error.to_string().contains(&format!("HTTP {status}, 1 attempts")), "{error}");
+            assert!(error.to_string().contains(&format!("HTTP {status} (attempts: 1)")), "{error}");
             assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
         }
     }
