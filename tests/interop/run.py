@@ -12,6 +12,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -235,9 +236,11 @@ def check_interrupt(world: World):
                                  stdout=subprocess.PIPE, stderr=terminal)
         os.close(terminal)
         assert front.stalled.wait(TIMEOUT), "no blob was asked for"
+        bar = read_until(master, "blobs")
+        assert "MiB" in bar, bar
         child.send_signal(signal.SIGINT)
         output, _ = child.communicate(timeout=TIMEOUT)
-        said = os.read(master, 65536).decode()
+        said = read_until(master, "interrupted")
         assert child.returncode == 130 and not output, (child.returncode, output, said)
         assert "interrupted: the tag" in said and "was not written" in said, said
         assert not world.plain.has("interrupted", "1")
@@ -247,6 +250,15 @@ def check_interrupt(world: World):
     finally:
         os.close(master)
         front.stop()
+
+
+def read_until(terminal: int, expected: str) -> str:
+    """What a terminal shows until `expected` is among it."""
+    shown = ""
+    while expected not in shown and select.select([terminal], [], [], TIMEOUT)[0]:
+        shown += os.read(terminal, 65536).decode()
+    assert expected in shown, f"{expected!r} does not show: {shown!r}"
+    return shown
 
 
 CHECKS = [

@@ -60,7 +60,12 @@ impl Calls {
         deadline: Option<Instant>,
         patience: Patience,
     ) -> Self {
-        Self { client, host: format!("api.ecr.{region}.{}", Partition::of_region(region).suffix()), deadline, patience }
+        Self {
+            client,
+            host: format!("api.ecr.{region}.{}", Partition::of_region(region).suffix()),
+            deadline,
+            patience,
+        }
     }
 
     /// Sends a call until it is answered. `action` is its name as in a permission.
