@@ -1,7 +1,7 @@
 //! A progress bar for those who wait.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use image_copy::copy::{Plan, Reporter};
 use image_copy::oci::Descriptor;
@@ -10,14 +10,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// A copy that is done by then is told of in its outcome only.
 const SHOWN_AFTER: Duration = Duration::from_secs(1);
 
-/// Redraws a second; more would only cost time on slow terminals.
-const REDRAWS: u8 = 8;
+/// Time between redraws while nothing moves, so that a stall shows in the rate and the time left.
+const TICK: Duration = Duration::from_millis(500);
 
-/// A bar on stderr. It stays away when that is no terminal, and while the copy is young.
+/// A bar on stderr, which stays away when that is no terminal. Hidden until it is shown.
 pub(crate) struct Bar {
     bar: ProgressBar,
-    is_shown: AtomicBool,
-    started: Instant,
     blobs: usize,
     done: AtomicUsize,
 }
@@ -32,13 +30,15 @@ impl Bar {
         // Plain characters: the bar needs neither colours nor a font.
         bar.set_style(style.expect("the template is a constant").progress_chars("##-"));
         bar.set_message(format!("0 of {} blobs", plan.blobs.len()));
-        Self {
-            bar,
-            is_shown: AtomicBool::new(false),
-            started: Instant::now(),
-            blobs: plan.blobs.len(),
-            done: AtomicUsize::new(0),
-        }
+        Self { bar, blobs: plan.blobs.len(), done: AtomicUsize::new(0) }
+    }
+
+    /// Shows the bar once the copy takes long. Never ends: the copy does.
+    pub(crate) async fn show_when_it_takes_long(&self) {
+        tokio::time::sleep(SHOWN_AFTER).await;
+        self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        self.bar.enable_steady_tick(TICK);
+        std::future::pending::<()>().await;
     }
 
     /// Takes the bar off the terminal.
@@ -55,9 +55,6 @@ impl Bar {
 impl Reporter for Bar {
     fn passed(&self, bytes: u64) {
         self.bar.inc(bytes);
-        if self.started.elapsed() > SHOWN_AFTER && !self.is_shown.swap(true, Ordering::Relaxed) {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
-        }
     }
 
     fn finished(&self, _: &Descriptor) {

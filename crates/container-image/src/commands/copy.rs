@@ -4,7 +4,7 @@ use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use image_copy::copy::{self, Destination, Limits, NoReport, Outcome, Plan, Reporter, Request};
+use image_copy::copy::{self, Destination, Limits, Outcome, Plan, Request};
 use image_copy::http;
 use image_copy::oci::{Reference, Registry, Tag};
 use image_copy::registry::{Client, Options, Repository};
@@ -47,11 +47,16 @@ async fn transfer(
 ) -> ExitCode {
     let limits = Limits { deadline: None, concurrent_blobs: args.jobs.into() };
     let bar = Arc::new(Bar::new(plan));
-    let reporter: Arc<dyn Reporter> =
-        if verbosity == Verbosity::Normal { bar.clone() } else { Arc::new(NoReport) };
+    let shown = async {
+        if verbosity == Verbosity::Normal {
+            bar.show_when_it_takes_long().await;
+        }
+        std::future::pending::<()>().await;
+    };
     let ended: Option<Result<Outcome, _>> = tokio::select! {
-        ended = copy::transfer(plan, source, destination, &limits, reporter) => Some(ended),
+        ended = copy::transfer(plan, source, destination, &limits, bar.clone()) => Some(ended),
         () = interrupted() => None,
+        () = shown => unreachable!("the bar outlasts the copy"),
     };
     bar.clear();
     match ended {

@@ -349,9 +349,12 @@ fn describe(error: &reqwest::Error, url: &Url) -> Error {
     let mut link_local = false;
     let mut cause = error.source();
     while let Some(current) = cause {
-        if let Some(io) = current.downcast_ref::<io::Error>() {
-            io_kind = Some(io.kind());
-            link_local |= io.get_ref().is_some_and(|inner| inner.is::<LinkLocalName>());
+        // TLS failures are I/O errors within I/O errors, and `source` steps over the inner one.
+        let mut io = current.downcast_ref::<io::Error>();
+        while let Some(error) = io {
+            io_kind = Some(error.kind());
+            link_local |= error.get_ref().is_some_and(|inner| inner.is::<LinkLocalName>());
+            io = error.get_ref().and_then(|inner| inner.downcast_ref());
         }
         link_local |= current.is::<LinkLocalName>();
         cause = current.source();

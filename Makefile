@@ -1,0 +1,49 @@
+# The commands of this repository. `make` alone lists them.
+
+# Where cargo puts what it builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+CARGO := cargo
+# The binary that ships, as it ships.
+BOOTSTRAP := $(TARGET)/release/bootstrap
+
+.PHONY: help build demo test check interop measure bench
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(BOOTSTRAP) ## Show the provider at work: a stack created, updated, rolled back and deleted
+	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin demo
+
+test: ## Run every test that needs nothing but Rust
+	$(CARGO) build --locked --workspace --all-targets
+	$(CARGO) test --locked --workspace
+
+check: ## Run what reads the code: format, lints, docs, licenses, dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	tests/invariants.sh
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+		$(CARGO) deny --locked check bans licenses sources; \
+	else \
+		echo 'NOT CHECKED: licenses and bans, for which `cargo install --locked cargo-deny` is needed' >&2; \
+	fi
+
+interop: ## Copy between real registries, with skopeo as judge (says which Debian packages it needs)
+	$(CARGO) build --locked -p container-image
+	tests/interop/run.py $(TARGET)/debug/container-image
+
+measure: $(BOOTSTRAP) ## Measure the provider's peak memory against its limit
+	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin measure
+
+bench: ## Compare speed and CPU time with crane and skopeo (needs Go and the packages of interop)
+	$(CARGO) build --locked --release -p container-image
+	tests/bench/run.py $(TARGET)/release/container-image
+
+build: $(BOOTSTRAP) ## Build both programs as they ship
+	$(CARGO) build --locked --release -p container-image
+
+# Cargo knows whether it is up to date.
+.PHONY: $(BOOTSTRAP)
+$(BOOTSTRAP):
+	$(CARGO) build --locked --release -p cfn-container-image-provider

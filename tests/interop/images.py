@@ -1,0 +1,111 @@
+"""Images that other people's tools made: umoci packs, skopeo pushes, buildah lists."""
+
+import hashlib
+import json
+import os
+import subprocess
+import urllib.request
+from pathlib import Path
+
+from registries import MANIFEST_TYPES, Registry
+
+OCI_INDEX, _, OCI_MANIFEST, _ = MANIFEST_TYPES
+BUSYBOX = Path("/bin/busybox")
+
+
+def run(*command, **options):
+    """Runs a tool. What it says is shown when it fails."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, timeout=120, **options)
+    if done.returncode:
+        words = done.stderr.decode(errors="replace").strip()
+        raise RuntimeError(f"{' '.join(str(part) for part in command)}: exit {done.returncode}: {words}")
+    return done.stdout
+
+
+def pack(folder: Path) -> Path:
+    """An OCI layout with two images of one busybox, tagged `amd64` and `arm64`. (Nothing here runs
+    them, so that the second is of another architecture by its config alone does not matter.)"""
+    layout = folder / "layout"
+    run("umoci", "init", "--layout", layout)
+    for architecture in ["amd64", "arm64"]:
+        image = f"{layout}:{architecture}"
+        note = folder / f"note-{architecture}"
+        # Something of its own, and something that does not compress.
+        note.write_bytes(architecture.encode() + os.urandom(300_000))
+        run("umoci", "new", "--image", image)
+        run("umoci", "insert", "--rootless", "--image", image, BUSYBOX, "/bin/busybox")
+        run("umoci", "insert", "--rootless", "--image", image, note, "/etc/note")
+        run("umoci", "config", "--image", image, "--os", "linux", "--architecture", architecture,
+            "--config.cmd", "/bin/busybox", "--config.label", "made.by=umoci")
+    return layout
+
+
+def push(layout: Path, source: Registry, flavour: str):
+    """Puts both images into repository `flavour`, by skopeo in that format (`oci` or `v2s2`)."""
+    for architecture in ["amd64", "arm64"]:
+        run("skopeo", "--insecure-policy", "copy", "-q", "--format", flavour, "--dest-tls-verify=false",
+            f"oci:{layout}:{architecture}", f"docker://{source.host}/{flavour}:{architecture}")
+
+
+def list_by_buildah(source: Registry, flavour: str, folder: Path):
+    """Has buildah list the two images of `flavour` under the tag `all`."""
+    policy = folder / "policy.json"
+    policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    storage = ["--root", folder / "root", "--runroot", folder / "run", "--storage-driver", "vfs"]
+    name = f"list-{flavour}"
+    run("buildah", *storage, "manifest", "create", name)
+    for architecture in ["amd64", "arm64"]:
+        run("buildah", *storage, "manifest", "add", "--tls-verify=false", "--arch", architecture, "--os", "linux",
+            name, f"docker://{source.host}/{flavour}:{architecture}")
+    run("buildah", *storage, "manifest", "push", "--all", "--format", flavour, "--tls-verify=false",
+        "--signature-policy", policy, name, f"docker://{source.host}/{flavour}:all")
+
+
+def list_by_hand(source: Registry, tag: str):
+    """Lists the two OCI images and an attestation, in a document that no serializer would write the
+    same way twice: odd spaces, fields nobody knows, no final newline."""
+    entries = []
+    for architecture in ["amd64", "arm64"]:
+        _, body = source.get(f"/v2/oci/manifests/{architecture}")
+        platform = {"os": "linux", "architecture": architecture}
+        entries.append({"mediaType": OCI_MANIFEST, **_pointer(body), "platform": platform})
+    statement = _put_blob(source, "oci", b'{"_type": "https://in-toto.io/Statement/v0.1"}')
+    attestation = json.dumps({
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **_put_blob(source, "oci", b"{}")},
+        "layers": [{"mediaType": "application/vnd.in-toto+json", **statement}],
+    }).encode()
+    _put_manifest(source, "oci", _pointer(attestation)["digest"], OCI_MANIFEST, attestation)
+    entries.append({
+        "mediaType": OCI_MANIFEST,
+        **_pointer(attestation),
+        "platform": {"os": "unknown", "architecture": "unknown"},
+        "annotations": {"vnd.docker.reference.type": "attestation-manifest",
+                        "vnd.docker.reference.digest": entries[0]["digest"]},
+    })
+    document = {"x-unknown": [1.0, "é"], "manifests": entries, "mediaType": OCI_INDEX, "schemaVersion": 2}
+    _put_manifest(source, "oci", tag, OCI_INDEX, json.dumps(document, indent=5, separators=(" ,", " : ")).encode())
+
+
+def _pointer(content: bytes) -> dict:
+    return {"digest": "sha256:" + hashlib.sha256(content).hexdigest(), "size": len(content)}
+
+
+def _send(source: Registry, method: str, url: str, content: bytes, media_type: str):
+    target = url if url.startswith("http") else f"http://{source.host}{url}"
+    request = urllib.request.Request(target, data=content, method=method, headers={"Content-Type": media_type})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=10) as answer:
+        return answer.headers
+
+
+def _put_blob(source: Registry, repository: str, content: bytes) -> dict:
+    kind = "application/octet-stream"
+    session = _send(source, "POST", f"/v2/{repository}/blobs/uploads/", b"", kind)["Location"]
+    _send(source, "PUT", f"{session}&digest={_pointer(content)['digest']}", content, kind)
+    return _pointer(content)
+
+
+def _put_manifest(source: Registry, repository: str, name: str, media_type: str, content: bytes):
+    _send(source, "PUT", f"/v2/{repository}/manifests/{name}", content, media_type)

@@ -1,0 +1,56 @@
+"""Whether what arrived is, byte for byte, what was there. skopeo is the judge."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from images import run
+from registries import Registry
+
+
+def same(source: Registry, source_name: str, destination: Registry, destination_name: str):
+    """Compares manifests, media types and every blob of two images (`repository:tag`)."""
+    for registry, name in [(source, source_name), (destination, destination_name)]:
+        headers, body = _manifest(registry, name)
+        raw = run("skopeo", "--insecure-policy", "inspect", "--raw", *_options(registry), _reference(registry, name))
+        assert raw == body, f"skopeo inspect --raw and the registry disagree on {name}"
+        digest = "sha256:" + hashlib.sha256(body).hexdigest()
+        assert headers["Docker-Content-Digest"] == digest, f"{name} is served as another digest"
+    (was, was_body), (now, now_body) = _manifest(source, source_name), _manifest(destination, destination_name)
+    assert was_body == now_body, f"{destination_name}: the manifest's bytes differ"
+    assert was["Content-Type"] == now["Content-Type"], f"{destination_name}: the media type differs"
+    with tempfile.TemporaryDirectory() as folder:
+        before = _pull(source, source_name, Path(folder, "before"))
+        after = _pull(destination, destination_name, Path(folder, "after"))
+    assert len(before) >= 3, f"{source_name} is hardly an image: {sorted(before)}"
+    assert before == after, f"{destination_name}: files differ: {set(before.items()) ^ set(after.items())}"
+
+
+def _pull(registry: Registry, name: str, folder: Path) -> dict[str, str]:
+    """What skopeo finds when it pulls all of the image: file names with the digests of the files."""
+    run("skopeo", "--insecure-policy", "copy", "-q", "--all", "--preserve-digests", *_options(registry, "src-"),
+        _reference(registry, name), f"dir:{folder}")
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    for name, digest in files.items():
+        assert len(name) != 64 or name == digest, f"blob {name} has the digest {digest}"
+    return files
+
+
+def _manifest(registry: Registry, name: str):
+    repository, tag = name.rsplit(":", 1)
+    return registry.get(f"/v2/{repository}/manifests/{tag}")
+
+
+def _reference(registry: Registry, name: str) -> str:
+    return f"docker://{registry.host}/{name}"
+
+
+def _options(registry: Registry, prefix: str = "") -> list[str]:
+    options = []
+    if registry.authority:
+        options += [f"--{prefix}cert-dir", str(registry.authority.folder)]
+    else:
+        options += [f"--{prefix}tls-verify=false"]
+    if registry.login:
+        options += [f"--{prefix}creds", ":".join(registry.login)]
+    return options

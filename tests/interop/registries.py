@@ -1,0 +1,139 @@
+"""Registries to copy between: Debian's docker-registry, each a process of its own on loopback."""
+
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from pathlib import Path
+
+START_SECONDS = 10
+
+MANIFEST_TYPES = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+]
+
+
+class Authority:
+    """A certificate authority of our own, and one certificate of it for this machine."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir()
+        self.folder = folder
+        self.certificate = folder / "ca.crt"
+        self.server_certificate, self.server_key = folder / "server.pem", folder / "server-key.pem"
+        request, extensions = folder / "server.csr", folder / "server.ext"
+        extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
+        new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        _openssl("req", "-x509", *new_key, "-days", "2", "-subj", "/CN=Interop authority",
+                 "-keyout", folder / "ca-key.pem", "-out", self.certificate)
+        _openssl("req", "-new", *new_key, "-subj", "/CN=localhost",
+                 "-keyout", self.server_key, "-out", request)
+        _openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", folder / "ca-key.pem",
+                 "-CAcreateserial", "-days", "2", "-extfile", extensions, "-out", self.server_certificate)
+
+
+class Registry:
+    """One docker-registry process. `host` is what references begin with."""
+
+    def __init__(self, folder: Path, authority: Authority | None = None, login: tuple[str, str] | None = None):
+        folder.mkdir()
+        self.folder, self.authority, self.login = folder, authority, login
+        self.log_file = folder / "log"
+        self.process = None
+        # Another program may take the port between its choice and its use.
+        for _ in range(5):
+            self.port = _free_port()
+            self.host = f"127.0.0.1:{self.port}"
+            if self._start():
+                return
+        raise RuntimeError(f"docker-registry does not start: {self.log_file.read_text()[-2000:]}")
+
+    def _start(self) -> bool:
+        configuration = self.folder / "config.yml"
+        configuration.write_text(self._configuration())
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(["docker-registry", "serve", configuration], stdout=log, stderr=log)
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                self.get("/v2/")
+                return True
+            except urllib.error.HTTPError:
+                return True
+            except OSError:
+                time.sleep(0.02)
+        self.stop()
+        return False
+
+    def _configuration(self) -> str:
+        lines = [
+            "version: 0.1",
+            "log: {level: error}",
+            f"storage: {{filesystem: {{rootdirectory: {self.folder}/storage}}, delete: {{enabled: true}}}}",
+            "http:",
+            f"  addr: {self.host}",
+            "  secret: not-a-secret",
+        ]
+        if self.authority:
+            pair = f"{{certificate: {self.authority.server_certificate}, key: {self.authority.server_key}}}"
+            lines.append(f"  tls: {pair}")
+        if self.login:
+            passwords = self.folder / "htpasswd"
+            entry = subprocess.run(["htpasswd", "-Bbn", *self.login], check=True, capture_output=True)
+            passwords.write_bytes(entry.stdout)
+            lines.append(f"auth: {{htpasswd: {{realm: interop, path: {passwords}}}}}")
+        return "\n".join(lines) + "\n"
+
+    def stop(self):
+        """Ends this very process."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def get(self, path: str, method: str = "GET"):
+        """Asks the registry without any client in between. Gives headers and body."""
+        scheme = "https" if self.authority else "http"
+        request = urllib.request.Request(f"{scheme}://{self.host}{path}", method=method)
+        request.add_header("Accept", ", ".join(MANIFEST_TYPES))
+        if self.login:
+            request.add_header("Authorization", "Basic " + b64encode(":".join(self.login).encode()).decode())
+        handlers = [urllib.request.ProxyHandler({})]
+        if self.authority:
+            context = ssl.create_default_context(cafile=self.authority.certificate)
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        with urllib.request.build_opener(*handlers).open(request, timeout=10) as answer:
+            return answer.headers, answer.read()
+
+    def has(self, repository: str, tag: str) -> bool:
+        try:
+            self.get(f"/v2/{repository}/manifests/{tag}", "HEAD")
+            return True
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return False
+            raise
+
+    def requests(self) -> list[tuple[str, str]]:
+        """Method and path of every request so far, from the registry's own access log."""
+        quoted = [line.split('"')[1] for line in self.log_file.read_text().splitlines() if ' HTTP/1.1" ' in line]
+        return [tuple(request.split(" ")[:2]) for request in quoted]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
