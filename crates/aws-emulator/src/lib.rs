@@ -43,6 +43,7 @@ pub mod lambda;
 mod log;
 mod proxy;
 mod service;
+pub mod stack;
 mod stamp;
 mod upstream;
 mod wire;
