@@ -86,7 +86,9 @@ impl Answer {
         let status = match object.get("Status").and_then(Value::as_str) {
             Some("SUCCESS") => Status::Success,
             Some("FAILED") => Status::Failed,
-            _ => return Err(discarded("Status", "SUCCESS or FAILED", object.get("Status"))),
+            _ => {
+                return Err(discarded("Status", "SUCCESS or FAILED", object.get("Status")));
+            }
         };
         let reason = reason(&object, status)?;
         let no_echo = match object.get("NoEcho") {
@@ -94,13 +96,7 @@ impl Answer {
             Some(Value::Bool(no_echo)) => *no_echo,
             other => return Err(discarded("NoEcho", "a boolean", other)),
         };
-        Ok(Self {
-            status,
-            reason,
-            physical_id: physical_id(&object)?,
-            data: data(&object)?,
-            no_echo,
-        })
+        Ok(Self { status, reason, physical_id: physical_id(&object)?, data: data(&object)?, no_echo })
     }
 }
 
@@ -219,10 +215,7 @@ mod tests {
             "RequestId": "r", "LogicalResourceId": "l",
         });
         let read = Answer::read(body.to_string().as_bytes(), &identity());
-        assert_eq!(
-            read,
-            Err(Flaw::Discarded("Reason is null, expected a string".to_owned()))
-        );
+        assert_eq!(read, Err(Flaw::Discarded("Reason is null, expected a string".to_owned())));
     }
 
     #[test]

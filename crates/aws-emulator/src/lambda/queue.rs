@@ -14,7 +14,9 @@ use super::{Attempt, Inner, lock};
 pub(super) async fn deliver(inner: Arc<Inner>, request_id: String) {
     let mut attempts = 0;
     let given_up = loop {
-        let Some(event) = lock(&inner.events).get(&request_id).cloned() else { return };
+        let Some(event) = lock(&inner.events).get(&request_id).cloned() else {
+            return;
+        };
         if event.queued.elapsed() > inner.settings.max_event_age {
             break Some(Condition::EventAgeExceeded);
         }
@@ -43,7 +45,9 @@ pub(super) async fn deliver(inner: Arc<Inner>, request_id: String) {
 /// Closes the books on a delivery, and tells the hook when the event was given up.
 fn finish(inner: &Inner, request_id: &str, attempts: usize, given_up: Option<Condition>) {
     let mut events = lock(&inner.events);
-    let Some(invocation) = events.get_mut(request_id) else { return };
+    let Some(invocation) = events.get_mut(request_id) else {
+        return;
+    };
     let failure = given_up.map(|condition| {
         invocation.given_up = Some(condition);
         let last = invocation.outcome();
@@ -102,9 +106,9 @@ async fn sandbox(inner: &Inner) -> Result<Sandbox, (Option<u32>, Outcome)> {
     }
     let refusals = Arc::clone(&inner.refusals);
     let refused = move |call| lock(&refusals).push(call);
-    let mut cold = Sandbox::start(&inner.settings, &inner.output, refused).await.map_err(|error| {
-        (None, Outcome::Crash(format!("{}: {error}", inner.settings.binary.display())))
-    })?;
+    let mut cold = Sandbox::start(&inner.settings, &inner.output, refused)
+        .await
+        .map_err(|error| (None, Outcome::Crash(format!("{}: {error}", inner.settings.binary.display()))))?;
     lock(&inner.seats).push(Arc::clone(&cold.seat));
     match cold.ready(limit).await {
         Ok(()) => Ok(cold),

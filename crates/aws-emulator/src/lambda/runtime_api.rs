@@ -74,8 +74,7 @@ impl RuntimeApi {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let queue = Mutex::default();
-        let state =
-            Arc::new(State { queue, arrived: Notify::new(), said, refused: Box::new(refused) });
+        let state = Arc::new(State { queue, arrived: Notify::new(), said, refused: Box::new(refused) });
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             // Connections end with the listener: the set aborts them when it is dropped.

@@ -1,13 +1,13 @@
 //! Deleting resources: with the stack, after a rollback, or when they are no longer needed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::forward::Progress;
 use super::graph::{self, Needs, OnFailure};
-use super::play::{Ask, Play, Verb};
+use super::play::{Ask, Made, Play, Verb};
 use super::template::{Kind, Policy, Template};
 use super::transcript::{Phase, StackStatus};
-use super::{Doomed, lock};
+use super::{Doomed, Live, lock};
 
 impl Play<'_> {
     /// Undoes a create as far as it came.
@@ -31,15 +31,16 @@ impl Play<'_> {
                 lock(&self.stack.live).remove(id);
                 continue;
             }
-            let invent = || self.stack.invent_id(id);
-            lock(&self.doomed).push(Doomed {
-                logical_id: id.clone(),
-                resource: trace.resource.clone(),
-                properties: trace.properties.clone(),
-                physical_id: trace.physical_id.clone().unwrap_or_else(invent),
-            });
-            if phase == Phase::CleanUp {
-                lock(&self.stack.live).remove(id);
+            let physical_id = trace.physical_id.clone();
+            let physical_id = physical_id.unwrap_or_else(|| self.stack.invent_id(id));
+            let made = Made { physical_id, ..Made::default() };
+            let created = Live::new(trace.resource.clone(), trace.properties.clone(), made);
+            lock(&self.doomed).push(created.doomed(id));
+            // An update abandons what it cannot clean up; a stack keeps what it cannot roll back.
+            let mut live = lock(&self.stack.live);
+            match phase {
+                Phase::CleanUp => drop(live.remove(id)),
+                Phase::Forward | Phase::Rollback => drop(live.insert(id.clone(), created)),
             }
         }
     }
@@ -48,9 +49,18 @@ impl Play<'_> {
     pub(super) async fn clean_up(&self, old: &Template, new: &Template) {
         let cleaning = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS";
         self.note(&self.stack.settings.name, cleaning, None);
+        let doomed = self.outgrown(new);
+        // What cannot be deleted is abandoned: the update counts as complete.
+        self.delete_all(Phase::CleanUp, doomed, &old.needs()).await;
+    }
+
+    /// What an update left behind.
+    fn outgrown(&self, new: &Template) -> Vec<Doomed> {
         let mut doomed = Vec::new();
         for (id, trace) in lock(&self.trail).iter() {
-            let Some(before) = &trace.before else { continue };
+            let Some(before) = &trace.before else {
+                continue;
+            };
             let replaced = trace.physical_id.as_ref() != Some(&before.physical_id);
             if replaced && trace.resource.update_replace_policy == Policy::Delete {
                 doomed.push(before.doomed(id));
@@ -63,9 +73,7 @@ impl Play<'_> {
             let gone = live.remove(&id).filter(|live| !live.resource.stays(false));
             doomed.extend(gone.map(|live| live.doomed(&id)));
         }
-        drop(live);
-        // What cannot be deleted is abandoned: the update counts as complete.
-        self.delete_all(Phase::CleanUp, doomed, &old.needs()).await;
+        doomed
     }
 
     /// Deletes the whole stack.
@@ -94,7 +102,7 @@ impl Play<'_> {
             doomed.into_iter().map(|doomed| (doomed.logical_id.clone(), doomed)).collect();
         let mut order = graph::reversed(needs);
         for id in doomed.keys() {
-            order.entry(id.clone()).or_insert_with(BTreeSet::new);
+            order.entry(id.clone()).or_default();
         }
         let delete = |id: String| {
             let doomed = doomed.get(&id);

@@ -110,11 +110,7 @@ impl Play<'_> {
     }
 
     /// The properties to send, complete and resolved.
-    fn properties(
-        &self,
-        resource: &Resource,
-        before: Option<&Live>,
-    ) -> Result<Map<String, Value>, String> {
+    fn properties(&self, resource: &Resource, before: Option<&Live>) -> Result<Map<String, Value>, String> {
         let live = lock(&self.stack.live);
         let mut properties = self.stack.scope(&live).properties(&resource.properties)?;
         if let Kind::Custom(_) = resource.kind {

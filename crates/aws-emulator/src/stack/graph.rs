@@ -34,16 +34,17 @@ where
     let mut failed = BTreeMap::new();
     let mut working = FuturesUnordered::new();
     loop {
-        let free = |id: &&String| {
-            needs[*id].iter().all(|need| through.contains(need) || !needs.contains_key(need))
-        };
+        let free =
+            |id: &&String| needs[*id].iter().all(|need| through.contains(need) || !needs.contains_key(need));
         let start: Vec<&String> = waiting.iter().copied().filter(free).collect();
         for id in start {
             waiting.remove(id);
             let run = work(id.clone());
             working.push(async move { (id, run.await) });
         }
-        let Some((id, result)) = working.next().await else { break };
+        let Some((id, result)) = working.next().await else {
+            break;
+        };
         through.insert(id);
         if let Err(reason) = result {
             failed.insert(id.clone(), reason);

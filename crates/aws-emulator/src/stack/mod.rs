@@ -138,11 +138,7 @@ pub struct Stack {
 
 impl Stack {
     /// A stack in which nothing is yet.
-    pub fn new(
-        settings: StackSettings,
-        provider: Arc<dyn Provider>,
-        bucket: Arc<ResponseBucket>,
-    ) -> Self {
+    pub fn new(settings: StackSettings, provider: Arc<dyn Provider>, bucket: Arc<ResponseBucket>) -> Self {
         let StackSettings { name, account, region, .. } = &settings;
         let partition = ids::partition(region);
         let uuid = ids::uuid();
@@ -161,8 +157,13 @@ impl Stack {
     }
 
     /// Creates everything in the template, or undoes what it began.
+    ///
+    /// # Panics
+    ///
+    /// When the stack was created before.
     pub async fn create(&self, template: &Template) -> Transcript {
         let _busy = self.busy.lock().await;
+        self.expect(&[StackStatus::New]);
         let play = Play::new(self);
         play.note(&self.settings.name, "CREATE_IN_PROGRESS", None);
         self.settle(template);
@@ -174,8 +175,17 @@ impl Stack {
     }
 
     /// Updates to another template, or returns to the present one.
+    ///
+    /// # Panics
+    ///
+    /// When the stack is in a status that CloudFormation does not update from.
     pub async fn update(&self, template: &Template) -> Transcript {
         let _busy = self.busy.lock().await;
+        self.expect(&[
+            StackStatus::CreateComplete,
+            StackStatus::UpdateComplete,
+            StackStatus::UpdateRollbackComplete,
+        ]);
         let play = Play::new(self);
         play.note(&self.settings.name, "UPDATE_IN_PROGRESS", None);
         let old = lock(&self.template).clone();
@@ -260,6 +270,12 @@ impl Stack {
         let live = Live::new(resource.clone(), properties, made);
         lock(&self.live).insert(logical_id.to_owned(), live);
         lock(&self.template).resources.insert(logical_id.to_owned(), resource);
+        *lock(&self.status) = StackStatus::CreateComplete;
+    }
+
+    fn expect(&self, statuses: &[StackStatus]) {
+        let status = self.status();
+        assert!(statuses.contains(&status), "not possible in status {status}");
     }
 
     /// Makes a template the present one.

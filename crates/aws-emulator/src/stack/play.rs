@@ -38,6 +38,7 @@ pub(super) struct Ask<'a> {
 }
 
 /// A resource that did what it was asked.
+#[derive(Default)]
 pub(super) struct Made {
     pub(super) physical_id: String,
     pub(super) attributes: Map<String, Value>,
@@ -137,11 +138,9 @@ impl<'a> Play<'a> {
         let turn = self.send(ask.phase, event).await;
         let request_id = turn.event["RequestId"].as_str().unwrap_or_default().to_owned();
         match turn.end {
-            End::Answered(answer) if answer.status == Status::Success => Ok(Made {
-                physical_id: answer.physical_id,
-                attributes: answer.data,
-                request_id,
-            }),
+            End::Answered(answer) if answer.status == Status::Success => {
+                Ok(Made { physical_id: answer.physical_id, attributes: answer.data, request_id })
+            }
             End::Answered(answer) => Err(Failed {
                 reason: format!(
                     "Received response status [FAILED] from custom resource. Message returned: {} \
@@ -175,9 +174,7 @@ impl<'a> Play<'a> {
             logical_id: field("LogicalResourceId", &|| "Resource".to_owned()),
             request_id: field("RequestId", &ids::uuid),
         };
-        field("ResponseURL", &|| {
-            stack.bucket.sign(&identity, stack.settings.signature, VALIDITY)
-        });
+        field("ResponseURL", &|| stack.bucket.sign(&identity, stack.settings.signature, VALIDITY));
         let limit = stack.settings.second * service_timeout(&event);
         let seen = stack.bucket.uploads(&identity).len();
         let open = OpenTurn::new(self, phase, event.clone());

@@ -37,10 +37,7 @@ impl Scope<'_> {
     /// # Errors
     ///
     /// What CloudFormation says of a reference that leads nowhere.
-    pub(super) fn properties(
-        &self,
-        properties: &Map<String, Value>,
-    ) -> Result<Map<String, Value>, String> {
+    pub(super) fn properties(&self, properties: &Map<String, Value>) -> Result<Map<String, Value>, String> {
         let mut resolved = Map::new();
         for (name, value) in properties {
             if let Some(value) = self.value(value)? {
@@ -72,9 +69,7 @@ impl Scope<'_> {
         match (name, argument) {
             ("Ref", Value::String(id)) => self.reference(id),
             ("Fn::GetAtt", Value::Array(parts)) => match parts.as_slice() {
-                [Value::String(id), Value::String(attribute)] => {
-                    self.attribute(id, attribute).map(Some)
-                }
+                [Value::String(id), Value::String(attribute)] => self.attribute(id, attribute).map(Some),
                 _ => Err("Fn::GetAtt takes a logical id and an attribute".to_owned()),
             },
             _ => Err(format!("{name} is not emulated")),
@@ -130,13 +125,8 @@ mod tests {
 
     fn resolve(value: &Value) -> Result<Map<String, Value>, String> {
         let live = BTreeMap::new();
-        let scope = Scope {
-            stack_id: "id",
-            stack_name: "name",
-            account: "1",
-            region: "eu-west-1",
-            live: &live,
-        };
+        let scope =
+            Scope { stack_id: "id", stack_name: "name", account: "1", region: "eu-west-1", live: &live };
         scope.properties(value.as_object().unwrap())
     }
 
@@ -156,10 +146,7 @@ mod tests {
 
     #[test]
     fn what_is_not_emulated_is_refused() {
-        assert_eq!(
-            resolve(&json!({ "A": { "Fn::Sub": "x" } })),
-            Err("Fn::Sub is not emulated".to_owned())
-        );
+        assert_eq!(resolve(&json!({ "A": { "Fn::Sub": "x" } })), Err("Fn::Sub is not emulated".to_owned()));
         assert!(resolve(&json!({ "A": { "Ref": "Nobody" } })).is_err());
         assert!(resolve(&json!({ "A": null })).is_err());
     }

@@ -70,7 +70,9 @@ impl Play<'_> {
 
     /// Gives one resource its old properties back.
     async fn undo(&self, id: &str, trace: Trace) -> Result<(), String> {
-        let Some(before) = trace.before.clone() else { return Ok(()) };
+        let Some(before) = trace.before.clone() else {
+            return Ok(());
+        };
         let current = trace.physical_id.clone().unwrap_or_else(|| before.physical_id.clone());
         let replaced = trace.progress == Progress::Done && current != before.physical_id;
         let doomed = |physical_id: &str| Doomed {

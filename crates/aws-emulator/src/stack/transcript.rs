@@ -155,9 +155,7 @@ impl Transcript {
 
     /// The first request of a kind for a resource.
     pub fn turn(&self, request_type: &str, logical_id: &str) -> Option<&Turn> {
-        self.turns.iter().find(|turn| {
-            turn.request_type() == request_type && turn.logical_id() == logical_id
-        })
+        self.turns.iter().find(|turn| turn.request_type() == request_type && turn.logical_id() == logical_id)
     }
 
     /// Why resources failed, as the stack's events say it.
