@@ -30,16 +30,21 @@
 
 mod blob;
 mod body;
+pub mod bucket;
 mod ca;
 mod distribution;
 mod ecr;
 mod emulator;
 mod fault;
+mod ids;
 mod image;
 mod inject;
+pub mod lambda;
 mod log;
 mod proxy;
 mod service;
+pub mod stack;
+mod stamp;
 mod upstream;
 mod wire;
 

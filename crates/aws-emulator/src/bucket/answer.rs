@@ -1,0 +1,230 @@
+//! An answer to CloudFormation, read as strictly as CloudFormation reads it.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// The longest answer that CloudFormation reads, in bytes.
+const BODY_LIMIT: usize = 4_096;
+/// The longest physical id, in bytes.
+const PHYSICAL_ID_LIMIT: usize = 1_024;
+
+/// Which request an answer is for: copied verbatim from the event.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    /// ARN of the stack.
+    pub stack_id: String,
+    /// Name of the resource in the template.
+    pub logical_id: String,
+    /// Id of the request.
+    pub request_id: String,
+}
+
+impl Identity {
+    /// The key under which the bucket keeps the answer.
+    pub fn key(&self) -> String {
+        format!("{}|{}|{}", self.stack_id, self.logical_id, self.request_id)
+    }
+}
+
+/// Whether the provider did what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// `SUCCESS`
+    Success,
+    /// `FAILED`
+    Failed,
+}
+
+/// An answer that CloudFormation accepts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Whether the provider did what was asked.
+    pub status: Status,
+    /// Why; always there on a failure.
+    pub reason: Option<String>,
+    /// The resource's id.
+    pub physical_id: String,
+    /// What `Fn::GetAtt` gives: strings, and lists of strings.
+    pub data: Map<String, Value>,
+    /// Whether `Data` is masked where CloudFormation shows it.
+    pub no_echo: bool,
+}
+
+/// Why an answer counts for nothing, and what CloudFormation then does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// The answer is not looked at any further; the stack goes on waiting.
+    Discarded(String),
+    /// The resource fails at once, with this text instead of the provider's.
+    Invalid(String),
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discarded(text) => write!(formatter, "discarded: {text}"),
+            Self::Invalid(text) => write!(formatter, "invalid: {text}"),
+        }
+    }
+}
+
+impl Answer {
+    /// Reads the body of a PUT as the answer to the request that `identity` names.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that keeps CloudFormation from accepting it.
+    pub fn read(body: &[u8], identity: &Identity) -> Result<Self, Flaw> {
+        if body.len() > BODY_LIMIT {
+            let length = body.len();
+            return Err(Flaw::Invalid(format!("Response object is too long. ({length} bytes)")));
+        }
+        let object: Map<String, Value> = serde_json::from_slice(body)
+            .map_err(|error| Flaw::Discarded(format!("not a JSON object: {error}")))?;
+        check_identity(&object, identity)?;
+        let status = match object.get("Status").and_then(Value::as_str) {
+            Some("SUCCESS") => Status::Success,
+            Some("FAILED") => Status::Failed,
+            _ => {
+                return Err(discarded("Status", "SUCCESS or FAILED", object.get("Status")));
+            }
+        };
+        let reason = reason(&object, status)?;
+        let no_echo = match object.get("NoEcho") {
+            None => false,
+            Some(Value::Bool(no_echo)) => *no_echo,
+            other => return Err(discarded("NoEcho", "a boolean", other)),
+        };
+        Ok(Self { status, reason, physical_id: physical_id(&object)?, data: data(&object)?, no_echo })
+    }
+}
+
+fn check_identity(object: &Map<String, Value>, identity: &Identity) -> Result<(), Flaw> {
+    for (name, expected) in [
+        ("StackId", &identity.stack_id),
+        ("RequestId", &identity.request_id),
+        ("LogicalResourceId", &identity.logical_id),
+    ] {
+        if object.get(name).and_then(Value::as_str) != Some(expected) {
+            return Err(discarded(name, &format!("{expected:?}"), object.get(name)));
+        }
+    }
+    Ok(())
+}
+
+fn reason(object: &Map<String, Value>, status: Status) -> Result<Option<String>, Flaw> {
+    match object.get("Reason") {
+        Some(Value::String(reason)) => Ok(Some(reason.clone())),
+        None if status == Status::Success => Ok(None),
+        other => Err(discarded("Reason", "a string", other)),
+    }
+}
+
+fn physical_id(object: &Map<String, Value>) -> Result<String, Flaw> {
+    match object.get("PhysicalResourceId").and_then(Value::as_str) {
+        Some(id) if !id.is_empty() && id.len() <= PHYSICAL_ID_LIMIT => Ok(id.to_owned()),
+        _ => Err(Flaw::Invalid("Invalid PhysicalResourceId".to_owned())),
+    }
+}
+
+fn data(object: &Map<String, Value>) -> Result<Map<String, Value>, Flaw> {
+    let data = match object.get("Data") {
+        None => return Ok(Map::new()),
+        Some(Value::Object(data)) => data,
+        other => return Err(discarded("Data", "an object", other)),
+    };
+    for (key, value) in data {
+        let simple = match value {
+            Value::String(_) => true,
+            Value::Array(items) => items.iter().all(Value::is_string),
+            _ => false,
+        };
+        if !simple {
+            let name = format!("Data.{key}");
+            return Err(discarded(&name, "a string or a list of strings", Some(value)));
+        }
+    }
+    Ok(data.clone())
+}
+
+fn discarded(name: &str, expected: &str, found: Option<&Value>) -> Flaw {
+    let found = found.map_or_else(|| "missing".to_owned(), Value::to_string);
+    Flaw::Discarded(format!("{name} is {found}, expected {expected}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn identity() -> Identity {
+        let [stack_id, logical_id, request_id] = ["s", "l", "r"].map(ToOwned::to_owned);
+        Identity { stack_id, logical_id, request_id }
+    }
+
+    /// Reads a good answer in which one field has another value, or none.
+    fn with(field: &str, value: Option<Value>) -> Result<Answer, Flaw> {
+        let mut object = json!({
+            "Status": "FAILED", "Reason": "r", "PhysicalResourceId": "p", "StackId": "s",
+            "RequestId": "r", "LogicalResourceId": "l", "Data": { "A": "a", "L": ["a"] },
+        });
+        let fields = object.as_object_mut().unwrap();
+        match value {
+            Some(value) => fields.insert(field.to_owned(), value),
+            None => fields.remove(field),
+        };
+        Answer::read(object.to_string().as_bytes(), &identity())
+    }
+
+    #[test]
+    fn a_good_answer_is_accepted() {
+        let answer = with("NoEcho", Some(json!(true))).unwrap();
+        assert_eq!((answer.status, answer.physical_id.as_str()), (Status::Failed, "p"));
+        assert_eq!((answer.data.len(), answer.no_echo), (2, true));
+        assert!(with("Data", None).unwrap().data.is_empty());
+    }
+
+    #[test]
+    fn what_cloudformation_discards_is_discarded() {
+        for (field, value) in [
+            ("Status", Some(json!("Success"))),
+            ("Status", None),
+            ("Reason", Some(Value::Null)),
+            ("Reason", None),
+            ("Reason", Some(json!({ "a": 1 }))),
+            ("StackId", Some(json!("S"))),
+            ("RequestId", None),
+            ("LogicalResourceId", Some(json!(1))),
+            ("Data", Some(Value::Null)),
+            ("Data", Some(json!({ "A": 1 }))),
+            ("Data", Some(json!({ "A": { "B": "b" } }))),
+            ("Data", Some(json!({ "A": [1] }))),
+        ] {
+            let read = with(field, value.clone());
+            assert!(matches!(read, Err(Flaw::Discarded(_))), "{field} {value:?}: {read:?}");
+        }
+        assert!(matches!(Answer::read(b"[]", &identity()), Err(Flaw::Discarded(_))));
+    }
+
+    #[test]
+    fn a_null_reason_is_discarded_on_success_too() {
+        let body = json!({
+            "Status": "SUCCESS", "Reason": null, "PhysicalResourceId": "p", "StackId": "s",
+            "RequestId": "r", "LogicalResourceId": "l",
+        });
+        let read = Answer::read(body.to_string().as_bytes(), &identity());
+        assert_eq!(read, Err(Flaw::Discarded("Reason is null, expected a string".to_owned())));
+    }
+
+    #[test]
+    fn what_cloudformation_fails_at_once_is_invalid() {
+        for value in [None, Some(json!("")), Some(json!("x".repeat(1_025))), Some(json!(7))] {
+            let read = with("PhysicalResourceId", value.clone());
+            assert!(matches!(read, Err(Flaw::Invalid(_))), "{value:?}: {read:?}");
+        }
+        let read = with("Reason", Some(json!("x".repeat(4_096))));
+        assert!(matches!(read, Err(Flaw::Invalid(_))), "{read:?}");
+    }
+}

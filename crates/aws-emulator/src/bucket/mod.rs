@@ -1,0 +1,204 @@
+//! The bucket into which custom resources PUT their answers.
+//!
+//! It gives out pre-signed URLs, checks every PUT as S3 would, and keeps what was sent, refused
+//! requests included. What an answer means to a stack is told by [`Answer::read`].
+
+mod answer;
+mod url;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, Method, Uri};
+use tokio::sync::Notify;
+
+pub use answer::{Answer, Flaw, Identity, Status};
+pub use url::{Signature, VALIDITY};
+pub(crate) use url::{bucket as bucket_name, decode};
+
+use crate::body::{full, read};
+use crate::service::{Operation, Request, Response, Service, answer};
+use url::Signed;
+
+/// The most that is read of an answer: far beyond what CloudFormation takes, so that an answer
+/// that is too long can be looked at.
+const READ_LIMIT: usize = 1024 * 1024;
+
+/// One PUT, or an attempt at one.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// When it came.
+    pub at: SystemTime,
+    /// The status it was answered with; 200 means that it was stored.
+    pub status: u16,
+    /// The request's headers.
+    pub headers: HeaderMap,
+    /// The request's body.
+    pub body: Bytes,
+    /// What a provider should not do, even where this URL allows it.
+    pub defects: Vec<String>,
+}
+
+/// The response bucket of one Region.
+pub struct ResponseBucket {
+    region: String,
+    reachable: AtomicBool,
+    objects: Mutex<BTreeMap<String, Object>>,
+    stored: Notify,
+}
+
+/// What is known of one key.
+#[derive(Default)]
+struct Object {
+    urls: Vec<Signed>,
+    uploads: Vec<Upload>,
+}
+
+impl ResponseBucket {
+    /// Makes the bucket of a Region; [`crate::Emulator::add`] brings it on line.
+    pub fn new(region: &str) -> Arc<Self> {
+        Arc::new(Self {
+            region: region.to_owned(),
+            reachable: AtomicBool::new(true),
+            objects: Mutex::default(),
+            stored: Notify::new(),
+        })
+    }
+
+    /// Gives out a URL for the answer to one request.
+    pub fn sign(&self, identity: &Identity, signature: Signature, validity: Duration) -> String {
+        let key = identity.key();
+        let signed = Signed::new(&self.region, &key, signature, validity);
+        let url = signed.url();
+        self.lock().entry(key).or_default().urls.push(signed);
+        url
+    }
+
+    /// Every PUT for a request so far, oldest first, refused ones included.
+    pub fn uploads(&self, identity: &Identity) -> Vec<Upload> {
+        self.lock().get(&identity.key()).map(|object| object.uploads.clone()).unwrap_or_default()
+    }
+
+    /// Waits until more than `seen` PUTs for a request have come, and gives them all.
+    pub async fn more_uploads(&self, identity: &Identity, seen: usize) -> Vec<Upload> {
+        loop {
+            let stored = self.stored.notified();
+            let uploads = self.uploads(identity);
+            if uploads.len() > seen {
+                return uploads;
+            }
+            stored.await;
+        }
+    }
+
+    /// What providers did that they should not, over all requests.
+    pub fn defects(&self) -> Vec<String> {
+        let objects = self.lock();
+        let uploads = objects.values().flat_map(|object| &object.uploads);
+        uploads.flat_map(|upload| upload.defects.clone()).collect()
+    }
+
+    /// Lets connections to the bucket fail, or work again.
+    pub fn set_reachable(&self, reachable: bool) {
+        self.reachable.store(reachable, Ordering::SeqCst);
+    }
+
+    async fn put(&self, request: Request) -> Response {
+        let key = decode(request.path().trim_start_matches('/'));
+        let verdict = self.judge(&request, &key);
+        // The log entry shows the whole URL otherwise, and with it a signature that is a secret.
+        let path = request.path().to_owned();
+        request.exchange.note(|entry| entry.target = path);
+        let mut defects = Vec::new();
+        if let Some(kind) = content_type(&request.headers) {
+            defects.push(format!("{key}: Content-Type {kind:?} breaks URLs signed the older way"));
+        }
+        let headers = request.headers.clone();
+        let (verdict, body) = match read(request.body, READ_LIMIT).await {
+            Ok(body) => (verdict, body),
+            Err(error) => {
+                defects.push(format!("{key}: body cannot be read: {error}"));
+                (Err((400, "RequestTimeout", "The body was not sent to its end.")), Bytes::new())
+            }
+        };
+        let status = verdict.map_or_else(|(status, _, _)| status, |()| 200);
+        let upload = Upload { at: SystemTime::now(), status, headers, body, defects };
+        self.lock().entry(key).or_default().uploads.push(upload);
+        self.stored.notify_waiters();
+        match verdict {
+            Ok(()) => answer(200, &[("etag", "\"emulated\"")], full(Bytes::new())),
+            Err((status, code, message)) => xml(status, code, message),
+        }
+    }
+
+    /// Checks what S3 checks before it stores anything.
+    fn judge(&self, request: &Request, key: &str) -> Result<(), (u16, &'static str, &'static str)> {
+        const MISMATCH: (u16, &str, &str) = (
+            403,
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided.",
+        );
+        let objects = self.lock();
+        let query = request.uri.query().unwrap_or_default();
+        if !query.contains("Signature=") {
+            return Err((403, "AccessDenied", "Access Denied"));
+        }
+        let urls = objects.get(key).map(|object| object.urls.as_slice()).unwrap_or_default();
+        let fits = |url: &&Signed| url.query == query && url.host == request.host;
+        let signed = urls.iter().find(fits).ok_or(MISMATCH)?;
+        // The method is part of what is signed, in both generations; the type only in the older.
+        let typed = content_type(&request.headers).is_some();
+        if request.method != Method::PUT || (signed.signature == Signature::V2 && typed) {
+            return Err(MISMATCH);
+        }
+        if SystemTime::now() > signed.expires {
+            return Err((403, "AccessDenied", "Request has expired"));
+        }
+        if !request.headers.contains_key(CONTENT_LENGTH) {
+            let message = "You must provide the Content-Length HTTP header.";
+            return Err((411, "MissingContentLength", message));
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Object>> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Service for ResponseBucket {
+    fn serves(&self, host: &str) -> bool {
+        host.starts_with(&format!("{}.s3", bucket_name(&self.region)))
+    }
+
+    fn reachable(&self, _host: &str) -> bool {
+        self.reachable.load(Ordering::SeqCst)
+    }
+
+    fn operation(&self, _: &str, method: &Method, _: &Uri, _: &HeaderMap) -> Operation {
+        Operation::new("response", format!("response.{}", method.as_str().to_ascii_lowercase()))
+    }
+
+    fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(self.put(request))
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?;
+    let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+fn xml(status: u16, code: &str, message: &str) -> Response {
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    );
+    answer(status, &[("content-type", "application/xml")], full(body))
+}

@@ -1,0 +1,47 @@
+//! Names as AWS invents them.
+
+/// A random UUID, version 4.
+pub(crate) fn uuid() -> String {
+    let random = (fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{random:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// Random lower-case hex digits.
+pub(crate) fn hex(length: usize) -> String {
+    (0..length).map(|_| fastrand::digit(16)).collect()
+}
+
+/// Random capitals and digits, as in names that CloudFormation invents.
+pub(crate) fn capitals(length: usize) -> String {
+    (0..length).map(|_| fastrand::digit(36).to_ascii_uppercase()).collect()
+}
+
+/// The partition a Region belongs to.
+pub(crate) fn partition(region: &str) -> &'static str {
+    match region.split('-').next() {
+        Some("cn") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
+/// The suffix of AWS host names in a Region.
+pub(crate) fn suffix(region: &str) -> &'static str {
+    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uuid;
+
+    #[test]
+    fn a_uuid_tells_its_version_and_variant() {
+        for _ in 0..100 {
+            let uuid = uuid();
+            assert_eq!(uuid.len(), 36, "{uuid}");
+            assert_eq!(uuid.as_bytes()[14], b'4', "{uuid}");
+            assert!(b"89ab".contains(&uuid.as_bytes()[19]), "{uuid}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Lambda's Invoke call, for programs that invoke a function, themselves included.
+
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method, Uri};
+use serde_json::{Value, json};
+
+use super::{Function, lock};
+use crate::body::{empty, full, read};
+use crate::bucket::decode;
+use crate::ids;
+use crate::service::{Operation, Request, Response, Service, answer};
+
+/// The most that an asynchronous event may hold.
+const EVENT_LIMIT: usize = 1024 * 1024;
+
+/// `lambda.<region>.amazonaws.com`, as far as invoking goes.
+pub struct LambdaApi {
+    host: String,
+    functions: Mutex<Vec<Arc<Function>>>,
+}
+
+impl LambdaApi {
+    /// Makes the API of a Region; [`crate::Emulator::add`] brings it on line.
+    pub fn new(region: &str) -> Arc<Self> {
+        let host = format!("lambda.{region}.{}", ids::suffix(region));
+        Arc::new(Self { host, functions: Mutex::default() })
+    }
+
+    /// Lets a function be invoked by its name or ARN.
+    pub fn add(&self, function: &Arc<Function>) {
+        lock(&self.functions).push(Arc::clone(function));
+    }
+
+    async fn invoke(&self, request: Request) -> Response {
+        let call = format!("{} {}", request.method, request.path());
+        let Some(name) = function_name(&request.method, request.path()) else {
+            return refuse(501, "NotImplemented", &format!("{call} is not emulated"));
+        };
+        let found = lock(&self.functions).iter().find(|function| is(function, &name)).cloned();
+        let Some(function) = found else {
+            return refuse(404, "ResourceNotFoundException", &format!("Function not found: {name}"));
+        };
+        let kind = request.header("x-amz-invocation-type").unwrap_or("RequestResponse").to_owned();
+        if kind != "Event" {
+            let message = format!("{call} with invocation type {kind} is not emulated");
+            return refuse(501, "NotImplemented", &message);
+        }
+        let trace_id = request.header("x-amzn-trace-id").map(ToOwned::to_owned);
+        let Ok(body) = read(request.body, EVENT_LIMIT).await else {
+            return refuse(413, "RequestTooLargeException", "the event exceeds 1 MiB");
+        };
+        let Ok(event) = serde_json::from_slice::<Value>(&body) else {
+            return refuse(400, "InvalidRequestContentException", "the event is not JSON");
+        };
+        let request_id = match trace_id {
+            Some(trace_id) => function.invoke_traced(event, trace_id),
+            None => function.invoke_async(event),
+        };
+        answer(202, &[("x-amzn-requestid", &request_id)], empty())
+    }
+}
+
+impl Service for LambdaApi {
+    fn serves(&self, host: &str) -> bool {
+        host == self.host
+    }
+
+    fn operation(&self, _: &str, method: &Method, uri: &Uri, _: &HeaderMap) -> Operation {
+        let invoke = function_name(method, uri.path()).is_some();
+        let name = if invoke { "lambda:InvokeFunction" } else { "lambda:unknown" };
+        Operation { action: Some(name.to_owned()), ..Operation::new("lambda", name) }
+    }
+
+    fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(self.invoke(request))
+    }
+}
+
+/// The function that an Invoke call names.
+fn function_name(method: &Method, path: &str) -> Option<String> {
+    let name = path.strip_prefix("/2015-03-31/functions/")?.strip_suffix("/invocations")?;
+    (method == Method::POST).then(|| decode(name))
+}
+
+fn is(function: &Function, name: &str) -> bool {
+    let settings = function.settings();
+    name == settings.name || name == settings.arn()
+}
+
+fn refuse(status: u16, kind: &str, message: &str) -> Response {
+    let body = json!({ "Type": "User", "Message": message });
+    let headers = [("content-type", "application/json"), ("x-amzn-errortype", kind)];
+    answer(status, &headers, full(body.to_string()))
+}

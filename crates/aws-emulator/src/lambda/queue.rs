@@ -1,0 +1,117 @@
+//! What happens to one event: a sandbox, an attempt, a retry, and in the end the hook.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+
+use super::record::{Condition, record};
+use super::runtime_api::Work;
+use super::sandbox::{Outcome, Sandbox};
+use super::{Attempt, Inner, lock};
+
+/// Tries an event until it succeeds or is given up.
+pub(super) async fn deliver(inner: Arc<Inner>, request_id: String) {
+    let mut attempts = 0;
+    let given_up = loop {
+        let Some(event) = lock(&inner.events).get(&request_id).cloned() else {
+            return;
+        };
+        if event.queued.elapsed() > inner.settings.max_event_age {
+            break Some(Condition::EventAgeExceeded);
+        }
+        attempts += 1;
+        let work = Work {
+            request_id: request_id.clone(),
+            arn: inner.settings.arn(),
+            trace_id: event.trace_id,
+            deadline: SystemTime::now(),
+            payload: Bytes::from(event.event.to_string()),
+        };
+        let outcome = attempt(&inner, work).await;
+        if outcome.is_success() {
+            break None;
+        }
+        let retry = attempts - 1;
+        if retry >= inner.settings.max_retries as usize {
+            break Some(Condition::RetriesExhausted);
+        }
+        let delays = inner.settings.retry_delays;
+        tokio::time::sleep(delays[retry.min(delays.len() - 1)]).await;
+    };
+    finish(&inner, &request_id, attempts, given_up);
+}
+
+/// Closes the books on a delivery, and tells the hook when the event was given up.
+fn finish(inner: &Inner, request_id: &str, attempts: usize, given_up: Option<Condition>) {
+    let mut events = lock(&inner.events);
+    let Some(invocation) = events.get_mut(request_id) else {
+        return;
+    };
+    let failure = given_up.map(|condition| {
+        invocation.given_up = Some(condition);
+        let last = invocation.outcome();
+        record(&inner.settings, request_id, &invocation.event, attempts, last, condition)
+    });
+    let hook = lock(&inner.hook).clone();
+    // The hook comes first, so that whoever waits for the end finds what it started.
+    drop(events);
+    if let (Some(hook), Some(failure)) = (hook, failure) {
+        hook(failure);
+    }
+    if let Some(invocation) = lock(&inner.events).get_mut(request_id) {
+        invocation.deliveries -= 1;
+        invocation.done = invocation.deliveries == 0;
+    }
+    inner.changed.notify_waiters();
+}
+
+/// Runs an event once.
+async fn attempt(inner: &Inner, work: Work) -> Outcome {
+    let _permit = inner.permits.acquire().await.expect("the semaphore is never closed");
+    let request_id = work.request_id.clone();
+    let started = Instant::now();
+    let (pid, outcome) = match sandbox(inner).await {
+        Err((pid, outcome)) => (pid, outcome),
+        Ok(mut sandbox) => {
+            lock(&inner.running).insert(request_id.clone(), Arc::clone(&sandbox.seat));
+            let outcome = sandbox.run(work, inner.settings.timeout).await;
+            lock(&inner.running).remove(&request_id);
+            let pid = sandbox.seat.info().pid;
+            // After a timeout or an exit the sandbox is gone for good.
+            if matches!(outcome, Outcome::Response(_) | Outcome::Error(_)) {
+                lock(&inner.idle).push(sandbox);
+            }
+            (Some(pid), outcome)
+        }
+    };
+    let attempt = Attempt { pid, outcome: outcome.clone(), took: started.elapsed() };
+    if let Some(invocation) = lock(&inner.events).get_mut(&request_id) {
+        invocation.attempts.push(attempt);
+    }
+    inner.changed.notify_waiters();
+    outcome
+}
+
+/// Takes an idle sandbox, or starts one; it is ready for an event.
+async fn sandbox(inner: &Inner) -> Result<Sandbox, (Option<u32>, Outcome)> {
+    let limit = inner.settings.init_timeout;
+    loop {
+        let idle = lock(&inner.idle).pop();
+        let Some(mut warm) = idle else { break };
+        // One that ended since its last event is replaced without further ado.
+        if warm.ready(limit).await.is_ok() {
+            return Ok(warm);
+        }
+    }
+    let refusals = Arc::clone(&inner.refusals);
+    let refused = move |call| lock(&refusals).push(call);
+    let mut cold = Sandbox::start(&inner.settings, &inner.output, refused)
+        .await
+        .map_err(|error| (None, Outcome::Crash(format!("{}: {error}", inner.settings.binary.display()))))?;
+    lock(&inner.seats).push(Arc::clone(&cold.seat));
+    match cold.ready(limit).await {
+        Ok(()) => Ok(cold),
+        Err(outcome) => Err((Some(cold.seat.info().pid), outcome)),
+    }
+}

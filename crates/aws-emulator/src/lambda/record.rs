@@ -1,0 +1,80 @@
+//! The record of a failed invocation, as Lambda hands it to an on-failure destination.
+
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use super::sandbox::Outcome;
+use super::settings::FunctionSettings;
+use crate::stamp;
+
+/// Why Lambda gave an event up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Every attempt failed.
+    RetriesExhausted,
+    /// The event became too old before another attempt.
+    EventAgeExceeded,
+}
+
+impl Condition {
+    fn name(self) -> &'static str {
+        match self {
+            Self::RetriesExhausted => "RetriesExhausted",
+            Self::EventAgeExceeded => "EventAgeExceeded",
+        }
+    }
+}
+
+/// Writes the record. The form is that of
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>.
+pub(super) fn record(
+    settings: &FunctionSettings,
+    request_id: &str,
+    event: &Value,
+    attempts: usize,
+    last: Option<&Outcome>,
+    condition: Condition,
+) -> Value {
+    let mut record = json!({
+        "version": "1.0",
+        "timestamp": stamp::iso(SystemTime::now()),
+        "requestContext": {
+            "requestId": request_id,
+            "functionArn": format!("{}:$LATEST", settings.arn()),
+            "condition": condition.name(),
+            "approximateInvokeCount": attempts,
+        },
+        "requestPayload": event,
+    });
+    // An event that never ran has no response to report.
+    if let Some(last) = last {
+        record["responseContext"] = json!({
+            "statusCode": 200,
+            "executedVersion": "$LATEST",
+            "functionError": "Unhandled",
+        });
+        record["responsePayload"] = payload(settings, request_id, last);
+    }
+    record
+}
+
+/// What a caller that waits would be given as the function's result.
+fn payload(settings: &FunctionSettings, request_id: &str, outcome: &Outcome) -> Value {
+    match outcome {
+        Outcome::Response(body) | Outcome::Error(body) => {
+            serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.clone()))
+        }
+        Outcome::Timeout => {
+            let now = stamp::iso(SystemTime::now());
+            let seconds = settings.timeout.as_secs_f64();
+            let message = format!("{now} {request_id} Task timed out after {seconds:.2} seconds");
+            json!({ "errorMessage": message })
+        }
+        Outcome::Crash(status) => json!({
+            "errorType": "Runtime.ExitError",
+            "errorMessage":
+                format!("RequestId: {request_id} Error: Runtime exited with error: {status}"),
+        }),
+    }
+}

@@ -1,0 +1,202 @@
+//! The Runtime API of one sandbox: a port on loopback that hands out events and takes results.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::ids;
+use crate::stamp;
+
+/// The most that a function may return.
+const RESPONSE_LIMIT: usize = 6 * 1024 * 1024;
+
+/// One event on its way into a sandbox.
+#[derive(Clone, Debug)]
+pub(super) struct Work {
+    pub(super) request_id: String,
+    pub(super) arn: String,
+    pub(super) trace_id: String,
+    pub(super) deadline: SystemTime,
+    pub(super) payload: Bytes,
+}
+
+/// What the program tells through its Runtime API.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// It asks for the next event.
+    Next,
+    /// The invocation succeeded.
+    Response(Bytes),
+    /// The invocation, or the start of the program, failed.
+    Error(Bytes),
+}
+
+/// The API's side of a sandbox.
+pub(super) struct RuntimeApi {
+    address: SocketAddr,
+    state: Arc<State>,
+    listener: AbortHandle,
+}
+
+struct State {
+    queue: Mutex<Queue>,
+    arrived: Notify,
+    said: mpsc::UnboundedSender<Said>,
+    refused: Box<dyn Fn(String) + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Option<Work>,
+    /// Request and invocation id of the event in work.
+    running: Option<(String, String)>,
+}
+
+impl RuntimeApi {
+    /// Opens the port. `refused` hears of every call that Lambda would not accept.
+    pub(super) async fn open(
+        said: mpsc::UnboundedSender<Said>,
+        refused: impl Fn(String) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let queue = Mutex::default();
+        let state = Arc::new(State { queue, arrived: Notify::new(), said, refused: Box::new(refused) });
+        let shared = Arc::clone(&state);
+        let task = tokio::spawn(async move {
+            // Connections end with the listener: the set aborts them when it is dropped.
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let state = Arc::clone(&shared);
+                let service = service_fn(move |request| answer(Arc::clone(&state), request));
+                let io = TokioIo::new(stream);
+                connections.spawn(http1::Builder::new().serve_connection(io, service));
+                while connections.try_join_next().is_some() {}
+            }
+        });
+        Ok(Self { address, state, listener: task.abort_handle() })
+    }
+
+    /// Host and port, as `AWS_LAMBDA_RUNTIME_API` has them.
+    pub(super) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Hands an event to the program, which has asked for one.
+    pub(super) fn deliver(&self, work: Work) {
+        self.state.lock().waiting = Some(work);
+        self.state.arrived.notify_one();
+    }
+}
+
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+impl State {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for an event and marks it as running.
+    async fn next(&self) -> http::Response<Full<Bytes>> {
+        // Nobody listens only when the sandbox is gone, and the program with it.
+        let _ = self.said.send(Said::Next);
+        let (work, invocation_id) = loop {
+            if let Some(next) = self.take() {
+                break next;
+            }
+            self.arrived.notified().await;
+        };
+        let deadline = stamp::since_epoch(work.deadline).as_millis();
+        http::Response::builder()
+            .header("content-type", "application/json")
+            .header("lambda-runtime-aws-request-id", work.request_id)
+            .header("lambda-runtime-deadline-ms", deadline.to_string())
+            .header("lambda-runtime-invoked-function-arn", work.arn)
+            .header("lambda-runtime-trace-id", work.trace_id)
+            .header("lambda-runtime-invocation-id", invocation_id)
+            .body(Full::new(work.payload))
+            .expect("ids and ARNs are valid headers")
+    }
+
+    fn take(&self) -> Option<(Work, String)> {
+        let mut queue = self.lock();
+        let work = queue.waiting.take()?;
+        let invocation_id = ids::uuid();
+        queue.running = Some((work.request_id.clone(), invocation_id.clone()));
+        Some((work, invocation_id))
+    }
+
+    /// Ends the running invocation, if `request_id` is what runs.
+    fn finish(&self, request_id: &str, invocation_id: Option<&str>) -> bool {
+        let mut queue = self.lock();
+        let ours = queue.running.as_ref().is_some_and(|(request, invocation)| {
+            request == request_id && invocation_id.is_none_or(|given| given == invocation)
+        });
+        if ours {
+            queue.running = None;
+        }
+        ours
+    }
+}
+
+async fn answer(
+    state: Arc<State>,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let call = format!("{} {}", parts.method, parts.uri.path());
+    let path: Vec<&str> = parts.uri.path().trim_matches('/').split('/').collect();
+    let invocation_id = parts.headers.get("lambda-runtime-invocation-id");
+    let invocation_id = invocation_id.and_then(|value| value.to_str().ok());
+    let said = match (&parts.method, path.as_slice()) {
+        (&Method::GET, ["2018-06-01", "runtime", "invocation", "next"]) => {
+            return Ok(state.next().await);
+        }
+        (&Method::POST, ["2018-06-01", "runtime", "invocation", id, end @ ("response" | "error")]) => {
+            if !state.finish(id, invocation_id) {
+                (state.refused)(format!("{call}: no such invocation is running"));
+                return Ok(refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", &call));
+            }
+            if *end == "response" { Said::Response } else { Said::Error }
+        }
+        (&Method::POST, ["2018-06-01", "runtime", "init", "error"]) => Said::Error,
+        _ => {
+            (state.refused)(format!("{call}: not part of the emulated Runtime API"));
+            return Ok(refusal(StatusCode::NOT_FOUND, "NotImplemented", &call));
+        }
+    };
+    let Ok(body) = Limited::new(body, RESPONSE_LIMIT).collect().await else {
+        (state.refused)(format!("{call}: the body is too large or incomplete"));
+        return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &call));
+    };
+    let _ = state.said.send(said(body.to_bytes()));
+    Ok(status(StatusCode::ACCEPTED, "{\"status\":\"OK\"}\n".to_owned()))
+}
+
+fn refusal(code: StatusCode, kind: &str, call: &str) -> http::Response<Full<Bytes>> {
+    let body = serde_json::json!({ "errorType": kind, "errorMessage": call });
+    status(code, body.to_string())
+}
+
+fn status(code: StatusCode, body: String) -> http::Response<Full<Bytes>> {
+    let mut response = http::Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = code;
+    response
+}

@@ -1,0 +1,220 @@
+//! A sandbox: one process of the program, its Runtime API and its exit.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use tokio::process::{Child, Command};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::output::Output;
+use super::runtime_api::{RuntimeApi, Said, Work};
+use super::settings::FunctionSettings;
+
+/// What can be seen of a sandbox from outside.
+#[derive(Clone, Debug, Default)]
+pub struct SandboxInfo {
+    /// Process id.
+    pub pid: u32,
+    /// From the start of the process until it asked for its first event.
+    pub init: Option<Duration>,
+    /// Most memory that was ever resident, in KiB (`VmHWM`).
+    pub peak_memory: u64,
+    /// Events it was given.
+    pub invocations: usize,
+    /// How the process ended, when it has.
+    pub exit: Option<String>,
+}
+
+/// How one attempt at an event ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The function returned this.
+    Response(String),
+    /// The function returned this error.
+    Error(String),
+    /// The function was killed when its time was over.
+    Timeout,
+    /// The process ended, with this status or signal.
+    Crash(String),
+}
+
+impl Outcome {
+    /// Whether the event needs no retry.
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Response(_))
+    }
+}
+
+/// The part of a sandbox that lives on in the function's list.
+pub(super) struct Seat {
+    info: Mutex<SandboxInfo>,
+    kill: Notify,
+}
+
+impl Seat {
+    /// The present state, with the memory peak read anew while the process lives.
+    pub(super) fn info(&self) -> SandboxInfo {
+        let mut info = self.info.lock().unwrap_or_else(PoisonError::into_inner);
+        if info.exit.is_none()
+            && let Some(peak) = peak_memory(info.pid)
+        {
+            info.peak_memory = info.peak_memory.max(peak);
+        }
+        info.clone()
+    }
+
+    /// Kills the process.
+    pub(super) fn kill(&self) {
+        self.kill.notify_one();
+    }
+
+    fn note(&self, change: impl FnOnce(&mut SandboxInfo)) {
+        change(&mut self.info.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A running sandbox, in the hands of whoever uses it. Dropping it kills the process.
+pub(super) struct Sandbox {
+    pub(super) seat: Arc<Seat>,
+    api: RuntimeApi,
+    said: mpsc::UnboundedReceiver<Said>,
+    exit: watch::Receiver<Option<String>>,
+    monitor: AbortHandle,
+    started: Instant,
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.seat.info();
+        // The monitor owns the process, which is killed when it is dropped.
+        self.monitor.abort();
+        self.seat.note(|info| {
+            info.exit.get_or_insert_with(|| "signal: killed".to_owned());
+        });
+    }
+}
+
+impl Sandbox {
+    /// Starts a process.
+    pub(super) async fn start(
+        settings: &FunctionSettings,
+        output: &Arc<Output>,
+        refused: impl Fn(String) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let (sender, said) = mpsc::unbounded_channel();
+        let api = RuntimeApi::open(sender, refused).await?;
+        let started = Instant::now();
+        let mut child = Command::new(&settings.binary)
+            .env_clear()
+            .envs(settings.sandbox_environment(&api.address()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        // The pipes end with the process; so do these tasks.
+        if let Some(stdout) = child.stdout.take() {
+            tokio::spawn(Arc::clone(output).capture(stdout));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(Arc::clone(output).capture(stderr));
+        }
+        let info = SandboxInfo { pid: child.id().unwrap_or_default(), ..SandboxInfo::default() };
+        let seat = Arc::new(Seat { info: Mutex::new(info), kill: Notify::new() });
+        let (exited, exit) = watch::channel(None);
+        let monitor = tokio::spawn(monitor(child, Arc::clone(&seat), exited)).abort_handle();
+        Ok(Self { seat, api, said, exit, monitor, started })
+    }
+
+    /// Waits until the program asks for an event.
+    ///
+    /// # Errors
+    ///
+    /// What became of it instead.
+    pub(super) async fn ready(&mut self, limit: Duration) -> Result<(), Outcome> {
+        match timeout(limit, self.hear()).await {
+            Ok(Ok(Said::Next)) => {
+                let init = self.started.elapsed();
+                self.seat.note(|info| {
+                    info.init.get_or_insert(init);
+                });
+                Ok(())
+            }
+            Ok(Ok(Said::Error(body))) => Err(Outcome::Error(text(&body))),
+            Ok(Ok(Said::Response(_))) => Err(Outcome::Crash("answered out of turn".to_owned())),
+            Ok(Err(status)) => Err(Outcome::Crash(status)),
+            Err(_) => Err(Outcome::Timeout),
+        }
+    }
+
+    /// Gives a program that is ready one event, and waits for the end of that.
+    pub(super) async fn run(&mut self, mut work: Work, limit: Duration) -> Outcome {
+        self.seat.note(|info| info.invocations += 1);
+        work.deadline = SystemTime::now() + limit;
+        self.api.deliver(work);
+        let outcome = match timeout(limit, self.hear()).await {
+            Ok(Ok(Said::Response(body))) => Outcome::Response(text(&body)),
+            Ok(Ok(Said::Error(body))) => Outcome::Error(text(&body)),
+            Ok(Ok(Said::Next)) => Outcome::Crash("asked for the next event too early".to_owned()),
+            Ok(Err(status)) => Outcome::Crash(status),
+            Err(_) => Outcome::Timeout,
+        };
+        self.seat.info();
+        outcome
+    }
+
+    /// Waits for what the program says next; `Err` is its exit.
+    async fn hear(&mut self) -> Result<Said, String> {
+        let Self { said, exit, .. } = self;
+        tokio::select! {
+            // What was said before the end counts.
+            biased;
+            Some(said) = said.recv() => Ok(said),
+            ended = exit.wait_for(Option::is_some) => {
+                Err(ended.ok().and_then(|status| status.clone()).unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// Waits for the end of the process, or kills it.
+async fn monitor(mut child: Child, seat: Arc<Seat>, exited: watch::Sender<Option<String>>) {
+    let status = tokio::select! {
+        status = child.wait() => status,
+        () = seat.kill.notified() => {
+            seat.info();
+            // It may have ended meanwhile; waiting tells.
+            let _ = child.start_kill();
+            child.wait().await
+        }
+    };
+    let status = status.map_or_else(|error| error.to_string(), describe);
+    seat.note(|info| info.exit = Some(status.clone()));
+    exited.send_replace(Some(status));
+}
+
+/// In Lambda's words.
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(9)) => "signal: killed".to_owned(),
+        (None, signal) => format!("signal: {}", signal.unwrap_or_default()),
+    }
+}
+
+fn text(body: &Bytes) -> String {
+    String::from_utf8_lossy(body).into_owned()
+}
+
+/// Most memory that was ever resident, in KiB.
+fn peak_memory(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches("kB").trim().parse().ok()
+}

@@ -1,0 +1,233 @@
+//! Events, sandboxes, retries and the response bucket, with a function that does as it is told.
+
+#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+
+mod played;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_emulator::bucket::{Identity, Signature, VALIDITY};
+use aws_emulator::lambda::{Condition, Function, Outcome};
+use aws_emulator::{Effect, Emulator, Fault};
+use played::{PATIENCE, World, world, world_with};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+/// An event that is answered into nowhere unless it says otherwise.
+fn event(behaviour: &str) -> Value {
+    json!({ "RequestType": "Create", "ResourceProperties": { "Create": behaviour } })
+}
+
+async fn outcomes(function: &Function, event: Value) -> Vec<Outcome> {
+    let id = function.invoke_async(event);
+    let invocation = function.finished(&id, PATIENCE).await.unwrap();
+    invocation.attempts.into_iter().map(|attempt| attempt.outcome).collect()
+}
+
+#[tokio::test]
+async fn an_idle_sandbox_is_used_again_and_sees_only_its_own_environment() {
+    let world = world().await;
+    let World { stack, function, .. } = &world;
+    for _ in 0..3 {
+        stack.send(event("environment")).await;
+        assert!(function.settled(PATIENCE).await);
+    }
+    let sandboxes = function.sandboxes();
+    assert_eq!(sandboxes.len(), 1);
+    assert_eq!((sandboxes[0].invocations, &sandboxes[0].exit), (3, &None));
+    assert!(sandboxes[0].peak_memory > 0 && sandboxes[0].init.unwrap() > Duration::ZERO);
+    let output = function.output().join("\n");
+    assert!(output.contains("AWS_LAMBDA_FUNCTION_NAME"), "{output}");
+    assert!(!output.contains("CARGO"), "{output}");
+    for invocation in function.invocations() {
+        assert_eq!(function.output_of(&invocation.request_id).len(), 1, "{output}");
+    }
+    assert_eq!(function.refusals(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_overruns_its_time_is_killed_tried_again_and_given_up() {
+    let world = world_with(|settings| settings.timeout = Duration::from_millis(300), |_| {}).await;
+    let World { function, .. } = &world;
+    let (sender, mut records) = mpsc::unbounded_channel();
+    function.on_failure(move |record| drop(sender.send(record)));
+    let id = function.invoke_async(event("hang"));
+    let invocation = function.finished(&id, PATIENCE).await.unwrap();
+    assert_eq!(invocation.given_up, Some(Condition::RetriesExhausted));
+    let outcomes: Vec<_> = invocation.attempts.iter().map(|attempt| &attempt.outcome).collect();
+    assert_eq!(outcomes, [&Outcome::Timeout; 3]);
+    let exits: Vec<_> = function.sandboxes().into_iter().map(|sandbox| sandbox.exit).collect();
+    assert_eq!(exits, vec![Some("signal: killed".to_owned()); 3]);
+
+    let record = records.recv().await.unwrap();
+    assert_eq!(record["requestContext"]["requestId"], id);
+    assert_eq!(record["requestContext"]["condition"], "RetriesExhausted");
+    assert_eq!(record["requestContext"]["approximateInvokeCount"], 3);
+    assert_eq!(record["requestPayload"], event("hang"));
+    assert_eq!(record["responseContext"]["functionError"], "Unhandled");
+    let message = record["responsePayload"]["errorMessage"].as_str().unwrap();
+    assert!(message.ends_with(&format!("{id} Task timed out after 0.30 seconds")), "{message}");
+}
+
+#[tokio::test]
+async fn a_retry_keeps_the_request_id_and_may_succeed() {
+    let world = world().await;
+    let World { stack, function, emulator, .. } = &world;
+    let mut event = event("exit-once");
+    event["ResourceProperties"]["File"] = json!(emulator.folder().join("tried").to_str());
+    let turn = stack.send(event).await;
+    assert!(turn.answer().is_some(), "{turn:?}");
+    let invocation = function.finished(&turn.invocation, PATIENCE).await.unwrap();
+    let outcomes: Vec<_> = invocation.attempts.iter().map(|attempt| &attempt.outcome).collect();
+    assert_eq!(outcomes[0], &Outcome::Crash("exit status 7".to_owned()));
+    assert!(outcomes[1].is_success() && outcomes.len() == 2, "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn errors_and_crashes_are_told_apart_and_retries_can_be_off() {
+    let world = world_with(|settings| settings.max_retries = 0, |_| {}).await;
+    let World { function, .. } = &world;
+    let errors = outcomes(function, event("error")).await;
+    assert_eq!(errors, [Outcome::Error("{\"errorMessage\":\"as told\"}".to_owned())]);
+    let crashes = outcomes(function, event("exit")).await;
+    assert_eq!(crashes, [Outcome::Crash("exit status 7".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_program_that_ends_at_its_start_is_a_crash() {
+    let exit = ("FAKE_EXIT_AT_START".to_owned(), "1".to_owned());
+    let world = world_with(|settings| settings.environment.push(exit), |_| {}).await;
+    let crashes = outcomes(&world.function, event("succeed")).await;
+    assert_eq!(crashes, vec![Outcome::Crash("exit status 3".to_owned()); 3]);
+}
+
+#[tokio::test]
+async fn a_running_process_can_be_killed_and_all_end_with_the_function() {
+    let world = world_with(|settings| settings.max_retries = 0, |_| {}).await;
+    let World { function, .. } = &world;
+    let id = function.invoke_async(event("hang"));
+    let killed = async {
+        while !function.kill(&id) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, killed).await.unwrap();
+    let invocation = function.finished(&id, PATIENCE).await.unwrap();
+    assert_eq!(invocation.outcome(), Some(&Outcome::Crash("signal: killed".to_owned())));
+
+    function.invoke_async(event("hang"));
+    let started = async {
+        while function.sandboxes().last().is_none_or(|sandbox| sandbox.invocations == 0) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, started).await.unwrap();
+    let pid = function.sandboxes().last().unwrap().pid;
+    drop(world);
+    let gone = async {
+        while std::fs::read_to_string(format!("/proc/{pid}/status"))
+            .is_ok_and(|status| !status.contains("State:\tZ"))
+        {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.unwrap();
+}
+
+/// A request to the response bucket, made by hand.
+struct Attempt {
+    method: reqwest::Method,
+    content_type: Option<&'static str>,
+    chunked: bool,
+}
+
+const PUT: Attempt = Attempt { method: reqwest::Method::PUT, content_type: None, chunked: false };
+
+/// A client that goes through the proxy.
+fn client(emulator: &Emulator) -> reqwest::Client {
+    let ca = reqwest::Certificate::from_pem(emulator.ca_pem().as_bytes()).unwrap();
+    let client = reqwest::Client::builder()
+        .proxy(reqwest::Proxy::all(emulator.proxy_url()).unwrap())
+        .tls_certs_only([ca])
+        .timeout(PATIENCE);
+    client.build().unwrap()
+}
+const POST: Attempt = Attempt { method: reqwest::Method::POST, ..PUT };
+
+impl Attempt {
+    /// Sends it through the proxy; gives the status.
+    async fn send(&self, emulator: &Emulator, url: &str) -> u16 {
+        let mut request = client(emulator).request(self.method.clone(), url);
+        if let Some(content_type) = self.content_type {
+            request = request.header("content-type", content_type);
+        }
+        let chunks = futures_util::stream::iter([Ok::<_, std::io::Error>("{}")]);
+        let request = match self.chunked {
+            true => request.body(reqwest::Body::wrap_stream(chunks)),
+            false => request.body("{}"),
+        };
+        request.send().await.unwrap().status().as_u16()
+    }
+}
+
+fn identity() -> Identity {
+    let [stack_id, logical_id, request_id] = ["s/1", "L", "R"].map(ToOwned::to_owned);
+    Identity { stack_id, logical_id, request_id }
+}
+
+#[tokio::test]
+async fn the_bucket_refuses_what_s3_refuses_and_records_it() {
+    let world = world().await;
+    let World { bucket, emulator, .. } = &world;
+    let json = Some("application/json");
+    for (signature, attempt, status) in [
+        (Signature::V4, PUT, 200),
+        (Signature::V4, Attempt { content_type: json, ..PUT }, 200),
+        (Signature::V2, PUT, 200),
+        (Signature::V2, Attempt { content_type: json, ..PUT }, 403),
+        (Signature::V2, Attempt { content_type: Some(""), ..PUT }, 200),
+        (Signature::V4, POST, 403),
+        (Signature::V4, Attempt { chunked: true, ..PUT }, 411),
+    ] {
+        let url = bucket.sign(&identity(), signature, VALIDITY);
+        assert_eq!(attempt.send(emulator, &url).await, status, "{signature:?} {}", attempt.method);
+        assert_eq!(bucket.uploads(&identity()).last().unwrap().status, status);
+    }
+    let url = bucket.sign(&identity(), Signature::V4, VALIDITY);
+    assert_eq!(PUT.send(emulator, &format!("{url}0")).await, 403, "a forged signature");
+    let expired = bucket.sign(&identity(), Signature::V4, Duration::ZERO);
+    assert_eq!(PUT.send(emulator, &expired).await, 403);
+    assert_eq!(bucket.uploads(&identity()).len(), 9);
+    assert_eq!(bucket.defects().len(), 2);
+    let log = emulator.log().entries();
+    assert!(log.iter().all(|entry| !entry.target.contains("Signature")), "{log:?}");
+}
+
+#[tokio::test]
+async fn faults_strike_the_response_too() {
+    let world = world().await;
+    let World { bucket, emulator, .. } = &world;
+    let url = bucket.sign(&identity(), Signature::V4, VALIDITY);
+    let effect = Effect::Status { code: 500, headers: BTreeMap::new(), body: String::new() };
+    emulator.faults().add(Fault::on("response.put", effect).times(2));
+    for status in [500, 500, 200] {
+        assert_eq!(PUT.send(emulator, &url).await, status);
+    }
+    assert_eq!(bucket.uploads(&identity()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_function_is_invoked_through_lambdas_own_api() {
+    let world = world().await;
+    let World { function, emulator, .. } = &world;
+    let host = "https://lambda.eu-west-1.amazonaws.com/2015-03-31/functions";
+    let url = format!("{host}/provider/invocations");
+    assert_eq!(POST.send(emulator, &url).await, 501, "only asynchronous calls are emulated");
+    assert_eq!(POST.send(emulator, &format!("{host}/nobody/invocations")).await, 404);
+    let call = client(emulator).post(&url).header("x-amz-invocation-type", "Event");
+    let response = call.body(event("error").to_string()).send().await.unwrap();
+    assert_eq!(response.status(), 202);
+    assert!(function.settled(PATIENCE).await);
+    assert_eq!(function.invocations()[0].attempts.len(), 3);
+}

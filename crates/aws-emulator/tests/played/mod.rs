@@ -1,0 +1,45 @@
+//! An emulator with one function behind one stack.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_emulator::Emulator;
+use aws_emulator::bucket::ResponseBucket;
+use aws_emulator::lambda::{Function, FunctionSettings, LambdaApi};
+use aws_emulator::stack::{Stack, StackSettings};
+
+/// Longer than anything here takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct World {
+    pub(crate) emulator: Emulator,
+    pub(crate) function: Arc<Function>,
+    pub(crate) bucket: Arc<ResponseBucket>,
+    pub(crate) stack: Stack,
+}
+
+/// A world with default settings.
+pub(crate) async fn world() -> World {
+    world_with(|_| {}, |_| {}).await
+}
+
+/// A world with some settings changed.
+pub(crate) async fn world_with(
+    function: impl FnOnce(&mut FunctionSettings),
+    stack: impl FnOnce(&mut StackSettings),
+) -> World {
+    let emulator = Emulator::start().await.unwrap();
+    let bucket = ResponseBucket::new("eu-west-1");
+    emulator.add(bucket.clone());
+    let mut settings = FunctionSettings::new("provider", env!("CARGO_BIN_EXE_fake-function"));
+    settings.environment = emulator.environment();
+    function(&mut settings);
+    let function = Function::new(settings);
+    let api = LambdaApi::new("eu-west-1");
+    api.add(&function);
+    emulator.add(api);
+    let mut settings = StackSettings::of("shop", &function);
+    stack(&mut settings);
+    let stack = Stack::new(settings, function.clone(), bucket.clone());
+    World { emulator, function, bucket, stack }
+}
