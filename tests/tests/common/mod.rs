@@ -1,0 +1,110 @@
+//! What the end-to-end tests share: an account with the provider in it.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::time::Duration;
+
+use aws_emulator::bucket::{Answer, Status};
+use aws_emulator::lambda::FunctionSettings;
+use aws_emulator::stack::{End, Stack, Turn};
+use aws_emulator::{Image, Mark, Mutability, Recipe, Repository};
+use end_to_end::{World, bootstrap};
+use serde_json::{Value, json};
+
+pub(crate) struct Account {
+    pub(crate) world: World,
+    pub(crate) repository: Repository,
+    pub(crate) stack: Stack,
+}
+
+impl Account {
+    pub(crate) async fn new() -> Self {
+        Self::with(Mutability::Mutable, |_| {}).await
+    }
+
+    pub(crate) async fn with(mutability: Mutability, change: impl FnOnce(&mut FunctionSettings)) -> Self {
+        let world = World::start(bootstrap().unwrap(), |settings| {
+            settings.timeout = Duration::from_secs(60);
+            change(settings);
+        })
+        .await
+        .unwrap();
+        let arn = world.emulator.repository_arn("python");
+        let repository = world.emulator.ecr().create_repository(&arn, mutability);
+        // Seconds of CloudFormation's patience, of which there are 3600, last 25 ms.
+        let stack = world.stack("shop", Duration::from_millis(25));
+        Self { world, repository, stack }
+    }
+
+    /// Properties for an image of Docker Hub's `library/python`, all platforms.
+    pub(crate) fn properties(&self, image: &str) -> Value {
+        json!({"ImageReference": image, "RepositoryArn": self.repository.arn(), "Platform": "all"})
+    }
+
+    pub(crate) fn publish(&self, tag: &str, image: &Image) {
+        self.world.emulator.docker_hub().put_image("library/python", tag, image);
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        self.world.emulator.log().mark()
+    }
+
+    /// Operations that any host of Docker Hub was asked for.
+    pub(crate) fn upstream(&self, mark: Mark) -> Vec<String> {
+        let entries = self.world.emulator.log().since(mark);
+        let upstream =
+            entries.into_iter().filter(|e| matches!(e.side.as_str(), "upstream" | "token" | "cdn"));
+        upstream.map(|entry| entry.operation).collect()
+    }
+
+    /// That the tag names the image, and all of it is there byte for byte.
+    #[track_caller]
+    pub(crate) fn check_stored(&self, tag: &str, image: &Image) {
+        assert_eq!(self.repository.resolve(tag).as_deref(), Some(image.digest()), "what {tag} names");
+        assert_eq!(self.repository.damage(tag), Vec::<String>::new());
+        for manifest in &image.manifests {
+            assert_eq!(self.repository.manifest(&manifest.digest).as_ref(), Some(&manifest.bytes));
+        }
+    }
+
+    /// Sends an event made by hand and gives the one answer to it.
+    pub(crate) async fn send(&self, event: Value) -> Answer {
+        answered(self.stack.send(event).await)
+    }
+
+    pub(crate) async fn create(&self, properties: Value) -> Answer {
+        self.send(json!({"RequestType": "Create", "ResourceType": "Custom::ContainerImage", "ResourceProperties": properties}))
+            .await
+    }
+}
+
+#[track_caller]
+pub(crate) fn answered(turn: Turn) -> Answer {
+    assert_eq!(turn.discarded, Vec::<String>::new(), "answers that CloudFormation cannot read");
+    match turn.end {
+        End::Answered(answer) => answer,
+        end => panic!("no answer: {end:?}"),
+    }
+}
+
+#[track_caller]
+pub(crate) fn failure(answer: &Answer) -> &str {
+    assert_eq!(answer.status, Status::Failed, "{answer:?}");
+    let reason = answer.reason.as_deref().unwrap();
+    assert!(!reason.contains('\n') && reason.chars().count() <= 400 + 40, "{reason}");
+    assert!(!reason.contains('?') || !reason.contains("Signature"), "{reason}");
+    reason
+}
+
+#[track_caller]
+pub(crate) fn succeeded(answer: &Answer) {
+    assert_eq!(answer.status, Status::Success, "{answer:?}");
+}
+
+pub(crate) fn index(seed: u64) -> Image {
+    Recipe::new(seed)
+        .platforms(&["linux/amd64", "linux/arm64"])
+        .layers(&[40_000, 3_000])
+        .attestations()
+        .index()
+}
