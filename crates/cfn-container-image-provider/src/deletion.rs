@@ -33,7 +33,7 @@ pub(crate) enum Deleted {
     Tag,
     /// The image is gone.
     Image,
-    /// The image was asked for by digest and has tags by now.
+    /// The image is named by its digest, and has tags by now or is listed by an index.
     Kept,
 }
 
@@ -103,13 +103,13 @@ async fn delete_image(
     match (removal, manifest) {
         (Removal::Absent, _) => return Ok(Deleted::Nothing),
         (Removal::Refused(error), _) => return Err(error),
-        (Removal::ReferencedByIndex, Some(manifest)) => {
-            if let Some(tag) = tag {
+        (Removal::ReferencedByIndex, manifest) => {
+            let Some(tag) = tag else { return Ok(Deleted::Kept) };
+            if let Some(manifest) = manifest {
                 detach(repository, &manifest, tag).await;
             }
             return Ok(Deleted::Tag);
         }
-        (Removal::ReferencedByIndex, None) => return Ok(Deleted::Tag),
         (Removal::Removed, Some(manifest)) if manifest.is_index() => {
             // Whoever tagged the index meanwhile has saved it, and with it the children.
             let again = repository.stored(&ManifestId::Digest(digest.clone())).await;
@@ -295,6 +295,10 @@ mod tests {
         let tagged = ecr.image("b", &["somebodys"]);
         assert_eq!(delete_id(&ecr, &format!("{URI}@{tagged}")).await, Ok(Deleted::Kept));
         assert!(ecr.holds(&tagged));
+        let child = ecr.image("c", &[]);
+        ecr.index(&[&child], &["all"]);
+        assert_eq!(delete_id(&ecr, &format!("{URI}@{child}")).await, Ok(Deleted::Kept));
+        assert_eq!((ecr.holds(&child), ecr.tags()), (true, vec!["all".to_owned(), "somebodys".to_owned()]));
     }
 
     #[tokio::test]

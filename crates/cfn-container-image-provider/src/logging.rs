@@ -44,7 +44,9 @@ where
 /// What is asked for holds for our own crates. All others are kept to warnings: at lower levels the
 /// Lambda runtime prints whole events, and HTTP clients print headers.
 fn filter(level: Option<&str>) -> Targets {
-    let asked = level.and_then(|level| level.to_ascii_lowercase().parse::<Targets>().ok());
+    // Lambda also knows FATAL, which is no level here.
+    let level = level.map(|level| level.to_ascii_lowercase().replace("fatal", "error"));
+    let asked = level.and_then(|level| level.parse::<Targets>().ok());
     let asked = asked.unwrap_or_default();
     // Without a level for all, ours stays: metrics are made from the last line of an event.
     let own = asked.default_level().map_or(LevelFilter::INFO, |_| LevelFilter::OFF);
@@ -179,6 +181,9 @@ pub(crate) mod tests {
         for level in [None, Some("image_copy=debug"), Some("not a level")] {
             assert!(filter(level).would_enable("bootstrap", &Level::INFO), "{level:?}");
         }
-        assert!(!filter(Some("error")).would_enable("lambda_runtime", &Level::WARN));
+        for level in ["error", "FATAL"] {
+            assert!(!filter(Some(level)).would_enable("lambda_runtime", &Level::WARN));
+            assert!(filter(Some(level)).would_enable("bootstrap", &Level::ERROR));
+        }
     }
 }

@@ -28,9 +28,11 @@ pub(crate) fn sentence(done: &Done) -> String {
             format!("{blobs}{tag}.")
         }
         Done::Deleted(Deleted::Nothing) => "The image was gone already.".into(),
-        Done::Deleted(Deleted::Tag) => "The tag was removed; the image is used otherwise.".into(),
+        Done::Deleted(Deleted::Tag) => {
+            "The tag was removed; the image is kept, for something else uses it.".into()
+        }
         Done::Deleted(Deleted::Image) => "The image was deleted.".into(),
-        Done::Deleted(Deleted::Kept) => "The image was kept, for it has a tag.".into(),
+        Done::Deleted(Deleted::Kept) => "The image was kept, for a tag or an index uses it.".into(),
         Done::Nothing(why) => format!("Nothing to do: {why}."),
     }
 }

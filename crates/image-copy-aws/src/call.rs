@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_sdk_ecr::config::http::HttpResponse;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use image_copy::http::{self, Kind};
-use image_copy::registry::Error;
+use image_copy::registry::{Error, LoginSent, Refusal};
 use tokio::time::Instant;
 
 use crate::arn::Partition;
@@ -117,11 +117,14 @@ impl Calls {
     {
         let kind = match &error {
             SdkError::ServiceError(answer) => {
-                let code = answer.err().code();
-                let status = answer.raw().status().as_u16();
+                let Some(code) = answer.err().code() else {
+                    // Something in front of ECR answered, by a status alone.
+                    let status = answer.raw().status().as_u16();
+                    return refusal(action, status, attempts, started).into();
+                };
                 return Error::Service {
                     service: action.into(),
-                    code: code.map_or_else(|| format!("HTTP {status}"), Into::into),
+                    code: code.into(),
                     message: one_line(answer.err().message().unwrap_or_default()),
                 };
             }
@@ -150,6 +153,19 @@ impl Calls {
     fn no_answer(&self, kind: Kind, attempts: u32, started: Instant) -> Error {
         let elapsed = started.elapsed();
         Error::Http(http::Error { kind, host: self.host.clone(), attempts, elapsed })
+    }
+}
+
+fn refusal(action: &str, status: u16, attempts: u32, started: Instant) -> Refusal {
+    Refusal {
+        status,
+        codes: Vec::new(),
+        request: action.into(),
+        login: LoginSent::Yes,
+        rate_limit: None,
+        retry_after: None,
+        attempts,
+        elapsed: started.elapsed(),
     }
 }
 

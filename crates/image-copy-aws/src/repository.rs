@@ -322,8 +322,9 @@ mod tests {
             counter.fetch_add(1, Ordering::SeqCst);
             http::Response::builder().status(502).body("<html>".to_owned()).unwrap()
         });
-        repository.facts(None).await.unwrap_err();
-        assert_eq!(calls.load(Ordering::SeqCst), 3);
+        let error = repository.facts(None).await.unwrap_err();
+        let Error::Refused(refusal) = error else { panic!("{error}") };
+        assert_eq!((refusal.status, refusal.attempts, calls.load(Ordering::SeqCst)), (502, 3, 3));
     }
 
     #[tokio::test]
