@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import subprocess
-import urllib.request
 from pathlib import Path
 
 from registries import MANIFEST_TYPES, Registry
@@ -92,20 +91,11 @@ def _pointer(content: bytes) -> dict:
     return {"digest": "sha256:" + hashlib.sha256(content).hexdigest(), "size": len(content)}
 
 
-def _send(source: Registry, method: str, url: str, content: bytes, media_type: str):
-    target = url if url.startswith("http") else f"http://{source.host}{url}"
-    request = urllib.request.Request(target, data=content, method=method, headers={"Content-Type": media_type})
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=10) as answer:
-        return answer.headers
-
-
 def _put_blob(source: Registry, repository: str, content: bytes) -> dict:
-    kind = "application/octet-stream"
-    session = _send(source, "POST", f"/v2/{repository}/blobs/uploads/", b"", kind)["Location"]
-    _send(source, "PUT", f"{session}&digest={_pointer(content)['digest']}", content, kind)
-    return _pointer(content)
+    pointer = _pointer(content)
+    source.put_blob(repository, pointer["digest"], content)
+    return pointer
 
 
 def _put_manifest(source: Registry, repository: str, name: str, media_type: str, content: bytes):
-    _send(source, "PUT", f"/v2/{repository}/manifests/{name}", content, media_type)
+    source.send("PUT", f"/v2/{repository}/manifests/{name}", content, media_type)

@@ -102,16 +102,27 @@ class Registry:
 
     def get(self, path: str, method: str = "GET"):
         """Asks the registry without any client in between. Gives headers and body."""
+        return self._open(path, method, {"Accept": ", ".join(MANIFEST_TYPES)}, None)
+
+    def send(self, method: str, path: str, content: bytes, media_type: str = "application/octet-stream"):
+        """Sends something to the registry. Gives the headers of its answer."""
+        return self._open(path, method, {"Content-Type": media_type}, content)[0]
+
+    def put_blob(self, repository: str, digest: str, content: bytes):
+        session = self.send("POST", f"/v2/{repository}/blobs/uploads/", b"")["Location"]
+        self.send("PUT", f"{session}&digest={digest}", content)
+
+    def _open(self, path: str, method: str, headers: dict, content: bytes | None):
         scheme = "https" if self.authority else "http"
-        request = urllib.request.Request(f"{scheme}://{self.host}{path}", method=method)
-        request.add_header("Accept", ", ".join(MANIFEST_TYPES))
+        target = path if "://" in path else f"{scheme}://{self.host}{path}"
+        request = urllib.request.Request(target, data=content, method=method, headers=headers)
         if self.login:
             request.add_header("Authorization", "Basic " + b64encode(":".join(self.login).encode()).decode())
         handlers = [urllib.request.ProxyHandler({})]
         if self.authority:
             context = ssl.create_default_context(cafile=self.authority.certificate)
             handlers.append(urllib.request.HTTPSHandler(context=context))
-        with urllib.request.build_opener(*handlers).open(request, timeout=10) as answer:
+        with urllib.request.build_opener(*handlers).open(request, timeout=60) as answer:
             return answer.headers, answer.read()
 
     def has(self, repository: str, tag: str) -> bool:

@@ -15,11 +15,11 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 
     /// Tell each step, and everything that is known about a failure
-    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    #[arg(long, short, global = true, conflicts_with = "quiet", display_order = 100)]
     pub(crate) verbose: bool,
 
     /// Print nothing but errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = 101)]
     pub(crate) quiet: bool,
 }
 
@@ -44,6 +44,9 @@ impl Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Copy an image from one registry to another
+    ///
+    /// Needs no Docker engine and no disk. What the destination holds already is not sent again. The
+    /// tag is written last: until then it names what it named before.
     Copy(Copy),
 }
 
@@ -53,7 +56,8 @@ Examples:
     container-image copy python:3.13 --to registry.example/base/python
 
   One platform, under another tag:
-    container-image copy ghcr.io/acme/app:2.1 --to registry.example/app:stable --platform linux/arm64
+    container-image copy ghcr.io/acme/app:2.1 --to registry.example/app:stable \\
+      --platform linux/arm64
 
   What would be copied, from a registry with a certificate of its own:
     container-image copy harbor.acme.example/app:1 --to localhost:5000/app \\
@@ -65,21 +69,27 @@ python is docker.io/library/python:latest.
 
 Exit codes: 0 copied or nothing to do, 1 failed, 2 not understood, 130 interrupted.";
 
-/// Copies an image from registry to registry, without a Docker engine and without touching the
-/// disk. What the destination holds already is not sent again. The tag is written last: until then
-/// it names what it named before.
+/// What was typed after `copy`.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = COPY_EXAMPLES)]
 pub(crate) struct Copy {
-    /// Image to copy: [registry/]repository[:tag][@digest]
+    #[arg(help = "Image to copy: [registry/]repository[:tag][@digest]")]
     pub(crate) source: Reference,
 
-    /// Where to: [registry/]repository[:tag]; without a tag, the source's
-    #[arg(long, value_name = "DESTINATION")]
+    #[arg(
+        long,
+        value_name = "DESTINATION",
+        help = "Where to: [registry/]repository[:tag]; without a tag, the source's"
+    )]
     pub(crate) to: Target,
 
-    /// Platform to copy: os/arch[/variant], or `all` for the whole index, byte for byte
-    #[arg(long, value_name = "PLATFORM", default_value = "all", value_parser = platforms)]
+    #[arg(
+        long,
+        value_name = "PLATFORM",
+        default_value = "all",
+        value_parser = platforms,
+        help = "Platform to copy: os/arch[/variant], or `all` for the whole index, byte for byte"
+    )]
     pub(crate) platform: Platforms,
 
     /// Host (with its port) to speak to without TLS; may be given several times. Registries on
