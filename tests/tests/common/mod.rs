@@ -49,7 +49,8 @@ impl Account {
         self.world.emulator.log().mark()
     }
 
-    /// Operations that any host of Docker Hub was asked for.
+    /// Operations that any host of Docker Hub was asked for. Challenges and tokens are left out:
+    /// whether they are needed depends on how long the sandbox has lived.
     pub(crate) fn upstream(&self, mark: Mark) -> Vec<String> {
         let entries = self.world.emulator.log().since(mark);
         let upstream =
