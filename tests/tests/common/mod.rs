@@ -53,8 +53,9 @@ impl Account {
     /// whether they are needed depends on how long the sandbox has lived.
     pub(crate) fn upstream(&self, mark: Mark) -> Vec<String> {
         let entries = self.world.emulator.log().since(mark);
-        let upstream =
-            entries.into_iter().filter(|e| matches!(e.side.as_str(), "upstream" | "token" | "cdn"));
+        let upstream = entries
+            .into_iter()
+            .filter(|entry| matches!(entry.side.as_str(), "upstream" | "cdn") && entry.status != Some(401));
         upstream.map(|entry| entry.operation).collect()
     }
 
