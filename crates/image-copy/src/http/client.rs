@@ -386,5 +386,8 @@ fn innermost(error: &reqwest::Error) -> String {
     if std::ptr::eq(cause, error) {
         return "no reason given".into();
     }
-    cause.to_string().replace('\n', " ").chars().take(160).collect()
+    let words = cause.to_string().replace('\n', " ");
+    // The number says nothing to whoever reads the words.
+    let words = words.split(" (os error").next().unwrap_or_default();
+    words.chars().take(160).collect()
 }

@@ -1,0 +1,92 @@
+//! Measures the peak memory of the provider's process alone, for images of very different shapes.
+//!
+//! Prints `VmHWM` after each copy and fails when one is above the bound, or when they differ by more
+//! than streaming can explain. Each shape gets a process of its own.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use aws_emulator::bucket::Status;
+use aws_emulator::stack::End;
+use aws_emulator::{BoxError, Mutability, Recipe};
+use end_to_end::{World, bootstrap};
+use serde_json::json;
+
+const MIB: u64 = 1024 * 1024;
+
+/// Most memory that any copy may take.
+const BOUND: u64 = 32 * MIB;
+
+/// Most that the shapes may differ by: what is kept per blob is small, and of a blob nothing is.
+const SPREAD: u64 = 6 * MIB;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let many = vec![MIB / 16; 300];
+    let shapes = [
+        ("1 layer of 64 MiB", vec![64 * MIB]),
+        ("1 layer of 1 GiB", vec![1024 * MIB]),
+        ("300 layers of 64 KiB", many),
+    ];
+    let mut peaks = Vec::new();
+    for (name, layers) in shapes {
+        match measure(&layers).await {
+            Ok((peak, took)) => {
+                println!("{name:22} {:5.1} MiB peak memory, {:5.1} s", mib(peak), took.as_secs_f64());
+                peaks.push(peak);
+            }
+            Err(error) => {
+                eprintln!("measure: {name}: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let highest = peaks.iter().max().copied().unwrap_or_default();
+    let spread = highest - peaks.iter().min().copied().unwrap_or_default();
+    println!(
+        "highest {:.1} MiB (bound {:.0}), spread {:.1} MiB (bound {:.0})",
+        mib(highest),
+        mib(BOUND),
+        mib(spread),
+        mib(SPREAD)
+    );
+    if highest > BOUND || spread > SPREAD {
+        eprintln!("measure: out of bounds");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Copies an image with these layers in a new process; gives its peak memory in bytes.
+async fn measure(layers: &[u64]) -> Result<(u64, Duration), BoxError> {
+    let world = World::start(bootstrap()?, |settings| settings.timeout = Duration::from_secs(300)).await?;
+    let arn = world.emulator.repository_arn("measured");
+    let repository = world.emulator.ecr().create_repository(&arn, Mutability::Mutable);
+    let image = Recipe::new(1).platforms(&["linux/amd64"]).layers(layers).index();
+    world.emulator.docker_hub().put_image("library/measured", "1", &image);
+    let stack = world.stack("measured", Duration::from_millis(100));
+    let started = Instant::now();
+    let turn = stack
+        .send(json!({
+            "RequestType": "Create",
+            "ResourceType": "Custom::ContainerImage",
+            "ResourceProperties": {"ImageReference": "measured:1", "RepositoryArn": arn, "Platform": "all"},
+        }))
+        .await;
+    let took = started.elapsed();
+    match &turn.end {
+        End::Answered(answer) if answer.status == Status::Success => {}
+        end => return Err(format!("the copy did not succeed: {end:?}").into()),
+    }
+    if repository.resolve("1").as_deref() != Some(image.digest()) {
+        return Err("the copy is not there".into());
+    }
+    let sandboxes = world.function.sandboxes();
+    let [sandbox] = sandboxes.as_slice() else { return Err("one process was expected".into()) };
+    Ok((sandbox.peak_memory * 1024, took))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / MIB as f64
+}
