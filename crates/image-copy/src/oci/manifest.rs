@@ -1,7 +1,6 @@
 //! Manifests and indexes: the raw bytes, and what was read from them.
 
 use bytes::Bytes;
-use oci_spec::image::ImageManifest;
 use serde::Deserialize;
 
 use super::{Digest, Platform};
@@ -134,10 +133,10 @@ impl Manifest {
                 }
             }
             _ => {
-                let image: ImageManifest = serde_json::from_slice(&bytes).map_err(invalid)?;
-                let layers =
-                    image.layers().iter().map(|layer| descriptor(layer, None)).collect::<Result<_, _>>()?;
-                Kind::Image { config: descriptor(image.config(), None)?, layers }
+                let config = outline.config.ok_or_else(|| ManifestError::Invalid("no \"config\"".into()))?;
+                let layers = outline.layers.unwrap_or_default();
+                let layers = layers.into_iter().map(Entry::descriptor).collect::<Result<_, _>>()?;
+                Kind::Image { config: config.descriptor()?, layers }
             }
         };
         Ok(Self { media_type, digest: Digest::of(&bytes), bytes, kind })
@@ -180,14 +179,16 @@ impl Manifest {
     }
 }
 
-/// What tells the formats apart. `manifests` is read here rather than as `oci_spec`'s index,
-/// because that loses parts of the platform and fails on entries without one of its fields.
+/// All that is read of a document. Not `oci_spec`'s own manifest and index: these lose parts of a
+/// platform, and fail on one that leaves out a field, which is not the reader's business here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Outline {
     schema_version: Option<u32>,
     media_type: Option<String>,
     manifests: Option<Vec<Entry>>,
+    config: Option<Entry>,
+    layers: Option<Vec<Entry>>,
 }
 
 #[derive(Deserialize)]
@@ -199,30 +200,24 @@ struct Entry {
 
 impl Entry {
     fn descriptor(self) -> Result<Descriptor, ManifestError> {
-        descriptor(&self.descriptor, self.platform)
+        let Self { platform, descriptor: wire } = self;
+        let digest =
+            |text: &str| text.parse::<Digest>().map_err(|error| ManifestError::Invalid(error.to_string()));
+        let annotation = |key| wire.annotations().as_ref().and_then(|all| all.get(key));
+        let attests = match annotation("vnd.docker.reference.type").map(String::as_str) {
+            Some("attestation-manifest") => {
+                annotation("vnd.docker.reference.digest").map(|subject| digest(subject)).transpose()?
+            }
+            _ => None,
+        };
+        Ok(Descriptor {
+            media_type: wire.media_type().to_string(),
+            digest: digest(wire.digest().as_ref())?,
+            size: wire.size(),
+            platform,
+            attests,
+        })
     }
-}
-
-fn descriptor(
-    wire: &oci_spec::image::Descriptor,
-    platform: Option<Platform>,
-) -> Result<Descriptor, ManifestError> {
-    let digest =
-        |text: &str| text.parse::<Digest>().map_err(|error| ManifestError::Invalid(error.to_string()));
-    let annotation = |key| wire.annotations().as_ref().and_then(|all| all.get(key));
-    let attests = match annotation("vnd.docker.reference.type").map(String::as_str) {
-        Some("attestation-manifest") => {
-            annotation("vnd.docker.reference.digest").map(|subject| digest(subject)).transpose()?
-        }
-        _ => None,
-    };
-    Ok(Descriptor {
-        media_type: wire.media_type().to_string(),
-        digest: digest(wire.digest().as_ref())?,
-        size: wire.size(),
-        platform,
-        attests,
-    })
 }
 
 #[cfg(test)]
@@ -269,6 +264,12 @@ mod tests {
         assert_eq!(children[0].platform.as_ref().unwrap().os_version.as_deref(), Some("10.0.20348"));
         assert!(children[1].is_attestation());
         assert_eq!(manifest.media_type, media_type::OCI_INDEX);
+    }
+
+    #[test]
+    fn reads_a_config_with_part_of_a_platform() {
+        let text = docker_image().replace(r#""size":7"#, r#""size":7,"platform":{"os":"linux"}"#);
+        assert!(Manifest::parse(text.into(), None).is_ok());
     }
 
     #[test]
