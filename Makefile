@@ -6,6 +6,9 @@ CARGO := cargo
 # The binary that ships, as it ships.
 BOOTSTRAP := $(TARGET)/release/bootstrap
 
+# Pages of private items are built too, so that links to them lead somewhere.
+RUSTDOC_LINTS := -Dwarnings -Arustdoc::private_intra_doc_links
+
 .PHONY: help build demo test check interop measure bench
 
 help: ## List these commands
@@ -21,7 +24,7 @@ test: ## Run every test that needs nothing but Rust
 check: ## Run what reads the code: format, lints, docs, licenses, dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="$(RUSTDOC_LINTS)" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	tests/invariants.sh
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \
 		$(CARGO) deny --locked check bans licenses sources; \

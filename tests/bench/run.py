@@ -79,7 +79,8 @@ def install_crane(folder: Path) -> str:
 
 
 def show_versions(program: str, crane: str):
-    for command in [[program, "--version"], [crane, "version"], ["skopeo", "--version"], ["docker-registry", "--version"]]:
+    commands = [[crane, "version"], *([tool, "--version"] for tool in [program, "skopeo", "docker-registry"])]
+    for command in commands:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         print(f"{Path(command[0]).name}: {done.stdout.strip()}")
 
@@ -148,7 +149,8 @@ def measure(folder: Path, authority: Authority, source: Registry, digest: str, c
 
 
 def print_medians(results: dict, arguments):
-    print(f"\n{arguments.layers} layers of {arguments.mib} MiB, median of {arguments.runs}, {os.cpu_count()} cores")
+    layers = f"{arguments.layers} layers of {arguments.mib} MiB"
+    print(f"\n{layers}, median of {arguments.runs}, {os.cpu_count()} cores")
     medians = {}
     for tool, runs in results.items():
         wall, cpu = (statistics.median(values) for values in zip(*((run.wall, run.cpu) for run in runs)))

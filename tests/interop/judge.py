@@ -12,7 +12,8 @@ def same(source: Registry, source_name: str, destination: Registry, destination_
     """Compares manifests, media types and every blob of two images (`repository:tag`)."""
     for registry, name in [(source, source_name), (destination, destination_name)]:
         headers, body = _manifest(registry, name)
-        raw = run("skopeo", "--insecure-policy", "inspect", "--raw", *_options(registry), _reference(registry, name))
+        inspect = ["skopeo", "--insecure-policy", "inspect", "--raw", *_options(registry)]
+        raw = run(*inspect, _reference(registry, name))
         assert raw == body, f"skopeo inspect --raw and the registry disagree on {name}"
         digest = "sha256:" + hashlib.sha256(body).hexdigest()
         assert headers["Docker-Content-Digest"] == digest, f"{name} is served as another digest"

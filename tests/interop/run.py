@@ -94,7 +94,8 @@ class World:
         """Copies, and gives the line of outcome."""
         done = self.copy(source, destination, *options)
         assert done.returncode == 0, f"exit {done.returncode}: {done.stderr}"
-        assert done.stdout.count("\n") == 1 and not done.stderr, f"more than an outcome: {done.stdout}{done.stderr}"
+        said = done.stdout + done.stderr
+        assert said.count("\n") == 1 and not done.stderr, f"more than an outcome: {said}"
         return done.stdout
 
     def refused(self, expected: str, *arguments, **options) -> str:
@@ -103,9 +104,14 @@ class World:
         assert done.returncode == 1, f"exit {done.returncode}: {done.stdout}"
         assert not done.stdout and done.stderr.count("\n") == 1, f"not one line: {done.stdout}{done.stderr}"
         assert expected in done.stderr and len(done.stderr) <= 410, f"{expected!r} is not in: {done.stderr}"
-        for secret in [LOGIN[1], "wrong-password"]:
-            assert secret not in done.stderr and b64encode(secret.encode()).decode() not in done.stderr
+        no_secret_in(done.stderr)
         return done.stderr
+
+
+def no_secret_in(text: str):
+    for password in [LOGIN[1], "wrong-password"]:
+        for secret in [password, b64encode(f"{LOGIN[0]}:{password}".encode()).decode()]:
+            assert secret not in text, f"a secret shows in: {text}"
 
 
 def check_formats(world: World, destination: Registry, *options):
@@ -123,6 +129,25 @@ def check_plain_http(world: World):
 def check_tls(world: World):
     """every format to a registry with TLS by an authority of its own"""
     check_formats(world, world.tls, "--certificate-authority", world.authority.certificate)
+
+
+def check_plain_http_elsewhere(world: World):
+    """plain HTTP to another machine only when its host is named"""
+    front = StallingFront(world.source)
+    front.may_go_on.set()
+    try:
+        proxy = {"HTTP_PROXY": f"http://{front.host}", "HTTPS_PROXY": f"http://{front.host}"}
+        environment = {**world.environment(), **proxy, "NO_PROXY": "127.0.0.1"}
+        command = world.command("registry.example/oci:amd64", f"{world.plain.host}/elsewhere:1")
+        options = {"env": environment, "capture_output": True, "text": True, "timeout": TIMEOUT}
+        done = subprocess.run(command, **options)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+        assert not front.stalled.is_set() and not world.plain.has("elsewhere", "1")
+        done = subprocess.run([*command, "--plain-http", "registry.example"], **options)
+        assert done.returncode == 0, done.stderr
+        judge.same(world.source, "oci:amd64", world.plain, "elsewhere:1")
+    finally:
+        front.stop()
 
 
 def check_login(world: World):
@@ -219,9 +244,23 @@ def check_failures(world: World):
     assert not world.plain.has("x", "1")
 
 
+def check_verbose(world: World):
+    """--verbose tells more, and no secret"""
+    arguments = [f"{world.source.host}/oci:arm64", f"{world.private.host}/verbose:1", "--verbose",
+                 "--certificate-authority", world.authority.certificate]
+    failed = world.copy(*arguments, logins=world.wrong_logins)
+    assert failed.returncode == 1 and "while" in failed.stderr and "request: " in failed.stderr, failed.stderr
+    done = world.copy(*arguments)
+    assert done.returncode == 0 and "tag moved" in done.stderr, done.stderr
+    no_secret_in(failed.stderr + done.stderr)
+    quiet = world.copy(*arguments[:2], "--quiet", *arguments[3:])
+    assert quiet.returncode == 0 and not quiet.stdout + quiet.stderr, quiet
+
+
 def check_usage(world: World):
     """what was typed wrongly is exit code 2"""
-    for arguments in [["a", "--to", "https://b"], ["a"], ["a", "--to", "b", "--platform", "linux"], ["A", "--to", "b"]]:
+    wrong = [["a", "--to", "https://b"], ["a"], ["a", "--to", "b", "--platform", "linux"], ["A", "--to", "b"]]
+    for arguments in wrong:
         done = subprocess.run([world.program, "copy", *arguments], capture_output=True, text=True, timeout=TIMEOUT)
         assert done.returncode == 2 and done.stderr.startswith("error:"), done
 
@@ -262,8 +301,9 @@ def read_until(terminal: int, expected: str) -> str:
 
 
 CHECKS = [
-    check_plain_http, check_tls, check_login, check_credential_helper, check_platform, check_digest,
-    check_second_copy, check_mount, check_dry_run, check_failures, check_usage, check_interrupt,
+    check_plain_http, check_plain_http_elsewhere, check_tls, check_login, check_credential_helper,
+    check_platform, check_digest, check_second_copy, check_mount, check_dry_run, check_failures,
+    check_verbose, check_usage, check_interrupt,
 ]
 
 
@@ -273,7 +313,8 @@ def main() -> int:
         return 2
     missing = sorted({package for program, package in NEEDED.items() if not shutil.which(program)})
     if missing:
-        print(f"interop needs programs that are not installed: apt-get install {' '.join(missing)}", file=sys.stderr)
+        command = f"apt-get install {' '.join(missing)}"
+        print(f"interop needs programs that are not installed: {command}", file=sys.stderr)
         return 2
     for tool in ["docker-registry", "skopeo", "umoci", "buildah"]:
         print(images.run(tool, "--version").decode().splitlines()[0])

@@ -1,6 +1,7 @@
 """A registry that falls silent in the middle of a blob: it passes everything on to a real one, but
-of a large blob only the first half, until told to go on."""
+of a large blob only the first half, until told to go on. As a proxy it stands for any host."""
 
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -32,7 +33,7 @@ class StallingFront:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def answer(self, handler: BaseHTTPRequestHandler, registry: Registry):
-        headers, body = registry.get(handler.path, handler.command)
+        headers, body = registry.get(re.sub("^http://[^/]*", "", handler.path), handler.command)
         handler.send_response(200)
         for name in PASSED_ON:
             if name in headers:

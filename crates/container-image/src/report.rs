@@ -233,7 +233,11 @@ fn host(failure: &Failure) -> String {
 /// All that is known of the cause, a line each.
 fn causes(failure: &Failure) -> Vec<String> {
     let Failure::Registry { side, operation, cause, .. } = failure else { return Vec::new() };
-    let mut lines = vec![format!("while: {operation:?} at the {side:?}").to_lowercase()];
+    let side = match side {
+        Side::Source => "source",
+        Side::Destination => "destination",
+    };
+    let mut lines = vec![format!("while {} at the {side}", doing(*operation))];
     if let registry::Error::Refused(refusal) | registry::Error::Expired(refusal) = cause {
         lines.push(format!("request: {}, status {}", refusal.request, refusal.status));
         lines.extend(refusal.codes.iter().map(|code| format!("answer: {} \"{}\"", code.code, code.message)));
@@ -241,6 +245,19 @@ fn causes(failure: &Failure) -> Vec<String> {
         lines.push(format!("cause: {cause}"));
     }
     lines
+}
+
+fn doing(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Inspect => "looking at the repository",
+        Operation::ReadManifest => "reading a manifest",
+        Operation::CheckBlobs => "asking which blobs are there",
+        Operation::ReadBlob => "reading a blob",
+        Operation::StartUpload => "starting an upload",
+        Operation::SendBlob => "sending a blob",
+        Operation::WriteManifest => "writing a manifest",
+        Operation::WriteTag => "writing the tag",
+    }
 }
 
 fn counted(blobs: u64) -> String {

@@ -61,7 +61,7 @@ fn images() -> (Image, Image) {
 async fn world(old: &Image, new: &Image) -> World {
     let mut world = World::start().await;
     world.hub_image("3.13", old);
-    world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    world.copy("python:3.13", Some("3.13"), "all").await.expect("nothing is wrong yet");
     world.hub_image("3.13", new);
     world.deadline = Some(Instant::now() + Duration::from_secs(20));
     world

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: an account with the provider in it.
 
 #![allow(dead_code, reason = "each test file uses its part")]
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The copy: a [`Request`] becomes a [`Plan`], and the plan an [`Outcome`].
 //!
-//! [`plan`] only reads. [`transfer`] writes: blobs, then manifests from the leaves up, the tag last.
+//! [`plan()`] only reads. [`transfer()`] writes: blobs, then manifests from the leaves up, the tag last.
 
 mod error;
 mod inventory;

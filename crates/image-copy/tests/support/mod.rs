@@ -1,6 +1,7 @@
 //! An engine with the emulator around it: Docker Hub as the source, ECR as the destination.
 
 #![allow(dead_code, reason = "each test file uses its part")]
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
 use std::sync::Arc;
 use std::time::Duration;
