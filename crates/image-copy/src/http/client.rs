@@ -1,8 +1,5 @@
 //! Sends requests.
 
-use std::error::Error as _;
-use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,9 +7,10 @@ use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 
-use super::address::{GuardedResolver, LinkLocalName};
+use super::address::GuardedResolver;
+use super::describe::{describe, failure, innermost};
 use super::retry::Tries;
-use super::{Backoff, Error, Kind};
+use super::{Activity, Backoff, Error, Kind};
 
 /// How requests are sent.
 #[derive(Debug, Clone)]
@@ -95,56 +93,6 @@ pub enum Opened {
     Answer(Answer),
 }
 
-/// Tells a stalled upload from one that waits for its own source.
-#[derive(Debug)]
-pub struct Activity {
-    started: Instant,
-    last_milliseconds: AtomicU64,
-    waits_for_source: AtomicBool,
-    finished: AtomicBool,
-}
-
-impl Default for Activity {
-    fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            last_milliseconds: AtomicU64::new(0),
-            waits_for_source: AtomicBool::new(false),
-            finished: AtomicBool::new(false),
-        }
-    }
-}
-
-impl Activity {
-    /// The connection asked for more, and the source has it yet to deliver.
-    pub fn asked(&self) {
-        self.waits_for_source.store(true, Ordering::Relaxed);
-    }
-
-    /// The source delivered.
-    pub fn delivered(&self) {
-        self.waits_for_source.store(false, Ordering::Relaxed);
-        self.last_milliseconds.store(self.now(), Ordering::Relaxed);
-    }
-
-    /// The source has no more.
-    pub fn finished(&self) {
-        self.delivered();
-        self.finished.store(true, Ordering::Relaxed);
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn is_stalled(&self, options: &Options) -> bool {
-        let limit =
-            if self.finished.load(Ordering::Relaxed) { options.commit_timeout } else { options.read_timeout };
-        let idle = self.now().saturating_sub(self.last_milliseconds.load(Ordering::Relaxed));
-        !self.waits_for_source.load(Ordering::Relaxed) && Duration::from_millis(idle) > limit
-    }
-}
-
 impl Client {
     /// Prepares a client; nothing is sent.
     ///
@@ -194,19 +142,8 @@ impl Client {
                 Ok(response) => self.read(response, request, &tries).await,
                 Err(error) => Err(error),
             };
-            match result {
-                Ok(answer) => {
-                    if (request.is_final)(&answer)
-                        || !tries.after_answer(answer.status, &answer.headers).await
-                    {
-                        return Ok(answer);
-                    }
-                }
-                Err(error) => {
-                    if !tries.after_error(&error).await {
-                        return Err(Error { attempts: tries.count, elapsed: tries.elapsed(), ..error });
-                    }
-                }
+            if let Some(end) = settle(result, request, &mut tries).await {
+                return end;
             }
         }
     }
@@ -224,19 +161,8 @@ impl Client {
                 Ok(response) => self.read(response, request, &tries).await,
                 Err(error) => Err(error),
             };
-            match result {
-                Ok(answer) => {
-                    if (request.is_final)(&answer)
-                        || !tries.after_answer(answer.status, &answer.headers).await
-                    {
-                        return Ok(Opened::Answer(answer));
-                    }
-                }
-                Err(error) => {
-                    if !tries.after_error(&error).await {
-                        return Err(Error { attempts: tries.count, elapsed: tries.elapsed(), ..error });
-                    }
-                }
+            if let Some(end) = settle(result, request, &mut tries).await {
+                return end.map(Opened::Answer);
             }
         }
     }
@@ -324,70 +250,22 @@ impl Client {
     }
 }
 
+/// What one try came to in the end, or `None` after the pause before the next.
+async fn settle(
+    result: Result<Answer, Error>,
+    request: &Request,
+    tries: &mut Tries,
+) -> Option<Result<Answer, Error>> {
+    match result {
+        Ok(answer) => {
+            let is_over =
+                (request.is_final)(&answer) || !tries.after_answer(answer.status, &answer.headers).await;
+            is_over.then_some(Ok(answer))
+        }
+        Err(error) if tries.after_error(&error).await => None,
+        Err(error) => Some(Err(Error { attempts: tries.count, elapsed: tries.elapsed(), ..error })),
+    }
+}
+
 /// More of an error document than this is not read.
 const ERROR_BODY_BYTES: u64 = 64 * 1024;
-
-/// An error for the host of `url`, on the first try.
-fn failure(kind: Kind, url: &Url) -> Error {
-    let host = url.host_str().unwrap_or_default();
-    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    Error { kind, host, attempts: 1, elapsed: Duration::ZERO }
-}
-
-/// An error for a place that a registry must not send us to.
-pub(crate) fn forbidden(reason: &'static str, url: &Url) -> Error {
-    failure(Kind::Forbidden(reason), url)
-}
-
-/// An error for a body that ended before its time.
-pub(crate) fn interrupted(url: &Url) -> Error {
-    failure(Kind::Interrupted, url)
-}
-
-fn describe(error: &reqwest::Error, url: &Url) -> Error {
-    let mut io_kind = None;
-    let mut link_local = false;
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        // TLS failures are I/O errors within I/O errors, and `source` steps over the inner one.
-        let mut io = current.downcast_ref::<io::Error>();
-        while let Some(error) = io {
-            io_kind = Some(error.kind());
-            link_local |= error.get_ref().is_some_and(|inner| inner.is::<LinkLocalName>());
-            io = error.get_ref().and_then(|inner| inner.downcast_ref());
-        }
-        link_local |= current.is::<LinkLocalName>();
-        cause = current.source();
-    }
-    let kind = if link_local {
-        Kind::Forbidden("link-local")
-    } else if error.is_dns() {
-        Kind::Dns
-    } else if error.is_connect() && (error.is_timeout() || io_kind == Some(io::ErrorKind::TimedOut)) {
-        Kind::ConnectTimeout
-    } else if error.is_connect() && io_kind == Some(io::ErrorKind::InvalidData) {
-        Kind::Tls(innermost(error))
-    } else if error.is_connect() {
-        Kind::Connect(innermost(error))
-    } else if error.is_timeout() {
-        Kind::Timeout
-    } else {
-        Kind::Interrupted
-    };
-    failure(kind, url)
-}
-
-/// The words of the cause at the end of the chain, which name no URL.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    if std::ptr::eq(cause, error) {
-        return "no reason given".into();
-    }
-    let words = cause.to_string().replace('\n', " ");
-    // The number says nothing to whoever reads the words.
-    let words = words.split(" (os error").next().unwrap_or_default();
-    words.chars().take(160).collect()
-}

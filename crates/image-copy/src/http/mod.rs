@@ -3,14 +3,17 @@
 //! Knows nothing of images. Redirects are not followed: whether a login may go along is the
 //! caller's to judge.
 
+mod activity;
 mod address;
 mod client;
+mod describe;
 mod error;
 mod retry;
 
+pub use activity::Activity;
 pub use address::{Origin, check_target};
-pub use client::{Activity, Answer, Client, Opened, Options, Request};
-pub(crate) use client::{forbidden, interrupted};
+pub use client::{Answer, Client, Opened, Options, Request};
+pub(crate) use describe::{forbidden, interrupted};
 pub use error::{Error, Kind};
 pub use retry::{Backoff, is_transient};
 pub(crate) use retry::{Tries, retry_after};

@@ -1,0 +1,76 @@
+//! What the HTTP client's errors mean.
+
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::address::LinkLocalName;
+use super::{Error, Kind};
+
+/// An error for the host of `url`, on the first try.
+pub(super) fn failure(kind: Kind, url: &Url) -> Error {
+    let host = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    Error { kind, host, attempts: 1, elapsed: Duration::ZERO }
+}
+
+/// An error for a place that a registry must not send us to.
+pub(crate) fn forbidden(reason: &'static str, url: &Url) -> Error {
+    failure(Kind::Forbidden(reason), url)
+}
+
+/// An error for a body that ended before its time.
+pub(crate) fn interrupted(url: &Url) -> Error {
+    failure(Kind::Interrupted, url)
+}
+
+/// Reads what kept a request to `url` from its answer out of the chain of causes.
+pub(super) fn describe(error: &reqwest::Error, url: &Url) -> Error {
+    let mut io_kind = None;
+    let mut link_local = false;
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        // TLS failures are I/O errors within I/O errors, and `source` steps over the inner one.
+        let mut io = current.downcast_ref::<io::Error>();
+        while let Some(error) = io {
+            io_kind = Some(error.kind());
+            link_local |= error.get_ref().is_some_and(|inner| inner.is::<LinkLocalName>());
+            io = error.get_ref().and_then(|inner| inner.downcast_ref());
+        }
+        link_local |= current.is::<LinkLocalName>();
+        cause = current.source();
+    }
+    let kind = if link_local {
+        Kind::Forbidden("link-local")
+    } else if error.is_dns() {
+        Kind::Dns
+    } else if error.is_connect() && (error.is_timeout() || io_kind == Some(io::ErrorKind::TimedOut)) {
+        Kind::ConnectTimeout
+    } else if error.is_connect() && io_kind == Some(io::ErrorKind::InvalidData) {
+        Kind::Tls(innermost(error))
+    } else if error.is_connect() {
+        Kind::Connect(innermost(error))
+    } else if error.is_timeout() {
+        Kind::Timeout
+    } else {
+        Kind::Interrupted
+    };
+    failure(kind, url)
+}
+
+/// The words of the cause at the end of the chain, which name no URL.
+pub(super) fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    if std::ptr::eq(cause, error) {
+        return "no reason given".into();
+    }
+    let words = cause.to_string().replace('\n', " ");
+    // The number says nothing to whoever reads the words.
+    let words = words.split(" (os error").next().unwrap_or_default();
+    words.chars().take(160).collect()
+}
