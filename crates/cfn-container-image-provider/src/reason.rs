@@ -90,18 +90,23 @@ fn subject(failure: &copy::Failure) -> &str {
 
 /// The one thing to change. Exhaustive, so that a new problem has to get its text.
 fn advice(failure: &copy::Failure) -> String {
-    const AGAIN: &str = "Run the operation again, which skips the blobs that were copied.";
     let text = match (failure.problem(), failure.side()) {
         (Problem::Missing, Side::Source) => "Check the registry, repository and tag in ImageReference.",
         (Problem::Missing, Side::Destination) => {
             "Check RepositoryArn: the repository has to be there before the image."
         }
+        (Problem::LoginNeeded, Side::Source) if subject(failure).starts_with("docker.io/") => {
+            "Check the spelling of ImageReference; the image has to be public."
+        }
         (Problem::LoginNeeded, Side::Source) => {
             "Check the spelling of ImageReference, for registries say this also of what does not exist; the image has to be public."
         }
         (Problem::LoginRefused, Side::Source) => "Check ImageReference and that the function may read it.",
-        (Problem::LoginNeeded | Problem::LoginRefused, Side::Destination) => {
+        (Problem::LoginNeeded, Side::Destination) => {
             "Allow ecr:GetAuthorizationToken on * in the function's role."
+        }
+        (Problem::LoginRefused, Side::Destination) => {
+            "Run the operation again; if it stays so, check the function's role, whose credentials AWS does not accept."
         }
         (Problem::Denied, side) => return permission(failure, side),
         (Problem::CredentialsUnavailable, Side::Source | Side::Destination) => {
@@ -111,7 +116,7 @@ fn advice(failure: &copy::Failure) -> String {
             "Run the operation again then, or name a registry without such a limit in ImageReference (public.ecr.aws/docker/library has the official images)."
         }
         (Problem::Throttled | Problem::PullLimit, Side::Destination) => {
-            "ECR's limits hold for the whole account and Region: run the operation again, or have their quota raised."
+            "ECR's limits hold for the whole account and Region: run the operation again, or have the quota raised."
         }
         (Problem::Throttled, Side::Source) => {
             "Run the operation again later, or name another registry in ImageReference."
@@ -128,7 +133,9 @@ fn advice(failure: &copy::Failure) -> String {
         (Problem::CertificateRefused, Side::Destination) => {
             "Check what stands between the function and ECR: a proxy's certificate is not trusted."
         }
-        (Problem::Interrupted, Side::Source | Side::Destination) => AGAIN,
+        (Problem::Interrupted, Side::Source | Side::Destination) => {
+            "Run the operation again, which skips blobs already present."
+        }
         (Problem::ServerTrouble, Side::Source) => {
             "Run the operation again when the registry has recovered, or name another one in ImageReference."
         }
@@ -136,18 +143,21 @@ fn advice(failure: &copy::Failure) -> String {
         (Problem::Corrupt, Side::Source) => {
             "Run the operation again; if it stays so, the registry's content is damaged: choose another tag or digest in ImageReference."
         }
-        (Problem::Corrupt, Side::Destination) => AGAIN,
+        (Problem::Corrupt | Problem::Unreadable, Side::Destination) => {
+            "Run the operation again; if it stays so, check what stands between the function and ECR."
+        }
         (Problem::Unreadable | Problem::Refused, Side::Source) => {
             "Choose another tag or digest in ImageReference."
         }
-        (Problem::Unreadable, Side::Destination) => "Check the repository that RepositoryArn names.",
         (Problem::ForbiddenAddress, Side::Source) => "Choose another registry in ImageReference.",
         (Problem::ForbiddenAddress, Side::Destination) => "Check RepositoryArn.",
         (Problem::Refused, Side::Destination) => refused_by_ecr(failure),
         (Problem::NoPlatform, Side::Source | Side::Destination) => {
             "Change Platform, or choose a tag that has it in ImageReference."
         }
-        (Problem::TagImmutable, Side::Source | Side::Destination) => MUTABLE,
+        (Problem::TagImmutable, Side::Source | Side::Destination) => {
+            "Choose a new Tag, or make the repository's tags mutable."
+        }
         (Problem::NotStorable, Side::Source | Side::Destination) => {
             "Choose another tag or digest in ImageReference, or another Platform of it."
         }
@@ -161,8 +171,6 @@ fn advice(failure: &copy::Failure) -> String {
     text.into()
 }
 
-const MUTABLE: &str = "Choose a new Tag, or make the repository's tags mutable.";
-
 /// ECR's own codes, which say more than that it refused.
 fn refused_by_ecr(failure: &copy::Failure) -> &'static str {
     let copy::Failure::Registry { cause, .. } = failure else { return "Check RepositoryArn." };
@@ -171,8 +179,8 @@ fn refused_by_ecr(failure: &copy::Failure) -> &'static str {
         registry::Error::Refused(refusal) => codes.iter().any(|code| refusal.has(code)),
         _ => false,
     };
-    if is(&["ImageTagAlreadyExistsException", "TAG_INVALID"]) {
-        MUTABLE
+    if is(&["TAG_INVALID"]) {
+        "Choose another Tag."
     } else if is(&["LimitExceededException"]) {
         "Delete images from the repository, or have its quota raised."
     } else if is(&["KmsException", "KmsError"]) {

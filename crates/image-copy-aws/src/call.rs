@@ -118,6 +118,9 @@ impl Calls {
         let kind = match &error {
             SdkError::ServiceError(answer) => {
                 let Some(code) = answer.err().code() else {
+                    if is_unreadable(answer.raw()) {
+                        return Error::Protocol("ECR's answer could not be read");
+                    }
                     // Something in front of ECR answered, by a status alone.
                     let status = answer.raw().status().as_u16();
                     return refusal(action, status, attempts, started).into();
@@ -126,11 +129,19 @@ impl Calls {
                     service: action.into(),
                     code: code.into(),
                     message: one_line(answer.err().message().unwrap_or_default()),
+                    attempts,
+                    elapsed: started.elapsed(),
                 };
             }
             SdkError::ConstructionFailure(_) => {
                 let message = innermost(&error);
-                return Error::Service { service: action.into(), code: "NotSent".into(), message };
+                return Error::Service {
+                    service: action.into(),
+                    code: "NotSent".into(),
+                    message,
+                    attempts,
+                    elapsed: started.elapsed(),
+                };
             }
             SdkError::TimeoutError(_) => Kind::Timeout,
             SdkError::ResponseError(_) => Kind::Interrupted,
@@ -169,6 +180,11 @@ fn refusal(action: &str, status: u16, attempts: u32, started: Instant) -> Refusa
     }
 }
 
+/// What was cut or damaged on its way comes as an error without a code and the status of a success.
+fn is_unreadable(answer: &HttpResponse) -> bool {
+    answer.status().is_success()
+}
+
 /// What an error means for another attempt.
 enum Weight {
     /// Others are calling too: wait, as long as there is time.
@@ -195,6 +211,7 @@ fn weight<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Weight 
             }
             _ if answer.raw().status().as_u16() == 429 => Weight::Throttled,
             _ if answer.raw().status().is_server_error() => Weight::Transient,
+            None if is_unreadable(answer.raw()) => Weight::Transient,
             // LimitExceededException is a quota here: no pause makes room for another image.
             _ => Weight::Final,
         },

@@ -15,8 +15,6 @@ use crate::clients::EcrClients;
 
 /// Tokens live for 12 hours. One that would expire within an invocation is not used.
 const RENEW_BEFORE: Duration = Duration::from_secs(20 * 60);
-/// A token that is younger than this and refused lacks permission, not freshness.
-const YOUNG: Duration = Duration::from_secs(60);
 /// Used when ECR does not say when a token expires, which its API allows.
 const ASSUMED_LIFE: Duration = Duration::from_secs(3600);
 
@@ -35,7 +33,6 @@ type Slot = tokio::sync::Mutex<Option<Token>>;
 
 struct Token {
     login: Login,
-    fetched: SystemTime,
     // Wall-clock time: a frozen function's monotonic clock may stand still.
     renew: SystemTime,
 }
@@ -74,7 +71,7 @@ impl EcrCredentials {
         let expires = data.and_then(|data| SystemTime::try_from(*data.expires_at()?).ok());
         let renew = expires.unwrap_or(fetched + ASSUMED_LIFE) - RENEW_BEFORE;
         tracing::debug!(region, "got an ECR authorization token");
-        Ok(Token { login, fetched, renew })
+        Ok(Token { login, renew })
     }
 }
 
@@ -82,8 +79,8 @@ impl Token {
     fn serves(&self, refused: Option<&Login>, now: SystemTime) -> bool {
         let own = self.login.password.expose_secret();
         let is_refused = refused.is_some_and(|login| login.password.expose_secret() == own);
-        let age = now.duration_since(self.fetched).unwrap_or_default();
-        now < self.renew && (!is_refused || age < YOUNG)
+        // Only refusals that may mean age come here, so even a new token is not defended.
+        now < self.renew && !is_refused
     }
 }
 
@@ -156,15 +153,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_token_is_renewed_unless_it_is_new() {
+    async fn a_refused_token_is_renewed_once_for_all() {
         let (credentials, count) = credentials(Duration::from_secs(12 * 3600));
         let first = login(&credentials, None).await;
-        let again = login(&credentials, Some(&first)).await;
-        assert_eq!(again.password.expose_secret(), "token-1", "a new token is not worth another");
-        {
-            let slot = Arc::clone(&credentials.by_region.lock().unwrap()["eu-west-1"]);
-            slot.lock().await.as_mut().unwrap().fetched -= YOUNG;
-        }
         let renewed = login(&credentials, Some(&first)).await;
         assert_eq!(renewed.password.expose_secret(), "token-2");
         // Another task that still holds the old one gets what is there by now.

@@ -1,5 +1,7 @@
 //! Reading manifests in batches.
 
+use std::time::Duration;
+
 use aws_sdk_ecr::types::{Image, ImageFailure, ImageFailureCode, ImageIdentifier};
 use image_copy::oci::{Digest, Manifest, media_type};
 use image_copy::registry::{Error, ManifestId};
@@ -61,6 +63,8 @@ fn error(failure: &ImageFailure) -> Option<Error> {
             service: ACTION.into(),
             code: code.map_or("an unknown failure", ImageFailureCode::as_str).into(),
             message: failure.failure_reason().unwrap_or_default().into(),
+            attempts: 1,
+            elapsed: Duration::ZERO,
         }),
     }
 }

@@ -1,5 +1,7 @@
 //! Taking tags and images off a repository.
 
+use std::time::Duration;
+
 use aws_sdk_ecr::types::{
     DescribeImagesFilter, ImageFailure, ImageFailureCode, ImageIdentifier, ImageStatusFilter,
 };
@@ -118,6 +120,8 @@ fn removal(failure: &ImageFailure) -> Removal {
             service: DELETE.into(),
             code: code.map_or("an unknown failure", ImageFailureCode::as_str).into(),
             message: failure.failure_reason().unwrap_or_default().into(),
+            attempts: 1,
+            elapsed: Duration::ZERO,
         }),
     }
 }

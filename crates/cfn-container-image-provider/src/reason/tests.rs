@@ -67,7 +67,13 @@ fn network(kind: Kind, host: &str) -> registry::Error {
 }
 
 fn service(name: &str, code: &str, message: &str) -> registry::Error {
-    registry::Error::Service { service: name.into(), code: code.into(), message: message.into() }
+    registry::Error::Service {
+        service: name.into(),
+        code: code.into(),
+        message: message.into(),
+        attempts: 1,
+        elapsed: Duration::ZERO,
+    }
 }
 
 /// A cause for each problem that a registry or the network can make.

@@ -209,6 +209,8 @@ fn problem_of(cause: &registry::Error) -> Problem {
 fn problem_of_refusal(refusal: &registry::Refusal) -> Problem {
     match refusal.status {
         _ if refusal.is_pull_limit() => Problem::PullLimit,
+        // The code alone may also stand for a tag that is none.
+        400..=499 if refusal.has("TAG_INVALID") && refusal.mentions("immutable") => Problem::TagImmutable,
         401 if refusal.login == registry::LoginSent::No => Problem::LoginNeeded,
         401 => Problem::LoginRefused,
         // GHCR and others answer 403 to whoever is not logged in.
@@ -226,12 +228,26 @@ fn problem_of_refusal(refusal: &registry::Refusal) -> Problem {
 fn problem_of_service(code: &str) -> Problem {
     match code {
         "AccessDeniedException" | "AccessDenied" => Problem::Denied,
-        "UnrecognizedClientException" | "ExpiredTokenException" | "InvalidSignatureException" => {
-            Problem::LoginRefused
-        }
+        "UnrecognizedClientException"
+        | "ExpiredTokenException"
+        | "RequestExpired"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "InvalidClientTokenId"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException" => Problem::LoginRefused,
         "RepositoryNotFoundException" | "ImageNotFoundException" => Problem::Missing,
-        "ThrottlingException" | "TooManyRequestsException" | "RequestLimitExceeded" => Problem::Throttled,
-        "ServerException" | "InternalFailure" | "ServiceUnavailable" => Problem::ServerTrouble,
+        "ThrottlingException"
+        | "Throttling"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "RequestThrottledException"
+        | "SlowDown" => Problem::Throttled,
+        "ServerException" | "InternalFailure" | "ServiceUnavailable" | "RequestTimeout" => {
+            Problem::ServerTrouble
+        }
+        "ImageTagAlreadyExistsException" => Problem::TagImmutable,
+        "ImageDigestDoesNotMatchException" => Problem::Corrupt,
         _ => Problem::Refused,
     }
 }

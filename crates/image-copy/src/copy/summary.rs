@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Failure, Operation, Progress, Side};
 use crate::http;
 use crate::oci::Platform;
-use crate::registry::{Error, RateLimit, Refusal};
+use crate::registry::{Error, LoginSent, RateLimit, Refusal};
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,7 +23,7 @@ impl Failure {
     pub fn summary(&self) -> String {
         match self {
             Self::Registry { side, operation, subject, cause } => {
-                format!("{}: {}.", what(*side, *operation, subject, cause), why(cause))
+                format!("{}: {}.", what(*side, *operation, subject, cause), why(subject, cause))
             }
             Self::NoPlatform { subject, wanted, available } if available.is_empty() => {
                 format!("source {subject} has no image for platform {wanted}; it lists no platforms at all.")
@@ -46,6 +46,10 @@ impl Failure {
                     "source {subject} is not an image that can be copied: it has more than {limit} manifests, or indexes nested too deeply."
                 )
             }
+            Self::Deadline { subject, progress, elapsed } if progress.blobs == 0 => format!(
+                "time ran out after {} s, before it was known what of source {subject} had to be copied; the tag was not written.",
+                elapsed.as_secs()
+            ),
             Self::Deadline { subject, progress, elapsed } => format!(
                 "time ran out after {} s: {} of source {subject} were copied and the tag was not written.",
                 elapsed.as_secs(),
@@ -56,7 +60,10 @@ impl Failure {
 }
 
 fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> String {
-    let unreached = matches!(cause, Error::Http(http::Error { kind, .. }) if !matches!(kind, http::Kind::TooLarge { .. } | http::Kind::Forbidden(_)));
+    use http::Kind;
+    let unreached = matches!(cause, Error::Http(http::Error { kind, .. })
+        if matches!(kind, Kind::Dns | Kind::Connect(_) | Kind::ConnectTimeout | Kind::Tls(_)));
+    let refused = matches!(cause, Error::Refused(_) | Error::Expired(_) | Error::Service { .. });
     match (side, operation) {
         (Side::Source, _) if unreached => format!("source {subject} cannot be reached"),
         (Side::Source, _) => format!("source {subject} cannot be read"),
@@ -66,26 +73,27 @@ fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> Strin
             format!("destination {subject} cannot be asked what it holds")
         }
         (Side::Destination, Operation::StartUpload | Operation::SendBlob | Operation::WriteManifest) => {
-            format!("destination {subject} refused the push")
+            let what = if refused { "refused the push" } else { "cannot be written" };
+            format!("destination {subject} {what}")
         }
-        (Side::Destination, Operation::WriteTag) => format!("destination {subject} refused the tag"),
+        (Side::Destination, Operation::WriteTag) => {
+            let what = if refused { "refused the tag" } else { "cannot be given its tag" };
+            format!("destination {subject} {what}")
+        }
     }
 }
 
-fn why(cause: &Error) -> String {
+fn why(subject: &str, cause: &Error) -> String {
     match cause {
         Error::Refused(refusal) | Error::Expired(refusal) => {
-            format!("{refusal}{}{}", allowance(refusal), tried(refusal.attempts, refusal.elapsed))
+            let of_hub = refusal.status == 401
+                && refusal.login == LoginSent::No
+                && subject.starts_with("docker.io/");
+            let note =
+                if of_hub { "; Docker Hub says this also of repositories that do not exist" } else { "" };
+            format!("{refusal}{}{note}", allowance(refusal))
         }
         other => other.to_string(),
-    }
-}
-
-fn tried(attempts: u32, elapsed: Duration) -> String {
-    if attempts < 2 {
-        String::new()
-    } else {
-        format!(", {attempts} attempts in {} s", elapsed.as_secs().max(1))
     }
 }
 
@@ -157,7 +165,7 @@ fn of_bytes(part: u64, whole: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::{Code, LoginSent};
+    use crate::registry::Code;
 
     fn refusal(status: u16, code: &str, message: &str) -> Refusal {
         Refusal {
@@ -208,7 +216,7 @@ mod tests {
             Side::Source,
             Operation::ReadBlob,
             timeout.into(),
-            "source docker.io/library/nginx:1.27 cannot be reached: connecting timed out to registry-1.docker.io:443, 5 attempts in 71 s.",
+            "source docker.io/library/nginx:1.27 cannot be reached: connecting to registry-1.docker.io:443 timed out, 5 attempts in 71 s.",
         );
         let tried =
             Refusal { attempts: 3, elapsed: Duration::from_secs(9), ..refusal(502, "", "Bad Gateway") };

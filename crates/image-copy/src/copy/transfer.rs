@@ -131,7 +131,7 @@ impl Job<'_> {
             self.reporter.lost(passed.load(Ordering::Relaxed));
             let is_corrupt = matches!(cause, registry::Error::DigestMismatch { .. });
             if (is_corrupt && corrupt_before) || !again(&mut tries, &cause).await {
-                return Err(self.blob_failure(side, blob, cause));
+                return Err(self.blob_failure(side, blob, cause.after(tries.count, tries.elapsed())));
             }
             corrupt_before |= is_corrupt;
             tracing::info!(digest = %blob.digest, attempt = tries.count, ?side, %cause, "a blob is begun again");

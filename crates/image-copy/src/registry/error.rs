@@ -18,7 +18,7 @@ pub enum Error {
     #[error(transparent)]
     Expired(Box<Refusal>),
     /// A cloud service in front of the registry answered with an error of its own.
-    #[error("{service} says {code} \"{message}\"")]
+    #[error("{service} says {}{}", words(code, message), http::tries(*attempts, *elapsed))]
     Service {
         /// Name of the call as in a permission, such as `ecr:BatchGetImage`.
         service: String,
@@ -26,6 +26,10 @@ pub enum Error {
         code: String,
         /// The service's words, in one line.
         message: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// Time since the first try.
+        elapsed: Duration,
     },
     /// The registry broke the protocol.
     #[error("the registry broke the protocol: {0}")]
@@ -63,13 +67,13 @@ pub enum Error {
 
 /// An answer that is a refusal (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("registry says {}", self.words())]
+#[error("{} says {}{}", self.speaker(), self.words(), http::tries(*attempts, *elapsed))]
 pub struct Refusal {
     /// HTTP status code.
     pub status: u16,
     /// Codes and messages, as far as the body held any.
     pub codes: Vec<Code>,
-    /// Method and path, for the log.
+    /// Method and path, for the log; of a cloud service the name of the call.
     pub request: String,
     /// Whether a login was sent along.
     pub login: LoginSent,
@@ -136,6 +140,19 @@ impl Error {
             | Self::Credentials(_) => false,
         }
     }
+
+    /// The same, after that many attempts at something of which this was the last part.
+    #[must_use]
+    pub(crate) fn after(mut self, all: u32, time: Duration) -> Self {
+        let (attempts, elapsed) = match &mut self {
+            Self::Refused(refusal) | Self::Expired(refusal) => (&mut refusal.attempts, &mut refusal.elapsed),
+            Self::Service { attempts, elapsed, .. } => (attempts, elapsed),
+            Self::Http(error) => (&mut error.attempts, &mut error.elapsed),
+            _ => return self,
+        };
+        (*attempts, *elapsed) = ((*attempts).max(all), (*elapsed).max(time));
+        self
+    }
 }
 
 /// Longest message taken over from a registry, in characters.
@@ -188,11 +205,25 @@ impl Refusal {
     #[must_use]
     pub fn words(&self) -> String {
         match self.codes.first() {
-            Some(Code { code, message }) if code.is_empty() => format!("{} \"{message}\"", self.status),
-            Some(Code { code, message }) if message.is_empty() => format!("{} {code}", self.status),
-            Some(Code { code, message }) => format!("{} {code} \"{message}\"", self.status),
-            None => format!("{}", self.status),
+            Some(Code { code, message }) => format!("{} {}", self.status, words(code, message)),
+            // As after HEAD: the status has to speak for itself.
+            None => reqwest::StatusCode::from_u16(self.status)
+                .map_or_else(|_| self.status.to_string(), |status| status.to_string()),
         }
+    }
+
+    /// A registry, unless the request is a call to a cloud service in front of one.
+    fn speaker(&self) -> &str {
+        if self.request.starts_with("ecr:") { &self.request } else { "registry" }
+    }
+}
+
+/// A code and its message, of which either may be missing.
+fn words(code: &str, message: &str) -> String {
+    match (code, message) {
+        (code, "") => code.to_owned(),
+        ("", message) => format!("\"{message}\""),
+        (code, message) => format!("{code} \"{message}\""),
     }
 }
 
