@@ -114,9 +114,8 @@ async fn play(case: &Case, fault: Fault, timeout: Duration) -> Played {
         settings.init_timeout = Duration::from_secs(60);
     })
     .await;
-    let image = |seed| {
-        Recipe::new(seed).platforms(&["linux/amd64", "linux/arm64"]).layers(&[50_000, 3_000]).index()
-    };
+    let image =
+        |seed| Recipe::new(seed).platforms(&["linux/amd64", "linux/arm64"]).layers(&[50_000, 3_000]).index();
     let (old, new) = (image(1), image(2));
     account.repository.put_image(Some("3.13"), &old);
     account.publish("3.13", &new);

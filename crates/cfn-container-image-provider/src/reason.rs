@@ -164,6 +164,9 @@ fn advice(failure: &copy::Failure) -> String {
         (Problem::TooManyManifests, Side::Source | Side::Destination) => {
             "Choose one platform in Platform, or another tag in ImageReference."
         }
+        (Problem::Deadline, _) if matches!(failure, copy::Failure::Deadline { progress, .. } if progress.blobs == 0) => {
+            "Run the operation again, or give the function a longer Timeout."
+        }
         (Problem::Deadline, Side::Source | Side::Destination) => {
             "Run the operation again, which skips blobs already present, or name one platform in Platform."
         }

@@ -383,7 +383,7 @@ mod tests {
                 Operation::StartUpload,
                 unreached(http::Kind::Tls("unknown issuer".into())),
             ),
-            "destination registry.example/acme/app:2.1 cannot be reached: the TLS handshake failed (unknown issuer) with registry.example:443, 5 attempts in 71 s. If the registry has an authority of its own, name its file in --certificate-authority; if it speaks plain HTTP, add --plain-http registry.example.",
+            "destination registry.example/acme/app:2.1 cannot be reached: the TLS handshake with registry.example:443 failed (unknown issuer), 5 attempts in 71 s. If the registry has an authority of its own, name its file in --certificate-authority; if it speaks plain HTTP, add --plain-http registry.example.",
         );
         let subject = "docker.io/library/nginx:1.27".into();
         let cause = refusal(429, "TOOMANYREQUESTS", "pull rate limit", LoginSent::No);

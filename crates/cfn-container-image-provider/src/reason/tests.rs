@@ -76,6 +76,17 @@ fn service(name: &str, code: &str, message: &str) -> registry::Error {
     }
 }
 
+/// What is left when ECR throttled until time ran out.
+fn throttled() -> registry::Error {
+    registry::Error::Service {
+        service: "ecr:PutImage".into(),
+        code: "ThrottlingException".into(),
+        message: "Rate exceeded".into(),
+        attempts: 41,
+        elapsed: Duration::from_secs(212),
+    }
+}
+
 /// A cause for each problem that a registry or the network can make.
 fn cause(problem: Problem) -> Option<registry::Error> {
     let (digest, host) = (Digest::of(b"a"), "registry.example:443");
@@ -200,11 +211,28 @@ fn table() -> String {
         ),
         (Operation::WriteTag, service("ecr:PutImage", "LimitExceededException", "too many images")),
         (Operation::WriteTag, service("ecr:PutImage", "KmsException", "the key is disabled")),
+        (Operation::WriteTag, throttled()),
+        (Operation::Inspect, service("ecr:DescribeRepositories", "ExpiredTokenException", "it is expired")),
+        (Operation::WriteTag, registry::Error::Protocol("ECR's answer could not be read")),
     ] {
         let failure =
             copy::Failure::Registry { side: Side::Destination, operation, subject: subject(), cause };
         lines.push(format!("{operation:?} on ECR: {}", text(failure)));
     }
+    for subject in [SOURCE, "ghcr.io/acme/app:2.1"] {
+        // As after HEAD, which has no body to say why.
+        let wordless = Refusal { codes: Vec::new(), ..refusal(401, LoginSent::No, "", "") };
+        let (side, operation) = (Side::Source, Operation::ReadManifest);
+        let (subject, cause) = (subject.to_owned(), wordless.into());
+        let failure = copy::Failure::Registry { side, operation, subject, cause };
+        lines.push(format!("LoginNeeded, without words: {}", text(failure)));
+    }
+    let early = copy::Failure::Deadline {
+        subject: SOURCE.into(),
+        progress: Progress::default(),
+        elapsed: Duration::from_secs(48),
+    };
+    lines.push(format!("Deadline, before the plan: {}", text(early)));
     for (name, failure) in [
         (
             "NotDeleted",

@@ -86,9 +86,8 @@ fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> Strin
 fn why(subject: &str, cause: &Error) -> String {
     match cause {
         Error::Refused(refusal) | Error::Expired(refusal) => {
-            let of_hub = refusal.status == 401
-                && refusal.login == LoginSent::No
-                && subject.starts_with("docker.io/");
+            let of_hub =
+                refusal.status == 401 && refusal.login == LoginSent::No && subject.starts_with("docker.io/");
             let note =
                 if of_hub { "; Docker Hub says this also of repositories that do not exist" } else { "" };
             format!("{refusal}{}{note}", allowance(refusal))

@@ -55,7 +55,7 @@ impl Kind {
             Self::Dns => format!("no address was found for {host}"),
             Self::Connect(reason) => format!("connecting to {host} failed ({reason})"),
             Self::ConnectTimeout => format!("connecting to {host} timed out"),
-            Self::Tls(reason) => format!("the TLS handshake with {host} failed ({reason})"),
+            Self::Tls(reason) => format!("the TLS handshake with {host} failed ({})", in_words(reason)),
             Self::Timeout => format!("{host} was silent for too long"),
             Self::Interrupted => format!("the connection to {host} was cut"),
             Self::TooLarge { limit } => format!("{host} sent more than {limit} bytes"),
@@ -66,10 +66,42 @@ impl Kind {
     }
 }
 
+/// The TLS library ends some of its sentences with a name of its own, such as `NotValidYet`.
+fn in_words(reason: &str) -> String {
+    let Some((before, name)) = reason.rsplit_once(": ").filter(|(_, name)| !name.contains(' ')) else {
+        return reason.to_owned();
+    };
+    let mut words = format!("{before}:");
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}
+
 /// `, 5 attempts in 71 s`; nothing when one was all.
 pub(crate) fn tries(attempts: u32, elapsed: Duration) -> String {
     if attempts < 2 {
         return String::new();
     }
     format!(", {attempts} attempts in {} s", elapsed.as_secs().max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_words;
+
+    #[test]
+    fn names_of_the_tls_library_become_words() {
+        for (reason, expected) in [
+            ("invalid peer certificate: UnknownIssuer", "invalid peer certificate: unknown issuer"),
+            ("invalid peer certificate: NotValidYet", "invalid peer certificate: not valid yet"),
+            ("certificate not valid for name \"a\"", "certificate not valid for name \"a\""),
+            ("received fatal alert: the name is unknown", "received fatal alert: the name is unknown"),
+        ] {
+            assert_eq!(in_words(reason), expected);
+        }
+    }
 }
