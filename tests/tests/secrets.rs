@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use aws_emulator::bucket::Status;
 use aws_emulator::lambda::Outcome;
 use aws_emulator::stack::{End, Turn};
@@ -49,7 +51,17 @@ fn forms(secret: &str) -> Vec<String> {
 }
 
 /// Everything that the function gave to anybody who may read along.
-fn said(account: &Account, turns: &[Turn]) -> String {
+async fn said(account: &Account, turns: &[Turn]) -> String {
+    // The last line comes after the answer.
+    let is_last = |line: &String| line.contains("\"outcome\":");
+    let complete = |turn: &Turn| account.world.function.output_of(&turn.invocation).iter().any(is_last);
+    let wait = async {
+        while !turns.iter().all(complete) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        account.world.function.settled(Duration::from_secs(10)).await
+    };
+    assert_eq!(tokio::time::timeout(Duration::from_secs(10), wait).await, Ok(true), "the end is in the log");
     let mut said = account.world.function.output();
     for invocation in account.world.function.invocations() {
         for attempt in invocation.attempts {
@@ -64,10 +76,8 @@ fn said(account: &Account, turns: &[Turn]) -> String {
 }
 
 /// Looks for all secrets of a run, and for whatever looks like one.
-#[track_caller]
-fn check(account: &Account, turns: &[Turn]) {
-    let said = said(account, turns);
-    assert!(said.contains("\"level\":"), "the function printed something");
+async fn check(account: &Account, turns: &[Turn]) {
+    let said = said(account, turns).await;
     let environment = account.world.emulator.environment();
     let credentials = environment.into_iter().filter(|(name, _)| {
         matches!(name.as_str(), "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN" | "AWS_ACCESS_KEY_ID")
@@ -142,7 +152,7 @@ async fn a_copy_that_had_trouble_on_its_way_and_a_deletion() {
     assert_eq!(account.repository.resolve("3.13"), None);
     let finest = |line: &String| line.contains("\"level\":\"DEBUG\"") || line.contains("\"level\":\"TRACE\"");
     assert!(account.world.function.output().iter().any(finest), "the function printed all it could");
-    check(&account, &[created, deleted]);
+    check(&account, &[created, deleted]).await;
 }
 
 /// Lets a Create fail over an answer that plants a secret, and tells whether the secret was used.
@@ -154,7 +164,7 @@ async fn fails_with(operation: &str, effect: Effect, used: impl Fn(&aws_emulator
     assert_eq!(answer.status, Status::Failed, "{operation}: {answer:?}");
     let log = account.world.emulator.log();
     assert!(log.entries().iter().any(used), "{operation}: {}", log.text(log.start()));
-    check(&account, &[turn]);
+    check(&account, &[turn]).await;
 }
 
 #[tokio::test]
@@ -194,7 +204,7 @@ async fn an_answer_that_cannot_be_delivered() {
     let failed = account.world.function.invocations();
     let is_error = |outcome: &Outcome| matches!(outcome, Outcome::Error(_));
     assert!(failed.iter().any(|invocation| is_error(&invocation.attempts[0].outcome)), "{failed:?}");
-    check(&account, &[turn]);
+    check(&account, &[turn]).await;
 }
 
 #[test]
