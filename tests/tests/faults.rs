@@ -3,6 +3,8 @@
 //!
 //! The table is `fixtures/faults.json`. Each case has an account and a process of its own.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod common;
 
 use std::sync::Arc;
