@@ -176,3 +176,13 @@ async fn plans_without_writing_or_reading_layers() {
         assert_eq!(world.emulator.log().count(mark, operation), 0, "{operation}");
     }
 }
+
+#[tokio::test]
+async fn says_that_the_repository_is_missing_where_ecr_only_hangs_up() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    world.ecr.delete();
+    let failure = world.copy("python:3.13", Some("3.13"), "all").await.unwrap_err();
+    assert_eq!(failure.problem(), Problem::Missing, "{failure}");
+    assert!(failure.summary().contains("NAME_UNKNOWN"), "{failure}");
+}

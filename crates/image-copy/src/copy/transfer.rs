@@ -148,10 +148,14 @@ impl Job<'_> {
         // (https://github.com/google/go-containerregistry/issues/1741).
         let from = self.source.name();
         let mount = (from.registry() == to.name().registry() && from != to.name()).then_some(from);
-        let started = to.start_upload(&blob.digest, mount).await;
-        let started = started
-            .map_err(|cause| Attempt::Over(self.destination_failure(Operation::StartUpload, cause)))?;
-        let Started::Session(upload) = started else { return Ok(()) };
+        let upload = match to.start_upload(&blob.digest, mount).await {
+            Ok(Started::Mounted) => return Ok(()),
+            Ok(Started::Session(upload)) => upload,
+            Err(cause) => {
+                let cause = self.missing_repository().await.unwrap_or(cause);
+                return Err(Attempt::Over(self.destination_failure(Operation::StartUpload, cause)));
+            }
+        };
         let (reporter, passed) = (self.reporter.clone(), passed.clone());
         let count = Arc::new(move |bytes| {
             passed.fetch_add(bytes, Ordering::Relaxed);
@@ -170,6 +174,16 @@ impl Job<'_> {
             }
             SendError::Source(cause) => Attempt::Over(self.blob_failure(Side::Source, blob, cause)),
         })
+    }
+
+    /// The registry's word that there is no such repository, if that is why an upload did not start:
+    /// ECR drops the connection instead of saying so (<https://github.com/moby/moby/issues/24473>).
+    async fn missing_repository(&self) -> Option<registry::Error> {
+        let id = ManifestId::Digest(self.plan.root.digest.clone());
+        match self.destination.repository.get_manifest(&id).await {
+            Err(cause) if says_name_unknown(&cause) => Some(cause),
+            _ => None,
+        }
     }
 
     async fn is_held(&self, blob: &Descriptor) -> Result<bool, Error> {
@@ -240,6 +254,10 @@ impl Job<'_> {
     fn destination_failure(&self, operation: Operation, cause: registry::Error) -> Error {
         Failure::registry(Side::Destination, operation, self.plan.request.destination_name(), cause)
     }
+}
+
+fn says_name_unknown(cause: &registry::Error) -> bool {
+    matches!(cause, registry::Error::Refused(refusal) if refusal.has("NAME_UNKNOWN"))
 }
 
 async fn again(tries: &mut Tries, cause: &registry::Error) -> bool {

@@ -117,6 +117,9 @@ impl Client {
                 reqwest::Certificate::from_pem_bundle(&options.certificates).map_err(|error| {
                     format!("the additional certificates cannot be read: {}", innermost(&error))
                 })?;
+            if certificates.is_empty() {
+                return Err("the additional certificates hold no certificate".into());
+            }
             builder = builder.tls_certs_merge(certificates);
         }
         let inner =

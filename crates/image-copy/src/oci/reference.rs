@@ -7,6 +7,10 @@ use std::str::FromStr;
 use super::{Digest, ParseError};
 
 const REFERENCE: &str = "an image reference: expected [registry/]repository[:tag][@digest], such as docker.io/library/python:3.13";
+const SCHEME: &str =
+    "an image reference: expected one without a scheme, such as docker.io/library/python:3.13";
+const NO_REPOSITORY: &str =
+    "an image reference: expected a repository after the registry, such as localhost:5000/app:1";
 const TAG: &str = "a tag: expected 1 to 128 letters, digits, _, . or -, not starting with . or -";
 const REPOSITORY: &str =
     "a repository name: expected lower-case letters and digits, separated by ., _, - or /";
@@ -197,9 +201,12 @@ impl FromStr for Reference {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let error = || ParseError::new(text, REFERENCE);
+        let error = |expected| Err(ParseError::new(text, expected));
+        if text.is_empty() {
+            return error(REFERENCE);
+        }
         if text.contains("://") {
-            return Err(error());
+            return error(SCHEME);
         }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest.parse::<Digest>()?)),
@@ -216,13 +223,18 @@ impl FromStr for Reference {
             Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
             _ => ("docker.io", name),
         };
-        let registry: Registry = registry.parse()?;
-        let repository = if registry.is_docker_hub() && !path.contains('/') {
-            Repository::new(registry, &format!("library/{path}"))
-        } else {
-            Repository::new(registry, path)
+        // Docker would take this for a repository of its own, which is never meant.
+        if path == name && (name == "localhost" || name.parse::<IpAddr>().is_ok()) {
+            return error(NO_REPOSITORY);
         }
-        .map_err(|_| error())?;
+        let registry: Registry = registry.parse()?;
+        // Checked as it was written, so that the message names nothing else.
+        let written = Repository::new(registry, path)?;
+        let repository = if written.registry.is_docker_hub() && !path.contains('/') {
+            Repository { path: format!("library/{path}"), ..written }
+        } else {
+            written
+        };
         let tag = if tag.is_none() && digest.is_none() { Some("latest".parse()?) } else { tag };
         Ok(Self { repository, tag, digest })
     }
@@ -282,9 +294,13 @@ mod tests {
             "nginx:1 ",
             "a/b_-c",
             "a___b",
+            "127.0.0.1:5000",
+            "localhost:5000",
         ] {
             assert!(wrong.parse::<Reference>().is_err(), "{wrong}");
         }
+        let error = "Nginx:1".parse::<Reference>().unwrap_err().to_string();
+        assert!(error.starts_with("\"Nginx\" is not a repository name: expected lower-case"), "{error}");
         let error = "docker://nginx".parse::<Reference>().unwrap_err().to_string();
         assert!(error.starts_with("\"docker://nginx\" is not an image reference"), "{error}");
     }
