@@ -86,7 +86,7 @@ impl Calls {
                 Ok(Err(error)) => error,
                 Err(_) => return Err(self.no_answer(Kind::Timeout, attempts, started)),
             };
-            let pause = self.pause(attempts);
+            let pause = self.pause(attempts) + asked(&error);
             let again = match weight(&error) {
                 Weight::Throttled => true,
                 Weight::Transient => attempts < self.patience.attempts,
@@ -100,6 +100,7 @@ impl Calls {
         }
     }
 
+    /// A pause drawn anew for each attempt.
     fn pause(&self, attempts: u32) -> Duration {
         let bound = self.patience.first.saturating_mul(1 << (attempts - 1).min(16));
         bound.min(self.patience.longest).mul_f64(fastrand::f64())
@@ -183,6 +184,12 @@ fn refusal(action: &str, status: u16, attempts: u32, started: Instant) -> Refusa
 /// What was cut or damaged on its way comes as an error without a code and the status of a success.
 fn is_unreadable(answer: &HttpResponse) -> bool {
     answer.status().is_success()
+}
+
+/// How long the answer asks to wait, in whole seconds. ECR does not say; what stands in front may.
+fn asked<E>(error: &SdkError<E, HttpResponse>) -> Duration {
+    let seconds = error.raw_response().and_then(|answer| answer.headers().get("retry-after")?.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(0))
 }
 
 /// What an error means for another attempt.
