@@ -1,4 +1,5 @@
-//! The API of ECR: awsJson 1.1, one action per request (facts: registries §2.1).
+//! The API of ECR: awsJson 1.1, one action per request
+//! (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/>).
 
 use std::time::{Duration, Instant};
 
@@ -134,7 +135,7 @@ fn token(ecr: &Ecr, state: &mut State, region: &str) -> Value {
     json!({"authorizationData": [{
         "authorizationToken": BASE64_STANDARD.encode(format!("AWS:{password}")),
         "expiresAt": now() + lasts.as_secs_f64(),
-        // Always the caller's own registry (facts: registries §1.1).
+        // Always the caller's own registry (https://github.com/go-to-k/cdkd/issues/760).
         "proxyEndpoint": format!("https://{}", hosts::registry_host(&ecr.account, region)),
     }]})
 }

@@ -21,7 +21,8 @@ use super::{Ecr, hosts, uploads};
 /// Key to the signature of download URLs.
 const SIGNATURE: u64 = 0x00c0_ffee;
 
-/// The IAM actions that a request spends, as facts: registries §1.3 has them.
+/// The IAM actions that a request spends
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html>).
 pub(super) fn actions(route: &Route, method: &Method) -> &'static [&'static str] {
     match route.operation(method) {
         "blob.head" => &["BatchCheckLayerAvailability"],

@@ -1,4 +1,5 @@
-//! Host names of ECR, in every partition (facts: registries §1.2).
+//! Host names of ECR, in every partition
+//! (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-requests.html>).
 
 /// Region prefix, partition, suffix of classic names, suffix of dual-stack names of the data
 /// plane, suffix of dual-stack names of the control plane. The empty prefix comes last.

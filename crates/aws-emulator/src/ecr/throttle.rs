@@ -1,4 +1,5 @@
-//! Rates per account, Region and API action (facts: registries §1.6).
+//! Rates per account, Region and API action
+//! (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html>).
 
 use std::collections::HashMap;
 use std::time::Instant;

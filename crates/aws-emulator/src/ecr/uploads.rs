@@ -1,4 +1,4 @@
-//! Upload sessions (facts: registries §1.5).
+//! Upload sessions, with what users of ECR report of them (links at each oddity).
 
 use std::sync::{Arc, MutexGuard};
 
@@ -74,7 +74,7 @@ impl Upload {
 /// Opens a session, or mounts a blob when that is asked for and allowed.
 pub(super) fn start(state: &mut State, key: &Key, request: &Request, principal: &str) -> Response {
     if !state.repositories.contains_key(key) {
-        // Not a clean 404: clients see the connection end (facts: registries §1.5, last but one).
+        // Not a clean 404: clients see the connection end (https://github.com/moby/moby/issues/24473).
         return hang_up();
     }
     let host = &request.host;

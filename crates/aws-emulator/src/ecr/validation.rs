@@ -1,4 +1,5 @@
-//! What ECR demands of a manifest (facts: registries §1.9).
+//! What ECR demands of a manifest, such as no platform in the config's descriptor
+//! (<https://github.com/regclient/regclient/issues/709>).
 
 use serde_json::Value;
 

@@ -52,7 +52,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Docker Hub (facts: registries §3).
+    /// Docker Hub (<https://docs.docker.com/docker-hub/usage/pulls/>).
     pub fn docker_hub() -> Self {
         Self {
             registry_host: "registry-1.docker.io".to_owned(),
