@@ -1,4 +1,6 @@
-//! Upload sessions, with what users of ECR report of them (links at each oddity).
+//! Upload sessions, as users of ECR report them: PATCH is answered 201
+//! (<https://github.com/regclient/regclient/issues/81>), and a session cannot be rewound
+//! (<https://github.com/apple/containerization/issues/790>).
 
 use std::sync::{Arc, MutexGuard};
 
