@@ -10,7 +10,9 @@ use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceReques
 use reqwest::Url;
 use serde_json::Value;
 
+use crate::continuation::Round;
 use crate::issued::issued;
+use crate::watchdog::FailedInvocation;
 
 /// The id of a resource that never came to be, as the provider before ours has it.
 pub(crate) const CREATE_FAILED: &str = "create-failed";
@@ -19,6 +21,10 @@ pub(crate) const CREATE_FAILED: &str = "create-failed";
 pub(crate) enum Input {
     /// CloudFormation wants something done, and waits for the answer.
     CloudFormation(Event),
+    /// The same event once more, for another invocation was not enough.
+    Continuation(Event),
+    /// Lambda tells of an invocation that failed, of this function or of another.
+    FailedInvocation(FailedInvocation),
 }
 
 /// An event of a custom resource.
@@ -27,6 +33,8 @@ pub(crate) struct Event {
     pub(crate) envelope: Envelope,
     /// What is wanted, or why that cannot be told.
     pub(crate) change: Result<Change, InvalidEvent>,
+    /// How often it was begun before.
+    pub(crate) round: Round,
 }
 
 /// What an answer needs. Texts that are missing from the event are empty.
@@ -58,25 +66,41 @@ pub(crate) struct InvalidEvent(String);
 /// A call with something that nobody waits for an answer to.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the function was called with {0}")]
-pub(crate) struct UnknownInput(&'static str);
+pub(crate) struct UnknownInput(pub(crate) &'static str);
 
 impl Input {
     /// Sorts out what a call is about.
-    pub(crate) fn read(payload: Value) -> Result<Self, UnknownInput> {
+    pub(crate) fn read(mut payload: Value) -> Result<Self, UnknownInput> {
+        if let Some((number, began, event)) = Round::read(&mut payload) {
+            let round = Round::further(number, began, event.clone());
+            return Event::read(event, |_| round).map(Self::Continuation);
+        }
+        if let Some(failed) = FailedInvocation::read(&mut payload) {
+            return Ok(Self::FailedInvocation(failed));
+        }
+        let event = payload.clone();
+        let first = |envelope: &Envelope| Round::first(event, envelope, SystemTime::now());
+        Event::read(payload, first).map(Self::CloudFormation)
+    }
+}
+
+impl Event {
+    fn read(payload: Value, round: impl FnOnce(&Envelope) -> Round) -> Result<Self, UnknownInput> {
         let envelope = Envelope::read(&payload)?;
+        let round = round(&envelope);
         let change = Change::read(payload, &envelope);
-        Ok(Self::CloudFormation(Event { envelope, change }))
+        Ok(Self { envelope, change, round })
     }
 }
 
 impl Envelope {
-    #[expect(dead_code, reason = "what uses it follows")]
     /// When CloudFormation issued the event, as far as that can be told; see [`issued`].
     pub(crate) fn issued(&self) -> Option<SystemTime> {
         issued(self.response_url.expose())
     }
 
-    fn read(payload: &Value) -> Result<Self, UnknownInput> {
+    /// Reads what an answer needs, whatever the rest looks like.
+    pub(crate) fn read(payload: &Value) -> Result<Self, UnknownInput> {
         let text = |name: &str| payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let Some(url) = payload.get("ResponseURL") else {
             return Err(UnknownInput("something that is not an event of a CloudFormation custom resource"));

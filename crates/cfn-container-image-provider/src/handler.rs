@@ -5,30 +5,33 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
-use image_copy::copy::{self, Destination, Limits, NoReport, Outcome, Platforms, Request};
+use image_copy::copy::{self, Destination, Limits, Outcome, Platforms, Progress, Request};
 use image_copy::registry;
-use image_copy_aws::{EcrClients, EcrCredentials};
+use image_copy_aws::{EcrClients, EcrCredentials, Functions};
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use crate::continuation::{self, Ledger};
 use crate::deadline::Deadline;
 use crate::deletion::{self, Deleted, NotDeleted, Subject};
 use crate::event::{Change, Envelope, Event, Input};
 use crate::properties::{Properties, platform_names};
 use crate::reason::{Failure, reason};
 use crate::report;
-use crate::response::{Answer, Attributes, Courier};
+use crate::response::{Answer, Attributes, Courier, Undelivered};
 use crate::settings::Settings;
+use crate::watchdog::FailedInvocation;
 
 /// What events share: made once, for as long as the function lives.
 pub(crate) struct Services {
     settings: Settings,
     ecr: EcrClients,
     registries: registry::Client,
+    functions: Functions,
     courier: Courier,
 }
 
@@ -36,6 +39,8 @@ pub(crate) struct Services {
 pub(crate) struct Invocation {
     /// Lambda's request id.
     pub(crate) request_id: String,
+    /// The function as it was called, which is how it calls itself.
+    pub(crate) function_arn: String,
     /// Time until Lambda stops the function.
     pub(crate) left: Duration,
 }
@@ -56,6 +61,8 @@ pub(crate) struct Trail {
     pub(crate) request: OnceLock<Request>,
     pub(crate) source: OnceLock<registry::Repository>,
     pub(crate) destination: OnceLock<registry::Repository>,
+    /// What the transfer moved.
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 impl Services {
@@ -67,8 +74,9 @@ impl Services {
         };
         let options = registry::Options { http, ..registry::Options::default() };
         let registries = registry::Client::new(options, Arc::new(EcrCredentials::new(ecr.clone())))?;
+        let functions = ecr.functions();
         let courier = Courier::new().map_err(|error| error.without_url().to_string())?;
-        Ok(Self { settings, ecr, registries, courier })
+        Ok(Self { settings, ecr, registries, functions, courier })
     }
 }
 
@@ -83,12 +91,16 @@ pub(crate) async fn handle(
 ) -> Result<(), String> {
     let now = Instant::now();
     match Input::read(payload).map_err(|error| error.to_string())? {
-        Input::CloudFormation(event) => {
+        Input::CloudFormation(event) | Input::Continuation(event) => {
             let span = span(&event.envelope, invocation);
-            let allowed = event.envelope.service_timeout.map(Duration::from_secs);
-            let deadline = Deadline::new(now, invocation.left, allowed);
+            let left = event.round.left(&event.envelope, SystemTime::now());
+            let deadline = Deadline::new(now, invocation.left, Some(left));
             let answered = answer(event, invocation, services, deadline).instrument(span).await;
             answered.map_err(|error| error.to_string())
+        }
+        Input::FailedInvocation(failed) => {
+            let deadline = Deadline::new(now, invocation.left, None);
+            answer_for(failed, invocation, services, deadline).await.map_err(|error| error.to_string())
         }
     }
 }
@@ -110,13 +122,25 @@ async fn answer(
     invocation: &Invocation,
     services: &Services,
     deadline: Deadline,
-) -> Result<(), crate::response::Undelivered> {
-    let Event { envelope, change } = event;
+) -> Result<(), Undelivered> {
+    let Event { envelope, change, round } = event;
     let trail = Trail::default();
-    let result = match change {
+    let mut result = match change {
         Err(error) => Err(Failure::Event(error)),
         Ok(change) => guarded(job(change, &envelope, services, &deadline, &trail), &deadline).await,
     };
+    let ending = report::Ending { envelope: &envelope, trail: &trail, round: round.number, deadline };
+    if let Some((failure, progress)) = out_of_time(&result) {
+        let function = (&services.functions, invocation.function_arn.as_str());
+        match continuation::go_on(&round, &envelope, &trail.ledger, &progress, function, &deadline).await {
+            // The next round answers.
+            Ok(()) => {
+                ending.continued(progress);
+                return Ok(());
+            }
+            Err(halt) => result = Err(Failure::Halted { failure, halt }),
+        }
+    }
     let text = match &result {
         Ok(done) => format!("{} ({})", report::sentence(done), invocation.request_id),
         Err(failure) => reason(failure, &invocation.request_id),
@@ -128,12 +152,56 @@ async fn answer(
         }
         Err(_) => Answer::failure(&envelope, text.clone()),
     };
+    let delivered = deliver(answer, &envelope, services, &deadline).await;
+    ending.answered(&result, &text);
+    delivered
+}
+
+/// Gives the answer that invocations which failed did not give.
+async fn answer_for(
+    failed: FailedInvocation,
+    invocation: &Invocation,
+    services: &Services,
+    deadline: Deadline,
+) -> Result<(), Undelivered> {
+    let FailedInvocation { waiting, request_id, lost } = failed;
+    let envelope = match waiting {
+        Ok(envelope) => envelope,
+        // Not an error: Lambda would try it again, and perhaps hand us the record of that.
+        Err(error) => {
+            tracing::warn!(%error, failed_request_id = request_id, "a failed call that nobody waits for");
+            return Ok(());
+        }
+    };
+    let span = span(&envelope, invocation);
+    let work = async {
+        let text = reason(&Failure::Lost(lost), &request_id);
+        let answer = Answer::failure(&envelope, text.clone());
+        let delivered = deliver(answer, &envelope, services, &deadline).await;
+        report::lost(&text, &request_id, deadline.started.elapsed());
+        delivered
+    };
+    work.instrument(span).await
+}
+
+async fn deliver(
+    answer: Answer<'_>,
+    envelope: &Envelope,
+    services: &Services,
+    deadline: &Deadline,
+) -> Result<(), Undelivered> {
     let delivered = services.courier.deliver(&envelope.response_url, answer.body(), deadline.answer).await;
     if let Err(error) = &delivered {
         tracing::error!(%error, "CloudFormation does not know how it went");
     }
-    report::answered(&result, &text, &envelope, &trail, deadline.started.elapsed());
     delivered
+}
+
+/// How far a copy came that only lacked time.
+fn out_of_time(result: &Result<Done, Failure>) -> Option<(copy::Error, Progress)> {
+    let Err(Failure::Copy(failure)) = result else { return None };
+    let copy::Failure::Deadline { progress, .. } = failure.as_ref() else { return None };
+    Some((failure.clone(), *progress))
 }
 
 /// Sees to it that a job ends: with a result of its own, by a panic, or because time is up.
@@ -192,7 +260,7 @@ async fn copy(
         "planned"
     );
     let limits = Limits { deadline: until, ..Limits::default() };
-    copy::transfer(&plan, source, &destination, &limits, Arc::new(NoReport)).await
+    copy::transfer(&plan, source, &destination, &limits, trail.ledger.of(&plan)).await
 }
 
 async fn delete(id: &str, services: &Services, deadline: &Deadline) -> Result<Done, Failure> {
@@ -262,7 +330,11 @@ mod tests {
     }
 
     fn invocation() -> Invocation {
-        Invocation { request_id: REQUEST.into(), left: Duration::from_secs(10) }
+        Invocation {
+            request_id: REQUEST.into(),
+            function_arn: "arn:aws:lambda:eu-west-1:123456789012:function:provider".into(),
+            left: Duration::from_secs(10),
+        }
     }
 
     /// Hands an event to the handler and gives the documents that its bucket got, and the log.

@@ -8,8 +8,11 @@
 //! | time → when what has to be over | [`deadline`] |
 //! | request → copy, or id → deletion | [`handler`], [`deletion`] |
 //! | result → sentence, reason, log line | [`report`], [`reason`], [`logging`] |
+//! | more to copy than time → another invocation | [`continuation`] |
+//! | record of a failed invocation → answer | [`watchdog`] |
 //! | answer → CloudFormation | [`response`] |
 
+mod continuation;
 mod deadline;
 mod deletion;
 mod event;
@@ -23,6 +26,7 @@ mod response;
 mod settings;
 #[cfg(test)]
 mod testing;
+mod watchdog;
 
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -59,9 +63,13 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let handler = service_fn(|event: LambdaEvent<Value>| async move {
         let (payload, context) = event.into_parts();
         let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-        let invocation = Invocation { request_id: context.request_id, left };
+        let invocation = Invocation {
+            request_id: context.request_id,
+            function_arn: context.invoked_function_arn,
+            left,
+        };
         let handled = handler::handle(payload, &invocation, services).await;
-        handled.map_err(|error| Diagnostic { error_type: "Unanswered".into(), error_message: error })
+        handled.map_err(|error| Diagnostic { error_type: watchdog::UNANSWERED.into(), error_message: error })
     });
     lambda_runtime::run(handler).await.map_err(|error| error.to_string())
 }

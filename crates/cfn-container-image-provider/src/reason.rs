@@ -5,11 +5,13 @@
 
 use image_copy::copy::{self, Operation, Problem, Side};
 use image_copy::registry;
-use image_copy_aws::RegistryHost;
+use image_copy_aws::{NotInvoked, RegistryHost};
 
+use crate::continuation::Halt;
 use crate::deletion::NotDeleted;
 use crate::event::InvalidEvent;
 use crate::properties::InvalidProperty;
+use crate::watchdog::{Ending, Lost};
 
 /// What a stack's events show without being cut.
 const MAX_CHARS: usize = 400;
@@ -25,8 +27,12 @@ pub(crate) enum Failure {
     Setting(String),
     /// The image could not be copied.
     Copy(copy::Error),
+    /// Time ran out, and another invocation cannot go on.
+    Halted { failure: copy::Error, halt: Halt },
     /// The image could not be deleted.
     NotDeleted(NotDeleted),
+    /// Earlier invocations could not answer; this is told by the watchdog.
+    Lost(Lost),
     /// The job did not end by itself.
     TimeRanOut { seconds: u64 },
     /// A defect of ours.
@@ -60,6 +66,14 @@ fn parts(failure: &Failure) -> Parts {
         Failure::Copy(failure) => {
             Parts { what: failure.summary(), subject: subject(failure).to_owned(), hint: advice(failure) }
         }
+        Failure::Halted { failure, halt } => Parts {
+            what: format!("{} {}", failure.summary(), halted(halt)),
+            subject: subject(failure).to_owned(),
+            hint: halt_advice(halt).into(),
+        },
+        Failure::Lost(lost) => {
+            Parts { hint: lost_advice(&lost.ending).into(), ..plain(format!("{}.", lost_what(lost))) }
+        }
         Failure::NotDeleted(NotDeleted { subject, cause }) => Parts {
             what: format!("image {subject} cannot be deleted: {cause}."),
             subject: subject.clone(),
@@ -73,6 +87,71 @@ fn parts(failure: &Failure) -> Parts {
             hint: "Please report it with the lines of this request in the function's log.".into(),
             ..plain("the provider failed by a defect of its own.".into())
         },
+    }
+}
+
+/// Why a copy that ran out of time does not go on.
+fn halted(halt: &Halt) -> String {
+    match halt {
+        Halt::BlobTooLarge { digest, size, passed } => format!(
+            "Blob {} of {size} bytes does not fit into one invocation, which moved {passed}.",
+            digest.short()
+        ),
+        Halt::NoProgress => "No blob was finished in this invocation.".into(),
+        Halt::StackTime { allowed } => format!("The {allowed} s for which CloudFormation waits are over."),
+        Halt::Rounds(rounds) => format!("This was invocation {rounds} of it, and the last."),
+        Halt::NotInvoked(cause) => format!("It could not go on in another invocation: {cause}."),
+    }
+}
+
+fn halt_advice(halt: &Halt) -> &'static str {
+    match halt {
+        Halt::BlobTooLarge { .. } | Halt::NoProgress => {
+            "Give the function a longer Timeout (up to 900 s) or more memory, which brings a faster network."
+        }
+        Halt::StackTime { .. } => {
+            "Run the operation again, which skips blobs already present, or set a longer ServiceTimeout (up to 3600)."
+        }
+        Halt::Rounds(_) => {
+            "Run the operation again, which skips blobs already present, or give the function a longer Timeout."
+        }
+        Halt::NotInvoked(NotInvoked::Denied { .. }) => {
+            "Allow lambda:InvokeFunction on the function itself in its role."
+        }
+        Halt::NotInvoked(NotInvoked::Failed(_)) => {
+            "Run the operation again, which skips blobs already present. If the function runs in a VPC, its subnets need a route to Lambda."
+        }
+    }
+}
+
+/// What became of an event that was lost.
+fn lost_what(lost: &Lost) -> String {
+    let attempts = match lost.attempts {
+        0 | 1 => String::new(),
+        attempts => format!(", {attempts} attempts"),
+    };
+    let what = match &lost.ending {
+        Ending::TimedOut(time) => format!("was stopped by Lambda when it timed out after {time}"),
+        Ending::Killed => "was killed, most likely for want of memory".into(),
+        Ending::Exited(status) => format!("crashed ({status})"),
+        Ending::Undelivered(problem) => format!("could not tell how it went: {problem}"),
+        Ending::TooOld => "could not run in time: Lambda gave the event up".into(),
+        Ending::Error(text) => format!("failed: \"{text}\""),
+    };
+    format!("the provider's function {what}{attempts}")
+}
+
+fn lost_advice(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::TimedOut(_) => {
+            "Run the operation again; if it stays so, report it with the lines of this request in the function's log."
+        }
+        Ending::Killed => "Give the function more memory.",
+        Ending::Exited(_) | Ending::Error(_) => "See the lines of this request in the function's log.",
+        Ending::Undelivered(_) => {
+            "If the function runs in a VPC, its subnets need a route to S3 (a gateway endpoint, or a NAT gateway)."
+        }
+        Ending::TooOld => "Check whether the function is throttled, and its reserved concurrency.",
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use image_copy::copy::{self, Progress, TagMove};
 use image_copy::registry;
 
+use crate::deadline::Deadline;
 use crate::deletion::Deleted;
 use crate::event::Envelope;
 use crate::handler::{Done, Trail};
@@ -37,40 +38,60 @@ pub(crate) fn sentence(done: &Done) -> String {
     }
 }
 
-/// Writes the last line of an event, from which metrics are made.
-pub(crate) fn answered(
-    result: &Result<Done, Failure>,
-    reason: &str,
-    envelope: &Envelope,
-    trail: &Trail,
-    elapsed: Duration,
-) {
-    let request = trail.request.get();
-    let usage = |repository: Option<&registry::Repository>| {
-        repository.map(registry::Repository::usage).unwrap_or_default()
-    };
-    let (source, destination) = (usage(trail.source.get()), usage(trail.destination.get()));
-    // A Delete knows nothing but the id, which reads the same.
-    let deleted = (envelope.request_type == "Delete").then(|| envelope.physical_resource_id.clone());
-    let named = request.map(copy::Request::destination_name).or(deleted);
-    let progress = progress(result);
-    tracing::info!(
-        outcome = outcome(result),
-        reason,
-        source = request.map(|request| request.source.to_string()),
-        destination = named,
-        blobs = progress.blobs,
-        blobs_present = progress.present,
-        blobs_copied = progress.copied,
-        bytes = progress.bytes,
-        bytes_copied = progress.bytes_copied,
-        seconds = elapsed.as_secs_f64(),
-        source_requests = source.requests,
-        destination_requests = destination.requests,
-        source_pulls = source.manifest_gets,
-        source_pulls_left = source.rate_limit.and_then(|limit| limit.remaining),
-        "answered"
-    );
+/// What the last line of an invocation is made of, from which metrics are made.
+pub(crate) struct Ending<'a> {
+    pub(crate) envelope: &'a Envelope,
+    pub(crate) trail: &'a Trail,
+    /// Counted from 1.
+    pub(crate) round: u64,
+    pub(crate) deadline: Deadline,
+}
+
+impl Ending<'_> {
+    /// The event was answered.
+    pub(crate) fn answered(&self, result: &Result<Done, Failure>, reason: &str) {
+        self.line("answered", outcome(result), Some(reason), progress(result));
+    }
+
+    /// Another invocation goes on with the event, and answers.
+    pub(crate) fn continued(&self, progress: Progress) {
+        self.line("handed over to another invocation", "continued", None, progress);
+    }
+
+    fn line(&self, message: &str, outcome: &str, reason: Option<&str>, progress: Progress) {
+        let Self { envelope, trail, .. } = self;
+        let request = trail.request.get();
+        let usage = |repository: Option<&registry::Repository>| {
+            repository.map(registry::Repository::usage).unwrap_or_default()
+        };
+        let (source, destination) = (usage(trail.source.get()), usage(trail.destination.get()));
+        // A Delete knows nothing but the id, which reads the same.
+        let deleted = (envelope.request_type == "Delete").then(|| envelope.physical_resource_id.clone());
+        let named = request.map(copy::Request::destination_name).or(deleted);
+        tracing::info!(
+            message,
+            outcome,
+            reason,
+            round = self.round,
+            source = request.map(|request| request.source.to_string()),
+            destination = named,
+            blobs = progress.blobs,
+            blobs_present = progress.present,
+            blobs_copied = progress.copied,
+            bytes = progress.bytes,
+            bytes_copied = progress.bytes_copied,
+            seconds = self.deadline.started.elapsed().as_secs_f64(),
+            source_requests = source.requests,
+            destination_requests = destination.requests,
+            source_pulls = source.manifest_gets,
+            source_pulls_left = source.rate_limit.and_then(|limit| limit.remaining),
+        );
+    }
+}
+
+/// The last line of the watchdog, which answered in place of invocations that could not.
+pub(crate) fn lost(reason: &str, failed_request_id: &str, elapsed: Duration) {
+    tracing::info!(outcome = "lost", reason, failed_request_id, seconds = elapsed.as_secs_f64(), "answered");
 }
 
 fn outcome(result: &Result<Done, Failure>) -> &'static str {
@@ -89,7 +110,7 @@ fn outcome(result: &Result<Done, Failure>) -> &'static str {
 fn progress(result: &Result<Done, Failure>) -> Progress {
     match result {
         Ok(Done::Copied { outcome, .. }) => outcome.blobs,
-        Err(Failure::Copy(failure)) => match failure.as_ref() {
+        Err(Failure::Copy(failure) | Failure::Halted { failure, .. }) => match failure.as_ref() {
             copy::Failure::Deadline { progress, .. } => *progress,
             _ => Progress::default(),
         },

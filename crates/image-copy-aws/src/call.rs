@@ -259,7 +259,7 @@ fn network_kind(error: &(dyn StdError + 'static)) -> Kind {
     Kind::Connect(innermost(error))
 }
 
-fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut current = error;
     while let Some(cause) = current.source() {
         current = cause;
@@ -267,6 +267,6 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
     one_line(&current.to_string())
 }
 
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -63,6 +63,10 @@ impl EcrClients {
         EcrRepository::new(arn.clone(), self.calls(arn.region(), deadline))
     }
 
+    pub(crate) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     /// Calls to `region` that end by `deadline`.
     pub(crate) fn calls(&self, region: &str, deadline: Option<Instant>) -> Calls {
         let mut clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,136 @@
+//! Calls of Lambda functions that nobody waits for: what is handed over runs on its own.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_lambda::error::ProvideErrorMetadata as _;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
+use tokio::time::Instant;
+
+use crate::EcrClients;
+use crate::call::{innermost, one_line};
+
+/// A route that leads nowhere, as out of a VPC without an endpoint for Lambda, has to show while
+/// there is time to say so.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Lambda's functions in the Region of the configuration.
+#[derive(Clone)]
+pub struct Functions {
+    client: aws_sdk_lambda::Client,
+}
+
+/// Why a function was not invoked; the texts are one line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotInvoked {
+    /// Lambda says that the role may not.
+    #[error("{code}")]
+    Denied {
+        /// Lambda's name for it.
+        code: String,
+    },
+    /// There was no answer, or another one.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl EcrClients {
+    /// Lambda's functions, with the same credentials and endpoints.
+    #[must_use]
+    pub fn functions(&self) -> Functions {
+        let config = aws_sdk_lambda::config::Builder::from(self.config())
+            // A payload is small and may be delivered twice, so the SDK's own retries do.
+            .retry_config(RetryConfig::standard())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
+            .build();
+        Functions { client: aws_sdk_lambda::Client::from_conf(config) }
+    }
+}
+
+impl Functions {
+    /// Queues `payload` for the function that `arn` names.
+    ///
+    /// The SDK passes on the trace by which Lambda counts how often a chain of functions invoked
+    /// itself.
+    ///
+    /// # Errors
+    /// When Lambda has not taken it by `deadline`.
+    pub async fn invoke(&self, arn: &str, payload: Vec<u8>, deadline: Instant) -> Result<(), NotInvoked> {
+        let call = self.client.invoke().function_name(arn).invocation_type(InvocationType::Event);
+        match tokio::time::timeout_at(deadline, call.payload(Blob::new(payload)).send()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(match error.code() {
+                Some(code) if code.starts_with("AccessDenied") => NotInvoked::Denied { code: code.into() },
+                Some(code) => {
+                    let message = error.message().unwrap_or_default();
+                    NotInvoked::Failed(one_line(&format!("{code} \"{message}\"")))
+                }
+                None => NotInvoked::Failed(innermost(&error)),
+            }),
+            Err(_) => Err(NotInvoked::Failed("no answer in time".into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_smithy_http_client::test_util::infallible_client_fn;
+
+    use super::*;
+    use crate::testing::{clients, clients_at};
+
+    const ARN: &str = "arn:aws:lambda:us-east-1:123456789012:function:provider:live";
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    async fn invoke(status: u16, code: &'static str) -> (Result<(), NotInvoked>, String) {
+        let seen = Arc::new(Mutex::new(String::new()));
+        let request = seen.clone();
+        let http = infallible_client_fn(move |call| {
+            let kind = call.headers()["x-amz-invocation-type"].to_str().unwrap().to_owned();
+            let body = String::from_utf8_lossy(call.body().bytes().unwrap()).into_owned();
+            *request.lock().unwrap() = format!("{} {} {kind} {body}", call.method(), call.uri());
+            let answer = http::Response::builder().status(status).header("x-amzn-errortype", code);
+            answer.body(r#"{"Message": "it says\nso"}"#).unwrap()
+        });
+        let result = clients(http).functions().invoke(ARN, b"{}".to_vec(), soon()).await;
+        let seen = seen.lock().unwrap().clone();
+        (result, seen)
+    }
+
+    #[tokio::test]
+    async fn hands_over_without_waiting() {
+        let (result, request) = invoke(202, "").await;
+        assert_eq!(result, Ok(()));
+        assert_eq!(
+            request,
+            "POST https://lambda.us-east-1.amazonaws.com/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Aprovider%3Alive/invocations Event {}"
+        );
+    }
+
+    #[tokio::test]
+    async fn tells_a_missing_permission_from_other_trouble() {
+        let (result, _) = invoke(403, "AccessDeniedException").await;
+        assert_eq!(result, Err(NotInvoked::Denied { code: "AccessDeniedException".into() }));
+        let (result, _) = invoke(404, "ResourceNotFoundException").await;
+        assert_eq!(result, Err(NotInvoked::Failed("ResourceNotFoundException \"it says so\"".into())));
+    }
+
+    #[tokio::test]
+    async fn gives_up_in_time() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let functions = clients_at(&format!("http://{}", silent.local_addr().unwrap())).functions();
+        let deadline = Instant::now() + Duration::from_millis(100);
+        let result = functions.invoke(ARN, Vec::new(), deadline).await;
+        assert_eq!(result, Err(NotInvoked::Failed("no answer in time".into())));
+        let refused = clients_at("http://127.0.0.1:1").functions();
+        let error = refused.invoke(ARN, Vec::new(), soon()).await.unwrap_err().to_string();
+        assert!(error.contains("refused") && !error.contains('\n'), "{error}");
+    }
+}
