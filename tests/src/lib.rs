@@ -46,6 +46,19 @@ impl World {
         Ok(Self { emulator, function, bucket })
     }
 
+    /// Installs the same program once more, as the destination of events that the function failed.
+    /// Records are lost once the caller lets go of it.
+    pub fn watchdog(&self, change: impl FnOnce(&mut FunctionSettings)) -> Arc<Function> {
+        let mut settings = self.function.settings().clone();
+        settings.name += "-watchdog";
+        settings.environment = self.emulator.environment();
+        settings.timeout = Duration::from_secs(30);
+        change(&mut settings);
+        let watchdog = Function::new(settings);
+        self.function.on_failure_invoke(&watchdog);
+        watchdog
+    }
+
     /// A stack whose custom resources the function makes. Its seconds last `second`.
     pub fn stack(&self, name: &str, second: Duration) -> Stack {
         self.stack_behind(name, second, self.function.clone())

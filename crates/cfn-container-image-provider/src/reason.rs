@@ -94,14 +94,20 @@ fn parts(failure: &Failure) -> Parts {
 fn halted(halt: &Halt) -> String {
     match halt {
         Halt::BlobTooLarge { digest, size, passed } => format!(
-            "Blob {} of {size} bytes does not fit into one invocation, which moved {passed}.",
-            digest.short()
+            "Blob {} of {:.1} MiB does not fit into one invocation, which moved {:.1} MiB.",
+            digest.short(),
+            mebibytes(*size),
+            mebibytes(*passed)
         ),
         Halt::NoProgress => "No blob was finished in this invocation.".into(),
         Halt::StackTime { allowed } => format!("The {allowed} s for which CloudFormation waits are over."),
         Halt::Rounds(rounds) => format!("This was invocation {rounds} of it, and the last."),
         Halt::NotInvoked(cause) => format!("It could not go on in another invocation: {cause}."),
     }
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 fn halt_advice(halt: &Halt) -> &'static str {

@@ -210,6 +210,13 @@ impl Function {
         seat.inspect(|seat| seat.kill()).is_some()
     }
 
+    /// Stops the process that works on an event without ending it, as a call into the kernel that
+    /// does not return would; tells whether there is one.
+    pub fn freeze(&self, request_id: &str) -> bool {
+        let seat = lock(&self.inner.running).get(request_id).cloned();
+        seat.is_some_and(|seat| seat.freeze())
+    }
+
     /// Ends every idle sandbox, so that the next event meets a cold start.
     pub fn discard_idle(&self) {
         lock(&self.inner.idle).clear();

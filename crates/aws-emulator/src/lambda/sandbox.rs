@@ -73,6 +73,12 @@ impl Seat {
         self.kill.notify_one();
     }
 
+    /// Stops the process where it is.
+    pub(super) fn freeze(&self) -> bool {
+        let pid = i32::try_from(self.info().pid).ok().and_then(rustix::process::Pid::from_raw);
+        pid.is_some_and(|pid| rustix::process::kill_process(pid, rustix::process::Signal::STOP).is_ok())
+    }
+
     fn note(&self, change: impl FnOnce(&mut SandboxInfo)) {
         change(&mut self.info.lock().unwrap_or_else(PoisonError::into_inner));
     }

@@ -248,6 +248,26 @@ fn table() -> String {
                 cause: network(Kind::Timeout, "api.ecr.eu-west-1.amazonaws.com"),
             }),
         ),
+        ("Halted", halted(Halt::BlobTooLarge { digest: Digest::of(b"a"), size: 70 << 20, passed: 20 << 20 })),
+        ("Halted", halted(Halt::NoProgress)),
+        ("Halted", halted(Halt::StackTime { allowed: 300 })),
+        ("Halted", halted(Halt::Rounds(10))),
+        ("Halted", halted(Halt::NotInvoked(NotInvoked::Denied { code: "AccessDeniedException".into() }))),
+        ("Halted", halted(Halt::NotInvoked(NotInvoked::Failed("no answer in time".into())))),
+        ("Lost", lost(Ending::TimedOut("900.00 seconds".into()), 3)),
+        ("Lost", lost(Ending::Killed, 3)),
+        ("Lost", lost(Ending::Exited("exit status 1".into()), 3)),
+        (
+            "Lost",
+            lost(
+                Ending::Undelivered(
+                    "the answer could not be delivered to bucket.s3.amazonaws.com: HTTP 503 (attempts: 7)".into(),
+                ),
+                1,
+            ),
+        ),
+        ("Lost", lost(Ending::TooOld, 0)),
+        ("Lost", lost(Ending::Error("Runtime.Unknown: because".into()), 2)),
         ("TimeRanOut", Failure::TimeRanOut { seconds: 889 }),
         ("Panic", Failure::Panic),
         (
@@ -264,6 +284,15 @@ fn table() -> String {
     }
     lines.iter().for_each(|line| is_one_short_line(line.split_once(": ").unwrap().1));
     lines.join("\n") + "\n"
+}
+
+fn halted(halt: Halt) -> Failure {
+    let failure = example(Problem::Deadline, Side::Source, Operation::ReadBlob).unwrap();
+    Failure::Halted { failure: Box::new(failure), halt }
+}
+
+fn lost(ending: Ending, attempts: u64) -> Failure {
+    Failure::Lost(Lost { ending, attempts })
 }
 
 fn property(properties: Value) -> Failure {

@@ -1,0 +1,196 @@
+//! An image that takes longer than one invocation.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_emulator::bucket::{Answer, Identity, Status};
+use aws_emulator::stack::{End, Turn};
+use aws_emulator::{Effect, Fault, Image, Mark, Mutability, Recipe};
+use common::{Account, answered, failure, succeeded};
+use serde_json::{Value, json};
+
+const MIB: u64 = 1 << 20;
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// An account whose function has this much time, on a link that brings this much of each blob.
+async fn account(timeout: Duration, bytes_per_second: u64) -> Account {
+    let account = Account::with(Mutability::Mutable, |settings| settings.timeout = timeout).await;
+    let effect = Effect::Slow { bytes_per_second, on: None };
+    account.world.emulator.faults().add(Fault::on("blob.content", effect));
+    account
+}
+
+fn image(layers: &[u64]) -> Image {
+    Recipe::new(1).platforms(&["linux/amd64"]).layers(layers).single()
+}
+
+/// Sends a Create from a stack that waits long enough.
+async fn create(account: &Account, properties: &Value) -> Turn {
+    let stack = account.world.stack("slow", Duration::from_millis(60));
+    let event = json!({"RequestType": "Create", "ResourceType": "Custom::ContainerImage", "ResourceProperties": properties});
+    let turn = stack.send(event).await;
+    assert!(account.world.function.settled(PATIENCE).await);
+    turn
+}
+
+fn identity(turn: &Turn) -> Identity {
+    let text = |name: &str| turn.event[name].as_str().unwrap().to_owned();
+    Identity {
+        stack_id: text("StackId"),
+        logical_id: text("LogicalResourceId"),
+        request_id: text("RequestId"),
+    }
+}
+
+/// All that was answered to a turn's event, also after the stack stopped waiting.
+fn answers(account: &Account, turn: &Turn) -> Vec<Answer> {
+    let identity = identity(turn);
+    let uploads = account.world.bucket.uploads(&identity);
+    uploads.iter().map(|upload| Answer::read(&upload.body, &identity).unwrap()).collect()
+}
+
+/// The last line of each invocation: its outcome and round.
+fn endings(account: &Account) -> Vec<(String, u64)> {
+    let lines = account.world.function.output();
+    let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let ending = |line: Value| Some((line["outcome"].as_str()?.to_owned(), line["round"].as_u64()?));
+    lines.filter_map(ending).collect()
+}
+
+/// How often each blob was committed, sent and read.
+fn traffic(account: &Account, image: &Image, mark: Mark) -> BTreeMap<String, [usize; 3]> {
+    let log = account.world.emulator.log();
+    let (sent, read) = (log.of(mark, "upload.put"), log.of(mark, "blob.content"));
+    let row = |digest: &str| {
+        let hex = digest.strip_prefix("sha256:").unwrap();
+        let puts = sent.iter().filter(|entry| entry.target.contains(hex));
+        let committed = puts.clone().filter(|entry| entry.status == Some(201)).count();
+        let reads = read.iter().filter(|entry| entry.target.contains(hex)).count();
+        [committed, puts.count(), reads]
+    };
+    image.blobs.iter().map(|blob| (blob.digest().to_owned(), row(blob.digest()))).collect()
+}
+
+#[tokio::test]
+async fn a_large_image_over_a_slow_link_is_finished_by_several_invocations() {
+    let account = account(Duration::from_secs(6), 5 * MIB).await;
+    let image = image(&[10 * MIB; 30]);
+    account.publish("3.13", &image);
+    let mark = account.mark();
+    let turn = create(&account, &account.properties("python:3.13")).await;
+    let answer = answered(turn.clone());
+    succeeded(&answer);
+    assert_eq!(answers(&account, &turn).len(), 1, "one answer");
+    account.check_stored("3.13", &image);
+    let endings = endings(&account);
+    println!("{endings:?}");
+    assert!(endings.len() >= 3, "{endings:?}");
+    let mut expected: Vec<_> = (1..endings.len() as u64).map(|round| ("continued".to_owned(), round)).collect();
+    expected.push(("copied".into(), endings.len() as u64));
+    assert_eq!(endings, expected);
+    for invocation in account.world.function.invocations() {
+        assert_eq!((invocation.attempts.len(), invocation.given_up), (1, None));
+    }
+    for (digest, [committed, sent, read]) in traffic(&account, &image, mark) {
+        assert_eq!(committed, 1, "{digest}");
+        // Each time that a blob was read it was on its way to ECR, and that ended with the commit.
+        assert!(read > 0 && read <= sent, "{digest} was sent {sent} times and read {read} times");
+    }
+}
+
+#[tokio::test]
+async fn one_blob_that_does_not_fit_into_an_invocation_fails_at_once() {
+    let account = account(Duration::from_secs(4), MIB).await;
+    account.publish("3.13", &image(&[40 * MIB, MIB, MIB]));
+    let turn = create(&account, &account.properties("python:3.13")).await;
+    let answer = answered(turn.clone());
+    let reason = failure(&answer);
+    println!("{reason}");
+    assert!(reason.contains("of 40.0 MiB does not fit into one invocation"), "{reason}");
+    assert_eq!(account.world.function.invocations().len(), 1);
+    assert_eq!(answers(&account, &turn).len(), 1);
+    assert_eq!(account.repository.resolve("3.13"), None);
+}
+
+#[tokio::test]
+async fn an_invocation_that_finishes_no_blob_is_the_last() {
+    let account = account(Duration::from_secs(4), MIB).await;
+    account.publish("3.13", &image(&[8 * MIB; 6]));
+    // The config and what is small are there already.
+    let (first, rest) = (image(&[8 * MIB; 6]), image(&[MIB]));
+    account.repository.put_image(Some("3.12"), &rest);
+    account.repository.put_image(Some("3.13"), &first);
+    for blob in first.blobs.iter().filter(|blob| blob.size() > MIB) {
+        account.repository.remove_blob(blob.digest());
+    }
+    let answer = answered(create(&account, &account.properties("python:3.13")).await);
+    let reason = failure(&answer);
+    println!("{reason}");
+    assert!(reason.contains("No blob was finished in this invocation"), "{reason}");
+    assert_eq!(account.world.function.invocations().len(), 1);
+}
+
+#[tokio::test]
+async fn without_the_permission_it_fails_and_names_it() {
+    let account = account(Duration::from_secs(5), MIB).await;
+    account.publish("3.13", &image(&[2 * MIB; 18]));
+    let refusal = Effect::Status {
+        code: 403,
+        headers: [("x-amzn-errortype".into(), "AccessDeniedException".into())].into(),
+        body: json!({"Message": "not authorized to perform: lambda:InvokeFunction"}).to_string(),
+    };
+    account.world.emulator.faults().add(Fault::on("lambda:InvokeFunction", refusal));
+    let turn = create(&account, &account.properties("python:3.13")).await;
+    let answer = answered(turn.clone());
+    let reason = failure(&answer);
+    println!("{reason}");
+    assert!(reason.contains("Allow lambda:InvokeFunction on the function itself"), "{reason}");
+    assert!(reason.contains("of 19 blobs"), "{reason}");
+    assert_eq!(answers(&account, &turn).len(), 1);
+}
+
+#[tokio::test]
+async fn it_ends_with_the_time_that_the_stack_waits() {
+    let account = account(Duration::from_secs(5), MIB).await;
+    account.publish("3.13", &image(&[2 * MIB; 60]));
+    let mut properties = account.properties("python:3.13");
+    properties["ServiceTimeout"] = json!("12");
+    // Not by way of `create`: 12 seconds of this stack are as long as ours.
+    let stack = account.world.stack("strict", Duration::from_secs(1));
+    let event = json!({"RequestType": "Create", "ResourceType": "Custom::ContainerImage", "ResourceProperties": properties});
+    let turn = stack.send(event).await;
+    assert!(account.world.function.settled(PATIENCE).await);
+    let answer = answered(turn.clone());
+    let reason = failure(&answer);
+    println!("{reason} after {:?}", turn.took);
+    assert!(reason.contains("The 12 s for which CloudFormation waits are over"), "{reason}");
+    assert_eq!(answers(&account, &turn).len(), 1);
+    assert!(account.world.function.invocations().len() > 1);
+}
+
+#[tokio::test]
+async fn an_event_and_its_continuation_delivered_twice_end_in_the_same() {
+    let account = account(Duration::from_secs(5), 4 * MIB).await;
+    let image = image(&[4 * MIB; 24]);
+    account.publish("3.13", &image);
+    let turn = create(&account, &account.properties("python:3.13")).await;
+    let first = answered(turn.clone());
+    succeeded(&first);
+    let function = &account.world.function;
+    let delivered = function.invocations();
+    assert!(delivered.len() > 1, "{delivered:?}");
+    for invocation in &delivered {
+        function.deliver_again(&invocation.request_id);
+    }
+    assert!(function.settled(PATIENCE).await);
+    let answers = answers(&account, &turn);
+    assert_eq!(answers.len(), 1 + delivered.len());
+    for answer in &answers {
+        assert_eq!((answer.status, &answer.physical_id, &answer.data), (Status::Success, &first.physical_id, &first.data));
+    }
+    account.check_stored("3.13", &image);
+    assert_eq!(turn.end, End::Answered(first));
+}
