@@ -24,7 +24,7 @@ async fn account(timeout: Duration, bytes_per_second: u64) -> Account {
 }
 
 fn image(layers: &[u64]) -> Image {
-    Recipe::new(1).platforms(&["linux/amd64"]).layers(layers).single()
+    Recipe::new(1).platforms(&["linux/amd64"]).layers(layers).index()
 }
 
 /// Sends a Create from a stack that waits long enough.
@@ -88,7 +88,8 @@ async fn a_large_image_over_a_slow_link_is_finished_by_several_invocations() {
     let endings = endings(&account);
     println!("{endings:?}");
     assert!(endings.len() >= 3, "{endings:?}");
-    let mut expected: Vec<_> = (1..endings.len() as u64).map(|round| ("continued".to_owned(), round)).collect();
+    let mut expected: Vec<_> =
+        (1..endings.len() as u64).map(|round| ("continued".to_owned(), round)).collect();
     expected.push(("copied".into(), endings.len() as u64));
     assert_eq!(endings, expected);
     for invocation in account.world.function.invocations() {
@@ -118,12 +119,11 @@ async fn one_blob_that_does_not_fit_into_an_invocation_fails_at_once() {
 #[tokio::test]
 async fn an_invocation_that_finishes_no_blob_is_the_last() {
     let account = account(Duration::from_secs(4), MIB).await;
-    account.publish("3.13", &image(&[8 * MIB; 6]));
-    // The config and what is small are there already.
-    let (first, rest) = (image(&[8 * MIB; 6]), image(&[MIB]));
-    account.repository.put_image(Some("3.12"), &rest);
-    account.repository.put_image(Some("3.13"), &first);
-    for blob in first.blobs.iter().filter(|blob| blob.size() > MIB) {
+    let image = image(&[8 * MIB; 6]);
+    account.publish("3.13", &image);
+    // All is there but what is large.
+    account.repository.put_image(Some("3.12"), &image);
+    for blob in image.blobs.iter().filter(|blob| blob.size() > MIB) {
         account.repository.remove_blob(blob.digest());
     }
     let answer = answered(create(&account, &account.properties("python:3.13")).await);
@@ -174,7 +174,7 @@ async fn it_ends_with_the_time_that_the_stack_waits() {
 #[tokio::test]
 async fn an_event_and_its_continuation_delivered_twice_end_in_the_same() {
     let account = account(Duration::from_secs(5), 4 * MIB).await;
-    let image = image(&[4 * MIB; 24]);
+    let image = image(&[4 * MIB; 40]);
     account.publish("3.13", &image);
     let turn = create(&account, &account.properties("python:3.13")).await;
     let first = answered(turn.clone());
@@ -189,7 +189,10 @@ async fn an_event_and_its_continuation_delivered_twice_end_in_the_same() {
     let answers = answers(&account, &turn);
     assert_eq!(answers.len(), 1 + delivered.len());
     for answer in &answers {
-        assert_eq!((answer.status, &answer.physical_id, &answer.data), (Status::Success, &first.physical_id, &first.data));
+        assert_eq!(
+            (answer.status, &answer.physical_id, &answer.data),
+            (Status::Success, &first.physical_id, &first.data)
+        );
     }
     account.check_stored("3.13", &image);
     assert_eq!(turn.end, End::Answered(first));

@@ -82,6 +82,9 @@ fn check(account: &Account, turn: &Turn, expected: &str) {
 #[tokio::test]
 async fn a_function_that_is_killed() {
     let (account, watchdog) = account(|_| {}).await;
+    // Nothing comes to its end before it is killed.
+    let delay = Effect::Delay { ms: 60_000 };
+    account.world.emulator.faults().add(Fault::on("ecr:*", delay));
     for kind in ["Create", "Update", "Delete"] {
         let turn = send_under(&account, event(&account, kind), Function::kill).await;
         check(&account, &turn, "was killed, most likely for want of memory, 3 attempts");
@@ -101,7 +104,7 @@ async fn a_function_that_exits_at_start() {
     let (account, _watchdog) = account(no_certificates).await;
     for kind in ["Create", "Update", "Delete"] {
         let turn = account.stack.send(event(&account, kind)).await;
-        check(&account, &turn, "crashed (exit status 1), 3 attempts");
+        check(&account, &turn, "crashed (exit status 101), 3 attempts");
     }
 }
 
@@ -122,7 +125,9 @@ async fn a_function_that_cannot_reach_the_bucket() {
     // Past the proxy, the bucket's name leads nowhere for the function, as in a VPC without a route.
     let (account, _watchdog) = account(|settings| {
         settings.timeout = Duration::from_secs(3);
-        for (_, hosts) in settings.environment.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("NO_PROXY")) {
+        for (_, hosts) in
+            settings.environment.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("NO_PROXY"))
+        {
             *hosts += ",cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com";
         }
     })
@@ -156,11 +161,13 @@ async fn a_later_round_that_is_killed() {
 
 #[tokio::test]
 async fn comes_to_nothing_when_the_work_had_answered() {
-    let (account, watchdog) = account(|settings| settings.timeout = Duration::from_secs(2)).await;
+    let (account, _) = account(|settings| settings.timeout = Duration::from_secs(2)).await;
+    let watchdog = account.world.watchdog(|settings| settings.timeout = Duration::from_secs(2));
     // The bucket takes the answer, but the function never hears of it.
     let lost = Effect::Reset { after_bytes: 0, on: Some(aws_emulator::Direction::Response) };
     account.world.emulator.faults().add(Fault::on("response.put", lost));
-    let created = account.stack.create(&Template::new().image("Python", account.properties("python:3.13"))).await;
+    let created =
+        account.stack.create(&Template::new().image("Python", account.properties("python:3.13"))).await;
     assert_eq!(created.status, StackStatus::CreateComplete, "{:?}", created.failures());
     assert!(account.world.function.settled(PATIENCE).await && watchdog.settled(PATIENCE).await);
     let turn = &created.turns[0];

@@ -63,11 +63,8 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let handler = service_fn(|event: LambdaEvent<Value>| async move {
         let (payload, context) = event.into_parts();
         let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-        let invocation = Invocation {
-            request_id: context.request_id,
-            function_arn: context.invoked_function_arn,
-            left,
-        };
+        let invocation =
+            Invocation { request_id: context.request_id, function_arn: context.invoked_function_arn, left };
         let handled = handler::handle(payload, &invocation, services).await;
         handled.map_err(|error| Diagnostic { error_type: watchdog::UNANSWERED.into(), error_message: error })
     });

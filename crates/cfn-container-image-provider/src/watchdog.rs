@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn finds_the_event_in_a_continuation() {
-        let event = json!({"ContainerImageContinuation": {"round": 3, "began": 1, "event": fixture("update")}});
+        let event =
+            json!({"ContainerImageContinuation": {"round": 3, "began": 1, "event": fixture("update")}});
         let failed = read(record(event, "RetriesExhausted", Value::Null));
         assert!(failed.waiting.unwrap().physical_resource_id.ends_with("/python:3.13"));
     }

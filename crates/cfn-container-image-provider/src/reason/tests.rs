@@ -261,7 +261,8 @@ fn table() -> String {
             "Lost",
             lost(
                 Ending::Undelivered(
-                    "the answer could not be delivered to bucket.s3.amazonaws.com: HTTP 503 (attempts: 7)".into(),
+                    "the answer could not be delivered to bucket.s3.amazonaws.com: HTTP 503 (attempts: 7)"
+                        .into(),
                 ),
                 1,
             ),
