@@ -197,11 +197,11 @@ async fn deliver(
     delivered
 }
 
-/// How far a copy came that only lacked time.
+/// How far a copy came that only lacked time; none if it was not even known what to copy.
 fn out_of_time(result: &Result<Done, Failure>) -> Option<(copy::Error, Progress)> {
     let Err(Failure::Copy(failure)) = result else { return None };
     let copy::Failure::Deadline { progress, .. } = failure.as_ref() else { return None };
-    Some((failure.clone(), *progress))
+    (progress.blobs > 0).then(|| (failure.clone(), *progress))
 }
 
 /// Sees to it that a job ends: with a result of its own, by a panic, or because time is up.

@@ -1,0 +1,116 @@
+//! What docs/operations.md says of the log is what the function writes.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use aws_emulator::bucket::{Identity, Signature, VALIDITY};
+use aws_emulator::{Effect, Fault, Mutability, Recipe};
+use common::{Account, answered, failure, index, succeeded};
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
+
+/// What stands in the first column of the tables under a heading.
+fn documented(heading: &str) -> BTreeSet<String> {
+    let (_, section) = OPERATIONS.split_once(&format!("### {heading}\n")).unwrap();
+    let section = section.split("\n#").next().unwrap();
+    let first = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let names = first.flat_map(|column| column.split('`')).filter(|name| !matches!(*name, "" | ", "));
+    names.map(ToOwned::to_owned).collect()
+}
+
+/// An event about one image, from a stack of this name.
+fn identity(account: &Account, request: &str) -> Identity {
+    Identity {
+        stack_id: account.stack.id().to_owned(),
+        logical_id: "Python".into(),
+        request_id: request.into(),
+    }
+}
+
+/// An account in which every outcome came to pass once.
+async fn busy_account() -> Account {
+    let account =
+        Account::with(Mutability::Mutable, |settings| settings.timeout = Duration::from_secs(5)).await;
+    account.publish("3.13", &index(1));
+    let python = account.properties("python:3.13");
+    for _ in ["copied", "unchanged"] {
+        succeeded(&account.create(python.clone()).await);
+    }
+    let delete =
+        json!({"RequestType": "Delete", "PhysicalResourceId": format!("{}:3.13", account.repository.uri())});
+    for _ in ["deleted", "nothing to do"] {
+        succeeded(&account.send(delete.clone()).await);
+    }
+    failure(&account.create(json!({})).await);
+    let large = Recipe::new(2).platforms(&["linux/amd64"]).layers(&[2 << 20; 18]).index();
+    account.publish("3.14", &large);
+    let slow = Effect::Slow { bytes_per_second: 1 << 20, on: None };
+    account.world.emulator.faults().add(Fault::on("blob.content", slow));
+    let stack = account.world.stack("slow", Duration::from_millis(100));
+    let event = json!({"RequestType": "Create", "ResourceType": "Custom::ContainerImage",
+        "ResourceProperties": account.properties("python:3.14")});
+    succeeded(&answered(stack.send(event).await));
+    let identity = identity(&account, "lost");
+    let url = account.world.bucket.sign(&identity, Signature::V4, VALIDITY);
+    let record = json!({
+        "requestContext": {"requestId": "gone", "condition": "RetriesExhausted", "approximateInvokeCount": 3},
+        "requestPayload": {"RequestType": "Create", "ResponseURL": url, "StackId": identity.stack_id,
+            "RequestId": identity.request_id, "LogicalResourceId": identity.logical_id},
+    });
+    account.world.function.invoke_async(record);
+    assert!(account.world.function.settled(PATIENCE).await);
+    account
+}
+
+#[tokio::test]
+async fn the_last_line_of_an_invocation_is_as_documented() {
+    let account = busy_account().await;
+    let output = account.world.function.output();
+    let lines: Vec<Value> = output.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last: Vec<&Value> = lines.iter().filter(|line| line["outcome"].is_string()).collect();
+    let outcomes: BTreeSet<String> =
+        last.iter().map(|line| line["outcome"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(outcomes, documented("Outcomes"));
+    let every = documented("Fields of every line of an event");
+    for line in &last {
+        assert!(every.iter().all(|field| line[field].is_string()), "{line}");
+    }
+    let keys = last.iter().flat_map(|line| line.as_object().unwrap().keys().cloned());
+    let keys: BTreeSet<String> = keys.filter(|key| !every.contains(key)).collect();
+    assert_eq!(keys, documented("Fields of the last line"));
+    assert!(lines.iter().any(|line| line["message"] == "tag moved" && line["new"].is_string()));
+}
+
+#[tokio::test]
+async fn an_event_can_be_answered_by_hand() {
+    let account = Account::new().await;
+    let identity = identity(&account, "by hand");
+    let url = account.world.bucket.sign(&identity, Signature::V2, VALIDITY);
+    let json = OPERATIONS.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut answer: Value = serde_json::from_str(json).unwrap();
+    answer["StackId"] = json!(identity.stack_id);
+    answer["RequestId"] = json!(identity.request_id);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("answer.json"), answer.to_string()).unwrap();
+    let command = OPERATIONS.lines().find(|line| line.starts_with("curl ")).unwrap();
+    let mut curl = Command::new("sh");
+    curl.args(["-c", &format!("{command} --silent --show-error --fail")])
+        .current_dir(&folder)
+        .env("RESPONSE_URL", url)
+        .envs(account.world.emulator.environment())
+        .env("CURL_CA_BUNDLE", account.world.emulator.ca_file())
+        .stdout(Stdio::null());
+    // The emulator answers from this very process.
+    let mut child = curl.spawn().unwrap();
+    let uploads = account.world.bucket.more_uploads(&identity, 0);
+    let uploads = tokio::time::timeout(PATIENCE, uploads).await.unwrap();
+    assert_eq!(uploads[0].status, 200);
+    let read = aws_emulator::bucket::Answer::read(&uploads[0].body, &identity).unwrap();
+    assert_eq!(failure(&read), "Answered by hand.");
+    assert!(tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap().success());
+}
