@@ -1,11 +1,13 @@
 //! An image that takes longer than one invocation.
 
+#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+
 mod common;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_emulator::bucket::{Answer, Identity, Status};
+use aws_emulator::bucket::Status;
 use aws_emulator::stack::{End, Turn};
 use aws_emulator::{Effect, Fault, Image, Mark, Mutability, Recipe};
 use common::{Account, answered, failure, succeeded};
@@ -34,22 +36,6 @@ async fn create(account: &Account, properties: &Value) -> Turn {
     let turn = stack.send(event).await;
     assert!(account.world.function.settled(PATIENCE).await);
     turn
-}
-
-fn identity(turn: &Turn) -> Identity {
-    let text = |name: &str| turn.event[name].as_str().unwrap().to_owned();
-    Identity {
-        stack_id: text("StackId"),
-        logical_id: text("LogicalResourceId"),
-        request_id: text("RequestId"),
-    }
-}
-
-/// All that was answered to a turn's event, also after the stack stopped waiting.
-fn answers(account: &Account, turn: &Turn) -> Vec<Answer> {
-    let identity = identity(turn);
-    let uploads = account.world.bucket.uploads(&identity);
-    uploads.iter().map(|upload| Answer::read(&upload.body, &identity).unwrap()).collect()
 }
 
 /// The last line of each invocation: its outcome and round.
@@ -83,7 +69,7 @@ async fn a_large_image_over_a_slow_link_is_finished_by_several_invocations() {
     let turn = create(&account, &account.properties("python:3.13")).await;
     let answer = answered(turn.clone());
     succeeded(&answer);
-    assert_eq!(answers(&account, &turn).len(), 1, "one answer");
+    assert_eq!(account.answers(&turn).len(), 1, "one answer");
     account.check_stored("3.13", &image);
     let endings = endings(&account);
     println!("{endings:?}");
@@ -92,8 +78,10 @@ async fn a_large_image_over_a_slow_link_is_finished_by_several_invocations() {
         (1..endings.len() as u64).map(|round| ("continued".to_owned(), round)).collect();
     expected.push(("copied".into(), endings.len() as u64));
     assert_eq!(endings, expected);
-    for invocation in account.world.function.invocations() {
+    let invocations = account.world.function.invocations();
+    for invocation in &invocations {
         assert_eq!((invocation.attempts.len(), invocation.given_up), (1, None));
+        assert_eq!(invocation.trace_id, invocations[0].trace_id, "Lambda can tell that it is one chain");
     }
     for (digest, [committed, sent, read]) in traffic(&account, &image, mark) {
         assert_eq!(committed, 1, "{digest}");
@@ -112,7 +100,7 @@ async fn one_blob_that_does_not_fit_into_an_invocation_fails_at_once() {
     println!("{reason}");
     assert!(reason.contains("of 40.0 MiB does not fit into one invocation"), "{reason}");
     assert_eq!(account.world.function.invocations().len(), 1);
-    assert_eq!(answers(&account, &turn).len(), 1);
+    assert_eq!(account.answers(&turn).len(), 1);
     assert_eq!(account.repository.resolve("3.13"), None);
 }
 
@@ -149,7 +137,7 @@ async fn without_the_permission_it_fails_and_names_it() {
     println!("{reason}");
     assert!(reason.contains("Allow lambda:InvokeFunction on the function itself"), "{reason}");
     assert!(reason.contains("of 19 blobs"), "{reason}");
-    assert_eq!(answers(&account, &turn).len(), 1);
+    assert_eq!(account.answers(&turn).len(), 1);
 }
 
 #[tokio::test]
@@ -167,8 +155,34 @@ async fn it_ends_with_the_time_that_the_stack_waits() {
     let reason = failure(&answer);
     println!("{reason} after {:?}", turn.took);
     assert!(reason.contains("The 12 s for which CloudFormation waits are over"), "{reason}");
-    assert_eq!(answers(&account, &turn).len(), 1);
+    assert_eq!(account.answers(&turn).len(), 1);
     assert!(account.world.function.invocations().len() > 1);
+}
+
+#[tokio::test]
+async fn an_event_delivered_again_while_its_continuation_runs_ends_in_the_same() {
+    let account = account(Duration::from_secs(5), 4 * MIB).await;
+    let image = image(&[4 * MIB; 40]);
+    account.publish("3.13", &image);
+    let function = &account.world.function;
+    let again = async {
+        let first = loop {
+            // The second invocation is the continuation.
+            if let [one, two] = function.invocations().as_slice() {
+                break [one, two].into_iter().find(|event| event.done).unwrap().request_id.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        function.deliver_again(&first);
+    };
+    let properties = account.properties("python:3.13");
+    let (turn, ()) = tokio::join!(create(&account, &properties), again);
+    succeeded(&answered(turn.clone()));
+    let answers = account.answers(&turn);
+    assert_eq!(answers.len(), 2);
+    assert_eq!((answers[0].status, &answers[0].physical_id), (answers[1].status, &answers[1].physical_id));
+    assert_eq!(answers[0].data, answers[1].data);
+    account.check_stored("3.13", &image);
 }
 
 #[tokio::test]
@@ -186,7 +200,7 @@ async fn an_event_and_its_continuation_delivered_twice_end_in_the_same() {
         function.deliver_again(&invocation.request_id);
     }
     assert!(function.settled(PATIENCE).await);
-    let answers = answers(&account, &turn);
+    let answers = account.answers(&turn);
     assert_eq!(answers.len(), 1 + delivered.len());
     for answer in &answers {
         assert_eq!(

@@ -1,5 +1,7 @@
 //! What docs/operations.md says of the log is what the function writes.
 
+#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+
 mod common;
 
 use std::collections::BTreeSet;

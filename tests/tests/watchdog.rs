@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_emulator::bucket::{Answer, Identity, Status};
+use aws_emulator::bucket::Status;
 use aws_emulator::lambda::{Function, FunctionSettings, Outcome};
 use aws_emulator::stack::{End, StackStatus, Template, Turn};
 use aws_emulator::{Effect, Fault, Mutability, Recipe};
@@ -54,18 +54,6 @@ async fn send_under(account: &Account, event: Value, strike: fn(&Function, &str)
     turn
 }
 
-/// Everything that was answered to an event, in order.
-fn answers(account: &Account, turn: &Turn) -> Vec<Answer> {
-    let text = |name: &str| turn.event[name].as_str().unwrap().to_owned();
-    let identity = Identity {
-        stack_id: text("StackId"),
-        logical_id: text("LogicalResourceId"),
-        request_id: text("RequestId"),
-    };
-    let uploads = account.world.bucket.uploads(&identity);
-    uploads.iter().map(|upload| Answer::read(&upload.body, &identity).unwrap()).collect()
-}
-
 /// That the watchdog, and nobody else, answered the event, in these words.
 #[track_caller]
 fn check(account: &Account, turn: &Turn, expected: &str) {
@@ -76,7 +64,7 @@ fn check(account: &Account, turn: &Turn, expected: &str) {
     assert!(reason.ends_with(&format!("({})", turn.invocation)), "it names the log that has more: {reason}");
     let id = turn.event["PhysicalResourceId"].as_str().unwrap_or("create-failed");
     assert_eq!(answer.physical_id, id);
-    assert_eq!(answers(account, turn).len(), 1);
+    assert_eq!(account.answers(turn).len(), 1);
 }
 
 #[tokio::test]
@@ -156,7 +144,7 @@ async fn a_later_round_that_is_killed() {
     println!("{reason}");
     assert!(reason.contains("was killed"), "{reason}");
     assert_eq!(answer.physical_id, "create-failed");
-    assert_eq!(answers(&account, &turn).len(), 1);
+    assert_eq!(account.answers(&turn).len(), 1);
 }
 
 #[tokio::test]
@@ -171,7 +159,7 @@ async fn comes_to_nothing_when_the_work_had_answered() {
     assert_eq!(created.status, StackStatus::CreateComplete, "{:?}", created.failures());
     assert!(account.world.function.settled(PATIENCE).await && watchdog.settled(PATIENCE).await);
     let turn = &created.turns[0];
-    let answers = answers(&account, turn);
+    let answers = account.answers(turn);
     let last = answers.last().unwrap();
     assert!(failure(last).contains("could not tell how it went"), "the watchdog answered too");
     assert_eq!((answers[0].status, &turn.end), (Status::Success, &End::Answered(answers[0].clone())));

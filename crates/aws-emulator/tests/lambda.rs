@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_emulator::bucket::{Identity, Signature, VALIDITY};
-use aws_emulator::lambda::{Condition, Function, Outcome};
+use aws_emulator::lambda::{Condition, Function, FunctionSettings, Outcome};
 use aws_emulator::{Effect, Emulator, Fault};
 use played::{PATIENCE, World, world, world_with};
 use serde_json::{Value, json};
@@ -44,6 +44,29 @@ async fn an_idle_sandbox_is_used_again_and_sees_only_its_own_environment() {
         assert_eq!(function.output_of(&invocation.request_id).len(), 1, "{output}");
     }
     assert_eq!(function.refusals(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_frozen_process_is_stopped_when_its_time_is_over() {
+    let change = |settings: &mut FunctionSettings| {
+        settings.timeout = Duration::from_millis(300);
+        settings.max_retries = 0;
+    };
+    let world = world_with(change, |_| {}).await;
+    let World { function, .. } = &world;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("go");
+    let mut event = event("wait");
+    event["ResourceProperties"]["File"] = json!(file);
+    let id = function.invoke_async(event);
+    while !function.freeze(&id) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // It would go on now if it were not frozen.
+    std::fs::write(&file, "").unwrap();
+    let invocation = function.finished(&id, PATIENCE).await.unwrap();
+    assert_eq!(invocation.outcome(), Some(&Outcome::Timeout));
+    assert!(!function.freeze(&id), "nothing runs any more");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use aws_emulator::bucket::{Answer, Status};
+use aws_emulator::bucket::{Answer, Identity, Status};
 use aws_emulator::lambda::FunctionSettings;
 use aws_emulator::stack::{End, Stack, Turn};
 use aws_emulator::{Image, Mark, Mutability, Recipe, Repository};
@@ -73,6 +73,18 @@ impl Account {
     /// Sends an event made by hand and gives the one answer to it.
     pub(crate) async fn send(&self, event: Value) -> Answer {
         answered(self.stack.send(event).await)
+    }
+
+    /// Everything that was answered to a turn's event, also after the stack stopped waiting.
+    pub(crate) fn answers(&self, turn: &Turn) -> Vec<Answer> {
+        let text = |name: &str| turn.event[name].as_str().unwrap().to_owned();
+        let identity = Identity {
+            stack_id: text("StackId"),
+            logical_id: text("LogicalResourceId"),
+            request_id: text("RequestId"),
+        };
+        let uploads = self.world.bucket.uploads(&identity);
+        uploads.iter().map(|upload| Answer::read(&upload.body, &identity).unwrap()).collect()
     }
 
     pub(crate) async fn create(&self, properties: Value) -> Answer {

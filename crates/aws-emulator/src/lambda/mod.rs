@@ -43,8 +43,9 @@ pub struct Invocation {
     pub done: bool,
     /// Why it was given up, if it was.
     pub given_up: Option<Condition>,
+    /// The trace that it belongs to, by which Lambda tells that a function invokes itself.
+    pub trace_id: String,
     queued: Instant,
-    trace_id: String,
     /// Deliveries under way: one, or more when the event was delivered again.
     deliveries: usize,
 }
