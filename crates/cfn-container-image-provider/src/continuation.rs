@@ -12,10 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use image_copy::copy::{self, Progress, Reporter};
 use image_copy::oci::{Descriptor, Digest};
-use image_copy_aws::{Functions, NotInvoked};
+use image_copy_aws::NotInvoked;
 use serde_json::{Value, json};
 
-use crate::deadline::Deadline;
 use crate::event::Envelope;
 
 /// The one key of a continuation's payload, which no event of CloudFormation has.
@@ -96,27 +95,17 @@ pub(crate) enum Halt {
     NotInvoked(NotInvoked),
 }
 
-/// Hands the event over to another invocation of this function, if that leads anywhere.
-pub(crate) async fn go_on(
+/// The payload for another invocation, if that leads anywhere. `reserve` is what this invocation
+/// kept back for its answer.
+pub(crate) fn next(
     round: &Round,
     envelope: &Envelope,
     ledger: &Ledger,
     progress: &Progress,
-    (functions, arn): (&Functions, &str),
-    deadline: &Deadline,
-) -> Result<(), Halt> {
-    judge(round, envelope, ledger, progress, SystemTime::now())?;
-    functions.invoke(arn, round.next(), deadline.job).await.map_err(Halt::NotInvoked)
-}
-
-fn judge(
-    round: &Round,
-    envelope: &Envelope,
-    ledger: &Ledger,
-    progress: &Progress,
-    now: SystemTime,
-) -> Result<(), Halt> {
-    if round.left(envelope, now) < SHORTEST_ROUND {
+    reserve: Duration,
+) -> Result<Vec<u8>, Halt> {
+    // When the stack's time ended this round, no more than the reserve is left.
+    if round.left(envelope, SystemTime::now()) < SHORTEST_ROUND.max(reserve * 2) {
         return Err(Halt::StackTime { allowed: allowed(envelope).as_secs() });
     }
     let passed = ledger.passed.load(Ordering::Relaxed);
@@ -131,7 +120,7 @@ fn judge(
     if round.number >= MAX_ROUNDS {
         return Err(Halt::Rounds(round.number));
     }
-    Ok(())
+    Ok(round.next())
 }
 
 /// What a transfer moved, also of blobs that it did not finish.
@@ -201,7 +190,8 @@ mod tests {
         let now = SystemTime::now();
         let round = Round { number, began: now - Duration::from_secs(spent), event: Value::Null };
         let progress = Progress { copied, ..Progress::default() };
-        assert_eq!(judge(&round, &event.envelope, ledger, &progress, now), expected);
+        let next = next(&round, &event.envelope, ledger, &progress, Duration::from_secs(10));
+        assert_eq!(next.map(drop), expected);
     }
 
     #[test]
@@ -211,6 +201,7 @@ mod tests {
         check(1, 10, &good, 2, Ok(()));
         check(9, 10, &good, 2, Ok(()));
         check(10, 10, &good, 2, Err(Halt::Rounds(10)));
+        check(1, 41, &good, 2, Err(Halt::StackTime { allowed: 60 }));
         check(1, 56, &good, 2, Err(Halt::StackTime { allowed: 60 }));
         check(1, 600, &good, 2, Err(Halt::StackTime { allowed: 60 }));
         check(1, 10, &ledger(&blobs, &[], 90), 0, Err(Halt::NoProgress));

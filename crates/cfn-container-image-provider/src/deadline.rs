@@ -19,6 +19,8 @@ pub(crate) struct Deadline {
     pub(crate) job: Instant,
     /// No attempt at the answer goes on beyond this.
     pub(crate) answer: Instant,
+    /// How long before the end the work has to be over.
+    pub(crate) reserve: Duration,
 }
 
 impl Deadline {
@@ -33,6 +35,7 @@ impl Deadline {
             work: end - reserve,
             job: end - reserve * 3 / 5,
             answer: end - reserve / 20,
+            reserve,
         }
     }
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::continuation::{self, Ledger};
+use crate::continuation::{self, Halt, Ledger};
 use crate::deadline::Deadline;
 use crate::deletion::{self, Deleted, NotDeleted, Subject};
 use crate::event::{Change, Envelope, Event, Input};
@@ -131,8 +131,15 @@ async fn answer(
     };
     let ending = report::Ending { envelope: &envelope, trail: &trail, round: round.number, deadline };
     if let Some((failure, progress)) = out_of_time(&result) {
-        let function = (&services.functions, invocation.function_arn.as_str());
-        match continuation::go_on(&round, &envelope, &trail.ledger, &progress, function, &deadline).await {
+        let next = continuation::next(&round, &envelope, &trail.ledger, &progress, deadline.reserve);
+        let handed_over = match next {
+            Ok(payload) => {
+                let invoked = services.functions.invoke(&invocation.function_arn, payload, deadline.job);
+                invoked.await.map_err(Halt::NotInvoked)
+            }
+            Err(halt) => Err(halt),
+        };
+        match handed_over {
             // The next round answers.
             Ok(()) => {
                 ending.continued(progress);
