@@ -154,6 +154,19 @@ async fn renews_a_login_that_ecr_calls_expired_in_the_middle_of_a_copy() {
     world.check_stored("1", &image);
 }
 
+/// Uploads that were challenged together share a login, which may end before all of them have begun.
+#[tokio::test(flavor = "multi_thread")]
+async fn renews_a_login_that_ends_while_several_uploads_begin() {
+    for seed in 0..30 {
+        let world = World::start().await;
+        let image = Recipe::new(seed).platforms(&["linux/amd64"]).layers(&[3000; 8]).index();
+        world.hub_image("many", &image);
+        world.emulator.faults().add(Fault::on("upload.put", Effect::ExpireToken).once());
+        world.copy("python:many", Some("1"), "all").await.unwrap();
+        world.check_stored("1", &image);
+    }
+}
+
 #[tokio::test]
 async fn waits_out_ecrs_ten_put_image_a_second() {
     let world = World::start().await;

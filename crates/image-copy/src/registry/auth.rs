@@ -120,7 +120,7 @@ impl Authorizer {
         }
         let next = self.meet(&challenge, party, http, deadline, Some(sent)).await?;
         let is_new = next.header.is_some() && next.header != sent.header;
-        Ok(is_new.then_some(Authorization { fresh: true, ..next }))
+        Ok(is_new.then_some(next))
     }
 
     fn challenge(&self, host: &str) -> Option<Challenge> {

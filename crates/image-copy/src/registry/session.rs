@@ -14,6 +14,10 @@ use crate::oci::{Digest, Registry};
 
 const MAX_REDIRECTS: usize = 5;
 
+/// Authorizations made for one request: one for the challenge, and one should the token that was
+/// at hand have ended at that very moment.
+const MAX_RENEWALS: usize = 2;
+
 /// An answer with what is needed to report it.
 pub(super) struct Reply {
     pub(super) opened: Opened,
@@ -157,6 +161,7 @@ impl Repository {
         let party = self.party(&host, own);
         let shared = &self.client.shared;
         let mut authorization = shared.authorizer.before(&party, &shared.http, self.deadline).await?;
+        let mut renewals = 0;
         loop {
             authorization.apply(&mut request.headers);
             let opened = match reading {
@@ -164,14 +169,15 @@ impl Repository {
                 Reading::Streamed => shared.http.open(request, self.deadline).await?,
             };
             self.count(&opened);
-            // `after` gives nothing for an authorization made for this request, so this ends.
-            if let Opened::Answer(answer) = &opened
+            if renewals < MAX_RENEWALS
+                && let Opened::Answer(answer) = &opened
                 && let Some(next) = shared
                     .authorizer
                     .after(answer, &authorization, &party, &shared.http, self.deadline)
                     .await?
             {
                 authorization = next;
+                renewals += 1;
                 continue;
             }
             return Ok((opened, authorization.login_sent()));

@@ -16,6 +16,8 @@ use image_copy::copy::{
 use image_copy::http;
 use image_copy::oci::{self, Reference};
 use image_copy::registry::{self, Client, Credentials, Login};
+use secrecy::ExposeSecret as _;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// The name of the destination repository.
@@ -56,7 +58,7 @@ impl World {
     pub(crate) async fn with_mutability(mutability: Mutability) -> Self {
         let emulator = Emulator::start().await.unwrap();
         let ecr = emulator.ecr().create_repository(&emulator.repository_arn(APP), mutability);
-        let logins = Logins { emulator: Emulated::of(&emulator), hub: None };
+        let logins = Logins { emulator: Emulated::of(&emulator), kept: Mutex::default(), hub: None };
         let client = Client::new(options(&emulator), Arc::new(logins)).unwrap();
         Self { emulator, ecr, client, deadline: None }
     }
@@ -64,7 +66,8 @@ impl World {
     /// The same world, signed in to Docker Hub.
     pub(crate) fn sign_in(&mut self, username: &str, password: &str) {
         let login = Login { username: username.into(), password: password.into() };
-        let logins = Logins { emulator: Emulated::of(&self.emulator), hub: Some(login) };
+        let kept = Mutex::default();
+        let logins = Logins { emulator: Emulated::of(&self.emulator), kept, hub: Some(login) };
         self.client = Client::new(options(&self.emulator), Arc::new(logins)).unwrap();
     }
 
@@ -132,8 +135,10 @@ impl World {
     }
 }
 
+/// Keeps the login for ECR until it is refused, as a provider does.
 struct Logins {
     emulator: Emulated,
+    kept: Mutex<Option<Login>>,
     hub: Option<Login>,
 }
 
@@ -187,11 +192,20 @@ impl Credentials for Logins {
     fn login<'a>(
         &'a self,
         host: &'a str,
-        _: Option<&'a Login>,
+        refused: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
         Box::pin(async move {
             match host.split('.').collect::<Vec<_>>().as_slice() {
-                [_, "dkr", "ecr", region, "amazonaws", "com"] => Ok(Some(self.emulator.login(region).await)),
+                [_, "dkr", "ecr", region, "amazonaws", "com"] => {
+                    let mut kept = self.kept.lock().await;
+                    let is_refused = |login: &Login| {
+                        refused.is_some_and(|r| r.password.expose_secret() == login.password.expose_secret())
+                    };
+                    if kept.as_ref().is_none_or(is_refused) {
+                        *kept = Some(self.emulator.login(region).await);
+                    }
+                    Ok(kept.clone())
+                }
                 ["registry-1", "docker", "io"] => Ok(self.hub.clone()),
                 _ => Ok(None),
             }
