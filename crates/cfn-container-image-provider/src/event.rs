@@ -4,10 +4,13 @@
 //! answer at its `ResponseURL`.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceRequest as Request;
 use reqwest::Url;
 use serde_json::Value;
+
+use crate::issued::issued;
 
 /// The id of a resource that never came to be, as the provider before ours has it.
 pub(crate) const CREATE_FAILED: &str = "create-failed";
@@ -67,6 +70,12 @@ impl Input {
 }
 
 impl Envelope {
+    #[expect(dead_code, reason = "what uses it follows")]
+    /// When CloudFormation issued the event, as far as that can be told; see [`issued`].
+    pub(crate) fn issued(&self) -> Option<SystemTime> {
+        issued(self.response_url.expose())
+    }
+
     fn read(payload: &Value) -> Result<Self, UnknownInput> {
         let text = |name: &str| payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let Some(url) = payload.get("ResponseURL") else {

@@ -3,7 +3,7 @@
 //! | step | module |
 //! |---|---|
 //! | what the installer decided | [`settings`] |
-//! | event → envelope and change | [`event`] |
+//! | event → envelope and change | [`event`], [`issued`] |
 //! | properties → request | [`properties`] |
 //! | time → when what has to be over | [`deadline`] |
 //! | request → copy, or id → deletion | [`handler`], [`deletion`] |
@@ -14,6 +14,7 @@ mod deadline;
 mod deletion;
 mod event;
 mod handler;
+mod issued;
 mod logging;
 mod properties;
 mod reason;
