@@ -6,15 +6,18 @@
 //! | event → envelope and change | [`event`], [`issued`] |
 //! | properties → request | [`properties`] |
 //! | time → when what has to be over | [`deadline`] |
-//! | request → copy, or id → deletion | [`handler`], [`deletion`] |
+//! | request → copy, with its line and claim | [`handler`], [`copying`], [`ledger`] |
+//! | id → what a claim allows, and what goes | [`undoing`], [`deletion`] |
 //! | result → sentence, reason, log line | [`report`], [`reason`], [`logging`] |
 //! | answer → CloudFormation | [`response`] |
 
+mod copying;
 mod deadline;
 mod deletion;
 mod event;
 mod handler;
 mod issued;
+mod ledger;
 mod logging;
 mod properties;
 mod reason;
@@ -23,6 +26,7 @@ mod response;
 mod settings;
 #[cfg(test)]
 mod testing;
+mod undoing;
 
 use std::process::ExitCode;
 use std::time::SystemTime;
