@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::handler::Trail;
 use crate::ledger::{Claimant, Ledger, Line, Look, Place, UNKNOWN, untagged};
-use crate::properties::Properties;
+use crate::properties::{InvalidProperty, Properties};
 use crate::reason::Failure;
 
 /// How often a line is written again that somebody else's line displaced.
@@ -24,6 +24,9 @@ pub(crate) struct Wish {
     pub(crate) properties: Properties,
     /// The hash of all properties.
     pub(crate) fingerprint: String,
+    /// What is wrong with it, unless the resource had exactly these properties before: a roll-back
+    /// brings back what the provider before ours ignored.
+    pub(crate) objection: Option<InvalidProperty>,
     /// Whether the tag was the resource's own before.
     pub(crate) keeps_tag: bool,
     /// What an Update had before, where that can be read.
@@ -76,6 +79,20 @@ impl Wish {
         look.record.of(&claimant.stack_id, &claimant.logical_id).any(|line| line.time > issued)
     }
 
+    fn may_go_on(&self, seen: Option<(&Ledger, &Look)>) -> Result<(), Failure> {
+        if seen.is_some_and(|(ledger, look)| self.is_overtaken(look, &ledger.claimant)) {
+            return Err(Failure::Overtaken);
+        }
+        let had = seen.is_some_and(|(Ledger { claimant, .. }, look)| {
+            let mut own = look.record.of(&claimant.stack_id, &claimant.logical_id);
+            own.any(|line| line.properties == self.fingerprint)
+        });
+        match &self.objection {
+            Some(objection) if !had => Err(Failure::Property(objection.clone())),
+            _ => Ok(()),
+        }
+    }
+
     /// A line of the resource with exactly these properties.
     fn same_properties<'a>(&self, look: &'a Look, claimant: &Claimant) -> Option<&'a Line> {
         let selection = self.properties.platforms.to_string();
@@ -94,10 +111,10 @@ pub(crate) async fn copy(wish: &Wish, ends: &Ends<'_>, trail: &Trail) -> Result<
         (Some(ledger), Some(about)) => Some(first_look(wish, ledger, &about).await),
         _ => None,
     };
-    if let (Some(ledger), Some(look)) = (&ends.ledger, &look)
-        && wish.is_overtaken(look, &ledger.claimant)
-    {
-        return Err(Failure::Overtaken);
+    let seen = ends.ledger.as_ref().zip(look.as_ref());
+    wish.may_go_on(seen)?;
+    if let Some((ledger, look)) = seen {
+        record_previous(wish, ledger, look).await;
     }
     let plan = plan(wish, ends, look.as_ref(), trail).await?;
     tracing::info!(
@@ -318,7 +335,7 @@ async fn last_look(
         {
             tracing::warn!(%error, "what somebody put there meanwhile cannot be claimed for them");
         }
-        let lines = lines.get_or_insert_with(|| new_lines(wish, ledger, &plan, &look));
+        let lines = lines.get_or_insert_with(|| [new_line(wish, ledger, &plan)]);
         let is_written = lines.iter().all(|line| look.record.lines.contains(line));
         let written = match is_written {
             true => Ok(()),
@@ -340,41 +357,51 @@ async fn last_look(
     })
 }
 
-/// The line of this copy, and before the resource's first one what its tag named under its previous
-/// properties.
-fn new_lines(wish: &Wish, ledger: &Ledger, plan: &Plan, look: &Look) -> Vec<Line> {
+fn new_line(wish: &Wish, ledger: &Ledger, plan: &Plan) -> Line {
     let Claimant { stack_id, logical_id } = ledger.claimant.clone();
-    let line = Line {
+    Line {
         time: wish.seconds(),
+        stack_id,
+        logical_id,
         source: wish.properties.source.to_string(),
         source_digest: Some(plan.source_digest.to_string()),
         selection: wish.properties.platforms.to_string(),
         platforms: plan.platforms.iter().map(ToString::to_string).collect(),
         digest: plan.root.digest.to_string(),
         properties: wish.fingerprint.clone(),
-        stack_id: stack_id.clone(),
-        logical_id: logical_id.clone(),
+    }
+}
+
+/// Records what the tag of a resource without lines names, under its previous properties: an older
+/// provider made it, and a roll-back may want it.
+async fn record_previous(wish: &Wish, ledger: &Ledger, look: &Look) {
+    let Claimant { stack_id, logical_id } = ledger.claimant.clone();
+    let has_lines = look.record.of(&stack_id, &logical_id).next().is_some();
+    let (Some((previous, fingerprint)), Some(digest), false) = (&wish.previous, look.names(), has_lines)
+    else {
+        return;
     };
-    let is_first = look.record.of(&stack_id, &logical_id).next().is_none();
-    let before = match (&wish.previous, look.names()) {
-        (Some((previous, fingerprint)), Some(digest)) if wish.keeps_tag && is_first => {
-            // A whole index is its own source; somebody else may have pushed it meanwhile.
-            let source_digest = match previous.platforms {
-                copy::Platforms::All => Some(digest),
-                _ => previous.source.digest.as_ref(),
-            };
-            Some(Line {
-                time: 0,
-                source: previous.source.to_string(),
-                source_digest: source_digest.map(ToString::to_string),
-                selection: previous.platforms.to_string(),
-                platforms: Vec::new(),
-                digest: digest.to_string(),
-                properties: fingerprint.clone(),
-                ..line.clone()
-            })
-        }
-        _ => None,
+    if !wish.keeps_tag {
+        return;
+    }
+    let source_digest = match previous.platforms {
+        // A whole index is its own source; somebody else may have pushed it meanwhile.
+        copy::Platforms::All => Some(digest),
+        _ => previous.source.digest.as_ref(),
     };
-    before.into_iter().chain([line]).collect()
+    let line = Line {
+        time: 0,
+        stack_id,
+        logical_id,
+        source: previous.source.to_string(),
+        source_digest: source_digest.map(ToString::to_string),
+        selection: previous.platforms.to_string(),
+        platforms: Vec::new(),
+        digest: digest.to_string(),
+        properties: fingerprint.clone(),
+    };
+    let Some(about) = wish.about() else { return };
+    if let Err(error) = ledger.add(&about, look, &[line]).await {
+        tracing::warn!(%error, "what the tag named before cannot be recorded");
+    }
 }

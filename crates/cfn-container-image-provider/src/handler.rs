@@ -18,14 +18,14 @@ use tracing::Instrument as _;
 use crate::copying::{self, Claimed, Ends, Wish};
 use crate::deadline::Deadline;
 use crate::deletion::{Deleted, NotDeleted, Subject};
-use crate::event::{Change, Envelope, Event, Input};
+use crate::event::{CREATE_FAILED, Change, Envelope, Event, Input};
 use crate::ledger::{self, Claimant, Ledger};
 use crate::properties::{Properties, platform_names};
 use crate::reason::{Failure, reason};
 use crate::report;
 use crate::response::{Answer, Attributes, Courier};
 use crate::settings::Settings;
-use crate::undoing::Undo;
+use crate::undoing::{self, Undo};
 
 /// What events share: made once, for as long as the function lives.
 pub(crate) struct Services {
@@ -211,7 +211,15 @@ fn wish(
     default: &Platforms,
     envelope: &Envelope,
 ) -> Result<Wish, Failure> {
-    let parsed = Properties::parse(properties, previous, default).map_err(Failure::Property)?;
+    let (parsed, objection) = match Properties::parse(properties, previous, default) {
+        Ok(parsed) => (parsed, None),
+        Err(error) if previous.is_null() => return Err(Failure::Property(error)),
+        // Excused by itself, nothing is unknown: any other mistake stays one.
+        Err(error) => match Properties::parse(properties, properties, default) {
+            Ok(parsed) => (parsed, Some(error)),
+            Err(error) => return Err(Failure::Property(error)),
+        },
+    };
     let before = Properties::parse(previous, previous, default).ok();
     let subject = Subject::parse(&envelope.physical_resource_id);
     let keeps_tag = subject.is_some_and(|subject| {
@@ -225,6 +233,7 @@ fn wish(
         issued: seconds(envelope),
         is_continued: false,
         properties: parsed,
+        objection,
     })
 }
 
@@ -254,7 +263,8 @@ async fn delete(
     let delete_images = services.settings.delete_images;
     let undo = Undo { ledger: &ledger, properties, issued: seconds(envelope), delete_images };
     let Some(subject) = subject else {
-        undo.claims().await;
+        // A Create that answered has withdrawn its claim. Other ids are made up for one that did not.
+        undo.claims(if id == CREATE_FAILED { 1 } else { undoing::LOOKS }).await;
         return Ok(Done::Nothing("the id names no image of ours, so no image was deleted"));
     };
     match undo.image(&subject).await {

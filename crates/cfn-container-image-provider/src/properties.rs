@@ -255,7 +255,9 @@ mod tests {
         assert_eq!(platforms(json!(" ALL ")), Platforms::All);
         assert_eq!(platforms(json!("linux/arm64")), Platforms::One("linux/arm64".parse().unwrap()));
         let several = ["linux/arm64".parse().unwrap(), "linux/amd64".parse().unwrap()];
-        for value in [json!("linux/arm64, linux/amd64"), json!(["linux/arm64", "linux/amd64", "linux/aarch64"])] {
+        for value in
+            [json!("linux/arm64, linux/amd64"), json!(["linux/arm64", "linux/amd64", "linux/aarch64"])]
+        {
             assert_eq!(platforms(value), Platforms::Some(several.to_vec()));
         }
         assert_eq!(platforms(json!(["linux/arm64"])), Platforms::Some(several[..1].to_vec()));
@@ -285,10 +287,7 @@ mod tests {
             &with("Platform", json!([3])),
             "Platform is [3]: expected platforms, such as linux/arm64, or all",
         );
-        check(
-            &with("Platform", json!("linux/arm64,all")),
-            "Platform is \"all\", which is not a platform",
-        );
+        check(&with("Platform", json!("linux/arm64,all")), "Platform is \"all\", which is not a platform");
         check(&with("Platform", json!([])), "Platform is []: expected platforms");
         check(&with("Tag", json!("copy-claim.x")), "Tag is \"copy-claim.x\", which is reserved");
         check(&with("Tag", json!("")), "Tag is \"\", which is not a tag");

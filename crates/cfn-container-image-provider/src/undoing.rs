@@ -3,6 +3,8 @@
 //! Without a claim of its own a resource undoes nothing. While others claim its tag, the tag goes
 //! back to what they last had; else it goes, and the image with it when that was its last.
 
+use std::time::Duration;
+
 use image_copy::copy::Inventory as _;
 use image_copy::oci::{Digest, Manifest};
 use image_copy::registry::{Error, ManifestId};
@@ -13,6 +15,11 @@ use crate::properties::Properties;
 
 /// How often a tag is given back that others move at the same time.
 const ATTEMPTS: usize = 4;
+
+/// How often the claim of a cancelled Create is looked for, and how long apart: it is put as soon as
+/// the Create knows what to copy.
+pub(crate) const LOOKS: u32 = 11;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A Delete.
 pub(crate) struct Undo<'a> {
@@ -48,17 +55,26 @@ impl Undo<'_> {
         undone
     }
 
-    /// Withdraws what a Create claimed that came to nothing. Nobody waits for more than that.
-    pub(crate) async fn claims(&self) {
-        if let Err(error) = self.withdraw_all().await
-            && !is_absence(&error)
-        {
-            tracing::warn!(%error, "a claim of what was never created may be left over");
+    /// Withdraws what a Create claimed that came to nothing. One that was cancelled may have only
+    /// just begun: `looks` is how often its claim is looked for.
+    pub(crate) async fn claims(&self, looks: u32) {
+        for look in 1..=looks {
+            match self.withdraw_all().await {
+                Ok(false) if look < looks => tokio::time::sleep(PAUSE).await,
+                Ok(_) => return,
+                Err(error) => {
+                    if !is_absence(&error) {
+                        tracing::warn!(%error, "a claim of what was never created may be left over");
+                    }
+                    return;
+                }
+            }
         }
     }
 
-    async fn withdraw_all(&self) -> Result<(), Error> {
-        let Some(Properties { tag, source, .. }) = &self.properties else { return Ok(()) };
+    /// Tells whether there was a claim, or can be none.
+    async fn withdraw_all(&self) -> Result<bool, Error> {
+        let Some(Properties { tag, source, .. }) = &self.properties else { return Ok(true) };
         let places = match (tag, &source.digest) {
             (Some(tag), _) => vec![Place::of_tag(tag)],
             (None, Some(source)) => {
@@ -70,15 +86,17 @@ impl Undo<'_> {
             }
             (None, None) => Vec::new(),
         };
+        let mut any = false;
         for place in places {
             let look = self.ledger.look(&place).await?;
+            any |= look.claimed;
             if look.claimed && !self.is_overtaken(&look) {
                 self.ledger.withdraw(&place.tag).await?;
                 let claims = self.ledger.claims(&place.tag).await?;
                 self.ledger.tidy(&place.about, &look.record, &claims).await?;
             }
         }
-        Ok(())
+        Ok(any)
     }
 
     fn place(&self, subject: &Subject) -> Place {
