@@ -116,7 +116,23 @@ pub(crate) async fn copy(wish: &Wish, ends: &Ends<'_>, trail: &Trail) -> Result<
     if let Some((ledger, look)) = seen {
         record_previous(wish, ledger, look).await;
     }
-    let plan = plan(wish, ends, look.as_ref(), trail).await?;
+    match carry_out(wish, ends, look.as_ref(), trail).await {
+        // A Delete took what was planned with; what is claimed by now stays.
+        Err(failure) if has_vanished(&failure) => {
+            tracing::info!("what was there is gone: planning once more");
+            carry_out(wish, ends, look.as_ref(), trail).await
+        }
+        other => other,
+    }
+}
+
+async fn carry_out(
+    wish: &Wish,
+    ends: &Ends<'_>,
+    look: Option<&Look>,
+    trail: &Trail,
+) -> Result<Outcome, Failure> {
+    let plan = plan(wish, ends, look, trail).await?;
     tracing::info!(
         digest = plan.root.digest.as_str(),
         blobs_to_copy = plan.blobs.len(),
@@ -137,6 +153,23 @@ pub(crate) async fn copy(wish: &Wish, ends: &Ends<'_>, trail: &Trail) -> Result<
     let progress = progress.await.map_err(Failure::Copy)?;
     let plan = last_look(wish, ledger, &place, tagged, &claim).await?;
     copy::publish(&plan, &ends.destination, &ends.limits, progress).await.map_err(Failure::Copy)
+}
+
+/// Whether ECR lacks a part of what is to be put.
+fn has_vanished(failure: &Failure) -> bool {
+    let Failure::Copy(failure) = failure else { return false };
+    let copy::Failure::Registry { side: Side::Destination, cause, .. } = failure.as_ref() else {
+        return false;
+    };
+    match cause {
+        registry::Error::Service { code, .. } => {
+            matches!(code.as_str(), "LayersNotFoundException" | "ReferencedImagesNotFoundException")
+        }
+        registry::Error::Refused(refusal) => {
+            ["BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"].iter().any(|code| refusal.has(code))
+        }
+        _ => false,
+    }
 }
 
 /// Undoes what a failed event claimed.
@@ -286,6 +319,10 @@ async fn claim(wish: &Wish, ledger: &Ledger, place: &Place, trail: &Trail) -> Cl
 
 async fn claim_for_unknown(ledger: &Ledger, place: &Place, look: &Look) -> Result<(), registry::Error> {
     let Some(digest) = look.names() else { return Ok(()) };
+    // What a line names, one of us put there, who may be deleting it right now.
+    if look.record.lines.iter().any(|line| line.digest().as_ref() == Some(digest)) {
+        return Ok(());
+    }
     if !ledger.claims_of_others(&place.tag).await?.is_empty() {
         return Ok(());
     }

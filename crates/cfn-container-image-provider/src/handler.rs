@@ -166,7 +166,7 @@ async fn guarded(
     }
 }
 
-async fn job(
+pub(crate) async fn job(
     change: Change,
     envelope: &Envelope,
     services: &Services,

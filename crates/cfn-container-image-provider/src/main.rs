@@ -19,6 +19,8 @@ mod handler;
 mod issued;
 mod ledger;
 mod logging;
+#[cfg(test)]
+mod model;
 mod properties;
 mod reason;
 mod report;
