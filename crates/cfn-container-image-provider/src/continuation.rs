@@ -100,7 +100,7 @@ pub(crate) enum Halt {
 pub(crate) fn next(
     round: &Round,
     envelope: &Envelope,
-    ledger: &Ledger,
+    tally: &Tally,
     progress: &Progress,
     reserve: Duration,
 ) -> Result<Vec<u8>, Halt> {
@@ -108,10 +108,10 @@ pub(crate) fn next(
     if round.left(envelope, SystemTime::now()) < SHORTEST_ROUND.max(reserve * 2) {
         return Err(Halt::StackTime { allowed: allowed(envelope).as_secs() });
     }
-    let passed = ledger.passed.load(Ordering::Relaxed);
+    let passed = tally.passed.load(Ordering::Relaxed);
     // The largest blobs are begun first. One that is larger than all that passed meanwhile would
     // not get through in an invocation of its own either.
-    if let Some(blob) = ledger.largest_unfinished().filter(|blob| blob.size > passed) {
+    if let Some(blob) = tally.largest_unfinished().filter(|blob| blob.size > passed) {
         return Err(Halt::BlobTooLarge { digest: blob.digest.clone(), size: blob.size, passed });
     }
     if progress.copied == 0 {
@@ -125,13 +125,13 @@ pub(crate) fn next(
 
 /// What a transfer moved, also of blobs that it did not finish.
 #[derive(Default)]
-pub(crate) struct Ledger {
+pub(crate) struct Tally {
     blobs: OnceLock<Vec<Descriptor>>,
     passed: AtomicU64,
     finished: Mutex<HashSet<Digest>>,
 }
 
-impl Ledger {
+impl Tally {
     /// Takes up what there is to copy.
     pub(crate) fn of(self: &Arc<Self>, plan: &copy::Plan) -> Arc<Self> {
         self.blobs.get_or_init(|| plan.blobs.clone());
@@ -145,7 +145,7 @@ impl Ledger {
     }
 }
 
-impl Reporter for Ledger {
+impl Reporter for Tally {
     fn passed(&self, bytes: u64) {
         self.passed.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -174,41 +174,41 @@ mod tests {
         Descriptor { media_type: "application/x".into(), digest, size, platform: None, attests: None }
     }
 
-    fn ledger(blobs: &[(&str, u64)], finished: &[&str], passed: u64) -> Ledger {
-        let ledger = Ledger::default();
-        ledger.blobs.get_or_init(|| blobs.iter().map(|(name, size)| blob(name, *size)).collect());
-        finished.iter().for_each(|name| ledger.finished(&blob(name, 0)));
-        ledger.passed(passed);
-        ledger
+    fn tally(blobs: &[(&str, u64)], finished: &[&str], passed: u64) -> Tally {
+        let tally = Tally::default();
+        tally.blobs.get_or_init(|| blobs.iter().map(|(name, size)| blob(name, *size)).collect());
+        finished.iter().for_each(|name| tally.finished(&blob(name, 0)));
+        tally.passed(passed);
+        tally
     }
 
     #[track_caller]
-    fn check(number: u64, spent: u64, ledger: &Ledger, copied: u64, expected: Result<(), Halt>) {
+    fn check(number: u64, spent: u64, tally: &Tally, copied: u64, expected: Result<(), Halt>) {
         let mut payload = fixture("create");
         payload["ResourceProperties"]["ServiceTimeout"] = json!("60");
         let event = event(payload);
         let now = SystemTime::now();
         let round = Round { number, began: now - Duration::from_secs(spent), event: Value::Null };
         let progress = Progress { copied, ..Progress::default() };
-        let next = next(&round, &event.envelope, ledger, &progress, Duration::from_secs(10));
+        let next = next(&round, &event.envelope, tally, &progress, Duration::from_secs(10));
         assert_eq!(next.map(drop), expected);
     }
 
     #[test]
     fn goes_on_as_long_as_it_gets_somewhere() {
         let blobs = [("a", 50), ("b", 40), ("c", 1)];
-        let good = ledger(&blobs, &["b", "c"], 80);
+        let good = tally(&blobs, &["b", "c"], 80);
         check(1, 10, &good, 2, Ok(()));
         check(9, 10, &good, 2, Ok(()));
         check(10, 10, &good, 2, Err(Halt::Rounds(10)));
         check(1, 41, &good, 2, Err(Halt::StackTime { allowed: 60 }));
         check(1, 56, &good, 2, Err(Halt::StackTime { allowed: 60 }));
         check(1, 600, &good, 2, Err(Halt::StackTime { allowed: 60 }));
-        check(1, 10, &ledger(&blobs, &[], 90), 0, Err(Halt::NoProgress));
+        check(1, 10, &tally(&blobs, &[], 90), 0, Err(Halt::NoProgress));
         let digest = Digest::of(b"a");
-        let slow = ledger(&blobs, &["b", "c"], 49);
+        let slow = tally(&blobs, &["b", "c"], 49);
         check(1, 10, &slow, 2, Err(Halt::BlobTooLarge { digest, size: 50, passed: 49 }));
-        check(1, 10, &ledger(&blobs, &["a", "b", "c"], 91), 3, Ok(()));
+        check(1, 10, &tally(&blobs, &["a", "b", "c"], 91), 3, Ok(()));
     }
 
     #[test]

@@ -1,17 +1,18 @@
-//! Delete: undoes what a resource did, and nothing else.
+//! Taking a tag off, and the image with its last.
 //!
 //! The physical id names the repository and the tag (or the digest); nothing outside that
 //! repository is touched, and an id of another form touches nothing at all. Deletion goes by tag: a
-//! tag that somebody puts on an image meanwhile saves the image.
+//! tag that somebody puts on an image meanwhile saves the image. Whether a tag may go at all is
+//! decided in `undoing`.
 
 use futures_util::{StreamExt as _, stream};
 use image_copy::copy::Inventory as _;
-use image_copy::oci::{Digest, Manifest, Reference};
+use image_copy::oci::{Digest, Manifest, Reference, Tag};
 use image_copy::registry::{Error, ManifestId};
-use image_copy_aws::{EcrRepository, Removal, RepositoryArn};
+use image_copy_aws::{EcrRepository, Removal, RepositoryArn, StoredImage};
 
-/// Tags that exist only while an untagged image is being deleted. They save no image.
-const TEMPORARY: &str = "copy-removal.";
+use crate::ledger::REMOVAL;
+
 /// Children of an index that are deleted at once. ECR takes ten PutImage calls a second from all.
 const CONCURRENT_CHILDREN: usize = 4;
 /// Indexes within indexes that are followed; more is not an image.
@@ -33,8 +34,14 @@ pub(crate) enum Deleted {
     Tag,
     /// The image is gone.
     Image,
-    /// The image is named by its digest, and has tags by now or is listed by an index.
+    /// The installer keeps every image.
     Kept,
+    /// Others claim the tag, which names what they last had.
+    Claimed,
+    /// The resource has no claim, or a later event has overtaken this one.
+    Unclaimed,
+    /// Somebody else has pushed another image under the tag since.
+    Foreign,
 }
 
 /// A call that Delete could not do without.
@@ -63,64 +70,114 @@ impl Subject {
     }
 }
 
-/// Deletes what `subject` names from `repository`, which is the one it is in.
-pub(crate) async fn delete(subject: &Subject, repository: &EcrRepository) -> Result<Deleted, Error> {
-    let Some(stored) = repository.stored(&subject.image).await? else { return Ok(Deleted::Nothing) };
-    let named = match &subject.image {
-        ManifestId::Tag(tag) => Some(tag.as_str()),
-        ManifestId::Digest(_) => None,
-    };
-    let saves = |tag: &&String| Some(tag.as_str()) != named && !tag.starts_with(TEMPORARY);
-    let saved = stored.tags.iter().any(|tag| saves(&tag));
-    match named {
-        Some(tag) if saved => remove_tag(repository, tag).await,
-        None if saved => Ok(Deleted::Kept),
-        _ => delete_image(repository, &stored.digest, named).await,
-    }
-}
-
-async fn remove_tag(repository: &EcrRepository, tag: &str) -> Result<Deleted, Error> {
-    match removed(repository, tag).await? {
-        Removal::Absent => Ok(Deleted::Nothing),
-        Removal::Refused(error) => Err(error),
-        Removal::Removed | Removal::ReferencedByIndex => Ok(Deleted::Tag),
-    }
-}
-
-/// Deletes an image through its last tag, then what it consisted of.
-async fn delete_image(
+/// Takes `tag` off its image, and deletes the image when that was its last.
+///
+/// Before anything is lost, `wanted_again` is asked, with the tag gone: whoever claims it now either
+/// finds it gone and puts it there again, or is found here, and has put it back.
+pub(crate) async fn delete(
+    tag: &Tag,
     repository: &EcrRepository,
-    digest: &Digest,
-    tag: Option<&str>,
+    wanted_again: impl AsyncFnOnce(&Manifest) -> Result<bool, Error>,
 ) -> Result<Deleted, Error> {
+    let id = ManifestId::Tag(tag.clone());
+    let Some(stored) = repository.stored(&id).await? else { return Ok(Deleted::Nothing) };
     // Read before it is gone: it says which children there are.
-    let manifest = manifest(repository, digest).await?;
-    let removal = match (tag, &manifest) {
-        (Some(tag), _) => removed(repository, tag).await?,
-        (None, Some(manifest)) => remove_untagged(repository, manifest).await?,
-        (None, None) => Removal::Absent,
+    let manifest = manifest(repository, &stored.digest).await?;
+    let holder = match &manifest {
+        Some(manifest) => hold(repository, manifest, &stored).await?,
+        None => None,
     };
-    match (removal, manifest) {
-        (Removal::Absent, _) => return Ok(Deleted::Nothing),
-        (Removal::Refused(error), _) => return Err(error),
-        (Removal::ReferencedByIndex, manifest) => {
-            let Some(tag) = tag else { return Ok(Deleted::Kept) };
-            if let Some(manifest) = manifest {
-                detach(repository, &manifest, tag).await;
-            }
-            return Ok(Deleted::Tag);
-        }
-        (Removal::Removed, Some(manifest)) if manifest.is_index() => {
-            // Whoever tagged the index meanwhile has saved it, and with it the children.
-            let again = repository.stored(&ManifestId::Digest(digest.clone())).await;
-            if !matches!(again, Ok(None)) {
-                return Ok(Deleted::Tag);
-            }
-            delete_children(repository, &manifest, MAX_DEPTH).await;
-        }
-        (Removal::Removed, _) => {}
+    let removal = removed(repository, tag.as_str()).await?;
+    if let (Some(manifest), Removal::Removed) = (&manifest, &removal)
+        && wanted_again(manifest).await?
+    {
+        release(repository, holder.as_deref()).await?;
+        return Ok(Deleted::Claimed);
     }
-    Ok(Deleted::Image)
+    let saves = |other: &&String| other.as_str() != tag.as_str() && !other.starts_with(REMOVAL);
+    let is_saved = stored.tags.iter().any(|other| saves(&other));
+    match (removal, manifest, holder) {
+        (Removal::Refused(error), _, holder) => {
+            release(repository, holder.as_deref()).await?;
+            Err(error)
+        }
+        (_, _, holder) if is_saved => release(repository, holder.as_deref()).await.map(|_| Deleted::Tag),
+        (Removal::Absent, _, holder) => {
+            release(repository, holder.as_deref()).await?;
+            Ok(Deleted::Nothing)
+        }
+        (_, Some(manifest), Some(holder)) => delete_held(repository, &manifest, &holder, tag).await,
+        (Removal::ReferencedByIndex, manifest, None) => {
+            if let Some(manifest) = manifest {
+                detach(repository, &manifest, tag.as_str()).await;
+            }
+            Ok(Deleted::Tag)
+        }
+        (Removal::Removed, manifest, _) => Ok(gone(repository, manifest.as_ref()).await),
+        (Removal::ReferencedByIndex, None, Some(_)) => Ok(Deleted::Tag),
+    }
+}
+
+/// Puts a tag of ours on an image, so that it outlives the tag that is taken off. `None`: ECR does
+/// not take it, as of an image that lacks a layer, which is then worth less care.
+async fn hold(
+    repository: &EcrRepository,
+    manifest: &Manifest,
+    stored: &StoredImage,
+) -> Result<Option<String>, Error> {
+    let tag = format!("{REMOVAL}{}", manifest.digest.hex());
+    // It may be there since an attempt that did not come to its end.
+    if stored.tags.contains(&tag) {
+        return Ok(Some(tag));
+    }
+    match repository.put_tag(manifest, &tag).await {
+        Ok(()) => Ok(Some(tag)),
+        Err(error @ Error::Service { .. }) => {
+            tracing::info!(%error, "the image is deleted without holding it first");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn release(repository: &EcrRepository, holder: Option<&str>) -> Result<Removal, Error> {
+    match holder {
+        Some(holder) => removed(repository, holder).await,
+        None => Ok(Removal::Absent),
+    }
+}
+
+/// Deletes an image that no tag but `holder` names.
+async fn delete_held(
+    repository: &EcrRepository,
+    manifest: &Manifest,
+    holder: &str,
+    tag: &Tag,
+) -> Result<Deleted, Error> {
+    match removed(repository, holder).await? {
+        Removal::Refused(error) => Err(error),
+        Removal::ReferencedByIndex => {
+            if !detach(repository, manifest, holder).await {
+                // A tag that has to stay is better one that somebody chose.
+                repository.put_tag_unless_there(manifest, tag).await?;
+                removed(repository, holder).await?;
+            }
+            Ok(Deleted::Tag)
+        }
+        Removal::Removed | Removal::Absent => Ok(gone(repository, Some(manifest)).await),
+    }
+}
+
+/// Deletes the children of what was deleted, unless somebody tagged it meanwhile, which saves it and
+/// them.
+async fn gone(repository: &EcrRepository, manifest: Option<&Manifest>) -> Deleted {
+    let Some(manifest) = manifest else { return Deleted::Image };
+    let again = repository.stored(&ManifestId::Digest(manifest.digest.clone())).await;
+    if !matches!(again, Ok(None)) {
+        return Deleted::Tag;
+    }
+    delete_children(repository, manifest, MAX_DEPTH).await;
+    Deleted::Image
 }
 
 /// Deletes the children of an index that is gone, as far as nothing else uses them.
@@ -142,7 +199,7 @@ fn delete_children<'a>(
 
 async fn delete_child(repository: &EcrRepository, digest: &Digest, depth: usize) -> Result<(), Error> {
     let Some(stored) = repository.stored(&ManifestId::Digest(digest.clone())).await? else { return Ok(()) };
-    if stored.tags.iter().any(|tag| !tag.starts_with(TEMPORARY)) {
+    if stored.tags.iter().any(|tag| !tag.starts_with(REMOVAL)) {
         return Ok(());
     }
     let Some(manifest) = manifest(repository, digest).await? else { return Ok(()) };
@@ -158,7 +215,7 @@ async fn delete_child(repository: &EcrRepository, digest: &Digest, depth: usize)
 
 /// Gives an untagged image a tag of its own and deletes it through that.
 async fn remove_untagged(repository: &EcrRepository, manifest: &Manifest) -> Result<Removal, Error> {
-    let tag = format!("{TEMPORARY}{}", manifest.digest.hex());
+    let tag = format!("{REMOVAL}{}", manifest.digest.hex());
     match repository.put_tag(manifest, &tag).await {
         // Where tags are immutable, it is there since an attempt that did not come to its end.
         Err(Error::Service { code, .. }) if code == "ImageTagAlreadyExistsException" => {}
@@ -174,18 +231,19 @@ async fn remove_untagged(repository: &EcrRepository, manifest: &Manifest) -> Res
 /// Takes the last tag off an image that an index lists, which ECR does not allow: the tag moves to
 /// a copy of the manifest first, the same but for a line feed at its end, and goes with that.
 ///
-/// A tag that stays, as it must where tags are immutable, harms nobody.
-async fn detach(repository: &EcrRepository, manifest: &Manifest, tag: &str) {
+/// Tells whether that worked: where tags are immutable it does not.
+async fn detach(repository: &EcrRepository, manifest: &Manifest, tag: &str) -> bool {
     let bytes = [&manifest.bytes[..], b"\n"].concat();
-    let Ok(copy) = Manifest::parse(bytes.into(), Some(&manifest.media_type)) else { return };
+    let Ok(copy) = Manifest::parse(bytes.into(), Some(&manifest.media_type)) else { return false };
     let moved = repository.put_tag(&copy, tag).await;
     let result = match moved {
         Ok(()) => removed(repository, tag).await.map(drop),
         Err(error) => Err(error),
     };
-    if let Err(error) = result {
-        tracing::info!(tag, %error, "the tag stays on an image that an index lists");
+    if let Err(error) = &result {
+        tracing::info!(tag, %error, "a tag stays on an image that an index lists");
     }
+    result.is_ok()
 }
 
 async fn manifest(repository: &EcrRepository, digest: &Digest) -> Result<Option<Manifest>, Error> {
@@ -207,13 +265,10 @@ mod tests {
     use super::*;
     use crate::testing::{Ecr, URI};
 
-    async fn delete_id(ecr: &Ecr, id: &str) -> Result<Deleted, Error> {
-        let subject = Subject::parse(id).unwrap();
-        delete(&subject, &ecr.clients().repository(&subject.repository, None)).await
-    }
-
     async fn delete_tag(ecr: &Ecr, tag: &str) -> Result<Deleted, Error> {
-        delete_id(ecr, &format!("{URI}:{tag}")).await
+        let subject = Subject::parse(&format!("{URI}:{tag}")).unwrap();
+        let repository = ecr.clients().repository(&subject.repository, None);
+        delete(&tag.parse().unwrap(), &repository, async |_| Ok(false)).await
     }
 
     #[test]
@@ -285,23 +340,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_image_without_a_tag_is_deleted_by_the_digest_in_its_id() {
-        let ecr = Ecr::default();
-        let image = ecr.image("a", &[]);
-        let id = format!("{URI}@{image}");
-        assert_eq!(delete_id(&ecr, &id).await, Ok(Deleted::Image));
-        assert!(!ecr.holds(&image) && ecr.tags().is_empty());
-        assert_eq!(delete_id(&ecr, &id).await, Ok(Deleted::Nothing));
-        let tagged = ecr.image("b", &["somebodys"]);
-        assert_eq!(delete_id(&ecr, &format!("{URI}@{tagged}")).await, Ok(Deleted::Kept));
-        assert!(ecr.holds(&tagged));
-        let child = ecr.image("c", &[]);
-        ecr.index(&[&child], &["all"]);
-        assert_eq!(delete_id(&ecr, &format!("{URI}@{child}")).await, Ok(Deleted::Kept));
-        assert_eq!((ecr.holds(&child), ecr.tags()), (true, vec!["all".to_owned(), "somebodys".to_owned()]));
-    }
-
-    #[tokio::test]
     async fn a_tag_that_is_put_meanwhile_saves_the_image() {
         let ecr = Ecr::default();
         let child = ecr.image("child", &[]);
@@ -320,8 +358,27 @@ mod tests {
     async fn what_is_gone_is_a_success_and_a_repository_too() {
         let ecr = Ecr::default();
         assert_eq!(delete_tag(&ecr, "1").await, Ok(Deleted::Nothing));
-        let elsewhere = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/gone:1";
-        assert_eq!(delete_id(&ecr, elsewhere).await, Ok(Deleted::Nothing));
+        let elsewhere = "arn:aws:ecr:eu-west-1:123456789012:repository/gone".parse().unwrap();
+        let elsewhere = ecr.clients().repository(&elsewhere, None);
+        let deleted = delete(&"1".parse().unwrap(), &elsewhere, async |_| panic!("nothing is there")).await;
+        assert_eq!(deleted, Ok(Deleted::Nothing));
+    }
+
+    #[tokio::test]
+    async fn whoever_wants_it_again_meanwhile_keeps_the_image() {
+        let ecr = Ecr::default();
+        let child = ecr.image("child", &[]);
+        let index = ecr.index(&[&child], &["1"]);
+        let arn = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app".parse().unwrap();
+        let repository = ecr.clients().repository(&arn, None);
+        let tag = "1".parse().unwrap();
+        let wanted = async |manifest: &Manifest| {
+            assert!(!ecr.tags().contains(&"1".to_owned()) && ecr.holds(&index));
+            repository.put_tag(manifest, "1").await.map(|()| true)
+        };
+        assert_eq!(delete(&tag, &repository, wanted).await, Ok(Deleted::Claimed));
+        assert!(ecr.holds(&index) && ecr.holds(&child));
+        assert_eq!(ecr.tags(), ["1"]);
     }
 
     #[tokio::test]

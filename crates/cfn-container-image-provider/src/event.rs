@@ -53,9 +53,17 @@ pub(crate) struct Envelope {
 /// What CloudFormation wants.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Change {
-    Create { properties: Value },
-    Update { properties: Value, previous: Value },
-    Delete,
+    Create {
+        properties: Value,
+    },
+    Update {
+        properties: Value,
+        previous: Value,
+    },
+    /// With properties as they came: nothing about them can fail it.
+    Delete {
+        properties: Value,
+    },
 }
 
 /// An event that cannot be understood; one line.
@@ -127,7 +135,10 @@ impl Change {
     fn read(mut payload: Value, envelope: &Envelope) -> Result<Self, InvalidEvent> {
         match envelope.request_type.as_str() {
             // All that Delete needs is in the envelope; the rest must not be able to fail it.
-            "Delete" => return Ok(Self::Delete),
+            "Delete" => {
+                let properties = payload.get("ResourceProperties").cloned().unwrap_or_default();
+                return Ok(Self::Delete { properties });
+            }
             "Create" | "Update" => {}
             other => {
                 let other = other.escape_debug().to_string();
@@ -159,7 +170,6 @@ impl Change {
                 properties: event.resource_properties,
                 previous: event.old_resource_properties,
             }),
-            Request::Delete(_) => Ok(Self::Delete),
             _ => Err(InvalidEvent("its RequestType is not known".into())),
         }
     }
@@ -208,7 +218,7 @@ pub(crate) mod tests {
         let update = read(fixture("update"));
         assert!(matches!(update.change, Ok(Change::Update { previous, .. }) if previous["Nonce"] == "1"));
         let delete = read(fixture("delete"));
-        assert_eq!(delete.change, Ok(Change::Delete));
+        assert!(matches!(delete.change, Ok(Change::Delete { properties }) if properties["Tag"] == "3.13"));
         assert!(delete.envelope.physical_resource_id.ends_with("/python:3.13"));
     }
 
@@ -238,7 +248,7 @@ pub(crate) mod tests {
     #[test]
     fn a_delete_is_understood_whatever_else_is_missing() {
         let event = read(json!({"RequestType": "Delete", "ResponseURL": "https://bucket.example/x"}));
-        assert_eq!(event.change, Ok(Change::Delete));
+        assert_eq!(event.change, Ok(Change::Delete { properties: Value::Null }));
         assert_eq!(event.envelope.physical_resource_id, CREATE_FAILED);
     }
 

@@ -9,21 +9,24 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use image_copy::copy::{self, Destination, Limits, Outcome, Platforms, Progress, Request};
-use image_copy::registry;
-use image_copy_aws::{EcrClients, EcrCredentials, Functions};
+use image_copy::registry::{self, ManifestId};
+use image_copy_aws::{EcrClients, EcrCredentials, Functions, RepositoryArn};
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::continuation::{self, Halt, Ledger};
+use crate::continuation::{self, Halt, Tally};
+use crate::copying::{self, Claimed, Ends, Wish};
 use crate::deadline::Deadline;
-use crate::deletion::{self, Deleted, NotDeleted, Subject};
-use crate::event::{Change, Envelope, Event, Input};
+use crate::deletion::{Deleted, NotDeleted, Subject};
+use crate::event::{CREATE_FAILED, Change, Envelope, Event, Input};
+use crate::ledger::{self, Claimant, Ledger};
 use crate::properties::{Properties, platform_names};
 use crate::reason::{Failure, reason};
 use crate::report;
 use crate::response::{Answer, Attributes, Courier, Undelivered};
 use crate::settings::Settings;
+use crate::undoing::{self, Undo};
 use crate::watchdog::FailedInvocation;
 
 /// What events share: made once, for as long as the function lives.
@@ -62,7 +65,11 @@ pub(crate) struct Trail {
     pub(crate) source: OnceLock<registry::Repository>,
     pub(crate) destination: OnceLock<registry::Repository>,
     /// What the transfer moved.
-    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) tally: Arc<Tally>,
+    /// What was claimed for this event.
+    pub(crate) claimed: OnceLock<Claimed>,
+    /// Whether an earlier invocation began the job.
+    pub(crate) is_continued: bool,
 }
 
 impl Services {
@@ -77,6 +84,18 @@ impl Services {
         let functions = ecr.functions();
         let courier = Courier::new().map_err(|error| error.without_url().to_string())?;
         Ok(Self { settings, ecr, registries, functions, courier })
+    }
+
+    /// Records and claims in a repository, as the event's resource sees them. What a failure leaves
+    /// is put in order after the work's own deadline.
+    fn ledger(&self, arn: &RepositoryArn, envelope: &Envelope, deadline: &Deadline) -> Ledger {
+        let until = Some(deadline.job);
+        let (stack_id, logical_id) = (envelope.stack_id.clone(), envelope.logical_resource_id.clone());
+        Ledger::new(
+            self.ecr.repository(arn, until),
+            self.registries.repository(arn.repository(), until),
+            Claimant { stack_id, logical_id },
+        )
     }
 }
 
@@ -124,14 +143,14 @@ async fn answer(
     deadline: Deadline,
 ) -> Result<(), Undelivered> {
     let Event { envelope, change, round } = event;
-    let trail = Trail::default();
+    let trail = Trail { is_continued: round.number > 1, ..Trail::default() };
     let mut result = match change {
         Err(error) => Err(Failure::Event(error)),
         Ok(change) => guarded(job(change, &envelope, services, &deadline, &trail), &deadline).await,
     };
     let ending = report::Ending { envelope: &envelope, trail: &trail, round: round.number, deadline };
     if let Some((failure, progress)) = out_of_time(&result) {
-        let next = continuation::next(&round, &envelope, &trail.ledger, &progress, deadline.reserve);
+        let next = continuation::next(&round, &envelope, &trail.tally, &progress, deadline.reserve);
         let handed_over = match next {
             Ok(payload) => {
                 let invoked = services.functions.invoke(&invocation.function_arn, payload, deadline.job);
@@ -145,7 +164,12 @@ async fn answer(
                 ending.continued(progress);
                 return Ok(());
             }
-            Err(halt) => result = Err(Failure::Halted { failure, halt }),
+            Err(halt) => {
+                if let Some(claimed) = trail.claimed.get() {
+                    copying::give_up(claimed).await;
+                }
+                result = Err(Failure::Halted { failure, halt });
+            }
         }
     }
     let text = match &result {
@@ -225,7 +249,7 @@ async fn guarded(
     }
 }
 
-async fn job(
+pub(crate) async fn job(
     change: Change,
     envelope: &Envelope,
     services: &Services,
@@ -233,54 +257,103 @@ async fn job(
     trail: &Trail,
 ) -> Result<Done, Failure> {
     let (properties, previous) = match change {
-        Change::Delete => return delete(&envelope.physical_resource_id, services, deadline).await,
+        Change::Delete { properties } => return delete(&properties, envelope, services, deadline).await,
         Change::Create { properties } => (properties, Value::Null),
         Change::Update { properties, previous } => (properties, previous),
     };
     let default: Platforms = services.settings.default_platforms.clone().map_err(Failure::Setting)?;
-    let properties = Properties::parse(&properties, &previous, &default).map_err(Failure::Property)?;
-    let outcome = copy(&properties, services, deadline, trail).await.map_err(Failure::Copy)?;
-    Ok(Done::Copied { properties: Box::new(properties), outcome: Box::new(outcome) })
-}
-
-async fn copy(
-    properties: &Properties,
-    services: &Services,
-    deadline: &Deadline,
-    trail: &Trail,
-) -> Result<Outcome, copy::Error> {
-    let request = trail.request.get_or_init(|| properties.request());
+    let wish = Wish { is_continued: trail.is_continued, ..wish(&properties, &previous, &default, envelope)? };
     let until = Some(deadline.work);
     let registries = &services.registries;
+    let repository = &wish.properties.repository;
+    let request = wish.properties.request();
     let source = trail.source.get_or_init(|| registries.repository(request.source.repository.clone(), until));
     let destination = Destination::with_inventory(
         registries.repository(request.destination.clone(), until),
-        Arc::new(services.ecr.repository(&properties.repository, until)),
+        Arc::new(services.ecr.repository(repository, until)),
     );
     trail.destination.get_or_init(|| destination.repository.clone());
-    let plan = copy::plan(request, source, &destination).await?;
-    let (blobs, manifests) = (plan.blobs.len(), plan.manifests.len() + usize::from(!plan.root_held));
-    tracing::info!(
-        digest = plan.root.digest.as_str(),
-        blobs_to_copy = blobs,
-        manifests_to_write = manifests,
-        "planned"
-    );
+    let ledger = services.settings.copy_records.then(|| services.ledger(repository, envelope, deadline));
     let limits = Limits { deadline: until, ..Limits::default() };
-    copy::transfer(&plan, source, &destination, &limits, trail.ledger.of(&plan)).await
+    let ends = Ends { source, destination, ledger, limits };
+    match copying::copy(&wish, &ends, trail).await {
+        Ok(outcome) => Ok(Done::Copied { properties: Box::new(wish.properties), outcome: Box::new(outcome) }),
+        Err(failure) => {
+            // Where the copy goes on in another invocation, that one needs the claim.
+            let result = Err(failure);
+            if let (None, Some(claimed)) = (out_of_time(&result), trail.claimed.get()) {
+                copying::give_up(claimed).await;
+            }
+            result
+        }
+    }
 }
 
-async fn delete(id: &str, services: &Services, deadline: &Deadline) -> Result<Done, Failure> {
-    let Some(subject) = Subject::parse(id) else {
-        return Ok(Done::Nothing("the id names no image of ours, so nothing was deleted"));
+fn wish(
+    properties: &Value,
+    previous: &Value,
+    default: &Platforms,
+    envelope: &Envelope,
+) -> Result<Wish, Failure> {
+    let (parsed, objection) = match Properties::parse(properties, previous, default) {
+        Ok(parsed) => (parsed, None),
+        Err(error) if previous.is_null() => return Err(Failure::Property(error)),
+        // Excused by itself, nothing is unknown: any other mistake stays one.
+        Err(error) => match Properties::parse(properties, properties, default) {
+            Ok(parsed) => (parsed, Some(error)),
+            Err(error) => return Err(Failure::Property(error)),
+        },
     };
-    if !services.settings.delete_images {
-        return Ok(Done::Nothing("the provider's setting DELETE_IMAGES keeps every image"));
+    let before = Properties::parse(previous, previous, default).ok();
+    let subject = Subject::parse(&envelope.physical_resource_id);
+    let keeps_tag = subject.is_some_and(|subject| {
+        subject.repository == parsed.repository
+            && matches!((&subject.image, &parsed.tag), (ManifestId::Tag(old), Some(new)) if old == new)
+    });
+    Ok(Wish {
+        fingerprint: ledger::fingerprint(properties),
+        keeps_tag: keeps_tag && !previous.is_null(),
+        previous: before.map(|before| (before, ledger::fingerprint(previous))),
+        issued: seconds(envelope),
+        is_continued: false,
+        properties: parsed,
+        objection,
+    })
+}
+
+fn seconds(envelope: &Envelope) -> Option<u64> {
+    Some(envelope.issued()?.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs())
+}
+
+async fn delete(
+    properties: &Value,
+    envelope: &Envelope,
+    services: &Services,
+    deadline: &Deadline,
+) -> Result<Done, Failure> {
+    let id = &envelope.physical_resource_id;
+    let default = services.settings.default_platforms.clone().unwrap_or(Platforms::All);
+    let properties = Properties::parse(properties, properties, &default).ok();
+    let subject = Subject::parse(id);
+    let repository = match (&subject, &properties) {
+        (Some(subject), _) => subject.repository.clone(),
+        (None, Some(properties)) => properties.repository.clone(),
+        (None, None) => return Ok(Done::Nothing("the id names no image of ours, so nothing was deleted")),
+    };
+    if !services.settings.copy_records {
+        return Ok(Done::Nothing("the provider's setting COPY_RECORDS keeps no claims, and so every image"));
     }
-    let repository = services.ecr.repository(&subject.repository, Some(deadline.work));
-    match deletion::delete(&subject, &repository).await {
+    let ledger = services.ledger(&repository, envelope, deadline);
+    let delete_images = services.settings.delete_images;
+    let undo = Undo { ledger: &ledger, properties, issued: seconds(envelope), delete_images };
+    let Some(subject) = subject else {
+        // A Create that answered has withdrawn its claim. Other ids are made up for one that did not.
+        undo.claims(if id == CREATE_FAILED { 1 } else { undoing::LOOKS }).await;
+        return Ok(Done::Nothing("the id names no image of ours, so no image was deleted"));
+    };
+    match undo.image(&subject).await {
         Ok(deleted) => Ok(Done::Deleted(deleted)),
-        Err(cause) => Err(Failure::NotDeleted(NotDeleted { subject: id.to_owned(), cause })),
+        Err(cause) => Err(Failure::NotDeleted(NotDeleted { subject: id.clone(), cause })),
     }
 }
 
@@ -418,16 +491,24 @@ mod tests {
         let mut event = fixture("delete");
         event["PhysicalResourceId"] = json!(format!("{URI}:1"));
         event["ResourceProperties"] = json!({"Nonsense": ["a"]});
-        let (answer, _) = handled(event.clone(), &services(&ecr, &[("DELETE_IMAGES", "false")])).await;
-        assert_eq!((answer["Status"].as_str(), ecr.holds(&image)), (Some("SUCCESS"), true));
+        for settings in [&[][..], &[("COPY_RECORDS", "false")], &[("DELETE_IMAGES", "false")]] {
+            let (answer, _) = handled(event.clone(), &services(&ecr, settings)).await;
+            assert_eq!(
+                (answer["Status"].as_str(), ecr.holds(&image)),
+                (Some("SUCCESS"), true),
+                "{settings:?}"
+            );
+            // The first time, there was no claim.
+            ecr.claim("1");
+        }
         let (answer, lines) = handled(event, &services(&ecr, &[])).await;
         assert_eq!((answer["Status"].as_str(), ecr.holds(&image)), (Some("SUCCESS"), false));
         assert_eq!(answer["PhysicalResourceId"], format!("{URI}:1"));
-        assert_eq!(lines.last().unwrap()["outcome"], "deleted");
+        assert_eq!((&lines.last().unwrap()["outcome"], ecr.tags().len()), (&json!("deleted"), 0));
     }
 
     #[tokio::test]
-    async fn delete_of_an_id_that_is_not_ours_asks_nobody() {
+    async fn delete_of_an_id_that_is_not_ours_touches_nothing() {
         let ecr = Ecr::default();
         for id in ["create-failed", "images-Python-1ABCDEFGHIJKL", ""] {
             let mut event = fixture("delete");
@@ -436,13 +517,19 @@ mod tests {
             assert_eq!(answer["Status"], "SUCCESS");
             assert!(!answer["PhysicalResourceId"].as_str().unwrap().is_empty());
         }
-        assert!(ecr.state().calls.is_empty());
+        let looks = ["BatchGetImage"];
+        assert!(
+            ecr.state().calls.iter().all(|call| looks.contains(&call.as_str())),
+            "{:?}",
+            ecr.state().calls
+        );
     }
 
     #[tokio::test]
     async fn a_delete_that_is_denied_names_the_permission() {
         let ecr = Ecr::default();
         ecr.image("a", &["1"]);
+        ecr.claim("1");
         ecr.state().denied = vec!["BatchDeleteImage"];
         let mut event = fixture("delete");
         event["PhysicalResourceId"] = json!(format!("{URI}:1"));

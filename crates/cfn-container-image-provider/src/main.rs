@@ -6,19 +6,24 @@
 //! | event → envelope and change | [`event`], [`issued`] |
 //! | properties → request | [`properties`] |
 //! | time → when what has to be over | [`deadline`] |
-//! | request → copy, or id → deletion | [`handler`], [`deletion`] |
+//! | request → copy, with its line and claim | [`handler`], [`copying`], [`ledger`] |
+//! | id → what a claim allows, and what goes | [`undoing`], [`deletion`] |
 //! | result → sentence, reason, log line | [`report`], [`reason`], [`logging`] |
 //! | more to copy than time → another invocation | [`continuation`] |
 //! | record of a failed invocation → answer | [`watchdog`] |
 //! | answer → CloudFormation | [`response`] |
 
 mod continuation;
+mod copying;
 mod deadline;
 mod deletion;
 mod event;
 mod handler;
 mod issued;
+mod ledger;
 mod logging;
+#[cfg(test)]
+mod model;
 mod properties;
 mod reason;
 mod report;
@@ -26,6 +31,7 @@ mod response;
 mod settings;
 #[cfg(test)]
 mod testing;
+mod undoing;
 mod watchdog;
 
 use std::process::ExitCode;

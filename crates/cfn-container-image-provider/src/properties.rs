@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use image_copy::copy::{Platforms, Request};
-use image_copy::oci::{Reference, Tag};
+use image_copy::oci::{Platform, Reference, Tag};
 use image_copy_aws::RepositoryArn;
 use serde_json::{Map, Value};
+
+use crate::ledger;
 
 /// The value of `Platform` that copies the whole index, in any case.
 pub(crate) const ALL_PLATFORMS: &str = "all";
@@ -68,6 +70,7 @@ impl Properties {
             None => source.tag.clone(),
             Some(value) => Some(tag(value)?),
         };
+        refuse_reserved(tag.as_ref())?;
         refuse_unknown(properties, previous)?;
         Ok(Self { source, repository, platforms, tag })
     }
@@ -79,23 +82,46 @@ impl Properties {
             destination: self.repository.repository(),
             tag: self.tag.clone(),
             platforms: self.platforms.clone(),
+            known: Vec::new(),
         }
     }
 }
 
 fn platforms(value: &Value) -> Result<Platforms, InvalidProperty> {
-    const EXPECTED: &str = "expected one platform, such as linux/arm64, or all";
-    let Some(text) = value.as_str() else {
-        return invalid(format!("Platform is {}: {EXPECTED}", shown(value)));
-    };
-    let text = text.trim();
-    if text.eq_ignore_ascii_case(ALL_PLATFORMS) {
-        return Ok(Platforms::All);
+    const EXPECTED: &str = "expected platforms, such as linux/arm64, or all";
+    match value {
+        Value::String(text) if text.trim().eq_ignore_ascii_case(ALL_PLATFORMS) => Ok(Platforms::All),
+        Value::String(text) if text.contains(',') => {
+            several(text.split(',')).map_err(|error| wrong("Platform", &error))
+        }
+        Value::String(text) => text.parse().map(Platforms::One).map_err(|error| wrong("Platform", &error)),
+        Value::Array(names) if !names.is_empty() && names.iter().all(Value::is_string) => {
+            let mut names = names.iter().filter_map(Value::as_str);
+            match names.clone().next() {
+                Some(only)
+                    if names.clone().count() == 1 && only.trim().eq_ignore_ascii_case(ALL_PLATFORMS) =>
+                {
+                    Ok(Platforms::All)
+                }
+                _ => several(&mut names).map_err(|error| wrong("Platform", &error)),
+            }
+        }
+        other => invalid(format!("Platform is {}: {EXPECTED}", shown(other))),
     }
-    if text.contains(',') {
-        return invalid(format!("Platform is {}, which names several: {EXPECTED}", shown(value)));
+}
+
+/// A selection of platforms, each named once.
+pub(crate) fn several<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<Platforms, image_copy::oci::ParseError> {
+    let mut platforms: Vec<Platform> = Vec::new();
+    for name in names {
+        let platform: Platform = name.parse()?;
+        if !platforms.iter().any(|known| known.normalized() == platform.normalized()) {
+            platforms.push(platform);
+        }
     }
-    text.parse().map(Platforms::One).map_err(|error| wrong("Platform", &error))
+    Ok(Platforms::Some(platforms))
 }
 
 fn tag(value: &Value) -> Result<Tag, InvalidProperty> {
@@ -106,6 +132,15 @@ fn tag(value: &Value) -> Result<Tag, InvalidProperty> {
         other => return invalid(format!("Tag is {}: expected one tag, such as 3.13", shown(other))),
     };
     text.parse().map_err(|error| wrong("Tag", &error))
+}
+
+fn refuse_reserved(tag: Option<&Tag>) -> Result<(), InvalidProperty> {
+    match tag.filter(|tag| ledger::is_reserved(tag.as_str())) {
+        Some(tag) => invalid(format!(
+            "Tag is \"{tag}\", which is reserved for the provider's own records: choose another in Tag"
+        )),
+        None => Ok(()),
+    }
 }
 
 fn refuse_unknown(properties: &Map<String, Value>, previous: &Value) -> Result<(), InvalidProperty> {
@@ -163,7 +198,7 @@ fn shown(value: &Value) -> String {
 
 /// The `Platforms` of a copy as CloudFormation gets them, most important first: without doubles, as
 /// an index may list a platform once per OS version.
-pub(crate) fn platform_names(platforms: &[image_copy::oci::Platform]) -> Vec<String> {
+pub(crate) fn platform_names(platforms: &[Platform]) -> Vec<String> {
     let mut seen = HashMap::new();
     let names = platforms.iter().map(ToString::to_string);
     names.filter(|name| seen.insert(name.clone(), ()).is_none()).collect()
@@ -215,10 +250,18 @@ mod tests {
     }
 
     #[test]
-    fn platform_is_one_or_all() {
+    fn platform_is_one_or_several_or_all() {
         let platforms = |value| parse(&with("Platform", value), &Value::Null).unwrap().platforms;
         assert_eq!(platforms(json!(" ALL ")), Platforms::All);
         assert_eq!(platforms(json!("linux/arm64")), Platforms::One("linux/arm64".parse().unwrap()));
+        let several = ["linux/arm64".parse().unwrap(), "linux/amd64".parse().unwrap()];
+        for value in
+            [json!("linux/arm64, linux/amd64"), json!(["linux/arm64", "linux/amd64", "linux/aarch64"])]
+        {
+            assert_eq!(platforms(value), Platforms::Some(several.to_vec()));
+        }
+        assert_eq!(platforms(json!(["linux/arm64"])), Platforms::Some(several[..1].to_vec()));
+        assert_eq!(platforms(json!(["all"])), Platforms::All);
         let absent = parse(&with("Refresh", json!("1")), &Value::Null).unwrap().platforms;
         assert_eq!(absent, Platforms::Preferred("linux/amd64".parse().unwrap()));
     }
@@ -241,13 +284,12 @@ mod tests {
             "Platform is \"linux-arm64\", which is not a platform: expected",
         );
         check(
-            &with("Platform", json!(["linux/arm64"])),
-            "Platform is [\"linux/arm64\"]: expected one platform",
+            &with("Platform", json!([3])),
+            "Platform is [3]: expected platforms, such as linux/arm64, or all",
         );
-        check(
-            &with("Platform", json!("linux/arm64,linux/amd64")),
-            "Platform is \"linux/arm64,linux/amd64\", which names several",
-        );
+        check(&with("Platform", json!("linux/arm64,all")), "Platform is \"all\", which is not a platform");
+        check(&with("Platform", json!([])), "Platform is []: expected platforms");
+        check(&with("Tag", json!("copy-claim.x")), "Tag is \"copy-claim.x\", which is reserved");
         check(&with("Tag", json!("")), "Tag is \"\", which is not a tag");
         check(&with("Tag", json!(["a"])), "Tag is [\"a\"]: expected one tag");
         check(&with("Tag", json!("x".repeat(5000))), "Tag is \"xxx");

@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     Copy(copy::Error),
     /// Time ran out, and another invocation cannot go on.
     Halted { failure: copy::Error, halt: Halt },
+    /// A Delete or a later event of the same resource was carried out meanwhile.
+    Overtaken,
     /// The image could not be deleted.
     NotDeleted(NotDeleted),
     /// Earlier invocations could not answer; this is told by the watchdog.
@@ -79,6 +81,10 @@ fn parts(failure: &Failure) -> Parts {
             subject: subject.clone(),
             hint: deletion_advice(cause),
         },
+        Failure::Overtaken => plain(
+            "a Delete or a later event of this resource was carried out meanwhile; the tag was left to it."
+                .into(),
+        ),
         Failure::TimeRanOut { seconds } => Parts {
             hint: "Run the operation again, or give the function a longer Timeout.".into(),
             ..plain(format!("time ran out after {seconds} s, and the work did not stop by itself."))

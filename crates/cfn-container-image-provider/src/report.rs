@@ -33,7 +33,14 @@ pub(crate) fn sentence(done: &Done) -> String {
             "The tag was removed; the image is kept, for something else uses it.".into()
         }
         Done::Deleted(Deleted::Image) => "The image was deleted.".into(),
-        Done::Deleted(Deleted::Kept) => "The image was kept, for a tag or an index uses it.".into(),
+        Done::Deleted(Deleted::Kept) => "The setting DELETE_IMAGES keeps every image.".into(),
+        Done::Deleted(Deleted::Claimed) => "The tag was left to others that claim it.".into(),
+        Done::Deleted(Deleted::Unclaimed) => {
+            "The image was kept, for this resource has no claim on it.".into()
+        }
+        Done::Deleted(Deleted::Foreign) => {
+            "The tag was kept, for somebody else has pushed another image under it.".into()
+        }
         Done::Nothing(why) => format!("Nothing to do: {why}."),
     }
 }
@@ -102,7 +109,7 @@ fn outcome(result: &Result<Done, Failure>) -> &'static str {
             TagMove::Unchanged | TagMove::Untagged => "unchanged",
         },
         Ok(Done::Deleted(Deleted::Image | Deleted::Tag)) => "deleted",
-        Ok(Done::Deleted(Deleted::Nothing | Deleted::Kept) | Done::Nothing(_)) => "nothing to do",
+        Ok(Done::Deleted(_) | Done::Nothing(_)) => "nothing to do",
         Err(_) => "failed",
     }
 }

@@ -14,6 +14,9 @@ pub(crate) struct Settings {
     pub(crate) default_platforms: Result<Platforms, String>,
     /// `DELETE_IMAGES`: whether Delete removes what it may; true unless set.
     pub(crate) delete_images: bool,
+    /// `COPY_RECORDS`: whether records and claims are kept in the images' repositories; true unless
+    /// set. Without them Delete keeps every image.
+    pub(crate) copy_records: bool,
     /// `AWS_REGION`, which Lambda sets.
     pub(crate) region: Option<String>,
     /// `AWS_LAMBDA_LOG_LEVEL`, which Lambda sets from the function's logging configuration, else
@@ -31,6 +34,7 @@ impl Settings {
             default_platforms: default_platforms(&platform),
             // In doubt an image stays: a left-over costs cents, a lost one an outage.
             delete_images: variable("DELETE_IMAGES").is_none_or(|value| value.eq_ignore_ascii_case("true")),
+            copy_records: variable("COPY_RECORDS").is_none_or(|value| value.eq_ignore_ascii_case("true")),
             region: variable("AWS_REGION"),
             log_level: variable("AWS_LAMBDA_LOG_LEVEL").or_else(|| variable("RUST_LOG")),
         }
@@ -40,6 +44,12 @@ impl Settings {
 fn default_platforms(value: &str) -> Result<Platforms, String> {
     if value.eq_ignore_ascii_case(properties::ALL_PLATFORMS) {
         return Ok(Platforms::All);
+    }
+    if value.contains(',') {
+        return properties::several(value.split(',')).map_err(|error| format!(
+            "the provider's setting DEFAULT_PLATFORM is \"{value}\": {} is not {}. Correct the function's environment, or set Platform",
+            error.given, error.expected
+        ));
     }
     match value.parse::<Platform>() {
         Ok(platform) => Ok(Platforms::Preferred(platform)),

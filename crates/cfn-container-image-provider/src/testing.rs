@@ -12,6 +12,8 @@ use image_copy::oci::{Digest, Manifest, media_type};
 use image_copy_aws::{EcrClients, Patience};
 use serde_json::{Value, json};
 
+use crate::ledger;
+
 pub(crate) const URI: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app";
 
 /// Behaves as `facts` on ECR's control plane say, as far as a deletion can notice.
@@ -67,6 +69,15 @@ impl Ecr {
         digest
     }
 
+    /// Puts the claim that the fixtures' resource has on a tag.
+    pub(crate) fn claim(&self, tag: &str) {
+        let tag = tag.parse().unwrap();
+        let (artifact, claim) = ledger::fixture_claim(&tag);
+        let mut state = self.state();
+        state.tags.insert(claim.to_string(), artifact.digest.to_string());
+        state.images.insert(artifact.digest.to_string(), artifact);
+    }
+
     pub(crate) fn holds(&self, digest: &Digest) -> bool {
         self.state().images.contains_key(digest.as_str())
     }
@@ -120,19 +131,27 @@ impl State {
                     self.tags.iter().filter(|(_, of)| **of == digest).map(|(tag, _)| tag).collect();
                 Ok(json!({"imageDetails": [{"imageDigest": digest, "imageTags": tags}]}))
             }
-            "BatchGetImage" => Ok(match self.digest(first) {
-                Some(digest) => {
-                    let manifest = &self.images[&digest];
-                    json!({"images": [{"imageId": {"imageDigest": digest, "imageTag": first["imageTag"]},
-                        "imageManifest": String::from_utf8(manifest.bytes.to_vec()).unwrap(),
-                        "imageManifestMediaType": manifest.media_type}]})
-                }
-                None => failure(first, "ImageNotFound"),
-            }),
+            "BatchGetImage" => Ok(self.get(input)),
             "PutImage" => self.put(input),
             "BatchDeleteImage" => Ok(self.delete(first)),
             other => panic!("{other} is not played here"),
         }
+    }
+
+    fn get(&self, input: &Value) -> Value {
+        let (mut images, mut failures) = (Vec::new(), Vec::new());
+        for id in input["imageIds"].as_array().unwrap() {
+            match self.digest(id) {
+                Some(digest) => {
+                    let manifest = &self.images[&digest];
+                    images.push(json!({"imageId": {"imageDigest": digest, "imageTag": id["imageTag"]},
+                        "imageManifest": String::from_utf8(manifest.bytes.to_vec()).unwrap(),
+                        "imageManifestMediaType": manifest.media_type}));
+                }
+                None => failures.push(failure(id, "ImageNotFound")["failures"][0].clone()),
+            }
+        }
+        json!({"images": images, "failures": failures})
     }
 
     fn digest(&self, id: &Value) -> Option<String> {
@@ -156,7 +175,11 @@ impl State {
     }
 
     fn delete(&mut self, id: &Value) -> Value {
-        assert!(id["imageDigest"].is_null(), "deleting goes by tag");
+        if let Some(digest) = id["imageDigest"].as_str() {
+            assert!(self.tags.values().all(|named| named != digest), "deleting what has tags goes by tag");
+            self.images.remove(digest);
+            return json!({"imageIds": [id]});
+        }
         let tag = id["imageTag"].as_str().unwrap();
         let Some(digest) = self.tags.get(tag).cloned() else { return failure(id, "ImageNotFound") };
         if self.tags.values().filter(|named| **named == digest).count() == 1 {

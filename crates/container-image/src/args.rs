@@ -88,7 +88,7 @@ pub(crate) struct Copy {
         value_name = "PLATFORM",
         default_value = "all",
         value_parser = platforms,
-        help = "Platform to copy: os/arch[/variant], or `all` for the whole index, byte for byte"
+        help = "Platform to copy: os/arch[/variant]; several with commas for a new index of just these; or `all` for the whole index, byte for byte"
     )]
     pub(crate) platform: Platforms,
 
@@ -135,6 +135,9 @@ impl FromStr for Target {
 fn platforms(text: &str) -> Result<Platforms, ParseError> {
     if text.eq_ignore_ascii_case("all") {
         return Ok(Platforms::All);
+    }
+    if text.contains(',') {
+        return text.split(',').map(str::parse::<Platform>).collect::<Result<_, _>>().map(Platforms::Some);
     }
     text.parse::<Platform>().map(Platforms::One)
 }
@@ -193,6 +196,8 @@ mod tests {
         };
         assert_eq!(parse(&[]), Platforms::All);
         assert_eq!(parse(&["--platform", "ALL"]), Platforms::All);
+        let several = ["linux/arm64".parse().unwrap(), "linux/amd64".parse().unwrap()];
+        assert_eq!(parse(&["--platform", "linux/arm64,linux/amd64"]), Platforms::Some(several.to_vec()));
         assert_eq!(parse(&["--platform", "linux/arm64"]), Platforms::One("linux/arm64".parse().unwrap()));
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn left_behind(plan: &Plan, blobs_are_there: bool) -> String {
 pub(crate) fn plan(plan: &Plan) -> String {
     let blobs = &plan.progress;
     let missing = blobs.blobs - blobs.present;
-    let manifests = plan.manifests.len() + usize::from(!plan.root_held);
+    let manifests = plan.manifests_to_write();
     let tag = match &plan.tag {
         TagMove::Untagged => "none".to_owned(),
         TagMove::Unchanged => "names this image already".to_owned(),
@@ -417,6 +417,7 @@ mod tests {
             destination: "localhost:5000/python".parse::<crate::args::Target>().unwrap().repository,
             tag: Some("3.13".parse().unwrap()),
             platforms: Platforms::All,
+            known: Vec::new(),
         };
         let blobs =
             Progress { blobs: 5, present: 2, copied: 3, bytes: 9, bytes_present: 1, bytes_copied: 5 << 20 };
@@ -425,6 +426,7 @@ mod tests {
             digest: Digest::of(b""),
             media_type: String::new(),
             platforms: Vec::new(),
+            platforms_offered: None,
             size: 0,
             blobs,
             manifests_written: 2,

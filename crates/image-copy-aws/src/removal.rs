@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_ecr::types::{
     DescribeImagesFilter, ImageFailure, ImageFailureCode, ImageIdentifier, ImageStatusFilter,
 };
-use image_copy::oci::{Digest, Manifest};
+use image_copy::oci::{Digest, Manifest, Tag};
 use image_copy::registry::{Error, ManifestId};
 
 use crate::images::{BATCH, identifier};
@@ -104,6 +104,37 @@ impl EcrRepository {
     /// What ECR says.
     pub async fn put_tag(&self, manifest: &Manifest, tag: &str) -> Result<(), Error> {
         self.put(manifest, tag).await
+    }
+
+    /// The same, where a tag that names it already is success although tags are immutable.
+    ///
+    /// # Errors
+    /// What ECR says.
+    pub async fn put_tag_unless_there(&self, manifest: &Manifest, tag: &Tag) -> Result<(), Error> {
+        self.put_unless_there(manifest, tag).await
+    }
+
+    /// Removes an image of our own making by its digest, unless it has a tag by now.
+    ///
+    /// # Errors
+    /// What ECR says.
+    pub async fn remove_untagged(&self, digest: &Digest) -> Result<(), Error> {
+        let id = ManifestId::Digest(digest.clone());
+        if self.stored(&id).await?.is_none_or(|stored| !stored.tags.is_empty()) {
+            return Ok(());
+        }
+        let request = self
+            .calls
+            .client
+            .batch_delete_image()
+            .registry_id(self.arn.account())
+            .repository_name(self.arn.name())
+            .image_ids(identifier(&id));
+        let answer = self.calls.send(DELETE, || request.clone().send()).await?;
+        match answer.failures().first().map(removal) {
+            Some(Removal::Refused(error)) => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -107,7 +107,7 @@ impl EcrRepository {
 
     /// Immutable tags refuse even what they name already
     /// (<https://github.com/aws/containers-roadmap/issues/2179>).
-    async fn put_unless_there(&self, manifest: &Manifest, tag: &Tag) -> Result<(), Error> {
+    pub(crate) async fn put_unless_there(&self, manifest: &Manifest, tag: &Tag) -> Result<(), Error> {
         let Err(error) = self.put(manifest, tag.as_str()).await else { return Ok(()) };
         if matches!(&error, Error::Service { code, .. } if code == "ImageTagAlreadyExistsException") {
             let named = self.read_batch(&[ManifestId::Tag(tag.clone())]).await?;

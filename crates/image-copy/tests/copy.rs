@@ -3,7 +3,7 @@
 mod support;
 
 use aws_emulator::{Image, Mutability, Recipe, Switch};
-use image_copy::copy::{Failure, Problem, TagMove};
+use image_copy::copy::{Failure, Known, Problem, TagMove};
 use support::World;
 
 fn index() -> Image {
@@ -185,4 +185,50 @@ async fn says_that_the_repository_is_missing_where_ecr_only_hangs_up() {
     let failure = world.copy("python:3.13", Some("3.13"), "all").await.unwrap_err();
     assert_eq!(failure.problem(), Problem::Missing, "{failure}");
     assert!(failure.summary().contains("NAME_UNKNOWN"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_selection_is_a_new_index_of_the_sources_own_children() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    let wanted = "linux/arm/v7,linux/amd64";
+    let outcome = world.copy("python:3.13", Some("3.13"), wanted).await.unwrap();
+    assert_eq!((outcome.platforms.len(), outcome.platforms_offered), (2, Some(3)));
+    assert_eq!(outcome.source_digest.as_str(), image.digest());
+    assert_ne!(outcome.source_digest, outcome.digest);
+    assert_eq!(world.ecr.damage("3.13"), Vec::<String>::new());
+    assert_eq!(world.ecr.resolve("3.13").as_deref(), Some(outcome.digest.as_str()));
+    assert_eq!(world.ecr.images().len(), 5, "the index, two images and their attestations");
+    let again = world.copy("python:3.13", Some("other"), "linux/amd64,linux/arm/v7").await.unwrap();
+    assert_eq!((again.digest, again.blobs.copied), (outcome.digest, 0));
+    let Err(failure) = world.copy("python:3.13", Some("x"), "linux/amd64,linux/s390x").await else {
+        panic!("there is no such platform");
+    };
+    assert_eq!(failure.problem(), Problem::NoPlatform);
+}
+
+#[tokio::test]
+async fn what_is_known_and_whole_is_tagged_again_without_the_sources_manifests() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    for platforms in ["linux/amd64", "linux/amd64,linux/arm64"] {
+        let first = world.copy("python:3.13", Some("3.13"), platforms).await.unwrap();
+        let mut request = world.request("python:3.13", Some("again"), platforms);
+        request.known = vec![Known {
+            source_digest: first.source_digest.clone(),
+            selection: request.platforms.clone(),
+            digest: first.digest.clone(),
+            platforms: first.platforms.clone(),
+        }];
+        let mark = world.emulator.log().mark();
+        let plan = world.plan(&request).await.unwrap();
+        assert_eq!(world.upstream_requests(mark), ["manifest.head"]);
+        assert!(plan.root_held && plan.manifests.is_empty() && plan.blobs.is_empty());
+        assert_eq!((&plan.root.digest, &plan.platforms), (&first.digest, &first.platforms));
+        let layer = image.blobs.iter().find(|blob| blob.size() == 4096).unwrap();
+        world.ecr.remove_blob(layer.digest());
+        let plan = world.plan(&request).await.unwrap();
+        assert_eq!(plan.blobs.len(), 1, "a copy that lost a layer is a copy no longer");
+        world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    }
 }

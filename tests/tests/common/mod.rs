@@ -70,6 +70,17 @@ impl Account {
         }
     }
 
+    /// Images in the repository, without what the provider keeps for itself.
+    pub(crate) fn images(&self) -> Vec<String> {
+        let tags = self.repository.tags();
+        let is_own = |digest: &String| {
+            tags.iter().any(|(tag, named)| {
+                named == digest && (tag.starts_with("copy-record.") || tag.starts_with("copy-claim."))
+            })
+        };
+        self.repository.images().into_iter().filter(|digest| !is_own(digest)).collect()
+    }
+
     /// Sends an event made by hand and gives the one answer to it.
     pub(crate) async fn send(&self, event: Value) -> Answer {
         answered(self.stack.send(event).await)

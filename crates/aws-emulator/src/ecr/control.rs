@@ -79,7 +79,7 @@ fn check_signature(request: &Request, region: &str) -> Result<(), Refusal> {
 }
 
 /// Carries out an action.
-fn call(ecr: &Ecr, region: &str, action: &str, input: &Value) -> Result<Value, Refusal> {
+pub(super) fn call(ecr: &Ecr, region: &str, action: &str, input: &Value) -> Result<Value, Refusal> {
     let account = input["registryId"].as_str().unwrap_or(&ecr.account);
     let name = input["repositoryName"].as_str().unwrap_or_default();
     let key = Key::new(account, region, name);

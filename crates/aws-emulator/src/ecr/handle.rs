@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use crate::image::{Image, Manifest};
 
@@ -13,6 +14,20 @@ use super::store::{Key, Layer, Mutability, State, now};
 use super::{Ecr, hosts};
 
 impl Ecr {
+    /// An ECR of its own, behind no proxy, for whoever decides when each call happens.
+    pub fn alone(account: &str) -> Arc<Self> {
+        Arc::new(Self::new(account, Arc::default()))
+    }
+
+    /// Carries out one action of the API.
+    ///
+    /// # Errors
+    ///
+    /// The name and the message of a refusal.
+    pub fn call(&self, region: &str, action: &str, input: &Value) -> Result<Value, (&'static str, String)> {
+        super::control::call(self, region, action, input).map_err(|refusal| (refusal.name, refusal.message))
+    }
+
     /// Creates a repository, in any account and Region, and gives a handle on it.
     ///
     /// # Panics

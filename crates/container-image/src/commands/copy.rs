@@ -77,6 +77,7 @@ fn request(args: &Copy) -> Request {
         destination: args.to.repository.clone(),
         tag: tag(&args.source, args.to.tag.as_ref()),
         platforms: args.platform.clone(),
+        known: Vec::new(),
     }
 }
 

@@ -1,12 +1,16 @@
 //! The copy: a [`Request`] becomes a [`Plan`], and the plan an [`Outcome`].
 //!
-//! [`plan()`] only reads. [`transfer()`] writes: blobs, then manifests from the leaves up, the tag last.
+//! [`plan()`] only reads. [`transfer()`] writes: blobs and child manifests ([`transfer_content`]), then
+//! the root under its tag ([`publish`]).
 
 mod error;
 mod inventory;
+mod known;
 mod outcome;
 mod plan;
+mod platforms;
 mod progress;
+mod publish;
 mod request;
 mod select;
 mod summary;
@@ -18,5 +22,6 @@ pub use inventory::{Destination, Facts, Inventory};
 pub use outcome::{Outcome, Progress, TagMove};
 pub use plan::{Plan, plan};
 pub use progress::{NoReport, Reporter};
-pub use request::{Platforms, Request};
-pub use transfer::{CONCURRENT_BLOBS, Limits, transfer};
+pub use publish::publish;
+pub use request::{Known, Platforms, Request};
+pub use transfer::{CONCURRENT_BLOBS, Limits, transfer, transfer_content};

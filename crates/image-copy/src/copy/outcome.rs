@@ -15,6 +15,8 @@ pub struct Outcome {
     pub media_type: String,
     /// Platforms in what was pushed, attestations left out.
     pub platforms: Vec<Platform>,
+    /// Platforms that the source offered, when its index was read.
+    pub platforms_offered: Option<usize>,
     /// Sum of the bytes of all blobs of what was pushed, each counted once.
     pub size: u64,
     /// What became of the blobs.

@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::select::{image_for, images};
+use super::known;
+use super::platforms::platforms_of;
+use super::select::{image_for, images, offered, selection};
 use super::walk::{Found, Walk};
-use super::{Destination, Error, Failure, Operation, Platforms, Progress, Request, Side, TagMove};
-use crate::oci::{Descriptor, Digest, Manifest, Platform, media_type};
+use super::{Destination, Error, Facts, Failure, Operation, Platforms, Progress, Request, Side, TagMove};
+use crate::oci::{Descriptor, Digest, Manifest, Platform, Tag};
 use crate::registry::{ManifestId, Repository};
-
-/// Largest image config read into memory, in bytes.
-const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What has to be done for one request. Empty when nothing has.
 #[derive(Debug, Clone)]
@@ -34,12 +33,29 @@ pub struct Plan {
     pub blobs: Vec<Descriptor>,
     /// Platforms in the root, attestations left out.
     pub platforms: Vec<Platform>,
+    /// Platforms that the source offers, when its index was read.
+    pub platforms_offered: Option<usize>,
     /// What is to become of the tag.
     pub tag: TagMove,
     /// All blobs of the image, and those that the destination has.
     pub progress: Progress,
     /// Time spent so far.
     pub elapsed: Duration,
+}
+
+impl Plan {
+    /// Takes note that the tag names something else by now than when this was planned.
+    #[must_use]
+    pub fn with_tag_at(self, names: Option<Digest>) -> Self {
+        let tag = tag_move(self.request.tag.as_ref(), names, &self.root.digest);
+        Self { tag, ..self }
+    }
+
+    /// Manifests to write, the root included.
+    #[must_use]
+    pub fn manifests_to_write(&self) -> usize {
+        self.manifests.len() + usize::from(!self.root_held)
+    }
 }
 
 /// Finds out what has to be done.
@@ -67,46 +83,86 @@ async fn build(
     let walk = Walk { request, source, destination };
     let facts = destination.inventory.facts(request.tag.as_ref()).await;
     let facts = facts.map_err(|cause| destination_failure(request, Operation::Inspect, cause))?;
-    let (source_digest, known) = resolve(request, source).await?;
-    let (top, tag_names) = walk.root(&source_digest, known).await?;
-    let (root, platform) = choose(&walk, top).await?;
-    let tag = match (&request.tag, tag_names) {
-        (None, _) => TagMove::Untagged,
-        (Some(_), Some(digest)) if digest == root.manifest.digest => TagMove::Unchanged,
-        (Some(_), from) => TagMove::Moved { from },
-    };
-    if let (TagMove::Moved { from: Some(existing) }, Some(true)) = (&tag, facts.tag_is_immutable) {
-        let (existing, wanted) = (existing.clone(), root.manifest.digest.clone());
-        return Err(Box::new(Failure::TagImmutable {
-            subject: request.destination_name(),
-            existing,
-            wanted,
-        }));
+    let (source_digest, head) = resolve(request, source).await?;
+    let fitting = request
+        .known
+        .iter()
+        .find(|known| known.source_digest == source_digest && known.selection == request.platforms);
+    if let Some(known) = fitting
+        && let Some(held) = known::held_whole(&walk, known).await?
+    {
+        let (root, below) = (held.root, held.below);
+        let tag = tag_move(request.tag.as_ref(), held.tag_names, &root.manifest.digest);
+        refuse_immutable(request, &tag, &facts, &root.manifest.digest)?;
+        let platforms = match known.platforms.as_slice() {
+            [] => platforms_of(&walk, &root, None, &below).await?,
+            remembered => remembered.to_vec(),
+        };
+        let shape = Shape { source_digest, root, below, platforms, platforms_offered: None, tag };
+        return Ok(shape.plan(request, Vec::new(), held.progress, started));
     }
+    let (top, tag_names) = walk.root(&source_digest, head).await?;
+    let platforms_offered = offered(&top.manifest);
+    let (root, platform) = choose(&walk, top).await?;
+    let tag = tag_move(request.tag.as_ref(), tag_names, &root.manifest.digest);
+    refuse_immutable(request, &tag, &facts, &root.manifest.digest)?;
     let below = walk.below(&root.manifest).await?;
-    let everything = || below.iter().chain([&root]);
-    for found in everything().filter(|found| !found.held) {
+    for found in below.iter().chain([&root]).filter(|found| !found.held) {
         check_storable(request, destination, &found.manifest)?;
     }
-    let platforms = match platform {
-        Some(platform) => vec![platform],
-        None if root.manifest.is_index() => listed_platforms(everything().map(|found| &found.manifest)),
-        None => own_platform(&walk, &root).await?.into_iter().collect(),
-    };
-    let (blobs, progress) =
-        missing_blobs(request, destination, everything().map(|found| &found.manifest)).await?;
-    Ok(Plan {
-        request: request.clone(),
-        source_digest,
-        root: root.manifest,
-        root_held: root.held,
-        manifests: below.into_iter().filter(|found| !found.held).map(|found| found.manifest).collect(),
-        blobs,
-        platforms,
-        tag,
-        progress,
-        elapsed: started.elapsed(),
-    })
+    let platforms = platforms_of(&walk, &root, platform, &below).await?;
+    let manifests = below.iter().chain([&root]).map(|found| &found.manifest);
+    let (blobs, progress) = missing_blobs(request, destination, manifests).await?;
+    let shape = Shape { source_digest, root, below, platforms, platforms_offered, tag };
+    Ok(shape.plan(request, blobs, progress, started))
+}
+
+/// What is to be at the destination in the end.
+struct Shape {
+    source_digest: Digest,
+    root: Found,
+    below: Vec<Found>,
+    platforms: Vec<Platform>,
+    platforms_offered: Option<usize>,
+    tag: TagMove,
+}
+
+impl Shape {
+    fn plan(self, request: &Request, blobs: Vec<Descriptor>, progress: Progress, started: Instant) -> Plan {
+        let missing = self.below.into_iter().filter(|found| !found.held);
+        Plan {
+            request: request.clone(),
+            source_digest: self.source_digest,
+            root_held: self.root.held,
+            root: self.root.manifest,
+            manifests: missing.map(|found| found.manifest).collect(),
+            blobs,
+            platforms: self.platforms,
+            platforms_offered: self.platforms_offered,
+            tag: self.tag,
+            progress,
+            elapsed: started.elapsed(),
+        }
+    }
+}
+
+fn tag_move(tag: Option<&Tag>, names: Option<Digest>, root: &Digest) -> TagMove {
+    match (tag, names) {
+        (None, _) => TagMove::Untagged,
+        (Some(_), Some(digest)) if digest == *root => TagMove::Unchanged,
+        (Some(_), from) => TagMove::Moved { from },
+    }
+}
+
+fn refuse_immutable(request: &Request, tag: &TagMove, facts: &Facts, wanted: &Digest) -> Result<(), Error> {
+    match (tag, facts.tag_is_immutable) {
+        (TagMove::Moved { from: Some(existing) }, Some(true)) => Err(Box::new(Failure::TagImmutable {
+            subject: request.destination_name(),
+            existing: existing.clone(),
+            wanted: wanted.clone(),
+        })),
+        _ => Ok(()),
+    }
 }
 
 /// The digest that the source reference names. A digest in the reference is taken at its word: it
@@ -130,6 +186,13 @@ async fn resolve(request: &Request, source: &Repository) -> Result<(Digest, Opti
 async fn choose(walk: &Walk<'_>, top: Found) -> Result<(Found, Option<Platform>), Error> {
     let wanted = match &walk.request.platforms {
         Platforms::All => return Ok((top, None)),
+        Platforms::Some(wanted) => {
+            let root = match top.manifest.is_index() {
+                true => selected(walk, top, wanted).await?,
+                false => top,
+            };
+            return Ok((root, None));
+        }
         Platforms::One(platform) | Platforms::Preferred(platform) => platform,
     };
     if !top.manifest.is_index() {
@@ -145,9 +208,28 @@ async fn choose(walk: &Walk<'_>, top: Found) -> Result<(Found, Option<Platform>)
             return Ok((walk.child(child).await?, child.platform.clone()));
         }
     }
-    let available = images(&top.manifest).filter_map(|child| child.platform.clone()).collect();
+    Err(no_platform(walk, &top.manifest, wanted))
+}
+
+/// An index with the images for `wanted` alone. What is the source's own index is taken as it is.
+async fn selected(walk: &Walk<'_>, top: Found, wanted: &[Platform]) -> Result<Found, Error> {
+    let root = match selection(&top.manifest, wanted) {
+        Ok(root) => root,
+        Err(missing) => return Err(no_platform(walk, &top.manifest, &missing)),
+    };
+    match root {
+        None => Ok(top),
+        Some(root) => {
+            let held = walk.holds(&root.digest).await?;
+            Ok(Found { manifest: root, held })
+        }
+    }
+}
+
+fn no_platform(walk: &Walk<'_>, index: &Manifest, wanted: &Platform) -> Error {
+    let available = images(index).filter_map(|child| child.platform.clone()).collect();
     let (subject, wanted) = (walk.request.source.to_string(), wanted.clone());
-    Err(Box::new(Failure::NoPlatform { subject, wanted, available }))
+    Box::new(Failure::NoPlatform { subject, wanted, available })
 }
 
 fn check_storable(request: &Request, destination: &Destination, manifest: &Manifest) -> Result<(), Error> {
@@ -160,55 +242,7 @@ fn check_storable(request: &Request, destination: &Destination, manifest: &Manif
     }
 }
 
-fn listed_platforms<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Vec<Platform> {
-    let mut platforms = Vec::new();
-    for platform in manifests.flat_map(images).filter_map(|child| child.platform.as_ref()) {
-        if !platforms.iter().any(|known: &Platform| known.to_string() == platform.to_string()) {
-            platforms.push(platform.clone());
-        }
-    }
-    platforms
-}
-
-/// The platform of an image that no index lists: only its config tells. Read at the destination when
-/// that has it, so that an image can be put back while the source is down.
-async fn own_platform(walk: &Walk<'_>, root: &Found) -> Result<Option<Platform>, Error> {
-    let Some(config) = root.manifest.blobs().next().filter(|config| is_image_config(config)) else {
-        return Ok(None);
-    };
-    let subject = || walk.request.source.to_string();
-    let mut text = None;
-    if root.held {
-        text = walk.destination.repository.get_blob(config, MAX_CONFIG_BYTES).await.ok();
-    }
-    let text = match text {
-        Some(text) => text,
-        None => walk
-            .source
-            .get_blob(config, MAX_CONFIG_BYTES)
-            .await
-            .map_err(|cause| Failure::registry(Side::Source, Operation::ReadBlob, subject(), cause))?,
-    };
-    let platform: Option<Platform> =
-        serde_json::from_slice(&text).ok().filter(|found: &Platform| !found.is_unknown());
-    match (&walk.request.platforms, platform) {
-        (Platforms::One(wanted), Some(platform)) if !platform.satisfies(wanted) => {
-            let (wanted, available) = (wanted.clone(), vec![platform]);
-            Err(Box::new(Failure::NoPlatform { subject: subject(), wanted, available }))
-        }
-        (Platforms::Preferred(wanted), Some(platform)) if !platform.satisfies(wanted) => {
-            tracing::warn!(%platform, preferred = %wanted, "the source is a single image for another platform");
-            Ok(Some(platform))
-        }
-        (_, platform) => Ok(platform),
-    }
-}
-
-fn is_image_config(config: &Descriptor) -> bool {
-    matches!(config.media_type.as_str(), media_type::OCI_CONFIG | media_type::DOCKER_CONFIG)
-}
-
-async fn missing_blobs(
+pub(super) async fn missing_blobs(
     request: &Request,
     destination: &Destination,
     manifests: impl Iterator<Item = &Manifest>,

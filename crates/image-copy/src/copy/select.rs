@@ -1,6 +1,8 @@
-//! Which image of an index is meant.
+//! Which images of an index are meant.
 
-use crate::oci::{Descriptor, Manifest, Platform};
+use std::collections::HashSet;
+
+use crate::oci::{Descriptor, Digest, Manifest, Platform};
 
 /// The first child for the platform, as the specification wants it
 /// (<https://github.com/opencontainers/image-spec/blob/main/image-index.md>). Never an attestation.
@@ -13,6 +15,36 @@ pub(super) fn images(index: &Manifest) -> impl Iterator<Item = &Descriptor> {
     index.children().iter().filter(|child| {
         !child.is_attestation() && child.platform.as_ref().is_some_and(|platform| !platform.is_unknown())
     })
+}
+
+/// How many platforms an index offers; an image offers no choice.
+pub(super) fn offered(manifest: &Manifest) -> Option<usize> {
+    let names: HashSet<String> =
+        images(manifest).filter_map(|child| child.platform.as_ref()).map(ToString::to_string).collect();
+    manifest.is_index().then_some(names.len())
+}
+
+/// An index with the images for `wanted` and their attestations. `None`: the index has no others.
+///
+/// # Errors
+/// The platform for which there is no image.
+pub(super) fn selection(index: &Manifest, wanted: &[Platform]) -> Result<Option<Manifest>, Platform> {
+    let chosen: HashSet<&Digest> = wanted
+        .iter()
+        .map(|platform| image_for(index, platform).map(|child| &child.digest).ok_or_else(|| platform.clone()))
+        .collect::<Result<_, _>>()?;
+    let kept: Vec<bool> = index
+        .children()
+        .iter()
+        .map(|child| match &child.attests {
+            Some(subject) => chosen.contains(subject),
+            None => chosen.contains(&child.digest),
+        })
+        .collect();
+    if kept.iter().all(|kept| *kept) {
+        return Ok(None);
+    }
+    Ok(Some(index.with_children(&kept)))
 }
 
 #[cfg(test)]
@@ -53,5 +85,36 @@ mod tests {
         assert_eq!(found.digest, subject);
         assert!(image_for(&index, &"linux/386".parse().unwrap()).is_none());
         assert_eq!(images(&index).count(), 3);
+    }
+
+    #[test]
+    fn a_selection_keeps_images_with_their_attestations_byte_for_byte() {
+        let subject = Digest::of(b"b");
+        let attestation = format!(
+            r#""platform":{{"os":"unknown","architecture":"unknown"}},"annotations":{{"vnd.docker.reference.type":"attestation-manifest","vnd.docker.reference.digest":"{subject}"}}"#
+        );
+        let index = index(&[
+            (r#""platform":{"os":"linux","architecture":"amd64"}"#, "a"),
+            (r#""platform": {"architecture" : "arm64", "os":"linux"}, "x.y":[1]"#, "b"),
+            (r#""platform":{"os":"linux","architecture":"s390x"}"#, "c"),
+            (&attestation, "d"),
+        ]);
+        let platforms =
+            |names: &[&str]| -> Vec<Platform> { names.iter().map(|name| name.parse().unwrap()).collect() };
+        let selected = selection(&index, &platforms(&["linux/s390x", "linux/arm64"])).unwrap().unwrap();
+        let text = std::str::from_utf8(&selected.bytes).unwrap();
+        assert!(
+            text.contains(r#""platform": {"architecture" : "arm64", "os":"linux"}, "x.y":[1]"#),
+            "{text}"
+        );
+        let digests: Vec<&Digest> = selected.children().iter().map(|child| &child.digest).collect();
+        assert_eq!(digests, [&subject, &Digest::of(b"c"), &Digest::of(b"d")], "the index's order");
+        let other_order = selection(&index, &platforms(&["linux/arm64", "linux/s390x", "linux/arm64"]));
+        assert_eq!(other_order.unwrap().unwrap().digest, selected.digest);
+        let all = platforms(&["linux/arm64", "linux/s390x", "linux/amd64"]);
+        assert_eq!(selection(&index, &all), Ok(None), "the source's own index");
+        let missing = selection(&index, &platforms(&["linux/arm64", "linux/386"])).unwrap_err();
+        assert_eq!(missing.to_string(), "linux/386");
+        assert_eq!(offered(&index), Some(3));
     }
 }

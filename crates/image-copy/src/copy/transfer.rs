@@ -1,6 +1,6 @@
-//! Carries out a [`Plan`]: blobs, then manifests from the leaves up, then the tag.
+//! Carries out a [`Plan`] up to its root: blobs, then manifests from the leaves up.
 //!
-//! Whatever fails before the tag, the tag still names what it named.
+//! Whatever fails before the root is published, the tag still names what it named.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::{Destination, Error, Failure, Operation, Outcome, Plan, Progress, Reporter, Side, TagMove};
+use super::{Destination, Error, Failure, Operation, Outcome, Plan, Progress, Reporter, Side, publish};
 use crate::http::Tries;
-use crate::oci::{Descriptor, Tag};
+use crate::oci::Descriptor;
 use crate::registry::{self, ManifestId, Repository, SendError, Started};
 
 /// Blobs in flight at once, unless told otherwise. One connection into ECR carries some 25 MB/s, so
@@ -43,25 +43,39 @@ pub async fn transfer(
     limits: &Limits,
     reporter: Arc<dyn Reporter>,
 ) -> Result<Outcome, Error> {
-    let started = Instant::now();
+    let progress = transfer_content(plan, source, destination, limits, reporter).await?;
+    publish(plan, destination, limits, progress).await
+}
+
+/// Copies all but the root: after this, nothing is missing but the manifest under its tag.
+///
+/// # Errors
+/// As [`transfer`].
+pub async fn transfer_content(
+    plan: &Plan,
+    source: &Repository,
+    destination: &Destination,
+    limits: &Limits,
+    reporter: Arc<dyn Reporter>,
+) -> Result<Progress, Error> {
     let job = Job { plan, source, destination, limits, reporter, copied: Copied::default() };
-    let result = match limits.deadline {
-        None => job.run().await,
-        Some(deadline) => tokio::time::timeout_at(deadline, job.run()).await.unwrap_or_else(|_| {
-            let (subject, elapsed) = (plan.request.source.to_string(), plan.elapsed + started.elapsed());
-            Err(Box::new(Failure::Deadline { subject, progress: job.progress(), elapsed }))
-        }),
-    };
-    result.map(|()| Outcome {
-        source_digest: plan.source_digest.clone(),
-        digest: plan.root.digest.clone(),
-        media_type: plan.root.media_type.clone(),
-        platforms: plan.platforms.clone(),
-        size: plan.progress.bytes,
-        blobs: job.progress(),
-        manifests_written: plan.manifests.len() + usize::from(!plan.root_held),
-        tag: plan.tag.clone(),
-        elapsed: plan.elapsed + started.elapsed(),
+    let started = Instant::now();
+    in_time(plan, limits, started, job.run(), || job.progress()).await?;
+    Ok(job.progress())
+}
+
+/// Ends `work` at the deadline, with the progress made.
+pub(super) async fn in_time(
+    plan: &Plan,
+    limits: &Limits,
+    started: Instant,
+    work: impl Future<Output = Result<(), Error>>,
+    progress: impl Fn() -> Progress,
+) -> Result<(), Error> {
+    let Some(deadline) = limits.deadline else { return work.await };
+    tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| {
+        let (subject, elapsed) = (plan.request.source.to_string(), plan.elapsed + started.elapsed());
+        Err(Box::new(Failure::Deadline { subject, progress: progress(), elapsed }))
     })
 }
 
@@ -102,7 +116,7 @@ impl Job<'_> {
             let written = self.destination.repository.put_manifest(manifest, &id).await;
             written.map_err(|cause| self.destination_failure(Operation::WriteManifest, cause))?;
         }
-        self.write_root().await
+        Ok(())
     }
 
     fn progress(&self) -> Progress {
@@ -190,55 +204,6 @@ impl Job<'_> {
         let held = self.destination.inventory.blobs(std::slice::from_ref(&blob.digest)).await;
         let held = held.map_err(|cause| self.destination_failure(Operation::CheckBlobs, cause))?;
         Ok(held.contains(&blob.digest))
-    }
-
-    /// The root goes last, and under its tag at once: until then nobody can pull a half-copied image
-    /// by name.
-    async fn write_root(&self) -> Result<(), Error> {
-        let (plan, to) = (self.plan, self.destination);
-        let written = match (&plan.request.tag, &plan.tag, plan.root_held) {
-            (Some(tag), TagMove::Moved { .. }, true) => to.inventory.tag(&plan.root, tag).await,
-            (Some(tag), TagMove::Moved { .. }, false) => {
-                to.repository.put_manifest(&plan.root, &ManifestId::Tag(tag.clone())).await
-            }
-            (_, _, true) => return Ok(()),
-            (_, _, false) => {
-                let id = ManifestId::Digest(plan.root.digest.clone());
-                let written = to.repository.put_manifest(&plan.root, &id).await;
-                return written.map_err(|cause| self.destination_failure(Operation::WriteManifest, cause));
-            }
-        };
-        let (Some(tag), TagMove::Moved { from }) = (&plan.request.tag, &plan.tag) else { return Ok(()) };
-        if let Err(cause) = written {
-            self.judge_tag(tag, cause).await?;
-        }
-        let old = from.as_ref().map(ToString::to_string);
-        tracing::info!(destination = %plan.request.destination_name(), old, new = %plan.root.digest, "tag moved");
-        Ok(())
-    }
-
-    /// ECR refuses to write an immutable tag also when that would change nothing, as after an answer
-    /// that was lost (<https://github.com/aws/containers-roadmap/issues/2179>).
-    async fn judge_tag(&self, tag: &Tag, cause: registry::Error) -> Result<(), Error> {
-        let exists = match &cause {
-            registry::Error::Refused(refusal) => refusal.has("TAG_INVALID"),
-            registry::Error::Service { code, .. } => code == "ImageTagAlreadyExistsException",
-            _ => false,
-        };
-        let failure = self.destination_failure(Operation::WriteTag, cause);
-        if !exists {
-            return Err(failure);
-        }
-        let named = self.destination.inventory.manifests(&[ManifestId::Tag(tag.clone())]).await;
-        match named.ok().and_then(|mut found| found.pop().flatten()) {
-            Some(manifest) if manifest.digest == self.plan.root.digest => Ok(()),
-            Some(manifest) => Err(Box::new(Failure::TagImmutable {
-                subject: self.plan.request.destination_name(),
-                existing: manifest.digest,
-                wanted: self.plan.root.digest.clone(),
-            })),
-            None => Err(failure),
-        }
     }
 
     fn blob_failure(&self, side: Side, blob: &Descriptor, cause: registry::Error) -> Error {

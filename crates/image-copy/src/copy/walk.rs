@@ -12,7 +12,7 @@ use crate::registry::{ManifestId, Repository};
 const MAX_MANIFESTS: usize = 1000;
 
 /// Indexes within indexes within indexes are not made by anybody's tools.
-const MAX_DEPTH: usize = 4;
+pub(super) const MAX_DEPTH: usize = 4;
 
 /// Bytes of manifests kept in memory at once.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
@@ -112,7 +112,14 @@ impl Walk<'_> {
             .await
     }
 
-    async fn held(&self, ids: &[ManifestId]) -> Result<Vec<Option<Manifest>>, Error> {
+    /// Whether the destination has a manifest.
+    pub(super) async fn holds(&self, digest: &Digest) -> Result<bool, Error> {
+        let found = self.held(&[ManifestId::Digest(digest.clone())]).await?;
+        Ok(found.into_iter().flatten().next().is_some())
+    }
+
+    /// What the destination has of these, in their order.
+    pub(super) async fn held(&self, ids: &[ManifestId]) -> Result<Vec<Option<Manifest>>, Error> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -145,7 +152,7 @@ impl Walk<'_> {
     }
 }
 
-fn digests(manifest: &Manifest) -> Vec<Digest> {
+pub(super) fn digests(manifest: &Manifest) -> Vec<Digest> {
     manifest.children().iter().map(|child| child.digest.clone()).collect()
 }
 

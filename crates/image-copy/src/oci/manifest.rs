@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{Digest, Platform};
+use super::{Digest, Platform, rewrite};
 
 /// Registries accept manifests up to this size in bytes
 /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests>).
@@ -164,6 +164,25 @@ impl Manifest {
     #[must_use]
     pub fn is_index(&self) -> bool {
         matches!(self.kind, Kind::Index { .. })
+    }
+
+    /// The same index with those children alone for which `kept` holds. Every entry, and every other
+    /// field, keeps its bytes and its place, so that the same choice gives the same digest.
+    ///
+    /// # Panics
+    /// When `kept` has another length than the index.
+    #[must_use]
+    pub fn with_children(&self, kept: &[bool]) -> Self {
+        let Kind::Index { children } = &self.kind else { return self.clone() };
+        assert_eq!(children.len(), kept.len(), "there is a choice for every child");
+        let chosen = children.iter().zip(kept).filter(|(_, kept)| **kept).map(|(child, _)| child.clone());
+        let bytes = Bytes::from(rewrite::with_entries(&self.bytes, kept));
+        Self {
+            media_type: self.media_type.clone(),
+            digest: Digest::of(&bytes),
+            bytes,
+            kind: Kind::Index { children: chosen.collect() },
+        }
     }
 
     /// This manifest's own descriptor.

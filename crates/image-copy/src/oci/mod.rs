@@ -4,6 +4,7 @@ mod digest;
 mod manifest;
 mod platform;
 mod reference;
+mod rewrite;
 
 pub use digest::{Algorithm, Digest, Hasher};
 pub use manifest::{Descriptor, Kind, MAX_MANIFEST_BYTES, Manifest, ManifestError, media_type};

@@ -104,6 +104,20 @@ impl Repository {
         Err(SendError::Destination(if renewed { Error::Expired(Box::new(refusal)) } else { refusal.into() }))
     }
 
+    /// Sends a small blob that is in memory. Bytes that the registry has already do no harm.
+    ///
+    /// # Errors
+    /// What the registry says.
+    pub async fn put_blob(&self, bytes: &'static [u8]) -> Result<(), Error> {
+        let digest = Digest::of(bytes);
+        let Started::Session(upload) = self.start_upload(&digest, None).await? else { return Ok(()) };
+        let mut url = upload.url;
+        url.query_pairs_mut().append_pair("digest", digest.as_str());
+        let request = Self::request(Method::PUT, url, 1 << 20);
+        let request = Self::with_body(request, "application/octet-stream", bytes.into())?;
+        self.ask(request).await?.accepted().map(drop)
+    }
+
     /// Tells the registry that a session will not be used. Best effort: some registries demand a
     /// right for it that we do not ask for, and all end sessions by themselves.
     pub(crate) async fn cancel_upload(&self, upload: Upload) {

@@ -79,8 +79,12 @@ impl World {
             tag: tag.map(|tag| tag.parse().unwrap()),
             platforms: match platforms {
                 "all" => Platforms::All,
+                several if several.contains(',') => {
+                    Platforms::Some(several.split(',').map(|one| one.parse().unwrap()).collect())
+                }
                 one => Platforms::One(one.parse().unwrap()),
             },
+            known: Vec::new(),
         }
     }
 

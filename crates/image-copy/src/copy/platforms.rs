@@ -1,0 +1,80 @@
+//! Which platforms an image is for: its index says so, or else its config.
+
+use super::select::images;
+use super::walk::{Found, Walk};
+use super::{Error, Failure, Operation, Platforms, Side};
+use crate::oci::{Descriptor, Manifest, Platform, media_type};
+
+/// Largest image config read into memory, in bytes.
+const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The platforms of what is to be pushed; `chosen` is what an index said of it.
+pub(super) async fn platforms_of(
+    walk: &Walk<'_>,
+    root: &Found,
+    chosen: Option<Platform>,
+    below: &[Found],
+) -> Result<Vec<Platform>, Error> {
+    match chosen {
+        Some(platform) => Ok(vec![platform]),
+        None if root.manifest.is_index() => {
+            Ok(listed_platforms(below.iter().chain([root]).map(|found| &found.manifest)))
+        }
+        None => Ok(own_platform(walk, root).await?.into_iter().collect()),
+    }
+}
+
+fn listed_platforms<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Vec<Platform> {
+    let mut platforms = Vec::new();
+    for platform in manifests.flat_map(images).filter_map(|child| child.platform.as_ref()) {
+        if !platforms.iter().any(|known: &Platform| known.to_string() == platform.to_string()) {
+            platforms.push(platform.clone());
+        }
+    }
+    platforms
+}
+
+/// The platform of an image that no index lists: only its config tells. Read at the destination when
+/// that has it, so that an image can be put back while the source is down.
+async fn own_platform(walk: &Walk<'_>, root: &Found) -> Result<Option<Platform>, Error> {
+    let Some(config) = root.manifest.blobs().next().filter(|config| is_image_config(config)) else {
+        return Ok(None);
+    };
+    let subject = || walk.request.source.to_string();
+    let mut text = None;
+    if root.held {
+        text = walk.destination.repository.get_blob(config, MAX_CONFIG_BYTES).await.ok();
+    }
+    let text = match text {
+        Some(text) => text,
+        None => walk
+            .source
+            .get_blob(config, MAX_CONFIG_BYTES)
+            .await
+            .map_err(|cause| Failure::registry(Side::Source, Operation::ReadBlob, subject(), cause))?,
+    };
+    let platform: Option<Platform> =
+        serde_json::from_slice(&text).ok().filter(|found: &Platform| !found.is_unknown());
+    match (&walk.request.platforms, platform) {
+        (Platforms::One(wanted), Some(platform)) if !platform.satisfies(wanted) => {
+            let (wanted, available) = (wanted.clone(), vec![platform]);
+            Err(Box::new(Failure::NoPlatform { subject: subject(), wanted, available }))
+        }
+        (Platforms::Some(several), Some(platform))
+            if several.iter().any(|wanted| !platform.satisfies(wanted)) =>
+        {
+            let wanted = several.iter().find(|wanted| !platform.satisfies(wanted));
+            let (wanted, available) = (wanted.unwrap_or(&platform).clone(), vec![platform]);
+            Err(Box::new(Failure::NoPlatform { subject: subject(), wanted, available }))
+        }
+        (Platforms::Preferred(wanted), Some(platform)) if !platform.satisfies(wanted) => {
+            tracing::warn!(%platform, preferred = %wanted, "the source is a single image for another platform");
+            Ok(Some(platform))
+        }
+        (_, platform) => Ok(platform),
+    }
+}
+
+fn is_image_config(config: &Descriptor) -> bool {
+    matches!(config.media_type.as_str(), media_type::OCI_CONFIG | media_type::DOCKER_CONFIG)
+}

@@ -1,0 +1,96 @@
+//! The last step of a copy: the root under its tag, at once.
+
+use tokio::time::Instant;
+
+use super::transfer::in_time;
+use super::{Destination, Error, Failure, Limits, Operation, Outcome, Plan, Progress, Side, TagMove};
+use crate::oci::Tag;
+use crate::registry::{self, ManifestId};
+
+/// Writes the root of a plan whose content is at the destination. `progress` is what became of the
+/// blobs.
+///
+/// # Errors
+/// When the destination refuses, or time runs out.
+pub async fn publish(
+    plan: &Plan,
+    destination: &Destination,
+    limits: &Limits,
+    progress: Progress,
+) -> Result<Outcome, Error> {
+    let started = Instant::now();
+    let writing = Publication { plan, destination };
+    in_time(plan, limits, started, writing.write_root(), || progress).await?;
+    Ok(Outcome {
+        source_digest: plan.source_digest.clone(),
+        digest: plan.root.digest.clone(),
+        media_type: plan.root.media_type.clone(),
+        platforms: plan.platforms.clone(),
+        platforms_offered: plan.platforms_offered,
+        size: plan.progress.bytes,
+        blobs: progress,
+        manifests_written: plan.manifests_to_write(),
+        tag: plan.tag.clone(),
+        elapsed: plan.elapsed + started.elapsed(),
+    })
+}
+
+struct Publication<'a> {
+    plan: &'a Plan,
+    destination: &'a Destination,
+}
+
+impl Publication<'_> {
+    /// The root goes last, and under its tag at once: until then nobody can pull a half-copied image
+    /// by name.
+    async fn write_root(&self) -> Result<(), Error> {
+        let (plan, to) = (self.plan, self.destination);
+        let written = match (&plan.request.tag, &plan.tag, plan.root_held) {
+            (Some(tag), TagMove::Moved { .. }, true) => to.inventory.tag(&plan.root, tag).await,
+            (Some(tag), TagMove::Moved { .. }, false) => {
+                to.repository.put_manifest(&plan.root, &ManifestId::Tag(tag.clone())).await
+            }
+            (_, _, true) => return Ok(()),
+            (_, _, false) => {
+                let id = ManifestId::Digest(plan.root.digest.clone());
+                let written = to.repository.put_manifest(&plan.root, &id).await;
+                return written.map_err(|cause| self.destination_failure(Operation::WriteManifest, cause));
+            }
+        };
+        let (Some(tag), TagMove::Moved { from }) = (&plan.request.tag, &plan.tag) else { return Ok(()) };
+        if let Err(cause) = written {
+            self.judge_tag(tag, cause).await?;
+        }
+        let old = from.as_ref().map(ToString::to_string);
+        tracing::info!(destination = %plan.request.destination_name(), old, new = %plan.root.digest, "tag moved");
+        Ok(())
+    }
+
+    /// ECR refuses to write an immutable tag also when that would change nothing, as after an answer
+    /// that was lost (<https://github.com/aws/containers-roadmap/issues/2179>).
+    async fn judge_tag(&self, tag: &Tag, cause: registry::Error) -> Result<(), Error> {
+        let exists = match &cause {
+            registry::Error::Refused(refusal) => refusal.has("TAG_INVALID"),
+            registry::Error::Service { code, .. } => code == "ImageTagAlreadyExistsException",
+            _ => false,
+        };
+        let failure = self.destination_failure(Operation::WriteTag, cause);
+        if !exists {
+            return Err(failure);
+        }
+        let named = self.destination.inventory.manifests(&[ManifestId::Tag(tag.clone())]).await;
+        match named.ok().and_then(|mut found| found.pop().flatten()) {
+            Some(manifest) if manifest.digest == self.plan.root.digest => Ok(()),
+            Some(manifest) => Err(Box::new(Failure::TagImmutable {
+                subject: self.plan.request.destination_name(),
+                existing: manifest.digest,
+                wanted: self.plan.root.digest.clone(),
+            })),
+            None => Err(failure),
+        }
+    }
+
+    fn destination_failure(&self, operation: Operation, cause: registry::Error) -> Error {
+        Failure::registry(Side::Destination, operation, self.plan.request.destination_name(), cause)
+    }
+}

@@ -1,0 +1,52 @@
+//! Writes an index anew with fewer entries, and leaves every byte alone that need not change.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The document with those entries of its `manifests` for which `kept` holds. Bytes that are not
+/// such a document come back as they are.
+pub(super) fn with_entries(index: &[u8], kept: &[bool]) -> Vec<u8> {
+    let Ok(Fields(fields)) = serde_json::from_slice::<Fields<'_>>(index) else { return index.to_vec() };
+    let fields: Vec<String> = fields
+        .into_iter()
+        .map(|(name, value)| match name.as_str() {
+            "manifests" => format!("\"manifests\":{}", entries(value, kept)),
+            _ => format!("{}:{}", serde_json::Value::from(name), value.get()),
+        })
+        .collect();
+    format!("{{{}}}", fields.join(",")).into_bytes()
+}
+
+fn entries(list: &RawValue, kept: &[bool]) -> String {
+    let Ok(entries) = serde_json::from_str::<Vec<&RawValue>>(list.get()) else { return list.get().into() };
+    let chosen = entries.into_iter().zip(kept).filter(|(_, kept)| **kept).map(|(entry, _)| entry.get());
+    format!("[{}]", chosen.collect::<Vec<&str>>().join(","))
+}
+
+/// The fields of an object, in the order in which they stand.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
