@@ -87,7 +87,8 @@ pub(crate) async fn delete(
         Some(manifest) => hold(repository, manifest, &stored).await?,
         None => None,
     };
-    let removal = removed(repository, tag.as_str()).await?;
+    // Only from this image: whoever moved it meanwhile has another in mind.
+    let removal = repository.remove_tag_of(&stored.digest, tag.as_str()).await?;
     if let (Some(manifest), Removal::Removed) = (&manifest, &removal)
         && wanted_again(manifest).await?
     {
@@ -102,10 +103,7 @@ pub(crate) async fn delete(
             Err(error)
         }
         (_, _, holder) if is_saved => release(repository, holder.as_deref()).await.map(|_| Deleted::Tag),
-        (Removal::Absent, _, holder) => {
-            release(repository, holder.as_deref()).await?;
-            Ok(Deleted::Nothing)
-        }
+        (Removal::Absent, _, None) => Ok(Deleted::Nothing),
         (_, Some(manifest), Some(holder)) => delete_held(repository, &manifest, &holder, tag).await,
         (Removal::ReferencedByIndex, manifest, None) => {
             if let Some(manifest) = manifest {
@@ -114,7 +112,7 @@ pub(crate) async fn delete(
             Ok(Deleted::Tag)
         }
         (Removal::Removed, manifest, _) => Ok(gone(repository, manifest.as_ref()).await),
-        (Removal::ReferencedByIndex, None, Some(_)) => Ok(Deleted::Tag),
+        (_, None, Some(_)) => Ok(Deleted::Tag),
     }
 }
 

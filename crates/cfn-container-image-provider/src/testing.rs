@@ -175,7 +175,13 @@ impl State {
     }
 
     fn delete(&mut self, id: &Value) -> Value {
-        if let Some(digest) = id["imageDigest"].as_str() {
+        let by_tag = id["imageTag"].as_str();
+        if let (Some(tag), Some(digest)) = (by_tag, id["imageDigest"].as_str())
+            && self.tags.get(tag).is_some_and(|named| named != digest)
+        {
+            return failure(id, "ImageTagDoesNotMatchDigest");
+        }
+        if let (None, Some(digest)) = (by_tag, id["imageDigest"].as_str()) {
             assert!(self.tags.values().all(|named| named != digest), "deleting what has tags goes by tag");
             self.images.remove(digest);
             return json!({"imageIds": [id]});

@@ -97,6 +97,26 @@ impl EcrRepository {
         Ok(removals)
     }
 
+    /// Removes a tag if it names that image, and the image when it has no other. A tag that names
+    /// something else by now counts as absent.
+    ///
+    /// # Errors
+    /// When the call as a whole failed; a repository that is gone is no error.
+    pub async fn remove_tag_of(&self, digest: &Digest, tag: &str) -> Result<Removal, Error> {
+        let request = self
+            .calls
+            .client
+            .batch_delete_image()
+            .registry_id(self.arn.account())
+            .repository_name(self.arn.name())
+            .image_ids(ImageIdentifier::builder().image_tag(tag).image_digest(digest.as_str()).build());
+        match self.calls.send(DELETE, || request.clone().send()).await {
+            Ok(answer) => Ok(answer.failures().first().map_or(Removal::Removed, removal)),
+            Err(error) if is_absence(&error) => Ok(Removal::Absent),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Puts a tag on a manifest whose parts are in the repository, whether the manifest is or not.
     /// A tag that names it already is success.
     ///
@@ -145,7 +165,9 @@ fn is_absence(error: &Error) -> bool {
 
 fn removal(failure: &ImageFailure) -> Removal {
     match failure.failure_code() {
-        Some(ImageFailureCode::ImageNotFound) => Removal::Absent,
+        Some(ImageFailureCode::ImageNotFound | ImageFailureCode::ImageTagDoesNotMatchDigest) => {
+            Removal::Absent
+        }
         Some(ImageFailureCode::ImageReferencedByManifestList) => Removal::ReferencedByIndex,
         code => Removal::Refused(Error::Service {
             service: DELETE.into(),
