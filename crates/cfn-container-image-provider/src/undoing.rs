@@ -128,7 +128,7 @@ impl Undo<'_> {
             None => Deleted::Nothing,
             Some(_) if !self.delete_images => Deleted::Kept,
             Some(digest) if self.is_foreign(place, look, digest) => Deleted::Foreign,
-            Some(_) => self.delete(place).await?,
+            Some(_) => self.delete(place, look).await?,
         };
         let claims = self.ledger.claims_of_others(&place.tag).await?;
         if let Err(error) = self.ledger.tidy(&place.about, &look.record, &claims).await {
@@ -144,7 +144,7 @@ impl Undo<'_> {
             && look.record.lines.iter().all(|line| line.digest().as_ref() != Some(digest))
     }
 
-    async fn delete(&self, place: &Place) -> Result<Deleted, Error> {
+    async fn delete(&self, place: &Place, before: &Look) -> Result<Deleted, Error> {
         let wanted_again = async |manifest: &Manifest| {
             let claims = self.ledger.claims_of_others(&place.tag).await?;
             if claims.is_empty() {
@@ -153,7 +153,12 @@ impl Undo<'_> {
             // Whoever claimed it before the tag went may have seen it name what they want.
             let look = self.ledger.look(place).await?;
             let latest = others(place, &look, &claims).into_iter().next();
-            if look.tag.is_none() && latest.is_none_or(|digest| digest == manifest.digest) {
+            let sees_it = match latest {
+                Some(digest) => digest == manifest.digest,
+                // Without a line, they have yet to look; but some repositories take no records.
+                None => before.record.lines.is_empty(),
+            };
+            if look.tag.is_none() && sees_it {
                 self.ledger.images.put_tag_unless_there(manifest, &place.tag).await?;
             }
             Ok(true)

@@ -26,6 +26,11 @@ pub(crate) fn untagged(image: &Digest) -> Tag {
     shortened(&format!("{UNTAGGED}{}", image.as_str().replacen(':', "-", 1)))
 }
 
+/// Whether a tag is that of an image whose reference has none.
+pub(crate) fn is_untagged(tag: &Tag) -> bool {
+    tag.as_str().starts_with(UNTAGGED)
+}
+
 /// The tag that stands for one claimant's claim on `tag`.
 pub(crate) fn claim(tag: &Tag, stack_id: &str, logical_id: &str) -> Tag {
     let hash = Digest::of(format!("{tag}\n{stack_id}\n{logical_id}").as_bytes());

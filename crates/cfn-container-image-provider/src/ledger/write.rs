@@ -1,6 +1,8 @@
 //! Writing records and claims.
 
-use image_copy::oci::{Manifest, Tag};
+use std::collections::BTreeSet;
+
+use image_copy::oci::{Digest, Manifest, Tag};
 use image_copy::registry::Error;
 use image_copy_aws::Removal;
 
@@ -70,17 +72,21 @@ impl Ledger {
         Err(Error::Protocol("somebody else writes the same record all the time"))
     }
 
-    /// Removes the record of `about` when nobody of whom it speaks has a claim on what it is about.
+    /// Removes the record of `about` when nobody has a claim on what it is about. `claims` are those on
+    /// the tag at hand; images without a chosen tag share the record of their source.
     pub(crate) async fn tidy(&self, about: &Tag, record: &Record, claims: &[String]) -> Result<(), Error> {
-        // A record without lines cannot be read: what it says is not known, but neither of use.
-        let of_use = record.lines.iter().any(|line| {
-            line.is_claimed(about, claims)
-                || line.digest().is_some_and(|digest| line.is_claimed(&names::untagged(&digest), claims))
-        });
-        if !of_use {
-            self.remove(&names::record(about)).await?;
+        if !claims.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        if names::is_untagged(about) {
+            let images: BTreeSet<Digest> = record.lines.iter().filter_map(Line::digest).collect();
+            for image in images {
+                if !self.claims_of_others(&names::untagged(&image)).await?.is_empty() {
+                    return Ok(());
+                }
+            }
+        }
+        self.remove(&names::record(about)).await.map(drop)
     }
 
     /// Puts a tag on an artifact, and its blob into a repository that has none yet.
@@ -105,7 +111,7 @@ impl Ledger {
     }
 
     /// Removes an artifact of ours that nothing names any longer. What stays harms nobody.
-    async fn forget(&self, digest: &image_copy::oci::Digest) {
+    async fn forget(&self, digest: &Digest) {
         if let Err(error) = self.images.remove_untagged(digest).await {
             tracing::info!(digest = digest.as_str(), %error, "a superseded record is left over");
         }
