@@ -228,6 +228,19 @@ def check_dry_run(world: World):
     assert not world.plain.has("dry", "1")
 
 
+def check_lost_output(world: World):
+    """a result that cannot be written is exit code 1 and one line"""
+    images_named = [f"{world.source.host}/oci:amd64", f"{world.plain.host}/lost:1"]
+    for command in [[world.program, "--help"], [world.program, "copy", "--help"], [world.program, "--version"],
+                    world.command(*images_named, "--dry-run"), world.command(*images_named)]:
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(command, env=world.environment(), stdout=full, stderr=subprocess.PIPE,
+                                  text=True, timeout=TIMEOUT)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+        assert "standard output cannot be written" in done.stderr, done
+    assert "the image was copied" in done.stderr and world.plain.has("lost", "1"), done
+
+
 def check_failures(world: World):
     """what cannot be copied is told in one line, exit code 1"""
     source, plain = world.source.host, world.plain.host
@@ -302,8 +315,8 @@ def read_until(terminal: int, expected: str) -> str:
 
 CHECKS = [
     check_plain_http, check_plain_http_elsewhere, check_tls, check_login, check_credential_helper,
-    check_platform, check_digest, check_second_copy, check_mount, check_dry_run, check_failures,
-    check_verbose, check_usage, check_interrupt,
+    check_platform, check_digest, check_second_copy, check_mount, check_dry_run, check_lost_output,
+    check_failures, check_verbose, check_usage, check_interrupt,
 ]
 
 

@@ -22,7 +22,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use args::{Args, Command, Verbosity};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(said) => return report::usage(&said),
+    };
     log_to_stderr(args.verbosity());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -16,9 +16,32 @@ const LINE_CHARACTERS: usize = 400;
 /// What a shell gives a program that ended by Ctrl-C: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// Writes to stdout. Whoever closed it does not want to know.
-pub(crate) fn tell(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
+/// What a command line that makes no sense ends with.
+const NOT_UNDERSTOOD: u8 = 2;
+
+/// Writes a result to stdout, and gives the exit code: a result that is lost is a failure, and
+/// `state` says what holds all the same. Whoever closed the pipe does not want to know.
+pub(crate) fn tell(text: &str, state: &str) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    written(writeln!(stdout, "{text}").and_then(|()| stdout.flush()), state)
+}
+
+/// Tells what the parser of the command line has to say: help, or what it did not understand.
+pub(crate) fn usage(said: &clap::Error) -> ExitCode {
+    let printed = said.print().and_then(|()| io::stdout().flush());
+    if said.use_stderr() {
+        return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(NOT_UNDERSTOOD));
+    }
+    written(printed, "")
+}
+
+fn written(result: io::Result<()>, state: &str) -> ExitCode {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(&format!("standard output cannot be written: {error}{state}."))
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 /// Writes a line to stderr, and gives the exit code.

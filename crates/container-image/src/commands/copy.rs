@@ -32,8 +32,7 @@ pub(crate) async fn run(args: &Copy, verbosity: Verbosity) -> ExitCode {
         Err(failure) => return report::failure(&failure, verbosity),
     };
     if args.dry_run {
-        report::tell(&report::plan(&plan));
-        return ExitCode::SUCCESS;
+        return report::tell(&report::plan(&plan), "");
     }
     transfer(args, verbosity, &plan, &source, &destination).await
 }
@@ -61,10 +60,10 @@ async fn transfer(
     bar.clear();
     match ended {
         Some(Ok(outcome)) => {
-            if verbosity != Verbosity::Quiet {
-                report::tell(&report::outcome(&plan.request, &outcome));
+            if verbosity == Verbosity::Quiet {
+                return ExitCode::SUCCESS;
             }
-            ExitCode::SUCCESS
+            report::tell(&report::outcome(&plan.request, &outcome), "; the image was copied")
         }
         Some(Err(failure)) => report::failure(&failure, verbosity),
         None => report::interrupted(&report::left_behind(plan, bar.is_past_blobs())),
