@@ -223,6 +223,8 @@ def check_dry_run(world: World):
     """a dry run says what it would do, and does nothing"""
     before = len(world.plain.requests())
     done = world.copy(f"{world.source.host}/oci:all", f"{world.plain.host}/dry:1", "--dry-run")
+    quiet = world.copy(f"{world.source.host}/oci:all", f"{world.plain.host}/dry:1", "--dry-run", "--quiet")
+    assert quiet.stdout == done.stdout, quiet
     assert done.returncode == 0 and "linux/amd64, linux/arm64" in done.stdout, done
     assert all(method in ["GET", "HEAD"] for method, _ in world.plain.requests()[before:])
     assert not world.plain.has("dry", "1")
@@ -279,9 +281,14 @@ def check_usage(world: World):
 
 
 def check_interrupt(world: World):
-    """Ctrl-C in the middle of a blob: a bar until then, one line, exit code 130, no tag; then again"""
+    """Ctrl-C or SIGTERM in the middle of a blob: a bar until then, one line, no tag; then again"""
+    for signal_sent, code, word in [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]:
+        ended_by(world, signal_sent, code, word)
+
+
+def ended_by(world: World, signal_sent: int, code: int, word: str):
     front = StallingFront(world.source)
-    arguments = [f"{front.host}/oci:all", f"{world.plain.host}/interrupted:1"]
+    arguments = [f"{front.host}/oci:all", f"{world.plain.host}/{word}:1"]
     master, terminal = pty.openpty()
     try:
         child = subprocess.Popen(world.command(*arguments), env={**world.environment(), "TERM": "xterm"},
@@ -290,15 +297,15 @@ def check_interrupt(world: World):
         assert front.stalled.wait(TIMEOUT), "no blob was asked for"
         bar = read_until(master, "blobs")
         assert "MiB" in bar, bar
-        child.send_signal(signal.SIGINT)
+        child.send_signal(signal_sent)
         output, _ = child.communicate(timeout=TIMEOUT)
-        said = read_until(master, "interrupted")
-        assert child.returncode == 130 and not output, (child.returncode, output, said)
-        assert "interrupted: the tag" in said and "was not written" in said, said
-        assert not world.plain.has("interrupted", "1")
+        said = read_until(master, word)
+        assert child.returncode == code and not output, (child.returncode, output, said)
+        assert f"{word}: the tag" in said and "was not written" in said, said
+        assert not world.plain.has(word, "1")
         front.may_go_on.set()
         world.copied(*arguments)
-        judge.same(world.source, "oci:all", world.plain, "interrupted:1")
+        judge.same(world.source, "oci:all", world.plain, f"{word}:1")
     finally:
         os.close(master)
         front.stop()

@@ -2,7 +2,8 @@
 //!
 //! [`args`] is what was typed, [`commands`] do the work, [`report`] tells how it ended,
 //! [`credentials`] knows the logins of whoever runs it. Results go to stdout, everything else to
-//! stderr. Exit codes: 0 done, 1 failed, 2 not understood, 130 interrupted.
+//! stderr. Exit codes: 0 done, 1 failed, 2 not understood, 130 interrupted, 143
+//! terminated.
 
 mod args;
 mod commands;

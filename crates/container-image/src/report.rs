@@ -13,8 +13,14 @@ use crate::args::Verbosity;
 /// Longest line told of a failure, in characters.
 const LINE_CHARACTERS: usize = 400;
 
-/// What a shell gives a program that ended by Ctrl-C: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
+/// Who ended the program; as a number what a shell gives such a program, 128 and the signal's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Signal {
+    /// The user, by Ctrl-C.
+    Interrupt = 130,
+    /// The system, by SIGTERM.
+    Terminate = 143,
+}
 
 /// What a command line that makes no sense ends with.
 const NOT_UNDERSTOOD: u8 = 2;
@@ -61,10 +67,14 @@ pub(crate) fn failure(failure: &Failure, verbosity: Verbosity) -> ExitCode {
     code
 }
 
-/// Tells that the user ended it, and in what state.
-pub(crate) fn interrupted(state: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "interrupted: {state}.");
-    ExitCode::from(INTERRUPTED)
+/// Tells that it was ended from outside, and in what state.
+pub(crate) fn interrupted(signal: Signal, state: &str) -> ExitCode {
+    let word = match signal {
+        Signal::Interrupt => "interrupted",
+        Signal::Terminate => "terminated",
+    };
+    let _ = writeln!(io::stderr(), "{word}: {state}.");
+    ExitCode::from(signal as u8)
 }
 
 /// What a transfer that was interrupted leaves at the destination.
