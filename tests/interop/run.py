@@ -256,6 +256,9 @@ def check_failures(world: World):
     world.refused("Change --platform", f"{source}/oci:all", f"{plain}/x:1", "--platform", "linux/s390x")
     world.refused("Change --platform", f"{source}/oci:amd64", f"{plain}/x:1", "--platform", "linux/arm64")
     world.refused("--certificate-authority", f"{source}/oci:all", f"{world.tls.host}/x:1")
+    # The host was given, so that TLS is not even tried.
+    world.refused(f"Leave out --plain-http {world.tls.host}", f"{source}/oci:all", f"{world.tls.host}/x:1",
+                  "--plain-http", world.tls.host, *trusted)
     assert not world.plain.has("x", "1")
 
 

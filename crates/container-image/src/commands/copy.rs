@@ -12,7 +12,7 @@ use image_copy::registry::{Client, Options, Repository};
 use crate::args::{Copy, Verbosity};
 use crate::credentials::DockerLogins;
 use crate::progress::Bar;
-use crate::report::{self, Signal};
+use crate::report::{self, Given, Signal};
 
 /// Copies as `args` say. Failures are told on stderr.
 pub(crate) async fn run(args: &Copy, verbosity: Verbosity) -> ExitCode {
@@ -29,7 +29,7 @@ pub(crate) async fn run(args: &Copy, verbosity: Verbosity) -> ExitCode {
     };
     let plan = match planned {
         Ok(plan) => plan,
-        Err(failure) => return report::failure(&failure, verbosity),
+        Err(failure) => return report::failure(&failure, &given(args), verbosity),
     };
     if args.dry_run {
         return report::tell(&report::plan(&plan), "");
@@ -65,9 +65,13 @@ async fn transfer(
             }
             report::tell(&report::outcome(&plan.request, &outcome), "; the image was copied")
         }
-        Ok(Err(failure)) => report::failure(&failure, verbosity),
+        Ok(Err(failure)) => report::failure(&failure, &given(args), verbosity),
         Err(signal) => report::interrupted(signal, &report::left_behind(plan, bar.is_past_blobs())),
     }
+}
+
+fn given(args: &Copy) -> Given<'_> {
+    Given { plain_http: &args.plain_http, authority: args.certificate_authority.is_some() }
 }
 
 fn request(args: &Copy) -> Request {
