@@ -270,6 +270,7 @@ def check_verbose(world: World):
     assert failed.returncode == 1 and "while" in failed.stderr and "request: " in failed.stderr, failed.stderr
     done = world.copy(*arguments)
     assert done.returncode == 0 and "tag moved" in done.stderr, done.stderr
+    assert 0 < done.stderr.count("blob to copy") == done.stderr.count("blob copied"), done.stderr
     no_secret_in(failed.stderr + done.stderr)
     quiet = world.copy(*arguments[:2], "--quiet", *arguments[3:])
     assert quiet.returncode == 0 and not quiet.stdout + quiet.stderr, quiet
