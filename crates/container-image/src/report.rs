@@ -204,6 +204,9 @@ fn hint(failure: &Failure, given: &Given<'_>) -> String {
     let side = failure.side();
     let (argument, host) = (argument(side), host(failure));
     match failure.problem() {
+        Problem::Missing | Problem::ServerTrouble if is_foreign(failure) => {
+            format!("Check the host in {argument}, and its port.")
+        }
         Problem::Missing => missing(side),
         Problem::LoginNeeded => format!(
             "Check the spelling of {argument} (many registries say so of what does not exist), or log in: {}.", log_in(failure)
@@ -281,6 +284,10 @@ fn credentials_unavailable(failure: &Failure) -> String {
     }
 }
 
+fn is_foreign(failure: &Failure) -> bool {
+    matches!(failure, Failure::Registry { cause: registry::Error::Refused(refusal), .. } if refusal.is_foreign)
+}
+
 /// Whether a server for TLS says that it was spoken to without.
 fn wants_tls(failure: &Failure) -> bool {
     let Failure::Registry { cause: registry::Error::Refused(refusal), .. } = failure else { return false };
@@ -349,6 +356,8 @@ fn causes(failure: &Failure) -> Vec<String> {
     if let registry::Error::Refused(refusal) | registry::Error::Expired(refusal) = cause {
         lines.push(format!("request: {}, status {}", refusal.request, refusal.status));
         lines.extend(refusal.codes.iter().map(|code| format!("answer: {} \"{}\"", code.code, code.message)));
+        let details = refusal.codes.iter().map(|code| &code.detail).filter(|detail| !detail.is_empty());
+        lines.extend(details.map(|detail| format!("detail: {detail}")));
     } else {
         lines.push(format!("cause: {cause}"));
     }
@@ -396,9 +405,10 @@ mod tests {
     fn refusal(status: u16, code: &str, message: &str, login: LoginSent) -> registry::Error {
         registry::Error::from(Refusal {
             status,
-            codes: vec![Code { code: code.into(), message: message.into() }],
+            codes: vec![Code { code: code.into(), message: message.into(), detail: String::new() }],
             request: "GET /v2/acme/app/manifests/2.1".into(),
             login,
+            is_foreign: false,
             rate_limit: None,
             retry_after: None,
             attempts: 1,
