@@ -178,7 +178,7 @@ mod tests {
         let text = refused(&["a", "--to", "b", "--platform", "linux-arm64"]);
         assert!(text.contains("--platform") && text.contains("os/architecture"), "{text}");
         let text = refused(&["a", "--to", "https://b"]);
-        assert!(text.contains("--to") && text.contains("[registry/]repository"), "{text}");
+        assert!(text.contains("--to") && text.contains("without a scheme"), "{text}");
         let text = refused(&["a", "--to", "b", "--jobs", "0"]);
         assert!(text.contains("--jobs"), "{text}");
         let text = refused(&["a"]);
