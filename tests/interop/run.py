@@ -223,9 +223,24 @@ def check_dry_run(world: World):
     """a dry run says what it would do, and does nothing"""
     before = len(world.plain.requests())
     done = world.copy(f"{world.source.host}/oci:all", f"{world.plain.host}/dry:1", "--dry-run")
+    quiet = world.copy(f"{world.source.host}/oci:all", f"{world.plain.host}/dry:1", "--dry-run", "--quiet")
+    assert quiet.stdout == done.stdout, quiet
     assert done.returncode == 0 and "linux/amd64, linux/arm64" in done.stdout, done
     assert all(method in ["GET", "HEAD"] for method, _ in world.plain.requests()[before:])
     assert not world.plain.has("dry", "1")
+
+
+def check_lost_output(world: World):
+    """a result that cannot be written is exit code 1 and one line"""
+    images_named = [f"{world.source.host}/oci:amd64", f"{world.plain.host}/lost:1"]
+    for command in [[world.program, "--help"], [world.program, "copy", "--help"], [world.program, "--version"],
+                    world.command(*images_named, "--dry-run"), world.command(*images_named)]:
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(command, env=world.environment(), stdout=full, stderr=subprocess.PIPE,
+                                  text=True, timeout=TIMEOUT)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+        assert "standard output cannot be written" in done.stderr, done
+    assert "the image was copied" in done.stderr and world.plain.has("lost", "1"), done
 
 
 def check_failures(world: World):
@@ -241,6 +256,9 @@ def check_failures(world: World):
     world.refused("Change --platform", f"{source}/oci:all", f"{plain}/x:1", "--platform", "linux/s390x")
     world.refused("Change --platform", f"{source}/oci:amd64", f"{plain}/x:1", "--platform", "linux/arm64")
     world.refused("--certificate-authority", f"{source}/oci:all", f"{world.tls.host}/x:1")
+    # The host was given, so that TLS is not even tried.
+    world.refused(f"Leave out --plain-http {world.tls.host}", f"{source}/oci:all", f"{world.tls.host}/x:1",
+                  "--plain-http", world.tls.host, *trusted)
     assert not world.plain.has("x", "1")
 
 
@@ -252,6 +270,7 @@ def check_verbose(world: World):
     assert failed.returncode == 1 and "while" in failed.stderr and "request: " in failed.stderr, failed.stderr
     done = world.copy(*arguments)
     assert done.returncode == 0 and "tag moved" in done.stderr, done.stderr
+    assert 0 < done.stderr.count("blob to copy") == done.stderr.count("blob copied"), done.stderr
     no_secret_in(failed.stderr + done.stderr)
     quiet = world.copy(*arguments[:2], "--quiet", *arguments[3:])
     assert quiet.returncode == 0 and not quiet.stdout + quiet.stderr, quiet
@@ -266,9 +285,14 @@ def check_usage(world: World):
 
 
 def check_interrupt(world: World):
-    """Ctrl-C in the middle of a blob: a bar until then, one line, exit code 130, no tag; then again"""
+    """Ctrl-C or SIGTERM in the middle of a blob: a bar until then, one line, no tag; then again"""
+    for signal_sent, code, word in [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]:
+        ended_by(world, signal_sent, code, word)
+
+
+def ended_by(world: World, signal_sent: int, code: int, word: str):
     front = StallingFront(world.source)
-    arguments = [f"{front.host}/oci:all", f"{world.plain.host}/interrupted:1"]
+    arguments = [f"{front.host}/oci:all", f"{world.plain.host}/{word}:1"]
     master, terminal = pty.openpty()
     try:
         child = subprocess.Popen(world.command(*arguments), env={**world.environment(), "TERM": "xterm"},
@@ -277,15 +301,15 @@ def check_interrupt(world: World):
         assert front.stalled.wait(TIMEOUT), "no blob was asked for"
         bar = read_until(master, "blobs")
         assert "MiB" in bar, bar
-        child.send_signal(signal.SIGINT)
+        child.send_signal(signal_sent)
         output, _ = child.communicate(timeout=TIMEOUT)
-        said = read_until(master, "interrupted")
-        assert child.returncode == 130 and not output, (child.returncode, output, said)
-        assert "interrupted: the tag" in said and "was not written" in said, said
-        assert not world.plain.has("interrupted", "1")
+        said = read_until(master, word)
+        assert child.returncode == code and not output, (child.returncode, output, said)
+        assert f"{word}: the tag" in said and "was not written" in said, said
+        assert not world.plain.has(word, "1")
         front.may_go_on.set()
         world.copied(*arguments)
-        judge.same(world.source, "oci:all", world.plain, "interrupted:1")
+        judge.same(world.source, "oci:all", world.plain, f"{word}:1")
     finally:
         os.close(master)
         front.stop()
@@ -302,8 +326,8 @@ def read_until(terminal: int, expected: str) -> str:
 
 CHECKS = [
     check_plain_http, check_plain_http_elsewhere, check_tls, check_login, check_credential_helper,
-    check_platform, check_digest, check_second_copy, check_mount, check_dry_run, check_failures,
-    check_verbose, check_usage, check_interrupt,
+    check_platform, check_digest, check_second_copy, check_mount, check_dry_run, check_lost_output,
+    check_failures, check_verbose, check_usage, check_interrupt,
 ]
 
 

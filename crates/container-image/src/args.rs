@@ -18,7 +18,7 @@ pub(crate) struct Args {
     #[arg(long, short, global = true, conflicts_with = "quiet", display_order = 100)]
     pub(crate) verbose: bool,
 
-    /// Print nothing but errors
+    /// Print nothing but errors, and the plan of a --dry-run
     #[arg(long, short, global = true, display_order = 101)]
     pub(crate) quiet: bool,
 }
@@ -67,7 +67,8 @@ Logins are those of docker: $REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json or
 ~/.docker/config.json, with credential helpers. Docker's short names mean Docker Hub:
 python is docker.io/library/python:latest.
 
-Exit codes: 0 copied or nothing to do, 1 failed, 2 not understood, 130 interrupted.";
+Exit codes: 0 copied or nothing to do, 1 failed, 2 not understood, 130 interrupted,
+143 terminated.";
 
 /// What was typed after `copy`.
 #[derive(Debug, ClapArgs)]
@@ -180,7 +181,7 @@ mod tests {
         let text = refused(&["a", "--to", "b", "--platform", "linux-arm64"]);
         assert!(text.contains("--platform") && text.contains("os/architecture"), "{text}");
         let text = refused(&["a", "--to", "https://b"]);
-        assert!(text.contains("--to") && text.contains("[registry/]repository"), "{text}");
+        assert!(text.contains("--to") && text.contains("without a scheme"), "{text}");
         let text = refused(&["a", "--to", "b", "--jobs", "0"]);
         assert!(text.contains("--jobs"), "{text}");
         let text = refused(&["a"]);

@@ -1,6 +1,7 @@
 //! Credential helpers: programs named `docker-credential-<name>` that keep logins elsewhere
 //! (<https://github.com/docker/docker-credential-helpers>).
 
+use std::io::ErrorKind;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use image_copy::registry::Login;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// Helpers of clouds fetch tokens over the network, in slow languages; one that waits longer waits
@@ -17,6 +19,18 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// A login is a few hundred bytes, with a signed token a few thousand.
 const LONGEST_ANSWER: u64 = 64 * 1024;
+
+/// Bytes within which a complaint has its first line.
+const LONGEST_COMPLAINT: usize = 4096;
+
+/// Longest quote from a complaint, in characters.
+const LONGEST_QUOTE: usize = 160;
+
+/// For what is already in the pipe when the helper has ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Words by which the advice on a program that is not there is found.
+pub(crate) const NOT_INSTALLED: &str = "is not installed";
 
 /// User name by which a helper says that the secret is an identity token.
 const IDENTITY_TOKEN: &str = "<token>";
@@ -40,15 +54,18 @@ pub(crate) async fn login(name: &str, key: &str) -> Result<Option<Login>, String
 
 async fn ask(program: &str, key: &str, wait: Duration) -> Result<Option<Login>, String> {
     let failed = |why: &str| format!("the credential helper {program} has no login for {key}: {why}");
-    let child = Command::new(program)
+    let mut child = Command::new(program)
         .arg("get")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        // What it writes there is for a user at a terminal, and may be anything.
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| failed(&format!("it cannot be started ({error})")))?;
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => failed(&format!("that program {NOT_INSTALLED}")),
+            _ => failed(&format!("it cannot be started ({error})")),
+        })?;
+    let complaint = child.stderr.take().map(first_line);
     let (done, answer) = match timeout(wait, converse(child, key)).await {
         Ok(spoken) => spoken.map_err(|error| failed(&format!("it broke off ({error})")))?,
         Err(_) => return Err(failed(&format!("it gave no answer in {} s", wait.as_secs()))),
@@ -57,7 +74,7 @@ async fn ask(program: &str, key: &str, wait: Duration) -> Result<Option<Login>, 
     if !done {
         // The one message that the protocol gives a meaning to.
         let is_unknown = text.to_ascii_lowercase().contains("credentials not found");
-        return if is_unknown { Ok(None) } else { Err(failed("it failed; run it by hand to see why")) };
+        return if is_unknown { Ok(None) } else { Err(failed(&words_of_failure(complaint).await)) };
     }
     let answer: Answer = serde_json::from_str(text).map_err(|_| failed("its answer cannot be read"))?;
     match (answer.username.as_str(), answer.secret.expose_secret()) {
@@ -65,6 +82,48 @@ async fn ask(program: &str, key: &str, wait: Duration) -> Result<Option<Login>, 
         (IDENTITY_TOKEN, _) => Err(failed("it holds an identity token, which is no password")),
         _ => Ok(Some(Login { username: answer.username, password: answer.secret })),
     }
+}
+
+/// Why a helper failed, in its own words. What it writes to stdout may be a login and is kept back.
+async fn words_of_failure(complaint: Option<oneshot::Receiver<String>>) -> String {
+    let line = match complaint {
+        Some(line) => timeout(LAST_WORDS, line).await.ok().and_then(Result::ok).unwrap_or_default(),
+        None => String::new(),
+    };
+    if line.is_empty() {
+        "it failed; run it by hand to see why".into()
+    } else {
+        format!("it failed and says \"{line}\"")
+    }
+}
+
+/// The first line with words in it. All of it is read, so that the helper is never kept from
+/// writing; by a task of its own, since what the helper left running may hold the pipe open.
+fn first_line(mut errors: ChildStderr) -> oneshot::Receiver<String> {
+    let (said, line) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut start = Vec::new();
+        while start.len() < LONGEST_COMPLAINT && !has_whole_line(&start) {
+            if !matches!(errors.read_buf(&mut start).await, Ok(1..)) {
+                break;
+            }
+        }
+        // Nobody listens once the helper was successful.
+        let _ = said.send(in_one_line(&start));
+        let _ = tokio::io::copy(&mut errors, &mut tokio::io::sink()).await;
+    });
+    line
+}
+
+fn has_whole_line(start: &[u8]) -> bool {
+    start.trim_ascii_start().contains(&b'\n')
+}
+
+fn in_one_line(start: &[u8]) -> String {
+    let text = String::from_utf8_lossy(start);
+    let line = text.trim_start().lines().next().unwrap_or_default();
+    let clean: String = line.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    clean.replace('"', "'").chars().take(LONGEST_QUOTE).collect()
 }
 
 /// Writes the key and reads to the end. Tells whether the helper was successful.
@@ -118,6 +177,11 @@ mod tests {
     async fn a_helper_that_fails_is_named_and_its_words_are_kept_back() {
         for (script, expected) in [
             ("echo secret; exit 3", "it failed"),
+            (
+                "echo secret; printf '\nno \"access\" to the keychain\nmore\n' >&2; exit 1",
+                "it failed and says \"no 'access' to the keychain\"",
+            ),
+            ("sleep 3 >&- & echo refused >&2; exit 1", "it failed and says \"refused\""),
             ("echo secret", "its answer cannot be read"),
             (r#"printf '{"Username":"<token>","Secret":"secret"}'"#, "identity token"),
         ] {
@@ -128,7 +192,7 @@ mod tests {
         let _turn = ONE_AT_A_TIME.lock().await;
         let error = login("nonexistent-helper", "a").await.unwrap_err();
         assert!(
-            error.contains("docker-credential-nonexistent-helper") && error.contains("cannot be started"),
+            error.contains("docker-credential-nonexistent-helper") && error.contains(NOT_INSTALLED),
             "{error}"
         );
     }

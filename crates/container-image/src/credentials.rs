@@ -23,10 +23,13 @@ use crate::credential_helper;
 /// The name under which docker stores logins to Docker Hub, for reasons of history.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
+/// Words by which the advice on a file that was named and is not there is found.
+pub(crate) const NO_SUCH_FILE: &str = "there is no such file";
+
 /// Knows the logins of whoever runs the program. Files are read when the first registry asks.
 pub(crate) struct DockerLogins {
     files: Vec<Candidate>,
-    known: Mutex<HashMap<String, Option<Login>>>,
+    known: Mutex<HashMap<String, Result<Option<Login>, String>>>,
 }
 
 /// A file that may hold logins.
@@ -66,14 +69,15 @@ impl Credentials for DockerLogins {
         Box::pin(async move {
             // Held while a helper runs: it may ask its user, who should be asked once.
             let mut known = self.known.lock().await;
-            if refused.is_none()
-                && let Some(login) = known.get(host)
+            // What failed once fails again, and a helper that hangs is not waited for twice.
+            if let Some(found) = known.get(host)
+                && (refused.is_none() || found.is_err())
             {
-                return Ok(login.clone());
+                return found.clone().map_err(Error::Credentials);
             }
-            let login = self.find(host).await.map_err(Error::Credentials)?;
-            known.insert(host.to_owned(), login.clone());
-            Ok(login)
+            let found = self.find(host).await;
+            known.insert(host.to_owned(), found.clone());
+            found.map_err(Error::Credentials)
         })
     }
 }
@@ -114,6 +118,9 @@ impl Config {
         let text = match fs::read_to_string(&file.path) {
             Ok(text) => SecretString::from(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !file.named => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(format!("the logins in {path} cannot be read: {NO_SUCH_FILE}"));
+            }
             Err(error) => return Err(format!("the logins in {path} cannot be read: {error}")),
         };
         // The parser's message could quote a password, so only the place is told.
@@ -259,6 +266,17 @@ mod tests {
         let error = logins.login("a", None).await.unwrap_err().to_string();
         assert!(error.contains("config.json cannot be read: line 1"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_failed_is_not_asked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        let logins = DockerLogins::in_files(vec![Candidate { path: path.clone(), named: true }]);
+        let first = logins.login("a", None).await.unwrap_err();
+        fs::write(&path, "{}").unwrap();
+        assert_eq!(logins.login("a", None).await.unwrap_err(), first);
+        assert!(logins.login("b", None).await.unwrap().is_none());
     }
 
     #[tokio::test]

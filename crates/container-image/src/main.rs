@@ -2,7 +2,8 @@
 //!
 //! [`args`] is what was typed, [`commands`] do the work, [`report`] tells how it ended,
 //! [`credentials`] knows the logins of whoever runs it. Results go to stdout, everything else to
-//! stderr. Exit codes: 0 done, 1 failed, 2 not understood, 130 interrupted.
+//! stderr. Exit codes: 0 done, 1 failed, 2 not understood, 130 interrupted, 143
+//! terminated.
 
 mod args;
 mod commands;
@@ -22,7 +23,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use args::{Args, Command, Verbosity};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(said) => return report::usage(&said),
+    };
     log_to_stderr(args.verbosity());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -6,19 +6,50 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use image_copy::copy::{Failure, Operation, Outcome, Plan, Problem, Request, Side, TagMove};
+use image_copy::oci::Registry;
 use image_copy::registry;
 
 use crate::args::Verbosity;
+use crate::{credential_helper, credentials};
 
 /// Longest line told of a failure, in characters.
 const LINE_CHARACTERS: usize = 400;
 
-/// What a shell gives a program that ended by Ctrl-C: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
+/// Who ended the program; as a number what a shell gives such a program, 128 and the signal's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Signal {
+    /// The user, by Ctrl-C.
+    Interrupt = 130,
+    /// The system, by SIGTERM.
+    Terminate = 143,
+}
 
-/// Writes to stdout. Whoever closed it does not want to know.
-pub(crate) fn tell(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
+/// What a command line that makes no sense ends with.
+const NOT_UNDERSTOOD: u8 = 2;
+
+/// Writes a result to stdout, and gives the exit code: a result that is lost is a failure, and
+/// `state` says what holds all the same. Whoever closed the pipe does not want to know.
+pub(crate) fn tell(text: &str, state: &str) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    written(writeln!(stdout, "{text}").and_then(|()| stdout.flush()), state)
+}
+
+/// Tells what the parser of the command line has to say: help, or what it did not understand.
+pub(crate) fn usage(said: &clap::Error) -> ExitCode {
+    let printed = said.print().and_then(|()| io::stdout().flush());
+    if said.use_stderr() {
+        return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(NOT_UNDERSTOOD));
+    }
+    written(printed, "")
+}
+
+fn written(result: io::Result<()>, state: &str) -> ExitCode {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(&format!("standard output cannot be written: {error}{state}."))
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 /// Writes a line to stderr, and gives the exit code.
@@ -27,9 +58,24 @@ pub(crate) fn fail(line: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// What the command line said already, so that no hint asks for it again.
+#[derive(Debug, Default)]
+pub(crate) struct Given<'a> {
+    /// Hosts to speak to without TLS.
+    pub(crate) plain_http: &'a [Registry],
+    /// Whether authorities to trust were named.
+    pub(crate) authority: bool,
+}
+
+impl Given<'_> {
+    fn is_plain(&self, failure: &Failure) -> bool {
+        self.plain_http.iter().any(|registry| Some(registry.as_str()) == name_of_host(failure))
+    }
+}
+
 /// Tells a failure.
-pub(crate) fn failure(failure: &Failure, verbosity: Verbosity) -> ExitCode {
-    let code = fail(&line(failure));
+pub(crate) fn failure(failure: &Failure, given: &Given<'_>, verbosity: Verbosity) -> ExitCode {
+    let code = fail(&line(failure, given));
     if verbosity == Verbosity::Verbose {
         for cause in causes(failure) {
             let _ = writeln!(io::stderr(), "  {cause}");
@@ -38,10 +84,14 @@ pub(crate) fn failure(failure: &Failure, verbosity: Verbosity) -> ExitCode {
     code
 }
 
-/// Tells that the user ended it, and in what state.
-pub(crate) fn interrupted(state: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "interrupted: {state}.");
-    ExitCode::from(INTERRUPTED)
+/// Tells that it was ended from outside, and in what state.
+pub(crate) fn interrupted(signal: Signal, state: &str) -> ExitCode {
+    let word = match signal {
+        Signal::Interrupt => "interrupted",
+        Signal::Terminate => "terminated",
+    };
+    let _ = writeln!(io::stderr(), "{word}: {state}.");
+    ExitCode::from(signal as u8)
 }
 
 /// What a transfer that was interrupted leaves at the destination.
@@ -110,8 +160,8 @@ pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
 }
 
 /// The failure with one thing to change, in one line of bounded length.
-fn line(failure: &Failure) -> String {
-    let hint = hint(failure);
+fn line(failure: &Failure, given: &Given<'_>) -> String {
+    let hint = hint(failure, given);
     let room = LINE_CHARACTERS.saturating_sub(hint.chars().count() + 1);
     format!("{} {hint}", shortened(failure.summary(), room))
 }
@@ -150,30 +200,35 @@ fn with_short_digests(text: &str) -> String {
 }
 
 /// One thing to change. Every kind of problem has its text: a new one does not compile without.
-fn hint(failure: &Failure) -> String {
+fn hint(failure: &Failure, given: &Given<'_>) -> String {
     let side = failure.side();
     let (argument, host) = (argument(side), host(failure));
     match failure.problem() {
+        Problem::Missing | Problem::ServerTrouble if is_foreign(failure) => {
+            format!("Check the host in {argument}, and its port.")
+        }
         Problem::Missing => missing(side),
         Problem::LoginNeeded => format!(
-            "Check the spelling of {argument} (many registries say so of what does not exist), or log in: docker login{host}."
+            "Check the spelling of {argument} (many registries say so of what does not exist), or log in: {}.", log_in(failure)
         ),
-        Problem::LoginRefused => format!("Log in again: docker login{host}."),
+        Problem::LoginRefused => format!("Log in again: {}.", log_in(failure)),
+        Problem::Denied if is_ecr(failure) => format!(
+            "Log in again, as an identity that may use that repository: {}.", log_in(failure)
+        ),
         Problem::Denied => match side {
             Side::Source => "Use a login that may pull from that repository.".into(),
             Side::Destination => "Use a login that may push to that repository, or check the spelling of --to.".into(),
         },
-        Problem::CredentialsUnavailable => {
-            "Mend that login, or name another file in REGISTRY_AUTH_FILE.".into()
-        }
+        Problem::CredentialsUnavailable => credentials_unavailable(failure),
         Problem::PullLimit => format!("Log in with an account (docker login{host}), or run it again then."),
         Problem::Throttled => "Run it again later, or with fewer --jobs.".into(),
         Problem::Unreachable => {
             format!("Check the host in {argument}, and HTTPS_PROXY if it is reached through a proxy.")
         }
-        Problem::CertificateRefused => format!(
-            "If the registry has an authority of its own, name its file in --certificate-authority; if it speaks plain HTTP, add --plain-http{host}."
-        ),
+        Problem::CertificateRefused => certificate_refused(failure, given),
+        Problem::Refused if given.is_plain(failure) && wants_tls(failure) => {
+            format!("Leave out --plain-http{host}: the registry speaks TLS.")
+        }
         Problem::Interrupted | Problem::Deadline => {
             "Run it again: blobs that arrived are not copied again.".into()
         }
@@ -215,18 +270,78 @@ fn argument(side: Side) -> &'static str {
     }
 }
 
+fn credentials_unavailable(failure: &Failure) -> String {
+    let reason = match failure {
+        Failure::Registry { cause: registry::Error::Credentials(reason), .. } => reason.as_str(),
+        _ => "",
+    };
+    if reason.contains(credential_helper::NOT_INSTALLED) {
+        "Install that program, or name a file without it in REGISTRY_AUTH_FILE.".into()
+    } else if reason.contains(credentials::NO_SUCH_FILE) {
+        "Correct the path in REGISTRY_AUTH_FILE.".into()
+    } else {
+        "Mend that login, or name another file in REGISTRY_AUTH_FILE.".into()
+    }
+}
+
+fn is_foreign(failure: &Failure) -> bool {
+    matches!(failure, Failure::Registry { cause: registry::Error::Refused(refusal), .. } if refusal.is_foreign)
+}
+
+/// Whether a server for TLS says that it was spoken to without.
+fn wants_tls(failure: &Failure) -> bool {
+    let Failure::Registry { cause: registry::Error::Refused(refusal), .. } = failure else { return false };
+    refusal.status == 400 && refusal.mentions("https")
+}
+
+fn certificate_refused(failure: &Failure, given: &Given<'_>) -> String {
+    let host = host(failure);
+    let authority = if given.authority {
+        "Check that the file in --certificate-authority holds the authority of that host"
+    } else if host.is_empty() {
+        "If a proxy on the way has an authority of its own, name its file in --certificate-authority"
+    } else {
+        "If the registry has an authority of its own, name its file in --certificate-authority"
+    };
+    // Docker Hub does not speak plain HTTP, and who was told to has sent us to another host.
+    if host.is_empty() || given.is_plain(failure) {
+        format!("{authority}.")
+    } else {
+        format!("{authority}; if it speaks plain HTTP, add --plain-http{host}.")
+    }
+}
+
+/// The command that logs in. ECR's passwords are made by AWS
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>).
+fn log_in(failure: &Failure) -> String {
+    let host = host(failure);
+    if is_ecr(failure) {
+        format!("aws ecr get-login-password | docker login -u AWS --password-stdin{host}")
+    } else {
+        format!("docker login{host}")
+    }
+}
+
+fn is_ecr(failure: &Failure) -> bool {
+    name_of_host(failure).is_some_and(|host| host.contains(".dkr.ecr."))
+}
+
 /// The registry's host with a blank before it; nothing for Docker Hub, which needs no name.
 fn host(failure: &Failure) -> String {
+    match name_of_host(failure) {
+        Some("docker.io") | None => String::new(),
+        Some(host) => format!(" {host}"),
+    }
+}
+
+fn name_of_host(failure: &Failure) -> Option<&str> {
     match failure {
-        Failure::Registry { subject, .. } => match subject.split('/').next() {
-            Some("docker.io") | None => String::new(),
-            Some(host) => format!(" {host}"),
-        },
+        Failure::Registry { subject, .. } => subject.split('/').next(),
         Failure::NoPlatform { .. }
         | Failure::TagImmutable { .. }
         | Failure::NotStorable { .. }
         | Failure::TooManyManifests { .. }
-        | Failure::Deadline { .. } => String::new(),
+        | Failure::Deadline { .. } => None,
     }
 }
 
@@ -241,6 +356,8 @@ fn causes(failure: &Failure) -> Vec<String> {
     if let registry::Error::Refused(refusal) | registry::Error::Expired(refusal) = cause {
         lines.push(format!("request: {}, status {}", refusal.request, refusal.status));
         lines.extend(refusal.codes.iter().map(|code| format!("answer: {} \"{}\"", code.code, code.message)));
+        let details = refusal.codes.iter().map(|code| &code.detail).filter(|detail| !detail.is_empty());
+        lines.extend(details.map(|detail| format!("detail: {detail}")));
     } else {
         lines.push(format!("cause: {cause}"));
     }
@@ -288,9 +405,10 @@ mod tests {
     fn refusal(status: u16, code: &str, message: &str, login: LoginSent) -> registry::Error {
         registry::Error::from(Refusal {
             status,
-            codes: vec![Code { code: code.into(), message: message.into() }],
+            codes: vec![Code { code: code.into(), message: message.into(), detail: String::new() }],
             request: "GET /v2/acme/app/manifests/2.1".into(),
             login,
+            is_foreign: false,
             rate_limit: None,
             retry_after: None,
             attempts: 1,
@@ -364,6 +482,58 @@ mod tests {
         }
         // `Problem` ends with `Deadline`: as many kinds as there are numbers up to it.
         assert_eq!(seen.len(), Problem::Deadline as usize + 1, "{seen:?}");
+    }
+
+    fn line(failure: &Failure) -> String {
+        super::line(failure, &Given::default())
+    }
+
+    #[test]
+    fn asks_for_nothing_that_was_given() {
+        let refused = source(unreached(http::Kind::Tls("unknown issuer".into())));
+        let plain = ["registry.example".parse().unwrap()];
+        let given = Given { plain_http: &plain, authority: true };
+        let text = super::line(&refused, &given);
+        assert!(
+            text.ends_with(
+                "Check that the file in --certificate-authority holds the authority of that host."
+            ),
+            "{text}"
+        );
+        let text = super::line(&refused, &Given { authority: true, ..Given::default() });
+        assert!(text.ends_with("if it speaks plain HTTP, add --plain-http registry.example."), "{text}");
+        let text = super::line(
+            &source(refusal(400, "", "Client sent an HTTP request to an HTTPS server.", LoginSent::No)),
+            &given,
+        );
+        assert!(
+            text.ends_with("Leave out --plain-http registry.example: the registry speaks TLS."),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn tells_a_missing_program_from_a_missing_file() {
+        let text = |reason: &str| line(&source(registry::Error::Credentials(reason.into())));
+        assert!(
+            text(credential_helper::NOT_INSTALLED)
+                .ends_with("Install that program, or name a file without it in REGISTRY_AUTH_FILE.")
+        );
+        assert!(text(credentials::NO_SUCH_FILE).ends_with("Correct the path in REGISTRY_AUTH_FILE."));
+        assert!(text("it failed").contains("Mend that login"));
+    }
+
+    #[test]
+    fn names_the_way_to_log_in_at_ecr() {
+        let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+        for (status, login) in [(401, LoginSent::No), (401, LoginSent::Yes), (403, LoginSent::Yes)] {
+            let cause = refusal(status, "DENIED", "no", login);
+            let (side, operation) = (Side::Destination, Operation::StartUpload);
+            let text = line(&Failure::Registry { side, operation, subject: format!("{host}/app:1"), cause });
+            let command =
+                format!("aws ecr get-login-password | docker login -u AWS --password-stdin {host}.");
+            assert!(text.ends_with(&command), "{text}");
+        }
     }
 
     #[track_caller]

@@ -174,6 +174,7 @@ fn refusal(action: &str, status: u16, attempts: u32, started: Instant) -> Refusa
         codes: Vec::new(),
         request: action.into(),
         login: LoginSent::Yes,
+        is_foreign: false,
         rate_limit: None,
         retry_after: None,
         attempts,

@@ -52,9 +52,10 @@ const OPERATIONS: [Operation; 8] = [
 fn refusal(status: u16, login: LoginSent, code: &str, message: &str) -> Refusal {
     Refusal {
         status,
-        codes: vec![Code { code: code.into(), message: message.into() }],
+        codes: vec![Code { code: code.into(), message: message.into(), detail: String::new() }],
         request: "GET /v2/x".into(),
         login,
+        is_foreign: false,
         rate_limit: None,
         retry_after: None,
         attempts: 1,

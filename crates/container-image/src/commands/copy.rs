@@ -12,7 +12,7 @@ use image_copy::registry::{Client, Options, Repository};
 use crate::args::{Copy, Verbosity};
 use crate::credentials::DockerLogins;
 use crate::progress::Bar;
-use crate::report;
+use crate::report::{self, Given, Signal};
 
 /// Copies as `args` say. Failures are told on stderr.
 pub(crate) async fn run(args: &Copy, verbosity: Verbosity) -> ExitCode {
@@ -25,15 +25,14 @@ pub(crate) async fn run(args: &Copy, verbosity: Verbosity) -> ExitCode {
     let destination = Destination::of_registry(client.repository(request.destination.clone(), None));
     let planned = tokio::select! {
         planned = copy::plan(&request, &source, &destination) => planned,
-        () = interrupted() => return report::interrupted("nothing was copied"),
+        signal = interrupted() => return report::interrupted(signal, "nothing was copied"),
     };
     let plan = match planned {
         Ok(plan) => plan,
-        Err(failure) => return report::failure(&failure, verbosity),
+        Err(failure) => return report::failure(&failure, &given(args), verbosity),
     };
     if args.dry_run {
-        report::tell(&report::plan(&plan));
-        return ExitCode::SUCCESS;
+        return report::tell(&report::plan(&plan), "");
     }
     transfer(args, verbosity, &plan, &source, &destination).await
 }
@@ -53,22 +52,26 @@ async fn transfer(
         }
         std::future::pending::<()>().await;
     };
-    let ended: Option<Result<Outcome, _>> = tokio::select! {
-        ended = copy::transfer(plan, source, destination, &limits, bar.clone()) => Some(ended),
-        () = interrupted() => None,
+    let ended: Result<Result<Outcome, _>, Signal> = tokio::select! {
+        ended = copy::transfer(plan, source, destination, &limits, bar.clone()) => Ok(ended),
+        signal = interrupted() => Err(signal),
         () = shown => unreachable!("the bar outlasts the copy"),
     };
     bar.clear();
     match ended {
-        Some(Ok(outcome)) => {
-            if verbosity != Verbosity::Quiet {
-                report::tell(&report::outcome(&plan.request, &outcome));
+        Ok(Ok(outcome)) => {
+            if verbosity == Verbosity::Quiet {
+                return ExitCode::SUCCESS;
             }
-            ExitCode::SUCCESS
+            report::tell(&report::outcome(&plan.request, &outcome), "; the image was copied")
         }
-        Some(Err(failure)) => report::failure(&failure, verbosity),
-        None => report::interrupted(&report::left_behind(plan, bar.is_past_blobs())),
+        Ok(Err(failure)) => report::failure(&failure, &given(args), verbosity),
+        Err(signal) => report::interrupted(signal, &report::left_behind(plan, bar.is_past_blobs())),
     }
+}
+
+fn given(args: &Copy) -> Given<'_> {
+    Given { plain_http: &args.plain_http, authority: args.certificate_authority.is_some() }
 }
 
 fn request(args: &Copy) -> Request {
@@ -108,12 +111,35 @@ fn client(args: &Copy) -> Result<Client, String> {
     })
 }
 
-/// Ends when the user presses Ctrl-C. Never, where that cannot be noticed: then the system's own
-/// way of ending a program holds.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
+/// Ends when the user presses Ctrl-C, or when the system asks the program to end, as CI does. Never,
+/// where that cannot be noticed: then the system's own way of ending a program holds.
+async fn interrupted() -> Signal {
+    let pressed = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = pressed => Signal::Interrupt,
+        () = terminated() => Signal::Terminate,
+    }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let received = match signal(SignalKind::terminate()) {
+        Ok(mut signals) => signals.recv().await,
+        Err(_) => None,
+    };
+    if received.is_none() {
         std::future::pending::<()>().await;
     }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending::<()>().await;
 }
 
 #[cfg(test)]

@@ -169,9 +169,10 @@ mod tests {
     fn refusal(status: u16, code: &str, message: &str) -> Refusal {
         Refusal {
             status,
-            codes: vec![Code { code: code.into(), message: message.into() }],
+            codes: vec![Code { code: code.into(), message: message.into(), detail: String::new() }],
             request: "GET /v2/x".into(),
             login: LoginSent::No,
+            is_foreign: false,
             rate_limit: None,
             retry_after: None,
             attempts: 1,

@@ -104,6 +104,9 @@ enum Attempt {
 
 impl Job<'_> {
     async fn run(&self) -> Result<(), Error> {
+        for blob in &self.plan.blobs {
+            tracing::debug!(digest = %blob.digest, bytes = blob.size, "blob to copy");
+        }
         // By position: a closure over references makes a future that is not `Send` to the compiler
         // (https://github.com/rust-lang/rust/issues/102211).
         stream::iter(0..self.plan.blobs.len())
@@ -115,6 +118,7 @@ impl Job<'_> {
             let id = ManifestId::Digest(manifest.digest.clone());
             let written = self.destination.repository.put_manifest(manifest, &id).await;
             written.map_err(|cause| self.destination_failure(Operation::WriteManifest, cause))?;
+            tracing::debug!(digest = %manifest.digest, "manifest written");
         }
         Ok(())
     }
@@ -152,6 +156,7 @@ impl Job<'_> {
         }
         self.copied.blobs.fetch_add(1, Ordering::Relaxed);
         self.copied.bytes.fetch_add(blob.size, Ordering::Relaxed);
+        tracing::debug!(digest = %blob.digest, bytes = blob.size, "blob copied");
         self.reporter.finished(blob);
         Ok(())
     }

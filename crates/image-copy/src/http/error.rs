@@ -68,6 +68,10 @@ impl Kind {
 
 /// The TLS library ends some of its sentences with a name of its own, such as `NotValidYet`.
 fn in_words(reason: &str) -> String {
+    // A self-signed certificate as many recipes make it.
+    if reason.contains("CaUsedAsEndEntity") {
+        return "the registry's certificate is itself an authority; issue one with CA:FALSE".into();
+    }
     let Some((before, name)) = reason.rsplit_once(": ").filter(|(_, name)| !name.contains(' ')) else {
         return reason.to_owned();
     };
@@ -98,6 +102,10 @@ mod tests {
         for (reason, expected) in [
             ("invalid peer certificate: UnknownIssuer", "invalid peer certificate: unknown issuer"),
             ("invalid peer certificate: NotValidYet", "invalid peer certificate: not valid yet"),
+            (
+                "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+                "the registry's certificate is itself an authority; issue one with CA:FALSE",
+            ),
             ("certificate not valid for name \"a\"", "certificate not valid for name \"a\""),
             ("received fatal alert: the name is unknown", "received fatal alert: the name is unknown"),
         ] {

@@ -77,6 +77,8 @@ pub struct Refusal {
     pub request: String,
     /// Whether a login was sent along.
     pub login: LoginSent,
+    /// Whether the answer came from something that is no registry, as far as can be told.
+    pub is_foreign: bool,
     /// The allowance, where the registry states one.
     pub rate_limit: Option<RateLimit>,
     /// How long the registry asks to wait.
@@ -94,6 +96,19 @@ pub struct Code {
     pub code: String,
     /// The registry's words, in one line.
     pub message: String,
+    /// What the registry adds for its operator, in one line; often empty.
+    pub detail: String,
+}
+
+impl Code {
+    /// The code and the words; the detail where the words say nothing.
+    fn words(&self) -> String {
+        let says_nothing = matches!(self.message.as_str(), "" | "unknown error");
+        if !says_nothing || self.detail.is_empty() {
+            return words(&self.code, &self.message);
+        }
+        words(&self.code, &one_line(format!("{} {}", self.message, self.detail).trim()))
+    }
 }
 
 /// Whether a request carried a login.
@@ -160,9 +175,17 @@ const MESSAGE_CHARACTERS: usize = 300;
 
 impl Refusal {
     pub(super) fn of(answer: &http::Answer, request: impl Into<String>, login: LoginSent) -> Self {
+        let codes = codes(&answer.body);
+        // A registry names its version or sends an error document; neither is due to a HEAD.
+        let wordless = codes.iter().all(|entry| entry.code.is_empty());
+        let is_foreign = matches!(answer.status.as_u16(), 404 | 501)
+            && wordless
+            && !answer.body.is_empty()
+            && !answer.headers.contains_key("docker-distribution-api-version");
         Self {
             status: answer.status.as_u16(),
-            codes: codes(&answer.body),
+            codes,
+            is_foreign,
             request: request.into(),
             login,
             rate_limit: RateLimit::of(&answer.headers),
@@ -204,12 +227,13 @@ impl Refusal {
     /// The status, code and message as one phrase.
     #[must_use]
     pub fn words(&self) -> String {
-        match self.codes.first() {
-            Some(Code { code, message }) => format!("{} {}", self.status, words(code, message)),
+        let words = match self.codes.first() {
+            Some(code) => format!("{} {}", self.status, code.words()),
             // As after HEAD: the status has to speak for itself.
             None => reqwest::StatusCode::from_u16(self.status)
                 .map_or_else(|_| self.status.to_string(), |status| status.to_string()),
-        }
+        };
+        if self.is_foreign { format!("{words}; this does not look like a registry") } else { words }
     }
 
     /// A registry, unless the request is a call to a cloud service in front of one.
@@ -239,6 +263,8 @@ struct ErrorEntry {
     code: serde_json::Value,
     #[serde(default)]
     message: serde_json::Value,
+    #[serde(default)]
+    detail: serde_json::Value,
 }
 
 /// Reads an error document; anything else is shown as it is, unless it is a page for a browser.
@@ -249,13 +275,18 @@ fn codes(body: &[u8]) -> Vec<Code> {
         let text = |value: serde_json::Value| match value {
             serde_json::Value::String(text) => one_line(&text),
             serde_json::Value::Null => String::new(),
+            serde_json::Value::Object(fields) if fields.is_empty() => String::new(),
             other => one_line(&other.to_string()),
         };
         return document
             .errors
             .into_iter()
             .take(5)
-            .map(|entry| Code { code: text(entry.code), message: text(entry.message) })
+            .map(|entry| Code {
+                code: text(entry.code),
+                message: text(entry.message),
+                detail: text(entry.detail),
+            })
             .collect();
     }
     let text = one_line(&String::from_utf8_lossy(body));
@@ -269,8 +300,10 @@ fn codes(body: &[u8]) -> Vec<Code> {
         rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner.to_owned())
     };
     match element("Code") {
-        Some(code) => vec![Code { code, message: element("Message").unwrap_or_default() }],
-        None => vec![Code { code: String::new(), message: text }],
+        Some(code) => {
+            vec![Code { code, message: element("Message").unwrap_or_default(), detail: String::new() }]
+        }
+        None => vec![Code { code: String::new(), message: text, detail: String::new() }],
     }
 }
 
@@ -329,6 +362,15 @@ mod tests {
         check("", &[]);
         let long = codes("x".repeat(1000).as_bytes());
         assert_eq!(long[0].message.chars().count(), MESSAGE_CHARACTERS + 1);
+    }
+
+    #[test]
+    fn shows_the_detail_where_the_words_say_nothing() {
+        let shown = |body: &str| codes(body.as_bytes())[0].words();
+        let full = r#"{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":{"Err":28}}]}"#;
+        assert_eq!(shown(full), r#"UNKNOWN "unknown error {'Err':28}""#);
+        let known = r#"{"errors":[{"code":"DENIED","message":"no","detail":"inner"}]}"#;
+        assert_eq!(shown(known), r#"DENIED "no""#);
     }
 
     #[test]

@@ -221,12 +221,15 @@ enum Reading {
 
 impl super::Client {
     fn origin(&self, registry: &Registry) -> Origin {
-        let plain_allowed = self.shared.plain_http.iter().any(|host| host == registry.as_str());
-        Origin::of(registry.host(), plain_allowed)
+        Origin::of(registry.host(), self.is_plain(registry))
     }
 
-    /// Where the registry answers. On this machine it may be with or without TLS, which one
-    /// request finds out; elsewhere TLS is a must unless the configuration lists the host.
+    fn is_plain(&self, registry: &Registry) -> bool {
+        self.shared.plain_http.iter().any(|host| host == registry.as_str())
+    }
+
+    /// Where the registry answers: without TLS when the configuration lists the host. On this
+    /// machine it may be with or without, which one request finds out; elsewhere TLS is a must.
     async fn base(&self, registry: &Registry) -> Result<Url, Error> {
         let cell = {
             let mut bases = self.shared.bases.lock().unwrap_or_else(PoisonError::into_inner);
@@ -238,6 +241,7 @@ impl super::Client {
                 .map_err(|_| Error::Protocol("the host makes no address"))
         };
         let found = cell.get_or_try_init(async || match self.origin(registry) {
+            _ if self.is_plain(registry) => url("http"),
             Origin::PlainAllowed => url("http"),
             Origin::Public => url("https"),
             Origin::Local => {
