@@ -145,7 +145,13 @@ async fn carry_out(
         let tagged = tagged.with_tag_at(names);
         return transfer(&tagged, ends, trail).await;
     };
-    let claim = claim(wish, ledger, &place, trail).await;
+    // What hangs here must not take the time for saying so: without a claim, Delete keeps the image.
+    let unclaimed = Claim { holds: false, names: None };
+    let claiming = claim(wish, ledger, &place, trail);
+    let claim = match ends.limits.deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, claiming).await.unwrap_or(unclaimed),
+        None => claiming.await,
+    };
     let progress = copy::transfer_content(
         &tagged,
         ends.source,
