@@ -1,7 +1,7 @@
 //! The copy: a [`Request`] becomes a [`Plan`], and the plan an [`Outcome`].
 //!
-//! [`plan()`] only reads. [`transfer()`] writes: blobs and child manifests ([`transfer_content`]), then
-//! the root under its tag ([`publish`]).
+//! [`plan()`] only reads. [`transfer()`] writes: blobs and child manifests ([`transfer_content()`]), then
+//! the root under its tag ([`publish()`]).
 
 mod error;
 mod inventory;
