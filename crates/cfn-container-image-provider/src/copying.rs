@@ -145,11 +145,15 @@ async fn carry_out(
         let tagged = tagged.with_tag_at(names);
         return transfer(&tagged, ends, trail).await;
     };
-    // What hangs here must not take the time for saying so: without a claim, Delete keeps the image.
+    // What hangs here must leave time for the copy, which tells better what is wrong. Without a claim,
+    // Delete keeps the image.
     let unclaimed = Claim { holds: false, names: None };
     let claiming = claim(wish, ledger, &place, trail);
     let claim = match ends.limits.deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, claiming).await.unwrap_or(unclaimed),
+        Some(deadline) => {
+            let share = deadline.saturating_duration_since(Instant::now()) / 4;
+            tokio::time::timeout(share, claiming).await.unwrap_or(unclaimed)
+        }
         None => claiming.await,
     };
     let progress = copy::transfer_content(
