@@ -152,7 +152,12 @@ async fn carry_out(
     let claim = match ends.limits.deadline {
         Some(deadline) => {
             let share = deadline.saturating_duration_since(Instant::now()) / 4;
-            tokio::time::timeout(share, claiming).await.unwrap_or(unclaimed)
+            tokio::time::timeout(share, claiming).await.unwrap_or_else(|_| {
+                tracing::warn!(
+                    "putting the claim took too long: Delete will keep the image if there is none"
+                );
+                unclaimed
+            })
         }
         None => claiming.await,
     };
