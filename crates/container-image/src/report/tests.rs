@@ -1,0 +1,213 @@
+//! What is printed, as text.
+
+use super::*;
+use image_copy::copy::{Platforms, Progress};
+use image_copy::http;
+use image_copy::oci::Digest;
+use image_copy::registry::{Code, LoginSent, Refusal};
+
+fn refusal(status: u16, code: &str, message: &str, login: LoginSent) -> registry::Error {
+    registry::Error::from(Refusal {
+        status,
+        codes: vec![Code { code: code.into(), message: message.into(), detail: String::new() }],
+        request: "GET /v2/acme/app/manifests/2.1".into(),
+        login,
+        is_foreign: false,
+        rate_limit: None,
+        retry_after: None,
+        attempts: 1,
+        elapsed: Duration::ZERO,
+    })
+}
+
+fn unreached(kind: http::Kind) -> registry::Error {
+    let host = "registry.example:443".into();
+    registry::Error::Http(http::Error { kind, host, attempts: 5, elapsed: Duration::from_secs(71) })
+}
+
+fn at(side: Side, operation: Operation, cause: registry::Error) -> Failure {
+    Failure::Registry { side, operation, subject: "registry.example/acme/app:2.1".into(), cause }
+}
+
+fn source(cause: registry::Error) -> Failure {
+    at(Side::Source, Operation::ReadManifest, cause)
+}
+
+/// One failure of every kind, most at the source.
+fn failures() -> Vec<Failure> {
+    let subject = || "registry.example/acme/app:2.1".to_owned();
+    let digest = |fill: &[u8]| Digest::of(fill);
+    let (yes, no) = (LoginSent::Yes, LoginSent::No);
+    vec![
+        source(refusal(404, "MANIFEST_UNKNOWN", "manifest unknown", no)),
+        at(
+            Side::Destination,
+            Operation::StartUpload,
+            refusal(404, "NAME_UNKNOWN", "no such repository", yes),
+        ),
+        source(refusal(401, "UNAUTHORIZED", "authentication required", no)),
+        source(refusal(401, "UNAUTHORIZED", "authentication required", yes)),
+        source(refusal(403, "DENIED", "no", yes)),
+        at(Side::Destination, Operation::StartUpload, refusal(403, "DENIED", "no", yes)),
+        source(registry::Error::Credentials("the logins in /h cannot be read".into())),
+        source(refusal(429, "TOOMANYREQUESTS", "You have reached your pull rate limit", no)),
+        source(refusal(429, "TOOMANYREQUESTS", "slow down", no)),
+        source(unreached(http::Kind::Dns)),
+        source(unreached(http::Kind::Tls("unknown issuer".into()))),
+        at(Side::Destination, Operation::SendBlob, unreached(http::Kind::Interrupted)),
+        source(refusal(502, "", "Bad Gateway", no)),
+        source(registry::Error::DigestMismatch { expected: digest(b"a"), actual: digest(b"b") }),
+        source(registry::Error::Protocol("there is no Location")),
+        source(unreached(http::Kind::Forbidden("link-local"))),
+        source(refusal(400, "NAME_INVALID", "invalid name", no)),
+        at(Side::Destination, Operation::WriteManifest, refusal(400, "MANIFEST_INVALID", "bad", yes)),
+        at(Side::Destination, Operation::SendBlob, refusal(400, "SIZE_INVALID", "bad", yes)),
+        Failure::NoPlatform {
+            subject: subject(),
+            wanted: "linux/arm64".parse().unwrap(),
+            available: vec!["linux/amd64".parse().unwrap()],
+        },
+        Failure::TagImmutable { subject: subject(), existing: digest(b"a"), wanted: digest(b"b") },
+        Failure::NotStorable { subject: subject(), objection: "it is too large".into() },
+        Failure::TooManyManifests { subject: subject(), limit: 1000 },
+        Failure::Deadline { subject: subject(), progress: Progress::default(), elapsed: Duration::ZERO },
+    ]
+}
+
+#[test]
+fn every_failure_is_one_short_line_that_ends_in_advice() {
+    let mut seen = std::collections::BTreeSet::new();
+    for failure in failures() {
+        let text = line(&failure);
+        assert!(!text.contains('\n') && text.chars().count() <= LINE_CHARACTERS, "{text}");
+        assert!(text.starts_with(&failure.summary()) && text.ends_with('.'), "{text}");
+        assert!(text.len() > failure.summary().len() + 20, "{text}");
+        seen.insert(failure.problem());
+    }
+    // `Problem` ends with `Deadline`: as many kinds as there are numbers up to it.
+    assert_eq!(seen.len(), Problem::Deadline as usize + 1, "{seen:?}");
+}
+
+fn line(failure: &Failure) -> String {
+    super::line(failure, &Given::default())
+}
+
+#[test]
+fn asks_for_nothing_that_was_given() {
+    let refused = source(unreached(http::Kind::Tls("unknown issuer".into())));
+    let plain = ["registry.example".parse().unwrap()];
+    let given = Given { plain_http: &plain, authority: true };
+    let text = super::line(&refused, &given);
+    assert!(
+        text.ends_with("Check that the file in --certificate-authority holds the authority of that host."),
+        "{text}"
+    );
+    let text = super::line(&refused, &Given { authority: true, ..Given::default() });
+    assert!(text.ends_with("if it speaks plain HTTP, add --plain-http registry.example."), "{text}");
+    let text = super::line(
+        &source(refusal(400, "", "Client sent an HTTP request to an HTTPS server.", LoginSent::No)),
+        &given,
+    );
+    assert!(text.ends_with("Leave out --plain-http registry.example: the registry speaks TLS."), "{text}");
+}
+
+#[test]
+fn tells_a_missing_program_from_a_missing_file() {
+    let text = |reason: &str| line(&source(registry::Error::Credentials(reason.into())));
+    assert!(
+        text(credential_helper::NOT_INSTALLED)
+            .ends_with("Install that program, or name a file without it in REGISTRY_AUTH_FILE.")
+    );
+    assert!(text(credentials::NO_SUCH_FILE).ends_with("Correct the path in REGISTRY_AUTH_FILE."));
+    assert!(text("it failed").contains("Mend that login"));
+}
+
+#[test]
+fn names_the_way_to_log_in_at_ecr() {
+    let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    for (status, login) in [(401, LoginSent::No), (401, LoginSent::Yes), (403, LoginSent::Yes)] {
+        let cause = refusal(status, "DENIED", "no", login);
+        let (side, operation) = (Side::Destination, Operation::StartUpload);
+        let text = line(&Failure::Registry { side, operation, subject: format!("{host}/app:1"), cause });
+        let command = format!("aws ecr get-login-password | docker login -u AWS --password-stdin {host}.");
+        assert!(text.ends_with(&command), "{text}");
+    }
+}
+
+#[track_caller]
+fn check(failure: &Failure, expected: &str) {
+    assert_eq!(line(failure), expected);
+}
+
+#[test]
+fn names_the_flag_to_change() {
+    check(
+        &source(refusal(401, "UNAUTHORIZED", "authentication required", LoginSent::No)),
+        "source registry.example/acme/app:2.1 cannot be read: registry says 401 UNAUTHORIZED \"authentication required\". Check the spelling of SOURCE (many registries say so of what does not exist), or log in: docker login registry.example.",
+    );
+    check(
+        &at(Side::Destination, Operation::StartUpload, unreached(http::Kind::Tls("unknown issuer".into()))),
+        "destination registry.example/acme/app:2.1 cannot be reached: the TLS handshake with registry.example:443 failed (unknown issuer), 5 attempts in 71 s. If the registry has an authority of its own, name its file in --certificate-authority; if it speaks plain HTTP, add --plain-http registry.example.",
+    );
+    let subject = "docker.io/library/nginx:1.27".into();
+    let cause = refusal(429, "TOOMANYREQUESTS", "pull rate limit", LoginSent::No);
+    let limited =
+        Failure::Registry { side: Side::Source, operation: Operation::ReadManifest, subject, cause };
+    check(
+        &limited,
+        "source docker.io/library/nginx:1.27 cannot be read: registry says 429 TOOMANYREQUESTS \"pull rate limit\". Log in with an account (docker login), or run it again then.",
+    );
+}
+
+#[test]
+fn cuts_the_registrys_words_first_and_never_the_advice() {
+    let failure = source(refusal(401, "UNAUTHORIZED", &"word ".repeat(60), LoginSent::Yes));
+    let text = line(&failure);
+    assert_eq!(text.chars().count(), LINE_CHARACTERS);
+    assert!(text.contains("registry.example/acme/app:2.1"), "{text}");
+    assert!(text.ends_with("…\". Log in again: docker login registry.example."), "{text}");
+    let hex = "0".repeat(64);
+    let two = format!("{} sha256:{hex} and sha256:{hex}.", "x".repeat(100));
+    assert_eq!(
+        shortened(two, 200),
+        format!("{} sha256:000000000000 and sha256:000000000000.", "x".repeat(100))
+    );
+}
+
+#[test]
+fn tells_the_outcome_in_one_line() {
+    let request = Request {
+        source: "python:3.13".parse().unwrap(),
+        destination: "localhost:5000/python".parse::<crate::args::Target>().unwrap().repository,
+        tag: Some("3.13".parse().unwrap()),
+        platforms: Platforms::All,
+        known: Vec::new(),
+    };
+    let blobs =
+        Progress { blobs: 5, present: 2, copied: 3, bytes: 9, bytes_present: 1, bytes_copied: 5 << 20 };
+    let done = Outcome {
+        source_digest: Digest::of(b""),
+        digest: Digest::of(b""),
+        media_type: String::new(),
+        platforms: Vec::new(),
+        platforms_offered: None,
+        size: 0,
+        blobs,
+        manifests_written: 2,
+        tag: TagMove::Moved { from: None },
+        elapsed: Duration::from_millis(1250),
+    };
+    let name =
+        "localhost:5000/python:3.13@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(outcome(&request, &done), format!("{name}: 3 blobs copied (5.0 MiB), 2 present, 1.2 s"));
+    let idle = Outcome {
+        blobs: Progress { blobs: 5, present: 5, ..Progress::default() },
+        manifests_written: 0,
+        tag: TagMove::Unchanged,
+        ..done
+    };
+    assert_eq!(
+        outcome(&request, &idle),
+        format!("{name}: 0 blobs copied (0 bytes), 5 present, nothing to do, 1.2 s")
+    );
+}
