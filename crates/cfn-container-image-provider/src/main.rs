@@ -6,7 +6,9 @@
 //! | event → envelope and change | [`event`], [`issued`] |
 //! | properties → request | [`properties`] |
 //! | time → when what has to be over | [`deadline`] |
-//! | request → copy, with its line and claim | [`handler`], [`copying`], [`ledger`] |
+//! | event → its one answer | [`handler`], [`services`] |
+//! | change → what is done | [`job`] |
+//! | request → copy, with its line and claim | [`copying`], [`ledger`] |
 //! | id → what a claim allows, and what goes | [`undoing`], [`deletion`] |
 //! | result → sentence, reason, log line | [`report`], [`reason`], [`logging`] |
 //! | more to copy than time → another invocation | [`continuation`] |
@@ -20,6 +22,7 @@ mod deletion;
 mod event;
 mod handler;
 mod issued;
+mod job;
 mod ledger;
 mod logging;
 #[cfg(test)]
@@ -28,6 +31,7 @@ mod properties;
 mod reason;
 mod report;
 mod response;
+mod services;
 mod settings;
 #[cfg(test)]
 mod testing;
@@ -41,7 +45,8 @@ use image_copy_aws::EcrClients;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 
-use handler::{Invocation, Services};
+use handler::Invocation;
+use services::Services;
 use settings::Settings;
 
 /// As what upstream registries, ECR and the response bucket see us.

@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 use crate::deadline::Deadline;
 use crate::event::Input;
-use crate::handler::{Services, Trail, job};
+use crate::job::{Trail, job};
+use crate::services::Services;
 use crate::settings::Settings;
 
 const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository/app";

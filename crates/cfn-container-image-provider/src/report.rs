@@ -8,7 +8,7 @@ use image_copy::registry;
 use crate::deadline::Deadline;
 use crate::deletion::Deleted;
 use crate::event::Envelope;
-use crate::handler::{Done, Trail};
+use crate::job::{Done, Trail};
 use crate::reason::Failure;
 
 /// What was done, in one sentence.
