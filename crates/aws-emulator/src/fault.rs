@@ -1,9 +1,11 @@
 //! Faults as data: which requests they hit, and what happens to those.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 /// Which requests a fault hits. A pattern left out matches everything; `*` stands for any text.
 ///
@@ -102,6 +104,15 @@ pub enum Effect {
         #[serde(default)]
         on: Option<Direction>,
     },
+    /// Lets all the bodies that it hits share one link.
+    Narrow {
+        /// What they share.
+        #[serde(rename = "bytes_per_second")]
+        link: Link,
+        /// The body in question.
+        #[serde(default)]
+        on: Option<Direction>,
+    },
     /// Declares what authorizes the request expired, in the words of the service: a bearer token,
     /// ECR's login, AWS credentials. At a token service, every token given out before. The second
     /// host that a blob is read from knows no tokens.
@@ -121,6 +132,47 @@ pub enum Effect {
         location: String,
     },
 }
+
+/// A link that several bodies share: a NAT gateway, the network of a small function.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "u64", into = "u64")]
+pub struct Link {
+    bytes_per_second: u64,
+    /// When what was sent so far is through.
+    free: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Link {
+    /// When so many bytes more are through.
+    pub(crate) fn send(&self, bytes: usize) -> Instant {
+        let takes = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second.max(1) as f64);
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let through = free.map_or(now, |free| free.max(now)) + takes;
+        *free = Some(through);
+        through
+    }
+}
+
+impl From<u64> for Link {
+    fn from(bytes_per_second: u64) -> Self {
+        Self { bytes_per_second, free: Arc::default() }
+    }
+}
+
+impl From<Link> for u64 {
+    fn from(link: Link) -> Self {
+        link.bytes_per_second
+    }
+}
+
+impl PartialEq for Link {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes_per_second == other.bytes_per_second
+    }
+}
+
+impl Eq for Link {}
 
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

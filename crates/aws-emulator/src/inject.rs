@@ -24,7 +24,8 @@ pub(crate) fn direction(effect: &Effect, method: &http::Method) -> Option<Direct
         | Effect::Truncate { on, .. }
         | Effect::Corrupt { on, .. }
         | Effect::Stall { on, .. }
-        | Effect::Slow { on, .. } => on,
+        | Effect::Slow { on, .. }
+        | Effect::Narrow { on, .. } => on,
         Effect::Status { .. }
         | Effect::ExpireToken
         | Effect::ExpireSignature
@@ -45,6 +46,8 @@ pub(crate) struct Faulty {
     /// Bytes beyond the point where the fault strikes; they wait for a stall to end.
     held: Option<Bytes>,
     started: Instant,
+    /// When the link takes more.
+    due: Instant,
     pause: Option<Pin<Box<Sleep>>>,
     struck: bool,
 }
@@ -52,13 +55,15 @@ pub(crate) struct Faulty {
 impl Faulty {
     /// Lets `effect` happen to the body.
     pub(crate) fn wrap(inner: Body, effect: Effect, cut: Cut) -> Body {
+        let started = Instant::now();
         let faulty = Self {
             inner,
             effect,
             cut,
             passed: 0,
             held: None,
-            started: Instant::now(),
+            started,
+            due: started,
             pause: None,
             struck: false,
         };
@@ -110,15 +115,22 @@ impl Faulty {
         }
     }
 
-    /// Waits until the rate of a slow link allows more.
+    /// When a slow link, which has just taken so many bytes, takes more.
+    fn due(&self, bytes: usize) -> Instant {
+        match &self.effect {
+            Effect::Slow { bytes_per_second, .. } => {
+                let takes = self.passed as f64 / (*bytes_per_second).max(1) as f64;
+                self.started + Duration::from_secs_f64(takes)
+            }
+            Effect::Narrow { link, .. } => link.send(bytes),
+            _ => self.started,
+        }
+    }
+
+    /// Waits until the link takes more.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Effect::Slow { bytes_per_second, .. } = self.effect else {
-            return Poll::Ready(());
-        };
-        let due = Duration::from_secs_f64(self.passed as f64 / bytes_per_second.max(1) as f64);
-        let due = self.started + due;
-        if due > Instant::now() && self.pause.is_none() {
-            self.pause = Some(Box::pin(sleep_until(due)));
+        if self.due > Instant::now() && self.pause.is_none() {
+            self.pause = Some(Box::pin(sleep_until(self.due)));
         }
         if let Some(pause) = self.pause.as_mut() {
             ready!(pause.poll_unpin(context));
@@ -161,6 +173,7 @@ impl http_body::Body for Faulty {
         }
         let data = this.touch(data);
         this.passed += data.len() as u64;
+        this.due = this.due(data.len());
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 

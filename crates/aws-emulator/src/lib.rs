@@ -52,7 +52,7 @@ pub use blob::{Blob, Library, digest};
 pub use body::{Body, BoxError, empty, full, read};
 pub use ecr::{Ecr, Mutability, Repository};
 pub use emulator::{Emulator, Settings};
-pub use fault::{Direction, Effect, Fault, Faults, Match};
+pub use fault::{Direction, Effect, Fault, Faults, Link, Match};
 pub use image::{Image, Manifest, Recipe};
 pub use log::{Authorization, Entry, Exchange, Log, Mark};
 pub use service::{Operation, Request, Response, Service, answer, hang_up, json};
