@@ -104,21 +104,92 @@ async fn one_blob_that_does_not_fit_into_an_invocation_fails_at_once() {
     assert_eq!(account.repository.resolve("3.13"), None);
 }
 
-#[tokio::test]
-async fn an_invocation_that_finishes_no_blob_is_the_last() {
-    let account = account(Duration::from_secs(4), MIB).await;
+/// An account that lacks six layers of 8 MiB of an image, and nothing else of it.
+async fn account_without_large_layers(effect: Effect) -> (Account, Image) {
+    let account =
+        Account::with(Mutability::Mutable, |settings| settings.timeout = Duration::from_secs(4)).await;
+    account.world.emulator.faults().add(Fault::on("blob.content", effect));
     let image = image(&[8 * MIB; 6]);
     account.publish("3.13", &image);
-    // All is there but what is large.
     account.repository.put_image(Some("3.12"), &image);
     for blob in image.blobs.iter().filter(|blob| blob.size() > MIB) {
         account.repository.remove_blob(blob.digest());
     }
+    (account, image)
+}
+
+#[tokio::test]
+async fn blobs_that_keep_each_other_from_ending_are_copied_one_at_a_time() {
+    let effect = Effect::Narrow { link: (6 * MIB).into(), on: None };
+    let (account, image) = account_without_large_layers(effect).await;
+    let turn = create(&account, &account.properties("python:3.13")).await;
+    succeeded(&answered(turn.clone()));
+    let endings = endings(&account);
+    println!("{endings:?}");
+    assert!(endings.len() >= 3, "{endings:?}");
+    assert_eq!(account.answers(&turn).len(), 1);
+    account.check_stored("3.13", &image);
+}
+
+#[tokio::test]
+async fn an_invocation_that_finishes_not_even_one_blob_alone_is_the_last() {
+    let (account, _) = account_without_large_layers(Effect::Slow { bytes_per_second: MIB, on: None }).await;
     let answer = answered(create(&account, &account.properties("python:3.13")).await);
     let reason = failure(&answer);
     println!("{reason}");
-    assert!(reason.contains("No blob was finished in this invocation"), "{reason}");
-    assert_eq!(account.world.function.invocations().len(), 1);
+    assert!(reason.contains("of 8.0 MiB does not fit into one invocation"), "{reason}");
+    assert_eq!(account.world.function.invocations().len(), 2);
+}
+
+/// Waits for the second invocation, and does something then.
+async fn in_the_second_round(account: &Account, act: impl FnOnce()) {
+    while account.world.function.invocations().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    act();
+}
+
+#[tokio::test]
+async fn an_ecr_that_says_slow_down_until_time_is_up_is_asked_again_by_the_next_invocation() {
+    let account = account(Duration::from_secs(4), 100 * MIB).await;
+    let image = image(&[MIB; 3]);
+    account.publish("3.13", &image);
+    let refusal = Effect::Status {
+        code: 429,
+        headers: [].into(),
+        body: json!({"errors": [{"code": "TOOMANYREQUESTS", "message": "Rate exceeded"}]}).to_string(),
+    };
+    account.world.emulator.faults().add(Fault::on("manifest.put", refusal));
+    let properties = account.properties("python:3.13");
+    let calm = in_the_second_round(&account, || account.world.emulator.faults().clear());
+    let (turn, ()) = tokio::join!(create(&account, &properties), calm);
+    succeeded(&answered(turn.clone()));
+    assert_eq!(endings(&account), [("continued".to_owned(), 1), ("copied".to_owned(), 2)]);
+    account.check_stored("3.13", &image);
+}
+
+#[tokio::test]
+async fn what_an_earlier_invocation_claimed_is_withdrawn_when_a_later_one_fails() {
+    let account = account(Duration::from_secs(5), MIB).await;
+    account.publish("3.13", &image(&[2 * MIB; 30]));
+    let gone = Effect::Status { code: 404, headers: [].into(), body: String::new() };
+    let claims = || {
+        let tags = account.repository.tags();
+        tags.into_keys().filter(|tag| tag.starts_with("copy-claim.")).collect::<Vec<_>>()
+    };
+    let properties = account.properties("python:3.13");
+    let mut claimed = Vec::new();
+    let vanish = in_the_second_round(&account, || {
+        claimed = claims();
+        account.world.emulator.faults().clear();
+        for operation in ["manifest.get", "manifest.head", "blob.get", "blob.content"] {
+            account.world.emulator.faults().add(Fault::on(operation, gone.clone()).host("*.docker.*"));
+        }
+    });
+    let (turn, ()) = tokio::join!(create(&account, &properties), vanish);
+    let answer = answered(turn);
+    println!("{}", failure(&answer));
+    assert_eq!((claimed.len(), claims()), (1, Vec::new()));
 }
 
 #[tokio::test]

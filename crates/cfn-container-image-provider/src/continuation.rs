@@ -13,9 +13,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use image_copy::copy::{self, Progress, Reporter};
 use image_copy::oci::{Descriptor, Digest};
 use image_copy_aws::NotInvoked;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::event::Envelope;
+use crate::ledger::Place;
 
 /// The one key of a continuation's payload, which no event of CloudFormation has.
 pub(crate) const KEY: &str = "ContainerImageContinuation";
@@ -30,14 +32,30 @@ const SERVICE_TIMEOUT: Duration = Duration::from_secs(3600);
 /// for the answer.
 const SHORTEST_ROUND: Duration = Duration::from_secs(5);
 
-/// Which invocation of an event this is.
+/// Which invocation of an event this is, and what the ones before left to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Round {
     /// Counted from 1.
     pub(crate) number: u64,
     /// When the stack's time began to run.
     pub(crate) began: SystemTime,
+    /// What an earlier round claimed for this event, to be withdrawn should the event fail.
+    pub(crate) claimed: Option<Place>,
+    /// Blobs in flight at once.
+    pub(crate) concurrent_blobs: usize,
     /// The event as it came from CloudFormation, for the next round.
+    event: Value,
+}
+
+/// What the payload of a continuation says.
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    round: u64,
+    /// Milliseconds since 1970.
+    began: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    claimed: Option<[String; 2]>,
+    concurrent_blobs: usize,
     event: Value,
 }
 
@@ -47,20 +65,19 @@ impl Round {
     pub(crate) fn first(event: Value, envelope: &Envelope, now: SystemTime) -> Self {
         let age = envelope.issued().and_then(|issued| now.duration_since(issued).ok());
         let age = age.filter(|age| *age < allowed(envelope)).unwrap_or_default();
-        Self { number: 1, began: now - age, event }
+        let began = now - age;
+        Self { number: 1, began, claimed: None, concurrent_blobs: copy::CONCURRENT_BLOBS, event }
     }
 
     /// Reads a continuation's payload: the event, and where it stands.
-    pub(crate) fn read(payload: &mut Value) -> Option<(u64, SystemTime, Value)> {
-        let fields = payload.get_mut(KEY)?;
-        let began = UNIX_EPOCH.checked_add(Duration::from_millis(fields.get("began")?.as_u64()?))?;
-        let number = fields.get("round")?.as_u64()?;
-        Some((number, began, fields.get_mut("event")?.take()))
-    }
-
-    /// A further round, as [`Round::read`] gave it.
-    pub(crate) fn further(number: u64, began: SystemTime, event: Value) -> Self {
-        Self { number, began, event }
+    pub(crate) fn read(payload: &mut Value) -> Option<(Self, Value)> {
+        let Payload { round, began, claimed, concurrent_blobs, event } =
+            serde_json::from_value(payload.get_mut(KEY)?.take()).ok()?;
+        let began = UNIX_EPOCH.checked_add(Duration::from_millis(began))?;
+        let claimed = claimed
+            .and_then(|[tag, about]| Some(Place { tag: tag.parse().ok()?, about: about.parse().ok()? }));
+        let concurrent_blobs = concurrent_blobs.max(1);
+        Some((Self { number: round, began, claimed, concurrent_blobs, event: event.clone() }, event))
     }
 
     /// How much longer CloudFormation waits for the answer.
@@ -69,10 +86,16 @@ impl Round {
         allowed(envelope).saturating_sub(spent)
     }
 
-    fn next(&self) -> Vec<u8> {
+    fn next(&self, claimed: Option<&Place>, concurrent_blobs: usize) -> Vec<u8> {
         let began = self.began.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let began = u64::try_from(began).unwrap_or(u64::MAX);
-        json!({KEY: {"round": self.number + 1, "began": began, "event": self.event}}).to_string().into()
+        let payload = Payload {
+            round: self.number + 1,
+            began: u64::try_from(began).unwrap_or(u64::MAX),
+            claimed: claimed.map(|Place { tag, about }| [tag.to_string(), about.to_string()]),
+            concurrent_blobs,
+            event: self.event.clone(),
+        };
+        json!({ KEY: payload }).to_string().into()
     }
 }
 
@@ -95,13 +118,13 @@ pub(crate) enum Halt {
     NotInvoked(NotInvoked),
 }
 
-/// The payload for another invocation, if that leads anywhere. `reserve` is what this invocation
-/// kept back for its answer.
+/// The payload for another invocation, if that leads anywhere. `claimed` is what this event claimed
+/// so far, `reserve` what this invocation kept back for its answer.
 pub(crate) fn next(
     round: &Round,
     envelope: &Envelope,
     tally: &Tally,
-    progress: &Progress,
+    claimed: Option<&Place>,
     reserve: Duration,
 ) -> Result<Vec<u8>, Halt> {
     // When the stack's time ended this round, no more than the reserve is left.
@@ -114,19 +137,25 @@ pub(crate) fn next(
     if let Some(blob) = tally.largest_unfinished().filter(|blob| blob.size > passed) {
         return Err(Halt::BlobTooLarge { digest: blob.digest.clone(), size: blob.size, passed });
     }
-    if progress.copied == 0 {
-        return Err(Halt::NoProgress);
-    }
+    // Blobs of one size that share a link may all be under way when time ends. One at a time, each
+    // has the link to itself.
+    let concurrent_blobs = match tally.finished.lock().unwrap_or_else(PoisonError::into_inner).len() {
+        0 if round.concurrent_blobs == 1 => return Err(Halt::NoProgress),
+        0 => 1,
+        _ => round.concurrent_blobs,
+    };
     if round.number >= MAX_ROUNDS {
         return Err(Halt::Rounds(round.number));
     }
-    Ok(round.next())
+    Ok(round.next(claimed, concurrent_blobs))
 }
 
 /// What a transfer moved, also of blobs that it did not finish.
 #[derive(Default)]
 pub(crate) struct Tally {
     blobs: OnceLock<Vec<Descriptor>>,
+    /// What the destination had before.
+    before: OnceLock<Progress>,
     passed: AtomicU64,
     finished: Mutex<HashSet<Digest>>,
 }
@@ -135,7 +164,21 @@ impl Tally {
     /// Takes up what there is to copy.
     pub(crate) fn of(self: &Arc<Self>, plan: &copy::Plan) -> Arc<Self> {
         self.blobs.get_or_init(|| plan.blobs.clone());
+        self.before.get_or_init(|| plan.progress);
         Arc::clone(self)
+    }
+
+    /// How far it came, also where the transfer ended with something else than its progress; none
+    /// before there was a plan.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        let (blobs, before) = (self.blobs.get()?, self.before.get()?);
+        let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        let copied = blobs.iter().filter(|blob| finished.contains(&blob.digest));
+        Some(copied.fold(*before, |progress, blob| Progress {
+            copied: progress.copied + 1,
+            bytes_copied: progress.bytes_copied + blob.size,
+            ..progress
+        }))
     }
 
     fn largest_unfinished(&self) -> Option<&Descriptor> {
@@ -183,47 +226,65 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(number: u64, spent: u64, tally: &Tally, copied: u64, expected: Result<(), Halt>) {
+    fn check(number: u64, spent: u64, tally: &Tally, expected: Result<usize, Halt>) {
+        check_with(6, number, spent, tally, expected);
+    }
+
+    /// Expects the number of blobs at once in the next round.
+    #[track_caller]
+    fn check_with(
+        concurrent_blobs: usize,
+        number: u64,
+        spent: u64,
+        tally: &Tally,
+        expected: Result<usize, Halt>,
+    ) {
         let mut payload = fixture("create");
         payload["ResourceProperties"]["ServiceTimeout"] = json!("60");
         let event = event(payload);
         let now = SystemTime::now();
-        let round = Round { number, began: now - Duration::from_secs(spent), event: Value::Null };
-        let progress = Progress { copied, ..Progress::default() };
-        let next = next(&round, &event.envelope, tally, &progress, Duration::from_secs(10));
-        assert_eq!(next.map(drop), expected);
+        let began = now - Duration::from_secs(spent);
+        let round = Round { number, began, claimed: None, concurrent_blobs, event: Value::Null };
+        let next = next(&round, &event.envelope, tally, None, Duration::from_secs(10));
+        let next = next.map(|payload| serde_json::from_slice::<Value>(&payload).unwrap());
+        let blobs = next.map(|payload| payload[KEY]["concurrent_blobs"].as_u64().unwrap() as usize);
+        assert_eq!(blobs, expected);
     }
 
     #[test]
     fn goes_on_as_long_as_it_gets_somewhere() {
         let blobs = [("a", 50), ("b", 40), ("c", 1)];
         let good = tally(&blobs, &["b", "c"], 80);
-        check(1, 10, &good, 2, Ok(()));
-        check(9, 10, &good, 2, Ok(()));
-        check(10, 10, &good, 2, Err(Halt::Rounds(10)));
-        check(1, 41, &good, 2, Err(Halt::StackTime { allowed: 60 }));
-        check(1, 56, &good, 2, Err(Halt::StackTime { allowed: 60 }));
-        check(1, 600, &good, 2, Err(Halt::StackTime { allowed: 60 }));
-        check(1, 10, &tally(&blobs, &[], 90), 0, Err(Halt::NoProgress));
+        check(1, 10, &good, Ok(6));
+        check(9, 10, &good, Ok(6));
+        check(10, 10, &good, Err(Halt::Rounds(10)));
+        check(1, 41, &good, Err(Halt::StackTime { allowed: 60 }));
+        check(1, 56, &good, Err(Halt::StackTime { allowed: 60 }));
+        check(1, 600, &good, Err(Halt::StackTime { allowed: 60 }));
+        check(1, 10, &tally(&blobs, &[], 90), Ok(1));
+        check_with(1, 2, 10, &good, Ok(1));
+        check_with(1, 2, 10, &tally(&blobs, &[], 90), Err(Halt::NoProgress));
         let digest = Digest::of(b"a");
         let slow = tally(&blobs, &["b", "c"], 49);
-        check(1, 10, &slow, 2, Err(Halt::BlobTooLarge { digest, size: 50, passed: 49 }));
-        check(1, 10, &tally(&blobs, &["a", "b", "c"], 91), 3, Ok(()));
+        check(1, 10, &slow, Err(Halt::BlobTooLarge { digest, size: 50, passed: 49 }));
+        check(1, 10, &tally(&blobs, &["a", "b", "c"], 91), Ok(6));
     }
 
     #[test]
     fn the_next_round_has_the_same_event_and_the_same_beginning() {
         let first = event(fixture("update"));
-        let mut payload: Value = serde_json::from_slice(&first.round.next()).unwrap();
+        let place = Place { tag: "copy-of.x".parse().unwrap(), about: "copy-of.y".parse().unwrap() };
+        let mut payload: Value = serde_json::from_slice(&first.round.next(Some(&place), 1)).unwrap();
         assert_eq!(payload.as_object().unwrap().len(), 1);
-        let (number, began, original) = Round::read(&mut payload.clone()).unwrap();
-        assert_eq!((number, &original), (2, &fixture("update")));
-        assert!(first.round.began.duration_since(began).unwrap() < Duration::from_millis(1));
+        let (round, original) = Round::read(&mut payload.clone()).unwrap();
+        assert_eq!((round.number, round.concurrent_blobs, &original), (2, 1, &fixture("update")));
+        assert_eq!(round.claimed, Some(place));
+        assert!(first.round.began.duration_since(round.began).unwrap() < Duration::from_millis(1));
         let Ok(Input::Continuation(second)) = Input::read(payload.take()) else { panic!("no continuation") };
         assert_eq!((second.round.number, second.change), (2, first.change));
-        let third: Value = serde_json::from_slice(&second.round.next()).unwrap();
-        assert_eq!(third[KEY]["round"], 3);
-        assert_eq!(third[KEY]["event"], fixture("update"));
+        let mut third: Value = serde_json::from_slice(&second.round.next(None, 6)).unwrap();
+        let (round, original) = Round::read(&mut third).unwrap();
+        assert_eq!((round.number, round.claimed, original), (3, None, fixture("update")));
     }
 
     #[test]

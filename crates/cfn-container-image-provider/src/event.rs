@@ -79,8 +79,7 @@ pub(crate) struct UnknownInput(pub(crate) &'static str);
 impl Input {
     /// Sorts out what a call is about.
     pub(crate) fn read(mut payload: Value) -> Result<Self, UnknownInput> {
-        if let Some((number, began, event)) = Round::read(&mut payload) {
-            let round = Round::further(number, began, event.clone());
+        if let Some((round, event)) = Round::read(&mut payload) {
             return Event::read(event, |_| round).map(Self::Continuation);
         }
         if let Some(failed) = FailedInvocation::read(&mut payload) {

@@ -11,11 +11,11 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::continuation::{self, Halt};
-use crate::copying;
+use crate::continuation::{self, Halt, Round};
+use crate::copying::{self, Claimed};
 use crate::deadline::Deadline;
 use crate::event::{Envelope, Event, Input};
-use crate::job::{Done, Trail, identity, job, out_of_time};
+use crate::job::{Done, Trail, identity, job, unfinished};
 use crate::reason::{Failure, reason};
 use crate::report;
 use crate::response::{Answer, Undelivered};
@@ -76,35 +76,29 @@ async fn answer(
     deadline: Deadline,
 ) -> Result<(), Undelivered> {
     let Event { envelope, change, round } = event;
-    let trail = Trail { is_continued: round.number > 1, ..Trail::default() };
-    let mut result = match change {
+    let trail = Trail::default();
+    let result = match change {
         Err(error) => Err(Failure::Event(error)),
-        Ok(change) => guarded(job(change, &envelope, services, &deadline, &trail), &deadline).await,
+        Ok(change) => guarded(job(change, &envelope, services, &deadline, &round, &trail), &deadline).await,
     };
     let ending = report::Ending { envelope: &envelope, trail: &trail, round: round.number, deadline };
-    if let Some((failure, progress)) = out_of_time(&result) {
-        let next = continuation::next(&round, &envelope, &trail.tally, &progress, deadline.reserve);
-        let handed_over = match next {
-            Ok(payload) => {
-                let invoked = services.functions.invoke(&invocation.function_arn, payload, deadline.job);
-                invoked.await.map_err(Halt::NotInvoked)
-            }
-            Err(halt) => Err(halt),
-        };
-        match handed_over {
-            // The next round answers.
-            Ok(()) => {
-                ending.continued(progress);
-                return Ok(());
-            }
-            Err(halt) => {
-                if let Some(claimed) = trail.claimed.get() {
-                    copying::give_up(claimed).await;
+    let result = match result {
+        Ok(done) => Ok(done),
+        Err(failure) => match unfinished(&failure, &trail.tally) {
+            None => Err(failure),
+            Some((failure, progress)) => {
+                let handed_over = hand_over(&round, &envelope, invocation, services, &deadline, &trail);
+                match handed_over.await {
+                    // The next round answers.
+                    Ok(()) => {
+                        ending.continued(progress);
+                        return Ok(());
+                    }
+                    Err(halt) => Err(Failure::Halted { failure, halt }),
                 }
-                result = Err(Failure::Halted { failure, halt });
             }
-        }
-    }
+        },
+    };
     let text = match &result {
         Ok(done) => format!("{} ({})", report::sentence(done), invocation.request_id),
         Err(failure) => reason(failure, &invocation.request_id),
@@ -119,6 +113,29 @@ async fn answer(
     let delivered = deliver(answer, &envelope, services, &deadline).await;
     ending.answered(&result, &text);
     delivered
+}
+
+/// Has another invocation go on with the event, or says why none does.
+async fn hand_over(
+    round: &Round,
+    envelope: &Envelope,
+    invocation: &Invocation,
+    services: &Services,
+    deadline: &Deadline,
+    trail: &Trail,
+) -> Result<(), Halt> {
+    let claimed = trail.claimed.get();
+    let handed_over = async {
+        let place = claimed.map(|Claimed(_, place)| place);
+        let payload = continuation::next(round, envelope, &trail.tally, place, deadline.reserve)?;
+        let invoked = services.functions.invoke(&invocation.function_arn, payload, deadline.job);
+        invoked.await.map_err(Halt::NotInvoked)
+    };
+    let handed_over = handed_over.await;
+    if let (Err(_), Some(claimed)) = (&handed_over, claimed) {
+        copying::give_up(claimed).await;
+    }
+    handed_over
 }
 
 /// Gives the answer that invocations which failed did not give.

@@ -3,11 +3,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use image_copy::copy::{self, Destination, Limits, Outcome, Platforms, Progress, Request};
+use image_copy::copy::{self, Destination, Limits, Outcome, Platforms, Problem, Progress, Request, Side};
 use image_copy::registry::{self, ManifestId};
 use serde_json::Value;
 
-use crate::continuation::Tally;
+use crate::continuation::{Round, Tally};
 use crate::copying::{self, Claimed, Ends, Wish};
 use crate::deadline::Deadline;
 use crate::deletion::{Deleted, NotDeleted, Subject};
@@ -39,8 +39,6 @@ pub(crate) struct Trail {
     pub(crate) tally: Arc<Tally>,
     /// What was claimed for this event.
     pub(crate) claimed: OnceLock<Claimed>,
-    /// Whether an earlier invocation began the job.
-    pub(crate) is_continued: bool,
 }
 
 /// Does what the event asks for.
@@ -49,6 +47,7 @@ pub(crate) async fn job(
     envelope: &Envelope,
     services: &Services,
     deadline: &Deadline,
+    round: &Round,
     trail: &Trail,
 ) -> Result<Done, Failure> {
     let (properties, previous) = match change {
@@ -57,7 +56,8 @@ pub(crate) async fn job(
         Change::Update { properties, previous } => (properties, previous),
     };
     let default: Platforms = services.settings.default_platforms.clone().map_err(Failure::Setting)?;
-    let wish = Wish { is_continued: trail.is_continued, ..wish(&properties, &previous, &default, envelope)? };
+    let is_continued = round.number > 1;
+    let wish = Wish { is_continued, ..wish(&properties, &previous, &default, envelope)? };
     let until = Some(deadline.work);
     let registries = &services.registries;
     let repository = &wish.properties.repository;
@@ -69,26 +69,39 @@ pub(crate) async fn job(
     );
     trail.destination.get_or_init(|| destination.repository.clone());
     let ledger = services.settings.copy_records.then(|| services.ledger(repository, envelope, deadline));
-    let limits = Limits { deadline: until, ..Limits::default() };
+    if let (Some(ledger), Some(place)) = (&ledger, &round.claimed) {
+        trail.claimed.get_or_init(|| Claimed(ledger.clone(), place.clone()));
+    }
+    let limits = Limits { deadline: until, concurrent_blobs: round.concurrent_blobs };
     let ends = Ends { source, destination, ledger, limits };
     match copying::copy(&wish, &ends, trail).await {
         Ok(outcome) => Ok(Done::Copied { properties: Box::new(wish.properties), outcome: Box::new(outcome) }),
         Err(failure) => {
-            // Where the copy goes on in another invocation, that one needs the claim.
-            let result = Err(failure);
-            if let (None, Some(claimed)) = (out_of_time(&result), trail.claimed.get()) {
+            let may_go_on = unfinished(&failure, &trail.tally).is_some();
+            // Where the copy goes on in another invocation, that one needs the claim. Whoever
+            // overtook this event has need of it too, or has withdrawn it.
+            if let (false, false, Some(claimed)) =
+                (may_go_on, failure == Failure::Overtaken, trail.claimed.get())
+            {
                 copying::give_up(claimed).await;
             }
-            result
+            Err(failure)
         }
     }
 }
 
-/// How far a copy came that only lacked time; none if it was not even known what to copy.
-pub(crate) fn out_of_time(result: &Result<Done, Failure>) -> Option<(copy::Error, Progress)> {
-    let Err(Failure::Copy(failure)) = result else { return None };
-    let copy::Failure::Deadline { progress, .. } = failure.as_ref() else { return None };
-    (progress.blobs > 0).then(|| (failure.clone(), *progress))
+/// How far a copy came that lacked time: its own, or ECR's, which told it to slow down until time
+/// was up. None if it was not even known what to copy.
+pub(crate) fn unfinished(failure: &Failure, tally: &Tally) -> Option<(copy::Error, Progress)> {
+    let Failure::Copy(failure) = failure else { return None };
+    let progress = match failure.as_ref() {
+        copy::Failure::Deadline { progress, .. } => *progress,
+        other if other.side() == Side::Destination && other.problem() == Problem::Throttled => {
+            tally.progress()?
+        }
+        _ => return None,
+    };
+    (progress.blobs > 0).then(|| (failure.clone(), progress))
 }
 
 fn wish(

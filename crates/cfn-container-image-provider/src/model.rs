@@ -201,7 +201,7 @@ fn carry_out(payload: Value, clients: EcrClients) -> bool {
     runtime.block_on(async {
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(3), None);
         let change = event.change.unwrap();
-        job(change, &event.envelope, &services, &deadline, &Trail::default()).await.is_ok()
+        job(change, &event.envelope, &services, &deadline, &event.round, &Trail::default()).await.is_ok()
     })
 }
 

@@ -53,7 +53,7 @@ impl FailedInvocation {
     pub(crate) fn read(payload: &mut Value) -> Option<Self> {
         let condition = payload.pointer("/requestContext/condition")?.as_str()?.to_owned();
         let mut event = payload.get_mut("requestPayload")?.take();
-        if let Some((_, _, original)) = Round::read(&mut event) {
+        if let Some((_, original)) = Round::read(&mut event) {
             event = original;
         }
         let waiting = match condition.as_str() {
