@@ -64,6 +64,13 @@ impl World {
         self.stack_behind(name, second, self.function.clone())
     }
 
+    /// The same, with settings changed as a test needs them.
+    pub fn stack_with(&self, name: &str, second: Duration, change: impl FnOnce(&mut StackSettings)) -> Stack {
+        let mut settings = StackSettings { second, ..StackSettings::of(name, &self.function) };
+        change(&mut settings);
+        Stack::new(settings, self.function.clone(), self.bucket.clone())
+    }
+
     /// A stack whose events go through somebody else's hands first.
     pub fn stack_behind(&self, name: &str, second: Duration, provider: Arc<dyn Provider>) -> Stack {
         let settings = StackSettings { second, ..StackSettings::of(name, &self.function) };

@@ -1,0 +1,11 @@
+//! What stacks can rely on: each row is played in a repository with mutable and with immutable
+//! tags, with `Platform` absent and `all`.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
+mod changes;
+mod claims;
+#[path = "../common/mod.rs"]
+mod common;
+mod records;
+mod scene;
