@@ -47,7 +47,8 @@ pub(crate) struct Round {
     event: Value,
 }
 
-/// What the payload of a continuation says.
+/// What the payload of a continuation says. What a version before this one did not say is optional:
+/// a function may be updated between two rounds.
 #[derive(Serialize, Deserialize)]
 struct Payload {
     round: u64,
@@ -55,7 +56,7 @@ struct Payload {
     began: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     claimed: Option<[String; 2]>,
-    concurrent_blobs: usize,
+    concurrent_blobs: Option<usize>,
     event: Value,
 }
 
@@ -76,7 +77,7 @@ impl Round {
         let began = UNIX_EPOCH.checked_add(Duration::from_millis(began))?;
         let claimed = claimed
             .and_then(|[tag, about]| Some(Place { tag: tag.parse().ok()?, about: about.parse().ok()? }));
-        let concurrent_blobs = concurrent_blobs.max(1);
+        let concurrent_blobs = concurrent_blobs.unwrap_or(copy::CONCURRENT_BLOBS).max(1);
         Some((Self { number: round, began, claimed, concurrent_blobs, event: event.clone() }, event))
     }
 
@@ -92,7 +93,7 @@ impl Round {
             round: self.number + 1,
             began: u64::try_from(began).unwrap_or(u64::MAX),
             claimed: claimed.map(|Place { tag, about }| [tag.to_string(), about.to_string()]),
-            concurrent_blobs,
+            concurrent_blobs: Some(concurrent_blobs),
             event: self.event.clone(),
         };
         json!({ KEY: payload }).to_string().into()

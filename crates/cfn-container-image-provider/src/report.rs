@@ -75,30 +75,38 @@ impl Ending<'_> {
         // A Delete knows nothing but the id, which reads the same.
         let deleted = (envelope.request_type == "Delete").then(|| envelope.physical_resource_id.clone());
         let named = request.map(copy::Request::destination_name).or(deleted);
-        tracing::info!(
-            message,
-            outcome,
-            reason,
-            round = self.round,
-            source = request.map(|request| request.source.to_string()),
-            destination = named,
-            blobs = progress.blobs,
-            blobs_present = progress.present,
-            blobs_copied = progress.copied,
-            bytes = progress.bytes,
-            bytes_copied = progress.bytes_copied,
-            seconds = self.deadline.started.elapsed().as_secs_f64(),
-            source_requests = source.requests,
-            destination_requests = destination.requests,
-            source_pulls = source.manifest_gets,
-            source_pulls_left = source.rate_limit.and_then(|limit| limit.remaining),
-        );
+        macro_rules! say {
+            ($level:ident) => {
+                tracing::$level!(
+                    message,
+                    outcome,
+                    reason,
+                    round = self.round,
+                    source = request.map(|request| request.source.to_string()),
+                    destination = named,
+                    blobs = progress.blobs,
+                    blobs_present = progress.present,
+                    blobs_copied = progress.copied,
+                    bytes = progress.bytes,
+                    bytes_copied = progress.bytes_copied,
+                    seconds = self.deadline.started.elapsed().as_secs_f64(),
+                    source_requests = source.requests,
+                    destination_requests = destination.requests,
+                    source_pulls = source.manifest_gets,
+                    source_pulls_left = source.rate_limit.and_then(|limit| limit.remaining),
+                )
+            };
+        }
+        match outcome {
+            "failed" => say!(warn),
+            _ => say!(info),
+        }
     }
 }
 
 /// The last line of the watchdog, which answered in place of invocations that could not.
 pub(crate) fn lost(reason: &str, failed_request_id: &str, elapsed: Duration) {
-    tracing::info!(outcome = "lost", reason, failed_request_id, seconds = elapsed.as_secs_f64(), "answered");
+    tracing::warn!(outcome = "lost", reason, failed_request_id, seconds = elapsed.as_secs_f64(), "answered");
 }
 
 fn outcome(result: &Result<Done, Failure>) -> &'static str {

@@ -147,7 +147,7 @@ async fn every_log_line_says_whose_it_is_and_none_has_a_secret() {
     assert!(last["seconds"].is_number() && last["reason"].is_string(), "{last}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_panic_and_a_job_without_end_have_results() {
     let deadline = Deadline::new(Instant::now(), Duration::from_millis(200), None);
     let panics = async { panic!("boom") };
