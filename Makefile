@@ -32,9 +32,9 @@ check: ## Run what reads the code: format, lints, docs, licenses, dependencies
 		echo 'NOT CHECKED: licenses and bans, for which `cargo install --locked cargo-deny` is needed' >&2; \
 	fi
 
-interop: ## Copy between real registries, with skopeo as judge (says which Debian packages it needs)
+interop: ## Copy between real registries, with skopeo as judge (needs Go, and says which Debian packages)
 	$(CARGO) build --locked -p container-image
-	tests/interop/run.py $(TARGET)/debug/container-image
+	tests/interop/run.py $(TARGET)/debug/container-image $(TARGET)/interop
 
 measure: $(BOOTSTRAP) ## Measure the provider's peak memory against its limit
 	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin measure

@@ -1,5 +1,7 @@
-"""Registries to copy between: Debian's docker-registry, each a process of its own on loopback."""
+"""Registries to copy between, each a process of its own on loopback."""
 
+import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -17,6 +19,24 @@ MANIFEST_TYPES = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 ]
+
+
+# The reference implementation of the distribution specification, two major versions after Debian's.
+DISTRIBUTION_3 = "github.com/distribution/distribution/v3/cmd/registry@v3.1.0"
+
+
+def build(folder: Path) -> bool:
+    """Builds with Go, unless they are there, the registries that Debian has not. False without Go."""
+    distribution, referrers = folder / "distribution-3", folder / "referrers-registry"
+    if not shutil.which("go"):
+        return distribution.exists() and referrers.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not distribution.exists():
+        subprocess.run(["go", "install", DISTRIBUTION_3], env={**os.environ, "GOBIN": str(folder)}, check=True)
+        (folder / "registry").rename(distribution)
+    sources = Path(__file__).with_name("referrers-registry")
+    subprocess.run(["go", "build", "-o", referrers, "."], cwd=sources, check=True)
+    return True
 
 
 class Authority:
@@ -39,11 +59,12 @@ class Authority:
 
 
 class Registry:
-    """One docker-registry process. `host` is what references begin with."""
+    """One process of the Distribution registry. `host` is what references begin with."""
 
-    def __init__(self, folder: Path, authority: Authority | None = None, login: tuple[str, str] | None = None):
+    def __init__(self, folder: Path, authority: Authority | None = None, login: tuple[str, str] | None = None,
+                 program="docker-registry"):
         folder.mkdir()
-        self.folder, self.authority, self.login = folder, authority, login
+        self.folder, self.authority, self.login, self.program = folder, authority, login, program
         self.log_file = folder / "log"
         self.process = None
         # Another program may take the port between its choice and its use.
@@ -52,13 +73,11 @@ class Registry:
             self.host = f"127.0.0.1:{self.port}"
             if self._start():
                 return
-        raise RuntimeError(f"docker-registry does not start: {self.log_file.read_text()[-2000:]}")
+        raise RuntimeError(f"{program} does not start: {self.log_file.read_text()[-2000:]}")
 
     def _start(self) -> bool:
-        configuration = self.folder / "config.yml"
-        configuration.write_text(self._configuration())
         with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(["docker-registry", "serve", configuration], stdout=log, stderr=log)
+            self.process = subprocess.Popen(self._command(), stdout=log, stderr=log)
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end and self.process.poll() is None:
             try:
@@ -70,6 +89,11 @@ class Registry:
                 time.sleep(0.02)
         self.stop()
         return False
+
+    def _command(self) -> list:
+        configuration = self.folder / "config.yml"
+        configuration.write_text(self._configuration())
+        return [self.program, "serve", configuration]
 
     def _configuration(self) -> str:
         lines = [
@@ -138,6 +162,13 @@ class Registry:
         """Method and path of every request so far, from the registry's own access log."""
         quoted = [line.split('"')[1] for line in self.log_file.read_text().splitlines() if ' HTTP/1.1" ' in line]
         return [tuple(request.split(" ")[:2]) for request in quoted]
+
+
+class ReferrersRegistry(Registry):
+    """The registry of go-containerregistry, in memory, which has the referrers API."""
+
+    def _command(self) -> list:
+        return [self.program, self.host]
 
 
 def _free_port() -> int:

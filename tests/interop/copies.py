@@ -1,0 +1,158 @@
+"""Checks of what arrives, from and in every kind of registry."""
+
+import json
+import re
+import subprocess
+
+import images
+import judge
+from registries import Registry
+from stall import StallingFront
+from world import LOGIN, TIMEOUT, World
+
+
+def check_formats(world: World, destination: Registry, *options):
+    """Every format, single images and lists, arrives as it was."""
+    for name in ["oci:amd64", "v2s2:arm64", "oci:all", "v2s2:all", "oci:by-hand"]:
+        world.copied(f"{world.source.host}/{name}", f"{destination.host}/copies/{name}", *options)
+        judge.same(world.source, name, destination, f"copies/{name}")
+
+
+def check_plain_http(world: World):
+    """every format over plain HTTP"""
+    check_formats(world, world.plain)
+
+
+def check_tls(world: World):
+    """every format to a registry with TLS by an authority of its own"""
+    check_formats(world, world.tls, "--certificate-authority", world.authority.certificate)
+
+
+def check_plain_http_elsewhere(world: World):
+    """plain HTTP to another machine only when its host is named"""
+    front = StallingFront(world.source)
+    front.may_go_on.set()
+    try:
+        proxy = {"HTTP_PROXY": f"http://{front.host}", "HTTPS_PROXY": f"http://{front.host}"}
+        environment = {**world.environment(), **proxy, "NO_PROXY": "127.0.0.1"}
+        command = world.command("registry.example/oci:amd64", f"{world.plain.host}/elsewhere:1")
+        options = {"env": environment, "capture_output": True, "text": True, "timeout": TIMEOUT}
+        done = subprocess.run(command, **options)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+        assert not front.stalled.is_set() and not world.plain.has("elsewhere", "1")
+        done = subprocess.run([*command, "--plain-http", "registry.example"], **options)
+        assert done.returncode == 0, done.stderr
+        judge.same(world.source, "oci:amd64", world.plain, "elsewhere:1")
+    finally:
+        front.stop()
+
+
+def check_login(world: World):
+    """every format to a registry that wants a login, and from there to another"""
+    trusted = ["--certificate-authority", world.authority.certificate]
+    check_formats(world, world.private, *trusted)
+    world.copied(f"{world.private.host}/copies/oci:all", f"{world.plain.host}/from/private:all", *trusted)
+    judge.same(world.private, "copies/oci:all", world.plain, "from/private:all")
+
+
+def check_newest(world: World):
+    """every format to Distribution 3, which wants a login, and from there to another"""
+    trusted = ["--certificate-authority", world.authority.certificate]
+    check_formats(world, world.newest, *trusted)
+    world.copied(f"{world.newest.host}/copies/oci:all", f"{world.private.host}/from/newest:all", *trusted)
+    judge.same(world.newest, "copies/oci:all", world.private, "from/newest:all")
+    world.refused("Log in again", f"{world.source.host}/oci:all", f"{world.newest.host}/oci:1", *trusted,
+                  logins=world.wrong_logins)
+
+
+def check_api_of_referrers(world: World):
+    """every format to a registry with the referrers API, and from there to another"""
+    check_formats(world, world.referring)
+    world.copied(f"{world.referring.host}/copies/oci:all", f"{world.plain.host}/from/referring:all")
+    judge.same(world.referring, "copies/oci:all", world.plain, "from/referring:all")
+
+
+def check_credential_helper(world: World):
+    """a login from a credential helper"""
+    folder, programs = world.folder / "docker-helper", world.folder / "programs"
+    folder.mkdir(), programs.mkdir()
+    (folder / "config.json").write_text(json.dumps({"credHelpers": {world.private.host: "interop"}}))
+    helper = programs / "docker-credential-interop"
+    answer = json.dumps({"ServerURL": "", "Username": LOGIN[0], "Secret": LOGIN[1]})
+    helper.write_text(f"#!/bin/sh\n[ \"$1\" = get ] && cat <<'END'\n{answer}\nEND\n")
+    helper.chmod(0o755)
+    environment = world.environment(folder)
+    environment["PATH"] = f"{programs}:{environment['PATH']}"
+    command = world.command(f"{world.source.host}/oci:arm64", f"{world.private.host}/helped:1",
+                            "--certificate-authority", world.authority.certificate)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 0, done.stderr
+    judge.same(world.source, "oci:arm64", world.private, "helped:1")
+
+
+def check_platform(world: World):
+    """one platform of a list, under the source's own tag"""
+    for flavour in ["oci", "v2s2"]:
+        world.copied(f"{world.source.host}/{flavour}:all", f"{world.plain.host}/one/{flavour}",
+                     "--platform", "linux/arm64")
+        judge.same(world.source, f"{flavour}:arm64", world.plain, f"one/{flavour}:all")
+        inspected = images.run("skopeo", "--insecure-policy", "inspect", "--config", "--tls-verify=false",
+                               f"docker://{world.plain.host}/one/{flavour}:all")
+        assert json.loads(inspected)["architecture"] == "arm64"
+
+
+def check_digest(world: World):
+    """a reference with a digest: what is copied, whatever the tag names"""
+    headers, _ = world.source.get("/v2/oci/manifests/amd64")
+    pinned = f"{world.source.host}/oci:all@{headers['Docker-Content-Digest']}"
+    line = world.copied(pinned, f"{world.plain.host}/pinned")
+    assert headers["Docker-Content-Digest"] in line, line
+    judge.same(world.source, "oci:amd64", world.plain, "pinned:all")
+
+
+def check_second_copy(world: World):
+    """the second copy moves no blob and writes nothing"""
+    arguments = [f"{world.source.host}/oci:all", f"{world.plain.host}/twice:all"]
+    assert re.search(r": [1-9]\d* blobs copied", world.copied(*arguments))
+    before = [(registry, len(registry.requests())) for registry in [world.source, world.plain]]
+    line = world.copied(*arguments)
+    assert ": 0 blobs copied" in line and "nothing to do" in line, line
+    (from_source, to_destination) = [registry.requests()[seen:] for registry, seen in before]
+    assert all(method == "HEAD" or path == "/v2/" for method, path in from_source), from_source
+    assert all(method in ["GET", "HEAD"] for method, _ in to_destination), to_destination
+
+
+def check_mount(world: World):
+    """between repositories of one registry, blobs are mounted and not read"""
+    world.copied(f"{world.source.host}/oci:all", f"{world.plain.host}/here:all")
+    before = len(world.plain.requests())
+    world.copied(f"{world.plain.host}/here:all", f"{world.plain.host}/there:all")
+    requests = world.plain.requests()[before:]
+    moved = [request for request in requests if request[0] in ["PATCH", "PUT"] and "/blobs/" in request[1]]
+    assert not moved, moved
+    judge.same(world.source, "oci:all", world.plain, "there:all")
+
+
+def check_failures(world: World):
+    """what cannot be copied is told in one line, exit code 1"""
+    source, plain = world.source.host, world.plain.host
+    trusted = ["--certificate-authority", world.authority.certificate]
+    private = f"{world.private.host}/oci:1"
+    world.refused("Log in again", f"{source}/oci:all", private, *trusted, logins=world.wrong_logins)
+    world.refused("log in: docker login", f"{source}/oci:all", private, *trusted, logins=world.folder / "none")
+    world.refused("log in: docker login", private, f"{plain}/x:1", *trusted, logins=world.folder / "none")
+    world.refused("Check the spelling of SOURCE", f"{source}/oci:missing", f"{plain}/x:1")
+    world.refused("Check the spelling of SOURCE", f"{source}/missing:1", f"{plain}/x:1")
+    world.refused("Change --platform", f"{source}/oci:all", f"{plain}/x:1", "--platform", "linux/s390x")
+    world.refused("Change --platform", f"{source}/oci:amd64", f"{plain}/x:1", "--platform", "linux/arm64")
+    world.refused("--certificate-authority", f"{source}/oci:all", f"{world.tls.host}/x:1")
+    # The host was given, so that TLS is not even tried.
+    world.refused(f"Leave out --plain-http {world.tls.host}", f"{source}/oci:all", f"{world.tls.host}/x:1",
+                  "--plain-http", world.tls.host, *trusted)
+    assert not world.plain.has("x", "1")
+
+
+CHECKS = [
+    check_plain_http, check_plain_http_elsewhere, check_tls, check_login, check_newest, check_api_of_referrers,
+    check_credential_helper, check_platform, check_digest, check_second_copy, check_mount, check_failures,
+]

@@ -1,0 +1,20 @@
+// A registry with the referrers API: the one of go-containerregistry, whose own program leaves it off.
+package main
+
+import (
+	"log"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+)
+
+func main() {
+	server := &http.Server{
+		Addr:              os.Args[1],
+		ReadHeaderTimeout: 5 * time.Second,
+		Handler:           registry.New(registry.WithReferrersSupport(true)),
+	}
+	log.Fatal(server.ListenAndServe())
+}
