@@ -71,26 +71,18 @@ impl EcrRepository {
         let mut removals = Vec::with_capacity(tags.len());
         for batch in tags.chunks(BATCH) {
             let ids = batch.iter().map(|tag| ImageIdentifier::builder().image_tag(tag).build());
-            let request = self
-                .calls
-                .client
-                .batch_delete_image()
-                .registry_id(self.arn.account())
-                .repository_name(self.arn.name())
-                .set_image_ids(Some(ids.collect()));
-            let answer = match self.calls.send(DELETE, || request.clone().send()).await {
-                Ok(answer) => answer,
+            let failures = match self.delete(ids.collect()).await {
                 Err(error) if is_absence(&error) => {
                     removals.extend(batch.iter().map(|_| Removal::Absent));
                     continue;
                 }
-                Err(error) => return Err(error),
+                failures => failures?,
             };
             let failure_of = |tag: &str| {
                 let of_tag = |failure: &&ImageFailure| {
                     failure.image_id().and_then(ImageIdentifier::image_tag) == Some(tag)
                 };
-                answer.failures().iter().find(of_tag)
+                failures.iter().find(of_tag)
             };
             removals.extend(batch.iter().map(|tag| failure_of(tag).map_or(Removal::Removed, removal)));
         }
@@ -103,15 +95,9 @@ impl EcrRepository {
     /// # Errors
     /// When the call as a whole failed; a repository that is gone is no error.
     pub async fn remove_tag_of(&self, digest: &Digest, tag: &str) -> Result<Removal, Error> {
-        let request = self
-            .calls
-            .client
-            .batch_delete_image()
-            .registry_id(self.arn.account())
-            .repository_name(self.arn.name())
-            .image_ids(ImageIdentifier::builder().image_tag(tag).image_digest(digest.as_str()).build());
-        match self.calls.send(DELETE, || request.clone().send()).await {
-            Ok(answer) => Ok(answer.failures().first().map_or(Removal::Removed, removal)),
+        let id = ImageIdentifier::builder().image_tag(tag).image_digest(digest.as_str()).build();
+        match self.delete(vec![id]).await {
+            Ok(failures) => Ok(failures.first().map_or(Removal::Removed, removal)),
             Err(error) if is_absence(&error) => Ok(Removal::Absent),
             Err(error) => Err(error),
         }
@@ -143,18 +129,23 @@ impl EcrRepository {
         if self.stored(&id).await?.is_none_or(|stored| !stored.tags.is_empty()) {
             return Ok(());
         }
+        match self.delete(vec![identifier(&id)]).await?.first().map(removal) {
+            Some(Removal::Refused(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends one call, and gives what it did not do.
+    async fn delete(&self, ids: Vec<ImageIdentifier>) -> Result<Vec<ImageFailure>, Error> {
         let request = self
             .calls
             .client
             .batch_delete_image()
             .registry_id(self.arn.account())
             .repository_name(self.arn.name())
-            .image_ids(identifier(&id));
+            .set_image_ids(Some(ids));
         let answer = self.calls.send(DELETE, || request.clone().send()).await?;
-        match answer.failures().first().map(removal) {
-            Some(Removal::Refused(error)) => Err(error),
-            _ => Ok(()),
-        }
+        Ok(answer.failures.unwrap_or_default())
     }
 }
 
@@ -181,6 +172,9 @@ fn removal(failure: &ImageFailure) -> Removal {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -230,5 +224,37 @@ mod tests {
         });
         let stored = repository.stored(&ManifestId::Digest(digest.clone())).await.unwrap();
         assert_eq!(stored, Some(StoredImage { digest, tags: vec!["1".into(), "latest".into()] }));
+    }
+
+    #[tokio::test]
+    async fn a_tag_is_removed_only_while_it_names_the_image() {
+        let digest = Digest::of(b"x");
+        let expected = json!([{"imageTag": "1", "imageDigest": digest.as_str()}]);
+        let repository = repository(move |_, input| {
+            assert_eq!(input["imageIds"], expected);
+            let failure = json!({"imageId": expected[0], "failureCode": "ImageTagDoesNotMatchDigest"});
+            answer(&json!({"imageIds": [], "failures": [failure]}))
+        });
+        assert_eq!(repository.remove_tag_of(&digest, "1").await.unwrap(), Removal::Absent);
+    }
+
+    #[tokio::test]
+    async fn an_untagged_image_that_got_a_tag_meanwhile_is_kept() {
+        for (tags, deletions) in [(json!([]), 1), (json!(["theirs"]), 0)] {
+            let digest = Digest::of(b"x");
+            let details = json!([{"imageDigest": digest.as_str(), "imageTags": tags}]);
+            let deleted = Arc::new(AtomicUsize::new(0));
+            let seen = Arc::clone(&deleted);
+            let repository = repository(move |name, input| match name {
+                "DescribeImages" => answer(&json!({"imageDetails": details})),
+                _ => {
+                    assert_eq!(input["imageIds"][0]["imageTag"], Value::Null);
+                    seen.fetch_add(1, Ordering::Relaxed);
+                    answer(&json!({"imageIds": [], "failures": []}))
+                }
+            });
+            repository.remove_untagged(&digest).await.unwrap();
+            assert_eq!(deleted.load(Ordering::Relaxed), deletions, "{tags}");
+        }
     }
 }
