@@ -28,6 +28,7 @@
 //!
 //! The crate shares no code with the copy engine, so that one mistake cannot hide the other.
 
+mod api;
 mod blob;
 mod body;
 pub mod bucket;
@@ -48,6 +49,9 @@ mod stamp;
 mod upstream;
 mod wire;
 
+pub use api::ecr_public::EcrPublic;
+pub use api::parameters::Parameters;
+pub use api::secrets::{Key, Secrets};
 pub use blob::{Blob, Library, digest};
 pub use body::{Body, BoxError, empty, full, read};
 pub use ecr::{Ecr, Mutability, Repository};

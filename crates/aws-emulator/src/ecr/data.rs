@@ -5,6 +5,7 @@ use std::time::Instant;
 use http::Method;
 use serde_json::json;
 
+use crate::api::principal;
 use crate::body::{empty, full, read};
 use crate::distribution::{Route, page, refusal};
 use crate::fault::Effect;
@@ -52,13 +53,13 @@ pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Reque
     };
     let key = Key::new(account, region, repository);
     for action in actions(&route, &request.method) {
-        if let Err(refused) = ecr.lock().admit(&key, action, &key.arn(), &ecr.principal(region)) {
+        if let Err(refused) = ecr.lock().admit(&key, action, &key.arn(), &principal(&ecr.account, region)) {
             return refused.wire(request.method == Method::HEAD);
         }
     }
     match (&route, request.method.as_str()) {
         (Route::Uploads { .. }, "POST") => {
-            uploads::start(&mut ecr.lock(), &key, &request, &ecr.principal(region))
+            uploads::start(&mut ecr.lock(), &key, &request, &principal(&ecr.account, region))
         }
         (Route::Upload { session, .. }, "PATCH") => uploads::patch(ecr, &key, session, request).await,
         (Route::Upload { session, .. }, "PUT") => uploads::put(ecr, &key, session, request).await,

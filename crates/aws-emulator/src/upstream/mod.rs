@@ -8,7 +8,7 @@ mod store;
 mod token;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
@@ -128,6 +128,11 @@ impl Registry {
     /// Adds a user.
     pub fn add_user(&self, user: &str, password: &str) {
         self.lock().users.insert(user.to_owned(), password.to_owned());
+    }
+
+    /// Adds a password that is good for some time, beside any others that the user has.
+    pub(crate) fn add_password(&self, user: &str, password: &str, lasts: Duration) {
+        self.lock().passwords.insert((user.to_owned(), password.to_owned()), Instant::now() + lasts);
     }
 
     /// Lets only these users read a repository.

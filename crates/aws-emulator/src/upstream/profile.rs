@@ -70,6 +70,21 @@ impl Profile {
         }
     }
 
+    /// ECR Public (<https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html>).
+    pub fn ecr_public() -> Self {
+        Self {
+            registry_host: "public.ecr.aws".to_owned(),
+            token_host: "public.ecr.aws".to_owned(),
+            token_path: "/token/".to_owned(),
+            service: "public.ecr.aws".to_owned(),
+            constant_scope: Some("aws".to_owned()),
+            blob_host: Some("d2glxqk2uabbnd.cloudfront.net".to_owned()),
+            refuses_wrong_login: true,
+            token_seconds: 43_200,
+            ..Self::bearer("public.ecr.aws")
+        }
+    }
+
     /// A registry of the usual kind, with `token.<host>` and `blobs.<host>` beside it.
     pub fn bearer(host: &str) -> Self {
         Self {

@@ -42,6 +42,8 @@ pub(super) struct Token {
 pub(super) struct State {
     pub(super) repositories: HashMap<String, Repository>,
     pub(super) users: HashMap<String, String>,
+    /// Users with passwords that were given out for a time, and when these end.
+    pub(super) passwords: HashMap<(String, String), Instant>,
     pub(super) tokens: HashMap<String, Token>,
     pub(super) limits: Limits,
     pub(super) switch: Switch,
@@ -51,6 +53,13 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Whether a login is right.
+    pub(super) fn knows(&self, user: &str, password: &str) -> bool {
+        let key = (user.to_owned(), password.to_owned());
+        let lasts = self.passwords.get(&key).is_some_and(|ends| *ends > Instant::now());
+        lasts || self.users.get(user).is_some_and(|right| right == password)
+    }
+
     /// Whether a user may read a repository that exists.
     pub(super) fn may_read(&self, user: Option<&str>, repository: &str) -> bool {
         self.repositories.get(repository).is_some_and(|repository| match &repository.readers {

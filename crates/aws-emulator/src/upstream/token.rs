@@ -28,7 +28,7 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request) -> 
     }
     let user = match login(request) {
         None => None,
-        Some((user, password)) if state.users.get(&user) == Some(&password) => Some(user),
+        Some((user, password)) if state.knows(&user, &password) => Some(user),
         Some(_) if profile.refuses_wrong_login => {
             return json_answer(401, &json!({"details": "incorrect username or password"}));
         }
