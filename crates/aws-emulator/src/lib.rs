@@ -60,4 +60,7 @@ pub use fault::{Direction, Effect, Fault, Faults, Link, Match};
 pub use image::{Image, Manifest, Recipe};
 pub use log::{Authorization, Entry, Exchange, Log, Mark};
 pub use service::{Operation, Request, Response, Service, answer, hang_up, json};
-pub use upstream::{Profile, RangeManner, RateHeaders, RateLimit, Registry, Switch};
+pub use upstream::{
+    Anonymous, Auth, Front, Profile, Quirk, RangeManner, RateHeaders, RateLimit, Registry, Saying, Switch,
+    TokenFields, Words,
+};

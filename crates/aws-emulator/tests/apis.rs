@@ -267,5 +267,6 @@ async fn logins_for_ecr_public_come_from_us_east_1_and_are_exchanged_for_a_token
     fixture.emulator.ecr_public_api().allow_everything();
     fixture.emulator.ecr_public_api().set_token_lifetime(std::time::Duration::ZERO);
     let stale = told(&public_token(&fixture).await, "/authorizationData/authorizationToken");
-    assert_eq!(refused(fixture.get(url, &format!("Basic {stale}")).await).await.0, 401);
+    let refusal = refused(fixture.get(url, &format!("Basic {stale}")).await).await;
+    assert_eq!((refusal.0, refusal.1.as_str()), (403, "DENIED"), "as public-troubleshooting has it");
 }
