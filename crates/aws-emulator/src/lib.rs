@@ -46,6 +46,7 @@ mod proxy;
 mod service;
 pub mod stack;
 mod stamp;
+mod thief;
 mod upstream;
 mod wire;
 
@@ -60,6 +61,7 @@ pub use fault::{Direction, Effect, Fault, Faults, Link, Match};
 pub use image::{Image, Manifest, Recipe};
 pub use log::{Authorization, Entry, Exchange, Log, Mark};
 pub use service::{Operation, Request, Response, Service, answer, hang_up, json};
+pub use thief::Thief;
 pub use upstream::{
     Anonymous, Auth, Front, Profile, Quirk, RangeManner, RateHeaders, RateLimit, Registry, Saying, Switch,
     TokenFields, Words,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::blob::Blob;
 use crate::image::{Image, Manifest};
 
+use super::access::may_read;
 use super::profile::RateLimit;
 use super::{RangeManner, Registry, Switch};
 
@@ -127,6 +128,16 @@ impl Registry {
     pub fn expire_tokens(&self) {
         let now = Instant::now();
         self.lock().tokens.values_mut().for_each(|token| token.ends = now);
+    }
+
+    /// Whether a token that was given out opens a repository for reading.
+    pub fn opens(&self, token: &str, repository: &str) -> bool {
+        let state = self.lock();
+        let token = state.tokens.get(token).filter(|token| token.ends > Instant::now());
+        token.is_some_and(|token| {
+            let readable = may_read(&state, &self.profile, token.user.as_deref(), repository);
+            token.repositories.contains(repository) || (token.everything && readable)
+        })
     }
 
     /// Makes every signed URL given out so far expire.
