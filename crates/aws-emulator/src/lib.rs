@@ -55,7 +55,7 @@ pub use api::parameters::Parameters;
 pub use api::secrets::{Key, Secrets};
 pub use blob::{Blob, Library, digest};
 pub use body::{Body, BoxError, empty, full, read};
-pub use ecr::{Ecr, Mutability, Repository};
+pub use ecr::{Ecr, Filling, Mutability, Repository};
 pub use emulator::{Emulator, Settings};
 pub use fault::{Direction, Effect, Fault, Faults, Link, Match};
 pub use image::{Image, Manifest, Recipe};

@@ -2,68 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
+mod case;
 mod common;
 
-use std::sync::Arc;
-
-use aws_emulator::{Authorization, Effect, Fault, Image, Profile, Recipe, Registry};
+use aws_emulator::{Authorization, Effect, Fault, Profile, Recipe};
+use case::{Case, check_words};
 use common::{ACCEPT, Fixture, basic, body, header, refused};
-use reqwest::{Method, Response};
-
-struct Case {
-    fixture: Fixture,
-    registry: Arc<Registry>,
-    image: Image,
-}
-
-impl Case {
-    /// A registry with one public and one private image, both of `ann`'s.
-    async fn new(profile: Profile, public: &str, private: &str) -> Self {
-        let fixture = Fixture::start().await;
-        let registry = fixture.emulator.add_upstream(profile);
-        let image = Recipe::new(1).index();
-        for repository in [public, private] {
-            registry.put_image(repository, "1", &image);
-        }
-        registry.add_user("ann", "right");
-        registry.make_private(private, &["ann"]);
-        Self { fixture, registry, image }
-    }
-
-    fn url(&self, rest: &str) -> String {
-        format!("https://{}/v2/{rest}", self.registry.profile().registry_host)
-    }
-
-    /// Asks the token service for a repository.
-    async fn ask_token(&self, repository: &str, password: Option<&str>) -> Response {
-        let profile = self.registry.profile();
-        let scope = format!("repository:{repository}:pull");
-        let url = format!("https://{}{}?scope={scope}", profile.token_host, profile.token_path);
-        let login = password.map(|password| basic("ann", password)).unwrap_or_default();
-        self.fixture.get(&url, &login).await
-    }
-
-    async fn token(&self, repository: &str, password: Option<&str>) -> String {
-        let given = body(self.ask_token(repository, password).await).await;
-        let token = given["token"].as_str().or(given["access_token"].as_str());
-        format!("Bearer {}", token.unwrap_or_else(|| panic!("{given}")))
-    }
-
-    async fn get(&self, rest: &str, token: &str) -> Response {
-        self.fixture.get(&self.url(rest), token).await
-    }
-
-    async fn head(&self, rest: &str, token: &str) -> Response {
-        self.fixture.head(&self.url(rest), token).await
-    }
-}
-
-/// Checks status, code and the beginning of the message.
-#[track_caller]
-fn check_words((status, code, message): (u16, String, String), expected: (u16, &str, &str)) {
-    assert_eq!((status, code.as_str()), (expected.0, expected.1), "{message}");
-    assert!(message.starts_with(expected.2), "{message}");
-}
+use reqwest::Method;
 
 #[tokio::test]
 async fn docker_hub_refuses_a_wrong_login_and_then_locks_the_user_out() {
@@ -93,34 +38,6 @@ async fn docker_hardened_wants_a_login_for_everything_and_ends_tokens_without_a_
     case.registry.expire_tokens();
     let expired = case.get("python/manifests/1", &token).await;
     assert_eq!((expired.status().as_u16(), header(&expired, "www-authenticate").as_str()), (401, ""));
-}
-
-#[tokio::test]
-async fn ecr_public_has_one_scope_and_odd_refusals() {
-    let fixture = Fixture::start().await;
-    let registry = fixture.emulator.ecr_public();
-    let image = Recipe::new(1).single();
-    registry.put_image("acme/app", "1", &image);
-    let url = "https://public.ecr.aws/v2/acme/app";
-    let challenge = header(&fixture.get(&format!("{url}/manifests/1"), "").await, "www-authenticate");
-    let expected = "Bearer realm=\"https://public.ecr.aws/token/\",service=\"public.ecr.aws\",scope=\"aws\"";
-    assert_eq!(challenge, expected);
-    let given = fixture.get("https://public.ecr.aws/token/?service=public.ecr.aws&scope=aws", "").await;
-    let token = format!("Bearer {}", body(given).await["token"].as_str().unwrap());
-    assert_eq!(fixture.get(&format!("{url}/manifests/1"), &token).await.status(), 200);
-    let missing = refused(fixture.get("https://public.ecr.aws/v2/acme/no/manifests/1", &token).await).await;
-    check_words(missing, (404, "NAME_UNKNOWN", "The repository with name 'acme/no' does not exist"));
-    // HEAD follows to the second host, which refuses it, though GET works.
-    let blob = format!("{url}/blobs/{}", image.blobs[0].digest());
-    let location = header(&fixture.head(&blob, &token).await, "location");
-    assert_eq!(fixture.head(&location, "").await.status(), 401);
-    assert_eq!(fixture.get(&location, "").await.status(), 200);
-    registry.expire_tokens();
-    for authorization in [token, basic("AWS", "anything")] {
-        let stale = fixture.get(&format!("{url}/manifests/1"), &authorization).await;
-        assert_eq!(header(&stale, "www-authenticate"), "");
-        check_words(refused(stale).await, (400, "DENIED", "Your Authorization Token is invalid."));
-    }
 }
 
 #[tokio::test]
@@ -165,41 +82,6 @@ async fn quay_refuses_a_scope_with_an_action_it_does_not_know() {
 }
 
 #[tokio::test]
-async fn kubernetes_sends_manifests_to_a_host_that_challenges_and_blobs_to_a_bucket() {
-    let repository = "k8s-artifacts-prod/images/pause";
-    let case = Case::new(Profile::kubernetes(), repository, "k8s-artifacts-prod/images/other").await;
-    let front = "https://registry.k8s.io/v2/pause";
-    let sent = case.fixture.head(&format!("{front}/manifests/1"), "").await;
-    assert_eq!(sent.status(), 307);
-    assert_eq!(header(&sent, "docker-content-digest"), case.image.digest(), "stated on the way only");
-    let location = header(&sent, "location");
-    assert_eq!(location, case.url(&format!("{repository}/manifests/1")));
-    let challenged = case.fixture.head(&location, "").await;
-    assert!(header(&challenged, "www-authenticate").contains("https://europe-west1-docker.pkg.dev/v2/token"));
-    let token = case.token(repository, None).await;
-    let answer = case.fixture.head(&location, &token).await;
-    assert_eq!((answer.status().as_u16(), header(&answer, "docker-content-digest").as_str()), (200, ""));
-    let blob = case.fixture.get(&format!("{front}/blobs/{}", case.image.blobs[0].digest()), "").await;
-    let location = header(&blob, "location");
-    assert!(location.starts_with("https://prod-registry-k8s-io-eu-west-1.s3.dualstack."), "{location}");
-    assert_eq!(case.fixture.get(&location, "").await.bytes().await.unwrap(), case.image.blobs[0].to_bytes());
-    assert_eq!(case.fixture.get(&location, &token).await.status(), 400, "no login there");
-}
-
-#[tokio::test]
-async fn artifact_registry_serves_blobs_from_a_path_of_its_own() {
-    let case = Case::new(Profile::artifact_registry("europe-west1"), "acme/r/app", "acme/r/private").await;
-    let token = case.token("acme/r/app", Some("right")).await;
-    let blob = case.get(&format!("acme/r/app/blobs/{}", case.image.blobs[0].digest()), &token).await;
-    let location = header(&blob, "location");
-    assert!(location.starts_with("https://europe-west1-docker.pkg.dev/"), "{location}");
-    assert_eq!(case.fixture.get(&location, &token).await.status(), 200, "the same host may see its login");
-    let anonymous = case.token("acme/r/private", None).await;
-    let refusal = refused(case.get("acme/r/private/manifests/1", &anonymous).await).await;
-    check_words(refusal, (403, "DENIED", "Unauthenticated request."));
-}
-
-#[tokio::test]
 async fn microsoft_asks_nobody_and_its_storage_refuses_logins() {
     let case = Case::new(Profile::mcr(), "dotnet/sdk", "other").await;
     let got = case.get("dotnet/sdk/manifests/1", "").await;
@@ -210,33 +92,6 @@ async fn microsoft_asks_nobody_and_its_storage_refuses_logins() {
     let refusal = case.fixture.get(&location, &basic("a", "b")).await;
     let text = refusal.text().await.unwrap();
     assert!(text.contains("Authentication information is not given in the correct format"), "{text}");
-}
-
-#[tokio::test]
-async fn acr_exchanges_identity_tokens_by_post_and_hides_its_reasons_from_head() {
-    let case = Case::new(Profile::acr("acme"), "app", "private").await;
-    case.registry.add_identity_token("ann", "identity.of.ann");
-    let exchange = async |form: &str| {
-        let request = case.fixture.request(Method::POST, "https://acme.azurecr.io/oauth2/token", "");
-        let request = request.header("content-type", "application/x-www-form-urlencoded");
-        request.body(form.to_owned()).send().await.unwrap()
-    };
-    let wish = "service=acme.azurecr.io&scope=repository%3Aprivate%3Apull";
-    let answer = exchange(&format!("grant_type=refresh_token&refresh_token=identity.of.ann&{wish}")).await;
-    let given = body(answer).await;
-    assert_eq!(given.as_object().unwrap().keys().collect::<Vec<_>>(), ["access_token"]);
-    let token = format!("Bearer {}", given["access_token"].as_str().unwrap());
-    assert_eq!(case.get("private/manifests/1", &token).await.status(), 200);
-    let wrong = exchange(&format!("grant_type=refresh_token&refresh_token=x&{wish}")).await;
-    assert_eq!(wrong.status(), 401);
-    assert_eq!(exchange(wish).await.status(), 400, "an anonymous POST");
-    // The same token is a password of nobody's.
-    let url = format!("https://acme.azurecr.io/oauth2/token?{wish}");
-    let nobody = basic("00000000-0000-0000-0000-000000000000", "identity.of.ann");
-    assert_eq!(case.fixture.get(&url, &nobody).await.status(), 200);
-    assert_eq!(case.head("private/manifests/9", &token).await.status(), 403);
-    let reason = refused(case.get("private/manifests/9", &token).await).await;
-    check_words(reason, (404, "MANIFEST_UNKNOWN", "manifest tagged by '9' is not found"));
 }
 
 #[tokio::test]

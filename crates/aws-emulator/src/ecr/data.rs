@@ -17,7 +17,7 @@ use super::error::Refusal;
 use super::images::{self, Put};
 use super::store::{Key, State};
 use super::validation::MANIFEST_LIMIT;
-use super::{Ecr, hosts, uploads};
+use super::{Ecr, hosts, pull_through, uploads};
 
 /// Key to the signature of download URLs.
 const SIGNATURE: u64 = 0x00c0_ffee;
@@ -66,6 +66,11 @@ pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Reque
         (Route::Upload { session, .. }, "DELETE") => uploads::cancel(&mut ecr.lock(), &key, session),
         (Route::Manifest { reference, .. }, "PUT") => put(ecr, &key, reference, request).await,
         _ => {
+            if let (Route::Manifest { reference, .. }, "GET" | "HEAD") = (&route, request.method.as_str())
+                && let Err(refused) = pull_through::fill(ecr, &key, reference).await
+            {
+                return refused.wire(request.method == Method::HEAD);
+            }
             let answered = rest(&mut ecr.lock(), &key, &route, &request);
             answered.unwrap_or_else(|refused| refused.wire(request.method == Method::HEAD))
         }

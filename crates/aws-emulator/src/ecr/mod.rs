@@ -7,6 +7,7 @@ mod error;
 mod handle;
 mod hosts;
 mod images;
+mod pull_through;
 mod repositories;
 mod store;
 mod throttle;
@@ -20,6 +21,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 
 pub use handle::Repository;
+pub use pull_through::Filling;
 pub use store::Mutability;
 
 pub(crate) use hosts::repository_arn;

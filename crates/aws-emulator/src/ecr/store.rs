@@ -10,6 +10,7 @@ use crate::image::Manifest;
 
 use super::error::Refusal;
 use super::hosts;
+use super::pull_through::Rule;
 use super::throttle::Throttle;
 use super::uploads::Upload;
 use super::validation::Parsed;
@@ -155,6 +156,8 @@ pub(super) struct State {
     pub(super) logins: HashMap<String, Login>,
     pub(super) throttle: Throttle,
     pub(super) denials: Denials,
+    /// Where repositories fill themselves.
+    pub(super) rules: Vec<Rule>,
     pub(super) mounting: bool,
     pub(super) overlooks_wrong_digests: bool,
 }

@@ -7,6 +7,7 @@ use crate::image::{Image, Manifest};
 
 use super::access::may_read;
 use super::profile::RateLimit;
+use super::store::Repository;
 use super::{RangeManner, Registry, Switch};
 
 impl Registry {
@@ -60,6 +61,15 @@ impl Registry {
     /// The digest that a tag names.
     pub fn resolve(&self, repository: &str, tag: &str) -> Option<String> {
         self.lock().repositories.get(repository)?.tags.get(tag).cloned()
+    }
+
+    /// All of the image that a tag names.
+    pub(crate) fn image(&self, repository: &str, tag: &str) -> Option<Image> {
+        let state = self.lock();
+        let held = state.repositories.get(repository)?;
+        let mut image = Image { manifests: Vec::new(), blobs: Vec::new() };
+        gather(held, held.manifest(tag)?, &mut image);
+        Some(image)
     }
 
     /// Forgets a repository.
@@ -144,4 +154,20 @@ impl Registry {
     pub fn expire_signatures(&self) {
         self.lock().signature += 1;
     }
+}
+
+/// Collects a manifest with all that it refers to, children first.
+fn gather(held: &Repository, manifest: &Manifest, image: &mut Image) {
+    let document = manifest.document();
+    let digests = |name: &str| {
+        let entries = document[name].as_array().cloned().unwrap_or_default();
+        entries.iter().filter_map(|entry| entry["digest"].as_str().map(ToOwned::to_owned)).collect::<Vec<_>>()
+    };
+    for child in digests("manifests").iter().filter_map(|digest| held.manifests.get(digest)) {
+        gather(held, child, image);
+    }
+    let config = document["config"]["digest"].as_str().map(ToOwned::to_owned);
+    let blobs = config.into_iter().chain(digests("layers"));
+    image.blobs.extend(blobs.filter_map(|digest| held.blobs.get(&digest).cloned()));
+    image.manifests.push(manifest.clone());
 }
