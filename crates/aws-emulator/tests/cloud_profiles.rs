@@ -147,3 +147,55 @@ async fn a_pull_through_repository_needs_permission_to_fill() {
     }
     assert_eq!(fixture.get(&format!("{CACHE}/manifests/3.13"), &login).await.status(), 200);
 }
+
+#[tokio::test]
+async fn ecr_answers_under_its_fips_and_dual_stack_names() {
+    let fixture = Fixture::start().await;
+    let image = Recipe::new(1).single();
+    for (region, partition, api, registry) in [
+        ("eu-west-1", "aws", "ecr.eu-west-1.api.aws", "dkr-ecr.eu-west-1.on.aws"),
+        ("us-east-1", "aws", "ecr-fips.us-east-1.api.aws", "dkr-ecr-fips.us-east-1.on.aws"),
+        ("us-east-1", "aws", "ecr-fips.us-east-1.amazonaws.com", "dkr.ecr-fips.us-east-1.amazonaws.com"),
+        (
+            "cn-north-1",
+            "aws-cn",
+            "ecr.cn-north-1.api.amazonwebservices.com.cn",
+            "dkr-ecr.cn-north-1.on.amazonwebservices.com.cn",
+        ),
+        (
+            "us-gov-west-1",
+            "aws-us-gov",
+            "api.ecr-fips.us-gov-west-1.amazonaws.com",
+            "dkr.ecr-fips.us-gov-west-1.amazonaws.com",
+        ),
+    ] {
+        let arn = format!("arn:{partition}:ecr:{region}:123456789012:repository/app");
+        let repository = fixture.emulator.ecr().create_repository(&arn, aws_emulator::Mutability::Mutable);
+        repository.put_image(Some("1"), &image);
+        let credential = format!("ASIAEMULATOREXAMPLE0/20260101/{region}/ecr/aws4_request");
+        let signed = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0");
+        let call = fixture.request(Method::POST, &format!("https://{api}/"), &signed);
+        let call = call.header("x-amz-target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken");
+        let given = body(call.body("{}").send().await.unwrap()).await;
+        let token = given["authorizationData"][0]["authorizationToken"].as_str().unwrap();
+        let url = format!("https://123456789012.{registry}/v2/app/manifests/1");
+        let got = fixture.get(&url, &format!("Basic {token}")).await;
+        assert_eq!(got.bytes().await.unwrap(), image.root().bytes, "{registry}");
+        assert_eq!(
+            given["authorizationData"][0]["proxyEndpoint"],
+            format!("https://{}", classic(&repository))
+        );
+    }
+}
+
+/// The registry host by which a repository is always called.
+fn classic(repository: &aws_emulator::Repository) -> String {
+    repository.uri().split('/').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn ecr_public_answers_under_its_dual_stack_name() {
+    let fixture = Fixture::start().await;
+    let ping = fixture.get("https://ecr-public.aws.com/v2/", "").await;
+    assert!(header(&ping, "www-authenticate").contains("scope=\"aws\""));
+}

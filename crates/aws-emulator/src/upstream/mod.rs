@@ -8,6 +8,7 @@ mod manifests;
 mod profile;
 mod store;
 mod token;
+mod trouble;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -129,7 +130,7 @@ impl Registry {
 
     fn api(&self, state: &mut State, request: &Request) -> Response {
         let route = Route::parse(request.path());
-        if route == Route::Unknown || request.host != self.profile.registry_host {
+        if route == Route::Unknown || !self.profile.is_registry(&request.host) {
             return answer(404, &[("content-type", "text/plain")], full("404 page not found\n"));
         }
         let caller = match access::check(state, &self.profile, request, route.repository()) {
@@ -171,7 +172,7 @@ enum Place {
 
 impl Service for Registry {
     fn serves(&self, host: &str) -> bool {
-        host == self.profile.registry_host
+        self.profile.is_registry(host)
             || host == self.profile.token_host
             || Some(host) == self.profile.blob_host.as_deref()
             || host == self.profile.named_host()

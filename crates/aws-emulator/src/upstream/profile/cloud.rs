@@ -9,6 +9,8 @@ impl Profile {
         let invalid = "Your Authorization Token is invalid.";
         let unknown = "The repository with name '{repository}' does not exist in the registry";
         Self {
+            // Its dual-stack name.
+            aliases: &["ecr-public.aws.com"],
             constant_scope: Some("aws".to_owned()),
             token_fields: TokenFields::Token,
             blob_host: Some("d5l0dvt14r5h8.cloudfront.net".to_owned()),

@@ -103,6 +103,8 @@ pub enum Quirk {
 pub struct Profile {
     /// Host of the registry API.
     pub registry_host: String,
+    /// Other names of that host.
+    pub aliases: &'static [&'static str],
     /// Another host before it.
     pub front: Option<Front>,
     /// How it wants to know who asks.
@@ -149,6 +151,7 @@ impl Profile {
     pub fn bearer(host: &str) -> Self {
         Self {
             registry_host: host.to_owned(),
+            aliases: &[],
             front: None,
             auth: Auth::Bearer,
             token_host: format!("token.{host}"),
@@ -177,6 +180,11 @@ impl Profile {
         (self.token_host, self.token_path) = (host.to_owned(), path.to_owned());
         service.clone_into(&mut self.service);
         self
+    }
+
+    /// Whether a host is the registry itself.
+    pub(crate) fn is_registry(&self, host: &str) -> bool {
+        host == self.registry_host || self.aliases.contains(&host)
     }
 
     /// Whether it has a quirk.
