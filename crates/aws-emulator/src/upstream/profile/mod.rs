@@ -1,4 +1,7 @@
 //! Registries as data: hosts, token service, words and manners.
+//!
+//! Words and manners are those that users and maintainers report; a link stands where one is odd.
+//! Hosts that registries change at will, such as those of their blobs, stand for all of their kind.
 
 mod cloud;
 mod hosted;

@@ -1,19 +1,20 @@
 //! Secrets Manager: `GetSecretValue`, of every account and Region
 //! (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>).
 
+mod version;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::service::{Operation, Request, Response, Service, hang_up};
 
 use super::denials::denied;
-use super::{Api, Denials, Refusal, hosts, now, principal};
+use super::{Api, Denials, Refusal, hosts, principal};
+use version::{CURRENT, Content, Version, choose, describe};
 
 static API: Api = Api {
     service: "secretsmanager",
@@ -22,9 +23,6 @@ static API: Api = Api {
     hosts: &["secretsmanager", "secretsmanager-fips"],
     dual_stack_hosts: &["secretsmanager", "secretsmanager-fips"],
 };
-
-const CURRENT: &str = "AWSCURRENT";
-const PREVIOUS: &str = "AWSPREVIOUS";
 
 /// All secrets, by ARN.
 pub struct Secrets {
@@ -45,18 +43,6 @@ struct Secret {
     deleted: bool,
     shared: bool,
     key: Key,
-}
-
-struct Version {
-    id: String,
-    stages: Vec<String>,
-    content: Content,
-    created: f64,
-}
-
-enum Content {
-    Text(String),
-    Binary(Vec<u8>),
 }
 
 /// The KMS key that a secret is encrypted with.
@@ -132,7 +118,8 @@ impl Secrets {
 
     fn store(&self, arn: &str, content: Content, stage: &str) -> String {
         assert!(is_whole(arn), "{arn} is not the ARN of a secret with six characters at its end");
-        let id = version_id();
+        let version = Version::new(stage, content);
+        let id = version.id.clone();
         let mut state = self.lock();
         let secret = state.secrets.entry(arn.to_owned()).or_default();
         if stage == CURRENT {
@@ -141,8 +128,7 @@ impl Secrets {
         for version in &mut secret.versions {
             version.stages.retain(|held| held != stage);
         }
-        let stages = vec![stage.to_owned()];
-        secret.versions.push(Version { id: id.clone(), stages, content, created: now() });
+        secret.versions.push(version);
         id
     }
 
@@ -169,7 +155,7 @@ impl Secrets {
         let missing = "Secrets Manager can't find the specified secret.";
         let (arn, secret) = found.ok_or_else(|| Refusal::new("ResourceNotFoundException", missing))?;
         self.admit(arn, secret, &caller)?;
-        let version = choose(secret, input["VersionId"].as_str(), input["VersionStage"].as_str())?;
+        let version = choose(&secret.versions, input["VersionId"].as_str(), input["VersionStage"].as_str())?;
         Ok(describe(arn, version))
     }
 
@@ -211,54 +197,6 @@ impl Secrets {
     }
 }
 
-impl Version {
-    /// Loses its place as the current version to another.
-    fn step_back(&mut self) {
-        let was_current = self.stages.iter().any(|stage| stage == CURRENT);
-        self.stages.retain(|stage| stage != CURRENT && stage != PREVIOUS);
-        if was_current {
-            self.stages.push(PREVIOUS.to_owned());
-        }
-    }
-}
-
-/// The version that is asked for; the current one when nothing says otherwise.
-fn choose<'a>(secret: &'a Secret, id: Option<&str>, stage: Option<&str>) -> Result<&'a Version, Refusal> {
-    let missing = |what: String| {
-        let message = format!("Secrets Manager can't find the specified secret value for {what}");
-        Refusal::new("ResourceNotFoundException", message)
-    };
-    let staged = |version: &&Version, stage: &str| version.stages.iter().any(|held| held == stage);
-    let Some(id) = id else {
-        let stage = stage.unwrap_or(CURRENT);
-        let found = secret.versions.iter().find(|version| staged(version, stage));
-        return found.ok_or_else(|| missing(format!("staging label: {stage}")));
-    };
-    let found = secret.versions.iter().find(|version| version.id == id);
-    let found = found.ok_or_else(|| missing(format!("VersionId: {id}")))?;
-    if stage.is_some_and(|stage| !staged(&found, stage)) {
-        let message = "You provided a VersionStage that is not associated to the provided VersionId.";
-        return Err(Refusal::new("InvalidRequestException", message));
-    }
-    Ok(found)
-}
-
-fn describe(arn: &str, version: &Version) -> Value {
-    let name = arn.rsplit_once(":secret:").map_or("", |(_, name)| &name[..name.len() - 7]);
-    let mut output = json!({
-        "ARN": arn,
-        "Name": name,
-        "VersionId": version.id,
-        "VersionStages": version.stages,
-        "CreatedDate": version.created,
-    });
-    match &version.content {
-        Content::Text(text) => output["SecretString"] = json!(text),
-        Content::Binary(bytes) => output["SecretBinary"] = json!(BASE64_STANDARD.encode(bytes)),
-    }
-    output
-}
-
 /// Whether an ARN names a secret in full.
 fn is_whole(arn: &str) -> bool {
     let parts: Vec<_> = arn.splitn(7, ':').collect();
@@ -271,19 +209,6 @@ fn is_whole(arn: &str) -> bool {
         && name.len() > 7
         && end.len() == 6
         && end.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-/// An id as the API makes them up.
-fn version_id() -> String {
-    let (high, low) = (fastrand::u64(..), fastrand::u64(..));
-    format!(
-        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xffff,
-        high & 0xfff,
-        low >> 52,
-        low & 0xffff_ffff_ffff
-    )
 }
 
 impl Service for Secrets {
