@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::task::AbortHandle;
 
+use crate::api::ecr_public::EcrPublic;
+use crate::api::parameters::Parameters;
+use crate::api::secrets::Secrets;
 use crate::blob::Library;
 use crate::body::BoxError;
 use crate::ca::Authority;
@@ -47,6 +50,10 @@ pub struct Emulator {
     docker_hub: Arc<Registry>,
     upstreams: Mutex<Vec<Arc<Registry>>>,
     ecr: Arc<Ecr>,
+    ecr_public: Arc<Registry>,
+    ecr_public_api: Arc<EcrPublic>,
+    secrets: Arc<Secrets>,
+    parameters: Arc<Parameters>,
 }
 
 /// The access key that the emulator hands out and expects.
@@ -78,6 +85,10 @@ impl Emulator {
         let library = Arc::<Library>::default();
         let docker_hub = Arc::new(Registry::new(Profile::docker_hub(), Arc::clone(&library)));
         let ecr = Arc::new(Ecr::new(&settings.account, Arc::clone(&library)));
+        let ecr_public = Arc::new(Registry::new(Profile::ecr_public(), Arc::clone(&library)));
+        let ecr_public_api = Arc::new(EcrPublic::new(&settings.account, Arc::clone(&ecr_public)));
+        let secrets = Arc::new(Secrets::new(&settings.account));
+        let parameters = Arc::new(Parameters::new(&settings.account));
         let listeners = Mutex::new(vec![listener]);
         let emulator = Self {
             shared,
@@ -88,9 +99,17 @@ impl Emulator {
             docker_hub,
             upstreams: Mutex::default(),
             ecr,
+            ecr_public,
+            ecr_public_api,
+            secrets,
+            parameters,
         };
         emulator.add(Arc::clone(&emulator.docker_hub) as Arc<dyn Service>);
         emulator.add(Arc::clone(&emulator.ecr) as Arc<dyn Service>);
+        emulator.add(Arc::clone(&emulator.ecr_public) as Arc<dyn Service>);
+        emulator.add(Arc::clone(&emulator.ecr_public_api) as Arc<dyn Service>);
+        emulator.add(Arc::clone(&emulator.secrets) as Arc<dyn Service>);
+        emulator.add(Arc::clone(&emulator.parameters) as Arc<dyn Service>);
         Ok(emulator)
     }
 
@@ -119,6 +138,26 @@ impl Emulator {
     /// ECR, of every account and Region.
     pub fn ecr(&self) -> &Arc<Ecr> {
         &self.ecr
+    }
+
+    /// ECR Public: the registry `public.ecr.aws`.
+    pub fn ecr_public(&self) -> &Arc<Registry> {
+        &self.ecr_public
+    }
+
+    /// The API that gives out logins for ECR Public.
+    pub fn ecr_public_api(&self) -> &Arc<EcrPublic> {
+        &self.ecr_public_api
+    }
+
+    /// Secrets Manager, of every account and Region.
+    pub fn secrets(&self) -> &Arc<Secrets> {
+        &self.secrets
+    }
+
+    /// SSM's Parameter Store, of every account and Region.
+    pub fn parameters(&self) -> &Arc<Parameters> {
+        &self.parameters
     }
 
     /// The ARN of a repository in the account and Region of the settings.

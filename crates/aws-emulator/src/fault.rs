@@ -12,7 +12,8 @@ use tokio::time::Instant;
 /// Operations are `ping`, `token`, `manifest.head`, `manifest.get`, `manifest.put`,
 /// `manifest.delete`, `blob.head`, `blob.get`, `blob.content` (the second host that a blob is
 /// read from), `upload.start`, `upload.patch`, `upload.put`, `upload.delete`, `tags.list`,
-/// `referrers`, `ecr:<Action>`, `response.put`.
+/// `referrers`, `response.put`, and the calls of APIs such as `ecr:<Action>`,
+/// `secretsmanager:GetSecretValue`, `ssm:GetParameter`, `ecr-public:GetAuthorizationToken`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Match {

@@ -28,6 +28,7 @@
 //!
 //! The crate shares no code with the copy engine, so that one mistake cannot hide the other.
 
+mod api;
 mod blob;
 mod body;
 pub mod bucket;
@@ -45,15 +46,23 @@ mod proxy;
 mod service;
 pub mod stack;
 mod stamp;
+mod thief;
 mod upstream;
 mod wire;
 
+pub use api::ecr_public::EcrPublic;
+pub use api::parameters::Parameters;
+pub use api::secrets::{Key, Secrets};
 pub use blob::{Blob, Library, digest};
 pub use body::{Body, BoxError, empty, full, read};
-pub use ecr::{Ecr, Mutability, Repository};
+pub use ecr::{Ecr, Filling, Mutability, Repository};
 pub use emulator::{Emulator, Settings};
 pub use fault::{Direction, Effect, Fault, Faults, Link, Match};
 pub use image::{Image, Manifest, Recipe};
 pub use log::{Authorization, Entry, Exchange, Log, Mark};
 pub use service::{Operation, Request, Response, Service, answer, hang_up, json};
-pub use upstream::{Profile, RangeManner, RateHeaders, RateLimit, Registry, Switch};
+pub use thief::Thief;
+pub use upstream::{
+    Anonymous, Auth, Front, Profile, Quirk, RangeManner, RateHeaders, RateLimit, Registry, Saying, Switch,
+    TokenFields, Words,
+};

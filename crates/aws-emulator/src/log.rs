@@ -52,8 +52,9 @@ pub struct Entry {
     pub at: Duration,
     /// The host that was asked, in lower case and without port.
     pub host: String,
-    /// Which part of the emulator answered: `upstream`, `token`, `cdn`, `ecr`, `ecr-api`, `s3`,
-    /// `response`, or `none` for a host that nobody serves.
+    /// Which part of the emulator answered: `upstream`, `token`, `cdn`, `ecr`, `ecr-api`,
+    /// `ecr-public-api`, `secrets`, `parameters`, `s3`, `response`, `thief`, or
+    /// `none` for a host that nobody serves.
     pub side: String,
     /// What was asked, such as `manifest.get` or `ecr:PutImage`; see [`crate::Match`].
     pub operation: String,

@@ -90,10 +90,14 @@ impl Request {
 
     /// Every value of a query parameter, decoded.
     pub fn queries(&self, name: &str) -> Vec<String> {
-        let query = self.uri.query().unwrap_or_default();
-        let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.filter(|(key, _)| *key == name).map(|(_, value)| decode(value)).collect()
+        queries(self.uri.query().unwrap_or_default(), name)
     }
+}
+
+/// Every value of a parameter in a query or a form, decoded.
+pub(crate) fn queries(query: &str, name: &str) -> Vec<String> {
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.filter(|(key, _)| *key == name).map(|(_, value)| decode(value)).collect()
 }
 
 /// Undoes percent encoding.

@@ -7,75 +7,17 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::body::{full, read};
-use crate::emulator::ACCESS_KEY_ID;
-use crate::fault::Effect;
-use crate::service::{Request, Response, answer};
+use crate::api::{now, principal};
+use crate::service::{Request, Response};
 
 use super::error::Refusal;
 use super::images::{self, Outcome, Put};
-use super::store::{Key, Login, State, now};
+use super::store::{Key, Login, State};
 use super::{Ecr, describe, hosts, repositories};
-
-const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921.";
-
-/// The action that a request names.
-pub(super) fn action(request_target: Option<&str>) -> Option<&str> {
-    request_target?.strip_prefix(TARGET)
-}
 
 /// Answers one call.
 pub(super) async fn serve(ecr: &Ecr, region: &str, request: Request) -> Response {
-    let action = action(request.header("x-amz-target")).unwrap_or_default().to_owned();
-    let signed = check_signature(&request, region);
-    let Ok(bytes) = read(request.body, 8 * 1024 * 1024).await else {
-        return Refusal::new("SerializationException", "The body broke off").api();
-    };
-    let answered = signed.and_then(|()| {
-        let input: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| Refusal::new("SerializationException", error.to_string()))?;
-        call(ecr, region, &action, &input)
-    });
-    match answered {
-        Ok(output) => {
-            let headers = [("content-type", "application/x-amz-json-1.1")];
-            answer(200, &headers, full(output.to_string()))
-        }
-        Err(refused) => refused.api(),
-    }
-}
-
-/// Demands a signature by the access key handed out, for this service and Region. Whether the
-/// signature is right is not verified.
-fn check_signature(request: &Request, region: &str) -> Result<(), Refusal> {
-    let missing = || Refusal::new("MissingAuthenticationTokenException", "Missing Authentication Token");
-    let value = request.header("authorization").ok_or_else(missing)?;
-    let incomplete = || {
-        let message = "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature'.";
-        Refusal::new("IncompleteSignatureException", message)
-    };
-    let parts = value.strip_prefix("AWS4-HMAC-SHA256").ok_or_else(incomplete)?;
-    let part =
-        |name: &str| parts.split(',').find_map(|part| part.trim().strip_prefix(name)).ok_or_else(incomplete);
-    part("SignedHeaders=")?;
-    part("Signature=")?;
-    let scope: Vec<_> = part("Credential=")?.split('/').collect();
-    let [key, _, scope_region, service, "aws4_request"] = scope[..] else {
-        return Err(incomplete());
-    };
-    if key != ACCESS_KEY_ID {
-        let message = "The security token included in the request is invalid.";
-        return Err(Refusal::new("UnrecognizedClientException", message));
-    }
-    if matches!(request.effect, Some(Effect::ExpireToken)) {
-        let message = "The security token included in the request is expired";
-        return Err(Refusal::new("ExpiredTokenException", message));
-    }
-    if scope_region != region || service != "ecr" {
-        let message = format!("Credential should be scoped to '{region}' and service 'ecr'.");
-        return Err(Refusal::new("InvalidSignatureException", message));
-    }
-    Ok(())
+    hosts::API.answer(region, request, |action, input| call(ecr, region, action, input)).await
 }
 
 /// Carries out an action.
@@ -89,7 +31,7 @@ pub(super) fn call(ecr: &Ecr, region: &str, action: &str, input: &Value) -> Resu
         _ => key.arn(),
     };
     let mut state = ecr.lock();
-    state.admit(&key, action, &resource, &ecr.principal(region))?;
+    state.admit(&key, action, &resource, &principal(&ecr.account, region))?;
     match action {
         "GetAuthorizationToken" => Ok(token(ecr, &mut state, region)),
         "BatchCheckLayerAvailability" => availability(&mut state, &key, input),
@@ -107,10 +49,7 @@ pub(super) fn call(ecr: &Ecr, region: &str, action: &str, input: &Value) -> Resu
         "CreateRepository" => repositories::create(&mut state, &key, input),
         "DeleteRepository" => repositories::delete(&mut state, &key, input),
         "PutImageTagMutability" => repositories::set_mutability(&mut state, &key, input),
-        _ => {
-            let message = format!("aws-emulator: ecr:{action} is not implemented");
-            Err(Refusal::new("UnknownOperationException", message))
-        }
+        _ => Err(hosts::API.unknown(action)),
     }
 }
 

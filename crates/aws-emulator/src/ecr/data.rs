@@ -5,6 +5,7 @@ use std::time::Instant;
 use http::Method;
 use serde_json::json;
 
+use crate::api::principal;
 use crate::body::{empty, full, read};
 use crate::distribution::{Route, page, refusal};
 use crate::fault::Effect;
@@ -16,7 +17,7 @@ use super::error::Refusal;
 use super::images::{self, Put};
 use super::store::{Key, State};
 use super::validation::MANIFEST_LIMIT;
-use super::{Ecr, hosts, uploads};
+use super::{Ecr, hosts, pull_through, uploads};
 
 /// Key to the signature of download URLs.
 const SIGNATURE: u64 = 0x00c0_ffee;
@@ -52,19 +53,24 @@ pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Reque
     };
     let key = Key::new(account, region, repository);
     for action in actions(&route, &request.method) {
-        if let Err(refused) = ecr.lock().admit(&key, action, &key.arn(), &ecr.principal(region)) {
+        if let Err(refused) = ecr.lock().admit(&key, action, &key.arn(), &principal(&ecr.account, region)) {
             return refused.wire(request.method == Method::HEAD);
         }
     }
     match (&route, request.method.as_str()) {
         (Route::Uploads { .. }, "POST") => {
-            uploads::start(&mut ecr.lock(), &key, &request, &ecr.principal(region))
+            uploads::start(&mut ecr.lock(), &key, &request, &principal(&ecr.account, region))
         }
         (Route::Upload { session, .. }, "PATCH") => uploads::patch(ecr, &key, session, request).await,
         (Route::Upload { session, .. }, "PUT") => uploads::put(ecr, &key, session, request).await,
         (Route::Upload { session, .. }, "DELETE") => uploads::cancel(&mut ecr.lock(), &key, session),
         (Route::Manifest { reference, .. }, "PUT") => put(ecr, &key, reference, request).await,
         _ => {
+            if let (Route::Manifest { reference, .. }, "GET" | "HEAD") = (&route, request.method.as_str())
+                && let Err(refused) = pull_through::fill(ecr, &key, reference).await
+            {
+                return refused.wire(request.method == Method::HEAD);
+            }
             let answered = rest(&mut ecr.lock(), &key, &route, &request);
             answered.unwrap_or_else(|refused| refused.wire(request.method == Method::HEAD))
         }

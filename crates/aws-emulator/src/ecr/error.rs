@@ -1,34 +1,17 @@
 //! Refusals, which the two planes of ECR word differently.
 
-use serde_json::json;
-
-use crate::body::{empty, full};
+use crate::body::empty;
 use crate::distribution::refusal;
 use crate::service::{Response, answer};
 
-/// A refusal by the name that the API gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) name: &'static str,
-    pub(crate) message: String,
-}
+pub(super) use crate::api::Refusal;
 
 impl Refusal {
-    pub(crate) fn new(name: &'static str, message: impl Into<String>) -> Self {
-        Self { name, message: message.into() }
-    }
-
     /// A manifest that ECR does not take.
     pub(crate) fn manifest(constraint: &str) -> Self {
         let message =
             format!("Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{constraint}'");
         Self::new("InvalidParameterException", message)
-    }
-
-    /// The refusal as the API sends it: HTTP 400 whatever it is.
-    pub(crate) fn api(&self) -> Response {
-        let body = json!({"__type": self.name, "message": self.message}).to_string();
-        answer(400, &[("content-type", "application/x-amz-json-1.1")], full(body))
     }
 
     /// The refusal as the registry sends it.

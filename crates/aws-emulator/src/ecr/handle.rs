@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::api::now;
 use crate::image::{Image, Manifest};
 
 use super::images::{self, Put};
-use super::store::{Key, Layer, Mutability, State, now};
+use super::store::{Key, Layer, Mutability, State};
 use super::{Ecr, hosts};
 
 impl Ecr {
@@ -67,7 +68,7 @@ impl Ecr {
 
     /// Denies actions such as `ecr:PutImage` on resources; both are patterns with `*`.
     pub fn deny(&self, action: &str, resource: &str) {
-        self.lock().denials.push((action.to_owned(), resource.to_owned()));
+        self.lock().denials.add(action, resource);
     }
 
     /// Takes all denials back.

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::api::now;
 use crate::image::Manifest;
 
 use super::error::Refusal;
-use super::store::{Key, Repository, State, Stored, now};
+use super::store::{Key, Repository, State, Stored};
 use super::validation;
 
 /// An image as a client sends it.

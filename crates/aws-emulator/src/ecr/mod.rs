@@ -7,6 +7,7 @@ mod error;
 mod handle;
 mod hosts;
 mod images;
+mod pull_through;
 mod repositories;
 mod store;
 mod throttle;
@@ -20,6 +21,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 
 pub use handle::Repository;
+pub use pull_through::Filling;
 pub use store::Mutability;
 
 pub(crate) use hosts::repository_arn;
@@ -52,12 +54,6 @@ impl Ecr {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Who calls, as AWS names the session of a role.
-    fn principal(&self, region: &str) -> String {
-        let partition = hosts::partition(region);
-        format!("arn:{partition}:sts::{}:assumed-role/emulated-role/emulated-session", self.account)
-    }
 }
 
 impl Service for Ecr {
@@ -67,11 +63,7 @@ impl Service for Ecr {
 
     fn operation(&self, host: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Operation {
         match Place::parse(host) {
-            Some(Place::Control { .. }) => {
-                let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
-                let name = format!("ecr:{}", control::action(target).unwrap_or("unknown"));
-                Operation { action: Some(name.clone()), ..Operation::new("ecr-api", name) }
-            }
+            Some(Place::Control { .. }) => hosts::API.operation(headers),
             Some(Place::Layers { .. }) => Operation::new("s3", "blob.content"),
             _ => {
                 let route = Route::parse(uri.path());

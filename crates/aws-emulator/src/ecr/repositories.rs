@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::api::now;
+
 use super::describe::page;
 use super::error::Refusal;
 use super::hosts;
-use super::store::{Key, Mutability, Repository, State, now};
+use super::store::{Key, Mutability, Repository, State};
 
 /// Answers `DescribeRepositories`.
 pub(super) fn describe(state: &State, account: &str, region: &str, input: &Value) -> Result<Value, Refusal> {

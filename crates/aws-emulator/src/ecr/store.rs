@@ -1,14 +1,16 @@
 //! What ECR holds: repositories with their images, tags and layers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
+use crate::api::{Denials, hosts::partition};
 use crate::blob::Blob;
 use crate::fault::glob;
 use crate::image::Manifest;
 
 use super::error::Refusal;
 use super::hosts;
+use super::pull_through::Rule;
 use super::throttle::Throttle;
 use super::uploads::Upload;
 use super::validation::Parsed;
@@ -131,7 +133,7 @@ impl Key {
         let head = [parts.next()?, parts.next()?, parts.next()?];
         let (region, account) = (parts.next()?, parts.next()?);
         let repository = parts.next()?.strip_prefix("repository/")?;
-        let fits = head == ["arn", hosts::partition(region), "ecr"];
+        let fits = head == ["arn", partition(region), "ecr"];
         fits.then(|| Self::new(account, region, repository))
     }
 
@@ -153,8 +155,9 @@ pub(super) struct State {
     pub(super) uploads: HashMap<String, Upload>,
     pub(super) logins: HashMap<String, Login>,
     pub(super) throttle: Throttle,
-    /// Patterns for action and resource of what is denied.
-    pub(super) denials: Vec<(String, String)>,
+    pub(super) denials: Denials,
+    /// Where repositories fill themselves.
+    pub(super) rules: Vec<Rule>,
     pub(super) mounting: bool,
     pub(super) overlooks_wrong_digests: bool,
 }
@@ -180,24 +183,12 @@ impl State {
         principal: &str,
     ) -> Result<(), Refusal> {
         let full = format!("ecr:{action}");
-        let denies = |(pattern, on): &(String, String)| glob(pattern, &full) && glob(on, resource);
-        if self.denials.iter().any(denies) {
-            let message = format!(
-                "User: {principal} is not authorized to perform: {full} on resource: {resource} \
-                 because no identity-based policy allows the {full} action"
-            );
-            return Err(Refusal::new("AccessDeniedException", message));
-        }
+        self.denials.check(&full, resource, principal)?;
         if !self.throttle.take(&key.account, &key.region, action, Instant::now()) {
             return Err(Refusal::new("ThrottlingException", "Rate exceeded"));
         }
         Ok(())
     }
-}
-
-/// Seconds since 1970, as the API writes times.
-pub(super) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_millis() as f64 / 1e3)
 }
 
 #[cfg(test)]

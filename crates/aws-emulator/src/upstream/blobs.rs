@@ -12,7 +12,8 @@ use crate::fault::Effect;
 use crate::service::{Request, Response, answer};
 
 use super::RangeManner;
-use super::profile::Profile;
+use super::access::mute;
+use super::profile::{Profile, Quirk};
 use super::store::State;
 
 /// Seconds that a signed URL is good for.
@@ -26,24 +27,53 @@ pub(super) fn read(
     (repository, wanted): (&str, &str),
 ) -> Response {
     let held = state.repositories.get(repository);
+    let is_head = request.method == Method::HEAD;
     let Some(blob) = held.and_then(|held| held.blobs.get(wanted)) else {
-        return refusal(404, "BLOB_UNKNOWN", "blob unknown to registry");
+        let is_manifest = held.is_some_and(|held| held.manifests.contains_key(wanted));
+        if is_head && is_manifest && profile.has(Quirk::ManifestsAmongBlobs) {
+            return answer(200, &[("content-type", "application/octet-stream")], empty());
+        }
+        return missing(profile, request, refusal(404, "BLOB_UNKNOWN", "blob unknown to registry"));
     };
-    if request.method == Method::HEAD {
+    if is_head && !profile.has(Quirk::HeadOfBlobRefused) {
         return send(blob, request, state.ranges);
     }
-    let Some(host) = &profile.blob_host else {
-        return send(blob, request, state.ranges);
-    };
-    let path = format!("/registry-v2/{repository}/blobs/{wanted}/data");
-    let location = format!("https://{host}{}", sign(&path, state.signature));
-    answer(307, &[("location", &location)], empty())
+    match location(state, profile, repository, wanted) {
+        Some(location) => answer(307, &[("location", &location)], empty()),
+        None => send(blob, request, state.ranges),
+    }
+}
+
+/// A refusal about what is not there, which some word otherwise to HEAD.
+pub(super) fn missing(profile: &Profile, request: &Request, refused: Response) -> Response {
+    let is_head = request.method == Method::HEAD;
+    if is_head && profile.has(Quirk::ForbidsHeadOfMissing) {
+        return answer(403, &[], empty());
+    }
+    mute(profile, request, refused)
+}
+
+/// Whether a path is one that [`location`] makes.
+pub(super) fn is_content(path: &str) -> bool {
+    path.starts_with("/registry-v2/")
+}
+
+/// The signed URL of a blob at the second host, if there is one.
+pub(super) fn location(state: &State, profile: &Profile, repository: &str, digest: &str) -> Option<String> {
+    let path = format!("/registry-v2/{repository}/blobs/{digest}/data");
+    Some(format!("https://{}{}", profile.blob_host.as_ref()?, sign(&path, state.signature)))
 }
 
 /// Answers at the second host.
-pub(super) fn content(state: &State, request: &Request) -> Response {
-    if let Some(refused) = refuse_login(request) {
-        return refused;
+pub(super) fn content(state: &State, profile: &Profile, request: &Request) -> Response {
+    // The same host may see its own login again.
+    if request.host != profile.registry_host
+        && let Some(refused) = refuse_login(request)
+    {
+        return if profile.has(Quirk::AzureStorage) { azure_refusal() } else { refused };
+    }
+    if request.method == Method::HEAD && profile.has(Quirk::HeadOfBlobRefused) {
+        return answer(401, &[], empty());
     }
     if !is_signed(request, state.signature) {
         return answer(403, &[("content-type", "text/plain")], full("URL signature expired\n"));
@@ -66,6 +96,14 @@ pub(crate) fn refuse_login(request: &Request) -> Option<Response> {
                 Signature query string parameter or the Authorization header should be specified\
                 </Message></Error>";
     Some(answer(400, &[("content-type", "application/xml")], full(text)))
+}
+
+/// The same refusal in the words of Azure's storage (<https://github.com/Azure/acr/issues/217>).
+fn azure_refusal() -> Response {
+    let text = "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>InvalidAuthenticationInfo</Code>\
+                <Message>Authentication information is not given in the correct format. Check the value of \
+                Authorization header.</Message></Error>";
+    answer(400, &[("content-type", "application/xml")], full(text))
 }
 
 /// Adds an end and a signature to a path.

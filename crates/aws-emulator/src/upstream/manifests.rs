@@ -9,7 +9,8 @@ use crate::image::{Manifest, OCI_INDEX};
 use crate::log::Exchange;
 use crate::service::{Refused, Request, Response, answer};
 
-use super::profile::Profile;
+use super::blobs::missing;
+use super::profile::{Anonymous, Profile, Quirk};
 use super::store::{Repository, State};
 
 /// Answers HEAD and GET of a manifest. A GET that succeeds is a pull.
@@ -20,11 +21,16 @@ pub(super) fn read(
     (repository, reference): (&str, &str),
     user: Option<&str>,
 ) -> Response {
-    let held = state.repositories.get(repository);
-    let Some(manifest) = held.and_then(|held| held.manifest(reference)) else {
-        return refusal(404, "MANIFEST_UNKNOWN", "manifest unknown");
+    let words = &profile.words;
+    let Some(held) = state.repositories.get(repository) else {
+        let words = words.missing_repository.unwrap_or(words.missing_manifest);
+        return missing(profile, request, words.answer(repository, reference));
     };
-    let manifest = match negotiate(held, manifest, reference, &request.headers) {
+    let found = named(held, profile, reference).filter(|_| is_shown(profile, reference, user));
+    let Some(manifest) = found else {
+        return missing(profile, request, words.missing_manifest.answer(repository, reference));
+    };
+    let manifest = match negotiate(held, profile, (manifest, reference), &request.headers) {
         Ok(manifest) => manifest.clone(),
         Err(refused) => return *refused,
     };
@@ -36,8 +42,30 @@ pub(super) fn read(
         count(state, user, &request.exchange);
     }
     let mut response = send(&manifest, &request.method);
+    if profile.has(Quirk::NoDigest) {
+        response.headers_mut().remove("docker-content-digest");
+    }
+    if !is_get && profile.has(Quirk::OtherLengthOnHead) {
+        response.headers_mut().insert("content-length", (manifest.bytes.len() / 2).into());
+    }
     state.limits.announce(profile, user, &mut response);
     response
+}
+
+/// The manifest of a tag or digest, and of what a registry takes for a digest.
+fn named<'a>(held: &'a Repository, profile: &Profile, reference: &str) -> Option<&'a Manifest> {
+    held.manifest(reference).or_else(|| {
+        let hex = reference.strip_prefix("sha256-").filter(|_| profile.has(Quirk::DigestTags))?;
+        held.manifests.get(&format!("sha256:{hex}"))
+    })
+}
+
+/// Whether a caller gets to see a tag.
+fn is_shown(profile: &Profile, reference: &str, user: Option<&str>) -> bool {
+    match profile.anonymous {
+        Anonymous::Tags(tags) => user.is_some() || reference.contains(':') || tags.contains(&reference),
+        Anonymous::Everything | Anonymous::Nothing => true,
+    }
 }
 
 fn count(state: &mut State, user: Option<&str>, exchange: &Exchange) {
@@ -60,12 +88,18 @@ pub(crate) fn send(manifest: &Manifest, method: &Method) -> Response {
 
 /// Chooses what the caller accepts: callers that know no lists get the image for `linux/amd64`.
 fn negotiate<'a>(
-    held: Option<&'a Repository>,
-    manifest: &'a Manifest,
-    reference: &str,
+    held: &'a Repository,
+    profile: &Profile,
+    (manifest, reference): (&'a Manifest, &str),
     headers: &HeaderMap,
 ) -> Result<&'a Manifest, Refused> {
-    if accepts(headers, &manifest.media_type) {
+    let exactly = |value: &http::HeaderValue| *value == manifest.media_type;
+    let accepted = if profile.has(Quirk::OneAcceptPerLine) {
+        headers.get_all("accept").iter().any(exactly)
+    } else {
+        accepts(headers, &manifest.media_type)
+    };
+    if accepted {
         return Ok(manifest);
     }
     let document = manifest.document();
@@ -81,7 +115,7 @@ fn negotiate<'a>(
         |entry: &&Value| entry["platform"]["os"] == "linux" && entry["platform"]["architecture"] == "amd64";
     let child = entries.iter().find(usual).and_then(|entry| entry["digest"].as_str());
     child
-        .and_then(|digest| held?.manifests.get(digest))
+        .and_then(|digest| held.manifests.get(digest))
         .ok_or_else(|| refusal(404, "MANIFEST_UNKNOWN", "manifest unknown").into())
 }
 

@@ -1,29 +1,32 @@
 //! Upstream registries: read-only for clients, filled by the test.
 
+mod access;
 mod blobs;
+mod handle;
 mod limits;
 mod manifests;
 mod profile;
 mod store;
 mod token;
+mod trouble;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 
-pub use profile::{Profile, RateHeaders, RateLimit};
+pub use profile::{
+    Anonymous, Auth, Front, Profile, Quirk, RateHeaders, RateLimit, Saying, TokenFields, Words,
+};
 
 pub(crate) use blobs::{is_signed, refuse_login, send as send_blob, sign};
 pub(crate) use manifests::{accepts, send as send_manifest};
 pub(crate) use token::login;
 
-use crate::blob::{Blob, Library};
-use crate::body::full;
+use crate::blob::Library;
+use crate::body::{empty, full, read};
 use crate::distribution::{Route, refusal};
-use crate::image::{Image, Manifest};
-use crate::service::{Operation, Request, Response, Service, answer};
+use crate::service::{Operation, Request, Response, Service, answer, hang_up};
 use store::State;
 
 /// Whether a registry is there.
@@ -68,149 +71,69 @@ impl Registry {
         &self.profile
     }
 
-    /// Stores an image, its children and blobs, and tags its root.
-    pub fn put_image(&self, repository: &str, tag: &str, image: &Image) {
-        for blob in &image.blobs {
-            self.put_blob(repository, blob.clone());
-        }
-        for manifest in &image.manifests {
-            self.put_manifest(repository, manifest.clone());
-        }
-        self.tag(repository, tag, image.digest());
-    }
-
-    /// Stores a manifest, whatever its bytes are.
-    pub fn put_manifest(&self, repository: &str, manifest: Manifest) {
-        let mut state = self.lock();
-        let held = state.repositories.entry(repository.to_owned()).or_default();
-        held.manifests.insert(manifest.digest.clone(), manifest);
-    }
-
-    /// Stores a blob.
-    pub fn put_blob(&self, repository: &str, blob: Blob) {
-        self.library.learn(&blob);
-        let mut state = self.lock();
-        let held = state.repositories.entry(repository.to_owned()).or_default();
-        held.blobs.insert(blob.digest().to_owned(), blob);
-    }
-
-    /// Stores a blob under a digest that is not its own, as a damaged registry would.
-    pub fn put_damaged_blob(&self, repository: &str, digest: &str, blob: Blob) {
-        let mut state = self.lock();
-        let held = state.repositories.entry(repository.to_owned()).or_default();
-        held.blobs.insert(digest.to_owned(), blob);
-    }
-
-    /// Lets a tag name a manifest.
-    pub fn tag(&self, repository: &str, tag: &str, digest: &str) {
-        let mut state = self.lock();
-        let held = state.repositories.entry(repository.to_owned()).or_default();
-        held.tags.insert(tag.to_owned(), digest.to_owned());
-    }
-
-    /// Takes a tag away.
-    pub fn untag(&self, repository: &str, tag: &str) {
-        if let Some(held) = self.lock().repositories.get_mut(repository) {
-            held.tags.remove(tag);
-        }
-    }
-
-    /// The digest that a tag names.
-    pub fn resolve(&self, repository: &str, tag: &str) -> Option<String> {
-        self.lock().repositories.get(repository)?.tags.get(tag).cloned()
-    }
-
-    /// Forgets a repository.
-    pub fn delete(&self, repository: &str) {
-        self.lock().repositories.remove(repository);
-    }
-
-    /// Adds a user.
-    pub fn add_user(&self, user: &str, password: &str) {
-        self.lock().users.insert(user.to_owned(), password.to_owned());
-    }
-
-    /// Lets only these users read a repository.
-    pub fn make_private(&self, repository: &str, readers: &[&str]) {
-        let mut state = self.lock();
-        let held = state.repositories.entry(repository.to_owned()).or_default();
-        held.readers = Some(readers.iter().map(|&reader| reader.to_owned()).collect());
-    }
-
-    /// Sets the pull limit of anonymous callers.
-    pub fn set_limit(&self, limit: Option<RateLimit>) {
-        self.lock().limits.anonymous = Some(limit);
-    }
-
-    /// Sets the pull limit of users.
-    pub fn set_user_limit(&self, limit: Option<RateLimit>) {
-        self.lock().limits.users = Some(limit);
-    }
-
-    /// Sets how many pulls a user, or anonymous callers, have left.
-    pub fn set_remaining(&self, user: Option<&str>, pulls: u64) {
-        self.lock().limits.set_remaining(&self.profile, user, pulls);
-    }
-
-    /// How many pulls a user, or anonymous callers, have left; none without a limit.
-    pub fn remaining(&self, user: Option<&str>) -> Option<u64> {
-        self.lock().limits.remaining(&self.profile, user)
-    }
-
-    /// Switches the registry off or on.
-    pub fn switch(&self, switch: Switch) {
-        self.lock().switch = switch;
-    }
-
-    /// Decides how ranges are treated.
-    pub fn set_ranges(&self, manner: RangeManner) {
-        self.lock().ranges = manner;
-    }
-
-    /// Makes every token given out so far expire.
-    pub fn expire_tokens(&self) {
-        let now = Instant::now();
-        self.lock().tokens.values_mut().for_each(|token| token.ends = now);
-    }
-
-    /// Makes every signed URL given out so far expire.
-    pub fn expire_signatures(&self) {
-        self.lock().signature += 1;
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn place(&self, host: &str, path: &str) -> Place {
-        if host == self.profile.token_host && path == self.profile.token_path {
+        let profile = &self.profile;
+        if host == profile.token_host && path == profile.token_path {
             Place::Token
-        } else if Some(host) == self.profile.blob_host.as_deref() {
+        } else if Some(host) == profile.blob_host.as_deref()
+            && (host != profile.registry_host || blobs::is_content(path))
+        {
             Place::Content
+        } else if profile.front.as_ref().is_some_and(|front| front.host == host) {
+            Place::Front
         } else {
             Place::Api
         }
     }
 
-    fn answer(&self, request: &Request) -> Response {
+    fn answer(&self, request: &Request, form: Option<&str>) -> Response {
         let mut state = self.lock();
         if state.switch == Switch::Unavailable {
             let text = "<html><body><h1>503 Service Unavailable</h1></body></html>\n";
             return answer(503, &[("content-type", "text/html")], full(text));
         }
         match self.place(&request.host, request.path()) {
-            Place::Token => token::issue(&mut state, &self.profile, request),
-            Place::Content => blobs::content(&state, request),
+            Place::Token => token::issue(&mut state, &self.profile, request, form),
+            Place::Content => blobs::content(&state, &self.profile, request),
+            Place::Front => self.send_on(&state, request),
             Place::Api => self.api(&mut state, request),
+        }
+    }
+
+    /// Answers at the host that only sends everybody on.
+    fn send_on(&self, state: &State, request: &Request) -> Response {
+        let host = &self.profile.registry_host;
+        let prefix = self.profile.front.as_ref().map_or("", |front| &front.prefix);
+        match Route::parse(request.path()) {
+            Route::Ping => answer(200, &[("docker-distribution-api-version", "registry/2.0")], empty()),
+            Route::Manifest { repository, reference } => {
+                let inner = format!("{prefix}{repository}");
+                let location = format!("https://{host}/v2/{inner}/manifests/{reference}");
+                let held = state.repositories.get(&inner).and_then(|held| held.manifest(&reference));
+                let digest = held.map_or("", |manifest| &manifest.digest);
+                let headers = [("location", location.as_str()), ("docker-content-digest", digest)];
+                answer(307, &headers[..if digest.is_empty() { 1 } else { 2 }], empty())
+            }
+            Route::Blob { repository, digest } => {
+                let location =
+                    blobs::location(state, &self.profile, &format!("{prefix}{repository}"), &digest);
+                let location = location.unwrap_or_else(|| format!("https://{host}{}", request.path()));
+                answer(307, &[("location", &location)], empty())
+            }
+            _ => answer(404, &[("content-type", "text/plain")], full("404 page not found\n")),
         }
     }
 
     fn api(&self, state: &mut State, request: &Request) -> Response {
         let route = Route::parse(request.path());
-        if route == Route::Unknown || request.host != self.profile.registry_host {
+        if route == Route::Unknown || !self.profile.is_registry(&request.host) {
             return answer(404, &[("content-type", "text/plain")], full("404 page not found\n"));
         }
-        let caller = match token::check(state, &self.profile, request, route.repository()) {
+        let caller = match access::check(state, &self.profile, request, route.repository()) {
             Ok(caller) => caller,
             Err(refused) => return *refused,
         };
@@ -243,14 +166,16 @@ impl Registry {
 enum Place {
     Token,
     Content,
+    Front,
     Api,
 }
 
 impl Service for Registry {
     fn serves(&self, host: &str) -> bool {
-        host == self.profile.registry_host
+        self.profile.is_registry(host)
             || host == self.profile.token_host
             || Some(host) == self.profile.blob_host.as_deref()
+            || host == self.profile.named_host()
     }
 
     fn reachable(&self, _: &str) -> bool {
@@ -261,7 +186,7 @@ impl Service for Registry {
         match self.place(host, uri.path()) {
             Place::Token => Operation::new("token", "token"),
             Place::Content => Operation::new("cdn", "blob.content"),
-            Place::Api => {
+            Place::Front | Place::Api => {
                 let route = Route::parse(uri.path());
                 Operation {
                     repository: route.repository().map(ToOwned::to_owned),
@@ -272,6 +197,15 @@ impl Service for Registry {
     }
 
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
-        Box::pin(async move { self.answer(&request) })
+        Box::pin(async move {
+            let mut request = request;
+            let mut form = None;
+            if request.method == Method::POST {
+                let body = std::mem::replace(&mut request.body, empty());
+                let Ok(bytes) = read(body, 64 * 1024).await else { return hang_up() };
+                form = Some(String::from_utf8_lossy(&bytes).into_owned());
+            }
+            self.answer(&request, form.as_deref())
+        })
     }
 }

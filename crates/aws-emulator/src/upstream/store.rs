@@ -42,6 +42,12 @@ pub(super) struct Token {
 pub(super) struct State {
     pub(super) repositories: HashMap<String, Repository>,
     pub(super) users: HashMap<String, String>,
+    /// Users with passwords that were given out for a time, and when these end.
+    pub(super) passwords: HashMap<(String, String), Instant>,
+    /// Identity tokens, and whose they are.
+    pub(super) identity_tokens: HashMap<String, String>,
+    /// How often each user gave a wrong password.
+    pub(super) wrong_logins: HashMap<String, u32>,
     pub(super) tokens: HashMap<String, Token>,
     pub(super) limits: Limits,
     pub(super) switch: Switch,
@@ -51,11 +57,10 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Whether a user may read a repository that exists.
-    pub(super) fn may_read(&self, user: Option<&str>, repository: &str) -> bool {
-        self.repositories.get(repository).is_some_and(|repository| match &repository.readers {
-            None => true,
-            Some(readers) => user.is_some_and(|user| readers.contains(user)),
-        })
+    /// Whether a login is right.
+    pub(super) fn knows(&self, user: &str, password: &str) -> bool {
+        let key = (user.to_owned(), password.to_owned());
+        let lasts = self.passwords.get(&key).is_some_and(|ends| *ends > Instant::now());
+        lasts || self.users.get(user).is_some_and(|right| right == password)
     }
 }

@@ -1,63 +1,120 @@
-//! The token service, the challenge, and the check of what comes back.
+//! The token service.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::HeaderValue;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::distribution::refusal;
 use crate::fault::Effect;
-use crate::service::{Refused, Request, Response, json as json_answer};
+use crate::service::{Refused, Request, Response, json as json_answer, queries};
 
+use super::access::may_read;
 use super::blobs::now;
-use super::profile::Profile;
+use super::profile::{Profile, Quirk, TokenFields};
 use super::store::{State, Token};
 
-/// Who asks, once a token is accepted.
-pub(super) struct Caller {
-    pub(super) user: Option<String>,
+/// User name of an identity token where a password is wanted
+/// (<https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md>).
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
+/// What a token request says, in its query or in its form.
+struct Wish<'a> {
+    request: &'a Request,
+    form: Option<&'a str>,
+}
+
+impl Wish<'_> {
+    fn values(&self, name: &str) -> Vec<String> {
+        self.form.map_or_else(|| self.request.queries(name), |form| queries(form, name))
+    }
 }
 
 /// Gives a token for the scopes asked for, as far as the caller may have them.
-pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request) -> Response {
-    if request.method != http::Method::GET {
-        return refusal(405, "UNSUPPORTED", "aws-emulator: tokens are given for GET only");
-    }
-    let user = match login(request) {
-        None => None,
-        Some((user, password)) if state.users.get(&user) == Some(&password) => Some(user),
-        Some(_) if profile.refuses_wrong_login => {
-            return json_answer(401, &json!({"details": "incorrect username or password"}));
-        }
-        Some(_) => None,
+pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, form: Option<&str>) -> Response {
+    let wish = Wish { request, form };
+    let user = match caller(state, profile, &wish) {
+        Ok(user) => user,
+        Err(refused) => return *refused,
     };
-    let scopes = request.queries("scope").join(" ");
-    let repositories: HashSet<_> = scopes
+    let scopes = wish.values("scope").join(" ");
+    let asked: Vec<_> = scopes
         .split_whitespace()
         .filter_map(|scope| scope.strip_prefix("repository:")?.rsplit_once(':'))
-        .filter(|(_, actions)| actions.split(',').any(|action| action == "pull"))
-        .filter(|(repository, _)| state.may_read(user.as_deref(), repository))
-        .map(|(repository, _)| repository.to_owned())
         .collect();
+    let unknown = |(_, actions): &(&str, &str)| actions.split(',').any(|a| !matches!(a, "pull" | "push"));
+    if profile.has(Quirk::KnownActionsOnly) && asked.iter().any(unknown) {
+        return refusal(400, "UNSUPPORTED", "Unable to decode repository and actions");
+    }
+    let repositories: HashSet<_> = asked
+        .iter()
+        .filter(|(_, actions)| actions.split(',').any(|action| action == "pull"))
+        .filter(|(repository, _)| may_read(state, profile, user.as_deref(), repository))
+        .map(|(repository, _)| (*repository).to_owned())
+        .collect();
+    let words = match user {
+        Some(_) => profile.words.nothing_granted,
+        None => profile.words.nothing_granted_to_anonymous,
+    };
+    if let (Some(words), true, Some((repository, _))) = (words, repositories.is_empty(), asked.first()) {
+        return words.answer(repository, "");
+    }
     let everything = profile.constant_scope.as_ref().is_some_and(|scope| scopes.contains(scope));
-    let token = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     if matches!(request.effect, Some(Effect::ExpireToken)) {
         state.tokens.clear();
     }
+    let token = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     let ends = Instant::now() + Duration::from_secs(profile.token_seconds);
     state.tokens.insert(token.clone(), Token { user, repositories, everything, ends });
-    json_answer(
-        200,
-        &json!({
+    json_answer(200, &written(profile, &token))
+}
+
+/// The answer that holds a token.
+fn written(profile: &Profile, token: &str) -> Value {
+    match profile.token_fields {
+        TokenFields::Token => json!({"token": token}),
+        TokenFields::AccessToken => json!({"access_token": token}),
+        TokenFields::All => json!({
             "token": token,
             "access_token": token,
             "expires_in": profile.token_seconds,
             "issued_at": rfc3339(now()),
         }),
-    )
+    }
+}
+
+/// Whose token it is to be; nobody's is an answer too.
+fn caller(state: &mut State, profile: &Profile, wish: &Wish<'_>) -> Result<Option<String>, Refused> {
+    let wrong = || profile.words.wrong_login.answer("", "");
+    if wish.request.method == http::Method::POST {
+        if !profile.takes_identity_tokens {
+            return Err(refusal(401, "UNAUTHORIZED", "authentication required").into());
+        }
+        if wish.values("grant_type") != ["refresh_token"] || wish.values("service").is_empty() {
+            return Err(refusal(400, "BAD_REQUEST", "grant_type, service and a token are required").into());
+        }
+        let token = wish.values("refresh_token").pop().unwrap_or_default();
+        return state.identity_tokens.get(&token).cloned().map(Some).ok_or_else(|| wrong().into());
+    }
+    if wish.request.method != http::Method::GET {
+        return Err(refusal(405, "UNSUPPORTED", "aws-emulator: tokens are given for GET and POST").into());
+    }
+    let Some((user, password)) = login(wish.request) else { return Ok(None) };
+    let wrongly = state.wrong_logins.get(&user).copied().unwrap_or(0);
+    if profile.locks_after.is_some_and(|limit| wrongly >= limit) {
+        let message = "too many failed login attempts for username or IP address";
+        return Err(refusal(429, "TOOMANYREQUESTS", message).into());
+    }
+    if user == NOBODY && profile.takes_identity_tokens {
+        return state.identity_tokens.get(&password).cloned().map(Some).ok_or_else(|| wrong().into());
+    }
+    if state.knows(&user, &password) {
+        return Ok(Some(user));
+    }
+    *state.wrong_logins.entry(user).or_default() += 1;
+    if profile.refuses_wrong_login { Err(wrong().into()) } else { Ok(None) }
 }
 
 /// Writes seconds since 1970 as RFC 3339 does.
@@ -83,58 +140,6 @@ pub(crate) fn login(request: &Request) -> Option<(String, String)> {
     let decoded = String::from_utf8(BASE64_STANDARD.decode(value.trim()).ok()?).ok()?;
     let (user, password) = decoded.split_once(':')?;
     Some((user.to_owned(), password.to_owned()))
-}
-
-/// Lets a request pass that carries a token good for its repository, and challenges every other.
-pub(super) fn check(
-    state: &mut State,
-    profile: &Profile,
-    request: &Request,
-    repository: Option<&str>,
-) -> Result<Caller, Refused> {
-    let value = request.header("authorization");
-    let Some((scheme, presented)) = value.and_then(|value| value.split_once(' ')) else {
-        return Err(challenge(profile, repository, None).into());
-    };
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(challenge(profile, repository, None).into());
-    }
-    if matches!(request.effect, Some(Effect::ExpireToken)) {
-        state.tokens.remove(presented);
-    }
-    let token = state.tokens.get(presented).filter(|token| token.ends > Instant::now());
-    let Some(token) = token else {
-        return Err(challenge(profile, repository, Some("invalid_token")).into());
-    };
-    let Some(repository) = repository else {
-        return Ok(Caller { user: token.user.clone() });
-    };
-    let opened = token.repositories.contains(repository)
-        || (token.everything && state.may_read(token.user.as_deref(), repository));
-    if !opened {
-        return Err(challenge(profile, Some(repository), Some("insufficient_scope")).into());
-    }
-    Ok(Caller { user: token.user.clone() })
-}
-
-fn challenge(profile: &Profile, repository: Option<&str>, error: Option<&str>) -> Response {
-    let mut value = format!(
-        "Bearer realm=\"https://{}{}\",service=\"{}\"",
-        profile.token_host, profile.token_path, profile.service
-    );
-    match (&profile.constant_scope, repository) {
-        (Some(scope), _) => value += &format!(",scope=\"{scope}\""),
-        (None, Some(repository)) => value += &format!(",scope=\"repository:{repository}:pull\""),
-        (None, None) => {}
-    }
-    if let Some(error) = error {
-        value += &format!(",error=\"{error}\"");
-    }
-    let mut response = refusal(401, "UNAUTHORIZED", "authentication required");
-    // A repository name that is no header value gets a challenge without it.
-    let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("Bearer"));
-    response.headers_mut().insert("www-authenticate", value);
-    response
 }
 
 #[cfg(test)]

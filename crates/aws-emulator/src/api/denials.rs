@@ -1,0 +1,39 @@
+//! What the caller's role may not do.
+
+use crate::fault::glob;
+
+use super::Refusal;
+
+/// Patterns for action and resource of what is denied.
+#[derive(Default)]
+pub(crate) struct Denials(Vec<(String, String)>);
+
+impl Denials {
+    /// Denies actions on resources; both are patterns with `*`.
+    pub(crate) fn add(&mut self, action: &str, resource: &str) {
+        self.0.push((action.to_owned(), resource.to_owned()));
+    }
+
+    /// Takes all denials back.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Refuses an action that is denied, in IAM's words.
+    pub(crate) fn check(&self, action: &str, resource: &str, principal: &str) -> Result<(), Refusal> {
+        let denies = |(pattern, on): &(String, String)| glob(pattern, action) && glob(on, resource);
+        if self.0.iter().any(denies) {
+            return Err(denied(action, resource, principal, "identity-based"));
+        }
+        Ok(())
+    }
+}
+
+/// A refusal for want of a policy of this kind.
+pub(crate) fn denied(action: &str, resource: &str, principal: &str, policy: &str) -> Refusal {
+    let message = format!(
+        "User: {principal} is not authorized to perform: {action} on resource: {resource} because no \
+         {policy} policy allows the {action} action"
+    );
+    Refusal::new("AccessDeniedException", message)
+}

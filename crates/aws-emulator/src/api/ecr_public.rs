@@ -1,0 +1,105 @@
+//! The API of ECR Public: `GetAuthorizationToken`, in us-east-1 only
+//! (<https://docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_GetAuthorizationToken.html>).
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method, Uri};
+use serde_json::{Value, json};
+
+use crate::service::{Operation, Request, Response, Service, hang_up};
+use crate::upstream::Registry;
+
+use super::{Api, Denials, Refusal, now, principal};
+
+static API: Api = Api {
+    service: "ecr-public",
+    side: "ecr-public-api",
+    target: "SpencerFrontendService.",
+    hosts: &["api.ecr-public"],
+    dual_stack_hosts: &["ecr-public"],
+};
+
+/// The user name of every login for ECR.
+const USER: &str = "AWS";
+
+/// The Regions that have this API at all.
+const REGIONS: [&str; 2] = ["us-east-1", "us-west-2"];
+
+/// The API that gives out logins for `public.ecr.aws`.
+pub struct EcrPublic {
+    /// The account that calls.
+    account: String,
+    registry: Arc<Registry>,
+    denials: Mutex<Denials>,
+    lasts: Mutex<Duration>,
+}
+
+impl EcrPublic {
+    pub(crate) fn new(account: &str, registry: Arc<Registry>) -> Self {
+        let lasts = Mutex::new(Duration::from_secs(12 * 3600));
+        Self { account: account.to_owned(), registry, denials: Mutex::default(), lasts }
+    }
+
+    /// Denies `ecr-public:GetAuthorizationToken`, or `sts:GetServiceBearerToken`, which it needs.
+    pub fn deny(&self, action: &str) {
+        self.denials().add(action, "*");
+    }
+
+    /// Takes all denials back.
+    pub fn allow_everything(&self) {
+        self.denials().clear();
+    }
+
+    /// Decides how long new logins last.
+    pub fn set_token_lifetime(&self, lasts: Duration) {
+        *self.lasts.lock().unwrap_or_else(PoisonError::into_inner) = lasts;
+    }
+
+    fn denials(&self) -> MutexGuard<'_, Denials> {
+        self.denials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn token(&self, region: &str) -> Result<Value, Refusal> {
+        if region != "us-east-1" {
+            let message = "The action isn't supported in this Region.";
+            return Err(Refusal::new("UnsupportedCommandException", message));
+        }
+        let caller = principal(&self.account, region);
+        for action in ["ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"] {
+            self.denials().check(action, "*", &caller)?;
+        }
+        // As long as true ones are, so that nothing can rely on less.
+        let password: String = (0..160).map(|_| format!("{:016x}", fastrand::u64(..))).collect();
+        let lasts = *self.lasts.lock().unwrap_or_else(PoisonError::into_inner);
+        self.registry.add_password(USER, &password, lasts);
+        Ok(json!({"authorizationData": {
+            "authorizationToken": BASE64_STANDARD.encode(format!("{USER}:{password}")),
+            "expiresAt": now() + lasts.as_secs_f64(),
+        }}))
+    }
+}
+
+impl Service for EcrPublic {
+    fn serves(&self, host: &str) -> bool {
+        API.region(host).is_some_and(|region| REGIONS.contains(&region.as_str()))
+    }
+
+    fn operation(&self, _: &str, _: &Method, _: &Uri, headers: &HeaderMap) -> Operation {
+        API.operation(headers)
+    }
+
+    fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(async move {
+            let Some(region) = API.region(&request.host) else { return hang_up() };
+            let carry_out = |action: &str, _: &Value| match action {
+                "GetAuthorizationToken" => self.token(&region),
+                _ => Err(API.unknown(action)),
+            };
+            API.answer(&region, request, carry_out).await
+        })
+    }
+}

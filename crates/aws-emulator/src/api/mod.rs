@@ -1,0 +1,103 @@
+//! What the APIs of AWS have in common: awsJson 1.1, signatures, host names, refusals, denials.
+//!
+//! Each API is a [`Service`] of its own; this module reads its requests and writes its answers.
+//!
+//! [`Service`]: crate::service::Service
+
+mod denials;
+pub(crate) mod ecr_public;
+pub(crate) mod hosts;
+pub(crate) mod parameters;
+mod refusal;
+pub(crate) mod secrets;
+mod signature;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::body::{full, read};
+use crate::service::{Operation, Request, Response, answer};
+
+pub(crate) use denials::Denials;
+pub(crate) use refusal::Refusal;
+
+/// The names of one API of AWS.
+pub(crate) struct Api {
+    /// Name in signatures, IAM actions and the log's operations.
+    pub(crate) service: &'static str,
+    /// What its part of the log is called.
+    pub(crate) side: &'static str,
+    /// What stands before the action in `X-Amz-Target`.
+    pub(crate) target: &'static str,
+    /// Hosts, before the Region and the partition's own suffix.
+    pub(crate) hosts: &'static [&'static str],
+    /// Hosts, before the Region and the suffix of dual-stack names.
+    pub(crate) dual_stack_hosts: &'static [&'static str],
+}
+
+impl Api {
+    /// The Region that a host name in lower case stands for, if it is one of this API.
+    pub(crate) fn region(&self, host: &str) -> Option<String> {
+        let (name, region, suffix) = hosts::split(host)?;
+        let partition = hosts::partition_of(&region);
+        let classic = suffix == partition.suffix && self.hosts.contains(&name.as_str());
+        let dual_stack = suffix == partition.api_suffix && self.dual_stack_hosts.contains(&name.as_str());
+        (classic || dual_stack).then_some(region)
+    }
+
+    /// The action that a request names.
+    pub(crate) fn action<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        headers.get("x-amz-target")?.to_str().ok()?.strip_prefix(self.target)
+    }
+
+    /// A request in the words of the log and of the faults.
+    pub(crate) fn operation(&self, headers: &HeaderMap) -> Operation {
+        let name = format!("{}:{}", self.service, self.action(headers).unwrap_or("unknown"));
+        Operation { action: Some(name.clone()), ..Operation::new(self.side, name) }
+    }
+
+    /// Reads a call, lets it be carried out, and writes what came of it.
+    pub(crate) async fn answer(
+        &self,
+        region: &str,
+        request: Request,
+        carry_out: impl FnOnce(&str, &Value) -> Result<Value, Refusal>,
+    ) -> Response {
+        let action = self.action(&request.headers).unwrap_or("unknown").to_owned();
+        let signed = signature::check(&request, region, self.service);
+        let Ok(bytes) = read(request.body, 8 * 1024 * 1024).await else {
+            return Refusal::new("SerializationException", "The body broke off").api();
+        };
+        let answered = signed.and_then(|()| {
+            let input = serde_json::from_slice(&bytes)
+                .map_err(|error| Refusal::new("SerializationException", error.to_string()))?;
+            carry_out(&action, &input)
+        });
+        match answered {
+            Ok(output) => {
+                let headers = [("content-type", "application/x-amz-json-1.1")];
+                answer(200, &headers, full(output.to_string()))
+            }
+            Err(refused) => refused.api(),
+        }
+    }
+
+    /// Refuses an action that nobody wrote, loudly.
+    pub(crate) fn unknown(&self, action: &str) -> Refusal {
+        let message = format!("aws-emulator: {}:{action} is not implemented", self.service);
+        Refusal::new("UnknownOperationException", message)
+    }
+}
+
+/// Who calls, as AWS names the session of a role.
+pub(crate) fn principal(account: &str, region: &str) -> String {
+    let partition = hosts::partition(region);
+    format!("arn:{partition}:sts::{account}:assumed-role/emulated-role/emulated-session")
+}
+
+/// Seconds since 1970, as the APIs write times.
+pub(crate) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_millis() as f64 / 1e3)
+}

@@ -1,0 +1,241 @@
+//! SSM's Parameter Store: `GetParameter`, of every account and Region
+//! (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html>).
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method, Uri};
+use serde_json::{Value, json};
+
+use crate::service::{Operation, Request, Response, Service, hang_up};
+
+use super::denials::denied;
+use super::secrets::Key;
+use super::{Api, Denials, Refusal, hosts, now, principal};
+
+static API: Api = Api {
+    service: "ssm",
+    side: "parameters",
+    target: "AmazonSSM.",
+    hosts: &["ssm", "ssm-fips"],
+    dual_stack_hosts: &["ssm", "ssm-fips"],
+};
+
+/// All parameters, by ARN.
+pub struct Parameters {
+    /// The account that calls.
+    account: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    parameters: BTreeMap<String, Parameter>,
+    denials: Denials,
+}
+
+struct Parameter {
+    is_secure: bool,
+    /// The value of each version, from 1.
+    values: Vec<String>,
+    shared: bool,
+    key: Key,
+    changed: f64,
+}
+
+impl Parameters {
+    pub(crate) fn new(account: &str) -> Self {
+        Self { account: account.to_owned(), state: Mutex::default() }
+    }
+
+    /// Stores a new version of a `SecureString`.
+    ///
+    /// # Panics
+    ///
+    /// When the ARN is not that of a parameter.
+    pub fn put(&self, arn: &str, value: &str) {
+        self.store(arn, value, true);
+    }
+
+    /// Stores a new version of a plain `String`.
+    ///
+    /// # Panics
+    ///
+    /// When the ARN is not that of a parameter.
+    pub fn put_plain(&self, arn: &str, value: &str) {
+        self.store(arn, value, false);
+    }
+
+    /// Removes a parameter.
+    pub fn delete(&self, arn: &str) {
+        self.lock().parameters.remove(arn);
+    }
+
+    /// Shares a parameter of another account with the caller.
+    ///
+    /// # Panics
+    ///
+    /// When nothing was put there.
+    pub fn share(&self, arn: &str) {
+        self.change(arn, |parameter| parameter.shared = true);
+    }
+
+    /// Decides which key a parameter is encrypted with.
+    ///
+    /// # Panics
+    ///
+    /// When nothing was put there.
+    pub fn set_key(&self, arn: &str, key: Key) {
+        self.change(arn, |parameter| parameter.key = key);
+    }
+
+    /// Denies `ssm:GetParameter` on ARNs that match a pattern with `*`.
+    pub fn deny(&self, resource: &str) {
+        self.lock().denials.add("ssm:GetParameter", resource);
+    }
+
+    /// Takes all denials back.
+    pub fn allow_everything(&self) {
+        self.lock().denials.clear();
+    }
+
+    fn store(&self, arn: &str, value: &str, is_secure: bool) {
+        assert!(name_in(arn).is_some(), "{arn} is not the ARN of a parameter");
+        let mut state = self.lock();
+        let parameter = state.parameters.entry(arn.to_owned()).or_insert_with(|| Parameter {
+            is_secure,
+            values: Vec::new(),
+            shared: false,
+            key: Key::Default,
+            changed: 0.0,
+        });
+        parameter.values.push(value.to_owned());
+        parameter.is_secure = is_secure;
+        parameter.changed = now();
+    }
+
+    fn change(&self, arn: &str, change: impl FnOnce(&mut Parameter)) {
+        change(self.lock().parameters.get_mut(arn).unwrap_or_else(|| panic!("no parameter {arn} was put")));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, region: &str, input: &Value) -> Result<Value, Refusal> {
+        let asked = input["Name"].as_str().unwrap_or_default();
+        let (arn, selector) = self.locate(asked, region);
+        let state = self.lock();
+        let caller = principal(&self.account, region);
+        state.denials.check("ssm:GetParameter", &arn, &caller)?;
+        // The API gives this refusal no message.
+        let missing = || Refusal::new("ParameterNotFound", "");
+        let here = format!("arn:{}:ssm:{region}:", hosts::partition(region));
+        let parameter = state.parameters.get(&arn).filter(|_| arn.starts_with(&here)).ok_or_else(missing)?;
+        let foreign = arn.split(':').nth(4) != Some(self.account.as_str());
+        if foreign && !parameter.shared {
+            return Err(denied("ssm:GetParameter", &arn, &caller, "resource-based"));
+        }
+        let newest = parameter.values.len();
+        let version = selector.as_ref().map_or(Ok(newest), |selector| selector.parse::<usize>());
+        let version = version.ok().filter(|version| (1..=newest).contains(version)).ok_or_else(|| {
+            let selector = selector.as_deref().unwrap_or_default();
+            let message = format!(
+                "Systems Manager could not find version {selector} of {}. Verify the version and try again.",
+                name_in(&arn).unwrap_or_default()
+            );
+            Refusal::new("ParameterVersionNotFound", message)
+        })?;
+        let value = reveal(parameter, version, input["WithDecryption"] == true, foreign)?;
+        let mut found = json!({
+            "ARN": arn,
+            "DataType": "text",
+            "LastModifiedDate": parameter.changed,
+            "Name": if asked.starts_with("arn:") { &arn } else { asked.split(':').next().unwrap_or(asked) },
+            "Type": if parameter.is_secure { "SecureString" } else { "String" },
+            "Value": value,
+            "Version": version,
+        });
+        if let Some(selector) = selector {
+            found["Selector"] = json!(format!(":{selector}"));
+        }
+        Ok(json!({"Parameter": found}))
+    }
+
+    /// The ARN that a name or ARN stands for, and the version behind it.
+    fn locate(&self, asked: &str, region: &str) -> (String, Option<String>) {
+        if let Some((head, name)) = asked.split_once(":parameter/") {
+            let (name, selector) = selected(name);
+            return (format!("{head}:parameter/{name}"), selector);
+        }
+        let (name, selector) = selected(asked);
+        let name = name.strip_prefix('/').unwrap_or(name);
+        let partition = hosts::partition(region);
+        (format!("arn:{partition}:ssm:{region}:{}:parameter/{name}", self.account), selector)
+    }
+}
+
+/// Splits a version off a name.
+fn selected(name: &str) -> (&str, Option<String>) {
+    name.split_once(':').map_or((name, None), |(name, selector)| (name, Some(selector.to_owned())))
+}
+
+/// The value of a version, as far as the key lets the caller see it.
+fn reveal(parameter: &Parameter, version: usize, decrypts: bool, foreign: bool) -> Result<String, Refusal> {
+    let value = &parameter.values[version - 1];
+    if !parameter.is_secure {
+        return Ok(value.clone());
+    }
+    if !decrypts {
+        return Ok(BASE64_STANDARD.encode(format!("{:064x}", fastrand::u64(..))));
+    }
+    match parameter.key {
+        Key::Own => Ok(value.clone()),
+        Key::Default if !foreign => Ok(value.clone()),
+        Key::Default | Key::Forbidden => {
+            let message = "The ciphertext refers to a customer master key that does not exist, does not exist \
+                           in this region, or you are not allowed to access. (Service: AWSKMS; Status Code: \
+                           400; Error Code: AccessDeniedException)";
+            Err(Refusal::new("AccessDeniedException", message))
+        }
+        Key::Broken => {
+            let message = "The key is disabled. (Service: AWSKMS; Status Code: 400; Error Code: \
+                           DisabledException)";
+            Err(Refusal::new("InvalidKeyId", message))
+        }
+    }
+}
+
+/// The name in the ARN of a parameter.
+fn name_in(arn: &str) -> Option<&str> {
+    let parts: Vec<_> = arn.splitn(6, ':').collect();
+    let ["arn", partition, "ssm", region, account, resource] = parts[..] else {
+        return None;
+    };
+    let name = resource.strip_prefix("parameter/").filter(|name| !name.is_empty())?;
+    (partition == hosts::partition(region) && account.len() == 12).then_some(name)
+}
+
+impl Service for Parameters {
+    fn serves(&self, host: &str) -> bool {
+        API.region(host).is_some()
+    }
+
+    fn operation(&self, _: &str, _: &Method, _: &Uri, headers: &HeaderMap) -> Operation {
+        API.operation(headers)
+    }
+
+    fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(async move {
+            let Some(region) = API.region(&request.host) else { return hang_up() };
+            let carry_out = |action: &str, input: &Value| match action {
+                "GetParameter" => self.get(&region, input),
+                _ => Err(API.unknown(action)),
+            };
+            API.answer(&region, request, carry_out).await
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! Versions of a secret: their stages, and which one is asked for.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use crate::api::{Refusal, now};
+
+pub(super) const CURRENT: &str = "AWSCURRENT";
+const PREVIOUS: &str = "AWSPREVIOUS";
+
+/// One version.
+pub(super) struct Version {
+    pub(super) id: String,
+    pub(super) stages: Vec<String>,
+    content: Content,
+    created: f64,
+}
+
+/// What a version holds.
+pub(super) enum Content {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Version {
+    /// A version that is made now.
+    pub(super) fn new(stage: &str, content: Content) -> Self {
+        Self { id: version_id(), stages: vec![stage.to_owned()], content, created: now() }
+    }
+
+    /// Loses its place as the current version to another.
+    pub(super) fn step_back(&mut self) {
+        let was_current = self.stages.iter().any(|stage| stage == CURRENT);
+        self.stages.retain(|stage| stage != CURRENT && stage != PREVIOUS);
+        if was_current {
+            self.stages.push(PREVIOUS.to_owned());
+        }
+    }
+}
+
+/// The version that is asked for; the current one when nothing says otherwise.
+pub(super) fn choose<'a>(
+    versions: &'a [Version],
+    id: Option<&str>,
+    stage: Option<&str>,
+) -> Result<&'a Version, Refusal> {
+    let missing = |what: String| {
+        let message = format!("Secrets Manager can't find the specified secret value for {what}");
+        Refusal::new("ResourceNotFoundException", message)
+    };
+    let staged = |version: &&Version, stage: &str| version.stages.iter().any(|held| held == stage);
+    let Some(id) = id else {
+        let stage = stage.unwrap_or(CURRENT);
+        let found = versions.iter().find(|version| staged(version, stage));
+        return found.ok_or_else(|| missing(format!("staging label: {stage}")));
+    };
+    let found = versions.iter().find(|version| version.id == id);
+    let found = found.ok_or_else(|| missing(format!("VersionId: {id}")))?;
+    if stage.is_some_and(|stage| !staged(&found, stage)) {
+        let message = "You provided a VersionStage that is not associated to the provided VersionId.";
+        return Err(Refusal::new("InvalidRequestException", message));
+    }
+    Ok(found)
+}
+
+/// A version as the API writes it.
+pub(super) fn describe(arn: &str, version: &Version) -> Value {
+    let name = arn.rsplit_once(":secret:").map_or("", |(_, name)| &name[..name.len() - 7]);
+    let mut output = json!({
+        "ARN": arn,
+        "Name": name,
+        "VersionId": version.id,
+        "VersionStages": version.stages,
+        "CreatedDate": version.created,
+    });
+    match &version.content {
+        Content::Text(text) => output["SecretString"] = json!(text),
+        Content::Binary(bytes) => output["SecretBinary"] = json!(BASE64_STANDARD.encode(bytes)),
+    }
+    output
+}
+
+/// An id as the API makes them up.
+fn version_id() -> String {
+    let (high, low) = (fastrand::u64(..), fastrand::u64(..));
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xfff,
+        low >> 52,
+        low & 0xffff_ffff_ffff
+    )
+}

@@ -1,0 +1,85 @@
+//! Hosts of an attacker: they ask for a login in every way, and keep what they are given.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Method, Uri};
+
+use crate::body::{full, read};
+use crate::service::{Operation, Request, Response, Service, answer};
+
+/// Answers every request at its hosts with a challenge, and keeps all that was sent.
+pub struct Thief {
+    hosts: Vec<String>,
+    challenge: String,
+    loot: Mutex<Loot>,
+}
+
+#[derive(Default)]
+struct Loot {
+    authorizations: Vec<String>,
+    everything: String,
+}
+
+impl Thief {
+    /// A thief at these hosts who sends this `WWW-Authenticate` header.
+    pub fn new(hosts: &[&str], challenge: &str) -> Arc<Self> {
+        let hosts = hosts.iter().map(|&host| host.to_owned()).collect();
+        Arc::new(Self { hosts, challenge: challenge.to_owned(), loot: Mutex::default() })
+    }
+
+    /// Every `Authorization`, `Proxy-Authorization` and `Cookie` header that came.
+    pub fn authorizations(&self) -> Vec<String> {
+        self.lock().authorizations.clone()
+    }
+
+    /// Every request, head and body.
+    pub fn everything(&self) -> String {
+        self.lock().everything.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Loot> {
+        self.loot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) {
+        let mut loot = self.lock();
+        let mut text = format!("{method} {uri}\n");
+        for (name, value) in headers {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            // Writing into a string does not fail.
+            let _ = writeln!(text, "{name}: {value}");
+            if matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie") {
+                loot.authorizations.push(value);
+            }
+        }
+        text += &String::from_utf8_lossy(body);
+        loot.everything += &text;
+        loot.everything.push('\n');
+    }
+}
+
+impl Service for Thief {
+    fn serves(&self, host: &str) -> bool {
+        self.hosts.iter().any(|own| own == host)
+    }
+
+    fn operation(&self, _: &str, method: &Method, _: &Uri, _: &HeaderMap) -> Operation {
+        Operation::new("thief", format!("thief.{}", method.as_str().to_ascii_lowercase()))
+    }
+
+    fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(async move {
+            // What breaks off is kept as far as it is known: without its body.
+            let body = read(request.body, 1024 * 1024).await.unwrap_or_default();
+            self.take(&request.method, &request.uri, &request.headers, &body);
+            let text = r#"{"errors":[{"code":"UNAUTHORIZED","message":"who are you?"}]}"#;
+            let mut response = answer(401, &[("content-type", "application/json")], full(text));
+            if let Ok(challenge) = HeaderValue::try_from(self.challenge.as_str()) {
+                response.headers_mut().insert("www-authenticate", challenge);
+            }
+            response
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! Who may read what, and the challenge to everybody else.
+
+use std::time::Instant;
+
+use http::{HeaderValue, Method};
+
+use crate::fault::Effect;
+use crate::service::{Refused, Request, Response};
+
+use super::profile::{Anonymous, Auth, Profile, Quirk};
+use super::store::State;
+use super::token::login;
+
+/// Who asks, once that is accepted.
+pub(super) struct Caller {
+    pub(super) user: Option<String>,
+}
+
+/// Whether somebody may read a repository, or be told that there is none.
+pub(super) fn may_read(state: &State, profile: &Profile, user: Option<&str>, repository: &str) -> bool {
+    if user.is_none() && profile.anonymous == Anonymous::Nothing {
+        return false;
+    }
+    match state.repositories.get(repository) {
+        None => profile.words.missing_repository.is_some(),
+        Some(held) => {
+            held.readers.as_ref().is_none_or(|readers| user.is_some_and(|user| readers.contains(user)))
+        }
+    }
+}
+
+/// Lets a request pass that is authorized for its repository, and refuses every other.
+pub(super) fn check(
+    state: &mut State,
+    profile: &Profile,
+    request: &Request,
+    repository: Option<&str>,
+) -> Result<Caller, Refused> {
+    let value = request.header("authorization");
+    let scheme = value.and_then(|value| value.split_once(' ')).map(|(scheme, _)| scheme.to_ascii_lowercase());
+    match (profile.auth, scheme.as_deref()) {
+        (Auth::Open, _) => Ok(Caller { user: None }),
+        (Auth::Basic | Auth::BearerOrBasic, Some("basic")) => basic(state, profile, request, repository),
+        (Auth::Bearer | Auth::BearerOrBasic, Some("bearer")) => bearer(state, profile, request, repository),
+        // A login where a token is wanted is as bad as a token that is none.
+        (Auth::Bearer, Some(_)) if profile.words.stale_token.is_some() => {
+            Err(stale(profile, request, repository))
+        }
+        _ => Err(challenge(profile, request, repository, None).into()),
+    }
+}
+
+fn basic(
+    state: &mut State,
+    profile: &Profile,
+    request: &Request,
+    repository: Option<&str>,
+) -> Result<Caller, Refused> {
+    let Some(user) = login(request).filter(|(user, password)| state.knows(user, password)) else {
+        let mut refused = profile.words.wrong_login.answer(repository.unwrap_or_default(), "");
+        let asked = challenge(profile, request, repository, None);
+        for value in asked.headers().get_all("www-authenticate") {
+            refused.headers_mut().append("www-authenticate", value.clone());
+        }
+        return Err(mute(profile, request, refused).into());
+    };
+    let user = Some(user.0);
+    match repository {
+        Some(repository) if !may_read(state, profile, user.as_deref(), repository) => {
+            Err(denied(profile, request, repository, user.as_deref()).into())
+        }
+        _ => Ok(Caller { user }),
+    }
+}
+
+fn bearer(
+    state: &mut State,
+    profile: &Profile,
+    request: &Request,
+    repository: Option<&str>,
+) -> Result<Caller, Refused> {
+    let value = request.header("authorization").unwrap_or_default();
+    let presented = value.split_once(' ').map_or("", |(_, token)| token);
+    if matches!(request.effect, Some(Effect::ExpireToken)) {
+        state.tokens.remove(presented);
+    }
+    let token = state.tokens.get(presented).filter(|token| token.ends > Instant::now());
+    let Some(token) = token else {
+        return Err(stale(profile, request, repository));
+    };
+    let user = token.user.clone();
+    let Some(repository) = repository else {
+        return Ok(Caller { user });
+    };
+    let readable = may_read(state, profile, user.as_deref(), repository);
+    if token.repositories.contains(repository) || (token.everything && readable) {
+        return Ok(Caller { user });
+    }
+    Err(denied(profile, request, repository, user.as_deref()).into())
+}
+
+/// Refuses a token that has ended, or was never given.
+fn stale(profile: &Profile, request: &Request, repository: Option<&str>) -> Refused {
+    if let Some(words) = profile.words.stale_token {
+        return mute(profile, request, words.answer(repository.unwrap_or_default(), "")).into();
+    }
+    let mut refused = challenge(profile, request, repository, Some("invalid_token"));
+    if profile.has(Quirk::SilentExpiry) {
+        refused.headers_mut().remove("www-authenticate");
+    }
+    refused.into()
+}
+
+/// Refuses a caller who is known, but not for this.
+fn denied(profile: &Profile, request: &Request, repository: &str, user: Option<&str>) -> Response {
+    let words = if user.is_some() { profile.words.denied } else { profile.words.denied_to_anonymous };
+    match words {
+        Some(words) => mute(profile, request, words.answer(repository, "")),
+        None => challenge(profile, request, Some(repository), Some("insufficient_scope")),
+    }
+}
+
+/// Refuses, and says how to be authorized.
+fn challenge(
+    profile: &Profile,
+    request: &Request,
+    repository: Option<&str>,
+    error: Option<&str>,
+) -> Response {
+    let mut refused = profile.words.unauthorized.answer(repository.unwrap_or_default(), "");
+    let headers = refused.headers_mut();
+    if profile.auth != Auth::Bearer {
+        headers.append("www-authenticate", HeaderValue::from_static("Basic realm=\"Registry Realm\""));
+    }
+    if profile.auth != Auth::Basic {
+        // A repository name that is no header value gets a challenge without it.
+        let scopeless = request.method == Method::HEAD && profile.has(Quirk::NoScopeOnHead);
+        let value = bearer_challenge(profile, repository.filter(|_| !scopeless), error);
+        let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("Bearer"));
+        headers.append("www-authenticate", value);
+    }
+    mute(profile, request, refused)
+}
+
+fn bearer_challenge(profile: &Profile, repository: Option<&str>, error: Option<&str>) -> String {
+    let mut value = format!(
+        "Bearer realm=\"https://{}{}\",service=\"{}\"",
+        profile.token_host, profile.token_path, profile.service
+    );
+    match (&profile.constant_scope, repository) {
+        (Some(scope), _) => value += &format!(",scope=\"{scope}\""),
+        (None, Some(repository)) => value += &format!(",scope=\"repository:{repository}:pull\""),
+        (None, None) => {}
+    }
+    if let Some(error) = error {
+        value += &format!(",error=\"{error}\"");
+    }
+    value
+}
+
+/// Takes the words from a refusal of HEAD, as HTTP has it.
+pub(super) fn mute(profile: &Profile, request: &Request, mut refused: Response) -> Response {
+    if request.method == Method::HEAD {
+        *refused.body_mut() = crate::body::empty();
+        // ACR says 403 there whatever it would say to GET.
+        if profile.has(Quirk::MuteHead) && refused.status() == 404 {
+            *refused.status_mut() = http::StatusCode::FORBIDDEN;
+        }
+    }
+    refused
+}

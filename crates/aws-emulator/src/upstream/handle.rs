@@ -1,0 +1,173 @@
+//! What a test does to a registry, and sees of it.
+
+use std::time::{Duration, Instant};
+
+use crate::blob::Blob;
+use crate::image::{Image, Manifest};
+
+use super::access::may_read;
+use super::profile::RateLimit;
+use super::store::Repository;
+use super::{RangeManner, Registry, Switch};
+
+impl Registry {
+    /// Stores an image, its children and blobs, and tags its root.
+    pub fn put_image(&self, repository: &str, tag: &str, image: &Image) {
+        for blob in &image.blobs {
+            self.put_blob(repository, blob.clone());
+        }
+        for manifest in &image.manifests {
+            self.put_manifest(repository, manifest.clone());
+        }
+        self.tag(repository, tag, image.digest());
+    }
+
+    /// Stores a manifest, whatever its bytes are.
+    pub fn put_manifest(&self, repository: &str, manifest: Manifest) {
+        let mut state = self.lock();
+        let held = state.repositories.entry(repository.to_owned()).or_default();
+        held.manifests.insert(manifest.digest.clone(), manifest);
+    }
+
+    /// Stores a blob.
+    pub fn put_blob(&self, repository: &str, blob: Blob) {
+        self.library.learn(&blob);
+        let mut state = self.lock();
+        let held = state.repositories.entry(repository.to_owned()).or_default();
+        held.blobs.insert(blob.digest().to_owned(), blob);
+    }
+
+    /// Stores a blob under a digest that is not its own, as a damaged registry would.
+    pub fn put_damaged_blob(&self, repository: &str, digest: &str, blob: Blob) {
+        let mut state = self.lock();
+        let held = state.repositories.entry(repository.to_owned()).or_default();
+        held.blobs.insert(digest.to_owned(), blob);
+    }
+
+    /// Lets a tag name a manifest.
+    pub fn tag(&self, repository: &str, tag: &str, digest: &str) {
+        let mut state = self.lock();
+        let held = state.repositories.entry(repository.to_owned()).or_default();
+        held.tags.insert(tag.to_owned(), digest.to_owned());
+    }
+
+    /// Takes a tag away.
+    pub fn untag(&self, repository: &str, tag: &str) {
+        if let Some(held) = self.lock().repositories.get_mut(repository) {
+            held.tags.remove(tag);
+        }
+    }
+
+    /// The digest that a tag names.
+    pub fn resolve(&self, repository: &str, tag: &str) -> Option<String> {
+        self.lock().repositories.get(repository)?.tags.get(tag).cloned()
+    }
+
+    /// All of the image that a tag names.
+    pub(crate) fn image(&self, repository: &str, tag: &str) -> Option<Image> {
+        let state = self.lock();
+        let held = state.repositories.get(repository)?;
+        let mut image = Image { manifests: Vec::new(), blobs: Vec::new() };
+        gather(held, held.manifest(tag)?, &mut image);
+        Some(image)
+    }
+
+    /// Forgets a repository.
+    pub fn delete(&self, repository: &str) {
+        self.lock().repositories.remove(repository);
+    }
+
+    /// Adds a user.
+    pub fn add_user(&self, user: &str, password: &str) {
+        self.lock().users.insert(user.to_owned(), password.to_owned());
+    }
+
+    /// Adds an identity token of a user, where the registry takes such.
+    pub fn add_identity_token(&self, user: &str, token: &str) {
+        self.lock().identity_tokens.insert(token.to_owned(), user.to_owned());
+    }
+
+    /// Lets users in again who gave too many wrong passwords.
+    pub fn forgive_wrong_logins(&self) {
+        self.lock().wrong_logins.clear();
+    }
+
+    /// Adds a password that is good for some time, beside any others that the user has.
+    pub(crate) fn add_password(&self, user: &str, password: &str, lasts: Duration) {
+        self.lock().passwords.insert((user.to_owned(), password.to_owned()), Instant::now() + lasts);
+    }
+
+    /// Lets only these users read a repository.
+    pub fn make_private(&self, repository: &str, readers: &[&str]) {
+        let mut state = self.lock();
+        let held = state.repositories.entry(repository.to_owned()).or_default();
+        held.readers = Some(readers.iter().map(|&reader| reader.to_owned()).collect());
+    }
+
+    /// Sets the pull limit of anonymous callers.
+    pub fn set_limit(&self, limit: Option<RateLimit>) {
+        self.lock().limits.anonymous = Some(limit);
+    }
+
+    /// Sets the pull limit of users.
+    pub fn set_user_limit(&self, limit: Option<RateLimit>) {
+        self.lock().limits.users = Some(limit);
+    }
+
+    /// Sets how many pulls a user, or anonymous callers, have left.
+    pub fn set_remaining(&self, user: Option<&str>, pulls: u64) {
+        self.lock().limits.set_remaining(&self.profile, user, pulls);
+    }
+
+    /// How many pulls a user, or anonymous callers, have left; none without a limit.
+    pub fn remaining(&self, user: Option<&str>) -> Option<u64> {
+        self.lock().limits.remaining(&self.profile, user)
+    }
+
+    /// Switches the registry off or on.
+    pub fn switch(&self, switch: Switch) {
+        self.lock().switch = switch;
+    }
+
+    /// Decides how ranges are treated.
+    pub fn set_ranges(&self, manner: RangeManner) {
+        self.lock().ranges = manner;
+    }
+
+    /// Makes every token given out so far expire.
+    pub fn expire_tokens(&self) {
+        let now = Instant::now();
+        self.lock().tokens.values_mut().for_each(|token| token.ends = now);
+    }
+
+    /// Whether a token that was given out opens a repository for reading.
+    pub fn opens(&self, token: &str, repository: &str) -> bool {
+        let state = self.lock();
+        let token = state.tokens.get(token).filter(|token| token.ends > Instant::now());
+        token.is_some_and(|token| {
+            let readable = may_read(&state, &self.profile, token.user.as_deref(), repository);
+            token.repositories.contains(repository) || (token.everything && readable)
+        })
+    }
+
+    /// Makes every signed URL given out so far expire.
+    pub fn expire_signatures(&self) {
+        self.lock().signature += 1;
+    }
+}
+
+/// Collects a manifest with all that it refers to, children first.
+fn gather(held: &Repository, manifest: &Manifest, image: &mut Image) {
+    let document = manifest.document();
+    let digests = |name: &str| {
+        let entries = document[name].as_array().cloned().unwrap_or_default();
+        entries.iter().filter_map(|entry| entry["digest"].as_str().map(ToOwned::to_owned)).collect::<Vec<_>>()
+    };
+    for child in digests("manifests").iter().filter_map(|digest| held.manifests.get(digest)) {
+        gather(held, child, image);
+    }
+    let config = document["config"]["digest"].as_str().map(ToOwned::to_owned);
+    let blobs = config.into_iter().chain(digests("layers"));
+    image.blobs.extend(blobs.filter_map(|digest| held.blobs.get(&digest).cloned()));
+    image.manifests.push(manifest.clone());
+}

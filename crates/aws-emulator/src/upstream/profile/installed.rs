@@ -1,0 +1,89 @@
+//! Registries that companies install for themselves.
+
+use super::{Anonymous, Auth, Profile, Quirk, Saying, TokenFields, Words};
+
+impl Profile {
+    /// GitLab, whose tokens come from GitLab itself, on another host than the registry
+    /// (<https://docs.gitlab.com/user/packages/container_registry/>).
+    pub fn gitlab() -> Self {
+        let forbidden = Saying::error(403, "DENIED", "access forbidden");
+        Self {
+            blob_host: Some("cdn.registry.gitlab-static.net".to_owned()),
+            token_fields: TokenFields::Token,
+            refuses_wrong_login: true,
+            referrers: false,
+            words: Words {
+                wrong_login: forbidden,
+                nothing_granted_to_anonymous: Some(forbidden),
+                ..Words::usual()
+            },
+            // https://github.com/oras-project/oras/issues/2148
+            quirks: &[Quirk::DigestTags],
+            ..Self::bearer("registry.gitlab.com").with_tokens_at(
+                "gitlab.com",
+                "/jwt/auth",
+                "container_registry",
+            )
+        }
+    }
+
+    /// Harbor on a host.
+    pub fn harbor(host: &str) -> Self {
+        let unauthorized = "unauthorized to access repository: {repository}, action: pull: unauthorized to \
+                            access repository: {repository}, action: pull";
+        let missing = Saying::error(404, "NOT_FOUND", "artifact {repository}:{reference} not found");
+        Self {
+            blob_host: None,
+            refuses_wrong_login: true,
+            words: Words {
+                wrong_login: Saying::error(401, "UNAUTHORIZED", "unauthorized"),
+                unauthorized: Saying::error(401, "UNAUTHORIZED", unauthorized),
+                missing_repository: Some(missing),
+                missing_manifest: missing,
+                ..Words::usual()
+            },
+            quirks: &[Quirk::OtherLengthOnHead, Quirk::OneAcceptPerLine],
+            ..Self::bearer(host).with_tokens_at(host, "/service/token", "harbor-registry")
+        }
+    }
+
+    /// Artifactory on a host, where repositories begin with the key of one of Artifactory's own.
+    pub fn artifactory(host: &str) -> Self {
+        let unknown = "The named manifest is not known to the registry.";
+        let denied = "The client does not have permission for manifest";
+        let missing = Saying::error(404, "MANIFEST_UNKNOWN", unknown);
+        Self {
+            auth: Auth::BearerOrBasic,
+            blob_host: None,
+            token_fields: TokenFields::Token,
+            refuses_wrong_login: true,
+            words: Words {
+                wrong_login: Saying::json(401, r#"{"errors":[{"status":401,"message":"Bad credentials"}]}"#),
+                denied: Some(Saying::error(403, "DENIED", denied)),
+                missing_repository: Some(missing),
+                missing_manifest: missing,
+                ..Words::usual()
+            },
+            // https://github.com/containerd/containerd/issues/7390 and pull request 2169
+            quirks: &[Quirk::NoScopeOnHead, Quirk::ManifestsAmongBlobs, Quirk::ForbidsHeadOfMissing],
+            // The port of https stands in its name: https://github.com/containerd/containerd/issues/3556
+            ..Self::bearer(host).with_tokens_at(host, "/v2/token", &format!("{host}:443"))
+        }
+    }
+
+    /// The Distribution registry with a password file, on a host.
+    pub fn distribution(host: &str) -> Self {
+        let profile = Self {
+            auth: Auth::Basic,
+            blob_host: None,
+            anonymous: Anonymous::Nothing,
+            words: Words {
+                wrong_login: Saying::error(401, "UNAUTHORIZED", "authentication required"),
+                ..Words::usual()
+            },
+            referrers: false,
+            ..Self::bearer(host)
+        };
+        profile.with_missing_told()
+    }
+}

@@ -1,0 +1,116 @@
+//! The engine by itself, with the emulator's registries around it and emulated ECR to copy into.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_emulator::{Emulator, Mutability};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use futures_util::future::BoxFuture;
+use image_copy::copy::{Destination, Error, Limits, NoReport, Outcome, Platforms, Request, plan, transfer};
+use image_copy::http;
+use image_copy::oci::Reference;
+use image_copy::registry::{self, Client, Credentials, Login};
+use serde_json::json;
+
+pub(crate) const REGION: &str = "eu-west-1";
+
+/// Logins by host.
+#[derive(Clone, Default)]
+pub(crate) struct Logins(HashMap<String, (String, String)>);
+
+impl Logins {
+    /// These logins and no other.
+    pub(crate) fn with(mut self, host: &str, user: &str, password: &str) -> Self {
+        self.0.insert(host.to_owned(), (user.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// With a login for every registry of private ECR in a Region, as its API gives it out.
+    pub(crate) fn with_ecr(self, emulator: &Emulator, host: &str, region: &str) -> Self {
+        let (user, password) = ecr_login(emulator, region);
+        self.with(host, &user, &password)
+    }
+}
+
+/// A login for private ECR in a Region.
+pub(crate) fn ecr_login(emulator: &Emulator, region: &str) -> (String, String) {
+    let answer = emulator.ecr().call(region, "GetAuthorizationToken", &json!({})).unwrap();
+    let token = answer["authorizationData"][0]["authorizationToken"].as_str().unwrap();
+    let pair = String::from_utf8(BASE64_STANDARD.decode(token).unwrap()).unwrap();
+    let (user, password) = pair.split_once(':').unwrap();
+    (user.to_owned(), password.to_owned())
+}
+
+impl Credentials for Logins {
+    fn login<'a>(
+        &'a self,
+        host: &'a str,
+        _: Option<&'a Login>,
+    ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
+        let login = self.0.get(host).map(|(username, password)| Login {
+            username: username.clone(),
+            password: password.clone().into(),
+        });
+        Box::pin(async move { Ok(login) })
+    }
+}
+
+/// An engine that signs in as these logins say, and to emulated ECR for writing.
+pub(crate) struct Engine {
+    client: Client,
+    destination: aws_emulator::Repository,
+}
+
+impl Engine {
+    pub(crate) fn new(emulator: &Emulator, repository: &str, logins: Logins, plain_http: &[&str]) -> Self {
+        let arn = emulator.repository_arn(repository);
+        let destination = emulator.ecr().create_repository(&arn, Mutability::Mutable);
+        let host = destination.uri().split('/').next().unwrap().to_owned();
+        let logins = logins.with_ecr(emulator, &host, REGION);
+        let client = Client::new(options(emulator, plain_http), Arc::new(logins)).unwrap();
+        Self { client, destination }
+    }
+
+    /// Where it copies to.
+    pub(crate) fn destination(&self) -> &aws_emulator::Repository {
+        &self.destination
+    }
+
+    /// Copies all platforms of an image under the tag `copy`.
+    pub(crate) async fn copy(&self, source: &str) -> Result<Outcome, Error> {
+        let destination: Reference = self.destination.uri().parse().unwrap();
+        let request = Request {
+            source: source.parse().unwrap(),
+            destination: destination.repository,
+            tag: Some("copy".parse().unwrap()),
+            platforms: Platforms::All,
+            known: Vec::new(),
+        };
+        let from = self.client.repository(request.source.repository.clone(), None);
+        let to = Destination::of_registry(self.client.repository(request.destination.clone(), None));
+        let plan = plan(&request, &from, &to).await?;
+        transfer(&plan, &from, &to, &Limits::default(), Arc::new(NoReport)).await
+    }
+}
+
+/// Options with the proxy and the authority of the emulator, and pauses of milliseconds.
+fn options(emulator: &Emulator, plain_http: &[&str]) -> registry::Options {
+    let backoff = http::Backoff {
+        first: Duration::from_millis(2),
+        longest: Duration::from_millis(20),
+        attempts: 5,
+        patience: Duration::from_secs(10),
+    };
+    let http = http::Options {
+        certificates: emulator.ca_pem().as_bytes().to_vec(),
+        proxy: Some(emulator.proxy_url()),
+        backoff,
+        ..http::Options::default()
+    };
+    registry::Options { http, plain_http: plain_http.iter().map(|&host| host.to_owned()).collect() }
+}

@@ -1,0 +1,59 @@
+//! A pull-through-cache repository as the source: it is empty until its first pull by tag.
+
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+
+mod engine;
+
+use std::time::Duration;
+
+use aws_emulator::{Emulator, Filling, Image, Recipe};
+use engine::{Engine, Logins};
+
+const HOST: &str = "210987654321.dkr.ecr.us-east-1.amazonaws.com";
+
+async fn cache(filling: Filling) -> (Emulator, Engine, Image) {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.ecr().lift_rates();
+    let image = Recipe::new(1).layers(&[20_000]).attestations().index();
+    emulator.docker_hub().put_image("library/python", "3.13", &image);
+    let prefix = "arn:aws:ecr:us-east-1:210987654321:repository/hub";
+    emulator.ecr().pull_through(prefix, emulator.docker_hub(), filling);
+    let logins = Logins::default().with_ecr(&emulator, HOST, "us-east-1");
+    let engine = Engine::new(&emulator, "team/app", logins, &[]);
+    (emulator, engine, image)
+}
+
+#[tokio::test]
+async fn the_first_pull_by_tag_waits_until_it_is_filled() {
+    let filling = Filling { delay: Duration::from_millis(300), misses: 0 };
+    let (emulator, engine, image) = cache(filling).await;
+    engine.copy(&format!("{HOST}/hub/library/python:3.13")).await.unwrap();
+    assert_eq!(engine.destination().resolve("copy").as_deref(), Some(image.digest()));
+    assert_eq!(engine.destination().damage("copy"), Vec::<String>::new());
+    let start = emulator.log().start();
+    assert_eq!(emulator.log().pulls(start), 0, "what ECR reads of Docker Hub is not ours");
+}
+
+#[tokio::test]
+async fn what_is_not_there_yet_is_told_by_ecrs_own_words() {
+    let (_emulator, engine, image) = cache(Filling { misses: 2, ..Filling::default() }).await;
+    let by_digest = format!("{HOST}/hub/library/python@{}", image.digest());
+    let error = engine.copy(&by_digest).await.unwrap_err().to_string();
+    assert!(error.contains("404 NAME_UNKNOWN \"The repository with name 'hub/library/python'"), "{error}");
+    let by_tag = format!("{HOST}/hub/library/python:3.13");
+    let error = engine.copy(&by_tag).await.unwrap_err().to_string();
+    let expected = format!(
+        "source {by_tag} cannot be read: registry says 404 MANIFEST_UNKNOWN \"Requested image not found\"."
+    );
+    assert_eq!(error, expected);
+    engine.copy(&by_tag).await.unwrap();
+    engine.copy(&by_digest).await.unwrap();
+}
+
+#[tokio::test]
+async fn permission_to_fill_is_asked_for_by_name() {
+    let (emulator, engine, _) = cache(Filling::default()).await;
+    emulator.ecr().deny("ecr:BatchImportUpstreamImage", "*");
+    let error = engine.copy(&format!("{HOST}/hub/library/python:3.13")).await.unwrap_err().to_string();
+    assert!(error.contains("is not authorized to perform: ecr:BatchImportUpstreamImage"), "{error}");
+}
