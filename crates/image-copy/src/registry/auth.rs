@@ -64,10 +64,10 @@ impl Authorization {
     }
 }
 
-/// Knows each host's challenge and keeps the tokens of all repositories.
+/// Knows each host's challenge, and keeps the tokens that one source of logins was given.
 #[derive(Default)]
 pub(super) struct Authorizer {
-    challenges: Mutex<HashMap<String, Challenge>>,
+    challenges: Arc<Mutex<HashMap<String, Challenge>>>,
     tokens: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Token>>>>>,
 }
 
@@ -79,6 +79,11 @@ struct Token {
 }
 
 impl Authorizer {
+    /// The same challenges, and no token yet.
+    pub(super) fn for_other_credentials(&self) -> Self {
+        Self { challenges: self.challenges.clone(), tokens: Mutex::default() }
+    }
+
     /// What to send along as far as is known before the first answer.
     pub(super) async fn before(
         &self,
@@ -115,7 +120,12 @@ impl Authorizer {
         }
         let Some(challenge) = self.challenge(party.host) else { return Ok(None) };
         let nothing_was_sent = sent.header.is_none() && answer.status == 401;
-        if !nothing_was_sent && (sent.fresh || sent.header.is_none() || !may_be_expired(answer)) {
+        // Docker Hub gives a token that opens nothing to whoever it does not know.
+        let has_other_login = sent.fresh
+            && answer.status == 401
+            && matches!(&sent.login, Some(refused) if renewed(party, refused).await?.is_some());
+        let is_final = (sent.fresh && !has_other_login) || sent.header.is_none() || !may_be_expired(answer);
+        if !nothing_was_sent && is_final {
             return Ok(None);
         }
         let next = self.meet(&challenge, party, http, deadline, Some(sent)).await?;
@@ -187,7 +197,16 @@ impl Authorizer {
             }
         }
         let login = login(party, None).await?;
-        let token = request.fetch(party, login, http, deadline).await?;
+        let fetched = match (request.fetch(party, login.clone(), http, deadline).await, login) {
+            (Err(Error::Refused(refusal)), Some(login)) if matches!(refusal.status, 401 | 403) => {
+                match renewed(party, &login).await? {
+                    Some(login) => request.fetch(party, login, http, deadline).await,
+                    None => Err(Error::Refused(refusal)),
+                }
+            }
+            (fetched, _) => fetched,
+        };
+        let token = fetched?;
         *kept = Some(token.clone());
         Ok(Authorization { header: Some(token.header), login: token.login, fresh: true })
     }
@@ -200,6 +219,19 @@ async fn login(party: &Party<'_>, refused: Option<&Authorization>) -> Result<Opt
         }
         None => Ok(None),
     }
+}
+
+/// What there is in place of a login that was refused, be it none; `None` when it is the same still:
+/// a wrong password sent twice may lock the account
+/// (<https://github.com/docker/hub-feedback/issues/2201>).
+async fn renewed(party: &Party<'_>, refused: &Login) -> Result<Option<Option<Login>>, Error> {
+    let Some(credentials) = party.credentials else { return Ok(None) };
+    let next = credentials.login(party.host, Some(refused)).await?;
+    let is_same = next.as_ref().is_some_and(|next| {
+        next.username == refused.username
+            && next.password.expose_secret() == refused.password.expose_secret()
+    });
+    Ok((!is_same).then_some(next))
 }
 
 /// An answer of status 401 may be an expired token. 400 and 403 may be one when they say so, or

@@ -47,13 +47,15 @@ pub struct Options {
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    credentials: Arc<dyn Credentials>,
+    /// Its tokens were given for these credentials and for no others.
+    authorizer: Arc<Authorizer>,
 }
 
+/// What is the same whoever asks.
 struct Shared {
     http: http::Client,
     plain_http: Vec<String>,
-    credentials: Arc<dyn Credentials>,
-    authorizer: Authorizer,
     bases: Mutex<HashMap<String, Arc<OnceCell<Url>>>>,
 }
 
@@ -66,11 +68,17 @@ impl Client {
         let shared = Shared {
             http: http::Client::new(options.http)?,
             plain_http: options.plain_http.iter().map(|host| host.to_ascii_lowercase()).collect(),
-            credentials,
-            authorizer: Authorizer::default(),
             bases: Mutex::default(),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), credentials, authorizer: Arc::default() })
+    }
+
+    /// The same client for somebody else: connections, addresses and challenges are shared, tokens
+    /// are not, so that what one login opened stays shut for the other.
+    #[must_use]
+    pub fn with_credentials(&self, credentials: Arc<dyn Credentials>) -> Self {
+        let authorizer = Arc::new(self.authorizer.for_other_credentials());
+        Self { shared: self.shared.clone(), credentials, authorizer }
     }
 
     /// A handle on one repository, for reading. Requests are not repeated beyond `deadline`.
