@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -25,6 +25,9 @@ const RENEWAL_MARGIN: Duration = Duration::from_secs(60);
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 
 const TOKEN_BODY_BYTES: u64 = 1024 * 1024;
+
+/// What token services are told of who asks with a form; they demand it and do not check it.
+const CLIENT_ID: &str = "image-copy";
 
 /// Who is asked, for what, and as whom.
 pub(super) struct Party<'a> {
@@ -228,8 +231,7 @@ async fn renewed(party: &Party<'_>, refused: &Login) -> Result<Option<Option<Log
     let Some(credentials) = party.credentials else { return Ok(None) };
     let next = credentials.login(party.host, Some(refused)).await?;
     let is_same = next.as_ref().is_some_and(|next| {
-        next.username == refused.username
-            && next.password.expose_secret() == refused.password.expose_secret()
+        next.username == refused.username && next.password.expose_secret() == refused.password.expose_secret()
     });
     Ok((!is_same).then_some(next))
 }
@@ -273,27 +275,13 @@ impl TokenRequest<'_> {
         http: &http::Client,
         deadline: Option<Instant>,
     ) -> Result<Token, Error> {
-        let mut url: Url =
+        let url: Url =
             self.realm.parse().map_err(|_| Error::Protocol("the token service it names is no URL"))?;
         http::check_target(&url, party.origin).map_err(|reason| http::forbidden(reason, &url))?;
-        {
-            let mut query = url.query_pairs_mut();
-            query.extend_pairs(self.service.map(|service| ("service", service)));
-            query.extend_pairs(self.scope.map(|scope| ("scope", scope)));
-        }
-        let mut headers = HeaderMap::new();
-        if let Some(login) = &login {
-            headers.insert(AUTHORIZATION, basic(login)?);
-        }
         let started = Instant::now();
-        let limit = TOKEN_BODY_BYTES;
-        let request = http::Request {
-            method: Method::GET,
-            url,
-            headers,
-            body: Bytes::new(),
-            limit,
-            is_final: |_| false,
+        let request = match &login {
+            Some(login) if login.is_identity_token() => self.exchange(url, &login.password),
+            _ => self.request(url, login.as_ref())?,
         };
         let mut answer = http.send(&request, deadline).await?;
         if answer.status.is_success() && TokenAnswer::read(&answer).is_none() {
@@ -302,7 +290,7 @@ impl TokenRequest<'_> {
         }
         if !answer.status.is_success() {
             let sent = if login.is_some() { LoginSent::Yes } else { LoginSent::No };
-            return Err(Refusal::of(&answer, "GET token", sent).into());
+            return Err(Refusal::of(&answer, format!("{} token", request.method), sent).into());
         }
         let Some((token, expires_in)) = TokenAnswer::read(&answer) else {
             return Err(Error::Protocol("its token service sent no token"));
@@ -311,9 +299,48 @@ impl TokenRequest<'_> {
         let header = sensitive(&format!("Bearer {}", token.expose_secret()))?;
         Ok(Token { header, login, renew_at: started + life - RENEWAL_MARGIN.min(life / 3) })
     }
+
+    /// Asks with a user name and a password, or as nobody.
+    fn request(&self, mut url: Url, login: Option<&Login>) -> Result<http::Request, Error> {
+        url.query_pairs_mut().extend_pairs(self.parameters());
+        let mut headers = HeaderMap::new();
+        if let Some(login) = login {
+            headers.insert(AUTHORIZATION, basic(login)?);
+        }
+        Ok(token_request(Method::GET, url, headers, Bytes::new()))
+    }
+
+    /// Asks with an identity token, for which there is a form alone
+    /// (<https://distribution.github.io/distribution/spec/auth/oauth/>).
+    fn exchange(&self, url: Url, identity_token: &SecretString) -> http::Request {
+        // A form is encoded as a query is.
+        let mut form = url.clone();
+        form.set_query(None);
+        form.query_pairs_mut()
+            .append_pair("grant_type", "refresh_token")
+            .append_pair("client_id", CLIENT_ID)
+            .append_pair("refresh_token", identity_token.expose_secret())
+            .extend_pairs(self.parameters());
+        let body = Bytes::copy_from_slice(form.query().unwrap_or_default().as_bytes());
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        token_request(Method::POST, url, HeaderMap::from_iter([(CONTENT_TYPE, form_type)]), body)
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let service = self.service.map(|service| ("service", service));
+        service.into_iter().chain(self.scope.map(|scope| ("scope", scope)))
+    }
+}
+
+fn token_request(method: Method, url: Url, headers: HeaderMap, body: Bytes) -> http::Request {
+    http::Request { method, url, headers, body, limit: TOKEN_BODY_BYTES, is_final: |_| false }
 }
 
 fn basic(login: &Login) -> Result<HeaderValue, Error> {
+    if login.is_identity_token() {
+        let reason = "the login is an identity token, and the registry wants a user name and a password";
+        return Err(Error::Credentials(reason.into()));
+    }
     let pair = format!("{}:{}", login.username, login.password.expose_secret());
     sensitive(&format!("Basic {}", BASE64_STANDARD.encode(pair)))
 }

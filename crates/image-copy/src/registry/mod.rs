@@ -9,6 +9,7 @@ mod auth;
 mod blobs;
 mod challenge;
 mod credentials;
+pub mod docker_config;
 mod error;
 mod manifests;
 mod session;
