@@ -196,6 +196,7 @@ fn problem_of(cause: &registry::Error) -> Problem {
         Error::Protocol(_) | Error::Manifest(_) => Problem::Unreadable,
         Error::DigestMismatch { .. } | Error::SizeMismatch { .. } => Problem::Corrupt,
         Error::Credentials(_) => Problem::CredentialsUnavailable,
+        Error::TooFewPulls { .. } => Problem::PullLimit,
         Error::Http(error) => match error.kind {
             http::Kind::Dns | http::Kind::Connect(_) | http::Kind::ConnectTimeout => Problem::Unreachable,
             http::Kind::Tls(_) => Problem::CertificateRefused,

@@ -2,12 +2,11 @@
 //! and the state left behind. What to change is for the caller to add, in its reader's words.
 
 use std::fmt;
-use std::time::Duration;
 
 use super::{Failure, Operation, Progress, Side};
 use crate::http;
 use crate::oci::Platform;
-use crate::registry::{Error, LoginSent, RateLimit, Refusal};
+use crate::registry::{Error, LoginSent, Refusal};
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,40 +97,18 @@ fn why(subject: &str, cause: &Error) -> String {
 
 /// ` (0 of 100 left for 203.0.113.7 in each 6 h)`
 fn allowance(refusal: &Refusal) -> String {
-    let Some(RateLimit { limit, remaining, window, source }) =
-        refusal.rate_limit.as_ref().filter(|_| refusal.is_pull_limit())
-    else {
+    let Some(limit) = refusal.rate_limit.as_ref().filter(|_| refusal.is_pull_limit()) else {
         return match refusal.retry_after {
-            Some(pause) if refusal.status == 429 => format!(" (it asks to wait {})", duration(pause)),
+            Some(pause) if refusal.status == 429 => format!(" (it asks to wait {})", http::duration(pause)),
             _ => String::new(),
         };
     };
-    let mut text = format!(" ({}", remaining.unwrap_or(0));
-    if let Some(limit) = limit {
-        text += &format!(" of {limit}");
-    }
-    text += " left";
-    if let Some(source) = source {
-        text += &format!(" for {source}");
-    }
-    if let Some(window) = window {
-        text += &format!(" in each {}", duration(*window));
-    }
+    let mut text = format!(" ({limit}");
     match refusal.retry_after {
-        Some(pause) => text += &format!(", resets in {})", duration(pause)),
+        Some(pause) => text += &format!(", resets in {})", http::duration(pause)),
         None => text += ")",
     }
     text
-}
-
-fn duration(length: Duration) -> String {
-    let minutes = length.as_secs() / 60;
-    match (minutes / 60, minutes % 60) {
-        (0, 0) => format!("{} s", length.as_secs()),
-        (0, minutes) => format!("{minutes} min"),
-        (hours, 0) => format!("{hours} h"),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
-    }
 }
 
 fn list(platforms: &[Platform]) -> String {
@@ -163,8 +140,10 @@ fn of_bytes(part: u64, whole: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::registry::Code;
+    use crate::registry::{Code, RateLimit};
 
     fn refusal(status: u16, code: &str, message: &str) -> Refusal {
         Refusal {

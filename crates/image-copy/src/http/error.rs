@@ -93,6 +93,17 @@ pub(crate) fn tries(attempts: u32, elapsed: Duration) -> String {
     format!(", {attempts} attempts in {} s", elapsed.as_secs().max(1))
 }
 
+/// A length of time as people say it, such as `3 h 10 min`.
+pub(crate) fn duration(length: Duration) -> String {
+    let minutes = length.as_secs() / 60;
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{} s", length.as_secs()),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::in_words;

@@ -14,7 +14,7 @@ pub use activity::Activity;
 pub use address::{Origin, check_target};
 pub use client::{Answer, Client, Opened, Options, Request};
 pub(crate) use describe::{forbidden, interrupted};
-pub(crate) use error::tries;
 pub use error::{Error, Kind};
+pub(crate) use error::{duration, tries};
 pub use retry::{Backoff, is_transient};
 pub(crate) use retry::{Tries, retry_after};

@@ -27,7 +27,7 @@ pub use blobs::BlobReader;
 pub use credentials::{Anonymous, Credentials, Login};
 pub use error::{Code, Error, LoginSent, RateLimit, Refusal};
 pub use manifests::{Head, ManifestId};
-pub(crate) use upload::SendError;
+pub(crate) use upload::{Pieces, SendError};
 pub use upload::{Started, Upload};
 
 use crate::{http, oci};
@@ -123,6 +123,18 @@ impl Repository {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// The same repository, with a nearer end to its tries.
+    #[must_use]
+    pub(crate) fn until(&self, end: Instant) -> Self {
+        let deadline = Some(self.deadline.map_or(end, |deadline| deadline.min(end)));
+        Self { deadline, ..self.clone() }
+    }
+
+    /// How requests are sent.
+    pub(crate) fn http_options(&self) -> &http::Options {
+        self.client.shared.http.options()
     }
 
     /// How tries follow each other.
