@@ -61,7 +61,7 @@ impl Failure {
 fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> String {
     use http::Kind;
     let unreached = matches!(cause, Error::Http(http::Error { kind, .. })
-        if matches!(kind, Kind::Dns | Kind::Connect(_) | Kind::ConnectTimeout | Kind::Tls(_)));
+        if matches!(kind, Kind::Dns | Kind::Connect(_) | Kind::ConnectTimeout | Kind::Proxy { .. } | Kind::Tls(_)));
     let refused = matches!(cause, Error::Refused(_) | Error::Expired(_) | Error::Service { .. });
     match (side, operation) {
         (Side::Source, _) if unreached => format!("source {subject} cannot be reached"),
@@ -85,10 +85,16 @@ fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> Strin
 fn why(subject: &str, cause: &Error) -> String {
     match cause {
         Error::Refused(refusal) | Error::Expired(refusal) => {
-            let of_hub =
-                refusal.status == 401 && refusal.login == LoginSent::No && subject.starts_with("docker.io/");
-            let note =
-                if of_hub { "; Docker Hub says this also of repositories that do not exist" } else { "" };
+            let is_hub = subject.starts_with("docker.io/");
+            let note = match refusal.status {
+                401 if is_hub && refusal.login == LoginSent::No => {
+                    "; Docker Hub says this also of repositories that do not exist"
+                }
+                429 if is_hub && !refusal.is_pull_limit() => {
+                    "; this is not the limit on pulls, but the one on requests of any kind in a minute"
+                }
+                _ => "",
+            };
             format!("{refusal}{}{note}", allowance(refusal))
         }
         other => other.to_string(),
@@ -204,6 +210,46 @@ mod tests {
             Operation::SendBlob,
             tried.into(),
             "destination docker.io/library/nginx:1.27 refused the push: registry says 502 \"Bad Gateway\", 3 attempts in 9 s.",
+        );
+    }
+
+    #[test]
+    fn tells_the_limit_on_pulls_from_the_one_on_requests() {
+        let busy =
+            Refusal { retry_after: Some(Duration::from_secs(60)), ..refusal(429, "", "Too Many Requests") };
+        check(
+            Side::Source,
+            Operation::ReadManifest,
+            busy.into(),
+            "source docker.io/library/nginx:1.27 cannot be read: registry says 429 \"Too Many Requests\" (it asks to wait 1 min); this is not the limit on pulls, but the one on requests of any kind in a minute.",
+        );
+        let limit = RateLimit {
+            limit: Some(100),
+            remaining: Some(3),
+            window: Some(Duration::from_secs(21600)),
+            source: Some("203.0.113.7".into()),
+        };
+        check(
+            Side::Source,
+            Operation::ReadManifest,
+            Error::TooFewPulls { needed: 9, limit },
+            "source docker.io/library/nginx:1.27 cannot be read: pulls needed: 9, one for each manifest; 3 of 100 left for 203.0.113.7 in each 6 h.",
+        );
+    }
+
+    #[test]
+    fn a_proxy_that_is_down_is_not_taken_for_the_registry() {
+        let kind = http::Kind::Proxy {
+            proxy: "proxy.example:3128 (HTTPS_PROXY)".into(),
+            reason: "Connection refused".into(),
+        };
+        let host = "registry-1.docker.io".into();
+        let down = http::Error { kind, host, attempts: 5, elapsed: Duration::from_secs(7) };
+        check(
+            Side::Source,
+            Operation::ReadManifest,
+            down.into(),
+            "source docker.io/library/nginx:1.27 cannot be reached: connecting to registry-1.docker.io through the proxy proxy.example:3128 (HTTPS_PROXY) failed (Connection refused), 5 attempts in 7 s.",
         );
     }
 

@@ -8,6 +8,7 @@ mod address;
 mod client;
 mod describe;
 mod error;
+mod proxy;
 mod retry;
 
 pub use activity::Activity;
