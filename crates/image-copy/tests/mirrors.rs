@@ -184,6 +184,36 @@ async fn fails_before_the_first_pull_that_leads_nowhere() {
 }
 
 #[tokio::test]
+async fn waits_for_the_end_of_a_limit_only_if_it_comes_in_time() {
+    let refusal = |body: &str, seconds: &str| Effect::Status {
+        code: 429,
+        headers: [("retry-after".to_owned(), seconds.to_owned())].into(),
+        body: body.into(),
+    };
+    let pulls =
+        r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}"#;
+    for (body, problem) in [(pulls, Problem::PullLimit), ("Too Many Requests", Problem::Throttled)] {
+        let (mut world, _, image) = world().await;
+        world.mirrors.clear();
+        world.deadline = Some(Instant::now() + Duration::from_secs(20));
+        world
+            .emulator
+            .faults()
+            .add(Fault::on("manifest.get", refusal(body, "1")).host("registry-1.docker.io").once());
+        copy(&world).await;
+        world.check_stored("3.13", &image);
+        world.hub_image("3.14", &Recipe::new(2).platforms(&["linux/amd64"]).index());
+        let fault = Fault::on("manifest.get", refusal(body, "600")).host("registry-1.docker.io");
+        world.emulator.faults().add(fault);
+        let started = Instant::now();
+        let failure = world.copy("python:3.14", Some("3.14"), "all").await.unwrap_err();
+        assert!(started.elapsed() < Duration::from_secs(5), "waiting is in vain");
+        assert_eq!(failure.problem(), problem, "{failure}");
+        assert!(failure.summary().contains("10 min"), "{failure}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_mirror_serves_is_not_counted_against_the_allowance() {
     let (world, mirror, image) = world().await;
     for manifest in &image.manifests[..2] {

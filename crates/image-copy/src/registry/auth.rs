@@ -333,7 +333,13 @@ impl TokenRequest<'_> {
 }
 
 fn token_request(method: Method, url: Url, headers: HeaderMap, body: Bytes) -> http::Request {
-    http::Request { method, url, headers, body, limit: TOKEN_BODY_BYTES, is_final: |_| false }
+    // Docker Hub locks a user name after wrong passwords, and says 429: to send it again and again
+    // would keep it locked (https://github.com/docker/hub-feedback/issues/2201).
+    let is_final: fn(&http::Answer) -> bool = match headers.contains_key(AUTHORIZATION) {
+        true => |answer| answer.status == 429 && http::retry_after(&answer.headers).is_none(),
+        false => |_| false,
+    };
+    http::Request { method, url, headers, body, limit: TOKEN_BODY_BYTES, is_final }
 }
 
 fn basic(login: &Login) -> Result<HeaderValue, Error> {

@@ -226,7 +226,8 @@ impl Refusal {
         self.codes.iter().any(|entry| entry.message.to_ascii_lowercase().contains(text))
     }
 
-    /// Whether this is a pull allowance used up, which no waiting within reach helps.
+    /// Whether this is a pull allowance used up, as opposed to too many requests of any kind: waiting
+    /// helps only where the registry says when it ends.
     #[must_use]
     pub fn is_pull_limit(&self) -> bool {
         let used_up = self.rate_limit.as_ref().is_some_and(|limit| limit.remaining == Some(0));

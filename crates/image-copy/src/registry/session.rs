@@ -282,6 +282,10 @@ fn authority(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+/// Whether no waiting helps: pulls are used up, and nobody knows for how long. The limit on requests
+/// of any kind, which is told in other words, ends in a minute
+/// (<https://docs.docker.com/docker-hub/usage/>).
 fn is_pull_limit(answer: &Answer) -> bool {
-    answer.status == 429 && Refusal::of(answer, "", LoginSent::No).is_pull_limit()
+    let refusal = || Refusal::of(answer, "", LoginSent::No);
+    answer.status == 429 && http::retry_after(&answer.headers).is_none() && refusal().is_pull_limit()
 }
