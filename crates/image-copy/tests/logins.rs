@@ -31,7 +31,7 @@ impl Credentials for InTurn {
         _: &'a str,
         refused: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
-        let mut logins = self.0.lock().unwrap();
+        let mut logins = self.0.lock().expect("nobody panicked");
         if refused.is_some() && logins.len() > 1 {
             logins.pop();
         }
@@ -54,9 +54,9 @@ async fn world() -> (World, Image) {
 
 /// The digest that a name has.
 async fn read(client: &Client, name: &str) -> Result<String, registry::Error> {
-    let Reference { repository, tag, .. } = name.parse().unwrap();
+    let Reference { repository, tag, .. } = name.parse().expect("a reference");
     let repository = client.repository(repository, None);
-    let head = repository.head_manifest(&ManifestId::Tag(tag.unwrap())).await?;
+    let head = repository.head_manifest(&ManifestId::Tag(tag.expect("a tag"))).await?;
     Ok(head.digest.to_string())
 }
 

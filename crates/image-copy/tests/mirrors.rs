@@ -22,7 +22,7 @@ async fn world() -> (World, Arc<Registry>, Image) {
     let (mut world, image) = (World::start().await, index());
     world.hub_image("3.13", &image);
     let mirror = world.emulator.add_upstream(Profile::bearer(MIRROR));
-    world.mirrors = Mirror::list("docker.io/library=mirror.example/hub").unwrap();
+    world.mirrors = Mirror::list("docker.io/library=mirror.example/hub").expect("a mirror");
     (world, mirror, image)
 }
 
@@ -39,7 +39,7 @@ fn served(outcome: &Outcome) -> Vec<(String, u64, u64)> {
 }
 
 async fn copy(world: &World) -> Outcome {
-    world.copy("python:3.13", Some("3.13"), "all").await.unwrap()
+    world.copy("python:3.13", Some("3.13"), "all").await.expect("a copy")
 }
 
 fn requests(world: &World, host: &str) -> usize {

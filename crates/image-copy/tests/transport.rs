@@ -151,8 +151,8 @@ async fn refuses_an_endless_redirect_and_an_index_without_end() {
 
 /// A port of this machine on which nobody listens.
 async fn closed_port() -> u16 {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap().port()
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    listener.local_addr().expect("an address").port()
 }
 
 #[tokio::test]

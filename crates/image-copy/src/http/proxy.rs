@@ -34,6 +34,7 @@ impl Proxies {
 }
 
 /// The variable that holds the proxy for `url`, in the order in which they are looked at.
+#[expect(clippy::disallowed_methods, reason = "the HTTP client read it, and does not tell which")]
 fn variable(url: &Url) -> String {
     let names = match url.scheme() {
         "https" => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],

@@ -361,3 +361,26 @@ fn sensitive(text: &str) -> Result<HeaderValue, Error> {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_token_goes_into_a_form_and_into_no_address() {
+        let wanted = TokenRequest {
+            realm: "https://acme.azurecr.io/oauth2/token?tenant=1",
+            service: Some("acme.azurecr.io"),
+            scope: Some("repository:a/b:pull"),
+        };
+        let request = wanted.exchange(wanted.realm.parse().unwrap(), &"refresh&me".into());
+        assert_eq!(request.method, Method::POST);
+        assert_eq!(request.url.as_str(), wanted.realm);
+        assert_eq!(
+            request.body,
+            "grant_type=refresh_token&client_id=image-copy&refresh_token=refresh%26me&service=acme.azurecr.io&scope=repository%3Aa%2Fb%3Apull"
+        );
+        let login = Login::identity_token("refresh&me".into());
+        assert!(basic(&login).is_err(), "it is no password");
+    }
+}
