@@ -33,7 +33,7 @@ pub(crate) enum Done {
 #[derive(Default)]
 pub(crate) struct Trail {
     pub(crate) request: OnceLock<Request>,
-    pub(crate) source: OnceLock<registry::Repository>,
+    pub(crate) source: OnceLock<copy::Source>,
     pub(crate) destination: OnceLock<registry::Repository>,
     /// What the transfer moved.
     pub(crate) tally: Arc<Tally>,
@@ -62,7 +62,9 @@ pub(crate) async fn job(
     let registries = &services.registries;
     let repository = &wish.properties.repository;
     let request = wish.properties.request();
-    let source = trail.source.get_or_init(|| registries.repository(request.source.repository.clone(), until));
+    let source = trail
+        .source
+        .get_or_init(|| copy::Source::from(registries.repository(request.source.repository.clone(), until)));
     let destination = Destination::with_inventory(
         registries.repository(request.destination.clone(), until),
         Arc::new(services.ecr.repository(repository, until)),

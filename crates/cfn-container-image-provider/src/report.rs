@@ -71,7 +71,8 @@ impl Ending<'_> {
         let usage = |repository: Option<&registry::Repository>| {
             repository.map(registry::Repository::usage).unwrap_or_default()
         };
-        let (source, destination) = (usage(trail.source.get()), usage(trail.destination.get()));
+        let (source, destination) =
+            (usage(trail.source.get().map(copy::Source::named)), usage(trail.destination.get()));
         // A Delete knows nothing but the id, which reads the same.
         let deleted = (envelope.request_type == "Delete").then(|| envelope.physical_resource_id.clone());
         let named = request.map(copy::Request::destination_name).or(deleted);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use image_copy::copy::{CONCURRENT_BLOBS, Platforms};
+use image_copy::copy::{CONCURRENT_BLOBS, Mirror, Platforms};
 use image_copy::oci::{ParseError, Platform, Reference, Registry, Repository, Tag};
 
 /// Copies container images between registries.
@@ -59,6 +59,10 @@ Examples:
     container-image copy ghcr.io/acme/app:2.1 --to registry.example/app:stable \\
       --platform linux/arm64
 
+  An official image of Docker Hub from its twin, which costs no pull:
+    container-image copy python:3.13 --to registry.example/base/python \\
+      --mirror docker.io/library=public.ecr.aws/docker/library
+
   What would be copied, from a registry with a certificate of its own:
     container-image copy harbor.acme.example/app:1 --to localhost:5000/app \\
       --certificate-authority acme.pem --dry-run
@@ -92,6 +96,11 @@ pub(crate) struct Copy {
         help = "Platform to copy: os/arch[/variant]; several with commas for a new index of just these; or `all` for the whole index, byte for byte"
     )]
     pub(crate) platform: Platforms,
+
+    /// Read what begins with PREFIX from TARGET where that has it; may be given several times. What a
+    /// tag names, the source itself says, and every digest is checked
+    #[arg(long, value_name = "PREFIX=TARGET")]
+    pub(crate) mirror: Vec<Mirror>,
 
     /// Host (with its port) to speak to without TLS; may be given several times. Registries on
     /// this machine need not be named
@@ -184,6 +193,8 @@ mod tests {
         assert!(text.contains("--to") && text.contains("without a scheme"), "{text}");
         let text = refused(&["a", "--to", "b", "--jobs", "0"]);
         assert!(text.contains("--jobs"), "{text}");
+        let text = refused(&["a", "--to", "b", "--mirror", "docker.io"]);
+        assert!(text.contains("--mirror") && text.contains("public.ecr.aws/docker/library"), "{text}");
         let text = refused(&["a"]);
         assert!(text.contains("--to <DESTINATION>"), "{text}");
     }

@@ -32,9 +32,6 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Words by which the advice on a program that is not there is found.
 pub(crate) const NOT_INSTALLED: &str = "is not installed";
 
-/// User name by which a helper says that the secret is an identity token.
-const IDENTITY_TOKEN: &str = "<token>";
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
@@ -79,7 +76,6 @@ async fn ask(program: &str, key: &str, wait: Duration) -> Result<Option<Login>, 
     let answer: Answer = serde_json::from_str(text).map_err(|_| failed("its answer cannot be read"))?;
     match (answer.username.as_str(), answer.secret.expose_secret()) {
         ("", "") => Ok(None),
-        (IDENTITY_TOKEN, _) => Err(failed("it holds an identity token, which is no password")),
         _ => Ok(Some(Login { username: answer.username, password: answer.secret })),
     }
 }
@@ -183,7 +179,6 @@ mod tests {
             ),
             ("sleep 3 >&- & echo refused >&2; exit 1", "it failed and says \"refused\""),
             ("echo secret", "its answer cannot be read"),
-            (r#"printf '{"Username":"<token>","Secret":"secret"}'"#, "identity token"),
         ] {
             let error = with_helper(script, LONGEST_WAIT).await.unwrap_err();
             assert!(error.contains("docker-credential-test") && error.contains(expected), "{error}");

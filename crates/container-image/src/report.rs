@@ -5,7 +5,8 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use image_copy::copy::{Failure, Operation, Outcome, Plan, Problem, Request, Side, TagMove};
+use image_copy::copy::{Failure, Operation, Outcome, Plan, Problem, Request, Served, Side, TagMove};
+use image_copy::http;
 use image_copy::oci::Registry;
 use image_copy::registry;
 
@@ -149,14 +150,27 @@ pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
         TagMove::Moved { from: None } | TagMove::Unchanged | TagMove::Untagged => String::new(),
     };
     format!(
-        "{}@{}: {} copied ({}), {} present{tag}, {}",
+        "{}@{}: {} copied ({}), {} present{tag}{}, {}",
         request.destination_name(),
         outcome.digest,
         counted(blobs.copied),
         size(blobs.bytes_copied),
         blobs.present,
+        served(request, &outcome.served),
         seconds(outcome.elapsed),
     )
+}
+
+/// `, read from …` where others than the registry of the reference had a part in it.
+fn served(request: &Request, served: &[Served]) -> String {
+    if served.iter().all(|served| served.place == request.source.repository) {
+        return String::new();
+    }
+    let parts = served.iter().map(|Served { place, manifests, blobs }| {
+        let manifests = if *manifests == 1 { "1 manifest".into() } else { format!("{manifests} manifests") };
+        format!("{place} ({manifests}, {})", counted(*blobs))
+    });
+    format!(", read from {}", parts.collect::<Vec<_>>().join(" and "))
 }
 
 /// The failure with one thing to change, in one line of bounded length.
@@ -220,8 +234,11 @@ fn hint(failure: &Failure, given: &Given<'_>) -> String {
             Side::Destination => "Use a login that may push to that repository, or check the spelling of --to.".into(),
         },
         Problem::CredentialsUnavailable => credentials_unavailable(failure),
-        Problem::PullLimit => format!("Log in with an account (docker login{host}), or run it again then."),
+        Problem::PullLimit => pull_limit(failure),
         Problem::Throttled => "Run it again later, or with fewer --jobs.".into(),
+        Problem::Unreachable if is_behind_proxy(failure) => {
+            format!("Check the proxy, or name the host of {argument} in NO_PROXY if it is reached without.")
+        }
         Problem::Unreachable => {
             format!("Check the host in {argument}, and HTTPS_PROXY if it is reached through a proxy.")
         }
@@ -244,6 +261,23 @@ fn hint(failure: &Failure, given: &Given<'_>) -> String {
         Problem::NotStorable => "Choose another tag, or one --platform of it.".into(),
         Problem::TooManyManifests => "Name the digest of one image in SOURCE.".into(),
     }
+}
+
+/// Official images have a twin that costs no pull
+/// (<https://gallery.ecr.aws/docker/>).
+fn pull_limit(failure: &Failure) -> String {
+    let host = host(failure);
+    let is_official =
+        matches!(failure, Failure::Registry { subject, .. } if subject.starts_with("docker.io/library/"));
+    let mirror = if is_official { " docker.io/library=public.ecr.aws/docker/library" } else { "" };
+    format!(
+        "Log in with an account (docker login{host}), read from a mirror (--mirror{mirror}), or run it again later."
+    )
+}
+
+fn is_behind_proxy(failure: &Failure) -> bool {
+    let Failure::Registry { cause: registry::Error::Http(error), .. } = failure else { return false };
+    matches!(error.kind, http::Kind::Proxy { .. })
 }
 
 fn missing(side: Side) -> String {

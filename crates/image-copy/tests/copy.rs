@@ -109,6 +109,10 @@ async fn finds_images_in_an_index_of_indexes() {
     let nested = Image::nested(&[amd, arm.clone()]);
     world.hub_image("nested", &nested);
     world.copy("python:nested", Some("one"), "linux/arm/v7").await.unwrap();
+    let entries = world.emulator.log().entries();
+    let pulls: Vec<_> = entries.iter().filter(|entry| entry.counted).map(|entry| &entry.target).collect();
+    let once: std::collections::HashSet<_> = pulls.iter().collect();
+    assert_eq!(pulls.len(), once.len(), "each manifest is read once: {pulls:#?}");
     assert_eq!(world.ecr.resolve("one"), Some(arm.child("linux/arm/v7").unwrap().digest.clone()));
     let outcome = world.copy("python:nested", Some("nested"), "all").await.unwrap();
     world.check_stored("nested", &nested);

@@ -2,8 +2,12 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use aws_emulator::{Authorization, Effect, Fault, Image, Profile, RangeManner, Recipe};
 use image_copy::copy::Problem;
+use image_copy::oci::Reference;
+use image_copy::registry::{Anonymous, Client, ManifestId};
 use support::World;
 
 const LAYER: u64 = 5_000_000;
@@ -143,6 +147,38 @@ async fn refuses_an_endless_redirect_and_an_index_without_end() {
     world.hub_image("deep", &nested);
     let failure = world.copy("python:deep", Some("1"), "all").await.unwrap_err();
     assert_eq!(failure.problem(), Problem::TooManyManifests, "{failure}");
+}
+
+/// A port of this machine on which nobody listens.
+async fn closed_port() -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+#[tokio::test]
+async fn a_dead_proxy_is_named_and_hosts_on_this_machine_go_without() {
+    let (mut world, image) = with_large_image().await;
+    let port = closed_port().await;
+    let mut options = support::options(&world.emulator);
+    options.http.proxy = Some(format!("http://ann:hunter2@127.0.0.1:{port}"));
+    world.client = Client::new(options, Arc::new(Anonymous)).unwrap();
+    let failure = world.copy("python:large", Some("1"), "linux/amd64").await.unwrap_err();
+    assert_eq!(failure.problem(), Problem::Unreachable);
+    let line = failure.summary();
+    assert!(
+        line.contains(&format!("registry-1.docker.io through the proxy 127.0.0.1:{port} failed")),
+        "{line}"
+    );
+    assert!(!line.contains("hunter2"), "{line}");
+    let local = Profile { blob_host: None, ..Profile::bearer("127.0.0.1") };
+    let registry = Arc::new(aws_emulator::Registry::new(local, Arc::default()));
+    registry.put_image("team/app", "1", &image);
+    let address = world.emulator.expose(registry).await.unwrap();
+    let name = format!("{address}/team/app:1").parse::<Reference>().unwrap();
+    let repository = world.client.repository(name.repository, None);
+    let error = repository.head_manifest(&ManifestId::Tag(name.tag.unwrap())).await.unwrap_err().to_string();
+    assert!(!error.contains("proxy"), "{error}");
+    assert!(world.emulator.log().entries().iter().any(|entry| entry.operation == "manifest.head"), "{error}");
 }
 
 #[tokio::test]

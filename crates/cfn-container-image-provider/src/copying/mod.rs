@@ -22,7 +22,7 @@ use planning::plan;
 
 /// The two ends of a copy, the limits, and the ledger unless it is to do without.
 pub(crate) struct Ends<'a> {
-    pub(crate) source: &'a registry::Repository,
+    pub(crate) source: &'a copy::Source,
     pub(crate) destination: Destination,
     pub(crate) ledger: Option<Ledger>,
     pub(crate) limits: Limits,
@@ -95,7 +95,8 @@ async fn carry_out(
     );
     let progress = progress.await.map_err(Failure::Copy)?;
     let plan = last_look(wish, ledger, &place, tagged, &claim).await?;
-    copy::publish(&plan, &ends.destination, &ends.limits, progress).await.map_err(Failure::Copy)
+    let outcome = copy::publish(&plan, ends.source, &ends.destination, &ends.limits, progress).await;
+    outcome.map_err(Failure::Copy)
 }
 
 /// Whether ECR lacks a part of what is to be put.

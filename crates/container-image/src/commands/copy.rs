@@ -4,10 +4,10 @@ use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use image_copy::copy::{self, Destination, Limits, Outcome, Plan, Request};
+use image_copy::copy::{self, Destination, Limits, Outcome, Plan, Request, Source};
 use image_copy::http;
 use image_copy::oci::{Reference, Registry, Tag};
-use image_copy::registry::{Client, Options, Repository};
+use image_copy::registry::{Client, Options};
 
 use crate::args::{Copy, Verbosity};
 use crate::credentials::DockerLogins;
@@ -21,7 +21,7 @@ pub(crate) async fn run(args: &Copy, verbosity: Verbosity) -> ExitCode {
         Err(line) => return report::fail(&line),
     };
     let request = request(args);
-    let source = client.repository(request.source.repository.clone(), None);
+    let source = Source::with_mirrors(&client, request.source.repository.clone(), None, &args.mirror);
     let destination = Destination::of_registry(client.repository(request.destination.clone(), None));
     let planned = tokio::select! {
         planned = copy::plan(&request, &source, &destination) => planned,
@@ -41,7 +41,7 @@ async fn transfer(
     args: &Copy,
     verbosity: Verbosity,
     plan: &Plan,
-    source: &Repository,
+    source: &Source,
     destination: &Destination,
 ) -> ExitCode {
     let limits = Limits { deadline: None, concurrent_blobs: args.jobs.into() };

@@ -2,8 +2,7 @@
 
 use super::*;
 use image_copy::copy::{Platforms, Progress};
-use image_copy::http;
-use image_copy::oci::Digest;
+use image_copy::oci::{Digest, Reference};
 use image_copy::registry::{Code, LoginSent, Refusal};
 
 fn refusal(status: u16, code: &str, message: &str, login: LoginSent) -> registry::Error {
@@ -112,6 +111,14 @@ fn asks_for_nothing_that_was_given() {
 }
 
 #[test]
+fn tells_a_dead_proxy_from_a_registry_that_is_down() {
+    let proxy = "proxy.example:3128 (HTTPS_PROXY)".to_owned();
+    let text = line(&source(unreached(http::Kind::Proxy { proxy, reason: "Connection refused".into() })));
+    assert!(text.contains("through the proxy proxy.example:3128 (HTTPS_PROXY) failed"), "{text}");
+    assert!(text.contains("Check the proxy"), "{text}");
+}
+
+#[test]
 fn tells_a_missing_program_from_a_missing_file() {
     let text = |reason: &str| line(&source(registry::Error::Credentials(reason.into())));
     assert!(
@@ -155,7 +162,7 @@ fn names_the_flag_to_change() {
         Failure::Registry { side: Side::Source, operation: Operation::ReadManifest, subject, cause };
     check(
         &limited,
-        "source docker.io/library/nginx:1.27 cannot be read: registry says 429 TOOMANYREQUESTS \"pull rate limit\". Log in with an account (docker login), or run it again then.",
+        "source docker.io/library/nginx:1.27 cannot be read: registry says 429 TOOMANYREQUESTS \"pull rate limit\". Log in with an account (docker login), read from a mirror (--mirror docker.io/library=public.ecr.aws/docker/library), or run it again later.",
     );
 }
 
@@ -195,11 +202,24 @@ fn tells_the_outcome_in_one_line() {
         blobs,
         manifests_written: 2,
         tag: TagMove::Moved { from: None },
+        served: Vec::new(),
         elapsed: Duration::from_millis(1250),
     };
     let name =
         "localhost:5000/python:3.13@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(outcome(&request, &done), format!("{name}: 3 blobs copied (5.0 MiB), 2 present, 1.2 s"));
+    let place = |name: &str| name.parse::<Reference>().unwrap().repository;
+    let source = Served { place: request.source.repository.clone(), manifests: 1, blobs: 1 };
+    let alone = Outcome { served: vec![source.clone()], ..done.clone() };
+    assert_eq!(outcome(&request, &alone), outcome(&request, &done));
+    let mirror = Served { place: place("public.ecr.aws/docker/library/python"), manifests: 3, blobs: 2 };
+    let mirrored = Outcome { served: vec![mirror, source], ..done.clone() };
+    let line = outcome(&request, &mirrored);
+    let expected = format!(
+        "read from public.ecr.aws/docker/library/python (3 manifests, 2 blobs) and {} (1 manifest, 1 blob), 1.2 s",
+        request.source.repository
+    );
+    assert!(line.ends_with(&expected), "{line}");
     let idle = Outcome {
         blobs: Progress { blobs: 5, present: 5, ..Progress::default() },
         manifests_written: 0,

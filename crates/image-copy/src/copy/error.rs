@@ -196,8 +196,12 @@ fn problem_of(cause: &registry::Error) -> Problem {
         Error::Protocol(_) | Error::Manifest(_) => Problem::Unreadable,
         Error::DigestMismatch { .. } | Error::SizeMismatch { .. } => Problem::Corrupt,
         Error::Credentials(_) => Problem::CredentialsUnavailable,
+        Error::TooFewPulls { .. } => Problem::PullLimit,
         Error::Http(error) => match error.kind {
-            http::Kind::Dns | http::Kind::Connect(_) | http::Kind::ConnectTimeout => Problem::Unreachable,
+            http::Kind::Dns
+            | http::Kind::Connect(_)
+            | http::Kind::ConnectTimeout
+            | http::Kind::Proxy { .. } => Problem::Unreachable,
             http::Kind::Tls(_) => Problem::CertificateRefused,
             http::Kind::Timeout | http::Kind::Interrupted => Problem::Interrupted,
             http::Kind::TooLarge { .. } => Problem::Unreadable,

@@ -6,22 +6,27 @@
 mod error;
 mod inventory;
 mod known;
+mod mirror;
 mod outcome;
 mod plan;
 mod platforms;
 mod progress;
 mod publish;
+mod reading;
 mod request;
 mod select;
+mod source;
 mod summary;
 mod transfer;
 mod walk;
 
 pub use error::{Error, Failure, Operation, Problem, Side};
 pub use inventory::{Destination, Facts, Inventory};
+pub use mirror::Mirror;
 pub use outcome::{Outcome, Progress, TagMove};
 pub use plan::{Plan, plan};
 pub use progress::{NoReport, Reporter};
 pub use publish::publish;
 pub use request::{Known, Platforms, Request};
+pub use source::{Served, Source};
 pub use transfer::{CONCURRENT_BLOBS, Limits, transfer, transfer_content};

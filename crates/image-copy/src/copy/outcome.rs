@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Served;
 use crate::oci::{Digest, Platform};
 
 /// What a copy did.
@@ -25,6 +26,8 @@ pub struct Outcome {
     pub manifests_written: usize,
     /// What became of the tag.
     pub tag: TagMove,
+    /// Who served manifests and blobs, in the order asked.
+    pub served: Vec<Served>,
     /// Time spent on planning and transfer.
     pub elapsed: Duration,
 }

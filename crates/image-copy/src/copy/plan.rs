@@ -12,9 +12,11 @@ use super::known;
 use super::platforms::platforms_of;
 use super::select::{image_for, images, offered, selection};
 use super::walk::{Found, Walk};
-use super::{Destination, Error, Facts, Failure, Operation, Platforms, Progress, Request, Side, TagMove};
+use super::{
+    Destination, Error, Facts, Failure, Operation, Platforms, Progress, Request, Side, Source, TagMove,
+};
 use crate::oci::{Descriptor, Digest, Manifest, Platform, Tag};
-use crate::registry::{ManifestId, Repository};
+use crate::registry::ManifestId;
 
 /// What has to be done for one request. Empty when nothing has.
 #[derive(Debug, Clone)]
@@ -62,7 +64,7 @@ impl Plan {
 ///
 /// # Errors
 /// When the source or the destination cannot be read, or when the outcome could not be stored.
-pub async fn plan(request: &Request, source: &Repository, destination: &Destination) -> Result<Plan, Error> {
+pub async fn plan(request: &Request, source: &Source, destination: &Destination) -> Result<Plan, Error> {
     let started = Instant::now();
     let planning = build(request, source, destination, started);
     match source.deadline() {
@@ -76,14 +78,14 @@ pub async fn plan(request: &Request, source: &Repository, destination: &Destinat
 
 async fn build(
     request: &Request,
-    source: &Repository,
+    source: &Source,
     destination: &Destination,
     started: Instant,
 ) -> Result<Plan, Error> {
     let walk = Walk { request, source, destination };
     let facts = destination.inventory.facts(request.tag.as_ref()).await;
     let facts = facts.map_err(|cause| destination_failure(request, Operation::Inspect, cause))?;
-    let (source_digest, head) = resolve(request, source).await?;
+    let source_digest = resolve(request, source).await?;
     let fitting = request
         .known
         .iter()
@@ -101,7 +103,7 @@ async fn build(
         let shape = Shape { source_digest, root, below, platforms, platforms_offered: None, tag };
         return Ok(shape.plan(request, Vec::new(), held.progress, started));
     }
-    let (top, tag_names) = walk.root(&source_digest, head).await?;
+    let (top, tag_names) = walk.root(&source_digest).await?;
     let platforms_offered = offered(&top.manifest);
     let (root, platform) = choose(&walk, top).await?;
     let tag = tag_move(request.tag.as_ref(), tag_names, &root.manifest.digest);
@@ -167,16 +169,18 @@ fn refuse_immutable(request: &Request, tag: &TagMove, facts: &Facts, wanted: &Di
 
 /// The digest that the source reference names. A digest in the reference is taken at its word: it
 /// costs no request, and works while the source is down.
-async fn resolve(request: &Request, source: &Repository) -> Result<(Digest, Option<Manifest>), Error> {
+async fn resolve(request: &Request, source: &Source) -> Result<Digest, Error> {
     let reference = &request.source;
     match (&reference.digest, &reference.tag) {
-        (Some(digest), _) => Ok((digest.clone(), None)),
+        (Some(digest), _) => Ok(digest.clone()),
         (None, Some(tag)) => {
-            let head = source.head_manifest(&ManifestId::Tag(tag.clone())).await;
+            let head = source.named().head_manifest(&ManifestId::Tag(tag.clone())).await;
             let head = head.map_err(|cause| {
                 Failure::registry(Side::Source, Operation::ReadManifest, reference.to_string(), cause)
             })?;
-            Ok((head.digest, head.manifest))
+            // Some registries tell no digest without the manifest.
+            head.manifest.iter().for_each(|manifest| source.remember(manifest));
+            Ok(head.digest)
         }
         (None, None) => unreachable!("a reference has a tag or a digest"),
     }

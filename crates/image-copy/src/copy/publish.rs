@@ -3,17 +3,18 @@
 use tokio::time::Instant;
 
 use super::transfer::in_time;
-use super::{Destination, Error, Failure, Limits, Operation, Outcome, Plan, Progress, Side, TagMove};
+use super::{Destination, Error, Failure, Limits, Operation, Outcome, Plan, Progress, Side, Source, TagMove};
 use crate::oci::Tag;
 use crate::registry::{self, ManifestId};
 
 /// Writes the root of a plan whose content is at the destination. `progress` is what became of the
-/// blobs.
+/// blobs; `source` tells who served them.
 ///
 /// # Errors
 /// When the destination refuses, or time runs out.
 pub async fn publish(
     plan: &Plan,
+    source: &Source,
     destination: &Destination,
     limits: &Limits,
     progress: Progress,
@@ -31,6 +32,7 @@ pub async fn publish(
         blobs: progress,
         manifests_written: plan.manifests_to_write(),
         tag: plan.tag.clone(),
+        served: source.served(),
         elapsed: plan.elapsed + started.elapsed(),
     })
 }

@@ -2,12 +2,11 @@
 //! and the state left behind. What to change is for the caller to add, in its reader's words.
 
 use std::fmt;
-use std::time::Duration;
 
 use super::{Failure, Operation, Progress, Side};
 use crate::http;
 use crate::oci::Platform;
-use crate::registry::{Error, LoginSent, RateLimit, Refusal};
+use crate::registry::{Error, LoginSent, Refusal};
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,7 +61,7 @@ impl Failure {
 fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> String {
     use http::Kind;
     let unreached = matches!(cause, Error::Http(http::Error { kind, .. })
-        if matches!(kind, Kind::Dns | Kind::Connect(_) | Kind::ConnectTimeout | Kind::Tls(_)));
+        if matches!(kind, Kind::Dns | Kind::Connect(_) | Kind::ConnectTimeout | Kind::Proxy { .. } | Kind::Tls(_)));
     let refused = matches!(cause, Error::Refused(_) | Error::Expired(_) | Error::Service { .. });
     match (side, operation) {
         (Side::Source, _) if unreached => format!("source {subject} cannot be reached"),
@@ -86,10 +85,16 @@ fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> Strin
 fn why(subject: &str, cause: &Error) -> String {
     match cause {
         Error::Refused(refusal) | Error::Expired(refusal) => {
-            let of_hub =
-                refusal.status == 401 && refusal.login == LoginSent::No && subject.starts_with("docker.io/");
-            let note =
-                if of_hub { "; Docker Hub says this also of repositories that do not exist" } else { "" };
+            let is_hub = subject.starts_with("docker.io/");
+            let note = match refusal.status {
+                401 if is_hub && refusal.login == LoginSent::No => {
+                    "; Docker Hub says this also of repositories that do not exist"
+                }
+                429 if is_hub && !refusal.is_pull_limit() => {
+                    "; this is not the limit on pulls, but the one on requests of any kind in a minute"
+                }
+                _ => "",
+            };
             format!("{refusal}{}{note}", allowance(refusal))
         }
         other => other.to_string(),
@@ -98,40 +103,18 @@ fn why(subject: &str, cause: &Error) -> String {
 
 /// ` (0 of 100 left for 203.0.113.7 in each 6 h)`
 fn allowance(refusal: &Refusal) -> String {
-    let Some(RateLimit { limit, remaining, window, source }) =
-        refusal.rate_limit.as_ref().filter(|_| refusal.is_pull_limit())
-    else {
+    let Some(limit) = refusal.rate_limit.as_ref().filter(|_| refusal.is_pull_limit()) else {
         return match refusal.retry_after {
-            Some(pause) if refusal.status == 429 => format!(" (it asks to wait {})", duration(pause)),
+            Some(pause) if refusal.status == 429 => format!(" (it asks to wait {})", http::duration(pause)),
             _ => String::new(),
         };
     };
-    let mut text = format!(" ({}", remaining.unwrap_or(0));
-    if let Some(limit) = limit {
-        text += &format!(" of {limit}");
-    }
-    text += " left";
-    if let Some(source) = source {
-        text += &format!(" for {source}");
-    }
-    if let Some(window) = window {
-        text += &format!(" in each {}", duration(*window));
-    }
+    let mut text = format!(" ({limit}");
     match refusal.retry_after {
-        Some(pause) => text += &format!(", resets in {})", duration(pause)),
+        Some(pause) => text += &format!(", resets in {})", http::duration(pause)),
         None => text += ")",
     }
     text
-}
-
-fn duration(length: Duration) -> String {
-    let minutes = length.as_secs() / 60;
-    match (minutes / 60, minutes % 60) {
-        (0, 0) => format!("{} s", length.as_secs()),
-        (0, minutes) => format!("{minutes} min"),
-        (hours, 0) => format!("{hours} h"),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
-    }
 }
 
 fn list(platforms: &[Platform]) -> String {
@@ -163,8 +146,10 @@ fn of_bytes(part: u64, whole: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::registry::Code;
+    use crate::registry::{Code, RateLimit};
 
     fn refusal(status: u16, code: &str, message: &str) -> Refusal {
         Refusal {
@@ -225,6 +210,46 @@ mod tests {
             Operation::SendBlob,
             tried.into(),
             "destination docker.io/library/nginx:1.27 refused the push: registry says 502 \"Bad Gateway\", 3 attempts in 9 s.",
+        );
+    }
+
+    #[test]
+    fn tells_the_limit_on_pulls_from_the_one_on_requests() {
+        let busy =
+            Refusal { retry_after: Some(Duration::from_secs(60)), ..refusal(429, "", "Too Many Requests") };
+        check(
+            Side::Source,
+            Operation::ReadManifest,
+            busy.into(),
+            "source docker.io/library/nginx:1.27 cannot be read: registry says 429 \"Too Many Requests\" (it asks to wait 1 min); this is not the limit on pulls, but the one on requests of any kind in a minute.",
+        );
+        let limit = RateLimit {
+            limit: Some(100),
+            remaining: Some(3),
+            window: Some(Duration::from_secs(21600)),
+            source: Some("203.0.113.7".into()),
+        };
+        check(
+            Side::Source,
+            Operation::ReadManifest,
+            Error::TooFewPulls { needed: 9, limit },
+            "source docker.io/library/nginx:1.27 cannot be read: pulls needed: 9, one for each manifest; 3 of 100 left for 203.0.113.7 in each 6 h.",
+        );
+    }
+
+    #[test]
+    fn a_proxy_that_is_down_is_not_taken_for_the_registry() {
+        let kind = http::Kind::Proxy {
+            proxy: "proxy.example:3128 (HTTPS_PROXY)".into(),
+            reason: "Connection refused".into(),
+        };
+        let host = "registry-1.docker.io".into();
+        let down = http::Error { kind, host, attempts: 5, elapsed: Duration::from_secs(7) };
+        check(
+            Side::Source,
+            Operation::ReadManifest,
+            down.into(),
+            "source docker.io/library/nginx:1.27 cannot be reached: connecting to registry-1.docker.io through the proxy proxy.example:3128 (HTTPS_PROXY) failed (Connection refused), 5 attempts in 7 s.",
         );
     }
 

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::{Destination, Error, Failure, Operation, Outcome, Plan, Progress, Reporter, Side, publish};
+use super::{
+    Destination, Error, Failure, Operation, Outcome, Plan, Progress, Reporter, Side, Source, publish,
+};
 use crate::http::Tries;
 use crate::oci::Descriptor;
-use crate::registry::{self, ManifestId, Repository, SendError, Started};
+use crate::registry::{self, ManifestId, SendError, Started};
 
 /// Blobs in flight at once, unless told otherwise. One connection into ECR carries some 25 MB/s, so
 /// this many fill the link of a function; see the measurements in ARCHITECTURE.md.
@@ -38,13 +40,13 @@ impl Default for Limits {
 /// When a side fails for good; [`Failure::Deadline`] with the progress made when time runs out.
 pub async fn transfer(
     plan: &Plan,
-    source: &Repository,
+    source: &Source,
     destination: &Destination,
     limits: &Limits,
     reporter: Arc<dyn Reporter>,
 ) -> Result<Outcome, Error> {
     let progress = transfer_content(plan, source, destination, limits, reporter).await?;
-    publish(plan, destination, limits, progress).await
+    publish(plan, source, destination, limits, progress).await
 }
 
 /// Copies all but the root: after this, nothing is missing but the manifest under its tag.
@@ -53,7 +55,7 @@ pub async fn transfer(
 /// As [`transfer`].
 pub async fn transfer_content(
     plan: &Plan,
-    source: &Repository,
+    source: &Source,
     destination: &Destination,
     limits: &Limits,
     reporter: Arc<dyn Reporter>,
@@ -81,7 +83,7 @@ pub(super) async fn in_time(
 
 struct Job<'a> {
     plan: &'a Plan,
-    source: &'a Repository,
+    source: &'a Source,
     destination: &'a Destination,
     limits: &'a Limits,
     reporter: Arc<dyn Reporter>,
@@ -98,6 +100,8 @@ struct Copied {
 enum Attempt {
     /// The upload itself failed: doing all of it once more may help.
     Again(Side, registry::Error),
+    /// A mirror sent what is wrong, and is asked no more: the next place may be right.
+    Elsewhere(registry::Error),
     /// A request that was repeated on its own failed for good.
     Over(Error),
 }
@@ -144,6 +148,11 @@ impl Job<'_> {
             let (side, cause) = match self.attempt(blob, &passed).await {
                 Ok(()) => break,
                 Err(Attempt::Over(error)) => return Err(error),
+                Err(Attempt::Elsewhere(cause)) => {
+                    self.reporter.lost(passed.load(Ordering::Relaxed));
+                    tracing::info!(digest = %blob.digest, %cause, "a blob is begun again elsewhere");
+                    continue;
+                }
                 Err(Attempt::Again(side, cause)) => (side, cause),
             };
             self.reporter.lost(passed.load(Ordering::Relaxed));
@@ -165,7 +174,7 @@ impl Job<'_> {
         let to = &self.destination.repository;
         // Offered to the same registry only: others refuse a name that they do not know
         // (https://github.com/google/go-containerregistry/issues/1741).
-        let from = self.source.name();
+        let from = self.source.named().name();
         let mount = (from.registry() == to.name().registry() && from != to.name()).then_some(from);
         let upload = match to.start_upload(&blob.digest, mount).await {
             Ok(Started::Mounted) => return Ok(()),
@@ -180,14 +189,19 @@ impl Job<'_> {
             passed.fetch_add(bytes, Ordering::Relaxed);
             reporter.passed(bytes);
         });
-        let sent = to.send_blob(&upload, blob, self.source.read_blob(blob), count).await;
-        let error = match sent {
-            Ok(()) => return Ok(()),
+        let reader = self.source.read_blob(blob);
+        let trace = reader.trace();
+        let error = match to.send_blob(&upload, blob, reader, count).await {
+            Ok(()) => {
+                self.source.arrived(&trace);
+                return Ok(());
+            }
             Err(error) => error,
         };
         to.cancel_upload(upload).await;
         Err(match error {
             SendError::Destination(cause) => Attempt::Again(Side::Destination, cause),
+            SendError::Source(cause) if trace.was_misled() => Attempt::Elsewhere(cause),
             SendError::Source(cause @ registry::Error::DigestMismatch { .. }) => {
                 Attempt::Again(Side::Source, cause)
             }

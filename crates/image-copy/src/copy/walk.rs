@@ -2,11 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-
-use super::{Destination, Error, Failure, Operation, Request, Side};
+use super::{Destination, Error, Failure, Operation, Request, Side, Source};
 use crate::oci::{Descriptor, Digest, Manifest};
-use crate::registry::{ManifestId, Repository};
+use crate::registry::ManifestId;
 
 /// Manifests that one image may consist of; the largest official ones have some 40.
 const MAX_MANIFESTS: usize = 1000;
@@ -16,9 +14,6 @@ pub(super) const MAX_DEPTH: usize = 4;
 
 /// Bytes of manifests kept in memory at once.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
-
-/// Manifests read from the source at once.
-const CONCURRENT_READS: usize = 4;
 
 /// A manifest, and whether the destination has it.
 #[derive(Debug, Clone)]
@@ -30,28 +25,20 @@ pub(super) struct Found {
 /// Where manifests are read. The destination is asked first: reading there costs no pull.
 pub(super) struct Walk<'a> {
     pub(super) request: &'a Request,
-    pub(super) source: &'a Repository,
+    pub(super) source: &'a Source,
     pub(super) destination: &'a Destination,
 }
 
 impl Walk<'_> {
     /// The root manifest, `digest`, and what the destination's tag names now.
-    pub(super) async fn root(
-        &self,
-        digest: &Digest,
-        known: Option<Manifest>,
-    ) -> Result<(Found, Option<Digest>), Error> {
+    pub(super) async fn root(&self, digest: &Digest) -> Result<(Found, Option<Digest>), Error> {
         let mut ids = vec![ManifestId::Digest(digest.clone())];
         ids.extend(self.request.tag.clone().map(ManifestId::Tag));
         let mut found = self.held(&ids).await?.into_iter();
         let root = found.next().flatten();
         let tag_names = found.next().flatten().map(|manifest| manifest.digest);
-        let root = match (root, known) {
-            (Some(manifest), _) => Found { manifest, held: true },
-            (None, Some(manifest)) => Found { manifest, held: false },
-            (None, None) => Found { manifest: self.read(digest).await?, held: false },
-        };
-        Ok((root, tag_names))
+        let mut root = self.complete(vec![root], std::slice::from_ref(digest)).await?;
+        Ok((root.swap_remove(0), tag_names))
     }
 
     /// One child.
@@ -97,19 +84,23 @@ impl Walk<'_> {
     async fn children(&self, digests: &[Digest]) -> Result<Vec<Found>, Error> {
         let ids: Vec<ManifestId> = digests.iter().cloned().map(ManifestId::Digest).collect();
         let held = self.held(&ids).await?;
-        // By position: a closure over references makes a future that is not `Send` to the compiler
-        // (https://github.com/rust-lang/rust/issues/102211).
-        stream::iter(held.into_iter().enumerate())
-            .map(|(position, held)| async move {
-                let digest = &digests[position];
-                Ok(match held {
-                    Some(manifest) => Found { manifest, held: true },
-                    None => Found { manifest: self.read(digest).await?, held: false },
-                })
-            })
-            .buffered(CONCURRENT_READS)
-            .try_collect()
-            .await
+        self.complete(held, digests).await
+    }
+
+    /// Reads from the source what the destination has not, all of it at once: what that costs is
+    /// known before the first is read.
+    async fn complete(&self, held: Vec<Option<Manifest>>, digests: &[Digest]) -> Result<Vec<Found>, Error> {
+        let missing = held.iter().zip(digests).filter(|(held, _)| held.is_none());
+        let missing: Vec<Digest> = missing.map(|(_, digest)| digest.clone()).collect();
+        let read = self.source.manifests(&missing).await.map_err(|(digest, cause)| {
+            Failure::registry(Side::Source, Operation::ReadManifest, self.named(&digest), cause)
+        })?;
+        let mut read = read.into_iter();
+        let found = held.into_iter().filter_map(|held| match held {
+            Some(manifest) => Some(Found { manifest, held: true }),
+            None => read.next().map(|manifest| Found { manifest, held: false }),
+        });
+        Ok(found.collect())
     }
 
     /// Whether the destination has a manifest.
@@ -125,13 +116,6 @@ impl Walk<'_> {
         }
         let held = self.destination.inventory.manifests(ids).await;
         held.map_err(|cause| self.destination_failure(Operation::ReadManifest, cause))
-    }
-
-    async fn read(&self, digest: &Digest) -> Result<Manifest, Error> {
-        let read = self.source.get_manifest(&ManifestId::Digest(digest.clone())).await;
-        read.map_err(|cause| {
-            Failure::registry(Side::Source, Operation::ReadManifest, self.named(digest), cause)
-        })
     }
 
     /// The source by the name that the user gave it where that is what is read, else by digest.

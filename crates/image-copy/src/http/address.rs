@@ -57,6 +57,14 @@ pub fn check_target(target: &Url, origin: Origin) -> Result<(), &'static str> {
     }
 }
 
+/// Whether `url` is on this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || literal(host).is_some_and(|address| address.is_loopback())
+}
+
 fn literal(host: &str) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok().map(|ip: IpAddr| ip.to_canonical())
 }

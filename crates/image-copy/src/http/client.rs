@@ -1,5 +1,6 @@
 //! Sends requests.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -7,8 +8,9 @@ use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 
-use super::address::GuardedResolver;
+use super::address::{GuardedResolver, is_loopback};
 use super::describe::{describe, failure, innermost};
+use super::proxy::Proxies;
 use super::retry::Tries;
 use super::{Activity, Backoff, Error, Kind};
 
@@ -19,7 +21,7 @@ pub struct Options {
     pub user_agent: String,
     /// Certificates of authorities to trust besides the system's, as PEM.
     pub certificates: Vec<u8>,
-    /// Proxy for every request; without one, what the environment says holds.
+    /// Proxy for every request to another machine; without one, what the environment says holds.
     pub proxy: Option<String>,
     /// How tries follow each other.
     pub backoff: Backoff,
@@ -49,6 +51,9 @@ impl Default for Options {
 #[derive(Debug, Clone)]
 pub struct Client {
     inner: reqwest::Client,
+    /// For hosts on this machine, which no proxy could reach; made when there is one.
+    direct: Arc<OnceLock<reqwest::Client>>,
+    proxies: Arc<Proxies>,
     options: Options,
 }
 
@@ -99,32 +104,19 @@ impl Client {
     /// # Errors
     /// One line when the proxy or a certificate cannot be used.
     pub fn new(options: Options) -> Result<Self, String> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(&options.user_agent)
-            .connect_timeout(options.connect_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .http1_only()
-            .dns_resolver(GuardedResolver);
+        let mut builder = prepare(&options)?;
+        let mut proxies = Proxies::of_environment();
         if let Some(proxy) = &options.proxy {
+            proxies = Proxies::all(proxy);
             let proxy =
                 reqwest::Proxy::all(proxy).map_err(|error| format!("the proxy cannot be used: {error}"))?;
             builder = builder.proxy(proxy);
         }
-        if !options.certificates.is_empty() {
-            let certificates =
-                reqwest::Certificate::from_pem_bundle(&options.certificates).map_err(|error| {
-                    format!("the additional certificates cannot be read: {}", innermost(&error))
-                })?;
-            if certificates.is_empty() {
-                return Err("the additional certificates hold no certificate".into());
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let inner =
-            builder.build().map_err(|error| format!("TLS cannot be set up: {}", innermost(&error)))?;
-        Ok(Self { inner, options })
+        let inner = builder.build().map_err(|error| match options.certificates.is_empty() {
+            true => format!("TLS cannot be set up: {}", innermost(&error)),
+            false => format!("the additional certificates cannot be used: {}", innermost(&error)),
+        })?;
+        Ok(Self { inner, direct: Arc::default(), proxies: Arc::new(proxies), options })
     }
 
     /// How requests are sent.
@@ -186,7 +178,7 @@ impl Client {
         // Stated by hand, or HTTP/1.1 would use the chunked encoding.
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         let sending = self
-            .inner
+            .client_for(&request.url)
             .request(request.method.clone(), request.url.clone())
             .headers(headers)
             .body(body)
@@ -197,7 +189,7 @@ impl Client {
             }
         };
         let response = tokio::select! {
-            response = sending => response.map_err(|error| describe(&error, &request.url))?,
+            response = sending => response.map_err(|error| self.describe(&error, &request.url))?,
             () = stalled => return Err(failure(Kind::Timeout, &request.url)),
         };
         self.read(response, request, &tries).await
@@ -209,20 +201,33 @@ impl Client {
     /// When the connection broke or nothing came in time.
     pub async fn chunk(&self, response: &mut reqwest::Response) -> Result<Option<Bytes>, Error> {
         match timeout(self.options.read_timeout, response.chunk()).await {
-            Ok(result) => result.map_err(|error| describe(&error, response.url())),
+            Ok(result) => result.map_err(|error| self.describe(&error, response.url())),
             Err(_) => Err(failure(Kind::Timeout, response.url())),
         }
     }
 
+    fn client_for(&self, url: &Url) -> &reqwest::Client {
+        if !is_loopback(url) {
+            return &self.inner;
+        }
+        let direct = || prepare(&self.options).ok()?.no_proxy().build().ok();
+        self.direct.get_or_init(|| direct().unwrap_or_else(|| self.inner.clone()))
+    }
+
+    fn describe(&self, error: &reqwest::Error, url: &Url) -> Error {
+        let proxy = if is_loopback(url) { None } else { self.proxies.name(url) };
+        describe(error, url, proxy)
+    }
+
     async fn start(&self, request: &Request) -> Result<reqwest::Response, Error> {
         let sending = self
-            .inner
+            .client_for(&request.url)
             .request(request.method.clone(), request.url.clone())
             .headers(request.headers.clone())
             .body(request.body.clone())
             .send();
         match timeout(self.options.read_timeout + self.options.connect_timeout, sending).await {
-            Ok(result) => result.map_err(|error| describe(&error, &request.url)),
+            Ok(result) => result.map_err(|error| self.describe(&error, &request.url)),
             Err(_) => Err(failure(Kind::Timeout, &request.url)),
         }
     }
@@ -253,6 +258,27 @@ impl Client {
     }
 }
 
+/// All but the proxy.
+fn prepare(options: &Options) -> Result<reqwest::ClientBuilder, String> {
+    let builder = reqwest::Client::builder()
+        .user_agent(&options.user_agent)
+        .connect_timeout(options.connect_timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .http1_only()
+        .dns_resolver(GuardedResolver);
+    if options.certificates.is_empty() {
+        return Ok(builder);
+    }
+    let certificates = reqwest::Certificate::from_pem_bundle(&options.certificates)
+        .map_err(|error| format!("the additional certificates cannot be read: {}", innermost(&error)))?;
+    if certificates.is_empty() {
+        return Err("the additional certificates hold no certificate".into());
+    }
+    Ok(builder.tls_certs_merge(certificates))
+}
+
 /// What one try came to in the end, or `None` after the pause before the next.
 async fn settle(
     result: Result<Answer, Error>,
@@ -272,3 +298,25 @@ async fn settle(
 
 /// More of an error document than this is not read.
 const ERROR_BODY_BYTES: u64 = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(certificates: &str, expected: &str) {
+        let options = Options { certificates: certificates.into(), ..Options::default() };
+        let problem = Client::new(options).unwrap_err();
+        assert!(problem.starts_with(expected) && !problem.contains('\n'), "{problem}");
+    }
+
+    #[test]
+    fn a_broken_bundle_is_one_clear_line() {
+        check("acme", "the additional certificates hold no certificate");
+        let block =
+            |inside: &str| format!("-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----\n");
+        check(&block("!!!!"), "the additional certificates cannot be read: ");
+        check(&block("YWNtZQ=="), "the additional certificates cannot be used: ");
+        check("-----BEGIN CERTIFICATE-----\nYWNt", "the additional certificates cannot be read: ");
+    }
+}

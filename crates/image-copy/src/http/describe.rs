@@ -26,8 +26,9 @@ pub(crate) fn interrupted(url: &Url) -> Error {
     failure(Kind::Interrupted, url)
 }
 
-/// Reads what kept a request to `url` from its answer out of the chain of causes.
-pub(super) fn describe(error: &reqwest::Error, url: &Url) -> Error {
+/// Reads what kept a request to `url` from its answer out of the chain of causes. `proxy` is the one
+/// that the request went through.
+pub(super) fn describe(error: &reqwest::Error, url: &Url, proxy: Option<String>) -> Error {
     let mut io_kind = None;
     let mut link_local = false;
     let mut cause = error.source();
@@ -44,6 +45,12 @@ pub(super) fn describe(error: &reqwest::Error, url: &Url) -> Error {
     }
     let kind = if link_local {
         Kind::Forbidden("link-local")
+    } else if error.is_connect()
+        && io_kind != Some(io::ErrorKind::InvalidData)
+        && let Some(proxy) = proxy
+    {
+        // The target's name is the proxy's to resolve, and its connection the proxy's to make.
+        Kind::Proxy { proxy, reason: if error.is_timeout() { "timed out".into() } else { innermost(error) } }
     } else if error.is_dns() {
         Kind::Dns
     } else if error.is_connect() && (error.is_timeout() || io_kind == Some(io::ErrorKind::TimedOut)) {

@@ -33,6 +33,13 @@ pub enum Kind {
     Connect(String),
     /// No connection came about in time.
     ConnectTimeout,
+    /// No connection came about through the proxy.
+    Proxy {
+        /// Host and port, and the variable that names it.
+        proxy: String,
+        /// The proxy's words, or the operating system's.
+        reason: String,
+    },
     /// The certificate or the TLS handshake was refused; the text is the TLS library's.
     Tls(String),
     /// Connected, but nothing came in time.
@@ -55,6 +62,9 @@ impl Kind {
             Self::Dns => format!("no address was found for {host}"),
             Self::Connect(reason) => format!("connecting to {host} failed ({reason})"),
             Self::ConnectTimeout => format!("connecting to {host} timed out"),
+            Self::Proxy { proxy, reason } => {
+                format!("connecting to {host} through the proxy {proxy} failed ({reason})")
+            }
             Self::Tls(reason) => format!("the TLS handshake with {host} failed ({})", in_words(reason)),
             Self::Timeout => format!("{host} was silent for too long"),
             Self::Interrupted => format!("the connection to {host} was cut"),
@@ -91,6 +101,17 @@ pub(crate) fn tries(attempts: u32, elapsed: Duration) -> String {
         return String::new();
     }
     format!(", {attempts} attempts in {} s", elapsed.as_secs().max(1))
+}
+
+/// A length of time as people say it, such as `3 h 10 min`.
+pub(crate) fn duration(length: Duration) -> String {
+    let minutes = length.as_secs() / 60;
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{} s", length.as_secs()),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
 }
 
 #[cfg(test)]

@@ -8,13 +8,14 @@ mod address;
 mod client;
 mod describe;
 mod error;
+mod proxy;
 mod retry;
 
 pub use activity::Activity;
 pub use address::{Origin, check_target};
 pub use client::{Answer, Client, Opened, Options, Request};
 pub(crate) use describe::{forbidden, interrupted};
-pub(crate) use error::tries;
 pub use error::{Error, Kind};
+pub(crate) use error::{duration, tries};
 pub use retry::{Backoff, is_transient};
 pub(crate) use retry::{Tries, retry_after};

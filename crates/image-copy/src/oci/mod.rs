@@ -3,12 +3,14 @@
 mod digest;
 mod manifest;
 mod platform;
+mod prefix;
 mod reference;
 mod rewrite;
 
 pub use digest::{Algorithm, Digest, Hasher};
 pub use manifest::{Descriptor, Kind, MAX_MANIFEST_BYTES, Manifest, ManifestError, media_type};
 pub use platform::Platform;
+pub use prefix::Prefix;
 pub use reference::{Reference, Registry, Repository, Tag};
 
 /// A text that does not have the form it should have.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -25,6 +25,9 @@ const RENEWAL_MARGIN: Duration = Duration::from_secs(60);
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 
 const TOKEN_BODY_BYTES: u64 = 1024 * 1024;
+
+/// What token services are told of who asks with a form; they demand it and do not check it.
+const CLIENT_ID: &str = "image-copy";
 
 /// Who is asked, for what, and as whom.
 pub(super) struct Party<'a> {
@@ -64,10 +67,10 @@ impl Authorization {
     }
 }
 
-/// Knows each host's challenge and keeps the tokens of all repositories.
+/// Knows each host's challenge, and keeps the tokens that one source of logins was given.
 #[derive(Default)]
 pub(super) struct Authorizer {
-    challenges: Mutex<HashMap<String, Challenge>>,
+    challenges: Arc<Mutex<HashMap<String, Challenge>>>,
     tokens: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Token>>>>>,
 }
 
@@ -79,6 +82,11 @@ struct Token {
 }
 
 impl Authorizer {
+    /// The same challenges, and no token yet.
+    pub(super) fn for_other_credentials(&self) -> Self {
+        Self { challenges: self.challenges.clone(), tokens: Mutex::default() }
+    }
+
     /// What to send along as far as is known before the first answer.
     pub(super) async fn before(
         &self,
@@ -115,7 +123,12 @@ impl Authorizer {
         }
         let Some(challenge) = self.challenge(party.host) else { return Ok(None) };
         let nothing_was_sent = sent.header.is_none() && answer.status == 401;
-        if !nothing_was_sent && (sent.fresh || sent.header.is_none() || !may_be_expired(answer)) {
+        // Docker Hub gives a token that opens nothing to whoever it does not know.
+        let has_other_login = sent.fresh
+            && answer.status == 401
+            && matches!(&sent.login, Some(refused) if renewed(party, refused).await?.is_some());
+        let is_final = (sent.fresh && !has_other_login) || sent.header.is_none() || !may_be_expired(answer);
+        if !nothing_was_sent && is_final {
             return Ok(None);
         }
         let next = self.meet(&challenge, party, http, deadline, Some(sent)).await?;
@@ -187,7 +200,16 @@ impl Authorizer {
             }
         }
         let login = login(party, None).await?;
-        let token = request.fetch(party, login, http, deadline).await?;
+        let fetched = match (request.fetch(party, login.clone(), http, deadline).await, login) {
+            (Err(Error::Refused(refusal)), Some(login)) if matches!(refusal.status, 401 | 403) => {
+                match renewed(party, &login).await? {
+                    Some(login) => request.fetch(party, login, http, deadline).await,
+                    None => Err(Error::Refused(refusal)),
+                }
+            }
+            (fetched, _) => fetched,
+        };
+        let token = fetched?;
         *kept = Some(token.clone());
         Ok(Authorization { header: Some(token.header), login: token.login, fresh: true })
     }
@@ -200,6 +222,18 @@ async fn login(party: &Party<'_>, refused: Option<&Authorization>) -> Result<Opt
         }
         None => Ok(None),
     }
+}
+
+/// What there is in place of a login that was refused, be it none; `None` when it is the same still:
+/// a wrong password sent twice may lock the account
+/// (<https://github.com/docker/hub-feedback/issues/2201>).
+async fn renewed(party: &Party<'_>, refused: &Login) -> Result<Option<Option<Login>>, Error> {
+    let Some(credentials) = party.credentials else { return Ok(None) };
+    let next = credentials.login(party.host, Some(refused)).await?;
+    let is_same = next.as_ref().is_some_and(|next| {
+        next.username == refused.username && next.password.expose_secret() == refused.password.expose_secret()
+    });
+    Ok((!is_same).then_some(next))
 }
 
 /// An answer of status 401 may be an expired token. 400 and 403 may be one when they say so, or
@@ -241,27 +275,13 @@ impl TokenRequest<'_> {
         http: &http::Client,
         deadline: Option<Instant>,
     ) -> Result<Token, Error> {
-        let mut url: Url =
+        let url: Url =
             self.realm.parse().map_err(|_| Error::Protocol("the token service it names is no URL"))?;
         http::check_target(&url, party.origin).map_err(|reason| http::forbidden(reason, &url))?;
-        {
-            let mut query = url.query_pairs_mut();
-            query.extend_pairs(self.service.map(|service| ("service", service)));
-            query.extend_pairs(self.scope.map(|scope| ("scope", scope)));
-        }
-        let mut headers = HeaderMap::new();
-        if let Some(login) = &login {
-            headers.insert(AUTHORIZATION, basic(login)?);
-        }
         let started = Instant::now();
-        let limit = TOKEN_BODY_BYTES;
-        let request = http::Request {
-            method: Method::GET,
-            url,
-            headers,
-            body: Bytes::new(),
-            limit,
-            is_final: |_| false,
+        let request = match &login {
+            Some(login) if login.is_identity_token() => self.exchange(url, &login.password),
+            _ => self.request(url, login.as_ref())?,
         };
         let mut answer = http.send(&request, deadline).await?;
         if answer.status.is_success() && TokenAnswer::read(&answer).is_none() {
@@ -270,7 +290,7 @@ impl TokenRequest<'_> {
         }
         if !answer.status.is_success() {
             let sent = if login.is_some() { LoginSent::Yes } else { LoginSent::No };
-            return Err(Refusal::of(&answer, "GET token", sent).into());
+            return Err(Refusal::of(&answer, format!("{} token", request.method), sent).into());
         }
         let Some((token, expires_in)) = TokenAnswer::read(&answer) else {
             return Err(Error::Protocol("its token service sent no token"));
@@ -279,9 +299,54 @@ impl TokenRequest<'_> {
         let header = sensitive(&format!("Bearer {}", token.expose_secret()))?;
         Ok(Token { header, login, renew_at: started + life - RENEWAL_MARGIN.min(life / 3) })
     }
+
+    /// Asks with a user name and a password, or as nobody.
+    fn request(&self, mut url: Url, login: Option<&Login>) -> Result<http::Request, Error> {
+        url.query_pairs_mut().extend_pairs(self.parameters());
+        let mut headers = HeaderMap::new();
+        if let Some(login) = login {
+            headers.insert(AUTHORIZATION, basic(login)?);
+        }
+        Ok(token_request(Method::GET, url, headers, Bytes::new()))
+    }
+
+    /// Asks with an identity token, for which there is a form alone
+    /// (<https://distribution.github.io/distribution/spec/auth/oauth/>).
+    fn exchange(&self, url: Url, identity_token: &SecretString) -> http::Request {
+        // A form is encoded as a query is.
+        let mut form = url.clone();
+        form.set_query(None);
+        form.query_pairs_mut()
+            .append_pair("grant_type", "refresh_token")
+            .append_pair("client_id", CLIENT_ID)
+            .append_pair("refresh_token", identity_token.expose_secret())
+            .extend_pairs(self.parameters());
+        let body = Bytes::copy_from_slice(form.query().unwrap_or_default().as_bytes());
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        token_request(Method::POST, url, HeaderMap::from_iter([(CONTENT_TYPE, form_type)]), body)
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let service = self.service.map(|service| ("service", service));
+        service.into_iter().chain(self.scope.map(|scope| ("scope", scope)))
+    }
+}
+
+fn token_request(method: Method, url: Url, headers: HeaderMap, body: Bytes) -> http::Request {
+    // Docker Hub locks a user name after wrong passwords, and says 429: to send it again and again
+    // would keep it locked (https://github.com/docker/hub-feedback/issues/2201).
+    let is_final: fn(&http::Answer) -> bool = match headers.contains_key(AUTHORIZATION) {
+        true => |answer| answer.status == 429 && http::retry_after(&answer.headers).is_none(),
+        false => |_| false,
+    };
+    http::Request { method, url, headers, body, limit: TOKEN_BODY_BYTES, is_final }
 }
 
 fn basic(login: &Login) -> Result<HeaderValue, Error> {
+    if login.is_identity_token() {
+        let reason = "the login is an identity token, and the registry wants a user name and a password";
+        return Err(Error::Credentials(reason.into()));
+    }
     let pair = format!("{}:{}", login.username, login.password.expose_secret());
     sensitive(&format!("Basic {}", BASE64_STANDARD.encode(pair)))
 }
@@ -295,4 +360,27 @@ fn sensitive(text: &str) -> Result<HeaderValue, Error> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_token_goes_into_a_form_and_into_no_address() {
+        let wanted = TokenRequest {
+            realm: "https://acme.azurecr.io/oauth2/token?tenant=1",
+            service: Some("acme.azurecr.io"),
+            scope: Some("repository:a/b:pull"),
+        };
+        let request = wanted.exchange(wanted.realm.parse().unwrap(), &"refresh&me".into());
+        assert_eq!(request.method, Method::POST);
+        assert_eq!(request.url.as_str(), wanted.realm);
+        assert_eq!(
+            request.body,
+            "grant_type=refresh_token&client_id=image-copy&refresh_token=refresh%26me&service=acme.azurecr.io&scope=repository%3Aa%2Fb%3Apull"
+        );
+        let login = Login::identity_token("refresh&me".into());
+        assert!(basic(&login).is_err(), "it is no password");
+    }
 }

@@ -82,6 +82,18 @@ pub struct BlobReader {
 }
 
 impl BlobReader {
+    /// Bytes that came so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Goes on at another place, at the first missing byte.
+    pub(crate) fn go_on_at(&mut self, repository: Repository) {
+        self.tries = Tries::new(repository.backoff(), repository.deadline());
+        (self.body, self.broke_at, self.skip) = (None, self.received, 0);
+        self.repository = repository;
+    }
+
     /// The next bytes, or `None` after the last.
     ///
     /// # Errors

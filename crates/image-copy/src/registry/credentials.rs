@@ -12,6 +12,25 @@ pub struct Login {
     pub password: SecretString,
 }
 
+/// The user name by which docker and its helpers say that the password is an identity token
+/// (<https://github.com/docker/docker-credential-helpers#development>).
+const IDENTITY_TOKEN: &str = "<token>";
+
+impl Login {
+    /// A token that the registry's token service gave for later, in place of user and password, as
+    /// Azure's does.
+    #[must_use]
+    pub fn identity_token(token: SecretString) -> Self {
+        Self { username: IDENTITY_TOKEN.into(), password: token }
+    }
+
+    /// Whether the password is an identity token.
+    #[must_use]
+    pub fn is_identity_token(&self) -> bool {
+        self.username == IDENTITY_TOKEN
+    }
+}
+
 /// Knows logins.
 pub trait Credentials: Send + Sync {
     /// The login for the registry API at `host` (with its port, when it has one), or none.

@@ -1,5 +1,6 @@
 //! What a registry says when it says no.
 
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -63,6 +64,14 @@ pub enum Error {
     /// The login could not be had.
     #[error("{0}")]
     Credentials(String),
+    /// More manifests are needed than the registry will serve.
+    #[error("pulls needed: {needed}, one for each manifest; {limit}")]
+    TooFewPulls {
+        /// Manifests needed.
+        needed: u64,
+        /// What the registry stated last.
+        limit: RateLimit,
+    },
 }
 
 /// An answer that is a refusal (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>).
@@ -152,7 +161,8 @@ impl Error {
             | Self::Service { .. }
             | Self::Protocol(_)
             | Self::Manifest(_)
-            | Self::Credentials(_) => false,
+            | Self::Credentials(_)
+            | Self::TooFewPulls { .. } => false,
         }
     }
 
@@ -216,7 +226,8 @@ impl Refusal {
         self.codes.iter().any(|entry| entry.message.to_ascii_lowercase().contains(text))
     }
 
-    /// Whether this is a pull allowance used up, which no waiting within reach helps.
+    /// Whether this is a pull allowance used up, as opposed to too many requests of any kind: waiting
+    /// helps only where the registry says when it ends.
     #[must_use]
     pub fn is_pull_limit(&self) -> bool {
         let used_up = self.rate_limit.as_ref().is_some_and(|limit| limit.remaining == Some(0));
@@ -313,6 +324,24 @@ fn one_line(text: &str) -> String {
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
     let line = words.join(" ").replace('"', "'");
     line.char_indices().nth(MESSAGE_CHARACTERS).map_or(line.clone(), |(end, _)| format!("{}…", &line[..end]))
+}
+
+/// `0 of 100 left for 203.0.113.7 in each 6 h`
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.remaining.unwrap_or(0))?;
+        if let Some(limit) = self.limit {
+            write!(f, " of {limit}")?;
+        }
+        f.write_str(" left")?;
+        if let Some(source) = &self.source {
+            write!(f, " for {source}")?;
+        }
+        match self.window {
+            Some(window) => write!(f, " in each {}", http::duration(window)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl RateLimit {

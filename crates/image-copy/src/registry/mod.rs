@@ -9,6 +9,7 @@ mod auth;
 mod blobs;
 mod challenge;
 mod credentials;
+pub mod docker_config;
 mod error;
 mod manifests;
 mod session;
@@ -26,7 +27,7 @@ pub use blobs::BlobReader;
 pub use credentials::{Anonymous, Credentials, Login};
 pub use error::{Code, Error, LoginSent, RateLimit, Refusal};
 pub use manifests::{Head, ManifestId};
-pub(crate) use upload::SendError;
+pub(crate) use upload::{Pieces, SendError};
 pub use upload::{Started, Upload};
 
 use crate::{http, oci};
@@ -47,13 +48,15 @@ pub struct Options {
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    credentials: Arc<dyn Credentials>,
+    /// Its tokens were given for these credentials and for no others.
+    authorizer: Arc<Authorizer>,
 }
 
+/// What is the same whoever asks.
 struct Shared {
     http: http::Client,
     plain_http: Vec<String>,
-    credentials: Arc<dyn Credentials>,
-    authorizer: Authorizer,
     bases: Mutex<HashMap<String, Arc<OnceCell<Url>>>>,
 }
 
@@ -66,11 +69,17 @@ impl Client {
         let shared = Shared {
             http: http::Client::new(options.http)?,
             plain_http: options.plain_http.iter().map(|host| host.to_ascii_lowercase()).collect(),
-            credentials,
-            authorizer: Authorizer::default(),
             bases: Mutex::default(),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), credentials, authorizer: Arc::default() })
+    }
+
+    /// The same client for somebody else: connections, addresses and challenges are shared, tokens
+    /// are not, so that what one login opened stays shut for the other.
+    #[must_use]
+    pub fn with_credentials(&self, credentials: Arc<dyn Credentials>) -> Self {
+        let authorizer = Arc::new(self.authorizer.for_other_credentials());
+        Self { shared: self.shared.clone(), credentials, authorizer }
     }
 
     /// A handle on one repository, for reading. Requests are not repeated beyond `deadline`.
@@ -114,6 +123,18 @@ impl Repository {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// The same repository, with a nearer end to its tries.
+    #[must_use]
+    pub(crate) fn until(&self, end: Instant) -> Self {
+        let deadline = Some(self.deadline.map_or(end, |deadline| deadline.min(end)));
+        Self { deadline, ..self.clone() }
+    }
+
+    /// How requests are sent.
+    pub(crate) fn http_options(&self) -> &http::Options {
+        self.client.shared.http.options()
     }
 
     /// How tries follow each other.

@@ -8,7 +8,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
 
 use super::auth::{Authorization, Party};
-use super::{Access, Credentials, Error, LoginSent, RateLimit, Refusal, Repository};
+use super::{Access, Client, Credentials, Error, LoginSent, RateLimit, Refusal, Repository};
 use crate::http::{self, Answer, Opened, Origin};
 use crate::oci::{Digest, Registry};
 
@@ -111,8 +111,8 @@ impl Repository {
     /// The authorization that a body is sent with; a request without a body went before.
     pub(super) async fn authorization(&self, url: &Url) -> Result<Authorization, Error> {
         let host = authority(url);
-        let shared = &self.client.shared;
-        shared.authorizer.before(&self.party(&host, self.is_own(url)), &shared.http, self.deadline).await
+        let Client { shared, authorizer, .. } = &self.client;
+        authorizer.before(&self.party(&host, self.is_own(url)), &shared.http, self.deadline).await
     }
 
     /// Whether `answer` refused `sent` for being too old, and a newer one is now at hand.
@@ -123,8 +123,9 @@ impl Repository {
         sent: &Authorization,
     ) -> Result<bool, Error> {
         let host = authority(url);
-        let (shared, party) = (&self.client.shared, self.party(&host, self.is_own(url)));
-        Ok(shared.authorizer.after(answer, sent, &party, &shared.http, self.deadline).await?.is_some())
+        let Client { shared, authorizer, .. } = &self.client;
+        let party = self.party(&host, self.is_own(url));
+        Ok(authorizer.after(answer, sent, &party, &shared.http, self.deadline).await?.is_some())
     }
 
     pub(super) fn origin(&self) -> Origin {
@@ -159,8 +160,8 @@ impl Repository {
     ) -> Result<(Opened, LoginSent), Error> {
         let host = authority(&request.url);
         let party = self.party(&host, own);
-        let shared = &self.client.shared;
-        let mut authorization = shared.authorizer.before(&party, &shared.http, self.deadline).await?;
+        let Client { shared, authorizer, .. } = &self.client;
+        let mut authorization = authorizer.before(&party, &shared.http, self.deadline).await?;
         let mut renewals = 0;
         loop {
             authorization.apply(&mut request.headers);
@@ -171,10 +172,8 @@ impl Repository {
             self.count(&opened);
             if renewals < MAX_RENEWALS
                 && let Opened::Answer(answer) = &opened
-                && let Some(next) = shared
-                    .authorizer
-                    .after(answer, &authorization, &party, &shared.http, self.deadline)
-                    .await?
+                && let Some(next) =
+                    authorizer.after(answer, &authorization, &party, &shared.http, self.deadline).await?
             {
                 authorization = next;
                 renewals += 1;
@@ -192,7 +191,7 @@ impl Repository {
         Party {
             host,
             scope: own.then(|| format!("repository:{}:{actions}", self.name.path())),
-            credentials: own.then_some(&*self.client.shared.credentials as &dyn Credentials),
+            credentials: own.then_some(&*self.client.credentials as &dyn Credentials),
             origin: self.origin(),
         }
     }
@@ -219,7 +218,7 @@ enum Reading {
     Streamed,
 }
 
-impl super::Client {
+impl Client {
     fn origin(&self, registry: &Registry) -> Origin {
         Origin::of(registry.host(), self.is_plain(registry))
     }
@@ -283,6 +282,10 @@ fn authority(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+/// Whether no waiting helps: pulls are used up, and nobody knows for how long. The limit on requests
+/// of any kind, which is told in other words, ends in a minute
+/// (<https://docs.docker.com/docker-hub/usage/>).
 fn is_pull_limit(answer: &Answer) -> bool {
-    answer.status == 429 && Refusal::of(answer, "", LoginSent::No).is_pull_limit()
+    let refusal = || Refusal::of(answer, "", LoginSent::No);
+    answer.status == 429 && http::retry_after(&answer.headers).is_none() && refusal().is_pull_limit()
 }

@@ -9,11 +9,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Body, Method, Url};
 
-use super::{BlobReader, Error, Refusal, Repository};
+use super::{Error, Refusal, Repository};
 use crate::http::{self, Activity};
 use crate::oci::{self, Descriptor, Digest};
 
@@ -43,6 +44,12 @@ impl fmt::Debug for Upload {
 pub(crate) enum SendError {
     Source(Error),
     Destination(Error),
+}
+
+/// Gives a blob piece by piece, and checks it: the last piece comes only when all of it is right.
+pub(crate) trait Pieces: Send + 'static {
+    /// The next piece, or `None` after the last.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Error>> + Send;
 }
 
 impl Repository {
@@ -78,7 +85,7 @@ impl Repository {
         &self,
         upload: &Upload,
         blob: &Descriptor,
-        reader: BlobReader,
+        reader: impl Pieces,
         passed: Arc<dyn Fn(u64) + Send + Sync>,
     ) -> Result<(), SendError> {
         let mut url = upload.url.clone();
@@ -134,7 +141,7 @@ impl Repository {
 /// The reader as a request body. An error ends the body early, so that the registry never sees a
 /// whole blob, and is kept for the caller: the HTTP client would report a broken connection.
 fn streamed(
-    reader: BlobReader,
+    reader: impl Pieces,
     activity: Arc<Activity>,
     error: Arc<Mutex<Option<Error>>>,
     passed: Arc<dyn Fn(u64) + Send + Sync>,

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::future::BoxFuture;
 use image_copy::copy::{
-    Destination, Error, Limits, NoReport, Outcome, Plan, Platforms, Request, plan, transfer,
+    Destination, Error, Limits, Mirror, NoReport, Outcome, Plan, Platforms, Request, Source, plan, transfer,
 };
 use image_copy::http;
 use image_copy::oci::{self, Reference};
@@ -28,6 +28,7 @@ pub(crate) struct World {
     pub(crate) ecr: aws_emulator::Repository,
     pub(crate) client: Client,
     pub(crate) deadline: Option<Instant>,
+    pub(crate) mirrors: Vec<Mirror>,
 }
 
 /// Options with the proxy and the authority of the emulator, and pauses of milliseconds.
@@ -60,7 +61,7 @@ impl World {
         let ecr = emulator.ecr().create_repository(&emulator.repository_arn(APP), mutability);
         let logins = Logins { emulator: Emulated::of(&emulator), kept: Mutex::default(), hub: None };
         let client = Client::new(options(&emulator), Arc::new(logins)).unwrap();
-        Self { emulator, ecr, client, deadline: None }
+        Self { emulator, ecr, client, deadline: None, mirrors: Vec::new() }
     }
 
     /// The same world, signed in to Docker Hub.
@@ -88,8 +89,9 @@ impl World {
         }
     }
 
-    pub(crate) fn source(&self, request: &Request) -> registry::Repository {
-        self.client.repository(request.source.repository.clone(), self.deadline)
+    pub(crate) fn source(&self, request: &Request) -> Source {
+        let name = request.source.repository.clone();
+        Source::with_mirrors(&self.client, name, self.deadline, &self.mirrors)
     }
 
     pub(crate) fn destination(&self, request: &Request) -> Destination {

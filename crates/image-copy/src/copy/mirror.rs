@@ -1,0 +1,111 @@
+//! Mirrors: registries that hold the content of others under names of their own.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::oci::{ParseError, Prefix, Repository};
+
+const MIRROR: &str =
+    "a mirror: expected prefix=mirror prefix, such as docker.io/library=public.ecr.aws/docker/library";
+
+/// Where the repositories that begin with a prefix can be read as well. What is read there is checked
+/// by digest, so that a mirror can be slow or absent, but never wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// What the names of the repositories begin with.
+    pub prefix: Prefix,
+    /// What stands there instead at the mirror.
+    pub target: Prefix,
+}
+
+impl Mirror {
+    /// The repository under its name at the mirror.
+    #[must_use]
+    pub fn of(&self, name: &Repository) -> Option<Repository> {
+        let mirrored = self.target.with(self.prefix.rest(name)?)?;
+        (mirrored != *name).then_some(mirrored)
+    }
+
+    /// Reads a list, separated by commas or blanks.
+    ///
+    /// # Errors
+    /// The first entry that is no mirror.
+    pub fn list(text: &str) -> Result<Vec<Self>, ParseError> {
+        let entries = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
+        entries.map(str::parse).collect()
+    }
+
+    /// Where `name` is mirrored: the longest prefix first, then as listed, each place once.
+    #[must_use]
+    pub fn all_of(mirrors: &[Self], name: &Repository) -> Vec<Repository> {
+        let mut fitting: Vec<(&Self, Repository)> =
+            mirrors.iter().filter_map(|mirror| Some((mirror, mirror.of(name)?))).collect();
+        fitting.sort_by_key(|(mirror, _)| std::cmp::Reverse(mirror.prefix.length()));
+        let mut places: Vec<Repository> = Vec::new();
+        for (_, place) in fitting {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        places
+    }
+}
+
+impl FromStr for Mirror {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let (prefix, target) = text.split_once('=').ok_or_else(|| ParseError::new(text, MIRROR))?;
+        Ok(Self { prefix: prefix.trim().parse()?, target: target.trim().parse()? })
+    }
+}
+
+impl fmt::Display for Mirror {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.prefix, self.target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Reference;
+
+    #[track_caller]
+    fn check(mirrors: &str, name: &str, expected: &[&str]) {
+        let mirrors = Mirror::list(mirrors).unwrap();
+        let name = name.parse::<Reference>().unwrap().repository;
+        let places: Vec<String> = Mirror::all_of(&mirrors, &name).iter().map(ToString::to_string).collect();
+        assert_eq!(places, expected, "{name}");
+    }
+
+    #[test]
+    fn finds_the_closest_mirror_first() {
+        let twin = "docker.io/library=public.ecr.aws/docker/library";
+        check(twin, "python:3.13", &["public.ecr.aws/docker/library/python"]);
+        check(twin, "acme/app", &[]);
+        check(twin, "ghcr.io/library/python", &[]);
+        let several = "docker.io=mirror.example:5000, library=public.ecr.aws/docker/library\nghcr.io=mirror.example:5000/ghcr";
+        check(
+            several,
+            "python",
+            &["public.ecr.aws/docker/library/python", "mirror.example:5000/library/python"],
+        );
+        check(several, "acme/app", &["mirror.example:5000/acme/app"]);
+        check(several, "ghcr.io/acme/app", &["mirror.example:5000/ghcr/acme/app"]);
+        check("docker.io=docker.io,docker.io=a.example,docker.io=a.example", "a/b", &["a.example/a/b"]);
+        check("docker.io/acme/app=a.example/one/app", "acme/app", &["a.example/one/app"]);
+    }
+
+    #[test]
+    fn says_what_a_mirror_looks_like() {
+        for (wrong, expected) in [
+            ("docker.io", "\"docker.io\" is not a mirror: expected prefix=mirror prefix"),
+            ("=a.example", "\"\" is not a registry or a part of one"),
+            ("docker.io=https://a.example", "\"https://a.example\" is not a registry"),
+        ] {
+            let error = Mirror::list(wrong).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+}

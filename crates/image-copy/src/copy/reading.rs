@@ -1,0 +1,151 @@
+//! Reads one blob from wherever it can be had.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::timeout;
+
+use super::Source;
+use super::source::silent;
+use crate::oci::Descriptor;
+use crate::registry::{BlobReader, Error, Pieces};
+
+/// Reads one blob from the first place that has it, and goes on at the next where one fails: at the
+/// first missing byte, since all have the same bytes.
+pub(super) struct Reader {
+    source: Source,
+    blob: Descriptor,
+    reader: BlobReader,
+    /// Mirrors of which bytes came.
+    contributors: Vec<usize>,
+    trace: Arc<Trace>,
+}
+
+/// What became of a reader, for whoever has given it away.
+#[derive(Default)]
+pub(super) struct Trace {
+    /// Position of the place read last.
+    at: AtomicUsize,
+    /// Whether a mirror's bytes were wrong, so that another try reads elsewhere.
+    misled: AtomicBool,
+}
+
+impl Trace {
+    /// Whether the blob was wrong by the fault of a mirror, which is not asked again.
+    pub(super) fn was_misled(&self) -> bool {
+        self.misled.load(Ordering::Relaxed)
+    }
+}
+
+impl Source {
+    /// Starts reading a blob.
+    pub(super) fn read_blob(&self, blob: &Descriptor) -> Reader {
+        let at = self.next_place(0);
+        let trace = Trace { at: AtomicUsize::new(at), misled: AtomicBool::new(false) };
+        Reader {
+            source: self.clone(),
+            blob: blob.clone(),
+            reader: self.places()[at].repository.read_blob(blob),
+            contributors: Vec::new(),
+            trace: Arc::new(trace),
+        }
+    }
+
+    /// Reads a blob of at most `limit` bytes to its end.
+    pub(super) async fn get_blob(&self, blob: &Descriptor, limit: u64) -> Result<Bytes, Error> {
+        if blob.size > limit {
+            return Err(Error::Protocol("it states a size for a config that no config has"));
+        }
+        loop {
+            let mut reader = self.read_blob(blob);
+            let trace = reader.trace();
+            let mut whole = BytesMut::new();
+            let end = loop {
+                match reader.next().await {
+                    Ok(Some(piece)) => whole.extend_from_slice(&piece),
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            match end {
+                Ok(()) => return Ok(whole.freeze()),
+                Err(_) if trace.was_misled() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes note that a blob has arrived that was read with `trace`.
+    pub(super) fn arrived(&self, trace: &Trace) {
+        self.places()[trace.at.load(Ordering::Relaxed)].served_blob();
+    }
+}
+
+impl Reader {
+    /// What becomes of it.
+    pub(super) fn trace(&self) -> Arc<Trace> {
+        self.trace.clone()
+    }
+
+    /// Goes on at the next place, unless what came is wrong already.
+    fn move_on(&mut self, at: usize, error: Error) -> Result<(), Error> {
+        let place = &self.source.places()[at];
+        place.note(&self.blob.digest, &error);
+        if is_wrong(&error) {
+            return Err(error);
+        }
+        let next = self.source.next_place(at + 1);
+        self.trace.at.store(next, Ordering::Relaxed);
+        let repository = &self.source.places()[next].repository;
+        let (from, to) = (place.repository.name(), repository.name());
+        tracing::info!(digest = %self.blob.digest, %from, %to, %error, "a blob is read elsewhere");
+        self.reader.go_on_at(repository.clone());
+        Ok(())
+    }
+
+    /// Of wrong content nobody can tell which part was wrong, so no mirror that had a part in it is
+    /// asked again.
+    fn blame(&self, error: &Error) {
+        for mirror in &self.contributors {
+            self.source.places()[*mirror].give_up(error);
+        }
+        self.trace.misled.store(!self.contributors.is_empty(), Ordering::Relaxed);
+    }
+}
+
+impl Pieces for Reader {
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let at = self.trace.at.load(Ordering::Relaxed);
+            let before = self.reader.received();
+            let piece = if at == self.source.last() {
+                self.reader.next().await
+            } else {
+                let patience = self.source.patience_for_piece();
+                let waited = timeout(patience, self.reader.next()).await;
+                waited.unwrap_or_else(|_| Err(silent(&self.source.places()[at])))
+            };
+            if at < self.source.last() && self.reader.received() > before && !self.contributors.contains(&at)
+            {
+                self.contributors.push(at);
+            }
+            let error = match piece {
+                Ok(piece) => return Ok(piece),
+                Err(error) => error,
+            };
+            if is_wrong(&error) {
+                self.blame(&error);
+            }
+            if at == self.source.last() {
+                return Err(error);
+            }
+            self.move_on(at, error)?;
+        }
+    }
+}
+
+/// Whether content came that is not what its descriptor says.
+fn is_wrong(error: &Error) -> bool {
+    matches!(error, Error::DigestMismatch { .. } | Error::SizeMismatch { .. })
+}

@@ -1,0 +1,64 @@
+//! Which proxy a request goes through, so that a proxy that is down is not taken for the registry.
+//!
+//! The HTTP client finds its proxy in the environment by the same rules, and does not tell which.
+
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::Url;
+
+/// Knows the proxies in force.
+#[derive(Debug)]
+pub(super) struct Proxies {
+    matcher: Matcher,
+    origin: fn(&Url) -> String,
+}
+
+impl Proxies {
+    /// Those of the environment.
+    pub(super) fn of_environment() -> Self {
+        Self { matcher: Matcher::from_system(), origin: variable }
+    }
+
+    /// One for every request.
+    pub(super) fn all(proxy: &str) -> Self {
+        Self { matcher: Matcher::builder().all(proxy).build(), origin: |_| String::new() }
+    }
+
+    /// The proxy for `url` with where it is configured, such as `proxy.example:3128 (HTTPS_PROXY)`.
+    /// A login in its address is left out.
+    pub(super) fn name(&self, url: &Url) -> Option<String> {
+        let intercept = self.matcher.intercept(&url.as_str().parse().ok()?)?;
+        let address = intercept.uri();
+        let port = address.port_u16().map_or_else(String::new, |port| format!(":{port}"));
+        Some(format!("{}{port}{}", address.host()?, (self.origin)(url)))
+    }
+}
+
+/// The variable that holds the proxy for `url`, in the order in which they are looked at.
+#[expect(clippy::disallowed_methods, reason = "the HTTP client read it, and does not tell which")]
+fn variable(url: &Url) -> String {
+    let names = match url.scheme() {
+        "https" => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+        _ => ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
+    };
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    names.into_iter().find(is_set).map_or_else(String::new, |name| format!(" ({name})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_proxy_and_no_login() {
+        let proxies = |proxy, no| Proxies {
+            matcher: Matcher::builder().https(proxy).no(no).build(),
+            origin: |_| " (HTTPS_PROXY)".into(),
+        };
+        let name = |proxy, no, url: &str| proxies(proxy, no).name(&url.parse().unwrap());
+        let expected = Some("proxy.example:3128 (HTTPS_PROXY)".to_owned());
+        assert_eq!(name("http://ann:hunter2@proxy.example:3128", "", "https://ghcr.io/v2/"), expected);
+        assert_eq!(name("proxy.example:3128", "", "https://ghcr.io:5000/v2/?a=b"), expected);
+        assert_eq!(name("http://proxy.example:3128", "ghcr.io", "https://ghcr.io/v2/"), None);
+        assert_eq!(name("http://proxy.example:3128", "", "http://ghcr.io/v2/"), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! A registry, or a part of one: what several repositories' names begin with.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{ParseError, Registry, Repository};
+
+const PREFIX: &str = "a registry or a part of one: expected names as in docker.io/library or ghcr.io";
+
+/// A registry with all of its repositories, or with those below a path, such as `docker.io/library`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Prefix {
+    registry: Registry,
+    path: String,
+}
+
+impl Prefix {
+    /// What follows the prefix in the path of `name`, without a slash; empty when it is the whole
+    /// path. `None` when the name does not begin with it: components are never split.
+    #[must_use]
+    pub fn rest<'a>(&self, name: &'a Repository) -> Option<&'a str> {
+        if *name.registry() != self.registry {
+            return None;
+        }
+        if self.path.is_empty() {
+            return Some(name.path());
+        }
+        let rest = name.path().strip_prefix(self.path.as_str())?;
+        if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+    }
+
+    /// The repository `rest` below the prefix, if that makes a name.
+    #[must_use]
+    pub fn with(&self, rest: &str) -> Option<Repository> {
+        let path = [self.path.as_str(), rest].into_iter().filter(|part| !part.is_empty());
+        Repository::new(self.registry.clone(), &path.collect::<Vec<_>>().join("/")).ok()
+    }
+
+    /// The registry.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// How many characters of a path it fixes: the more, the closer it describes a repository.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.path.len()
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let error = || ParseError::new(text, PREFIX);
+        let (first, rest) = text.split_once('/').unwrap_or((text, ""));
+        // As in a reference: what could be an organisation at Docker Hub is one.
+        let is_host = first.contains(['.', ':']) || first == "localhost";
+        let (host, path) = if is_host { (first, rest) } else { ("docker.io", text) };
+        let registry: Registry = host.parse().map_err(|_| error())?;
+        let has_end = is_host && rest.is_empty() && text.ends_with('/');
+        if has_end || (path.is_empty() && !is_host) {
+            return Err(error());
+        }
+        if !path.is_empty() {
+            Repository::new(registry.clone(), path).map_err(|_| error())?;
+        }
+        Ok(Self { registry, path: path.into() })
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.registry.fmt(f)?;
+        if self.path.is_empty() { Ok(()) } else { write!(f, "/{}", self.path) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Reference;
+
+    #[track_caller]
+    fn check(prefix: &str, name: &str, expected: Option<&str>) {
+        let prefix: Prefix = prefix.parse().unwrap();
+        let name = name.parse::<Reference>().unwrap().repository;
+        assert_eq!(prefix.rest(&name), expected, "{prefix} of {name}");
+    }
+
+    #[test]
+    fn matches_whole_components() {
+        check("docker.io/library", "python", Some("python"));
+        check("library", "python", Some("python"));
+        check("index.docker.io/library", "docker.io/library/python", Some("python"));
+        check("docker.io/library/python", "python", Some(""));
+        check("docker.io/library/pyth", "python", None);
+        check("docker.io", "acme/app", Some("acme/app"));
+        check("docker.io/acme", "acme-evil/app", None);
+        check("ghcr.io/acme", "ghcr.io/acme/team/app", Some("team/app"));
+        check("ghcr.io", "quay.io/a/b", None);
+        check("localhost:5000", "localhost:5000/app", Some("app"));
+    }
+
+    #[test]
+    fn refuses_what_is_no_prefix() {
+        for wrong in
+            ["", "/", "docker.io/", "https://docker.io", "docker.io/library:1", "a//b", "Docker.io/Upper"]
+        {
+            let error = wrong.parse::<Prefix>().unwrap_err().to_string();
+            assert!(error.contains("docker.io/library"), "{wrong}: {error}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Whose login and whose token goes where.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+
+use aws_emulator::{Image, Profile, Recipe};
+use futures_util::future::BoxFuture;
+use image_copy::oci::Reference;
+use image_copy::registry::{self, Anonymous, Client, Credentials, Login, ManifestId};
+use support::World;
+
+const SECRET: &str = "acme/secret:1";
+
+/// Gives these logins one after the other, the next when one was refused.
+struct InTurn(Mutex<Vec<Login>>);
+
+impl InTurn {
+    fn of(logins: &[(&str, &str)]) -> Arc<Self> {
+        let login = |(name, password): &(&str, &str)| Login {
+            username: (*name).into(),
+            password: (*password).into(),
+        };
+        Arc::new(Self(Mutex::new(logins.iter().rev().map(login).collect())))
+    }
+}
+
+impl Credentials for InTurn {
+    fn login<'a>(
+        &'a self,
+        _: &'a str,
+        refused: Option<&'a Login>,
+    ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
+        let mut logins = self.0.lock().expect("nobody panicked");
+        if refused.is_some() && logins.len() > 1 {
+            logins.pop();
+        }
+        let login = logins.last().cloned();
+        Box::pin(async move { Ok(login) })
+    }
+}
+
+/// A private repository of Ann's at Docker Hub.
+async fn world() -> (World, Image) {
+    let (world, image) = (World::start().await, Recipe::new(1).platforms(&["linux/amd64"]).single());
+    let hub = world.emulator.docker_hub();
+    for user in ["ann", "bob"] {
+        hub.add_user(user, "right-password");
+    }
+    hub.put_image("acme/secret", "1", &image);
+    hub.make_private("acme/secret", &["ann"]);
+    (world, image)
+}
+
+/// The digest that a name has.
+async fn read(client: &Client, name: &str) -> Result<String, registry::Error> {
+    let Reference { repository, tag, .. } = name.parse().expect("a reference");
+    let repository = client.repository(repository, None);
+    let head = repository.head_manifest(&ManifestId::Tag(tag.expect("a tag"))).await?;
+    Ok(head.digest.to_string())
+}
+
+#[tokio::test]
+async fn a_token_of_one_login_serves_no_other() {
+    let (world, image) = world().await;
+    let ann = world.client.with_credentials(InTurn::of(&[("ann", "right-password")]));
+    assert_eq!(read(&ann, SECRET).await.unwrap(), image.digest());
+    let mark = world.emulator.log().mark();
+    let bob = ann.with_credentials(InTurn::of(&[("bob", "right-password")]));
+    read(&bob, SECRET).await.unwrap_err();
+    let asked: Vec<String> = world.upstream_requests(mark);
+    assert_eq!(asked, ["token", "manifest.head"], "the challenge is known, and a refusal is final");
+    read(&ann.with_credentials(Arc::new(Anonymous)), SECRET).await.unwrap_err();
+    let mark = world.emulator.log().mark();
+    assert_eq!(read(&ann, SECRET).await.unwrap(), image.digest());
+    assert_eq!(world.upstream_requests(mark), ["manifest.head"], "Ann's token is still Ann's");
+}
+
+#[tokio::test]
+async fn a_refused_login_is_tried_again_only_when_it_changed() {
+    let world = World::start().await;
+    let refusing = Profile { refuses_wrong_login: true, ..Profile::bearer("registry.example") };
+    let hub = (world.emulator.docker_hub().clone(), "docker.io/acme/secret:1");
+    let other = (world.emulator.add_upstream(refusing), "registry.example/acme/secret:1");
+    // Docker Hub gives a token that opens nothing, others refuse to give one.
+    for (registry, name) in [hub, other] {
+        let image = Recipe::new(1).platforms(&["linux/amd64"]).single();
+        registry.put_image("acme/secret", "1", &image);
+        registry.add_user("ann", "new-password");
+        registry.make_private("acme/secret", &["ann"]);
+        let tried = async |logins: &[(&str, &str)]| {
+            let mark = world.emulator.log().mark();
+            let client = world.client.with_credentials(InTurn::of(logins));
+            let result = read(&client, name).await;
+            (result.is_ok(), world.emulator.log().count(mark, "token"))
+        };
+        let rotated = [("ann", "old-password"), ("ann", "new-password")];
+        assert_eq!(tried(&rotated).await, (true, 2), "{name}");
+        assert_eq!(tried(&rotated[..1]).await, (false, 1), "the same password locks accounts: {name}");
+    }
+}
