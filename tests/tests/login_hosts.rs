@@ -104,6 +104,18 @@ async fn a_thief_named_as_the_source_gets_no_login_of_others() {
 }
 
 #[tokio::test]
+async fn a_mirror_gets_no_login_of_the_registry_that_it_mirrors() {
+    for challenge in CHALLENGES {
+        let trap = Trap::new(challenge).await;
+        let mark = trap.emulator.log().mark();
+        let mirror = format!("{HONEST}/acme={THIEF}/acme").parse().unwrap();
+        let outcome = trap.engine.copy_by_way_of(&format!("{HONEST}/acme/app:1"), &[mirror]).await;
+        trap.check_nothing_was_stolen(mark, challenge);
+        assert_eq!(outcome.unwrap().digest.as_str(), trap.image.digest(), "the registry itself served");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_takes_no_login_along() {
     for challenge in CHALLENGES {
         for operation in ["manifest.head", "manifest.get", "blob.get", "blob.content"] {

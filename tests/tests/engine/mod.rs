@@ -11,7 +11,9 @@ use aws_emulator::{Emulator, Mutability};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::future::BoxFuture;
-use image_copy::copy::{Destination, Error, Limits, NoReport, Outcome, Platforms, Request, plan, transfer};
+use image_copy::copy::{
+    Destination, Error, Limits, Mirror, NoReport, Outcome, Platforms, Request, Source, plan, transfer,
+};
 use image_copy::http;
 use image_copy::oci::Reference;
 use image_copy::registry::{self, Client, Credentials, Login};
@@ -83,6 +85,11 @@ impl Engine {
 
     /// Copies all platforms of an image under the tag `copy`.
     pub(crate) async fn copy(&self, source: &str) -> Result<Outcome, Error> {
+        self.copy_by_way_of(source, &[]).await
+    }
+
+    /// The same, reading from mirrors first.
+    pub(crate) async fn copy_by_way_of(&self, source: &str, mirrors: &[Mirror]) -> Result<Outcome, Error> {
         let destination: Reference = self.destination.uri().parse().unwrap();
         let request = Request {
             source: source.parse().unwrap(),
@@ -91,7 +98,7 @@ impl Engine {
             platforms: Platforms::All,
             known: Vec::new(),
         };
-        let from = self.client.repository(request.source.repository.clone(), None);
+        let from = Source::with_mirrors(&self.client, request.source.repository.clone(), None, mirrors);
         let to = Destination::of_registry(self.client.repository(request.destination.clone(), None));
         let plan = plan(&request, &from, &to).await?;
         transfer(&plan, &from, &to, &Limits::default(), Arc::new(NoReport)).await
