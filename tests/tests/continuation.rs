@@ -163,7 +163,7 @@ async fn an_ecr_that_says_slow_down_until_time_is_up_is_asked_again_by_the_next_
     let properties = account.properties("python:3.13");
     let calm = in_the_second_round(&account, || account.world.emulator.faults().clear());
     let (turn, ()) = tokio::join!(create(&account, &properties), calm);
-    succeeded(&answered(turn.clone()));
+    succeeded(&answered(turn));
     assert_eq!(endings(&account), [("continued".to_owned(), 1), ("copied".to_owned(), 2)]);
     account.check_stored("3.13", &image);
 }
