@@ -56,4 +56,4 @@ pub use fault::{Direction, Effect, Fault, Faults, Link, Match};
 pub use image::{Image, Manifest, Recipe};
 pub use log::{Authorization, Entry, Exchange, Log, Mark};
 pub use service::{Operation, Request, Response, Service, answer, hang_up, json};
-pub use upstream::{Profile, RangeManner, RateHeaders, RateLimit, Registry, Switch};
+pub use upstream::{Profile, RangeManner, RateHeaders, RateLimit, ReferrersManner, Registry, Switch};

@@ -15,7 +15,7 @@ use crate::service::{Request, Response, answer};
 use super::error::Refusal;
 use super::images::{self, Outcome, Put};
 use super::store::{Key, Login, State, now};
-use super::{Ecr, describe, hosts, repositories};
+use super::{Ecr, describe, hosts, referrers, repositories};
 
 const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921.";
 
@@ -103,6 +103,7 @@ pub(super) fn call(ecr: &Ecr, region: &str, action: &str, input: &Value) -> Resu
         }
         "DescribeImages" => describe::images(&mut state, &key, input),
         "ListImages" => describe::list(&mut state, &key, input),
+        "ListImageReferrers" => referrers::call(&mut state, &key, input),
         "DescribeRepositories" => repositories::describe(&state, account, region, input),
         "CreateRepository" => repositories::create(&mut state, &key, input),
         "DeleteRepository" => repositories::delete(&mut state, &key, input),

@@ -7,6 +7,7 @@ mod error;
 mod handle;
 mod hosts;
 mod images;
+mod referrers;
 mod repositories;
 mod store;
 mod throttle;

@@ -1,15 +1,16 @@
-//! Manifests, tags and referrers.
+//! Manifests and tags.
 
 use http::{HeaderMap, Method};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::body::{empty, full};
 use crate::distribution::{page, refusal};
-use crate::image::{Manifest, OCI_INDEX};
+use crate::image::Manifest;
 use crate::log::Exchange;
 use crate::service::{Refused, Request, Response, answer};
 
 use super::profile::Profile;
+use super::referrers;
 use super::store::{Repository, State};
 
 /// Answers HEAD and GET of a manifest. A GET that succeeds is a pull.
@@ -21,7 +22,8 @@ pub(super) fn read(
     user: Option<&str>,
 ) -> Response {
     let held = state.repositories.get(repository);
-    let Some(manifest) = held.and_then(|held| held.manifest(reference)) else {
+    let found = held.and_then(|held| referrers::resolve(state, profile, held, reference));
+    let Some(manifest) = found else {
         return refusal(404, "MANIFEST_UNKNOWN", "manifest unknown");
     };
     let manifest = match negotiate(held, manifest, reference, &request.headers) {
@@ -101,24 +103,4 @@ pub(super) fn tags(state: &State, request: &Request, repository: &str) -> Respon
     };
     let count = request.query("n").and_then(|count| count.parse().ok());
     page(held.tags.keys().cloned().collect(), repository, count, request.query("last"))
-}
-
-/// Answers with what refers to a manifest, where the registry has that API.
-pub(super) fn referrers(state: &State, profile: &Profile, (repository, digest): (&str, &str)) -> Response {
-    if !profile.referrers {
-        return answer(404, &[("content-type", "text/plain")], full("404 page not found\n"));
-    }
-    let held = state.repositories.get(repository);
-    let manifests = held.into_iter().flat_map(|held| held.manifests.values());
-    let entries: Vec<_> = manifests
-        .filter_map(|manifest| {
-            let document = manifest.document();
-            let refers = document["subject"]["digest"] == digest;
-            let mut descriptor = manifest.descriptor();
-            descriptor["artifactType"] = document["artifactType"].clone();
-            refers.then_some(descriptor)
-        })
-        .collect();
-    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
-    answer(200, &[("content-type", OCI_INDEX)], full(index.to_string()))
 }
