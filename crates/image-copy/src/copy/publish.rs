@@ -3,12 +3,11 @@
 use tokio::time::Instant;
 
 use super::transfer::in_time;
-use super::{Destination, Error, Failure, Limits, Operation, Outcome, Plan, Progress, Side, TagMove};
+use super::{Content, Destination, Error, Failure, Limits, Operation, Outcome, Plan, Side, TagMove};
 use crate::oci::Tag;
 use crate::registry::{self, ManifestId};
 
-/// Writes the root of a plan whose content is at the destination. `progress` is what became of the
-/// blobs.
+/// Writes the root of a plan whose content is at the destination.
 ///
 /// # Errors
 /// When the destination refuses, or time runs out.
@@ -16,11 +15,12 @@ pub async fn publish(
     plan: &Plan,
     destination: &Destination,
     limits: &Limits,
-    progress: Progress,
+    content: Content,
 ) -> Result<Outcome, Error> {
     let started = Instant::now();
-    let writing = Publication { plan, destination };
-    in_time(plan, limits, started, writing.write_root(), || progress).await?;
+    let root_held = plan.root_held || content.root_written;
+    let writing = Publication { plan, destination, root_held };
+    in_time(plan, limits, started, writing.write_root(), || content.blobs).await?;
     Ok(Outcome {
         source_digest: plan.source_digest.clone(),
         digest: plan.root.digest.clone(),
@@ -28,8 +28,9 @@ pub async fn publish(
         platforms: plan.platforms.clone(),
         platforms_offered: plan.platforms_offered,
         size: plan.progress.bytes,
-        blobs: progress,
+        blobs: content.blobs,
         manifests_written: plan.manifests_to_write(),
+        referrers: content.referrers,
         tag: plan.tag.clone(),
         elapsed: plan.elapsed + started.elapsed(),
     })
@@ -38,6 +39,7 @@ pub async fn publish(
 struct Publication<'a> {
     plan: &'a Plan,
     destination: &'a Destination,
+    root_held: bool,
 }
 
 impl Publication<'_> {
@@ -45,7 +47,7 @@ impl Publication<'_> {
     /// by name.
     async fn write_root(&self) -> Result<(), Error> {
         let (plan, to) = (self.plan, self.destination);
-        let written = match (&plan.request.tag, &plan.tag, plan.root_held) {
+        let written = match (&plan.request.tag, &plan.tag, self.root_held) {
             (Some(tag), TagMove::Moved { .. }, true) => to.inventory.tag(&plan.root, tag).await,
             (Some(tag), TagMove::Moved { .. }, false) => {
                 to.repository.put_manifest(&plan.root, &ManifestId::Tag(tag.clone())).await

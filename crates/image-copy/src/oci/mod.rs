@@ -4,6 +4,7 @@ mod digest;
 mod manifest;
 mod platform;
 mod reference;
+mod referrer;
 mod rewrite;
 
 pub use digest::{Algorithm, Digest, Hasher};
