@@ -52,6 +52,13 @@ fn written(result: io::Result<()>, state: &str) -> ExitCode {
     }
 }
 
+/// Writes what went wrong without being a failure.
+pub(crate) fn warn(outcome: &Outcome) {
+    if let Some(line) = warning(outcome) {
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+}
+
 /// Writes a line to stderr, and gives the exit code.
 pub(crate) fn fail(line: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "error: {line}");
@@ -141,22 +148,32 @@ pub(crate) fn plan(plan: &Plan) -> String {
 /// What was done, in one line.
 pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
     let blobs = &outcome.blobs;
+    let any_referrer = outcome.referrers.as_ref().is_some_and(|referrers| referrers.copied > 0);
+    let referrers = outcome.referrers.as_ref().map(|referrers| format!(", referrers: {referrers}"));
     let tag = match &outcome.tag {
         TagMove::Moved { from: Some(old) } => format!(", tag moved from {}", old.short()),
-        TagMove::Unchanged if blobs.copied == 0 && outcome.manifests_written == 0 => {
+        TagMove::Unchanged if blobs.copied == 0 && outcome.manifests_written == 0 && !any_referrer => {
             ", nothing to do".to_owned()
         }
         TagMove::Moved { from: None } | TagMove::Unchanged | TagMove::Untagged => String::new(),
     };
     format!(
-        "{}@{}: {} copied ({}), {} present{tag}, {}",
+        "{}@{}: {} copied ({}), {} present{}{tag}, {}",
         request.destination_name(),
         outcome.digest,
         counted(blobs.copied),
         size(blobs.bytes_copied),
         blobs.present,
+        referrers.unwrap_or_default(),
         seconds(outcome.elapsed),
     )
+}
+
+/// What of the referrers could not be copied, in one line of bounded length.
+pub(crate) fn warning(outcome: &Outcome) -> Option<String> {
+    let referrers = outcome.referrers.as_ref().filter(|referrers| referrers.is_incomplete())?;
+    let reason = referrers.first_reason.as_deref().unwrap_or_default();
+    Some(shortened(format!("warning: referrers: {referrers}: {reason}"), LINE_CHARACTERS))
 }
 
 /// The failure with one thing to change, in one line of bounded length.
