@@ -129,7 +129,10 @@ pub(crate) fn plan(plan: &Plan) -> String {
         TagMove::Moved { from: Some(old) } => format!("moves from {old}"),
     };
     let platforms: Vec<String> = plan.platforms.iter().map(ToString::to_string).collect();
-    [
+    let referrers = plan.request.include_referrers.then(|| {
+        format!("referrers    of {} digests, looked for when the image is copied", plan.subjects.len())
+    });
+    let lines = [
         format!("source       {}", plan.request.source),
         format!("destination  {}", plan.request.destination_name()),
         format!("digest       {}", plan.root.digest),
@@ -141,8 +144,8 @@ pub(crate) fn plan(plan: &Plan) -> String {
         ),
         format!("manifests    {manifests} to write"),
         format!("tag          {tag}"),
-    ]
-    .join("\n")
+    ];
+    lines.into_iter().chain(referrers).collect::<Vec<_>>().join("\n")
 }
 
 /// What was done, in one line.
