@@ -39,7 +39,8 @@ async fn busy_account() -> Account {
     let account =
         Account::with(Mutability::Mutable, |settings| settings.timeout = Duration::from_secs(5)).await;
     account.publish("3.13", &index(1));
-    let python = account.properties("python:3.13");
+    let mut python = account.properties("python:3.13");
+    python["IncludeReferrers"] = json!("true");
     for _ in ["copied", "unchanged"] {
         succeeded(&account.create(python.clone()).await);
     }

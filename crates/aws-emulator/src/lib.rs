@@ -63,6 +63,6 @@ pub use log::{Authorization, Entry, Exchange, Log, Mark};
 pub use service::{Operation, Request, Response, Service, answer, hang_up, json};
 pub use thief::Thief;
 pub use upstream::{
-    Anonymous, Auth, Front, Profile, Quirk, RangeManner, RateHeaders, RateLimit, Registry, Saying, Switch,
-    TokenFields, Words,
+    Anonymous, Auth, Front, Profile, Quirk, RangeManner, RateHeaders, RateLimit, ReferrersManner, Registry,
+    Saying, Switch, TokenFields, Words,
 };

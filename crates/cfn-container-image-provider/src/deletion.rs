@@ -195,6 +195,11 @@ fn delete_children<'a>(
     Box::pin(stream::iter(digests).for_each_concurrent(CONCURRENT_CHILDREN, delete))
 }
 
+/// Deletes an image or artifact that no tag names, with its children, as far as nothing else uses them.
+pub(crate) async fn delete_untagged(repository: &EcrRepository, digest: &Digest) -> Result<(), Error> {
+    delete_child(repository, digest, MAX_DEPTH).await
+}
+
 async fn delete_child(repository: &EcrRepository, digest: &Digest, depth: usize) -> Result<(), Error> {
     let Some(stored) = repository.stored(&ManifestId::Digest(digest.clone())).await? else { return Ok(()) };
     if stored.tags.iter().any(|tag| !tag.starts_with(REMOVAL)) {

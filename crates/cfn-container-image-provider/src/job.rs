@@ -202,5 +202,6 @@ fn attributes(properties: &Properties, outcome: &Outcome) -> Attributes {
         tag: properties.tag.as_ref().map(ToString::to_string).unwrap_or_default(),
         media_type: outcome.media_type.clone(),
         size: outcome.size.to_string(),
+        referrers: outcome.referrers.as_ref().map(ToString::to_string),
     }
 }

@@ -27,6 +27,7 @@ mod ledger;
 mod logging;
 #[cfg(test)]
 mod model;
+mod orphans;
 mod properties;
 mod reason;
 mod report;

@@ -13,8 +13,16 @@ use crate::ledger;
 pub(crate) const ALL_PLATFORMS: &str = "all";
 
 /// The properties of `Custom::ContainerImage`; the last two are CloudFormation's own.
-const KNOWN: [&str; 7] =
-    ["ImageReference", "RepositoryArn", "Platform", "Tag", "Refresh", "ServiceToken", "ServiceTimeout"];
+const KNOWN: [&str; 8] = [
+    "ImageReference",
+    "RepositoryArn",
+    "Platform",
+    "Tag",
+    "Refresh",
+    "IncludeReferrers",
+    "ServiceToken",
+    "ServiceTimeout",
+];
 
 /// What a template asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +32,8 @@ pub(crate) struct Properties {
     pub(crate) platforms: Platforms,
     /// The tag in ECR. `None`: the reference has none either, so the image goes by its digest.
     pub(crate) tag: Option<Tag>,
+    /// Whether signatures, SBOMs and attestations go along.
+    pub(crate) include_referrers: bool,
 }
 
 /// What is wrong with a property: its name, what was given and what is expected, in one line.
@@ -70,9 +80,13 @@ impl Properties {
             None => source.tag.clone(),
             Some(value) => Some(tag(value)?),
         };
+        let include_referrers = match properties.get("IncludeReferrers") {
+            None => false,
+            Some(value) => truth("IncludeReferrers", value)?,
+        };
         refuse_reserved(tag.as_ref())?;
         refuse_unknown(properties, previous)?;
-        Ok(Self { source, repository, platforms, tag })
+        Ok(Self { source, repository, platforms, tag, include_referrers })
     }
 
     /// The copy that brings about what the template asks for.
@@ -83,6 +97,7 @@ impl Properties {
             tag: self.tag.clone(),
             platforms: self.platforms.clone(),
             known: Vec::new(),
+            include_referrers: self.include_referrers,
         }
     }
 }
@@ -134,6 +149,16 @@ fn tag(value: &Value) -> Result<Tag, InvalidProperty> {
     text.parse().map_err(|error| wrong("Tag", &error))
 }
 
+/// CloudFormation delivers true and false as text.
+fn truth(name: &str, value: &Value) -> Result<bool, InvalidProperty> {
+    match value {
+        Value::Bool(truth) => Ok(*truth),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Ok(true),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Ok(false),
+        other => invalid(format!("{name} is {}: expected true or false", shown(other))),
+    }
+}
+
 fn refuse_reserved(tag: Option<&Tag>) -> Result<(), InvalidProperty> {
     match tag.filter(|tag| ledger::is_reserved(tag.as_str())) {
         Some(tag) => invalid(format!(
@@ -150,7 +175,7 @@ fn refuse_unknown(properties: &Map<String, Value>, previous: &Value) -> Result<(
     invalid(match nearest(name) {
         Some(known) => format!("{shown} is not a property of Custom::ContainerImage: did you mean {known}?"),
         None => {
-            format!("{shown} is not a property of Custom::ContainerImage: expected {}", KNOWN[..5].join(", "))
+            format!("{shown} is not a property of Custom::ContainerImage: expected {}", KNOWN[..6].join(", "))
         }
     })
 }
@@ -158,7 +183,7 @@ fn refuse_unknown(properties: &Map<String, Value>, previous: &Value) -> Result<(
 /// The known name that `name` is likely a slip of.
 fn nearest(name: &str) -> Option<&'static str> {
     let name: String = name.chars().take(64).collect::<String>().to_ascii_lowercase();
-    let distances = KNOWN[..5].iter().map(|known| (distance(&name, &known.to_ascii_lowercase()), *known));
+    let distances = KNOWN[..6].iter().map(|known| (distance(&name, &known.to_ascii_lowercase()), *known));
     let (distance, known) = distances.min()?;
     (distance <= known.len() / 3).then_some(known)
 }
@@ -264,6 +289,24 @@ mod tests {
         assert_eq!(platforms(json!(["all"])), Platforms::All);
         let absent = parse(&with("Refresh", json!("1")), &Value::Null).unwrap().platforms;
         assert_eq!(absent, Platforms::Preferred("linux/amd64".parse().unwrap()));
+    }
+
+    #[test]
+    fn referrers_go_along_when_that_is_true() {
+        let include =
+            |value| parse(&with("IncludeReferrers", value), &Value::Null).unwrap().include_referrers;
+        for (value, expected) in
+            [(json!("true"), true), (json!(" True"), true), (json!(true), true), (json!("FALSE"), false)]
+        {
+            assert_eq!(include(value), expected);
+        }
+        assert!(!parse(&with("Refresh", json!("1")), &Value::Null).unwrap().include_referrers);
+        check(&with("IncludeReferrers", json!("yes")), "IncludeReferrers is \"yes\": expected true or false");
+        check(&with("IncludeReferrers", json!(1)), "IncludeReferrers is 1: expected true or false");
+        check(
+            &with("IncludeReferers", json!("true")),
+            "\"IncludeReferers\" is not a property of Custom::ContainerImage: did you mean IncludeReferrers?",
+        );
     }
 
     #[test]

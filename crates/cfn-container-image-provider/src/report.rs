@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use image_copy::copy::{self, Progress, TagMove};
+use image_copy::copy::{self, Progress, Referrers, TagMove};
 use image_copy::registry;
 
 use crate::deadline::Deadline;
@@ -26,7 +26,7 @@ pub(crate) fn sentence(done: &Done) -> String {
                 TagMove::Unchanged => "; the tag named the image already",
                 TagMove::Moved { .. } => "; the tag names the image now",
             };
-            format!("{blobs}{tag}.")
+            format!("{blobs}{tag}.{}", outcome.referrers.as_ref().map(of_referrers).unwrap_or_default())
         }
         Done::Deleted(Deleted::Nothing) => "The image was gone already.".into(),
         Done::Deleted(Deleted::Tag) => {
@@ -45,6 +45,14 @@ pub(crate) fn sentence(done: &Done) -> String {
     }
 }
 
+/// ` Referrers: 3 copied, 1 refused: registry says 405 UNSUPPORTED.`
+fn of_referrers(referrers: &Referrers) -> String {
+    match &referrers.first_reason {
+        Some(reason) => format!(" Referrers: {referrers}: {}.", reason.trim_end_matches('.')),
+        None => format!(" Referrers: {referrers}."),
+    }
+}
+
 /// What the last line of an invocation is made of, from which metrics are made.
 pub(crate) struct Ending<'a> {
     pub(crate) envelope: &'a Envelope,
@@ -57,15 +65,26 @@ pub(crate) struct Ending<'a> {
 impl Ending<'_> {
     /// The event was answered.
     pub(crate) fn answered(&self, result: &Result<Done, Failure>, reason: &str) {
-        self.line("answered", outcome(result), Some(reason), progress(result));
+        let referrers = match result {
+            Ok(Done::Copied { outcome, .. }) => outcome.referrers.as_ref(),
+            _ => None,
+        };
+        self.line("answered", outcome(result), Some(reason), progress(result), referrers);
     }
 
     /// Another invocation goes on with the event, and answers.
     pub(crate) fn continued(&self, progress: Progress) {
-        self.line("handed over to another invocation", "continued", None, progress);
+        self.line("handed over to another invocation", "continued", None, progress, None);
     }
 
-    fn line(&self, message: &str, outcome: &str, reason: Option<&str>, progress: Progress) {
+    fn line(
+        &self,
+        message: &str,
+        outcome: &str,
+        reason: Option<&str>,
+        progress: Progress,
+        referrers: Option<&Referrers>,
+    ) {
         let Self { envelope, trail, .. } = self;
         let request = trail.request.get();
         let usage = |repository: Option<&registry::Repository>| {
@@ -90,6 +109,11 @@ impl Ending<'_> {
                     blobs_copied = progress.copied,
                     bytes = progress.bytes,
                     bytes_copied = progress.bytes_copied,
+                    referrers_copied = referrers.map(|referrers| referrers.copied),
+                    referrers_present = referrers.map(|referrers| referrers.present),
+                    referrers_refused = referrers.map(|referrers| referrers.refused),
+                    referrers_left_out = referrers.map(|referrers| referrers.left_out),
+                    referrers_unknown = referrers.map(|referrers| referrers.unknown),
                     seconds = self.deadline.started.elapsed().as_secs_f64(),
                     source_requests = source.requests,
                     destination_requests = destination.requests,
@@ -115,6 +139,7 @@ fn outcome(result: &Result<Done, Failure>) -> &'static str {
         Ok(Done::Copied { outcome, .. }) => match outcome.tag {
             TagMove::Moved { .. } => "copied",
             _ if outcome.blobs.copied > 0 || outcome.manifests_written > 0 => "copied",
+            _ if outcome.referrers.as_ref().is_some_and(|referrers| referrers.copied > 0) => "copied",
             TagMove::Unchanged | TagMove::Untagged => "unchanged",
         },
         Ok(Done::Deleted(Deleted::Image | Deleted::Tag)) => "deleted",

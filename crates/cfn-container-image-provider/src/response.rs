@@ -52,6 +52,9 @@ pub(crate) struct Attributes {
     pub(crate) tag: String,
     pub(crate) media_type: String,
     pub(crate) size: String,
+    /// Counts of what refers to the image, where that was to go along.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) referrers: Option<String>,
 }
 
 impl<'a> Answer<'a> {
@@ -227,6 +230,7 @@ mod tests {
             tag: "3".into(),
             media_type: "application/json".into(),
             size: "17".into(),
+            referrers: None,
         }
     }
 

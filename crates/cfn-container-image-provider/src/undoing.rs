@@ -11,6 +11,7 @@ use image_copy::registry::{Error, ManifestId};
 
 use crate::deletion::{self, Deleted, Subject};
 use crate::ledger::{Ledger, Line, Look, Place, untagged};
+use crate::orphans::Orphans;
 use crate::properties::Properties;
 
 /// How often a tag is given back that others move at the same time.
@@ -163,7 +164,16 @@ impl Undo<'_> {
             }
             Ok(true)
         };
-        deletion::delete(&place.tag, &self.ledger.images, wanted_again).await
+        let images = &self.ledger.images;
+        let orphans = match self.properties.as_ref().is_some_and(|properties| properties.include_referrers) {
+            true => Orphans::of(&place.tag, images).await,
+            false => Orphans::default(),
+        };
+        let deleted = deletion::delete(&place.tag, images, wanted_again).await?;
+        if deleted == Deleted::Image {
+            orphans.delete(images).await;
+        }
+        Ok(deleted)
     }
 
     /// Lets the tag name again what the others last had, if it names what this resource put there.

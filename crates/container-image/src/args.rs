@@ -102,6 +102,11 @@ pub(crate) struct Copy {
     #[arg(long, value_name = "PREFIX=TARGET")]
     pub(crate) mirror: Vec<Mirror>,
 
+    /// Copy what refers to the image too: signatures, SBOMs and attestations. What of it cannot be
+    /// copied is told, and is no failure
+    #[arg(long)]
+    pub(crate) include_referrers: bool,
+
     /// Host (with its port) to speak to without TLS; may be given several times. Registries on
     /// this machine need not be named
     #[arg(long, value_name = "HOST")]

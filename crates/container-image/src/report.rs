@@ -53,6 +53,13 @@ fn written(result: io::Result<()>, state: &str) -> ExitCode {
     }
 }
 
+/// Writes what went wrong without being a failure.
+pub(crate) fn warn(outcome: &Outcome) {
+    if let Some(line) = warning(outcome) {
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+}
+
 /// Writes a line to stderr, and gives the exit code.
 pub(crate) fn fail(line: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "error: {line}");
@@ -123,7 +130,10 @@ pub(crate) fn plan(plan: &Plan) -> String {
         TagMove::Moved { from: Some(old) } => format!("moves from {old}"),
     };
     let platforms: Vec<String> = plan.platforms.iter().map(ToString::to_string).collect();
-    [
+    let referrers = plan.request.include_referrers.then(|| {
+        format!("referrers    of {} digests, looked for when the image is copied", plan.subjects.len())
+    });
+    let lines = [
         format!("source       {}", plan.request.source),
         format!("destination  {}", plan.request.destination_name()),
         format!("digest       {}", plan.root.digest),
@@ -135,27 +145,30 @@ pub(crate) fn plan(plan: &Plan) -> String {
         ),
         format!("manifests    {manifests} to write"),
         format!("tag          {tag}"),
-    ]
-    .join("\n")
+    ];
+    lines.into_iter().chain(referrers).collect::<Vec<_>>().join("\n")
 }
 
 /// What was done, in one line.
 pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
     let blobs = &outcome.blobs;
+    let any_referrer = outcome.referrers.as_ref().is_some_and(|referrers| referrers.copied > 0);
+    let referrers = outcome.referrers.as_ref().map(|referrers| format!(", referrers: {referrers}"));
     let tag = match &outcome.tag {
         TagMove::Moved { from: Some(old) } => format!(", tag moved from {}", old.short()),
-        TagMove::Unchanged if blobs.copied == 0 && outcome.manifests_written == 0 => {
+        TagMove::Unchanged if blobs.copied == 0 && outcome.manifests_written == 0 && !any_referrer => {
             ", nothing to do".to_owned()
         }
         TagMove::Moved { from: None } | TagMove::Unchanged | TagMove::Untagged => String::new(),
     };
     format!(
-        "{}@{}: {} copied ({}), {} present{tag}{}, {}",
+        "{}@{}: {} copied ({}), {} present{}{tag}{}, {}",
         request.destination_name(),
         outcome.digest,
         counted(blobs.copied),
         size(blobs.bytes_copied),
         blobs.present,
+        referrers.unwrap_or_default(),
         served(request, &outcome.served),
         seconds(outcome.elapsed),
     )
@@ -171,6 +184,13 @@ fn served(request: &Request, served: &[Served]) -> String {
         format!("{place} ({manifests}, {})", counted(*blobs))
     });
     format!(", read from {}", parts.collect::<Vec<_>>().join(" and "))
+}
+
+/// What of the referrers could not be copied, in one line of bounded length.
+pub(crate) fn warning(outcome: &Outcome) -> Option<String> {
+    let referrers = outcome.referrers.as_ref().filter(|referrers| referrers.is_incomplete())?;
+    let reason = referrers.first_reason.as_deref().unwrap_or_default();
+    Some(shortened(format!("warning: referrers: {referrers}: {reason}"), LINE_CHARACTERS))
 }
 
 /// The failure with one thing to change, in one line of bounded length.

@@ -18,7 +18,8 @@ pub mod credentials;
 pub mod functions;
 mod images;
 pub mod mutability;
-pub mod removal;
+mod referrers;
+mod removal;
 pub mod repository;
 pub mod storable;
 #[cfg(test)]

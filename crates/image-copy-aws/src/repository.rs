@@ -140,6 +140,12 @@ impl Inventory for EcrRepository {
     fn tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>> {
         self.put_unless_there(manifest, tag).boxed()
     }
+
+    /// ECR does since June 2024, so that it needs no list
+    /// (<https://aws.amazon.com/about-aws/whats-new/2024/06/amazon-ecr-oci-image-and-distribution-version-1-1/>).
+    fn lists_referrers<'a>(&'a self, _: &'a Digest) -> BoxFuture<'a, Result<bool, Error>> {
+        futures_util::future::ready(Ok(true)).boxed()
+    }
 }
 
 #[cfg(test)]

@@ -97,6 +97,7 @@ impl Engine {
             tag: Some("copy".parse().unwrap()),
             platforms: Platforms::All,
             known: Vec::new(),
+            include_referrers: false,
         };
         let from = Source::with_mirrors(&self.client, request.source.repository.clone(), None, mirrors);
         let to = Destination::of_registry(self.client.repository(request.destination.clone(), None));

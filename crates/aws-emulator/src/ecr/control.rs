@@ -13,7 +13,7 @@ use crate::service::{Request, Response};
 use super::error::Refusal;
 use super::images::{self, Outcome, Put};
 use super::store::{Key, Login, State};
-use super::{Ecr, describe, hosts, repositories};
+use super::{Ecr, describe, hosts, referrers, repositories};
 
 /// Answers one call.
 pub(super) async fn serve(ecr: &Ecr, region: &str, request: Request) -> Response {
@@ -45,6 +45,7 @@ pub(super) fn call(ecr: &Ecr, region: &str, action: &str, input: &Value) -> Resu
         }
         "DescribeImages" => describe::images(&mut state, &key, input),
         "ListImages" => describe::list(&mut state, &key, input),
+        "ListImageReferrers" => referrers::call(&mut state, &key, input),
         "DescribeRepositories" => repositories::describe(&state, account, region, input),
         "CreateRepository" => repositories::create(&mut state, &key, input),
         "DeleteRepository" => repositories::delete(&mut state, &key, input),

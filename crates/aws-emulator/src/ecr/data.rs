@@ -9,7 +9,6 @@ use crate::api::principal;
 use crate::body::{empty, full, read};
 use crate::distribution::{Route, page, refusal};
 use crate::fault::Effect;
-use crate::image::OCI_INDEX;
 use crate::service::{Refused, Request, Response, answer};
 use crate::upstream::{RangeManner, accepts, is_signed, login, refuse_login, send_blob, send_manifest, sign};
 
@@ -17,7 +16,7 @@ use super::error::Refusal;
 use super::images::{self, Put};
 use super::store::{Key, State};
 use super::validation::MANIFEST_LIMIT;
-use super::{Ecr, hosts, pull_through, uploads};
+use super::{Ecr, hosts, pull_through, referrers, uploads};
 
 /// Key to the signature of download URLs.
 const SIGNATURE: u64 = 0x00c0_ffee;
@@ -87,7 +86,7 @@ fn rest(state: &mut State, key: &Key, route: &Route, request: &Request) -> Resul
         }
         Route::Blob { digest, .. } if reads => blob(state, key, digest, request),
         Route::Tags { .. } if reads => tags(state, key, request),
-        Route::Referrers { digest, .. } if reads => referrers(state, key, digest),
+        Route::Referrers { digest, .. } if reads => referrers::read(state, key, digest, request),
         _ => Ok(unsupported(request)),
     }
 }
@@ -227,18 +226,4 @@ fn tags(state: &mut State, key: &Key, request: &Request) -> Result<Response, Ref
     }
     let tags = state.repository(key)?.tags.keys().cloned().collect();
     Ok(page(tags, &key.repository, count, request.query("last")))
-}
-
-fn referrers(state: &mut State, key: &Key, digest: &str) -> Result<Response, Refusal> {
-    let images = state.repository(key)?.images.values();
-    let entries: Vec<_> = images
-        .filter(|image| image.parsed.subject.as_deref() == Some(digest))
-        .map(|image| {
-            let mut descriptor = image.manifest.descriptor();
-            descriptor["artifactType"] = json!(image.parsed.artifact_type);
-            descriptor
-        })
-        .collect();
-    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
-    Ok(answer(200, &[("content-type", OCI_INDEX)], full(index.to_string())))
 }

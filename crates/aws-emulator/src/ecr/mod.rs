@@ -8,6 +8,7 @@ mod handle;
 mod hosts;
 mod images;
 mod pull_through;
+mod referrers;
 mod repositories;
 mod store;
 mod throttle;

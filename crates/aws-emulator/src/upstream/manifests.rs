@@ -1,16 +1,17 @@
-//! Manifests, tags and referrers.
+//! Manifests and tags.
 
 use http::{HeaderMap, Method};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::body::{empty, full};
 use crate::distribution::{page, refusal};
-use crate::image::{Manifest, OCI_INDEX};
+use crate::image::Manifest;
 use crate::log::Exchange;
 use crate::service::{Refused, Request, Response, answer};
 
 use super::blobs::missing;
 use super::profile::{Anonymous, Profile, Quirk};
+use super::referrers;
 use super::store::{Repository, State};
 
 /// Answers HEAD and GET of a manifest. A GET that succeeds is a pull.
@@ -26,7 +27,8 @@ pub(super) fn read(
         let words = words.missing_repository.unwrap_or(words.missing_manifest);
         return missing(profile, request, words.answer(repository, reference));
     };
-    let found = named(held, profile, reference).filter(|_| is_shown(profile, reference, user));
+    let found = referrers::resolve(state, profile, held, reference);
+    let found = found.filter(|_| is_shown(profile, reference, user));
     let Some(manifest) = found else {
         return missing(profile, request, words.missing_manifest.answer(repository, reference));
     };
@@ -50,14 +52,6 @@ pub(super) fn read(
     }
     state.limits.announce(profile, user, &mut response);
     response
-}
-
-/// The manifest of a tag or digest, and of what a registry takes for a digest.
-fn named<'a>(held: &'a Repository, profile: &Profile, reference: &str) -> Option<&'a Manifest> {
-    held.manifest(reference).or_else(|| {
-        let hex = reference.strip_prefix("sha256-").filter(|_| profile.has(Quirk::DigestTags))?;
-        held.manifests.get(&format!("sha256:{hex}"))
-    })
 }
 
 /// Whether a caller gets to see a tag.
@@ -135,24 +129,4 @@ pub(super) fn tags(state: &State, request: &Request, repository: &str) -> Respon
     };
     let count = request.query("n").and_then(|count| count.parse().ok());
     page(held.tags.keys().cloned().collect(), repository, count, request.query("last"))
-}
-
-/// Answers with what refers to a manifest, where the registry has that API.
-pub(super) fn referrers(state: &State, profile: &Profile, (repository, digest): (&str, &str)) -> Response {
-    if !profile.referrers {
-        return answer(404, &[("content-type", "text/plain")], full("404 page not found\n"));
-    }
-    let held = state.repositories.get(repository);
-    let manifests = held.into_iter().flat_map(|held| held.manifests.values());
-    let entries: Vec<_> = manifests
-        .filter_map(|manifest| {
-            let document = manifest.document();
-            let refers = document["subject"]["digest"] == digest;
-            let mut descriptor = manifest.descriptor();
-            descriptor["artifactType"] = document["artifactType"].clone();
-            refers.then_some(descriptor)
-        })
-        .collect();
-    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
-    answer(200, &[("content-type", OCI_INDEX)], full(index.to_string()))
 }

@@ -6,6 +6,7 @@ mod handle;
 mod limits;
 mod manifests;
 mod profile;
+mod referrers;
 mod store;
 mod token;
 mod trouble;
@@ -18,9 +19,11 @@ use http::{HeaderMap, Method, Uri};
 pub use profile::{
     Anonymous, Auth, Front, Profile, Quirk, RateHeaders, RateLimit, Saying, TokenFields, Words,
 };
+pub use referrers::ReferrersManner;
 
 pub(crate) use blobs::{is_signed, refuse_login, send as send_blob, sign};
 pub(crate) use manifests::{accepts, send as send_manifest};
+pub(crate) use referrers::{entry as referrer_entry, list as referrers_list};
 pub(crate) use token::login;
 
 use crate::blob::Library;
@@ -129,6 +132,9 @@ impl Registry {
     }
 
     fn api(&self, state: &mut State, request: &Request) -> Response {
+        if request.path() == referrers::LOGIN_PAGE && request.host == self.profile.registry_host {
+            return referrers::login_page();
+        }
         let route = Route::parse(request.path());
         if route == Route::Unknown || !self.profile.is_registry(&request.host) {
             return answer(404, &[("content-type", "text/plain")], full("404 page not found\n"));
@@ -151,7 +157,7 @@ impl Registry {
             }
             Route::Tags { repository } if reads => manifests::tags(state, request, &repository),
             Route::Referrers { repository, digest } if reads => {
-                manifests::referrers(state, &self.profile, (&repository, &digest))
+                referrers::read(state, &self.profile, request, (&repository, &digest))
             }
             _ => {
                 let what = request.operation.name.as_str();

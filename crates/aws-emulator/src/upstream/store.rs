@@ -7,6 +7,7 @@ use crate::blob::Blob;
 use crate::image::Manifest;
 
 use super::limits::Limits;
+use super::referrers;
 use super::{RangeManner, Switch};
 
 /// One repository.
@@ -52,6 +53,7 @@ pub(super) struct State {
     pub(super) limits: Limits,
     pub(super) switch: Switch,
     pub(super) ranges: RangeManner,
+    pub(super) referrers: referrers::Settings,
     /// Raised to make every signed URL given out so far invalid.
     pub(super) signature: u64,
 }

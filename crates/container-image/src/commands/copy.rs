@@ -60,6 +60,7 @@ async fn transfer(
     bar.clear();
     match ended {
         Ok(Ok(outcome)) => {
+            report::warn(&outcome);
             if verbosity == Verbosity::Quiet {
                 return ExitCode::SUCCESS;
             }
@@ -81,6 +82,7 @@ fn request(args: &Copy) -> Request {
         tag: tag(&args.source, args.to.tag.as_ref()),
         platforms: args.platform.clone(),
         known: Vec::new(),
+        include_referrers: args.include_referrers,
     }
 }
 

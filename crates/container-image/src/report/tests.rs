@@ -1,7 +1,8 @@
 //! What is printed, as text.
 
 use super::*;
-use image_copy::copy::{Platforms, Progress};
+use image_copy::copy::{Platforms, Progress, Referrers};
+use image_copy::http;
 use image_copy::oci::{Digest, Reference};
 use image_copy::registry::{Code, LoginSent, Refusal};
 
@@ -189,6 +190,7 @@ fn tells_the_outcome_in_one_line() {
         tag: Some("3.13".parse().unwrap()),
         platforms: Platforms::All,
         known: Vec::new(),
+        include_referrers: false,
     };
     let blobs =
         Progress { blobs: 5, present: 2, copied: 3, bytes: 9, bytes_present: 1, bytes_copied: 5 << 20 };
@@ -201,6 +203,7 @@ fn tells_the_outcome_in_one_line() {
         size: 0,
         blobs,
         manifests_written: 2,
+        referrers: None,
         tag: TagMove::Moved { from: None },
         served: Vec::new(),
         elapsed: Duration::from_millis(1250),
@@ -230,4 +233,15 @@ fn tells_the_outcome_in_one_line() {
         outcome(&request, &idle),
         format!("{name}: 0 blobs copied (0 bytes), 5 present, nothing to do, 1.2 s")
     );
+    assert_eq!(warning(&idle), None);
+    let refused =
+        Referrers { present: 2, refused: 1, first_reason: Some("because.".into()), ..Referrers::default() };
+    let idle = Outcome { referrers: Some(refused), ..idle };
+    assert_eq!(
+        outcome(&request, &idle),
+        format!(
+            "{name}: 0 blobs copied (0 bytes), 5 present, referrers: 2 present, 1 refused, nothing to do, 1.2 s"
+        )
+    );
+    assert_eq!(warning(&idle).unwrap(), "warning: referrers: 2 present, 1 refused: because.");
 }

@@ -34,6 +34,10 @@ pub trait Inventory: Send + Sync {
 
     /// Puts `tag` on a manifest that is held. A tag that names it already is success.
     fn tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Whether the registry finds out by itself what refers to a manifest such as `subject`. One that
+    /// does not wants to be given the list.
+    fn lists_referrers<'a>(&'a self, subject: &'a Digest) -> BoxFuture<'a, Result<bool, Error>>;
 }
 
 /// Where an image goes: the repository to write to, and what is known of it.
@@ -87,5 +91,9 @@ impl Inventory for Repository {
 
     fn tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move { self.put_manifest(manifest, &ManifestId::Tag(tag.clone())).await })
+    }
+
+    fn lists_referrers<'a>(&'a self, subject: &'a Digest) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async move { Ok(self.referrers(subject).await?.is_some()) })
     }
 }

@@ -1,7 +1,7 @@
 //! The copy: a [`Request`] becomes a [`Plan`], and the plan an [`Outcome`].
 //!
-//! [`plan()`] only reads. [`transfer()`] writes: blobs and child manifests ([`transfer_content()`]), then
-//! the root under its tag ([`publish()`]).
+//! [`plan()`] only reads. [`transfer()`] writes: blobs and child manifests, then what refers to them
+//! ([`transfer_content()`]), then the root under its tag ([`publish()`]).
 
 mod error;
 mod inventory;
@@ -13,6 +13,7 @@ mod platforms;
 mod progress;
 mod publish;
 mod reading;
+mod referrers;
 mod request;
 mod select;
 mod source;
@@ -23,10 +24,11 @@ mod walk;
 pub use error::{Error, Failure, Operation, Problem, Side};
 pub use inventory::{Destination, Facts, Inventory};
 pub use mirror::Mirror;
-pub use outcome::{Outcome, Progress, TagMove};
+pub use outcome::{Content, Outcome, Progress, TagMove};
 pub use plan::{Plan, plan};
 pub use progress::{NoReport, Reporter};
 pub use publish::publish;
+pub use referrers::Referrers;
 pub use request::{Known, Platforms, Request};
 pub use source::{Served, Source};
 pub use transfer::{CONCURRENT_BLOBS, Limits, transfer, transfer_content};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Served;
+use super::{Referrers, Served};
 use crate::oci::{Digest, Platform};
 
 /// What a copy did.
@@ -24,12 +24,25 @@ pub struct Outcome {
     pub blobs: Progress,
     /// Manifests written, the root included.
     pub manifests_written: usize,
+    /// What became of what refers to the image, if that was to go along.
+    pub referrers: Option<Referrers>,
     /// What became of the tag.
     pub tag: TagMove,
     /// Who served manifests and blobs, in the order asked.
     pub served: Vec<Served>,
     /// Time spent on planning and transfer.
     pub elapsed: Duration,
+}
+
+/// What is at the destination before the root goes under its tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// What became of the blobs.
+    pub blobs: Progress,
+    /// What became of what refers to the image, if that was to go along.
+    pub referrers: Option<Referrers>,
+    /// Whether the root was written by its digest, because something refers to it.
+    pub(super) root_written: bool,
 }
 
 /// What became of the tag.

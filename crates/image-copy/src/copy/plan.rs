@@ -3,7 +3,7 @@
 //! Planning only reads. It asks the destination what it holds, so a plan for an image that is up to
 //! date is empty, and costs the source one HEAD, or nothing when the reference carries a digest.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -33,6 +33,8 @@ pub struct Plan {
     pub manifests: Vec<Manifest>,
     /// Blobs to copy, each once, largest first.
     pub blobs: Vec<Descriptor>,
+    /// What may be referred to, if that is to go along: every image as upstream has it.
+    pub subjects: Vec<Digest>,
     /// Platforms in the root, attestations left out.
     pub platforms: Vec<Platform>,
     /// Platforms that the source offers, when its index was read.
@@ -130,10 +132,26 @@ struct Shape {
 }
 
 impl Shape {
+    /// The root, unless it is an index that only the destination has, and the images below.
+    fn subjects(&self, request: &Request) -> Vec<Digest> {
+        let root = &self.root.manifest;
+        let is_new = matches!(request.platforms, Platforms::Some(_)) && root.digest != self.source_digest;
+        let manifests = || self.below.iter().map(|found| &found.manifest).chain([root]);
+        let attestations: HashSet<&Digest> = manifests()
+            .flat_map(Manifest::children)
+            .filter(|child| child.is_attestation())
+            .map(|child| &child.digest)
+            .collect();
+        let digests = manifests().rev().skip(usize::from(is_new)).map(|manifest| &manifest.digest);
+        digests.filter(|digest| !attestations.contains(digest)).cloned().collect()
+    }
+
     fn plan(self, request: &Request, blobs: Vec<Descriptor>, progress: Progress, started: Instant) -> Plan {
+        let subjects = if request.include_referrers { self.subjects(request) } else { Vec::new() };
         let missing = self.below.into_iter().filter(|found| !found.held);
         Plan {
             request: request.clone(),
+            subjects,
             source_digest: self.source_digest,
             root_held: self.root.held,
             root: self.root.manifest,
@@ -148,7 +166,7 @@ impl Shape {
     }
 }
 
-fn tag_move(tag: Option<&Tag>, names: Option<Digest>, root: &Digest) -> TagMove {
+pub(super) fn tag_move(tag: Option<&Tag>, names: Option<Digest>, root: &Digest) -> TagMove {
     match (tag, names) {
         (None, _) => TagMove::Untagged,
         (Some(_), Some(digest)) if digest == *root => TagMove::Unchanged,
@@ -272,6 +290,10 @@ pub(super) async fn missing_blobs(
     Ok((missing, progress))
 }
 
-fn destination_failure(request: &Request, operation: Operation, cause: crate::registry::Error) -> Error {
+pub(super) fn destination_failure(
+    request: &Request,
+    operation: Operation,
+    cause: crate::registry::Error,
+) -> Error {
     Failure::registry(Side::Destination, operation, request.destination_name(), cause)
 }

@@ -3,12 +3,11 @@
 use tokio::time::Instant;
 
 use super::transfer::in_time;
-use super::{Destination, Error, Failure, Limits, Operation, Outcome, Plan, Progress, Side, Source, TagMove};
+use super::{Content, Destination, Error, Failure, Limits, Operation, Outcome, Plan, Side, Source, TagMove};
 use crate::oci::Tag;
 use crate::registry::{self, ManifestId};
 
-/// Writes the root of a plan whose content is at the destination. `progress` is what became of the
-/// blobs; `source` tells who served them.
+/// Writes the root of a plan whose content is at the destination; `source` tells who served it.
 ///
 /// # Errors
 /// When the destination refuses, or time runs out.
@@ -17,11 +16,12 @@ pub async fn publish(
     source: &Source,
     destination: &Destination,
     limits: &Limits,
-    progress: Progress,
+    content: Content,
 ) -> Result<Outcome, Error> {
     let started = Instant::now();
-    let writing = Publication { plan, destination };
-    in_time(plan, limits, started, writing.write_root(), || progress).await?;
+    let root_held = plan.root_held || content.root_written;
+    let writing = Publication { plan, destination, root_held };
+    in_time(plan, limits, started, writing.write_root(), || content.blobs).await?;
     Ok(Outcome {
         source_digest: plan.source_digest.clone(),
         digest: plan.root.digest.clone(),
@@ -29,8 +29,9 @@ pub async fn publish(
         platforms: plan.platforms.clone(),
         platforms_offered: plan.platforms_offered,
         size: plan.progress.bytes,
-        blobs: progress,
+        blobs: content.blobs,
         manifests_written: plan.manifests_to_write(),
+        referrers: content.referrers,
         tag: plan.tag.clone(),
         served: source.served(),
         elapsed: plan.elapsed + started.elapsed(),
@@ -40,6 +41,7 @@ pub async fn publish(
 struct Publication<'a> {
     plan: &'a Plan,
     destination: &'a Destination,
+    root_held: bool,
 }
 
 impl Publication<'_> {
@@ -47,7 +49,7 @@ impl Publication<'_> {
     /// by name.
     async fn write_root(&self) -> Result<(), Error> {
         let (plan, to) = (self.plan, self.destination);
-        let written = match (&plan.request.tag, &plan.tag, plan.root_held) {
+        let written = match (&plan.request.tag, &plan.tag, self.root_held) {
             (Some(tag), TagMove::Moved { .. }, true) => to.inventory.tag(&plan.root, tag).await,
             (Some(tag), TagMove::Moved { .. }, false) => {
                 to.repository.put_manifest(&plan.root, &ManifestId::Tag(tag.clone())).await

@@ -17,6 +17,8 @@ pub struct Request {
     pub platforms: Platforms,
     /// Earlier copies that may be at the destination still; the first that fits is used.
     pub known: Vec<Known>,
+    /// Whether what refers to the image goes along: signatures, SBOMs, attestations.
+    pub include_referrers: bool,
 }
 
 /// What became of a source once: remembered, it spares the source's manifests. A selection or a

@@ -9,7 +9,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::{
-    Destination, Error, Failure, Operation, Outcome, Plan, Progress, Reporter, Side, Source, publish,
+    Content, Destination, Error, Failure, Operation, Outcome, Plan, Progress, Reporter, Side, Source,
+    publish, referrers,
 };
 use crate::http::Tries;
 use crate::oci::Descriptor;
@@ -45,15 +46,32 @@ pub async fn transfer(
     limits: &Limits,
     reporter: Arc<dyn Reporter>,
 ) -> Result<Outcome, Error> {
-    let progress = transfer_content(plan, source, destination, limits, reporter).await?;
-    publish(plan, source, destination, limits, progress).await
+    let content = transfer_content(plan, source, destination, limits, reporter).await?;
+    publish(plan, source, destination, limits, content).await
 }
 
-/// Copies all but the root: after this, nothing is missing but the manifest under its tag.
+/// Copies all but the root: after this, nothing is missing but the manifest under its tag. What refers
+/// to the image is there before it has its tag, for those who want to see a signature first.
 ///
 /// # Errors
 /// As [`transfer`].
 pub async fn transfer_content(
+    plan: &Plan,
+    source: &Source,
+    destination: &Destination,
+    limits: &Limits,
+    reporter: Arc<dyn Reporter>,
+) -> Result<Content, Error> {
+    let blobs = transfer_parts(plan, source, destination, limits, reporter).await?;
+    if !plan.request.include_referrers {
+        return Ok(Content { blobs, referrers: None, root_written: false });
+    }
+    let (referrers, root_written) = referrers::copy(plan, source, destination, limits, blobs).await?;
+    Ok(Content { blobs, referrers: Some(referrers), root_written })
+}
+
+/// Copies blobs and child manifests.
+pub(super) async fn transfer_parts(
     plan: &Plan,
     source: &Source,
     destination: &Destination,

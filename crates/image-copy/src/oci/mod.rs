@@ -5,6 +5,7 @@ mod manifest;
 mod platform;
 mod prefix;
 mod reference;
+mod referrer;
 mod rewrite;
 
 pub use digest::{Algorithm, Digest, Hasher};

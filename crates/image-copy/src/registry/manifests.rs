@@ -115,7 +115,11 @@ impl Repository {
         Ok(Manifest::parse(answer.body.clone(), served)?)
     }
 
-    async fn manifest_request(&self, method: Method, id: &ManifestId) -> Result<http::Request, Error> {
+    pub(super) async fn manifest_request(
+        &self,
+        method: Method,
+        id: &ManifestId,
+    ) -> Result<http::Request, Error> {
         let url = self.url(&format!("manifests/{}", id.as_str())).await?;
         let mut request = Self::request(method, url, MAX_MANIFEST_BYTES);
         request.headers = accept();

@@ -1,9 +1,9 @@
 //! One conversation with one registry, by the distribution specification
 //! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md>).
 //!
-//! One function per endpoint: [`manifests`], [`blobs`], [`upload`]. What is common to them, from
-//! authorization to redirects, is in [`session`]. Special knowledge of single registries is kept to
-//! what no challenge tells: see [`crate::oci::Registry`].
+//! One function per endpoint: [`manifests`], [`blobs`], [`upload`], [`referrers`]. What is common to
+//! them, from authorization to redirects, is in [`session`]. Special knowledge of single registries is
+//! kept to what no challenge tells: see [`crate::oci::Registry`].
 
 mod auth;
 mod blobs;
@@ -12,6 +12,7 @@ mod credentials;
 pub mod docker_config;
 mod error;
 mod manifests;
+mod referrers;
 mod session;
 mod upload;
 

@@ -86,6 +86,7 @@ impl World {
                 one => Platforms::One(one.parse().unwrap()),
             },
             known: Vec::new(),
+            include_referrers: false,
         }
     }
 
@@ -109,10 +110,28 @@ impl World {
         platforms: &str,
     ) -> Result<Outcome, Error> {
         let request = self.request(source, tag, platforms);
-        let (from, to) = (self.source(&request), self.destination(&request));
-        let plan = plan(&request, &from, &to).await?;
+        self.copy_to(&request, &self.destination(&request)).await
+    }
+
+    pub(crate) fn request_with_referrers(&self, source: &str, tag: &str, platforms: &str) -> Request {
+        Request { include_referrers: true, ..self.request(source, Some(tag), platforms) }
+    }
+
+    pub(crate) async fn copy_with_referrers(
+        &self,
+        source: &str,
+        tag: &str,
+        platforms: &str,
+    ) -> Result<Outcome, Error> {
+        let request = self.request_with_referrers(source, tag, platforms);
+        self.copy_to(&request, &self.destination(&request)).await
+    }
+
+    pub(crate) async fn copy_to(&self, request: &Request, to: &Destination) -> Result<Outcome, Error> {
+        let from = self.source(request);
+        let plan = plan(request, &from, to).await?;
         let limits = Limits { deadline: self.deadline, ..Limits::default() };
-        transfer(&plan, &from, &to, &limits, Arc::new(NoReport)).await
+        transfer(&plan, &from, to, &limits, Arc::new(NoReport)).await
     }
 
     pub(crate) fn hub_image(&self, tag: &str, image: &Image) {

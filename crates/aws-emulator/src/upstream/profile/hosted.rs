@@ -1,5 +1,7 @@
 //! Registries that are one place in the world.
 
+use crate::upstream::ReferrersManner;
+
 use super::{Anonymous, Auth, Profile, Quirk, RateHeaders, RateLimit, Saying, TokenFields, Words};
 
 impl Profile {
@@ -13,7 +15,7 @@ impl Profile {
             refuses_wrong_login: true,
             // How many it takes is not published (https://github.com/docker/hub-feedback/issues/2201).
             locks_after: Some(5),
-            referrers: false,
+            referrers: ReferrersManner::FallbackTag,
             ..Self::bearer("registry-1.docker.io").with_tokens_at(
                 "auth.docker.io",
                 "/token",

@@ -1,5 +1,7 @@
 //! Registries that companies install for themselves.
 
+use crate::upstream::ReferrersManner;
+
 use super::{Anonymous, Auth, Profile, Quirk, Saying, TokenFields, Words};
 
 impl Profile {
@@ -11,14 +13,14 @@ impl Profile {
             blob_host: Some("cdn.registry.gitlab-static.net".to_owned()),
             token_fields: TokenFields::Token,
             refuses_wrong_login: true,
-            referrers: false,
+            referrers: ReferrersManner::DigestTag,
             words: Words {
                 wrong_login: forbidden,
                 nothing_granted_to_anonymous: Some(forbidden),
                 ..Words::usual()
             },
             // https://github.com/oras-project/oras/issues/2148
-            quirks: &[Quirk::DigestTags],
+            quirks: &[],
             ..Self::bearer("registry.gitlab.com").with_tokens_at(
                 "gitlab.com",
                 "/jwt/auth",
@@ -81,7 +83,7 @@ impl Profile {
                 wrong_login: Saying::error(401, "UNAUTHORIZED", "authentication required"),
                 ..Words::usual()
             },
-            referrers: false,
+            referrers: ReferrersManner::FallbackTag,
             ..Self::bearer(host)
         };
         profile.with_missing_told()

@@ -8,6 +8,8 @@ mod hosted;
 mod installed;
 mod words;
 
+use super::ReferrersManner;
+
 pub use words::{Saying, Words};
 
 /// A pull limit.
@@ -79,8 +81,6 @@ pub enum Quirk {
     SilentExpiry,
     /// HEAD of a blob is sent to the second host, which refuses it.
     HeadOfBlobRefused,
-    /// `sha256-<hex>`, where it is no tag, is taken for the digest itself.
-    DigestTags,
     /// HEAD of a manifest states another length than GET.
     OtherLengthOnHead,
     /// The challenge to HEAD lacks the scope.
@@ -141,8 +141,8 @@ pub struct Profile {
     pub user_limit: Option<RateLimit>,
     /// How limits are announced.
     pub rate_headers: RateHeaders,
-    /// Whether the referrers API is there.
-    pub referrers: bool,
+    /// How referrers are told.
+    pub referrers: ReferrersManner,
     /// How it refuses.
     pub words: Words,
     /// What else it does.
@@ -171,7 +171,7 @@ impl Profile {
             anonymous_limit: None,
             user_limit: None,
             rate_headers: RateHeaders::Silent,
-            referrers: true,
+            referrers: ReferrersManner::Api,
             words: Words::usual(),
             quirks: &[],
         }

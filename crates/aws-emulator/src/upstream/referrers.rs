@@ -1,0 +1,168 @@
+//! What refers to a manifest, in each of the ways in which registries tell it, or do not.
+
+use serde_json::{Value, json};
+
+use crate::body::full;
+use crate::image::{Image, Manifest, OCI_INDEX};
+use crate::service::{Request, Response, answer};
+
+use super::Registry;
+use super::profile::Profile;
+use super::store::{Repository, State};
+
+/// Where a registry sends those who ask for a path that it does not know.
+pub(super) const LOGIN_PAGE: &str = "/login";
+
+/// Entries on one page of a list, unless told otherwise.
+const PAGE: usize = 100;
+
+/// How a registry treats referrers
+/// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReferrersManner {
+    /// It has the API.
+    Api,
+    /// It has none, and answers 404; whoever pushes keeps the list under a tag.
+    FallbackTag,
+    /// It has none, and takes the tag of the list for the digest that it is made of, as GitLab did
+    /// (<https://github.com/oras-project/oras/issues/2148>).
+    DigestTag,
+    /// It has none, and leads to a page for people.
+    LoginPage,
+}
+
+/// What a test may change.
+#[derive(Default)]
+pub(super) struct Settings {
+    manner: Option<ReferrersManner>,
+    page: Option<usize>,
+}
+
+impl Settings {
+    pub(super) fn manner(&self, profile: &Profile) -> ReferrersManner {
+        self.manner.unwrap_or(profile.referrers)
+    }
+}
+
+impl Registry {
+    /// Decides how referrers are treated, whatever the profile says.
+    pub fn set_referrers(&self, manner: ReferrersManner) {
+        self.lock().referrers.manner = Some(manner);
+    }
+
+    /// Puts this many entries on a page of referrers.
+    pub fn set_referrers_page(&self, entries: usize) {
+        self.lock().referrers.page = Some(entries);
+    }
+
+    /// Stores an artifact that refers to something, without a tag. Where the registry keeps no list,
+    /// it is added to the one under the tag, as whoever pushes has to do.
+    pub fn put_referrer(&self, repository: &str, artifact: &Image) {
+        for blob in &artifact.blobs {
+            self.put_blob(repository, blob.clone());
+        }
+        for manifest in &artifact.manifests {
+            self.put_manifest(repository, manifest.clone());
+        }
+        let root = artifact.root();
+        let subject = root.document()["subject"]["digest"].as_str().map(list_tag);
+        let (Some(tag), false) =
+            (subject, self.lock().referrers.manner(&self.profile) == ReferrersManner::Api)
+        else {
+            return;
+        };
+        let mut state = self.lock();
+        let held = state.repositories.entry(repository.to_owned()).or_default();
+        let mut entries = match held.manifest(&tag) {
+            Some(list) => list.document()["manifests"].as_array().cloned().unwrap_or_default(),
+            None => Vec::new(),
+        };
+        entries.push(entry(root));
+        let list = Manifest::new(index(&entries).to_string(), OCI_INDEX);
+        held.tags.insert(tag, list.digest.clone());
+        held.manifests.insert(list.digest.clone(), list);
+    }
+}
+
+/// The tag under which the list of what refers to a digest is kept.
+fn list_tag(digest: &str) -> String {
+    digest.replacen(':', "-", 1)
+}
+
+/// An artifact as a list has it.
+pub(crate) fn entry(manifest: &Manifest) -> Value {
+    let document = manifest.document();
+    let mut entry = manifest.descriptor();
+    let artifact_type = document.get("artifactType").or_else(|| document.pointer("/config/mediaType"));
+    for (name, value) in [("artifactType", artifact_type), ("annotations", document.get("annotations"))] {
+        if let Some(value) = value {
+            entry[name] = value.clone();
+        }
+    }
+    entry
+}
+
+fn index(entries: &[Value]) -> Value {
+    json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
+}
+
+/// A page of a list, filtered as the request asks, which the answer has to say.
+pub(crate) fn list(mut entries: Vec<Value>, size: usize, request: &Request) -> Response {
+    let filter = request.query("artifactType");
+    if let Some(wanted) = &filter {
+        entries.retain(|entry| entry["artifactType"] == wanted.as_str());
+    }
+    entries.sort_by_key(|entry| entry["digest"].as_str().map(ToOwned::to_owned));
+    let start = request.query("last").and_then(|last| last.parse().ok()).unwrap_or(0);
+    let end = entries.len().min(start + size);
+    let mut response =
+        answer(200, &[("content-type", OCI_INDEX)], full(index(&entries[start.min(end)..end]).to_string()));
+    if end < entries.len() {
+        let link = format!("<{}?last={end}>; rel=\"next\"", request.path());
+        response.headers_mut().insert("link", link.parse().expect("paths are plain text"));
+    }
+    if filter.is_some() {
+        response.headers_mut().insert("oci-filters-applied", http::HeaderValue::from_static("artifactType"));
+    }
+    response
+}
+
+/// Answers a request to the referrers API, where there is one.
+pub(super) fn read(
+    state: &State,
+    profile: &Profile,
+    request: &Request,
+    (repository, digest): (&str, &str),
+) -> Response {
+    match state.referrers.manner(profile) {
+        ReferrersManner::Api => {
+            let held = state.repositories.get(repository);
+            let manifests = held.into_iter().flat_map(|held| held.manifests.values());
+            let referring = manifests.filter(|manifest| manifest.document()["subject"]["digest"] == digest);
+            list(referring.map(entry).collect(), state.referrers.page.unwrap_or(PAGE), request)
+        }
+        ReferrersManner::LoginPage => answer(303, &[("location", LOGIN_PAGE)], full("")),
+        ReferrersManner::FallbackTag | ReferrersManner::DigestTag => {
+            answer(404, &[("content-type", "text/plain")], full("404 page not found\n"))
+        }
+    }
+}
+
+/// The page that people see.
+pub(super) fn login_page() -> Response {
+    answer(200, &[("content-type", "text/html; charset=utf-8")], full("<html><body>Sign in</body></html>\n"))
+}
+
+/// The manifest of a tag or digest, or of a tag that the registry takes for a digest.
+pub(super) fn resolve<'a>(
+    state: &'a State,
+    profile: &Profile,
+    held: &'a Repository,
+    reference: &str,
+) -> Option<&'a Manifest> {
+    let found = held.manifest(reference);
+    if found.is_some() || state.referrers.manner(profile) != ReferrersManner::DigestTag {
+        return found;
+    }
+    held.manifest(&reference.replacen('-', ":", 1))
+}

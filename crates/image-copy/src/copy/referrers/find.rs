@@ -1,0 +1,149 @@
+//! Asks upstream what refers to an image.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+
+use super::super::{Failure, Operation, Side};
+use super::Job;
+use crate::oci::{Descriptor, Digest, Manifest, Tag};
+use crate::registry::{Error, ManifestId};
+
+/// Tags under which cosign keeps what belongs to an image, where it does not use referrers
+/// (<https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>).
+const SUFFIXES: [&str; 3] = [".sig", ".att", ".sbom"];
+
+/// Subjects asked about at once.
+const CONCURRENT_LOOKUPS: usize = 8;
+
+/// Longest time for what refers to one subject. While upstream hangs, nothing else may have to wait
+/// for it that does not need it.
+const LOOKUP_TIME: Duration = Duration::from_secs(30);
+
+/// Something that is said to refer to `subject`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) digest: Digest,
+    /// Where a list tells it.
+    pub(super) media_type: Option<String>,
+    pub(super) subject: Digest,
+    /// The tag that makes it a referrer. `None`: it says itself what it refers to.
+    pub(super) tag: Option<Tag>,
+}
+
+impl Job<'_> {
+    /// What refers to these. What upstream does not tell is counted.
+    pub(super) async fn find(&self, subjects: &[Digest]) -> Vec<Candidate> {
+        self.tally().asking += subjects.len();
+        // By position: a closure over references makes a future that is not `Send` to the compiler
+        // (https://github.com/rust-lang/rust/issues/102211).
+        let found: Vec<Vec<Candidate>> = stream::iter(0..subjects.len())
+            .map(|position| self.find_of(&subjects[position]))
+            .buffered(CONCURRENT_LOOKUPS)
+            .collect()
+            .await;
+        found.into_iter().flatten().collect()
+    }
+
+    async fn find_of(&self, subject: &Digest) -> Vec<Candidate> {
+        let mut found = Vec::new();
+        let asked = tokio::time::timeout(LOOKUP_TIME, self.ask_all(subject, &mut found)).await;
+        let hangs = asked.is_err();
+        let trouble = asked.unwrap_or_else(|_| {
+            Some(format!(
+                "source {} did not say it in {} s.",
+                self.source.named().name(),
+                LOOKUP_TIME.as_secs()
+            ))
+        });
+        let mut tally = self.tally();
+        tally.asking -= 1;
+        if hangs {
+            tally.stopped = tally.stopped.take().or(trouble.clone());
+        }
+        if let Some(reason) = trouble {
+            tracing::warn!(%subject, reason, "what refers to an image is not all known");
+            tally.counts.unknown += 1;
+            tally.counts.first_reason.get_or_insert(reason);
+        }
+        found
+    }
+
+    /// Asks in each of the ways there are; tells the first trouble.
+    async fn ask_all(&self, subject: &Digest, found: &mut Vec<Candidate>) -> Option<String> {
+        let mut trouble = None;
+        for suffix in SUFFIXES {
+            match self.stopped() {
+                Some(reason) => return trouble.or(Some(reason)),
+                None => match self.tagged(subject, suffix).await {
+                    Ok(tagged) => found.extend(tagged),
+                    Err(cause) => {
+                        trouble.get_or_insert(self.trouble(subject, cause));
+                    }
+                },
+            }
+        }
+        if let Some(reason) = self.stopped() {
+            return trouble.or(Some(reason));
+        }
+        match self.listed(subject).await {
+            Ok(listed) => {
+                // What has a tag too goes with its tag.
+                let known: HashSet<Digest> = found.iter().map(|found| found.digest.clone()).collect();
+                let new = listed.iter().filter(|entry| !known.contains(&entry.digest));
+                found.extend(new.map(|entry| Candidate::listed(subject, entry)));
+            }
+            Err(cause) => {
+                trouble.get_or_insert(self.trouble(subject, cause));
+            }
+        }
+        trouble
+    }
+
+    fn trouble(&self, subject: &Digest, cause: Error) -> String {
+        let name = self.source.named().name().with_digest(subject.clone()).to_string();
+        let failure = Failure::registry(Side::Source, Operation::ReadManifest, name, cause);
+        self.stop_after(&failure);
+        failure.summary()
+    }
+
+    /// What upstream lists: by its API, else in the index that a tag of the subject's digest names.
+    async fn listed(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        if !self.lacks_api.load(Ordering::Relaxed) {
+            match self.source.named().referrers(subject).await? {
+                Some(listed) => return Ok(listed),
+                None => self.lacks_api.store(true, Ordering::Relaxed),
+            }
+        }
+        let Some(tag) = subject.tag_with("") else { return Ok(Vec::new()) };
+        let Some(digest) = self.tag_of(subject, &tag).await? else { return Ok(Vec::new()) };
+        let index = self.source.named().find_manifest(&ManifestId::Digest(digest)).await?;
+        Ok(index.as_ref().map(Manifest::children).unwrap_or_default().to_vec())
+    }
+
+    async fn tagged(&self, subject: &Digest, suffix: &str) -> Result<Option<Candidate>, Error> {
+        let Some(tag) = subject.tag_with(suffix) else { return Ok(None) };
+        let digest = self.tag_of(subject, &tag).await?;
+        let (subject, media_type) = (subject.clone(), None);
+        Ok(digest.map(|digest| Candidate { digest, media_type, subject, tag: Some(tag) }))
+    }
+
+    /// What a tag names, other than the subject itself: GitLab takes `sha256-<hex>` for the digest
+    /// (<https://github.com/oras-project/oras/issues/2148>).
+    async fn tag_of(&self, subject: &Digest, tag: &Tag) -> Result<Option<Digest>, Error> {
+        Ok(self.source.named().find_tag(tag).await?.filter(|digest| digest != subject))
+    }
+}
+
+impl Candidate {
+    fn listed(subject: &Digest, entry: &Descriptor) -> Self {
+        Self {
+            digest: entry.digest.clone(),
+            media_type: Some(entry.media_type.clone()),
+            subject: subject.clone(),
+            tag: None,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Brings what refers to an image to the destination, unless it is there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+
+use super::super::plan::{destination_failure, missing_blobs, tag_move};
+use super::super::transfer::transfer_parts;
+use super::super::walk::{Found, Walk};
+use super::super::{
+    Content, Error, Failure, Limits, NoReport, Operation, Plan, Platforms, Request, Side, publish,
+};
+use super::find::Candidate;
+use super::{Fate, Job, MAX_BYTES};
+use crate::oci::{Digest, Kind, Manifest, media_type};
+use crate::registry::ManifestId;
+
+/// Referrers copied at once.
+const CONCURRENT_REFERRERS: usize = 4;
+
+impl Job<'_> {
+    /// Brings these to the destination. Tells which are there then.
+    pub(super) async fn place(&self, candidates: &[Candidate]) -> Vec<Digest> {
+        let held = match self.held(candidates).await {
+            Ok(held) => held,
+            Err(failure) => {
+                let fate = Fate::Refused(failure.summary());
+                candidates.iter().for_each(|candidate| self.settle(candidate, &fate));
+                return Vec::new();
+            }
+        };
+        // By position: a closure over references makes a future that is not `Send` to the compiler
+        // (https://github.com/rust-lang/rust/issues/102211).
+        let placed: Vec<Option<Manifest>> = stream::iter(0..candidates.len())
+            .map(|position| self.place_one(&candidates[position], &held))
+            .buffered(CONCURRENT_REFERRERS)
+            .collect()
+            .await;
+        let there =
+            || candidates.iter().zip(&placed).filter_map(|(found, placed)| Some((found, placed.as_ref()?)));
+        let mut lists: HashMap<Digest, Vec<Manifest>> = HashMap::new();
+        for (found, manifest) in there().filter(|(found, _)| found.tag.is_none()) {
+            lists.entry(found.subject.clone()).or_default().push(manifest.clone());
+        }
+        self.list(&lists).await;
+        there().map(|(found, _)| found.digest.clone()).collect()
+    }
+
+    /// What the destination has of these, by digest and by tag.
+    async fn held(&self, candidates: &[Candidate]) -> Result<HashMap<ManifestId, Manifest>, Error> {
+        let mut ids: Vec<ManifestId> = Vec::new();
+        for found in candidates.iter().filter(|found| found.is_manifest()) {
+            ids.push(ManifestId::Digest(found.digest.clone()));
+            ids.extend(found.tag.clone().map(ManifestId::Tag));
+        }
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let held = self.destination.inventory.manifests(&ids).await;
+        let held =
+            held.map_err(|cause| destination_failure(&self.plan.request, Operation::ReadManifest, cause))?;
+        Ok(ids.into_iter().zip(held).filter_map(|(id, manifest)| Some((id, manifest?))).collect())
+    }
+
+    async fn place_one(&self, found: &Candidate, held: &HashMap<ManifestId, Manifest>) -> Option<Manifest> {
+        let (fate, manifest) = match self.bring(found, held).await {
+            Ok((fate, manifest)) => (fate, manifest),
+            Err(failure) => {
+                self.stop_after(&failure);
+                (Fate::Refused(failure.summary()), None)
+            }
+        };
+        self.settle(found, &fate);
+        manifest.filter(|_| matches!(fate, Fate::Copied | Fate::Present))
+    }
+
+    async fn bring(
+        &self,
+        found: &Candidate,
+        held: &HashMap<ManifestId, Manifest>,
+    ) -> Result<(Fate, Option<Manifest>), Error> {
+        if !found.is_manifest() {
+            let kind = found.media_type.as_deref().unwrap_or_default();
+            return Ok((
+                Fate::Refused(format!("{} is of type {kind}, which cannot be copied", found.digest)),
+                None,
+            ));
+        }
+        let here = held.get(&ManifestId::Digest(found.digest.clone()));
+        let theirs = found.tag.as_ref().and_then(|tag| held.get(&ManifestId::Tag(tag.clone())));
+        let manifest = match (here, self.stopped()) {
+            (Some(here), _) => here.clone(),
+            (None, Some(reason)) => return Ok((Fate::LeftOut(reason), None)),
+            (None, None) => self.read(found).await?,
+        };
+        // A list may say what it likes; what refers to the subject says so itself.
+        if found.tag.is_none() && manifest.subject().as_ref() != Some(&found.subject) {
+            tracing::debug!(digest = %found.digest, subject = %found.subject, "listed, but it refers to something else");
+            return Ok((Fate::NoReferrer, None));
+        }
+        let tag_is_right = found.tag.is_none() || theirs.is_some_and(|theirs| theirs.digest == found.digest);
+        if here.is_some() && tag_is_right {
+            return Ok((Fate::Present, Some(manifest)));
+        }
+        if let (Some(tag), Some(theirs)) = (&found.tag, theirs)
+            && !contains(&manifest, theirs)
+        {
+            // Such as a company's own signature on what it uses.
+            let reason =
+                format!("the tag {tag} names something at the destination that upstream does not have");
+            return Ok((Fate::Refused(reason), None));
+        }
+        let names = theirs.map(|theirs| theirs.digest.clone());
+        let fate =
+            self.copy_one(found, Found { manifest: manifest.clone(), held: here.is_some() }, names).await?;
+        Ok((fate, Some(manifest)))
+    }
+
+    async fn read(&self, found: &Candidate) -> Result<Manifest, Error> {
+        let read = self.source.named().get_manifest(&ManifestId::Digest(found.digest.clone())).await;
+        read.map_err(|cause| {
+            let subject = self.source.named().name().with_digest(found.digest.clone()).to_string();
+            Failure::registry(Side::Source, Operation::ReadManifest, subject, cause)
+        })
+    }
+
+    /// Copies one as an image of its own.
+    async fn copy_one(&self, found: &Candidate, root: Found, names: Option<Digest>) -> Result<Fate, Error> {
+        let (source, destination) = (self.source, self.destination);
+        let request = Request {
+            source: source.named().name().with_digest(found.digest.clone()),
+            destination: self.plan.request.destination.clone(),
+            tag: found.tag.clone(),
+            platforms: Platforms::All,
+            known: Vec::new(),
+            include_referrers: false,
+        };
+        let below = Walk { request: &request, source, destination }.below(&root.manifest).await?;
+        let manifests = || below.iter().chain([&root]).map(|found| &found.manifest);
+        if let Some(objection) = manifests().find_map(|manifest| destination.inventory.objection(manifest)) {
+            return Ok(Fate::Refused(format!("{}: {objection}", request.source)));
+        }
+        let (blobs, progress) = missing_blobs(&request, destination, manifests()).await?;
+        if !self.has_room(progress.bytes - progress.bytes_present) {
+            return Ok(Fate::LeftOut(format!("they have more than {} MiB", MAX_BYTES >> 20)));
+        }
+        let plan = Plan {
+            source_digest: found.digest.clone(),
+            root_held: root.held,
+            manifests: below.iter().filter(|found| !found.held).map(|found| found.manifest.clone()).collect(),
+            blobs,
+            subjects: Vec::new(),
+            platforms: Vec::new(),
+            platforms_offered: None,
+            tag: tag_move(request.tag.as_ref(), names, &found.digest),
+            progress,
+            elapsed: Duration::ZERO,
+            root: root.manifest,
+            request,
+        };
+        // The time for all of them is limited outside.
+        let limits = Limits::default();
+        let blobs = transfer_parts(&plan, source, destination, &limits, Arc::new(NoReport)).await?;
+        let content = Content { blobs, referrers: None, root_written: false };
+        publish(&plan, source, destination, &limits, content).await?;
+        Ok(Fate::Copied)
+    }
+
+    fn has_room(&self, bytes: u64) -> bool {
+        let mut tally = self.tally();
+        let fits = tally.bytes.saturating_add(bytes) <= MAX_BYTES;
+        if fits {
+            tally.bytes += bytes;
+        }
+        fits
+    }
+
+    /// Gives lists to a destination that makes none itself. What its lists have already, they keep.
+    async fn list(&self, lists: &HashMap<Digest, Vec<Manifest>>) {
+        let Some(first) = lists.keys().next() else { return };
+        let inventory = &self.destination.inventory;
+        let listed = async {
+            if inventory.lists_referrers(first).await? {
+                return Ok(());
+            }
+            for (subject, manifests) in lists {
+                let Some(tag) = subject.tag_with("") else { continue };
+                let id = ManifestId::Tag(tag);
+                let there =
+                    inventory.manifests(std::slice::from_ref(&id)).await?.into_iter().next().flatten();
+                // A registry that takes this tag for the digest itself cannot be given a list.
+                if there.as_ref().is_some_and(|there| there.digest == *subject) {
+                    continue;
+                }
+                if let Some(index) = Manifest::listing(there.as_ref(), manifests) {
+                    self.destination.repository.put_manifest(&index, &id).await?;
+                }
+            }
+            Ok(())
+        };
+        if let Err(cause) = listed.await {
+            let failure = destination_failure(&self.plan.request, Operation::WriteTag, cause);
+            tracing::warn!(%failure, "what was copied is not listed as referring to the image");
+            self.tally().counts.first_reason.get_or_insert_with(|| failure.summary());
+        }
+    }
+}
+
+impl Candidate {
+    /// Whether it is of a kind that can be read; a tag does not tell.
+    fn is_manifest(&self) -> bool {
+        self.media_type.as_deref().is_none_or(|name| media_type::ALL.contains(&name))
+    }
+}
+
+/// Whether `new` has all that `old` has, as when a signature was added.
+fn contains(new: &Manifest, old: &Manifest) -> bool {
+    let parts = |manifest: &Manifest| match &manifest.kind {
+        Kind::Image { layers, .. } => layers.iter().map(|layer| layer.digest.clone()).collect::<Vec<_>>(),
+        Kind::Index { children } => children.iter().map(|child| child.digest.clone()).collect(),
+    };
+    let new = parts(new);
+    parts(old).iter().all(|part| new.contains(part))
+}

@@ -1,0 +1,336 @@
+//! What refers to an image goes along: how it is found, where it goes, and what may go wrong with it.
+
+mod support;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_emulator::{Blob, Effect, Fault, Image, Manifest, Mark, Recipe, ReferrersManner, Switch};
+use futures_util::future::BoxFuture;
+use image_copy::copy::{Destination, Facts, Inventory, Outcome, Referrers, TagMove};
+use image_copy::oci::{self, Digest, Tag};
+use image_copy::registry::{Error, ManifestId, Repository};
+use serde_json::{Value, json};
+use support::World;
+use tokio::time::Instant;
+
+const PYTHON: &str = "library/python";
+const SIGNATURE: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
+const SBOM: &str = "application/spdx+json";
+
+fn index() -> Image {
+    Recipe::new(1).platforms(&["linux/amd64", "linux/arm64"]).attestations().index()
+}
+
+fn tag_of(digest: &str, suffix: &str) -> String {
+    format!("{}{suffix}", digest.replacen(':', "-", 1))
+}
+
+/// An image as cosign makes it: nothing in it names what it signs.
+fn cosigned(layers: &[&str]) -> Image {
+    changed(&Image::referrer(index().root(), SIGNATURE, "x"), |document, blobs| {
+        let layers: Vec<Blob> = layers.iter().map(|text| Blob::bytes((*text).to_owned())).collect();
+        let descriptor = |blob: &Blob| json!({"mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", "digest": blob.digest(), "size": blob.size()});
+        document["layers"] = layers.iter().map(descriptor).collect();
+        let fields = document.as_object_mut().unwrap();
+        fields.remove("subject");
+        fields.remove("artifactType");
+        blobs.truncate(1);
+        blobs.extend(layers);
+    })
+}
+
+fn changed(image: &Image, change: impl FnOnce(&mut Value, &mut Vec<Blob>)) -> Image {
+    let mut document: Value = serde_json::from_slice(&image.root().bytes).unwrap();
+    let mut blobs = image.blobs.clone();
+    change(&mut document, &mut blobs);
+    let media_type = document["mediaType"].as_str().unwrap().to_owned();
+    Image { manifests: vec![Manifest::new(document.to_string(), &media_type)], blobs }
+}
+
+/// A world with an image upstream, and the manner in which that tells referrers.
+async fn world(manner: ReferrersManner) -> (World, Image) {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    world.emulator.docker_hub().set_referrers(manner);
+    (world, image)
+}
+
+fn refer(world: &World, artifact: &Image) {
+    world.emulator.docker_hub().put_referrer(PYTHON, artifact);
+}
+
+async fn copied(world: &World, platforms: &str) -> (Outcome, Referrers) {
+    let outcome = world.copy_with_referrers("python:3.13", "3.13", platforms).await.unwrap();
+    let referrers = outcome.referrers.clone().expect("they were to go along");
+    (outcome, referrers)
+}
+
+#[track_caller]
+fn check_there(world: &World, artifacts: &[&Image]) {
+    for artifact in artifacts {
+        assert_eq!(world.ecr.manifest(artifact.digest()).as_ref(), Some(&artifact.root().bytes));
+        for blob in &artifact.blobs {
+            assert!(world.ecr.has_blob(blob.digest()), "{}", blob.digest());
+        }
+    }
+}
+
+/// What the manifests were written as, in their order.
+fn written(world: &World, mark: Mark) -> Vec<String> {
+    let puts = world.emulator.log().of(mark, "manifest.put");
+    puts.iter().map(|put| put.target.rsplit('/').next().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn signatures_are_there_before_the_tag_and_after_what_they_sign() {
+    let (world, image) = world(ReferrersManner::Api).await;
+    let child = image.child("linux/arm64").unwrap();
+    let (of_index, sbom) =
+        (Image::referrer(image.root(), SIGNATURE, "index"), Image::referrer(child, SBOM, "sbom"));
+    let of_sbom = Image::referrer(sbom.root(), SIGNATURE, "signature of the SBOM");
+    [&of_index, &sbom, &of_sbom].map(|artifact| refer(&world, artifact));
+    world.emulator.docker_hub().set_referrers_page(1);
+    let mark = world.emulator.log().mark();
+    let (outcome, referrers) = copied(&world, "all").await;
+    assert_eq!(referrers, Referrers { copied: 3, ..Referrers::default() });
+    assert_eq!(outcome.tag, TagMove::Moved { from: None });
+    world.check_stored("3.13", &image);
+    check_there(&world, &[&of_index, &sbom, &of_sbom]);
+    let written = written(&world, mark);
+    let place = |name: &str| written.iter().position(|put| put == name).unwrap();
+    assert!(place(child.digest.as_str()) < place(sbom.digest()));
+    assert!(place(sbom.digest()) < place(of_sbom.digest()));
+    assert!(place(image.digest()) < place(of_index.digest()));
+    assert_eq!(place("3.13"), written.len() - 1, "{written:?}");
+
+    let mark = world.emulator.log().mark();
+    let (outcome, referrers) = copied(&world, "all").await;
+    assert_eq!(referrers, Referrers { present: 3, ..Referrers::default() });
+    assert_eq!((outcome.tag, world.emulator.log().pulls(mark)), (TagMove::Unchanged, 0));
+    assert_eq!(world.emulator.log().count(mark, "manifest.put"), 0);
+
+    refer(&world, &Image::referrer(image.root(), SIGNATURE, "a later one"));
+    let mark = world.emulator.log().mark();
+    let (_, referrers) = copied(&world, "all").await;
+    assert_eq!(referrers.to_string(), "1 copied, 3 present");
+    assert_eq!(world.emulator.log().pulls(mark), 1, "the new one alone");
+}
+
+#[tokio::test]
+async fn every_page_of_a_list_is_read() {
+    let (world, image) = world(ReferrersManner::Api).await;
+    let artifacts: Vec<Image> =
+        (0..5).map(|n| Image::referrer(image.root(), SIGNATURE, &format!("signature {n}"))).collect();
+    artifacts.iter().for_each(|artifact| refer(&world, artifact));
+    world.emulator.docker_hub().set_referrers_page(2);
+    let (_, referrers) = copied(&world, "all").await;
+    assert_eq!(referrers.copied, 5);
+    check_there(&world, &artifacts.iter().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn without_the_api_the_list_is_read_under_its_tag() {
+    for manner in [ReferrersManner::FallbackTag, ReferrersManner::LoginPage] {
+        let (world, image) = world(manner).await;
+        let signature = Image::referrer(image.root(), SIGNATURE, "index");
+        refer(&world, &signature);
+        let (_, referrers) = copied(&world, "all").await;
+        assert_eq!(referrers, Referrers { copied: 1, ..Referrers::default() }, "{manner:?}");
+        check_there(&world, &[&signature]);
+        assert_eq!(world.ecr.resolve(&tag_of(image.digest(), "")), None, "ECR makes the list itself");
+    }
+}
+
+#[tokio::test]
+async fn what_cosign_keeps_under_tags_goes_with_its_tag() {
+    let (world, image) = world(ReferrersManner::FallbackTag).await;
+    let child = image.child("linux/amd64").unwrap();
+    let (signature, sbom) = (cosigned(&["one"]), cosigned(&["sbom"]));
+    let (sig, sbom_tag) = (tag_of(image.digest(), ".sig"), tag_of(&child.digest, ".sbom"));
+    world.emulator.docker_hub().put_image(PYTHON, &sig, &signature);
+    world.emulator.docker_hub().put_image(PYTHON, &sbom_tag, &sbom);
+    let of_sbom = tag_of(sbom.digest(), ".sig");
+    world.emulator.docker_hub().put_image(PYTHON, &of_sbom, &cosigned(&["of the SBOM"]));
+    let (_, referrers) = copied(&world, "all").await;
+    assert_eq!(referrers, Referrers { copied: 3, ..Referrers::default() });
+    for (tag, artifact) in [(&sig, &signature), (&sbom_tag, &sbom), (&of_sbom, &cosigned(&["of the SBOM"]))] {
+        world.check_stored(tag, artifact);
+    }
+    let (_, again) = copied(&world, "all").await;
+    assert_eq!(again, Referrers { present: 3, ..Referrers::default() });
+
+    let more = cosigned(&["one", "two"]);
+    world.emulator.docker_hub().put_image(PYTHON, &sig, &more);
+    let (_, referrers) = copied(&world, "all").await;
+    assert_eq!(referrers.to_string(), "1 copied, 2 present");
+    world.check_stored(&sig, &more);
+
+    let own = cosigned(&["one", "two", "our own"]);
+    world.ecr.put_image(Some(&sig), &own);
+    let (_, referrers) = copied(&world, "all").await;
+    assert_eq!(referrers.to_string(), "2 present, 1 refused");
+    assert!(referrers.first_reason.unwrap().contains("upstream does not have"));
+    world.check_stored(&sig, &own);
+}
+
+#[tokio::test]
+async fn a_registry_that_takes_the_tag_for_the_digest_has_no_bogus_referrers() {
+    let (world, image) = world(ReferrersManner::DigestTag).await;
+    let mark = world.emulator.log().mark();
+    let (_, referrers) = copied(&world, "all").await;
+    assert_eq!(referrers, Referrers::default());
+    assert_eq!(referrers.to_string(), "none");
+    assert_eq!(world.emulator.log().pulls(mark), image.manifests.len(), "the image's own manifests");
+    world.check_stored("3.13", &image);
+}
+
+#[tokio::test]
+async fn what_only_claims_to_refer_to_the_image_is_not_copied() {
+    let (world, image) = world(ReferrersManner::FallbackTag).await;
+    let other = Recipe::new(9).single();
+    let stray = Image::referrer(other.root(), SIGNATURE, "of another image");
+    refer(&world, &stray);
+    let list = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [stray.root().descriptor(), image.root().descriptor()]});
+    let list = Manifest::new(list.to_string(), "application/vnd.oci.image.index.v1+json");
+    world.emulator.docker_hub().tag(PYTHON, &tag_of(image.digest(), ""), &list.digest);
+    world.emulator.docker_hub().put_manifest(PYTHON, list);
+    let (_, referrers) = copied(&world, "all").await;
+    assert_eq!(referrers, Referrers::default());
+    assert_eq!(world.ecr.manifest(stray.digest()), None);
+}
+
+#[tokio::test]
+async fn a_new_index_has_no_referrers_but_its_images_have() {
+    let (world, image) = (
+        World::start().await,
+        Recipe::new(1).platforms(&["linux/amd64", "linux/arm64", "linux/s390x"]).index(),
+    );
+    world.hub_image("3.13", &image);
+    world.emulator.docker_hub().set_referrers(ReferrersManner::Api);
+    let child = |platform: &str| Image::referrer(image.child(platform).unwrap(), SIGNATURE, platform);
+    let (of_index, of_arm, of_s390) =
+        (Image::referrer(image.root(), SIGNATURE, "index"), child("linux/arm64"), child("linux/s390x"));
+    [&of_index, &of_arm, &of_s390].map(|artifact| refer(&world, artifact));
+    let (_, referrers) = copied(&world, "linux/amd64,linux/arm64").await;
+    assert_eq!(referrers, Referrers { copied: 1, ..Referrers::default() });
+    check_there(&world, &[&of_arm]);
+    let (outcome, referrers) = copied(&world, "linux/s390x").await;
+    assert_eq!(outcome.digest.as_str(), image.child("linux/s390x").unwrap().digest);
+    assert_eq!(referrers.copied, 1);
+    check_there(&world, &[&of_s390]);
+    assert_eq!(world.ecr.manifest(of_index.digest()), None, "what it signs was not copied");
+}
+
+#[tokio::test]
+async fn what_is_refused_or_missing_is_told_and_the_image_copied() {
+    let (world, image) = world(ReferrersManner::Api).await;
+    let good = Image::referrer(image.root(), SIGNATURE, "good");
+    let refused = changed(&Image::referrer(image.root(), SBOM, "refused"), |document, _| {
+        document["subject"]["platform"] = json!({"os": "linux", "architecture": "amd64"});
+    });
+    let old = changed(&Image::referrer(image.root(), SBOM, "old"), |document, _| {
+        document["mediaType"] = json!("application/vnd.oras.artifact.manifest.v1+json");
+    });
+    let broken = Image { blobs: Vec::new(), ..Image::referrer(image.root(), SBOM, "no blob") };
+    for artifact in [&good, &refused, &old, &broken] {
+        refer(&world, artifact);
+    }
+    let (outcome, referrers) = copied(&world, "all").await;
+    assert_eq!(referrers.to_string(), "1 copied, 3 refused");
+    let reason = referrers.first_reason.unwrap();
+    let words = ["Invalid JSON syntax", "which cannot be copied", "BLOB_UNKNOWN"];
+    assert!(words.iter().any(|words| reason.contains(words)) && !reason.contains('\n'), "{reason}");
+    assert_eq!(outcome.tag, TagMove::Moved { from: None });
+    world.check_stored("3.13", &image);
+    check_there(&world, &[&good]);
+}
+
+#[tokio::test]
+async fn an_image_that_is_there_needs_no_upstream_although_its_referrers_would() {
+    let (world, image) = world(ReferrersManner::Api).await;
+    refer(&world, &Image::referrer(image.root(), SIGNATURE, "index"));
+    copied(&world, "all").await;
+    world.emulator.docker_hub().switch(Switch::Off);
+    let pinned = format!("python:3.13@{}", image.digest());
+    let outcome = world.copy_with_referrers(&pinned, "again", "all").await.unwrap();
+    world.check_stored("again", &image);
+    let referrers = outcome.referrers.unwrap();
+    assert!(referrers.unknown > 0 && referrers.copied == 0, "{referrers}");
+    assert!(referrers.first_reason.unwrap().starts_with("source docker.io/library/python@sha256:"));
+}
+
+#[tokio::test]
+async fn the_image_comes_first_when_time_is_short() {
+    let (mut world, image) = world(ReferrersManner::Api).await;
+    let slow = Image::referrer(image.root(), SBOM, "slow");
+    refer(&world, &slow);
+    let stall = Effect::Stall { after_bytes: 0, for_ms: None, on: None };
+    world.emulator.faults().add(Fault::on("manifest.get", stall).path(slow.digest()));
+    world.deadline = Some(Instant::now() + Duration::from_secs(4));
+    let (_, referrers) = copied(&world, "all").await;
+    assert_eq!(referrers.to_string(), "1 left out");
+    assert_eq!(referrers.first_reason.as_deref(), Some("there was no time left"));
+    world.check_stored("3.13", &image);
+}
+
+#[tokio::test]
+async fn a_registry_that_makes_no_list_is_given_one_that_keeps_what_it_had() {
+    let (world, image) = world(ReferrersManner::Api).await;
+    let (first, second) = (
+        Image::referrer(image.root(), SIGNATURE, "first"),
+        Image::referrer(image.root(), SIGNATURE, "second"),
+    );
+    let request = world.request_with_referrers("python:3.13", "3.13", "all");
+    let to = world.destination(&request).repository;
+    let destination = Destination { inventory: Arc::new(NoList(to.clone())), repository: to };
+    let tag = tag_of(image.digest(), "");
+    let mut listed = HashSet::new();
+    for artifact in [&first, &second] {
+        refer(&world, artifact);
+        listed.insert(artifact.digest().to_owned());
+        world.copy_to(&request, &destination).await.unwrap();
+        let list: Value = serde_json::from_slice(&world.ecr.manifest(&tag).unwrap()).unwrap();
+        let entries = list["manifests"].as_array().unwrap();
+        let digests = entries.iter().map(|entry| entry["digest"].as_str().unwrap().to_owned());
+        assert_eq!(digests.collect::<HashSet<_>>(), listed);
+        assert!(entries.iter().all(|entry| entry["artifactType"] == SIGNATURE));
+    }
+    let mark = world.emulator.log().mark();
+    world.copy_to(&request, &destination).await.unwrap();
+    assert_eq!(world.emulator.log().count(mark, "manifest.put"), 0);
+}
+
+/// A destination without the referrers API.
+struct NoList(Repository);
+
+impl Inventory for NoList {
+    fn facts<'a>(&'a self, tag: Option<&'a Tag>) -> BoxFuture<'a, Result<Facts, Error>> {
+        self.0.facts(tag)
+    }
+
+    fn manifests<'a>(
+        &'a self,
+        ids: &'a [ManifestId],
+    ) -> BoxFuture<'a, Result<Vec<Option<oci::Manifest>>, Error>> {
+        self.0.manifests(ids)
+    }
+
+    fn blobs<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<HashSet<Digest>, Error>> {
+        self.0.blobs(digests)
+    }
+
+    fn objection(&self, manifest: &oci::Manifest) -> Option<String> {
+        self.0.objection(manifest)
+    }
+
+    fn tag<'a>(&'a self, manifest: &'a oci::Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>> {
+        Inventory::tag(&self.0, manifest, tag)
+    }
+
+    fn lists_referrers<'a>(&'a self, _: &'a Digest) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async { Ok(false) })
+    }
+}
