@@ -90,7 +90,9 @@ async fn signatures_are_there_before_the_tag_and_after_what_they_sign() {
     let (of_index, sbom) =
         (Image::referrer(image.root(), SIGNATURE, "index"), Image::referrer(child, SBOM, "sbom"));
     let of_sbom = Image::referrer(sbom.root(), SIGNATURE, "signature of the SBOM");
-    [&of_index, &sbom, &of_sbom].map(|artifact| refer(&world, artifact));
+    [&of_index, &sbom, &of_sbom].iter().for_each(|artifact| {
+        refer(&world, artifact);
+    });
     world.emulator.docker_hub().set_referrers_page(1);
     let mark = world.emulator.log().mark();
     let (outcome, referrers) = copied(&world, "all").await;
@@ -213,7 +215,9 @@ async fn a_new_index_has_no_referrers_but_its_images_have() {
     let child = |platform: &str| Image::referrer(image.child(platform).unwrap(), SIGNATURE, platform);
     let (of_index, of_arm, of_s390) =
         (Image::referrer(image.root(), SIGNATURE, "index"), child("linux/arm64"), child("linux/s390x"));
-    [&of_index, &of_arm, &of_s390].map(|artifact| refer(&world, artifact));
+    [&of_index, &of_arm, &of_s390].iter().for_each(|artifact| {
+        refer(&world, artifact);
+    });
     let (_, referrers) = copied(&world, "linux/amd64,linux/arm64").await;
     assert_eq!(referrers, Referrers { copied: 1, ..Referrers::default() });
     check_there(&world, &[&of_arm]);
