@@ -96,7 +96,8 @@ impl EcrClients {
     /// The API host of a service, for errors.
     pub(crate) fn host(&self, service: Service, region: &str) -> String {
         let fips = self.config.use_fips().unwrap_or(false);
-        Endpoints { fips, dual_stack: self.config.use_dual_stack().unwrap_or(false) }.api_host(service, region)
+        Endpoints { fips, dual_stack: self.config.use_dual_stack().unwrap_or(false) }
+            .api_host(service, region)
     }
 
     /// Calls to `region` that end by `deadline`.

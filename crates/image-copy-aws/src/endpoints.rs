@@ -106,7 +106,8 @@ mod tests {
             let host = RegistryHost::parse(repository.registry().as_str()).unwrap();
             assert_eq!((host.account.as_str(), host.region.as_str()), ("123456789012", "eu-west-1"));
         }
-        let isolated: RepositoryArn = "arn:aws-iso:ecr:us-iso-east-1:123456789012:repository/a".parse().unwrap();
+        let isolated: RepositoryArn =
+            "arn:aws-iso:ecr:us-iso-east-1:123456789012:repository/a".parse().unwrap();
         let error = ALL[2].repository(&isolated).unwrap_err().to_string();
         assert_eq!(error, "partition aws-iso has no dual-stack registry hosts");
         assert!(ALL[1].repository(&isolated).is_ok());

@@ -121,8 +121,8 @@ impl Secrets {
         let calls = Calls::new(client, host, deadline, self.clients.patience());
         let request = calls.client.get_parameter().name(arn.to_string()).with_decryption(true);
         let answer = calls.send(GET_PARAMETER, || request.clone().send()).await;
-        let answer = answer
-            .map_err(|error| not_read(&format!("parameter {arn}"), arn, GET_PARAMETER, &error))?;
+        let answer =
+            answer.map_err(|error| not_read(&format!("parameter {arn}"), arn, GET_PARAMETER, &error))?;
         let parameter = answer.parameter.unwrap_or_else(|| aws_sdk_ssm::types::Parameter::builder().build());
         // Whoever may list parameters reads those of the other types in the clear.
         match (parameter.r#type, parameter.value) {
@@ -195,8 +195,10 @@ mod tests {
 
     const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:hub-AbCdEf";
     const PARAMETER: &str = "arn:aws:ssm:eu-central-1:123456789012:parameter/logins/hub";
-    const USER: &str = "User: arn:aws:sts::123456789012:assumed-role/provider/x is not authorized to perform: ";
-    const STRANGER: &str = "User: arn:aws:sts::111122223333:assumed-role/provider/x is not authorized to perform: ";
+    const USER: &str =
+        "User: arn:aws:sts::123456789012:assumed-role/provider/x is not authorized to perform: ";
+    const STRANGER: &str =
+        "User: arn:aws:sts::111122223333:assumed-role/provider/x is not authorized to perform: ";
 
     /// Reads `arn` from services that answer so; gives the call too.
     async fn read(
@@ -213,7 +215,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_secret_is_read_where_its_arn_says_and_in_the_version_it_names() {
-        for (suffix, stage, id) in [("", None, None), (":k:AWSPREVIOUS:v-1", Some("AWSPREVIOUS"), Some("v-1"))] {
+        for (suffix, stage, id) in
+            [("", None, None), (":k:AWSPREVIOUS:v-1", Some("AWSPREVIOUS"), Some("v-1"))]
+        {
             let value = read(&format!("{SECRET}{suffix}"), move |host, target, input| {
                 assert_eq!(host, "secretsmanager.eu-west-1.amazonaws.com");
                 assert_eq!(target, "secretsmanager.GetSecretValue");
@@ -237,8 +241,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_holds_no_text_that_was_kept_well_is_told_without_its_value() {
-        let binary = read(SECRET, |_, _, _| answer(&json!({"SecretBinary": "cGxhbnRlZA=="}))).await.unwrap_err();
-        assert_eq!(binary.to_string(), format!("secret {SECRET} holds bytes, not text: store the login as text"));
+        let binary =
+            read(SECRET, |_, _, _| answer(&json!({"SecretBinary": "cGxhbnRlZA=="}))).await.unwrap_err();
+        assert_eq!(
+            binary.to_string(),
+            format!("secret {SECRET} holds bytes, not text: store the login as text")
+        );
         let plain =
             read(PARAMETER, |_, _, _| answer(&json!({"Parameter": {"Type": "String", "Value": "planted"}})));
         let plain = plain.await.unwrap_err();
