@@ -33,11 +33,11 @@ enum Form {
     Config(DockerConfig),
 }
 
-/// Why a secret is of no use, in one line that goes on from its name.
+/// Why a secret is of no use; the text goes on from its name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// The text is no JSON object.
-    #[error(r#"holds no JSON object: expected {{"username": …, "password": …}} or a docker config.json"#)]
+    #[error("holds no JSON object")]
     NotJson,
     /// The key that the ARN names is not there.
     #[error("has no key \"{0}\", which its ARN names")]
@@ -48,15 +48,40 @@ pub enum Unusable {
     /// The docker `config.json` is damaged.
     #[error("holds a docker config.json that cannot be read: {0}")]
     Config(String),
-    /// A login without a host, for another registry than docker.io.
-    #[error("holds a login for docker.io: to have it used for {0}, add \"registry\": \"{0}\" to the secret")]
-    HostMissing(String),
+    /// A login without a host, for another registry than Docker Hub.
+    #[error("names no registry for its login, which is then for docker.io and not for {0}")]
+    HostMissing(Registry),
     /// A login for other registries.
-    #[error("holds a login for other registries: to have it used for {0}, add {0} to its \"registry\"")]
-    OtherHost(String),
+    #[error("holds a login for other registries than {0}")]
+    OtherHost(Registry),
     /// A `config.json` without this registry.
-    #[error("holds a docker config.json without a login for {0}: add it to \"auths\"{1}")]
-    NotInConfig(String, &'static str),
+    #[error("holds a docker config.json without a login for {0}")]
+    NotInConfig(Registry),
+}
+
+impl Unusable {
+    /// What to change in the secret, in one sentence.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::NotJson | Self::NoLogin(_) => {
+                r#"Store {"username": …, "password": …} in it, or a docker config.json."#.into()
+            }
+            Self::NoKey(_) => "Correct the part of the ARN after the secret's name.".into(),
+            Self::Config(_) => "Correct the docker config.json in it.".into(),
+            Self::HostMissing(registry) => {
+                format!(r#"If it is for {registry}, add "registry": "{registry}" to the secret."#)
+            }
+            Self::OtherHost(registry) => {
+                format!(r#"If it is for {registry} too, add "{registry}" to "registry" in the secret."#)
+            }
+            Self::NotInConfig(registry) => {
+                format!(
+                    r#"Add "{registry}" with "auth" to "auths" in it: credential helpers cannot be run here."#
+                )
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -117,15 +142,12 @@ impl LoginSecret {
     /// login that nobody gave a host is Docker Hub's.
     ///
     /// # Errors
-    /// What to add to the secret.
+    /// When it may not go there.
     pub fn login(&self, registry: &Registry, listed: &[Registry]) -> Result<Login, Unusable> {
-        let host = || registry.to_string();
         match &self.0 {
             Form::Config(config) => {
                 let login = config.login(registry.api_host()).map_err(Unusable::Config)?;
-                let hint =
-                    if config.names_helpers() { "; a credential helper cannot be run here" } else { "" };
-                login.ok_or_else(|| Unusable::NotInConfig(host(), hint))
+                login.ok_or_else(|| Unusable::NotInConfig(registry.clone()))
             }
             Form::Single { login, registries } => {
                 let is_stated =
@@ -134,9 +156,9 @@ impl LoginSecret {
                 if is_stated || listed.contains(registry) || (is_nobodys && registry.is_docker_hub()) {
                     Ok(login.clone())
                 } else if is_nobodys {
-                    Err(Unusable::HostMissing(host()))
+                    Err(Unusable::HostMissing(registry.clone()))
                 } else {
-                    Err(Unusable::OtherHost(host()))
+                    Err(Unusable::OtherHost(registry.clone()))
                 }
             }
         }
@@ -200,22 +222,26 @@ mod tests {
 
     #[test]
     fn what_to_add_is_said_in_full() {
-        for (text, expected) in [
+        let gcr: Registry = "gcr.io".parse().unwrap();
+        for (text, what, remedy) in [
             (
                 BARE,
-                r#"holds a login for docker.io: to have it used for gcr.io, add "registry": "gcr.io" to the secret"#,
+                "names no registry for its login, which is then for docker.io and not for gcr.io",
+                r#"If it is for gcr.io, add "registry": "gcr.io" to the secret."#,
             ),
             (
                 OF_GHCR,
-                r#"holds a login for other registries: to have it used for gcr.io, add gcr.io to its "registry""#,
+                "holds a login for other registries than gcr.io",
+                r#"If it is for gcr.io too, add "gcr.io" to "registry" in the secret."#,
             ),
-            (CONFIG, r#"holds a docker config.json without a login for gcr.io: add it to "auths""#),
             (
-                r#"{"auths": {"gcr.io": {}}, "credsStore": "pass"}"#,
-                r#"holds a docker config.json without a login for gcr.io: add it to "auths"; a credential helper cannot be run here"#,
+                CONFIG,
+                "holds a docker config.json without a login for gcr.io",
+                r#"Add "gcr.io" with "auth" to "auths" in it: credential helpers cannot be run here."#,
             ),
         ] {
-            assert_eq!(password(text, "gcr.io", &[]).unwrap_err(), expected);
+            let error = LoginSecret::parse(&text.into(), None).unwrap().login(&gcr, &[]).unwrap_err();
+            assert_eq!((error.to_string().as_str(), error.remedy().as_str()), (what, remedy));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Reads what Secrets Manager or Systems Manager's Parameter Store keep, and says why it could not.
 
 use aws_config::Region;
-use image_copy::http;
+use image_copy::http::{Error as HttpError, Kind};
 use image_copy::registry::Error;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -155,7 +155,7 @@ fn obstacle(arn: &CredentialArn, action: &'static str, error: &Error) -> Obstacl
     let service = if action == GET_SECRET { "secretsmanager" } else { "ssm" };
     let (code, message) = match error {
         Error::Service { code, message, .. } => (code.as_str(), message.as_str()),
-        Error::Http(http::Error { kind: http::Kind::Tls(_), .. }) => return Obstacle::Other,
+        Error::Http(HttpError { kind: Kind::Tls(_), .. }) => return Obstacle::Other,
         Error::Http(_) => return Obstacle::Unreachable { service },
         _ => return Obstacle::Other,
     };
@@ -218,7 +218,8 @@ mod tests {
         for (suffix, stage, id) in
             [("", None, None), (":k:AWSPREVIOUS:v-1", Some("AWSPREVIOUS"), Some("v-1"))]
         {
-            let value = read(&format!("{SECRET}{suffix}"), move |host, target, input| {
+            let arn = format!("{SECRET}{suffix}");
+            let value = read(&arn, move |host, target, input| {
                 assert_eq!(host, "secretsmanager.eu-west-1.amazonaws.com");
                 assert_eq!(target, "secretsmanager.GetSecretValue");
                 assert_eq!(input["SecretId"], SECRET);
