@@ -34,7 +34,7 @@ pub(crate) enum LoginProblem {
     #[error("{cause}")]
     NotRead { setting: Setting, cause: NotRead },
     /// It holds no login for this registry.
-    #[error("secret {arn} {cause}")]
+    #[error("{} {arn} {cause}", arn.kind())]
     Unusable { arn: CredentialArn, cause: Unusable },
 }
 

@@ -54,6 +54,15 @@ impl CredentialArn {
         &self.account
     }
 
+    /// What it is called in a sentence.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match &self.place {
+            Place::Secret { .. } => "secret",
+            Place::Parameter { .. } => "parameter",
+        }
+    }
+
     /// The key whose value is meant, where the secret is a JSON object with several.
     #[must_use]
     pub fn json_key(&self) -> Option<&str> {

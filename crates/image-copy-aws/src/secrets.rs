@@ -61,6 +61,14 @@ pub enum Obstacle {
     Other,
 }
 
+impl NotRead {
+    /// A secret or parameter that this obstacle keeps from being read, with what was answered.
+    #[must_use]
+    pub fn new(arn: &CredentialArn, obstacle: Obstacle, answer: &str) -> Self {
+        Self { obstacle, text: format!("{} {arn} cannot be read: {answer}", arn.kind()) }
+    }
+}
+
 impl EcrClients {
     /// Secrets and parameters, with the same credentials and endpoints.
     #[must_use]
@@ -102,10 +110,11 @@ impl Secrets {
         let request = calls.client.get_secret_value().secret_id(arn.to_string());
         let request = request.set_version_stage(stage.cloned()).set_version_id(id.cloned());
         match calls.send(GET_SECRET, || request.clone().send()).await {
-            Ok(answer) => answer.secret_string.map(SecretString::from).ok_or_else(|| {
-                unsuitable(format!("secret {arn} holds bytes, not text: store the login as text"))
-            }),
-            Err(error) => Err(not_read(&format!("secret {arn}"), arn, GET_SECRET, &error)),
+            Ok(answer) => {
+                let text = answer.secret_string.map(SecretString::from);
+                text.ok_or_else(|| NotRead::new(arn, Obstacle::Unsuitable, "it holds bytes, not text"))
+            }
+            Err(error) => Err(not_read(arn, GET_SECRET, &error)),
         }
     }
 
@@ -121,34 +130,27 @@ impl Secrets {
         let calls = Calls::new(client, host, deadline, self.clients.patience());
         let request = calls.client.get_parameter().name(arn.to_string()).with_decryption(true);
         let answer = calls.send(GET_PARAMETER, || request.clone().send()).await;
-        let answer =
-            answer.map_err(|error| not_read(&format!("parameter {arn}"), arn, GET_PARAMETER, &error))?;
+        let answer = answer.map_err(|error| not_read(arn, GET_PARAMETER, &error))?;
         let parameter = answer.parameter.unwrap_or_else(|| aws_sdk_ssm::types::Parameter::builder().build());
         // Whoever may list parameters reads those of the other types in the clear.
         match (parameter.r#type, parameter.value) {
             (Some(aws_sdk_ssm::types::ParameterType::SecureString), Some(value)) => Ok(value.into()),
             (kind, _) => {
                 let kind = kind.as_ref().map_or("unknown", |kind| kind.as_str());
-                Err(unsuitable(format!(
-                    "parameter {arn} is of type {kind}: a login has to be kept as a SecureString"
-                )))
+                let answer = format!("it is of type {kind}, and not a SecureString");
+                Err(NotRead::new(arn, Obstacle::Unsuitable, &answer))
             }
         }
     }
 }
 
-fn unsuitable(text: String) -> NotRead {
-    NotRead { obstacle: Obstacle::Unsuitable, text }
-}
-
-fn not_read(what: &str, arn: &CredentialArn, action: &'static str, error: &Error) -> NotRead {
-    let obstacle = obstacle(arn, action, error);
-    let text = match error {
+fn not_read(arn: &CredentialArn, action: &'static str, error: &Error) -> NotRead {
+    let answer = match error {
         // The text of this error speaks of a registry.
-        Error::Protocol(problem) => format!("{what} cannot be read: {problem}"),
-        error => format!("{what} cannot be read: {error}"),
+        Error::Protocol(problem) => (*problem).to_owned(),
+        error => error.to_string(),
     };
-    NotRead { obstacle, text }
+    NotRead::new(arn, obstacle(arn, action, error), &answer)
 }
 
 fn obstacle(arn: &CredentialArn, action: &'static str, error: &Error) -> Obstacle {
@@ -244,16 +246,13 @@ mod tests {
     async fn what_holds_no_text_that_was_kept_well_is_told_without_its_value() {
         let binary =
             read(SECRET, |_, _, _| answer(&json!({"SecretBinary": "cGxhbnRlZA=="}))).await.unwrap_err();
-        assert_eq!(
-            binary.to_string(),
-            format!("secret {SECRET} holds bytes, not text: store the login as text")
-        );
+        assert_eq!(binary.to_string(), format!("secret {SECRET} cannot be read: it holds bytes, not text"));
         let plain =
             read(PARAMETER, |_, _, _| answer(&json!({"Parameter": {"Type": "String", "Value": "planted"}})));
         let plain = plain.await.unwrap_err();
         assert_eq!(
             plain.to_string(),
-            format!("parameter {PARAMETER} is of type String: a login has to be kept as a SecureString")
+            format!("parameter {PARAMETER} cannot be read: it is of type String, and not a SecureString")
         );
         for error in [binary, plain] {
             assert_eq!(error.obstacle, Obstacle::Unsuitable);
