@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use image_copy::copy::{self, Destination, Limits, Mirror, Outcome, Platforms, Problem, Progress, Request, Side};
+use image_copy::copy::{
+    self, Destination, Limits, Mirror, Outcome, Platforms, Problem, Progress, Request, Side,
+};
 use image_copy::registry::{self, ManifestId};
 use serde_json::Value;
 

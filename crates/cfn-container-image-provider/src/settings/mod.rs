@@ -90,9 +90,8 @@ fn wrong(name: &str, given: &str, problem: &str) -> String {
 }
 
 fn mirrors(value: Option<&str>) -> Result<Vec<Mirror>, String> {
-    Mirror::list(value.unwrap_or_default()).map_err(|error| {
-        wrong("SOURCE_MIRRORS", &error.given, &format!("which is not {}", error.expected))
-    })
+    Mirror::list(value.unwrap_or_default())
+        .map_err(|error| wrong("SOURCE_MIRRORS", &error.given, &format!("which is not {}", error.expected)))
 }
 
 fn default_platforms(value: &str) -> Result<Platforms, String> {

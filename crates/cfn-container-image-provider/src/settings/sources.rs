@@ -1,6 +1,6 @@
 //! `ALLOWED_SOURCES`: what may be copied. A misspelt name is how attacks on a supply chain begin.
 
-use image_copy::oci::{Reference, Registry, Repository};
+use image_copy::oci::{Prefix, Reference};
 
 use super::wrong;
 
@@ -9,7 +9,7 @@ const EXPECTED: &str = "which is not the beginning of a reference: expected a re
 
 /// Beginnings of references, in whole parts; empty allows everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct AllowedSources(Vec<String>);
+pub(crate) struct AllowedSources(Vec<Prefix>);
 
 /// A source that may not be copied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,16 +31,13 @@ impl AllowedSources {
 
     /// Judges a reference by its registry and repository.
     pub(crate) fn check(&self, source: &Reference) -> Result<(), NotAllowed> {
-        let name = source.repository.to_string();
-        let allows = |prefix: &String| {
-            name.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        if self.0.is_empty() || self.0.iter().any(allows) {
+        if self.0.is_empty() || self.0.iter().any(|prefix| prefix.rest(&source.repository).is_some()) {
             return Ok(());
         }
-        let nearest =
-            self.0.iter().min_by_key(|prefix| strsim::levenshtein(prefix, beginning(&name, prefix)));
-        Err(NotAllowed { source_name: source.to_string(), nearest: nearest.cloned().unwrap_or_default() })
+        let name = source.repository.to_string();
+        let prefixes = self.0.iter().map(ToString::to_string);
+        let nearest = prefixes.min_by_key(|prefix| strsim::levenshtein(prefix, beginning(&name, prefix)));
+        Err(NotAllowed { source_name: source.to_string(), nearest: nearest.unwrap_or_default() })
     }
 }
 
@@ -50,31 +47,19 @@ fn beginning<'a>(name: &'a str, prefix: &str) -> &'a str {
     name.match_indices('/').nth(parts - 1).map_or(name, |(at, _)| &name[..at])
 }
 
-/// A prefix written out, as references are: `python` is one repository of Docker Hub, `acme/` all
-/// that an organisation has there.
-fn prefix(entry: &str) -> Result<String, String> {
+/// A prefix as references begin: `python` is one repository of Docker Hub, `acme/` all that an
+/// organisation has there.
+fn prefix(entry: &str) -> Result<Prefix, String> {
     let invalid = || wrong(NAME, entry, EXPECTED);
     let open = entry.strip_suffix('*').unwrap_or(entry);
     let text = open.trim_end_matches('/');
-    let is_open = text.len() < open.len();
-    let (first, rest) = match text.split_once('/') {
-        Some((first, rest)) => (first, Some(rest)),
-        None => (text, None),
-    };
-    let is_host = first.contains(['.', ':']) || first == "localhost";
-    if first.is_empty() || (open.len() < entry.len() && !is_open) {
+    let (is_open, has_star) = (text.len() < open.len(), open.len() < entry.len());
+    if has_star && !is_open {
         return Err(invalid());
     }
-    let (registry, path) = match (is_host, rest) {
-        (true, path) => (first.parse::<Registry>().map_err(|_| invalid())?, path.map(str::to_owned)),
-        (false, rest) => {
-            let hub = "docker.io".parse().map_err(|_| invalid())?;
-            let path = if rest.is_none() && !is_open { format!("library/{text}") } else { text.to_owned() };
-            (hub, Some(path))
-        }
-    };
-    let Some(path) = path else { return Ok(registry.to_string()) };
-    Ok(Repository::new(registry, &path).map_err(|_| invalid())?.to_string())
+    let is_short = !is_open && !text.contains(['/', '.', ':']) && text != "localhost";
+    let written = if is_short { format!("docker.io/library/{text}") } else { text.to_owned() };
+    written.parse().map_err(|_| invalid())
 }
 
 #[cfg(test)]
