@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use image_copy::copy::{self, Destination, Limits, Outcome, Platforms, Problem, Progress, Request, Side};
+use image_copy::copy::{
+    self, Destination, Limits, Mirror, Outcome, Platforms, Problem, Progress, Request, Side,
+};
 use image_copy::registry::{self, ManifestId};
 use serde_json::Value;
 
@@ -13,6 +15,7 @@ use crate::deadline::Deadline;
 use crate::deletion::{Deleted, NotDeleted, Subject};
 use crate::event::{CREATE_FAILED, Change, Envelope};
 use crate::ledger;
+use crate::logins::UpstreamCredentials;
 use crate::properties::{Properties, platform_names};
 use crate::reason::Failure;
 use crate::response::Attributes;
@@ -55,18 +58,25 @@ pub(crate) async fn job(
         Change::Create { properties } => (properties, Value::Null),
         Change::Update { properties, previous } => (properties, previous),
     };
-    let default: Platforms = services.settings.default_platforms.clone().map_err(Failure::Setting)?;
+    let copying = services.settings.copying.as_ref().map_err(|error| Failure::Setting(error.clone()))?;
+    let default = &copying.default_platforms;
     let is_continued = round.number > 1;
-    let wish = Wish { is_continued, ..wish(&properties, &previous, &default, envelope)? };
+    let wish = Wish { is_continued, ..wish(&properties, &previous, default, envelope)? };
+    copying.allowed_sources.check(&wish.properties.source).map_err(Failure::NotAllowed)?;
     let until = Some(deadline.work);
-    let registries = &services.registries;
     let repository = &wish.properties.repository;
     let request = wish.properties.request();
-    let source = trail
-        .source
-        .get_or_init(|| copy::Source::from(registries.repository(request.source.repository.clone(), until)));
+    let name = &request.source.repository;
+    let (upstream, logins) =
+        services.upstream(wish.properties.credentials.clone(), name.registry(), deadline.work);
+    let source = trail.source.get_or_init(|| {
+        let place = |name| upstream.repository(name, until);
+        let mirrors = Mirror::all_of(&copying.mirrors, name).into_iter().map(place).collect();
+        copy::Source::new(place(name.clone()), mirrors)
+    });
+    let data = services.data(repository).map_err(Failure::Setting)?;
     let destination = Destination::with_inventory(
-        registries.repository(request.destination.clone(), until),
+        services.registries.repository(data, until),
         Arc::new(services.ecr.repository(repository, until)),
     );
     trail.destination.get_or_init(|| destination.repository.clone());
@@ -87,8 +97,20 @@ pub(crate) async fn job(
             {
                 copying::give_up(claimed).await;
             }
-            Err(failure)
+            Err(with_login_problem(failure, &logins))
         }
+    }
+}
+
+/// Says what is wrong with a login where that was what went wrong.
+fn with_login_problem(failure: Failure, logins: &UpstreamCredentials) -> Failure {
+    match (failure, logins.problem()) {
+        (Failure::Copy(failure), Some(problem))
+            if failure.side() == Side::Source && failure.problem() == Problem::CredentialsUnavailable =>
+        {
+            Failure::Login { failure, problem }
+        }
+        (failure, _) => failure,
     }
 }
 
@@ -149,7 +171,8 @@ async fn delete(
     deadline: &Deadline,
 ) -> Result<Done, Failure> {
     let id = &envelope.physical_resource_id;
-    let default = services.settings.default_platforms.clone().unwrap_or(Platforms::All);
+    let copying = services.settings.copying.as_ref();
+    let default = copying.map_or(Platforms::All, |copying| copying.default_platforms.clone());
     let properties = Properties::parse(properties, properties, &default).ok();
     let subject = Subject::parse(id);
     let repository = match (&subject, &properties) {

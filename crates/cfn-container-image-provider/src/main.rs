@@ -8,6 +8,7 @@
 //! | time → when what has to be over | [`deadline`] |
 //! | event → its one answer | [`handler`], [`services`] |
 //! | change → what is done | [`job`] |
+//! | registry → login for it | [`logins`] |
 //! | request → copy, with its line and claim | [`copying`], [`ledger`] |
 //! | id → what a claim allows, and what goes | [`undoing`], [`deletion`] |
 //! | result → sentence, reason, log line | [`report`], [`reason`], [`logging`] |
@@ -25,6 +26,7 @@ mod issued;
 mod job;
 mod ledger;
 mod logging;
+mod logins;
 #[cfg(test)]
 mod model;
 mod orphans;
@@ -69,7 +71,7 @@ fn main() -> ExitCode {
 
 /// Handles one call after the other, for as long as Lambda lets the function live.
 async fn serve(settings: Settings) -> Result<(), String> {
-    let ecr = EcrClients::from_environment(settings.region.clone(), "cfn-container-image-provider").await;
+    let ecr = EcrClients::from_environment(services::client_options(&settings)).await;
     let services = Services::new(settings, ecr)?;
     let services = &services;
     let handler = service_fn(|event: LambdaEvent<Value>| async move {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use image_copy::copy::{Platforms, Request};
 use image_copy::oci::{Platform, Reference, Tag};
-use image_copy_aws::RepositoryArn;
+use image_copy_aws::{CredentialArn, RepositoryArn};
 use serde_json::{Map, Value};
 
 use crate::ledger;
@@ -13,16 +13,19 @@ use crate::ledger;
 pub(crate) const ALL_PLATFORMS: &str = "all";
 
 /// The properties of `Custom::ContainerImage`; the last two are CloudFormation's own.
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 9] = [
     "ImageReference",
     "RepositoryArn",
     "Platform",
     "Tag",
+    "CredentialArn",
     "Refresh",
     "IncludeReferrers",
     "ServiceToken",
     "ServiceTimeout",
 ];
+/// How many of them are ours.
+const OWN: usize = 7;
 
 /// What a template asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(crate) struct Properties {
     pub(crate) platforms: Platforms,
     /// The tag in ECR. `None`: the reference has none either, so the image goes by its digest.
     pub(crate) tag: Option<Tag>,
+    /// Where the login for the source is kept. `None`: the installer's list is asked.
+    pub(crate) credentials: Option<CredentialArn>,
     /// Whether signatures, SBOMs and attestations go along.
     pub(crate) include_referrers: bool,
 }
@@ -84,9 +89,21 @@ impl Properties {
             None => false,
             Some(value) => truth("IncludeReferrers", value)?,
         };
+        let credentials = match properties.get("CredentialArn") {
+            None => None,
+            Some(Value::String(text)) => Some(
+                text.trim().parse().map_err(|error| InvalidProperty(format!("CredentialArn is {error}")))?,
+            ),
+            Some(other) => {
+                return invalid(format!(
+                    "CredentialArn is {}: expected the ARN of a secret or of a parameter",
+                    shown(other)
+                ));
+            }
+        };
         refuse_reserved(tag.as_ref())?;
         refuse_unknown(properties, previous)?;
-        Ok(Self { source, repository, platforms, tag, include_referrers })
+        Ok(Self { source, repository, platforms, tag, credentials, include_referrers })
     }
 
     /// The copy that brings about what the template asks for.
@@ -175,7 +192,10 @@ fn refuse_unknown(properties: &Map<String, Value>, previous: &Value) -> Result<(
     invalid(match nearest(name) {
         Some(known) => format!("{shown} is not a property of Custom::ContainerImage: did you mean {known}?"),
         None => {
-            format!("{shown} is not a property of Custom::ContainerImage: expected {}", KNOWN[..6].join(", "))
+            format!(
+                "{shown} is not a property of Custom::ContainerImage: expected {}",
+                KNOWN[..OWN].join(", ")
+            )
         }
     })
 }
@@ -183,24 +203,10 @@ fn refuse_unknown(properties: &Map<String, Value>, previous: &Value) -> Result<(
 /// The known name that `name` is likely a slip of.
 fn nearest(name: &str) -> Option<&'static str> {
     let name: String = name.chars().take(64).collect::<String>().to_ascii_lowercase();
-    let distances = KNOWN[..6].iter().map(|known| (distance(&name, &known.to_ascii_lowercase()), *known));
+    let distances =
+        KNOWN[..OWN].iter().map(|known| (strsim::levenshtein(&name, &known.to_ascii_lowercase()), *known));
     let (distance, known) = distances.min()?;
     (distance <= known.len() / 3).then_some(known)
-}
-
-/// Insertions, deletions and replacements that lead from `a` to `b` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, right) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != *right);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 fn wrong(name: &str, error: &image_copy::oci::ParseError) -> InvalidProperty {
@@ -336,6 +342,12 @@ mod tests {
         check(&with("Tag", json!("")), "Tag is \"\", which is not a tag");
         check(&with("Tag", json!(["a"])), "Tag is [\"a\"]: expected one tag");
         check(&with("Tag", json!("x".repeat(5000))), "Tag is \"xxx");
+        check(
+            &with("CredentialArn", json!("hub/login")),
+            "CredentialArn is \"hub/login\", which is not the ARN of",
+        );
+        check(&with("CredentialArn", json!("")), "CredentialArn is \"\", which is not the ARN of a secret");
+        check(&with("CredentialArn", json!(["a"])), "CredentialArn is [\"a\"]: expected the ARN of a secret");
     }
 
     #[test]

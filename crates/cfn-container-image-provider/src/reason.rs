@@ -4,13 +4,16 @@
 //! a property of the template or an IAM action, then the request id under which the log has more.
 
 use image_copy::copy::{self, Operation, Problem, Side};
+use image_copy::http;
 use image_copy::registry;
-use image_copy_aws::{NotInvoked, RegistryHost};
+use image_copy_aws::{NotInvoked, Obstacle, RegistryHost};
 
 use crate::continuation::Halt;
 use crate::deletion::NotDeleted;
 use crate::event::InvalidEvent;
+use crate::logins::{LoginProblem, Setting};
 use crate::properties::InvalidProperty;
+use crate::settings::NotAllowed;
 use crate::watchdog::{Ending, Lost};
 
 /// What a stack's events show without being cut.
@@ -25,8 +28,12 @@ pub(crate) enum Failure {
     Property(InvalidProperty),
     /// The installer set something wrong.
     Setting(String),
+    /// The installer does not allow this source.
+    NotAllowed(NotAllowed),
     /// The image could not be copied.
     Copy(copy::Error),
+    /// The image could not be copied for want of a login out of a secret.
+    Login { failure: copy::Error, problem: LoginProblem },
     /// Time ran out, and another invocation cannot go on.
     Halted { failure: copy::Error, halt: Halt },
     /// A Delete or a later event of the same resource was carried out meanwhile.
@@ -68,6 +75,17 @@ fn parts(failure: &Failure) -> Parts {
         Failure::Copy(failure) => {
             Parts { what: failure.summary(), subject: subject(failure).to_owned(), hint: advice(failure) }
         }
+        Failure::NotAllowed(error) => Parts {
+            what: format!("{error}."),
+            subject: error.source_name.clone(),
+            hint: "Check the spelling of ImageReference, or have whoever installed the provider allow it."
+                .into(),
+        },
+        Failure::Login { failure, problem } => Parts {
+            what: failure.summary(),
+            subject: subject(failure).to_owned(),
+            hint: login_advice(problem),
+        },
         Failure::Halted { failure, halt } => Parts {
             what: format!("{} {}", failure.summary(), halted(halt)),
             subject: subject(failure).to_owned(),
@@ -93,6 +111,43 @@ fn parts(failure: &Failure) -> Parts {
             hint: "Please report it with the lines of this request in the function's log.".into(),
             ..plain("the provider failed by a defect of its own.".into())
         },
+    }
+}
+
+/// What to change about a secret, or about what names it.
+fn login_advice(problem: &LoginProblem) -> String {
+    let (setting, cause) = match problem {
+        LoginProblem::Unusable { cause, .. } => return cause.remedy(),
+        LoginProblem::NotRead { setting, cause } => (setting, cause),
+    };
+    let place = match setting {
+        Setting::Template => "CredentialArn",
+        Setting::Installer => "the provider's setting REGISTRY_CREDENTIALS",
+    };
+    match &cause.obstacle {
+        Obstacle::Missing => format!("Check the ARN in {place}."),
+        Obstacle::NoSuchVersion => format!("Check the version at the end of the ARN in {place}."),
+        Obstacle::Deleted => format!("Restore it, or name another in {place}."),
+        Obstacle::Denied { action, is_foreign: false } => {
+            let parameter = if action.starts_with("ssm:") { "ParameterArns" } else { "SecretArns" };
+            format!(
+                "Add it to the installer's parameter {parameter}, which allows {action} in the function's role, and its key to KmsKeyArns if it has one of its own."
+            )
+        }
+        Obstacle::Denied { action, is_foreign: true } => format!(
+            "It is another account's: allow {action} in its resource policy, kms:Decrypt in its key policy, and both in the function's role."
+        ),
+        Obstacle::Key { is_foreign: false } => {
+            "Add its key to the installer's parameter KmsKeyArns, which allows kms:Decrypt in the function's role, and check that the key is enabled.".into()
+        }
+        Obstacle::Key { is_foreign: true } => {
+            "It is another account's: it needs a customer managed key, whose key policy and the function's role allow kms:Decrypt.".into()
+        }
+        Obstacle::Unsuitable => format!("Name another in {place}, or store it anew."),
+        Obstacle::Unreachable { service } => format!(
+            "If the function runs in a VPC, its subnets need an endpoint for {service}, or a NAT gateway; else check the Region in the ARN."
+        ),
+        Obstacle::Other => format!("Run the operation again; if it stays so, check {place}."),
     }
 }
 
@@ -187,12 +242,17 @@ fn advice(failure: &copy::Failure) -> String {
             "Check RepositoryArn: the repository has to be there before the image."
         }
         (Problem::LoginNeeded, Side::Source) if subject(failure).starts_with("docker.io/") => {
-            "Check the spelling of ImageReference; the image has to be public."
+            "Check the spelling of ImageReference, or set CredentialArn if the repository is private."
         }
         (Problem::LoginNeeded, Side::Source) => {
-            "Check the spelling of ImageReference, for registries say this also of what does not exist; the image has to be public."
+            "Check the spelling of ImageReference, for registries say this also of what does not exist, or set CredentialArn if the repository is private."
         }
-        (Problem::LoginRefused, Side::Source) => "Check ImageReference and that the function may read it.",
+        (Problem::LoginRefused, Side::Source) if source_account(failure).is_some() => {
+            "Run the operation again; if it stays so, check the function's role, whose credentials AWS does not accept."
+        }
+        (Problem::LoginRefused, Side::Source) => {
+            "Check user name and password in the secret that CredentialArn or the provider's setting REGISTRY_CREDENTIALS names."
+        }
         (Problem::LoginNeeded, Side::Destination) => {
             "Allow ecr:GetAuthorizationToken on * in the function's role."
         }
@@ -204,7 +264,7 @@ fn advice(failure: &copy::Failure) -> String {
             "Check the function's role, and that the function can reach ECR."
         }
         (Problem::PullLimit, Side::Source) => {
-            "Run the operation again then, or name a registry without such a limit in ImageReference (public.ecr.aws/docker/library has the official images)."
+            "Set CredentialArn to a login with a higher limit, or run the operation again then."
         }
         (Problem::Throttled | Problem::PullLimit, Side::Destination) => {
             "ECR's limits hold for the whole account and Region: run the operation again, or have the quota raised."
@@ -215,14 +275,17 @@ fn advice(failure: &copy::Failure) -> String {
         (Problem::Unreachable, Side::Source) => {
             "Check the host in ImageReference. If the function runs in a VPC, its subnets need a route to that host (a NAT gateway, or peering)."
         }
+        (Problem::Unreachable, Side::Destination) if is_fips(failure) => {
+            "Not every Region has FIPS endpoints: unset AWS_USE_FIPS_ENDPOINT for the function, or choose another Region."
+        }
         (Problem::Unreachable, Side::Destination) => {
             "If the function runs in a VPC, its subnets need a route to ECR (a NAT gateway, or endpoints for ecr.api and ecr.dkr); else check the Region in RepositoryArn."
         }
         (Problem::CertificateRefused, Side::Source) => {
-            "Check the host in ImageReference: the function has to trust its certificate."
+            "Check the host in ImageReference; the provider's setting CA_BUNDLE adds authorities that the function trusts."
         }
         (Problem::CertificateRefused, Side::Destination) => {
-            "Check what stands between the function and ECR: a proxy's certificate is not trusted."
+            "A proxy between the function and ECR is not trusted: add its authority to the provider's setting CA_BUNDLE."
         }
         (Problem::Interrupted, Side::Source | Side::Destination) => {
             "Run the operation again, which skips blobs already present."
@@ -279,6 +342,8 @@ fn refused_by_ecr(failure: &copy::Failure) -> &'static str {
         "Delete images from the repository, or have its quota raised."
     } else if is(&["KmsException", "KmsError"]) {
         "Check the KMS key with which the repository is encrypted."
+    } else if is(&["NotSent"]) {
+        "Check AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT in the function's environment."
     } else if is(&["UNSUPPORTED"]) {
         "Choose another tag or digest in ImageReference, or another Platform of it."
     } else {
@@ -286,11 +351,25 @@ fn refused_by_ecr(failure: &copy::Failure) -> &'static str {
     }
 }
 
+/// The account of a source in ECR.
+fn source_account(failure: &copy::Failure) -> Option<String> {
+    let host = subject(failure).split('/').next().unwrap_or_default();
+    RegistryHost::parse(host).map(|host| host.account)
+}
+
+/// Whether the host that could not be reached is a FIPS endpoint.
+fn is_fips(failure: &copy::Failure) -> bool {
+    let copy::Failure::Registry { cause: registry::Error::Http(http::Error { host, .. }), .. } = failure
+    else {
+        return false;
+    };
+    host.contains("-fips.")
+}
+
 /// Who has to allow what.
 fn permission(failure: &copy::Failure, side: Side) -> String {
-    let host = subject(failure).split('/').next().unwrap_or_default();
-    if side == Side::Source && RegistryHost::parse(host).is_none() {
-        return "Check ImageReference: the registry does not let this image be read.".into();
+    if side == Side::Source && source_account(failure).is_none() {
+        return "Check ImageReference, and that the login in CredentialArn may read this image.".into();
     }
     let copy::Failure::Registry { operation, cause, .. } = failure else { return String::new() };
     let action = denied_action(cause).unwrap_or_else(|| action(*operation).into());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::CONTENT_LENGTH;
-use reqwest::{Client, StatusCode, Url, redirect};
+use reqwest::{Certificate, Client, StatusCode, Url, redirect};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -124,9 +124,11 @@ pub(crate) struct Courier {
 }
 
 impl Courier {
-    /// Prepares the client; nothing is sent.
-    pub(crate) fn new() -> Result<Self, reqwest::Error> {
+    /// Prepares the client; nothing is sent. `certificates` are trusted besides the system's, for a
+    /// proxy may end TLS on the way to the bucket too.
+    pub(crate) fn new(certificates: &[u8]) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
+            .tls_certs_merge(Certificate::from_pem_bundle(certificates)?)
             .user_agent(crate::USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ATTEMPT_TIMEOUT)
@@ -294,7 +296,7 @@ mod tests {
     async fn deliver(statuses: Vec<u16>) -> (Result<(), Undelivered>, Vec<String>) {
         let (url, requests) = bucket(statuses).await;
         let deadline = Instant::now() + Duration::from_secs(5);
-        let courier = Courier::new().unwrap();
+        let courier = Courier::new(&[]).unwrap();
         let result =
             courier.deliver(&event(&url).envelope.response_url, b"the answer".to_vec(), deadline).await;
         let requests = requests.lock().await.clone();
@@ -337,7 +339,7 @@ mod tests {
         };
         let deadline = Instant::now() + Duration::from_millis(400);
         let event = event(&url);
-        let courier = Courier::new().unwrap();
+        let courier = Courier::new(&[]).unwrap();
         let error = courier.deliver(&event.envelope.response_url, Vec::new(), deadline).await.unwrap_err();
         assert!(deadline.elapsed() < Duration::from_secs(2));
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");

@@ -38,6 +38,11 @@ impl Partition {
         Self::EuropeanSovereign,
     ];
 
+    /// The partition with this name in ARNs.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
+    }
+
     /// The name in an ARN.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -69,7 +74,7 @@ impl Partition {
     }
 
     /// The domain of registries that speak IPv6 too, where there is one.
-    fn dual_stack_suffix(self) -> Option<&'static str> {
+    pub(crate) fn dual_stack_suffix(self) -> Option<&'static str> {
         match self {
             Self::Aws | Self::GovCloud => Some("on.aws"),
             Self::China => Some("on.amazonwebservices.com.cn"),
@@ -176,8 +181,7 @@ impl FromStr for RepositoryArn {
         let &["arn", partition, "ecr", region, account, resource] = fields.as_slice() else {
             return Err(invalid());
         };
-        let partition = Partition::ALL.into_iter().find(|known| known.name() == partition);
-        let partition = partition.ok_or_else(invalid)?;
+        let partition = Partition::of_name(partition).ok_or_else(invalid)?;
         let name = resource.strip_prefix("repository/").ok_or_else(invalid)?;
         if !is_region(region) || Partition::of_region(region) != partition || !is_account(account) {
             return Err(invalid());
@@ -232,11 +236,11 @@ impl RegistryHost {
     }
 }
 
-fn is_account(text: &str) -> bool {
+pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     let words: Vec<&str> = text.split('-').collect();
     words.len() >= 3
         && text.len() <= 32
@@ -245,7 +249,7 @@ fn is_region(text: &str) -> bool {
         })
 }
 
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let clean = |c: char| if c.is_control() { '?' } else { c };
     let mut line: String = text.chars().take(120).map(clean).collect();
     if text.chars().nth(120).is_some() {

@@ -1,4 +1,4 @@
-//! One call to ECR's control plane: retries, and the error in the engine's words.
+//! One call to a service's API: retries, and the error in the engine's words.
 //!
 //! ECR's rates hold for a whole account and Region, shared with everybody who pushes there, so
 //! throttling is answered with patience and jitter until the deadline: no local pacing could know
@@ -14,8 +14,6 @@ use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use image_copy::http::{self, Kind};
 use image_copy::registry::{Error, LoginSent, Refusal};
 use tokio::time::Instant;
-
-use crate::arn::Partition;
 
 /// How long a call waits and how often it is repeated.
 #[derive(Debug, Clone, Copy)]
@@ -44,28 +42,19 @@ impl Default for Patience {
     }
 }
 
-/// Calls to ECR in one Region, which end by a deadline.
+/// Calls to a service, ECR unless another is named, in one Region, which end by a deadline.
 #[derive(Clone)]
-pub(crate) struct Calls {
-    pub(crate) client: aws_sdk_ecr::Client,
+pub(crate) struct Calls<C = aws_sdk_ecr::Client> {
+    pub(crate) client: C,
     host: String,
     deadline: Option<Instant>,
     patience: Patience,
 }
 
-impl Calls {
-    pub(crate) fn new(
-        client: aws_sdk_ecr::Client,
-        region: &str,
-        deadline: Option<Instant>,
-        patience: Patience,
-    ) -> Self {
-        Self {
-            client,
-            host: format!("api.ecr.{region}.{}", Partition::of_region(region).suffix()),
-            deadline,
-            patience,
-        }
+impl<C> Calls<C> {
+    /// Calls by way of a client; `host` is where it calls, for the errors.
+    pub(crate) fn new(client: C, host: String, deadline: Option<Instant>, patience: Patience) -> Self {
+        Self { client, host, deadline, patience }
     }
 
     /// Sends a call until it is answered. `action` is its name as in a permission.
@@ -120,9 +109,9 @@ impl Calls {
             SdkError::ServiceError(answer) => {
                 let Some(code) = answer.err().code() else {
                     if is_unreadable(answer.raw()) {
-                        return Error::Protocol("ECR's answer could not be read");
+                        return Error::Protocol("the answer of AWS could not be read");
                     }
-                    // Something in front of ECR answered, by a status alone.
+                    // Something in front of the service answered, by a status alone.
                     let status = answer.raw().status().as_u16();
                     return refusal(action, status, attempts, started).into();
                 };
@@ -214,9 +203,14 @@ fn weight<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Weight 
                 | "RequestThrottledException"
                 | "SlowDown",
             ) => Weight::Throttled,
-            Some("ServerException" | "InternalFailure" | "ServiceUnavailable" | "RequestTimeout") => {
-                Weight::Transient
-            }
+            Some(
+                "ServerException"
+                | "InternalFailure"
+                | "InternalServiceError"
+                | "InternalServerError"
+                | "ServiceUnavailable"
+                | "RequestTimeout",
+            ) => Weight::Transient,
             _ if answer.raw().status().as_u16() == 429 => Weight::Throttled,
             _ if answer.raw().status().is_server_error() => Weight::Transient,
             None if is_unreadable(answer.raw()) => Weight::Transient,

@@ -7,16 +7,36 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ecr::config::SharedHttpClient;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
 use tokio::time::Instant;
 
 use crate::arn::RepositoryArn;
 use crate::call::{Calls, Patience};
+use crate::endpoints::{Endpoints, Service};
 use crate::repository::EcrRepository;
 
 /// A route that leads nowhere must not use up an invocation.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Control-plane answers are small and quick; PutImage checks every layer, which takes seconds.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the environment does not say, or should not say twice.
+#[derive(Debug, Clone, Default)]
+pub struct ClientOptions {
+    /// Serves calls that are not about one repository; none takes what the environment says.
+    pub region: Option<String>,
+    /// What CloudTrail shows, in letters, digits and `-`.
+    pub application: String,
+    /// Which endpoints are called.
+    pub endpoints: Endpoints,
+    /// Certificates of authorities to trust besides the system's, as PEM that was read before: the
+    /// SDK panics over what it cannot read.
+    pub certificates: Vec<u8>,
+}
 
 /// The SDK's clients. Cheap to clone; clones share the clients.
 #[derive(Clone)]
@@ -27,24 +47,26 @@ pub struct EcrClients {
 }
 
 impl EcrClients {
-    /// Reads Region, credentials and endpoints as the SDK does. Asks nobody: credentials are
-    /// fetched with the first call.
-    ///
-    /// `region` serves calls that are not about one repository; `application` is what CloudTrail
-    /// shows, in letters, digits and `-`.
-    pub async fn from_environment(region: Option<String>, application: &str) -> Self {
+    /// Reads credentials, endpoints and proxies as the SDK does. Asks nobody: credentials are fetched
+    /// with the first call.
+    pub async fn from_environment(options: ClientOptions) -> Self {
         // A pinned version: `latest()` would change retries and timeouts with a `cargo update`.
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
-        if let Some(region) = region {
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .use_fips(options.endpoints.fips)
+            .use_dual_stack(options.endpoints.dual_stack);
+        if let Some(region) = options.region {
             loader = loader.region(Region::new(region));
         }
-        if let Ok(name) = AppName::new(application.to_owned()) {
+        if let Ok(name) = AppName::new(options.application) {
             loader = loader.app_name(name);
+        }
+        if !options.certificates.is_empty() {
+            loader = loader.http_client(trusting(&options.certificates));
         }
         Self::new(loader.load().await, Patience::default())
     }
 
-    /// Clients with this configuration, whose Region, retries and timeouts do not count.
+    /// Clients with this configuration, whose retries and timeouts do not count.
     #[must_use]
     pub fn new(config: SdkConfig, patience: Patience) -> Self {
         let timeouts = TimeoutConfig::builder()
@@ -67,6 +89,17 @@ impl EcrClients {
         &self.config
     }
 
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    /// The API host of a service, for errors.
+    pub(crate) fn host(&self, service: Service, region: &str) -> String {
+        let fips = self.config.use_fips().unwrap_or(false);
+        Endpoints { fips, dual_stack: self.config.use_dual_stack().unwrap_or(false) }
+            .api_host(service, region)
+    }
+
     /// Calls to `region` that end by `deadline`.
     pub(crate) fn calls(&self, region: &str, deadline: Option<Instant>) -> Calls {
         let mut clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,6 +109,19 @@ impl EcrClients {
                 .build();
             aws_sdk_ecr::Client::from_conf(config)
         });
-        Calls::new(client.clone(), region, deadline, self.patience)
+        Calls::new(client.clone(), self.host(Service::Ecr, region), deadline, self.patience)
     }
+}
+
+/// The SDK's own HTTP client, but for these certificates. Built by hand, it would forget the proxy.
+fn trusting(certificates: &[u8]) -> SharedHttpClient {
+    let store = TrustStore::default().with_pem_certificate(certificates);
+    let context = TlsContext::builder().with_trust_store(store).build();
+    let context = context.expect("a trust store is all that is needed");
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
+        builder.set_connector_settings(settings.cloned());
+        builder.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        builder.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(context.clone()).build()
+    })
 }

@@ -14,9 +14,9 @@ use crate::arn::RegistryHost;
 use crate::clients::EcrClients;
 
 /// Tokens live for 12 hours. One that would expire within an invocation is not used.
-const RENEW_BEFORE: Duration = Duration::from_secs(20 * 60);
+pub(crate) const RENEW_BEFORE: Duration = Duration::from_secs(20 * 60);
 /// Used when ECR does not say when a token expires, which its API allows.
-const ASSUMED_LIFE: Duration = Duration::from_secs(3600);
+pub(crate) const ASSUMED_LIFE: Duration = Duration::from_secs(3600);
 
 const ACTION: &str = "ecr:GetAuthorizationToken";
 
@@ -98,7 +98,7 @@ impl Credentials for EcrCredentials {
 }
 
 /// The token is base64 of `AWS:<password>`.
-fn decode(token: &str) -> Option<Login> {
+pub(crate) fn decode(token: &str) -> Option<Login> {
     let text = String::from_utf8(BASE64.decode(token).ok()?).ok()?;
     let (username, password) = text.split_once(':')?;
     Some(Login { username: username.into(), password: SecretString::from(password) })

@@ -3,9 +3,13 @@
 //! | module | holds |
 //! |---|---|
 //! | [`arn`] | repository ARNs and registry hosts, of every partition |
+//! | [`credential_arn`] | ARNs of what holds a login |
+//! | [`endpoints`] | host names of APIs and registries, FIPS and dual-stack too |
 //! | [`clients`] | one SDK client per Region |
 //! | [`call`] | the one place that retries a call and turns its error into the engine's |
 //! | [`credentials`] | logins for the registry API, from `GetAuthorizationToken` |
+//! | [`public`] | logins for ECR Public |
+//! | [`secrets`], [`login_secret`] | what a secret or parameter holds, and whose login that is |
 //! | [`repository`] | one repository through the control plane: the engine's `Inventory` |
 //! | [`functions`] | Lambda's `Invoke`, for a copy that goes on in another invocation |
 //! | [`removal`] | tags and images off a repository |
@@ -14,21 +18,31 @@
 pub mod arn;
 pub mod call;
 pub mod clients;
+pub mod credential_arn;
 pub mod credentials;
+pub mod endpoints;
 pub mod functions;
 mod images;
+pub mod login_secret;
 pub mod mutability;
+pub mod public;
 mod referrers;
-mod removal;
+pub mod removal;
 pub mod repository;
+pub mod secrets;
 pub mod storable;
 #[cfg(test)]
 mod testing;
 
 pub use arn::{InvalidArn, Partition, RegistryHost, RepositoryArn};
 pub use call::Patience;
-pub use clients::EcrClients;
+pub use clients::{ClientOptions, EcrClients};
+pub use credential_arn::{CredentialArn, InvalidCredentialArn};
 pub use credentials::EcrCredentials;
+pub use endpoints::{Endpoints, NoEndpoint};
 pub use functions::{Functions, NotInvoked};
+pub use login_secret::{LoginSecret, Unusable};
+pub use public::EcrPublicCredentials;
 pub use removal::{Removal, StoredImage};
 pub use repository::EcrRepository;
+pub use secrets::{NotRead, Obstacle, Secrets};

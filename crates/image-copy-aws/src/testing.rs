@@ -24,7 +24,7 @@ pub(crate) fn clients(http: SharedHttpClient) -> EcrClients {
     EcrClients::new(config().into_builder().http_client(http).build(), HASTE)
 }
 
-fn config() -> SdkConfig {
+pub(crate) fn config() -> SdkConfig {
     let keys = Credentials::new("AKIDEXAMPLE", "secret-key", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())

@@ -87,6 +87,19 @@ async fn a_wrong_setting_is_told_to_whoever_waits_but_hinders_no_delete() {
 }
 
 #[tokio::test]
+async fn what_the_installer_does_not_allow_is_refused_before_anybody_is_asked() {
+    let ecr = Ecr::default();
+    let services = services(&ecr, &[("ALLOWED_SOURCES", "quay.io/prometheus")]);
+    let mut event = fixture("create");
+    event["ResourceProperties"] = json!({"ImageReference": "quay.io/promotheus/node-exporter:v1",
+        "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/team/app"});
+    let (answer, _) = handled(event, &services).await;
+    let reason = answer["Reason"].as_str().unwrap();
+    assert!(reason.contains("ALLOWED_SOURCES allows is quay.io/prometheus."), "{reason}");
+    assert_eq!((&answer["Status"], ecr.state().calls.as_slice()), (&json!("FAILED"), &[][..]));
+}
+
+#[tokio::test]
 async fn delete_removes_what_its_id_names() {
     let ecr = Ecr::default();
     let image = ecr.image("a", &["1"]);

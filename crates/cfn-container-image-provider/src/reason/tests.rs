@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::properties::Properties;
+use crate::settings::Settings;
+
+mod logins;
 
 const REQUEST: &str = "8f2a1c3e-0000-4000-8000-000000000000";
 const SOURCE: &str = "docker.io/library/nginx:1.27";
@@ -228,6 +231,26 @@ fn table() -> String {
         let failure = copy::Failure::Registry { side, operation, subject, cause };
         lines.push(format!("LoginNeeded, without words: {}", text(failure)));
     }
+    for (host, message) in [
+        (SOURCE, "the login of an upstream"),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1", "the login of ECR as a source"),
+    ] {
+        for problem in [Problem::LoginRefused, Problem::Denied] {
+            let cause = cause(problem).unwrap();
+            let (side, operation, subject) = (Side::Source, Operation::ReadManifest, host.to_owned());
+            let failure = copy::Failure::Registry { side, operation, subject, cause };
+            lines.push(format!("{problem:?}, {message}: {}", text(failure)));
+        }
+    }
+    for cause in [
+        network(Kind::Dns, "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com"),
+        service("ecr:BatchGetImage", "NotSent", "FIPS is enabled but this partition does not support FIPS"),
+    ] {
+        let (side, operation, subject) = (Side::Destination, Operation::ReadManifest, subject());
+        let failure = copy::Failure::Registry { side, operation, subject, cause };
+        lines.push(format!("FIPS: {}", text(failure)));
+    }
+    lines.extend(logins::lines());
     let early = copy::Failure::Deadline {
         subject: SOURCE.into(),
         progress: Progress::default(),
@@ -278,9 +301,19 @@ fn table() -> String {
                 "the provider's setting DEFAULT_PLATFORM is \"x\", which is not a platform".into(),
             ),
         ),
+        ("NotAllowed", not_allowed("docker.io/library quay.io/prometheus", "libary/nginx:1.27")),
+        ("Setting", Failure::Setting(setting("REGISTRY_CREDENTIALS", "quay.io=quay-login"))),
+        ("Setting", Failure::Setting(setting("ALLOWED_SOURCES", "docker.io/*/x"))),
+        ("Setting", Failure::Setting(setting("CA_BUNDLE", "/opt/absent.pem"))),
+        ("Setting", Failure::Setting(setting("AWS_USE_FIPS_ENDPOINT", "yes"))),
         ("Property", property(json!({}))),
         ("Property", property(json!({"ImageReference": "nginx"}))),
         ("Property", property(json!({"ImageReference": "nginx", "RepositoryArn": "team/app"}))),
+        (
+            "Property",
+            property(json!({"ImageReference": "nginx", "CredentialArn": "hub/login",
+            "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/team/app"})),
+        ),
     ] {
         lines.push(format!("{name}: {}", reason(&failure, REQUEST)));
     }
@@ -295,6 +328,17 @@ fn halted(halt: Halt) -> Failure {
 
 fn lost(ending: Ending, attempts: u64) -> Failure {
     Failure::Lost(Lost { ending, attempts })
+}
+
+fn setting(name: &str, value: &str) -> String {
+    let settings = Settings::read(|asked| (asked == name).then(|| value.to_owned()));
+    settings.copying.unwrap_err()
+}
+
+fn not_allowed(allowed: &str, source: &str) -> Failure {
+    let settings = Settings::read(|asked| (asked == "ALLOWED_SOURCES").then(|| allowed.to_owned()));
+    let allowed = settings.copying.unwrap().allowed_sources;
+    Failure::NotAllowed(allowed.check(&source.parse().unwrap()).unwrap_err())
 }
 
 fn property(properties: Value) -> Failure {

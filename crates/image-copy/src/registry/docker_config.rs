@@ -123,7 +123,8 @@ fn decode(auth: &SecretString) -> Option<Login> {
 
 /// Whether a login stored under `key` is for the registry API at `host`. Keys are hosts; old ones
 /// are URLs, such as Docker Hub's.
-fn is_for(key: &str, host: &str) -> bool {
+#[must_use]
+pub fn is_for(key: &str, host: &str) -> bool {
     let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     let (key, path) = key.split_once('/').unwrap_or((key, ""));
     // Podman can store a login for a part of a registry, which says nothing of the rest.

@@ -1,0 +1,75 @@
+//! `REGISTRY_CREDENTIALS`: where the logins are that templates need not name.
+
+use image_copy::oci::Registry;
+use image_copy_aws::CredentialArn;
+
+use super::wrong;
+
+const NAME: &str = "REGISTRY_CREDENTIALS";
+
+/// A registry, and where its login is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) registry: Registry,
+    pub(crate) arn: CredentialArn,
+}
+
+/// Reads `host=arn`, separated by commas or line ends.
+pub(super) fn parse(text: Option<&str>) -> Result<Vec<Listed>, String> {
+    let mut listed: Vec<Listed> = Vec::new();
+    let entries = text.unwrap_or_default().split([',', '\n']).map(str::trim);
+    for entry in entries.filter(|entry| !entry.is_empty()) {
+        let Some((host, arn)) = entry.split_once('=') else {
+            return Err(wrong(
+                NAME,
+                entry,
+                "which is not host=arn, such as quay.io=arn:aws:secretsmanager:…",
+            ));
+        };
+        let registry: Registry = host
+            .trim()
+            .parse()
+            .map_err(|_| wrong(NAME, host.trim(), "which is not the host of a registry"))?;
+        let arn: CredentialArn = arn.trim().parse().map_err(|_| {
+            wrong(NAME, arn.trim(), "which is not the ARN of a Secrets Manager secret or an SSM parameter")
+        })?;
+        if listed.iter().any(|known| known.registry == registry) {
+            return Err(wrong(NAME, host.trim(), "which is there twice"));
+        }
+        listed.push(Listed { registry, arn });
+    }
+    Ok(listed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a=b-AbCdEf:key::";
+    const PARAMETER: &str = "arn:aws:ssm:eu-west-1:123456789012:parameter/quay";
+
+    #[test]
+    fn hosts_and_arns_are_separated_by_commas_or_lines() {
+        let parsed = parse(Some(&format!("index.docker.io={SECRET},\n quay.io = {PARAMETER}\n,"))).unwrap();
+        let hosts: Vec<&str> = parsed.iter().map(|listed| listed.registry.as_str()).collect();
+        assert_eq!(hosts, ["docker.io", "quay.io"]);
+        assert_eq!(parsed[0].arn, SECRET.parse().unwrap());
+        assert_eq!(parse(None), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_mistake_is_named() {
+        for (text, expected) in [
+            ("quay.io".to_owned(), "\"quay.io\", which is not host=arn"),
+            ("quay.io=secret".into(), "\"secret\", which is not the ARN"),
+            (format!("https://quay.io={SECRET}"), "\"https://quay.io\", which is not the host"),
+            (
+                format!("docker.io={SECRET},registry-1.docker.io={PARAMETER}"),
+                "\"registry-1.docker.io\", which is there twice",
+            ),
+        ] {
+            let error = parse(Some(&text)).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

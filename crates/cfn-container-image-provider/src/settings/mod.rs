@@ -1,0 +1,176 @@
+//! What the installer decides, read from the environment in this one place.
+//!
+//! A mistake is told to every Create and Update, for a function that does not start would leave its
+//! stacks waiting for an hour. Deletes do without.
+
+mod logins;
+mod network;
+mod sources;
+
+use image_copy::copy::{Mirror, Platforms};
+use image_copy::oci::Platform;
+
+pub(crate) use logins::Listed;
+pub(crate) use network::Network;
+pub(crate) use sources::{AllowedSources, NotAllowed};
+
+use crate::properties;
+
+/// The provider's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// What Creates and Updates need, or what is wrong with it, in one line.
+    pub(crate) copying: Result<CopySettings, String>,
+    /// `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `PLAIN_HTTP_HOSTS` and `CA_BUNDLE`.
+    /// When one of them is wrong, as if none were set: so far as that goes, Deletes work.
+    pub(crate) network: Network,
+    /// `DELETE_IMAGES`: whether Delete removes what it may; true unless set.
+    pub(crate) delete_images: bool,
+    /// `COPY_RECORDS`: whether records and claims are kept in the images' repositories; true unless
+    /// set. Without them Delete keeps every image.
+    pub(crate) copy_records: bool,
+    /// `AWS_REGION`, which Lambda sets.
+    pub(crate) region: Option<String>,
+    /// `AWS_LAMBDA_LOG_LEVEL`, which Lambda sets from the function's logging configuration, else
+    /// `RUST_LOG`.
+    pub(crate) log_level: Option<String>,
+}
+
+/// What may be copied, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CopySettings {
+    /// `DEFAULT_PLATFORM`: what is copied when a template names no `Platform`; `linux/amd64` unless
+    /// set.
+    pub(crate) default_platforms: Platforms,
+    /// `ALLOWED_SOURCES`: what may be copied; everything unless set.
+    pub(crate) allowed_sources: AllowedSources,
+    /// `SOURCE_MIRRORS`: where to read before the registry that the template names.
+    pub(crate) mirrors: Vec<Mirror>,
+    /// `REGISTRY_CREDENTIALS`: logins for templates that name none.
+    pub(crate) logins: Vec<Listed>,
+}
+
+impl Settings {
+    /// Reads variables by way of `lookup`; an empty variable counts as none.
+    pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let variable =
+            |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|v| !v.is_empty());
+        let network = Network::read(variable);
+        Self {
+            copying: network.as_ref().map_err(Clone::clone).and_then(|_| CopySettings::read(variable)),
+            network: network.unwrap_or_default(),
+            // In doubt an image stays: a left-over costs cents, a lost one an outage.
+            delete_images: variable("DELETE_IMAGES").is_none_or(|value| value.eq_ignore_ascii_case("true")),
+            copy_records: variable("COPY_RECORDS").is_none_or(|value| value.eq_ignore_ascii_case("true")),
+            region: variable("AWS_REGION"),
+            log_level: variable("AWS_LAMBDA_LOG_LEVEL").or_else(|| variable("RUST_LOG")),
+        }
+    }
+}
+
+impl CopySettings {
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let platform = variable("DEFAULT_PLATFORM").unwrap_or_else(|| "linux/amd64".into());
+        Ok(Self {
+            default_platforms: default_platforms(&platform)?,
+            allowed_sources: AllowedSources::parse(variable("ALLOWED_SOURCES").as_deref())?,
+            mirrors: mirrors(variable("SOURCE_MIRRORS").as_deref())?,
+            logins: logins::parse(variable("REGISTRY_CREDENTIALS").as_deref())?,
+        })
+    }
+}
+
+/// A mistake in a setting, in one line.
+fn wrong(name: &str, given: &str, problem: &str) -> String {
+    let mut shown: String = given.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if given.chars().nth(80).is_some() {
+        shown.push('…');
+    }
+    format!("the provider's setting {name} has \"{shown}\", {problem}. Correct the function's environment")
+}
+
+fn mirrors(value: Option<&str>) -> Result<Vec<Mirror>, String> {
+    Mirror::list(value.unwrap_or_default())
+        .map_err(|error| wrong("SOURCE_MIRRORS", &error.given, &format!("which is not {}", error.expected)))
+}
+
+fn default_platforms(value: &str) -> Result<Platforms, String> {
+    if value.eq_ignore_ascii_case(properties::ALL_PLATFORMS) {
+        return Ok(Platforms::All);
+    }
+    if value.contains(',') {
+        return properties::several(value.split(',')).map_err(|error| format!(
+            "the provider's setting DEFAULT_PLATFORM is \"{value}\": {} is not {}. Correct the function's environment, or set Platform",
+            error.given, error.expected
+        ));
+    }
+    match value.parse::<Platform>() {
+        Ok(platform) => Ok(Platforms::Preferred(platform)),
+        Err(error) => Err(format!(
+            "the provider's setting DEFAULT_PLATFORM is \"{}\", which is not {}, or all. Correct the function's environment, or set Platform",
+            error.given, error.expected
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Settings {
+        Settings::read(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn without_variables_the_original_providers_behaviour_holds() {
+        let settings = read(&[]);
+        let copying = settings.copying.unwrap();
+        assert_eq!(copying.default_platforms, Platforms::Preferred("linux/amd64".parse().unwrap()));
+        assert!(
+            copying.allowed_sources.check(&"python".parse().unwrap()).is_ok() && copying.logins.is_empty()
+        );
+        assert_eq!(settings.network, Network::default());
+        assert!(settings.delete_images);
+    }
+
+    #[test]
+    fn images_are_deleted_only_when_that_is_clearly_wanted() {
+        for (value, expected) in [("true", true), ("TRUE", true), ("", true), ("false", false), ("no", false)]
+        {
+            assert_eq!(read(&[("DELETE_IMAGES", value)]).delete_images, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_default_platform_that_is_none_is_told_in_one_line() {
+        let all = read(&[("DEFAULT_PLATFORM", "All")]).copying.unwrap();
+        assert_eq!(all.default_platforms, Platforms::All);
+        let error = read(&[("DEFAULT_PLATFORM", "arm")]).copying.unwrap_err();
+        assert!(
+            error.starts_with("the provider's setting DEFAULT_PLATFORM is \"arm\", which is not"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn every_wrong_setting_is_told_in_one_line_and_read_as_if_it_were_not_there() {
+        for (name, value) in [
+            ("DEFAULT_PLATFORM", "arm"),
+            ("ALLOWED_SOURCES", "docker.io/*/x"),
+            ("REGISTRY_CREDENTIALS", "quay.io"),
+            ("SOURCE_MIRRORS", "docker.io/library"),
+            ("PLAIN_HTTP_HOSTS", "http://registry:5000"),
+            ("CA_BUNDLE", "/nonexistent/ca.pem"),
+            ("AWS_USE_FIPS_ENDPOINT", "yes"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "1"),
+        ] {
+            let settings = read(&[(name, value)]);
+            let error = settings.copying.unwrap_err();
+            assert!(error.starts_with(&format!("the provider's setting {name} ")), "{error}");
+            assert!(error.contains(value) && !error.contains('\n'), "{error}");
+            assert_eq!(settings.network, Network::default());
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! How registries and AWS are reached.
+
+use std::fmt;
+
+use image_copy::oci::Registry;
+use image_copy_aws::Endpoints;
+
+use super::wrong;
+
+/// How registries and AWS are reached.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Network {
+    /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`, as the AWS SDKs read them.
+    pub(crate) endpoints: Endpoints,
+    /// `PLAIN_HTTP_HOSTS`: registries that are spoken to without TLS.
+    pub(crate) plain_http: Vec<String>,
+    /// `CA_BUNDLE`: authorities to trust besides the system's, as PEM.
+    pub(crate) certificates: Vec<u8>,
+}
+
+impl Network {
+    pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let switch = |name| switch(name, variable(name).as_deref());
+        Ok(Self {
+            endpoints: Endpoints {
+                fips: switch("AWS_USE_FIPS_ENDPOINT")?,
+                dual_stack: switch("AWS_USE_DUALSTACK_ENDPOINT")?,
+            },
+            plain_http: plain_http(variable("PLAIN_HTTP_HOSTS").as_deref())?,
+            certificates: variable("CA_BUNDLE").map_or(Ok(Vec::new()), |value| certificates(&value))?,
+        })
+    }
+}
+
+/// A bundle of certificates is public, but too long to read.
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { endpoints, plain_http, certificates } = self;
+        write!(f, "Network({endpoints:?}, {plain_http:?}, {} bytes of certificates)", certificates.len())
+    }
+}
+
+fn switch(name: &str, value: Option<&str>) -> Result<bool, String> {
+    match value {
+        None => Ok(false),
+        Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+        Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+        Some(text) => Err(wrong(name, text, "which is neither true nor false")),
+    }
+}
+
+fn plain_http(value: Option<&str>) -> Result<Vec<String>, String> {
+    let hosts = value.unwrap_or_default().split(',').map(str::trim).filter(|host| !host.is_empty());
+    let host = |text: &str| match text.parse::<Registry>() {
+        Ok(registry) => Ok(registry.to_string()),
+        Err(_) => Err(wrong(
+            "PLAIN_HTTP_HOSTS",
+            text,
+            "which is not a host with a port, such as registry.local:5000",
+        )),
+    };
+    hosts.map(host).collect()
+}
+
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+
+fn certificates(value: &str) -> Result<Vec<u8>, String> {
+    let pem = if value.contains(BEGIN) {
+        in_lines(value).into_bytes()
+    } else {
+        std::fs::read(value)
+            .map_err(|error| wrong("CA_BUNDLE", value, &format!("which cannot be read: {error}")))?
+    };
+    // The very client that is to trust them says whether it can; the SDK would panic.
+    let options = image_copy::http::Options { certificates: pem.clone(), ..Default::default() };
+    image_copy::http::Client::new(options).map_err(|error| {
+        let shown = if value.contains(BEGIN) { BEGIN } else { value };
+        wrong("CA_BUNDLE", shown, &format!("but {error}"))
+    })?;
+    Ok(pem)
+}
+
+/// Text of several lines often arrives as one, through parameters of templates and consoles.
+fn in_lines(text: &str) -> String {
+    let mut lines = String::new();
+    for piece in text.replace("\\n", "\n").split("-----") {
+        if piece.starts_with("BEGIN ") || piece.starts_with("END ") {
+            lines += &format!("-----{piece}-----\n");
+        } else {
+            piece.split_whitespace().for_each(|line| lines += &format!("{line}\n"));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A certificate made up for the test.
+    fn pem() -> String {
+        rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap().cert.pem().replace('\r', "")
+    }
+
+    #[test]
+    fn certificates_are_given_as_text_or_as_a_file() {
+        let pem = pem();
+        let path = std::env::temp_dir().join(format!("ca-bundle-{}.pem", std::process::id()));
+        std::fs::write(&path, &pem).unwrap();
+        for value in [
+            pem.clone(),
+            pem.replace('\n', "\\n"),
+            pem.replace('\n', " "),
+            format!("{pem}{pem}"),
+            path.to_str().unwrap().to_owned(),
+        ] {
+            let read = certificates(value.trim()).unwrap();
+            assert!(String::from_utf8(read).unwrap().starts_with(pem.trim()), "{value}");
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_told_in_one_line() {
+        for (value, expected) in [
+            ("/nonexistent/ca.pem", "\"/nonexistent/ca.pem\", which cannot be read: No such file"),
+            ("/dev/null", "\"/dev/null\", but the additional certificates hold no certificate"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "but "),
+            ("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----", "but "),
+            ("-----BEGIN CERTIFICATE-----", "but "),
+        ] {
+            let error = certificates(value).unwrap_err();
+            assert!(error.starts_with("the provider's setting CA_BUNDLE has "), "{error}");
+            assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn plain_hosts_are_written_as_references_write_them() {
+        assert_eq!(
+            plain_http(Some("Registry.local:5000, 10.0.0.7:80")).unwrap(),
+            ["registry.local:5000", "10.0.0.7:80"]
+        );
+        let error = plain_http(Some("http://registry.local")).unwrap_err();
+        assert!(error.contains("\"http://registry.local\", which is not a host"), "{error}");
+    }
+}

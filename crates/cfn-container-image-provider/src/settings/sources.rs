@@ -1,0 +1,131 @@
+//! `ALLOWED_SOURCES`: what may be copied. A misspelt name is how attacks on a supply chain begin.
+
+use image_copy::oci::{Prefix, Reference};
+
+use super::wrong;
+
+const NAME: &str = "ALLOWED_SOURCES";
+const EXPECTED: &str = "which is not the beginning of a reference: expected a registry, or whole parts of a repository's name after it, such as docker.io/library or quay.io/prometheus";
+
+/// Beginnings of references, in whole parts; empty allows everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct AllowedSources(Vec<Prefix>);
+
+/// A source that may not be copied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "source {source_name} is not allowed: the nearest that the provider's setting ALLOWED_SOURCES allows is {nearest}"
+)]
+pub(crate) struct NotAllowed {
+    pub(crate) source_name: String,
+    nearest: String,
+}
+
+impl AllowedSources {
+    /// Reads prefixes, separated by commas or white space.
+    pub(super) fn parse(text: Option<&str>) -> Result<Self, String> {
+        let entries = text.unwrap_or_default().split(|c: char| c == ',' || c.is_whitespace());
+        let prefixes: Result<Vec<_>, _> = entries.filter(|entry| !entry.is_empty()).map(prefix).collect();
+        Ok(Self(prefixes?))
+    }
+
+    /// Judges a reference by its registry and repository.
+    pub(crate) fn check(&self, source: &Reference) -> Result<(), NotAllowed> {
+        if self.0.is_empty() || self.0.iter().any(|prefix| prefix.rest(&source.repository).is_some()) {
+            return Ok(());
+        }
+        let name = source.repository.to_string();
+        let prefixes = self.0.iter().map(ToString::to_string);
+        let nearest = prefixes.min_by_key(|prefix| strsim::levenshtein(prefix, beginning(&name, prefix)));
+        Err(NotAllowed { source_name: source.to_string(), nearest: nearest.unwrap_or_default() })
+    }
+}
+
+/// As many parts of a name as the prefix has: what follows tells nothing of how near it is.
+fn beginning<'a>(name: &'a str, prefix: &str) -> &'a str {
+    let parts = prefix.split('/').count();
+    name.match_indices('/').nth(parts - 1).map_or(name, |(at, _)| &name[..at])
+}
+
+/// A prefix as references begin: `python` is one repository of Docker Hub, `acme/` all that an
+/// organisation has there.
+fn prefix(entry: &str) -> Result<Prefix, String> {
+    let invalid = || wrong(NAME, entry, EXPECTED);
+    let open = entry.strip_suffix('*').unwrap_or(entry);
+    let text = open.trim_end_matches('/');
+    let (is_open, has_star) = (text.len() < open.len(), open.len() < entry.len());
+    if has_star && !is_open {
+        return Err(invalid());
+    }
+    let is_short = !is_open && !text.contains(['/', '.', ':']) && text != "localhost";
+    let written = if is_short { format!("docker.io/library/{text}") } else { text.to_owned() };
+    written.parse().map_err(|_| invalid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(allowed: &str, source: &str) -> Result<(), String> {
+        let allowed = AllowedSources::parse(Some(allowed)).unwrap();
+        allowed.check(&source.parse().unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_prefix_is_made_of_whole_parts() {
+        for (allowed, source, expected) in [
+            ("", "evil.example/x", true),
+            ("docker.io/library", "python:3", true),
+            ("docker.io/library", "registry-1.docker.io/library/python", true),
+            ("docker.io/library", "acme/app", false),
+            ("docker.io/library", "docker.io/library-of-evil/x", false),
+            ("docker.io/lib", "python", false),
+            (
+                "python",
+                "docker.io/library/python:3@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                true,
+            ),
+            ("python", "pythonn", false),
+            // Not the organisation `python`, which anybody may have made.
+            ("python", "docker.io/python/python", false),
+            ("acme/", "acme/app", true),
+            ("acme/*", "acme/app", true),
+            ("acme/app", "acme/app/part", true),
+            ("acme/app", "acme/application", false),
+            ("ghcr.io", "GHCR.io/any/thing", true),
+            ("ghcr.io", "ghcr.io.evil.example/any/thing", false),
+            ("index.docker.io", "python", true),
+            ("localhost:5000/a", "localhost:5000/a", true),
+            ("quay.io/prometheus,\n ghcr.io/acme", "ghcr.io/acme/app", true),
+        ] {
+            assert_eq!(check(allowed, source).is_ok(), expected, "{allowed} {source}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_prefix_is_named() {
+        let allowed = "docker.io/library quay.io/prometheus ghcr.io/acme";
+        for (source, nearest) in [
+            ("libary/python:3", "docker.io/library"),
+            ("quay.io/promotheus/node-exporter", "quay.io/prometheus"),
+            ("ghcr.io/acmee/a/very/long/name/that/tells/nothing", "ghcr.io/acme"),
+        ] {
+            let error = check(allowed, source).unwrap_err();
+            assert!(error.ends_with(&format!("ALLOWED_SOURCES allows is {nearest}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_prefix_is_refused() {
+        for entry in
+            ["docker.io/*/x", "123456789012.dkr.ecr.*", "https://quay.io", "a//b", "python:3", "Acme/x", "/"]
+        {
+            let error = AllowedSources::parse(Some(entry)).unwrap_err();
+            assert!(
+                error.starts_with(&format!("the provider's setting ALLOWED_SOURCES has \"{entry}\"")),
+                "{error}"
+            );
+        }
+    }
+}

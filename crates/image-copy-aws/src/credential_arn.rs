@@ -1,0 +1,230 @@
+//! ARNs of what can hold a login: a secret of Secrets Manager, or a parameter of Systems Manager.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::arn::{Partition, is_account, is_region, one_line};
+
+/// Where a login is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CredentialArn {
+    partition: Partition,
+    region: String,
+    account: String,
+    place: Place,
+}
+
+/// What keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    /// A secret of Secrets Manager, with what ECS lets follow its ARN
+    /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html>).
+    Secret {
+        name: String,
+        json_key: Option<String>,
+        version_stage: Option<String>,
+        version_id: Option<String>,
+    },
+    /// A parameter of Systems Manager's Parameter Store, without the first `/` of its name.
+    Parameter { name: String },
+}
+
+/// A text that is not the ARN of a secret or a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{given}\", which is not {expected}")]
+pub struct InvalidCredentialArn {
+    /// The text as it was given, cut to a length that fits into one line.
+    pub given: String,
+    /// What it should be.
+    pub expected: &'static str,
+}
+
+const EXPECTED: &str = "the ARN of a secret (arn:aws:secretsmanager:<region>:<account>:secret:<name>) or of a parameter (arn:aws:ssm:<region>:<account>:parameter/<name>)";
+
+impl CredentialArn {
+    /// The Region, which is where it is read.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The account to which it belongs.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// What it is called in a sentence.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match &self.place {
+            Place::Secret { .. } => "secret",
+            Place::Parameter { .. } => "parameter",
+        }
+    }
+
+    /// The key whose value is meant, where the secret is a JSON object with several.
+    #[must_use]
+    pub fn json_key(&self) -> Option<&str> {
+        match &self.place {
+            Place::Secret { json_key, .. } => json_key.as_deref(),
+            Place::Parameter { .. } => None,
+        }
+    }
+
+    /// Whether both mean the same login, be it in another version.
+    #[must_use]
+    pub fn is_same_login(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string() && self.json_key() == other.json_key()
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl FromStr for CredentialArn {
+    type Err = InvalidCredentialArn;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCredentialArn> {
+        let invalid = || InvalidCredentialArn { given: one_line(text), expected: EXPECTED };
+        let fields: Vec<&str> = text.splitn(6, ':').collect();
+        let &["arn", partition, service, region, account, resource] = fields.as_slice() else {
+            return Err(invalid());
+        };
+        let partition = Partition::of_name(partition).ok_or_else(invalid)?;
+        if !is_region(region) || Partition::of_region(region) != partition || !is_account(account) {
+            return Err(invalid());
+        }
+        let place = match service {
+            "secretsmanager" => secret(resource),
+            "ssm" => parameter(resource),
+            _ => None,
+        };
+        let place = place.ok_or_else(invalid)?;
+        Ok(Self { partition, region: region.into(), account: account.into(), place })
+    }
+}
+
+fn secret(resource: &str) -> Option<Place> {
+    let mut parts = resource.strip_prefix("secret:")?.split(':');
+    let name = parts.next()?;
+    let mut part = || parts.next().filter(|part| !part.is_empty()).map(str::to_owned);
+    let (json_key, version_stage, version_id) = (part(), part(), part());
+    let is_name = !name.is_empty()
+        && name.len() <= 519
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+=.@-".contains(&b));
+    let is_printable = |part: &Option<String>| {
+        part.iter().all(|part| part.len() <= 256 && !part.chars().any(char::is_control))
+    };
+    let valid = is_name
+        && parts.next().is_none()
+        && [&json_key, &version_stage, &version_id].into_iter().all(is_printable);
+    valid.then(|| Place::Secret { name: name.into(), json_key, version_stage, version_id })
+}
+
+fn parameter(resource: &str) -> Option<Place> {
+    let name = resource.strip_prefix("parameter/")?;
+    let component = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+    };
+    let valid = name.len() <= 1011 && name.split('/').all(component);
+    valid.then(|| Place::Parameter { name: name.into() })
+}
+
+/// The ARN alone, as the services take it: without what ECS lets follow.
+impl fmt::Display for CredentialArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { partition, region, account, place } = self;
+        let partition = partition.name();
+        match place {
+            Place::Secret { name, .. } => {
+                write!(f, "arn:{partition}:secretsmanager:{region}:{account}:secret:{name}")
+            }
+            Place::Parameter { name } => write!(f, "arn:{partition}:ssm:{region}:{account}:parameter/{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:hub/login-AbCdEf";
+    const PARAMETER: &str = "arn:aws-us-gov:ssm:us-gov-west-1:123456789012:parameter/logins/hub";
+
+    fn parse(text: &str) -> CredentialArn {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_secret_may_name_a_key_and_a_version_as_ecs_does() {
+        let text = |text: &str| Some(text.to_owned());
+        for (suffix, key, stage, id) in [
+            ("", None, None, None),
+            (":::", None, None, None),
+            (":hub", text("hub"), None, None),
+            (":hub::", text("hub"), None, None),
+            ("::AWSPREVIOUS:", None, text("AWSPREVIOUS"), None),
+            (":hub::1-2", text("hub"), None, text("1-2")),
+        ] {
+            let arn = parse(&format!("{SECRET}{suffix}"));
+            assert_eq!((arn.region(), arn.account()), ("eu-west-1", "123456789012"));
+            assert_eq!(arn.to_string(), SECRET, "the service wants no suffix");
+            let Place::Secret { json_key, version_stage, version_id, .. } = arn.place() else { panic!() };
+            assert_eq!((json_key, version_stage, version_id), (&key, &stage, &id), "{suffix}");
+        }
+    }
+
+    #[test]
+    fn every_partition_is_known() {
+        for (partition, region) in [
+            ("aws", "eu-west-1"),
+            ("aws-cn", "cn-north-1"),
+            ("aws-us-gov", "us-gov-west-1"),
+            ("aws-iso", "us-iso-east-1"),
+            ("aws-iso-b", "us-isob-east-1"),
+            ("aws-iso-e", "eu-isoe-west-1"),
+            ("aws-iso-f", "us-isof-south-1"),
+            ("aws-eusc", "eusc-de-east-1"),
+        ] {
+            for resource in ["secretsmanager:R:123456789012:secret:a/b", "ssm:R:123456789012:parameter/a/b"] {
+                let text = format!("arn:{partition}:{}", resource.replace('R', region));
+                assert_eq!(parse(&text).to_string(), text);
+            }
+        }
+        assert_eq!(parse(PARAMETER).place(), &Place::Parameter { name: "logins/hub".into() });
+    }
+
+    #[test]
+    fn another_version_is_the_same_login_and_another_key_is_not() {
+        let arn = parse(&format!("{SECRET}:hub::"));
+        assert!(arn.is_same_login(&parse(&format!("{SECRET}:hub:AWSPREVIOUS:"))));
+        assert!(!arn.is_same_login(&parse(SECRET)));
+        assert!(!arn.is_same_login(&parse(PARAMETER)));
+    }
+
+    #[test]
+    fn anything_else_is_refused_in_one_line() {
+        for wrong in [
+            "",
+            "hub/login",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:hub",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a b",
+            "arn:aws:secretsmanager:eu-west-1:12345:secret:a",
+            "arn:aws:secretsmanager:cn-north-1:123456789012:secret:a",
+            "arn:aws:secretsmanager:evil.example/:123456789012:secret:a",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a:b:c:d:e",
+            "arn:aws:ssm:eu-west-1:123456789012:parameter//a",
+            "arn:aws:ssm:eu-west-1:123456789012:parameter/a:3",
+            "arn:aws:s3:::bucket/key",
+            "arn:aws:ecr:eu-west-1:123456789012:repository/a",
+        ] {
+            let error = wrong.parse::<CredentialArn>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("\"{wrong}\", which is not the ARN of a secret")), "{error}");
+        }
+        let error = "x\n".repeat(500).parse::<CredentialArn>().unwrap_err().to_string();
+        assert!(error.chars().count() < 400 && !error.contains('\n'), "{error}");
+    }
+}

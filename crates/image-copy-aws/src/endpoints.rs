@@ -1,0 +1,130 @@
+//! Host names of APIs and registries, by the two switches that the AWS SDKs know
+//! (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html>).
+
+use image_copy::oci::{self, Registry};
+
+use crate::arn::{Partition, RepositoryArn};
+
+/// Which of a service's endpoints are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Endpoints {
+    /// `AWS_USE_FIPS_ENDPOINT`. Not every Region has them.
+    pub fips: bool,
+    /// `AWS_USE_DUALSTACK_ENDPOINT`: those that have IPv6 addresses too.
+    pub dual_stack: bool,
+}
+
+/// A partition has no registry hosts of the kind that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("partition {0} has no dual-stack registry hosts")]
+pub struct NoEndpoint(&'static str);
+
+/// A service whose API is called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Service {
+    Ecr,
+    EcrPublic,
+    SecretsManager,
+    Ssm,
+}
+
+impl Endpoints {
+    /// Where the repository's data is read and written. Its name and its URI stay those of the plain
+    /// host.
+    ///
+    /// # Errors
+    /// When the partition has no such host.
+    pub fn repository(self, arn: &RepositoryArn) -> Result<oci::Repository, NoEndpoint> {
+        let (account, region, partition) = (arn.account(), arn.region(), arn.partition());
+        let fips = if self.fips { "-fips" } else { "" };
+        let host = if self.dual_stack {
+            let suffix = partition.dual_stack_suffix().ok_or(NoEndpoint(partition.name()))?;
+            format!("{account}.dkr-ecr{fips}.{region}.{suffix}")
+        } else {
+            format!("{account}.dkr.ecr{fips}.{region}.{}", partition.suffix())
+        };
+        // Both parts were checked when the ARN was made.
+        let registry: Registry = host.parse().expect("an account and a Region make a host");
+        Ok(oci::Repository::new(registry, arn.name()).expect("the name was checked"))
+    }
+
+    /// The host of a service's API, as the SDK makes it out.
+    pub(crate) fn api_host(self, service: Service, region: &str) -> String {
+        let partition = Partition::of_region(region);
+        let fips = if self.fips { "-fips" } else { "" };
+        let name = match (service, self.dual_stack) {
+            (Service::Ecr, false) => "api.ecr",
+            (Service::Ecr, true) => "ecr",
+            (Service::EcrPublic, true) if !self.fips => "ecr-public",
+            (Service::EcrPublic, _) => "api.ecr-public",
+            (Service::SecretsManager, _) => "secretsmanager",
+            (Service::Ssm, _) => "ssm",
+        };
+        let suffix = if self.dual_stack { api_suffix(partition) } else { partition.suffix() };
+        format!("{name}{fips}.{region}.{suffix}")
+    }
+}
+
+/// The domain of APIs that speak IPv6 too.
+fn api_suffix(partition: Partition) -> &'static str {
+    match partition {
+        Partition::Aws | Partition::GovCloud => "api.aws",
+        Partition::China => "api.amazonwebservices.com.cn",
+        Partition::Iso => "api.aws.ic.gov",
+        Partition::IsoB => "api.aws.scloud",
+        Partition::IsoE => "api.cloud-aws.adc-e.uk",
+        Partition::IsoF => "api.aws.hci.ic.gov",
+        Partition::EuropeanSovereign => "api.amazonwebservices.eu",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecr::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
+
+    use super::*;
+    use crate::arn::RegistryHost;
+
+    const ALL: [Endpoints; 4] = [
+        Endpoints { fips: false, dual_stack: false },
+        Endpoints { fips: true, dual_stack: false },
+        Endpoints { fips: false, dual_stack: true },
+        Endpoints { fips: true, dual_stack: true },
+    ];
+
+    #[test]
+    fn a_repository_has_four_hosts_that_mean_the_same_registry() {
+        let arn: RepositoryArn = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app".parse().unwrap();
+        for (endpoints, host) in ALL.into_iter().zip([
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+            "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com",
+            "123456789012.dkr-ecr.eu-west-1.on.aws",
+            "123456789012.dkr-ecr-fips.eu-west-1.on.aws",
+        ]) {
+            let repository = endpoints.repository(&arn).unwrap();
+            assert_eq!(repository.to_string(), format!("{host}/team/app"));
+            let host = RegistryHost::parse(repository.registry().as_str()).unwrap();
+            assert_eq!((host.account.as_str(), host.region.as_str()), ("123456789012", "eu-west-1"));
+        }
+        let isolated: RepositoryArn =
+            "arn:aws-iso:ecr:us-iso-east-1:123456789012:repository/a".parse().unwrap();
+        let error = ALL[2].repository(&isolated).unwrap_err().to_string();
+        assert_eq!(error, "partition aws-iso has no dual-stack registry hosts");
+        assert!(ALL[1].repository(&isolated).is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_host_that_an_error_names_is_the_one_that_the_sdk_calls() {
+        for region in ["us-east-1", "cn-north-1", "us-gov-west-1", "eu-isoe-west-1", "eusc-de-east-1"] {
+            for endpoints in ALL {
+                let Endpoints { fips, dual_stack } = endpoints;
+                let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dual_stack);
+                let resolved = DefaultResolver::new().resolve_endpoint(&params.build().unwrap()).await;
+                // Some partitions have no such endpoint, which the SDK says itself.
+                let Ok(resolved) = resolved else { continue };
+                let host = endpoints.api_host(Service::Ecr, region);
+                assert_eq!(resolved.url(), format!("https://{host}"), "{region} {endpoints:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Logins for ECR Public, which serves the anonymous too, only slower
+//! (<https://docs.aws.amazon.com/AmazonECR/latest/public/public-service-quotas.html>).
+
+use std::time::{Duration, SystemTime};
+
+use aws_config::Region;
+use futures_util::future::BoxFuture;
+use image_copy::registry::{Credentials, Error, Login};
+use secrecy::ExposeSecret as _;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::arn::Partition;
+use crate::call::{Calls, Patience};
+use crate::clients::EcrClients;
+use crate::credentials::{ASSUMED_LIFE, RENEW_BEFORE, decode};
+use crate::endpoints::Service;
+
+/// The one Region that gives logins
+/// (<https://docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_GetAuthorizationToken.html>).
+const REGION: &str = "us-east-1";
+const ACTION: &str = "ecr-public:GetAuthorizationToken";
+/// Time for the call: it goes far, and without it nothing is lost but speed.
+const LONGEST_CALL: Duration = Duration::from_secs(6);
+
+/// Gives ECR Public the function's own login where that can be had, and otherwise none.
+///
+/// What was not allowed or not reachable is remembered, and so is a login that was refused: ECR
+/// Public refuses with a stale login what it gives to anybody
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/public/public-troubleshooting.html>).
+pub struct EcrPublicCredentials {
+    clients: EcrClients,
+    known: Mutex<Known>,
+}
+
+enum Known {
+    Nothing,
+    Token { login: Login, renew: SystemTime },
+    Anonymous,
+}
+
+impl EcrPublicCredentials {
+    /// Logins by way of these clients.
+    #[must_use]
+    pub fn new(clients: EcrClients) -> Self {
+        // Only this partition's principals are known there.
+        let region = clients.config().region().map(Region::as_ref);
+        let is_known_there = region.is_none_or(|region| Partition::of_region(region) == Partition::Aws);
+        let known = if is_known_there { Known::Nothing } else { Known::Anonymous };
+        Self { clients, known: Mutex::new(known) }
+    }
+
+    /// Whether `host` is ECR Public's registry, plain or dual-stack.
+    #[must_use]
+    pub fn is_for(host: &str) -> bool {
+        let host = host.strip_suffix(":443").unwrap_or(host);
+        ["public.ecr.aws", "ecr-public.aws.com"].iter().any(|known| known.eq_ignore_ascii_case(host))
+    }
+
+    async fn find(&self, refused: Option<&Login>) -> Option<Login> {
+        // Held while the login is fetched, so that the others wait for it rather than fetch too.
+        let mut known = self.known.lock().await;
+        match &*known {
+            Known::Anonymous => return None,
+            Known::Token { login, .. } if is_same(login, refused) => {
+                tracing::info!("ECR Public refused our login and is read without one");
+                *known = Known::Anonymous;
+                return None;
+            }
+            Known::Token { login, renew } if SystemTime::now() < *renew => return Some(login.clone()),
+            Known::Token { .. } | Known::Nothing => {}
+        }
+        match self.fetch().await {
+            Ok((login, renew)) => {
+                *known = Known::Token { login: login.clone(), renew };
+                Some(login)
+            }
+            Err(error) => {
+                tracing::info!(reason = %error, "ECR Public is read without a login");
+                *known = Known::Anonymous;
+                None
+            }
+        }
+    }
+
+    async fn fetch(&self) -> Result<(Login, SystemTime), Error> {
+        let config = aws_sdk_ecrpublic::config::Builder::from(self.clients.config())
+            .region(Region::from_static(REGION))
+            .build();
+        let client = aws_sdk_ecrpublic::Client::from_conf(config);
+        let host = self.clients.host(Service::EcrPublic, REGION);
+        let patience = Patience { attempts: 2, ..self.clients.patience() };
+        let calls = Calls::new(client, host, Some(Instant::now() + LONGEST_CALL), patience);
+        let answer = calls.send(ACTION, || calls.client.get_authorization_token().send()).await?;
+        let data = answer.authorization_data();
+        let login = data.and_then(|data| decode(data.authorization_token()?));
+        let login = login.ok_or(Error::Protocol("ECR Public's authorization token could not be read"))?;
+        let expires = data.and_then(|data| SystemTime::try_from(*data.expires_at()?).ok());
+        Ok((login, expires.unwrap_or(SystemTime::now() + ASSUMED_LIFE) - RENEW_BEFORE))
+    }
+}
+
+fn is_same(login: &Login, refused: Option<&Login>) -> bool {
+    refused.is_some_and(|refused| refused.password.expose_secret() == login.password.expose_secret())
+}
+
+impl Credentials for EcrPublicCredentials {
+    fn login<'a>(
+        &'a self,
+        host: &'a str,
+        refused: Option<&'a Login>,
+    ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
+        Box::pin(async move { Ok(if Self::is_for(host) { self.find(refused).await } else { None }) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aws_smithy_http_client::test_util::infallible_client_fn;
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing;
+
+    const HOST: &str = "public.ecr.aws";
+
+    fn credentials(
+        answer: impl Fn(usize) -> http::Response<String> + Send + Sync + 'static,
+    ) -> (EcrPublicCredentials, Arc<AtomicUsize>) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counter = count.clone();
+        let http = infallible_client_fn(move |request| {
+            assert_eq!(request.uri().host(), Some("api.ecr-public.us-east-1.amazonaws.com"));
+            answer(counter.fetch_add(1, Ordering::SeqCst))
+        });
+        (EcrPublicCredentials::new(testing::clients(http)), count)
+    }
+
+    fn token(number: usize) -> http::Response<String> {
+        let expires = SystemTime::now() + Duration::from_secs(12 * 3600);
+        let seconds = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        testing::answer(&json!({"authorizationData": {
+            "authorizationToken": BASE64_STANDARD.encode(format!("AWS:public-{number}")), "expiresAt": seconds}}))
+    }
+
+    async fn password(credentials: &EcrPublicCredentials, refused: Option<&Login>) -> Option<String> {
+        let login = credentials.login(HOST, refused).await.unwrap();
+        login.map(|login| login.password.expose_secret().to_owned())
+    }
+
+    #[tokio::test]
+    async fn one_login_serves_both_of_its_hosts_and_no_other() {
+        let (credentials, count) = credentials(token);
+        for (host, expected) in [
+            ("public.ecr.aws", Some("AWS")),
+            ("ecr-public.aws.com", Some("AWS")),
+            ("PUBLIC.ecr.aws:443", Some("AWS")),
+            ("public.ecr.aws.evil.example", None),
+            ("public.ecr.aws:8443", None),
+            ("123456789012.dkr.ecr.us-east-1.amazonaws.com", None),
+        ] {
+            let login = credentials.login(host, None).await.unwrap();
+            assert_eq!(login.map(|login| login.username).as_deref(), expected, "{host}");
+        }
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn who_may_not_sign_in_reads_without_a_login_and_asks_once() {
+        let (credentials, count) =
+            credentials(|_| testing::refusal("AccessDeniedException", "not authorized"));
+        assert_eq!(password(&credentials, None).await, None);
+        assert_eq!(password(&credentials, None).await, None);
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_service_out_of_reach_costs_little() {
+        let (credentials, count) =
+            credentials(|_| http::Response::builder().status(503).body(String::new()).unwrap());
+        assert_eq!(password(&credentials, None).await, None);
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_refused_login_is_not_shown_again() {
+        let (credentials, count) = credentials(token);
+        let login = credentials.login(HOST, None).await.unwrap().unwrap();
+        assert_eq!(password(&credentials, Some(&login)).await, None);
+        assert_eq!(password(&credentials, None).await, None);
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn principals_of_other_partitions_are_strangers_there() {
+        let http = infallible_client_fn(|_| -> http::Response<String> { panic!("nobody is asked") });
+        let config = testing::config().into_builder().http_client(http).region(Region::new("cn-north-1"));
+        let credentials = EcrPublicCredentials::new(EcrClients::new(config.build(), testing::HASTE));
+        assert_eq!(password(&credentials, None).await, None);
+    }
+}

@@ -1,0 +1,196 @@
+//! Logins out of secrets: for whom they are, and what is said when they cannot be had.
+
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+
+mod common;
+
+use std::sync::Arc;
+
+use aws_emulator::{Authorization, Image, Key, Mutability, Profile, Registry};
+use common::{Account, failure, index, succeeded};
+use serde_json::{Value, json};
+
+const PRIVATE: &str = "registry.acme.example";
+const PASSWORD: &str = "planted-upstream-password-5Tr1";
+const REGION: &str = "eu-west-1";
+
+fn secret(account: &str, name: &str) -> String {
+    format!("arn:aws:secretsmanager:{REGION}:{account}:secret:{name}-AbCdEf")
+}
+
+/// An account, and a registry whose only image is ann's.
+struct Case {
+    account: Account,
+    registry: Arc<Registry>,
+    image: Image,
+}
+
+impl Case {
+    async fn with(settings: &[(&str, String)]) -> Self {
+        let settings: Vec<_> =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let account =
+            Account::with(Mutability::Mutable, |function| function.environment.extend(settings)).await;
+        let registry = account.world.emulator.add_upstream(Profile::bearer(PRIVATE));
+        let image = index(7);
+        registry.put_image("acme/app", "1", &image);
+        registry.add_user("ann", PASSWORD);
+        registry.make_private("acme/app", &["ann"]);
+        Self { account, registry, image }
+    }
+
+    fn own(&self) -> String {
+        self.account.world.emulator.settings().account.clone()
+    }
+
+    /// Stores a secret of this account and gives its ARN.
+    fn store(&self, name: &str, value: &Value) -> String {
+        let arn = secret(&self.own(), name);
+        self.account.world.emulator.secrets().put(&arn, &value.to_string());
+        arn
+    }
+
+    fn properties(&self, image: &str, arn: Option<&str>) -> Value {
+        let mut properties = self.account.properties(image);
+        if let Some(arn) = arn {
+            properties["CredentialArn"] = json!(arn);
+        }
+        properties
+    }
+
+    /// The hosts that were shown a login of a registry's.
+    fn shown(&self) -> Vec<String> {
+        let entries = self.account.world.emulator.log().entries();
+        let with = entries.into_iter().filter(|entry| entry.authorization == Authorization::Basic);
+        let mut hosts: Vec<String> =
+            with.map(|entry| entry.host).filter(|host| !host.contains(".dkr.ecr.")).collect();
+        hosts.dedup();
+        hosts
+    }
+
+    fn reads_of_secrets(&self) -> usize {
+        let entries = self.account.world.emulator.log().entries();
+        entries.iter().filter(|entry| entry.operation.contains("GetSecretValue")).count()
+    }
+}
+
+#[tokio::test]
+async fn a_private_image_is_copied_with_the_login_in_a_secret_read_once() {
+    let case = Case::with(&[]).await;
+    let value = json!({"username": "ann", "password": PASSWORD, "registry": PRIVATE});
+    let arn = case.store("acme", &json!({"acme": value.to_string()}));
+    for tag in ["1", "2"] {
+        case.registry.put_image("acme/app", tag, &case.image);
+        let reference = format!("{PRIVATE}/acme/app:{tag}");
+        let answer = case.account.create(case.properties(&reference, Some(&format!("{arn}:acme::")))).await;
+        succeeded(&answer);
+        case.account.check_stored(tag, &case.image);
+    }
+    assert_eq!(case.reads_of_secrets(), 1);
+    assert!(!case.account.world.function.output().join("\n").contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn a_template_needs_to_name_no_login_that_the_installer_listed() {
+    let parameter = format!("arn:aws:ssm:{REGION}:123456789012:parameter/logins/acme");
+    let case = Case::with(&[("REGISTRY_CREDENTIALS", format!("{PRIVATE}={parameter}"))]).await;
+    assert_eq!(case.own(), "123456789012", "whose parameter it is");
+    let value = json!({"username": "ann", "accessToken": PASSWORD});
+    case.account.world.emulator.parameters().put(&parameter, &value.to_string());
+    let answer = case.account.create(case.properties(&format!("{PRIVATE}/acme/app:1"), None)).await;
+    succeeded(&answer);
+    case.account.check_stored("1", &case.image);
+}
+
+#[tokio::test]
+async fn a_login_without_a_host_is_shown_to_no_registry_of_the_templates_choice() {
+    let case = Case::with(&[]).await;
+    let bare = json!({"username": "ann", "password": PASSWORD});
+    let arn = case.store("hub", &bare);
+    let answer = case.account.create(case.properties(&format!("{PRIVATE}/acme/app:1"), Some(&arn))).await;
+    let reason = failure(&answer);
+    let expected = format!("add \"registry\": \"{PRIVATE}\" to the secret");
+    assert!(reason.contains(&arn) && reason.contains(&expected), "{reason}");
+    assert!(!reason.contains(PASSWORD), "{reason}");
+    assert_eq!(case.shown(), [] as [&str; 0]);
+    // Corrected, it serves at once.
+    case.store("hub", &json!({"username": "ann", "password": PASSWORD, "registry": [PRIVATE]}));
+    succeeded(&case.account.create(case.properties(&format!("{PRIVATE}/acme/app:1"), Some(&arn))).await);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_tried_once_for_each_event() {
+    let case = Case::with(&[]).await;
+    let arn = case.store("acme", &json!({"username": "ann", "password": "wrong", "registry": PRIVATE}));
+    let reference = format!("{PRIVATE}/acme/app:1");
+    let answer = case.account.create(case.properties(&reference, Some(&arn))).await;
+    assert!(failure(&answer).contains("Check user name and password in the secret"), "{answer:?}");
+    let entries = case.account.world.emulator.log().entries();
+    let tries = entries
+        .iter()
+        .filter(|entry| entry.authorization == Authorization::Basic && entry.host.ends_with(PRIVATE));
+    assert_eq!(tries.count(), 1, "a second try may lock the account");
+    // Whoever rotates it need not wait for a new sandbox.
+    case.store("acme", &json!({"username": "ann", "password": PASSWORD, "registry": PRIVATE}));
+    succeeded(&case.account.create(case.properties(&reference, Some(&arn))).await);
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_says_who_has_to_allow_what() {
+    let case = Case::with(&[]).await;
+    let value = json!({"username": "ann", "password": PASSWORD, "registry": PRIVATE}).to_string();
+    let secrets = case.account.world.emulator.secrets();
+    let (own, denied) = (secret(&case.own(), "own"), secret(&case.own(), "denied"));
+    let (foreign, broken) = (secret("999988887777", "foreign"), secret(&case.own(), "broken"));
+    for arn in [&denied, &foreign, &broken] {
+        secrets.put(arn, &value);
+    }
+    secrets.deny(&denied);
+    secrets.set_key(&broken, Key::Forbidden);
+    for (arn, expected) in [
+        (own, "Check the ARN in CredentialArn."),
+        (denied, "installer's parameter SecretArns"),
+        (foreign, "in its resource policy, kms:Decrypt in its key policy"),
+        (broken, "KmsKeyArns"),
+    ] {
+        let answer = case.account.create(case.properties(&format!("{PRIVATE}/acme/app:1"), Some(&arn))).await;
+        let reason = failure(&answer);
+        assert!(reason.contains(&arn) && reason.contains(expected), "{reason}");
+    }
+    assert_eq!(case.shown(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_allowed_is_refused_before_anybody_is_asked() {
+    let case = Case::with(&[("ALLOWED_SOURCES", "docker.io/library, quay.io/prometheus".into())]).await;
+    case.account.publish("3.13", &index(1));
+    let before = case.account.mark();
+    let answer = case.account.create(case.account.properties("libary/python:3.13")).await;
+    let reason = failure(&answer);
+    assert!(reason.contains("source docker.io/libary/python:3.13 is not allowed"), "{reason}");
+    assert!(reason.contains("allows is docker.io/library."), "{reason}");
+    let asked = case.account.world.emulator.log().since(before);
+    assert!(asked.iter().all(|entry| entry.side == "response"), "{asked:?}");
+    succeeded(&case.account.create(case.account.properties("python:3.13")).await);
+}
+
+#[tokio::test]
+async fn fips_and_dual_stack_change_the_hosts_and_nothing_that_a_stack_sees() {
+    for (settings, host) in [
+        (&["AWS_USE_FIPS_ENDPOINT"][..], ".dkr.ecr-fips."),
+        (&["AWS_USE_DUALSTACK_ENDPOINT"], ".dkr-ecr."),
+        (&["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"], ".dkr-ecr-fips."),
+    ] {
+        let settings: Vec<_> = settings.iter().map(|name| (*name, "true".to_owned())).collect();
+        let case = Case::with(&settings).await;
+        case.account.publish("3.13", &index(1));
+        let answer = case.account.create(case.account.properties("python:3.13")).await;
+        succeeded(&answer);
+        case.account.check_stored("3.13", &index(1));
+        let id = answer.physical_id.clone();
+        assert_eq!(id, format!("{}:3.13", case.account.repository.uri()), "{host}");
+        let entries = case.account.world.emulator.log().entries();
+        assert!(entries.iter().any(|entry| entry.host.contains(host)), "{host}");
+        assert!(!entries.iter().any(|entry| entry.host.contains(".dkr.ecr.")), "{host}");
+    }
+}
