@@ -131,14 +131,14 @@ fn login_advice(problem: &LoginProblem) -> String {
         Obstacle::Denied { action, is_foreign: false } => {
             let parameter = if action.starts_with("ssm:") { "ParameterArns" } else { "SecretArns" };
             format!(
-                "Add it to the installer's parameter {parameter}, which allows {action} in the function's role, and its key to KmsKeyArns if it has one of its own."
+                "Allow it in the function's role: add the ARN to the installer's parameter {parameter}, and its key, for kms:Decrypt, to KmsKeyArns."
             )
         }
         Obstacle::Denied { action, is_foreign: true } => format!(
             "It is another account's: allow {action} in its resource policy, kms:Decrypt in its key policy, and both in the function's role."
         ),
         Obstacle::Key { is_foreign: false } => {
-            "Add its key to the installer's parameter KmsKeyArns, which allows kms:Decrypt in the function's role, and check that the key is enabled.".into()
+            "Allow kms:Decrypt on its key in the function's role (installer's parameter KmsKeyArns), and check that the key is enabled.".into()
         }
         Obstacle::Key { is_foreign: true } => {
             "It is another account's: it needs a customer managed key, whose key policy and the function's role allow kms:Decrypt.".into()

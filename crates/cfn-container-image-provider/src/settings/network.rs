@@ -71,6 +71,9 @@ fn certificates(value: &str) -> Result<Vec<u8>, String> {
         std::fs::read(value)
             .map_err(|error| wrong("CA_BUNDLE", value, &format!("which cannot be read: {error}")))?
     };
+    if pem.is_empty() {
+        return Err(wrong("CA_BUNDLE", value, "which holds no certificate"));
+    }
     // The very client that is to trust them says whether it can; the SDK would panic.
     let options = image_copy::http::Options { certificates: pem.clone(), ..Default::default() };
     image_copy::http::Client::new(options).map_err(|error| {
@@ -124,7 +127,7 @@ mod tests {
     fn what_is_no_certificate_is_told_in_one_line() {
         for (value, expected) in [
             ("/nonexistent/ca.pem", "\"/nonexistent/ca.pem\", which cannot be read: No such file"),
-            ("/dev/null", "\"/dev/null\", but the additional certificates hold no certificate"),
+            ("/dev/null", "\"/dev/null\", which holds no certificate"),
             ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "but "),
             ("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----", "but "),
             ("-----BEGIN CERTIFICATE-----", "but "),

@@ -54,12 +54,18 @@ fn prefix(entry: &str) -> Result<Prefix, String> {
     let open = entry.strip_suffix('*').unwrap_or(entry);
     let text = open.trim_end_matches('/');
     let (is_open, has_star) = (text.len() < open.len(), open.len() < entry.len());
-    if has_star && !is_open {
+    // Which a reference without a slash would take for a tag.
+    let has_tag = !text.contains('/') && text.split_once(':').is_some_and(|(name, _)| !is_host(name));
+    if (has_star && !is_open) || has_tag {
         return Err(invalid());
     }
-    let is_short = !is_open && !text.contains(['/', '.', ':']) && text != "localhost";
+    let is_short = !is_open && !text.contains('/') && !is_host(text);
     let written = if is_short { format!("docker.io/library/{text}") } else { text.to_owned() };
     written.parse().map_err(|_| invalid())
+}
+
+fn is_host(text: &str) -> bool {
+    text.contains('.') || text == "localhost" || text.starts_with("localhost:")
 }
 
 #[cfg(test)]
