@@ -108,7 +108,7 @@ fn with_login_problem(failure: Failure, logins: &UpstreamCredentials) -> Failure
         (Failure::Copy(failure), Some(problem))
             if failure.side() == Side::Source && failure.problem() == Problem::CredentialsUnavailable =>
         {
-            Failure::Login { failure, problem }
+            Failure::Login { failure, problem: Box::new(problem) }
         }
         (failure, _) => failure,
     }
@@ -193,7 +193,7 @@ async fn delete(
     };
     match undo.image(&subject).await {
         Ok(deleted) => Ok(Done::Deleted(deleted)),
-        Err(cause) => Err(Failure::NotDeleted(NotDeleted { subject: id.clone(), cause })),
+        Err(cause) => Err(Failure::NotDeleted(Box::new(NotDeleted { subject: id.clone(), cause }))),
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) enum LoginProblem {
     NotRead { setting: Setting, cause: NotRead },
     /// It holds no login for this registry.
     #[error("{} {arn} {cause}", arn.kind())]
-    Unusable { arn: CredentialArn, cause: Unusable },
+    Unusable { arn: Box<CredentialArn>, cause: Unusable },
 }
 
 /// What named the secret.
@@ -119,7 +119,7 @@ impl Logins {
         let text = text.map_err(|cause| LoginProblem::NotRead { setting, cause })?;
         tracing::debug!(secret = %arn, "read a login");
         LoginSecret::parse(&text, arn.json_key())
-            .map_err(|cause| LoginProblem::Unusable { arn: arn.clone(), cause })
+            .map_err(|cause| LoginProblem::Unusable { arn: Box::new(arn.clone()), cause })
     }
 
     fn login_of(
@@ -131,7 +131,7 @@ impl Logins {
         let same = self.listed.iter().filter(|listed| listed.arn.is_same_login(arn));
         let registries: Vec<Registry> = same.map(|listed| listed.registry.clone()).collect();
         let login = secret.login(registry, &registries);
-        login.map_err(|cause| LoginProblem::Unusable { arn: arn.clone(), cause })
+        login.map_err(|cause| LoginProblem::Unusable { arn: Box::new(arn.clone()), cause })
     }
 }
 

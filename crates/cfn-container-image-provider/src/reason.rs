@@ -33,13 +33,13 @@ pub(crate) enum Failure {
     /// The image could not be copied.
     Copy(copy::Error),
     /// The image could not be copied for want of a login out of a secret.
-    Login { failure: copy::Error, problem: LoginProblem },
+    Login { failure: copy::Error, problem: Box<LoginProblem> },
     /// Time ran out, and another invocation cannot go on.
     Halted { failure: copy::Error, halt: Halt },
     /// A Delete or a later event of the same resource was carried out meanwhile.
     Overtaken,
     /// The image could not be deleted.
-    NotDeleted(NotDeleted),
+    NotDeleted(Box<NotDeleted>),
     /// Earlier invocations could not answer; this is told by the watchdog.
     Lost(Lost),
     /// The job did not end by itself.
@@ -94,11 +94,14 @@ fn parts(failure: &Failure) -> Parts {
         Failure::Lost(lost) => {
             Parts { hint: lost_advice(&lost.ending).into(), ..plain(format!("{}.", lost_what(lost))) }
         }
-        Failure::NotDeleted(NotDeleted { subject, cause }) => Parts {
-            what: format!("image {subject} cannot be deleted: {cause}."),
-            subject: subject.clone(),
-            hint: deletion_advice(cause),
-        },
+        Failure::NotDeleted(failed) => {
+            let NotDeleted { subject, cause } = failed.as_ref();
+            Parts {
+                what: format!("image {subject} cannot be deleted: {cause}."),
+                subject: subject.clone(),
+                hint: deletion_advice(cause),
+            }
+        }
         Failure::Overtaken => plain(
             "a Delete or a later event of this resource was carried out meanwhile; the tag was left to it."
                 .into(),

@@ -19,7 +19,9 @@ const ABSENT: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:absen
 
 /// Secrets by ARN, and the calls that were made.
 #[derive(Clone, Default)]
-struct Aws(Arc<Mutex<(BTreeMap<String, String>, Vec<String>)>>);
+struct Aws(Arc<Mutex<Held>>);
+
+type Held = (BTreeMap<String, String>, Vec<String>);
 
 impl Aws {
     fn new() -> Self {

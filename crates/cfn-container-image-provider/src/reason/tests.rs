@@ -260,17 +260,17 @@ fn table() -> String {
     for (name, failure) in [
         (
             "NotDeleted",
-            Failure::NotDeleted(NotDeleted {
+            Failure::NotDeleted(Box::new(NotDeleted {
                 subject: subject(),
                 cause: service("ecr:DescribeImages", "AccessDeniedException", "denied"),
-            }),
+            })),
         ),
         (
             "NotDeleted",
-            Failure::NotDeleted(NotDeleted {
+            Failure::NotDeleted(Box::new(NotDeleted {
                 subject: subject(),
                 cause: network(Kind::Timeout, "api.ecr.eu-west-1.amazonaws.com"),
-            }),
+            })),
         ),
         ("Halted", halted(Halt::BlobTooLarge { digest: Digest::of(b"a"), size: 70 << 20, passed: 20 << 20 })),
         ("Halted", halted(Halt::NoProgress)),

@@ -12,7 +12,7 @@ fn failed(problem: LoginProblem) -> String {
     let cause = registry::Error::Credentials(problem.to_string());
     let (side, operation, subject) = (Side::Source, Operation::ReadManifest, PRIVATE.to_owned());
     let failure = Box::new(copy::Failure::Registry { side, operation, subject, cause });
-    format!("Login: {}", reason(&Failure::Login { failure, problem }, REQUEST))
+    format!("Login: {}", reason(&Failure::Login { failure, problem: Box::new(problem) }, REQUEST))
 }
 
 fn problem(obstacle: Obstacle, words: &str) -> LoginProblem {
@@ -27,7 +27,7 @@ fn problem(obstacle: Obstacle, words: &str) -> LoginProblem {
 
 fn unusable(cause: Unusable) -> LoginProblem {
     let arn: CredentialArn = SECRET.parse().unwrap();
-    LoginProblem::Unusable { arn, cause }
+    LoginProblem::Unusable { arn: Box::new(arn), cause }
 }
 
 pub(super) fn lines() -> Vec<String> {
