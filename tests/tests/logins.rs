@@ -1,6 +1,5 @@
 //! Logins out of secrets: for whom they are, and what is said when they cannot be had.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
 mod common;
 
