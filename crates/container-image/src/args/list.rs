@@ -9,8 +9,11 @@ Examples:
   Every image that the files here name:
     container-image list
 
-  Each name once, from a repository of git:
-    container-image list --no-filename --repository https://github.com/acme/infra | sort -u
+  Each name once:
+    container-image list --no-filename | sort -u
+
+  From a repository of git:
+    container-image list --repository https://github.com/acme/infra
 
   Where exactly, for a program:
     container-image list --json templates

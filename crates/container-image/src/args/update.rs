@@ -24,17 +24,18 @@ Examples:
     container-image update --image-reference ghcr.io/acme/app:2.1 .
 
   In a repository of git, committed and pushed:
-    container-image update --all --latest --repository git@github.com:acme/infra.git \\
-      --commit 'Update base images'
+    container-image update --all --latest --commit 'Update base images' \\
+      --repository git@github.com:acme/infra.git
 
-Without --matching-tag, --latest or --semver, --all moves every image to the tag latest. Without
---resolve-digest a digest beside a tag is taken away. What is pinned by a digest alone stays.
+Without --matching-tag, --latest or --semver, --all moves every image to the
+tag latest. Without --resolve-digest a digest beside a tag is taken away. What
+is pinned by a digest alone stays what it is.
 
 Logins are those of docker: $REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json or
 ~/.docker/config.json, with credential helpers.
 
-Exit codes: 0 updated or nothing to do, 1 failed in part or whole, 2 not understood,
-3 something would change (--check), 130 interrupted, 143 terminated.";
+Exit codes: 0 updated or nothing to do, 1 failed in part or whole, 2 not
+understood, 3 would change something (--check), 130 interrupted, 143 terminated.";
 
 /// What was typed after `update`.
 #[derive(Debug, Args)]

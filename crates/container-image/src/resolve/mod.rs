@@ -5,13 +5,15 @@
 mod newest;
 mod version;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt as _, stream};
 use image_copy::copy::{Failure, Operation, Side};
-use image_copy::oci::{Descriptor, Digest, Manifest, Platform, Reference, Tag, media_type};
+use image_copy::oci::{self, Descriptor, Digest, Manifest, Platform, Reference, Tag, media_type};
 use image_copy::registry::{Client, Error, ManifestId, Repository};
 use semver::VersionReq;
+use tokio::sync::OnceCell;
 
 /// What is wanted to be known of a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,13 +37,17 @@ pub(crate) enum Answer {
 
 /// Asks registries.
 pub(crate) struct Resolver {
-    pub(crate) client: Client,
-    pub(crate) question: Question,
+    client: Client,
+    question: Question,
     /// The platform whose image is wanted, rather than the index.
-    pub(crate) platform: Option<Platform>,
+    platform: Option<Platform>,
     /// Requests at once.
-    pub(crate) jobs: usize,
+    jobs: usize,
+    /// Tags of each repository: many references have one in common.
+    lists: Mutex<HashMap<oci::Repository, TagList>>,
 }
+
+type TagList = Arc<OnceCell<Arc<Vec<Tag>>>>;
 
 /// Why a reference came to nothing.
 pub(crate) type Unresolved = Box<Failure>;
@@ -50,6 +56,10 @@ pub(crate) type Unresolved = Box<Failure>;
 const LARGEST_CONFIG: u64 = 4 << 20;
 
 impl Resolver {
+    pub(crate) fn new(client: Client, question: Question, platform: Option<Platform>, jobs: usize) -> Self {
+        Self { client, question, platform, jobs, lists: Mutex::default() }
+    }
+
     /// Resolves each of `references` and gives the answers in their order; `done` is called after each.
     pub(crate) async fn resolve(
         &self,
@@ -75,8 +85,8 @@ impl Resolver {
             Question::Digest => tag,
             Question::OtherTag => return self.other(&repository, tag).await.map_err(failed),
             Question::Newest(requirement) => {
-                let all = repository.list_tags().await.map_err(failed)?;
-                match newest::newest(&tag, all, requirement.as_ref()) {
+                let all = self.tags(&repository).await.map_err(failed)?;
+                match newest::newest(&tag, &all, requirement.as_ref()) {
                     Some(newest) => newest,
                     None => return Ok(Answer::Nothing),
                 }
@@ -92,10 +102,18 @@ impl Resolver {
         Ok(Answer::Tag(tag, digest))
     }
 
+    async fn tags(&self, repository: &Repository) -> Result<Arc<Vec<Tag>>, Error> {
+        let list = {
+            let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(lists.entry(repository.name().clone()).or_default())
+        };
+        list.get_or_try_init(async || repository.list_tags().await.map(Arc::new)).await.cloned()
+    }
+
     /// The first tag, by what it says of the image, that names the same image as `tag`.
     async fn other(&self, repository: &Repository, tag: Tag) -> Result<Answer, Error> {
         let digest = repository.head_manifest(&ManifestId::Tag(tag.clone())).await?.digest;
-        let candidates = Arc::new(newest::others(&tag, repository.list_tags().await?));
+        let candidates = Arc::new(newest::others(&tag, &*self.tags(repository).await?));
         let heads = stream::iter(0..candidates.len())
             .map(|at| {
                 let candidate = candidates[at].clone();

@@ -9,13 +9,13 @@ use super::version::Version;
 
 /// The newest tag that is like `current` and not older. A tag without a version stays what it is;
 /// `None` when there is a requirement that nothing meets.
-pub(super) fn newest(current: &Tag, all: Vec<Tag>, requirement: Option<&VersionReq>) -> Option<Tag> {
+pub(super) fn newest(current: &Tag, all: &[Tag], requirement: Option<&VersionReq>) -> Option<Tag> {
     let Some(own) = Version::parse(current.as_str()) else {
         return requirement.is_none().then(|| current.clone());
     };
     let meets = |version: &Version<'_>| requirement.is_none_or(|wanted| wanted.matches(&version.semantic()));
     let mut best = meets(&own).then(|| (current.as_str(), own.clone()));
-    for tag in &all {
+    for tag in all {
         let Some(version) = Version::parse(tag.as_str()).filter(|version| version.is_like(&own)) else {
             continue;
         };
@@ -30,8 +30,8 @@ pub(super) fn newest(current: &Tag, all: Vec<Tag>, requirement: Option<&VersionR
 
 /// The other tags, the most telling first: versions before words, more numbers before fewer, releases
 /// before what precedes them, newer before older.
-pub(super) fn others(current: &Tag, mut all: Vec<Tag>) -> Vec<Tag> {
-    all.retain(|tag| tag != current);
+pub(super) fn others(current: &Tag, all: &[Tag]) -> Vec<Tag> {
+    let mut all: Vec<Tag> = all.iter().filter(|tag| *tag != current).cloned().collect();
     all.sort_by(|a, b| {
         let (left, right) = (Version::parse(a.as_str()), Version::parse(b.as_str()));
         match (&left, &right) {
@@ -87,7 +87,7 @@ mod tests {
             "3.14-rc",
         ]);
         let requirement = (!requirement.is_empty()).then(|| requirement.parse().unwrap());
-        let found = newest(&current.parse().unwrap(), all, requirement.as_ref());
+        let found = newest(&current.parse().unwrap(), &all, requirement.as_ref());
         assert_eq!(found.as_ref().map(Tag::as_str), expected, "{current} {requirement:?}");
     }
 
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn prefers_the_tag_that_tells_most() {
         let all = tags(&["latest", "3", "3.13-slim", "3.13.1-slim", "3.13.1", "3.13", "stable", "3.14.0rc1"]);
-        let found = others(&"latest".parse().unwrap(), all);
+        let found = others(&"latest".parse().unwrap(), &all);
         let found: Vec<&str> = found.iter().map(Tag::as_str).collect();
         assert_eq!(found, ["3.13.1", "3.13.1-slim", "3.14.0rc1", "3.13", "3.13-slim", "3", "stable"]);
     }

@@ -8,7 +8,7 @@ pub(crate) fn positions(bytes: &[u8], places: impl Iterator<Item = usize>) -> Ve
         if at < counted {
             (line, counted, start) = (1, 0, 0);
         }
-        for (offset, _) in bytes[counted..at].iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
+        for offset in memchr::memchr_iter(b'\n', &bytes[counted..at]) {
             line += 1;
             start = counted + offset + 1;
         }

@@ -6,18 +6,20 @@
 
 use super::{Found, Written};
 
-/// Finds the references, in their order.
+/// Finds the references, in their order. Each has a slash, and slashes are found quickly.
 pub(super) fn find(bytes: &[u8]) -> Vec<Found> {
     let mut found = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        if !is_word(bytes[at]) {
-            at += 1;
+    let mut looked_at = 0;
+    for slash in memchr::memchr_iter(b'/', bytes) {
+        if slash < looked_at {
             continue;
         }
-        let length = bytes[at..].iter().position(|byte| !is_word(*byte)).unwrap_or(bytes.len() - at);
-        found.extend(in_word(bytes, at, at + length));
-        at += length;
+        let before = bytes[looked_at..slash].iter().rposition(|byte| !is_word(*byte));
+        let start = before.map_or(looked_at, |at| looked_at + at + 1);
+        let length = bytes[slash..].iter().position(|byte| !is_word(*byte));
+        let end = length.map_or(bytes.len(), |length| slash + length);
+        found.extend(in_word(bytes, start, end));
+        looked_at = end;
     }
     found
 }
@@ -33,7 +35,7 @@ fn is_word(byte: u8) -> bool {
 /// The reference in a run of characters that can be in one.
 fn in_word(bytes: &[u8], start: usize, end: usize) -> Option<Found> {
     let word = &bytes[start..end];
-    if word.len() > LONGEST_WORD || !word.contains(&b'/') || !word.iter().any(|b| matches!(b, b':' | b'@')) {
+    if word.len() > LONGEST_WORD || memchr::memchr2(b':', b'@', word).is_none() {
         return None;
     }
     let word = std::str::from_utf8(word).ok()?;

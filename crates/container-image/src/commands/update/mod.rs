@@ -137,11 +137,15 @@ async fn resolve(
                 let lines: Vec<String> =
                     places.iter().map(|(document, number)| document.line(*number)).collect();
                 let line = report::unresolved::line(failure, &lines, &args.plain_http);
-                report::unresolved::tell(failure, &line, verbosity);
-                unresolved.push((target.to_string(), line));
+                unresolved.push((failure, target.to_string(), line));
             }
         }
     }
+    // Together, where they are seen.
+    for (failure, _, line) in &unresolved {
+        report::unresolved::tell(failure, line, verbosity);
+    }
+    let unresolved = unresolved.into_iter().map(|(_, reference, line)| (reference, line)).collect();
     Ok((wanted, unresolved))
 }
 
@@ -158,12 +162,8 @@ async fn ask(
         return Ok(HashMap::new());
     }
     let references: Vec<Reference> = distinct.iter().filter_map(|text| text.parse().ok()).collect();
-    let resolver = Resolver {
-        client: connection::client(&args.plain_http, args.certificate_authority.as_deref())?,
-        question: question.clone(),
-        platform: args.platform.clone(),
-        jobs: args.jobs.into(),
-    };
+    let client = connection::client(&args.plain_http, args.certificate_authority.as_deref())?;
+    let resolver = Resolver::new(client, question.clone(), args.platform.clone(), args.jobs.into());
     let waiting = waiting::Waiting::new(references.len());
     let done = || waiting.advance();
     let shown = async {
