@@ -47,6 +47,10 @@ fn in_word(bytes: &[u8], start: usize, end: usize) -> Option<Found> {
         return None;
     }
     let candidate = candidate(word, before == Some(b'\\'))?;
+    // Most words with a slash end here.
+    if !candidate[candidate.rfind('/')?..].contains([':', '@']) {
+        return None;
+    }
     let image: Written = candidate.parse().ok()?;
     if (image.tag.is_none() && image.digest.is_none()) || is_something_else(&image) {
         return None;
