@@ -284,6 +284,41 @@ async fn pins_the_image_for_a_platform() {
     assert!(said.err.contains(expected), "{said:?}");
 }
 
+/// A login goes to the registry that it is for, and is never shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_in_as_docker_does() {
+    let world = World::start().await;
+    let digest = world.publish("ghcr.io/acme/app:1", 1);
+    world.publish("docker.io/library/python:3.9", 2);
+    let registry = world.registry("ghcr.io");
+    registry.add_user("me", "hunter2");
+    registry.make_private("acme/app", &["me"]);
+    world.write("a.txt", "ghcr.io/acme/app:1 docker.io/library/python:3.9");
+    let login = |password: &str| {
+        use base64::Engine as _;
+        let auth = base64::prelude::BASE64_STANDARD.encode(format!("me:{password}"));
+        serde_json::json!({"auths": {"ghcr.io": {"auth": auth}}}).to_string()
+    };
+    let run = async |config: &str| {
+        std::fs::write(world.path(".auth.json"), config).unwrap();
+        let mut command =
+            world.command(&["update", "--all", "--matching-tag", "--resolve-digest", "-v", "a.txt"]);
+        let output = command.env("REGISTRY_AUTH_FILE", world.path(".auth.json")).output().await.unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(!err.contains("hunter") && !err.contains("aHVudGVy"), "{err}");
+        (output.status.code(), err)
+    };
+    let (code, err) = run(&login("hunter3")).await;
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("error: ghcr.io/acme/app:1 cannot be read: registry says 40"), "{err}");
+    assert!(world.read("a.txt").starts_with("ghcr.io/acme/app:1 docker.io/library/python:3.9@"), "{err}");
+    let (code, err) = run(&login("hunter2")).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert!(world.read("a.txt").starts_with(&format!("ghcr.io/acme/app:1@{digest} ")), "{err}");
+    let hub = world.emulator.log().entries().into_iter().filter(|entry| entry.host.ends_with("docker.io"));
+    assert!(hub.into_iter().all(|entry| entry.authorization != aws_emulator::Authorization::Basic));
+}
+
 /// Docker Hub counts no pull, and each reference is asked for once, however often it is named.
 #[tokio::test(flavor = "multi_thread")]
 async fn asks_for_each_of_many_references_once_and_pulls_nothing() {
