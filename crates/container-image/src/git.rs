@@ -128,6 +128,10 @@ impl Checkout {
     async fn git(&self, arguments: &[&str], failed: &str) -> Result<String, String> {
         let mut command = Command::new("git");
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
+        // A hook of git runs us with these, and means another repository.
+        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            command.env_remove(variable);
+        }
         let output = command
             .output()
             .await

@@ -1,5 +1,7 @@
 //! `--repository`: the user's own git, with repositories on this machine.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+
 mod common;
 
 use std::path::Path;

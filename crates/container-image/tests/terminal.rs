@@ -1,5 +1,6 @@
 //! What a terminal of 80 columns shows, as golden files.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
 mod common;
 

@@ -70,10 +70,13 @@ impl Resolver {
             .map(|at| async move {
                 let answer = self.one(&references[at]).await;
                 done();
-                answer
+                (at, answer)
             })
-            .buffered(self.jobs);
-        answers.collect().await
+            // In the order of their coming, so that a slow registry holds up nobody else's.
+            .buffer_unordered(self.jobs);
+        let mut answers: Vec<_> = answers.collect().await;
+        answers.sort_by_key(|(at, _)| *at);
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
     /// Answers for a reference with a tag.
@@ -113,7 +116,7 @@ impl Resolver {
     /// The first tag, by what it says of the image, that names the same image as `tag`.
     async fn other(&self, repository: &Repository, tag: Tag) -> Result<Answer, Error> {
         let digest = repository.head_manifest(&ManifestId::Tag(tag.clone())).await?.digest;
-        let candidates = Arc::new(newest::others(&tag, &*self.tags(repository).await?));
+        let candidates = newest::others(&tag, &self.tags(repository).await?);
         let heads = stream::iter(0..candidates.len())
             .map(|at| {
                 let candidate = candidates[at].clone();

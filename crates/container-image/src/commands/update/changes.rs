@@ -64,16 +64,14 @@ impl<'a> Changes<'a> {
         Self { files: documents.iter().map(of_file).collect() }
     }
 
-    /// Writes the files, or shows what would be written.
-    ///
-    /// # Errors
-    /// Never for a single file: those are told of, and counted.
+    /// Writes the files, or shows what would be written. Of a file that cannot be written is told, and
+    /// the others are.
     pub(super) async fn carry_out(
         &self,
         args: &Update,
         verbosity: Verbosity,
         written: &AtomicUsize,
-    ) -> Result<Edited, String> {
+    ) -> Edited {
         let mut edited = Edited { told: true, ..Edited::default() };
         for file in &self.files {
             // So that Ctrl-C is noticed between two files.
@@ -104,7 +102,7 @@ impl<'a> Changes<'a> {
                 }
             }
         }
-        Ok(edited)
+        edited
     }
 
     /// Changes and failures for a program.

@@ -57,10 +57,10 @@ async fn update(args: &Update, verbosity: Verbosity, written: &AtomicUsize) -> R
     }
     let (wanted, unresolved) = resolve(args, verbosity, &selection, &targets).await?;
     let changes = Changes::of(&documents.all, &selection, &wanted);
-    let edited = changes.carry_out(args, verbosity, written).await?;
+    let mut edited = changes.carry_out(args, verbosity, written).await;
     let mut failures = documents.unread + unresolved.len() + edited.unwritten;
     if args.json {
-        report::tell(&format!("{:#}", changes.document(&unresolved)), "");
+        edited.told &= report::tell(&format!("{:#}", changes.document(&unresolved)), "") == ExitCode::SUCCESS;
     }
     tell_end(args, verbosity, &edited);
     if let Some(checkout) = &checkout
