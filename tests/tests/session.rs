@@ -1,6 +1,8 @@
 //! The first write-up's session, whole: a template is pinned, its stack made, the tag moves, the pin
 //! follows, and the new image arrives under the same name.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+
 mod common;
 
 use std::path::Path;
