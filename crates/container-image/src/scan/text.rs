@@ -108,7 +108,7 @@ const SOURCE_FILES: [&str; 22] = [
 
 fn is_something_else(image: &Written) -> bool {
     let Some((first, rest)) = image.name.split_once('/') else { return true };
-    if ARN_RESOURCES.contains(&first) {
+    if ARN_RESOURCES.contains(&first) || image.is_of_codebuild() {
         return true;
     }
     let only_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/');
@@ -175,7 +175,7 @@ mod tests {
             "/usr/bin/x:/usr/local ./data/app:1 ../a/b:2 ~/a/b:3 ./data:/data:ro data/app:/app:ro",
             "crates/app/src/main.rs:12 src/main.py:10:5 docs/a.md:3",
             "12/05:30 2026/11/21:08 C:/foo/bar:1",
-            "mvanholsteijn/paas-monitor acme/App:1 a/b:",
+            "mvanholsteijn/paas-monitor acme/App:1 a/b: aws/codebuild/standard:7.0",
             "a/b@sha256:123 a/b@sha1:8f4b7f84864484a7bf31766abe9204da3cbe65b3",
         ] {
             check(text, &[]);

@@ -24,6 +24,12 @@ impl Written {
         self.tag.is_none() && self.digest.is_some()
     }
 
+    /// Whether it is one of CodeBuild's own images, which are in no registry that could be asked
+    /// (<https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-available.html>).
+    pub(crate) fn is_of_codebuild(&self) -> bool {
+        self.name.starts_with("aws/codebuild/")
+    }
+
     /// The tag that it means; none when there is nothing but a digest.
     pub(crate) fn meant_tag(&self) -> Option<&str> {
         if self.is_digest_alone() { None } else { Some(self.tag.as_deref().unwrap_or(DEFAULT_TAG)) }

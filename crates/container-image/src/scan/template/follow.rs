@@ -173,8 +173,7 @@ impl<'a> Follow<'a> {
         }
         let range = self.tree.range(node);
         let Ok(image) = value.parse::<Written>() else { return };
-        // CodeBuild's own images are in no registry that could be asked.
-        if image.name.starts_with("aws/codebuild/") {
+        if image.is_of_codebuild() {
             return;
         }
         match self.text.get(range.clone()).and_then(|source| source.find(value)) {
