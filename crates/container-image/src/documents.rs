@@ -38,10 +38,10 @@ impl Document {
     }
 }
 
-/// Documents, and how many files could not be read.
+/// Documents, and a line for each file that could not be read.
 pub(crate) struct Documents {
     pub(crate) all: Vec<Document>,
-    pub(crate) unread: usize,
+    pub(crate) unread: Vec<String>,
 }
 
 /// Reads what `search` names below `base`. Files that cannot be read are told of and left out.
@@ -49,12 +49,12 @@ pub(crate) struct Documents {
 /// # Errors
 /// A line, when a path is not there.
 pub(crate) async fn read(base: &Path, search: &Search) -> Result<Documents, String> {
-    let mut unread = 0;
-    let mut trouble = |line: &str| {
-        report::fail(line);
-        unread += 1;
+    let mut unread = Vec::new();
+    let mut trouble = |line: String| {
+        report::fail(&line);
+        unread.push(line);
     };
-    let places = files::list(base, &search.paths, &search.exclude, |line| trouble(&line))?;
+    let places = files::list(base, &search.paths, &search.exclude, &mut trouble)?;
     let mut all = Vec::new();
     for place in places {
         // So that Ctrl-C is noticed between two files.
@@ -62,7 +62,7 @@ pub(crate) async fn read(base: &Path, search: &Search) -> Result<Documents, Stri
         match files::read(&place) {
             Ok(Some(bytes)) => all.extend(document(place, &bytes)),
             Ok(None) => {}
-            Err(line) => trouble(&line),
+            Err(line) => trouble(line),
         }
     }
     Ok(Documents { all, unread })

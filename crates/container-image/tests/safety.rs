@@ -60,6 +60,8 @@ async fn a_read_only_file_is_told_of_and_the_others_are_updated() {
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("error: b was not changed: it is read-only.\n"), "{said:?}");
     assert!(said.err.ends_with("INFO: updated a total of 2 files\n"), "{said:?}");
+    let json = world.run(&format!("{PIN} --json")).await;
+    assert!(json.out.contains("\"message\": \"b was not changed: it is read-only.\""), "{json:?}");
     assert_eq!(world.read("b"), LINE);
     assert_eq!(world.read("c"), format!("FROM docker.io/library/python:3.9@{digest}\n"));
 }

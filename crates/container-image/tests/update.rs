@@ -146,6 +146,9 @@ async fn does_what_cru_documents_and_mends_what_it_does_wrong() {
             "${AWS::AccountId}.dkr.ecr.${AWS::Region}.amazonaws.com/app:1.0",
         ),
     ];
+    world.write("nothing.txt", "nginx:3\n");
+    let said = world.run("update --all --resolve-digest nothing.txt").await;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), "INFO: 0 image references found\n"));
     for (what, arguments, before, after) in rows {
         world.write("file.txt", before);
         let said = world.run(&format!("update {arguments} file.txt")).await;

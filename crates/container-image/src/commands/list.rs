@@ -39,7 +39,7 @@ async fn list(args: &List, verbosity: Verbosity) -> Result<ExitCode, String> {
             .join("\n")
     };
     let told = if text.is_empty() { ExitCode::SUCCESS } else { report::tell(&text, "") };
-    Ok(if documents.unread > 0 { ExitCode::FAILURE } else { told })
+    Ok(if !documents.unread.is_empty() { ExitCode::FAILURE } else { told })
 }
 
 /// Sorted and without duplicates within a file, as cru has it.

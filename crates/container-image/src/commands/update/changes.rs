@@ -34,8 +34,8 @@ struct FileChange<'a> {
 pub(super) struct Edited {
     /// Files that were written, as people know them.
     pub(super) files: Vec<PathBuf>,
-    /// Files that could not be written.
-    pub(super) unwritten: usize,
+    /// A line for each file that could not be written.
+    pub(super) unwritten: Vec<String>,
     /// Files that would have been written.
     pub(super) would_change: usize,
     /// Whether everything that was to be printed was.
@@ -97,19 +97,19 @@ impl<'a> Changes<'a> {
                     written.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(why) => {
-                    report::fail(&format!("{} was not changed: {why}.", file.document.place.shown));
-                    edited.unwritten += 1;
+                    let line = format!("{} was not changed: {why}.", file.document.place.shown);
+                    report::fail(&line);
+                    edited.unwritten.push(line);
                 }
             }
         }
         edited
     }
 
-    /// Changes and failures for a program.
-    pub(super) fn document(&self, unresolved: &[(String, String)]) -> Value {
+    /// Changes and failures for a program. A failure has a reference where it is one's.
+    pub(super) fn document<'f>(&self, failures: impl Iterator<Item = (Option<&'f str>, &'f str)>) -> Value {
         let changes: Vec<Value> = self.files.iter().flat_map(FileChange::values).collect();
-        let failures: Vec<Value> = unresolved
-            .iter()
+        let failures: Vec<Value> = failures
             .map(|(reference, message)| json!({"reference": reference, "message": message}))
             .collect();
         json!({"changes": changes, "failures": failures})

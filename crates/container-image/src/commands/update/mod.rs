@@ -54,13 +54,19 @@ async fn update(args: &Update, verbosity: Verbosity, written: &AtomicUsize) -> R
     let targets = targets(&documents.all, &selection);
     if args.all {
         say(verbosity, &format!("INFO: {} image references found", targets.len()));
+        if targets.is_empty() && documents.unread.is_empty() && !args.json {
+            return Ok(ExitCode::SUCCESS);
+        }
     }
     let (wanted, unresolved) = resolve(args, verbosity, &selection, &targets).await?;
     let changes = Changes::of(&documents.all, &selection, &wanted);
     let mut edited = changes.carry_out(args, verbosity, written).await;
-    let mut failures = documents.unread + unresolved.len() + edited.unwritten;
+    let mut failures = documents.unread.len() + unresolved.len() + edited.unwritten.len();
     if args.json {
-        edited.told &= report::tell(&format!("{:#}", changes.document(&unresolved)), "") == ExitCode::SUCCESS;
+        let files = documents.unread.iter().chain(&edited.unwritten).map(|line| (None, line.as_str()));
+        let references = unresolved.iter().map(|(reference, line)| (Some(reference.as_str()), line.as_str()));
+        let document = changes.document(files.chain(references));
+        edited.told &= report::tell(&format!("{document:#}"), "") == ExitCode::SUCCESS;
     }
     tell_end(args, verbosity, &edited);
     if let Some(checkout) = &checkout
@@ -89,12 +95,12 @@ fn tell_notes(documents: &Documents, verbosity: Verbosity) {
     }
 }
 
-/// What the references that are meant are to be, each once, with the places that hold them.
-fn targets<'a>(
-    documents: &'a [Document],
-    selection: &Selection,
-) -> BTreeMap<Written, Vec<(&'a Document, usize)>> {
-    let mut targets: BTreeMap<Written, Vec<(&Document, usize)>> = BTreeMap::new();
+/// What the references that are meant are to be, each once, with the images that are to be it: a
+/// document and a number in it.
+type Targets<'a> = BTreeMap<Written, Vec<(&'a Document, usize)>>;
+
+fn targets<'a>(documents: &'a [Document], selection: &Selection) -> Targets<'a> {
+    let mut targets = Targets::new();
     for document in documents {
         for (number, found) in document.scan.found.iter().enumerate() {
             if let Some(target) = selection.target(&found.image) {
@@ -111,7 +117,7 @@ async fn resolve(
     args: &Update,
     verbosity: Verbosity,
     selection: &Selection,
-    targets: &BTreeMap<Written, Vec<(&Document, usize)>>,
+    targets: &Targets<'_>,
 ) -> Result<(HashMap<Written, Written>, Vec<(String, String)>), String> {
     let Some(question) = &selection.question else {
         return Ok((targets.keys().map(|target| (target.clone(), target.clone())).collect(), Vec::new()));
@@ -205,7 +211,7 @@ fn tell_end(args: &Update, verbosity: Verbosity, edited: &Edited) {
     let files = edited.would_change.max(edited.files.len());
     let dry = args.dry_run || args.check;
     let text = match files {
-        0 if edited.unwritten > 0 => return,
+        0 if !edited.unwritten.is_empty() => return,
         0 => "INFO: no files were updated".to_owned(),
         files if dry => format!("INFO: would update a total of {files} files"),
         files => format!("INFO: updated a total of {files} files"),
