@@ -45,6 +45,10 @@ fn collected_files_change_in_nothing_but_their_references() {
         files += 1;
     }
     assert!(files >= 8, "{files}");
+    let samples = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples")).unwrap();
+    for path in samples.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
+        check(&path, &fs::read(&path).unwrap());
+    }
 }
 
 /// How a value can be written in YAML.

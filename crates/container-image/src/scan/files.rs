@@ -80,17 +80,24 @@ pub(crate) fn read(place: &Place) -> Result<Option<Vec<u8>>, String> {
 }
 
 fn walk(top: &Path, excluded: &Override) -> ignore::Walk {
+    let in_git = is_in_git(top);
     let mut builder = WalkBuilder::new(top);
     builder
         // Pipelines and compose files like to begin with a dot.
         .hidden(false)
         .ignore(false)
         .git_global(false)
-        .require_git(false)
+        // A .gitignore counts without git too, but not for what lies below somebody's home.
+        .require_git(in_git)
+        .parents(in_git)
         .overrides(excluded.clone())
         .filter_entry(|entry| entry.file_name() != ".git")
         .sort_by_file_name(Ord::cmp);
     builder.build()
+}
+
+fn is_in_git(top: &Path) -> bool {
+    top.canonicalize().is_ok_and(|top| top.ancestors().any(|folder| folder.join(".git").exists()))
 }
 
 /// A symbolic link is no file of its own: what it leads to is met where it is, or is none of ours.
@@ -155,6 +162,16 @@ mod tests {
         assert_eq!(some, ["a.yaml"]);
         let once = listed(tree.path(), &["sub/b.tf", "./sub", "a.yaml"], &[]);
         assert_eq!(once, ["sub/b.tf", "sub/.gitignore", "a.yaml"]);
+    }
+
+    #[test]
+    fn minds_no_gitignore_from_outside() {
+        let home = tree(&["plain/a.yaml", "repo/.git/config", "repo/sub/b.yaml", "repo/c.yaml"]);
+        fs::write(home.path().join(".gitignore"), "*\n").unwrap();
+        fs::write(home.path().join("repo/.gitignore"), "sub/\n").unwrap();
+        assert_eq!(listed(&home.path().join("plain"), &["."], &[]), ["a.yaml"]);
+        assert_eq!(listed(&home.path().join("repo"), &["."], &[]), [".gitignore", "c.yaml"]);
+        assert_eq!(listed(&home.path().join("repo"), &["sub"], &[]), ["sub/b.yaml"], "it was named");
     }
 
     #[cfg(unix)]
