@@ -84,17 +84,27 @@ impl World {
 ///
 /// When there is none; the text says what to do.
 pub fn bootstrap() -> Result<PathBuf, String> {
-    if let Some(path) = std::env::var_os("BOOTSTRAP") {
+    program("BOOTSTRAP", "bootstrap", "cfn-container-image-provider")
+}
+
+/// Finds the command line: what `CONTAINER_IMAGE` names, or what was built beside this program.
+///
+/// # Errors
+///
+/// When there is none; the text says what to do.
+pub fn container_image() -> Result<PathBuf, String> {
+    program("CONTAINER_IMAGE", "container-image", "container-image")
+}
+
+fn program(variable: &str, name: &str, package: &str) -> Result<PathBuf, String> {
+    if let Some(path) = std::env::var_os(variable) {
         return Ok(PathBuf::from(path));
     }
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     // Tests lie one folder deeper, in `deps`.
     let folders = this.ancestors().skip(1).take(2);
-    let found = folders.map(|folder| folder.join("bootstrap")).find(|path| path.is_file());
+    let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
     found.ok_or_else(|| {
-        format!(
-            "no bootstrap beside {}: build it with `cargo build -p cfn-container-image-provider`",
-            this.display()
-        )
+        format!("no {name} beside {}: build it with `cargo build -p {package}`", this.display())
     })
 }

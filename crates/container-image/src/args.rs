@@ -1,5 +1,9 @@
 //! The command line as it was typed. What it means is for the commands to say.
 
+mod list;
+mod pages;
+mod update;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -7,9 +11,16 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use image_copy::copy::{CONCURRENT_BLOBS, Mirror, Platforms};
 use image_copy::oci::{ParseError, Platform, Reference, Registry, Repository, Tag};
 
-/// Copies container images between registries.
+pub(crate) use list::{List, Search};
+pub(crate) use pages::{Completions, Manual};
+pub(crate) use update::Update;
+
+/// The version, with the commit where it is known.
+pub(crate) const VERSION: &str = env!("CONTAINER_IMAGE_VERSION");
+
+/// Copies container images between registries, and keeps references to them up to date.
 #[derive(Debug, Parser)]
-#[command(name = "container-image", version, about, arg_required_else_help = true)]
+#[command(name = "container-image", version = VERSION, about, arg_required_else_help = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -48,6 +59,26 @@ pub(crate) enum Command {
     /// Needs no Docker engine and no disk. What the destination holds already is not sent again. The
     /// tag is written last: until then it names what it named before.
     Copy(Copy),
+
+    /// List the images that files name
+    ///
+    /// In CloudFormation templates these are the properties that hold an image, with short names;
+    /// in all other text files whatever looks like a reference and has a tag or a digest.
+    List(List),
+
+    /// Pin and update the references to images in files
+    ///
+    /// Changes nothing but the bytes of a reference. Registries are asked by HEAD, which Docker Hub
+    /// does not count as a pull, and once for each reference.
+    Update(Update),
+
+    /// Print the completions for a shell
+    #[command(after_long_help = pages::COMPLETIONS_EXAMPLES)]
+    Completions(Completions),
+
+    /// Print the manual page of a command
+    #[command(after_long_help = pages::MANUAL_EXAMPLES)]
+    Man(Manual),
 }
 
 const COPY_EXAMPLES: &str = "\
@@ -208,7 +239,7 @@ mod tests {
     fn copies_every_platform_unless_told_otherwise() {
         let parse = |more: &[&str]| {
             let all = ["container-image", "copy", "a", "--to", "b"].iter().chain(more);
-            let Command::Copy(copy) = Args::try_parse_from(all).unwrap().command;
+            let Command::Copy(copy) = Args::try_parse_from(all).unwrap().command else { unreachable!() };
             copy.platform
         };
         assert_eq!(parse(&[]), Platforms::All);

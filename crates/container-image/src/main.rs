@@ -1,16 +1,26 @@
-//! The command line: copies container images between registries.
+//! The command line: copies container images between registries, and keeps the references to them
+//! up to date.
 //!
 //! [`args`] is what was typed, [`commands`] do the work, [`report`] tells how it ended,
-//! [`credentials`] knows the logins of whoever runs it. Results go to stdout, everything else to
-//! stderr. Exit codes: 0 done, 1 failed, 2 not understood, 130 interrupted, 143
-//! terminated.
+//! [`connection`] reaches registries with the logins that [`credentials`] knows. For references:
+//! [`scan`] finds them in files, [`resolve`] asks registries, [`edit`] writes. Results go to stdout,
+//! everything else to stderr. Exit codes: 0 done, 1 failed, 2 not understood, 3 would change
+//! (`update --check`), 130 interrupted, 143 terminated.
 
 mod args;
 mod commands;
+mod connection;
 mod credential_helper;
 mod credentials;
+mod documents;
+mod edit;
+mod git;
+mod log;
 mod progress;
 mod report;
+mod resolve;
+mod scan;
+mod signals;
 
 use std::io;
 use std::process::ExitCode;
@@ -35,6 +45,10 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match &args.command {
             Command::Copy(copy) => commands::copy::run(copy, args.verbosity()).await,
+            Command::List(list) => commands::list::run(list, args.verbosity()).await,
+            Command::Update(update) => commands::update::run(update, args.verbosity()).await,
+            Command::Completions(completions) => commands::pages::completions(completions),
+            Command::Man(manual) => commands::pages::manual(manual),
         }
     });
     // A connection that is being closed, or a name being resolved, is nothing to wait for.

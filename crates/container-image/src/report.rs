@@ -1,7 +1,11 @@
 //! What is told on the terminal: a plan, an outcome, a failure. Failures are one line that says what
 //! could not be done and which flag to change; the engine writes all but the last.
 
-use std::io::{self, Write as _};
+pub(crate) mod unresolved;
+mod usage;
+
+use std::env;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,7 +15,10 @@ use image_copy::oci::Registry;
 use image_copy::registry;
 
 use crate::args::Verbosity;
+use crate::edit::Paint;
 use crate::{credential_helper, credentials};
+
+pub(crate) use usage::usage;
 
 /// Longest line told of a failure, in characters.
 const LINE_CHARACTERS: usize = 400;
@@ -25,9 +32,6 @@ pub(crate) enum Signal {
     Terminate = 143,
 }
 
-/// What a command line that makes no sense ends with.
-const NOT_UNDERSTOOD: u8 = 2;
-
 /// Writes a result to stdout, and gives the exit code: a result that is lost is a failure, and
 /// `state` says what holds all the same. Whoever closed the pipe does not want to know.
 pub(crate) fn tell(text: &str, state: &str) -> ExitCode {
@@ -35,13 +39,16 @@ pub(crate) fn tell(text: &str, state: &str) -> ExitCode {
     written(writeln!(stdout, "{text}").and_then(|()| stdout.flush()), state)
 }
 
-/// Tells what the parser of the command line has to say: help, or what it did not understand.
-pub(crate) fn usage(said: &clap::Error) -> ExitCode {
-    let printed = said.print().and_then(|()| io::stdout().flush());
-    if said.use_stderr() {
-        return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(NOT_UNDERSTOOD));
-    }
-    written(printed, "")
+/// Whether stdout shows colours (<https://no-color.org>).
+pub(crate) fn paint() -> Paint {
+    let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    if io::stdout().is_terminal() && !set("NO_COLOR") && !is_dumb { Paint::Coloured } else { Paint::Plain }
+}
+
+/// Writes something worth knowing to stderr.
+pub(crate) fn note(line: &str) {
+    let _ = writeln!(io::stderr(), "note: {line}.");
 }
 
 fn written(result: io::Result<()>, state: &str) -> ExitCode {

@@ -1,22 +1,20 @@
 //! `container-image copy`: plan, then transfer, then one line of outcome.
 
-use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use image_copy::copy::{self, Destination, Limits, Outcome, Plan, Request, Source};
-use image_copy::http;
-use image_copy::oci::{Reference, Registry, Tag};
-use image_copy::registry::{Client, Options};
+use image_copy::oci::{Reference, Tag};
 
 use crate::args::{Copy, Verbosity};
-use crate::credentials::DockerLogins;
+use crate::connection;
 use crate::progress::Bar;
 use crate::report::{self, Given, Signal};
+use crate::signals::interrupted;
 
 /// Copies as `args` say. Failures are told on stderr.
 pub(crate) async fn run(args: &Copy, verbosity: Verbosity) -> ExitCode {
-    let client = match client(args) {
+    let client = match connection::client(&args.plain_http, args.certificate_authority.as_deref()) {
         Ok(client) => client,
         Err(line) => return report::fail(&line),
     };
@@ -89,59 +87,6 @@ fn request(args: &Copy) -> Request {
 /// The tag as typed, else the source's; a source with nothing but a digest has none to give.
 fn tag(source: &Reference, typed: Option<&Tag>) -> Option<Tag> {
     typed.or(source.tag.as_ref()).cloned()
-}
-
-fn client(args: &Copy) -> Result<Client, String> {
-    let certificates = match &args.certificate_authority {
-        Some(file) => fs::read(file).map_err(|error| {
-            format!("--certificate-authority {}: the file cannot be read: {error}.", file.display())
-        })?,
-        None => Vec::new(),
-    };
-    let options = Options {
-        http: http::Options {
-            user_agent: concat!("container-image/", env!("CARGO_PKG_VERSION")).into(),
-            certificates,
-            ..http::Options::default()
-        },
-        plain_http: args.plain_http.iter().map(Registry::to_string).collect(),
-    };
-    let logins = DockerLogins::from_environment();
-    Client::new(options, Arc::new(logins)).map_err(|problem| match &args.certificate_authority {
-        Some(file) => format!("--certificate-authority {}: {problem}.", file.display()),
-        None => format!("{problem}."),
-    })
-}
-
-/// Ends when the user presses Ctrl-C, or when the system asks the program to end, as CI does. Never,
-/// where that cannot be noticed: then the system's own way of ending a program holds.
-async fn interrupted() -> Signal {
-    let pressed = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        () = pressed => Signal::Interrupt,
-        () = terminated() => Signal::Terminate,
-    }
-}
-
-#[cfg(unix)]
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let received = match signal(SignalKind::terminate()) {
-        Ok(mut signals) => signals.recv().await,
-        Err(_) => None,
-    };
-    if received.is_none() {
-        std::future::pending::<()>().await;
-    }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending::<()>().await;
 }
 
 #[cfg(test)]

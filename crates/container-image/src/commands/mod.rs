@@ -1,3 +1,6 @@
 //! One module per command.
 
 pub(crate) mod copy;
+pub(crate) mod list;
+pub(crate) mod pages;
+pub(crate) mod update;

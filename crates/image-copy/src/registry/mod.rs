@@ -1,9 +1,9 @@
 //! One conversation with one registry, by the distribution specification
 //! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md>).
 //!
-//! One function per endpoint: [`manifests`], [`blobs`], [`upload`], [`referrers`]. What is common to
-//! them, from authorization to redirects, is in [`session`]. Special knowledge of single registries is
-//! kept to what no challenge tells: see [`crate::oci::Registry`].
+//! One function per endpoint: [`manifests`], [`tags`], [`blobs`], [`upload`], [`referrers`]. What is
+//! common to them, from authorization to redirects, is in [`session`]. Special knowledge of single
+//! registries is kept to what no challenge tells: see [`crate::oci::Registry`].
 
 mod auth;
 mod blobs;
@@ -14,6 +14,7 @@ mod error;
 mod manifests;
 mod referrers;
 mod session;
+mod tags;
 mod upload;
 
 use std::collections::HashMap;

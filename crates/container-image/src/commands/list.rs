@@ -1,0 +1,72 @@
+//! `container-image list`: one line for each image of each file, or a JSON document.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::args::{List, Verbosity};
+use crate::documents::{self, Document};
+use crate::git::Checkout;
+use crate::report;
+use crate::signals::interrupted;
+
+/// Lists as `args` say. Failures are told on stderr.
+pub(crate) async fn run(args: &List, verbosity: Verbosity) -> ExitCode {
+    tokio::select! {
+        biased;
+        signal = interrupted() => report::interrupted(signal, "nothing was changed"),
+        ended = list(args, verbosity) => ended.unwrap_or_else(|line| report::fail(&line)),
+    }
+}
+
+async fn list(args: &List, verbosity: Verbosity) -> Result<ExitCode, String> {
+    let checkout = Checkout::of(&args.search).await?;
+    let base = checkout.as_ref().map_or(Path::new(""), Checkout::folder);
+    let documents = documents::read(base, &args.search).await?;
+    if verbosity != Verbosity::Quiet {
+        documents.all.iter().flat_map(Document::notes).for_each(|note| report::note(&note));
+    }
+    let text = if args.json {
+        document(&documents.all)
+    } else {
+        documents
+            .all
+            .iter()
+            .flat_map(|document| lines(document, args.no_filename))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let told = if text.is_empty() { ExitCode::SUCCESS } else { report::tell(&text, "") };
+    Ok(if !documents.unread.is_empty() { ExitCode::FAILURE } else { told })
+}
+
+/// Sorted and without duplicates within a file, as cru has it.
+fn lines(document: &Document, no_filename: bool) -> Vec<String> {
+    let images: BTreeSet<String> = document.scan.found.iter().map(|found| found.image.to_string()).collect();
+    let line = |image| if no_filename { image } else { format!("{}:{image}", document.place.shown) };
+    images.into_iter().map(line).collect()
+}
+
+fn document(documents: &[Document]) -> String {
+    let images: Vec<Value> = documents.iter().flat_map(images).collect();
+    format!("{:#}", Value::Array(images))
+}
+
+fn images(document: &Document) -> impl Iterator<Item = Value> {
+    document.scan.found.iter().enumerate().map(|(number, found)| {
+        let (line, column) = document.position(number);
+        let image = &found.image;
+        json!({
+            "path": document.place.shown,
+            "line": line,
+            "column": column,
+            "reference": image.to_string(),
+            "name": image.name,
+            "tag": image.tag,
+            "digest": image.digest,
+            "meaning": image.meaning().to_string(),
+        })
+    })
+}

@@ -1,0 +1,40 @@
+//! `container-image completions` and `container-image man`.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+
+use crate::args::{Args, Completions, Manual, VERSION};
+use crate::report;
+
+const NAME: &str = "container-image";
+
+/// Prints the completions for a shell.
+pub(crate) fn completions(args: &Completions) -> ExitCode {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Args::command(), NAME, &mut text);
+    tell(&text)
+}
+
+/// Prints a manual page.
+pub(crate) fn manual(args: &Manual) -> ExitCode {
+    match page(args.command.as_deref()) {
+        Ok(text) => tell(&text),
+        Err(error) => report::fail(&format!("the manual page cannot be made: {error}.")),
+    }
+}
+
+fn page(name: Option<&str>) -> io::Result<Vec<u8>> {
+    let mut all = Args::command();
+    all.build();
+    let command = name.and_then(|name| all.find_subcommand(name).cloned()).unwrap_or(all);
+    let title = name.map_or(NAME.to_owned(), |name| format!("{NAME}-{name}"));
+    let mut text = Vec::new();
+    clap_mangen::Man::new(command.version(VERSION)).title(title).render(&mut text)?;
+    Ok(text)
+}
+
+fn tell(text: &[u8]) -> ExitCode {
+    report::tell(String::from_utf8_lossy(text).trim_end(), "")
+}

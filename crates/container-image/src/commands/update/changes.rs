@@ -1,0 +1,181 @@
+//! What changes in which file, and the carrying out of it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use image_copy::oci::Digest;
+use serde_json::{Value, json};
+
+use super::selection::{self, Selection};
+use crate::args::{Update, Verbosity};
+use crate::documents::Document;
+use crate::edit::{self, Change};
+use crate::log::say;
+use crate::report;
+use crate::scan::{Written, files};
+
+/// All that changes.
+pub(super) struct Changes<'a> {
+    files: Vec<FileChange<'a>>,
+}
+
+struct FileChange<'a> {
+    document: &'a Document,
+    /// Number of the image in the document, and what it is to be.
+    images: Vec<(usize, Written)>,
+    /// Images that are what they are to be.
+    current: Vec<usize>,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(super) struct Edited {
+    /// Files that were written, as people know them.
+    pub(super) files: Vec<PathBuf>,
+    /// A line for each file that could not be written.
+    pub(super) unwritten: Vec<String>,
+    /// Files that would have been written.
+    pub(super) would_change: usize,
+    /// Whether everything that was to be printed was.
+    pub(super) told: bool,
+}
+
+impl<'a> Changes<'a> {
+    pub(super) fn of(
+        documents: &'a [Document],
+        selection: &Selection,
+        wanted: &HashMap<Written, Written>,
+    ) -> Self {
+        let of_file = |document: &'a Document| {
+            let mut file = FileChange { document, images: Vec::new(), current: Vec::new() };
+            for (number, found) in document.scan.found.iter().enumerate() {
+                let target = selection.target(&found.image);
+                let Some(wanted) = target.and_then(|target| wanted.get(&target)) else { continue };
+                if selection::is_change(&found.image, wanted) {
+                    file.images.push((number, wanted.clone()));
+                } else {
+                    file.current.push(number);
+                }
+            }
+            file
+        };
+        Self { files: documents.iter().map(of_file).collect() }
+    }
+
+    /// Writes the files, or shows what would be written. Of a file that cannot be written is told, and
+    /// the others are.
+    pub(super) async fn carry_out(
+        &self,
+        args: &Update,
+        verbosity: Verbosity,
+        written: &AtomicUsize,
+    ) -> Edited {
+        let mut edited = Edited { told: true, ..Edited::default() };
+        for file in &self.files {
+            // So that Ctrl-C is noticed between two files.
+            tokio::task::yield_now().await;
+            if verbosity == Verbosity::Verbose {
+                file.tell(verbosity);
+            }
+            if file.images.is_empty() {
+                continue;
+            }
+            if args.check {
+                edited.would_change += 1;
+                edited.told &= args.json || file.list();
+                continue;
+            }
+            match file.carry_out(args) {
+                Ok(told) if args.dry_run => {
+                    edited.would_change += 1;
+                    edited.told &= told;
+                }
+                Ok(_) => {
+                    edited.files.push(file.document.place.shown.clone().into());
+                    written.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(why) => {
+                    let line = format!("{} was not changed: {why}.", file.document.place.shown);
+                    report::fail(&line);
+                    edited.unwritten.push(line);
+                }
+            }
+        }
+        edited
+    }
+
+    /// Changes and failures for a program. A failure has a reference where it is one's.
+    pub(super) fn document<'f>(&self, failures: impl Iterator<Item = (Option<&'f str>, &'f str)>) -> Value {
+        let changes: Vec<Value> = self.files.iter().flat_map(FileChange::values).collect();
+        let failures: Vec<Value> = failures
+            .map(|(reference, message)| json!({"reference": reference, "message": message}))
+            .collect();
+        json!({"changes": changes, "failures": failures})
+    }
+}
+
+impl FileChange<'_> {
+    /// Tells of each image, for those who ask for each step.
+    fn tell(&self, verbosity: Verbosity) {
+        let name = &self.document.place.shown;
+        for number in &self.current {
+            let image = &self.document.scan.found[*number].image;
+            say(verbosity, &format!("INFO: {image} already up-to-date in {name}"));
+        }
+        for (number, wanted) in &self.images {
+            let image = &self.document.scan.found[*number].image;
+            say(verbosity, &format!("INFO: updating reference {image} to {wanted} in {name}"));
+        }
+    }
+
+    /// Prints a line for each change, and gives whether that went well.
+    fn list(&self) -> bool {
+        let lines: Vec<String> = self
+            .images
+            .iter()
+            .map(|(number, wanted)| {
+                let image = &self.document.scan.found[*number].image;
+                format!("{}: {image} would become {wanted}", self.document.line(*number))
+            })
+            .collect();
+        report::tell(&lines.join("\n"), "") == ExitCode::SUCCESS
+    }
+
+    fn carry_out(&self, args: &Update) -> Result<bool, String> {
+        let place = &self.document.place;
+        let content = files::read(place)?.filter(|content| Digest::of(content) == self.document.digest);
+        let content = content.ok_or("somebody else changed it meanwhile")?;
+        let changes: Vec<Change> = self
+            .images
+            .iter()
+            .map(|(number, wanted)| Change {
+                range: self.document.scan.found[*number].range.clone(),
+                text: wanted.to_string(),
+            })
+            .collect();
+        let new = edit::apply(&content, &changes);
+        if !args.dry_run {
+            return edit::replace(&place.path, &content, &new).map(|()| true);
+        }
+        if args.json {
+            return Ok(true);
+        }
+        let patch = edit::diff(&place.shown, &content, &new, report::paint());
+        Ok(report::tell(patch.trim_end_matches('\n'), "") == ExitCode::SUCCESS)
+    }
+
+    fn values(&self) -> impl Iterator<Item = Value> {
+        self.images.iter().map(|(number, wanted)| {
+            let (line, column) = self.document.position(*number);
+            json!({
+                "path": self.document.place.shown,
+                "line": line,
+                "column": column,
+                "from": self.document.scan.found[*number].image.to_string(),
+                "to": wanted.to_string(),
+            })
+        })
+    }
+}

@@ -1,0 +1,220 @@
+//! `container-image update`: find references, ask registries, write files.
+
+mod changes;
+mod selection;
+mod waiting;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use image_copy::oci::Reference;
+
+use crate::args::{Update, Verbosity};
+use crate::connection;
+use crate::documents::{self, Document, Documents};
+use crate::git::Checkout;
+use crate::log::say;
+use crate::report::{self, Signal};
+use crate::resolve::{Answer, Question, Resolver, Unresolved};
+use crate::scan::Written;
+use crate::signals::interrupted;
+use changes::{Changes, Edited};
+use selection::Selection;
+
+/// What `--check` ends with when something would change.
+const WOULD_CHANGE: u8 = 3;
+
+/// Updates as `args` say. Failures are told on stderr.
+pub(crate) async fn run(args: &Update, verbosity: Verbosity) -> ExitCode {
+    let written = AtomicUsize::new(0);
+    tokio::select! {
+        biased;
+        signal = interrupted() => stopped(signal, written.load(Ordering::Relaxed)),
+        ended = update(args, verbosity, &written) => ended.unwrap_or_else(|line| report::fail(&line)),
+    }
+}
+
+fn stopped(signal: Signal, written: usize) -> ExitCode {
+    let state = match written {
+        0 => "no file was changed".to_owned(),
+        1 => "1 file was updated, and no other was changed".to_owned(),
+        several => format!("{several} files were updated, and no other was changed"),
+    };
+    report::interrupted(signal, &state)
+}
+
+async fn update(args: &Update, verbosity: Verbosity, written: &AtomicUsize) -> Result<ExitCode, String> {
+    let selection = Selection::of(args)?;
+    let checkout = Checkout::of(&args.search).await?;
+    let base = checkout.as_ref().map_or(Path::new(""), Checkout::folder);
+    let documents = documents::read(base, &args.search).await?;
+    tell_notes(&documents, verbosity);
+    let targets = targets(&documents.all, &selection);
+    if args.all {
+        say(verbosity, &format!("INFO: {} image references found", targets.len()));
+        if targets.is_empty() && documents.unread.is_empty() && !args.json {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    let (wanted, unresolved) = resolve(args, verbosity, &selection, &targets).await?;
+    let changes = Changes::of(&documents.all, &selection, &wanted);
+    let mut edited = changes.carry_out(args, verbosity, written).await;
+    let mut failures = documents.unread.len() + unresolved.len() + edited.unwritten.len();
+    if args.json {
+        let files = documents.unread.iter().chain(&edited.unwritten).map(|line| (None, line.as_str()));
+        let references = unresolved.iter().map(|(reference, line)| (Some(reference.as_str()), line.as_str()));
+        let document = changes.document(files.chain(references));
+        edited.told &= report::tell(&format!("{document:#}"), "") == ExitCode::SUCCESS;
+    }
+    tell_end(args, verbosity, &edited);
+    if let Some(checkout) = &checkout
+        && !edited.files.is_empty()
+    {
+        match &args.commit {
+            Some(message) => {
+                if let Err(line) = checkout.commit(&edited.files, message).await {
+                    report::fail(&line);
+                    failures += 1;
+                }
+            }
+            None => say(verbosity, "INFO: no commit message, skipping commit and push"),
+        }
+    }
+    Ok(match failures {
+        0 if args.check && edited.would_change > 0 => ExitCode::from(WOULD_CHANGE),
+        0 if edited.told => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+fn tell_notes(documents: &Documents, verbosity: Verbosity) {
+    if verbosity != Verbosity::Quiet {
+        documents.all.iter().flat_map(Document::notes).for_each(|note| report::note(&note));
+    }
+}
+
+/// What the references that are meant are to be, each once, with the images that are to be it: a
+/// document and a number in it.
+type Targets<'a> = BTreeMap<Written, Vec<(&'a Document, usize)>>;
+
+fn targets<'a>(documents: &'a [Document], selection: &Selection) -> Targets<'a> {
+    let mut targets = Targets::new();
+    for document in documents {
+        for (number, found) in document.scan.found.iter().enumerate() {
+            if let Some(target) = selection.target(&found.image) {
+                targets.entry(target).or_default().push((document, number));
+            }
+        }
+    }
+    targets
+}
+
+/// Asks the registries. Gives for each target what it came to, and tells of those that came to
+/// nothing.
+async fn resolve(
+    args: &Update,
+    verbosity: Verbosity,
+    selection: &Selection,
+    targets: &Targets<'_>,
+) -> Result<(HashMap<Written, Written>, Vec<(String, String)>), String> {
+    let Some(question) = &selection.question else {
+        return Ok((targets.keys().map(|target| (target.clone(), target.clone())).collect(), Vec::new()));
+    };
+    let answers = ask(args, verbosity, question, targets.keys()).await?;
+    let mut wanted = HashMap::new();
+    let mut unresolved = Vec::new();
+    for (target, places) in targets {
+        let Some(reference) = selection::asked(target) else {
+            wanted.insert(target.clone(), target.clone());
+            continue;
+        };
+        match &answers[&reference.to_string()] {
+            Ok(answer) => match selection::answered(target, question, answer) {
+                Some(result) => {
+                    say(verbosity, &resolved(target, &result, question));
+                    wanted.insert(target.clone(), result);
+                }
+                None if verbosity == Verbosity::Verbose => say(verbosity, &nothing(target, question)),
+                None => {}
+            },
+            Err(failure) => {
+                let lines: Vec<String> =
+                    places.iter().map(|(document, number)| document.line(*number)).collect();
+                let line = report::unresolved::line(failure, &lines, &args.plain_http);
+                unresolved.push((failure, target.to_string(), line));
+            }
+        }
+    }
+    // Together, where they are seen.
+    for (failure, _, line) in &unresolved {
+        report::unresolved::tell(failure, line, verbosity);
+    }
+    let unresolved = unresolved.into_iter().map(|(_, reference, line)| (reference, line)).collect();
+    Ok((wanted, unresolved))
+}
+
+/// Asks for each reference once, however it is spelled.
+async fn ask(
+    args: &Update,
+    verbosity: Verbosity,
+    question: &Question,
+    targets: impl Iterator<Item = &Written>,
+) -> Result<HashMap<String, Result<Answer, Unresolved>>, String> {
+    let distinct: BTreeSet<String> =
+        targets.filter_map(selection::asked).map(|one| one.to_string()).collect();
+    if distinct.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let references: Vec<Reference> = distinct.iter().filter_map(|text| text.parse().ok()).collect();
+    let client = connection::client(&args.plain_http, args.certificate_authority.as_deref())?;
+    let resolver = Resolver::new(client, question.clone(), args.platform.clone(), args.jobs.into());
+    let waiting = waiting::Waiting::new(references.len());
+    let done = || waiting.advance();
+    let shown = async {
+        if verbosity == Verbosity::Normal {
+            waiting.show_when_it_takes_long().await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let answers = tokio::select! {
+        answers = resolver.resolve(&references, &done) => answers,
+        () = shown => unreachable!("what is shown outlasts the questions"),
+    };
+    waiting.clear();
+    Ok(distinct.into_iter().zip(answers).collect())
+}
+
+fn resolved(target: &Written, result: &Written, question: &Question) -> String {
+    let (name, old, new) =
+        (&target.name, target.meant_tag().unwrap_or_default(), result.meant_tag().unwrap_or_default());
+    match question {
+        Question::OtherTag => format!("resolving repository {name} tag '{old}' to '{new}'"),
+        _ => {
+            let digest = result.digest.as_deref().unwrap_or_default();
+            format!("resolving repository {name} Tag {new} to Digest {digest}")
+        }
+    }
+}
+
+fn nothing(target: &Written, question: &Question) -> String {
+    match question {
+        Question::Newest(Some(range)) => {
+            format!("INFO: {target} is left alone: no tag like it is within {range}")
+        }
+        _ => format!("INFO: {target} is left alone: no other tag names the same image"),
+    }
+}
+
+fn tell_end(args: &Update, verbosity: Verbosity, edited: &Edited) {
+    let files = edited.would_change.max(edited.files.len());
+    let dry = args.dry_run || args.check;
+    let text = match files {
+        0 if !edited.unwritten.is_empty() => return,
+        0 => "INFO: no files were updated".to_owned(),
+        files if dry => format!("INFO: would update a total of {files} files"),
+        files => format!("INFO: updated a total of {files} files"),
+    };
+    say(verbosity, &text);
+}

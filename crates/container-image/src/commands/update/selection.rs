@@ -1,0 +1,171 @@
+//! Which references are meant, and what they are to be.
+
+use std::collections::HashMap;
+
+use image_copy::oci::Reference;
+
+use crate::args::Update;
+use crate::resolve::{Answer, Question};
+use crate::scan::{DEFAULT_TAG, Written};
+
+/// What was asked for, in terms of references.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Selection {
+    aim: Aim,
+    /// What registries are asked; nothing, where the wish says it all.
+    pub(super) question: Option<Question>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Aim {
+    /// Every image, to the tag `latest`.
+    Latest,
+    /// Every image, to the tag that it has.
+    OwnTag,
+    /// Images of these names, to exactly this; the tag has to be the same when it has to match.
+    Given { images: HashMap<String, Vec<Written>>, matching: bool },
+    /// Images of these names, to the newest version of the tag that each has.
+    NewestOf(Vec<String>),
+}
+
+impl Selection {
+    /// Reads the wish.
+    ///
+    /// # Errors
+    /// A line, when it contradicts itself.
+    pub(super) fn of(args: &Update) -> Result<Self, String> {
+        let question = match (args.resolve_digest, args.resolve_tag, args.latest, &args.semver) {
+            (_, _, true, _) => Some(Question::Newest(None)),
+            (_, _, _, Some(range)) => Some(Question::Newest(Some(range.clone()))),
+            (_, true, ..) => Some(Question::OtherTag),
+            (true, ..) => Some(Question::Digest),
+            _ => None,
+        };
+        let newest = matches!(question, Some(Question::Newest(_)));
+        let aim = match (args.all, args.matching_tag, newest) {
+            (true, _, true) | (true, true, _) => Aim::OwnTag,
+            (true, false, false) => Aim::Latest,
+            (false, _, true) => {
+                Aim::NewestOf(args.image_reference.iter().map(|image| image.name.clone()).collect())
+            }
+            (false, matching, false) => Aim::given(&args.image_reference, matching)?,
+        };
+        Ok(Self { aim, question })
+    }
+
+    /// What a reference is to be before a registry is asked; `None` when it is not meant. What is
+    /// pinned by nothing but a digest is left alone unless it was named: which tag it once had is not
+    /// known, and another image under it is not wanted.
+    pub(super) fn target(&self, found: &Written) -> Option<Written> {
+        match &self.aim {
+            Aim::Latest => found.meant_tag().map(|_| found.tagged(DEFAULT_TAG)),
+            Aim::OwnTag => found.meant_tag().map(|tag| found.tagged(tag)),
+            Aim::NewestOf(names) if !names.contains(&found.name) => None,
+            Aim::NewestOf(_) => found.meant_tag().map(|tag| found.tagged(tag)),
+            Aim::Given { images, matching } => {
+                let of_name = images.get(&found.name)?;
+                of_name.iter().find(|image| !matching || image.meant_tag() == found.meant_tag()).cloned()
+            }
+        }
+    }
+}
+
+impl Aim {
+    fn given(images: &[Written], matching: bool) -> Result<Self, String> {
+        let mut by_name: HashMap<String, Vec<Written>> = HashMap::new();
+        for image in images {
+            let of_name = by_name.entry(image.name.clone()).or_default();
+            let rival = of_name
+                .iter()
+                .find(|other| *other != image && (!matching || other.meant_tag() == image.meant_tag()));
+            if let Some(rival) = rival {
+                return Err(format!(
+                    "--image-reference was given for {} as {rival} and as {image}. Leave one out, or add --matching-tag.",
+                    image.name
+                ));
+            }
+            of_name.push(image.clone());
+        }
+        Ok(Self::Given { images: by_name, matching })
+    }
+}
+
+/// What a registry is asked for the sake of `target`; nothing where the digest is given.
+pub(super) fn asked(target: &Written) -> Option<Reference> {
+    target.digest.is_none().then(|| target.meaning())
+}
+
+/// The target with what its registry said; `None` when it said that there is nothing to move to.
+pub(super) fn answered(target: &Written, question: &Question, answer: &Answer) -> Option<Written> {
+    let Answer::Tag(tag, digest) = answer else { return None };
+    let tagged = target.tagged(tag.as_str());
+    Some(match question {
+        Question::OtherTag => tagged,
+        Question::Digest | Question::Newest(_) => tagged.pinned(digest.as_str()),
+    })
+}
+
+/// Whether writing `wanted` in place of `found` says anything new.
+pub(super) fn is_change(found: &Written, wanted: &Written) -> bool {
+    let unsaid = found.digest.is_none() && wanted.digest.is_none() && found.meant_tag() == wanted.meant_tag();
+    found != wanted && !unsaid
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Args, Command};
+    use clap::Parser as _;
+
+    fn selection(arguments: &str) -> Result<Selection, String> {
+        let all = ["container-image", "update"].into_iter().chain(arguments.split_whitespace());
+        let Command::Update(update) = Args::try_parse_from(all).unwrap().command else { unreachable!() };
+        Selection::of(&update)
+    }
+
+    const DIGEST: &str = "sha256:70d23423bdb3e4e63255cf62747b5cbfce53210778ca2fc3a2544595a0fce3c6";
+
+    #[track_caller]
+    fn check(arguments: &str, found: &str, expected: Option<&str>) {
+        let with_digest = |text: &str| text.replace('#', &format!("@{DIGEST}"));
+        let found: Written = with_digest(found).parse().unwrap();
+        let target = selection(arguments).unwrap().target(&found);
+        let change = target.filter(|target| is_change(&found, target)).map(|target| target.to_string());
+        assert_eq!(change, expected.map(with_digest), "{arguments} {found}");
+    }
+
+    #[test]
+    fn moves_all_to_latest_unless_the_tag_is_to_match() {
+        check("--all", "a/b:1", Some("a/b:latest"));
+        check("--all", "a/b:1#", Some("a/b:latest"));
+        check("--all", "a/b#", None);
+        check("--all", "python", None);
+        check("--all --matching-tag", "a/b:1#", Some("a/b:1"));
+        check("--all --matching-tag", "a/b:1", None);
+        check("--all --matching-tag", "a/b#", None);
+    }
+
+    #[test]
+    fn moves_those_of_a_name_to_what_was_given() {
+        let given = "--image-reference gcr.io/a/b:2";
+        check(given, "gcr.io/a/b:1", Some("gcr.io/a/b:2"));
+        check(given, "gcr.io/a/b:2", None);
+        check(given, "gcr.io/a/b#", Some("gcr.io/a/b:2"));
+        check(given, "gcr.io/a/b:2#", Some("gcr.io/a/b:2"));
+        check(given, "gcr.io/a/c:1", None);
+        check("--image-reference docker.io/nginx:2", "docker.io/library/nginx:1", None);
+        check("--matching-tag --image-reference gcr.io/a/b:2", "gcr.io/a/b:1", None);
+        check("--matching-tag --image-reference gcr.io/a/b:2", "gcr.io/a/b:2#", Some("gcr.io/a/b:2"));
+        check("--matching-tag --image-reference gcr.io/a/b:2", "gcr.io/a/b#", None);
+        check("--latest --image-reference gcr.io/a/b:2", "gcr.io/a/b:1#", Some("gcr.io/a/b:1"));
+        check("--latest --image-reference gcr.io/a/b:2", "gcr.io/a/c:1#", None);
+    }
+
+    #[test]
+    fn refuses_what_contradicts_itself() {
+        let both = "--image-reference gcr.io/a/b:2 --image-reference gcr.io/a/b:3";
+        assert!(selection(both).unwrap_err().contains("--matching-tag"));
+        assert!(selection(&format!("{both} --matching-tag")).is_ok());
+        assert!(selection(&format!("{both} --image-reference gcr.io/a/b:2 --matching-tag")).is_ok());
+    }
+}

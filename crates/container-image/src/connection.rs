@@ -1,0 +1,90 @@
+//! How registries are reached: the flags for that, and the logins of whoever runs the program.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use image_copy::http;
+use image_copy::oci::Registry;
+use image_copy::registry::{Client, Credentials, Error, Login, Options};
+
+use crate::credentials::DockerLogins;
+
+/// A client with the logins of whoever runs the program.
+///
+/// # Errors
+/// A line that names the flag to change.
+pub(crate) fn client(plain_http: &[Registry], authority: Option<&Path>) -> Result<Client, String> {
+    let certificates = match authority {
+        Some(file) => fs::read(file).map_err(|error| {
+            format!("--certificate-authority {}: the file cannot be read: {error}.", file.display())
+        })?,
+        None => Vec::new(),
+    };
+    let options = Options {
+        http: http::Options {
+            user_agent: concat!("container-image/", env!("CARGO_PKG_VERSION")).into(),
+            certificates,
+            ..http::Options::default()
+        },
+        plain_http: plain_http.iter().map(Registry::to_string).collect(),
+    };
+    Client::new(options, logins()).map_err(|problem| match authority {
+        Some(file) => format!("--certificate-authority {}: {problem}.", file.display()),
+        None => format!("{problem}."),
+    })
+}
+
+/// Everywhere a login may be, the place that was meant for it first.
+fn logins() -> Arc<dyn Credentials> {
+    Arc::new(Chain(vec![Arc::new(DockerLogins::from_environment())]))
+}
+
+/// Asks one after the other: the first login that there is counts.
+struct Chain(Vec<Arc<dyn Credentials>>);
+
+impl Credentials for Chain {
+    fn login<'a>(
+        &'a self,
+        host: &'a str,
+        refused: Option<&'a Login>,
+    ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
+        Box::pin(async move {
+            for source in &self.0 {
+                if let Some(login) = source.login(host, refused).await? {
+                    return Ok(Some(login));
+                }
+            }
+            Ok(None)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct For(&'static str, &'static str);
+
+    impl Credentials for For {
+        fn login<'a>(
+            &'a self,
+            host: &'a str,
+            _: Option<&'a Login>,
+        ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
+            let login = (host == self.0).then(|| Login { username: self.1.into(), password: "x".into() });
+            Box::pin(async move { Ok(login) })
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_login_that_there_is_counts() {
+        let chain =
+            Chain(vec![Arc::new(For("a", "first")), Arc::new(For("a", "x")), Arc::new(For("b", "second"))]);
+        let login = async |host| chain.login(host, None).await.unwrap().map(|login| login.username);
+        assert_eq!(login("a").await.as_deref(), Some("first"));
+        assert_eq!(login("b").await.as_deref(), Some("second"));
+        assert_eq!(login("c").await, None);
+    }
+}

@@ -1,0 +1,53 @@
+//! A difference as `patch` reads it.
+
+use similar::{ChangeTag, TextDiff};
+
+/// Whether a difference is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Paint {
+    Plain,
+    Coloured,
+}
+
+/// Lines around a change.
+const CONTEXT: usize = 3;
+
+const RED: &str = "\u{1b}[31m";
+const GREEN: &str = "\u{1b}[32m";
+const CYAN: &str = "\u{1b}[36m";
+const BOLD: &str = "\u{1b}[1m";
+const NORMAL: &str = "\u{1b}[0m";
+
+/// The unified difference of one file. Bytes that are not UTF-8 are shown as a replacement character.
+pub(crate) fn diff(name: &str, old: &[u8], new: &[u8], paint: Paint) -> String {
+    let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
+    let all = TextDiff::from_lines(&*old, &*new);
+    let mut text = painted(paint, BOLD, &format!("--- a/{name}"));
+    text.push_str(&painted(paint, BOLD, &format!("+++ b/{name}")));
+    for hunk in all.unified_diff().context_radius(CONTEXT).iter_hunks() {
+        text.push_str(&painted(paint, CYAN, hunk.header().to_string().trim_end()));
+        for change in hunk.iter_changes() {
+            let (sign, colour) = match change.tag() {
+                ChangeTag::Delete => ('-', Some(RED)),
+                ChangeTag::Insert => ('+', Some(GREEN)),
+                ChangeTag::Equal => (' ', None),
+            };
+            let line = format!("{sign}{}", change.value().trim_end_matches('\n'));
+            match colour {
+                Some(colour) => text.push_str(&painted(paint, colour, &line)),
+                None => text.push_str(&(line + "\n")),
+            }
+            if change.missing_newline() {
+                text.push_str("\\ No newline at end of file\n");
+            }
+        }
+    }
+    text
+}
+
+fn painted(paint: Paint, colour: &str, line: &str) -> String {
+    match paint {
+        Paint::Plain => format!("{line}\n"),
+        Paint::Coloured => format!("{colour}{line}{NORMAL}\n"),
+    }
+}

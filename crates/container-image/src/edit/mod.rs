@@ -1,0 +1,32 @@
+//! Changes to files: the bytes of a reference and nothing else.
+
+mod diff;
+mod write;
+
+use std::ops::Range;
+
+pub(crate) use diff::{Paint, diff};
+pub(crate) use write::replace;
+
+/// New text for some bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) range: Range<usize>,
+    pub(crate) text: String,
+}
+
+/// The content after `changes`, which stand in the order of the content and do not overlap.
+pub(crate) fn apply(content: &[u8], changes: &[Change]) -> Vec<u8> {
+    let mut changed = Vec::with_capacity(content.len() + changes.len() * 80);
+    let mut copied = 0;
+    for change in changes {
+        changed.extend_from_slice(&content[copied..change.range.start]);
+        changed.extend_from_slice(change.text.as_bytes());
+        copied = change.range.end;
+    }
+    changed.extend_from_slice(&content[copied..]);
+    changed
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::scan;
+
+/// Every reference of the file pinned, as `update` does it.
+fn pinned(path: &Path, content: &[u8]) -> (Vec<u8>, Vec<Change>) {
+    let digest = format!("sha256:{}", "d".repeat(64));
+    let found = scan::scan(path, content).found;
+    let change = |one: scan::Found| Change { range: one.range, text: one.image.pinned(&digest).to_string() };
+    let changes: Vec<Change> = found.into_iter().map(change).collect();
+    (apply(content, &changes), changes)
+}
+
+/// That what lies between the changes is what it was, that the new references are found where the old
+/// ones were, and that pinning once more changes nothing.
+fn check(path: &Path, content: &[u8]) -> usize {
+    let (after, changes) = pinned(path, content);
+    let (mut old, mut new) = (0, 0);
+    for change in &changes {
+        let kept = change.range.start - old;
+        assert_eq!(after[new..new + kept], content[old..change.range.start]);
+        new += kept;
+        assert_eq!(&after[new..new + change.text.len()], change.text.as_bytes());
+        (old, new) = (change.range.end, new + change.text.len());
+    }
+    assert_eq!(after[new..], content[old..]);
+    let again = scan::scan(path, &after);
+    let texts: Vec<String> = again.found.iter().map(|found| found.image.to_string()).collect();
+    assert_eq!(texts, changes.iter().map(|change| change.text.clone()).collect::<Vec<_>>());
+    assert_eq!(pinned(path, &after).0, after);
+    changes.len()
+}
+
+#[test]
+fn collected_files_change_in_nothing_but_their_references() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files");
+    let mut files = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(check(&path, &fs::read(&path).unwrap()) > 0, "{}", path.display());
+        files += 1;
+    }
+    assert!(files >= 8, "{files}");
+    let samples = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples")).unwrap();
+    for path in samples.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
+        check(&path, &fs::read(&path).unwrap());
+    }
+}
+
+/// How a value can be written in YAML.
+fn written(value: &str, style: u8, indent: &str) -> String {
+    match style {
+        0 => value.to_owned(),
+        1 => format!("'{value}'"),
+        2 => format!("\"{value}\""),
+        3 => format!("!Sub {value}"),
+        4 => format!("&anchor{} '{value}'", indent.len()),
+        5 => format!(">-\n{indent}      {value}"),
+        6 => format!("!If [Condition, {value}, !Ref AWS::NoValue]"),
+        _ => format!("{{\"Fn::Sub\": \"{value}\"}}"),
+    }
+}
+
+fn image() -> impl Strategy<Value = String> {
+    let name = prop_oneof![
+        "[a-z][a-z0-9]{0,8}",
+        "[a-z0-9]{1,6}/[a-z]{1,4}([._][a-z]{1,3})?",
+        "[a-z]{2,6}\\.io/[a-z]{1,5}/[a-z]{1,5}"
+    ];
+    let tag = prop_oneof![
+        Just(String::new()),
+        "[0-9]{1,2}(\\.[0-9]{1,2}){0,2}(-[a-z]{1,6})?".prop_map(|tag| format!(":{tag}"))
+    ];
+    (name, tag).prop_map(|(name, tag)| name + &tag)
+}
+
+fn resource() -> impl Strategy<Value = (String, u8, u8, String)> {
+    (image(), 0u8..8, 0u8..3, "[ -~é]{0,20}")
+}
+
+/// A template with comments, odd blanks and things that are no images around its images.
+fn template(resources: &[(String, u8, u8, String)], ends: &str, last: bool) -> String {
+    let mut lines = vec![
+        "# docker.io/library/never:1".to_owned(),
+        "Description: |".into(),
+        "   a/b:1 ".into(),
+        "Resources:".into(),
+    ];
+    for (number, (image, style, kind, comment)) in resources.iter().enumerate() {
+        let value = written(image, *style, "      ");
+        let comment = if *style == 5 { String::new() } else { format!("  # {comment}") };
+        lines.push(format!("  R{number}:"));
+        match kind {
+            0 => lines.extend([
+                "    Type:   Custom::ContainerImage".into(),
+                "    Properties:".into(),
+                format!("      ImageReference:  {value}{comment}"),
+            ]),
+            1 => lines.extend([
+                "    Type: 'AWS::Lambda::Function'".into(),
+                "    Properties:".into(),
+                "      Code:".into(),
+                format!("        ImageUri: {value}{comment}"),
+            ]),
+            _ => lines.extend([
+                "    Properties:".into(),
+                "      ContainerDefinitions:".into(),
+                format!("      - Image: {value}{comment}"),
+                "        Command: [x/y:1]".into(),
+                "    Type: AWS::ECS::TaskDefinition".into(),
+            ]),
+        }
+    }
+    let text = lines.join("\n").replace('\n', ends);
+    if last { text + ends } else { text }
+}
+
+proptest! {
+    #[test]
+    fn templates_change_in_nothing_but_their_references(
+        resources in prop::collection::vec(resource(), 1..12), windows: bool, last: bool
+    ) {
+        let text = template(&resources, if windows { "\r\n" } else { "\n" }, last);
+        prop_assert_eq!(check(Path::new("t.yaml"), text.as_bytes()), resources.len(), "{}", text);
+    }
+
+    #[test]
+    fn any_bytes_can_be_read(bytes: Vec<u8>, text in "(Resources: *AWS::)?[ -~\n]{0,200}") {
+        check(Path::new("t.yaml"), &bytes);
+        check(Path::new("t.json"), text.as_bytes());
+        check(Path::new("t.txt"), text.as_bytes());
+    }
+}
+
+#[test]
+fn a_difference_is_a_patch() {
+    let text = diff("a/b.yaml", b"x\r\ny: 1", b"x\r\ny: 2", Paint::Plain);
+    let expected = "--- a/a/b.yaml\n+++ b/a/b.yaml\n@@ -1,2 +1,2 @@\n x\r\n-y: 1\n\\ No newline at end of file\n+y: 2\n\\ No newline at end of file\n";
+    assert_eq!(text, expected);
+    assert!(diff("a", b"1\n", b"2\n", Paint::Coloured).contains("\u{1b}[32m+2\u{1b}[0m\n"));
+}
+
+#[cfg(unix)]
+#[test]
+fn keeps_mode_and_owner_and_leaves_nothing_beside() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.yaml");
+    fs::write(&path, "old").unwrap();
+    let other = rustix::process::geteuid().is_root();
+    if other {
+        chown(&path, Some(12_345), Some(23_456)).unwrap();
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o2640)).unwrap();
+    let before = fs::metadata(&path).unwrap();
+    replace(&path, b"old", b"new").unwrap();
+    let after = fs::metadata(&path).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn leaves_a_file_alone_that_changed_or_must_not_change() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.yaml");
+    fs::write(&path, "theirs").unwrap();
+    assert!(replace(&path, b"old", b"new").unwrap_err().contains("changed it meanwhile"));
+    assert_eq!(fs::read(&path).unwrap(), b"theirs");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    assert_eq!(replace(&path, b"theirs", b"new").unwrap_err(), "it is read-only");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let link = folder.path().join("link");
+    symlink(&path, &link).unwrap();
+    replace(&link, b"theirs", b"ours").unwrap();
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert_eq!(fs::read(&path).unwrap(), b"ours");
+}

@@ -1,0 +1,180 @@
+//! Repositories of git, by the user's own git with its settings and its logins.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::args::Search;
+
+/// A work tree to look into.
+pub(crate) struct Checkout {
+    folder: PathBuf,
+    /// The clone that it is, which ends with the program.
+    clone: Option<TempDir>,
+    author: Option<(String, String)>,
+}
+
+/// Who commits where git has not been told.
+const NOBODY: (&str, &str) = ("container-image", "container-image@localhost");
+
+/// Longest quote of git, in characters.
+const LONGEST_QUOTE: usize = 200;
+
+impl Checkout {
+    /// The repository that was named, if one was: a work tree on this machine is used where it is,
+    /// anything else is cloned.
+    ///
+    /// # Errors
+    /// A line that names the flag to change.
+    pub(crate) async fn of(search: &Search) -> Result<Option<Self>, String> {
+        let Some(url) = &search.repository else { return Ok(None) };
+        let author = search.username.clone().zip(search.email.clone());
+        let checkout = if Path::new(url).join(".git").exists() {
+            Self::in_place(Path::new(url), search.branch.as_deref(), author).await?
+        } else {
+            Self::cloned(url, search.branch.as_deref(), author).await?
+        };
+        checkout.refuse_ways_out(&search.paths)?;
+        Ok(Some(checkout))
+    }
+
+    async fn in_place(
+        folder: &Path,
+        branch: Option<&str>,
+        author: Option<(String, String)>,
+    ) -> Result<Self, String> {
+        let checkout = Self { folder: folder.into(), clone: None, author };
+        let Some(wanted) = branch else { return Ok(checkout) };
+        let current =
+            checkout.git(&["symbolic-ref", "--short", "HEAD"], "its branch cannot be found out").await?;
+        if current == wanted {
+            return Ok(checkout);
+        }
+        let name = folder.display();
+        Err(format!(
+            "--branch {wanted}: {name} is on {current}. Switch it to {wanted}, or leave out --branch."
+        ))
+    }
+
+    async fn cloned(
+        url: &str,
+        branch: Option<&str>,
+        author: Option<(String, String)>,
+    ) -> Result<Self, String> {
+        let clone = TempDir::new().map_err(|error| format!("no folder for a clone can be made: {error}."))?;
+        let mut arguments = vec!["clone", "--quiet", "--depth=1"];
+        arguments.extend(branch.into_iter().flat_map(|branch| ["--branch", branch]));
+        let folder = clone.path().join("clone");
+        let target = folder.display().to_string();
+        arguments.extend(["--", url, &target]);
+        let failed = format!("--repository {}: it cannot be cloned", without_login(url));
+        let started = Self { folder: std::env::current_dir().unwrap_or_default(), clone: None, author };
+        started.git(&arguments, &failed).await?;
+        Ok(Self { folder, clone: Some(clone), ..started })
+    }
+
+    /// Whoever names a repository means what is in it.
+    fn refuse_ways_out(&self, paths: &[PathBuf]) -> Result<(), String> {
+        let top = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
+        for path in paths {
+            let inside = self.folder.join(path).canonicalize().is_ok_and(|path| path.starts_with(&top));
+            if !inside {
+                return Err(format!("{} is not in the repository. Check its spelling.", path.display()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the files are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Commits these files, and pushes where there is somewhere to push to.
+    ///
+    /// # Errors
+    /// A line, in git's own words.
+    pub(crate) async fn commit(&self, files: &[PathBuf], message: &str) -> Result<(), String> {
+        let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        let mut arguments = Vec::new();
+        let author = self.author().await;
+        let settings =
+            author.map(|(name, email)| [format!("user.name={name}"), format!("user.email={email}")]);
+        for setting in settings.iter().flatten() {
+            arguments.extend(["-c", setting]);
+        }
+        arguments.extend(["commit", "--quiet", "--message", message, "--"]);
+        arguments.extend(files.iter().map(String::as_str));
+        self.git(&arguments, "the changes cannot be committed").await?;
+        if self.clone.is_some() {
+            let push = ["push", "--quiet", "origin", "HEAD"];
+            self.git(&push, "the commit cannot be pushed, and was lost with the clone").await?;
+        }
+        Ok(())
+    }
+
+    /// Who was named; nobody, where git knows whom to name.
+    async fn author(&self) -> Option<(String, String)> {
+        if self.author.is_some() {
+            return self.author.clone();
+        }
+        let known = self.git(&["config", "user.email"], "").await.is_ok();
+        (!known && std::env::var_os("GIT_AUTHOR_EMAIL").is_none()).then(|| (NOBODY.0.into(), NOBODY.1.into()))
+    }
+
+    /// Runs git and gives what it prints.
+    async fn git(&self, arguments: &[&str], failed: &str) -> Result<String, String> {
+        let mut command = Command::new("git");
+        command.args(arguments).current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
+        // A hook of git runs us with these, and means another repository.
+        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            command.env_remove(variable);
+        }
+        let output = command
+            .output()
+            .await
+            .map_err(|error| format!("{failed}: git cannot be run ({error}). Install git."))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        Err(format!("{failed}: git says \"{}\".", quote(&String::from_utf8_lossy(&output.stderr))))
+    }
+}
+
+/// What git complained of: the line that it calls fatal or an error, else its last.
+fn quote(complaint: &str) -> String {
+    let lines: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let telling = lines.iter().find(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
+    let line = telling.or(lines.last()).copied().unwrap_or("nothing");
+    let words = line.split(' ').map(|word| without_login(word.trim_start_matches('\'')));
+    let line = words.collect::<Vec<_>>().join(" ").replace('"', "'");
+    line.chars().take(LONGEST_QUOTE).collect()
+}
+
+/// A URL without user name and password.
+fn without_login(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let host = rest.split('/').next().unwrap_or(rest);
+            let login = host.rfind('@').map_or(0, |at| at + 1);
+            format!("{scheme}://{}", &rest[login..])
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_git_without_logins() {
+        let said = "Cloning into 'x'...\nremote: no\nfatal: unable to access 'https://me:secret@h.example/x/': 403\n";
+        assert_eq!(quote(said), "fatal: unable to access https://h.example/x/': 403");
+        assert_eq!(quote("a\nb \"c\"\n"), "b 'c'");
+        assert_eq!(without_login("https://tok:en@en@h/p@q"), "https://h/p@q");
+        assert_eq!(without_login("git@h:p"), "git@h:p");
+    }
+}

@@ -1,0 +1,189 @@
+//! What references come to when registries are asked: a digest, another tag, a newer version.
+//!
+//! Each reference is asked for once, by HEAD, which costs no pull.
+
+mod newest;
+mod version;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::{StreamExt as _, stream};
+use image_copy::copy::{Failure, Operation, Side};
+use image_copy::oci::{self, Descriptor, Digest, Manifest, Platform, Reference, Tag, media_type};
+use image_copy::registry::{Client, Error, ManifestId, Repository};
+use semver::VersionReq;
+use tokio::sync::OnceCell;
+
+/// What is wanted to be known of a reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// The digest that its tag names.
+    Digest,
+    /// Another tag of the same image.
+    OtherTag,
+    /// The newest tag of its kind, within the requirement, with its digest.
+    Newest(Option<VersionReq>),
+}
+
+/// What a reference came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// This tag, which names this digest.
+    Tag(Tag, Digest),
+    /// There is nothing that it could be moved to.
+    Nothing,
+}
+
+/// Asks registries.
+pub(crate) struct Resolver {
+    client: Client,
+    question: Question,
+    /// The platform whose image is wanted, rather than the index.
+    platform: Option<Platform>,
+    /// Requests at once.
+    jobs: usize,
+    /// Tags of each repository: many references have one in common.
+    lists: Mutex<HashMap<oci::Repository, TagList>>,
+}
+
+type TagList = Arc<OnceCell<Arc<Vec<Tag>>>>;
+
+/// Why a reference came to nothing.
+pub(crate) type Unresolved = Box<Failure>;
+
+/// Largest image config read into memory, in bytes.
+const LARGEST_CONFIG: u64 = 4 << 20;
+
+impl Resolver {
+    pub(crate) fn new(client: Client, question: Question, platform: Option<Platform>, jobs: usize) -> Self {
+        Self { client, question, platform, jobs, lists: Mutex::default() }
+    }
+
+    /// Resolves each of `references` and gives the answers in their order; `done` is called after each.
+    pub(crate) async fn resolve(
+        &self,
+        references: &[Reference],
+        done: &(dyn Fn() + Sync),
+    ) -> Vec<Result<Answer, Unresolved>> {
+        let answers = stream::iter(0..references.len())
+            .map(|at| async move {
+                let answer = self.one(&references[at]).await;
+                done();
+                (at, answer)
+            })
+            // In the order of their coming, so that a slow registry holds up nobody else's.
+            .buffer_unordered(self.jobs);
+        let mut answers: Vec<_> = answers.collect().await;
+        answers.sort_by_key(|(at, _)| *at);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    /// Answers for a reference with a tag.
+    async fn one(&self, reference: &Reference) -> Result<Answer, Unresolved> {
+        let repository = self.client.repository(reference.repository.clone(), None);
+        let Some(tag) = reference.tag.clone() else { return Ok(Answer::Nothing) };
+        let failed = |cause| failure(reference, cause);
+        let tag = match &self.question {
+            Question::Digest => tag,
+            Question::OtherTag => return self.other(&repository, tag).await.map_err(failed),
+            Question::Newest(requirement) => {
+                let all = self.tags(&repository).await.map_err(failed)?;
+                match newest::newest(&tag, &all, requirement.as_ref()) {
+                    Some(newest) => newest,
+                    None => return Ok(Answer::Nothing),
+                }
+            }
+        };
+        let named = reference.repository.tagged(tag.clone());
+        let head = repository.head_manifest(&ManifestId::Tag(tag.clone())).await;
+        let digest = head.map_err(|cause| failure(&named, cause))?.digest;
+        let digest = match &self.platform {
+            Some(platform) => self.child(&repository, &named, digest, platform).await?,
+            None => digest,
+        };
+        Ok(Answer::Tag(tag, digest))
+    }
+
+    async fn tags(&self, repository: &Repository) -> Result<Arc<Vec<Tag>>, Error> {
+        let list = {
+            let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(lists.entry(repository.name().clone()).or_default())
+        };
+        list.get_or_try_init(async || repository.list_tags().await.map(Arc::new)).await.cloned()
+    }
+
+    /// The first tag, by what it says of the image, that names the same image as `tag`.
+    async fn other(&self, repository: &Repository, tag: Tag) -> Result<Answer, Error> {
+        let digest = repository.head_manifest(&ManifestId::Tag(tag.clone())).await?.digest;
+        let candidates = newest::others(&tag, &self.tags(repository).await?);
+        let heads = stream::iter(0..candidates.len())
+            .map(|at| {
+                let candidate = candidates[at].clone();
+                async move {
+                    let head = repository.head_manifest(&ManifestId::Tag(candidate.clone())).await;
+                    (candidate, head)
+                }
+            })
+            .buffered(self.jobs);
+        let mut heads = Box::pin(heads);
+        while let Some((candidate, head)) = heads.next().await {
+            // A tag can be deleted between the list and the look.
+            if head.is_ok_and(|head| head.digest == digest) {
+                return Ok(Answer::Tag(candidate, digest));
+            }
+        }
+        Ok(Answer::Nothing)
+    }
+
+    /// The image for the platform. An index has to be read for that, which counts as a pull.
+    async fn child(
+        &self,
+        repository: &Repository,
+        named: &Reference,
+        digest: Digest,
+        wanted: &Platform,
+    ) -> Result<Digest, Unresolved> {
+        let failed = |cause| failure(named, cause);
+        let manifest = repository.get_manifest(&ManifestId::Digest(digest)).await.map_err(failed)?;
+        let available = if manifest.is_index() {
+            let images = images(&manifest);
+            let chosen =
+                images.iter().find(|image| image.platform.as_ref().is_some_and(|own| own.satisfies(wanted)));
+            if let Some(chosen) = chosen {
+                return Ok(chosen.digest.clone());
+            }
+            images.into_iter().filter_map(|image| image.platform.clone()).collect()
+        } else {
+            let own = own_platform(repository, &manifest).await.map_err(failed)?;
+            if own.as_ref().is_none_or(|own| own.satisfies(wanted)) {
+                return Ok(manifest.digest);
+            }
+            own.into_iter().collect()
+        };
+        Err(Box::new(Failure::NoPlatform { subject: named.to_string(), wanted: wanted.clone(), available }))
+    }
+}
+
+fn failure(reference: &Reference, cause: Error) -> Unresolved {
+    let subject = reference.to_string();
+    Box::new(Failure::Registry { side: Side::Source, operation: Operation::ReadManifest, subject, cause })
+}
+
+/// Children of an index that say which platform they are for.
+fn images(index: &Manifest) -> Vec<&Descriptor> {
+    let is_image = |child: &&Descriptor| {
+        !child.is_attestation() && child.platform.as_ref().is_some_and(|platform| !platform.is_unknown())
+    };
+    index.children().iter().filter(is_image).collect()
+}
+
+/// The platform of an image that no index lists: only its config tells.
+async fn own_platform(repository: &Repository, manifest: &Manifest) -> Result<Option<Platform>, Error> {
+    let is_config = |blob: &&Descriptor| {
+        matches!(blob.media_type.as_str(), media_type::OCI_CONFIG | media_type::DOCKER_CONFIG)
+    };
+    let Some(config) = manifest.blobs().next().filter(is_config) else { return Ok(None) };
+    let text = repository.get_blob(config, LARGEST_CONFIG).await?;
+    Ok(serde_json::from_slice(&text).ok().filter(|found: &Platform| !found.is_unknown()))
+}

@@ -1,0 +1,120 @@
+//! Versions as tags write them.
+
+use std::cmp::Ordering;
+
+/// A tag taken apart: `v1.27.0-rc.2-alpine3.19` is the prefix `v`, the numbers 1, 27 and 0, the second
+/// `rc`, and the suffix `-alpine3.19`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Version<'a> {
+    prefix: &'a str,
+    pub(super) numbers: Vec<u64>,
+    /// Kind and number of a pre-release.
+    stage: Option<(String, u64)>,
+    suffix: &'a str,
+}
+
+/// Words for what comes before a release; the letters are Python's.
+const STAGES: [&str; 9] = ["alpha", "beta", "preview", "snapshot", "pre", "dev", "rc", "a", "b"];
+
+/// A first number from here on is a year or a date, which is not the next of small numbers.
+const FIRST_YEAR: u64 = 1000;
+
+impl<'a> Version<'a> {
+    /// Reads a tag; `None` when it has no version.
+    pub(super) fn parse(tag: &'a str) -> Option<Self> {
+        let digits = tag.find(|c: char| c.is_ascii_digit())?;
+        let (prefix, rest) = tag.split_at(digits);
+        let is_word = prefix.ends_with(['-', '_', '.']) && !prefix.starts_with(['-', '_', '.']);
+        // Commits are no versions, whatever digits they begin with.
+        if !(prefix.is_empty() || prefix == "v" || is_word) || matches!(prefix, "sha-" | "git-") {
+            return None;
+        }
+        let mut numbers = Vec::new();
+        let mut rest = rest;
+        loop {
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            numbers.push(rest[..end].parse().ok()?);
+            rest = &rest[end..];
+            match rest.strip_prefix('.') {
+                Some(more) if more.starts_with(|c: char| c.is_ascii_digit()) => rest = more,
+                _ => break,
+            }
+        }
+        let (stage, suffix) = stage(rest);
+        // A commit, such as 3f1a9c0be2d7.
+        if stage.is_none() && suffix.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            return None;
+        }
+        Some(Self { prefix, numbers, stage, suffix })
+    }
+
+    /// Whether moving from one to the other changes the version and nothing else: a release stays a
+    /// release, a variant such as `-slim` the same variant, and `3.9` does not become `3.13.2`.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let kind = |version: &Self| version.stage.as_ref().map(|(kind, _)| kind.clone());
+        let is_year = |version: &Self| version.numbers.first().is_some_and(|first| *first >= FIRST_YEAR);
+        self.prefix == other.prefix
+            && self.suffix == other.suffix
+            && self.numbers.len() == other.numbers.len()
+            && kind(self) == kind(other)
+            && is_year(self) == is_year(other)
+    }
+
+    /// Whether it is a release.
+    pub(super) fn is_release(&self) -> bool {
+        self.stage.is_none()
+    }
+
+    /// Which of two versions of the same kind is newer.
+    pub(super) fn age(&self, other: &Self) -> Ordering {
+        let number = |version: &Self| version.stage.as_ref().map(|(_, number)| *number);
+        self.numbers.cmp(&other.numbers).then_with(|| number(self).cmp(&number(other)))
+    }
+
+    /// As semantic versioning counts, with zeros for what is not written.
+    pub(super) fn semantic(&self) -> semver::Version {
+        let number = |at: usize| self.numbers.get(at).copied().unwrap_or_default();
+        semver::Version::new(number(0), number(1), number(2))
+    }
+}
+
+/// The pre-release at the start of `rest`, and what follows it.
+fn stage(rest: &str) -> (Option<(String, u64)>, &str) {
+    let inner = rest.trim_start_matches(['-', '.', '_']);
+    let word = inner.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(inner.len());
+    let (kind, after) = inner.split_at(word);
+    if rest.len() - inner.len() > 1 || !STAGES.contains(&kind.to_ascii_lowercase().as_str()) {
+        return (None, rest);
+    }
+    let number = after.strip_prefix(['.', '-']).filter(|n| n.starts_with(|c: char| c.is_ascii_digit()));
+    let number = number.unwrap_or(after);
+    let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+    // A letter alone is no pre-release, but a variant or a patch, as in OpenSSL's 1.1.1b.
+    if kind.len() == 1 && (end == 0 || inner.len() != rest.len()) {
+        return (None, rest);
+    }
+    let (number, suffix) = number.split_at(end);
+    (Some((kind.to_ascii_lowercase(), number.parse().unwrap_or_default())), suffix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_tags_apart() {
+        let version = Version::parse("v1.27.0-rc.2-alpine3.19").unwrap();
+        let stage = Some(("rc".to_owned(), 2));
+        let expected = Version { prefix: "v", numbers: vec![1, 27, 0], stage, suffix: "-alpine3.19" };
+        assert_eq!(version, expected);
+        let parts = |tag| Version::parse(tag).map(|v| (v.prefix, v.numbers, v.stage, v.suffix));
+        assert_eq!(parts("3.13.0rc1"), Some(("", vec![3, 13, 0], Some(("rc".into(), 1)), "")));
+        assert_eq!(parts("3.9-slim-bookworm"), Some(("", vec![3, 9], None, "-slim-bookworm")));
+        assert_eq!(parts("bookworm-20240904"), Some(("bookworm-", vec![20_240_904], None, "")));
+        assert_eq!(parts("8-jdk"), Some(("", vec![8], None, "-jdk")));
+        assert_eq!(parts("1.2-b"), Some(("", vec![1, 2], None, "-b")));
+        for none in ["latest", "bookworm", "3f1a9c0be2d7", "sha-123456", "1.1.1b", "99999999999999999999"] {
+            assert_eq!(parts(none), None, "{none}");
+        }
+    }
+}

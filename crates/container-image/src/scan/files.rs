@@ -1,0 +1,209 @@
+//! Which files are read: those that are text, and that git would not ignore.
+
+use std::collections::HashSet;
+use std::env;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+
+use ignore::overrides::{Override, OverrideBuilder};
+use ignore::{DirEntry, WalkBuilder};
+
+/// Largest file that is read, in bytes. References are written by hand; beyond this there are dumps.
+const LARGEST: u64 = 256 << 20;
+
+/// Bytes in which a binary file shows itself by a zero byte, as git looks for it.
+const LOOKED_AT: usize = 8000;
+
+/// A file to read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// As people know it: relative to where they are.
+    pub(crate) shown: String,
+    pub(crate) path: PathBuf,
+}
+
+/// Lists the files at and below `paths`, which are relative to `base`, in their order and each once.
+/// What cannot be read is told to `trouble`, in a line.
+///
+/// # Errors
+/// A line, when there is no such path or a glob makes no sense.
+pub(crate) fn list(
+    base: &Path,
+    paths: &[PathBuf],
+    exclude: &[String],
+    mut trouble: impl FnMut(String),
+) -> Result<Vec<Place>, String> {
+    let excluded = excluded(base, exclude)?;
+    let mut seen = HashSet::new();
+    let mut places = Vec::new();
+    for path in paths {
+        let top = base.join(path);
+        if !top.exists() {
+            return Err(format!("{} is neither a file nor a folder. Check its spelling.", path.display()));
+        }
+        for entry in walk(&top, &excluded) {
+            match entry {
+                Ok(entry) if is_file(&entry) => {
+                    let place = Place { shown: shown(entry.path(), base), path: entry.into_path() };
+                    if seen.insert(place.shown.clone()) {
+                        places.push(place);
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => trouble(format!("{error}. It was left out.")),
+            }
+        }
+    }
+    Ok(places)
+}
+
+/// Reads a file; `None` when it is not text.
+///
+/// # Errors
+/// A line that names the file.
+pub(crate) fn read(place: &Place) -> Result<Option<Vec<u8>>, String> {
+    let unread = |why: &str| format!("{} cannot be read: {why}.", place.shown);
+    let mut file = File::open(&place.path).map_err(|error| unread(&error.to_string()))?;
+    let size = file.metadata().map_err(|error| unread(&error.to_string()))?.len();
+    if size > LARGEST {
+        return Err(unread(&format!("it is larger than {} MiB; leave it out by --exclude", LARGEST >> 20)));
+    }
+    let mut bytes = Vec::new();
+    let mut beginning = file.by_ref().take(LOOKED_AT as u64);
+    beginning.read_to_end(&mut bytes).map_err(|error| unread(&error.to_string()))?;
+    if bytes.contains(&0) {
+        return Ok(None);
+    }
+    file.read_to_end(&mut bytes).map_err(|error| unread(&error.to_string()))?;
+    Ok(Some(bytes))
+}
+
+fn walk(top: &Path, excluded: &Override) -> ignore::Walk {
+    let in_git = is_in_git(top);
+    let mut builder = WalkBuilder::new(top);
+    builder
+        // Pipelines and compose files like to begin with a dot.
+        .hidden(false)
+        .ignore(false)
+        .git_global(false)
+        // A .gitignore counts without git too, but not for what lies below somebody's home.
+        .require_git(in_git)
+        .parents(in_git)
+        .overrides(excluded.clone())
+        .filter_entry(|entry| entry.file_name() != ".git")
+        .sort_by_file_name(Ord::cmp);
+    builder.build()
+}
+
+fn is_in_git(top: &Path) -> bool {
+    top.canonicalize().is_ok_and(|top| top.ancestors().any(|folder| folder.join(".git").exists()))
+}
+
+/// A symbolic link is no file of its own: what it leads to is met where it is, or is none of ours.
+/// One that was named is followed.
+fn is_file(entry: &DirEntry) -> bool {
+    let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+    is_file || (entry.depth() == 0 && entry.path().is_file())
+}
+
+fn excluded(base: &Path, globs: &[String]) -> Result<Override, String> {
+    let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
+    let mut builder = OverrideBuilder::new(base);
+    for glob in globs {
+        builder
+            .add(&format!("!{glob}"))
+            .map_err(|error| format!("--exclude {glob} makes no sense: {error}."))?;
+    }
+    builder.build().map_err(|error| format!("--exclude makes no sense: {error}."))
+}
+
+/// The path without what is the same for all, and without detours that lead nowhere.
+fn shown(path: &Path, base: &Path) -> String {
+    let here = env::current_dir().unwrap_or_default();
+    let path = path.strip_prefix(base).unwrap_or(path);
+    let path = path.strip_prefix(here).unwrap_or(path);
+    let path: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
+    path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        folder
+    }
+
+    #[track_caller]
+    fn listed(base: &Path, paths: &[&str], exclude: &[&str]) -> Vec<String> {
+        let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+        let exclude: Vec<String> = exclude.iter().map(|&glob| glob.into()).collect();
+        let places = list(base, &paths, &exclude, |line| panic!("{line}")).unwrap();
+        places.into_iter().map(|place| place.shown).collect()
+    }
+
+    #[test]
+    fn leaves_out_what_git_ignores_and_git_itself() {
+        let tree = tree(&["a.yaml", ".github/w.yml", ".git/config", "out/x.json", "sub/b.tf", "sub/c.log"]);
+        fs::write(tree.path().join(".gitignore"), "out/\n").unwrap();
+        fs::write(tree.path().join("sub/.gitignore"), "*.log\n").unwrap();
+        let all = listed(tree.path(), &["."], &[]);
+        assert_eq!(all, [".github/w.yml", ".gitignore", "a.yaml", "sub/.gitignore", "sub/b.tf"]);
+        assert_eq!(listed(tree.path(), &["out/x.json"], &[]), ["out/x.json"], "it was named");
+        let some = listed(tree.path(), &["."], &["*.tf", ".*", "sub/.gitignore"]);
+        assert_eq!(some, ["a.yaml"]);
+        let once = listed(tree.path(), &["sub/b.tf", "./sub", "a.yaml"], &[]);
+        assert_eq!(once, ["sub/b.tf", "sub/.gitignore", "a.yaml"]);
+    }
+
+    #[test]
+    fn minds_no_gitignore_from_outside() {
+        let home = tree(&["plain/a.yaml", "repo/.git/config", "repo/sub/b.yaml", "repo/c.yaml"]);
+        fs::write(home.path().join(".gitignore"), "*\n").unwrap();
+        fs::write(home.path().join("repo/.gitignore"), "sub/\n").unwrap();
+        assert_eq!(listed(&home.path().join("plain"), &["."], &[]), ["a.yaml"]);
+        assert_eq!(listed(&home.path().join("repo"), &["."], &[]), [".gitignore", "c.yaml"]);
+        assert_eq!(listed(&home.path().join("repo"), &["sub"], &[]), ["sub/b.yaml"], "it was named");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn follows_no_link_but_one_that_was_named() {
+        let (tree, outside) = (tree(&["a.yaml"]), tree(&["secret.yaml"]));
+        let link = |target: &Path, name| std::os::unix::fs::symlink(target, tree.path().join(name)).unwrap();
+        link(&outside.path().join("secret.yaml"), "file");
+        link(outside.path(), "folder");
+        link(tree.path(), "circle");
+        assert_eq!(listed(tree.path(), &["."], &[]), ["a.yaml"]);
+        assert_eq!(listed(tree.path(), &["file"], &[]), ["file"]);
+    }
+
+    #[test]
+    fn knows_text_from_anything_else() {
+        let folder = tree(&["a"]);
+        let place = Place { shown: "a".into(), path: folder.path().join("a") };
+        for (bytes, is_text) in [(&b"abc"[..], true), (b"", true), (b"caf\xe9", true), (b"\x7fELF\0", false)]
+        {
+            fs::write(&place.path, bytes).unwrap();
+            assert_eq!(read(&place).unwrap().is_some(), is_text, "{bytes:?}");
+        }
+        let missing = Place { shown: "b".into(), path: folder.path().join("b") };
+        assert!(read(&missing).unwrap_err().starts_with("b cannot be read: "));
+    }
+
+    #[test]
+    fn says_which_path_is_not_there() {
+        let error = list(Path::new("/"), &["no/such".into()], &[], |_| {}).unwrap_err();
+        assert!(error.starts_with("no/such is neither a file nor a folder"), "{error}");
+        let error = list(Path::new("/"), &[], &["a[".into()], |_| {}).unwrap_err();
+        assert!(error.starts_with("--exclude a[ makes no sense"), "{error}");
+    }
+}

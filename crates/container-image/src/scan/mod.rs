@@ -1,0 +1,93 @@
+//! Where images are named in a file: in bytes, so that a change touches nothing else.
+//!
+//! In a CloudFormation [`template`] the structure says where an image is named; everywhere else what
+//! looks like a reference in the [`text`] is one. [`files`] says which files are read at all.
+
+pub(crate) mod files;
+pub(crate) mod lines;
+mod template;
+mod text;
+mod written;
+
+use std::ops::Range;
+use std::path::Path;
+
+pub(crate) use written::{DEFAULT_TAG, Written};
+
+/// An image, and the bytes that name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) range: Range<usize>,
+    pub(crate) image: Written,
+}
+
+/// A place that names an image in a way which cannot be followed, or only in part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// Where, in bytes.
+    pub(crate) at: usize,
+    /// A clause that tells what is there and that it is left alone.
+    pub(crate) text: String,
+}
+
+/// What a file holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scan {
+    /// In the order of the file; no two overlap.
+    pub(crate) found: Vec<Found>,
+    pub(crate) notes: Vec<Note>,
+}
+
+/// Largest file that is read as a template, in bytes. CloudFormation itself takes 1 MB
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>).
+const LARGEST_TEMPLATE: usize = 4 << 20;
+
+/// Finds the images that a file names. `path` tells by its ending what may be a template.
+pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
+    if !template::may_be_one(path) {
+        return Scan { found: text::find(bytes), notes: Vec::new() };
+    }
+    match template_in(bytes) {
+        Ok(Some(scan)) => scan,
+        Ok(None) => Scan { found: text::find(bytes), notes: Vec::new() },
+        Err(note) => Scan { found: text::find(bytes), notes: vec![note] },
+    }
+}
+
+/// What a template holds; `None` when it is none, and a note when it looks like one that cannot be
+/// read.
+fn template_in(bytes: &[u8]) -> Result<Option<Scan>, Note> {
+    if bytes.len() > LARGEST_TEMPLATE {
+        return Ok(None);
+    }
+    let unread = |at, why: &str| Note { at, text: format!("{why}, so it is read as plain text") };
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !template::looks_like_one(text) => Ok(None),
+        Ok(text) => template::scan(text)
+            .map_err(|broken| unread(broken.at, &format!("this template cannot be read ({})", broken.why))),
+        Err(error) if template::looks_like_one(&String::from_utf8_lossy(bytes)) => {
+            Err(unread(error.valid_up_to(), "this template is not in UTF-8"))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_cannot_be_a_template_as_text() {
+        let images = |name: &str, bytes: &[u8]| {
+            let scan = scan(Path::new(name), bytes);
+            let found: Vec<String> = scan.found.iter().map(|found| found.image.to_string()).collect();
+            (found, scan.notes.len())
+        };
+        let broken = b"Resources:\n  A: {Type: Custom::ContainerImage\n  # docker.io/library/a:1\n";
+        assert_eq!(images("a.yaml", broken), (vec!["docker.io/library/a:1".into()], 1));
+        assert_eq!(images("a.md", broken).1, 0, "a page about templates");
+        let latin = b"Resources: # caf\xe9\n  A: {Type: Custom::ContainerImage} # quay.io/a/b:1";
+        assert_eq!(images("a.yml", latin), (vec!["quay.io/a/b:1".into()], 1));
+        assert_eq!(images("a.sh", b"docker run quay.io/a/b:1 \xe9"), (vec!["quay.io/a/b:1".into()], 0));
+    }
+}

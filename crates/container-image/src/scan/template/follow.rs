@@ -1,0 +1,192 @@
+//! From the place of an image to the text that names it.
+
+use std::collections::HashSet;
+
+use super::places::{self, Step};
+use super::tree::{Id, Tree};
+use crate::scan::{Found, Note, Scan, Written};
+
+/// Follows what stands where images are named.
+pub(super) struct Follow<'a> {
+    text: &'a str,
+    tree: &'a Tree,
+    template: Id,
+    scan: Scan,
+    /// Nodes with what was looked for in them. Nobody goes the same way twice, so that aliases which
+    /// multiply, or lead in a circle, come to an end.
+    seen: HashSet<(Id, usize, usize)>,
+}
+
+impl<'a> Follow<'a> {
+    pub(super) fn new(text: &'a str, tree: &'a Tree, template: Id) -> Self {
+        Self { text, tree, template, scan: Scan::default(), seen: HashSet::new() }
+    }
+
+    /// All images of the template.
+    pub(super) fn images(mut self) -> Scan {
+        let tree = self.tree;
+        let Some(resources) = tree.get(self.template, "Resources") else { return self.scan };
+        for resource in places::resources(tree, resources) {
+            let kind = tree.get(resource, "Type").and_then(|kind| tree.text(kind));
+            let properties = tree.get(resource, "Properties");
+            let (Some(kind), Some(properties)) = (kind, properties) else { continue };
+            for (number, path) in places::of(kind).iter().enumerate() {
+                self.descend(properties, path, number);
+            }
+        }
+        self.scan
+    }
+
+    /// Goes down `path`; `number` tells it from the other paths of the resource.
+    fn descend(&mut self, node: Id, path: &[Step<'_>], number: usize) {
+        let tree = self.tree;
+        let node = tree.resolve(node);
+        let Some((step, rest)) = path.split_first() else { return self.value(node) };
+        if !self.seen.insert((node, number, path.len())) {
+            return;
+        }
+        if let Some(("If", branches)) = self.function(node) {
+            for branch in tree.items(branches).unwrap_or_default().iter().skip(1) {
+                self.descend(*branch, path, number);
+            }
+            return;
+        }
+        match step {
+            Step::Key(key) => {
+                if let Some(value) = tree.get(node, key) {
+                    self.descend(value, rest, number);
+                }
+            }
+            Step::Each => {
+                for item in tree.items(node).unwrap_or_default() {
+                    self.descend(*item, rest, number);
+                }
+            }
+            Step::Any => {
+                for (_, value) in tree.entries(node).collect::<Vec<_>>() {
+                    self.descend(value, rest, number);
+                }
+            }
+        }
+    }
+
+    /// The name of an intrinsic function without `Fn::`, and its argument.
+    fn function(&self, node: Id) -> Option<(&'a str, Id)> {
+        if let Some(tag) = self.tree.tag(node) {
+            return Some((tag, node));
+        }
+        let mut entries = self.tree.entries(node);
+        let (name, argument) = entries.next()?;
+        let name = if name == "Ref" { name } else { name.strip_prefix("Fn::")? };
+        entries.next().is_none().then_some((name, argument))
+    }
+
+    /// What stands where an image is named.
+    fn value(&mut self, node: Id) {
+        let tree = self.tree;
+        let node = tree.resolve(node);
+        if !self.seen.insert((node, usize::MAX, 0)) {
+            return;
+        }
+        let Some((function, argument)) = self.function(node) else { return self.literal(node) };
+        match function {
+            "If" => {
+                for branch in tree.items(argument).unwrap_or_default().iter().skip(1) {
+                    self.value(*branch);
+                }
+            }
+            "Ref" => self.parameter(argument),
+            "FindInMap" => self.map(node, argument),
+            "Select" => self.selected(node, argument),
+            "Sub" => match tree.text(argument) {
+                Some(text) if !text.contains("${") => self.literal(argument),
+                _ => self.note(node, "it is put together by Sub"),
+            },
+            // The image of another resource, or another stack.
+            "GetAtt" | "ImportValue" => {}
+            other => self.note(node, &format!("it is put together by {other}")),
+        }
+    }
+
+    /// A parameter's default, and the values that it may have: they have to fit each other. Anything
+    /// else that `Ref` leads to names its image somewhere else.
+    fn parameter(&mut self, name: Id) {
+        let tree = self.tree;
+        let parameters = tree.get(self.template, "Parameters");
+        let Some(parameter) = parameters.zip(tree.text(name)).and_then(|(all, name)| tree.get(all, name))
+        else {
+            return;
+        };
+        let kind = tree.get(parameter, "Type").and_then(|kind| tree.text(kind)).unwrap_or("String");
+        if kind != "String" {
+            return;
+        }
+        let allowed = tree.get(parameter, "AllowedValues").and_then(|all| tree.items(all));
+        let default = tree.get(parameter, "Default");
+        for value in default.iter().chain(allowed.unwrap_or_default()) {
+            self.literal(tree.resolve(*value));
+        }
+    }
+
+    /// The entries of a map that the keys can lead to: all, where a key is not literal.
+    fn map(&mut self, node: Id, argument: Id) {
+        let tree = self.tree;
+        let Some([name, keys @ ..]) = tree.items(argument) else { return };
+        let maps = tree.get(self.template, "Mappings");
+        let literal = |id: Id| tree.text(id).filter(|_| tree.tag(id).is_none());
+        let Some(map) = maps.zip(literal(*name)).and_then(|(maps, name)| tree.get(maps, name)) else {
+            return self.note(node, "the map that it is looked up in is not known");
+        };
+        let mut values = vec![map];
+        for key in keys.iter().take(2) {
+            let below = |value: Id| match literal(*key) {
+                Some(key) => tree.get(value, key).into_iter().collect(),
+                None => tree.entries(value).map(|(_, value)| value).collect::<Vec<_>>(),
+            };
+            values = values.into_iter().flat_map(below).collect();
+        }
+        let fallback = keys.get(2).and_then(|options| tree.get(*options, "DefaultValue"));
+        for value in values.into_iter().chain(fallback) {
+            self.value(value);
+        }
+    }
+
+    fn selected(&mut self, node: Id, argument: Id) {
+        let tree = self.tree;
+        let chosen = tree.items(argument).and_then(|arguments| match arguments {
+            [index, list] => tree.items(*list)?.get(tree.text(*index)?.parse::<usize>().ok()?).copied(),
+            _ => None,
+        });
+        match chosen {
+            Some(chosen) => self.value(chosen),
+            None => self.note(node, "it is put together by Select"),
+        }
+    }
+
+    /// A text that is to name an image.
+    fn literal(&mut self, node: Id) {
+        let Some(value) = self.tree.text(node).map(str::trim).filter(|value| !value.is_empty()) else {
+            return;
+        };
+        if value.starts_with("{{resolve:") {
+            return self.note(node, "it is looked up when the stack is deployed");
+        }
+        let range = self.tree.range(node);
+        let Ok(image) = value.parse::<Written>() else { return };
+        if image.is_of_codebuild() {
+            return;
+        }
+        match self.text.get(range.clone()).and_then(|source| source.find(value)) {
+            Some(offset) => {
+                let start = range.start + offset;
+                self.scan.found.push(Found { range: start..start + value.len(), image });
+            }
+            None => self.note(node, "it is written with escapes"),
+        }
+    }
+
+    fn note(&mut self, node: Id, what: &str) {
+        let text = format!("this image is left alone: {what}");
+        self.scan.notes.push(Note { at: self.tree.range(node).start, text });
+    }
+}

@@ -1,0 +1,168 @@
+use super::*;
+use crate::scan::lines::positions;
+
+/// Texts with their lines.
+type Lines = Vec<(usize, String)>;
+
+/// References and notes.
+fn read(text: &str) -> (Lines, Lines) {
+    let scan = scan(text).unwrap().expect("a template");
+    let line = |at| positions(text.as_bytes(), [at].into_iter())[0].0;
+    for found in &scan.found {
+        assert_eq!(text[found.range.clone()], found.image.to_string());
+    }
+    (
+        scan.found.iter().map(|found| (line(found.range.start), found.image.to_string())).collect(),
+        scan.notes.iter().map(|note| (line(note.at), note.text.clone())).collect(),
+    )
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[(usize, &str)]) {
+    let expected: Vec<(usize, String)> =
+        expected.iter().map(|(line, text)| (*line, (*text).to_owned())).collect();
+    assert_eq!(read(text).0, expected, "{text}");
+}
+
+/// A template with this as the reference of its image; it stands in line 4.
+fn image(value: &str) -> String {
+    format!(
+        "Resources:\n  A:\n    Properties:\n      ImageReference: {value}\n    Type: Custom::ContainerImage\n"
+    )
+}
+
+#[test]
+fn finds_short_names_where_images_are_and_nothing_anywhere_else() {
+    let text = "\
+Description: not docker.io/library/python:2
+Resources:
+  A:
+    Type: Custom::ContainerImage
+    Properties:
+      ImageReference: python:3.9 # not docker.io/library/python:3
+      RepositoryArn: arn:aws:ecr:eu-west-1:123456789012:repository/python:latest
+  Task:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      ContainerDefinitions:
+        - Image: 'nginx'
+          Command: [run, docker.io/library/other:1]
+        - {Name: b, Image: \"ghcr.io/acme/b:1\"}
+  F: {Type: AWS::Lambda::Function, Properties: {Code: {ImageUri: acme/f:1}}}
+  Build:
+    Type: AWS::CodeBuild::Project
+    Properties: {Environment: {Image: aws/codebuild/standard:7.0}}
+";
+    check(text, &[(6, "python:3.9"), (12, "nginx"), (14, "ghcr.io/acme/b:1"), (15, "acme/f:1")]);
+}
+
+#[test]
+fn reads_json_also_with_tabs_and_a_mark_of_byte_order() {
+    let text = "\u{feff}{\r\n\t\"Resources\": {\"A\":{\"Type\":\"Custom::ContainerImage\",\"Properties\": {\r\n\t\t\"ImageReference\" : \"python:3.9\"}}}}";
+    check(text, &[(3, "python:3.9")]);
+}
+
+#[test]
+fn follows_what_is_literal() {
+    check(&image("!Sub python:3.9"), &[(4, "python:3.9")]);
+    check(&image("{'Fn::Sub': 'python:3.9'}"), &[(4, "python:3.9")]);
+    check(
+        &image("!If [Old, python:2, !If [Older, 'python:1', !Ref AWS::NoValue]]"),
+        &[(4, "python:2"), (4, "python:1")],
+    );
+    check(&image("!Select [1, [a:1, b:2]]"), &[(4, "b:2")]);
+    check(&image(">-\n        python:3.9"), &[(5, "python:3.9")]);
+    check(&image("&x python:3.9\n      Other: *x"), &[(4, "python:3.9")]);
+    let map = "\nMappings:\n  Images:\n    eu: {App: a:1, Db: d:1}\n    us:\n      App: !Sub a:2\n";
+    check(&(image("!FindInMap [Images, !Ref AWS::Region, App]") + map), &[(9, "a:1"), (11, "a:2")]);
+    check(&(image("!FindInMap [Images, eu, Db]") + map), &[(9, "d:1")]);
+    check(&(image("{'Fn::FindInMap': [Images, x, y, {DefaultValue: z:1}]}") + map), &[(4, "z:1")]);
+}
+
+#[test]
+fn changes_defaults_of_parameters_together_with_what_is_allowed() {
+    let parameters = "\
+Parameters:
+  Image: {Type: String, Default: 'python:3.9', AllowedValues: ['python:3.9', 'python:3.8']}
+  Unused: {Type: String, Default: 'python:1'}
+  Stored: {Type: 'AWS::SSM::Parameter::Value<String>', Default: /images/python}
+";
+    let expected = [(7, "python:3.9"), (7, "python:3.9"), (7, "python:3.8")];
+    check(&(image("!Ref Image") + parameters), &expected);
+    check(&(image("{Ref: Image}") + parameters), &expected);
+    check(&(image("!Ref Stored") + parameters), &[]);
+    assert_eq!(read(&(image("!Ref Repository") + parameters)), (vec![], vec![]));
+}
+
+#[test]
+fn tells_of_what_it_cannot_follow() {
+    for (value, what) in [
+        ("!Sub '${AWS::AccountId}.dkr.ecr.eu-west-1.amazonaws.com/a:1'", "put together by Sub"),
+        ("!Sub ['${A}:1', {A: python}]", "put together by Sub"),
+        ("!Join [':', [python, '3']]", "put together by Join"),
+        ("{'Fn::Join': [':', [python, '3']]}", "put together by Join"),
+        ("!Select [!Ref I, [a, b]]", "put together by Select"),
+        ("!FindInMap [Nowhere, a, b]", "not known"),
+        ("'{{resolve:ssm:/image}}'", "looked up when"),
+        ("\"\\x70ython:3\"", "written with escapes"),
+    ] {
+        let (found, notes) = read(&image(value));
+        assert_eq!(found, [], "{value}");
+        assert!(notes.len() == 1 && notes[0].0 == 4 && notes[0].1.contains(what), "{value}: {notes:?}");
+    }
+    for quiet in ["!GetAtt Other.ImageUri", "!ImportValue x", "{'Fn::GetAtt': [A, B]}", "", "NOT AN IMAGE"] {
+        assert_eq!(read(&image(quiet)), (vec![], vec![]), "{quiet}");
+    }
+}
+
+#[test]
+fn sees_through_conditions_merges_and_loops_around_resources() {
+    let text = "\
+Resources:
+  Fn::ForEach::Images:
+    - Name
+    - [a, b]
+    - Image${Name}:
+        Type: Custom::ContainerImage
+        Properties: {ImageReference: python:3}
+  Task:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      ContainerDefinitions: !If
+        - Small
+        - [{Image: a:1}]
+        - - &base {Image: b:1, Cpu: 1}
+          - Fn::If: [Sidecar, {Image: c:1}, !Ref AWS::NoValue]
+          - {<<: *base, Cpu: 2}
+";
+    check(text, &[(7, "python:3"), (13, "a:1"), (14, "b:1"), (15, "c:1")]);
+}
+
+#[test]
+fn a_bomb_of_aliases_is_read_like_any_other_document() {
+    let mut text = image("python:3");
+    text.push_str(
+        "  Task:\n    Type: AWS::ECS::TaskDefinition\n    Properties:\n      ContainerDefinitions: *l60\n",
+    );
+    let mut anchors = String::from("X0: &l0 [{Image: bomb:1}]\n");
+    for level in 1..=60 {
+        let below = level - 1;
+        anchors.push_str(&format!(
+            "X{level}: &l{level} {{Fn::If: [c, *l{below}, {{Fn::If: [c, *l{below}, *l{below}]}}]}}\n"
+        ));
+    }
+    let found = read(&(anchors + &text)).0;
+    assert_eq!(found.iter().map(|found| found.1.as_str()).collect::<Vec<_>>(), ["bomb:1", "python:3"]);
+    let circle = image("&a !If [c, *a, python:3]");
+    check(&circle, &[(4, "python:3")]);
+    let deep = "[".repeat(100_000);
+    assert!(scan(&format!("Resources: {deep}")).is_err());
+}
+
+#[test]
+fn a_template_has_resources_with_types() {
+    assert_eq!(scan("Resources: {A: {Type: x}}\nb: AWS::X").unwrap(), None);
+    assert_eq!(scan("a: b").unwrap(), None);
+    assert!(scan("Resources: {A: {Type: 'AWS::X::Y'}}").unwrap().is_some());
+    assert!(!looks_like_one("resources: docker.io/library/a:1"));
+}

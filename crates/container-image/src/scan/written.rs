@@ -1,0 +1,99 @@
+//! A reference as it stands in a file.
+
+use std::fmt;
+use std::str::FromStr;
+
+use image_copy::oci::{ParseError, Reference};
+
+/// A reference in the words of a file. Two are of the same name only when they are spelled alike:
+/// who writes `docker.io/nginx` is not given `docker.io/library/nginx`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Written {
+    /// Registry and repository.
+    pub(crate) name: String,
+    pub(crate) tag: Option<String>,
+    pub(crate) digest: Option<String>,
+}
+
+/// What a name means that has neither tag nor digest.
+pub(crate) const DEFAULT_TAG: &str = "latest";
+
+impl Written {
+    /// Whether nothing but a digest says which image it is.
+    pub(crate) fn is_digest_alone(&self) -> bool {
+        self.tag.is_none() && self.digest.is_some()
+    }
+
+    /// Whether it is one of CodeBuild's own images, which are in no registry that could be asked
+    /// (<https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-available.html>).
+    pub(crate) fn is_of_codebuild(&self) -> bool {
+        self.name.starts_with("aws/codebuild/")
+    }
+
+    /// The tag that it means; none when there is nothing but a digest.
+    pub(crate) fn meant_tag(&self) -> Option<&str> {
+        if self.is_digest_alone() { None } else { Some(self.tag.as_deref().unwrap_or(DEFAULT_TAG)) }
+    }
+
+    /// The same name with another tag, and no digest.
+    pub(crate) fn tagged(&self, tag: &str) -> Self {
+        Self { name: self.name.clone(), tag: Some(tag.into()), digest: None }
+    }
+
+    /// The same with that digest.
+    pub(crate) fn pinned(&self, digest: &str) -> Self {
+        Self { digest: Some(digest.into()), ..self.clone() }
+    }
+
+    /// What it means.
+    pub(crate) fn meaning(&self) -> Reference {
+        self.to_string().parse().expect("only what can be parsed becomes a reference")
+    }
+}
+
+impl FromStr for Written {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        text.parse::<Reference>()?;
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.to_owned())),
+            None => (text, None),
+        };
+        let last = name.rfind('/').map_or(0, |at| at + 1);
+        let (name, tag) = match name[last..].find(':') {
+            Some(colon) => (&name[..last + colon], Some(name[last + colon + 1..].to_owned())),
+            None => (name, None),
+        };
+        Ok(Self { name: name.into(), tag, digest })
+    }
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        self.digest.as_ref().map_or(Ok(()), |digest| write!(f, "@{digest}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_what_was_written() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        for text in ["python", "GHCR.io/a/b:1", "localhost:5000/a", "docker.io/nginx:1"] {
+            for text in [text.to_owned(), format!("{text}@{digest}")] {
+                assert_eq!(text.parse::<Written>().unwrap().to_string(), text);
+            }
+        }
+        let port: Written = "localhost:5000/a".parse().unwrap();
+        assert_eq!((port.name.as_str(), port.meant_tag()), ("localhost:5000/a", Some("latest")));
+        let digest: Written = format!("a/b@{digest}").parse().unwrap();
+        assert_eq!(digest.meant_tag(), None);
+    }
+}

@@ -1,0 +1,34 @@
+//! Being told to end.
+
+use crate::report::Signal;
+
+/// Ends when the user presses Ctrl-C, or when the system asks the program to end, as CI does. Never,
+/// where that cannot be noticed: then the system's own way of ending a program holds.
+pub(crate) async fn interrupted() -> Signal {
+    let pressed = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = pressed => Signal::Interrupt,
+        () = terminated() => Signal::Terminate,
+    }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let received = match signal(SignalKind::terminate()) {
+        Ok(mut signals) => signals.recv().await,
+        Err(_) => None,
+    };
+    if received.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending::<()>().await;
+}

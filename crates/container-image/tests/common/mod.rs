@@ -1,0 +1,139 @@
+//! The program as it is built, in a folder of its own, with the emulator as its world.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use aws_emulator::{Emulator, Image, Profile, Recipe, Registry};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_container-image");
+
+pub(crate) struct World {
+    pub(crate) emulator: Emulator,
+    folder: TempDir,
+    home: TempDir,
+}
+
+/// What the program said and how it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    /// Without the times.
+    pub(crate) err: String,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let emulator = Emulator::start().await.unwrap();
+        Self { emulator, folder: TempDir::new().unwrap(), home: TempDir::new().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Names of everything in the folder.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// The registry of a host.
+    pub(crate) fn registry(&self, host: &str) -> Arc<Registry> {
+        match host {
+            "docker.io" => Arc::clone(self.emulator.docker_hub()),
+            host => {
+                let known = self.emulator.upstream(host);
+                known.unwrap_or_else(|| self.emulator.add_upstream(Profile::bearer(host)))
+            }
+        }
+    }
+
+    /// Puts an image of two platforms under a reference, and gives its digest.
+    pub(crate) fn publish(&self, reference: &str, seed: u64) -> String {
+        let image = image(seed);
+        let (name, tag) = reference.rsplit_once(':').unwrap();
+        let (host, repository) = name.split_once('/').unwrap();
+        self.registry(host).put_image(repository, tag, &image);
+        image.digest().to_owned()
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(self.environment())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// The environment of the program.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        let home = self.home.path().display().to_string();
+        let own = [
+            ("PATH", std::env::var("PATH").unwrap()),
+            ("HOME", home),
+            ("TZ", "UTC".into()),
+            ("GIT_CONFIG_NOSYSTEM", "1".into()),
+        ];
+        let own = own.map(|(name, value)| (name.to_owned(), value));
+        self.emulator.environment().into_iter().chain(own).collect()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs the program with arguments that have no blanks.
+    pub(crate) async fn run(&self, arguments: &str) -> Said {
+        self.run_with(&arguments.split_whitespace().collect::<Vec<_>>()).await
+    }
+
+    pub(crate) async fn run_with(&self, arguments: &[&str]) -> Said {
+        let output = self.command(arguments).output().await.unwrap();
+        Said {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: without_times(&String::from_utf8(output.stderr).unwrap()),
+        }
+    }
+}
+
+pub(crate) fn image(seed: u64) -> Image {
+    Recipe::new(seed).platforms(&["linux/amd64", "linux/arm64"]).layers(&[200]).index()
+}
+
+/// The lines without the local time before them, in which only the form is checked.
+pub(crate) fn without_times(text: &str) -> String {
+    text.split_inclusive('\n').map(without_time).collect()
+}
+
+fn without_time(line: &str) -> &str {
+    const FORM: &[u8] = b"0000/00/00 00:00:00 ";
+    let is_like = |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
+    let bytes = line.as_bytes();
+    if bytes.len() > FORM.len() && bytes.iter().zip(FORM).all(is_like) { &line[FORM.len()..] } else { line }
+}

@@ -1,0 +1,172 @@
+//! Files that are strange, disks that are full, users who change their mind: a clear line, and no file
+//! lost or half-written.
+
+mod common;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::Duration;
+
+use aws_emulator::{Effect, Fault};
+use common::{PROGRAM, World, image};
+
+const PIN: &str = "update --all --matching-tag --resolve-digest";
+const LINE: &str = "FROM docker.io/library/python:3.9\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_and_strange_files_are_read_and_changed_in_place() {
+    let world = World::start().await;
+    let digest = world.publish("docker.io/library/python:3.9", 1);
+    let pinned = format!("FROM docker.io/library/python:3.9@{digest}\n");
+    let filling = "# nothing to see here/there: 1\n".repeat(25 * 1024 * 1024 / 31);
+    world.write("large.txt", format!("{filling}{LINE}{filling}"));
+    world.write("latin", [b"# caf\xe9\n", LINE.as_bytes(), b"\xff\xfe"].concat());
+    world.write("binary", [b"\x7fELF\0", LINE.as_bytes()].concat());
+    let mut bomb = String::from("a0: &a0 [x]\n");
+    for level in 1..200 {
+        writeln!(bomb, "a{level}: &a{level} [{}*a{}]", format!("*a{}, ", level - 1).repeat(9), level - 1)
+            .unwrap();
+    }
+    let image =
+        "Resources: {I: {Type: Custom::ContainerImage, Properties: {ImageReference: 'python:3.9'}}}\n";
+    world.write("bomb.yaml", format!("{bomb}{image}"));
+    world.write("deep.json", format!("{{\"Resources\": \"AWS::\", \"x\": {}", "[".repeat(200_000)));
+
+    let said = world.run(PIN).await;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let note = "note: deep.json:1: this template cannot be read (";
+    assert!(said.err.contains(note), "{}", said.err);
+    assert!(world.read("large.txt") == format!("{filling}{pinned}{filling}"));
+    assert_eq!(
+        fs::read(world.path("latin")).unwrap(),
+        [b"# caf\xe9\n", pinned.as_bytes(), b"\xff\xfe"].concat()
+    );
+    assert_eq!(fs::read(world.path("binary")).unwrap(), [b"\x7fELF\0", LINE.as_bytes()].concat());
+    let after = image.replace("python:3.9", &format!("python:3.9@{digest}"));
+    assert_eq!(world.read("bomb.yaml"), format!("{bomb}{after}"));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_file_is_told_of_and_the_others_are_updated() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::start().await;
+    let digest = world.publish("docker.io/library/python:3.9", 1);
+    for name in ["a", "b", "c"] {
+        world.write(name, LINE);
+    }
+    fs::set_permissions(world.path("b"), fs::Permissions::from_mode(0o444)).unwrap();
+    let said = world.run(PIN).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("error: b was not changed: it is read-only.\n"), "{said:?}");
+    assert!(said.err.ends_with("INFO: updated a total of 2 files\n"), "{said:?}");
+    let json = world.run(&format!("{PIN} --json")).await;
+    assert!(json.out.contains("\"message\": \"b was not changed: it is read-only.\""), "{json:?}");
+    assert_eq!(world.read("b"), LINE);
+    assert_eq!(world.read("c"), format!("FROM docker.io/library/python:3.9@{digest}\n"));
+}
+
+/// A limit on the size of files fails writing as a full disk does.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_costs_no_file() {
+    let world = World::start().await;
+    world.publish("docker.io/library/python:3.9", 1);
+    let content = LINE.repeat(40);
+    world.write("a", &content);
+    let script = format!("trap '' XFSZ; ulimit -f 1; exec {PROGRAM} {PIN}");
+    let mut command = tokio::process::Command::new("sh");
+    command.args(["-c", &script]).current_dir(world.folder()).env_clear().envs(world.environment());
+    let output = command.output().await.unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    let line = "error: a was not changed: the new content cannot be written: File too large.\n";
+    assert!(err.contains(line), "{err}");
+    assert_eq!(world.read("a"), content);
+    assert_eq!(world.names(), ["a"]);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_in_the_middle_leaves_every_file_whole() {
+    let world = World::start().await;
+    world.publish("docker.io/library/python:3.9", 1);
+    world.write("a", LINE);
+    let slow = Effect::Delay { ms: 60_000 };
+    world.emulator.faults().add(Fault::on("manifest.head", slow));
+    let mark = world.emulator.log().mark();
+    let mut command = world.command(&PIN.split(' ').collect::<Vec<_>>());
+    let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let asked = async {
+        while world.emulator.log().count(mark, "manifest.head") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), asked).await.unwrap();
+    let id = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    let ended =
+        tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await.unwrap().unwrap();
+    let err = common::without_times(&String::from_utf8(ended.stderr).unwrap());
+    assert_eq!(ended.status.code(), Some(130), "{err}");
+    assert_eq!(err, "INFO: 1 image references found\ninterrupted: no file was changed.\n");
+    assert_eq!((world.read("a").as_str(), world.names()), (LINE, vec!["a".to_owned()]));
+}
+
+/// Between what was read and what is written lie the answers of registries.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changed_meanwhile_is_left_alone() {
+    let world = World::start().await;
+    world.publish("docker.io/library/python:3.9", 1);
+    world.write("a", LINE);
+    let slow = Effect::Delay { ms: 300 };
+    world.emulator.faults().add(Fault::on("manifest.head", slow));
+    let mark = world.emulator.log().mark();
+    let editor = async {
+        while world.emulator.log().count(mark, "manifest.head") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        world.write("a", "theirs\n");
+    };
+    let (said, ()) = tokio::join!(world.run(PIN), editor);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("error: a was not changed: somebody else changed it meanwhile.\n"), "{said:?}");
+    assert_eq!(world.read("a"), "theirs\n");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_cannot_be_printed_is_a_failure_unless_nobody_reads_on() {
+    let world = World::start().await;
+    world.write("a", LINE.repeat(3));
+    let run = async |script: &str| {
+        let mut command = tokio::process::Command::new("sh");
+        command.args(["-c", script]).current_dir(world.folder()).env_clear().envs(world.environment());
+        let output = command.output().await.unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, err) = run(&format!("{PROGRAM} list > /dev/full")).await;
+    assert_eq!(code, Some(1));
+    assert!(err.starts_with("error: standard output cannot be written: No space left"), "{err}");
+    let mut many = String::new();
+    for number in 0..20_000 {
+        writeln!(many, "a/b{number}:1").unwrap();
+    }
+    world.write("many", many);
+    let (code, err) = run(&format!("{PROGRAM} list | head -n 1")).await;
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::start().await;
+    world.publish("docker.io/library/python:3.9", 1);
+    world.write("run.sh", LINE);
+    fs::set_permissions(world.path("run.sh"), fs::Permissions::from_mode(0o751)).unwrap();
+    assert_eq!(world.run(PIN).await.code, Some(0));
+    let mode = fs::metadata(world.path("run.sh")).unwrap().permissions().mode();
+    assert_eq!((mode & 0o777, world.names().len()), (0o751, 1));
+    assert!(world.read("run.sh").contains(image(1).digest()));
+}

@@ -1,0 +1,57 @@
+//! The samples for those who let a bot or a hook do it.
+
+mod common;
+
+use common::World;
+use regex::Regex;
+
+/// The expressions read what `list` reads, so that a bot and the command line agree. Renovate itself
+/// is run by `tests/samples/renovate.cjs`.
+#[test]
+fn renovates_expressions_find_each_image_reference() {
+    let preset = include_str!("../../../samples/renovate/renovate.json");
+    let preset: serde_json::Value = serde_json::from_str(preset).unwrap();
+    let manager = &preset["customManagers"][0];
+    let expressions = manager["matchStrings"].as_array().unwrap();
+    let [property, value] = expressions.as_slice() else { panic!("{expressions:?}") };
+    let (property, value) =
+        (Regex::new(property.as_str().unwrap()).unwrap(), Regex::new(value.as_str().unwrap()).unwrap());
+    let template = include_str!("../../../tests/samples/template.yaml");
+    let mut found = Vec::new();
+    for property in property.find_iter(template) {
+        let Some(parts) = value.captures(property.as_str()) else { continue };
+        let part = |name| parts.name(name).map(|part| part.as_str());
+        assert!(part("depName").is_some(), "{property:?}");
+        found.push(parts[0].to_owned());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("template.yaml"), template).unwrap();
+    let mut list = std::process::Command::new(env!("CARGO_BIN_EXE_container-image"));
+    let output = list.args(["list", "--no-filename", "--quiet"]).current_dir(folder.path()).output().unwrap();
+    let listed = String::from_utf8(output.stdout).unwrap();
+    found.sort();
+    assert_eq!(found, listed.lines().collect::<Vec<_>>());
+    assert_eq!(found.len(), 5);
+
+    let files = manager["managerFilePatterns"][0].as_str().unwrap();
+    let files = Regex::new(files.trim_matches('/')).unwrap();
+    assert!(
+        files.is_match("stacks/app.yaml") && files.is_match("a.template") && !files.is_match("a.yaml.md")
+    );
+}
+
+/// The commands of the hooks, with the names of files behind them, as pre-commit runs them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hooks_of_pre_commit_pin_and_check() {
+    let world = World::start().await;
+    world.publish("docker.io/library/python:3.9", 1);
+    world.write("app.yaml", "image: docker.io/library/python:3.9\n");
+    let hooks = include_str!("../../../samples/pre-commit/.pre-commit-config.yaml");
+    let entries = hooks.lines().filter_map(|line| line.trim().strip_prefix("entry: container-image "));
+    let [pin, check] = entries.collect::<Vec<_>>()[..] else { panic!("{hooks}") };
+    assert_eq!(world.run(&format!("{check} app.yaml")).await.code, Some(3));
+    let said = world.run(&format!("{pin} app.yaml")).await;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    assert!(world.read("app.yaml").contains("python:3.9@sha256:"));
+    assert_eq!(world.run(&format!("{check} app.yaml")).await.code, Some(0));
+}

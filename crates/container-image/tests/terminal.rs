@@ -1,0 +1,133 @@
+//! What a terminal of 80 columns shows, as golden files.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+
+mod common;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+
+use common::World;
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+const COLUMNS: usize = 80;
+
+/// A pseudo-terminal: the end that is read, and the end that a program writes to.
+fn terminal() -> (OwnedFd, OwnedFd) {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let theirs =
+        rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let size = Winsize { ws_row: 24, ws_col: COLUMNS as u16, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&theirs, size).unwrap();
+    (ours, theirs)
+}
+
+/// Runs the program on a terminal and gives what it shows, wrapped as the terminal wraps it.
+async fn shown(world: &World, variables: &[(&str, &str)], arguments: &str) -> String {
+    let (ours, theirs) = terminal();
+    let mut command = world.command(&arguments.split_whitespace().collect::<Vec<_>>());
+    command.env("TERM", "xterm").envs(variables.iter().copied());
+    command.stdout(Stdio::from(theirs.try_clone().unwrap())).stderr(Stdio::from(theirs));
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let reader = tokio::task::spawn_blocking(move || {
+        let (mut bytes, mut file) = (Vec::new(), File::from(ours));
+        // The system says that a terminal ended by an error.
+        let _ = file.read_to_end(&mut bytes);
+        String::from_utf8(bytes).unwrap()
+    });
+    let code = child.wait().await.unwrap().code();
+    let text = common::without_times(&reader.await.unwrap().replace("\r\n", "\n"));
+    let text = text.replace('\u{1b}', "<ESC>");
+    let wrapped: Vec<String> = text.lines().map(wrapped).collect();
+    format!("$ container-image {arguments}\n{}\n[exit {}]", wrapped.join("\n"), code.unwrap())
+}
+
+/// The rows that a line takes. What sets a colour takes no room.
+fn wrapped(line: &str) -> String {
+    let (mut rows, mut column, mut colour) = (String::new(), 0, false);
+    for character in line.replace("<ESC>", "\u{1b}").chars() {
+        colour |= character == '\u{1b}';
+        if !colour {
+            if column == COLUMNS {
+                rows.push('\n');
+                column = 0;
+            }
+            column += 1;
+        }
+        colour &= character != 'm';
+        rows.push(character);
+    }
+    rows.replace('\u{1b}', "<ESC>")
+}
+
+async fn world() -> World {
+    let world = World::start().await;
+    world.publish("docker.io/library/python:3.7", 1);
+    world.publish("docker.io/library/python:3.9", 2);
+    world.registry("ghcr.io");
+    world.write("demo.yaml", include_str!("fixtures/session/demo.yaml"));
+    world.write("service.yaml", include_str!("fixtures/files/service.yaml"));
+    world.write("Dockerfile", "FROM ghcr.io/acme/gone:1\n");
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_a_list() {
+    let world = world().await;
+    insta::assert_snapshot!("list", shown(&world, &[], "list").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_a_dry_run_in_colours_unless_they_are_unwanted() {
+    let world = world().await;
+    let command = "update --all --matching-tag --resolve-digest --dry-run demo.yaml";
+    insta::assert_snapshot!("dry-run", shown(&world, &[], command).await);
+    let plain = shown(&world, &[("NO_COLOR", "1")], command).await;
+    assert!(!plain.contains("<ESC>[") && plain.contains("\n+++ b/demo.yaml\n"), "{plain}");
+    let dumb = shown(&world, &[("TERM", "dumb")], command).await;
+    assert!(!dumb.contains("<ESC>["), "{dumb}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_a_check() {
+    let world = world().await;
+    let command = "update --all --matching-tag --resolve-digest --check demo.yaml";
+    insta::assert_snapshot!("check", shown(&world, &[], command).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_what_failed() {
+    let world = world().await;
+    let command = "update --all --matching-tag --resolve-digest demo.yaml Dockerfile";
+    insta::assert_snapshot!("failure", shown(&world, &[], command).await);
+    insta::assert_snapshot!("misunderstood", shown(&world, &[], "update --all --latset").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_help_with_examples() {
+    let world = world().await;
+    insta::assert_snapshot!("help", shown(&world, &[], "--help").await);
+    insta::assert_snapshot!("help-update", shown(&world, &[], "update --help").await);
+    insta::assert_snapshot!("help-list", shown(&world, &[], "list --help").await);
+}
+
+/// Who waits sees for what; the count is gone from the screen when the waiting is.
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_progress_when_it_takes_long() {
+    use aws_emulator::{Effect, Fault};
+    let world = world().await;
+    let stall = Effect::Delay { ms: 900 };
+    world.emulator.faults().add(Fault::on("manifest.head", stall));
+    let text = shown(&world, &[], "update --all --matching-tag --resolve-digest --dry-run demo.yaml").await;
+    assert!(text.contains("of 2 references resolved"), "{text}");
+    let quick = shown(&world, &[], "list").await;
+    assert!(!quick.contains("resolved"), "{quick}");
+}

@@ -1,0 +1,67 @@
+//! The first write-up's session, whole: a template is pinned, its stack made, the tag moves, the pin
+//! follows, and the new image arrives under the same name.
+
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+
+mod common;
+
+use std::path::Path;
+use std::process::Stdio;
+
+use aws_emulator::stack::{StackStatus, Template};
+use common::{Account, index};
+use end_to_end::container_image;
+use tokio::process::Command;
+
+const DEMO: &str = include_str!("../../crates/container-image/tests/fixtures/session/demo.yaml");
+
+/// Runs the command of the write-up, as it stands there.
+async fn update(account: &Account, folder: &Path) {
+    let mut command = Command::new(container_image().unwrap());
+    command
+        .args(["update", "--resolve-digest", "--all", "--matching-tag", "demo.yaml"])
+        .current_dir(folder)
+        .envs(account.world.emulator.environment())
+        .env("HOME", folder)
+        .stdin(Stdio::null());
+    let output = command.output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The images of the template file, as the stack has them.
+fn template(account: &Account, folder: &Path) -> Template {
+    let text = std::fs::read_to_string(folder.join("demo.yaml")).unwrap();
+    let value = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
+    let lines = text.lines().filter(|line| line.trim_start().starts_with("ImageReference:"));
+    let images: Vec<String> = lines.filter_map(value).collect();
+    assert_eq!(images.len(), 2, "{text}");
+    let names = ["Python37", "Python39"].into_iter().zip(images);
+    names.fold(Template::new(), |template, (name, image)| template.image(name, account.properties(&image)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moved_tag_arrives_in_ecr_under_the_same_name() {
+    let account = Account::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("demo.yaml"), DEMO).unwrap();
+    let (old, other, new) = (index(1), index(2), index(3));
+    account.publish("3.7", &old);
+    account.publish("3.9", &other);
+    update(&account, folder.path()).await;
+    let created = account.stack.create(&template(&account, folder.path())).await;
+    assert_eq!(created.status, StackStatus::CreateComplete, "{:?}", created.failures());
+    account.check_stored("3.7", &old);
+    account.check_stored("3.9", &other);
+    let name = account.stack.physical_id("Python37").unwrap();
+
+    account.publish("3.7", &new);
+    let mark = account.mark();
+    update(&account, folder.path()).await;
+    assert_eq!(account.world.emulator.log().pulls(mark), 0);
+    let updated = account.stack.update(&template(&account, folder.path())).await;
+    assert_eq!(updated.status, StackStatus::UpdateComplete, "{:?}", updated.failures());
+    assert_eq!(updated.summary(), ["Update Python37"], "the other image is what it was");
+    account.check_stored("3.7", &new);
+    assert_eq!(account.stack.physical_id("Python37").unwrap(), name, "its name stays the same");
+    assert_eq!(account.stack.resource("Python37").unwrap().attributes["Digest"], new.digest());
+}
