@@ -1,6 +1,5 @@
 //! Logins out of secrets: for whom they are, and what is said when they cannot be had.
 
-
 mod common;
 
 use std::sync::Arc;

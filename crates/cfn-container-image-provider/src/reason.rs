@@ -267,13 +267,16 @@ fn advice(failure: &copy::Failure) -> String {
             "Check the function's role, and that the function can reach ECR."
         }
         (Problem::PullLimit, Side::Source) => {
-            "Set CredentialArn to a login with a higher limit, or run the operation again then."
+            "Set CredentialArn to a login with a higher limit, have a mirror set up (the provider's setting SOURCE_MIRRORS), or run the operation again later."
         }
         (Problem::Throttled | Problem::PullLimit, Side::Destination) => {
             "ECR's limits hold for the whole account and Region: run the operation again, or have the quota raised."
         }
         (Problem::Throttled, Side::Source) => {
             "Run the operation again later, or name another registry in ImageReference."
+        }
+        (Problem::Unreachable, Side::Source | Side::Destination) if is_behind_proxy(failure) => {
+            "Check the proxy, or name the host in the NO_PROXY of the function's environment if it is reached without."
         }
         (Problem::Unreachable, Side::Source) => {
             "Check the host in ImageReference. If the function runs in a VPC, its subnets need a route to that host (a NAT gateway, or peering)."
@@ -358,6 +361,11 @@ fn refused_by_ecr(failure: &copy::Failure) -> &'static str {
 fn source_account(failure: &copy::Failure) -> Option<String> {
     let host = subject(failure).split('/').next().unwrap_or_default();
     RegistryHost::parse(host).map(|host| host.account)
+}
+
+fn is_behind_proxy(failure: &copy::Failure) -> bool {
+    matches!(failure, copy::Failure::Registry { cause: registry::Error::Http(error), .. }
+        if matches!(error.kind, http::Kind::Proxy { .. }))
 }
 
 /// Whether the host that could not be reached is a FIPS endpoint.

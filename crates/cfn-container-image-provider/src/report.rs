@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use image_copy::copy::{self, Progress, Referrers, TagMove};
+use image_copy::copy::{self, Progress, Referrers, Served, TagMove};
 use image_copy::registry;
 
 use crate::deadline::Deadline;
@@ -95,6 +95,7 @@ impl Ending<'_> {
         // A Delete knows nothing but the id, which reads the same.
         let deleted = (envelope.request_type == "Delete").then(|| envelope.physical_resource_id.clone());
         let named = request.map(copy::Request::destination_name).or(deleted);
+        let served = trail.source.get().map(copy::Source::served).and_then(|served| served_by(&served));
         macro_rules! say {
             ($level:ident) => {
                 tracing::$level!(
@@ -119,6 +120,7 @@ impl Ending<'_> {
                     destination_requests = destination.requests,
                     source_pulls = source.manifest_gets,
                     source_pulls_left = source.rate_limit.and_then(|limit| limit.remaining),
+                    source_served_by = served,
                 )
             };
         }
@@ -127,6 +129,14 @@ impl Ending<'_> {
             _ => say!(info),
         }
     }
+}
+
+/// Where manifests and blobs came from, if any came.
+fn served_by(served: &[Served]) -> Option<String> {
+    let served = served
+        .iter()
+        .map(|Served { place, manifests, blobs }| format!("{place} ({manifests} manifests, {blobs} blobs)"));
+    Some(served.collect::<Vec<_>>().join(", ")).filter(|places| !places.is_empty())
 }
 
 /// The last line of the watchdog, which answered in place of invocations that could not.

@@ -257,7 +257,7 @@ fn hint(failure: &Failure, given: &Given<'_>) -> String {
             "Log in again, as an identity that may use that repository: {}.", log_in(failure)
         ),
         Problem::Denied => match side {
-            Side::Source => "Use a login that may pull from that repository.".into(),
+            Side::Source => "Check the spelling of SOURCE, or use a login that may pull from that repository.".into(),
             Side::Destination => "Use a login that may push to that repository, or check the spelling of --to.".into(),
         },
         Problem::CredentialsUnavailable => credentials_unavailable(failure),

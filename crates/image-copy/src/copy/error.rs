@@ -216,6 +216,9 @@ fn problem_of_refusal(refusal: &registry::Refusal) -> Problem {
         // The code alone may also stand for a tag that is none.
         400..=499 if refusal.has("TAG_INVALID") && refusal.mentions("immutable") => Problem::TagImmutable,
         401 if refusal.login == registry::LoginSent::No => Problem::LoginNeeded,
+        // The login was good for a token, and the token is not for this: Docker Hub, Quay and GitLab say
+        // so of what does not exist, too.
+        401 if refusal.login == registry::LoginSent::Exchanged => Problem::Denied,
         401 => Problem::LoginRefused,
         // GHCR and others answer 403 to whoever is not logged in.
         403 if refusal.login == registry::LoginSent::No => Problem::LoginNeeded,

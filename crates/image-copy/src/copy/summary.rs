@@ -87,7 +87,7 @@ fn why(subject: &str, cause: &Error) -> String {
         Error::Refused(refusal) | Error::Expired(refusal) => {
             let is_hub = subject.starts_with("docker.io/");
             let note = match refusal.status {
-                401 if is_hub && refusal.login == LoginSent::No => {
+                401 if is_hub && refusal.login != LoginSent::Yes => {
                     "; Docker Hub says this also of repositories that do not exist"
                 }
                 429 if is_hub && !refusal.is_pull_limit() => {

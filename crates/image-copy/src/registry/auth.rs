@@ -63,7 +63,12 @@ impl Authorization {
     }
 
     pub(super) fn login_sent(&self) -> LoginSent {
-        if self.login.is_some() { LoginSent::Yes } else { LoginSent::No }
+        let is_token = |header: &HeaderValue| header.as_bytes().starts_with(b"Bearer ");
+        match (&self.login, &self.header) {
+            (None, _) => LoginSent::No,
+            (Some(_), Some(header)) if is_token(header) => LoginSent::Exchanged,
+            (Some(_), _) => LoginSent::Yes,
+        }
     }
 }
 

@@ -125,6 +125,8 @@ impl Code {
 pub enum LoginSent {
     /// A login was known and used.
     Yes,
+    /// A login was known, and a token service took it and gave a token for it.
+    Exchanged,
     /// The request was anonymous.
     No,
 }
