@@ -8,7 +8,9 @@ use futures_util::future::BoxFuture;
 use image_copy::http;
 use image_copy::oci::Registry;
 use image_copy::registry::{Client, Credentials, Error, Login, Options};
+use secrecy::ExposeSecret as _;
 
+use crate::aws_login::AwsLogins;
 use crate::credentials::DockerLogins;
 
 /// A client with the logins of whoever runs the program.
@@ -38,10 +40,11 @@ pub(crate) fn client(plain_http: &[Registry], authority: Option<&Path>) -> Resul
 
 /// Everywhere a login may be, the place that was meant for it first.
 fn logins() -> Arc<dyn Credentials> {
-    Arc::new(Chain(vec![Arc::new(DockerLogins::from_environment())]))
+    Arc::new(Chain(vec![Arc::new(DockerLogins::from_environment()), Arc::new(AwsLogins::new())]))
 }
 
-/// Asks one after the other: the first login that there is counts.
+/// Asks one after the other: the first login that there is counts, and the next when the registry has
+/// refused that one. What `docker login` stored for ECR ends after 12 hours.
 struct Chain(Vec<Arc<dyn Credentials>>);
 
 impl Credentials for Chain {
@@ -51,14 +54,21 @@ impl Credentials for Chain {
         refused: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
         Box::pin(async move {
+            let mut known = None;
             for source in &self.0 {
-                if let Some(login) = source.login(host, refused).await? {
+                let Some(login) = source.login(host, refused).await? else { continue };
+                if !refused.is_some_and(|refused| is_same(refused, &login)) {
                     return Ok(Some(login));
                 }
+                known = Some(login);
             }
-            Ok(None)
+            Ok(known)
         })
     }
+}
+
+fn is_same(one: &Login, other: &Login) -> bool {
+    one.username == other.username && one.password.expose_secret() == other.password.expose_secret()
 }
 
 #[cfg(test)]
@@ -86,5 +96,8 @@ mod tests {
         assert_eq!(login("a").await.as_deref(), Some("first"));
         assert_eq!(login("b").await.as_deref(), Some("second"));
         assert_eq!(login("c").await, None);
+        let first = chain.login("a", None).await.unwrap().unwrap();
+        let next = chain.login("a", Some(&first)).await.unwrap().unwrap();
+        assert_eq!(next.username, "x", "the first was refused");
     }
 }

@@ -1,36 +1,13 @@
 //! Credential helpers: programs named `docker-credential-<name>` that keep logins elsewhere
 //! (<https://github.com/docker/docker-credential-helpers>).
 
-use std::io::ErrorKind;
-use std::process::Stdio;
 use std::time::Duration;
 
 use image_copy::registry::Login;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStderr, Command};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
-/// Helpers of clouds fetch tokens over the network, in slow languages; one that waits longer waits
-/// for somebody who is not there.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
-/// A login is a few hundred bytes, with a signed token a few thousand.
-const LONGEST_ANSWER: u64 = 64 * 1024;
-
-/// Bytes within which a complaint has its first line.
-const LONGEST_COMPLAINT: usize = 4096;
-
-/// Longest quote from a complaint, in characters.
-const LONGEST_QUOTE: usize = 160;
-
-/// For what is already in the pipe when the helper has ended.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// Words by which the advice on a program that is not there is found.
-pub(crate) const NOT_INSTALLED: &str = "is not installed";
+use crate::program::{LONGEST_WAIT, run};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -51,27 +28,12 @@ pub(crate) async fn login(name: &str, key: &str) -> Result<Option<Login>, String
 
 async fn ask(program: &str, key: &str, wait: Duration) -> Result<Option<Login>, String> {
     let failed = |why: &str| format!("the credential helper {program} has no login for {key}: {why}");
-    let mut child = Command::new(program)
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => failed(&format!("that program {NOT_INSTALLED}")),
-            _ => failed(&format!("it cannot be started ({error})")),
-        })?;
-    let complaint = child.stderr.take().map(first_line);
-    let (done, answer) = match timeout(wait, converse(child, key)).await {
-        Ok(spoken) => spoken.map_err(|error| failed(&format!("it broke off ({error})")))?,
-        Err(_) => return Err(failed(&format!("it gave no answer in {} s", wait.as_secs()))),
-    };
-    let text = answer.expose_secret();
-    if !done {
+    let ended = run(program, &["get"], key, wait).await.map_err(|why| failed(&why))?;
+    let text = ended.answer.expose_secret();
+    if !ended.done {
         // The one message that the protocol gives a meaning to.
         let is_unknown = text.to_ascii_lowercase().contains("credentials not found");
-        return if is_unknown { Ok(None) } else { Err(failed(&words_of_failure(complaint).await)) };
+        return if is_unknown { Ok(None) } else { Err(failed(&ended.words_of_failure().await)) };
     }
     let answer: Answer = serde_json::from_str(text).map_err(|_| failed("its answer cannot be read"))?;
     match (answer.username.as_str(), answer.secret.expose_secret()) {
@@ -80,65 +42,11 @@ async fn ask(program: &str, key: &str, wait: Duration) -> Result<Option<Login>, 
     }
 }
 
-/// Why a helper failed, in its own words. What it writes to stdout may be a login and is kept back.
-async fn words_of_failure(complaint: Option<oneshot::Receiver<String>>) -> String {
-    let line = match complaint {
-        Some(line) => timeout(LAST_WORDS, line).await.ok().and_then(Result::ok).unwrap_or_default(),
-        None => String::new(),
-    };
-    if line.is_empty() {
-        "it failed; run it by hand to see why".into()
-    } else {
-        format!("it failed and says \"{line}\"")
-    }
-}
-
-/// The first line with words in it. All of it is read, so that the helper is never kept from
-/// writing; by a task of its own, since what the helper left running may hold the pipe open.
-fn first_line(mut errors: ChildStderr) -> oneshot::Receiver<String> {
-    let (said, line) = oneshot::channel();
-    tokio::spawn(async move {
-        let mut start = Vec::new();
-        while start.len() < LONGEST_COMPLAINT && !has_whole_line(&start) {
-            if !matches!(errors.read_buf(&mut start).await, Ok(1..)) {
-                break;
-            }
-        }
-        // Nobody listens once the helper was successful.
-        let _ = said.send(in_one_line(&start));
-        let _ = tokio::io::copy(&mut errors, &mut tokio::io::sink()).await;
-    });
-    line
-}
-
-fn has_whole_line(start: &[u8]) -> bool {
-    start.trim_ascii_start().contains(&b'\n')
-}
-
-fn in_one_line(start: &[u8]) -> String {
-    let text = String::from_utf8_lossy(start);
-    let line = text.trim_start().lines().next().unwrap_or_default();
-    let clean: String = line.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    clean.replace('"', "'").chars().take(LONGEST_QUOTE).collect()
-}
-
-/// Writes the key and reads to the end. Tells whether the helper was successful.
-async fn converse(mut child: Child, key: &str) -> std::io::Result<(bool, SecretString)> {
-    if let Some(mut input) = child.stdin.take() {
-        // A helper may answer without reading; then the pipe is closed, and that is no fault.
-        let _ = input.write_all(key.as_bytes()).await;
-    }
-    let mut answer = String::new();
-    if let Some(output) = child.stdout.take() {
-        output.take(LONGEST_ANSWER).read_to_string(&mut answer).await?;
-    }
-    Ok((child.wait().await?.success(), answer.into()))
-}
-
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
     use super::*;
+    use crate::program::NOT_INSTALLED;
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 

@@ -8,6 +8,7 @@
 //! (`update --check`), 130 interrupted, 143 terminated.
 
 mod args;
+mod aws_login;
 mod commands;
 mod connection;
 mod credential_helper;
@@ -16,6 +17,7 @@ mod documents;
 mod edit;
 mod git;
 mod log;
+mod program;
 mod progress;
 mod report;
 mod resolve;

@@ -16,7 +16,7 @@ use image_copy::registry;
 
 use crate::args::Verbosity;
 use crate::edit::Paint;
-use crate::{credential_helper, credentials};
+use crate::{credentials, program};
 
 pub(crate) use usage::usage;
 
@@ -336,8 +336,11 @@ fn credentials_unavailable(failure: &Failure) -> String {
         Failure::Registry { cause: registry::Error::Credentials(reason), .. } => reason.as_str(),
         _ => "",
     };
-    if reason.contains(credential_helper::NOT_INSTALLED) {
+    if reason.contains(program::NOT_INSTALLED) {
         "Install that program, or name a file without it in REGISTRY_AUTH_FILE.".into()
+    } else if reason.starts_with("aws ") {
+        "Sign in to AWS (aws sso login, or aws configure), or log in to the registry with docker login."
+            .into()
     } else if reason.contains(credentials::NO_SUCH_FILE) {
         "Correct the path in REGISTRY_AUTH_FILE.".into()
     } else {

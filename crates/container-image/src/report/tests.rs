@@ -123,7 +123,7 @@ fn tells_a_dead_proxy_from_a_registry_that_is_down() {
 fn tells_a_missing_program_from_a_missing_file() {
     let text = |reason: &str| line(&source(registry::Error::Credentials(reason.into())));
     assert!(
-        text(credential_helper::NOT_INSTALLED)
+        text(program::NOT_INSTALLED)
             .ends_with("Install that program, or name a file without it in REGISTRY_AUTH_FILE.")
     );
     assert!(text(credentials::NO_SUCH_FILE).ends_with("Correct the path in REGISTRY_AUTH_FILE."));

@@ -1,0 +1,190 @@
+//! Logins to Amazon ECR with the AWS credentials in force: the AWS CLI knows them in all the ways in
+//! which people have them (profiles, SSO, roles, processes), and makes of them what ECR takes
+//! (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>).
+
+use std::collections::HashMap;
+
+use futures_util::future::BoxFuture;
+use image_copy::registry::{Credentials, Error, Login};
+use secrecy::ExposeSecret as _;
+use tokio::sync::Mutex;
+
+use crate::program::{LONGEST_WAIT, NOT_INSTALLED, run};
+
+/// The program.
+const AWS: &str = "aws";
+
+/// The one Region that gives logins to ECR Public
+/// (<https://docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_GetAuthorizationToken.html>).
+const PUBLIC_REGION: &str = "us-east-1";
+
+/// Domains under which private ECR has its hosts, those of dual-stack ones after them.
+const CLASSIC: [&str; 6] =
+    ["amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov", "cloud.adc-e.uk"];
+const DUAL_STACK: [&str; 2] = ["on.aws", "on.amazonwebservices.com.cn"];
+
+/// Asks the AWS CLI for logins, for hosts of ECR and no others.
+pub(crate) struct AwsLogins {
+    program: String,
+    known: Mutex<HashMap<Service, Result<Option<Login>, String>>>,
+}
+
+/// Whose login it is: one serves all registries of a Region.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Service {
+    Private { region: String },
+    Public,
+}
+
+impl Service {
+    fn of(host: &str) -> Option<Self> {
+        let host = host.to_ascii_lowercase();
+        let host = host.strip_suffix(":443").unwrap_or(&host);
+        if matches!(host, "public.ecr.aws" | "ecr-public.aws.com") {
+            return Some(Self::Public);
+        }
+        let (account, rest) = host.split_once('.')?;
+        let under = |prefixes: [&str; 2], domains: &[&str]| {
+            let (region, domain) =
+                prefixes.iter().find_map(|prefix| rest.strip_prefix(prefix))?.split_once('.')?;
+            domains.contains(&domain).then(|| region.to_owned())
+        };
+        let region = under(["dkr.ecr.", "dkr.ecr-fips."], &CLASSIC)
+            .or_else(|| under(["dkr-ecr.", "dkr-ecr-fips."], &DUAL_STACK))?;
+        let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+        let is_region = region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (is_account && is_region && !region.starts_with('-')).then_some(Self::Private { region })
+    }
+
+    fn arguments(&self) -> [&str; 4] {
+        match self {
+            Self::Private { region } => ["ecr", "get-login-password", "--region", region],
+            Self::Public => ["ecr-public", "get-login-password", "--region", PUBLIC_REGION],
+        }
+    }
+}
+
+impl AwsLogins {
+    pub(crate) fn new() -> Self {
+        Self { program: AWS.into(), known: Mutex::default() }
+    }
+
+    /// The login; none without the AWS CLI, for then the registry's own words say more.
+    async fn find(&self, service: &Service) -> Result<Option<Login>, String> {
+        let arguments = service.arguments();
+        let asked = format!("{AWS} {}", arguments.join(" "));
+        let failed = |why: &str| format!("{asked} gave no login: {why}");
+        let ended = match run(&self.program, &arguments, "", LONGEST_WAIT).await {
+            Err(why) if why.contains(NOT_INSTALLED) => return Ok(None),
+            ended => ended.map_err(|why| failed(&why))?,
+        };
+        if !ended.done {
+            return Err(failed(&ended.words_of_failure().await));
+        }
+        match ended.answer.expose_secret().trim() {
+            "" => Err(failed("its answer is empty")),
+            password => Ok(Some(Login { username: "AWS".into(), password: password.into() })),
+        }
+    }
+}
+
+impl Credentials for AwsLogins {
+    fn login<'a>(
+        &'a self,
+        host: &'a str,
+        _: Option<&'a Login>,
+    ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
+        Box::pin(async move {
+            let Some(service) = Service::of(host) else { return Ok(None) };
+            // Held while the program runs, so that it runs once.
+            let mut known = self.known.lock().await;
+            if !known.contains_key(&service) {
+                let found = self.find(&service).await;
+                known.insert(service.clone(), found);
+            }
+            match (known.get(&service), &service) {
+                (Some(Ok(login)), _) => Ok(login.clone()),
+                // It serves the anonymous too.
+                (Some(Err(reason)), Service::Public) => {
+                    tracing::debug!(reason, "ECR Public is read without a login");
+                    Ok(None)
+                }
+                (Some(Err(reason)), Service::Private { .. }) => Err(Error::Credentials(reason.clone())),
+                (None, _) => Ok(None),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    const PRIVATE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+
+    fn logins(folder: &tempfile::TempDir, script: &str) -> AwsLogins {
+        let program = folder.path().join("aws");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        AwsLogins { program: program.to_str().unwrap().into(), known: Mutex::default() }
+    }
+
+    async fn password(logins: &AwsLogins, host: &str) -> Result<Option<String>, String> {
+        let login = logins.login(host, None).await.map_err(|error| error.to_string())?;
+        Ok(login.map(|login| format!("{} {}", login.username, login.password.expose_secret())))
+    }
+
+    #[test]
+    fn hosts_of_ecr_and_no_others_have_a_region() {
+        for (host, expected) in [
+            (PRIVATE, Some("eu-west-1")),
+            ("123456789012.DKR.ecr-fips.us-gov-west-1.amazonaws.com:443", Some("us-gov-west-1")),
+            ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
+            ("123456789012.dkr-ecr.eu-west-1.on.aws", Some("eu-west-1")),
+            ("123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.example", None),
+            ("123456789012.dkr.ecr.eu-west-1.on.aws", None),
+            ("12345678901.dkr.ecr.eu-west-1.amazonaws.com", None),
+            ("123456789012.dkr.ecr.--profile.amazonaws.com", None),
+            ("docker.io", None),
+        ] {
+            let expected = expected.map(|region| Service::Private { region: region.into() });
+            assert_eq!(Service::of(host), expected, "{host}");
+        }
+        assert_eq!(Service::of("public.ecr.aws"), Some(Service::Public));
+        assert_eq!(Service::of("public.ecr.aws.example"), None);
+    }
+
+    #[tokio::test]
+    async fn asks_once_in_the_region_of_the_host() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = r#"echo x >> "$0.calls"; echo "password for $*""#;
+        let logins = logins(&folder, script);
+        for host in [PRIVATE, "210987654321.dkr.ecr.eu-west-1.amazonaws.com"] {
+            let expected = "AWS password for ecr get-login-password --region eu-west-1";
+            assert_eq!(password(&logins, host).await.unwrap().as_deref(), Some(expected));
+        }
+        let expected = "AWS password for ecr-public get-login-password --region us-east-1";
+        assert_eq!(password(&logins, "public.ecr.aws").await.unwrap().as_deref(), Some(expected));
+        assert_eq!(password(&logins, "ghcr.io").await, Ok(None));
+        assert_eq!(fs::read_to_string(folder.path().join("aws.calls")).unwrap().lines().count(), 2);
+    }
+
+    #[tokio::test]
+    async fn without_credentials_its_words_are_told_and_ecr_public_is_read_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let logins = logins(&folder, "echo secret; echo 'Unable to locate credentials' >&2; exit 253");
+        let error = password(&logins, PRIVATE).await.unwrap_err();
+        assert!(error.contains("aws ecr get-login-password --region eu-west-1 gave no login"), "{error}");
+        assert!(error.contains("Unable to locate credentials") && !error.contains("secret"), "{error}");
+        assert_eq!(password(&logins, "public.ecr.aws").await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn without_the_aws_cli_there_is_no_login() {
+        let logins = AwsLogins { program: "nonexistent-aws".into(), known: Mutex::default() };
+        assert_eq!(password(&logins, PRIVATE).await, Ok(None));
+    }
+}

@@ -1,0 +1,125 @@
+//! Other programs that know logins: started, waited for, and quoted when they fail.
+
+use std::io::ErrorKind;
+use std::process::Stdio;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// Such programs fetch tokens over the network, in slow languages; one that takes longer waits for
+/// somebody who is not there.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// A login is a few hundred bytes, with a signed token a few thousand.
+const LONGEST_ANSWER: u64 = 64 * 1024;
+
+/// Bytes within which a complaint has its first line.
+const LONGEST_COMPLAINT: usize = 4096;
+
+/// Longest quote from a complaint, in characters.
+const LONGEST_QUOTE: usize = 160;
+
+/// For what is already in the pipe when the program has ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Words by which the advice on a program that is not there is found.
+pub(crate) const NOT_INSTALLED: &str = "is not installed";
+
+/// How a program ended.
+pub(crate) struct Ended {
+    /// Whether it says that it was successful.
+    pub(crate) done: bool,
+    /// What it wrote to standard output: it may be a login, also of a program that failed.
+    pub(crate) answer: SecretString,
+    complaint: Option<oneshot::Receiver<String>>,
+}
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// Why it did not come to one.
+pub(crate) async fn run(
+    program: &str,
+    arguments: &[&str],
+    input: &str,
+    wait: Duration,
+) -> Result<Ended, String> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => format!("that program {NOT_INSTALLED}"),
+            _ => format!("it cannot be started ({error})"),
+        })?;
+    let complaint = child.stderr.take().map(first_line);
+    match timeout(wait, converse(child, input)).await {
+        Ok(Ok((done, answer))) => Ok(Ended { done, answer, complaint }),
+        Ok(Err(error)) => Err(format!("it broke off ({error})")),
+        Err(_) => Err(format!("it gave no answer in {} s", wait.as_secs())),
+    }
+}
+
+impl Ended {
+    /// Why it failed, in its own words. What it wrote to stdout is kept back.
+    pub(crate) async fn words_of_failure(self) -> String {
+        let line = match self.complaint {
+            Some(line) => timeout(LAST_WORDS, line).await.ok().and_then(Result::ok).unwrap_or_default(),
+            None => String::new(),
+        };
+        if line.is_empty() {
+            "it failed; run it by hand to see why".into()
+        } else {
+            format!("it failed and says \"{line}\"")
+        }
+    }
+}
+
+/// The first line with words in it. All of it is read, so that the program is never kept from
+/// writing; by a task of its own, since what the program left running may hold the pipe open.
+fn first_line(mut errors: ChildStderr) -> oneshot::Receiver<String> {
+    let (said, line) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut start = Vec::new();
+        while start.len() < LONGEST_COMPLAINT && !has_whole_line(&start) {
+            if !matches!(errors.read_buf(&mut start).await, Ok(1..)) {
+                break;
+            }
+        }
+        // Nobody listens once the program was successful.
+        let _ = said.send(in_one_line(&start));
+        let _ = tokio::io::copy(&mut errors, &mut tokio::io::sink()).await;
+    });
+    line
+}
+
+fn has_whole_line(start: &[u8]) -> bool {
+    start.trim_ascii_start().contains(&b'\n')
+}
+
+fn in_one_line(start: &[u8]) -> String {
+    let text = String::from_utf8_lossy(start);
+    let line = text.trim_start().lines().next().unwrap_or_default();
+    let clean: String = line.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    clean.replace('"', "'").chars().take(LONGEST_QUOTE).collect()
+}
+
+/// Writes the input and reads to the end. Tells whether the program was successful.
+async fn converse(mut child: Child, input: &str) -> std::io::Result<(bool, SecretString)> {
+    if let Some(mut pipe) = child.stdin.take() {
+        // A program may answer without reading; then the pipe is closed, and that is no fault.
+        let _ = pipe.write_all(input.as_bytes()).await;
+    }
+    let mut answer = String::new();
+    if let Some(output) = child.stdout.take() {
+        output.take(LONGEST_ANSWER).read_to_string(&mut answer).await?;
+    }
+    Ok((child.wait().await?.success(), answer.into()))
+}
