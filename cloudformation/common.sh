@@ -38,10 +38,9 @@ version() {
 # Prints the key of the packages without "-ARCHITECTURE.zip". It holds version and content, so that a
 # changed package is a changed key: CloudFormation does not notice other changes.
 key_prefix() {
-    local sums
-    sums=$(grep 'bootstrap-.*\.zip$' "$packages/SHA256SUMS" 2>/dev/null) ||
+    grep -q 'bootstrap-.*\.zip$' "$packages/SHA256SUMS" 2>/dev/null ||
         fail "there are no packages in $packages; run make package"
-    printf 'cfn-container-image-provider/%s-%s/bootstrap\n' "$(version)" "$(digest <<<"$sums")"
+    printf 'cfn-container-image-provider/%s-%s/bootstrap\n' "$(version)" "$(digest <"$packages/SHA256SUMS")"
 }
 
 digest() {

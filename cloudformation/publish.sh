@@ -71,6 +71,8 @@ for target in "${regions[@]}"; do
         aws s3api put-bucket-policy --bucket "$bucket" --region "$target" --policy "$(policy "$bucket")"
     for processor in "${processors[@]}"; do
         upload "$packages/bootstrap-$processor.zip" "$bucket" "$key-$processor.zip" "$target"
+        [ ! -f "$packages/container-image-$processor" ] ||
+            upload "$packages/container-image-$processor" "$bucket" "${key%/*}/container-image-$processor" "$target"
     done
     upload "$rendered" "$bucket" "$template_key" "$target"
 done
