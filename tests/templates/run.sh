@@ -2,7 +2,8 @@
 # Tests the templates, the shell scripts and what the documentation says of them, with Python alone.
 # Installs what it runs into a virtual environment under the target folder.
 #
-# Usage: run.sh [NAME...], names of tests as `python -m unittest` takes them; all without one.
+# Usage: run.sh [NAME...]       names of tests as `python -m unittest` takes them; all without one
+#        run.sh --export FILE   writes what export.py says instead
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -19,6 +20,9 @@ if ! cmp -s "$here/requirements.txt" "$environment/requirements.txt"; then
 fi
 
 export PATH=$environment/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+if [ "${1:-}" = --export ]; then
+    exec python "$here/export.py" "$2"
+fi
 cd "$here"
 if [ $# -gt 0 ]; then
     exec python -m unittest --verbose "$@"
