@@ -9,7 +9,7 @@ BOOTSTRAP := $(TARGET)/release/bootstrap
 # Pages of private items are built too, so that links to them lead somewhere.
 RUSTDOC_LINTS := -Dwarnings -Arustdoc::private_intra_doc_links
 
-.PHONY: help build demo test check interop measure bench
+.PHONY: help build demo test check templates interop measure bench package deploy publish delete
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ check: ## Run what reads the code: format, lints, docs, licenses, dependencies
 		echo 'NOT CHECKED: licenses and bans, for which `cargo install --locked cargo-deny` is needed' >&2; \
 	fi
 
+templates: ## Test templates, samples, scripts and what the docs say of them (needs Python 3)
+	tests/templates/run.sh
+
 interop: ## Copy between real registries, with skopeo as judge (needs Go, and says which Debian packages)
 	$(CARGO) build --locked -p container-image
 	tests/interop/run.py $(TARGET)/debug/container-image $(TARGET)/interop
@@ -42,6 +45,18 @@ measure: $(BOOTSTRAP) ## Measure the provider's peak memory against its limit
 bench: ## Compare speed and CPU time with crane and skopeo (needs Go and the packages of interop)
 	$(CARGO) build --locked --release -p container-image
 	tests/bench/run.py $(TARGET)/release/container-image
+
+package: ## Build the zips that are published, for both processors, and the command line as a static file
+	cloudformation/package.sh
+
+deploy: ## Install or update the provider in your account and Region (needs make package and the AWS CLI)
+	cloudformation/deploy.sh
+
+publish: ## Put packages and template where others install them from; set BUCKET_PREFIX
+	cloudformation/publish.sh
+
+delete: ## Delete the provider, unless stacks still use it
+	cloudformation/delete.sh
 
 build: $(BOOTSTRAP) ## Build both programs as they ship
 	$(CARGO) build --locked --release -p container-image

@@ -32,7 +32,7 @@ forbid image-copy "$cloud" 'the engine knows neither an AWS SDK nor Lambda'
 forbid container-image "$cloud" 'the command line does without an AWS SDK'
 forbid image-copy-aws '^(aws_lambda_events|lambda_)' 'only the provider knows Lambda'
 forbid aws-emulator "$cloud" 'the emulator knows AWS by its wire format only'
-forbid aws-emulator "$(echo "$ours" | sed 's/|aws-emulator//')" 'the emulator shares no code with what it tests'
+forbid aws-emulator "${ours/|aws-emulator/}" 'the emulator shares no code with what it tests'
 
 for binary in cfn-container-image-provider container-image; do
     forbid "$binary" '^hyper 0\.' 'one HTTP stack, hyper 1'

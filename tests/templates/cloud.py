@@ -1,0 +1,83 @@
+"""A stand-in for AWS on loopback, and the AWS command line that talks to it."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import boto3
+
+# How long any command may take. Starting the AWS command line takes a second by itself.
+TIMEOUT = 120
+
+
+class Cloud:
+    """AWS as far as `moto` plays it; ends with the block."""
+
+    def __enter__(self) -> "Cloud":
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.server = subprocess.Popen(
+            ["moto_server", "-H", "127.0.0.1", "-p", str(port)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return self
+            if self.server.poll() is not None:
+                break
+            time.sleep(0.1)
+        self.__exit__()
+        raise RuntimeError("the stand-in for AWS did not start")
+
+    def __exit__(self, *_):
+        self.server.terminate()
+        self.server.wait(TIMEOUT)
+
+    def environment(self, region: str = "eu-west-1", **more: str) -> dict:
+        """Variables with which the AWS command line finds this cloud, and no other."""
+        kept = {name: os.environ[name] for name in ["PATH", "HOME"]}
+        return {
+            **kept,
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_PAGER": "",
+            **more,
+        }
+
+    def run(self, *command: str | Path, region: str = "eu-west-1", **more: str) -> subprocess.CompletedProcess:
+        """Runs a program with `more` in its environment."""
+        return subprocess.run(
+            list(map(str, command)), env=self.environment(region, **more), timeout=TIMEOUT,
+            capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        )
+
+    def aws(self, *arguments: str, region: str = "eu-west-1"):
+        """What the AWS command line answers. Raises what it says when it fails."""
+        done = self.run("aws", *arguments, "--output", "json", region=region)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr.strip())
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def client(self, service: str, region: str = "eu-west-1"):
+        """The same cloud for a look at what the command line did, a second faster."""
+        return boto3.client(
+            service, region, endpoint_url=self.url, aws_access_key_id="test", aws_secret_access_key="test"
+        )
+
+    def reset(self):
+        """Forgets all there is."""
+        request = urllib.request.Request(f"{self.url}/moto-api/reset", method="POST")
+        urllib.request.urlopen(request, timeout=TIMEOUT).close()

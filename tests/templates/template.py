@@ -1,0 +1,170 @@
+"""Reads CloudFormation templates, and evaluates as much of them as can be told without AWS.
+
+Functions come out in their long form (`{"Fn::Sub": ...}`), whatever form the template has them in.
+"""
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PROVIDER = ROOT / "cloudformation" / "cfn-container-image-provider.yaml"
+SAMPLES = sorted((ROOT / "samples").glob("*.yaml"))
+
+# What `Ref` gives for a resource, and `Fn::GetAtt` for an attribute: no real value, but one that
+# shows where it came from.
+UNKNOWN = "<{}>"
+# Stands for a property that is left out.
+NO_VALUE = object()
+
+
+class Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's tags, and without the types that it does not know."""
+
+
+def _tagged(loader: Loader, suffix: str, node: yaml.Node):
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    if suffix in ("Ref", "Condition"):
+        return {suffix: value}
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {f"Fn::{suffix}": value}
+
+
+Loader.add_multi_constructor("!", _tagged)
+# A date such as '2012-10-17' is text to CloudFormation, with quotes and without.
+Loader.add_constructor("tag:yaml.org,2002:timestamp", Loader.construct_yaml_str)
+
+
+def load(path: Path) -> dict:
+    """The template in `path`."""
+    return yaml.load(path.read_text(), Loader)
+
+
+class Evaluation:
+    """A template with the values of its parameters."""
+
+    def __init__(self, template: dict, parameters: dict | None = None, region: str = "eu-west-1"):
+        self.template = template
+        partition, suffix = partition_of(region)
+        self.names = {
+            "AWS::Partition": partition,
+            "AWS::URLSuffix": suffix,
+            "AWS::Region": region,
+            "AWS::AccountId": "123456789012",
+            "AWS::StackName": "stack",
+            "AWS::StackId": f"arn:{partition}:cloudformation:{region}:123456789012:stack/stack/7c9e6679",
+            "AWS::NoValue": NO_VALUE,
+        }
+        given = dict(parameters or {})
+        for name, parameter in template.get("Parameters", {}).items():
+            value = given.pop(name, parameter.get("Default"))
+            if value is None:
+                raise ValueError(f"parameter {name} has no value")
+            is_list = "List" in parameter["Type"] and isinstance(value, str)
+            self.names[name] = value.split(",") if is_list else value
+        if given:
+            raise ValueError(f"no such parameters: {', '.join(given)}")
+
+    def refusals(self) -> list[str]:
+        """What Rules say against the parameters."""
+        said = []
+        for rule in self.template.get("Rules", {}).values():
+            if "RuleCondition" in rule and not self.value(rule["RuleCondition"]):
+                continue
+            for assertion in rule["Assertions"]:
+                if not self.value(assertion["Assert"]):
+                    said.append(assertion["AssertDescription"])
+        return said
+
+    def resources(self) -> dict:
+        """The resources whose conditions hold, with their properties evaluated."""
+        chosen = {}
+        for name, resource in self.template["Resources"].items():
+            condition = resource.get("Condition")
+            if condition is None or self.condition(condition):
+                chosen[name] = self.value(resource)
+        return chosen
+
+    def condition(self, name: str) -> bool:
+        """Whether the condition of that name holds."""
+        return self.value(self.template["Conditions"][name])
+
+    def value(self, node):
+        """`node` without its functions."""
+        if isinstance(node, list):
+            values = [self.value(item) for item in node]
+            return [value for value in values if value is not NO_VALUE]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            (function, argument), = node.items()
+            if function == "Ref":
+                return self.names.get(argument, UNKNOWN.format(argument))
+            # The key of a resource too, but there among others.
+            if function == "Condition" and isinstance(argument, str):
+                return self.condition(argument)
+            if function.startswith("Fn::"):
+                return self.function(function[4:], argument)
+        values = {key: self.value(item) for key, item in node.items()}
+        return {key: value for key, value in values.items() if value is not NO_VALUE}
+
+    def function(self, name: str, argument):
+        """The value of one function."""
+        if name == "If":
+            condition, holds, else_ = argument
+            return self.value(holds if self.condition(condition) else else_)
+        if name == "Sub":
+            return self.substitute(argument)
+        argument = self.value(argument)
+        match name:
+            case "Equals":
+                return argument[0] == argument[1]
+            case "And":
+                return all(argument)
+            case "Or":
+                return any(argument)
+            case "Not":
+                return not argument[0]
+            case "Join":
+                return argument[0].join(map(str, argument[1]))
+            case "Split":
+                return argument[1].split(argument[0])
+            case "Select":
+                return argument[1][int(argument[0])]
+            case "GetAtt":
+                return UNKNOWN.format(".".join(argument))
+            case "FindInMap":
+                mapping, first, second = argument
+                return self.template["Mappings"][mapping][first][second]
+            case "GetAZs" | "Cidr":
+                return [UNKNOWN.format(f"{name}{index}") for index in range(6)]
+        raise ValueError(f"Fn::{name} is not known here")
+
+    def substitute(self, argument) -> str:
+        """`Fn::Sub`, with a map of values or without."""
+        text, values = argument if isinstance(argument, list) else (argument, {})
+        values = self.value(values)
+
+        def replacement(match: re.Match) -> str:
+            name = match.group(1)
+            if name.startswith("!"):
+                return "${" + name[1:] + "}"
+            return str(values.get(name, self.names.get(name, UNKNOWN.format(name))))
+
+        return re.sub(r"\$\{([^}]+)\}", replacement, text)
+
+
+def partition_of(region: str) -> tuple[str, str]:
+    """A Region's partition, and how names of hosts end there."""
+    if region.startswith("cn-"):
+        return "aws-cn", "amazonaws.com.cn"
+    if region.startswith("us-gov-"):
+        return "aws-us-gov", "amazonaws.com"
+    return "aws", "amazonaws.com"

@@ -1,0 +1,108 @@
+"""Linters have nothing against the templates and scripts."""
+
+import re
+import subprocess
+import unittest
+
+from template import PROVIDER, ROOT, SAMPLES, load
+
+TEMPLATES = [PROVIDER, *SAMPLES]
+# One Region of each partition. The linter knows which resources a Region has.
+REGIONS = ["eu-west-1", "cn-north-1", "us-gov-west-1"]
+
+
+class Lint(unittest.TestCase):
+    def test_cfn_lint_has_nothing_against_a_template_in_any_partition(self):
+        for region in REGIONS:
+            command = ["cfn-lint", "--regions", region, "--", *map(str, TEMPLATES)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stdout), (0, ""), f"in {region}")
+
+    def test_an_ignored_rule_has_its_reason_in_the_line_above(self):
+        for path in TEMPLATES:
+            lines = path.read_text().splitlines()
+            for above, line in zip(lines, lines[1:]):
+                if "ignore_checks" in line:
+                    self.assertRegex(above.strip(), r"^# .+\.$", f"{path.name}: {line.strip()}")
+
+    def test_shellcheck_has_nothing_against_a_script(self):
+        named = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+        files = [ROOT / name for name in named.stdout.splitlines()]
+        scripts = [path for path in files if path.is_file() and is_shell(path)]
+        self.assertIn(ROOT / "tests" / "invariants.sh", scripts)
+        command = ["shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *map(str, scripts)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+
+    def test_aliases_are_not_used_for_cloudformation_has_none(self):
+        for path in TEMPLATES:
+            self.assertNotRegex(path.read_text(), r"(?m)^\s*\S+:\s+[&*][A-Za-z]", path.name)
+
+
+class Parameters(unittest.TestCase):
+    def setUp(self):
+        self.template = load(PROVIDER)
+
+    def test_each_has_a_description_a_default_and_bounds(self):
+        for name, parameter in self.template["Parameters"].items():
+            with self.subTest(name):
+                self.assertIn("Description", parameter)
+                self.assertIn("Default", parameter)
+                bounds = {"AllowedPattern", "AllowedValues", "MinValue"}
+                self.assertTrue(bounds & parameter.keys(), "no bounds")
+                if "AllowedPattern" in parameter:
+                    self.assertIn("ConstraintDescription", parameter)
+                    self.assertRegex(parameter["Default"], parameter["AllowedPattern"])
+
+    def test_each_stands_in_one_group_and_has_a_label(self):
+        interface = self.template["Metadata"]["AWS::CloudFormation::Interface"]
+        grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+        self.assertEqual(grouped, list(self.template["Parameters"]))
+        self.assertEqual(sorted(interface["ParameterLabels"]), sorted(grouped))
+
+    def test_patterns_take_what_is_meant_and_nothing_near_it(self):
+        repository = "arn:aws:ecr:eu-west-1:123456789012:repository/base/*"
+        secret = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:hub-AbCdEf"
+        login = f"docker.io={secret},registry.acme.example:5000=arn:aws:ssm:eu-west-1:123456789012:parameter/x"
+        for name, value, fits in [
+            ("FunctionName", "a" * 55, True),
+            ("FunctionName", "a" * 56, False),
+            ("AppVPC", "vpc-0123456789abcdef0", True),
+            ("AppVPC", "subnet-0123456789abcdef0", False),
+            ("Subnets", "subnet-01234567,subnet-0123456789abcdef0", True),
+            ("Subnets", "subnet-01234567, subnet-0123456789abcdef0", False),
+            ("SecurityGroupIds", "sg-01234567", True),
+            ("CodeImageUri", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/a/b:1", True),
+            ("CodeImageUri", "docker.io/library/provider:1", False),
+            ("RepositoryArns", f"{repository},{repository}", True),
+            ("RepositoryArns", "arn:*:ecr:*:*:*", False),
+            ("SecretArns", secret, True),
+            ("SecretArns", secret + ":password::", False),
+            ("RegistryCredentials", login, True),
+            ("RegistryCredentials", "docker.io", False),
+            ("AllowedSources", "docker.io/library/,public.ecr.aws/", True),
+            ("SourceMirrors", "docker.io=mirror.acme.example/hub,quay.io=mirror.acme.example/quay", True),
+            ("SourceMirrors", "docker.io", False),
+            ("DefaultPlatform", "linux/amd64,linux/arm/v7", True),
+            ("DefaultPlatform", "amd64", False),
+            ("HttpsProxy", "http://proxy.acme.example:3128", True),
+            ("HttpsProxy", "http://user:word@proxy.acme.example:3128", False),
+            ("CaBundle", "-----BEGIN CERTIFICATE-----\nAAAA+/==\n-----END CERTIFICATE-----\n", True),
+            ("CaBundle", "/opt/authorities.pem", True),
+            ("CaBundle", "authorities.pem", False),
+            ("ReservedConcurrency", "0", False),
+        ]:
+            with self.subTest(name, value=value):
+                pattern = self.template["Parameters"][name]["AllowedPattern"]
+                self.assertEqual(re.fullmatch(pattern.strip("^$"), value) is not None, fits)
+
+
+def is_shell(path) -> bool:
+    """Whether the file is a shell script, by its first line."""
+    with path.open("rb") as file:
+        first = file.readline()
+    return path.suffix == ".sh" or first.startswith((b"#!/bin/sh", b"#!/usr/bin/env bash"))
+
+
+if __name__ == "__main__":
+    unittest.main()

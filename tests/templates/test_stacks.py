@@ -1,0 +1,243 @@
+"""The scripts, and what they publish, by the real AWS command line against a stand-in for AWS.
+
+The stand-in makes functions, roles, security groups, queues and log groups of the template. It does
+not know Rules, processors, event-invoke configurations, metric filters, alarms and saved queries, nor
+what a role allows: test_rules.py and test_policy.py look at these in the template itself. It runs
+no function. Of a stack that was made by way of a change set, as deploy.sh does, it tells no outputs,
+and cannot update it.
+"""
+
+import hashlib
+import json
+import re
+import subprocess
+import tempfile
+import unittest
+import zipfile
+from pathlib import Path
+
+import yaml
+from botocore.exceptions import ClientError
+
+from cloud import Cloud
+from template import ROOT, Evaluation, Loader
+
+SCRIPTS = ROOT / "cloudformation"
+NAME = "cfn-container-image-provider"
+
+
+class Stacks(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cloud = cls.enterClassContext(Cloud())
+
+    def setUp(self):
+        self.cloud.reset()
+        self.packages = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.pack("first")
+
+    def pack(self, content: str, architectures=("arm64", "x86_64")):
+        """Packages as package.sh leaves them, but for what is in them."""
+        sums = []
+        for path in self.packages.glob("*"):
+            path.unlink()
+        for architecture in architectures:
+            path = self.packages / f"bootstrap-{architecture}.zip"
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("bootstrap", content + architecture)
+            sums.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
+        (self.packages / "SHA256SUMS").write_text("".join(sums))
+
+    def script(self, name: str, region: str = "eu-west-1", **variables: str) -> subprocess.CompletedProcess:
+        return self.cloud.run(SCRIPTS / f"{name}.sh", region=region, PACKAGES=str(self.packages), **variables)
+
+    def succeeds(self, done: subprocess.CompletedProcess) -> str:
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def publish(self, region: str = "eu-west-1", **variables: str) -> str:
+        """Publishes, and returns the address of the template."""
+        text = self.succeeds(self.script("publish", region, BUCKET_PREFIX="acme", **variables))
+        return re.search(r"--template-url (\S+)", text)[1]
+
+    def create(self, url: str, region: str = "eu-west-1", **parameters: str):
+        given = [f"ParameterKey={name},ParameterValue={value}" for name, value in parameters.items()]
+        more = ["--parameters", *given] if given else []
+        self.cloud.aws(
+            "cloudformation", "create-stack", "--stack-name", NAME, "--capabilities", "CAPABILITY_IAM",
+            "--template-url", url, *more, region=region,
+        )
+        self.assertEqual(self.stack(region)["StackStatus"], "CREATE_COMPLETE")
+
+    def function(self, name: str = NAME, region: str = "eu-west-1") -> dict:
+        return self.cloud.client("lambda", region).get_function_configuration(FunctionName=name)
+
+    def stack(self, region: str = "eu-west-1") -> dict:
+        return self.cloud.client("cloudformation", region).describe_stacks(StackName=NAME)["Stacks"][0]
+
+    def network(self) -> tuple[str, list[str]]:
+        ec2 = self.cloud.client("ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnets = [
+            ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"]
+            for block in ["10.0.0.0/24", "10.0.1.0/24"]
+        ]
+        return vpc, subnets
+
+    def test_one_create_stack_with_no_parameter_installs_what_was_published(self):
+        for region in ["eu-west-1", "cn-north-1", "us-gov-west-1"]:
+            with self.subTest(region):
+                self.create(self.publish(region), region)
+                function = self.function(region=region)
+                self.assertEqual(
+                    (function["Runtime"], function["Handler"], function["Timeout"], function["MemorySize"]),
+                    ("provided.al2023", "bootstrap", 900, 2048),
+                )
+                self.assertEqual(function["Environment"]["Variables"]["DEFAULT_PLATFORM"], "linux/amd64")
+                self.assertFalse(function.get("VpcConfig", {}).get("SubnetIds"))
+                self.assertEqual(self.function(f"{NAME}-watchdog", region)["CodeSha256"], function["CodeSha256"])
+                outputs = {item["OutputKey"]: item["OutputValue"] for item in self.stack(region)["Outputs"]}
+                self.assertEqual(outputs["Arn"], function["FunctionArn"])
+                self.assertEqual(outputs["RoleArn"], function["Role"])
+                queue = self.cloud.client("sqs", region).get_queue_attributes(
+                    QueueUrl=outputs["UnansweredEvents"], AttributeNames=["All"]
+                )["Attributes"]
+                self.assertEqual(queue["MessageRetentionPeriod"], "7200")
+                self.assertIn("It is deleted.", self.succeeds(self.script("delete", region)))
+                with self.assertRaisesRegex(ClientError, "does not exist"):
+                    self.stack(region)
+                with self.assertRaisesRegex(ClientError, "[Nn]ot ?[Ff]ound"):
+                    self.function(region=region)
+
+    def test_in_a_vpc_the_function_is_there_and_the_watchdog_is_not(self):
+        vpc, subnets = self.network()
+        self.create(self.publish(), AppVPC=vpc, Subnets="\\,".join(subnets))
+        inside = self.function()["VpcConfig"]
+        self.assertEqual(sorted(inside["SubnetIds"]), sorted(subnets))
+        groups = self.cloud.client("ec2").describe_security_groups(GroupIds=inside["SecurityGroupIds"])
+        (group,) = groups["SecurityGroups"]
+        self.assertEqual(group["VpcId"], vpc)
+        self.assertFalse(self.function(f"{NAME}-watchdog").get("VpcConfig", {}).get("SubnetIds"))
+        self.succeeds(self.script("delete"))
+
+    def test_parameters_given_by_half_break_a_rule_of_the_published_template(self):
+        template = self.published(self.publish())
+        vpc, subnets = self.network()
+        halves = [{"AppVPC": vpc}, {"Subnets": ",".join(subnets)}, {"SecurityGroupIds": "sg-01234567"}]
+        for given in halves:
+            with self.subTest(given):
+                # The stand-in does not check Rules, so that it would accept these.
+                self.assertEqual(len(Evaluation(template, given).refusals()), 1)
+        self.assertEqual(Evaluation(template).refusals(), [])
+
+    def published(self, url: str) -> dict:
+        """The template at an address that publish.sh printed."""
+        bucket, key = re.fullmatch(r"https://([^.]+)\.s3\.[^/]+/(.+)", url).groups()
+        path = self.packages / "published.yaml"
+        self.cloud.client("s3").download_file(bucket, key, str(path))
+        return yaml.load(path.read_text(), Loader)
+
+    def test_a_published_template_offers_the_processors_that_were_packaged(self):
+        self.pack("one", ["x86_64"])
+        template = self.published(self.publish())
+        self.assertEqual(template["Parameters"]["Architecture"]["Default"], "x86_64")
+        self.assertEqual(template["Parameters"]["Architecture"]["AllowedValues"], ["x86_64"])
+        done = subprocess.run(
+            ["cfn-lint", "--regions", "eu-west-1", "--", str(self.packages / "published.yaml")],
+            capture_output=True, text=True,
+        )
+        self.assertEqual(done.stdout, "")
+
+    def test_publishing_says_where_and_what_to_do_with_it(self):
+        text = self.succeeds(self.script("publish", BUCKET_PREFIX="acme", REGIONS="eu-west-1 us-east-1"))
+        self.assertIn("for arm64 x86_64 from account 123456789012", text)
+        for region in ["eu-west-1", "us-east-1"]:
+            self.assertRegex(text, rf"--region {region} --stack-name {NAME} \\\n")
+            self.assertIn(f"--template-url https://acme-{region}.s3.{region}.amazonaws.com/{NAME}/", text)
+            self.assertIn(f"https://{region}.console.aws.amazon.com/cloudformation/home?region={region}#", text)
+        again = self.succeeds(self.script("publish", BUCKET_PREFIX="acme"))
+        self.assertEqual(again.count("is there already"), 3)
+        self.assertNotIn("uploaded", again)
+        self.pack("second")
+        changed = self.succeeds(self.script("publish", BUCKET_PREFIX="acme"))
+        self.assertEqual(changed.count("uploaded"), 3)
+
+    def test_others_read_what_is_published_when_they_are_named(self):
+        self.publish(READERS="o-abcdefghij,210987654321")
+        policy = json.loads(self.cloud.client("s3").get_bucket_policy(Bucket="acme-eu-west-1")["Policy"])
+        organization, account = policy["Statement"]
+        self.assertEqual(organization["Condition"], {"StringEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}})
+        self.assertEqual(account["Principal"], {"AWS": "arn:aws:iam::210987654321:root"})
+        for statement in policy["Statement"]:
+            self.assertEqual(statement["Resource"], f"arn:aws:s3:::acme-eu-west-1/{NAME}/*")
+
+    def test_deploying_installs_what_was_packaged_under_a_key_of_its_own(self):
+        text = self.succeeds(self.script("deploy", PARAMETERS="LogRetention=7 DeleteImages=false"))
+        self.assertIn("in account 123456789012, Region eu-west-1", text)
+        self.assertEqual(self.function()["Environment"]["Variables"]["DELETE_IMAGES"], "false")
+        first = self.parameters()
+        self.assertEqual((first["LogRetention"], first["Architecture"]), ("7", "arm64"))
+        self.pack("second")
+        self.succeeds(self.script("deploy", "us-east-1", ARCHITECTURE="x86_64"))
+        second = self.parameters("us-east-1")
+        self.assertNotEqual(first["CodeKeyPrefix"], second["CodeKeyPrefix"])
+        self.assertEqual((second["LogRetention"], second["Architecture"]), ("30", "x86_64"))
+
+    def parameters(self, region: str = "eu-west-1") -> dict:
+        return {item["ParameterKey"]: item["ParameterValue"] for item in self.stack(region)["Parameters"]}
+
+    def test_a_provider_that_stacks_use_is_not_deleted_without_force(self):
+        self.create(self.publish())
+        token = self.function()["FunctionArn"]
+        for name, kind in [("images", "Custom::ContainerImage"), ("other", "Custom::Image")]:
+            self.user(name, kind, token)
+        self.user("stranger", "Custom::Image", self.another_function(token))
+        done = self.script("delete")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertRegex(done.stdout, r"These stacks use it:\n  images\n  other\n")
+        self.assertIn("set FORCE=1", done.stderr)
+        self.assertEqual(self.stack()["StackStatus"], "CREATE_COMPLETE")
+        self.assertIn("It is deleted.", self.succeeds(self.script("delete", FORCE="1")))
+
+    def another_function(self, token: str) -> str:
+        """Of another name, but otherwise like the one with that ARN."""
+        code = {"S3Bucket": "acme-eu-west-1", "S3Key": f"{self.parameters()['CodeKeyPrefix']}-arm64.zip"}
+        made = self.cloud.client("lambda").create_function(
+            FunctionName="somebody-else", Role=self.function()["Role"], Code=code,
+            Runtime="provided.al2023", Handler="bootstrap",
+        )
+        self.assertNotEqual(made["FunctionArn"], token)
+        return made["FunctionArn"]
+
+    def user(self, name: str, kind: str, token: str):
+        template = {
+            "Resources": {
+                "Image": {
+                    "Type": kind,
+                    "Properties": {
+                        "ServiceToken": token,
+                        "ImageReference": "python:3.13",
+                        "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/python",
+                        "Platform": "all",
+                    },
+                }
+            }
+        }
+        self.cloud.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+
+    def test_what_is_missing_is_said_in_one_line(self):
+        for script, variables, said in [
+            ("publish", {}, "publish.sh: set BUCKET_PREFIX"),
+            ("delete", {"STACK": "nothing"}, "there is no stack nothing in account 123456789012"),
+            ("deploy", {"ARCHITECTURE": "riscv"}, "deploy.sh: there is no package for riscv"),
+            ("deploy", {"PACKAGES": "/nowhere"}, "deploy.sh: there are no packages in /nowhere; run make package"),
+        ]:
+            with self.subTest(script, **variables):
+                variables = {"PACKAGES": str(self.packages), **variables}
+                done = self.cloud.run(SCRIPTS / f"{script}.sh", **variables)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(said, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
