@@ -250,6 +250,17 @@ fn table() -> String {
         let failure = copy::Failure::Registry { side, operation, subject, cause };
         lines.push(format!("FIPS: {}", text(failure)));
     }
+    let proxied = Kind::Proxy {
+        proxy: "proxy.internal:3128 (HTTPS_PROXY)".into(),
+        reason: "connection refused".into(),
+    };
+    let failure = copy::Failure::Registry {
+        side: Side::Source,
+        operation: Operation::ReadManifest,
+        subject: SOURCE.into(),
+        cause: network(proxied, "registry-1.docker.io"),
+    };
+    lines.push(format!("Unreachable, through a proxy: {}", text(failure)));
     lines.extend(logins::lines());
     let early = copy::Failure::Deadline {
         subject: SOURCE.into(),

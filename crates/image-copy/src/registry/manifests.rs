@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
-use super::session::stated_digest;
-use super::{Error, Repository};
+use super::session::{Reply, stated_digest};
+use super::{Error, LoginSent, Repository};
 use crate::http;
 use crate::oci::{Digest, MAX_MANIFEST_BYTES, Manifest, Tag, media_type};
 
@@ -58,7 +58,7 @@ impl Repository {
             if let Some(digest) = stated_digest(&answer.headers).or(digest_on_the_way) {
                 return Ok(Head { digest, manifest: None });
             }
-        } else if is_hub || is_busy(reply.status()) {
+        } else if is_hub || is_busy(reply.status()) || shows_password(&reply) {
             return Err(reply.refusal());
         }
         let manifest = self.get_manifest(id).await?;
@@ -135,6 +135,12 @@ fn accept() -> HeaderMap {
         headers.append(ACCEPT, HeaderValue::from_static(name));
     }
     headers
+}
+
+/// Whether the registry refused a password that it was shown itself. Once is enough: accounts are
+/// locked over wrong ones.
+fn shows_password(reply: &Reply) -> bool {
+    reply.status() == 401 && reply.login == LoginSent::Yes
 }
 
 fn is_busy(status: u16) -> bool {
