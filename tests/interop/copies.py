@@ -72,6 +72,21 @@ def check_api_of_referrers(world: World):
     judge.same(world.referring, "copies/oci:all", world.plain, "from/referring:all")
 
 
+def check_referrers(world: World):
+    """what refers to an image goes along when that is wanted"""
+    source, destination = world.referring, f"{world.referring.host}/signed/copy"
+    world.copied(f"{world.source.host}/oci:amd64", f"{source.host}/signed/original:1")
+    headers, subject = source.get("/v2/signed/original/manifests/1")
+    digest = headers["Docker-Content-Digest"]
+    artifact = images.refer(source, "signed/original", digest, len(subject))
+    world.copied(f"{source.host}/signed/original:1", f"{destination}:without")
+    assert not world.referring.referrers("signed/copy", digest)
+    line = world.copied(f"{source.host}/signed/original:1", f"{destination}:with", "--include-referrers")
+    assert world.referring.referrers("signed/copy", digest) == [artifact], line
+    assert source.get(f"/v2/signed/copy/manifests/{artifact}")[1] == source.get(
+        f"/v2/signed/original/manifests/{artifact}")[1]
+
+
 def check_credential_helper(world: World):
     """a login from a credential helper"""
     folder, programs = world.folder / "docker-helper", world.folder / "programs"
@@ -154,5 +169,5 @@ def check_failures(world: World):
 
 CHECKS = [
     check_plain_http, check_plain_http_elsewhere, check_tls, check_login, check_newest, check_api_of_referrers,
-    check_credential_helper, check_platform, check_digest, check_second_copy, check_mount, check_failures,
+    check_referrers, check_credential_helper, check_platform, check_digest, check_second_copy, check_mount, check_failures,
 ]

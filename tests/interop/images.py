@@ -87,6 +87,23 @@ def list_by_hand(source: Registry, tag: str):
     _put_manifest(source, "oci", tag, OCI_INDEX, json.dumps(document, indent=5, separators=(" ,", " : ")).encode())
 
 
+def refer(registry: Registry, repository: str, digest: str, size: int) -> str:
+    """Puts an artifact that refers to a manifest, as `oras attach` does. Gives its digest."""
+    note = {"mediaType": "text/plain", **_put_blob(registry, repository, b"checked by interop")}
+    empty = {"mediaType": "application/vnd.oci.empty.v1+json", **_put_blob(registry, repository, b"{}")}
+    artifact = json.dumps({
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": "application/vnd.example.note",
+        "config": empty,
+        "layers": [note],
+        "subject": {"mediaType": OCI_MANIFEST, "digest": digest, "size": size},
+    }).encode()
+    name = _pointer(artifact)["digest"]
+    _put_manifest(registry, repository, name, OCI_MANIFEST, artifact)
+    return name
+
+
 def _pointer(content: bytes) -> dict:
     return {"digest": "sha256:" + hashlib.sha256(content).hexdigest(), "size": len(content)}
 

@@ -1,5 +1,6 @@
 """Registries to copy between, each a process of its own on loopback."""
 
+import json
 import os
 import shutil
 import socket
@@ -134,7 +135,8 @@ class Registry:
 
     def put_blob(self, repository: str, digest: str, content: bytes):
         session = self.send("POST", f"/v2/{repository}/blobs/uploads/", b"")["Location"]
-        self.send("PUT", f"{session}&digest={digest}", content)
+        separator = "&" if "?" in session else "?"
+        self.send("PUT", f"{session}{separator}digest={digest}", content)
 
     def _open(self, path: str, method: str, headers: dict, content: bytes | None):
         scheme = "https" if self.authority else "http"
@@ -169,6 +171,11 @@ class ReferrersRegistry(Registry):
 
     def _command(self) -> list:
         return [self.program, self.host]
+
+    def referrers(self, repository: str, digest: str) -> list[str]:
+        """Digests of what refers to a manifest, by the registry's API."""
+        _, body = self.get(f"/v2/{repository}/referrers/{digest}")
+        return [manifest["digest"] for manifest in json.loads(body)["manifests"]]
 
 
 def _free_port() -> int:
