@@ -1,5 +1,7 @@
 //! What refers to an image goes along: how it is found, where it goes, and what may go wrong with it.
 
+#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+
 mod support;
 
 use std::collections::HashSet;
