@@ -45,9 +45,25 @@ async fn shown(world: &World, variables: &[(&str, &str)], arguments: &str) -> St
     });
     let code = child.wait().await.unwrap().code();
     let text = common::without_times(&reader.await.unwrap().replace("\r\n", "\n"));
-    let text = text.replace('\u{1b}', "<ESC>");
+    let text = with_numbered_digests(&text.replace('\u{1b}', "<ESC>"));
     let wrapped: Vec<String> = text.lines().map(wrapped).collect();
     format!("$ container-image {arguments}\n{}\n[exit {}]", wrapped.join("\n"), code.unwrap())
+}
+
+/// Digests as numbers of the same length: those of the images here follow from how a library packs
+/// layers, which is not what these files are about.
+fn with_numbered_digests(text: &str) -> String {
+    let mut seen: Vec<String> = Vec::new();
+    let digest = regex::Regex::new("[0-9a-f]{64}").unwrap();
+    let numbered = digest.replace_all(text, |found: &regex::Captures<'_>| {
+        let digest = found[0].to_owned();
+        let position = seen.iter().position(|known| *known == digest).unwrap_or(seen.len());
+        if position == seen.len() {
+            seen.push(digest);
+        }
+        (position + 1).to_string().repeat(64)
+    });
+    numbered.into_owned()
 }
 
 /// The rows that a line takes. What sets a colour takes no room.
