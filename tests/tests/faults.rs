@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_emulator::bucket::{Answer, Status};
+use aws_emulator::lambda::Invocation;
 use aws_emulator::{Effect, Fault, Mutability, Recipe};
 use common::{Account, failure};
 use serde_json::{Value, json};
@@ -132,8 +133,11 @@ async fn play(case: &Case, fault: Fault, timeout: Duration) -> Played {
     let answer = account.create(account.properties(&reference)).await;
     let seconds = started.elapsed().as_secs_f64();
     let expected = if answer.status == Status::Success { &new } else { &old };
+    let stopped = |invocation: &Invocation| invocation.attempts.len() != 1;
     let wrong = if emulator.faults().fired() == 0 {
         Some("the fault was not met")
+    } else if account.world.function.invocations().iter().any(stopped) {
+        Some("it did not answer within its time, and Lambda stopped it")
     } else if account.repository.resolve("3.13").as_deref() != Some(expected.digest()) {
         Some("the tag names the wrong image")
     } else if !account.repository.damage("3.13").is_empty() {
@@ -219,12 +223,7 @@ async fn one_fault_at_every_request_is_got_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lasting_fault_is_told_in_time_and_the_tag_stays() {
-    let timeout = Duration::from_secs(10);
-    for row in play_all(lasting(&fixture()), false, timeout).await {
-        let Row { case, seconds, .. } = row;
-        // The start of the process does not count to an invocation's time.
-        assert!(seconds < timeout.as_secs_f64() + 5.0, "{} at {}: {seconds}", case.name, case.operation);
-    }
+    play_all(lasting(&fixture()), false, Duration::from_secs(10)).await;
 }
 
 #[test]
