@@ -276,7 +276,7 @@ fn advice(failure: &copy::Failure) -> String {
             "Run the operation again later, or name another registry in ImageReference."
         }
         (Problem::Unreachable, Side::Source | Side::Destination) if is_behind_proxy(failure) => {
-            "Check the proxy, or name the host in the NO_PROXY of the function's environment if it is reached without."
+            "Check the proxy and whether it reaches that host, or name the host in NO_PROXY in the function's environment."
         }
         (Problem::Unreachable, Side::Source) => {
             "Check the host in ImageReference. If the function runs in a VPC, its subnets need a route to that host (a NAT gateway, or peering)."

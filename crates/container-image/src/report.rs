@@ -264,7 +264,7 @@ fn hint(failure: &Failure, given: &Given<'_>) -> String {
         Problem::PullLimit => pull_limit(failure),
         Problem::Throttled => "Run it again later, or with fewer --jobs.".into(),
         Problem::Unreachable if is_behind_proxy(failure) => {
-            format!("Check the proxy, or name the host of {argument} in NO_PROXY if it is reached without.")
+            format!("Check the proxy and whether it reaches that host, or name the host of {argument} in NO_PROXY.")
         }
         Problem::Unreachable => {
             format!("Check the host in {argument}, and HTTPS_PROXY if it is reached through a proxy.")

@@ -40,7 +40,7 @@ pub(crate) fn account(transcript: &Transcript, log: &Log, mark: Mark) {
     println!("  Copied:    {blobs} blobs ({megabytes:.1} MB), {} manifests", moved("manifest.put", false));
     let count = |side: &dyn Fn(&Entry) -> bool| entries.iter().filter(|entry| side(entry)).count();
     println!(
-        "  Requests:  {} to Docker Hub ({} counted as pulls), {} to ECR, {} answers",
+        "  Requests:  {} to Docker Hub ({} counted as pulls), {} to ECR, {} to the response bucket",
         count(&is_upstream),
         log.pulls(mark),
         count(&|entry| is_ecr(entry)),
