@@ -4,8 +4,6 @@
 
 mod common;
 
-use std::time::Duration;
-
 use aws_emulator::stack::{StackStatus, Template};
 use aws_emulator::{Image, Manifest, ReferrersManner};
 use common::{Account, failure, index, succeeded};
@@ -40,19 +38,6 @@ fn including(account: &Account) -> Value {
 
 fn holds(account: &Account, artifact: &Image) -> bool {
     account.repository.manifest(artifact.digest()).is_some()
-}
-
-/// The last line of the log that ends an invocation, which comes after the answer.
-async fn last_line(account: &Account) -> Value {
-    for _ in 0..600 {
-        let lines = account.world.function.output();
-        let mut lines = lines.iter().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        if let Some(line) = lines.find(|line| line["outcome"].is_string()) {
-            return line;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("no invocation came to its end")
 }
 
 #[tokio::test]
@@ -111,7 +96,7 @@ async fn what_ecr_refuses_is_a_warning_and_not_the_end_of_the_copy() {
     let refused =
         Image { manifests: vec![Manifest::new(document.to_string(), &strict.root().media_type)], ..strict };
     account.world.emulator.docker_hub().put_referrer(PYTHON, &refused);
-    let answer = account.create(including(&account)).await;
+    let (answer, line) = account.create_and_last_line(&including(&account)).await;
     succeeded(&answer);
     assert_eq!(answer.data["Referrers"], "3 copied, 1 refused");
     let reason = answer.reason.unwrap();
@@ -120,7 +105,6 @@ async fn what_ecr_refuses_is_a_warning_and_not_the_end_of_the_copy() {
         "{reason}"
     );
     account.check_stored("3.13", &image);
-    let line = last_line(&account).await;
     assert_eq!(
         (&line["outcome"], &line["referrers_copied"], &line["referrers_refused"]),
         (&json!("copied"), &json!(3), &json!(1))

@@ -2,8 +2,8 @@
 
 mod support;
 
-use aws_emulator::{Image, Mutability, Recipe, Switch};
-use image_copy::copy::{Failure, Known, Problem, TagMove};
+use aws_emulator::{Image, Manifest, Mutability, Recipe, Switch};
+use image_copy::copy::{Failure, Known, Problem, Side, TagMove};
 use support::World;
 
 fn index() -> Image {
@@ -235,4 +235,22 @@ async fn what_is_known_and_whole_is_tagged_again_without_the_sources_manifests()
         assert_eq!(plan.blobs.len(), 1, "a copy that lost a layer is a copy no longer");
         world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn sizes_that_cannot_be_summed_up_are_a_failure_like_others() {
+    let (world, image) = (World::start().await, Recipe::new(1).layers(&[4000, 3000]).single());
+    world.hub_image("3.13", &image);
+    let text = String::from_utf8(image.root().bytes.to_vec()).unwrap();
+    let lie = |text: String, blob: &aws_emulator::Blob| {
+        text.replace(&format!("\"size\":{}", blob.size()), "\"size\":18446744073709551615")
+    };
+    let layers = image.blobs.iter().filter(|blob| blob.size() >= 3000);
+    let manifest = Manifest::new(layers.fold(text, lie), &image.root().media_type);
+    world.emulator.docker_hub().put_manifest("library/python", manifest.clone());
+    world.emulator.docker_hub().tag("library/python", "3.13", &manifest.digest);
+    // Nobody takes an upload of that length.
+    let error = world.copy("python:3.13", Some("3.13"), "all").await.unwrap_err();
+    assert_eq!((error.problem(), error.side()), (Problem::Refused, Side::Destination), "{error}");
+    assert_eq!(world.ecr.resolve("3.13"), None);
 }

@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
-use aws_emulator::{Image, Profile, Recipe};
+use aws_emulator::{Effect, Fault, Image, Profile, Recipe};
 use futures_util::future::BoxFuture;
 use image_copy::oci::Reference;
 use image_copy::registry::{self, Anonymous, Client, Credentials, Login, ManifestId};
@@ -98,4 +98,16 @@ async fn a_refused_login_is_tried_again_only_when_it_changed() {
         assert_eq!(tried(&rotated).await, (true, 2), "{name}");
         assert_eq!(tried(&rotated[..1]).await, (false, 1), "the same password locks accounts: {name}");
     }
+}
+
+#[tokio::test]
+async fn a_token_that_is_to_last_for_ever_is_a_token_as_others_are() {
+    let (world, _) = world().await;
+    let body = r#"{"token": "nobodys", "expires_in": 18446744073709551615}"#.to_owned();
+    let headers = [("content-type".to_owned(), "application/json".to_owned())].into();
+    let answer = Effect::Status { code: 200, headers, body };
+    world.emulator.faults().add(Fault::on("token", answer));
+    let ann = world.client.with_credentials(InTurn::of(&[("ann", "right-password")]));
+    let error = read(&ann, SECRET).await.unwrap_err().to_string();
+    assert!(error.starts_with("registry says 401"), "{error}");
 }

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
+pub(crate) mod planted;
+
 use std::time::Duration;
 
 use aws_emulator::bucket::{Answer, Identity, Status};
@@ -99,9 +101,37 @@ impl Account {
     }
 
     pub(crate) async fn create(&self, properties: Value) -> Answer {
-        self.send(json!({"RequestType": "Create", "ResourceType": "Custom::ContainerImage", "ResourceProperties": properties}))
-            .await
+        self.send(creation(&properties)).await
     }
+
+    /// The same, with the last line of the log, which metrics are made from.
+    pub(crate) async fn create_and_last_line(&self, properties: &Value) -> (Answer, Value) {
+        let turn = self.stack.send(creation(properties)).await;
+        let line = self.last_line(&turn).await;
+        (answered(turn), line)
+    }
+
+    /// The line that ends an invocation, which comes after the answer.
+    pub(crate) async fn last_line(&self, turn: &Turn) -> Value {
+        for _ in 0..600 {
+            let lines = self.world.function.output_of(&turn.invocation);
+            let mut lines = lines.iter().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            if let Some(line) = lines.find(|line| line["outcome"].is_string()) {
+                return line;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the invocation did not come to its end")
+    }
+}
+
+/// A Create as CloudFormation sends it.
+pub(crate) fn creation(properties: &Value) -> Value {
+    json!({
+        "RequestType": "Create",
+        "ResourceType": "Custom::ContainerImage",
+        "ResourceProperties": properties,
+    })
 }
 
 #[track_caller]

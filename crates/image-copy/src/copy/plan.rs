@@ -278,10 +278,10 @@ pub(super) async fn missing_blobs(
     let mut missing = Vec::new();
     for blob in all.into_values() {
         progress.blobs += 1;
-        progress.bytes += blob.size;
+        progress.bytes = progress.bytes.saturating_add(blob.size);
         if held.contains(&blob.digest) {
             progress.present += 1;
-            progress.bytes_present += blob.size;
+            progress.bytes_present = progress.bytes_present.saturating_add(blob.size);
         } else {
             missing.push(blob.clone());
         }

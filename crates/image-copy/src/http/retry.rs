@@ -100,8 +100,9 @@ impl Tries {
 
     async fn wait(&mut self, asked: Option<Duration>) -> bool {
         // The hint is a least time: jitter goes on top, so that not everybody returns at once.
-        let pause = asked.unwrap_or_default() + self.backoff.pause(self.count);
-        if Instant::now() + pause >= self.deadline {
+        let pause = asked.unwrap_or_default().saturating_add(self.backoff.pause(self.count));
+        // A registry may ask for more time than can be counted.
+        if Instant::now().checked_add(pause).is_none_or(|end| end >= self.deadline) {
             return false;
         }
         tokio::time::sleep(pause).await;
@@ -137,6 +138,16 @@ mod tests {
         let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(90));
         let seconds = retry_after(&headers(&date)).unwrap().as_secs();
         assert!((88..=90).contains(&seconds), "{seconds}");
+    }
+
+    #[tokio::test]
+    async fn a_wait_without_end_is_not_begun() {
+        let asked = retry_after(&headers("18446744073709549568"));
+        assert!(asked.is_some_and(|pause| pause > Duration::from_secs(1 << 60)));
+        for asked in [asked, Some(Duration::MAX)] {
+            let mut tries = Tries::new(Backoff::default(), Some(Instant::now() + Duration::from_secs(100)));
+            assert!(!tries.after_status(StatusCode::TOO_MANY_REQUESTS, asked).await);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,6 +24,10 @@ const RENEWAL_MARGIN: Duration = Duration::from_secs(60);
 /// (<https://distribution.github.io/distribution/spec/auth/token/#token-response-fields>).
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 
+/// Life that a token is believed to have at most: a service may name any number, also one that cannot
+/// be added to a time.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+
 const TOKEN_BODY_BYTES: u64 = 1024 * 1024;
 
 /// What token services are told of who asks with a form; they demand it and do not check it.
@@ -300,7 +304,7 @@ impl TokenRequest<'_> {
         let Some((token, expires_in)) = TokenAnswer::read(&answer) else {
             return Err(Error::Protocol("its token service sent no token"));
         };
-        let life = expires_in.map_or(DEFAULT_LIFE, Duration::from_secs).max(DEFAULT_LIFE);
+        let life = expires_in.map_or(DEFAULT_LIFE, Duration::from_secs).clamp(DEFAULT_LIFE, LONGEST_LIFE);
         let header = sensitive(&format!("Bearer {}", token.expose_secret()))?;
         Ok(Token { header, login, renew_at: started + life - RENEWAL_MARGIN.min(life / 3) })
     }

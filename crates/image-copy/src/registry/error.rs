@@ -347,6 +347,21 @@ impl fmt::Display for RateLimit {
 }
 
 impl RateLimit {
+    /// The lower of two statements: answers overtake each other, and what one copy has spent does not
+    /// come back while it lasts. Of another limit, or of another caller, the later statement holds.
+    pub(super) fn after(self, earlier: Option<Self>) -> Self {
+        match earlier {
+            Some(earlier)
+                if (earlier.limit, &earlier.source) == (self.limit, &self.source)
+                    && earlier.remaining.is_some()
+                    && earlier.remaining < self.remaining =>
+            {
+                earlier
+            }
+            _ => self,
+        }
+    }
+
     /// Reads `ratelimit-limit: 100;w=21600` and its companions
     /// (<https://docs.docker.com/docker-hub/usage/pulls/>).
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
@@ -417,5 +432,24 @@ mod tests {
         assert_eq!(limit.window, Some(Duration::from_secs(21600)));
         assert_eq!(limit.source.as_deref(), Some("203.0.113.7"));
         assert_eq!(RateLimit::of(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn an_answer_that_was_overtaken_gives_no_pull_back() {
+        let stated = |remaining, source: &str| RateLimit {
+            limit: Some(100),
+            remaining,
+            window: None,
+            source: Some(source.into()),
+        };
+        for (earlier, later, expected) in [
+            (stated(Some(7), "a"), stated(Some(8), "a"), Some(7)),
+            (stated(Some(8), "a"), stated(Some(7), "a"), Some(7)),
+            (stated(Some(7), "a"), stated(Some(90), "b"), Some(90)),
+            (stated(None, "a"), stated(Some(8), "a"), Some(8)),
+        ] {
+            assert_eq!(later.after(Some(earlier)).remaining, expected);
+        }
+        assert_eq!(stated(Some(8), "a").after(None).remaining, Some(8));
     }
 }

@@ -163,7 +163,7 @@ pub struct Usage {
     pub requests: u64,
     /// Manifests read by GET, which is what Docker Hub counts as a pull.
     pub manifest_gets: u64,
-    /// The allowance that the registry stated last.
+    /// The allowance that the registry stated, at its lowest.
     pub rate_limit: Option<RateLimit>,
 }
 

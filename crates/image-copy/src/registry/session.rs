@@ -207,7 +207,8 @@ impl Repository {
         };
         self.usage.requests.fetch_add(u64::from(attempts), Ordering::Relaxed);
         if let Some(limit) = RateLimit::of(headers) {
-            *self.usage.rate_limit.lock().unwrap_or_else(PoisonError::into_inner) = Some(limit);
+            let mut known = self.usage.rate_limit.lock().unwrap_or_else(PoisonError::into_inner);
+            *known = Some(limit.after(known.take()));
         }
     }
 }

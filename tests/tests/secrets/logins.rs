@@ -1,0 +1,179 @@
+//! Logins in secrets: right ones, wrong ones, and secrets that cannot be used.
+
+use aws_emulator::stack::Turn;
+use aws_emulator::{Profile, Recipe, Thief};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use crate::account_with;
+use crate::common::{Account, creation};
+use crate::search::{IDENTITY, RIGHT, WRONG, check};
+
+const TOKENS: &str = "registry.acme.example";
+const BASIC: &str = "basic.acme.example";
+const AZURE: &str = "acme.azurecr.io";
+const HARBOR: &str = "harbor.acme.example";
+const PARAMETER: &str = "arn:aws:ssm:eu-west-1:123456789012:parameter/logins/acme";
+
+fn arn(name: &str) -> String {
+    format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-AbCdEf")
+}
+
+/// An account with a private image in registries of every kind, and a login for Harbor that the
+/// installer listed.
+async fn account() -> Account {
+    let listed = ("REGISTRY_CREDENTIALS".to_owned(), format!("{HARBOR}={}", arn("listed")));
+    let account = account_with(|settings| settings.environment.push(listed)).await;
+    let emulator = &account.world.emulator;
+    let profiles = [
+        Profile::bearer(TOKENS),
+        Profile::distribution(BASIC),
+        Profile::acr("acme"),
+        Profile::harbor(HARBOR),
+    ];
+    let added = profiles.map(|profile| emulator.add_upstream(profile));
+    let image = Recipe::new(3).layers(&[9000]).single();
+    for registry in added.iter().chain([emulator.docker_hub()]) {
+        registry.put_image("acme/app", "1", &image);
+        registry.add_user("ann", RIGHT);
+        registry.add_identity_token("ann", IDENTITY);
+        registry.make_private("acme/app", &["ann"]);
+    }
+    account
+}
+
+async fn create(account: &Account, host: &str, tag: &str, arn: Option<&str>) -> Turn {
+    let mut properties = account.properties(&format!("{host}/acme/app:1"));
+    properties["Tag"] = json!(tag);
+    if let Some(arn) = arn {
+        properties["CredentialArn"] = json!(arn);
+    }
+    account.stack.send(creation(&properties)).await
+}
+
+fn config(host: &str, entry: Value) -> Value {
+    json!({"auths": {host: entry}})
+}
+
+fn basic(password: &str) -> String {
+    BASE64_STANDARD.encode(format!("ann:{password}"))
+}
+
+/// Stores a login in every form, and sends a Create with each.
+async fn try_every_form(account: &Account, password: &str, identity: &str) -> Vec<Turn> {
+    let secrets = account.world.emulator.secrets();
+    let plain = json!({"username": "ann", "password": password});
+    let token = json!({"username": "ann", "accessToken": password, "registry": [TOKENS]});
+    let forms = [
+        ("password", "docker.io", "", plain.clone()),
+        ("token", TOKENS, "", token.clone()),
+        ("key", TOKENS, ":acme::", json!({"acme": token.to_string()})),
+        ("config", BASIC, "", config(BASIC, json!({"auth": basic(password)}))),
+        ("names", HARBOR, "", config(HARBOR, json!({"username": "ann", "password": password}))),
+        ("identity", AZURE, "", config(AZURE, json!({"identitytoken": identity}))),
+    ];
+    let mut turns = Vec::new();
+    for (name, host, key, value) in forms {
+        secrets.put(&arn(name), &value.to_string());
+        turns.push(create(account, host, name, Some(&(arn(name) + key))).await);
+    }
+    account.world.emulator.parameters().put(PARAMETER, &token.to_string());
+    turns.push(create(account, TOKENS, "parameter", Some(PARAMETER)).await);
+    secrets.put(&arn("listed"), &plain.to_string());
+    turns.push(create(account, HARBOR, "listed", None).await);
+    turns
+}
+
+fn reasons(turns: &[Turn]) -> Vec<String> {
+    turns.iter().map(|turn| turn.answer().unwrap().reason.clone().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn right_logins_open_and_are_not_told() {
+    let account = account().await;
+    let turns = try_every_form(&account, RIGHT, IDENTITY).await;
+    for turn in &turns {
+        crate::common::succeeded(turn.answer().unwrap());
+    }
+    check(&account, &turns).await;
+}
+
+#[tokio::test]
+async fn wrong_logins_are_refused_and_are_not_told() {
+    let account = account().await;
+    let turns = try_every_form(&account, WRONG, WRONG).await;
+    for reason in reasons(&turns) {
+        // Some registries give a token that opens nothing for a wrong password.
+        let hints = [
+            "Check user name and password in the secret that CredentialArn",
+            "the login in CredentialArn may",
+        ];
+        assert!(hints.iter().any(|hint| reason.contains(hint)), "{reason}");
+    }
+    check(&account, &turns).await;
+}
+
+#[tokio::test]
+async fn secrets_that_cannot_be_used_are_not_told() {
+    let account = account().await;
+    let secrets = account.world.emulator.secrets();
+    let login = json!({"username": "ann", "password": RIGHT, "registry": TOKENS});
+    for (name, value) in [
+        ("cut-off", format!(r#"{{"username": "ann", "password": "{RIGHT}""#)),
+        ("bare", RIGHT.to_owned()),
+        ("quoted", format!("\"{RIGHT}\"")),
+        ("other-types", json!({"username": ["ann", RIGHT], "password": {"is": RIGHT}}).to_string()),
+        ("no-user", json!({"password": RIGHT}).to_string()),
+        ("other-registry", json!({"username": "ann", "password": RIGHT, "registry": RIGHT}).to_string()),
+        ("no-base64", config(TOKENS, json!({"auth": RIGHT})).to_string()),
+        ("no-colon", config(TOKENS, json!({"auth": BASE64_STANDARD.encode(RIGHT)})).to_string()),
+        ("no-object", json!({"auths": {TOKENS: RIGHT}}).to_string()),
+        ("other-host", config(BASIC, json!({"auth": basic(RIGHT)})).to_string()),
+        ("helper", json!({"auths": {}, "credHelpers": {TOKENS: RIGHT}}).to_string()),
+        ("denied", login.to_string()),
+    ] {
+        secrets.put(&arn(name), &value);
+    }
+    secrets.deny(&arn("denied"));
+    secrets.put_binary(&arn("binary"), login.to_string().as_bytes());
+    secrets.put(&arn("deleted"), &login.to_string());
+    secrets.delete(&arn("deleted"));
+    account.world.emulator.parameters().put_plain(PARAMETER, &login.to_string());
+    let names = [
+        "cut-off",
+        "bare",
+        "quoted",
+        "other-types",
+        "no-user",
+        "other-registry",
+        "no-base64",
+        "no-colon",
+        "no-object",
+        "other-host",
+        "helper",
+        "denied",
+        "binary",
+        "deleted",
+    ];
+    let mut turns = Vec::new();
+    for named in names.map(arn).iter().chain([&(arn("denied") + ":nothing::"), &PARAMETER.to_owned()]) {
+        turns.push(create(&account, TOKENS, "x", Some(named)).await);
+        let answer = turns.last().and_then(Turn::answer).unwrap();
+        let reason = crate::common::failure(answer);
+        let arn = named.trim_end_matches(":nothing::");
+        assert!(reason.contains(arn), "{named}: {reason}");
+    }
+    check(&account, &turns).await;
+}
+
+#[tokio::test]
+async fn a_host_of_somebody_elses_is_told_nothing_and_neither_is_the_log() {
+    let account = account().await;
+    account.world.emulator.add(Thief::new(&["thief.example"], "Basic realm=\"x\""));
+    let login = json!({"username": "ann", "password": RIGHT});
+    account.world.emulator.secrets().put(&arn("hub"), &login.to_string());
+    let turn = create(&account, "thief.example", "x", Some(&arn("hub"))).await;
+    assert!(reasons(std::slice::from_ref(&turn))[0].contains("add \"registry\""));
+    check(&account, &[turn]).await;
+}
