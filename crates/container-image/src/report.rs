@@ -1,6 +1,7 @@
 //! What is told on the terminal: a plan, an outcome, a failure. Failures are one line that says what
 //! could not be done and which flag to change; the engine writes all but the last.
 
+mod hint;
 pub(crate) mod unresolved;
 mod usage;
 
@@ -9,16 +10,16 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use image_copy::copy::{Failure, Operation, Outcome, Plan, Problem, Request, Served, Side, TagMove};
-use image_copy::http;
+use image_copy::copy::{Failure, Operation, Outcome, Plan, Request, Served, Side, TagMove};
 use image_copy::oci::Registry;
 use image_copy::registry;
 
 use crate::args::Verbosity;
 use crate::edit::Paint;
-use crate::{credentials, program};
 
 pub(crate) use usage::usage;
+
+use hint::{credentials_unavailable, hint, log_in, name_of_host};
 
 /// Longest line told of a failure, in characters.
 const LINE_CHARACTERS: usize = 400;
@@ -238,175 +239,6 @@ fn with_short_digests(text: &str) -> String {
         short.push_str(&part[hex..]);
     }
     short
-}
-
-/// One thing to change. Every kind of problem has its text: a new one does not compile without.
-fn hint(failure: &Failure, given: &Given<'_>) -> String {
-    let side = failure.side();
-    let (argument, host) = (argument(side), host(failure));
-    match failure.problem() {
-        Problem::Missing | Problem::ServerTrouble if is_foreign(failure) => {
-            format!("Check the host in {argument}, and its port.")
-        }
-        Problem::Missing => missing(side),
-        Problem::LoginNeeded => format!(
-            "Check the spelling of {argument} (many registries say so of what does not exist), or log in: {}.", log_in(failure)
-        ),
-        Problem::LoginRefused => format!("Log in again: {}.", log_in(failure)),
-        Problem::Denied if is_ecr(failure) => format!(
-            "Log in again, as an identity that may use that repository: {}.", log_in(failure)
-        ),
-        Problem::Denied => match side {
-            Side::Source => "Check the spelling of SOURCE, or use a login that may pull from that repository.".into(),
-            Side::Destination => "Use a login that may push to that repository, or check the spelling of --to.".into(),
-        },
-        Problem::CredentialsUnavailable => credentials_unavailable(failure),
-        Problem::PullLimit => pull_limit(failure),
-        Problem::Throttled => "Run it again later, or with fewer --jobs.".into(),
-        Problem::Unreachable if is_behind_proxy(failure) => {
-            format!("Check the proxy and whether it reaches that host, or name the host of {argument} in NO_PROXY.")
-        }
-        Problem::Unreachable => {
-            format!("Check the host in {argument}, and HTTPS_PROXY if it is reached through a proxy.")
-        }
-        Problem::CertificateRefused => certificate_refused(failure, given),
-        Problem::Refused if given.is_plain(failure) && wants_tls(failure) => {
-            format!("Leave out --plain-http{host}: the registry speaks TLS.")
-        }
-        Problem::Interrupted | Problem::Deadline => {
-            "Run it again: blobs that arrived are not copied again.".into()
-        }
-        Problem::ServerTrouble => "Run it again later; the registry's operator can tell more.".into(),
-        Problem::Corrupt => "Run it again; if it stays so, choose another tag: the registry, or a proxy on the way, damages this one.".into(),
-        Problem::Unreadable => format!("Check that {argument} names a container image in a registry."),
-        Problem::ForbiddenAddress => {
-            "The registry's operator has to set the address under which it is reached from outside.".into()
-        }
-        Problem::Refused => refused(side, failure.operation()),
-        Problem::NoPlatform => "Change --platform, or choose a tag built for it.".into(),
-        Problem::TagImmutable => "Choose a new tag in --to, or make the repository's tags mutable.".into(),
-        Problem::NotStorable => "Choose another tag, or one --platform of it.".into(),
-        Problem::TooManyManifests => "Name the digest of one image in SOURCE.".into(),
-    }
-}
-
-/// Official images have a twin that costs no pull
-/// (<https://gallery.ecr.aws/docker/>).
-fn pull_limit(failure: &Failure) -> String {
-    let host = host(failure);
-    let is_official =
-        matches!(failure, Failure::Registry { subject, .. } if subject.starts_with("docker.io/library/"));
-    let mirror = if is_official { " docker.io/library=public.ecr.aws/docker/library" } else { "" };
-    format!(
-        "Log in with an account (docker login{host}), read from a mirror (--mirror{mirror}), or run it again later."
-    )
-}
-
-fn is_behind_proxy(failure: &Failure) -> bool {
-    let Failure::Registry { cause: registry::Error::Http(error), .. } = failure else { return false };
-    matches!(error.kind, http::Kind::Proxy { .. })
-}
-
-fn missing(side: Side) -> String {
-    match side {
-        Side::Source => "Check the spelling of SOURCE, its tag and its digest.".into(),
-        Side::Destination => "Create the repository first, or check the spelling of --to.".into(),
-    }
-}
-
-fn refused(side: Side, operation: Option<Operation>) -> String {
-    match (side, operation) {
-        (Side::Destination, Some(Operation::WriteManifest | Operation::WriteTag)) => {
-            "The registry may not take this kind of image: try one --platform, or another tag in --to.".into()
-        }
-        (Side::Destination, _) => "Check that --to names a repository that can be pushed to.".into(),
-        (Side::Source, _) => "Check SOURCE, and whether the registry is meant to be read by clients.".into(),
-    }
-}
-
-fn argument(side: Side) -> &'static str {
-    match side {
-        Side::Source => "SOURCE",
-        Side::Destination => "--to",
-    }
-}
-
-fn credentials_unavailable(failure: &Failure) -> String {
-    let reason = match failure {
-        Failure::Registry { cause: registry::Error::Credentials(reason), .. } => reason.as_str(),
-        _ => "",
-    };
-    if reason.contains(program::NOT_INSTALLED) {
-        "Install that program, or name a file without it in REGISTRY_AUTH_FILE.".into()
-    } else if reason.starts_with("aws ") {
-        "Sign in to AWS (aws sso login, or aws configure), or log in to the registry with docker login."
-            .into()
-    } else if reason.contains(credentials::NO_SUCH_FILE) {
-        "Correct the path in REGISTRY_AUTH_FILE.".into()
-    } else {
-        "Mend that login, or name another file in REGISTRY_AUTH_FILE.".into()
-    }
-}
-
-fn is_foreign(failure: &Failure) -> bool {
-    matches!(failure, Failure::Registry { cause: registry::Error::Refused(refusal), .. } if refusal.is_foreign)
-}
-
-/// Whether a server for TLS says that it was spoken to without.
-fn wants_tls(failure: &Failure) -> bool {
-    let Failure::Registry { cause: registry::Error::Refused(refusal), .. } = failure else { return false };
-    refusal.status == 400 && refusal.mentions("https")
-}
-
-fn certificate_refused(failure: &Failure, given: &Given<'_>) -> String {
-    let host = host(failure);
-    let authority = if given.authority {
-        "Check that the file in --certificate-authority holds the authority of that host"
-    } else if host.is_empty() {
-        "If a proxy on the way has an authority of its own, name its file in --certificate-authority"
-    } else {
-        "If the registry has an authority of its own, name its file in --certificate-authority"
-    };
-    // Docker Hub does not speak plain HTTP, and who was told to has sent us to another host.
-    if host.is_empty() || given.is_plain(failure) {
-        format!("{authority}.")
-    } else {
-        format!("{authority}; if it speaks plain HTTP, add --plain-http{host}.")
-    }
-}
-
-/// The command that logs in. ECR's passwords are made by AWS
-/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>).
-fn log_in(failure: &Failure) -> String {
-    let host = host(failure);
-    if is_ecr(failure) {
-        format!("aws ecr get-login-password | docker login -u AWS --password-stdin{host}")
-    } else {
-        format!("docker login{host}")
-    }
-}
-
-fn is_ecr(failure: &Failure) -> bool {
-    name_of_host(failure).is_some_and(|host| host.contains(".dkr.ecr."))
-}
-
-/// The registry's host with a blank before it; nothing for Docker Hub, which needs no name.
-fn host(failure: &Failure) -> String {
-    match name_of_host(failure) {
-        Some("docker.io") | None => String::new(),
-        Some(host) => format!(" {host}"),
-    }
-}
-
-fn name_of_host(failure: &Failure) -> Option<&str> {
-    match failure {
-        Failure::Registry { subject, .. } => subject.split('/').next(),
-        Failure::NoPlatform { .. }
-        | Failure::TagImmutable { .. }
-        | Failure::NotStorable { .. }
-        | Failure::TooManyManifests { .. }
-        | Failure::Deadline { .. } => None,
-    }
 }
 
 /// All that is known of the cause, a line each.

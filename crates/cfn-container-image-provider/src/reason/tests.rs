@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use image_copy::copy::Progress;
+use image_copy::copy::{Operation, Problem, Progress, Side};
 use image_copy::http::{self, Kind};
 use image_copy::oci::{Digest, ManifestError};
-use image_copy::registry::{Code, LoginSent, RateLimit, Refusal};
+use image_copy::registry::{self, Code, LoginSent, RateLimit, Refusal};
 use serde_json::{Value, json};
 
 use super::*;

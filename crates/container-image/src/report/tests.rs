@@ -1,6 +1,7 @@
 //! What is printed, as text.
 
 use super::*;
+use crate::{credentials, program};
 use image_copy::copy::{Platforms, Progress, Referrers};
 use image_copy::http;
 use image_copy::oci::{Digest, Reference};
