@@ -222,6 +222,16 @@ async fn a_mirror_gets_no_login_of_what_it_mirrors() {
     }
 }
 
+#[tokio::test]
+async fn the_trap_catches_what_is_meant_for_it() {
+    let trap = Trap::new(CHALLENGES[0], "").await;
+    let own = json!({"username": "ann", "password": PASSWORD, "registry": THIEF});
+    trap.account.world.emulator.secrets().put(&arn("own"), &own.to_string());
+    let secret = Secret { form: "own", arn: arn("own"), home: THIEF };
+    failure(&trap.account.create(trap.properties(&format!("{THIEF}/a/b:1"), Some(&secret))).await);
+    assert!(found(&format!("ann:{PASSWORD}"), &trap.thief.everything()).is_some());
+}
+
 #[test]
 fn the_search_knows_what_it_looks_for() {
     let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("ann:{PASSWORD}")));
