@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{credentials, program};
-use image_copy::copy::{Platforms, Progress, Referrers};
+use image_copy::copy::{Platforms, Problem, Progress, Referrers};
 use image_copy::http;
 use image_copy::oci::{Digest, Reference};
 use image_copy::registry::{Code, LoginSent, Refusal};
