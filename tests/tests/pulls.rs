@@ -212,3 +212,14 @@ async fn the_twin_serves_when_no_pull_is_left() {
     succeeded(&copied.answer);
     account.check_stored("3.13", &image);
 }
+
+#[tokio::test]
+async fn a_manifest_that_was_cut_costs_a_second_pull() {
+    let account = account("").await;
+    account.publish("3.13", &recipe(1).index());
+    let cut = Effect::Reset { after_bytes: 30, on: None };
+    account.world.emulator.faults().add(Fault::on("manifest.get", cut).host("registry-1.docker.io").once());
+    let copied = copy(&account, &properties(&account, "3.13", "all")).await;
+    succeeded(&copied.answer);
+    assert_eq!(copied.pulls, 5);
+}

@@ -85,6 +85,8 @@ pub struct Answer {
     pub body: Bytes,
     /// How often the request was sent.
     pub attempts: u32,
+    /// How many tries were answered as wanted, those too whose body broke off: a registry counts them.
+    pub granted: u32,
     /// Time since the first try.
     pub elapsed: Duration,
 }
@@ -134,7 +136,7 @@ impl Client {
         loop {
             tries.count += 1;
             let result = match self.start(request).await {
-                Ok(response) => self.read(response, request, &tries).await,
+                Ok(response) => self.read(response, request, &mut tries).await,
                 Err(error) => Err(error),
             };
             if let Some(end) = settle(result, request, &mut tries).await {
@@ -153,7 +155,7 @@ impl Client {
             tries.count += 1;
             let result = match self.start(request).await {
                 Ok(response) if response.status().is_success() => return Ok(Opened::Body(response)),
-                Ok(response) => self.read(response, request, &tries).await,
+                Ok(response) => self.read(response, request, &mut tries).await,
                 Err(error) => Err(error),
             };
             if let Some(end) = settle(result, request, &mut tries).await {
@@ -173,7 +175,7 @@ impl Client {
         length: u64,
         activity: &Activity,
     ) -> Result<Answer, Error> {
-        let tries = Tries::new(self.options.backoff, None);
+        let mut tries = Tries::new(self.options.backoff, None);
         let mut headers = request.headers.clone();
         // Stated by hand, or HTTP/1.1 would use the chunked encoding.
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -192,7 +194,7 @@ impl Client {
             response = sending => response.map_err(|error| self.describe(&error, &request.url))?,
             () = stalled => return Err(failure(Kind::Timeout, &request.url)),
         };
-        self.read(response, request, &tries).await
+        self.read(response, request, &mut tries).await
     }
 
     /// The next bytes of a body.
@@ -236,9 +238,10 @@ impl Client {
         &self,
         mut response: reqwest::Response,
         request: &Request,
-        tries: &Tries,
+        tries: &mut Tries,
     ) -> Result<Answer, Error> {
         let (status, headers) = (response.status(), response.headers().clone());
+        tries.granted += u32::from(status.is_success());
         let mut body = BytesMut::new();
         // The answer to HEAD has no body, whatever length it states.
         while request.method != Method::HEAD
@@ -254,7 +257,8 @@ impl Client {
             body.extend_from_slice(&chunk);
         }
         let body = body.freeze();
-        Ok(Answer { status, headers, body, attempts: tries.count.max(1), elapsed: tries.elapsed() })
+        let (attempts, granted) = (tries.count.max(1), tries.granted);
+        Ok(Answer { status, headers, body, attempts, granted, elapsed: tries.elapsed() })
     }
 }
 

@@ -57,6 +57,8 @@ pub(crate) struct Tries {
     started: Instant,
     /// Tries so far.
     pub(crate) count: u32,
+    /// Those that were answered as wanted, whatever became of the body.
+    pub(crate) granted: u32,
     faults: u32,
 }
 
@@ -64,7 +66,7 @@ impl Tries {
     pub(crate) fn new(backoff: Backoff, deadline: Option<Instant>) -> Self {
         let started = Instant::now();
         let deadline = deadline.unwrap_or(started + backoff.patience);
-        Self { backoff, deadline, started, count: 0, faults: 0 }
+        Self { backoff, deadline, started, count: 0, granted: 0, faults: 0 }
     }
 
     /// Something was gained: faults before do not count any more.

@@ -107,7 +107,7 @@ impl Repository {
     async fn get_manifest_once(&self, id: &ManifestId) -> Result<Manifest, Error> {
         let request = self.manifest_request(Method::GET, id).await?;
         let answer = self.ask(request).await?.accepted()?;
-        self.usage.manifest_gets.fetch_add(1, Ordering::Relaxed);
+        self.usage.manifest_gets.fetch_add(u64::from(answer.granted), Ordering::Relaxed);
         if let ManifestId::Digest(expected) = id {
             check_digest(expected, &answer)?;
         }
