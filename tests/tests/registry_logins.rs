@@ -87,7 +87,7 @@ async fn ghcr() {
     let secret = |token: &str| json!({"username": "ann", "accessToken": token, "registry": "ghcr.io"});
     let add = |account: &Account| account.world.emulator.add_upstream(Profile::ghcr());
     // It says the same of a login that may not read the image.
-    let hint = "Check ImageReference, and that the login in CredentialArn may read this image. (";
+    let hint = "Check ImageReference, and that the login in CredentialArn or the provider's setting REGISTRY_CREDENTIALS is right and may read this image. (";
     check(add, "ghcr.io", secret, "403 DENIED \"denied\".", hint).await;
 }
 

@@ -150,7 +150,7 @@ fn is_fips(failure: &copy::Failure) -> bool {
 /// Who has to allow what.
 fn permission(failure: &copy::Failure, side: Side) -> String {
     if side == Side::Source && source_account(failure).is_none() {
-        return "Check ImageReference, and that the login in CredentialArn may read this image.".into();
+        return "Check ImageReference, and that the login in CredentialArn or the provider's setting REGISTRY_CREDENTIALS is right and may read this image.".into();
     }
     let copy::Failure::Registry { operation, cause, .. } = failure else { return String::new() };
     let action = denied_action(cause).unwrap_or_else(|| action(*operation).into());
