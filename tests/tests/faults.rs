@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_emulator::bucket::{Answer, Status};
-use aws_emulator::lambda::Invocation;
+use aws_emulator::lambda::{Attempt, Invocation, Outcome};
 use aws_emulator::{Effect, Fault, Mutability, Recipe};
 use common::{Account, failure};
 use serde_json::{Value, json};
@@ -133,7 +133,8 @@ async fn play(case: &Case, fault: Fault, timeout: Duration) -> Played {
     let answer = account.create(account.properties(&reference)).await;
     let seconds = started.elapsed().as_secs_f64();
     let expected = if answer.status == Status::Success { &new } else { &old };
-    let stopped = |invocation: &Invocation| invocation.attempts.len() != 1;
+    let timed_out = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Timeout);
+    let stopped = |invocation: &Invocation| invocation.attempts.iter().any(timed_out);
     let wrong = if emulator.faults().fired() == 0 {
         Some("the fault was not met")
     } else if account.world.function.invocations().iter().any(stopped) {

@@ -182,6 +182,13 @@ impl Tally {
         }))
     }
 
+    /// Whether blobs were finished, and none of the others is larger than all that passed.
+    pub(crate) fn gets_on(&self) -> bool {
+        let passed = self.passed.load(Ordering::Relaxed);
+        let any = !self.finished.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        any && self.largest_unfinished().is_none_or(|blob| blob.size <= passed)
+    }
+
     fn largest_unfinished(&self) -> Option<&Descriptor> {
         let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
         let blobs = self.blobs.get()?.iter().filter(|blob| !finished.contains(&blob.digest));

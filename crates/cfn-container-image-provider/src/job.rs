@@ -121,7 +121,7 @@ pub(crate) fn unfinished(failure: &Failure, tally: &Tally) -> Option<(copy::Erro
     let progress = match failure.as_ref() {
         copy::Failure::Deadline { progress, .. } => *progress,
         other if other.side() == Side::Destination && other.problem() == Problem::Throttled => {
-            tally.progress()?
+            tally.progress().filter(|_| tally.gets_on())?
         }
         _ => return None,
     };
