@@ -23,6 +23,12 @@ prefix=${BUCKET_PREFIX:-cfn-container-image-provider-$account}
 # Names of buckets and keys have no spaces, nor have the parameters' values.
 read -ra parameters <<<"${PARAMETERS:-}"
 
+# Else the function would go on with the program in that image, and all would look well.
+image=$(aws cloudformation describe-stacks --stack-name "$stack" --region "$region" --output text \
+    --query "Stacks[0].Parameters[?ParameterKey=='CodeImageUri'].ParameterValue" 2>/dev/null || true)
+[ -z "$image" ] || [[ " ${PARAMETERS:-}" == *" CodeImageUri="[!\ ]* ]] ||
+    fail "stack $stack runs the image $image, not a zip; build and push a new one (docs/installation.md), and set PARAMETERS=\"CodeImageUri=...\""
+
 echo "Installs the provider, version $(version) for $architecture, as stack $stack"
 echo "in account $account, Region $region; code in s3://$prefix-$region/$key-$architecture.zip."
 

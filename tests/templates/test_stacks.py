@@ -183,6 +183,17 @@ class Stacks(unittest.TestCase):
         self.assertNotEqual(first["CodeKeyPrefix"], second["CodeKeyPrefix"])
         self.assertEqual((second["LogRetention"], second["Architecture"]), ("30", "x86_64"))
 
+    def test_a_provider_from_an_image_is_not_deployed_without_a_new_image(self):
+        image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/provider"
+        self.create(self.publish(), CodeImageUri=f"{image}:1")
+        for given in ["", "LogRetention=7", "CodeImageUri= LogRetention=7"]:
+            with self.subTest(given):
+                done = self.script("deploy", PARAMETERS=given)
+                self.assertEqual(done.returncode, 1, done.stdout)
+                self.assertRegex(done.stderr, rf"^deploy.sh: stack {NAME} runs the image {image}:1, .*\n$")
+        goes_on = self.script("deploy", PARAMETERS=f"LogRetention=7 CodeImageUri={image}:2")
+        self.assertIn("Installs the provider", goes_on.stdout)
+
     def parameters(self, region: str = "eu-west-1") -> dict:
         return {item["ParameterKey"]: item["ParameterValue"] for item in self.stack(region)["Parameters"]}
 
