@@ -107,7 +107,7 @@ async fn wrong_logins_are_refused_and_are_not_told() {
         // Some registries give a token that opens nothing for a wrong password.
         let hints = [
             "Check user name and password in the secret that CredentialArn",
-            "the login in CredentialArn may",
+            "the login in CredentialArn or the provider",
         ];
         assert!(hints.iter().any(|hint| reason.contains(hint)), "{reason}");
     }
