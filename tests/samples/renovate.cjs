@@ -1,7 +1,7 @@
 // Runs Renovate's own extraction and replacement with the preset of samples/renovate.
 //
-//   npm install --prefix /tmp/renovate --ignore-scripts renovate
-//   NODE_PATH=/tmp/renovate/node_modules node tests/samples/renovate.cjs
+//   npm install --prefix FOLDER --ignore-scripts renovate
+//   NODE_PATH=FOLDER/node_modules node tests/samples/renovate.cjs
 //
 // No registry is asked: what Renovate would have found there is given.
 
