@@ -3,9 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use image_copy::copy::{
-    self, Destination, Limits, Mirror, Outcome, Platforms, Problem, Progress, Request, Side,
-};
+use image_copy::copy::{self, Destination, Limits, Outcome, Platforms, Problem, Progress, Request, Side};
 use image_copy::registry::{self, ManifestId};
 use serde_json::Value;
 
@@ -69,11 +67,9 @@ pub(crate) async fn job(
     let name = &request.source.repository;
     let (upstream, logins) =
         services.upstream(wish.properties.credentials.clone(), name.registry(), deadline.work);
-    let source = trail.source.get_or_init(|| {
-        let place = |name| upstream.repository(name, until);
-        let mirrors = Mirror::all_of(&copying.mirrors, name).into_iter().map(place).collect();
-        copy::Source::new(place(name.clone()), mirrors)
-    });
+    let source = trail
+        .source
+        .get_or_init(|| copy::Source::with_mirrors(&upstream, name.clone(), until, &copying.mirrors));
     let data = services.data(repository).map_err(Failure::Setting)?;
     let destination = Destination::with_inventory(
         services.registries.repository(data, until),

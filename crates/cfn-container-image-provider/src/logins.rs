@@ -11,7 +11,6 @@ use image_copy::registry::{self, Credentials, Login};
 use image_copy_aws::{
     CredentialArn, EcrClients, EcrCredentials, EcrPublicCredentials, LoginSecret, NotRead, Secrets, Unusable,
 };
-use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
 use crate::settings::Listed;
@@ -71,7 +70,7 @@ impl Logins {
         // end of the sandbox.
         let known = slot.as_ref().map(|secret| self.login_of(secret, arn, registry));
         if let Some(Ok(login)) = &known
-            && !refused.is_some_and(|refused| is_same(login, refused))
+            && refused != Some(login)
         {
             return Ok(login.clone());
         }
@@ -101,7 +100,7 @@ impl Logins {
             *slot = self.read(arn, Setting::Template, deadline).await.ok();
         }
         let login = self.login_of(slot.as_ref()?, arn, mirror).ok()?;
-        (!refused.is_some_and(|refused| is_same(&login, refused))).then_some(login)
+        (refused != Some(&login)).then_some(login)
     }
 
     fn slot(&self, arn: &CredentialArn) -> Arc<Slot> {
@@ -133,10 +132,6 @@ impl Logins {
         let login = secret.login(registry, &registries);
         login.map_err(|cause| LoginProblem::Unusable { arn: Box::new(arn.clone()), cause })
     }
-}
-
-fn is_same(login: &Login, other: &Login) -> bool {
-    login.username == other.username && login.password.expose_secret() == other.password.expose_secret()
 }
 
 /// The logins of one event.

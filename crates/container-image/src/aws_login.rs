@@ -18,9 +18,18 @@ const AWS: &str = "aws";
 /// (<https://docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_GetAuthorizationToken.html>).
 const PUBLIC_REGION: &str = "us-east-1";
 
-/// Domains under which private ECR has its hosts, those of dual-stack ones after them.
-const CLASSIC: [&str; 6] =
-    ["amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov", "cloud.adc-e.uk"];
+/// Domains under which private ECR has its hosts
+/// (<https://github.com/kubernetes/cloud-provider-aws/tree/master/cmd/ecr-credential-provider>).
+const CLASSIC: [&str; 7] = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "c2s.ic.gov",
+    "sc2s.sgov.gov",
+    "cloud.adc-e.uk",
+    "csp.hci.ic.gov",
+    "amazonaws.eu",
+];
+/// Domains of its dual-stack hosts.
 const DUAL_STACK: [&str; 2] = ["on.aws", "on.amazonwebservices.com.cn"];
 
 /// Asks the AWS CLI for logins, for hosts of ECR and no others.

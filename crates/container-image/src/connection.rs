@@ -8,7 +8,6 @@ use futures_util::future::BoxFuture;
 use image_copy::http;
 use image_copy::oci::Registry;
 use image_copy::registry::{Client, Credentials, Error, Login, Options};
-use secrecy::ExposeSecret as _;
 
 use crate::aws_login::AwsLogins;
 use crate::credentials::DockerLogins;
@@ -57,7 +56,7 @@ impl Credentials for Chain {
             let mut known = None;
             for source in &self.0 {
                 let Some(login) = source.login(host, refused).await? else { continue };
-                if !refused.is_some_and(|refused| is_same(refused, &login)) {
+                if refused != Some(&login) {
                     return Ok(Some(login));
                 }
                 known = Some(login);
@@ -65,10 +64,6 @@ impl Credentials for Chain {
             Ok(known)
         })
     }
-}
-
-fn is_same(one: &Login, other: &Login) -> bool {
-    one.username == other.username && one.password.expose_secret() == other.password.expose_secret()
 }
 
 #[cfg(test)]

@@ -100,6 +100,26 @@ impl Partition {
     }
 }
 
+/// What every ARN of something in a Region of an account says, each part in its form
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>).
+pub(crate) struct Fields<'a> {
+    pub(crate) partition: Partition,
+    pub(crate) service: &'a str,
+    pub(crate) region: &'a str,
+    pub(crate) account: &'a str,
+    pub(crate) resource: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn of(text: &'a str) -> Option<Self> {
+        let fields: Vec<&str> = text.splitn(6, ':').collect();
+        let &["arn", partition, service, region, account, resource] = fields.as_slice() else { return None };
+        let partition = Partition::of_name(partition)?;
+        let valid = is_region(region) && Partition::of_region(region) == partition && is_account(account);
+        valid.then_some(Self { partition, service, region, account, resource })
+    }
+}
+
 /// The ARN of an ECR repository.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RepositoryArn {
@@ -177,15 +197,9 @@ impl FromStr for RepositoryArn {
 
     fn from_str(text: &str) -> Result<Self, InvalidArn> {
         let invalid = || InvalidArn { given: one_line(text) };
-        let fields: Vec<&str> = text.splitn(6, ':').collect();
-        let &["arn", partition, "ecr", region, account, resource] = fields.as_slice() else {
-            return Err(invalid());
-        };
-        let partition = Partition::of_name(partition).ok_or_else(invalid)?;
+        let fields = Fields::of(text).filter(|fields| fields.service == "ecr").ok_or_else(invalid)?;
+        let Fields { partition, region, account, resource, .. } = fields;
         let name = resource.strip_prefix("repository/").ok_or_else(invalid)?;
-        if !is_region(region) || Partition::of_region(region) != partition || !is_account(account) {
-            return Err(invalid());
-        }
         let arn = Self { partition, region: region.into(), account: account.into(), name: name.into() };
         let registry: Registry = arn.host().parse().map_err(|_| invalid())?;
         oci::Repository::new(registry, name).map_err(|_| invalid())?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::arn::{Partition, is_account, is_region, one_line};
+use crate::arn::{Fields, Partition, one_line};
 
 /// Where a login is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -88,14 +88,8 @@ impl FromStr for CredentialArn {
 
     fn from_str(text: &str) -> Result<Self, InvalidCredentialArn> {
         let invalid = || InvalidCredentialArn { given: one_line(text), expected: EXPECTED };
-        let fields: Vec<&str> = text.splitn(6, ':').collect();
-        let &["arn", partition, service, region, account, resource] = fields.as_slice() else {
-            return Err(invalid());
-        };
-        let partition = Partition::of_name(partition).ok_or_else(invalid)?;
-        if !is_region(region) || Partition::of_region(region) != partition || !is_account(account) {
-            return Err(invalid());
-        }
+        let Fields { partition, service, region, account, resource } =
+            Fields::of(text).ok_or_else(invalid)?;
         let place = match service {
             "secretsmanager" => secret(resource),
             "ssm" => parameter(resource),

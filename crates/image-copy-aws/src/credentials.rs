@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::future::BoxFuture;
 use image_copy::registry::{Credentials, Error, Login};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::arn::RegistryHost;
 use crate::clients::EcrClients;
@@ -77,10 +77,8 @@ impl EcrCredentials {
 
 impl Token {
     fn serves(&self, refused: Option<&Login>, now: SystemTime) -> bool {
-        let own = self.login.password.expose_secret();
-        let is_refused = refused.is_some_and(|login| login.password.expose_secret() == own);
         // Only refusals that may mean age come here, so even a new token is not defended.
-        now < self.renew && !is_refused
+        now < self.renew && refused != Some(&self.login)
     }
 }
 
@@ -108,6 +106,8 @@ pub(crate) fn decode(token: &str) -> Option<Login> {
 mod tests {
     use aws_smithy_http_client::test_util::infallible_client_fn;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use secrecy::ExposeSecret as _;
 
     use super::*;
     use crate::testing;

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 use aws_config::Region;
 use futures_util::future::BoxFuture;
 use image_copy::registry::{Credentials, Error, Login};
-use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -62,7 +61,7 @@ impl EcrPublicCredentials {
         let mut known = self.known.lock().await;
         match &*known {
             Known::Anonymous => return None,
-            Known::Token { login, .. } if is_same(login, refused) => {
+            Known::Token { login, .. } if refused == Some(login) => {
                 tracing::info!("ECR Public refused our login and is read without one");
                 *known = Known::Anonymous;
                 return None;
@@ -100,10 +99,6 @@ impl EcrPublicCredentials {
     }
 }
 
-fn is_same(login: &Login, refused: Option<&Login>) -> bool {
-    refused.is_some_and(|refused| refused.password.expose_secret() == login.password.expose_secret())
-}
-
 impl Credentials for EcrPublicCredentials {
     fn login<'a>(
         &'a self,
@@ -123,6 +118,8 @@ mod tests {
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
     use serde_json::json;
+
+    use secrecy::ExposeSecret as _;
 
     use super::*;
     use crate::testing;

@@ -163,7 +163,7 @@ async fn a_dead_proxy_is_named_and_hosts_on_this_machine_go_without() {
     options.http.proxy = Some(format!("http://ann:hunter2@127.0.0.1:{port}"));
     world.client = Client::new(options, Arc::new(Anonymous)).unwrap();
     let failure = world.copy("python:large", Some("1"), "linux/amd64").await.unwrap_err();
-    assert_eq!(failure.problem(), Problem::Unreachable);
+    assert_eq!(failure.problem(), Problem::BehindProxy);
     let line = failure.summary();
     assert!(
         line.contains(&format!("registry-1.docker.io through the proxy 127.0.0.1:{port} failed")),

@@ -8,6 +8,8 @@ use aws_smithy_http_client::test_util::infallible_client_fn;
 use image_copy_aws::Patience;
 use serde_json::{Value, json};
 
+use secrecy::ExposeSecret as _;
+
 use super::*;
 
 const HUB: &str = "registry-1.docker.io";
@@ -164,16 +166,16 @@ async fn a_refused_login_is_read_again_and_tried_again_only_when_it_changed() {
     let event = event(&logins, Some(BARE), "docker.io");
     let first = event.login(HUB, None).await.unwrap().unwrap();
     let same = event.login(HUB, Some(&first)).await.unwrap().unwrap();
-    assert!(is_same(&first, &same), "which the client does not send a second time");
+    assert_eq!(first, same, "which the client does not send a second time");
     aws.put(BARE, r#"{"username": "hub", "password": "planted-hub-2"}"#);
     let next = event.login(HUB, Some(&first)).await.unwrap().unwrap();
     assert_eq!(next.password.expose_secret(), "planted-hub-2");
     assert_eq!(aws.calls(), [BARE, BARE, BARE]);
     // Another task that still holds the old one.
-    assert!(is_same(&event.login(HUB, Some(&first)).await.unwrap().unwrap(), &next));
+    assert_eq!(event.login(HUB, Some(&first)).await.unwrap().unwrap(), next);
     assert_eq!(aws.calls(), [] as [&str; 0]);
     aws.0.lock().unwrap().0.clear();
-    assert!(is_same(&event.login(HUB, Some(&next)).await.unwrap().unwrap(), &next), "the 401 says more");
+    assert_eq!(event.login(HUB, Some(&next)).await.unwrap().unwrap(), next, "the 401 says more");
 }
 
 #[tokio::test]

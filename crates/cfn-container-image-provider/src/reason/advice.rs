@@ -45,7 +45,7 @@ pub(super) fn advice(failure: &copy::Failure) -> String {
         (Problem::Throttled, Side::Source) => {
             "Run the operation again later, or name another registry in ImageReference."
         }
-        (Problem::Unreachable, Side::Source | Side::Destination) if is_behind_proxy(failure) => {
+        (Problem::BehindProxy, Side::Source | Side::Destination) => {
             "Check the proxy and whether it reaches that host, or name the host in NO_PROXY in the function's environment."
         }
         (Problem::Unreachable, Side::Source) => {
@@ -131,11 +131,6 @@ fn refused_by_ecr(failure: &copy::Failure) -> &'static str {
 fn source_account(failure: &copy::Failure) -> Option<String> {
     let host = subject(failure).split('/').next().unwrap_or_default();
     RegistryHost::parse(host).map(|host| host.account)
-}
-
-fn is_behind_proxy(failure: &copy::Failure) -> bool {
-    matches!(failure, copy::Failure::Registry { cause: registry::Error::Http(error), .. }
-        if matches!(error.kind, http::Kind::Proxy { .. }))
 }
 
 /// Whether the host that could not be reached is a FIPS endpoint.

@@ -18,7 +18,7 @@ const REQUEST: &str = "8f2a1c3e-0000-4000-8000-000000000000";
 const SOURCE: &str = "docker.io/library/nginx:1.27";
 const DESTINATION: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.27";
 
-const PROBLEMS: [Problem; 20] = [
+const PROBLEMS: [Problem; 21] = [
     Problem::Missing,
     Problem::LoginNeeded,
     Problem::LoginRefused,
@@ -27,6 +27,7 @@ const PROBLEMS: [Problem; 20] = [
     Problem::PullLimit,
     Problem::Throttled,
     Problem::Unreachable,
+    Problem::BehindProxy,
     Problem::CertificateRefused,
     Problem::Interrupted,
     Problem::ServerTrouble,
@@ -126,6 +127,13 @@ fn cause(problem: Problem) -> Option<registry::Error> {
     Some(match problem {
         Problem::CredentialsUnavailable => registry::Error::Credentials("the login could not be had".into()),
         Problem::Unreachable => network(Kind::ConnectTimeout, host),
+        Problem::BehindProxy => network(
+            Kind::Proxy {
+                proxy: "proxy.internal:3128 (HTTPS_PROXY)".into(),
+                reason: "connection refused".into(),
+            },
+            host,
+        ),
         Problem::CertificateRefused => {
             network(Kind::Tls("invalid peer certificate: UnknownIssuer".into()), host)
         }
@@ -250,17 +258,6 @@ fn table() -> String {
         let failure = copy::Failure::Registry { side, operation, subject, cause };
         lines.push(format!("FIPS: {}", text(failure)));
     }
-    let proxied = Kind::Proxy {
-        proxy: "proxy.internal:3128 (HTTPS_PROXY)".into(),
-        reason: "connection refused".into(),
-    };
-    let failure = copy::Failure::Registry {
-        side: Side::Source,
-        operation: Operation::ReadManifest,
-        subject: SOURCE.into(),
-        cause: network(proxied, "registry-1.docker.io"),
-    };
-    lines.push(format!("Unreachable, through a proxy: {}", text(failure)));
     lines.extend(logins::lines());
     let early = copy::Failure::Deadline {
         subject: SOURCE.into(),

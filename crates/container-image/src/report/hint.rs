@@ -1,7 +1,6 @@
 //! What to change about a failure, in words of the command line.
 
 use image_copy::copy::{Failure, Operation, Problem, Side};
-use image_copy::http;
 use image_copy::registry;
 
 use super::Given;
@@ -30,7 +29,7 @@ pub(super) fn hint(failure: &Failure, given: &Given<'_>) -> String {
         Problem::CredentialsUnavailable => credentials_unavailable(failure),
         Problem::PullLimit => pull_limit(failure),
         Problem::Throttled => "Run it again later, or with fewer --jobs.".into(),
-        Problem::Unreachable if is_behind_proxy(failure) => {
+        Problem::BehindProxy => {
             format!("Check the proxy and whether it reaches that host, or name the host of {argument} in NO_PROXY.")
         }
         Problem::Unreachable => {
@@ -67,11 +66,6 @@ fn pull_limit(failure: &Failure) -> String {
     format!(
         "Log in with an account (docker login{host}), read from a mirror (--mirror{mirror}), or run it again later."
     )
-}
-
-fn is_behind_proxy(failure: &Failure) -> bool {
-    let Failure::Registry { cause: registry::Error::Http(error), .. } = failure else { return false };
-    matches!(error.kind, http::Kind::Proxy { .. })
 }
 
 fn missing(side: Side) -> String {

@@ -51,7 +51,7 @@ fn hint(failure: &Failure, plain_http: &[Registry]) -> String {
         Problem::CredentialsUnavailable => credentials_unavailable(failure),
         Problem::PullLimit => format!("Log in with an account ({}), or leave out --platform.", log_in(failure)),
         Problem::Throttled => "Run it again later, or with fewer --jobs.".into(),
-        Problem::Unreachable => {
+        Problem::Unreachable | Problem::BehindProxy => {
             "Check its host, and HTTPS_PROXY if that is reached through a proxy.".into()
         }
         Problem::CertificateRefused if plain_http.is_empty() => {

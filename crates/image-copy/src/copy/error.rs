@@ -116,6 +116,8 @@ pub enum Problem {
     Throttled,
     /// No connection came about.
     Unreachable,
+    /// No connection came about through the proxy.
+    BehindProxy,
     /// The other side's certificate was refused.
     CertificateRefused,
     /// The connection broke or fell silent.
@@ -198,10 +200,8 @@ fn problem_of(cause: &registry::Error) -> Problem {
         Error::Credentials(_) => Problem::CredentialsUnavailable,
         Error::TooFewPulls { .. } => Problem::PullLimit,
         Error::Http(error) => match error.kind {
-            http::Kind::Dns
-            | http::Kind::Connect(_)
-            | http::Kind::ConnectTimeout
-            | http::Kind::Proxy { .. } => Problem::Unreachable,
+            http::Kind::Dns | http::Kind::Connect(_) | http::Kind::ConnectTimeout => Problem::Unreachable,
+            http::Kind::Proxy { .. } => Problem::BehindProxy,
             http::Kind::Tls(_) => Problem::CertificateRefused,
             http::Kind::Timeout | http::Kind::Interrupted => Problem::Interrupted,
             http::Kind::TooLarge { .. } => Problem::Unreadable,

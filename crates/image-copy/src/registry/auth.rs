@@ -239,10 +239,7 @@ async fn login(party: &Party<'_>, refused: Option<&Authorization>) -> Result<Opt
 async fn renewed(party: &Party<'_>, refused: &Login) -> Result<Option<Option<Login>>, Error> {
     let Some(credentials) = party.credentials else { return Ok(None) };
     let next = credentials.login(party.host, Some(refused)).await?;
-    let is_same = next.as_ref().is_some_and(|next| {
-        next.username == refused.username && next.password.expose_secret() == refused.password.expose_secret()
-    });
-    Ok((!is_same).then_some(next))
+    Ok((next.as_ref() != Some(refused)).then_some(next))
 }
 
 /// An answer of status 401 may be an expired token. 400 and 403 may be one when they say so, or

@@ -1,7 +1,7 @@
 //! Logins, and where they come from.
 
 use futures_util::future::BoxFuture;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// A user name and a password (or access token) for one registry. The password cannot be printed.
 #[derive(Debug, Clone)]
@@ -10,6 +10,13 @@ pub struct Login {
     pub username: String,
     /// Password or access token.
     pub password: SecretString,
+}
+
+/// Whether a registry that refused the one would refuse the other.
+impl PartialEq for Login {
+    fn eq(&self, other: &Self) -> bool {
+        self.username == other.username && self.password.expose_secret() == other.password.expose_secret()
+    }
 }
 
 /// The user name by which docker and its helpers say that the password is an identity token

@@ -229,6 +229,7 @@ impl Job<'_> {
             Problem::PullLimit
                 | Problem::Throttled
                 | Problem::Unreachable
+                | Problem::BehindProxy
                 | Problem::CertificateRefused
                 | Problem::Interrupted
                 | Problem::CredentialsUnavailable
