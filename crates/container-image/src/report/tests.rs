@@ -54,6 +54,7 @@ fn failures() -> Vec<Failure> {
         source(refusal(429, "TOOMANYREQUESTS", "You have reached your pull rate limit", no)),
         source(refusal(429, "TOOMANYREQUESTS", "slow down", no)),
         source(unreached(http::Kind::Dns)),
+        source(unreached(http::Kind::Proxy { proxy: "p:1".into(), reason: "refused".into() })),
         source(unreached(http::Kind::Tls("unknown issuer".into()))),
         at(Side::Destination, Operation::SendBlob, unreached(http::Kind::Interrupted)),
         source(refusal(502, "", "Bad Gateway", no)),

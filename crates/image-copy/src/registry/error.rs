@@ -1,11 +1,10 @@
 //! What a registry says when it says no.
 
-use std::fmt;
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
+use super::RateLimit;
 use crate::http;
 use crate::oci::{Digest, ManifestError};
 
@@ -129,19 +128,6 @@ pub enum LoginSent {
     Exchanged,
     /// The request was anonymous.
     No,
-}
-
-/// Pull allowance as Docker Hub states it in its `ratelimit-*` headers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RateLimit {
-    /// Pulls allowed in a window.
-    pub limit: Option<u64>,
-    /// Pulls left.
-    pub remaining: Option<u64>,
-    /// The window.
-    pub window: Option<Duration>,
-    /// Whom the registry counts: an address or an account.
-    pub source: Option<String>,
 }
 
 impl From<Refusal> for Error {
@@ -321,64 +307,11 @@ fn codes(body: &[u8]) -> Vec<Code> {
 }
 
 /// One line without control characters or double quotes, cut to a length that fits into a message.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let words: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
     let line = words.join(" ").replace('"', "'");
     line.char_indices().nth(MESSAGE_CHARACTERS).map_or(line.clone(), |(end, _)| format!("{}…", &line[..end]))
-}
-
-/// `0 of 100 left for 203.0.113.7 in each 6 h`
-impl fmt::Display for RateLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.remaining.unwrap_or(0))?;
-        if let Some(limit) = self.limit {
-            write!(f, " of {limit}")?;
-        }
-        f.write_str(" left")?;
-        if let Some(source) = &self.source {
-            write!(f, " for {source}")?;
-        }
-        match self.window {
-            Some(window) => write!(f, " in each {}", http::duration(window)),
-            None => Ok(()),
-        }
-    }
-}
-
-impl RateLimit {
-    /// The lower of two statements: answers overtake each other, and what one copy has spent does not
-    /// come back while it lasts. Of another limit, or of another caller, the later statement holds.
-    pub(super) fn after(self, earlier: Option<Self>) -> Self {
-        match earlier {
-            Some(earlier)
-                if (earlier.limit, &earlier.source) == (self.limit, &self.source)
-                    && earlier.remaining.is_some()
-                    && earlier.remaining < self.remaining =>
-            {
-                earlier
-            }
-            _ => self,
-        }
-    }
-
-    /// Reads `ratelimit-limit: 100;w=21600` and its companions
-    /// (<https://docs.docker.com/docker-hub/usage/pulls/>).
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let number = |name: &str| text(name).and_then(|value| value.split(';').next()?.trim().parse().ok());
-        let window = text("ratelimit-limit")
-            .or_else(|| text("ratelimit-remaining"))
-            .and_then(|value| value.split(";w=").nth(1)?.trim().parse().ok())
-            .map(Duration::from_secs);
-        let limit = Self {
-            limit: number("ratelimit-limit"),
-            remaining: number("ratelimit-remaining"),
-            window,
-            source: text("docker-ratelimit-source").map(one_line),
-        };
-        (limit.limit.is_some() || limit.remaining.is_some()).then_some(limit)
-    }
 }
 
 #[cfg(test)]
@@ -417,39 +350,5 @@ mod tests {
         assert_eq!(shown(full), r#"UNKNOWN "unknown error {'Err':28}""#);
         let known = r#"{"errors":[{"code":"DENIED","message":"no","detail":"inner"}]}"#;
         assert_eq!(shown(known), r#"DENIED "no""#);
-    }
-
-    #[test]
-    fn reads_the_allowance() {
-        let headers = [
-            ("ratelimit-limit", "100;w=21600"),
-            ("ratelimit-remaining", "76;w=21600"),
-            ("docker-ratelimit-source", "203.0.113.7"),
-        ];
-        let headers = headers.iter().map(|(k, v)| (k.parse().unwrap(), v.parse().unwrap())).collect();
-        let limit = RateLimit::of(&headers).unwrap();
-        assert_eq!((limit.limit, limit.remaining), (Some(100), Some(76)));
-        assert_eq!(limit.window, Some(Duration::from_secs(21600)));
-        assert_eq!(limit.source.as_deref(), Some("203.0.113.7"));
-        assert_eq!(RateLimit::of(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn an_answer_that_was_overtaken_gives_no_pull_back() {
-        let stated = |remaining, source: &str| RateLimit {
-            limit: Some(100),
-            remaining,
-            window: None,
-            source: Some(source.into()),
-        };
-        for (earlier, later, expected) in [
-            (stated(Some(7), "a"), stated(Some(8), "a"), Some(7)),
-            (stated(Some(8), "a"), stated(Some(7), "a"), Some(7)),
-            (stated(Some(7), "a"), stated(Some(90), "b"), Some(90)),
-            (stated(None, "a"), stated(Some(8), "a"), Some(8)),
-        ] {
-            assert_eq!(later.after(Some(earlier)).remaining, expected);
-        }
-        assert_eq!(stated(Some(8), "a").after(None).remaining, Some(8));
     }
 }

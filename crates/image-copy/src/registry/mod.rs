@@ -12,6 +12,7 @@ mod credentials;
 pub mod docker_config;
 mod error;
 mod manifests;
+mod rate_limit;
 mod referrers;
 mod session;
 mod tags;
@@ -27,8 +28,9 @@ use tokio::time::Instant;
 
 pub use blobs::BlobReader;
 pub use credentials::{Anonymous, Credentials, Login};
-pub use error::{Code, Error, LoginSent, RateLimit, Refusal};
+pub use error::{Code, Error, LoginSent, Refusal};
 pub use manifests::{Head, ManifestId};
+pub use rate_limit::RateLimit;
 pub(crate) use upload::{Pieces, SendError};
 pub use upload::{Started, Upload};
 

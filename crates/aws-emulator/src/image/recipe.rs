@@ -1,117 +1,10 @@
-//! Makes images: an index, its children, their configs and layers, the same for the same seed.
+//! Images made to order, the same bytes for the same recipe.
 
-use std::io::Write;
-
-use bytes::Bytes;
-use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 
-use crate::blob::{Blob, digest};
-
-pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(crate) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-
-/// A manifest or index, as bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Manifest {
-    /// The bytes that the digest is made of.
-    pub bytes: Bytes,
-    /// Its media type.
-    pub media_type: String,
-    /// Its digest.
-    pub digest: String,
-}
-
-impl Manifest {
-    /// Wraps bytes, whatever they are.
-    pub fn new(bytes: impl Into<Bytes>, media_type: &str) -> Self {
-        let bytes = bytes.into();
-        Self { digest: digest(&bytes), bytes, media_type: media_type.to_owned() }
-    }
-
-    fn of(document: &Value, media_type: &str) -> Self {
-        Self::new(document.to_string(), media_type)
-    }
-
-    /// A descriptor that points at it.
-    pub fn descriptor(&self) -> Value {
-        json!({"mediaType": self.media_type, "digest": self.digest, "size": self.bytes.len()})
-    }
-
-    pub(crate) fn document(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or_default()
-    }
-}
-
-/// An image with everything that belongs to it.
-#[derive(Clone, Debug)]
-pub struct Image {
-    /// Every manifest after the manifests it refers to; the root is last.
-    pub manifests: Vec<Manifest>,
-    /// Configs and layers, each once.
-    pub blobs: Vec<Blob>,
-}
-
-impl Image {
-    /// The index, or the manifest of a single image.
-    ///
-    /// # Panics
-    ///
-    /// When there are no manifests; a recipe always makes one.
-    pub fn root(&self) -> &Manifest {
-        self.manifests.last().expect("an image has a manifest")
-    }
-
-    /// The digest of the root.
-    pub fn digest(&self) -> &str {
-        &self.root().digest
-    }
-
-    /// The child of the index for a platform such as `linux/arm64`.
-    pub fn child(&self, platform: &str) -> Option<&Manifest> {
-        let index = self.root().document();
-        let entries = index["manifests"].as_array()?;
-        let entry = entries.iter().find(|entry| written(&entry["platform"]) == platform)?;
-        self.manifests.iter().find(|manifest| entry["digest"] == manifest.digest.as_str())
-    }
-
-    /// Puts images into an index of their own; their roots may be indexes themselves.
-    #[must_use]
-    pub fn nested(images: &[Self]) -> Self {
-        let entries: Vec<_> = images.iter().map(|image| image.root().descriptor()).collect();
-        let document = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
-        let mut nested = Self { manifests: Vec::new(), blobs: Vec::new() };
-        for image in images {
-            nested.manifests.extend(image.manifests.iter().cloned());
-            image.blobs.iter().for_each(|blob| nested.add(blob.clone()));
-        }
-        nested.manifests.push(Manifest::of(&document, OCI_INDEX));
-        nested
-    }
-
-    /// An artifact that refers to `subject`, such as a signature.
-    #[must_use]
-    pub fn referrer(subject: &Manifest, artifact_type: &str, content: &str) -> Self {
-        let (config, layer) = (Blob::bytes("{}"), Blob::bytes(content.to_owned()));
-        let document = json!({
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "artifactType": artifact_type,
-            "config": point(&config, "application/vnd.oci.empty.v1+json"),
-            "layers": [point(&layer, artifact_type)],
-            "subject": subject.descriptor(),
-        });
-        Self { manifests: vec![Manifest::of(&document, OCI_MANIFEST)], blobs: vec![config, layer] }
-    }
-
-    fn add(&mut self, blob: Blob) {
-        if self.blobs.iter().all(|known| known.digest() != blob.digest()) {
-            self.blobs.push(blob);
-        }
-    }
-}
+use super::layer::Layer;
+use super::{DOCKER_LIST, DOCKER_MANIFEST, Image, Manifest, OCI_INDEX, OCI_MANIFEST};
+use crate::blob::Blob;
 
 /// Which of the two families of media types an image uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,7 +164,7 @@ impl Recipe {
     }
 }
 
-fn point(blob: &Blob, media_type: &str) -> Value {
+pub(super) fn point(blob: &Blob, media_type: &str) -> Value {
     json!({"mediaType": media_type, "digest": blob.digest(), "size": blob.size()})
 }
 
@@ -287,7 +180,7 @@ fn platform(text: &str) -> Value {
 }
 
 /// Writes `os/architecture[/variant]`.
-fn written(platform: &Value) -> String {
+pub(super) fn written(platform: &Value) -> String {
     let parts = ["os", "architecture", "variant"].map(|key| platform[key].as_str());
     parts.into_iter().flatten().collect::<Vec<_>>().join("/")
 }
@@ -317,44 +210,10 @@ fn attestation(subject: &Manifest, image: &mut Image) -> Manifest {
     Manifest::of(&document, OCI_MANIFEST)
 }
 
-/// A layer, and the digest of what is in it before compression.
-struct Layer {
-    blob: Blob,
-    diff_id: String,
-}
-
-impl Layer {
-    /// A layer that only looks like one.
-    fn generated(seed: u64, size: u64) -> Self {
-        let blob = Blob::generated(seed, size);
-        Self { diff_id: blob.digest().to_owned(), blob }
-    }
-
-    /// A true layer: a compressed archive with one small file.
-    fn archive(seed: u64, platform: &Value) -> Self {
-        let text = format!("layer {seed} of {}\n", written(platform)).repeat(40);
-        let mut header = tar::Header::new_gnu();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o644);
-        header.set_mtime(1_767_225_600);
-        header.set_cksum();
-        let mut archive = tar::Builder::new(Vec::new());
-        let name = format!("opt/layer-{seed}.txt");
-        archive
-            .append_data(&mut header, name, text.as_bytes())
-            .and_then(|()| archive.into_inner())
-            .and_then(|tar| {
-                let mut zip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
-                zip.write_all(&tar)?;
-                Ok(Self { diff_id: digest(&tar), blob: Blob::bytes(zip.finish()?) })
-            })
-            .expect("writing into memory succeeds")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blob::digest;
 
     #[test]
     fn the_same_recipe_gives_the_same_bytes() {

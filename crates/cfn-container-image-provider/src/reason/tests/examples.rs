@@ -1,0 +1,167 @@
+//! An example of every problem, at every step of a copy.
+
+use std::time::Duration;
+
+use image_copy::copy::{self, Operation, Problem, Progress, Side};
+use image_copy::http::{self, Kind};
+use image_copy::oci::{Digest, ManifestError};
+use image_copy::registry::{self, Code, LoginSent, RateLimit, Refusal};
+
+use super::{DESTINATION, SOURCE};
+
+pub(super) const PROBLEMS: [Problem; 21] = [
+    Problem::Missing,
+    Problem::LoginNeeded,
+    Problem::LoginRefused,
+    Problem::Denied,
+    Problem::CredentialsUnavailable,
+    Problem::PullLimit,
+    Problem::Throttled,
+    Problem::Unreachable,
+    Problem::BehindProxy,
+    Problem::CertificateRefused,
+    Problem::Interrupted,
+    Problem::ServerTrouble,
+    Problem::Corrupt,
+    Problem::Unreadable,
+    Problem::ForbiddenAddress,
+    Problem::Refused,
+    Problem::NoPlatform,
+    Problem::TagImmutable,
+    Problem::NotStorable,
+    Problem::TooManyManifests,
+    Problem::Deadline,
+];
+
+pub(super) const OPERATIONS: [Operation; 8] = [
+    Operation::Inspect,
+    Operation::ReadManifest,
+    Operation::CheckBlobs,
+    Operation::ReadBlob,
+    Operation::StartUpload,
+    Operation::SendBlob,
+    Operation::WriteManifest,
+    Operation::WriteTag,
+];
+
+pub(super) fn refusal(status: u16, login: LoginSent, code: &str, message: &str) -> Refusal {
+    Refusal {
+        status,
+        codes: vec![Code { code: code.into(), message: message.into(), detail: String::new() }],
+        request: "GET /v2/x".into(),
+        login,
+        is_foreign: false,
+        rate_limit: None,
+        retry_after: None,
+        attempts: 1,
+        elapsed: Duration::ZERO,
+    }
+}
+
+pub(super) fn network(kind: Kind, host: &str) -> registry::Error {
+    http::Error { kind, host: host.into(), attempts: 5, elapsed: Duration::from_secs(71) }.into()
+}
+
+pub(super) fn service(name: &str, code: &str, message: &str) -> registry::Error {
+    registry::Error::Service {
+        service: name.into(),
+        code: code.into(),
+        message: message.into(),
+        attempts: 1,
+        elapsed: Duration::ZERO,
+    }
+}
+
+/// What is left when ECR throttled until time ran out.
+pub(super) fn throttled() -> registry::Error {
+    registry::Error::Service {
+        service: "ecr:PutImage".into(),
+        code: "ThrottlingException".into(),
+        message: "Rate exceeded".into(),
+        attempts: 41,
+        elapsed: Duration::from_secs(212),
+    }
+}
+
+/// A cause for each problem that a registry or the network can make.
+pub(super) fn cause(problem: Problem) -> Option<registry::Error> {
+    let (digest, host) = (Digest::of(b"a"), "registry.example:443");
+    let refused = |status, login, code, message| Some(Box::new(refusal(status, login, code, message)));
+    let refused = match problem {
+        Problem::Missing => refused(404, LoginSent::No, "MANIFEST_UNKNOWN", "manifest unknown"),
+        Problem::LoginNeeded => refused(401, LoginSent::No, "UNAUTHORIZED", "authentication required"),
+        Problem::LoginRefused => refused(401, LoginSent::Yes, "UNAUTHORIZED", "bad credentials"),
+        Problem::Denied => refused(403, LoginSent::Yes, "DENIED", "not allowed"),
+        Problem::Throttled => refused(429, LoginSent::Yes, "TOOMANYREQUESTS", "Rate exceeded"),
+        Problem::ServerTrouble => refused(502, LoginSent::Yes, "", "Bad Gateway"),
+        Problem::Refused => refused(405, LoginSent::Yes, "UNSUPPORTED", "Invalid parameter"),
+        Problem::PullLimit => {
+            let limit = RateLimit {
+                limit: Some(100),
+                remaining: Some(0),
+                window: Some(Duration::from_secs(21600)),
+                source: Some("203.0.113.7".into()),
+            };
+            let message = "You have reached your unauthenticated pull rate limit";
+            let refusal = refusal(429, LoginSent::No, "TOOMANYREQUESTS", message);
+            Some(Box::new(Refusal {
+                rate_limit: Some(limit),
+                retry_after: Some(Duration::from_secs(11400)),
+                ..refusal
+            }))
+        }
+        _ => None,
+    };
+    if let Some(refused) = refused {
+        return Some(registry::Error::Refused(refused));
+    }
+    Some(match problem {
+        Problem::CredentialsUnavailable => registry::Error::Credentials("the login could not be had".into()),
+        Problem::Unreachable => network(Kind::ConnectTimeout, host),
+        Problem::BehindProxy => network(
+            Kind::Proxy {
+                proxy: "proxy.internal:3128 (HTTPS_PROXY)".into(),
+                reason: "connection refused".into(),
+            },
+            host,
+        ),
+        Problem::CertificateRefused => {
+            network(Kind::Tls("invalid peer certificate: UnknownIssuer".into()), host)
+        }
+        Problem::Interrupted => network(Kind::Interrupted, host),
+        Problem::ForbiddenAddress => network(Kind::Forbidden("link-local"), host),
+        Problem::Corrupt => registry::Error::DigestMismatch { expected: digest, actual: Digest::of(b"b") },
+        Problem::Unreadable => ManifestError::SchemaOne.into(),
+        _ => return None,
+    })
+}
+
+/// An example of the problem at this side; none where it is always the other's.
+pub(super) fn example(problem: Problem, side: Side, operation: Operation) -> Option<copy::Failure> {
+    use copy::Failure;
+    let subject = if side == Side::Source { SOURCE } else { DESTINATION }.to_owned();
+    let (arm, amd) = ("linux/arm64".parse().unwrap(), "linux/amd64".parse().unwrap());
+    let failure = match problem {
+        Problem::NoPlatform => Failure::NoPlatform { subject, wanted: arm, available: vec![amd] },
+        Problem::TagImmutable => {
+            Failure::TagImmutable { subject, existing: Digest::of(b"a"), wanted: Digest::of(b"b") }
+        }
+        Problem::NotStorable => {
+            Failure::NotStorable { subject, objection: "ECR stores no image without layers".into() }
+        }
+        Problem::TooManyManifests => Failure::TooManyManifests { subject, limit: 200 },
+        Problem::Deadline => {
+            let progress = Progress {
+                blobs: 22,
+                present: 10,
+                copied: 7,
+                bytes: 98,
+                bytes_present: 41,
+                bytes_copied: 20,
+            };
+            Failure::Deadline { subject, progress, elapsed: Duration::from_secs(870) }
+        }
+        _ => Failure::Registry { side, operation, subject, cause: cause(problem).unwrap() },
+    };
+    (failure.side() == side).then_some(failure)
+}
