@@ -25,7 +25,9 @@ read -ra parameters <<<"${PARAMETERS:-}"
 
 # Else the function would go on with the program in that image, and all would look well.
 image=$(aws cloudformation describe-stacks --stack-name "$stack" --region "$region" --output text \
-    --query "Stacks[0].Parameters[?ParameterKey=='CodeImageUri'].ParameterValue" 2>/dev/null || true)
+    --query "Stacks[0].Parameters[?ParameterKey=='CodeImageUri'].ParameterValue" 2>&1) ||
+    [[ $image == *'does not exist'* ]] || fail "stack $stack cannot be looked at: $image"
+[[ $image != *'does not exist'* ]] || image=
 [ -z "$image" ] || [[ " ${PARAMETERS:-}" == *" CodeImageUri="[!\ ]* ]] ||
     fail "stack $stack runs the image $image, not a zip; build and push a new one (docs/installation.md), and set PARAMETERS=\"CodeImageUri=...\""
 

@@ -38,7 +38,7 @@ install_builders() {
 has_library() {
     [ ! -d "$(rustc --print target-libdir --target "$1" 2>/dev/null)" ] || return 0
     command -v rustup >/dev/null || return 1
-    timeout 300 rustup target add "$1" >/dev/null 2>&1 || return 1
+    timeout 300 rustup target add "$1" >/dev/null || return 1
     [ -d "$(rustc --print target-libdir --target "$1")" ]
 }
 

@@ -67,8 +67,11 @@ template_key=${key%/*}/$(digest <"$rendered").yaml
 for target in "${regions[@]}"; do
     bucket=$prefix-$target
     ensure_bucket "$bucket" "$target"
-    [ -z "${READERS:-}" ] ||
-        aws s3api put-bucket-policy --bucket "$bucket" --region "$target" --policy "$(policy "$bucket")"
+    if [ -n "${READERS:-}" ]; then
+        # On a line of its own: what fails within an argument ends nothing.
+        document=$(policy "$bucket")
+        aws s3api put-bucket-policy --bucket "$bucket" --region "$target" --policy "$document"
+    fi
     for processor in "${processors[@]}"; do
         upload "$packages/bootstrap-$processor.zip" "$bucket" "$key-$processor.zip" "$target"
         [ ! -f "$packages/container-image-$processor" ] ||

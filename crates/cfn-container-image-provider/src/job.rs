@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use image_copy::copy::{self, Destination, Limits, Outcome, Platforms, Problem, Progress, Request, Side};
+use image_copy::copy::{self, Destination, Outcome, Platforms, Problem, Progress, Request, Side};
 use image_copy::registry::{self, ManifestId};
 use serde_json::Value;
 
@@ -80,8 +80,8 @@ pub(crate) async fn job(
     if let (Some(ledger), Some(place)) = (&ledger, &round.claimed) {
         trail.claimed.get_or_init(|| Claimed(ledger.clone(), place.clone()));
     }
-    let limits = Limits { deadline: until, concurrent_blobs: round.concurrent_blobs };
-    let ends = Ends { source, destination, ledger, limits };
+    let (deadline, concurrent_blobs) = (deadline.work, round.concurrent_blobs);
+    let ends = Ends { source, destination, ledger, deadline, concurrent_blobs };
     match copying::copy(&wish, &ends, trail).await {
         Ok(outcome) => Ok(Done::Copied { properties: Box::new(wish.properties), outcome: Box::new(outcome) }),
         Err(failure) => {

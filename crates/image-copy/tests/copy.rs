@@ -254,3 +254,25 @@ async fn sizes_that_cannot_be_summed_up_are_a_failure_like_others() {
     assert_eq!((error.problem(), error.side()), (Problem::Refused, Side::Destination), "{error}");
     assert_eq!(world.ecr.resolve("3.13"), None);
 }
+
+/// The digest of a manifest by the other algorithm that the specification knows
+/// (<https://github.com/opencontainers/image-spec/blob/main/descriptor.md#sha-512>).
+fn sha512(manifest: &Manifest) -> String {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, &manifest.bytes);
+    let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha512:{hex}")
+}
+
+#[tokio::test]
+async fn a_manifest_may_be_asked_for_by_another_algorithm() {
+    let world = World::start().await;
+    let mut image = Recipe::new(1).layers(&[500]).single();
+    let root = image.manifests.last_mut().unwrap();
+    let usual = root.digest.clone();
+    root.digest = sha512(root);
+    let asked = root.digest.clone();
+    world.emulator.docker_hub().put_image("library/python", "3.13", &image);
+    let outcome = world.copy(&format!("python@{asked}"), Some("x"), "all").await.unwrap();
+    assert_eq!((outcome.source_digest.as_str(), outcome.digest.as_str()), (asked.as_str(), usual.as_str()));
+    assert_eq!(world.ecr.resolve("x"), Some(usual));
+}

@@ -25,7 +25,16 @@ pub(crate) struct Ends<'a> {
     pub(crate) source: &'a copy::Source,
     pub(crate) destination: Destination,
     pub(crate) ledger: Option<Ledger>,
-    pub(crate) limits: Limits,
+    /// When the work has to be over.
+    pub(crate) deadline: Instant,
+    /// Blobs in flight at once.
+    pub(crate) concurrent_blobs: usize,
+}
+
+impl Ends<'_> {
+    fn limits(&self) -> Limits {
+        Limits { deadline: Some(self.deadline), concurrent_blobs: self.concurrent_blobs }
+    }
 }
 
 /// Copies what the wish says.
@@ -74,28 +83,17 @@ async fn carry_out(
     // Delete keeps the image.
     let unclaimed = Claim { holds: false, names: None };
     let claiming = claim(wish, ledger, &place, trail);
-    let claim = match ends.limits.deadline {
-        Some(deadline) => {
-            let share = deadline.saturating_duration_since(Instant::now()) / 4;
-            tokio::time::timeout(share, claiming).await.unwrap_or_else(|_| {
-                tracing::warn!(
-                    "putting the claim took too long: Delete will keep the image if there is none"
-                );
-                unclaimed
-            })
-        }
-        None => claiming.await,
-    };
-    let progress = copy::transfer_content(
-        &tagged,
-        ends.source,
-        &ends.destination,
-        &ends.limits,
-        trail.tally.of(&tagged),
-    );
+    let share = ends.deadline.saturating_duration_since(Instant::now()) / 4;
+    let claim = tokio::time::timeout(share, claiming).await.unwrap_or_else(|_| {
+        tracing::warn!("putting the claim took too long: Delete will keep the image if there is none");
+        unclaimed
+    });
+    let limits = ends.limits();
+    let progress =
+        copy::transfer_content(&tagged, ends.source, &ends.destination, &limits, trail.tally.of(&tagged));
     let progress = progress.await.map_err(Failure::Copy)?;
     let plan = last_look(wish, ledger, &place, tagged, &claim).await?;
-    let outcome = copy::publish(&plan, ends.source, &ends.destination, &ends.limits, progress).await;
+    let outcome = copy::publish(&plan, ends.source, &ends.destination, &limits, progress).await;
     outcome.map_err(Failure::Copy)
 }
 
@@ -125,7 +123,8 @@ fn share(plan: &Plan) -> String {
 }
 
 async fn transfer(plan: &Plan, ends: &Ends<'_>, trail: &Trail) -> Result<Outcome, Failure> {
-    let outcome = copy::transfer(plan, ends.source, &ends.destination, &ends.limits, trail.tally.of(plan));
+    let limits = ends.limits();
+    let outcome = copy::transfer(plan, ends.source, &ends.destination, &limits, trail.tally.of(plan));
     outcome.await.map_err(Failure::Copy)
 }
 

@@ -27,10 +27,8 @@ pub(super) async fn plan(
         return planning.await.map_err(Failure::Copy);
     };
     // A source that hangs must not use up the time for putting back what is here.
-    let until = ends.limits.deadline.map_or_else(
-        || Instant::now() + std::time::Duration::from_secs(300),
-        |end| Instant::now() + end.saturating_duration_since(Instant::now()) / 2,
-    );
+    let started = Instant::now();
+    let until = started + ends.deadline.saturating_duration_since(started) / 2;
     let failure = match tokio::time::timeout_at(until, planning).await {
         Ok(Ok(plan)) => return Ok(plan),
         Ok(Err(failure)) if failure.side() != Side::Source => return Err(Failure::Copy(failure)),
@@ -38,7 +36,7 @@ pub(super) async fn plan(
         Err(_) => Box::new(copy::Failure::Deadline {
             subject: request.source.to_string(),
             progress: copy::Progress::default(),
-            elapsed: Instant::now().saturating_duration_since(until),
+            elapsed: started.elapsed(),
         }),
     };
     let plan = copy::plan(&back, ends.source, &ends.destination).await;

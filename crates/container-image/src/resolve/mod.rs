@@ -128,9 +128,12 @@ impl Resolver {
             .buffered(self.jobs);
         let mut heads = Box::pin(heads);
         while let Some((candidate, head)) = heads.next().await {
-            // A tag can be deleted between the list and the look.
-            if head.is_ok_and(|head| head.digest == digest) {
-                return Ok(Answer::Tag(candidate, digest));
+            match head {
+                Ok(head) if head.digest == digest => return Ok(Answer::Tag(candidate, digest)),
+                Ok(_) => {}
+                // A tag can be deleted between the list and the look.
+                Err(Error::Refused(refusal)) if refusal.status == 404 => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(Answer::Nothing)

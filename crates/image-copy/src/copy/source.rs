@@ -157,7 +157,7 @@ impl Source {
     async fn read_named(&self, digest: &Digest) -> Result<(), (Digest, Error)> {
         let place = &self.places()[self.last()];
         let manifest = place.repository.get_manifest(&ManifestId::Digest(digest.clone())).await;
-        self.keep(place, manifest.map_err(|error| (digest.clone(), error))?);
+        self.keep(place, digest, manifest.map_err(|error| (digest.clone(), error))?);
         Ok(())
     }
 
@@ -169,15 +169,16 @@ impl Source {
         let repository = mirror.repository.until(Instant::now() + patience);
         let id = ManifestId::Digest(digest.clone());
         match timeout(patience, repository.get_manifest(&id)).await.unwrap_or_else(|_| Err(silent(mirror))) {
-            Ok(manifest) => self.keep(mirror, manifest),
+            Ok(manifest) => self.keep(mirror, digest, manifest),
             Err(error) => mirror.note(digest, &error),
         }
     }
 
-    fn keep(&self, place: &Place, manifest: Manifest) {
+    /// Under the digest that was asked for: by another algorithm, the manifest has another of its own.
+    fn keep(&self, place: &Place, digest: &Digest, manifest: Manifest) {
         place.manifests.fetch_add(1, Ordering::Relaxed);
-        tracing::debug!(digest = %manifest.digest, place = %place.repository.name(), "manifest read");
-        self.read().insert(manifest.digest.clone(), manifest);
+        tracing::debug!(%digest, place = %place.repository.name(), "manifest read");
+        self.read().insert(digest.clone(), manifest);
     }
 
     /// Those not read yet, each once.

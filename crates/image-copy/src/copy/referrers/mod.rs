@@ -46,7 +46,9 @@ pub struct Referrers {
     pub left_out: usize,
     /// Images and referrers of which upstream did not say what refers to them.
     pub unknown: usize,
-    /// Why, of the first that is refused, left out or unknown; one line.
+    /// Images that they could not be listed for, at a destination that makes no lists itself.
+    pub unlisted: usize,
+    /// Why, of the first that is refused, left out, unknown or unlisted; one line.
     pub first_reason: Option<String>,
 }
 
@@ -54,7 +56,7 @@ impl Referrers {
     /// Whether something may be missing at the destination.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        self.refused + self.left_out + self.unknown > 0
+        self.refused + self.left_out + self.unknown + self.unlisted > 0
     }
 }
 
@@ -68,6 +70,7 @@ impl fmt::Display for Referrers {
             (self.refused, "refused"),
             (self.left_out, "left out"),
             (self.unknown, lookups),
+            (self.unlisted, "not listed"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -270,9 +273,19 @@ mod tests {
         assert_eq!(Referrers::default().to_string(), "none");
         let some = Referrers { copied: 3, refused: 1, ..Referrers::default() };
         assert_eq!(some.to_string(), "3 copied, 1 refused");
-        let all =
-            Referrers { copied: 1, present: 2, refused: 3, left_out: 4, unknown: 1, first_reason: None };
-        assert_eq!(all.to_string(), "1 copied, 2 present, 3 refused, 4 left out, 1 lookup failed");
+        let all = Referrers {
+            copied: 1,
+            present: 2,
+            refused: 3,
+            left_out: 4,
+            unknown: 1,
+            unlisted: 2,
+            first_reason: None,
+        };
+        assert_eq!(
+            all.to_string(),
+            "1 copied, 2 present, 3 refused, 4 left out, 1 lookup failed, 2 not listed"
+        );
         assert!(all.is_incomplete() && !Referrers { present: 1, ..Referrers::default() }.is_incomplete());
     }
 }

@@ -203,7 +203,9 @@ impl Job<'_> {
         if let Err(cause) = listed.await {
             let failure = destination_failure(&self.plan.request, Operation::WriteTag, cause);
             tracing::warn!(%failure, "what was copied is not listed as referring to the image");
-            self.tally().counts.first_reason.get_or_insert_with(|| failure.summary());
+            let mut tally = self.tally();
+            tally.counts.unlisted += lists.len();
+            tally.counts.first_reason.get_or_insert_with(|| failure.summary());
         }
     }
 }
