@@ -5,7 +5,7 @@
 mod common;
 
 use aws_emulator::stack::{StackStatus, Template};
-use aws_emulator::{Image, Manifest, ReferrersManner};
+use aws_emulator::{Effect, Fault, Image, Manifest, ReferrersManner};
 use common::{Account, failure, index, succeeded};
 use serde_json::{Value, json};
 
@@ -129,10 +129,12 @@ async fn delete_keeps_what_something_else_needs() {
 }
 
 #[tokio::test]
-async fn delete_leaves_behind_what_it_may_not_look_up() {
+async fn delete_leaves_behind_what_it_cannot_look_up() {
     let (account, image, artifacts) = signed().await;
     account.stack.create(&Template::new().image("Python", including(&account))).await;
-    account.world.emulator.ecr().deny("ecr:ListImageReferrers", "*");
+    let body = json!({"__type": "UnableToListUpstreamImageReferrersException"}).to_string();
+    let refusal = Effect::Status { code: 400, headers: [].into(), body };
+    account.world.emulator.faults().add(Fault::on("ecr:ListImageReferrers", refusal));
     let deleted = account.stack.delete().await;
     assert_eq!(deleted.status, StackStatus::DeleteComplete, "{:?}", deleted.failures());
     assert!(account.repository.manifest(image.digest()).is_none());

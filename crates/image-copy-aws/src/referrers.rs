@@ -34,7 +34,8 @@ impl EcrRepository {
                 .filter(any.clone())
                 .max_results(PAGE)
                 .set_next_token(token);
-            let answer = self.calls.send("ecr:ListImageReferrers", || request.clone().send()).await?;
+            // The permission of this name, not one of its own, is what ECR demands for it.
+            let answer = self.calls.send("ecr:BatchGetImage", || request.clone().send()).await?;
             digests.extend(answer.referrers().iter().filter_map(|referrer| referrer.digest().parse().ok()));
             token = answer.next_token().map(ToOwned::to_owned);
             if token.is_none() {

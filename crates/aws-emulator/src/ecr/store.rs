@@ -182,13 +182,19 @@ impl State {
         resource: &str,
         principal: &str,
     ) -> Result<(), Refusal> {
-        let full = format!("ecr:{action}");
+        let full = format!("ecr:{}", permission(action));
         self.denials.check(&full, resource, principal)?;
         if !self.throttle.take(&key.account, &key.region, action, Instant::now()) {
             return Err(Refusal::new("ThrottlingException", "Rate exceeded"));
         }
         Ok(())
     }
+}
+
+/// The permission that an action takes: its own, but for the one that has none
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ListImageReferrers.html>).
+fn permission(action: &str) -> &str {
+    if action == "ListImageReferrers" { "BatchGetImage" } else { action }
 }
 
 #[cfg(test)]
