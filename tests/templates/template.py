@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PROVIDER = ROOT / "cloudformation" / "cfn-container-image-provider.yaml"
 SAMPLES = sorted((ROOT / "samples").glob("*.yaml"))
 
+# Where templates are evaluated, unless told otherwise.
+ACCOUNT = "123456789012"
 # What `Ref` gives for a resource, and `Fn::GetAtt` for an attribute: no real value, but one that
 # shows where it came from.
 UNKNOWN = "<{}>"
@@ -50,16 +52,18 @@ def load(path: Path) -> dict:
 class Evaluation:
     """A template with the values of its parameters."""
 
-    def __init__(self, template: dict, parameters: dict | None = None, region: str = "eu-west-1"):
+    def __init__(
+        self, template: dict, parameters: dict | None = None, region: str = "eu-west-1", account: str = ACCOUNT
+    ):
         self.template = template
         partition, suffix = partition_of(region)
         self.names = {
             "AWS::Partition": partition,
             "AWS::URLSuffix": suffix,
             "AWS::Region": region,
-            "AWS::AccountId": "123456789012",
+            "AWS::AccountId": account,
             "AWS::StackName": "stack",
-            "AWS::StackId": f"arn:{partition}:cloudformation:{region}:123456789012:stack/stack/7c9e6679",
+            "AWS::StackId": f"arn:{partition}:cloudformation:{region}:{account}:stack/stack/7c9e6679",
             "AWS::NoValue": NO_VALUE,
         }
         given = dict(parameters or {})

@@ -1,20 +1,34 @@
 """What other programs are given of the templates is whole."""
 
+import re
 import unittest
 
 from export import export
+from template import SAMPLES
 
 
 class Export(unittest.TestCase):
     def test_images_of_all_samples_are_there_without_functions(self):
         samples = export()["samples"]
         self.assertLessEqual({"demo", "base-images", "cross-account", "codebuild-project"}, samples.keys())
-        for name, images in samples.items():
-            for logical_id, properties in images.items():
+        for name, resources in samples.items():
+            arns = {resource["Arn"] for resource in resources.values() if "Arn" in resource}
+            for logical_id, resource in resources.items():
+                if resource["Type"] != "Custom::ContainerImage":
+                    continue
                 with self.subTest(name, resource=logical_id):
-                    arn = r"^arn:aws:ecr:eu-west-1:\d{12}:repository/[a-z/-]+$"
-                    self.assertRegex(properties["RepositoryArn"], arn)
-                    self.assertNotRegex(str(properties), "<|Fn::")
+                    self.assertIn(resource["Properties"]["RepositoryArn"], arns)
+                    self.assertNotRegex(str(resource), "<|Fn::")
+
+    def test_no_sample_with_an_image_is_left_out(self):
+        with_images = {path.stem for path in SAMPLES if re.search(r"^ +Type: Custom::", path.read_text(), re.M)}
+        self.assertEqual(export()["samples"].keys(), with_images)
+
+    def test_a_repository_is_in_the_account_of_its_deployment(self):
+        resources = export()["samples"]["cross-account"]
+        arn = "arn:aws:ecr:eu-west-1:222222222222:repository/nginx"
+        self.assertEqual(resources["Repository"]["Arn"], arn)
+        self.assertEqual(resources["Image"]["Properties"]["RepositoryArn"], arn)
 
     def test_the_environment_is_text(self):
         environment = export()["environment"]
