@@ -9,7 +9,7 @@ BOOTSTRAP := $(TARGET)/release/bootstrap
 # Pages of private items are built too, so that links to them lead somewhere.
 RUSTDOC_LINTS := -Dwarnings -Arustdoc::private_intra_doc_links
 
-.PHONY: help build demo test check templates interop measure bench package deploy publish delete
+.PHONY: help build demo test check templates samples interop measure bench package deploy publish delete
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ check: ## Run what reads the code: format, lints, docs, licenses, dependencies
 
 templates: ## Test templates, samples, scripts and what the docs say of them (needs Python 3)
 	tests/templates/run.sh
+
+samples: $(BOOTSTRAP) ## Play the samples' images through the provider, set up as its template does (needs Python 3)
+	tests/templates/run.sh --export $(TARGET)/samples.json
+	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin samples -- $(TARGET)/samples.json
 
 interop: ## Copy between real registries, with skopeo as judge (needs Go, and says which Debian packages)
 	$(CARGO) build --locked -p container-image

@@ -1,0 +1,196 @@
+//! Images as the samples name them, made to order, and what a copy of them has to look like.
+
+use aws_emulator::{Blob, BoxError, Image, Manifest, Recipe};
+use serde_json::Value;
+
+/// Platforms of every image upstream, so that there is something to choose from.
+const PLATFORMS: [&str; 3] = ["linux/amd64", "linux/arm64", "linux/arm/v7"];
+
+/// The annotation by which BuildKit's attestations say which image they are of.
+const ATTESTED: &str = "vnd.docker.reference.digest";
+
+/// `ImageReference`, as samples write it: with registry, repository and tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    pub(crate) registry: String,
+    pub(crate) repository: String,
+    pub(crate) tag: String,
+    /// Whether a digest stands behind the tag.
+    pub(crate) is_pinned: bool,
+}
+
+impl Reference {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// When something of it is left to defaults: a sample says what it copies.
+    pub(crate) fn read(text: &str) -> Result<Self, BoxError> {
+        let (named, digest) = text.split_once('@').map_or((text, None), |(named, d)| (named, Some(d)));
+        let parts = named.split_once('/').and_then(|(registry, rest)| {
+            let (repository, tag) = rest.rsplit_once(':')?;
+            Some((registry.to_owned(), repository.to_owned(), tag.to_owned()))
+        });
+        let whole = parts.filter(|(registry, ..)| registry.contains('.'));
+        let (registry, repository, tag) =
+            whole.ok_or_else(|| format!("{text} is not written out: expected registry/repository:tag"))?;
+        Ok(Self { registry, repository, tag, is_pinned: digest.is_some() })
+    }
+
+    /// The reference pinned to a digest.
+    pub(crate) fn at(&self, digest: &str) -> String {
+        let Self { registry, repository, tag, .. } = self;
+        format!("{registry}/{repository}:{tag}@{digest}")
+    }
+}
+
+/// Which platforms a resource wants.
+#[derive(Clone, Debug)]
+pub(crate) enum Selection {
+    All,
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Selection {
+    /// Reads `Platform`.
+    ///
+    /// # Errors
+    ///
+    /// When it is neither a text nor a list of such.
+    pub(crate) fn read(value: &Value) -> Result<Self, BoxError> {
+        let listed = |items: Vec<&str>| items.into_iter().map(|item| item.trim().to_owned()).collect();
+        match value {
+            Value::String(text) if text.eq_ignore_ascii_case("all") => Ok(Self::All),
+            Value::String(text) if text.contains(',') => Ok(Self::Several(listed(text.split(',').collect()))),
+            Value::String(text) => Ok(Self::One(text.clone())),
+            Value::Array(items) => {
+                Ok(Self::Several(listed(items.iter().filter_map(Value::as_str).collect())))
+            }
+            other => Err(format!("Platform is {other}, expected a text or a list").into()),
+        }
+    }
+
+    fn named(&self) -> &[String] {
+        match self {
+            Self::All => &[],
+            Self::One(platform) => std::slice::from_ref(platform),
+            Self::Several(platforms) => platforms,
+        }
+    }
+}
+
+/// An image as it is upstream at some time.
+pub(crate) struct Release {
+    pub(crate) image: Image,
+    /// A signature of it.
+    pub(crate) signature: Image,
+    platforms: Vec<String>,
+}
+
+/// What ECR has to hold.
+pub(crate) struct Copied {
+    /// The index, or the image.
+    pub(crate) root: Root,
+    pub(crate) media_type: String,
+    /// Manifests below the root.
+    pub(crate) children: Vec<Manifest>,
+    pub(crate) blobs: Vec<Blob>,
+    /// What attribute `Platforms` has to say.
+    pub(crate) platforms: Vec<String>,
+}
+
+/// The manifest that the tag has to name.
+pub(crate) enum Root {
+    /// These bytes, upstream's own.
+    Same(Manifest),
+    /// An index that says this, whatever its bytes are.
+    Saying(Value),
+}
+
+impl Release {
+    /// Another seed is another release. All are indexes, as official images are.
+    pub(crate) fn new(seed: u64, selection: &Selection) -> Self {
+        let mut platforms: Vec<String> = PLATFORMS.map(ToOwned::to_owned).to_vec();
+        let more = selection.named().iter().filter(|name| !PLATFORMS.contains(&name.as_str()));
+        platforms.extend(more.cloned());
+        let names: Vec<&str> = platforms.iter().map(String::as_str).collect();
+        let image = Recipe::new(seed).platforms(&names).attestations().index();
+        let content = format!("signature of release {seed}");
+        let kind = "application/vnd.dev.cosign.artifact.sig.v1+json";
+        let signature = Image::referrer(image.root(), kind, &content);
+        Self { image, signature, platforms }
+    }
+
+    /// What a copy of the selection has to be.
+    ///
+    /// # Errors
+    ///
+    /// When the image lacks what it says that it has.
+    pub(crate) fn copied(&self, selection: &Selection) -> Result<Copied, BoxError> {
+        let source = self.image.root();
+        let index: Value = serde_json::from_slice(&source.bytes)?;
+        let children = |entries: &[Value]| -> Vec<Manifest> {
+            let named = |manifest: &&Manifest| entries.iter().any(|entry| entry["digest"] == manifest.digest);
+            self.image.manifests.iter().filter(named).cloned().collect()
+        };
+        let entries = index["manifests"].as_array().map_or(&[][..], Vec::as_slice);
+        let (root, media_type, children) = match selection {
+            Selection::All => (Root::Same(source.clone()), &source.media_type, children(entries)),
+            Selection::One(platform) => {
+                let child = self.image.child(platform).ok_or_else(|| format!("no image for {platform}"))?;
+                (Root::Same(child.clone()), &child.media_type, Vec::new())
+            }
+            Selection::Several(platforms) => {
+                let kept = self.entries_of(entries, platforms);
+                let children = children(&kept);
+                let mut document = index.clone();
+                document["manifests"] = Value::Array(kept);
+                (Root::Saying(document), &source.media_type, children)
+            }
+        };
+        let image = match &root {
+            Root::Same(manifest) => Some(manifest),
+            Root::Saying(_) => None,
+        };
+        let blobs = self.blobs_of(children.iter().chain(image))?;
+        let selected = |name: &&String| match selection {
+            Selection::All => true,
+            Selection::One(_) | Selection::Several(_) => selection.named().contains(name),
+        };
+        let platforms = self.platforms.iter().filter(selected).cloned().collect();
+        Ok(Copied { root, media_type: media_type.clone(), children, blobs, platforms })
+    }
+
+    /// Configs and layers of some manifests, each once.
+    fn blobs_of<'a>(&self, manifests: impl Iterator<Item = &'a Manifest>) -> Result<Vec<Blob>, BoxError> {
+        let mut blobs: Vec<Blob> = Vec::new();
+        for manifest in manifests {
+            let document: Value = serde_json::from_slice(&manifest.bytes)?;
+            let layers = document["layers"].as_array().into_iter().flatten();
+            for entry in layers.chain([&document["config"]]) {
+                let found = self.image.blobs.iter().find(|blob| entry["digest"] == blob.digest());
+                let is_new = |blob: &&Blob| blobs.iter().all(|known| known.digest() != blob.digest());
+                blobs.extend(found.filter(is_new).cloned());
+            }
+        }
+        Ok(blobs)
+    }
+
+    /// The entries of some platforms, and of the attestations of these, as the index has them.
+    fn entries_of(&self, entries: &[Value], platforms: &[String]) -> Vec<Value> {
+        let images = platforms.iter().filter_map(|platform| self.image.child(platform));
+        let digests: Vec<_> = images.map(|manifest| manifest.digest.as_str()).collect();
+        let has = |value: &Value| value.as_str().is_some_and(|digest| digests.contains(&digest));
+        let kept =
+            entries.iter().filter(|entry| has(&entry["digest"]) || has(&entry["annotations"][ATTESTED]));
+        kept.cloned().collect()
+    }
+}
+
+impl Copied {
+    /// What attribute `Size` has to say.
+    pub(crate) fn size(&self) -> u64 {
+        self.blobs.iter().map(Blob::size).sum()
+    }
+}
