@@ -32,10 +32,11 @@ impl Checks {
 
     /// The stack ended as it should, after just these requests, each with one answer.
     pub(crate) fn operation(&mut self, transcript: &Transcript, status: StackStatus, requests: &[String]) {
-        self.that(transcript.status == status, || {
+        if transcript.status != status {
             let failures = transcript.failures().join("; ");
-            format!("the stack is {}, expected {status}: {failures}", transcript.status)
-        });
+            self.that(false, || format!("the stack is {}, expected {status}: {failures}", transcript.status));
+            return;
+        }
         let mut sent = transcript.summary();
         sent.sort();
         self.that(sent == requests, || format!("CloudFormation sent {sent:?}, expected {requests:?}"));

@@ -41,20 +41,20 @@ async fn run() -> Result<bool, BoxError> {
     let path = std::env::args_os().nth(1).map(PathBuf::from);
     let path = path.ok_or("which file? tests/templates/run.sh --export FILE writes one")?;
     let export = Export::read(&path)?;
-    let (mut images, mut retained, mut problems) = (0, 0, 0);
+    let (mut images, mut retained, mut is_off) = (0, 0, false);
     for sample in &export.samples {
         let played =
             play(&export, sample, None).await.map_err(|error| format!("{}: {error}", sample.name))?;
         story::tell(&sample.name, &played);
         images += played.rows.len();
         retained += played.rows.iter().filter(|row| row.end == End::Retained).count();
-        problems += played.problems.len();
+        is_off |= !played.problems.is_empty();
     }
     if images == 0 {
         return Err("no sample has an image".into());
     }
-    if problems > 0 {
-        println!("{problems} things are off");
+    if is_off {
+        println!("Something is off.");
         return Ok(false);
     }
     let samples = export.samples.len();
@@ -65,8 +65,12 @@ async fn run() -> Result<bool, BoxError> {
         unnoticed += missing.len();
         missing.iter().for_each(|symptom| story::unnoticed(spoil, symptom));
     }
-    println!("{} things spoilt on purpose, {unnoticed} of their symptoms not noticed", Spoil::ALL.len());
-    Ok(unnoticed == 0)
+    if unnoticed > 0 {
+        println!("{unnoticed} symptoms of things spoilt on purpose were not noticed");
+        return Ok(false);
+    }
+    println!("{} things spoilt on purpose, one after the other: all noticed", Spoil::ALL.len());
+    Ok(true)
 }
 
 /// Spoils one thing in a sample that can show it; gives what the checks should have said and did not.

@@ -3,8 +3,8 @@
 use aws_emulator::{Blob, BoxError, Image, Manifest, Recipe};
 use serde_json::Value;
 
-/// Platforms of every image upstream, so that there is something to choose from.
-const PLATFORMS: [&str; 3] = ["linux/amd64", "linux/arm64", "linux/arm/v7"];
+/// Platforms of every image upstream, written as the indexes of official images have them.
+const PLATFORMS: [&str; 3] = ["linux/amd64", "linux/arm/v7", "linux/arm64/v8"];
 
 /// The annotation by which BuildKit's attestations say which image they are of.
 const ATTESTED: &str = "vnd.docker.reference.digest";
@@ -71,12 +71,22 @@ impl Selection {
         }
     }
 
-    fn named(&self) -> &[String] {
-        match self {
-            Self::All => &[],
+    /// What of an image's platforms is selected, as the image has them.
+    fn of_platforms(&self) -> Result<Vec<&'static str>, BoxError> {
+        let named = match self {
+            Self::All => return Ok(PLATFORMS.to_vec()),
             Self::One(platform) => std::slice::from_ref(platform),
             Self::Several(platforms) => platforms,
+        };
+        // Of arm64 there is no other variant in use, so nobody writes it.
+        let is = |own: &str, wanted: &str| own == wanted || own.strip_suffix("/v8") == Some(wanted);
+        let unknown = named.iter().find(|wanted| !PLATFORMS.iter().any(|own| is(own, wanted)));
+        if let Some(wanted) = unknown {
+            return Err(format!("Platform names {wanted}, which official images do not have").into());
         }
+        let mut chosen = PLATFORMS.to_vec();
+        chosen.retain(|own| named.iter().any(|wanted| is(own, wanted)));
+        Ok(chosen)
     }
 }
 
@@ -85,7 +95,6 @@ pub(crate) struct Release {
     pub(crate) image: Image,
     /// A signature of it.
     pub(crate) signature: Image,
-    platforms: Vec<String>,
 }
 
 /// What ECR has to hold.
@@ -97,7 +106,7 @@ pub(crate) struct Copied {
     pub(crate) children: Vec<Manifest>,
     pub(crate) blobs: Vec<Blob>,
     /// What attribute `Platforms` has to say.
-    pub(crate) platforms: Vec<String>,
+    pub(crate) platforms: Vec<&'static str>,
 }
 
 /// The manifest that the tag has to name.
@@ -110,43 +119,40 @@ pub(crate) enum Root {
 
 impl Release {
     /// Another seed is another release. All are indexes, as official images are.
-    pub(crate) fn new(seed: u64, selection: &Selection) -> Self {
-        let mut platforms: Vec<String> = PLATFORMS.map(ToOwned::to_owned).to_vec();
-        let more = selection.named().iter().filter(|name| !PLATFORMS.contains(&name.as_str()));
-        platforms.extend(more.cloned());
-        let names: Vec<&str> = platforms.iter().map(String::as_str).collect();
-        let image = Recipe::new(seed).platforms(&names).attestations().index();
+    pub(crate) fn new(seed: u64) -> Self {
+        let image = Recipe::new(seed).platforms(&PLATFORMS).attestations().index();
         let content = format!("signature of release {seed}");
         let kind = "application/vnd.dev.cosign.artifact.sig.v1+json";
         let signature = Image::referrer(image.root(), kind, &content);
-        Self { image, signature, platforms }
+        Self { image, signature }
     }
 
     /// What a copy of the selection has to be.
     ///
     /// # Errors
     ///
-    /// When the image lacks what it says that it has.
+    /// When the selection names what is not there.
     pub(crate) fn copied(&self, selection: &Selection) -> Result<Copied, BoxError> {
         let source = self.image.root();
-        let index: Value = serde_json::from_slice(&source.bytes)?;
-        let children = |entries: &[Value]| -> Vec<Manifest> {
-            let named = |manifest: &&Manifest| entries.iter().any(|entry| entry["digest"] == manifest.digest);
-            self.image.manifests.iter().filter(named).cloned().collect()
-        };
-        let entries = index["manifests"].as_array().map_or(&[][..], Vec::as_slice);
+        let platforms = selection.of_platforms()?;
+        let chosen: Vec<_> = platforms.iter().filter_map(|platform| self.image.child(platform)).collect();
         let (root, media_type, children) = match selection {
-            Selection::All => (Root::Same(source.clone()), &source.media_type, children(entries)),
-            Selection::One(platform) => {
-                let child = self.image.child(platform).ok_or_else(|| format!("no image for {platform}"))?;
-                (Root::Same(child.clone()), &child.media_type, Vec::new())
+            Selection::All => {
+                let children = self.image.manifests.iter().filter(|manifest| *manifest != source);
+                (Root::Same(source.clone()), source.media_type.clone(), children.cloned().collect())
             }
-            Selection::Several(platforms) => {
-                let kept = self.entries_of(entries, platforms);
-                let children = children(&kept);
-                let mut document = index.clone();
-                document["manifests"] = Value::Array(kept);
-                (Root::Saying(document), &source.media_type, children)
+            Selection::One(_) => {
+                let [child] = chosen[..] else { return Err("one platform is one image".into()) };
+                (Root::Same(child.clone()), child.media_type.clone(), Vec::new())
+            }
+            Selection::Several(_) => {
+                let chosen: Vec<_> = chosen.iter().map(|manifest| manifest.digest.as_str()).collect();
+                let mut document: Value = serde_json::from_slice(&source.bytes)?;
+                let entries = selected(&document["manifests"], &chosen);
+                let is_kept = |manifest: &&Manifest| entries.iter().any(|e| e["digest"] == manifest.digest);
+                let children = self.image.manifests.iter().filter(is_kept).cloned().collect();
+                document["manifests"] = Value::Array(entries);
+                (Root::Saying(document), source.media_type.clone(), children)
             }
         };
         let image = match &root {
@@ -154,12 +160,7 @@ impl Release {
             Root::Saying(_) => None,
         };
         let blobs = self.blobs_of(children.iter().chain(image))?;
-        let selected = |name: &&String| match selection {
-            Selection::All => true,
-            Selection::One(_) | Selection::Several(_) => selection.named().contains(name),
-        };
-        let platforms = self.platforms.iter().filter(selected).cloned().collect();
-        Ok(Copied { root, media_type: media_type.clone(), children, blobs, platforms })
+        Ok(Copied { root, media_type, children, blobs, platforms })
     }
 
     /// Configs and layers of some manifests, each once.
@@ -176,16 +177,13 @@ impl Release {
         }
         Ok(blobs)
     }
+}
 
-    /// The entries of some platforms, and of the attestations of these, as the index has them.
-    fn entries_of(&self, entries: &[Value], platforms: &[String]) -> Vec<Value> {
-        let images = platforms.iter().filter_map(|platform| self.image.child(platform));
-        let digests: Vec<_> = images.map(|manifest| manifest.digest.as_str()).collect();
-        let has = |value: &Value| value.as_str().is_some_and(|digest| digests.contains(&digest));
-        let kept =
-            entries.iter().filter(|entry| has(&entry["digest"]) || has(&entry["annotations"][ATTESTED]));
-        kept.cloned().collect()
-    }
+/// The entries of an index for some images, and for the attestations of these.
+fn selected(entries: &Value, digests: &[&str]) -> Vec<Value> {
+    let has = |value: &Value| value.as_str().is_some_and(|digest| digests.contains(&digest));
+    let entries = entries.as_array().into_iter().flatten();
+    entries.filter(|entry| has(&entry["digest"]) || has(&entry["annotations"][ATTESTED])).cloned().collect()
 }
 
 impl Copied {

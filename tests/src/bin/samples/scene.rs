@@ -182,7 +182,7 @@ impl<'a> Subject<'a> {
         let default = Value::from(export.variable("DEFAULT_PLATFORM"));
         let selection = Selection::read(resource.properties.get("Platform").unwrap_or(&default))?;
         let seed = 2 * others.len() as u64 + 1;
-        let releases = [seed, seed + 1].map(|seed| Release::new(seed, &selection));
+        let releases = [seed, seed + 1].map(Release::new);
         Ok(Self { resource, repository, tag, reference, selection, releases })
     }
 

@@ -14,8 +14,10 @@ use crate::release::Selection;
 /// What is spoilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spoil {
-    /// A setting of the template.
+    /// A setting of the template that is about what Delete does.
     Setting,
+    /// The one that is about where images are read.
+    Mirrors,
     /// `Platform`, on its way to the function.
     Platform,
     /// `Tag`, on its way to the function.
@@ -31,13 +33,22 @@ pub(crate) enum Spoil {
 }
 
 impl Spoil {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Setting, Self::Platform, Self::Tag, Self::Update, Self::Layer, Self::Password, Self::Deletion];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Setting,
+        Self::Mirrors,
+        Self::Platform,
+        Self::Tag,
+        Self::Update,
+        Self::Layer,
+        Self::Password,
+        Self::Deletion,
+    ];
 
     /// What the checks have to say of it, among other things.
     pub(crate) fn symptoms(self) -> &'static [&'static str] {
         match self {
             Self::Setting => &["DELETE_IMAGES is \"false\"", "still has the tag"],
+            Self::Mirrors => &["SOURCE_MIRRORS is \"\"", "pulls were counted"],
             Self::Platform => &["in ECR names", "attribute Platforms is"],
             Self::Tag => &["in ECR names nothing", "the id is"],
             Self::Update => &["in ECR names", "attribute SourceDigest is"],
@@ -53,11 +64,16 @@ impl Spoil {
             let platform = image.properties.get("Platform").unwrap_or(&Value::Null);
             matches!(Selection::read(platform), Ok(Selection::One(_)))
         };
+        let is_official = |image: &Resource| {
+            let reference = image.text("ImageReference").unwrap_or_default();
+            reference.starts_with("docker.io/library/") && !image.flag("IncludeReferrers")
+        };
         match self {
             Self::Platform => sample.images.iter().all(single),
             Self::Password => {
                 sample.images.iter().any(|image| image.properties.contains_key("CredentialArn"))
             }
+            Self::Mirrors => sample.images.iter().all(is_official),
             Self::Setting | Self::Deletion => !sample.images.iter().any(Resource::is_retained),
             Self::Tag | Self::Update | Self::Layer => true,
         }
@@ -65,10 +81,13 @@ impl Spoil {
 
     /// Before the function is made.
     pub(crate) fn environment(self, environment: &mut [(String, String)]) {
-        if self == Self::Setting {
-            for (_, value) in environment.iter_mut().filter(|(name, _)| name == "DELETE_IMAGES") {
-                "false".clone_into(value);
-            }
+        let (name, value) = match self {
+            Self::Setting => ("DELETE_IMAGES", "false"),
+            Self::Mirrors => ("SOURCE_MIRRORS", ""),
+            _ => return,
+        };
+        for (_, given) in environment.iter_mut().filter(|(key, _)| key == name) {
+            value.clone_into(given);
         }
     }
 
