@@ -149,6 +149,29 @@ async fn a_create_that_failed_costs_no_image_that_was_there_before() {
 }
 
 #[tokio::test]
+async fn an_update_that_an_immutable_tag_refuses_is_rolled_back_although_upstream_moved() {
+    let account = Account::with(Mutability::Immutable, |_| {}).await;
+    let (old, new) = (index(1), index(2));
+    account.publish("3.13", &old);
+    account.stack.create(&Template::new().image("Python", account.properties("python:3.13"))).await;
+    account.publish("3.13", &new);
+    let pinned = account.properties(&format!("python:3.13@{}", new.digest()));
+    let mark = account.mark();
+    let updated = account.stack.update(&Template::new().image("Python", pinned)).await;
+    assert_eq!(updated.status, StackStatus::UpdateRollbackComplete, "{:?}", updated.failures());
+    assert_eq!(updated.summary(), ["Update Python", "Update Python rollback"]);
+    let refused = updated.turns[0].answer().unwrap();
+    assert!(failure(refused).contains("immutable"), "{refused:?}");
+    assert_eq!(updated.turns[1].answer().unwrap().data["SourceDigest"], old.digest());
+    let images = account.world.emulator.log().since(mark).into_iter();
+    let blobs = images.filter(|entry| entry.operation == "blob.content" && entry.side == "upstream");
+    assert_eq!(blobs.count(), 0, "not a byte was copied");
+    account.check_stored("3.13", &old);
+    assert_eq!(account.stack.delete().await.status, StackStatus::DeleteComplete);
+    assert_eq!(account.repository.images(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn deletes_without_asking_what_the_properties_look_like() {
     let account = Account::new().await;
     let image = index(1);

@@ -1,6 +1,6 @@
-//! The plan, also where the source cannot be asked.
+//! The plan, also where what the source names now cannot be had.
 
-use image_copy::copy::{self, Known, Plan, Request, Side};
+use image_copy::copy::{self, Known, Plan, Problem, Request, Side};
 use image_copy::oci::Reference;
 use tokio::time::Instant;
 
@@ -10,7 +10,8 @@ use crate::ledger::{Line, Look};
 use crate::reason::Failure;
 
 /// Plans by what is known. An Update with exactly the properties of a line is a roll-back: when the
-/// source cannot be asked, what was copied then is put back.
+/// source cannot be asked, or its tag names what an immutable tag here cannot, what was copied then is
+/// put back.
 pub(super) async fn plan(
     wish: &Wish,
     ends: &Ends<'_>,
@@ -31,7 +32,9 @@ pub(super) async fn plan(
     let until = started + ends.deadline.saturating_duration_since(started) / 2;
     let failure = match tokio::time::timeout_at(until, planning).await {
         Ok(Ok(plan)) => return Ok(plan),
-        Ok(Err(failure)) if failure.side() != Side::Source => return Err(Failure::Copy(failure)),
+        Ok(Err(failure)) if failure.side() != Side::Source && failure.problem() != Problem::TagImmutable => {
+            return Err(Failure::Copy(failure));
+        }
         Ok(Err(failure)) => failure,
         Err(_) => Box::new(copy::Failure::Deadline {
             subject: request.source.to_string(),
@@ -42,7 +45,7 @@ pub(super) async fn plan(
     let plan = copy::plan(&back, ends.source, &ends.destination).await;
     match plan {
         Ok(plan) if plan.root_held && plan.blobs.is_empty() => {
-            tracing::warn!(%failure, digest = line.digest, "the source cannot be asked: what it named then is put back");
+            tracing::warn!(%failure, digest = line.digest, "what the source names now cannot be had: what it named then is put back");
             Ok(Plan { request: request.clone(), ..plan })
         }
         _ => Err(Failure::Copy(failure)),
