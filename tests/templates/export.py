@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from template import ACCOUNT, PROVIDER, SAMPLES, Evaluation, load
+from template import ACCOUNT, PROVIDER, SAMPLES, Evaluation, load, load_comment
 
 OTHER_ACCOUNT = "222222222222"
 CODE = {"CodeBucketPrefix": "acme", "CodeKeyPrefix": "provider/1/bootstrap"}
@@ -65,6 +65,11 @@ def deployed(path: Path, parameters: dict | None, account: str) -> dict[str, dic
         made = arn("ecr", f"repository/{evaluated[name]['Properties']['RepositoryName']}", account)
         evaluated = json.loads(json.dumps(evaluated).replace(f"<{name}.Arn>", made))
         evaluated[name]["Arn"] = made
+    # What a pipeline deploys is no resource of its own template, but a template of its source.
+    if shown := load_comment(path):
+        repository, = repositories
+        given = {"RepositoryArn": evaluated[repository]["Arn"]}
+        evaluated |= Evaluation(shown, given, account=account).resources()
     wanted = ("AWS::ECR::Repository", "Custom::ContainerImage")
     return {name: resource for name, resource in evaluated.items() if resource["Type"] in wanted}
 

@@ -49,6 +49,14 @@ def load(path: Path) -> dict:
     return yaml.load(path.read_text(), Loader)
 
 
+def load_comment(path: Path) -> dict | None:
+    """The template with an image that a comment of `path` shows, if one does."""
+    for block in re.findall(r"(?:^#   .*\n)+", path.read_text(), re.M):
+        if "Type: Custom::ContainerImage" in block:
+            return yaml.load(re.sub("^#   ", "", block, flags=re.M), Loader)
+    return None
+
+
 class Evaluation:
     """A template with the values of its parameters."""
 

@@ -21,7 +21,7 @@ class Export(unittest.TestCase):
                     self.assertNotRegex(str(resource), "<|Fn::")
 
     def test_no_sample_with_an_image_is_left_out(self):
-        with_images = {path.stem for path in SAMPLES if re.search(r"^ +Type: Custom::", path.read_text(), re.M)}
+        with_images = {path.stem for path in SAMPLES if re.search(r"^#? +Type: Custom::", path.read_text(), re.M)}
         self.assertEqual(export()["samples"].keys(), with_images)
 
     def test_a_repository_is_in_the_account_of_its_deployment(self):
