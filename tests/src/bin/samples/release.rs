@@ -192,3 +192,38 @@ impl Copied {
         self.blobs.iter().map(Blob::size).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_reference_is_read_when_it_is_written_out() {
+        let read = |text: &str| Reference::read(text).ok();
+        let python = read("docker.io/library/python:3.13@sha256:ab").unwrap();
+        assert!(python.is_pinned);
+        assert_eq!(python.at("sha256:cd"), "docker.io/library/python:3.13@sha256:cd");
+        assert!(!read("ghcr.io/acme/app:2.1").unwrap().is_pinned);
+        for vague in ["python:3.13", "docker.io/library/python", "library/python:3.13"] {
+            assert_eq!(read(vague), None, "{vague}");
+        }
+    }
+
+    #[test]
+    fn a_selection_has_the_images_and_attestations_of_its_platforms_and_no_others() {
+        let release = Release::new(1);
+        let copied = |platform| release.copied(&Selection::read(&platform).unwrap());
+        // Each platform has an image of a config and two layers, and an attestation.
+        let all = copied(json!("all")).unwrap();
+        assert_eq!((all.children.len(), all.platforms.len()), (6, 3));
+        let one = copied(json!("linux/arm64")).unwrap();
+        assert_eq!((one.children.len(), one.blobs.len()), (0, 3));
+        assert_eq!(one.platforms, ["linux/arm64/v8"]);
+        let two = copied(json!(["linux/arm64", "linux/amd64"])).unwrap();
+        assert_eq!(two.platforms, ["linux/amd64", "linux/arm64/v8"]);
+        assert_eq!((two.children.len(), two.blobs.len()), (4, all.blobs.len() * 2 / 3));
+        assert!(copied(json!(["linux/amd64", "linux/amd46"])).is_err());
+    }
+}
