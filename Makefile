@@ -32,7 +32,7 @@ check: ## Run what reads the code: format, lints, docs, licenses, dependencies
 		echo 'NOT CHECKED: licenses and bans, for which `cargo install --locked cargo-deny` is needed' >&2; \
 	fi
 
-templates: ## Test templates, samples, scripts and what the docs say of them (needs Python 3)
+templates: ## Test templates, samples, scripts and what the docs say of them (needs Python 3 and jq)
 	tests/templates/run.sh
 
 interop: ## Copy between real registries, with skopeo as judge (needs Go, and says which Debian packages)
