@@ -32,7 +32,7 @@ check: ## Run what reads the code: format, lints, docs, licenses, dependencies
 		echo 'NOT CHECKED: licenses and bans, for which `cargo install --locked cargo-deny` is needed' >&2; \
 	fi
 
-templates: ## Test templates, samples, scripts and what the docs say of them (needs Python 3)
+templates: ## Test templates, samples, scripts and what the docs say of them (needs Python 3 and jq)
 	tests/templates/run.sh
 
 samples: $(BOOTSTRAP) ## Play the samples' images through the provider, set up as its template does (needs Python 3)
@@ -50,16 +50,16 @@ bench: ## Compare speed and CPU time with crane and skopeo (needs Go and the pac
 	$(CARGO) build --locked --release -p container-image
 	tests/bench/run.py $(TARGET)/release/container-image
 
-package: ## Build the zips that are published, for both processors, and the command line as a static file
+package: ## Build the zips and the command line, for both processors (ARCHITECTURES, STRICT=1)
 	cloudformation/package.sh
 
-deploy: ## Install or update the provider in your account and Region (needs make package and the AWS CLI)
+deploy: ## Install or update the provider with what make package made (PARAMETERS, STACK, ARCHITECTURE, BUCKET_PREFIX)
 	cloudformation/deploy.sh
 
-publish: ## Put packages and template where others install them from; set BUCKET_PREFIX
+publish: ## Put packages and template where others install them from (BUCKET_PREFIX is a must; REGIONS, READERS)
 	cloudformation/publish.sh
 
-delete: ## Delete the provider, unless stacks still use it
+delete: ## Delete the provider, unless stacks still use it (STACK, FORCE=1)
 	cloudformation/delete.sh
 
 build: $(BOOTSTRAP) ## Build both programs as they ship

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests the templates, the shell scripts and what the documentation says of them, with Python alone.
-# Installs what it runs into a virtual environment under the target folder.
+# Tests the templates, the shell scripts and what the documentation says of them, with Python, and jq for
+# the documentation's commands. Installs what it runs into a virtual environment under the target folder.
 #
 # Usage: run.sh [NAME...]       names of tests as `python -m unittest` takes them; all without one
 #        run.sh --export FILE   writes what export.py says instead

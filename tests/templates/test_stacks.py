@@ -26,7 +26,9 @@ SCRIPTS = ROOT / "cloudformation"
 NAME = "cfn-container-image-provider"
 
 
-class Stacks(unittest.TestCase):
+class Installation(unittest.TestCase):
+    """A stand-in for AWS, packages, and what is done with them."""
+
     @classmethod
     def setUpClass(cls):
         cls.cloud = cls.enterClassContext(Cloud())
@@ -84,6 +86,27 @@ class Stacks(unittest.TestCase):
         ]
         return vpc, subnets
 
+    def parameters(self, region: str = "eu-west-1") -> dict:
+        return {item["ParameterKey"]: item["ParameterValue"] for item in self.stack(region)["Parameters"]}
+
+    def user(self, name: str, kind: str, token: str):
+        template = {
+            "Resources": {
+                "Image": {
+                    "Type": kind,
+                    "Properties": {
+                        "ServiceToken": token,
+                        "ImageReference": "python:3.13",
+                        "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/python",
+                        "Platform": "all",
+                    },
+                }
+            }
+        }
+        self.cloud.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+
+
+class Stacks(Installation):
     def test_one_create_stack_with_no_parameter_installs_what_was_published(self):
         for region in ["eu-west-1", "cn-north-1", "us-gov-west-1"]:
             with self.subTest(region):
@@ -194,9 +217,6 @@ class Stacks(unittest.TestCase):
         goes_on = self.script("deploy", PARAMETERS=f"LogRetention=7 CodeImageUri={image}:2")
         self.assertIn("Installs the provider", goes_on.stdout)
 
-    def parameters(self, region: str = "eu-west-1") -> dict:
-        return {item["ParameterKey"]: item["ParameterValue"] for item in self.stack(region)["Parameters"]}
-
     def test_a_provider_that_stacks_use_is_not_deleted_without_force(self):
         self.create(self.publish())
         token = self.function()["FunctionArn"]
@@ -219,22 +239,6 @@ class Stacks(unittest.TestCase):
         )
         self.assertNotEqual(made["FunctionArn"], token)
         return made["FunctionArn"]
-
-    def user(self, name: str, kind: str, token: str):
-        template = {
-            "Resources": {
-                "Image": {
-                    "Type": kind,
-                    "Properties": {
-                        "ServiceToken": token,
-                        "ImageReference": "python:3.13",
-                        "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/python",
-                        "Platform": "all",
-                    },
-                }
-            }
-        }
-        self.cloud.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
 
     def test_what_is_missing_is_said_in_one_line(self):
         for script, variables, said in [
