@@ -3,9 +3,10 @@
 The stand-in for AWS ignores Rules and Conditions of some resources, so they are evaluated here.
 """
 
+import json
 import unittest
 
-from template import PROVIDER, Evaluation, load
+from template import PROVIDER, Evaluation, load, role_statements
 
 CODE = {"CodeBucketPrefix": "acme", "CodeKeyPrefix": "provider/1/bootstrap"}
 IMAGE = {"CodeImageUri": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/provider:1"}
@@ -117,8 +118,7 @@ class Function(unittest.TestCase):
 
 class Policies(unittest.TestCase):
     def statements(self, **parameters) -> dict:
-        role = evaluate(**parameters).resources()["LambdaRole"]["Properties"]
-        return {item["Sid"]: item for item in role["Policies"][0]["PolicyDocument"]["Statement"]}
+        return {item["Sid"]: item for item in role_statements(evaluate(**parameters).resources())}
 
     def test_nothing_is_allowed_on_everything_but_what_aws_cannot_narrow(self):
         everything = {**CODE, "AppVPC": VPC, "Subnets": SUBNETS, "SecretArns": SECRET}
@@ -157,7 +157,20 @@ class Policies(unittest.TestCase):
     def test_no_iam_resource_has_a_name_so_capability_iam_suffices(self):
         for resource in load(PROVIDER)["Resources"].values():
             if resource["Type"].startswith("AWS::IAM::"):
-                self.assertFalse({"RoleName", "PolicyName", "ManagedPolicyName"} & resource["Properties"].keys())
+                # The name of an AWS::IAM::Policy is one within its role.
+                self.assertIn(resource["Type"], ["AWS::IAM::Role", "AWS::IAM::Policy"])
+                self.assertNotIn("RoleName", resource["Properties"])
+
+    def test_a_function_that_leaves_its_vpc_keeps_the_permission_to_remove_its_interfaces(self):
+        template = load(PROVIDER)
+        role = json.dumps(template["Resources"]["LambdaRole"])
+        self.assertNotIn("ec2:", role)
+        inside = evaluate(**CODE, AppVPC=VPC, Subnets=SUBNETS).resources()
+        self.assertEqual(inside["VpcAccess"]["Properties"]["Roles"], ["<LambdaRole>"])
+        self.assertEqual(inside["EgressSecurityGroup"]["DependsOn"], "VpcAccess")
+        # So CloudFormation makes the permission before it, and takes it away after it.
+        self.assertIn('{"Ref": "VpcAccess"}', json.dumps(template["Resources"]["CFNCustomProvider"]))
+        self.assertNotIn("VpcAccess", evaluate(**CODE).resources())
 
     def test_the_original_templates_names_are_kept(self):
         template = load(PROVIDER)
