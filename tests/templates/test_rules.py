@@ -5,6 +5,7 @@ The stand-in for AWS ignores Rules and Conditions of some resources, so they are
 
 import json
 import unittest
+from fnmatch import fnmatch
 
 from template import PROVIDER, Evaluation, load, role_statements
 
@@ -171,6 +172,15 @@ class Policies(unittest.TestCase):
         # So CloudFormation makes the permission before it, and takes it away after it.
         self.assertIn('{"Ref": "VpcAccess"}', json.dumps(template["Resources"]["CFNCustomProvider"]))
         self.assertNotIn("VpcAccess", evaluate(**CODE).resources())
+
+    def test_a_key_is_used_by_way_of_the_services_whose_names_differ_by_partition(self):
+        for region, suffix in [("eu-west-1", "amazonaws.com"), ("cn-north-1", "amazonaws.com.cn")]:
+            key = "arn:aws:kms:eu-west-1:123456789012:key/1"
+            statements = self.statements(**CODE, SecretArns=SECRET, KmsKeyArns=key, region=region)
+            via = statements["DecryptSecretsAndParameters"]["Condition"]["StringLike"]["kms:ViaService"]
+            for service in ["secretsmanager", "ssm"]:
+                self.assertTrue(any(fnmatch(f"{service}.{region}.{suffix}", pattern) for pattern in via))
+            self.assertFalse(any(fnmatch(f"lambda.{region}.{suffix}", pattern) for pattern in via))
 
     def test_the_original_templates_names_are_kept(self):
         template = load(PROVIDER)
