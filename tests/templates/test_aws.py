@@ -69,6 +69,13 @@ class Samples(unittest.TestCase):
             self.assertLess(index, count)
             self.assertLessEqual(count, 2 ** (32 - bits - max(taken)))
 
+    def test_zones_without_lambda_can_be_avoided(self):
+        # https://github.com/awslabs/aws-orbit-workbench/issues/320
+        named = {"AvailabilityZone1": "us-east-1c", "AvailabilityZone2": "us-east-1d"}
+        for given, expected in [({}, {"<GetAZs0>", "<GetAZs1>"}), (named, set(named.values()))]:
+            subnets = [item for item in sample("vpc", **given).values() if item["Type"] == "AWS::EC2::Subnet"]
+            self.assertEqual({subnet["Properties"]["AvailabilityZone"] for subnet in subnets}, expected)
+
     def test_endpoints_have_the_names_that_they_have_in_the_partition(self):
         for region in ["eu-west-1", "us-gov-west-1", "cn-north-1"]:
             endpoints = [
