@@ -98,6 +98,14 @@ class Function(unittest.TestCase):
         self.assertEqual(failures["DestinationConfig"]["OnFailure"]["Destination"], "<Watchdog.Arn>")
         self.assertEqual((failures["MaximumRetryAttempts"], failures["MaximumEventAgeInSeconds"]), (1, 3600))
 
+    def test_it_is_told_at_once_when_the_watchdog_gave_up(self):
+        resources = evaluate(**CODE, AlarmTopic="arn:aws:sns:eu-west-1:123456789012:alarms").resources()
+        alarm = resources["GivenUpAlarm"]["Properties"]
+        self.assertEqual((alarm["Namespace"], alarm["MetricName"]), ("AWS/Lambda", "AsyncEventsDropped"))
+        self.assertEqual(alarm["Dimensions"], [{"Name": "FunctionName", "Value": "<Watchdog>"}])
+        alarms = [item["Properties"] for item in resources.values() if item["Type"] == "AWS::CloudWatch::Alarm"]
+        self.assertTrue(all(item["AlarmActions"] == ["arn:aws:sns:eu-west-1:123456789012:alarms"] for item in alarms))
+
     def test_mirrors_of_your_own_come_before_ecr_public(self):
         twin = "docker.io/library=public.ecr.aws/docker/library"
         own = "docker.io=mirror.acme.example/hub"
