@@ -74,7 +74,8 @@ class Function(unittest.TestCase):
         self.assertNotIn("VpcConfig", function(**CODE))
         inside = function(**CODE, AppVPC=VPC, Subnets=SUBNETS, SecurityGroupIds=GROUPS)
         self.assertEqual(
-            inside["VpcConfig"], {"SubnetIds": SUBNETS.split(","), "SecurityGroupIds": [GROUPS]}
+            inside["VpcConfig"],
+            {"SubnetIds": SUBNETS.split(","), "SecurityGroupIds": [GROUPS], "Ipv6AllowedForDualStack": "false"},
         )
 
     def test_without_security_groups_one_is_made_that_lets_https_out(self):
