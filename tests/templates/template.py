@@ -173,6 +173,14 @@ class Evaluation:
         return re.sub(r"\$\{([^}]+)\}", replacement, text)
 
 
+def role_statements(resources: dict) -> list[dict]:
+    """The statements of the provider's role, of its own and of the policy that it has in a VPC."""
+    documents = [policy["PolicyDocument"] for policy in resources["LambdaRole"]["Properties"]["Policies"]]
+    if "VpcAccess" in resources:
+        documents.append(resources["VpcAccess"]["Properties"]["PolicyDocument"])
+    return [statement for document in documents for statement in document["Statement"]]
+
+
 def partition_of(region: str) -> tuple[str, str]:
     """A Region's partition, and how names of hosts end there."""
     if region.startswith("cn-"):

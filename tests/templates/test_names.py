@@ -117,7 +117,7 @@ class Names(unittest.TestCase):
                 self.assertTrue(path.read_text().startswith("# When to use it: "))
                 for resource in load(path)["Resources"].values():
                     if resource["Type"] == "AWS::ECR::Repository":
-                        is_kept = resource.get("DeletionPolicy") == "Retain"
+                        is_kept = resource.get("DeletionPolicy") == "RetainExceptOnCreate"
                         self.assertTrue(is_kept or resource["Properties"].get("EmptyOnDelete"))
 
     def test_the_reference_has_every_property_attribute_and_setting(self):

@@ -7,7 +7,7 @@ errors' sake.
 import re
 import unittest
 
-from template import PROVIDER, ROOT, Evaluation, load
+from template import PROVIDER, ROOT, Evaluation, load, role_statements
 from test_names import CRATES, rust
 
 # With every parameter that adds to the role.
@@ -41,9 +41,8 @@ NOT_CALLED = {
 
 def granted() -> set[str]:
     """All that the provider's role allows."""
-    role = Evaluation(load(PROVIDER), EVERYTHING).resources()["LambdaRole"]["Properties"]
     actions = set()
-    for statement in role["Policies"][0]["PolicyDocument"]["Statement"]:
+    for statement in role_statements(Evaluation(load(PROVIDER), EVERYTHING).resources()):
         if statement["Effect"] == "Allow":
             named = statement["Action"]
             actions |= {named} if isinstance(named, str) else set(named)

@@ -3,9 +3,11 @@
 The stand-in for AWS ignores Rules and Conditions of some resources, so they are evaluated here.
 """
 
+import json
 import unittest
+from fnmatch import fnmatch
 
-from template import PROVIDER, Evaluation, load
+from template import PROVIDER, Evaluation, load, role_statements
 
 CODE = {"CodeBucketPrefix": "acme", "CodeKeyPrefix": "provider/1/bootstrap"}
 IMAGE = {"CodeImageUri": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/provider:1"}
@@ -72,7 +74,8 @@ class Function(unittest.TestCase):
         self.assertNotIn("VpcConfig", function(**CODE))
         inside = function(**CODE, AppVPC=VPC, Subnets=SUBNETS, SecurityGroupIds=GROUPS)
         self.assertEqual(
-            inside["VpcConfig"], {"SubnetIds": SUBNETS.split(","), "SecurityGroupIds": [GROUPS]}
+            inside["VpcConfig"],
+            {"SubnetIds": SUBNETS.split(","), "SecurityGroupIds": [GROUPS], "Ipv6AllowedForDualStack": "false"},
         )
 
     def test_without_security_groups_one_is_made_that_lets_https_out(self):
@@ -96,6 +99,14 @@ class Function(unittest.TestCase):
         self.assertEqual(failures["DestinationConfig"]["OnFailure"]["Destination"], "<Watchdog.Arn>")
         self.assertEqual((failures["MaximumRetryAttempts"], failures["MaximumEventAgeInSeconds"]), (1, 3600))
 
+    def test_it_is_told_at_once_when_the_watchdog_gave_up(self):
+        resources = evaluate(**CODE, AlarmTopic="arn:aws:sns:eu-west-1:123456789012:alarms").resources()
+        alarm = resources["GivenUpAlarm"]["Properties"]
+        self.assertEqual((alarm["Namespace"], alarm["MetricName"]), ("AWS/Lambda", "AsyncEventsDropped"))
+        self.assertEqual(alarm["Dimensions"], [{"Name": "FunctionName", "Value": "<Watchdog>"}])
+        alarms = [item["Properties"] for item in resources.values() if item["Type"] == "AWS::CloudWatch::Alarm"]
+        self.assertTrue(all(item["AlarmActions"] == ["arn:aws:sns:eu-west-1:123456789012:alarms"] for item in alarms))
+
     def test_mirrors_of_your_own_come_before_ecr_public(self):
         twin = "docker.io/library=public.ecr.aws/docker/library"
         own = "docker.io=mirror.acme.example/hub"
@@ -117,8 +128,7 @@ class Function(unittest.TestCase):
 
 class Policies(unittest.TestCase):
     def statements(self, **parameters) -> dict:
-        role = evaluate(**parameters).resources()["LambdaRole"]["Properties"]
-        return {item["Sid"]: item for item in role["Policies"][0]["PolicyDocument"]["Statement"]}
+        return {item["Sid"]: item for item in role_statements(evaluate(**parameters).resources())}
 
     def test_nothing_is_allowed_on_everything_but_what_aws_cannot_narrow(self):
         everything = {**CODE, "AppVPC": VPC, "Subnets": SUBNETS, "SecretArns": SECRET}
@@ -157,7 +167,29 @@ class Policies(unittest.TestCase):
     def test_no_iam_resource_has_a_name_so_capability_iam_suffices(self):
         for resource in load(PROVIDER)["Resources"].values():
             if resource["Type"].startswith("AWS::IAM::"):
-                self.assertFalse({"RoleName", "PolicyName", "ManagedPolicyName"} & resource["Properties"].keys())
+                # The name of an AWS::IAM::Policy is one within its role.
+                self.assertIn(resource["Type"], ["AWS::IAM::Role", "AWS::IAM::Policy"])
+                self.assertNotIn("RoleName", resource["Properties"])
+
+    def test_a_function_that_leaves_its_vpc_keeps_the_permission_to_remove_its_interfaces(self):
+        template = load(PROVIDER)
+        role = json.dumps(template["Resources"]["LambdaRole"])
+        self.assertNotIn("ec2:", role)
+        inside = evaluate(**CODE, AppVPC=VPC, Subnets=SUBNETS).resources()
+        self.assertEqual(inside["VpcAccess"]["Properties"]["Roles"], ["<LambdaRole>"])
+        self.assertEqual(inside["EgressSecurityGroup"]["DependsOn"], "VpcAccess")
+        # So CloudFormation makes the permission before it, and takes it away after it.
+        self.assertIn('{"Ref": "VpcAccess"}', json.dumps(template["Resources"]["CFNCustomProvider"]))
+        self.assertNotIn("VpcAccess", evaluate(**CODE).resources())
+
+    def test_a_key_is_used_by_way_of_the_services_whose_names_differ_by_partition(self):
+        for region, suffix in [("eu-west-1", "amazonaws.com"), ("cn-north-1", "amazonaws.com.cn")]:
+            key = "arn:aws:kms:eu-west-1:123456789012:key/1"
+            statements = self.statements(**CODE, SecretArns=SECRET, KmsKeyArns=key, region=region)
+            via = statements["DecryptSecretsAndParameters"]["Condition"]["StringLike"]["kms:ViaService"]
+            for service in ["secretsmanager", "ssm"]:
+                self.assertTrue(any(fnmatch(f"{service}.{region}.{suffix}", pattern) for pattern in via))
+            self.assertFalse(any(fnmatch(f"lambda.{region}.{suffix}", pattern) for pattern in via))
 
     def test_the_original_templates_names_are_kept(self):
         template = load(PROVIDER)
