@@ -43,6 +43,7 @@ mod inject;
 pub mod lambda;
 mod log;
 mod proxy;
+mod seen;
 mod service;
 pub mod stack;
 mod stamp;

@@ -2,7 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
-use std::process::{Command, Output};
+mod common;
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use common::REGISTRY;
+use reqwest::{Client, Method};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_aws-emulator")).args(arguments).output().unwrap()
@@ -50,4 +57,89 @@ fn what_was_typed_wrong_is_refused_in_one_line() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(told.contains(text), "{told}");
     }
+}
+
+/// A running `serve`; it ends when it is dropped.
+struct Served {
+    process: Child,
+    client: Client,
+}
+
+impl Served {
+    fn start(repository: &str, actions_seen: &std::path::Path) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_aws-emulator"))
+            .args(["serve", "--for", "120", "--repository", repository])
+            .env("ACTIONS_SEEN", actions_seen)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut exported = HashMap::new();
+        for line in BufReader::new(process.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
+            exported.insert(name.to_owned(), value.trim_matches('\'').to_owned());
+            if exported.contains_key("HTTPS_PROXY") && exported.contains_key("SSL_CERT_FILE") {
+                break;
+            }
+        }
+        let ca = std::fs::read(&exported["SSL_CERT_FILE"]).unwrap();
+        let client = Client::builder()
+            .proxy(reqwest::Proxy::all(&exported["HTTPS_PROXY"]).unwrap())
+            .tls_certs_only([reqwest::Certificate::from_pem(&ca).unwrap()])
+            .build()
+            .unwrap();
+        Self { process, client }
+    }
+
+    /// Asks for a login and looks for a tag, as a program that sends this header.
+    async fn call(&self, (header, program): (&str, &str)) {
+        let scope = "ASIAEMULATOREXAMPLE0/20260101/eu-west-1/ecr/aws4_request";
+        let signed = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
+        let request = self.client.post("https://api.ecr.eu-west-1.amazonaws.com/").header(header, program);
+        let request = request
+            .header("authorization", signed)
+            .body("{}")
+            .header("x-amz-target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken");
+        let answer = common::body(request.send().await.unwrap()).await;
+        let token = answer["authorizationData"][0]["authorizationToken"].as_str().unwrap();
+        let head = self.client.request(Method::HEAD, format!("{REGISTRY}/v2/app/manifests/1"));
+        let head = head.header("authorization", format!("Basic {token}")).header(header, program);
+        assert_eq!(head.send().await.unwrap().status(), 404);
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_actions_that_programs_ask_for_are_listed_by_every_process_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("seen");
+    let arn = "arn:aws:ecr:eu-west-1:123456789012:repository/app";
+    let both = [Served::start(arn, &list), Served::start(arn, &list)];
+    for served in &both {
+        for program in [
+            ("user-agent", "shop/1"),
+            ("user-agent", "shop/2"),
+            ("x-amz-user-agent", "aws-sdk-rust/1.3 app/till"),
+            ("x-unknown", "nobody/1"),
+        ] {
+            served.call(program).await;
+        }
+    }
+    let text = std::fs::read_to_string(list).unwrap();
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort_unstable();
+    let once = [
+        "shop ecr:BatchGetImage",
+        "shop ecr:GetAuthorizationToken",
+        "till ecr:BatchGetImage",
+        "till ecr:GetAuthorizationToken",
+    ];
+    assert_eq!(lines, once.map(|line| [line, line]).concat());
 }

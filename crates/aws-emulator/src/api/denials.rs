@@ -2,7 +2,7 @@
 
 use crate::fault::glob;
 
-use super::Refusal;
+use super::{Caller, Refusal};
 
 /// Patterns for action and resource of what is denied.
 #[derive(Default)]
@@ -19,18 +19,21 @@ impl Denials {
         self.0.clear();
     }
 
-    /// Refuses an action that is denied, in IAM's words.
-    pub(crate) fn check(&self, action: &str, resource: &str, principal: &str) -> Result<(), Refusal> {
+    /// Refuses an action that is denied, in IAM's words. What is asked here is what the caller's role
+    /// must allow.
+    pub(crate) fn check(&self, caller: &Caller, action: &str, resource: &str) -> Result<(), Refusal> {
+        caller.asks(action);
         let denies = |(pattern, on): &(String, String)| glob(pattern, action) && glob(on, resource);
         if self.0.iter().any(denies) {
-            return Err(denied(action, resource, principal, "identity-based"));
+            return Err(denied(caller, action, resource, "identity-based"));
         }
         Ok(())
     }
 }
 
 /// A refusal for want of a policy of this kind.
-pub(crate) fn denied(action: &str, resource: &str, principal: &str, policy: &str) -> Refusal {
+pub(crate) fn denied(caller: &Caller, action: &str, resource: &str, policy: &str) -> Refusal {
+    let principal = &caller.principal;
     let message = format!(
         "User: {principal} is not authorized to perform: {action} on resource: {resource} because no \
          {policy} policy allows the {action} action"

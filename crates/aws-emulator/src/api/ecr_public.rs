@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::service::{Operation, Request, Response, Service, hang_up};
 use crate::upstream::Registry;
 
-use super::{Api, Denials, Refusal, now, principal};
+use super::{Api, Caller, Denials, Refusal, now};
 
 static API: Api = Api {
     service: "ecr-public",
@@ -63,14 +63,13 @@ impl EcrPublic {
         self.denials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn token(&self, region: &str) -> Result<Value, Refusal> {
+    fn token(&self, region: &str, caller: &Caller) -> Result<Value, Refusal> {
         if region != "us-east-1" {
             let message = "The action isn't supported in this Region.";
             return Err(Refusal::new("UnsupportedCommandException", message));
         }
-        let caller = principal(&self.account, region);
         for action in ["ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"] {
-            self.denials().check(action, "*", &caller)?;
+            self.denials().check(caller, action, "*")?;
         }
         // As long as true ones are, so that nothing can rely on less.
         let password: String = (0..160).map(|_| format!("{:016x}", fastrand::u64(..))).collect();
@@ -95,8 +94,9 @@ impl Service for EcrPublic {
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(async move {
             let Some(region) = API.region(&request.host) else { return hang_up() };
+            let caller = Caller::of(&request.headers, &self.account, &region);
             let carry_out = |action: &str, _: &Value| match action {
-                "GetAuthorizationToken" => self.token(&region),
+                "GetAuthorizationToken" => self.token(&region, &caller),
                 _ => Err(API.unknown(action)),
             };
             API.answer(&region, request, carry_out).await

@@ -4,6 +4,7 @@
 //!
 //! [`Service`]: crate::service::Service
 
+mod caller;
 mod denials;
 pub(crate) mod ecr_public;
 pub(crate) mod hosts;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use crate::body::{full, read};
 use crate::service::{Operation, Request, Response, answer};
 
+pub(crate) use caller::Caller;
 pub(crate) use denials::Denials;
 pub(crate) use refusal::Refusal;
 
@@ -89,12 +91,6 @@ impl Api {
         let message = format!("aws-emulator: {}:{action} is not implemented", self.service);
         Refusal::new("UnknownOperationException", message)
     }
-}
-
-/// Who calls, as AWS names the session of a role.
-pub(crate) fn principal(account: &str, region: &str) -> String {
-    let partition = hosts::partition(region);
-    format!("arn:{partition}:sts::{account}:assumed-role/emulated-role/emulated-session")
 }
 
 /// Seconds since 1970, as the APIs write times.

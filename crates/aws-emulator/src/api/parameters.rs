@@ -14,7 +14,7 @@ use crate::service::{Operation, Request, Response, Service, hang_up};
 
 use super::denials::denied;
 use super::secrets::Key;
-use super::{Api, Denials, Refusal, hosts, now, principal};
+use super::{Api, Caller, Denials, Refusal, hosts, now};
 
 static API: Api = Api {
     service: "ssm",
@@ -125,19 +125,18 @@ impl Parameters {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, region: &str, input: &Value) -> Result<Value, Refusal> {
+    fn get(&self, region: &str, caller: &Caller, input: &Value) -> Result<Value, Refusal> {
         let asked = input["Name"].as_str().unwrap_or_default();
         let (arn, selector) = self.locate(asked, region);
         let state = self.lock();
-        let caller = principal(&self.account, region);
-        state.denials.check("ssm:GetParameter", &arn, &caller)?;
+        state.denials.check(caller, "ssm:GetParameter", &arn)?;
         // The API gives this refusal no message.
         let missing = || Refusal::new("ParameterNotFound", "");
         let here = format!("arn:{}:ssm:{region}:", hosts::partition(region));
         let parameter = state.parameters.get(&arn).filter(|_| arn.starts_with(&here)).ok_or_else(missing)?;
         let foreign = arn.split(':').nth(4) != Some(self.account.as_str());
         if foreign && !parameter.shared {
-            return Err(denied("ssm:GetParameter", &arn, &caller, "resource-based"));
+            return Err(denied(caller, "ssm:GetParameter", &arn, "resource-based"));
         }
         let newest = parameter.values.len();
         let version = selector.as_ref().map_or(Ok(newest), |selector| selector.parse::<usize>());
@@ -231,8 +230,9 @@ impl Service for Parameters {
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(async move {
             let Some(region) = API.region(&request.host) else { return hang_up() };
+            let caller = Caller::of(&request.headers, &self.account, &region);
             let carry_out = |action: &str, input: &Value| match action {
-                "GetParameter" => self.get(&region, input),
+                "GetParameter" => self.get(&region, &caller, input),
                 _ => Err(API.unknown(action)),
             };
             API.answer(&region, request, carry_out).await

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::api::{now, principal};
+use crate::api::{Caller, now};
 use crate::service::{Request, Response};
 
 use super::error::Refusal;
@@ -17,11 +17,18 @@ use super::{Ecr, describe, hosts, referrers, repositories};
 
 /// Answers one call.
 pub(super) async fn serve(ecr: &Ecr, region: &str, request: Request) -> Response {
-    hosts::API.answer(region, request, |action, input| call(ecr, region, action, input)).await
+    let caller = Caller::of(&request.headers, &ecr.account, region);
+    hosts::API.answer(region, request, |action, input| call(ecr, &caller, region, action, input)).await
 }
 
 /// Carries out an action.
-pub(super) fn call(ecr: &Ecr, region: &str, action: &str, input: &Value) -> Result<Value, Refusal> {
+pub(super) fn call(
+    ecr: &Ecr,
+    caller: &Caller,
+    region: &str,
+    action: &str,
+    input: &Value,
+) -> Result<Value, Refusal> {
     let account = input["registryId"].as_str().unwrap_or(&ecr.account);
     let name = input["repositoryName"].as_str().unwrap_or_default();
     let key = Key::new(account, region, name);
@@ -31,7 +38,7 @@ pub(super) fn call(ecr: &Ecr, region: &str, action: &str, input: &Value) -> Resu
         _ => key.arn(),
     };
     let mut state = ecr.lock();
-    state.admit(&key, action, &resource, &principal(&ecr.account, region))?;
+    state.admit(caller, &key, action, &resource)?;
     match action {
         "GetAuthorizationToken" => Ok(token(ecr, &mut state, region)),
         "BatchCheckLayerAvailability" => availability(&mut state, &key, input),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use http::Method;
 use serde_json::json;
 
-use crate::api::principal;
+use crate::api::Caller;
 use crate::body::{empty, full, read};
 use crate::distribution::{Route, page, refusal};
 use crate::fault::Effect;
@@ -51,22 +51,21 @@ pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Reque
         };
     };
     let key = Key::new(account, region, repository);
+    let caller = Caller::of(&request.headers, &ecr.account, region);
     for action in actions(&route, &request.method) {
-        if let Err(refused) = ecr.lock().admit(&key, action, &key.arn(), &principal(&ecr.account, region)) {
+        if let Err(refused) = ecr.lock().admit(&caller, &key, action, &key.arn()) {
             return refused.wire(request.method == Method::HEAD);
         }
     }
     match (&route, request.method.as_str()) {
-        (Route::Uploads { .. }, "POST") => {
-            uploads::start(&mut ecr.lock(), &key, &request, &principal(&ecr.account, region))
-        }
+        (Route::Uploads { .. }, "POST") => uploads::start(&mut ecr.lock(), &caller, &key, &request),
         (Route::Upload { session, .. }, "PATCH") => uploads::patch(ecr, &key, session, request).await,
         (Route::Upload { session, .. }, "PUT") => uploads::put(ecr, &key, session, request).await,
         (Route::Upload { session, .. }, "DELETE") => uploads::cancel(&mut ecr.lock(), &key, session),
         (Route::Manifest { reference, .. }, "PUT") => put(ecr, &key, reference, request).await,
         _ => {
             if let (Route::Manifest { reference, .. }, "GET" | "HEAD") = (&route, request.method.as_str())
-                && let Err(refused) = pull_through::fill(ecr, &key, reference).await
+                && let Err(refused) = pull_through::fill(ecr, &caller, &key, reference).await
             {
                 return refused.wire(request.method == Method::HEAD);
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::api::now;
+use crate::api::{Caller, now};
 use crate::image::{Image, Manifest};
 
 use super::images::{self, Put};
@@ -26,7 +26,9 @@ impl Ecr {
     ///
     /// The name and the message of a refusal.
     pub fn call(&self, region: &str, action: &str, input: &Value) -> Result<Value, (&'static str, String)> {
-        super::control::call(self, region, action, input).map_err(|refusal| (refusal.name, refusal.message))
+        let caller = Caller::unnamed(&self.account, region);
+        super::control::call(self, &caller, region, action, input)
+            .map_err(|refusal| (refusal.name, refusal.message))
     }
 
     /// Creates a repository, in any account and Region, and gives a handle on it.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{now, principal};
+use crate::api::{Caller, now};
 use crate::upstream::Registry;
 
 use super::error::Refusal;
@@ -56,8 +56,8 @@ impl Ecr {
 
 /// Fetches what a tag names upstream, when a rule says so and it is not here yet. A digest that is
 /// not here starts nothing (<https://github.com/aws/containers-roadmap/issues/2837>).
-pub(super) async fn fill(ecr: &Ecr, key: &Key, reference: &str) -> Result<(), Refusal> {
-    let Some(delay) = begin(ecr, key, reference)? else { return Ok(()) };
+pub(super) async fn fill(ecr: &Ecr, caller: &Caller, key: &Key, reference: &str) -> Result<(), Refusal> {
+    let Some(delay) = begin(ecr, caller, key, reference)? else { return Ok(()) };
     tokio::time::sleep(delay).await;
     let mut state = ecr.lock();
     let Some(rule) = state.rules.iter().find(|rule| rule.name(key).is_some()) else { return Ok(()) };
@@ -78,7 +78,7 @@ pub(super) async fn fill(ecr: &Ecr, key: &Key, reference: &str) -> Result<(), Re
 }
 
 /// Decides whether a pull makes the cache fill, and after how long that is done.
-fn begin(ecr: &Ecr, key: &Key, reference: &str) -> Result<Option<Duration>, Refusal> {
+fn begin(ecr: &Ecr, caller: &Caller, key: &Key, reference: &str) -> Result<Option<Duration>, Refusal> {
     let mut state = ecr.lock();
     let held = state.repositories.get(key);
     let is_new = held.is_none();
@@ -86,11 +86,10 @@ fn begin(ecr: &Ecr, key: &Key, reference: &str) -> Result<Option<Duration>, Refu
         return Ok(None);
     }
     let Some(at) = state.rules.iter().position(|rule| rule.name(key).is_some()) else { return Ok(None) };
-    let caller = principal(&ecr.account, &key.region);
     let actions = ["BatchImportUpstreamImage", "CreateRepository"];
     for action in &actions[..if is_new { 2 } else { 1 }] {
         let resource = hosts::repository_arn(&key.account, &key.region, &key.repository);
-        state.admit(key, action, &resource, &caller)?;
+        state.admit(caller, key, action, &resource)?;
     }
     let rule = &mut state.rules[at];
     let missed = rule.missed.entry(format!("{}:{reference}", key.repository)).or_default();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use crate::api::{Denials, hosts::partition};
+use crate::api::{Caller, Denials, hosts::partition};
 use crate::blob::Blob;
 use crate::fault::glob;
 use crate::image::Manifest;
@@ -177,13 +177,13 @@ impl State {
     /// Checks permission and rate of an action on a resource.
     pub(super) fn admit(
         &mut self,
+        caller: &Caller,
         key: &Key,
         action: &str,
         resource: &str,
-        principal: &str,
     ) -> Result<(), Refusal> {
         let full = format!("ecr:{}", permission(action));
-        self.denials.check(&full, resource, principal)?;
+        self.denials.check(caller, &full, resource)?;
         if !self.throttle.take(&key.account, &key.region, action, Instant::now()) {
             return Err(Refusal::new("ThrottlingException", "Rate exceeded"));
         }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 
+use crate::api::Caller;
 use crate::blob::{Blob, written};
 use crate::body::{Body, BoxError, empty};
 use crate::distribution::refusal;
@@ -74,14 +75,14 @@ impl Upload {
 }
 
 /// Opens a session, or mounts a blob when that is asked for and allowed.
-pub(super) fn start(state: &mut State, key: &Key, request: &Request, principal: &str) -> Response {
+pub(super) fn start(state: &mut State, caller: &Caller, key: &Key, request: &Request) -> Response {
     if !state.repositories.contains_key(key) {
         // Not a clean 404: clients see the connection end (https://github.com/moby/moby/issues/24473).
         return hang_up();
     }
     let host = &request.host;
     if let (Some(digest), Some(from)) = (request.query("mount"), request.query("from"))
-        && mount(state, key, request, (&digest, &from), principal)
+        && mount(state, caller, key, request, (&digest, &from))
     {
         let location = format!("https://{host}/v2/{}/blobs/{digest}", key.repository);
         return answer(201, &[("location", &location), ("docker-content-digest", &digest)], empty());
@@ -101,15 +102,15 @@ fn location(request: &Request, key: &Key, session: &str) -> String {
 /// Takes a blob over from another repository, if a committed manifest there holds it.
 fn mount(
     state: &mut State,
+    caller: &Caller,
     key: &Key,
     request: &Request,
     (digest, from): (&str, &str),
-    principal: &str,
 ) -> bool {
     let source = Key { repository: from.to_owned(), ..key.clone() };
     let refused = !state.mounting
         || matches!(request.effect, Some(Effect::RefuseMount))
-        || state.admit(&source, "GetDownloadUrlForLayer", &source.arn(), principal).is_err();
+        || state.admit(caller, &source, "GetDownloadUrlForLayer", &source.arn()).is_err();
     if refused {
         return false;
     }

@@ -10,10 +10,14 @@ use super::{Function, lock};
 use crate::body::{empty, full, read};
 use crate::bucket::decode;
 use crate::ids;
+use crate::seen;
 use crate::service::{Operation, Request, Response, Service, answer};
 
 /// The most that an asynchronous event may hold.
 const EVENT_LIMIT: usize = 1024 * 1024;
+
+/// What IAM calls the call.
+const INVOKE: &str = "lambda:InvokeFunction";
 
 /// `lambda.<region>.amazonaws.com`, as far as invoking goes.
 pub struct LambdaApi {
@@ -38,6 +42,7 @@ impl LambdaApi {
         let Some(name) = function_name(&request.method, request.path()) else {
             return refuse(501, "NotImplemented", &format!("{call} is not emulated"));
         };
+        seen::note(seen::program(&request.headers).as_deref(), INVOKE);
         let found = lock(&self.functions).iter().find(|function| is(function, &name)).cloned();
         let Some(function) = found else {
             return refuse(404, "ResourceNotFoundException", &format!("Function not found: {name}"));
@@ -69,7 +74,7 @@ impl Service for LambdaApi {
 
     fn operation(&self, _: &str, method: &Method, uri: &Uri, _: &HeaderMap) -> Operation {
         let invoke = function_name(method, uri.path()).is_some();
-        let name = if invoke { "lambda:InvokeFunction" } else { "lambda:unknown" };
+        let name = if invoke { INVOKE } else { "lambda:unknown" };
         Operation { action: Some(name.to_owned()), ..Operation::new("lambda", name) }
     }
 

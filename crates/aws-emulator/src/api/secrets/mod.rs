@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::service::{Operation, Request, Response, Service, hang_up};
 
 use super::denials::denied;
-use super::{Api, Denials, Refusal, hosts, principal};
+use super::{Api, Caller, Denials, Refusal, hosts};
 use version::{CURRENT, Content, Version, choose, describe};
 
 static API: Api = Api {
@@ -140,7 +140,7 @@ impl Secrets {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, region: &str, input: &Value) -> Result<Value, Refusal> {
+    fn get(&self, region: &str, caller: &Caller, input: &Value) -> Result<Value, Refusal> {
         let state = self.lock();
         let id = input["SecretId"].as_str().filter(|id| !id.is_empty()).ok_or_else(|| {
             let message = "1 validation error detected: Value null at 'secretId' failed to satisfy \
@@ -148,13 +148,12 @@ impl Secrets {
             Refusal::new("ValidationException", message)
         })?;
         let found = state.secrets.iter().find(|(arn, _)| self.is_called(arn, id, region));
-        let caller = principal(&self.account, region);
         // IAM is asked before the secret is looked for, by the best name there is for it.
         let resource = found.map_or(id, |(arn, _)| arn);
-        state.denials.check("secretsmanager:GetSecretValue", resource, &caller)?;
+        state.denials.check(caller, "secretsmanager:GetSecretValue", resource)?;
         let missing = "Secrets Manager can't find the specified secret.";
         let (arn, secret) = found.ok_or_else(|| Refusal::new("ResourceNotFoundException", missing))?;
-        self.admit(arn, secret, &caller)?;
+        self.admit(arn, secret, caller)?;
         let version = choose(&secret.versions, input["VersionId"].as_str(), input["VersionStage"].as_str())?;
         Ok(describe(arn, version))
     }
@@ -170,10 +169,10 @@ impl Secrets {
     }
 
     /// What resource policy and key say to this caller.
-    fn admit(&self, arn: &str, secret: &Secret, caller: &str) -> Result<(), Refusal> {
+    fn admit(&self, arn: &str, secret: &Secret, caller: &Caller) -> Result<(), Refusal> {
         let foreign = arn.split(':').nth(4) != Some(self.account.as_str());
         if foreign && !secret.shared {
-            return Err(denied("secretsmanager:GetSecretValue", arn, caller, "resource-based"));
+            return Err(denied(caller, "secretsmanager:GetSecretValue", arn, "resource-based"));
         }
         if secret.deleted {
             let message =
@@ -223,8 +222,9 @@ impl Service for Secrets {
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(async move {
             let Some(region) = API.region(&request.host) else { return hang_up() };
+            let caller = Caller::of(&request.headers, &self.account, &region);
             let carry_out = |action: &str, input: &Value| match action {
-                "GetSecretValue" => self.get(&region, input),
+                "GetSecretValue" => self.get(&region, &caller, input),
                 _ => Err(API.unknown(action)),
             };
             API.answer(&region, request, carry_out).await
