@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
+mod common;
 mod engine;
 
 use std::time::Duration;
 
 use aws_emulator::{Emulator, Filling, Image, Recipe};
+use common::{Account, failure, succeeded};
 use engine::{Engine, Logins};
 
 const HOST: &str = "210987654321.dkr.ecr.us-east-1.amazonaws.com";
@@ -56,4 +58,26 @@ async fn permission_to_fill_is_asked_for_by_name() {
     emulator.ecr().deny("ecr:BatchImportUpstreamImage", "*");
     let error = engine.copy(&format!("{HOST}/hub/library/python:3.13")).await.unwrap_err().to_string();
     assert!(error.contains("is not authorized to perform: ecr:BatchImportUpstreamImage"), "{error}");
+}
+
+#[tokio::test]
+async fn the_function_needs_permission_to_fill_a_cache_of_its_account() {
+    let account = Account::new().await;
+    let image = common::index(1);
+    account.publish("3.13", &image);
+    let emulator = &account.world.emulator;
+    let ecr = emulator.ecr();
+    ecr.pull_through(&emulator.repository_arn("hub"), emulator.docker_hub(), Filling::default());
+    let cached = ecr.repository(&emulator.repository_arn("hub/library/python"));
+    let properties = account.properties(&format!("{}:3.13", cached.uri()));
+    for action in ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"] {
+        ecr.deny(action, &cached.arn());
+        let answer = account.create(properties.clone()).await;
+        assert!(failure(&answer).contains(&format!("Allow {action} on the repository")), "{answer:?}");
+        assert!(!cached.exists());
+        ecr.allow_everything();
+    }
+    succeeded(&account.create(properties).await);
+    account.check_stored("3.13", &image);
+    assert_eq!(cached.resolve("3.13").as_deref(), Some(image.digest()));
 }
