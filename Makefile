@@ -6,6 +6,9 @@ CARGO := cargo
 # The binary that ships, as it ships.
 BOOTSTRAP := $(TARGET)/release/bootstrap
 
+# Which actions of AWS the tests saw the provider ask for; there only when all tests ran and passed.
+ACTIONS_SEEN := $(abspath $(TARGET))/actions-seen
+
 # Pages of private items are built too, so that links to them lead somewhere.
 RUSTDOC_LINTS := -Dwarnings -Arustdoc::private_intra_doc_links
 
@@ -18,8 +21,10 @@ demo: $(BOOTSTRAP) ## Show the provider at work: a stack created, updated, rolle
 	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin demo
 
 test: ## Run every test that needs nothing but Rust
+	@rm -f $(ACTIONS_SEEN) $(ACTIONS_SEEN).part
 	$(CARGO) build --locked --workspace --all-targets
-	$(CARGO) test --locked --workspace
+	ACTIONS_SEEN=$(ACTIONS_SEEN).part $(CARGO) test --locked --workspace
+	@mv $(ACTIONS_SEEN).part $(ACTIONS_SEEN)
 
 check: ## Run what reads the code: format, lints, docs, licenses, dependencies
 	$(CARGO) fmt --all --check

@@ -2,6 +2,9 @@
 # Tests the templates, the shell scripts and what the documentation says of them, with Python, and jq for
 # the documentation's commands. Installs what it runs into a virtual environment under the target folder.
 #
+# What the provider called is compared when `make test` has left a list of it;
+# REQUIRE_ACTIONS_SEEN=1 makes it a failure that there is none.
+#
 # Usage: run.sh [NAME...]       names of tests as `python -m unittest` takes them; all without one
 #        run.sh --export FILE   writes what export.py says instead
 set -euo pipefail
@@ -20,6 +23,7 @@ if ! cmp -s "$here/requirements.txt" "$environment/requirements.txt"; then
 fi
 
 export PATH=$environment/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+export ACTIONS_SEEN=$target/actions-seen
 if [ "${1:-}" = --export ]; then
     exec python "$here/export.py" "$2"
 fi
