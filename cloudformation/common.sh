@@ -53,18 +53,22 @@ architectures() {
     for name in arm64 x86_64; do
         [ ! -f "$packages/bootstrap-$name.zip" ] || found+=("$name")
     done
-    echo "${found[@]}"
+    # An empty list is an unset one to the Bash of macOS.
+    echo ${found[@]+"${found[@]}"}
 }
 
 # ensure_bucket BUCKET REGION: makes it if it is not there, closed to others as S3 makes all buckets.
+# Names of buckets are shared by everybody, and whoever owns the bucket chooses the program that runs.
 ensure_bucket() {
-    local location=()
-    if aws s3api head-bucket --bucket "$1" --region "$2" >/dev/null 2>&1; then
+    local location=() answer
+    if answer=$(aws s3api head-bucket --bucket "$1" --region "$2" --expected-bucket-owner "$account" 2>&1); then
         return
     fi
+    [[ $answer != *'(403)'* ]] ||
+        fail "bucket $1 belongs to another account, or is closed to you; set BUCKET_PREFIX to a name of your own"
     # This Region alone must not be named.
     [ "$2" = us-east-1 ] || location=(--create-bucket-configuration "LocationConstraint=$2")
-    aws s3api create-bucket --bucket "$1" --region "$2" "${location[@]}" >/dev/null ||
+    aws s3api create-bucket --bucket "$1" --region "$2" ${location[@]+"${location[@]}"} >/dev/null ||
         fail "bucket $1 can neither be read nor made"
     echo "made bucket $1"
 }
@@ -72,10 +76,12 @@ ensure_bucket() {
 # upload FILE BUCKET KEY REGION: puts it there once. What is there has the same content, as its key
 # says.
 upload() {
-    if aws s3api head-object --bucket "$2" --key "$3" --region "$4" >/dev/null 2>&1; then
+    if aws s3api head-object --bucket "$2" --key "$3" --region "$4" --expected-bucket-owner "$account" \
+        >/dev/null 2>&1; then
         echo "is there already: s3://$2/$3"
         return
     fi
-    aws s3 cp --quiet --region "$4" "$1" "s3://$2/$3" || fail "s3://$2/$3 cannot be written"
+    aws s3api put-object --bucket "$2" --key "$3" --region "$4" --expected-bucket-owner "$account" \
+        --body "$1" >/dev/null || fail "s3://$2/$3 cannot be written"
     echo "uploaded s3://$2/$3"
 }

@@ -32,26 +32,36 @@ uses() {
     grep -qF "function:$name" <<<"$template"
 }
 
-who_and_where
-name=$(aws cloudformation describe-stacks --region "$region" --stack-name "$stack" --output text \
-    --query "Stacks[0].Outputs[?OutputKey=='Name'].OutputValue") ||
-    fail "there is no stack $stack in account $account, Region $region"
-
-echo "Deletes the provider $name, stack $stack in account $account, Region $region."
-echo 'Images that were copied stay, and so does the bucket with the code.'
-
-candidates=$(stacks | sort -u) || fail 'the stacks cannot be listed'
-users=()
-for candidate in $candidates; do
-    [ "$candidate" != "$stack" ] || continue
-    if uses "$candidate"; then users+=("$candidate"); fi
-done
-
-if [ ${#users[@]} -gt 0 ]; then
+# Lists the stacks that use the provider, and refuses to go on unless there are none.
+check_users() {
+    local candidate candidates users=()
+    candidates=$(stacks | sort -u) || fail 'the stacks cannot be listed'
+    for candidate in $candidates; do
+        [ "$candidate" != "$stack" ] || continue
+        if uses "$candidate"; then users+=("$candidate"); fi
+    done
+    [ ${#users[@]} -gt 0 ] || return 0
     echo 'These stacks use it:'
     printf '  %s\n' "${users[@]}"
     [ "${FORCE:-}" = 1 ] || fail 'nothing was deleted; delete those stacks first, or set FORCE=1'
-fi
+}
+
+who_and_where
+state=$(aws cloudformation describe-stacks --region "$region" --stack-name "$stack" --output text \
+    --query "Stacks[0].[StackStatus, Outputs[?OutputKey=='Name'].OutputValue | [0]]") ||
+    fail "there is no stack $stack in account $account, Region $region"
+read -r status name <<<"$state"
+
+case $status in
+ROLLBACK_COMPLETE | REVIEW_IN_PROGRESS)
+    echo "Deletes what is left of stack $stack, which was never complete, in account $account, Region $region."
+    ;;
+*)
+    echo "Deletes the provider $name, stack $stack in account $account, Region $region."
+    echo 'Images that were copied stay, and so does the bucket with the code.'
+    check_users
+    ;;
+esac
 aws cloudformation delete-stack --region "$region" --stack-name "$stack"
 aws cloudformation wait stack-delete-complete --region "$region" --stack-name "$stack" ||
     fail "the stack was not deleted; aws cloudformation describe-stack-events --stack-name $stack says why"

@@ -27,7 +27,8 @@ read -ra parameters <<<"${PARAMETERS:-}"
 image=$(aws cloudformation describe-stacks --stack-name "$stack" --region "$region" --output text \
     --query "Stacks[0].Parameters[?ParameterKey=='CodeImageUri'].ParameterValue" 2>&1) ||
     [[ $image == *'does not exist'* ]] || fail "stack $stack cannot be looked at: $image"
-[[ $image != *'does not exist'* ]] || image=
+# A stack whose change set failed has no parameters, which the command line tells as None.
+[[ $image != *'does not exist'* && $image != None ]] || image=
 [ -z "$image" ] || [[ " ${PARAMETERS:-}" == *" CodeImageUri="[!\ ]* ]] ||
     fail "stack $stack runs the image $image, not a zip; build and push a new one (docs/installation.md), and set PARAMETERS=\"CodeImageUri=...\""
 
@@ -39,8 +40,8 @@ upload "$package" "$prefix-$region" "$key-$architecture.zip" "$region"
 aws cloudformation deploy --stack-name "$stack" --template-file "$template" \
     --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset --region "$region" \
     --parameter-overrides "CodeBucketPrefix=$prefix" "CodeKeyPrefix=$key" "Architecture=$architecture" \
-    "${parameters[@]}" ||
-    fail "the stack was not deployed; aws cloudformation describe-stack-events --stack-name $stack says why"
+    ${parameters[@]+"${parameters[@]}"} ||
+    fail "the stack was not deployed; aws cloudformation describe-stack-events --stack-name $stack says why. After a first deployment that failed, make delete before the next"
 aws cloudformation describe-stacks --stack-name "$stack" --region "$region" \
     --query "Stacks[0].Outputs[?OutputKey=='Arn'].OutputValue" --output text |
     sed 's/^/ServiceToken of Custom::ContainerImage: /'

@@ -70,7 +70,8 @@ for target in "${regions[@]}"; do
     if [ -n "${READERS:-}" ]; then
         # On a line of its own: what fails within an argument ends nothing.
         document=$(policy "$bucket")
-        aws s3api put-bucket-policy --bucket "$bucket" --region "$target" --policy "$document"
+        aws s3api put-bucket-policy --bucket "$bucket" --region "$target" --policy "$document" \
+            --expected-bucket-owner "$account"
     fi
     for processor in "${processors[@]}"; do
         upload "$packages/bootstrap-$processor.zip" "$bucket" "$key-$processor.zip" "$target"

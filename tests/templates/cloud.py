@@ -24,6 +24,8 @@ class Cloud:
         self.url = f"http://127.0.0.1:{port}"
         self.server = subprocess.Popen(
             ["moto_server", "-H", "127.0.0.1", "-p", str(port)],
+            # A bucket of another account is closed, as it is unless its owner says otherwise.
+            env={**os.environ, "MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "false"},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
         for _ in range(300):
@@ -71,11 +73,15 @@ class Cloud:
             raise RuntimeError(done.stderr.strip())
         return json.loads(done.stdout) if done.stdout.strip() else None
 
-    def client(self, service: str, region: str = "eu-west-1"):
-        """The same cloud for a look at what the command line did, a second faster."""
-        return boto3.client(
+    def client(self, service: str, region: str = "eu-west-1", account: str = ""):
+        """The same cloud for a look at what the command line did, a second faster; or as another account."""
+        client = boto3.client(
             service, region, endpoint_url=self.url, aws_access_key_id="test", aws_secret_access_key="test"
         )
+        if account:
+            add = lambda params, **_: params["headers"].update({"x-moto-account-id": account})
+            client.meta.events.register("before-call", add)
+        return client
 
     def reset(self):
         """Forgets all there is."""

@@ -217,6 +217,25 @@ class Stacks(Installation):
         goes_on = self.script("deploy", PARAMETERS=f"LogRetention=7 CodeImageUri={image}:2")
         self.assertIn("Installs the provider", goes_on.stdout)
 
+    def test_a_bucket_of_somebody_else_is_not_used(self):
+        other = self.cloud.client("s3", account="210987654321")
+        bucket = f"{NAME}-123456789012-eu-west-1"
+        other.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        done = self.script("deploy")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn(f"deploy.sh: bucket {bucket} belongs to another account, or is closed to you;", done.stderr)
+        self.assertNotIn("Contents", other.list_objects_v2(Bucket=bucket))
+
+    def test_what_a_failed_installation_left_is_deleted_without_looking_for_users(self):
+        self.publish()
+        self.cloud.client("cloudformation").create_change_set(
+            StackName=NAME, ChangeSetName="first", ChangeSetType="CREATE",
+            TemplateBody=(SCRIPTS / f"{NAME}.yaml").read_text(), Capabilities=["CAPABILITY_IAM"],
+        )
+        self.assertEqual(self.stack()["StackStatus"], "REVIEW_IN_PROGRESS")
+        said = self.succeeds(self.script("delete"))
+        self.assertIn(f"what is left of stack {NAME}, which was never complete", said)
+
     def test_a_provider_that_stacks_use_is_not_deleted_without_force(self):
         self.create(self.publish())
         token = self.function()["FunctionArn"]
