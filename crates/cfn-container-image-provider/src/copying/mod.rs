@@ -136,13 +136,7 @@ async fn names(
 ) -> Result<Option<image_copy::oci::Digest>, Failure> {
     let id = registry::ManifestId::Tag(place.tag.clone());
     let found = ends.destination.inventory.manifests(&[id]).await.map_err(|cause| {
-        let (operation, subject) = (copy::Operation::ReadManifest, plan.request.destination_name());
-        Failure::Copy(Box::new(copy::Failure::Registry {
-            side: Side::Destination,
-            operation,
-            subject,
-            cause,
-        }))
+        Failure::Copy(plan.request.destination_failure(copy::Operation::ReadManifest, cause))
     })?;
     Ok(found.into_iter().flatten().next().map(|manifest| manifest.digest))
 }

@@ -86,7 +86,7 @@ async fn build(
 ) -> Result<Plan, Error> {
     let walk = Walk { request, source, destination };
     let facts = destination.inventory.facts(request.tag.as_ref()).await;
-    let facts = facts.map_err(|cause| destination_failure(request, Operation::Inspect, cause))?;
+    let facts = facts.map_err(|cause| request.destination_failure(Operation::Inspect, cause))?;
     let source_digest = resolve(request, source).await?;
     let fitting = request
         .known
@@ -273,7 +273,7 @@ pub(super) async fn missing_blobs(
         manifests.flat_map(Manifest::blobs).map(|blob| (blob.digest.clone(), blob)).collect();
     let digests: Vec<Digest> = all.keys().cloned().collect();
     let held = destination.inventory.blobs(&digests).await;
-    let held = held.map_err(|cause| destination_failure(request, Operation::CheckBlobs, cause))?;
+    let held = held.map_err(|cause| request.destination_failure(Operation::CheckBlobs, cause))?;
     let mut progress = Progress::default();
     let mut missing = Vec::new();
     for blob in all.into_values() {
@@ -288,12 +288,4 @@ pub(super) async fn missing_blobs(
     }
     missing.sort_unstable_by(|a, b| b.size.cmp(&a.size).then_with(|| a.digest.cmp(&b.digest)));
     Ok((missing, progress))
-}
-
-pub(super) fn destination_failure(
-    request: &Request,
-    operation: Operation,
-    cause: crate::registry::Error,
-) -> Error {
-    Failure::registry(Side::Destination, operation, request.destination_name(), cause)
 }

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::transfer::in_time;
-use super::{Content, Destination, Error, Failure, Limits, Operation, Outcome, Plan, Side, Source, TagMove};
+use super::{Content, Destination, Error, Failure, Limits, Operation, Outcome, Plan, Source, TagMove};
 use crate::oci::Tag;
 use crate::registry::{self, ManifestId};
 
@@ -58,7 +58,8 @@ impl Publication<'_> {
             (_, _, false) => {
                 let id = ManifestId::Digest(plan.root.digest.clone());
                 let written = to.repository.put_manifest(&plan.root, &id).await;
-                return written.map_err(|cause| self.destination_failure(Operation::WriteManifest, cause));
+                return written
+                    .map_err(|cause| plan.request.destination_failure(Operation::WriteManifest, cause));
             }
         };
         let (Some(tag), TagMove::Moved { from }) = (&plan.request.tag, &plan.tag) else { return Ok(()) };
@@ -78,7 +79,7 @@ impl Publication<'_> {
             registry::Error::Service { code, .. } => code == "ImageTagAlreadyExistsException",
             _ => false,
         };
-        let failure = self.destination_failure(Operation::WriteTag, cause);
+        let failure = self.plan.request.destination_failure(Operation::WriteTag, cause);
         if !exists {
             return Err(failure);
         }
@@ -92,9 +93,5 @@ impl Publication<'_> {
             })),
             None => Err(failure),
         }
-    }
-
-    fn destination_failure(&self, operation: Operation, cause: registry::Error) -> Error {
-        Failure::registry(Side::Destination, operation, self.plan.request.destination_name(), cause)
     }
 }

@@ -139,7 +139,8 @@ impl Job<'_> {
         for manifest in &self.plan.manifests {
             let id = ManifestId::Digest(manifest.digest.clone());
             let written = self.destination.repository.put_manifest(manifest, &id).await;
-            written.map_err(|cause| self.destination_failure(Operation::WriteManifest, cause))?;
+            written
+                .map_err(|cause| self.plan.request.destination_failure(Operation::WriteManifest, cause))?;
             tracing::debug!(digest = %manifest.digest, "manifest written");
         }
         Ok(())
@@ -199,7 +200,9 @@ impl Job<'_> {
             Ok(Started::Session(upload)) => upload,
             Err(cause) => {
                 let cause = self.missing_repository().await.unwrap_or(cause);
-                return Err(Attempt::Over(self.destination_failure(Operation::StartUpload, cause)));
+                return Err(Attempt::Over(
+                    self.plan.request.destination_failure(Operation::StartUpload, cause),
+                ));
             }
         };
         let (reporter, passed) = (self.reporter.clone(), passed.clone());
@@ -239,22 +242,19 @@ impl Job<'_> {
 
     async fn is_held(&self, blob: &Descriptor) -> Result<bool, Error> {
         let held = self.destination.inventory.blobs(std::slice::from_ref(&blob.digest)).await;
-        let held = held.map_err(|cause| self.destination_failure(Operation::CheckBlobs, cause))?;
+        let held =
+            held.map_err(|cause| self.plan.request.destination_failure(Operation::CheckBlobs, cause))?;
         Ok(held.contains(&blob.digest))
     }
 
     fn blob_failure(&self, side: Side, blob: &Descriptor, cause: registry::Error) -> Error {
         match side {
-            Side::Destination => self.destination_failure(Operation::SendBlob, cause),
+            Side::Destination => self.plan.request.destination_failure(Operation::SendBlob, cause),
             Side::Source => {
                 let subject = format!("{} (blob {})", self.plan.request.source, blob.digest.short());
                 Failure::registry(Side::Source, Operation::ReadBlob, subject, cause)
             }
         }
-    }
-
-    fn destination_failure(&self, operation: Operation, cause: registry::Error) -> Error {
-        Failure::registry(Side::Destination, operation, self.plan.request.destination_name(), cause)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 
-use super::super::plan::{destination_failure, missing_blobs, tag_move};
+use super::super::plan::{missing_blobs, tag_move};
 use super::super::transfer::transfer_parts;
 use super::super::walk::{Found, Walk};
 use super::super::{
@@ -60,7 +60,7 @@ impl Job<'_> {
         }
         let held = self.destination.inventory.manifests(&ids).await;
         let held =
-            held.map_err(|cause| destination_failure(&self.plan.request, Operation::ReadManifest, cause))?;
+            held.map_err(|cause| self.plan.request.destination_failure(Operation::ReadManifest, cause))?;
         Ok(ids.into_iter().zip(held).filter_map(|(id, manifest)| Some((id, manifest?))).collect())
     }
 
@@ -201,7 +201,7 @@ impl Job<'_> {
             Ok(())
         };
         if let Err(cause) = listed.await {
-            let failure = destination_failure(&self.plan.request, Operation::WriteTag, cause);
+            let failure = self.plan.request.destination_failure(Operation::WriteTag, cause);
             tracing::warn!(%failure, "what was copied is not listed as referring to the image");
             let mut tally = self.tally();
             tally.counts.unlisted += lists.len();
