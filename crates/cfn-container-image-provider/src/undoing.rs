@@ -221,15 +221,13 @@ fn others(place: &Place, look: &Look, claims: &[String]) -> Vec<Digest> {
 fn tolerated(error: Error) -> Result<(), Error> {
     const TOLERATED: [&str; 3] =
         ["ImageTagAlreadyExistsException", "LayersNotFoundException", "ReferencedImagesNotFoundException"];
-    match error {
-        Error::Service { ref code, .. } if TOLERATED.contains(&code.as_str()) => {
-            tracing::warn!(%error, "the tag cannot be given back and stays as it is");
-            Ok(())
-        }
-        other => Err(other),
+    if TOLERATED.iter().any(|code| error.has(code)) {
+        tracing::warn!(%error, "the tag cannot be given back and stays as it is");
+        return Ok(());
     }
+    Err(error)
 }
 
 fn is_absence(error: &Error) -> bool {
-    matches!(error, Error::Service { code, .. } if code == "RepositoryNotFoundException")
+    error.has("RepositoryNotFoundException")
 }

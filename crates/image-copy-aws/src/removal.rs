@@ -150,8 +150,7 @@ impl EcrRepository {
 }
 
 fn is_absence(error: &Error) -> bool {
-    matches!(error, Error::Service { code, .. }
-        if code == "ImageNotFoundException" || code == "RepositoryNotFoundException")
+    error.has("ImageNotFoundException") || error.has("RepositoryNotFoundException")
 }
 
 fn removal(failure: &ImageFailure) -> Removal {

@@ -100,7 +100,7 @@ impl EcrRepository {
             .image_tag(tag);
         match self.calls.send("ecr:PutImage", || request.clone().send()).await {
             // The tag names this manifest already.
-            Err(Error::Service { code, .. }) if code == "ImageAlreadyExistsException" => Ok(()),
+            Err(error) if error.has("ImageAlreadyExistsException") => Ok(()),
             other => other.map(drop),
         }
     }
@@ -109,7 +109,7 @@ impl EcrRepository {
     /// (<https://github.com/aws/containers-roadmap/issues/2179>).
     pub(crate) async fn put_unless_there(&self, manifest: &Manifest, tag: &Tag) -> Result<(), Error> {
         let Err(error) = self.put(manifest, tag.as_str()).await else { return Ok(()) };
-        if matches!(&error, Error::Service { code, .. } if code == "ImageTagAlreadyExistsException") {
+        if error.has("ImageTagAlreadyExistsException") {
             let named = self.read_batch(&[ManifestId::Tag(tag.clone())]).await?;
             if named.into_iter().flatten().any(|named| named.digest == manifest.digest) {
                 return Ok(());
@@ -297,7 +297,7 @@ mod tests {
         });
         repository.tag(&same, &tag("1")).await.unwrap();
         let error = repository.tag(&other, &tag("1")).await.unwrap_err();
-        assert!(matches!(error, Error::Service { code, .. } if code == "ImageTagAlreadyExistsException"));
+        assert!(error.has("ImageTagAlreadyExistsException"));
     }
 
     #[tokio::test]
@@ -316,7 +316,7 @@ mod tests {
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_millis(50);
         let repository = throttled.repository(&ARN.parse().unwrap(), Some(deadline));
         let error = repository.tag(&manifest("x"), &tag("1")).await.unwrap_err();
-        assert!(matches!(error, Error::Service { code, .. } if code == "ThrottlingException"));
+        assert!(error.has("ThrottlingException"));
         assert!(deadline.elapsed() < std::time::Duration::from_secs(2));
     }
 

@@ -56,7 +56,7 @@ impl Ledger {
                     return Ok(());
                 }
                 // Where tags are immutable, it is taken away first: by whoever saw it last.
-                Err(error) if is_taken(&error) => {
+                Err(error) if error.has("ImageTagAlreadyExistsException") => {
                     let fresh = self.look_at_record(about).await?;
                     if fresh.record_digest == seen {
                         self.remove(&tag).await?;
@@ -94,9 +94,7 @@ impl Ledger {
         let mut attempt = 1;
         loop {
             match self.images.put_tag_unless_there(manifest, tag).await {
-                Err(Error::Service { code, .. })
-                    if code == "LayersNotFoundException" && attempt < ATTEMPTS =>
-                {
+                Err(error) if error.has("LayersNotFoundException") && attempt < ATTEMPTS => {
                     self.blobs.put_blob(artifact::EMPTY).await?;
                     attempt += 1;
                 }
@@ -116,8 +114,4 @@ impl Ledger {
             tracing::info!(digest = digest.as_str(), %error, "a superseded record is left over");
         }
     }
-}
-
-fn is_taken(error: &Error) -> bool {
-    matches!(error, Error::Service { code, .. } if code == "ImageTagAlreadyExistsException")
 }

@@ -74,11 +74,7 @@ impl Publication<'_> {
     /// ECR refuses to write an immutable tag also when that would change nothing, as after an answer
     /// that was lost (<https://github.com/aws/containers-roadmap/issues/2179>).
     async fn judge_tag(&self, tag: &Tag, cause: registry::Error) -> Result<(), Error> {
-        let exists = match &cause {
-            registry::Error::Refused(refusal) => refusal.has("TAG_INVALID"),
-            registry::Error::Service { code, .. } => code == "ImageTagAlreadyExistsException",
-            _ => false,
-        };
+        let exists = cause.has("TAG_INVALID") || cause.has("ImageTagAlreadyExistsException");
         let failure = self.plan.request.destination_failure(Operation::WriteTag, cause);
         if !exists {
             return Err(failure);

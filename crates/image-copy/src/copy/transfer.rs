@@ -235,7 +235,7 @@ impl Job<'_> {
     async fn missing_repository(&self) -> Option<registry::Error> {
         let id = ManifestId::Digest(self.plan.root.digest.clone());
         match self.destination.repository.get_manifest(&id).await {
-            Err(cause) if says_name_unknown(&cause) => Some(cause),
+            Err(cause) if cause.has("NAME_UNKNOWN") => Some(cause),
             _ => None,
         }
     }
@@ -256,10 +256,6 @@ impl Job<'_> {
             }
         }
     }
-}
-
-fn says_name_unknown(cause: &registry::Error) -> bool {
-    matches!(cause, registry::Error::Refused(refusal) if refusal.has("NAME_UNKNOWN"))
 }
 
 async fn again(tries: &mut Tries, cause: &registry::Error) -> bool {

@@ -154,6 +154,16 @@ impl Error {
         }
     }
 
+    /// Whether the registry, or the cloud service in front of it, used this code.
+    #[must_use]
+    pub fn has(&self, code: &str) -> bool {
+        match self {
+            Self::Refused(refusal) | Self::Expired(refusal) => refusal.has(code),
+            Self::Service { code: said, .. } => said == code,
+            _ => false,
+        }
+    }
+
     /// The same, after that many attempts at something of which this was the last part.
     #[must_use]
     pub(crate) fn after(mut self, all: u32, time: Duration) -> Self {
