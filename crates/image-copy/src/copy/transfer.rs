@@ -16,8 +16,10 @@ use crate::http::Tries;
 use crate::oci::Descriptor;
 use crate::registry::{self, ManifestId, SendError, Started};
 
-/// Blobs in flight at once, unless told otherwise. One connection into ECR carries some 25 MB/s, so
-/// this many fill the link of a function; see the measurements in ARCHITECTURE.md.
+/// Blobs in flight at once, unless told otherwise. One connection into ECR carried 24 to 28 MB/s where
+/// that was measured (<https://github.com/clowdhaus/ocync/blob/main/docs/src/content/design/engine.md>),
+/// and 50 to 90 MB/s are reported of a function's link: this many fill it, also while some of them
+/// begin or end.
 pub const CONCURRENT_BLOBS: usize = 6;
 
 /// What a transfer may use.
