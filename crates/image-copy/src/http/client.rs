@@ -114,10 +114,7 @@ impl Client {
                 reqwest::Proxy::all(proxy).map_err(|error| format!("the proxy cannot be used: {error}"))?;
             builder = builder.proxy(proxy);
         }
-        let inner = builder.build().map_err(|error| match options.certificates.is_empty() {
-            true => format!("TLS cannot be set up: {}", innermost(&error)),
-            false => format!("the additional certificates cannot be used: {}", innermost(&error)),
-        })?;
+        let inner = build(builder, &options)?;
         Ok(Self { inner, direct: Arc::default(), proxies: Arc::new(proxies), options })
     }
 
@@ -180,7 +177,7 @@ impl Client {
         // Stated by hand, or HTTP/1.1 would use the chunked encoding.
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         let sending = self
-            .client_for(&request.url)
+            .client_for(&request.url)?
             .request(request.method.clone(), request.url.clone())
             .headers(headers)
             .body(body)
@@ -208,12 +205,16 @@ impl Client {
         }
     }
 
-    fn client_for(&self, url: &Url) -> &reqwest::Client {
+    fn client_for(&self, url: &Url) -> Result<&reqwest::Client, Error> {
         if !is_loopback(url) {
-            return &self.inner;
+            return Ok(&self.inner);
         }
-        let direct = || prepare(&self.options).ok()?.no_proxy().build().ok();
-        self.direct.get_or_init(|| direct().unwrap_or_else(|| self.inner.clone()))
+        if let Some(direct) = self.direct.get() {
+            return Ok(direct);
+        }
+        let direct = prepare(&self.options).and_then(|builder| build(builder.no_proxy(), &self.options));
+        let direct = direct.map_err(|problem| failure(Kind::Connect(problem), url))?;
+        Ok(self.direct.get_or_init(|| direct))
     }
 
     fn describe(&self, error: &reqwest::Error, url: &Url) -> Error {
@@ -223,7 +224,7 @@ impl Client {
 
     async fn start(&self, request: &Request) -> Result<reqwest::Response, Error> {
         let sending = self
-            .client_for(&request.url)
+            .client_for(&request.url)?
             .request(request.method.clone(), request.url.clone())
             .headers(request.headers.clone())
             .body(request.body.clone())
@@ -281,6 +282,13 @@ fn prepare(options: &Options) -> Result<reqwest::ClientBuilder, String> {
         return Err("the additional certificates hold no certificate".into());
     }
     Ok(builder.tls_certs_merge(certificates))
+}
+
+fn build(builder: reqwest::ClientBuilder, options: &Options) -> Result<reqwest::Client, String> {
+    builder.build().map_err(|error| match options.certificates.is_empty() {
+        true => format!("TLS cannot be set up: {}", innermost(&error)),
+        false => format!("the additional certificates cannot be used: {}", innermost(&error)),
+    })
 }
 
 /// What one try came to in the end, or `None` after the pause before the next.
