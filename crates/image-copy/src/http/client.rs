@@ -8,44 +8,11 @@ use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 
-use super::address::{GuardedResolver, is_loopback};
-use super::describe::{describe, failure, innermost};
+use super::address::is_loopback;
+use super::describe::{describe, failure};
 use super::proxy::Proxies;
 use super::retry::Tries;
-use super::{Activity, Backoff, Error, Kind};
-
-/// How requests are sent.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// `User-Agent` of every request.
-    pub user_agent: String,
-    /// Certificates of authorities to trust besides the system's, as PEM.
-    pub certificates: Vec<u8>,
-    /// Proxy for every request to another machine; without one, what the environment says holds.
-    pub proxy: Option<String>,
-    /// How tries follow each other.
-    pub backoff: Backoff,
-    /// Longest wait for a connection. A black-holed route must not eat the time of the copy.
-    pub connect_timeout: Duration,
-    /// Longest wait for the next bytes.
-    pub read_timeout: Duration,
-    /// Longest wait for the answer to a whole blob: the registry hashes it once more.
-    pub commit_timeout: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            user_agent: concat!("image-copy/", env!("CARGO_PKG_VERSION")).into(),
-            certificates: Vec::new(),
-            proxy: None,
-            backoff: Backoff::default(),
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(30),
-            commit_timeout: Duration::from_secs(180),
-        }
-    }
-}
+use super::{Activity, Error, Kind, Options};
 
 /// Keeps connections.
 #[derive(Debug, Clone)]
@@ -106,15 +73,14 @@ impl Client {
     /// # Errors
     /// One line when the proxy or a certificate cannot be used.
     pub fn new(options: Options) -> Result<Self, String> {
-        let mut builder = prepare(&options)?;
-        let mut proxies = Proxies::of_environment();
-        if let Some(proxy) = &options.proxy {
-            proxies = Proxies::all(proxy);
-            let proxy =
-                reqwest::Proxy::all(proxy).map_err(|error| format!("the proxy cannot be used: {error}"))?;
-            builder = builder.proxy(proxy);
-        }
-        let inner = build(builder, &options)?;
+        let (proxies, inner) = match &options.proxy {
+            None => (Proxies::of_environment(), options.client(|builder| builder)?),
+            Some(address) => {
+                let proxy = reqwest::Proxy::all(address)
+                    .map_err(|error| format!("the proxy cannot be used: {error}"))?;
+                (Proxies::all(address), options.client(|builder| builder.proxy(proxy))?)
+            }
+        };
         Ok(Self { inner, direct: Arc::default(), proxies: Arc::new(proxies), options })
     }
 
@@ -212,7 +178,7 @@ impl Client {
         if let Some(direct) = self.direct.get() {
             return Ok(direct);
         }
-        let direct = prepare(&self.options).and_then(|builder| build(builder.no_proxy(), &self.options));
+        let direct = self.options.client(reqwest::ClientBuilder::no_proxy);
         let direct = direct.map_err(|problem| failure(Kind::Connect(problem), url))?;
         Ok(self.direct.get_or_init(|| direct))
     }
@@ -263,34 +229,6 @@ impl Client {
     }
 }
 
-/// All but the proxy.
-fn prepare(options: &Options) -> Result<reqwest::ClientBuilder, String> {
-    let builder = reqwest::Client::builder()
-        .user_agent(&options.user_agent)
-        .connect_timeout(options.connect_timeout)
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .retry(reqwest::retry::never())
-        .http1_only()
-        .dns_resolver(GuardedResolver);
-    if options.certificates.is_empty() {
-        return Ok(builder);
-    }
-    let certificates = reqwest::Certificate::from_pem_bundle(&options.certificates)
-        .map_err(|error| format!("the additional certificates cannot be read: {}", innermost(&error)))?;
-    if certificates.is_empty() {
-        return Err("the additional certificates hold no certificate".into());
-    }
-    Ok(builder.tls_certs_merge(certificates))
-}
-
-fn build(builder: reqwest::ClientBuilder, options: &Options) -> Result<reqwest::Client, String> {
-    builder.build().map_err(|error| match options.certificates.is_empty() {
-        true => format!("TLS cannot be set up: {}", innermost(&error)),
-        false => format!("the additional certificates cannot be used: {}", innermost(&error)),
-    })
-}
-
 /// What one try came to in the end, or `None` after the pause before the next.
 async fn settle(
     result: Result<Answer, Error>,
@@ -310,25 +248,3 @@ async fn settle(
 
 /// More of an error document than this is not read.
 const ERROR_BODY_BYTES: u64 = 64 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(certificates: &str, expected: &str) {
-        let options = Options { certificates: certificates.into(), ..Options::default() };
-        let problem = Client::new(options).unwrap_err();
-        assert!(problem.starts_with(expected) && !problem.contains('\n'), "{problem}");
-    }
-
-    #[test]
-    fn a_broken_bundle_is_one_clear_line() {
-        check("acme", "the additional certificates hold no certificate");
-        let block =
-            |inside: &str| format!("-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----\n");
-        check(&block("!!!!"), "the additional certificates cannot be read: ");
-        check(&block("YWNtZQ=="), "the additional certificates cannot be used: ");
-        check("-----BEGIN CERTIFICATE-----\nYWNt", "the additional certificates cannot be read: ");
-    }
-}

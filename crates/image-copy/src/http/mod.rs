@@ -8,14 +8,16 @@ mod address;
 mod client;
 mod describe;
 mod error;
+mod options;
 mod proxy;
 mod retry;
 
 pub use activity::Activity;
 pub use address::{Origin, check_target};
-pub use client::{Answer, Client, Opened, Options, Request};
+pub use client::{Answer, Client, Opened, Request};
 pub(crate) use describe::{forbidden, interrupted};
 pub use error::{Error, Kind};
 pub(crate) use error::{duration, tries};
+pub use options::Options;
 pub use retry::{Backoff, is_transient};
 pub(crate) use retry::{Tries, retry_after};
