@@ -9,6 +9,7 @@
 //! | [`call`] | the one place that retries a call and turns its error into the engine's |
 //! | [`credentials`] | logins for the registry API, from `GetAuthorizationToken` |
 //! | [`public`] | logins for ECR Public |
+//! | `token` | the authorization token that both are made of |
 //! | [`secrets`], [`login_secret`] | what a secret or parameter holds, and whose login that is |
 //! | [`repository`] | one repository through the control plane: the engine's `Inventory` |
 //! | [`functions`] | Lambda's `Invoke`, for a copy that goes on in another invocation |
@@ -33,6 +34,7 @@ pub mod secrets;
 pub mod storable;
 #[cfg(test)]
 mod testing;
+mod token;
 
 pub use arn::{InvalidArn, Partition, RegistryHost, RepositoryArn};
 pub use call::Patience;
