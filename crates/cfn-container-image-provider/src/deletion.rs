@@ -140,7 +140,7 @@ async fn hold(
 
 async fn release(repository: &EcrRepository, holder: Option<&str>) -> Result<Removal, Error> {
     match holder {
-        Some(holder) => removed(repository, holder).await,
+        Some(holder) => repository.remove_tag(holder).await,
         None => Ok(Removal::Absent),
     }
 }
@@ -152,13 +152,13 @@ async fn delete_held(
     holder: &str,
     tag: &Tag,
 ) -> Result<Deleted, Error> {
-    match removed(repository, holder).await? {
+    match repository.remove_tag(holder).await? {
         Removal::Refused(error) => Err(error),
         Removal::ReferencedByIndex => {
             if !detach(repository, manifest, holder).await {
                 // A tag that has to stay is better one that somebody chose.
                 repository.put_tag_unless_there(manifest, tag).await?;
-                removed(repository, holder).await?;
+                repository.remove_tag(holder).await?;
             }
             Ok(Deleted::Tag)
         }
@@ -224,7 +224,7 @@ async fn remove_untagged(repository: &EcrRepository, manifest: &Manifest) -> Res
         Err(error) if error.has("ImageTagAlreadyExistsException") => {}
         other => other?,
     }
-    let removal = removed(repository, &tag).await?;
+    let removal = repository.remove_tag(&tag).await?;
     if removal == Removal::ReferencedByIndex {
         detach(repository, manifest, &tag).await;
     }
@@ -240,7 +240,7 @@ async fn detach(repository: &EcrRepository, manifest: &Manifest, tag: &str) -> b
     let Ok(copy) = Manifest::parse(bytes.into(), Some(&manifest.media_type)) else { return false };
     let moved = repository.put_tag(&copy, tag).await;
     let result = match moved {
-        Ok(()) => removed(repository, tag).await.map(drop),
+        Ok(()) => repository.remove_tag(tag).await.map(drop),
         Err(error) => Err(error),
     };
     if let Err(error) = &result {
@@ -256,11 +256,6 @@ async fn manifest(repository: &EcrRepository, digest: &Digest) -> Result<Option<
         Err(Error::Manifest(_)) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-async fn removed(repository: &EcrRepository, tag: &str) -> Result<Removal, Error> {
-    let removals = repository.remove_tags(&[tag.to_owned()]).await?;
-    Ok(removals.into_iter().next().unwrap_or(Removal::Absent))
 }
 
 #[cfg(test)]

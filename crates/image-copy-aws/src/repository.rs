@@ -84,7 +84,12 @@ impl EcrRepository {
         Ok(available.filter_map(|layer| layer.layer_digest()?.parse().ok()).collect())
     }
 
-    pub(crate) async fn put(&self, manifest: &Manifest, tag: &str) -> Result<(), Error> {
+    /// Puts a tag on a manifest whose parts are in the repository, whether the manifest is or not.
+    /// A tag that names it already is success.
+    ///
+    /// # Errors
+    /// What ECR says.
+    pub async fn put_tag(&self, manifest: &Manifest, tag: &str) -> Result<(), Error> {
         let text = std::str::from_utf8(&manifest.bytes)
             .map_err(|_| Error::Protocol("a manifest that is not text cannot be tagged"))?;
         let request = self
@@ -105,10 +110,13 @@ impl EcrRepository {
         }
     }
 
-    /// Immutable tags refuse even what they name already
+    /// The same where tags are immutable, which refuse even what they name already
     /// (<https://github.com/aws/containers-roadmap/issues/2179>).
-    pub(crate) async fn put_unless_there(&self, manifest: &Manifest, tag: &Tag) -> Result<(), Error> {
-        let Err(error) = self.put(manifest, tag.as_str()).await else { return Ok(()) };
+    ///
+    /// # Errors
+    /// What ECR says.
+    pub async fn put_tag_unless_there(&self, manifest: &Manifest, tag: &Tag) -> Result<(), Error> {
+        let Err(error) = self.put_tag(manifest, tag.as_str()).await else { return Ok(()) };
         if error.has("ImageTagAlreadyExistsException") {
             let named = self.read_batch(&[ManifestId::Tag(tag.clone())]).await?;
             if named.into_iter().flatten().any(|named| named.digest == manifest.digest) {
@@ -138,7 +146,7 @@ impl Inventory for EcrRepository {
     }
 
     fn tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>> {
-        self.put_unless_there(manifest, tag).boxed()
+        self.put_tag_unless_there(manifest, tag).boxed()
     }
 
     /// ECR does since June 2024, so that it needs no list

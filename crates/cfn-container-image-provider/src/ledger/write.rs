@@ -26,7 +26,7 @@ impl Ledger {
 
     /// Withdraws the own claim on a tag; tells whether there was one.
     pub(crate) async fn withdraw(&self, tag: &Tag) -> Result<bool, Error> {
-        match self.remove(&self.claim_tag(tag)).await? {
+        match self.images.remove_tag(self.claim_tag(tag).as_str()).await? {
             Removal::Removed => Ok(true),
             Removal::Absent => Ok(false),
             Removal::ReferencedByIndex => Ok(true),
@@ -59,7 +59,7 @@ impl Ledger {
                 Err(error) if error.has("ImageTagAlreadyExistsException") => {
                     let fresh = self.look_at_record(about).await?;
                     if fresh.record_digest == seen {
-                        self.remove(&tag).await?;
+                        self.images.remove_tag(tag.as_str()).await?;
                         seen = None;
                     } else {
                         seen = fresh.record_digest;
@@ -86,7 +86,7 @@ impl Ledger {
                 }
             }
         }
-        self.remove(&names::record(about)).await.map(drop)
+        self.images.remove_tag(names::record(about).as_str()).await.map(drop)
     }
 
     /// Puts a tag on an artifact, and its blob into a repository that has none yet.
@@ -101,11 +101,6 @@ impl Ledger {
                 other => return other,
             }
         }
-    }
-
-    async fn remove(&self, tag: &Tag) -> Result<Removal, Error> {
-        let removals = self.images.remove_tags(&[tag.to_string()]).await?;
-        Ok(removals.into_iter().next().unwrap_or(Removal::Absent))
     }
 
     /// Removes an artifact of ours that nothing names any longer. What stays harms nobody.
