@@ -7,7 +7,7 @@ use image_copy::registry::Error;
 use image_copy_aws::Removal;
 
 use super::record::KEPT;
-use super::{Claimant, Ledger, Line, Look, Record, artifact, names};
+use super::{Claimant, Ledger, Line, Look, Place, artifact, names};
 
 /// How often a record is united with what somebody else wrote meanwhile.
 const ATTEMPTS: usize = 4;
@@ -32,6 +32,12 @@ impl Ledger {
             Removal::ReferencedByIndex => Ok(true),
             Removal::Refused(error) => Err(error),
         }
+    }
+
+    /// Withdraws the own claim, and the record with the last claim.
+    pub(crate) async fn give_up(&self, place: &Place) -> Result<(), Error> {
+        self.withdraw(&place.tag).await?;
+        self.tidy(place).await
     }
 
     /// Adds lines to the record of `about`. `look` is what was seen of it last; what others wrote
@@ -72,14 +78,15 @@ impl Ledger {
         Err(Error::Protocol("somebody else writes the same record all the time"))
     }
 
-    /// Removes the record of `about` when nobody has a claim on what it is about. `claims` are those on
-    /// the tag at hand; images without a chosen tag share the record of their source.
-    pub(crate) async fn tidy(&self, about: &Tag, record: &Record, claims: &[String]) -> Result<(), Error> {
-        if !claims.is_empty() {
+    /// Removes the record when nobody has a claim on what it is about. Images without a chosen tag
+    /// share the record of their source.
+    pub(crate) async fn tidy(&self, Place { tag, about }: &Place) -> Result<(), Error> {
+        if !self.claims(tag).await?.is_empty() {
             return Ok(());
         }
         if names::is_untagged(about) {
-            let images: BTreeSet<Digest> = record.lines.iter().filter_map(Line::digest).collect();
+            let look = self.look_at_record(about).await?;
+            let images: BTreeSet<Digest> = look.record.lines.iter().filter_map(Line::digest).collect();
             for image in images {
                 if !self.claims_of_others(&names::untagged(&image)).await?.is_empty() {
                     return Ok(());
