@@ -88,7 +88,7 @@ impl Ledger {
             let look = self.look_at_record(about).await?;
             let images: BTreeSet<Digest> = look.record.lines.iter().filter_map(Line::digest).collect();
             for image in images {
-                if !self.claims_of_others(&names::untagged(&image)).await?.is_empty() {
+                if !self.claims(&names::untagged(&image)).await?.is_empty() {
                     return Ok(());
                 }
             }
