@@ -122,13 +122,13 @@ async fn build(
 }
 
 /// What is to be at the destination in the end.
-struct Shape {
-    source_digest: Digest,
-    root: Found,
-    below: Vec<Found>,
-    platforms: Vec<Platform>,
-    platforms_offered: Option<usize>,
-    tag: TagMove,
+pub(super) struct Shape {
+    pub(super) source_digest: Digest,
+    pub(super) root: Found,
+    pub(super) below: Vec<Found>,
+    pub(super) platforms: Vec<Platform>,
+    pub(super) platforms_offered: Option<usize>,
+    pub(super) tag: TagMove,
 }
 
 impl Shape {
@@ -146,7 +146,14 @@ impl Shape {
         digests.filter(|digest| !attestations.contains(digest)).cloned().collect()
     }
 
-    fn plan(self, request: &Request, blobs: Vec<Descriptor>, progress: Progress, started: Instant) -> Plan {
+    /// The plan that leads there, when these blobs are missing.
+    pub(super) fn plan(
+        self,
+        request: &Request,
+        blobs: Vec<Descriptor>,
+        progress: Progress,
+        started: Instant,
+    ) -> Plan {
         let subjects = if request.include_referrers { self.subjects(request) } else { Vec::new() };
         let missing = self.below.into_iter().filter(|found| !found.held);
         Plan {
