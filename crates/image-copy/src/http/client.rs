@@ -26,41 +26,41 @@ pub struct Client {
 
 /// A request that can be sent any number of times.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// Method.
-    pub method: Method,
+    pub(crate) method: Method,
     /// Target. Its query may be a secret and is never shown.
-    pub url: Url,
+    pub(crate) url: Url,
     /// Headers.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// Body.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// Bytes that the answer's body may have.
-    pub limit: u64,
+    pub(crate) limit: u64,
     /// Tells answers that no waiting changes, whatever their status.
-    pub is_final: fn(&Answer) -> bool,
+    pub(crate) is_final: fn(&Answer) -> bool,
 }
 
 /// An answer, read to its end.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Status.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// Headers.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// Body.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// How often the request was sent.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// How many tries were answered as wanted, those too whose body broke off: a registry counts them.
-    pub granted: u32,
+    pub(crate) granted: u32,
     /// Time since the first try.
-    pub elapsed: Duration,
+    pub(crate) elapsed: Duration,
 }
 
 /// An answer whose body is still to come, if it is one that is wanted.
 #[derive(Debug)]
-pub enum Opened {
+pub(crate) enum Opened {
     /// Status 2xx: the body follows.
     Body(reqwest::Response),
     /// Any other status, read to its end.
@@ -86,7 +86,7 @@ impl Client {
 
     /// How requests are sent.
     #[must_use]
-    pub fn options(&self) -> &Options {
+    pub(crate) fn options(&self) -> &Options {
         &self.options
     }
 
@@ -94,7 +94,7 @@ impl Client {
     ///
     /// # Errors
     /// When the last try got no whole answer.
-    pub async fn send(&self, request: &Request, deadline: Option<Instant>) -> Result<Answer, Error> {
+    pub(crate) async fn send(&self, request: &Request, deadline: Option<Instant>) -> Result<Answer, Error> {
         let mut tries = Tries::new(self.options.backoff, deadline);
         loop {
             tries.count += 1;
@@ -112,7 +112,7 @@ impl Client {
     ///
     /// # Errors
     /// When the last try got no answer.
-    pub async fn open(&self, request: &Request, deadline: Option<Instant>) -> Result<Opened, Error> {
+    pub(crate) async fn open(&self, request: &Request, deadline: Option<Instant>) -> Result<Opened, Error> {
         let mut tries = Tries::new(self.options.backoff, deadline);
         loop {
             tries.count += 1;
@@ -131,7 +131,7 @@ impl Client {
     ///
     /// # Errors
     /// When no whole answer came.
-    pub async fn send_once(
+    pub(crate) async fn send_once(
         &self,
         request: &Request,
         body: reqwest::Body,
@@ -164,7 +164,7 @@ impl Client {
     ///
     /// # Errors
     /// When the connection broke or nothing came in time.
-    pub async fn chunk(&self, response: &mut reqwest::Response) -> Result<Option<Bytes>, Error> {
+    pub(crate) async fn chunk(&self, response: &mut reqwest::Response) -> Result<Option<Bytes>, Error> {
         match timeout(self.options.read_timeout, response.chunk()).await {
             Ok(result) => result.map_err(|error| self.describe(&error, response.url())),
             Err(_) => Err(failure(Kind::Timeout, response.url())),

@@ -12,12 +12,13 @@ mod options;
 mod proxy;
 mod retry;
 
-pub use activity::Activity;
-pub use address::{Origin, check_target};
-pub use client::{Answer, Client, Opened, Request};
+pub(crate) use activity::Activity;
+pub(crate) use address::{Origin, check_target};
+pub use client::Client;
+pub(crate) use client::{Answer, Opened, Request};
 pub(crate) use describe::{forbidden, interrupted};
 pub use error::{Error, Kind};
 pub(crate) use error::{duration, tries};
 pub use options::Options;
-pub use retry::{Backoff, is_transient};
-pub(crate) use retry::{Tries, retry_after};
+pub use retry::Backoff;
+pub(crate) use retry::{Tries, is_transient, retry_after};

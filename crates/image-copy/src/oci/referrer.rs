@@ -9,14 +9,14 @@ use super::{Digest, Manifest, Tag, media_type};
 impl Manifest {
     /// The manifest that this one refers to, as a signature does.
     #[must_use]
-    pub fn subject(&self) -> Option<Digest> {
+    pub(crate) fn subject(&self) -> Option<Digest> {
         self.document().pointer("/subject/digest")?.as_str()?.parse().ok()
     }
 
     /// `index` with entries for those of `referrers` that it lacks, each with its type and annotations
     /// as the referrers API would list it. Every field of the index is kept. `None`: it has them all.
     #[must_use]
-    pub fn listing(index: Option<&Self>, referrers: &[Self]) -> Option<Self> {
+    pub(crate) fn listing(index: Option<&Self>, referrers: &[Self]) -> Option<Self> {
         let lacks = |referrer: &&Self| {
             index.is_none_or(|index| index.children().iter().all(|child| child.digest != referrer.digest))
         };

@@ -140,7 +140,7 @@ impl Error {
     /// Whether doing all of it once more may help: the fault lay in the transport, the other side
     /// was busy, or an upload session was lost.
     #[must_use]
-    pub fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Http(error) => error.is_transient(),
             Self::Refused(refusal) => refusal.is_transient(),
@@ -227,7 +227,7 @@ impl Refusal {
     /// Whether this is a pull allowance used up, as opposed to too many requests of any kind: waiting
     /// helps only where the registry says when it ends.
     #[must_use]
-    pub fn is_pull_limit(&self) -> bool {
+    pub(crate) fn is_pull_limit(&self) -> bool {
         let used_up = self.rate_limit.as_ref().is_some_and(|limit| limit.remaining == Some(0));
         self.status == 429
             && (used_up || self.mentions("pull rate limit") || self.mentions("data limit exceeded"))

@@ -26,13 +26,12 @@ use reqwest::Url;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-pub use blobs::BlobReader;
+pub(crate) use blobs::BlobReader;
 pub use credentials::{Anonymous, Credentials, Login};
 pub use error::{Code, Error, LoginSent, Refusal};
 pub use manifests::{Head, ManifestId};
 pub use rate_limit::RateLimit;
-pub(crate) use upload::{Pieces, SendError};
-pub use upload::{Started, Upload};
+pub(crate) use upload::{Pieces, SendError, Started};
 
 use crate::{http, oci};
 use auth::Authorizer;
@@ -125,7 +124,7 @@ impl Repository {
 
     /// When requests are no longer repeated.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
@@ -143,7 +142,7 @@ impl Repository {
 
     /// How tries follow each other.
     #[must_use]
-    pub fn backoff(&self) -> http::Backoff {
+    pub(crate) fn backoff(&self) -> http::Backoff {
         self.client.shared.http.options().backoff
     }
 

@@ -22,7 +22,7 @@ impl Repository {
     ///
     /// # Errors
     /// What the registry says, when it cannot be taken for that.
-    pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+    pub(crate) async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
         let mut url = self.url(&format!("referrers/{subject}")).await?;
         let mut entries = Vec::new();
         for number in 0..MAX_PAGES {
@@ -71,7 +71,7 @@ impl Repository {
     ///
     /// # Errors
     /// What the registry says, other than that there is no such manifest or repository.
-    pub async fn find_tag(&self, tag: &Tag) -> Result<Option<Digest>, Error> {
+    pub(crate) async fn find_tag(&self, tag: &Tag) -> Result<Option<Digest>, Error> {
         let id = ManifestId::Tag(tag.clone());
         let reply = self.ask(self.manifest_request(Method::HEAD, &id).await?).await?;
         match reply.status() {
