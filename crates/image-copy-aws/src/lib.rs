@@ -16,22 +16,22 @@
 //! | [`removal`] | tags and images off a repository |
 //! | [`mutability`], [`storable`] | what a repository allows, as pure functions |
 
-pub mod arn;
-pub mod call;
-pub mod clients;
-pub mod credential_arn;
-pub mod credentials;
-pub mod endpoints;
-pub mod functions;
+mod arn;
+mod call;
+mod clients;
+mod credential_arn;
+mod credentials;
+mod endpoints;
+mod functions;
 mod images;
-pub mod login_secret;
-pub mod mutability;
-pub mod public;
+mod login_secret;
+mod mutability;
+mod public;
 mod referrers;
-pub mod removal;
-pub mod repository;
-pub mod secrets;
-pub mod storable;
+mod removal;
+mod repository;
+mod secrets;
+mod storable;
 #[cfg(test)]
 mod testing;
 mod token;
