@@ -12,10 +12,13 @@ mod credentials;
 pub mod docker_config;
 mod error;
 mod manifests;
+mod pages;
 mod rate_limit;
 mod referrers;
+mod refusal;
 mod session;
 mod tags;
+mod token;
 mod upload;
 
 use std::collections::HashMap;
@@ -28,9 +31,10 @@ use tokio::time::Instant;
 
 pub(crate) use blobs::BlobReader;
 pub use credentials::{Anonymous, Credentials, Login};
-pub use error::{Code, Error, LoginSent, Refusal};
+pub use error::Error;
 pub use manifests::{Head, ManifestId};
 pub use rate_limit::RateLimit;
+pub use refusal::{Code, LoginSent, Refusal};
 pub(crate) use upload::{Pieces, SendError, Started};
 
 use crate::{http, oci};

@@ -4,7 +4,8 @@
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 
-use super::session::{next_page, stated_digest};
+use super::pages::next_page;
+use super::session::stated_digest;
 use super::{Error, ManifestId, Repository};
 use crate::http;
 use crate::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, Tag, media_type};
