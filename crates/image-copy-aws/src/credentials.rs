@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 use image_copy::registry::{Credentials, Error, Login};
 
-use crate::arn::RegistryHost;
 use crate::clients::EcrClients;
+use crate::registry_host::RegistryHost;
 use crate::token::Token;
 
 const ACTION: &str = "ecr:GetAuthorizationToken";

@@ -9,10 +9,10 @@ use image_copy::registry::{Credentials, Error, Login};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::arn::Partition;
 use crate::call::{Calls, Patience};
 use crate::clients::EcrClients;
 use crate::endpoints::Service;
+use crate::partition::Partition;
 use crate::token::Token;
 
 /// The one Region that gives logins
