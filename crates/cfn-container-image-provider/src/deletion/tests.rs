@@ -1,7 +1,9 @@
 //! What goes with a tag, what stays, and what saves an image.
 
+use aws_emulator::Mutability;
+
 use super::*;
-use crate::testing::{Ecr, URI};
+use crate::testing::{ARN, Ecr, URI};
 
 async fn delete_tag(ecr: &Ecr, tag: &str) -> Result<Deleted, Error> {
     let subject = Subject::parse(&format!("{URI}:{tag}")).unwrap();
@@ -36,7 +38,7 @@ fn only_ids_of_our_own_form_name_anything() {
 #[tokio::test]
 async fn an_image_goes_with_its_last_tag_and_not_before() {
     let ecr = Ecr::default();
-    let image = ecr.image("a", &["1", "latest"]);
+    let image = ecr.image(1, &["1", "latest"]);
     assert_eq!(delete_tag(&ecr, "1").await, Ok(Deleted::Tag));
     assert!(ecr.holds(&image));
     assert_eq!(delete_tag(&ecr, "latest").await, Ok(Deleted::Image));
@@ -47,8 +49,7 @@ async fn an_image_goes_with_its_last_tag_and_not_before() {
 #[tokio::test]
 async fn an_index_takes_the_children_along_that_nothing_else_uses() {
     let ecr = Ecr::default();
-    let (own, tagged, shared) =
-        (ecr.image("own", &[]), ecr.image("tagged", &["keep"]), ecr.image("shared", &[]));
+    let (own, tagged, shared) = (ecr.image(1, &[]), ecr.image(2, &["keep"]), ecr.image(3, &[]));
     let index = ecr.index(&[&own, &tagged, &shared], &["1"]);
     let other = ecr.index(&[&shared], &["2"]);
     assert_eq!(delete_tag(&ecr, "1").await, Ok(Deleted::Image));
@@ -60,19 +61,19 @@ async fn an_index_takes_the_children_along_that_nothing_else_uses() {
 #[tokio::test]
 async fn the_last_tag_of_an_indexs_child_goes_and_the_child_stays() {
     let ecr = Ecr::default();
-    let child = ecr.image("child", &["one"]);
+    let child = ecr.image(1, &["one"]);
     ecr.index(&[&child], &["all"]);
     assert_eq!(delete_tag(&ecr, "one").await, Ok(Deleted::Tag));
     assert!(ecr.holds(&child));
-    assert_eq!((ecr.tags(), ecr.state().images.len()), (vec!["all".to_owned()], 2));
+    assert_eq!((ecr.tags(), ecr.repository.images().len()), (vec!["all".to_owned()], 2));
 }
 
 #[tokio::test]
 async fn where_tags_are_immutable_what_cannot_be_taken_off_stays_and_that_is_a_success() {
     let ecr = Ecr::default();
-    let child = ecr.image("child", &["one"]);
+    let child = ecr.image(1, &["one"]);
     ecr.index(&[&child], &["all"]);
-    ecr.state().immutable = true;
+    ecr.repository.set_mutability(Mutability::Immutable);
     assert_eq!(delete_tag(&ecr, "one").await, Ok(Deleted::Tag));
     assert_eq!(ecr.tags(), ["all", "one"]);
 }
@@ -80,13 +81,12 @@ async fn where_tags_are_immutable_what_cannot_be_taken_off_stays_and_that_is_a_s
 #[tokio::test]
 async fn a_tag_that_is_put_meanwhile_saves_the_image() {
     let ecr = Ecr::default();
-    let child = ecr.image("child", &[]);
+    let child = ecr.image(1, &[]);
     let index = ecr.index(&[&child], &["1"]);
-    let tag_the_index = |state: &mut crate::testing::State| {
-        let index = state.tags["1"].clone();
-        state.tags.insert("meanwhile".into(), index);
-    };
-    ecr.state().meanwhile = Some(("BatchDeleteImage", tag_the_index));
+    let digest = index.digest().to_owned();
+    ecr.meanwhile("BatchDeleteImage", move |repository| {
+        repository.set_tag("meanwhile", Some(digest.as_str()));
+    });
     assert_eq!(delete_tag(&ecr, "1").await, Ok(Deleted::Tag));
     assert!(ecr.holds(&index) && ecr.holds(&child));
     assert_eq!(ecr.tags(), ["meanwhile"]);
@@ -105,10 +105,9 @@ async fn what_is_gone_is_a_success_and_a_repository_too() {
 #[tokio::test]
 async fn whoever_wants_it_again_meanwhile_keeps_the_image() {
     let ecr = Ecr::default();
-    let child = ecr.image("child", &[]);
+    let child = ecr.image(1, &[]);
     let index = ecr.index(&[&child], &["1"]);
-    let arn = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app".parse().unwrap();
-    let repository = ecr.clients().repository(&arn, None);
+    let repository = ecr.clients().repository(&ARN.parse().unwrap(), None);
     let tag = "1".parse().unwrap();
     let wanted = async |manifest: &Manifest| {
         assert!(!ecr.tags().contains(&"1".to_owned()) && ecr.holds(&index));
@@ -122,12 +121,13 @@ async fn whoever_wants_it_again_meanwhile_keeps_the_image() {
 #[tokio::test]
 async fn a_denied_call_fails_the_deletion_only_while_the_tag_is_there() {
     let ecr = Ecr::default();
-    let child = ecr.image("child", &[]);
+    let child = ecr.image(1, &[]);
     ecr.index(&[&child], &["1"]);
-    ecr.state().denied = vec!["BatchDeleteImage"];
+    ecr.api.deny("ecr:BatchDeleteImage", "*");
     let error = delete_tag(&ecr, "1").await.unwrap_err();
     assert!(error.has("AccessDeniedException"));
-    ecr.state().denied = vec!["PutImage"];
+    ecr.api.allow_everything();
+    ecr.api.deny("ecr:PutImage", "*");
     assert_eq!(delete_tag(&ecr, "1").await, Ok(Deleted::Image));
     assert!(ecr.holds(&child), "it is left over");
 }
