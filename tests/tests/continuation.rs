@@ -190,8 +190,8 @@ async fn the_log_tells_how_far_a_copy_came_that_ecr_slowed_down_to_its_end() {
     let reason = failure(&answer);
     assert!(reason.contains("Rate exceeded"), "{reason}");
     let lines = account.world.function.output();
-    let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let last = lines.filter(|line| line["outcome"] == "failed").last().unwrap();
+    let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let last = lines.rfind(|line| line["outcome"] == "failed").unwrap();
     assert_eq!((&last["blobs"], &last["blobs_copied"]), (&json!(4), &json!(4)), "{last}");
 }
 
