@@ -175,7 +175,7 @@ impl Job<'_> {
                 return Ok(());
             }
             for (subject, manifests) in lists {
-                let Some(tag) = subject.tag_with("") else { continue };
+                let Some(tag) = subject.list_tag() else { continue };
                 let id = ManifestId::Tag(tag);
                 let there =
                     inventory.manifests(std::slice::from_ref(&id)).await?.into_iter().next().flatten();
