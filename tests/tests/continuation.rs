@@ -46,6 +46,22 @@ fn endings(account: &Account) -> Vec<(String, u64)> {
     lines.filter_map(ending).collect()
 }
 
+/// An ECR that says again and again that it is asked too often.
+fn slow_down() -> Fault {
+    let body = json!({"errors": [{"code": "TOOMANYREQUESTS", "message": "Rate exceeded"}]}).to_string();
+    Fault::on("manifest.put", Effect::Status { code: 429, headers: [].into(), body })
+}
+
+/// A function that may not call itself.
+fn no_permission() -> Fault {
+    let refusal = Effect::Status {
+        code: 403,
+        headers: [("x-amzn-errortype".into(), "AccessDeniedException".into())].into(),
+        body: json!({"Message": "not authorized to perform: lambda:InvokeFunction"}).to_string(),
+    };
+    Fault::on("lambda:InvokeFunction", refusal)
+}
+
 /// How often each blob was committed, sent and read.
 fn traffic(account: &Account, image: &Image, mark: Mark) -> BTreeMap<String, [usize; 3]> {
     let log = account.world.emulator.log();
@@ -154,18 +170,29 @@ async fn an_ecr_that_says_slow_down_until_time_is_up_is_asked_again_by_the_next_
     let account = account(Duration::from_secs(4), 100 * MIB).await;
     let image = image(&[MIB; 3]);
     account.publish("3.13", &image);
-    let refusal = Effect::Status {
-        code: 429,
-        headers: [].into(),
-        body: json!({"errors": [{"code": "TOOMANYREQUESTS", "message": "Rate exceeded"}]}).to_string(),
-    };
-    account.world.emulator.faults().add(Fault::on("manifest.put", refusal));
+    account.world.emulator.faults().add(slow_down());
     let properties = account.properties("python:3.13");
     let calm = in_the_second_round(&account, || account.world.emulator.faults().clear());
     let (turn, ()) = tokio::join!(create(&account, &properties), calm);
     succeeded(&answered(turn));
     assert_eq!(endings(&account), [("continued".to_owned(), 1), ("copied".to_owned(), 2)]);
     account.check_stored("3.13", &image);
+}
+
+#[tokio::test]
+async fn the_log_tells_how_far_a_copy_came_that_ecr_slowed_down_to_its_end() {
+    let account = account(Duration::from_secs(4), 100 * MIB).await;
+    account.publish("3.13", &image(&[MIB; 3]));
+    account.world.emulator.faults().add(slow_down());
+    account.world.emulator.faults().add(no_permission());
+    let turn = create(&account, &account.properties("python:3.13")).await;
+    let answer = answered(turn);
+    let reason = failure(&answer);
+    assert!(reason.contains("Rate exceeded"), "{reason}");
+    let lines = account.world.function.output();
+    let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let last = lines.rfind(|line| line["outcome"] == "failed").unwrap();
+    assert_eq!((&last["blobs"], &last["blobs_copied"]), (&json!(4), &json!(4)), "{last}");
 }
 
 #[tokio::test]
@@ -196,12 +223,7 @@ async fn what_an_earlier_invocation_claimed_is_withdrawn_when_a_later_one_fails(
 async fn without_the_permission_it_fails_and_names_it() {
     let account = account(Duration::from_secs(5), MIB).await;
     account.publish("3.13", &image(&[2 * MIB; 18]));
-    let refusal = Effect::Status {
-        code: 403,
-        headers: [("x-amzn-errortype".into(), "AccessDeniedException".into())].into(),
-        body: json!({"Message": "not authorized to perform: lambda:InvokeFunction"}).to_string(),
-    };
-    account.world.emulator.faults().add(Fault::on("lambda:InvokeFunction", refusal));
+    account.world.emulator.faults().add(no_permission());
     let turn = create(&account, &account.properties("python:3.13")).await;
     let answer = answered(turn.clone());
     let reason = failure(&answer);

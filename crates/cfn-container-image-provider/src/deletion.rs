@@ -140,7 +140,7 @@ async fn hold(
 
 async fn release(repository: &EcrRepository, holder: Option<&str>) -> Result<Removal, Error> {
     match holder {
-        Some(holder) => removed(repository, holder).await,
+        Some(holder) => repository.remove_tag(holder).await,
         None => Ok(Removal::Absent),
     }
 }
@@ -152,13 +152,13 @@ async fn delete_held(
     holder: &str,
     tag: &Tag,
 ) -> Result<Deleted, Error> {
-    match removed(repository, holder).await? {
+    match repository.remove_tag(holder).await? {
         Removal::Refused(error) => Err(error),
         Removal::ReferencedByIndex => {
             if !detach(repository, manifest, holder).await {
                 // A tag that has to stay is better one that somebody chose.
                 repository.put_tag_unless_there(manifest, tag).await?;
-                removed(repository, holder).await?;
+                repository.remove_tag(holder).await?;
             }
             Ok(Deleted::Tag)
         }
@@ -221,10 +221,10 @@ async fn remove_untagged(repository: &EcrRepository, manifest: &Manifest) -> Res
     let tag = format!("{REMOVAL}{}", manifest.digest.hex());
     match repository.put_tag(manifest, &tag).await {
         // Where tags are immutable, it is there since an attempt that did not come to its end.
-        Err(Error::Service { code, .. }) if code == "ImageTagAlreadyExistsException" => {}
+        Err(error) if error.has("ImageTagAlreadyExistsException") => {}
         other => other?,
     }
-    let removal = removed(repository, &tag).await?;
+    let removal = repository.remove_tag(&tag).await?;
     if removal == Removal::ReferencedByIndex {
         detach(repository, manifest, &tag).await;
     }
@@ -240,7 +240,7 @@ async fn detach(repository: &EcrRepository, manifest: &Manifest, tag: &str) -> b
     let Ok(copy) = Manifest::parse(bytes.into(), Some(&manifest.media_type)) else { return false };
     let moved = repository.put_tag(&copy, tag).await;
     let result = match moved {
-        Ok(()) => removed(repository, tag).await.map(drop),
+        Ok(()) => repository.remove_tag(tag).await.map(drop),
         Err(error) => Err(error),
     };
     if let Err(error) = &result {
@@ -258,142 +258,5 @@ async fn manifest(repository: &EcrRepository, digest: &Digest) -> Result<Option<
     }
 }
 
-async fn removed(repository: &EcrRepository, tag: &str) -> Result<Removal, Error> {
-    let removals = repository.remove_tags(&[tag.to_owned()]).await?;
-    Ok(removals.into_iter().next().unwrap_or(Removal::Absent))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{Ecr, URI};
-
-    async fn delete_tag(ecr: &Ecr, tag: &str) -> Result<Deleted, Error> {
-        let subject = Subject::parse(&format!("{URI}:{tag}")).unwrap();
-        let repository = ecr.clients().repository(&subject.repository, None);
-        delete(&tag.parse().unwrap(), &repository, async |_| Ok(false)).await
-    }
-
-    #[test]
-    fn only_ids_of_our_own_form_name_anything() {
-        let digest = Digest::of(b"x");
-        for id in [
-            "create-failed",
-            "",
-            "images-Python-1ABCDEFGHIJKL",
-            "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app",
-            "123456789012.DKR.ecr.eu-west-1.amazonaws.com/team/app:1",
-            "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com/team/app:1",
-            "123456789012.dkr.ecr.eu-west-1.amazonaws.com:443/team/app:1",
-            "arn:aws:ecr:eu-west-1:123456789012:repository/team/app",
-            "docker.io/library/python:3",
-            "2026/11/21/[$LATEST]0123456789abcdef",
-            &format!("{URI}:1@{digest}"),
-            &format!("{URI}:1 "),
-        ] {
-            assert_eq!(Subject::parse(id), None, "{id}");
-        }
-        let subject = Subject::parse(&format!("{URI}@{digest}")).unwrap();
-        assert_eq!(subject.image, ManifestId::Digest(digest));
-        assert_eq!(subject.repository.region(), "eu-west-1");
-    }
-
-    #[tokio::test]
-    async fn an_image_goes_with_its_last_tag_and_not_before() {
-        let ecr = Ecr::default();
-        let image = ecr.image("a", &["1", "latest"]);
-        assert_eq!(delete_tag(&ecr, "1").await, Ok(Deleted::Tag));
-        assert!(ecr.holds(&image));
-        assert_eq!(delete_tag(&ecr, "latest").await, Ok(Deleted::Image));
-        assert!(!ecr.holds(&image));
-        assert_eq!(delete_tag(&ecr, "latest").await, Ok(Deleted::Nothing));
-    }
-
-    #[tokio::test]
-    async fn an_index_takes_the_children_along_that_nothing_else_uses() {
-        let ecr = Ecr::default();
-        let (own, tagged, shared) =
-            (ecr.image("own", &[]), ecr.image("tagged", &["keep"]), ecr.image("shared", &[]));
-        let index = ecr.index(&[&own, &tagged, &shared], &["1"]);
-        let other = ecr.index(&[&shared], &["2"]);
-        assert_eq!(delete_tag(&ecr, "1").await, Ok(Deleted::Image));
-        assert!(!ecr.holds(&index) && !ecr.holds(&own));
-        assert!(ecr.holds(&tagged) && ecr.holds(&shared) && ecr.holds(&other));
-        assert_eq!(ecr.tags(), ["2", "keep"], "no temporary tag is left");
-    }
-
-    #[tokio::test]
-    async fn the_last_tag_of_an_indexs_child_goes_and_the_child_stays() {
-        let ecr = Ecr::default();
-        let child = ecr.image("child", &["one"]);
-        ecr.index(&[&child], &["all"]);
-        assert_eq!(delete_tag(&ecr, "one").await, Ok(Deleted::Tag));
-        assert!(ecr.holds(&child));
-        assert_eq!((ecr.tags(), ecr.state().images.len()), (vec!["all".to_owned()], 2));
-    }
-
-    #[tokio::test]
-    async fn where_tags_are_immutable_what_cannot_be_taken_off_stays_and_that_is_a_success() {
-        let ecr = Ecr::default();
-        let child = ecr.image("child", &["one"]);
-        ecr.index(&[&child], &["all"]);
-        ecr.state().immutable = true;
-        assert_eq!(delete_tag(&ecr, "one").await, Ok(Deleted::Tag));
-        assert_eq!(ecr.tags(), ["all", "one"]);
-    }
-
-    #[tokio::test]
-    async fn a_tag_that_is_put_meanwhile_saves_the_image() {
-        let ecr = Ecr::default();
-        let child = ecr.image("child", &[]);
-        let index = ecr.index(&[&child], &["1"]);
-        let tag_the_index = |state: &mut crate::testing::State| {
-            let index = state.tags["1"].clone();
-            state.tags.insert("meanwhile".into(), index);
-        };
-        ecr.state().meanwhile = Some(("BatchDeleteImage", tag_the_index));
-        assert_eq!(delete_tag(&ecr, "1").await, Ok(Deleted::Tag));
-        assert!(ecr.holds(&index) && ecr.holds(&child));
-        assert_eq!(ecr.tags(), ["meanwhile"]);
-    }
-
-    #[tokio::test]
-    async fn what_is_gone_is_a_success_and_a_repository_too() {
-        let ecr = Ecr::default();
-        assert_eq!(delete_tag(&ecr, "1").await, Ok(Deleted::Nothing));
-        let elsewhere = "arn:aws:ecr:eu-west-1:123456789012:repository/gone".parse().unwrap();
-        let elsewhere = ecr.clients().repository(&elsewhere, None);
-        let deleted = delete(&"1".parse().unwrap(), &elsewhere, async |_| panic!("nothing is there")).await;
-        assert_eq!(deleted, Ok(Deleted::Nothing));
-    }
-
-    #[tokio::test]
-    async fn whoever_wants_it_again_meanwhile_keeps_the_image() {
-        let ecr = Ecr::default();
-        let child = ecr.image("child", &[]);
-        let index = ecr.index(&[&child], &["1"]);
-        let arn = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app".parse().unwrap();
-        let repository = ecr.clients().repository(&arn, None);
-        let tag = "1".parse().unwrap();
-        let wanted = async |manifest: &Manifest| {
-            assert!(!ecr.tags().contains(&"1".to_owned()) && ecr.holds(&index));
-            repository.put_tag(manifest, "1").await.map(|()| true)
-        };
-        assert_eq!(delete(&tag, &repository, wanted).await, Ok(Deleted::Claimed));
-        assert!(ecr.holds(&index) && ecr.holds(&child));
-        assert_eq!(ecr.tags(), ["1"]);
-    }
-
-    #[tokio::test]
-    async fn a_denied_call_fails_the_deletion_only_while_the_tag_is_there() {
-        let ecr = Ecr::default();
-        let child = ecr.image("child", &[]);
-        ecr.index(&[&child], &["1"]);
-        ecr.state().denied = vec!["BatchDeleteImage"];
-        let error = delete_tag(&ecr, "1").await.unwrap_err();
-        assert!(matches!(error, Error::Service { code, .. } if code == "AccessDeniedException"));
-        ecr.state().denied = vec!["PutImage"];
-        assert_eq!(delete_tag(&ecr, "1").await, Ok(Deleted::Image));
-        assert!(ecr.holds(&child), "it is left over");
-    }
-}
+mod tests;

@@ -196,6 +196,14 @@ pub(crate) mod tests {
 
     use super::*;
 
+    /// An Update whose answer goes there.
+    pub(crate) fn update(url: &str) -> Event {
+        let mut payload = fixture("update");
+        payload["ResponseURL"] = json!(url);
+        let Ok(Input::CloudFormation(event)) = Input::read(payload) else { panic!("no event") };
+        event
+    }
+
     /// The events of the shared fixtures.
     pub(crate) fn fixture(name: &str) -> Value {
         let path = format!("{}/../../tests/fixtures/events/{name}.json", env!("CARGO_MANIFEST_DIR"));

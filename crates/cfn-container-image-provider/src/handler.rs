@@ -13,12 +13,13 @@ use tracing::Instrument as _;
 
 use crate::continuation::{self, Halt, Round};
 use crate::copying::{self, Claimed};
+use crate::courier::Undelivered;
 use crate::deadline::Deadline;
 use crate::event::{Envelope, Event, Input};
 use crate::job::{Done, Trail, identity, job, unfinished};
 use crate::reason::{Failure, reason};
 use crate::report;
-use crate::response::{Answer, Undelivered};
+use crate::response::Answer;
 use crate::services::Services;
 use crate::watchdog::FailedInvocation;
 

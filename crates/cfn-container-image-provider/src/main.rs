@@ -14,10 +14,11 @@
 //! | result → sentence, reason, log line | [`report`], [`reason`], [`logging`] |
 //! | more to copy than time → another invocation | [`continuation`] |
 //! | record of a failed invocation → answer | [`watchdog`] |
-//! | answer → CloudFormation | [`response`] |
+//! | answer → CloudFormation | [`response`], [`courier`] |
 
 mod continuation;
 mod copying;
+mod courier;
 mod deadline;
 mod deletion;
 mod event;

@@ -5,12 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_emulator::{Ecr, Image, Mutability, Recipe, Repository};
-use aws_smithy_http_client::test_util::infallible_client_fn;
-use image_copy_aws::{EcrClients, Patience};
+use image_copy_aws::EcrClients;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -19,9 +15,7 @@ use crate::event::Input;
 use crate::job::{Trail, job};
 use crate::services::Services;
 use crate::settings::Settings;
-
-const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository/app";
-const URI: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app";
+use crate::testing::{ARN, URI, clients};
 
 #[derive(Debug, Clone, Copy)]
 enum Event {
@@ -114,28 +108,6 @@ impl World {
         world
     }
 
-    fn clients(&self, gate: &Arc<Gate>, who: usize) -> EcrClients {
-        let (ecr, gate) = (self.ecr.clone(), gate.clone());
-        let http = infallible_client_fn(move |request| {
-            gate.pass(who);
-            let target = request.headers()["x-amz-target"].to_str().unwrap();
-            let input: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-            let (status, body) = match ecr.call("eu-west-1", target.rsplit('.').next().unwrap(), &input) {
-                Ok(output) => (200, output),
-                Err((name, message)) => (400, json!({"__type": name, "message": message})),
-            };
-            http::Response::builder().status(status).body(body.to_string()).unwrap()
-        });
-        let keys = Credentials::new("AKIDEXAMPLE", "secret-key", None, None, "test");
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("eu-west-1"))
-            .credentials_provider(SharedCredentialsProvider::new(keys))
-            .http_client(http)
-            .build();
-        EcrClients::new(config, Patience::default())
-    }
-
     fn payload(&self, event: Event, second: u64) -> Value {
         let properties = |number: usize| {
             // Nobody answers there: all that is needed is in ECR.
@@ -168,7 +140,8 @@ impl World {
     fn play(&self, events: &[Event], gate: &Arc<Gate>, second: u64, order: impl FnOnce(&Gate)) -> Vec<bool> {
         std::thread::scope(|scope| {
             let run = |(who, event): (usize, &Event)| {
-                let clients = self.clients(gate, who);
+                let waiting = gate.clone();
+                let clients = clients(&self.ecr, move |_| waiting.pass(who));
                 let payload = self.payload(*event, second + who as u64);
                 let gate = gate.clone();
                 scope.spawn(move || {

@@ -17,9 +17,6 @@ use crate::deletion;
 const MAX_DEPTH: usize = 3;
 /// Images and artifacts that are looked at; more did not come with one image.
 const MAX_SUBJECTS: usize = 500;
-/// Tags under which cosign keeps what belongs to an image
-/// (<https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>).
-const SUFFIXES: [&str; 3] = [".sig", ".att", ".sbom"];
 
 /// What refers to an image and to its children, nearest first.
 #[derive(Default)]
@@ -101,7 +98,7 @@ async fn delete_referrers(link: &Link, repository: &EcrRepository) -> Result<(),
 
 /// Tags that make something refer to `subject`, as far as they are there, and what they name.
 async fn tagged(subject: &Digest, repository: &EcrRepository) -> Result<(Vec<Tag>, Vec<Digest>), Error> {
-    let tags: Vec<Tag> = SUFFIXES.iter().filter_map(|suffix| subject.tag_with(suffix)).collect();
+    let tags = subject.cosign_tags();
     let ids: Vec<ManifestId> = tags.iter().cloned().map(ManifestId::Tag).collect();
     let found = repository.manifests(&ids).await?;
     let there = tags.into_iter().zip(found).filter_map(|(tag, manifest)| Some((tag, manifest?.digest)));

@@ -69,12 +69,27 @@ impl Ending<'_> {
             Ok(Done::Copied { outcome, .. }) => outcome.referrers.as_ref(),
             _ => None,
         };
-        self.line("answered", outcome(result), Some(reason), progress(result), referrers);
+        self.line("answered", outcome(result), Some(reason), self.progress(result), referrers);
     }
 
     /// Another invocation goes on with the event, and answers.
     pub(crate) fn continued(&self, progress: Progress) {
         self.line("handed over to another invocation", "continued", None, progress, None);
+    }
+
+    /// How far the copy came, also where it failed by something else than want of time.
+    fn progress(&self, result: &Result<Done, Failure>) -> Progress {
+        let failure = match result {
+            Ok(Done::Copied { outcome, .. }) => return outcome.blobs,
+            Ok(Done::Deleted(_) | Done::Nothing(_)) => return Progress::default(),
+            Err(failure) => failure,
+        };
+        if let Failure::Copy(failure) | Failure::Halted { failure, .. } = failure
+            && let copy::Failure::Deadline { progress, .. } = failure.as_ref()
+        {
+            return *progress;
+        }
+        self.trail.tally.progress().unwrap_or_default()
     }
 
     fn line(
@@ -155,16 +170,5 @@ fn outcome(result: &Result<Done, Failure>) -> &'static str {
         Ok(Done::Deleted(Deleted::Image | Deleted::Tag)) => "deleted",
         Ok(Done::Deleted(_) | Done::Nothing(_)) => "nothing to do",
         Err(_) => "failed",
-    }
-}
-
-fn progress(result: &Result<Done, Failure>) -> Progress {
-    match result {
-        Ok(Done::Copied { outcome, .. }) => outcome.blobs,
-        Err(Failure::Copy(failure) | Failure::Halted { failure, .. }) => match failure.as_ref() {
-            copy::Failure::Deadline { progress, .. } => *progress,
-            _ => Progress::default(),
-        },
-        _ => Progress::default(),
     }
 }

@@ -7,11 +7,11 @@ use image_copy::registry;
 use image_copy_aws::{ClientOptions, CredentialArn, EcrClients, EcrCredentials, Functions, RepositoryArn};
 use tokio::time::Instant;
 
+use crate::courier::Courier;
 use crate::deadline::Deadline;
 use crate::event::Envelope;
 use crate::ledger::{Claimant, Ledger};
 use crate::logins::{Logins, UpstreamCredentials};
-use crate::response::Courier;
 use crate::settings::Settings;
 
 /// What events share: made once, for as long as the function lives.

@@ -42,7 +42,7 @@ impl Undo<'_> {
             Err(error) if is_absence(&error) => return Ok(Deleted::Nothing),
             Err(error) => return Err(error),
         };
-        if !look.claimed || self.is_overtaken(&look) {
+        if !look.claimed || self.ledger.is_overtaken(&look, self.issued) {
             return Ok(Deleted::Unclaimed);
         }
         // The claim first: of two that delete at once, the later must see no claim of the earlier.
@@ -80,7 +80,8 @@ impl Undo<'_> {
             (Some(tag), _) => vec![Place::of_tag(tag)],
             (None, Some(source)) => {
                 let look = self.ledger.look_at_record(&untagged(source)).await?;
-                self.own(&look)
+                self.ledger
+                    .own(&look)
                     .filter_map(Line::digest)
                     .map(|image| Place::of_untagged(source, &image))
                     .collect()
@@ -91,10 +92,8 @@ impl Undo<'_> {
         for place in places {
             let look = self.ledger.look(&place).await?;
             any |= look.claimed;
-            if look.claimed && !self.is_overtaken(&look) {
-                self.ledger.withdraw(&place.tag).await?;
-                let claims = self.ledger.claims(&place.tag).await?;
-                self.ledger.tidy(&place.about, &look.record, &claims).await?;
+            if look.claimed && !self.ledger.is_overtaken(&look, self.issued) {
+                self.ledger.give_up(&place).await?;
             }
         }
         Ok(any)
@@ -111,14 +110,6 @@ impl Undo<'_> {
         }
     }
 
-    fn own<'a>(&'a self, look: &'a Look) -> impl Iterator<Item = &'a Line> {
-        look.record.of(&self.ledger.claimant.stack_id, &self.ledger.claimant.logical_id)
-    }
-
-    fn is_overtaken(&self, look: &Look) -> bool {
-        self.issued.is_some_and(|issued| self.own(look).any(|line| line.time > issued))
-    }
-
     async fn undo(&self, place: &Place, look: &Look) -> Result<Deleted, Error> {
         let claims = self.ledger.claims_of_others(&place.tag).await?;
         if !claims.is_empty() {
@@ -131,8 +122,7 @@ impl Undo<'_> {
             Some(digest) if self.is_foreign(place, look, digest) => Deleted::Foreign,
             Some(_) => self.delete(place, look).await?,
         };
-        let claims = self.ledger.claims_of_others(&place.tag).await?;
-        if let Err(error) = self.ledger.tidy(&place.about, &look.record, &claims).await {
+        if let Err(error) = self.ledger.tidy(place).await {
             tracing::warn!(%error, "a record is left over");
         }
         Ok(deleted)
@@ -179,7 +169,7 @@ impl Undo<'_> {
     /// Lets the tag name again what the others last had, if it names what this resource put there.
     async fn give_back(&self, place: &Place, look: &Look) -> Result<(), Error> {
         let Some(names) = look.names() else { return Ok(()) };
-        if !self.own(look).any(|line| line.digest().as_ref() == Some(names)) {
+        if !self.ledger.own(look).any(|line| line.digest().as_ref() == Some(names)) {
             return Ok(());
         }
         let mut look = look.clone();
@@ -221,15 +211,13 @@ fn others(place: &Place, look: &Look, claims: &[String]) -> Vec<Digest> {
 fn tolerated(error: Error) -> Result<(), Error> {
     const TOLERATED: [&str; 3] =
         ["ImageTagAlreadyExistsException", "LayersNotFoundException", "ReferencedImagesNotFoundException"];
-    match error {
-        Error::Service { ref code, .. } if TOLERATED.contains(&code.as_str()) => {
-            tracing::warn!(%error, "the tag cannot be given back and stays as it is");
-            Ok(())
-        }
-        other => Err(other),
+    if TOLERATED.iter().any(|code| error.has(code)) {
+        tracing::warn!(%error, "the tag cannot be given back and stays as it is");
+        return Ok(());
     }
+    Err(error)
 }
 
 fn is_absence(error: &Error) -> bool {
-    matches!(error, Error::Service { code, .. } if code == "RepositoryNotFoundException")
+    error.has("RepositoryNotFoundException")
 }

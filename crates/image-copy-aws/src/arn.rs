@@ -1,104 +1,12 @@
-//! Repository ARNs and registry hosts, each of which says partition, account and Region.
+//! ARNs of repositories, each of which says partition, account and Region.
 
 use std::fmt;
 use std::str::FromStr;
 
 use image_copy::oci::{self, Registry};
 
-/// A part of AWS with its own accounts and its own domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Partition {
-    /// Commercial Regions.
-    Aws,
-    /// China.
-    China,
-    /// GovCloud (US).
-    GovCloud,
-    /// US, top secret.
-    Iso,
-    /// US, secret.
-    IsoB,
-    /// Europe, isolated.
-    IsoE,
-    /// US, isolated.
-    IsoF,
-    /// European sovereign cloud.
-    EuropeanSovereign,
-}
-
-impl Partition {
-    const ALL: [Self; 8] = [
-        Self::Aws,
-        Self::China,
-        Self::GovCloud,
-        Self::Iso,
-        Self::IsoB,
-        Self::IsoE,
-        Self::IsoF,
-        Self::EuropeanSovereign,
-    ];
-
-    /// The partition with this name in ARNs.
-    pub(crate) fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.name() == name)
-    }
-
-    /// The name in an ARN.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Aws => "aws",
-            Self::China => "aws-cn",
-            Self::GovCloud => "aws-us-gov",
-            Self::Iso => "aws-iso",
-            Self::IsoB => "aws-iso-b",
-            Self::IsoE => "aws-iso-e",
-            Self::IsoF => "aws-iso-f",
-            Self::EuropeanSovereign => "aws-eusc",
-        }
-    }
-
-    /// The domain under which its registries are
-    /// (<https://github.com/kubernetes/cloud-provider-aws/tree/master/cmd/ecr-credential-provider>).
-    #[must_use]
-    pub fn suffix(self) -> &'static str {
-        match self {
-            Self::Aws | Self::GovCloud => "amazonaws.com",
-            Self::China => "amazonaws.com.cn",
-            Self::Iso => "c2s.ic.gov",
-            Self::IsoB => "sc2s.sgov.gov",
-            Self::IsoE => "cloud.adc-e.uk",
-            Self::IsoF => "csp.hci.ic.gov",
-            Self::EuropeanSovereign => "amazonaws.eu",
-        }
-    }
-
-    /// The domain of registries that speak IPv6 too, where there is one.
-    pub(crate) fn dual_stack_suffix(self) -> Option<&'static str> {
-        match self {
-            Self::Aws | Self::GovCloud => Some("on.aws"),
-            Self::China => Some("on.amazonwebservices.com.cn"),
-            Self::Iso | Self::IsoB | Self::IsoE | Self::IsoF | Self::EuropeanSovereign => None,
-        }
-    }
-
-    /// The partition of a Region, which its name tells. Region names of today and tomorrow without
-    /// a mark of their own are commercial.
-    #[must_use]
-    pub fn of_region(region: &str) -> Self {
-        let mut words = region.split('-');
-        match (words.next().unwrap_or_default(), words.next().unwrap_or_default()) {
-            ("cn", _) => Self::China,
-            ("eusc", _) => Self::EuropeanSovereign,
-            (_, "gov") => Self::GovCloud,
-            (_, "iso") => Self::Iso,
-            (_, "isob") => Self::IsoB,
-            (_, "isoe") => Self::IsoE,
-            (_, "isof") => Self::IsoF,
-            _ => Self::Aws,
-        }
-    }
-}
+use crate::partition::{Partition, is_account, is_region};
+use crate::registry_host::RegistryHost;
 
 /// What every ARN of something in a Region of an account says, each part in its form
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>).
@@ -214,55 +122,6 @@ impl fmt::Display for RepositoryArn {
     }
 }
 
-/// What the host of a private ECR registry says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegistryHost {
-    /// The partition.
-    pub partition: Partition,
-    /// The Region.
-    pub region: String,
-    /// The account.
-    pub account: String,
-}
-
-impl RegistryHost {
-    /// Reads a host in any case: plain, FIPS or dual-stack. `None`: it is not private ECR's.
-    #[must_use]
-    pub fn parse(host: &str) -> Option<Self> {
-        let host = host.to_ascii_lowercase();
-        let host = host.strip_suffix(":443").unwrap_or(&host);
-        let (account, rest) = host.split_once('.')?;
-        let plain = |rest: &str| {
-            let rest = rest.strip_prefix("dkr.ecr.").or_else(|| rest.strip_prefix("dkr.ecr-fips."))?;
-            let (region, suffix) = rest.split_once('.')?;
-            let partition = Partition::of_region(region);
-            (partition.suffix() == suffix).then(|| (partition, region.to_owned()))
-        };
-        let dual_stack = |rest: &str| {
-            let rest = rest.strip_prefix("dkr-ecr.").or_else(|| rest.strip_prefix("dkr-ecr-fips."))?;
-            let (region, suffix) = rest.split_once('.')?;
-            let partition = Partition::of_region(region);
-            (partition.dual_stack_suffix() == Some(suffix)).then(|| (partition, region.to_owned()))
-        };
-        let (partition, region) = plain(rest).or_else(|| dual_stack(rest))?;
-        let valid = is_account(account) && is_region(&region);
-        valid.then(|| Self { partition, region, account: account.into() })
-    }
-}
-
-pub(crate) fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-pub(crate) fn is_region(text: &str) -> bool {
-    let words: Vec<&str> = text.split('-').collect();
-    words.len() >= 3
-        && text.len() <= 32
-        && words.iter().all(|word| {
-            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        })
-}
-
 pub(crate) fn one_line(text: &str) -> String {
     let clean = |c: char| if c.is_control() { '?' } else { c };
     let mut line: String = text.chars().take(120).map(clean).collect();
@@ -328,36 +187,6 @@ mod tests {
         }
         let error = "x\n".repeat(500).parse::<RepositoryArn>().unwrap_err().to_string();
         assert!(error.chars().count() < 250 && !error.contains('\n'), "{error}");
-    }
-
-    #[test]
-    fn reads_hosts_in_any_case_and_of_any_kind() {
-        for host in [
-            "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
-            "123456789012.DKR.ECR.EU-WEST-1.AMAZONAWS.COM:443",
-            "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com",
-            "123456789012.dkr-ecr.eu-west-1.on.aws",
-            "123456789012.dkr-ecr-fips.eu-west-1.on.aws",
-        ] {
-            let parsed = RegistryHost::parse(host).unwrap();
-            assert_eq!((parsed.account.as_str(), parsed.region.as_str()), ("123456789012", "eu-west-1"));
-        }
-    }
-
-    #[test]
-    fn a_login_is_not_for_hosts_that_only_look_like_ecr() {
-        for host in [
-            "public.ecr.aws",
-            "docker.io",
-            "123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.example",
-            "123456789012.dkr.ecr.eu-west-1.evil.example",
-            "123456789012.dkr.ecr.eu-west-1.c2s.ic.gov",
-            "evil.123456789012.dkr.ecr.eu-west-1.amazonaws.com",
-            "123456789012.dkr.ecr.eu-west-1.amazonaws.com:8443",
-            "123456789012.dkr.ecr..amazonaws.com",
-        ] {
-            assert_eq!(RegistryHost::parse(host), None, "{host}");
-        }
     }
 
     #[test]

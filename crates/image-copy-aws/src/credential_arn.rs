@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::arn::{Fields, Partition, one_line};
+use crate::arn::{Fields, one_line};
+use crate::partition::Partition;
 
 /// Where a login is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

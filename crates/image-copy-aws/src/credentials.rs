@@ -2,21 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::future::BoxFuture;
 use image_copy::registry::{Credentials, Error, Login};
-use secrecy::SecretString;
 
-use crate::arn::RegistryHost;
 use crate::clients::EcrClients;
-
-/// Tokens live for 12 hours. One that would expire within an invocation is not used.
-pub(crate) const RENEW_BEFORE: Duration = Duration::from_secs(20 * 60);
-/// Used when ECR does not say when a token expires, which its API allows.
-pub(crate) const ASSUMED_LIFE: Duration = Duration::from_secs(3600);
+use crate::registry_host::RegistryHost;
+use crate::token::Token;
 
 const ACTION: &str = "ecr:GetAuthorizationToken";
 
@@ -30,12 +22,6 @@ pub struct EcrCredentials {
 }
 
 type Slot = tokio::sync::Mutex<Option<Token>>;
-
-struct Token {
-    login: Login,
-    // Wall-clock time: a frozen function's monotonic clock may stand still.
-    renew: SystemTime,
-}
 
 impl EcrCredentials {
     /// Logins by way of these clients.
@@ -52,7 +38,7 @@ impl EcrCredentials {
         // Held while the token is fetched, so that the others wait for it rather than fetch too.
         let mut slot = slot.lock().await;
         if let Some(token) = slot.as_ref()
-            && token.serves(refused, SystemTime::now())
+            && token.serves(refused)
         {
             return Ok(token.login.clone());
         }
@@ -64,21 +50,10 @@ impl EcrCredentials {
         let calls = self.clients.calls(region, None);
         let answer = calls.send(ACTION, || calls.client.get_authorization_token().send()).await?;
         let data = answer.authorization_data().first();
-        let token = data.and_then(|data| data.authorization_token());
-        let login = token.and_then(decode);
-        let login = login.ok_or(Error::Protocol("ECR's authorization token could not be read"))?;
-        let fetched = SystemTime::now();
-        let expires = data.and_then(|data| SystemTime::try_from(*data.expires_at()?).ok());
-        let renew = expires.unwrap_or(fetched + ASSUMED_LIFE) - RENEW_BEFORE;
+        let token = data.and_then(|data| Token::read(data.authorization_token()?, data.expires_at()));
+        let token = token.ok_or(Error::Protocol("ECR's authorization token could not be read"))?;
         tracing::debug!(region, "got an ECR authorization token");
-        Ok(Token { login, renew })
-    }
-}
-
-impl Token {
-    fn serves(&self, refused: Option<&Login>, now: SystemTime) -> bool {
-        // Only refusals that may mean age come here, so even a new token is not defended.
-        now < self.renew && refused != Some(&self.login)
+        Ok(token)
     }
 }
 
@@ -95,22 +70,19 @@ impl Credentials for EcrCredentials {
     }
 }
 
-/// The token is base64 of `AWS:<password>`.
-pub(crate) fn decode(token: &str) -> Option<Login> {
-    let text = String::from_utf8(BASE64.decode(token).ok()?).ok()?;
-    let (username, password) = text.split_once(':')?;
-    Some(Login { username: username.into(), password: SecretString::from(password) })
-}
-
 #[cfg(test)]
 mod tests {
-    use aws_smithy_http_client::test_util::infallible_client_fn;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{Duration, SystemTime};
 
+    use aws_smithy_http_client::test_util::infallible_client_fn;
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
     use secrecy::ExposeSecret as _;
 
     use super::*;
     use crate::testing;
+    use crate::token::RENEW_BEFORE;
 
     const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 
@@ -123,7 +95,7 @@ mod tests {
             let number = counter.fetch_add(1, Ordering::SeqCst) + 1;
             let expires = SystemTime::now() + life;
             let seconds = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-            let token = BASE64.encode(format!("AWS:token-{number}"));
+            let token = BASE64_STANDARD.encode(format!("AWS:token-{number}"));
             let body = format!(
                 r#"{{"authorizationData":[{{"authorizationToken":"{token}","expiresAt":{seconds},"proxyEndpoint":"https://elsewhere.example"}}]}}"#
             );

@@ -3,7 +3,8 @@
 
 use image_copy::oci::{self, Registry};
 
-use crate::arn::{Partition, RepositoryArn};
+use crate::arn::RepositoryArn;
+use crate::partition::Partition;
 
 /// Which of a service's endpoints are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,7 +84,7 @@ mod tests {
     use aws_sdk_ecr::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
 
     use super::*;
-    use crate::arn::RegistryHost;
+    use crate::registry_host::RegistryHost;
 
     const ALL: [Endpoints; 4] = [
         Endpoints { fips: false, dual_stack: false },

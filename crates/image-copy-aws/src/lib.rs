@@ -2,39 +2,44 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`arn`] | repository ARNs and registry hosts, of every partition |
+//! | [`partition`] | the parts of AWS, with their Regions and accounts |
+//! | [`arn`], [`registry_host`] | ARNs of repositories, hosts of registries |
 //! | [`credential_arn`] | ARNs of what holds a login |
 //! | [`endpoints`] | host names of APIs and registries, FIPS and dual-stack too |
 //! | [`clients`] | one SDK client per Region |
 //! | [`call`] | the one place that retries a call and turns its error into the engine's |
 //! | [`credentials`] | logins for the registry API, from `GetAuthorizationToken` |
 //! | [`public`] | logins for ECR Public |
+//! | [`token`] | the authorization token that both are made of |
 //! | [`secrets`], [`login_secret`] | what a secret or parameter holds, and whose login that is |
 //! | [`repository`] | one repository through the control plane: the engine's `Inventory` |
 //! | [`functions`] | Lambda's `Invoke`, for a copy that goes on in another invocation |
 //! | [`removal`] | tags and images off a repository |
 //! | [`mutability`], [`storable`] | what a repository allows, as pure functions |
 
-pub mod arn;
-pub mod call;
-pub mod clients;
-pub mod credential_arn;
-pub mod credentials;
-pub mod endpoints;
-pub mod functions;
+mod arn;
+mod call;
+mod clients;
+mod credential_arn;
+mod credentials;
+mod endpoints;
+mod functions;
 mod images;
-pub mod login_secret;
-pub mod mutability;
-pub mod public;
+mod login_secret;
+mod mutability;
+mod partition;
+mod public;
 mod referrers;
-pub mod removal;
-pub mod repository;
-pub mod secrets;
-pub mod storable;
+mod registry_host;
+mod removal;
+mod repository;
+mod secrets;
+mod storable;
 #[cfg(test)]
 mod testing;
+mod token;
 
-pub use arn::{InvalidArn, Partition, RegistryHost, RepositoryArn};
+pub use arn::{InvalidArn, RepositoryArn};
 pub use call::Patience;
 pub use clients::{ClientOptions, EcrClients};
 pub use credential_arn::{CredentialArn, InvalidCredentialArn};
@@ -42,7 +47,9 @@ pub use credentials::EcrCredentials;
 pub use endpoints::{Endpoints, NoEndpoint};
 pub use functions::{Functions, NotInvoked};
 pub use login_secret::{LoginSecret, Unusable};
+pub use partition::Partition;
 pub use public::EcrPublicCredentials;
+pub use registry_host::RegistryHost;
 pub use removal::{Removal, StoredImage};
 pub use repository::EcrRepository;
 pub use secrets::{NotRead, Obstacle, Secrets};

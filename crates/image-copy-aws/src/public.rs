@@ -1,7 +1,7 @@
 //! Logins for ECR Public, which serves the anonymous too, only slower
 //! (<https://docs.aws.amazon.com/AmazonECR/latest/public/public-service-quotas.html>).
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::Region;
 use futures_util::future::BoxFuture;
@@ -9,11 +9,11 @@ use image_copy::registry::{Credentials, Error, Login};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::arn::Partition;
 use crate::call::{Calls, Patience};
 use crate::clients::EcrClients;
-use crate::credentials::{ASSUMED_LIFE, RENEW_BEFORE, decode};
 use crate::endpoints::Service;
+use crate::partition::Partition;
+use crate::token::Token;
 
 /// The one Region that gives logins
 /// (<https://docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_GetAuthorizationToken.html>).
@@ -34,7 +34,7 @@ pub struct EcrPublicCredentials {
 
 enum Known {
     Nothing,
-    Token { login: Login, renew: SystemTime },
+    Token(Token),
     Anonymous,
 }
 
@@ -61,17 +61,18 @@ impl EcrPublicCredentials {
         let mut known = self.known.lock().await;
         match &*known {
             Known::Anonymous => return None,
-            Known::Token { login, .. } if refused == Some(login) => {
+            Known::Token(token) if refused == Some(&token.login) => {
                 tracing::info!("ECR Public refused our login and is read without one");
                 *known = Known::Anonymous;
                 return None;
             }
-            Known::Token { login, renew } if SystemTime::now() < *renew => return Some(login.clone()),
-            Known::Token { .. } | Known::Nothing => {}
+            Known::Token(token) if token.serves(refused) => return Some(token.login.clone()),
+            Known::Token(_) | Known::Nothing => {}
         }
         match self.fetch().await {
-            Ok((login, renew)) => {
-                *known = Known::Token { login: login.clone(), renew };
+            Ok(token) => {
+                let login = token.login.clone();
+                *known = Known::Token(token);
                 Some(login)
             }
             Err(error) => {
@@ -82,7 +83,7 @@ impl EcrPublicCredentials {
         }
     }
 
-    async fn fetch(&self) -> Result<(Login, SystemTime), Error> {
+    async fn fetch(&self) -> Result<Token, Error> {
         let config = aws_sdk_ecrpublic::config::Builder::from(self.clients.config())
             .region(Region::from_static(REGION))
             .build();
@@ -92,10 +93,8 @@ impl EcrPublicCredentials {
         let calls = Calls::new(client, host, Some(Instant::now() + LONGEST_CALL), patience);
         let answer = calls.send(ACTION, || calls.client.get_authorization_token().send()).await?;
         let data = answer.authorization_data();
-        let login = data.and_then(|data| decode(data.authorization_token()?));
-        let login = login.ok_or(Error::Protocol("ECR Public's authorization token could not be read"))?;
-        let expires = data.and_then(|data| SystemTime::try_from(*data.expires_at()?).ok());
-        Ok((login, expires.unwrap_or(SystemTime::now() + ASSUMED_LIFE) - RENEW_BEFORE))
+        let token = data.and_then(|data| Token::read(data.authorization_token()?, data.expires_at()));
+        token.ok_or(Error::Protocol("ECR Public's authorization token could not be read"))
     }
 }
 
@@ -113,13 +112,13 @@ impl Credentials for EcrPublicCredentials {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::SystemTime;
 
     use aws_smithy_http_client::test_util::infallible_client_fn;
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
-    use serde_json::json;
-
     use secrecy::ExposeSecret as _;
+    use serde_json::json;
 
     use super::*;
     use crate::testing;

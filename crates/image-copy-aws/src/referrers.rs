@@ -9,17 +9,18 @@ use crate::repository::EcrRepository;
 /// Entries on one page, the most there can be
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ListImageReferrers.html>).
 const PAGE: i32 = 50;
-/// Pages that are read.
+/// Pages that are read: more than a thousand did not come with one image.
 const MAX_PAGES: usize = 20;
 
 impl EcrRepository {
-    /// Digests of what refers to an image, archived artifacts included.
+    /// Digests of what refers to an image, archived artifacts included. Of a list that has no end, the
+    /// log says so.
     ///
     /// # Errors
     /// What ECR says.
     pub async fn referrers_of(&self, subject: &Digest) -> Result<Vec<Digest>, Error> {
-        let subject = SubjectIdentifier::builder().image_digest(subject.as_str()).build();
-        let subject = subject.map_err(|_| Error::Protocol("the digest makes no subject"))?;
+        let id = SubjectIdentifier::builder().image_digest(subject.as_str()).build();
+        let id = id.map_err(|_| Error::Protocol("the digest makes no subject"))?;
         let any = ListImageReferrersFilter::builder().artifact_status(ArtifactStatusFilter::Any).build();
         let mut digests = Vec::new();
         let mut token = None;
@@ -30,7 +31,7 @@ impl EcrRepository {
                 .list_image_referrers()
                 .registry_id(self.arn.account())
                 .repository_name(self.arn.name())
-                .subject_id(subject.clone())
+                .subject_id(id.clone())
                 .filter(any.clone())
                 .max_results(PAGE)
                 .set_next_token(token);
@@ -39,9 +40,10 @@ impl EcrRepository {
             digests.extend(answer.referrers().iter().filter_map(|referrer| referrer.digest().parse().ok()));
             token = answer.next_token().map(ToOwned::to_owned);
             if token.is_none() {
-                break;
+                return Ok(digests);
             }
         }
+        tracing::warn!(%subject, read = digests.len(), "more refers to the image than is read of ECR's list");
         Ok(digests)
     }
 }
@@ -75,5 +77,15 @@ mod tests {
         .repository(&arn, None);
         assert_eq!(repository.referrers_of(&subject).await.unwrap(), all);
         assert_eq!(repository.lists_referrers(&subject).await, Ok(true), "without a call");
+    }
+
+    #[tokio::test]
+    async fn a_list_without_end_is_read_to_its_thousandth_entry() {
+        let arn = "arn:aws:ecr:eu-west-1:123456789012:repository/app".parse().unwrap();
+        let entry = json!({"digest": Digest::of(b"x").as_str(), "mediaType": "m", "size": 1});
+        let page = vec![entry; 50];
+        let repository = ecr(move |_, _| answer(&json!({"referrers": page, "nextToken": "more"})));
+        let read = repository.repository(&arn, None).referrers_of(&Digest::of(b"subject")).await;
+        assert_eq!(read.unwrap().len(), 1000);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_ecr::types::{
     DescribeImagesFilter, ImageFailure, ImageFailureCode, ImageIdentifier, ImageStatusFilter,
 };
-use image_copy::oci::{Digest, Manifest, Tag};
+use image_copy::oci::Digest;
 use image_copy::registry::{Error, ManifestId};
 
 use crate::images::{BATCH, identifier};
@@ -89,6 +89,15 @@ impl EcrRepository {
         Ok(removals)
     }
 
+    /// Removes one tag, and the image that has no other.
+    ///
+    /// # Errors
+    /// As [`Self::remove_tags`].
+    pub async fn remove_tag(&self, tag: &str) -> Result<Removal, Error> {
+        let removals = self.remove_tags(&[tag.to_owned()]).await?;
+        Ok(removals.into_iter().next().unwrap_or(Removal::Absent))
+    }
+
     /// Removes a tag if it names that image, and the image when it has no other. A tag that names
     /// something else by now counts as absent.
     ///
@@ -101,23 +110,6 @@ impl EcrRepository {
             Err(error) if is_absence(&error) => Ok(Removal::Absent),
             Err(error) => Err(error),
         }
-    }
-
-    /// Puts a tag on a manifest whose parts are in the repository, whether the manifest is or not.
-    /// A tag that names it already is success.
-    ///
-    /// # Errors
-    /// What ECR says.
-    pub async fn put_tag(&self, manifest: &Manifest, tag: &str) -> Result<(), Error> {
-        self.put(manifest, tag).await
-    }
-
-    /// The same, where a tag that names it already is success although tags are immutable.
-    ///
-    /// # Errors
-    /// What ECR says.
-    pub async fn put_tag_unless_there(&self, manifest: &Manifest, tag: &Tag) -> Result<(), Error> {
-        self.put_unless_there(manifest, tag).await
     }
 
     /// Removes an image of our own making by its digest, unless it has a tag by now.
@@ -150,8 +142,7 @@ impl EcrRepository {
 }
 
 fn is_absence(error: &Error) -> bool {
-    matches!(error, Error::Service { code, .. }
-        if code == "ImageNotFoundException" || code == "RepositoryNotFoundException")
+    error.has("ImageNotFoundException") || error.has("RepositoryNotFoundException")
 }
 
 fn removal(failure: &ImageFailure) -> Removal {

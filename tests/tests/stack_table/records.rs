@@ -101,6 +101,27 @@ async fn an_image_without_a_tag_is_kept_by_one_of_ours() {
 }
 
 #[tokio::test]
+async fn the_record_of_a_source_outlives_one_of_its_images() {
+    play(|scene| async move {
+        let stack = &scene.account.stack;
+        scene.publish(0);
+        let source = scene.images[0].digest();
+        let template = |platform: &str| {
+            let mut properties = scene.properties(&format!("python@{source}"));
+            properties["Platform"] = json!(platform);
+            Template::new().image("A", properties)
+        };
+        check(&stack.create(&template("linux/amd64")).await, CreateComplete);
+        check(&stack.update(&template("linux/arm64")).await, UpdateComplete);
+        let record = format!("copy-record.copy-of.{}", source.replace(':', "-"));
+        assert!(scene.account.repository.tags().contains_key(&record), "{}", scene.name());
+        check(&stack.delete().await, DeleteComplete);
+        scene.is_empty();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_stack_of_the_original_provider_is_updated_rolled_back_and_deleted() {
     play(|scene| async move {
         let stack = &scene.account.stack;

@@ -17,13 +17,7 @@ pub(crate) struct Claimed(pub(crate) Ledger, pub(crate) Place);
 
 /// Undoes what a failed event claimed.
 pub(crate) async fn give_up(Claimed(ledger, place): &Claimed) {
-    let withdrawn = async {
-        ledger.withdraw(&place.tag).await?;
-        let claims = ledger.claims(&place.tag).await?;
-        let look = ledger.look_at_record(&place.about).await?;
-        ledger.tidy(&place.about, &look.record, &claims).await
-    };
-    if let Err(error) = withdrawn.await {
+    if let Err(error) = ledger.give_up(place).await {
         tracing::warn!(%error, tag = place.tag.as_str(), "the claim of a failed event is left over");
     }
 }
@@ -125,7 +119,7 @@ pub(super) async fn last_look(
                 break;
             }
         };
-        if (claim.holds && !look.claimed) || wish.is_overtaken(&look, &ledger.claimant) {
+        if (claim.holds && !look.claimed) || ledger.is_overtaken(&look, wish.issued) {
             return Err(Failure::Overtaken);
         }
         if wish.takes_over()
@@ -176,7 +170,7 @@ fn new_line(wish: &Wish, ledger: &Ledger, plan: &Plan) -> Line {
 /// provider made it, and a roll-back may want it.
 pub(super) async fn record_previous(wish: &Wish, ledger: &Ledger, look: &Look) {
     let Claimant { stack_id, logical_id } = ledger.claimant.clone();
-    let has_lines = look.record.of(&stack_id, &logical_id).next().is_some();
+    let has_lines = ledger.own(look).next().is_some();
     let (Some((previous, fingerprint)), Some(digest), false) = (&wish.previous, look.names(), has_lines)
     else {
         return;

@@ -97,21 +97,22 @@ async fn carry_out(
     outcome.map_err(Failure::Copy)
 }
 
+/// What ECR says when it lacks a part of what is put, by its own API and by the registry's.
+const VANISHED: [&str; 5] = [
+    "LayersNotFoundException",
+    "ReferencedImagesNotFoundException",
+    "BLOB_UNKNOWN",
+    "MANIFEST_UNKNOWN",
+    "MANIFEST_BLOB_UNKNOWN",
+];
+
 /// Whether ECR lacks a part of what is to be put.
 fn has_vanished(failure: &Failure) -> bool {
     let Failure::Copy(failure) = failure else { return false };
     let copy::Failure::Registry { side: Side::Destination, cause, .. } = failure.as_ref() else {
         return false;
     };
-    match cause {
-        registry::Error::Service { code, .. } => {
-            matches!(code.as_str(), "LayersNotFoundException" | "ReferencedImagesNotFoundException")
-        }
-        registry::Error::Refused(refusal) => {
-            ["BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"].iter().any(|code| refusal.has(code))
-        }
-        _ => false,
-    }
+    VANISHED.iter().any(|code| cause.has(code))
 }
 
 /// `1 of 8`, where the source's index was read.
@@ -136,13 +137,7 @@ async fn names(
 ) -> Result<Option<image_copy::oci::Digest>, Failure> {
     let id = registry::ManifestId::Tag(place.tag.clone());
     let found = ends.destination.inventory.manifests(&[id]).await.map_err(|cause| {
-        let (operation, subject) = (copy::Operation::ReadManifest, plan.request.destination_name());
-        Failure::Copy(Box::new(copy::Failure::Registry {
-            side: Side::Destination,
-            operation,
-            subject,
-            cause,
-        }))
+        Failure::Copy(plan.request.destination_failure(copy::Operation::ReadManifest, cause))
     })?;
     Ok(found.into_iter().flatten().next().map(|manifest| manifest.digest))
 }

@@ -23,7 +23,7 @@ pub(super) async fn plan(
     let request = trail.request.get_or_init(|| request);
     let planning = copy::plan(request, ends.source, &ends.destination);
     let line = ends.ledger.as_ref().zip(look).filter(|_| wish.previous.is_some() || wish.keeps_tag);
-    let line = line.and_then(|(ledger, look)| wish.same_properties(look, &ledger.claimant));
+    let line = line.and_then(|(ledger, look)| wish.same_properties(ledger, look));
     let Some((line, Some(back))) = line.map(|line| (line, back(request, line))) else {
         return planning.await.map_err(Failure::Copy);
     };

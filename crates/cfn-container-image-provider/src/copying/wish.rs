@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use image_copy::copy::Plan;
 use image_copy::oci::Tag;
 
-use crate::ledger::{Claimant, Ledger, Line, Look, Place, untagged};
+use crate::ledger::{Ledger, Line, Look, Place, untagged};
 use crate::properties::{InvalidProperty, Properties};
 use crate::reason::Failure;
 
@@ -51,20 +51,12 @@ impl Wish {
         }
     }
 
-    /// Whether a later event of the same resource was carried out already.
-    pub(super) fn is_overtaken(&self, look: &Look, claimant: &Claimant) -> bool {
-        let Some(issued) = self.issued else { return false };
-        look.record.of(&claimant.stack_id, &claimant.logical_id).any(|line| line.time > issued)
-    }
-
     pub(super) fn may_go_on(&self, seen: Option<(&Ledger, &Look)>) -> Result<(), Failure> {
-        if seen.is_some_and(|(ledger, look)| self.is_overtaken(look, &ledger.claimant)) {
+        if seen.is_some_and(|(ledger, look)| ledger.is_overtaken(look, self.issued)) {
             return Err(Failure::Overtaken);
         }
-        let had = seen.is_some_and(|(Ledger { claimant, .. }, look)| {
-            let mut own = look.record.of(&claimant.stack_id, &claimant.logical_id);
-            own.any(|line| line.properties == self.fingerprint)
-        });
+        let had = seen
+            .is_some_and(|(ledger, look)| ledger.own(look).any(|line| line.properties == self.fingerprint));
         match &self.objection {
             Some(objection) if !had => Err(Failure::Property(objection.clone())),
             _ => Ok(()),
@@ -72,13 +64,9 @@ impl Wish {
     }
 
     /// A line of the resource with exactly these properties.
-    pub(super) fn same_properties<'a>(&self, look: &'a Look, claimant: &Claimant) -> Option<&'a Line> {
+    pub(super) fn same_properties<'a>(&self, ledger: &'a Ledger, look: &'a Look) -> Option<&'a Line> {
         let selection = self.properties.platforms.to_string();
-        let mut own = look.record.lines.iter().rev();
-        own.find(|line| {
-            line.is_of(&claimant.stack_id, &claimant.logical_id)
-                && line.properties == self.fingerprint
-                && line.selection == selection
-        })
+        let is_same = |line: &&Line| line.properties == self.fingerprint && line.selection == selection;
+        ledger.own(look).find(is_same)
     }
 }

@@ -96,13 +96,13 @@ async fn what_the_installer_does_not_allow_is_refused_before_anybody_is_asked() 
     let (answer, _) = handled(event, &services).await;
     let reason = answer["Reason"].as_str().unwrap();
     assert!(reason.contains("ALLOWED_SOURCES allows is quay.io/prometheus."), "{reason}");
-    assert_eq!((&answer["Status"], ecr.state().calls.as_slice()), (&json!("FAILED"), &[][..]));
+    assert_eq!((&answer["Status"], ecr.calls()), (&json!("FAILED"), Vec::new()));
 }
 
 #[tokio::test]
 async fn delete_removes_what_its_id_names() {
     let ecr = Ecr::default();
-    let image = ecr.image("a", &["1"]);
+    let image = ecr.image(1, &["1"]);
     let mut event = fixture("delete");
     event["PhysicalResourceId"] = json!(format!("{URI}:1"));
     event["ResourceProperties"] = json!({"Nonsense": ["a"]});
@@ -129,15 +129,15 @@ async fn delete_of_an_id_that_is_not_ours_touches_nothing() {
         assert!(!answer["PhysicalResourceId"].as_str().unwrap().is_empty());
     }
     let looks = ["BatchGetImage"];
-    assert!(ecr.state().calls.iter().all(|call| looks.contains(&call.as_str())), "{:?}", ecr.state().calls);
+    assert!(ecr.calls().iter().all(|call| looks.contains(&call.as_str())), "{:?}", ecr.calls());
 }
 
 #[tokio::test]
 async fn a_delete_that_is_denied_names_the_permission() {
     let ecr = Ecr::default();
-    ecr.image("a", &["1"]);
+    ecr.image(1, &["1"]);
     ecr.claim("1");
-    ecr.state().denied = vec!["BatchDeleteImage"];
+    ecr.api.deny("ecr:BatchDeleteImage", "*");
     let mut event = fixture("delete");
     event["PhysicalResourceId"] = json!(format!("{URI}:1"));
     let (answer, _) = handled(event, &services(&ecr, &[])).await;

@@ -131,6 +131,16 @@ impl Ledger {
         Ok(claims)
     }
 
+    /// The lines of the resource, the newest first.
+    pub(crate) fn own<'a>(&'a self, look: &'a Look) -> impl Iterator<Item = &'a Line> {
+        look.record.of(&self.claimant.stack_id, &self.claimant.logical_id)
+    }
+
+    /// Whether an event of the resource that was issued later was carried out already.
+    pub(crate) fn is_overtaken(&self, look: &Look, issued: Option<u64>) -> bool {
+        issued.is_some_and(|issued| self.own(look).any(|line| line.time > issued))
+    }
+
     fn claim_tag(&self, tag: &Tag) -> Tag {
         names::claim(tag, &self.claimant.stack_id, &self.claimant.logical_id)
     }

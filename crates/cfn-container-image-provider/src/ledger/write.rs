@@ -7,7 +7,7 @@ use image_copy::registry::Error;
 use image_copy_aws::Removal;
 
 use super::record::KEPT;
-use super::{Claimant, Ledger, Line, Look, Record, artifact, names};
+use super::{Claimant, Ledger, Line, Look, Place, artifact, names};
 
 /// How often a record is united with what somebody else wrote meanwhile.
 const ATTEMPTS: usize = 4;
@@ -26,12 +26,18 @@ impl Ledger {
 
     /// Withdraws the own claim on a tag; tells whether there was one.
     pub(crate) async fn withdraw(&self, tag: &Tag) -> Result<bool, Error> {
-        match self.remove(&self.claim_tag(tag)).await? {
+        match self.images.remove_tag(self.claim_tag(tag).as_str()).await? {
             Removal::Removed => Ok(true),
             Removal::Absent => Ok(false),
             Removal::ReferencedByIndex => Ok(true),
             Removal::Refused(error) => Err(error),
         }
+    }
+
+    /// Withdraws the own claim, and the record with the last claim.
+    pub(crate) async fn give_up(&self, place: &Place) -> Result<(), Error> {
+        self.withdraw(&place.tag).await?;
+        self.tidy(place).await
     }
 
     /// Adds lines to the record of `about`. `look` is what was seen of it last; what others wrote
@@ -56,10 +62,10 @@ impl Ledger {
                     return Ok(());
                 }
                 // Where tags are immutable, it is taken away first: by whoever saw it last.
-                Err(error) if is_taken(&error) => {
+                Err(error) if error.has("ImageTagAlreadyExistsException") => {
                     let fresh = self.look_at_record(about).await?;
                     if fresh.record_digest == seen {
-                        self.remove(&tag).await?;
+                        self.images.remove_tag(tag.as_str()).await?;
                         seen = None;
                     } else {
                         seen = fresh.record_digest;
@@ -72,21 +78,22 @@ impl Ledger {
         Err(Error::Protocol("somebody else writes the same record all the time"))
     }
 
-    /// Removes the record of `about` when nobody has a claim on what it is about. `claims` are those on
-    /// the tag at hand; images without a chosen tag share the record of their source.
-    pub(crate) async fn tidy(&self, about: &Tag, record: &Record, claims: &[String]) -> Result<(), Error> {
-        if !claims.is_empty() {
+    /// Removes the record when nobody has a claim on what it is about. Images without a chosen tag
+    /// share the record of their source.
+    pub(crate) async fn tidy(&self, Place { tag, about }: &Place) -> Result<(), Error> {
+        if !self.claims(tag).await?.is_empty() {
             return Ok(());
         }
         if names::is_untagged(about) {
-            let images: BTreeSet<Digest> = record.lines.iter().filter_map(Line::digest).collect();
+            let look = self.look_at_record(about).await?;
+            let images: BTreeSet<Digest> = look.record.lines.iter().filter_map(Line::digest).collect();
             for image in images {
-                if !self.claims_of_others(&names::untagged(&image)).await?.is_empty() {
+                if !self.claims(&names::untagged(&image)).await?.is_empty() {
                     return Ok(());
                 }
             }
         }
-        self.remove(&names::record(about)).await.map(drop)
+        self.images.remove_tag(names::record(about).as_str()).await.map(drop)
     }
 
     /// Puts a tag on an artifact, and its blob into a repository that has none yet.
@@ -94,9 +101,7 @@ impl Ledger {
         let mut attempt = 1;
         loop {
             match self.images.put_tag_unless_there(manifest, tag).await {
-                Err(Error::Service { code, .. })
-                    if code == "LayersNotFoundException" && attempt < ATTEMPTS =>
-                {
+                Err(error) if error.has("LayersNotFoundException") && attempt < ATTEMPTS => {
                     self.blobs.put_blob(artifact::EMPTY).await?;
                     attempt += 1;
                 }
@@ -105,19 +110,10 @@ impl Ledger {
         }
     }
 
-    async fn remove(&self, tag: &Tag) -> Result<Removal, Error> {
-        let removals = self.images.remove_tags(&[tag.to_string()]).await?;
-        Ok(removals.into_iter().next().unwrap_or(Removal::Absent))
-    }
-
     /// Removes an artifact of ours that nothing names any longer. What stays harms nobody.
     async fn forget(&self, digest: &Digest) {
         if let Err(error) = self.images.remove_untagged(digest).await {
             tracing::info!(digest = digest.as_str(), %error, "a superseded record is left over");
         }
     }
-}
-
-fn is_taken(error: &Error) -> bool {
-    matches!(error, Error::Service { code, .. } if code == "ImageTagAlreadyExistsException")
 }

@@ -107,20 +107,15 @@ pub(super) fn advice(failure: &copy::Failure) -> String {
 /// ECR's own codes, which say more than that it refused.
 fn refused_by_ecr(failure: &copy::Failure) -> &'static str {
     let copy::Failure::Registry { cause, .. } = failure else { return "Check RepositoryArn." };
-    let is = |codes: &[&str]| match cause {
-        registry::Error::Service { code, .. } => codes.contains(&code.as_str()),
-        registry::Error::Refused(refusal) => codes.iter().any(|code| refusal.has(code)),
-        _ => false,
-    };
-    if is(&["TAG_INVALID"]) {
+    if cause.has("TAG_INVALID") {
         "Choose another Tag."
-    } else if is(&["LimitExceededException"]) {
+    } else if cause.has("LimitExceededException") {
         "Delete images from the repository, or have its quota raised."
-    } else if is(&["KmsException", "KmsError"]) {
+    } else if cause.has("KmsException") || cause.has("KmsError") {
         "Check the KMS key with which the repository is encrypted."
-    } else if is(&["NotSent"]) {
+    } else if cause.has("NotSent") {
         "Check AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT in the function's environment."
-    } else if is(&["UNSUPPORTED"]) {
+    } else if cause.has("UNSUPPORTED") {
         "Choose another tag or digest in ImageReference, or another Platform of it."
     } else {
         "Check the repository that RepositoryArn names."

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Progress;
+use super::{Progress, Request};
 use crate::oci::{Digest, Platform};
 use crate::{http, registry};
 
@@ -187,6 +187,14 @@ impl Failure {
             Self::TooManyManifests { .. } => Problem::TooManyManifests,
             Self::Deadline { .. } => Problem::Deadline,
         }
+    }
+}
+
+impl Request {
+    /// The destination said no.
+    #[must_use]
+    pub fn destination_failure(&self, operation: Operation, cause: registry::Error) -> Error {
+        Failure::registry(Side::Destination, operation, self.destination_name(), cause)
     }
 }
 

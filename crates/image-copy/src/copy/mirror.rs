@@ -21,7 +21,7 @@ pub struct Mirror {
 impl Mirror {
     /// The repository under its name at the mirror.
     #[must_use]
-    pub fn of(&self, name: &Repository) -> Option<Repository> {
+    pub(crate) fn of(&self, name: &Repository) -> Option<Repository> {
         let mirrored = self.target.with(self.prefix.rest(name)?)?;
         (mirrored != *name).then_some(mirrored)
     }
@@ -37,7 +37,7 @@ impl Mirror {
 
     /// Where `name` is mirrored: the longest prefix first, then as listed, each place once.
     #[must_use]
-    pub fn all_of(mirrors: &[Self], name: &Repository) -> Vec<Repository> {
+    pub(crate) fn all_of(mirrors: &[Self], name: &Repository) -> Vec<Repository> {
         let mut fitting: Vec<(&Self, Repository)> =
             mirrors.iter().filter_map(|mirror| Some((mirror, mirror.of(name)?))).collect();
         fitting.sort_by_key(|(mirror, _)| std::cmp::Reverse(mirror.prefix.length()));

@@ -86,7 +86,7 @@ async fn build(
 ) -> Result<Plan, Error> {
     let walk = Walk { request, source, destination };
     let facts = destination.inventory.facts(request.tag.as_ref()).await;
-    let facts = facts.map_err(|cause| destination_failure(request, Operation::Inspect, cause))?;
+    let facts = facts.map_err(|cause| request.destination_failure(Operation::Inspect, cause))?;
     let source_digest = resolve(request, source).await?;
     let fitting = request
         .known
@@ -122,13 +122,13 @@ async fn build(
 }
 
 /// What is to be at the destination in the end.
-struct Shape {
-    source_digest: Digest,
-    root: Found,
-    below: Vec<Found>,
-    platforms: Vec<Platform>,
-    platforms_offered: Option<usize>,
-    tag: TagMove,
+pub(super) struct Shape {
+    pub(super) source_digest: Digest,
+    pub(super) root: Found,
+    pub(super) below: Vec<Found>,
+    pub(super) platforms: Vec<Platform>,
+    pub(super) platforms_offered: Option<usize>,
+    pub(super) tag: TagMove,
 }
 
 impl Shape {
@@ -146,7 +146,14 @@ impl Shape {
         digests.filter(|digest| !attestations.contains(digest)).cloned().collect()
     }
 
-    fn plan(self, request: &Request, blobs: Vec<Descriptor>, progress: Progress, started: Instant) -> Plan {
+    /// The plan that leads there, when these blobs are missing.
+    pub(super) fn plan(
+        self,
+        request: &Request,
+        blobs: Vec<Descriptor>,
+        progress: Progress,
+        started: Instant,
+    ) -> Plan {
         let subjects = if request.include_referrers { self.subjects(request) } else { Vec::new() };
         let missing = self.below.into_iter().filter(|found| !found.held);
         Plan {
@@ -273,7 +280,7 @@ pub(super) async fn missing_blobs(
         manifests.flat_map(Manifest::blobs).map(|blob| (blob.digest.clone(), blob)).collect();
     let digests: Vec<Digest> = all.keys().cloned().collect();
     let held = destination.inventory.blobs(&digests).await;
-    let held = held.map_err(|cause| destination_failure(request, Operation::CheckBlobs, cause))?;
+    let held = held.map_err(|cause| request.destination_failure(Operation::CheckBlobs, cause))?;
     let mut progress = Progress::default();
     let mut missing = Vec::new();
     for blob in all.into_values() {
@@ -288,12 +295,4 @@ pub(super) async fn missing_blobs(
     }
     missing.sort_unstable_by(|a, b| b.size.cmp(&a.size).then_with(|| a.digest.cmp(&b.digest)));
     Ok((missing, progress))
-}
-
-pub(super) fn destination_failure(
-    request: &Request,
-    operation: Operation,
-    cause: crate::registry::Error,
-) -> Error {
-    Failure::registry(Side::Destination, operation, request.destination_name(), cause)
 }

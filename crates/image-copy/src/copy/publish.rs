@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::transfer::in_time;
-use super::{Content, Destination, Error, Failure, Limits, Operation, Outcome, Plan, Side, Source, TagMove};
+use super::{Content, Destination, Error, Failure, Limits, Operation, Outcome, Plan, Source, TagMove};
 use crate::oci::Tag;
 use crate::registry::{self, ManifestId};
 
@@ -58,7 +58,8 @@ impl Publication<'_> {
             (_, _, false) => {
                 let id = ManifestId::Digest(plan.root.digest.clone());
                 let written = to.repository.put_manifest(&plan.root, &id).await;
-                return written.map_err(|cause| self.destination_failure(Operation::WriteManifest, cause));
+                return written
+                    .map_err(|cause| plan.request.destination_failure(Operation::WriteManifest, cause));
             }
         };
         let (Some(tag), TagMove::Moved { from }) = (&plan.request.tag, &plan.tag) else { return Ok(()) };
@@ -73,12 +74,8 @@ impl Publication<'_> {
     /// ECR refuses to write an immutable tag also when that would change nothing, as after an answer
     /// that was lost (<https://github.com/aws/containers-roadmap/issues/2179>).
     async fn judge_tag(&self, tag: &Tag, cause: registry::Error) -> Result<(), Error> {
-        let exists = match &cause {
-            registry::Error::Refused(refusal) => refusal.has("TAG_INVALID"),
-            registry::Error::Service { code, .. } => code == "ImageTagAlreadyExistsException",
-            _ => false,
-        };
-        let failure = self.destination_failure(Operation::WriteTag, cause);
+        let exists = cause.has("TAG_INVALID") || cause.has("ImageTagAlreadyExistsException");
+        let failure = self.plan.request.destination_failure(Operation::WriteTag, cause);
         if !exists {
             return Err(failure);
         }
@@ -92,9 +89,5 @@ impl Publication<'_> {
             })),
             None => Err(failure),
         }
-    }
-
-    fn destination_failure(&self, operation: Operation, cause: registry::Error) -> Error {
-        Failure::registry(Side::Destination, operation, self.plan.request.destination_name(), cause)
     }
 }

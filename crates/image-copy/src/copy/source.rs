@@ -99,14 +99,9 @@ impl Source {
         &self.places()[self.last()].repository
     }
 
-    /// The mirrors, in their order.
-    pub fn mirrors(&self) -> impl Iterator<Item = &Repository> {
-        self.places()[..self.last()].iter().map(|place| &place.repository)
-    }
-
     /// When requests are no longer repeated.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.named().deadline()
     }
 

@@ -16,8 +16,10 @@ use crate::http::Tries;
 use crate::oci::Descriptor;
 use crate::registry::{self, ManifestId, SendError, Started};
 
-/// Blobs in flight at once, unless told otherwise. One connection into ECR carries some 25 MB/s, so
-/// this many fill the link of a function; see the measurements in ARCHITECTURE.md.
+/// Blobs in flight at once, unless told otherwise. One connection into ECR carried 24 to 28 MB/s where
+/// that was measured (<https://github.com/clowdhaus/ocync/blob/main/docs/src/content/design/engine.md>),
+/// and 50 to 90 MB/s are reported of a function's link: this many fill it, also while some of them
+/// begin or end.
 pub const CONCURRENT_BLOBS: usize = 6;
 
 /// What a transfer may use.
@@ -139,7 +141,8 @@ impl Job<'_> {
         for manifest in &self.plan.manifests {
             let id = ManifestId::Digest(manifest.digest.clone());
             let written = self.destination.repository.put_manifest(manifest, &id).await;
-            written.map_err(|cause| self.destination_failure(Operation::WriteManifest, cause))?;
+            written
+                .map_err(|cause| self.plan.request.destination_failure(Operation::WriteManifest, cause))?;
             tracing::debug!(digest = %manifest.digest, "manifest written");
         }
         Ok(())
@@ -199,7 +202,9 @@ impl Job<'_> {
             Ok(Started::Session(upload)) => upload,
             Err(cause) => {
                 let cause = self.missing_repository().await.unwrap_or(cause);
-                return Err(Attempt::Over(self.destination_failure(Operation::StartUpload, cause)));
+                return Err(Attempt::Over(
+                    self.plan.request.destination_failure(Operation::StartUpload, cause),
+                ));
             }
         };
         let (reporter, passed) = (self.reporter.clone(), passed.clone());
@@ -232,34 +237,27 @@ impl Job<'_> {
     async fn missing_repository(&self) -> Option<registry::Error> {
         let id = ManifestId::Digest(self.plan.root.digest.clone());
         match self.destination.repository.get_manifest(&id).await {
-            Err(cause) if says_name_unknown(&cause) => Some(cause),
+            Err(cause) if cause.has("NAME_UNKNOWN") => Some(cause),
             _ => None,
         }
     }
 
     async fn is_held(&self, blob: &Descriptor) -> Result<bool, Error> {
         let held = self.destination.inventory.blobs(std::slice::from_ref(&blob.digest)).await;
-        let held = held.map_err(|cause| self.destination_failure(Operation::CheckBlobs, cause))?;
+        let held =
+            held.map_err(|cause| self.plan.request.destination_failure(Operation::CheckBlobs, cause))?;
         Ok(held.contains(&blob.digest))
     }
 
     fn blob_failure(&self, side: Side, blob: &Descriptor, cause: registry::Error) -> Error {
         match side {
-            Side::Destination => self.destination_failure(Operation::SendBlob, cause),
+            Side::Destination => self.plan.request.destination_failure(Operation::SendBlob, cause),
             Side::Source => {
                 let subject = format!("{} (blob {})", self.plan.request.source, blob.digest.short());
                 Failure::registry(Side::Source, Operation::ReadBlob, subject, cause)
             }
         }
     }
-
-    fn destination_failure(&self, operation: Operation, cause: registry::Error) -> Error {
-        Failure::registry(Side::Destination, operation, self.plan.request.destination_name(), cause)
-    }
-}
-
-fn says_name_unknown(cause: &registry::Error) -> bool {
-    matches!(cause, registry::Error::Refused(refusal) if refusal.has("NAME_UNKNOWN"))
 }
 
 async fn again(tries: &mut Tries, cause: &registry::Error) -> bool {

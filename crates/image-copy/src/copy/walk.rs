@@ -115,7 +115,7 @@ impl Walk<'_> {
             return Ok(Vec::new());
         }
         let held = self.destination.inventory.manifests(ids).await;
-        held.map_err(|cause| self.destination_failure(Operation::ReadManifest, cause))
+        held.map_err(|cause| self.request.destination_failure(Operation::ReadManifest, cause))
     }
 
     /// The source by the name that the user gave it where that is what is read, else by digest.
@@ -125,10 +125,6 @@ impl Walk<'_> {
             Some(asked) if asked != digest => source.repository.with_digest(digest.clone()).to_string(),
             _ => source.to_string(),
         }
-    }
-
-    fn destination_failure(&self, operation: Operation, cause: crate::registry::Error) -> Error {
-        Failure::registry(Side::Destination, operation, self.request.destination_name(), cause)
     }
 
     fn too_many(&self) -> Error {

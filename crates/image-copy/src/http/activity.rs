@@ -10,7 +10,7 @@ use super::Options;
 /// What an upload's body is doing. No total bound fits a blob of any size, and the connection alone
 /// cannot tell whom it waits for.
 #[derive(Debug)]
-pub struct Activity {
+pub(crate) struct Activity {
     started: Instant,
     last_milliseconds: AtomicU64,
     waits_for_source: AtomicBool,
@@ -30,18 +30,18 @@ impl Default for Activity {
 
 impl Activity {
     /// The connection asked for more, and the source has it yet to deliver.
-    pub fn asked(&self) {
+    pub(crate) fn asked(&self) {
         self.waits_for_source.store(true, Ordering::Relaxed);
     }
 
     /// The source delivered.
-    pub fn delivered(&self) {
+    pub(crate) fn delivered(&self) {
         self.waits_for_source.store(false, Ordering::Relaxed);
         self.last_milliseconds.store(self.now(), Ordering::Relaxed);
     }
 
     /// The source has no more.
-    pub fn finished(&self) {
+    pub(crate) fn finished(&self) {
         self.delivered();
         self.finished.store(true, Ordering::Relaxed);
     }

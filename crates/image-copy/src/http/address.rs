@@ -11,7 +11,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// What the reference itself named, which decides what its registry may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// A registry on this machine or at a private address written out: its neighbours are allowed.
     Local,
     /// A registry that may be reached without TLS, by configuration.
@@ -23,7 +23,7 @@ pub enum Origin {
 impl Origin {
     /// Judges the host that a reference named, without its port.
     #[must_use]
-    pub fn of(host: &str, plain_allowed: bool) -> Self {
+    pub(crate) fn of(host: &str, plain_allowed: bool) -> Self {
         match literal(host) {
             Some(ip) if is_private(ip) => Self::Local,
             _ if host == "localhost" || host.ends_with(".localhost") => Self::Local,
@@ -40,7 +40,7 @@ impl Origin {
 ///
 /// # Errors
 /// The reason, as a phrase.
-pub fn check_target(target: &Url, origin: Origin) -> Result<(), &'static str> {
+pub(crate) fn check_target(target: &Url, origin: Origin) -> Result<(), &'static str> {
     let host = target.host_str().unwrap_or_default();
     let local_name = host == "localhost" || host.ends_with(".localhost");
     match literal(host) {

@@ -8,44 +8,11 @@ use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 
-use super::address::{GuardedResolver, is_loopback};
-use super::describe::{describe, failure, innermost};
+use super::address::is_loopback;
+use super::describe::{describe, failure};
 use super::proxy::Proxies;
 use super::retry::Tries;
-use super::{Activity, Backoff, Error, Kind};
-
-/// How requests are sent.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// `User-Agent` of every request.
-    pub user_agent: String,
-    /// Certificates of authorities to trust besides the system's, as PEM.
-    pub certificates: Vec<u8>,
-    /// Proxy for every request to another machine; without one, what the environment says holds.
-    pub proxy: Option<String>,
-    /// How tries follow each other.
-    pub backoff: Backoff,
-    /// Longest wait for a connection. A black-holed route must not eat the time of the copy.
-    pub connect_timeout: Duration,
-    /// Longest wait for the next bytes.
-    pub read_timeout: Duration,
-    /// Longest wait for the answer to a whole blob: the registry hashes it once more.
-    pub commit_timeout: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            user_agent: concat!("image-copy/", env!("CARGO_PKG_VERSION")).into(),
-            certificates: Vec::new(),
-            proxy: None,
-            backoff: Backoff::default(),
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(30),
-            commit_timeout: Duration::from_secs(180),
-        }
-    }
-}
+use super::{Activity, Error, Kind, Options};
 
 /// Keeps connections.
 #[derive(Debug, Clone)]
@@ -59,41 +26,41 @@ pub struct Client {
 
 /// A request that can be sent any number of times.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// Method.
-    pub method: Method,
+    pub(crate) method: Method,
     /// Target. Its query may be a secret and is never shown.
-    pub url: Url,
+    pub(crate) url: Url,
     /// Headers.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// Body.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// Bytes that the answer's body may have.
-    pub limit: u64,
+    pub(crate) limit: u64,
     /// Tells answers that no waiting changes, whatever their status.
-    pub is_final: fn(&Answer) -> bool,
+    pub(crate) is_final: fn(&Answer) -> bool,
 }
 
 /// An answer, read to its end.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Status.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// Headers.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// Body.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// How often the request was sent.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// How many tries were answered as wanted, those too whose body broke off: a registry counts them.
-    pub granted: u32,
+    pub(crate) granted: u32,
     /// Time since the first try.
-    pub elapsed: Duration,
+    pub(crate) elapsed: Duration,
 }
 
 /// An answer whose body is still to come, if it is one that is wanted.
 #[derive(Debug)]
-pub enum Opened {
+pub(crate) enum Opened {
     /// Status 2xx: the body follows.
     Body(reqwest::Response),
     /// Any other status, read to its end.
@@ -106,24 +73,20 @@ impl Client {
     /// # Errors
     /// One line when the proxy or a certificate cannot be used.
     pub fn new(options: Options) -> Result<Self, String> {
-        let mut builder = prepare(&options)?;
-        let mut proxies = Proxies::of_environment();
-        if let Some(proxy) = &options.proxy {
-            proxies = Proxies::all(proxy);
-            let proxy =
-                reqwest::Proxy::all(proxy).map_err(|error| format!("the proxy cannot be used: {error}"))?;
-            builder = builder.proxy(proxy);
-        }
-        let inner = builder.build().map_err(|error| match options.certificates.is_empty() {
-            true => format!("TLS cannot be set up: {}", innermost(&error)),
-            false => format!("the additional certificates cannot be used: {}", innermost(&error)),
-        })?;
+        let (proxies, inner) = match &options.proxy {
+            None => (Proxies::of_environment(), options.client(|builder| builder)?),
+            Some(address) => {
+                let proxy = reqwest::Proxy::all(address)
+                    .map_err(|error| format!("the proxy cannot be used: {error}"))?;
+                (Proxies::all(address), options.client(|builder| builder.proxy(proxy))?)
+            }
+        };
         Ok(Self { inner, direct: Arc::default(), proxies: Arc::new(proxies), options })
     }
 
     /// How requests are sent.
     #[must_use]
-    pub fn options(&self) -> &Options {
+    pub(crate) fn options(&self) -> &Options {
         &self.options
     }
 
@@ -131,7 +94,7 @@ impl Client {
     ///
     /// # Errors
     /// When the last try got no whole answer.
-    pub async fn send(&self, request: &Request, deadline: Option<Instant>) -> Result<Answer, Error> {
+    pub(crate) async fn send(&self, request: &Request, deadline: Option<Instant>) -> Result<Answer, Error> {
         let mut tries = Tries::new(self.options.backoff, deadline);
         loop {
             tries.count += 1;
@@ -149,7 +112,7 @@ impl Client {
     ///
     /// # Errors
     /// When the last try got no answer.
-    pub async fn open(&self, request: &Request, deadline: Option<Instant>) -> Result<Opened, Error> {
+    pub(crate) async fn open(&self, request: &Request, deadline: Option<Instant>) -> Result<Opened, Error> {
         let mut tries = Tries::new(self.options.backoff, deadline);
         loop {
             tries.count += 1;
@@ -168,7 +131,7 @@ impl Client {
     ///
     /// # Errors
     /// When no whole answer came.
-    pub async fn send_once(
+    pub(crate) async fn send_once(
         &self,
         request: &Request,
         body: reqwest::Body,
@@ -180,7 +143,7 @@ impl Client {
         // Stated by hand, or HTTP/1.1 would use the chunked encoding.
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         let sending = self
-            .client_for(&request.url)
+            .client_for(&request.url)?
             .request(request.method.clone(), request.url.clone())
             .headers(headers)
             .body(body)
@@ -201,19 +164,23 @@ impl Client {
     ///
     /// # Errors
     /// When the connection broke or nothing came in time.
-    pub async fn chunk(&self, response: &mut reqwest::Response) -> Result<Option<Bytes>, Error> {
+    pub(crate) async fn chunk(&self, response: &mut reqwest::Response) -> Result<Option<Bytes>, Error> {
         match timeout(self.options.read_timeout, response.chunk()).await {
             Ok(result) => result.map_err(|error| self.describe(&error, response.url())),
             Err(_) => Err(failure(Kind::Timeout, response.url())),
         }
     }
 
-    fn client_for(&self, url: &Url) -> &reqwest::Client {
+    fn client_for(&self, url: &Url) -> Result<&reqwest::Client, Error> {
         if !is_loopback(url) {
-            return &self.inner;
+            return Ok(&self.inner);
         }
-        let direct = || prepare(&self.options).ok()?.no_proxy().build().ok();
-        self.direct.get_or_init(|| direct().unwrap_or_else(|| self.inner.clone()))
+        if let Some(direct) = self.direct.get() {
+            return Ok(direct);
+        }
+        let direct = self.options.client(reqwest::ClientBuilder::no_proxy);
+        let direct = direct.map_err(|problem| failure(Kind::Connect(problem), url))?;
+        Ok(self.direct.get_or_init(|| direct))
     }
 
     fn describe(&self, error: &reqwest::Error, url: &Url) -> Error {
@@ -223,7 +190,7 @@ impl Client {
 
     async fn start(&self, request: &Request) -> Result<reqwest::Response, Error> {
         let sending = self
-            .client_for(&request.url)
+            .client_for(&request.url)?
             .request(request.method.clone(), request.url.clone())
             .headers(request.headers.clone())
             .body(request.body.clone())
@@ -262,27 +229,6 @@ impl Client {
     }
 }
 
-/// All but the proxy.
-fn prepare(options: &Options) -> Result<reqwest::ClientBuilder, String> {
-    let builder = reqwest::Client::builder()
-        .user_agent(&options.user_agent)
-        .connect_timeout(options.connect_timeout)
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .retry(reqwest::retry::never())
-        .http1_only()
-        .dns_resolver(GuardedResolver);
-    if options.certificates.is_empty() {
-        return Ok(builder);
-    }
-    let certificates = reqwest::Certificate::from_pem_bundle(&options.certificates)
-        .map_err(|error| format!("the additional certificates cannot be read: {}", innermost(&error)))?;
-    if certificates.is_empty() {
-        return Err("the additional certificates hold no certificate".into());
-    }
-    Ok(builder.tls_certs_merge(certificates))
-}
-
 /// What one try came to in the end, or `None` after the pause before the next.
 async fn settle(
     result: Result<Answer, Error>,
@@ -302,25 +248,3 @@ async fn settle(
 
 /// More of an error document than this is not read.
 const ERROR_BODY_BYTES: u64 = 64 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(certificates: &str, expected: &str) {
-        let options = Options { certificates: certificates.into(), ..Options::default() };
-        let problem = Client::new(options).unwrap_err();
-        assert!(problem.starts_with(expected) && !problem.contains('\n'), "{problem}");
-    }
-
-    #[test]
-    fn a_broken_bundle_is_one_clear_line() {
-        check("acme", "the additional certificates hold no certificate");
-        let block =
-            |inside: &str| format!("-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----\n");
-        check(&block("!!!!"), "the additional certificates cannot be read: ");
-        check(&block("YWNtZQ=="), "the additional certificates cannot be used: ");
-        check("-----BEGIN CERTIFICATE-----\nYWNt", "the additional certificates cannot be read: ");
-    }
-}

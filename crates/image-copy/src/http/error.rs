@@ -19,7 +19,7 @@ pub struct Error {
 impl Error {
     /// Whether another try may have an answer.
     #[must_use]
-    pub fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         !matches!(self.kind, Kind::Tls(_) | Kind::TooLarge { .. } | Kind::Forbidden(_))
     }
 }

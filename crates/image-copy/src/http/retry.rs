@@ -45,7 +45,7 @@ impl Backoff {
 /// Whether an answer with this status may be another one next time
 /// (<https://github.com/google/go-containerregistry/blob/main/pkg/v1/remote/options.go>).
 #[must_use]
-pub fn is_transient(status: StatusCode) -> bool {
+pub(crate) fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 499 | 500 | 502 | 503 | 504 | 522)
 }
 

@@ -98,7 +98,7 @@ impl fmt::Debug for Digest {
 }
 
 /// Computes a digest piece by piece.
-pub struct Hasher {
+pub(crate) struct Hasher {
     algorithm: Algorithm,
     context: digest::Context,
 }
@@ -106,7 +106,7 @@ pub struct Hasher {
 impl Hasher {
     /// Starts with no bytes hashed.
     #[must_use]
-    pub fn new(algorithm: Algorithm) -> Self {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
         let context = digest::Context::new(match algorithm {
             Algorithm::Sha256 => &digest::SHA256,
             Algorithm::Sha384 => &digest::SHA384,
@@ -116,13 +116,13 @@ impl Hasher {
     }
 
     /// Adds `bytes`.
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.context.update(bytes);
     }
 
     /// The digest of everything added.
     #[must_use]
-    pub fn finish(self) -> Digest {
+    pub(crate) fn finish(self) -> Digest {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let name = match self.algorithm {
             Algorithm::Sha256 => "sha256:",

@@ -7,7 +7,7 @@ use super::{Digest, Platform, rewrite};
 
 /// Registries accept manifests up to this size in bytes
 /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests>).
-pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+pub(crate) const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Media types of manifests and configs.
 pub mod media_type {
@@ -172,7 +172,7 @@ impl Manifest {
     /// # Panics
     /// When `kept` has another length than the index.
     #[must_use]
-    pub fn with_children(&self, kept: &[bool]) -> Self {
+    pub(crate) fn with_children(&self, kept: &[bool]) -> Self {
         let Kind::Index { children } = &self.kind else { return self.clone() };
         assert_eq!(children.len(), kept.len(), "there is a choice for every child");
         let chosen = children.iter().zip(kept).filter(|(_, kept)| **kept).map(|(child, _)| child.clone());
@@ -182,18 +182,6 @@ impl Manifest {
             digest: Digest::of(&bytes),
             bytes,
             kind: Kind::Index { children: chosen.collect() },
-        }
-    }
-
-    /// This manifest's own descriptor.
-    #[must_use]
-    pub fn descriptor(&self) -> Descriptor {
-        Descriptor {
-            media_type: self.media_type.clone(),
-            digest: self.digest.clone(),
-            size: self.bytes.len() as u64,
-            platform: None,
-            attests: None,
         }
     }
 }

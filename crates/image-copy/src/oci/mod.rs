@@ -8,8 +8,10 @@ mod reference;
 mod referrer;
 mod rewrite;
 
-pub use digest::{Algorithm, Digest, Hasher};
-pub use manifest::{Descriptor, Kind, MAX_MANIFEST_BYTES, Manifest, ManifestError, media_type};
+pub(crate) use digest::Hasher;
+pub use digest::{Algorithm, Digest};
+pub(crate) use manifest::MAX_MANIFEST_BYTES;
+pub use manifest::{Descriptor, Kind, Manifest, ManifestError, media_type};
 pub use platform::Platform;
 pub use prefix::Prefix;
 pub use reference::{Reference, Registry, Repository, Tag};

@@ -36,12 +36,6 @@ impl Prefix {
         Repository::new(self.registry.clone(), &path.collect::<Vec<_>>().join("/")).ok()
     }
 
-    /// The registry.
-    #[must_use]
-    pub fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
     /// How many characters of a path it fixes: the more, the closer it describes a repository.
     #[must_use]
     pub fn length(&self) -> usize {

@@ -48,15 +48,6 @@ impl Registry {
         }
         self.0.split(':').next().unwrap_or(&self.0)
     }
-
-    /// Whether the registry runs on this machine.
-    #[must_use]
-    pub fn is_loopback(&self) -> bool {
-        let host = self.host();
-        host == "localhost"
-            || host.ends_with(".localhost")
-            || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    }
 }
 
 impl FromStr for Registry {
@@ -303,14 +294,5 @@ mod tests {
         assert!(error.starts_with("\"Nginx\" is not a repository name: expected lower-case"), "{error}");
         let error = "docker://nginx".parse::<Reference>().unwrap_err().to_string();
         assert!(error.starts_with("\"docker://nginx\" is not an image reference"), "{error}");
-    }
-
-    #[test]
-    fn knows_hosts_on_this_machine() {
-        for (host, loopback) in
-            [("localhost:5000", true), ("127.0.0.2", true), ("[::1]:80", true), ("docker.io", false)]
-        {
-            assert_eq!(host.parse::<Registry>().unwrap().is_loopback(), loopback, "{host}");
-        }
     }
 }

@@ -9,14 +9,14 @@ use super::{Digest, Manifest, Tag, media_type};
 impl Manifest {
     /// The manifest that this one refers to, as a signature does.
     #[must_use]
-    pub fn subject(&self) -> Option<Digest> {
+    pub(crate) fn subject(&self) -> Option<Digest> {
         self.document().pointer("/subject/digest")?.as_str()?.parse().ok()
     }
 
     /// `index` with entries for those of `referrers` that it lacks, each with its type and annotations
     /// as the referrers API would list it. Every field of the index is kept. `None`: it has them all.
     #[must_use]
-    pub fn listing(index: Option<&Self>, referrers: &[Self]) -> Option<Self> {
+    pub(crate) fn listing(index: Option<&Self>, referrers: &[Self]) -> Option<Self> {
         let lacks = |referrer: &&Self| {
             index.is_none_or(|index| index.children().iter().all(|child| child.digest != referrer.digest))
         };
@@ -49,10 +49,20 @@ impl Manifest {
 }
 
 impl Digest {
-    /// The tag that stands for a digest, with `suffix` such as `.sig`: cosign's for what it keeps
-    /// beside an image, and without a suffix the specification's for a list of referrers.
+    /// Tags under which cosign keeps what belongs to an image, where it does not use referrers
+    /// (<https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>).
     #[must_use]
-    pub fn tag_with(&self, suffix: &str) -> Option<Tag> {
+    pub fn cosign_tags(&self) -> Vec<Tag> {
+        [".sig", ".att", ".sbom"].iter().filter_map(|suffix| self.tag_with(suffix)).collect()
+    }
+
+    /// The tag of a list of referrers, where a registry makes none itself
+    /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema>).
+    pub(crate) fn list_tag(&self) -> Option<Tag> {
+        self.tag_with("")
+    }
+
+    fn tag_with(&self, suffix: &str) -> Option<Tag> {
         let (algorithm, hex) = self.as_str().split_once(':')?;
         // As the specification cuts them, so that a digest of any kind fits into a tag.
         let (algorithm, hex) = (&algorithm[..algorithm.len().min(32)], &hex[..hex.len().min(64)]);

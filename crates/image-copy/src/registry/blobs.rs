@@ -17,7 +17,7 @@ impl Repository {
     ///
     /// # Errors
     /// When the registry is busy, or refuses the login.
-    pub async fn blob_exists(&self, digest: &Digest) -> Result<bool, Error> {
+    pub(crate) async fn blob_exists(&self, digest: &Digest) -> Result<bool, Error> {
         let url = self.url(&format!("blobs/{digest}")).await?;
         let reply = self.ask(Self::request(Method::HEAD, url, 0)).await?;
         match reply.status() {
@@ -31,7 +31,7 @@ impl Repository {
 
     /// Starts reading a blob; the first request goes out with the first call of `next`.
     #[must_use]
-    pub fn read_blob(&self, blob: &Descriptor) -> BlobReader {
+    pub(crate) fn read_blob(&self, blob: &Descriptor) -> BlobReader {
         BlobReader {
             tries: Tries::new(self.backoff(), self.deadline()),
             broke_at: 0,
@@ -67,7 +67,7 @@ impl Repository {
 ///
 /// The last piece is held back until size and digest are right, so that whoever passes the bytes on
 /// never passes on a whole blob that is wrong.
-pub struct BlobReader {
+pub(crate) struct BlobReader {
     repository: Repository,
     blob: Descriptor,
     /// Counts connections that broke with little gained: a long blob may break any number of times.
@@ -98,7 +98,7 @@ impl BlobReader {
     ///
     /// # Errors
     /// When the blob cannot be read to its end, or is not what its descriptor says.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             if self.received == self.blob.size {
                 return self.finish();

@@ -27,13 +27,13 @@ impl Login {
     /// A token that the registry's token service gave for later, in place of user and password, as
     /// Azure's does.
     #[must_use]
-    pub fn identity_token(token: SecretString) -> Self {
+    pub(crate) fn identity_token(token: SecretString) -> Self {
         Self { username: IDENTITY_TOKEN.into(), password: token }
     }
 
     /// Whether the password is an identity token.
     #[must_use]
-    pub fn is_identity_token(&self) -> bool {
+    pub(crate) fn is_identity_token(&self) -> bool {
         self.username == IDENTITY_TOKEN
     }
 }

@@ -86,12 +86,6 @@ impl DockerConfig {
         let key = if is_for(DOCKER_HUB, host) { DOCKER_HUB } else { host };
         Some(Helper { name, key })
     }
-
-    /// Whether logins are elsewhere than in the document itself, for all registries or for some.
-    #[must_use]
-    pub fn names_helpers(&self) -> bool {
-        !self.cred_helpers.is_empty() || self.creds_store.as_ref().is_some_and(|name| !name.is_empty())
-    }
 }
 
 impl Entry {
@@ -215,7 +209,5 @@ mod tests {
         let common = |host| helpers.common_helper(host).map(|helper| helper.key);
         assert_eq!(common(HUB), Some(DOCKER_HUB));
         assert_eq!(common("quay.io"), Some("quay.io"));
-        assert!(helpers.names_helpers());
-        assert!(!config(r#"{"credsStore": ""}"#).names_helpers());
     }
 }

@@ -85,7 +85,7 @@ impl Repository {
     ///
     /// # Errors
     /// What the registry says, other than that there is no such manifest or repository.
-    pub async fn find_manifest(&self, id: &ManifestId) -> Result<Option<Manifest>, Error> {
+    pub(crate) async fn find_manifest(&self, id: &ManifestId) -> Result<Option<Manifest>, Error> {
         match self.get_manifest(id).await {
             Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(None),
             result => result.map(Some),

@@ -12,10 +12,13 @@ mod credentials;
 pub mod docker_config;
 mod error;
 mod manifests;
+mod pages;
 mod rate_limit;
 mod referrers;
+mod refusal;
 mod session;
 mod tags;
+mod token;
 mod upload;
 
 use std::collections::HashMap;
@@ -26,13 +29,13 @@ use reqwest::Url;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-pub use blobs::BlobReader;
+pub(crate) use blobs::BlobReader;
 pub use credentials::{Anonymous, Credentials, Login};
-pub use error::{Code, Error, LoginSent, Refusal};
+pub use error::Error;
 pub use manifests::{Head, ManifestId};
 pub use rate_limit::RateLimit;
-pub(crate) use upload::{Pieces, SendError};
-pub use upload::{Started, Upload};
+pub use refusal::{Code, LoginSent, Refusal};
+pub(crate) use upload::{Pieces, SendError, Started};
 
 use crate::{http, oci};
 use auth::Authorizer;
@@ -125,7 +128,7 @@ impl Repository {
 
     /// When requests are no longer repeated.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
@@ -143,7 +146,7 @@ impl Repository {
 
     /// How tries follow each other.
     #[must_use]
-    pub fn backoff(&self) -> http::Backoff {
+    pub(crate) fn backoff(&self) -> http::Backoff {
         self.client.shared.http.options().backoff
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 
-use super::error::one_line;
+use super::refusal::one_line;
 use crate::http;
 
 /// Pull allowance as Docker Hub states it in its `ratelimit-*` headers.

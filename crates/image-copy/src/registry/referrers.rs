@@ -4,7 +4,8 @@
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 
-use super::session::{next_page, stated_digest};
+use super::pages::next_page;
+use super::session::stated_digest;
 use super::{Error, ManifestId, Repository};
 use crate::http;
 use crate::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, Tag, media_type};
@@ -22,7 +23,7 @@ impl Repository {
     ///
     /// # Errors
     /// What the registry says, when it cannot be taken for that.
-    pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+    pub(crate) async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
         let mut url = self.url(&format!("referrers/{subject}")).await?;
         let mut entries = Vec::new();
         for number in 0..MAX_PAGES {
@@ -71,7 +72,7 @@ impl Repository {
     ///
     /// # Errors
     /// What the registry says, other than that there is no such manifest or repository.
-    pub async fn find_tag(&self, tag: &Tag) -> Result<Option<Digest>, Error> {
+    pub(crate) async fn find_tag(&self, tag: &Tag) -> Result<Option<Digest>, Error> {
         let id = ManifestId::Tag(tag.clone());
         let reply = self.ask(self.manifest_request(Method::HEAD, &id).await?).await?;
         match reply.status() {

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LINK, LOCATION};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
 
 use super::auth::{Authorization, Party};
@@ -274,23 +274,6 @@ fn redirect(opened: &Opened, request: &http::Request) -> Result<Option<Url>, Err
     request.url.join(location).map(Some).map_err(|_| Error::Protocol("it redirects to no address"))
 }
 
-/// Where a list goes on, by its `Link` header (<https://www.rfc-editor.org/rfc/rfc8288>). It stays at
-/// the registry: the login goes along.
-pub(super) fn next_page(headers: &HeaderMap, current: &Url) -> Result<Option<Url>, Error> {
-    let links = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
-    let next = links.flat_map(|value| value.split(',')).find_map(|link| {
-        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = |part: &str| matches!(part.trim(), "rel=\"next\"" | "rel=next");
-        parameters.split(';').any(is_next).then_some(target)
-    });
-    let Some(next) = next else { return Ok(None) };
-    let next = current.join(next).map_err(|_| Error::Protocol("its next page has no address"))?;
-    if next.origin() != current.origin() || next == *current {
-        return Err(Error::Protocol("its next page is not one of its own"));
-    }
-    Ok(Some(next))
-}
-
 pub(super) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
 }
@@ -306,29 +289,4 @@ fn authority(url: &Url) -> String {
 fn is_pull_limit(answer: &Answer) -> bool {
     let refusal = || Refusal::of(answer, "", LoginSent::No);
     answer.status == 429 && http::retry_after(&answer.headers).is_none() && refusal().is_pull_limit()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(link: &str, expected: Result<Option<&str>, ()>) {
-        let current: Url = "https://r.example/v2/a/tags/list?n=2".parse().unwrap();
-        let headers = HeaderMap::from_iter([(LINK, link.parse().unwrap())]);
-        let found = next_page(&headers, &current).map(|url| url.map(String::from)).map_err(drop);
-        assert_eq!(found, expected.map(|url| url.map(str::to_owned)), "{link}");
-    }
-
-    #[test]
-    fn finds_the_next_page_at_the_same_registry() {
-        let second = "https://r.example/v2/a/tags/list?n=2&last=b";
-        check("</v2/a/tags/list?n=2&last=b>; rel=\"next\"", Ok(Some(second)));
-        check("</x>; rel=\"prev\", <https://r.example/v2/a/tags/list?n=2&last=b>;rel=next", Ok(Some(second)));
-        check("<?first=1>; rel=prev, <?n=2&last=b>; rel=next", Ok(Some(second)));
-        check("</x>; rel=\"last\"", Ok(None));
-        check("<https://evil.example/v2/a/tags/list>; rel=\"next\"", Err(()));
-        check("<http://r.example/v2/a/tags/list>; rel=\"next\"", Err(()));
-        check("</v2/a/tags/list?n=2>; rel=\"next\"", Err(()));
-    }
 }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::session::next_page;
+use super::pages::next_page;
 use super::{Error, Repository};
 use crate::oci::Tag;
 

@@ -20,7 +20,7 @@ use crate::oci::{self, Descriptor, Digest};
 
 /// What came of the wish for an upload.
 #[derive(Debug)]
-pub enum Started {
+pub(crate) enum Started {
     /// The registry took the blob from another of its repositories: nothing is left to send.
     Mounted,
     /// Send the blob here, or cancel.
@@ -28,7 +28,7 @@ pub enum Started {
 }
 
 /// An upload session. It is used up by one attempt.
-pub struct Upload {
+pub(crate) struct Upload {
     /// Whoever knows it can write to the session.
     url: Url,
 }
@@ -58,7 +58,7 @@ impl Repository {
     ///
     /// # Errors
     /// What the registry says.
-    pub async fn start_upload(
+    pub(crate) async fn start_upload(
         &self,
         digest: &Digest,
         mount: Option<&oci::Repository>,

@@ -11,10 +11,6 @@ use super::Job;
 use crate::oci::{Descriptor, Digest, Manifest, Tag};
 use crate::registry::{Error, ManifestId};
 
-/// Tags under which cosign keeps what belongs to an image, where it does not use referrers
-/// (<https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>).
-const SUFFIXES: [&str; 3] = [".sig", ".att", ".sbom"];
-
 /// Subjects asked about at once.
 const CONCURRENT_LOOKUPS: usize = 8;
 
@@ -74,10 +70,10 @@ impl Job<'_> {
     /// Asks in each of the ways there are; tells the first trouble.
     async fn ask_all(&self, subject: &Digest, found: &mut Vec<Candidate>) -> Option<String> {
         let mut trouble = None;
-        for suffix in SUFFIXES {
+        for tag in subject.cosign_tags() {
             match self.stopped() {
                 Some(reason) => return trouble.or(Some(reason)),
-                None => match self.tagged(subject, suffix).await {
+                None => match self.tagged(subject, tag).await {
                     Ok(tagged) => found.extend(tagged),
                     Err(cause) => {
                         trouble.get_or_insert(self.trouble(subject, cause));
@@ -117,14 +113,13 @@ impl Job<'_> {
                 None => self.lacks_api.store(true, Ordering::Relaxed),
             }
         }
-        let Some(tag) = subject.tag_with("") else { return Ok(Vec::new()) };
+        let Some(tag) = subject.list_tag() else { return Ok(Vec::new()) };
         let Some(digest) = self.tag_of(subject, &tag).await? else { return Ok(Vec::new()) };
         let index = self.source.named().find_manifest(&ManifestId::Digest(digest)).await?;
         Ok(index.as_ref().map(Manifest::children).unwrap_or_default().to_vec())
     }
 
-    async fn tagged(&self, subject: &Digest, suffix: &str) -> Result<Option<Candidate>, Error> {
-        let Some(tag) = subject.tag_with(suffix) else { return Ok(None) };
+    async fn tagged(&self, subject: &Digest, tag: Tag) -> Result<Option<Candidate>, Error> {
         let digest = self.tag_of(subject, &tag).await?;
         let (subject, media_type) = (subject.clone(), None);
         Ok(digest.map(|digest| Candidate { digest, media_type, subject, tag: Some(tag) }))

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::plan::destination_failure;
 use super::{Destination, Error, Failure, Limits, Operation, Plan, Problem, Progress, Side, Source};
 use crate::oci::{Digest, Tag};
 use crate::registry::ManifestId;
@@ -200,7 +199,7 @@ impl Job<'_> {
         let root = &self.plan.root;
         let id = ManifestId::Digest(root.digest.clone());
         let written = self.destination.repository.put_manifest(root, &id).await;
-        written.map_err(|cause| destination_failure(&self.plan.request, Operation::WriteManifest, cause))?;
+        written.map_err(|cause| self.plan.request.destination_failure(Operation::WriteManifest, cause))?;
         self.root_written.store(true, Ordering::Relaxed);
         tracing::debug!(digest = %root.digest, blobs = blobs.copied, "the root is written without its tag");
         Ok(())

@@ -2,16 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
+use tokio::time::Instant;
 
-use super::super::plan::{destination_failure, missing_blobs, tag_move};
+use super::super::plan::{Shape, missing_blobs, tag_move};
 use super::super::transfer::transfer_parts;
 use super::super::walk::{Found, Walk};
-use super::super::{
-    Content, Error, Failure, Limits, NoReport, Operation, Plan, Platforms, Request, Side, publish,
-};
+use super::super::{Content, Error, Failure, Limits, NoReport, Operation, Platforms, Request, Side, publish};
 use super::find::Candidate;
 use super::{Fate, Job, MAX_BYTES};
 use crate::oci::{Digest, Kind, Manifest, media_type};
@@ -60,7 +58,7 @@ impl Job<'_> {
         }
         let held = self.destination.inventory.manifests(&ids).await;
         let held =
-            held.map_err(|cause| destination_failure(&self.plan.request, Operation::ReadManifest, cause))?;
+            held.map_err(|cause| self.plan.request.destination_failure(Operation::ReadManifest, cause))?;
         Ok(ids.into_iter().zip(held).filter_map(|(id, manifest)| Some((id, manifest?))).collect())
     }
 
@@ -128,6 +126,7 @@ impl Job<'_> {
 
     /// Copies one as an image of its own.
     async fn copy_one(&self, found: &Candidate, root: Found, names: Option<Digest>) -> Result<Fate, Error> {
+        let started = Instant::now();
         let (source, destination) = (self.source, self.destination);
         let request = Request {
             source: source.named().name().with_digest(found.digest.clone()),
@@ -146,20 +145,10 @@ impl Job<'_> {
         if !self.has_room(progress.bytes - progress.bytes_present) {
             return Ok(Fate::LeftOut(format!("they have more than {} MiB", MAX_BYTES >> 20)));
         }
-        let plan = Plan {
-            source_digest: found.digest.clone(),
-            root_held: root.held,
-            manifests: below.iter().filter(|found| !found.held).map(|found| found.manifest.clone()).collect(),
-            blobs,
-            subjects: Vec::new(),
-            platforms: Vec::new(),
-            platforms_offered: None,
-            tag: tag_move(request.tag.as_ref(), names, &found.digest),
-            progress,
-            elapsed: Duration::ZERO,
-            root: root.manifest,
-            request,
-        };
+        let tag = tag_move(request.tag.as_ref(), names, &found.digest);
+        let source_digest = found.digest.clone();
+        let shape = Shape { source_digest, root, below, platforms: Vec::new(), platforms_offered: None, tag };
+        let plan = shape.plan(&request, blobs, progress, started);
         // The time for all of them is limited outside.
         let limits = Limits::default();
         let blobs = transfer_parts(&plan, source, destination, &limits, Arc::new(NoReport)).await?;
@@ -186,7 +175,7 @@ impl Job<'_> {
                 return Ok(());
             }
             for (subject, manifests) in lists {
-                let Some(tag) = subject.tag_with("") else { continue };
+                let Some(tag) = subject.list_tag() else { continue };
                 let id = ManifestId::Tag(tag);
                 let there =
                     inventory.manifests(std::slice::from_ref(&id)).await?.into_iter().next().flatten();
@@ -201,7 +190,7 @@ impl Job<'_> {
             Ok(())
         };
         if let Err(cause) = listed.await {
-            let failure = destination_failure(&self.plan.request, Operation::WriteTag, cause);
+            let failure = self.plan.request.destination_failure(Operation::WriteTag, cause);
             tracing::warn!(%failure, "what was copied is not listed as referring to the image");
             let mut tally = self.tally();
             tally.counts.unlisted += lists.len();

@@ -1,0 +1,193 @@
+//! What ECR is asked, and what its answers mean.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use image_copy::http::Kind;
+use image_copy::oci::media_type;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::testing::{answer, ecr, refusal};
+
+const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app";
+
+fn repository(
+    respond: impl Fn(&str, &Value) -> http::Response<String> + Send + Sync + 'static,
+) -> EcrRepository {
+    ecr(respond).repository(&ARN.parse().unwrap(), None)
+}
+
+fn manifest(name: &str) -> Manifest {
+    let blob =
+        json!({"mediaType": "application/x", "digest": Digest::of(name.as_bytes()).as_str(), "size": 1});
+    let document =
+        json!({"schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": blob, "layers": [blob]});
+    Manifest::parse(document.to_string().into(), None).unwrap()
+}
+
+fn image(manifest: &Manifest, tag: Option<&str>) -> Value {
+    json!({"imageId": {"imageDigest": manifest.digest.as_str(), "imageTag": tag},
+        "imageManifest": String::from_utf8(manifest.bytes.to_vec()).unwrap(),
+        "imageManifestMediaType": manifest.media_type})
+}
+
+fn tag(text: &str) -> Tag {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn asks_for_the_repository_of_the_arn() {
+    let repository = repository(|name, input| {
+        assert_eq!((name, &input["registryId"]), ("DescribeRepositories", &json!("123456789012")));
+        assert_eq!(input["repositoryNames"], json!(["team/app"]));
+        answer(&json!({"repositories": [{"imageTagMutability": "IMMUTABLE"}]}))
+    });
+    let facts = repository.facts(Some(&tag("1"))).await.unwrap();
+    assert_eq!(facts.tag_is_immutable, Some(true));
+    assert_eq!(repository.facts(None).await.unwrap().tag_is_immutable, None);
+}
+
+#[tokio::test]
+async fn goes_on_without_the_permission_to_look_but_not_without_the_repository() {
+    let denied = repository(|_, _| refusal("AccessDeniedException", "not authorized"));
+    assert_eq!(denied.facts(Some(&tag("1"))).await.unwrap(), Facts::default());
+    let missing = repository(|_, _| refusal("RepositoryNotFoundException", "The repository does not exist"));
+    let error = missing.facts(None).await.unwrap_err();
+    assert!(matches!(&error, Error::Service { service, code, .. }
+        if service == "ecr:DescribeRepositories" && code == "RepositoryNotFoundException"));
+}
+
+#[tokio::test]
+async fn checks_blobs_a_hundred_at_a_time_and_takes_only_available_ones_for_held() {
+    let digests: Vec<Digest> = (0..250u32).map(|n| Digest::of(&n.to_be_bytes())).collect();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (counter, odd) = (Arc::clone(&calls), digests[1..4].to_vec());
+    let repository = repository(move |_, input| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        let asked = input["layerDigests"].as_array().unwrap();
+        assert!(asked.len() <= 100);
+        let place = |digest: &Value| odd.iter().position(|odd| json!(odd.as_str()) == *digest);
+        let availability = |place| ["ARCHIVED", "UNAVAILABLE"].get(place).copied();
+        let layers: Vec<Value> = asked
+            .iter()
+            .filter(|digest| place(digest) != Some(2))
+            .map(|digest| {
+                let state = place(digest).and_then(availability).unwrap_or("AVAILABLE");
+                json!({"layerDigest": digest, "layerAvailability": state})
+            })
+            .collect();
+        let failures: Vec<Value> = asked.iter().filter(|digest| place(digest) == Some(2)).map(|digest| {
+            json!({"layerDigest": digest, "failureCode": "InvalidLayerDigest", "failureReason": "odd"})
+        }).collect();
+        answer(&json!({"layers": layers, "failures": failures}))
+    });
+    let held = repository.blobs(&digests).await.unwrap();
+    assert_eq!(held.len(), 247);
+    assert!(digests[1..4].iter().all(|odd| !held.contains(odd)));
+    assert_eq!(calls.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn reads_manifests_in_the_order_asked_for() {
+    let (one, two) = (manifest("one"), manifest("two"));
+    let images = json!([image(&two, None), image(&one, Some("1"))]);
+    let repository = repository(move |_, input| {
+        assert_eq!(input["acceptedMediaTypes"], json!(media_type::ALL));
+        answer(&json!({"images": images, "failures": [
+            {"imageId": {"imageTag": "no"}, "failureCode": "ImageNotFound", "failureReason": "not there"}]}))
+    });
+    let ids = [ManifestId::Tag(tag("1")), ManifestId::Tag(tag("no")), ManifestId::Digest(two.digest.clone())];
+    let read = repository.manifests(&ids).await.unwrap();
+    assert_eq!(read, [Some(one), None, Some(two)]);
+}
+
+#[tokio::test]
+async fn a_failure_inside_http_200_is_an_error() {
+    let repository = repository(|_, _| {
+        answer(&json!({"failures": [{"imageId": {"imageTag": "1"}, "failureCode": "KmsError",
+            "failureReason": "key disabled"}]}))
+    });
+    let error = repository.manifests(&[ManifestId::Tag(tag("1"))]).await.unwrap_err();
+    assert_eq!(error.to_string(), "ecr:BatchGetImage says KmsError \"key disabled\"");
+}
+
+#[tokio::test]
+async fn other_bytes_than_the_digest_asked_for_are_an_error() {
+    let (wanted, other) = (manifest("wanted"), manifest("other"));
+    let mut wrong = image(&other, None);
+    wrong["imageId"]["imageDigest"] = json!(wanted.digest.as_str());
+    let repository = repository(move |_, _| answer(&json!({"images": [wrong]})));
+    let error = repository.manifests(&[ManifestId::Digest(wanted.digest.clone())]).await.unwrap_err();
+    assert_eq!(error, Error::DigestMismatch { expected: wanted.digest, actual: other.digest });
+}
+
+#[tokio::test]
+async fn tags_a_manifest_without_its_blobs() {
+    let manifest = manifest("x");
+    let (expected, digest) =
+        (String::from_utf8(manifest.bytes.to_vec()).unwrap(), manifest.digest.to_string());
+    let repository = repository(move |name, input| {
+        assert_eq!((name, &input["imageManifest"]), ("PutImage", &json!(expected)));
+        assert_eq!((&input["imageDigest"], &input["imageTag"]), (&json!(digest), &json!("1")));
+        assert_eq!(input["imageManifestMediaType"], json!(media_type::OCI_MANIFEST));
+        refusal("ImageAlreadyExistsException", "it is there")
+    });
+    repository.tag(&manifest, &tag("1")).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_immutable_tag_that_names_the_manifest_already_is_success() {
+    let (same, other) = (manifest("same"), manifest("other"));
+    let named = image(&same, Some("1"));
+    let repository = repository(move |name, _| match name {
+        "PutImage" => refusal("ImageTagAlreadyExistsException", "the tag is immutable"),
+        _ => answer(&json!({"images": [named]})),
+    });
+    repository.tag(&same, &tag("1")).await.unwrap();
+    let error = repository.tag(&other, &tag("1")).await.unwrap_err();
+    assert!(error.has("ImageTagAlreadyExistsException"));
+}
+
+#[tokio::test]
+async fn throttling_is_waited_out_for_longer_than_the_sdk_would() {
+    let calls = AtomicUsize::new(0);
+    let repository = repository(move |_, _| match calls.fetch_add(1, Ordering::SeqCst) {
+        0..=20 => refusal("ThrottlingException", "Rate exceeded"),
+        _ => answer(&json!({})),
+    });
+    repository.tag(&manifest("x"), &tag("1")).await.unwrap();
+}
+
+#[tokio::test]
+async fn throttling_is_not_waited_out_beyond_the_deadline() {
+    let throttled = ecr(|_, _| refusal("ThrottlingException", "Rate exceeded"));
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_millis(50);
+    let repository = throttled.repository(&ARN.parse().unwrap(), Some(deadline));
+    let error = repository.tag(&manifest("x"), &tag("1")).await.unwrap_err();
+    assert!(error.has("ThrottlingException"));
+    assert!(deadline.elapsed() < std::time::Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_server_error_is_tried_again_but_not_for_ever() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    let repository = repository(move |_, _| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        http::Response::builder().status(502).body("<html>".to_owned()).unwrap()
+    });
+    let error = repository.facts(None).await.unwrap_err();
+    let Error::Refused(refusal) = error else { panic!("{error}") };
+    assert_eq!((refusal.status, refusal.attempts, calls.load(Ordering::SeqCst)), (502, 3, 3));
+}
+
+#[tokio::test]
+async fn an_address_where_nobody_listens_is_named_as_such() {
+    let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let clients = crate::testing::clients_at(&format!("http://{refused}"));
+    let error = clients.repository(&ARN.parse().unwrap(), None).facts(None).await.unwrap_err();
+    let Error::Http(error) = error else { panic!("{error}") };
+    assert!(matches!(&error.kind, Kind::Connect(text) if text.contains("refused")), "{error}");
+    assert_eq!((error.host.as_str(), error.attempts), ("api.ecr.eu-west-1.amazonaws.com", 3));
+}
