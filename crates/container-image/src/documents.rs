@@ -7,7 +7,7 @@ use image_copy::oci::Digest;
 use crate::args::Search;
 use crate::report;
 use crate::scan::files::{self, Place};
-use crate::scan::{self, Note, Scan, lines};
+use crate::scan::{self, Note, Scan, Written, lines};
 
 /// A file that names images.
 pub(crate) struct Document {
@@ -20,6 +20,11 @@ pub(crate) struct Document {
 }
 
 impl Document {
+    /// The images, in their order.
+    pub(crate) fn images(&self) -> impl Iterator<Item = &Written> {
+        self.scan.found.iter().map(|found| &found.image)
+    }
+
     /// Line and column of an image, by its number.
     pub(crate) fn position(&self, image: usize) -> (usize, usize) {
         self.positions[image]

@@ -52,6 +52,11 @@ pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr(), "note: {line}.");
 }
 
+/// Writes to stderr what may not be what was meant.
+pub(crate) fn warning(line: &str) {
+    let _ = writeln!(io::stderr(), "warning: {line}.");
+}
+
 fn written(result: io::Result<()>, state: &str) -> ExitCode {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -63,7 +68,7 @@ fn written(result: io::Result<()>, state: &str) -> ExitCode {
 
 /// Writes what went wrong without being a failure.
 pub(crate) fn warn(outcome: &Outcome) {
-    if let Some(line) = warning(outcome) {
+    if let Some(line) = incomplete(outcome) {
         let _ = writeln!(io::stderr(), "{line}");
     }
 }
@@ -195,7 +200,7 @@ fn served(request: &Request, served: &[Served]) -> String {
 }
 
 /// What of the referrers could not be copied, in one line of bounded length.
-pub(crate) fn warning(outcome: &Outcome) -> Option<String> {
+pub(crate) fn incomplete(outcome: &Outcome) -> Option<String> {
     let referrers = outcome.referrers.as_ref().filter(|referrers| referrers.is_incomplete())?;
     let reason = referrers.first_reason.as_deref().unwrap_or_default();
     Some(shortened(format!("warning: referrers: {referrers}: {reason}"), LINE_CHARACTERS))

@@ -46,3 +46,62 @@ async fn a_template_whose_images_are_not_known_is_a_failure() {
     let others = world.run("list chart.yaml notes.yml sound.yaml").await;
     assert_eq!(others.code, Some(0), "{others:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_that_nothing_matches_is_told_of() {
+    let world = World::start().await;
+    world.write("a.yaml", template("docker.io/library/python:3.9"));
+    world.write("b.txt", "ghcr.io/acme/app:1\n");
+    for (arguments, warning) in [
+        ("--image-reference ghcr.io/acme/ap:2", "ghcr.io/acme/ap:2: no file names that image"),
+        (
+            "--image-reference python:3.13",
+            "python:3.13: nothing is spelled so; a.yaml:5 has docker.io/library/python:3.9",
+        ),
+        (
+            "--image-reference ghcr.io/acme/app:2 --matching-tag",
+            "ghcr.io/acme/app:2: nothing has that tag, as --matching-tag wants it; b.txt:1 has ghcr.io/acme/app:1",
+        ),
+    ] {
+        let expected = format!("warning: --image-reference {warning}.\nINFO: no files were updated\n");
+        // A hook is given the files that changed, and most of them do not name that image.
+        for check in ["", " --check"] {
+            let said = world.run(&format!("update {arguments}{check}")).await;
+            assert_eq!((said.code, said.err.as_str()), (Some(0), expected.as_str()), "{arguments}");
+        }
+        assert_eq!(world.run(&format!("update --quiet {arguments}")).await.err, "");
+    }
+    let said = world.run("update --image-reference ghcr.io/acme/app:1").await;
+    assert_eq!(said.err, "INFO: no files were updated\n", "it is there already");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_alone_says_that_it_moves_to_latest() {
+    let world = World::start().await;
+    let warning = "warning: --all alone moves every image to the tag latest, as it does with cru. Add --matching-tag to keep the tag of each, or --latest for the newest version.\n";
+    world.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:2\n");
+    let said = world.run("update --all --dry-run").await;
+    assert_eq!(said.err.matches(warning).count(), 1, "{said:?}");
+    assert!(!world.run("update --all --matching-tag").await.err.contains("warning"));
+    assert!(world.run("update --all").await.err.contains(warning));
+    assert_eq!(world.read("b.txt"), "ghcr.io/acme/app:latest ghcr.io/acme/app:latest\n");
+    assert!(!world.run("update --all").await.err.contains("warning"), "nothing moves any more");
+}
+
+/// What `list` has lines, `update` counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_as_list_does() {
+    let world = World::start().await;
+    let digest = world.publish("ghcr.io/acme/app:1", 1);
+    world.write("a.txt", format!("ghcr.io/acme/app:1 ghcr.io/acme/app:2 ghcr.io/acme/app@{digest}\n"));
+    let counted = async |what: &str| {
+        for command in ["update --all --dry-run", "update --all --matching-tag --dry-run"] {
+            let said = world.run(command).await;
+            assert!(said.err.starts_with(&format!("INFO: {what}\n")), "{said:?}");
+        }
+        world.run("list").await.out.lines().count()
+    };
+    assert_eq!(counted("3 image references found").await, 3);
+    world.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:1\n");
+    assert_eq!(counted("4 image references found, 3 different ones").await, 4);
+}

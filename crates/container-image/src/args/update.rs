@@ -27,9 +27,10 @@ Examples:
     container-image update --all --latest --commit 'Update base images' \\
       --repository git@github.com:acme/infra.git
 
-Without --matching-tag, --latest or --semver, --all moves every image to the
-tag latest. Without --resolve-digest a digest beside a tag is taken away. What
-is pinned by a digest alone stays what it is.
+--all alone moves every image to the tag latest, as it does with cru; what is
+mostly meant is --all --matching-tag --resolve-digest. Without --resolve-digest
+a digest beside a tag is taken away. What is pinned by a digest alone stays
+what it is.
 
 Logins are those of docker: $REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json or
 ~/.docker/config.json, with credential helpers.
@@ -48,11 +49,11 @@ pub(crate) struct Update {
     #[command(flatten)]
     pub(crate) search: Search,
 
-    /// Update every image
+    /// Update every image: to the tag latest, unless --matching-tag, --latest or --semver is given
     #[arg(long)]
     pub(crate) all: bool,
 
-    /// Update images of this name to this tag or digest; may be given several times
+    /// Update images that are spelled with this name to this tag or digest; may be given several times
     #[arg(long, value_name = "REF", value_parser = specific)]
     pub(crate) image_reference: Vec<Written>,
 

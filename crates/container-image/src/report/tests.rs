@@ -235,7 +235,7 @@ fn tells_the_outcome_in_one_line() {
         outcome(&request, &idle),
         format!("{name}: 0 blobs copied (0 bytes), 5 present, nothing to do, 1.2 s")
     );
-    assert_eq!(warning(&idle), None);
+    assert_eq!(incomplete(&idle), None);
     let refused =
         Referrers { present: 2, refused: 1, first_reason: Some("because.".into()), ..Referrers::default() };
     let idle = Outcome { referrers: Some(refused), ..idle };
@@ -245,5 +245,5 @@ fn tells_the_outcome_in_one_line() {
             "{name}: 0 blobs copied (0 bytes), 5 present, referrers: 2 present, 1 refused, nothing to do, 1.2 s"
         )
     );
-    assert_eq!(warning(&idle).unwrap(), "warning: referrers: 2 present, 1 refused: because.");
+    assert_eq!(incomplete(&idle).unwrap(), "warning: referrers: 2 present, 1 refused: because.");
 }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod selection;
+mod told;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -20,7 +21,7 @@ use crate::report::{self, Signal};
 use crate::resolve::{Answer, Question, Resolver, Unresolved};
 use crate::scan::Written;
 use crate::signals::interrupted;
-use changes::{Changes, Edited};
+use changes::Changes;
 use selection::Selection;
 
 /// What `--check` ends with when something would change.
@@ -51,13 +52,15 @@ async fn update(args: &Update, verbosity: Verbosity, written: &AtomicUsize) -> R
     let base = checkout.as_ref().map_or(Path::new(""), Checkout::folder);
     let documents = documents::read(base, &args.search).await?;
     tell_notes(&documents, verbosity);
-    let targets = targets(&documents.all, &selection);
     if args.all {
-        say(verbosity, &format!("INFO: {} image references found", targets.len()));
-        if targets.is_empty() && documents.unread.is_empty() && !args.json {
+        say(verbosity, &told::count(&documents.all));
+        let nothing = documents.all.iter().all(|document| document.images().next().is_none());
+        if nothing && documents.unread.is_empty() && !args.json {
             return Ok(ExitCode::SUCCESS);
         }
     }
+    told::doubts(args, verbosity, &selection, &documents.all);
+    let targets = targets(&documents.all, &selection);
     let (wanted, unresolved) = resolve(args, verbosity, &selection, &targets).await?;
     let changes = Changes::of(&documents.all, &selection, &wanted);
     let mut edited = changes.carry_out(args, verbosity, written).await;
@@ -68,7 +71,7 @@ async fn update(args: &Update, verbosity: Verbosity, written: &AtomicUsize) -> R
         let document = changes.document(files.chain(references));
         edited.told &= report::tell(&format!("{document:#}"), "") == ExitCode::SUCCESS;
     }
-    tell_end(args, verbosity, &edited);
+    told::end(args, verbosity, &edited);
     if let Some(checkout) = &checkout
         && !edited.files.is_empty()
     {
@@ -133,10 +136,10 @@ async fn resolve(
         match &answers[&reference.to_string()] {
             Ok(answer) => match selection::answered(target, question, answer) {
                 Some(result) => {
-                    say(verbosity, &resolved(target, &result, question));
+                    say(verbosity, &told::resolved(target, &result, question));
                     wanted.insert(target.clone(), result);
                 }
-                None if verbosity == Verbosity::Verbose => say(verbosity, &nothing(target, question)),
+                None if verbosity == Verbosity::Verbose => say(verbosity, &told::nothing(target, question)),
                 None => {}
             },
             Err(failure) => {
@@ -184,37 +187,4 @@ async fn ask(
     };
     waiting.clear();
     Ok(distinct.into_iter().zip(answers).collect())
-}
-
-fn resolved(target: &Written, result: &Written, question: &Question) -> String {
-    let (name, old, new) =
-        (&target.name, target.meant_tag().unwrap_or_default(), result.meant_tag().unwrap_or_default());
-    match question {
-        Question::OtherTag => format!("resolving repository {name} tag '{old}' to '{new}'"),
-        _ => {
-            let digest = result.digest.as_deref().unwrap_or_default();
-            format!("resolving repository {name} Tag {new} to Digest {digest}")
-        }
-    }
-}
-
-fn nothing(target: &Written, question: &Question) -> String {
-    match question {
-        Question::Newest(Some(range)) => {
-            format!("INFO: {target} is left alone: no tag like it is within {range}")
-        }
-        _ => format!("INFO: {target} is left alone: no other tag names the same image"),
-    }
-}
-
-fn tell_end(args: &Update, verbosity: Verbosity, edited: &Edited) {
-    let files = edited.would_change.max(edited.files.len());
-    let dry = args.dry_run || args.check;
-    let text = match files {
-        0 if !edited.unwritten.is_empty() => return,
-        0 => "INFO: no files were updated".to_owned(),
-        files if dry => format!("INFO: would update a total of {files} files"),
-        files => format!("INFO: updated a total of {files} files"),
-    };
-    say(verbosity, &text);
 }
