@@ -148,7 +148,10 @@ fn quote(complaint: &str) -> String {
     let lines: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let telling = lines.iter().find(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
     let line = telling.or(lines.last()).copied().unwrap_or("nothing");
-    let words = line.split(' ').map(|word| without_login(word.trim_start_matches('\'')));
+    let words = line.split(' ').map(|word| {
+        let url = word.trim_start_matches(['\'', '"']);
+        format!("{}{}", &word[..word.len() - url.len()], without_login(url))
+    });
     let line = words.collect::<Vec<_>>().join(" ").replace('"', "'");
     line.chars().take(LONGEST_QUOTE).collect()
 }
@@ -172,7 +175,8 @@ mod tests {
     #[test]
     fn quotes_git_without_logins() {
         let said = "Cloning into 'x'...\nremote: no\nfatal: unable to access 'https://me:secret@h.example/x/': 403\n";
-        assert_eq!(quote(said), "fatal: unable to access https://h.example/x/': 403");
+        assert_eq!(quote(said), "fatal: unable to access 'https://h.example/x/': 403");
+        assert_eq!(quote("fatal: '\"https://me:pw@h/x\"' is none"), "fatal: ''https://h/x'' is none");
         assert_eq!(quote("a\nb \"c\"\n"), "b 'c'");
         assert_eq!(without_login("https://tok:en@en@h/p@q"), "https://h/p@q");
         assert_eq!(without_login("git@h:p"), "git@h:p");
