@@ -56,7 +56,10 @@ async fn pins_the_image_for_a_platform() {
     world.publish("docker.io/library/python:3.9", 1);
     world.write("a.txt", "docker.io/library/python:3.9");
     let command = "update --all --matching-tag --resolve-digest --platform";
+    let mark = world.emulator.log().mark();
     assert_eq!(world.run(&format!("{command} linux/arm64")).await.code, Some(0));
+    let log = world.emulator.log();
+    assert_eq!((log.pulls(mark), log.count(mark, "manifest.head")), (1, 0), "{:?}", log.counts(mark));
     let child = image(1).child("linux/arm64").unwrap().digest.clone();
     assert_eq!(world.read("a.txt"), format!("docker.io/library/python:3.9@{child}"));
     let said = world.run(&format!("{command} linux/s390x")).await;
