@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::World;
+use aws_emulator::{Effect, Fault};
+use common::{World, image};
 
 const PIN: &str = "update --all --matching-tag --resolve-digest";
 
@@ -104,4 +105,37 @@ async fn counts_as_list_does() {
     assert_eq!(counted("3 image references found").await, 3);
     world.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:1\n");
     assert_eq!(counted("4 image references found, 3 different ones").await, 4);
+}
+
+/// A registry that is down is told of once, and tried for no more references than are under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_fails_is_told_of_once() {
+    let world = World::start().await;
+    world.registry("ghcr.io").put_image("acme/app", "1", &image(1));
+    let mut text = String::from("docker.io/library/python:3.9\n");
+    for number in 0..40 {
+        text.push_str(&format!("ghcr.io/acme/app{number}:1\n"));
+    }
+    world.write("a.txt", &text);
+    world.publish("docker.io/library/python:3.9", 1);
+    let wait = [("retry-after".to_owned(), "86400".to_owned())].into();
+    let limited = Effect::Status { code: 429, headers: wait, body: String::new() };
+    world.emulator.faults().add(Fault::on("manifest.head", limited).host("ghcr.io"));
+    let mark = world.emulator.log().mark();
+    let said = world.run(&format!("{PIN} --jobs 2")).await;
+    let errors: Vec<&str> = said.err.lines().filter(|line| line.starts_with("error: ")).collect();
+    let [error] = errors[..] else { panic!("{said:?}") };
+    assert!(error.starts_with("error: ghcr.io/acme/app0:1 cannot be "), "{error}");
+    assert!(
+        error.contains("It stands in a.txt:2; 39 other references fail alike (--verbose tells of each). "),
+        "{error}"
+    );
+    assert_eq!(said.code, Some(1));
+    assert!(world.read("a.txt").starts_with("docker.io/library/python:3.9@sha256:"));
+    let asked =
+        world.emulator.log().of(mark, "manifest.head").into_iter().filter(|one| one.host == "ghcr.io");
+    let asked: std::collections::BTreeSet<String> = asked.map(|one| one.target).collect();
+    assert!(asked.len() <= 2, "{asked:?}");
+    let said = world.run(&format!("{PIN} --jobs 2 --verbose")).await;
+    assert_eq!(said.err.lines().filter(|line| line.starts_with("error: ")).count(), 40, "{said:?}");
 }
