@@ -132,6 +132,17 @@ async fn a_file_that_changed_meanwhile_is_left_alone() {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains("error: a was not changed: somebody else changed it meanwhile.\n"), "{said:?}");
     assert_eq!(world.read("a"), "theirs\n");
+
+    world.write("a", LINE);
+    let mark = world.emulator.log().mark();
+    let remover = async {
+        while world.emulator.log().count(mark, "manifest.head") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        fs::remove_file(world.path("a")).unwrap();
+    };
+    let (said, ()) = tokio::join!(world.run(PIN), remover);
+    assert!(said.err.contains("error: a was not changed: No such file or directory.\n"), "{said:?}");
 }
 
 #[cfg(target_os = "linux")]

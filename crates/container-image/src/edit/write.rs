@@ -1,38 +1,56 @@
-//! Writes a file whole or not at all.
+//! Changes a file whole or not at all.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use image_copy::oci::Digest;
 use tempfile::{Builder, NamedTempFile};
 
-/// Puts `new` into the place of the file at `path`, which has to hold `expected`. Mode and owner stay.
-/// Whatever goes wrong, the file is what it was before.
-///
-/// # Errors
-/// A clause that says why not.
-pub(crate) fn replace(path: &Path, expected: &[u8], new: &[u8]) -> Result<(), String> {
-    // Behind a link that was named, so that it goes on leading there.
-    let path = path.canonicalize().map_err(in_words)?;
-    let mut file = File::open(&path).map_err(in_words)?;
-    let before = file.metadata().map_err(in_words)?;
-    let mut content = Vec::with_capacity(expected.len());
-    file.read_to_end(&mut content).map_err(in_words)?;
-    if content != expected {
-        return Err(CHANGED.into());
+/// A file that is about to be changed, as it is now.
+pub(crate) struct Current {
+    path: PathBuf,
+    metadata: Metadata,
+    pub(crate) content: Vec<u8>,
+}
+
+impl Current {
+    /// Reads the file at `path`, which has to hold what it held when its images were looked for.
+    ///
+    /// # Errors
+    /// A clause that says why not.
+    pub(crate) fn read(path: &Path, expected: &Digest) -> Result<Self, String> {
+        // Behind a link that was named, so that it goes on leading there.
+        let path = path.canonicalize().map_err(in_words)?;
+        let mut file = File::open(&path).map_err(in_words)?;
+        let metadata = file.metadata().map_err(in_words)?;
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).map_err(in_words)?;
+        if Digest::of(&content) != *expected {
+            return Err(CHANGED.into());
+        }
+        Ok(Self { path, metadata, content })
     }
-    if is_read_only(&path, &before) {
-        return Err("it is read-only".into());
+
+    /// Puts `new` into the place of the file. Mode and owner stay. Whatever goes wrong, the file is
+    /// what it was before.
+    ///
+    /// # Errors
+    /// A clause that says why not.
+    pub(crate) fn replace(&self, new: &[u8]) -> Result<(), String> {
+        if is_read_only(&self.path, &self.metadata) {
+            return Err("it is read-only".into());
+        }
+        let folder = self.path.parent().unwrap_or(&self.path);
+        let written = written_beside(folder, new, &self.metadata)?;
+        // Between this look and the renaming lie microseconds.
+        let now = fs::metadata(&self.path).map_err(in_words)?;
+        if !is_same(&self.metadata, &now) {
+            return Err(CHANGED.into());
+        }
+        written.persist(&self.path).map_err(|error| in_words(error.error))?;
+        Ok(())
     }
-    let folder = path.parent().unwrap_or(&path);
-    let written = written_beside(folder, new, &before)?;
-    // Between this look and the renaming lie microseconds.
-    let now = fs::metadata(&path).map_err(in_words)?;
-    if !is_same(&before, &now) {
-        return Err(CHANGED.into());
-    }
-    written.persist(&path).map_err(|error| in_words(error.error))?;
-    Ok(())
 }
 
 const CHANGED: &str = "somebody else changed it meanwhile";
