@@ -9,7 +9,7 @@ use image_copy::registry::{Credentials, Error, Login};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
 
-use crate::program::{LONGEST_WAIT, NOT_INSTALLED, run};
+use crate::program::{LONGEST_WAIT, NotRun, run};
 
 /// The program.
 const AWS: &str = "aws";
@@ -89,8 +89,8 @@ impl AwsLogins {
         let arguments = service.arguments();
         let failed = |why: &str| format!("{} gave no login: {why}", service.command());
         let ended = match run(&self.program, &arguments, "", LONGEST_WAIT).await {
-            Err(why) if why.contains(NOT_INSTALLED) => return Ok(None),
-            ended => ended.map_err(|why| failed(&why))?,
+            Err(NotRun::NotInstalled) => return Ok(None),
+            ended => ended.map_err(|why| failed(&why.to_string()))?,
         };
         if !ended.done {
             return Err(failed(&ended.words_of_failure().await));
