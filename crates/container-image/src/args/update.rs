@@ -6,10 +6,11 @@ use clap::{ArgGroup, Args};
 use image_copy::oci::{Platform, Registry};
 use semver::VersionReq;
 
-use super::Search;
+use super::{Search, logins};
 use crate::scan::Written;
 
-const EXAMPLES: &str = "\
+const EXAMPLES: &str = concat!(
+    "\
 Examples:
   Pin every image to what its tag names now, and later move the pins along:
     container-image update --all --matching-tag --resolve-digest demo.yaml
@@ -32,11 +33,13 @@ mostly meant is --all --matching-tag --resolve-digest. Without --resolve-digest
 a digest beside a tag is taken away. What is pinned by a digest alone stays
 what it is.
 
-Logins are those of docker: $REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json or
-~/.docker/config.json, with credential helpers.
+",
+    logins!(),
+    "
 
 Exit codes: 0 updated or nothing to do, 1 failed in part or whole, 2 not
-understood, 3 would change something (--check), 130 interrupted, 143 terminated.";
+understood, 3 would change something (--check), 130 interrupted, 143 terminated."
+);
 
 /// What was typed after `update`.
 #[derive(Debug, Args)]
