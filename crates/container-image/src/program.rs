@@ -11,6 +11,8 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::system;
+
 /// Such programs fetch tokens over the network, in slow languages; one that takes longer waits for
 /// somebody who is not there.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -76,12 +78,15 @@ pub(crate) async fn run(
         .spawn()
         .map_err(|error| match error.kind() {
             ErrorKind::NotFound => NotRun::NotInstalled,
-            _ => NotRun::Failed(format!("it cannot be started ({error})")),
+            _ => NotRun::Failed(format!("it cannot be started ({})", system::words(&error))),
         })?;
     let complaint = child.stderr.take().map(first_line);
     match timeout(wait, converse(child, input)).await {
         Ok(Ok((done, answer))) => Ok(Ended { done, answer, complaint }),
-        Ok(Err(error)) => Err(NotRun::Failed(format!("it broke off ({error})"))),
+        Ok(Err(error)) if error.kind() == ErrorKind::InvalidData => {
+            Err(NotRun::Failed("its answer cannot be read".into()))
+        }
+        Ok(Err(error)) => Err(NotRun::Failed(format!("it broke off ({})", system::words(&error)))),
         Err(_) => Err(NotRun::Failed(format!("it gave no answer in {} s", wait.as_secs()))),
     }
 }

@@ -16,6 +16,7 @@ use image_copy::registry;
 
 use crate::args::Verbosity;
 use crate::edit::Paint;
+use crate::system;
 
 pub(crate) use usage::usage;
 
@@ -60,7 +61,7 @@ pub(crate) fn warning(line: &str) {
 fn written(result: io::Result<()>, state: &str) -> ExitCode {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            fail(&format!("standard output cannot be written: {error}{state}."))
+            fail(&format!("standard output cannot be written: {}{state}.", system::words(&error)))
         }
         _ => ExitCode::SUCCESS,
     }

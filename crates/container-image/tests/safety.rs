@@ -181,3 +181,28 @@ async fn a_file_keeps_its_mode() {
     assert_eq!((mode & 0o777, world.names().len()), (0o751, 1));
     assert!(world.read("run.sh").contains(image(1).digest()));
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_told_of_and_the_rest_is_listed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::start().await;
+    for name in ["closed/a", "secret", "open"] {
+        world.write(name, LINE);
+    }
+    let set = |name: &str, mode| {
+        fs::set_permissions(world.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    [("", 0o755), ("closed", 0), ("secret", 0)].into_iter().for_each(|(name, mode)| set(name, mode));
+    let mut command = world.command(&["list"]);
+    if rustix::process::geteuid().is_root() {
+        // The superuser may read anything.
+        command.uid(65_534).gid(65_534);
+    }
+    let output = command.output().await.unwrap();
+    set("closed", 0o755);
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!((output.status.code(), out.as_str()), (Some(1), "open:docker.io/library/python:3.9\n"));
+    let expected = "error: closed cannot be read: Permission denied. It was left out.\nerror: secret cannot be read: Permission denied.\n";
+    assert_eq!(err, expected);
+}

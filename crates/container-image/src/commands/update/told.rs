@@ -27,9 +27,7 @@ pub(super) fn doubts(args: &Update, verbosity: Verbosity, selection: &Selection,
     if verbosity == Verbosity::Quiet {
         return;
     }
-    if selection.is_to_latest()
-        && documents.iter().flat_map(Document::images).any(|image| is_about_to_move(image))
-    {
+    if selection.is_to_latest() && documents.iter().flat_map(Document::images).any(is_about_to_move) {
         report::warning(&format!(
             "--all alone moves every image to the tag {DEFAULT_TAG}, as it does with cru. Add --matching-tag to keep the tag of each, or --latest for the newest version"
         ));
