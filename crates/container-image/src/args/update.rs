@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
 use image_copy::oci::{Platform, Registry};
 use semver::VersionReq;
@@ -77,7 +78,7 @@ pub(crate) struct Update {
     pub(crate) latest: bool,
 
     /// Move to the newest version within a range such as '^3.9' or '~1.2', with its digest
-    #[arg(long, value_name = "RANGE", conflicts_with_all = ["matching_tag", "resolve_tag"])]
+    #[arg(long, value_name = "RANGE", value_parser = range, conflicts_with_all = ["matching_tag", "resolve_tag"])]
     pub(crate) semver: Option<VersionReq>,
 
     /// Pin the image for os/arch[/variant] instead of the index; costs a pull for each image
@@ -97,7 +98,7 @@ pub(crate) struct Update {
     pub(crate) json: bool,
 
     /// Commit what changed, and push it where the repository was cloned from
-    #[arg(long, value_name = "MESSAGE", requires = "repository", conflicts_with_all = ["check", "dry_run"])]
+    #[arg(long, value_name = "MESSAGE", value_parser = NonEmptyStringValueParser::new(), requires = "repository", conflicts_with_all = ["check", "dry_run"])]
     pub(crate) commit: Option<String>,
 
     /// Requests at once
@@ -112,6 +113,10 @@ pub(crate) struct Update {
     /// PEM file with authorities to trust besides the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) certificate_authority: Option<PathBuf>,
+}
+
+fn range(text: &str) -> Result<VersionReq, String> {
+    text.parse().map_err(|error| format!("expected a range such as '^3.9' or '>=1.2, <2': {error}"))
 }
 
 /// A reference that says what is wanted.
