@@ -84,11 +84,16 @@ pub(crate) fn read(place: &Place) -> Result<Option<Vec<u8>>, String> {
     let mut bytes = Vec::new();
     let mut beginning = file.by_ref().take(LOOKED_AT as u64);
     beginning.read_to_end(&mut bytes).map_err(|error| unread(&system::words(&error)))?;
-    if bytes.contains(&0) {
+    if bytes.contains(&0) && !is_utf16(&bytes) {
         return Ok(None);
     }
     file.read_to_end(&mut bytes).map_err(|error| unread(&system::words(&error)))?;
     Ok(Some(bytes))
+}
+
+/// Whether the bytes begin with the mark of UTF-16, as some editors and shells of Windows write it.
+pub(super) fn is_utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
 }
 
 fn left_out(error: &ignore::Error, base: &Path) -> String {

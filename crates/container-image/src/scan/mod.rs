@@ -46,6 +46,9 @@ const LARGEST_TEMPLATE: usize = 4 << 20;
 
 /// Finds the images that a file names. `path` tells by its ending what may be a template.
 pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
+    if files::is_utf16(bytes) {
+        return of_utf16(path, bytes);
+    }
     let as_text = || Scan { found: text::find(bytes), ..Scan::default() };
     if !template::may_be_one(path) {
         return as_text();
@@ -59,6 +62,21 @@ pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
         }
         Err(note) => Scan { notes: vec![note], ..as_text() },
     }
+}
+
+/// A template is not passed over in silence, whatever else is.
+fn of_utf16(path: &Path, bytes: &[u8]) -> Scan {
+    if !template::may_be_one(path) || bytes.len() > LARGEST_TEMPLATE {
+        return Scan::default();
+    }
+    let read = if bytes.starts_with(b"\xff") { u16::from_le_bytes } else { u16::from_be_bytes };
+    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
+    if !template::is_meant_as_one(&String::from_utf16_lossy(&units)) {
+        return Scan::default();
+    }
+    let text =
+        "this template is in UTF-16, so it is not read. Save it as UTF-8, or leave it out by --exclude";
+    Scan { faults: vec![Note { at: 0, text: text.into() }], ..Scan::default() }
 }
 
 /// What a template holds; `None` when it is none, and a note when it looks like one that cannot be
@@ -96,6 +114,12 @@ mod tests {
         let latin = b"Resources: # caf\xe9\n  A: {Type: Custom::ContainerImage} # quay.io/a/b:1";
         assert_eq!(images("a.yml", latin), (vec!["quay.io/a/b:1".into()], (1, 0)));
         assert_eq!(images("a.sh", b"docker run quay.io/a/b:1 \xe9").1, (0, 0));
+        let wide =
+            |text: &str| [b"\xff\xfe".to_vec(), text.encode_utf16().flat_map(u16::to_le_bytes).collect()];
+        let template = wide("Resources:\n  A: {Type: Custom::ContainerImage").concat();
+        assert_eq!(images("a.yml", &template), (vec![], (1, 0)));
+        assert_eq!(images("a.txt", &template), (vec![], (0, 0)));
+        assert_eq!(images("a.yml", &wide("a: b").concat()), (vec![], (0, 0)));
         let chart = b"Resources:\n  A: {Type: Custom::ContainerImage\n{{ if .Values.b }}";
         assert_eq!(images("a.yaml", chart).1, (0, 1), "a program makes it a template");
     }

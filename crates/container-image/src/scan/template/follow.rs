@@ -15,8 +15,11 @@ enum Place {
     Parameter,
 }
 
-/// Characters of which no reference is made, but the marks by which other programs know their places.
-const FILLED_IN: [char; 7] = ['$', '{', '}', '<', '>', '%', '*'];
+/// Whether a text has the marks by which other programs know where to put something, or is a word as
+/// people write one for that, such as `REPLACE_ME`.
+fn is_gap(text: &str) -> bool {
+    text.contains(['$', '{', '}', '<', '>', '%', '*']) || !text.contains(|c: char| c.is_lowercase())
+}
 
 /// Whether it is no text in YAML, or an empty one.
 fn is_nothing(text: &str) -> bool {
@@ -202,9 +205,9 @@ impl<'a> Follow<'a> {
         let range = self.tree.range(node);
         let image = match value.parse::<Written>() {
             Ok(image) => image,
-            // An image of another kind.
-            Err(_) if value.starts_with("arn:") => return,
-            Err(_) if value.contains(FILLED_IN) => {
+            // An image of another kind: Image Builder's, or one that was uploaded to Lightsail.
+            Err(_) if value.starts_with("arn:") || value.starts_with(':') => return,
+            Err(_) if is_gap(value) => {
                 return self.note(node, "another program puts in a part of it");
             }
             Err(_) if place == Place::Parameter => {

@@ -122,7 +122,7 @@ fn what_names_no_image_where_one_has_to_be_named_is_a_fault() {
         ("Python:3.9", "\"Python\" is not a repository name"),
         ("!If [Old, python:2, Python:3]", "\"Python\" is not"),
         ("https://ghcr.io/a/b:1", "without a scheme"),
-        ("NOT AN IMAGE", "\"NOT AN IMAGE\" is not a repository name"),
+        ("not an image", "\"not an image\" is not a repository name"),
         ("'python:'", "is not a tag"),
         ("", "no image is named here."),
         ("[python:3]", "a list or a mapping"),
