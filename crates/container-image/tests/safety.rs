@@ -113,6 +113,41 @@ async fn ctrl_c_in_the_middle_leaves_every_file_whole() {
     assert_eq!((world.read("a").as_str(), world.names()), (LINE, vec!["a".to_owned()]));
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_between_two_files_leaves_each_of_them_old_or_new() {
+    const FILES: usize = 1000;
+    let world = World::start().await;
+    let digest = world.publish("docker.io/library/python:3.9", 1);
+    for number in 0..FILES {
+        world.write(&format!("{number:04}"), LINE);
+    }
+    let mut command = world.command(&PIN.split(' ').collect::<Vec<_>>());
+    let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let begun = async {
+        while world.read("0000") == LINE {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), begun).await.unwrap();
+    let id = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    let ended =
+        tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await.unwrap().unwrap();
+    let err = String::from_utf8(ended.stderr).unwrap();
+    let pinned = format!("FROM docker.io/library/python:3.9@{digest}\n");
+    let contents: Vec<String> = world.names().iter().map(|name| world.read(name)).collect();
+    let new = contents.iter().filter(|content| **content == pinned).count();
+    let old = contents.iter().filter(|content| **content == LINE).count();
+    assert_eq!((contents.len(), new + old), (FILES, FILES), "{err}");
+    assert_eq!(ended.status.code(), Some(130), "{err}");
+    let files = if new == 1 { "1 file was".to_owned() } else { format!("{new} files were") };
+    assert!(
+        err.ends_with(&format!("interrupted: {files} updated, and no other was changed.\n")),
+        "{new}: {err}"
+    );
+}
+
 /// Between what was read and what is written lie the answers of registries.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changed_meanwhile_is_left_alone() {
