@@ -77,9 +77,9 @@ async fn a_reference_that_nothing_matches_is_told_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_alone_says_that_it_moves_to_latest() {
+async fn all_without_a_matching_tag_says_that_it_moves_to_latest() {
     let world = World::start().await;
-    let warning = "warning: --all alone moves every image to the tag latest, as it does with cru. Add --matching-tag to keep the tag of each, or --latest for the newest version.\n";
+    let warning = "warning: --all without --matching-tag moves every image to the tag latest, as it does with cru. Add it to keep the tag of each, or --latest for the newest version.\n";
     world.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:2\n");
     let said = world.run("update --all --dry-run").await;
     assert_eq!(said.err.matches(warning).count(), 1, "{said:?}");
@@ -138,4 +138,23 @@ async fn a_registry_that_fails_is_told_of_once() {
     assert!(asked.len() <= 2, "{asked:?}");
     let said = world.run(&format!("{PIN} --jobs 2 --verbose")).await;
     assert_eq!(said.err.lines().filter(|line| line.starts_with("error: ")).count(), 40, "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_is_down_is_named_once_with_its_variable() {
+    let world = World::start().await;
+    world.write("a.txt", "docker.io/library/python:3.9 ghcr.io/acme/app:1 quay.io/acme/app:1\n");
+    // Nobody listens where somebody just did.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = world.command(&PIN.split(' ').chain(["--check"]).collect::<Vec<_>>());
+    let output = command.env("HTTPS_PROXY", format!("http://{closed}")).output().await.unwrap();
+    let err = common::without_times(&String::from_utf8(output.stderr).unwrap());
+    let errors: Vec<&str> = err.lines().filter(|line| line.starts_with("error: ")).collect();
+    let [error] = errors[..] else { panic!("{err}") };
+    assert!(
+        error.contains(&format!("through the proxy {closed} (HTTPS_PROXY) failed (Connection refused)")),
+        "{error}"
+    );
+    assert!(error.ends_with("It stands in a.txt:1; 2 other references fail alike (--verbose tells of each). Check the proxy and whether it reaches that host, or name the host in NO_PROXY."), "{error}");
+    assert_eq!(output.status.code(), Some(1));
 }

@@ -29,10 +29,10 @@ Examples:
     container-image update --all --latest --commit 'Update base images' \\
       --repository git@github.com:acme/infra.git
 
---all alone moves every image to the tag latest, as it does with cru; what is
-mostly meant is --all --matching-tag --resolve-digest. Without --resolve-digest
-a digest beside a tag is taken away. What is pinned by a digest alone stays
-what it is.
+--all without --matching-tag, --latest or --semver moves every image to the tag
+latest, as it does with cru; what is mostly meant is --all --matching-tag
+--resolve-digest. Without --resolve-digest a digest beside a tag is taken away.
+What is pinned by a digest alone stays what it is.
 
 ",
     logins!(),

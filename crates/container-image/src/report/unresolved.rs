@@ -19,6 +19,13 @@ pub(crate) struct Unresolved<'a> {
     places: Vec<String>,
 }
 
+/// What fails for more than one reference, and in which way.
+#[derive(PartialEq, Eq)]
+enum Culprit<'a> {
+    Registry { host: &'a str, problem: Problem },
+    Proxy { proxy: &'a str, reason: &'a str },
+}
+
 impl<'a> Unresolved<'a> {
     pub(crate) fn new(failure: &'a Failure, reference: String, places: Vec<String>) -> Self {
         Self { reference, failure, places }
@@ -40,31 +47,28 @@ impl<'a> Unresolved<'a> {
         format!("{} {ending}", shortened(summary.to_owned(), room))
     }
 
-    /// What is broken, and in which way, where that is not the reference alone: its registry, or a
-    /// proxy.
-    fn culprit(&self) -> Option<(&str, Problem)> {
+    /// What is broken, where that is not the reference alone.
+    fn culprit(&self) -> Option<Culprit<'_>> {
+        if let Failure::Registry {
+            cause: Error::Http(http::Error { kind: Kind::Proxy { proxy, reason }, .. }),
+            ..
+        } = self.failure
+        {
+            return Some(Culprit::Proxy { proxy, reason });
+        }
         let problem = self.failure.problem();
-        let culprit = match (problem, self.failure) {
-            (
-                Problem::BehindProxy,
-                Failure::Registry {
-                    cause: Error::Http(http::Error { kind: Kind::Proxy { proxy, .. }, .. }),
-                    ..
-                },
-            ) => proxy,
-            (
-                Problem::Unreachable
+        let is_of_registry = matches!(
+            problem,
+            Problem::Unreachable
                 | Problem::CertificateRefused
                 | Problem::Interrupted
                 | Problem::LoginRefused
                 | Problem::CredentialsUnavailable
                 | Problem::PullLimit
-                | Problem::Throttled,
-                failure,
-            ) => name_of_host(failure)?,
-            _ => return None,
-        };
-        Some((culprit, problem))
+                | Problem::Throttled
+        );
+        let host = name_of_host(self.failure).filter(|_| is_of_registry)?;
+        Some(Culprit::Registry { host, problem })
     }
 }
 

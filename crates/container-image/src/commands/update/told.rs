@@ -29,7 +29,7 @@ pub(super) fn doubts(args: &Update, verbosity: Verbosity, selection: &Selection,
     }
     if selection.is_to_latest() && documents.iter().flat_map(Document::images).any(is_about_to_move) {
         report::warning(&format!(
-            "--all alone moves every image to the tag {DEFAULT_TAG}, as it does with cru. Add --matching-tag to keep the tag of each, or --latest for the newest version"
+            "--all without --matching-tag moves every image to the tag {DEFAULT_TAG}, as it does with cru. Add it to keep the tag of each, or --latest for the newest version"
         ));
     }
     for wanted in &args.image_reference {
