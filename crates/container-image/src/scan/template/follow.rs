@@ -104,9 +104,9 @@ impl<'a> Follow<'a> {
     /// What stands where an image has to be named.
     fn image(&mut self, node: Id) {
         match self.tree.text(node) {
-            Some(text) if is_nothing(text) => self.fault(node, "no image is named here"),
+            Some(text) if is_nothing(text) => self.fault(node, "no image is named where one has to be"),
             None if self.function(node).is_none() => {
-                self.fault(node, "no image is named here, but a list or a mapping stands here");
+                self.fault(node, "a list or a mapping stands where an image has to be named");
             }
             _ => self.value(node),
         }

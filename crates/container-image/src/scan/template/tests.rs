@@ -124,7 +124,7 @@ fn what_names_no_image_where_one_has_to_be_named_is_a_fault() {
         ("https://ghcr.io/a/b:1", "without a scheme"),
         ("not an image", "\"not an image\" is not a repository name"),
         ("'python:'", "is not a tag"),
-        ("", "no image is named here."),
+        ("", "no image is named where one has to be."),
         ("[python:3]", "a list or a mapping"),
         ("{Name: python:3, Tag: 3}", "a list or a mapping"),
     ] {
