@@ -21,6 +21,9 @@ fn is_gap(text: &str) -> bool {
     text.contains(['$', '{', '}', '<', '>', '%', '*']) || !text.contains(|c: char| c.is_lowercase())
 }
 
+/// Longest quote of what names no image, in characters: a whole script may stand there by mistake.
+const LONGEST_QUOTE: usize = 80;
+
 /// Whether it is no text in YAML, or an empty one.
 fn is_nothing(text: &str) -> bool {
     matches!(text.trim(), "" | "~" | "null")
@@ -213,7 +216,10 @@ impl<'a> Follow<'a> {
             Err(_) if place == Place::Parameter => {
                 return self.note(node, "what stands here until something is given is no reference");
             }
-            Err(problem) => return self.fault(node, &format!("no image can be named {value:?}: {problem}")),
+            Err(problem) => {
+                let shown: String = value.chars().take(LONGEST_QUOTE).collect();
+                return self.fault(node, &format!("no image can be named {shown:?}: {problem}"));
+            }
         };
         if image.is_of_codebuild() {
             return;

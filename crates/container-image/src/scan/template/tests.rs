@@ -131,6 +131,8 @@ fn what_names_no_image_where_one_has_to_be_named_is_a_fault() {
         let found = faults(&image(value));
         assert!(found.len() == 1 && found[0].text.contains(what), "{value}: {found:?}");
     }
+    let script = format!("|\n{}", "        echo a b c\n".repeat(400));
+    assert!(faults(&image(&script))[0].text.chars().count() < 400);
     // Left to those who put something else there.
     for value in ["'${IMAGE}'", "ghcr.io/acme/app:<TAG>", "'{{ image }}'", "arn:aws:imagebuilder:x:y:image/A"]
     {
