@@ -81,7 +81,21 @@ pub(crate) enum Command {
     Man(Manual),
 }
 
-const COPY_EXAMPLES: &str = "\
+/// Where logins come from, for those who read how to use a command.
+macro_rules! logins {
+    () => {
+        "\
+Logins: the file that $REGISTRY_AUTH_FILE names, and no other; else those of
+docker login in $DOCKER_CONFIG/config.json or ~/.docker/config.json, then those
+of podman login; credential helpers that such a file names are run. For Amazon
+ECR and ECR Public the AWS CLI is asked (aws ecr get-login-password), with the
+credentials and the profile in force. Else none."
+    };
+}
+use logins;
+
+const COPY_EXAMPLES: &str = concat!(
+    "\
 Examples:
   Every platform of an image, under the same tag:
     container-image copy python:3.13 --to registry.example/base/python
@@ -98,12 +112,15 @@ Examples:
     container-image copy harbor.acme.example/app:1 --to localhost:5000/app \\
       --certificate-authority acme.pem --dry-run
 
-Logins are those of docker: $REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json or
-~/.docker/config.json, with credential helpers. Docker's short names mean Docker Hub:
-python is docker.io/library/python:latest.
+",
+    logins!(),
+    "
 
-Exit codes: 0 copied or nothing to do, 1 failed, 2 not understood, 130 interrupted,
-143 terminated.";
+Docker's short names mean Docker Hub: python is docker.io/library/python:latest.
+
+Exit codes: 0 copied or nothing to do, 1 failed, 2 not understood, 130
+interrupted, 143 terminated."
+);
 
 /// What was typed after `copy`.
 #[derive(Debug, ClapArgs)]

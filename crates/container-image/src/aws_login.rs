@@ -9,7 +9,7 @@ use image_copy::registry::{Credentials, Error, Login};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
 
-use crate::program::{LONGEST_WAIT, NOT_INSTALLED, run};
+use crate::program::{LONGEST_WAIT, NotRun, run};
 
 /// The program.
 const AWS: &str = "aws";
@@ -40,13 +40,14 @@ pub(crate) struct AwsLogins {
 
 /// Whose login it is: one serves all registries of a Region.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Service {
+pub(crate) enum Service {
     Private { region: String },
     Public,
 }
 
 impl Service {
-    fn of(host: &str) -> Option<Self> {
+    /// The service behind a host; none behind one that is not ECR's.
+    pub(crate) fn of(host: &str) -> Option<Self> {
         let host = host.to_ascii_lowercase();
         let host = host.strip_suffix(":443").unwrap_or(&host);
         if matches!(host, "public.ecr.aws" | "ecr-public.aws.com") {
@@ -65,6 +66,11 @@ impl Service {
         (is_account && is_region && !region.starts_with('-')).then_some(Self::Private { region })
     }
 
+    /// The command that prints its password.
+    pub(crate) fn command(&self) -> String {
+        format!("{AWS} {}", self.arguments().join(" "))
+    }
+
     fn arguments(&self) -> [&str; 4] {
         match self {
             Self::Private { region } => ["ecr", "get-login-password", "--region", region],
@@ -81,11 +87,10 @@ impl AwsLogins {
     /// The login; none without the AWS CLI, for then the registry's own words say more.
     async fn find(&self, service: &Service) -> Result<Option<Login>, String> {
         let arguments = service.arguments();
-        let asked = format!("{AWS} {}", arguments.join(" "));
-        let failed = |why: &str| format!("{asked} gave no login: {why}");
+        let failed = |why: &str| format!("{} gave no login: {why}", service.command());
         let ended = match run(&self.program, &arguments, "", LONGEST_WAIT).await {
-            Err(why) if why.contains(NOT_INSTALLED) => return Ok(None),
-            ended => ended.map_err(|why| failed(&why))?,
+            Err(NotRun::NotInstalled) => return Ok(None),
+            ended => ended.map_err(|why| failed(&why.to_string()))?,
         };
         if !ended.done {
             return Err(failed(&ended.words_of_failure().await));

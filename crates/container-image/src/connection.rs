@@ -11,6 +11,7 @@ use image_copy::registry::{Client, Credentials, Error, Login, Options};
 
 use crate::aws_login::AwsLogins;
 use crate::credentials::DockerLogins;
+use crate::system;
 
 /// A client with the logins of whoever runs the program.
 ///
@@ -19,7 +20,11 @@ use crate::credentials::DockerLogins;
 pub(crate) fn client(plain_http: &[Registry], authority: Option<&Path>) -> Result<Client, String> {
     let certificates = match authority {
         Some(file) => fs::read(file).map_err(|error| {
-            format!("--certificate-authority {}: the file cannot be read: {error}.", file.display())
+            format!(
+                "--certificate-authority {}: the file cannot be read: {}.",
+                file.display(),
+                system::words(&error)
+            )
         })?,
         None => Vec::new(),
     };

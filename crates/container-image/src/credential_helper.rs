@@ -28,7 +28,7 @@ pub(crate) async fn login(name: &str, key: &str) -> Result<Option<Login>, String
 
 async fn ask(program: &str, key: &str, wait: Duration) -> Result<Option<Login>, String> {
     let failed = |why: &str| format!("the credential helper {program} has no login for {key}: {why}");
-    let ended = run(program, &["get"], key, wait).await.map_err(|why| failed(&why))?;
+    let ended = run(program, &["get"], key, wait).await.map_err(|why| failed(&why.to_string()))?;
     let text = ended.answer.expose_secret();
     if !ended.done {
         // The one message that the protocol gives a meaning to.

@@ -14,7 +14,7 @@ use image_copy::registry::{Credentials, Error, Login};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
-use crate::credential_helper;
+use crate::{credential_helper, system};
 
 /// Words by which the advice on a file that was named and is not there is found.
 pub(crate) const NO_SUCH_FILE: &str = "there is no such file";
@@ -93,7 +93,7 @@ fn read(file: &Candidate) -> Result<Option<DockerConfig>, String> {
         Ok(text) => SecretString::from(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !file.named => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unreadable(NO_SUCH_FILE)),
-        Err(error) => return Err(unreadable(&error.to_string())),
+        Err(error) => return Err(unreadable(&system::words(&error))),
     };
     DockerConfig::parse(&text).map(Some).map_err(|why| unreadable(&why))
 }

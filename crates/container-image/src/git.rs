@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::args::Search;
+use crate::system;
 
 /// A work tree to look into.
 pub(crate) struct Checkout {
@@ -63,7 +64,8 @@ impl Checkout {
         branch: Option<&str>,
         author: Option<(String, String)>,
     ) -> Result<Self, String> {
-        let clone = TempDir::new().map_err(|error| format!("no folder for a clone can be made: {error}."))?;
+        let clone = TempDir::new()
+            .map_err(|error| format!("no folder for a clone can be made: {}.", system::words(&error)))?;
         let mut arguments = vec!["clone", "--quiet", "--depth=1"];
         arguments.extend(branch.into_iter().flat_map(|branch| ["--branch", branch]));
         let folder = clone.path().join("clone");
@@ -132,10 +134,9 @@ impl Checkout {
         for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             command.env_remove(variable);
         }
-        let output = command
-            .output()
-            .await
-            .map_err(|error| format!("{failed}: git cannot be run ({error}). Install git."))?;
+        let output = command.output().await.map_err(|error| {
+            format!("{failed}: git cannot be run ({}). Install git.", system::words(&error))
+        })?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
@@ -146,11 +147,28 @@ impl Checkout {
 /// What git complained of: the line that it calls fatal or an error, else its last.
 fn quote(complaint: &str) -> String {
     let lines: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let telling = lines.iter().find(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
-    let line = telling.or(lines.last()).copied().unwrap_or("nothing");
-    let words = line.split(' ').map(|word| without_login(word.trim_start_matches('\'')));
+    let telling = lines.iter().position(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
+    // Why not, ssh or the other side said before.
+    let telling = telling.map(|at| match at.checked_sub(1) {
+        Some(before) if lines[at].contains("Could not read from remote") => before,
+        _ if lines[at].contains("failed to push") => {
+            let of_remote = lines.iter().position(|line| !said_by_remote(line).is_empty());
+            of_remote.or_else(|| lines.iter().position(|line| line.starts_with("! ["))).unwrap_or(at)
+        }
+        _ => at,
+    });
+    let line = telling.map(|at| lines[at]).or(lines.last().copied()).unwrap_or("nothing");
+    let words = line.split(' ').map(|word| {
+        let url = word.trim_start_matches(['\'', '"']);
+        format!("{}{}", &word[..word.len() - url.len()], without_login(url))
+    });
     let line = words.collect::<Vec<_>>().join(" ").replace('"', "'");
     line.chars().take(LONGEST_QUOTE).collect()
+}
+
+/// What a server says of a push that it refuses; nothing in lines of git's own.
+fn said_by_remote(line: &str) -> &str {
+    line.strip_prefix("remote:").map(str::trim).unwrap_or_default()
 }
 
 /// A URL without user name and password.
@@ -172,8 +190,15 @@ mod tests {
     #[test]
     fn quotes_git_without_logins() {
         let said = "Cloning into 'x'...\nremote: no\nfatal: unable to access 'https://me:secret@h.example/x/': 403\n";
-        assert_eq!(quote(said), "fatal: unable to access https://h.example/x/': 403");
+        assert_eq!(quote(said), "fatal: unable to access 'https://h.example/x/': 403");
+        assert_eq!(quote("fatal: '\"https://me:pw@h/x\"' is none"), "fatal: ''https://h/x'' is none");
         assert_eq!(quote("a\nb \"c\"\n"), "b 'c'");
+        let ssh = "ssh: connect to host h port 22: Connection refused\nfatal: Could not read from remote repository.\n\nPlease make sure\n";
+        assert_eq!(quote(ssh), "ssh: connect to host h port 22: Connection refused");
+        let refused = "remote: \nremote: error: GH006: Protected branch update failed.        \nTo https://h/x\n ! [remote rejected] HEAD -> main (protected branch hook declined)\nerror: failed to push some refs to 'https://h/x'\n";
+        assert_eq!(quote(refused), "remote: error: GH006: Protected branch update failed.");
+        let behind = "To /x\n ! [rejected] HEAD -> main (fetch first)\nerror: failed to push some refs to '/x'\nhint: y\n";
+        assert_eq!(quote(behind), "! [rejected] HEAD -> main (fetch first)");
         assert_eq!(without_login("https://tok:en@en@h/p@q"), "https://h/p@q");
         assert_eq!(without_login("git@h:p"), "git@h:p");
     }

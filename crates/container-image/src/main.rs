@@ -23,6 +23,7 @@ mod report;
 mod resolve;
 mod scan;
 mod signals;
+mod system;
 
 use std::io;
 use std::process::ExitCode;
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
     log_to_stderr(args.verbosity());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return report::fail(&format!("the program cannot start: {error}.")),
+        Err(error) => return report::fail(&format!("the program cannot start: {}.", system::words(&error))),
     };
     let code = runtime.block_on(async {
         match &args.command {

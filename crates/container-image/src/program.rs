@@ -1,5 +1,6 @@
 //! Other programs that know logins: started, waited for, and quoted when they fail.
 
+use std::fmt;
 use std::io::ErrorKind;
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+
+use crate::system;
 
 /// Such programs fetch tokens over the network, in slow languages; one that takes longer waits for
 /// somebody who is not there.
@@ -27,7 +30,25 @@ const LONGEST_QUOTE: usize = 160;
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Words by which the advice on a program that is not there is found.
-pub(crate) const NOT_INSTALLED: &str = "is not installed";
+pub(crate) const NOT_INSTALLED: &str = "that program is not installed";
+
+/// Why a program came to no end of its own.
+#[derive(Debug)]
+pub(crate) enum NotRun {
+    /// There is no such program.
+    NotInstalled,
+    /// A clause that says what happened.
+    Failed(String),
+}
+
+impl fmt::Display for NotRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotInstalled => NOT_INSTALLED,
+            Self::Failed(why) => why,
+        })
+    }
+}
 
 /// How a program ended.
 pub(crate) struct Ended {
@@ -47,7 +68,7 @@ pub(crate) async fn run(
     arguments: &[&str],
     input: &str,
     wait: Duration,
-) -> Result<Ended, String> {
+) -> Result<Ended, NotRun> {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -56,14 +77,17 @@ pub(crate) async fn run(
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => format!("that program {NOT_INSTALLED}"),
-            _ => format!("it cannot be started ({error})"),
+            ErrorKind::NotFound => NotRun::NotInstalled,
+            _ => NotRun::Failed(format!("it cannot be started ({})", system::words(&error))),
         })?;
     let complaint = child.stderr.take().map(first_line);
     match timeout(wait, converse(child, input)).await {
         Ok(Ok((done, answer))) => Ok(Ended { done, answer, complaint }),
-        Ok(Err(error)) => Err(format!("it broke off ({error})")),
-        Err(_) => Err(format!("it gave no answer in {} s", wait.as_secs())),
+        Ok(Err(error)) if error.kind() == ErrorKind::InvalidData => {
+            Err(NotRun::Failed("its answer cannot be read".into()))
+        }
+        Ok(Err(error)) => Err(NotRun::Failed(format!("it broke off ({})", system::words(&error)))),
+        Err(_) => Err(NotRun::Failed(format!("it gave no answer in {} s", wait.as_secs()))),
     }
 }
 

@@ -16,6 +16,7 @@ use image_copy::registry;
 
 use crate::args::Verbosity;
 use crate::edit::Paint;
+use crate::system;
 
 pub(crate) use usage::usage;
 
@@ -52,10 +53,15 @@ pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr(), "note: {line}.");
 }
 
+/// Writes to stderr what may not be what was meant.
+pub(crate) fn warning(line: &str) {
+    let _ = writeln!(io::stderr(), "warning: {line}.");
+}
+
 fn written(result: io::Result<()>, state: &str) -> ExitCode {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            fail(&format!("standard output cannot be written: {error}{state}."))
+            fail(&format!("standard output cannot be written: {}{state}.", system::words(&error)))
         }
         _ => ExitCode::SUCCESS,
     }
@@ -63,7 +69,7 @@ fn written(result: io::Result<()>, state: &str) -> ExitCode {
 
 /// Writes what went wrong without being a failure.
 pub(crate) fn warn(outcome: &Outcome) {
-    if let Some(line) = warning(outcome) {
+    if let Some(line) = incomplete(outcome) {
         let _ = writeln!(io::stderr(), "{line}");
     }
 }
@@ -195,7 +201,7 @@ fn served(request: &Request, served: &[Served]) -> String {
 }
 
 /// What of the referrers could not be copied, in one line of bounded length.
-pub(crate) fn warning(outcome: &Outcome) -> Option<String> {
+pub(crate) fn incomplete(outcome: &Outcome) -> Option<String> {
     let referrers = outcome.referrers.as_ref().filter(|referrers| referrers.is_incomplete())?;
     let reason = referrers.first_reason.as_deref().unwrap_or_default();
     Some(shortened(format!("warning: referrers: {referrers}: {reason}"), LINE_CHARACTERS))

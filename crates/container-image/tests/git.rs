@@ -86,6 +86,8 @@ async fn tells_in_gits_words_what_went_wrong() {
         "{said:?}"
     );
     assert_eq!(said.err.lines().count(), 1, "{said:?}");
+    let said = world.run_with(&["update", "--all", "--repository", ".", "--commit", ""]).await;
+    assert!(said.code == Some(2) && said.err.contains("'--commit <MESSAGE>'"), "{said:?}");
     let secret = world.run("list --repository https://me:hunter2@nowhere.invalid/x.git").await;
     assert!(secret.code == Some(1) && !secret.err.contains("hunter2"), "{secret:?}");
 }

@@ -113,6 +113,41 @@ async fn ctrl_c_in_the_middle_leaves_every_file_whole() {
     assert_eq!((world.read("a").as_str(), world.names()), (LINE, vec!["a".to_owned()]));
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_between_two_files_leaves_each_of_them_old_or_new() {
+    const FILES: usize = 1000;
+    let world = World::start().await;
+    let digest = world.publish("docker.io/library/python:3.9", 1);
+    for number in 0..FILES {
+        world.write(&format!("{number:04}"), LINE);
+    }
+    let mut command = world.command(&PIN.split(' ').collect::<Vec<_>>());
+    let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let begun = async {
+        while world.read("0000") == LINE {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), begun).await.unwrap();
+    let id = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    let ended =
+        tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await.unwrap().unwrap();
+    let err = String::from_utf8(ended.stderr).unwrap();
+    let pinned = format!("FROM docker.io/library/python:3.9@{digest}\n");
+    let contents: Vec<String> = world.names().iter().map(|name| world.read(name)).collect();
+    let new = contents.iter().filter(|content| **content == pinned).count();
+    let old = contents.iter().filter(|content| **content == LINE).count();
+    assert_eq!((contents.len(), new + old), (FILES, FILES), "{err}");
+    assert_eq!(ended.status.code(), Some(130), "{err}");
+    let files = if new == 1 { "1 file was".to_owned() } else { format!("{new} files were") };
+    assert!(
+        err.ends_with(&format!("interrupted: {files} updated, and no other was changed.\n")),
+        "{new}: {err}"
+    );
+}
+
 /// Between what was read and what is written lie the answers of registries.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changed_meanwhile_is_left_alone() {
@@ -132,6 +167,17 @@ async fn a_file_that_changed_meanwhile_is_left_alone() {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains("error: a was not changed: somebody else changed it meanwhile.\n"), "{said:?}");
     assert_eq!(world.read("a"), "theirs\n");
+
+    world.write("a", LINE);
+    let mark = world.emulator.log().mark();
+    let remover = async {
+        while world.emulator.log().count(mark, "manifest.head") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        fs::remove_file(world.path("a")).unwrap();
+    };
+    let (said, ()) = tokio::join!(world.run(PIN), remover);
+    assert!(said.err.contains("error: a was not changed: No such file or directory.\n"), "{said:?}");
 }
 
 #[cfg(target_os = "linux")]
@@ -169,4 +215,33 @@ async fn a_file_keeps_its_mode() {
     let mode = fs::metadata(world.path("run.sh")).unwrap().permissions().mode();
     assert_eq!((mode & 0o777, world.names().len()), (0o751, 1));
     assert!(world.read("run.sh").contains(image(1).digest()));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_told_of_and_the_rest_is_listed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::start().await;
+    for name in ["closed/a", "secret", "open"] {
+        world.write(name, LINE);
+    }
+    let set = |name: &str, mode| {
+        fs::set_permissions(world.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    [("", 0o755), ("closed", 0), ("secret", 0)].into_iter().for_each(|(name, mode)| set(name, mode));
+    // The superuser may read anything, and others may not come to where the program was built. Another
+    // program copies it, so that no child of a test that runs beside this one holds the copy open.
+    let program = world.path("program");
+    assert!(std::process::Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
+    let mut command = tokio::process::Command::new(program);
+    command.arg("list").current_dir(world.folder()).env_clear().envs(world.environment());
+    if rustix::process::geteuid().is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+    let output = command.output().await.unwrap();
+    set("closed", 0o755);
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!((output.status.code(), out.as_str()), (Some(1), "open:docker.io/library/python:3.9\n"));
+    let expected = "error: closed cannot be read: Permission denied. It was left out.\nerror: secret cannot be read: Permission denied.\n";
+    assert_eq!(err, expected);
 }

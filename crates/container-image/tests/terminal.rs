@@ -124,6 +124,11 @@ async fn shows_what_failed() {
     let world = world().await;
     let command = "update --all --matching-tag --resolve-digest demo.yaml Dockerfile";
     insta::assert_snapshot!("failure", shown(&world, &[], command).await);
+    world.write("broken.yaml", include_str!("fixtures/session/demo.yaml").replace("    Type", "   Type"));
+    world.write("wrong.yaml", include_str!("fixtures/session/demo.yaml").replace("python:3.9", "Python:3.9"));
+    insta::assert_snapshot!("faults", shown(&world, &[], "list broken.yaml wrong.yaml").await);
+    let doubtful = "update --all --check Dockerfile";
+    insta::assert_snapshot!("doubt", shown(&world, &[], doubtful).await);
     insta::assert_snapshot!("misunderstood", shown(&world, &[], "update --all --latset").await);
 }
 
@@ -132,6 +137,7 @@ async fn shows_help_with_examples() {
     let world = world().await;
     insta::assert_snapshot!("help", shown(&world, &[], "--help").await);
     insta::assert_snapshot!("help-update", shown(&world, &[], "update --help").await);
+    insta::assert_snapshot!("help-copy", shown(&world, &[], "copy --help").await);
     insta::assert_snapshot!("help-list", shown(&world, &[], "list --help").await);
 }
 

@@ -175,6 +175,26 @@ async fn tells_what_cannot_be_resolved_and_updates_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lists_for_people_and_for_programs() {
+    let world = World::start().await;
+    let digest = format!("sha256:{}", "a".repeat(64));
+    world.write("b.txt", format!("é ghcr.io/acme/app:1@{digest}\n"));
+    world.write("a/Dockerfile", "FROM docker.io/library/python:3.9\nFROM docker.io/library/python:3.9\n");
+    world.write("out.log", "docker.io/library/python:2\n");
+    let said = world.run("list --exclude *.log").await;
+    let expected = format!("a/Dockerfile:docker.io/library/python:3.9\nb.txt:ghcr.io/acme/app:1@{digest}\n");
+    assert_eq!((said.code, said.out, said.err.as_str()), (Some(0), expected, ""));
+    let said = world.run("list --no-filename a out.log").await;
+    assert_eq!(said.out, "docker.io/library/python:3.9\ndocker.io/library/python:2\n");
+    let json = world.run("list --json b.txt").await;
+    let document: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let meaning = format!("ghcr.io/acme/app:1@{digest}");
+    let expected = serde_json::json!([{"path": "b.txt", "line": 1, "column": 3, "reference": meaning,
+        "name": "ghcr.io/acme/app", "tag": "1", "digest": digest, "meaning": meaning}]);
+    assert_eq!(document, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_check_changes_nothing_and_says_so_by_its_code() {
     let world = World::start().await;
     let digest = world.publish("docker.io/library/python:3.9", 1);

@@ -1,5 +1,7 @@
 //! What `update` asks registries, and what it makes of their answers.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+
 mod common;
 
 use common::{World, image};
@@ -56,7 +58,10 @@ async fn pins_the_image_for_a_platform() {
     world.publish("docker.io/library/python:3.9", 1);
     world.write("a.txt", "docker.io/library/python:3.9");
     let command = "update --all --matching-tag --resolve-digest --platform";
+    let mark = world.emulator.log().mark();
     assert_eq!(world.run(&format!("{command} linux/arm64")).await.code, Some(0));
+    let log = world.emulator.log();
+    assert_eq!((log.pulls(mark), log.count(mark, "manifest.head")), (1, 0), "{:?}", log.counts(mark));
     let child = image(1).child("linux/arm64").unwrap().digest.clone();
     assert_eq!(world.read("a.txt"), format!("docker.io/library/python:3.9@{child}"));
     let said = world.run(&format!("{command} linux/s390x")).await;
@@ -125,6 +130,8 @@ async fn asks_for_each_of_many_references_once_and_pulls_nothing() {
     let listed = world.run("list").await;
     assert_eq!(listed.out.lines().count(), 2100, "{}", listed.err);
     assert_eq!(world.emulator.log().since(mark).len(), 0, "listing asks nobody");
+    #[cfg(unix)]
+    assert!(cpu_of_list(&world).await < 1.0, "seconds of CPU, of a program that is not optimized");
     let said = world.run("update --resolve-digest --all --matching-tag").await;
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(said.err.ends_with("INFO: updated a total of 300 files\n"), "{}", said.err);
@@ -135,4 +142,67 @@ async fn asks_for_each_of_many_references_once_and_pulls_nothing() {
     assert_eq!((heads.len(), distinct.len()), (400, 400), "{:?}", log.counts(mark));
     assert_eq!((log.pulls(mark), log.count(mark, "manifest.get")), (0, 0));
     assert_eq!(world.emulator.docker_hub().remaining(None), Some(100));
+}
+
+/// Seconds of CPU that `list` takes, of its user and its system, as a shell states them.
+#[cfg(unix)]
+async fn cpu_of_list(world: &World) -> f64 {
+    let mut command = tokio::process::Command::new("sh");
+    let script = format!("{} list > list.txt; times", common::PROGRAM);
+    command.args(["-c", &script]).current_dir(world.folder()).env_clear().envs(world.environment());
+    let output = command.output().await.unwrap();
+    std::fs::remove_file(world.path("list.txt")).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    // The second line is that of the shell's children: 0m0.123000s 0m0.045000s
+    let times = text.lines().nth(1).unwrap().split_whitespace();
+    let seconds = times.map(|time| {
+        let (minutes, seconds) = time.trim_end_matches('s').split_once('m').unwrap();
+        minutes.parse::<f64>().unwrap() * 60.0 + seconds.parse::<f64>().unwrap()
+    });
+    let used = seconds.sum();
+    assert!(used > 0.0, "{text}");
+    used
+}
+
+/// For ECR the AWS CLI is asked, once, in the Region of the host.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_in_to_ecr_with_the_aws_cli() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::start().await;
+    let arn = world.emulator.repository_arn("base/python");
+    let repository = world.emulator.ecr().create_repository(&arn, aws_emulator::Mutability::Mutable);
+    for tag in ["3.9", "3.13"] {
+        repository.put_image(Some(tag), &image(1));
+    }
+    let region = arn.split(':').nth(3).unwrap();
+    let token = world.emulator.ecr().call(region, "GetAuthorizationToken", &serde_json::json!({})).unwrap();
+    let token = token["authorizationData"][0]["authorizationToken"].as_str().unwrap();
+    let login = {
+        use base64::Engine as _;
+        String::from_utf8(base64::prelude::BASE64_STANDARD.decode(token).unwrap()).unwrap()
+    };
+    let password = login.strip_prefix("AWS:").unwrap();
+    let uri = repository.uri();
+    world.write("a.txt", format!("{uri}:3.9 {uri}:3.13\n"));
+    let command = ["update", "--all", "--matching-tag", "--resolve-digest", "a.txt"];
+    let with_aws = async |script: String| {
+        world.write("bin/aws", format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(world.path("bin/aws"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", world.path("bin").display(), std::env::var("PATH").unwrap());
+        let output = world.command(&command).env("PATH", path).output().await.unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, err) = with_aws("echo Unable to locate credentials >&2; exit 253".into()).await;
+    assert_eq!(code, Some(1), "{err}");
+    let told = format!(
+        "aws ecr get-login-password --region {region} gave no login: it failed and says \"Unable to locate credentials\". It stands in a.txt:1; 1 other reference fails alike (--verbose tells of it). Sign in to AWS (aws sso login, or aws configure), or log in to the registry with docker login.\n"
+    );
+    assert!(err.contains(&told), "{err}");
+    let (code, err) = with_aws(format!("echo \"$*\" >> calls\nprintf %s {password}")).await;
+    assert_eq!(code, Some(0), "{err}");
+    let digest = image(1).digest().to_owned();
+    assert_eq!(world.read("a.txt"), format!("{uri}:3.9@{digest} {uri}:3.13@{digest}\n"));
+    assert_eq!(world.read("calls"), format!("ecr get-login-password --region {region}\n"));
+    assert!(!err.contains(password), "{err}");
 }

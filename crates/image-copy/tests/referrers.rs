@@ -340,3 +340,22 @@ impl Inventory for NoList {
         Box::pin(async { Ok(false) })
     }
 }
+
+#[tokio::test]
+async fn a_tag_is_asked_for_once_also_where_head_says_nothing() {
+    let world = World::start().await;
+    let upstream = world.emulator.add_upstream(aws_emulator::Profile::bearer("registry.acme.example"));
+    let image = index();
+    upstream.put_image("team/app", "1", &image);
+    let refused =
+        Effect::Status { code: 405, headers: std::collections::BTreeMap::new(), body: String::new() };
+    world.emulator.faults().add(Fault::on("manifest.head", refused).path("manifests/1"));
+    let name: oci::Reference = "registry.acme.example/team/app:1".parse().unwrap();
+    let repository = world.client.repository(name.repository, None);
+    let mark = world.emulator.log().mark();
+    let found = repository.find_tag(&name.tag.unwrap()).await.unwrap();
+    assert_eq!(found.unwrap().as_str(), image.digest());
+    let log = world.emulator.log();
+    let answered = |operation| log.of(mark, operation).iter().filter(|one| one.status != Some(401)).count();
+    assert_eq!((answered("manifest.head"), answered("manifest.get")), (1, 1), "{:?}", log.counts(mark));
+}

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
 use image_copy::oci::{Platform, Registry};
 use semver::VersionReq;
 
-use super::Search;
+use super::{Search, logins};
 use crate::scan::Written;
 
-const EXAMPLES: &str = "\
+const EXAMPLES: &str = concat!(
+    "\
 Examples:
   Pin every image to what its tag names now, and later move the pins along:
     container-image update --all --matching-tag --resolve-digest demo.yaml
@@ -27,15 +29,18 @@ Examples:
     container-image update --all --latest --commit 'Update base images' \\
       --repository git@github.com:acme/infra.git
 
-Without --matching-tag, --latest or --semver, --all moves every image to the
-tag latest. Without --resolve-digest a digest beside a tag is taken away. What
-is pinned by a digest alone stays what it is.
+--all without --matching-tag, --latest or --semver moves every image to the tag
+latest, as it does with cru; what is mostly meant is --all --matching-tag
+--resolve-digest. Without --resolve-digest a digest beside a tag is taken away.
+What is pinned by a digest alone stays what it is.
 
-Logins are those of docker: $REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json or
-~/.docker/config.json, with credential helpers.
+",
+    logins!(),
+    "
 
 Exit codes: 0 updated or nothing to do, 1 failed in part or whole, 2 not
-understood, 3 would change something (--check), 130 interrupted, 143 terminated.";
+understood, 3 would change something (--check), 130 interrupted, 143 terminated."
+);
 
 /// What was typed after `update`.
 #[derive(Debug, Args)]
@@ -48,11 +53,11 @@ pub(crate) struct Update {
     #[command(flatten)]
     pub(crate) search: Search,
 
-    /// Update every image
+    /// Update every image: to the tag latest, unless --matching-tag, --latest or --semver is given
     #[arg(long)]
     pub(crate) all: bool,
 
-    /// Update images of this name to this tag or digest; may be given several times
+    /// Update images that are spelled with this name to this tag or digest; may be given several times
     #[arg(long, value_name = "REF", value_parser = specific)]
     pub(crate) image_reference: Vec<Written>,
 
@@ -73,7 +78,7 @@ pub(crate) struct Update {
     pub(crate) latest: bool,
 
     /// Move to the newest version within a range such as '^3.9' or '~1.2', with its digest
-    #[arg(long, value_name = "RANGE", conflicts_with_all = ["matching_tag", "resolve_tag"])]
+    #[arg(long, value_name = "RANGE", value_parser = range, conflicts_with_all = ["matching_tag", "resolve_tag"])]
     pub(crate) semver: Option<VersionReq>,
 
     /// Pin the image for os/arch[/variant] instead of the index; costs a pull for each image
@@ -93,7 +98,7 @@ pub(crate) struct Update {
     pub(crate) json: bool,
 
     /// Commit what changed, and push it where the repository was cloned from
-    #[arg(long, value_name = "MESSAGE", requires = "repository", conflicts_with_all = ["check", "dry_run"])]
+    #[arg(long, value_name = "MESSAGE", value_parser = NonEmptyStringValueParser::new(), requires = "repository", conflicts_with_all = ["check", "dry_run"])]
     pub(crate) commit: Option<String>,
 
     /// Requests at once
@@ -108,6 +113,10 @@ pub(crate) struct Update {
     /// PEM file with authorities to trust besides the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) certificate_authority: Option<PathBuf>,
+}
+
+fn range(text: &str) -> Result<VersionReq, String> {
+    text.parse().map_err(|error| format!("expected a range such as '^3.9' or '>=1.2, <2': {error}"))
 }
 
 /// A reference that says what is wanted.

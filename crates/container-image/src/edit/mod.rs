@@ -6,7 +6,7 @@ mod write;
 use std::ops::Range;
 
 pub(crate) use diff::{Paint, diff};
-pub(crate) use write::replace;
+pub(crate) use write::Current;
 
 /// New text for some bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

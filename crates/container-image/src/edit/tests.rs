@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::Path;
 
+use image_copy::oci::Digest;
 use proptest::prelude::*;
 
 use super::*;
@@ -144,6 +145,10 @@ fn a_difference_is_a_patch() {
     assert!(diff("a", b"1\n", b"2\n", Paint::Coloured).contains("\u{1b}[32m+2\u{1b}[0m\n"));
 }
 
+fn replace(path: &Path, expected: &[u8], new: &[u8]) -> Result<(), String> {
+    Current::read(path, &Digest::of(expected))?.replace(new)
+}
+
 #[cfg(unix)]
 #[test]
 fn keeps_mode_and_owner_and_leaves_nothing_beside() {
@@ -173,6 +178,10 @@ fn leaves_a_file_alone_that_changed_or_must_not_change() {
     fs::write(&path, "theirs").unwrap();
     assert!(replace(&path, b"old", b"new").unwrap_err().contains("changed it meanwhile"));
     assert_eq!(fs::read(&path).unwrap(), b"theirs");
+    let current = Current::read(&path, &Digest::of(b"theirs")).unwrap();
+    fs::write(&path, "theirs, again").unwrap();
+    assert!(current.replace(b"new").unwrap_err().contains("changed it meanwhile"));
+    fs::write(&path, "theirs").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
     assert_eq!(replace(&path, b"theirs", b"new").unwrap_err(), "it is read-only");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();

@@ -1,45 +1,65 @@
-//! Writes a file whole or not at all.
+//! Changes a file whole or not at all.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use image_copy::oci::Digest;
 use tempfile::{Builder, NamedTempFile};
 
-/// Puts `new` into the place of the file at `path`, which has to hold `expected`. Mode and owner stay.
-/// Whatever goes wrong, the file is what it was before.
-///
-/// # Errors
-/// A clause that says why not.
-pub(crate) fn replace(path: &Path, expected: &[u8], new: &[u8]) -> Result<(), String> {
-    // Behind a link that was named, so that it goes on leading there.
-    let path = path.canonicalize().map_err(in_words)?;
-    let mut file = File::open(&path).map_err(in_words)?;
-    let before = file.metadata().map_err(in_words)?;
-    let mut content = Vec::with_capacity(expected.len());
-    file.read_to_end(&mut content).map_err(in_words)?;
-    if content != expected {
-        return Err(CHANGED.into());
+use crate::system;
+
+/// A file that is about to be changed, as it is now.
+pub(crate) struct Current {
+    path: PathBuf,
+    metadata: Metadata,
+    pub(crate) content: Vec<u8>,
+}
+
+impl Current {
+    /// Reads the file at `path`, which has to hold what it held when its images were looked for.
+    ///
+    /// # Errors
+    /// A clause that says why not.
+    pub(crate) fn read(path: &Path, expected: &Digest) -> Result<Self, String> {
+        // Behind a link that was named, so that it goes on leading there.
+        let path = path.canonicalize().map_err(|error| system::words(&error))?;
+        let mut file = File::open(&path).map_err(|error| system::words(&error))?;
+        let metadata = file.metadata().map_err(|error| system::words(&error))?;
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).map_err(|error| system::words(&error))?;
+        if Digest::of(&content) != *expected {
+            return Err(CHANGED.into());
+        }
+        Ok(Self { path, metadata, content })
     }
-    if is_read_only(&path, &before) {
-        return Err("it is read-only".into());
+
+    /// Puts `new` into the place of the file. Mode and owner stay. Whatever goes wrong, the file is
+    /// what it was before.
+    ///
+    /// # Errors
+    /// A clause that says why not.
+    pub(crate) fn replace(&self, new: &[u8]) -> Result<(), String> {
+        if is_read_only(&self.path, &self.metadata) {
+            return Err("it is read-only".into());
+        }
+        let folder = self.path.parent().unwrap_or(&self.path);
+        let written = written_beside(folder, new, &self.metadata)?;
+        // Between this look and the renaming lie microseconds.
+        let now = fs::metadata(&self.path).map_err(|error| system::words(&error))?;
+        if !is_same(&self.metadata, &now) {
+            return Err(CHANGED.into());
+        }
+        written.persist(&self.path).map_err(|error| system::words(&error.error))?;
+        Ok(())
     }
-    let folder = path.parent().unwrap_or(&path);
-    let written = written_beside(folder, new, &before)?;
-    // Between this look and the renaming lie microseconds.
-    let now = fs::metadata(&path).map_err(in_words)?;
-    if !is_same(&before, &now) {
-        return Err(CHANGED.into());
-    }
-    written.persist(&path).map_err(|error| in_words(error.error))?;
-    Ok(())
 }
 
 const CHANGED: &str = "somebody else changed it meanwhile";
 
 /// The new content in a file of its own, which is removed unless it is put into its place.
 fn written_beside(folder: &Path, new: &[u8], like: &Metadata) -> Result<NamedTempFile, String> {
-    let failed = |error| format!("the new content cannot be written: {}", in_words(error));
+    let failed = |error: io::Error| format!("the new content cannot be written: {}", system::words(&error));
     let mut file = Builder::new().prefix(".container-image-").tempfile_in(folder).map_err(failed)?;
     file.write_all(new).map_err(failed)?;
     keep_owner(file.as_file(), like)?;
@@ -47,12 +67,6 @@ fn written_beside(folder: &Path, new: &[u8], like: &Metadata) -> Result<NamedTem
     file.as_file().set_permissions(like.permissions()).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     Ok(file)
-}
-
-/// The system's words without the number that Rust adds.
-fn in_words(error: io::Error) -> String {
-    let text = error.to_string();
-    text.rsplit_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
 }
 
 #[cfg(unix)]
@@ -71,12 +85,12 @@ fn is_read_only(_: &Path, metadata: &Metadata) -> bool {
 #[cfg(unix)]
 fn keep_owner(file: &File, like: &Metadata) -> Result<(), String> {
     use std::os::unix::fs::{MetadataExt as _, fchown};
-    let own = file.metadata().map_err(in_words)?;
+    let own = file.metadata().map_err(|error| system::words(&error))?;
     if (own.uid(), own.gid()) == (like.uid(), like.gid()) {
         return Ok(());
     }
     fchown(file, Some(like.uid()), Some(like.gid()))
-        .map_err(|error| format!("its owner cannot be kept: {}", in_words(error)))
+        .map_err(|error| format!("its owner cannot be kept: {}", system::words(&error)))
 }
 
 #[cfg(not(unix))]

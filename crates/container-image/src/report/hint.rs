@@ -4,6 +4,7 @@ use image_copy::copy::{Failure, Operation, Problem, Side};
 use image_copy::registry;
 
 use super::Given;
+use crate::aws_login::Service;
 use crate::{credentials, program};
 
 /// One thing to change. Every kind of problem has its text: a new one does not compile without.
@@ -19,7 +20,7 @@ pub(super) fn hint(failure: &Failure, given: &Given<'_>) -> String {
             "Check the spelling of {argument} (many registries say so of what does not exist), or log in: {}.", log_in(failure)
         ),
         Problem::LoginRefused => format!("Log in again: {}.", log_in(failure)),
-        Problem::Denied if is_ecr(failure) => format!(
+        Problem::Denied if service(failure).is_some() => format!(
             "Log in again, as an identity that may use that repository: {}.", log_in(failure)
         ),
         Problem::Denied => match side {
@@ -59,12 +60,12 @@ pub(super) fn hint(failure: &Failure, given: &Given<'_>) -> String {
 /// Official images have a twin that costs no pull
 /// (<https://gallery.ecr.aws/docker/>).
 fn pull_limit(failure: &Failure) -> String {
-    let host = host(failure);
     let is_official =
         matches!(failure, Failure::Registry { subject, .. } if subject.starts_with("docker.io/library/"));
     let mirror = if is_official { " docker.io/library=public.ecr.aws/docker/library" } else { "" };
     format!(
-        "Log in with an account (docker login{host}), read from a mirror (--mirror{mirror}), or run it again later."
+        "Log in with an account ({}), read from a mirror (--mirror{mirror}), or run it again later.",
+        log_in(failure)
     )
 }
 
@@ -140,15 +141,14 @@ fn certificate_refused(failure: &Failure, given: &Given<'_>) -> String {
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>).
 pub(super) fn log_in(failure: &Failure) -> String {
     let host = host(failure);
-    if is_ecr(failure) {
-        format!("aws ecr get-login-password | docker login -u AWS --password-stdin{host}")
-    } else {
-        format!("docker login{host}")
+    match service(failure) {
+        Some(service) => format!("{} | docker login -u AWS --password-stdin{host}", service.command()),
+        None => format!("docker login{host}"),
     }
 }
 
-fn is_ecr(failure: &Failure) -> bool {
-    name_of_host(failure).is_some_and(|host| host.contains(".dkr.ecr."))
+fn service(failure: &Failure) -> Option<Service> {
+    name_of_host(failure).and_then(Service::of)
 }
 
 /// The registry's host with a blank before it; nothing for Docker Hub, which needs no name.

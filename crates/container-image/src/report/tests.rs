@@ -119,6 +119,12 @@ fn tells_a_dead_proxy_from_a_registry_that_is_down() {
     let text = line(&source(unreached(http::Kind::Proxy { proxy, reason: "Connection refused".into() })));
     assert!(text.contains("through the proxy proxy.example:3128 (HTTPS_PROXY) failed"), "{text}");
     assert!(text.contains("Check the proxy"), "{text}");
+    let kind = http::Kind::Proxy { proxy: "p:1 (HTTPS_PROXY)".into(), reason: "refused".into() };
+    let failure = source(unreached(kind));
+    let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);
+    let text = one.line(&[]);
+    assert!(text.contains("through the proxy p:1 (HTTPS_PROXY) failed (refused)"), "{text}");
+    assert!(text.ends_with("It stands in a:1. Check the proxy and whether it reaches that host, or name the host in NO_PROXY."), "{text}");
 }
 
 #[test]
@@ -134,13 +140,20 @@ fn tells_a_missing_program_from_a_missing_file() {
 
 #[test]
 fn names_the_way_to_log_in_at_ecr() {
-    let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
-    for (status, login) in [(401, LoginSent::No), (401, LoginSent::Yes), (403, LoginSent::Yes)] {
-        let cause = refusal(status, "DENIED", "no", login);
-        let (side, operation) = (Side::Destination, Operation::StartUpload);
-        let text = line(&Failure::Registry { side, operation, subject: format!("{host}/app:1"), cause });
-        let command = format!("aws ecr get-login-password | docker login -u AWS --password-stdin {host}.");
-        assert!(text.ends_with(&command), "{text}");
+    for (host, region) in [
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "eu-west-1"),
+        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ("123456789012.dkr-ecr.eu-west-1.on.aws", "eu-west-1"),
+    ] {
+        for (status, login) in [(401, LoginSent::No), (401, LoginSent::Yes), (403, LoginSent::Yes)] {
+            let cause = refusal(status, "DENIED", "no", login);
+            let (side, operation) = (Side::Destination, Operation::StartUpload);
+            let text = line(&Failure::Registry { side, operation, subject: format!("{host}/app:1"), cause });
+            let command = format!(
+                "aws ecr get-login-password --region {region} | docker login -u AWS --password-stdin {host}."
+            );
+            assert!(text.ends_with(&command), "{text}");
+        }
     }
 }
 
@@ -235,7 +248,7 @@ fn tells_the_outcome_in_one_line() {
         outcome(&request, &idle),
         format!("{name}: 0 blobs copied (0 bytes), 5 present, nothing to do, 1.2 s")
     );
-    assert_eq!(warning(&idle), None);
+    assert_eq!(incomplete(&idle), None);
     let refused =
         Referrers { present: 2, refused: 1, first_reason: Some("because.".into()), ..Referrers::default() };
     let idle = Outcome { referrers: Some(refused), ..idle };
@@ -245,5 +258,5 @@ fn tells_the_outcome_in_one_line() {
             "{name}: 0 blobs copied (0 bytes), 5 present, referrers: 2 present, 1 refused, nothing to do, 1.2 s"
         )
     );
-    assert_eq!(warning(&idle).unwrap(), "warning: referrers: 2 present, 1 refused: because.");
+    assert_eq!(incomplete(&idle).unwrap(), "warning: referrers: 2 present, 1 refused: because.");
 }

@@ -4,28 +4,99 @@
 use std::io::{self, Write as _};
 
 use image_copy::copy::{Failure, Problem};
+use image_copy::http::{self, Kind};
 use image_copy::oci::Registry;
+use image_copy::registry::Error;
 
-use super::{LINE_CHARACTERS, causes, credentials_unavailable, fail, log_in, shortened};
+use super::{LINE_CHARACTERS, causes, credentials_unavailable, fail, log_in, name_of_host, shortened};
 use crate::args::Verbosity;
 
-/// The failure in one line. `places` are file and line of each reference.
-pub(crate) fn line(failure: &Failure, places: &[String], plain_http: &[Registry]) -> String {
-    let summary = failure.summary();
-    // Here is but one side.
-    let summary = summary.strip_prefix("source ").unwrap_or(&summary);
-    let ending = format!("It stands in {}. {}", listed(places), hint(failure, plain_http));
-    let room = LINE_CHARACTERS.saturating_sub(ending.chars().count() + 1);
-    format!("{} {ending}", shortened(summary.to_owned(), room))
+/// A reference that a registry would not resolve.
+pub(crate) struct Unresolved<'a> {
+    pub(crate) reference: String,
+    failure: &'a Failure,
+    /// File and line of each place.
+    places: Vec<String>,
 }
 
-/// Writes the line, and all that is known for those who ask for it.
-pub(crate) fn tell(failure: &Failure, line: &str, verbosity: Verbosity) {
-    fail(line);
-    if verbosity == Verbosity::Verbose {
-        for cause in causes(failure) {
-            let _ = writeln!(io::stderr(), "  {cause}");
+/// What fails for more than one reference, and in which way.
+#[derive(PartialEq, Eq)]
+enum Culprit<'a> {
+    Registry { host: &'a str, problem: Problem },
+    Proxy { proxy: &'a str, reason: &'a str },
+}
+
+impl<'a> Unresolved<'a> {
+    pub(crate) fn new(failure: &'a Failure, reference: String, places: Vec<String>) -> Self {
+        Self { reference, failure, places }
+    }
+
+    /// The failure in one line.
+    pub(crate) fn line(&self, plain_http: &[Registry]) -> String {
+        self.with_others("", plain_http)
+    }
+
+    /// The failure in one line that says what else fails alike.
+    fn with_others(&self, others: &str, plain_http: &[Registry]) -> String {
+        let summary = self.failure.summary();
+        // Here is but one side.
+        let summary = summary.strip_prefix("source ").unwrap_or(&summary);
+        let hint = hint(self.failure, plain_http);
+        let ending = format!("It stands in {}{others}. {hint}", listed(&self.places));
+        let room = LINE_CHARACTERS.saturating_sub(ending.chars().count() + 1);
+        format!("{} {ending}", shortened(summary.to_owned(), room))
+    }
+
+    /// What is broken, where that is not the reference alone.
+    fn culprit(&self) -> Option<Culprit<'_>> {
+        if let Failure::Registry {
+            cause: Error::Http(http::Error { kind: Kind::Proxy { proxy, reason }, .. }),
+            ..
+        } = self.failure
+        {
+            return Some(Culprit::Proxy { proxy, reason });
         }
+        let problem = self.failure.problem();
+        let is_of_registry = matches!(
+            problem,
+            Problem::Unreachable
+                | Problem::CertificateRefused
+                | Problem::Interrupted
+                | Problem::LoginRefused
+                | Problem::CredentialsUnavailable
+                | Problem::PullLimit
+                | Problem::Throttled
+        );
+        let host = name_of_host(self.failure).filter(|_| is_of_registry)?;
+        Some(Culprit::Registry { host, problem })
+    }
+}
+
+/// Tells of each failure, of what is broken for many references but once. Those who ask for it are
+/// told all that is known of each.
+pub(crate) fn tell(all: &[Unresolved<'_>], plain_http: &[Registry], verbosity: Verbosity) {
+    for (at, one) in all.iter().enumerate() {
+        if verbosity == Verbosity::Verbose {
+            fail(&one.line(plain_http));
+            for cause in causes(one.failure) {
+                let _ = writeln!(io::stderr(), "  {cause}");
+            }
+            continue;
+        }
+        let culprit = one.culprit();
+        let is_alike = |other: &&Unresolved<'_>| culprit.is_some() && other.culprit() == culprit;
+        if all[..at].iter().find(is_alike).is_none() {
+            let others = all[at + 1..].iter().filter(is_alike).count();
+            fail(&one.with_others(&said_of(others), plain_http));
+        }
+    }
+}
+
+fn said_of(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        1 => "; 1 other reference fails alike (--verbose tells of it)".into(),
+        others => format!("; {others} other references fail alike (--verbose tells of each)"),
     }
 }
 
@@ -51,7 +122,10 @@ fn hint(failure: &Failure, plain_http: &[Registry]) -> String {
         Problem::CredentialsUnavailable => credentials_unavailable(failure),
         Problem::PullLimit => format!("Log in with an account ({}), or leave out --platform.", log_in(failure)),
         Problem::Throttled => "Run it again later, or with fewer --jobs.".into(),
-        Problem::Unreachable | Problem::BehindProxy => {
+        Problem::BehindProxy => {
+            "Check the proxy and whether it reaches that host, or name the host in NO_PROXY.".into()
+        }
+        Problem::Unreachable => {
             "Check its host, and HTTPS_PROXY if that is reached through a proxy.".into()
         }
         Problem::CertificateRefused if plain_http.is_empty() => {

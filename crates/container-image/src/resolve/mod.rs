@@ -9,8 +9,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt as _, stream};
-use image_copy::copy::{Failure, Operation, Side};
-use image_copy::oci::{self, Descriptor, Digest, Manifest, Platform, Reference, Tag, media_type};
+use image_copy::copy::{
+    Failure, MAX_CONFIG_BYTES, Operation, Problem, Side, config_of, image_for, images, platform_in,
+};
+use image_copy::oci::{self, Digest, Manifest, Platform, Reference, Registry, Tag};
 use image_copy::registry::{Client, Error, ManifestId, Repository};
 use semver::VersionReq;
 use tokio::sync::OnceCell;
@@ -43,6 +45,8 @@ pub(crate) struct Resolver {
     platform: Option<Platform>,
     /// Requests at once.
     jobs: usize,
+    /// Registries that cannot be asked, and why.
+    gone: Mutex<HashMap<Registry, Error>>,
     /// Tags of each repository: many references have one in common.
     lists: Mutex<HashMap<oci::Repository, TagList>>,
 }
@@ -52,12 +56,9 @@ type TagList = Arc<OnceCell<Arc<Vec<Tag>>>>;
 /// Why a reference came to nothing.
 pub(crate) type Unresolved = Box<Failure>;
 
-/// Largest image config read into memory, in bytes.
-const LARGEST_CONFIG: u64 = 4 << 20;
-
 impl Resolver {
     pub(crate) fn new(client: Client, question: Question, platform: Option<Platform>, jobs: usize) -> Self {
-        Self { client, question, platform, jobs, lists: Mutex::default() }
+        Self { client, question, platform, jobs, gone: Mutex::default(), lists: Mutex::default() }
     }
 
     /// Resolves each of `references` and gives the answers in their order; `done` is called after each.
@@ -68,7 +69,7 @@ impl Resolver {
     ) -> Vec<Result<Answer, Unresolved>> {
         let answers = stream::iter(0..references.len())
             .map(|at| async move {
-                let answer = self.one(&references[at]).await;
+                let answer = self.one_unless_gone(&references[at]).await;
                 done();
                 (at, answer)
             })
@@ -77,6 +78,24 @@ impl Resolver {
         let mut answers: Vec<_> = answers.collect().await;
         answers.sort_by_key(|(at, _)| *at);
         answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    /// As [`Resolver::one`], but asks no registry that another reference found to be gone: trying
+    /// again takes time for each, and the answer would be the same.
+    async fn one_unless_gone(&self, reference: &Reference) -> Result<Answer, Unresolved> {
+        let registry = reference.repository.registry();
+        let known = || self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cause) = known().get(registry).cloned() {
+            return Err(failure(reference, cause));
+        }
+        let answer = self.one(reference).await;
+        if let Err(failure) = &answer
+            && is_gone(failure.problem())
+            && let Failure::Registry { cause, .. } = &**failure
+        {
+            known().insert(registry.clone(), cause.clone());
+        }
+        answer
     }
 
     /// Answers for a reference with a tag.
@@ -96,11 +115,10 @@ impl Resolver {
             }
         };
         let named = reference.repository.tagged(tag.clone());
-        let head = repository.head_manifest(&ManifestId::Tag(tag.clone())).await;
-        let digest = head.map_err(|cause| failure(&named, cause))?.digest;
+        let id = ManifestId::Tag(tag.clone());
         let digest = match &self.platform {
-            Some(platform) => self.child(&repository, &named, digest, platform).await?,
-            None => digest,
+            Some(platform) => self.child(&repository, &named, &id, platform).await?,
+            None => repository.head_manifest(&id).await.map_err(|cause| failure(&named, cause))?.digest,
         };
         Ok(Answer::Tag(tag, digest))
     }
@@ -144,19 +162,16 @@ impl Resolver {
         &self,
         repository: &Repository,
         named: &Reference,
-        digest: Digest,
+        id: &ManifestId,
         wanted: &Platform,
     ) -> Result<Digest, Unresolved> {
         let failed = |cause| failure(named, cause);
-        let manifest = repository.get_manifest(&ManifestId::Digest(digest)).await.map_err(failed)?;
+        let manifest = repository.get_manifest(id).await.map_err(failed)?;
         let available = if manifest.is_index() {
-            let images = images(&manifest);
-            let chosen =
-                images.iter().find(|image| image.platform.as_ref().is_some_and(|own| own.satisfies(wanted)));
-            if let Some(chosen) = chosen {
+            if let Some(chosen) = image_for(&manifest, wanted) {
                 return Ok(chosen.digest.clone());
             }
-            images.into_iter().filter_map(|image| image.platform.clone()).collect()
+            images(&manifest).filter_map(|image| image.platform.clone()).collect()
         } else {
             let own = own_platform(repository, &manifest).await.map_err(failed)?;
             if own.as_ref().is_none_or(|own| own.satisfies(wanted)) {
@@ -168,25 +183,27 @@ impl Resolver {
     }
 }
 
+/// Whether no other reference to the registry would fare better.
+fn is_gone(problem: Problem) -> bool {
+    matches!(
+        problem,
+        Problem::Unreachable
+            | Problem::BehindProxy
+            | Problem::CertificateRefused
+            | Problem::Interrupted
+            | Problem::CredentialsUnavailable
+            | Problem::PullLimit
+            | Problem::Throttled
+    )
+}
+
 fn failure(reference: &Reference, cause: Error) -> Unresolved {
     let subject = reference.to_string();
     Box::new(Failure::Registry { side: Side::Source, operation: Operation::ReadManifest, subject, cause })
 }
 
-/// Children of an index that say which platform they are for.
-fn images(index: &Manifest) -> Vec<&Descriptor> {
-    let is_image = |child: &&Descriptor| {
-        !child.is_attestation() && child.platform.as_ref().is_some_and(|platform| !platform.is_unknown())
-    };
-    index.children().iter().filter(is_image).collect()
-}
-
 /// The platform of an image that no index lists: only its config tells.
 async fn own_platform(repository: &Repository, manifest: &Manifest) -> Result<Option<Platform>, Error> {
-    let is_config = |blob: &&Descriptor| {
-        matches!(blob.media_type.as_str(), media_type::OCI_CONFIG | media_type::DOCKER_CONFIG)
-    };
-    let Some(config) = manifest.blobs().next().filter(is_config) else { return Ok(None) };
-    let text = repository.get_blob(config, LARGEST_CONFIG).await?;
-    Ok(serde_json::from_slice(&text).ok().filter(|found: &Platform| !found.is_unknown()))
+    let Some(config) = config_of(manifest) else { return Ok(None) };
+    Ok(platform_in(&repository.get_blob(config, MAX_CONFIG_BYTES).await?))
 }

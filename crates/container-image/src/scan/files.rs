@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 use std::env;
-use std::fs::File;
-use std::io::Read as _;
+use std::error::Error as _;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 use ignore::overrides::{Override, OverrideBuilder};
 use ignore::{DirEntry, WalkBuilder};
+
+use crate::system;
 
 /// Largest file that is read, in bytes. References are written by hand; beyond this there are dumps.
 const LARGEST: u64 = 256 << 20;
@@ -39,8 +42,17 @@ pub(crate) fn list(
     let mut places = Vec::new();
     for path in paths {
         let top = base.join(path);
-        if !top.exists() {
-            return Err(format!("{} is neither a file nor a folder. Check its spelling.", path.display()));
+        match fs::metadata(&top) {
+            Ok(found) if found.is_file() || found.is_dir() => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(format!("{} cannot be read: {}.", path.display(), system::words(&error)));
+            }
+            _ => {
+                return Err(format!(
+                    "{} is neither a file nor a folder. Check its spelling.",
+                    path.display()
+                ));
+            }
         }
         for entry in walk(&top, &excluded) {
             match entry {
@@ -51,7 +63,7 @@ pub(crate) fn list(
                     }
                 }
                 Ok(_) => {}
-                Err(error) => trouble(format!("{error}. It was left out.")),
+                Err(error) => trouble(left_out(&error, base)),
             }
         }
     }
@@ -64,19 +76,44 @@ pub(crate) fn list(
 /// A line that names the file.
 pub(crate) fn read(place: &Place) -> Result<Option<Vec<u8>>, String> {
     let unread = |why: &str| format!("{} cannot be read: {why}.", place.shown);
-    let mut file = File::open(&place.path).map_err(|error| unread(&error.to_string()))?;
-    let size = file.metadata().map_err(|error| unread(&error.to_string()))?.len();
+    let mut file = File::open(&place.path).map_err(|error| unread(&system::words(&error)))?;
+    let size = file.metadata().map_err(|error| unread(&system::words(&error)))?.len();
     if size > LARGEST {
         return Err(unread(&format!("it is larger than {} MiB; leave it out by --exclude", LARGEST >> 20)));
     }
     let mut bytes = Vec::new();
     let mut beginning = file.by_ref().take(LOOKED_AT as u64);
-    beginning.read_to_end(&mut bytes).map_err(|error| unread(&error.to_string()))?;
-    if bytes.contains(&0) {
+    beginning.read_to_end(&mut bytes).map_err(|error| unread(&system::words(&error)))?;
+    if bytes.contains(&0) && !is_utf16(&bytes) {
         return Ok(None);
     }
-    file.read_to_end(&mut bytes).map_err(|error| unread(&error.to_string()))?;
+    file.read_to_end(&mut bytes).map_err(|error| unread(&system::words(&error)))?;
     Ok(Some(bytes))
+}
+
+/// Whether the bytes begin with the mark of UTF-16, as some editors and shells of Windows write it.
+pub(super) fn is_utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
+}
+
+fn left_out(error: &ignore::Error, base: &Path) -> String {
+    match (path_of(error), error.io_error()) {
+        (Some(path), Some(cause)) => {
+            // The walk puts words of its own around the system's.
+            let inner = cause.source().and_then(|inner| inner.downcast_ref::<io::Error>());
+            let words = system::words(inner.unwrap_or(cause));
+            format!("{} cannot be read: {words}. It was left out.", shown(path, base))
+        }
+        _ => format!("{error}. It was left out."),
+    }
+}
+
+fn path_of(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } => path_of(err),
+        _ => None,
+    }
 }
 
 fn walk(top: &Path, excluded: &Override) -> ignore::Walk {
@@ -130,7 +167,6 @@ fn shown(path: &Path, base: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn tree(files: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -203,6 +239,9 @@ mod tests {
     fn says_which_path_is_not_there() {
         let error = list(Path::new("/"), &["no/such".into()], &[], |_| {}).unwrap_err();
         assert!(error.starts_with("no/such is neither a file nor a folder"), "{error}");
+        // Such as what a shell's <(…) leads to, of which nothing can be written.
+        let error = list(Path::new("/"), &["dev/null".into()], &[], |_| {}).unwrap_err();
+        assert!(error.starts_with("dev/null is neither"), "{error}");
         let error = list(Path::new("/"), &[], &["a[".into()], |_| {}).unwrap_err();
         assert!(error.starts_with("--exclude a[ makes no sense"), "{error}");
     }

@@ -36,6 +36,8 @@ pub(crate) struct Scan {
     /// In the order of the file; no two overlap.
     pub(crate) found: Vec<Found>,
     pub(crate) notes: Vec<Note>,
+    /// What has to be corrected before the images of the file are known: clauses that say how.
+    pub(crate) faults: Vec<Note>,
 }
 
 /// Largest file that is read as a template, in bytes. CloudFormation itself takes 1 MB
@@ -44,14 +46,37 @@ const LARGEST_TEMPLATE: usize = 4 << 20;
 
 /// Finds the images that a file names. `path` tells by its ending what may be a template.
 pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
+    if files::is_utf16(bytes) {
+        return of_utf16(path, bytes);
+    }
+    let as_text = || Scan { found: text::find(bytes), ..Scan::default() };
     if !template::may_be_one(path) {
-        return Scan { found: text::find(bytes), notes: Vec::new() };
+        return as_text();
     }
     match template_in(bytes) {
         Ok(Some(scan)) => scan,
-        Ok(None) => Scan { found: text::find(bytes), notes: Vec::new() },
-        Err(note) => Scan { found: text::find(bytes), notes: vec![note] },
+        Ok(None) => as_text(),
+        Err(Note { at, text }) if template::is_meant_as_one(&String::from_utf8_lossy(bytes)) => {
+            let text = format!("{text}, without its short names. Correct it, or leave it out by --exclude");
+            Scan { faults: vec![Note { at, text }], ..as_text() }
+        }
+        Err(note) => Scan { notes: vec![note], ..as_text() },
     }
+}
+
+/// A template is not passed over in silence, whatever else is.
+fn of_utf16(path: &Path, bytes: &[u8]) -> Scan {
+    if !template::may_be_one(path) || bytes.len() > LARGEST_TEMPLATE {
+        return Scan::default();
+    }
+    let read = if bytes.starts_with(b"\xff") { u16::from_le_bytes } else { u16::from_be_bytes };
+    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
+    if !template::is_meant_as_one(&String::from_utf16_lossy(&units)) {
+        return Scan::default();
+    }
+    let text =
+        "this template is in UTF-16, so it is not read. Save it as UTF-8, or leave it out by --exclude";
+    Scan { faults: vec![Note { at: 0, text: text.into() }], ..Scan::default() }
 }
 
 /// What a template holds; `None` when it is none, and a note when it looks like one that cannot be
@@ -81,13 +106,21 @@ mod tests {
         let images = |name: &str, bytes: &[u8]| {
             let scan = scan(Path::new(name), bytes);
             let found: Vec<String> = scan.found.iter().map(|found| found.image.to_string()).collect();
-            (found, scan.notes.len())
+            (found, (scan.faults.len(), scan.notes.len()))
         };
         let broken = b"Resources:\n  A: {Type: Custom::ContainerImage\n  # docker.io/library/a:1\n";
-        assert_eq!(images("a.yaml", broken), (vec!["docker.io/library/a:1".into()], 1));
-        assert_eq!(images("a.md", broken).1, 0, "a page about templates");
+        assert_eq!(images("a.yaml", broken), (vec!["docker.io/library/a:1".into()], (1, 0)));
+        assert_eq!(images("a.md", broken).1, (0, 0), "a page about templates");
         let latin = b"Resources: # caf\xe9\n  A: {Type: Custom::ContainerImage} # quay.io/a/b:1";
-        assert_eq!(images("a.yml", latin), (vec!["quay.io/a/b:1".into()], 1));
-        assert_eq!(images("a.sh", b"docker run quay.io/a/b:1 \xe9"), (vec!["quay.io/a/b:1".into()], 0));
+        assert_eq!(images("a.yml", latin), (vec!["quay.io/a/b:1".into()], (1, 0)));
+        assert_eq!(images("a.sh", b"docker run quay.io/a/b:1 \xe9").1, (0, 0));
+        let wide =
+            |text: &str| [b"\xff\xfe".to_vec(), text.encode_utf16().flat_map(u16::to_le_bytes).collect()];
+        let template = wide("Resources:\n  A: {Type: Custom::ContainerImage").concat();
+        assert_eq!(images("a.yml", &template), (vec![], (1, 0)));
+        assert_eq!(images("a.txt", &template), (vec![], (0, 0)));
+        assert_eq!(images("a.yml", &wide("a: b").concat()), (vec![], (0, 0)));
+        let chart = b"Resources:\n  A: {Type: Custom::ContainerImage\n{{ if .Values.b }}";
+        assert_eq!(images("a.yaml", chart).1, (0, 1), "a program makes it a template");
     }
 }

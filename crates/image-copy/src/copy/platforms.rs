@@ -6,7 +6,7 @@ use super::{Error, Failure, Operation, Platforms, Side};
 use crate::oci::{Descriptor, Manifest, Platform, media_type};
 
 /// Largest image config read into memory, in bytes.
-const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
+pub const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The platforms of what is to be pushed; `chosen` is what an index said of it.
 pub(super) async fn platforms_of(
@@ -37,9 +37,7 @@ fn listed_platforms<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Vec<Pl
 /// The platform of an image that no index lists: only its config tells. Read at the destination when
 /// that has it, so that an image can be put back while the source is down.
 async fn own_platform(walk: &Walk<'_>, root: &Found) -> Result<Option<Platform>, Error> {
-    let Some(config) = root.manifest.blobs().next().filter(|config| is_image_config(config)) else {
-        return Ok(None);
-    };
+    let Some(config) = config_of(&root.manifest) else { return Ok(None) };
     let subject = || walk.request.source.to_string();
     let mut text = None;
     if root.held {
@@ -53,9 +51,7 @@ async fn own_platform(walk: &Walk<'_>, root: &Found) -> Result<Option<Platform>,
             .await
             .map_err(|cause| Failure::registry(Side::Source, Operation::ReadBlob, subject(), cause))?,
     };
-    let platform: Option<Platform> =
-        serde_json::from_slice(&text).ok().filter(|found: &Platform| !found.is_unknown());
-    match (&walk.request.platforms, platform) {
+    match (&walk.request.platforms, platform_in(&text)) {
         (Platforms::One(wanted), Some(platform)) if !platform.satisfies(wanted) => {
             let (wanted, available) = (wanted.clone(), vec![platform]);
             Err(Box::new(Failure::NoPlatform { subject: subject(), wanted, available }))
@@ -75,6 +71,16 @@ async fn own_platform(walk: &Walk<'_>, root: &Found) -> Result<Option<Platform>,
     }
 }
 
-fn is_image_config(config: &Descriptor) -> bool {
-    matches!(config.media_type.as_str(), media_type::OCI_CONFIG | media_type::DOCKER_CONFIG)
+/// The config of an image, which says what it runs on; `None` for what is no image.
+#[must_use]
+pub fn config_of(manifest: &Manifest) -> Option<&Descriptor> {
+    manifest.blobs().next().filter(|config| {
+        matches!(config.media_type.as_str(), media_type::OCI_CONFIG | media_type::DOCKER_CONFIG)
+    })
+}
+
+/// The platform that the text of a config states.
+#[must_use]
+pub fn platform_in(config: &[u8]) -> Option<Platform> {
+    serde_json::from_slice(config).ok().filter(|found: &Platform| !found.is_unknown())
 }

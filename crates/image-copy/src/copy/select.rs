@@ -6,12 +6,13 @@ use crate::oci::{Descriptor, Digest, Manifest, Platform};
 
 /// The first child for the platform, as the specification wants it
 /// (<https://github.com/opencontainers/image-spec/blob/main/image-index.md>). Never an attestation.
-pub(super) fn image_for<'a>(index: &'a Manifest, wanted: &Platform) -> Option<&'a Descriptor> {
+#[must_use]
+pub fn image_for<'a>(index: &'a Manifest, wanted: &Platform) -> Option<&'a Descriptor> {
     images(index).find(|child| child.platform.as_ref().is_some_and(|platform| platform.satisfies(wanted)))
 }
 
 /// Children that say which platform they are for.
-pub(super) fn images(index: &Manifest) -> impl Iterator<Item = &Descriptor> {
+pub fn images(index: &Manifest) -> impl Iterator<Item = &Descriptor> {
     index.children().iter().filter(|child| {
         !child.is_attestation() && child.platform.as_ref().is_some_and(|platform| !platform.is_unknown())
     })

@@ -51,6 +51,11 @@ impl Repository {
     pub async fn head_manifest(&self, id: &ManifestId) -> Result<Head, Error> {
         let request = self.manifest_request(Method::HEAD, id).await?;
         let reply = self.ask(request).await?;
+        self.head_after(reply, id).await
+    }
+
+    /// What a reply to HEAD says; where it says nothing, a GET does.
+    pub(super) async fn head_after(&self, reply: Reply, id: &ManifestId) -> Result<Head, Error> {
         let is_hub = self.name().registry().is_docker_hub();
         if (200..300).contains(&reply.status()) {
             let digest_on_the_way = reply.digest_on_the_way.clone();

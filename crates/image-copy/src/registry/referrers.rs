@@ -5,7 +5,6 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::pages::next_page;
-use super::session::stated_digest;
 use super::{Error, ManifestId, Repository};
 use crate::http;
 use crate::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, Tag, media_type};
@@ -72,20 +71,13 @@ impl Repository {
     ///
     /// # Errors
     /// What the registry says, other than that there is no such manifest or repository.
-    pub(crate) async fn find_tag(&self, tag: &Tag) -> Result<Option<Digest>, Error> {
+    pub async fn find_tag(&self, tag: &Tag) -> Result<Option<Digest>, Error> {
         let id = ManifestId::Tag(tag.clone());
         let reply = self.ask(self.manifest_request(Method::HEAD, &id).await?).await?;
-        match reply.status() {
-            404 => return Ok(None),
-            200..=299 => {
-                let digest_on_the_way = reply.digest_on_the_way.clone();
-                if let Some(digest) = stated_digest(&reply.accepted()?.headers).or(digest_on_the_way) {
-                    return Ok(Some(digest));
-                }
-            }
-            _ => {}
+        if reply.status() == 404 {
+            return Ok(None);
         }
-        match self.head_manifest(&id).await {
+        match self.head_after(reply, &id).await {
             Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(None),
             result => result.map(|head| Some(head.digest)),
         }

@@ -5,16 +5,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use image_copy::oci::Digest;
 use serde_json::{Value, json};
 
 use super::selection::{self, Selection};
 use crate::args::{Update, Verbosity};
 use crate::documents::Document;
-use crate::edit::{self, Change};
+use crate::edit::{self, Change, Current};
 use crate::log::say;
 use crate::report;
-use crate::scan::{Written, files};
+use crate::scan::Written;
 
 /// All that changes.
 pub(super) struct Changes<'a> {
@@ -143,10 +142,13 @@ impl FileChange<'_> {
         report::tell(&lines.join("\n"), "") == ExitCode::SUCCESS
     }
 
+    /// Writes the file or prints the difference, and gives whether that could be printed.
+    ///
+    /// # Errors
+    /// A clause that says why the file was not changed.
     fn carry_out(&self, args: &Update) -> Result<bool, String> {
         let place = &self.document.place;
-        let content = files::read(place)?.filter(|content| Digest::of(content) == self.document.digest);
-        let content = content.ok_or("somebody else changed it meanwhile")?;
+        let current = Current::read(&place.path, &self.document.digest)?;
         let changes: Vec<Change> = self
             .images
             .iter()
@@ -155,14 +157,14 @@ impl FileChange<'_> {
                 text: wanted.to_string(),
             })
             .collect();
-        let new = edit::apply(&content, &changes);
+        let new = edit::apply(&current.content, &changes);
         if !args.dry_run {
-            return edit::replace(&place.path, &content, &new).map(|()| true);
+            return current.replace(&new).map(|()| true);
         }
         if args.json {
             return Ok(true);
         }
-        let patch = edit::diff(&place.shown, &content, &new, report::paint());
+        let patch = edit::diff(&place.shown, &current.content, &new, report::paint());
         Ok(report::tell(patch.trim_end_matches('\n'), "") == ExitCode::SUCCESS)
     }
 

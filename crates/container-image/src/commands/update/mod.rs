@@ -2,13 +2,15 @@
 
 mod changes;
 mod selection;
+mod told;
 mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use image_copy::copy::Failure;
 use image_copy::oci::Reference;
 
 use crate::args::{Update, Verbosity};
@@ -16,11 +18,12 @@ use crate::connection;
 use crate::documents::{self, Document, Documents};
 use crate::git::Checkout;
 use crate::log::say;
+use crate::report::unresolved::Unresolved;
 use crate::report::{self, Signal};
-use crate::resolve::{Answer, Question, Resolver, Unresolved};
+use crate::resolve::{Answer, Resolver};
 use crate::scan::Written;
 use crate::signals::interrupted;
-use changes::{Changes, Edited};
+use changes::Changes;
 use selection::Selection;
 
 /// What `--check` ends with when something would change.
@@ -51,24 +54,31 @@ async fn update(args: &Update, verbosity: Verbosity, written: &AtomicUsize) -> R
     let base = checkout.as_ref().map_or(Path::new(""), Checkout::folder);
     let documents = documents::read(base, &args.search).await?;
     tell_notes(&documents, verbosity);
-    let targets = targets(&documents.all, &selection);
     if args.all {
-        say(verbosity, &format!("INFO: {} image references found", targets.len()));
-        if targets.is_empty() && documents.unread.is_empty() && !args.json {
+        say(verbosity, &told::count(&documents.all));
+        let nothing = documents.all.iter().all(|document| document.images().next().is_none());
+        if nothing && documents.unread.is_empty() && !args.json {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let (wanted, unresolved) = resolve(args, verbosity, &selection, &targets).await?;
+    told::doubts(args, verbosity, &selection, &documents.all);
+    let targets = targets(&documents.all, &selection);
+    let answers = ask(args, verbosity, &selection, targets.keys()).await?;
+    let (wanted, unresolved) = read(verbosity, &selection, &targets, &answers);
+    // Together, where they are seen.
+    report::unresolved::tell(&unresolved, &args.plain_http, verbosity);
     let changes = Changes::of(&documents.all, &selection, &wanted);
     let mut edited = changes.carry_out(args, verbosity, written).await;
     let mut failures = documents.unread.len() + unresolved.len() + edited.unwritten.len();
     if args.json {
         let files = documents.unread.iter().chain(&edited.unwritten).map(|line| (None, line.as_str()));
-        let references = unresolved.iter().map(|(reference, line)| (Some(reference.as_str()), line.as_str()));
+        let lines: Vec<String> = unresolved.iter().map(|one| one.line(&args.plain_http)).collect();
+        let references = unresolved.iter().zip(&lines);
+        let references = references.map(|(one, line)| (Some(one.reference.as_str()), line.as_str()));
         let document = changes.document(files.chain(references));
         edited.told &= report::tell(&format!("{document:#}"), "") == ExitCode::SUCCESS;
     }
-    tell_end(args, verbosity, &edited);
+    told::end(args, verbosity, &edited);
     if let Some(checkout) = &checkout
         && !edited.files.is_empty()
     {
@@ -111,63 +121,23 @@ fn targets<'a>(documents: &'a [Document], selection: &Selection) -> Targets<'a> 
     targets
 }
 
-/// Asks the registries. Gives for each target what it came to, and tells of those that came to
-/// nothing.
-async fn resolve(
-    args: &Update,
-    verbosity: Verbosity,
-    selection: &Selection,
-    targets: &Targets<'_>,
-) -> Result<(HashMap<Written, Written>, Vec<(String, String)>), String> {
-    let Some(question) = &selection.question else {
-        return Ok((targets.keys().map(|target| (target.clone(), target.clone())).collect(), Vec::new()));
-    };
-    let answers = ask(args, verbosity, question, targets.keys()).await?;
-    let mut wanted = HashMap::new();
-    let mut unresolved = Vec::new();
-    for (target, places) in targets {
-        let Some(reference) = selection::asked(target) else {
-            wanted.insert(target.clone(), target.clone());
-            continue;
-        };
-        match &answers[&reference.to_string()] {
-            Ok(answer) => match selection::answered(target, question, answer) {
-                Some(result) => {
-                    say(verbosity, &resolved(target, &result, question));
-                    wanted.insert(target.clone(), result);
-                }
-                None if verbosity == Verbosity::Verbose => say(verbosity, &nothing(target, question)),
-                None => {}
-            },
-            Err(failure) => {
-                let lines: Vec<String> =
-                    places.iter().map(|(document, number)| document.line(*number)).collect();
-                let line = report::unresolved::line(failure, &lines, &args.plain_http);
-                unresolved.push((failure, target.to_string(), line));
-            }
-        }
-    }
-    // Together, where they are seen.
-    for (failure, _, line) in &unresolved {
-        report::unresolved::tell(failure, line, verbosity);
-    }
-    let unresolved = unresolved.into_iter().map(|(_, reference, line)| (reference, line)).collect();
-    Ok((wanted, unresolved))
-}
+/// What registries say of each reference, by its meaning.
+type Answers = BTreeMap<String, Result<Answer, Box<Failure>>>;
 
 /// Asks for each reference once, however it is spelled.
 async fn ask(
     args: &Update,
     verbosity: Verbosity,
-    question: &Question,
+    selection: &Selection,
     targets: impl Iterator<Item = &Written>,
-) -> Result<HashMap<String, Result<Answer, Unresolved>>, String> {
-    let distinct: BTreeSet<String> =
-        targets.filter_map(selection::asked).map(|one| one.to_string()).collect();
+) -> Result<Answers, String> {
+    let Some(question) = &selection.question else { return Ok(Answers::new()) };
+    let distinct: BTreeMap<String, Reference> =
+        targets.filter_map(selection::asked).map(|one| (one.to_string(), one)).collect();
     if distinct.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Answers::new());
     }
-    let references: Vec<Reference> = distinct.iter().filter_map(|text| text.parse().ok()).collect();
+    let (names, references): (Vec<String>, Vec<Reference>) = distinct.into_iter().unzip();
     let client = connection::client(&args.plain_http, args.certificate_authority.as_deref())?;
     let resolver = Resolver::new(client, question.clone(), args.platform.clone(), args.jobs.into());
     let waiting = waiting::Waiting::new(references.len());
@@ -183,38 +153,38 @@ async fn ask(
         () = shown => unreachable!("what is shown outlasts the questions"),
     };
     waiting.clear();
-    Ok(distinct.into_iter().zip(answers).collect())
+    Ok(names.into_iter().zip(answers).collect())
 }
 
-fn resolved(target: &Written, result: &Written, question: &Question) -> String {
-    let (name, old, new) =
-        (&target.name, target.meant_tag().unwrap_or_default(), result.meant_tag().unwrap_or_default());
-    match question {
-        Question::OtherTag => format!("resolving repository {name} tag '{old}' to '{new}'"),
-        _ => {
-            let digest = result.digest.as_deref().unwrap_or_default();
-            format!("resolving repository {name} Tag {new} to Digest {digest}")
+/// What each target came to, and those that came to nothing.
+fn read<'a>(
+    verbosity: Verbosity,
+    selection: &Selection,
+    targets: &Targets<'_>,
+    answers: &'a Answers,
+) -> (HashMap<Written, Written>, Vec<Unresolved<'a>>) {
+    let mut wanted = HashMap::new();
+    let mut unresolved = Vec::new();
+    for (target, places) in targets {
+        let asked = selection.question.as_ref().zip(selection::asked(target));
+        let Some((question, reference)) = asked else {
+            wanted.insert(target.clone(), target.clone());
+            continue;
+        };
+        match &answers[&reference.to_string()] {
+            Ok(answer) => match selection::answered(target, question, answer) {
+                Some(result) => {
+                    say(verbosity, &told::resolved(target, &result, question));
+                    wanted.insert(target.clone(), result);
+                }
+                None if verbosity == Verbosity::Verbose => say(verbosity, &told::nothing(target, question)),
+                None => {}
+            },
+            Err(failure) => {
+                let lines = places.iter().map(|(document, number)| document.line(*number)).collect();
+                unresolved.push(Unresolved::new(failure, target.to_string(), lines));
+            }
         }
     }
-}
-
-fn nothing(target: &Written, question: &Question) -> String {
-    match question {
-        Question::Newest(Some(range)) => {
-            format!("INFO: {target} is left alone: no tag like it is within {range}")
-        }
-        _ => format!("INFO: {target} is left alone: no other tag names the same image"),
-    }
-}
-
-fn tell_end(args: &Update, verbosity: Verbosity, edited: &Edited) {
-    let files = edited.would_change.max(edited.files.len());
-    let dry = args.dry_run || args.check;
-    let text = match files {
-        0 if !edited.unwritten.is_empty() => return,
-        0 => "INFO: no files were updated".to_owned(),
-        files if dry => format!("INFO: would update a total of {files} files"),
-        files => format!("INFO: updated a total of {files} files"),
-    };
-    say(verbosity, &text);
+    (wanted, unresolved)
 }

@@ -53,6 +53,11 @@ impl Selection {
         Ok(Self { aim, question })
     }
 
+    /// Whether every image is moved to the tag `latest`.
+    pub(super) fn is_to_latest(&self) -> bool {
+        self.aim == Aim::Latest
+    }
+
     /// What a reference is to be before a registry is asked; `None` when it is not meant. What is
     /// pinned by nothing but a digest is left alone unless it was named: which tag it once had is not
     /// known, and another image under it is not wanted.

@@ -6,6 +6,29 @@ use super::places::{self, Step};
 use super::tree::{Id, Tree};
 use crate::scan::{Found, Note, Scan, Written};
 
+/// Where a text stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Where it has to be an image.
+    Image,
+    /// In a parameter, for which something else may be given.
+    Parameter,
+}
+
+/// Whether a text has the marks by which other programs know where to put something, or is a word as
+/// people write one for that, such as `REPLACE_ME`.
+fn is_gap(text: &str) -> bool {
+    text.contains(['$', '{', '}', '<', '>', '%', '*']) || !text.contains(|c: char| c.is_lowercase())
+}
+
+/// Longest quote of what names no image, in characters: a whole script may stand there by mistake.
+const LONGEST_QUOTE: usize = 80;
+
+/// Whether it is no text in YAML, or an empty one.
+fn is_nothing(text: &str) -> bool {
+    matches!(text.trim(), "" | "~" | "null")
+}
+
 /// Follows what stands where images are named.
 pub(super) struct Follow<'a> {
     text: &'a str,
@@ -41,7 +64,7 @@ impl<'a> Follow<'a> {
     fn descend(&mut self, node: Id, path: &[Step<'_>], number: usize) {
         let tree = self.tree;
         let node = tree.resolve(node);
-        let Some((step, rest)) = path.split_first() else { return self.value(node) };
+        let Some((step, rest)) = path.split_first() else { return self.image(node) };
         if !self.seen.insert((node, number, path.len())) {
             return;
         }
@@ -81,14 +104,25 @@ impl<'a> Follow<'a> {
         entries.next().is_none().then_some((name, argument))
     }
 
-    /// What stands where an image is named.
+    /// What stands where an image has to be named.
+    fn image(&mut self, node: Id) {
+        match self.tree.text(node) {
+            Some(text) if is_nothing(text) => self.fault(node, "no image is named where one has to be"),
+            None if self.function(node).is_none() => {
+                self.fault(node, "a list or a mapping stands where an image has to be named");
+            }
+            _ => self.value(node),
+        }
+    }
+
+    /// What names an image, or leads to what does.
     fn value(&mut self, node: Id) {
         let tree = self.tree;
         let node = tree.resolve(node);
         if !self.seen.insert((node, usize::MAX, 0)) {
             return;
         }
-        let Some((function, argument)) = self.function(node) else { return self.literal(node) };
+        let Some((function, argument)) = self.function(node) else { return self.literal(node, Place::Image) };
         match function {
             "If" => {
                 for branch in tree.items(argument).unwrap_or_default().iter().skip(1) {
@@ -99,7 +133,7 @@ impl<'a> Follow<'a> {
             "FindInMap" => self.map(node, argument),
             "Select" => self.selected(node, argument),
             "Sub" => match tree.text(argument) {
-                Some(text) if !text.contains("${") => self.literal(argument),
+                Some(text) if !text.contains("${") => self.literal(argument, Place::Image),
                 _ => self.note(node, "it is put together by Sub"),
             },
             // The image of another resource, or another stack.
@@ -124,7 +158,7 @@ impl<'a> Follow<'a> {
         let allowed = tree.get(parameter, "AllowedValues").and_then(|all| tree.items(all));
         let default = tree.get(parameter, "Default");
         for value in default.iter().chain(allowed.unwrap_or_default()) {
-            self.literal(tree.resolve(*value));
+            self.literal(tree.resolve(*value), Place::Parameter);
         }
     }
 
@@ -164,15 +198,29 @@ impl<'a> Follow<'a> {
     }
 
     /// A text that is to name an image.
-    fn literal(&mut self, node: Id) {
-        let Some(value) = self.tree.text(node).map(str::trim).filter(|value| !value.is_empty()) else {
+    fn literal(&mut self, node: Id, place: Place) {
+        let Some(value) = self.tree.text(node).map(str::trim).filter(|value| !is_nothing(value)) else {
             return;
         };
         if value.starts_with("{{resolve:") {
             return self.note(node, "it is looked up when the stack is deployed");
         }
         let range = self.tree.range(node);
-        let Ok(image) = value.parse::<Written>() else { return };
+        let image = match value.parse::<Written>() {
+            Ok(image) => image,
+            // An image of another kind: Image Builder's, or one that was uploaded to Lightsail.
+            Err(_) if value.starts_with("arn:") || value.starts_with(':') => return,
+            Err(_) if is_gap(value) => {
+                return self.note(node, "another program puts in a part of it");
+            }
+            Err(_) if place == Place::Parameter => {
+                return self.note(node, "what stands here until something is given is no reference");
+            }
+            Err(problem) => {
+                let shown: String = value.chars().take(LONGEST_QUOTE).collect();
+                return self.fault(node, &format!("no image can be named {shown:?}: {problem}"));
+            }
+        };
         if image.is_of_codebuild() {
             return;
         }
@@ -188,5 +236,10 @@ impl<'a> Follow<'a> {
     fn note(&mut self, node: Id, what: &str) {
         let text = format!("this image is left alone: {what}");
         self.scan.notes.push(Note { at: self.tree.range(node).start, text });
+    }
+
+    fn fault(&mut self, node: Id, what: &str) {
+        let text = format!("{what}. Correct it, or leave the file out by --exclude");
+        self.scan.faults.push(Note { at: self.tree.range(node).start, text });
     }
 }

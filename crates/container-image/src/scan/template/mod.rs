@@ -29,6 +29,42 @@ pub(super) fn looks_like_one(text: &str) -> bool {
     text.contains("Resources") && (text.contains("AWS::") || text.contains("Custom::"))
 }
 
+/// Whether a text that cannot be read is a template all the same: as it stands, not after an engine for
+/// texts, such as Helm's or Jinja, has been over it.
+pub(super) fn is_meant_as_one(text: &str) -> bool {
+    !is_for_an_engine(text)
+        && (has_key(text, "AWSTemplateFormatVersion") || (has_key(text, "Resources") && has_type(text)))
+}
+
+fn is_for_an_engine(text: &str) -> bool {
+    // A dynamic reference is CloudFormation's own.
+    let mut braces = text.match_indices("{{").map(|(at, _)| &text[at + 2..]);
+    ["{%", "<%", "{#"].iter().any(|mark| text.contains(mark))
+        || braces.any(|after| !after.starts_with("resolve:"))
+}
+
+/// Whether the document has that key at its top: in YAML where a line begins.
+fn has_key(text: &str, key: &str) -> bool {
+    let text = text.trim_start_matches('\u{feff}');
+    let is_json = text.trim_start().starts_with('{');
+    text.match_indices(key).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + key.len()..]);
+        let begins = before.trim_end_matches(['"', '\'']);
+        let is_quoted = begins.len() < before.len();
+        let is_first = begins.is_empty() || begins.ends_with('\n') || (is_json && is_quoted);
+        is_first && after.trim_start_matches(['"', '\'']).trim_start_matches([' ', '\t']).starts_with(':')
+    })
+}
+
+/// Whether anything has a type as resources have it.
+fn has_type(text: &str) -> bool {
+    let names = ["AWS::", "Custom::"].into_iter().flat_map(|name| text.match_indices(name));
+    names.into_iter().any(|(at, _)| {
+        let before = text[..at].trim_end_matches(['"', '\'', ' ', '\t']);
+        before.strip_suffix(':').is_some_and(|key| key.trim_end_matches(['"', '\'', ' ']).ends_with("Type"))
+    })
+}
+
 /// Finds the images that a template names, or `None` when the text is no template.
 pub(super) fn scan(text: &str) -> Result<Option<Scan>, Broken> {
     let tree = Tree::parse(text)?;
@@ -41,11 +77,14 @@ pub(super) fn scan(text: &str) -> Result<Option<Scan>, Broken> {
         let one = follow::Follow::new(text, &tree, root).images();
         scan.found.extend(one.found);
         scan.notes.extend(one.notes);
+        scan.faults.extend(one.faults);
     }
     scan.found.sort_by_key(|found| found.range.start);
     scan.found.dedup();
-    scan.notes.sort_by_key(|note| note.at);
-    scan.notes.dedup();
+    for notes in [&mut scan.notes, &mut scan.faults] {
+        notes.sort_by_key(|note| note.at);
+        notes.dedup();
+    }
     Ok(Some(scan))
 }
 

@@ -110,9 +110,37 @@ fn tells_of_what_it_cannot_follow() {
         assert_eq!(found, [], "{value}");
         assert!(notes.len() == 1 && notes[0].0 == 4 && notes[0].1.contains(what), "{value}: {notes:?}");
     }
-    for quiet in ["!GetAtt Other.ImageUri", "!ImportValue x", "{'Fn::GetAtt': [A, B]}", "", "NOT AN IMAGE"] {
-        assert_eq!(read(&image(quiet)), (vec![], vec![]), "{quiet}");
+    for quiet in ["!GetAtt Other.ImageUri", "!ImportValue x", "{'Fn::GetAtt': [A, B]}", "!If [C, '', a:1]"] {
+        assert_eq!(read(&image(quiet)).1, vec![], "{quiet}");
     }
+}
+
+#[test]
+fn what_names_no_image_where_one_has_to_be_named_is_a_fault() {
+    let faults = |text: &str| scan(text).unwrap().unwrap().faults;
+    for (value, what) in [
+        ("Python:3.9", "\"Python\" is not a repository name"),
+        ("!If [Old, python:2, Python:3]", "\"Python\" is not"),
+        ("https://ghcr.io/a/b:1", "without a scheme"),
+        ("not an image", "\"not an image\" is not a repository name"),
+        ("'python:'", "is not a tag"),
+        ("", "no image is named where one has to be."),
+        ("[python:3]", "a list or a mapping"),
+        ("{Name: python:3, Tag: 3}", "a list or a mapping"),
+    ] {
+        let found = faults(&image(value));
+        assert!(found.len() == 1 && found[0].text.contains(what), "{value}: {found:?}");
+    }
+    let script = format!("|\n{}", "        echo a b c\n".repeat(400));
+    assert!(faults(&image(&script))[0].text.chars().count() < 400);
+    // Left to those who put something else there.
+    for value in ["'${IMAGE}'", "ghcr.io/acme/app:<TAG>", "'{{ image }}'", "arn:aws:imagebuilder:x:y:image/A"]
+    {
+        assert_eq!(faults(&image(value)), [], "{value}");
+    }
+    let parameter = "Parameters: {Image: {Type: String, Default: TO_BE_GIVEN}}\n";
+    let text = image("!Ref Image") + parameter;
+    assert_eq!((faults(&text), read(&text).1.len()), (vec![], 1));
 }
 
 #[test]
@@ -165,4 +193,30 @@ fn a_template_has_resources_with_types() {
     assert_eq!(scan("a: b").unwrap(), None);
     assert!(scan("Resources: {A: {Type: 'AWS::X::Y'}}").unwrap().is_some());
     assert!(!looks_like_one("resources: docker.io/library/a:1"));
+}
+
+#[test]
+fn knows_a_broken_template_from_what_only_looks_like_one() {
+    for meant in [
+        "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n",
+        "\u{feff}# x\n\"AWSTemplateFormatVersion\" : 1",
+        "{\"AWSTemplateFormatVersion\": \"2010-09-09\",}",
+        "Resources:\n  A:\n   Type: 'AWS::S3::Bucket'\n  B:\n Type: x",
+        "{\n  \"Resources\": {\"A\": {\"Type\" : \"Custom::ContainerImage\"",
+        "Resources:\n  A:\n    Type: AWS::S3::Bucket\n    X: '{{resolve:ssm:/a}}'",
+    ] {
+        assert!(is_meant_as_one(meant), "{meant}");
+    }
+    for other in [
+        "Resources: [cpu, memory]\nNote: of AWS::Region",
+        "apiVersion: v1\ndata:\n  stack: |\n    AWSTemplateFormatVersion: '2010-09-09'",
+        "resources:\n  Resources:\n    A:\n      Type: AWS::S3::Bucket",
+        "AWSTemplateFormatVersion: 1\nResources:\n{% for a in b %}",
+        "AWSTemplateFormatVersion: 1\nName: {{ .Values.name }}",
+        "AWSTemplateFormatVersion: 1\nName: <%= name %>",
+        "# AWSTemplateFormatVersion: 1",
+        "\"see AWSTemplateFormatVersion\": 1",
+    ] {
+        assert!(!is_meant_as_one(other), "{other}");
+    }
 }

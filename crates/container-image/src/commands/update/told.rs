@@ -1,0 +1,106 @@
+//! What is told on the way: in cru's lines where cru had one.
+
+use std::collections::BTreeSet;
+
+use super::changes::Edited;
+use super::selection::Selection;
+use crate::args::{Update, Verbosity};
+use crate::documents::Document;
+use crate::log::say;
+use crate::report;
+use crate::resolve::Question;
+use crate::scan::{DEFAULT_TAG, Written};
+
+/// How many references there are: as many as `list` has lines.
+pub(super) fn count(documents: &[Document]) -> String {
+    let of_file = |document: &Document| document.images().collect::<BTreeSet<_>>().len();
+    let lines: usize = documents.iter().map(of_file).sum();
+    let different = documents.iter().flat_map(Document::images).collect::<BTreeSet<_>>().len();
+    match lines - different {
+        0 => format!("INFO: {lines} image references found"),
+        _ => format!("INFO: {lines} image references found, {different} different ones"),
+    }
+}
+
+/// Tells of what may not be what was meant.
+pub(super) fn doubts(args: &Update, verbosity: Verbosity, selection: &Selection, documents: &[Document]) {
+    if verbosity == Verbosity::Quiet {
+        return;
+    }
+    if selection.is_to_latest() && documents.iter().flat_map(Document::images).any(is_about_to_move) {
+        report::warning(&format!(
+            "--all without --matching-tag moves every image to the tag {DEFAULT_TAG}, as it does with cru. Add it to keep the tag of each, or --latest for the newest version"
+        ));
+    }
+    for wanted in &args.image_reference {
+        if let Some(line) = unmatched(args, wanted, documents) {
+            report::warning(&line);
+        }
+    }
+}
+
+fn is_about_to_move(image: &Written) -> bool {
+    image.meant_tag().is_some_and(|tag| tag != DEFAULT_TAG)
+}
+
+/// That nothing is as a reference on the command line says, with what comes near it; `None` when
+/// something is.
+fn unmatched(args: &Update, wanted: &Written, documents: &[Document]) -> Option<String> {
+    let has_tag = |image: &Written| !args.matching_tag || image.meant_tag() == wanted.meant_tag();
+    let mut images = documents.iter().flat_map(Document::images);
+    if images.any(|image| image.name == wanted.name && has_tag(image)) {
+        return None;
+    }
+    let near = |is_near: &dyn Fn(&Written) -> bool| {
+        documents.iter().find_map(|document| {
+            let (number, image) = document.images().enumerate().find(|(_, image)| is_near(image))?;
+            Some((document.line(number), image))
+        })
+    };
+    let repository = wanted.meaning().repository;
+    Some(if let Some((line, image)) = near(&|image| image.name == wanted.name) {
+        format!(
+            "--image-reference {wanted}: nothing has that tag, as --matching-tag wants it; {line} has {image}"
+        )
+    } else if let Some((line, image)) = near(&|image| image.meaning().repository == repository) {
+        format!("--image-reference {wanted}: nothing is spelled so; {line} has {image}")
+    } else {
+        format!("--image-reference {wanted}: no file names that image")
+    })
+}
+
+/// What a registry's answer made of a reference.
+pub(super) fn resolved(target: &Written, result: &Written, question: &Question) -> String {
+    let (name, old, new) =
+        (&target.name, target.meant_tag().unwrap_or_default(), result.meant_tag().unwrap_or_default());
+    match question {
+        Question::OtherTag => format!("resolving repository {name} tag '{old}' to '{new}'"),
+        _ => {
+            let digest = result.digest.as_deref().unwrap_or_default();
+            format!("resolving repository {name} Tag {new} to Digest {digest}")
+        }
+    }
+}
+
+/// That a registry has nothing else for a reference.
+pub(super) fn nothing(target: &Written, question: &Question) -> String {
+    match question {
+        Question::Newest(Some(range)) => {
+            format!("INFO: {target} is left alone: no tag like it is within {range}")
+        }
+        _ => format!("INFO: {target} is left alone: no other tag names the same image"),
+    }
+}
+
+/// How it ended.
+pub(super) fn end(args: &Update, verbosity: Verbosity, edited: &Edited) {
+    let files = edited.would_change.max(edited.files.len());
+    let dry = args.dry_run || args.check;
+    let text = match files {
+        0 if !edited.unwritten.is_empty() => return,
+        0 => "INFO: no files were updated".to_owned(),
+        files if dry => format!("INFO: would update a total of {files} files"),
+        files => format!("INFO: updated a total of {files} files"),
+    };
+    say(verbosity, &text);
+}

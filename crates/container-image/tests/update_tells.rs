@@ -1,0 +1,160 @@
+//! What `list` and `update` tell of what is wrong, or may not be what was meant.
+
+mod common;
+
+use aws_emulator::{Effect, Fault};
+use common::{World, image};
+
+const PIN: &str = "update --all --matching-tag --resolve-digest";
+
+/// A template with this as the reference of its image; it stands in line 5.
+fn template(reference: &str) -> String {
+    format!(
+        "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n  A:\n    Properties:\n      ImageReference: {reference}\n    Type: Custom::ContainerImage\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_whose_images_are_not_known_is_a_failure() {
+    let world = World::start().await;
+    let digest = world.publish("docker.io/library/python:3.9", 1);
+    world.write("broken.yaml", template("python:3.9").replace("    Prop", "   Prop"));
+    world.write("invalid.yaml", template("Python:3.9"));
+    world.write("sound.yaml", template("python:3.9"));
+    // No templates, whatever they look like.
+    world.write("chart.yaml", "Resources:\n  A: {Type: AWS::S3::Bucket\n{{- if .Values.x }}\n");
+    world.write("notes.yml", "- of AWS:: Resources\n ]broken\n");
+    let broken = "error: broken.yaml:6: this template cannot be read (while parsing a block mapping, did not find expected key), so it is read as plain text, without its short names. Correct it, or leave it out by --exclude.\n";
+    let invalid = "error: invalid.yaml:5: no image can be named \"Python:3.9\": \"Python\" is not a repository name: expected lower-case letters and digits, separated by ., _, - or /. Correct it, or leave the file out by --exclude.\n";
+    let errors = format!("{broken}{invalid}");
+    let only_errors = |text: &str| -> String {
+        text.split_inclusive('\n').filter(|line| line.starts_with("error: ")).collect()
+    };
+
+    let listed = world.run("list").await;
+    assert_eq!((listed.code, listed.out.as_str()), (Some(1), "sound.yaml:python:3.9\n"), "{listed:?}");
+    assert_eq!(only_errors(&listed.err), errors);
+    let check = world.run(&format!("{PIN} --check")).await;
+    assert_eq!((check.code, only_errors(&check.err)), (Some(1), errors.clone()));
+    assert!(check.out.starts_with("sound.yaml:5: python:3.9 would become "), "{check:?}");
+    let json = world.run(&format!("{PIN} --check --json")).await;
+    let document: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((json.code, document["failures"].as_array().map(Vec::len)), (Some(1), Some(2)), "{json:?}");
+    let said = world.run(PIN).await;
+    assert_eq!((said.code, only_errors(&said.err)), (Some(1), errors), "{said:?}");
+    assert_eq!(world.read("sound.yaml"), template(&format!("python:3.9@{digest}")));
+
+    let others = world.run("list chart.yaml notes.yml sound.yaml").await;
+    assert_eq!(others.code, Some(0), "{others:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_that_nothing_matches_is_told_of() {
+    let world = World::start().await;
+    world.write("a.yaml", template("docker.io/library/python:3.9"));
+    world.write("b.txt", "ghcr.io/acme/app:1\n");
+    for (arguments, warning) in [
+        ("--image-reference ghcr.io/acme/ap:2", "ghcr.io/acme/ap:2: no file names that image"),
+        (
+            "--image-reference python:3.13",
+            "python:3.13: nothing is spelled so; a.yaml:5 has docker.io/library/python:3.9",
+        ),
+        (
+            "--image-reference ghcr.io/acme/app:2 --matching-tag",
+            "ghcr.io/acme/app:2: nothing has that tag, as --matching-tag wants it; b.txt:1 has ghcr.io/acme/app:1",
+        ),
+    ] {
+        let expected = format!("warning: --image-reference {warning}.\nINFO: no files were updated\n");
+        // A hook is given the files that changed, and most of them do not name that image.
+        for check in ["", " --check"] {
+            let said = world.run(&format!("update {arguments}{check}")).await;
+            assert_eq!((said.code, said.err.as_str()), (Some(0), expected.as_str()), "{arguments}");
+        }
+        assert_eq!(world.run(&format!("update --quiet {arguments}")).await.err, "");
+    }
+    let said = world.run("update --image-reference ghcr.io/acme/app:1").await;
+    assert_eq!(said.err, "INFO: no files were updated\n", "it is there already");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_without_a_matching_tag_says_that_it_moves_to_latest() {
+    let world = World::start().await;
+    let warning = "warning: --all without --matching-tag moves every image to the tag latest, as it does with cru. Add it to keep the tag of each, or --latest for the newest version.\n";
+    world.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:2\n");
+    let said = world.run("update --all --dry-run").await;
+    assert_eq!(said.err.matches(warning).count(), 1, "{said:?}");
+    assert!(!world.run("update --all --matching-tag").await.err.contains("warning"));
+    assert!(world.run("update --all").await.err.contains(warning));
+    assert_eq!(world.read("b.txt"), "ghcr.io/acme/app:latest ghcr.io/acme/app:latest\n");
+    assert!(!world.run("update --all").await.err.contains("warning"), "nothing moves any more");
+}
+
+/// What `list` has lines, `update` counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_as_list_does() {
+    let world = World::start().await;
+    let digest = world.publish("ghcr.io/acme/app:1", 1);
+    world.write("a.txt", format!("ghcr.io/acme/app:1 ghcr.io/acme/app:2 ghcr.io/acme/app@{digest}\n"));
+    let counted = async |what: &str| {
+        for command in ["update --all --dry-run", "update --all --matching-tag --dry-run"] {
+            let said = world.run(command).await;
+            assert!(said.err.starts_with(&format!("INFO: {what}\n")), "{said:?}");
+        }
+        world.run("list").await.out.lines().count()
+    };
+    assert_eq!(counted("3 image references found").await, 3);
+    world.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:1\n");
+    assert_eq!(counted("4 image references found, 3 different ones").await, 4);
+}
+
+/// A registry that is down is told of once, and tried for no more references than are under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_fails_is_told_of_once() {
+    let world = World::start().await;
+    world.registry("ghcr.io").put_image("acme/app", "1", &image(1));
+    let mut text = String::from("docker.io/library/python:3.9\n");
+    for number in 0..40 {
+        text.push_str(&format!("ghcr.io/acme/app{number}:1\n"));
+    }
+    world.write("a.txt", &text);
+    world.publish("docker.io/library/python:3.9", 1);
+    let wait = [("retry-after".to_owned(), "86400".to_owned())].into();
+    let limited = Effect::Status { code: 429, headers: wait, body: String::new() };
+    world.emulator.faults().add(Fault::on("manifest.head", limited).host("ghcr.io"));
+    let mark = world.emulator.log().mark();
+    let said = world.run(&format!("{PIN} --jobs 2")).await;
+    let errors: Vec<&str> = said.err.lines().filter(|line| line.starts_with("error: ")).collect();
+    let [error] = errors[..] else { panic!("{said:?}") };
+    assert!(error.starts_with("error: ghcr.io/acme/app0:1 cannot be "), "{error}");
+    assert!(
+        error.contains("It stands in a.txt:2; 39 other references fail alike (--verbose tells of each). "),
+        "{error}"
+    );
+    assert_eq!(said.code, Some(1));
+    assert!(world.read("a.txt").starts_with("docker.io/library/python:3.9@sha256:"));
+    let asked =
+        world.emulator.log().of(mark, "manifest.head").into_iter().filter(|one| one.host == "ghcr.io");
+    let asked: std::collections::BTreeSet<String> = asked.map(|one| one.target).collect();
+    assert!(asked.len() <= 2, "{asked:?}");
+    let said = world.run(&format!("{PIN} --jobs 2 --verbose")).await;
+    assert_eq!(said.err.lines().filter(|line| line.starts_with("error: ")).count(), 40, "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_is_down_is_named_once_with_its_variable() {
+    let world = World::start().await;
+    world.write("a.txt", "docker.io/library/python:3.9 ghcr.io/acme/app:1 quay.io/acme/app:1\n");
+    // Nobody listens where somebody just did.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = world.command(&PIN.split(' ').chain(["--check"]).collect::<Vec<_>>());
+    let output = command.env("HTTPS_PROXY", format!("http://{closed}")).output().await.unwrap();
+    let err = common::without_times(&String::from_utf8(output.stderr).unwrap());
+    let errors: Vec<&str> = err.lines().filter(|line| line.starts_with("error: ")).collect();
+    let [error] = errors[..] else { panic!("{err}") };
+    assert!(
+        error.contains(&format!("through the proxy {closed} (HTTPS_PROXY) failed (Connection refused)")),
+        "{error}"
+    );
+    assert!(error.ends_with("It stands in a.txt:1; 2 other references fail alike (--verbose tells of each). Check the proxy and whether it reaches that host, or name the host in NO_PROXY."), "{error}");
+    assert_eq!(output.status.code(), Some(1));
+}
