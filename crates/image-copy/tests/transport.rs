@@ -2,13 +2,14 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aws_emulator::{Authorization, Effect, Fault, Image, Profile, RangeManner, Recipe};
 use image_copy::copy::Problem;
 use image_copy::oci::Reference;
 use image_copy::registry::{Anonymous, Client, ManifestId};
 use support::World;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const LAYER: u64 = 5_000_000;
 
@@ -179,6 +180,56 @@ async fn a_dead_proxy_is_named_and_hosts_on_this_machine_go_without() {
     let error = repository.head_manifest(&ManifestId::Tag(name.tag.unwrap())).await.unwrap_err().to_string();
     assert!(!error.contains("proxy"), "{error}");
     assert!(world.emulator.log().entries().iter().any(|entry| entry.operation == "manifest.head"), "{error}");
+}
+
+/// A proxy that connects to nothing and keeps the head of each request that it is given in clear.
+async fn proxy_without_tls() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    let clear = Arc::new(Mutex::new(Vec::new()));
+    let heads = Arc::clone(&clear);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = vec![0; 4096];
+            let length = stream.read(&mut head).await.unwrap_or_default();
+            let head = String::from_utf8_lossy(&head[..length]).into_owned();
+            if !head.starts_with("CONNECT ") {
+                heads.lock().expect("no test panicked").push(head);
+            }
+            stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n").await.expect("an answer");
+        }
+    });
+    (address, clear)
+}
+
+/// A private address says nothing of who listens in between. Only this machine's own needs no TLS.
+#[tokio::test]
+async fn sends_nothing_in_clear_to_a_private_address_that_is_not_listed() {
+    let mut world = World::start().await;
+    let (proxy, clear) = proxy_without_tls().await;
+    let mut options = support::options(&world.emulator);
+    options.http.proxy = Some(proxy);
+    world.client = Client::new(options.clone(), Arc::new(Anonymous)).unwrap();
+    let failure = world.copy("10.1.2.3:5000/team/app:1", Some("1"), "all").await.unwrap_err();
+    assert_eq!(failure.problem(), Problem::BehindProxy, "{failure}");
+    assert_eq!(*clear.lock().unwrap(), Vec::<String>::new());
+    options.plain_http = vec!["10.1.2.3:5000".into()];
+    world.client = Client::new(options, Arc::new(Anonymous)).unwrap();
+    world.copy("10.1.2.3:5000/team/app:1", Some("1"), "all").await.unwrap_err();
+    let asked = clear.lock().unwrap().first().cloned().unwrap_or_default();
+    assert!(asked.contains("http://10.1.2.3:5000/v2/"), "{asked}");
+}
+
+#[tokio::test]
+async fn does_not_ask_a_link_local_address_that_the_reference_names() {
+    for registry in ["169.254.169.254", "[fd00:ec2::254]:80", "0.0.0.0:5000"] {
+        let world = World::start().await;
+        let mark = world.emulator.log().mark();
+        let failure = world.copy(&format!("{registry}/team/app:1"), Some("1"), "all").await.unwrap_err();
+        assert_eq!(failure.problem(), Problem::ForbiddenAddress, "{failure}");
+        let asked = world.emulator.log().since(mark);
+        assert!(asked.iter().all(|entry| entry.side.starts_with("ecr")), "{asked:?}");
+    }
 }
 
 #[tokio::test]

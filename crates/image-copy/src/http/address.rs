@@ -11,25 +11,19 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// What the reference itself named, which decides what its registry may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// A registry on this machine or at a private address written out: its neighbours are allowed.
-    Local,
-    /// A registry that may be reached without TLS, by configuration.
-    PlainAllowed,
-    /// Any other.
-    Public,
+pub(crate) struct Origin {
+    /// On this machine or at a private address written out: its neighbours are allowed.
+    nearby: bool,
+    /// On this machine, or allowed by configuration to do without TLS.
+    plain: bool,
 }
 
 impl Origin {
     /// Judges the host that a reference named, without its port.
     #[must_use]
     pub(crate) fn of(host: &str, plain_allowed: bool) -> Self {
-        match literal(host) {
-            Some(ip) if is_private(ip) => Self::Local,
-            _ if host == "localhost" || host.ends_with(".localhost") => Self::Local,
-            _ if plain_allowed => Self::PlainAllowed,
-            _ => Self::Public,
-        }
+        let here = is_this_machine(host);
+        Self { nearby: here || literal(host).is_some_and(is_private), plain: here || plain_allowed }
     }
 }
 
@@ -42,24 +36,22 @@ impl Origin {
 /// The reason, as a phrase.
 pub(crate) fn check_target(target: &Url, origin: Origin) -> Result<(), &'static str> {
     let host = target.host_str().unwrap_or_default();
-    let local_name = host == "localhost" || host.ends_with(".localhost");
     match literal(host) {
         Some(ip) if is_link_local(ip) => return Err("link-local"),
-        Some(ip) if is_private(ip) && origin != Origin::Local => return Err("private"),
-        None if local_name && origin != Origin::Local => return Err("loopback"),
+        Some(ip) if is_private(ip) && !origin.nearby => return Err("private"),
+        None if is_this_machine(host) && !origin.nearby => return Err("loopback"),
         _ => {}
     }
     match target.scheme() {
         "https" => Ok(()),
-        "http" if origin != Origin::Public => Ok(()),
+        "http" if origin.plain => Ok(()),
         "http" => Err("not https"),
         _ => Err("neither https nor http"),
     }
 }
 
-/// Whether `url` is on this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
+/// Whether a host, without its port, is this machine by its very name.
+pub(crate) fn is_this_machine(host: &str) -> bool {
     host == "localhost"
         || host.ends_with(".localhost")
         || literal(host).is_some_and(|address| address.is_loopback())
@@ -117,36 +109,35 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(origin: Origin, target: &str, expected: Result<(), &'static str>) {
-        assert_eq!(check_target(&target.parse().unwrap(), origin), expected, "{target}");
+    fn check(registry: (&str, bool), target: &str, expected: Result<(), &'static str>) {
+        let origin = Origin::of(registry.0, registry.1);
+        assert_eq!(check_target(&target.parse().unwrap(), origin), expected, "{registry:?}: {target}");
     }
 
     #[test]
     fn keeps_a_registry_from_naming_the_metadata_service_or_the_neighbours() {
-        use Origin::{Local, PlainAllowed, Public};
-        for origin in [Local, PlainAllowed, Public] {
-            check(origin, "http://169.254.169.254/latest/", Err("link-local"));
-            check(origin, "https://[fe80::1]/", Err("link-local"));
-            check(origin, "https://[::ffff:169.254.170.2]/", Err("link-local"));
-            check(origin, "https://[fd00:ec2::254]/", Err("link-local"));
-            check(origin, "https://0.0.0.0/", Err("link-local"));
+        let (public, listed) = (("registry.example", false), ("registry.example", true));
+        let (here, private) = (("127.0.0.1", false), ("10.1.2.3", false));
+        for registry in [public, listed, here, private] {
+            check(registry, "http://169.254.169.254/latest/", Err("link-local"));
+            check(registry, "https://[fe80::1]/", Err("link-local"));
+            check(registry, "https://[::ffff:169.254.170.2]/", Err("link-local"));
+            check(registry, "https://[fd00:ec2::254]/", Err("link-local"));
+            check(registry, "https://0.0.0.0/", Err("link-local"));
+            check(registry, "file:///etc/passwd", Err("neither https nor http"));
+            check(registry, "https://cdn.example/x?y=z", Ok(()));
         }
-        check(Public, "https://10.0.0.5/", Err("private"));
-        check(Public, "https://127.0.0.1/", Err("private"));
-        check(Public, "https://localhost/", Err("loopback"));
-        check(Public, "http://registry.example/", Err("not https"));
-        check(Public, "file:///etc/passwd", Err("neither https nor http"));
-        check(Public, "https://cdn.example/x?y=z", Ok(()));
-        check(PlainAllowed, "http://registry.example/", Ok(()));
-        check(Local, "http://127.0.0.1:5000/v2/", Ok(()));
-    }
-
-    #[test]
-    fn judges_the_host_of_a_reference() {
-        assert_eq!(Origin::of("127.0.0.1", false), Origin::Local);
-        assert_eq!(Origin::of("::1", false), Origin::Local);
-        assert_eq!(Origin::of("10.1.2.3", false), Origin::Local);
-        assert_eq!(Origin::of("registry.example", true), Origin::PlainAllowed);
-        assert_eq!(Origin::of("docker.io", false), Origin::Public);
+        for registry in [public, listed] {
+            check(registry, "https://10.0.0.5/", Err("private"));
+            check(registry, "https://127.0.0.1/", Err("private"));
+            check(registry, "https://localhost/", Err("loopback"));
+        }
+        check(public, "http://registry.example/", Err("not https"));
+        check(listed, "http://registry.example/", Ok(()));
+        check(here, "http://127.0.0.1:5000/v2/", Ok(()));
+        check(("::1", false), "http://localhost:5000/v2/", Ok(()));
+        check(private, "https://10.0.0.5/", Ok(()));
+        check(private, "http://10.1.2.3:5000/v2/", Err("not https"));
+        check(("10.1.2.3", true), "http://10.0.0.5:5000/v2/", Ok(()));
     }
 }

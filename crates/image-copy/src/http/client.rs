@@ -8,7 +8,7 @@ use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 
-use super::address::is_loopback;
+use super::address::is_this_machine;
 use super::describe::{describe, failure};
 use super::proxy::Proxies;
 use super::retry::Tries;
@@ -172,7 +172,7 @@ impl Client {
     }
 
     fn client_for(&self, url: &Url) -> Result<&reqwest::Client, Error> {
-        if !is_loopback(url) {
+        if !is_this_machine(url.host_str().unwrap_or_default()) {
             return Ok(&self.inner);
         }
         if let Some(direct) = self.direct.get() {
@@ -184,7 +184,8 @@ impl Client {
     }
 
     fn describe(&self, error: &reqwest::Error, url: &Url) -> Error {
-        let proxy = if is_loopback(url) { None } else { self.proxies.name(url) };
+        let proxy =
+            if is_this_machine(url.host_str().unwrap_or_default()) { None } else { self.proxies.name(url) };
         describe(error, url, proxy)
     }
 

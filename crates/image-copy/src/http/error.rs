@@ -70,7 +70,7 @@ impl Kind {
             Self::Interrupted => format!("the connection to {host} was cut"),
             Self::TooLarge { limit } => format!("{host} sent more than {limit} bytes"),
             Self::Forbidden(reason) => {
-                format!("the registry named an address that is not allowed ({reason}): {host}")
+                format!("it leads to an address that is not allowed ({reason}): {host}")
             }
         }
     }

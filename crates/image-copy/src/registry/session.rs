@@ -229,24 +229,27 @@ impl Client {
     }
 
     /// Where the registry answers: without TLS when the configuration lists the host. On this
-    /// machine it may be with or without, which one request finds out; elsewhere TLS is a must.
+    /// machine it may be with or without, which one request finds out; elsewhere TLS is a must, at
+    /// private addresses too, for somebody may listen in between.
     async fn base(&self, registry: &Registry) -> Result<Url, Error> {
         let cell = {
             let mut bases = self.shared.bases.lock().unwrap_or_else(PoisonError::into_inner);
             bases.entry(registry.as_str().to_owned()).or_default().clone()
         };
         let url = |scheme: &str| {
-            format!("{scheme}://{}/", registry.api_host())
-                .parse::<Url>()
-                .map_err(|_| Error::Protocol("the host makes no address"))
+            let url = format!("{scheme}://{}/", registry.api_host()).parse::<Url>();
+            let url = url.map_err(|_| Error::Protocol("the host makes no address"))?;
+            http::check_target(&url, self.origin(registry)).map_err(|why| http::forbidden(why, &url))?;
+            Ok(url)
         };
-        let found = cell.get_or_try_init(async || match self.origin(registry) {
-            _ if self.is_plain(registry) => url("http"),
-            Origin::PlainAllowed => url("http"),
-            Origin::Public => url("https"),
-            Origin::Local => {
-                let secure = url("https")?;
-                if self.speaks_tls(&secure).await { Ok(secure) } else { url("http") }
+        let found = cell.get_or_try_init(async || {
+            if self.is_plain(registry) {
+                return url("http");
+            }
+            let secure = url("https")?;
+            match http::is_this_machine(registry.host()) && !self.speaks_tls(&secure).await {
+                true => url("http"),
+                false => Ok(secure),
             }
         });
         found.await.cloned()
