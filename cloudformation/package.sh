@@ -13,7 +13,7 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 # Its download and loading are part of every cold start.
-readonly LARGEST_ZIP_MIB=6
+readonly LARGEST_ZIP=6000000
 # What provided.al2023 has.
 readonly NEWEST_GLIBC=2.34
 
@@ -23,6 +23,11 @@ export CARGO_TARGET_DIR=$target/packaging CARGO_INCREMENTAL=0
 environment=$target/package-environment
 requirements=$root/cloudformation/requirements.txt
 missing=()
+
+triples() {
+    local processor=${1/arm64/aarch64}
+    echo "$processor-unknown-linux-gnu" "$processor-unknown-linux-musl"
+}
 
 install_builders() {
     if ! cmp -s "$requirements" "$environment/requirements.txt"; then
@@ -34,23 +39,40 @@ install_builders() {
     PATH=$environment/bin:$PATH
 }
 
-# has_library TRIPLE: whether Rust can build for it, after having tried to install what that takes.
+# has_library TRIPLE: whether Rust can build for it.
 has_library() {
-    [ ! -d "$(rustc --print target-libdir --target "$1" 2>/dev/null)" ] || return 0
-    command -v rustup >/dev/null || return 1
-    timeout 300 rustup target add "$1" >/dev/null || return 1
-    [ -d "$(rustc --print target-libdir --target "$1")" ]
+    [ -d "$(rustc --print target-libdir --target "$1" 2>/dev/null)" ]
+}
+
+# install_libraries ARCHITECTURE...: asks once for all that is missing, so that a network that swallows
+# everything is waited for once. Whether it worked, has_library tells.
+install_libraries() {
+    local architecture triple wanting=() limit=()
+    for architecture in "$@"; do
+        for triple in $(triples "$architecture"); do
+            has_library "$triple" || wanting+=("$triple")
+        done
+    done
+    if [ ${#wanting[@]} -eq 0 ] || ! command -v rustup >/dev/null; then
+        return
+    fi
+    echo "Asks rustup for the standard library of ${wanting[*]}."
+    # macOS has no such command.
+    ! command -v timeout >/dev/null || limit=(timeout 180)
+    "${limit[@]}" rustup target add "${wanting[@]}" || true
 }
 
 # Paths end up in messages of panics and assertions: from here on they read the same everywhere. The
 # last match counts, so the deeper folder comes last.
 forget_paths() {
-    local cargo_home=${CARGO_HOME:-$HOME/.cargo} sysroot
-    sysroot=$(rustc --print sysroot)
-    export RUSTFLAGS="--remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$sysroot=/rust \
---remap-path-prefix=$root=/source --remap-path-prefix=$CARGO_TARGET_DIR=/target"
-    export CFLAGS="-ffile-prefix-map=$cargo_home=/cargo -ffile-prefix-map=$root=/source \
--ffile-prefix-map=$CARGO_TARGET_DIR=/target"
+    local cargo_home=${CARGO_HOME:-$HOME/.cargo} library commit
+    # Where its sources are installed, the standard library is found there, else under what it was built as.
+    library=$(rustc --print sysroot)/lib/rustlib/src/rust
+    commit=$(rustc -vV | awk '/^commit-hash:/ { print $2 }')
+    export RUSTFLAGS="--remap-path-prefix=$root=/source --remap-path-prefix=$CARGO_TARGET_DIR=/target \
+--remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$library=/rustc/$commit"
+    export CFLAGS="-ffile-prefix-map=$root=/source -ffile-prefix-map=$CARGO_TARGET_DIR=/target \
+-ffile-prefix-map=$cargo_home=/cargo"
 }
 
 # build_function ARCHITECTURE TRIPLE
@@ -68,23 +90,27 @@ build_function() {
 check_function() {
     local zip=$packages/bootstrap-$1.zip bytes glibc
     bytes=$(wc -c <"$zip")
-    glibc=$(grep -aoE 'GLIBC_[0-9]+\.[0-9]+' "$packages/$1/bootstrap" | sort -uV | tail -n 1)
-    printf '%s: zip %s bytes (%s MiB are allowed), program %s bytes, needs %s (%s is there)\n' "$1" \
-        "$bytes" "$LARGEST_ZIP_MIB" "$(wc -c <"$packages/$1/bootstrap")" "$glibc" "GLIBC_$NEWEST_GLIBC"
-    [ "$bytes" -le $((LARGEST_ZIP_MIB * 1024 * 1024)) ] || fail "$zip is too large"
-    [ "$(printf '%s\n' "$glibc" "GLIBC_$NEWEST_GLIBC" | sort -V | tail -n 1)" = "GLIBC_$NEWEST_GLIBC" ] ||
-        fail "$1 needs $glibc, which provided.al2023 does not have"
+    glibc=$(python3 "$root/cloudformation/pack.py" glibc "$packages/$1/bootstrap")
+    printf '%s: zip %s bytes (%s are allowed), program %s bytes, needs glibc %s (%s is there)\n' "$1" \
+        "$bytes" "$LARGEST_ZIP" "$(wc -c <"$packages/$1/bootstrap")" "$glibc" "$NEWEST_GLIBC"
+    [ "$bytes" -le "$LARGEST_ZIP" ] || fail "$zip is too large"
+    newest "$NEWEST_GLIBC" "$glibc" || fail "$1 needs glibc $glibc, which provided.al2023 does not have"
 }
 
-# build_command ARCHITECTURE PROCESSOR: the command line as one static file. With musl it can be built
+# newest VERSION OTHER: whether the other one is not newer.
+newest() {
+    [ "$(printf '%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$1" ]
+}
+
+# build_command ARCHITECTURE TRIPLE TRIPLE: the command line as one static file. With musl it can be built
 # for any processor; without, for this machine's own with its C library, which from 2.34 on has all
 # that names of hosts need.
 build_command() {
-    local triple=$2-unknown-linux-musl built
+    local triple=$3 built
     if has_library "$triple"; then
         cargo zigbuild --release --locked --quiet --package container-image --target "$triple"
-    elif [ "$2" = "$(uname -m)" ] && has_static_glibc; then
-        triple=$2-unknown-linux-gnu
+    elif [ "${2%%-*}" = "$(uname -m)" ] && has_library "$2" && has_static_glibc; then
+        triple=$2
         RUSTFLAGS="$RUSTFLAGS -C target-feature=+crt-static" CARGO_TARGET_DIR=$CARGO_TARGET_DIR/static \
             cargo build --release --locked --quiet --package container-image --target "$triple"
         built=$CARGO_TARGET_DIR/static/$triple/release/container-image
@@ -101,8 +127,7 @@ build_command() {
 has_static_glibc() {
     local version
     version=$(getconf GNU_LIBC_VERSION 2>/dev/null) || return 1
-    [ -f "$(cc -print-file-name=libc.a)" ] &&
-        [ "$(printf '%s\n' "glibc $NEWEST_GLIBC" "$version" | sort -V | tail -n 1)" = "$version" ]
+    [ -f "$(cc -print-file-name=libc.a)" ] && newest "${version#glibc }" "$NEWEST_GLIBC"
 }
 
 # not_built WHAT TRIPLE
@@ -112,23 +137,26 @@ not_built() {
         "$1" "$2" "$2" >&2
 }
 
+command -v rustc >/dev/null || fail 'Rust is needed; see https://rustup.rs'
+command -v python3 >/dev/null || fail 'Python 3 is needed'
 read -ra wanted <<<"${ARCHITECTURES:-arm64 x86_64}"
 echo "Packages version $(version) for ${wanted[*]} in $packages."
 install_builders
+install_libraries "${wanted[@]}"
 forget_paths
 rm -rf "$packages"
 mkdir -p "$packages"
 cp "$root/cloudformation/Dockerfile" "$packages/"
 
 for architecture in "${wanted[@]}"; do
-    processor=${architecture/arm64/aarch64}
-    if has_library "$processor-unknown-linux-gnu"; then
-        build_function "$architecture" "$processor-unknown-linux-gnu"
+    read -r glibc musl <<<"$(triples "$architecture")"
+    if has_library "$glibc"; then
+        build_function "$architecture" "$glibc"
         check_function "$architecture"
     else
-        not_built "bootstrap-$architecture.zip" "$processor-unknown-linux-gnu"
+        not_built "bootstrap-$architecture.zip" "$glibc"
     fi
-    build_command "$architecture" "$processor"
+    build_command "$architecture" "$glibc" "$musl"
 done
 
 cd "$packages"
