@@ -18,6 +18,7 @@ import traceback
 from pathlib import Path
 
 import copies
+import function_image
 import images
 import manners
 from registries import build
@@ -33,7 +34,7 @@ NEEDED = {
     "htpasswd": "apache2-utils",
     "openssl": "openssl",
 }
-CHECKS = copies.CHECKS + manners.CHECKS
+CHECKS = copies.CHECKS + manners.CHECKS + function_image.CHECKS
 
 
 def main() -> int:
