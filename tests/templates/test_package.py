@@ -1,7 +1,6 @@
-"""What is packaged is the same each time, and what is called static is."""
+"""What is packaged is the same each time, what is called static is, and glibc is read where the loader does."""
 
 import os
-import struct
 import subprocess
 import sys
 import tempfile
@@ -9,6 +8,8 @@ import unittest
 import zipfile
 from pathlib import Path
 
+import elf
+from elf import PT_INTERP, PT_LOAD
 from template import ROOT
 
 PACK = ROOT / "cloudformation" / "pack.py"
@@ -38,21 +39,31 @@ class Pack(unittest.TestCase):
         self.assertEqual((entry.filename, entry.external_attr >> 16), ("bootstrap", 0o100755))
         self.assertLess(entry.compress_size, entry.file_size)
 
-    def program(self, *kinds: int) -> Path:
-        """The head of an ELF file whose program headers are of these kinds."""
-        head = b"\x7fELF\x02" + bytes(27) + struct.pack("<Q", 64) + bytes(14) + struct.pack("<HH", 56, len(kinds))
+    def judge(self, question: str, content: bytes) -> subprocess.CompletedProcess:
+        """Asks a question about a program."""
         path = self.folder / "program"
-        path.write_bytes(head.ljust(64, b"\0") + b"".join(struct.pack("<I", kind).ljust(56, b"\0") for kind in kinds))
-        return path
+        path.write_bytes(content)
+        return self.pack(question, path)
 
     def test_a_program_that_names_a_loader_is_not_static(self):
-        self.assertEqual(self.pack("static", self.program(1, 1, 4)).returncode, 0)
-        refused = self.pack("static", self.program(1, 3, 1))
+        self.assertEqual(self.judge("static", elf.with_headers(PT_LOAD, PT_LOAD, 4)).returncode, 0)
+        refused = self.judge("static", elf.with_headers(PT_LOAD, PT_INTERP, PT_LOAD))
         self.assertEqual(refused.returncode, 1)
         self.assertIn("needs a loader, and is not static", refused.stderr)
-        script = self.folder / "script"
-        script.write_text("#!/bin/sh\n")
-        self.assertIn("is not a program for Linux", self.pack("static", script).stderr)
+        self.assertIn("is not a program for Linux", self.judge("static", b"#!/bin/sh\n").stderr)
+
+    def test_the_newest_glibc_is_what_the_loader_will_insist_on(self):
+        program = elf.that_needs(libgcc=["GCC_4.2"], libc=["GLIBC_2.9", "GLIBC_2.34", "GLIBC_2.3.4"])
+        self.assertEqual(self.judge("glibc", program).stdout, "2.34\n")
+        program = elf.that_needs(libm=["GLIBC_2.17"], libc=["GLIBC_2.2.5"])
+        self.assertEqual(self.judge("glibc", program).stdout, "2.17\n")
+
+    def test_what_is_no_version_of_glibc_is_refused(self):
+        program = elf.that_needs(libc=["GLIBC_2.17", "GLIBC_ABI_DT_RELR"])
+        self.assertIn("needs GLIBC_ABI_DT_RELR", self.judge("glibc", program).stderr)
+        refused = self.judge("glibc", elf.that_needs(libgcc=["GCC_4.2"]))
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("does not say which glibc it needs", refused.stderr)
 
 
 if __name__ == "__main__":
