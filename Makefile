@@ -3,8 +3,9 @@
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 CARGO := cargo
-# The binary that ships, as it ships.
-BOOTSTRAP := $(TARGET)/release/bootstrap
+# The provider as it ships. Another one, such as a packaged one, is taken as it is.
+RELEASE := $(TARGET)/release/bootstrap
+BOOTSTRAP := $(RELEASE)
 
 # Which actions of AWS the tests saw the provider ask for; there only when all tests ran and passed.
 ACTIONS_SEEN := $(abspath $(TARGET))/actions-seen
@@ -12,7 +13,7 @@ ACTIONS_SEEN := $(abspath $(TARGET))/actions-seen
 # Pages of private items are built too, so that links to them lead somewhere.
 RUSTDOC_LINTS := -Dwarnings -Arustdoc::private_intra_doc_links
 
-.PHONY: help build demo test check templates samples interop measure bench package deploy publish delete
+.PHONY: help build demo test check templates samples interop measure bench package reproduce deploy publish delete
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,7 +49,7 @@ interop: ## Copy between real registries, with skopeo as judge (needs Go, and sa
 	$(CARGO) build --locked -p container-image
 	tests/interop/run.py $(TARGET)/debug/container-image $(TARGET)/interop
 
-measure: $(BOOTSTRAP) ## Measure the provider's peak memory against its limit
+measure: $(BOOTSTRAP) ## Measure the provider's cold start and peak memory against their limits
 	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin measure
 
 bench: ## Compare speed and CPU time with crane and skopeo (needs Go and the packages of interop)
@@ -57,6 +58,9 @@ bench: ## Compare speed and CPU time with crane and skopeo (needs Go and the pac
 
 package: ## Build the zips and the command line, for both processors (ARCHITECTURES, STRICT=1)
 	cloudformation/package.sh
+
+reproduce: ## Package a clone in another folder, and compare it with what make package made
+	cloudformation/reproduce.sh
 
 deploy: ## Install or update the provider with what make package made (PARAMETERS, STACK, ARCHITECTURE, BUCKET_PREFIX)
 	cloudformation/deploy.sh
@@ -67,10 +71,10 @@ publish: ## Put packages and template where others install them from (BUCKET_PRE
 delete: ## Delete the provider, unless stacks still use it (STACK, FORCE=1)
 	cloudformation/delete.sh
 
-build: $(BOOTSTRAP) ## Build both programs as they ship
+build: $(RELEASE) ## Build both programs as they ship
 	$(CARGO) build --locked --release -p container-image
 
 # Cargo knows whether it is up to date.
-.PHONY: $(BOOTSTRAP)
-$(BOOTSTRAP):
+.PHONY: $(RELEASE)
+$(RELEASE):
 	$(CARGO) build --locked --release -p cfn-container-image-provider

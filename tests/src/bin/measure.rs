@@ -1,7 +1,9 @@
-//! Measures the peak memory of the provider's process alone, for images of very different shapes.
+//! Measures the provider's process alone: what a cold start costs, and the peak memory for images of
+//! very different shapes.
 //!
-//! Prints `VmHWM` after each copy and fails when one is above the bound, or when they differ by more
-//! than streaming can explain. Each shape gets a process of its own.
+//! A start ends with the first call of the Runtime API. Memory is `VmHWM` after each copy, for each
+//! shape in a process of its own. Fails when something is above its bound, or when the shapes differ by
+//! more than streaming can explain.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -14,6 +16,12 @@ use serde_json::json;
 
 const MIB: u64 = 1024 * 1024;
 
+/// How many starts the median is of.
+const STARTS: usize = 15;
+
+/// Most processor time that the median may take.
+const START_BOUND: Duration = Duration::from_millis(40);
+
 /// Most memory that any copy may take.
 const BOUND: u64 = 32 * MIB;
 
@@ -22,6 +30,13 @@ const SPREAD: u64 = 6 * MIB;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let start = match measure_start().await {
+        Ok(start) => start,
+        Err(error) => {
+            eprintln!("measure: start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let many = vec![MIB / 16; 300];
     let shapes = [
         ("1 layer of 64 MiB", vec![64 * MIB]),
@@ -50,11 +65,48 @@ async fn main() -> ExitCode {
         mib(spread),
         mib(SPREAD)
     );
-    if highest > BOUND || spread > SPREAD {
+    if start > START_BOUND || highest > BOUND || spread > SPREAD {
         eprintln!("measure: out of bounds");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// Starts new processes one after the other; prints and gives the median of their processor time until
+/// each asked for its first event.
+async fn measure_start() -> Result<Duration, BoxError> {
+    let world = World::start(bootstrap()?, |_| {}).await?;
+    let stack = world.stack("measured", Duration::from_millis(100));
+    for _ in 0..STARTS {
+        world.function.discard_idle();
+        // Is refused without asking anybody.
+        let event = json!({"RequestType": "Create", "ResourceProperties": {}});
+        if !matches!(stack.send(event).await.end, End::Answered(_)) {
+            return Err("an event was not answered".into());
+        }
+        if !world.function.settled(Duration::from_secs(10)).await {
+            return Err("an invocation did not end".into());
+        }
+    }
+    let sandboxes = world.function.sandboxes();
+    if sandboxes.len() != STARTS {
+        return Err(format!("{STARTS} processes were expected, not {}", sandboxes.len()).into());
+    }
+    let cpu = median(sandboxes.iter().filter_map(|sandbox| sandbox.init_cpu).collect());
+    let wall = median(sandboxes.iter().filter_map(|sandbox| sandbox.init).collect());
+    println!(
+        "start until first poll {:5.1} ms of processor time (bound {}), {:.1} ms passed; medians of {STARTS}",
+        cpu.as_secs_f64() * 1e3,
+        START_BOUND.as_millis(),
+        wall.as_secs_f64() * 1e3
+    );
+    Ok(cpu)
+}
+
+/// The one in the middle; the longest time there is without any, so that it is above every bound.
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or(Duration::MAX)
 }
 
 /// Copies an image with these layers in a new process; gives its peak memory in bytes.
