@@ -1,7 +1,5 @@
 //! A cold start asks nobody for anything: what is not needed yet is not fetched.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
-
 mod common;
 
 use std::io::ErrorKind;
