@@ -75,25 +75,27 @@ async fn main() -> ExitCode {
 /// Starts new processes one after the other; prints and gives the median of their processor time until
 /// each asked for its first event.
 async fn measure_start() -> Result<Duration, BoxError> {
-    let world = World::start(bootstrap()?, |_| {}).await?;
-    let stack = world.stack("measured", Duration::from_millis(100));
+    let world = World::start(bootstrap()?, |settings| {
+        settings.max_retries = 0;
+        // This machine's certificates are read, as in Lambda; there are more than the emulator's one.
+        settings.environment.retain(|(name, _)| name != "SSL_CERT_FILE");
+    })
+    .await?;
     for _ in 0..STARTS {
         world.function.discard_idle();
-        // Is refused without asking anybody.
-        let event = json!({"RequestType": "Create", "ResourceProperties": {}});
-        if !matches!(stack.send(event).await.end, End::Answered(_)) {
-            return Err("an event was not answered".into());
-        }
-        if !world.function.settled(Duration::from_secs(10)).await {
+        // Leads to nothing, as it names nobody to answer.
+        world.function.invoke_async(json!({}));
+        if !world.function.settled(Duration::from_secs(30)).await {
             return Err("an invocation did not end".into());
         }
     }
     let sandboxes = world.function.sandboxes();
-    if sandboxes.len() != STARTS {
-        return Err(format!("{STARTS} processes were expected, not {}", sandboxes.len()).into());
+    let cpu: Vec<_> = sandboxes.iter().filter_map(|sandbox| sandbox.init_cpu).collect();
+    let wall: Vec<_> = sandboxes.iter().filter_map(|sandbox| sandbox.init).collect();
+    if cpu.len() != STARTS {
+        return Err(format!("{STARTS} processes were expected to ask for an event, not {}", cpu.len()).into());
     }
-    let cpu = median(sandboxes.iter().filter_map(|sandbox| sandbox.init_cpu).collect());
-    let wall = median(sandboxes.iter().filter_map(|sandbox| sandbox.init).collect());
+    let (cpu, wall) = (median(cpu), median(wall));
     println!(
         "start until first poll {:5.1} ms of processor time (bound {}), {:.1} ms passed; medians of {STARTS}",
         cpu.as_secs_f64() * 1e3,
@@ -103,10 +105,10 @@ async fn measure_start() -> Result<Duration, BoxError> {
     Ok(cpu)
 }
 
-/// The one in the middle; the longest time there is without any, so that it is above every bound.
+/// The one in the middle.
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or(Duration::MAX)
+    times[times.len() / 2]
 }
 
 /// Copies an image with these layers in a new process; gives its peak memory in bytes.
