@@ -18,6 +18,11 @@ readonly LARGEST_ZIP=6000000
 readonly NEWEST_GLIBC=2.34
 
 target=${CARGO_TARGET_DIR:-$root/target}
+mkdir -p "$target" "$packages"
+target=$(cd "$target" && pwd)
+packages=$(cd "$packages" && pwd)
+# Cargo builds what it is called in.
+cd "$root"
 # Apart from other builds, which have other flags.
 export CARGO_TARGET_DIR=$target/packaging CARGO_INCREMENTAL=0
 environment=$target/package-environment

@@ -1,6 +1,8 @@
-"""package.sh builds what it can, says what it cannot, and refuses what would not run. Compilers stand in."""
+"""package.sh builds what it can, says what it cannot, and refuses what would not run; reproduce.sh notices
+when another clone gives other bytes. Compilers stand in."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -51,7 +53,9 @@ fi
 """
 
 
-class Package(unittest.TestCase):
+class Workplace(unittest.TestCase):
+    """A folder with stand-ins for the compilers, and what the scripts leave in it."""
+
     def setUp(self):
         self.world = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.packages = self.world / "package"
@@ -74,16 +78,21 @@ class Package(unittest.TestCase):
         for triple in triples:
             (self.world / "libraries" / triple).mkdir(parents=True)
 
-    def package(self, **environment: str) -> subprocess.CompletedProcess:
+    def run_script(self, script: Path, **environment: str) -> subprocess.CompletedProcess:
         environment |= {
             "PATH": f"{self.commands}:{Path(sys.executable).parent}:/usr/bin:/bin",
             "HOME": str(self.world), "WORLD": str(self.world), "CARGO_TARGET_DIR": str(self.world),
         }
-        return subprocess.run([SCRIPT], env=environment, capture_output=True, text=True, timeout=60)
+        return subprocess.run([script], env=environment, capture_output=True, text=True, timeout=60)
 
     def lines(self, name: str) -> list[str]:
         path = self.world / name
         return path.read_text().splitlines() if path.exists() else []
+
+
+class Package(Workplace):
+    def package(self, **environment: str) -> subprocess.CompletedProcess:
+        return self.run_script(SCRIPT, **environment)
 
     def check_packaged(self, *names: str):
         """These and no others are there, with their checksums."""
@@ -162,6 +171,57 @@ class Package(unittest.TestCase):
         (self.world / "function").write_bytes(elf.that_needs(libc=["GLIBC_2.34"]))
         (self.world / "command").write_bytes(elf.with_headers(elf.PT_INTERP))
         self.assertIn("is not static", self.package().stderr)
+
+
+# Makes virtual environments that have nothing but an installer with nothing to do.
+PYTHON = """\
+if [ "$1 $2" = "-m venv" ]; then
+    mkdir -p "$3/bin" && printf '#!/bin/sh\\n' >"$3/bin/pip" && chmod +x "$3/bin/pip"
+else
+    exec "$PYTHON" "$@"
+fi
+"""
+
+
+class Reproduce(Workplace):
+    def setUp(self):
+        super().setUp()
+        self.has(*TRIPLES)
+        self.command("python3", PYTHON)
+        self.source = self.world / "source"
+        shutil.copytree(SCRIPT.parent, self.source / "cloudformation")
+        shutil.copy(ROOT / "Cargo.toml", self.source)
+        (self.source / ".gitignore").write_text("__pycache__\n")
+        self.git("init", "--quiet")
+        self.git("add", ".")
+        self.git("commit", "--quiet", "--message", "All of it")
+
+    def git(self, *arguments: str):
+        author = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com"]
+        subprocess.run(["git", "-C", self.source, *author, *arguments], check=True)
+
+    def reproduce(self) -> subprocess.CompletedProcess:
+        scripts = self.source / "cloudformation"
+        self.assertEqual(self.run_script(scripts / "package.sh", PYTHON=sys.executable).returncode, 0)
+        return self.run_script(scripts / "reproduce.sh", PYTHON=sys.executable, ARCHITECTURES="x86_64")
+
+    def test_says_so_when_the_bytes_are_the_same(self):
+        done = self.reproduce()
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("The same bytes: 2 files of two clones.", done.stdout)
+
+    def test_fails_when_a_folder_shows_in_a_program(self):
+        self.command("cargo", CARGO + '[ "$kind" != lambda ] || pwd >>"$folder/bootstrap/bootstrap"\n')
+        done = self.reproduce()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("bootstrap-x86_64.zip", done.stderr)
+        self.assertIn("not the bytes", done.stderr)
+
+    def test_refuses_what_a_clone_would_not_have(self):
+        (self.source / "Cargo.toml").write_text("changed")
+        done = self.reproduce()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("commit them", done.stderr)
 
 
 if __name__ == "__main__":
