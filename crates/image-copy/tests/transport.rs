@@ -196,7 +196,10 @@ async fn proxy_without_tls() -> (String, Arc<Mutex<Vec<String>>>) {
             if !head.starts_with("CONNECT ") {
                 heads.lock().expect("no test panicked").push(head);
             }
-            stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n").await.expect("an answer");
+            stream
+                .write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+                .await
+                .expect("an answer");
         }
     });
     (address, clear)
