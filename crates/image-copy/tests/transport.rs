@@ -96,6 +96,16 @@ async fn mounts_what_the_same_registry_has_and_uploads_what_it_declines() {
 }
 
 #[tokio::test]
+async fn tells_how_long_all_of_it_took() {
+    let (world, _) = with_large_image().await;
+    let rate = LAYER * 2;
+    world.emulator.faults().add(Fault::on("blob.content", Effect::Slow { bytes_per_second: rate, on: None }));
+    let outcome = world.copy("python:large", Some("1"), "linux/amd64").await.unwrap();
+    // No link of that rate carries the layer in less.
+    assert!(outcome.elapsed.as_millis() >= 400, "{:?}", outcome.elapsed);
+}
+
+#[tokio::test]
 async fn is_not_sent_to_the_metadata_service() {
     for location in [
         "http://169.254.169.254/latest/meta-data/",

@@ -43,6 +43,8 @@ pub struct Content {
     pub referrers: Option<Referrers>,
     /// Whether the root was written by its digest, because something refers to it.
     pub(super) root_written: bool,
+    /// How long it took.
+    pub(super) elapsed: Duration,
 }
 
 /// What became of the tag.

@@ -34,7 +34,7 @@ pub async fn publish(
         referrers: content.referrers,
         tag: plan.tag.clone(),
         served: source.served(),
-        elapsed: plan.elapsed + started.elapsed(),
+        elapsed: plan.elapsed + content.elapsed + started.elapsed(),
     })
 }
 

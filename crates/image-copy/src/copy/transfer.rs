@@ -64,12 +64,13 @@ pub async fn transfer_content(
     limits: &Limits,
     reporter: Arc<dyn Reporter>,
 ) -> Result<Content, Error> {
+    let started = Instant::now();
     let blobs = transfer_parts(plan, source, destination, limits, reporter).await?;
     if !plan.request.include_referrers {
-        return Ok(Content { blobs, referrers: None, root_written: false });
+        return Ok(Content { blobs, referrers: None, root_written: false, elapsed: started.elapsed() });
     }
     let (referrers, root_written) = referrers::copy(plan, source, destination, limits, blobs).await?;
-    Ok(Content { blobs, referrers: Some(referrers), root_written })
+    Ok(Content { blobs, referrers: Some(referrers), root_written, elapsed: started.elapsed() })
 }
 
 /// Copies blobs and child manifests.

@@ -152,7 +152,7 @@ impl Job<'_> {
         // The time for all of them is limited outside.
         let limits = Limits::default();
         let blobs = transfer_parts(&plan, source, destination, &limits, Arc::new(NoReport)).await?;
-        let content = Content { blobs, referrers: None, root_written: false };
+        let content = Content { blobs, referrers: None, root_written: false, elapsed: started.elapsed() };
         publish(&plan, source, destination, &limits, content).await?;
         Ok(Fate::Copied)
     }
