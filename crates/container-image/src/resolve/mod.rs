@@ -131,10 +131,10 @@ impl Resolver {
         list.get_or_try_init(async || repository.list_tags().await.map(Arc::new)).await.cloned()
     }
 
-    /// The first tag, by what it says of the image, that names the same image as `tag`.
+    /// The tag that says most of the image, unless that is `tag`.
     async fn other(&self, repository: &Repository, tag: Tag) -> Result<Answer, Error> {
         let digest = repository.head_manifest(&ManifestId::Tag(tag.clone())).await?.digest;
-        let candidates = newest::others(&tag, &self.tags(repository).await?);
+        let candidates = newest::more_telling(&tag, &self.tags(repository).await?);
         let heads = stream::iter(0..candidates.len())
             .map(|at| {
                 let candidate = candidates[at].clone();

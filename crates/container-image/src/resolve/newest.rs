@@ -28,27 +28,32 @@ pub(super) fn newest(current: &Tag, all: &[Tag], requirement: Option<&VersionReq
     best.parse().ok()
 }
 
-/// The other tags, the most telling first: versions before words, more numbers before fewer, releases
-/// before what precedes them, newer before older.
-pub(super) fn others(current: &Tag, all: &[Tag]) -> Vec<Tag> {
-    let mut all: Vec<Tag> = all.iter().filter(|tag| *tag != current).cloned().collect();
-    all.sort_by(|a, b| {
-        let (left, right) = (Version::parse(a.as_str()), Version::parse(b.as_str()));
-        match (&left, &right) {
-            (Some(left), Some(right)) => right
-                .numbers
-                .len()
-                .cmp(&left.numbers.len())
-                .then_with(|| right.is_release().cmp(&left.is_release()))
-                .then_with(|| right.age(left))
-                .then_with(|| a.as_str().len().cmp(&b.as_str().len()))
-                .then_with(|| a.cmp(b)),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => a.cmp(b),
-        }
-    });
-    all
+/// The tags that say more than the current one, those that say most first. Where one of them names the
+/// same image, it is gone to, and from there nowhere else.
+pub(super) fn more_telling(current: &Tag, all: &[Tag]) -> Vec<Tag> {
+    let says_more = |tag: &&Tag| telling(tag, current) == Ordering::Less;
+    let mut tags: Vec<Tag> = all.iter().filter(says_more).cloned().collect();
+    tags.sort_by(telling);
+    tags
+}
+
+/// Versions before words, more numbers before fewer, releases before what precedes them, newer before
+/// older.
+fn telling(a: &Tag, b: &Tag) -> Ordering {
+    let (left, right) = (Version::parse(a.as_str()), Version::parse(b.as_str()));
+    match (&left, &right) {
+        (Some(left), Some(right)) => right
+            .numbers
+            .len()
+            .cmp(&left.numbers.len())
+            .then_with(|| right.is_release().cmp(&left.is_release()))
+            .then_with(|| right.age(left))
+            .then_with(|| a.as_str().len().cmp(&b.as_str().len()))
+            .then_with(|| a.cmp(b)),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => a.cmp(b),
+    }
 }
 
 #[cfg(test)]
@@ -119,8 +124,14 @@ mod tests {
     #[test]
     fn prefers_the_tag_that_tells_most() {
         let all = tags(&["latest", "3", "3.13-slim", "3.13.1-slim", "3.13.1", "3.13", "stable", "3.14.0rc1"]);
-        let found = others(&"latest".parse().unwrap(), &all);
-        let found: Vec<&str> = found.iter().map(Tag::as_str).collect();
-        assert_eq!(found, ["3.13.1", "3.13.1-slim", "3.14.0rc1", "3.13", "3.13-slim", "3", "stable"]);
+        let check = |current: &str, expected: &[&str]| {
+            let found = more_telling(&current.parse().unwrap(), &all);
+            assert_eq!(found.iter().map(Tag::as_str).collect::<Vec<_>>(), expected, "{current}");
+        };
+        check("stable", &["3.13.1", "3.13.1-slim", "3.14.0rc1", "3.13", "3.13-slim", "3", "latest"]);
+        check("3.13", &["3.13.1", "3.13.1-slim", "3.14.0rc1"]);
+        // What was gone to once stays.
+        check("3.13.1-slim", &["3.13.1"]);
+        check("3.13.1", &[]);
     }
 }

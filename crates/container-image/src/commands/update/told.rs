@@ -88,7 +88,7 @@ pub(super) fn nothing(target: &Written, question: &Question) -> String {
         Question::Newest(Some(range)) => {
             format!("INFO: {target} is left alone: no tag like it is within {range}")
         }
-        _ => format!("INFO: {target} is left alone: no other tag names the same image"),
+        _ => format!("INFO: {target} is left alone: no tag that says more names the same image"),
     }
 }
 
