@@ -10,6 +10,9 @@ use super::subject;
 /// The one thing to change. Exhaustive, so that a new problem has to get its text.
 pub(super) fn advice(failure: &copy::Failure) -> String {
     let text = match (failure.problem(), failure.side()) {
+        (Problem::Missing, Side::Source) if failure.operation() == Some(Operation::ReadBlob) => {
+            "The registry has lost a part of the image: choose another tag or digest in ImageReference, or have the image pushed again."
+        }
         (Problem::Missing, Side::Source) => "Check the registry, repository and tag in ImageReference.",
         (Problem::Missing, Side::Destination) => {
             "Check RepositoryArn: the repository has to be there before the image."

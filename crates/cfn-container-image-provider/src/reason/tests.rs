@@ -85,6 +85,13 @@ fn table() -> String {
         let failure = copy::Failure::Registry { side, operation, subject, cause };
         lines.push(format!("LoginNeeded, without words: {}", text(failure)));
     }
+    let part_gone = copy::Failure::Registry {
+        side: Side::Source,
+        operation: Operation::ReadBlob,
+        subject: SOURCE.to_owned(),
+        cause: refusal(404, LoginSent::No, "BLOB_UNKNOWN", "blob unknown to registry").into(),
+    };
+    lines.push(format!("Missing, a blob: {}", text(part_gone)));
     for (host, message) in [
         (SOURCE, "the login of an upstream"),
         ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1", "the login of ECR as a source"),
