@@ -12,8 +12,8 @@ use crate::system;
 /// A work tree to look into.
 pub(crate) struct Checkout {
     folder: PathBuf,
-    /// The clone that it is, which ends with the program.
-    clone: Option<TempDir>,
+    /// The clone that it is, which ends with the program, and of what.
+    clone: Option<(TempDir, String)>,
     author: Option<(String, String)>,
 }
 
@@ -32,7 +32,7 @@ impl Checkout {
     pub(crate) async fn of(search: &Search) -> Result<Option<Self>, String> {
         let Some(url) = &search.repository else { return Ok(None) };
         let author = search.username.clone().zip(search.email.clone());
-        let checkout = if Path::new(url).join(".git").exists() {
+        let checkout = if is_work_tree(url) {
             Self::in_place(Path::new(url), search.branch.as_deref(), author).await?
         } else {
             Self::cloned(url, search.branch.as_deref(), author).await?
@@ -50,6 +50,7 @@ impl Checkout {
         let Some(wanted) = branch else { return Ok(checkout) };
         let current =
             checkout.git(&["symbolic-ref", "--short", "HEAD"], "its branch cannot be found out").await?;
+        let current = current.trim();
         if current == wanted {
             return Ok(checkout);
         }
@@ -71,10 +72,11 @@ impl Checkout {
         let folder = clone.path().join("clone");
         let target = folder.display().to_string();
         arguments.extend(["--", url, &target]);
-        let failed = format!("--repository {}: it cannot be cloned", without_login(url));
+        let shown = without_login(url);
+        let failed = format!("--repository {shown}: it cannot be cloned");
         let started = Self { folder: std::env::current_dir().unwrap_or_default(), clone: None, author };
         started.git(&arguments, &failed).await?;
-        Ok(Self { folder, clone: Some(clone), ..started })
+        Ok(Self { folder, clone: Some((clone, shown)), ..started })
     }
 
     /// Whoever names a repository means what is in it.
@@ -94,12 +96,41 @@ impl Checkout {
         &self.folder
     }
 
-    /// Commits these files, and pushes where there is somewhere to push to.
+    /// Whether it ends with the program.
+    pub(crate) fn is_clone(&self) -> bool {
+        self.clone.is_some()
+    }
+
+    /// Those of these files that git holds otherwise, each with how.
     ///
     /// # Errors
     /// A line, in git's own words.
-    pub(crate) async fn commit(&self, files: &[PathBuf], message: &str) -> Result<(), String> {
-        let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    pub(crate) async fn differing(&self, files: &[&Path]) -> Result<Vec<String>, String> {
+        let files = self.literal(files);
+        // What is ignored was never added either.
+        let mut arguments =
+            vec!["status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored", "--"];
+        arguments.extend(files.iter().map(String::as_str));
+        let status = self.git(&arguments, "what git holds of the files cannot be found out").await?;
+        let entries = status.split('\0').filter_map(|entry| entry.split_at_checked(2));
+        let described = entries.map(|(state, name)| {
+            let state = match state {
+                "??" | "!!" => "untracked",
+                state if state.ends_with(' ') => "staged",
+                _ => "modified",
+            };
+            (name.trim_start().to_owned(), state)
+        });
+        let described: std::collections::BTreeMap<_, _> = described.collect();
+        Ok(described.into_iter().map(|(name, state)| format!("{name} ({state})")).collect())
+    }
+
+    /// Commits these files, and pushes where there is somewhere to push to. Gives what was done.
+    ///
+    /// # Errors
+    /// A line, in git's own words.
+    pub(crate) async fn commit(&self, files: &[&Path], message: &str) -> Result<String, String> {
+        let files = self.literal(files);
         let mut arguments = Vec::new();
         let author = self.author().await;
         let settings =
@@ -109,12 +140,32 @@ impl Checkout {
         }
         arguments.extend(["commit", "--quiet", "--message", message, "--"]);
         arguments.extend(files.iter().map(String::as_str));
-        self.git(&arguments, "the changes cannot be committed").await?;
-        if self.clone.is_some() {
+        let mut command = self.command(&arguments);
+        // Killed in a work tree, it would leave its lock behind.
+        command.kill_on_drop(self.is_clone());
+        output(command, "the changes cannot be committed").await?;
+        let branch = self.git(&["rev-parse", "--abbrev-ref", "HEAD"], "").await.unwrap_or_default();
+        let mut done = format!("committed to {}", branch.trim());
+        if self.author.is_none() && settings.is_some() {
+            done += &format!(" by {} <{}>, as git knows no author", NOBODY.0, NOBODY.1);
+        }
+        if let Some((_, url)) = &self.clone {
             let push = ["push", "--quiet", "origin", "HEAD"];
             self.git(&push, "the commit cannot be pushed, and was lost with the clone").await?;
+            done += &format!(", and pushed to {url}");
         }
-        Ok(())
+        Ok(done)
+    }
+
+    /// Files as git is to understand them: by what a link leads to, and with a `*` that is one. An
+    /// option of git to the same end would also reach its hooks.
+    fn literal(&self, files: &[&Path]) -> Vec<String> {
+        let top = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
+        let literal = |file: &&Path| {
+            let file = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
+            format!(":(literal){}", file.strip_prefix(&top).unwrap_or(&file).display())
+        };
+        files.iter().map(literal).collect()
     }
 
     /// Who was named; nobody, where git knows whom to name.
@@ -128,20 +179,34 @@ impl Checkout {
 
     /// Runs git and gives what it prints.
     async fn git(&self, arguments: &[&str], failed: &str) -> Result<String, String> {
+        output(self.command(arguments), failed).await
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
         // A hook of git runs us with these, and means another repository.
         for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             command.env_remove(variable);
         }
-        let output = command.output().await.map_err(|error| {
-            format!("{failed}: git cannot be run ({}). Install git.", system::words(&error))
-        })?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
-        }
-        Err(format!("{failed}: git says \"{}\".", quote(&String::from_utf8_lossy(&output.stderr))))
+        command
     }
+}
+
+async fn output(mut command: Command, failed: &str) -> Result<String, String> {
+    let output = command
+        .output()
+        .await
+        .map_err(|error| format!("{failed}: git cannot be run ({}). Install git.", system::words(&error)))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("{failed}: git says \"{}\".", quote(&String::from_utf8_lossy(&output.stderr))))
+}
+
+/// Whether a repository that was named is used where it is.
+pub(crate) fn is_work_tree(repository: &str) -> bool {
+    Path::new(repository).join(".git").exists()
 }
 
 /// What git complained of: the line that it calls fatal or an error, else its last.
@@ -172,7 +237,7 @@ fn said_by_remote(line: &str) -> &str {
 }
 
 /// A URL without user name and password.
-fn without_login(url: &str) -> String {
+pub(crate) fn without_login(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
             let host = rest.split('/').next().unwrap_or(rest);

@@ -6,6 +6,7 @@ mod common;
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use common::World;
 
@@ -39,12 +40,15 @@ async fn clones_commits_and_pushes() {
 
     let update = ["update", "--all", "--matching-tag", "--resolve-digest", "--repository", &url];
     let said = world.run_with(&update).await;
-    assert!(said.err.ends_with("INFO: no commit message, skipping commit and push\n"), "{said:?}");
+    let would = "INFO: would update a total of 1 files\nINFO: no commit message, skipping commit and push\n";
+    assert!(said.err.ends_with(would), "{said:?}");
 
     let commit =
         ["--branch", "next", "--commit", "Pin images", "--username", "Bot", "--email", "bot@acme.example"];
     let said = world.run_with(&[&update[..], &commit[..]].concat()).await;
     assert_eq!(said.code, Some(0), "{said:?}");
+    let end = format!("INFO: updated a total of 1 files\nINFO: committed to next, and pushed to {url}\n");
+    assert!(said.err.ends_with(&end), "{said:?}");
     let served = world.path("served.git");
     let text = git(&served, &["show", "next:app.yaml"]);
     assert_eq!(text, format!("image: docker.io/library/python:3.9@{digest}"));
@@ -65,6 +69,9 @@ async fn commits_in_a_work_tree_only_what_it_changed() {
         ["update", "--all", "--matching-tag", "--resolve-digest", "--repository", "work", "--commit", "Pin"];
     let said = world.run_with(&update).await;
     assert_eq!(said.code, Some(0), "{said:?}");
+    let nobody =
+        "INFO: committed to main by container-image <container-image@localhost>, as git knows no author\n";
+    assert!(said.err.ends_with(nobody), "{said:?}");
     assert_eq!(git(&work, &["log", "-1", "--format=%an %s"]), "container-image Pin");
     assert_eq!(git(&work, &["status", "--porcelain"]), "A  other.txt");
     let said = world.run_with(&["list", "--repository", "work", "--branch", "next"]).await;
@@ -90,4 +97,141 @@ async fn tells_in_gits_words_what_went_wrong() {
     assert!(said.code == Some(2) && said.err.contains("'--commit <MESSAGE>'"), "{said:?}");
     let secret = world.run("list --repository https://me:hunter2@nowhere.invalid/x.git").await;
     assert!(secret.code == Some(1) && !secret.err.contains("hunter2"), "{secret:?}");
+}
+
+/// A command that commits in `work`.
+const COMMIT: [&str; 8] =
+    ["update", "--all", "--matching-tag", "--resolve-digest", "--repository", "work", "--commit", "Pin"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_no_changes_of_somebody_else() {
+    let world = World::start().await;
+    served(&world);
+    let digest = world.publish("docker.io/library/python:3.9", 1);
+    let work = world.path("work");
+    let own = "image: docker.io/library/python:3.9\n# mine\n";
+    world.write("work/app.yaml", own);
+    world.write("work/[a]*.yaml", own);
+    world.write("work/new.yaml", own);
+    world.write("work/none.yaml", "of no image\n");
+    world.write("work/hidden.yaml", own);
+    world.write("work/.git/info/exclude", "hidden.yaml\n");
+    git(&work, &["add", ":(literal)[a]*.yaml"]);
+    let said = world.run_with(&[&COMMIT[..], &[".", "hidden.yaml"]].concat()).await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let error = "error: --commit takes files whole, and these have changes of their own: [a]*.yaml (staged), \
+                 app.yaml (modified), hidden.yaml (untracked), new.yaml (untracked). Commit or stash them first, after git add for those \
+                 that are untracked, or leave out --commit. Nothing was changed.\n";
+    assert!(said.err.ends_with(error), "{}", said.err);
+    for name in ["app.yaml", "[a]*.yaml", "new.yaml", "hidden.yaml"] {
+        assert_eq!(world.read(&format!("work/{name}")), own);
+    }
+    assert_eq!(git(&work, &["rev-list", "--count", "HEAD"]), "1");
+
+    world.write("work/.git/info/exclude", "hidden.yaml\nlink.yaml\n");
+    std::os::unix::fs::symlink("app.yaml", world.path("work/link.yaml")).unwrap();
+    for spelled in [world.path("work/app.yaml").display().to_string(), "link.yaml".into()] {
+        let said = world.run_with(&[&COMMIT[..], &[&spelled]].concat()).await;
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.err.contains("changes of their own: app.yaml (modified). Commit"), "{}", said.err);
+    }
+
+    git(&work, &["add", "--force", "hidden.yaml", "new.yaml"]);
+    git(&work, &["commit", "--quiet", "--all", "-m", "mine"]);
+    let said = world.run_with(&COMMIT).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(world.read("work/[a]*.yaml").contains(&digest));
+    assert_eq!(git(&work, &["status", "--porcelain"]), "?? none.yaml");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn puts_files_back_that_cannot_be_committed() {
+    let world = World::start().await;
+    served(&world);
+    world.write("work/other.yaml", "image: docker.io/library/python:3.9\n");
+    let work = world.path("work");
+    git(&work, &["add", "."]);
+    git(&work, &["commit", "--quiet", "-m", "second"]);
+    world.publish("docker.io/library/python:3.9", 1);
+    world.write("work/.git/index.lock", "");
+    let said = world.run_with(&COMMIT).await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let end = "index.lock': File exists.\". All files are as they were before.\n";
+    assert!(said.err.contains("error: the changes cannot be committed: git says \"fatal: "), "{said:?}");
+    assert!(said.err.ends_with(end), "{said:?}");
+    std::fs::remove_file(world.path("work/.git/index.lock")).unwrap();
+    assert_eq!(git(&work, &["status", "--porcelain"]), "");
+
+    hook(
+        &world,
+        "work/.git/hooks/pre-commit",
+        "echo '# formatted' >> other.yaml; echo not today >&2; exit 1",
+    );
+    let said = world.run_with(&COMMIT).await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let error = "error: the changes cannot be committed: git says \"not today\". Still changed: other.yaml \
+                 (somebody else changed it meanwhile). See git diff, then commit it or take it back with git checkout.\n";
+    assert!(said.err.ends_with(error), "{said:?}");
+    assert_eq!(git(&work, &["status", "--porcelain"]), "M other.yaml");
+    assert!(world.read("work/other.yaml").ends_with("# formatted\n"));
+}
+
+fn hook(world: &World, name: &str, script: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    world.write(name, format!("#!/bin/sh\n{script}\n"));
+    std::fs::set_permissions(world.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Interrupts an update while git waits for a hook, which ends well after that.
+async fn interrupted_in_hook(world: &World, repository: &str, name: &str) -> String {
+    let (started, ended) = (world.path("started"), world.path("ended"));
+    let (start, end) = (started.display(), ended.display());
+    hook(world, name, &format!("touch {start}; until test -e {end}; do sleep 0.05; done"));
+    let mut arguments = COMMIT;
+    arguments[5] = repository;
+    let mut command = world.command(&arguments);
+    let running = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    wait_until(|| started.exists()).await;
+    let id = rustix::process::Pid::from_raw(running.id().unwrap().cast_signed()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    let output = tokio::time::timeout(Duration::from_secs(20), running.wait_with_output());
+    let output = output.await.unwrap().unwrap();
+    std::fs::write(&ended, "").unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    common::without_times(&String::from_utf8(output.stderr).unwrap())
+}
+
+async fn wait_until(done: impl Fn() -> bool) {
+    for _ in 0..800 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("it took too long");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn says_when_interrupted_what_became_of_the_clone() {
+    let world = World::start().await;
+    served(&world);
+    world.publish("docker.io/library/python:3.9", 1);
+    let url = format!("file://{}", world.path("served.git").display());
+    let said = interrupted_in_hook(&world, &url, "served.git/hooks/pre-receive").await;
+    let state =
+        format!("interrupted: a commit was being pushed to {url}; its log tells whether it arrived.\n");
+    assert!(said.ends_with(&state), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaves_no_lock_when_interrupted() {
+    let world = World::start().await;
+    served(&world);
+    world.publish("docker.io/library/python:3.9", 1);
+    let said = interrupted_in_hook(&world, "work", "work/.git/hooks/pre-commit").await;
+    let state = "interrupted: 1 file was updated, and git status tells whether that was committed.\n";
+    assert!(said.ends_with(state), "{said}");
+    let work = world.path("work");
+    wait_until(|| git(&work, &["rev-list", "--count", "HEAD"]) == "2").await;
+    wait_until(|| !work.join(".git/index.lock").exists()).await;
 }

@@ -1,12 +1,14 @@
 //! What changes in which file, and the carrying out of it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use image_copy::oci::Digest;
 use serde_json::{Value, json};
 
+use super::commit::Rewritten;
 use super::selection::{self, Selection};
 use crate::args::{Update, Verbosity};
 use crate::documents::Document;
@@ -31,14 +33,22 @@ struct FileChange<'a> {
 /// What was done.
 #[derive(Debug, Default)]
 pub(super) struct Edited {
-    /// Files that were written, as people know them.
-    pub(super) files: Vec<PathBuf>,
+    /// Files that were written.
+    pub(super) files: Vec<Rewritten>,
     /// A line for each file that could not be written.
     pub(super) unwritten: Vec<String>,
     /// Files that would have been written.
     pub(super) would_change: usize,
     /// Whether everything that was to be printed was.
     pub(super) told: bool,
+}
+
+impl Edited {
+    fn refuse(&mut self, file: &FileChange<'_>, why: &str) {
+        let line = format!("{} was not changed: {why}.", file.document.place.shown);
+        report::fail(&line);
+        self.unwritten.push(line);
+    }
 }
 
 impl<'a> Changes<'a> {
@@ -61,6 +71,12 @@ impl<'a> Changes<'a> {
             file
         };
         Self { files: documents.iter().map(of_file).collect() }
+    }
+
+    /// The files that change.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        let changing = self.files.iter().filter(|file| !file.images.is_empty());
+        changing.map(|file| file.document.place.path.as_path()).collect()
     }
 
     /// Writes the files, or shows what would be written. Of a file that cannot be written is told, and
@@ -86,20 +102,22 @@ impl<'a> Changes<'a> {
                 edited.told &= args.json || file.list();
                 continue;
             }
-            match file.carry_out(args) {
-                Ok(told) if args.dry_run => {
-                    edited.would_change += 1;
-                    edited.told &= told;
+            if args.dry_run {
+                match file.show(args) {
+                    Ok(told) => {
+                        edited.would_change += 1;
+                        edited.told &= told;
+                    }
+                    Err(why) => edited.refuse(file, &why),
                 }
-                Ok(_) => {
-                    edited.files.push(file.document.place.shown.clone().into());
+                continue;
+            }
+            match file.write() {
+                Ok(rewritten) => {
+                    edited.files.push(rewritten);
                     written.fetch_add(1, Ordering::Relaxed);
                 }
-                Err(why) => {
-                    let line = format!("{} was not changed: {why}.", file.document.place.shown);
-                    report::fail(&line);
-                    edited.unwritten.push(line);
-                }
+                Err(why) => edited.refuse(file, &why),
             }
         }
         edited
@@ -142,29 +160,36 @@ impl FileChange<'_> {
         report::tell(&lines.join("\n"), "") == ExitCode::SUCCESS
     }
 
-    /// Writes the file or prints the difference, and gives whether that could be printed.
+    /// The file as it is, and as it is to be.
     ///
     /// # Errors
-    /// A clause that says why the file was not changed.
-    fn carry_out(&self, args: &Update) -> Result<bool, String> {
-        let place = &self.document.place;
-        let current = Current::read(&place.path, &self.document.digest)?;
-        let changes: Vec<Change> = self
-            .images
-            .iter()
-            .map(|(number, wanted)| Change {
-                range: self.document.scan.found[*number].range.clone(),
-                text: wanted.to_string(),
-            })
-            .collect();
+    /// A clause that says why the file is not changed, as with the others.
+    fn edited(&self) -> Result<(Current, Vec<u8>), String> {
+        let current = Current::read(&self.document.place.path, &self.document.digest)?;
+        let change = |(number, wanted): &(usize, Written)| Change {
+            range: self.document.scan.found[*number].range.clone(),
+            text: wanted.to_string(),
+        };
+        let changes: Vec<Change> = self.images.iter().map(change).collect();
         let new = edit::apply(&current.content, &changes);
-        if !args.dry_run {
-            return current.replace(&new).map(|()| true);
-        }
+        Ok((current, new))
+    }
+
+    fn write(&self) -> Result<Rewritten, String> {
+        let (current, new) = self.edited()?;
+        current.replace(&new)?;
+        let place = &self.document.place;
+        let (name, path) = (place.shown.clone(), place.path.clone());
+        Ok(Rewritten { name, path, before: current.content, after: Digest::of(&new) })
+    }
+
+    /// Prints the difference, and gives whether that went well.
+    fn show(&self, args: &Update) -> Result<bool, String> {
+        let (current, new) = self.edited()?;
         if args.json {
             return Ok(true);
         }
-        let patch = edit::diff(&place.shown, &current.content, &new, report::paint());
+        let patch = edit::diff(&self.document.place.shown, &current.content, &new, report::paint());
         Ok(report::tell(patch.trim_end_matches('\n'), "") == ExitCode::SUCCESS)
     }
 

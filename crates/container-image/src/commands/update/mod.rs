@@ -1,6 +1,7 @@
 //! `container-image update`: find references, ask registries, write files.
 
 mod changes;
+mod commit;
 mod selection;
 mod told;
 mod waiting;
@@ -8,7 +9,7 @@ mod waiting;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use image_copy::copy::Failure;
 use image_copy::oci::Reference;
@@ -16,10 +17,10 @@ use image_copy::oci::Reference;
 use crate::args::{Update, Verbosity};
 use crate::connection;
 use crate::documents::{self, Document, Documents};
-use crate::git::Checkout;
+use crate::git::{self, Checkout};
 use crate::log::say;
+use crate::report;
 use crate::report::unresolved::Unresolved;
-use crate::report::{self, Signal};
 use crate::resolve::{Answer, Resolver};
 use crate::scan::Written;
 use crate::signals::interrupted;
@@ -29,26 +30,49 @@ use selection::Selection;
 /// What `--check` ends with when something would change.
 const WOULD_CHANGE: u8 = 3;
 
+/// How far it came.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Files that were written.
+    written: AtomicUsize,
+    is_committing: AtomicBool,
+}
+
 /// Updates as `args` say. Failures are told on stderr.
 pub(crate) async fn run(args: &Update, verbosity: Verbosity) -> ExitCode {
-    let written = AtomicUsize::new(0);
+    let progress = Progress::default();
     tokio::select! {
         biased;
-        signal = interrupted() => stopped(signal, written.load(Ordering::Relaxed)),
-        ended = update(args, verbosity, &written) => ended.unwrap_or_else(|line| report::fail(&line)),
+        signal = interrupted() => report::interrupted(signal, &left_behind(args, &progress)),
+        ended = update(args, verbosity, &progress) => ended.unwrap_or_else(|line| report::fail(&line)),
     }
 }
 
-fn stopped(signal: Signal, written: usize) -> ExitCode {
-    let state = match written {
-        0 => "no file was changed".to_owned(),
-        1 => "1 file was updated, and no other was changed".to_owned(),
-        several => format!("{several} files were updated, and no other was changed"),
+/// What an update that was interrupted leaves.
+fn left_behind(args: &Update, progress: &Progress) -> String {
+    let is_committing = progress.is_committing.load(Ordering::Relaxed);
+    if let Some(url) = args.search.repository.as_deref().filter(|url| !git::is_work_tree(url)) {
+        return match is_committing {
+            true => format!(
+                "a commit was being pushed to {}; its log tells whether it arrived",
+                git::without_login(url)
+            ),
+            false => "the clone is gone, and nothing was pushed".to_owned(),
+        };
+    }
+    let others = match (&args.commit, is_committing) {
+        (None, _) => "and no other was changed",
+        (Some(_), false) => "no other was changed, and nothing was committed",
+        (Some(_), true) => "and git status tells whether that was committed",
     };
-    report::interrupted(signal, &state)
+    match progress.written.load(Ordering::Relaxed) {
+        0 => "no file was changed".to_owned(),
+        1 => format!("1 file was updated, {others}"),
+        several => format!("{several} files were updated, {others}"),
+    }
 }
 
-async fn update(args: &Update, verbosity: Verbosity, written: &AtomicUsize) -> Result<ExitCode, String> {
+async fn update(args: &Update, verbosity: Verbosity, progress: &Progress) -> Result<ExitCode, String> {
     let selection = Selection::of(args)?;
     let checkout = Checkout::of(&args.search).await?;
     let base = checkout.as_ref().map_or(Path::new(""), Checkout::folder);
@@ -68,7 +92,12 @@ async fn update(args: &Update, verbosity: Verbosity, written: &AtomicUsize) -> R
     // Together, where they are seen.
     report::unresolved::tell(&unresolved, &args.plain_http, verbosity);
     let changes = Changes::of(&documents.all, &selection, &wanted);
-    let mut edited = changes.carry_out(args, verbosity, written).await;
+    if let Some(checkout) = &checkout
+        && args.commit.is_some()
+    {
+        commit::refuse_differing(checkout, &changes.paths()).await?;
+    }
+    let mut edited = changes.carry_out(args, verbosity, &progress.written).await;
     let mut failures = documents.unread.len() + unresolved.len() + edited.unwritten.len();
     if args.json {
         let files = documents.unread.iter().chain(&edited.unwritten).map(|line| (None, line.as_str()));
@@ -78,18 +107,14 @@ async fn update(args: &Update, verbosity: Verbosity, written: &AtomicUsize) -> R
         let document = changes.document(files.chain(references));
         edited.told &= report::tell(&format!("{document:#}"), "") == ExitCode::SUCCESS;
     }
-    told::end(args, verbosity, &edited);
+    told::end(args, verbosity, checkout.as_ref().is_some_and(Checkout::is_clone), &edited);
     if let Some(checkout) = &checkout
         && !edited.files.is_empty()
     {
-        match &args.commit {
-            Some(message) => {
-                if let Err(line) = checkout.commit(&edited.files, message).await {
-                    report::fail(&line);
-                    failures += 1;
-                }
-            }
-            None => say(verbosity, "INFO: no commit message, skipping commit and push"),
+        progress.is_committing.store(args.commit.is_some(), Ordering::Relaxed);
+        if let Err(line) = commit::commit(checkout, args, verbosity, &edited.files).await {
+            report::fail(&line);
+            failures += 1;
         }
     }
     Ok(match failures {
