@@ -35,6 +35,7 @@ impl Checkout {
         let checkout = if is_work_tree(url) {
             Self::in_place(Path::new(url), search.branch.as_deref(), author).await?
         } else {
+            Self::refuse_inner(url).await?;
             Self::cloned(url, search.branch.as_deref(), author).await?
         };
         checkout.refuse_ways_out(&search.paths)?;
@@ -57,6 +58,23 @@ impl Checkout {
         let name = folder.display();
         Err(format!(
             "--branch {wanted}: {name} is on {current}. Switch it to {wanted}, or leave out --branch."
+        ))
+    }
+
+    /// Git would say of a folder inside a work tree that it does not exist.
+    async fn refuse_inner(folder: &str) -> Result<(), String> {
+        if !Path::new(folder).is_dir() {
+            return Ok(());
+        }
+        let inner = Self { folder: folder.into(), clone: None, author: None };
+        let Ok(top) = inner.git(&["rev-parse", "--show-toplevel"], "").await else { return Ok(()) };
+        let top = Path::new(top.trim_end_matches('\n'));
+        let whole = inner.folder.canonicalize().unwrap_or_else(|_| inner.folder.clone());
+        let below = whole.strip_prefix(top).unwrap_or(&inner.folder);
+        Err(format!(
+            "--repository {folder}: it is a folder inside a work tree. Use --repository {} {}.",
+            top.display(),
+            below.display()
         ))
     }
 
@@ -99,6 +117,18 @@ impl Checkout {
     /// Whether it ends with the program.
     pub(crate) fn is_clone(&self) -> bool {
         self.clone.is_some()
+    }
+
+    /// Refuses a clone that stands at a tag: a commit there could be pushed nowhere.
+    ///
+    /// # Errors
+    /// A line that says so.
+    pub(crate) async fn refuse_no_branch(&self, wanted: Option<&str>) -> Result<(), String> {
+        if !self.is_clone() || self.git(&["symbolic-ref", "HEAD"], "").await.is_ok() {
+            return Ok(());
+        }
+        let subject = wanted.map_or("the HEAD of the repository".into(), |name| format!("--branch {name}"));
+        Err(format!("{subject}: that is no branch, and --commit needs one. Name a branch of the repository."))
     }
 
     /// Those of these files that git holds otherwise, each with how.

@@ -235,3 +235,28 @@ async fn leaves_no_lock_when_interrupted() {
     wait_until(|| git(&work, &["rev-list", "--count", "HEAD"]) == "2").await;
     wait_until(|| !work.join(".git/index.lock").exists()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wants_the_top_folder_and_a_branch() {
+    let world = World::start().await;
+    served(&world);
+    world.write("work/deep/er/file.yaml", "");
+    let said = world.run_with(&["list", "--repository", "work/deep/er"]).await;
+    let top = world.path("work").canonicalize().unwrap();
+    let error = format!(
+        "error: --repository work/deep/er: it is a folder inside a work tree. Use --repository {} deep/er.\n",
+        top.display()
+    );
+    assert_eq!((said.code, said.err), (Some(1), error));
+
+    git(&world.path("served.git"), &["tag", "v1", "main"]);
+    let mut arguments = COMMIT;
+    let url = format!("file://{}", world.path("served.git").display());
+    arguments[5] = &url;
+    let said = world.run_with(&[&arguments[..], &["--branch", "v1"]].concat()).await;
+    let error =
+        "error: --branch v1: that is no branch, and --commit needs one. Name a branch of the repository.\n";
+    assert_eq!((said.code, said.err.as_str()), (Some(1), error));
+    let said = world.run_with(&["list", "--repository", &url, "--branch", "v1"]).await;
+    assert_eq!(said.out, "app.yaml:docker.io/library/python:3.9\n", "{said:?}");
+}

@@ -75,6 +75,11 @@ fn left_behind(args: &Update, progress: &Progress) -> String {
 async fn update(args: &Update, verbosity: Verbosity, progress: &Progress) -> Result<ExitCode, String> {
     let selection = Selection::of(args)?;
     let checkout = Checkout::of(&args.search).await?;
+    if let Some(checkout) = &checkout
+        && args.commit.is_some()
+    {
+        checkout.refuse_no_branch(args.search.branch.as_deref()).await?;
+    }
     let base = checkout.as_ref().map_or(Path::new(""), Checkout::folder);
     let documents = documents::read(base, &args.search).await?;
     tell_notes(&documents, verbosity);
