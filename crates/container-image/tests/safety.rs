@@ -62,6 +62,7 @@ async fn a_read_only_file_is_told_of_and_the_others_are_updated() {
     assert!(said.err.ends_with("INFO: updated a total of 2 files\n"), "{said:?}");
     let json = world.run(&format!("{PIN} --json")).await;
     assert!(json.out.contains("\"message\": \"b was not changed: it is read-only.\""), "{json:?}");
+    assert!(json.out.contains("\"changes\": []"), "{json:?}");
     assert_eq!(world.read("b"), LINE);
     assert_eq!(world.read("c"), format!("FROM docker.io/library/python:3.9@{digest}\n"));
 }

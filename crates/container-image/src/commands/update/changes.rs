@@ -1,6 +1,6 @@
 //! What changes in which file, and the carrying out of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,8 +35,8 @@ struct FileChange<'a> {
 pub(super) struct Edited {
     /// Files that were written.
     pub(super) files: Vec<Rewritten>,
-    /// A line for each file that could not be written.
-    pub(super) unwritten: Vec<String>,
+    /// Files that could not be written, by the names that they are shown by, each with a line that says why.
+    pub(super) unwritten: BTreeMap<String, String>,
     /// Files that would have been written.
     pub(super) would_change: usize,
     /// Whether everything that was to be printed was.
@@ -47,7 +47,7 @@ impl Edited {
     fn refuse(&mut self, file: &FileChange<'_>, why: &str) {
         let line = format!("{} was not changed: {why}.", file.document.place.shown);
         report::fail(&line);
-        self.unwritten.push(line);
+        self.unwritten.insert(file.document.place.shown.clone(), line);
     }
 }
 
@@ -123,9 +123,15 @@ impl<'a> Changes<'a> {
         edited
     }
 
-    /// Changes and failures for a program. A failure has a reference where it is one's.
-    pub(super) fn document<'f>(&self, failures: impl Iterator<Item = (Option<&'f str>, &'f str)>) -> Value {
-        let changes: Vec<Value> = self.files.iter().flat_map(FileChange::values).collect();
+    /// Changes that were or would be made, and failures, for a program. A failure has a reference where it
+    /// is one's.
+    pub(super) fn document<'f>(
+        &self,
+        edited: &Edited,
+        failures: impl Iterator<Item = (Option<&'f str>, &'f str)>,
+    ) -> Value {
+        let made = |file: &&FileChange<'_>| !edited.unwritten.contains_key(&file.document.place.shown);
+        let changes: Vec<Value> = self.files.iter().filter(made).flat_map(FileChange::values).collect();
         let failures: Vec<Value> = failures
             .map(|(reference, message)| json!({"reference": reference, "message": message}))
             .collect();

@@ -21,7 +21,7 @@ use crate::git::{self, Checkout};
 use crate::log::say;
 use crate::report;
 use crate::report::unresolved::Unresolved;
-use crate::resolve::{Answer, Resolver};
+use crate::resolve::{Answer, Question, Resolver};
 use crate::scan::Written;
 use crate::signals::interrupted;
 use changes::Changes;
@@ -105,11 +105,11 @@ async fn update(args: &Update, verbosity: Verbosity, progress: &Progress) -> Res
     let mut edited = changes.carry_out(args, verbosity, &progress.written).await;
     let mut failures = documents.unread.len() + unresolved.len() + edited.unwritten.len();
     if args.json {
-        let files = documents.unread.iter().chain(&edited.unwritten).map(|line| (None, line.as_str()));
+        let files = documents.unread.iter().chain(edited.unwritten.values()).map(|line| (None, line.as_str()));
         let lines: Vec<String> = unresolved.iter().map(|one| one.line(&args.plain_http)).collect();
         let references = unresolved.iter().zip(&lines);
         let references = references.map(|(one, line)| (Some(one.reference.as_str()), line.as_str()));
-        let document = changes.document(files.chain(references));
+        let document = changes.document(&edited, files.chain(references));
         edited.told &= report::tell(&format!("{document:#}"), "") == ExitCode::SUCCESS;
     }
     told::end(args, verbosity, checkout.as_ref().is_some_and(Checkout::is_clone), &edited);
@@ -207,7 +207,10 @@ fn read<'a>(
                     say(verbosity, &told::resolved(target, &result, question));
                     wanted.insert(target.clone(), result);
                 }
-                None if verbosity == Verbosity::Verbose => say(verbosity, &told::nothing(target, question)),
+                // Who named a range wants to know what is outside of it.
+                None if verbosity == Verbosity::Verbose || matches!(question, Question::Newest(Some(_))) => {
+                    say(verbosity, &told::nothing(target, question));
+                }
                 None => {}
             },
             Err(failure) => {
