@@ -160,6 +160,18 @@ async fn a_proxy_that_is_down_is_named_once_with_its_variable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_named_file_can_be_left_out() {
+    let world = World::start().await;
+    world.write("broken.yaml", "Resources:\n  A: {Type: Custom::ContainerImage\n");
+    world.write("sub/a", "FROM docker.io/library/python:3.9\n");
+    assert_eq!(world.run("list broken.yaml sub/a").await.code, Some(1));
+    let said = world.run("list broken.yaml sub/a --exclude broken.yaml").await;
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "sub/a:docker.io/library/python:3.9\n"), "{said:?}");
+    let said = world.run("update --all --check broken.yaml sub/a --exclude *.yaml --exclude sub").await;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), "INFO: 0 image references found\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_exclude_that_is_empty_or_makes_no_sense_is_not_understood() {
     let world = World::start().await;
     world.write("a", "FROM docker.io/library/python:3.9\n");
