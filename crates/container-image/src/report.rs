@@ -20,7 +20,7 @@ use crate::system;
 
 pub(crate) use usage::usage;
 
-use hint::{credentials_unavailable, hint, log_in, name_of_host};
+use hint::{ANOTHER_CERTIFICATE, credentials_unavailable, hint, is_authority, log_in, name_of_host};
 
 /// Longest line told of a failure, in characters.
 const LINE_CHARACTERS: usize = 400;

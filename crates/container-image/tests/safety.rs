@@ -230,19 +230,46 @@ async fn what_cannot_be_read_is_told_of_and_the_rest_is_listed() {
         fs::set_permissions(world.path(name), fs::Permissions::from_mode(mode)).unwrap();
     };
     [("", 0o755), ("closed", 0), ("secret", 0)].into_iter().for_each(|(name, mode)| set(name, mode));
-    // The superuser may read anything, and others may not come to where the program was built. Another
-    // program copies it, so that no child of a test that runs beside this one holds the copy open.
-    let program = world.path("program");
-    assert!(std::process::Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
-    let mut command = tokio::process::Command::new(program);
-    command.arg("list").current_dir(world.folder()).env_clear().envs(world.environment());
-    if rustix::process::geteuid().is_root() {
-        command.uid(65_534).gid(65_534);
-    }
+    let mut command = as_anybody(&world, "list");
     let output = command.output().await.unwrap();
     set("closed", 0o755);
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert_eq!((output.status.code(), out.as_str()), (Some(1), "open:docker.io/library/python:3.9\n"));
     let expected = "error: closed cannot be read: Permission denied. It was left out.\nerror: secret cannot be read: Permission denied.\n";
     assert_eq!(err, expected);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_cannot_be_written_to_is_told_of() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::start().await;
+    world.publish("docker.io/library/python:3.9", 1);
+    world.write("ro/b.txt", LINE);
+    let set = |name: &str, mode| {
+        fs::set_permissions(world.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    [("", 0o755), ("ro/b.txt", 0o666), ("ro", 0o555)].into_iter().for_each(|(name, mode)| set(name, mode));
+    let output = as_anybody(&world, &format!("{PIN} ro")).output().await.unwrap();
+    set("ro", 0o755);
+    let err = String::from_utf8(output.stderr).unwrap();
+    let line = "error: ro/b.txt was not changed: a new file takes its place, so its folder has to be writable: Permission denied.\n";
+    assert!(output.status.code() == Some(1) && err.contains(line), "{err}");
+    assert_eq!(world.read("ro/b.txt"), LINE);
+}
+
+/// The program as somebody with no rights of their own. The superuser may do anything, and others may
+/// not come to where the program was built. Another program copies it, so that no child of a test that
+/// runs beside this one holds the copy open.
+#[cfg(unix)]
+fn as_anybody(world: &World, arguments: &str) -> tokio::process::Command {
+    let program = world.path("program");
+    assert!(std::process::Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments.split(' ')).current_dir(world.folder());
+    command.env_clear().envs(world.environment()).env("HOME", world.folder());
+    if rustix::process::geteuid().is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+    command
 }

@@ -158,3 +158,33 @@ async fn a_proxy_that_is_down_is_named_once_with_its_variable() {
     assert!(error.ends_with("It stands in a.txt:1; 2 other references fail alike (--verbose tells of each). Check the proxy and whether it reaches that host, or name the host in NO_PROXY."), "{error}");
     assert_eq!(output.status.code(), Some(1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_file_can_be_left_out() {
+    let world = World::start().await;
+    world.write("broken.yaml", "Resources:\n  A: {Type: Custom::ContainerImage\n");
+    world.write("sub/a", "FROM docker.io/library/python:3.9\n");
+    assert_eq!(world.run("list broken.yaml sub/a").await.code, Some(1));
+    let said = world.run("list broken.yaml sub/a --exclude broken.yaml").await;
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "sub/a:docker.io/library/python:3.9\n"), "{said:?}");
+    let said = world.run("update --all --check broken.yaml sub/a --exclude *.yaml --exclude sub").await;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), "INFO: 0 image references found\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exclude_that_is_empty_or_makes_no_sense_is_not_understood() {
+    let world = World::start().await;
+    world.write("a", "FROM docker.io/library/python:3.9\n");
+    for (glob, why) in [
+        ("", "'' for '--exclude <GLOB>': it is empty; expected a pattern such as vendor/ or '*.md'."),
+        (" ", "' ' for '--exclude <GLOB>': it is empty; expected"),
+        ("/", "'/' for '--exclude <GLOB>': it is empty; expected"),
+        ("[", "'[' for '--exclude <GLOB>': unclosed character class; missing ']'."),
+        ("a{b", "'a{b' for '--exclude <GLOB>': unclosed alternate group"),
+    ] {
+        let said = world.run_with(&["update", "--all", "--check", "--exclude", glob]).await;
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
+        assert!(said.err.starts_with(&format!("error: invalid value {why}")), "{said:?}");
+        assert_eq!(world.run_with(&["list", "--exclude", glob]).await.code, Some(2));
+    }
+}

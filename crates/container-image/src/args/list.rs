@@ -1,8 +1,10 @@
 //! `list`, and what it has in common with `update`: where to look.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+
+use crate::scan::files;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +46,7 @@ pub(crate) struct Search {
     pub(crate) paths: Vec<PathBuf>,
 
     /// Leave out what matches, as in .gitignore; may be given several times
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
     pub(crate) exclude: Vec<String>,
 
     /// A repository of git to look into instead: a URL, which is cloned, or a folder on this machine
@@ -62,6 +64,14 @@ pub(crate) struct Search {
     /// Address of the author
     #[arg(long, value_name = "ADDRESS", requires_all = ["repository", "username"])]
     pub(crate) email: Option<String>,
+}
+
+/// A variable that is not set would leave out everything.
+fn glob(text: &str) -> Result<String, String> {
+    if text.trim().trim_matches('/').is_empty() {
+        return Err("it is empty; expected a pattern such as vendor/ or '*.md'".into());
+    }
+    files::excluded(Path::new(""), &[text.into()]).map(|_| text.into())
 }
 
 /// Git would take it for an option.

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
+use clap_complete::Shell;
 
 use crate::args::{Args, Completions, Manual, VERSION};
 use crate::report;
@@ -14,13 +15,23 @@ const NAME: &str = "container-image";
 pub(crate) fn completions(args: &Completions) -> ExitCode {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), NAME, &mut text);
-    tell(&text)
+    let script = String::from_utf8_lossy(&text);
+    match args.shell {
+        Shell::Bash => tell(&with_one_prefix(&script)),
+        _ => tell(&script),
+    }
+}
+
+/// What clap_complete 4.6 makes for bash takes the hyphen in the program's name for the border of a
+/// command where it writes labels, and not where it jumps to them, so that no label is ever met.
+fn with_one_prefix(script: &str) -> String {
+    script.replace("container__subcmd__image__", "container__image__")
 }
 
 /// Prints a manual page.
 pub(crate) fn manual(args: &Manual) -> ExitCode {
     match page(args.command.as_deref()) {
-        Ok(text) => tell(&text),
+        Ok(text) => tell(&String::from_utf8_lossy(&text)),
         Err(error) => report::fail(&format!("the manual page cannot be made: {error}.")),
     }
 }
@@ -35,6 +46,6 @@ fn page(name: Option<&str>) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn tell(text: &[u8]) -> ExitCode {
-    report::tell(String::from_utf8_lossy(text).trim_end(), "")
+fn tell(text: &str) -> ExitCode {
+    report::tell(text.trim_end(), "")
 }

@@ -1,7 +1,7 @@
 //! Changes a file whole or not at all.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use image_copy::oci::Digest;
@@ -60,7 +60,13 @@ const CHANGED: &str = "somebody else changed it meanwhile";
 /// The new content in a file of its own, which is removed unless it is put into its place.
 fn written_beside(folder: &Path, new: &[u8], like: &Metadata) -> Result<NamedTempFile, String> {
     let failed = |error: io::Error| format!("the new content cannot be written: {}", system::words(&error));
-    let mut file = Builder::new().prefix(".container-image-").tempfile_in(folder).map_err(failed)?;
+    let unmade = |error: io::Error| match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            format!("a new file takes its place, so its folder has to be writable: {}", system::words(&error))
+        }
+        _ => failed(error),
+    };
+    let mut file = Builder::new().prefix(".container-image-").tempfile_in(folder).map_err(unmade)?;
     file.write_all(new).map_err(failed)?;
     keep_owner(file.as_file(), like)?;
     // After the owner: changing that takes away the bits that run a program as somebody else.

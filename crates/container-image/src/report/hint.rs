@@ -1,7 +1,7 @@
 //! What to change about a failure, in words of the command line.
 
 use image_copy::copy::{Failure, Operation, Problem, Side};
-use image_copy::registry;
+use image_copy::{http, registry};
 
 use super::Given;
 use crate::aws_login::Service;
@@ -36,6 +36,7 @@ pub(super) fn hint(failure: &Failure, given: &Given<'_>) -> String {
         Problem::Unreachable => {
             format!("Check the host in {argument}, and HTTPS_PROXY if it is reached through a proxy.")
         }
+        Problem::CertificateRefused if is_authority(failure) => ANOTHER_CERTIFICATE.into(),
         Problem::CertificateRefused => certificate_refused(failure, given),
         Problem::Refused if given.is_plain(failure) && wants_tls(failure) => {
             format!("Leave out --plain-http{host}: the registry speaks TLS.")
@@ -118,6 +119,15 @@ fn is_foreign(failure: &Failure) -> bool {
 fn wants_tls(failure: &Failure) -> bool {
     let Failure::Registry { cause: registry::Error::Refused(refusal), .. } = failure else { return false };
     refusal.status == 400 && refusal.mentions("https")
+}
+
+/// For a certificate that no authority to trust makes good.
+pub(super) const ANOTHER_CERTIFICATE: &str = "Give the registry such a certificate, self-signed or not, and name the file of what signed it in --certificate-authority.";
+
+/// Whether the registry shows the certificate of an authority as its own.
+pub(super) fn is_authority(failure: &Failure) -> bool {
+    let Failure::Registry { cause: registry::Error::Http(error), .. } = failure else { return false };
+    matches!(&error.kind, http::Kind::Tls(reason) if reason.contains("CaUsedAsEndEntity"))
 }
 
 fn certificate_refused(failure: &Failure, given: &Given<'_>) -> String {

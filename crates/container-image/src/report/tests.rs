@@ -114,6 +114,20 @@ fn asks_for_nothing_that_was_given() {
 }
 
 #[test]
+fn asks_for_another_certificate_where_no_setting_helps() {
+    let reason = "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))";
+    let failure = source(unreached(http::Kind::Tls(reason.into())));
+    let hint = " Give the registry such a certificate, self-signed or not, and name the file of what signed it in --certificate-authority.";
+    for authority in [false, true] {
+        let text = super::line(&failure, &Given { authority, ..Given::default() });
+        assert!(text.ends_with(hint), "{text}");
+    }
+    let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);
+    let text = one.line(&[]);
+    assert!(text.ends_with(&format!("It stands in a:1.{hint}")), "{text}");
+}
+
+#[test]
 fn tells_a_dead_proxy_from_a_registry_that_is_down() {
     let proxy = "proxy.example:3128 (HTTPS_PROXY)".to_owned();
     let text = line(&source(unreached(http::Kind::Proxy { proxy, reason: "Connection refused".into() })));

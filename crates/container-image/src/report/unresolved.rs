@@ -8,7 +8,10 @@ use image_copy::http::{self, Kind};
 use image_copy::oci::Registry;
 use image_copy::registry::Error;
 
-use super::{LINE_CHARACTERS, causes, credentials_unavailable, fail, log_in, name_of_host, shortened};
+use super::{
+    ANOTHER_CERTIFICATE, LINE_CHARACTERS, causes, credentials_unavailable, fail, is_authority, log_in,
+    name_of_host, shortened,
+};
 use crate::args::Verbosity;
 
 /// A reference that a registry would not resolve.
@@ -128,6 +131,7 @@ fn hint(failure: &Failure, plain_http: &[Registry]) -> String {
         Problem::Unreachable => {
             "Check its host, and HTTPS_PROXY if that is reached through a proxy.".into()
         }
+        Problem::CertificateRefused if is_authority(failure) => ANOTHER_CERTIFICATE.into(),
         Problem::CertificateRefused if plain_http.is_empty() => {
             "If the registry has an authority of its own, name its file in --certificate-authority; if it speaks plain HTTP, name its host in --plain-http.".into()
         }

@@ -30,20 +30,20 @@ pub(crate) struct Place {
 /// What cannot be read is told to `trouble`, in a line.
 ///
 /// # Errors
-/// A line, when there is no such path or a glob makes no sense.
+/// A line, when there is no such path or the globs make no sense.
 pub(crate) fn list(
     base: &Path,
     paths: &[PathBuf],
     exclude: &[String],
     mut trouble: impl FnMut(String),
 ) -> Result<Vec<Place>, String> {
-    let excluded = excluded(base, exclude)?;
+    let excluded = excluded(base, exclude).map_err(|why| format!("--exclude makes no sense: {why}."))?;
     let mut seen = HashSet::new();
     let mut places = Vec::new();
     for path in paths {
         let top = base.join(path);
-        match fs::metadata(&top) {
-            Ok(found) if found.is_file() || found.is_dir() => {}
+        let is_folder = match fs::metadata(&top) {
+            Ok(found) if found.is_file() || found.is_dir() => found.is_dir(),
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(format!("{} cannot be read: {}.", path.display(), system::words(&error)));
             }
@@ -53,8 +53,11 @@ pub(crate) fn list(
                     path.display()
                 ));
             }
+        };
+        if is_excluded(&relative(&top, base), is_folder, &excluded) {
+            continue;
         }
-        for entry in walk(&top, &excluded) {
+        for entry in walk(&top, base, &excluded) {
             match entry {
                 Ok(entry) if is_file(&entry) => {
                     let place = Place { shown: shown(entry.path(), base), path: entry.into_path() };
@@ -116,8 +119,13 @@ fn path_of(error: &ignore::Error) -> Option<&Path> {
     }
 }
 
-fn walk(top: &Path, excluded: &Override) -> ignore::Walk {
+fn walk(top: &Path, base: &Path, excluded: &Override) -> ignore::Walk {
     let in_git = is_in_git(top);
+    let (base, excluded) = (base.to_owned(), excluded.clone());
+    let is_left_out = move |entry: &DirEntry| {
+        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        entry.file_name() == ".git" || excluded.matched(relative(entry.path(), &base), is_folder).is_ignore()
+    };
     let mut builder = WalkBuilder::new(top);
     builder
         // Pipelines and compose files like to begin with a dot.
@@ -127,8 +135,7 @@ fn walk(top: &Path, excluded: &Override) -> ignore::Walk {
         // A .gitignore counts without git too, but not for what lies below somebody's home.
         .require_git(in_git)
         .parents(in_git)
-        .overrides(excluded.clone())
-        .filter_entry(|entry| entry.file_name() != ".git")
+        .filter_entry(move |entry| !is_left_out(entry))
         .sort_by_file_name(Ord::cmp);
     builder.build()
 }
@@ -144,24 +151,42 @@ fn is_file(entry: &DirEntry) -> bool {
     is_file || (entry.depth() == 0 && entry.path().is_file())
 }
 
-fn excluded(base: &Path, globs: &[String]) -> Result<Override, String> {
+/// Matches what is left out.
+///
+/// # Errors
+/// A clause about the glob that makes no sense.
+pub(crate) fn excluded(base: &Path, globs: &[String]) -> Result<Override, String> {
     let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
     let mut builder = OverrideBuilder::new(base);
+    // Without the glob, which has got a sign that nobody typed.
+    let why = |error| match error {
+        ignore::Error::Glob { err, .. } => err,
+        other => other.to_string(),
+    };
     for glob in globs {
-        builder
-            .add(&format!("!{glob}"))
-            .map_err(|error| format!("--exclude {glob} makes no sense: {error}."))?;
+        builder.add(&format!("!{glob}")).map_err(why)?;
     }
-    builder.build().map_err(|error| format!("--exclude makes no sense: {error}."))
+    builder.build().map_err(why)
+}
+
+/// Whether what was named is excluded, itself or by a folder that it is in.
+fn is_excluded(path: &Path, is_folder: bool, excluded: &Override) -> bool {
+    let is_below = path.components().all(|part| matches!(part, Component::Normal(_)));
+    let mut folders = path.ancestors().skip(1).filter(|folder| is_below && !folder.as_os_str().is_empty());
+    let is_itself = path.file_name().is_some() && excluded.matched(path, is_folder).is_ignore();
+    is_itself || folders.any(|folder| excluded.matched(folder, true).is_ignore())
+}
+
+fn shown(path: &Path, base: &Path) -> String {
+    relative(path, base).display().to_string()
 }
 
 /// The path without what is the same for all, and without detours that lead nowhere.
-fn shown(path: &Path, base: &Path) -> String {
+fn relative(path: &Path, base: &Path) -> PathBuf {
     let here = env::current_dir().unwrap_or_default();
     let path = path.strip_prefix(base).unwrap_or(path);
     let path = path.strip_prefix(here).unwrap_or(path);
-    let path: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
-    path.display().to_string()
+    path.components().filter(|part| !matches!(part, Component::CurDir)).collect()
 }
 
 #[cfg(test)]
@@ -198,6 +223,21 @@ mod tests {
         assert_eq!(some, ["a.yaml"]);
         let once = listed(tree.path(), &["sub/b.tf", "./sub", "a.yaml"], &[]);
         assert_eq!(once, ["sub/b.tf", "sub/.gitignore", "a.yaml"]);
+    }
+
+    #[test]
+    fn excludes_what_was_named_too() {
+        let tree = tree(&["a.yaml", "vendor/b.yaml", "sub/vendor/c.yaml", "sub/d.yaml"]);
+        let all = ["a.yaml", "vendor/b.yaml", "sub/vendor/c.yaml", "sub/d.yaml"];
+        assert_eq!(listed(tree.path(), &all, &["a.*", "sub/d.yaml"]), all[1..3]);
+        assert_eq!(listed(tree.path(), &all, &["vendor/"]), ["a.yaml", "sub/d.yaml"]);
+        assert_eq!(listed(tree.path(), &all, &["/vendor"]), ["a.yaml", all[2], all[3]]);
+        assert_eq!(listed(tree.path(), &["./vendor", "sub"], &["vendor"]), ["sub/d.yaml"]);
+        let absolute = tree.path().join("sub/vendor").display().to_string();
+        assert_eq!(listed(tree.path(), &[&absolute], &["sub/vendor/c.yaml"]), [""; 0]);
+        let above = listed(&tree.path().join("sub"), &["../vendor", "../a.yaml"], &[".*", "a.yaml"]);
+        assert_eq!(above, ["../vendor/b.yaml"], "what lies above is no part of a match");
+        assert_eq!(listed(tree.path(), &["."], &["*"]), [""; 0]);
     }
 
     #[test]
@@ -243,6 +283,6 @@ mod tests {
         let error = list(Path::new("/"), &["dev/null".into()], &[], |_| {}).unwrap_err();
         assert!(error.starts_with("dev/null is neither"), "{error}");
         let error = list(Path::new("/"), &[], &["a[".into()], |_| {}).unwrap_err();
-        assert!(error.starts_with("--exclude a[ makes no sense"), "{error}");
+        assert_eq!(error, "--exclude makes no sense: unclosed character class; missing ']'.");
     }
 }

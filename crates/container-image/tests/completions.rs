@@ -1,0 +1,37 @@
+//! Completions, as the shell itself makes them.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+
+use std::process::Command;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_container-image");
+
+/// What bash proposes for the last of `words`, by the function that it was told to call.
+fn proposed(words: &[&str]) -> Vec<String> {
+    const SCRIPT: &str = r#"
+        set -e
+        source <("$1" completions bash)
+        shift
+        COMP_WORDS=("$@")
+        COMP_CWORD=$(($# - 1))
+        function_name=$(complete -p container-image | sed 's/.* -F \([^ ]*\) .*/\1/')
+        "$function_name" container-image "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let mut bash = Command::new("bash");
+    let output = bash.args(["--norc", "-c", SCRIPT, "bash", PROGRAM]).args(words).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_and_their_options() {
+    assert_eq!(proposed(&["container-image", "up"]), ["update"]);
+    assert_eq!(proposed(&["container-image", "update", "--mat"]), ["--matching-tag"]);
+    assert_eq!(proposed(&["container-image", "update", "--all", "--check", "--dry"]), ["--dry-run"]);
+    assert_eq!(proposed(&["container-image", "copy", "--incl"]), ["--include-referrers"]);
+    assert_eq!(proposed(&["container-image", "list", "--no-f"]), ["--no-filename"]);
+    assert_eq!(proposed(&["container-image", "completions", "ba"]), ["bash"]);
+    assert_eq!(proposed(&["container-image", "help", "up"]), ["update"]);
+}
