@@ -105,7 +105,8 @@ async fn update(args: &Update, verbosity: Verbosity, progress: &Progress) -> Res
     let mut edited = changes.carry_out(args, verbosity, &progress.written).await;
     let mut failures = documents.unread.len() + unresolved.len() + edited.unwritten.len();
     if args.json {
-        let files = documents.unread.iter().chain(edited.unwritten.values()).map(|line| (None, line.as_str()));
+        let files =
+            documents.unread.iter().chain(edited.unwritten.values()).map(|line| (None, line.as_str()));
         let lines: Vec<String> = unresolved.iter().map(|one| one.line(&args.plain_http)).collect();
         let references = unresolved.iter().zip(&lines);
         let references = references.map(|(one, line)| (Some(one.reference.as_str()), line.as_str()));
