@@ -264,7 +264,9 @@ async fn a_folder_that_cannot_be_written_to_is_told_of() {
 #[cfg(unix)]
 fn as_anybody(world: &World, arguments: &str) -> tokio::process::Command {
     let program = world.path("program");
-    assert!(std::process::Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
+    assert!(
+        std::process::Command::new("cp").arg(PROGRAM).arg(&program).status().expect("cp is there").success()
+    );
     let mut command = tokio::process::Command::new(program);
     command.args(arguments.split(' ')).current_dir(world.folder());
     command.env_clear().envs(world.environment()).env("HOME", world.folder());
