@@ -20,7 +20,10 @@ use crate::system;
 
 pub(crate) use usage::usage;
 
-use hint::{ANOTHER_CERTIFICATE, credentials_unavailable, hint, is_authority, log_in, name_of_host};
+use hint::{
+    ANOTHER_CERTIFICATE, PART_IS_LOST, credentials_unavailable, hint, is_authority, lacks_a_part, log_in,
+    name_of_host,
+};
 
 /// Longest line told of a failure, in characters.
 const LINE_CHARACTERS: usize = 400;
