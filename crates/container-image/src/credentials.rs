@@ -148,6 +148,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_empty_file_is_called_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        for text in ["", "\n "] {
+            fs::write(&path, text).unwrap();
+            let logins = DockerLogins::in_files(vec![Candidate { path: path.clone(), named: false }]);
+            let error = logins.login("a", None).await.unwrap_err().to_string();
+            assert!(error.ends_with("config.json cannot be read: it is empty, where {} would do"), "{error}");
+        }
+    }
+
+    #[tokio::test]
     async fn what_failed_is_not_asked_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.json");

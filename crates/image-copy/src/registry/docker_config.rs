@@ -53,6 +53,9 @@ impl DockerConfig {
     /// # Errors
     /// Where it is damaged; nothing of it is quoted.
     pub fn parse(text: &SecretString) -> Result<Self, String> {
+        if text.expose_secret().trim().is_empty() {
+            return Err("it is empty, where {} would do".into());
+        }
         // The parser's message could quote a password, so only the place is told.
         serde_json::from_str(text.expose_secret()).map_err(|error| {
             format!("line {}, column {} is not as it should be", error.line(), error.column())
