@@ -33,8 +33,10 @@ struct FileChange<'a> {
 /// What was done.
 #[derive(Debug, Default)]
 pub(super) struct Edited {
-    /// Files that were written.
-    pub(super) files: Vec<Rewritten>,
+    /// How many files were written.
+    pub(super) written: usize,
+    /// These, where git is to commit them.
+    pub(super) to_commit: Vec<Rewritten>,
     /// Files that could not be written, by the names that they are shown by, each with a line that says why.
     pub(super) unwritten: BTreeMap<String, String>,
     /// Files that would have been written.
@@ -112,9 +114,10 @@ impl<'a> Changes<'a> {
                 }
                 continue;
             }
-            match file.write() {
+            match file.write(args) {
                 Ok(rewritten) => {
-                    edited.files.push(rewritten);
+                    edited.written += 1;
+                    edited.to_commit.extend(rewritten);
                     written.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(why) => edited.refuse(file, &why),
@@ -181,12 +184,17 @@ impl FileChange<'_> {
         Ok((current, new))
     }
 
-    fn write(&self) -> Result<Rewritten, String> {
+    /// Writes the file. What it held is kept only for a commit, which may fail.
+    fn write(&self, args: &Update) -> Result<Option<Rewritten>, String> {
         let (current, new) = self.edited()?;
         current.replace(&new)?;
         let place = &self.document.place;
-        let (name, path) = (place.shown.clone(), place.path.clone());
-        Ok(Rewritten { name, path, before: current.content, after: Digest::of(&new) })
+        Ok(args.commit.is_some().then(|| Rewritten {
+            name: place.shown.clone(),
+            path: place.path.clone(),
+            before: current.content,
+            after: Digest::of(&new),
+        }))
     }
 
     /// Prints the difference, and gives whether that went well.

@@ -115,10 +115,10 @@ async fn update(args: &Update, verbosity: Verbosity, progress: &Progress) -> Res
     }
     told::end(args, verbosity, checkout.as_ref().is_some_and(Checkout::is_clone), &edited);
     if let Some(checkout) = &checkout
-        && !edited.files.is_empty()
+        && edited.written > 0
     {
         progress.is_committing.store(args.commit.is_some(), Ordering::Relaxed);
-        if let Err(line) = commit::commit(checkout, args, verbosity, &edited.files).await {
+        if let Err(line) = commit::commit(checkout, args, verbosity, &edited.to_commit).await {
             report::fail(&line);
             failures += 1;
         }

@@ -94,7 +94,7 @@ pub(super) fn nothing(target: &Written, question: &Question) -> String {
 
 /// How it ended.
 pub(super) fn end(args: &Update, verbosity: Verbosity, is_clone: bool, edited: &Edited) {
-    let files = edited.would_change.max(edited.files.len());
+    let files = edited.would_change.max(edited.written);
     // A clone that nobody commits in is thrown away.
     let dry = args.dry_run || args.check || (is_clone && args.commit.is_none());
     let text = match files {
