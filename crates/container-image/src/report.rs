@@ -20,10 +20,7 @@ use crate::system;
 
 pub(crate) use usage::usage;
 
-use hint::{
-    ANOTHER_CERTIFICATE, PART_IS_LOST, credentials_unavailable, hint, is_authority, lacks_a_part, log_in,
-    name_of_host,
-};
+use hint::{ANOTHER_CERTIFICATE, credentials_unavailable, hint, is_authority, log_in, name_of_host};
 
 /// Longest line told of a failure, in characters.
 const LINE_CHARACTERS: usize = 400;
@@ -272,7 +269,7 @@ fn causes(failure: &Failure) -> Vec<String> {
 fn doing(operation: Operation) -> &'static str {
     match operation {
         Operation::Inspect => "looking at the repository",
-        Operation::ReadManifest => "reading a manifest",
+        Operation::ReadManifest | Operation::ReadPart => "reading a manifest",
         Operation::CheckBlobs => "asking which blobs are there",
         Operation::ReadBlob => "reading a blob",
         Operation::StartUpload => "starting an upload",

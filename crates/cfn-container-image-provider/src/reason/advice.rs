@@ -10,7 +10,7 @@ use super::subject;
 /// The one thing to change. Exhaustive, so that a new problem has to get its text.
 pub(super) fn advice(failure: &copy::Failure) -> String {
     let text = match (failure.problem(), failure.side()) {
-        (Problem::Missing, Side::Source) if failure.operation() == Some(Operation::ReadBlob) => {
+        (Problem::Missing, Side::Source) if failure.is_about_a_part() => {
             "The registry has lost a part of the image: choose another tag or digest in ImageReference, or have the image pushed again."
         }
         (Problem::Missing, Side::Source) => "Check the registry, repository and tag in ImageReference.",
@@ -180,7 +180,7 @@ fn denied_action(cause: &registry::Error) -> Option<String> {
 fn action(operation: Operation) -> &'static str {
     match operation {
         Operation::Inspect => "ecr:DescribeRepositories",
-        Operation::ReadManifest => "ecr:BatchGetImage",
+        Operation::ReadManifest | Operation::ReadPart => "ecr:BatchGetImage",
         Operation::CheckBlobs => "ecr:BatchCheckLayerAvailability",
         Operation::ReadBlob => "ecr:GetDownloadUrlForLayer",
         Operation::StartUpload => "ecr:InitiateLayerUpload",

@@ -235,6 +235,7 @@ fn a_denied_step_names_its_action() {
     for (operation, expected) in OPERATIONS.into_iter().zip([
         "Allow ecr:DescribeRepositories on",
         "Allow ecr:BatchGetImage on",
+        "Allow ecr:BatchGetImage on",
         "Allow ecr:BatchCheckLayerAvailability on",
         "Allow ecr:GetDownloadUrlForLayer on",
         "Allow ecr:InitiateLayerUpload on",

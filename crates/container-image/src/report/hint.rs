@@ -12,7 +12,9 @@ pub(super) fn hint(failure: &Failure, given: &Given<'_>) -> String {
     let side = failure.side();
     let (argument, host) = (argument(side), host(failure));
     match failure.problem() {
-        Problem::Missing if lacks_a_part(failure) => PART_IS_LOST.into(),
+        Problem::Missing if failure.is_about_a_part() => {
+            "The registry lacks a part of this image: whoever runs it has to push the image again.".into()
+        }
         Problem::Missing | Problem::ServerTrouble if is_foreign(failure) => {
             format!("Check the host in {argument}, and its port.")
         }
@@ -75,27 +77,6 @@ fn missing(side: Side) -> String {
     match side {
         Side::Source => "Check the spelling of SOURCE, its tag and its digest.".into(),
         Side::Destination => "Create the repository first, or check the spelling of --to.".into(),
-    }
-}
-
-/// For an image that its registry has but in part.
-pub(super) const PART_IS_LOST: &str =
-    "The registry lacks a part of this image: whoever runs it has to push the image again.";
-
-/// Whether what is missing at the source was named by the image itself, and by nobody who can misspell.
-pub(super) fn lacks_a_part(failure: &Failure) -> bool {
-    match failure {
-        Failure::Registry { operation: Operation::ReadBlob, side: Side::Source, .. } => true,
-        Failure::Registry {
-            operation: Operation::ReadManifest,
-            side: Side::Source,
-            subject,
-            cause: registry::Error::Refused(refusal),
-        } => {
-            let asked = refusal.request.rsplit_once("/manifests/").map(|(_, asked)| asked);
-            asked.is_some_and(|asked| asked.contains(':') && !subject.contains(asked))
-        }
-        _ => false,
     }
 }
 

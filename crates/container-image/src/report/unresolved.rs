@@ -9,8 +9,8 @@ use image_copy::oci::Registry;
 use image_copy::registry::Error;
 
 use super::{
-    ANOTHER_CERTIFICATE, LINE_CHARACTERS, PART_IS_LOST, causes, credentials_unavailable, fail, is_authority,
-    lacks_a_part, log_in, name_of_host, shortened,
+    ANOTHER_CERTIFICATE, LINE_CHARACTERS, causes, credentials_unavailable, fail, is_authority, log_in,
+    name_of_host, shortened,
 };
 use crate::args::Verbosity;
 
@@ -115,7 +115,6 @@ fn listed(places: &[String]) -> String {
 /// One thing to change. Every kind of problem has its text: a new one does not compile without.
 fn hint(failure: &Failure, plain_http: &[Registry]) -> String {
     match failure.problem() {
-        Problem::Missing if lacks_a_part(failure) => PART_IS_LOST.into(),
         Problem::Missing => "Check its spelling and its tag.".into(),
         Problem::LoginNeeded => format!(
             "Check its spelling (many registries say so of what does not exist), or log in: {}.",

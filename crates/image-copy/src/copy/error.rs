@@ -22,6 +22,8 @@ pub enum Operation {
     Inspect,
     /// Reading a manifest, or finding out its digest.
     ReadManifest,
+    /// Reading a manifest that an index or a tag has led to.
+    ReadPart,
     /// Asking which blobs are there.
     CheckBlobs,
     /// Reading a blob.
@@ -174,6 +176,13 @@ impl Failure {
             Self::Registry { operation, .. } => Some(*operation),
             _ => None,
         }
+    }
+
+    /// Whether it was about something that the source itself named, and nobody who can misspell.
+    #[must_use]
+    pub fn is_about_a_part(&self) -> bool {
+        self.side() == Side::Source
+            && matches!(self.operation(), Some(Operation::ReadPart | Operation::ReadBlob))
     }
 
     /// What kind of trouble it is.

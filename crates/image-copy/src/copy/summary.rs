@@ -68,7 +68,10 @@ fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> Strin
         (Side::Source, _) => format!("source {subject} cannot be read"),
         (Side::Destination, _) if unreached => format!("destination {subject} cannot be reached"),
         (Side::Destination, Operation::Inspect) => format!("destination {subject} cannot be looked at"),
-        (Side::Destination, Operation::ReadManifest | Operation::CheckBlobs | Operation::ReadBlob) => {
+        (
+            Side::Destination,
+            Operation::ReadManifest | Operation::ReadPart | Operation::CheckBlobs | Operation::ReadBlob,
+        ) => {
             format!("destination {subject} cannot be asked what it holds")
         }
         (Side::Destination, Operation::StartUpload | Operation::SendBlob | Operation::WriteManifest) => {

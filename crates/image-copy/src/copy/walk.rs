@@ -93,7 +93,9 @@ impl Walk<'_> {
         let missing = held.iter().zip(digests).filter(|(held, _)| held.is_none());
         let missing: Vec<Digest> = missing.map(|(_, digest)| digest.clone()).collect();
         let read = self.source.manifests(&missing).await.map_err(|(digest, cause)| {
-            Failure::registry(Side::Source, Operation::ReadManifest, self.named(&digest), cause)
+            let is_asked_for = self.request.source.digest.as_ref() == Some(&digest);
+            let operation = if is_asked_for { Operation::ReadManifest } else { Operation::ReadPart };
+            Failure::registry(Side::Source, operation, self.named(&digest), cause)
         })?;
         let mut read = read.into_iter();
         let found = held.into_iter().filter_map(|held| match held {

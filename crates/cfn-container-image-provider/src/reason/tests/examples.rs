@@ -33,9 +33,10 @@ pub(super) const PROBLEMS: [Problem; 21] = [
     Problem::Deadline,
 ];
 
-pub(super) const OPERATIONS: [Operation; 8] = [
+pub(super) const OPERATIONS: [Operation; 9] = [
     Operation::Inspect,
     Operation::ReadManifest,
+    Operation::ReadPart,
     Operation::CheckBlobs,
     Operation::ReadBlob,
     Operation::StartUpload,
