@@ -13,6 +13,7 @@ use super::{
     name_of_host, shortened,
 };
 use crate::args::Verbosity;
+use crate::resolve::is_gone;
 
 /// A reference that a registry would not resolve.
 pub(crate) struct Unresolved<'a> {
@@ -60,16 +61,8 @@ impl<'a> Unresolved<'a> {
             return Some(Culprit::Proxy { proxy, reason });
         }
         let problem = self.failure.problem();
-        let is_of_registry = matches!(
-            problem,
-            Problem::Unreachable
-                | Problem::CertificateRefused
-                | Problem::Interrupted
-                | Problem::LoginRefused
-                | Problem::CredentialsUnavailable
-                | Problem::PullLimit
-                | Problem::Throttled
-        );
+        // Another repository may take the login, but what to do about it is the same for all.
+        let is_of_registry = is_gone(problem) || problem == Problem::LoginRefused;
         let host = name_of_host(self.failure).filter(|_| is_of_registry)?;
         Some(Culprit::Registry { host, problem })
     }

@@ -184,7 +184,7 @@ impl Resolver {
 }
 
 /// Whether no other reference to the registry would fare better.
-fn is_gone(problem: Problem) -> bool {
+pub(crate) fn is_gone(problem: Problem) -> bool {
     matches!(
         problem,
         Problem::Unreachable
