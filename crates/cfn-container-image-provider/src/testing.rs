@@ -23,14 +23,24 @@ pub(crate) fn clients(
     before: impl Fn(&str) + Send + Sync + 'static,
 ) -> EcrClients {
     let ecr = ecr.clone();
-    let http = infallible_client_fn(move |request| {
-        let target = request.headers()["x-amz-target"].to_str().unwrap();
+    answered_by(move |target, input| {
         let name = target.rsplit('.').next().unwrap();
         before(name);
+        ecr.call("eu-west-1", name, input)
+    })
+}
+
+/// Clients whose calls are answered from here, by the target of the call, such as
+/// `secretsmanager.GetSecretValue`, and its input; else with a code and a message.
+pub(crate) fn answered_by(
+    answer: impl Fn(&str, &Value) -> Result<Value, (&'static str, String)> + Send + Sync + 'static,
+) -> EcrClients {
+    let http = infallible_client_fn(move |request| {
+        let target = request.headers()["x-amz-target"].to_str().unwrap();
         let input: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-        let (status, body) = match ecr.call("eu-west-1", name, &input) {
+        let (status, body) = match answer(target, &input) {
             Ok(output) => (200, output),
-            Err((name, message)) => (400, json!({"__type": name, "message": message})),
+            Err((code, message)) => (400, json!({"__type": code, "message": message})),
         };
         http::Response::builder().status(status).body(body.to_string()).unwrap()
     });

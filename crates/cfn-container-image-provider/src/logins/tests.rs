@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::test_util::infallible_client_fn;
-use image_copy_aws::Patience;
 use serde_json::{Value, json};
 
 use secrecy::ExposeSecret as _;
 
 use super::*;
+use crate::testing::answered_by;
 
 const HUB: &str = "registry-1.docker.io";
 const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
@@ -66,26 +63,12 @@ impl Aws {
 
     fn logins(&self, listed: &str) -> Arc<Logins> {
         let aws = self.clone();
-        let http = infallible_client_fn(move |request| {
-            let target = request.headers()["x-amz-target"].to_str().unwrap();
+        let clients = answered_by(move |target, input| {
             let (service, name) = target.rsplit_once('.').unwrap();
-            let input = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
             let public = service.contains("Spencer");
-            let answer = if public { Err("AccessDeniedException") } else { aws.answer(name, &input) };
-            let (status, body) = match answer {
-                Ok(output) => (200, output),
-                Err(code) => (400, json!({"__type": code, "message": "no"})),
-            };
-            http::Response::builder().status(status).body(body.to_string()).unwrap()
+            let answer = if public { Err("AccessDeniedException") } else { aws.answer(name, input) };
+            answer.map_err(|code| (code, "no".to_owned()))
         });
-        let keys = aws_credential_types::Credentials::new("AKIDEXAMPLE", "secret-key", None, None, "test");
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("eu-west-1"))
-            .credentials_provider(SharedCredentialsProvider::new(keys))
-            .http_client(http)
-            .build();
-        let clients = EcrClients::new(config, Patience::default());
         let settings = crate::settings::Settings::read(|name| {
             (name == "REGISTRY_CREDENTIALS").then(|| listed.to_owned())
         });
