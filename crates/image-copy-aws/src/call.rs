@@ -201,6 +201,7 @@ fn weight<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Weight 
                 | "TooManyRequestsException"
                 | "RequestLimitExceeded"
                 | "RequestThrottledException"
+                | "ProvisionedThroughputExceededException"
                 | "SlowDown",
             ) => Weight::Throttled,
             Some(

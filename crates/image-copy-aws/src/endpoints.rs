@@ -27,6 +27,7 @@ pub(crate) enum Service {
     EcrPublic,
     SecretsManager,
     Ssm,
+    DynamoDb,
 }
 
 impl Endpoints {
@@ -60,6 +61,7 @@ impl Endpoints {
             (Service::EcrPublic, _) => "api.ecr-public",
             (Service::SecretsManager, _) => "secretsmanager",
             (Service::Ssm, _) => "ssm",
+            (Service::DynamoDb, _) => "dynamodb",
         };
         let suffix = if self.dual_stack { api_suffix(partition) } else { partition.suffix() };
         format!("{name}{fips}.{region}.{suffix}")

@@ -15,6 +15,7 @@
 //! | [`repository`] | one repository through the control plane: the engine's `Inventory` |
 //! | [`functions`] | Lambda's `Invoke`, for a copy that goes on in another invocation |
 //! | [`removal`] | tags and images off a repository |
+//! | [`state_table`] | owners and copies of each tag, in DynamoDB |
 //! | [`mutability`], [`storable`] | what a repository allows, as pure functions |
 
 mod arn;
@@ -34,6 +35,7 @@ mod registry_host;
 mod removal;
 mod repository;
 mod secrets;
+mod state_table;
 mod storable;
 #[cfg(test)]
 mod testing;
@@ -53,3 +55,4 @@ pub use registry_host::RegistryHost;
 pub use removal::{Removal, StoredImage};
 pub use repository::EcrRepository;
 pub use secrets::{NotRead, Obstacle, Secrets};
+pub use state_table::{CopyRecord, Lease, Owner, StateTable, TagState, Written};

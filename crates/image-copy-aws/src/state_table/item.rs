@@ -1,0 +1,203 @@
+//! The form of an item in DynamoDB, and back.
+//!
+//! Attributes and fields that this version does not know are kept, so that an older function beside a
+//! newer one loses nothing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use image_copy::oci::Digest;
+
+use super::tag_state::{CopyRecord, Lease, Owner, TagState};
+
+/// The partition key.
+pub(crate) const IMAGE: &str = "Image";
+/// The attribute that every write is conditional on.
+pub(crate) const VERSION: &str = "Version";
+/// The attribute that DynamoDB deletes expired items by.
+const EXPIRES_AT: &str = "ExpiresAt";
+
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// Reads an item. `None` if it is not one of ours.
+pub(crate) fn read(mut item: Item) -> Option<TagState> {
+    let image = take_text(&mut item, IMAGE)?;
+    let version = take_number(&mut item, VERSION)?;
+    item.remove(EXPIRES_AT);
+    let owners = take_map(&mut item, "Owners").into_iter();
+    let owners = owners.filter_map(|(name, value)| Some((Owner::named(name), number(&value)?))).collect();
+    let ended = take_map(&mut item, "Ended").into_iter();
+    let ended = ended.filter_map(|(name, value)| Some((Owner::named(name), number(&value)?))).collect();
+    let copies = take_list(&mut item, "Copies").into_iter().filter_map(read_copy).collect();
+    let children = take_map(&mut item, "Children").into_iter();
+    let children = children
+        .filter_map(|(index, value)| Some((index.parse().ok()?, digests(&value))))
+        .collect::<BTreeMap<Digest, Vec<Digest>>>();
+    let replaced = take_text(&mut item, "Replaced").and_then(|text| text.parse().ok());
+    let mut lease = take_map(&mut item, "Lease");
+    let lease = take_text(&mut lease, "Holder")
+        .and_then(|holder| Some(Lease { holder, until: take_number(&mut lease, "Until")? }));
+    Some(TagState { image, version, owners, copies, children, replaced, lease, ended, unknown: item })
+}
+
+/// Writes an item with its new version. `now` is in seconds since 1970.
+pub(crate) fn write(state: &TagState, version: u64, now: u64) -> Item {
+    let mut item = state.unknown.clone();
+    item.insert(IMAGE.into(), text(&state.image));
+    item.insert(VERSION.into(), number_value(version));
+    item.insert("Owners".into(), times(&state.owners));
+    item.insert("Copies".into(), AttributeValue::L(state.copies.iter().map(write_copy).collect()));
+    if !state.children.is_empty() {
+        let children = state.children.iter().map(|(index, children)| {
+            (index.to_string(), AttributeValue::L(children.iter().map(|child| text(child.as_str())).collect()))
+        });
+        item.insert("Children".into(), AttributeValue::M(children.collect()));
+    }
+    if let Some(replaced) = &state.replaced {
+        item.insert("Replaced".into(), text(replaced.as_str()));
+    }
+    if let Some(Lease { holder, until }) = &state.lease {
+        let lease = [("Holder".to_owned(), text(holder)), ("Until".to_owned(), number_value(*until))];
+        item.insert("Lease".into(), AttributeValue::M(lease.into()));
+    }
+    if !state.ended.is_empty() {
+        item.insert("Ended".into(), times(&state.ended));
+    }
+    if let Some(expires_at) = state.expires_at(now) {
+        item.insert(EXPIRES_AT.into(), number_value(expires_at));
+    }
+    item
+}
+
+/// Reads a copy. `None` if its digest or owner is damaged: such a record proves nothing.
+fn read_copy(value: AttributeValue) -> Option<CopyRecord> {
+    let AttributeValue::M(mut fields) = value else { return None };
+    let fields = &mut fields;
+    Some(CopyRecord {
+        time: take_number(fields, "Time").unwrap_or_default(),
+        owner: Owner::named(take_text(fields, "Owner")?),
+        source: take_text(fields, "Source").unwrap_or_default(),
+        source_digest: take_text(fields, "SourceDigest").and_then(|text| text.parse().ok()),
+        selection: take_text(fields, "Selection").unwrap_or_default(),
+        platforms: texts(take_list(fields, "Platforms")),
+        digest: take_text(fields, "Digest")?.parse().ok()?,
+        properties: take_text(fields, "Properties").unwrap_or_default(),
+        unknown: std::mem::take(fields),
+    })
+}
+
+fn write_copy(copy: &CopyRecord) -> AttributeValue {
+    let mut fields = copy.unknown.clone();
+    fields.insert("Time".into(), number_value(copy.time));
+    fields.insert("Owner".into(), text(copy.owner.name()));
+    fields.insert("Source".into(), text(&copy.source));
+    if let Some(digest) = &copy.source_digest {
+        fields.insert("SourceDigest".into(), text(digest.as_str()));
+    }
+    fields.insert("Selection".into(), text(&copy.selection));
+    let platforms = copy.platforms.iter().map(|platform| text(platform)).collect();
+    fields.insert("Platforms".into(), AttributeValue::L(platforms));
+    fields.insert("Digest".into(), text(copy.digest.as_str()));
+    fields.insert("Properties".into(), text(&copy.properties));
+    AttributeValue::M(fields)
+}
+
+fn times(owners: &BTreeMap<Owner, u64>) -> AttributeValue {
+    AttributeValue::M(owners.iter().map(|(owner, time)| (owner.name().into(), number_value(*time))).collect())
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+fn number_value(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn number(value: &AttributeValue) -> Option<u64> {
+    value.as_n().ok()?.parse().ok()
+}
+
+fn digests(value: &AttributeValue) -> Vec<Digest> {
+    let values = value.as_l().map(Vec::as_slice).unwrap_or_default();
+    values.iter().filter_map(|value| value.as_s().ok()?.parse().ok()).collect()
+}
+
+fn texts(values: Vec<AttributeValue>) -> Vec<String> {
+    values.into_iter().filter_map(|value| value.as_s().ok().cloned()).collect()
+}
+
+fn take_text(item: &mut Item, name: &str) -> Option<String> {
+    match item.remove(name)? {
+        AttributeValue::S(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn take_number(item: &mut Item, name: &str) -> Option<u64> {
+    item.remove(name).as_ref().and_then(number)
+}
+
+fn take_map(item: &mut Item, name: &str) -> Item {
+    match item.remove(name) {
+        Some(AttributeValue::M(map)) => map,
+        _ => Item::new(),
+    }
+}
+
+fn take_list(item: &mut Item, name: &str) -> Vec<AttributeValue> {
+    match item.remove(name) {
+        Some(AttributeValue::L(list)) => list,
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> TagState {
+        let record = CopyRecord {
+            source: "docker.io/library/python:3.13".into(),
+            source_digest: Some(Digest::of(b"index")),
+            selection: "linux/amd64?".into(),
+            platforms: vec!["linux/amd64".into()],
+            properties: "0123456789abcdef".into(),
+            ..CopyRecord::new(7, Owner::of_resource("arn:stack", "Python"), Digest::of(b"image"))
+        };
+        TagState { replaced: Some(Digest::of(b"before")), ..TagState::new("host/python:3.13") }
+            .with_owner(record)
+            .with_children(&Digest::of(b"image"), &[Digest::of(b"child")])
+            .leased("attempt", 120)
+            .without_owner(&Owner::of_resource("arn:stack", "Gone"), 9)
+    }
+
+    #[test]
+    fn is_read_as_it_was_written() {
+        let item = write(&state(), 17, 100);
+        assert_eq!(read(item), Some(TagState { version: 17, ..state() }));
+    }
+
+    #[test]
+    fn attributes_of_a_newer_version_are_kept() {
+        let mut item = write(&state(), 17, 100);
+        item.insert("FirstSeen".into(), text("yesterday"));
+        let Some(AttributeValue::L(copies)) = item.get_mut("Copies") else { panic!("no copies") };
+        let AttributeValue::M(copy) = &mut copies[0] else { panic!("no copy") };
+        copy.insert("Customization".into(), text("hash"));
+        let again = write(&read(item.clone()).unwrap(), 17, 100);
+        assert_eq!(again, item);
+    }
+
+    #[test]
+    fn a_damaged_part_is_left_out_and_a_foreign_item_is_not_read() {
+        let mut item = write(&state(), 17, 100);
+        let Some(AttributeValue::L(copies)) = item.get_mut("Copies") else { panic!("no copies") };
+        copies.push(AttributeValue::M(HashMap::from([("Digest".into(), text("nonsense"))])));
+        copies.push(text("nonsense"));
+        item.insert("Replaced".into(), number_value(3));
+        let read_again = read(item).unwrap();
+        assert_eq!((read_again.copies.len(), read_again.replaced), (1, None));
+        assert_eq!(read(HashMap::from([("Image".into(), text("x"))])), None);
+    }
+}

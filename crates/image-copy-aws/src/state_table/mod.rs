@@ -1,0 +1,221 @@
+//! The state table: one item of DynamoDB for each tag, written only if nobody else wrote it meanwhile
+//! (docs/state.md).
+//!
+//! The state is a help, not a condition: a caller that gets an error goes on without it. So every call
+//! ends within [`BUDGET`].
+
+mod item;
+mod tag_state;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_types::endpoint_config::AccountIdEndpointMode;
+use image_copy::registry::Error;
+use tokio::time::Instant;
+
+use crate::EcrClients;
+use crate::call::{Calls, Patience};
+use crate::endpoints::Service;
+
+use item::{IMAGE, Item, VERSION};
+pub use tag_state::{CopyRecord, Lease, Owner, TagState};
+
+/// Time for one call with all its attempts. DynamoDB answers in milliseconds.
+const BUDGET: Duration = Duration::from_secs(4);
+/// Time for one attempt: a hanging connection leaves time for another.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
+/// Time to connect. Without a route from the subnets there is no answer at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pauses between attempts, drawn at random below these bounds.
+const PATIENCE: Patience = Patience {
+    first: Duration::from_millis(50),
+    longest: Duration::from_millis(800),
+    attempts: 5,
+    without_deadline: BUDGET,
+};
+
+/// A table with the partition key `Image`, of type string.
+#[derive(Clone)]
+pub struct StateTable {
+    client: Client,
+    name: String,
+    host: String,
+}
+
+/// Result of a conditional write.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Written {
+    /// The item, as it is in the table now.
+    Done(TagState),
+    /// Somebody else wrote the item since it was read. This is what it is now; `None` if it was
+    /// deleted.
+    Conflict(Option<TagState>),
+}
+
+impl EcrClients {
+    /// The state table of this name or ARN, in the Region of the configuration.
+    #[must_use]
+    pub fn state_table(&self, name: &str) -> StateTable {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
+        let config = aws_sdk_dynamodb::config::Builder::from(self.config())
+            .timeout_config(timeouts)
+            // A gateway endpoint serves the Regional host name only
+            // (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-ddb.html).
+            .account_id_endpoint_mode(AccountIdEndpointMode::Disabled)
+            .build();
+        let region = self.config().region().map(ToString::to_string).unwrap_or_default();
+        StateTable {
+            client: Client::from_conf(config),
+            name: name.to_owned(),
+            host: self.host(Service::DynamoDb, &region),
+        }
+    }
+}
+
+impl StateTable {
+    /// Reads an item, strongly consistent.
+    ///
+    /// # Errors
+    /// DynamoDB's error, or no answer within four seconds.
+    pub async fn get(&self, image: &str) -> Result<Option<TagState>, Error> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .key(IMAGE, AttributeValue::S(image.into()))
+            .consistent_read(true);
+        let output = self.calls().send("dynamodb:GetItem", || request.clone().send()).await?;
+        output.item.map(known).transpose()
+    }
+
+    /// Writes an item, if it is still as it was read.
+    ///
+    /// # Errors
+    /// As [`Self::get`]. The item may have been written all the same.
+    pub async fn put(&self, state: &TagState) -> Result<Written, Error> {
+        let now = seconds();
+        let state = state.clone().without_old_deletes(now);
+        let version = new_version();
+        let condition = Condition::of(&state);
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item::write(&state, version, now)))
+            .condition_expression(condition.expression)
+            .expression_attribute_names("#name", condition.name)
+            .set_expression_attribute_values(condition.values)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let send = || {
+            let sent = request.clone().send();
+            async {
+                match sent.await {
+                    Ok(_) => Ok(None),
+                    Err(error) => match error.as_service_error() {
+                        Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                            Ok(Some(failed.item.clone()))
+                        }
+                        _ => Err(error),
+                    },
+                }
+            }
+        };
+        let conflict = self.calls().send("dynamodb:PutItem", send).await?;
+        let written = TagState { version, ..state };
+        let Some(found) = conflict else { return Ok(Written::Done(written)) };
+        let found = found.map(known).transpose()?;
+        // An earlier attempt whose answer was lost wrote this version: nobody else draws the same.
+        Ok(match found {
+            Some(found) if found.version == version => Written::Done(written),
+            found => Written::Conflict(found),
+        })
+    }
+
+    /// Deletes an item, if it is still as it was read.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub async fn delete(&self, state: &TagState) -> Result<Written, Error> {
+        let condition = Condition::of(state);
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .key(IMAGE, AttributeValue::S(state.image.clone()))
+            .condition_expression(condition.expression)
+            .expression_attribute_names("#name", condition.name)
+            .set_expression_attribute_values(condition.values)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let send = || {
+            let sent = request.clone().send();
+            async {
+                match sent.await {
+                    Ok(_) => Ok(None),
+                    Err(error) => match error.as_service_error() {
+                        Some(DeleteItemError::ConditionalCheckFailedException(failed)) => {
+                            Ok(Some(failed.item.clone()))
+                        }
+                        _ => Err(error),
+                    },
+                }
+            }
+        };
+        let conflict = self.calls().send("dynamodb:DeleteItem", send).await?;
+        Ok(match conflict.map(|found| found.map(known).transpose()).transpose()? {
+            // Nothing is there: deleted by this call or by an attempt whose answer was lost.
+            None | Some(None) => Written::Done(TagState::new(&state.image)),
+            Some(found) => Written::Conflict(found),
+        })
+    }
+
+    fn calls(&self) -> Calls<Client> {
+        let deadline = Some(Instant::now() + BUDGET);
+        Calls::new(self.client.clone(), self.host.clone(), deadline, PATIENCE)
+    }
+}
+
+/// The condition that an item is as it was read.
+struct Condition {
+    expression: &'static str,
+    name: &'static str,
+    values: Option<Item>,
+}
+
+impl Condition {
+    fn of(state: &TagState) -> Self {
+        if !state.is_stored() {
+            return Self { expression: "attribute_not_exists(#name)", name: IMAGE, values: None };
+        }
+        let seen = AttributeValue::N(state.version.to_string());
+        Self {
+            expression: "#name = :seen",
+            name: VERSION,
+            values: Some([(":seen".to_owned(), seen)].into()),
+        }
+    }
+}
+
+fn known(item: Item) -> Result<TagState, Error> {
+    item::read(item).ok_or(Error::Protocol("the state table holds an item that is not a tag's state"))
+}
+
+/// A version that no other write has: the time, and a random part. An item that expired and is made
+/// again never repeats one.
+fn new_version() -> u64 {
+    seconds() * 1_000_000_000 + fastrand::u64(..1_000_000_000)
+}
+
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,342 @@
+//! One item of the state table: who needs a tag, and what was copied under it.
+//!
+//! These are values. They change by pure functions, and are written by [`StateTable`].
+//!
+//! [`StateTable`]: super::StateTable
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use image_copy::oci::Digest;
+
+/// Copies kept for each tag, beside the newest of each owner.
+const MAX_COPIES: usize = 20;
+
+/// Seconds for which the time of a Delete is kept. CloudFormation waits at most an hour for a
+/// custom resource, so an event that is older than a Delete has ended by then.
+const ENDED_SECONDS: u64 = 7200;
+
+/// Child manifests recorded for one index, so that an item with [`MAX_COPIES`] indexes stays below
+/// DynamoDB's 400 KB.
+const MAX_CHILDREN: usize = 150;
+
+/// Who needs a tag: `<stack id>/<logical id>` of a resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner(String);
+
+impl Owner {
+    /// The owner that a resource of a stack is.
+    #[must_use]
+    pub fn of_resource(stack_id: &str, logical_id: &str) -> Self {
+        Self(format!("{stack_id}/{logical_id}"))
+    }
+
+    /// The owner with this name.
+    pub(crate) fn named(name: String) -> Self {
+        Self(name)
+    }
+
+    /// The name in the table.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One copy that is, or was, under a tag.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CopyRecord {
+    /// Time of the event, in seconds since 1970.
+    pub time: u64,
+    /// The owner it was made for.
+    pub owner: Owner,
+    /// The source reference as the template had it.
+    pub source: String,
+    /// Digest that the source reference resolved to. `None` if an earlier provider made the copy.
+    pub source_digest: Option<Digest>,
+    /// The selection of platforms, as `Platforms` displays it.
+    pub selection: String,
+    /// Platforms in the copy.
+    pub platforms: Vec<String>,
+    /// Digest in ECR.
+    pub digest: Digest,
+    /// Hash of the resource's properties: an Update back to them is a rollback.
+    pub properties: String,
+    /// Attributes of a newer version of this program, kept as they are.
+    pub(crate) unknown: HashMap<String, AttributeValue>,
+}
+
+impl CopyRecord {
+    /// A record of a copy with this digest in ECR; the other fields are empty.
+    #[must_use]
+    pub fn new(time: u64, owner: Owner, digest: Digest) -> Self {
+        Self {
+            time,
+            owner,
+            source: String::new(),
+            source_digest: None,
+            selection: String::new(),
+            platforms: Vec::new(),
+            digest,
+            properties: String::new(),
+            unknown: HashMap::new(),
+        }
+    }
+
+    fn is_same_copy(&self, other: &Self) -> bool {
+        Self { time: other.time, unknown: other.unknown.clone(), ..self.clone() } == *other
+    }
+}
+
+/// The right to change a tag, held for a short time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// A name that no other attempt has.
+    pub holder: String,
+    /// When it ends, in seconds since 1970.
+    pub until: u64,
+}
+
+/// What is known about one tag.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TagState {
+    /// The key: `<registry>/<repository>:<tag>`, or `@<digest>` without a tag.
+    pub image: String,
+    /// Changes with every write. 0 if the item is not stored.
+    pub(crate) version: u64,
+    /// Owners, with the time of their last event in seconds since 1970.
+    pub owners: BTreeMap<Owner, u64>,
+    /// Copies, oldest first.
+    pub copies: Vec<CopyRecord>,
+    /// Child manifests of the copies that are indexes. They let a repeated Delete finish after ECR has
+    /// deleted the index.
+    pub children: BTreeMap<Digest, Vec<Digest>>,
+    /// Digest that somebody else had put under the tag before its first owner.
+    pub replaced: Option<Digest>,
+    /// Who is changing the tag.
+    pub lease: Option<Lease>,
+    /// Owners that are gone, with the time of their Delete in seconds since 1970.
+    pub ended: BTreeMap<Owner, u64>,
+    /// Attributes of a newer version of this program, kept as they are.
+    pub(crate) unknown: HashMap<String, AttributeValue>,
+}
+
+impl TagState {
+    /// The state of a tag about which nothing is known.
+    #[must_use]
+    pub fn new(image: &str) -> Self {
+        Self {
+            image: image.to_owned(),
+            version: 0,
+            owners: BTreeMap::new(),
+            copies: Vec::new(),
+            children: BTreeMap::new(),
+            replaced: None,
+            lease: None,
+            ended: BTreeMap::new(),
+            unknown: HashMap::new(),
+        }
+    }
+
+    /// Returns whether the item was read from the table.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.version != 0
+    }
+
+    /// Returns whether `holder` can take the lease at the time `now`, in seconds since 1970.
+    #[must_use]
+    pub fn is_free(&self, holder: &str, now: u64) -> bool {
+        self.lease.as_ref().is_none_or(|lease| lease.holder == holder || lease.until < now)
+    }
+
+    /// Returns whether the owner has a later event, or a Delete that is not earlier. Times are whole
+    /// seconds, so a Delete of the same second wins.
+    #[must_use]
+    pub fn supersedes(&self, owner: &Owner, time: u64) -> bool {
+        self.owners.get(owner).is_some_and(|last| *last > time)
+            || self.ended.get(owner).is_some_and(|ended| *ended >= time)
+    }
+
+    /// The copies made for an owner, newest first.
+    pub fn copies_of<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a CopyRecord> {
+        self.copies.iter().rev().filter(move |copy| copy.owner == *owner)
+    }
+
+    /// Returns whether a copy with this digest is recorded.
+    #[must_use]
+    pub fn records(&self, digest: &Digest) -> bool {
+        self.copies.iter().any(|copy| copy.digest == *digest)
+    }
+
+    /// Digests of the copies of the owners, newest first, without duplicates.
+    #[must_use]
+    pub fn owned_digests(&self) -> Vec<Digest> {
+        let mut digests: Vec<Digest> = Vec::new();
+        for copy in self.copies.iter().rev().filter(|copy| self.owners.contains_key(&copy.owner)) {
+            if !digests.contains(&copy.digest) {
+                digests.push(copy.digest.clone());
+            }
+        }
+        digests
+    }
+
+    /// Adds an owner and its newest copy.
+    #[must_use]
+    pub fn with_owner(mut self, record: CopyRecord) -> Self {
+        self.owners.insert(record.owner.clone(), record.time);
+        self.ended.remove(&record.owner);
+        self.with_copy(record)
+    }
+
+    /// Adds a copy as the newest, unless the newest of its owner is the same.
+    #[must_use]
+    pub fn with_copy(mut self, record: CopyRecord) -> Self {
+        let newest = self.copies.iter_mut().rev().find(|copy| copy.owner == record.owner);
+        match newest {
+            Some(newest) if newest.is_same_copy(&record) => newest.time = record.time,
+            _ => self.copies.push(record),
+        }
+        self.prune();
+        self
+    }
+
+    /// Adds the child manifests of a copy that is an index.
+    #[must_use]
+    pub fn with_children(mut self, index: &Digest, children: &[Digest]) -> Self {
+        if !children.is_empty() {
+            self.children.insert(index.clone(), children.iter().take(MAX_CHILDREN).cloned().collect());
+        }
+        self
+    }
+
+    /// Adds a copy that was made before all others.
+    #[must_use]
+    pub fn with_earliest_copy(mut self, record: CopyRecord) -> Self {
+        self.copies.insert(0, record);
+        self
+    }
+
+    /// Gives the lease to `holder`.
+    #[must_use]
+    pub fn leased(mut self, holder: &str, until: u64) -> Self {
+        self.lease = Some(Lease { holder: holder.to_owned(), until });
+        self
+    }
+
+    /// Gives up the lease.
+    #[must_use]
+    pub fn released(mut self) -> Self {
+        self.lease = None;
+        self
+    }
+
+    /// Moves an owner to `ended`, if it is one. With the last owner the copies go too.
+    #[must_use]
+    pub fn without_owner(mut self, owner: &Owner, time: u64) -> Self {
+        self.owners.remove(owner);
+        let ended = self.ended.entry(owner.clone()).or_default();
+        *ended = time.max(*ended);
+        if self.owners.is_empty() {
+            self.copies.clear();
+            self.children.clear();
+            self.replaced = None;
+        }
+        self
+    }
+
+    /// Forgets Deletes that no event can be older than. Called before each write.
+    #[must_use]
+    pub(crate) fn without_old_deletes(mut self, now: u64) -> Self {
+        self.ended.retain(|_, time| time.saturating_add(ENDED_SECONDS) > now);
+        self
+    }
+
+    /// When DynamoDB may delete the item, in seconds since 1970. `None` while an owner needs it.
+    pub(crate) fn expires_at(&self, now: u64) -> Option<u64> {
+        self.owners.is_empty().then(|| now + ENDED_SECONDS)
+    }
+
+    /// Keeps the newest copies and the newest of each owner.
+    fn prune(&mut self) {
+        let beyond = self.copies.len().saturating_sub(MAX_COPIES);
+        let keep: Vec<bool> = (0..self.copies.len())
+            .map(|at| {
+                let owner = &self.copies[at].owner;
+                let is_newest = !self.copies[at + 1..].iter().any(|later| later.owner == *owner);
+                at >= beyond || (is_newest && self.owners.contains_key(owner))
+            })
+            .collect();
+        let mut keep = keep.into_iter();
+        self.copies.retain(|_| keep.next().unwrap_or(true));
+        let copies = &self.copies;
+        self.children.retain(|index, _| copies.iter().any(|copy| copy.digest == *index));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(name: &str) -> Owner {
+        Owner::of_resource("arn:stack", name)
+    }
+
+    fn copy(time: u64, name: &str, content: &str) -> CopyRecord {
+        CopyRecord::new(time, owner(name), Digest::of(content.as_bytes()))
+    }
+
+    fn state() -> TagState {
+        TagState::new("host/app:1")
+    }
+
+    #[test]
+    fn keeps_the_newest_copies_and_the_newest_of_each_owner() {
+        let mut state = state().with_owner(copy(1, "Old", "old"));
+        for time in 2..40 {
+            state = state.with_owner(copy(time, "A", &time.to_string()));
+        }
+        assert_eq!(state.copies.len(), MAX_COPIES + 1);
+        assert_eq!(state.copies[0], copy(1, "Old", "old"));
+        assert_eq!(state.copies_of(&owner("A")).next(), Some(&copy(39, "A", "39")));
+    }
+
+    #[test]
+    fn the_same_copy_again_changes_its_time_only() {
+        let state = state().with_owner(copy(1, "A", "a")).with_owner(copy(2, "A", "a"));
+        assert_eq!(state.copies, [copy(2, "A", "a")]);
+        assert_eq!(state.owners[&owner("A")], 2);
+    }
+
+    #[test]
+    fn a_delete_of_the_same_second_supersedes_a_copy() {
+        let state = state().with_owner(copy(5, "A", "a"));
+        assert!(state.supersedes(&owner("A"), 4) && !state.supersedes(&owner("A"), 5));
+        let state = state.without_owner(&owner("A"), 6);
+        assert!(state.supersedes(&owner("A"), 6) && !state.supersedes(&owner("A"), 7));
+        assert!(state.copies.is_empty() && state.owners.is_empty());
+    }
+
+    #[test]
+    fn a_lease_is_free_for_its_holder_and_after_its_end() {
+        let state = state().leased("me", 100);
+        assert!(state.is_free("me", 50) && !state.is_free("other", 100) && state.is_free("other", 101));
+    }
+
+    #[test]
+    fn an_item_without_owners_expires_and_forgets_old_deletes() {
+        let state = state().with_owner(copy(5, "A", "a"));
+        assert_eq!(state.expires_at(10), None);
+        let state = state.without_owner(&owner("A"), 10);
+        assert_eq!(state.expires_at(10), Some(7210));
+        assert!(state.clone().without_old_deletes(7209).ended.contains_key(&owner("A")));
+        assert!(state.without_old_deletes(7210).ended.is_empty());
+    }
+}
