@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::task::AbortHandle;
 
+use crate::api::dynamodb::DynamoDb;
 use crate::api::ecr_public::EcrPublic;
 use crate::api::parameters::Parameters;
 use crate::api::secrets::Secrets;
@@ -54,7 +55,11 @@ pub struct Emulator {
     ecr_public_api: Arc<EcrPublic>,
     secrets: Arc<Secrets>,
     parameters: Arc<Parameters>,
+    dynamodb: Arc<DynamoDb>,
 }
+
+/// Name of the provider's state table, which exists in the emulator's Region from the start.
+pub const STATE_TABLE: &str = "cfn-container-image-provider-state";
 
 /// The access key that the emulator hands out and expects.
 pub(crate) const ACCESS_KEY_ID: &str = "ASIAEMULATOREXAMPLE0";
@@ -89,6 +94,8 @@ impl Emulator {
         let ecr_public_api = Arc::new(EcrPublic::new(&settings.account, Arc::clone(&ecr_public)));
         let secrets = Arc::new(Secrets::new(&settings.account));
         let parameters = Arc::new(Parameters::new(&settings.account));
+        let dynamodb = Arc::new(DynamoDb::new(&settings.account));
+        dynamodb.create_table(&settings.region, STATE_TABLE);
         let listeners = Mutex::new(vec![listener]);
         let emulator = Self {
             shared,
@@ -103,6 +110,7 @@ impl Emulator {
             ecr_public_api,
             secrets,
             parameters,
+            dynamodb,
         };
         emulator.add(Arc::clone(&emulator.docker_hub) as Arc<dyn Service>);
         emulator.add(Arc::clone(&emulator.ecr) as Arc<dyn Service>);
@@ -110,6 +118,7 @@ impl Emulator {
         emulator.add(Arc::clone(&emulator.ecr_public_api) as Arc<dyn Service>);
         emulator.add(Arc::clone(&emulator.secrets) as Arc<dyn Service>);
         emulator.add(Arc::clone(&emulator.parameters) as Arc<dyn Service>);
+        emulator.add(Arc::clone(&emulator.dynamodb) as Arc<dyn Service>);
         Ok(emulator)
     }
 
@@ -158,6 +167,11 @@ impl Emulator {
     /// SSM's Parameter Store, of every account and Region.
     pub fn parameters(&self) -> &Arc<Parameters> {
         &self.parameters
+    }
+
+    /// DynamoDB, of every Region. It has the table [`STATE_TABLE`] in the Region of the settings.
+    pub fn dynamodb(&self) -> &Arc<DynamoDb> {
+        &self.dynamodb
     }
 
     /// The ARN of a repository in the account and Region of the settings.
@@ -214,7 +228,9 @@ impl Emulator {
         self.shared.authority.folder()
     }
 
-    /// The environment of a program that is to meet the emulator instead of the world.
+    /// The environment of a program that uses the emulator instead of AWS and other registries.
+    ///
+    /// A test overrides `STATE_TABLE` by appending the variable again.
     pub fn environment(&self) -> Vec<(String, String)> {
         let proxy = self.proxy_url();
         let ca_file = self.ca_file().to_string_lossy().into_owned();
@@ -230,6 +246,7 @@ impl Emulator {
             ("AWS_REGION", self.settings.region.as_str()),
             ("AWS_DEFAULT_REGION", self.settings.region.as_str()),
             ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("STATE_TABLE", STATE_TABLE),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec()

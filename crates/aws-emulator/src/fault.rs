@@ -13,7 +13,8 @@ use tokio::time::Instant;
 /// `manifest.delete`, `blob.head`, `blob.get`, `blob.content` (the second host that a blob is
 /// read from), `upload.start`, `upload.patch`, `upload.put`, `upload.delete`, `tags.list`,
 /// `referrers`, `response.put`, and the calls of APIs such as `ecr:<Action>`,
-/// `secretsmanager:GetSecretValue`, `ssm:GetParameter`, `ecr-public:GetAuthorizationToken`.
+/// `secretsmanager:GetSecretValue`, `ssm:GetParameter`, `ecr-public:GetAuthorizationToken`,
+/// `dynamodb:PutItem`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Match {
@@ -85,6 +86,14 @@ pub enum Effect {
         #[serde(default)]
         body: String,
     },
+    /// Returns an error of an AWS API, in that API's own format. Registries ignore it.
+    Refuse {
+        /// Name of the error, such as `ThrottlingException`. It also determines the status.
+        error: String,
+        /// Its message.
+        #[serde(default)]
+        message: String,
+    },
     /// Stands still in mid-body.
     Stall {
         /// Bytes that go by before.
@@ -132,6 +141,13 @@ pub enum Effect {
         /// The URL.
         location: String,
     },
+}
+
+impl Effect {
+    /// An error of an AWS API, with its name and message.
+    pub fn refuse(error: &str, message: &str) -> Self {
+        Self::Refuse { error: error.to_owned(), message: message.to_owned() }
+    }
 }
 
 /// A link that several bodies share: a NAT gateway, the network of a small function.

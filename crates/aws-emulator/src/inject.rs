@@ -27,6 +27,7 @@ pub(crate) fn direction(effect: &Effect, method: &http::Method) -> Option<Direct
         | Effect::Slow { on, .. }
         | Effect::Narrow { on, .. } => on,
         Effect::Status { .. }
+        | Effect::Refuse { .. }
         | Effect::ExpireToken
         | Effect::ExpireSignature
         | Effect::Delay { .. }

@@ -1,9 +1,9 @@
 //! Stands in for AWS and the upstream registries on one machine, for tests and demonstrations.
 //!
 //! An HTTPS proxy ends TLS for the real host names with its own authority, so that the program
-//! under test needs `HTTPS_PROXY` and `SSL_CERT_FILE` and no switch of its own. Behind the proxy
-//! stand [`Service`]s: registries with Docker Hub's manners, and ECR. Every request is logged, and
-//! faults are data. What is not implemented is refused loudly, naming the call.
+//! under test needs `HTTPS_PROXY` and `SSL_CERT_FILE` and no switch of its own. Behind the proxy are
+//! [`Service`]s: registries with Docker Hub's manners, ECR, DynamoDB and others. Every request is
+//! logged, and faults are data. A call that is not implemented is refused by its name.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aws_emulator::BoxError> {
@@ -51,13 +51,14 @@ mod thief;
 mod upstream;
 mod wire;
 
+pub use api::dynamodb::DynamoDb;
 pub use api::ecr_public::EcrPublic;
 pub use api::parameters::Parameters;
 pub use api::secrets::{Key, Secrets};
 pub use blob::{Blob, Library, digest};
 pub use body::{Body, BoxError, empty, full, read};
-pub use ecr::{Ecr, Filling, Mutability, Repository};
-pub use emulator::{Emulator, Settings};
+pub use ecr::{Ecr, Filling, Mutability, Push, Repository};
+pub use emulator::{Emulator, STATE_TABLE, Settings};
 pub use fault::{Direction, Effect, Fault, Faults, Link, Match};
 pub use image::{Image, Manifest, Recipe};
 pub use log::{Authorization, Entry, Exchange, Log, Mark};

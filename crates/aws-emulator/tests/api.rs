@@ -4,7 +4,7 @@
 
 mod common;
 
-use aws_emulator::{Image, Mutability, Recipe, Repository};
+use aws_emulator::{Image, Mutability, Push, Recipe, Repository};
 use common::{Fixture, REGION};
 use serde_json::{Value, json};
 
@@ -182,10 +182,16 @@ async fn deleting_follows_tags_digests_and_indexes() {
     let delete = |id: Value| fixture.call("BatchDeleteImage", ids(&[id]));
     let code = |output: &Value| output["failures"][0]["failureCode"].clone();
 
-    // By tag and digest, the delete is conditional.
-    let output = delete(json!({"imageTag": "a", "imageDigest": child})).await;
-    assert_eq!(code(&output), "ImageTagDoesNotMatchDigest");
-    let output = delete(json!({"imageTag": "a", "imageDigest": root})).await;
+    // AWS does not document the meaning of both in one id.
+    let both = ids(&[json!({"imageTag": "b"}), json!({"imageTag": "a", "imageDigest": root})]);
+    let (name, message) = fixture.refusal("BatchDeleteImage", both).await;
+    assert_eq!(name, "InvalidParameterException");
+    assert!(message.starts_with("aws-emulator: BatchDeleteImage with both imageTag and imageDigest"));
+    assert!(message.ends_with("is refused, because its meaning is undocumented"), "{message}");
+    assert_eq!(repository.tags().len(), 3);
+
+    // By tag, only the tag is deleted as long as the image has another one.
+    let output = delete(json!({"imageTag": "a"})).await;
     assert_eq!(output["imageIds"], json!([{"imageTag": "a", "imageDigest": root}]));
     assert!(repository.manifest(root).is_some(), "another tag holds it");
 
@@ -226,8 +232,12 @@ async fn images_are_described_and_listed_in_pages() {
     assert_eq!(detail["imageTags"], json!(["1"]));
     assert_eq!(detail["imageManifestMediaType"], image.root().media_type);
     assert!(detail["imageSizeInBytes"].as_u64().unwrap() > 0);
-    let (name, _) = fixture.refusal("DescribeImages", ids(&[json!({"imageTag": "2"})])).await;
-    assert_eq!(name, "ImageNotFoundException");
+    // One missing image fails the whole call.
+    for missing in [json!({"imageTag": "2"}), json!({"imageDigest": Recipe::new(2).single().digest()})] {
+        let both = ids(&[json!({"imageTag": "1"}), missing]);
+        let (name, _) = fixture.refusal("DescribeImages", both).await;
+        assert_eq!(name, "ImageNotFoundException");
+    }
     let (mut seen, mut token) = (Vec::new(), Value::Null);
     loop {
         let input = json!({"repositoryName": "team/app", "maxResults": 2, "nextToken": token});
@@ -246,6 +256,41 @@ async fn images_are_described_and_listed_in_pages() {
             assert_eq!(output[name].as_array().unwrap().len(), count, "{action} {status}");
         }
     }
+}
+
+#[tokio::test]
+async fn every_new_manifest_and_tag_is_a_push_event() {
+    let (fixture, repository) = start().await;
+    let image = Recipe::new(1).single();
+    repository.put_image(Some("setup"), &image);
+    let ecr = fixture.emulator.ecr();
+    assert_eq!(ecr.pushes(), []);
+
+    fixture.call("PutImage", put(&image, "new")).await;
+    fixture.refusal("PutImage", put(&image, "new")).await;
+    let pushed = |image: &Image, tag: Option<&str>| Push {
+        repository: repository.arn(),
+        digest: image.digest().to_owned(),
+        tag: tag.map(ToOwned::to_owned),
+    };
+    assert_eq!(ecr.pushes(), [pushed(&image, Some("new"))]);
+
+    // The registry's PUT counts too, with and without a tag.
+    let mark = ecr.pushes().len();
+    let other = Recipe::new(2).single();
+    let login = fixture.ecr_login().await;
+    for blob in &other.blobs {
+        assert_eq!(fixture.push("team/app", &login, &blob.to_bytes()).await.status(), 201);
+    }
+    for reference in [other.digest(), "new", "new"] {
+        let sent = (other.root().media_type.as_str(), &other.root().bytes[..]);
+        let answer = fixture.put_manifest("team/app", reference, &login, sent).await;
+        assert_eq!(answer.status(), 201);
+    }
+    assert_eq!(ecr.pushes()[mark..], [pushed(&other, None), pushed(&other, Some("new"))]);
+    let mark = ecr.pushes().len();
+    fixture.call("BatchDeleteImage", ids(&[json!({"imageTag": "new"})])).await;
+    assert_eq!(ecr.pushes()[mark..], []);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::service::{Operation, Request, Response, Service, hang_up};
 use crate::upstream::Registry;
 
-use super::{Api, Caller, Denials, Refusal, now};
+use super::{Api, Caller, Denials, JsonVersion, Refusal, now};
 
 static API: Api = Api {
     service: "ecr-public",
@@ -21,6 +21,7 @@ static API: Api = Api {
     target: "SpencerFrontendService.",
     hosts: &["api.ecr-public"],
     dual_stack_hosts: &["ecr-public"],
+    json: JsonVersion::V1_1,
 };
 
 /// The user name of every login for ECR.

@@ -1,4 +1,4 @@
-//! What the APIs of AWS have in common: awsJson 1.1, signatures, host names, refusals, denials.
+//! The common parts of the AWS APIs: awsJson, signatures, host names, refusals, denials.
 //!
 //! Each API is a [`Service`] of its own; this module reads its requests and writes its answers.
 //!
@@ -6,6 +6,7 @@
 
 mod caller;
 mod denials;
+pub(crate) mod dynamodb;
 pub(crate) mod ecr_public;
 pub(crate) mod hosts;
 pub(crate) mod parameters;
@@ -16,9 +17,10 @@ mod signature;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::body::{full, read};
+use crate::fault::Effect;
 use crate::service::{Operation, Request, Response, answer};
 
 pub(crate) use caller::Caller;
@@ -37,6 +39,34 @@ pub(crate) struct Api {
     pub(crate) hosts: &'static [&'static str],
     /// Hosts, before the Region and the suffix of dual-stack names.
     pub(crate) dual_stack_hosts: &'static [&'static str],
+    /// Version of awsJson.
+    pub(crate) json: JsonVersion,
+}
+
+/// The versions of awsJson differ in the content type and in the name of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JsonVersion {
+    /// `application/x-amz-json-1.0`, with the error's namespace before its name.
+    V1_0,
+    /// `application/x-amz-json-1.1`, with the error's name only.
+    V1_1,
+}
+
+impl JsonVersion {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::V1_0 => "application/x-amz-json-1.0",
+            Self::V1_1 => "application/x-amz-json-1.1",
+        }
+    }
+
+    /// The error's name as `__type` has it. DynamoDB is the only API here with awsJson 1.0.
+    fn error_type(self, name: &str) -> String {
+        match self {
+            Self::V1_0 => dynamodb::error_type(name),
+            Self::V1_1 => name.to_owned(),
+        }
+    }
 }
 
 impl Api {
@@ -69,9 +99,13 @@ impl Api {
     ) -> Response {
         let action = self.action(&request.headers).unwrap_or("unknown").to_owned();
         let signed = signature::check(&request, region, self.service);
+        let effect = request.effect;
         let Ok(bytes) = read(request.body, 8 * 1024 * 1024).await else {
-            return Refusal::new("SerializationException", "The body broke off").api();
+            return self.refuse(&Refusal::new("SerializationException", "The body broke off"));
         };
+        if let Some(Effect::Refuse { error, message }) = effect {
+            return self.refusal(&error, &message, None);
+        }
         let answered = signed.and_then(|()| {
             let input = serde_json::from_slice(&bytes)
                 .map_err(|error| Refusal::new("SerializationException", error.to_string()))?;
@@ -79,14 +113,36 @@ impl Api {
         });
         match answered {
             Ok(output) => {
-                let headers = [("content-type", "application/x-amz-json-1.1")];
+                let headers = [("content-type", self.json.content_type())];
                 answer(200, &headers, full(output.to_string()))
             }
-            Err(refused) => refused.api(),
+            Err(refused) => self.refuse(&refused),
         }
     }
 
-    /// Refuses an action that nobody wrote, loudly.
+    /// A refusal as the API sends it.
+    pub(crate) fn refuse(&self, refused: &Refusal) -> Response {
+        self.refusal(refused.name, &refused.message, refused.item.as_ref())
+    }
+
+    fn refusal(&self, name: &str, message: &str, item: Option<&Value>) -> Response {
+        let mut body = json!({"__type": self.json.error_type(name)});
+        // Some errors, such as SSM's ParameterNotFound, have no message.
+        if !message.is_empty() {
+            body["message"] = json!(message);
+        }
+        if let Some(item) = item {
+            body["Item"] = item.clone();
+        }
+        let status = match name {
+            "InternalServerError" | "InternalServiceError" | "ServerException" => 500,
+            "ServiceUnavailable" | "ServiceUnavailableException" => 503,
+            _ => 400,
+        };
+        answer(status, &[("content-type", self.json.content_type())], full(body.to_string()))
+    }
+
+    /// Refuses an action that is not implemented, by its name.
     pub(crate) fn unknown(&self, action: &str) -> Refusal {
         let message = format!("aws-emulator: {}:{action} is not implemented", self.service);
         Refusal::new("UnknownOperationException", message)

@@ -14,7 +14,7 @@ use crate::service::{Operation, Request, Response, Service, hang_up};
 
 use super::denials::denied;
 use super::secrets::Key;
-use super::{Api, Caller, Denials, Refusal, hosts, now};
+use super::{Api, Caller, Denials, JsonVersion, Refusal, hosts, now};
 
 static API: Api = Api {
     service: "ssm",
@@ -22,6 +22,7 @@ static API: Api = Api {
     target: "AmazonSSM.",
     hosts: &["ssm", "ssm-fips"],
     dual_stack_hosts: &["ssm", "ssm-fips"],
+    json: JsonVersion::V1_1,
 };
 
 /// All parameters, by ARN.

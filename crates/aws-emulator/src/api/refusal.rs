@@ -1,29 +1,19 @@
-//! Refusals of the APIs.
+//! Errors that the APIs return.
 
-use serde_json::json;
+use serde_json::Value;
 
-use crate::body::full;
-use crate::service::{Response, answer};
-
-/// A refusal by the name that the API gives it.
+/// An error of an API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) name: &'static str,
     pub(crate) message: String,
+    /// The item that failed a condition of DynamoDB, if the request has
+    /// `ReturnValuesOnConditionCheckFailure`.
+    pub(crate) item: Option<Value>,
 }
 
 impl Refusal {
     pub(crate) fn new(name: &'static str, message: impl Into<String>) -> Self {
-        Self { name, message: message.into() }
-    }
-
-    /// The refusal as an API sends it: HTTP 400 whatever it is.
-    pub(crate) fn api(&self) -> Response {
-        // Some, such as SSM's ParameterNotFound, come without any message.
-        let body = match self.message.as_str() {
-            "" => json!({"__type": self.name}),
-            message => json!({"__type": self.name, "message": message}),
-        };
-        answer(400, &[("content-type", "application/x-amz-json-1.1")], full(body.to_string()))
+        Self { name, message: message.into(), item: None }
     }
 }

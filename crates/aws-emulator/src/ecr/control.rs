@@ -47,8 +47,8 @@ pub(super) fn call(
         "PutImage" => put(&mut state, &key, input),
         "BatchDeleteImage" => {
             let ids = list(input, "imageIds", 100)?;
-            let (gone, failures) = images::delete(state.repository(&key)?, ids);
-            Ok(json!({"imageIds": gone, "failures": failures}))
+            let (deleted, failures) = images::delete(state.repository(&key)?, ids)?;
+            Ok(json!({"imageIds": deleted, "failures": failures}))
         }
         "DescribeImages" => describe::images(&mut state, &key, input),
         "ListImages" => describe::list(&mut state, &key, input),
@@ -160,7 +160,7 @@ fn put(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
         tag,
         digest: input["imageDigest"].as_str(),
     };
-    match images::put(state, key, &put)? {
+    match images::push(state, key, &put)? {
         Outcome::Stored(stored) => {
             let mut id = json!({"imageDigest": stored.digest});
             if let Some(tag) = tag {

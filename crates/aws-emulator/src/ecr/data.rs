@@ -136,7 +136,7 @@ async fn put(ecr: &Ecr, key: &Key, reference: &str, request: Request) -> Respons
     let (tag, digest) =
         if reference.contains(':') { (None, Some(reference)) } else { (Some(reference), None) };
     let put = Put { bytes: &bytes, media_type: media_type.as_deref(), tag, digest };
-    match images::put(&mut ecr.lock(), key, &put) {
+    match images::push(&mut ecr.lock(), key, &put) {
         Ok(outcome) => {
             let digest = &outcome.manifest().digest;
             let location = format!("https://{}/v2/{}/manifests/{digest}", request.host, key.repository);
@@ -148,7 +148,7 @@ async fn put(ecr: &Ecr, key: &Key, reference: &str, request: Request) -> Respons
 
 fn delete(state: &mut State, key: &Key, reference: &str) -> Result<Response, Refusal> {
     let name = if reference.contains(':') { "imageDigest" } else { "imageTag" };
-    let (_, failures) = images::delete(state.repository(key)?, &[json!({name: reference})]);
+    let (_, failures) = images::delete(state.repository(key)?, &[json!({name: reference})])?;
     let Some(failure) = failures.first() else {
         return Ok(answer(202, &[], empty()));
     };

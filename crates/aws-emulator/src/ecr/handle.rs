@@ -11,7 +11,7 @@ use crate::api::{Caller, now};
 use crate::image::{Image, Manifest};
 
 use super::images::{self, Put};
-use super::store::{Key, Layer, Mutability, State};
+use super::store::{Key, Layer, Mutability, Push, State};
 use super::{Ecr, hosts};
 
 impl Ecr {
@@ -112,6 +112,14 @@ impl Ecr {
     /// The ARNs of all repositories.
     pub fn repositories(&self) -> Vec<String> {
         self.lock().repositories.keys().map(Key::arn).collect()
+    }
+
+    /// The push events that ECR would have sent to EventBridge, oldest first. Take the length as a
+    /// mark, and compare the events behind it later.
+    ///
+    /// Images that a test stores through a [`Repository`] are not counted.
+    pub fn pushes(&self) -> Vec<Push> {
+        self.lock().pushes.clone()
     }
 
     /// How many upload sessions are open or broken.

@@ -1,8 +1,8 @@
 //! Host names of ECR, in every partition
 //! (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-requests.html>).
 
-use crate::api::Api;
 use crate::api::hosts::{partition_of, split};
+use crate::api::{Api, JsonVersion};
 
 /// The API.
 pub(super) static API: Api = Api {
@@ -11,6 +11,7 @@ pub(super) static API: Api = Api {
     target: "AmazonEC2ContainerRegistry_V20150921.",
     hosts: &["api.ecr", "api.ecr-fips", "ecr-fips"],
     dual_stack_hosts: &["ecr", "ecr-fips"],
+    json: JsonVersion::V1_1,
 };
 
 /// What a host name of ECR stands for.

@@ -6,7 +6,7 @@ use crate::api::now;
 use crate::image::Manifest;
 
 use super::error::Refusal;
-use super::store::{Key, Repository, State, Stored};
+use super::store::{Key, Push, Repository, State, Stored};
 use super::validation;
 
 /// An image as a client sends it.
@@ -31,6 +31,17 @@ impl Outcome {
             Self::Stored(manifest) | Self::Unchanged(manifest) => manifest,
         }
     }
+}
+
+/// Stores a manifest for a client, and counts the push event that ECR would send to EventBridge
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html>).
+pub(super) fn push(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome, Refusal> {
+    let outcome = self::put(state, key, put)?;
+    if let Outcome::Stored(manifest) = &outcome {
+        let (digest, tag) = (manifest.digest.clone(), put.tag.map(ToOwned::to_owned));
+        state.pushes.push(Push { repository: key.arn(), digest, tag });
+    }
+    Ok(outcome)
 }
 
 /// Stores a manifest and moves its tag.
@@ -97,16 +108,28 @@ fn demand_parts(repository: &Repository, key: &Key, parsed: &validation::Parsed)
     Ok(())
 }
 
-/// What `BatchDeleteImage` answers: what went, and what did not with its code and reason.
-pub(super) fn delete(repository: &mut Repository, ids: &[Value]) -> (Vec<Value>, Vec<Value>) {
-    let (mut gone, mut failures) = (Vec::new(), Vec::new());
+/// Deletes images by tag or digest. Returns the deleted ids and the failures.
+///
+/// An id with both a tag and a digest fails the call, because AWS does not document its meaning.
+pub(super) fn delete(
+    repository: &mut Repository,
+    ids: &[Value],
+) -> Result<(Vec<Value>, Vec<Value>), Refusal> {
+    if let Some(id) = ids.iter().find(|id| id["imageTag"].is_string() && id["imageDigest"].is_string()) {
+        let message = format!(
+            "aws-emulator: BatchDeleteImage with both imageTag and imageDigest in {id} is refused, because \
+             its meaning is undocumented"
+        );
+        return Err(Refusal::new("InvalidParameterException", message));
+    }
+    let (mut deleted, mut failures) = (Vec::new(), Vec::new());
     for id in ids {
         match delete_one(repository, id) {
-            Ok(mut deleted) => gone.append(&mut deleted),
+            Ok(mut ids) => deleted.append(&mut ids),
             Err((code, reason)) => failures.push(failure(id, code, &reason)),
         }
     }
-    (gone, failures)
+    Ok((deleted, failures))
 }
 
 /// A line of `failures[]`.

@@ -23,7 +23,7 @@ use http::{HeaderMap, Method, Uri};
 
 pub use handle::Repository;
 pub use pull_through::Filling;
-pub use store::Mutability;
+pub use store::{Mutability, Push};
 
 pub(crate) use hosts::repository_arn;
 

@@ -142,6 +142,17 @@ impl Key {
     }
 }
 
+/// A push event: an image or a tag that a client's `PutImage` or manifest upload made new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// ARN of the repository.
+    pub repository: String,
+    /// Digest of the image.
+    pub digest: String,
+    /// Tag that was added or moved, if there was one.
+    pub tag: Option<String>,
+}
+
 /// A login that was given out.
 pub(super) struct Login {
     pub(super) region: String,
@@ -156,6 +167,8 @@ pub(super) struct State {
     pub(super) logins: HashMap<String, Login>,
     pub(super) throttle: Throttle,
     pub(super) denials: Denials,
+    /// Push events, oldest first.
+    pub(super) pushes: Vec<Push>,
     /// Where repositories fill themselves.
     pub(super) rules: Vec<Rule>,
     pub(super) mounting: bool,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::service::{Operation, Request, Response, Service, hang_up};
 
 use super::denials::denied;
-use super::{Api, Caller, Denials, Refusal, hosts};
+use super::{Api, Caller, Denials, JsonVersion, Refusal, hosts};
 use version::{CURRENT, Content, Version, choose, describe};
 
 static API: Api = Api {
@@ -22,6 +22,7 @@ static API: Api = Api {
     target: "secretsmanager.",
     hosts: &["secretsmanager", "secretsmanager-fips"],
     dual_stack_hosts: &["secretsmanager", "secretsmanager-fips"],
+    json: JsonVersion::V1_1,
 };
 
 /// All secrets, by ARN.

@@ -1,0 +1,251 @@
+//! DynamoDB of every Region, by the crate `dynoxide-rs` in memory
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/>).
+//!
+//! A read without `ConsistentRead` returns an item as it was before its last write for as long as the
+//! read lag lasts, so that a test shows a consistent read that is missing.
+
+mod json;
+mod tables;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method, Uri};
+use serde_json::{Value, json};
+
+use crate::service::{Operation, Request, Response, Service, hang_up};
+
+use super::{Api, Caller, Denials, JsonVersion, Refusal, hosts};
+use tables::Tables;
+
+static API: Api = Api {
+    service: "dynamodb",
+    side: "dynamodb",
+    target: "DynamoDB_20120810.",
+    hosts: &["dynamodb", "dynamodb-fips"],
+    dual_stack_hosts: &["dynamodb"],
+    json: JsonVersion::V1_0,
+};
+
+/// Partition key of the provider's state table.
+const KEY: &str = "Image";
+
+/// Read lag unless a test sets another. Real tables usually settle within a second.
+const READ_LAG: Duration = Duration::from_secs(1);
+
+/// All tables of one account.
+pub struct DynamoDb {
+    /// The account that calls.
+    account: String,
+    state: Mutex<State>,
+}
+
+struct State {
+    regions: BTreeMap<String, Tables>,
+    denials: Denials,
+    read_lag: Duration,
+}
+
+impl DynamoDb {
+    pub(crate) fn new(account: &str) -> Self {
+        let state = State { regions: BTreeMap::new(), denials: Denials::default(), read_lag: READ_LAG };
+        Self { account: account.to_owned(), state: Mutex::new(state) }
+    }
+
+    /// Creates a DynamoDB without tables and without proxy, for tests that decide when each call
+    /// happens.
+    pub fn alone() -> Arc<Self> {
+        Arc::new(Self::new("123456789012"))
+    }
+
+    /// Carries out one action of the API.
+    ///
+    /// # Errors
+    ///
+    /// Returns the name and the message of the error.
+    pub fn call(&self, region: &str, action: &str, input: &Value) -> Result<Value, (&'static str, String)> {
+        let caller = Caller::unnamed(&self.account, region);
+        self.carry_out(&caller, region, action, input).map_err(|refusal| (refusal.name, refusal.message))
+    }
+
+    /// Creates an on-demand table with the schema of the provider's state table.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the table exists or its name is invalid.
+    pub fn create_table(&self, region: &str, name: &str) {
+        self.create_table_with_key(region, name, KEY);
+    }
+
+    /// Creates an on-demand table with another partition key, a string.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the table exists or its name is invalid.
+    pub fn create_table_with_key(&self, region: &str, name: &str, key: &str) {
+        let input = json!({
+            "TableName": name,
+            "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
+            "BillingMode": "PAY_PER_REQUEST",
+        });
+        self.prepare(region, |tables| tables.call("CreateTable", &input, Duration::ZERO).map(drop));
+    }
+
+    /// Deletes a table with its items.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the table does not exist.
+    pub fn delete_table(&self, region: &str, name: &str) {
+        let input = json!({"TableName": name});
+        self.prepare(region, |tables| tables.call("DeleteTable", &input, Duration::ZERO).map(drop));
+    }
+
+    /// Returns all items of a table as plain JSON. A set becomes a list, binary data base64.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the table does not exist.
+    pub fn items(&self, region: &str, name: &str) -> Vec<Value> {
+        let items = self.prepare(region, |tables| tables.items(name));
+        items.iter().map(json::decode_item).collect()
+    }
+
+    /// Stores an item from plain JSON, past permissions and conditions. All reads return it at once.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the item is no object or the table does not accept it.
+    pub fn put(&self, region: &str, name: &str, item: &Value) {
+        let item = json::encode_item(item);
+        self.prepare(region, |tables| tables.put(name, &item));
+    }
+
+    /// Removes the item with this partition key, if it exists. All reads miss it at once.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the table does not exist.
+    pub fn remove(&self, region: &str, name: &str, key: &str) {
+        self.prepare(region, |tables| tables.remove(name, key));
+    }
+
+    /// Sets how long after a write a read without `ConsistentRead` returns the earlier item.
+    pub fn set_read_lag(&self, lag: Duration) {
+        self.lock().read_lag = lag;
+    }
+
+    /// Denies actions such as `dynamodb:PutItem` on table ARNs; both are patterns with `*`.
+    pub fn deny(&self, action: &str, resource: &str) {
+        self.lock().denials.add(action, resource);
+    }
+
+    /// Removes all denials.
+    pub fn allow_everything(&self) {
+        self.lock().denials.clear();
+    }
+
+    fn prepare<T>(&self, region: &str, act: impl FnOnce(&mut Tables) -> Result<T, Refusal>) -> T {
+        let result = act(self.lock().tables(region));
+        result.unwrap_or_else(|refusal| panic!("DynamoDB in {region}: {}: {}", refusal.name, refusal.message))
+    }
+
+    fn carry_out(
+        &self,
+        caller: &Caller,
+        region: &str,
+        action: &str,
+        input: &Value,
+    ) -> Result<Value, Refusal> {
+        let mut state = self.lock();
+        let arn = |table: &str| {
+            let partition = hosts::partition(region);
+            format!("arn:{partition}:dynamodb:{region}:{}:table/{table}", self.account)
+        };
+        for table in named_tables(input) {
+            state.denials.check(caller, &format!("{}:{action}", API.service), &arn(table))?;
+        }
+        let lag = state.read_lag;
+        let mut output = state.tables(region).call(action, input, lag)?;
+        // dynoxide gives every table an ARN in a Region and an account of its own.
+        for name in ["Table", "TableDescription"] {
+            let table = output[name]["TableName"].as_str().map(&arn);
+            if let Some(arn) = table {
+                output[name]["TableArn"] = json!(arn);
+            }
+        }
+        Ok(output)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn tables(&mut self, region: &str) -> &mut Tables {
+        self.regions.entry(region.to_owned()).or_insert_with(Tables::new)
+    }
+}
+
+/// The tables that a request names.
+fn named_tables(input: &Value) -> Vec<&str> {
+    match input["RequestItems"].as_object() {
+        Some(requests) => requests.keys().map(String::as_str).collect(),
+        None => vec![input["TableName"].as_str().unwrap_or_default()],
+    }
+}
+
+/// The name of an error with its namespace, as DynamoDB sends it.
+pub(super) fn error_type(name: &str) -> String {
+    let namespace = match name {
+        "ValidationException" => "com.amazon.coral.validate",
+        "ThrottlingException" => "com.amazon.coral.availability",
+        "AccessDeniedException"
+        | "ExpiredTokenException"
+        | "IncompleteSignatureException"
+        | "InvalidSignatureException"
+        | "MissingAuthenticationTokenException"
+        | "SerializationException"
+        | "UnknownOperationException"
+        | "UnrecognizedClientException" => "com.amazon.coral.service",
+        _ => "com.amazonaws.dynamodb.v20120810",
+    };
+    format!("{namespace}#{name}")
+}
+
+/// Whether a host name is an endpoint of one account, such as
+/// `123456789012.ddb.eu-west-1.amazonaws.com`.
+fn is_account_endpoint(host: &str) -> bool {
+    hosts::split(host).is_some_and(|(name, ..)| name.ends_with(".ddb"))
+}
+
+impl Service for DynamoDb {
+    fn serves(&self, host: &str) -> bool {
+        API.region(host).is_some() || is_account_endpoint(host)
+    }
+
+    fn operation(&self, _: &str, _: &Method, _: &Uri, headers: &HeaderMap) -> Operation {
+        API.operation(headers)
+    }
+
+    fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(async move {
+            if is_account_endpoint(&request.host) {
+                let message = format!(
+                    "aws-emulator: the account-based endpoint {} is refused: use the Region's endpoint, \
+                     because a gateway endpoint may not serve others",
+                    request.host
+                );
+                return API.refuse(&Refusal::new("UnknownOperationException", message));
+            }
+            let Some(region) = API.region(&request.host) else { return hang_up() };
+            let caller = Caller::of(&request.headers, &self.account, &region);
+            let carry_out = |action: &str, input: &Value| self.carry_out(&caller, &region, action, input);
+            API.answer(&region, request, carry_out).await
+        })
+    }
+}
