@@ -1,8 +1,8 @@
-"""Writes what the templates make of their parameters, for programs that read no templates.
+"""Evaluates the templates, and writes the result for programs that cannot read templates.
 
 Usage: export.py FILE. The file is JSON:
 
-    {"environment": {variable: value},          of the provider's function, as installed by default
+    {"environment": {variable: value},          of the provider's function with default parameters
      "samples": {name: {logical id: resource}}} of every sample with a Custom::ContainerImage: those, and
                                                 its repositories, which have their "Arn" beside "Properties"
 """
@@ -15,6 +15,8 @@ from template import ACCOUNT, PROVIDER, SAMPLES, Evaluation, load, load_comment
 
 OTHER_ACCOUNT = "222222222222"
 CODE = {"CodeBucketPrefix": "acme", "CodeKeyPrefix": "provider/1/bootstrap"}
+# Name of the table that the emulator has (crates/aws-emulator).
+STATE_TABLE = "cfn-container-image-provider-state"
 
 
 def arn(service: str, name: str, account: str = ACCOUNT) -> str:
@@ -43,7 +45,9 @@ OTHER_PARAMETERS = {
 def environment() -> dict[str, str]:
     """Variables of the provider's function."""
     function = Evaluation(load(PROVIDER), CODE).resources()["CFNCustomProvider"]
-    return function["Properties"]["Environment"]["Variables"]
+    variables = function["Properties"]["Environment"]["Variables"]
+    # CloudFormation generates the name of the table.
+    return variables | {"STATE_TABLE": variables["STATE_TABLE"].replace("<StateTableResource>", STATE_TABLE)}
 
 
 def resources(path: Path) -> dict[str, dict]:

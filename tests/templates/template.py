@@ -174,7 +174,7 @@ class Evaluation:
 
 
 def role_statements(resources: dict) -> list[dict]:
-    """The statements of the provider's role, of its own and of the policy that it has in a VPC."""
+    """The statements of the function's role: its inline policies, and the policy that it has in a VPC."""
     documents = [policy["PolicyDocument"] for policy in resources["LambdaRole"]["Properties"]["Policies"]]
     if "VpcAccess" in resources:
         documents.append(resources["VpcAccess"]["Properties"]["PolicyDocument"])
@@ -187,4 +187,6 @@ def partition_of(region: str) -> tuple[str, str]:
         return "aws-cn", "amazonaws.com.cn"
     if region.startswith("us-gov-"):
         return "aws-us-gov", "amazonaws.com"
+    if region.startswith("eusc-"):
+        return "aws-eusc", "amazonaws.eu"
     return "aws", "amazonaws.com"

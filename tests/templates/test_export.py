@@ -33,6 +33,7 @@ class Export(unittest.TestCase):
     def test_the_environment_is_text(self):
         environment = export()["environment"]
         self.assertEqual(environment["DEFAULT_PLATFORM"], "linux/amd64")
+        self.assertEqual(environment["STATE_TABLE"], "cfn-container-image-provider-state")
         for name, value in environment.items():
             self.assertIsInstance(value, str, name)
 

@@ -8,7 +8,7 @@ from template import PROVIDER, ROOT, SAMPLES, load
 
 TEMPLATES = [PROVIDER, *SAMPLES]
 # One Region of each partition. The linter knows which resources a Region has.
-REGIONS = ["eu-west-1", "cn-north-1", "us-gov-west-1"]
+REGIONS = ["eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"]
 
 
 class Lint(unittest.TestCase):
@@ -73,9 +73,26 @@ class Parameters(unittest.TestCase):
             ("Subnets", "subnet-01234567, subnet-0123456789abcdef0", False),
             ("SecurityGroupIds", "sg-01234567", True),
             ("CodeImageUri", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/a/b:1", True),
+            ("CodeImageUri", "123456789012.dkr-ecr.eu-west-1.on.aws/provider:1", True),
+            ("CodeImageUri", "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com/provider:1", False),
+            ("CodeImageUri", "123456789012.dkr-ecr-fips.us-gov-west-1.on.aws/provider:1", False),
             ("CodeImageUri", "docker.io/library/provider:1", False),
             ("RepositoryArns", f"{repository},{repository}", True),
+            ("RepositoryArns", f",{repository}", False),
+            ("RepositoryArns", f"{repository},", False),
             ("RepositoryArns", "arn:*:ecr:*:*:*", False),
+            ("RepositoryTagValue", "team-a", True),
+            ("RepositoryTagValue", "team*", False),
+            ("SigningProfileArns", "arn:aws:signer:eu-west-1:123456789012:/signing-profiles/images", True),
+            ("SigningProfileArns", "arn:aws:signer:eu-west-1:123456789012:/signing-jobs/1", False),
+            ("RoleName", "cfn-container-image-provider", True),
+            ("RoleName", "path/name", False),
+            ("RolePath", "/platform/images/", True),
+            ("RolePath", "/platform", False),
+            ("StateTable", "none", True),
+            ("StateTable", "arn:aws:dynamodb:eu-west-1:123456789012:table/state", False),
+            ("EncryptionKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", True),
+            ("EncryptionKeyArn", "arn:aws:kms:eu-west-1:123456789012:alias/logs", False),
             ("SecretArns", secret, True),
             ("SecretArns", secret + ":password::", False),
             ("RegistryCredentials", login, True),

@@ -32,28 +32,22 @@ def rust(folder) -> str:
 
 def properties() -> set[str]:
     """The properties that the provider knows."""
-    text = (SOURCE / "properties.rs").read_text()
+    text = (SOURCE / "input" / "properties.rs").read_text()
     names = re.search(r"const KNOWN: \[&str; \d+\] =\s*\[(.*?)\];", text, re.S)[1]
     return set(re.findall(r'"(\w+)"', names))
 
 
 def attributes() -> set[str]:
     """The attributes that it answers."""
-    text = (SOURCE / "response.rs").read_text()
+    text = (SOURCE / "respond" / "response.rs").read_text()
     fields = re.search(r"pub\(crate\) struct Attributes \{(.*?)\n\}", text, re.S)[1]
     return {"".join(part.title() for part in name.split("_")) for name in re.findall(r"pub\(crate\) (\w+):", fields)}
 
 
 def settings() -> set[str]:
     """The variables that it reads, of the installer's."""
-    folder = SOURCE / "settings"
-    text = rust(folder) if folder.is_dir() else rust_file(SOURCE / "settings.rs")
-    names = set(re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"', text))
+    names = set(re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"', rust(SOURCE / "settings")))
     return names - LAMBDAS_OWN
-
-
-def rust_file(path) -> str:
-    return path.read_text().split("#[cfg(test)]\nmod tests {")[0]
 
 
 def images(template: dict) -> dict:
@@ -155,7 +149,7 @@ class Names(unittest.TestCase):
                 self.assertLessEqual(set(used), properties(), path.name)
 
     def test_metrics_read_fields_that_the_last_line_has_and_operations_lists(self):
-        line = (SOURCE / "report.rs").read_text()
+        line = (SOURCE / "observe" / "summary.rs").read_text()
         documented = first_column(DOCS / "operations.md", "The log")
         for name, resource in load(PROVIDER)["Resources"].items():
             if resource["Type"] not in ("AWS::Logs::MetricFilter", "AWS::Logs::QueryDefinition"):
@@ -171,7 +165,7 @@ class Names(unittest.TestCase):
 class Errors(unittest.TestCase):
     def setUp(self):
         self.phrases = first_column(DOCS / "reference.md", "Errors")
-        self.reasons = (SOURCE / "reason" / "reasons.txt").read_text()
+        self.reasons = (SOURCE / "respond" / "reason" / "reasons.txt").read_text()
 
     def test_every_reason_is_explained(self):
         for line in self.reasons.splitlines():

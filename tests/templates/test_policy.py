@@ -1,8 +1,8 @@
-"""What the provider's role allows is what the provider does, no less and no more.
+"""The provider's role allows exactly the actions that the provider calls.
 
-What it does is told twice: by the code, in which each call names its action for its errors' sake,
-and by the emulator, which lists what the provider asked for while all tests ran (`make test`). The
-first holds without a test run; the second knows also what a call brings along.
+There are two lists of these actions. In the code each call names its action for error messages. The
+emulator lists the requests of the provider during all tests (`make test`). The first list needs no
+test run. The second one also has actions that another call requires.
 """
 
 import os
@@ -24,6 +24,9 @@ EVERYTHING = {
     "ParameterArns": "arn:aws:ssm:eu-west-1:123456789012:parameter/hub",
     "KmsKeyArns": "arn:aws:kms:eu-west-1:123456789012:key/1",
     "PullThroughRepositoryArns": "arn:aws:ecr:eu-west-1:123456789012:repository/hub/*",
+    "SigningProfileArns": "arn:aws:signer:eu-west-1:123456789012:/signing-profiles/images",
+    "Tracing": "Active",
+    "EncryptionKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/2",
 }
 
 # As the provider calls itself. Tests call the emulator too, and so do the engine alone and the command
@@ -38,9 +41,12 @@ NOT_CALLED = {
     "ec2:DescribeNetworkInterfaces": "Lambda, for the function's interfaces",
     "ec2:DescribeSubnets": "Lambda, for the function's interfaces",
     "ec2:UnassignPrivateIpAddresses": "Lambda, for the function's interfaces",
-    "kms:Decrypt": "Secrets Manager and Systems Manager, in the function's name",
+    "kms:Decrypt": "Secrets Manager, Systems Manager and Lambda, in the function's name",
     "logs:CreateLogStream": "Lambda, for the function's log",
     "logs:PutLogEvents": "Lambda, for the function's log",
+    "signer:SignPayload": "ECR managed signing, in the function's name",
+    "xray:PutTelemetryRecords": "Lambda, for the function's traces",
+    "xray:PutTraceSegments": "Lambda, for the function's traces",
 }
 
 # Demanded of the caller for another call, which alone the code names.
@@ -64,7 +70,7 @@ def granted() -> set[str]:
 def named() -> set[str]:
     """The actions that the provider's code names: each call does, for its errors' sake."""
     source = rust(CRATES / "image-copy-aws" / "src") + rust(CRATES / "cfn-container-image-provider" / "src")
-    return set(re.findall(r"\b((?:ecr|ecr-public|secretsmanager|ssm|lambda):[A-Z]\w+)", source))
+    return set(re.findall(r"\b((?:dynamodb|ecr|ecr-public|secretsmanager|ssm|lambda):[A-Z]\w+)", source))
 
 
 def seen(path: Path) -> set[str]:
@@ -113,7 +119,7 @@ class Policy(unittest.TestCase):
 
     def test_documents_name_the_actions_on_repositories_that_the_role_has(self):
         on_images = {action for action in granted() if action.startswith("ecr:")} - NOT_CALLED.keys() - NOT_NAMED.keys()
-        for path in ["docs/records.md", "samples/cross-account.yaml"]:
+        for path in ["docs/state.md", "samples/cross-account.yaml"]:
             named_there = set(re.findall(r"ecr:[A-Z]\w+", (ROOT / path).read_text()))
             self.assertEqual(named_there | {"ecr:GetAuthorizationToken"}, on_images, path)
 
