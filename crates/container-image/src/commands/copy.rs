@@ -21,8 +21,12 @@ pub(crate) async fn run(args: &Copy, verbosity: Verbosity) -> ExitCode {
     let request = request(args);
     let source = Source::with_mirrors(&client, request.source.repository.clone(), None, &args.mirror);
     let destination = Destination::of_registry(client.repository(request.destination.clone(), None));
+    let planning = async {
+        let survey = copy::survey(&request, &source, &destination).await?;
+        copy::plan(&request, &survey, &source, &destination).await
+    };
     let planned = tokio::select! {
-        planned = copy::plan(&request, &source, &destination) => planned,
+        planned = planning => planned,
         signal = interrupted() => return report::interrupted(signal, "nothing was copied"),
     };
     let plan = match planned {

@@ -19,8 +19,8 @@ pub struct Facts {
 /// A destination's inventory. Registries answer one question at a time; ECR answers in batches and
 /// knows more, which is why this is a trait.
 pub trait Inventory: Send + Sync {
-    /// Looks at the repository before anything else is asked: whether it is there, and whether
-    /// `tag` could be moved.
+    /// Reads the settings of the repository that apply to `tag`. Called only if the tag names another
+    /// image.
     fn facts<'a>(&'a self, tag: Option<&'a Tag>) -> BoxFuture<'a, Result<Facts, Error>>;
 
     /// The manifests that are held, in the order asked for.

@@ -1,8 +1,9 @@
-//! The copy: a [`Request`] becomes a [`Plan`], and the plan an [`Outcome`].
+//! The copy: a [`Request`] becomes a [`Survey`], a [`Plan`] and then an [`Outcome`].
 //!
-//! [`plan()`] only reads. [`transfer()`] writes: blobs and child manifests, then what refers to them
+//! [`survey()`] and [`plan()`] only read. [`transfer()`] writes: blobs and child manifests, then what refers to them
 //! ([`transfer_content()`]), then the root under its tag ([`publish()`]).
 
+mod deadline;
 mod error;
 mod inventory;
 mod known;
@@ -18,6 +19,7 @@ mod request;
 mod select;
 mod source;
 mod summary;
+mod survey;
 mod transfer;
 mod walk;
 
@@ -33,4 +35,5 @@ pub use referrers::Referrers;
 pub use request::{Known, Platforms, Request};
 pub use select::{image_for, images};
 pub use source::{Served, Source};
+pub use survey::{Survey, survey};
 pub use transfer::{CONCURRENT_BLOBS, Limits, transfer, transfer_content};

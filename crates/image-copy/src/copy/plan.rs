@@ -1,22 +1,19 @@
 //! Turns a [`Request`] into a [`Plan`]: which blobs and manifests to copy, and in what order.
 //!
-//! Planning only reads. It asks the destination what it holds, so a plan for an image that is up to
-//! date is empty, and costs the source one HEAD, or nothing when the reference carries a digest.
+//! Planning only reads. The plan for an image that the destination holds under its tag is empty.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::deadline::in_time;
 use super::known;
 use super::platforms::platforms_of;
 use super::select::{image_for, images, offered, selection};
 use super::walk::{Found, Walk};
-use super::{
-    Destination, Error, Facts, Failure, Operation, Platforms, Progress, Request, Side, Source, TagMove,
-};
+use super::{Destination, Error, Failure, Operation, Platforms, Progress, Request, Source, Survey, TagMove};
 use crate::oci::{Descriptor, Digest, Manifest, Platform, Tag};
-use crate::registry::ManifestId;
 
 /// What has to be done for one request. Empty when nothing has.
 #[derive(Debug, Clone)]
@@ -29,6 +26,8 @@ pub struct Plan {
     pub root: Manifest,
     /// Whether the destination has the root already, so that only its tag may have to move.
     pub root_held: bool,
+    /// Digests of all manifests below the root, held by the destination or not.
+    pub children: Vec<Digest>,
     /// Manifests to write before the root. Every one stands after those that it refers to.
     pub manifests: Vec<Manifest>,
     /// Blobs to copy, each once, largest first.
@@ -48,10 +47,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Takes note that the tag names something else by now than when this was planned.
+    /// Replaces what the tag names at the destination, if it was read again after planning.
     #[must_use]
-    pub fn with_tag_at(self, names: Option<Digest>) -> Self {
-        let tag = tag_move(self.request.tag.as_ref(), names, &self.root.digest);
+    pub fn with_tag_naming(self, digest: Option<Digest>) -> Self {
+        let tag = tag_move(self.request.tag.as_ref(), digest, &self.root.digest);
         Self { tag, ..self }
     }
 
@@ -62,63 +61,55 @@ impl Plan {
     }
 }
 
-/// Finds out what has to be done.
+/// Plans the copy with the results of a survey, which are not read again.
 ///
 /// # Errors
-/// When the source or the destination cannot be read, or when the outcome could not be stored.
-pub async fn plan(request: &Request, source: &Source, destination: &Destination) -> Result<Plan, Error> {
-    let started = Instant::now();
-    let planning = build(request, source, destination, started);
-    match source.deadline() {
-        None => planning.await,
-        Some(deadline) => tokio::time::timeout_at(deadline, planning).await.unwrap_or_else(|_| {
-            let (subject, elapsed) = (request.source.to_string(), started.elapsed());
-            Err(Box::new(Failure::Deadline { subject, progress: Progress::default(), elapsed }))
-        }),
-    }
-}
-
-async fn build(
+/// If the source or the destination cannot be read, or if the result could not be stored.
+pub async fn plan(
     request: &Request,
+    survey: &Survey,
     source: &Source,
     destination: &Destination,
-    started: Instant,
 ) -> Result<Plan, Error> {
-    let walk = Walk { request, source, destination };
-    let facts = destination.inventory.facts(request.tag.as_ref()).await;
-    let facts = facts.map_err(|cause| request.destination_failure(Operation::Inspect, cause))?;
-    let source_digest = resolve(request, source).await?;
+    let started = Instant::now();
+    let elapsed = || survey.elapsed + started.elapsed();
+    let walk = Walk { request, surveyed: &survey.manifests, source, destination };
+    let planning = build(&walk, survey, &elapsed);
+    in_time(source.deadline(), request, planning, || (Progress::default(), elapsed())).await
+}
+
+async fn build(walk: &Walk<'_>, survey: &Survey, elapsed: impl Fn() -> Duration) -> Result<Plan, Error> {
+    let Walk { request, destination, .. } = walk;
+    let source_digest = survey.source_digest.clone();
     let fitting = request
         .known
         .iter()
         .find(|known| known.source_digest == source_digest && known.selection == request.platforms);
     if let Some(known) = fitting
-        && let Some(held) = known::held_whole(&walk, known).await?
+        && let Some(held) = known::held_whole(walk, known).await?
     {
         let (root, below) = (held.root, held.below);
-        let tag = tag_move(request.tag.as_ref(), held.tag_names, &root.manifest.digest);
-        refuse_immutable(request, &tag, &facts, &root.manifest.digest)?;
+        let tag = movable_tag(walk, survey, &root.manifest.digest).await?;
         let platforms = match known.platforms.as_slice() {
-            [] => platforms_of(&walk, &root, None, &below).await?,
+            [] => platforms_of(walk, &root, None, &below).await?,
             remembered => remembered.to_vec(),
         };
         let shape = Shape { source_digest, root, below, platforms, platforms_offered: None, tag };
-        return Ok(shape.plan(request, Vec::new(), held.progress, started));
+        return Ok(shape.plan(request, Vec::new(), held.progress, elapsed()));
     }
-    let (top, tag_names) = walk.root(&source_digest).await?;
+    let top = walk.root(&source_digest).await?;
     let platforms_offered = offered(&top.manifest);
-    let (root, platform) = choose(&walk, top).await?;
-    let tag = tag_move(request.tag.as_ref(), tag_names, &root.manifest.digest);
-    refuse_immutable(request, &tag, &facts, &root.manifest.digest)?;
+    let (root, platform) = choose(walk, top).await?;
+    let tag = movable_tag(walk, survey, &root.manifest.digest).await?;
     let below = walk.below(&root.manifest).await?;
     for found in below.iter().chain([&root]).filter(|found| !found.held) {
         check_storable(request, destination, &found.manifest)?;
     }
-    let platforms = platforms_of(&walk, &root, platform, &below).await?;
+    let platforms = platforms_of(walk, &root, platform, &below).await?;
     let manifests = below.iter().chain([&root]).map(|found| &found.manifest);
     let (blobs, progress) = missing_blobs(request, destination, manifests).await?;
     let shape = Shape { source_digest, root, below, platforms, platforms_offered, tag };
-    Ok(shape.plan(request, blobs, progress, started))
+    Ok(shape.plan(request, blobs, progress, elapsed()))
 }
 
 /// What is to be at the destination in the end.
@@ -152,9 +143,10 @@ impl Shape {
         request: &Request,
         blobs: Vec<Descriptor>,
         progress: Progress,
-        started: Instant,
+        elapsed: Duration,
     ) -> Plan {
         let subjects = if request.include_referrers { self.subjects(request) } else { Vec::new() };
+        let children = self.below.iter().map(|found| found.manifest.digest.clone()).collect();
         let missing = self.below.into_iter().filter(|found| !found.held);
         Plan {
             request: request.clone(),
@@ -162,13 +154,14 @@ impl Shape {
             source_digest: self.source_digest,
             root_held: self.root.held,
             root: self.root.manifest,
+            children,
             manifests: missing.map(|found| found.manifest).collect(),
             blobs,
             platforms: self.platforms,
             platforms_offered: self.platforms_offered,
             tag: self.tag,
             progress,
-            elapsed: started.elapsed(),
+            elapsed,
         }
     }
 }
@@ -181,34 +174,24 @@ pub(super) fn tag_move(tag: Option<&Tag>, names: Option<Digest>, root: &Digest) 
     }
 }
 
-fn refuse_immutable(request: &Request, tag: &TagMove, facts: &Facts, wanted: &Digest) -> Result<(), Error> {
-    match (tag, facts.tag_is_immutable) {
-        (TagMove::Moved { from: Some(existing) }, Some(true)) => Err(Box::new(Failure::TagImmutable {
-            subject: request.destination_name(),
-            existing: existing.clone(),
-            wanted: wanted.clone(),
-        })),
-        _ => Ok(()),
-    }
-}
-
-/// The digest that the source reference names. A digest in the reference is taken at its word: it
-/// costs no request, and works while the source is down.
-async fn resolve(request: &Request, source: &Source) -> Result<Digest, Error> {
-    let reference = &request.source;
-    match (&reference.digest, &reference.tag) {
-        (Some(digest), _) => Ok(digest.clone()),
-        (None, Some(tag)) => {
-            let head = source.named().head_manifest(&ManifestId::Tag(tag.clone())).await;
-            let head = head.map_err(|cause| {
-                Failure::registry(Side::Source, Operation::ReadManifest, reference.to_string(), cause)
-            })?;
-            // Some registries tell no digest without the manifest.
-            head.manifest.iter().for_each(|manifest| source.remember(manifest));
-            Ok(head.digest)
+/// Returns the tag's change. Fails if an immutable tag names another image. The destination's settings
+/// are read only in that case.
+async fn movable_tag(walk: &Walk<'_>, survey: &Survey, wanted: &Digest) -> Result<TagMove, Error> {
+    let request = walk.request;
+    let named = survey.tagged.as_ref().map(|manifest| manifest.digest.clone());
+    let tag = tag_move(request.tag.as_ref(), named, wanted);
+    if let TagMove::Moved { from: Some(existing) } = &tag {
+        let facts = walk.destination.inventory.facts(request.tag.as_ref()).await;
+        let facts = facts.map_err(|cause| request.destination_failure(Operation::Inspect, cause))?;
+        if facts.tag_is_immutable == Some(true) {
+            return Err(Box::new(Failure::TagImmutable {
+                subject: request.destination_name(),
+                existing: existing.clone(),
+                wanted: wanted.clone(),
+            }));
         }
-        (None, None) => unreachable!("a reference has a tag or a digest"),
     }
+    Ok(tag)
 }
 
 /// The manifest that is to be pushed, and its platform where an index says it.

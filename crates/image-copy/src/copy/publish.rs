@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::transfer::in_time;
+use super::deadline::in_time;
 use super::{Content, Destination, Error, Failure, Limits, Operation, Outcome, Plan, Source, TagMove};
 use crate::oci::Tag;
 use crate::registry::{self, ManifestId};
@@ -21,7 +21,8 @@ pub async fn publish(
     let started = Instant::now();
     let root_held = plan.root_held || content.root_written;
     let writing = Publication { plan, destination, root_held };
-    in_time(plan, limits, started, writing.write_root(), || content.blobs).await?;
+    let reached = || (content.blobs, plan.elapsed + content.elapsed + started.elapsed());
+    in_time(limits.deadline, &plan.request, writing.write_root(), reached).await?;
     Ok(Outcome {
         source_digest: plan.source_digest.clone(),
         digest: plan.root.digest.clone(),

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 
+use super::deadline::in_time;
 use super::{
     Content, Destination, Error, Failure, Operation, Outcome, Plan, Progress, Reporter, Side, Source,
     publish, referrers,
@@ -83,23 +84,9 @@ pub(super) async fn transfer_parts(
 ) -> Result<Progress, Error> {
     let job = Job { plan, source, destination, limits, reporter, copied: Copied::default() };
     let started = Instant::now();
-    in_time(plan, limits, started, job.run(), || job.progress()).await?;
+    let reached = || (job.progress(), plan.elapsed + started.elapsed());
+    in_time(limits.deadline, &plan.request, job.run(), reached).await?;
     Ok(job.progress())
-}
-
-/// Ends `work` at the deadline, with the progress made.
-pub(super) async fn in_time(
-    plan: &Plan,
-    limits: &Limits,
-    started: Instant,
-    work: impl Future<Output = Result<(), Error>>,
-    progress: impl Fn() -> Progress,
-) -> Result<(), Error> {
-    let Some(deadline) = limits.deadline else { return work.await };
-    tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| {
-        let (subject, elapsed) = (plan.request.source.to_string(), plan.elapsed + started.elapsed());
-        Err(Box::new(Failure::Deadline { subject, progress: progress(), elapsed }))
-    })
 }
 
 struct Job<'a> {

@@ -22,28 +22,25 @@ pub(super) struct Found {
     pub(super) held: bool,
 }
 
-/// Where manifests are read. The destination is asked first: reading there costs no pull.
+/// Reads manifests, from the destination if it has them, because that costs no pull.
 pub(super) struct Walk<'a> {
     pub(super) request: &'a Request,
+    /// Results of the survey's reads at the destination, by digest.
+    pub(super) surveyed: &'a HashMap<Digest, Option<Manifest>>,
     pub(super) source: &'a Source,
     pub(super) destination: &'a Destination,
 }
 
 impl Walk<'_> {
-    /// The root manifest, `digest`, and what the destination's tag names now.
-    pub(super) async fn root(&self, digest: &Digest) -> Result<(Found, Option<Digest>), Error> {
-        let mut ids = vec![ManifestId::Digest(digest.clone())];
-        ids.extend(self.request.tag.clone().map(ManifestId::Tag));
-        let mut found = self.held(&ids).await?.into_iter();
-        let root = found.next().flatten();
-        let tag_names = found.next().flatten().map(|manifest| manifest.digest);
-        let mut root = self.complete(vec![root], std::slice::from_ref(digest)).await?;
-        Ok((root.swap_remove(0), tag_names))
+    /// Reads the manifest that the source reference names.
+    pub(super) async fn root(&self, digest: &Digest) -> Result<Found, Error> {
+        let mut found = self.read(std::slice::from_ref(digest)).await?;
+        Ok(found.swap_remove(0))
     }
 
     /// One child.
     pub(super) async fn child(&self, child: &Descriptor) -> Result<Found, Error> {
-        let mut found = self.children(std::slice::from_ref(&child.digest)).await?;
+        let mut found = self.read(std::slice::from_ref(&child.digest)).await?;
         Ok(found.swap_remove(0))
     }
 
@@ -61,7 +58,7 @@ impl Walk<'_> {
             if order.len() + level.len() > MAX_MANIFESTS {
                 return Err(self.too_many());
             }
-            for found in self.children(&new).await? {
+            for found in self.read(&new).await? {
                 bytes += found.manifest.bytes.len();
                 known.insert(found.manifest.digest.clone(), found);
             }
@@ -81,9 +78,8 @@ impl Walk<'_> {
         Err(self.too_many())
     }
 
-    async fn children(&self, digests: &[Digest]) -> Result<Vec<Found>, Error> {
-        let ids: Vec<ManifestId> = digests.iter().cloned().map(ManifestId::Digest).collect();
-        let held = self.held(&ids).await?;
+    async fn read(&self, digests: &[Digest]) -> Result<Vec<Found>, Error> {
+        let held = self.held(digests).await?;
         self.complete(held, digests).await
     }
 
@@ -105,19 +101,28 @@ impl Walk<'_> {
         Ok(found.collect())
     }
 
-    /// Whether the destination has a manifest.
+    /// Returns whether the destination has a manifest.
     pub(super) async fn holds(&self, digest: &Digest) -> Result<bool, Error> {
-        let found = self.held(&[ManifestId::Digest(digest.clone())]).await?;
+        let found = self.held(std::slice::from_ref(digest)).await?;
         Ok(found.into_iter().flatten().next().is_some())
     }
 
-    /// What the destination has of these, in their order.
-    pub(super) async fn held(&self, ids: &[ManifestId]) -> Result<Vec<Option<Manifest>>, Error> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
+    /// Returns the manifests that the destination has, in the order of `digests`. Only those that the
+    /// survey did not read cause a request.
+    pub(super) async fn held(&self, digests: &[Digest]) -> Result<Vec<Option<Manifest>>, Error> {
+        let new = digests.iter().filter(|digest| !self.surveyed.contains_key(digest));
+        let ids: Vec<ManifestId> = new.cloned().map(ManifestId::Digest).collect();
+        let mut read = Vec::new().into_iter();
+        if !ids.is_empty() {
+            let held = self.destination.inventory.manifests(&ids).await;
+            let failure = |cause| self.request.destination_failure(Operation::ReadManifest, cause);
+            read = held.map_err(failure)?.into_iter();
         }
-        let held = self.destination.inventory.manifests(ids).await;
-        held.map_err(|cause| self.request.destination_failure(Operation::ReadManifest, cause))
+        let result = |digest| match self.surveyed.get(digest) {
+            Some(surveyed) => surveyed.clone(),
+            None => read.next().flatten(),
+        };
+        Ok(digests.iter().map(result).collect())
     }
 
     /// The source by the name that the user gave it where that is what is read, else by digest.

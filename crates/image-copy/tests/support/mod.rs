@@ -11,7 +11,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::future::BoxFuture;
 use image_copy::copy::{
-    Destination, Error, Limits, Mirror, NoReport, Outcome, Plan, Platforms, Request, Source, plan, transfer,
+    Destination, Error, Limits, Mirror, NoReport, Outcome, Plan, Platforms, Request, Source, plan, survey,
+    transfer,
 };
 use image_copy::http;
 use image_copy::oci::{self, Reference};
@@ -100,7 +101,16 @@ impl World {
     }
 
     pub(crate) async fn plan(&self, request: &Request) -> Result<Plan, Error> {
-        plan(request, &self.source(request), &self.destination(request)).await
+        self.plan_to(request, &self.source(request), &self.destination(request)).await
+    }
+
+    pub(crate) async fn plan_to(
+        &self,
+        request: &Request,
+        from: &Source,
+        to: &Destination,
+    ) -> Result<Plan, Error> {
+        plan(request, &survey(request, from, to).await?, from, to).await
     }
 
     pub(crate) async fn copy(
@@ -129,7 +139,7 @@ impl World {
 
     pub(crate) async fn copy_to(&self, request: &Request, to: &Destination) -> Result<Outcome, Error> {
         let from = self.source(request);
-        let plan = plan(request, &from, to).await?;
+        let plan = self.plan_to(request, &from, to).await?;
         let limits = Limits { deadline: self.deadline, ..Limits::default() };
         transfer(&plan, &from, to, &limits, Arc::new(NoReport)).await
     }

@@ -136,7 +136,9 @@ impl Job<'_> {
             known: Vec::new(),
             include_referrers: false,
         };
-        let below = Walk { request: &request, source, destination }.below(&root.manifest).await?;
+        let surveyed = HashMap::new();
+        let walk = Walk { request: &request, surveyed: &surveyed, source, destination };
+        let below = walk.below(&root.manifest).await?;
         let manifests = || below.iter().chain([&root]).map(|found| &found.manifest);
         if let Some(objection) = manifests().find_map(|manifest| destination.inventory.objection(manifest)) {
             return Ok(Fate::Refused(format!("{}: {objection}", request.source)));
@@ -148,7 +150,7 @@ impl Job<'_> {
         let tag = tag_move(request.tag.as_ref(), names, &found.digest);
         let source_digest = found.digest.clone();
         let shape = Shape { source_digest, root, below, platforms: Vec::new(), platforms_offered: None, tag };
-        let plan = shape.plan(&request, blobs, progress, started);
+        let plan = shape.plan(&request, blobs, progress, started.elapsed());
         // The time for all of them is limited outside.
         let limits = Limits::default();
         let blobs = transfer_parts(&plan, source, destination, &limits, Arc::new(NoReport)).await?;

@@ -1,0 +1,103 @@
+//! Reads the current state of both sides before planning.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::future::try_join;
+use tokio::time::Instant;
+
+use super::deadline::in_time;
+use super::{Destination, Error, Failure, Operation, Progress, Request, Side, Source};
+use crate::oci::{Digest, Manifest};
+use crate::registry::ManifestId;
+
+/// The digest that the source reference names, and the manifests that the destination holds under the
+/// requested tag and under a digest in the source reference.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// Digest that the source reference names: of the index, also if one platform is copied.
+    pub source_digest: Digest,
+    /// Manifest that the requested tag names at the destination.
+    pub tagged: Option<Manifest>,
+    /// Destination manifests by the digest they were read with; `None` if the destination lacks it.
+    pub(super) manifests: HashMap<Digest, Option<Manifest>>,
+    pub(super) elapsed: Duration,
+}
+
+impl Survey {
+    /// Returns the manifest if the survey found it at the destination.
+    #[must_use]
+    pub fn held(&self, digest: &Digest) -> Option<&Manifest> {
+        self.manifests.get(digest)?.as_ref()
+    }
+}
+
+/// Resolves the source reference with a HEAD request and reads the destination with one inventory
+/// call, both at the same time. A reference with a digest causes no request to the source. Does not
+/// use [`Request::known`].
+///
+/// # Errors
+/// If the source or the destination cannot be read. If both fail, the destination's failure.
+pub async fn survey(request: &Request, source: &Source, destination: &Destination) -> Result<Survey, Error> {
+    let started = Instant::now();
+    let reading = read_both_sides(request, source, destination, started);
+    in_time(source.deadline(), request, reading, || (Progress::default(), started.elapsed())).await
+}
+
+async fn read_both_sides(
+    request: &Request,
+    source: &Source,
+    destination: &Destination,
+    started: Instant,
+) -> Result<Survey, Error> {
+    // A failure of the source waits for the destination's result. A failure of the destination, such
+    // as a missing repository, ends the survey at once.
+    let resolving = async { Ok(resolve(request, source).await) };
+    let (source_digest, (tagged, pinned)) =
+        try_join(resolving, read_destination(request, destination)).await?;
+    let mut manifests = HashMap::new();
+    if let Some(digest) = &request.source.digest {
+        manifests.insert(digest.clone(), pinned);
+    }
+    if let Some(tagged) = &tagged {
+        manifests.insert(tagged.digest.clone(), Some(tagged.clone()));
+    }
+    Ok(Survey { source_digest: source_digest?, tagged, manifests, elapsed: started.elapsed() })
+}
+
+/// Returns the manifests of the tag and of the digest in the source reference.
+async fn read_destination(
+    request: &Request,
+    destination: &Destination,
+) -> Result<(Option<Manifest>, Option<Manifest>), Error> {
+    let tag = request.tag.clone().map(ManifestId::Tag);
+    let digest = request.source.digest.clone().map(ManifestId::Digest);
+    let ids: Vec<ManifestId> = tag.iter().chain(&digest).cloned().collect();
+    if ids.is_empty() {
+        return Ok((None, None));
+    }
+    let read = destination.inventory.manifests(&ids).await;
+    let read = read.map_err(|cause| request.destination_failure(Operation::ReadManifest, cause))?;
+    let mut read = read.into_iter();
+    let tagged = tag.and_then(|_| read.next().flatten());
+    Ok((tagged, digest.and_then(|_| read.next().flatten())))
+}
+
+/// Returns the digest that the source reference names. A digest in the reference is used without a
+/// request, so that it works while the source is unavailable.
+async fn resolve(request: &Request, source: &Source) -> Result<Digest, Error> {
+    let reference = &request.source;
+    match (&reference.digest, &reference.tag) {
+        (Some(digest), _) => Ok(digest.clone()),
+        (None, Some(tag)) => {
+            let head = source.named().head_manifest(&ManifestId::Tag(tag.clone())).await;
+            let head = head.map_err(|cause| {
+                Failure::registry(Side::Source, Operation::ReadManifest, reference.to_string(), cause)
+            })?;
+            // Some registries return the digest only together with the manifest.
+            head.manifest.iter().for_each(|manifest| source.remember(manifest));
+            Ok(head.digest)
+        }
+        (None, None) => unreachable!("a reference has a tag or a digest"),
+    }
+}
