@@ -1,14 +1,15 @@
-# What the scripts beside it share; they source it. They need the AWS CLI, awk and nothing else.
+# Functions and variables of the scripts in this folder, which source this file. They need Bash 3.2, as
+# on macOS, the AWS CLI and awk.
 # shellcheck shell=bash
-# What is set here is used there.
+# The scripts use these variables.
 # shellcheck disable=SC2034
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # The template that installs the provider.
 template=$root/cloudformation/cfn-container-image-provider.yaml
-# Where package.sh puts what it makes.
+# Output folder of package.sh.
 packages=${PACKAGES:-${CARGO_TARGET_DIR:-$root/target}/package}
-# Name of the stack, and of the function unless PARAMETERS says otherwise.
+# Name of the stack, and of the function unless PARAMETERS sets FunctionName.
 stack=${STACK:-cfn-container-image-provider}
 
 fail() {
@@ -16,30 +17,30 @@ fail() {
     exit 1
 }
 
-# Sets account, partition and region, in whose name everything happens.
+# Sets account, partition and region to those of the current AWS credentials.
 who_and_where() {
     local identity
-    command -v aws >/dev/null || fail 'the AWS CLI (aws) is needed'
+    command -v aws >/dev/null || fail 'the AWS CLI (aws) was not found'
     identity=$(aws sts get-caller-identity --query '[Account, Arn]' --output text) ||
-        fail 'AWS does not know who you are; see aws configure'
+        fail 'the current AWS credentials are not valid; see aws configure'
     account=${identity%%$'\t'*}
     partition=$(cut -d: -f2 <<<"${identity#*$'\t'}")
     region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
     [ -n "$region" ] || fail 'no Region is set; set AWS_REGION'
-    # The command line knows the older name alone.
+    # The AWS CLI reads only the older name.
     export AWS_DEFAULT_REGION=$region
 }
 
-# Prints the version of the program, as Cargo.toml has it.
+# Prints the version in Cargo.toml.
 version() {
     awk -F '"' '/^version = / { print $2; exit }' "$root/Cargo.toml"
 }
 
-# Prints the key of the packages without "-ARCHITECTURE.zip". It holds version and content, so that a
-# changed package is a changed key: CloudFormation does not notice other changes.
+# Prints the key of the packages without "-ARCHITECTURE.zip". It contains the version and a digest,
+# because CloudFormation updates a function only if the key changes.
 key_prefix() {
     grep -q 'bootstrap-.*\.zip$' "$packages/SHA256SUMS" 2>/dev/null ||
-        fail "there are no packages in $packages; run make package"
+        fail "$packages contains no packages; run make package"
     printf 'cfn-container-image-provider/%s-%s/bootstrap\n' "$(version)" "$(digest <"$packages/SHA256SUMS")"
 }
 
@@ -47,38 +48,53 @@ digest() {
     if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c1-12
 }
 
-# Prints the processors that there is a package for, the preferred one first.
+# Prints the packaged architectures, the preferred one first.
 architectures() {
     local name found=()
     for name in arm64 x86_64; do
         [ ! -f "$packages/bootstrap-$name.zip" ] || found+=("$name")
     done
-    # An empty list is an unset one to the Bash of macOS.
+    # With set -u, Bash before 4.4 rejects the expansion of an empty array.
     echo ${found[@]+"${found[@]}"}
 }
 
-# ensure_bucket BUCKET REGION: makes it if it is not there, closed to others as S3 makes all buckets.
-# Names of buckets are shared by everybody, and whoever owns the bucket chooses the program that runs.
+# tls_only BUCKET: prints a statement of a bucket policy that denies requests without TLS.
+tls_only() {
+    printf '{"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
+        "Resource": ["arn:%s:s3:::%s", "arn:%s:s3:::%s/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}}}' "$partition" "$1" "$partition" "$1"
+}
+
+# put_policy BUCKET REGION STATEMENTS
+put_policy() {
+    aws s3api put-bucket-policy --bucket "$1" --region "$2" --expected-bucket-owner "$account" \
+        --policy "{\"Version\": \"2012-10-17\", \"Statement\": [$3]}" ||
+        fail "the policy of bucket $1 cannot be written"
+}
+
+# ensure_bucket BUCKET REGION: creates the bucket if it is missing. Bucket names are global, and the
+# owner of the bucket decides on the code of the function, so a bucket of another account is rejected.
 ensure_bucket() {
     local location=() answer
     if answer=$(aws s3api head-bucket --bucket "$1" --region "$2" --expected-bucket-owner "$account" 2>&1); then
         return
     fi
     [[ $answer != *'(403)'* ]] ||
-        fail "bucket $1 belongs to another account, or is closed to you; set BUCKET_PREFIX to a name of your own"
-    # This Region alone must not be named.
+        fail "bucket $1 belongs to another account, or you have no access to it; set BUCKET_PREFIX to another name"
+    # S3 rejects a location constraint only in this Region.
     [ "$2" = us-east-1 ] || location=(--create-bucket-configuration "LocationConstraint=$2")
     aws s3api create-bucket --bucket "$1" --region "$2" ${location[@]+"${location[@]}"} >/dev/null ||
-        fail "bucket $1 can neither be read nor made"
-    echo "made bucket $1"
+        fail "bucket $1 can neither be read nor created"
+    put_policy "$1" "$2" "$(tls_only "$1")"
+    echo "created bucket $1"
 }
 
-# upload FILE BUCKET KEY REGION: puts it there once. What is there has the same content, as its key
-# says.
+# upload FILE BUCKET KEY REGION: uploads the file unless the object exists. The key contains a digest, so
+# an existing object has the same content.
 upload() {
     if aws s3api head-object --bucket "$2" --key "$3" --region "$4" --expected-bucket-owner "$account" \
         >/dev/null 2>&1; then
-        echo "is there already: s3://$2/$3"
+        echo "exists already: s3://$2/$3"
         return
     fi
     aws s3api put-object --bucket "$2" --key "$3" --region "$4" --expected-bucket-owner "$account" \

@@ -1,23 +1,26 @@
 #!/usr/bin/env bash
-# Deletes the provider's stack, unless stacks of the same account and Region still use it: without
-# the provider none of them can be changed or deleted any more.
+# Deletes the provider's stack unless other stacks of the account and Region use it: without the
+# provider, those can be neither changed nor deleted.
 #
-# From the environment, all optional:
+# The state table and the images remain. The search does not find stacks in other Regions and accounts,
+# or custom resources that deleted stacks have retained.
+#
+# Optional environment variables:
 #   STACK   name of the stack        cfn-container-image-provider
-#   FORCE   1 deletes it all the same
+#   FORCE   1 deletes the stack although others use it
 set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
-# Prints the names of stacks that exist. A stack that failed to be created may still need its
-# provider to be deleted, so all but the deleted ones count.
+# Prints the names of all stacks that are not deleted. A stack whose creation failed can still need the
+# provider for its deletion.
 stacks() {
     aws cloudformation list-stacks --region "$region" --output text \
         --query "StackSummaries[?StackStatus!='DELETE_COMPLETE'].[StackName]"
 }
 
-# uses STACK: whether a resource of it is made by the provider. Its type says so, or, as any type is
-# allowed for a custom resource, its template names the function.
+# uses STACK: succeeds if a resource of the stack belongs to the provider. Its type shows that. A custom
+# resource can have any type, so the template is searched for the function's name as well.
 uses() {
     local types template
     types=$(aws cloudformation list-stack-resources --region "$region" --stack-name "$1" --output text \
@@ -32,7 +35,7 @@ uses() {
     grep -qF "function:$name" <<<"$template"
 }
 
-# Lists the stacks that use the provider, and refuses to go on unless there are none.
+# Lists the stacks that use the provider, and fails if there are any.
 check_users() {
     local candidate candidates users=()
     candidates=$(stacks | sort -u) || fail 'the stacks cannot be listed'
@@ -42,27 +45,34 @@ check_users() {
     done
     [ ${#users[@]} -gt 0 ] || return 0
     echo 'These stacks use it:'
-    printf '  %s\n' "${users[@]}"
+    printf '  %s\n' ${users[@]+"${users[@]}"}
     [ "${FORCE:-}" = 1 ] || fail 'nothing was deleted; delete those stacks first, or set FORCE=1'
 }
 
 who_and_where
+# The AWS CLI prints None for outputs that do not exist.
 state=$(aws cloudformation describe-stacks --region "$region" --stack-name "$stack" --output text \
-    --query "Stacks[0].[StackStatus, Outputs[?OutputKey=='Name'].OutputValue | [0]]") ||
-    fail "there is no stack $stack in account $account, Region $region"
-read -r status name <<<"$state"
+    --query "Stacks[0].[StackStatus, Outputs[?OutputKey=='Name'].OutputValue | [0],
+        Outputs[?OutputKey=='StateTableName'].OutputValue | [0]]") ||
+    fail "stack $stack does not exist in account $account, Region $region"
+read -r status name table <<<"$state"
 
 case $status in
 ROLLBACK_COMPLETE | REVIEW_IN_PROGRESS)
-    echo "Deletes what is left of stack $stack, which was never complete, in account $account, Region $region."
+    echo "Deletes the rest of stack $stack, whose creation failed, in account $account, Region $region."
     ;;
 *)
     echo "Deletes the provider $name, stack $stack in account $account, Region $region."
-    echo 'Images that were copied stay, and so does the bucket with the code.'
+    echo 'The copied images and the bucket with the code remain.'
+    case $table in
+    none | None) ;;
+    *) echo "The state table $table remains too. To use it again, install the provider with StateTable=$table." ;;
+    esac
+    echo 'Not checked: stacks in other Regions and accounts, and custom resources that deleted stacks retained.'
     check_users
     ;;
 esac
 aws cloudformation delete-stack --region "$region" --stack-name "$stack"
 aws cloudformation wait stack-delete-complete --region "$region" --stack-name "$stack" ||
-    fail "the stack was not deleted; aws cloudformation describe-stack-events --stack-name $stack says why"
-echo 'It is deleted.'
+    fail "the stack was not deleted; run aws cloudformation describe-stack-events --stack-name $stack for the reason"
+echo 'The stack was deleted.'

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Installs or updates the provider in your own account and Region, with the packages that
-# package.sh made.
+# Installs or updates the provider in your account and Region, with the packages of package.sh.
 #
-# From the environment, all optional:
+# Optional environment variables:
 #   STACK          name of the stack                        cfn-container-image-provider
-#   PARAMETERS     parameters of the template, as "Name=Value Name=Value"; those of an earlier
-#                  deployment stay as they are
-#   ARCHITECTURE   arm64 or x86_64                          the first of them that was packaged
-#   BUCKET_PREFIX  bucket, less -REGION, made when missing  cfn-container-image-provider-ACCOUNT
+#   PARAMETERS     parameters of the template, as "Name=Value Name=Value"; others keep the value of the
+#                  previous deployment
+#   TAGS           tags of the stack and its resources, as "Key=Value Key=Value"; values without spaces
+#   ROLE_ARN       service role of CloudFormation           none: your own permissions
+#   ARCHITECTURE   arm64 or x86_64                          the first one that was packaged
+#   BUCKET_PREFIX  bucket without -REGION                   cfn-container-image-provider-ACCOUNT
 #   PACKAGES       folder of the packages                   target/package
 set -euo pipefail
 # shellcheck source=common.sh
@@ -18,30 +19,37 @@ key=$(key_prefix)
 read -r first _ <<<"$(architectures)"
 architecture=${ARCHITECTURE:-$first}
 package=$packages/bootstrap-$architecture.zip
-[ -f "$package" ] || fail "there is no package for $architecture in $packages; run make package"
+[ -f "$package" ] || fail "$packages contains no package for $architecture; run make package"
 prefix=${BUCKET_PREFIX:-cfn-container-image-provider-$account}
-# Names of buckets and keys have no spaces, nor have the parameters' values.
+options=()
+if [ -n "${TAGS:-}" ]; then
+    read -ra tags <<<"$TAGS"
+    options+=(--tags ${tags[@]+"${tags[@]}"})
+fi
+[ -z "${ROLE_ARN:-}" ] || options+=(--role-arn "$ROLE_ARN")
+# Bucket names, keys and values of parameters contain no spaces.
 read -ra parameters <<<"${PARAMETERS:-}"
 
-# Else the function would go on with the program in that image, and all would look well.
+# Otherwise the function would keep the program in that image, and the deployment would still succeed.
 image=$(aws cloudformation describe-stacks --stack-name "$stack" --region "$region" --output text \
     --query "Stacks[0].Parameters[?ParameterKey=='CodeImageUri'].ParameterValue" 2>&1) ||
-    [[ $image == *'does not exist'* ]] || fail "stack $stack cannot be looked at: $image"
-# A stack whose change set failed has no parameters, which the command line tells as None.
+    [[ $image == *'does not exist'* ]] || fail "stack $stack cannot be read: $image"
+# The AWS CLI prints None for a stack whose first change set failed, because it has no parameters.
 [[ $image != *'does not exist'* && $image != None ]] || image=
 [ -z "$image" ] || [[ " ${PARAMETERS:-}" == *" CodeImageUri="[!\ ]* ]] ||
-    fail "stack $stack runs the image $image, not a zip; build and push a new one (docs/installation.md), and set PARAMETERS=\"CodeImageUri=...\""
+    fail "stack $stack runs the image $image, not a zip file; build and push a new image (docs/installation.md), and set PARAMETERS=\"CodeImageUri=...\""
 
 echo "Installs the provider, version $(version) for $architecture, as stack $stack"
 echo "in account $account, Region $region; code in s3://$prefix-$region/$key-$architecture.zip."
 
 ensure_bucket "$prefix-$region" "$region"
 upload "$package" "$prefix-$region" "$key-$architecture.zip" "$region"
+# CAPABILITY_NAMED_IAM includes CAPABILITY_IAM, and is required if RoleName is set.
 aws cloudformation deploy --stack-name "$stack" --template-file "$template" \
-    --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset --region "$region" \
+    --capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset --region "$region" \
     --parameter-overrides "CodeBucketPrefix=$prefix" "CodeKeyPrefix=$key" "Architecture=$architecture" \
-    ${parameters[@]+"${parameters[@]}"} ||
-    fail "the stack was not deployed; aws cloudformation describe-stack-events --stack-name $stack says why. After a first deployment that failed, make delete before the next"
+    ${parameters[@]+"${parameters[@]}"} ${options[@]+"${options[@]}"} ||
+    fail "the stack was not deployed; run aws cloudformation describe-stack-events --stack-name $stack for the reason. After a first deployment that failed, run make delete before the next one"
 aws cloudformation describe-stacks --stack-name "$stack" --region "$region" \
     --query "Stacks[0].Outputs[?OutputKey=='Arn'].OutputValue" --output text |
     sed 's/^/ServiceToken of Custom::ContainerImage: /'

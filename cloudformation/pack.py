@@ -1,8 +1,8 @@
-"""The steps of package.sh for which the shell has no means.
+"""Steps of package.sh that a shell script cannot do.
 
-Usage: pack.py zip PROGRAM ZIP    packs it for Lambda, always to the same bytes
-       pack.py glibc PROGRAM      prints the version of glibc that it needs
-       pack.py static PROGRAM     fails unless it needs neither a loader nor libraries
+Usage: pack.py zip PROGRAM ZIP    packs the program for Lambda, reproducibly
+       pack.py glibc PROGRAM      prints the glibc version that the program needs
+       pack.py static PROGRAM     fails if the program needs a loader
 """
 
 import struct
@@ -18,7 +18,7 @@ SHT_GNU_VERNEED = 0x6FFFFFFE
 
 
 def pack(program: Path, archive: Path):
-    """The program as `bootstrap`, executable, with no time of its own."""
+    """Writes the program as the executable `bootstrap` with a fixed time."""
     entry = zipfile.ZipInfo("bootstrap", (1980, 1, 1, 0, 0, 0))
     entry.create_system = 3
     entry.external_attr = 0o100755 << 16
@@ -29,28 +29,28 @@ def pack(program: Path, archive: Path):
 
 def read(program: Path) -> bytes:
     content = program.read_bytes()
-    # Of 64 bits, the lower byte first.
+    # 64 bits, little-endian.
     if content[:6] != b"\x7fELF\x02\x01":
-        raise SystemExit(f"{program} is not a program for Linux of 64 bits")
+        raise SystemExit(f"{program} is not a 64-bit program for Linux")
     return content
 
 
 def print_glibc(program: Path):
-    """Reads the versions that the loader will insist on, wherever else their names occur."""
+    """Prints the newest glibc version that the loader will require."""
     needed = [name for name in needed_versions(read(program)) if name.startswith("GLIBC_")]
     versions = []
     for name in needed:
-        # Others, such as GLIBC_ABI_DT_RELR, are as binding, and tell no version.
+        # The loader also requires other names, such as GLIBC_ABI_DT_RELR, which contain no version.
         if not name.removeprefix("GLIBC_").replace(".", "").isdecimal():
-            raise SystemExit(f"{program} needs {name}, which is not a version of glibc")
+            raise SystemExit(f"{program} needs {name}, which is not a glibc version")
         versions.append([int(part) for part in name.removeprefix("GLIBC_").split(".")])
     if not versions:
-        raise SystemExit(f"{program} does not say which glibc it needs")
+        raise SystemExit(f"{program} names no glibc version")
     print(".".join(map(str, max(versions))))
 
 
 def needed_versions(content: bytes):
-    """The names of all versions of symbols that the program needs, of any library."""
+    """Yields the names of all symbol versions that the program needs from any library."""
     headers, = struct.unpack_from("<Q", content, 40)
     size, count = struct.unpack_from("<HH", content, 58)
     sections = [struct.unpack_from("<IIQQQQII", content, headers + index * size) for index in range(count)]
@@ -70,14 +70,14 @@ def needed_versions(content: bytes):
 
 
 def require_static(program: Path):
-    """Reads the program headers, one of which would name a loader."""
+    """Fails if one of the program headers names a loader."""
     content = read(program)
     offset, = struct.unpack_from("<Q", content, 32)
     size, count = struct.unpack_from("<HH", content, 54)
     for index in range(count):
         kind, = struct.unpack_from("<I", content, offset + index * size)
         if kind == PT_INTERP:
-            raise SystemExit(f"{program} needs a loader, and is not static")
+            raise SystemExit(f"{program} needs a loader, so it is not static")
 
 
 match sys.argv[1:]:

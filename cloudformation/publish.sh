@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Publishes packages and template, so that others install the provider with one command: into one
-# bucket for each Region, under keys that hold the version, with a template whose defaults name them.
+# Publishes packages and template, so that others install the provider with one command. Every Region
+# has its own bucket. The keys contain the version, and the template has them as defaults.
 #
-# From the environment:
-#   BUCKET_PREFIX  required: buckets, less -REGION, made when missing
+# Environment variables:
+#   BUCKET_PREFIX  required: buckets without -REGION, created if missing
 #   REGIONS        Regions to publish in            the Region of the AWS CLI
-#   READERS        who else may read the packages: an organization (o-...), accounts, or several of
-#                  these; sets the buckets' policies. Without it they are left as they are
+#   READERS        accounts and organizations (o-...) that can read the packages, separated by commas, or
+#                  public for everyone; sets the policies and the public access block of the buckets,
+#                  which otherwise stay unchanged
 #   PACKAGES       folder of the packages           target/package
 set -euo pipefail
 # shellcheck source=common.sh
@@ -14,12 +15,12 @@ set -euo pipefail
 
 # Prints the template with the published packages as defaults.
 render() {
-    awk -v bucket="$prefix" -v key="$key" -v processors="$(architectures)" '
+    awk -v bucket="$prefix" -v key="$key" -v packaged="$(architectures)" '
         /^  [A-Za-z]+:$/ { parameter = $1 }
         /^    Default:/ && parameter == "CodeBucketPrefix:" { $0 = "    Default: " bucket }
         /^    Default:/ && parameter == "CodeKeyPrefix:" { $0 = "    Default: " key }
         parameter == "Architecture:" {
-            split(processors, names, " ")
+            split(packaged, names, " ")
             all = names[1] (names[2] == "" ? "" : ", " names[2])
             if ($1 == "Default:") $0 = "    Default: " names[1]
             if ($1 == "AllowedValues:") $0 = "    AllowedValues: [" all "]"
@@ -28,69 +29,94 @@ render() {
     ' "$template"
 }
 
-# Prints a policy that lets READERS read what is published in the bucket $1.
-policy() {
-    local reader statements=()
+# statements BUCKET: prints the statements of the bucket's policy.
+statements() {
+    local reader principal
+    tls_only "$1"
     for reader in ${READERS//,/ }; do
         case $reader in
-        o-*) reader='"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "'$reader'"}}' ;;
-        *[!0-9]*) fail "READERS has $reader, which is neither an organization nor an account" ;;
-        *) reader='"Principal": {"AWS": "arn:'$partition':iam::'$reader':root"}' ;;
+        public) principal='"Principal": "*"' ;;
+        o-*) principal='"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "'$reader'"}}' ;;
+        *) principal='"Principal": {"AWS": "arn:'$partition':iam::'$reader':root"}' ;;
         esac
-        statements+=("{\"Effect\": \"Allow\", \"Action\": \"s3:GetObject\", $reader,
-            \"Resource\": \"arn:$partition:s3:::$1/cfn-container-image-provider/*\"}")
+        printf ', {"Effect": "Allow", "Action": "s3:GetObject", %s,
+            "Resource": "arn:%s:s3:::%s/cfn-container-image-provider/*"}' "$principal" "$partition" "$1"
     done
-    local IFS=,
-    printf '{"Version": "2012-10-17", "Statement": [%s]}' "${statements[*]}"
 }
 
-[ -n "${BUCKET_PREFIX:-}" ] || fail 'set BUCKET_PREFIX: packages go to the bucket BUCKET_PREFIX-REGION'
+# Rejects READERS that would make the packages public by mistake, or have no effect.
+check_readers() {
+    local reader count=0
+    for reader in ${READERS//,/ }; do
+        count=$((count + 1))
+        case $reader in
+        public) [ "$READERS" = public ] || fail 'READERS has public and others; set READERS=public to publish for everyone' ;;
+        o-?*) ;;
+        *[!0-9]*) fail "READERS has $reader, which is neither public nor an organization nor an account" ;;
+        esac
+    done
+    [ "$count" -gt 0 ] || fail 'READERS names nobody'
+}
+
+# allow_readers BUCKET REGION: sets the public access block and the policy. S3 does not count a policy as
+# public that names accounts or an organization:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
+allow_readers() {
+    local blocks=true document
+    [ "$READERS" != public ] || blocks=false
+    aws s3api put-public-access-block --bucket "$1" --region "$2" --expected-bucket-owner "$account" \
+        --public-access-block-configuration \
+        "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=$blocks,RestrictPublicBuckets=$blocks" ||
+        fail "the public access block of bucket $1 cannot be changed"
+    document=$(statements "$1")
+    put_policy "$1" "$2" "$document"
+}
+
+[ -n "${BUCKET_PREFIX:-}" ] || fail 'set BUCKET_PREFIX: packages are uploaded to the bucket BUCKET_PREFIX-REGION'
+[ -z "${READERS:-}" ] || check_readers
 who_and_where
 prefix=$BUCKET_PREFIX
 key=$(key_prefix)
-read -ra processors <<<"$(architectures)"
-read -ra regions <<<"${REGIONS:-$region}"
+packaged=$(architectures)
+regions=${REGIONS:-$region}
 case $partition in
 aws-cn) suffix=amazonaws.com.cn console=console.amazonaws.cn ;;
 aws-us-gov) suffix=amazonaws.com console=console.amazonaws-us-gov.com ;;
+aws-eusc) suffix=amazonaws.eu console=console.amazonaws-eusc.eu ;;
 *) suffix=amazonaws.com console=console.aws.amazon.com ;;
 esac
 
-echo "Publishes version $(version) for ${processors[*]} from account $account"
-printf 'to s3://%s-REGION/%s/ in %s.\n' "$prefix" "${key%/*}" "${regions[*]}"
+echo "Publishes version $(version) for $packaged from account $account"
+echo "to s3://$prefix-REGION/${key%/*}/ in $regions."
+[ "${READERS:-}" != public ] || echo 'Everyone on the Internet can read the packages.'
 
 rendered=$(mktemp)
 trap 'rm -f "$rendered"' EXIT
 render >"$rendered"
-# The template changes without the packages too, and nothing that was published changes.
+# The template can change without the packages, and published objects never change.
 template_key=${key%/*}/$(digest <"$rendered").yaml
-for target in "${regions[@]}"; do
+for target in $regions; do
     bucket=$prefix-$target
     ensure_bucket "$bucket" "$target"
-    if [ -n "${READERS:-}" ]; then
-        # On a line of its own: what fails within an argument ends nothing.
-        document=$(policy "$bucket")
-        aws s3api put-bucket-policy --bucket "$bucket" --region "$target" --policy "$document" \
-            --expected-bucket-owner "$account"
-    fi
-    for processor in "${processors[@]}"; do
-        upload "$packages/bootstrap-$processor.zip" "$bucket" "$key-$processor.zip" "$target"
-        [ ! -f "$packages/container-image-$processor" ] ||
-            upload "$packages/container-image-$processor" "$bucket" "${key%/*}/container-image-$processor" "$target"
+    [ -z "${READERS:-}" ] || allow_readers "$bucket" "$target"
+    for architecture in $packaged; do
+        upload "$packages/bootstrap-$architecture.zip" "$bucket" "$key-$architecture.zip" "$target"
+        [ ! -f "$packages/container-image-$architecture" ] ||
+            upload "$packages/container-image-$architecture" "$bucket" "${key%/*}/container-image-$architecture" "$target"
     done
     upload "$rendered" "$bucket" "$template_key" "$target"
 done
 
-for target in "${regions[@]}"; do
+for target in $regions; do
     url=https://$prefix-$target.s3.$target.$suffix/$template_key
     cat <<END
 
-To install it in $target:
+To install the provider in $target, run:
 
   aws cloudformation create-stack --region $target --stack-name cfn-container-image-provider \\
-    --capabilities CAPABILITY_IAM --template-url $url
+    --capabilities CAPABILITY_NAMED_IAM --template-url $url
 
-or in the console:
+or open in the console:
 
   https://$target.$console/cloudformation/home?region=$target#/stacks/create/review?stackName=cfn-container-image-provider&templateURL=$url
 END

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Proves that the packages depend on the source alone: packages a clone in another folder, into another
-# target folder, and compares. Nothing is shared but what was downloaded, and that has another path.
+# Proves that the packages depend only on the source: builds the packages of a clone in another folder
+# with another target folder, and compares them. Both builds share only the downloaded crates.
 #
-# Needs git, and make package of the same commit. From the environment, optional:
-#   ARCHITECTURES  what to build a second time      "arm64 x86_64"
+# Needs git, and make package of the same commit. Optional environment variable:
+#   ARCHITECTURES  architectures to build again      "arm64 x86_64"
 set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
-[ -f "$packages/SHA256SUMS" ] || fail "there are no packages in $packages; run make package"
-[ -z "$(git -C "$root" status --porcelain)" ] || fail 'there are changes, which a clone does not have; commit them'
+[ -f "$packages/SHA256SUMS" ] || fail "$packages contains no packages; run make package"
+[ -z "$(git -C "$root" status --porcelain)" ] || fail 'the working tree has changes, which a clone does not have; commit them'
 
-# Names of other lengths than usual.
+# Paths of unusual lengths.
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 git clone --quiet "$root" "$folder/somewhere/quite/different"
@@ -22,7 +22,7 @@ mkdir "$CARGO_HOME"
 for part in "$cargo_home"/*; do
     ln -s "$part" "$CARGO_HOME/"
 done
-# What zig built for the first is not taken for the second.
+# Without these, zig would reuse its cache of the first build.
 export ZIG_GLOBAL_CACHE_DIR=$folder/zig CARGO_ZIGBUILD_CACHE_DIR=$folder/zigbuild
 export CARGO_TARGET_DIR=$folder/built
 unset PACKAGES
@@ -30,6 +30,6 @@ unset PACKAGES
 
 if differing=$(grep -vxFf "$packages/SHA256SUMS" "$CARGO_TARGET_DIR/package/SHA256SUMS"); then
     printf '%s\n' "$differing" >&2
-    fail "these are not the bytes that $packages has; was it made from this commit, by the same Rust?"
+    fail "these files differ from those in $packages; check that both builds used this commit and the same Rust version"
 fi
-echo "The same bytes: $(wc -l <"$CARGO_TARGET_DIR/package/SHA256SUMS") files of two clones."
+echo "Identical: $(wc -l <"$CARGO_TARGET_DIR/package/SHA256SUMS") files of two clones."

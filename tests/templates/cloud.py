@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -23,7 +24,7 @@ class Cloud:
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self.server = subprocess.Popen(
-            ["moto_server", "-H", "127.0.0.1", "-p", str(port)],
+            [sys.executable, Path(__file__).with_name("server.py"), str(port)],
             # A bucket of another account is closed, as it is unless its owner says otherwise.
             env={**os.environ, "MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "false"},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -1,10 +1,9 @@
-"""The scripts, and what they publish, by the real AWS command line against a stand-in for AWS.
+"""The scripts and the published files, with the real AWS CLI and moto in place of AWS.
 
-The stand-in makes functions, roles, security groups, queues and log groups of the template. It does
-not know Rules, processors, event-invoke configurations, metric filters, alarms and saved queries, nor
-what a role allows: test_rules.py and test_policy.py look at these in the template itself. It runs
-no function. Of a stack that was made by way of a change set, as deploy.sh does, it tells no outputs,
-and cannot update it.
+moto creates the functions, roles, tables, security groups, queues and log groups of the template. It does
+not support Rules, architectures, event invoke configurations, metric filters, alarms, saved queries
+and permissions: test_rules.py and test_policy.py test these in the template. It runs no function. A
+stack from a change set, as deploy.sh creates it, has no outputs and cannot be updated.
 """
 
 import hashlib
@@ -66,13 +65,16 @@ class Installation(unittest.TestCase):
         given = [f"ParameterKey={name},ParameterValue={value}" for name, value in parameters.items()]
         more = ["--parameters", *given] if given else []
         self.cloud.aws(
-            "cloudformation", "create-stack", "--stack-name", NAME, "--capabilities", "CAPABILITY_IAM",
+            "cloudformation", "create-stack", "--stack-name", NAME, "--capabilities", "CAPABILITY_NAMED_IAM",
             "--template-url", url, *more, region=region,
         )
         self.assertEqual(self.stack(region)["StackStatus"], "CREATE_COMPLETE")
 
     def function(self, name: str = NAME, region: str = "eu-west-1") -> dict:
         return self.cloud.client("lambda", region).get_function_configuration(FunctionName=name)
+
+    def table(self, name: str, region: str = "eu-west-1") -> dict:
+        return self.cloud.client("dynamodb", region).describe_table(TableName=name)["Table"]
 
     def stack(self, region: str = "eu-west-1") -> dict:
         return self.cloud.client("cloudformation", region).describe_stacks(StackName=NAME)["Stacks"][0]
@@ -108,7 +110,7 @@ class Installation(unittest.TestCase):
 
 class Stacks(Installation):
     def test_one_create_stack_with_no_parameter_installs_what_was_published(self):
-        for region in ["eu-west-1", "cn-north-1", "us-gov-west-1"]:
+        for region in ["eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"]:
             with self.subTest(region):
                 self.create(self.publish(region), region)
                 function = self.function(region=region)
@@ -126,7 +128,13 @@ class Stacks(Installation):
                     QueueUrl=outputs["UnansweredEvents"], AttributeNames=["All"]
                 )["Attributes"]
                 self.assertEqual(queue["MessageRetentionPeriod"], "7200")
-                self.assertIn("It is deleted.", self.succeeds(self.script("delete", region)))
+                table = self.function(region=region)["Environment"]["Variables"]["STATE_TABLE"]
+                self.assertEqual(outputs["StateTableName"], table)
+                self.assertEqual(self.table(table, region)["KeySchema"], [{"AttributeName": "Image", "KeyType": "HASH"}])
+                said = self.succeeds(self.script("delete", region))
+                self.assertIn("The stack was deleted.", said)
+                self.assertIn(f"install the provider with StateTable={table}.", said)
+                self.assertIn("Not checked: stacks in other Regions and accounts", said)
                 with self.assertRaisesRegex(ClientError, "does not exist"):
                     self.stack(region)
                 with self.assertRaisesRegex(ClientError, "[Nn]ot ?[Ff]ound"):
@@ -179,19 +187,53 @@ class Stacks(Installation):
             self.assertIn(f"--template-url https://acme-{region}.s3.{region}.amazonaws.com/{NAME}/", text)
             self.assertIn(f"https://{region}.console.aws.amazon.com/cloudformation/home?region={region}#", text)
         again = self.succeeds(self.script("publish", BUCKET_PREFIX="acme"))
-        self.assertEqual(again.count("is there already"), 3)
+        self.assertEqual(again.count("exists already"), 3)
         self.assertNotIn("uploaded", again)
         self.pack("second")
         changed = self.succeeds(self.script("publish", BUCKET_PREFIX="acme"))
         self.assertEqual(changed.count("uploaded"), 3)
 
+    def policy(self) -> tuple[dict, list[dict]]:
+        """The statement that demands TLS, and the others of the bucket's policy."""
+        policy = json.loads(self.cloud.client("s3").get_bucket_policy(Bucket="acme-eu-west-1")["Policy"])
+        tls, *others = policy["Statement"]
+        return tls, others
+
+    def blocked(self) -> set[bool]:
+        """Whether S3 blocks public policies of the bucket."""
+        block = self.cloud.client("s3").get_public_access_block(Bucket="acme-eu-west-1")
+        block = block["PublicAccessBlockConfiguration"]
+        self.assertTrue(block["BlockPublicAcls"] and block["IgnorePublicAcls"])
+        return {block["BlockPublicPolicy"], block["RestrictPublicBuckets"]}
+
+    def test_a_new_bucket_accepts_requests_with_tls_only(self):
+        self.publish()
+        tls, others = self.policy()
+        self.assertEqual((tls["Effect"], tls["Principal"], tls["Action"]), ("Deny", "*", "s3:*"))
+        self.assertEqual(tls["Resource"], ["arn:aws:s3:::acme-eu-west-1", "arn:aws:s3:::acme-eu-west-1/*"])
+        self.assertEqual(tls["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
+        self.assertEqual(others, [])
+
+    def test_a_public_release_is_explicit_and_can_be_withdrawn(self):
+        said = self.succeeds(self.script("publish", BUCKET_PREFIX="acme", READERS="public"))
+        self.assertIn("Everyone on the Internet can read the packages.", said)
+        tls, (everyone,) = self.policy()
+        self.assertEqual((tls["Sid"], everyone["Principal"], everyone["Action"]), ("TlsOnly", "*", "s3:GetObject"))
+        self.assertEqual(everyone["Resource"], f"arn:aws:s3:::acme-eu-west-1/{NAME}/*")
+        self.assertNotIn("Condition", everyone)
+        self.assertEqual(self.blocked(), {False})
+        said = self.succeeds(self.script("publish", BUCKET_PREFIX="acme", READERS="o-abcdefghij"))
+        self.assertNotIn("Everyone", said)
+        self.assertEqual(self.blocked(), {True})
+
     def test_others_read_what_is_published_when_they_are_named(self):
         self.publish(READERS="o-abcdefghij,210987654321")
-        policy = json.loads(self.cloud.client("s3").get_bucket_policy(Bucket="acme-eu-west-1")["Policy"])
-        organization, account = policy["Statement"]
+        tls, statements = self.policy()
+        self.assertEqual(tls["Sid"], "TlsOnly")
+        organization, account = statements
         self.assertEqual(organization["Condition"], {"StringEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}})
         self.assertEqual(account["Principal"], {"AWS": "arn:aws:iam::210987654321:root"})
-        for statement in policy["Statement"]:
+        for statement in statements:
             self.assertEqual(statement["Resource"], f"arn:aws:s3:::acme-eu-west-1/{NAME}/*")
 
     def test_deploying_installs_what_was_packaged_under_a_key_of_its_own(self):
@@ -205,6 +247,18 @@ class Stacks(Installation):
         second = self.parameters("us-east-1")
         self.assertNotEqual(first["CodeKeyPrefix"], second["CodeKeyPrefix"])
         self.assertEqual((second["LogRetention"], second["Architecture"]), ("30", "x86_64"))
+
+    def test_deploying_passes_tags_and_a_service_role(self):
+        role = "arn:aws:iam::123456789012:role/deployments"
+        self.succeeds(self.script("deploy", TAGS="team=images stage=test", ROLE_ARN=role))
+        stack = self.stack()
+        self.assertEqual(stack["RoleARN"], role)
+        self.assertEqual({tag["Key"]: tag["Value"] for tag in stack["Tags"]}, {"team": "images", "stage": "test"})
+
+    def test_an_existing_table_is_adopted(self):
+        self.create(self.publish(), StateTable="images")
+        self.assertEqual(self.function()["Environment"]["Variables"]["STATE_TABLE"], "images")
+        self.assertEqual(self.cloud.client("dynamodb").list_tables()["TableNames"], [])
 
     def test_a_provider_from_an_image_is_not_deployed_without_a_new_image(self):
         image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/provider"
@@ -223,18 +277,18 @@ class Stacks(Installation):
         other.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         done = self.script("deploy")
         self.assertEqual(done.returncode, 1, done.stdout)
-        self.assertIn(f"deploy.sh: bucket {bucket} belongs to another account, or is closed to you;", done.stderr)
+        self.assertIn(f"deploy.sh: bucket {bucket} belongs to another account, or you have no access to it;", done.stderr)
         self.assertNotIn("Contents", other.list_objects_v2(Bucket=bucket))
 
     def test_what_a_failed_installation_left_is_deleted_without_looking_for_users(self):
         self.publish()
         self.cloud.client("cloudformation").create_change_set(
             StackName=NAME, ChangeSetName="first", ChangeSetType="CREATE",
-            TemplateBody=(SCRIPTS / f"{NAME}.yaml").read_text(), Capabilities=["CAPABILITY_IAM"],
+            TemplateBody=(SCRIPTS / f"{NAME}.yaml").read_text(), Capabilities=["CAPABILITY_NAMED_IAM"],
         )
         self.assertEqual(self.stack()["StackStatus"], "REVIEW_IN_PROGRESS")
         said = self.succeeds(self.script("delete"))
-        self.assertIn(f"what is left of stack {NAME}, which was never complete", said)
+        self.assertIn(f"the rest of stack {NAME}, whose creation failed", said)
 
     def test_a_provider_that_stacks_use_is_not_deleted_without_force(self):
         self.create(self.publish())
@@ -247,7 +301,7 @@ class Stacks(Installation):
         self.assertRegex(done.stdout, r"These stacks use it:\n  images\n  other\n")
         self.assertIn("set FORCE=1", done.stderr)
         self.assertEqual(self.stack()["StackStatus"], "CREATE_COMPLETE")
-        self.assertIn("It is deleted.", self.succeeds(self.script("delete", FORCE="1")))
+        self.assertIn("The stack was deleted.", self.succeeds(self.script("delete", FORCE="1")))
 
     def another_function(self, token: str) -> str:
         """Of another name, but otherwise like the one with that ARN."""
@@ -262,9 +316,12 @@ class Stacks(Installation):
     def test_what_is_missing_is_said_in_one_line(self):
         for script, variables, said in [
             ("publish", {}, "publish.sh: set BUCKET_PREFIX"),
-            ("delete", {"STACK": "nothing"}, "there is no stack nothing in account 123456789012"),
-            ("deploy", {"ARCHITECTURE": "riscv"}, "deploy.sh: there is no package for riscv"),
-            ("deploy", {"PACKAGES": "/nowhere"}, "deploy.sh: there are no packages in /nowhere; run make package"),
+            ("publish", {"BUCKET_PREFIX": "acme", "READERS": "acme"}, "READERS has acme, which is neither public nor"),
+            ("publish", {"BUCKET_PREFIX": "acme", "READERS": "public,o-abcdefghij"}, "set READERS=public to publish"),
+            ("publish", {"BUCKET_PREFIX": "acme", "READERS": ","}, "READERS names nobody"),
+            ("delete", {"STACK": "nothing"}, "stack nothing does not exist in account 123456789012"),
+            ("deploy", {"ARCHITECTURE": "riscv"}, f"deploy.sh: {self.packages} contains no package for riscv"),
+            ("deploy", {"PACKAGES": "/nowhere"}, "deploy.sh: /nowhere contains no packages; run make package"),
         ]:
             with self.subTest(script, **variables):
                 variables = {"PACKAGES": str(self.packages), **variables}
