@@ -1,16 +1,13 @@
-//! What ECR refuses to store, known before a byte is copied.
+//! Detects manifests that ECR rejects, before a byte is copied.
 //!
-//! ECR answers such manifests with 405 `UNSUPPORTED` at the very end of a push. They cannot be
-//! repaired without a new digest, so nothing but saying so is left.
+//! ECR rejects them with 405 `UNSUPPORTED` at the end of a push. They cannot be repaired without a new
+//! digest. The size of layers is left to ECR, because its limit differs between Regions.
 
 use image_copy::oci::{Algorithm, Kind, Manifest};
 use serde_json::Value;
 
 /// Layers ECR takes in one image: at most some 500 (<https://github.com/cirruslabs/tart/issues/890>).
 const MAX_LAYERS: usize = 500;
-/// Largest layer in bytes, 52,000 MiB
-/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html>).
-const MAX_LAYER_BYTES: u64 = 52_000 * 1024 * 1024;
 
 /// Says in one line why ECR would not store `manifest`.
 pub(crate) fn objection(manifest: &Manifest) -> Option<String> {
@@ -37,15 +34,9 @@ fn of_shape(manifest: &Manifest) -> Option<String> {
         ));
     }
     manifest.blobs().find_map(|blob| {
-        let short = blob.digest.short();
         if blob.size == 0 {
+            let short = blob.digest.short();
             return Some(format!("ECR stores no empty blobs, and its blob {short} has no bytes"));
-        }
-        if blob.size > MAX_LAYER_BYTES {
-            let mebibytes = blob.size / (1024 * 1024);
-            return Some(format!(
-                "ECR stores layers up to 52000 MiB, and its layer {short} has {mebibytes} MiB"
-            ));
         }
         foreign(&blob.digest)
     })
@@ -142,7 +133,6 @@ mod tests {
     fn what_cannot_be_stored_at_all_is_named() {
         check(&image(|m| m["layers"] = json!([])), "without layers");
         check(&image(|m| m["layers"] = json!([descriptor(0)])), "no empty blobs");
-        check(&image(|m| m["layers"] = json!([descriptor(52_001 * 1024 * 1024)])), "52001 MiB");
         check(&image(|m| m["layers"] = Value::Array(vec![descriptor(1); 501])), "501");
         let sha512 = format!("sha512:{}", "b".repeat(128));
         check(&image(|m| m["layers"][0]["digest"] = json!(sha512)), "sha256 digests only");

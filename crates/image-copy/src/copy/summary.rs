@@ -67,13 +67,14 @@ fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> Strin
         (Side::Source, _) if unreached => format!("source {subject} cannot be reached"),
         (Side::Source, _) => format!("source {subject} cannot be read"),
         (Side::Destination, _) if unreached => format!("destination {subject} cannot be reached"),
-        (Side::Destination, Operation::Inspect) => format!("destination {subject} cannot be looked at"),
         (
             Side::Destination,
-            Operation::ReadManifest | Operation::ReadPart | Operation::CheckBlobs | Operation::ReadBlob,
-        ) => {
-            format!("destination {subject} cannot be asked what it holds")
-        }
+            Operation::Inspect
+            | Operation::ReadManifest
+            | Operation::ReadPart
+            | Operation::CheckBlobs
+            | Operation::ReadBlob,
+        ) => format!("destination {subject} cannot be read"),
         (Side::Destination, Operation::StartUpload | Operation::SendBlob | Operation::WriteManifest) => {
             let what = if refused { "refused the push" } else { "cannot be written" };
             format!("destination {subject} {what}")

@@ -1,0 +1,249 @@
+//! Requests of the survey and the plan to both sides.
+
+#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+
+mod support;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_emulator::{Image, Log, Recipe, Switch};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use image_copy::copy::{
+    Destination, Facts, Failure, Inventory, Known, Limits, NoReport, Outcome, Problem, Request, Side, plan,
+    survey, transfer,
+};
+use image_copy::oci::{self, Digest, Tag};
+use image_copy::registry::{Error, ManifestId, Repository};
+use support::World;
+
+fn index() -> Image {
+    Recipe::new(1).platforms(&["linux/amd64", "linux/arm64"]).attestations().index()
+}
+
+/// How the inventory answers before it asks the registry.
+enum Start {
+    Immediately,
+    /// Waits until the source has received a HEAD request.
+    AfterHead(Arc<Log>),
+    /// Fails as ECR does if the repository does not exist.
+    RepositoryNotFound,
+}
+
+/// An inventory that records its calls, as ECR would receive them.
+struct Recorder {
+    repository: Repository,
+    start: Start,
+    is_immutable: bool,
+    calls: Mutex<Vec<String>>,
+}
+
+impl Recorder {
+    fn record(&self, call: String) {
+        self.calls.lock().unwrap().push(call);
+    }
+}
+
+impl Inventory for Recorder {
+    fn facts<'a>(&'a self, _: Option<&'a Tag>) -> BoxFuture<'a, Result<Facts, Error>> {
+        self.record("facts".into());
+        async { Ok(Facts { tag_is_immutable: Some(self.is_immutable) }) }.boxed()
+    }
+
+    fn manifests<'a>(
+        &'a self,
+        ids: &'a [ManifestId],
+    ) -> BoxFuture<'a, Result<Vec<Option<oci::Manifest>>, Error>> {
+        self.record(format!("manifests of {}", ids.len()));
+        async {
+            match &self.start {
+                Start::Immediately => {}
+                Start::AfterHead(log) => {
+                    while log.entries().iter().all(|entry| entry.operation != "manifest.head") {
+                        tokio::time::sleep(Duration::from_millis(2)).await;
+                    }
+                }
+                Start::RepositoryNotFound => return Err(not_found()),
+            }
+            self.repository.manifests(ids).await
+        }
+        .boxed()
+    }
+
+    fn blobs<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<HashSet<Digest>, Error>> {
+        self.record("blobs".into());
+        self.repository.blobs(digests)
+    }
+
+    fn objection(&self, manifest: &oci::Manifest) -> Option<String> {
+        self.repository.objection(manifest)
+    }
+
+    fn tag<'a>(&'a self, manifest: &'a oci::Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>> {
+        Inventory::tag(&self.repository, manifest, tag)
+    }
+
+    fn lists_referrers<'a>(&'a self, subject: &'a Digest) -> BoxFuture<'a, Result<bool, Error>> {
+        self.repository.lists_referrers(subject)
+    }
+}
+
+fn not_found() -> Error {
+    Error::Service {
+        service: "ecr:BatchGetImage".into(),
+        code: "RepositoryNotFoundException".into(),
+        message: "The repository with name 'team/app' does not exist".into(),
+        attempts: 1,
+        elapsed: Duration::ZERO,
+    }
+}
+
+fn recorder(world: &World, start: Start, is_immutable: bool) -> (Arc<Recorder>, Destination) {
+    let repository = world.client.repository(support::named(world), None);
+    let recorder =
+        Arc::new(Recorder { repository: repository.clone(), start, is_immutable, calls: Mutex::default() });
+    (recorder.clone(), Destination::with_inventory(repository, recorder))
+}
+
+/// Copies the image; returns the result and the inventory's calls.
+async fn copy(
+    world: &World,
+    request: &Request,
+    is_immutable: bool,
+) -> (Result<Outcome, image_copy::copy::Error>, Vec<String>) {
+    let (recorder, to) = recorder(world, Start::Immediately, is_immutable);
+    let from = world.source(request);
+    let copied = async {
+        let survey = survey(request, &from, &to).await?;
+        let plan = plan(request, &survey, &from, &to).await?;
+        transfer(&plan, &from, &to, &Limits::default(), Arc::new(NoReport)).await
+    };
+    let copied = copied.await;
+    let calls = recorder.calls.lock().unwrap().clone();
+    (copied, calls)
+}
+
+fn with_record(request: &Request, outcome: &Outcome) -> Request {
+    let known = Known {
+        source_digest: outcome.source_digest.clone(),
+        selection: request.platforms.clone(),
+        digest: outcome.digest.clone(),
+        platforms: outcome.platforms.clone(),
+    };
+    Request { known: vec![known], ..request.clone() }
+}
+
+#[tokio::test]
+async fn one_platform_of_a_pinned_index_costs_three_calls_and_two_when_nothing_changed() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    let pinned = format!("python:3.13@{}", image.digest());
+    let request = world.request(&pinned, Some("3.13"), "linux/amd64");
+    let (outcome, calls) = copy(&world, &request, false).await;
+    assert_eq!(calls, ["manifests of 2", "manifests of 1", "blobs"]);
+    let request = with_record(&request, &outcome.unwrap());
+    let mark = world.emulator.log().mark();
+    let (outcome, calls) = copy(&world, &request, true).await;
+    assert_eq!(outcome.unwrap().manifests_written, 0);
+    assert_eq!(calls, ["manifests of 2", "blobs"]);
+    assert!(world.upstream_requests(mark).is_empty());
+}
+
+#[tokio::test]
+async fn an_unchanged_index_costs_three_calls_with_and_without_a_digest() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    let pinned = format!("python:3.13@{}", image.digest());
+    for (reference, survey) in [("python:3.13", "manifests of 1"), (&pinned, "manifests of 2")] {
+        let request = world.request(reference, Some("3.13"), "all");
+        let (outcome, calls) = copy(&world, &request, true).await;
+        assert_eq!(outcome.unwrap().manifests_written, 0);
+        assert_eq!(calls, [survey, "manifests of 4", "blobs"]);
+        let (_, calls) = copy(
+            &world,
+            &with_record(&request, &world.copy(reference, Some("3.13"), "all").await.unwrap()),
+            true,
+        )
+        .await;
+        assert_eq!(calls, [survey, "manifests of 4", "blobs"], "with a record");
+    }
+}
+
+#[tokio::test]
+async fn reads_the_settings_only_if_the_tag_names_another_image() {
+    let (world, image) = (World::start().await, index());
+    let new = Recipe::new(2).platforms(&["linux/amd64"]).index();
+    world.hub_image("3.13", &image);
+    world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    world.hub_image("3.13", &new);
+    let request = world.request("python:3.13", Some("3.13"), "all");
+    let mark = world.emulator.log().mark();
+    let (refused, calls) = copy(&world, &request, true).await;
+    assert!(matches!(*refused.unwrap_err(), Failure::TagImmutable { .. }));
+    assert_eq!(calls, ["manifests of 1", "manifests of 1", "facts"]);
+    assert_eq!(world.emulator.log().count(mark, "blob.get"), 0);
+    let (outcome, calls) = copy(&world, &request, false).await;
+    assert_eq!(outcome.unwrap().digest.as_str(), new.digest());
+    assert_eq!(calls.iter().filter(|call| *call == "facts").count(), 1);
+    world.check_stored("3.13", &new);
+}
+
+#[tokio::test]
+async fn the_survey_finds_the_pinned_image_and_the_plan_lists_its_children() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
+    let pinned = format!("python:3.13@{}", image.digest());
+    let request = world.request(&pinned, Some("other"), "all");
+    let (recorder, to) = recorder(&world, Start::Immediately, false);
+    let from = world.source(&request);
+    let survey = survey(&request, &from, &to).await.unwrap();
+    assert_eq!(survey.held(&survey.source_digest).unwrap().digest.as_str(), image.digest());
+    assert!(survey.tagged.is_none());
+    world.ecr.expire_image(&image.manifests[0].digest);
+    let plan = plan(&request, &survey, &from, &to).await.unwrap();
+    assert_eq!(*recorder.calls.lock().unwrap(), ["manifests of 2", "manifests of 4", "blobs"]);
+    assert_eq!(plan.manifests.len(), 1, "the one that is missing");
+    let children: HashSet<&str> = plan.children.iter().map(Digest::as_str).collect();
+    let expected = image.manifests.iter().map(|one| one.digest.as_str()).filter(|one| *one != image.digest());
+    assert_eq!(children, expected.collect());
+}
+
+#[tokio::test]
+async fn reads_both_sides_at_the_same_time() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    let request = world.request("python:3.13", Some("3.13"), "all");
+    let (_, to) = recorder(&world, Start::AfterHead(world.emulator.log().clone()), false);
+    let from = world.source(&request);
+    // A task of its own, because the provider needs futures that are `Send`.
+    let surveyed = tokio::spawn(async move { survey(&request, &from, &to).await });
+    let survey = tokio::time::timeout(Duration::from_secs(10), surveyed).await.unwrap().unwrap().unwrap();
+    assert_eq!(survey.source_digest.as_str(), image.digest());
+}
+
+#[tokio::test]
+async fn a_missing_repository_is_reported_before_a_missing_source() {
+    let world = World::start().await;
+    let request = world.request("python:3.13", Some("3.13"), "all");
+    let (_, to) = recorder(&world, Start::RepositoryNotFound, false);
+    for switch in [Switch::On, Switch::Off] {
+        world.emulator.docker_hub().switch(switch);
+        let failure = survey(&request, &world.source(&request), &to).await.unwrap_err();
+        assert_eq!((failure.side(), failure.problem()), (Side::Destination, Problem::Missing));
+        assert_eq!(
+            failure.summary(),
+            format!(
+                "destination {} cannot be read: ecr:BatchGetImage says RepositoryNotFoundException \"The repository with name 'team/app' does not exist\".",
+                request.destination_name()
+            )
+        );
+    }
+    world.emulator.docker_hub().switch(Switch::On);
+    let (_, to) = recorder(&world, Start::Immediately, false);
+    let failure = survey(&request, &world.source(&request), &to).await.unwrap_err();
+    assert_eq!(failure.side(), Side::Source);
+}
