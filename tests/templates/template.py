@@ -144,6 +144,8 @@ class Evaluation:
                 return any(argument)
             case "Not":
                 return not argument[0]
+            case "Contains":
+                return argument[1] in argument[0]
             case "Join":
                 return argument[0].join(map(str, argument[1]))
             case "Split":

@@ -1,12 +1,18 @@
-"""What AWS demands of templates, and neither the linter nor the stand-in for AWS looks at.
+"""Requirements of AWS that neither the linter nor moto checks.
 
-Each demand has the place where it is written down, or where somebody met it.
+Each has a link to its documentation or to a report.
 """
 
 import re
+import subprocess
+import tempfile
 import unittest
+from collections import Counter
+from pathlib import Path
 
-from template import PROVIDER, ROOT, SAMPLES, Evaluation, load
+import yaml
+
+from template import PROVIDER, ROOT, SAMPLES, Evaluation, load, role_statements
 
 # The largest template that `aws cloudformation deploy` sends without a bucket for it:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
@@ -19,6 +25,13 @@ KNOWN_TO_RULES = {
 # Interface endpoints whose names begin otherwise in China:
 # https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/aws-ec2/lib/vpc-endpoint.ts
 OTHERWISE_IN_CHINA = {"ecr.api", "ecr.dkr", "lambda"}
+
+# Parameters of samples/image-pipeline.yaml without a default.
+PIPELINE = {
+    "ConnectionArn": "arn:aws:codeconnections:eu-west-1:123456789012:connection/1",
+    "GitHubRepo": "acme/images",
+    "ContainerImageCommand": "s3://acme/container-image-x86_64",
+}
 
 
 def sample(name: str, region: str = "eu-west-1", **parameters: str) -> dict:
@@ -79,14 +92,89 @@ class Samples(unittest.TestCase):
     def test_endpoints_have_the_names_that_they_have_in_the_partition(self):
         for region in ["eu-west-1", "us-gov-west-1", "cn-north-1"]:
             endpoints = [
-                item["Properties"] for item in sample("vpc", region, TaskEndpoints="true").values()
+                item["Properties"]
+                for item in sample("vpc", region, ProviderEndpoints="true", TaskEndpoints="true").values()
                 if item["Type"] == "AWS::EC2::VPCEndpoint"
             ]
-            self.assertGreater(len(endpoints), len(OTHERWISE_IN_CHINA))
+            services = {endpoint["ServiceName"].split(f"{region}.")[1] for endpoint in endpoints}
+            self.assertLess(OTHERWISE_IN_CHINA, services)
             for endpoint in endpoints:
                 prefix, service = endpoint["ServiceName"].split(f"com.amazonaws.{region}.")
                 expected = "cn." if region == "cn-north-1" and service in OTHERWISE_IN_CHINA else ""
                 self.assertEqual(prefix, expected, endpoint["ServiceName"])
+
+    def test_only_free_endpoints_exist_unless_others_are_chosen(self):
+        for given, expected in [
+            ({}, {"Gateway": 2}),
+            ({"ProviderEndpoints": "true"}, {"Gateway": 2, "Interface": 5}),
+            ({"TaskEndpoints": "true"}, {"Gateway": 2, "Interface": 2}),
+        ]:
+            resources = sample("vpc", **given)
+            endpoints = [item for item in resources.values() if item["Type"] == "AWS::EC2::VPCEndpoint"]
+            kinds = Counter(item["Properties"]["VpcEndpointType"] for item in endpoints)
+            self.assertEqual(kinds, expected)
+            self.assertEqual("EndpointSecurityGroup" in resources, "Interface" in expected)
+
+    def test_the_dynamodb_endpoint_lets_through_what_the_provider_may_do(self):
+        code = {"CodeBucketPrefix": "acme", "CodeKeyPrefix": "provider"}
+        provider = role_statements(Evaluation(load(PROVIDER), code).resources())
+        (state,) = [statement for statement in provider if statement["Sid"] == "KeepState"]
+        (statement,) = sample("vpc")["DynamoDbEndpoint"]["Properties"]["PolicyDocument"]["Statement"]
+        self.assertEqual(statement["Action"], state["Action"])
+        self.assertEqual(statement["Resource"], "arn:aws:dynamodb:eu-west-1:123456789012:table/*")
+
+    def test_a_nat_gateway_is_zonal_or_regional_and_the_private_route_leads_to_it(self):
+        # A regional one has no subnet, a zonal one no VPC:
+        # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNatGateway.html
+        for mode, name, parent, addresses in [
+            ("zonal", "NatGateway", "SubnetId", 1),
+            ("regional", "RegionalNatGateway", "VpcId", 2),
+        ]:
+            resources = sample("vpc", NatGatewayMode=mode)
+            gateways = {key for key, item in resources.items() if item["Type"] == "AWS::EC2::NatGateway"}
+            self.assertEqual(gateways, {name})
+            properties = resources[name]["Properties"]
+            self.assertEqual({"SubnetId", "VpcId"} & properties.keys(), {parent})
+            self.assertEqual(resources["PrivateRoute"]["Properties"]["NatGatewayId"], f"<{name}>")
+            eips = [item for item in resources.values() if item["Type"] == "AWS::EC2::EIP"]
+            self.assertEqual(len(eips), addresses)
+
+    def test_regional_nat_gateways_are_refused_where_they_do_not_exist(self):
+        template = load(ROOT / "samples" / "vpc.yaml")
+        for region, mode, count in [
+            ("eu-west-1", "regional", 0), ("cn-north-1", "zonal", 0),
+            ("cn-north-1", "regional", 1), ("us-gov-west-1", "regional", 1),
+        ]:
+            refusals = Evaluation(template, {"NatGatewayMode": mode}, region).refusals()
+            self.assertEqual(len(refusals), count, f"{mode} in {region}")
+
+    def test_a_role_that_is_created_again_keeps_its_access_to_another_account(self):
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+        role = "arn:aws:iam::111111111111:role/cfn-container-image-provider-LambdaRole-*"
+        repository = sample("cross-account", ProviderRoleArn=role)["Repository"]["Properties"]
+        (statement,) = repository["RepositoryPolicyText"]["Statement"]
+        self.assertEqual(statement["Principal"], {"AWS": "arn:aws:iam::111111111111:root"})
+        self.assertEqual(statement["Condition"], {"ArnLike": {"aws:PrincipalArn": role}})
+
+    def test_the_pipeline_deletes_its_stack_only_after_a_failed_creation(self):
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
+        resources = sample("image-pipeline", **PIPELINE)
+        source = yaml.safe_load(resources["Pin"]["Properties"]["Source"]["BuildSpec"])
+        script = source["phases"]["build"]["commands"][-1]
+        for status, deletes in [
+            ("CREATE_FAILED", True), ("ROLLBACK_COMPLETE", True), ("ROLLBACK_FAILED", True),
+            ("CREATE_COMPLETE", False), ("UPDATE_ROLLBACK_COMPLETE", False), ("UPDATE_ROLLBACK_FAILED", False),
+            ("", False),
+        ]:
+            with self.subTest(status), tempfile.TemporaryDirectory() as folder:
+                aws = Path(folder, "aws")
+                # Without a status the stack does not exist, and the AWS CLI fails.
+                aws.write_text(f'#!/bin/sh\necho "$2" >>{folder}/calls\n[ -n "{status}" ] && echo {status}\n')
+                aws.chmod(0o755)
+                environment = {"PATH": f"{folder}:/usr/bin:/bin", "IMAGE_STACK": "images-image"}
+                subprocess.run(["bash", "-e", "-c", script], env=environment, check=True, stdout=subprocess.DEVNULL)
+                calls = Path(folder, "calls").read_text().split()
+                self.assertEqual(calls, ["describe-stacks", *["delete-stack", "wait"] * deletes])
 
     def test_lambda_may_pull_in_the_way_that_it_asks(self):
         # https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#gettingstarted-images-permissions
@@ -108,10 +196,7 @@ class Samples(unittest.TestCase):
             self.assertEqual(resources["Providers"]["Properties"]["CallAs"], expected)
 
     def test_the_pipeline_may_do_what_its_stages_do(self):
-        resources = sample(
-            "image-pipeline", ConnectionArn="arn:aws:codeconnections:eu-west-1:123456789012:connection/1",
-            GitHubRepo="acme/images", ContainerImageCommand="s3://acme/container-image-x86_64",
-        )
+        resources = sample("image-pipeline", **PIPELINE)
         actions = set()
         for statement in statements(resources["PipelineRole"]):
             named = statement["Action"]
