@@ -169,11 +169,13 @@ async fn closed_port() -> u16 {
 #[tokio::test]
 async fn a_dead_proxy_is_named_and_hosts_on_this_machine_go_without() {
     let (mut world, image) = with_large_image().await;
+    let request = world.request("python:large", Some("1"), "linux/amd64");
+    let to = world.destination(&request);
     let port = closed_port().await;
     let mut options = support::options(&world.emulator);
     options.http.proxy = Some(format!("http://ann:hunter2@127.0.0.1:{port}"));
     world.client = Client::new(options, Arc::new(Anonymous)).unwrap();
-    let failure = world.copy("python:large", Some("1"), "linux/amd64").await.unwrap_err();
+    let failure = world.copy_to(&request, &to).await.unwrap_err();
     assert_eq!(failure.problem(), Problem::BehindProxy);
     let line = failure.summary();
     assert!(
