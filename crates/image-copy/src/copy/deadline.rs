@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Error, Failure, Progress, Request};
+use super::reporting::{Error, Failure, Progress};
+use super::request::Request;
 
 /// Ends `work` at the deadline with [`Failure::Deadline`], which states what `reached` returns then.
 pub(super) async fn in_time<T>(

@@ -1,39 +1,24 @@
 //! The copy: a [`Request`] becomes a [`Survey`], a [`Plan`] and then an [`Outcome`].
 //!
-//! [`survey()`] and [`plan()`] only read. [`transfer()`] writes: blobs and child manifests, then what refers to them
-//! ([`transfer_content()`]), then the root under its tag ([`publish()`]).
+//! [`survey()`] and [`plan()`] only read. [`transfer()`] writes: blobs and child manifests, then the
+//! image's referrers ([`transfer_content()`]), then the root under its tag ([`publish()`]).
+//!
+//! Imports point one way: `transfer` uses `planning`, and both use the other modules. No module imports one that
+//! imports it.
 
 mod deadline;
-mod error;
-mod inventory;
-mod known;
-mod mirror;
-mod outcome;
-mod plan;
-mod platforms;
-mod progress;
-mod publish;
-mod reading;
-mod referrers;
+mod destination;
+mod planning;
+mod reporting;
 mod request;
-mod select;
 mod source;
-mod summary;
-mod survey;
 mod transfer;
-mod walk;
 
-pub use error::{Error, Failure, Operation, Problem, Side};
-pub use inventory::{Destination, Facts, Inventory};
-pub use mirror::Mirror;
-pub use outcome::{Content, Outcome, Progress, TagMove};
-pub use plan::{Plan, plan};
-pub use platforms::{MAX_CONFIG_BYTES, config_of, platform_in};
-pub use progress::{NoReport, Reporter};
-pub use publish::publish;
-pub use referrers::Referrers;
+pub use destination::{Destination, Facts, Inventory};
+pub use planning::{MAX_CONFIG_BYTES, Plan, Survey, config_of, image_for, images, plan, platform_in, survey};
+pub use reporting::{
+    Error, Failure, NoReport, Operation, Outcome, Problem, Progress, Referrers, Reporter, Side, TagMove,
+};
 pub use request::{Known, Platforms, Request};
-pub use select::{image_for, images};
-pub use source::{Served, Source};
-pub use survey::{Survey, survey};
-pub use transfer::{CONCURRENT_BLOBS, Limits, transfer, transfer_content};
+pub use source::{Mirror, Served, Source};
+pub use transfer::{CONCURRENT_BLOBS, Content, Limits, publish, transfer, transfer_content};

@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use super::{Failure, Operation, Progress, Side};
+use super::error::{Failure, Operation, Side};
+use super::progress::Progress;
 use crate::http;
 use crate::oci::Platform;
 use crate::registry::{Error, LoginSent, Refusal};

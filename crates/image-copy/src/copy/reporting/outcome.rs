@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Referrers, Served};
+use super::progress::Progress;
+use super::referrers::Referrers;
+use crate::copy::source::Served;
 use crate::oci::{Digest, Platform};
 
 /// What a copy did.
@@ -34,19 +36,6 @@ pub struct Outcome {
     pub elapsed: Duration,
 }
 
-/// What is at the destination before the root goes under its tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
-    /// What became of the blobs.
-    pub blobs: Progress,
-    /// What became of what refers to the image, if that was to go along.
-    pub referrers: Option<Referrers>,
-    /// Whether the root was written by its digest, because something refers to it.
-    pub(super) root_written: bool,
-    /// How long it took.
-    pub(super) elapsed: Duration,
-}
-
 /// What became of the tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TagMove {
@@ -59,21 +48,4 @@ pub enum TagMove {
         /// What it named before.
         from: Option<Digest>,
     },
-}
-
-/// How far the blobs of a copy are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Blobs of the image.
-    pub blobs: u64,
-    /// Blobs that the destination held before.
-    pub present: u64,
-    /// Blobs copied by now.
-    pub copied: u64,
-    /// Bytes of the image's blobs.
-    pub bytes: u64,
-    /// Bytes of the blobs that the destination held before.
-    pub bytes_present: u64,
-    /// Bytes of the blobs copied by now, whole blobs only.
-    pub bytes_copied: u64,
 }

@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use bytes::{Bytes, BytesMut};
 use tokio::time::timeout;
 
-use super::Source;
-use super::source::silent;
+use super::places::{Source, silent};
 use crate::oci::Descriptor;
 use crate::registry::{BlobReader, Error, Pieces};
 
 /// Reads one blob from the first place that has it, and goes on at the next where one fails: at the
 /// first missing byte, since all have the same bytes.
-pub(super) struct Reader {
+pub(in crate::copy) struct Reader {
     source: Source,
     blob: Descriptor,
     reader: BlobReader,
@@ -24,7 +23,7 @@ pub(super) struct Reader {
 
 /// What became of a reader, for whoever has given it away.
 #[derive(Default)]
-pub(super) struct Trace {
+pub(in crate::copy) struct Trace {
     /// Position of the place read last.
     at: AtomicUsize,
     /// Whether a mirror's bytes were wrong, so that another try reads elsewhere.
@@ -33,14 +32,14 @@ pub(super) struct Trace {
 
 impl Trace {
     /// Whether the blob was wrong by the fault of a mirror, which is not asked again.
-    pub(super) fn was_misled(&self) -> bool {
+    pub(in crate::copy) fn was_misled(&self) -> bool {
         self.misled.load(Ordering::Relaxed)
     }
 }
 
 impl Source {
     /// Starts reading a blob.
-    pub(super) fn read_blob(&self, blob: &Descriptor) -> Reader {
+    pub(in crate::copy) fn read_blob(&self, blob: &Descriptor) -> Reader {
         let at = self.next_place(0);
         let trace = Trace { at: AtomicUsize::new(at), misled: AtomicBool::new(false) };
         Reader {
@@ -53,7 +52,7 @@ impl Source {
     }
 
     /// Reads a blob of at most `limit` bytes to its end.
-    pub(super) async fn get_blob(&self, blob: &Descriptor, limit: u64) -> Result<Bytes, Error> {
+    pub(in crate::copy) async fn get_blob(&self, blob: &Descriptor, limit: u64) -> Result<Bytes, Error> {
         if blob.size > limit {
             return Err(Error::Protocol("it states a size for a config that no config has"));
         }
@@ -77,14 +76,14 @@ impl Source {
     }
 
     /// Takes note that a blob has arrived that was read with `trace`.
-    pub(super) fn arrived(&self, trace: &Trace) {
+    pub(in crate::copy) fn arrived(&self, trace: &Trace) {
         self.places()[trace.at.load(Ordering::Relaxed)].served_blob();
     }
 }
 
 impl Reader {
     /// What becomes of it.
-    pub(super) fn trace(&self) -> Arc<Trace> {
+    pub(in crate::copy) fn trace(&self) -> Arc<Trace> {
         self.trace.clone()
     }
 

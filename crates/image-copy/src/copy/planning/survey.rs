@@ -6,8 +6,11 @@ use std::time::Duration;
 use futures_util::future::try_join;
 use tokio::time::Instant;
 
-use super::deadline::in_time;
-use super::{Destination, Error, Failure, Operation, Progress, Request, Side, Source};
+use crate::copy::deadline::in_time;
+use crate::copy::destination::Destination;
+use crate::copy::reporting::{Error, Failure, Operation, Progress, Side};
+use crate::copy::request::Request;
+use crate::copy::source::Source;
 use crate::oci::{Digest, Manifest};
 use crate::registry::ManifestId;
 

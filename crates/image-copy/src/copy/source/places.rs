@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::{Instant, timeout};
 
-use super::Mirror;
+use super::mirror::Mirror;
 use crate::http;
 use crate::oci::{self, Digest, Manifest};
 use crate::registry::{Client, Error, ManifestId, Repository};
@@ -120,7 +120,10 @@ impl Source {
     ///
     /// # Errors
     /// What the named registry says of the first that no place has, and which that is.
-    pub(super) async fn manifests(&self, digests: &[Digest]) -> Result<Vec<Manifest>, (Digest, Error)> {
+    pub(in crate::copy) async fn manifests(
+        &self,
+        digests: &[Digest],
+    ) -> Result<Vec<Manifest>, (Digest, Error)> {
         for mirror in &self.places()[..self.last()] {
             let missing = self.missing(digests);
             // By position: a closure over references makes a future that is not `Send` to the
@@ -145,7 +148,7 @@ impl Source {
     }
 
     /// Takes note of a manifest that came along with the answer to another question.
-    pub(super) fn remember(&self, manifest: &Manifest) {
+    pub(in crate::copy) fn remember(&self, manifest: &Manifest) {
         self.read().insert(manifest.digest.clone(), manifest.clone());
     }
 

@@ -1,8 +1,9 @@
 //! Finds out whether an earlier copy is at the destination as a whole.
 
-use super::plan::missing_blobs;
+use super::missing::missing_blobs;
 use super::walk::{Found, MAX_DEPTH, Walk, digests};
-use super::{Error, Known, Progress};
+use crate::copy::reporting::{Error, Progress};
+use crate::copy::request::Known;
 
 /// A copy of which nothing is missing.
 pub(super) struct Held {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Progress, Request};
+use super::progress::Progress;
+use crate::copy::request::Request;
 use crate::oci::{Digest, Platform};
 use crate::{http, registry};
 
@@ -147,7 +148,7 @@ pub enum Problem {
 }
 
 impl Failure {
-    pub(super) fn registry(
+    pub(in crate::copy) fn registry(
         side: Side,
         operation: Operation,
         subject: String,

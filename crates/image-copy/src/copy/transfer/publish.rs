@@ -2,8 +2,13 @@
 
 use tokio::time::Instant;
 
-use super::deadline::in_time;
-use super::{Content, Destination, Error, Failure, Limits, Operation, Outcome, Plan, Source, TagMove};
+use super::content::Content;
+use super::limits::Limits;
+use crate::copy::deadline::in_time;
+use crate::copy::destination::Destination;
+use crate::copy::planning::Plan;
+use crate::copy::reporting::{Error, Failure, Operation, Outcome, TagMove};
+use crate::copy::source::Source;
 use crate::oci::Tag;
 use crate::registry::{self, ManifestId};
 

@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Destination, Error, Failure, Operation, Request, Side, Source};
+use crate::copy::destination::Destination;
+use crate::copy::reporting::{Error, Failure, Operation, Side};
+use crate::copy::request::Request;
+use crate::copy::source::Source;
 use crate::oci::{Descriptor, Digest, Manifest};
 use crate::registry::ManifestId;
 
@@ -17,18 +20,18 @@ const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// A manifest, and whether the destination has it.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
-    pub(super) manifest: Manifest,
-    pub(super) held: bool,
+pub(in crate::copy) struct Found {
+    pub(in crate::copy) manifest: Manifest,
+    pub(in crate::copy) held: bool,
 }
 
 /// Reads manifests, from the destination if it has them, because that costs no pull.
-pub(super) struct Walk<'a> {
-    pub(super) request: &'a Request,
+pub(in crate::copy) struct Walk<'a> {
+    pub(in crate::copy) request: &'a Request,
     /// Results of the survey's reads at the destination, by digest.
-    pub(super) surveyed: &'a HashMap<Digest, Option<Manifest>>,
-    pub(super) source: &'a Source,
-    pub(super) destination: &'a Destination,
+    pub(in crate::copy) surveyed: &'a HashMap<Digest, Option<Manifest>>,
+    pub(in crate::copy) source: &'a Source,
+    pub(in crate::copy) destination: &'a Destination,
 }
 
 impl Walk<'_> {
@@ -46,7 +49,7 @@ impl Walk<'_> {
 
     /// Everything below `root`, in an order in which every manifest stands before those that refer
     /// to it. The root itself is not in it.
-    pub(super) async fn below(&self, root: &Manifest) -> Result<Vec<Found>, Error> {
+    pub(in crate::copy) async fn below(&self, root: &Manifest) -> Result<Vec<Found>, Error> {
         let mut known: HashMap<Digest, Found> = HashMap::new();
         let mut order: Vec<Digest> = Vec::new();
         let mut bytes = 0;

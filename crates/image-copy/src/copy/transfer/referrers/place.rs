@@ -6,13 +6,16 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::super::plan::{Shape, missing_blobs, tag_move};
-use super::super::transfer::transfer_parts;
-use super::super::walk::{Found, Walk};
-use super::super::{Content, Error, Failure, Limits, NoReport, Operation, Platforms, Request, Side, publish};
-use super::find::Candidate;
-use super::{Fate, Job, MAX_BYTES};
-use crate::oci::{Digest, Kind, Manifest, media_type};
+use super::candidate::Candidate;
+use super::job::{Fate, Job, MAX_BYTES};
+use crate::copy::planning::{Found, TargetImage, Walk, missing_blobs, tag_move};
+use crate::copy::reporting::{Error, Failure, NoReport, Operation, Side};
+use crate::copy::request::{Platforms, Request};
+use crate::copy::transfer::content::Content;
+use crate::copy::transfer::limits::Limits;
+use crate::copy::transfer::parts::transfer_parts;
+use crate::copy::transfer::publish::publish;
+use crate::oci::{Digest, Kind, Manifest};
 use crate::registry::ManifestId;
 
 /// Referrers copied at once.
@@ -149,8 +152,9 @@ impl Job<'_> {
         }
         let tag = tag_move(request.tag.as_ref(), names, &found.digest);
         let source_digest = found.digest.clone();
-        let shape = Shape { source_digest, root, below, platforms: Vec::new(), platforms_offered: None, tag };
-        let plan = shape.plan(&request, blobs, progress, started.elapsed());
+        let target =
+            TargetImage { source_digest, root, below, platforms: Vec::new(), platforms_offered: None, tag };
+        let plan = target.plan(&request, blobs, progress, started.elapsed());
         // The time for all of them is limited outside.
         let limits = Limits::default();
         let blobs = transfer_parts(&plan, source, destination, &limits, Arc::new(NoReport)).await?;
@@ -198,13 +202,6 @@ impl Job<'_> {
             tally.counts.unlisted += lists.len();
             tally.counts.first_reason.get_or_insert_with(|| failure.summary());
         }
-    }
-}
-
-impl Candidate {
-    /// Whether it is of a kind that can be read; a tag does not tell.
-    fn is_manifest(&self) -> bool {
-        self.media_type.as_deref().is_none_or(|name| media_type::ALL.contains(&name))
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 
-use super::super::{Failure, Operation, Side};
-use super::Job;
+use super::candidate::Candidate;
+use super::job::Job;
+use crate::copy::reporting::{Failure, Operation, Side};
 use crate::oci::{Descriptor, Digest, Manifest, Tag};
 use crate::registry::{Error, ManifestId};
 
@@ -17,17 +18,6 @@ const CONCURRENT_LOOKUPS: usize = 8;
 /// Longest time for what refers to one subject. While upstream hangs, nothing else may have to wait
 /// for it that does not need it.
 const LOOKUP_TIME: Duration = Duration::from_secs(30);
-
-/// Something that is said to refer to `subject`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Candidate {
-    pub(super) digest: Digest,
-    /// Where a list tells it.
-    pub(super) media_type: Option<String>,
-    pub(super) subject: Digest,
-    /// The tag that makes it a referrer. `None`: it says itself what it refers to.
-    pub(super) tag: Option<Tag>,
-}
 
 impl Job<'_> {
     /// What refers to these. What upstream does not tell is counted.
@@ -129,16 +119,5 @@ impl Job<'_> {
     /// (<https://github.com/oras-project/oras/issues/2148>).
     async fn tag_of(&self, subject: &Digest, tag: &Tag) -> Result<Option<Digest>, Error> {
         Ok(self.source.named().find_tag(tag).await?.filter(|digest| digest != subject))
-    }
-}
-
-impl Candidate {
-    fn listed(subject: &Digest, entry: &Descriptor) -> Self {
-        Self {
-            digest: entry.digest.clone(),
-            media_type: Some(entry.media_type.clone()),
-            subject: subject.clone(),
-            tag: None,
-        }
     }
 }

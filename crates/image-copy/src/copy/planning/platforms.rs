@@ -2,7 +2,8 @@
 
 use super::select::images;
 use super::walk::{Found, Walk};
-use super::{Error, Failure, Operation, Platforms, Side};
+use crate::copy::reporting::{Error, Failure, Operation, Side};
+use crate::copy::request::Platforms;
 use crate::oci::{Descriptor, Manifest, Platform, media_type};
 
 /// Largest image config read into memory, in bytes.

@@ -1,6 +1,4 @@
-//! Carries out a [`Plan`] up to its root: blobs, then manifests from the leaves up.
-//!
-//! Whatever fails before the root is published, the tag still names what it named.
+//! Copies blobs, then child manifests from the leaves up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,71 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::deadline::in_time;
-use super::{
-    Content, Destination, Error, Failure, Operation, Outcome, Plan, Progress, Reporter, Side, Source,
-    publish, referrers,
-};
+use super::limits::Limits;
+use crate::copy::deadline::in_time;
+use crate::copy::destination::Destination;
+use crate::copy::planning::Plan;
+use crate::copy::reporting::{Error, Failure, Operation, Progress, Reporter, Side};
+use crate::copy::source::Source;
 use crate::http::Tries;
 use crate::oci::Descriptor;
 use crate::registry::{self, ManifestId, SendError, Started};
-
-/// Blobs in flight at once, unless told otherwise. One connection into ECR carried 24 to 28 MB/s where
-/// that was measured (<https://github.com/clowdhaus/ocync/blob/main/docs/src/content/design/engine.md>),
-/// and 50 to 90 MB/s are reported of a function's link: this many fill it, also while some of them
-/// begin or end.
-pub const CONCURRENT_BLOBS: usize = 6;
-
-/// What a transfer may use.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// When it has to end, done or not.
-    pub deadline: Option<Instant>,
-    /// Blobs in flight at once.
-    pub concurrent_blobs: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { deadline: None, concurrent_blobs: CONCURRENT_BLOBS }
-    }
-}
-
-/// Copies what the plan says. Nothing of a blob is kept in memory but what is on its way.
-///
-/// # Errors
-/// When a side fails for good; [`Failure::Deadline`] with the progress made when time runs out.
-pub async fn transfer(
-    plan: &Plan,
-    source: &Source,
-    destination: &Destination,
-    limits: &Limits,
-    reporter: Arc<dyn Reporter>,
-) -> Result<Outcome, Error> {
-    let content = transfer_content(plan, source, destination, limits, reporter).await?;
-    publish(plan, source, destination, limits, content).await
-}
-
-/// Copies all but the root: after this, nothing is missing but the manifest under its tag. What refers
-/// to the image is there before it has its tag, for those who want to see a signature first.
-///
-/// # Errors
-/// As [`transfer`].
-pub async fn transfer_content(
-    plan: &Plan,
-    source: &Source,
-    destination: &Destination,
-    limits: &Limits,
-    reporter: Arc<dyn Reporter>,
-) -> Result<Content, Error> {
-    let started = Instant::now();
-    let blobs = transfer_parts(plan, source, destination, limits, reporter).await?;
-    if !plan.request.include_referrers {
-        return Ok(Content { blobs, referrers: None, root_written: false, elapsed: started.elapsed() });
-    }
-    let (referrers, root_written) = referrers::copy(plan, source, destination, limits, blobs).await?;
-    Ok(Content { blobs, referrers: Some(referrers), root_written, elapsed: started.elapsed() })
-}
 
 /// Copies blobs and child manifests.
 pub(super) async fn transfer_parts(

@@ -1,0 +1,152 @@
+//! Turns a [`Request`] and a [`Survey`] into a [`Plan`].
+//!
+//! The plan for an image that the destination holds under its tag is empty.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::known;
+use super::missing::missing_blobs;
+use super::plan::{Plan, TargetImage, tag_move};
+use super::platforms::platforms_of;
+use super::select::{image_for, images, offered, selection};
+use super::survey::Survey;
+use super::walk::{Found, Walk};
+use crate::copy::deadline::in_time;
+use crate::copy::destination::Destination;
+use crate::copy::reporting::{Error, Failure, Operation, Progress, TagMove};
+use crate::copy::request::{Platforms, Request};
+use crate::copy::source::Source;
+use crate::oci::{Digest, Manifest, Platform};
+
+/// Plans the copy with the results of a survey, which are not read again.
+///
+/// # Errors
+/// If the source or the destination cannot be read, or if the result could not be stored.
+pub async fn plan(
+    request: &Request,
+    survey: &Survey,
+    source: &Source,
+    destination: &Destination,
+) -> Result<Plan, Error> {
+    let started = Instant::now();
+    let elapsed = || survey.elapsed + started.elapsed();
+    let walk = Walk { request, surveyed: &survey.manifests, source, destination };
+    let planning = build(&walk, survey, &elapsed);
+    in_time(source.deadline(), request, planning, || (Progress::default(), elapsed())).await
+}
+
+async fn build(walk: &Walk<'_>, survey: &Survey, elapsed: impl Fn() -> Duration) -> Result<Plan, Error> {
+    let Walk { request, destination, .. } = walk;
+    let source_digest = survey.source_digest.clone();
+    let fitting = request
+        .known
+        .iter()
+        .find(|known| known.source_digest == source_digest && known.selection == request.platforms);
+    if let Some(known) = fitting
+        && let Some(held) = known::held_whole(walk, known).await?
+    {
+        let (root, below) = (held.root, held.below);
+        let tag = movable_tag(walk, survey, &root.manifest.digest).await?;
+        let platforms = match known.platforms.as_slice() {
+            [] => platforms_of(walk, &root, None, &below).await?,
+            remembered => remembered.to_vec(),
+        };
+        let target = TargetImage { source_digest, root, below, platforms, platforms_offered: None, tag };
+        return Ok(target.plan(request, Vec::new(), held.progress, elapsed()));
+    }
+    let top = walk.root(&source_digest).await?;
+    let platforms_offered = offered(&top.manifest);
+    let (root, platform) = choose(walk, top).await?;
+    let tag = movable_tag(walk, survey, &root.manifest.digest).await?;
+    let below = walk.below(&root.manifest).await?;
+    for found in below.iter().chain([&root]).filter(|found| !found.held) {
+        check_storable(request, destination, &found.manifest)?;
+    }
+    let platforms = platforms_of(walk, &root, platform, &below).await?;
+    let manifests = below.iter().chain([&root]).map(|found| &found.manifest);
+    let (blobs, progress) = missing_blobs(request, destination, manifests).await?;
+    let target = TargetImage { source_digest, root, below, platforms, platforms_offered, tag };
+    Ok(target.plan(request, blobs, progress, elapsed()))
+}
+
+/// Returns the tag's change. Fails if an immutable tag names another image. The destination's settings
+/// are read only in that case.
+async fn movable_tag(walk: &Walk<'_>, survey: &Survey, wanted: &Digest) -> Result<TagMove, Error> {
+    let request = walk.request;
+    let named = survey.tagged.as_ref().map(|manifest| manifest.digest.clone());
+    let tag = tag_move(request.tag.as_ref(), named, wanted);
+    if let TagMove::Moved { from: Some(existing) } = &tag {
+        let facts = walk.destination.inventory.facts(request.tag.as_ref()).await;
+        let facts = facts.map_err(|cause| request.destination_failure(Operation::Inspect, cause))?;
+        if facts.tag_is_immutable == Some(true) {
+            return Err(Box::new(Failure::TagImmutable {
+                subject: request.destination_name(),
+                existing: existing.clone(),
+                wanted: wanted.clone(),
+            }));
+        }
+    }
+    Ok(tag)
+}
+
+/// The manifest that is to be pushed, and its platform where an index says it.
+async fn choose(walk: &Walk<'_>, top: Found) -> Result<(Found, Option<Platform>), Error> {
+    let wanted = match &walk.request.platforms {
+        Platforms::All => return Ok((top, None)),
+        Platforms::Some(wanted) => {
+            let root = match top.manifest.is_index() {
+                true => selected(walk, top, wanted).await?,
+                false => top,
+            };
+            return Ok((root, None));
+        }
+        Platforms::One(platform) | Platforms::Preferred(platform) => platform,
+    };
+    if !top.manifest.is_index() {
+        return Ok((top, None));
+    }
+    if let Some(child) = image_for(&top.manifest, wanted) {
+        let platform = child.platform.clone();
+        return Ok((walk.child(child).await?, platform));
+    }
+    // Rarely, the images are listed in indexes within the index.
+    for found in walk.below(&top.manifest).await?.iter().filter(|found| found.manifest.is_index()) {
+        if let Some(child) = image_for(&found.manifest, wanted) {
+            return Ok((walk.child(child).await?, child.platform.clone()));
+        }
+    }
+    Err(no_platform(walk, &top.manifest, wanted))
+}
+
+/// An index with the images for `wanted` alone. What is the source's own index is taken as it is.
+async fn selected(walk: &Walk<'_>, top: Found, wanted: &[Platform]) -> Result<Found, Error> {
+    let root = match selection(&top.manifest, wanted) {
+        Ok(root) => root,
+        Err(missing) => return Err(no_platform(walk, &top.manifest, &missing)),
+    };
+    match root {
+        None => Ok(top),
+        Some(root) => {
+            let held = walk.holds(&root.digest).await?;
+            Ok(Found { manifest: root, held })
+        }
+    }
+}
+
+fn no_platform(walk: &Walk<'_>, index: &Manifest, wanted: &Platform) -> Error {
+    let available = images(index).filter_map(|child| child.platform.clone()).collect();
+    let (subject, wanted) = (walk.request.source.to_string(), wanted.clone());
+    Box::new(Failure::NoPlatform { subject, wanted, available })
+}
+
+fn check_storable(request: &Request, destination: &Destination, manifest: &Manifest) -> Result<(), Error> {
+    match destination.inventory.objection(manifest) {
+        None => Ok(()),
+        Some(objection) => {
+            let subject = request.source.repository.with_digest(manifest.digest.clone()).to_string();
+            Err(Box::new(Failure::NotStorable { subject, objection }))
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Counts of the referrers of an image.
+
+use std::fmt;
+
+/// What became of the referrers of an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Referrers {
+    /// Copied now.
+    pub copied: usize,
+    /// At the destination before.
+    pub present: usize,
+    /// Upstream did not give them, or the destination did not take them.
+    pub refused: usize,
+    /// There was no time left for them, or there were too many.
+    pub left_out: usize,
+    /// Images and referrers of which upstream did not say what refers to them.
+    pub unknown: usize,
+    /// Images that they could not be listed for, at a destination that makes no lists itself.
+    pub unlisted: usize,
+    /// Why, of the first that is refused, left out, unknown or unlisted; one line.
+    pub first_reason: Option<String>,
+}
+
+impl Referrers {
+    /// Whether something may be missing at the destination.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        self.refused + self.left_out + self.unknown + self.unlisted > 0
+    }
+}
+
+/// `3 copied, 1 refused`
+impl fmt::Display for Referrers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lookups = if self.unknown == 1 { "lookup failed" } else { "lookups failed" };
+        let parts: Vec<String> = [
+            (self.copied, "copied"),
+            (self.present, "present"),
+            (self.refused, "refused"),
+            (self.left_out, "left out"),
+            (self.unknown, lookups),
+            (self.unlisted, "not listed"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+        if parts.is_empty() { f.write_str("none") } else { f.write_str(&parts.join(", ")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_counts_and_leaves_out_what_is_none() {
+        assert_eq!(Referrers::default().to_string(), "none");
+        let some = Referrers { copied: 3, refused: 1, ..Referrers::default() };
+        assert_eq!(some.to_string(), "3 copied, 1 refused");
+        let all = Referrers {
+            copied: 1,
+            present: 2,
+            refused: 3,
+            left_out: 4,
+            unknown: 1,
+            unlisted: 2,
+            first_reason: None,
+        };
+        assert_eq!(
+            all.to_string(),
+            "1 copied, 2 present, 3 refused, 4 left out, 1 lookup failed, 2 not listed"
+        );
+        assert!(all.is_incomplete() && !Referrers { present: 1, ..Referrers::default() }.is_incomplete());
+    }
+}

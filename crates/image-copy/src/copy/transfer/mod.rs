@@ -1,0 +1,13 @@
+//! Carries out a plan. All writes are here.
+
+mod content;
+mod limits;
+mod parts;
+mod publish;
+mod referrers;
+mod steps;
+
+pub use content::Content;
+pub use limits::{CONCURRENT_BLOBS, Limits};
+pub use publish::publish;
+pub use steps::{transfer, transfer_content};

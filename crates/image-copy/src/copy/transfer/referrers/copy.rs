@@ -1,0 +1,100 @@
+//! Copies the referrers of an image, and the referrers of those.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::job::Job;
+use crate::copy::destination::Destination;
+use crate::copy::planning::Plan;
+use crate::copy::reporting::{Error, Operation, Progress, Referrers};
+use crate::copy::source::Source;
+use crate::copy::transfer::limits::Limits;
+use crate::oci::{Digest, Tag};
+use crate::registry::ManifestId;
+
+/// A signature on an SBOM of an image is the second step away from it; nobody's tools make a fourth.
+const MAX_DEPTH: usize = 3;
+
+/// Longest time kept back for the tag where time is limited. ECR may have to be asked more than once.
+const KEPT_FOR_THE_TAG: Duration = Duration::from_secs(30);
+
+/// Copies what refers to the image. Tells also whether the root was written, by its digest, because
+/// something refers to it.
+///
+/// # Errors
+/// When the root cannot be written.
+pub(in crate::copy::transfer) async fn copy(
+    plan: &Plan,
+    source: &Source,
+    destination: &Destination,
+    limits: &Limits,
+    blobs: Progress,
+) -> Result<(Referrers, bool), Error> {
+    let job = Job {
+        plan,
+        source,
+        destination,
+        lacks_api: AtomicBool::new(false),
+        root_written: AtomicBool::new(false),
+        tally: Mutex::default(),
+    };
+    match end(limits) {
+        None => job.run(blobs).await?,
+        // The image comes first: what takes too long is left out.
+        Some(end) => tokio::time::timeout_at(end, job.run(blobs)).await.unwrap_or(Ok(()))?,
+    }
+    let root_written = job.root_written.load(Ordering::Relaxed);
+    let referrers = job.ended();
+    if !referrers.is_incomplete() {
+        tracing::info!(%referrers, "what refers to the image was copied");
+    } else {
+        let reason = referrers.first_reason.as_deref();
+        tracing::warn!(%referrers, reason, "what refers to the image is not all at the destination");
+    }
+    Ok((referrers, root_written))
+}
+
+fn end(limits: &Limits) -> Option<Instant> {
+    let deadline = limits.deadline?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    Some(deadline - (left / 4).min(KEPT_FOR_THE_TAG))
+}
+
+impl Job<'_> {
+    async fn run(&self, blobs: Progress) -> Result<(), Error> {
+        let mut subjects = self.plan.subjects.clone();
+        let mut seen: HashSet<(Digest, Option<Tag>)> =
+            subjects.iter().map(|digest| (digest.clone(), None)).collect();
+        for _ in 0..MAX_DEPTH {
+            let mut found = self.find(&subjects).await;
+            found.retain(|found| seen.insert((found.digest.clone(), found.tag.clone())));
+            let candidates = self.admit(found);
+            if candidates.is_empty() {
+                break;
+            }
+            if candidates.iter().any(|found| found.subject == self.plan.root.digest) {
+                self.write_root(blobs).await?;
+            }
+            subjects = self.place(&candidates).await;
+        }
+        Ok(())
+    }
+
+    /// A referrer goes after what it refers to, which has its tag only later.
+    async fn write_root(&self, blobs: Progress) -> Result<(), Error> {
+        if self.plan.root_held || self.root_written.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let root = &self.plan.root;
+        let id = ManifestId::Digest(root.digest.clone());
+        let written = self.destination.repository.put_manifest(root, &id).await;
+        written.map_err(|cause| self.plan.request.destination_failure(Operation::WriteManifest, cause))?;
+        self.root_written.store(true, Ordering::Relaxed);
+        tracing::debug!(digest = %root.digest, blobs = blobs.copied, "the root is written without its tag");
+        Ok(())
+    }
+}

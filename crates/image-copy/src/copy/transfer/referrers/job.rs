@@ -1,0 +1,126 @@
+//! The state of copying an image's referrers, shared by concurrent lookups and copies.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::candidate::Candidate;
+use crate::copy::destination::Destination;
+use crate::copy::planning::Plan;
+use crate::copy::reporting::{Failure, Problem, Referrers, Side};
+use crate::copy::source::Source;
+
+/// Referrers of one image, all platforms together. Each costs some six requests, and one of the ten
+/// PutImage calls that ECR allows in a second.
+const MAX_REFERRERS: usize = 300;
+
+/// Bytes of blobs copied for referrers: the largest SBOMs have some tens of MiB.
+pub(super) const MAX_BYTES: u64 = 1 << 30;
+
+pub(super) struct Job<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) source: &'a Source,
+    pub(super) destination: &'a Destination,
+    /// Set once upstream turns out to have no referrers API.
+    pub(super) lacks_api: AtomicBool,
+    pub(super) root_written: AtomicBool,
+    pub(super) tally: Mutex<Tally>,
+}
+
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) counts: Referrers,
+    /// Found, and neither at the destination nor given up yet.
+    pub(super) open: usize,
+    /// Subjects of which upstream is being asked.
+    pub(super) asking: usize,
+    /// All that was found.
+    pub(super) found: usize,
+    /// Bytes of blobs that are or were to be copied.
+    pub(super) bytes: u64,
+    /// Why upstream is asked no more: it would only say the same again.
+    pub(super) stopped: Option<String>,
+}
+
+/// What became of a candidate.
+pub(super) enum Fate {
+    Copied,
+    Present,
+    Refused(String),
+    LeftOut(String),
+    /// It does not refer to what it was said to refer to.
+    NoReferrer,
+}
+
+impl Job<'_> {
+    /// Takes up as many as there is room for.
+    pub(super) fn admit(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+        let mut tally = self.tally();
+        let room = MAX_REFERRERS.saturating_sub(tally.found);
+        if candidates.len() > room {
+            tally.counts.left_out += candidates.len() - room;
+            let reason = format!("there are more than {MAX_REFERRERS}");
+            tally.counts.first_reason.get_or_insert(reason);
+            candidates.truncate(room);
+        }
+        tally.found += candidates.len();
+        tally.open += candidates.len();
+        candidates
+    }
+
+    pub(super) fn settle(&self, candidate: &Candidate, fate: &Fate) {
+        let mut tally = self.tally();
+        tally.open -= 1;
+        let counts = &mut tally.counts;
+        let (count, reason) = match fate {
+            Fate::Copied => (&mut counts.copied, None),
+            Fate::Present => (&mut counts.present, None),
+            Fate::Refused(reason) => (&mut counts.refused, Some(reason)),
+            Fate::LeftOut(reason) => (&mut counts.left_out, Some(reason)),
+            Fate::NoReferrer => return,
+        };
+        *count += 1;
+        if let Some(reason) = reason {
+            let (digest, tag) = (candidate.digest.as_str(), candidate.tag.as_ref().map(ToString::to_string));
+            tracing::warn!(digest, tag, subject = %candidate.subject, reason, "a referrer is not copied");
+            counts.first_reason.get_or_insert_with(|| reason.clone());
+        }
+    }
+
+    /// Upstream need not be asked again when it is out of reach, or has had enough of us.
+    pub(super) fn stop_after(&self, failure: &Failure) {
+        let is_final = matches!(
+            failure.problem(),
+            Problem::PullLimit
+                | Problem::Throttled
+                | Problem::Unreachable
+                | Problem::BehindProxy
+                | Problem::CertificateRefused
+                | Problem::Interrupted
+                | Problem::CredentialsUnavailable
+                | Problem::LoginRefused
+        );
+        if is_final && failure.side() == Side::Source {
+            self.tally().stopped.get_or_insert_with(|| failure.summary());
+        }
+    }
+
+    pub(super) fn stopped(&self) -> Option<String> {
+        self.tally().stopped.clone()
+    }
+
+    /// The counts in the end. What is still open had no time.
+    pub(super) fn ended(self) -> Referrers {
+        let Tally { mut counts, open, asking, .. } =
+            self.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+        counts.left_out += open;
+        counts.unknown += asking;
+        if open + asking > 0 {
+            counts.first_reason.get_or_insert_with(|| "there was no time left".into());
+        }
+        counts
+    }
+
+    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

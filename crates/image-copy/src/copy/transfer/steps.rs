@@ -1,0 +1,53 @@
+//! The steps of a transfer: blobs and child manifests, referrers, root.
+//!
+//! If a step fails, the tag names what it named before.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::content::Content;
+use super::limits::Limits;
+use super::parts::transfer_parts;
+use super::publish::publish;
+use super::referrers;
+use crate::copy::destination::Destination;
+use crate::copy::planning::Plan;
+use crate::copy::reporting::{Error, Outcome, Reporter};
+use crate::copy::source::Source;
+
+/// Copies what the plan says. Nothing of a blob is kept in memory but what is on its way.
+///
+/// # Errors
+/// When a side fails for good; [`Failure::Deadline`](crate::copy::Failure::Deadline) with the progress made when time runs out.
+pub async fn transfer(
+    plan: &Plan,
+    source: &Source,
+    destination: &Destination,
+    limits: &Limits,
+    reporter: Arc<dyn Reporter>,
+) -> Result<Outcome, Error> {
+    let content = transfer_content(plan, source, destination, limits, reporter).await?;
+    publish(plan, source, destination, limits, content).await
+}
+
+/// Copies all but the root: after this, nothing is missing but the manifest under its tag. What refers
+/// to the image is there before it has its tag, for those who want to see a signature first.
+///
+/// # Errors
+/// As [`transfer`].
+pub async fn transfer_content(
+    plan: &Plan,
+    source: &Source,
+    destination: &Destination,
+    limits: &Limits,
+    reporter: Arc<dyn Reporter>,
+) -> Result<Content, Error> {
+    let started = Instant::now();
+    let blobs = transfer_parts(plan, source, destination, limits, reporter).await?;
+    if !plan.request.include_referrers {
+        return Ok(Content { blobs, referrers: None, root_written: false, elapsed: started.elapsed() });
+    }
+    let (referrers, root_written) = referrers::copy(plan, source, destination, limits, blobs).await?;
+    Ok(Content { blobs, referrers: Some(referrers), root_written, elapsed: started.elapsed() })
+}
