@@ -1,4 +1,4 @@
-//! What a destination already has.
+//! The repository to copy to, and its content.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,63 +9,63 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use crate::oci::{Digest, Manifest, Tag};
 use crate::registry::{Error, ManifestId, Repository};
 
-/// What a destination knows of itself without being written to.
+/// Settings of a destination repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Whether the tag that is asked for, once written, can move. `None`: not known.
+    /// True if the tag cannot be moved once it is written. `None` if that is unknown.
     pub tag_is_immutable: Option<bool>,
 }
 
-/// A destination's inventory. Registries answer one question at a time; ECR answers in batches and
-/// knows more, which is why this is a trait.
+/// Reads and tags the content of a destination. This is a trait because ECR answers in batches through
+/// an API of its own, other registries one request at a time.
 pub trait Inventory: Send + Sync {
     /// Reads the settings of the repository that apply to `tag`. Called only if the tag names another
     /// image.
     fn facts<'a>(&'a self, tag: Option<&'a Tag>) -> BoxFuture<'a, Result<Facts, Error>>;
 
-    /// The manifests that are held, in the order asked for.
+    /// Returns the manifests in the order of `ids`, and `None` for each that is missing.
     fn manifests<'a>(&'a self, ids: &'a [ManifestId]) -> BoxFuture<'a, Result<Vec<Option<Manifest>>, Error>>;
 
-    /// Which of these blobs are held.
+    /// Returns the digests of those blobs that exist.
     fn blobs<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<HashSet<Digest>, Error>>;
 
-    /// Says in one line why the registry would not store `manifest`, before a byte is copied.
+    /// Returns the reason, in one line, if the registry would reject `manifest`.
     fn objection(&self, manifest: &Manifest) -> Option<String>;
 
-    /// Puts `tag` on a manifest that is held. A tag that names it already is success.
+    /// Tags a manifest that exists. Succeeds if the tag already names it.
     fn tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Whether the registry finds out by itself what refers to a manifest such as `subject`. One that
-    /// does not wants to be given the list.
+    /// Returns true if the registry lists the referrers of a manifest such as `subject` by itself.
+    /// Otherwise the client must write the list.
     fn lists_referrers<'a>(&'a self, subject: &'a Digest) -> BoxFuture<'a, Result<bool, Error>>;
 }
 
-/// Where an image goes: the repository to write to, and what is known of it.
+/// The repository to copy to.
 #[derive(Clone)]
 pub struct Destination {
-    /// The repository, for writing.
+    /// Client for writing.
     pub repository: Repository,
-    /// What it holds.
+    /// Client for reading.
     pub inventory: Arc<dyn Inventory>,
 }
 
 impl Destination {
-    /// A registry that knows no more of itself than the distribution specification asks of it.
+    /// A registry with only the API of the distribution specification.
     #[must_use]
     pub fn of_registry(repository: Repository) -> Self {
         let repository = repository.for_push();
         Self { inventory: Arc::new(repository.clone()), repository }
     }
 
-    /// A registry with a service of its own that knows what is there.
+    /// A registry with an API of its own for its content.
     #[must_use]
     pub fn with_inventory(repository: Repository, inventory: Arc<dyn Inventory>) -> Self {
         Self { repository: repository.for_push(), inventory }
     }
 }
 
-/// Questions to the destination at once, where it answers one at a time.
-const CONCURRENT_QUESTIONS: usize = 8;
+/// Concurrent requests to a registry without batches.
+const CONCURRENT_REQUESTS: usize = 8;
 
 impl Inventory for Repository {
     fn facts<'a>(&'a self, _: Option<&'a Tag>) -> BoxFuture<'a, Result<Facts, Error>> {
@@ -74,13 +74,13 @@ impl Inventory for Repository {
 
     fn manifests<'a>(&'a self, ids: &'a [ManifestId]) -> BoxFuture<'a, Result<Vec<Option<Manifest>>, Error>> {
         let asked = stream::iter(ids).map(|id| self.find_manifest(id));
-        Box::pin(asked.buffered(CONCURRENT_QUESTIONS).try_collect())
+        Box::pin(asked.buffered(CONCURRENT_REQUESTS).try_collect())
     }
 
     fn blobs<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<HashSet<Digest>, Error>> {
         let asked = stream::iter(digests)
             .map(move |digest| async move { Ok((digest, self.blob_exists(digest).await?)) })
-            .buffer_unordered(CONCURRENT_QUESTIONS)
+            .buffer_unordered(CONCURRENT_REQUESTS)
             .try_filter_map(|(digest, held)| async move { Ok(held.then(|| digest.clone())) });
         Box::pin(asked.try_collect())
     }

@@ -1,4 +1,4 @@
-//! What the user wants.
+//! The request for a copy.
 
 use std::fmt;
 
@@ -7,36 +7,36 @@ use crate::oci::{Digest, Platform, Reference, Repository, Tag};
 /// One image to copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// What to copy, as the user wrote it.
+    /// Image to copy, as the user wrote it.
     pub source: Reference,
-    /// Where to.
+    /// Repository to copy to.
     pub destination: Repository,
-    /// What to call it there; without a tag it is known by its digest alone.
+    /// Tag in the destination. Without a tag, the image is stored by digest.
     pub tag: Option<Tag>,
-    /// Which of the platforms of an index.
+    /// Platforms to copy from an index.
     pub platforms: Platforms,
-    /// Earlier copies that may be at the destination still; the first that fits is used.
+    /// Earlier copies that the destination may still have. The first that fits is used.
     pub known: Vec<Known>,
-    /// Whether what refers to the image goes along: signatures, SBOMs, attestations.
+    /// Also copies the image's referrers: signatures, SBOMs, attestations.
     pub include_referrers: bool,
 }
 
-/// What became of a source once: remembered, it spares the source's manifests. A selection or a
-/// single image of an index does not tell by itself which index it was taken from.
+/// An earlier copy. It makes the source's manifests unnecessary: a selection or a single image does not
+/// show the index it was taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     /// Digest that the source reference named.
     pub source_digest: Digest,
-    /// Which of its platforms were asked for.
+    /// Platforms that were requested.
     pub selection: Platforms,
-    /// Digest of what was pushed.
+    /// Digest of the manifest that was pushed.
     pub digest: Digest,
-    /// Platforms in what was pushed; empty when that is not remembered.
+    /// Platforms in it. Empty if they were not recorded.
     pub platforms: Vec<Platform>,
 }
 
 impl Request {
-    /// The destination's repository with the tag, if there is one.
+    /// Returns the destination repository, with the tag if the request has one.
     #[must_use]
     pub fn destination_name(&self) -> String {
         match &self.tag {
@@ -46,22 +46,21 @@ impl Request {
     }
 }
 
-/// Which platforms of an index are copied.
+/// Platforms to copy from an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Platforms {
     /// The whole index, byte for byte.
     All,
-    /// The image for this platform. A reference that names a single image must be for it.
+    /// The image for this platform. A single image must be for it.
     One(Platform),
-    /// The image for this platform, if there is a choice: a reference that names a single image
-    /// copies that, whatever it was built for.
+    /// The image for this platform. A single image is copied for any platform.
     Preferred(Platform),
-    /// A new index with the images for these platforms and their attestations. A reference that
-    /// names a single image copies that, if it is for all of them.
+    /// A new index with the images for these platforms and their attestations. A single image is
+    /// copied if it is for all of them.
     Some(Vec<Platform>),
 }
 
-/// One word for each selection, the same for the same selection.
+/// One word, equal for equal selections.
 impl fmt::Display for Platforms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -91,7 +91,7 @@ async fn movable_tag(walk: &Walk<'_>, survey: &Survey, wanted: &Digest) -> Resul
     Ok(tag)
 }
 
-/// The manifest that is to be pushed, and its platform where an index says it.
+/// Returns the manifest to push, and its platform if an index states it.
 async fn choose(walk: &Walk<'_>, top: Found) -> Result<(Found, Option<Platform>), Error> {
     let wanted = match &walk.request.platforms {
         Platforms::All => return Ok((top, None)),
@@ -120,7 +120,8 @@ async fn choose(walk: &Walk<'_>, top: Found) -> Result<(Found, Option<Platform>)
     Err(no_platform(walk, &top.manifest, wanted))
 }
 
-/// An index with the images for `wanted` alone. What is the source's own index is taken as it is.
+/// Returns an index with only the images for `wanted`. If the source's index has no others, returns it
+/// unchanged.
 async fn selected(walk: &Walk<'_>, top: Found, wanted: &[Platform]) -> Result<Found, Error> {
     let root = match selection(&top.manifest, wanted) {
         Ok(root) => root,

@@ -1,26 +1,29 @@
-//! Finds out whether an earlier copy is at the destination as a whole.
+//! Checks if the destination still has an earlier copy completely.
+
+use std::collections::HashSet;
 
 use super::missing::missing_blobs;
 use super::walk::{Found, MAX_DEPTH, Walk, digests};
 use crate::copy::reporting::{Error, Progress};
 use crate::copy::request::Known;
 
-/// A copy of which nothing is missing.
+/// An earlier copy that the destination has completely.
 pub(super) struct Held {
     pub(super) root: Found,
     pub(super) below: Vec<Found>,
     pub(super) progress: Progress,
 }
 
-/// Reads a known copy at the destination. `None` when the manifest, a child or a layer is gone: a
-/// lifecycle rule may have taken any of them.
+/// Reads an earlier copy at the destination. Returns `None` if a manifest or a blob is missing, because
+/// a lifecycle rule can delete any of them.
 pub(super) async fn held_whole(walk: &Walk<'_>, known: &Known) -> Result<Option<Held>, Error> {
     let mut found = walk.held(std::slice::from_ref(&known.digest)).await?.into_iter();
     let Some(root) = found.next().flatten() else { return Ok(None) };
     let mut below: Vec<Found> = Vec::new();
+    let mut seen = HashSet::new();
     let mut level = digests(&root);
     for _ in 0..MAX_DEPTH {
-        level.retain(|digest| below.iter().all(|found| found.manifest.digest != *digest));
+        level.retain(|digest| seen.insert(digest.clone()));
         if level.is_empty() {
             break;
         }

@@ -8,53 +8,54 @@ use crate::copy::reporting::{Progress, TagMove};
 use crate::copy::request::{Platforms, Request};
 use crate::oci::{Descriptor, Digest, Manifest, Platform, Tag};
 
-/// What has to be done for one request. Empty when nothing has.
+/// All writes that one request needs. Empty if the destination is up to date.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// What was asked for.
+    /// The request.
     pub request: Request,
-    /// What the source reference names: of an index, also when one platform of it is copied.
+    /// Digest that the source reference names: of the index, also if one platform is copied.
     pub source_digest: Digest,
-    /// What is to carry the tag.
+    /// Manifest that gets the tag.
     pub root: Manifest,
-    /// Whether the destination has the root already, so that only its tag may have to move.
+    /// True if the destination has the root, so that at most its tag is written.
     pub root_held: bool,
     /// Digests of all manifests below the root, held by the destination or not.
     pub children: Vec<Digest>,
-    /// Manifests to write before the root. Every one stands after those that it refers to.
+    /// Manifests to write before the root, each after those that it refers to.
     pub manifests: Vec<Manifest>,
     /// Blobs to copy, each once, largest first.
     pub blobs: Vec<Descriptor>,
-    /// What may be referred to, if that is to go along: every image as upstream has it.
+    /// Digests to look up referrers for, if the request includes them: all images of the source.
     pub subjects: Vec<Digest>,
-    /// Platforms in the root, attestations left out.
+    /// Platforms in the root, without attestations.
     pub platforms: Vec<Platform>,
-    /// Platforms that the source offers, when its index was read.
+    /// Number of platforms in the source's index, if it was read.
     pub platforms_offered: Option<usize>,
-    /// What is to become of the tag.
+    /// Change of the tag.
     pub tag: TagMove,
-    /// All blobs of the image, and those that the destination has.
+    /// Counts of the image's blobs and of those that the destination has.
     pub progress: Progress,
-    /// Time spent so far.
+    /// Time spent on the survey and the plan.
     pub elapsed: Duration,
 }
 
 impl Plan {
-    /// Replaces what the tag names at the destination, if it was read again after planning.
+    /// Returns the plan for a tag that names `digest` at the destination. Use it if the tag was read
+    /// again after planning.
     #[must_use]
     pub fn with_tag_naming(self, digest: Option<Digest>) -> Self {
         let tag = tag_move(self.request.tag.as_ref(), digest, &self.root.digest);
         Self { tag, ..self }
     }
 
-    /// Manifests to write, the root included.
+    /// Number of manifests to write, including the root.
     #[must_use]
     pub fn manifests_to_write(&self) -> usize {
         self.manifests.len() + usize::from(!self.root_held)
     }
 }
 
-/// What is to be at the destination in the end.
+/// The image as it will be at the destination.
 pub(in crate::copy) struct TargetImage {
     pub(in crate::copy) source_digest: Digest,
     pub(in crate::copy) root: Found,
@@ -65,7 +66,8 @@ pub(in crate::copy) struct TargetImage {
 }
 
 impl TargetImage {
-    /// The root, unless it is an index that only the destination has, and the images below.
+    /// Returns the images that the source can have referrers for. A root that was made for this copy is
+    /// not one of them.
     fn subjects(&self, request: &Request) -> Vec<Digest> {
         let root = &self.root.manifest;
         let is_new = matches!(request.platforms, Platforms::Some(_)) && root.digest != self.source_digest;
@@ -79,7 +81,7 @@ impl TargetImage {
         digests.filter(|digest| !attestations.contains(digest)).cloned().collect()
     }
 
-    /// The plan that leads there, when these blobs are missing.
+    /// Returns the plan, given the blobs that the destination lacks.
     pub(in crate::copy) fn plan(
         self,
         request: &Request,
@@ -108,6 +110,7 @@ impl TargetImage {
     }
 }
 
+/// Compares the digest that the tag names with the root's.
 pub(in crate::copy) fn tag_move(tag: Option<&Tag>, names: Option<Digest>, root: &Digest) -> TagMove {
     match (tag, names) {
         (None, _) => TagMove::Untagged,

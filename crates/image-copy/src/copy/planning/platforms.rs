@@ -1,4 +1,4 @@
-//! Which platforms an image is for: its index says so, or else its config.
+//! Platforms of an image, from its index or its config.
 
 use super::select::images;
 use super::walk::{Found, Walk};
@@ -9,7 +9,7 @@ use crate::oci::{Descriptor, Manifest, Platform, media_type};
 /// Largest image config read into memory, in bytes.
 pub const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
 
-/// The platforms of what is to be pushed; `chosen` is what an index said of it.
+/// Returns the platforms of the manifest to push; `chosen` is the platform that an index states for it.
 pub(super) async fn platforms_of(
     walk: &Walk<'_>,
     root: &Found,
@@ -35,8 +35,8 @@ fn listed_platforms<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Vec<Pl
     platforms
 }
 
-/// The platform of an image that no index lists: only its config tells. Read at the destination when
-/// that has it, so that an image can be put back while the source is down.
+/// Reads the platform from the config of an image without an index. Prefers the destination, so that an
+/// image can be restored while the source is unavailable.
 async fn own_platform(walk: &Walk<'_>, root: &Found) -> Result<Option<Platform>, Error> {
     let Some(config) = config_of(&root.manifest) else { return Ok(None) };
     let subject = || walk.request.source.to_string();
@@ -72,7 +72,7 @@ async fn own_platform(walk: &Walk<'_>, root: &Found) -> Result<Option<Platform>,
     }
 }
 
-/// The config of an image, which says what it runs on; `None` for what is no image.
+/// Returns the config of an image, which states its platform. Returns `None` for other artifacts.
 #[must_use]
 pub fn config_of(manifest: &Manifest) -> Option<&Descriptor> {
     manifest.blobs().next().filter(|config| {
@@ -80,7 +80,7 @@ pub fn config_of(manifest: &Manifest) -> Option<&Descriptor> {
     })
 }
 
-/// The platform that the text of a config states.
+/// Parses the platform from a config.
 #[must_use]
 pub fn platform_in(config: &[u8]) -> Option<Platform> {
     serde_json::from_slice(config).ok().filter(|found: &Platform| !found.is_unknown())

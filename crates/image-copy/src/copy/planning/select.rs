@@ -1,34 +1,35 @@
-//! Which images of an index are meant.
+//! Selects images of an index by platform.
 
 use std::collections::HashSet;
 
 use crate::oci::{Descriptor, Digest, Manifest, Platform};
 
-/// The first child for the platform, as the specification wants it
+/// Returns the first child for the platform, as the specification requires
 /// (<https://github.com/opencontainers/image-spec/blob/main/image-index.md>). Never an attestation.
 #[must_use]
 pub fn image_for<'a>(index: &'a Manifest, wanted: &Platform) -> Option<&'a Descriptor> {
     images(index).find(|child| child.platform.as_ref().is_some_and(|platform| platform.satisfies(wanted)))
 }
 
-/// Children that say which platform they are for.
+/// Returns the children with a platform, without attestations.
 pub fn images(index: &Manifest) -> impl Iterator<Item = &Descriptor> {
     index.children().iter().filter(|child| {
         !child.is_attestation() && child.platform.as_ref().is_some_and(|platform| !platform.is_unknown())
     })
 }
 
-/// How many platforms an index offers; an image offers no choice.
+/// Returns the number of platforms in an index, and `None` for a single image.
 pub(super) fn offered(manifest: &Manifest) -> Option<usize> {
     let names: HashSet<String> =
         images(manifest).filter_map(|child| child.platform.as_ref()).map(ToString::to_string).collect();
     manifest.is_index().then_some(names.len())
 }
 
-/// An index with the images for `wanted` and their attestations. `None`: the index has no others.
+/// Returns an index with the images for `wanted` and their attestations, or `None` if the index has no
+/// others.
 ///
 /// # Errors
-/// The platform for which there is no image.
+/// The first platform without an image.
 pub(super) fn selection(index: &Manifest, wanted: &[Platform]) -> Result<Option<Manifest>, Platform> {
     let chosen: HashSet<&Digest> = wanted
         .iter()

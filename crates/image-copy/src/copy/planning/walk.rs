@@ -1,4 +1,4 @@
-//! Finds every manifest of an image, reading each from where it is cheapest.
+//! Reads the manifests of an image, from the destination if possible.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,16 +9,16 @@ use crate::copy::source::Source;
 use crate::oci::{Descriptor, Digest, Manifest};
 use crate::registry::ManifestId;
 
-/// Manifests that one image may consist of; the largest official ones have some 40.
+/// Maximum number of manifests of one image. The largest official images have some 40.
 const MAX_MANIFESTS: usize = 1000;
 
-/// Indexes within indexes within indexes are not made by anybody's tools.
+/// Maximum depth of nested indexes. Build tools nest two at most.
 pub(super) const MAX_DEPTH: usize = 4;
 
-/// Bytes of manifests kept in memory at once.
+/// Maximum size of all manifests of an image in memory, in bytes.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 
-/// A manifest, and whether the destination has it.
+/// A manifest; `held` is true if the destination has it.
 #[derive(Debug, Clone)]
 pub(in crate::copy) struct Found {
     pub(in crate::copy) manifest: Manifest,
@@ -41,14 +41,13 @@ impl Walk<'_> {
         Ok(found.swap_remove(0))
     }
 
-    /// One child.
+    /// Reads one child.
     pub(super) async fn child(&self, child: &Descriptor) -> Result<Found, Error> {
         let mut found = self.read(std::slice::from_ref(&child.digest)).await?;
         Ok(found.swap_remove(0))
     }
 
-    /// Everything below `root`, in an order in which every manifest stands before those that refer
-    /// to it. The root itself is not in it.
+    /// Reads all manifests below `root`. Each comes before those that refer to it.
     pub(in crate::copy) async fn below(&self, root: &Manifest) -> Result<Vec<Found>, Error> {
         let mut known: HashMap<Digest, Found> = HashMap::new();
         let mut order: Vec<Digest> = Vec::new();
@@ -86,8 +85,8 @@ impl Walk<'_> {
         self.complete(held, digests).await
     }
 
-    /// Reads from the source what the destination has not, all of it at once: what that costs is
-    /// known before the first is read.
+    /// Reads the manifests that the destination lacks from the source, in one call, so that the number
+    /// of pulls is known before the first one.
     async fn complete(&self, held: Vec<Option<Manifest>>, digests: &[Digest]) -> Result<Vec<Found>, Error> {
         let missing = held.iter().zip(digests).filter(|(held, _)| held.is_none());
         let missing: Vec<Digest> = missing.map(|(_, digest)| digest.clone()).collect();
@@ -128,7 +127,8 @@ impl Walk<'_> {
         Ok(digests.iter().map(result).collect())
     }
 
-    /// The source by the name that the user gave it where that is what is read, else by digest.
+    /// Returns the source reference as the user wrote it if it names this manifest, otherwise the
+    /// reference by digest.
     fn named(&self, digest: &Digest) -> String {
         let source = &self.request.source;
         match &source.digest {
@@ -142,11 +142,12 @@ impl Walk<'_> {
     }
 }
 
+/// Returns the digests of the children.
 pub(super) fn digests(manifest: &Manifest) -> Vec<Digest> {
     manifest.children().iter().map(|child| child.digest.clone()).collect()
 }
 
-/// Turns the order of discovery around. What was found on several levels belongs to the lowest.
+/// Reverses the order of discovery. A manifest found on several levels belongs to the lowest.
 fn leaves_first(order: Vec<Digest>, mut known: HashMap<Digest, Found>) -> Vec<Found> {
     let mut seen = HashSet::new();
     order

@@ -1,4 +1,4 @@
-//! What can go wrong with a copy, told in one line.
+//! Failures of a copy.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use crate::copy::request::Request;
 use crate::oci::{Digest, Platform};
 use crate::{http, registry};
 
-/// Which end of a copy.
+/// Source or destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// Where the image comes from.
+    /// The registry that the image is read from.
     Source,
-    /// Where it goes to.
+    /// The registry that the image is written to.
     Destination,
 }
 
-/// A step of a copy, as a permission would name it.
+/// A step of a copy, as fine as permissions are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Looking at the repository itself.
+    /// Reading the repository's settings.
     Inspect,
-    /// Reading a manifest, or finding out its digest.
+    /// Reading a manifest or its digest.
     ReadManifest,
-    /// Reading a manifest that an index or a tag has led to.
+    /// Reading a manifest that an index or a tag refers to.
     ReadPart,
-    /// Asking which blobs are there.
+    /// Checking the existence of blobs.
     CheckBlobs,
     /// Reading a blob.
     ReadBlob,
@@ -39,111 +39,112 @@ pub enum Operation {
     WriteTag,
 }
 
-/// Why an image was not copied. Boxed, so that results stay small.
+/// A failed copy. Boxed, so that results stay small.
 pub type Error = Box<Failure>;
 
-/// What went wrong with a copy, and where.
+/// Cause and location of a failed copy.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Failure {
-    /// A registry or the network said no.
+    /// A registry or the network failed.
     Registry {
-        /// Whose registry.
+        /// The registry's role.
         side: Side,
-        /// While doing what.
+        /// The step that failed.
         operation: Operation,
         /// Repository with tag or digest.
         subject: String,
-        /// In the registry's words.
+        /// The error, in the registry's words.
         cause: registry::Error,
     },
-    /// The source has nothing for the platform.
+    /// The source has no image for the platform.
     NoPlatform {
         /// The source reference.
         subject: String,
-        /// The platform asked for.
+        /// The requested platform.
         wanted: Platform,
-        /// The platforms there are.
+        /// The source's platforms.
         available: Vec<Platform>,
     },
     /// The tag names another image and cannot be moved.
     TagImmutable {
         /// The destination reference.
         subject: String,
-        /// What the tag names.
+        /// Digest that the tag names.
         existing: Digest,
-        /// What it should name.
+        /// Digest that it should name.
         wanted: Digest,
     },
-    /// The destination would not store what the source has.
+    /// The destination would reject the source's manifest.
     NotStorable {
-        /// The source reference with the digest of the manifest in question.
+        /// The source reference with the manifest's digest.
         subject: String,
-        /// Why, in one line.
+        /// Reason, in one line.
         objection: String,
     },
-    /// An index of indexes of indexes, or one with more manifests than can be meant.
+    /// The index is nested too deeply, or has too many manifests.
     TooManyManifests {
         /// The source reference.
         subject: String,
-        /// How many are allowed.
+        /// Maximum number of manifests.
         limit: usize,
     },
-    /// Time ran out.
+    /// The deadline was reached.
     Deadline {
         /// The source reference.
         subject: String,
-        /// How far it came.
+        /// Progress at that time.
         progress: Progress,
-        /// Time that there was.
+        /// Time since the start of the copy.
         elapsed: Duration,
     },
 }
 
-/// What kind of trouble a [`Failure`] is, for whoever has to say what to change. Matched
-/// exhaustively by those who do, so that a new kind without advice does not compile.
+/// The class of a [`Failure`]. Front ends match it exhaustively to give advice, so that a new class
+/// without advice does not compile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Problem {
-    /// No such image or repository.
+    /// The image or repository does not exist.
     Missing,
-    /// The registry wants a login, and there was none. Many registries say so of what is missing.
+    /// The registry requires credentials, and none were sent. Many registries also return this for
+    /// missing repositories.
     LoginNeeded,
-    /// The login was refused.
+    /// The credentials were rejected.
     LoginRefused,
-    /// The login is good, but not for this.
+    /// The credentials are valid, but do not permit this.
     Denied,
-    /// The login could not be had.
+    /// The credentials could not be read.
     CredentialsUnavailable,
-    /// The allowance of pulls is used up.
+    /// The pull limit is reached.
     PullLimit,
-    /// Told to slow down until time ran out.
+    /// Throttled until the deadline.
     Throttled,
-    /// No connection came about.
+    /// The host could not be reached.
     Unreachable,
-    /// No connection came about through the proxy.
+    /// The host could not be reached through the proxy.
     BehindProxy,
-    /// The other side's certificate was refused.
+    /// The server's certificate was rejected.
     CertificateRefused,
-    /// The connection broke or fell silent.
+    /// The connection was interrupted or timed out.
     Interrupted,
-    /// The other side failed by its own account.
+    /// The server reported an internal error.
     ServerTrouble,
-    /// Content is not what its digest says.
+    /// Content does not match its digest.
     Corrupt,
-    /// What came cannot be read, or breaks the protocol.
+    /// The response cannot be parsed or violates the protocol.
     Unreadable,
-    /// The registry named an address that it must not name.
+    /// The registry referred to a forbidden address.
     ForbiddenAddress,
-    /// Refused for another reason.
+    /// Rejected for another reason.
     Refused,
-    /// Nothing for the platform.
+    /// The source has no image for the platform.
     NoPlatform,
-    /// The tag cannot move.
+    /// The tag is immutable.
     TagImmutable,
-    /// The destination would not store it.
+    /// The destination would reject the manifest.
     NotStorable,
-    /// More manifests than an image can have.
+    /// The image has too many manifests.
     TooManyManifests,
-    /// Time ran out.
+    /// The deadline was reached.
     Deadline,
 }
 
@@ -157,7 +158,7 @@ impl Failure {
         Box::new(Self::Registry { side, operation, subject, cause })
     }
 
-    /// Which end it happened at.
+    /// Returns the side that failed.
     #[must_use]
     pub fn side(&self) -> Side {
         match self {
@@ -170,7 +171,7 @@ impl Failure {
         }
     }
 
-    /// While doing what, where a registry said no.
+    /// Returns the step that failed, if a registry failed.
     #[must_use]
     pub fn operation(&self) -> Option<Operation> {
         match self {
@@ -179,14 +180,15 @@ impl Failure {
         }
     }
 
-    /// Whether it was about something that the source itself named, and nobody who can misspell.
+    /// Returns true if the failure concerns a part that the source's own manifest refers to, which
+    /// excludes a typo in the reference.
     #[must_use]
     pub fn is_about_a_part(&self) -> bool {
         self.side() == Side::Source
             && matches!(self.operation(), Some(Operation::ReadPart | Operation::ReadBlob))
     }
 
-    /// What kind of trouble it is.
+    /// Returns the class of the failure.
     #[must_use]
     pub fn problem(&self) -> Problem {
         match self {
@@ -201,7 +203,7 @@ impl Failure {
 }
 
 impl Request {
-    /// The destination said no.
+    /// Returns the failure for an error of the destination.
     #[must_use]
     pub fn destination_failure(&self, operation: Operation, cause: registry::Error) -> Error {
         Failure::registry(Side::Destination, operation, self.destination_name(), cause)
@@ -231,14 +233,14 @@ fn problem_of(cause: &registry::Error) -> Problem {
 fn problem_of_refusal(refusal: &registry::Refusal) -> Problem {
     match refusal.status {
         _ if refusal.is_pull_limit() => Problem::PullLimit,
-        // The code alone may also stand for a tag that is none.
+        // Registries also return this code for invalid tags.
         400..=499 if refusal.has("TAG_INVALID") && refusal.mentions("immutable") => Problem::TagImmutable,
         401 if refusal.login == registry::LoginSent::No => Problem::LoginNeeded,
-        // The login was good for a token, and the token is not for this: Docker Hub, Quay and GitLab say
-        // so of what does not exist, too.
+        // The token service accepted the credentials, but the token does not permit this. Docker Hub, Quay
+        // and GitLab also return this for missing repositories.
         401 if refusal.login == registry::LoginSent::Exchanged => Problem::Denied,
         401 => Problem::LoginRefused,
-        // GHCR and others answer 403 to whoever is not logged in.
+        // GHCR and others return 403 without credentials.
         403 if refusal.login == registry::LoginSent::No => Problem::LoginNeeded,
         403 => Problem::Denied,
         404 => Problem::Missing,
@@ -248,7 +250,7 @@ fn problem_of_refusal(refusal: &registry::Refusal) -> Problem {
     }
 }
 
-/// By the names that AWS gives its errors
+/// Classifies AWS error codes
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html>).
 fn problem_of_service(code: &str) -> Problem {
     match code {

@@ -1,4 +1,4 @@
-//! What was done.
+//! The result of a successful copy.
 
 use std::time::Duration;
 
@@ -7,45 +7,45 @@ use super::referrers::Referrers;
 use crate::copy::source::Served;
 use crate::oci::{Digest, Platform};
 
-/// What a copy did.
+/// The result of a successful copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Digest that the source reference named: of the index, also when one platform was copied.
+    /// Digest that the source reference named: of the index, also if one platform was copied.
     pub source_digest: Digest,
-    /// Digest of what was pushed, and now carries the tag.
+    /// Digest of the manifest that was pushed and has the tag.
     pub digest: Digest,
-    /// Media type of what was pushed.
+    /// Its media type.
     pub media_type: String,
-    /// Platforms in what was pushed, attestations left out.
+    /// Platforms in it, without attestations.
     pub platforms: Vec<Platform>,
-    /// Platforms that the source offered, when its index was read.
+    /// Number of platforms in the source's index, if it was read.
     pub platforms_offered: Option<usize>,
-    /// Sum of the bytes of all blobs of what was pushed, each counted once.
+    /// Size of all its blobs in bytes, each counted once.
     pub size: u64,
-    /// What became of the blobs.
+    /// Counts of blobs.
     pub blobs: Progress,
-    /// Manifests written, the root included.
+    /// Number of manifests written, including the root.
     pub manifests_written: usize,
-    /// What became of what refers to the image, if that was to go along.
+    /// Counts of referrers, if the request included them.
     pub referrers: Option<Referrers>,
-    /// What became of the tag.
+    /// Change of the tag.
     pub tag: TagMove,
-    /// Who served manifests and blobs, in the order asked.
+    /// Repositories that manifests and blobs were read from, in the order of preference.
     pub served: Vec<Served>,
-    /// Time spent on planning and transfer.
+    /// Time spent on survey, plan and transfer.
     pub elapsed: Duration,
 }
 
-/// What became of the tag.
+/// Change of a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TagMove {
-    /// There is none.
+    /// The request has no tag.
     Untagged,
-    /// It named the image already.
+    /// The tag already named the image.
     Unchanged,
-    /// It is new, or named something else before.
+    /// The tag is new, or named another image before.
     Moved {
-        /// What it named before.
+        /// Digest that it named before.
         from: Option<Digest>,
     },
 }

@@ -1,37 +1,37 @@
-//! Tells somebody who waits how far a transfer is.
+//! Progress of a transfer.
 
 use crate::oci::Descriptor;
 
-/// How far the blobs of a copy are.
+/// Counts of an image's blobs during a copy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Blobs of the image.
     pub blobs: u64,
-    /// Blobs that the destination held before.
+    /// Blobs that the destination already had.
     pub present: u64,
-    /// Blobs copied by now.
+    /// Blobs copied so far.
     pub copied: u64,
     /// Bytes of the image's blobs.
     pub bytes: u64,
-    /// Bytes of the blobs that the destination held before.
+    /// Bytes of the blobs that the destination already had.
     pub bytes_present: u64,
-    /// Bytes of the blobs copied by now, whole blobs only.
+    /// Bytes of the blobs copied so far, whole blobs only.
     pub bytes_copied: u64,
 }
 
-/// Is told what happens while it happens. Called from many places at once, so it must not block.
+/// Receives the progress of a transfer. Called concurrently, so it must not block.
 pub trait Reporter: Send + Sync {
-    /// `bytes` more of some blob passed.
+    /// `bytes` more of a blob were sent.
     fn passed(&self, bytes: u64);
 
-    /// A blob is at the destination, whether it was copied, mounted or there already.
+    /// A blob exists at the destination: it was copied or mounted, or existed before.
     fn finished(&self, blob: &Descriptor);
 
-    /// A blob is begun again: `bytes` that were reported as passed came to nothing.
+    /// A blob is started again: `bytes` that were reported as sent are lost.
     fn lost(&self, bytes: u64);
 }
 
-/// Nobody waits.
+/// Ignores the progress.
 #[derive(Debug, Clone, Copy)]
 pub struct NoReport;
 

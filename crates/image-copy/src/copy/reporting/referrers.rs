@@ -2,27 +2,27 @@
 
 use std::fmt;
 
-/// What became of the referrers of an image.
+/// Counts of the referrers of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Referrers {
-    /// Copied now.
+    /// Copied by this request.
     pub copied: usize,
-    /// At the destination before.
+    /// Already at the destination.
     pub present: usize,
-    /// Upstream did not give them, or the destination did not take them.
+    /// Not readable at the source, or rejected by the destination.
     pub refused: usize,
-    /// There was no time left for them, or there were too many.
+    /// Not copied because of a limit of time, number or size.
     pub left_out: usize,
-    /// Images and referrers of which upstream did not say what refers to them.
+    /// Images and referrers whose own referrers could not be looked up.
     pub unknown: usize,
-    /// Images that they could not be listed for, at a destination that makes no lists itself.
+    /// Images without a list of referrers, at a destination that does not create lists itself.
     pub unlisted: usize,
-    /// Why, of the first that is refused, left out, unknown or unlisted; one line.
+    /// Reason of the first that is refused, left out, unknown or unlisted, in one line.
     pub first_reason: Option<String>,
 }
 
 impl Referrers {
-    /// Whether something may be missing at the destination.
+    /// Returns true if a referrer may be missing at the destination.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         self.refused + self.left_out + self.unknown + self.unlisted > 0

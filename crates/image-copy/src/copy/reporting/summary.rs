@@ -1,5 +1,5 @@
-//! Failures in one line: what could not be done, why in the registry's own words, what was tried,
-//! and the state left behind. What to change is for the caller to add, in its reader's words.
+//! Failures in one line: the step, the registry's own words, the attempts, and the state of the tag.
+//! Front ends add their advice.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Failure {
-    /// The failure in one line without advice, ending in a full stop or an ellipsis.
+    /// Returns the failure in one line without advice. It ends with a full stop or an ellipsis.
     #[must_use]
     pub fn summary(&self) -> String {
         match self {

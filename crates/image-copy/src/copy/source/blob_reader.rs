@@ -1,4 +1,4 @@
-//! Reads one blob from wherever it can be had.
+//! Reads one blob, from mirrors and the named registry.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,28 +10,28 @@ use super::places::{Source, silent};
 use crate::oci::Descriptor;
 use crate::registry::{BlobReader, Error, Pieces};
 
-/// Reads one blob from the first place that has it, and goes on at the next where one fails: at the
-/// first missing byte, since all have the same bytes.
+/// Reads one blob from the first repository that has it. If one fails, the next continues at the first
+/// missing byte, because all have the same bytes.
 pub(in crate::copy) struct Reader {
     source: Source,
     blob: Descriptor,
     reader: BlobReader,
-    /// Mirrors of which bytes came.
+    /// Positions of the mirrors that sent bytes.
     contributors: Vec<usize>,
     trace: Arc<Trace>,
 }
 
-/// What became of a reader, for whoever has given it away.
+/// State of a reader that its creator can still read after passing the reader on.
 #[derive(Default)]
 pub(in crate::copy) struct Trace {
-    /// Position of the place read last.
+    /// Position of the repository read last.
     at: AtomicUsize,
-    /// Whether a mirror's bytes were wrong, so that another try reads elsewhere.
+    /// True if a mirror's bytes were wrong, so that another attempt reads from other repositories.
     misled: AtomicBool,
 }
 
 impl Trace {
-    /// Whether the blob was wrong by the fault of a mirror, which is not asked again.
+    /// Returns true if a mirror sent wrong bytes. It is not used again.
     pub(in crate::copy) fn was_misled(&self) -> bool {
         self.misled.load(Ordering::Relaxed)
     }
@@ -75,19 +75,19 @@ impl Source {
         }
     }
 
-    /// Takes note that a blob has arrived that was read with `trace`.
+    /// Counts a blob that was read completely with `trace`.
     pub(in crate::copy) fn arrived(&self, trace: &Trace) {
         self.places()[trace.at.load(Ordering::Relaxed)].served_blob();
     }
 }
 
 impl Reader {
-    /// What becomes of it.
+    /// Returns the reader's shared state.
     pub(in crate::copy) fn trace(&self) -> Arc<Trace> {
         self.trace.clone()
     }
 
-    /// Goes on at the next place, unless what came is wrong already.
+    /// Continues at the next repository, unless wrong bytes were received.
     fn move_on(&mut self, at: usize, error: Error) -> Result<(), Error> {
         let place = &self.source.places()[at];
         place.note(&self.blob.digest, &error);
@@ -103,8 +103,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Of wrong content nobody can tell which part was wrong, so no mirror that had a part in it is
-    /// asked again.
+    /// Stops using all mirrors that sent bytes of a wrong blob, because the wrong part is unknown.
     fn blame(&self, error: &Error) {
         for mirror in &self.contributors {
             self.source.places()[*mirror].give_up(error);
@@ -144,7 +143,7 @@ impl Pieces for Reader {
     }
 }
 
-/// Whether content came that is not what its descriptor says.
+/// Returns true if the content does not match its descriptor.
 fn is_wrong(error: &Error) -> bool {
     matches!(error, Error::DigestMismatch { .. } | Error::SizeMismatch { .. })
 }

@@ -1,4 +1,4 @@
-//! Mirrors: registries that hold the content of others under names of their own.
+//! Mirrors: registries with the content of other registries under other names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,34 +8,34 @@ use crate::oci::{ParseError, Prefix, Repository};
 const MIRROR: &str =
     "a mirror: expected prefix=mirror prefix, such as docker.io/library=public.ecr.aws/docker/library";
 
-/// Where the repositories that begin with a prefix can be read as well. What is read there is checked
-/// by digest, so that a mirror can be slow or absent, but never wrong.
+/// A second location for all repositories with a prefix. Content is verified by digest, so a mirror can
+/// be slow or incomplete, but never wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mirror {
-    /// What the names of the repositories begin with.
+    /// Prefix of the repositories.
     pub prefix: Prefix,
-    /// What stands there instead at the mirror.
+    /// Prefix that replaces it at the mirror.
     pub target: Prefix,
 }
 
 impl Mirror {
-    /// The repository under its name at the mirror.
+    /// Returns the repository's name at the mirror.
     #[must_use]
     pub(crate) fn of(&self, name: &Repository) -> Option<Repository> {
         let mirrored = self.target.with(self.prefix.rest(name)?)?;
         (mirrored != *name).then_some(mirrored)
     }
 
-    /// Reads a list, separated by commas or blanks.
+    /// Parses a list, separated by commas or white space.
     ///
     /// # Errors
-    /// The first entry that is no mirror.
+    /// The first invalid entry.
     pub fn list(text: &str) -> Result<Vec<Self>, ParseError> {
         let entries = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
         entries.map(str::parse).collect()
     }
 
-    /// Where `name` is mirrored: the longest prefix first, then as listed, each place once.
+    /// Returns the mirrors of `name`, each once: the longest prefix first, then in the order of the list.
     #[must_use]
     pub(crate) fn all_of(mirrors: &[Self], name: &Repository) -> Vec<Repository> {
         let mut fitting: Vec<(&Self, Repository)> =

@@ -1,7 +1,7 @@
-//! Where an image is read: the registry that its reference names, and mirrors before it.
+//! The repositories that an image is read from: mirrors, then the registry in its reference.
 //!
-//! What a name means, the named registry alone says. Manifests and blobs are then read by digest,
-//! from each mirror in order, and from the named registry whatever no mirror gave.
+//! Only the registry in the reference resolves tags. Manifests and blobs are read by digest, from each
+//! mirror in order, and from the named registry if no mirror has them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,19 +16,18 @@ use crate::http;
 use crate::oci::{self, Digest, Manifest};
 use crate::registry::{Client, Error, ManifestId, Repository};
 
-/// Manifests read at once.
+/// Concurrent manifest reads.
 const CONCURRENT_READS: usize = 4;
 
-/// A mirror may take as long for a manifest as so many connections may take to come about: long
-/// enough to be told to slow down and to get over that, for every manifest that it does not serve
-/// may cost a pull.
+/// Time limit of a mirror for a manifest, as a multiple of the connection timeout. It leaves time to wait
+/// out a throttled request, because each manifest that no mirror returns can cost a pull.
 const MANIFEST_PATIENCE: u32 = 6;
 
-/// The same for the next piece of a blob, which costs nothing elsewhere.
+/// Time limit of a mirror for the next piece of a blob, in the same unit. Blobs are not counted as pulls.
 const PIECE_PATIENCE: u32 = 2;
 
-/// The places where one image is read. A clone shares what is known of them: make a new one for each
-/// copy, so that a mirror that failed is given another chance.
+/// The repositories that one image is read from. Clones share their state. Create a new source for each
+/// copy, so that a mirror that failed is tried again.
 #[derive(Clone)]
 pub struct Source {
     shared: Arc<Shared>,
@@ -37,7 +36,7 @@ pub struct Source {
 struct Shared {
     /// The mirrors in their order, then the named registry.
     places: Vec<Place>,
-    /// What was read, so that no manifest is read twice.
+    /// Manifests by the digest they were read with, so that none is read twice.
     manifests: Mutex<HashMap<Digest, Manifest>>,
 }
 
@@ -48,14 +47,14 @@ pub(super) struct Place {
     blobs: AtomicU64,
 }
 
-/// What one place served of a copy.
+/// Counts of the content read from one repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
     /// The repository.
     pub place: oci::Repository,
     /// Manifests read there.
     pub manifests: u64,
-    /// Blobs whose last byte came from there.
+    /// Blobs whose last byte was read there.
     pub blobs: u64,
 }
 
@@ -66,8 +65,8 @@ impl From<Repository> for Source {
 }
 
 impl Source {
-    /// `named` is the registry that says what a name means; `mirrors` are read by digest alone, in
-    /// their order, before it.
+    /// `named` is the repository in the reference, which resolves tags. `mirrors` are read before it, in
+    /// their order, only by digest.
     #[must_use]
     pub fn new(named: Repository, mirrors: Vec<Repository>) -> Self {
         let place = |repository| Place {
@@ -80,7 +79,7 @@ impl Source {
         Self { shared: Arc::new(Shared { places, manifests: Mutex::default() }) }
     }
 
-    /// The repository `name` with those of the mirrors that have it.
+    /// The repository `name` with the mirrors whose prefix matches.
     #[must_use]
     pub fn with_mirrors(
         client: &Client,
@@ -93,19 +92,19 @@ impl Source {
         Self::new(client.repository(name, deadline), places)
     }
 
-    /// The registry that the reference names. Its usage tells what the copy cost.
+    /// Returns the repository in the reference. Its usage counts the pulls.
     #[must_use]
     pub fn named(&self) -> &Repository {
         &self.places()[self.last()].repository
     }
 
-    /// When requests are no longer repeated.
+    /// Returns the time when retries end.
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.named().deadline()
     }
 
-    /// Who served so far, in the order asked; who served nothing is left out.
+    /// Returns the repositories that content was read from so far, in the order of preference.
     #[must_use]
     pub fn served(&self) -> Vec<Served> {
         let served = self.places().iter().map(|place| Served {
@@ -116,10 +115,10 @@ impl Source {
         served.filter(|served| served.manifests + served.blobs > 0).collect()
     }
 
-    /// Reads manifests, each from the first place that has it.
+    /// Reads manifests, each from the first repository that has it.
     ///
     /// # Errors
-    /// What the named registry says of the first that no place has, and which that is.
+    /// The digest of the first manifest that no repository has, and the named registry's error.
     pub(in crate::copy) async fn manifests(
         &self,
         digests: &[Digest],
@@ -147,7 +146,7 @@ impl Source {
         Ok(digests.iter().filter_map(|digest| read.get(digest).cloned()).collect())
     }
 
-    /// Takes note of a manifest that came along with the answer to another question.
+    /// Stores a manifest that was part of another response.
     pub(in crate::copy) fn remember(&self, manifest: &Manifest) {
         self.read().insert(manifest.digest.clone(), manifest.clone());
     }
@@ -172,14 +171,14 @@ impl Source {
         }
     }
 
-    /// Under the digest that was asked for: by another algorithm, the manifest has another of its own.
+    /// Stores a manifest by the requested digest, which differs from its own if it uses another algorithm.
     fn keep(&self, place: &Place, digest: &Digest, manifest: Manifest) {
         place.manifests.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(%digest, place = %place.repository.name(), "manifest read");
         self.read().insert(digest.clone(), manifest);
     }
 
-    /// Those not read yet, each once.
+    /// Returns the digests that were not read yet, each once.
     fn missing(&self, digests: &[Digest]) -> Vec<Digest> {
         let read = self.read();
         let mut missing: Vec<Digest> = Vec::new();
@@ -191,8 +190,8 @@ impl Source {
         missing
     }
 
-    /// Fails when the named registry is known not to serve so many manifests: better none of them
-    /// than a part (<https://docs.docker.com/docker-hub/usage/pulls/>).
+    /// Fails if the named registry's pull limit does not allow all of them, before pulls are spent on an
+    /// incomplete image (<https://docs.docker.com/docker-hub/usage/pulls/>).
     fn afford(&self, needed: u64) -> Result<(), Error> {
         match self.named().usage().rate_limit {
             Some(limit) if limit.remaining.is_some_and(|left| left < needed) => {
@@ -206,23 +205,23 @@ impl Source {
         &self.shared.places
     }
 
-    /// Position of the named registry.
+    /// Returns the position of the named registry.
     pub(super) fn last(&self) -> usize {
         self.shared.places.len() - 1
     }
 
-    /// The first place from `position` on that did not fail; the named registry in the end.
+    /// Returns the first position from `position` on that did not fail, at last the named registry.
     pub(super) fn next_place(&self, position: usize) -> usize {
         let mut places = position..self.last();
         places.find(|at| !self.places()[*at].failed.load(Ordering::Relaxed)).unwrap_or(self.last())
     }
 
-    /// How long a mirror is waited for a piece of a blob.
+    /// Returns the time limit of a mirror for a piece of a blob.
     pub(super) fn patience_for_piece(&self) -> Duration {
         self.patience(PIECE_PATIENCE)
     }
 
-    /// A quarter of the time left at most: the other places need theirs.
+    /// Limits the time to a quarter of the remaining time, because other repositories may follow.
     fn patience(&self, connections: u32) -> Duration {
         let patience = self.named().http_options().connect_timeout * connections;
         let left = self.deadline().map(|end| end.saturating_duration_since(Instant::now()));
@@ -235,8 +234,8 @@ impl Source {
 }
 
 impl Place {
-    /// Takes note of what a mirror did not give. One that fails for reasons of its own is not asked
-    /// again.
+    /// Handles an error of a mirror. If content is missing, the mirror stays in use; after any other error
+    /// it is not used again.
     pub(super) fn note(&self, digest: &Digest, error: &Error) {
         let mirror = self.repository.name();
         if is_missing(error) {
@@ -258,12 +257,12 @@ impl Place {
     }
 }
 
-/// Whether one piece of content is missing, and not the whole repository.
+/// Returns true if one piece of content is missing, but not the whole repository.
 fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Refused(refusal) if refusal.status == 404 && !refusal.has("NAME_UNKNOWN"))
 }
 
-/// A mirror that has not answered while there was patience for it.
+/// Returns the error for a mirror that exceeded its time limit.
 pub(super) fn silent(mirror: &Place) -> Error {
     let host = mirror.repository.name().registry().api_host().to_owned();
     http::Error { kind: http::Kind::Timeout, host, attempts: 1, elapsed: Duration::ZERO }.into()

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use crate::copy::reporting::{Progress, Referrers};
 
-/// What is at the destination before the root goes under its tag.
+/// The content at the destination before the root is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
-    /// What became of the blobs.
+    /// Counts of blobs.
     pub blobs: Progress,
-    /// What became of what refers to the image, if that was to go along.
+    /// Counts of referrers, if the request included them.
     pub referrers: Option<Referrers>,
-    /// Whether the root was written by its digest, because something refers to it.
+    /// True if the root was written by digest, because the image has referrers.
     pub(super) root_written: bool,
-    /// How long it took.
+    /// Time spent on the content.
     pub(super) elapsed: Duration,
 }

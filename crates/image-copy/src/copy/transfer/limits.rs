@@ -2,18 +2,18 @@
 
 use tokio::time::Instant;
 
-/// Blobs in flight at once, unless told otherwise. One connection into ECR carried 24 to 28 MB/s where
-/// that was measured (<https://github.com/clowdhaus/ocync/blob/main/docs/src/content/design/engine.md>),
-/// and 50 to 90 MB/s are reported of a function's link: this many fill it, also while some of them
-/// begin or end.
+/// Default number of concurrent blobs. One connection into ECR carried 24 to 28 MB/s in a measurement
+/// (<https://github.com/clowdhaus/ocync/blob/main/docs/src/content/design/engine.md>),
+/// and a function's link carries 50 to 90 MB/s by reports. Six connections fill it, also while some of
+/// them start or end.
 pub const CONCURRENT_BLOBS: usize = 6;
 
-/// What a transfer may use.
+/// Limits of a transfer.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// When it has to end, done or not.
+    /// Time at which the transfer ends, complete or not.
     pub deadline: Option<Instant>,
-    /// Blobs in flight at once.
+    /// Maximum number of concurrent blobs.
     pub concurrent_blobs: usize,
 }
 

@@ -46,13 +46,13 @@ struct Copied {
     bytes: AtomicU64,
 }
 
-/// How one attempt at a blob ended.
+/// Failure of one attempt to copy a blob.
 enum Attempt {
-    /// The upload itself failed: doing all of it once more may help.
+    /// The upload failed. A new upload can succeed.
     Again(Side, registry::Error),
-    /// A mirror sent what is wrong, and is asked no more: the next place may be right.
+    /// A mirror sent wrong bytes and is not used again. Another repository can succeed.
     Elsewhere(registry::Error),
-    /// A request that was repeated on its own failed for good.
+    /// A request failed after its own retries.
     Over(Error),
 }
 
@@ -91,7 +91,7 @@ impl Job<'_> {
         let mut corrupt_before = false;
         loop {
             tries.count += 1;
-            // What failed may have arrived all the same.
+            // A failed upload can be complete if only its response was lost.
             if tries.count > 1 && self.is_held(blob).await? {
                 break;
             }
@@ -123,7 +123,7 @@ impl Job<'_> {
 
     async fn attempt(&self, blob: &Descriptor, passed: &Arc<AtomicU64>) -> Result<(), Attempt> {
         let to = &self.destination.repository;
-        // Offered to the same registry only: others refuse a name that they do not know
+        // Only for the same registry: others reject an unknown name
         // (https://github.com/google/go-containerregistry/issues/1741).
         let from = self.source.named().name();
         let mount = (from.registry() == to.name().registry() && from != to.name()).then_some(from);
@@ -162,8 +162,8 @@ impl Job<'_> {
         })
     }
 
-    /// The registry's word that there is no such repository, if that is why an upload did not start:
-    /// ECR drops the connection instead of saying so (<https://github.com/moby/moby/issues/24473>).
+    /// Returns the registry's error if the repository is missing. ECR closes the connection of an upload
+    /// in that case (<https://github.com/moby/moby/issues/24473>).
     async fn missing_repository(&self) -> Option<registry::Error> {
         let id = ManifestId::Digest(self.plan.root.digest.clone());
         match self.destination.repository.get_manifest(&id).await {

@@ -1,4 +1,4 @@
-//! The last step of a copy: the root under its tag, at once.
+//! The last step of a copy: the root under its tag, in one request.
 
 use tokio::time::Instant;
 
@@ -12,10 +12,10 @@ use crate::copy::source::Source;
 use crate::oci::Tag;
 use crate::registry::{self, ManifestId};
 
-/// Writes the root of a plan whose content is at the destination; `source` tells who served it.
+/// Writes the root of a plan whose content is at the destination.
 ///
 /// # Errors
-/// When the destination refuses, or time runs out.
+/// If the destination rejects it, or at the deadline.
 pub async fn publish(
     plan: &Plan,
     source: &Source,
@@ -51,8 +51,8 @@ struct Publication<'a> {
 }
 
 impl Publication<'_> {
-    /// The root goes last, and under its tag at once: until then nobody can pull a half-copied image
-    /// by name.
+    /// The root is written last, together with its tag, so that an incomplete image cannot be pulled by
+    /// name.
     async fn write_root(&self) -> Result<(), Error> {
         let (plan, to) = (self.plan, self.destination);
         let written = match (&plan.request.tag, &plan.tag, self.root_held) {
@@ -77,8 +77,9 @@ impl Publication<'_> {
         Ok(())
     }
 
-    /// ECR refuses to write an immutable tag also when that would change nothing, as after an answer
-    /// that was lost (<https://github.com/aws/containers-roadmap/issues/2179>).
+    /// Accepts a rejected tag that already names the root. ECR rejects writes to immutable tags also if
+    /// nothing changes, as after a lost response
+    /// (<https://github.com/aws/containers-roadmap/issues/2179>).
     async fn judge_tag(&self, tag: &Tag, cause: registry::Error) -> Result<(), Error> {
         let exists = cause.has("TAG_INVALID") || cause.has("ImageTagAlreadyExistsException");
         let failure = self.plan.request.destination_failure(Operation::WriteTag, cause);

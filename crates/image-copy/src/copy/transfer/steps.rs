@@ -16,10 +16,10 @@ use crate::copy::planning::Plan;
 use crate::copy::reporting::{Error, Outcome, Reporter};
 use crate::copy::source::Source;
 
-/// Copies what the plan says. Nothing of a blob is kept in memory but what is on its way.
+/// Carries out a plan. Only blob bytes in transit are in memory.
 ///
 /// # Errors
-/// When a side fails for good; [`Failure::Deadline`](crate::copy::Failure::Deadline) with the progress made when time runs out.
+/// If a side fails permanently; [`Failure::Deadline`](crate::copy::Failure::Deadline) with the progress at the deadline.
 pub async fn transfer(
     plan: &Plan,
     source: &Source,
@@ -31,8 +31,8 @@ pub async fn transfer(
     publish(plan, source, destination, limits, content).await
 }
 
-/// Copies all but the root: after this, nothing is missing but the manifest under its tag. What refers
-/// to the image is there before it has its tag, for those who want to see a signature first.
+/// Copies everything except the root: blobs, child manifests and referrers. Referrers are copied before
+/// the tag is written, so that admission controllers find the signatures of a tagged image.
 ///
 /// # Errors
 /// As [`transfer`].

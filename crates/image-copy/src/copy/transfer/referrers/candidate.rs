@@ -2,14 +2,14 @@
 
 use crate::oci::{Descriptor, Digest, Tag, media_type};
 
-/// Something that is said to refer to `subject`.
+/// A manifest that a list or a tag names as a referrer of `subject`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) digest: Digest,
-    /// Where a list tells it.
+    /// Media type, if a list states it.
     pub(super) media_type: Option<String>,
     pub(super) subject: Digest,
-    /// The tag that makes it a referrer. `None`: it says itself what it refers to.
+    /// The tag that makes it a referrer. `None` if its manifest names the subject.
     pub(super) tag: Option<Tag>,
 }
 
@@ -23,7 +23,7 @@ impl Candidate {
         }
     }
 
-    /// Whether it is of a kind that can be read; a tag does not tell.
+    /// Returns true if its media type is a supported manifest or unknown.
     pub(super) fn is_manifest(&self) -> bool {
         self.media_type.as_deref().is_none_or(|name| media_type::ALL.contains(&name))
     }

@@ -16,17 +16,18 @@ use crate::copy::transfer::limits::Limits;
 use crate::oci::{Digest, Tag};
 use crate::registry::ManifestId;
 
-/// A signature on an SBOM of an image is the second step away from it; nobody's tools make a fourth.
+/// Maximum number of steps from the image. A signature of the image's SBOM is the second; no tool
+/// creates a fourth.
 const MAX_DEPTH: usize = 3;
 
-/// Longest time kept back for the tag where time is limited. ECR may have to be asked more than once.
-const KEPT_FOR_THE_TAG: Duration = Duration::from_secs(30);
+/// Maximum time that is reserved for the tag before a deadline, enough for several attempts.
+const RESERVED_FOR_TAG: Duration = Duration::from_secs(30);
 
-/// Copies what refers to the image. Tells also whether the root was written, by its digest, because
-/// something refers to it.
+/// Copies the image's referrers. Returns true if it wrote the root by digest, which must exist before
+/// its referrers.
 ///
 /// # Errors
-/// When the root cannot be written.
+/// If the root cannot be written.
 pub(in crate::copy::transfer) async fn copy(
     plan: &Plan,
     source: &Source,
@@ -44,11 +45,11 @@ pub(in crate::copy::transfer) async fn copy(
     };
     match end(limits) {
         None => job.run(blobs).await?,
-        // The image comes first: what takes too long is left out.
+        // The image has priority: referrers that take too long are left out.
         Some(end) => tokio::time::timeout_at(end, job.run(blobs)).await.unwrap_or(Ok(()))?,
     }
     let root_written = job.root_written.load(Ordering::Relaxed);
-    let referrers = job.ended();
+    let referrers = job.into_counts();
     if !referrers.is_incomplete() {
         tracing::info!(%referrers, "what refers to the image was copied");
     } else {
@@ -61,7 +62,7 @@ pub(in crate::copy::transfer) async fn copy(
 fn end(limits: &Limits) -> Option<Instant> {
     let deadline = limits.deadline?;
     let left = deadline.saturating_duration_since(Instant::now());
-    Some(deadline - (left / 4).min(KEPT_FOR_THE_TAG))
+    Some(deadline - (left / 4).min(RESERVED_FOR_TAG))
 }
 
 impl Job<'_> {
@@ -84,7 +85,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// A referrer goes after what it refers to, which has its tag only later.
+    /// Writes the root by digest, because a referrer is written after its subject and before the tag.
     async fn write_root(&self, blobs: Progress) -> Result<(), Error> {
         if self.plan.root_held || self.root_written.load(Ordering::Relaxed) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Asks upstream what refers to an image.
+//! Looks up the referrers of an image at the source.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -12,15 +12,15 @@ use crate::copy::reporting::{Failure, Operation, Side};
 use crate::oci::{Descriptor, Digest, Manifest, Tag};
 use crate::registry::{Error, ManifestId};
 
-/// Subjects asked about at once.
+/// Concurrent lookups.
 const CONCURRENT_LOOKUPS: usize = 8;
 
-/// Longest time for what refers to one subject. While upstream hangs, nothing else may have to wait
-/// for it that does not need it.
+/// Time limit of the lookup for one subject, so that a source that does not respond cannot use up the
+/// time of the copy.
 const LOOKUP_TIME: Duration = Duration::from_secs(30);
 
 impl Job<'_> {
-    /// What refers to these. What upstream does not tell is counted.
+    /// Returns the referrers of the subjects. Failed lookups are counted.
     pub(super) async fn find(&self, subjects: &[Digest]) -> Vec<Candidate> {
         self.tally().asking += subjects.len();
         // By position: a closure over references makes a future that is not `Send` to the compiler
@@ -57,7 +57,7 @@ impl Job<'_> {
         found
     }
 
-    /// Asks in each of the ways there are; tells the first trouble.
+    /// Looks up cosign tags, then the referrers API or its fallback tag. Returns the first error.
     async fn ask_all(&self, subject: &Digest, found: &mut Vec<Candidate>) -> Option<String> {
         let mut trouble = None;
         for tag in subject.cosign_tags() {
@@ -76,7 +76,7 @@ impl Job<'_> {
         }
         match self.listed(subject).await {
             Ok(listed) => {
-                // What has a tag too goes with its tag.
+                // A referrer with a cosign tag is copied with its tag.
                 let known: HashSet<Digest> = found.iter().map(|found| found.digest.clone()).collect();
                 let new = listed.iter().filter(|entry| !known.contains(&entry.digest));
                 found.extend(new.map(|entry| Candidate::listed(subject, entry)));
@@ -95,7 +95,7 @@ impl Job<'_> {
         failure.summary()
     }
 
-    /// What upstream lists: by its API, else in the index that a tag of the subject's digest names.
+    /// Returns the referrers from the API, or else from the index that the fallback tag names.
     async fn listed(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         if !self.lacks_api.load(Ordering::Relaxed) {
             match self.source.named().referrers(subject).await? {
@@ -115,8 +115,8 @@ impl Job<'_> {
         Ok(digest.map(|digest| Candidate { digest, media_type, subject, tag: Some(tag) }))
     }
 
-    /// What a tag names, other than the subject itself: GitLab takes `sha256-<hex>` for the digest
-    /// (<https://github.com/oras-project/oras/issues/2148>).
+    /// Returns the digest that a tag names, unless it is the subject: GitLab treats `sha256-<hex>` as the
+    /// digest (<https://github.com/oras-project/oras/issues/2148>).
     async fn tag_of(&self, subject: &Digest, tag: &Tag) -> Result<Option<Digest>, Error> {
         Ok(self.source.named().find_tag(tag).await?.filter(|digest| digest != subject))
     }

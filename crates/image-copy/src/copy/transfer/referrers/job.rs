@@ -9,18 +9,18 @@ use crate::copy::planning::Plan;
 use crate::copy::reporting::{Failure, Problem, Referrers, Side};
 use crate::copy::source::Source;
 
-/// Referrers of one image, all platforms together. Each costs some six requests, and one of the ten
-/// PutImage calls that ECR allows in a second.
+/// Maximum number of referrers of one image, all platforms together. Each costs some six requests, and
+/// one of the ten PutImage calls that ECR allows per second.
 const MAX_REFERRERS: usize = 300;
 
-/// Bytes of blobs copied for referrers: the largest SBOMs have some tens of MiB.
+/// Maximum size of all referrers' blobs in bytes. The largest SBOMs have some tens of MiB.
 pub(super) const MAX_BYTES: u64 = 1 << 30;
 
 pub(super) struct Job<'a> {
     pub(super) plan: &'a Plan,
     pub(super) source: &'a Source,
     pub(super) destination: &'a Destination,
-    /// Set once upstream turns out to have no referrers API.
+    /// True if the source has no referrers API.
     pub(super) lacks_api: AtomicBool,
     pub(super) root_written: AtomicBool,
     pub(super) tally: Mutex<Tally>,
@@ -29,30 +29,30 @@ pub(super) struct Job<'a> {
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) counts: Referrers,
-    /// Found, and neither at the destination nor given up yet.
+    /// Referrers without a result yet.
     pub(super) open: usize,
-    /// Subjects of which upstream is being asked.
+    /// Subjects whose lookup is running.
     pub(super) asking: usize,
-    /// All that was found.
+    /// All referrers found.
     pub(super) found: usize,
-    /// Bytes of blobs that are or were to be copied.
+    /// Bytes of the blobs to copy, including those copied.
     pub(super) bytes: u64,
-    /// Why upstream is asked no more: it would only say the same again.
+    /// Reason for sending no more requests to the source, which would fail in the same way.
     pub(super) stopped: Option<String>,
 }
 
-/// What became of a candidate.
-pub(super) enum Fate {
+/// Result of a candidate.
+pub(super) enum CandidateResult {
     Copied,
     Present,
     Refused(String),
     LeftOut(String),
-    /// It does not refer to what it was said to refer to.
+    /// Its manifest does not refer to the subject.
     NoReferrer,
 }
 
 impl Job<'_> {
-    /// Takes up as many as there is room for.
+    /// Returns the candidates within the limit, and counts the others as left out.
     pub(super) fn admit(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         let mut tally = self.tally();
         let room = MAX_REFERRERS.saturating_sub(tally.found);
@@ -67,16 +67,16 @@ impl Job<'_> {
         candidates
     }
 
-    pub(super) fn settle(&self, candidate: &Candidate, fate: &Fate) {
+    pub(super) fn settle(&self, candidate: &Candidate, fate: &CandidateResult) {
         let mut tally = self.tally();
         tally.open -= 1;
         let counts = &mut tally.counts;
         let (count, reason) = match fate {
-            Fate::Copied => (&mut counts.copied, None),
-            Fate::Present => (&mut counts.present, None),
-            Fate::Refused(reason) => (&mut counts.refused, Some(reason)),
-            Fate::LeftOut(reason) => (&mut counts.left_out, Some(reason)),
-            Fate::NoReferrer => return,
+            CandidateResult::Copied => (&mut counts.copied, None),
+            CandidateResult::Present => (&mut counts.present, None),
+            CandidateResult::Refused(reason) => (&mut counts.refused, Some(reason)),
+            CandidateResult::LeftOut(reason) => (&mut counts.left_out, Some(reason)),
+            CandidateResult::NoReferrer => return,
         };
         *count += 1;
         if let Some(reason) = reason {
@@ -86,7 +86,7 @@ impl Job<'_> {
         }
     }
 
-    /// Upstream need not be asked again when it is out of reach, or has had enough of us.
+    /// Stops requests to the source if it is unreachable, throttles, or rejects the credentials.
     pub(super) fn stop_after(&self, failure: &Failure) {
         let is_final = matches!(
             failure.problem(),
@@ -108,8 +108,8 @@ impl Job<'_> {
         self.tally().stopped.clone()
     }
 
-    /// The counts in the end. What is still open had no time.
-    pub(super) fn ended(self) -> Referrers {
+    /// Returns the final counts. Referrers without a result had no time left.
+    pub(super) fn into_counts(self) -> Referrers {
         let Tally { mut counts, open, asking, .. } =
             self.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
         counts.left_out += open;

@@ -1,7 +1,7 @@
-//! What refers to an image goes along: signatures, SBOMs, attestations, and what refers to those.
+//! Copies referrers: signatures, SBOMs, attestations, and the referrers of those.
 //!
-//! It is looked for upstream under the digests that upstream knows, and is at the destination before
-//! the tag is. Nothing of it makes a copy fail: what cannot be had, or is refused, is counted and told.
+//! They are looked up at the source by the source's digests and copied before the tag is written. A
+//! referrer that cannot be copied is counted and causes a warning, not a failure.
 
 mod candidate;
 mod copy;

@@ -1,4 +1,4 @@
-//! Brings what refers to an image to the destination, unless it is there.
+//! Copies referrers that the destination lacks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::candidate::Candidate;
-use super::job::{Fate, Job, MAX_BYTES};
+use super::job::{CandidateResult, Job, MAX_BYTES};
 use crate::copy::planning::{Found, TargetImage, Walk, missing_blobs, tag_move};
 use crate::copy::reporting::{Error, Failure, NoReport, Operation, Side};
 use crate::copy::request::{Platforms, Request};
@@ -18,16 +18,16 @@ use crate::copy::transfer::publish::publish;
 use crate::oci::{Digest, Kind, Manifest};
 use crate::registry::ManifestId;
 
-/// Referrers copied at once.
+/// Concurrent copies of referrers.
 const CONCURRENT_REFERRERS: usize = 4;
 
 impl Job<'_> {
-    /// Brings these to the destination. Tells which are there then.
+    /// Copies the candidates. Returns the digests of those that the destination has afterwards.
     pub(super) async fn place(&self, candidates: &[Candidate]) -> Vec<Digest> {
         let held = match self.held(candidates).await {
             Ok(held) => held,
             Err(failure) => {
-                let fate = Fate::Refused(failure.summary());
+                let fate = CandidateResult::Refused(failure.summary());
                 candidates.iter().for_each(|candidate| self.settle(candidate, &fate));
                 return Vec::new();
             }
@@ -49,7 +49,7 @@ impl Job<'_> {
         there().map(|(found, _)| found.digest.clone()).collect()
     }
 
-    /// What the destination has of these, by digest and by tag.
+    /// Returns the candidates' manifests at the destination, by digest and by tag.
     async fn held(&self, candidates: &[Candidate]) -> Result<HashMap<ManifestId, Manifest>, Error> {
         let mut ids: Vec<ManifestId> = Vec::new();
         for found in candidates.iter().filter(|found| found.is_manifest()) {
@@ -70,22 +70,25 @@ impl Job<'_> {
             Ok((fate, manifest)) => (fate, manifest),
             Err(failure) => {
                 self.stop_after(&failure);
-                (Fate::Refused(failure.summary()), None)
+                (CandidateResult::Refused(failure.summary()), None)
             }
         };
         self.settle(found, &fate);
-        manifest.filter(|_| matches!(fate, Fate::Copied | Fate::Present))
+        manifest.filter(|_| matches!(fate, CandidateResult::Copied | CandidateResult::Present))
     }
 
     async fn bring(
         &self,
         found: &Candidate,
         held: &HashMap<ManifestId, Manifest>,
-    ) -> Result<(Fate, Option<Manifest>), Error> {
+    ) -> Result<(CandidateResult, Option<Manifest>), Error> {
         if !found.is_manifest() {
             let kind = found.media_type.as_deref().unwrap_or_default();
             return Ok((
-                Fate::Refused(format!("{} is of type {kind}, which cannot be copied", found.digest)),
+                CandidateResult::Refused(format!(
+                    "{} is of type {kind}, which cannot be copied",
+                    found.digest
+                )),
                 None,
             ));
         }
@@ -93,25 +96,25 @@ impl Job<'_> {
         let theirs = found.tag.as_ref().and_then(|tag| held.get(&ManifestId::Tag(tag.clone())));
         let manifest = match (here, self.stopped()) {
             (Some(here), _) => here.clone(),
-            (None, Some(reason)) => return Ok((Fate::LeftOut(reason), None)),
+            (None, Some(reason)) => return Ok((CandidateResult::LeftOut(reason), None)),
             (None, None) => self.read(found).await?,
         };
-        // A list may say what it likes; what refers to the subject says so itself.
+        // A list can be wrong; a referrer's manifest names its subject.
         if found.tag.is_none() && manifest.subject().as_ref() != Some(&found.subject) {
             tracing::debug!(digest = %found.digest, subject = %found.subject, "listed, but it refers to something else");
-            return Ok((Fate::NoReferrer, None));
+            return Ok((CandidateResult::NoReferrer, None));
         }
         let tag_is_right = found.tag.is_none() || theirs.is_some_and(|theirs| theirs.digest == found.digest);
         if here.is_some() && tag_is_right {
-            return Ok((Fate::Present, Some(manifest)));
+            return Ok((CandidateResult::Present, Some(manifest)));
         }
         if let (Some(tag), Some(theirs)) = (&found.tag, theirs)
             && !contains(&manifest, theirs)
         {
-            // Such as a company's own signature on what it uses.
+            // For example a company's own signature.
             let reason =
                 format!("the tag {tag} names something at the destination that upstream does not have");
-            return Ok((Fate::Refused(reason), None));
+            return Ok((CandidateResult::Refused(reason), None));
         }
         let names = theirs.map(|theirs| theirs.digest.clone());
         let fate =
@@ -127,8 +130,13 @@ impl Job<'_> {
         })
     }
 
-    /// Copies one as an image of its own.
-    async fn copy_one(&self, found: &Candidate, root: Found, names: Option<Digest>) -> Result<Fate, Error> {
+    /// Copies one candidate as an image of its own.
+    async fn copy_one(
+        &self,
+        found: &Candidate,
+        root: Found,
+        names: Option<Digest>,
+    ) -> Result<CandidateResult, Error> {
         let started = Instant::now();
         let (source, destination) = (self.source, self.destination);
         let request = Request {
@@ -144,23 +152,23 @@ impl Job<'_> {
         let below = walk.below(&root.manifest).await?;
         let manifests = || below.iter().chain([&root]).map(|found| &found.manifest);
         if let Some(objection) = manifests().find_map(|manifest| destination.inventory.objection(manifest)) {
-            return Ok(Fate::Refused(format!("{}: {objection}", request.source)));
+            return Ok(CandidateResult::Refused(format!("{}: {objection}", request.source)));
         }
         let (blobs, progress) = missing_blobs(&request, destination, manifests()).await?;
         if !self.has_room(progress.bytes - progress.bytes_present) {
-            return Ok(Fate::LeftOut(format!("they have more than {} MiB", MAX_BYTES >> 20)));
+            return Ok(CandidateResult::LeftOut(format!("they have more than {} MiB", MAX_BYTES >> 20)));
         }
         let tag = tag_move(request.tag.as_ref(), names, &found.digest);
         let source_digest = found.digest.clone();
         let target =
             TargetImage { source_digest, root, below, platforms: Vec::new(), platforms_offered: None, tag };
         let plan = target.plan(&request, blobs, progress, started.elapsed());
-        // The time for all of them is limited outside.
+        // The caller limits the time of all referrers together.
         let limits = Limits::default();
         let blobs = transfer_parts(&plan, source, destination, &limits, Arc::new(NoReport)).await?;
         let content = Content { blobs, referrers: None, root_written: false, elapsed: started.elapsed() };
         publish(&plan, source, destination, &limits, content).await?;
-        Ok(Fate::Copied)
+        Ok(CandidateResult::Copied)
     }
 
     fn has_room(&self, bytes: u64) -> bool {
@@ -172,7 +180,7 @@ impl Job<'_> {
         fits
     }
 
-    /// Gives lists to a destination that makes none itself. What its lists have already, they keep.
+    /// Writes lists of referrers if the destination does not create them itself. Keeps existing entries.
     async fn list(&self, lists: &HashMap<Digest, Vec<Manifest>>) {
         let Some(first) = lists.keys().next() else { return };
         let inventory = &self.destination.inventory;
@@ -185,7 +193,7 @@ impl Job<'_> {
                 let id = ManifestId::Tag(tag);
                 let there =
                     inventory.manifests(std::slice::from_ref(&id)).await?.into_iter().next().flatten();
-                // A registry that takes this tag for the digest itself cannot be given a list.
+                // The registry treats this tag as the subject's digest, so a list cannot be written.
                 if there.as_ref().is_some_and(|there| there.digest == *subject) {
                     continue;
                 }
@@ -205,7 +213,7 @@ impl Job<'_> {
     }
 }
 
-/// Whether `new` has all that `old` has, as when a signature was added.
+/// Returns true if `new` has all parts of `old`, for example after a signature was added.
 fn contains(new: &Manifest, old: &Manifest) -> bool {
     let parts = |manifest: &Manifest| match &manifest.kind {
         Kind::Image { layers, .. } => layers.iter().map(|layer| layer.digest.clone()).collect::<Vec<_>>(),
