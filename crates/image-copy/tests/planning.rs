@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_emulator::{Image, Log, Recipe, Switch};
+use aws_emulator::{Effect, Fault, Image, Log, Recipe, Switch};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use image_copy::copy::{
@@ -246,4 +246,16 @@ async fn a_missing_repository_is_reported_before_a_missing_source() {
     let (_, to) = recorder(&world, Start::Immediately, false);
     let failure = survey(&request, &world.source(&request), &to).await.unwrap_err();
     assert_eq!(failure.side(), Side::Source);
+}
+
+#[tokio::test]
+async fn a_missing_repository_does_not_wait_for_a_slow_source() {
+    let (world, image) = (World::start().await, index());
+    world.hub_image("3.13", &image);
+    world.emulator.faults().add(Fault::on("manifest.head", Effect::Delay { ms: 800 }));
+    let request = world.request("python:3.13", Some("3.13"), "all");
+    let (_, to) = recorder(&world, Start::RepositoryNotFound, false);
+    let from = world.source(&request);
+    let surveyed = tokio::time::timeout(Duration::from_millis(400), survey(&request, &from, &to)).await;
+    assert_eq!(surveyed.expect("before the source responds").unwrap_err().problem(), Problem::Missing);
 }
