@@ -17,7 +17,9 @@ pub(crate) struct Deadline {
     pub(crate) work: Instant,
     /// What has not stopped by itself is stopped.
     pub(crate) job: Instant,
-    /// No attempt at the answer goes on beyond this.
+    /// Cleaning up after a failed copy ends.
+    pub(crate) clean_up: Instant,
+    /// No attempt to send the response goes on beyond this.
     pub(crate) answer: Instant,
     /// How long before the end the work has to be over.
     pub(crate) reserve: Duration,
@@ -34,6 +36,7 @@ impl Deadline {
             started: now.into_std(),
             work: end - reserve,
             job: end - reserve * 3 / 5,
+            clean_up: end - reserve * 3 / 10,
             answer: end - reserve / 20,
             reserve,
         }

@@ -1,42 +1,49 @@
-//! From an event to its one answer.
+//! From an event to its one response.
 //!
-//! The job may fail, panic or not come to an end: the answer is given in each case, and only when
-//! that could not be delivered does Lambda hear of an error (and tries the whole event again).
+//! The work may fail, panic or not stop: there is a response in each case. Lambda gets an error, and
+//! repeats the event, only if the response could not be delivered.
 
-use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime};
 
-use futures_util::FutureExt as _;
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::continuation::{self, Halt, Round};
-use crate::copying::{self, Claimed};
-use crate::courier::Undelivered;
+use crate::clients::Clients;
+use crate::copy::{self, Copied, CopyReport, unfinished};
 use crate::deadline::Deadline;
-use crate::event::{Envelope, Event, Input};
-use crate::job::{Done, Trail, identity, job, unfinished};
-use crate::reason::{Failure, reason};
-use crate::report;
-use crate::response::Answer;
-use crate::services::Services;
-use crate::watchdog::FailedInvocation;
+use crate::delete::{self, DeleteReport};
+use crate::failure::Failure;
+use crate::input::continuation::{self, Round, StopReason};
+use crate::input::event::{Change, Envelope, Event, Input};
+use crate::input::lost::FailedInvocation;
+use crate::input::properties::{Properties, platform_names};
+use crate::observe::summary::{self, Report, Summary};
+use crate::respond::delivery::{ResponseSender, Undelivered};
+use crate::respond::reason::reason;
+use crate::respond::response::{Answer, Attributes};
+use crate::respond::success;
 
 /// One call of the function.
 pub(crate) struct Invocation {
     /// Lambda's request id.
     pub(crate) request_id: String,
-    /// The function as it was called, which is how it calls itself.
+    /// ARN by which the function was called, and calls itself.
     pub(crate) function_arn: String,
     /// Time until Lambda stops the function.
     pub(crate) left: Duration,
 }
 
+/// Everything that an invocation works with.
+pub(crate) struct Services {
+    pub(crate) clients: Clients,
+    pub(crate) responses: ResponseSender,
+}
+
 /// Handles one call.
 ///
 /// # Errors
-/// When the call is none of CloudFormation's, or the answer could not be delivered.
+/// If the call is not one of CloudFormation's, or the response could not be delivered.
 pub(crate) async fn handle(
     payload: Value,
     invocation: &Invocation,
@@ -48,12 +55,13 @@ pub(crate) async fn handle(
             let span = span(&event.envelope, invocation);
             let left = event.round.left(&event.envelope, SystemTime::now());
             let deadline = Deadline::new(now, invocation.left, Some(left));
-            let answered = answer(event, invocation, services, deadline).instrument(span).await;
-            answered.map_err(|error| error.to_string())
+            let Event { envelope, change, round } = event;
+            let handling = Handling { envelope: &envelope, round: &round, invocation, services, deadline };
+            handling.respond(change).instrument(span).await.map_err(|error| error.to_string())
         }
         Input::FailedInvocation(failed) => {
             let deadline = Deadline::new(now, invocation.left, None);
-            answer_for(failed, invocation, services, deadline).await.map_err(|error| error.to_string())
+            respond_for(failed, invocation, services, deadline).await.map_err(|error| error.to_string())
         }
     }
 }
@@ -70,77 +78,120 @@ fn span(envelope: &Envelope, invocation: &Invocation) -> tracing::Span {
     )
 }
 
-async fn answer(
-    event: Event,
-    invocation: &Invocation,
-    services: &Services,
+/// One event in one invocation.
+struct Handling<'a> {
+    envelope: &'a Envelope,
+    round: &'a Round,
+    invocation: &'a Invocation,
+    services: &'a Services,
     deadline: Deadline,
-) -> Result<(), Undelivered> {
-    let Event { envelope, change, round } = event;
-    let trail = Trail::default();
-    let result = match change {
-        Err(error) => Err(Failure::Event(error)),
-        Ok(change) => guarded(job(change, &envelope, services, &deadline, &round, &trail), &deadline).await,
-    };
-    let ending = report::Ending { envelope: &envelope, trail: &trail, round: round.number, deadline };
-    let result = match result {
-        Ok(done) => Ok(done),
-        Err(failure) => match unfinished(&failure, &trail.tally) {
-            None => Err(failure),
-            Some((failure, progress)) => {
-                let handed_over = hand_over(&round, &envelope, invocation, services, &deadline, &trail);
-                match handed_over.await {
-                    // The next round answers.
-                    Ok(()) => {
-                        ending.continued(progress);
-                        return Ok(());
-                    }
-                    Err(halt) => Err(Failure::Halted { failure, halt }),
-                }
+}
+
+impl Handling<'_> {
+    async fn respond(&self, change: Result<Change, crate::input::event::InvalidEvent>) -> Result<(), Undelivered> {
+        // On the heap: these futures hold the whole work, and threads have small stacks.
+        match change {
+            Ok(Change::Create { properties }) => Box::pin(self.copy(&properties, None)).await,
+            Ok(Change::Update { properties, previous }) => {
+                Box::pin(self.copy(&properties, Some(&previous))).await
             }
-        },
-    };
-    let text = match &result {
-        Ok(done) => format!("{} ({})", report::sentence(done), invocation.request_id),
-        Err(failure) => reason(failure, &invocation.request_id),
-    };
-    let answer = match &result {
-        Ok(done) => {
-            let (id, attributes) = identity(done, &envelope);
-            Answer::success(&envelope, id, text.clone(), attributes)
+            Ok(Change::Delete { properties }) => Box::pin(self.delete(&properties)).await,
+            Err(error) => self.fail(&Failure::Event(error), Report::Nothing).await,
         }
-        Err(_) => Answer::failure(&envelope, text.clone()),
-    };
-    let delivered = deliver(answer, &envelope, services, &deadline).await;
-    ending.answered(&result, &text);
-    delivered
-}
-
-/// Has another invocation go on with the event, or says why none does.
-async fn hand_over(
-    round: &Round,
-    envelope: &Envelope,
-    invocation: &Invocation,
-    services: &Services,
-    deadline: &Deadline,
-    trail: &Trail,
-) -> Result<(), Halt> {
-    let claimed = trail.claimed.get();
-    let handed_over = async {
-        let place = claimed.map(|Claimed(_, place)| place);
-        let payload = continuation::next(round, envelope, &trail.tally, place, deadline.reserve)?;
-        let invoked = services.functions.invoke(&invocation.function_arn, payload, deadline.job);
-        invoked.await.map_err(Halt::NotInvoked)
-    };
-    let handed_over = handed_over.await;
-    if let (Err(_), Some(claimed)) = (&handed_over, claimed) {
-        copying::give_up(claimed).await;
     }
-    handed_over
+
+    async fn copy(&self, properties: &Value, previous: Option<&Value>) -> Result<(), Undelivered> {
+        let Self { envelope, round, deadline, .. } = self;
+        let clients = &self.services.clients;
+        let holder = self.holder();
+        let copying = copy::copy(properties, previous, envelope, round, clients, deadline, &holder);
+        let mut report = Box::pin(copying).await;
+        let unfinished =
+            report.result.as_ref().err().and_then(|failure| unfinished(failure, report.progress, &report.transferred));
+        if let Some((failure, progress)) = unfinished {
+            match self.hand_over(&report).await {
+                // The next invocation responds.
+                Ok(()) => {
+                    self.summary(Report::Copy(&report)).continued(progress);
+                    return Ok(());
+                }
+                Err(reason) => report.result = Err(Failure::Stopped { failure, reason }),
+            }
+        }
+        let failure = match &report.result {
+            Ok(Copied { properties, outcome }) => {
+                let attributes = attributes(properties, outcome);
+                let text = self.with_request_id(&success::copied(outcome));
+                let id = attributes.image_reference.clone();
+                let delivered = self.deliver(Answer::success(envelope, id, text.clone(), Some(attributes))).await;
+                self.summary(Report::Copy(&report)).succeeded(&text);
+                return delivered;
+            }
+            Err(failure) => failure,
+        };
+        // Whoever superseded this event needs what it registered, or has removed it.
+        if let Some(registered) = report.registered.as_ref().filter(|_| *failure != Failure::Superseded) {
+            let time = round.event_time();
+            delete::clean_up(registered, properties, envelope, time, clients, deadline, &holder).await;
+        }
+        self.fail(failure, Report::Copy(&report)).await
+    }
+
+    async fn delete(&self, properties: &Value) -> Result<(), Undelivered> {
+        let Self { envelope, round, deadline, .. } = self;
+        let (clients, time) = (&self.services.clients, round.event_time());
+        let holder = self.holder();
+        let report = delete::delete(properties, envelope, time, clients, deadline, &holder).await;
+        let DeleteReport { result, state } = &report;
+        let deleted = match result {
+            Ok(deleted) => *deleted,
+            Err(failure) => return self.fail(failure, Report::Delete(&report)).await,
+        };
+        let text = self.with_request_id(success::deleted(deleted, *state));
+        let id = envelope.physical_resource_id.clone();
+        let delivered = self.deliver(Answer::success(envelope, id, text.clone(), None)).await;
+        self.summary(Report::Delete(&report)).succeeded(&text);
+        delivered
+    }
+
+    async fn fail(&self, failure: &Failure, report: Report<'_>) -> Result<(), Undelivered> {
+        let text = reason(failure, &self.invocation.request_id);
+        let delivered = self.deliver(Answer::failure(self.envelope, text.clone())).await;
+        self.summary(report).failed(failure, &text);
+        delivered
+    }
+
+    /// Invokes the function again for the same event, or says why not.
+    async fn hand_over(&self, report: &CopyReport) -> Result<(), StopReason> {
+        let CopyReport { transferred, registered, .. } = report;
+        let reserve = self.deadline.reserve;
+        let payload =
+            continuation::next(self.round, self.envelope, transferred, registered.as_deref(), reserve)?;
+        let functions = &self.services.clients.functions;
+        let invoked = functions.invoke(&self.invocation.function_arn, payload, self.deadline.job);
+        invoked.await.map_err(StopReason::NotInvoked)
+    }
+
+    async fn deliver(&self, answer: Answer<'_>) -> Result<(), Undelivered> {
+        deliver(answer, self.envelope, self.services, &self.deadline).await
+    }
+
+    fn summary<'a>(&'a self, report: Report<'a>) -> Summary<'a> {
+        Summary { envelope: self.envelope, report, round: self.round.number, deadline: self.deadline }
+    }
+
+    fn with_request_id(&self, sentence: &str) -> String {
+        format!("{sentence} ({})", self.invocation.request_id)
+    }
+
+    /// A name for leases that no other attempt has. Lambda may run one request twice at the same time.
+    fn holder(&self) -> String {
+        format!("{}-{:08x}", self.invocation.request_id, fastrand::u32(..))
+    }
 }
 
-/// Gives the answer that invocations which failed did not give.
-async fn answer_for(
+/// Responds for invocations that did not.
+async fn respond_for(
     failed: FailedInvocation,
     invocation: &Invocation,
     services: &Services,
@@ -149,7 +200,7 @@ async fn answer_for(
     let FailedInvocation { waiting, request_id, lost } = failed;
     let envelope = match waiting {
         Ok(envelope) => envelope,
-        // Not an error: Lambda would try it again, and perhaps hand us the record of that.
+        // An error would make Lambda repeat the call.
         Err(error) => {
             tracing::warn!(%error, failed_request_id = request_id, "a failed call that nobody waits for");
             return Ok(());
@@ -160,7 +211,7 @@ async fn answer_for(
         let text = reason(&Failure::Lost(lost), &request_id);
         let answer = Answer::failure(&envelope, text.clone());
         let delivered = deliver(answer, &envelope, services, &deadline).await;
-        report::lost(&text, &request_id, deadline.started.elapsed());
+        summary::lost(&text, &request_id, deadline.started.elapsed());
         delivered
     };
     work.instrument(span).await
@@ -172,24 +223,31 @@ async fn deliver(
     services: &Services,
     deadline: &Deadline,
 ) -> Result<(), Undelivered> {
-    let delivered = services.courier.deliver(&envelope.response_url, answer.body(), deadline.answer).await;
+    let delivered = services.responses.deliver(&envelope.response_url, answer.body(), deadline.answer).await;
     if let Err(error) = &delivered {
         tracing::error!(%error, "CloudFormation does not know how it went");
     }
     delivered
 }
 
-/// Sees to it that a job ends: with a result of its own, by a panic, or because time is up.
-async fn guarded(
-    job: impl Future<Output = Result<Done, Failure>>,
-    deadline: &Deadline,
-) -> Result<Done, Failure> {
-    // Nothing of a job that panicked is used again but the clients, which hold no half-made state.
-    let caught = AssertUnwindSafe(job).catch_unwind();
-    match tokio::time::timeout_at(deadline.job, caught).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(Failure::Panic),
-        Err(_) => Err(Failure::TimeRanOut { seconds: deadline.started.elapsed().as_secs() }),
+fn attributes(properties: &Properties, outcome: &image_copy::copy::Outcome) -> Attributes {
+    let repository = properties.repository.repository();
+    let by_digest = repository.with_digest(outcome.digest.clone()).to_string();
+    let by_tag = properties.tag.as_ref().map(|tag| repository.tagged(tag.clone()).to_string());
+    let mut source = properties.source.clone();
+    source.digest = Some(outcome.source_digest.clone());
+    Attributes {
+        image_reference: by_tag.unwrap_or_else(|| by_digest.clone()),
+        digest: outcome.digest.to_string(),
+        image_uri: by_digest,
+        source_digest: outcome.source_digest.to_string(),
+        source_reference: source.to_string(),
+        platforms: platform_names(&outcome.platforms),
+        repository_uri: repository.to_string(),
+        tag: properties.tag.as_ref().map(ToString::to_string).unwrap_or_default(),
+        media_type: outcome.media_type.clone(),
+        size: outcome.size.to_string(),
+        referrers: outcome.referrers.as_ref().map(ToString::to_string),
     }
 }
 

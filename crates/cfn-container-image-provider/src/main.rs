@@ -2,45 +2,34 @@
 //!
 //! | step | module |
 //! |---|---|
+//! | what comes over the wire | [`input`] |
 //! | what the installer decided | [`settings`] |
-//! | event → envelope and change | [`event`], [`issued`] |
-//! | properties → request | [`properties`] |
-//! | time → when what has to be over | [`deadline`] |
-//! | event → its one answer | [`handler`], [`services`] |
-//! | change → what is done | [`job`] |
-//! | registry → login for it | [`logins`] |
-//! | request → copy, with its line and claim | [`copying`], [`ledger`] |
-//! | id → what a claim allows, and what goes | [`undoing`], [`deletion`] |
-//! | result → sentence, reason, log line | [`report`], [`reason`], [`logging`] |
-//! | more to copy than time → another invocation | [`continuation`] |
-//! | record of a failed invocation → answer | [`watchdog`] |
-//! | answer → CloudFormation | [`response`], [`courier`] |
+//! | when what must end | [`deadline`], [`guard`] |
+//! | clients that all events share | [`clients`] |
+//! | owners and copies of a tag | [`state`] |
+//! | Create and Update | [`copy`] |
+//! | Delete, and cleanup after a failed copy | [`delete`] |
+//! | why an event failed | [`failure`] |
+//! | the response | [`respond`] |
+//! | the log | [`observe`] |
+//! | event → its one response | [`handler`] |
 
-mod continuation;
-mod copying;
-mod courier;
+mod clients;
+mod copy;
 mod deadline;
-mod deletion;
-mod event;
+mod delete;
+mod failure;
+mod guard;
 mod handler;
-mod issued;
-mod job;
-mod ledger;
-mod logging;
-mod logins;
+mod input;
 #[cfg(test)]
 mod model;
-mod orphans;
-mod properties;
-mod reason;
-mod report;
-mod response;
-mod services;
+mod observe;
+mod respond;
 mod settings;
+mod state;
 #[cfg(test)]
 mod testing;
-mod undoing;
-mod watchdog;
 
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -49,11 +38,13 @@ use image_copy_aws::EcrClients;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 
-use handler::Invocation;
-use services::Services;
+use clients::Clients;
+use handler::{Invocation, Services};
+use observe::logging;
+use respond::delivery::ResponseSender;
 use settings::Settings;
 
-/// As what upstream registries, ECR and the response bucket see us.
+/// User-Agent of all outgoing requests.
 const USER_AGENT: &str = concat!("cfn-container-image-provider/", env!("CARGO_PKG_VERSION"));
 
 fn main() -> ExitCode {
@@ -72,16 +63,17 @@ fn main() -> ExitCode {
 
 /// Handles one call after the other, for as long as Lambda lets the function live.
 async fn serve(settings: Settings) -> Result<(), String> {
-    let ecr = EcrClients::from_environment(services::client_options(&settings)).await;
-    let services = Services::new(settings, ecr)?;
-    let services = &services;
+    let ecr = EcrClients::from_environment(clients::client_options(&settings)).await;
+    let responses = ResponseSender::new(&settings.network.certificates);
+    let responses = responses.map_err(|error| error.without_url().to_string())?;
+    let services = &Services { clients: Clients::new(settings, ecr)?, responses };
     let handler = service_fn(|event: LambdaEvent<Value>| async move {
         let (payload, context) = event.into_parts();
         let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
         let invocation =
             Invocation { request_id: context.request_id, function_arn: context.invoked_function_arn, left };
         let handled = handler::handle(payload, &invocation, services).await;
-        handled.map_err(|error| Diagnostic { error_type: watchdog::UNANSWERED.into(), error_message: error })
+        handled.map_err(|error| Diagnostic { error_type: input::lost::UNANSWERED.into(), error_message: error })
     });
     lambda_runtime::run(handler).await.map_err(|error| error.to_string())
 }

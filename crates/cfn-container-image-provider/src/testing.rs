@@ -1,5 +1,5 @@
-//! What the tests of several modules share: the emulator's ECR, with one repository, whose calls a
-//! test can see and come between.
+//! Shared by the tests of several modules: the emulator's ECR with one repository, and its DynamoDB with
+//! the state table, whose calls a test can see.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,28 +7,13 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_emulator::{Blob, Image, Manifest, Mutability, Recipe, Repository};
+use aws_emulator::{DynamoDb, Image, Mutability, Recipe, Repository};
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use image_copy_aws::{EcrClients, Patience};
 use serde_json::{Value, json};
 
-use crate::ledger;
-
 pub(crate) const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app";
 pub(crate) const URI: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app";
-
-/// Clients that reach this ECR and no other. `before` sees the name of each call, and may hold it up.
-pub(crate) fn clients(
-    ecr: &Arc<aws_emulator::Ecr>,
-    before: impl Fn(&str) + Send + Sync + 'static,
-) -> EcrClients {
-    let ecr = ecr.clone();
-    answered_by(move |target, input| {
-        let name = target.rsplit('.').next().unwrap();
-        before(name);
-        ecr.call("eu-west-1", name, input)
-    })
-}
 
 /// Clients whose calls are answered from here, by the target of the call, such as
 /// `secretsmanager.GetSecretValue`, and its input; else with a code and a message.
@@ -55,27 +40,31 @@ pub(crate) fn answered_by(
     EcrClients::new(config, Patience { first: millisecond, longest: millisecond, ..Patience::default() })
 }
 
-/// What somebody else does before a call of that name.
-type Act = (&'static str, Box<dyn FnOnce(&Repository) + Send>);
+/// Owner of the fixtures' resource.
+pub(crate) const OWNER: &str =
+    "arn:aws:cloudformation:eu-west-1:123456789012:stack/images/7c9e6679-7425-40de-944b-e07fc1f90ae7/Python";
+pub(crate) const TABLE: &str = "state";
 
-/// An ECR with the repository of [`ARN`].
-pub(crate) struct Ecr {
-    pub(crate) api: Arc<aws_emulator::Ecr>,
+/// An ECR with the repository of [`ARN`], and the state table.
+pub(crate) struct Aws {
+    pub(crate) ecr: Arc<aws_emulator::Ecr>,
     pub(crate) repository: Repository,
+    pub(crate) dynamodb: Arc<DynamoDb>,
     calls: Arc<Mutex<Vec<String>>>,
-    meanwhile: Arc<Mutex<Option<Act>>>,
 }
 
-impl Default for Ecr {
+impl Default for Aws {
     fn default() -> Self {
-        let api = aws_emulator::Ecr::alone("123456789012");
-        api.lift_rates();
-        let repository = api.create_repository(ARN, Mutability::Mutable);
-        Self { api, repository, calls: Arc::default(), meanwhile: Arc::default() }
+        let ecr = aws_emulator::Ecr::alone("123456789012");
+        ecr.lift_rates();
+        let repository = ecr.create_repository(ARN, Mutability::Mutable);
+        let dynamodb = DynamoDb::alone();
+        dynamodb.create_table("eu-west-1", TABLE);
+        Self { ecr, repository, dynamodb, calls: Arc::default() }
     }
 }
 
-impl Ecr {
+impl Aws {
     /// Stores an image.
     pub(crate) fn image(&self, seed: u64, tags: &[&str]) -> Image {
         self.store(Recipe::new(seed).layers(&[10]).single(), tags)
@@ -95,12 +84,22 @@ impl Ecr {
         image
     }
 
-    /// Puts the claim that the fixtures' resource has on a tag.
-    pub(crate) fn claim(&self, tag: &str) {
-        let (artifact, claim) = ledger::fixture_claim(&tag.parse().unwrap());
-        let manifests = vec![Manifest::new(artifact.bytes, &artifact.media_type)];
-        let artifact = Image { manifests, blobs: vec![Blob::bytes("{}")] };
-        self.repository.put_image(Some(claim.as_str()), &artifact);
+    /// Registers owners with their copies, the oldest first.
+    pub(crate) fn register(&self, image: &str, copies: &[(&str, &Image)]) {
+        let owners = copies.iter().map(|(owner, _)| ((*owner).to_owned(), json!(1)));
+        let records = copies.iter().map(|(owner, image)| {
+            json!({"Time": 1, "Owner": owner, "Digest": image.digest(), "Source": "x", "Selection": "all"})
+        });
+        let owners: serde_json::Map<String, Value> = owners.collect();
+        let item = json!({
+            "Image": image, "Version": 1, "Owners": owners, "Copies": records.collect::<Vec<_>>(),
+        });
+        self.dynamodb.put("eu-west-1", TABLE, &item);
+    }
+
+    /// The item of an image.
+    pub(crate) fn item(&self, image: &str) -> Option<Value> {
+        self.dynamodb.items("eu-west-1", TABLE).into_iter().find(|item| item["Image"] == image)
     }
 
     pub(crate) fn holds(&self, image: &Image) -> bool {
@@ -111,25 +110,29 @@ impl Ecr {
         self.repository.tags().into_keys().collect()
     }
 
-    /// Names of the calls, in order.
+    /// Names of the calls since the last time, in order.
     pub(crate) fn calls(&self) -> Vec<String> {
-        self.calls.lock().unwrap().clone()
+        std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
-    /// Lets somebody else act before the first call of that name.
-    pub(crate) fn meanwhile(&self, call: &'static str, act: impl FnOnce(&Repository) + Send + 'static) {
-        *self.meanwhile.lock().unwrap() = Some((call, Box::new(act)));
-    }
-
-    /// Clients whose calls are seen here.
+    /// Clients whose calls are answered and seen here.
     pub(crate) fn clients(&self) -> EcrClients {
-        let (calls, meanwhile) = (self.calls.clone(), self.meanwhile.clone());
-        let repository = self.repository.clone();
-        clients(&self.api, move |name| {
-            calls.lock().unwrap().push(name.to_owned());
-            let act = meanwhile.lock().unwrap().take_if(|(call, _)| *call == name);
-            if let Some((_, act)) = act {
-                act(&repository);
+        self.clients_until(usize::MAX)
+    }
+
+    /// The same, but after so many calls all others are refused.
+    pub(crate) fn clients_until(&self, answered: usize) -> EcrClients {
+        let (calls, ecr, dynamodb) = (self.calls.clone(), self.ecr.clone(), self.dynamodb.clone());
+        answered_by(move |target, input| {
+            let (service, name) = target.split_once('.').unwrap();
+            let mut calls = calls.lock().unwrap();
+            if calls.len() >= answered {
+                return Err(("AccessDeniedException", "no more calls".into()));
+            }
+            calls.push(name.to_owned());
+            match service {
+                "DynamoDB_20120810" => dynamodb.call("eu-west-1", name, input),
+                _ => ecr.call("eu-west-1", name, input),
             }
         })
     }

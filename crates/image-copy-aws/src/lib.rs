@@ -14,7 +14,7 @@
 //! | [`secrets`], [`login_secret`] | what a secret or parameter holds, and whose login that is |
 //! | [`repository`] | one repository through the control plane: the engine's `Inventory` |
 //! | [`functions`] | Lambda's `Invoke`, for a copy that goes on in another invocation |
-//! | [`removal`] | tags and images off a repository |
+//! | [`deletion`] | tags and images of a repository, deleted |
 //! | [`state_table`] | owners and copies of each tag, in DynamoDB |
 //! | [`mutability`], [`storable`] | what a repository allows, as pure functions |
 
@@ -23,6 +23,7 @@ mod call;
 mod clients;
 mod credential_arn;
 mod credentials;
+mod deletion;
 mod endpoints;
 mod functions;
 mod images;
@@ -32,7 +33,6 @@ mod partition;
 mod public;
 mod referrers;
 mod registry_host;
-mod removal;
 mod repository;
 mod secrets;
 mod state_table;
@@ -46,13 +46,13 @@ pub use call::Patience;
 pub use clients::{ClientOptions, EcrClients};
 pub use credential_arn::{CredentialArn, InvalidCredentialArn};
 pub use credentials::EcrCredentials;
+pub use deletion::TagRemoval;
 pub use endpoints::{Endpoints, NoEndpoint};
 pub use functions::{Functions, NotInvoked};
 pub use login_secret::{LoginSecret, Unusable};
 pub use partition::Partition;
 pub use public::EcrPublicCredentials;
 pub use registry_host::RegistryHost;
-pub use removal::{Removal, StoredImage};
 pub use repository::EcrRepository;
 pub use secrets::{NotRead, Obstacle, Secrets};
 pub use state_table::{CopyRecord, Lease, Owner, StateTable, TagState, Written};

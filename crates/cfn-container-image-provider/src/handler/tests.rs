@@ -6,18 +6,20 @@ use tokio::net::TcpListener;
 use tracing::instrument::WithSubscriber as _;
 
 use super::*;
-use crate::event::tests::fixture;
-use crate::logging;
+use crate::input::event::tests::fixture;
+use crate::observe::logging;
 use crate::settings::Settings;
-use crate::testing::{Ecr, URI};
+use crate::testing::{Aws, OWNER, TABLE, URI};
 
 const REQUEST: &str = "8f2a1c3e-0000-4000-8000-000000000000";
 
-fn services(ecr: &Ecr, settings: &[(&str, &str)]) -> Services {
+fn services(aws: &Aws, settings: &[(&str, &str)]) -> Services {
     let settings = Settings::read(|name| {
-        settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        let mut all = settings.iter().chain(&[("STATE_TABLE", TABLE)]);
+        all.find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
     });
-    Services::new(settings, ecr.clients()).unwrap()
+    let responses = ResponseSender::new(&[]).unwrap();
+    Services { clients: Clients::new(settings, aws.clients()).unwrap(), responses }
 }
 
 fn invocation() -> Invocation {
@@ -58,7 +60,7 @@ async fn handled(mut event: Value, services: &Services) -> (Value, Vec<Value>) {
 
 #[tokio::test]
 async fn what_is_wrong_with_an_event_is_answered() {
-    let services = services(&Ecr::default(), &[]);
+    let services = services(&Aws::default(), &[]);
     for (name, value, expected) in [
         ("RequestType", json!("Destroy"), "the event cannot be read: its RequestType is \"Destroy\""),
         ("ResourceProperties", Value::Null, "the event cannot be read: it has no ResourceProperties"),
@@ -79,7 +81,7 @@ async fn what_is_wrong_with_an_event_is_answered() {
 
 #[tokio::test]
 async fn a_wrong_setting_is_told_to_whoever_waits_but_hinders_no_delete() {
-    let services = services(&Ecr::default(), &[("DEFAULT_PLATFORM", "amd64")]);
+    let services = services(&Aws::default(), &[("DEFAULT_PLATFORM", "amd64")]);
     let (answer, _) = handled(fixture("create"), &services).await;
     assert!(answer["Reason"].as_str().unwrap().starts_with("the provider's setting DEFAULT_PLATFORM"));
     let (answer, _) = handled(fixture("delete"), &services).await;
@@ -88,67 +90,99 @@ async fn a_wrong_setting_is_told_to_whoever_waits_but_hinders_no_delete() {
 
 #[tokio::test]
 async fn what_the_installer_does_not_allow_is_refused_before_anybody_is_asked() {
-    let ecr = Ecr::default();
-    let services = services(&ecr, &[("ALLOWED_SOURCES", "quay.io/prometheus")]);
+    let aws = Aws::default();
+    let services = services(&aws, &[("ALLOWED_SOURCES", "quay.io/prometheus")]);
     let mut event = fixture("create");
     event["ResourceProperties"] = json!({"ImageReference": "quay.io/promotheus/node-exporter:v1",
         "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/team/app"});
     let (answer, _) = handled(event, &services).await;
     let reason = answer["Reason"].as_str().unwrap();
     assert!(reason.contains("ALLOWED_SOURCES allows is quay.io/prometheus."), "{reason}");
-    assert_eq!((&answer["Status"], ecr.calls()), (&json!("FAILED"), Vec::new()));
+    assert_eq!((&answer["Status"], aws.calls()), (&json!("FAILED"), Vec::new()));
 }
 
 #[tokio::test]
-async fn delete_removes_what_its_id_names() {
-    let ecr = Ecr::default();
-    let image = ecr.image(1, &["1"]);
+async fn delete_removes_what_its_id_names_if_the_resource_owns_it() {
+    let aws = Aws::default();
+    let image = aws.image(1, &["1"]);
     let mut event = fixture("delete");
     event["PhysicalResourceId"] = json!(format!("{URI}:1"));
     event["ResourceProperties"] = json!({"Nonsense": ["a"]});
-    for settings in [&[][..], &[("COPY_RECORDS", "false")], &[("DELETE_IMAGES", "false")]] {
-        let (answer, _) = handled(event.clone(), &services(&ecr, settings)).await;
-        assert_eq!((answer["Status"].as_str(), ecr.holds(&image)), (Some("SUCCESS"), true), "{settings:?}");
-        // The first time, there was no claim.
-        ecr.claim("1");
+    for (settings, reason) in [
+        (&[][..], "this resource does not own it"),
+        (&[("STATE_TABLE", "none")], "the provider has no state table"),
+        (&[("STATE_TABLE", "missing")], "the state table could not be reached"),
+        (&[("DELETE_IMAGES", "false")], "DeleteImages is false"),
+    ] {
+        let (answer, lines) = handled(event.clone(), &services(&aws, settings)).await;
+        assert_eq!((answer["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), true), "{settings:?}");
+        assert!(answer["Reason"].as_str().unwrap().contains(reason), "{answer}");
+        let state = match settings {
+            [("STATE_TABLE", "none")] => "off",
+            [("STATE_TABLE", _)] => "unavailable",
+            _ => "used",
+        };
+        assert_eq!(lines.last().unwrap()["state"], state);
+        aws.register(&format!("{URI}:1"), &[(OWNER, &image)]);
     }
-    let (answer, lines) = handled(event, &services(&ecr, &[])).await;
-    assert_eq!((answer["Status"].as_str(), ecr.holds(&image)), (Some("SUCCESS"), false));
+    aws.calls();
+    let (answer, lines) = handled(event, &services(&aws, &[])).await;
+    assert_eq!((answer["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), false));
     assert_eq!(answer["PhysicalResourceId"], format!("{URI}:1"));
-    assert_eq!((&lines.last().unwrap()["outcome"], ecr.tags().len()), (&json!("deleted"), 0));
+    assert_eq!((&lines.last().unwrap()["outcome"], aws.tags().len()), (&json!("deleted"), 0));
+    assert_eq!(aws.calls(), ["GetItem", "PutItem", "BatchGetImage", "BatchDeleteImage", "PutItem"]);
+    let item = aws.item(&format!("{URI}:1")).unwrap();
+    assert!(item["Ended"][OWNER].is_number() && item["ExpiresAt"].is_number(), "{item}");
+    assert_eq!((&item["Owners"], &item["Copies"]), (&json!({}), &json!([])));
 }
 
 #[tokio::test]
-async fn delete_of_an_id_that_is_not_ours_touches_nothing() {
-    let ecr = Ecr::default();
-    for id in ["create-failed", "images-Python-1ABCDEFGHIJKL", ""] {
+async fn a_delete_without_an_image_of_ours_calls_no_image_repository() {
+    let aws = Aws::default();
+    for id in ["create-failed", "images-Python-1ABCDEFGHIJKL", "", "somebody/else:1", "2026/11/21/[$LATEST]0"] {
         let mut event = fixture("delete");
         event["PhysicalResourceId"] = json!(id);
-        let (answer, _) = handled(event, &services(&ecr, &[])).await;
+        let (answer, _) = handled(event, &services(&aws, &[])).await;
         assert_eq!(answer["Status"], "SUCCESS");
         assert!(!answer["PhysicalResourceId"].as_str().unwrap().is_empty());
+        assert!(aws.calls().iter().all(|call| call.ends_with("Item")), "{id}");
     }
-    let looks = ["BatchGetImage"];
-    assert!(ecr.calls().iter().all(|call| looks.contains(&call.as_str())), "{:?}", ecr.calls());
 }
 
 #[tokio::test]
-async fn a_delete_that_is_denied_names_the_permission() {
-    let ecr = Ecr::default();
-    ecr.image(1, &["1"]);
-    ecr.claim("1");
-    ecr.api.deny("ecr:BatchDeleteImage", "*");
+async fn a_delete_of_a_failed_create_is_the_delete_of_the_tag_that_its_properties_name() {
+    let aws = Aws::default();
+    let mut event = fixture("delete");
+    event["ResourceProperties"] = json!({"ImageReference": "nginx:1", "RepositoryArn": crate::testing::ARN});
+    for id in ["create-failed", "images-Python-1ABCDEFGHIJKL"] {
+        let image = aws.image(1, &["1"]);
+        aws.register(&format!("{URI}:1"), &[(OWNER, &image)]);
+        event["PhysicalResourceId"] = json!(id);
+        let (answer, _) = handled(event.clone(), &services(&aws, &[])).await;
+        assert_eq!((answer["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), false), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_delete_that_is_denied_names_the_permission_and_can_be_repeated() {
+    let aws = Aws::default();
+    let image = aws.image(1, &["1"]);
+    aws.register(&format!("{URI}:1"), &[(OWNER, &image)]);
+    aws.ecr.deny("ecr:BatchDeleteImage", "*");
     let mut event = fixture("delete");
     event["PhysicalResourceId"] = json!(format!("{URI}:1"));
-    let (answer, _) = handled(event, &services(&ecr, &[])).await;
+    let (answer, _) = handled(event.clone(), &services(&aws, &[])).await;
     assert_eq!(answer["Status"], "FAILED");
     assert!(answer["Reason"].as_str().unwrap().contains("Allow ecr:BatchDeleteImage on"), "{answer}");
+    aws.ecr.allow_everything();
+    let (answer, _) = handled(event, &services(&aws, &[])).await;
+    assert_eq!((answer["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), false));
 }
 
 #[tokio::test]
 async fn every_log_line_says_whose_it_is_and_none_has_a_secret() {
     let (_, lines) =
-        handled(fixture("create"), &services(&Ecr::default(), &[("DEFAULT_PLATFORM", "x")])).await;
+        handled(fixture("create"), &services(&Aws::default(), &[("DEFAULT_PLATFORM", "x")])).await;
     let fields =
         ["stack_id", "logical_resource_id", "request_type", "request_id", "lambda_request_id", "version"];
     for line in &lines {
@@ -160,20 +194,9 @@ async fn every_log_line_says_whose_it_is_and_none_has_a_secret() {
     assert!(last["seconds"].is_number() && last["reason"].is_string(), "{last}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_panic_and_a_job_without_end_have_results() {
-    let deadline = Deadline::new(Instant::now(), Duration::from_millis(200), None);
-    let panics = async { panic!("boom") };
-    assert_eq!(guarded(panics, &deadline).await.err(), Some(Failure::Panic));
-    let endless = std::future::pending();
-    let result = guarded(endless, &deadline).await;
-    assert!(matches!(result.err(), Some(Failure::TimeRanOut { .. })));
-    assert!(Instant::now() < deadline.answer);
-}
-
 #[tokio::test]
 async fn a_call_that_nobody_waits_for_and_an_answer_that_does_not_arrive_are_errors_for_lambda() {
-    let services = services(&Ecr::default(), &[]);
+    let services = services(&Aws::default(), &[]);
     let error = handle(json!({"hello": "world"}), &invocation(), &services).await.unwrap_err();
     assert!(error.contains("not an event of a CloudFormation custom resource"), "{error}");
     let mut event = fixture("delete");

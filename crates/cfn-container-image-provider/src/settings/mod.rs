@@ -14,7 +14,7 @@ pub(crate) use logins::Listed;
 pub(crate) use network::Network;
 pub(crate) use sources::{AllowedSources, NotAllowed};
 
-use crate::properties;
+use crate::input::properties;
 
 /// The provider's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +26,9 @@ pub(crate) struct Settings {
     pub(crate) network: Network,
     /// `DELETE_IMAGES`: whether Delete removes what it may; true unless set.
     pub(crate) delete_images: bool,
-    /// `COPY_RECORDS`: whether records and claims are kept in the images' repositories; true unless
-    /// set. Without them Delete keeps every image.
-    pub(crate) copy_records: bool,
+    /// `STATE_TABLE`: name or ARN of the state table. `None` if it is `none` or not set: Delete then
+    /// keeps every image.
+    pub(crate) state_table: Option<String>,
     /// `AWS_REGION`, which Lambda sets.
     pub(crate) region: Option<String>,
     /// `AWS_LAMBDA_LOG_LEVEL`, which Lambda sets from the function's logging configuration, else
@@ -61,7 +61,7 @@ impl Settings {
             network: network.unwrap_or_default(),
             // In doubt an image stays: a left-over costs cents, a lost one an outage.
             delete_images: variable("DELETE_IMAGES").is_none_or(|value| value.eq_ignore_ascii_case("true")),
-            copy_records: variable("COPY_RECORDS").is_none_or(|value| value.eq_ignore_ascii_case("true")),
+            state_table: variable("STATE_TABLE").filter(|name| !name.eq_ignore_ascii_case("none")),
             region: variable("AWS_REGION"),
             log_level: variable("AWS_LAMBDA_LOG_LEVEL").or_else(|| variable("RUST_LOG")),
         }
@@ -140,6 +140,13 @@ mod tests {
         for (value, expected) in [("true", true), ("TRUE", true), ("", true), ("false", false), ("no", false)]
         {
             assert_eq!(read(&[("DELETE_IMAGES", value)]).delete_images, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn there_is_no_state_table_unless_one_is_named() {
+        for (value, expected) in [("state", Some("state")), ("none", None), ("None", None), ("", None)] {
+            assert_eq!(read(&[("STATE_TABLE", value)]).state_table.as_deref(), expected, "{value}");
         }
     }
 

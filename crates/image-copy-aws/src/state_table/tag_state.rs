@@ -145,6 +145,18 @@ impl TagState {
         }
     }
 
+    /// The version that a conditional write expects in the table. 0 if the item is not stored.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The same item as another store wrote it.
+    #[must_use]
+    pub fn with_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
     /// Returns whether the item was read from the table.
     #[must_use]
     pub fn is_stored(&self) -> bool {
@@ -224,6 +236,12 @@ impl TagState {
         self
     }
 
+    /// Records what somebody else had put under the tag.
+    #[must_use]
+    pub fn with_replaced(self, digest: Digest) -> Self {
+        Self { replaced: Some(digest), ..self }
+    }
+
     /// Gives the lease to `holder`.
     #[must_use]
     pub fn leased(mut self, holder: &str, until: u64) -> Self {
@@ -238,18 +256,31 @@ impl TagState {
         self
     }
 
-    /// Moves an owner to `ended`, if it is one. With the last owner the copies go too.
+    /// Removes an owner and keeps the time of its Delete. With the last owner the copies go too.
     #[must_use]
-    pub fn without_owner(mut self, owner: &Owner, time: u64) -> Self {
-        self.owners.remove(owner);
-        let ended = self.ended.entry(owner.clone()).or_default();
+    pub fn without_owner(self, owner: &Owner, time: u64) -> Self {
+        let mut state = self.without_withdrawn(owner);
+        let ended = state.ended.entry(owner.clone()).or_default();
         *ended = time.max(*ended);
+        state
+    }
+
+    /// Removes an owner whose copy failed. With the last owner the copies go too.
+    #[must_use]
+    pub fn without_withdrawn(mut self, owner: &Owner) -> Self {
+        self.owners.remove(owner);
         if self.owners.is_empty() {
             self.copies.clear();
             self.children.clear();
             self.replaced = None;
         }
         self
+    }
+
+    /// Returns whether the item says nothing, so that it can be deleted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.owners.is_empty() && self.ended.is_empty() && self.lease.is_none() && self.unknown.is_empty()
     }
 
     /// Forgets Deletes that no event can be older than. Called before each write.

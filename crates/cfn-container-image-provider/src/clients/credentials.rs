@@ -1,0 +1,220 @@
+//! SecretCredentials for what is copied: whose they are, and that they go nowhere else.
+//!
+//! The destination has none of this: its login is ECR's own, never a secret.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use image_copy::oci::Registry;
+use image_copy::registry::{self, Credentials, Login};
+use image_copy_aws::{
+    CredentialArn, EcrClients, EcrCredentials, EcrPublicCredentials, LoginSecret, NotRead, Secrets, Unusable,
+};
+use tokio::time::Instant;
+
+use crate::settings::Listed;
+
+/// What all events share: secrets are read once, for as long as the function lives.
+pub(crate) struct SecretCredentials {
+    secrets: Secrets,
+    listed: Vec<Listed>,
+    ecr: Arc<EcrCredentials>,
+    public: EcrPublicCredentials,
+    kept: Mutex<HashMap<CredentialArn, Arc<Slot>>>,
+}
+
+type Slot = tokio::sync::Mutex<Option<LoginSecret>>;
+
+/// Why there is no login where one was asked for. Shows nothing of the secret.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(crate) enum LoginProblem {
+    /// The secret could not be read.
+    #[error("{cause}")]
+    NotRead { setting: Setting, cause: NotRead },
+    /// It holds no login for this registry.
+    #[error("{} {arn} {cause}", arn.kind())]
+    Unusable { arn: Box<CredentialArn>, cause: Unusable },
+}
+
+/// What named the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Setting {
+    /// The template's `CredentialArn`.
+    Template,
+    /// The installer's `REGISTRY_CREDENTIALS`.
+    Installer,
+}
+
+impl SecretCredentials {
+    /// SecretCredentials by way of these clients, and what the installer listed; nothing is sent.
+    pub(crate) fn new(clients: &EcrClients, ecr: Arc<EcrCredentials>, listed: Vec<Listed>) -> Self {
+        let public = EcrPublicCredentials::new(clients.clone());
+        Self { secrets: clients.secrets(), listed, ecr, public, kept: Mutex::default() }
+    }
+
+    /// The login in a secret, if it may go to this registry. After a refusal the secret is read once
+    /// more: it may have been changed since.
+    async fn in_secret(
+        &self,
+        arn: &CredentialArn,
+        registry: &Registry,
+        refused: Option<&Login>,
+        setting: Setting,
+        deadline: Option<Instant>,
+    ) -> Result<Login, LoginProblem> {
+        let slot = self.slot(arn);
+        // Held while the secret is read, so that the others wait for it rather than read it too.
+        let mut slot = slot.lock().await;
+        // One that is of no use here is read again too: whoever corrects a secret need not wait for the
+        // end of the sandbox.
+        let known = slot.as_ref().map(|secret| self.login_of(secret, arn, registry));
+        if let Some(Ok(login)) = &known
+            && refused != Some(login)
+        {
+            return Ok(login.clone());
+        }
+        match (self.read(arn, setting, deadline).await, known) {
+            (Ok(secret), _) => self.login_of(slot.insert(secret), arn, registry),
+            // What the registry said of the login that is known says more.
+            (Err(problem), Some(Ok(login))) => {
+                tracing::warn!(%problem, "a secret could not be read again");
+                Ok(login)
+            }
+            (Err(problem), _) => Err(problem),
+        }
+    }
+
+    /// The login in the template's secret for a mirror, of which whoever wrote the template need not
+    /// know: it goes there only when the secret says so, and is not missed.
+    async fn for_mirror(
+        &self,
+        arn: &CredentialArn,
+        mirror: &Registry,
+        refused: Option<&Login>,
+        deadline: Option<Instant>,
+    ) -> Option<Login> {
+        let slot = self.slot(arn);
+        let mut slot = slot.lock().await;
+        if slot.is_none() {
+            *slot = self.read(arn, Setting::Template, deadline).await.ok();
+        }
+        let login = self.login_of(slot.as_ref()?, arn, mirror).ok()?;
+        (refused != Some(&login)).then_some(login)
+    }
+
+    fn slot(&self, arn: &CredentialArn) -> Arc<Slot> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(kept.entry(arn.clone()).or_default())
+    }
+
+    async fn read(
+        &self,
+        arn: &CredentialArn,
+        setting: Setting,
+        deadline: Option<Instant>,
+    ) -> Result<LoginSecret, LoginProblem> {
+        let text = self.secrets.read(arn, deadline).await;
+        let text = text.map_err(|cause| LoginProblem::NotRead { setting, cause })?;
+        tracing::debug!(secret = %arn, "read a login");
+        LoginSecret::parse(&text, arn.json_key())
+            .map_err(|cause| LoginProblem::Unusable { arn: Box::new(arn.clone()), cause })
+    }
+
+    fn login_of(
+        &self,
+        secret: &LoginSecret,
+        arn: &CredentialArn,
+        registry: &Registry,
+    ) -> Result<Login, LoginProblem> {
+        let same = self.listed.iter().filter(|listed| listed.arn.is_same_login(arn));
+        let registries: Vec<Registry> = same.map(|listed| listed.registry.clone()).collect();
+        let login = secret.login(registry, &registries);
+        login.map_err(|cause| LoginProblem::Unusable { arn: Box::new(arn.clone()), cause })
+    }
+}
+
+/// The logins of one event.
+pub(crate) struct SourceCredentials {
+    shared: Arc<SecretCredentials>,
+    /// The template's `CredentialArn`.
+    arn: Option<CredentialArn>,
+    /// The registry that the template names; mirrors are the installer's.
+    named: Registry,
+    deadline: Option<Instant>,
+    problem: Mutex<Option<LoginProblem>>,
+}
+
+impl SourceCredentials {
+    /// SecretCredentials for a copy from `named`, which ends by `deadline`.
+    pub(crate) fn new(
+        shared: &Arc<SecretCredentials>,
+        arn: Option<CredentialArn>,
+        named: Registry,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self { shared: Arc::clone(shared), arn, named, deadline, problem: Mutex::default() }
+    }
+
+    /// The problem behind the last [`registry::Error::Credentials`] that came from here.
+    pub(crate) fn problem(&self) -> Option<LoginProblem> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The login for a registry out of a secret, if there is to be one.
+    async fn in_secret(
+        &self,
+        registry: &Registry,
+        refused: Option<&Login>,
+    ) -> Result<Option<Login>, LoginProblem> {
+        let (shared, deadline) = (&self.shared, self.deadline);
+        match &self.arn {
+            Some(arn) if *registry == self.named => {
+                let found = shared.in_secret(arn, registry, refused, Setting::Template, deadline);
+                return found.await.map(Some);
+            }
+            Some(arn) => {
+                if let Some(login) = shared.for_mirror(arn, registry, refused, deadline).await {
+                    return Ok(Some(login));
+                }
+            }
+            None => {}
+        }
+        let Some(listed) = shared.listed.iter().find(|listed| listed.registry == *registry) else {
+            return Ok(None);
+        };
+        let found = shared.in_secret(&listed.arn, registry, refused, Setting::Installer, deadline);
+        found.await.map(Some)
+    }
+
+    async fn find(&self, host: &str, refused: Option<&Login>) -> Result<Option<Login>, registry::Error> {
+        if let Ok(registry) = host.parse::<Registry>() {
+            match self.in_secret(&registry, refused).await {
+                Ok(Some(login)) => return Ok(Some(login)),
+                Ok(None) => {}
+                Err(problem) => {
+                    let text = problem.to_string();
+                    *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+                    return Err(registry::Error::Credentials(text));
+                }
+            }
+        }
+        match self.shared.ecr.login(host, refused).await? {
+            Some(login) => Ok(Some(login)),
+            None => self.shared.public.login(host, refused).await,
+        }
+    }
+}
+
+impl Credentials for SourceCredentials {
+    fn login<'a>(
+        &'a self,
+        host: &'a str,
+        refused: Option<&'a Login>,
+    ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
+        Box::pin(self.find(host, refused))
+    }
+}
+
+#[cfg(test)]
+mod tests;

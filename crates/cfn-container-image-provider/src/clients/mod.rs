@@ -1,0 +1,85 @@
+//! The clients that all events share.
+
+pub(crate) mod credentials;
+
+use std::sync::Arc;
+
+use image_copy::oci::{Registry, Repository};
+use image_copy::registry;
+use image_copy_aws::{
+    ClientOptions, CredentialArn, EcrClients, EcrCredentials, Functions, RepositoryArn, StateTable,
+};
+use tokio::time::Instant;
+
+use crate::settings::Settings;
+use crate::state::{EventState, TableStore};
+use credentials::{SecretCredentials, SourceCredentials};
+
+/// Shared by all events, for as long as the function lives.
+pub(crate) struct Clients {
+    pub(crate) settings: Settings,
+    pub(crate) ecr: EcrClients,
+    /// For the destination, with ECR's own credentials and no others.
+    pub(crate) registries: registry::Client,
+    credentials: Arc<SecretCredentials>,
+    pub(crate) functions: Functions,
+    state_table: Option<StateTable>,
+}
+
+/// How AWS is called, as far as the installer decides.
+pub(crate) fn client_options(settings: &Settings) -> ClientOptions {
+    ClientOptions {
+        region: settings.region.clone(),
+        application: "cfn-container-image-provider".into(),
+        endpoints: settings.network.endpoints,
+        certificates: settings.network.certificates.clone(),
+    }
+}
+
+impl Clients {
+    /// Makes the clients. Sends nothing.
+    pub(crate) fn new(settings: Settings, ecr: EcrClients) -> Result<Self, String> {
+        let network = &settings.network;
+        let http = image_copy::http::Options {
+            user_agent: crate::USER_AGENT.into(),
+            certificates: network.certificates.clone(),
+            ..image_copy::http::Options::default()
+        };
+        let options = registry::Options { http, plain_http: network.plain_http.clone() };
+        let own = Arc::new(EcrCredentials::new(ecr.clone()));
+        let registries = registry::Client::new(options, own.clone())?;
+        let listed = settings.copying.as_ref().map(|copying| copying.logins.clone()).unwrap_or_default();
+        let credentials = Arc::new(SecretCredentials::new(&ecr, own, listed));
+        let functions = ecr.functions();
+        let state_table = settings.state_table.as_ref().map(|name| ecr.state_table(name));
+        Ok(Self { settings, ecr, registries, credentials, functions, state_table })
+    }
+
+    /// Where the images of a repository go: the registry's host, by the endpoints that are wanted.
+    pub(crate) fn data(&self, arn: &RepositoryArn) -> Result<Repository, String> {
+        self.settings.network.endpoints.repository(arn).map_err(|error| {
+            format!(
+                "the provider's setting AWS_USE_DUALSTACK_ENDPOINT cannot be followed: {error}. Unset it for the function"
+            )
+        })
+    }
+
+    /// The client for the source of one event, and its credentials. Its tokens serve no other event,
+    /// which may have other credentials.
+    pub(crate) fn source(
+        &self,
+        arn: Option<CredentialArn>,
+        named: &Registry,
+        deadline: Instant,
+    ) -> (registry::Client, Arc<SourceCredentials>) {
+        let credentials = SourceCredentials::new(&self.credentials, arn, named.clone(), Some(deadline));
+        let credentials = Arc::new(credentials);
+        (self.registries.with_credentials(credentials.clone()), credentials)
+    }
+
+    /// The state table as one attempt at an event sees it. It waits for leases until `deadline`.
+    pub(crate) fn event_state(&self, holder: &str, deadline: Instant) -> EventState<TableStore> {
+        let store = self.state_table.clone().map(|table| TableStore::new(table, deadline));
+        EventState::new(store, holder.to_owned())
+    }
+}

@@ -1,0 +1,215 @@
+//! The life cycle of a copy: prepare, register under a lease, write the tag, give up the lease.
+//!
+//! The order is that of the state table's protocol (docs/state.md). This file knows neither registries
+//! nor DynamoDB, so that the model test plays exactly this code.
+
+use std::future::Future;
+use std::sync::OnceLock;
+
+use image_copy::oci::Digest;
+use image_copy_aws::{CopyRecord, Owner, TagState, Written};
+
+use crate::failure::Failure;
+use crate::state::{EventState, NoState, Store};
+
+/// Attempts at a copy of which ECR lost a part between plan and tag: somebody deletes at the same time.
+const MAX_ATTEMPTS: usize = 5;
+
+/// What the life cycle needs to know of the event.
+pub(crate) struct CopyEvent {
+    pub(crate) owner: Owner,
+    /// Time of the event, in seconds since 1970.
+    pub(crate) time: u64,
+    /// The record of what an Update finds under its own tag, if nothing is recorded for the resource:
+    /// an earlier provider copied it, or the table was lost. The digest is still to be filled in.
+    pub(crate) unrecorded: Option<CopyRecord>,
+}
+
+/// A copy that lacks nothing but its tag.
+pub(crate) struct Prepared<P> {
+    /// Key of the item.
+    pub(crate) image: String,
+    /// The item as it was read before the copy was planned.
+    pub(crate) seen: Result<Option<TagState>, NoState>,
+    pub(crate) plan: P,
+    pub(crate) record: CopyRecord,
+    /// Digests of the child manifests of an index.
+    pub(crate) children: Vec<Digest>,
+    /// Copies of the same owner to keep in mind, from the item of its previous image.
+    pub(crate) earlier: Vec<CopyRecord>,
+    /// Whether the tag names the image, which is complete.
+    pub(crate) is_unchanged: bool,
+}
+
+/// How the tag was written.
+pub(crate) enum Published<O> {
+    Done(O),
+    /// ECR has lost a part of the image since it was planned.
+    Vanished(Failure),
+}
+
+/// What carries out a copy.
+pub(crate) trait Copier: Sync {
+    type Plan: Send + Sync;
+    type Outcome: Send;
+
+    /// Reads the item and plans the copy, then transfers everything but the root manifest.
+    fn prepare<S: Store>(
+        &self,
+        state: &EventState<S>,
+    ) -> impl Future<Output = Result<Prepared<Self::Plan>, Failure>> + Send;
+
+    /// Reads what the tag names.
+    fn named(&self, plan: &Self::Plan) -> impl Future<Output = Result<Option<Digest>, Failure>> + Send;
+
+    /// Writes the root manifest under its tag, which names `named` now.
+    fn publish(
+        &self,
+        plan: &Self::Plan,
+        named: Option<Digest>,
+    ) -> impl Future<Output = Result<Published<Self::Outcome>, Failure>> + Send;
+}
+
+/// How a copy was registered.
+enum Registered {
+    /// Nothing but the time of the event was written: the tag is right.
+    Unchanged,
+    /// The lease is held. `before` is the item without this event.
+    Leased { before: TagState, held: TagState },
+    /// There is no state.
+    Without,
+}
+
+/// Carries out a copy. `registered` gets the key of the item as soon as the item may have this event.
+///
+/// # Errors
+/// What the copier reports; [`Failure::Superseded`]; [`Failure::TagBusy`].
+pub(crate) async fn run<S: Store, C: Copier>(
+    event: &CopyEvent,
+    state: &EventState<S>,
+    copier: &C,
+    registered: &OnceLock<String>,
+) -> Result<C::Outcome, Failure> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let prepared = copier.prepare(state).await?;
+        let published = match register(event, state, &prepared, registered).await? {
+            Registered::Unchanged => copier.publish(&prepared.plan, Some(prepared.record.digest)).await?,
+            Registered::Without => {
+                let named = copier.named(&prepared.plan).await?;
+                copier.publish(&prepared.plan, named).await?
+            }
+            Registered::Leased { before, mut held } => {
+                let work = publish_under_lease(event, state, copier, &prepared, &before, &mut held);
+                let published = state.under_lease(work).await;
+                state.release(held).await;
+                published.unwrap_or(Err(Failure::LeaseEnded))?
+            }
+        };
+        match published {
+            Published::Done(outcome) => return Ok(outcome),
+            Published::Vanished(failure) if attempts == MAX_ATTEMPTS => return Err(failure),
+            Published::Vanished(failure) => {
+                tracing::info!(?failure, "ECR has lost a part of the image since it was planned: planning again");
+            }
+        }
+    }
+}
+
+/// Writes the owner and the copy into the item and takes the lease, in one conditional write.
+async fn register<S: Store, P>(
+    event: &CopyEvent,
+    state: &EventState<S>,
+    prepared: &Prepared<P>,
+    registered: &OnceLock<String>,
+) -> Result<Registered, Failure> {
+    let Prepared { image, record, children, .. } = prepared;
+    let mut seen = prepared.seen.clone();
+    let mut is_unchanged = prepared.is_unchanged;
+    loop {
+        let Ok(item) = seen else { return Ok(Registered::Without) };
+        let before = item.unwrap_or_else(|| TagState::new(image));
+        if before.supersedes(&event.owner, event.time) {
+            return Err(Failure::Superseded);
+        }
+        if !state.is_free(&before) {
+            match state.wait().await {
+                Ok(true) => {}
+                Ok(false) => return Err(Failure::TagBusy { image: image.clone() }),
+                Err(NoState) => return Ok(Registered::Without),
+            }
+            // The tag may have moved meanwhile, so it is read again under the lease.
+            is_unchanged = false;
+            seen = state.read(image).await;
+            continue;
+        }
+        let newest = before.copies_of(&event.owner).next();
+        is_unchanged &= before.owners.contains_key(&event.owner)
+            && newest.is_some_and(|newest| newest.digest == record.digest);
+        let earlier = prepared.earlier.iter().cloned();
+        let next = earlier.fold(before.clone(), TagState::with_copy).with_owner(record.clone());
+        let next = next.with_children(&record.digest, children);
+        let next = if is_unchanged { next } else { state.leased(next) };
+        // The answer of the write may be lost, so the item counts as written from here on.
+        let _ = registered.set(image.clone());
+        match state.write(&next).await {
+            Err(NoState) => return Ok(Registered::Without),
+            Ok(Written::Done(_)) if is_unchanged => return Ok(Registered::Unchanged),
+            Ok(Written::Done(held)) => return Ok(Registered::Leased { before, held }),
+            Ok(Written::Conflict(found)) => {
+                is_unchanged = false;
+                seen = Ok(found);
+            }
+        }
+    }
+}
+
+/// Records what others had put under the tag, then writes the tag. `held` is the item as it is in the
+/// table.
+async fn publish_under_lease<S: Store, C: Copier>(
+    event: &CopyEvent,
+    state: &EventState<S>,
+    copier: &C,
+    prepared: &Prepared<C::Plan>,
+    before: &TagState,
+    held: &mut TagState,
+) -> Result<Published<C::Outcome>, Failure> {
+    let named = copier.named(&prepared.plan).await?;
+    if let Some(digest) = &named
+        && let Some(next) = with_foreign_image(event, &prepared.record, before, held, digest)
+    {
+        match state.write(&next).await {
+            Ok(Written::Done(written)) => *held = written,
+            Ok(Written::Conflict(_)) => return Err(Failure::LeaseEnded),
+            Err(NoState) => {}
+        }
+    }
+    copier.publish(&prepared.plan, named).await
+}
+
+/// The item with what the tag named before this event, if nothing that is recorded explains it.
+fn with_foreign_image(
+    event: &CopyEvent,
+    record: &CopyRecord,
+    before: &TagState,
+    held: &TagState,
+    named: &Digest,
+) -> Option<TagState> {
+    // An image that is adopted as it is was not ours before, unless an earlier copy is recorded.
+    let is_adopted = *named == record.digest && before.copies.is_empty();
+    let is_foreign = !before.records(named) && (*named != record.digest || is_adopted);
+    if before.replaced.is_some() || !is_foreign {
+        return None;
+    }
+    let has_record = before.copies_of(&event.owner).next().is_some();
+    match event.unrecorded.as_ref().filter(|_| !has_record) {
+        Some(_) if is_adopted => None,
+        Some(unrecorded) => {
+            let mut copy = unrecorded.clone();
+            copy.digest = named.clone();
+            Some(held.clone().with_earliest_copy(copy))
+        }
+        None => Some(held.clone().with_replaced(named.clone())),
+    }
+}

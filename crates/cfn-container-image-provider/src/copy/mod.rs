@@ -1,0 +1,318 @@
+//! Create and Update: the copy, registered in the state table.
+//!
+//! | step | module |
+//! |---|---|
+//! | event → what is asked for | [`request`] |
+//! | both ends and the item → plan | [`planning`] |
+//! | plan → content, registration, tag | [`life_cycle`] |
+//! | how far the transfer is | [`progress`] |
+
+pub(crate) mod life_cycle;
+mod planning;
+mod progress;
+pub(crate) mod request;
+
+use std::sync::{Arc, OnceLock};
+
+use image_copy::copy::{self, Content, Destination, Limits, Outcome, Plan, Problem, Progress, Request, Side};
+use image_copy::oci::Digest;
+use image_copy::registry::{ManifestId, Usage};
+use image_copy_aws::CopyRecord;
+use serde_json::Value;
+
+use crate::clients::Clients;
+use crate::clients::credentials::SourceCredentials;
+use crate::deadline::Deadline;
+use crate::failure::Failure;
+use crate::guard::guarded;
+use crate::input::continuation::{Round, Transferred};
+use crate::input::event::Envelope;
+use crate::input::properties::Properties;
+use crate::settings::CopySettings;
+use crate::state::{EventState, StateUse, Store};
+use life_cycle::{Copier, CopyEvent, Prepared, Published};
+use planning::Ends;
+use progress::TransferProgress;
+use request::CopyRequest;
+
+/// A finished copy.
+pub(crate) struct Copied {
+    pub(crate) properties: Properties,
+    pub(crate) outcome: Outcome,
+}
+
+/// Everything that is known of a copy when it ends, also if it failed.
+pub(crate) struct CopyReport {
+    pub(crate) result: Result<Copied, Failure>,
+    /// What was copied. `None` if the properties are wrong.
+    pub(crate) request: Option<Request>,
+    pub(crate) traffic: Traffic,
+    /// How far the blobs are. `None` before there was a plan.
+    pub(crate) progress: Option<Progress>,
+    pub(crate) transferred: Transferred,
+    /// Key of the item in which the copy may be registered.
+    pub(crate) registered: Option<String>,
+    pub(crate) state: StateUse,
+}
+
+/// What the registries saw of a copy.
+#[derive(Default)]
+pub(crate) struct Traffic {
+    pub(crate) source: Usage,
+    pub(crate) destination: Usage,
+    pub(crate) served: Vec<copy::Served>,
+}
+
+/// Carries out a Create, or an Update with its `previous` properties.
+pub(crate) async fn copy(
+    properties: &Value,
+    previous: Option<&Value>,
+    envelope: &Envelope,
+    round: &Round,
+    clients: &Clients,
+    deadline: &Deadline,
+    holder: &str,
+) -> CopyReport {
+    let progress = Arc::new(TransferProgress::default());
+    let registered = OnceLock::new();
+    if let Some(image) = &round.registered {
+        let _ = registered.set(image.clone());
+    }
+    let state = clients.event_state(holder, deadline.work);
+    let job = Job::new(properties, previous, envelope, round, clients, deadline, &progress);
+    let (result, request, traffic) = match job {
+        Err(failure) => (Err(failure), None, Traffic::default()),
+        Ok(job) => {
+            let result = guarded(Box::pin(job.run(&state, &registered)), deadline).await;
+            let result = result.map_err(|failure| with_login_problem(failure, &job.credentials));
+            let traffic = job.traffic();
+            let properties = job.wanted.properties;
+            (result.map(|outcome| Copied { properties, outcome }), Some(job.request), traffic)
+        }
+    };
+    CopyReport {
+        result,
+        request,
+        traffic,
+        progress: progress.progress(),
+        transferred: progress.transferred(),
+        registered: registered.into_inner(),
+        state: state.usage(),
+    }
+}
+
+/// Names the problem with a secret, if that is why there were no credentials.
+fn with_login_problem(failure: Failure, credentials: &SourceCredentials) -> Failure {
+    match (failure, credentials.problem()) {
+        (Failure::Copy(failure), Some(problem))
+            if failure.side() == Side::Source && failure.problem() == Problem::CredentialsUnavailable =>
+        {
+            Failure::Login { failure, problem: Box::new(problem) }
+        }
+        (failure, _) => failure,
+    }
+}
+
+/// One copy with its two ends.
+struct Job {
+    wanted: CopyRequest,
+    request: Request,
+    ends: Ends,
+    limits: Limits,
+    credentials: Arc<SourceCredentials>,
+    progress: Arc<TransferProgress>,
+}
+
+/// A plan of which everything but the root is at the destination.
+struct TransferredPlan {
+    plan: Plan,
+    content: Content,
+}
+
+impl Job {
+    fn new(
+        properties: &Value,
+        previous: Option<&Value>,
+        envelope: &Envelope,
+        round: &Round,
+        clients: &Clients,
+        deadline: &Deadline,
+        progress: &Arc<TransferProgress>,
+    ) -> Result<Self, Failure> {
+        let settings = clients.settings.copying.as_ref();
+        let CopySettings { default_platforms, allowed_sources, mirrors, .. } =
+            settings.map_err(|error| Failure::Setting(error.clone()))?;
+        let wanted =
+            CopyRequest::parse(properties, previous, default_platforms, envelope, round.event_time())?;
+        allowed_sources.check(&wanted.properties.source).map_err(Failure::NotAllowed)?;
+        let request = wanted.properties.request();
+        let (name, repository) = (&request.source.repository, &wanted.properties.repository);
+        let until = Some(deadline.work);
+        let (registries, credentials) =
+            clients.source(wanted.properties.credentials.clone(), name.registry(), deadline.work);
+        let data = clients.data(repository).map_err(Failure::Setting)?;
+        let destination = Destination::with_inventory(
+            clients.registries.repository(data, until),
+            Arc::new(clients.ecr.repository(repository, until)),
+        );
+        let source = copy::Source::with_mirrors(&registries, name.clone(), until, mirrors);
+        Ok(Self {
+            ends: Ends { source, destination, deadline: deadline.work },
+            limits: Limits { deadline: until, concurrent_blobs: round.concurrent_blobs },
+            credentials,
+            progress: Arc::clone(progress),
+            wanted,
+            request,
+        })
+    }
+
+    async fn run<S: Store>(
+        &self,
+        state: &EventState<S>,
+        registered: &OnceLock<String>,
+    ) -> Result<Outcome, Failure> {
+        let wanted = &self.wanted;
+        let event =
+            CopyEvent { owner: wanted.owner.clone(), time: wanted.time, unrecorded: wanted.unrecorded() };
+        life_cycle::run(&event, state, self, registered).await
+    }
+
+    fn traffic(&self) -> Traffic {
+        Traffic {
+            source: self.ends.source.named().usage(),
+            destination: self.ends.destination.repository.usage(),
+            served: self.ends.source.served(),
+        }
+    }
+
+    fn record(&self, plan: &Plan) -> CopyRecord {
+        let Self { wanted, .. } = self;
+        let mut record = CopyRecord::new(wanted.time, wanted.owner.clone(), plan.root.digest.clone());
+        record.source = wanted.properties.source.to_string();
+        record.source_digest = Some(plan.source_digest.clone());
+        record.selection = wanted.properties.platforms.to_string();
+        record.platforms = plan.platforms.iter().map(ToString::to_string).collect();
+        record.properties = wanted.fingerprint.clone();
+        record
+    }
+}
+
+impl Copier for Job {
+    type Plan = TransferredPlan;
+    type Outcome = Outcome;
+
+    async fn prepare<S: Store>(&self, state: &EventState<S>) -> Result<Prepared<TransferredPlan>, Failure> {
+        let Self { wanted, request, ends, .. } = self;
+        // Without a tag, the item of the resource's previous image has the records.
+        let image = wanted.image();
+        let records_of = image.clone().or_else(|| wanted.previous_image.clone());
+        let reading = async {
+            match &records_of {
+                Some(image) => state.read(image).await,
+                None => Ok(None),
+            }
+        };
+        let (seen, survey) = futures_util::join!(reading, ends.survey(request, wanted.is_update()));
+        let item = seen.as_ref().ok().and_then(Option::as_ref);
+        wanted.check(item)?;
+        let plan = planning::plan(wanted, request, survey, item, ends).await?;
+        tracing::info!(
+            digest = plan.root.digest.as_str(),
+            blobs_to_copy = plan.blobs.len(),
+            manifests_to_write = plan.manifests_to_write(),
+            platforms = platforms(&plan),
+            "planned"
+        );
+        let target = wanted.image_with(&plan.root.digest);
+        let earlier = match item.filter(|_| image.is_none()) {
+            Some(item) => item.copies_of(&wanted.owner).cloned().collect(),
+            None => Vec::new(),
+        };
+        let seen = match records_of {
+            Some(image) if image == target => seen,
+            _ => state.read(&target).await,
+        };
+        let is_unchanged = plan.manifests_to_write() == 0
+            && plan.blobs.is_empty()
+            && !matches!(plan.tag, copy::TagMove::Moved { .. });
+        let progress = self.progress.start(&plan);
+        let content =
+            copy::transfer_content(&plan, &ends.source, &ends.destination, &self.limits, progress).await;
+        Ok(Prepared {
+            image: target,
+            seen,
+            record: self.record(&plan),
+            children: plan.children.clone(),
+            earlier,
+            is_unchanged,
+            plan: TransferredPlan { content: content.map_err(Failure::Copy)?, plan },
+        })
+    }
+
+    async fn named(&self, TransferredPlan { plan, .. }: &TransferredPlan) -> Result<Option<Digest>, Failure> {
+        let Some(tag) = &plan.request.tag else {
+            return Ok(plan.root_held.then(|| plan.root.digest.clone()));
+        };
+        let found = self.ends.destination.inventory.manifests(&[ManifestId::Tag(tag.clone())]).await;
+        let found = found.map_err(|cause| {
+            Failure::Copy(plan.request.destination_failure(copy::Operation::ReadManifest, cause))
+        })?;
+        Ok(found.into_iter().flatten().next().map(|manifest| manifest.digest))
+    }
+
+    async fn publish(
+        &self,
+        TransferredPlan { plan, content }: &TransferredPlan,
+        named: Option<Digest>,
+    ) -> Result<Published<Outcome>, Failure> {
+        let Ends { source, destination, .. } = &self.ends;
+        let plan = plan.clone().with_tag_naming(named);
+        let published = copy::publish(&plan, source, destination, &self.limits, content.clone()).await;
+        match published {
+            Ok(outcome) => Ok(Published::Done(outcome)),
+            Err(failure) if has_vanished(&failure) => Ok(Published::Vanished(Failure::Copy(failure))),
+            Err(failure) => Err(Failure::Copy(failure)),
+        }
+    }
+}
+
+/// ECR's error codes for a missing part of an image, of its own API and of the registry API.
+const VANISHED: [&str; 5] = [
+    "LayersNotFoundException",
+    "ReferencedImagesNotFoundException",
+    "BLOB_UNKNOWN",
+    "MANIFEST_UNKNOWN",
+    "MANIFEST_BLOB_UNKNOWN",
+];
+
+/// Returns whether the destination lacks a part of the image.
+fn has_vanished(failure: &copy::Failure) -> bool {
+    let copy::Failure::Registry { side: Side::Destination, cause, .. } = failure else { return false };
+    VANISHED.iter().any(|code| cause.has(code))
+}
+
+/// `1 of 8` if the source's index was read.
+fn platforms(plan: &Plan) -> String {
+    match plan.platforms_offered {
+        Some(offered) => format!("{} of {offered}", plan.platforms.len()),
+        None => plan.platforms.len().to_string(),
+    }
+}
+
+/// Returns the progress of a copy that ran out of time: its own, or ECR's, which throttled until time was
+/// up. `None` if another invocation would not help.
+pub(crate) fn unfinished(
+    failure: &Failure,
+    progress: Option<Progress>,
+    transferred: &Transferred,
+) -> Option<(copy::Error, Progress)> {
+    let Failure::Copy(failure) = failure else { return None };
+    let progress = match failure.as_ref() {
+        copy::Failure::Deadline { progress, .. } => *progress,
+        other if other.side() == Side::Destination && other.problem() == Problem::Throttled => {
+            progress.filter(|_| transferred.makes_progress())?
+        }
+        _ => return None,
+    };
+    (progress.blobs > 0).then(|| (failure.clone(), progress))
+}

@@ -1,0 +1,103 @@
+//! The plan, also if the source cannot be asked for what its reference names now.
+
+use image_copy::copy::{self, Destination, Known, Plan, Problem, Request, Side, Source, Survey};
+use image_copy::oci::Reference;
+use image_copy_aws::{CopyRecord, TagState};
+use tokio::time::Instant;
+
+use super::request::{CopyRequest, known};
+use crate::failure::Failure;
+
+/// The two ends of a copy, and when its work ends.
+pub(crate) struct Ends {
+    pub(crate) source: Source,
+    pub(crate) destination: Destination,
+    pub(crate) deadline: Instant,
+}
+
+impl Ends {
+    /// Surveys both ends. A source that hangs leaves an Update half of its time, in which ECR's copy can
+    /// be restored.
+    pub(super) async fn survey(&self, request: &Request, is_update: bool) -> Result<Survey, copy::Error> {
+        let surveying = copy::survey(request, &self.source, &self.destination);
+        self.in_half_the_time(request, is_update, surveying).await
+    }
+
+    async fn in_half_the_time<T>(
+        &self,
+        request: &Request,
+        is_update: bool,
+        work: impl Future<Output = Result<T, copy::Error>>,
+    ) -> Result<T, copy::Error> {
+        if !is_update {
+            return work.await;
+        }
+        let started = Instant::now();
+        let half = started + self.deadline.saturating_duration_since(started) / 2;
+        tokio::time::timeout_at(half, work).await.unwrap_or_else(|_| {
+            Err(Box::new(copy::Failure::Deadline {
+                subject: request.source.to_string(),
+                progress: copy::Progress::default(),
+                elapsed: started.elapsed(),
+            }))
+        })
+    }
+}
+
+/// Plans with the records. An Update with exactly the properties of an earlier copy of the resource is
+/// a rollback: if the source fails, or its tag names what an immutable tag cannot, the earlier copy is
+/// restored from ECR.
+pub(super) async fn plan(
+    wanted: &CopyRequest,
+    request: &Request,
+    survey: Result<Survey, copy::Error>,
+    item: Option<&TagState>,
+    ends: &Ends,
+) -> Result<Plan, Failure> {
+    let request = Request { known: known(item, &request.platforms), ..request.clone() };
+    let rollback = wanted.same_properties(item).filter(|_| wanted.is_update());
+    let rollback = rollback.map(|record| (record, restoring(&request, record)));
+    let planned = match survey {
+        Ok(survey) => {
+            let planning = copy::plan(&request, &survey, &ends.source, &ends.destination);
+            ends.in_half_the_time(&request, rollback.is_some(), planning).await
+        }
+        Err(failure) => Err(failure),
+    };
+    let failure = match (planned, &rollback) {
+        (Ok(plan), _) => return Ok(plan),
+        (Err(failure), Some(_))
+            if failure.side() == Side::Source || failure.problem() == Problem::TagImmutable =>
+        {
+            failure
+        }
+        (Err(failure), _) => return Err(Failure::Copy(failure)),
+    };
+    let Some((record, restoring)) = rollback else { return Err(Failure::Copy(failure)) };
+    let survey = copy::survey(&restoring, &ends.source, &ends.destination).await;
+    let plan = match survey {
+        Ok(survey) => copy::plan(&restoring, &survey, &ends.source, &ends.destination).await,
+        Err(failure) => Err(failure),
+    };
+    match plan {
+        Ok(plan) if plan.root_held && plan.blobs.is_empty() => {
+            tracing::warn!(%failure, digest = %record.digest, "the source failed: the earlier copy is restored from ECR");
+            Ok(Plan { request, ..plan })
+        }
+        _ => Err(Failure::Copy(failure)),
+    }
+}
+
+/// The request that restores a recorded copy without the source.
+fn restoring(request: &Request, record: &CopyRecord) -> Request {
+    // Nobody recorded the source's digest of a copy that another provider made.
+    let source_digest = record.source_digest.as_ref().unwrap_or(&record.digest);
+    let known = vec![Known {
+        source_digest: source_digest.clone(),
+        selection: request.platforms.clone(),
+        digest: record.digest.clone(),
+        platforms: record.platforms.iter().filter_map(|name| name.parse().ok()).collect(),
+    }];
+    let source = Reference { digest: Some(source_digest.clone()), ..request.source.clone() };
+    Request { source, known, ..request.clone() }
+}

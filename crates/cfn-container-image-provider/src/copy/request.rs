@@ -1,0 +1,144 @@
+//! What a Create or an Update asks for.
+
+use image_copy::copy::{Known, Platforms};
+use image_copy::oci::{Digest, Platform};
+use image_copy_aws::{CopyRecord, Owner, TagState};
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::input::event::Envelope;
+use crate::input::properties::{InvalidProperty, Properties, fingerprint};
+
+/// A copy as CloudFormation asks for it.
+pub(crate) struct CopyRequest {
+    pub(crate) properties: Properties,
+    /// Hash of all properties.
+    pub(crate) fingerprint: String,
+    /// What is wrong with the properties, unless the resource had exactly these before: a rollback
+    /// brings back what the original provider ignored.
+    pub(crate) objection: Option<InvalidProperty>,
+    /// Properties of an Update before it, if they can be read, with their hash.
+    previous: Option<(Properties, String)>,
+    /// Physical id of the resource in an Update.
+    pub(crate) previous_image: Option<String>,
+    pub(crate) owner: Owner,
+    /// Time of the event, in seconds since 1970.
+    pub(crate) time: u64,
+}
+
+impl CopyRequest {
+    /// Reads the properties of a Create, or of an Update with its previous ones.
+    ///
+    /// # Errors
+    /// [`Failure::Property`].
+    pub(crate) fn parse(
+        properties: &Value,
+        previous: Option<&Value>,
+        default: &Platforms,
+        envelope: &Envelope,
+        time: u64,
+    ) -> Result<Self, Failure> {
+        let before = previous.unwrap_or(&Value::Null);
+        let (parsed, objection) = match Properties::parse(properties, before, default) {
+            Ok(parsed) => (parsed, None),
+            Err(error) if previous.is_none() => return Err(Failure::Property(error)),
+            // Compared with themselves, the properties have no unknown names. Other mistakes remain.
+            Err(error) => match Properties::parse(properties, properties, default) {
+                Ok(parsed) => (parsed, Some(error)),
+                Err(error) => return Err(Failure::Property(error)),
+            },
+        };
+        let before = previous.and_then(|previous| Properties::parse(previous, previous, default).ok());
+        Ok(Self {
+            fingerprint: fingerprint(properties),
+            previous: before.zip(previous.map(fingerprint)),
+            previous_image: previous.map(|_| envelope.physical_resource_id.clone()),
+            owner: Owner::of_resource(&envelope.stack_id, &envelope.logical_resource_id),
+            time,
+            properties: parsed,
+            objection,
+        })
+    }
+
+    /// Key of the item, if it is known before the copy is planned: without a tag, one platform of an
+    /// index has a digest of its own.
+    pub(crate) fn image(&self) -> Option<String> {
+        match (&self.properties.tag, &self.properties.source.digest, &self.properties.platforms) {
+            (None, None, _) => None,
+            (None, Some(_), platforms) if *platforms != Platforms::All => None,
+            (_, digest, _) => Some(self.image_of(digest.as_ref())),
+        }
+    }
+
+    /// Key of the item, and physical id, if the copy has this digest.
+    pub(crate) fn image_with(&self, digest: &Digest) -> String {
+        self.image_of(Some(digest))
+    }
+
+    fn image_of(&self, digest: Option<&Digest>) -> String {
+        let repository = self.properties.repository.repository();
+        match (&self.properties.tag, digest) {
+            (Some(tag), _) => repository.tagged(tag.clone()).to_string(),
+            (None, Some(digest)) => repository.with_digest(digest.clone()).to_string(),
+            (None, None) => repository.to_string(),
+        }
+    }
+
+    pub(crate) fn is_update(&self) -> bool {
+        self.previous_image.is_some()
+    }
+
+    /// The record of what an Update finds under its own tag. The digest is still to be filled in.
+    pub(crate) fn unrecorded(&self) -> Option<CopyRecord> {
+        let (previous, fingerprint) = self.previous.as_ref()?;
+        if self.previous_image != self.image() {
+            return None;
+        }
+        let mut record = CopyRecord::new(0, self.owner.clone(), Digest::of(b""));
+        record.source = previous.source.to_string();
+        record.source_digest = previous.source.digest.clone();
+        record.selection = previous.platforms.to_string();
+        record.properties = fingerprint.clone();
+        Some(record)
+    }
+
+    /// Checks the request against the item.
+    ///
+    /// # Errors
+    /// [`Failure::Superseded`]; [`Failure::Property`] if the properties are wrong and the resource never
+    /// had them.
+    pub(crate) fn check(&self, item: Option<&TagState>) -> Result<(), Failure> {
+        if item.is_some_and(|item| item.supersedes(&self.owner, self.time)) {
+            return Err(Failure::Superseded);
+        }
+        match &self.objection {
+            Some(objection) if self.same_properties(item).is_none() => {
+                Err(Failure::Property(objection.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The newest copy that this resource made with exactly these properties.
+    pub(crate) fn same_properties<'a>(&'a self, item: Option<&'a TagState>) -> Option<&'a CopyRecord> {
+        item?.copies_of(&self.owner).find(|copy| copy.properties == self.fingerprint)
+    }
+}
+
+/// What the engine can use of the records, newest first.
+pub(crate) fn known(item: Option<&TagState>, selection: &Platforms) -> Vec<Known> {
+    let copies = item.into_iter().flat_map(|item| item.copies.iter().rev());
+    let name = selection.to_string();
+    copies
+        .filter(|copy| copy.selection == name)
+        .filter_map(|copy| {
+            let platforms: Result<Vec<Platform>, _> = copy.platforms.iter().map(|name| name.parse()).collect();
+            Some(Known {
+                source_digest: copy.source_digest.clone()?,
+                selection: selection.clone(),
+                digest: copy.digest.clone(),
+                platforms: platforms.unwrap_or_default(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,246 @@
+//! The life cycle of a Delete: take the lease, change the tag as far as owners allow, give up the owner.
+//!
+//! The order is that of the state table's protocol (docs/state.md). This file knows neither ECR nor
+//! DynamoDB, so that the model test plays exactly this code.
+
+use std::future::Future;
+
+use image_copy::oci::Digest;
+use image_copy::registry::Error;
+use image_copy_aws::{Owner, TagState, Written};
+
+use crate::failure::{Failure, NotDeleted};
+use crate::state::{EventState, NoState, Store};
+
+/// Which owner gives up which tag.
+pub(crate) struct DeleteEvent {
+    /// Key of the item.
+    pub(crate) image: String,
+    pub(crate) owner: Owner,
+    /// Time of the event, in seconds since 1970.
+    pub(crate) time: u64,
+    /// Whether images may be deleted at all.
+    pub(crate) delete_images: bool,
+    /// Why the owner ends.
+    pub(crate) ending: Ending,
+}
+
+/// Why an owner ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// CloudFormation deletes the resource. The time is kept: a copy that is older stops.
+    Deleted,
+    /// A copy failed after it was registered.
+    Withdrawn,
+}
+
+/// What a Delete did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deleted {
+    /// The tag was removed, and with its last tag the image; without a tag, the image.
+    Removed,
+    /// There was no such tag.
+    Absent,
+    /// The tag stays, because an index in the repository refers to the image.
+    ReferencedByIndex,
+    /// The tag names again what it named before its first owner.
+    Restored,
+    /// The tag stays: somebody else has pushed another image under it.
+    Foreign,
+    /// The installer keeps every image.
+    ImagesKept,
+    /// The tag is left to its other owners.
+    LeftToOthers,
+    /// The resource does not own the tag.
+    NotOwned,
+    /// A later event of the resource was carried out.
+    Superseded,
+    /// The image is kept, because the state is not known.
+    StateUnknown,
+}
+
+/// What the tag names.
+pub(crate) struct Named {
+    pub(crate) digest: Digest,
+    /// Digests of the child manifests of an index.
+    pub(crate) children: Vec<Digest>,
+}
+
+/// What is to be deleted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Removal {
+    /// The digest that the tag names, if the tag is to be removed.
+    pub(crate) tagged: Option<Digest>,
+    /// Recorded copies, deleted unless they have a tag.
+    pub(crate) copies: Vec<Digest>,
+    /// Child manifests, deleted unless they have a tag or another index refers to them.
+    pub(crate) children: Vec<Digest>,
+}
+
+/// The image repository.
+pub(crate) trait Images: Sync {
+    /// Reads what the tag names. For an image without a tag: nothing.
+    fn named(&self) -> impl Future<Output = Result<Option<Named>, Error>> + Send;
+
+    /// Puts the tag on the first of these images that the repository holds, unless the tag names it.
+    /// Returns false if it holds none, or refuses.
+    fn set_tag(
+        &self,
+        named: Option<&Digest>,
+        images: &[Digest],
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Deletes. Returns false if the tag stays because an index refers to the image.
+    fn remove(&self, removal: &Removal) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Key of the item of an image without a tag.
+    fn image_by_digest(&self, digest: &Digest) -> String;
+}
+
+/// Carries out a Delete.
+///
+/// # Errors
+/// [`Failure::NotDeleted`] if ECR refused; [`Failure::TagBusy`]. A repeated Delete goes on where this one
+/// stopped.
+pub(crate) async fn run<S: Store, I: Images>(
+    event: &DeleteEvent,
+    state: &EventState<S>,
+    images: &I,
+) -> Result<Deleted, Failure> {
+    match try_run(event, state, images).await {
+        Ok(result) => result,
+        Err(NoState) => Ok(Deleted::StateUnknown),
+    }
+}
+
+async fn try_run<S: Store, I: Images>(
+    event: &DeleteEvent,
+    state: &EventState<S>,
+    images: &I,
+) -> Result<Result<Deleted, Failure>, NoState> {
+    let DeleteEvent { image, owner, .. } = event;
+    let mut seen = state.read(image).await?;
+    loop {
+        let item = seen.unwrap_or_else(|| TagState::new(image));
+        if item.owners.get(owner).is_some_and(|last| *last > event.time) {
+            return Ok(Ok(Deleted::Superseded));
+        }
+        let is_owner = item.owners.contains_key(owner);
+        if !is_owner && event.ending == Ending::Withdrawn {
+            return Ok(Ok(Deleted::NotOwned));
+        }
+        if !state.is_free(&item) {
+            if !state.wait().await? {
+                return Ok(Err(Failure::TagBusy { image: image.clone() }));
+            }
+            seen = state.read(image).await?;
+            continue;
+        }
+        let next = if is_owner { state.leased(item) } else { item.without_owner(owner, event.time) };
+        let held = match state.write(&next).await? {
+            Written::Conflict(found) => {
+                seen = found;
+                continue;
+            }
+            Written::Done(_) if !is_owner => return Ok(Ok(Deleted::NotOwned)),
+            Written::Done(held) => held,
+        };
+        let deleted = state.under_lease(delete_under_lease(event, state, images, &held)).await;
+        let deleted = match deleted {
+            Some(Ok(deleted)) => deleted,
+            Some(Err(cause)) => {
+                state.release(held).await;
+                let failed = NotDeleted { image: image.clone(), cause };
+                return Ok(Err(Failure::NotDeleted(Box::new(failed))));
+            }
+            None => return Ok(Err(Failure::LeaseEnded)),
+        };
+        give_up_owner(event, state, held).await;
+        return Ok(Ok(deleted));
+    }
+}
+
+/// Writes the item without the owner and without the lease.
+async fn give_up_owner<S: Store>(event: &DeleteEvent, state: &EventState<S>, held: TagState) {
+    let next = match event.ending {
+        Ending::Deleted => held.without_owner(&event.owner, event.time),
+        Ending::Withdrawn => held.without_withdrawn(&event.owner),
+    };
+    let next = next.released();
+    let written = if next.is_empty() { state.delete(&next).await } else { state.write(&next).await };
+    if !matches!(written, Ok(Written::Done(_))) {
+        tracing::warn!(owner = %event.owner, image = event.image, "the owner could not be removed from the state table");
+    }
+}
+
+async fn delete_under_lease<S: Store, I: Images>(
+    event: &DeleteEvent,
+    state: &EventState<S>,
+    images: &I,
+    held: &TagState,
+) -> Result<Deleted, Error> {
+    let named = images.named().await?;
+    let tagged = named.as_ref().map(|named| &named.digest);
+    let left = held.clone().without_withdrawn(&event.owner);
+    if !left.owners.is_empty() {
+        let is_own = |digest: &&Digest| {
+            held.copies_of(&event.owner).any(|copy| copy.digest == **digest)
+                || held.replaced.as_ref() == Some(digest)
+        };
+        if tagged.is_some_and(|digest| is_own(&digest)) {
+            images.set_tag(tagged, &left.owned_digests()).await?;
+        }
+        return Ok(Deleted::LeftToOthers);
+    }
+    let is_recorded = tagged.is_some_and(|digest| held.records(digest));
+    let is_ours = tagged.is_none() || is_recorded || tagged == held.replaced.as_ref();
+    let restored = match &held.replaced {
+        Some(replaced) if is_ours => images.set_tag(tagged, std::slice::from_ref(replaced)).await?,
+        _ => false,
+    };
+    if !event.delete_images {
+        return Ok(if restored { Deleted::Restored } else { Deleted::ImagesKept });
+    }
+    let removal = removal(state, images, held, named.as_ref().filter(|_| is_recorded && !restored)).await;
+    let is_removed = images.remove(&removal).await?;
+    Ok(match tagged {
+        _ if restored => Deleted::Restored,
+        _ if !is_removed => Deleted::ReferencedByIndex,
+        Some(_) if !is_recorded => Deleted::Foreign,
+        None if removal == Removal::default() => Deleted::Absent,
+        _ => Deleted::Removed,
+    })
+}
+
+/// Everything that is recorded for the tag, except what somebody else needs. `tagged` is what the tag
+/// names, if the tag is to be removed.
+async fn removal<S: Store, I: Images>(
+    state: &EventState<S>,
+    images: &I,
+    held: &TagState,
+    tagged: Option<&Named>,
+) -> Removal {
+    let tagged_digest = tagged.map(|named| &named.digest);
+    let mut removal = Removal { tagged: tagged_digest.cloned(), ..Removal::default() };
+    for digest in held.copies.iter().map(|copy| &copy.digest) {
+        let is_known = Some(digest) == tagged_digest || removal.copies.contains(digest);
+        if is_known || held.replaced.as_ref() == Some(digest) {
+            continue;
+        }
+        let by_digest = images.image_by_digest(digest);
+        // Another resource may have stored the same image without a tag. In doubt it stays.
+        let is_free = by_digest == held.image
+            || state.read(&by_digest).await.is_ok_and(|item| item.is_none_or(|item| item.owners.is_empty()));
+        if is_free {
+            removal.copies.push(digest.clone());
+        }
+    }
+    let children = tagged.into_iter().flat_map(|named| &named.children);
+    let recorded = held.children.iter().filter(|(index, _)| held.replaced.as_ref() != Some(index));
+    for child in children.chain(recorded.flat_map(|(_, children)| children)) {
+        if !removal.children.contains(child) {
+            removal.children.push(child.clone());
+        }
+    }
+    removal
+}

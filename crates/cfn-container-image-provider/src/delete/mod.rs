@@ -1,0 +1,273 @@
+//! Delete, and the cleanup after a copy that failed.
+
+pub(crate) mod life_cycle;
+mod referrers;
+
+use image_copy::copy::{Inventory as _, Platforms};
+use image_copy::oci::{Digest, Manifest, Reference, Tag};
+use image_copy::registry::{Error, ManifestId};
+use image_copy_aws::{EcrRepository, Owner, RepositoryArn, TagRemoval};
+use serde_json::Value;
+
+use crate::clients::Clients;
+use crate::deadline::Deadline;
+use crate::failure::Failure;
+use crate::guard::guarded;
+use crate::input::event::{CREATE_FAILED, Envelope};
+use crate::input::properties::Properties;
+use crate::state::{EventState, StateUse, Store};
+use life_cycle::{DeleteEvent, Deleted, Ending, Images, Named, Removal};
+use referrers::Referrers;
+
+/// What became of a Delete.
+pub(crate) struct DeleteReport {
+    pub(crate) result: Result<Deleted, Failure>,
+    pub(crate) state: StateUse,
+}
+
+/// An image in ECR, as physical ids and the items of the state table name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ImageName {
+    repository: RepositoryArn,
+    image: ManifestId,
+}
+
+impl ImageName {
+    /// Reads a physical id in exactly the form that Create gives it. `None` for other ids, such as
+    /// `create-failed` or those that CloudFormation makes for a Create that never responded.
+    pub(crate) fn parse(id: &str) -> Option<Self> {
+        let reference: Reference = id.parse().ok()?;
+        if reference.to_string() != id {
+            return None;
+        }
+        let repository = RepositoryArn::of_repository(&reference.repository)?;
+        let image = match (reference.tag, reference.digest) {
+            (Some(tag), None) => ManifestId::Tag(tag),
+            (None, Some(digest)) => ManifestId::Digest(digest),
+            _ => return None,
+        };
+        Some(Self { repository, image })
+    }
+
+    /// The image that properties name. `None` if its digest is not known without the source.
+    fn of_properties(properties: &Properties) -> Option<Self> {
+        let digest = properties.source.digest.clone();
+        let image = match (&properties.tag, &properties.platforms) {
+            (Some(tag), _) => ManifestId::Tag(tag.clone()),
+            (None, Platforms::All) => ManifestId::Digest(digest?),
+            (None, _) => return None,
+        };
+        Some(Self { repository: properties.repository.clone(), image })
+    }
+
+    /// Key of the item.
+    fn key(&self) -> String {
+        let repository = self.repository.repository();
+        match &self.image {
+            ManifestId::Tag(tag) => repository.tagged(tag.clone()).to_string(),
+            ManifestId::Digest(digest) => repository.with_digest(digest.clone()).to_string(),
+        }
+    }
+}
+
+/// Carries out a Delete.
+pub(crate) async fn delete(
+    properties: &Value,
+    envelope: &Envelope,
+    time: u64,
+    clients: &Clients,
+    deadline: &Deadline,
+    holder: &str,
+) -> DeleteReport {
+    let properties = parse(properties, clients);
+    let id = &envelope.physical_resource_id;
+    let image = match ImageName::parse(id) {
+        None if is_of_failed_create(id, envelope) => properties.as_ref().and_then(ImageName::of_properties),
+        image => image,
+    };
+    let state = clients.event_state(holder, deadline.work);
+    let Some(image) = image else {
+        return DeleteReport { result: Ok(Deleted::Absent), state: state.usage() };
+    };
+    let owner = Owner::of_resource(&envelope.stack_id, &envelope.logical_resource_id);
+    let event = DeleteEvent {
+        image: image.key(),
+        owner,
+        time,
+        delete_images: clients.settings.delete_images,
+        ending: Ending::Deleted,
+    };
+    let result = end_owner(&event, &image, properties, &state, clients, deadline).await;
+    DeleteReport { result, state: state.usage() }
+}
+
+/// Returns whether an id stands for a Create that failed, or that never responded: then CloudFormation
+/// makes an id of the stack's name, the logical id and random characters.
+fn is_of_failed_create(id: &str, envelope: &Envelope) -> bool {
+    let is_made = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        && id.contains(&format!("-{}-", envelope.logical_resource_id));
+    id == CREATE_FAILED || is_made
+}
+
+/// Cleans up after a copy that failed. `registered` is the key of the item in which it may be registered.
+///
+/// A Create, and an Update that was to get a new id, give the image up again. Other Updates keep it, and
+/// only a lease that a panic or the deadline left is given up.
+pub(crate) async fn clean_up(
+    registered: &str,
+    properties: &Value,
+    envelope: &Envelope,
+    time: u64,
+    clients: &Clients,
+    deadline: &Deadline,
+    holder: &str,
+) {
+    let state = clients.event_state(holder, deadline.clean_up);
+    let cleaning = async {
+        if registered == envelope.physical_resource_id {
+            if let Ok(Some(item)) = state.read(registered).await {
+                state.release(item).await;
+            }
+            return Ok(());
+        }
+        let Some(image) = ImageName::parse(registered) else { return Ok(()) };
+        let event = DeleteEvent {
+            image: registered.to_owned(),
+            owner: Owner::of_resource(&envelope.stack_id, &envelope.logical_resource_id),
+            time,
+            delete_images: clients.settings.delete_images,
+            ending: Ending::Withdrawn,
+        };
+        end_owner(&event, &image, parse(properties, clients), &state, clients, deadline).await.map(drop)
+    };
+    match tokio::time::timeout_at(deadline.clean_up, cleaning).await {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => tracing::warn!(?failure, image = registered, "cleaning up after a failed copy failed"),
+        Err(_) => tracing::warn!(image = registered, "cleaning up after a failed copy took too long"),
+    }
+}
+
+async fn end_owner<S: Store>(
+    event: &DeleteEvent,
+    image: &ImageName,
+    properties: Option<Properties>,
+    state: &EventState<S>,
+    clients: &Clients,
+    deadline: &Deadline,
+) -> Result<Deleted, Failure> {
+    let until = match event.ending {
+        Ending::Deleted => deadline.work,
+        Ending::Withdrawn => deadline.clean_up,
+    };
+    let images = RepositoryImages {
+        repository: clients.ecr.repository(&image.repository, Some(until)),
+        name: image,
+        include_referrers: properties.is_some_and(|properties| properties.include_referrers),
+    };
+    match event.ending {
+        Ending::Deleted => guarded(life_cycle::run(event, state, &images), deadline).await,
+        Ending::Withdrawn => life_cycle::run(event, state, &images).await,
+    }
+}
+
+/// Reads properties as far as a Delete needs them. Mistakes do not fail it.
+fn parse(properties: &Value, clients: &Clients) -> Option<Properties> {
+    let copying = clients.settings.copying.as_ref();
+    let default = copying.map_or(Platforms::All, |copying| copying.default_platforms.clone());
+    Properties::parse(properties, properties, &default).ok()
+}
+
+/// The images of one repository, for the tag or digest of one item.
+struct RepositoryImages<'a> {
+    repository: EcrRepository,
+    name: &'a ImageName,
+    include_referrers: bool,
+}
+
+impl RepositoryImages<'_> {
+    fn tag(&self) -> Option<&Tag> {
+        match &self.name.image {
+            ManifestId::Tag(tag) => Some(tag),
+            ManifestId::Digest(_) => None,
+        }
+    }
+
+    /// Reads manifests. A missing repository has none.
+    async fn manifests(&self, ids: &[ManifestId]) -> Result<Vec<Option<Manifest>>, Error> {
+        match self.repository.manifests(ids).await {
+            Err(error) if error.has("RepositoryNotFoundException") => Ok(Vec::new()),
+            manifests => manifests,
+        }
+    }
+}
+
+impl Images for RepositoryImages<'_> {
+    async fn named(&self) -> Result<Option<Named>, Error> {
+        let Some(tag) = self.tag() else { return Ok(None) };
+        let found = self.manifests(&[ManifestId::Tag(tag.clone())]).await?;
+        Ok(found.into_iter().flatten().next().map(|manifest| Named {
+            children: manifest.children().iter().map(|child| child.digest.clone()).collect(),
+            digest: manifest.digest,
+        }))
+    }
+
+    async fn set_tag(&self, named: Option<&Digest>, images: &[Digest]) -> Result<bool, Error> {
+        let ids: Vec<ManifestId> = images.iter().cloned().map(ManifestId::Digest).collect();
+        if ids.is_empty() {
+            return Ok(false);
+        }
+        let Some(manifest) = self.manifests(&ids).await?.into_iter().flatten().next() else {
+            return Ok(false);
+        };
+        let Some(tag) = self.tag() else { return Ok(true) };
+        if named == Some(&manifest.digest) {
+            return Ok(true);
+        }
+        match self.repository.put_tag_unless_there(&manifest, tag).await {
+            Ok(()) => {
+                let old = named.map(ToString::to_string);
+                tracing::info!(tag = tag.as_str(), old, new = %manifest.digest, "tag set back");
+                Ok(true)
+            }
+            // An immutable tag, or an image of which a lifecycle rule deleted a part.
+            Err(error) if is_tolerated(&error) => {
+                tracing::warn!(%error, tag = tag.as_str(), "the tag cannot be set back and stays");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn remove(&self, removal: &Removal) -> Result<bool, Error> {
+        let subjects = removal.tagged.iter().chain(&removal.copies).chain(&removal.children);
+        let referrers = match self.include_referrers {
+            true => Referrers::find(subjects.cloned().collect(), &self.repository).await,
+            false => Referrers::default(),
+        };
+        let removed = match (self.tag(), &removal.tagged) {
+            (Some(tag), Some(_)) => self.repository.remove_tag(tag).await?,
+            _ => TagRemoval::Absent,
+        };
+        let candidates: Vec<Digest> = removal.copies.iter().chain(&removal.children).cloned().collect();
+        let untagged = self.repository.untagged(&candidates).await?;
+        let (copies, children): (Vec<Digest>, Vec<Digest>) =
+            untagged.into_iter().partition(|digest| removal.copies.contains(digest));
+        self.repository.delete_images(&copies).await?;
+        self.repository.delete_images(&children).await?;
+        referrers.delete(&self.repository).await;
+        Ok(removed != TagRemoval::ReferencedByIndex)
+    }
+
+    fn image_by_digest(&self, digest: &Digest) -> String {
+        self.name.repository.repository().with_digest(digest.clone()).to_string()
+    }
+}
+
+fn is_tolerated(error: &Error) -> bool {
+    ["ImageTagAlreadyExistsException", "LayersNotFoundException", "ReferencedImagesNotFoundException"]
+        .iter()
+        .any(|code| error.has(code))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! What no code of an invocation can tell: that it was killed, timed out, or could not be heard.
+//!
+//! Lambda hands the record of an event that it gave up to the function's failure destination. That
+//! is this program again, as a function of its own: it answers the stack in place of the work. If
+//! the work had answered, nobody looks at this answer: CloudFormation takes the first.
+
+use serde_json::Value;
+
+use super::continuation::Round;
+use super::event::{Envelope, UnknownInput};
+
+/// The type of error with which an invocation ends that could not deliver its answer.
+pub(crate) const UNANSWERED: &str = "Unanswered";
+
+/// The record of an event that Lambda gave up
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>).
+pub(crate) struct FailedInvocation {
+    /// Who waits for an answer; nobody, when the function was called with something else.
+    pub(crate) waiting: Result<Envelope, UnknownInput>,
+    /// Under which the failed invocations have their log lines.
+    pub(crate) request_id: String,
+    pub(crate) lost: Lost,
+}
+
+/// An event that was lost, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) ending: Ending,
+    /// How often Lambda tried.
+    pub(crate) attempts: u64,
+}
+
+/// How the last invocation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Lambda stopped it after these seconds, in Lambda's words.
+    TimedOut(String),
+    /// The process was killed, which is what happens to one that needs too much memory.
+    Killed,
+    /// The process ended, in Lambda's words.
+    Exited(String),
+    /// The work was done, but the answer did not arrive.
+    Undelivered(String),
+    /// The event never ran in its time.
+    TooOld,
+    /// Anything else.
+    Error(String),
+}
+
+impl FailedInvocation {
+    /// Reads a record; none if the payload is something else. What Lambda tells of successes, if
+    /// somebody asks for it, is a record about nobody.
+    pub(crate) fn read(payload: &mut Value) -> Option<Self> {
+        let condition = payload.pointer("/requestContext/condition")?.as_str()?.to_owned();
+        let mut event = payload.get_mut("requestPayload")?.take();
+        if let Some((_, original)) = Round::read(&mut event) {
+            event = original;
+        }
+        let waiting = match condition.as_str() {
+            "Success" => Err(UnknownInput("the record of a call that succeeded")),
+            _ => Envelope::read(&event),
+        };
+        let context = &payload["requestContext"];
+        Some(Self {
+            waiting,
+            request_id: context["requestId"].as_str().unwrap_or_default().to_owned(),
+            lost: Lost {
+                ending: Ending::read(&condition, &payload["responsePayload"]),
+                attempts: context["approximateInvokeCount"].as_u64().unwrap_or_default(),
+            },
+        })
+    }
+}
+
+impl Ending {
+    fn read(condition: &str, response: &Value) -> Self {
+        let text = |name: &str| response[name].as_str().unwrap_or_default();
+        let (kind, message) = (text("errorType"), text("errorMessage"));
+        let after = |words: &str| message.split_once(words).map(|(_, rest)| rest.trim().to_owned());
+        if condition == "EventAgeExceeded" {
+            Self::TooOld
+        } else if kind == UNANSWERED {
+            Self::Undelivered(message.into())
+        } else if let Some(time) = after("Task timed out after ") {
+            Self::TimedOut(time)
+        } else if kind == "Runtime.OutOfMemory" || message.contains("signal: killed") {
+            Self::Killed
+        } else if let Some(status) = after("Runtime exited with error: ") {
+            Self::Exited(status)
+        } else {
+            let told = [kind, message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
+            Self::Error(if told.is_empty() { condition.into() } else { told.join(": ") })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::input::event::Input;
+    use crate::input::event::tests::fixture;
+
+    fn record(event: Value, condition: &str, response: Value) -> Value {
+        json!({
+            "version": "1.0",
+            "timestamp": "2026-11-21T12:00:00.000Z",
+            "requestContext": {
+                "requestId": "8f2a1c3e",
+                "functionArn": "arn:aws:lambda:eu-west-1:123456789012:function:provider:$LATEST",
+                "condition": condition,
+                "approximateInvokeCount": 3,
+            },
+            "requestPayload": event,
+            "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+            "responsePayload": response,
+        })
+    }
+
+    fn read(record: Value) -> FailedInvocation {
+        let Ok(Input::FailedInvocation(failed)) = Input::read(record) else { panic!("no record") };
+        failed
+    }
+
+    #[test]
+    fn tells_the_endings_apart_by_lambdas_words() {
+        let message = |message: &str| json!({"errorMessage": message});
+        let typed = |kind: &str, message: &str| json!({"errorType": kind, "errorMessage": message});
+        for (condition, response, expected) in [
+            (
+                "RetriesExhausted",
+                message("2026-11-21T12:00:00Z 8f2a1c3e Task timed out after 900.00 seconds"),
+                Ending::TimedOut("900.00 seconds".into()),
+            ),
+            (
+                "RetriesExhausted",
+                typed("Sandbox.Timedout", "RequestId: 8f Error: Task timed out after 3.00 seconds"),
+                Ending::TimedOut("3.00 seconds".into()),
+            ),
+            (
+                "RetriesExhausted",
+                typed("Runtime.ExitError", "RequestId: 8f Error: Runtime exited with error: signal: killed"),
+                Ending::Killed,
+            ),
+            ("RetriesExhausted", typed("Runtime.OutOfMemory", "RequestId: 8f Error: x"), Ending::Killed),
+            (
+                "RetriesExhausted",
+                typed("Runtime.ExitError", "RequestId: 8f Error: Runtime exited with error: exit status 1"),
+                Ending::Exited("exit status 1".into()),
+            ),
+            ("RetriesExhausted", typed(UNANSWERED, "the answer"), Ending::Undelivered("the answer".into())),
+            ("EventAgeExceeded", Value::Null, Ending::TooOld),
+            ("RetriesExhausted", typed("A", "b"), Ending::Error("A: b".into())),
+            ("RecursionDetected", json!("text"), Ending::Error("RecursionDetected".into())),
+        ] {
+            let failed = read(record(fixture("create"), condition, response));
+            assert_eq!(failed.lost, Lost { ending: expected, attempts: 3 });
+            assert_eq!(failed.request_id, "8f2a1c3e");
+            assert_eq!(failed.waiting.unwrap().logical_resource_id, "Python");
+        }
+    }
+
+    #[test]
+    fn finds_the_event_in_a_continuation() {
+        let event =
+            json!({"ContainerImageContinuation": {"round": 3, "began": 1, "concurrent_blobs": 6, "event": fixture("update")}});
+        let failed = read(record(event, "RetriesExhausted", Value::Null));
+        assert!(failed.waiting.unwrap().physical_resource_id.ends_with("/python:3.13"));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_record_of_anything_else() {
+        let own = record(fixture("create"), "RetriesExhausted", Value::Null);
+        assert!(read(record(own, "RetriesExhausted", Value::Null)).waiting.is_err());
+        assert!(read(record(json!({"hello": "world"}), "RetriesExhausted", Value::Null)).waiting.is_err());
+        assert!(read(record(fixture("create"), "Success", Value::Null)).waiting.is_err());
+    }
+}

@@ -1,0 +1,239 @@
+//! The properties that a template gives.
+
+use std::collections::HashMap;
+
+use image_copy::copy::{Platforms, Request};
+use image_copy::oci::{Digest, Platform, Reference, Tag};
+use image_copy_aws::{CredentialArn, RepositoryArn};
+use serde_json::{Map, Value};
+
+/// The value of `Platform` that copies the whole index, in any case.
+pub(crate) const ALL_PLATFORMS: &str = "all";
+
+/// The properties of `Custom::ContainerImage`; the last two are CloudFormation's own.
+const KNOWN: [&str; 9] = [
+    "ImageReference",
+    "RepositoryArn",
+    "Platform",
+    "Tag",
+    "CredentialArn",
+    "Refresh",
+    "IncludeReferrers",
+    "ServiceToken",
+    "ServiceTimeout",
+];
+/// How many of them are ours.
+const OWN: usize = 7;
+
+/// The properties of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Properties {
+    pub(crate) source: Reference,
+    pub(crate) repository: RepositoryArn,
+    pub(crate) platforms: Platforms,
+    /// The tag in ECR. `None` if the reference has none either: the image is stored by digest.
+    pub(crate) tag: Option<Tag>,
+    /// Where the login for the source is kept. `None`: the installer's list is asked.
+    pub(crate) credentials: Option<CredentialArn>,
+    /// Whether signatures, SBOMs and attestations go along.
+    pub(crate) include_referrers: bool,
+}
+
+/// What is wrong with a property: its name, what was given and what is expected, in one line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct InvalidProperty(String);
+
+impl Properties {
+    /// Reads the properties of a Create, or of an Update with the `previous` ones. The previous
+    /// ones are never judged; they only excuse unknown names, which the provider before ours
+    /// ignored, and over which a rollback must not fail.
+    pub(crate) fn parse(
+        properties: &Value,
+        previous: &Value,
+        default: &Platforms,
+    ) -> Result<Self, InvalidProperty> {
+        let empty = Map::new();
+        let properties = properties.as_object().unwrap_or(&empty);
+        let source = match properties.get("ImageReference").and_then(Value::as_str) {
+            None => {
+                return invalid(
+                    "ImageReference is missing or not a string: expected an image reference, such as docker.io/library/python:3.13",
+                );
+            }
+            Some(text) => {
+                text.trim().parse::<Reference>().map_err(|error| wrong("ImageReference", &error))?
+            }
+        };
+        let repository = match properties.get("RepositoryArn").and_then(Value::as_str) {
+            None => {
+                return invalid(
+                    "RepositoryArn is missing or not a string: expected the ARN of an ECR repository, such as !GetAtt Repository.Arn",
+                );
+            }
+            Some(text) => text.trim().parse().map_err(|error| {
+                InvalidProperty(format!("RepositoryArn is not the ARN of an ECR repository. {error}"))
+            })?,
+        };
+        let platforms = match properties.get("Platform") {
+            None => default.clone(),
+            Some(value) => platforms(value)?,
+        };
+        let tag = match properties.get("Tag") {
+            None => source.tag.clone(),
+            Some(value) => Some(tag(value)?),
+        };
+        let include_referrers = match properties.get("IncludeReferrers") {
+            None => false,
+            Some(value) => truth("IncludeReferrers", value)?,
+        };
+        let credentials = match properties.get("CredentialArn") {
+            None => None,
+            Some(Value::String(text)) => Some(
+                text.trim().parse().map_err(|error| InvalidProperty(format!("CredentialArn is {error}")))?,
+            ),
+            Some(other) => {
+                return invalid(format!(
+                    "CredentialArn is {}: expected the ARN of a secret or of a parameter",
+                    shown(other)
+                ));
+            }
+        };
+        refuse_unknown(properties, previous)?;
+        Ok(Self { source, repository, platforms, tag, credentials, include_referrers })
+    }
+
+    /// The copy that brings about what the template asks for.
+    pub(crate) fn request(&self) -> Request {
+        Request {
+            source: self.source.clone(),
+            destination: self.repository.repository(),
+            tag: self.tag.clone(),
+            platforms: self.platforms.clone(),
+            known: Vec::new(),
+            include_referrers: self.include_referrers,
+        }
+    }
+}
+
+fn platforms(value: &Value) -> Result<Platforms, InvalidProperty> {
+    const EXPECTED: &str = "expected platforms, such as linux/arm64, or all";
+    match value {
+        Value::String(text) if text.trim().eq_ignore_ascii_case(ALL_PLATFORMS) => Ok(Platforms::All),
+        Value::String(text) if text.contains(',') => {
+            several(text.split(',')).map_err(|error| wrong("Platform", &error))
+        }
+        Value::String(text) => text.parse().map(Platforms::One).map_err(|error| wrong("Platform", &error)),
+        Value::Array(names) if !names.is_empty() && names.iter().all(Value::is_string) => {
+            let mut names = names.iter().filter_map(Value::as_str);
+            match names.clone().next() {
+                Some(only)
+                    if names.clone().count() == 1 && only.trim().eq_ignore_ascii_case(ALL_PLATFORMS) =>
+                {
+                    Ok(Platforms::All)
+                }
+                _ => several(&mut names).map_err(|error| wrong("Platform", &error)),
+            }
+        }
+        other => invalid(format!("Platform is {}: {EXPECTED}", shown(other))),
+    }
+}
+
+/// A selection of platforms, each named once.
+pub(crate) fn several<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<Platforms, image_copy::oci::ParseError> {
+    let mut platforms: Vec<Platform> = Vec::new();
+    for name in names {
+        let platform: Platform = name.parse()?;
+        if !platforms.iter().any(|known| known.normalized() == platform.normalized()) {
+            platforms.push(platform);
+        }
+    }
+    Ok(Platforms::Some(platforms))
+}
+
+fn tag(value: &Value) -> Result<Tag, InvalidProperty> {
+    let text = match value {
+        Value::String(text) => text.trim().to_owned(),
+        // Who calls without CloudFormation in between may write 3.
+        Value::Number(number) => number.to_string(),
+        other => return invalid(format!("Tag is {}: expected one tag, such as 3.13", shown(other))),
+    };
+    text.parse().map_err(|error| wrong("Tag", &error))
+}
+
+/// CloudFormation delivers true and false as text.
+fn truth(name: &str, value: &Value) -> Result<bool, InvalidProperty> {
+    match value {
+        Value::Bool(truth) => Ok(*truth),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Ok(true),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Ok(false),
+        other => invalid(format!("{name} is {}: expected true or false", shown(other))),
+    }
+}
+
+fn refuse_unknown(properties: &Map<String, Value>, previous: &Value) -> Result<(), InvalidProperty> {
+    let is_new = |name: &&String| !KNOWN.contains(&name.as_str()) && previous.get(name.as_str()).is_none();
+    let Some(name) = properties.keys().find(is_new) else { return Ok(()) };
+    let shown = shown(&Value::String(name.clone()));
+    invalid(match nearest(name) {
+        Some(known) => format!("{shown} is not a property of Custom::ContainerImage: did you mean {known}?"),
+        None => {
+            format!(
+                "{shown} is not a property of Custom::ContainerImage: expected {}",
+                KNOWN[..OWN].join(", ")
+            )
+        }
+    })
+}
+
+/// The known name that `name` is likely a slip of.
+fn nearest(name: &str) -> Option<&'static str> {
+    let name: String = name.chars().take(64).collect::<String>().to_ascii_lowercase();
+    let distances =
+        KNOWN[..OWN].iter().map(|known| (strsim::levenshtein(&name, &known.to_ascii_lowercase()), *known));
+    let (distance, known) = distances.min()?;
+    (distance <= known.len() / 3).then_some(known)
+}
+
+fn wrong(name: &str, error: &image_copy::oci::ParseError) -> InvalidProperty {
+    InvalidProperty(format!("{name} is \"{}\", which is not {}", error.given, error.expected))
+}
+
+fn invalid<T>(text: impl Into<String>) -> Result<T, InvalidProperty> {
+    Err(InvalidProperty(text.into()))
+}
+
+/// A value as the template has it, on one line and not too long.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    let mut shown: String = text.chars().take(80).collect();
+    if text.chars().nth(80).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The `Platforms` of a copy as CloudFormation gets them, most important first: without doubles, as
+/// an index may list a platform once per OS version.
+pub(crate) fn platform_names(platforms: &[Platform]) -> Vec<String> {
+    let mut seen = HashMap::new();
+    let names = platforms.iter().map(ToString::to_string);
+    names.filter(|name| seen.insert(name.clone(), ()).is_none()).collect()
+}
+
+/// A hash of properties, the same for the same properties in any order. `ServiceToken` and
+/// `ServiceTimeout` say nothing about the image.
+pub(crate) fn fingerprint(properties: &Value) -> String {
+    let mut properties = properties.as_object().cloned().unwrap_or_default();
+    for name in ["ServiceToken", "ServiceTimeout"] {
+        properties.remove(name);
+    }
+    let mut properties = Value::Object(properties);
+    properties.sort_all_objects();
+    Digest::of(properties.to_string().as_bytes()).hex()[..16].to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! What a template may say, and how it is told what it may not.
+
+use serde_json::json;
+
+use super::*;
+
+fn parse(properties: &Value, previous: &Value) -> Result<Properties, InvalidProperty> {
+    let default = Platforms::Preferred("linux/amd64".parse().unwrap());
+    Properties::parse(properties, previous, &default)
+}
+
+fn with(name: &str, value: Value) -> Value {
+    let mut properties = json!({"ServiceToken": "arn:x", "ImageReference": "python:3.13",
+        "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/python"});
+    properties[name] = value;
+    properties
+}
+
+#[track_caller]
+fn check(properties: &Value, expected: &str) {
+    let error = parse(properties, &Value::Null).unwrap_err().to_string();
+    assert!(error.starts_with(expected), "{error}");
+    assert!(error.chars().count() < 330 && !error.contains('\n'), "{error}");
+}
+
+#[test]
+fn the_tag_is_the_sources_unless_another_is_given() {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    for (reference, tag, expected) in [
+        ("python:3.13".to_owned(), None, Some("3.13")),
+        ("python".to_owned(), None, Some("latest")),
+        (format!("python:3.13@{digest}"), None, Some("3.13")),
+        (format!("python@{digest}"), None, None),
+        (format!("python@{digest}"), Some(json!("mine")), Some("mine")),
+        ("python:3.13".to_owned(), Some(json!(3)), Some("3")),
+    ] {
+        let mut properties = with("ImageReference", json!(reference));
+        if let Some(tag) = tag {
+            properties["Tag"] = tag;
+        }
+        let parsed = parse(&properties, &Value::Null).unwrap();
+        assert_eq!(parsed.tag.as_ref().map(Tag::as_str), expected);
+    }
+}
+
+#[test]
+fn platform_is_one_or_several_or_all() {
+    let platforms = |value| parse(&with("Platform", value), &Value::Null).unwrap().platforms;
+    assert_eq!(platforms(json!(" ALL ")), Platforms::All);
+    assert_eq!(platforms(json!("linux/arm64")), Platforms::One("linux/arm64".parse().unwrap()));
+    let several = ["linux/arm64".parse().unwrap(), "linux/amd64".parse().unwrap()];
+    for value in [json!("linux/arm64, linux/amd64"), json!(["linux/arm64", "linux/amd64", "linux/aarch64"])] {
+        assert_eq!(platforms(value), Platforms::Some(several.to_vec()));
+    }
+    assert_eq!(platforms(json!(["linux/arm64"])), Platforms::Some(several[..1].to_vec()));
+    assert_eq!(platforms(json!(["all"])), Platforms::All);
+    let absent = parse(&with("Refresh", json!("1")), &Value::Null).unwrap().platforms;
+    assert_eq!(absent, Platforms::Preferred("linux/amd64".parse().unwrap()));
+}
+
+#[test]
+fn referrers_go_along_when_that_is_true() {
+    let include = |value| parse(&with("IncludeReferrers", value), &Value::Null).unwrap().include_referrers;
+    for (value, expected) in
+        [(json!("true"), true), (json!(" True"), true), (json!(true), true), (json!("FALSE"), false)]
+    {
+        assert_eq!(include(value), expected);
+    }
+    assert!(!parse(&with("Refresh", json!("1")), &Value::Null).unwrap().include_referrers);
+    check(&with("IncludeReferrers", json!("yes")), "IncludeReferrers is \"yes\": expected true or false");
+    check(&with("IncludeReferrers", json!(1)), "IncludeReferrers is 1: expected true or false");
+    check(
+        &with("IncludeReferers", json!("true")),
+        "\"IncludeReferers\" is not a property of Custom::ContainerImage: did you mean IncludeReferrers?",
+    );
+}
+
+#[test]
+fn a_wrong_value_is_refused_with_the_propertys_name() {
+    check(&json!({}), "ImageReference is missing or not a string");
+    check(&with("ImageReference", json!(3)), "ImageReference is missing or not a string");
+    check(
+        &with("ImageReference", json!("docker://x")),
+        "ImageReference is \"docker://x\", which is not an image",
+    );
+    check(&with("RepositoryArn", json!(null)), "RepositoryArn is missing or not a string");
+    check(
+        &with("RepositoryArn", json!("python")),
+        "RepositoryArn is not the ARN of an ECR repository. Invalid AWS ECR repository ARN: python; expected",
+    );
+    check(
+        &with("Platform", json!("linux-arm64")),
+        "Platform is \"linux-arm64\", which is not a platform: expected",
+    );
+    check(&with("Platform", json!([3])), "Platform is [3]: expected platforms, such as linux/arm64, or all");
+    check(&with("Platform", json!("linux/arm64,all")), "Platform is \"all\", which is not a platform");
+    check(&with("Platform", json!([])), "Platform is []: expected platforms");
+    check(&with("Tag", json!("")), "Tag is \"\", which is not a tag");
+    check(&with("Tag", json!(["a"])), "Tag is [\"a\"]: expected one tag");
+    check(&with("Tag", json!("x".repeat(5000))), "Tag is \"xxx");
+    check(
+        &with("CredentialArn", json!("hub/login")),
+        "CredentialArn is \"hub/login\", which is not the ARN of",
+    );
+    check(&with("CredentialArn", json!("")), "CredentialArn is \"\", which is not the ARN of a secret");
+    check(&with("CredentialArn", json!(["a"])), "CredentialArn is [\"a\"]: expected the ARN of a secret");
+}
+
+#[test]
+fn an_unknown_property_is_refused_with_the_name_that_was_meant() {
+    check(
+        &with("ImageRefrence", json!("x")),
+        "\"ImageRefrence\" is not a property of Custom::ContainerImage: did you mean ImageReference?",
+    );
+    check(
+        &with("platform", json!("x")),
+        "\"platform\" is not a property of Custom::ContainerImage: did you mean Platform?",
+    );
+    check(
+        &with("Nonce", json!("x")),
+        "\"Nonce\" is not a property of Custom::ContainerImage: expected ImageReference, RepositoryArn",
+    );
+    check(&with("a\nb", json!("x")), "\"a\\nb\" is not");
+}
+
+#[test]
+fn an_unknown_property_that_was_there_before_is_let_pass() {
+    let (now, before) = (with("Nonce", json!("2")), with("Nonce", json!("1")));
+    parse(&now, &before).unwrap();
+    parse(&with("Refresh", json!("1")), &json!("not even a map")).unwrap();
+    parse(&now, &with("Comment", json!("1"))).unwrap_err();
+}
+
+#[test]
+fn properties_have_one_hash_in_any_order() {
+    let one = json!({"ImageReference": "a", "Refresh": "1", "Platform": ["x"], "ServiceToken": "x"});
+    let same =
+        json!({"ServiceToken": "y", "ServiceTimeout": "60", "Platform": ["x"], "Refresh": "1", "ImageReference": "a"});
+    assert_eq!(fingerprint(&one), fingerprint(&same));
+    assert_ne!(fingerprint(&one), fingerprint(&json!({"ImageReference": "a", "Refresh": "2"})));
+}

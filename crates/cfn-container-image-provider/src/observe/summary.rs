@@ -1,0 +1,151 @@
+//! The last log line of an invocation, from which metrics are made.
+
+use std::time::Duration;
+
+use image_copy::copy::{self, Progress, Referrers, Served, TagMove};
+
+use crate::copy::{Copied, CopyReport};
+use crate::deadline::Deadline;
+use crate::delete::DeleteReport;
+use crate::delete::life_cycle::Deleted;
+use crate::failure::Failure;
+use crate::input::event::Envelope;
+
+/// What became of an event, as far as the log tells it.
+pub(crate) enum Report<'a> {
+    Copy(&'a CopyReport),
+    Delete(&'a DeleteReport),
+    /// The event could not be read.
+    Nothing,
+}
+
+/// The last line of an invocation.
+pub(crate) struct Summary<'a> {
+    pub(crate) envelope: &'a Envelope,
+    pub(crate) report: Report<'a>,
+    /// Counted from 1.
+    pub(crate) round: u64,
+    pub(crate) deadline: Deadline,
+}
+
+impl Summary<'_> {
+    /// Logs that the event succeeded.
+    pub(crate) fn succeeded(&self, reason: &str) {
+        let outcome = match &self.report {
+            Report::Copy(CopyReport { result: Ok(copied), .. }) => of_copy(copied),
+            Report::Delete(DeleteReport { result: Ok(deleted), .. }) => of_delete(*deleted),
+            _ => "nothing to do",
+        };
+        self.line("answered", outcome, Some(reason), self.progress());
+    }
+
+    /// Logs that the event failed.
+    pub(crate) fn failed(&self, failure: &Failure, reason: &str) {
+        let progress = match failure {
+            Failure::Copy(failure) | Failure::Stopped { failure, .. } => match failure.as_ref() {
+                copy::Failure::Deadline { progress, .. } => *progress,
+                _ => self.progress(),
+            },
+            _ => self.progress(),
+        };
+        self.line("answered", "failed", Some(reason), progress);
+    }
+
+    /// Logs that another invocation continues with the event, and responds.
+    pub(crate) fn continued(&self, progress: Progress) {
+        self.line("handed over to another invocation", "continued", None, progress);
+    }
+
+    fn progress(&self) -> Progress {
+        match &self.report {
+            Report::Copy(CopyReport { result: Ok(copied), .. }) => copied.outcome.blobs,
+            Report::Copy(report) => report.progress.unwrap_or_default(),
+            Report::Delete(_) | Report::Nothing => Progress::default(),
+        }
+    }
+
+    fn line(&self, message: &str, outcome: &str, reason: Option<&str>, progress: Progress) {
+        let copied = match &self.report {
+            Report::Copy(report) => Some(*report),
+            _ => None,
+        };
+        let state = match &self.report {
+            Report::Copy(report) => Some(report.state),
+            Report::Delete(report) => Some(report.state),
+            Report::Nothing => None,
+        };
+        let request = copied.and_then(|report| report.request.as_ref());
+        let referrers: Option<&Referrers> = copied
+            .and_then(|report| report.result.as_ref().ok())
+            .and_then(|copied| copied.outcome.referrers.as_ref());
+        let traffic = copied.map(|report| &report.traffic);
+        let source = traffic.map(|traffic| traffic.source.clone()).unwrap_or_default();
+        let destination = traffic.map(|traffic| traffic.destination.clone()).unwrap_or_default();
+        // A Delete knows its physical id only, which reads like a destination.
+        let deleted =
+            (self.envelope.request_type == "Delete").then(|| self.envelope.physical_resource_id.clone());
+        let destination_name = request.map(copy::Request::destination_name).or(deleted);
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::$level!(
+                    message,
+                    outcome,
+                    reason,
+                    round = self.round,
+                    source = request.map(|request| request.source.to_string()),
+                    destination = destination_name,
+                    blobs = progress.blobs,
+                    blobs_present = progress.present,
+                    blobs_copied = progress.copied,
+                    bytes = progress.bytes,
+                    bytes_copied = progress.bytes_copied,
+                    referrers_copied = referrers.map(|referrers| referrers.copied),
+                    referrers_present = referrers.map(|referrers| referrers.present),
+                    referrers_refused = referrers.map(|referrers| referrers.refused),
+                    referrers_left_out = referrers.map(|referrers| referrers.left_out),
+                    referrers_unknown = referrers.map(|referrers| referrers.unknown),
+                    seconds = self.deadline.started.elapsed().as_secs_f64(),
+                    source_requests = source.requests,
+                    destination_requests = destination.requests,
+                    source_pulls = source.manifest_gets,
+                    source_pulls_left = source.rate_limit.and_then(|limit| limit.remaining),
+                    source_served_by = traffic.and_then(|traffic| served_by(&traffic.served)),
+                    state = state.map(|state| state.name()),
+                )
+            };
+        }
+        match outcome {
+            "failed" => log!(warn),
+            _ => log!(info),
+        }
+    }
+}
+
+/// Where manifests and blobs came from. `None` if none came.
+fn served_by(served: &[Served]) -> Option<String> {
+    let served = served
+        .iter()
+        .map(|Served { place, manifests, blobs }| format!("{place} ({manifests} manifests, {blobs} blobs)"));
+    Some(served.collect::<Vec<_>>().join(", ")).filter(|places| !places.is_empty())
+}
+
+/// Logs the watchdog's response for invocations that sent none.
+pub(crate) fn lost(reason: &str, failed_request_id: &str, elapsed: Duration) {
+    tracing::warn!(outcome = "lost", reason, failed_request_id, seconds = elapsed.as_secs_f64(), "answered");
+}
+
+fn of_copy(Copied { outcome, .. }: &Copied) -> &'static str {
+    match outcome.tag {
+        TagMove::Moved { .. } => "copied",
+        _ if outcome.blobs.copied > 0 || outcome.manifests_written > 0 => "copied",
+        _ if outcome.referrers.as_ref().is_some_and(|referrers| referrers.copied > 0) => "copied",
+        TagMove::Unchanged | TagMove::Untagged => "unchanged",
+    }
+}
+
+fn of_delete(deleted: Deleted) -> &'static str {
+    match deleted {
+        Deleted::Removed | Deleted::Restored => "deleted",
+        _ => "nothing to do",
+    }
+}

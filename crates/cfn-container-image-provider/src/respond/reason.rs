@@ -1,0 +1,221 @@
+//! The `Reason` of a failure: one line of at most 400 characters that is complete without the log.
+//!
+//! It says what could not be done and why, in the engine's words, then one thing to change, naming
+//! a property of the template or an IAM action, then the request id under which the log has more.
+
+mod advice;
+mod shorten;
+
+use image_copy::copy;
+use image_copy_aws::{NotInvoked, Obstacle};
+
+use crate::clients::credentials::{LoginProblem, Setting};
+use crate::failure::{Failure, NotDeleted};
+use crate::input::continuation::StopReason;
+use crate::input::lost::{Ending, Lost};
+use advice::{advice, deletion_advice};
+use shorten::{one_line, shorten};
+
+/// What a stack's events show without being cut.
+const MAX_CHARS: usize = 400;
+
+/// The parts of a reason. When it gets too long, `what` is shortened, but for `subject` within it.
+struct Parts {
+    what: String,
+    subject: String,
+    hint: String,
+}
+
+/// Writes the reason for `failure`, with the Lambda request id.
+pub(crate) fn reason(failure: &Failure, request_id: &str) -> String {
+    let parts = parts(failure);
+    let tail = format!(" ({request_id})");
+    let hint = if parts.hint.is_empty() { String::new() } else { format!(" {}", parts.hint) };
+    let room = MAX_CHARS.saturating_sub(tail.chars().count() + hint.chars().count());
+    let what = one_line(&parts.what);
+    let what = if what.chars().count() > room { shorten(&what, &parts.subject, room) } else { what };
+    format!("{what}{hint}{tail}")
+}
+
+fn parts(failure: &Failure) -> Parts {
+    let plain = |what: String| Parts { what, subject: String::new(), hint: String::new() };
+    match failure {
+        Failure::Event(error) => plain(format!("{error}.")),
+        Failure::Property(error) => plain(format!("{error}.")),
+        Failure::Setting(text) => plain(format!("{text}.")),
+        Failure::Copy(failure) => {
+            Parts { what: failure.summary(), subject: subject(failure).to_owned(), hint: advice(failure) }
+        }
+        Failure::NotAllowed(error) => Parts {
+            what: format!("{error}."),
+            subject: error.source_name.clone(),
+            hint: "Check the spelling of ImageReference, or have whoever installed the provider allow it."
+                .into(),
+        },
+        Failure::Login { failure, problem } => Parts {
+            what: failure.summary(),
+            subject: subject(failure).to_owned(),
+            hint: login_advice(problem),
+        },
+        Failure::Stopped { failure, reason } => Parts {
+            what: format!("{} {}", failure.summary(), stopped(reason)),
+            subject: subject(failure).to_owned(),
+            hint: stop_advice(reason).into(),
+        },
+        Failure::Lost(lost) => {
+            Parts { hint: lost_advice(&lost.ending).into(), ..plain(format!("{}.", lost_what(lost))) }
+        }
+        Failure::NotDeleted(failed) => {
+            let NotDeleted { image, cause } = failed.as_ref();
+            Parts {
+                what: format!("image {image} cannot be deleted: {cause}."),
+                subject: image.clone(),
+                hint: deletion_advice(cause),
+            }
+        }
+        Failure::Superseded => plain(
+            "a Delete or a later event of this resource was carried out meanwhile, so this event changed nothing."
+                .into(),
+        ),
+        Failure::TagBusy { image } => Parts {
+            what: format!("another event was changing {image} until time ran out."),
+            subject: image.clone(),
+            hint: "Run the operation again.".into(),
+        },
+        Failure::LeaseEnded => Parts {
+            hint: "Run the operation again.".into(),
+            ..plain("ECR did not complete the change of the tag within 90 s.".into())
+        },
+        Failure::TimeRanOut { seconds } => Parts {
+            hint: "Run the operation again, or give the function a longer Timeout.".into(),
+            ..plain(format!("time ran out after {seconds} s, and the work did not stop by itself."))
+        },
+        Failure::Panic => Parts {
+            hint: "Please report it with the lines of this request in the function's log.".into(),
+            ..plain("the provider failed by a defect of its own.".into())
+        },
+    }
+}
+
+/// What to change about a secret, or about what names it.
+fn login_advice(problem: &LoginProblem) -> String {
+    let (setting, cause) = match problem {
+        LoginProblem::Unusable { cause, .. } => return cause.remedy(),
+        LoginProblem::NotRead { setting, cause } => (setting, cause),
+    };
+    let place = match setting {
+        Setting::Template => "CredentialArn",
+        Setting::Installer => "the provider's setting REGISTRY_CREDENTIALS",
+    };
+    match &cause.obstacle {
+        Obstacle::Missing => format!("Check the ARN in {place}."),
+        Obstacle::NoSuchVersion => format!("Check the version at the end of the ARN in {place}."),
+        Obstacle::Deleted => format!("Restore it, or name another in {place}."),
+        Obstacle::Denied { action, is_foreign: false } => {
+            let parameter = if action.starts_with("ssm:") { "ParameterArns" } else { "SecretArns" };
+            format!(
+                "Allow it in the function's role: add the ARN to the installer's parameter {parameter}, and its key, for kms:Decrypt, to KmsKeyArns."
+            )
+        }
+        Obstacle::Denied { action, is_foreign: true } => format!(
+            "It is another account's: allow {action} in its resource policy, kms:Decrypt in its key policy, and both in the function's role."
+        ),
+        Obstacle::Key { is_foreign: false } => {
+            "Allow kms:Decrypt on its key in the function's role (installer's parameter KmsKeyArns), and check that the key is enabled.".into()
+        }
+        Obstacle::Key { is_foreign: true } => {
+            "It is another account's: it needs a customer managed key, whose key policy and the function's role allow kms:Decrypt.".into()
+        }
+        Obstacle::Unsuitable => format!("Name another in {place}, or store it anew."),
+        Obstacle::Unreachable { service } => format!(
+            "If the function runs in a VPC, its subnets need an endpoint for {service}, or a NAT gateway; else check the Region in the ARN."
+        ),
+        Obstacle::Other => format!("Run the operation again; if it stays so, check {place}."),
+    }
+}
+
+/// Why a copy that ran out of time does not go on.
+fn stopped(reason: &StopReason) -> String {
+    match reason {
+        StopReason::BlobTooLarge { digest, size, passed } => format!(
+            "Blob {} of {:.1} MiB does not fit into one invocation, which moved {:.1} MiB.",
+            digest.short(),
+            mebibytes(*size),
+            mebibytes(*passed)
+        ),
+        StopReason::NoProgress => "No blob was finished in this invocation.".into(),
+        StopReason::StackTime { allowed } => format!("The {allowed} s for which CloudFormation waits are over."),
+        StopReason::Rounds(rounds) => format!("This was invocation {rounds} of it, and the last."),
+        StopReason::NotInvoked(cause) => format!("It could not go on in another invocation: {cause}."),
+    }
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn stop_advice(reason: &StopReason) -> &'static str {
+    match reason {
+        StopReason::BlobTooLarge { .. } | StopReason::NoProgress => {
+            "Give the function a longer Timeout (up to 900 s) or more memory, which brings a faster network."
+        }
+        StopReason::StackTime { .. } => {
+            "Run the operation again, which skips blobs already present, or set a longer ServiceTimeout (up to 3600)."
+        }
+        StopReason::Rounds(_) => {
+            "Run the operation again, which skips blobs already present, or give the function a longer Timeout."
+        }
+        StopReason::NotInvoked(NotInvoked::Denied { .. }) => {
+            "Allow lambda:InvokeFunction on the function itself in its role."
+        }
+        StopReason::NotInvoked(NotInvoked::Failed(_)) => {
+            "Run the operation again, which skips blobs already present. If the function runs in a VPC, its subnets need a route to Lambda."
+        }
+    }
+}
+
+/// What became of an event that was lost.
+fn lost_what(lost: &Lost) -> String {
+    let attempts = match lost.attempts {
+        0 | 1 => String::new(),
+        attempts => format!(", {attempts} attempts"),
+    };
+    let what = match &lost.ending {
+        Ending::TimedOut(time) => format!("was stopped by Lambda when it timed out after {time}"),
+        Ending::Killed => "was killed, most likely for want of memory".into(),
+        Ending::Exited(status) => format!("crashed ({status})"),
+        Ending::Undelivered(problem) => format!("could not tell how it went: {problem}"),
+        Ending::TooOld => "could not run in time: Lambda gave the event up".into(),
+        Ending::Error(text) => format!("failed: \"{text}\""),
+    };
+    format!("the provider's function {what}{attempts}")
+}
+
+fn lost_advice(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::TimedOut(_) => {
+            "Run the operation again; if it stays so, report it with the lines of this request in the function's log."
+        }
+        Ending::Killed => "Give the function more memory.",
+        Ending::Exited(_) | Ending::Error(_) => "See the lines of this request in the function's log.",
+        Ending::Undelivered(_) => {
+            "If the function runs in a VPC, its subnets need a route to S3 (a gateway endpoint, or a NAT gateway)."
+        }
+        Ending::TooOld => "Check whether the function is throttled, and its reserved concurrency.",
+    }
+}
+
+fn subject(failure: &copy::Failure) -> &str {
+    use copy::Failure;
+    match failure {
+        Failure::Registry { subject, .. }
+        | Failure::NoPlatform { subject, .. }
+        | Failure::TagImmutable { subject, .. }
+        | Failure::NotStorable { subject, .. }
+        | Failure::TooManyManifests { subject, .. }
+        | Failure::Deadline { subject, .. } => subject,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,285 @@
+//! Every failure and its exact text.
+
+use std::time::Duration;
+
+use image_copy::copy::{Operation, Problem, Progress, Side};
+use image_copy::http::Kind;
+use image_copy::oci::Digest;
+use image_copy::registry::{self, LoginSent, Refusal};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::input::properties::Properties;
+use crate::settings::Settings;
+
+mod examples;
+mod logins;
+
+use examples::*;
+
+const REQUEST: &str = "8f2a1c3e-0000-4000-8000-000000000000";
+const SOURCE: &str = "docker.io/library/nginx:1.27";
+const DESTINATION: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.27";
+
+fn text(failure: copy::Failure) -> String {
+    reason(&Failure::Copy(Box::new(failure)), REQUEST)
+}
+
+#[track_caller]
+fn is_one_short_line(text: &str) {
+    assert!(text.chars().count() <= MAX_CHARS, "{} {text}", text.chars().count());
+    assert!(!text.chars().any(char::is_control) && text.ends_with(&format!(" ({REQUEST})")), "{text}");
+}
+
+/// The table, as it stands in `reasons.txt`.
+fn table() -> String {
+    let mut lines = Vec::new();
+    for problem in PROBLEMS {
+        for (side, operation) in
+            [(Side::Source, Operation::ReadManifest), (Side::Destination, Operation::StartUpload)]
+        {
+            if let Some(failure) = example(problem, side, operation) {
+                assert_eq!(failure.problem(), problem);
+                lines.push(format!("{problem:?}, {side:?}: {}", text(failure)));
+            }
+        }
+    }
+    let subject = || DESTINATION.to_owned();
+    for (operation, cause) in [
+        (
+            Operation::Inspect,
+            service(
+                "ecr:DescribeRepositories",
+                "RepositoryNotFoundException",
+                "The repository with name 'team/app' does not exist",
+            ),
+        ),
+        (
+            Operation::ReadManifest,
+            service(
+                "ecr:BatchGetImage",
+                "AccessDeniedException",
+                "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: ecr:BatchGetImage on resource: y",
+            ),
+        ),
+        (Operation::StartUpload, service("ecr:GetAuthorizationToken", "AccessDeniedException", "denied")),
+        (
+            Operation::WriteTag,
+            service("ecr:PutImage", "ImageTagAlreadyExistsException", "the tag is immutable"),
+        ),
+        (Operation::WriteTag, service("ecr:PutImage", "LimitExceededException", "too many images")),
+        (Operation::WriteTag, service("ecr:PutImage", "KmsException", "the key is disabled")),
+        (Operation::WriteTag, throttled()),
+        (Operation::Inspect, service("ecr:DescribeRepositories", "ExpiredTokenException", "it is expired")),
+        (Operation::WriteTag, registry::Error::Protocol("ECR's answer could not be read")),
+    ] {
+        let failure =
+            copy::Failure::Registry { side: Side::Destination, operation, subject: subject(), cause };
+        lines.push(format!("{operation:?} on ECR: {}", text(failure)));
+    }
+    for subject in [SOURCE, "ghcr.io/acme/app:2.1"] {
+        // As after HEAD, which has no body to say why.
+        let wordless = Refusal { codes: Vec::new(), ..refusal(401, LoginSent::No, "", "") };
+        let (side, operation) = (Side::Source, Operation::ReadManifest);
+        let (subject, cause) = (subject.to_owned(), wordless.into());
+        let failure = copy::Failure::Registry { side, operation, subject, cause };
+        lines.push(format!("LoginNeeded, without words: {}", text(failure)));
+    }
+    let part_gone = copy::Failure::Registry {
+        side: Side::Source,
+        operation: Operation::ReadBlob,
+        subject: SOURCE.to_owned(),
+        cause: refusal(404, LoginSent::No, "BLOB_UNKNOWN", "blob unknown to registry").into(),
+    };
+    lines.push(format!("Missing, a blob: {}", text(part_gone)));
+    for (host, message) in [
+        (SOURCE, "the login of an upstream"),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1", "the login of ECR as a source"),
+    ] {
+        for problem in [Problem::LoginRefused, Problem::Denied] {
+            let cause = cause(problem).unwrap();
+            let (side, operation, subject) = (Side::Source, Operation::ReadManifest, host.to_owned());
+            let failure = copy::Failure::Registry { side, operation, subject, cause };
+            lines.push(format!("{problem:?}, {message}: {}", text(failure)));
+        }
+    }
+    for cause in [
+        network(Kind::Dns, "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com"),
+        service("ecr:BatchGetImage", "NotSent", "FIPS is enabled but this partition does not support FIPS"),
+    ] {
+        let (side, operation, subject) = (Side::Destination, Operation::ReadManifest, subject());
+        let failure = copy::Failure::Registry { side, operation, subject, cause };
+        lines.push(format!("FIPS: {}", text(failure)));
+    }
+    lines.extend(logins::lines());
+    let early = copy::Failure::Deadline {
+        subject: SOURCE.into(),
+        progress: Progress::default(),
+        elapsed: Duration::from_secs(48),
+    };
+    lines.push(format!("Deadline, before the plan: {}", text(early)));
+    for (name, failure) in [
+        (
+            "NotDeleted",
+            Failure::NotDeleted(Box::new(NotDeleted {
+                image: subject(),
+                cause: service("ecr:DescribeImages", "AccessDeniedException", "denied"),
+            })),
+        ),
+        (
+            "NotDeleted",
+            Failure::NotDeleted(Box::new(NotDeleted {
+                image: subject(),
+                cause: network(Kind::Timeout, "api.ecr.eu-west-1.amazonaws.com"),
+            })),
+        ),
+        ("Stopped", stopped(StopReason::BlobTooLarge { digest: Digest::of(b"a"), size: 70 << 20, passed: 20 << 20 })),
+        ("Stopped", stopped(StopReason::NoProgress)),
+        ("Stopped", stopped(StopReason::StackTime { allowed: 300 })),
+        ("Stopped", stopped(StopReason::Rounds(10))),
+        ("Stopped", stopped(StopReason::NotInvoked(NotInvoked::Denied { code: "AccessDeniedException".into() }))),
+        ("Stopped", stopped(StopReason::NotInvoked(NotInvoked::Failed("no answer in time".into())))),
+        ("Lost", lost(Ending::TimedOut("900.00 seconds".into()), 3)),
+        ("Lost", lost(Ending::Killed, 3)),
+        ("Lost", lost(Ending::Exited("exit status 1".into()), 3)),
+        (
+            "Lost",
+            lost(
+                Ending::Undelivered(
+                    "the answer could not be delivered to bucket.s3.amazonaws.com: HTTP 503 (attempts: 7)"
+                        .into(),
+                ),
+                1,
+            ),
+        ),
+        ("Lost", lost(Ending::TooOld, 0)),
+        ("Lost", lost(Ending::Error("Runtime.Unknown: because".into()), 2)),
+        ("TimeRanOut", Failure::TimeRanOut { seconds: 889 }),
+        ("Panic", Failure::Panic),
+        ("Superseded", Failure::Superseded),
+        ("TagBusy", Failure::TagBusy { image: subject() }),
+        ("LeaseEnded", Failure::LeaseEnded),
+        (
+            "Setting",
+            Failure::Setting(
+                "the provider's setting DEFAULT_PLATFORM is \"x\", which is not a platform".into(),
+            ),
+        ),
+        ("NotAllowed", not_allowed("docker.io/library quay.io/prometheus", "libary/nginx:1.27")),
+        ("Setting", Failure::Setting(setting("REGISTRY_CREDENTIALS", "quay.io=quay-login"))),
+        ("Setting", Failure::Setting(setting("ALLOWED_SOURCES", "docker.io/*/x"))),
+        ("Setting", Failure::Setting(setting("CA_BUNDLE", "/opt/absent.pem"))),
+        ("Setting", Failure::Setting(setting("AWS_USE_FIPS_ENDPOINT", "yes"))),
+        ("Property", property(json!({}))),
+        ("Property", property(json!({"ImageReference": "nginx"}))),
+        ("Property", property(json!({"ImageReference": "nginx", "RepositoryArn": "team/app"}))),
+        (
+            "Property",
+            property(json!({"ImageReference": "nginx", "CredentialArn": "hub/login",
+            "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/team/app"})),
+        ),
+    ] {
+        lines.push(format!("{name}: {}", reason(&failure, REQUEST)));
+    }
+    lines.iter().for_each(|line| is_one_short_line(line.split_once(": ").unwrap().1));
+    lines.join("\n") + "\n"
+}
+
+fn stopped(reason: StopReason) -> Failure {
+    let failure = example(Problem::Deadline, Side::Source, Operation::ReadBlob).unwrap();
+    Failure::Stopped { failure: Box::new(failure), reason }
+}
+
+fn lost(ending: Ending, attempts: u64) -> Failure {
+    Failure::Lost(Lost { ending, attempts })
+}
+
+fn setting(name: &str, value: &str) -> String {
+    let settings = Settings::read(|asked| (asked == name).then(|| value.to_owned()));
+    settings.copying.unwrap_err()
+}
+
+fn not_allowed(allowed: &str, source: &str) -> Failure {
+    let settings = Settings::read(|asked| (asked == "ALLOWED_SOURCES").then(|| allowed.to_owned()));
+    let allowed = settings.copying.unwrap().allowed_sources;
+    Failure::NotAllowed(allowed.check(&source.parse().unwrap()).unwrap_err())
+}
+
+fn property(properties: Value) -> Failure {
+    let default = copy::Platforms::All;
+    Failure::Property(Properties::parse(&properties, &Value::Null, &default).unwrap_err())
+}
+
+#[test]
+fn every_failure_has_its_text() {
+    let table = table();
+    let expected = include_str!("reasons.txt");
+    for (number, (line, expected)) in table.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(line, expected, "line {} of reasons.txt; the table is now:\n{table}", number + 1);
+    }
+    assert_eq!(table.lines().count(), expected.lines().count(), "{table}");
+}
+
+#[test]
+fn every_failure_names_something_to_change_at_every_step() {
+    for problem in PROBLEMS {
+        for side in [Side::Source, Side::Destination] {
+            for failure in OPERATIONS.into_iter().filter_map(|operation| example(problem, side, operation)) {
+                let hint = advice(&failure);
+                assert!(!hint.is_empty() && hint.ends_with('.'), "{hint}");
+                is_one_short_line(&text(failure));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_denied_step_names_its_action() {
+    for (operation, expected) in OPERATIONS.into_iter().zip([
+        "Allow ecr:DescribeRepositories on",
+        "Allow ecr:BatchGetImage on",
+        "Allow ecr:BatchGetImage on",
+        "Allow ecr:BatchCheckLayerAvailability on",
+        "Allow ecr:GetDownloadUrlForLayer on",
+        "Allow ecr:InitiateLayerUpload on",
+        "Allow ecr:UploadLayerPart and ecr:CompleteLayerUpload on",
+        "Allow ecr:PutImage on",
+        "Allow ecr:PutImage on",
+    ]) {
+        let failure = example(Problem::Denied, Side::Destination, operation).unwrap();
+        assert!(text(failure).contains(expected), "{expected}");
+    }
+}
+
+#[test]
+fn what_is_long_is_shortened_in_order() {
+    let digest = Digest::of(b"x");
+    let long = |quoted: usize, path: usize| {
+        let subject = format!("docker.io/{}@{digest}", "a".repeat(path));
+        let cause = refusal(
+            404,
+            LoginSent::No,
+            "MANIFEST_UNKNOWN",
+            &format!("{} {digest} \n\u{7}é", "q".repeat(quoted)),
+        );
+        let cause = registry::Error::Refused(Box::new(cause));
+        let text = text(copy::Failure::Registry {
+            side: Side::Source,
+            operation: Operation::ReadManifest,
+            subject: subject.clone(),
+            cause,
+        });
+        is_one_short_line(&text);
+        assert!(text.contains("Check the registry, repository and tag in ImageReference."), "{text}");
+        (text, subject)
+    };
+    let (text, subject) = long(40, 10);
+    assert!(text.contains(&subject) && text.matches(digest.as_str()).count() == 2, "{text}");
+    let (text, subject) = long(900, 10);
+    assert!(text.contains(&subject) && text.contains("qqq…\""), "{text}");
+    let (text, _) = long(900, 250);
+    assert!(text.contains(&"a".repeat(200)), "{text}");
+    for path in 1..255 {
+        long(path, path);
+    }
+}

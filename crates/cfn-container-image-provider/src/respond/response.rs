@@ -1,0 +1,152 @@
+//! The document of the one answer to an event.
+
+use serde::Serialize;
+
+use crate::input::event::Envelope;
+
+/// CloudFormation reads no longer answers
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>).
+const MAX_BODY_BYTES: usize = 4096;
+/// A reason is not cut to less.
+const SHORT_REASON_BYTES: usize = 100;
+
+/// What CloudFormation is told. Own type: the one of the events' crate writes `"Reason": null`,
+/// which CloudFormation does not accept.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Answer<'a> {
+    status: &'static str,
+    /// Never empty, whatever the status.
+    reason: String,
+    physical_resource_id: String,
+    stack_id: &'a str,
+    request_id: &'a str,
+    logical_resource_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Attributes>,
+}
+
+/// What `Fn::GetAtt` can be asked for. The same keys on Create and Update; all texts, but for the
+/// list that was one with the provider before ours too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Attributes {
+    pub(crate) image_reference: String,
+    pub(crate) digest: String,
+    pub(crate) image_uri: String,
+    pub(crate) source_digest: String,
+    pub(crate) source_reference: String,
+    pub(crate) platforms: Vec<String>,
+    pub(crate) repository_uri: String,
+    pub(crate) tag: String,
+    pub(crate) media_type: String,
+    pub(crate) size: String,
+    /// Counts of what refers to the image, where that was to go along.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) referrers: Option<String>,
+}
+
+impl<'a> Answer<'a> {
+    /// All went well.
+    pub(crate) fn success(
+        envelope: &'a Envelope,
+        id: String,
+        reason: String,
+        data: Option<Attributes>,
+    ) -> Self {
+        Self { data, ..Self::new(envelope, "SUCCESS", id, reason) }
+    }
+
+    /// It did not. The resource keeps the id it has.
+    pub(crate) fn failure(envelope: &'a Envelope, reason: String) -> Self {
+        Self::new(envelope, "FAILED", envelope.physical_resource_id.clone(), reason)
+    }
+
+    fn new(envelope: &'a Envelope, status: &'static str, id: String, reason: String) -> Self {
+        Self {
+            status,
+            reason,
+            physical_resource_id: id,
+            stack_id: &envelope.stack_id,
+            request_id: &envelope.request_id,
+            logical_resource_id: &envelope.logical_resource_id,
+            data: None,
+        }
+    }
+
+    /// The document, cut to what CloudFormation reads: first the reason, of which there is more in
+    /// the log, then the end of the list of platforms. All else has a bounded length.
+    pub(crate) fn body(mut self) -> Vec<u8> {
+        loop {
+            let body = serde_json::to_vec(&self).expect("texts and lists can always be written");
+            let Some(excess) = body.len().checked_sub(MAX_BODY_BYTES).filter(|excess| *excess > 0) else {
+                return body;
+            };
+            let platforms = self.data.as_mut().map(|data| &mut data.platforms);
+            if self.reason.len() > SHORT_REASON_BYTES {
+                let kept = self.reason.len().saturating_sub(excess).max(SHORT_REASON_BYTES);
+                self.reason.truncate(self.reason.floor_char_boundary(kept));
+            } else if let Some(platforms) = platforms.filter(|platforms| !platforms.is_empty()) {
+                platforms.pop();
+            } else {
+                tracing::error!(bytes = body.len(), "the answer is longer than CloudFormation reads");
+                return body;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::input::event::tests::update;
+
+    fn attributes(platforms: usize) -> Attributes {
+        Attributes {
+            image_reference: "host/python:3".into(),
+            digest: "sha256:a".into(),
+            image_uri: "host/python@sha256:a".into(),
+            source_digest: "sha256:b".into(),
+            source_reference: "docker.io/library/python:3@sha256:b".into(),
+            platforms: (0..platforms).map(|n| format!("linux/arch{n}")).collect(),
+            repository_uri: "host/python".into(),
+            tag: "3".into(),
+            media_type: "application/json".into(),
+            size: "17".into(),
+            referrers: None,
+        }
+    }
+
+    #[test]
+    fn the_document_has_every_field_as_text_and_no_null() {
+        let event = update("https://bucket.example/");
+        let answer = Answer::success(&event.envelope, "id".into(), "Copied.".into(), Some(attributes(2)));
+        let body: Value = serde_json::from_slice(&answer.body()).unwrap();
+        assert_eq!(body["Status"], "SUCCESS");
+        assert_eq!(body["RequestId"], event.envelope.request_id.as_str());
+        assert_eq!(body["Data"]["Platforms"], json!(["linux/arch0", "linux/arch1"]));
+        let texts = body["Data"].as_object().unwrap().iter().filter(|(name, _)| *name != "Platforms");
+        assert_eq!(texts.map(|(_, value)| assert!(value.is_string())).count(), 9);
+        let failed = Answer::failure(&event.envelope, "Because.".into()).body();
+        let failed: Value = serde_json::from_slice(&failed).unwrap();
+        assert_eq!(failed["PhysicalResourceId"], event.envelope.physical_resource_id.as_str());
+        assert!(failed.get("Data").is_none());
+    }
+
+    #[test]
+    fn a_long_answer_is_cut_to_what_cloudformation_reads() {
+        let event = update("https://bucket.example/");
+        for reason in ["ü".repeat(5000), "\u{1F600}\"\\".repeat(3000), "\n".repeat(9000), "short".into()] {
+            let answer = Answer::success(&event.envelope, "id".into(), reason.clone(), Some(attributes(400)));
+            let body = answer.body();
+            assert!(body.len() <= MAX_BODY_BYTES, "{}", body.len());
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert!(reason.starts_with(body["Reason"].as_str().unwrap()));
+            assert!(!body["Reason"].as_str().unwrap().is_empty());
+            assert_eq!(body["Data"]["Tag"], "3");
+            assert!(!body["Data"]["Platforms"].as_array().unwrap().is_empty());
+        }
+    }
+}

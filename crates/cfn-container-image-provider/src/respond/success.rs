@@ -1,0 +1,51 @@
+//! The `Reason` of a success: one sentence.
+
+use image_copy::copy::{Outcome, Progress, Referrers, TagMove};
+
+use crate::delete::life_cycle::Deleted;
+use crate::state::StateUse;
+
+/// Describes a copy in one sentence.
+pub(crate) fn copied(outcome: &Outcome) -> String {
+    let Progress { blobs, copied, .. } = outcome.blobs;
+    let blobs = match copied {
+        0 => format!("All {blobs} blobs were in ECR already"),
+        _ if copied == blobs => format!("All {blobs} blobs were copied"),
+        _ => format!("{copied} of {blobs} blobs were copied, the others were in ECR already"),
+    };
+    let tag = match outcome.tag {
+        TagMove::Untagged => "",
+        TagMove::Unchanged => "; the tag named the image already",
+        TagMove::Moved { .. } => "; the tag names the image now",
+    };
+    format!("{blobs}{tag}.{}", outcome.referrers.as_ref().map(referrers).unwrap_or_default())
+}
+
+/// ` Referrers: 3 copied, 1 refused: registry says 405 UNSUPPORTED.`
+fn referrers(referrers: &Referrers) -> String {
+    match &referrers.first_reason {
+        Some(reason) => format!(" Referrers: {referrers}: {}.", reason.trim_end_matches('.')),
+        None => format!(" Referrers: {referrers}."),
+    }
+}
+
+/// Describes a Delete in one sentence.
+pub(crate) fn deleted(deleted: Deleted, state: StateUse) -> &'static str {
+    match deleted {
+        Deleted::Removed => "The image was removed, except what another tag or index in the repository uses.",
+        Deleted::Absent => "There was nothing to delete.",
+        Deleted::ReferencedByIndex => {
+            "The tag was kept, because an index in the repository refers to the image."
+        }
+        Deleted::Restored => "The tag names again what it named before this resource.",
+        Deleted::Foreign => "The tag was kept, because somebody else has pushed another image under it.",
+        Deleted::ImagesKept => "The image was kept, because the provider's parameter DeleteImages is false.",
+        Deleted::LeftToOthers => "The tag was kept, because another resource uses it.",
+        Deleted::NotOwned => "The image was kept, because this resource does not own it.",
+        Deleted::Superseded => "The image was kept, because a later event of this resource uses it.",
+        Deleted::StateUnknown if state == StateUse::Off => {
+            "The image was kept, because the provider has no state table."
+        }
+        Deleted::StateUnknown => "The image was kept, because the state table could not be reached.",
+    }
+}
