@@ -200,7 +200,7 @@ impl Copier for SteppedRepository {
         let mut world = lock(&self.world);
         // What was there is not uploaded, and somebody may have deleted it since.
         if plan.root_held && !world.images.contains(&self.digest) {
-            return Ok(Published::Vanished(injected()));
+            return Ok(Published::Again(injected()));
         }
         world.images.insert(self.digest.clone());
         world.tag = Some(self.digest.clone());
@@ -384,7 +384,7 @@ fn play(seed: u64, variant: Variant) -> Result<(), String> {
     let mut running: BTreeMap<usize, (Running, Event, String)> = BTreeMap::new();
     let mut context = Context::from_waker(Waker::noop());
     let (mut attempt, mut steps) = (0, 0);
-    let loses_table = variant == Variant::TableLost;
+    let mut has_table = true;
     let lost_at = rng.usize(10..60);
     loop {
         let active: Vec<usize> =
@@ -396,8 +396,13 @@ fn play(seed: u64, variant: Variant) -> Result<(), String> {
         if steps > 20_000 {
             return Err("the events never end".into());
         }
-        if loses_table && steps == lost_at {
-            lock(&world).item = None;
+        // A table is lost or restored in minutes, and leases are held for seconds.
+        if has_table && variant == Variant::TableLost && steps >= lost_at {
+            let mut world = lock(&world);
+            if world.item.as_ref().is_none_or(|item| item.lease.is_none()) {
+                world.item = None;
+                has_table = false;
+            }
         }
         let at = active[rng.usize(..active.len())];
         let (future, event, holder) = running.entry(at).or_insert_with(|| {

@@ -12,7 +12,8 @@ use image_copy_aws::{CopyRecord, Owner, TagState, Written};
 use crate::failure::Failure;
 use crate::state::{EventState, NoState, Store};
 
-/// Attempts at a copy of which ECR lost a part between plan and tag: somebody deletes at the same time.
+/// Attempts at a copy of which ECR lost a part between plan and tag, because somebody deletes at the same
+/// time.
 const MAX_ATTEMPTS: usize = 5;
 
 /// What the life cycle needs to know of the event.
@@ -44,8 +45,8 @@ pub(crate) struct Prepared<P> {
 /// How the tag was written.
 pub(crate) enum Published<O> {
     Done(O),
-    /// ECR has lost a part of the image since it was planned.
-    Vanished(Failure),
+    /// The copy has to be planned again: ECR has lost a part of the image since, or the lease was lost.
+    Again(Failure),
 }
 
 /// What carries out a copy.
@@ -109,9 +110,9 @@ pub(crate) async fn run<S: Store, C: Copier>(
         };
         match published {
             Published::Done(outcome) => return Ok(outcome),
-            Published::Vanished(failure) if attempts == MAX_ATTEMPTS => return Err(failure),
-            Published::Vanished(failure) => {
-                tracing::info!(?failure, "ECR has lost a part of the image since it was planned: planning again");
+            Published::Again(failure) if attempts == MAX_ATTEMPTS => return Err(failure),
+            Published::Again(failure) => {
+                tracing::info!(?failure, "the copy is planned again");
             }
         }
     }
@@ -181,7 +182,8 @@ async fn publish_under_lease<S: Store, C: Copier>(
     {
         match state.write(&next).await {
             Ok(Written::Done(written)) => *held = written,
-            Ok(Written::Conflict(_)) => return Err(Failure::LeaseEnded),
+            // The table was lost, or restored, since the lease was taken.
+            Ok(Written::Conflict(_)) => return Ok(Published::Again(Failure::LeaseEnded)),
             Err(NoState) => {}
         }
     }

@@ -270,7 +270,7 @@ impl Copier for Job {
         let published = copy::publish(&plan, source, destination, &self.limits, content.clone()).await;
         match published {
             Ok(outcome) => Ok(Published::Done(outcome)),
-            Err(failure) if has_vanished(&failure) => Ok(Published::Vanished(Failure::Copy(failure))),
+            Err(failure) if has_vanished(&failure) => Ok(Published::Again(Failure::Copy(failure))),
             Err(failure) => Err(Failure::Copy(failure)),
         }
     }
