@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Holds what ARCHITECTURE.md says of who may depend on whom, and what must not be in the binaries.
-# Reads `cargo tree` only; builds nothing.
+# Reads `cargo tree` and the imports in source files; builds nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,6 +25,28 @@ forbid() {
     fi
 }
 
+# one_way FOLDER PREFIX: modules below FOLDER import each other in one direction. An import of another
+# module reads `PREFIX::module`. Tests are left out.
+one_way() {
+    local folder=$1 prefix=$2 module file loops
+    loops=$(
+        for file in "$folder"/*; do
+            module=$(basename "$file" .rs)
+            case $module in main | lib | mod | model | testing | tests) continue ;; esac
+            { grep -rhoE --include='*.rs' --exclude=tests.rs --exclude-dir=tests "$prefix::[a-z_]+" "$file" || true; } |
+                sed "s/.*:://" | sort -u | while read -r imported; do
+                case $imported in "$module" | testing | tests) ;; *) echo "$module $imported" ;; esac
+            done
+        done | tsort 2>&1 >/dev/null | sed -n 's/^tsort: \([a-z_]*\)$/\1/p' | sort -u | paste -sd' ' -
+    )
+    if [ -n "$loops" ]; then
+        printf 'FAILED  %s: modules import each other in a circle: %s\n' "$folder" "$loops"
+        failures=$((failures + 1))
+    else
+        printf 'ok      %s: imports point one way\n' "$folder"
+    fi
+}
+
 ours='^(image-copy|image-copy-aws|cfn-container-image-provider|container-image|aws-emulator) '
 cloud='^(aws-sdk-|aws-config |aws-smithy-|aws-types |aws_lambda_events |lambda_)'
 
@@ -43,7 +65,13 @@ for binary in cfn-container-image-provider container-image; do
     forbid "$binary" '^(aws-emulator|rcgen) ' 'no test equipment in what ships'
 done
 
+provider=crates/cfn-container-image-provider/src
+one_way "$provider" crate
+for folder in clients copy delete input observe respond settings; do
+    one_way "$provider/$folder" super
+done
+
 if [ "$failures" -gt 0 ]; then
-    echo "$failures of the invariants do not hold: cargo tree --package PACKAGE --invert CRATE shows why"
+    echo "$failures invariants do not hold. Show why a crate is in the tree: cargo tree --package PACKAGE --invert CRATE"
     exit 1
 fi

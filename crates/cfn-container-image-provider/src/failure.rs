@@ -1,4 +1,4 @@
-//! Why an event could not be carried out. [`crate::respond`] writes the text.
+//! Why an event could not be carried out. The text is written where the response is.
 
 use image_copy::copy;
 use image_copy::registry;

@@ -15,9 +15,11 @@ use crate::deadline::Deadline;
 use crate::delete::{self, DeleteReport};
 use crate::failure::Failure;
 use crate::input::continuation::{self, Round, StopReason};
-use crate::input::event::{Change, Envelope, Event, Input};
+use crate::input::envelope::Envelope;
+use crate::input::event::{Change, InvalidEvent};
 use crate::input::lost::FailedInvocation;
 use crate::input::properties::{Properties, platform_names};
+use crate::input::{Event, Input};
 use crate::observe::summary::{self, Report, Summary};
 use crate::respond::delivery::{ResponseSender, Undelivered};
 use crate::respond::reason::reason;
@@ -88,7 +90,7 @@ struct Handling<'a> {
 }
 
 impl Handling<'_> {
-    async fn respond(&self, change: Result<Change, crate::input::event::InvalidEvent>) -> Result<(), Undelivered> {
+    async fn respond(&self, change: Result<Change, InvalidEvent>) -> Result<(), Undelivered> {
         // On the heap: these futures hold the whole work, and threads have small stacks.
         match change {
             Ok(Change::Create { properties }) => Box::pin(self.copy(&properties, None)).await,
@@ -106,8 +108,11 @@ impl Handling<'_> {
         let holder = self.holder();
         let copying = copy::copy(properties, previous, envelope, round, clients, deadline, &holder);
         let mut report = Box::pin(copying).await;
-        let unfinished =
-            report.result.as_ref().err().and_then(|failure| unfinished(failure, report.progress, &report.transferred));
+        let unfinished = report
+            .result
+            .as_ref()
+            .err()
+            .and_then(|failure| unfinished(failure, report.progress, &report.transferred));
         if let Some((failure, progress)) = unfinished {
             match self.hand_over(&report).await {
                 // The next invocation responds.
@@ -123,7 +128,8 @@ impl Handling<'_> {
                 let attributes = attributes(properties, outcome);
                 let text = self.with_request_id(&success::copied(outcome));
                 let id = attributes.image_reference.clone();
-                let delivered = self.deliver(Answer::success(envelope, id, text.clone(), Some(attributes))).await;
+                let delivered =
+                    self.deliver(Answer::success(envelope, id, text.clone(), Some(attributes))).await;
                 self.summary(Report::Copy(&report)).succeeded(&text);
                 return delivered;
             }

@@ -73,7 +73,8 @@ async fn serve(settings: Settings) -> Result<(), String> {
         let invocation =
             Invocation { request_id: context.request_id, function_arn: context.invoked_function_arn, left };
         let handled = handler::handle(payload, &invocation, services).await;
-        handled.map_err(|error| Diagnostic { error_type: input::lost::UNANSWERED.into(), error_message: error })
+        handled
+            .map_err(|error| Diagnostic { error_type: input::lost::UNANSWERED.into(), error_message: error })
     });
     lambda_runtime::run(handler).await.map_err(|error| error.to_string())
 }

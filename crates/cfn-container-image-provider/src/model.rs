@@ -291,13 +291,8 @@ async fn carry_out(event: Event, world: Shared, variant: Variant, holder: String
         is_stateless: is_unreachable,
         digest: digest.clone(),
     };
-    let delete = |ending| DeleteEvent {
-        image: IMAGE.into(),
-        owner: owner.clone(),
-        time,
-        delete_images: true,
-        ending,
-    };
+    let delete =
+        |ending| DeleteEvent { image: IMAGE.into(), owner: owner.clone(), time, delete_images: true, ending };
     if kind == Kind::Delete {
         deleting::run(&delete(Ending::Deleted), &state, &repository).await?;
         return Ok(());
@@ -447,7 +442,10 @@ fn judge(
     if !has_lost_state && owners.iter().any(|owner| deleted.contains(*owner)) {
         return Err(format!("a deleted owner is left: {}", end()));
     }
-    if item.as_ref().is_some_and(|item| item.lease.as_ref().is_some_and(|l| !world.crashed.contains(&l.holder))) {
+    if item
+        .as_ref()
+        .is_some_and(|item| item.lease.as_ref().is_some_and(|l| !world.crashed.contains(&l.holder)))
+    {
         return Err(format!("a lease is left: {}", end()));
     }
     if !owners.is_empty() {
@@ -465,7 +463,9 @@ fn judge(
     match (old, tag) {
         (None, Some(_)) => Err(format!("a tag is left over: {}", end())),
         (Some(old), tag) if tag.as_ref() != Some(old) => Err(format!("the old tag is not back: {}", end())),
-        _ if images.iter().any(|digest| Some(digest) != old) => Err(format!("an image is left over: {}", end())),
+        _ if images.iter().any(|digest| Some(digest) != old) => {
+            Err(format!("an image is left over: {}", end()))
+        }
         _ => Ok(()),
     }
 }

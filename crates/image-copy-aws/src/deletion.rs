@@ -192,7 +192,8 @@ mod tests {
     }
 
     fn failures(ids: &[Value], code: &str) -> http::Response<String> {
-        let failures = ids.iter().map(|id| json!({"imageId": id, "failureCode": code, "failureReason": "because"}));
+        let failures =
+            ids.iter().map(|id| json!({"imageId": id, "failureCode": code, "failureReason": "because"}));
         answer(&json!({"imageIds": [], "failures": failures.collect::<Vec<_>>()}))
     }
 

@@ -26,7 +26,7 @@ use crate::deadline::Deadline;
 use crate::failure::Failure;
 use crate::guard::guarded;
 use crate::input::continuation::{Round, Transferred};
-use crate::input::event::Envelope;
+use crate::input::envelope::Envelope;
 use crate::input::properties::Properties;
 use crate::settings::CopySettings;
 use crate::state::{EventState, StateUse, Store};

@@ -6,7 +6,7 @@ use image_copy_aws::{CopyRecord, Owner, TagState};
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::input::event::Envelope;
+use crate::input::envelope::Envelope;
 use crate::input::properties::{InvalidProperty, Properties, fingerprint};
 
 /// A copy as CloudFormation asks for it.
@@ -132,7 +132,8 @@ pub(crate) fn known(item: Option<&TagState>, selection: &Platforms) -> Vec<Known
     copies
         .filter(|copy| copy.selection == name)
         .filter_map(|copy| {
-            let platforms: Result<Vec<Platform>, _> = copy.platforms.iter().map(|name| name.parse()).collect();
+            let platforms: Result<Vec<Platform>, _> =
+                copy.platforms.iter().map(|name| name.parse()).collect();
             Some(Known {
                 source_digest: copy.source_digest.clone()?,
                 selection: selection.clone(),

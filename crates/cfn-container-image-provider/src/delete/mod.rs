@@ -13,7 +13,7 @@ use crate::clients::Clients;
 use crate::deadline::Deadline;
 use crate::failure::Failure;
 use crate::guard::guarded;
-use crate::input::event::{CREATE_FAILED, Envelope};
+use crate::input::envelope::{CREATE_FAILED, Envelope};
 use crate::input::properties::Properties;
 use crate::state::{EventState, StateUse, Store};
 use life_cycle::{DeleteEvent, Deleted, Ending, Images, Named, Removal};
@@ -142,7 +142,9 @@ pub(crate) async fn clean_up(
     };
     match tokio::time::timeout_at(deadline.clean_up, cleaning).await {
         Ok(Ok(())) => {}
-        Ok(Err(failure)) => tracing::warn!(?failure, image = registered, "cleaning up after a failed copy failed"),
+        Ok(Err(failure)) => {
+            tracing::warn!(?failure, image = registered, "cleaning up after a failed copy failed");
+        }
         Err(_) => tracing::warn!(image = registered, "cleaning up after a failed copy took too long"),
     }
 }

@@ -92,7 +92,15 @@ async fn an_index_costs_two_more_calls() {
     assert_eq!(delete(&aws).await, Ok(Deleted::Removed));
     assert_eq!(
         aws.calls(),
-        ["GetItem", "PutItem", "BatchGetImage", "BatchDeleteImage", "DescribeImages", "BatchDeleteImage", "PutItem"]
+        [
+            "GetItem",
+            "PutItem",
+            "BatchGetImage",
+            "BatchDeleteImage",
+            "DescribeImages",
+            "BatchDeleteImage",
+            "PutItem"
+        ]
     );
     assert!(aws.repository.images().is_empty());
 }
@@ -113,7 +121,8 @@ async fn earlier_copies_go_too_unless_they_have_a_tag_or_an_owner_of_their_own()
 #[tokio::test]
 async fn the_tag_is_set_back_to_the_newest_copy_of_an_owner_that_is_left() {
     let aws = Aws::default();
-    let (gone, theirs, ours) = (Recipe::new(9).layers(&[10]).single(), aws.image(1, &[]), aws.image(2, &["1"]));
+    let (gone, theirs, ours) =
+        (Recipe::new(9).layers(&[10]).single(), aws.image(1, &[]), aws.image(2, &["1"]));
     aws.register(&image(), &[("stack/B", &theirs), ("stack/B", &gone), (OWNER, &ours)]);
     assert_eq!(delete(&aws).await, Ok(Deleted::LeftToOthers));
     assert_eq!(aws.repository.resolve("1").as_deref(), Some(theirs.digest()));

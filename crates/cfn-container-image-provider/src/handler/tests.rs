@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tracing::instrument::WithSubscriber as _;
 
 use super::*;
-use crate::input::event::tests::fixture;
+use crate::input::tests::fixture;
 use crate::observe::logging;
 use crate::settings::Settings;
 use crate::testing::{Aws, OWNER, TABLE, URI};
@@ -139,7 +139,8 @@ async fn delete_removes_what_its_id_names_if_the_resource_owns_it() {
 #[tokio::test]
 async fn a_delete_without_an_image_of_ours_calls_no_image_repository() {
     let aws = Aws::default();
-    for id in ["create-failed", "images-Python-1ABCDEFGHIJKL", "", "somebody/else:1", "2026/11/21/[$LATEST]0"] {
+    for id in ["create-failed", "images-Python-1ABCDEFGHIJKL", "", "somebody/else:1", "2026/11/21/[$LATEST]0"]
+    {
         let mut event = fixture("delete");
         event["PhysicalResourceId"] = json!(id);
         let (answer, _) = handled(event, &services(&aws, &[])).await;

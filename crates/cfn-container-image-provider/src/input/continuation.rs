@@ -13,7 +13,7 @@ use image_copy_aws::NotInvoked;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::event::Envelope;
+use super::envelope::Envelope;
 
 /// The only key of a continuation's payload. No event of CloudFormation has it.
 pub(crate) const KEY: &str = "ContainerImageContinuation";
@@ -130,7 +130,8 @@ pub(crate) struct Transferred {
 impl Transferred {
     /// Returns whether blobs were finished, and each of the others fits into another invocation.
     pub(crate) fn makes_progress(&self) -> bool {
-        self.finished_blobs > 0 && self.largest_unfinished.as_ref().is_none_or(|(_, size)| *size <= self.bytes)
+        self.finished_blobs > 0
+            && self.largest_unfinished.as_ref().is_none_or(|(_, size)| *size <= self.bytes)
     }
 }
 

@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::continuation::Round;
-use super::event::{Envelope, UnknownInput};
+use super::envelope::{Envelope, UnknownInput};
 
 /// The type of error with which an invocation ends that could not deliver its answer.
 pub(crate) const UNANSWERED: &str = "Unanswered";
@@ -99,8 +99,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::input::event::Input;
-    use crate::input::event::tests::fixture;
+    use crate::input::Input;
+    use crate::input::tests::fixture;
 
     fn record(event: Value, condition: &str, response: Value) -> Value {
         json!({
@@ -163,8 +163,7 @@ mod tests {
 
     #[test]
     fn finds_the_event_in_a_continuation() {
-        let event =
-            json!({"ContainerImageContinuation": {"round": 3, "began": 1, "concurrent_blobs": 6, "event": fixture("update")}});
+        let event = json!({"ContainerImageContinuation": {"round": 3, "began": 1, "concurrent_blobs": 6, "event": fixture("update")}});
         let failed = read(record(event, "RetriesExhausted", Value::Null));
         assert!(failed.waiting.unwrap().physical_resource_id.ends_with("/python:3.13"));
     }

@@ -9,7 +9,7 @@ use crate::deadline::Deadline;
 use crate::delete::DeleteReport;
 use crate::delete::life_cycle::Deleted;
 use crate::failure::Failure;
-use crate::input::event::Envelope;
+use crate::input::envelope::Envelope;
 
 /// What became of an event, as far as the log tells it.
 pub(crate) enum Report<'a> {

@@ -6,7 +6,7 @@ use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Certificate, Client, StatusCode, Url, redirect};
 use tokio::time::Instant;
 
-use crate::input::event::ResponseUrl;
+use crate::input::envelope::ResponseUrl;
 
 /// The bucket is near; who does not connect in this time will not in a longer one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -116,7 +116,7 @@ mod tests {
     use tokio::sync::Mutex;
 
     use super::*;
-    use crate::input::event::tests::update;
+    use crate::input::tests::update;
 
     /// A bucket that answers with these status lines, one per connection; status 0 hangs up.
     async fn bucket(statuses: Vec<u16>) -> (String, Arc<Mutex<Vec<String>>>) {

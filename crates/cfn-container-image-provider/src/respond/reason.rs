@@ -144,7 +144,9 @@ fn stopped(reason: &StopReason) -> String {
             mebibytes(*passed)
         ),
         StopReason::NoProgress => "No blob was finished in this invocation.".into(),
-        StopReason::StackTime { allowed } => format!("The {allowed} s for which CloudFormation waits are over."),
+        StopReason::StackTime { allowed } => {
+            format!("The {allowed} s for which CloudFormation waits are over.")
+        }
         StopReason::Rounds(rounds) => format!("This was invocation {rounds} of it, and the last."),
         StopReason::NotInvoked(cause) => format!("It could not go on in another invocation: {cause}."),
     }

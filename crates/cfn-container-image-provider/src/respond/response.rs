@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::input::event::Envelope;
+use crate::input::envelope::Envelope;
 
 /// CloudFormation reads no longer answers
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>).
@@ -101,7 +101,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::input::event::tests::update;
+    use crate::input::tests::update;
 
     fn attributes(platforms: usize) -> Attributes {
         Attributes {

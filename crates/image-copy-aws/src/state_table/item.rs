@@ -49,7 +49,10 @@ pub(crate) fn write(state: &TagState, version: u64, now: u64) -> Item {
     item.insert("Copies".into(), AttributeValue::L(state.copies.iter().map(write_copy).collect()));
     if !state.children.is_empty() {
         let children = state.children.iter().map(|(index, children)| {
-            (index.to_string(), AttributeValue::L(children.iter().map(|child| text(child.as_str())).collect()))
+            (
+                index.to_string(),
+                AttributeValue::L(children.iter().map(|child| text(child.as_str())).collect()),
+            )
         });
         item.insert("Children".into(), AttributeValue::M(children.collect()));
     }

@@ -195,11 +195,7 @@ impl Condition {
             return Self { expression: "attribute_not_exists(#name)", name: IMAGE, values: None };
         }
         let seen = AttributeValue::N(state.version.to_string());
-        Self {
-            expression: "#name = :seen",
-            name: VERSION,
-            values: Some([(":seen".to_owned(), seen)].into()),
-        }
+        Self { expression: "#name = :seen", name: VERSION, values: Some([(":seen".to_owned(), seen)].into()) }
     }
 }
 

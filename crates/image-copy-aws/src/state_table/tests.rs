@@ -22,10 +22,12 @@ fn stored(version: &str) -> Value {
     json!({"Image": {"S": KEY}, "Version": {"N": version}, "Owners": {"M": {"arn:stack/A": {"N": "5"}}}})
 }
 
+type Calls = Arc<Mutex<Vec<(String, Value)>>>;
+
 /// A table whose calls are answered from here. The calls are kept.
 fn table(
     respond: impl Fn(usize, &str, &Value) -> http::Response<String> + Send + Sync + 'static,
-) -> (StateTable, Arc<Mutex<Vec<(String, Value)>>>) {
+) -> (StateTable, Calls) {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&calls);
     let clients = ecr(move |name, input| {

@@ -1,8 +1,8 @@
 //! When a copy goes on, and what the next invocation is told.
 
 use super::*;
-use crate::input::event::tests::fixture;
-use crate::input::event::{Event, Input};
+use crate::input::tests::fixture;
+use crate::input::{Event, Input};
 
 fn event(payload: Value) -> Event {
     let Ok(Input::CloudFormation(event)) = Input::read(payload) else { panic!("no event") };

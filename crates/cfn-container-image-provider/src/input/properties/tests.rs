@@ -134,8 +134,7 @@ fn an_unknown_property_that_was_there_before_is_let_pass() {
 #[test]
 fn properties_have_one_hash_in_any_order() {
     let one = json!({"ImageReference": "a", "Refresh": "1", "Platform": ["x"], "ServiceToken": "x"});
-    let same =
-        json!({"ServiceToken": "y", "ServiceTimeout": "60", "Platform": ["x"], "Refresh": "1", "ImageReference": "a"});
+    let same = json!({"ServiceToken": "y", "ServiceTimeout": "60", "Platform": ["x"], "Refresh": "1", "ImageReference": "a"});
     assert_eq!(fingerprint(&one), fingerprint(&same));
     assert_ne!(fingerprint(&one), fingerprint(&json!({"ImageReference": "a", "Refresh": "2"})));
 }

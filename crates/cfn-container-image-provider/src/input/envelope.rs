@@ -1,0 +1,77 @@
+//! What a response to an event needs, read from raw JSON first, so that whatever is wrong with the rest
+//! still gets a response at its `ResponseURL`.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use reqwest::Url;
+use serde_json::Value;
+
+use super::issued::issued;
+
+/// Physical id of a Create that failed, the same as the original provider's.
+pub(crate) const CREATE_FAILED: &str = "create-failed";
+
+/// What a response needs. Texts that are missing from the event are empty.
+pub(crate) struct Envelope {
+    pub(crate) response_url: ResponseUrl,
+    pub(crate) stack_id: String,
+    pub(crate) request_id: String,
+    pub(crate) logical_resource_id: String,
+    pub(crate) request_type: String,
+    /// The id that the resource has so far, or [`CREATE_FAILED`].
+    pub(crate) physical_resource_id: String,
+    /// `ServiceTimeout` in seconds, when the properties hold one that CloudFormation accepts.
+    pub(crate) service_timeout: Option<u64>,
+}
+
+/// A call with something that needs no response.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the function was called with {0}")]
+pub(crate) struct UnknownInput(pub(crate) &'static str);
+
+impl Envelope {
+    /// When CloudFormation issued the event, as far as that can be told; see [`issued`].
+    pub(crate) fn issued(&self) -> Option<SystemTime> {
+        issued(self.response_url.expose())
+    }
+
+    /// Reads what an answer needs, whatever the rest looks like.
+    pub(crate) fn read(payload: &Value) -> Result<Self, UnknownInput> {
+        let text = |name: &str| payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let Some(url) = payload.get("ResponseURL") else {
+            return Err(UnknownInput("something that is not an event of a CloudFormation custom resource"));
+        };
+        let url = url.as_str().and_then(|url| Url::parse(url).ok());
+        let url = url.ok_or(UnknownInput("a CloudFormation event whose ResponseURL is not a URL"))?;
+        let id = text("PhysicalResourceId");
+        let timeout = payload.pointer("/ResourceProperties/ServiceTimeout");
+        let timeout =
+            timeout.and_then(|value| value.as_u64().or_else(|| value.as_str()?.trim().parse().ok()));
+        Ok(Self {
+            response_url: ResponseUrl(url),
+            stack_id: text("StackId"),
+            request_id: text("RequestId"),
+            logical_resource_id: text("LogicalResourceId"),
+            request_type: text("RequestType"),
+            physical_resource_id: if id.is_empty() { CREATE_FAILED.into() } else { id },
+            service_timeout: timeout.filter(|seconds| (1..=3600).contains(seconds)),
+        })
+    }
+}
+
+/// The URL for the response. It cannot be printed: whoever knows it can respond for us.
+pub(crate) struct ResponseUrl(Url);
+
+impl ResponseUrl {
+    /// The address itself, for the request alone.
+    pub(crate) fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ResponseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseUrl(..)")
+    }
+}
