@@ -76,7 +76,7 @@ enum Registered {
     /// Nothing but the time of the event was written: the tag is right.
     Unchanged,
     /// The lease is held. `before` is the item without this event.
-    Leased { before: Box<TagState>, held: TagState },
+    Leased { before: Box<TagState>, held: Box<TagState> },
     /// There is no state.
     Without,
 }
@@ -104,7 +104,7 @@ pub(crate) async fn run<S: Store, C: Copier>(
             Registered::Leased { before, mut held } => {
                 let work = publish_under_lease(event, state, copier, &prepared, &before, &mut held);
                 let published = state.under_lease(work).await;
-                state.release(held).await;
+                state.release(*held).await;
                 published.unwrap_or(Err(Failure::LeaseEnded))?
             }
         };
@@ -157,7 +157,7 @@ async fn register<S: Store, P>(
         match state.write(&next).await {
             Err(NoState) => return Ok(Registered::Without),
             Ok(Written::Done(_)) if is_unchanged => return Ok(Registered::Unchanged),
-            Ok(Written::Done(held)) => return Ok(Registered::Leased { before: Box::new(before), held }),
+            Ok(Written::Done(held)) => return Ok(Registered::Leased { before: Box::new(before), held: Box::new(held) }),
             Ok(Written::Conflict(found)) => {
                 is_unchanged = false;
                 seen = Ok(found);
