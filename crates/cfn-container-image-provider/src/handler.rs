@@ -126,7 +126,7 @@ impl Handling<'_> {
         let failure = match &report.result {
             Ok(Copied { properties, outcome }) => {
                 let attributes = attributes(properties, outcome);
-                let text = self.with_request_id(&success::copied(outcome));
+                let text = self.with_request_id(&success::copied(outcome, report.state));
                 let id = attributes.image_reference.clone();
                 let delivered =
                     self.deliver(Answer::success(envelope, id, text.clone(), Some(attributes))).await;

@@ -69,7 +69,8 @@ impl<C> Calls<C> {
         loop {
             attempts += 1;
             // A call that hangs at the deadline would take the time in which to say so.
-            let answer = tokio::time::timeout_at(end, request()).await;
+            // On the heap: the SDK's futures are large, and threads have small stacks.
+            let answer = tokio::time::timeout_at(end, Box::pin(request())).await;
             let error = match answer {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => error,

@@ -157,7 +157,9 @@ async fn register<S: Store, P>(
         match state.write(&next).await {
             Err(NoState) => return Ok(Registered::Without),
             Ok(Written::Done(_)) if is_unchanged => return Ok(Registered::Unchanged),
-            Ok(Written::Done(held)) => return Ok(Registered::Leased { before: Box::new(before), held: Box::new(held) }),
+            Ok(Written::Done(held)) => {
+                return Ok(Registered::Leased { before: Box::new(before), held: Box::new(held) });
+            }
             Ok(Written::Conflict(found)) => {
                 is_unchanged = false;
                 seen = Ok(found);

@@ -1,5 +1,7 @@
 //! What goes with a tag, what stays, and what a repeated Delete finishes.
 
+use std::time::Duration;
+
 use aws_emulator::Recipe;
 use image_copy_aws::EcrClients;
 use serde_json::json;
@@ -23,7 +25,7 @@ async fn delete_with(aws: &Aws, clients: &EcrClients, image: String) -> Result<D
         delete_images: true,
         ending: Ending::Deleted,
     };
-    let store = TableStore::new(clients.state_table(TABLE), Instant::now());
+    let store = TableStore::new(clients.state_table(TABLE), Instant::now() + Duration::from_secs(20));
     let state = EventState::new(Some(store), "attempt".into());
     let repository = clients.repository(&name.repository, None);
     let images = RepositoryImages { repository, name: &name, include_referrers: false };

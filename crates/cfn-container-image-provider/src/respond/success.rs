@@ -5,8 +5,8 @@ use image_copy::copy::{Outcome, Progress, Referrers, TagMove};
 use crate::delete::life_cycle::Deleted;
 use crate::state::StateUse;
 
-/// Describes a copy in one sentence.
-pub(crate) fn copied(outcome: &Outcome) -> String {
+/// Describes a copy in one sentence, and in a second one what is missing.
+pub(crate) fn copied(outcome: &Outcome, state: StateUse) -> String {
     let Progress { blobs, copied, .. } = outcome.blobs;
     let blobs = match copied {
         0 => format!("All {blobs} blobs were in ECR already"),
@@ -18,7 +18,12 @@ pub(crate) fn copied(outcome: &Outcome) -> String {
         TagMove::Unchanged => "; the tag named the image already",
         TagMove::Moved { .. } => "; the tag names the image now",
     };
-    format!("{blobs}{tag}.{}", outcome.referrers.as_ref().map(referrers).unwrap_or_default())
+    let referrers = outcome.referrers.as_ref().map(referrers).unwrap_or_default();
+    let state = match state {
+        StateUse::Unavailable => " The state table could not be used, so a Delete may keep the image.",
+        StateUse::Used | StateUse::Off => "",
+    };
+    format!("{blobs}{tag}.{referrers}{state}")
 }
 
 /// ` Referrers: 3 copied, 1 refused: registry says 405 UNSUPPORTED.`

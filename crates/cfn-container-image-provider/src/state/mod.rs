@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use image_copy::registry::Error;
 use image_copy_aws::{StateTable, TagState, Written};
 use tokio::time::Instant;
 
@@ -50,19 +51,28 @@ impl TableStore {
     pub(crate) fn new(table: StateTable, deadline: Instant) -> Self {
         Self { table, deadline }
     }
+
+    /// Ends a call early if the event has little time left: the copy needs it.
+    async fn answer<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
+        let share = self.deadline.saturating_duration_since(Instant::now()) / 4;
+        match tokio::time::timeout(share, call).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer within {:.1} s", share.as_secs_f64())),
+        }
+    }
 }
 
 impl Store for TableStore {
     async fn read(&self, image: &str) -> Result<Option<TagState>, String> {
-        self.table.get(image).await.map_err(|error| error.to_string())
+        self.answer(self.table.get(image)).await
     }
 
     async fn write(&self, state: &TagState) -> Result<Written, String> {
-        self.table.put(state).await.map_err(|error| error.to_string())
+        self.answer(self.table.put(state)).await
     }
 
     async fn delete(&self, state: &TagState) -> Result<Written, String> {
-        self.table.delete(state).await.map_err(|error| error.to_string())
+        self.answer(self.table.delete(state)).await
     }
 
     fn now(&self) -> u64 {
