@@ -81,7 +81,8 @@ enum Registered {
     Without,
 }
 
-/// Carries out a copy. `registered` gets the key of the item as soon as the item may have this event.
+/// Carries out a copy. `registered` gets the key of the item as soon as this event may have made its
+/// resource an owner.
 ///
 /// # Errors
 /// What the copier reports; [`Failure::Superseded`]; [`Failure::TagBusy`].
@@ -152,8 +153,11 @@ async fn register<S: Store, P>(
         let next = earlier.fold(before.clone(), TagState::with_copy).with_owner(record.clone());
         let next = next.with_children(&record.digest, children);
         let next = if is_unchanged { next } else { state.leased(next) };
-        // The answer of the write may be lost, so the item counts as written from here on.
-        let _ = registered.set(image.clone());
+        // An owner of an earlier event stays if this one fails. The answer of the write may be lost, so a
+        // new owner counts as registered from here on.
+        if before.owners.get(&event.owner).is_none_or(|last| *last == event.time) {
+            let _ = registered.set(image.clone());
+        }
         match state.write(&next).await {
             Err(NoState) => return Ok(Registered::Without),
             Ok(Written::Done(_)) if is_unchanged => return Ok(Registered::Unchanged),

@@ -50,7 +50,7 @@ pub(crate) struct CopyReport {
     /// How far the blobs are. `None` before there was a plan.
     pub(crate) progress: Option<Progress>,
     pub(crate) transferred: Transferred,
-    /// Key of the item in which the copy may be registered.
+    /// Key of the item of which this event may have made the resource an owner.
     pub(crate) registered: Option<String>,
     pub(crate) state: StateUse,
 }

@@ -109,10 +109,8 @@ fn is_of_failed_create(id: &str, envelope: &Envelope) -> bool {
     id == CREATE_FAILED || is_made
 }
 
-/// Cleans up after a copy that failed. `registered` is the key of the item in which it may be registered.
-///
-/// A Create, and an Update that was to get a new id, give the image up again. Other Updates keep it, and
-/// only a lease that a panic or the deadline left is given up.
+/// Cleans up after a copy that failed: the resource gives up the image under the key `registered`, of which
+/// the event made it an owner. An Update of this image keeps it.
 pub(crate) async fn clean_up(
     registered: &str,
     properties: &Value,
@@ -122,26 +120,21 @@ pub(crate) async fn clean_up(
     deadline: &Deadline,
     holder: &str,
 ) {
-    let state = clients.event_state(holder, deadline.clean_up);
-    let cleaning = async {
-        if registered == envelope.physical_resource_id {
-            if let Ok(Some(item)) = state.read(registered).await {
-                state.release(item).await;
-            }
-            return Ok(());
-        }
-        let Some(image) = ImageName::parse(registered) else { return Ok(()) };
-        let event = DeleteEvent {
-            image: registered.to_owned(),
-            owner: Owner::of_resource(&envelope.stack_id, &envelope.logical_resource_id),
-            time,
-            delete_images: clients.settings.delete_images,
-            ending: Ending::Withdrawn,
-        };
-        end_owner(&event, &image, parse(properties, clients), &state, clients, deadline).await.map(drop)
+    let Some(image) = ImageName::parse(registered).filter(|_| registered != envelope.physical_resource_id)
+    else {
+        return;
     };
+    let state = clients.event_state(holder, deadline.clean_up);
+    let event = DeleteEvent {
+        image: registered.to_owned(),
+        owner: Owner::of_resource(&envelope.stack_id, &envelope.logical_resource_id),
+        time,
+        delete_images: clients.settings.delete_images,
+        ending: Ending::Withdrawn,
+    };
+    let cleaning = end_owner(&event, &image, parse(properties, clients), &state, clients, deadline);
     match tokio::time::timeout_at(deadline.clean_up, cleaning).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(_)) => {}
         Ok(Err(failure)) => {
             tracing::warn!(?failure, image = registered, "cleaning up after a failed copy failed");
         }
