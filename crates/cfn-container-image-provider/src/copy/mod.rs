@@ -3,7 +3,7 @@
 //! | step | module |
 //! |---|---|
 //! | event → what is asked for | [`request`] |
-//! | both ends and the item → plan | [`planning`] |
+//! | source, destination and the item → plan | [`planning`] |
 //! | plan → content, registration, tag | [`life_cycle`] |
 //! | how far the transfer is | [`progress`] |
 
@@ -31,7 +31,7 @@ use crate::input::properties::Properties;
 use crate::settings::CopySettings;
 use crate::state::{EventState, StateUse, Store};
 use life_cycle::{Copier, CopyEvent, Prepared, Published};
-use planning::Ends;
+use planning::CopyContext;
 use progress::TransferProgress;
 use request::CopyRequest;
 
@@ -113,11 +113,11 @@ fn with_login_problem(failure: Failure, credentials: &SourceCredentials) -> Fail
     }
 }
 
-/// One copy with its two ends.
+/// One copy.
 struct Job {
     wanted: CopyRequest,
     request: Request,
-    ends: Ends,
+    context: CopyContext,
     limits: Limits,
     credentials: Arc<SourceCredentials>,
     progress: Arc<TransferProgress>,
@@ -157,7 +157,7 @@ impl Job {
         );
         let source = copy::Source::with_mirrors(&registries, name.clone(), until, mirrors);
         Ok(Self {
-            ends: Ends { source, destination, deadline: deadline.work },
+            context: CopyContext { source, destination, deadline: deadline.work },
             limits: Limits { deadline: until, concurrent_blobs: round.concurrent_blobs },
             credentials,
             progress: Arc::clone(progress),
@@ -179,9 +179,9 @@ impl Job {
 
     fn traffic(&self) -> Traffic {
         Traffic {
-            source: self.ends.source.named().usage(),
-            destination: self.ends.destination.repository.usage(),
-            served: self.ends.source.served(),
+            source: self.context.source.named().usage(),
+            destination: self.context.destination.repository.usage(),
+            served: self.context.source.served(),
         }
     }
 
@@ -202,7 +202,7 @@ impl Copier for Job {
     type Outcome = Outcome;
 
     async fn prepare<S: Store>(&self, state: &EventState<S>) -> Result<Prepared<TransferredPlan>, Failure> {
-        let Self { wanted, request, ends, .. } = self;
+        let Self { wanted, request, context, .. } = self;
         // Without a tag, the item of the resource's previous image has the records.
         let image = wanted.image();
         let records_of = image.clone().or_else(|| wanted.previous_image.clone());
@@ -212,10 +212,10 @@ impl Copier for Job {
                 None => Ok(None),
             }
         };
-        let (seen, survey) = futures_util::join!(reading, ends.survey(request, wanted.is_update()));
+        let (seen, survey) = futures_util::join!(reading, context.survey(request, wanted.is_update()));
         let item = seen.as_ref().ok().and_then(Option::as_ref);
         wanted.check(item)?;
-        let plan = planning::plan(wanted, request, survey, item, ends).await?;
+        let plan = planning::plan(wanted, request, survey, item, context).await?;
         tracing::info!(
             digest = plan.root.digest.as_str(),
             blobs_to_copy = plan.blobs.len(),
@@ -237,7 +237,8 @@ impl Copier for Job {
             && !matches!(plan.tag, copy::TagMove::Moved { .. });
         let progress = self.progress.start(&plan);
         let content =
-            copy::transfer_content(&plan, &ends.source, &ends.destination, &self.limits, progress).await;
+            copy::transfer_content(&plan, &context.source, &context.destination, &self.limits, progress)
+                .await;
         Ok(Prepared {
             image: target,
             seen,
@@ -253,7 +254,7 @@ impl Copier for Job {
         let Some(tag) = &plan.request.tag else {
             return Ok(plan.root_held.then(|| plan.root.digest.clone()));
         };
-        let found = self.ends.destination.inventory.manifests(&[ManifestId::Tag(tag.clone())]).await;
+        let found = self.context.destination.inventory.manifests(&[ManifestId::Tag(tag.clone())]).await;
         let found = found.map_err(|cause| {
             Failure::Copy(plan.request.destination_failure(copy::Operation::ReadManifest, cause))
         })?;
@@ -265,7 +266,7 @@ impl Copier for Job {
         TransferredPlan { plan, content }: &TransferredPlan,
         named: Option<Digest>,
     ) -> Result<Published<Outcome>, Failure> {
-        let Ends { source, destination, .. } = &self.ends;
+        let CopyContext { source, destination, .. } = &self.context;
         let plan = plan.clone().with_tag_naming(named);
         let published = copy::publish(&plan, source, destination, &self.limits, content.clone()).await;
         match published {

@@ -8,15 +8,15 @@ use tokio::time::Instant;
 use super::request::{CopyRequest, known};
 use crate::failure::Failure;
 
-/// The two ends of a copy, and when its work ends.
-pub(crate) struct Ends {
+/// Source and destination of a copy, and when its work ends.
+pub(crate) struct CopyContext {
     pub(crate) source: Source,
     pub(crate) destination: Destination,
     pub(crate) deadline: Instant,
 }
 
-impl Ends {
-    /// Surveys both ends. A source that hangs leaves an Update half of its time, in which ECR's copy can
+impl CopyContext {
+    /// Surveys source and destination. A source that hangs leaves an Update half of its time, in which ECR's copy can
     /// be restored.
     pub(super) async fn survey(&self, request: &Request, is_update: bool) -> Result<Survey, copy::Error> {
         let surveying = copy::survey(request, &self.source, &self.destination);
@@ -52,15 +52,15 @@ pub(super) async fn plan(
     request: &Request,
     survey: Result<Survey, copy::Error>,
     item: Option<&TagState>,
-    ends: &Ends,
+    context: &CopyContext,
 ) -> Result<Plan, Failure> {
     let request = Request { known: known(item, &request.platforms), ..request.clone() };
     let rollback = wanted.same_properties(item).filter(|_| wanted.is_update());
     let rollback = rollback.map(|record| (record, restoring(&request, record)));
     let planned = match survey {
         Ok(survey) => {
-            let planning = copy::plan(&request, &survey, &ends.source, &ends.destination);
-            ends.in_half_the_time(&request, rollback.is_some(), planning).await
+            let planning = copy::plan(&request, &survey, &context.source, &context.destination);
+            context.in_half_the_time(&request, rollback.is_some(), planning).await
         }
         Err(failure) => Err(failure),
     };
@@ -74,9 +74,9 @@ pub(super) async fn plan(
         (Err(failure), _) => return Err(Failure::Copy(failure)),
     };
     let Some((record, restoring)) = rollback else { return Err(Failure::Copy(failure)) };
-    let survey = copy::survey(&restoring, &ends.source, &ends.destination).await;
+    let survey = copy::survey(&restoring, &context.source, &context.destination).await;
     let plan = match survey {
-        Ok(survey) => copy::plan(&restoring, &survey, &ends.source, &ends.destination).await,
+        Ok(survey) => copy::plan(&restoring, &survey, &context.source, &context.destination).await,
         Err(failure) => Err(failure),
     };
     match plan {
