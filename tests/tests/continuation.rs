@@ -196,27 +196,27 @@ async fn the_log_tells_how_far_a_copy_came_that_ecr_slowed_down_to_its_end() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_invocation_claimed_is_withdrawn_when_a_later_one_fails() {
+async fn a_copy_that_fails_in_a_later_invocation_leaves_no_owner() {
     let account = account(Duration::from_secs(5), MIB).await;
     account.publish("3.13", &image(&[2 * MIB; 30]));
-    let gone = Effect::Status { code: 404, headers: [].into(), body: String::new() };
-    let claims = || {
-        let tags = account.repository.tags();
-        tags.into_keys().filter(|tag| tag.starts_with("copy-claim.")).collect::<Vec<_>>()
-    };
     let properties = account.properties("python:3.13");
-    let mut claimed = Vec::new();
-    let vanish = in_the_second_round(&account, || {
-        claimed = claims();
+    let mut registered = None;
+    let refuse = in_the_second_round(&account, || {
+        registered = Some(account.items().len());
         account.world.emulator.faults().clear();
-        for operation in ["manifest.get", "manifest.head", "blob.get", "blob.content"] {
-            account.world.emulator.faults().add(Fault::on(operation, gone.clone()).host("*.docker.*"));
-        }
+        // The owner is registered when the tag is written.
+        let refusal = Effect::Status { code: 400, headers: [].into(), body: String::new() };
+        account.world.emulator.faults().add(Fault::on("manifest.put", refusal).path("/manifests/3.13"));
     });
-    let (turn, ()) = tokio::join!(create(&account, &properties), vanish);
+    let mark = account.mark();
+    let (turn, ()) = tokio::join!(create(&account, &properties), refuse);
     let answer = answered(turn);
     println!("{}", failure(&answer));
-    assert_eq!((claimed.len(), claims()), (1, Vec::new()));
+    assert_eq!(registered, Some(0), "the transfer itself registers nothing");
+    let writes = account.world.emulator.log().count(mark, "dynamodb:PutItem");
+    assert!(writes > 0, "the owner was registered");
+    assert_eq!(account.owners(), Vec::<String>::new());
+    assert_eq!(account.repository.resolve("3.13"), None);
 }
 
 #[tokio::test]

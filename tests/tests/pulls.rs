@@ -189,7 +189,7 @@ async fn too_few_pulls_are_told_before_one_is_spent() {
         reason.contains("pulls needed: 3, one for each manifest; 2 of 100 left for 203.0.113.7"),
         "{reason}"
     );
-    assert_eq!((copied.pulls, account.images().len()), (1, 0));
+    assert_eq!((copied.pulls, account.repository.images().len()), (1, 0));
 
     hub.set_remaining(None, 4);
     let copied = copy(&account, &properties(&account, "3.13", "all")).await;

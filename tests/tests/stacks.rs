@@ -126,7 +126,7 @@ async fn takes_the_default_platform_and_says_so() {
     assert_eq!(answer.data["Digest"], child.digest);
     assert_eq!(answer.data["SourceDigest"], image.digest());
     assert_eq!(answer.data["Platforms"], json!(["linux/amd64"]));
-    assert_eq!(account.images(), std::slice::from_ref(&child.digest));
+    assert_eq!(account.repository.images(), std::slice::from_ref(&child.digest));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_emulator::bucket::{Answer, Identity, Status};
 use aws_emulator::lambda::FunctionSettings;
 use aws_emulator::stack::{End, Stack, Turn};
-use aws_emulator::{Image, Mark, Mutability, Recipe, Repository};
+use aws_emulator::{Image, Mark, Mutability, Recipe, Repository, STATE_TABLE};
 use end_to_end::{World, bootstrap};
 use serde_json::{Value, json};
 
@@ -72,15 +72,27 @@ impl Account {
         }
     }
 
-    /// Images in the repository, without what the provider keeps for itself.
-    pub(crate) fn images(&self) -> Vec<String> {
-        let tags = self.repository.tags();
-        let is_own = |digest: &String| {
-            tags.iter().any(|(tag, named)| {
-                named == digest && (tag.starts_with("copy-record.") || tag.starts_with("copy-claim."))
-            })
-        };
-        self.repository.images().into_iter().filter(|digest| !is_own(digest)).collect()
+    /// Returns the items of the state table.
+    pub(crate) fn items(&self) -> Vec<Value> {
+        let region = &self.world.emulator.settings().region;
+        self.world.emulator.dynamodb().items(region, STATE_TABLE)
+    }
+
+    /// Returns the owners in all items of the state table, sorted.
+    pub(crate) fn owners(&self) -> Vec<String> {
+        let items = self.items();
+        let owners = items.iter().filter_map(|item| item["Owners"].as_object());
+        let mut owners: Vec<String> = owners.flat_map(|owners| owners.keys().cloned()).collect();
+        owners.sort();
+        owners
+    }
+
+    /// Checks that ECR has sent push events only for these digests.
+    #[track_caller]
+    pub(crate) fn check_pushes(&self, digests: &[String]) {
+        for push in self.world.emulator.ecr().pushes() {
+            assert!(digests.contains(&push.digest), "{push:?} is not a manifest of an image");
+        }
     }
 
     /// Sends an event made by hand and gives the one answer to it.

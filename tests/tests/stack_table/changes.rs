@@ -141,14 +141,19 @@ async fn a_selection_of_platforms_is_updated_and_rolled_back() {
         scene.account.publish("3.13", &second);
         let updated = stack.update(&template(&second)).await;
         check(&updated, if scene.moves() { UpdateComplete } else { UpdateRollbackComplete });
-        assert_eq!(repository.resolve("3.13").unwrap() != selected, scene.moves());
+        let latest = repository.resolve("3.13").unwrap();
+        assert_eq!(latest != selected, scene.moves());
         scene.upstream(Switch::Off);
         let (back, asked) = scene.counted(stack.update(&template(&first))).await;
         check(&back, UpdateComplete);
         assert_eq!(asked, Vec::<String>::new(), "the same bytes for the same wish are there still");
-        assert_eq!(repository.resolve("3.13"), Some(selected));
+        assert_eq!(repository.resolve("3.13").as_ref(), Some(&selected));
         check(&stack.delete().await, DeleteComplete);
-        scene.is_empty();
+        let sources = [first, second];
+        let manifests = sources.iter().flat_map(|image| &image.manifests);
+        let mut digests: Vec<String> = manifests.map(|manifest| manifest.digest.clone()).collect();
+        digests.extend([selected, latest]);
+        scene.is_empty_after(&digests);
     })
     .await;
 }

@@ -4,8 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 mod changes;
-mod claims;
 #[path = "../common/mod.rs"]
 mod common;
-mod records;
+mod owners;
+mod rollbacks;
 mod scene;

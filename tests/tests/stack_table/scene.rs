@@ -68,16 +68,22 @@ impl Scene {
         }
     }
 
-    /// That nothing is left: no image, no record, no claim.
+    /// Checks that no image and no owner is left, and that nothing but images was ever pushed.
     #[track_caller]
     pub(crate) fn is_empty(&self) {
-        let repository = &self.account.repository;
-        assert_eq!(
-            repository.tags().into_keys().collect::<Vec<_>>(),
-            Vec::<String>::new(),
-            "{}",
-            self.name()
-        );
+        self.is_empty_after(&[]);
+    }
+
+    /// Checks the same after copies with these digests, which are not manifests of `self.images`.
+    #[track_caller]
+    pub(crate) fn is_empty_after(&self, digests: &[String]) {
+        let images = self.account.repository.images();
+        assert_eq!(images, Vec::<String>::new(), "images that are left; {}", self.name());
+        assert_eq!(self.account.owners(), Vec::<String>::new(), "{}", self.name());
+        let manifests = self.images.iter().flat_map(|image| &image.manifests);
+        let mut allowed: Vec<String> = manifests.map(|manifest| manifest.digest.clone()).collect();
+        allowed.extend_from_slice(digests);
+        self.account.check_pushes(&allowed);
     }
 
     pub(crate) fn name(&self) -> String {

@@ -43,8 +43,7 @@ impl Sabotage {
             // POST opens a session without a body; only what carries bytes is to be hit.
             for operation in ["upload.put", "upload.patch"] {
                 let fault = Fault::on(operation, corrupt.clone()).host("*.dkr.ecr.*");
-                // The first is the record's, of two bytes; those after it are layers.
-                world.emulator.faults().add(fault.times(3));
+                world.emulator.faults().add(fault.times(2));
             }
         }
     }

@@ -1,0 +1,100 @@
+//! The calls of each event, by the emulator's log, against the table in docs/state.md.
+
+use aws_emulator::Mark;
+use aws_emulator::stack::{StackStatus, Template};
+use serde_json::{Value, json};
+
+use crate::common::{Account, index};
+
+const DOCUMENTATION: &str = include_str!("../../../docs/state.md");
+
+const CREATE: &[&str] = &[
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:PutItem",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:BatchGetImage",
+    "ecr:BatchGetImage",
+];
+const UPDATE_WITHOUT_CHANGES: &[&str] =
+    &["dynamodb:GetItem", "dynamodb:PutItem", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage"];
+const DELETE: &[&str] = &[
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:PutItem",
+    "ecr:BatchDeleteImage",
+    "ecr:BatchGetImage",
+];
+/// Further calls of the Delete of an index with up to 100 children.
+const CHILDREN: &[&str] = &["ecr:BatchDeleteImage", "ecr:DescribeImages"];
+
+/// Returns the calls to DynamoDB and to ECR's API, sorted, without the token that uploads need.
+fn calls(account: &Account, mark: Mark) -> Vec<String> {
+    let entries = account.world.emulator.log().since(mark).into_iter();
+    let operations = entries.map(|entry| entry.operation);
+    let is_counted = |name: &String| {
+        (name.starts_with("dynamodb:") || name.starts_with("ecr:")) && name != "ecr:GetAuthorizationToken"
+    };
+    let mut calls: Vec<String> = operations.filter(is_counted).collect();
+    calls.sort();
+    calls
+}
+
+/// Checks that the table in the documentation has a row with this event and number.
+#[track_caller]
+fn check_documented(event: &str, number: &str) {
+    let row = DOCUMENTATION.lines().find(|line| line.starts_with(&format!("| {event}")));
+    let row = row.unwrap_or_else(|| panic!("docs/state.md has no row for {event:?}"));
+    assert!(row.ends_with(&format!("| {number} |")), "{row}");
+}
+
+/// Plays Create, an Update without changes and Delete. Returns the calls of each.
+async fn lifetime(platform: &str) -> [Vec<String>; 3] {
+    let account = Account::new().await;
+    let image = index(1);
+    account.publish("3.13", &image);
+    let template = |refresh: &str| {
+        let mut properties: Value = account.properties(&format!("python:3.13@{}", image.digest()));
+        properties["Platform"] = json!(platform);
+        properties["Refresh"] = json!(refresh);
+        Template::new().image("Python", properties)
+    };
+    let mark = account.mark();
+    let created = account.stack.create(&template("1")).await;
+    assert_eq!(created.status, StackStatus::CreateComplete, "{:?}", created.failures());
+    let create = calls(&account, mark);
+    let mark = account.mark();
+    let updated = account.stack.update(&template("2")).await;
+    assert_eq!(updated.status, StackStatus::UpdateComplete, "{:?}", updated.failures());
+    let update = calls(&account, mark);
+    let mark = account.mark();
+    let deleted = account.stack.delete().await;
+    assert_eq!(deleted.status, StackStatus::DeleteComplete, "{:?}", deleted.failures());
+    let delete = calls(&account, mark);
+    assert_eq!(account.repository.images(), Vec::<String>::new());
+    for (event, calls) in [("Create", &create), ("Update", &update), ("Delete", &delete)] {
+        println!("{event} of {platform}: {} calls: {}", calls.len(), calls.join(", "));
+    }
+    [create, update, delete]
+}
+
+#[tokio::test]
+async fn one_pinned_platform_costs_the_documented_calls() {
+    let [create, update, delete] = lifetime("linux/amd64").await;
+    assert_eq!(create, CREATE);
+    assert_eq!(update, UPDATE_WITHOUT_CHANGES);
+    assert_eq!(delete, DELETE);
+    check_documented("Create of one pinned platform ", &CREATE.len().to_string());
+    check_documented("Update without changes ", &UPDATE_WITHOUT_CHANGES.len().to_string());
+    check_documented("Delete ", &DELETE.len().to_string());
+}
+
+#[tokio::test]
+async fn an_index_costs_two_more_calls_to_delete() {
+    let [_, _, delete] = lifetime("all").await;
+    let mut expected = [DELETE, CHILDREN].concat();
+    expected.sort_unstable();
+    assert_eq!(delete, expected);
+    check_documented("Delete of an index", &format!("{} more per 100 manifests", CHILDREN.len()));
+}

@@ -1,0 +1,109 @@
+//! A state table that cannot be used: every copy succeeds in time, every Delete keeps the image.
+
+use std::time::{Duration, Instant};
+
+use aws_emulator::bucket::Answer;
+use aws_emulator::{Effect, Emulator, Fault, Mutability, STATE_TABLE};
+use serde_json::{Value, json};
+
+use crate::common::{Account, answered, creation, index, succeeded};
+
+/// Timeout of the function. The table must leave most of it to the copy.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest time of an event, with room for slow machines. The table itself costs about 5 seconds.
+const LONGEST: Duration = Duration::from_secs(12);
+
+fn region(emulator: &Emulator) -> &str {
+    &emulator.settings().region
+}
+
+fn refused(emulator: &Emulator) {
+    emulator.dynamodb().deny("dynamodb:*", "*");
+}
+
+fn writes_refused(emulator: &Emulator) {
+    emulator.dynamodb().deny("dynamodb:PutItem", "*");
+}
+
+fn throttled(emulator: &Emulator) {
+    let effect = Effect::refuse("ProvisionedThroughputExceededException", "The request rate is too high.");
+    emulator.faults().add(Fault::on("dynamodb:*", effect));
+}
+
+fn hanging(emulator: &Emulator) {
+    emulator.faults().add(Fault::on("dynamodb:*", Effect::Delay { ms: 120_000 }));
+}
+
+fn writes_hanging(emulator: &Emulator) {
+    emulator.faults().add(Fault::on("dynamodb:PutItem", Effect::Delay { ms: 120_000 }));
+}
+
+fn missing(emulator: &Emulator) {
+    emulator.dynamodb().delete_table(region(emulator), STATE_TABLE);
+}
+
+fn wrong_schema(emulator: &Emulator) {
+    missing(emulator);
+    emulator.dynamodb().create_table_with_key(region(emulator), STATE_TABLE, "Tag");
+}
+
+fn available(_: &Emulator) {}
+
+/// Sends an event. Returns the response and the last line of the log.
+async fn play(account: &Account, case: &str, event: Value) -> (Answer, Value) {
+    let started = Instant::now();
+    let turn = account.stack.send(event).await;
+    let took = started.elapsed();
+    let line = account.last_line(&turn).await;
+    let answer = answered(turn);
+    println!("{case}: {:.1} s, state {}, {:?}", took.as_secs_f64(), line["state"], answer.reason);
+    succeeded(&answer);
+    assert!(took < LONGEST, "{case}: {took:?}");
+    (answer, line)
+}
+
+/// Creates and deletes an image. Both must log this `state`, and the image must be kept.
+async fn check(case: &str, state: &str, table: &str, damage: fn(&Emulator)) {
+    let account = Account::with(Mutability::Mutable, |settings| {
+        settings.timeout = TIMEOUT;
+        settings.environment.push(("STATE_TABLE".to_owned(), table.to_owned()));
+    })
+    .await;
+    let image = index(1);
+    account.publish("3.13", &image);
+    damage(&account.world.emulator);
+    let properties = account.properties("python:3.13");
+    let (created, line) = play(&account, &format!("Create, {case}"), creation(&properties)).await;
+    assert_eq!((&line["state"], &line["outcome"]), (&json!(state), &json!("copied")), "{case}: {line}");
+    account.check_stored("3.13", &image);
+    let delete = json!({
+        "RequestType": "Delete",
+        "ResourceType": "Custom::ContainerImage",
+        "PhysicalResourceId": created.physical_id,
+        "ResourceProperties": properties,
+    });
+    let (_, line) = play(&account, &format!("Delete, {case}"), delete).await;
+    assert_eq!(line["state"], state, "{case}: {line}");
+    account.check_stored("3.13", &image);
+}
+
+#[tokio::test]
+async fn copies_succeed_and_deletes_keep_the_image() {
+    let cases: [(&str, fn(&Emulator)); 7] = [
+        ("refused", refused),
+        ("writes refused", writes_refused),
+        ("throttled", throttled),
+        ("hanging", hanging),
+        ("writes hanging", writes_hanging),
+        ("missing table", missing),
+        ("wrong schema", wrong_schema),
+    ];
+    for (case, damage) in cases {
+        check(case, "unavailable", STATE_TABLE, damage).await;
+    }
+}
+
+#[tokio::test]
+async fn a_provider_without_a_table_keeps_the_image() {
+    check("off", "off", "none", available).await;
+}
