@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::future::BoxFuture;
 use image_copy::copy::{
-    Destination, Error, Limits, Mirror, NoReport, Outcome, Platforms, Request, Source, plan, transfer,
+    Destination, Error, Limits, Mirror, NoReport, Outcome, Platforms, Request, Source, plan, survey, transfer,
 };
 use image_copy::http;
 use image_copy::oci::Reference;
@@ -101,7 +101,8 @@ impl Engine {
         };
         let from = Source::with_mirrors(&self.client, request.source.repository.clone(), None, mirrors);
         let to = Destination::of_registry(self.client.repository(request.destination.clone(), None));
-        let plan = plan(&request, &from, &to).await?;
+        let survey = survey(&request, &from, &to).await?;
+        let plan = plan(&request, &survey, &from, &to).await?;
         transfer(&plan, &from, &to, &Limits::default(), Arc::new(NoReport)).await
     }
 }

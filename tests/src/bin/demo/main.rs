@@ -147,6 +147,8 @@ impl Demo {
         self.checks.answers(&transcript);
         let named = self.repository.resolve(TAG);
         self.checks.that(named.is_none(), || format!("ECR still has the tag {TAG} after the deletion"));
+        let images = self.repository.images();
+        self.checks.that(images.is_empty(), || format!("ECR still has {images:?} after the deletion"));
         let defects = self.world.bucket.defects();
         self.checks.that(defects.is_empty(), || defects.join("; "));
         let refusals = self.world.function.refusals();

@@ -12,7 +12,7 @@ const WIDTH: usize = 96;
 pub(crate) fn opening(repository: &Repository) {
     println!("Stack \"shop\" keeps docker.io/library/python:3.13, all platforms, in the ECR repository");
     println!("{}.", repository.uri());
-    println!("CloudFormation, Docker Hub and ECR are emulated; the function is the real program.");
+    println!("CloudFormation, Docker Hub, ECR and DynamoDB are emulated. The function is the real program.");
 }
 
 /// Begins a step.
@@ -40,10 +40,11 @@ pub(crate) fn account(transcript: &Transcript, log: &Log, mark: Mark) {
     println!("  Copied:    {blobs} blobs ({megabytes:.1} MB), {} manifests", moved("manifest.put", false));
     let count = |side: &dyn Fn(&Entry) -> bool| entries.iter().filter(|entry| side(entry)).count();
     println!(
-        "  Requests:  {} to Docker Hub ({} counted as pulls), {} to ECR, {} to the response bucket",
+        "  Requests:  {} to Docker Hub ({} counted as pulls), {} to ECR, {} to DynamoDB, {} to S3 (responses)",
         count(&is_upstream),
         log.pulls(mark),
         count(&|entry| is_ecr(entry)),
+        count(&|entry| entry.side == "dynamodb"),
         count(&|entry| entry.side == "response"),
     );
     println!("  Took:      {:.2} s; the stack is now {}", transcript.took.as_secs_f64(), transcript.status);

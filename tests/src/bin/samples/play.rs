@@ -114,10 +114,10 @@ async fn delete(checks: &mut Checks, scene: &Scene<'_>, rows: &mut [Row]) -> Res
             if image.repository.arn() != repository.arn() {
                 continue;
             }
-            // What the update replaced was nobody's any more; EmptyOnDelete or a lifecycle rule takes it.
-            manifests.extend(manifests_of(image, 0, &row.digests[0])?);
             row.end = End::Deleted;
             if image.resource.is_retained() {
+                // The Update replaced the first release. A Delete would have removed both.
+                manifests.extend(manifests_of(image, 0, &row.digests[0])?);
                 manifests.extend(manifests_of(image, 1, &row.digests[1])?);
                 tags.insert(image.tag.clone());
                 compare_retained(checks, image, &row.digests[1]);
