@@ -87,9 +87,12 @@ async fn check(case: &str, state: &str, table: &str, damage: fn(&Emulator)) {
     account.check_stored("3.13", &image);
 }
 
+/// Makes the table unusable.
+type Break = fn(&Emulator);
+
 #[tokio::test]
 async fn copies_succeed_and_deletes_keep_the_image() {
-    let cases: [(&str, fn(&Emulator)); 7] = [
+    let cases: [(&str, Break); 7] = [
         ("refused", refused),
         ("writes refused", writes_refused),
         ("throttled", throttled),
