@@ -72,7 +72,9 @@ async fn a_function_that_is_killed() {
     let (account, watchdog) = account(|_| {}).await;
     // Nothing comes to its end before it is killed.
     let delay = Effect::Delay { ms: 60_000 };
-    account.world.emulator.faults().add(Fault::on("ecr:*", delay));
+    for operation in ["ecr:*", "dynamodb:*"] {
+        account.world.emulator.faults().add(Fault::on(operation, delay.clone()));
+    }
     for kind in ["Create", "Update", "Delete"] {
         let turn = send_under(&account, event(&account, kind), Function::kill).await;
         check(&account, &turn, "was killed, most likely for want of memory, 3 attempts");
