@@ -127,8 +127,8 @@ impl Provider for Tampering {
             (Spoil::Update, "Update") => {
                 event["ResourceProperties"] = event["OldResourceProperties"].clone();
             }
-            // The id of a Create that failed, of which a Delete touches nothing.
-            (Spoil::Deletion, "Delete") => event["PhysicalResourceId"] = json!("create-failed"),
+            // An id that names no image: the Delete changes nothing.
+            (Spoil::Deletion, "Delete") => event["PhysicalResourceId"] = json!("no-image"),
             _ => {}
         }
         self.function.invoke(event)
