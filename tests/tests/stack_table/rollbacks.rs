@@ -56,7 +56,7 @@ async fn the_owners_are_damaged() {
         item["Owners"] = json!("text");
         emulator.dynamodb().put(&emulator.settings().region, STATE_TABLE, &item);
     };
-    after_damage(damage, true).await;
+    after_damage(damage, false).await;
 }
 
 #[tokio::test]

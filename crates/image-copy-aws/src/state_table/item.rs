@@ -19,13 +19,15 @@ const EXPIRES_AT: &str = "ExpiresAt";
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// Reads an item. `None` if it is not one of ours.
+/// Reads an item. `None` if it is not one of ours, or if its owners are damaged: without them, a Delete
+/// could remove an image that another resource needs.
 pub(crate) fn read(mut item: Item) -> Option<TagState> {
     let image = take_text(&mut item, IMAGE)?;
     let version = take_number(&mut item, VERSION)?;
     item.remove(EXPIRES_AT);
-    let owners = take_map(&mut item, "Owners").into_iter();
-    let owners = owners.filter_map(|(name, value)| Some((Owner::named(name), number(&value)?))).collect();
+    let Some(AttributeValue::M(owners)) = item.remove("Owners") else { return None };
+    let owners = owners.into_iter().map(|(name, value)| Some((Owner::named(name), number(&value)?)));
+    let owners = owners.collect::<Option<_>>()?;
     let ended = take_map(&mut item, "Ended").into_iter();
     let ended = ended.filter_map(|(name, value)| Some((Owner::named(name), number(&value)?))).collect();
     let copies = take_list(&mut item, "Copies").into_iter().filter_map(read_copy).collect();
@@ -202,5 +204,10 @@ mod tests {
         let read_again = read(item).unwrap();
         assert_eq!((read_again.copies.len(), read_again.replaced), (1, None));
         assert_eq!(read(HashMap::from([("Image".into(), text("x"))])), None);
+        for damaged in [text("x"), AttributeValue::M(HashMap::from([("arn:stack/A".into(), text("x"))]))] {
+            let mut item = write(&state(), 17, 100);
+            item.insert("Owners".into(), damaged);
+            assert_eq!(read(item), None);
+        }
     }
 }
