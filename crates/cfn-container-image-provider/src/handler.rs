@@ -10,11 +10,12 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::clients::Clients;
+use crate::context::EventContext;
 use crate::copy::{self, Copied, CopyReport, unfinished};
 use crate::deadline::Deadline;
 use crate::delete::{self, DeleteReport};
 use crate::failure::Failure;
-use crate::input::continuation::{self, Round, StopReason};
+use crate::input::continuation::{self, StopReason};
 use crate::input::envelope::Envelope;
 use crate::input::event::{Change, InvalidEvent};
 use crate::input::lost::FailedInvocation;
@@ -58,7 +59,14 @@ pub(crate) async fn handle(
             let left = event.round.left(&event.envelope, SystemTime::now());
             let deadline = Deadline::new(now, invocation.left, Some(left));
             let Event { envelope, change, round } = event;
-            let handling = Handling { envelope: &envelope, round: &round, invocation, services, deadline };
+            let context = EventContext {
+                envelope: &envelope,
+                round: &round,
+                clients: &services.clients,
+                deadline,
+                holder: format!("{}-{:08x}", invocation.request_id, fastrand::u32(..)),
+            };
+            let handling = Handling { context, invocation, services };
             handling.respond(change).instrument(span).await.map_err(|error| error.to_string())
         }
         Input::FailedInvocation(failed) => {
@@ -82,11 +90,9 @@ fn span(envelope: &Envelope, invocation: &Invocation) -> tracing::Span {
 
 /// One event in one invocation.
 struct Handling<'a> {
-    envelope: &'a Envelope,
-    round: &'a Round,
+    context: EventContext<'a>,
     invocation: &'a Invocation,
     services: &'a Services,
-    deadline: Deadline,
 }
 
 impl Handling<'_> {
@@ -103,11 +109,8 @@ impl Handling<'_> {
     }
 
     async fn copy(&self, properties: &Value, previous: Option<&Value>) -> Result<(), Undelivered> {
-        let Self { envelope, round, deadline, .. } = self;
-        let clients = &self.services.clients;
-        let holder = self.holder();
-        let copying = copy::copy(properties, previous, envelope, round, clients, deadline, &holder);
-        let mut report = Box::pin(copying).await;
+        let Self { context, .. } = self;
+        let mut report = Box::pin(copy::copy(properties, previous, context)).await;
         let unfinished = report
             .result
             .as_ref()
@@ -129,25 +132,22 @@ impl Handling<'_> {
                 let text = self.with_request_id(&success::copied(outcome, report.state));
                 let id = attributes.image_reference.clone();
                 let delivered =
-                    self.deliver(Answer::success(envelope, id, text.clone(), Some(attributes))).await;
+                    self.deliver(Answer::success(context.envelope, id, text.clone(), Some(attributes))).await;
                 self.summary(Report::Copy(&report)).succeeded(&text);
                 return delivered;
             }
             Err(failure) => failure,
         };
-        // Whoever superseded this event needs what it registered, or has removed it.
+        // An event that superseded this one needs the registration, or has removed it.
         if let Some(registered) = report.registered.as_ref().filter(|_| *failure != Failure::Superseded) {
-            let time = round.event_time();
-            delete::clean_up(registered, properties, envelope, time, clients, deadline, &holder).await;
+            delete::clean_up(registered, properties, context).await;
         }
         self.fail(failure, Report::Copy(&report)).await
     }
 
     async fn delete(&self, properties: &Value) -> Result<(), Undelivered> {
-        let Self { envelope, round, deadline, .. } = self;
-        let (clients, time) = (&self.services.clients, round.event_time());
-        let holder = self.holder();
-        let report = delete::delete(properties, envelope, time, clients, deadline, &holder).await;
+        let envelope = self.context.envelope;
+        let report = delete::delete(properties, &self.context).await;
         let DeleteReport { result, state } = &report;
         let deleted = match result {
             Ok(deleted) => *deleted,
@@ -162,37 +162,42 @@ impl Handling<'_> {
 
     async fn fail(&self, failure: &Failure, report: Report<'_>) -> Result<(), Undelivered> {
         let text = reason(failure, &self.invocation.request_id);
-        let delivered = self.deliver(Answer::failure(self.envelope, text.clone())).await;
+        let delivered = self.deliver(Answer::failure(self.context.envelope, text.clone())).await;
         self.summary(report).failed(failure, &text);
         delivered
     }
 
-    /// Invokes the function again for the same event, or says why not.
+    /// Invokes the function again for the same event, or returns why not.
     async fn hand_over(&self, report: &CopyReport) -> Result<(), StopReason> {
         let CopyReport { transferred, registered, .. } = report;
-        let reserve = self.deadline.reserve;
-        let payload =
-            continuation::next(self.round, self.envelope, transferred, registered.as_deref(), reserve)?;
+        let reserve = self.context.deadline.reserve;
+        let payload = continuation::next(
+            self.context.round,
+            self.context.envelope,
+            transferred,
+            registered.as_deref(),
+            reserve,
+        )?;
         let functions = &self.services.clients.functions;
-        let invoked = functions.invoke(&self.invocation.function_arn, payload, self.deadline.job);
+        let invoked = functions.invoke(&self.invocation.function_arn, payload, self.context.deadline.job);
         invoked.await.map_err(StopReason::NotInvoked)
     }
 
     async fn deliver(&self, answer: Answer<'_>) -> Result<(), Undelivered> {
-        deliver(answer, self.envelope, self.services, &self.deadline).await
+        deliver(answer, self.context.envelope, self.services, &self.context.deadline).await
     }
 
     fn summary<'a>(&'a self, report: Report<'a>) -> Summary<'a> {
-        Summary { envelope: self.envelope, report, round: self.round.number, deadline: self.deadline }
+        Summary {
+            envelope: self.context.envelope,
+            report,
+            round: self.context.round.number,
+            deadline: self.context.deadline,
+        }
     }
 
     fn with_request_id(&self, sentence: &str) -> String {
         format!("{sentence} ({})", self.invocation.request_id)
-    }
-
-    /// A name for leases that no other attempt has. Lambda may run one request twice at the same time.
-    fn holder(&self) -> String {
-        format!("{}-{:08x}", self.invocation.request_id, fastrand::u32(..))
     }
 }
 

@@ -5,7 +5,7 @@
 //! | what comes over the wire | [`input`] |
 //! | what the installer decided | [`settings`] |
 //! | when what must end | [`deadline`], [`guard`] |
-//! | clients that all events share | [`clients`] |
+//! | clients that all events share; one event | [`clients`], [`context`] |
 //! | owners and copies of a tag | [`state`] |
 //! | Create and Update | [`copy`] |
 //! | Delete, and cleanup after a failed copy | [`delete`] |
@@ -15,6 +15,7 @@
 //! | event → its one response | [`handler`] |
 
 mod clients;
+mod context;
 mod copy;
 mod deadline;
 mod delete;

@@ -12,7 +12,6 @@ use image_copy_aws::{
 use tokio::time::Instant;
 
 use crate::settings::Settings;
-use crate::state::{EventState, TableStore};
 use credentials::{SecretCredentials, SourceCredentials};
 
 /// Shared by all events, for as long as the function lives.
@@ -23,7 +22,7 @@ pub(crate) struct Clients {
     pub(crate) registries: registry::Client,
     credentials: Arc<SecretCredentials>,
     pub(crate) functions: Functions,
-    state_table: Option<StateTable>,
+    pub(crate) state_table: Option<StateTable>,
 }
 
 /// How AWS is called, as far as the installer decides.
@@ -75,11 +74,5 @@ impl Clients {
         let credentials = SourceCredentials::new(&self.credentials, arn, named.clone(), Some(deadline));
         let credentials = Arc::new(credentials);
         (self.registries.with_credentials(credentials.clone()), credentials)
-    }
-
-    /// The state table as one attempt at an event sees it. It waits for leases until `deadline`.
-    pub(crate) fn event_state(&self, holder: &str, deadline: Instant) -> EventState<TableStore> {
-        let store = self.state_table.clone().map(|table| TableStore::new(table, deadline));
-        EventState::new(store, holder.to_owned())
     }
 }

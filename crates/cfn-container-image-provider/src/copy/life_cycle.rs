@@ -16,7 +16,7 @@ use crate::state::{EventState, NoState, Store};
 /// time.
 const MAX_ATTEMPTS: usize = 5;
 
-/// What the life cycle needs to know of the event.
+/// The event that a copy is made for.
 pub(crate) struct CopyEvent {
     pub(crate) owner: Owner,
     /// Time of the event, in seconds since 1970.
@@ -38,18 +38,18 @@ pub(crate) struct Prepared<P> {
     pub(crate) children: Vec<Digest>,
     /// Copies of the same owner to keep in mind, from the item of its previous image.
     pub(crate) earlier: Vec<CopyRecord>,
-    /// Whether the tag names the image, which is complete.
+    /// True if the tag names the image already, and the image is complete.
     pub(crate) is_unchanged: bool,
 }
 
-/// How the tag was written.
+/// Result of writing the tag.
 pub(crate) enum Published<O> {
     Done(O),
     /// The copy has to be planned again: ECR has lost a part of the image since, or the lease was lost.
     Again(Failure),
 }
 
-/// What carries out a copy.
+/// Carries out the steps of a copy.
 pub(crate) trait Copier: Sync {
     type Plan: Send + Sync;
     type Outcome: Send;
@@ -71,7 +71,7 @@ pub(crate) trait Copier: Sync {
     ) -> impl Future<Output = Result<Published<Self::Outcome>, Failure>> + Send;
 }
 
-/// How a copy was registered.
+/// Result of the registration.
 enum Registered {
     /// Nothing but the time of the event was written: the tag is right.
     Unchanged,
@@ -85,7 +85,7 @@ enum Registered {
 /// resource an owner.
 ///
 /// # Errors
-/// What the copier reports; [`Failure::Superseded`]; [`Failure::TagBusy`].
+/// Those of the copier; [`Failure::Superseded`]; [`Failure::TagBusy`].
 pub(crate) async fn run<S: Store, C: Copier>(
     event: &CopyEvent,
     state: &EventState<S>,

@@ -20,13 +20,11 @@ use image_copy::registry::{ManifestId, Usage};
 use image_copy_aws::CopyRecord;
 use serde_json::Value;
 
-use crate::clients::Clients;
 use crate::clients::credentials::SourceCredentials;
-use crate::deadline::Deadline;
+use crate::context::EventContext;
 use crate::failure::Failure;
 use crate::guard::guarded;
-use crate::input::continuation::{Round, Transferred};
-use crate::input::envelope::Envelope;
+use crate::input::continuation::Transferred;
 use crate::input::properties::Properties;
 use crate::settings::CopySettings;
 use crate::state::{EventState, StateUse, Store};
@@ -41,13 +39,13 @@ pub(crate) struct Copied {
     pub(crate) outcome: Outcome,
 }
 
-/// Everything that is known of a copy when it ends, also if it failed.
+/// The end of a copy, successful or not.
 pub(crate) struct CopyReport {
     pub(crate) result: Result<Copied, Failure>,
-    /// What was copied. `None` if the properties are wrong.
+    /// The copy that was asked for. `None` if the properties are wrong.
     pub(crate) request: Option<Request>,
     pub(crate) traffic: Traffic,
-    /// How far the blobs are. `None` before there was a plan.
+    /// Progress of the blobs. `None` before there was a plan.
     pub(crate) progress: Option<Progress>,
     pub(crate) transferred: Transferred,
     /// Key of the item of which this event may have made the resource an owner.
@@ -55,7 +53,7 @@ pub(crate) struct CopyReport {
     pub(crate) state: StateUse,
 }
 
-/// What the registries saw of a copy.
+/// Requests to the registries.
 #[derive(Default)]
 pub(crate) struct Traffic {
     pub(crate) source: Usage,
@@ -67,23 +65,18 @@ pub(crate) struct Traffic {
 pub(crate) async fn copy(
     properties: &Value,
     previous: Option<&Value>,
-    envelope: &Envelope,
-    round: &Round,
-    clients: &Clients,
-    deadline: &Deadline,
-    holder: &str,
+    context: &EventContext<'_>,
 ) -> CopyReport {
     let progress = Arc::new(TransferProgress::default());
     let registered = OnceLock::new();
-    if let Some(image) = &round.registered {
+    if let Some(image) = &context.round.registered {
         let _ = registered.set(image.clone());
     }
-    let state = clients.event_state(holder, deadline.work);
-    let job = Job::new(properties, previous, envelope, round, clients, deadline, &progress);
-    let (result, request, traffic) = match job {
+    let state = context.state(context.deadline.work);
+    let (result, request, traffic) = match Job::new(properties, previous, context, &progress) {
         Err(failure) => (Err(failure), None, Traffic::default()),
         Ok(job) => {
-            let result = guarded(Box::pin(job.run(&state, &registered)), deadline).await;
+            let result = guarded(Box::pin(job.run(&state, &registered)), &context.deadline).await;
             let result = result.map_err(|failure| with_login_problem(failure, &job.credentials));
             let traffic = job.traffic();
             let properties = job.wanted.properties;
@@ -133,17 +126,14 @@ impl Job {
     fn new(
         properties: &Value,
         previous: Option<&Value>,
-        envelope: &Envelope,
-        round: &Round,
-        clients: &Clients,
-        deadline: &Deadline,
+        context: &EventContext<'_>,
         progress: &Arc<TransferProgress>,
     ) -> Result<Self, Failure> {
+        let EventContext { round, clients, deadline, .. } = context;
         let settings = clients.settings.copying.as_ref();
         let CopySettings { default_platforms, allowed_sources, mirrors, .. } =
             settings.map_err(|error| Failure::Setting(error.clone()))?;
-        let wanted =
-            CopyRequest::parse(properties, previous, default_platforms, envelope, round.event_time())?;
+        let wanted = CopyRequest::parse(properties, previous, default_platforms, context)?;
         allowed_sources.check(&wanted.properties.source).map_err(Failure::NotAllowed)?;
         let request = wanted.properties.request();
         let (name, repository) = (&request.source.repository, &wanted.properties.repository);

@@ -1,4 +1,4 @@
-//! How far a transfer is, also if it is ended from outside.
+//! Progress of a transfer, also if it is ended from outside.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ pub(crate) struct TransferProgress {
     finished: Mutex<HashSet<Digest>>,
 }
 
-/// What there was to copy.
+/// The blobs to copy.
 struct Planned {
     blobs: Vec<Descriptor>,
     /// What the destination held before.

@@ -5,8 +5,8 @@ use image_copy::oci::{Digest, Platform};
 use image_copy_aws::{CopyRecord, Owner, TagState};
 use serde_json::Value;
 
+use crate::context::EventContext;
 use crate::failure::Failure;
-use crate::input::envelope::Envelope;
 use crate::input::properties::{InvalidProperty, Properties, fingerprint};
 
 /// A copy as CloudFormation asks for it.
@@ -35,8 +35,7 @@ impl CopyRequest {
         properties: &Value,
         previous: Option<&Value>,
         default: &Platforms,
-        envelope: &Envelope,
-        time: u64,
+        context: &EventContext<'_>,
     ) -> Result<Self, Failure> {
         let before = previous.unwrap_or(&Value::Null);
         let (parsed, objection) = match Properties::parse(properties, before, default) {
@@ -52,9 +51,9 @@ impl CopyRequest {
         Ok(Self {
             fingerprint: fingerprint(properties),
             previous: before.zip(previous.map(fingerprint)),
-            previous_image: previous.map(|_| envelope.physical_resource_id.clone()),
-            owner: Owner::of_resource(&envelope.stack_id, &envelope.logical_resource_id),
-            time,
+            previous_image: previous.map(|_| context.envelope.physical_resource_id.clone()),
+            owner: context.owner(),
+            time: context.round.event_time(),
             properties: parsed,
             objection,
         })

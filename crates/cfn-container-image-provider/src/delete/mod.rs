@@ -6,11 +6,10 @@ mod referrers;
 use image_copy::copy::{Inventory as _, Platforms};
 use image_copy::oci::{Digest, Manifest, Reference, Tag};
 use image_copy::registry::{Error, ManifestId};
-use image_copy_aws::{EcrRepository, Owner, RepositoryArn, TagRemoval};
+use image_copy_aws::{EcrRepository, RepositoryArn, TagRemoval};
 use serde_json::Value;
 
-use crate::clients::Clients;
-use crate::deadline::Deadline;
+use crate::context::EventContext;
 use crate::failure::Failure;
 use crate::guard::guarded;
 use crate::input::envelope::{CREATE_FAILED, Envelope};
@@ -71,33 +70,22 @@ impl ImageName {
 }
 
 /// Carries out a Delete.
-pub(crate) async fn delete(
-    properties: &Value,
-    envelope: &Envelope,
-    time: u64,
-    clients: &Clients,
-    deadline: &Deadline,
-    holder: &str,
-) -> DeleteReport {
-    let properties = parse(properties, clients);
+pub(crate) async fn delete(properties: &Value, context: &EventContext<'_>) -> DeleteReport {
+    let properties = parse(properties, context);
+    let envelope = context.envelope;
     let id = &envelope.physical_resource_id;
     let image = match ImageName::parse(id) {
         None if is_of_failed_create(id, envelope) => properties.as_ref().and_then(ImageName::of_properties),
         image => image,
     };
-    let state = clients.event_state(holder, deadline.work);
-    let Some(image) = image else {
-        return DeleteReport { result: Ok(Deleted::Absent), state: state.usage() };
+    let state = context.state(context.deadline.work);
+    let result = match image {
+        None => Ok(Deleted::Absent),
+        Some(image) => {
+            let ending = end_owner(&image, Ending::Deleted, properties, &state, context);
+            guarded(ending, &context.deadline).await
+        }
     };
-    let owner = Owner::of_resource(&envelope.stack_id, &envelope.logical_resource_id);
-    let event = DeleteEvent {
-        image: image.key(),
-        owner,
-        time,
-        delete_images: clients.settings.delete_images,
-        ending: Ending::Deleted,
-    };
-    let result = end_owner(&event, &image, properties, &state, clients, deadline).await;
     DeleteReport { result, state: state.usage() }
 }
 
@@ -111,29 +99,13 @@ fn is_of_failed_create(id: &str, envelope: &Envelope) -> bool {
 
 /// Cleans up after a copy that failed: the resource gives up the image under the key `registered`, of which
 /// the event made it an owner. An Update of this image keeps it.
-pub(crate) async fn clean_up(
-    registered: &str,
-    properties: &Value,
-    envelope: &Envelope,
-    time: u64,
-    clients: &Clients,
-    deadline: &Deadline,
-    holder: &str,
-) {
-    let Some(image) = ImageName::parse(registered).filter(|_| registered != envelope.physical_resource_id)
-    else {
-        return;
-    };
-    let state = clients.event_state(holder, deadline.clean_up);
-    let event = DeleteEvent {
-        image: registered.to_owned(),
-        owner: Owner::of_resource(&envelope.stack_id, &envelope.logical_resource_id),
-        time,
-        delete_images: clients.settings.delete_images,
-        ending: Ending::Withdrawn,
-    };
-    let cleaning = end_owner(&event, &image, parse(properties, clients), &state, clients, deadline);
-    match tokio::time::timeout_at(deadline.clean_up, cleaning).await {
+pub(crate) async fn clean_up(registered: &str, properties: &Value, context: &EventContext<'_>) {
+    let until = context.deadline.clean_up;
+    let is_kept = registered == context.envelope.physical_resource_id;
+    let Some(image) = ImageName::parse(registered).filter(|_| !is_kept) else { return };
+    let state = context.state(until);
+    let ending = end_owner(&image, Ending::Withdrawn, parse(properties, context), &state, context);
+    match tokio::time::timeout_at(until, ending).await {
         Ok(Ok(_)) => {}
         Ok(Err(failure)) => {
             tracing::warn!(?failure, image = registered, "cleaning up after a failed copy failed");
@@ -142,32 +114,36 @@ pub(crate) async fn clean_up(
     }
 }
 
+/// Lets the resource give up an image.
 async fn end_owner<S: Store>(
-    event: &DeleteEvent,
     image: &ImageName,
+    ending: Ending,
     properties: Option<Properties>,
     state: &EventState<S>,
-    clients: &Clients,
-    deadline: &Deadline,
+    context: &EventContext<'_>,
 ) -> Result<Deleted, Failure> {
-    let until = match event.ending {
-        Ending::Deleted => deadline.work,
-        Ending::Withdrawn => deadline.clean_up,
+    let event = DeleteEvent {
+        image: image.key(),
+        owner: context.owner(),
+        time: context.round.event_time(),
+        delete_images: context.clients.settings.delete_images,
+        ending,
+    };
+    let until = match ending {
+        Ending::Deleted => context.deadline.work,
+        Ending::Withdrawn => context.deadline.clean_up,
     };
     let images = RepositoryImages {
-        repository: clients.ecr.repository(&image.repository, Some(until)),
+        repository: context.clients.ecr.repository(&image.repository, Some(until)),
         name: image,
         include_referrers: properties.is_some_and(|properties| properties.include_referrers),
     };
-    match event.ending {
-        Ending::Deleted => guarded(life_cycle::run(event, state, &images), deadline).await,
-        Ending::Withdrawn => life_cycle::run(event, state, &images).await,
-    }
+    life_cycle::run(&event, state, &images).await
 }
 
 /// Reads properties as far as a Delete needs them. Mistakes do not fail it.
-fn parse(properties: &Value, clients: &Clients) -> Option<Properties> {
-    let copying = clients.settings.copying.as_ref();
+fn parse(properties: &Value, context: &EventContext<'_>) -> Option<Properties> {
+    let copying = context.clients.settings.copying.as_ref();
     let default = copying.map_or(Platforms::All, |copying| copying.default_platforms.clone());
     Properties::parse(properties, properties, &default).ok()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_emulator::Recipe;
-use image_copy_aws::EcrClients;
+use image_copy_aws::{EcrClients, Owner};
 use serde_json::json;
 use tokio::time::Instant;
 

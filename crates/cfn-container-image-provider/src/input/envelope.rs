@@ -60,7 +60,7 @@ impl Envelope {
     }
 }
 
-/// The URL for the response. It cannot be printed: whoever knows it can respond for us.
+/// The URL for the response. It cannot be printed, because it lets anybody respond for us.
 pub(crate) struct ResponseUrl(Url);
 
 impl ResponseUrl {

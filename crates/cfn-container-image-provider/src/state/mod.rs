@@ -1,7 +1,7 @@
 //! The state of one tag during an event: read and written as long as the table can be reached.
 //!
 //! A copy does not depend on the state, so a table that fails once is not called again during the
-//! event: the event goes on without it, and says so.
+//! event: the event goes on without it, and the log and the response report that.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};

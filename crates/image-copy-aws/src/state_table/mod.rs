@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
@@ -114,21 +116,15 @@ impl StateTable {
             .expression_attribute_names("#name", condition.name)
             .set_expression_attribute_values(condition.values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let send = || {
-            let sent = request.clone().send();
-            async {
-                match sent.await {
-                    Ok(_) => Ok(None),
-                    Err(error) => match error.as_service_error() {
-                        Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                            Ok(Some(failed.item.clone()))
-                        }
-                        _ => Err(error),
-                    },
-                }
-            }
-        };
-        let conflict = self.calls().send("dynamodb:PutItem", send).await?;
+        let conflict = self.write(
+            "dynamodb:PutItem",
+            || request.clone().send(),
+            |error| match error {
+                PutItemError::ConditionalCheckFailedException(failed) => Some(failed.item.clone()),
+                _ => None,
+            },
+        );
+        let conflict = conflict.await?;
         let written = TagState { version, ..state };
         let Some(found) = conflict else { return Ok(Written::Done(written)) };
         let found = found.map(known).transpose()?;
@@ -154,26 +150,48 @@ impl StateTable {
             .expression_attribute_names("#name", condition.name)
             .set_expression_attribute_values(condition.values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let send = || {
-            let sent = request.clone().send();
-            async {
-                match sent.await {
-                    Ok(_) => Ok(None),
-                    Err(error) => match error.as_service_error() {
-                        Some(DeleteItemError::ConditionalCheckFailedException(failed)) => {
-                            Ok(Some(failed.item.clone()))
-                        }
-                        _ => Err(error),
-                    },
-                }
-            }
-        };
-        let conflict = self.calls().send("dynamodb:DeleteItem", send).await?;
+        let conflict = self.write(
+            "dynamodb:DeleteItem",
+            || request.clone().send(),
+            |error| match error {
+                DeleteItemError::ConditionalCheckFailedException(failed) => Some(failed.item.clone()),
+                _ => None,
+            },
+        );
+        let conflict = conflict.await?;
         Ok(match conflict.map(|found| found.map(known).transpose()).transpose()? {
             // Nothing is there: deleted by this call or by an attempt whose answer was lost.
             None | Some(None) => Written::Done(TagState::new(&state.image)),
             Some(found) => Written::Conflict(found),
         })
+    }
+
+    /// Sends a conditional write. If the condition failed, returns the item in the table, which `failed`
+    /// takes from the error.
+    async fn write<T, E, F>(
+        &self,
+        action: &str,
+        request: impl Fn() -> F,
+        failed: impl Fn(&E) -> Option<Option<Item>>,
+    ) -> Result<Option<Option<Item>>, Error>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let failed = &failed;
+        let send = || {
+            let sent = request();
+            async move {
+                match sent.await {
+                    Ok(_) => Ok(None),
+                    Err(error) => match error.as_service_error().and_then(failed) {
+                        Some(found) => Ok(Some(found)),
+                        None => Err(error),
+                    },
+                }
+            }
+        };
+        self.calls().send(action, send).await
     }
 
     fn calls(&self) -> Calls<Client> {

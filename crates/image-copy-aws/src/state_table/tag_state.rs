@@ -277,7 +277,7 @@ impl TagState {
         self
     }
 
-    /// Returns whether the item says nothing, so that it can be deleted.
+    /// Returns whether the item is empty, so that it can be deleted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.owners.is_empty() && self.ended.is_empty() && self.lease.is_none() && self.unknown.is_empty()

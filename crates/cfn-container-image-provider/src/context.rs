@@ -1,0 +1,34 @@
+//! One event in one invocation, as copies and Deletes see it.
+
+use image_copy_aws::Owner;
+use tokio::time::Instant;
+
+use crate::clients::Clients;
+use crate::deadline::Deadline;
+use crate::input::continuation::Round;
+use crate::input::envelope::Envelope;
+use crate::state::{EventState, TableStore};
+
+/// One event in one invocation.
+pub(crate) struct EventContext<'a> {
+    pub(crate) envelope: &'a Envelope,
+    pub(crate) round: &'a Round,
+    pub(crate) clients: &'a Clients,
+    pub(crate) deadline: Deadline,
+    /// Name of this attempt in leases. No other attempt has it: Lambda may run one request twice at the
+    /// same time.
+    pub(crate) holder: String,
+}
+
+impl EventContext<'_> {
+    /// The resource as an owner of images.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner::of_resource(&self.envelope.stack_id, &self.envelope.logical_resource_id)
+    }
+
+    /// The state table. It waits for leases until `deadline`.
+    pub(crate) fn state(&self, deadline: Instant) -> EventState<TableStore> {
+        let store = self.clients.state_table.clone().map(|table| TableStore::new(table, deadline));
+        EventState::new(store, self.holder.clone())
+    }
+}
