@@ -47,10 +47,10 @@ class Commands(Installation):
 
     def test_who_uses_the_provider_is_listed_before_it_is_deleted(self):
         self.user("images", "Custom::ContainerImage", self.function()["FunctionArn"])
-        text = self.shell(commands("operations.md", "Uninstalling", 1))
+        text = self.shell(commands("operations.md", "Uninstalling", 2))
         self.assertEqual(text.split(), ["images", "Image"])
         self.assertEqual(self.stack()["StackStatus"], "CREATE_COMPLETE")
-        self.shell(commands("operations.md", "Uninstalling", 2))
+        self.shell(commands("operations.md", "Uninstalling", 3))
         with self.assertRaisesRegex(ClientError, "does not exist"):
             self.stack()
 
