@@ -20,7 +20,7 @@ pub(crate) struct TransferProgress {
 /// The blobs to copy.
 struct Planned {
     blobs: Vec<Descriptor>,
-    /// What the destination held before.
+    /// Progress before the transfer: blobs that the destination held.
     before: Progress,
 }
 
@@ -45,7 +45,7 @@ impl TransferProgress {
         }))
     }
 
-    /// What decides whether another invocation continues.
+    /// The figures by which another invocation continues or not.
     pub(crate) fn transferred(&self) -> Transferred {
         let planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
         let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! What a Create or an Update asks for.
+//! The copy that a Create or an Update asks for.
 
 use image_copy::copy::{Known, Platforms};
 use image_copy::oci::{Digest, Platform};
@@ -14,8 +14,8 @@ pub(crate) struct CopyRequest {
     pub(crate) properties: Properties,
     /// Hash of all properties.
     pub(crate) fingerprint: String,
-    /// What is wrong with the properties, unless the resource had exactly these before: a rollback
-    /// brings back what the original provider ignored.
+    /// A mistake in the properties. It is no failure if the resource had exactly these before: a rollback
+    /// brings back properties that the original provider ignored.
     pub(crate) objection: Option<InvalidProperty>,
     /// Properties of an Update before it, if they can be read, with their hash.
     previous: Option<(Properties, String)>,
@@ -124,7 +124,7 @@ impl CopyRequest {
     }
 }
 
-/// What the engine can use of the records, newest first.
+/// The records that the engine can use, newest first.
 pub(crate) fn known(item: Option<&TagState>, selection: &Platforms) -> Vec<Known> {
     let copies = item.into_iter().flat_map(|item| item.copies.iter().rev());
     let name = selection.to_string();

@@ -19,7 +19,7 @@ pub(crate) struct DeleteEvent {
     pub(crate) owner: Owner,
     /// Time of the event, in seconds since 1970.
     pub(crate) time: u64,
-    /// Whether images may be deleted at all.
+    /// False if the installer keeps every image.
     pub(crate) delete_images: bool,
     /// Why the owner ends.
     pub(crate) ending: Ending,
@@ -34,7 +34,7 @@ pub(crate) enum Ending {
     Withdrawn,
 }
 
-/// What a Delete did.
+/// Result of a Delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deleted {
     /// The tag was removed, and with its last tag the image; without a tag, the image.
@@ -59,14 +59,14 @@ pub(crate) enum Deleted {
     StateUnknown,
 }
 
-/// What the tag names.
+/// The image that the tag names.
 pub(crate) struct Named {
     pub(crate) digest: Digest,
     /// Digests of the child manifests of an index.
     pub(crate) children: Vec<Digest>,
 }
 
-/// What is to be deleted.
+/// The tag and images to delete.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Removal {
     /// The digest that the tag names, if the tag is to be removed.

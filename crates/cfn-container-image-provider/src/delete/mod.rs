@@ -18,7 +18,7 @@ use crate::state::{EventState, StateUse, Store};
 use life_cycle::{DeleteEvent, Deleted, Ending, Images, Named, Removal};
 use referrers::Referrers;
 
-/// What became of a Delete.
+/// The end of a Delete, successful or not.
 pub(crate) struct DeleteReport {
     pub(crate) result: Result<Deleted, Failure>,
     pub(crate) state: StateUse,
@@ -89,7 +89,7 @@ pub(crate) async fn delete(properties: &Value, context: &EventContext<'_>) -> De
     DeleteReport { result, state: state.usage() }
 }
 
-/// Returns whether an id stands for a Create that failed, or that never responded: then CloudFormation
+/// Returns whether an id stands for a Create that failed, or that never responded: CloudFormation then
 /// makes an id of the stack's name, the logical id and random characters.
 fn is_of_failed_create(id: &str, envelope: &Envelope) -> bool {
     let is_made = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')

@@ -1,4 +1,4 @@
-//! What goes with a tag, what stays, and what a repeated Delete finishes.
+//! Images that a Delete removes or keeps, and Deletes that are repeated.
 
 use std::time::Duration;
 

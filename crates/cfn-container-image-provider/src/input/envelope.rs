@@ -31,7 +31,7 @@ pub(crate) struct Envelope {
 pub(crate) struct UnknownInput(pub(crate) &'static str);
 
 impl Envelope {
-    /// When CloudFormation issued the event, as far as that can be told; see [`issued`].
+    /// Time at which CloudFormation issued the event, if the URL shows it; see [`issued`].
     pub(crate) fn issued(&self) -> Option<SystemTime> {
         issued(self.response_url.expose())
     }

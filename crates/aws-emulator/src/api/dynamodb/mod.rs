@@ -217,7 +217,7 @@ pub(super) fn error_type(name: &str) -> String {
     format!("{namespace}#{name}")
 }
 
-/// Whether a host name is an endpoint of one account, such as
+/// Returns whether a host name is an endpoint of one account, such as
 /// `123456789012.ddb.eu-west-1.amazonaws.com`.
 fn is_account_endpoint(host: &str) -> bool {
     hosts::split(host).is_some_and(|(name, ..)| name.ends_with(".ddb"))
