@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use futures_util::future::BoxFuture;
+use image_copy::oci;
 use image_copy::registry::{Credentials, Error, Login};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
@@ -105,11 +106,11 @@ impl AwsLogins {
 impl Credentials for AwsLogins {
     fn login<'a>(
         &'a self,
-        host: &'a str,
+        repository: &'a oci::Repository,
         _: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
         Box::pin(async move {
-            let Some(service) = Service::of(host) else { return Ok(None) };
+            let Some(service) = Service::of(repository.registry().as_str()) else { return Ok(None) };
             // Held while the program runs, so that it runs once.
             let mut known = self.known.lock().await;
             if !known.contains_key(&service) {
@@ -147,7 +148,8 @@ mod tests {
     }
 
     async fn password(logins: &AwsLogins, host: &str) -> Result<Option<String>, String> {
-        let login = logins.login(host, None).await.map_err(|error| error.to_string())?;
+        let repository = oci::Repository::new(host.parse().unwrap(), "acme/app").unwrap();
+        let login = logins.login(&repository, None).await.map_err(|error| error.to_string())?;
         Ok(login.map(|login| format!("{} {}", login.username, login.password.expose_secret())))
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use image_copy::http;
-use image_copy::oci::Registry;
+use image_copy::oci::{self, Registry};
 use image_copy::registry::{Client, Credentials, Error, Login, Options};
 
 use crate::aws_login::AwsLogins;
@@ -54,13 +54,13 @@ struct Chain(Vec<Arc<dyn Credentials>>);
 impl Credentials for Chain {
     fn login<'a>(
         &'a self,
-        host: &'a str,
+        repository: &'a oci::Repository,
         refused: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
         Box::pin(async move {
             let mut known = None;
             for source in &self.0 {
-                let Some(login) = source.login(host, refused).await? else { continue };
+                let Some(login) = source.login(repository, refused).await? else { continue };
                 if refused != Some(&login) {
                     return Ok(Some(login));
                 }
@@ -80,24 +80,29 @@ mod tests {
     impl Credentials for For {
         fn login<'a>(
             &'a self,
-            host: &'a str,
+            repository: &'a oci::Repository,
             _: Option<&'a Login>,
         ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
-            let login = (host == self.0).then(|| Login { username: self.1.into(), password: "x".into() });
+            let login = (repository.registry().as_str() == self.0)
+                .then(|| Login { username: self.1.into(), password: "x".into() });
             Box::pin(async move { Ok(login) })
         }
+    }
+
+    fn named(host: &str) -> oci::Repository {
+        oci::Repository::new(host.parse().unwrap(), "acme/app").unwrap()
     }
 
     #[tokio::test]
     async fn the_first_login_that_there_is_counts() {
         let chain =
             Chain(vec![Arc::new(For("a", "first")), Arc::new(For("a", "x")), Arc::new(For("b", "second"))]);
-        let login = async |host| chain.login(host, None).await.unwrap().map(|login| login.username);
+        let login = async |host| chain.login(&named(host), None).await.unwrap().map(|login| login.username);
         assert_eq!(login("a").await.as_deref(), Some("first"));
         assert_eq!(login("b").await.as_deref(), Some("second"));
         assert_eq!(login("c").await, None);
-        let first = chain.login("a", None).await.unwrap().unwrap();
-        let next = chain.login("a", Some(&first)).await.unwrap().unwrap();
+        let first = chain.login(&named("a"), None).await.unwrap().unwrap();
+        let next = chain.login(&named("a"), Some(&first)).await.unwrap().unwrap();
         assert_eq!(next.username, "x", "the first was refused");
     }
 }

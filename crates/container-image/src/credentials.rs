@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 use futures_util::future::BoxFuture;
+use image_copy::oci;
 use image_copy::registry::docker_config::DockerConfig;
 use image_copy::registry::{Credentials, Error, Login};
 use secrecy::SecretString;
@@ -56,10 +57,11 @@ impl DockerLogins {
 impl Credentials for DockerLogins {
     fn login<'a>(
         &'a self,
-        host: &'a str,
+        repository: &'a oci::Repository,
         refused: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
         Box::pin(async move {
+            let host = repository.registry().api_host();
             // Held while a helper runs: it may ask its user, who should be asked once.
             let mut known = self.known.lock().await;
             // What failed once fails again, and a helper that hangs is not waited for twice.
@@ -115,6 +117,10 @@ async fn login(config: &DockerConfig, host: &str, path: &Path) -> Result<Option<
 mod tests {
     use super::*;
 
+    fn named(host: &str) -> oci::Repository {
+        oci::Repository::new(host.parse().unwrap(), "acme/app").unwrap()
+    }
+
     #[tokio::test]
     async fn reads_the_first_file_that_has_a_login() {
         let folder = tempfile::tempdir().unwrap();
@@ -128,11 +134,11 @@ mod tests {
         let second = file("2", r#"{"auths": {"b.example": {"auth": "eW91Onk="}}}"#);
         let third = file("3", r#"{"auths": {"c.example": {"auth": "c2VjcmV0"}}}"#);
         let logins = DockerLogins::in_files(vec![first, second, third]);
-        let user = async |host| logins.login(host, None).await.unwrap().map(|login| login.username);
+        let user = async |host| logins.login(&named(host), None).await.unwrap().map(|login| login.username);
         assert_eq!(user("a.example").await.as_deref(), Some("me"));
         assert_eq!(user("b.example").await.as_deref(), Some("you"));
         assert_eq!(user("d.example").await, None);
-        let unusable = logins.login("c.example", None).await.unwrap_err().to_string();
+        let unusable = logins.login(&named("c.example"), None).await.unwrap_err().to_string();
         assert!(unusable.contains("/3: the login for c.example cannot be used"), "{unusable}");
     }
 
@@ -142,7 +148,7 @@ mod tests {
         let path = folder.path().join("config.json");
         fs::write(&path, r#"{"auths": {"a": "hunter2"}}"#).unwrap();
         let logins = DockerLogins::in_files(vec![Candidate { path, named: false }]);
-        let error = logins.login("a", None).await.unwrap_err().to_string();
+        let error = logins.login(&named("a"), None).await.unwrap_err().to_string();
         assert!(error.contains("config.json cannot be read: line 1"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }
@@ -154,7 +160,7 @@ mod tests {
         for text in ["", "\n "] {
             fs::write(&path, text).unwrap();
             let logins = DockerLogins::in_files(vec![Candidate { path: path.clone(), named: false }]);
-            let error = logins.login("a", None).await.unwrap_err().to_string();
+            let error = logins.login(&named("a"), None).await.unwrap_err().to_string();
             assert!(error.ends_with("config.json cannot be read: it is empty, where {} would do"), "{error}");
         }
     }
@@ -164,19 +170,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.json");
         let logins = DockerLogins::in_files(vec![Candidate { path: path.clone(), named: true }]);
-        let first = logins.login("a", None).await.unwrap_err();
+        let first = logins.login(&named("a"), None).await.unwrap_err();
         fs::write(&path, "{}").unwrap();
-        assert_eq!(logins.login("a", None).await.unwrap_err(), first);
-        assert!(logins.login("b", None).await.unwrap().is_none());
+        assert_eq!(logins.login(&named("a"), None).await.unwrap_err(), first);
+        assert!(logins.login(&named("b"), None).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn a_missing_file_is_an_error_only_when_it_was_named() {
         let missing =
             |named| DockerLogins::in_files(vec![Candidate { path: "/nonexistent/auth.json".into(), named }]);
-        assert!(missing(false).login("a", None).await.unwrap().is_none());
+        assert!(missing(false).login(&named("a"), None).await.unwrap().is_none());
         assert!(
-            missing(true).login("a", None).await.unwrap_err().to_string().contains("/nonexistent/auth.json")
+            missing(true)
+                .login(&named("a"), None)
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("/nonexistent/auth.json")
         );
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
+use image_copy::oci;
 use image_copy::registry::{Credentials, Error, Login};
 
 use crate::clients::EcrClients;
@@ -60,11 +61,11 @@ impl EcrCredentials {
 impl Credentials for EcrCredentials {
     fn login<'a>(
         &'a self,
-        host: &'a str,
+        repository: &'a oci::Repository,
         refused: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
         Box::pin(async move {
-            let Some(host) = RegistryHost::parse(host) else { return Ok(None) };
+            let Some(host) = RegistryHost::parse(repository.registry().as_str()) else { return Ok(None) };
             self.login_in(&host.region, refused).await.map(Some)
         })
     }
@@ -105,7 +106,7 @@ mod tests {
     }
 
     async fn login(credentials: &EcrCredentials, refused: Option<&Login>) -> Login {
-        credentials.login(HOST, refused).await.unwrap().unwrap()
+        credentials.login(&testing::repository(HOST), refused).await.unwrap().unwrap()
     }
 
     #[tokio::test]
@@ -140,7 +141,7 @@ mod tests {
     async fn other_hosts_get_no_login_and_cost_no_call() {
         let (credentials, count) = credentials(Duration::from_secs(3600));
         for host in ["registry-1.docker.io", "public.ecr.aws", "localhost:5000"] {
-            assert!(credentials.login(host, None).await.unwrap().is_none(), "{host}");
+            assert!(credentials.login(&testing::repository(host), None).await.unwrap().is_none(), "{host}");
         }
         assert_eq!(count.load(Ordering::SeqCst), 0);
     }
@@ -150,7 +151,7 @@ mod tests {
         let http =
             infallible_client_fn(|_| testing::refusal("AccessDeniedException", "User is not authorized"));
         let credentials = EcrCredentials::new(testing::clients(http));
-        let error = credentials.login(HOST, None).await.unwrap_err();
+        let error = credentials.login(&testing::repository(HOST), None).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "ecr:GetAuthorizationToken says AccessDeniedException \"User is not authorized\""

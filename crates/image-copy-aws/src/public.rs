@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_config::Region;
 use futures_util::future::BoxFuture;
+use image_copy::oci;
 use image_copy::registry::{Credentials, Error, Login};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -101,10 +102,12 @@ impl EcrPublicCredentials {
 impl Credentials for EcrPublicCredentials {
     fn login<'a>(
         &'a self,
-        host: &'a str,
+        repository: &'a oci::Repository,
         refused: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
-        Box::pin(async move { Ok(if Self::is_for(host) { self.find(refused).await } else { None }) })
+        Box::pin(async move {
+            Ok(if Self::is_for(repository.registry().as_str()) { self.find(refused).await } else { None })
+        })
     }
 }
 
@@ -145,7 +148,7 @@ mod tests {
     }
 
     async fn password(credentials: &EcrPublicCredentials, refused: Option<&Login>) -> Option<String> {
-        let login = credentials.login(HOST, refused).await.unwrap();
+        let login = credentials.login(&testing::repository(HOST), refused).await.unwrap();
         login.map(|login| login.password.expose_secret().to_owned())
     }
 
@@ -160,7 +163,7 @@ mod tests {
             ("public.ecr.aws:8443", None),
             ("123456789012.dkr.ecr.us-east-1.amazonaws.com", None),
         ] {
-            let login = credentials.login(host, None).await.unwrap();
+            let login = credentials.login(&testing::repository(host), None).await.unwrap();
             assert_eq!(login.map(|login| login.username).as_deref(), expected, "{host}");
         }
         assert_eq!(count.load(Ordering::SeqCst), 1);
@@ -186,7 +189,7 @@ mod tests {
     #[tokio::test]
     async fn a_refused_login_is_not_shown_again() {
         let (credentials, count) = credentials(token);
-        let login = credentials.login(HOST, None).await.unwrap().unwrap();
+        let login = credentials.login(&testing::repository(HOST), None).await.unwrap().unwrap();
         assert_eq!(password(&credentials, Some(&login)).await, None);
         assert_eq!(password(&credentials, None).await, None);
         assert_eq!(count.load(Ordering::SeqCst), 1);

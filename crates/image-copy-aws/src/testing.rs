@@ -7,6 +7,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ecr::config::SharedHttpClient;
 use aws_smithy_http_client::test_util::infallible_client_fn;
+use image_copy::oci;
 use serde_json::Value;
 
 use crate::call::Patience;
@@ -22,6 +23,11 @@ pub(crate) const HASTE: Patience = Patience {
 
 pub(crate) fn clients(http: SharedHttpClient) -> EcrClients {
     EcrClients::new(config().into_builder().http_client(http).build(), HASTE)
+}
+
+/// A repository of the registry at `host`.
+pub(crate) fn repository(host: &str) -> oci::Repository {
+    oci::Repository::new(host.parse().unwrap(), "acme/app").unwrap()
 }
 
 pub(crate) fn config() -> SdkConfig {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use aws_emulator::{Effect, Fault, Image, Profile, Recipe};
 use futures_util::future::BoxFuture;
-use image_copy::oci::Reference;
+use image_copy::oci::{self, Reference};
 use image_copy::registry::{self, Anonymous, Client, Credentials, Login, ManifestId};
 use support::World;
 
@@ -28,7 +28,7 @@ impl InTurn {
 impl Credentials for InTurn {
     fn login<'a>(
         &'a self,
-        _: &'a str,
+        _: &'a oci::Repository,
         refused: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
         let mut logins = self.0.lock().expect("nobody panicked");

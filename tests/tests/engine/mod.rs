@@ -15,7 +15,7 @@ use image_copy::copy::{
     Destination, Error, Limits, Mirror, NoReport, Outcome, Platforms, Request, Source, plan, survey, transfer,
 };
 use image_copy::http;
-use image_copy::oci::Reference;
+use image_copy::oci::{self, Reference};
 use image_copy::registry::{self, Client, Credentials, Login};
 use serde_json::json;
 
@@ -51,10 +51,10 @@ pub(crate) fn ecr_login(emulator: &Emulator, region: &str) -> (String, String) {
 impl Credentials for Logins {
     fn login<'a>(
         &'a self,
-        host: &'a str,
+        repository: &'a oci::Repository,
         _: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
-        let login = self.0.get(host).map(|(username, password)| Login {
+        let login = self.0.get(repository.registry().api_host()).map(|(username, password)| Login {
             username: username.clone(),
             password: password.clone().into(),
         });

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
-use image_copy::oci::Registry;
+use image_copy::oci::{self, Registry};
 use image_copy::registry::{self, Credentials, Login};
 use image_copy_aws::{
     CredentialArn, EcrClients, EcrCredentials, EcrPublicCredentials, LoginSecret, NotRead, Secrets, Unusable,
@@ -187,21 +187,23 @@ impl SourceCredentials {
         found.await.map(Some)
     }
 
-    async fn find(&self, host: &str, refused: Option<&Login>) -> Result<Option<Login>, registry::Error> {
-        if let Ok(registry) = host.parse::<Registry>() {
-            match self.in_secret(&registry, refused).await {
-                Ok(Some(login)) => return Ok(Some(login)),
-                Ok(None) => {}
-                Err(problem) => {
-                    let text = problem.to_string();
-                    *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
-                    return Err(registry::Error::Credentials(text));
-                }
+    async fn find(
+        &self,
+        repository: &oci::Repository,
+        refused: Option<&Login>,
+    ) -> Result<Option<Login>, registry::Error> {
+        match self.in_secret(repository.registry(), refused).await {
+            Ok(Some(login)) => return Ok(Some(login)),
+            Ok(None) => {}
+            Err(problem) => {
+                let text = problem.to_string();
+                *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+                return Err(registry::Error::Credentials(text));
             }
         }
-        match self.shared.ecr.login(host, refused).await? {
+        match self.shared.ecr.login(repository, refused).await? {
             Some(login) => Ok(Some(login)),
-            None => self.shared.public.login(host, refused).await,
+            None => self.shared.public.login(repository, refused).await,
         }
     }
 }
@@ -209,10 +211,10 @@ impl SourceCredentials {
 impl Credentials for SourceCredentials {
     fn login<'a>(
         &'a self,
-        host: &'a str,
+        repository: &'a oci::Repository,
         refused: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
-        Box::pin(self.find(host, refused))
+        Box::pin(self.find(repository, refused))
     }
 }
 

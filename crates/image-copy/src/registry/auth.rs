@@ -10,6 +10,7 @@ use super::challenge::Challenge;
 use super::token::{Token, TokenRequest, basic};
 use super::{Credentials, Error, Login, LoginSent};
 use crate::http::{self, Origin};
+use crate::oci;
 
 /// Who is asked, for what, and as whom.
 pub(super) struct Party<'a> {
@@ -17,8 +18,8 @@ pub(super) struct Party<'a> {
     pub(super) host: &'a str,
     /// What a token is to be for; `None` takes what the challenge says.
     pub(super) scope: Option<String>,
-    /// Whose login may be used; `None` asks as nobody.
-    pub(super) credentials: Option<&'a dyn Credentials>,
+    /// The source of logins and the repository that the login is for; `None` sends no login.
+    pub(super) credentials: Option<(&'a dyn Credentials, &'a oci::Repository)>,
     /// What the reference named, for judging the realm.
     pub(super) origin: Origin,
 }
@@ -197,8 +198,8 @@ impl Authorizer {
 
 async fn login(party: &Party<'_>, refused: Option<&Authorization>) -> Result<Option<Login>, Error> {
     match party.credentials {
-        Some(credentials) => {
-            credentials.login(party.host, refused.and_then(|sent| sent.login.as_ref())).await
+        Some((credentials, repository)) => {
+            credentials.login(repository, refused.and_then(|sent| sent.login.as_ref())).await
         }
         None => Ok(None),
     }
@@ -208,8 +209,8 @@ async fn login(party: &Party<'_>, refused: Option<&Authorization>) -> Result<Opt
 /// a wrong password sent twice may lock the account
 /// (<https://github.com/docker/hub-feedback/issues/2201>).
 async fn renewed(party: &Party<'_>, refused: &Login) -> Result<Option<Option<Login>>, Error> {
-    let Some(credentials) = party.credentials else { return Ok(None) };
-    let next = credentials.login(party.host, Some(refused)).await?;
+    let Some((credentials, repository)) = party.credentials else { return Ok(None) };
+    let next = credentials.login(repository, Some(refused)).await?;
     Ok((next.as_ref() != Some(refused)).then_some(next))
 }
 

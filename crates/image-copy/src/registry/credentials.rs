@@ -3,6 +3,8 @@
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::oci;
+
 /// A user name and a password (or access token) for one registry. The password cannot be printed.
 #[derive(Debug, Clone)]
 pub struct Login {
@@ -38,9 +40,10 @@ impl Login {
     }
 }
 
-/// Knows logins.
+/// Source of logins.
 pub trait Credentials: Send + Sync {
-    /// The login for the registry API at `host` (with its port, when it has one), or none.
+    /// Returns the login for requests about `repository`, or `None`. Most logins are for a whole
+    /// registry; its API is at [`oci::Registry::api_host`].
     ///
     /// `refused` is the login that the registry has just refused: a source that can renew it does,
     /// others give the same again and it is not tried a second time.
@@ -49,7 +52,7 @@ pub trait Credentials: Send + Sync {
     /// One line on why the login that there should be could not be had.
     fn login<'a>(
         &'a self,
-        host: &'a str,
+        repository: &'a oci::Repository,
         refused: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, super::Error>>;
 }
@@ -61,7 +64,7 @@ pub struct Anonymous;
 impl Credentials for Anonymous {
     fn login<'a>(
         &'a self,
-        _: &'a str,
+        _: &'a oci::Repository,
         _: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, super::Error>> {
         Box::pin(async { Ok(None) })

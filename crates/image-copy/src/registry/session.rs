@@ -191,7 +191,7 @@ impl Repository {
         Party {
             host,
             scope: own.then(|| format!("repository:{}:{actions}", self.name.path())),
-            credentials: own.then_some(&*self.client.credentials as &dyn Credentials),
+            credentials: own.then_some((&*self.client.credentials as &dyn Credentials, &self.name)),
             origin: self.origin(),
         }
     }

@@ -226,11 +226,11 @@ impl Emulated {
 impl Credentials for Logins {
     fn login<'a>(
         &'a self,
-        host: &'a str,
+        repository: &'a oci::Repository,
         refused: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
         Box::pin(async move {
-            match host.split('.').collect::<Vec<_>>().as_slice() {
+            match repository.registry().api_host().split('.').collect::<Vec<_>>().as_slice() {
                 [_, "dkr", "ecr", region, "amazonaws", "com"] => {
                     let mut kept = self.kept.lock().await;
                     let is_refused = |login: &Login| {
