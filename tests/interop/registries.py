@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -22,19 +23,24 @@ MANIFEST_TYPES = [
 ]
 
 
-# The reference implementation of the distribution specification, two major versions after Debian's.
-DISTRIBUTION_3 = "github.com/distribution/distribution/v3/cmd/registry@v3.1.0"
+# Programs that Debian does not have (or has two major versions behind), with their Go packages: the reference
+# implementation of the distribution specification, and Docker's credential helper for pass.
+GO_PROGRAMS = {
+    "distribution-3": "github.com/distribution/distribution/v3/cmd/registry@v3.1.0",
+    "docker-credential-pass": "github.com/docker/docker-credential-helpers/pass/cmd@v0.9.13",
+}
 
 
 def build(folder: Path) -> bool:
-    """Builds with Go, unless they are there, the registries that Debian has not. False without Go."""
-    distribution, referrers = folder / "distribution-3", folder / "referrers-registry"
+    """Builds the missing programs with Go. Returns false if a program is missing, and Go as well."""
+    referrers = folder / "referrers-registry"
     if not shutil.which("go"):
-        return distribution.exists() and referrers.exists()
+        return all((folder / program).exists() for program in [*GO_PROGRAMS, referrers.name])
     folder.mkdir(parents=True, exist_ok=True)
-    if not distribution.exists():
-        subprocess.run(["go", "install", DISTRIBUTION_3], env={**os.environ, "GOBIN": str(folder)}, check=True)
-        (folder / "registry").rename(distribution)
+    for program, package in GO_PROGRAMS.items():
+        if not (folder / program).exists():
+            subprocess.run(["go", "install", package], env={**os.environ, "GOBIN": str(folder)}, check=True)
+            (folder / package.split("@")[0].rsplit("/", 1)[1]).rename(folder / program)
     sources = Path(__file__).with_name("referrers-registry")
     subprocess.run(["go", "build", "-o", referrers, "."], cwd=sources, check=True)
     return True
@@ -60,12 +66,17 @@ class Authority:
 
 
 class Registry:
-    """One process of the Distribution registry. `host` is what references begin with."""
+    """One process of the Distribution registry. `host` is what references begin with.
+
+    `login` is what the checks themselves use. The registry verifies it with a password file, or, if there is a
+    token service (`token_service.TokenService`), with tokens.
+    """
 
     def __init__(self, folder: Path, authority: Authority | None = None, login: tuple[str, str] | None = None,
-                 program="docker-registry"):
+                 program="docker-registry", tokens=None):
         folder.mkdir()
         self.folder, self.authority, self.login, self.program = folder, authority, login, program
+        self.tokens = tokens
         self.log_file = folder / "log"
         self.process = None
         # Another program may take the port between its choice and its use.
@@ -108,7 +119,9 @@ class Registry:
         if self.authority:
             pair = f"{{certificate: {self.authority.server_certificate}, key: {self.authority.server_key}}}"
             lines.append(f"  tls: {pair}")
-        if self.login:
+        if self.tokens:
+            lines.append(self.tokens.configuration())
+        elif self.login:
             passwords = self.folder / "htpasswd"
             entry = subprocess.run(["htpasswd", "-Bbn", *self.login], check=True, capture_output=True)
             passwords.write_bytes(entry.stdout)
@@ -142,7 +155,10 @@ class Registry:
         scheme = "https" if self.authority else "http"
         target = path if "://" in path else f"{scheme}://{self.host}{path}"
         request = urllib.request.Request(target, data=content, method=method, headers=headers)
-        if self.login:
+        repository = re.match("/v2/(.+?)/(manifests|blobs|referrers|tags)/", path)
+        if self.tokens and repository:
+            request.add_header("Authorization", self.tokens.bearer(repository[1]))
+        elif self.login:
             request.add_header("Authorization", "Basic " + b64encode(":".join(self.login).encode()).decode())
         handlers = [urllib.request.ProxyHandler({})]
         if self.authority:

@@ -17,7 +17,7 @@ class World:
     """The registries and images that the checks share."""
 
     def __init__(self, folder: Path, program: str, built: Path):
-        self.folder, self.program = folder, program
+        self.folder, self.program, self.built = folder, program, built
         self.registries: list[Registry] = []
         self.authority = Authority(folder / "authority")
         self.source = self.registry("source")

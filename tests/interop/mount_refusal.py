@@ -1,0 +1,58 @@
+"""A front of a registry that refuses to mount blobs, as some products and proxies do. It forwards all other
+requests."""
+
+import http.client
+import ssl
+from http.server import BaseHTTPRequestHandler
+
+from registries import Registry
+from tls_server import TlsServer
+
+# Headers of a connection, which a proxy does not forward.
+CONNECTION = {"connection", "keep-alive", "transfer-encoding"}
+
+
+class MountRefusal:
+    """Serves HTTPS on loopback with the certificate of the registry. `refused` counts the mounts."""
+
+    def __init__(self, registry: Registry, status: int):
+        self.refused = 0
+        front = self
+        trusted = ssl.create_default_context(cafile=registry.authority.certificate)
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def forward(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if self.command == "POST" and "mount=" in self.path:
+                    front.refused += 1
+                    return self.answer(status, {}, b'{"errors": [{"code": "UNSUPPORTED"}]}')
+                upstream = http.client.HTTPSConnection("127.0.0.1", registry.port, timeout=60, context=trusted)
+                # The registry builds the locations of uploads from Host.
+                upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                for name, value in self.headers.items():
+                    if name.lower() not in CONNECTION:
+                        upstream.putheader(name, value)
+                upstream.endheaders(body)
+                response = upstream.getresponse()
+                self.answer(response.status, dict(response.getheaders()), response.read())
+                upstream.close()
+
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = forward
+
+            def answer(self, status: int, headers: dict[str, str], body: bytes):
+                self.send_response_only(status)
+                for name, value in headers.items():
+                    if name.lower() not in CONNECTION | ({"content-length"} if self.command != "HEAD" else set()):
+                        self.send_header(name, value)
+                if self.command != "HEAD":
+                    self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = TlsServer(registry.authority, Handler)
+        self.host, self.stop = self.server.host, self.server.stop
