@@ -73,7 +73,7 @@ impl Inventory for Repository {
     }
 
     fn manifests<'a>(&'a self, ids: &'a [ManifestId]) -> BoxFuture<'a, Result<Vec<Option<Manifest>>, Error>> {
-        let asked = stream::iter(ids).map(|id| self.find_manifest(id));
+        let asked = stream::iter(ids).map(|id| self.held_manifest(id));
         Box::pin(asked.buffered(CONCURRENT_REQUESTS).try_collect())
     }
 
@@ -94,6 +94,6 @@ impl Inventory for Repository {
     }
 
     fn lists_referrers<'a>(&'a self, subject: &'a Digest) -> BoxFuture<'a, Result<bool, Error>> {
-        Box::pin(async move { Ok(self.referrers(subject).await?.is_some()) })
+        Box::pin(async move { self.has_referrers_api(subject).await })
     }
 }

@@ -12,20 +12,20 @@ use crate::oci::{Descriptor, Digest, Hasher};
 const PROGRESS_BYTES: u64 = 1024 * 1024;
 
 impl Repository {
-    /// Whether the registry has a blob
+    /// Returns true if the registry holds a blob
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#checking-if-content-exists-in-the-registry>).
+    /// For a destination only: a refusal means that the upload decides. Artifactory answers 403 for a
+    /// missing blob, and others do not support HEAD.
     ///
     /// # Errors
-    /// When the registry is busy, or refuses the login.
+    /// If the registry is unreachable or busy, or rejects the credentials.
     pub(crate) async fn blob_exists(&self, digest: &Digest) -> Result<bool, Error> {
         let url = self.url(&format!("blobs/{digest}")).await?;
         let reply = self.ask(Self::request(Method::HEAD, url, 0)).await?;
-        match reply.status() {
-            200..=299 => Ok(true),
-            // Artifactory answers 403 to HEAD for absent content, others know no HEAD: there only
-            // the upload decides.
-            403..=405 => Ok(false),
-            _ => Err(reply.refusal()),
+        match reply.accepted() {
+            Ok(_) => Ok(true),
+            Err(error) if error.leaves_it_to_the_push() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

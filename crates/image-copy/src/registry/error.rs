@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::refusal::words;
-use super::{RateLimit, Refusal};
+use super::{LoginSent, RateLimit, Refusal};
 use crate::http;
 use crate::oci::{Digest, ManifestError};
 
@@ -93,6 +93,20 @@ impl Error {
             | Self::Manifest(_)
             | Self::Credentials(_)
             | Self::TooFewPulls { .. } => false,
+        }
+    }
+
+    /// Returns true if a destination refused to show content for a reason that need not apply to a push:
+    /// the content is missing, the method is unknown, or reading is not permitted
+    /// (<https://github.com/google/go-containerregistry/pull/1691>). A missing or wrong password is no
+    /// such reason, because repeating it can lock the account.
+    #[must_use]
+    pub(super) fn leaves_it_to_the_push(&self) -> bool {
+        let (Self::Refused(refusal) | Self::Expired(refusal)) = self else { return false };
+        match refusal.status {
+            401 => refusal.login == LoginSent::Exchanged,
+            408 | 425 | 429 => false,
+            status => (400..500).contains(&status),
         }
     }
 

@@ -97,6 +97,25 @@ impl Repository {
         }
     }
 
+    /// Reads a manifest of a destination. Returns `None` if it is missing, if the registry refuses to
+    /// show it, or if the tag names a document that is no manifest, which the push replaces.
+    ///
+    /// # Errors
+    /// If the registry is unreachable or busy, or rejects the credentials.
+    pub(crate) async fn held_manifest(&self, id: &ManifestId) -> Result<Option<Manifest>, Error> {
+        match self.get_manifest(id).await {
+            Err(error) if error.leaves_it_to_the_push() => {
+                tracing::debug!(id = id.as_str(), %error, "the destination does not show it");
+                Ok(None)
+            }
+            Err(error @ Error::Manifest(_)) if matches!(id, ManifestId::Tag(_)) => {
+                tracing::warn!(tag = id.as_str(), %error, "the tag names something that cannot be read");
+                Ok(None)
+            }
+            result => result.map(Some),
+        }
+    }
+
     /// Writes a manifest under a tag or its digest
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests>).
     ///

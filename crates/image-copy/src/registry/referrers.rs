@@ -45,6 +45,19 @@ impl Repository {
         Err(Error::Protocol("its list of referrers has no end"))
     }
 
+    /// Returns true if a destination has the referrers API. A refusal means that it has none, so that the
+    /// push of a list decides.
+    ///
+    /// # Errors
+    /// If the registry is unreachable or busy, or rejects the credentials.
+    pub(crate) async fn has_referrers_api(&self, subject: &Digest) -> Result<bool, Error> {
+        let url = self.url(&format!("referrers/{subject}")).await?;
+        match self.page_of_referrers(url).await {
+            Err(error) if error.leaves_it_to_the_push() => Ok(false),
+            result => result.map(|page| page.is_some()),
+        }
+    }
+
     async fn page_of_referrers(&self, url: Url) -> Result<Option<(Manifest, Option<Url>)>, Error> {
         let mut request = Self::request(Method::GET, url.clone(), MAX_MANIFEST_BYTES);
         request.headers.insert(ACCEPT, HeaderValue::from_static(media_type::OCI_INDEX));

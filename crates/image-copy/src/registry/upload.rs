@@ -14,6 +14,7 @@ use futures_util::stream;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Body, Method, Url};
 
+use super::session::Reply;
 use super::{Error, Refusal, Repository};
 use crate::http::{self, Activity};
 use crate::oci::{self, Descriptor, Digest};
@@ -53,31 +54,63 @@ pub(crate) trait Pieces: Send + 'static {
 }
 
 impl Repository {
-    /// Opens an upload session, or mounts the blob from `mount` if the registry can: a declined mount
-    /// is normal, and its session is used.
+    /// Mounts the blob from the repository `mount`, or opens an upload session. If the registry refuses
+    /// the mount in any way, an ordinary upload decides: Harbor answers 401, others 403 to 405
+    /// (<https://github.com/google/go-containerregistry/issues/1609>).
     ///
     /// # Errors
-    /// What the registry says.
+    /// The registry's answer to the request for an upload session.
     pub(crate) async fn start_upload(
         &self,
         digest: &Digest,
         mount: Option<&oci::Repository>,
     ) -> Result<Started, Error> {
-        let mut url = self.url("blobs/uploads/").await?;
-        if let Some(from) = mount {
-            url.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", from.path());
+        let url = self.url("blobs/uploads/").await?;
+        if let Some(from) = mount
+            && let Some(started) = self.mount(url.clone(), digest, from).await?
+        {
+            return Ok(started);
         }
         let answer = self.ask(Self::request(Method::POST, url.clone(), 1 << 20)).await?.accepted()?;
-        if answer.status == 201 && mount.is_some() {
-            return Ok(Started::Mounted);
+        self.session(&url, &answer).map(Started::Session)
+    }
+
+    /// Asks for a mount. Returns `None` if the registry refuses it. A registry that only declines it opens
+    /// an upload session.
+    async fn mount(
+        &self,
+        mut url: Url,
+        digest: &Digest,
+        from: &oci::Repository,
+    ) -> Result<Option<Started>, Error> {
+        url.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", from.path());
+        let mut request = Self::request(Method::POST, url.clone(), 1 << 20);
+        // The upload that follows a refusal has attempts of its own.
+        request.is_final = |answer| !matches!(answer.status.as_u16(), 429 | 503);
+        let refused = match self.ask(request).await.and_then(Reply::accepted) {
+            Ok(answer) if answer.status == 201 => return Ok(Some(Started::Mounted)),
+            Ok(answer) => self.session(&url, &answer),
+            Err(error) => Err(error),
+        };
+        match refused {
+            Ok(upload) => Ok(Some(Started::Session(upload))),
+            Err(error @ (Error::Http(_) | Error::Credentials(_))) => Err(error),
+            Err(error) => {
+                tracing::info!(%digest, from = from.path(), %error, "a refused mount is replaced by an upload");
+                Ok(None)
+            }
         }
+    }
+
+    /// Returns the upload session that the registry opened.
+    fn session(&self, url: &Url, answer: &http::Answer) -> Result<Upload, Error> {
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
         let location =
             location.ok_or(Error::Protocol("it opened an upload session and did not say where"))?;
         let location =
             url.join(location).map_err(|_| Error::Protocol("its upload session has no address"))?;
         http::check_target(&location, self.origin()).map_err(|reason| http::forbidden(reason, &location))?;
-        Ok(Started::Session(Upload { url: location }))
+        Ok(Upload { url: location })
     }
 
     /// Sends a whole blob. `passed` is told of every piece.
