@@ -1,73 +1,143 @@
-//! Where a registry may send us.
+//! The addresses that a registry may send us to.
 //!
-//! A redirect, an upload location or a token realm is chosen by whoever runs the registry, and so by
-//! whoever wrote the reference. None of them may lead to the metadata service of the machine.
+//! A redirect, an upload location or a token realm is chosen by the operator of the registry, and so by
+//! the author of the reference. None of them may lead to the metadata service of the machine, to a
+//! service that listens on loopback only, or to unencrypted HTTP at another host.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// What the reference itself named, which decides what its registry may name.
+/// The kind of address in the reference, which decides the addresses that its registry may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Origin {
-    /// On this machine or at a private address written out: its neighbours are allowed.
-    nearby: bool,
-    /// On this machine, or allowed by configuration to do without TLS.
-    plain: bool,
+pub(crate) enum Origin {
+    /// This machine, or a private address literal: other such addresses are allowed.
+    Nearby,
+    /// Any other host.
+    Public,
 }
 
 impl Origin {
-    /// Judges the host that a reference named, without its port.
+    /// Returns the kind of the host in a reference, given without its port.
     #[must_use]
-    pub(crate) fn of(host: &str, plain_allowed: bool) -> Self {
-        let here = is_this_machine(host);
-        Self { nearby: here || literal(host).is_some_and(is_private), plain: here || plain_allowed }
+    pub(crate) fn of(host: &str) -> Self {
+        let is_nearby = is_this_machine(host) || literals(host).iter().any(|ip| is_private(*ip));
+        if is_nearby { Self::Nearby } else { Self::Public }
     }
 }
 
-/// Says why a registry must not send us to `target`.
+/// Hosts that may be reached over unencrypted HTTP, with their ports.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PlainHosts(Vec<(String, u16)>);
+
+impl PlainHosts {
+    /// Reads hosts as in a reference. The port of unencrypted HTTP is the default.
+    pub(super) fn new(hosts: &[String]) -> Self {
+        let parsed = |host: &String| format!("http://{host}/").parse::<Url>().ok();
+        Self(hosts.iter().filter_map(parsed).filter_map(|url| host_and_port(&url)).collect())
+    }
+
+    /// Returns true if the host and port of `url` are listed.
+    pub(super) fn has(&self, url: &Url) -> bool {
+        host_and_port(url).is_some_and(|target| self.0.contains(&target))
+    }
+
+    /// Returns the host names, without ports.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(host, _)| host.as_str())
+    }
+}
+
+fn host_and_port(url: &Url) -> Option<(String, u16)> {
+    Some((without_final_dot(url.host_str()?), url.port_or_known_default()?))
+}
+
+/// Returns the reason why a registry of that origin must not send us to `target`.
 ///
-/// Names that resolve to private addresses are fine: VPC endpoints live there. Names that resolve
-/// to link-local addresses are caught when they are resolved.
+/// Names that resolve to private addresses are allowed, because VPC endpoints have private addresses.
+/// Names that resolve to link-local and loopback addresses are rejected during name resolution.
 ///
 /// # Errors
 /// The reason, as a phrase.
-pub(crate) fn check_target(target: &Url, origin: Origin) -> Result<(), &'static str> {
+pub(super) fn check_target(target: &Url, origin: Origin, plain: &PlainHosts) -> Result<(), &'static str> {
     let host = target.host_str().unwrap_or_default();
-    match literal(host) {
-        Some(ip) if is_link_local(ip) => return Err("link-local"),
-        Some(ip) if is_private(ip) && !origin.nearby => return Err("private"),
-        None if is_this_machine(host) && !origin.nearby => return Err("loopback"),
-        _ => {}
+    let addresses = literals(host);
+    let is_public = origin == Origin::Public;
+    if addresses.iter().any(|ip| is_link_local(*ip)) {
+        return Err("link-local");
+    }
+    if is_public && addresses.iter().any(|ip| is_private(*ip)) {
+        return Err("private");
+    }
+    if is_public && is_this_machine(host) {
+        return Err("loopback");
     }
     match target.scheme() {
         "https" => Ok(()),
-        "http" if origin.plain => Ok(()),
+        "http" if is_this_machine(host) || plain.has(target) => Ok(()),
         "http" => Err("not https"),
         _ => Err("neither https nor http"),
     }
 }
 
-/// Whether a host, without its port, is this machine by its very name.
+/// Returns true if a host, given without its port, names this machine without name resolution.
 pub(crate) fn is_this_machine(host: &str) -> bool {
+    let host = without_final_dot(host);
     host == "localhost"
         || host.ends_with(".localhost")
-        || literal(host).is_some_and(|address| address.is_loopback())
+        || literals(&host).iter().any(|address| address.is_loopback())
 }
 
-fn literal(host: &str) -> Option<IpAddr> {
-    host.trim_start_matches('[').trim_end_matches(']').parse().ok().map(|ip: IpAddr| ip.to_canonical())
+/// Returns the name in lower case. The final dot of a fully qualified name does not change its meaning.
+fn without_final_dot(host: &str) -> String {
+    host.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// Returns the address that a host literally is, and the IPv4 addresses inside it.
+fn literals(host: &str) -> Vec<IpAddr> {
+    let host = without_final_dot(host);
+    let literal = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+    literal.map(all_forms).unwrap_or_default()
+}
+
+/// Returns an address and the IPv4 addresses that a translator or the operating system can make of it:
+/// IPv4-mapped and IPv4-compatible (<https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5>),
+/// IPv4-translated (<https://www.rfc-editor.org/rfc/rfc2765#section-2.1>), NAT64
+/// (<https://www.rfc-editor.org/rfc/rfc6052#section-2.2>, <https://www.rfc-editor.org/rfc/rfc8215>) and
+/// 6to4 (<https://www.rfc-editor.org/rfc/rfc3056#section-2>).
+fn all_forms(ip: IpAddr) -> Vec<IpAddr> {
+    let IpAddr::V6(v6) = ip else { return vec![ip] };
+    if v6.is_loopback() || v6.is_unspecified() {
+        return vec![ip];
+    }
+    let words = v6.segments();
+    let v4 = |high: u16, low: u16| {
+        IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
+    };
+    let at_end = v4(words[6], words[7]);
+    match words {
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => vec![at_end],
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => vec![ip, at_end],
+        // The operator chooses the length of the prefix; with 48 bits, the address is split around the
+        // bits 64 to 71.
+        [0x64, 0xff9b, 1, high, middle, low, ..] => {
+            vec![ip, at_end, v4(high, (middle << 8) | (low >> 8))]
+        }
+        [0x2002, high, low, ..] => vec![ip, v4(high, low)],
+        _ => vec![ip],
+    }
 }
 
 fn is_link_local(ip: IpAddr) -> bool {
-    // The metadata service's address over IPv6 is not link-local by its prefix:
+    // The IPv6 address of the metadata service is outside the link-local prefix:
     // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
     const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254);
     match ip {
-        IpAddr::V4(ip) => ip.is_link_local() || ip == Ipv4Addr::UNSPECIFIED,
-        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip == METADATA || ip == Ipv6Addr::UNSPECIFIED,
+        IpAddr::V4(ip) => ip.is_link_local() || ip.octets()[0] == 0,
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip == METADATA || ip.is_unspecified(),
     }
 }
 
@@ -82,24 +152,55 @@ fn is_private(ip: IpAddr) -> bool {
 }
 
 /// Resolves names as the system does, and drops the addresses that no registry can have.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct GuardedResolver;
+#[derive(Debug, Clone)]
+pub(super) struct GuardedResolver {
+    /// Names that may resolve to loopback addresses: the configured proxies and the hosts that are
+    /// configured for unencrypted HTTP. `None` allows it for all names.
+    loopback: Option<Arc<[String]>>,
+}
+
+impl GuardedResolver {
+    /// Returns the resolver for requests of that origin. `proxies` are the hosts of configured proxies.
+    pub(super) fn new(origin: Origin, plain: &PlainHosts, proxies: &[String]) -> Self {
+        let names = plain.names().chain(proxies.iter().map(String::as_str)).map(without_final_dot);
+        Self { loopback: (origin == Origin::Public).then(|| names.collect()) }
+    }
+
+    /// Returns the reason to drop an address of `name`.
+    fn objection(&self, name: &str, address: IpAddr) -> Option<&'static str> {
+        let forms = all_forms(address);
+        if forms.iter().any(|ip| is_link_local(*ip)) {
+            return Some("link-local");
+        }
+        let name = without_final_dot(name);
+        let allows_loopback = is_this_machine(&name)
+            || self.loopback.as_ref().is_none_or(|names| names.iter().any(|allowed| *allowed == name));
+        (!allows_loopback && forms.iter().any(|ip| ip.is_loopback())).then_some("loopback")
+    }
+}
 
 /// Every address of a name was one that no registry can have.
 #[derive(Debug, thiserror::Error)]
-#[error("the name resolves to a link-local address")]
-pub(super) struct LinkLocalName;
+#[error("the name resolves to a {0} address")]
+pub(super) struct ForbiddenName(pub(super) &'static str);
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
+        let resolver = self.clone();
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let allowed: Vec<SocketAddr> =
-                found.iter().copied().filter(|address| !is_link_local(address.ip().to_canonical())).collect();
-            if allowed.is_empty() && !found.is_empty() {
-                return Err(io::Error::other(LinkLocalName).into());
+            let mut objection = None;
+            let mut allowed = Vec::new();
+            for address in found {
+                match resolver.objection(name.as_str(), address.ip()) {
+                    None => allowed.push(address),
+                    reason => objection = reason,
+                }
             }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
+            match objection {
+                Some(reason) if allowed.is_empty() => Err(io::Error::other(ForbiddenName(reason)).into()),
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
         })
     }
 }
@@ -109,35 +210,98 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(registry: (&str, bool), target: &str, expected: Result<(), &'static str>) {
-        let origin = Origin::of(registry.0, registry.1);
-        assert_eq!(check_target(&target.parse().unwrap(), origin), expected, "{registry:?}: {target}");
+    fn check(registry: (&str, &[&str]), target: &str, expected: Result<(), &'static str>) {
+        let plain = PlainHosts::new(&registry.1.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>());
+        let found = check_target(&target.parse().unwrap(), Origin::of(registry.0), &plain);
+        assert_eq!(found, expected, "{registry:?}: {target}");
+    }
+
+    const LISTED: &[&str] = &["registry.example", "10.1.2.3:5000", "other.example:80"];
+
+    #[test]
+    fn a_registry_cannot_send_us_to_the_metadata_service_or_to_private_addresses() {
+        for registry in ["registry.example", "127.0.0.1", "10.1.2.3", "::1"] {
+            for target in [
+                "http://169.254.169.254/latest/",
+                "https://[fe80::1]/",
+                "https://[::ffff:169.254.170.2]/",
+                "https://[::169.254.169.254]/",
+                "https://[64:ff9b::169.254.169.254]/",
+                "https://[64:ff9b:1::169.254.169.254]/",
+                "https://[64:ff9b:1:a9fe:a9:fe00::]/",
+                "https://[2002:a9fe:a9fe::1]/",
+                "https://[::ffff:0:169.254.169.254]/",
+                "https://[fd00:ec2::254]/",
+                "https://0.0.0.0/",
+                "https://0.1.2.3/",
+                "https://169.254.169.254./",
+                "https://0xa9fea9fe/",
+            ] {
+                check((registry, LISTED), target, Err("link-local"));
+            }
+            check((registry, LISTED), "file:///etc/passwd", Err("neither https nor http"));
+            check((registry, LISTED), "https://cdn.example/x?y=z", Ok(()));
+            check((registry, LISTED), "https://[2001:db8::1]/", Ok(()));
+            check((registry, LISTED), "https://[64:ff9b::198.51.100.1]/", Ok(()));
+        }
+        for target in [
+            "https://10.0.0.5/",
+            "https://127.0.0.1/",
+            "https://127.0.0.1./",
+            "https://2130706433/",
+            "https://[::1]/",
+            "https://[::127.0.0.1]/",
+            "https://[::ffff:10.0.0.5]/",
+            "https://[64:ff9b::10.0.0.5]/",
+            "https://[fd00::1]/",
+        ] {
+            check(("registry.example", LISTED), target, Err("private"));
+            check(("10.1.2.3", LISTED), target, Ok(()));
+        }
+        for target in ["https://localhost/", "https://localhost.:1/", "https://A.LocalHost/"] {
+            check(("registry.example", LISTED), target, Err("loopback"));
+            check(("127.0.0.1", LISTED), target, Ok(()));
+        }
     }
 
     #[test]
-    fn keeps_a_registry_from_naming_the_metadata_service_or_the_neighbours() {
-        let (public, listed) = (("registry.example", false), ("registry.example", true));
-        let (here, private) = (("127.0.0.1", false), ("10.1.2.3", false));
-        for registry in [public, listed, here, private] {
-            check(registry, "http://169.254.169.254/latest/", Err("link-local"));
-            check(registry, "https://[fe80::1]/", Err("link-local"));
-            check(registry, "https://[::ffff:169.254.170.2]/", Err("link-local"));
-            check(registry, "https://[fd00:ec2::254]/", Err("link-local"));
-            check(registry, "https://0.0.0.0/", Err("link-local"));
-            check(registry, "file:///etc/passwd", Err("neither https nor http"));
-            check(registry, "https://cdn.example/x?y=z", Ok(()));
+    fn unencrypted_http_is_judged_for_each_target() {
+        for registry in ["registry.example", "127.0.0.1", "10.1.2.3"] {
+            check((registry, &[]), "http://registry.example/", Err("not https"));
+            check((registry, LISTED), "http://registry.example/", Ok(()));
+            check((registry, LISTED), "http://registry.example./", Ok(()));
+            check((registry, LISTED), "http://registry.example:8080/", Err("not https"));
+            check((registry, LISTED), "http://other.example/", Ok(()));
+            check((registry, LISTED), "http://third.example/", Err("not https"));
         }
-        for registry in [public, listed] {
-            check(registry, "https://10.0.0.5/", Err("private"));
-            check(registry, "https://127.0.0.1/", Err("private"));
-            check(registry, "https://localhost/", Err("loopback"));
+        check(("127.0.0.1", &[]), "http://127.0.0.1:5000/v2/", Ok(()));
+        check(("::1", &[]), "http://localhost:5000/v2/", Ok(()));
+        check(("10.1.2.3", &[]), "http://10.1.2.3:5000/v2/", Err("not https"));
+        check(("10.1.2.3", LISTED), "http://10.1.2.3:5000/v2/", Ok(()));
+        check(("10.1.2.3", LISTED), "http://10.0.0.5:5000/v2/", Err("not https"));
+    }
+
+    #[test]
+    fn names_resolve_to_loopback_only_if_the_user_named_such_a_host() {
+        let plain = PlainHosts::new(&["registry.test:5000".to_owned()]);
+        let public = GuardedResolver::new(Origin::Public, &plain, &["proxy.test".to_owned()]);
+        let nearby = GuardedResolver::new(Origin::Nearby, &plain, &[]);
+        for (name, address, expected) in [
+            ("evil.example", "127.0.0.1", Some("loopback")),
+            ("evil.example", "::1", Some("loopback")),
+            ("evil.example", "::ffff:127.8.8.8", Some("loopback")),
+            ("evil.example", "64:ff9b::127.0.0.1", Some("loopback")),
+            ("evil.example", "169.254.169.254", Some("link-local")),
+            ("evil.example", "64:ff9b::169.254.169.254", Some("link-local")),
+            ("vpce.example", "10.0.0.5", None),
+            ("localhost", "127.0.0.1", None),
+            ("registry.test", "127.0.0.1", None),
+            ("Proxy.test.", "127.0.0.1", None),
+            ("localhost", "169.254.169.254", Some("link-local")),
+        ] {
+            assert_eq!(public.objection(name, address.parse().unwrap()), expected, "{name} {address}");
         }
-        check(public, "http://registry.example/", Err("not https"));
-        check(listed, "http://registry.example/", Ok(()));
-        check(here, "http://127.0.0.1:5000/v2/", Ok(()));
-        check(("::1", false), "http://localhost:5000/v2/", Ok(()));
-        check(private, "https://10.0.0.5/", Ok(()));
-        check(private, "http://10.1.2.3:5000/v2/", Err("not https"));
-        check(("10.1.2.3", true), "http://10.0.0.5:5000/v2/", Ok(()));
+        assert_eq!(nearby.objection("registry.example", "127.0.0.1".parse().unwrap()), None);
+        assert!(nearby.objection("registry.example", "169.254.169.254".parse().unwrap()).is_some());
     }
 }

@@ -8,8 +8,8 @@ use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 
-use super::address::is_this_machine;
-use super::describe::{describe, failure};
+use super::address::{GuardedResolver, Origin, PlainHosts, check_target, is_this_machine};
+use super::describe::{describe, failure, forbidden};
 use super::proxy::Proxies;
 use super::retry::Tries;
 use super::{Activity, Error, Kind, Options};
@@ -20,6 +20,10 @@ pub struct Client {
     inner: reqwest::Client,
     /// For hosts on this machine, which no proxy could reach; made when there is one.
     direct: Arc<OnceLock<reqwest::Client>>,
+    /// For requests on behalf of a registry nearby, whose names may resolve to this machine; made when
+    /// there is one.
+    nearby: Arc<OnceLock<reqwest::Client>>,
+    plain: Arc<PlainHosts>,
     proxies: Arc<Proxies>,
     options: Options,
 }
@@ -31,6 +35,8 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     /// Target. Its query may be a secret and is never shown.
     pub(crate) url: Url,
+    /// Kind of the registry that the target was named by. It decides if the target is allowed.
+    pub(crate) origin: Origin,
     /// Headers.
     pub(crate) headers: HeaderMap,
     /// Body.
@@ -73,15 +79,12 @@ impl Client {
     /// # Errors
     /// One line when the proxy or a certificate cannot be used.
     pub fn new(options: Options) -> Result<Self, String> {
-        let (proxies, inner) = match &options.proxy {
-            None => (Proxies::of_environment(), options.client(|builder| builder)?),
-            Some(address) => {
-                let proxy = reqwest::Proxy::all(address)
-                    .map_err(|error| format!("the proxy cannot be used: {error}"))?;
-                (Proxies::all(address), options.client(|builder| builder.proxy(proxy))?)
-            }
-        };
-        Ok(Self { inner, direct: Arc::default(), proxies: Arc::new(proxies), options })
+        let plain = PlainHosts::new(&options.plain_http);
+        let proxies = options.proxy.as_deref().map_or_else(Proxies::of_environment, Proxies::all);
+        let resolver = GuardedResolver::new(Origin::Public, &plain, &proxies.hosts());
+        let inner = options.client(resolver, false)?;
+        let (direct, nearby) = Default::default();
+        Ok(Self { inner, direct, nearby, plain: Arc::new(plain), proxies: Arc::new(proxies), options })
     }
 
     /// How requests are sent.
@@ -143,7 +146,7 @@ impl Client {
         // Stated by hand, or HTTP/1.1 would use the chunked encoding.
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         let sending = self
-            .client_for(&request.url)?
+            .client_for(request)?
             .request(request.method.clone(), request.url.clone())
             .headers(headers)
             .body(body)
@@ -171,16 +174,28 @@ impl Client {
         }
     }
 
-    fn client_for(&self, url: &Url) -> Result<&reqwest::Client, Error> {
-        if !is_this_machine(url.host_str().unwrap_or_default()) {
-            return Ok(&self.inner);
+    /// Returns true if the configuration lists the host of `url` for unencrypted HTTP.
+    pub(crate) fn is_listed_as_plain(&self, url: &Url) -> bool {
+        self.plain.has(url)
+    }
+
+    /// Returns the client for a request, if its target is allowed.
+    fn client_for(&self, request: &Request) -> Result<&reqwest::Client, Error> {
+        let Request { url, origin, .. } = request;
+        check_target(url, *origin, &self.plain).map_err(|reason| forbidden(reason, url))?;
+        let is_direct = is_this_machine(url.host_str().unwrap_or_default());
+        let kept = match (is_direct, origin) {
+            (true, _) => &self.direct,
+            (false, Origin::Nearby) => &self.nearby,
+            (false, Origin::Public) => return Ok(&self.inner),
+        };
+        if let Some(client) = kept.get() {
+            return Ok(client);
         }
-        if let Some(direct) = self.direct.get() {
-            return Ok(direct);
-        }
-        let direct = self.options.client(reqwest::ClientBuilder::no_proxy);
-        let direct = direct.map_err(|problem| failure(Kind::Connect(problem), url))?;
-        Ok(self.direct.get_or_init(|| direct))
+        let resolver = GuardedResolver::new(*origin, &self.plain, &self.proxies.hosts());
+        let client = self.options.client(resolver, is_direct);
+        let client = client.map_err(|problem| failure(Kind::Connect(problem), url))?;
+        Ok(kept.get_or_init(|| client))
     }
 
     fn describe(&self, error: &reqwest::Error, url: &Url) -> Error {
@@ -191,7 +206,7 @@ impl Client {
 
     async fn start(&self, request: &Request) -> Result<reqwest::Response, Error> {
         let sending = self
-            .client_for(&request.url)?
+            .client_for(request)?
             .request(request.method.clone(), request.url.clone())
             .headers(request.headers.clone())
             .body(request.body.clone())

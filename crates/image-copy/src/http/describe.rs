@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::address::LinkLocalName;
+use super::address::ForbiddenName;
 use super::{Error, Kind};
 
 /// An error for the host of `url`, on the first try.
@@ -30,21 +30,22 @@ pub(crate) fn interrupted(url: &Url) -> Error {
 /// that the request went through.
 pub(super) fn describe(error: &reqwest::Error, url: &Url, proxy: Option<String>) -> Error {
     let mut io_kind = None;
-    let mut link_local = false;
+    let mut forbidden = None;
     let mut cause = error.source();
     while let Some(current) = cause {
         // TLS failures are I/O errors within I/O errors, and `source` steps over the inner one.
         let mut io = current.downcast_ref::<io::Error>();
         while let Some(error) = io {
             io_kind = Some(error.kind());
-            link_local |= error.get_ref().is_some_and(|inner| inner.is::<LinkLocalName>());
+            let name = error.get_ref().and_then(|inner| inner.downcast_ref::<ForbiddenName>());
+            forbidden = name.map(|name| name.0).or(forbidden);
             io = error.get_ref().and_then(|inner| inner.downcast_ref());
         }
-        link_local |= current.is::<LinkLocalName>();
+        forbidden = current.downcast_ref::<ForbiddenName>().map(|name| name.0).or(forbidden);
         cause = current.source();
     }
-    let kind = if link_local {
-        Kind::Forbidden("link-local")
+    let kind = if let Some(reason) = forbidden {
+        Kind::Forbidden(reason)
     } else if error.is_connect()
         && io_kind != Some(io::ErrorKind::InvalidData)
         && let Some(proxy) = proxy

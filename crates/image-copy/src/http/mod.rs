@@ -13,7 +13,7 @@ mod proxy;
 mod retry;
 
 pub(crate) use activity::Activity;
-pub(crate) use address::{Origin, check_target, is_this_machine};
+pub(crate) use address::{Origin, is_this_machine};
 pub use client::Client;
 pub(crate) use client::{Answer, Opened, Request};
 pub(crate) use describe::{forbidden, interrupted};

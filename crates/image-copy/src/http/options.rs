@@ -15,6 +15,9 @@ pub struct Options {
     pub certificates: Vec<u8>,
     /// Proxy for every request to another machine; without one, what the environment says holds.
     pub proxy: Option<String>,
+    /// Hosts that are reached over unencrypted HTTP, each with its port unless that is 80. This machine
+    /// need not be listed.
+    pub plain_http: Vec<String>,
     /// How tries follow each other.
     pub backoff: Backoff,
     /// Longest wait for a connection. A black-holed route must not eat the time of the copy.
@@ -31,6 +34,7 @@ impl Default for Options {
             user_agent: concat!("image-copy/", env!("CARGO_PKG_VERSION")).into(),
             certificates: Vec::new(),
             proxy: None,
+            plain_http: Vec::new(),
             backoff: Backoff::default(),
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(30),
@@ -40,10 +44,11 @@ impl Default for Options {
 }
 
 impl Options {
-    /// A client like that, whose way to other machines `route` decides.
+    /// Creates a client with these options. A direct one uses no proxy.
     pub(super) fn client(
         &self,
-        route: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+        resolver: GuardedResolver,
+        is_direct: bool,
     ) -> Result<reqwest::Client, String> {
         let mut builder = reqwest::Client::builder()
             .user_agent(&self.user_agent)
@@ -52,7 +57,7 @@ impl Options {
             .referer(false)
             .retry(reqwest::retry::never())
             .http1_only()
-            .dns_resolver(GuardedResolver);
+            .dns_resolver(resolver);
         if !self.certificates.is_empty() {
             let certificates =
                 reqwest::Certificate::from_pem_bundle(&self.certificates).map_err(|error| {
@@ -63,7 +68,15 @@ impl Options {
             }
             builder = builder.tls_certs_merge(certificates);
         }
-        route(builder).build().map_err(|error| match self.certificates.is_empty() {
+        builder = match &self.proxy {
+            _ if is_direct => builder.no_proxy(),
+            Some(address) => {
+                let proxy = reqwest::Proxy::all(address);
+                builder.proxy(proxy.map_err(|error| format!("the proxy cannot be used: {error}"))?)
+            }
+            None => builder,
+        };
+        builder.build().map_err(|error| match self.certificates.is_empty() {
             true => format!("TLS cannot be set up: {}", innermost(&error)),
             false => format!("the additional certificates cannot be used: {}", innermost(&error)),
         })

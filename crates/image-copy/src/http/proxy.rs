@@ -31,6 +31,13 @@ impl Proxies {
         let port = address.port_u16().map_or_else(String::new, |port| format!(":{port}"));
         Some(format!("{}{port}{}", address.host()?, (self.origin)(url)))
     }
+
+    /// The hosts of all proxies.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        let targets = ["https://registry.invalid/", "http://registry.invalid/"];
+        let intercepts = targets.iter().filter_map(|url| self.matcher.intercept(&url.parse().ok()?));
+        intercepts.filter_map(|intercept| Some(intercept.uri().host()?.to_owned())).collect()
+    }
 }
 
 /// The variable that holds the proxy for `url`, in the order in which they are looked at.

@@ -14,12 +14,28 @@ pub(super) enum Challenge {
         realm: String,
         /// Whom the token is for.
         service: Option<String>,
-        /// What the token is for, where the registry says so.
-        scope: Option<String>,
+        /// Scopes of the token, such as `repository:library/python:pull`. An empty parameter is none.
+        scopes: Vec<String>,
     },
 }
 
 impl Challenge {
+    /// Scopes of the token; none for Basic.
+    pub(super) fn scopes(&self) -> &[String] {
+        match self {
+            Self::Basic => &[],
+            Self::Bearer { scopes, .. } => scopes,
+        }
+    }
+
+    /// Returns the challenge for another repository.
+    pub(super) fn without_scopes(self) -> Self {
+        match self {
+            Self::Basic => Self::Basic,
+            Self::Bearer { realm, service, .. } => Self::Bearer { realm, service, scopes: Vec::new() },
+        }
+    }
+
     /// The best challenge that can be met: there may be several, in one header or in many.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut basic = None;
@@ -33,8 +49,8 @@ impl Challenge {
                     ("bearer", Some(realm)) => {
                         return Some(Self::Bearer {
                             realm,
-                            service: parameter("service"),
-                            scope: parameter("scope"),
+                            service: parameter("service").filter(|service| !service.is_empty()),
+                            scopes: words(&parameter("scope").unwrap_or_default()),
                         });
                     }
                     ("basic", _) => basic = Some(Self::Basic),
@@ -44,6 +60,12 @@ impl Challenge {
         }
         basic
     }
+}
+
+/// A parameter can hold several scopes
+/// (<https://distribution.github.io/distribution/spec/auth/scope/>).
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Splits a header into schemes and their parameters, names in lower case. Tolerates what the
@@ -106,7 +128,8 @@ mod tests {
 
     fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        Some(Challenge::Bearer { realm: realm.into(), service: owned(service), scope: owned(scope) })
+        let scopes = words(scope.unwrap_or_default());
+        Some(Challenge::Bearer { realm: realm.into(), service: owned(service), scopes })
     }
 
     #[test]
@@ -133,6 +156,14 @@ mod tests {
         check(
             &[r#"Bearer realm="https://t/\"q\"" , error="invalid_token""#],
             bearer("https://t/\"q\"", None, None),
+        );
+        check(
+            &[r#"Bearer realm="https://t/",service="",scope="""#],
+            bearer("https://t/", None, None),
+        );
+        check(
+            &[r#"Bearer realm="https://t/",scope="repository:a:pull repository:b:pull,push""#],
+            bearer("https://t/", None, Some("repository:a:pull repository:b:pull,push")),
         );
         check(&["Negotiate abc=="], None);
         check(&["=,\"", "Bearer"], None);

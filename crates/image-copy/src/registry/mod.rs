@@ -16,6 +16,7 @@ mod pages;
 mod rate_limit;
 mod referrers;
 mod refusal;
+mod secrets;
 mod session;
 mod tags;
 mod token;
@@ -40,59 +41,43 @@ pub(crate) use upload::{Pieces, SendError, Started};
 use crate::{http, oci};
 use auth::Authorizer;
 
-/// How registries are spoken to.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// How requests are sent.
-    pub http: http::Options,
-    /// Hosts (with their port, when it is not the usual one) that are spoken to without TLS.
-    /// Registries on this machine need not be listed.
-    pub plain_http: Vec<String>,
-}
-
-/// Speaks to any number of registries. Keeps connections, challenges and tokens for as long as it
-/// lives; a clone shares them.
+/// Sends requests to any number of registries. Keeps connections, challenges and tokens; clones share
+/// them.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
     credentials: Arc<dyn Credentials>,
-    /// Its tokens were given for these credentials and for no others.
+    /// Challenges and tokens that were obtained with these credentials.
     authorizer: Arc<Authorizer>,
 }
 
-/// What is the same whoever asks.
+/// The parts that do not depend on credentials.
 struct Shared {
     http: http::Client,
-    plain_http: Vec<String>,
     bases: Mutex<HashMap<String, Arc<OnceCell<Url>>>>,
 }
 
 impl Client {
-    /// Prepares a client; nothing is sent.
+    /// Creates a client. Sends nothing.
     ///
     /// # Errors
-    /// One line when the proxy or a certificate cannot be used.
-    pub fn new(options: Options, credentials: Arc<dyn Credentials>) -> Result<Self, String> {
-        let shared = Shared {
-            http: http::Client::new(options.http)?,
-            plain_http: options.plain_http.iter().map(|host| host.to_ascii_lowercase()).collect(),
-            bases: Mutex::default(),
-        };
+    /// One line if the proxy or a certificate cannot be used.
+    pub fn new(options: http::Options, credentials: Arc<dyn Credentials>) -> Result<Self, String> {
+        let shared = Shared { http: http::Client::new(options)?, bases: Mutex::default() };
         Ok(Self { shared: Arc::new(shared), credentials, authorizer: Arc::default() })
     }
 
-    /// The same client for somebody else: connections, addresses and challenges are shared, tokens
-    /// are not, so that what one login opened stays shut for the other.
+    /// Returns a client with other credentials. Connections and base URLs are shared, challenges and
+    /// tokens are not, so that a token is used only with the credentials it was obtained with.
     #[must_use]
     pub fn with_credentials(&self, credentials: Arc<dyn Credentials>) -> Self {
-        let authorizer = Arc::new(self.authorizer.for_other_credentials());
-        Self { shared: self.shared.clone(), credentials, authorizer }
+        Self { shared: self.shared.clone(), credentials, authorizer: Arc::default() }
     }
 
     /// A handle on one repository, for reading. Requests are not repeated beyond `deadline`.
     #[must_use]
     pub fn repository(&self, name: oci::Repository, deadline: Option<Instant>) -> Repository {
-        Repository { client: self.clone(), name, access: Access::Pull, deadline, usage: Arc::default() }
+        Repository { client: self.clone(), name, access: Access::Pull, mounted: None, deadline, usage: Arc::default() }
     }
 }
 
@@ -102,6 +87,8 @@ pub struct Repository {
     client: Client,
     name: oci::Repository,
     access: Access,
+    /// Repository of the same registry to mount blobs from.
+    mounted: Option<oci::Repository>,
     deadline: Option<Instant>,
     usage: Arc<Counters>,
 }
@@ -118,6 +105,13 @@ impl Repository {
     #[must_use]
     pub fn for_push(self) -> Self {
         Self { access: Access::PullAndPush, ..self }
+    }
+
+    /// The same repository, for requests that mount a blob from `source`: their token also covers pull on
+    /// `source`, if the token service grants that.
+    #[must_use]
+    pub(crate) fn mounting_from(&self, source: &oci::Repository) -> Self {
+        Self { mounted: Some(source.clone()), ..self.clone() }
     }
 
     /// Registry and path.

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
 
-use super::auth::{Authorization, Party};
-use super::{Access, Client, Credentials, Error, LoginSent, RateLimit, Refusal, Repository};
+use super::auth::{Authorization, Own, Party, Sending};
+use super::secrets::Secrets;
+use super::{Access, Client, Error, LoginSent, RateLimit, Refusal, Repository};
 use crate::http::{self, Answer, Opened, Origin};
 use crate::oci::{Digest, Registry};
 
@@ -26,6 +27,8 @@ pub(super) struct Reply {
     pub(super) redirected: bool,
     /// A digest stated on the way: registry.k8s.io states it in the redirect only.
     pub(super) digest_on_the_way: Option<Digest>,
+    /// The address that answered, after redirects.
+    pub(super) url: Url,
     request: String,
 }
 
@@ -74,6 +77,7 @@ impl Repository {
         http::Request {
             method,
             url,
+            origin: Origin::Public,
             headers: HeaderMap::new(),
             body: Bytes::new(),
             limit,
@@ -108,44 +112,56 @@ impl Repository {
         Ok(self.client.shared.http.chunk(response).await?)
     }
 
-    /// The authorization that a body is sent with; a request without a body went before.
+    /// Returns the authorization for a request with a body that exists once.
     pub(super) async fn authorization(&self, url: &Url) -> Result<Authorization, Error> {
-        let host = authority(url);
-        let Client { shared, authorizer, .. } = &self.client;
-        authorizer.before(&self.party(&host, self.is_own(url)), &shared.http, self.deadline).await
+        let party = self.party(url, self.is_own(url).await?).await?;
+        self.client.authorizer.before(&party, self.sending()).await
     }
 
-    /// Whether `answer` refused `sent` for being too old, and a newer one is now at hand.
+    /// Returns true if `answer` refused `sent` because it was too old, and a newer one is known now.
     pub(super) async fn was_renewed(
         &self,
         url: &Url,
         answer: &Answer,
         sent: &Authorization,
     ) -> Result<bool, Error> {
-        let host = authority(url);
-        let Client { shared, authorizer, .. } = &self.client;
-        let party = self.party(&host, self.is_own(url));
-        Ok(authorizer.after(answer, sent, &party, &shared.http, self.deadline).await?.is_some())
+        let party = self.party(url, self.is_own(url).await?).await?;
+        Ok(self.client.authorizer.after(answer, sent, &party, self.sending()).await?.is_some())
     }
 
+    /// Returns the kind of the registry in the reference.
     pub(super) fn origin(&self) -> Origin {
-        self.client.origin(self.name.registry())
+        Origin::of(self.name.registry().host())
     }
 
     async fn converse(&self, mut request: http::Request, reading: Reading) -> Result<Reply, Error> {
         let described = format!("{} {}", request.method, request.url.path());
-        let mut own = true;
+        request.origin = self.origin();
+        let mut secrets = Secrets::default();
+        let mut own = self.is_own(&request.url).await?;
         let mut digest_on_the_way = None;
         for _ in 0..=MAX_REDIRECTS {
-            let (opened, login) = self.converse_with_host(&mut request, own, reading).await?;
-            let Some(target) = redirect(&opened, &request)? else {
-                return Ok(Reply { opened, login, redirected: !own, digest_on_the_way, request: described });
+            let conversing = self.converse_with_host(&mut request, own, reading, &mut secrets);
+            let (opened, login) = conversing.await.map_err(|error| secrets.remove_from_error(error))?;
+            let target = match &opened {
+                Opened::Answer(answer) => redirect(answer, &request)?,
+                Opened::Body(_) => None,
+            };
+            let Some(target) = target else {
+                let url = request.url;
+                return Ok(Reply {
+                    opened,
+                    login,
+                    redirected: !own,
+                    digest_on_the_way,
+                    url,
+                    request: described,
+                });
             };
             if let Opened::Answer(answer) = &opened {
                 digest_on_the_way = digest_on_the_way.or(stated_digest(&answer.headers));
             }
-            http::check_target(&target, self.origin()).map_err(|reason| http::forbidden(reason, &target))?;
-            // A login never follows to another host, port or scheme, nor back from there.
+            // Credentials never follow to another host, port or scheme, nor back from there.
             own = own && target.origin() == request.url.origin();
             request.url = target;
         }
@@ -157,47 +173,67 @@ impl Repository {
         request: &mut http::Request,
         own: bool,
         reading: Reading,
+        secrets: &mut Secrets,
     ) -> Result<(Opened, LoginSent), Error> {
-        let host = authority(&request.url);
-        let party = self.party(&host, own);
-        let Client { shared, authorizer, .. } = &self.client;
-        let mut authorization = authorizer.before(&party, &shared.http, self.deadline).await?;
+        let party = self.party(&request.url, own).await?;
+        let authorizer = &self.client.authorizer;
+        let mut authorization = authorizer.before(&party, self.sending()).await?;
         let mut renewals = 0;
+        if !own {
+            secrets.add_query(&request.url);
+        }
         loop {
             authorization.apply(&mut request.headers);
-            let opened = match reading {
-                Reading::Whole => Opened::Answer(shared.http.send(request, self.deadline).await?),
-                Reading::Streamed => shared.http.open(request, self.deadline).await?,
+            authorization.add_to(secrets);
+            let http = &self.client.shared.http;
+            let mut opened = match reading {
+                Reading::Whole => Opened::Answer(http.send(request, self.deadline).await?),
+                Reading::Streamed => http.open(request, self.deadline).await?,
             };
             self.count(&opened);
-            if renewals < MAX_RENEWALS
-                && let Opened::Answer(answer) = &opened
-                && let Some(next) =
-                    authorizer.after(answer, &authorization, &party, &shared.http, self.deadline).await?
-            {
-                authorization = next;
-                renewals += 1;
-                continue;
+            if let Opened::Answer(answer) = &mut opened {
+                secrets.remove_from_answer(answer);
+                if renewals < MAX_RENEWALS
+                    && let Some(next) =
+                        authorizer.after(answer, &authorization, &party, self.sending()).await?
+                {
+                    authorization = next;
+                    renewals += 1;
+                    continue;
+                }
             }
             return Ok((opened, authorization.login_sent()));
         }
     }
 
-    fn party<'a>(&'a self, host: &'a str, own: bool) -> Party<'a> {
+    fn sending(&self) -> Sending<'_> {
+        Sending { http: &self.client.shared.http, deadline: self.deadline }
+    }
+
+    async fn party<'a>(&'a self, url: &Url, own: bool) -> Result<Party<'a>, Error> {
+        let receiver = url.origin().ascii_serialization();
+        let origin = self.origin();
+        if !own {
+            return Ok(Party { receiver, scopes: Vec::new(), own: None, origin });
+        }
         let actions = match self.access {
             Access::Pull => "pull",
             Access::PullAndPush => "pull,push",
         };
-        Party {
-            host,
-            scope: own.then(|| format!("repository:{}:{actions}", self.name.path())),
-            credentials: own.then_some((&*self.client.credentials as &dyn Credentials, &self.name)),
-            origin: self.origin(),
-        }
+        let scope = format!("repository:{}:{actions}", self.name.path());
+        let source = self.mounted.iter().map(|source| format!("repository:{}:pull", source.path()));
+        let root = self.client.base(self.name.registry()).await?;
+        let own = Own {
+            repository: &self.name,
+            credentials: &*self.client.credentials,
+            root: root.join("v2/").map_err(|_| Error::Protocol("the name makes no address"))?,
+        };
+        Ok(Party { receiver, scopes: [scope].into_iter().chain(source).collect(), own: Some(own), origin })
     }
 
-    fn is_own(&self, url: &Url) -> bool {
-        authority(url) == self.name.registry().api_host()
+    /// Returns true if the address is at the registry's own base URL.
+    async fn is_own(&self, url: &Url) -> Result<bool, Error> {
+        Ok(self.client.base(self.name.registry()).await?.origin() == url.origin())
     }
 
     fn count(&self, opened: &Opened) {
@@ -220,17 +256,9 @@ enum Reading {
 }
 
 impl Client {
-    fn origin(&self, registry: &Registry) -> Origin {
-        Origin::of(registry.host(), self.is_plain(registry))
-    }
-
-    fn is_plain(&self, registry: &Registry) -> bool {
-        self.shared.plain_http.iter().any(|host| host == registry.as_str())
-    }
-
-    /// Where the registry answers: without TLS when the configuration lists the host. On this
-    /// machine it may be with or without, which one request finds out; elsewhere TLS is a must, at
-    /// private addresses too, for somebody may listen in between.
+    /// Returns the registry's base URL: without TLS if the configuration lists the host. A registry on
+    /// this machine is reached with or without TLS, as one request finds out. Other registries need TLS,
+    /// also at private addresses, because others can listen on the way.
     async fn base(&self, registry: &Registry) -> Result<Url, Error> {
         let cell = {
             let mut bases = self.shared.bases.lock().unwrap_or_else(PoisonError::into_inner);
@@ -238,27 +266,24 @@ impl Client {
         };
         let url = |scheme: &str| {
             let url = format!("{scheme}://{}/", registry.api_host()).parse::<Url>();
-            let url = url.map_err(|_| Error::Protocol("the host makes no address"))?;
-            http::check_target(&url, self.origin(registry)).map_err(|why| http::forbidden(why, &url))?;
-            Ok(url)
+            url.map_err(|_| Error::Protocol("the host makes no address"))
         };
         let found = cell.get_or_try_init(async || {
-            if self.is_plain(registry) {
-                return url("http");
+            let (plain, secure) = (url("http")?, url("https")?);
+            if self.shared.http.is_listed_as_plain(&plain) {
+                return Ok(plain);
             }
-            let secure = url("https")?;
-            match http::is_this_machine(registry.host()) && !self.speaks_tls(&secure).await {
-                true => url("http"),
-                false => Ok(secure),
-            }
+            let is_plain = http::is_this_machine(registry.host()) && !self.speaks_tls(registry, &secure).await;
+            Ok(if is_plain { plain } else { secure })
         });
         found.await.cloned()
     }
 
-    /// A refused certificate is TLS too: it must be reported, not evaded.
-    async fn speaks_tls(&self, base: &Url) -> bool {
-        let Ok(ping) = base.join("v2/") else { return false };
-        let request = Repository::request(Method::GET, ping, 1 << 20);
+    /// Returns true also if the certificate is rejected, so that the failure is reported.
+    async fn speaks_tls(&self, registry: &Registry, base: &Url) -> bool {
+        let Ok(root) = base.join("v2/") else { return false };
+        let mut request = Repository::request(Method::GET, root, 1 << 20);
+        request.origin = Origin::of(registry.host());
         match self.shared.http.open(&request, Some(tokio::time::Instant::now())).await {
             Ok(_) => true,
             Err(error) => matches!(error.kind, http::Kind::Tls(reason) if reason.contains("certificate")),
@@ -266,10 +291,12 @@ impl Client {
     }
 }
 
-fn redirect(opened: &Opened, request: &http::Request) -> Result<Option<Url>, Error> {
-    let Opened::Answer(answer) = opened else { return Ok(None) };
-    let follows = matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308);
-    if !follows || !matches!(request.method, Method::GET | Method::HEAD) {
+/// Returns the target of a redirect that keeps the request as it is. Other redirects of requests that write
+/// would turn them into a GET.
+pub(super) fn redirect(answer: &Answer, request: &http::Request) -> Result<Option<Url>, Error> {
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    let keeps_method = matches!(answer.status.as_u16(), 307 | 308);
+    if !keeps_method && !(reads && matches!(answer.status.as_u16(), 301..=303)) {
         return Ok(None);
     }
     let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
@@ -279,11 +306,6 @@ fn redirect(opened: &Opened, request: &http::Request) -> Result<Option<Url>, Err
 
 pub(super) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
-}
-
-fn authority(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// Whether no waiting helps: pulls are used up, and nobody knows for how long. The limit on requests

@@ -12,6 +12,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::auth::Sending;
+use super::secrets::Secrets;
+use super::session::redirect;
 use super::{Error, Login, LoginSent, Refusal};
 use crate::http::{self, Origin};
 
@@ -26,89 +29,113 @@ const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 /// be added to a time.
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 
+/// Maximum size of a response, in bytes.
 const TOKEN_BODY_BYTES: u64 = 1024 * 1024;
+
+/// Maximum number of redirects of one request. Moved services use one or two.
+const MAX_REDIRECTS: usize = 3;
 
 /// What token services are told of who asks with a form; they demand it and do not check it.
 const CLIENT_ID: &str = "image-copy";
 
-/// A token, and the login that it was given for.
-#[derive(Clone)]
+/// A token of a token service.
 pub(super) struct Token {
     pub(super) header: HeaderValue,
-    pub(super) login: Option<Login>,
     pub(super) renew_at: Instant,
 }
 
-/// What a challenge wants a token for.
+/// A request for a token, without its scopes and credentials.
 pub(super) struct TokenRequest<'a> {
+    /// Address of the token service.
     pub(super) realm: &'a str,
     pub(super) service: Option<&'a str>,
-    pub(super) scope: Option<&'a str>,
+    /// Kind of the registry in the reference. It decides if the realm is allowed.
+    pub(super) origin: Origin,
 }
 
-/// ACR sends `access_token` alone, others `token`, some both.
+/// ACR sends only `access_token`, others `token`, some both, of which one can be empty. `expires_in` is a
+/// number of seconds; registries also send it as a string, negative or not at all.
 #[derive(Deserialize)]
 struct TokenAnswer {
     token: Option<SecretString>,
     access_token: Option<SecretString>,
-    expires_in: Option<u64>,
+    #[serde(default)]
+    expires_in: serde_json::Value,
 }
 
 impl TokenAnswer {
-    fn read(answer: &http::Answer) -> Option<(SecretString, Option<u64>)> {
+    /// Returns the token and its life.
+    fn read(answer: &http::Answer) -> Option<(SecretString, Duration)> {
         let Self { token, access_token, expires_in } = serde_json::from_slice(&answer.body).ok()?;
-        let token = token.or(access_token).filter(|token| !token.expose_secret().is_empty())?;
-        Some((token, expires_in))
+        let is_given = |token: &SecretString| !token.expose_secret().is_empty();
+        let token = token.filter(is_given).or(access_token.filter(is_given))?;
+        let seconds = match expires_in {
+            serde_json::Value::Number(number) => number.as_f64(),
+            serde_json::Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let life = seconds.map_or(DEFAULT_LIFE, |seconds| match seconds > LONGEST_LIFE.as_secs_f64() {
+            true => LONGEST_LIFE,
+            false => Duration::try_from_secs_f64(seconds).unwrap_or(DEFAULT_LIFE),
+        });
+        Some((token, life.clamp(DEFAULT_LIFE, LONGEST_LIFE)))
     }
 }
 
 impl TokenRequest<'_> {
-    /// Asks as the login, or as nobody. `origin` is what the reference named, for judging the realm.
+    /// Requests a token for these scopes, with a login or anonymously.
+    ///
+    /// # Errors
+    /// If the token service refuses, cannot be reached or sends no token.
     pub(super) async fn fetch(
         &self,
-        origin: Origin,
-        login: Option<Login>,
-        http: &http::Client,
-        deadline: Option<Instant>,
+        scopes: &[String],
+        login: Option<&Login>,
+        sending: Sending<'_>,
     ) -> Result<Token, Error> {
         let url: Url =
             self.realm.parse().map_err(|_| Error::Protocol("the token service it names is no URL"))?;
-        http::check_target(&url, origin).map_err(|reason| http::forbidden(reason, &url))?;
         let started = Instant::now();
-        let request = match &login {
-            Some(login) if login.is_identity_token() => self.exchange(url, &login.password),
-            _ => self.request(url, login.as_ref())?,
+        let mut secrets = Secrets::default();
+        login.iter().for_each(|login| secrets.add_login(login));
+        let mut request = match login {
+            Some(login) if login.is_identity_token() => self.exchange(url, scopes, &login.password),
+            _ => self.request(url, scopes, login)?,
         };
-        let mut answer = http.send(&request, deadline).await?;
+        let mut answer = send(&mut request, sending, &secrets).await?;
         if answer.status.is_success() && TokenAnswer::read(&answer).is_none() {
-            // What came damaged once may come whole the next time.
-            answer = http.send(&request, deadline).await?;
+            // A response that was damaged on the way can arrive intact the next time.
+            answer = send(&mut request, sending, &secrets).await?;
         }
         if !answer.status.is_success() {
             let sent = if login.is_some() { LoginSent::Yes } else { LoginSent::No };
             return Err(Refusal::of(&answer, format!("{} token", request.method), sent).into());
         }
-        let Some((token, expires_in)) = TokenAnswer::read(&answer) else {
+        let Some((token, life)) = TokenAnswer::read(&answer) else {
             return Err(Error::Protocol("its token service sent no token"));
         };
-        let life = expires_in.map_or(DEFAULT_LIFE, Duration::from_secs).clamp(DEFAULT_LIFE, LONGEST_LIFE);
         let header = sensitive(&format!("Bearer {}", token.expose_secret()))?;
-        Ok(Token { header, login, renew_at: started + life - RENEWAL_MARGIN.min(life / 3) })
+        Ok(Token { header, renew_at: started + life - RENEWAL_MARGIN.min(life / 3) })
     }
 
-    /// Asks with a user name and a password, or as nobody.
-    fn request(&self, mut url: Url, login: Option<&Login>) -> Result<http::Request, Error> {
-        url.query_pairs_mut().extend_pairs(self.parameters());
+    /// A request with a user name and a password, or an anonymous one.
+    fn request(
+        &self,
+        mut url: Url,
+        scopes: &[String],
+        login: Option<&Login>,
+    ) -> Result<http::Request, Error> {
+        url.query_pairs_mut().extend_pairs(self.parameters(scopes));
         let mut headers = HeaderMap::new();
         if let Some(login) = login {
             headers.insert(AUTHORIZATION, basic(login)?);
         }
-        Ok(token_request(Method::GET, url, headers, Bytes::new()))
+        Ok(self.http_request(Method::GET, url, headers, Bytes::new()))
     }
 
-    /// Asks with an identity token, for which there is a form alone
+    /// A request with an identity token, which only a form can contain
     /// (<https://distribution.github.io/distribution/spec/auth/oauth/>).
-    fn exchange(&self, url: Url, identity_token: &SecretString) -> http::Request {
+    fn exchange(&self, url: Url, scopes: &[String], identity_token: &SecretString) -> http::Request {
         // A form is encoded as a query is.
         let mut form = url.clone();
         form.set_query(None);
@@ -116,26 +143,52 @@ impl TokenRequest<'_> {
             .append_pair("grant_type", "refresh_token")
             .append_pair("client_id", CLIENT_ID)
             .append_pair("refresh_token", identity_token.expose_secret())
-            .extend_pairs(self.parameters());
+            .extend_pairs(self.parameters(scopes));
         let body = Bytes::copy_from_slice(form.query().unwrap_or_default().as_bytes());
         let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-        token_request(Method::POST, url, HeaderMap::from_iter([(CONTENT_TYPE, form_type)]), body)
+        self.http_request(Method::POST, url, HeaderMap::from_iter([(CONTENT_TYPE, form_type)]), body)
     }
 
-    fn parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    fn parameters<'a>(&'a self, scopes: &'a [String]) -> impl Iterator<Item = (&'static str, &'a str)> {
         let service = self.service.map(|service| ("service", service));
-        service.into_iter().chain(self.scope.map(|scope| ("scope", scope)))
+        service.into_iter().chain(scopes.iter().map(|scope| ("scope", scope.as_str())))
+    }
+
+    fn http_request(&self, method: Method, url: Url, headers: HeaderMap, body: Bytes) -> http::Request {
+        // Docker Hub returns 429 for a user name that is locked after wrong passwords. More attempts keep
+        // it locked (https://github.com/docker/hub-feedback/issues/2201).
+        let is_final: fn(&http::Answer) -> bool = match headers.contains_key(AUTHORIZATION) {
+            true => |answer| answer.status == 429 && http::retry_after(&answer.headers).is_none(),
+            false => |_| false,
+        };
+        http::Request { method, url, origin: self.origin, headers, body, limit: TOKEN_BODY_BYTES, is_final }
     }
 }
 
-fn token_request(method: Method, url: Url, headers: HeaderMap, body: Bytes) -> http::Request {
-    // Docker Hub locks a user name after wrong passwords, and says 429: to send it again and again
-    // would keep it locked (https://github.com/docker/hub-feedback/issues/2201).
-    let is_final: fn(&http::Answer) -> bool = match headers.contains_key(AUTHORIZATION) {
-        true => |answer| answer.status == 429 && http::retry_after(&answer.headers).is_none(),
-        false => |_| false,
-    };
-    http::Request { method, url, headers, body, limit: TOKEN_BODY_BYTES, is_final }
+/// Sends a request. Redirects are followed within the origin, and from unencrypted HTTP to TLS at the same
+/// host, so that credentials stay with the token service.
+async fn send(
+    request: &mut http::Request,
+    sending: Sending<'_>,
+    secrets: &Secrets,
+) -> Result<http::Answer, Error> {
+    for _ in 0..=MAX_REDIRECTS {
+        let mut answer = sending.http.send(request, sending.deadline).await?;
+        secrets.remove_from_answer(&mut answer);
+        let target = redirect(&answer, request)?.filter(|target| is_same_service(&request.url, target));
+        match target {
+            Some(target) => request.url = target,
+            None => return Ok(answer),
+        }
+    }
+    Err(Error::Protocol("its token service redirects without end"))
+}
+
+fn is_same_service(from: &Url, to: &Url) -> bool {
+    let is_upgrade = (from.scheme(), to.scheme()) == ("http", "https")
+        && (from.port(), to.port()) == (None, None)
+        && from.host() == to.host();
+    is_upgrade || from.origin() == to.origin()
 }
 
 /// A user name and a password as a header.
@@ -160,20 +213,70 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identity_token_goes_into_a_form_and_into_no_address() {
+    fn an_identity_token_is_sent_in_a_form_and_not_in_the_address() {
         let wanted = TokenRequest {
             realm: "https://acme.azurecr.io/oauth2/token?tenant=1",
             service: Some("acme.azurecr.io"),
-            scope: Some("repository:a/b:pull"),
+            origin: Origin::Public,
         };
-        let request = wanted.exchange(wanted.realm.parse().unwrap(), &"refresh&me".into());
+        let scopes = ["repository:a/b:pull,push".to_owned(), "repository:c:pull".to_owned()];
+        let request = wanted.exchange(wanted.realm.parse().unwrap(), &scopes, &"refresh&me".into());
         assert_eq!(request.method, Method::POST);
         assert_eq!(request.url.as_str(), wanted.realm);
         assert_eq!(
             request.body,
-            "grant_type=refresh_token&client_id=image-copy&refresh_token=refresh%26me&service=acme.azurecr.io&scope=repository%3Aa%2Fb%3Apull"
+            "grant_type=refresh_token&client_id=image-copy&refresh_token=refresh%26me&service=acme.azurecr.io&scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull"
         );
         let login = Login::identity_token("refresh&me".into());
-        assert!(basic(&login).is_err(), "it is no password");
+        assert!(basic(&login).is_err(), "an identity token is not a password");
+    }
+
+    #[test]
+    fn reads_tokens_as_services_send_them() {
+        let read = |body: &'static str| {
+            let answer = http::Answer {
+                status: reqwest::StatusCode::OK,
+                headers: HeaderMap::new(),
+                body: body.into(),
+                attempts: 1,
+                granted: 1,
+                elapsed: Duration::ZERO,
+            };
+            TokenAnswer::read(&answer).map(|(token, life)| (token.expose_secret().to_owned(), life.as_secs()))
+        };
+        for (body, expected) in [
+            (r#"{"token":"a","expires_in":300}"#, Some(("a", 300))),
+            (r#"{"token":"","access_token":"b"}"#, Some(("b", 60))),
+            (r#"{"token":null,"access_token":"b","expires_in":null}"#, Some(("b", 60))),
+            (r#"{"token":"a","access_token":"","expires_in":"300"}"#, Some(("a", 300))),
+            (r#"{"token":"a","expires_in":-1}"#, Some(("a", 60))),
+            (r#"{"token":"a","expires_in":"-1"}"#, Some(("a", 60))),
+            (r#"{"token":"a","expires_in":"soon"}"#, Some(("a", 60))),
+            (r#"{"token":"a","expires_in":"NaN"}"#, Some(("a", 60))),
+            (r#"{"token":"a","expires_in":[]}"#, Some(("a", 60))),
+            (r#"{"token":"a","expires_in":299.5}"#, Some(("a", 299))),
+            (r#"{"token":"a","expires_in":1e300}"#, Some(("a", 24 * 3600))),
+            (r#"{"token":"a","expires_in":18446744073709551615}"#, Some(("a", 24 * 3600))),
+            (r#"{"token":"","access_token":""}"#, None),
+            ("{}", None),
+            ("[]", None),
+        ] {
+            let expected = expected.map(|(token, life)| (token.to_owned(), life));
+            assert_eq!(read(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn credentials_stay_with_the_token_service() {
+        for (from, to, expected) in [
+            ("https://a.example/t", "https://a.example/u?x=1", true),
+            ("http://a.example/t", "https://a.example/t", true),
+            ("https://a.example/t", "http://a.example/t", false),
+            ("https://a.example/t", "https://a.example:8443/t", false),
+            ("http://a.example:5000/t", "https://a.example/t", false),
+            ("https://a.example/t", "https://b.example/t", false),
+        ] {
+            assert_eq!(is_same_service(&from.parse().unwrap(), &to.parse().unwrap()), expected, "{from} {to}");
+        }
     }
 }

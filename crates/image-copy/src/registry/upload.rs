@@ -71,8 +71,7 @@ impl Repository {
         {
             return Ok(started);
         }
-        let answer = self.ask(Self::request(Method::POST, url.clone(), 1 << 20)).await?.accepted()?;
-        self.session(&url, &answer).map(Started::Session)
+        session(self.ask(Self::request(Method::POST, url, 1 << 20)).await?).map(Started::Session)
     }
 
     /// Asks for a mount. Returns `None` if the registry refuses it. A registry that only declines it opens
@@ -84,15 +83,14 @@ impl Repository {
         from: &oci::Repository,
     ) -> Result<Option<Started>, Error> {
         url.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", from.path());
-        let mut request = Self::request(Method::POST, url.clone(), 1 << 20);
+        let mut request = Self::request(Method::POST, url, 1 << 20);
         // The upload that follows a refusal has attempts of its own.
         request.is_final = |answer| !matches!(answer.status.as_u16(), 429 | 503);
-        let refused = match self.ask(request).await.and_then(Reply::accepted) {
-            Ok(answer) if answer.status == 201 => return Ok(Some(Started::Mounted)),
-            Ok(answer) => self.session(&url, &answer),
-            Err(error) => Err(error),
-        };
-        match refused {
+        let reply = self.mounting_from(from).ask(request).await;
+        if matches!(&reply, Ok(reply) if reply.status() == 201) {
+            return Ok(Some(Started::Mounted));
+        }
+        match reply.and_then(session) {
             Ok(upload) => Ok(Some(Started::Session(upload))),
             Err(error @ (Error::Http(_) | Error::Credentials(_))) => Err(error),
             Err(error) => {
@@ -100,17 +98,6 @@ impl Repository {
                 Ok(None)
             }
         }
-    }
-
-    /// Returns the upload session that the registry opened.
-    fn session(&self, url: &Url, answer: &http::Answer) -> Result<Upload, Error> {
-        let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-        let location =
-            location.ok_or(Error::Protocol("it opened an upload session and did not say where"))?;
-        let location =
-            url.join(location).map_err(|_| Error::Protocol("its upload session has no address"))?;
-        http::check_target(&location, self.origin()).map_err(|reason| http::forbidden(reason, &location))?;
-        Ok(Upload { url: location })
     }
 
     /// Sends a whole blob. `passed` is told of every piece.
@@ -169,6 +156,16 @@ impl Repository {
             tracing::debug!("an upload session was left to expire");
         }
     }
+}
+
+/// Returns the upload session that a registry opened.
+fn session(reply: Reply) -> Result<Upload, Error> {
+    let url = reply.url.clone();
+    let answer = reply.accepted()?;
+    let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    let location = location.ok_or(Error::Protocol("it opened an upload session and did not say where"))?;
+    let url = url.join(location).map_err(|_| Error::Protocol("its upload session has no address"))?;
+    Ok(Upload { url })
 }
 
 /// The reader as a request body. An error ends the body early, so that the registry never sees a

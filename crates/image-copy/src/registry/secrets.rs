@@ -1,0 +1,182 @@
+//! Secrets that were sent to a server, and their removal from the texts that it returns.
+//!
+//! A registry or token service can repeat in a refusal what it was sent. The refusal becomes an error
+//! message, a log line and the reason of a failed stack, which more people can read than the credentials.
+
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use reqwest::Url;
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{Error, Login};
+use crate::http::Answer;
+
+/// Shorter texts are not removed, because they are parts of ordinary words. Unit: bytes.
+const SHORTEST: usize = 4;
+
+/// Values in a query that are at least this long are taken for a signature or a token. Unit: bytes.
+const SHORTEST_IN_QUERY: usize = 16;
+
+/// Replaces a secret.
+const REPLACEMENT: &str = "***";
+
+/// Headers of a response that become part of messages.
+const SHOWN_HEADERS: [HeaderName; 2] = [CONTENT_TYPE, HeaderName::from_static("docker-ratelimit-source")];
+
+/// The secrets of one conversation, longest first.
+#[derive(Default, Clone)]
+pub(super) struct Secrets(Vec<SecretString>);
+
+impl Secrets {
+    /// Adds a password in the forms in which servers see it.
+    pub(super) fn add_login(&mut self, login: &Login) {
+        let password = login.password.expose_secret();
+        let pair = format!("{}:{password}", login.username);
+        for text in [password, pair.as_str()] {
+            let encoded: String = url_encoded(text);
+            let others = [BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD];
+            self.add(text);
+            self.add(&encoded);
+            others.iter().for_each(|engine| self.add(&engine.encode(text)));
+        }
+    }
+
+    /// Adds the value of an `Authorization` header, without its scheme.
+    pub(super) fn add_header(&mut self, header: &HeaderValue) {
+        let text = header.to_str().unwrap_or_default();
+        self.add(text.split_once(' ').map_or(text, |(_, value)| value).trim());
+    }
+
+    /// Adds the signature and tokens in a query. Parameters of the distribution specification are not
+    /// secret.
+    pub(super) fn add_query(&mut self, url: &Url) {
+        for (name, value) in url.query_pairs() {
+            let is_public = matches!(&*name, "digest" | "mount" | "from" | "scope" | "service" | "last");
+            if !is_public && value.len() >= SHORTEST_IN_QUERY {
+                self.add(&value);
+                self.add(&url_encoded(&value));
+            }
+        }
+    }
+
+    /// Adds a secret.
+    pub(super) fn add(&mut self, secret: &str) {
+        let is_known = |known: &SecretString| known.expose_secret() == secret;
+        if secret.len() < SHORTEST || self.0.iter().any(is_known) {
+            return;
+        }
+        let position = self.0.partition_point(|known| known.expose_secret().len() >= secret.len());
+        self.0.insert(position, secret.into());
+    }
+
+    /// Returns `text` without the secrets.
+    pub(super) fn remove_from(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| match text.contains(secret.expose_secret()) {
+            true => text.replace(secret.expose_secret(), REPLACEMENT),
+            false => text,
+        })
+    }
+
+    /// Removes the secrets from the parts of a response that become messages. The body of a success is
+    /// content, and is not changed.
+    pub(super) fn remove_from_answer(&self, answer: &mut Answer) {
+        for name in SHOWN_HEADERS {
+            let text = answer.headers.get(&name).and_then(|value| value.to_str().ok());
+            if let Some(value) = text.and_then(|text| HeaderValue::from_str(&self.remove_from(text)).ok()) {
+                answer.headers.insert(name, value);
+            }
+        }
+        if !answer.status.is_success() && !self.0.is_empty() {
+            answer.body = self.remove_from_body(&answer.body);
+        }
+    }
+
+    /// Removes the secrets from the hosts in an error: a redirect can contain one in the name of its host.
+    pub(super) fn remove_from_error(&self, error: Error) -> Error {
+        match error {
+            Error::Http(mut error) => {
+                error.host = self.remove_from(&error.host);
+                Error::Http(error)
+            }
+            other => other,
+        }
+    }
+
+    /// JSON is changed after decoding, because it can contain the secrets with escapes.
+    fn remove_from_body(&self, body: &[u8]) -> Bytes {
+        match serde_json::from_slice::<serde_json::Value>(body) {
+            Ok(document) => self.remove_from_json(document).to_string().into(),
+            Err(_) => self.remove_from(&String::from_utf8_lossy(body)).into(),
+        }
+    }
+
+    fn remove_from_json(&self, value: serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::String(text) => Value::String(self.remove_from(&text)),
+            Value::Array(all) => all.into_iter().map(|value| self.remove_from_json(value)).collect(),
+            Value::Object(all) => {
+                let entry = |(key, value): (String, Value)| {
+                    (self.remove_from(&key), self.remove_from_json(value))
+                };
+                all.into_iter().map(entry).collect()
+            }
+            other => other,
+        }
+    }
+}
+
+fn url_encoded(text: &str) -> String {
+    let mut url: Url = "http://localhost/".parse().expect("a constant URL");
+    url.query_pairs_mut().append_pair("", text);
+    url.query().unwrap_or_default().trim_start_matches('=').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets() -> Secrets {
+        let mut secrets = Secrets::default();
+        secrets.add_login(&Login { username: "me".into(), password: r#"pa/"ss word"#.into() });
+        secrets.add_header(&HeaderValue::from_static("Bearer eyJ.token"));
+        secrets.add_query(
+            &"https://cdn.example/x?X-Amz-Signature=0123456789abcdef01&digest=sha256:0123456789abcdef&n=1"
+                .parse()
+                .unwrap(),
+        );
+        secrets
+    }
+
+    #[test]
+    fn every_form_of_what_was_sent_is_removed() {
+        let pair = r#"me:pa/"ss word"#;
+        for form in [
+            pair.to_owned(),
+            r#"pa/"ss word"#.to_owned(),
+            "pa%2F%22ss+word".to_owned(),
+            BASE64_STANDARD.encode(pair),
+            BASE64_URL_SAFE_NO_PAD.encode(pair),
+            "eyJ.token".to_owned(),
+            "0123456789abcdef01".to_owned(),
+        ] {
+            let text = format!("wrong credentials {form}!");
+            assert_eq!(secrets().remove_from(&text), "wrong credentials ***!", "{form}");
+            let body = serde_json::json!({ "errors": [{ "code": form, "message": text }] }).to_string();
+            for body in [body.clone(), body.replace('/', "\\/")] {
+                let left = String::from_utf8(secrets().remove_from_body(body.as_bytes()).to_vec()).unwrap();
+                assert_eq!(left.matches(REPLACEMENT).count(), 2, "{left}");
+            }
+        }
+        assert_eq!(secrets().remove_from("sha256:0123456789abcdef"), "sha256:0123456789abcdef");
+    }
+
+    #[test]
+    fn words_stay_readable_if_the_password_is_short() {
+        let mut secrets = Secrets::default();
+        secrets.add_login(&Login { username: "a".into(), password: "x".into() });
+        assert_eq!(secrets.remove_from("exact"), "exact");
+    }
+}
