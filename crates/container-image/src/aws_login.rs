@@ -129,6 +129,10 @@ impl Credentials for AwsLogins {
             }
         })
     }
+
+    fn needs_no_challenge(&self, repository: &oci::Repository) -> bool {
+        matches!(Service::of(repository.registry().as_str()), Some(Service::Private { .. }))
+    }
 }
 
 #[cfg(test)]

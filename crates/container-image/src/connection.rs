@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use image_copy::http;
 use image_copy::oci::{self, Registry};
-use image_copy::registry::{Client, Credentials, Error, Login, Options};
+use image_copy::registry::{Client, Credentials, Error, Login};
 
 use crate::aws_login::AwsLogins;
 use crate::credentials::DockerLogins;
@@ -28,13 +28,11 @@ pub(crate) fn client(plain_http: &[Registry], authority: Option<&Path>) -> Resul
         })?,
         None => Vec::new(),
     };
-    let options = Options {
-        http: http::Options {
-            user_agent: concat!("container-image/", env!("CARGO_PKG_VERSION")).into(),
-            certificates,
-            ..http::Options::default()
-        },
+    let options = http::Options {
+        user_agent: concat!("container-image/", env!("CARGO_PKG_VERSION")).into(),
+        certificates,
         plain_http: plain_http.iter().map(Registry::to_string).collect(),
+        ..http::Options::default()
     };
     Client::new(options, logins()).map_err(|problem| match authority {
         Some(file) => format!("--certificate-authority {}: {problem}.", file.display()),
@@ -68,6 +66,10 @@ impl Credentials for Chain {
             }
             Ok(known)
         })
+    }
+
+    fn needs_no_challenge(&self, repository: &oci::Repository) -> bool {
+        self.0.iter().any(|source| source.needs_no_challenge(repository))
     }
 }
 

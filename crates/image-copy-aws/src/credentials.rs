@@ -69,6 +69,10 @@ impl Credentials for EcrCredentials {
             self.login_in(&host.region, refused).await.map(Some)
         })
     }
+
+    fn needs_no_challenge(&self, repository: &oci::Repository) -> bool {
+        RegistryHost::parse(repository.registry().as_str()).is_some()
+    }
 }
 
 #[cfg(test)]

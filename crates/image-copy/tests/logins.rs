@@ -69,7 +69,11 @@ async fn a_token_of_one_login_serves_no_other() {
     let bob = ann.with_credentials(InTurn::of(&[("bob", "right-password")]));
     read(&bob, SECRET).await.unwrap_err();
     let asked: Vec<String> = world.upstream_requests(mark);
-    assert_eq!(asked, ["token", "manifest.head"], "the challenge is known, and a refusal is final");
+    assert_eq!(
+        asked,
+        ["manifest.head", "token", "manifest.head"],
+        "challenges and tokens belong to the credentials, and a refusal is final"
+    );
     read(&ann.with_credentials(Arc::new(Anonymous)), SECRET).await.unwrap_err();
     let mark = world.emulator.log().mark();
     assert_eq!(read(&ann, SECRET).await.unwrap(), image.digest());

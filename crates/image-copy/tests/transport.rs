@@ -173,7 +173,7 @@ async fn a_dead_proxy_is_named_and_hosts_on_this_machine_go_without() {
     let to = world.destination(&request);
     let port = closed_port().await;
     let mut options = support::options(&world.emulator);
-    options.http.proxy = Some(format!("http://ann:hunter2@127.0.0.1:{port}"));
+    options.proxy = Some(format!("http://ann:hunter2@127.0.0.1:{port}"));
     world.client = Client::new(options, Arc::new(Anonymous)).unwrap();
     let failure = world.copy_to(&request, &to).await.unwrap_err();
     assert_eq!(failure.problem(), Problem::BehindProxy);
@@ -223,7 +223,7 @@ async fn sends_nothing_in_clear_to_a_private_address_that_is_not_listed() {
     let mut world = World::start().await;
     let (proxy, clear) = proxy_without_tls().await;
     let mut options = support::options(&world.emulator);
-    options.http.proxy = Some(proxy);
+    options.proxy = Some(proxy);
     world.client = Client::new(options.clone(), Arc::new(Anonymous)).unwrap();
     let failure = world.copy("10.1.2.3:5000/team/app:1", Some("1"), "all").await.unwrap_err();
     assert_eq!(failure.problem(), Problem::BehindProxy, "{failure}");

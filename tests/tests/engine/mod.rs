@@ -108,18 +108,18 @@ impl Engine {
 }
 
 /// Options with the proxy and the authority of the emulator, and pauses of milliseconds.
-fn options(emulator: &Emulator, plain_http: &[&str]) -> registry::Options {
+fn options(emulator: &Emulator, plain_http: &[&str]) -> http::Options {
     let backoff = http::Backoff {
         first: Duration::from_millis(2),
         longest: Duration::from_millis(20),
         attempts: 5,
         patience: Duration::from_secs(10),
     };
-    let http = http::Options {
+    http::Options {
         certificates: emulator.ca_pem().as_bytes().to_vec(),
         proxy: Some(emulator.proxy_url()),
         backoff,
+        plain_http: plain_http.iter().map(|&host| host.to_owned()).collect(),
         ..http::Options::default()
-    };
-    registry::Options { http, plain_http: plain_http.iter().map(|&host| host.to_owned()).collect() }
+    }
 }

@@ -216,6 +216,10 @@ impl Credentials for SourceCredentials {
     ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
         Box::pin(self.find(repository, refused))
     }
+
+    fn needs_no_challenge(&self, repository: &oci::Repository) -> bool {
+        self.shared.ecr.needs_no_challenge(repository)
+    }
 }
 
 #[cfg(test)]

@@ -39,12 +39,12 @@ impl Clients {
     /// Makes the clients. Sends nothing.
     pub(crate) fn new(settings: Settings, ecr: EcrClients) -> Result<Self, String> {
         let network = &settings.network;
-        let http = image_copy::http::Options {
+        let options = image_copy::http::Options {
             user_agent: crate::USER_AGENT.into(),
             certificates: network.certificates.clone(),
+            plain_http: network.plain_http.clone(),
             ..image_copy::http::Options::default()
         };
-        let options = registry::Options { http, plain_http: network.plain_http.clone() };
         let own = Arc::new(EcrCredentials::new(ecr.clone()));
         let registries = registry::Client::new(options, own.clone())?;
         let listed = settings.copying.as_ref().map(|copying| copying.logins.clone()).unwrap_or_default();

@@ -114,9 +114,7 @@ fn all_forms(ip: IpAddr) -> Vec<IpAddr> {
         return vec![ip];
     }
     let words = v6.segments();
-    let v4 = |high: u16, low: u16| {
-        IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
-    };
+    let v4 = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     let at_end = v4(words[6], words[7]);
     match words {
         [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => vec![at_end],

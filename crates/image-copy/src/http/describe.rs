@@ -16,8 +16,8 @@ pub(super) fn failure(kind: Kind, url: &Url) -> Error {
     Error { kind, host, attempts: 1, elapsed: Duration::ZERO }
 }
 
-/// An error for a place that a registry must not send us to.
-pub(crate) fn forbidden(reason: &'static str, url: &Url) -> Error {
+/// Returns the error for an address that a registry must not send us to.
+pub(super) fn forbidden(reason: &'static str, url: &Url) -> Error {
     failure(Kind::Forbidden(reason), url)
 }
 

@@ -16,7 +16,7 @@ pub(crate) use activity::Activity;
 pub(crate) use address::{Origin, is_this_machine};
 pub use client::Client;
 pub(crate) use client::{Answer, Opened, Request};
-pub(crate) use describe::{forbidden, interrupted};
+pub(crate) use describe::interrupted;
 pub use error::{Error, Kind};
 pub(crate) use error::{duration, tries};
 pub use options::Options;

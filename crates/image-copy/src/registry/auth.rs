@@ -162,7 +162,8 @@ impl Authorizer {
         if let (Some(challenge), Some(_)) = (&stated, &party.own) {
             lock(&self.challenges).insert(party.receiver.clone(), challenge.clone());
         }
-        let challenge = match stated.or_else(|| self.remembered(party)) {
+        let known = stated.or_else(|| self.remembered(party)).or_else(|| sent.challenge.clone());
+        let challenge = match known {
             Some(challenge) => challenge,
             None => match self.challenge_of_root(sent, party, sending, status).await? {
                 Some(challenge) => challenge,
@@ -369,7 +370,7 @@ const ROOT_BODY_BYTES: u64 = 1 << 20;
 /// Returns the scopes to request one after the other: those wanted, the first of them alone (without the
 /// source of a mount), and those of the challenge.
 fn choices(wanted: Vec<String>, stated: &[String]) -> Vec<Vec<String>> {
-    let mut choices = Vec::new();
+    let mut choices: Vec<Vec<String>> = Vec::new();
     let first = wanted.get(..1).unwrap_or_default().to_vec();
     for scopes in [wanted, first, stated.to_vec()] {
         let is_known = choices.iter().any(|known| normalized(known) == normalized(&scopes));

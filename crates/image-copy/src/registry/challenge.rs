@@ -157,10 +157,7 @@ mod tests {
             &[r#"Bearer realm="https://t/\"q\"" , error="invalid_token""#],
             bearer("https://t/\"q\"", None, None),
         );
-        check(
-            &[r#"Bearer realm="https://t/",service="",scope="""#],
-            bearer("https://t/", None, None),
-        );
+        check(&[r#"Bearer realm="https://t/",service="",scope="""#], bearer("https://t/", None, None));
         check(
             &[r#"Bearer realm="https://t/",scope="repository:a:pull repository:b:pull,push""#],
             bearer("https://t/", None, Some("repository:a:pull repository:b:pull,push")),

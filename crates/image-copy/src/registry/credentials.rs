@@ -55,6 +55,13 @@ pub trait Credentials: Send + Sync {
         repository: &'a oci::Repository,
         refused: Option<&'a Login>,
     ) -> BoxFuture<'a, Result<Option<Login>, super::Error>>;
+
+    /// Returns true if the registry accepts a user name and a password in the first request, as ECR does
+    /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>). That saves the
+    /// request that a challenge costs.
+    fn needs_no_challenge(&self, _repository: &oci::Repository) -> bool {
+        false
+    }
 }
 
 /// No logins at all.

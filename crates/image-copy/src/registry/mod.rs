@@ -77,7 +77,14 @@ impl Client {
     /// A handle on one repository, for reading. Requests are not repeated beyond `deadline`.
     #[must_use]
     pub fn repository(&self, name: oci::Repository, deadline: Option<Instant>) -> Repository {
-        Repository { client: self.clone(), name, access: Access::Pull, mounted: None, deadline, usage: Arc::default() }
+        Repository {
+            client: self.clone(),
+            name,
+            access: Access::Pull,
+            mounted: None,
+            deadline,
+            usage: Arc::default(),
+        }
     }
 }
 

@@ -118,9 +118,8 @@ impl Secrets {
             Value::String(text) => Value::String(self.remove_from(&text)),
             Value::Array(all) => all.into_iter().map(|value| self.remove_from_json(value)).collect(),
             Value::Object(all) => {
-                let entry = |(key, value): (String, Value)| {
-                    (self.remove_from(&key), self.remove_from_json(value))
-                };
+                let entry =
+                    |(key, value): (String, Value)| (self.remove_from(&key), self.remove_from_json(value));
                 all.into_iter().map(entry).collect()
             }
             other => other,

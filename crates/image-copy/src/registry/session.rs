@@ -273,7 +273,8 @@ impl Client {
             if self.shared.http.is_listed_as_plain(&plain) {
                 return Ok(plain);
             }
-            let is_plain = http::is_this_machine(registry.host()) && !self.speaks_tls(registry, &secure).await;
+            let is_plain =
+                http::is_this_machine(registry.host()) && !self.speaks_tls(registry, &secure).await;
             Ok(if is_plain { plain } else { secure })
         });
         found.await.cloned()

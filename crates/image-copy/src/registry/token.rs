@@ -276,7 +276,11 @@ mod tests {
             ("http://a.example:5000/t", "https://a.example/t", false),
             ("https://a.example/t", "https://b.example/t", false),
         ] {
-            assert_eq!(is_same_service(&from.parse().unwrap(), &to.parse().unwrap()), expected, "{from} {to}");
+            assert_eq!(
+                is_same_service(&from.parse().unwrap(), &to.parse().unwrap()),
+                expected,
+                "{from} {to}"
+            );
         }
     }
 }

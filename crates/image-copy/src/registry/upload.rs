@@ -16,7 +16,7 @@ use reqwest::{Body, Method, Url};
 
 use super::session::Reply;
 use super::{Error, Refusal, Repository};
-use crate::http::{self, Activity};
+use crate::http::Activity;
 use crate::oci::{self, Descriptor, Digest};
 
 /// What came of the wish for an upload.

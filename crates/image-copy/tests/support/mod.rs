@@ -35,14 +35,14 @@ pub(crate) struct World {
 }
 
 /// Options with the proxy and the authority of the emulator, and pauses of milliseconds.
-pub(crate) fn options(emulator: &Emulator) -> registry::Options {
+pub(crate) fn options(emulator: &Emulator) -> http::Options {
     let backoff = http::Backoff {
         first: Duration::from_millis(2),
         longest: Duration::from_millis(20),
         attempts: 5,
         patience: Duration::from_secs(10),
     };
-    let http = http::Options {
+    http::Options {
         certificates: emulator.ca_pem().as_bytes().to_vec(),
         proxy: Some(emulator.proxy_url()),
         backoff,
@@ -50,8 +50,7 @@ pub(crate) fn options(emulator: &Emulator) -> registry::Options {
         read_timeout: Duration::from_millis(1000),
         commit_timeout: Duration::from_millis(1500),
         ..http::Options::default()
-    };
-    registry::Options { http, plain_http: Vec::new() }
+    }
 }
 
 impl World {
