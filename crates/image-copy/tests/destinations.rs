@@ -10,14 +10,15 @@ use image_copy::copy::{
     Destination, Error, Limits, NoReport, Outcome, Platforms, Problem, Request, Source, plan, survey,
     transfer,
 };
+use image_copy::http;
 use image_copy::oci::Reference;
-use image_copy::registry::{Anonymous, Client, Options};
+use image_copy::registry::{Anonymous, Client};
 use support::loopback::{Loopback, Received, refused};
 
 fn client() -> Client {
-    let mut options = Options::default();
-    options.http.backoff.attempts = 2;
-    options.http.backoff.first = std::time::Duration::from_millis(1);
+    let mut options = http::Options::default();
+    options.backoff.attempts = 2;
+    options.backoff.first = std::time::Duration::from_millis(1);
     Client::new(options, Arc::new(Anonymous)).unwrap()
 }
 
