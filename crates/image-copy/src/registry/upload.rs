@@ -14,7 +14,8 @@ use futures_util::stream;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Body, Method, Url};
 
-use super::session::Reply;
+use super::secrets::Secrets;
+use super::session::{Reply, redirect};
 use super::{Error, Refusal, Repository};
 use crate::http::Activity;
 use crate::oci::{self, Descriptor, Digest};
@@ -40,9 +41,11 @@ impl fmt::Debug for Upload {
     }
 }
 
-/// Which side ended an upload.
+/// Why a blob did not arrive.
 #[derive(Debug)]
 pub(crate) enum SendError {
+    /// The registry redirected the request. The blob must be sent there from its first byte.
+    Moved(Upload),
     Source(Error),
     Destination(Error),
 }
@@ -108,10 +111,10 @@ impl Repository {
         reader: impl Pieces,
         passed: Arc<dyn Fn(u64) + Send + Sync>,
     ) -> Result<(), SendError> {
-        let mut url = upload.url.clone();
-        url.query_pairs_mut().append_pair("digest", blob.digest.as_str());
+        let url = with_digest(upload.url.clone(), &blob.digest);
         let authorization = self.authorization(&url).await.map_err(SendError::Destination)?;
         let mut request = Self::request(Method::PUT, url.clone(), 1 << 20);
+        request.origin = self.origin();
         authorization.apply(&mut request.headers);
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         let activity = Arc::new(Activity::default());
@@ -121,10 +124,17 @@ impl Repository {
         if let Some(error) = source_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(SendError::Source(error));
         }
-        let answer = result.map_err(|error| SendError::Destination(error.into()))?;
+        let mut answer = result.map_err(|error| SendError::Destination(error.into()))?;
         if answer.status.is_success() {
             return Ok(());
         }
+        if let Some(url) = redirect(&answer, &request).map_err(SendError::Destination)? {
+            return Err(SendError::Moved(Upload { url }));
+        }
+        let mut secrets = Secrets::default();
+        authorization.add_to(&mut secrets);
+        secrets.add_query(&url);
+        secrets.remove_from_answer(&mut answer);
         let refusal = Refusal::of(&answer, format!("PUT {}", url.path()), authorization.login_sent());
         let renewed =
             self.was_renewed(&url, &answer, &authorization).await.map_err(SendError::Destination)?;
@@ -138,8 +148,7 @@ impl Repository {
     pub async fn put_blob(&self, bytes: &'static [u8]) -> Result<(), Error> {
         let digest = Digest::of(bytes);
         let Started::Session(upload) = self.start_upload(&digest, None).await? else { return Ok(()) };
-        let mut url = upload.url;
-        url.query_pairs_mut().append_pair("digest", digest.as_str());
+        let url = with_digest(upload.url, &digest);
         let request = Self::request(Method::PUT, url, 1 << 20);
         let request = Self::with_body(request, "application/octet-stream", bytes.into())?;
         self.ask(request).await?.accepted().map(drop)
@@ -150,12 +159,22 @@ impl Repository {
     pub(crate) async fn cancel_upload(&self, upload: Upload) {
         let Ok(authorization) = self.authorization(&upload.url).await else { return };
         let mut request = Self::request(Method::DELETE, upload.url, 1 << 20);
+        request.origin = self.origin();
         authorization.apply(&mut request.headers);
         let cancelling = self.client.shared.http.send(&request, Some(tokio::time::Instant::now()));
         if !matches!(tokio::time::timeout(Duration::from_secs(2), cancelling).await, Ok(Ok(_))) {
             tracing::debug!("an upload session was left to expire");
         }
     }
+}
+
+/// Returns the address of the request that closes a session. A redirect of that request can name the digest
+/// already.
+fn with_digest(mut url: Url, digest: &Digest) -> Url {
+    if !url.query_pairs().any(|(name, _)| name == "digest") {
+        url.query_pairs_mut().append_pair("digest", digest.as_str());
+    }
+    url
 }
 
 /// Returns the upload session that a registry opened.

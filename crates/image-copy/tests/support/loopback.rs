@@ -110,6 +110,12 @@ impl Loopback {
             .collect()
     }
 
+    /// Returns the `Authorization` headers since the last call, without probes of `/v2/`.
+    pub(crate) fn take_authorizations(&self) -> Vec<Option<String>> {
+        let log = std::mem::take(&mut self.content.lock().unwrap().log);
+        log.into_iter().filter(|one| one.target != "/v2/").map(|one| one.authorization).collect()
+    }
+
     fn serve(&self, stream: TcpStream, hook: &Arc<Hook>) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         while let Some(request) = read(&mut reader) {

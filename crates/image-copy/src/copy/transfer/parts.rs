@@ -31,6 +31,9 @@ pub(super) async fn transfer_parts(
     Ok(job.progress())
 }
 
+/// Maximum number of redirects of the request that sends a blob. Each sends the blob from its first byte.
+const MAX_REDIRECTS: usize = 3;
+
 struct Job<'a> {
     plan: &'a Plan,
     source: &'a Source,
@@ -127,7 +130,7 @@ impl Job<'_> {
         // (https://github.com/google/go-containerregistry/issues/1741).
         let from = self.source.named().name();
         let mount = (from.registry() == to.name().registry() && from != to.name()).then_some(from);
-        let upload = match to.start_upload(&blob.digest, mount).await {
+        let mut upload = match to.start_upload(&blob.digest, mount).await {
             Ok(Started::Mounted) => return Ok(()),
             Ok(Started::Session(upload)) => upload,
             Err(cause) => {
@@ -137,23 +140,34 @@ impl Job<'_> {
                 ));
             }
         };
-        let (reporter, passed) = (self.reporter.clone(), passed.clone());
-        let count = Arc::new(move |bytes| {
-            passed.fetch_add(bytes, Ordering::Relaxed);
+        let (reporter, counted) = (self.reporter.clone(), passed.clone());
+        let count: Arc<dyn Fn(u64) + Send + Sync> = Arc::new(move |bytes| {
+            counted.fetch_add(bytes, Ordering::Relaxed);
             reporter.passed(bytes);
         });
-        let reader = self.source.read_blob(blob);
-        let trace = reader.trace();
-        let error = match to.send_blob(&upload, blob, reader, count).await {
-            Ok(()) => {
-                self.source.arrived(&trace);
-                return Ok(());
+        let mut redirects = 0;
+        let (trace, error) = loop {
+            let reader = self.source.read_blob(blob);
+            let trace = reader.trace();
+            match to.send_blob(&upload, blob, reader, count.clone()).await {
+                Ok(()) => {
+                    self.source.arrived(&trace);
+                    return Ok(());
+                }
+                Err(SendError::Moved(target)) if redirects < MAX_REDIRECTS => {
+                    self.reporter.lost(passed.swap(0, Ordering::Relaxed));
+                    (upload, redirects) = (target, redirects + 1);
+                }
+                Err(error) => break (trace, error),
             }
-            Err(error) => error,
         };
         to.cancel_upload(upload).await;
         Err(match error {
             SendError::Destination(cause) => Attempt::Again(Side::Destination, cause),
+            SendError::Moved(_) => {
+                let cause = registry::Error::Protocol("it redirects without end");
+                Attempt::Over(self.blob_failure(Side::Destination, blob, cause))
+            }
             SendError::Source(cause) if trace.was_misled() => Attempt::Elsewhere(cause),
             SendError::Source(cause @ registry::Error::DigestMismatch { .. }) => {
                 Attempt::Again(Side::Source, cause)
