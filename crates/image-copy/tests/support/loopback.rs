@@ -141,7 +141,8 @@ impl Loopback {
                 let location = format!("/v2/{repository}/blobs/uploads/one?state=a");
                 return (202, vec![("Location", location)], Vec::new());
             }
-            let digest = query.split("digest=").nth(1).unwrap_or_default().replace("%3A", ":");
+            let digest = query.split('&').find_map(|pair| pair.strip_prefix("digest="));
+            let digest = digest.unwrap_or_default().replace("%3A", ":");
             let actual = Digest::of(&request.body).to_string();
             if request.method != "PUT"
                 || session.is_empty()

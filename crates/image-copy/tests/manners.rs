@@ -1,0 +1,387 @@
+//! Registries that differ from the specification, and registries that attack.
+
+#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use futures_util::future::BoxFuture;
+use image_copy::copy::{
+    Destination, Error, Limits, NoReport, Outcome, Platforms, Request, Source, plan, survey, transfer,
+};
+use image_copy::http;
+use image_copy::oci::{self, Reference};
+use image_copy::registry::{self, Client, Credentials, Login};
+use support::loopback::{Loopback, Received, Response, refused};
+
+/// One login for every registry.
+struct Always(Option<Login>);
+
+impl Credentials for Always {
+    fn login<'a>(
+        &'a self,
+        _: &'a oci::Repository,
+        _: Option<&'a Login>,
+    ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
+        Box::pin(async { Ok(self.0.clone()) })
+    }
+}
+
+fn client(login: Option<(&str, &str)>) -> Client {
+    let mut options = http::Options::default();
+    options.backoff.attempts = 2;
+    options.backoff.first = std::time::Duration::from_millis(1);
+    let login = login.map(|(user, password)| Login { username: user.into(), password: password.into() });
+    Client::new(options, Arc::new(Always(login))).unwrap()
+}
+
+/// Copies `source` to `destination`, both with a tag.
+async fn copy(client: &Client, source: &str, destination: &str) -> Result<Outcome, Error> {
+    let (source, destination): (Reference, Reference) =
+        (source.parse().unwrap(), destination.parse().unwrap());
+    let request = Request {
+        destination: destination.repository,
+        tag: destination.tag,
+        platforms: Platforms::All,
+        known: Vec::new(),
+        include_referrers: false,
+        source,
+    };
+    let from = Source::from(client.repository(request.source.repository.clone(), None));
+    let to = Destination::of_registry(client.repository(request.destination.clone(), None));
+    let plan = plan(&request, &survey(&request, &from, &to).await?, &from, &to).await?;
+    transfer(&plan, &from, &to, &Limits::default(), Arc::new(NoReport)).await
+}
+
+const LOGIN: Option<(&str, &str)> = Some(("u", "planted-password"));
+
+/// Copies `a/b:1` of one registry to `x/y:1` of another.
+async fn copy_between(login: Option<(&str, &str)>, from: &Loopback, to: &Loopback) -> Result<Outcome, Error> {
+    copy(&client(login), &format!("{}/a/b:1", from.host), &format!("{}/x/y:1", to.host)).await
+}
+
+fn basic() -> String {
+    format!("Basic {}", base64::prelude::BASE64_STANDARD.encode("u:planted-password"))
+}
+
+fn challenge(text: &str) -> Option<Response> {
+    Some((401, vec![("WWW-Authenticate", text.to_owned())], Vec::new()))
+}
+
+fn json(text: &str) -> Option<Response> {
+    Some((200, Vec::new(), text.as_bytes().to_vec()))
+}
+
+/// Returns a query parameter of a request, all values joined by spaces.
+fn parameter(request: &Received, name: &str) -> String {
+    let url: reqwest::Url = format!("http://localhost{}", request.target).parse().unwrap();
+    let values = url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    values.collect::<Vec<_>>().join(" ")
+}
+
+fn sent(request: &Received) -> &str {
+    request.authorization.as_deref().unwrap_or_default()
+}
+
+/// The host of a registry whose hook needs it.
+type Host = Arc<Mutex<String>>;
+
+fn with_host(hook: impl Fn(&Received, &str) -> Option<Response> + Send + Sync + 'static) -> (Loopback, Host) {
+    let host = Host::default();
+    let known = host.clone();
+    let registry = Loopback::with(move |request| hook(request, &known.lock().unwrap()));
+    registry.host.clone_into(&mut host.lock().unwrap());
+    (registry, host)
+}
+
+#[tokio::test]
+async fn the_scope_of_the_challenge_is_used_if_ours_is_refused() {
+    // A token for our scope is refused by the registry, or by the token service.
+    for refuses_early in [false, true] {
+        for stated in ["repository:mapped/a/b:pull", "registry:catalog:*"] {
+            let (source, _) = with_host(move |request, host| {
+                if request.target.starts_with("/token") {
+                    return match parameter(request, "scope") == stated {
+                        true => json(r#"{"token":"good"}"#),
+                        false if refuses_early => refused(403, "DENIED"),
+                        false => json(r#"{"token":"useless"}"#),
+                    };
+                }
+                let text = format!(r#"Bearer realm="http://{host}/token",service="s",scope="{stated}""#);
+                (sent(request) != "Bearer good").then(|| challenge(&text)).flatten()
+            });
+            let to = Loopback::start();
+            let image = source.image("a/b", &[b"one", b"two"], &["1"]);
+            copy_between(None, &source, &to).await.unwrap();
+            assert_eq!(to.manifest("x/y", "1").unwrap(), image.bytes);
+            let tokens = source.take_log().iter().filter(|line| line.contains("/token")).count();
+            assert!(tokens <= 2, "{tokens} tokens: the scope that works is remembered");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_scope_in_the_challenge_is_none() {
+    let (source, _) = with_host(|request, host| {
+        if request.target.starts_with("/token") {
+            let is_right = parameter(request, "scope") == "repository:a/b:pull";
+            return json(if is_right { r#"{"token":"good"}"# } else { r#"{"token":"useless"}"# });
+        }
+        let text = format!(r#"Bearer realm="http://{host}/token",service="s",scope="""#);
+        (sent(request) != "Bearer good").then(|| challenge(&text)).flatten()
+    });
+    let to = Loopback::start();
+    source.image("a/b", &[b"one"], &["1"]);
+    copy_between(None, &source, &to).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_without_a_challenge_makes_known_credentials_count() {
+    for status in [401, 403, 404] {
+        let source = Loopback::with(move |request| {
+            if sent(request) == basic() {
+                return None;
+            }
+            match request.target.as_str() {
+                "/v2/" => challenge(r#"Basic realm="registry""#),
+                _ => refused(status, "NAME_UNKNOWN"),
+            }
+        });
+        let to = Loopback::start();
+        source.image("a/b", &[b"one"], &["1"]);
+        let (from, there) = (format!("{}/a/b:1", source.host), format!("{}/x/y:1", to.host));
+        copy(&client(LOGIN), &from, &there).await.unwrap();
+        source.take_log();
+        let failure = copy(&client(None), &from, &there).await.unwrap_err();
+        assert!(failure.to_string().contains("NAME_UNKNOWN"), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_image_costs_one_request_for_a_challenge() {
+    let source = Loopback::start();
+    let roots = Arc::new(AtomicUsize::new(0));
+    let counted = roots.clone();
+    let registry = Loopback::with(move |request| {
+        counted.fetch_add(usize::from(request.target == "/v2/"), Ordering::Relaxed);
+        (request.target != "/v2/").then(|| refused(404, "NAME_UNKNOWN")).flatten()
+    });
+    let client = client(LOGIN);
+    for _ in 0..3 {
+        copy(&client, &format!("{}/a/b:1", registry.host), &format!("{}/x/y:1", source.host))
+            .await
+            .unwrap_err();
+    }
+    // The first of them found out that the registry does not use TLS.
+    assert!(roots.load(Ordering::Relaxed) <= 2, "{roots:?}");
+}
+
+#[tokio::test]
+async fn a_token_service_that_moved_within_its_origin_is_followed() {
+    for status in [301, 302, 307, 308] {
+        let (source, _) = with_host(move |request, host| {
+            if request.target.starts_with("/old/token") {
+                let target = request.target.replace("/old/", "/new/");
+                return Some((status, vec![("Location", target)], Vec::new()));
+            }
+            if request.target.starts_with("/new/token") {
+                let good = sent(request) == basic() && parameter(request, "service") == "s";
+                return if good {
+                    json(r#"{"token":"","access_token":"good","expires_in":"-1"}"#)
+                } else {
+                    refused(401, "X")
+                };
+            }
+            let text = format!(r#"Bearer realm="http://{host}/old/token",service="s""#);
+            (sent(request) != "Bearer good").then(|| challenge(&text)).flatten()
+        });
+        let to = Loopback::start();
+        source.image("a/b", &[b"one"], &["1"]);
+        copy_between(LOGIN, &source, &to).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_token_service_that_redirects_elsewhere_gets_no_credentials() {
+    let thief = Loopback::with(|_| json(r#"{"token":"good"}"#));
+    let elsewhere = format!("http://{}/token", thief.host);
+    let (source, _) = with_host(move |request, host| {
+        if request.target.starts_with("/token") {
+            return Some((307, vec![("Location", elsewhere.clone())], Vec::new()));
+        }
+        challenge(&format!(r#"Bearer realm="http://{host}/token",service="s""#))
+    });
+    let to = Loopback::start();
+    source.image("a/b", &[b"one"], &["1"]);
+    copy_between(LOGIN, &source, &to).await.unwrap_err();
+    assert_eq!(thief.take_log(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn redirects_of_uploads_are_followed() {
+    for (method, part, status) in [
+        ("POST", "/blobs/uploads/", 307),
+        ("POST", "/blobs/uploads/", 308),
+        ("PUT", "/blobs/uploads/", 307),
+        ("PUT", "/blobs/uploads/", 308),
+        ("PUT", "/manifests/", 307),
+        ("PUT", "/manifests/", 308),
+    ] {
+        let source = Loopback::start();
+        let image = source.image("a/b", &[&[7; 100_000], b"two"], &["1"]);
+        let to = Loopback::with(move |request| {
+            let is_first = request.is(method, part) && !request.target.contains("moved=1");
+            let separator = if request.target.contains('?') { "&" } else { "?" };
+            let target = format!("{}{separator}moved=1", request.target);
+            is_first.then(|| (status, vec![("Location", target)], Vec::new()))
+        });
+        copy_between(None, &source, &to).await.unwrap();
+        assert_eq!(to.manifest("x/y", "1").unwrap(), image.bytes, "{method} {part} {status}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_without_end_fails() {
+    for (method, part) in [("POST", "/blobs/uploads/"), ("PUT", "/blobs/uploads/"), ("PUT", "/manifests/")] {
+        let source = Loopback::start();
+        source.image("a/b", &[b"one"], &["1"]);
+        let to = Loopback::with(move |request| {
+            let target = request.target.clone();
+            request.is(method, part).then(|| (307, vec![("Location", target)], Vec::new()))
+        });
+        let failure = copy_between(None, &source, &to).await;
+        assert!(failure.unwrap_err().to_string().contains("redirects without end"), "{method} {part}");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_elsewhere_gets_no_credentials() {
+    let other = Loopback::start();
+    let elsewhere = other.host.clone();
+    let source = Loopback::start();
+    source.image("a/b", &[b"one"], &["1"]);
+    let to = Loopback::with(move |request| {
+        if request.is("POST", "/blobs/uploads/") && sent(request) == basic() {
+            let location = format!("http://{elsewhere}/v2/x/y/blobs/uploads/one");
+            return Some((202, vec![("Location", location)], Vec::new()));
+        }
+        let text = r#"Basic realm="registry""#;
+        (sent(request) != basic() && request.target != "/v2/").then(|| challenge(text)).flatten()
+    });
+    copy_between(LOGIN, &source, &to).await.unwrap();
+    assert!(other.take_authorizations().iter().all(Option::is_none));
+}
+
+#[tokio::test]
+async fn what_was_sent_as_a_secret_is_in_no_error() {
+    type Refuse = fn(&Received, &str) -> Option<Response>;
+    let echo = |request: &Received| {
+        let decoded = sent(request)
+            .strip_prefix("Basic ")
+            .map(|text| String::from_utf8(base64::prelude::BASE64_STANDARD.decode(text).unwrap()).unwrap());
+        let message = format!("no: {} {}", sent(request), decoded.unwrap_or_default());
+        let body = serde_json::json!({"errors": [{"code": message, "message": message, "detail": message}]});
+        Some((403, vec![("docker-ratelimit-source", message)], body.to_string().into_bytes()))
+    };
+    let basic_echo: Refuse = |request, _| match sent(request) {
+        "" => challenge(r#"Basic realm="registry""#),
+        _ => None,
+    };
+    let token_echo: Refuse = |request, host| {
+        if request.target.starts_with("/grant") {
+            return json(r#"{"token":"planted-token"}"#);
+        }
+        let text = format!(r#"Bearer realm="http://{host}/grant",service="s""#);
+        sent(request).is_empty().then(|| challenge(&text)).flatten()
+    };
+    let service_echo: Refuse = |request, host| {
+        let text = format!(r#"Bearer realm="http://{host}/deny",service="s""#);
+        (!request.target.starts_with("/deny")).then(|| challenge(&text)).flatten()
+    };
+    for (name, first) in [("basic", basic_echo), ("token", token_echo), ("token service", service_echo)] {
+        let (registry, _) = with_host(move |request, host| first(request, host).or_else(|| echo(request)));
+        let other = Loopback::start();
+        other.image("a/b", &[b"one"], &["1"]);
+        let (here, there) = (format!("{}/a/b:1", registry.host), format!("{}/a/b:1", other.host));
+        for (source, destination) in [(&here, &there), (&there, &here)] {
+            let failure = copy(&client(LOGIN), source, destination).await.unwrap_err();
+            for text in [failure.to_string(), format!("{failure:?}")] {
+                let encoded = basic().replace("Basic ", "");
+                for secret in ["planted", encoded.as_str()] {
+                    assert!(!text.contains(secret), "{name}: {text}");
+                }
+            }
+            assert!(failure.to_string().contains("***"), "{name}: {failure}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_mount_asks_for_pull_on_its_source_and_does_without_if_that_is_refused() {
+    for grants_both in [true, false] {
+        let both = "repository:prod/app:pull,push repository:team/app:pull";
+        let (registry, _) = with_host(move |request, host| {
+            if request.target.starts_with("/token") {
+                let scope = parameter(request, "scope");
+                return match scope.contains(' ') {
+                    true if grants_both && scope == both => json(r#"{"token":"both"}"#),
+                    true => refused(401, "UNAUTHORIZED"),
+                    false => json(r#"{"token":"one"}"#),
+                };
+            }
+            let text = format!(r#"Bearer realm="http://{host}/token",service="s""#);
+            if !sent(request).starts_with("Bearer ") {
+                return challenge(&text);
+            }
+            if request.is("HEAD", "/v2/prod/app/blobs/") {
+                return refused(404, "BLOB_UNKNOWN");
+            }
+            if request.is("POST", "mount=") {
+                return match sent(request) {
+                    "Bearer both" => Some((201, Vec::new(), Vec::new())),
+                    _ => challenge(&text),
+                };
+            }
+            None
+        });
+        let image = registry.image("team/app", &[b"one"], &["1"]);
+        let host = &registry.host;
+        let (from, to) = (format!("{host}/team/app:1"), format!("{host}/prod/app:1"));
+        copy(&client(LOGIN), &from, &to).await.unwrap();
+        assert_eq!(registry.manifest("prod/app", "1").unwrap(), image.bytes);
+        let uploads = registry
+            .take_log()
+            .iter()
+            .filter(|line| line.starts_with("PUT") && line.contains("/uploads/"))
+            .count();
+        assert_eq!(uploads == 0, grants_both, "{uploads} blobs were sent");
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_of_a_redirect_target_is_not_remembered_and_gets_no_credentials() {
+    let (behind, _) = with_host(|request, host| {
+        if request.target.starts_with("/token") {
+            return json(r#"{"token":"good"}"#);
+        }
+        let text = format!(r#"Bearer realm="http://{host}/token",service="s",scope="repository:a/b:pull""#);
+        (sent(request) != "Bearer good").then(|| challenge(&text)).flatten()
+    });
+    behind.image("a/b", &[b"one"], &["1"]);
+    let target = behind.host.clone();
+    let front = Loopback::with(move |request| {
+        let location = format!("http://{target}{}", request.target);
+        (request.target != "/v2/").then(|| (307, vec![("Location", location)], Vec::new()))
+    });
+    let to = Loopback::start();
+    let client = client(LOGIN);
+    copy(&client, &format!("{}/a/b:1", front.host), &format!("{}/x/y:1", to.host)).await.unwrap();
+    let seen = behind.take_authorizations();
+    assert!(seen.iter().flatten().all(|sent| sent == "Bearer good"), "{seen:?}");
+    // Asked by its own name, it is a registry like any other.
+    copy(&client, &format!("{}/a/b:1", behind.host), &format!("{}/x/z:1", to.host)).await.unwrap();
+    assert!(behind.take_authorizations().contains(&Some(basic())));
+}
