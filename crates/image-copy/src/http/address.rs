@@ -14,8 +14,10 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 /// The kind of address in the reference, which decides the addresses that its registry may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// This machine, or a private address literal: other such addresses are allowed.
-    Nearby,
+    /// This machine. All addresses except link-local ones are allowed.
+    Loopback,
+    /// A private address literal. Other private addresses are allowed.
+    Private,
     /// Any other host.
     Public,
 }
@@ -24,8 +26,11 @@ impl Origin {
     /// Returns the kind of the host in a reference, given without its port.
     #[must_use]
     pub(crate) fn of(host: &str) -> Self {
-        let is_nearby = is_this_machine(host) || literals(host).iter().any(|ip| is_private(*ip));
-        if is_nearby { Self::Nearby } else { Self::Public }
+        match is_this_machine(host) {
+            true => Self::Loopback,
+            false if literals(host).iter().any(|ip| is_private(*ip)) => Self::Private,
+            false => Self::Public,
+        }
     }
 }
 
@@ -65,15 +70,14 @@ fn host_and_port(url: &Url) -> Option<(String, u16)> {
 pub(super) fn check_target(target: &Url, origin: Origin, plain: &PlainHosts) -> Result<(), &'static str> {
     let host = target.host_str().unwrap_or_default();
     let addresses = literals(host);
-    let is_public = origin == Origin::Public;
     if addresses.iter().any(|ip| is_link_local(*ip)) {
         return Err("link-local");
     }
-    if is_public && addresses.iter().any(|ip| is_private(*ip)) {
-        return Err("private");
-    }
-    if is_public && is_this_machine(host) {
+    if origin != Origin::Loopback && is_this_machine(host) {
         return Err("loopback");
+    }
+    if origin == Origin::Public && addresses.iter().any(|ip| is_private(*ip)) {
+        return Err("private");
     }
     match target.scheme() {
         "https" => Ok(()),
@@ -142,10 +146,8 @@ fn is_link_local(ip: IpAddr) -> bool {
 fn is_private(ip: IpAddr) -> bool {
     match ip {
         // 100.64.0.0/10 is shared address space, RFC 6598.
-        IpAddr::V4(ip) => {
-            ip.is_loopback() || ip.is_private() || (ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64)
-        }
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local(),
+        IpAddr::V4(ip) => ip.is_private() || (ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64),
+        IpAddr::V6(ip) => ip.is_unique_local(),
     }
 }
 
@@ -161,7 +163,7 @@ impl GuardedResolver {
     /// Returns the resolver for requests of that origin. `proxies` are the hosts of configured proxies.
     pub(super) fn new(origin: Origin, plain: &PlainHosts, proxies: &[String]) -> Self {
         let names = plain.names().chain(proxies.iter().map(String::as_str)).map(without_final_dot);
-        Self { loopback: (origin == Origin::Public).then(|| names.collect()) }
+        Self { loopback: (origin != Origin::Loopback).then(|| names.collect()) }
     }
 
     /// Returns the reason to drop an address of `name`.
@@ -244,20 +246,27 @@ mod tests {
         }
         for target in [
             "https://10.0.0.5/",
-            "https://127.0.0.1/",
-            "https://127.0.0.1./",
-            "https://2130706433/",
-            "https://[::1]/",
-            "https://[::127.0.0.1]/",
             "https://[::ffff:10.0.0.5]/",
             "https://[64:ff9b::10.0.0.5]/",
             "https://[fd00::1]/",
         ] {
             check(("registry.example", LISTED), target, Err("private"));
             check(("10.1.2.3", LISTED), target, Ok(()));
+            check(("localhost", LISTED), target, Ok(()));
         }
-        for target in ["https://localhost/", "https://localhost.:1/", "https://A.LocalHost/"] {
+        for target in [
+            "https://127.0.0.1/",
+            "https://127.0.0.1./",
+            "https://2130706433/",
+            "https://[::1]/",
+            "https://[::127.0.0.1]/",
+            "https://[64:ff9b::127.0.0.1]/",
+            "https://localhost/",
+            "https://localhost.:1/",
+            "https://A.LocalHost/",
+        ] {
             check(("registry.example", LISTED), target, Err("loopback"));
+            check(("10.1.2.3", LISTED), target, Err("loopback"));
             check(("127.0.0.1", LISTED), target, Ok(()));
         }
     }
@@ -283,7 +292,7 @@ mod tests {
     fn names_resolve_to_loopback_only_if_the_user_named_such_a_host() {
         let plain = PlainHosts::new(&["registry.test:5000".to_owned()]);
         let public = GuardedResolver::new(Origin::Public, &plain, &["proxy.test".to_owned()]);
-        let nearby = GuardedResolver::new(Origin::Nearby, &plain, &[]);
+        let nearby = GuardedResolver::new(Origin::Loopback, &plain, &[]);
         for (name, address, expected) in [
             ("evil.example", "127.0.0.1", Some("loopback")),
             ("evil.example", "::1", Some("loopback")),

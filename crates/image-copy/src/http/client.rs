@@ -20,8 +20,8 @@ pub struct Client {
     inner: reqwest::Client,
     /// For hosts on this machine, which no proxy could reach; made when there is one.
     direct: Arc<OnceLock<reqwest::Client>>,
-    /// For requests on behalf of a registry nearby, whose names may resolve to this machine; made when
-    /// there is one.
+    /// For requests on behalf of a registry on this machine, which may use other names for it. Created
+    /// when it is needed.
     nearby: Arc<OnceLock<reqwest::Client>>,
     plain: Arc<PlainHosts>,
     proxies: Arc<Proxies>,
@@ -186,8 +186,8 @@ impl Client {
         let is_direct = is_this_machine(url.host_str().unwrap_or_default());
         let kept = match (is_direct, origin) {
             (true, _) => &self.direct,
-            (false, Origin::Nearby) => &self.nearby,
-            (false, Origin::Public) => return Ok(&self.inner),
+            (false, Origin::Loopback) => &self.nearby,
+            (false, Origin::Private | Origin::Public) => return Ok(&self.inner),
         };
         if let Some(client) = kept.get() {
             return Ok(client);
