@@ -124,7 +124,9 @@ impl Credentials for AwsLogins {
                     tracing::debug!(reason, "ECR Public is read without a login");
                     Ok(None)
                 }
-                (Some(Err(reason)), Service::Private { .. }) => Err(Error::Credentials(reason.clone())),
+                (Some(Err(reason)), Service::Private { .. }) => {
+                    Err(Error::Credentials(reason.as_str().into()))
+                }
                 (None, _) => Ok(None),
             }
         })

@@ -68,11 +68,11 @@ impl Credentials for DockerLogins {
             if let Some(found) = known.get(host)
                 && (refused.is_none() || found.is_err())
             {
-                return found.clone().map_err(Error::Credentials);
+                return found.clone().map_err(|line| Error::Credentials(line.into()));
             }
             let found = self.find(host).await;
             known.insert(host.to_owned(), found.clone());
-            found.map_err(Error::Credentials)
+            found.map_err(|line| Error::Credentials(line.into()))
         })
     }
 }

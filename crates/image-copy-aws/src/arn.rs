@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use image_copy::oci::{self, Registry};
+use image_copy::text::ForeignText;
 
 use crate::partition::{Partition, is_account, is_region};
 use crate::registry_host::RegistryHost;
@@ -43,8 +44,8 @@ pub struct RepositoryArn {
     "Invalid AWS ECR repository ARN: {given}; expected arn:<partition>:ecr:<region>:<account>:repository/<name>"
 )]
 pub struct InvalidArn {
-    /// The text as it was given, cut to a length that fits into one line.
-    pub given: String,
+    /// The text as it was given, cut.
+    pub given: ForeignText,
 }
 
 impl RepositoryArn {
@@ -104,7 +105,7 @@ impl FromStr for RepositoryArn {
     type Err = InvalidArn;
 
     fn from_str(text: &str) -> Result<Self, InvalidArn> {
-        let invalid = || InvalidArn { given: one_line(text) };
+        let invalid = || InvalidArn { given: quoted(text) };
         let fields = Fields::of(text).filter(|fields| fields.service == "ecr").ok_or_else(invalid)?;
         let Fields { partition, region, account, resource, .. } = fields;
         let name = resource.strip_prefix("repository/").ok_or_else(invalid)?;
@@ -122,13 +123,9 @@ impl fmt::Display for RepositoryArn {
     }
 }
 
-pub(crate) fn one_line(text: &str) -> String {
-    let clean = |c: char| if c.is_control() { '?' } else { c };
-    let mut line: String = text.chars().take(120).map(clean).collect();
-    if text.chars().nth(120).is_some() {
-        line.push('…');
-    }
-    line
+/// Returns the start of a text that is no ARN, for a message.
+pub(crate) fn quoted(text: &str) -> ForeignText {
+    ForeignText::new(text, 120)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use aws_sdk_ecr::config::http::HttpResponse;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use image_copy::http::{self, Kind};
 use image_copy::registry::{Error, LoginSent, Refusal};
+use image_copy::text::ForeignText;
 use tokio::time::Instant;
 
 /// How long a call waits and how often it is repeated.
@@ -119,7 +120,7 @@ impl<C> Calls<C> {
                 return Error::Service {
                     service: action.into(),
                     code: code.into(),
-                    message: one_line(answer.err().message().unwrap_or_default()),
+                    message: words(answer.err().message()),
                     attempts,
                     elapsed: started.elapsed(),
                 };
@@ -147,14 +148,16 @@ impl<C> Calls<C> {
         if let Kind::Connect(text) = &kind
             && text.contains("credentials")
         {
-            return Error::Credentials(format!("AWS credentials for {action} could not be had: {text}"));
+            return Error::Credentials(
+                format!("AWS credentials for {action} could not be had: {text}").into(),
+            );
         }
         self.no_answer(kind, attempts, started)
     }
 
     fn no_answer(&self, kind: Kind, attempts: u32, started: Instant) -> Error {
         let elapsed = started.elapsed();
-        Error::Http(http::Error { kind, host: self.host.clone(), attempts, elapsed })
+        Error::Http(http::Error { kind, host: self.host.as_str().into(), attempts, elapsed })
     }
 }
 
@@ -256,14 +259,17 @@ fn network_kind(error: &(dyn StdError + 'static)) -> Kind {
     Kind::Connect(innermost(error))
 }
 
-pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> ForeignText {
     let mut current = error;
     while let Some(cause) = current.source() {
         current = cause;
     }
-    one_line(&current.to_string())
+    words(Some(&current.to_string()))
 }
 
-pub(crate) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+/// Returns the words of a service, for use between double quotes.
+pub(crate) fn words(message: Option<&str>) -> ForeignText {
+    /// Maximum length in characters. AWS names the caller, the action and the resource, with their ARNs.
+    const MAX_CHARS: usize = 600;
+    ForeignText::quotable(message.unwrap_or_default(), MAX_CHARS)
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::arn::{Fields, one_line};
+use image_copy::text::ForeignText;
+
+use crate::arn::{Fields, quoted};
 use crate::partition::Partition;
 
 /// Where a login is kept.
@@ -34,8 +36,8 @@ pub(crate) enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{given}\", which is not {expected}")]
 pub struct InvalidCredentialArn {
-    /// The text as it was given, cut to a length that fits into one line.
-    pub given: String,
+    /// The text as it was given, cut.
+    pub given: ForeignText,
     /// What it should be.
     pub expected: &'static str,
 }
@@ -88,7 +90,7 @@ impl FromStr for CredentialArn {
     type Err = InvalidCredentialArn;
 
     fn from_str(text: &str) -> Result<Self, InvalidCredentialArn> {
-        let invalid = || InvalidCredentialArn { given: one_line(text), expected: EXPECTED };
+        let invalid = || InvalidCredentialArn { given: quoted(text), expected: EXPECTED };
         let Fields { partition, service, region, account, resource } =
             Fields::of(text).ok_or_else(invalid)?;
         let place = match service {

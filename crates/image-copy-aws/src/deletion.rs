@@ -12,6 +12,7 @@ use image_copy::copy::Inventory as _;
 use image_copy::oci::{Digest, Tag};
 use image_copy::registry::{Error, ManifestId};
 
+use crate::call::words;
 use crate::images::{BATCH, identifier};
 use crate::repository::EcrRepository;
 
@@ -160,7 +161,7 @@ fn refusal(failure: &ImageFailure) -> Error {
     Error::Service {
         service: DELETE.into(),
         code: failure.failure_code().map_or("an unknown failure", ImageFailureCode::as_str).into(),
-        message: failure.failure_reason().unwrap_or_default().into(),
+        message: words(failure.failure_reason()),
         attempts: 1,
         elapsed: Duration::ZERO,
     }

@@ -7,10 +7,11 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::error::ProvideErrorMetadata as _;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
+use image_copy::text::ForeignText;
 use tokio::time::Instant;
 
 use crate::EcrClients;
-use crate::call::{innermost, one_line};
+use crate::call::{innermost, words};
 
 /// A route that leads nowhere, as out of a VPC without an endpoint for Lambda, has to show while
 /// there is time to say so.
@@ -29,11 +30,11 @@ pub enum NotInvoked {
     #[error("{code}")]
     Denied {
         /// Lambda's name for it.
-        code: String,
+        code: ForeignText,
     },
     /// There was no answer, or another one.
     #[error("{0}")]
-    Failed(String),
+    Failed(ForeignText),
 }
 
 impl EcrClients {
@@ -63,10 +64,7 @@ impl Functions {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(match error.code() {
                 Some(code) if code.starts_with("AccessDenied") => NotInvoked::Denied { code: code.into() },
-                Some(code) => {
-                    let message = error.message().unwrap_or_default();
-                    NotInvoked::Failed(one_line(&format!("{code} \"{message}\"")))
-                }
+                Some(code) => NotInvoked::Failed(format!("{code} \"{}\"", words(error.message())).into()),
                 None => NotInvoked::Failed(innermost(&error)),
             }),
             Err(_) => Err(NotInvoked::Failed("no answer in time".into())),

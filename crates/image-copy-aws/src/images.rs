@@ -6,6 +6,7 @@ use aws_sdk_ecr::types::{Image, ImageFailure, ImageFailureCode, ImageIdentifier}
 use image_copy::oci::{Digest, Manifest, media_type};
 use image_copy::registry::{Error, ManifestId};
 
+use crate::call::words;
 use crate::repository::EcrRepository;
 
 /// Ids in one call (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html>).
@@ -62,7 +63,7 @@ fn error(failure: &ImageFailure) -> Option<Error> {
         _ => Some(Error::Service {
             service: ACTION.into(),
             code: code.map_or("an unknown failure", ImageFailureCode::as_str).into(),
-            message: failure.failure_reason().unwrap_or_default().into(),
+            message: words(failure.failure_reason()),
             attempts: 1,
             elapsed: Duration::ZERO,
         }),

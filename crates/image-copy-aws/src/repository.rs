@@ -47,7 +47,7 @@ impl EcrRepository {
             Ok(answer) => answer,
             // The copy does without: whoever may push need not be allowed to look.
             Err(Error::Service { code, message, .. }) if code.starts_with("AccessDenied") => {
-                tracing::debug!(message, "the repository's settings are not known");
+                tracing::debug!(%message, "the repository's settings are not known");
                 return Ok(Facts::default());
             }
             Err(error) => return Err(error),

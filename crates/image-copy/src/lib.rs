@@ -1,6 +1,7 @@
 //! Copies container images from registry to registry, byte for byte, without a container runtime
 //! and without touching the disk.
 //!
+//! - [`text`]: text from outside, made safe to print.
 //! - [`oci`]: references, digests, platforms, manifests. Pure data.
 //! - [`http`]: one request, with retries and without redirects.
 //! - [`registry`]: one registry, by the distribution specification.
@@ -15,3 +16,4 @@ pub mod copy;
 pub mod http;
 pub mod oci;
 pub mod registry;
+pub mod text;

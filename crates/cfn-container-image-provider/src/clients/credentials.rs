@@ -198,7 +198,7 @@ impl SourceCredentials {
             Err(problem) => {
                 let text = problem.to_string();
                 *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
-                return Err(registry::Error::Credentials(text));
+                return Err(registry::Error::Credentials(text.into()));
             }
         }
         match self.shared.ecr.login(repository, refused).await? {

@@ -7,6 +7,7 @@ mod advice;
 mod shorten;
 
 use image_copy::copy;
+use image_copy::text::ForeignText;
 use image_copy_aws::{NotInvoked, Obstacle};
 
 use crate::clients::credentials::{LoginProblem, Setting};
@@ -14,10 +15,13 @@ use crate::failure::{Failure, NotDeleted};
 use crate::input::continuation::StopReason;
 use crate::input::lost::{Ending, Lost};
 use advice::{advice, deletion_advice};
-use shorten::{one_line, shorten};
+use shorten::shorten;
 
 /// What a stack's events show without being cut.
 const MAX_CHARS: usize = 400;
+
+/// Maximum length of the first part before it is shortened, in characters.
+const MAX_WHAT: usize = 4000;
 
 /// The parts of a reason. When it gets too long, `what` is shortened, but for `subject` within it.
 struct Parts {
@@ -32,8 +36,9 @@ pub(crate) fn reason(failure: &Failure, request_id: &str) -> String {
     let tail = format!(" ({request_id})");
     let hint = if parts.hint.is_empty() { String::new() } else { format!(" {}", parts.hint) };
     let room = MAX_CHARS.saturating_sub(tail.chars().count() + hint.chars().count());
-    let what = one_line(&parts.what);
-    let what = if what.chars().count() > room { shorten(&what, &parts.subject, room) } else { what };
+    let what = ForeignText::new(&parts.what, MAX_WHAT);
+    let what =
+        if what.chars().count() > room { shorten(&what, &parts.subject, room) } else { what.to_string() };
     format!("{what}{hint}{tail}")
 }
 

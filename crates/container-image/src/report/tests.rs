@@ -10,7 +10,7 @@ use image_copy::registry::{Code, LoginSent, Refusal};
 fn refusal(status: u16, code: &str, message: &str, login: LoginSent) -> registry::Error {
     registry::Error::from(Refusal {
         status,
-        codes: vec![Code { code: code.into(), message: message.into(), detail: String::new() }],
+        codes: vec![Code { code: code.into(), message: message.into(), detail: "".into() }],
         request: "GET /v2/acme/app/manifests/2.1".into(),
         login,
         is_foreign: false,

@@ -205,5 +205,5 @@ fn failure(reference: &Reference, cause: Error) -> Unresolved {
 /// The platform of an image that no index lists: only its config tells.
 async fn own_platform(repository: &Repository, manifest: &Manifest) -> Result<Option<Platform>, Error> {
     let Some(config) = config_of(manifest) else { return Ok(None) };
-    Ok(platform_in(&repository.get_blob(config, MAX_CONFIG_BYTES).await?))
+    Ok(platform_in(&repository.get_blob(config, MAX_CONFIG_BYTES).await?)?)
 }

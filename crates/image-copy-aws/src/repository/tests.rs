@@ -55,7 +55,7 @@ async fn goes_on_without_the_permission_to_look_but_not_without_the_repository()
     let missing = repository(|_, _| refusal("RepositoryNotFoundException", "The repository does not exist"));
     let error = missing.facts(None).await.unwrap_err();
     assert!(matches!(&error, Error::Service { service, code, .. }
-        if service == "ecr:DescribeRepositories" && code == "RepositoryNotFoundException"));
+        if service == "ecr:DescribeRepositories" && *code == *"RepositoryNotFoundException"));
 }
 
 #[tokio::test]

@@ -194,7 +194,7 @@ impl Client {
         }
         let resolver = GuardedResolver::new(*origin, &self.plain, &self.proxies.hosts());
         let client = self.options.client(resolver, is_direct);
-        let client = client.map_err(|problem| failure(Kind::Connect(problem), url))?;
+        let client = client.map_err(|problem| failure(Kind::Connect(problem.into()), url))?;
         Ok(kept.get_or_init(|| client))
     }
 

@@ -8,11 +8,19 @@ use reqwest::Url;
 
 use super::address::ForbiddenName;
 use super::{Error, Kind};
+use crate::text::ForeignText;
+
+/// Maximum length of a host name with its port in characters (RFC 1035, section 2.3.4).
+const HOST_CHARS: usize = 261;
+
+/// Maximum length of the words of an operating system, a TLS library or a proxy in characters.
+const REASON_CHARS: usize = 160;
 
 /// An error for the host of `url`, on the first try.
 pub(super) fn failure(kind: Kind, url: &Url) -> Error {
     let host = url.host_str().unwrap_or_default();
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let host = ForeignText::quotable(&host, HOST_CHARS);
     Error { kind, host, attempts: 1, elapsed: Duration::ZERO }
 }
 
@@ -69,7 +77,7 @@ pub(super) fn describe(error: &reqwest::Error, url: &Url, proxy: Option<String>)
 }
 
 /// The words of the cause at the end of the chain, which name no URL.
-pub(super) fn innermost(error: &reqwest::Error) -> String {
+pub(super) fn innermost(error: &reqwest::Error) -> ForeignText {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -77,8 +85,8 @@ pub(super) fn innermost(error: &reqwest::Error) -> String {
     if std::ptr::eq(cause, error) {
         return "no reason given".into();
     }
-    let words = cause.to_string().replace('\n', " ");
+    let words = cause.to_string();
     // The number says nothing to whoever reads the words.
     let words = words.split(" (os error").next().unwrap_or_default();
-    words.chars().take(160).collect()
+    ForeignText::new(words, REASON_CHARS)
 }

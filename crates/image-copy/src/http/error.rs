@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::text::ForeignText;
+
 /// A request that got no complete answer. A response of any status is not an error here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}", kind.at(host), tries(*attempts, *elapsed))]
@@ -9,7 +11,7 @@ pub struct Error {
     /// What went wrong.
     pub kind: Kind,
     /// Host and port that were asked.
-    pub host: String,
+    pub host: ForeignText,
     /// How often it was tried.
     pub attempts: u32,
     /// Time since the first try.
@@ -30,7 +32,7 @@ pub enum Kind {
     /// The name has no address.
     Dns,
     /// No connection came about; the text is the operating system's.
-    Connect(String),
+    Connect(ForeignText),
     /// No connection came about in time.
     ConnectTimeout,
     /// No connection came about through the proxy.
@@ -38,10 +40,10 @@ pub enum Kind {
         /// Host and port, and the variable that names it.
         proxy: String,
         /// The proxy's words, or the operating system's.
-        reason: String,
+        reason: ForeignText,
     },
     /// The certificate or the TLS handshake was refused; the text is the TLS library's.
-    Tls(String),
+    Tls(ForeignText),
     /// Connected, but nothing came in time.
     Timeout,
     /// The connection broke in the middle of a message.

@@ -3,29 +3,15 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{Digest, Platform, rewrite};
+use super::{Digest, ParseError, Platform, StatedPlatform, media_type, rewrite};
+use crate::text::ForeignText;
+
+/// Maximum length of the JSON parser's words in characters; they quote the document.
+const WORDS_CHARS: usize = 200;
 
 /// Registries accept manifests up to this size in bytes
 /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests>).
 pub(crate) const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
-
-/// Media types of manifests and configs.
-pub mod media_type {
-    /// OCI index.
-    pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-    /// OCI image manifest.
-    pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-    /// Docker's index.
-    pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-    /// Docker's image manifest, schema 2.
-    pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-    /// OCI image config.
-    pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-    /// Docker's image config.
-    pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
-    /// All manifests, in the order in which they are asked for.
-    pub const ALL: [&str; 4] = [OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST];
-}
 
 /// Points at content: what it is, its digest and its size.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +77,10 @@ pub enum ManifestError {
     SchemaOne,
     /// Neither a manifest nor an index, or a damaged one.
     #[error("it is not a manifest that can be read: {0}")]
-    Invalid(String),
+    Invalid(ForeignText),
+    /// A platform in an index or a config.
+    #[error("its platform is not valid: {0}")]
+    Platform(ParseError),
     /// The `Content-Type` and the document disagree.
     #[error("it was served as {served}, but says that it is {stated}")]
     MediaType {
@@ -102,20 +91,32 @@ pub enum ManifestError {
     },
 }
 
+impl From<ParseError> for ManifestError {
+    fn from(error: ParseError) -> Self {
+        Self::Invalid(error.to_string().into())
+    }
+}
+
 impl Manifest {
     /// Reads a document served as `served`, a `Content-Type` that may be missing or generic.
     ///
     /// # Errors
     /// [`ManifestError`] when it cannot be copied.
     pub fn parse(bytes: Bytes, served: Option<&str>) -> Result<Self, ManifestError> {
-        let invalid = |error: serde_json::Error| ManifestError::Invalid(error.to_string());
+        let invalid = |error: serde_json::Error| {
+            ManifestError::Invalid(ForeignText::new(&error.to_string(), WORDS_CHARS))
+        };
         let outline: Outline = serde_json::from_slice(&bytes).map_err(invalid)?;
         if outline.schema_version == Some(1) {
             return Err(ManifestError::SchemaOne);
         }
         let served = served.map(|text| text.split(';').next().unwrap_or(text).trim().to_ascii_lowercase());
         let served = served.filter(|text| media_type::ALL.contains(&text.as_str()));
-        let media_type = match (served, outline.media_type) {
+        let stated = outline.media_type.filter(|text| !text.is_empty());
+        if let Some(stated) = &stated {
+            media_type::checked(stated)?;
+        }
+        let media_type = match (served, stated) {
             (Some(served), Some(stated)) if served != stated => {
                 return Err(ManifestError::MediaType { served, stated });
             }
@@ -200,7 +201,7 @@ struct Outline {
 
 #[derive(Deserialize)]
 struct Entry {
-    platform: Option<Platform>,
+    platform: Option<StatedPlatform>,
     #[serde(flatten)]
     descriptor: oci_spec::image::Descriptor,
 }
@@ -208,18 +209,22 @@ struct Entry {
 impl Entry {
     fn descriptor(self) -> Result<Descriptor, ManifestError> {
         let Self { platform, descriptor: wire } = self;
-        let digest =
-            |text: &str| text.parse::<Digest>().map_err(|error| ManifestError::Invalid(error.to_string()));
         let annotation = |key| wire.annotations().as_ref().and_then(|all| all.get(key));
         let attests = match annotation("vnd.docker.reference.type").map(String::as_str) {
             Some("attestation-manifest") => {
-                annotation("vnd.docker.reference.digest").map(|subject| digest(subject)).transpose()?
+                annotation("vnd.docker.reference.digest").map(|subject| subject.parse()).transpose()?
             }
             _ => None,
         };
+        let media_type = wire.media_type().to_string();
+        // Some tools leave it empty, and registries accept that.
+        if !media_type.is_empty() {
+            media_type::checked(&media_type)?;
+        }
+        let platform = platform.map(Platform::try_from).transpose().map_err(ManifestError::Platform)?;
         Ok(Descriptor {
-            media_type: wire.media_type().to_string(),
-            digest: digest(wire.digest().as_ref())?,
+            media_type,
+            digest: wire.digest().as_ref().parse()?,
             size: wire.size(),
             platform,
             attests,

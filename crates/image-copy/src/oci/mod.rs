@@ -2,6 +2,7 @@
 
 mod digest;
 mod manifest;
+pub mod media_type;
 mod platform;
 mod prefix;
 mod reference;
@@ -11,28 +12,30 @@ mod rewrite;
 pub(crate) use digest::Hasher;
 pub use digest::{Algorithm, Digest};
 pub(crate) use manifest::MAX_MANIFEST_BYTES;
-pub use manifest::{Descriptor, Kind, Manifest, ManifestError, media_type};
+pub use manifest::{Descriptor, Kind, Manifest, ManifestError};
 pub use platform::Platform;
+pub(crate) use platform::StatedPlatform;
 pub use prefix::Prefix;
 pub use reference::{Reference, Registry, Repository, Tag};
+
+use crate::text::ForeignText;
+
+/// Maximum length of the text that a [`ParseError`] quotes, in characters.
+const QUOTE_CHARS: usize = 100;
 
 /// A text that does not have the form it should have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{given}\" is not {expected}")]
 pub struct ParseError {
-    /// The text as it was given, cut to a length that fits into one line.
-    pub given: String,
+    /// The text as it was given, cut.
+    pub given: ForeignText,
     /// What would have been right, such as `a tag: …`.
     pub expected: &'static str,
 }
 
 impl ParseError {
     pub(crate) fn new(given: &str, expected: &'static str) -> Self {
-        let mut given: String =
-            given.chars().take(101).map(|c| if c.is_control() { '?' } else { c }).collect();
-        if given.chars().count() > 100 {
-            given = given.chars().take(100).chain(['…']).collect();
-        }
+        let given = ForeignText::quotable(given, QUOTE_CHARS);
         Self { given, expected }
     }
 }

@@ -9,26 +9,70 @@ use super::ParseError;
 
 /// Operating system, architecture and variant that an image was built for.
 ///
-/// Own type, because `oci_spec::image::Platform` drops `os.version` and `os.features` and refuses
-/// entries that leave out a field.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Platform {
     /// Operating system by Go's name, such as `linux`.
-    #[serde(default)]
     pub os: String,
     /// Architecture by Go's name, such as `arm64`.
-    #[serde(default)]
     pub architecture: String,
     /// Variant of the architecture, such as `v7`.
-    #[serde(default, deserialize_with = "empty_is_none")]
     pub variant: Option<String>,
     /// Version of the operating system, on Windows.
-    #[serde(default, rename = "os.version", deserialize_with = "empty_is_none")]
     pub os_version: Option<String>,
 }
 
-fn empty_is_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
+/// Maximum length of a part of a platform in characters. The longest in use have eleven.
+const PART_CHARS: usize = 32;
+
+/// Maximum length of the version of an operating system in characters.
+const VERSION_CHARS: usize = 64;
+
+/// A platform as an index or a config states it, before it is checked.
+///
+/// Own type, because `oci_spec::image::Platform` drops `os.version` and refuses entries that leave out a
+/// field.
+#[derive(Deserialize)]
+pub(crate) struct StatedPlatform {
+    os: Option<String>,
+    architecture: Option<String>,
+    variant: Option<String>,
+    #[serde(rename = "os.version")]
+    os_version: Option<String>,
+}
+
+/// Parts can be empty or missing: attestations and artifacts have no platform.
+impl TryFrom<StatedPlatform> for Platform {
+    type Error = ParseError;
+
+    fn try_from(stated: StatedPlatform) -> Result<Self, ParseError> {
+        const VERSION: &str = "an os.version: expected at most 64 printable ASCII characters";
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let platform = Self {
+            os: stated.os.unwrap_or_default(),
+            architecture: stated.architecture.unwrap_or_default(),
+            variant: given(stated.variant),
+            os_version: given(stated.os_version),
+        };
+        let parts = [Some(&platform.os), Some(&platform.architecture), platform.variant.as_ref()];
+        if !parts.into_iter().flatten().all(|part| part.is_empty() || is_part(part)) {
+            return Err(ParseError::new(&platform.to_string(), EXPECTED));
+        }
+        // Homebrew's bottles have versions such as "macOS 14.4.1".
+        let is_version =
+            |text: &String| text.len() <= VERSION_CHARS && text.bytes().all(|b| matches!(b, b' '..=b'~'));
+        match platform.os_version.as_ref().filter(|text| !is_version(text)) {
+            Some(version) => Err(ParseError::new(version, VERSION)),
+            None => Ok(platform),
+        }
+    }
+}
+
+const EXPECTED: &str =
+    "a platform: expected os/architecture or os/architecture/variant, such as linux/arm64 or linux/arm/v7";
+
+fn is_part(text: &str) -> bool {
+    let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    (1..=PART_CHARS).contains(&text.len()) && text.bytes().all(valid)
 }
 
 impl Platform {
@@ -84,14 +128,9 @@ impl FromStr for Platform {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        const EXPECTED: &str = "a platform: expected os/architecture or os/architecture/variant, such as linux/arm64 or linux/arm/v7";
         let parts: Vec<&str> = text.trim().split('/').collect();
-        let valid = |part: &&str| {
-            !part.is_empty()
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
-        };
         let (2 | 3) = parts.len() else { return Err(ParseError::new(text, EXPECTED)) };
-        if !parts.iter().all(valid) {
+        if !parts.iter().all(|part| is_part(part)) {
             return Err(ParseError::new(text, EXPECTED));
         }
         let platform = Self {
@@ -141,14 +180,47 @@ mod tests {
         }
     }
 
+    fn stated(document: &str) -> Result<Platform, ParseError> {
+        serde_json::from_str::<StatedPlatform>(document).unwrap().try_into()
+    }
+
     #[test]
     fn reads_an_entry_with_missing_fields() {
-        let platform: Platform = serde_json::from_str(
-            r#"{"os.version":"10.0.1","os":"windows","architecture":"amd64","variant":""}"#,
-        )
-        .unwrap();
+        let platform =
+            stated(r#"{"os.version":"10.0.1","os":"windows","architecture":"amd64","variant":""}"#).unwrap();
         assert_eq!(platform.os_version.as_deref(), Some("10.0.1"));
         assert_eq!(platform.to_string(), "windows/amd64");
-        assert!(serde_json::from_str::<Platform>("{}").unwrap().is_unknown());
+        for unknown in
+            ["{}", r#"{"os":"","architecture":null}"#, r#"{"os":"unknown","architecture":"unknown"}"#]
+        {
+            assert!(stated(unknown).unwrap().is_unknown(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn accepts_the_grammar_of_platforms_and_nothing_else() {
+        for valid in [
+            r#"{"os":"windows","architecture":"amd64","os.version":"10.0.17763.1","os.features":["win32k"]}"#,
+            r#"{"os":"darwin","architecture":"arm64","os.version":"macOS 14.4.1"}"#,
+            r#"{"os":"wasip1","architecture":"wasm"}"#,
+            r#"{"os":"linux","architecture":"arm","variant":"v7","features":["sse4"]}"#,
+        ] {
+            assert!(stated(valid).is_ok(), "{valid}");
+        }
+        let long = "x".repeat(33);
+        for (field, text) in [
+            ("os", r"linux\u001b[31m"),
+            ("os", "lin ux"),
+            ("architecture", "am/d64"),
+            ("architecture", long.as_str()),
+            ("variant", r"v\u202e7"),
+            ("variant", r"v7\n"),
+            ("os.version", r"10\u0007"),
+            ("os.version", r"10\u200b"),
+        ] {
+            let document = format!(r#"{{"{field}":"{text}"}}"#);
+            let error = stated(&document).unwrap_err().to_string();
+            assert!(error.chars().all(crate::text::is_visible), "{error}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::refusal::words;
 use super::{LoginSent, RateLimit, Refusal};
 use crate::http;
 use crate::oci::{Digest, ManifestError};
+use crate::text::ForeignText;
 
 /// Why a conversation with one registry failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -22,9 +23,9 @@ pub enum Error {
         /// Name of the call as in a permission, such as `ecr:BatchGetImage`.
         service: String,
         /// The service's error code, such as `AccessDeniedException`.
-        code: String,
-        /// The service's words, in one line.
-        message: String,
+        code: ForeignText,
+        /// The service's words.
+        message: ForeignText,
         /// How often it was tried.
         attempts: u32,
         /// Time since the first try.
@@ -61,7 +62,7 @@ pub enum Error {
     Http(#[from] http::Error),
     /// The login could not be had.
     #[error("{0}")]
-    Credentials(String),
+    Credentials(ForeignText),
     /// More manifests are needed than the registry will serve.
     #[error("pulls needed: {needed}, one for each manifest; {limit}")]
     TooFewPulls {
@@ -115,7 +116,7 @@ impl Error {
     pub fn has(&self, code: &str) -> bool {
         match self {
             Self::Refused(refusal) | Self::Expired(refusal) => refusal.has(code),
-            Self::Service { code: said, .. } => said == code,
+            Self::Service { code: said, .. } => *said == *code,
             _ => false,
         }
     }

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 
-use super::refusal::one_line;
 use crate::http;
+use crate::text::ForeignText;
+
+/// Maximum length of the caller's name in characters: an IPv6 address or an account id.
+const SOURCE_CHARS: usize = 80;
 
 /// Pull allowance as Docker Hub states it in its `ratelimit-*` headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub struct RateLimit {
     /// The window.
     pub window: Option<Duration>,
     /// Whom the registry counts: an address or an account.
-    pub source: Option<String>,
+    pub source: Option<ForeignText>,
 }
 
 /// `0 of 100 left for 203.0.113.7 in each 6 h`
@@ -68,7 +71,7 @@ impl RateLimit {
             limit: number("ratelimit-limit"),
             remaining: number("ratelimit-remaining"),
             window,
-            source: text("docker-ratelimit-source").map(one_line),
+            source: text("docker-ratelimit-source").map(|source| ForeignText::quotable(source, SOURCE_CHARS)),
         };
         (limit.limit.is_some() || limit.remaining.is_some()).then_some(limit)
     }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::RateLimit;
 use crate::http;
+use crate::text::ForeignText;
 
 /// An answer that is a refusal (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -16,7 +17,7 @@ pub struct Refusal {
     /// Codes and messages, as far as the body held any.
     pub codes: Vec<Code>,
     /// Method and path, for the log; of a cloud service the name of the call.
-    pub request: String,
+    pub request: ForeignText,
     /// Whether a login was sent along.
     pub login: LoginSent,
     /// Whether the answer came from something that is no registry, as far as can be told.
@@ -35,21 +36,21 @@ pub struct Refusal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Code {
     /// Such as `MANIFEST_UNKNOWN`; empty when the body was no error document.
-    pub code: String,
-    /// The registry's words, in one line.
-    pub message: String,
-    /// What the registry adds for its operator, in one line; often empty.
-    pub detail: String,
+    pub code: ForeignText,
+    /// The registry's words.
+    pub message: ForeignText,
+    /// What the registry adds for its operator; often empty.
+    pub detail: ForeignText,
 }
 
 impl Code {
     /// The code and the words; the detail where the words say nothing.
     fn words(&self) -> String {
-        let says_nothing = matches!(self.message.as_str(), "" | "unknown error");
+        let says_nothing = matches!(&*self.message, "" | "unknown error");
         if !says_nothing || self.detail.is_empty() {
             return words(&self.code, &self.message);
         }
-        words(&self.code, &one_line(format!("{} {}", self.message, self.detail).trim()))
+        words(&self.code, &message(&format!("{} {}", self.message, self.detail)))
     }
 }
 
@@ -64,11 +65,19 @@ pub enum LoginSent {
     No,
 }
 
-/// Longest message taken over from a registry, in characters.
-const MESSAGE_CHARACTERS: usize = 300;
+/// Maximum length of a registry's message or detail in characters.
+const MESSAGE_CHARS: usize = 300;
+
+/// Maximum length of an error code in characters. The longest of AWS has some 60.
+const CODE_CHARS: usize = 100;
+
+/// Returns the words of a registry or service, for use between double quotes.
+fn message(text: &str) -> ForeignText {
+    ForeignText::quotable(text, MESSAGE_CHARS)
+}
 
 impl Refusal {
-    pub(super) fn of(answer: &http::Answer, request: impl Into<String>, login: LoginSent) -> Self {
+    pub(super) fn of(answer: &http::Answer, request: impl Into<ForeignText>, login: LoginSent) -> Self {
         let codes = codes(&answer.body);
         // A registry names its version or sends an error document; neither is due to a HEAD.
         let wordless = codes.iter().all(|entry| entry.code.is_empty());
@@ -101,7 +110,7 @@ impl Refusal {
     /// Whether the registry used this code.
     #[must_use]
     pub fn has(&self, code: &str) -> bool {
-        self.codes.iter().any(|entry| entry.code == code)
+        self.codes.iter().any(|entry| entry.code == *code)
     }
 
     /// Whether one of the messages contains `text`, in any case.
@@ -167,47 +176,42 @@ fn codes(body: &[u8]) -> Vec<Code> {
     if let Ok(document) = serde_json::from_slice::<ErrorDocument>(body)
         && !document.errors.is_empty()
     {
-        let text = |value: serde_json::Value| match value {
-            serde_json::Value::String(text) => one_line(&text),
-            serde_json::Value::Null => String::new(),
-            serde_json::Value::Object(fields) if fields.is_empty() => String::new(),
-            other => one_line(&other.to_string()),
+        let text = |value: serde_json::Value, max| match value {
+            serde_json::Value::String(text) => ForeignText::quotable(&text, max),
+            serde_json::Value::Null => ForeignText::default(),
+            serde_json::Value::Object(fields) if fields.is_empty() => ForeignText::default(),
+            other => ForeignText::quotable(&other.to_string(), max),
         };
         return document
             .errors
             .into_iter()
             .take(5)
             .map(|entry| Code {
-                code: text(entry.code),
-                message: text(entry.message),
-                detail: text(entry.detail),
+                code: text(entry.code, CODE_CHARS),
+                message: text(entry.message, MESSAGE_CHARS),
+                detail: text(entry.detail, MESSAGE_CHARS),
             })
             .collect();
     }
-    let text = one_line(&String::from_utf8_lossy(body));
-    let is_page = text.starts_with('<') && !text.contains("<Code>");
+    let body = String::from_utf8_lossy(body);
+    let text = message(&body);
+    let is_page = text.starts_with('<') && !body.contains("<Code>");
     if text.is_empty() || is_page {
         return Vec::new();
     }
     // S3 and other blob stores answer in XML.
     let element = |name: &str| {
-        let (_, rest) = text.split_once(&format!("<{name}>"))?;
-        rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner.to_owned())
+        let (_, rest) = body.split_once(&format!("<{name}>"))?;
+        rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner)
     };
+    let detail = ForeignText::default();
     match element("Code") {
         Some(code) => {
-            vec![Code { code, message: element("Message").unwrap_or_default(), detail: String::new() }]
+            let code = ForeignText::quotable(code, CODE_CHARS);
+            vec![Code { code, message: message(element("Message").unwrap_or_default()), detail }]
         }
-        None => vec![Code { code: String::new(), message: text, detail: String::new() }],
+        None => vec![Code { code: ForeignText::default(), message: text, detail }],
     }
-}
-
-/// One line without control characters or double quotes, cut to a length that fits into a message.
-pub(super) fn one_line(text: &str) -> String {
-    let words: Vec<&str> =
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
-    let line = words.join(" ").replace('"', "'");
-    line.char_indices().nth(MESSAGE_CHARACTERS).map_or(line.clone(), |(end, _)| format!("{}…", &line[..end]))
 }
 
 #[cfg(test)]
@@ -217,7 +221,7 @@ mod tests {
     #[track_caller]
     fn check(body: &str, expected: &[(&str, &str)]) {
         let found = codes(body.as_bytes());
-        let found: Vec<(&str, &str)> = found.iter().map(|c| (c.code.as_str(), c.message.as_str())).collect();
+        let found: Vec<(&str, &str)> = found.iter().map(|c| (&*c.code, &*c.message)).collect();
         assert_eq!(found, expected, "{body}");
     }
 
@@ -236,7 +240,7 @@ mod tests {
         check("Too Many Requests\n", &[("", "Too Many Requests")]);
         check("", &[]);
         let long = codes("x".repeat(1000).as_bytes());
-        assert_eq!(long[0].message.chars().count(), MESSAGE_CHARACTERS + 1);
+        assert_eq!(long[0].message.chars().count(), MESSAGE_CHARS + 1);
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Secrets {
     pub(super) fn remove_from_error(&self, error: Error) -> Error {
         match error {
             Error::Http(mut error) => {
-                error.host = self.remove_from(&error.host);
+                error.host = self.remove_from(&error.host).into();
                 Error::Http(error)
             }
             other => other,

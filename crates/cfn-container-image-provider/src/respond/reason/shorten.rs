@@ -1,6 +1,6 @@
 //! Keeps a reason within one line that nobody cuts.
 
-/// Stands for the subject while the rest is shortened; [`one_line`] lets none through.
+/// Stands for the subject while the rest is shortened; foreign text contains none.
 const PLACEHOLDER: &str = "\u{1}";
 
 /// Shortens to `room` characters: first what stands in quotes, which is other people's text, then
@@ -53,8 +53,4 @@ fn cut(text: &str, room: usize) -> String {
         return text.into();
     }
     text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
-}
-
-pub(super) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

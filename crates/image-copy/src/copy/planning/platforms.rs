@@ -4,7 +4,7 @@ use super::select::images;
 use super::walk::{Found, Walk};
 use crate::copy::reporting::{Error, Failure, Operation, Side};
 use crate::copy::request::Platforms;
-use crate::oci::{Descriptor, Manifest, Platform, media_type};
+use crate::oci::{Descriptor, Manifest, ManifestError, Platform, StatedPlatform, media_type};
 
 /// Largest image config read into memory, in bytes.
 pub const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
@@ -44,15 +44,13 @@ async fn own_platform(walk: &Walk<'_>, root: &Found) -> Result<Option<Platform>,
     if root.held {
         text = walk.destination.repository.get_blob(config, MAX_CONFIG_BYTES).await.ok();
     }
+    let failure = |cause| Failure::registry(Side::Source, Operation::ReadBlob, subject(), cause);
     let text = match text {
         Some(text) => text,
-        None => walk
-            .source
-            .get_blob(config, MAX_CONFIG_BYTES)
-            .await
-            .map_err(|cause| Failure::registry(Side::Source, Operation::ReadBlob, subject(), cause))?,
+        None => walk.source.get_blob(config, MAX_CONFIG_BYTES).await.map_err(failure)?,
     };
-    match (&walk.request.platforms, platform_in(&text)) {
+    let platform = platform_in(&text).map_err(|cause| failure(cause.into()))?;
+    match (&walk.request.platforms, platform) {
         (Platforms::One(wanted), Some(platform)) if !platform.satisfies(wanted) => {
             let (wanted, available) = (wanted.clone(), vec![platform]);
             Err(Box::new(Failure::NoPlatform { subject: subject(), wanted, available }))
@@ -80,8 +78,12 @@ pub fn config_of(manifest: &Manifest) -> Option<&Descriptor> {
     })
 }
 
-/// Parses the platform from a config.
-#[must_use]
-pub fn platform_in(config: &[u8]) -> Option<Platform> {
-    serde_json::from_slice(config).ok().filter(|found: &Platform| !found.is_unknown())
+/// Parses the platform from a config. Returns `None` if it states none.
+///
+/// # Errors
+/// A platform that is not valid.
+pub fn platform_in(config: &[u8]) -> Result<Option<Platform>, ManifestError> {
+    let Ok(stated) = serde_json::from_slice::<StatedPlatform>(config) else { return Ok(None) };
+    let platform = Platform::try_from(stated).map_err(ManifestError::Platform)?;
+    Ok(Some(platform).filter(|platform| !platform.is_unknown()))
 }

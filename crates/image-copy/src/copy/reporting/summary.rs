@@ -159,7 +159,7 @@ mod tests {
     fn refusal(status: u16, code: &str, message: &str) -> Refusal {
         Refusal {
             status,
-            codes: vec![Code { code: code.into(), message: message.into(), detail: String::new() }],
+            codes: vec![Code { code: code.into(), message: message.into(), detail: "".into() }],
             request: "GET /v2/x".into(),
             login: LoginSent::No,
             is_foreign: false,

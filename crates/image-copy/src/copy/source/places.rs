@@ -265,5 +265,5 @@ fn is_missing(error: &Error) -> bool {
 /// Returns the error for a mirror that exceeded its time limit.
 pub(super) fn silent(mirror: &Place) -> Error {
     let host = mirror.repository.name().registry().api_host().to_owned();
-    http::Error { kind: http::Kind::Timeout, host, attempts: 1, elapsed: Duration::ZERO }.into()
+    http::Error { kind: http::Kind::Timeout, host: host.into(), attempts: 1, elapsed: Duration::ZERO }.into()
 }

@@ -48,7 +48,7 @@ pub(super) const OPERATIONS: [Operation; 9] = [
 pub(super) fn refusal(status: u16, login: LoginSent, code: &str, message: &str) -> Refusal {
     Refusal {
         status,
-        codes: vec![Code { code: code.into(), message: message.into(), detail: String::new() }],
+        codes: vec![Code { code: code.into(), message: message.into(), detail: "".into() }],
         request: "GET /v2/x".into(),
         login,
         is_foreign: false,

@@ -9,7 +9,7 @@ const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:login
 const PRIVATE: &str = "ghcr.io/acme/app:2.1";
 
 fn failed(problem: LoginProblem) -> String {
-    let cause = registry::Error::Credentials(problem.to_string());
+    let cause = registry::Error::Credentials(problem.to_string().into());
     let (side, operation, subject) = (Side::Source, Operation::ReadManifest, PRIVATE.to_owned());
     let failure = Box::new(copy::Failure::Registry { side, operation, subject, cause });
     format!("Login: {}", reason(&Failure::Login { failure, problem: Box::new(problem) }, REQUEST))

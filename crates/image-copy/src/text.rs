@@ -1,0 +1,254 @@
+//! Text from outside: words of registries, AWS and other programs, and names of files.
+//!
+//! Such text is cleaned once, when it is read. Everything that prints it later relies on that.
+
+use std::fmt;
+use std::ops::Deref;
+
+/// Maximum length of a [`ForeignText`] that states no other, in characters.
+const MAX_CHARS: usize = 1000;
+
+/// Text from outside that is safe to print: one line of bounded length without control, format and
+/// other invisible characters. Line breaks, tabs and runs of spaces become one space. Escape sequences
+/// for colours are removed.
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ForeignText(Box<str>);
+
+impl ForeignText {
+    /// Cleans `text` and cuts it to `max` characters, with an ellipsis after the cut. Reads no more of it
+    /// than it keeps.
+    #[must_use]
+    pub fn new(text: &str, max: usize) -> Self {
+        let mut line = String::new();
+        let mut length = 0;
+        let mut is_after_gap = false;
+        let mut rest = text.chars();
+        while let Some(c) = rest.next() {
+            if let Some(after) = after_escape_sequence(c, rest.as_str()) {
+                rest = after.chars();
+                continue;
+            }
+            if c.is_whitespace() || c.is_control() {
+                is_after_gap = length > 0;
+                continue;
+            }
+            if !is_visible(c) {
+                continue;
+            }
+            let needed = 1 + usize::from(is_after_gap);
+            if length + needed > max {
+                line.push('…');
+                break;
+            }
+            if is_after_gap {
+                line.push(' ');
+            }
+            line.push(c);
+            length += needed;
+            is_after_gap = false;
+        }
+        Self(line.into())
+    }
+
+    /// Like [`ForeignText::new`], for text that is shown between double quotes: its own become single.
+    #[must_use]
+    pub fn quotable(text: &str, max: usize) -> Self {
+        let Self(line) = Self::new(text, max);
+        Self(line.replace('"', "'").into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for ForeignText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for ForeignText {
+    fn eq(&self, other: &str) -> bool {
+        *self.0 == *other
+    }
+}
+
+impl From<&str> for ForeignText {
+    fn from(text: &str) -> Self {
+        Self::new(text, MAX_CHARS)
+    }
+}
+
+impl From<String> for ForeignText {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl fmt::Display for ForeignText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for ForeignText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Returns `name` with an escape such as `\n` or `\u{1b}` for each character that would not be visible,
+/// so that different names stay different. A name longer than 1000 characters ends in an ellipsis.
+#[must_use]
+pub fn escaped(name: &str) -> String {
+    let mut shown = String::new();
+    let mut length = 0;
+    for c in name.chars() {
+        let start = shown.len();
+        if c == ' ' || is_visible(c) {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_default());
+        }
+        length += shown[start..].chars().count();
+        if length > MAX_CHARS {
+            shown.truncate(start);
+            shown.push('…');
+            break;
+        }
+    }
+    shown
+}
+
+/// Returns a JSON document with `\u` escapes for characters that a terminal would not show. JSON itself
+/// requires them for the first 32 characters only.
+#[must_use]
+pub fn escaped_json(document: &str) -> String {
+    let mut text = String::with_capacity(document.len());
+    for c in document.chars() {
+        // Spaces and line breaks of the document are outside of its strings.
+        if matches!(c, ' ' | '\n') || is_visible(c) {
+            text.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            text += &format!("\\u{unit:04x}");
+        }
+    }
+    text
+}
+
+/// Returns true if a terminal shows the character and nothing else happens. False for spaces other than
+/// U+0020, and for characters of the general categories Cc, Cf, Co, Cn, Zl and Zp.
+#[must_use]
+pub fn is_visible(c: char) -> bool {
+    match c {
+        ' '..='~' => true,
+        // Letters and marks that have no shape of their own.
+        '\u{34f}'
+        | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{2800}'
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{ffa0}'
+        | '\u{e0100}'..='\u{e01ef}' => false,
+        // `Debug` escapes the categories above; the letter before it keeps accents unescaped.
+        _ => {
+            let mut buffer = [b'a'; 5];
+            let end = 1 + c.encode_utf8(&mut buffer[1..]).len();
+            let text = std::str::from_utf8(&buffer[..end]).unwrap_or_default();
+            text.escape_debug().nth(1) == Some(c)
+        }
+    }
+}
+
+/// Returns the text after a control sequence that `first` begins, as programs send it for colours
+/// (ECMA-48, section 5.4).
+fn after_escape_sequence(first: char, rest: &str) -> Option<&str> {
+    let parameters = match first {
+        '\u{1b}' => rest.strip_prefix('[')?,
+        '\u{9b}' => rest,
+        _ => return None,
+    };
+    let last = parameters.find(|c| !matches!(c, ' '..='?'))?;
+    let is_complete = matches!(parameters.as_bytes()[last], b'@'..=b'~');
+    is_complete.then(|| &parameters[last + 1..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_becomes_one_visible_line() {
+        for (text, expected) in [
+            ("plain words", "plain words"),
+            (" \r\n two\n\n\tlines\u{85}\u{2028}of\u{2029}it\u{a0} ", "two lines of it"),
+            ("\u{1b}[31mred\u{1b}[0m \u{9b}1;31mbold\u{9b}m", "red bold"),
+            ("\u{1b}]0;title\u{7}\u{1b}[2J\u{1b}", "]0;title"),
+            ("\u{1b}[3\u{202e}1m", "[31m"),
+            ("a\0b\u{7f}c\u{90}d", "a b c d"),
+            ("l\u{202a}e\u{202e}f\u{2066}t\u{2069}\u{200e}\u{200f}\u{61c}", "left"),
+            ("z\u{200b}e\u{200c}r\u{200d}o\u{feff}\u{2060}\u{ad}", "zero"),
+            ("t\u{e0001}a\u{e0061}g\u{e007f}s\u{fe0f}\u{e0100}", "tags"),
+            ("p\u{e000}r\u{f8ff}i\u{f0000}v\u{10ffff}", "priv"),
+            ("h\u{3164}i\u{115f}d\u{ffa0}e\u{2800}n\u{34f}", "hiden"),
+            ("\u{fff9}x\u{fffb}\u{180e}", "x"),
+            ("Größe 文件 नमस्ते e\u{301} 😀", "Größe 文件 नमस्ते e\u{301} 😀"),
+            ("say \"no\"", "say \"no\""),
+            ("", ""),
+        ] {
+            assert_eq!(ForeignText::from(text).as_str(), expected, "{text:?}");
+        }
+        assert_eq!(ForeignText::quotable("say \"no\"", 99).as_str(), "say 'no'");
+    }
+
+    #[test]
+    fn no_character_of_a_text_moves_the_cursor_or_hides() {
+        for c in ('\0'..=char::MAX).filter(|c| c.is_control() || (c.is_whitespace() && *c != ' ')) {
+            assert!(!is_visible(c), "{c:?}");
+            assert_eq!(ForeignText::from(format!("a{c}é")).as_str(), "a é", "{c:?}");
+        }
+        let all: String = ('\0'..=char::MAX).collect();
+        let clean = ForeignText::new(&all, usize::MAX);
+        assert!(clean.chars().all(is_visible));
+    }
+
+    #[test]
+    fn a_cut_counts_characters_and_is_shown() {
+        for (text, max, expected) in
+            [("äöü", 3, "äöü"), ("äöüß", 3, "äöü…"), ("ab   \n", 2, "ab"), ("ab c", 3, "ab…"), ("x", 0, "…")]
+        {
+            assert_eq!(ForeignText::new(text, max).as_str(), expected, "{text:?}");
+        }
+        assert_eq!(ForeignText::from("x".repeat(3_000_000)).chars().count(), MAX_CHARS + 1);
+    }
+
+    #[test]
+    fn names_keep_what_is_not_visible_as_an_escape() {
+        for (name, expected) in [
+            ("a b.txt", "a b.txt"),
+            ("x\u{1b}[31m\n\ty\u{202e}", "x\\u{1b}[31m\\n\\ty\\u{202e}"),
+            ("größe\u{a0}", "größe\\u{a0}"),
+        ] {
+            assert_eq!(escaped(name), expected);
+        }
+        let long = escaped(&"\u{1b}".repeat(5000));
+        assert!(long.chars().count() <= MAX_CHARS + 1 && long.ends_with("}…"), "{long}");
+    }
+
+    #[test]
+    fn json_stays_the_same_value() {
+        let value = serde_json::json!({"a\u{202e}": ["\u{7f}\u{9b}\n\u{1b} ü", "\u{e0061}\u{2028}"]});
+        let text = escaped_json(&format!("{value:#}"));
+        assert!(text.chars().all(|c| c == '\n' || is_visible(c)), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
+}
