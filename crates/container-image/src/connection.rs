@@ -22,7 +22,7 @@ pub(crate) fn client(plain_http: &[Registry], authority: Option<&Path>) -> Resul
         Some(file) => fs::read(file).map_err(|error| {
             format!(
                 "--certificate-authority {}: the file cannot be read: {}.",
-                file.display(),
+                system::shown(file),
                 system::words(&error)
             )
         })?,
@@ -35,7 +35,7 @@ pub(crate) fn client(plain_http: &[Registry], authority: Option<&Path>) -> Resul
         ..http::Options::default()
     };
     Client::new(options, logins()).map_err(|problem| match authority {
-        Some(file) => format!("--certificate-authority {}: {problem}.", file.display()),
+        Some(file) => format!("--certificate-authority {}: {problem}.", system::shown(file)),
         None => format!("{problem}."),
     })
 }

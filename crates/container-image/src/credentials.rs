@@ -90,7 +90,7 @@ fn candidates(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<Candidate> {
 
 /// Reads a file; `None` when there is none where one may be.
 fn read(file: &Candidate) -> Result<Option<DockerConfig>, String> {
-    let unreadable = |why: &str| format!("the logins in {} cannot be read: {why}", file.path.display());
+    let unreadable = |why: &str| format!("the logins in {} cannot be read: {why}", system::shown(&file.path));
     let text = match fs::read_to_string(&file.path) {
         Ok(text) => SecretString::from(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !file.named => return Ok(None),
@@ -110,7 +110,7 @@ async fn login(config: &DockerConfig, host: &str, path: &Path) -> Result<Option<
     {
         return Ok(Some(login));
     }
-    config.login(host).map_err(|why| format!("{}: {why}", path.display()))
+    config.login(host).map_err(|why| format!("{}: {why}", system::shown(path)))
 }
 
 #[cfg(test)]

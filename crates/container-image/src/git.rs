@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use image_copy::text::{self, ForeignText};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -51,11 +52,11 @@ impl Checkout {
         let Some(wanted) = branch else { return Ok(checkout) };
         let current =
             checkout.git(&["symbolic-ref", "--short", "HEAD"], "its branch cannot be found out").await?;
-        let current = current.trim();
-        if current == wanted {
+        let current = ForeignText::from(current.as_str());
+        if current == *wanted {
             return Ok(checkout);
         }
-        let name = folder.display();
+        let name = system::shown(folder);
         Err(format!(
             "--branch {wanted}: {name} is on {current}. Switch it to {wanted}, or leave out --branch."
         ))
@@ -73,8 +74,8 @@ impl Checkout {
         let below = whole.strip_prefix(top).unwrap_or(&inner.folder);
         Err(format!(
             "--repository {folder}: it is a folder inside a work tree. Use --repository {} {}.",
-            top.display(),
-            below.display()
+            system::shown(top),
+            system::shown(below)
         ))
     }
 
@@ -103,7 +104,7 @@ impl Checkout {
         for path in paths {
             let inside = self.folder.join(path).canonicalize().is_ok_and(|path| path.starts_with(&top));
             if !inside {
-                return Err(format!("{} is not in the repository. Check its spelling.", path.display()));
+                return Err(format!("{} is not in the repository. Check its spelling.", system::shown(path)));
             }
         }
         Ok(())
@@ -149,7 +150,7 @@ impl Checkout {
                 state if state.ends_with(' ') => "staged",
                 _ => "modified",
             };
-            (name.trim_start().to_owned(), state)
+            (text::escaped(name.trim_start()), state)
         });
         let described: std::collections::BTreeMap<_, _> = described.collect();
         Ok(described.into_iter().map(|(name, state)| format!("{name} ({state})")).collect())
@@ -175,7 +176,7 @@ impl Checkout {
         command.kill_on_drop(self.is_clone());
         output(command, "the changes cannot be committed").await?;
         let branch = self.git(&["rev-parse", "--abbrev-ref", "HEAD"], "").await.unwrap_or_default();
-        let mut done = format!("committed to {}", branch.trim());
+        let mut done = format!("committed to {}", ForeignText::from(branch.as_str()));
         if self.author.is_none() && settings.is_some() {
             done += &format!(" by {} <{}>, as git knows no author", NOBODY.0, NOBODY.1);
         }
@@ -240,7 +241,7 @@ pub(crate) fn is_work_tree(repository: &str) -> bool {
 }
 
 /// What git complained of: the line that it calls fatal or an error, else its last.
-fn quote(complaint: &str) -> String {
+fn quote(complaint: &str) -> ForeignText {
     let lines: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let telling = lines.iter().position(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
     // Why not, ssh or the other side said before.
@@ -258,7 +259,7 @@ fn quote(complaint: &str) -> String {
         format!("{}{}", &word[..word.len() - url.len()], without_login(url))
     });
     let line = words.collect::<Vec<_>>().join(" ").replace('"', "'");
-    line.chars().take(LONGEST_QUOTE).collect()
+    ForeignText::new(&line, LONGEST_QUOTE)
 }
 
 /// What a server says of a push that it refuses; nothing in lines of git's own.

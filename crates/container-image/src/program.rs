@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::process::Stdio;
 use std::time::Duration;
 
+use image_copy::text::ForeignText;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, Command};
@@ -56,7 +57,7 @@ pub(crate) struct Ended {
     pub(crate) done: bool,
     /// What it wrote to standard output: it may be a login, also of a program that failed.
     pub(crate) answer: SecretString,
-    complaint: Option<oneshot::Receiver<String>>,
+    complaint: Option<oneshot::Receiver<ForeignText>>,
 }
 
 /// Runs a program to its end.
@@ -96,7 +97,7 @@ impl Ended {
     pub(crate) async fn words_of_failure(self) -> String {
         let line = match self.complaint {
             Some(line) => timeout(LAST_WORDS, line).await.ok().and_then(Result::ok).unwrap_or_default(),
-            None => String::new(),
+            None => ForeignText::default(),
         };
         if line.is_empty() {
             "it failed; run it by hand to see why".into()
@@ -108,7 +109,7 @@ impl Ended {
 
 /// The first line with words in it. All of it is read, so that the program is never kept from
 /// writing; by a task of its own, since what the program left running may hold the pipe open.
-fn first_line(mut errors: ChildStderr) -> oneshot::Receiver<String> {
+fn first_line(mut errors: ChildStderr) -> oneshot::Receiver<ForeignText> {
     let (said, line) = oneshot::channel();
     tokio::spawn(async move {
         let mut start = Vec::new();
@@ -128,11 +129,10 @@ fn has_whole_line(start: &[u8]) -> bool {
     start.trim_ascii_start().contains(&b'\n')
 }
 
-fn in_one_line(start: &[u8]) -> String {
+fn in_one_line(start: &[u8]) -> ForeignText {
     let text = String::from_utf8_lossy(start);
     let line = text.trim_start().lines().next().unwrap_or_default();
-    let clean: String = line.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    clean.replace('"', "'").chars().take(LONGEST_QUOTE).collect()
+    ForeignText::quotable(line, LONGEST_QUOTE)
 }
 
 /// Writes the input and reads to the end. Tells whether the program was successful.

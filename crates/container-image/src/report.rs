@@ -2,6 +2,7 @@
 //! could not be done and which flag to change; the engine writes all but the last.
 
 mod hint;
+mod plan;
 pub(crate) mod unresolved;
 mod usage;
 
@@ -18,12 +19,16 @@ use crate::args::Verbosity;
 use crate::edit::Paint;
 use crate::system;
 
+pub(crate) use plan::plan;
 pub(crate) use usage::usage;
 
 use hint::{ANOTHER_CERTIFICATE, credentials_unavailable, hint, is_authority, log_in, name_of_host};
 
 /// Longest line told of a failure, in characters.
 const LINE_CHARACTERS: usize = 400;
+
+/// Maximum number of a registry's codes that `--verbose` shows.
+const MAX_CODES: usize = 3;
 
 /// Who ended the program; as a number what a shell gives such a program, 128 and the signal's.
 #[derive(Debug, Clone, Copy)]
@@ -132,37 +137,6 @@ pub(crate) fn left_behind(plan: &Plan, blobs_are_there: bool) -> String {
     }
 }
 
-/// The plan, for whoever asked for a dry run.
-pub(crate) fn plan(plan: &Plan) -> String {
-    let blobs = &plan.progress;
-    let missing = blobs.blobs - blobs.present;
-    let manifests = plan.manifests_to_write();
-    let tag = match &plan.tag {
-        TagMove::Untagged => "none".to_owned(),
-        TagMove::Unchanged => "names this image already".to_owned(),
-        TagMove::Moved { from: None } => "new".to_owned(),
-        TagMove::Moved { from: Some(old) } => format!("moves from {old}"),
-    };
-    let platforms: Vec<String> = plan.platforms.iter().map(ToString::to_string).collect();
-    let referrers = plan.request.include_referrers.then(|| {
-        format!("referrers    of {} digests, looked for when the image is copied", plan.subjects.len())
-    });
-    let lines = [
-        format!("source       {}", plan.request.source),
-        format!("destination  {}", plan.request.destination_name()),
-        format!("digest       {}", plan.root.digest),
-        format!("platforms    {}", if platforms.is_empty() { "-".into() } else { platforms.join(", ") }),
-        format!(
-            "blobs        {missing} to copy ({}), {} present",
-            size(blobs.bytes - blobs.bytes_present),
-            blobs.present
-        ),
-        format!("manifests    {manifests} to write"),
-        format!("tag          {tag}"),
-    ];
-    lines.into_iter().chain(referrers).collect::<Vec<_>>().join("\n")
-}
-
 /// What was done, in one line.
 pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
     let blobs = &outcome.blobs;
@@ -256,9 +230,10 @@ fn causes(failure: &Failure) -> Vec<String> {
     };
     let mut lines = vec![format!("while {} at the {side}", doing(*operation))];
     if let registry::Error::Refused(refusal) | registry::Error::Expired(refusal) = cause {
+        let codes = || refusal.codes.iter().take(MAX_CODES);
         lines.push(format!("request: {}, status {}", refusal.request, refusal.status));
-        lines.extend(refusal.codes.iter().map(|code| format!("answer: {} \"{}\"", code.code, code.message)));
-        let details = refusal.codes.iter().map(|code| &code.detail).filter(|detail| !detail.is_empty());
+        lines.extend(codes().map(|code| format!("answer: {} \"{}\"", code.code, code.message)));
+        let details = codes().map(|code| &code.detail).filter(|detail| !detail.is_empty());
         lines.extend(details.map(|detail| format!("detail: {detail}")));
     } else {
         lines.push(format!("cause: {cause}"));

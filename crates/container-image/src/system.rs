@@ -1,11 +1,19 @@
 //! What the operating system says.
 
 use std::io;
+use std::path::Path;
+
+use image_copy::text;
 
 /// Its words, without the number that Rust adds.
 pub(crate) fn words(error: &io::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
+}
+
+/// Returns a path for messages, with escapes for characters that are not visible.
+pub(crate) fn shown(path: &Path) -> String {
+    text::escaped(&path.display().to_string())
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use std::ops::Deref;
 /// Maximum length of a [`ForeignText`] that states no other, in characters.
 const MAX_CHARS: usize = 1000;
 
+/// Maximum length of a name in characters, so that a message can contain several.
+const MAX_NAME_CHARS: usize = 500;
+
 /// Text from outside that is safe to print: one line of bounded length without control, format and
 /// other invisible characters. Line breaks, tabs and runs of spaces become one space. Escape sequences
 /// for colours are removed.
@@ -78,6 +81,12 @@ impl PartialEq<str> for ForeignText {
     }
 }
 
+impl PartialEq<&str> for ForeignText {
+    fn eq(&self, other: &&str) -> bool {
+        *self == **other
+    }
+}
+
 impl From<&str> for ForeignText {
     fn from(text: &str) -> Self {
         Self::new(text, MAX_CHARS)
@@ -103,7 +112,7 @@ impl fmt::Debug for ForeignText {
 }
 
 /// Returns `name` with an escape such as `\n` or `\u{1b}` for each character that would not be visible,
-/// so that different names stay different. A name longer than 1000 characters ends in an ellipsis.
+/// so that different names stay different. A name longer than 500 characters ends in an ellipsis.
 #[must_use]
 pub fn escaped(name: &str) -> String {
     let mut shown = String::new();
@@ -116,7 +125,7 @@ pub fn escaped(name: &str) -> String {
             shown.extend(c.escape_default());
         }
         length += shown[start..].chars().count();
-        if length > MAX_CHARS {
+        if length > MAX_NAME_CHARS {
             shown.truncate(start);
             shown.push('…');
             break;
@@ -241,7 +250,7 @@ mod tests {
             assert_eq!(escaped(name), expected);
         }
         let long = escaped(&"\u{1b}".repeat(5000));
-        assert!(long.chars().count() <= MAX_CHARS + 1 && long.ends_with("}…"), "{long}");
+        assert!(long.chars().count() <= MAX_NAME_CHARS + 1 && long.ends_with("}…"), "{long}");
     }
 
     #[test]

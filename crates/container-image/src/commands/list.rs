@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
+use image_copy::text::escaped_json;
 use serde_json::{Value, json};
 
 use crate::args::{List, Verbosity};
@@ -51,7 +52,7 @@ fn lines(document: &Document, no_filename: bool) -> Vec<String> {
 
 fn document(documents: &[Document]) -> String {
     let images: Vec<Value> = documents.iter().flat_map(images).collect();
-    format!("{:#}", Value::Array(images))
+    escaped_json(&format!("{:#}", Value::Array(images)))
 }
 
 fn images(document: &Document) -> impl Iterator<Item = Value> {
@@ -59,7 +60,7 @@ fn images(document: &Document) -> impl Iterator<Item = Value> {
         let (line, column) = document.position(number);
         let image = &found.image;
         json!({
-            "path": document.place.shown,
+            "path": document.place.name,
             "line": line,
             "column": column,
             "reference": image.to_string(),

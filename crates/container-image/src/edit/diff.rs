@@ -1,5 +1,6 @@
 //! A difference as `patch` reads it.
 
+use image_copy::text::is_visible;
 use similar::{ChangeTag, TextDiff};
 
 /// Whether a difference is coloured.
@@ -22,8 +23,8 @@ const NORMAL: &str = "\u{1b}[0m";
 pub(crate) fn diff(name: &str, old: &[u8], new: &[u8], paint: Paint) -> String {
     let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
     let all = TextDiff::from_lines(&*old, &*new);
-    let mut text = painted(paint, BOLD, &format!("--- a/{name}"));
-    text.push_str(&painted(paint, BOLD, &format!("+++ b/{name}")));
+    let mut text = painted(paint, BOLD, &format!("--- {}", header_name('a', name)));
+    text.push_str(&painted(paint, BOLD, &format!("+++ {}", header_name('b', name))));
     for hunk in all.unified_diff().context_radius(CONTEXT).iter_hunks() {
         text.push_str(&painted(paint, CYAN, hunk.header().to_string().trim_end()));
         for change in hunk.iter_changes() {
@@ -43,6 +44,24 @@ pub(crate) fn diff(name: &str, old: &[u8], new: &[u8], paint: Paint) -> String {
         }
     }
     text
+}
+
+/// Returns the name of a file in a header. Git reads names with other than visible characters in quotes
+/// (<https://git-scm.com/docs/git-config#Documentation/git-config.txt-corequotePath>).
+fn header_name(side: char, name: &str) -> String {
+    let is_plain = |c: char| is_visible(c) && !matches!(c, '"' | '\\');
+    if name.chars().all(is_plain) {
+        return format!("{side}/{name}");
+    }
+    let mut quoted = format!("\"{side}/");
+    for c in name.chars() {
+        if is_plain(c) {
+            quoted.push(c);
+        } else {
+            quoted.extend(c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\{byte:03o}")));
+        }
+    }
+    quoted + "\""
 }
 
 fn painted(paint: Paint, colour: &str, line: &str) -> String {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
+use image_copy::text::ForeignText;
 
 use super::{fail, written};
 use crate::args::Args;
@@ -36,7 +37,7 @@ pub(crate) fn usage(said: &clap::Error) -> ExitCode {
 fn misunderstood(said: &str, command: &str) -> String {
     let (problem, more) = said.split_once("\n\n").unwrap_or((said, ""));
     let problem = problem.strip_prefix("error: ").unwrap_or(problem);
-    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = |text: &str| ForeignText::from(text);
     let mut line = format!("{}.", words(problem).trim_end_matches('.'));
     for tip in more.lines().filter_map(|line| line.trim().strip_prefix("tip: ")) {
         line += &format!(" Perhaps {}.", words(tip));

@@ -10,6 +10,8 @@ use std::path::{Component, Path, PathBuf};
 use ignore::overrides::{Override, OverrideBuilder};
 use ignore::{DirEntry, WalkBuilder};
 
+use image_copy::text::ForeignText;
+
 use crate::system;
 
 /// Largest file that is read, in bytes. References are written by hand; beyond this there are dumps.
@@ -21,9 +23,17 @@ const LOOKED_AT: usize = 8000;
 /// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
-    /// As people know it: relative to where they are.
+    /// Relative to the current directory, for programs.
+    pub(crate) name: String,
+    /// The name as people see it: characters that are not visible are escaped.
     pub(crate) shown: String,
     pub(crate) path: PathBuf,
+}
+
+impl Place {
+    fn new(name: &Path, path: PathBuf) -> Self {
+        Self { name: name.display().to_string(), shown: system::shown(name), path }
+    }
 }
 
 /// Lists the files at and below `paths`, which are relative to `base`, in their order and each once.
@@ -45,12 +55,12 @@ pub(crate) fn list(
         let is_folder = match fs::metadata(&top) {
             Ok(found) if found.is_file() || found.is_dir() => found.is_dir(),
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(format!("{} cannot be read: {}.", path.display(), system::words(&error)));
+                return Err(format!("{} cannot be read: {}.", system::shown(path), system::words(&error)));
             }
             _ => {
                 return Err(format!(
                     "{} is neither a file nor a folder. Check its spelling.",
-                    path.display()
+                    system::shown(path)
                 ));
             }
         };
@@ -60,9 +70,9 @@ pub(crate) fn list(
         for entry in walk(&top, base, &excluded) {
             match entry {
                 Ok(entry) if is_file(&entry) => {
-                    let place = Place { shown: shown(entry.path(), base), path: entry.into_path() };
-                    if seen.insert(place.shown.clone()) {
-                        places.push(place);
+                    let name = relative(entry.path(), base);
+                    if seen.insert(name.clone()) {
+                        places.push(Place::new(&name, entry.into_path()));
                     }
                 }
                 Ok(_) => {}
@@ -107,7 +117,7 @@ fn left_out(error: &ignore::Error, base: &Path) -> String {
             let words = system::words(inner.unwrap_or(cause));
             format!("{} cannot be read: {words}. It was left out.", shown(path, base))
         }
-        _ => format!("{error}. It was left out."),
+        _ => format!("{}. It was left out.", ForeignText::from(error.to_string())),
     }
 }
 
@@ -178,7 +188,7 @@ fn is_excluded(path: &Path, is_folder: bool, excluded: &Override) -> bool {
 }
 
 fn shown(path: &Path, base: &Path) -> String {
-    relative(path, base).display().to_string()
+    system::shown(&relative(path, base))
 }
 
 /// The path without what is the same for all, and without detours that lead nowhere.
@@ -265,13 +275,13 @@ mod tests {
     #[test]
     fn knows_text_from_anything_else() {
         let folder = tree(&["a"]);
-        let place = Place { shown: "a".into(), path: folder.path().join("a") };
+        let place = Place::new(Path::new("a"), folder.path().join("a"));
         for (bytes, is_text) in [(&b"abc"[..], true), (b"", true), (b"caf\xe9", true), (b"\x7fELF\0", false)]
         {
             fs::write(&place.path, bytes).unwrap();
             assert_eq!(read(&place).unwrap().is_some(), is_text, "{bytes:?}");
         }
-        let missing = Place { shown: "b".into(), path: folder.path().join("b") };
+        let missing = Place::new(Path::new("b"), folder.path().join("b"));
         assert!(read(&missing).unwrap_err().starts_with("b cannot be read: "));
     }
 

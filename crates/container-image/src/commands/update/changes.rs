@@ -37,7 +37,7 @@ pub(super) struct Edited {
     pub(super) written: usize,
     /// These, where git is to commit them.
     pub(super) to_commit: Vec<Rewritten>,
-    /// Files that could not be written, by the names that they are shown by, each with a line that says why.
+    /// Files that could not be written, by their names, each with a line that says why.
     pub(super) unwritten: BTreeMap<String, String>,
     /// Files that would have been written.
     pub(super) would_change: usize,
@@ -49,7 +49,7 @@ impl Edited {
     fn refuse(&mut self, file: &FileChange<'_>, why: &str) {
         let line = format!("{} was not changed: {why}.", file.document.place.shown);
         report::fail(&line);
-        self.unwritten.insert(file.document.place.shown.clone(), line);
+        self.unwritten.insert(file.document.place.name.clone(), line);
     }
 }
 
@@ -133,7 +133,7 @@ impl<'a> Changes<'a> {
         edited: &Edited,
         failures: impl Iterator<Item = (Option<&'f str>, &'f str)>,
     ) -> Value {
-        let made = |file: &&FileChange<'_>| !edited.unwritten.contains_key(&file.document.place.shown);
+        let made = |file: &&FileChange<'_>| !edited.unwritten.contains_key(&file.document.place.name);
         let changes: Vec<Value> = self.files.iter().filter(made).flat_map(FileChange::values).collect();
         let failures: Vec<Value> = failures
             .map(|(reference, message)| json!({"reference": reference, "message": message}))
@@ -203,7 +203,7 @@ impl FileChange<'_> {
         if args.json {
             return Ok(true);
         }
-        let patch = edit::diff(&self.document.place.shown, &current.content, &new, report::paint());
+        let patch = edit::diff(&self.document.place.name, &current.content, &new, report::paint());
         Ok(report::tell(patch.trim_end_matches('\n'), "") == ExitCode::SUCCESS)
     }
 
@@ -211,7 +211,7 @@ impl FileChange<'_> {
         self.images.iter().map(|(number, wanted)| {
             let (line, column) = self.document.position(*number);
             json!({
-                "path": self.document.place.shown,
+                "path": self.document.place.name,
                 "line": line,
                 "column": column,
                 "from": self.document.scan.found[*number].image.to_string(),

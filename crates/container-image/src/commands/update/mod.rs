@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use image_copy::copy::Failure;
 use image_copy::oci::Reference;
+use image_copy::text::escaped_json;
 
 use crate::args::{Update, Verbosity};
 use crate::connection;
@@ -111,7 +112,7 @@ async fn update(args: &Update, verbosity: Verbosity, progress: &Progress) -> Res
         let references = unresolved.iter().zip(&lines);
         let references = references.map(|(one, line)| (Some(one.reference.as_str()), line.as_str()));
         let document = changes.document(&edited, files.chain(references));
-        edited.told &= report::tell(&format!("{document:#}"), "") == ExitCode::SUCCESS;
+        edited.told &= report::tell(&escaped_json(&format!("{document:#}")), "") == ExitCode::SUCCESS;
     }
     told::end(args, verbosity, checkout.as_ref().is_some_and(Checkout::is_clone), &edited);
     if let Some(checkout) = &checkout

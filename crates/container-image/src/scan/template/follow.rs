@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use image_copy::text::ForeignText;
+
 use super::places::{self, Step};
 use super::tree::{Id, Tree};
 use crate::scan::{Found, Note, Scan, Written};
@@ -138,7 +140,9 @@ impl<'a> Follow<'a> {
             },
             // The image of another resource, or another stack.
             "GetAtt" | "ImportValue" => {}
-            other => self.note(node, &format!("it is put together by {other}")),
+            other => {
+                self.note(node, &format!("it is put together by {}", ForeignText::new(other, LONGEST_QUOTE)))
+            }
         }
     }
 
@@ -217,8 +221,8 @@ impl<'a> Follow<'a> {
                 return self.note(node, "what stands here until something is given is no reference");
             }
             Err(problem) => {
-                let shown: String = value.chars().take(LONGEST_QUOTE).collect();
-                return self.fault(node, &format!("no image can be named {shown:?}: {problem}"));
+                let shown = ForeignText::quotable(value, LONGEST_QUOTE);
+                return self.fault(node, &format!("no image can be named \"{shown}\": {problem}"));
             }
         };
         if image.is_of_codebuild() {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScanError, Tag};
+use image_copy::text::ForeignText;
 
 /// A node of a [`Tree`].
 pub(super) type Id = usize;
@@ -17,7 +18,7 @@ const DEEPEST: usize = 100;
 pub(in crate::scan) struct Broken {
     /// Where, in bytes.
     pub(in crate::scan) at: usize,
-    pub(in crate::scan) why: String,
+    pub(in crate::scan) why: ForeignText,
 }
 
 /// The documents of a file.
@@ -122,7 +123,7 @@ impl Tree {
 
 fn broken(error: &ScanError) -> Broken {
     let mark = error.marker();
-    Broken { at: mark.byte_offset().unwrap_or_default(), why: error.info() }
+    Broken { at: mark.byte_offset().unwrap_or_default(), why: error.info().into() }
 }
 
 #[derive(Default)]

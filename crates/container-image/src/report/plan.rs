@@ -1,0 +1,48 @@
+//! The plan of a copy, for `--dry-run`.
+
+use image_copy::copy::{Plan, TagMove};
+use image_copy::oci::Platform;
+
+use super::size;
+
+/// Maximum number of platforms that are listed. Official images have up to 20.
+const MAX_PLATFORMS: usize = 24;
+
+/// The plan, for whoever asked for a dry run.
+pub(crate) fn plan(plan: &Plan) -> String {
+    let blobs = &plan.progress;
+    let missing = blobs.blobs - blobs.present;
+    let manifests = plan.manifests_to_write();
+    let tag = match &plan.tag {
+        TagMove::Untagged => "none".to_owned(),
+        TagMove::Unchanged => "names this image already".to_owned(),
+        TagMove::Moved { from: None } => "new".to_owned(),
+        TagMove::Moved { from: Some(old) } => format!("moves from {old}"),
+    };
+    let referrers = plan.request.include_referrers.then(|| {
+        format!("referrers    of {} digests, looked for when the image is copied", plan.subjects.len())
+    });
+    let lines = [
+        format!("source       {}", plan.request.source),
+        format!("destination  {}", plan.request.destination_name()),
+        format!("digest       {}", plan.root.digest),
+        format!("platforms    {}", platforms(&plan.platforms)),
+        format!(
+            "blobs        {missing} to copy ({}), {} present",
+            size(blobs.bytes - blobs.bytes_present),
+            blobs.present
+        ),
+        format!("manifests    {manifests} to write"),
+        format!("tag          {tag}"),
+    ];
+    lines.into_iter().chain(referrers).collect::<Vec<_>>().join("\n")
+}
+
+fn platforms(all: &[Platform]) -> String {
+    let names: Vec<String> = all.iter().take(MAX_PLATFORMS).map(ToString::to_string).collect();
+    match all.len().saturating_sub(MAX_PLATFORMS) {
+        _ if names.is_empty() => "-".into(),
+        0 => names.join(", "),
+        others => format!("{} and {others} others", names.join(", ")),
+    }
+}
