@@ -26,6 +26,8 @@ pub struct Patience {
     pub longest: Duration,
     /// Attempts when there was no answer or a server error.
     pub attempts: u32,
+    /// Maximum time that a call loses to a service that sends nothing, over all attempts.
+    pub silence: Duration,
     /// How long throttling is waited out when there is no deadline.
     pub without_deadline: Duration,
 }
@@ -38,6 +40,8 @@ impl Default for Patience {
             first: Duration::from_millis(250),
             longest: Duration::from_secs(5),
             attempts: 4,
+            // Two attempts that last `ATTEMPT_TIMEOUT`.
+            silence: Duration::from_secs(60),
             without_deadline: Duration::from_secs(120),
         }
     }
@@ -66,25 +70,33 @@ impl<C> Calls<C> {
     {
         let started = Instant::now();
         let end = self.deadline.unwrap_or(started + self.patience.without_deadline);
-        let mut attempts = 0;
+        let mut attempts: u32 = 0;
+        let mut silence = Duration::ZERO;
         loop {
-            attempts += 1;
+            attempts = attempts.saturating_add(1);
+            let called = Instant::now();
             // A call that hangs at the deadline would take the time in which to say so.
             // On the heap: the SDK's futures are large, and threads have small stacks.
             let answer = tokio::time::timeout_at(end, Box::pin(request())).await;
             let error = match answer {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => error,
-                Err(_) => return Err(self.no_answer(Kind::Timeout, attempts, started)),
+                Err(_) => return Err(self.no_answer(silent(called.elapsed()), attempts, started)),
             };
-            let pause = self.pause(attempts) + asked(&error);
+            let timed_out = matches!(error, SdkError::TimeoutError(_)).then(|| called.elapsed());
+            silence = silence.saturating_add(timed_out.unwrap_or_default());
+            let pause = self.pause(attempts).saturating_add(asked(&error));
             let again = match weight(&error) {
                 Weight::Throttled => true,
-                Weight::Transient => attempts < self.patience.attempts,
+                Weight::Transient => attempts < self.patience.attempts && silence < self.patience.silence,
                 Weight::Final => false,
             };
-            if !again || Instant::now() + pause >= end {
-                return Err(self.error(action, error, attempts, started));
+            // A response can ask for more time than an Instant can express.
+            if !again || Instant::now().checked_add(pause).is_none_or(|resumed| resumed >= end) {
+                return Err(match timed_out {
+                    Some(time) => self.no_answer(silent(time), attempts, started),
+                    None => self.error(action, error, attempts, started),
+                });
             }
             tracing::debug!(action, attempts, error = error.code().unwrap_or("no answer"), "trying again");
             tokio::time::sleep(pause).await;
@@ -93,7 +105,7 @@ impl<C> Calls<C> {
 
     /// A pause drawn anew for each attempt.
     fn pause(&self, attempts: u32) -> Duration {
-        let bound = self.patience.first.saturating_mul(1 << (attempts - 1).min(16));
+        let bound = self.patience.first.saturating_mul(1 << attempts.saturating_sub(1).min(16));
         bound.min(self.patience.longest).mul_f64(fastrand::f64())
     }
 
@@ -135,7 +147,6 @@ impl<C> Calls<C> {
                     elapsed: started.elapsed(),
                 };
             }
-            SdkError::TimeoutError(_) => Kind::Timeout,
             SdkError::ResponseError(_) => Kind::Interrupted,
             SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
                 Some(connector) if connector.is_timeout() => Kind::ConnectTimeout,
@@ -180,10 +191,24 @@ fn is_unreadable(answer: &HttpResponse) -> bool {
     answer.status().is_success()
 }
 
-/// How long the answer asks to wait, in whole seconds. ECR does not say; what stands in front may.
+fn silent(time: Duration) -> Kind {
+    Kind::Silent { time, proxy: None }
+}
+
+/// How long the answer asks to wait. ECR sends no such header; a proxy or load balancer can.
 fn asked<E>(error: &SdkError<E, HttpResponse>) -> Duration {
-    let seconds = error.raw_response().and_then(|answer| answer.headers().get("retry-after")?.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(0))
+    let headers = error.raw_response().map(HttpResponse::headers);
+    headers.map_or(Duration::ZERO, |headers| {
+        asked_in(headers.get("x-amz-retry-after"), headers.get("retry-after"))
+    })
+}
+
+/// Reads `x-amz-retry-after` in milliseconds, or else `Retry-After` in seconds. Dates and other text ask
+/// for nothing. More than a `Duration` can express becomes its maximum.
+fn asked_in(milliseconds: Option<&str>, seconds: Option<&str>) -> Duration {
+    let number = |text: Option<&str>| text?.trim().parse::<f64>().ok().filter(|number| *number >= 0.0);
+    let seconds = number(milliseconds).map(|number| number / 1000.0).or_else(|| number(seconds));
+    Duration::try_from_secs_f64(seconds.unwrap_or_default()).unwrap_or(Duration::MAX)
 }
 
 /// What an error means for another attempt.
@@ -272,4 +297,28 @@ pub(crate) fn words(message: Option<&str>) -> ForeignText {
     /// Maximum length in characters. AWS names the caller, the action and the resource, with their ARNs.
     const MAX_CHARS: usize = 600;
     ForeignText::quotable(message.unwrap_or_default(), MAX_CHARS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_in_a_header_panics() {
+        for (milliseconds, seconds, expected) in [
+            (None, None, Duration::ZERO),
+            (None, Some("60"), Duration::from_secs(60)),
+            (Some("1500"), Some("60"), Duration::from_millis(1500)),
+            // Rounded up to 2^64 as a floating point number.
+            (None, Some("18446744073709551615"), Duration::MAX),
+            (None, Some("99999999999999999999"), Duration::MAX),
+            (None, Some("inf"), Duration::MAX),
+            (Some("1e300"), None, Duration::MAX),
+            (None, Some("-1"), Duration::ZERO),
+            (None, Some("NaN"), Duration::ZERO),
+            (None, Some("Fri, 31 Dec 9999 23:59:59 GMT"), Duration::ZERO),
+        ] {
+            assert_eq!(asked_in(milliseconds, seconds), expected, "{milliseconds:?} {seconds:?}");
+        }
+    }
 }

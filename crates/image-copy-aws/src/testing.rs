@@ -18,6 +18,7 @@ pub(crate) const HASTE: Patience = Patience {
     first: Duration::from_millis(1),
     longest: Duration::from_millis(4),
     attempts: 3,
+    silence: Duration::from_secs(60),
     without_deadline: Duration::from_secs(5),
 };
 

@@ -38,6 +38,7 @@ const PATIENCE: Patience = Patience {
     first: Duration::from_millis(50),
     longest: Duration::from_millis(800),
     attempts: 5,
+    silence: Duration::from_secs(60),
     without_deadline: BUDGET,
 };
 
