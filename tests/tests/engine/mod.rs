@@ -114,6 +114,7 @@ fn options(emulator: &Emulator, plain_http: &[&str]) -> http::Options {
         longest: Duration::from_millis(20),
         attempts: 5,
         patience: Duration::from_secs(10),
+        silence: Duration::from_secs(60),
     };
     http::Options {
         certificates: emulator.ca_pem().as_bytes().to_vec(),

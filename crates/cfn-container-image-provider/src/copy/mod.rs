@@ -299,6 +299,8 @@ pub(crate) fn unfinished(
 ) -> Option<(copy::Error, Progress)> {
     let Failure::Copy(failure) = failure else { return None };
     let progress = match failure.as_ref() {
+        // The next invocation would wait for the same host.
+        copy::Failure::Deadline { silence: Some(_), .. } if !transferred.makes_progress() => return None,
         copy::Failure::Deadline { progress, .. } => *progress,
         other if other.side() == Side::Destination && other.problem() == Problem::Throttled => {
             progress.filter(|_| transferred.makes_progress())?

@@ -34,13 +34,8 @@ impl CopyContext {
         }
         let started = Instant::now();
         let half = started + self.deadline.saturating_duration_since(started) / 2;
-        tokio::time::timeout_at(half, work).await.unwrap_or_else(|_| {
-            Err(Box::new(copy::Failure::Deadline {
-                subject: request.source.to_string(),
-                progress: copy::Progress::default(),
-                elapsed: started.elapsed(),
-            }))
-        })
+        let reached = || (copy::Progress::default(), started.elapsed());
+        copy::in_time(Some(half), request, (&self.source, &self.destination), work, reached).await
     }
 }
 

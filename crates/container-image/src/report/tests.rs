@@ -72,7 +72,12 @@ fn failures() -> Vec<Failure> {
         Failure::TagImmutable { subject: subject(), existing: digest(b"a"), wanted: digest(b"b") },
         Failure::NotStorable { subject: subject(), objection: "it is too large".into() },
         Failure::TooManyManifests { subject: subject(), limit: 1000 },
-        Failure::Deadline { subject: subject(), progress: Progress::default(), elapsed: Duration::ZERO },
+        Failure::Deadline {
+            subject: subject(),
+            progress: Progress::default(),
+            elapsed: Duration::ZERO,
+            silence: None,
+        },
     ]
 }
 

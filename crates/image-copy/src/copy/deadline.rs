@@ -4,19 +4,40 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::reporting::{Error, Failure, Progress};
+use super::destination::Destination;
+use super::reporting::{Error, Failure, Progress, Side};
 use super::request::Request;
+use super::source::Source;
+use crate::http::Silence;
 
-/// Ends `work` at the deadline with [`Failure::Deadline`], which states what `reached` returns then.
-pub(super) async fn in_time<T>(
+/// Ends `work` at the deadline.
+///
+/// # Errors
+/// [`Failure::Deadline`] with what `reached` returns then, and with the silent host that `work` was waiting
+/// for.
+pub async fn in_time<T>(
     deadline: Option<Instant>,
     request: &Request,
+    (source, destination): (&Source, &Destination),
     work: impl Future<Output = Result<T, Error>>,
     reached: impl FnOnce() -> (Progress, Duration),
 ) -> Result<T, Error> {
     let Some(deadline) = deadline else { return work.await };
-    timeout_at(deadline, work).await.unwrap_or_else(|_| {
+    // A pinned future: what it waits for is read before it is dropped.
+    let mut work = std::pin::pin!(work);
+    timeout_at(deadline, &mut work).await.unwrap_or_else(|_| {
         let (subject, (progress, elapsed)) = (request.source.to_string(), reached());
-        Err(Box::new(Failure::Deadline { subject, progress, elapsed }))
+        let silence = silence(source, destination, elapsed);
+        Err(Box::new(Failure::Deadline { subject, progress, elapsed, silence }))
     })
+}
+
+/// Returns the host that the copy has been waiting for longest. A wait that is shorter than the time
+/// limit of a connection, and than half of the copy, is not the reason that time ran out.
+fn silence(source: &Source, destination: &Destination, elapsed: Duration) -> Option<(Side, Silence)> {
+    let shortest = source.named().http_options().connect_timeout.min(elapsed / 2);
+    let of_source = source.silence().map(|silence| (Side::Source, silence));
+    let of_destination = destination.repository.silence().map(|silence| (Side::Destination, silence));
+    let longest = of_source.into_iter().chain(of_destination).max_by_key(|(_, silence)| silence.time);
+    longest.filter(|(_, silence)| silence.time >= shortest)
 }

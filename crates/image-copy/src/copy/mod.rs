@@ -14,6 +14,7 @@ mod request;
 mod source;
 mod transfer;
 
+pub use deadline::in_time;
 pub use destination::{Destination, Facts, Inventory};
 pub use planning::{MAX_CONFIG_BYTES, Plan, Survey, config_of, image_for, images, plan, platform_in, survey};
 pub use reporting::{

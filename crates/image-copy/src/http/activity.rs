@@ -1,60 +1,63 @@
 //! Tells a stalled upload from one that waits for its own source.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use super::wait::Wait;
+use super::{Kind, Options};
 
-use super::Options;
+/// Longest time between two looks at an upload.
+const TICK: Duration = Duration::from_millis(500);
 
-/// What an upload's body is doing. No total bound fits a blob of any size, and the connection alone
-/// cannot tell whom it waits for.
+/// What an upload's body is doing. No total time limit fits a blob of any size, and the connection alone
+/// does not show which side it waits for.
 #[derive(Debug)]
 pub(crate) struct Activity {
-    started: Instant,
-    last_milliseconds: AtomicU64,
-    waits_for_source: AtomicBool,
-    finished: AtomicBool,
-}
-
-impl Default for Activity {
-    fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            last_milliseconds: AtomicU64::new(0),
-            waits_for_source: AtomicBool::new(false),
-            finished: AtomicBool::new(false),
-        }
-    }
+    wait: Arc<Wait>,
+    /// Bytes that the connection has not taken yet. HTTP/1.1 drops a body with a known length at its last
+    /// byte without polling its end, so only the count shows that the body is complete.
+    left: AtomicU64,
 }
 
 impl Activity {
-    /// The connection asked for more, and the source has it yet to deliver.
+    pub(super) fn new(wait: Arc<Wait>, length: u64) -> Self {
+        Self { wait, left: AtomicU64::new(length) }
+    }
+
+    /// The connection asked for more, and the source has the next move.
     pub(crate) fn asked(&self) {
-        self.waits_for_source.store(true, Ordering::Relaxed);
+        self.wait.end();
     }
 
-    /// The source delivered.
-    pub(crate) fn delivered(&self) {
-        self.waits_for_source.store(false, Ordering::Relaxed);
-        self.last_milliseconds.store(self.now(), Ordering::Relaxed);
+    /// The source delivered `bytes`, or failed.
+    pub(crate) fn delivered(&self, bytes: u64) {
+        let left = self.left.load(Ordering::Relaxed).saturating_sub(bytes);
+        self.left.store(left, Ordering::Relaxed);
+        self.wait.begin();
     }
 
-    /// The source has no more.
-    pub(crate) fn finished(&self) {
-        self.delivered();
-        self.finished.store(true, Ordering::Relaxed);
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Whether the other side has not asked for more, or not answered, for too long.
-    pub(super) fn is_stalled(&self, options: &Options) -> bool {
-        let limit =
-            if self.finished.load(Ordering::Relaxed) { options.commit_timeout } else { options.read_timeout };
-        let idle = self.now().saturating_sub(self.last_milliseconds.load(Ordering::Relaxed));
-        !self.waits_for_source.load(Ordering::Relaxed) && Duration::from_millis(idle) > limit
+    /// Returns when the other side has been silent for too long, or takes bytes too slowly.
+    pub(super) async fn stalled(&self, options: &Options) -> Kind {
+        let mut waited = Duration::ZERO;
+        let mut left_before = self.left.load(Ordering::Relaxed);
+        loop {
+            let tick = TICK.min(options.read_timeout);
+            tokio::time::sleep(tick).await;
+            let Some(time) = self.wait.time() else { continue };
+            let left = self.left.load(Ordering::Relaxed);
+            let limit = if left == 0 { options.commit_timeout } else { options.read_timeout };
+            if time > limit {
+                return Kind::Silent { time, proxy: None };
+            }
+            waited += tick;
+            if left > 0 && waited >= options.read_timeout {
+                let taken = left_before.saturating_sub(left);
+                if options.is_too_slow(taken, waited) {
+                    return Kind::slow(taken, waited);
+                }
+                (waited, left_before) = (Duration::ZERO, left);
+            }
+        }
     }
 }

@@ -9,22 +9,29 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 
 use super::address::{GuardedResolver, Origin, PlainHosts, check_target, is_this_machine};
-use super::describe::{describe, failure, forbidden};
+use super::describe::{describe, failure, forbidden, host_of};
 use super::proxy::Proxies;
-use super::retry::Tries;
-use super::{Activity, Error, Kind, Options};
+use super::wait::Wait;
+use super::{Activity, Body, Budget, Error, Kind, Options, Waits};
 
-/// Keeps connections.
+/// Keeps connections. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Client {
+    shared: Arc<Shared>,
+    /// Budget of all requests through this handle. Without one, each request has its own.
+    budget: Option<Budget>,
+}
+
+#[derive(Debug)]
+struct Shared {
     inner: reqwest::Client,
     /// For hosts on this machine, which no proxy could reach; made when there is one.
-    direct: Arc<OnceLock<reqwest::Client>>,
+    direct: OnceLock<reqwest::Client>,
     /// For requests on behalf of a registry on this machine, which may use other names for it. Created
     /// when it is needed.
-    nearby: Arc<OnceLock<reqwest::Client>>,
-    plain: Arc<PlainHosts>,
-    proxies: Arc<Proxies>,
+    nearby: OnceLock<reqwest::Client>,
+    plain: PlainHosts,
+    proxies: Proxies,
     options: Options,
 }
 
@@ -68,7 +75,7 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) enum Opened {
     /// Status 2xx: the body follows.
-    Body(reqwest::Response),
+    Body(Body),
     /// Any other status, read to its end.
     Answer(Answer),
 }
@@ -84,13 +91,19 @@ impl Client {
         let resolver = GuardedResolver::new(Origin::Public, &plain, &proxies.hosts());
         let inner = options.client(resolver, false)?;
         let (direct, nearby) = Default::default();
-        Ok(Self { inner, direct, nearby, plain: Arc::new(plain), proxies: Arc::new(proxies), options })
+        let shared = Shared { inner, direct, nearby, plain, proxies, options };
+        Ok(Self { shared: Arc::new(shared), budget: None })
+    }
+
+    /// Returns a handle whose requests share a budget, including those for tokens.
+    pub(crate) fn within(&self, budget: Budget) -> Self {
+        Self { shared: self.shared.clone(), budget: Some(budget) }
     }
 
     /// How requests are sent.
     #[must_use]
     pub(crate) fn options(&self) -> &Options {
-        &self.options
+        &self.shared.options
     }
 
     /// Sends a request until an answer is worth having, and reads that to its end.
@@ -98,14 +111,13 @@ impl Client {
     /// # Errors
     /// When the last try got no whole answer.
     pub(crate) async fn send(&self, request: &Request, deadline: Option<Instant>) -> Result<Answer, Error> {
-        let mut tries = Tries::new(self.options.backoff, deadline);
+        let mut attempts = Attempts::new(self.budget(deadline));
         loop {
-            tries.count += 1;
-            let result = match self.start(request).await {
-                Ok(response) => self.read(response, request, &mut tries).await,
+            let result = match self.start(request, &mut attempts).await {
+                Ok(body) => read(body, request, &mut attempts).await,
                 Err(error) => Err(error),
             };
-            if let Some(end) = settle(result, request, &mut tries).await {
+            if let Some(end) = attempts.settle(result, request).await {
                 return end;
             }
         }
@@ -116,18 +128,22 @@ impl Client {
     /// # Errors
     /// When the last try got no answer.
     pub(crate) async fn open(&self, request: &Request, deadline: Option<Instant>) -> Result<Opened, Error> {
-        let mut tries = Tries::new(self.options.backoff, deadline);
+        let mut attempts = Attempts::new(self.budget(deadline));
         loop {
-            tries.count += 1;
-            let result = match self.start(request).await {
-                Ok(response) if response.status().is_success() => return Ok(Opened::Body(response)),
-                Ok(response) => self.read(response, request, &mut tries).await,
+            let result = match self.start(request, &mut attempts).await {
+                Ok(body) if body.status().is_success() => return Ok(Opened::Body(body)),
+                Ok(body) => read(body, request, &mut attempts).await,
                 Err(error) => Err(error),
             };
-            if let Some(end) = settle(result, request, &mut tries).await {
+            if let Some(end) = attempts.settle(result, request).await {
                 return end.map(Opened::Answer);
             }
         }
+    }
+
+    /// Observes the upload of `length` bytes to `url`, which is about to start.
+    pub(crate) fn activity(&self, url: &Url, length: u64) -> Arc<Activity> {
+        Arc::new(Activity::new(self.wait(url), length))
     }
 
     /// Sends a body that exists once, of `length` bytes. It is not tried again here: its owner does.
@@ -141,7 +157,8 @@ impl Client {
         length: u64,
         activity: &Activity,
     ) -> Result<Answer, Error> {
-        let mut tries = Tries::new(self.options.backoff, None);
+        let mut attempts = Attempts::new(self.budget(None));
+        attempts.count = 1;
         let mut headers = request.headers.clone();
         // Stated by hand, or HTTP/1.1 would use the chunked encoding.
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -151,114 +168,138 @@ impl Client {
             .headers(headers)
             .body(body)
             .send();
-        let stalled = async {
-            while !activity.is_stalled(&self.options) {
-                tokio::time::sleep(Duration::from_millis(500).min(self.options.read_timeout)).await;
-            }
-        };
         let response = tokio::select! {
             response = sending => response.map_err(|error| self.describe(&error, &request.url))?,
-            () = stalled => return Err(failure(Kind::Timeout, &request.url)),
+            kind = activity.stalled(self.options()) => return Err(self.failure(kind, &request.url)),
         };
-        self.read(response, request, &mut tries).await
+        read(Body::new(self.clone(), response, self.wait(&request.url)), request, &mut attempts).await
     }
 
-    /// The next bytes of a body.
-    ///
-    /// # Errors
-    /// When the connection broke or nothing came in time.
-    pub(crate) async fn chunk(&self, response: &mut reqwest::Response) -> Result<Option<Bytes>, Error> {
-        match timeout(self.options.read_timeout, response.chunk()).await {
-            Ok(result) => result.map_err(|error| self.describe(&error, response.url())),
-            Err(_) => Err(failure(Kind::Timeout, response.url())),
-        }
+    fn budget(&self, deadline: Option<Instant>) -> Budget {
+        let own = || Budget::new(self.options().backoff, deadline, Waits::default());
+        self.budget.clone().unwrap_or_else(own)
+    }
+
+    fn wait(&self, url: &Url) -> Arc<Wait> {
+        self.budget(None).waits.add(host_of(url))
     }
 
     /// Returns true if the configuration lists the host of `url` for unencrypted HTTP.
     pub(crate) fn is_listed_as_plain(&self, url: &Url) -> bool {
-        self.plain.has(url)
+        self.shared.plain.has(url)
     }
 
     /// Returns the client for a request, if its target is allowed.
     fn client_for(&self, request: &Request) -> Result<&reqwest::Client, Error> {
         let Request { url, origin, .. } = request;
-        check_target(url, *origin, &self.plain).map_err(|reason| forbidden(reason, url))?;
+        let Shared { inner, direct, nearby, plain, proxies, options } = &*self.shared;
+        check_target(url, *origin, plain).map_err(|reason| forbidden(reason, url))?;
         let is_direct = is_this_machine(url.host_str().unwrap_or_default());
         let kept = match (is_direct, origin) {
-            (true, _) => &self.direct,
-            (false, Origin::Loopback) => &self.nearby,
-            (false, Origin::Private | Origin::Public) => return Ok(&self.inner),
+            (true, _) => direct,
+            (false, Origin::Loopback) => nearby,
+            (false, Origin::Private | Origin::Public) => return Ok(inner),
         };
         if let Some(client) = kept.get() {
             return Ok(client);
         }
-        let resolver = GuardedResolver::new(*origin, &self.plain, &self.proxies.hosts());
-        let client = self.options.client(resolver, is_direct);
+        let resolver = GuardedResolver::new(*origin, plain, &proxies.hosts());
+        let client = options.client(resolver, is_direct);
         let client = client.map_err(|problem| failure(Kind::Connect(problem.into()), url))?;
         Ok(kept.get_or_init(|| client))
     }
 
-    fn describe(&self, error: &reqwest::Error, url: &Url) -> Error {
-        let proxy =
-            if is_this_machine(url.host_str().unwrap_or_default()) { None } else { self.proxies.name(url) };
-        describe(error, url, proxy)
+    pub(super) fn describe(&self, error: &reqwest::Error, url: &Url) -> Error {
+        describe(error, url, self.proxy(url))
     }
 
-    async fn start(&self, request: &Request) -> Result<reqwest::Response, Error> {
+    /// Returns the failure of a request to `url`, with the proxy that can be the silent one.
+    pub(super) fn failure(&self, kind: Kind, url: &Url) -> Error {
+        match kind {
+            Kind::Silent { time, .. } => failure(Kind::Silent { time, proxy: self.proxy(url) }, url),
+            kind => failure(kind, url),
+        }
+    }
+
+    fn proxy(&self, url: &Url) -> Option<String> {
+        match is_this_machine(url.host_str().unwrap_or_default()) {
+            true => None,
+            false => self.shared.proxies.name(url),
+        }
+    }
+
+    /// Sends a request once, up to the head of the response. All of the head must arrive in time, also
+    /// after informational responses.
+    async fn start(&self, request: &Request, attempts: &mut Attempts) -> Result<Body, Error> {
+        attempts.count = attempts.count.saturating_add(1);
         let sending = self
             .client_for(request)?
             .request(request.method.clone(), request.url.clone())
             .headers(request.headers.clone())
             .body(request.body.clone())
             .send();
-        match timeout(self.options.read_timeout + self.options.connect_timeout, sending).await {
-            Ok(result) => result.map_err(|error| self.describe(&error, &request.url)),
-            Err(_) => Err(failure(Kind::Timeout, &request.url)),
+        let wait = attempts.budget.waits.add(host_of(&request.url));
+        let Options { read_timeout, connect_timeout, .. } = self.options();
+        let time = read_timeout.saturating_add(*connect_timeout);
+        match timeout(time, sending).await {
+            Ok(Ok(response)) => Ok(Body::new(self.clone(), response, wait)),
+            Ok(Err(error)) => Err(self.describe(&error, &request.url)),
+            Err(_) => Err(self.failure(Kind::Silent { time, proxy: None }, &request.url)),
         }
-    }
-
-    async fn read(
-        &self,
-        mut response: reqwest::Response,
-        request: &Request,
-        tries: &mut Tries,
-    ) -> Result<Answer, Error> {
-        let (status, headers) = (response.status(), response.headers().clone());
-        tries.granted += u32::from(status.is_success());
-        let mut body = BytesMut::new();
-        // The answer to HEAD has no body, whatever length it states.
-        while request.method != Method::HEAD
-            && let Some(chunk) = self.chunk(&mut response).await?
-        {
-            let limit = if status.is_success() { request.limit } else { ERROR_BODY_BYTES };
-            if body.len() as u64 + chunk.len() as u64 > limit {
-                if status.is_success() {
-                    return Err(failure(Kind::TooLarge { limit }, &request.url));
-                }
-                break;
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let body = body.freeze();
-        let (attempts, granted) = (tries.count.max(1), tries.granted);
-        Ok(Answer { status, headers, body, attempts, granted, elapsed: tries.elapsed() })
     }
 }
 
-/// What one try came to in the end, or `None` after the pause before the next.
-async fn settle(
-    result: Result<Answer, Error>,
-    request: &Request,
-    tries: &mut Tries,
-) -> Option<Result<Answer, Error>> {
-    match result {
-        Ok(answer) => {
-            let is_over =
-                (request.is_final)(&answer) || !tries.after_answer(answer.status, &answer.headers).await;
-            is_over.then_some(Ok(answer))
+/// Reads a response to its end.
+async fn read(mut response: Body, request: &Request, attempts: &mut Attempts) -> Result<Answer, Error> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    attempts.granted += u32::from(status.is_success());
+    let mut body = BytesMut::new();
+    // The answer to HEAD has no body, whatever length it states.
+    while request.method != Method::HEAD
+        && let Some(chunk) = response.next().await?
+    {
+        let limit = if status.is_success() { request.limit } else { ERROR_BODY_BYTES };
+        if (body.len() as u64).saturating_add(chunk.len() as u64) > limit {
+            if status.is_success() {
+                return Err(failure(Kind::TooLarge { limit }, &request.url));
+            }
+            break;
         }
-        Err(error) if tries.after_error(&error).await => None,
-        Err(error) => Some(Err(Error { attempts: tries.count, elapsed: tries.elapsed(), ..error })),
+        body.extend_from_slice(&chunk);
+    }
+    let Attempts { count, granted, started, .. } = *attempts;
+    Ok(Answer { status, headers, body: body.freeze(), attempts: count, granted, elapsed: started.elapsed() })
+}
+
+/// Attempts at one request, within the budget of its operation.
+struct Attempts {
+    budget: Budget,
+    started: Instant,
+    count: u32,
+    /// Attempts with a wanted status, also if the body was interrupted.
+    granted: u32,
+}
+
+impl Attempts {
+    fn new(budget: Budget) -> Self {
+        Self { budget, started: Instant::now(), count: 0, granted: 0 }
+    }
+
+    /// Returns the final result, or `None` after the pause before the next attempt.
+    async fn settle(
+        &mut self,
+        result: Result<Answer, Error>,
+        request: &Request,
+    ) -> Option<Result<Answer, Error>> {
+        match result {
+            Ok(answer) => {
+                let is_over = (request.is_final)(&answer)
+                    || !self.budget.after_answer(answer.status, &answer.headers).await;
+                is_over.then_some(Ok(answer))
+            }
+            Err(error) if self.budget.after_error(&error).await => None,
+            Err(error) => Some(Err(Error { attempts: self.count, elapsed: self.started.elapsed(), ..error })),
+        }
     }
 }
 

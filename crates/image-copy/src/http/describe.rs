@@ -18,10 +18,14 @@ const REASON_CHARS: usize = 160;
 
 /// An error for the host of `url`, on the first try.
 pub(super) fn failure(kind: Kind, url: &Url) -> Error {
+    Error { kind, host: host_of(url), attempts: 1, elapsed: Duration::ZERO }
+}
+
+/// The host of `url`, with its port if that is not the usual one.
+pub(super) fn host_of(url: &Url) -> ForeignText {
     let host = url.host_str().unwrap_or_default();
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let host = ForeignText::quotable(&host, HOST_CHARS);
-    Error { kind, host, attempts: 1, elapsed: Duration::ZERO }
+    ForeignText::quotable(&host, HOST_CHARS)
 }
 
 /// Returns the error for an address that a registry must not send us to.
@@ -68,8 +72,6 @@ pub(super) fn describe(error: &reqwest::Error, url: &Url, proxy: Option<String>)
         Kind::Tls(innermost(error))
     } else if error.is_connect() {
         Kind::Connect(innermost(error))
-    } else if error.is_timeout() {
-        Kind::Timeout
     } else {
         Kind::Interrupted
     };

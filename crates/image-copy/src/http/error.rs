@@ -44,8 +44,20 @@ pub enum Kind {
     },
     /// The certificate or the TLS handshake was refused; the text is the TLS library's.
     Tls(ForeignText),
-    /// Connected, but nothing came in time.
-    Timeout,
+    /// The host is connected, but sent nothing.
+    Silent {
+        /// Time without a byte.
+        time: Duration,
+        /// The proxy in between, which can be the silent one.
+        proxy: Option<String>,
+    },
+    /// The host sent or took bytes more slowly than [`Options::minimum_rate`](super::Options).
+    Slow {
+        /// Average rate in bytes per second.
+        rate: u64,
+        /// Time over which it was averaged.
+        time: Duration,
+    },
     /// The connection broke in the middle of a message.
     Interrupted,
     /// More bytes than such an answer may have.
@@ -58,6 +70,12 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The rate of `bytes` in `time`.
+    pub(super) fn slow(bytes: u64, time: Duration) -> Self {
+        let rate = u128::from(bytes) * 1000 / time.as_millis().max(1);
+        Self::Slow { rate: u64::try_from(rate).unwrap_or(u64::MAX), time }
+    }
+
     /// What happened, in words around the host.
     fn at(&self, host: &str) -> String {
         match self {
@@ -68,7 +86,13 @@ impl Kind {
                 format!("connecting to {host} through the proxy {proxy} failed ({reason})")
             }
             Self::Tls(reason) => format!("the TLS handshake with {host} failed ({})", in_words(reason)),
-            Self::Timeout => format!("{host} was silent for too long"),
+            Self::Silent { time, proxy: None } => format!("{host} was silent for {}", seconds(*time)),
+            Self::Silent { time, proxy: Some(proxy) } => {
+                format!("{host} or the proxy {proxy} was silent for {}", seconds(*time))
+            }
+            Self::Slow { rate, time } => {
+                format!("{host} was too slow ({rate} bytes per second on average over {})", seconds(*time))
+            }
             Self::Interrupted => format!("the connection to {host} was cut"),
             Self::TooLarge { limit } => format!("{host} sent more than {limit} bytes"),
             Self::Forbidden(reason) => {
@@ -103,6 +127,12 @@ pub(crate) fn tries(attempts: u32, elapsed: Duration) -> String {
         return String::new();
     }
     format!(", {attempts} attempts in {} s", elapsed.as_secs().max(1))
+}
+
+/// A time in whole seconds, at least one.
+pub(crate) fn seconds(time: Duration) -> String {
+    let rounded = time.as_secs().saturating_add(u64::from(time.subsec_millis() >= 500));
+    format!("{} s", rounded.max(1))
 }
 
 /// A length of time as people say it, such as `3 h 10 min`.

@@ -5,20 +5,27 @@
 
 mod activity;
 mod address;
+mod body;
+mod budget;
 mod client;
 mod describe;
 mod error;
 mod options;
 mod proxy;
 mod retry;
+mod wait;
 
 pub(crate) use activity::Activity;
 pub(crate) use address::{Origin, is_this_machine};
+pub(crate) use body::Body;
+pub(crate) use budget::Budget;
 pub use client::Client;
 pub(crate) use client::{Answer, Opened, Request};
 pub(crate) use describe::interrupted;
 pub use error::{Error, Kind};
-pub(crate) use error::{duration, tries};
+pub(crate) use error::{duration, seconds, tries};
 pub use options::Options;
 pub use retry::Backoff;
-pub(crate) use retry::{Tries, is_transient, retry_after};
+pub(crate) use retry::{is_transient, limit_ends, number, reset, retry_after, window};
+pub use wait::Silence;
+pub(crate) use wait::Waits;

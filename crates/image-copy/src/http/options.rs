@@ -22,10 +22,14 @@ pub struct Options {
     pub backoff: Backoff,
     /// Longest wait for a connection. A black-holed route must not eat the time of the copy.
     pub connect_timeout: Duration,
-    /// Longest wait for the next bytes.
+    /// Longest wait for the head of a response, and for the next bytes of a body.
     pub read_timeout: Duration,
-    /// Longest wait for the answer to a whole blob: the registry hashes it once more.
+    /// Longest wait for the response to a complete upload, from the moment the connection took its last
+    /// byte. The registry hashes the blob once more.
     pub commit_timeout: Duration,
+    /// Minimum rate of a body in bytes per second, averaged over `read_timeout`. The time in which this
+    /// side does not read or has nothing to send does not count.
+    pub minimum_rate: u64,
 }
 
 impl Default for Options {
@@ -39,11 +43,18 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(30),
             commit_timeout: Duration::from_secs(180),
+            // Six concurrent blobs still pass through a line of 1 Mbit/s.
+            minimum_rate: 16 * 1024,
         }
     }
 }
 
 impl Options {
+    /// Returns true if `bytes` in `time` are less than the minimum rate.
+    pub(super) fn is_too_slow(&self, bytes: u64, time: Duration) -> bool {
+        u128::from(bytes) * 1000 < u128::from(self.minimum_rate) * time.as_millis()
+    }
+
     /// Creates a client with these options. A direct one uses no proxy.
     pub(super) fn client(
         &self,

@@ -4,9 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use tokio::time::Instant;
-
-use super::Error;
 
 /// How tries follow each other.
 #[derive(Debug, Clone, Copy)]
@@ -17,8 +14,11 @@ pub struct Backoff {
     pub longest: Duration,
     /// Tries in all for what may be a fault; being told to slow down does not count.
     pub attempts: u32,
-    /// How long being told to slow down is borne when there is no deadline.
+    /// Maximum time of all pauses of an operation that has no deadline.
     pub patience: Duration,
+    /// Maximum time that an operation loses to hosts that are silent or too slow, over all its attempts
+    /// without progress. The attempt that exceeds it is the last.
+    pub silence: Duration,
 }
 
 impl Default for Backoff {
@@ -30,6 +30,8 @@ impl Default for Backoff {
             longest: Duration::from_secs(30),
             attempts: 5,
             patience: Duration::from_secs(300),
+            // Two attempts that last `Options::read_timeout`: one more than a single lost packet needs.
+            silence: Duration::from_secs(60),
         }
     }
 }
@@ -49,78 +51,51 @@ pub(crate) fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 499 | 500 | 502 | 503 | 504 | 522)
 }
 
-/// Bookkeeping of the tries of one request, or of the connections of one blob.
-#[derive(Debug)]
-pub(crate) struct Tries {
-    backoff: Backoff,
-    deadline: Instant,
-    started: Instant,
-    /// Tries so far.
-    pub(crate) count: u32,
-    /// Those that were answered as wanted, whatever became of the body.
-    pub(crate) granted: u32,
-    faults: u32,
-}
-
-impl Tries {
-    pub(crate) fn new(backoff: Backoff, deadline: Option<Instant>) -> Self {
-        let started = Instant::now();
-        let deadline = deadline.unwrap_or(started + backoff.patience);
-        Self { backoff, deadline, started, count: 0, granted: 0, faults: 0 }
-    }
-
-    /// Something was gained: faults before do not count any more.
-    pub(crate) fn progressed(&mut self) {
-        (self.count, self.faults) = (0, 0);
-    }
-
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    /// Waits before the next try after an answer, or says that there is none.
-    pub(crate) async fn after_answer(&mut self, status: StatusCode, headers: &HeaderMap) -> bool {
-        is_transient(status) && self.after_status(status, retry_after(headers)).await
-    }
-
-    /// Waits before the next try after no answer, or says that there is none.
-    pub(crate) async fn after_error(&mut self, error: &Error) -> bool {
-        error.is_transient() && self.after_fault(None).await
-    }
-
-    /// Waits before the next try of what ended with a status that may be another one next time.
-    pub(crate) async fn after_status(&mut self, status: StatusCode, asked: Option<Duration>) -> bool {
-        let told_to_slow_down = matches!(status.as_u16(), 429 | 503) && (asked.is_some() || status == 429);
-        if told_to_slow_down { self.wait(asked).await } else { self.after_fault(asked).await }
-    }
-
-    /// Waits before the next try of what ended in a fault.
-    pub(crate) async fn after_fault(&mut self, asked: Option<Duration>) -> bool {
-        self.faults += 1;
-        self.faults < self.backoff.attempts && self.wait(asked).await
-    }
-
-    async fn wait(&mut self, asked: Option<Duration>) -> bool {
-        // The hint is a least time: jitter goes on top, so that not everybody returns at once.
-        let pause = asked.unwrap_or_default().saturating_add(self.backoff.pause(self.count));
-        // A registry may ask for more time than can be counted.
-        if Instant::now().checked_add(pause).is_none_or(|end| end >= self.deadline) {
-            return false;
-        }
-        tokio::time::sleep(pause).await;
-        true
-    }
-}
-
-/// `Retry-After`, in seconds or as a date. Less than 100 ms is no hint: a registry has been seen to
-/// ask for a fraction of a millisecond (<https://github.com/nicholas-fedor/watchtower/pull/2366>).
+/// Reads `Retry-After`, in seconds or as a date. More than a `Duration` can express becomes its maximum.
+/// Less than 100 ms is no hint: a registry has been seen to ask for a fraction of a millisecond
+/// (<https://github.com/nicholas-fedor/watchtower/pull/2366>).
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let pause = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+        Ok(seconds) if seconds >= 0.0 => Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
+        Ok(_) => return None,
         Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()?,
     };
     (pause >= Duration::from_millis(100)).then_some(pause)
+}
+
+/// Returns the time after which a refused request can succeed: `Retry-After`, the reset time, or the
+/// whole window of an allowance that is used up.
+pub(crate) fn limit_ends(headers: &HeaderMap) -> Option<Duration> {
+    let used_up = || number(headers, "ratelimit-remaining") == Some(0);
+    retry_after(headers).or_else(|| reset(headers)).or_else(|| window(headers).filter(|_| used_up()))
+}
+
+/// Reads `RateLimit-Reset` in seconds
+/// (<https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-06>), or
+/// `X-RateLimit-Reset`, which many services state in seconds since 1970.
+pub(crate) fn reset(headers: &HeaderMap) -> Option<Duration> {
+    // No window is 30 years long.
+    const EARLIEST_DATE: u64 = 1_000_000_000;
+    let seconds = ["ratelimit-reset", "x-ratelimit-reset"].iter().find_map(|name| number(headers, name))?;
+    if seconds < EARLIEST_DATE {
+        return Some(Duration::from_secs(seconds));
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(Duration::from_secs(seconds).saturating_sub(now))
+}
+
+/// Reads the window of `ratelimit-limit: 100;w=21600`
+/// (<https://docs.docker.com/docker-hub/usage/pulls/>).
+pub(crate) fn window(headers: &HeaderMap) -> Option<Duration> {
+    let names = ["ratelimit-limit", "ratelimit-remaining"];
+    let text = names.iter().find_map(|name| headers.get(*name)?.to_str().ok()?.split(";w=").nth(1))?;
+    Some(Duration::from_secs(text.trim().parse().ok()?))
+}
+
+/// Reads the number in front of the parameters of a header.
+pub(crate) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.split(';').next()?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -137,47 +112,34 @@ mod tests {
         assert_eq!(retry_after(&headers("0.0004")), None);
         assert_eq!(retry_after(&headers("-5")), None);
         assert_eq!(retry_after(&headers("soon")), None);
+        assert_eq!(retry_after(&headers("NaN")), None);
+        for endless in ["18446744073709551616", "1e300", "inf"] {
+            assert_eq!(retry_after(&headers(endless)), Some(Duration::MAX), "{endless}");
+        }
         let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(90));
         let seconds = retry_after(&headers(&date)).unwrap().as_secs();
         assert!((88..=90).contains(&seconds), "{seconds}");
     }
 
-    #[tokio::test]
-    async fn a_wait_without_end_is_not_begun() {
-        let asked = retry_after(&headers("18446744073709549568"));
-        assert!(asked.is_some_and(|pause| pause > Duration::from_secs(1 << 60)));
-        for asked in [asked, Some(Duration::MAX)] {
-            let mut tries = Tries::new(Backoff::default(), Some(Instant::now() + Duration::from_secs(100)));
-            assert!(!tries.after_status(StatusCode::TOO_MANY_REQUESTS, asked).await);
+    #[test]
+    fn a_used_up_allowance_ends_with_its_window_at_the_latest() {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let (later, longest) = ((now + 90).to_string(), format!("1;w={}", u64::MAX));
+        let headers = |pairs: &[(&'static str, &str)]| {
+            pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+        };
+        for (pairs, expected) in [
+            (vec![("ratelimit-limit", "100;w=20"), ("ratelimit-remaining", "0;w=20")], Some(20)),
+            (vec![("ratelimit-limit", "100;w=20"), ("ratelimit-remaining", "1;w=20")], None),
+            (vec![("ratelimit-remaining", "0"), ("ratelimit-limit", longest.as_str())], Some(u64::MAX)),
+            (vec![("ratelimit-reset", "7"), ("ratelimit-remaining", "0;w=20")], Some(7)),
+            (vec![("x-ratelimit-reset", "1000000000")], Some(0)),
+            (vec![("retry-after", "5"), ("ratelimit-reset", "7")], Some(5)),
+            (vec![("ratelimit-remaining", "0")], None),
+        ] {
+            assert_eq!(limit_ends(&headers(&pairs)), expected.map(Duration::from_secs), "{pairs:?}");
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waits_as_asked_when_that_ends_before_the_deadline() {
-        let backoff = Backoff::default();
-        let mut tries = Tries::new(backoff, Some(Instant::now() + Duration::from_secs(100)));
-        tries.count = 1;
-        let started = Instant::now();
-        assert!(tries.after_answer(StatusCode::TOO_MANY_REQUESTS, &headers("60")).await);
-        assert!(started.elapsed() >= Duration::from_secs(60));
-        assert!(
-            !tries.after_answer(StatusCode::TOO_MANY_REQUESTS, &headers("60")).await,
-            "beyond the deadline"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn gives_up_on_faults_but_bears_throttling() {
-        let backoff = Backoff { attempts: 3, ..Backoff::default() };
-        let mut tries = Tries::new(backoff, Some(Instant::now() + Duration::from_secs(3600)));
-        let none = HeaderMap::new();
-        for _ in 0..10 {
-            tries.count += 1;
-            assert!(tries.after_answer(StatusCode::TOO_MANY_REQUESTS, &none).await);
-        }
-        assert!(tries.after_answer(StatusCode::BAD_GATEWAY, &none).await);
-        assert!(tries.after_answer(StatusCode::BAD_GATEWAY, &none).await);
-        assert!(!tries.after_answer(StatusCode::BAD_GATEWAY, &none).await);
-        assert!(!tries.after_answer(StatusCode::NOT_FOUND, &none).await);
+        let seconds = limit_ends(&headers(&[("x-ratelimit-reset", &later)])).unwrap().as_secs();
+        assert!((88..=90).contains(&seconds), "{seconds}");
     }
 }

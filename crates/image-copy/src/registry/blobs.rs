@@ -4,11 +4,11 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, RANGE};
 use reqwest::{Method, StatusCode};
 
-use super::{Error, Refusal, Repository};
-use crate::http::{self, Opened, Tries};
+use super::{Error, Repository};
+use crate::http::{self, Body, Budget, Kind, Opened};
 use crate::oci::{Descriptor, Digest, Hasher};
 
-/// A connection that brought this many bytes has brought the blob on.
+/// Bytes that a connection must deliver before earlier faults are forgotten.
 const PROGRESS_BYTES: u64 = 1024 * 1024;
 
 impl Repository {
@@ -32,10 +32,11 @@ impl Repository {
     /// Starts reading a blob; the first request goes out with the first call of `next`.
     #[must_use]
     pub(crate) fn read_blob(&self, blob: &Descriptor) -> BlobReader {
+        let budget = self.budget();
         BlobReader {
-            tries: Tries::new(self.backoff(), self.deadline()),
+            repository: self.within(&budget),
+            budget,
             broke_at: 0,
-            repository: self.clone(),
             blob: blob.clone(),
             body: None,
             received: 0,
@@ -70,10 +71,11 @@ impl Repository {
 pub(crate) struct BlobReader {
     repository: Repository,
     blob: Descriptor,
-    /// Counts connections that broke with little gained: a long blob may break any number of times.
-    tries: Tries,
+    /// Budget of all connections: of the requests that open them, and of the bodies that break. A long blob
+    /// can break any number of times.
+    budget: Budget,
     broke_at: u64,
-    body: Option<reqwest::Response>,
+    body: Option<Body>,
     received: u64,
     /// Bytes to leave out, from a server that knows no ranges.
     skip: u64,
@@ -88,10 +90,10 @@ impl BlobReader {
     }
 
     /// Goes on at another place, at the first missing byte.
-    pub(crate) fn go_on_at(&mut self, repository: Repository) {
-        self.tries = Tries::new(repository.backoff(), repository.deadline());
+    pub(crate) fn go_on_at(&mut self, repository: &Repository) {
+        self.budget = repository.budget();
+        self.repository = repository.within(&self.budget);
         (self.body, self.broke_at, self.skip) = (None, self.received, 0);
-        self.repository = repository;
     }
 
     /// The next bytes, or `None` after the last.
@@ -103,7 +105,15 @@ impl BlobReader {
             if self.received == self.blob.size {
                 return self.finish();
             }
-            let error = match self.advance().await {
+            if self.body.is_none() {
+                match self.open().await {
+                    Ok(body) => self.body = Some(body),
+                    Err(Error::Expired(_)) if self.budget.after_fault(None).await => continue,
+                    // The request was repeated within the same budget.
+                    Err(error) => return Err(error.after(self.budget.attempts(), self.budget.elapsed())),
+                }
+            }
+            let broken = match self.advance().await {
                 Ok(chunk) => {
                     let previous = std::mem::replace(&mut self.held, chunk);
                     if previous.is_empty() {
@@ -111,24 +121,19 @@ impl BlobReader {
                     }
                     return Ok(Some(previous));
                 }
-                Err(error) => error,
+                Err(Error::Http(error)) => error,
+                Err(error) => return Err(error),
             };
             self.body = None;
-            if self.received - self.broke_at >= PROGRESS_BYTES {
-                self.tries.progressed();
+            // A trickle gains bytes for ever.
+            let is_slow = matches!(broken.kind, Kind::Slow { .. });
+            if !is_slow && self.received - self.broke_at >= PROGRESS_BYTES {
+                self.budget.progressed();
             }
             self.broke_at = self.received;
-            self.tries.count += 1;
-            let (attempts, elapsed) = (self.tries.count, self.tries.elapsed());
-            match error {
-                Error::Http(error) if !self.tries.after_error(&error).await => {
-                    return Err(http::Error { attempts, elapsed, ..error }.into());
-                }
-                Error::Expired(refusal) if !self.tries.after_fault(None).await => {
-                    return Err(Error::Expired(Box::new(Refusal { attempts, elapsed, ..*refusal })));
-                }
-                Error::Http(_) | Error::Expired(_) => {}
-                other => return Err(other),
+            if !self.budget.after_error(&broken).await {
+                let (attempts, elapsed) = (self.budget.attempts(), self.budget.elapsed());
+                return Err(http::Error { attempts, elapsed, ..broken }.into());
             }
             tracing::debug!(digest = %self.blob.digest, received = self.received, "resuming a blob");
         }
@@ -136,14 +141,8 @@ impl BlobReader {
 
     /// The next piece from the connection.
     async fn advance(&mut self) -> Result<Bytes, Error> {
-        let body = match &mut self.body {
-            Some(body) => body,
-            None => {
-                let body = self.open().await?;
-                self.body.insert(body)
-            }
-        };
-        let Some(mut chunk) = self.repository.chunk(body).await? else {
+        let body = self.body.as_mut().ok_or(Error::Protocol("a body is read before it is opened"))?;
+        let Some(mut chunk) = body.next().await? else {
             // A clean end before the last byte is a cut connection as well.
             return Err(http::interrupted(body.url()).into());
         };
@@ -152,7 +151,7 @@ impl BlobReader {
             self.skip -= skipped;
             chunk = chunk.slice(usize::try_from(skipped).unwrap_or(chunk.len())..);
         }
-        self.received += chunk.len() as u64;
+        self.received = self.received.saturating_add(chunk.len() as u64);
         if self.received > self.blob.size {
             return Err(self.wrong_size());
         }
@@ -162,7 +161,7 @@ impl BlobReader {
         Ok(chunk)
     }
 
-    async fn open(&mut self) -> Result<reqwest::Response, Error> {
+    async fn open(&mut self) -> Result<Body, Error> {
         let url = self.repository.url(&format!("blobs/{}", self.blob.digest)).await?;
         let mut request = Repository::request(Method::GET, url, 0);
         if self.received > 0 {

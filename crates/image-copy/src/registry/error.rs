@@ -111,6 +111,12 @@ impl Error {
         }
     }
 
+    /// Returns true if the host sent nothing for too long.
+    #[must_use]
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self, Self::Http(http::Error { kind: http::Kind::Silent { .. }, .. }))
+    }
+
     /// Whether the registry, or the cloud service in front of it, used this code.
     #[must_use]
     pub fn has(&self, code: &str) -> bool {

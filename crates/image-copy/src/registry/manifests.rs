@@ -75,13 +75,16 @@ impl Repository {
     /// # Errors
     /// What the registry says, a missing manifest included; a document that is no manifest.
     pub async fn get_manifest(&self, id: &ManifestId) -> Result<Manifest, Error> {
-        let mut result = self.get_manifest_once(id).await;
+        let budget = self.budget();
+        let repository = self.within(&budget);
+        let mut result = repository.get_manifest_once(id).await;
         if matches!(
             result,
             Err(Error::DigestMismatch { .. } | Error::SizeMismatch { .. } | Error::Manifest(_))
-        ) {
+        ) && budget.after_fault(None).await
+        {
             // A broken proxy or a cut connection looks like this once; a broken registry twice.
-            result = self.get_manifest_once(id).await;
+            result = repository.get_manifest_once(id).await;
         }
         result
     }

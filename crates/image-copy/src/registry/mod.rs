@@ -38,6 +38,7 @@ pub use rate_limit::RateLimit;
 pub use refusal::{Code, LoginSent, Refusal};
 pub(crate) use upload::{Pieces, SendError, Started};
 
+use crate::http::{Budget, Silence, Waits};
 use crate::{http, oci};
 use auth::Authorizer;
 
@@ -83,6 +84,7 @@ impl Client {
             access: Access::Pull,
             mounted: None,
             deadline,
+            budget: None,
             usage: Arc::default(),
         }
     }
@@ -97,6 +99,8 @@ pub struct Repository {
     /// Repository of the same registry to mount blobs from.
     mounted: Option<oci::Repository>,
     deadline: Option<Instant>,
+    /// Budget of all requests through this handle. Without one, each operation has its own.
+    budget: Option<Budget>,
     usage: Arc<Counters>,
 }
 
@@ -140,15 +144,37 @@ impl Repository {
         Self { deadline, ..self.clone() }
     }
 
+    /// Starts a budget for an operation of several requests, which are then sent
+    /// [`within`](Self::within) it. Within another budget, returns that one.
+    #[must_use]
+    pub(crate) fn budget(&self) -> Budget {
+        let own = || Budget::new(self.http_options().backoff, self.deadline, self.usage.waits.clone());
+        self.budget.clone().unwrap_or_else(own)
+    }
+
+    /// The same repository, with one budget for all requests.
+    #[must_use]
+    pub(crate) fn within(&self, budget: &Budget) -> Self {
+        Self { budget: Some(budget.clone()), ..self.clone() }
+    }
+
+    fn http(&self) -> http::Client {
+        self.client.shared.http.within(self.budget())
+    }
+
+    /// Returns the host that a request of this handle or its clones has been waiting for longest.
+    pub(crate) fn silence(&self) -> Option<Silence> {
+        self.usage.waits.longest()
+    }
+
     /// How requests are sent.
     pub(crate) fn http_options(&self) -> &http::Options {
         self.client.shared.http.options()
     }
 
-    /// How tries follow each other.
-    #[must_use]
-    pub(crate) fn backoff(&self) -> http::Backoff {
-        self.client.shared.http.options().backoff
+    /// Forgets the pull limit that the registry stated, because its window has ended.
+    pub(crate) fn forget_rate_limit(&self) {
+        *self.usage.rate_limit.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// What was asked through this handle and its clones so far.
@@ -178,4 +204,5 @@ struct Counters {
     requests: AtomicU64,
     manifest_gets: AtomicU64,
     rate_limit: Mutex<Option<RateLimit>>,
+    waits: Waits,
 }

@@ -20,6 +20,8 @@ pub struct RateLimit {
     pub remaining: Option<u64>,
     /// The window.
     pub window: Option<Duration>,
+    /// Time until the window ends, if the registry states it.
+    pub reset: Option<Duration>,
     /// Whom the registry counts: an address or an account.
     pub source: Option<ForeignText>,
 }
@@ -35,8 +37,11 @@ impl fmt::Display for RateLimit {
         if let Some(source) = &self.source {
             write!(f, " for {source}")?;
         }
-        match self.window {
-            Some(window) => write!(f, " in each {}", http::duration(window)),
+        if let Some(window) = self.window {
+            write!(f, " in each {}", http::duration(window))?;
+        }
+        match self.reset {
+            Some(reset) => write!(f, ", resets in {}", http::duration(reset)),
             None => Ok(()),
         }
     }
@@ -58,19 +63,20 @@ impl RateLimit {
         }
     }
 
+    /// Returns the time after which the allowance is whole again, at the latest.
+    pub(crate) fn ends(&self) -> Option<Duration> {
+        self.reset.or(self.window)
+    }
+
     /// Reads `ratelimit-limit: 100;w=21600` and its companions
     /// (<https://docs.docker.com/docker-hub/usage/pulls/>).
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let number = |name: &str| text(name).and_then(|value| value.split(';').next()?.trim().parse().ok());
-        let window = text("ratelimit-limit")
-            .or_else(|| text("ratelimit-remaining"))
-            .and_then(|value| value.split(";w=").nth(1)?.trim().parse().ok())
-            .map(Duration::from_secs);
         let limit = Self {
-            limit: number("ratelimit-limit"),
-            remaining: number("ratelimit-remaining"),
-            window,
+            limit: http::number(headers, "ratelimit-limit"),
+            remaining: http::number(headers, "ratelimit-remaining"),
+            window: http::window(headers),
+            reset: http::retry_after(headers).or_else(|| http::reset(headers)),
             source: text("docker-ratelimit-source").map(|source| ForeignText::quotable(source, SOURCE_CHARS)),
         };
         (limit.limit.is_some() || limit.remaining.is_some()).then_some(limit)
@@ -102,6 +108,7 @@ mod tests {
             limit: Some(100),
             remaining,
             window: None,
+            reset: None,
             source: Some(source.into()),
         };
         for (earlier, later, expected) in [

@@ -108,14 +108,10 @@ impl Repository {
         self.converse(request, Reading::Streamed).await
     }
 
-    pub(super) async fn chunk(&self, response: &mut reqwest::Response) -> Result<Option<Bytes>, Error> {
-        Ok(self.client.shared.http.chunk(response).await?)
-    }
-
     /// Returns the authorization for a request with a body that exists once.
     pub(super) async fn authorization(&self, url: &Url) -> Result<Authorization, Error> {
         let party = self.party(url, self.is_own(url).await?).await?;
-        self.client.authorizer.before(&party, self.sending()).await
+        self.client.authorizer.before(&party, self.sending(&self.http())).await
     }
 
     /// Returns true if `answer` refused `sent` because it was too old, and a newer one is known now.
@@ -126,7 +122,8 @@ impl Repository {
         sent: &Authorization,
     ) -> Result<bool, Error> {
         let party = self.party(url, self.is_own(url).await?).await?;
-        Ok(self.client.authorizer.after(answer, sent, &party, self.sending()).await?.is_some())
+        let http = self.http();
+        Ok(self.client.authorizer.after(answer, sent, &party, self.sending(&http)).await?.is_some())
     }
 
     /// Returns the kind of the registry in the reference.
@@ -136,12 +133,13 @@ impl Repository {
 
     async fn converse(&self, mut request: http::Request, reading: Reading) -> Result<Reply, Error> {
         let described = format!("{} {}", request.method, request.url.path());
+        let http = self.http();
         request.origin = self.origin();
         let mut secrets = Secrets::default();
         let mut own = self.is_own(&request.url).await?;
         let mut digest_on_the_way = None;
         for _ in 0..=MAX_REDIRECTS {
-            let conversing = self.converse_with_host(&mut request, own, reading, &mut secrets);
+            let conversing = self.converse_with_host(&mut request, own, reading, &http, &mut secrets);
             let (opened, login) = conversing.await.map_err(|error| secrets.remove_from_error(error))?;
             let target = match &opened {
                 Opened::Answer(answer) => redirect(answer, &request)?,
@@ -173,11 +171,12 @@ impl Repository {
         request: &mut http::Request,
         own: bool,
         reading: Reading,
+        http: &http::Client,
         secrets: &mut Secrets,
     ) -> Result<(Opened, LoginSent), Error> {
         let party = self.party(&request.url, own).await?;
         let authorizer = &self.client.authorizer;
-        let mut authorization = authorizer.before(&party, self.sending()).await?;
+        let mut authorization = authorizer.before(&party, self.sending(http)).await?;
         let mut renewals = 0;
         if !own {
             secrets.add_query(&request.url);
@@ -185,7 +184,6 @@ impl Repository {
         loop {
             authorization.apply(&mut request.headers);
             authorization.add_to(secrets);
-            let http = &self.client.shared.http;
             let mut opened = match reading {
                 Reading::Whole => Opened::Answer(http.send(request, self.deadline).await?),
                 Reading::Streamed => http.open(request, self.deadline).await?,
@@ -195,7 +193,7 @@ impl Repository {
                 secrets.remove_from_answer(answer);
                 if renewals < MAX_RENEWALS
                     && let Some(next) =
-                        authorizer.after(answer, &authorization, &party, self.sending()).await?
+                        authorizer.after(answer, &authorization, &party, self.sending(http)).await?
                 {
                     authorization = next;
                     renewals += 1;
@@ -206,8 +204,8 @@ impl Repository {
         }
     }
 
-    fn sending(&self) -> Sending<'_> {
-        Sending { http: &self.client.shared.http, deadline: self.deadline }
+    fn sending<'a>(&self, http: &'a http::Client) -> Sending<'a> {
+        Sending { http, deadline: self.deadline }
     }
 
     async fn party<'a>(&'a self, url: &Url, own: bool) -> Result<Party<'a>, Error> {
@@ -309,10 +307,10 @@ pub(super) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
 }
 
-/// Whether no waiting helps: pulls are used up, and nobody knows for how long. The limit on requests
+/// Whether no waiting helps: pulls are used up, and the registry does not state for how long. The limit on requests
 /// of any kind, which is told in other words, ends in a minute
 /// (<https://docs.docker.com/docker-hub/usage/>).
 fn is_pull_limit(answer: &Answer) -> bool {
     let refusal = || Refusal::of(answer, "", LoginSent::No);
-    answer.status == 429 && http::retry_after(&answer.headers).is_none() && refusal().is_pull_limit()
+    answer.status == 429 && http::limit_ends(&answer.headers).is_none() && refusal().is_pull_limit()
 }

@@ -117,10 +117,11 @@ impl Repository {
         request.origin = self.origin();
         authorization.apply(&mut request.headers);
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-        let activity = Arc::new(Activity::default());
+        let http = self.http();
+        let activity = http.activity(&url, blob.size);
         let source_error: Arc<Mutex<Option<Error>>> = Arc::default();
         let body = streamed(reader, activity.clone(), source_error.clone(), passed);
-        let result = self.client.shared.http.send_once(&request, body, blob.size, &activity).await;
+        let result = http.send_once(&request, body, blob.size, &activity).await;
         if let Some(error) = source_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(SendError::Source(error));
         }
@@ -201,16 +202,16 @@ fn streamed(
             activity.asked();
             match reader.next().await {
                 Ok(Some(piece)) => {
-                    activity.delivered();
+                    activity.delivered(piece.len() as u64);
                     passed(piece.len() as u64);
                     Ok(Some((piece, reader)))
                 }
                 Ok(None) => {
-                    activity.finished();
+                    activity.delivered(0);
                     Ok(None)
                 }
                 Err(cause) => {
-                    activity.delivered();
+                    activity.delivered(0);
                     *error.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
                     Err(std::io::Error::other("the source ended early"))
                 }

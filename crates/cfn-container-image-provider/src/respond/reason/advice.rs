@@ -66,6 +66,12 @@ pub(super) fn advice(failure: &copy::Failure) -> String {
         (Problem::CertificateRefused, Side::Destination) => {
             "A proxy between the function and ECR is not trusted: add its authority to the provider's setting CA_BUNDLE."
         }
+        (Problem::Interrupted | Problem::Deadline, Side::Source) if is_silence(failure) => {
+            "Run the operation again when that host responds, or name another registry in ImageReference."
+        }
+        (Problem::Interrupted | Problem::Deadline, Side::Destination) if is_silence(failure) => {
+            "Run the operation again; if it stays so, check what stands between the function and ECR."
+        }
         (Problem::Interrupted, Side::Source | Side::Destination) => {
             "Run the operation again, which skips blobs already present."
         }
@@ -105,6 +111,17 @@ pub(super) fn advice(failure: &copy::Failure) -> String {
         }
     };
     text.into()
+}
+
+/// Returns true if a host was silent or too slow. More time for the function would not help.
+fn is_silence(failure: &copy::Failure) -> bool {
+    match failure {
+        copy::Failure::Registry { cause: registry::Error::Http(error), .. } => {
+            matches!(error.kind, http::Kind::Silent { .. } | http::Kind::Slow { .. })
+        }
+        copy::Failure::Deadline { silence, .. } => silence.is_some(),
+        _ => false,
+    }
 }
 
 /// ECR's own codes, which say more than that it refused.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use image_copy::copy::{Operation, Problem, Progress, Side};
-use image_copy::http::Kind;
+use image_copy::http::{Kind, Silence};
 use image_copy::oci::Digest;
 use image_copy::registry::{self, LoginSent, Refusal};
 use serde_json::{Value, json};
@@ -116,8 +116,27 @@ fn table() -> String {
         subject: SOURCE.into(),
         progress: Progress::default(),
         elapsed: Duration::from_secs(48),
+        silence: None,
     };
     lines.push(format!("Deadline, before the plan: {}", text(early)));
+    let time = Duration::from_secs(30);
+    for side in [Side::Source, Side::Destination] {
+        let silent = copy::Failure::Deadline {
+            subject: SOURCE.into(),
+            progress: Progress::default(),
+            elapsed: Duration::from_secs(48),
+            silence: Some((side, Silence { host: "registry.example".into(), time })),
+        };
+        lines.push(format!("Deadline, silence: {}", text(silent)));
+        for kind in [Kind::Silent { time, proxy: None }, Kind::Slow { rate: 35, time }] {
+            let (operation, subject) = (Operation::ReadBlob, SOURCE.to_owned());
+            let cause = network(kind, "registry.example");
+            lines.push(format!(
+                "Silence: {}",
+                text(copy::Failure::Registry { side, operation, subject, cause })
+            ));
+        }
+    }
     for (name, failure) in [
         (
             "NotDeleted",
@@ -130,7 +149,10 @@ fn table() -> String {
             "NotDeleted",
             Failure::NotDeleted(Box::new(NotDeleted {
                 image: subject(),
-                cause: network(Kind::Timeout, "api.ecr.eu-west-1.amazonaws.com"),
+                cause: network(
+                    Kind::Silent { time: Duration::from_secs(30), proxy: None },
+                    "api.ecr.eu-west-1.amazonaws.com",
+                ),
             })),
         ),
         (

@@ -34,7 +34,8 @@ pub async fn plan(
     let elapsed = || survey.elapsed + started.elapsed();
     let walk = Walk { request, surveyed: &survey.manifests, source, destination };
     let planning = build(&walk, survey, &elapsed);
-    in_time(source.deadline(), request, planning, || (Progress::default(), elapsed())).await
+    in_time(source.deadline(), request, (source, destination), planning, || (Progress::default(), elapsed()))
+        .await
 }
 
 async fn build(walk: &Walk<'_>, survey: &Survey, elapsed: impl Fn() -> Duration) -> Result<Plan, Error> {

@@ -44,7 +44,10 @@ impl Survey {
 pub async fn survey(request: &Request, source: &Source, destination: &Destination) -> Result<Survey, Error> {
     let started = Instant::now();
     let reading = read_both_sides(request, source, destination, started);
-    in_time(source.deadline(), request, reading, || (Progress::default(), started.elapsed())).await
+    in_time(source.deadline(), request, (source, destination), reading, || {
+        (Progress::default(), started.elapsed())
+    })
+    .await
 }
 
 async fn read_both_sides(

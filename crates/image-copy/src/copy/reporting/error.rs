@@ -96,6 +96,8 @@ pub enum Failure {
         progress: Progress,
         /// Time since the start of the copy.
         elapsed: Duration,
+        /// The host that the copy was waiting for, if it had been silent for long, and its role.
+        silence: Option<(Side, http::Silence)>,
     },
 }
 
@@ -167,7 +169,8 @@ impl Failure {
             Self::NoPlatform { .. }
             | Self::NotStorable { .. }
             | Self::TooManyManifests { .. }
-            | Self::Deadline { .. } => Side::Source,
+            | Self::Deadline { silence: None, .. } => Side::Source,
+            Self::Deadline { silence: Some((side, _)), .. } => *side,
         }
     }
 
@@ -223,7 +226,9 @@ fn problem_of(cause: &registry::Error) -> Problem {
             http::Kind::Dns | http::Kind::Connect(_) | http::Kind::ConnectTimeout => Problem::Unreachable,
             http::Kind::Proxy { .. } => Problem::BehindProxy,
             http::Kind::Tls(_) => Problem::CertificateRefused,
-            http::Kind::Timeout | http::Kind::Interrupted => Problem::Interrupted,
+            http::Kind::Silent { .. } | http::Kind::Slow { .. } | http::Kind::Interrupted => {
+                Problem::Interrupted
+            }
             http::Kind::TooLarge { .. } => Problem::Unreadable,
             http::Kind::Forbidden(_) => Problem::ForbiddenAddress,
         },

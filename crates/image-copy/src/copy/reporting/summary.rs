@@ -46,17 +46,30 @@ impl Failure {
                     "source {subject} is not an image that can be copied: it has more than {limit} manifests, or indexes nested too deeply."
                 )
             }
-            Self::Deadline { subject, progress, elapsed } if progress.blobs == 0 => format!(
-                "time ran out after {} s, before it was known what of source {subject} had to be copied; the tag was not written.",
-                elapsed.as_secs()
-            ),
-            Self::Deadline { subject, progress, elapsed } => format!(
-                "time ran out after {} s: {} of source {subject} were copied and the tag was not written.",
-                elapsed.as_secs(),
-                share(progress)
-            ),
+            Self::Deadline { subject, progress, elapsed, silence } => {
+                let time = format!("time ran out after {} s{}", elapsed.as_secs(), silent(silence.as_ref()));
+                match progress.blobs {
+                    0 => format!(
+                        "{time}, before it was known what of source {subject} had to be copied; the tag was not written."
+                    ),
+                    _ => format!(
+                        "{time}: {} of source {subject} were copied and the tag was not written.",
+                        share(progress)
+                    ),
+                }
+            }
         }
     }
+}
+
+/// ` (the source's host cdn.example was silent for the last 40 s)`
+fn silent(silence: Option<&(Side, http::Silence)>) -> String {
+    let Some((side, http::Silence { host, time })) = silence else { return String::new() };
+    let side = match side {
+        Side::Source => "source",
+        Side::Destination => "destination",
+    };
+    format!(" (the {side}'s host {host} was silent for the last {})", http::seconds(*time))
 }
 
 fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> String {
@@ -115,7 +128,7 @@ fn allowance(refusal: &Refusal) -> String {
         };
     };
     let mut text = format!(" ({limit}");
-    match refusal.retry_after {
+    match refusal.retry_after.filter(|_| limit.reset.is_none()) {
         Some(pause) => text += &format!(", resets in {})", http::duration(pause)),
         None => text += ")",
     }
@@ -182,6 +195,7 @@ mod tests {
             limit: Some(100),
             remaining: Some(0),
             window: Some(Duration::from_secs(21600)),
+            reset: None,
             source: Some("203.0.113.7".into()),
         };
         let message = "You have reached your unauthenticated pull rate limit";
@@ -232,6 +246,7 @@ mod tests {
             limit: Some(100),
             remaining: Some(3),
             window: Some(Duration::from_secs(21600)),
+            reset: None,
             source: Some("203.0.113.7".into()),
         };
         check(
@@ -268,14 +283,47 @@ mod tests {
             bytes_present: 41 << 30,
             bytes_copied: 20 << 30,
         };
-        let failure = Failure::Deadline {
+        let failure = |silence| Failure::Deadline {
             subject: "public.ecr.aws/acme/cuda:12".into(),
             progress,
             elapsed: Duration::from_secs(870),
+            silence,
         };
         assert_eq!(
-            failure.summary(),
+            failure(None).summary(),
             "time ran out after 870 s: 17 of 22 blobs (61.0 of 98.0 GiB) of source public.ecr.aws/acme/cuda:12 were copied and the tag was not written."
         );
+        let silence = http::Silence { host: "cdn.example".into(), time: Duration::from_secs(40) };
+        assert_eq!(
+            failure(Some((Side::Source, silence))).summary(),
+            "time ran out after 870 s (the source's host cdn.example was silent for the last 40 s): 17 of 22 blobs (61.0 of 98.0 GiB) of source public.ecr.aws/acme/cuda:12 were copied and the tag was not written."
+        );
+    }
+
+    #[test]
+    fn names_silence_and_slowness_with_host_and_time() {
+        let time = Duration::from_secs(30);
+        for (kind, expected) in [
+            (http::Kind::Silent { time, proxy: None }, "cdn.example was silent for 30 s"),
+            (
+                http::Kind::Silent { time, proxy: Some("proxy.example:3128".into()) },
+                "cdn.example or the proxy proxy.example:3128 was silent for 30 s",
+            ),
+            (
+                http::Kind::Slow { rate: 12, time },
+                "cdn.example was too slow (12 bytes per second on average over 30 s)",
+            ),
+        ] {
+            let error = http::Error {
+                kind,
+                host: "cdn.example".into(),
+                attempts: 2,
+                elapsed: Duration::from_secs(61),
+            };
+            let expected = format!(
+                "source docker.io/library/nginx:1.27 cannot be read: {expected}, 2 attempts in 61 s."
+            );
+            check(Side::Source, Operation::ReadBlob, error.into(), &expected);
+        }
     }
 }

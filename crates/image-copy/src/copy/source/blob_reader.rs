@@ -99,7 +99,7 @@ impl Reader {
         let repository = &self.source.places()[next].repository;
         let (from, to) = (place.repository.name(), repository.name());
         tracing::info!(digest = %self.blob.digest, %from, %to, %error, "a blob is read elsewhere");
-        self.reader.go_on_at(repository.clone());
+        self.reader.go_on_at(repository);
         Ok(())
     }
 
@@ -122,7 +122,7 @@ impl Pieces for Reader {
             } else {
                 let patience = self.source.patience_for_piece();
                 let waited = timeout(patience, self.reader.next()).await;
-                waited.unwrap_or_else(|_| Err(silent(&self.source.places()[at])))
+                waited.unwrap_or_else(|_| Err(silent(&self.source.places()[at], patience)))
             };
             if at < self.source.last() && self.reader.received() > before && !self.contributors.contains(&at)
             {

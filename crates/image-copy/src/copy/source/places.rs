@@ -135,7 +135,7 @@ impl Source {
         }
         let missing = self.missing(digests);
         if let Some(first) = missing.first() {
-            self.afford(missing.len() as u64).map_err(|error| (first.clone(), error))?;
+            self.afford(missing.len() as u64).await.map_err(|error| (first.clone(), error))?;
         }
         stream::iter(0..missing.len())
             .map(|position| self.read_named(&missing[position]))
@@ -165,7 +165,8 @@ impl Source {
         let patience = self.patience(MANIFEST_PATIENCE);
         let repository = mirror.repository.until(Instant::now() + patience);
         let id = ManifestId::Digest(digest.clone());
-        match timeout(patience, repository.get_manifest(&id)).await.unwrap_or_else(|_| Err(silent(mirror))) {
+        let read = timeout(patience, repository.get_manifest(&id)).await;
+        match read.unwrap_or_else(|_| Err(silent(mirror, patience))) {
             Ok(manifest) => self.keep(mirror, digest, manifest),
             Err(error) => mirror.note(digest, &error),
         }
@@ -190,15 +191,32 @@ impl Source {
         missing
     }
 
-    /// Fails if the named registry's pull limit does not allow all of them, before pulls are spent on an
-    /// incomplete image (<https://docs.docker.com/docker-hub/usage/pulls/>).
-    fn afford(&self, needed: u64) -> Result<(), Error> {
-        match self.named().usage().rate_limit {
-            Some(limit) if limit.remaining.is_some_and(|left| left < needed) => {
-                Err(Error::TooFewPulls { needed, limit })
-            }
-            _ => Ok(()),
+    /// Checks that the named registry's pull limit allows `needed` manifests, before pulls are spent on an
+    /// incomplete image (<https://docs.docker.com/docker-hub/usage/pulls/>). Waits for the end of the
+    /// limit's window if that comes before the deadline.
+    ///
+    /// # Errors
+    /// If it comes later, or is not known.
+    pub(in crate::copy) async fn afford(&self, needed: u64) -> Result<(), Error> {
+        let Some(limit) = self.named().usage().rate_limit else { return Ok(()) };
+        if limit.remaining.is_none_or(|left| left >= needed) {
+            return Ok(());
         }
+        let end = limit.ends().and_then(|time| Instant::now().checked_add(time));
+        let latest = self.deadline().unwrap_or(Instant::now() + self.named().http_options().backoff.patience);
+        let Some(end) = end.filter(|end| *end < latest) else {
+            return Err(Error::TooFewPulls { needed, limit });
+        };
+        tracing::info!(needed, %limit, "waiting for the end of the pull limit's window");
+        tokio::time::sleep_until(end).await;
+        self.named().forget_rate_limit();
+        Ok(())
+    }
+
+    /// Returns the host that has been waited for longest, and since when.
+    pub(in crate::copy) fn silence(&self) -> Option<http::Silence> {
+        let silences = self.places().iter().filter_map(|place| place.repository.silence());
+        silences.max_by_key(|silence| silence.time)
     }
 
     pub(super) fn places(&self) -> &[Place] {
@@ -263,7 +281,8 @@ fn is_missing(error: &Error) -> bool {
 }
 
 /// Returns the error for a mirror that exceeded its time limit.
-pub(super) fn silent(mirror: &Place) -> Error {
+pub(super) fn silent(mirror: &Place, time: Duration) -> Error {
     let host = mirror.repository.name().registry().api_host().to_owned();
-    http::Error { kind: http::Kind::Timeout, host: host.into(), attempts: 1, elapsed: Duration::ZERO }.into()
+    let kind = http::Kind::Silent { time, proxy: None };
+    http::Error { kind, host: host.into(), attempts: 1, elapsed: time }.into()
 }

@@ -12,9 +12,9 @@ use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;
 use crate::copy::reporting::{Error, Failure, Operation, Progress, Reporter, Side};
 use crate::copy::source::Source;
-use crate::http::Tries;
+use crate::http::Budget;
 use crate::oci::Descriptor;
-use crate::registry::{self, ManifestId, SendError, Started};
+use crate::registry::{self, ManifestId, Repository, SendError, Started};
 
 /// Copies blobs and child manifests.
 pub(super) async fn transfer_parts(
@@ -27,7 +27,7 @@ pub(super) async fn transfer_parts(
     let job = Job { plan, source, destination, limits, reporter, copied: Copied::default() };
     let started = Instant::now();
     let reached = || (job.progress(), plan.elapsed + started.elapsed());
-    in_time(limits.deadline, &plan.request, job.run(), reached).await?;
+    in_time(limits.deadline, &plan.request, (source, destination), job.run(), reached).await?;
     Ok(job.progress())
 }
 
@@ -90,16 +90,18 @@ impl Job<'_> {
     }
 
     async fn copy_blob(&self, blob: &Descriptor) -> Result<(), Error> {
-        let mut tries = Tries::new(self.destination.repository.backoff(), self.limits.deadline);
+        let budget = self.destination.repository.budget();
+        let to = self.destination.repository.within(&budget);
         let mut corrupt_before = false;
+        let mut failed_before = false;
         loop {
-            tries.count += 1;
             // A failed upload can be complete if only its response was lost.
-            if tries.count > 1 && self.is_held(blob).await? {
+            if failed_before && self.is_held(blob).await? {
                 break;
             }
+            failed_before = true;
             let passed = Arc::new(AtomicU64::new(0));
-            let (side, cause) = match self.attempt(blob, &passed).await {
+            let (side, cause) = match self.attempt(&to, blob, &passed).await {
                 Ok(()) => break,
                 Err(Attempt::Over(error)) => return Err(error),
                 Err(Attempt::Elsewhere(cause)) => {
@@ -111,11 +113,15 @@ impl Job<'_> {
             };
             self.reporter.lost(passed.load(Ordering::Relaxed));
             let is_corrupt = matches!(cause, registry::Error::DigestMismatch { .. });
-            if (is_corrupt && corrupt_before) || !again(&mut tries, &cause).await {
-                return Err(self.blob_failure(side, blob, cause.after(tries.count, tries.elapsed())));
+            if (is_corrupt && corrupt_before) || !again(&budget, &cause).await {
+                // A registry can take longer for a large blob than anybody waits for its response.
+                if cause.is_silence() && self.is_held(blob).await? {
+                    break;
+                }
+                return Err(self.blob_failure(side, blob, cause.after(budget.attempts(), budget.elapsed())));
             }
             corrupt_before |= is_corrupt;
-            tracing::info!(digest = %blob.digest, attempt = tries.count, ?side, %cause, "a blob is begun again");
+            tracing::info!(digest = %blob.digest, ?side, %cause, "a blob is begun again");
         }
         self.copied.blobs.fetch_add(1, Ordering::Relaxed);
         self.copied.bytes.fetch_add(blob.size, Ordering::Relaxed);
@@ -124,8 +130,12 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn attempt(&self, blob: &Descriptor, passed: &Arc<AtomicU64>) -> Result<(), Attempt> {
-        let to = &self.destination.repository;
+    async fn attempt(
+        &self,
+        to: &Repository,
+        blob: &Descriptor,
+        passed: &Arc<AtomicU64>,
+    ) -> Result<(), Attempt> {
         // Only for the same registry: others reject an unknown name
         // (https://github.com/google/go-containerregistry/issues/1741).
         let from = self.source.named().name();
@@ -204,12 +214,14 @@ impl Job<'_> {
     }
 }
 
-async fn again(tries: &mut Tries, cause: &registry::Error) -> bool {
+/// Waits before the next attempt at a blob. Returns false if there is none.
+async fn again(budget: &Budget, cause: &registry::Error) -> bool {
     match cause {
         registry::Error::Refused(refusal) if cause.is_transient() => {
             let status = reqwest::StatusCode::from_u16(refusal.status).unwrap_or_default();
-            tries.after_status(status, refusal.retry_after).await
+            budget.after_status(status, refusal.retry_after).await
         }
-        _ => cause.is_transient() && tries.after_fault(None).await,
+        registry::Error::Http(error) => budget.after_error(error).await,
+        _ => cause.is_transient() && budget.after_fault(None).await,
     }
 }

@@ -27,7 +27,7 @@ pub async fn publish(
     let root_held = plan.root_held || content.root_written;
     let writing = Publication { plan, destination, root_held };
     let reached = || (content.blobs, plan.elapsed + content.elapsed + started.elapsed());
-    in_time(limits.deadline, &plan.request, writing.write_root(), reached).await?;
+    in_time(limits.deadline, &plan.request, (source, destination), writing.write_root(), reached).await?;
     Ok(Outcome {
         source_digest: plan.source_digest.clone(),
         digest: plan.root.digest.clone(),

@@ -101,6 +101,7 @@ pub(super) fn cause(problem: Problem) -> Option<registry::Error> {
                 limit: Some(100),
                 remaining: Some(0),
                 window: Some(Duration::from_secs(21600)),
+                reset: None,
                 source: Some("203.0.113.7".into()),
             };
             let message = "You have reached your unauthenticated pull rate limit";
@@ -160,7 +161,7 @@ pub(super) fn example(problem: Problem, side: Side, operation: Operation) -> Opt
                 bytes_present: 41,
                 bytes_copied: 20,
             };
-            Failure::Deadline { subject, progress, elapsed: Duration::from_secs(870) }
+            Failure::Deadline { subject, progress, elapsed: Duration::from_secs(870), silence: None }
         }
         _ => Failure::Registry { side, operation, subject, cause: cause(problem).unwrap() },
     };

@@ -1,0 +1,92 @@
+//! The body of a response, piece by piece.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::{StatusCode, Url};
+use tokio::time::{Instant, timeout_at};
+
+use super::wait::Wait;
+use super::{Client, Error, Kind};
+
+/// The body of a response. It fails if the server is silent or sends too slowly. Only the time in which
+/// its reader waits for the server counts.
+#[derive(Debug)]
+pub(crate) struct Body {
+    client: Client,
+    response: reqwest::Response,
+    wait: Arc<Wait>,
+    /// Time that the reader waited in the current period, which ends after `Options::read_timeout`.
+    waited: Duration,
+    /// The part of it before the last byte.
+    waited_for_last: Duration,
+    /// Bytes in the current period.
+    bytes: u64,
+}
+
+impl Body {
+    pub(super) fn new(client: Client, response: reqwest::Response, wait: Arc<Wait>) -> Self {
+        wait.end();
+        let (waited, waited_for_last) = (Duration::ZERO, Duration::ZERO);
+        Self { client, response, wait, waited, waited_for_last, bytes: 0 }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        self.response.url()
+    }
+
+    /// Returns the next bytes, or `None` after the last.
+    ///
+    /// # Errors
+    /// If the connection is interrupted, silent or too slow.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let period = self.client.options().read_timeout;
+            let asked = Instant::now();
+            self.wait.begin();
+            let end = asked + period.saturating_sub(self.waited);
+            let result = timeout_at(end, self.response.chunk()).await;
+            self.wait.end();
+            self.waited += asked.elapsed();
+            let chunk = match result {
+                Ok(Ok(Some(chunk))) => Some(chunk),
+                Ok(Ok(None)) => return Ok(None),
+                Ok(Err(error)) => return Err(self.client.describe(&error, self.response.url())),
+                Err(_) => None,
+            };
+            if let Some(chunk) = &chunk {
+                self.bytes = self.bytes.saturating_add(chunk.len() as u64);
+                self.waited_for_last = self.waited;
+            }
+            if self.waited >= period {
+                self.end_period(period)?;
+            }
+            if chunk.is_some() {
+                return Ok(chunk);
+            }
+        }
+    }
+
+    fn end_period(&mut self, period: Duration) -> Result<(), Error> {
+        let silent = self.waited.saturating_sub(self.waited_for_last);
+        let kind = if self.bytes == 0 || silent >= period / 2 {
+            Some(Kind::Silent { time: silent, proxy: None })
+        } else if self.client.options().is_too_slow(self.bytes, self.waited) {
+            Some(Kind::slow(self.bytes, self.waited))
+        } else {
+            None
+        };
+        (self.waited, self.waited_for_last, self.bytes) = (Duration::ZERO, Duration::ZERO, 0);
+        kind.map_or(Ok(()), |kind| Err(self.client.failure(kind, self.response.url())))
+    }
+}

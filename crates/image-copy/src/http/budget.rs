@@ -1,0 +1,190 @@
+//! One budget of attempts and time for an operation and for every request below it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use tokio::time::Instant;
+
+use super::retry::{is_transient, limit_ends, retry_after};
+use super::{Backoff, Error, Kind, Waits};
+
+/// Attempts, time and deadline of one operation, such as reading a blob from one registry. Clones share
+/// them, so that retries within retries do not multiply.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget {
+    backoff: Backoff,
+    deadline: Option<Instant>,
+    started: Instant,
+    spent: Arc<Mutex<Spent>>,
+    pub(super) waits: Waits,
+}
+
+#[derive(Debug, Default)]
+struct Spent {
+    /// Pauses so far. Bounds of later pauses grow with it.
+    pauses: u32,
+    /// Attempts that ended in a fault.
+    faults: u32,
+    /// Time lost to hosts that were silent or too slow.
+    silence: Duration,
+    /// Time of all pauses.
+    paused: Duration,
+}
+
+impl Budget {
+    /// `waits` lists the requests that are waiting for a response.
+    pub(crate) fn new(backoff: Backoff, deadline: Option<Instant>, waits: Waits) -> Self {
+        Self { backoff, deadline, started: Instant::now(), spent: Arc::default(), waits }
+    }
+
+    /// Forgets earlier faults, after an attempt that gained something.
+    pub(crate) fn progressed(&self) {
+        *self.spent() = Spent::default();
+    }
+
+    /// Returns the number of attempts that ended in a fault, at least one.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.spent().faults.max(1)
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Waits before the next attempt after a response. Returns false if there is none.
+    pub(crate) async fn after_answer(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        let asked = if status == 429 { limit_ends(headers) } else { retry_after(headers) };
+        is_transient(status) && self.after_status(status, asked).await
+    }
+
+    /// Waits before the next attempt after a request without a complete response. Returns false if there
+    /// is none: a host that was silent for long enough is given up before its attempts are used up.
+    pub(crate) async fn after_error(&self, error: &Error) -> bool {
+        let silence = match &error.kind {
+            Kind::Silent { time, .. } | Kind::Slow { time, .. } => *time,
+            _ => Duration::ZERO,
+        };
+        let silence = {
+            let mut spent = self.spent();
+            spent.silence = spent.silence.saturating_add(silence);
+            spent.silence
+        };
+        error.is_transient() && self.after_fault(None).await && silence < self.backoff.silence
+    }
+
+    /// Waits before the next attempt after a transient status. `asked` is the time the registry asks for.
+    pub(crate) async fn after_status(&self, status: StatusCode, asked: Option<Duration>) -> bool {
+        let throttled = matches!(status.as_u16(), 429 | 503) && (asked.is_some() || status == 429);
+        if throttled { self.pause(asked).await } else { self.after_fault(asked).await }
+    }
+
+    /// Waits before the next attempt after a fault.
+    pub(crate) async fn after_fault(&self, asked: Option<Duration>) -> bool {
+        let faults = {
+            let mut spent = self.spent();
+            spent.faults = spent.faults.saturating_add(1);
+            spent.faults
+        };
+        faults < self.backoff.attempts && self.pause(asked).await
+    }
+
+    async fn pause(&self, asked: Option<Duration>) -> bool {
+        let pause = {
+            let mut spent = self.spent();
+            spent.pauses = spent.pauses.saturating_add(1);
+            // A registry asks for a least time. Jitter on top spreads the clients that it asked.
+            let pause = asked.unwrap_or_default().saturating_add(self.backoff.pause(spent.pauses));
+            spent.paused = spent.paused.saturating_add(pause);
+            let fits = match self.deadline {
+                // A registry can ask for more time than an Instant can express.
+                Some(deadline) => Instant::now().checked_add(pause).is_some_and(|end| end < deadline),
+                None => spent.paused < self.backoff.patience,
+            };
+            if !fits {
+                return false;
+            }
+            pause
+        };
+        tokio::time::sleep(pause).await;
+        true
+    }
+
+    fn spent(&self) -> MutexGuard<'_, Spent> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::RETRY_AFTER;
+
+    use super::*;
+
+    fn headers(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())])
+    }
+
+    fn budget(backoff: Backoff, seconds: u64) -> Budget {
+        Budget::new(backoff, Some(Instant::now() + Duration::from_secs(seconds)), Waits::default())
+    }
+
+    fn silent(seconds: u64) -> Error {
+        let kind = Kind::Silent { time: Duration::from_secs(seconds), proxy: None };
+        Error { kind, host: "registry.example".into(), attempts: 1, elapsed: Duration::ZERO }
+    }
+
+    #[tokio::test]
+    async fn a_wait_without_end_is_not_begun() {
+        for asked in [Some(Duration::from_secs(u64::MAX)), Some(Duration::MAX)] {
+            for budget in
+                [budget(Backoff::default(), 100), Budget::new(Backoff::default(), None, Waits::default())]
+            {
+                assert!(!budget.after_status(StatusCode::TOO_MANY_REQUESTS, asked).await);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_as_asked_when_that_ends_before_the_deadline() {
+        let budget = budget(Backoff::default(), 100);
+        let started = Instant::now();
+        assert!(budget.after_answer(StatusCode::TOO_MANY_REQUESTS, &headers("60")).await);
+        assert!(started.elapsed() >= Duration::from_secs(60));
+        assert!(
+            !budget.after_answer(StatusCode::TOO_MANY_REQUESTS, &headers("60")).await,
+            "beyond the deadline"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_on_faults_but_bears_throttling() {
+        let budget = budget(Backoff { attempts: 3, ..Backoff::default() }, 3600);
+        let none = HeaderMap::new();
+        for _ in 0..10 {
+            assert!(budget.after_answer(StatusCode::TOO_MANY_REQUESTS, &none).await);
+        }
+        assert!(budget.after_answer(StatusCode::BAD_GATEWAY, &none).await);
+        assert!(budget.clone().after_answer(StatusCode::BAD_GATEWAY, &none).await);
+        assert!(!budget.after_answer(StatusCode::BAD_GATEWAY, &none).await, "clones share the attempts");
+        assert!(!budget.after_answer(StatusCode::NOT_FOUND, &none).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_a_silent_host_early_unless_there_was_progress() {
+        let budget = budget(Backoff::default(), 3600);
+        assert!(budget.after_error(&silent(30)).await);
+        budget.progressed();
+        assert!(budget.after_error(&silent(30)).await);
+        assert!(!budget.after_error(&silent(30)).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_without_a_deadline_counts_pauses_and_not_the_transfer() {
+        let budget = Budget::new(Backoff::default(), None, Waits::default());
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert!(budget.after_fault(None).await);
+        assert!(!budget.after_status(StatusCode::TOO_MANY_REQUESTS, Some(Duration::from_secs(300))).await);
+    }
+}
