@@ -1,9 +1,16 @@
-//! Measures the provider's process alone: what a cold start costs, and the peak memory for images of
-//! very different shapes.
+//! Measures the provider's process alone: the cost of a cold start, the peak memory for images of very different
+//! shapes, and the peak memory for hostile inputs.
 //!
-//! A start ends with the first call of the Runtime API. Memory is `VmHWM` after each copy, for each
-//! shape in a process of its own. Fails when something is above its bound, or when the shapes differ by
-//! more than streaming can explain.
+//! A start ends with the first call of the Runtime API. Memory is `VmHWM` after each copy, for each shape and each
+//! input in a process of its own. Fails if something is above its bound, or if the shapes differ by more than
+//! streaming can explain.
+//!
+//! With an argument, only the hostile inputs are measured whose name contains it.
+
+mod hostile;
+mod rows;
+mod server;
+mod store;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -30,6 +37,9 @@ const SPREAD: u64 = 6 * MIB;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if let Some(filter) = std::env::args().nth(1) {
+        return measure_hostile(&filter).await;
+    }
     let start = match measure_start().await {
         Ok(start) => start,
         Err(error) => {
@@ -69,7 +79,21 @@ async fn main() -> ExitCode {
         eprintln!("measure: out of bounds");
         return ExitCode::FAILURE;
     }
-    ExitCode::SUCCESS
+    measure_hostile("").await
+}
+
+async fn measure_hostile(filter: &str) -> ExitCode {
+    match hostile::measure_all(filter).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("measure: a hostile input is out of bounds");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("measure: hostile inputs: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Starts new processes one after the other; prints and gives the median of their processor time until

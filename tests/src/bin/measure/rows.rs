@@ -1,0 +1,323 @@
+//! The hostile inputs.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_emulator::{Blob, Image, Manifest};
+use serde_json::{Value, json};
+
+use super::server::{Part, Request, Respond, response};
+use super::store::{IMAGE, INDEX, MANIFEST_LIMIT, Store, image};
+
+/// One hostile input.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    /// Properties of the resource, beside those that all rows have.
+    pub(super) properties: Value,
+    pub(super) respond: Box<dyn FnOnce(&str) -> Respond + Send>,
+    /// What the destination holds under the tag.
+    pub(super) held: Option<Image>,
+    /// Whether the reference names what the destination holds by its digest, instead of a tag.
+    pub(super) by_digest: bool,
+}
+
+/// A row whose registry has this content.
+fn stored(name: &'static str, fill: fn(&mut Store)) -> Row {
+    odd(name, fill, |_, _| None)
+}
+
+/// A row whose registry has this content, and other responses to some requests. They are given its host.
+fn odd(name: &'static str, fill: fn(&mut Store), other: fn(&Request<'_>, &str) -> Option<Vec<Part>>) -> Row {
+    let respond = move |host: &str| -> Respond {
+        let (mut store, host) = (Store::default(), host.to_owned());
+        fill(&mut store);
+        Arc::new(move |request| other(request, &host).unwrap_or_else(|| store.respond(request)))
+    };
+    Row { name, properties: json!({}), respond: Box::new(respond), held: None, by_digest: false }
+}
+
+impl Row {
+    fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.properties[name] = value.into();
+        self
+    }
+
+    fn holding(mut self, image: Image, by_digest: bool) -> Self {
+        (self.held, self.by_digest) = (Some(image), by_digest);
+        self
+    }
+}
+
+/// All hostile inputs.
+pub(super) fn rows() -> Vec<Row> {
+    let referrers = |row: Row| row.with("IncludeReferrers", "true");
+    let platforms: Vec<_> = (0..100_000).map(|number| format!("a/{number}")).collect();
+    // The rows that only wait come first, while the others use the processor.
+    let mut rows = trickles();
+    rows.extend(responses());
+    rows.extend(manifests());
+    rows.extend([
+        referrers(odd("referrers: an endless list", small, endless_referrers)),
+        referrers(odd("referrers: endless pages", small, pages_of_referrers)),
+        referrers(stored("referrers: 1000 of 4 MiB", |store| {
+            let subject = store.add_small_image();
+            let text =
+                image(0, MANIFEST_LIMIT).replacen('{', &format!(r#"{{"subject":{},"#, subject.json()), 1);
+            let referrers = store.add_family(IMAGE, &text, 1000);
+            store.set_referrers(&referrers);
+            store.root = subject.digest;
+        })),
+        stored("Platform with 100,000 entries", small).with("Platform", platforms.clone()),
+        stored("Platform with 100,000 entries in a string", small).with("Platform", platforms.join(",")),
+        stored("destination: 40 children of 4 MiB by digest", small).holding(children(40), true),
+        stored("destination: 40 children of 4 MiB by tag", small).holding(children(40), false),
+    ]);
+    rows
+}
+
+fn manifests() -> Vec<Row> {
+    vec![
+        stored("index: 1000 children of 4 MiB", |store| {
+            let children = store.add_family(IMAGE, &image(0, MANIFEST_LIMIT), 1000);
+            store.add_index(&children);
+        }),
+        stored("index: 1000 children of 4 MiB, one platform", |store| {
+            let children = store.add_family(IMAGE, &image(0, MANIFEST_LIMIT), 1000);
+            store.add_index(&children);
+        })
+        .with("Platform", "linux/amd64"),
+        stored("index: 100 children with 38,000 layers", |store| {
+            let children = store.add_family(IMAGE, &image(38_000, 0), 100);
+            store.add_index(&children);
+        }),
+        stored("image: 38,000 layers", |store| {
+            store.add(IMAGE, &image(38_000, 0));
+        }),
+        stored("index: 27,000 entries", |store| {
+            store.add(INDEX, &index_text(27_000));
+        }),
+        stored("index: 27,000 entries, one platform", |store| {
+            store.add(INDEX, &index_text(27_000));
+        })
+        .with("Platform", "linux/amd64"),
+        stored("index: 90 indexes of 27,000 entries", |store| {
+            let indexes = store.add_family(INDEX, &index_text(27_000), 90);
+            store.add_index(&indexes);
+        }),
+        stored("index: 1000 levels", |store| {
+            let mut pointer = store.add_small_image();
+            for _ in 0..1000 {
+                pointer = store.add_index(&[pointer]);
+            }
+        }),
+        stored("index: 2 million nested brackets", |store| {
+            let (open, close) = ("[".repeat(2_000_000), "]".repeat(2_000_000));
+            store.add(INDEX, &format!(r#"{{"schemaVersion":2,"manifests":[],"x":{open}{close}}}"#));
+        }),
+        stored("image: annotations of 4 MiB", |store| {
+            store.add(IMAGE, &annotated(&image(0, 0)));
+        }),
+        stored("index: annotations of 4 MiB", |store| {
+            store.add(INDEX, &annotated(&index_text(1)));
+        }),
+        stored("index: the smallest entries, 4 MiB", |store| {
+            let entries = r#",{"mediaType":"","digest":"","size":0}"#.repeat(MANIFEST_LIMIT / 40);
+            store.add(INDEX, &format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, &entries[1..]));
+        }),
+        odd("image: an endless config", large_config, |request, _| {
+            let endless = vec![Part::text(r#"{"os":"linux","architecture":"#), Part::endless(" ")];
+            request.target.contains("/blobs/").then(|| response(request.method, "200 OK", "", endless))
+        })
+        .with("Platform", "linux/amd64"),
+        odd("manifest: endless", small, |request, _| {
+            let manifest = request.target.contains("/manifests/") && request.method == "GET";
+            manifest.then(|| response("GET", "200 OK", "", vec![Part::text("{"), Part::endless(" ")]))
+        }),
+    ]
+}
+
+fn responses() -> Vec<Row> {
+    fn always(name: &'static str, respond: fn(&Request<'_>, &str) -> Option<Vec<Part>>) -> Row {
+        odd(name, small, respond)
+    }
+    vec![
+        always("token: endless", |request, host| {
+            let body = vec![Part::text(r#"{"token":""#), Part::endless("a")];
+            with_token(request, host, body)
+        }),
+        always("token: 100 MiB of fields", |request, host| {
+            let body = (0..1600).map(|_| Part::text(r#""a":"b","#.repeat(8192)));
+            with_token(request, host, [Part::text("{")].into_iter().chain(body).collect())
+        }),
+        always("error: an endless body with 404", |request, _| Some(endless_error(request, "404 Not Found"))),
+        always("error: an endless body with 500", |request, _| Some(endless_error(request, "500 Oh"))),
+        always("error: an endless body with 401", |request, _| Some(endless_error(request, "401 No"))),
+        always("headers: endless", |_, _| {
+            Some(vec![Part::text("HTTP/1.1 200 OK\r\n"), Part::endless("x-header: value\r\n")])
+        }),
+        always("headers: one that is endless", |_, _| {
+            Some(vec![Part::text("HTTP/1.1 200 OK\r\nx: "), Part::endless("a")])
+        }),
+        always("responses 103 without end", |_, _| {
+            Some(vec![Part::endless("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")])
+        }),
+        always("chunks: an endless extension", |_, _| {
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;";
+            Some(vec![Part::text(head), Part::endless("a")])
+        }),
+        always("chunks: endless trailers", |_, _| {
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+            Some(vec![Part::text(head), Part::endless("x: y\r\n")])
+        }),
+        always("redirects without end", |request, host| {
+            let location = format!("Location: http://{host}{}x\r\n", request.target);
+            Some(response(request.method, "307 Go", &location, vec![]))
+        }),
+        always("blob: endless", |request, _| {
+            let blob = request.target.contains("/blobs/");
+            blob.then(|| response(request.method, "200 OK", "", vec![Part::endless("x")]))
+        }),
+        always("blob: endless, with a length of 1 TiB", |request, _| {
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\n";
+            request.target.contains("/blobs/").then(|| vec![Part::text(head), Part::endless("x")])
+        }),
+    ]
+}
+
+fn trickles() -> Vec<Row> {
+    const SECOND: Duration = Duration::from_secs(1);
+    vec![
+        odd("trickle: a token, a byte a second", small, |request, host| {
+            with_token(request, host, vec![Part::Trickle(b" ", SECOND)])
+        }),
+        odd("trickle: headers, a byte a second", small, |_, _| {
+            Some(vec![Part::text("HTTP/1.1 200 OK\r\nx: "), Part::Trickle(b"a", SECOND)])
+        }),
+        odd("trickle: a response 103 a second", small, |_, _| {
+            Some(vec![Part::Trickle(b"HTTP/1.1 103 Early Hints\r\n\r\n", SECOND)])
+        }),
+        odd("trickle: a manifest, a byte a second", small, |request, _| {
+            let manifest = request.target.contains("/manifests/") && request.method == "GET";
+            manifest.then(|| response("GET", "200 OK", "", vec![Part::Trickle(b" ", SECOND)]))
+        }),
+        odd("trickle: a blob, a byte a second", small, |request, _| {
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+            let trickle = || vec![Part::text(head), Part::Trickle(b"x", SECOND)];
+            request.target.contains("/blobs/").then(trickle)
+        }),
+    ]
+}
+
+/// An image that can be copied.
+fn small(store: &mut Store) {
+    store.add_small_image();
+}
+
+/// An image whose config has 64 MiB by its descriptor.
+fn large_config(store: &mut Store) {
+    let digest = format!("sha256:{}", "2".repeat(64));
+    let config = json!({
+        "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": 64 * 1024 * 1024,
+    });
+    store.add(
+        IMAGE,
+        &json!({"schemaVersion": 2, "mediaType": IMAGE, "config": config, "layers": []}).to_string(),
+    );
+}
+
+/// An index with this many entries, about 150 bytes each.
+fn index_text(entries: usize) -> String {
+    let mut text = format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":["#);
+    for number in 0..entries {
+        let comma = if number == 0 { "" } else { "," };
+        // Writing to a string cannot fail.
+        let _ = write!(text, r#"{comma}{{"mediaType":"{IMAGE}","digest":"sha256:{number:064x}","size":1}}"#);
+    }
+    text + "]}"
+}
+
+/// The document with as many short annotations as a manifest can have.
+fn annotated(text: &str) -> String {
+    let mut annotations = String::new();
+    let mut number = 0;
+    while annotations.len() + text.len() + 64 < MANIFEST_LIMIT {
+        let comma = if number == 0 { "" } else { "," };
+        // Writing to a string cannot fail.
+        let _ = write!(annotations, r#"{comma}"{number:x}":"""#);
+        number += 1;
+    }
+    let text = text.strip_suffix('}').unwrap_or(text);
+    let text = text.split(r#","annotations""#).next().unwrap_or(text);
+    format!(r#"{text},"annotations":{{{annotations}}}}}"#)
+}
+
+/// Asks for a token before everything else, and has this body for a token.
+fn with_token(request: &Request<'_>, host: &str, body: Vec<Part>) -> Option<Vec<Part>> {
+    if request.target.starts_with("/token") {
+        return Some(response(request.method, "200 OK", "Content-Type: application/json\r\n", body));
+    }
+    let challenge =
+        format!("WWW-Authenticate: Bearer realm=\"http://{host}/token\",scope=\"repository:a/b:pull\"\r\n");
+    Some(response(request.method, "401 Unauthorized", &challenge, vec![]))
+}
+
+fn endless_error(request: &Request<'_>, status: &str) -> Vec<Part> {
+    let body = vec![Part::text(r#"{"errors":[{"code":"UNKNOWN","message":""#), Part::endless("a")];
+    response(request.method, status, "Content-Type: application/json\r\n", body)
+}
+
+/// One entry of a list of referrers.
+const REFERRER: &str = concat!(
+    r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json","size":1,"digest":"sha256:"#,
+    r#"1111111111111111111111111111111111111111111111111111111111111111"},"#
+);
+
+fn endless_referrers(request: &Request<'_>, _: &str) -> Option<Vec<Part>> {
+    let body = vec![Part::text(r#"{"schemaVersion":2,"manifests":["#), Part::endless(REFERRER)];
+    let headers = format!("Content-Type: {INDEX}\r\n");
+    request.target.contains("/referrers/").then(|| response(request.method, "200 OK", &headers, body))
+}
+
+fn pages_of_referrers(request: &Request<'_>, _: &str) -> Option<Vec<Part>> {
+    let (path, query) = request.target.split_once('?').unwrap_or((request.target, "last=0"));
+    let page: usize = query.rsplit('=').next().and_then(|page| page.parse().ok()).unwrap_or_default();
+    if !path.contains("/referrers/") {
+        return None;
+    }
+    let mut text = String::from(r#"{"schemaVersion":2,"manifests":["#);
+    for number in 0..20_000 {
+        let comma = if number == 0 { "" } else { "," };
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            r#"{comma}{{"mediaType":"{IMAGE}","digest":"sha256:{page:032x}{number:032x}","size":1}}"#
+        );
+    }
+    let headers = format!("Content-Type: {INDEX}\r\nLink: <{path}?last={}>; rel=\"next\"\r\n", page + 1);
+    Some(response(request.method, "200 OK", &headers, vec![Part::text(text + "]}")]))
+}
+
+/// An index with children of 4 MiB.
+fn children(count: usize) -> Image {
+    // ECR refuses images without a layer, and with blobs that it does not hold.
+    let blobs = vec![Blob::bytes("{}"), Blob::bytes("layer")];
+    let [config, layer] = [0, 1]
+        .map(|at: usize| json!({"mediaType": "a", "digest": blobs[at].digest(), "size": blobs[at].size()}));
+    let padding = "x".repeat(MANIFEST_LIMIT - 1024);
+    let child = |number| {
+        let document = json!({
+            "schemaVersion": 2,
+            "mediaType": IMAGE,
+            "config": config,
+            "layers": [layer],
+            "annotations": {"padding": padding, "number": format!("{number}")},
+        });
+        Manifest::new(document.to_string(), IMAGE)
+    };
+    let mut manifests: Vec<_> = (0..count).map(child).collect();
+    let entries: Vec<_> = manifests.iter().map(Manifest::descriptor).collect();
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries});
+    manifests.push(Manifest::new(index.to_string(), INDEX));
+    Image { manifests, blobs }
+}
