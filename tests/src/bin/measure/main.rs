@@ -8,6 +8,7 @@
 //! With an argument, only the hostile inputs are measured whose name contains it.
 
 mod hostile;
+mod responses;
 mod rows;
 mod server;
 mod store;
