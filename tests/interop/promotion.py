@@ -12,7 +12,7 @@ from world import World
 
 BOTH = {"team/app": {"pull", "push"}, "prod/app": {"pull", "push"}}
 USERS = {
-    JUDGE[0]: (JUDGE[1], {}),
+    JUDGE[0]: (JUDGE[1], BOTH),
     "promoter": ("promoter: password", BOTH),
     "reader": ("reader-password", {"team/app": {"pull"}}),
     "writer": ("writer-password", {"prod/app": {"pull", "push"}}),

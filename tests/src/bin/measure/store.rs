@@ -132,12 +132,12 @@ fn entry_of(number: usize, pointer: &Pointer) -> Value {
 pub(super) fn image(layers: usize, size: usize) -> String {
     let missing = format!("sha256:{}", "1".repeat(64));
     let mut text = format!(
-        r#"{{"schemaVersion":2,"mediaType":"{IMAGE}","config":{{"mediaType":"a","digest":"{missing}","size":1}},"layers":["#
+        r#"{{"schemaVersion":2,"mediaType":"{IMAGE}","config":{{"mediaType":"a/b","digest":"{missing}","size":1}},"layers":["#
     );
     for number in 0..layers {
         let comma = if number == 0 { "" } else { "," };
         // Writing to a string cannot fail.
-        let _ = write!(text, r#"{comma}{{"mediaType":"a","digest":"sha256:{number:064x}","size":1}}"#);
+        let _ = write!(text, r#"{comma}{{"mediaType":"a/b","digest":"sha256:{number:064x}","size":1}}"#);
     }
     text += r#"],"annotations":{"padding":""#;
     text += &"x".repeat(size.saturating_sub(text.len() + TAIL));
