@@ -1,6 +1,5 @@
 //! How registries are reached: the flags for that, and the logins of whoever runs the program.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +10,10 @@ use image_copy::registry::{Client, Credentials, Error, Login};
 
 use crate::aws_login::AwsLogins;
 use crate::credentials::DockerLogins;
-use crate::system;
+use crate::{input_file, system};
+
+/// Size limit of a file with certificates in bytes. The bundles of operating systems hold 0.2 MiB.
+const LONGEST_CERTIFICATES: u64 = 8 << 20;
 
 /// A client with the logins of whoever runs the program.
 ///
@@ -19,7 +21,7 @@ use crate::system;
 /// A line that names the flag to change.
 pub(crate) fn client(plain_http: &[Registry], authority: Option<&Path>) -> Result<Client, String> {
     let certificates = match authority {
-        Some(file) => fs::read(file).map_err(|error| {
+        Some(file) => input_file::read(file, LONGEST_CERTIFICATES).map_err(|error| {
             format!(
                 "--certificate-authority {}: the file cannot be read: {}.",
                 system::shown(file),

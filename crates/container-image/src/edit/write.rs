@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use image_copy::oci::Digest;
 use tempfile::{Builder, NamedTempFile};
 
-use crate::system;
+use crate::{input_file, system};
 
 /// A file that is about to be changed, as it is now.
 pub(crate) struct Current {
@@ -24,7 +24,7 @@ impl Current {
     pub(crate) fn read(path: &Path, expected: &Digest) -> Result<Self, String> {
         // Behind a link that was named, so that it goes on leading there.
         let path = path.canonicalize().map_err(|error| system::words(&error))?;
-        let mut file = File::open(&path).map_err(|error| system::words(&error))?;
+        let mut file = input_file::open(&path).map_err(|error| system::words(&error))?;
         let metadata = file.metadata().map_err(|error| system::words(&error))?;
         let mut content = Vec::new();
         file.read_to_end(&mut content).map_err(|error| system::words(&error))?;

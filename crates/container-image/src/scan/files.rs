@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::env;
 use std::error::Error as _;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
@@ -12,7 +12,7 @@ use ignore::{DirEntry, WalkBuilder};
 
 use image_copy::text::ForeignText;
 
-use crate::system;
+use crate::{input_file, system};
 
 /// Largest file that is read, in bytes. References are written by hand; beyond this there are dumps.
 const LARGEST: u64 = 256 << 20;
@@ -89,7 +89,7 @@ pub(crate) fn list(
 /// A line that names the file.
 pub(crate) fn read(place: &Place) -> Result<Option<Vec<u8>>, String> {
     let unread = |why: &str| format!("{} cannot be read: {why}.", place.shown);
-    let mut file = File::open(&place.path).map_err(|error| unread(&system::words(&error)))?;
+    let mut file = input_file::open(&place.path).map_err(|error| unread(&system::words(&error)))?;
     let size = file.metadata().map_err(|error| unread(&system::words(&error)))?.len();
     if size > LARGEST {
         return Err(unread(&format!("it is larger than {} MiB; leave it out by --exclude", LARGEST >> 20)));

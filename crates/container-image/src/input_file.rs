@@ -1,0 +1,81 @@
+//! Files that the user names, read as a whole.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// Reads a regular file of at most `limit` bytes.
+///
+/// # Errors
+/// Those of the system, and one for anything that is not a regular file or is larger. It never waits
+/// for somebody to write, as for a FIFO.
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    // The content counts, since some file systems report a size of 0.
+    let mut content = Vec::new();
+    file.take(limit + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > limit {
+        return Err(io::Error::other(format!("it is larger than {} MiB", limit >> 20)));
+    }
+    Ok(content)
+}
+
+/// Opens a regular file for reading.
+///
+/// # Errors
+/// Those of the system, and one for anything that is not a regular file.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let file = open_without_waiting(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::other("it is a folder"));
+    }
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    Ok(file)
+}
+
+/// Without the flag, opening a FIFO waits until somebody writes to it. Regular files ignore the flag.
+#[cfg(unix)]
+fn open_without_waiting(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+fn open_without_waiting(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn only_regular_files_within_the_limit_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("full"), vec![b'x'; 1 << 20]).unwrap();
+        fs::write(path("large"), vec![b'x'; (1 << 20) + 1]).unwrap();
+        std::os::unix::fs::symlink("full", path("link")).unwrap();
+        let (fifo, mode) = (path("fifo"), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for (path, expected) in [
+            (path("full"), Ok(1 << 20)),
+            (path("link"), Ok(1 << 20)),
+            (path("large"), Err("it is larger than 1 MiB")),
+            (folder.path().into(), Err("it is a folder")),
+            (fifo, Err("it is not a regular file")),
+            ("/dev/zero".into(), Err("it is not a regular file")),
+            (path("missing"), Err("No such file or directory")),
+        ] {
+            let found = read(&path, 1 << 20).map(|content| content.len());
+            let found = found.map_err(|error| crate::system::words(&error));
+            assert_eq!(found, expected.map_err(str::to_owned), "{}", path.display());
+        }
+    }
+}
