@@ -85,11 +85,11 @@ pub(crate) enum Command {
 macro_rules! logins {
     () => {
         "\
-Logins: the file that $REGISTRY_AUTH_FILE names, and no other; else those of
-docker login in $DOCKER_CONFIG/config.json or ~/.docker/config.json, then those
-of podman login; credential helpers that such a file names are run. For Amazon
-ECR and ECR Public the AWS CLI is asked (aws ecr get-login-password), with the
-credentials and the profile in force. Else none."
+Logins: the first one in the file of podman login, or in $REGISTRY_AUTH_FILE if
+it is set, in ~/.config/containers/auth.json, and in the file of docker login,
+~/.docker/config.json or $DOCKER_CONFIG/config.json. Credential helpers in these
+files are run. For Amazon ECR and ECR Public the AWS CLI provides the login (aws
+ecr get-login-password) with the current AWS credentials. Otherwise anonymous."
     };
 }
 use logins;

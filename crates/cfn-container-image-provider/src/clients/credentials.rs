@@ -58,7 +58,7 @@ impl SecretCredentials {
     async fn in_secret(
         &self,
         arn: &CredentialArn,
-        registry: &Registry,
+        repository: &oci::Repository,
         refused: Option<&Login>,
         setting: Setting,
         deadline: Option<Instant>,
@@ -68,14 +68,14 @@ impl SecretCredentials {
         let mut slot = slot.lock().await;
         // One that is of no use here is read again too: whoever corrects a secret need not wait for the
         // end of the sandbox.
-        let known = slot.as_ref().map(|secret| self.login_of(secret, arn, registry));
+        let known = slot.as_ref().map(|secret| self.login_of(secret, arn, repository));
         if let Some(Ok(login)) = &known
             && refused != Some(login)
         {
             return Ok(login.clone());
         }
         match (self.read(arn, setting, deadline).await, known) {
-            (Ok(secret), _) => self.login_of(slot.insert(secret), arn, registry),
+            (Ok(secret), _) => self.login_of(slot.insert(secret), arn, repository),
             // What the registry said of the login that is known says more.
             (Err(problem), Some(Ok(login))) => {
                 tracing::warn!(%problem, "a secret could not be read again");
@@ -90,7 +90,7 @@ impl SecretCredentials {
     async fn for_mirror(
         &self,
         arn: &CredentialArn,
-        mirror: &Registry,
+        mirror: &oci::Repository,
         refused: Option<&Login>,
         deadline: Option<Instant>,
     ) -> Option<Login> {
@@ -125,11 +125,11 @@ impl SecretCredentials {
         &self,
         secret: &LoginSecret,
         arn: &CredentialArn,
-        registry: &Registry,
+        repository: &oci::Repository,
     ) -> Result<Login, LoginProblem> {
         let same = self.listed.iter().filter(|listed| listed.arn.is_same_login(arn));
         let registries: Vec<Registry> = same.map(|listed| listed.registry.clone()).collect();
-        let login = secret.login(registry, &registries);
+        let login = secret.login(repository, &registries);
         login.map_err(|cause| LoginProblem::Unusable { arn: Box::new(arn.clone()), cause })
     }
 }
@@ -139,8 +139,8 @@ pub(crate) struct SourceCredentials {
     shared: Arc<SecretCredentials>,
     /// The template's `CredentialArn`.
     arn: Option<CredentialArn>,
-    /// The registry that the template names; mirrors are the installer's.
-    named: Registry,
+    /// The repository in the template. Mirrors are the installer's.
+    named: oci::Repository,
     deadline: Option<Instant>,
     problem: Mutex<Option<LoginProblem>>,
 }
@@ -150,7 +150,7 @@ impl SourceCredentials {
     pub(crate) fn new(
         shared: &Arc<SecretCredentials>,
         arn: Option<CredentialArn>,
-        named: Registry,
+        named: oci::Repository,
         deadline: Option<Instant>,
     ) -> Self {
         Self { shared: Arc::clone(shared), arn, named, deadline, problem: Mutex::default() }
@@ -164,17 +164,18 @@ impl SourceCredentials {
     /// The login for a registry out of a secret, if there is to be one.
     async fn in_secret(
         &self,
-        registry: &Registry,
+        repository: &oci::Repository,
         refused: Option<&Login>,
     ) -> Result<Option<Login>, LoginProblem> {
         let (shared, deadline) = (&self.shared, self.deadline);
+        let registry = repository.registry();
         match &self.arn {
-            Some(arn) if *registry == self.named => {
-                let found = shared.in_secret(arn, registry, refused, Setting::Template, deadline);
+            Some(arn) if *repository == self.named => {
+                let found = shared.in_secret(arn, repository, refused, Setting::Template, deadline);
                 return found.await.map(Some);
             }
             Some(arn) => {
-                if let Some(login) = shared.for_mirror(arn, registry, refused, deadline).await {
+                if let Some(login) = shared.for_mirror(arn, repository, refused, deadline).await {
                     return Ok(Some(login));
                 }
             }
@@ -183,7 +184,7 @@ impl SourceCredentials {
         let Some(listed) = shared.listed.iter().find(|listed| listed.registry == *registry) else {
             return Ok(None);
         };
-        let found = shared.in_secret(&listed.arn, registry, refused, Setting::Installer, deadline);
+        let found = shared.in_secret(&listed.arn, repository, refused, Setting::Installer, deadline);
         found.await.map(Some)
     }
 
@@ -192,7 +193,7 @@ impl SourceCredentials {
         repository: &oci::Repository,
         refused: Option<&Login>,
     ) -> Result<Option<Login>, registry::Error> {
-        match self.in_secret(repository.registry(), refused).await {
+        match self.in_secret(repository, refused).await {
             Ok(Some(login)) => return Ok(Some(login)),
             Ok(None) => {}
             Err(problem) => {

@@ -4,7 +4,7 @@ pub(crate) mod credentials;
 
 use std::sync::Arc;
 
-use image_copy::oci::{Registry, Repository};
+use image_copy::oci::Repository;
 use image_copy::registry;
 use image_copy_aws::{
     ClientOptions, CredentialArn, EcrClients, EcrCredentials, Functions, RepositoryArn, StateTable,
@@ -68,7 +68,7 @@ impl Clients {
     pub(crate) fn source(
         &self,
         arn: Option<CredentialArn>,
-        named: &Registry,
+        named: &Repository,
         deadline: Instant,
     ) -> (registry::Client, Arc<SourceCredentials>) {
         let credentials = SourceCredentials::new(&self.credentials, arn, named.clone(), Some(deadline));

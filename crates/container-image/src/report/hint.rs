@@ -103,7 +103,7 @@ pub(super) fn credentials_unavailable(failure: &Failure) -> String {
         _ => "",
     };
     if reason.contains(program::NOT_INSTALLED) {
-        "Install that program, or name a file without it in REGISTRY_AUTH_FILE.".into()
+        "Install that program, or name a file with this login in REGISTRY_AUTH_FILE.".into()
     } else if reason.starts_with("aws ") {
         "Sign in to AWS (aws sso login, or aws configure), or log in to the registry with docker login."
             .into()

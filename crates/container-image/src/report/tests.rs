@@ -151,7 +151,7 @@ fn tells_a_missing_program_from_a_missing_file() {
     let text = |reason: &str| line(&source(registry::Error::Credentials(reason.into())));
     assert!(
         text(program::NOT_INSTALLED)
-            .ends_with("Install that program, or name a file without it in REGISTRY_AUTH_FILE.")
+            .ends_with("Install that program, or name a file with this login in REGISTRY_AUTH_FILE.")
     );
     assert!(text(credentials::NO_SUCH_FILE).ends_with("Correct the path in REGISTRY_AUTH_FILE."));
     assert!(text("it failed").contains("Mend that login"));

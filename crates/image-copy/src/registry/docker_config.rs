@@ -1,216 +1,169 @@
-//! Reads logins as `docker login` and others store them, in a `config.json` or `auth.json`
-//! (<https://docs.docker.com/reference/cli/docker/login/#credential-stores>).
+//! Reads logins from a `config.json` or `auth.json`, as `docker login`, `podman login`, `skopeo login`
+//! and other tools write them.
 //!
-//! A login is given for the registry under whose name it was stored, and for no other. Files and
-//! credential helpers are the caller's: here is but the text.
+//! Sources: <https://docs.docker.com/reference/cli/docker/login/#credential-stores>,
+//! [containers-auth.json(5)](https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md).
+//! Files and credential helpers belong to the caller. This module only reads the text.
 
-use std::collections::HashMap;
+mod document;
+mod key;
+#[cfg(test)]
+mod tests;
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use std::collections::BTreeMap;
+
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
 
 use super::Login;
-use crate::oci::Registry;
+use crate::oci::{Registry, Repository};
+use document::Entry;
+use key::Key;
 
-/// The name under which docker stores logins to Docker Hub, for reasons of history.
+pub use document::without_padding;
+pub use key::{covers, is_part_of};
+
+/// Size limit of a document in bytes. Real ones hold a few kilobytes.
+pub const MAX_SIZE: usize = 1 << 20;
+
+/// The name under which docker stores logins to Docker Hub.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
-/// What a docker `config.json` says about logins.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// A value that is used by some registries only. If it has the wrong type, the error concerns only
+/// these.
+type Checked<T> = Result<T, &'static str>;
+
+/// The logins and credential helpers of a docker `config.json`.
+#[derive(Debug, Default)]
 pub struct DockerConfig {
-    #[serde(default)]
-    auths: HashMap<String, Entry>,
-    #[serde(default)]
-    cred_helpers: HashMap<String, String>,
-    creds_store: Option<String>,
+    auths: BTreeMap<String, Checked<Entry>>,
+    /// Names of helpers. An empty one switches helpers off for its registry.
+    cred_helpers: BTreeMap<String, Checked<String>>,
+    creds_store: Option<Checked<String>>,
 }
 
 /// A credential helper, and the name under which it knows the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Helper<'a> {
-    /// The program's name, without `docker-credential-`.
+    /// The program's name without `docker-credential-`.
     pub name: &'a str,
-    /// What to ask it for.
+    /// The name of the registry in requests to the helper.
     pub key: &'a str,
 }
 
-#[derive(Debug, Deserialize)]
-struct Entry {
-    /// Base64 of `username:password`.
-    auth: Option<SecretString>,
-    username: Option<String>,
-    password: Option<SecretString>,
-    identitytoken: Option<SecretString>,
+/// A possible source of a login.
+#[derive(Debug)]
+pub enum Source<'a> {
+    /// A program to run.
+    Helper(Helper<'a>),
+    /// An entry of the document.
+    Stored(Stored<'a>),
+}
+
+/// An entry of the document.
+#[derive(Debug)]
+pub struct Stored<'a> {
+    key: &'a str,
+    entry: &'a Checked<Entry>,
 }
 
 impl DockerConfig {
     /// Reads a whole document.
     ///
     /// # Errors
-    /// Where it is damaged; nothing of it is quoted.
+    /// A clause that says how it is damaged, without a quote from it.
     pub fn parse(text: &SecretString) -> Result<Self, String> {
-        if text.expose_secret().trim().is_empty() {
-            return Err("it is empty, where {} would do".into());
-        }
-        // The parser's message could quote a password, so only the place is told.
-        serde_json::from_str(text.expose_secret()).map_err(|error| {
-            format!("line {}, column {} is not as it should be", error.line(), error.column())
-        })
+        document::parse(text)
     }
 
-    /// The login that the document itself holds for the registry API at `host`.
+    /// Reads a `.dockercfg`, which has no sections: all of it is what newer files have in `auths`.
     ///
     /// # Errors
-    /// Under which name it is stored, and why it cannot be used.
-    pub fn login(&self, host: &str) -> Result<Option<Login>, String> {
-        let stored = self.auths.iter().filter(|(key, _)| is_for(key, host));
-        // Of several names for one registry, one may be left empty by a helper.
-        let mut logins = stored.filter_map(|(key, entry)| {
-            entry.login().map_err(|why| format!("the login for {key} cannot be used: {why}")).transpose()
+    /// A clause that says how it is damaged, without a quote from it.
+    pub fn parse_legacy(text: &SecretString) -> Result<Self, String> {
+        document::parse_legacy(text)
+    }
+
+    /// The login for `repository` in the document itself, without credential helpers.
+    ///
+    /// # Errors
+    /// The name under which it is stored, and why it cannot be used.
+    pub fn login(&self, repository: &Repository) -> Result<Option<Login>, String> {
+        let logins = self.stored(repository).into_iter().map(|(_, stored)| stored.login());
+        logins.filter_map(Result::transpose).next().transpose()
+    }
+
+    /// Sources of a login for `repository` in the order of preference. The first login counts:
+    ///
+    /// 1. The helper in `credHelpers` for the registry. It replaces all other sources. An empty name
+    ///    switches helpers off for this registry.
+    /// 2. Entries for a part of the registry, such as `quay.io/acme`. The longest one comes first.
+    /// 3. The helper in `credsStore`.
+    /// 4. Entries for the whole registry: the host itself, another spelling of the host, `https://`
+    ///    URLs, `http://` URLs. Among equals, the order is alphabetical.
+    ///
+    /// # Errors
+    /// The part of the document that has the wrong type.
+    pub fn sources<'a>(&'a self, repository: &'a Repository) -> Result<Vec<Source<'a>>, String> {
+        let own = self.cred_helpers.iter().filter_map(|(key, name)| {
+            let parsed = Key::parse(key).filter(|parsed| parsed.is_whole_registry())?;
+            parsed.rank(repository).map(|rank| (rank, key, name))
         });
-        logins.next().transpose()
+        let mut common = None;
+        match own.min_by_key(|(rank, ..)| *rank) {
+            Some((_, key, name)) => {
+                let name = name.as_deref().map_err(|why| format!("the helper for {key} {why}"))?;
+                if !name.is_empty() {
+                    return Ok(vec![Source::Helper(Helper { name, key })]);
+                }
+            }
+            None => common = self.common_helper(repository)?,
+        }
+        let (whole, scoped): (Vec<_>, Vec<_>) =
+            self.stored(repository).into_iter().partition(|(is_whole, _)| *is_whole);
+        let stored = |(_, stored)| Source::Stored(stored);
+        let scoped = scoped.into_iter().map(stored);
+        Ok(scoped.chain(common.map(Source::Helper)).chain(whole.into_iter().map(stored)).collect())
     }
 
-    /// The helper for the registry API at `host` alone, which replaces all else.
+    /// Whether the document has an entry for only a part of `registry`.
     #[must_use]
-    pub fn own_helper(&self, host: &str) -> Option<Helper<'_>> {
-        let own = self.cred_helpers.iter().find(|(key, _)| is_for(key, host));
-        own.map(|(key, name)| Helper { name, key })
+    pub fn has_part_of(&self, registry: &Registry) -> bool {
+        self.auths.keys().any(|key| is_part_of(key, registry))
     }
 
-    /// The helper for all registries, which is asked before the document itself.
-    #[must_use]
-    pub fn common_helper<'a>(&'a self, host: &'a str) -> Option<Helper<'a>> {
-        let name = self.creds_store.as_deref().filter(|name| !name.is_empty())?;
-        let key = if is_for(DOCKER_HUB, host) { DOCKER_HUB } else { host };
-        Some(Helper { name, key })
+    fn common_helper<'a>(&'a self, repository: &'a Repository) -> Result<Option<Helper<'a>>, String> {
+        let Some(name) = &self.creds_store else { return Ok(None) };
+        let name = name.as_deref().map_err(|why| format!("credsStore {why}"))?;
+        let registry = repository.registry();
+        let key = if registry.is_docker_hub() { DOCKER_HUB } else { registry.as_str() };
+        Ok((!name.is_empty()).then_some(Helper { name, key }))
     }
-}
 
-impl Entry {
-    fn login(&self) -> Result<Option<Login>, &'static str> {
-        let given = |secret: &&SecretString| !secret.expose_secret().is_empty();
-        // Docker stores it beside an `auth` whose password is empty.
-        if let Some(token) = self.identitytoken.as_ref().filter(given) {
-            return Ok(Some(Login::identity_token(token.clone())));
-        }
-        if let (Some(username), Some(password)) = (&self.username, &self.password) {
-            return Ok(Some(Login { username: username.clone(), password: password.clone() }));
-        }
-        match self.auth.as_ref().filter(given) {
-            Some(auth) => decode(auth).map(Some).ok_or("it is not base64 of username:password"),
-            // Docker leaves an empty entry behind for what its helper holds.
-            None => Ok(None),
-        }
+    /// Entries for `repository`, the preferred first, each with whether it is for the whole registry.
+    fn stored(&self, repository: &Repository) -> Vec<(bool, Stored<'_>)> {
+        let ranked = self.auths.iter().filter_map(|(key, entry)| {
+            let parsed = Key::parse(key)?;
+            let rank = parsed.rank(repository)?;
+            Some((rank, (parsed.is_whole_registry(), Stored { key, entry })))
+        });
+        let mut ranked: Vec<_> = ranked.collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.into_iter().map(|(_, stored)| stored).collect()
     }
 }
 
-/// Docker pads the text, and used to pad what is inside with NUL; others do neither.
-fn decode(auth: &SecretString) -> Option<Login> {
-    let tolerant = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let bytes = GeneralPurpose::new(&STANDARD, tolerant).decode(auth.expose_secret().trim()).ok()?;
-    let text = SecretString::from(String::from_utf8(bytes).ok()?);
-    let (username, password) = text.expose_secret().split_once(':')?;
-    Some(Login { username: username.into(), password: password.trim_end_matches('\0').into() })
+impl Stored<'_> {
+    /// The login, or `None` if the entry is empty, as docker leaves it behind for its helpers.
+    ///
+    /// # Errors
+    /// The name under which it is stored, and why it cannot be used.
+    pub fn login(&self) -> Result<Option<Login>, String> {
+        let login = self.entry.as_ref().map_err(|why| *why).and_then(Entry::login);
+        login.map_err(|why| format!("the login for {} cannot be used: {why}", self.key))
+    }
 }
 
-/// Whether a login stored under `key` is for the registry API at `host`. Keys are hosts; old ones
-/// are URLs, such as Docker Hub's.
-#[must_use]
-pub fn is_for(key: &str, host: &str) -> bool {
-    let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    let (key, path) = key.split_once('/').unwrap_or((key, ""));
-    // Podman can store a login for a part of a registry, which says nothing of the rest.
-    let is_whole = matches!(path.trim_end_matches('/'), "" | "v1" | "v2");
-    is_whole && key.parse::<Registry>().is_ok_and(|registry| registry.api_host() == host)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HUB: &str = "registry-1.docker.io";
-
-    fn config(text: &str) -> DockerConfig {
-        DockerConfig::parse(&text.into()).unwrap()
-    }
-
-    #[track_caller]
-    fn check(text: &str, host: &str, expected: Option<(&str, &str)>) {
-        let found = config(text).login(host).unwrap();
-        let found = found.as_ref().map(|login| (login.username.as_str(), login.password.expose_secret()));
-        assert_eq!(found, expected, "{host}");
-    }
-
-    #[test]
-    fn reads_logins_as_docker_and_others_store_them() {
-        // "me:pa:ss", "me:secret\0", "me:x" without padding, and "me:".
-        let text = r#"{"auths": {
-            "https://index.docker.io/v1/": {"auth": "bWU6cGE6c3M="},
-            "quay.io": {"auth": "bWU6c2VjcmV0AA=="},
-            "registry.example:5000": {"auth": "bWU6eA"},
-            "ghcr.io": {"username": "you", "password": "token", "auth": ""},
-            "acme.azurecr.io": {"auth": "bWU6", "identitytoken": "refresh"},
-            "empty.example": {}
-        }, "HttpHeaders": {"User-Agent": "Docker"}}"#;
-        check(text, HUB, Some(("me", "pa:ss")));
-        check(text, "quay.io", Some(("me", "secret")));
-        check(text, "registry.example:5000", Some(("me", "x")));
-        check(text, "ghcr.io", Some(("you", "token")));
-        check(text, "acme.azurecr.io", Some(("<token>", "refresh")));
-        check(text, "empty.example", None);
-        check(text, "registry.example", None);
-        check("{}", HUB, None);
-        let left_over = r#"{"auths": {"docker.io": {}, "index.docker.io": {"auth": "bWU6eA"}}}"#;
-        check(left_over, HUB, Some(("me", "x")));
-    }
-
-    #[test]
-    fn gives_a_login_to_no_other_registry() {
-        for (key, host, expected) in [
-            ("docker.io", HUB, true),
-            ("index.docker.io", HUB, true),
-            ("https://index.docker.io/v1/", HUB, true),
-            ("https://index.docker.io/v2/", HUB, true),
-            ("https://registry-1.docker.io", HUB, true),
-            ("https://ghcr.io", "ghcr.io", true),
-            ("http://localhost:5000/v2/", "localhost:5000", true),
-            ("registry.example:443", "registry.example", true),
-            ("ghcr.io/acme", "ghcr.io", false),
-            ("ghcr.io", "ghcr.io.evil.example", false),
-            ("ghcr.io@evil.example", "evil.example", false),
-            ("localhost:5000", "localhost:5001", false),
-            ("", "localhost", false),
-        ] {
-            assert_eq!(is_for(key, host), expected, "{key} for {host}");
-        }
-    }
-
-    #[test]
-    fn says_which_login_is_unusable_without_showing_it() {
-        let text = r#"{"auths": {"a.example": {"auth": "c2VjcmV0"}}}"#;
-        assert_eq!(
-            config(text).login("a.example").unwrap_err(),
-            "the login for a.example cannot be used: it is not base64 of username:password"
-        );
-        let error = DockerConfig::parse(&r#"{"auths": {"a": "hunter2"}}"#.into()).unwrap_err();
-        assert!(error.starts_with("line 1, column") && !error.contains("hunter2"), "{error}");
-        let shown =
-            format!("{:?}", config(r#"{"auths": {"a": {"auth": "hunter2", "password": "hunter2"}}}"#));
-        assert!(!shown.contains("hunter2"), "{shown}");
-    }
-
-    #[test]
-    fn names_the_helper_that_holds_a_login() {
-        let helpers = config(r#"{"credHelpers": {"ghcr.io": "gh"}, "credsStore": "desktop"}"#);
-        assert_eq!(helpers.own_helper("ghcr.io"), Some(Helper { name: "gh", key: "ghcr.io" }));
-        assert_eq!(helpers.own_helper("quay.io"), None);
-        let common = |host| helpers.common_helper(host).map(|helper| helper.key);
-        assert_eq!(common(HUB), Some(DOCKER_HUB));
-        assert_eq!(common("quay.io"), Some("quay.io"));
-    }
+/// Whether there is nothing in a field.
+fn is_empty(secret: &SecretString) -> bool {
+    secret.expose_secret().is_empty()
 }

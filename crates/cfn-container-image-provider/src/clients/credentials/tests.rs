@@ -78,11 +78,13 @@ impl Aws {
 }
 
 fn event(logins: &Arc<SecretCredentials>, arn: Option<&str>, named: &str) -> SourceCredentials {
-    SourceCredentials::new(logins, arn.map(|arn| arn.parse().unwrap()), named.parse().unwrap(), None)
+    SourceCredentials::new(logins, arn.map(|arn| arn.parse().unwrap()), repository(named), None)
 }
 
-fn repository(host: &str) -> oci::Repository {
-    oci::Repository::new(host.parse().unwrap(), "acme/app").unwrap()
+/// A repository by its name, or one of the registry.
+fn repository(name: &str) -> oci::Repository {
+    let (host, path) = name.split_once('/').unwrap_or((name, "acme/app"));
+    oci::Repository::new(host.parse().unwrap(), path).unwrap()
 }
 
 /// The password that goes to a host, or the error.
@@ -116,6 +118,29 @@ async fn a_login_comes_from_the_template_else_the_installer_else_aws() {
         assert_eq!(password(&event, host).await.unwrap().as_deref(), expected, "{arn:?} {named} {host}");
         assert_eq!(event.problem(), None);
     }
+}
+
+#[tokio::test]
+async fn a_login_for_a_part_of_a_registry_goes_to_this_part_of_the_source_and_of_mirrors() {
+    let aws = Aws::new();
+    let entry = |password: &str| json!({"username": "me", "password": password});
+    let auths = json!({"quay.io/acme": entry("planted-acme"), "ghcr.io/mirror": entry("planted-mirror"),
+        "ghcr.io/mirror/private": entry("planted-private")});
+    aws.put(BARE, &json!({ "auths": auths }).to_string());
+    let logins = aws.logins("");
+    let found = async |named: &str, name: &str| password(&event(&logins, Some(BARE), named), name).await;
+    for (named, name, expected) in [
+        ("quay.io/acme/app", "quay.io/acme/app", Some("planted-acme")),
+        ("quay.io/acme/app", "ghcr.io/mirror/acme/app", Some("planted-mirror")),
+        ("quay.io/acme/app", "ghcr.io/mirror/private/app", Some("planted-private")),
+        ("quay.io/acme/app", "ghcr.io/other/acme/app", None),
+        // A mirror within the registry of the source.
+        ("quay.io/acme/app", "quay.io/mirror/app", None),
+    ] {
+        assert_eq!(found(named, name).await.unwrap().as_deref(), expected, "{named} {name}");
+    }
+    let error = found("quay.io/other/app", "quay.io/other/app").await.unwrap_err();
+    assert!(error.contains("without a login for quay.io/other/app") && !error.contains("planted"), "{error}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What is said of secrets, and of what they hold.
 
-use image_copy::oci::Registry;
+use image_copy::oci::Repository;
 use image_copy_aws::{CredentialArn, LoginSecret, NotRead, Unusable};
 
 use super::*;
@@ -62,7 +62,7 @@ pub(super) fn lines() -> Vec<String> {
         return lines;
     };
     lines.push(failed(LoginProblem::NotRead { setting: Setting::Installer, cause }));
-    let ghcr: Registry = "ghcr.io".parse().unwrap();
+    let ghcr = Repository::new("ghcr.io".parse().unwrap(), "acme/app").unwrap();
     for (text, key) in [
         ("planted", None),
         ("{}", None),

@@ -1,0 +1,167 @@
+use super::*;
+
+const BARE: &str = r#"{"username": "me", "password": "planted-1"}"#;
+const TOKEN: &str = r#"{"username": "me", "accessToken": "planted-2", "note": 3}"#;
+const OF_GHCR: &str = r#"{"username": "me", "password": "planted-1", "registry": "GHCR.io"}"#;
+const OF_TWO: &str =
+    r#"{"username": "me", "password": "planted-1", "registry": ["ghcr.io", "https://index.docker.io/v1/"]}"#;
+// "me:planted-1"
+const CONFIG: &str = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "bWU6cGxhbnRlZC0x"},
+    "quay.io": {"username": "me", "password": "planted-2"}}}"#;
+
+/// A repository by its name, or one of the registry.
+fn repository(name: &str) -> Repository {
+    let (host, path) = name.split_once('/').unwrap_or((name, "acme/app"));
+    Repository::new(host.parse().unwrap(), path).unwrap()
+}
+
+/// The password for a registry, or the error.
+fn password(text: &str, registry: &str, listed: &[&str]) -> Result<String, String> {
+    let listed: Vec<Registry> = listed.iter().map(|host| host.parse().unwrap()).collect();
+    let secret = LoginSecret::parse(&text.into(), None).map_err(|error| error.to_string())?;
+    let login = secret.login(&repository(registry), &listed).map_err(|error| error.to_string())?;
+    assert_eq!(login.username, "me");
+    Ok(login.password.expose_secret().to_owned())
+}
+
+#[test]
+fn a_login_goes_where_it_is_for_and_nowhere_else() {
+    let hub = ["docker.io", "index.docker.io", "registry-1.docker.io"];
+    let others = ["ghcr.io", "quay.io", "public.ecr.aws", "evil.example", "docker.io.evil.example"];
+    for (text, listed, expected) in [
+        (BARE, &[][..], &hub[..]),
+        (TOKEN, &[], &hub),
+        // Whom the installer gives it to, it is for, and then no longer Docker Hub's.
+        (BARE, &["quay.io"], &["quay.io"]),
+        (OF_GHCR, &[], &["ghcr.io"]),
+        (OF_GHCR, &["quay.io"], &["ghcr.io", "quay.io"]),
+        (OF_TWO, &[], &[&hub[..], &["ghcr.io"]].concat()),
+        (CONFIG, &[], &[&hub[..], &["quay.io"]].concat()),
+        // A config.json names its hosts itself.
+        (CONFIG, &["ghcr.io"], &[&hub[..], &["quay.io"]].concat()),
+    ] {
+        for host in hub.iter().chain(&others) {
+            let found = password(text, host, listed);
+            assert_eq!(found.is_ok(), expected.contains(host), "{host} {listed:?} {text} {found:?}");
+        }
+    }
+    assert_eq!(password(TOKEN, "docker.io", &[]).unwrap(), "planted-2");
+    assert_eq!(password(CONFIG, "docker.io", &[]).unwrap(), "planted-1");
+    assert_eq!(password(CONFIG, "quay.io", &[]).unwrap(), "planted-2");
+}
+
+const PARTS: &str = r#"{"auths": {"quay.io/acme": {"username": "me", "password": "planted-acme"},
+    "quay.io/acme/app": {"username": "me", "password": "planted-app"},
+    "docker.io/library": {"username": "me", "password": "planted-hub"}}}"#;
+const OF_A_PART: &str = r#"{"username": "me", "password": "planted-1", "registry": ["quay.io/acme"]}"#;
+
+#[test]
+fn a_login_for_a_part_of_a_registry_is_for_nothing_else() {
+    for (text, name, expected) in [
+        (PARTS, "quay.io/acme/app", Ok("planted-app")),
+        (PARTS, "quay.io/acme/tool", Ok("planted-acme")),
+        (PARTS, "docker.io/library/python", Ok("planted-hub")),
+        (PARTS, "quay.io/acme-two/app", Err("without a login for quay.io/acme-two/app")),
+        (PARTS, "docker.io/acme/app", Err("without a login for docker.io/acme/app")),
+        (PARTS, "ghcr.io/acme/app", Err("without a login for ghcr.io")),
+        (OF_A_PART, "quay.io/acme/app", Ok("planted-1")),
+        (OF_A_PART, "quay.io/other/app", Err("other registries than quay.io/other/app")),
+        (OF_A_PART, "docker.io/acme/app", Err("other registries than docker.io")),
+    ] {
+        let found = password(text, name, &[]);
+        match expected {
+            Ok(password) => assert_eq!(found.unwrap(), password, "{name}"),
+            Err(words) => {
+                let error = found.unwrap_err();
+                assert!(error.ends_with(words) && !error.contains("planted"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn secrets_are_read_as_tools_and_editors_leave_them() {
+    for text in [
+        format!("\u{feff}{BARE}\r\n"),
+        format!("{BARE}\0\0"),
+        r#"{"username": "me", "password": "planted-1", "registry": null}"#.into(),
+        r#"{"username": "me", "password": "planted-1", "registry": ""}"#.into(),
+        r#"{"username": "me", "password": null, "accessToken": "planted-1", "auths": null}"#.into(),
+        r#"{"username": "me", "password": "planted-1", "registry": "docker.io\n"}"#.into(),
+        r#"{"auths": {"docker.io": {"auth": "bWU6cGxhbnRlZC0x", "username": "", "password": ""},
+            "quay.io": null}, "credHelpers": null, "credsStore": "desktop", "username": 3}"#
+            .into(),
+    ] {
+        assert_eq!(password(&text, "docker.io", &[]).as_deref(), Ok("planted-1"), "{text}");
+        assert!(password(&text, "quay.io", &[]).is_err(), "{text}");
+    }
+    let error = password(&format!("{BARE}{}", " ".repeat(1 << 20)), "docker.io", &[]).unwrap_err();
+    assert_eq!(error, "holds no login: it is larger than 1 MiB");
+}
+
+#[test]
+fn what_to_add_is_said_in_full() {
+    let gcr = repository("gcr.io");
+    for (text, what, remedy) in [
+        (
+            BARE,
+            "names no registry for its login, which is then for docker.io and not for gcr.io",
+            r#"If it is for gcr.io, add "registry": "gcr.io" to the secret."#,
+        ),
+        (
+            OF_GHCR,
+            "holds a login for other registries than gcr.io",
+            r#"If it is for gcr.io too, add "gcr.io" to "registry" in the secret."#,
+        ),
+        (
+            CONFIG,
+            "holds a docker config.json without a login for gcr.io",
+            r#"Add "gcr.io" with "auth" to "auths" in it: credential helpers cannot be run here."#,
+        ),
+    ] {
+        let error = LoginSecret::parse(&text.into(), None).unwrap().login(&gcr, &[]).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.remedy().as_str()), (what, remedy));
+    }
+}
+
+#[test]
+fn what_is_no_login_is_told_without_its_value() {
+    for (text, expected) in [
+        ("planted", "holds no JSON object"),
+        ("\"planted\"", "holds no JSON object"),
+        ("[\"planted\"]", "holds no JSON object"),
+        ("{\"username\": \"planted\"", "holds no JSON object"),
+        ("", "holds no JSON object"),
+        ("{}", "holds no login: it has no username"),
+        (r#"{"username": "planted"}"#, "holds no login: it has neither a password nor an accessToken"),
+        (r#"{"username": "planted", "password": ""}"#, "holds no login: it has neither"),
+        (r#"{"username": "me", "password": ["planted"]}"#, "holds no login: username, password"),
+        (r#"{"username": "me", "password": "planted", "registry": {}}"#, "holds no login: username"),
+        (r#"{"auths": ["planted"]}"#, "holds a docker config.json that cannot be read: its section auths"),
+        (r#"{"auths": {"docker.io": {"auth": "planted!"}}}"#, "holds a docker config.json that cannot be"),
+    ] {
+        let error = password(text, "docker.io", &[]).unwrap_err();
+        assert!(error.starts_with(expected), "{text} {error}");
+        assert!(!error.contains("planted") && !error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn a_key_selects_one_of_several() {
+    let text = format!(r#"{{"hub": {BARE}, "text": {}, "n": 3}}"#, serde_json::json!(OF_GHCR));
+    let parse = |key| LoginSecret::parse(&text.as_str().into(), Some(key));
+    let (hub, ghcr) = (repository("docker.io"), repository("ghcr.io"));
+    assert!(parse("hub").unwrap().login(&hub, &[]).is_ok());
+    assert!(parse("text").unwrap().login(&ghcr, &[]).is_ok());
+    assert_eq!(parse("n").unwrap_err(), Unusable::NotJson);
+    let error = parse("absent").unwrap_err().to_string();
+    assert_eq!(error, "has no key \"absent\", which its ARN names");
+}
+
+#[test]
+fn nothing_of_it_can_be_printed() {
+    for text in [BARE, TOKEN, OF_GHCR, OF_TWO, CONFIG] {
+        let shown = format!("{:?}", LoginSecret::parse(&text.into(), None).unwrap());
+        assert!(!shown.contains("planted") && !shown.contains("bWU6"), "{shown}");
+    }
+}

@@ -1,0 +1,140 @@
+//! Names under which logins are stored: hosts, parts of a registry, and URLs.
+
+use std::cmp::Reverse;
+
+use crate::oci::{Registry, Repository};
+
+/// A name under which a login is stored.
+#[derive(Debug)]
+pub(super) struct Key<'a> {
+    registry: Registry,
+    /// The part of the registry, such as `acme` or `acme/app`. Empty for the whole registry.
+    path: &'a str,
+    form: Form,
+}
+
+/// The spellings of a registry in the order of preference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    /// `quay.io`
+    Host,
+    /// `QUAY.io:443`, or `index.docker.io` for `docker.io`.
+    OtherSpelling,
+    /// `https://quay.io`
+    Url,
+    /// `https://quay.io/v1/`
+    UrlOfApi,
+    /// `http://quay.io`
+    PlainUrl,
+}
+
+/// Position of a key among those for the same repository. The smallest one is preferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank(Reverse<usize>, Form);
+
+impl<'a> Key<'a> {
+    /// Reads a key. Returns `None` if it does not name a registry.
+    pub(super) fn parse(key: &'a str) -> Option<Self> {
+        let (form, rest) = if let Some(rest) = key.strip_prefix("https://") {
+            (Form::Url, rest)
+        } else if let Some(rest) = key.strip_prefix("http://") {
+            (Form::PlainUrl, rest)
+        } else {
+            (Form::OtherSpelling, key)
+        };
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let registry: Registry = host.parse().ok()?;
+        // The version of the API stands only in URLs, some of which have lost their scheme. Without a
+        // slash at the end, `quay.io/v1` is an organization.
+        let is_url = form != Form::OtherSpelling || path.ends_with('/');
+        let path = path.trim_end_matches('/');
+        let (path, form) = match (path, form) {
+            ("v1" | "v2", Form::Url) => ("", Form::UrlOfApi),
+            ("v1" | "v2", _) if is_url => ("", form),
+            (_, Form::OtherSpelling) if host == registry.as_str() => (path, Form::Host),
+            _ => (path, form),
+        };
+        Some(Self { registry, path, form })
+    }
+
+    /// Whether the login is for all repositories of the registry.
+    pub(super) fn is_whole_registry(&self) -> bool {
+        self.path.is_empty()
+    }
+
+    /// The position of this key if its login is for `repository`.
+    pub(super) fn rank(&self, repository: &Repository) -> Option<Rank> {
+        let rest = repository.path().strip_prefix(self.path);
+        let is_below =
+            self.path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let is_for = self.registry == *repository.registry() && is_below;
+        is_for.then_some(Rank(Reverse(self.path.len()), self.form))
+    }
+}
+
+/// Whether a login stored under `key` is for `repository`. A key is the host of a registry, the URL of
+/// one, or a part of a registry, such as `quay.io/acme`.
+#[must_use]
+pub fn covers(key: &str, repository: &Repository) -> bool {
+    Key::parse(key).is_some_and(|key| key.rank(repository).is_some())
+}
+
+/// Whether `key` names a part of `registry`, and not all of it.
+#[must_use]
+pub fn is_part_of(key: &str, registry: &Registry) -> bool {
+    Key::parse(key).is_some_and(|key| key.registry == *registry && !key.is_whole_registry())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_covers_its_registry_or_a_part_of_it_and_nothing_else() {
+        for (key, repository, expected) in [
+            ("docker.io", "docker.io/library/app", true),
+            ("index.docker.io", "docker.io/library/app", true),
+            ("https://index.docker.io/v1/", "docker.io/library/app", true),
+            ("https://index.docker.io/v2/", "docker.io/library/app", true),
+            ("index.docker.io/v1/", "docker.io/library/app", true),
+            ("https://registry-1.docker.io", "docker.io/library/app", true),
+            ("https://ghcr.io", "ghcr.io/acme/app", true),
+            ("https://ghcr.io/", "ghcr.io/acme/app", true),
+            ("http://localhost:5000/v2/", "localhost:5000/acme/app", true),
+            ("registry.example:443", "registry.example/acme/app", true),
+            ("GHCR.io", "ghcr.io/acme/app", true),
+            ("[::1]:5000", "[::1]:5000/acme/app", true),
+            // Parts of a registry, by whole names.
+            ("ghcr.io/acme", "ghcr.io/acme/app", true),
+            ("ghcr.io/acme/", "ghcr.io/acme/app", true),
+            ("ghcr.io/acme/app", "ghcr.io/acme/app", true),
+            ("docker.io/acme", "docker.io/acme/app", true),
+            ("index.docker.io/library/app", "docker.io/library/app", true),
+            ("GHCR.io/acme", "ghcr.io/acme/app", true),
+            ("https://ghcr.io/acme", "ghcr.io/acme/app", true),
+            ("ghcr.io/v1", "ghcr.io/v1/app", true),
+            ("ghcr.io/acme", "ghcr.io/other/app", false),
+            ("ghcr.io/acme", "ghcr.io/acme-two/app", false),
+            ("ghcr.io/acme/a", "ghcr.io/acme/app", false),
+            ("ghcr.io/acme/app/x", "ghcr.io/acme/app", false),
+            ("ghcr.io/Acme", "ghcr.io/acme/app", false),
+            ("ghcr.io//acme", "ghcr.io/acme/app", false),
+            ("ghcr.io/v1", "ghcr.io/acme/app", false),
+            ("https://index.docker.io/v1/access-token", "docker.io/library/app", false),
+            ("quay.io/acme", "ghcr.io/acme/app", false),
+            // Other registries.
+            ("ghcr.io", "ghcr.io.evil.example/acme/app", false),
+            ("ghcr.io@evil.example", "evil.example/acme/app", false),
+            ("https://ghcr.io@evil.example/", "evil.example/acme/app", false),
+            ("localhost:5000", "localhost:5001/acme/app", false),
+            ("registry.example:80", "registry.example/acme/app", false),
+            ("", "localhost/acme/app", false),
+            ("/acme", "localhost/acme/app", false),
+            ("*.example", "registry.example/acme/app", false),
+        ] {
+            let (host, path) = repository.split_once('/').unwrap();
+            let repository = Repository::new(host.parse().unwrap(), path).unwrap();
+            assert_eq!(covers(key, &repository), expected, "{key} for {repository}");
+        }
+    }
+}
