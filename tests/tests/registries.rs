@@ -179,6 +179,11 @@ async fn rows() -> Vec<Row> {
         ("Artifactory", "docker-local/", Some(Profile::artifactory("acme.jfrog.io"))),
         ("Chainguard", "acme/", Some(Profile::chainguard())),
         ("Distribution with htpasswd", "team/", Some(Profile::distribution("registry.acme.example"))),
+        ("Oracle", "ns/", Some(Profile::oracle("fra"))),
+        ("token service that moved", "team/", Some(Profile::moved_tokens("moved.acme.example"))),
+        ("tokens in odd fields", "team/", Some(Profile::odd_tokens("odd.acme.example"))),
+        ("scopes mapped by a proxy", "team/", Some(Profile::mapped_scopes("mapped.acme.example"))),
+        ("challenge at /v2/ only", "team/", Some(Profile::hidden("hidden.acme.example"))),
         ("plain HTTP", "team/", Some(Profile::open("plain.acme.example"))),
     ];
     let mut rows = Vec::new();

@@ -9,7 +9,7 @@ use crate::service::{Refused, Request, Response};
 
 use super::profile::{Anonymous, Auth, Profile, Quirk};
 use super::store::State;
-use super::token::login;
+use super::token::{self, login};
 
 /// Who asks, once that is accepted.
 pub(super) struct Caller {
@@ -37,6 +37,12 @@ pub(super) fn check(
     repository: Option<&str>,
 ) -> Result<Caller, Refused> {
     let value = request.header("authorization");
+    if let (None, Some(repository), true) = (value, repository, profile.has(Quirk::ChallengeAtRootOnly)) {
+        return match may_read(state, profile, None, repository) {
+            true => Ok(Caller { user: None }),
+            false => Err(denied(profile, request, repository, None).into()),
+        };
+    }
     let scheme = value.and_then(|value| value.split_once(' ')).map(|(scheme, _)| scheme.to_ascii_lowercase());
     match (profile.auth, scheme.as_deref()) {
         (Auth::Open, _) => Ok(Caller { user: None }),
@@ -149,7 +155,11 @@ fn bearer_challenge(profile: &Profile, repository: Option<&str>, error: Option<&
     );
     match (&profile.constant_scope, repository) {
         (Some(scope), _) => value += &format!(",scope=\"{scope}\""),
-        (None, Some(repository)) => value += &format!(",scope=\"repository:{repository}:pull\""),
+        (None, _) if profile.has(Quirk::EmptyScope) => value += ",scope=\"\"",
+        (None, Some(repository)) => {
+            let name = token::name_in_scope(profile, repository);
+            value += &format!(",scope=\"repository:{name}:pull\"");
+        }
         (None, None) => {}
     }
     if let Some(error) = error {

@@ -80,7 +80,8 @@ impl Registry {
 
     fn place(&self, host: &str, path: &str) -> Place {
         let profile = &self.profile;
-        if host == profile.token_host && path == profile.token_path {
+        let moved = profile.has(Quirk::TokensMoved) && path == token::MOVED_PATH;
+        if host == profile.token_host && (path == profile.token_path || moved) {
             Place::Token
         } else if Some(host) == profile.blob_host.as_deref()
             && (host != profile.registry_host || blobs::is_content(path))

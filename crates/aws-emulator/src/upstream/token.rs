@@ -7,9 +7,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
+use crate::body::empty;
 use crate::distribution::refusal;
 use crate::fault::Effect;
-use crate::service::{Refused, Request, Response, json as json_answer, queries};
+use crate::service::{Refused, Request, Response, answer, json as json_answer, queries};
 
 use super::access::may_read;
 use super::blobs::now;
@@ -19,6 +20,12 @@ use super::store::{State, Token};
 /// User name of an identity token where a password is wanted
 /// (<https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md>).
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
+/// Path of a token service that has moved.
+pub(super) const MOVED_PATH: &str = "/c/token";
+
+/// What a proxy writes before the repository in its scopes.
+const MAPPED_PREFIX: &str = "mapped/";
 
 /// What a token request says, in its query or in its form.
 struct Wish<'a> {
@@ -34,6 +41,10 @@ impl Wish<'_> {
 
 /// Gives a token for the scopes asked for, as far as the caller may have them.
 pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, form: Option<&str>) -> Response {
+    if profile.has(Quirk::TokensMoved) && request.path() == profile.token_path {
+        let location = format!("{MOVED_PATH}?{}", request.uri.query().unwrap_or_default());
+        return answer(302, &[("location", &location)], empty());
+    }
     let wish = Wish { request, form };
     let user = match caller(state, profile, &wish) {
         Ok(user) => user,
@@ -51,8 +62,9 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, for
     let repositories: HashSet<_> = asked
         .iter()
         .filter(|(_, actions)| actions.split(',').any(|action| action == "pull"))
-        .filter(|(repository, _)| may_read(state, profile, user.as_deref(), repository))
-        .map(|(repository, _)| (*repository).to_owned())
+        .filter_map(|(name, _)| repository_of_scope(profile, name))
+        .filter(|repository| may_read(state, profile, user.as_deref(), repository))
+        .map(ToOwned::to_owned)
         .collect();
     let words = match user {
         Some(_) => profile.words.nothing_granted,
@@ -71,6 +83,17 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, for
     json_answer(200, &written(profile, &token))
 }
 
+/// The name of a repository in scopes.
+pub(super) fn name_in_scope(profile: &Profile, repository: &str) -> String {
+    let prefix = if profile.has(Quirk::MappedScope) { MAPPED_PREFIX } else { "" };
+    format!("{prefix}{repository}")
+}
+
+/// The repository that a scope names, if the token service knows it by this name.
+fn repository_of_scope<'a>(profile: &Profile, name: &'a str) -> Option<&'a str> {
+    if profile.has(Quirk::MappedScope) { name.strip_prefix(MAPPED_PREFIX) } else { Some(name) }
+}
+
 /// The answer that holds a token.
 fn written(profile: &Profile, token: &str) -> Value {
     match profile.token_fields {
@@ -82,6 +105,8 @@ fn written(profile: &Profile, token: &str) -> Value {
             "expires_in": profile.token_seconds,
             "issued_at": rfc3339(now()),
         }),
+        TokenFields::EmptyToken => json!({"token": "", "access_token": token, "expires_in": -1}),
+        TokenFields::TextExpiry => json!({"token": token, "expires_in": profile.token_seconds.to_string()}),
     }
 }
 

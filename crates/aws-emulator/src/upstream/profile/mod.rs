@@ -6,6 +6,7 @@
 mod cloud;
 mod hosted;
 mod installed;
+mod unusual;
 mod words;
 
 use super::ReferrersManner;
@@ -63,6 +64,10 @@ pub enum TokenFields {
     Token,
     /// `access_token` alone.
     AccessToken,
+    /// `access_token` beside an empty `token`, and an `expires_in` of -1.
+    EmptyToken,
+    /// `token`, and `expires_in` as a string.
+    TextExpiry,
 }
 
 /// Another host that is asked first, and sends everybody on.
@@ -99,6 +104,14 @@ pub enum Quirk {
     KnownActionsOnly,
     /// A refused HEAD has no body, and its status says less than that of GET.
     MuteHead,
+    /// The challenge has an empty scope.
+    EmptyScope,
+    /// The scope in the challenge names the repository as the token service knows it, which grants no other.
+    MappedScope,
+    /// The realm is an earlier path of the token service, which redirects to the present one.
+    TokensMoved,
+    /// Only `/v2/` has a challenge. Requests without credentials are refused as if nothing existed.
+    ChallengeAtRootOnly,
 }
 
 /// What a registry is called, and how it behaves.

@@ -1,0 +1,63 @@
+//! Registries whose manners most clients meet rarely.
+
+use super::{Profile, Quirk, Saying, TokenFields, Words};
+
+impl Profile {
+    /// Oracle's registry of a region, such as `fra` (<https://github.com/jupyterhub/binderhub/pull/1586>). zot does
+    /// the same with the scope (<https://github.com/cesanta/docker_auth/issues/146>).
+    pub fn oracle(region: &str) -> Self {
+        let host = format!("{region}.ocir.io");
+        Self { quirks: &[Quirk::EmptyScope], ..Self::alone(&host, "/20180419/docker/token") }
+    }
+
+    /// Harbor behind a proxy, which has given the token service another path
+    /// (<https://github.com/Finsys/dockhand/issues/1428>).
+    pub fn moved_tokens(host: &str) -> Self {
+        Self {
+            quirks: &[Quirk::TokensMoved],
+            token_fields: TokenFields::TextExpiry,
+            ..Self::alone(host, "/service/token")
+        }
+    }
+
+    /// A token service that leaves a field empty
+    /// (<https://github.com/google/go-containerregistry/pull/81>) and gives tokens no life
+    /// (<https://github.com/bazel-contrib/rules_oci/pull/856>).
+    pub fn odd_tokens(host: &str) -> Self {
+        Self { token_fields: TokenFields::EmptyToken, ..Self::alone(host, "/token") }
+    }
+
+    /// A proxy of other registries, whose scopes name the repositories behind it.
+    pub fn mapped_scopes(host: &str) -> Self {
+        let denied = Some(Saying::error(403, "DENIED", "requested access to the resource is denied"));
+        Self {
+            quirks: &[Quirk::MappedScope],
+            words: Words { nothing_granted: denied, nothing_granted_to_anonymous: denied, ..Words::usual() },
+            ..Self::alone(host, "/token")
+        }
+    }
+
+    /// A registry that hides its private repositories from everybody who sends no credentials.
+    pub fn hidden(host: &str) -> Self {
+        let unknown = Some(Saying::error(404, "NAME_UNKNOWN", "repository name not known to registry"));
+        Self {
+            quirks: &[Quirk::ChallengeAtRootOnly],
+            words: Words {
+                denied: unknown,
+                denied_to_anonymous: unknown,
+                missing_repository: unknown,
+                ..Words::usual()
+            },
+            ..Self::alone(host, "/token")
+        }
+    }
+
+    /// A registry that sends blobs itself, with its token service on its own host.
+    fn alone(host: &str, token_path: &str) -> Self {
+        Self {
+            blob_host: None,
+            refuses_wrong_login: true,
+            ..Self::bearer(host).with_tokens_at(host, token_path, host)
+        }
+    }
+}
