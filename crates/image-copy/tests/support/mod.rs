@@ -75,6 +75,12 @@ impl World {
         self.client = Client::new(options(&self.emulator), Arc::new(logins)).unwrap();
     }
 
+    /// Sends all further requests with these options.
+    pub(crate) fn set_options(&mut self, options: http::Options) {
+        let logins = Logins { emulator: Emulated::of(&self.emulator), kept: Mutex::default(), hub: None };
+        self.client = Client::new(options, Arc::new(logins)).unwrap();
+    }
+
     pub(crate) fn request(&self, source: &str, tag: Option<&str>, platforms: &str) -> Request {
         let destination: Reference = self.ecr.uri().parse().unwrap();
         Request {

@@ -123,8 +123,11 @@ impl Job<'_> {
     }
 
     async fn read(&self, found: &Candidate) -> Result<Manifest, Error> {
-        let read = self.source.named().get_manifest(&ManifestId::Digest(found.digest.clone())).await;
-        read.map_err(|cause| {
+        let read = async {
+            self.source.afford(1).await?;
+            self.source.named().get_manifest(&ManifestId::Digest(found.digest.clone())).await
+        };
+        read.await.map_err(|cause| {
             let subject = self.source.named().name().with_digest(found.digest.clone()).to_string();
             Failure::registry(Side::Source, Operation::ReadManifest, subject, cause)
         })
