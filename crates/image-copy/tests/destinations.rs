@@ -47,7 +47,7 @@ fn is_read(request: &Received) -> bool {
 
 #[tokio::test]
 async fn a_refused_mount_is_replaced_by_an_upload() {
-    for status in [400, 401, 403, 404, 405, 500, 502] {
+    for status in [400, 401, 403, 404, 405, 429, 500, 502, 503] {
         let registry = Loopback::with(move |request| {
             let held = request.is("HEAD", "/v2/prod/app/blobs/").then(|| refused(404, "BLOB_UNKNOWN"));
             let mount = request.is("POST", "mount=").then(|| refused(status, "UNAUTHORIZED"));

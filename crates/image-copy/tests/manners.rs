@@ -124,6 +124,38 @@ async fn the_scope_of_the_challenge_is_used_if_ours_is_refused() {
 }
 
 #[tokio::test]
+async fn a_challenge_with_status_403_counts() {
+    let source = Loopback::with(|request| {
+        let refusal = (403, vec![("WWW-Authenticate", r#"Basic realm="registry""#.to_owned())], Vec::new());
+        (sent(request) != basic()).then_some(refusal)
+    });
+    let to = Loopback::start();
+    source.image("a/b", &[b"one"], &["1"]);
+    copy_between(LOGIN, &source, &to).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_later_challenge_with_more_scopes_counts() {
+    // The token service returns the same token for the same scopes.
+    let (source, _) = with_host(|request, host| {
+        if request.target.starts_with("/token") {
+            let scopes = parameter(request, "scope").replace(' ', "+");
+            return json(&format!(r#"{{"token":"{scopes}"}}"#));
+        }
+        let needed = match request.target.contains("/blobs/") {
+            true => "repository:a/b:pull extra:x:read",
+            false => "repository:a/b:pull",
+        };
+        let text =
+            format!(r#"Bearer realm="http://{host}/token",scope="{needed}",error="insufficient_scope""#);
+        (sent(request) != format!("Bearer {}", needed.replace(' ', "+"))).then(|| challenge(&text)).flatten()
+    });
+    let to = Loopback::start();
+    source.image("a/b", &[b"one"], &["1"]);
+    copy_between(None, &source, &to).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_empty_scope_in_the_challenge_is_none() {
     let (source, _) = with_host(|request, host| {
         if request.target.starts_with("/token") {
@@ -241,6 +273,20 @@ async fn redirects_of_uploads_are_followed() {
         copy_between(None, &source, &to).await.unwrap();
         assert_eq!(to.manifest("x/y", "1").unwrap(), image.bytes, "{method} {part} {status}");
     }
+}
+
+#[tokio::test]
+async fn a_user_name_in_a_redirect_is_not_sent() {
+    let other = Loopback::start();
+    other.image("a/b", &[b"one"], &["1"]);
+    let elsewhere = other.host.clone();
+    let source = Loopback::with(move |request| {
+        let location = format!("http://me:secret@{elsewhere}{}", request.target);
+        (request.target != "/v2/").then(|| (307, vec![("Location", location)], Vec::new()))
+    });
+    let to = Loopback::start();
+    copy_between(None, &source, &to).await.unwrap();
+    assert!(other.take_authorizations().iter().all(Option::is_none));
 }
 
 #[tokio::test]

@@ -87,6 +87,13 @@ pub(super) fn check_target(target: &Url, origin: Origin, plain: &PlainHosts) -> 
     }
 }
 
+/// Returns the URL without a user name and a password, which the HTTP client would send as credentials.
+pub(crate) fn without_credentials(mut url: Url) -> Url {
+    // Fails only for URLs without a host, which have no user name either.
+    let _ = url.set_username("").and(url.set_password(None));
+    url
+}
+
 /// Returns true if a host, given without its port, names this machine without name resolution.
 pub(crate) fn is_this_machine(host: &str) -> bool {
     let host = without_final_dot(host);
@@ -147,7 +154,8 @@ fn is_private(ip: IpAddr) -> bool {
     match ip {
         // 100.64.0.0/10 is shared address space, RFC 6598.
         IpAddr::V4(ip) => ip.is_private() || (ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64),
-        IpAddr::V6(ip) => ip.is_unique_local(),
+        // fec0::/10 is the deprecated site-local range, RFC 3879.
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.segments()[0] & 0xffc0 == 0xfec0,
     }
 }
 
@@ -249,6 +257,7 @@ mod tests {
             "https://[::ffff:10.0.0.5]/",
             "https://[64:ff9b::10.0.0.5]/",
             "https://[fd00::1]/",
+            "https://[fec0::1]/",
         ] {
             check(("registry.example", LISTED), target, Err("private"));
             check(("10.1.2.3", LISTED), target, Ok(()));

@@ -16,7 +16,7 @@ mod retry;
 mod wait;
 
 pub(crate) use activity::Activity;
-pub(crate) use address::{Origin, is_this_machine};
+pub(crate) use address::{Origin, is_this_machine, without_credentials};
 pub(crate) use body::Body;
 pub(crate) use budget::Budget;
 pub use client::Client;

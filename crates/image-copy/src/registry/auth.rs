@@ -158,7 +158,7 @@ impl Authorizer {
         if !matches!(status, 400 | 401 | 403 | 404) {
             return Ok(None);
         }
-        let stated = if status == 401 { Challenge::of(&answer.headers) } else { None };
+        let stated = if matches!(status, 401 | 403) { Challenge::of(&answer.headers) } else { None };
         if let (Some(challenge), Some(_)) = (&stated, &party.own) {
             lock(&self.challenges).insert(party.receiver.clone(), challenge.clone());
         }
@@ -171,9 +171,15 @@ impl Authorizer {
             },
         };
         let Some(scopes) = self.scopes_after(answer, sent, party, &challenge).await? else { return Ok(None) };
+        let is_new = |next: &Authorization| next.header.is_some() && next.header != sent.header;
         let next = self.meet(&challenge, scopes, party, sending, Some(sent)).await?;
-        let is_new = next.header.is_some() && next.header != sent.header;
-        Ok(is_new.then_some(next))
+        if is_new(&next) || is_same(challenge.scopes(), &next.scopes) {
+            return Ok(is_new(&next).then_some(next));
+        }
+        // The token service returned the same token again, which the registry refused.
+        self.replace(party, challenge.scopes().to_vec());
+        let next = self.meet(&challenge, challenge.scopes().to_vec(), party, sending, Some(sent)).await?;
+        Ok(is_new(&next).then_some(next))
     }
 
     /// Returns the scopes for another attempt, or `None` if another attempt cannot succeed.
@@ -331,12 +337,12 @@ impl Authorizer {
                     }
                     return Ok(granted(kept.insert(token), true));
                 }
-                Err(Error::Refused(refusal)) if matches!(refusal.status, 400 | 401 | 403) => refusal,
+                Err(Error::Refused(refusal)) if matches!(refusal.status, 400 | 401 | 403 | 404) => refusal,
                 Err(error) => return Err(error),
             };
             if let (Some(own), Some(known)) = (&party.own, &login)
                 && !is_renewed
-                && refusal.status != 400
+                && matches!(refusal.status, 401 | 403)
                 && let Some(next) = renewed(own, known).await?
             {
                 (login, is_renewed) = (next, true);

@@ -300,7 +300,8 @@ pub(super) fn redirect(answer: &Answer, request: &http::Request) -> Result<Optio
     }
     let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let location = location.ok_or(Error::Protocol("it redirects to nowhere"))?;
-    request.url.join(location).map(Some).map_err(|_| Error::Protocol("it redirects to no address"))
+    let target = request.url.join(location).map_err(|_| Error::Protocol("it redirects to no address"))?;
+    Ok(Some(http::without_credentials(target)))
 }
 
 pub(super) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {

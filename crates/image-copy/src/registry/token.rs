@@ -95,6 +95,7 @@ impl TokenRequest<'_> {
     ) -> Result<Token, Error> {
         let url: Url =
             self.realm.parse().map_err(|_| Error::Protocol("the token service it names is no URL"))?;
+        let url = http::without_credentials(url);
         let started = Instant::now();
         let mut secrets = Secrets::default();
         login.iter().for_each(|login| secrets.add_login(login));

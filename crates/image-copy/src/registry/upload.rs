@@ -17,7 +17,7 @@ use reqwest::{Body, Method, Url};
 use super::secrets::Secrets;
 use super::session::{Reply, redirect};
 use super::{Error, Refusal, Repository};
-use crate::http::Activity;
+use crate::http::{self, Activity, Backoff, Budget};
 use crate::oci::{self, Descriptor, Digest};
 
 /// What came of the wish for an upload.
@@ -87,15 +87,17 @@ impl Repository {
     ) -> Result<Option<Started>, Error> {
         url.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", from.path());
         let mut request = Self::request(Method::POST, url, 1 << 20);
-        // The upload that follows a refusal has attempts of its own.
-        request.is_final = |answer| !matches!(answer.status.as_u16(), 429 | 503);
-        let reply = self.mounting_from(from).ask(request).await;
+        request.is_final = |_| true;
+        // A single attempt, because the upload that follows a refusal has attempts of its own.
+        let once = Backoff { attempts: 1, ..self.http_options().backoff };
+        let budget = Budget::new(once, self.deadline, self.usage.waits.clone());
+        let reply = self.mounting_from(from).within(&budget).ask(request).await;
         if matches!(&reply, Ok(reply) if reply.status() == 201) {
             return Ok(Some(Started::Mounted));
         }
         match reply.and_then(session) {
             Ok(upload) => Ok(Some(Started::Session(upload))),
-            Err(error @ (Error::Http(_) | Error::Credentials(_))) => Err(error),
+            Err(error @ Error::Credentials(_)) => Err(error),
             Err(error) => {
                 tracing::info!(%digest, from = from.path(), %error, "a refused mount is replaced by an upload");
                 Ok(None)
@@ -185,7 +187,7 @@ fn session(reply: Reply) -> Result<Upload, Error> {
     let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let location = location.ok_or(Error::Protocol("it opened an upload session and did not say where"))?;
     let url = url.join(location).map_err(|_| Error::Protocol("its upload session has no address"))?;
-    Ok(Upload { url })
+    Ok(Upload { url: http::without_credentials(url) })
 }
 
 /// The reader as a request body. An error ends the body early, so that the registry never sees a
