@@ -49,7 +49,8 @@ interop: ## Copy between real registries, with skopeo as judge (needs Go, and sa
 	$(CARGO) build --locked -p container-image
 	tests/interop/run.py $(TARGET)/debug/container-image $(TARGET)/interop
 
-measure: $(BOOTSTRAP) ## Measure the provider's cold start and peak memory against their limits
+measure: $(BOOTSTRAP) ## Measure the provider's cold start and peak memory, also for hostile inputs, against their limits
+	$(CARGO) build --locked -p container-image
 	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin measure
 
 bench: ## Compare speed and CPU time with crane and skopeo (needs Go and the packages of interop)

@@ -1,5 +1,6 @@
 //! What a hostile registry sends, one row for each kind, and the peak memory of the function for it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::command_line;
 use super::rows::{Row, rows};
 use super::server::Server;
 use super::store::TAG;
@@ -20,7 +22,7 @@ use super::{MIB, mib};
 const BOUND: u64 = 96 * MIB;
 
 /// Memory at which a row is ended, so that a missing bound does not fill the machine.
-const ENDED_AT: u64 = 512 * MIB;
+pub(super) const ENDED_AT: u64 = 512 * MIB;
 
 /// Rows that run at the same time. Six of them wait for most of the timeout.
 const PARALLEL: usize = 10;
@@ -34,31 +36,39 @@ const SECOND: Duration = Duration::from_millis(20);
 /// Longest outcome in the table, in characters.
 const OUTCOME: usize = 110;
 
-struct Measured {
-    name: &'static str,
-    peak: u64,
-    /// The response in short, or what is wrong with it.
-    outcome: Result<String, String>,
+/// What became of one row.
+pub(super) struct Measured {
+    pub(super) name: &'static str,
+    /// Peak memory in bytes.
+    pub(super) peak: u64,
+    /// The response or the exit in short, or what is wrong with it.
+    pub(super) outcome: Result<String, String>,
 }
 
-/// Measures all rows, or those whose name contains `filter`, and prints the table. Returns whether each got
-/// exactly one response and stayed below the bound.
+/// The measurement of one row.
+type Measurement = Pin<Box<dyn Future<Output = Result<Measured, BoxError>> + Send>>;
+
+/// Measures all rows, or those whose name contains `filter`, and prints the table. Returns whether each had
+/// exactly one response, or an exit code, and stayed below the bound.
 pub(super) async fn measure_all(filter: &str) -> Result<bool, BoxError> {
     let (mut tasks, slots) = (JoinSet::new(), Arc::new(Semaphore::new(PARALLEL)));
-    for row in rows().into_iter().filter(|row| row.name.contains(filter)) {
+    let mut spawn = |row: Measurement| {
         let slots = Arc::clone(&slots);
         tasks.spawn(async move {
             let _slot = slots.acquire().await;
-            measure(row).await.map_err(|error| error.to_string())
+            row.await.map_err(|error| error.to_string())
         });
-    }
+    };
+    rows().into_iter().filter(|row| row.name.contains(filter)).for_each(|row| spawn(Box::pin(measure(row))));
+    let commands = command_line::rows().into_iter().filter(|command| command.row.name.contains(filter));
+    commands.for_each(|command| spawn(Box::pin(command_line::measure(command))));
     let mut good = true;
     while let Some(measured) = tasks.join_next().await {
         let Measured { name, peak, outcome } = measured??;
         let (verdict, text) = match &outcome {
             Ok(text) if peak <= BOUND => ("", text),
             Ok(text) => ("ABOVE THE BOUND ", text),
-            Err(text) => ("WITHOUT ONE RESPONSE ", text),
+            Err(text) => ("WITHOUT ONE END ", text),
         };
         good &= verdict.is_empty();
         let text: String = text.chars().take(OUTCOME).collect();
@@ -100,9 +110,14 @@ async fn measure(row: Row) -> Result<Measured, BoxError> {
     });
     let outcome = tokio::select! {
         turn = stack.send(event) => in_short(&world, &turn),
-        () = grown(&world) => Ok(format!("ended at {:.0} MiB", mib(ENDED_AT))),
+        () = grown(&world) => Ok(ended()),
     };
     Ok(Measured { name: row.name, peak: peak(&world), outcome })
+}
+
+/// The outcome of a row that was ended for its memory.
+pub(super) fn ended() -> String {
+    format!("ended at {:.0} MiB", mib(ENDED_AT))
 }
 
 fn digest_of(image: &Image) -> String {

@@ -1,5 +1,5 @@
 //! Measures the provider's process alone: the cost of a cold start, the peak memory for images of very different
-//! shapes, and the peak memory for hostile inputs.
+//! shapes, and the peak memory for hostile inputs, also of the command line.
 //!
 //! A start ends with the first call of the Runtime API. Memory is `VmHWM` after each copy, for each shape and each
 //! input in a process of its own. Fails if something is above its bound, or if the shapes differ by more than
@@ -7,6 +7,7 @@
 //!
 //! With an argument, only the hostile inputs are measured whose name contains it.
 
+mod command_line;
 mod hostile;
 mod responses;
 mod rows;

@@ -23,7 +23,7 @@ pub(super) struct Row {
 }
 
 /// A row whose registry has this content.
-fn stored(name: &'static str, fill: fn(&mut Store)) -> Row {
+pub(super) fn stored(name: &'static str, fill: fn(&mut Store)) -> Row {
     odd(name, fill, |_, _| None)
 }
 
