@@ -149,13 +149,25 @@ pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
         }
         TagMove::Moved { from: None } | TagMove::Unchanged | TagMove::Untagged => String::new(),
     };
+    let skipped = match blobs.skipped {
+        0 => String::new(),
+        1 => ", 1 foreign layer left out".to_owned(),
+        several => format!(", {several} foreign layers left out"),
+    };
+    // The images of an unchanged index are not read.
+    let counts = match blobs.blobs {
+        0 => "unchanged".to_owned(),
+        _ => format!(
+            "{} copied ({}), {} present{skipped}",
+            counted(blobs.copied),
+            size(blobs.bytes_copied),
+            blobs.present
+        ),
+    };
     format!(
-        "{}@{}: {} copied ({}), {} present{}{tag}{}, {}",
+        "{}@{}: {counts}{}{tag}{}, {}",
         request.destination_name(),
         outcome.digest,
-        counted(blobs.copied),
-        size(blobs.bytes_copied),
-        blobs.present,
         referrers.unwrap_or_default(),
         served(request, &outcome.served),
         seconds(outcome.elapsed),

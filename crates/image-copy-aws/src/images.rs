@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_ecr::types::{Image, ImageFailure, ImageFailureCode, ImageIdentifier};
-use image_copy::oci::{Digest, Manifest, media_type};
+use image_copy::oci::{Algorithm, Digest, Manifest, media_type};
 use image_copy::registry::{Error, ManifestId};
 
 use crate::call::words;
@@ -16,13 +16,19 @@ const ACTION: &str = "ecr:BatchGetImage";
 impl EcrRepository {
     /// The manifests behind at most [`BATCH`] ids, in their order.
     pub(crate) async fn read_batch(&self, ids: &[ManifestId]) -> Result<Vec<Option<Manifest>>, Error> {
+        // ECR addresses images by SHA-256 only, and reports any other digest as an error.
+        let possible = |id: &&ManifestId| !matches!(id, ManifestId::Digest(digest) if digest.algorithm() != Algorithm::Sha256);
+        let asked: Vec<ImageIdentifier> = ids.iter().filter(possible).map(identifier).collect();
+        if asked.is_empty() {
+            return Ok(ids.iter().map(|_| None).collect());
+        }
         let calls = &self.calls;
         let request = calls
             .client
             .batch_get_image()
             .registry_id(self.arn.account())
             .repository_name(self.arn.name())
-            .set_image_ids(Some(ids.iter().map(identifier).collect()))
+            .set_image_ids(Some(asked))
             // All of them: for a tag, ECR would convert what is not on the list.
             .set_accepted_media_types(Some(media_type::ALL.map(Into::into).to_vec()));
         let answer = calls.send(ACTION, || request.clone().send()).await?;

@@ -141,6 +141,11 @@ impl Inventory for EcrRepository {
         self.all_held(digests).boxed()
     }
 
+    /// A lifecycle rule can delete an image of an index, and layers can be archived.
+    fn manifests_prove_content(&self) -> bool {
+        false
+    }
+
     fn objection(&self, manifest: &Manifest) -> Option<String> {
         storable::objection(manifest)
     }

@@ -3,8 +3,11 @@
 //! ECR rejects them with 405 `UNSUPPORTED` at the end of a push. They cannot be repaired without a new
 //! digest. The size of layers is left to ECR, because its limit differs between Regions.
 
+use std::fmt;
+
 use image_copy::oci::{Algorithm, Kind, Manifest};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 /// Layers ECR takes in one image: at most some 500 (<https://github.com/cirruslabs/tart/issues/890>).
 const MAX_LAYERS: usize = 500;
@@ -20,6 +23,9 @@ fn of_shape(manifest: &Manifest) -> Option<String> {
         (digest.algorithm() != Algorithm::Sha256)
             .then(|| format!("ECR stores sha256 digests only, and it refers to {}", digest.short()))
     };
+    if let Some(objection) = foreign(&manifest.digest) {
+        return Some(objection);
+    }
     let layers = match &manifest.kind {
         Kind::Index { children } => return children.iter().find_map(|child| foreign(&child.digest)),
         Kind::Image { layers, .. } => layers,
@@ -42,32 +48,78 @@ fn of_shape(manifest: &Manifest) -> Option<String> {
     })
 }
 
+/// The fields that ECR's strict parser is known to reject. Other content is skipped without being stored,
+/// because a manifest can have 4 MiB.
+#[derive(Deserialize)]
+struct Fields {
+    config: Option<Part>,
+    subject: Option<Part>,
+    manifests: Option<Features>,
+}
+
+#[derive(Deserialize)]
+struct Part {
+    platform: Option<IgnoredAny>,
+    annotations: Option<IgnoredAny>,
+}
+
+/// True if an entry has `platform.features`.
+struct Features(bool);
+
+impl<'de> Deserialize<'de> for Features {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Child {
+            platform: Option<ChildPlatform>,
+        }
+        #[derive(Deserialize)]
+        struct ChildPlatform {
+            features: Option<IgnoredAny>,
+        }
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Features;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Features, A::Error> {
+                let mut any = false;
+                while let Some(Child { platform }) = list.next_element()? {
+                    any |= platform.is_some_and(|platform| platform.features.is_some());
+                }
+                Ok(Features(any))
+            }
+        }
+        deserializer.deserialize_seq(Any)
+    }
+}
+
 /// What ECR's strict reading of the JSON does not let pass, with the report of each.
 fn of_fields(manifest: &Manifest) -> Option<String> {
-    let document: Value = serde_json::from_slice(&manifest.bytes).ok()?;
-    let has = |pointer: &str| document.pointer(pointer).is_some_and(|value| !value.is_null());
+    let Fields { config, subject, manifests } = serde_json::from_slice(&manifest.bytes).ok()?;
+    let is_image = matches!(manifest.kind, Kind::Image { .. });
+    let config = config.filter(|_| is_image);
     let refused = |what: &str| Some(format!("ECR refuses {what} (UNSUPPORTED \"Invalid JSON syntax\")"));
-    match &manifest.kind {
+    match (config, subject, manifests) {
         // https://github.com/regclient/regclient/issues/709, https://github.com/moby/moby/pull/47661
-        Kind::Image { .. } if has("/config/platform") => refused("a platform in the config descriptor"),
+        (Some(Part { platform: Some(_), .. }), ..) => refused("a platform in the config descriptor"),
         // https://github.com/goharbor/acceleration-service/pull/353
-        Kind::Image { .. } if has("/config/annotations") => refused("annotations in the config descriptor"),
+        (Some(Part { annotations: Some(_), .. }), ..) => refused("annotations in the config descriptor"),
         // https://github.com/dragonflyoss/nydus/issues/1691
-        _ if has("/subject/platform") => refused("a platform in the subject descriptor"),
-        _ if has("/subject/annotations") => refused("annotations in the subject descriptor"),
+        (_, Some(Part { platform: Some(_), .. }), _) => refused("a platform in the subject descriptor"),
+        (_, Some(Part { annotations: Some(_), .. }), _) => refused("annotations in the subject descriptor"),
         // https://github.com/aws/containers-roadmap/issues/2439
-        Kind::Index { children } => (0..children.len())
-            .any(|at| has(&format!("/manifests/{at}/platform/features")))
-            .then(|| refused("platform.features in an index"))
-            .flatten(),
-        Kind::Image { .. } => None,
+        (.., Some(Features(true))) if !is_image => refused("platform.features in an index"),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use image_copy::oci::media_type;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -6,40 +6,8 @@ mod support;
 
 use std::sync::Arc;
 
-use image_copy::copy::{
-    Destination, Error, Limits, NoReport, Outcome, Platforms, Problem, Request, Source, plan, survey,
-    transfer,
-};
-use image_copy::http;
-use image_copy::oci::Reference;
-use image_copy::registry::{Anonymous, Client};
-use support::loopback::{Loopback, Received, refused};
-
-fn client() -> Client {
-    let mut options = http::Options::default();
-    options.backoff.attempts = 2;
-    options.backoff.first = std::time::Duration::from_millis(1);
-    Client::new(options, Arc::new(Anonymous)).unwrap()
-}
-
-/// Copies `source` to `destination`, both with a tag.
-async fn copy(source: &str, destination: &str) -> Result<Outcome, Error> {
-    let (source, destination): (Reference, Reference) =
-        (source.parse().unwrap(), destination.parse().unwrap());
-    let request = Request {
-        destination: destination.repository,
-        tag: destination.tag,
-        platforms: Platforms::All,
-        known: Vec::new(),
-        include_referrers: source.tag.as_ref().is_some_and(|tag| tag.as_str() == "signed"),
-        source,
-    };
-    let client = client();
-    let from = Source::from(client.repository(request.source.repository.clone(), None));
-    let to = Destination::of_registry(client.repository(request.destination.clone(), None));
-    let plan = plan(&request, &survey(&request, &from, &to).await?, &from, &to).await?;
-    transfer(&plan, &from, &to, &Limits::default(), Arc::new(NoReport)).await
-}
+use image_copy::copy::Problem;
+use support::loopback::{Loopback, Received, copy, refused};
 
 fn is_read(request: &Received) -> bool {
     matches!(request.method.as_str(), "GET" | "HEAD") && request.target != "/v2/"
@@ -115,4 +83,73 @@ async fn a_tag_that_names_no_manifest_is_replaced() {
     to.put_manifest("x/y", "application/json", r#"{"schemaVersion":1,"name":"x"}"#, &["1"]);
     copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap();
     assert_eq!(to.manifest("x/y", "1").unwrap(), image.bytes);
+}
+
+#[tokio::test]
+async fn an_unchanged_image_costs_two_requests_and_an_index_one() {
+    let (source, to) = (Loopback::start(), Loopback::start());
+    let layers: Vec<Vec<u8>> = (0..120).map(|number| format!("layer {number}").into_bytes()).collect();
+    let layers: Vec<&[u8]> = layers.iter().map(Vec::as_slice).collect();
+    let image = source.image("a/b", &layers, &["image"]);
+    let other = source.image("a/b", &layers[..60], &[]);
+    source.index("a/b", &[(&image, "linux/amd64"), (&other, "linux/arm64")], &["index"]);
+    for (tag, requests, platforms) in [("image", 2, 1), ("index", 1, 2)] {
+        let (from, name) = (format!("{}/a/b:{tag}", source.host), format!("{}/x/y:{tag}", to.host));
+        copy(&from, &name).await.unwrap();
+        to.take_log();
+        source.take_log();
+        let again = copy(&from, &name).await.unwrap();
+        assert_eq!((again.blobs.copied, again.manifests_written), (0, 0), "{tag}");
+        assert_eq!(
+            (again.platforms.len(), again.tag),
+            (platforms, image_copy::copy::TagMove::Unchanged),
+            "{tag}"
+        );
+        let (sent, read) = (to.take_log(), source.take_log());
+        assert_eq!(sent.len(), requests, "{tag}: {sent:?}");
+        assert_eq!(read.len(), 1, "{tag}: {read:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_blobs_of_a_manifest_at_the_destination_are_not_asked_for() {
+    let (source, to) = (Loopback::start(), Loopback::start());
+    let image = source.image("a/b", &[b"one", b"two"], &["image"]);
+    let other = source.image("a/b", &[b"three"], &[]);
+    source.index("a/b", &[(&image, "linux/amd64"), (&other, "linux/arm64")], &["index"]);
+    copy(&format!("{}/a/b:image", source.host), &format!("{}/x/y:image", to.host)).await.unwrap();
+    to.take_log();
+    let outcome =
+        copy(&format!("{}/a/b:index", source.host), &format!("{}/x/y:index", to.host)).await.unwrap();
+    assert_eq!((outcome.blobs.blobs, outcome.blobs.present, outcome.blobs.copied), (4, 3, 1));
+    let heads: Vec<String> = to.take_log().into_iter().filter(|line| line.starts_with("HEAD")).collect();
+    assert_eq!(heads.len(), 1, "{heads:?}");
+}
+
+#[tokio::test]
+async fn child_manifests_are_written_four_at_once_after_their_children() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let source = Loopback::start();
+    let seen = most.clone();
+    let to = Loopback::with(move |request| {
+        if request.is("PUT", "/manifests/sha256:") {
+            seen.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            running.fetch_sub(1, Ordering::SeqCst);
+        }
+        None
+    });
+    let images: Vec<_> =
+        (0..8).map(|number| source.image("a/b", &[format!("{number}").as_bytes()], &[])).collect();
+    let children: Vec<_> = images.iter().map(|image| (image, "linux/amd64")).collect();
+    let nested = source.index("a/b", &children, &[]);
+    source.index("a/b", &[(&nested, "linux/amd64"), (&images[0], "linux/arm64")], &["1"]);
+    copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap();
+    assert_eq!(most.load(Ordering::SeqCst), 4);
+    let log = to.take_log();
+    let written: Vec<&String> =
+        log.iter().filter(|line| line.starts_with("PUT /v2/x/y/manifests/")).collect();
+    assert_eq!(written.len(), 10);
+    assert!(written[8].ends_with(nested.digest.as_str()) && written[9].ends_with("/1"), "{written:?}");
 }

@@ -77,6 +77,11 @@ impl Inventory for Recorder {
         self.repository.blobs(digests)
     }
 
+    /// As ECR, of which this stands for.
+    fn manifests_prove_content(&self) -> bool {
+        false
+    }
+
     fn objection(&self, manifest: &oci::Manifest) -> Option<String> {
         self.repository.objection(manifest)
     }

@@ -328,6 +328,10 @@ impl Inventory for NoList {
         self.0.blobs(digests)
     }
 
+    fn manifests_prove_content(&self) -> bool {
+        self.0.manifests_prove_content()
+    }
+
     fn objection(&self, manifest: &oci::Manifest) -> Option<String> {
         self.0.objection(manifest)
     }

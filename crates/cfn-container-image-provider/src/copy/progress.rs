@@ -79,7 +79,14 @@ mod tests {
 
     fn blob(name: &str, size: u64) -> Descriptor {
         let digest = Digest::of(name.as_bytes());
-        Descriptor { media_type: "application/x".into(), digest, size, platform: None, attests: None }
+        Descriptor {
+            media_type: "application/x".into(),
+            digest,
+            size,
+            platform: None,
+            attests: None,
+            is_foreign: false,
+        }
     }
 
     #[test]

@@ -220,6 +220,7 @@ fn subject(failure: &copy::Failure) -> &str {
         | Failure::TagImmutable { subject, .. }
         | Failure::NotStorable { subject, .. }
         | Failure::TooManyManifests { subject, .. }
+        | Failure::ForeignLayer { subject, .. }
         | Failure::Deadline { subject, .. } => subject,
     }
 }

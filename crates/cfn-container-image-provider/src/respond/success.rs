@@ -7,11 +7,19 @@ use crate::state::StateUse;
 
 /// Describes a copy in one sentence, and in a second one what is missing.
 pub(crate) fn copied(outcome: &Outcome, state: StateUse) -> String {
-    let Progress { blobs, copied, .. } = outcome.blobs;
+    let Progress { blobs, copied, skipped, .. } = outcome.blobs;
+    let required = blobs - skipped;
     let blobs = match copied {
-        0 => format!("All {blobs} blobs were in ECR already"),
-        _ if copied == blobs => format!("All {blobs} blobs were copied"),
-        _ => format!("{copied} of {blobs} blobs were copied, the others were in ECR already"),
+        0 => format!("All {required} blobs were in ECR already"),
+        _ if copied == required => format!("All {required} blobs were copied"),
+        _ => format!("{copied} of {required} blobs were copied, the others were in ECR already"),
+    };
+    let foreign = match skipped {
+        0 => String::new(),
+        1 => "; 1 layer that may not be distributed was left out, because the source does not have it".into(),
+        _ => format!(
+            "; {skipped} layers that may not be distributed were left out, because the source does not have them"
+        ),
     };
     let tag = match outcome.tag {
         TagMove::Untagged => "",
@@ -23,7 +31,7 @@ pub(crate) fn copied(outcome: &Outcome, state: StateUse) -> String {
         StateUse::Unavailable => " The state table could not be used, so a Delete may keep the image.",
         StateUse::Used | StateUse::Off => "",
     };
-    format!("{blobs}{tag}.{referrers}{state}")
+    format!("{blobs}{foreign}{tag}.{referrers}{state}")
 }
 
 /// ` Referrers: 3 copied, 1 refused: registry says 405 UNSUPPORTED.`

@@ -58,6 +58,9 @@ pub(super) fn hint(failure: &Failure, given: &Given<'_>) -> String {
         Problem::TagImmutable => "Choose a new tag in --to, or make the repository's tags mutable.".into(),
         Problem::NotStorable => "Choose another tag, or one --platform of it.".into(),
         Problem::TooManyManifests => "Name the digest of one image in SOURCE.".into(),
+        Problem::ForeignLayer => {
+            "Choose platforms without Windows in --platform, or a tag built since 2023.".into()
+        }
     }
 }
 
@@ -179,6 +182,7 @@ pub(super) fn name_of_host(failure: &Failure) -> Option<&str> {
         | Failure::TagImmutable { .. }
         | Failure::NotStorable { .. }
         | Failure::TooManyManifests { .. }
+        | Failure::ForeignLayer { .. }
         | Failure::Deadline { .. } => None,
     }
 }

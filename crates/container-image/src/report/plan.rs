@@ -11,7 +11,7 @@ const MAX_PLATFORMS: usize = 24;
 /// The plan, for whoever asked for a dry run.
 pub(crate) fn plan(plan: &Plan) -> String {
     let blobs = &plan.progress;
-    let missing = blobs.blobs - blobs.present;
+    let missing = blobs.blobs - blobs.present - blobs.skipped;
     let manifests = plan.manifests_to_write();
     let tag = match &plan.tag {
         TagMove::Untagged => "none".to_owned(),
@@ -29,7 +29,7 @@ pub(crate) fn plan(plan: &Plan) -> String {
         format!("platforms    {}", platforms(&plan.platforms)),
         format!(
             "blobs        {missing} to copy ({}), {} present",
-            size(blobs.bytes - blobs.bytes_present),
+            size(blobs.bytes - blobs.bytes_present - blobs.bytes_skipped),
             blobs.present
         ),
         format!("manifests    {manifests} to write"),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{credentials, program};
-use image_copy::copy::{Platforms, Problem, Progress, Referrers};
+use image_copy::copy::{ImageLimit, Platforms, Problem, Progress, Referrers};
 use image_copy::http;
 use image_copy::oci::{Digest, Reference};
 use image_copy::registry::{Code, LoginSent, Refusal};
@@ -71,7 +71,13 @@ fn failures() -> Vec<Failure> {
         },
         Failure::TagImmutable { subject: subject(), existing: digest(b"a"), wanted: digest(b"b") },
         Failure::NotStorable { subject: subject(), objection: "it is too large".into() },
-        Failure::TooManyManifests { subject: subject(), limit: 1000 },
+        Failure::TooManyManifests { subject: subject(), limit: ImageLimit::Manifests },
+        Failure::ForeignLayer {
+            subject: subject(),
+            layer: digest(b"a"),
+            platform: Some("windows/amd64".parse().unwrap()),
+            cause: refusal(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", yes),
+        },
         Failure::Deadline {
             subject: subject(),
             progress: Progress::default(),
@@ -226,8 +232,15 @@ fn tells_the_outcome_in_one_line() {
         known: Vec::new(),
         include_referrers: false,
     };
-    let blobs =
-        Progress { blobs: 5, present: 2, copied: 3, bytes: 9, bytes_present: 1, bytes_copied: 5 << 20 };
+    let blobs = Progress {
+        blobs: 5,
+        present: 2,
+        copied: 3,
+        bytes: 9,
+        bytes_present: 1,
+        bytes_copied: 5 << 20,
+        ..Progress::default()
+    };
     let done = Outcome {
         source_digest: Digest::of(b""),
         digest: Digest::of(b""),

@@ -137,6 +137,7 @@ fn hint(failure: &Failure, plain_http: &[Registry]) -> String {
         Problem::TagImmutable
         | Problem::NotStorable
         | Problem::TooManyManifests
+        | Problem::ForeignLayer
         | Problem::Deadline => "Run it again.".into(),
     }
 }

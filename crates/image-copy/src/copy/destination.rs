@@ -29,6 +29,13 @@ pub trait Inventory: Send + Sync {
     /// Returns the digests of those blobs that exist.
     fn blobs<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<HashSet<Digest>, Error>>;
 
+    /// Returns true if a manifest that the registry holds proves that it holds the manifest's content too,
+    /// as the specification requires
+    /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests>). The
+    /// content is not looked up then. False for a registry in which parts of an image can be deleted and
+    /// batches make the lookup cheap.
+    fn manifests_prove_content(&self) -> bool;
+
     /// Returns the reason, in one line, if the registry would reject `manifest`.
     fn objection(&self, manifest: &Manifest) -> Option<String>;
 
@@ -83,6 +90,11 @@ impl Inventory for Repository {
             .buffer_unordered(CONCURRENT_REQUESTS)
             .try_filter_map(|(digest, held)| async move { Ok(held.then(|| digest.clone())) });
         Box::pin(asked.try_collect())
+    }
+
+    /// ECR deletes images of an index by lifecycle rules, and archives layers.
+    fn manifests_prove_content(&self) -> bool {
+        !self.name().registry().is_ecr()
     }
 
     fn objection(&self, _: &Manifest) -> Option<String> {

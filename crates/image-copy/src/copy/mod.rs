@@ -6,6 +6,7 @@
 //! Imports point one way: `transfer` uses `planning`, and both use the other modules. No module imports one that
 //! imports it.
 
+mod budget;
 mod deadline;
 mod destination;
 mod planning;
@@ -14,6 +15,7 @@ mod request;
 mod source;
 mod transfer;
 
+pub use budget::ImageLimit;
 pub use deadline::in_time;
 pub use destination::{Destination, Facts, Inventory};
 pub use planning::{MAX_CONFIG_BYTES, Plan, Survey, config_of, image_for, images, plan, platform_in, survey};

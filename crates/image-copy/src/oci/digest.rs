@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 
 use super::ParseError;
 
@@ -82,6 +84,13 @@ impl FromStr for Digest {
             return Err(error());
         }
         Ok(Self(text.into()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
 

@@ -1,9 +1,12 @@
 //! Manifests and indexes: the raw bytes, and what was read from them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{Digest, ParseError, Platform, StatedPlatform, media_type, rewrite};
+use super::descriptor::Descriptors;
+use super::{Descriptor, Digest, ParseError, media_type, rewrite};
 use crate::text::ForeignText;
 
 /// Maximum length of the JSON parser's words in characters; they quote the document.
@@ -13,29 +16,6 @@ const WORDS_CHARS: usize = 200;
 /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests>).
 pub(crate) const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Points at content: what it is, its digest and its size.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Descriptor {
-    /// Media type of the content.
-    pub media_type: String,
-    /// Digest of the content.
-    pub digest: Digest,
-    /// Size of the content in bytes.
-    pub size: u64,
-    /// Platform, in an index.
-    pub platform: Option<Platform>,
-    /// The image that this attestation speaks of, in an index.
-    pub attests: Option<Digest>,
-}
-
-impl Descriptor {
-    /// Whether this child of an index is a BuildKit attestation rather than an image.
-    #[must_use]
-    pub fn is_attestation(&self) -> bool {
-        self.attests.is_some()
-    }
-}
-
 /// What a manifest refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
@@ -44,12 +24,12 @@ pub enum Kind {
         /// The config blob.
         config: Descriptor,
         /// The layer blobs.
-        layers: Vec<Descriptor>,
+        layers: Arc<[Descriptor]>,
     },
     /// An index of manifests, in order.
     Index {
         /// The manifests it lists.
-        children: Vec<Descriptor>,
+        children: Arc<[Descriptor]>,
     },
 }
 
@@ -59,7 +39,8 @@ pub enum Kind {
 pub struct Manifest {
     /// The media type it is stored under.
     pub media_type: String,
-    /// Digest of `bytes`.
+    /// Digest of `bytes` that the manifest is stored under: SHA-256, or the algorithm of the reference or
+    /// descriptor that it was read by.
     pub digest: Digest,
     /// The document.
     pub bytes: Bytes,
@@ -81,6 +62,11 @@ pub enum ManifestError {
     /// A platform in an index or a config.
     #[error("its platform is not valid: {0}")]
     Platform(ParseError),
+    /// Both an index and an image.
+    #[error(
+        "it has both \"manifests\" and \"{0}\", so that it is an index for one reader and an image for another"
+    )]
+    Ambiguous(&'static str),
     /// The `Content-Type` and the document disagree.
     #[error("it was served as {served}, but says that it is {stated}")]
     MediaType {
@@ -125,22 +111,38 @@ impl Manifest {
             (None, None) if outline.manifests.is_some() => media_type::OCI_INDEX.into(),
             (None, None) => media_type::OCI_MANIFEST.into(),
         };
-        let kind = match media_type.as_str() {
-            media_type::OCI_INDEX | media_type::DOCKER_LIST => {
-                let entries =
-                    outline.manifests.ok_or_else(|| ManifestError::Invalid("no \"manifests\"".into()))?;
-                Kind::Index {
-                    children: entries.into_iter().map(Entry::descriptor).collect::<Result<_, _>>()?,
-                }
+        let is_index = matches!(media_type.as_str(), media_type::OCI_INDEX | media_type::DOCKER_LIST);
+        let missing = |name: &str| ManifestError::Invalid(format!("no \"{name}\"").into());
+        let kind = match (outline.manifests, outline.config, outline.layers) {
+            // Clients and registries read such a document differently (CVE-2021-41190).
+            (Some(_), Some(_), _) => return Err(ManifestError::Ambiguous("config")),
+            (Some(_), _, Some(_)) => return Err(ManifestError::Ambiguous("layers")),
+            (Some(Descriptors(children)), None, None) if is_index => {
+                Kind::Index { children: children.into() }
             }
-            _ => {
-                let config = outline.config.ok_or_else(|| ManifestError::Invalid("no \"config\"".into()))?;
-                let layers = outline.layers.unwrap_or_default();
-                let layers = layers.into_iter().map(Entry::descriptor).collect::<Result<_, _>>()?;
-                Kind::Image { config: config.descriptor()?, layers }
+            _ if is_index => return Err(missing("manifests")),
+            (None, Some(config), layers) => {
+                let layers = layers.map(|Descriptors(layers)| layers).unwrap_or_default();
+                Kind::Image { config, layers: layers.into() }
             }
+            _ => return Err(missing("config")),
         };
         Ok(Self { media_type, digest: Digest::of(&bytes), bytes, kind })
+    }
+
+    /// The same manifest under another digest of its bytes, which the caller has verified.
+    #[must_use]
+    pub(crate) fn stored_under(self, digest: Digest) -> Self {
+        Self { digest, ..self }
+    }
+
+    /// Returns the number of descriptors.
+    #[must_use]
+    pub(crate) fn descriptors(&self) -> usize {
+        match &self.kind {
+            Kind::Image { layers, .. } => layers.len() + 1,
+            Kind::Index { children } => children.len(),
+        }
     }
 
     /// Children of an index; an image has none.
@@ -155,8 +157,8 @@ impl Manifest {
     /// Config and layers of an image, in that order; an index has none.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
         let (config, layers) = match &self.kind {
-            Kind::Image { config, layers } => (Some(config), layers.as_slice()),
-            Kind::Index { .. } => (None, [].as_slice()),
+            Kind::Image { config, layers } => (Some(config), &layers[..]),
+            Kind::Index { .. } => (None, &[][..]),
         };
         config.into_iter().chain(layers)
     }
@@ -187,49 +189,16 @@ impl Manifest {
     }
 }
 
-/// All that is read of a document. Not `oci_spec`'s own manifest and index: these lose parts of a
-/// platform, and fail on one that leaves out a field, which is not the reader's business here.
+/// The fields that are read. Not `oci_spec`'s manifest and index, which lose parts of a platform, reject
+/// one that lacks a field, and store all annotations.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Outline {
     schema_version: Option<u32>,
     media_type: Option<String>,
-    manifests: Option<Vec<Entry>>,
-    config: Option<Entry>,
-    layers: Option<Vec<Entry>>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    platform: Option<StatedPlatform>,
-    #[serde(flatten)]
-    descriptor: oci_spec::image::Descriptor,
-}
-
-impl Entry {
-    fn descriptor(self) -> Result<Descriptor, ManifestError> {
-        let Self { platform, descriptor: wire } = self;
-        let annotation = |key| wire.annotations().as_ref().and_then(|all| all.get(key));
-        let attests = match annotation("vnd.docker.reference.type").map(String::as_str) {
-            Some("attestation-manifest") => {
-                annotation("vnd.docker.reference.digest").map(|subject| subject.parse()).transpose()?
-            }
-            _ => None,
-        };
-        let media_type = wire.media_type().to_string();
-        // Some tools leave it empty, and registries accept that.
-        if !media_type.is_empty() {
-            media_type::checked(&media_type)?;
-        }
-        let platform = platform.map(Platform::try_from).transpose().map_err(ManifestError::Platform)?;
-        Ok(Descriptor {
-            media_type,
-            digest: wire.digest().as_ref().parse()?,
-            size: wire.size(),
-            platform,
-            attests,
-        })
-    }
+    manifests: Option<Descriptors>,
+    config: Option<Descriptor>,
+    layers: Option<Descriptors>,
 }
 
 #[cfg(test)]
@@ -282,6 +251,8 @@ mod tests {
     fn reads_a_config_with_part_of_a_platform() {
         let text = docker_image().replace(r#""size":7"#, r#""size":7,"platform":{"os":"linux"}"#);
         assert!(Manifest::parse(text.into(), None).is_ok());
+        let null = docker_image().replacen('{', r#"{"manifests":null,"#, 1);
+        assert!(Manifest::parse(null.into(), None).is_ok());
     }
 
     #[test]
@@ -296,6 +267,8 @@ mod tests {
             "{}",
             "<html>",
             r#"{"schemaVersion":2,"manifests":[{"digest":"../x","size":1,"mediaType":"m"}]}"#,
+            r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#,
+            &docker_image().replacen('{', r#"{"manifests":[],"#, 1),
         ] {
             assert!(Manifest::parse(broken.to_owned().into(), None).is_err(), "{broken}");
         }

@@ -1,5 +1,6 @@
 //! The OCI vocabulary as pure data: references, digests, platforms, manifests. No I/O.
 
+mod descriptor;
 mod digest;
 mod manifest;
 pub mod media_type;
@@ -9,10 +10,11 @@ mod reference;
 mod referrer;
 mod rewrite;
 
+pub use descriptor::Descriptor;
 pub(crate) use digest::Hasher;
 pub use digest::{Algorithm, Digest};
 pub(crate) use manifest::MAX_MANIFEST_BYTES;
-pub use manifest::{Descriptor, Kind, Manifest, ManifestError};
+pub use manifest::{Kind, Manifest, ManifestError};
 pub use platform::Platform;
 pub(crate) use platform::StatedPlatform;
 pub use prefix::Prefix;

@@ -34,6 +34,15 @@ impl Registry {
         self.0 == "docker.io"
     }
 
+    /// Returns true for private Amazon ECR, also by a name of its other endpoints
+    /// (<https://docs.aws.amazon.com/general/latest/gr/ecr.html>).
+    #[must_use]
+    pub fn is_ecr(&self) -> bool {
+        [".dkr.ecr.", ".dkr.ecr-fips.", ".dkr-ecr.", ".dkr-ecr-fips."]
+            .iter()
+            .any(|name| self.0.contains(name))
+    }
+
     /// Host and port as written.
     #[must_use]
     pub fn as_str(&self) -> &str {

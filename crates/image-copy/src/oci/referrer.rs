@@ -2,49 +2,85 @@
 //! without a referrers API are given the list
 //! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema>).
 
-use serde_json::{Value, json};
+use std::collections::HashSet;
 
-use super::{Digest, Manifest, Tag, media_type};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{Digest, Manifest, Tag, media_type, rewrite};
+
+/// The fields of a referrer. Annotations keep their bytes.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields<'a> {
+    #[serde(borrow)]
+    artifact_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    annotations: Option<&'a RawValue>,
+    #[serde(borrow)]
+    config: Option<Config<'a>>,
+    subject: Option<Subject>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Config<'a> {
+    #[serde(borrow)]
+    media_type: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Subject {
+    digest: Digest,
+}
 
 impl Manifest {
-    /// The manifest that this one refers to, as a signature does.
+    /// Returns the digest of the manifest that this one refers to, as a signature does.
     #[must_use]
     pub(crate) fn subject(&self) -> Option<Digest> {
-        self.document().pointer("/subject/digest")?.as_str()?.parse().ok()
+        Some(self.referrer_fields()?.subject?.digest)
     }
 
-    /// `index` with entries for those of `referrers` that it lacks, each with its type and annotations
-    /// as the referrers API would list it. Every field of the index is kept. `None`: it has them all.
+    /// Returns `index` with entries for those of `referrers` that it lacks, each with its type and
+    /// annotations as the referrers API would list it. Every other byte of the index is kept. Returns
+    /// `None` if it has them all.
     #[must_use]
     pub(crate) fn listing(index: Option<&Self>, referrers: &[Self]) -> Option<Self> {
-        let lacks = |referrer: &&Self| {
-            index.is_none_or(|index| index.children().iter().all(|child| child.digest != referrer.digest))
-        };
-        let new: Vec<Value> = referrers.iter().filter(lacks).map(Self::listed).collect();
+        let known: HashSet<&Digest> =
+            index.iter().flat_map(|index| index.children()).map(|child| &child.digest).collect();
+        let new = referrers.iter().filter(|referrer| !known.contains(&referrer.digest));
+        let new: Vec<String> = new.map(Self::listed).collect();
         if new.is_empty() {
             return None;
         }
-        let empty = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": []});
-        let mut document = index.map_or(empty, Self::document);
-        document.get_mut("manifests")?.as_array_mut()?.extend(new);
-        Self::parse(document.to_string().into(), Some(media_type::OCI_INDEX)).ok()
+        let empty =
+            format!(r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[]}}"#, media_type::OCI_INDEX);
+        let old = index.map_or(empty.as_bytes(), |index| &index.bytes);
+        let extended = rewrite::with_more_entries(old, &new);
+        Self::parse(extended.into(), Some(media_type::OCI_INDEX)).ok()
     }
 
-    fn listed(&self) -> Value {
-        let document = self.document();
-        let mut entry =
-            json!({"mediaType": self.media_type, "digest": self.digest.as_str(), "size": self.bytes.len()});
-        let artifact_type = document.get("artifactType").or_else(|| document.pointer("/config/mediaType"));
-        for (name, value) in [("artifactType", artifact_type), ("annotations", document.get("annotations"))] {
+    /// Returns the entry for this referrer in a list.
+    fn listed(&self) -> String {
+        let Fields { artifact_type, annotations, config, .. } = self.referrer_fields().unwrap_or_default();
+        let artifact_type = artifact_type.or_else(|| config?.media_type);
+        let mut entry = format!(
+            r#"{{"mediaType":{},"digest":"{}","size":{}"#,
+            Value::from(&*self.media_type),
+            self.digest,
+            self.bytes.len()
+        );
+        for (name, value) in [("artifactType", artifact_type), ("annotations", annotations)] {
             if let Some(value) = value {
-                entry[name] = value.clone();
+                entry += &format!(r#","{name}":{value}"#);
             }
         }
-        entry
+        entry + "}"
     }
 
-    fn document(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or_default()
+    fn referrer_fields(&self) -> Option<Fields<'_>> {
+        serde_json::from_slice(&self.bytes).ok()
     }
 }
 
@@ -72,6 +108,8 @@ impl Digest {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn signature(seed: &str, artifact_type: Option<&str>) -> Manifest {
@@ -101,7 +139,7 @@ mod tests {
         let both = Manifest::listing(Some(&one), &[first.clone(), second.clone()]).unwrap();
         let digests: Vec<_> = both.children().iter().map(|child| child.digest.clone()).collect();
         assert_eq!(digests, [first.digest, second.digest]);
-        let document = both.document();
+        let document: Value = serde_json::from_slice(&both.bytes).unwrap();
         assert_eq!(document["manifests"][0]["artifactType"], "application/a");
         assert_eq!(document["manifests"][1]["artifactType"], "application/x", "of the config");
         assert_eq!(document["manifests"][1]["annotations"]["made"], "b");

@@ -9,11 +9,25 @@ use serde_json::value::RawValue;
 /// The document with those entries of its `manifests` for which `kept` holds. Bytes that are not
 /// such a document come back as they are.
 pub(super) fn with_entries(index: &[u8], kept: &[bool]) -> Vec<u8> {
+    with_list(index, |list| entries(list, kept))
+}
+
+/// Returns the document with `new` entries at the end of its `manifests`.
+pub(super) fn with_more_entries(index: &[u8], new: &[String]) -> Vec<u8> {
+    with_list(index, |list| {
+        let old = list.get().trim().strip_suffix(']').unwrap_or("[").trim_end();
+        let comma = if old.ends_with('[') { "" } else { "," };
+        format!("{old}{comma}{}]", new.join(","))
+    })
+}
+
+/// Returns the document with another `manifests`. Returns a document of another form unchanged.
+fn with_list(index: &[u8], changed: impl Fn(&RawValue) -> String) -> Vec<u8> {
     let Ok(Fields(fields)) = serde_json::from_slice::<Fields<'_>>(index) else { return index.to_vec() };
     let fields: Vec<String> = fields
         .into_iter()
         .map(|(name, value)| match name.as_str() {
-            "manifests" => format!("\"manifests\":{}", entries(value, kept)),
+            "manifests" => format!("\"manifests\":{}", changed(value)),
             _ => format!("{}:{}", serde_json::Value::from(name), value.get()),
         })
         .collect();

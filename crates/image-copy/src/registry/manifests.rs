@@ -75,26 +75,34 @@ impl Repository {
     /// # Errors
     /// What the registry says, a missing manifest included; a document that is no manifest.
     pub async fn get_manifest(&self, id: &ManifestId) -> Result<Manifest, Error> {
+        self.get_manifest_within(id, MAX_MANIFEST_BYTES).await
+    }
+
+    /// Reads a manifest of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Self::get_manifest`], and if the manifest is larger.
+    pub(crate) async fn get_manifest_within(&self, id: &ManifestId, limit: u64) -> Result<Manifest, Error> {
         let budget = self.budget();
         let repository = self.within(&budget);
-        let mut result = repository.get_manifest_once(id).await;
+        let mut result = repository.get_manifest_once(id, limit).await;
         if matches!(
             result,
             Err(Error::DigestMismatch { .. } | Error::SizeMismatch { .. } | Error::Manifest(_))
         ) && budget.after_fault(None).await
         {
             // A broken proxy or a cut connection looks like this once; a broken registry twice.
-            result = repository.get_manifest_once(id).await;
+            result = repository.get_manifest_once(id, limit).await;
         }
         result
     }
 
-    /// Reads a manifest that may not be there.
+    /// Reads a manifest of at most `limit` bytes that can be missing.
     ///
     /// # Errors
-    /// What the registry says, other than that there is no such manifest or repository.
-    pub(crate) async fn find_manifest(&self, id: &ManifestId) -> Result<Option<Manifest>, Error> {
-        match self.get_manifest(id).await {
+    /// The registry's answer, except that the manifest or the repository does not exist.
+    pub(crate) async fn find_manifest(&self, id: &ManifestId, limit: u64) -> Result<Option<Manifest>, Error> {
+        match self.get_manifest_within(id, limit).await {
             Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(None),
             result => result.map(Some),
         }
@@ -131,15 +139,20 @@ impl Repository {
         self.ask(request).await?.accepted().map(drop)
     }
 
-    async fn get_manifest_once(&self, id: &ManifestId) -> Result<Manifest, Error> {
-        let request = self.manifest_request(Method::GET, id).await?;
+    async fn get_manifest_once(&self, id: &ManifestId, limit: u64) -> Result<Manifest, Error> {
+        let mut request = self.manifest_request(Method::GET, id).await?;
+        request.limit = limit;
         let answer = self.ask(request).await?.accepted()?;
         self.usage.manifest_gets.fetch_add(u64::from(answer.granted), Ordering::Relaxed);
         if let ManifestId::Digest(expected) = id {
             check_digest(expected, &answer)?;
         }
         let served = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        Ok(Manifest::parse(answer.body.clone(), served)?)
+        let manifest = Manifest::parse(answer.body.clone(), served)?;
+        Ok(match id {
+            ManifestId::Digest(digest) => manifest.stored_under(digest.clone()),
+            ManifestId::Tag(_) => manifest,
+        })
     }
 
     pub(super) async fn manifest_request(

@@ -35,6 +35,7 @@ pub use credentials::{Anonymous, Credentials, Login};
 pub use error::Error;
 pub use manifests::{Head, ManifestId};
 pub use rate_limit::RateLimit;
+pub(crate) use referrers::MAX_LIST_BYTES;
 pub use refusal::{Code, LoginSent, Refusal};
 pub(crate) use upload::{Pieces, SendError, Started};
 

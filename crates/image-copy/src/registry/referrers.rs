@@ -7,11 +7,17 @@ use reqwest::{Method, Url};
 use super::pages::next_page;
 use super::{Error, ManifestId, Repository};
 use crate::http;
-use crate::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, Tag, media_type};
+use crate::oci::{Descriptor, Digest, Manifest, Tag, media_type};
 
-/// Pages of one list that are read, and entries after which no more is asked for.
+/// Maximum number of pages of one list.
 const MAX_PAGES: usize = 20;
+
+/// Number of entries after which no further page is requested. More than 300 are never copied.
 const MAX_ENTRIES: usize = 1000;
+
+/// Maximum size of a page in bytes: room for more than a thousand entries with annotations. Eight lists
+/// are read at once, so that 4 MiB each would use half of the function's memory.
+pub(crate) const MAX_LIST_BYTES: u64 = 1 << 20;
 
 impl Repository {
     /// What refers to `subject`, by the referrers API. No registry counts this as a pull. `None`: the
@@ -32,14 +38,11 @@ impl Repository {
                     _ => Err(Error::Protocol("a page of its list of referrers is missing")),
                 };
             };
-            entries.extend_from_slice(page.children());
+            let room = MAX_ENTRIES - entries.len();
+            entries.extend(page.children().iter().take(room).cloned());
             match next {
                 Some(next) if entries.len() < MAX_ENTRIES => url = next,
-                _ => {
-                    // More than anybody copies, who then says that they were too many.
-                    entries.truncate(MAX_ENTRIES);
-                    return Ok(Some(entries));
-                }
+                _ => return Ok(Some(entries)),
             }
         }
         Err(Error::Protocol("its list of referrers has no end"))
@@ -59,7 +62,7 @@ impl Repository {
     }
 
     async fn page_of_referrers(&self, url: Url) -> Result<Option<(Manifest, Option<Url>)>, Error> {
-        let mut request = Self::request(Method::GET, url.clone(), MAX_MANIFEST_BYTES);
+        let mut request = Self::request(Method::GET, url.clone(), MAX_LIST_BYTES);
         request.headers.insert(ACCEPT, HeaderValue::from_static(media_type::OCI_INDEX));
         let reply = match self.ask(request).await {
             // The path leads away from the registry, to where none of its content can be.

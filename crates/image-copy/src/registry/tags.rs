@@ -1,48 +1,169 @@
-//! Tags: which there are.
+//! Lists of tags.
+
+use std::fmt;
 
 use reqwest::Method;
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::pages::next_page;
 use super::{Error, Repository};
 use crate::oci::Tag;
 
-/// Tags asked for at a time; ECR refuses to be asked for more.
+/// Number of tags to request at a time. ECR rejects higher numbers.
 const PAGE: usize = 1000;
 
-/// Pages read of one repository: more tags than this are no list of versions.
-const MOST_PAGES: usize = 200;
+/// Maximum number of pages of one list, many of which can be empty.
+const MAX_PAGES: usize = 1000;
 
-/// Longest page in bytes. Registries that know no pages send all at once.
-const LONGEST_PAGE: u64 = 32 << 20;
+/// Maximum size in bytes of all pages of one list. Registries without pages send all tags at once.
+/// 16 MiB have room for 200,000 tags with the length of a digest.
+const MAX_BYTES: u64 = 16 << 20;
 
-#[derive(Deserialize)]
-struct Page {
-    tags: Option<Vec<String>>,
-}
+/// Maximum number of tags of one repository. They use some 12 MiB of memory.
+const MAX_TAGS: usize = 200_000;
 
 impl Repository {
     /// Lists the tags in the registry's order, page by page
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags>). No
-    /// registry counts it as a pull.
+    /// registry counts it as a pull. Entries that are no tags by the specification are left out.
     ///
     /// # Errors
-    /// What the registry says, a missing repository included.
+    /// The registry's answer, also if the repository does not exist. A list with more than 200,000
+    /// entries or 16 MiB.
     pub async fn list_tags(&self) -> Result<Vec<Tag>, Error> {
-        let mut tags = Vec::new();
+        let mut list = Tags::default();
+        let mut room = MAX_BYTES;
         let mut url = self.url(&format!("tags/list?n={PAGE}")).await?;
-        for _ in 0..MOST_PAGES {
-            let request = Self::request(Method::GET, url.clone(), LONGEST_PAGE);
+        for _ in 0..MAX_PAGES {
+            let request = Self::request(Method::GET, url.clone(), room);
             let answer = self.ask(request).await?.accepted()?;
-            let page: Page = serde_json::from_slice(&answer.body)
-                .map_err(|_| Error::Protocol("its list of tags cannot be read"))?;
-            // What is no tag by the specification cannot be asked for either.
-            tags.extend(page.tags.unwrap_or_default().iter().filter_map(|tag| tag.parse::<Tag>().ok()));
+            room = room.saturating_sub(answer.body.len() as u64);
+            let mut page = serde_json::Deserializer::from_slice(&answer.body);
+            let read = list.deserialize(&mut page).and_then(|()| page.end());
+            if list.entries > MAX_TAGS {
+                return Err(Error::Protocol("its list of tags has more than 200000 entries"));
+            }
+            read.map_err(|_| Error::Protocol("its list of tags cannot be read"))?;
             match next_page(&answer.headers, &url)? {
+                Some(_) if room == 0 => break,
                 Some(next) => url = next,
-                None => return Ok(tags),
+                None => return Ok(list.tags),
             }
         }
         Err(Error::Protocol("its list of tags has no end"))
+    }
+}
+
+/// The tags of all pages so far.
+#[derive(Default)]
+struct Tags {
+    tags: Vec<Tag>,
+    /// Number of entries, also of those that are no tags.
+    entries: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Tags {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(Page(self))
+    }
+}
+
+/// A page, whose tags are added without a list of its own.
+struct Page<'a>(&'a mut Tags);
+
+impl<'de> Visitor<'de> for Page<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a page of tags")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut page: A) -> Result<(), A::Error> {
+        while let Some(name) = page.next_key::<String>()? {
+            match name.as_str() {
+                "tags" => page.next_value_seed(Entries(&mut *self.0))?,
+                _ => drop(page.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The field `tags`, which can be null.
+struct Entries<'a>(&'a mut Tags);
+
+impl<'de> DeserializeSeed<'de> for Entries<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entries<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of tags")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(entry) = list.next_element::<Entry>()? {
+            self.0.entries += 1;
+            if self.0.entries > MAX_TAGS {
+                return Err(serde::de::Error::custom("too many"));
+            }
+            self.0.tags.extend(entry.0);
+        }
+        Ok(())
+    }
+}
+
+/// An entry of the list, if it is a tag.
+struct Entry(Option<Tag>);
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok(Self(text.parse().ok()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(page: &str, expected: Option<&[&str]>) {
+        let mut list = Tags::default();
+        let mut reader = serde_json::Deserializer::from_str(page);
+        let read = list.deserialize(&mut reader).and_then(|()| reader.end());
+        let tags: Vec<&str> = list.tags.iter().map(Tag::as_str).collect();
+        assert_eq!(read.ok().map(|()| tags.as_slice()), expected, "{page}");
+    }
+
+    #[test]
+    fn reads_pages_of_all_registries() {
+        check(r#"{"name":"a","tags":["1","2"]}"#, Some(&["1", "2"]));
+        check(r#"{"tags":["1","../x",""],"next":{"a":[1]}}"#, Some(&["1"]));
+        check(r#"{"name":"a","tags":null}"#, Some(&[]));
+        check(r#"{"name":"a"}"#, Some(&[]));
+        check(r#"{"tags":[1]}"#, None);
+        check(r#"{"tags":"1"}"#, None);
+        check(r#"["1"]"#, None);
+        check(r#"{"tags":["1"]} x"#, None);
+    }
+
+    #[test]
+    fn the_number_of_entries_is_limited() {
+        let page = format!(r#"{{"tags":[{}"!"]}}"#, r#""!","#.repeat(MAX_TAGS));
+        check(&page, None);
     }
 }

@@ -103,6 +103,9 @@ pub(super) fn advice(failure: &copy::Failure) -> String {
         (Problem::TooManyManifests, Side::Source | Side::Destination) => {
             "Choose one platform in Platform, or another tag in ImageReference."
         }
+        (Problem::ForeignLayer, Side::Source | Side::Destination) => {
+            "Choose platforms without Windows in Platform, or a tag built since 2023 in ImageReference."
+        }
         (Problem::Deadline, _) if matches!(failure, copy::Failure::Deadline { progress, .. } if progress.blobs == 0) => {
             "Run the operation again, or give the function a longer Timeout."
         }

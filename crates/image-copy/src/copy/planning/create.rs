@@ -51,7 +51,7 @@ async fn build(walk: &Walk<'_>, survey: &Survey, elapsed: impl Fn() -> Duration)
         let (root, below) = (held.root, held.below);
         let tag = movable_tag(walk, survey, &root.manifest.digest).await?;
         let platforms = match known.platforms.as_slice() {
-            [] => platforms_of(walk, &root, None, &below).await?,
+            [] => platforms_of(walk, &root, None, &below.read).await?,
             remembered => remembered.to_vec(),
         };
         let target = TargetImage { source_digest, root, below, platforms, platforms_offered: None, tag };
@@ -60,13 +60,14 @@ async fn build(walk: &Walk<'_>, survey: &Survey, elapsed: impl Fn() -> Duration)
     let top = walk.root(&source_digest).await?;
     let platforms_offered = offered(&top.manifest);
     let (root, platform) = choose(walk, top).await?;
+    let root = walk.as_root(root).await?;
     let tag = movable_tag(walk, survey, &root.manifest.digest).await?;
-    let below = walk.below(&root.manifest).await?;
-    for found in below.iter().chain([&root]).filter(|found| !found.held) {
+    let below = walk.below(&root).await?;
+    for found in below.read.iter().chain([&root]).filter(|found| !found.held) {
         check_storable(request, destination, &found.manifest)?;
     }
-    let platforms = platforms_of(walk, &root, platform, &below).await?;
-    let manifests = below.iter().chain([&root]).map(|found| &found.manifest);
+    let platforms = platforms_of(walk, &root, platform, &below.read).await?;
+    let manifests = below.read.iter().chain([&root]);
     let (blobs, progress) = missing_blobs(request, destination, manifests).await?;
     let target = TargetImage { source_digest, root, below, platforms, platforms_offered, tag };
     Ok(target.plan(request, blobs, progress, elapsed()))
@@ -113,7 +114,7 @@ async fn choose(walk: &Walk<'_>, top: Found) -> Result<(Found, Option<Platform>)
         return Ok((walk.child(child).await?, platform));
     }
     // Rarely, the images are listed in indexes within the index.
-    for found in walk.below(&top.manifest).await?.iter().filter(|found| found.manifest.is_index()) {
+    for found in walk.below(&top).await?.read.iter().filter(|found| found.manifest.is_index()) {
         if let Some(child) = image_for(&found.manifest, wanted) {
             return Ok((walk.child(child).await?, child.platform.clone()));
         }

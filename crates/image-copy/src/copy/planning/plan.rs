@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::walk::Found;
+use super::walk::{Below, Found};
 use crate::copy::reporting::{Progress, TagMove};
 use crate::copy::request::{Platforms, Request};
 use crate::oci::{Descriptor, Digest, Manifest, Platform, Tag};
@@ -48,6 +48,19 @@ impl Plan {
         Self { tag, ..self }
     }
 
+    /// Returns the platform of the image with this blob, if an index states it or the copy has only one.
+    pub(in crate::copy) fn platform_of(&self, blob: &Digest) -> Option<&Platform> {
+        let manifests = || self.manifests.iter().chain([&self.root]);
+        let image = manifests().find(|manifest| manifest.blobs().any(|one| one.digest == *blob))?;
+        let mut children = manifests().flat_map(Manifest::children);
+        let listed = children.find(|child| child.digest == image.digest);
+        match (listed, self.platforms.as_slice()) {
+            (Some(child), _) => child.platform.as_ref(),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
+    }
+
     /// Number of manifests to write, including the root.
     #[must_use]
     pub fn manifests_to_write(&self) -> usize {
@@ -59,7 +72,7 @@ impl Plan {
 pub(in crate::copy) struct TargetImage {
     pub(in crate::copy) source_digest: Digest,
     pub(in crate::copy) root: Found,
-    pub(in crate::copy) below: Vec<Found>,
+    pub(in crate::copy) below: Below,
     pub(in crate::copy) platforms: Vec<Platform>,
     pub(in crate::copy) platforms_offered: Option<usize>,
     pub(in crate::copy) tag: TagMove,
@@ -71,13 +84,14 @@ impl TargetImage {
     fn subjects(&self, request: &Request) -> Vec<Digest> {
         let root = &self.root.manifest;
         let is_new = matches!(request.platforms, Platforms::Some(_)) && root.digest != self.source_digest;
-        let manifests = || self.below.iter().map(|found| &found.manifest).chain([root]);
+        let manifests = || self.below.read.iter().map(|found| &found.manifest).chain([root]);
         let attestations: HashSet<&Digest> = manifests()
             .flat_map(Manifest::children)
             .filter(|child| child.is_attestation())
             .map(|child| &child.digest)
             .collect();
         let digests = manifests().rev().skip(usize::from(is_new)).map(|manifest| &manifest.digest);
+        let digests = digests.chain(&self.below.unread);
         digests.filter(|digest| !attestations.contains(digest)).cloned().collect()
     }
 
@@ -90,8 +104,9 @@ impl TargetImage {
         elapsed: Duration,
     ) -> Plan {
         let subjects = if request.include_referrers { self.subjects(request) } else { Vec::new() };
-        let children = self.below.iter().map(|found| found.manifest.digest.clone()).collect();
-        let missing = self.below.into_iter().filter(|found| !found.held);
+        let Below { read, unread } = self.below;
+        let children = read.iter().map(|found| found.manifest.digest.clone()).chain(unread).collect();
+        let missing = read.into_iter().filter(|found| !found.held);
         Plan {
             request: request.clone(),
             subjects,

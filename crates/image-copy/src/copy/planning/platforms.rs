@@ -4,6 +4,7 @@ use super::select::images;
 use super::walk::{Found, Walk};
 use crate::copy::reporting::{Error, Failure, Operation, Side};
 use crate::copy::request::Platforms;
+use crate::copy::source::Part;
 use crate::oci::{Descriptor, Manifest, ManifestError, Platform, StatedPlatform, media_type};
 
 /// Largest image config read into memory, in bytes.
@@ -40,6 +41,9 @@ fn listed_platforms<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Vec<Pl
 async fn own_platform(walk: &Walk<'_>, root: &Found) -> Result<Option<Platform>, Error> {
     let Some(config) = config_of(&root.manifest) else { return Ok(None) };
     let subject = || walk.request.source.to_string();
+    let part = Part::from(config);
+    // A config larger than a manifest can be is rejected by its size, before it is read.
+    walk.charge(std::slice::from_ref(&part))?;
     let mut text = None;
     if root.held {
         text = walk.destination.repository.get_blob(config, MAX_CONFIG_BYTES).await.ok();
@@ -50,6 +54,8 @@ async fn own_platform(walk: &Walk<'_>, root: &Found) -> Result<Option<Platform>,
         None => walk.source.get_blob(config, MAX_CONFIG_BYTES).await.map_err(failure)?,
     };
     let platform = platform_in(&text).map_err(|cause| failure(cause.into()))?;
+    drop(text);
+    walk.settle(&part, None)?;
     match (&walk.request.platforms, platform) {
         (Platforms::One(wanted), Some(platform)) if !platform.satisfies(wanted) => {
             let (wanted, available) = (wanted.clone(), vec![platform]);

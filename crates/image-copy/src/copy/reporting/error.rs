@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::progress::Progress;
+use crate::copy::budget::ImageLimit;
 use crate::copy::request::Request;
 use crate::oci::{Digest, Platform};
 use crate::{http, registry};
@@ -81,12 +82,24 @@ pub enum Failure {
         /// Reason, in one line.
         objection: String,
     },
-    /// The index is nested too deeply, or has too many manifests.
+    /// The image has more manifests than are read.
     TooManyManifests {
         /// The source reference.
         subject: String,
-        /// Maximum number of manifests.
-        limit: usize,
+        /// The limit that it exceeds.
+        limit: ImageLimit,
+    },
+    /// The source lacks a layer that may not be distributed, and the destination rejects the image without
+    /// it.
+    ForeignLayer {
+        /// The destination reference.
+        subject: String,
+        /// Digest of the layer.
+        layer: Digest,
+        /// Platform of the image.
+        platform: Option<Platform>,
+        /// The destination's error.
+        cause: registry::Error,
     },
     /// The deadline was reached.
     Deadline {
@@ -146,6 +159,8 @@ pub enum Problem {
     NotStorable,
     /// The image has too many manifests.
     TooManyManifests,
+    /// The destination requires a layer that may not be distributed.
+    ForeignLayer,
     /// The deadline was reached.
     Deadline,
 }
@@ -165,7 +180,7 @@ impl Failure {
     pub fn side(&self) -> Side {
         match self {
             Self::Registry { side, .. } => *side,
-            Self::TagImmutable { .. } => Side::Destination,
+            Self::TagImmutable { .. } | Self::ForeignLayer { .. } => Side::Destination,
             Self::NoPlatform { .. }
             | Self::NotStorable { .. }
             | Self::TooManyManifests { .. }
@@ -200,6 +215,7 @@ impl Failure {
             Self::TagImmutable { .. } => Problem::TagImmutable,
             Self::NotStorable { .. } => Problem::NotStorable,
             Self::TooManyManifests { .. } => Problem::TooManyManifests,
+            Self::ForeignLayer { .. } => Problem::ForeignLayer,
             Self::Deadline { .. } => Problem::Deadline,
         }
     }

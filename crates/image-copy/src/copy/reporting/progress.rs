@@ -11,12 +11,16 @@ pub struct Progress {
     pub present: u64,
     /// Blobs copied so far.
     pub copied: u64,
+    /// Blobs that neither side has and that may not be distributed.
+    pub skipped: u64,
     /// Bytes of the image's blobs.
     pub bytes: u64,
     /// Bytes of the blobs that the destination already had.
     pub bytes_present: u64,
     /// Bytes of the blobs copied so far, whole blobs only.
     pub bytes_copied: u64,
+    /// Bytes of the skipped blobs.
+    pub bytes_skipped: u64,
 }
 
 /// Receives the progress of a transfer. Called concurrently, so it must not block.
@@ -24,7 +28,7 @@ pub trait Reporter: Send + Sync {
     /// `bytes` more of a blob were sent.
     fn passed(&self, bytes: u64);
 
-    /// A blob exists at the destination: it was copied or mounted, or existed before.
+    /// A blob is done: it was copied or mounted, existed before, or is skipped.
     fn finished(&self, blob: &Descriptor);
 
     /// A blob is started again: `bytes` that were reported as sent are lost.

@@ -42,8 +42,14 @@ impl Failure {
                 )
             }
             Self::TooManyManifests { subject, limit } => {
+                format!("source {subject} is not an image that can be copied: it has {limit}.")
+            }
+            Self::ForeignLayer { subject, layer, platform, cause } => {
+                let image =
+                    platform.as_ref().map_or("the image".into(), |one| format!("the image for {one}"));
                 format!(
-                    "source {subject} is not an image that can be copied: it has more than {limit} manifests, or indexes nested too deeply."
+                    "destination {subject} rejected {image} without its layer {}, which may not be distributed and which the source does not have: {cause}.",
+                    layer.short()
                 )
             }
             Self::Deadline { subject, progress, elapsed, silence } => {
@@ -147,7 +153,8 @@ fn list(platforms: &[Platform]) -> String {
 
 /// `17 of 22 blobs (6.1 of 9.8 GiB)`
 fn share(progress: &Progress) -> String {
-    let (done, bytes) = (progress.present + progress.copied, progress.bytes_present + progress.bytes_copied);
+    let done = progress.present + progress.copied + progress.skipped;
+    let bytes = progress.bytes_present + progress.bytes_copied + progress.bytes_skipped;
     format!("{done} of {} blobs ({})", progress.blobs, of_bytes(bytes, progress.bytes))
 }
 
@@ -282,6 +289,7 @@ mod tests {
             bytes: 98 << 30,
             bytes_present: 41 << 30,
             bytes_copied: 20 << 30,
+            ..Progress::default()
         };
         let failure = |silence| Failure::Deadline {
             subject: "public.ecr.aws/acme/cuda:12".into(),

@@ -2,7 +2,10 @@
 
 mod blob_reader;
 mod mirror;
+mod part;
 mod places;
 
+pub(super) use blob_reader::{Reader, Trace};
 pub use mirror::Mirror;
+pub(super) use part::Part;
 pub use places::{Served, Source};

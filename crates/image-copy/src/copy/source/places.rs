@@ -3,7 +3,7 @@
 //! Only the registry in the reference resolves tags. Manifests and blobs are read by digest, from each
 //! mirror in order, and from the named registry if no mirror has them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,9 +12,11 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::{Instant, timeout};
 
 use super::mirror::Mirror;
+use super::part::{Part, read_part};
+use crate::copy::budget::MemoryBudget;
 use crate::http;
 use crate::oci::{self, Digest, Manifest};
-use crate::registry::{Client, Error, ManifestId, Repository};
+use crate::registry::{Client, Error, Repository};
 
 /// Concurrent manifest reads.
 const CONCURRENT_READS: usize = 4;
@@ -38,6 +40,7 @@ struct Shared {
     places: Vec<Place>,
     /// Manifests by the digest they were read with, so that none is read twice.
     manifests: Mutex<HashMap<Digest, Manifest>>,
+    budget: MemoryBudget,
 }
 
 pub(super) struct Place {
@@ -76,7 +79,9 @@ impl Source {
             blobs: AtomicU64::new(0),
         };
         let places = mirrors.into_iter().chain([named]).map(place).collect();
-        Self { shared: Arc::new(Shared { places, manifests: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared { places, manifests: Mutex::default(), budget: MemoryBudget::default() }),
+        }
     }
 
     /// The repository `name` with the mirrors whose prefix matches.
@@ -119,12 +124,9 @@ impl Source {
     ///
     /// # Errors
     /// The digest of the first manifest that no repository has, and the named registry's error.
-    pub(in crate::copy) async fn manifests(
-        &self,
-        digests: &[Digest],
-    ) -> Result<Vec<Manifest>, (Digest, Error)> {
+    pub(in crate::copy) async fn manifests(&self, parts: &[Part]) -> Result<Vec<Manifest>, (Digest, Error)> {
         for mirror in &self.places()[..self.last()] {
-            let missing = self.missing(digests);
+            let missing = self.missing(parts);
             // By position: a closure over references makes a future that is not `Send` to the
             // compiler (https://github.com/rust-lang/rust/issues/102211).
             stream::iter(0..missing.len())
@@ -133,9 +135,9 @@ impl Source {
                 .collect::<()>()
                 .await;
         }
-        let missing = self.missing(digests);
+        let missing = self.missing(parts);
         if let Some(first) = missing.first() {
-            self.afford(missing.len() as u64).await.map_err(|error| (first.clone(), error))?;
+            self.afford(missing.len() as u64).await.map_err(|error| (first.digest.clone(), error))?;
         }
         stream::iter(0..missing.len())
             .map(|position| self.read_named(&missing[position]))
@@ -143,7 +145,11 @@ impl Source {
             .try_collect::<()>()
             .await?;
         let read = self.read();
-        Ok(digests.iter().filter_map(|digest| read.get(digest).cloned()).collect())
+        let found = |part: &Part| {
+            let lost = || (part.digest.clone(), Error::Protocol("a manifest that was read is missing"));
+            read.get(&part.digest).cloned().ok_or_else(lost)
+        };
+        parts.iter().map(found).collect()
     }
 
     /// Stores a manifest that was part of another response.
@@ -151,24 +157,23 @@ impl Source {
         self.read().insert(manifest.digest.clone(), manifest.clone());
     }
 
-    async fn read_named(&self, digest: &Digest) -> Result<(), (Digest, Error)> {
+    async fn read_named(&self, part: &Part) -> Result<(), (Digest, Error)> {
         let place = &self.places()[self.last()];
-        let manifest = place.repository.get_manifest(&ManifestId::Digest(digest.clone())).await;
-        self.keep(place, digest, manifest.map_err(|error| (digest.clone(), error))?);
+        let manifest = read_part(&place.repository, part).await;
+        self.keep(place, &part.digest, manifest.map_err(|error| (part.digest.clone(), error))?);
         Ok(())
     }
 
-    async fn read_mirrored(&self, mirror: &Place, digest: &Digest) {
+    async fn read_mirrored(&self, mirror: &Place, part: &Part) {
         if mirror.failed.load(Ordering::Relaxed) {
             return;
         }
         let patience = self.patience(MANIFEST_PATIENCE);
         let repository = mirror.repository.until(Instant::now() + patience);
-        let id = ManifestId::Digest(digest.clone());
-        let read = timeout(patience, repository.get_manifest(&id)).await;
-        match read.unwrap_or_else(|_| Err(silent(mirror, patience))) {
-            Ok(manifest) => self.keep(mirror, digest, manifest),
-            Err(error) => mirror.note(digest, &error),
+        let reading = timeout(patience, read_part(&repository, part)).await;
+        match reading.unwrap_or_else(|_| Err(silent(mirror, patience))) {
+            Ok(manifest) => self.keep(mirror, &part.digest, manifest),
+            Err(error) => mirror.note(&part.digest, &error),
         }
     }
 
@@ -179,16 +184,17 @@ impl Source {
         self.read().insert(digest.clone(), manifest);
     }
 
-    /// Returns the digests that were not read yet, each once.
-    fn missing(&self, digests: &[Digest]) -> Vec<Digest> {
+    /// Returns the manifests that were not read yet, each once.
+    fn missing(&self, parts: &[Part]) -> Vec<Part> {
         let read = self.read();
-        let mut missing: Vec<Digest> = Vec::new();
-        for digest in digests {
-            if !read.contains_key(digest) && !missing.contains(digest) {
-                missing.push(digest.clone());
-            }
-        }
-        missing
+        let mut seen = HashSet::new();
+        let missing = parts.iter().filter(|part| !read.contains_key(&part.digest));
+        missing.filter(|part| seen.insert(&part.digest)).cloned().collect()
+    }
+
+    /// Returns the budget that everything read for this copy is charged to.
+    pub(in crate::copy) fn budget(&self) -> &MemoryBudget {
+        &self.shared.budget
     }
 
     /// Checks that the named registry's pull limit allows `needed` manifests, before pulls are spent on an

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::copy::reporting::{Progress, Referrers};
+use crate::oci::Digest;
 
 /// The content at the destination before the root is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub struct Content {
     pub blobs: Progress,
     /// Counts of referrers, if the request included them.
     pub referrers: Option<Referrers>,
+    /// Foreign blobs that neither side has.
+    pub(super) skipped: Vec<Digest>,
     /// True if the root was written by digest, because the image has referrers.
     pub(super) root_written: bool,
     /// Time spent on the content.

@@ -2,7 +2,9 @@
 
 mod content;
 mod limits;
+mod manifests;
 mod parts;
+mod peek;
 mod publish;
 mod referrers;
 mod steps;

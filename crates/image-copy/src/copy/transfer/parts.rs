@@ -1,19 +1,21 @@
 //! Copies blobs, then child manifests from the leaves up.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::limits::Limits;
+use super::manifests::write_children;
+use super::peek::Peeked;
 use crate::copy::deadline::in_time;
 use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;
 use crate::copy::reporting::{Error, Failure, Operation, Progress, Reporter, Side};
-use crate::copy::source::Source;
+use crate::copy::source::{Reader, Source, Trace};
 use crate::http::Budget;
-use crate::oci::Descriptor;
+use crate::oci::{Descriptor, Digest};
 use crate::registry::{self, ManifestId, Repository, SendError, Started};
 
 /// Copies blobs and child manifests.
@@ -23,12 +25,19 @@ pub(super) async fn transfer_parts(
     destination: &Destination,
     limits: &Limits,
     reporter: Arc<dyn Reporter>,
-) -> Result<Progress, Error> {
+) -> Result<Parts, Error> {
     let job = Job { plan, source, destination, limits, reporter, copied: Copied::default() };
     let started = Instant::now();
     let reached = || (job.progress(), plan.elapsed + started.elapsed());
     in_time(limits.deadline, &plan.request, (source, destination), job.run(), reached).await?;
-    Ok(job.progress())
+    Ok(Parts { progress: job.progress(), skipped: job.copied.skipped() })
+}
+
+/// The blobs and child manifests at the destination.
+pub(super) struct Parts {
+    pub(super) progress: Progress,
+    /// Foreign blobs that neither side has.
+    pub(super) skipped: Vec<Digest>,
 }
 
 /// Maximum number of redirects of the request that sends a blob. Each sends the blob from its first byte.
@@ -47,6 +56,14 @@ struct Job<'a> {
 struct Copied {
     blobs: AtomicU64,
     bytes: AtomicU64,
+    skipped: Mutex<Vec<Digest>>,
+    bytes_skipped: AtomicU64,
+}
+
+impl Copied {
+    fn skipped(&self) -> Vec<Digest> {
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Failure of one attempt to copy a blob.
@@ -55,6 +72,8 @@ enum Attempt {
     Again(Side, registry::Error),
     /// A mirror sent wrong bytes and is not used again. Another repository can succeed.
     Elsewhere(registry::Error),
+    /// The source does not have the blob, and the destination may accept the image without it.
+    Foreign(registry::Error),
     /// A request failed after its own retries.
     Over(Error),
 }
@@ -71,20 +90,16 @@ impl Job<'_> {
             .buffer_unordered(self.limits.concurrent_blobs.max(1))
             .try_collect::<()>()
             .await?;
-        for manifest in &self.plan.manifests {
-            let id = ManifestId::Digest(manifest.digest.clone());
-            let written = self.destination.repository.put_manifest(manifest, &id).await;
-            written
-                .map_err(|cause| self.plan.request.destination_failure(Operation::WriteManifest, cause))?;
-            tracing::debug!(digest = %manifest.digest, "manifest written");
-        }
-        Ok(())
+        write_children(self.plan, self.destination, &self.copied.skipped()).await
     }
 
     fn progress(&self) -> Progress {
         Progress {
             copied: self.copied.blobs.load(Ordering::Relaxed),
             bytes_copied: self.copied.bytes.load(Ordering::Relaxed),
+            skipped: self.plan.progress.skipped + self.copied.skipped().len() as u64,
+            bytes_skipped: self.plan.progress.bytes_skipped
+                + self.copied.bytes_skipped.load(Ordering::Relaxed),
             ..self.plan.progress
         }
     }
@@ -104,6 +119,10 @@ impl Job<'_> {
             let (side, cause) = match self.attempt(&to, blob, &passed).await {
                 Ok(()) => break,
                 Err(Attempt::Over(error)) => return Err(error),
+                Err(Attempt::Foreign(cause)) => {
+                    self.skip(blob, &cause);
+                    return Ok(());
+                }
                 Err(Attempt::Elsewhere(cause)) => {
                     self.reporter.lost(passed.load(Ordering::Relaxed));
                     tracing::info!(digest = %blob.digest, %cause, "a blob is begun again elsewhere");
@@ -130,12 +149,37 @@ impl Job<'_> {
         Ok(())
     }
 
+    fn skip(&self, blob: &Descriptor, cause: &registry::Error) {
+        tracing::warn!(digest = %blob.digest, %cause, "the source lacks a layer that may not be distributed; the image is copied without it");
+        self.copied.skipped.lock().unwrap_or_else(PoisonError::into_inner).push(blob.digest.clone());
+        self.copied.bytes_skipped.fetch_add(blob.size, Ordering::Relaxed);
+        self.reporter.finished(blob);
+    }
+
+    /// Starts to read a blob. The first piece is read only if that can make an upload unnecessary.
+    async fn open(&self, blob: &Descriptor) -> Result<(Peeked<Reader>, Arc<Trace>), Attempt> {
+        let reader = self.source.read_blob(blob);
+        let trace = reader.trace();
+        // An empty body is sent without asking the reader, so it is verified here.
+        if !blob.is_foreign && blob.size > 0 {
+            return Ok((Peeked::none(reader), trace));
+        }
+        let peeked = Peeked::read(reader).await.map_err(|cause| match cause {
+            cause if trace.was_misled() => Attempt::Elsewhere(cause),
+            registry::Error::DigestMismatch { .. } => Attempt::Again(Side::Source, cause),
+            cause if blob.is_foreign && is_absent(&cause) => Attempt::Foreign(cause),
+            cause => Attempt::Over(self.blob_failure(Side::Source, blob, cause)),
+        })?;
+        Ok((peeked, trace))
+    }
+
     async fn attempt(
         &self,
         to: &Repository,
         blob: &Descriptor,
         passed: &Arc<AtomicU64>,
     ) -> Result<(), Attempt> {
+        let mut opened = self.open(blob).await?;
         // Only for the same registry: others reject an unknown name
         // (https://github.com/google/go-containerregistry/issues/1741).
         let from = self.source.named().name();
@@ -157,8 +201,7 @@ impl Job<'_> {
         });
         let mut redirects = 0;
         let (trace, error) = loop {
-            let reader = self.source.read_blob(blob);
-            let trace = reader.trace();
+            let (reader, trace) = opened;
             match to.send_blob(&upload, blob, reader, count.clone()).await {
                 Ok(()) => {
                     self.source.arrived(&trace);
@@ -167,6 +210,7 @@ impl Job<'_> {
                 Err(SendError::Moved(target)) if redirects < MAX_REDIRECTS => {
                     self.reporter.lost(passed.swap(0, Ordering::Relaxed));
                     (upload, redirects) = (target, redirects + 1);
+                    opened = self.open(blob).await?;
                 }
                 Err(error) => break (trace, error),
             }
@@ -207,10 +251,22 @@ impl Job<'_> {
         match side {
             Side::Destination => self.plan.request.destination_failure(Operation::SendBlob, cause),
             Side::Source => {
-                let subject = format!("{} (blob {})", self.plan.request.source, blob.digest.short());
+                let platform = self.plan.platform_of(&blob.digest);
+                let of = platform.map(|platform| format!(" of {platform}")).unwrap_or_default();
+                let subject = format!("{} (blob {}{of})", self.plan.request.source, blob.digest.short());
                 Failure::registry(Side::Source, Operation::ReadBlob, subject, cause)
             }
         }
+    }
+}
+
+/// Returns true if a source refuses a blob for good.
+fn is_absent(cause: &registry::Error) -> bool {
+    match cause {
+        registry::Error::Refused(refusal) | registry::Error::Expired(refusal) => {
+            (400..500).contains(&refusal.status) && !matches!(refusal.status, 408 | 425 | 429)
+        }
+        _ => false,
     }
 }
 

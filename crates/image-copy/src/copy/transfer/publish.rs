@@ -4,12 +4,13 @@ use tokio::time::Instant;
 
 use super::content::Content;
 use super::limits::Limits;
+use super::manifests::{rejection, write_by_digest};
 use crate::copy::deadline::in_time;
 use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;
 use crate::copy::reporting::{Error, Failure, Operation, Outcome, TagMove};
 use crate::copy::source::Source;
-use crate::oci::Tag;
+use crate::oci::{Digest, Tag};
 use crate::registry::{self, ManifestId};
 
 /// Writes the root of a plan whose content is at the destination.
@@ -25,7 +26,7 @@ pub async fn publish(
 ) -> Result<Outcome, Error> {
     let started = Instant::now();
     let root_held = plan.root_held || content.root_written;
-    let writing = Publication { plan, destination, root_held };
+    let writing = Publication { plan, destination, root_held, skipped: &content.skipped };
     let reached = || (content.blobs, plan.elapsed + content.elapsed + started.elapsed());
     in_time(limits.deadline, &plan.request, (source, destination), writing.write_root(), reached).await?;
     Ok(Outcome {
@@ -48,6 +49,7 @@ struct Publication<'a> {
     plan: &'a Plan,
     destination: &'a Destination,
     root_held: bool,
+    skipped: &'a [Digest],
 }
 
 impl Publication<'_> {
@@ -61,12 +63,7 @@ impl Publication<'_> {
                 to.repository.put_manifest(&plan.root, &ManifestId::Tag(tag.clone())).await
             }
             (_, _, true) => return Ok(()),
-            (_, _, false) => {
-                let id = ManifestId::Digest(plan.root.digest.clone());
-                let written = to.repository.put_manifest(&plan.root, &id).await;
-                return written
-                    .map_err(|cause| plan.request.destination_failure(Operation::WriteManifest, cause));
-            }
+            (_, _, false) => return write_by_digest(plan, &plan.root, to, self.skipped).await,
         };
         let (Some(tag), TagMove::Moved { from }) = (&plan.request.tag, &plan.tag) else { return Ok(()) };
         if let Err(cause) = written {
@@ -82,7 +79,7 @@ impl Publication<'_> {
     /// (<https://github.com/aws/containers-roadmap/issues/2179>).
     async fn judge_tag(&self, tag: &Tag, cause: registry::Error) -> Result<(), Error> {
         let exists = cause.has("TAG_INVALID") || cause.has("ImageTagAlreadyExistsException");
-        let failure = self.plan.request.destination_failure(Operation::WriteTag, cause);
+        let failure = rejection(self.plan, &self.plan.root, self.skipped, Operation::WriteTag, cause);
         if !exists {
             return Err(failure);
         }

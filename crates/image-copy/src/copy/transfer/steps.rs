@@ -44,10 +44,14 @@ pub async fn transfer_content(
     reporter: Arc<dyn Reporter>,
 ) -> Result<Content, Error> {
     let started = Instant::now();
-    let blobs = transfer_parts(plan, source, destination, limits, reporter).await?;
-    if !plan.request.include_referrers {
-        return Ok(Content { blobs, referrers: None, root_written: false, elapsed: started.elapsed() });
-    }
-    let (referrers, root_written) = referrers::copy(plan, source, destination, limits, blobs).await?;
-    Ok(Content { blobs, referrers: Some(referrers), root_written, elapsed: started.elapsed() })
+    let parts = transfer_parts(plan, source, destination, limits, reporter).await?;
+    let (referrers, root_written) = match plan.request.include_referrers {
+        false => (None, false),
+        true => {
+            let copied = referrers::copy(plan, source, destination, limits, &parts.skipped).await?;
+            (Some(copied.0), copied.1)
+        }
+    };
+    let (blobs, skipped) = (parts.progress, parts.skipped);
+    Ok(Content { blobs, skipped, referrers, root_written, elapsed: started.elapsed() })
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use image_copy::copy::{self, Operation, Problem, Progress, Side};
+use image_copy::copy::{self, ImageLimit, Operation, Problem, Progress, Side};
 use image_copy::http::{self, Kind};
 use image_copy::oci::{Digest, ManifestError};
 use image_copy::registry::{self, Code, LoginSent, RateLimit, Refusal};
 
 use super::{DESTINATION, SOURCE};
 
-pub(super) const PROBLEMS: [Problem; 21] = [
+pub(super) const PROBLEMS: [Problem; 22] = [
     Problem::Missing,
     Problem::LoginNeeded,
     Problem::LoginRefused,
@@ -30,6 +30,7 @@ pub(super) const PROBLEMS: [Problem; 21] = [
     Problem::TagImmutable,
     Problem::NotStorable,
     Problem::TooManyManifests,
+    Problem::ForeignLayer,
     Problem::Deadline,
 ];
 
@@ -151,7 +152,13 @@ pub(super) fn example(problem: Problem, side: Side, operation: Operation) -> Opt
         Problem::NotStorable => {
             Failure::NotStorable { subject, objection: "ECR stores no image without layers".into() }
         }
-        Problem::TooManyManifests => Failure::TooManyManifests { subject, limit: 200 },
+        Problem::TooManyManifests => Failure::TooManyManifests { subject, limit: ImageLimit::Manifests },
+        Problem::ForeignLayer => Failure::ForeignLayer {
+            subject,
+            layer: Digest::of(b"a"),
+            platform: Some("windows/amd64".parse().unwrap()),
+            cause: refusal(404, LoginSent::Yes, "BLOB_UNKNOWN", "blob unknown to registry").into(),
+        },
         Problem::Deadline => {
             let progress = Progress {
                 blobs: 22,
@@ -160,6 +167,7 @@ pub(super) fn example(problem: Problem, side: Side, operation: Operation) -> Opt
                 bytes: 98,
                 bytes_present: 41,
                 bytes_copied: 20,
+                ..Progress::default()
             };
             Failure::Deadline { subject, progress, elapsed: Duration::from_secs(870), silence: None }
         }

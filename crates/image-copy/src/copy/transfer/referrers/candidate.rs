@@ -1,6 +1,10 @@
 //! Possible referrers, before their manifests are read.
 
-use crate::oci::{Descriptor, Digest, Tag, media_type};
+use crate::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, Tag, media_type};
+
+/// Maximum size in bytes of a referrer's manifest whose size no list states. Four are read at once.
+/// Signatures have some kilobytes.
+const MAX_UNLISTED_BYTES: u64 = 1 << 20;
 
 /// A manifest that a list or a tag names as a referrer of `subject`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,6 +12,8 @@ pub(super) struct Candidate {
     pub(super) digest: Digest,
     /// Media type, if a list states it.
     pub(super) media_type: Option<String>,
+    /// Size of the manifest in bytes, if a list states it.
+    pub(super) size: Option<u64>,
     pub(super) subject: Digest,
     /// The tag that makes it a referrer. `None` if its manifest names the subject.
     pub(super) tag: Option<Tag>,
@@ -18,9 +24,20 @@ impl Candidate {
         Self {
             digest: entry.digest.clone(),
             media_type: Some(entry.media_type.clone()),
+            size: Some(entry.size),
             subject: subject.clone(),
             tag: None,
         }
+    }
+
+    /// Returns the number of bytes to charge before its manifest is read.
+    pub(super) fn charge(&self) -> u64 {
+        self.size.unwrap_or(MAX_UNLISTED_BYTES).min(MAX_MANIFEST_BYTES)
+    }
+
+    /// Returns the maximum number of bytes to read. Lists can be wrong, so a small stated size is no limit.
+    pub(super) fn limit(&self) -> u64 {
+        self.charge().max(MAX_UNLISTED_BYTES)
     }
 
     /// Returns true if its media type is a supported manifest or unknown.

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 use super::job::Job;
 use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;
-use crate::copy::reporting::{Error, Operation, Progress, Referrers};
+use crate::copy::reporting::{Error, Referrers};
 use crate::copy::source::Source;
 use crate::copy::transfer::limits::Limits;
+use crate::copy::transfer::manifests::write_by_digest;
 use crate::oci::{Digest, Tag};
-use crate::registry::ManifestId;
 
 /// Maximum number of steps from the image. A signature of the image's SBOM is the second; no tool
 /// creates a fourth.
@@ -33,7 +33,7 @@ pub(in crate::copy::transfer) async fn copy(
     source: &Source,
     destination: &Destination,
     limits: &Limits,
-    blobs: Progress,
+    skipped: &[Digest],
 ) -> Result<(Referrers, bool), Error> {
     let job = Job {
         plan,
@@ -44,9 +44,9 @@ pub(in crate::copy::transfer) async fn copy(
         tally: Mutex::default(),
     };
     match end(limits) {
-        None => job.run(blobs).await?,
+        None => job.run(skipped).await?,
         // The image has priority: referrers that take too long are left out.
-        Some(end) => tokio::time::timeout_at(end, job.run(blobs)).await.unwrap_or(Ok(()))?,
+        Some(end) => tokio::time::timeout_at(end, job.run(skipped)).await.unwrap_or(Ok(()))?,
     }
     let root_written = job.root_written.load(Ordering::Relaxed);
     let referrers = job.into_counts();
@@ -66,19 +66,17 @@ fn end(limits: &Limits) -> Option<Instant> {
 }
 
 impl Job<'_> {
-    async fn run(&self, blobs: Progress) -> Result<(), Error> {
+    async fn run(&self, skipped: &[Digest]) -> Result<(), Error> {
         let mut subjects = self.plan.subjects.clone();
         let mut seen: HashSet<(Digest, Option<Tag>)> =
             subjects.iter().map(|digest| (digest.clone(), None)).collect();
         for _ in 0..MAX_DEPTH {
-            let mut found = self.find(&subjects).await;
-            found.retain(|found| seen.insert((found.digest.clone(), found.tag.clone())));
-            let candidates = self.admit(found);
+            let candidates = self.find(&subjects, &mut seen).await;
             if candidates.is_empty() {
                 break;
             }
             if candidates.iter().any(|found| found.subject == self.plan.root.digest) {
-                self.write_root(blobs).await?;
+                self.write_root(skipped).await?;
             }
             subjects = self.place(&candidates).await;
         }
@@ -86,16 +84,12 @@ impl Job<'_> {
     }
 
     /// Writes the root by digest, because a referrer is written after its subject and before the tag.
-    async fn write_root(&self, blobs: Progress) -> Result<(), Error> {
+    async fn write_root(&self, skipped: &[Digest]) -> Result<(), Error> {
         if self.plan.root_held || self.root_written.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let root = &self.plan.root;
-        let id = ManifestId::Digest(root.digest.clone());
-        let written = self.destination.repository.put_manifest(root, &id).await;
-        written.map_err(|cause| self.plan.request.destination_failure(Operation::WriteManifest, cause))?;
+        write_by_digest(self.plan, &self.plan.root, self.destination, skipped).await?;
         self.root_written.store(true, Ordering::Relaxed);
-        tracing::debug!(digest = %root.digest, blobs = blobs.copied, "the root is written without its tag");
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::candidate::Candidate;
 use super::job::Job;
 use crate::copy::reporting::{Failure, Operation, Side};
 use crate::oci::{Descriptor, Digest, Manifest, Tag};
-use crate::registry::{Error, ManifestId};
+use crate::registry::{Error, MAX_LIST_BYTES, ManifestId};
 
 /// Concurrent lookups.
 const CONCURRENT_LOOKUPS: usize = 8;
@@ -20,17 +20,24 @@ const CONCURRENT_LOOKUPS: usize = 8;
 const LOOKUP_TIME: Duration = Duration::from_secs(30);
 
 impl Job<'_> {
-    /// Returns the referrers of the subjects. Failed lookups are counted.
-    pub(super) async fn find(&self, subjects: &[Digest]) -> Vec<Candidate> {
+    /// Returns those referrers of the subjects that are new and within the limit. Others are counted, as are
+    /// failed lookups.
+    pub(super) async fn find(
+        &self,
+        subjects: &[Digest],
+        seen: &mut HashSet<(Digest, Option<Tag>)>,
+    ) -> Vec<Candidate> {
         self.tally().asking += subjects.len();
         // By position: a closure over references makes a future that is not `Send` to the compiler
         // (https://github.com/rust-lang/rust/issues/102211).
-        let found: Vec<Vec<Candidate>> = stream::iter(0..subjects.len())
+        let mut lookups = stream::iter(0..subjects.len())
             .map(|position| self.find_of(&subjects[position]))
-            .buffered(CONCURRENT_LOOKUPS)
-            .collect()
-            .await;
-        found.into_iter().flatten().collect()
+            .buffered(CONCURRENT_LOOKUPS);
+        let mut admitted = Vec::new();
+        while let Some(found) = lookups.next().await {
+            self.admit(found, seen, &mut admitted);
+        }
+        admitted
     }
 
     async fn find_of(&self, subject: &Digest) -> Vec<Candidate> {
@@ -105,14 +112,14 @@ impl Job<'_> {
         }
         let Some(tag) = subject.list_tag() else { return Ok(Vec::new()) };
         let Some(digest) = self.tag_of(subject, &tag).await? else { return Ok(Vec::new()) };
-        let index = self.source.named().find_manifest(&ManifestId::Digest(digest)).await?;
+        let index = self.source.named().find_manifest(&ManifestId::Digest(digest), MAX_LIST_BYTES).await?;
         Ok(index.as_ref().map(Manifest::children).unwrap_or_default().to_vec())
     }
 
     async fn tagged(&self, subject: &Digest, tag: Tag) -> Result<Option<Candidate>, Error> {
         let digest = self.tag_of(subject, &tag).await?;
-        let (subject, media_type) = (subject.clone(), None);
-        Ok(digest.map(|digest| Candidate { digest, media_type, subject, tag: Some(tag) }))
+        let (subject, media_type, size) = (subject.clone(), None, None);
+        Ok(digest.map(|digest| Candidate { digest, media_type, size, subject, tag: Some(tag) }))
     }
 
     /// Returns the digest that a tag names, unless it is the subject: GitLab treats `sha256-<hex>` as the

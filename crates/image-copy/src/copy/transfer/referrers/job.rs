@@ -1,5 +1,6 @@
 //! The state of copying an image's referrers, shared by concurrent lookups and copies.
 
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,6 +9,7 @@ use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;
 use crate::copy::reporting::{Failure, Problem, Referrers, Side};
 use crate::copy::source::Source;
+use crate::oci::{Digest, Tag};
 
 /// Maximum number of referrers of one image, all platforms together. Each costs some six requests, and
 /// one of the ten PutImage calls that ECR allows per second.
@@ -52,19 +54,30 @@ pub(super) enum CandidateResult {
 }
 
 impl Job<'_> {
-    /// Returns the candidates within the limit, and counts the others as left out.
-    pub(super) fn admit(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+    /// Adds new candidates within the limit, and counts the others as left out.
+    pub(super) fn admit(
+        &self,
+        candidates: Vec<Candidate>,
+        seen: &mut HashSet<(Digest, Option<Tag>)>,
+        admitted: &mut Vec<Candidate>,
+    ) {
         let mut tally = self.tally();
-        let room = MAX_REFERRERS.saturating_sub(tally.found);
-        if candidates.len() > room {
-            tally.counts.left_out += candidates.len() - room;
-            let reason = format!("there are more than {MAX_REFERRERS}");
-            tally.counts.first_reason.get_or_insert(reason);
-            candidates.truncate(room);
+        for candidate in candidates {
+            let key = (candidate.digest.clone(), candidate.tag.clone());
+            if seen.contains(&key) {
+                continue;
+            }
+            if tally.found == MAX_REFERRERS {
+                tally.counts.left_out += 1;
+                let reason = || format!("there are more than {MAX_REFERRERS}");
+                tally.counts.first_reason.get_or_insert_with(reason);
+                continue;
+            }
+            seen.insert(key);
+            tally.found += 1;
+            tally.open += 1;
+            admitted.push(candidate);
         }
-        tally.found += candidates.len();
-        tally.open += candidates.len();
-        candidates
     }
 
     pub(super) fn settle(&self, candidate: &Candidate, fate: &CandidateResult) {

@@ -8,18 +8,22 @@ use tokio::time::Instant;
 
 use super::candidate::Candidate;
 use super::job::{CandidateResult, Job, MAX_BYTES};
+use crate::copy::budget::ImageLimit;
 use crate::copy::planning::{Found, TargetImage, Walk, missing_blobs, tag_move};
-use crate::copy::reporting::{Error, Failure, NoReport, Operation, Side};
+use crate::copy::reporting::{Error, Failure, NoReport, Operation, Problem, Side};
 use crate::copy::request::{Platforms, Request};
 use crate::copy::transfer::content::Content;
 use crate::copy::transfer::limits::Limits;
-use crate::copy::transfer::parts::transfer_parts;
+use crate::copy::transfer::parts::{Parts, transfer_parts};
 use crate::copy::transfer::publish::publish;
 use crate::oci::{Digest, Kind, Manifest};
 use crate::registry::ManifestId;
 
 /// Concurrent copies of referrers.
 const CONCURRENT_REFERRERS: usize = 4;
+
+/// Manifests that are read from the destination in one call, whose sizes are not known.
+const MANIFESTS_PER_CALL: usize = 50;
 
 impl Job<'_> {
     /// Copies the candidates. Returns the digests of those that the destination has afterwards.
@@ -59,10 +63,26 @@ impl Job<'_> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let held = self.destination.inventory.manifests(&ids).await;
-        let held =
-            held.map_err(|cause| self.plan.request.destination_failure(Operation::ReadManifest, cause))?;
-        Ok(ids.into_iter().zip(held).filter_map(|(id, manifest)| Some((id, manifest?))).collect())
+        let mut found = HashMap::new();
+        for ids in ids.chunks(MANIFESTS_PER_CALL) {
+            let held = self.destination.inventory.manifests(ids).await;
+            let held =
+                held.map_err(|cause| self.plan.request.destination_failure(Operation::ReadManifest, cause))?;
+            let held = ids.iter().zip(held).filter_map(|(id, manifest)| Some((id.clone(), manifest?)));
+            // A manifest over budget counts as missing, and is left out when it is read from the source.
+            found.extend(held.filter(|(_, manifest)| self.keep(manifest).is_ok()));
+        }
+        Ok(found)
+    }
+
+    fn keep(&self, manifest: &Manifest) -> Result<(), Error> {
+        let size = manifest.bytes.len() as u64;
+        let kept = self.source.budget().settle(&manifest.digest, size, manifest.descriptors());
+        kept.map_err(|limit| self.over_budget(limit))
+    }
+
+    fn over_budget(&self, limit: ImageLimit) -> Error {
+        Box::new(Failure::TooManyManifests { subject: self.plan.request.source.to_string(), limit })
     }
 
     async fn place_one(&self, found: &Candidate, held: &HashMap<ManifestId, Manifest>) -> Option<Manifest> {
@@ -70,7 +90,11 @@ impl Job<'_> {
             Ok((fate, manifest)) => (fate, manifest),
             Err(failure) => {
                 self.stop_after(&failure);
-                (CandidateResult::Refused(failure.summary()), None)
+                let result = match failure.problem() {
+                    Problem::TooManyManifests => CandidateResult::LeftOut,
+                    _ => CandidateResult::Refused,
+                };
+                (result(failure.summary()), None)
             }
         };
         self.settle(found, &fate);
@@ -123,14 +147,19 @@ impl Job<'_> {
     }
 
     async fn read(&self, found: &Candidate) -> Result<Manifest, Error> {
+        let charged = self.source.budget().charge(&found.digest, found.charge());
+        charged.map_err(|limit| self.over_budget(limit))?;
         let read = async {
             self.source.afford(1).await?;
-            self.source.named().get_manifest(&ManifestId::Digest(found.digest.clone())).await
+            let id = ManifestId::Digest(found.digest.clone());
+            self.source.named().get_manifest_within(&id, found.limit()).await
         };
-        read.await.map_err(|cause| {
+        let manifest = read.await.map_err(|cause| {
             let subject = self.source.named().name().with_digest(found.digest.clone()).to_string();
             Failure::registry(Side::Source, Operation::ReadManifest, subject, cause)
-        })
+        })?;
+        self.keep(&manifest)?;
+        Ok(manifest)
     }
 
     /// Copies one candidate as an image of its own.
@@ -152,9 +181,11 @@ impl Job<'_> {
         };
         let surveyed = HashMap::new();
         let walk = Walk { request: &request, surveyed: &surveyed, source, destination };
-        let below = walk.below(&root.manifest).await?;
-        let manifests = || below.iter().chain([&root]).map(|found| &found.manifest);
-        if let Some(objection) = manifests().find_map(|manifest| destination.inventory.objection(manifest)) {
+        let below = walk.below(&root).await?;
+        let manifests = || below.read.iter().chain([&root]);
+        if let Some(objection) =
+            manifests().find_map(|Found { manifest, .. }| destination.inventory.objection(manifest))
+        {
             return Ok(CandidateResult::Refused(format!("{}: {objection}", request.source)));
         }
         let (blobs, progress) = missing_blobs(&request, destination, manifests()).await?;
@@ -168,8 +199,10 @@ impl Job<'_> {
         let plan = target.plan(&request, blobs, progress, started.elapsed());
         // The caller limits the time of all referrers together.
         let limits = Limits::default();
-        let blobs = transfer_parts(&plan, source, destination, &limits, Arc::new(NoReport)).await?;
-        let content = Content { blobs, referrers: None, root_written: false, elapsed: started.elapsed() };
+        let Parts { progress: blobs, skipped } =
+            transfer_parts(&plan, source, destination, &limits, Arc::new(NoReport)).await?;
+        let elapsed = started.elapsed();
+        let content = Content { blobs, skipped, referrers: None, root_written: false, elapsed };
         publish(&plan, source, destination, &limits, content).await?;
         Ok(CandidateResult::Copied)
     }

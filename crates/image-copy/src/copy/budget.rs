@@ -1,0 +1,114 @@
+//! Limits of what a registry can make a copy keep in memory.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use crate::oci::Digest;
+
+/// Maximum number of manifests of one image. The largest official images have some 40.
+pub(super) const MAX_MANIFESTS: usize = 1000;
+
+/// Maximum depth of nested indexes. Build tools nest two at most.
+pub(super) const MAX_DEPTH: usize = 4;
+
+/// Maximum size in bytes of all manifests of a copy: image, configs and referrers. The manifests of the
+/// largest official images have 100 KiB together. The function at rest uses some 30 MiB of its memory, and
+/// each byte of a manifest costs up to three bytes while ECR's response with it is parsed.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// Maximum number of descriptors in all manifests of a copy. 20,000 use 7 MiB of memory.
+const MAX_DESCRIPTORS: usize = 20_000;
+
+/// A limit that an image exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageLimit {
+    /// Number of manifests.
+    Manifests,
+    /// Depth of nested indexes.
+    Depth,
+    /// Bytes of all manifests.
+    Bytes,
+    /// Number of descriptors.
+    Descriptors,
+}
+
+/// `more than 1000 manifests`
+impl fmt::Display for ImageLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manifests => write!(f, "more than {MAX_MANIFESTS} manifests"),
+            Self::Depth => write!(f, "indexes that are nested more than {MAX_DEPTH} deep"),
+            Self::Bytes => write!(f, "more than {} MiB of manifests", MAX_BYTES >> 20),
+            Self::Descriptors => write!(f, "more than {MAX_DESCRIPTORS} layers and manifests"),
+        }
+    }
+}
+
+/// Bytes and descriptors that one copy keeps in memory. Content is charged by its digest before it is
+/// read, so that a second attempt or a second plan costs nothing.
+#[derive(Default)]
+pub(super) struct MemoryBudget {
+    charges: Mutex<Charges>,
+}
+
+#[derive(Default)]
+struct Charges {
+    by_digest: HashMap<Digest, Charge>,
+    sum: Charge,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Charge {
+    bytes: u64,
+    descriptors: usize,
+}
+
+impl MemoryBudget {
+    /// Charges content before it is read, with its maximum size in bytes.
+    pub(super) fn charge(&self, digest: &Digest, bytes: u64) -> Result<(), ImageLimit> {
+        self.change(digest, |known| Charge { bytes: bytes.max(known.bytes), ..known })
+    }
+
+    /// Replaces the charge of content that was read.
+    pub(super) fn settle(&self, digest: &Digest, bytes: u64, descriptors: usize) -> Result<(), ImageLimit> {
+        self.change(digest, |_| Charge { bytes, descriptors })
+    }
+
+    fn change(&self, digest: &Digest, next: impl FnOnce(Charge) -> Charge) -> Result<(), ImageLimit> {
+        let mut charges = self.charges.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = charges.by_digest.get(digest).copied().unwrap_or_default();
+        let new = next(old);
+        let bytes = (charges.sum.bytes - old.bytes).saturating_add(new.bytes);
+        let descriptors = charges.sum.descriptors - old.descriptors + new.descriptors;
+        if bytes > MAX_BYTES {
+            return Err(ImageLimit::Bytes);
+        }
+        if descriptors > MAX_DESCRIPTORS {
+            return Err(ImageLimit::Descriptors);
+        }
+        charges.sum = Charge { bytes, descriptors };
+        charges.by_digest.insert(digest.clone(), new);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_each_content_once_and_before_it_is_read() {
+        let budget = MemoryBudget::default();
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        assert_eq!(budget.charge(&a, MAX_BYTES), Ok(()));
+        assert_eq!(budget.charge(&a, MAX_BYTES), Ok(()), "a second attempt");
+        assert_eq!(budget.charge(&b, 1), Err(ImageLimit::Bytes));
+        assert_eq!(budget.settle(&a, MAX_BYTES - 1, MAX_DESCRIPTORS), Ok(()), "smaller than charged");
+        assert_eq!(budget.charge(&b, 1), Ok(()));
+        assert_eq!(budget.settle(&b, 1, 1), Err(ImageLimit::Descriptors));
+        assert_eq!(budget.settle(&a, 0, 0), Ok(()), "no longer in memory");
+        assert_eq!(budget.settle(&b, 1, 1), Ok(()));
+        assert_eq!(budget.charge(&a, u64::MAX), Err(ImageLimit::Bytes));
+    }
+}

@@ -1,0 +1,36 @@
+//! A reader whose first piece is read before the rest.
+
+use bytes::Bytes;
+
+use crate::registry::{Error, Pieces};
+
+/// A blob of which the first piece has arrived.
+pub(super) struct Peeked<R> {
+    first: Option<Bytes>,
+    rest: R,
+}
+
+impl<R: Pieces> Peeked<R> {
+    /// Reads the first piece.
+    ///
+    /// # Errors
+    /// If the blob cannot be read.
+    pub(super) async fn read(mut rest: R) -> Result<Self, Error> {
+        let first = rest.next().await?;
+        Ok(Self { first, rest })
+    }
+
+    /// Does not read ahead.
+    pub(super) fn none(rest: R) -> Self {
+        Self { first: None, rest }
+    }
+}
+
+impl<R: Pieces> Pieces for Peeked<R> {
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        match self.first.take() {
+            Some(first) => Ok(Some(first)),
+            None => self.rest.next().await,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Descriptors: references from a manifest to content.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
+
+use super::{Digest, Platform, StatedPlatform, media_type};
+
+/// Maximum number of descriptors in one list of a manifest. A list at the maximum uses 3 MiB of memory,
+/// while 4 MiB of JSON have room for 40,000. Images have at most some 500 layers, and the longest list of
+/// referrers that is copied has 300.
+pub(crate) const MAX_DESCRIPTORS: usize = 10_000;
+
+/// Reference to content by digest, with the content's media type and size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Media type of the content.
+    pub media_type: String,
+    /// Digest of the content.
+    pub digest: Digest,
+    /// Size of the content in bytes.
+    pub size: u64,
+    /// Platform, in an index.
+    pub platform: Option<Platform>,
+    /// Digest of the image that this attestation describes, in an index.
+    pub attests: Option<Digest>,
+    /// True if registries may lack the content: it has `urls`, or a media type for layers that may not be
+    /// distributed, such as the base layers of Windows images of before 2023
+    /// (<https://github.com/opencontainers/image-spec/blob/main/layer.md#non-distributable-layers>).
+    pub is_foreign: bool,
+}
+
+impl Descriptor {
+    /// Returns true if this child of an index is a `BuildKit` attestation rather than an image.
+    #[must_use]
+    pub fn is_attestation(&self) -> bool {
+        self.attests.is_some()
+    }
+}
+
+/// Returns true for the media types of layers that may not be distributed.
+fn is_nondistributable(media_type: &str) -> bool {
+    media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")
+        || media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
+}
+
+/// The fields that are read. Others are skipped without being stored.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields {
+    media_type: String,
+    digest: Digest,
+    size: u64,
+    platform: Option<StatedPlatform>,
+    annotations: Option<Annotations>,
+    /// `IgnoredAny` has no size, so that this only counts.
+    urls: Option<Vec<IgnoredAny>>,
+}
+
+#[derive(Deserialize)]
+struct Annotations {
+    #[serde(rename = "vnd.docker.reference.type")]
+    kind: Option<String>,
+    #[serde(rename = "vnd.docker.reference.digest")]
+    digest: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Descriptor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Fields { media_type, digest, size, platform, annotations, urls } =
+            Fields::deserialize(deserializer)?;
+        let attests = match annotations {
+            Some(Annotations { kind: Some(kind), digest: Some(digest) })
+                if kind == "attestation-manifest" =>
+            {
+                Some(digest.parse().map_err(D::Error::custom)?)
+            }
+            _ => None,
+        };
+        // Some tools leave it empty, and registries accept that.
+        if !media_type.is_empty() {
+            media_type::checked(&media_type).map_err(D::Error::custom)?;
+        }
+        let platform = platform.map(Platform::try_from).transpose();
+        let platform =
+            platform.map_err(|error| D::Error::custom(format!("its platform is not valid: {error}")))?;
+        let is_foreign = is_nondistributable(&media_type) || urls.is_some_and(|urls| !urls.is_empty());
+        Ok(Self { media_type, digest, size, platform, attests, is_foreign })
+    }
+}
+
+/// At most [`MAX_DESCRIPTORS`], counted while they are read.
+pub(super) struct Descriptors(pub(super) Vec<Descriptor>);
+
+impl<'de> Deserialize<'de> for Descriptors {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Counting;
+        impl<'de> Visitor<'de> for Counting {
+            type Value = Descriptors;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of descriptors")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Descriptors, A::Error> {
+                let mut descriptors = Vec::new();
+                while let Some(descriptor) = list.next_element()? {
+                    if descriptors.len() == MAX_DESCRIPTORS {
+                        return Err(A::Error::custom(format!("it lists more than {MAX_DESCRIPTORS} parts")));
+                    }
+                    descriptors.push(descriptor);
+                }
+                Ok(Descriptors(descriptors))
+            }
+        }
+        deserializer.deserialize_seq(Counting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(fields: &str, is_foreign: bool) {
+        let digest = Digest::of(b"x");
+        let text = format!(r#"{{"digest":"{digest}","size":1,{fields}}}"#);
+        let descriptor: Descriptor = serde_json::from_str(&text).unwrap();
+        assert_eq!(descriptor.is_foreign, is_foreign, "{fields}");
+    }
+
+    #[test]
+    fn knows_layers_that_registries_may_lack() {
+        check(r#""mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip""#, true);
+        check(r#""mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar""#, true);
+        check(r#""mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd""#, true);
+        check(r#""mediaType":"application/vnd.oci.image.layer.v1.tar","urls":["https://a.example/b"]"#, true);
+        check(r#""mediaType":"application/vnd.oci.image.layer.v1.tar","urls":[]"#, false);
+        check(r#""mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","urls":null"#, false);
+    }
+
+    #[test]
+    fn counts_while_it_reads() {
+        let one = format!(r#"{{"mediaType":"a/m","digest":"{}","size":1}}"#, Digest::of(b"x"));
+        let list = |count| format!("[{}]", vec![one.as_str(); count].join(","));
+        let read = |count| serde_json::from_str::<Descriptors>(&list(count)).map(|list| list.0.len());
+        assert_eq!(read(MAX_DESCRIPTORS).unwrap(), MAX_DESCRIPTORS);
+        assert!(read(MAX_DESCRIPTORS + 1).unwrap_err().to_string().contains("more than 10000"));
+    }
+}
