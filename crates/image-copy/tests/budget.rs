@@ -195,8 +195,8 @@ async fn a_pull_limit_whose_window_ends_in_time_is_waited_out() {
 async fn raw<F: Future<Output = ()> + Send>(
     answer: impl Fn(String, TcpStream) -> F + Send + Sync + 'static,
 ) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let host = listener.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let host = listener.local_addr().expect("loopback").to_string();
     let answer = Arc::new(answer);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {

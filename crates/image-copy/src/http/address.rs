@@ -181,8 +181,8 @@ impl GuardedResolver {
             return Some("link-local");
         }
         let name = without_final_dot(name);
-        let allows_loopback = is_this_machine(&name)
-            || self.loopback.as_ref().is_none_or(|names| names.iter().any(|allowed| *allowed == name));
+        let allows_loopback =
+            is_this_machine(&name) || self.loopback.as_ref().is_none_or(|names| names.contains(&name));
         (!allows_loopback && forms.iter().any(|ip| ip.is_loopback())).then_some("loopback")
     }
 }

@@ -3,95 +3,19 @@
 //! Challenges are learned from the registry's own base URL only. A challenge of a redirect target is used
 //! for that one request, without credentials.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Method, Url};
+use reqwest::Method;
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
+use super::Error;
+use super::authorization::{Authorization, Party, Sending};
 use super::challenge::Challenge;
-use super::secrets::Secrets;
-use super::token::{Token, TokenRequest, basic};
-use super::{Credentials, Error, Login, LoginSent};
-use crate::http::{self, Origin};
-use crate::oci;
-
-/// The receiver of a request, and the rights that the request needs.
-pub(super) struct Party<'a> {
-    /// Scheme, host and port of the receiver. Tokens for another one are never sent there.
-    pub(super) receiver: String,
-    /// Scopes of the token. Empty: the scopes in the challenge.
-    pub(super) scopes: Vec<String>,
-    /// The registry itself. `None` for a redirect target, which gets no credentials.
-    pub(super) own: Option<Own<'a>>,
-    /// Kind of the registry in the reference.
-    pub(super) origin: Origin,
-}
-
-/// A registry at its own base URL.
-pub(super) struct Own<'a> {
-    /// The repository.
-    pub(super) repository: &'a oci::Repository,
-    /// Credentials for the repository.
-    pub(super) credentials: &'a dyn Credentials,
-    /// The address of its `/v2/`, which has a challenge if anything needs one.
-    pub(super) root: Url,
-}
-
-impl Own<'_> {
-    async fn login(&self, refused: Option<&Login>) -> Result<Option<Login>, Error> {
-        self.credentials.login(self.repository, refused).await
-    }
-
-    /// Returns true if one of the scopes is about this repository.
-    fn is_named_in(&self, scopes: &[String]) -> bool {
-        let path = self.repository.path();
-        scopes.iter().any(|scope| {
-            let name = scope.strip_prefix("repository:").and_then(|rest| rest.rsplit_once(':'));
-            name.is_some_and(|(name, _)| name == path)
-        })
-    }
-}
-
-/// A header that authorizes a request, and its origin.
-#[derive(Clone, Default)]
-pub(super) struct Authorization {
-    header: Option<HeaderValue>,
-    /// The login that the header was obtained with.
-    login: Option<Login>,
-    /// The challenge that it responds to, and the scopes of the token.
-    challenge: Option<Challenge>,
-    scopes: Vec<String>,
-    /// True if the token was fetched for this request.
-    is_fresh: bool,
-}
-
-impl Authorization {
-    /// Adds the header, if there is one.
-    pub(super) fn apply(&self, headers: &mut HeaderMap) {
-        match &self.header {
-            Some(value) => headers.insert(AUTHORIZATION, value.clone()),
-            None => headers.remove(AUTHORIZATION),
-        };
-    }
-
-    pub(super) fn login_sent(&self) -> LoginSent {
-        let is_token = |header: &HeaderValue| header.as_bytes().starts_with(b"Bearer ");
-        match (&self.login, &self.header) {
-            (None, _) => LoginSent::No,
-            (Some(_), Some(header)) if is_token(header) => LoginSent::Exchanged,
-            (Some(_), _) => LoginSent::Yes,
-        }
-    }
-
-    /// Adds what was sent with it.
-    pub(super) fn add_to(&self, secrets: &mut Secrets) {
-        self.header.iter().for_each(|header| secrets.add_header(header));
-        self.login.iter().for_each(|login| secrets.add_login(login));
-    }
-}
+use super::scopes::{Scopes, choices, is_constant, is_same};
+use super::token::{TokenRequest, basic};
+use super::tokens::Tokens;
+use crate::http;
 
 /// Keeps the challenges and tokens of one source of credentials.
 #[derive(Default)]
@@ -101,25 +25,8 @@ pub(super) struct Authorizer {
     /// Challenges of `/v2/`, requested after a refusal without a challenge.
     roots: Mutex<HashMap<String, Arc<OnceCell<Option<Challenge>>>>>,
     /// Scopes that replace ours because the receiver or its token service refused ours.
-    replaced: Mutex<HashMap<(String, Vec<String>), Vec<String>>>,
-    tokens: Mutex<Vec<(TokenKey, Arc<tokio::sync::Mutex<Option<Token>>>)>>,
-}
-
-/// A token is used for this alone.
-#[derive(Clone, PartialEq)]
-struct TokenKey {
-    receiver: String,
-    realm: String,
-    service: Option<String>,
-    scopes: Vec<String>,
-    login: Option<Login>,
-}
-
-/// How requests for a challenge or a token are sent.
-#[derive(Clone, Copy)]
-pub(super) struct Sending<'a> {
-    pub(super) http: &'a http::Client,
-    pub(super) deadline: Option<Instant>,
+    replaced: Mutex<HashMap<(String, Scopes), Scopes>>,
+    tokens: Tokens,
 }
 
 impl Authorizer {
@@ -189,7 +96,7 @@ impl Authorizer {
         sent: &Authorization,
         party: &Party<'_>,
         challenge: &Challenge,
-    ) -> Result<Option<Vec<String>>, Error> {
+    ) -> Result<Option<Scopes>, Error> {
         let own_scopes = self.scopes(party, challenge);
         if sent.header.is_none() {
             return Ok((answer.status != 400).then_some(own_scopes));
@@ -207,7 +114,7 @@ impl Authorizer {
         if sent.is_fresh && !is_other {
             // Docker Hub gives a token without rights for unknown credentials.
             let has_other_login = match (&party.own, &sent.login) {
-                (Some(own), Some(refused)) if answer.status == 401 => renewed(own, refused).await?.is_some(),
+                (Some(own), Some(refused)) if answer.status == 401 => own.renewed(refused).await?.is_some(),
                 _ => false,
             };
             return Ok(has_other_login.then_some(own_scopes));
@@ -249,7 +156,7 @@ impl Authorizer {
     }
 
     /// Returns the scopes to request first.
-    fn scopes(&self, party: &Party<'_>, challenge: &Challenge) -> Vec<String> {
+    fn scopes(&self, party: &Party<'_>, challenge: &Challenge) -> Scopes {
         // Scopes that name no repository are a constant of the registry, such as ECR Public's `aws`.
         if party.scopes.is_empty() || is_constant(challenge.scopes()) {
             return challenge.scopes().to_vec();
@@ -258,7 +165,7 @@ impl Authorizer {
         lock(&self.replaced).get(&key).unwrap_or(&party.scopes).clone()
     }
 
-    fn replace(&self, party: &Party<'_>, scopes: Vec<String>) {
+    fn replace(&self, party: &Party<'_>, scopes: Scopes) {
         if party.own.is_some() {
             lock(&self.replaced).insert((party.receiver.clone(), party.scopes.clone()), scopes);
         }
@@ -267,7 +174,7 @@ impl Authorizer {
     async fn meet(
         &self,
         challenge: &Challenge,
-        scopes: Vec<String>,
+        scopes: Scopes,
         party: &Party<'_>,
         sending: Sending<'_>,
         refused: Option<&Authorization>,
@@ -285,133 +192,18 @@ impl Authorizer {
             Challenge::Bearer { realm, service, .. } => {
                 let request = TokenRequest { realm, service: service.as_deref(), origin: party.origin };
                 let choices = choices(scopes, challenge.scopes());
-                let found = self.token(&request, choices, party, sending, refused).await?;
+                let found = self.tokens.first_granted(&request, &choices, party, sending, refused).await?;
+                if found.is_fresh && choices.first() != Some(&found.scopes) {
+                    self.replace(party, found.scopes.clone());
+                }
                 Ok(Authorization { challenge: Some(challenge.clone()), ..found })
             }
         }
-    }
-
-    /// Returns a token for the first of the scopes that the token service grants. Concurrent callers wait
-    /// for one request.
-    async fn token(
-        &self,
-        request: &TokenRequest<'_>,
-        choices: Vec<Vec<String>>,
-        party: &Party<'_>,
-        sending: Sending<'_>,
-        refused: Option<&Authorization>,
-    ) -> Result<Authorization, Error> {
-        let mut login = match &party.own {
-            Some(own) => own.login(None).await?,
-            None => None,
-        };
-        let mut is_renewed = false;
-        let mut position = 0;
-        loop {
-            let scopes = &choices[position];
-            let slot = self.slot(TokenKey {
-                receiver: party.receiver.clone(),
-                realm: request.realm.to_owned(),
-                service: request.service.map(str::to_owned),
-                scopes: scopes.clone(),
-                login: login.clone(),
-            });
-            let mut kept = slot.lock().await;
-            let granted = |token: &Token, is_fresh| Authorization {
-                header: Some(token.header.clone()),
-                login: login.clone(),
-                challenge: None,
-                scopes: scopes.clone(),
-                is_fresh,
-            };
-            if let Some(token) = kept.as_ref() {
-                let was_refused = refused.is_some_and(|sent| sent.header.as_ref() == Some(&token.header));
-                if !was_refused && Instant::now() < token.renew_at {
-                    return Ok(granted(token, false));
-                }
-            }
-            let refusal = match request.fetch(scopes, login.as_ref(), sending).await {
-                Ok(token) => {
-                    if position > 0 {
-                        self.replace(party, scopes.clone());
-                    }
-                    return Ok(granted(kept.insert(token), true));
-                }
-                Err(Error::Refused(refusal)) if matches!(refusal.status, 400 | 401 | 403 | 404) => refusal,
-                Err(error) => return Err(error),
-            };
-            if let (Some(own), Some(known)) = (&party.own, &login)
-                && !is_renewed
-                && matches!(refusal.status, 401 | 403)
-                && let Some(next) = renewed(own, known).await?
-            {
-                (login, is_renewed) = (next, true);
-                continue;
-            }
-            // A wrong password sent again can lock the account
-            // (https://github.com/docker/hub-feedback/issues/2201). A service that returns 401 for several
-            // scopes can mean one of them.
-            let is_wrong_login = refusal.status == 401 && login.is_some() && scopes.len() < 2;
-            if is_wrong_login || position + 1 == choices.len() {
-                return Err(Error::Refused(refusal));
-            }
-            position += 1;
-        }
-    }
-
-    fn slot(&self, key: TokenKey) -> Arc<tokio::sync::Mutex<Option<Token>>> {
-        let mut tokens = lock(&self.tokens);
-        if let Some((_, slot)) = tokens.iter().find(|(known, _)| *known == key) {
-            return Arc::clone(slot);
-        }
-        let slot = Arc::default();
-        tokens.push((key, Arc::clone(&slot)));
-        slot
     }
 }
 
 /// Maximum size of the response of `/v2/`, in bytes.
 const ROOT_BODY_BYTES: u64 = 1 << 20;
-
-/// Returns the scopes to request one after the other: those wanted, the first of them alone (without the
-/// source of a mount), and those of the challenge.
-fn choices(wanted: Vec<String>, stated: &[String]) -> Vec<Vec<String>> {
-    let mut choices: Vec<Vec<String>> = Vec::new();
-    let first = wanted.get(..1).unwrap_or_default().to_vec();
-    for scopes in [wanted, first, stated.to_vec()] {
-        let is_known = choices.iter().any(|known| normalized(known) == normalized(&scopes));
-        if !is_known && (choices.is_empty() || !scopes.is_empty()) {
-            choices.push(scopes);
-        }
-    }
-    choices
-}
-
-/// Returns true if `stated` grants nothing that `sent` does not.
-fn is_same(stated: &[String], sent: &[String]) -> bool {
-    stated.is_empty() || normalized(stated) == normalized(sent)
-}
-
-/// Returns scopes in a comparable form: the order of scopes and of actions does not matter.
-fn normalized(scopes: &[String]) -> HashSet<(String, Vec<String>)> {
-    let parts = |scope: &String| {
-        let (resource, actions) = scope.rsplit_once(':').unwrap_or((scope, ""));
-        let mut actions: Vec<String> = actions.split(',').map(str::to_owned).collect();
-        actions.sort_unstable();
-        (resource.to_owned(), actions)
-    };
-    scopes.iter().map(parts).collect()
-}
-
-fn is_constant(scopes: &[String]) -> bool {
-    !scopes.is_empty() && !scopes.iter().any(|scope| scope.starts_with("repository:"))
-}
-
-/// Returns the login that replaces a refused one, which can be none. `None` if it is still the same.
-async fn renewed(own: &Own<'_>, refused: &Login) -> Result<Option<Option<Login>>, Error> {
-    let next = own.login(Some(refused)).await?;
-    Ok((next.as_ref() != Some(refused)).then_some(next))
-}
 
 /// Returns true if the token can have expired: always with status 401; with 400 and 403 if the response
 /// says so or has no text.

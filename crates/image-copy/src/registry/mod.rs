@@ -6,6 +6,7 @@
 //! registries is kept to what no challenge tells: see [`crate::oci::Registry`].
 
 mod auth;
+mod authorization;
 mod blobs;
 mod challenge;
 mod credentials;
@@ -16,10 +17,12 @@ mod pages;
 mod rate_limit;
 mod referrers;
 mod refusal;
+mod scopes;
 mod secrets;
 mod session;
 mod tags;
 mod token;
+mod tokens;
 mod upload;
 
 use std::collections::HashMap;

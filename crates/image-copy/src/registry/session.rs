@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
 
-use super::auth::{Authorization, Own, Party, Sending};
+use super::authorization::{Authorization, Own, Party, Sending};
 use super::secrets::Secrets;
 use super::{Access, Client, Error, LoginSent, RateLimit, Refusal, Repository};
 use crate::http::{self, Answer, Opened, Origin};
@@ -295,7 +295,8 @@ impl Client {
 pub(super) fn redirect(answer: &Answer, request: &http::Request) -> Result<Option<Url>, Error> {
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     let keeps_method = matches!(answer.status.as_u16(), 307 | 308);
-    if !keeps_method && !(reads && matches!(answer.status.as_u16(), 301..=303)) {
+    let is_followed = keeps_method || (reads && matches!(answer.status.as_u16(), 301..=303));
+    if !is_followed {
         return Ok(None);
     }
     let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::auth::Sending;
+use super::authorization::Sending;
 use super::secrets::Secrets;
 use super::session::redirect;
 use super::{Error, Login, LoginSent, Refusal};

@@ -1,0 +1,100 @@
+//! The parties of a request, and the header that authorizes it.
+
+use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use tokio::time::Instant;
+
+use super::challenge::Challenge;
+use super::scopes::Scopes;
+use super::secrets::Secrets;
+use super::{Credentials, Error, Login, LoginSent};
+use crate::http::{self, Origin};
+use crate::oci;
+
+/// The receiver of a request, and the rights that the request needs.
+pub(super) struct Party<'a> {
+    /// Scheme, host and port of the receiver. Tokens for another one are never sent there.
+    pub(super) receiver: String,
+    /// Scopes of the token. Empty: the scopes in the challenge.
+    pub(super) scopes: Scopes,
+    /// The registry itself. `None` for a redirect target, which gets no credentials.
+    pub(super) own: Option<Own<'a>>,
+    /// Kind of the registry in the reference.
+    pub(super) origin: Origin,
+}
+
+/// A registry at its own base URL.
+pub(super) struct Own<'a> {
+    /// The repository.
+    pub(super) repository: &'a oci::Repository,
+    /// Credentials for the repository.
+    pub(super) credentials: &'a dyn Credentials,
+    /// The address of its `/v2/`, which has a challenge if anything needs one.
+    pub(super) root: Url,
+}
+
+impl Own<'_> {
+    pub(super) async fn login(&self, refused: Option<&Login>) -> Result<Option<Login>, Error> {
+        self.credentials.login(self.repository, refused).await
+    }
+
+    /// Returns the login that replaces a refused one, which can be none. `None` if it is still the same.
+    pub(super) async fn renewed(&self, refused: &Login) -> Result<Option<Option<Login>>, Error> {
+        let next = self.login(Some(refused)).await?;
+        Ok((next.as_ref() != Some(refused)).then_some(next))
+    }
+
+    /// Returns true if one of the scopes is about this repository.
+    pub(super) fn is_named_in(&self, scopes: &[String]) -> bool {
+        let path = self.repository.path();
+        scopes.iter().any(|scope| {
+            let name = scope.strip_prefix("repository:").and_then(|rest| rest.rsplit_once(':'));
+            name.is_some_and(|(name, _)| name == path)
+        })
+    }
+}
+
+/// A header that authorizes a request, and its origin.
+#[derive(Clone, Default)]
+pub(super) struct Authorization {
+    pub(super) header: Option<HeaderValue>,
+    /// The login that the header was obtained with.
+    pub(super) login: Option<Login>,
+    /// The challenge that it responds to, and the scopes of the token.
+    pub(super) challenge: Option<Challenge>,
+    pub(super) scopes: Scopes,
+    /// True if the token was fetched for this request.
+    pub(super) is_fresh: bool,
+}
+
+impl Authorization {
+    /// Adds the header, if there is one.
+    pub(super) fn apply(&self, headers: &mut HeaderMap) {
+        match &self.header {
+            Some(value) => headers.insert(AUTHORIZATION, value.clone()),
+            None => headers.remove(AUTHORIZATION),
+        };
+    }
+
+    pub(super) fn login_sent(&self) -> LoginSent {
+        let is_token = |header: &HeaderValue| header.as_bytes().starts_with(b"Bearer ");
+        match (&self.login, &self.header) {
+            (None, _) => LoginSent::No,
+            (Some(_), Some(header)) if is_token(header) => LoginSent::Exchanged,
+            (Some(_), _) => LoginSent::Yes,
+        }
+    }
+
+    /// Adds what was sent with it.
+    pub(super) fn add_to(&self, secrets: &mut Secrets) {
+        self.header.iter().for_each(|header| secrets.add_header(header));
+        self.login.iter().for_each(|login| secrets.add_login(login));
+    }
+}
+
+/// How requests for a challenge or a token are sent.
+#[derive(Clone, Copy)]
+pub(super) struct Sending<'a> {
+    pub(super) http: &'a http::Client,
+    pub(super) deadline: Option<Instant>,
+}

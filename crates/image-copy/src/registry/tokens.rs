@@ -1,0 +1,102 @@
+//! The tokens that one source of credentials was given.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use super::authorization::{Authorization, Party, Sending};
+use super::scopes::Scopes;
+use super::token::{Token, TokenRequest};
+use super::{Error, Login};
+
+/// Keeps tokens until they expire.
+#[derive(Default)]
+pub(super) struct Tokens(Mutex<Vec<(TokenKey, Arc<Slot>)>>);
+
+/// Locked while the token is fetched, so that others wait for it.
+type Slot = tokio::sync::Mutex<Option<Token>>;
+
+/// A token is used for this alone.
+#[derive(Clone, PartialEq)]
+struct TokenKey {
+    receiver: String,
+    realm: String,
+    service: Option<String>,
+    scopes: Scopes,
+    login: Option<Login>,
+}
+
+impl Tokens {
+    /// Returns a token for the first of the scopes that the token service grants. Concurrent callers wait
+    /// for one request.
+    pub(super) async fn first_granted(
+        &self,
+        request: &TokenRequest<'_>,
+        choices: &[Scopes],
+        party: &Party<'_>,
+        sending: Sending<'_>,
+        refused: Option<&Authorization>,
+    ) -> Result<Authorization, Error> {
+        let mut login = match &party.own {
+            Some(own) => own.login(None).await?,
+            None => None,
+        };
+        let mut is_renewed = false;
+        let mut position = 0;
+        loop {
+            let scopes = &choices[position];
+            let slot = self.slot(TokenKey {
+                receiver: party.receiver.clone(),
+                realm: request.realm.to_owned(),
+                service: request.service.map(str::to_owned),
+                scopes: scopes.clone(),
+                login: login.clone(),
+            });
+            let mut kept = slot.lock().await;
+            let granted = |token: &Token, is_fresh| Authorization {
+                header: Some(token.header.clone()),
+                login: login.clone(),
+                challenge: None,
+                scopes: scopes.clone(),
+                is_fresh,
+            };
+            if let Some(token) = kept.as_ref() {
+                let was_refused = refused.is_some_and(|sent| sent.header.as_ref() == Some(&token.header));
+                if !was_refused && Instant::now() < token.renew_at {
+                    return Ok(granted(token, false));
+                }
+            }
+            let refusal = match request.fetch(scopes, login.as_ref(), sending).await {
+                Ok(token) => return Ok(granted(kept.insert(token), true)),
+                Err(Error::Refused(refusal)) if matches!(refusal.status, 400 | 401 | 403 | 404) => refusal,
+                Err(error) => return Err(error),
+            };
+            if let (Some(own), Some(known)) = (&party.own, &login)
+                && !is_renewed
+                && matches!(refusal.status, 401 | 403)
+                && let Some(next) = own.renewed(known).await?
+            {
+                (login, is_renewed) = (next, true);
+                continue;
+            }
+            // A wrong password sent again can lock the account
+            // (https://github.com/docker/hub-feedback/issues/2201). A service that returns 401 for several
+            // scopes can mean one of them.
+            let is_wrong_login = refusal.status == 401 && login.is_some() && scopes.len() < 2;
+            if is_wrong_login || position + 1 == choices.len() {
+                return Err(Error::Refused(refusal));
+            }
+            position += 1;
+        }
+    }
+
+    fn slot(&self, key: TokenKey) -> Arc<Slot> {
+        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, slot)) = tokens.iter().find(|(known, _)| *known == key) {
+            return Arc::clone(slot);
+        }
+        let slot = Arc::default();
+        tokens.push((key, Arc::clone(&slot)));
+        slot
+    }
+}
