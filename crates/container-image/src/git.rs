@@ -58,7 +58,8 @@ impl Checkout {
         }
         let name = system::shown(folder);
         Err(format!(
-            "--branch {wanted}: {name} is on {current}. Switch it to {wanted}, or leave out --branch."
+            "--branch {wanted}: {name} is on {current}. Switch it to {wanted}, or leave out --branch.",
+            wanted = text::escaped(wanted)
         ))
     }
 
@@ -73,7 +74,8 @@ impl Checkout {
         let whole = inner.folder.canonicalize().unwrap_or_else(|_| inner.folder.clone());
         let below = whole.strip_prefix(top).unwrap_or(&inner.folder);
         Err(format!(
-            "--repository {folder}: it is a folder inside a work tree. Use --repository {} {}.",
+            "--repository {}: it is a folder inside a work tree. Use --repository {} {}.",
+            text::escaped(folder),
             system::shown(top),
             system::shown(below)
         ))
@@ -91,7 +93,7 @@ impl Checkout {
         let folder = clone.path().join("clone");
         let target = folder.display().to_string();
         arguments.extend(["--", url, &target]);
-        let shown = without_login(url);
+        let shown = text::escaped(&without_login(url));
         let failed = format!("--repository {shown}: it cannot be cloned");
         let started = Self { folder: std::env::current_dir().unwrap_or_default(), clone: None, author };
         started.git(&arguments, &failed).await?;
@@ -128,7 +130,8 @@ impl Checkout {
         if !self.is_clone() || self.git(&["symbolic-ref", "HEAD"], "").await.is_ok() {
             return Ok(());
         }
-        let subject = wanted.map_or("the HEAD of the repository".into(), |name| format!("--branch {name}"));
+        let subject = wanted
+            .map_or("the HEAD of the repository".into(), |name| format!("--branch {}", text::escaped(name)));
         Err(format!("{subject}: that is no branch, and --commit needs one. Name a branch of the repository."))
     }
 

@@ -46,11 +46,15 @@ pub(crate) fn tell(text: &str, state: &str) -> ExitCode {
     written(writeln!(stdout, "{text}").and_then(|()| stdout.flush()), state)
 }
 
-/// Whether stdout shows colours (<https://no-color.org>).
+/// Returns the kind of stdout (<https://no-color.org>).
 pub(crate) fn paint() -> Paint {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-    if io::stdout().is_terminal() && !set("NO_COLOR") && !is_dumb { Paint::Coloured } else { Paint::Plain }
+    match io::stdout().is_terminal() {
+        false => Paint::Plain,
+        true if set("NO_COLOR") || is_dumb => Paint::Visible,
+        true => Paint::Coloured,
+    }
 }
 
 /// Writes something worth knowing to stderr.

@@ -1,12 +1,18 @@
 //! A difference as `patch` reads it.
 
+use std::borrow::Cow;
+
 use image_copy::text::is_visible;
 use similar::{ChangeTag, TextDiff};
 
-/// Whether a difference is coloured.
+/// Reader of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
+    /// A program: every byte of a line is as in the file.
     Plain,
+    /// A terminal: characters that are not visible are escaped.
+    Visible,
+    /// A terminal with colours.
     Coloured,
 }
 
@@ -33,7 +39,7 @@ pub(crate) fn diff(name: &str, old: &[u8], new: &[u8], paint: Paint) -> String {
                 ChangeTag::Insert => ('+', Some(GREEN)),
                 ChangeTag::Equal => (' ', None),
             };
-            let line = format!("{sign}{}", change.value().trim_end_matches('\n'));
+            let line = format!("{sign}{}", content(paint, change.value().trim_end_matches('\n')));
             match colour {
                 Some(colour) => text.push_str(&painted(paint, colour, &line)),
                 None => text.push_str(&(line + "\n")),
@@ -64,9 +70,20 @@ fn header_name(side: char, name: &str) -> String {
     quoted + "\""
 }
 
+/// Returns a line of the file for the reader of the difference.
+fn content(paint: Paint, line: &str) -> Cow<'_, str> {
+    let text = line.strip_suffix('\r').unwrap_or(line);
+    let is_shown = |c: char| c == '\t' || is_visible(c);
+    if paint == Paint::Plain || text.chars().all(is_shown) {
+        return line.into();
+    }
+    let escape = |c: char| if is_shown(c) { c.to_string() } else { c.escape_default().to_string() };
+    text.chars().map(escape).collect()
+}
+
 fn painted(paint: Paint, colour: &str, line: &str) -> String {
     match paint {
-        Paint::Plain => format!("{line}\n"),
+        Paint::Plain | Paint::Visible => format!("{line}\n"),
         Paint::Coloured => format!("{colour}{line}{NORMAL}\n"),
     }
 }

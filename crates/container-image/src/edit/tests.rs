@@ -143,6 +143,11 @@ fn a_difference_is_a_patch() {
     let expected = "--- a/a/b.yaml\n+++ b/a/b.yaml\n@@ -1,2 +1,2 @@\n x\r\n-y: 1\n\\ No newline at end of file\n+y: 2\n\\ No newline at end of file\n";
     assert_eq!(text, expected);
     assert!(diff("a", b"1\n", b"2\n", Paint::Coloured).contains("\u{1b}[32m+2\u{1b}[0m\n"));
+    let old = "\ty\u{1b}[2J: 1\r\n".as_bytes();
+    assert!(diff("a", old, b"", Paint::Plain).contains("\n-\ty\u{1b}[2J: 1\r\n"), "exact for programs");
+    assert!(diff("a", old, b"", Paint::Visible).contains("\n-\ty\\u{1b}[2J: 1\n"), "visible on a terminal");
+    let header = diff("a\t\"\u{202e}.txt", old, b"", Paint::Plain);
+    assert!(header.starts_with("--- \"a/a\\011\\042\\342\\200\\256.txt\"\n"), "{header}");
 }
 
 fn replace(path: &Path, expected: &[u8], new: &[u8]) -> Result<(), String> {

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use image_copy::copy::Failure;
 use image_copy::oci::Reference;
-use image_copy::text::escaped_json;
+use image_copy::text::{escaped, escaped_json};
 
 use crate::args::{Update, Verbosity};
 use crate::connection;
@@ -56,7 +56,7 @@ fn left_behind(args: &Update, progress: &Progress) -> String {
         return match is_committing {
             true => format!(
                 "a commit was being pushed to {}; its log tells whether it arrived",
-                git::without_login(url)
+                escaped(&git::without_login(url))
             ),
             false => "the clone is gone, and nothing was pushed".to_owned(),
         };
