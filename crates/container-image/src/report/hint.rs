@@ -51,7 +51,7 @@ pub(super) fn hint(failure: &Failure, given: &Given<'_>) -> String {
         Problem::Corrupt => "Run it again; if it stays so, choose another tag: the registry, or a proxy on the way, damages this one.".into(),
         Problem::Unreadable => format!("Check that {argument} names a container image in a registry."),
         Problem::ForbiddenAddress => {
-            "The registry's operator has to set the address under which it is reached from outside.".into()
+            "The registry's operator must configure an address that can be reached from outside. For a registry on this machine, use localhost, or list its name with --plain-http.".into()
         }
         Problem::Refused => refused(side, failure.operation()),
         Problem::NoPlatform => "Change --platform, or choose a tag built for it.".into(),
