@@ -125,6 +125,23 @@ fn manifests() -> Vec<Row> {
         stored("index: annotations of 4 MiB", |store| {
             store.add(INDEX, &annotated(&index_text(1)));
         }),
+        stored("index: 4 MiB of annotations of an entry", |store| {
+            let annotations = filled(r#""{:x}":"""#);
+            let entry = format!(r#"{},"annotations":{{{annotations}}}}}"#, entry_without_end());
+            store
+                .add(INDEX, &format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{entry}]}}"#));
+        }),
+        stored("index: 4 MiB of features of a platform", |store| {
+            let features = filled(r#""""#);
+            let platform = format!(r#"{{"os":"linux","architecture":"a","os.features":[{features}]}}"#);
+            let entry = format!(r#"{},"platform":{platform}}}"#, entry_without_end());
+            store
+                .add(INDEX, &format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{entry}]}}"#));
+        }),
+        stored("image: 4 MiB of urls of a layer", |store| {
+            let urls = format!(r#""size":1,"urls":[{}]}}]"#, filled(r#""""#));
+            store.add(IMAGE, &image(1, 0).replacen(r#""size":1}]"#, &urls, 1));
+        }),
         odd("image: an endless config", large_config, |request, _| {
             let endless = vec![Part::text(r#"{"os":"linux","architecture":"#), Part::endless(" ")];
             request.target.contains("/blobs/").then(|| response(request.method, "200 OK", "", endless))
@@ -167,17 +184,27 @@ fn index_text(entries: usize) -> String {
 
 /// The document with as many short annotations as a manifest can have.
 fn annotated(text: &str) -> String {
-    let mut annotations = String::new();
-    let mut number = 0;
-    while annotations.len() + text.len() + 64 < MANIFEST_LIMIT {
-        let comma = if number == 0 { "" } else { "," };
-        // Writing to a string cannot fail.
-        let _ = write!(annotations, r#"{comma}"{number:x}":"""#);
-        number += 1;
-    }
     let text = text.strip_suffix('}').unwrap_or(text);
     let text = text.split(r#","annotations""#).next().unwrap_or(text);
-    format!(r#"{text},"annotations":{{{annotations}}}}}"#)
+    format!(r#"{text},"annotations":{{{}}}}}"#, filled(r#""{:x}":"""#))
+}
+
+/// As many items of a JSON list or object as a manifest can have. `{:x}` in the item becomes its number.
+fn filled(item: &str) -> String {
+    let mut items = String::new();
+    let mut number = 0;
+    while items.len() + 1024 < MANIFEST_LIMIT {
+        let comma = if number == 0 { "" } else { "," };
+        items += comma;
+        items += &item.replace("{:x}", &format!("{number:x}"));
+        number += 1;
+    }
+    items
+}
+
+/// An entry of an index, without its last brace.
+fn entry_without_end() -> String {
+    format!(r#"{{"mediaType":"{IMAGE}","digest":"sha256:{}","size":1"#, "1".repeat(64))
 }
 
 /// One entry of a list of referrers.
