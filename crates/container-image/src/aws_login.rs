@@ -8,9 +8,10 @@ use futures_util::future::BoxFuture;
 use image_copy::oci;
 use image_copy::registry::{Credentials, Error, Login};
 use secrecy::ExposeSecret as _;
+use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use crate::program::{LONGEST_WAIT, NotRun, run};
+use crate::program::{LONGEST_WAIT, NotRun, found_family_without_terminal, run};
 
 /// The program.
 const AWS: &str = "aws";
@@ -89,7 +90,11 @@ impl AwsLogins {
     async fn find(&self, service: &Service) -> Result<Option<Login>, String> {
         let arguments = service.arguments();
         let failed = |why: &str| format!("{} gave no login: {why}", service.command());
-        let ended = match run(&self.program, &arguments, "", LONGEST_WAIT).await {
+        let mut command = Command::new(&self.program);
+        command.args(arguments);
+        // It may ask for a code of an MFA device.
+        found_family_without_terminal(&mut command);
+        let ended = match run(command, "", LONGEST_WAIT).await {
             Err(NotRun::NotInstalled) => return Ok(None),
             ended => ended.map_err(|why| failed(&why.to_string()))?,
         };

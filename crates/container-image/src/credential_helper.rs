@@ -7,7 +7,9 @@ use image_copy::registry::Login;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use crate::program::{LONGEST_WAIT, run};
+use tokio::process::Command;
+
+use crate::program::{LONGEST_WAIT, found_family, run};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -28,7 +30,10 @@ pub(crate) async fn login(name: &str, key: &str) -> Result<Option<Login>, String
 
 async fn ask(program: &str, key: &str, wait: Duration) -> Result<Option<Login>, String> {
     let failed = |why: &str| format!("the credential helper {program} has no login for {key}: {why}");
-    let ended = run(program, &["get"], key, wait).await.map_err(|why| failed(&why.to_string()))?;
+    let mut command = Command::new(program);
+    command.arg("get");
+    found_family(&mut command);
+    let ended = run(command, key, wait).await.map_err(|why| failed(&why.to_string()))?;
     let text = ended.answer.expose_secret();
     if !ended.done {
         // The one message that the protocol gives a meaning to.
@@ -98,6 +103,47 @@ mod tests {
             error.contains("docker-credential-nonexistent-helper") && error.contains(NOT_INSTALLED),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn an_endless_answer_is_an_error_and_ends_the_helper() {
+        for script in ["exec yes", "trap '' PIPE; yes; while :; do sleep 1; done"] {
+            let error = with_helper(script, LONGEST_WAIT).await.unwrap_err();
+            assert!(error.contains("its answer cannot be read"), "{error}");
+        }
+    }
+
+    /// Returns once the process does not run any more, as opposed to one that nobody stopped.
+    async fn wait_for_end(pid: &str) {
+        let state = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        while !(state().is_empty() || state().contains(") Z ")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_children_of_a_helper_that_hangs_fails_or_is_dropped_end_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid");
+        for (end, given_up) in [("wait", false), ("exit 1", false), ("exec yes", false), ("wait", true)] {
+            let script =
+                format!("sleep 1000 >&- 2>&- & echo $! > {0}.new; mv {0}.new {0}; {end}", file.display());
+            let asked = with_helper(&script, Duration::from_millis(500));
+            if given_up {
+                let started = async {
+                    while !file.exists() {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                };
+                tokio::select! { _ = asked => panic!("it hangs"), () = started => {} }
+            } else {
+                asked.await.unwrap_err();
+            }
+            let pid = fs::read_to_string(&file).unwrap();
+            wait_for_end(pid.trim()).await;
+            fs::remove_file(&file).unwrap();
+        }
     }
 
     #[tokio::test]

@@ -1,14 +1,17 @@
 //! Repositories of git, by the user's own git with its settings and its logins.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use image_copy::text::{self, ForeignText};
 use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
 use crate::args::Search;
-use crate::system;
+use crate::program::{Family, found_family_without_terminal};
+use crate::{git_url, system};
 
 /// A work tree to look into.
 pub(crate) struct Checkout {
@@ -16,10 +19,18 @@ pub(crate) struct Checkout {
     /// The clone that it is, which ends with the program, and of what.
     clone: Option<(TempDir, String)>,
     author: Option<(String, String)>,
+    /// Secrets in the URL of the clone. No message may contain them.
+    secrets: Vec<String>,
 }
 
 /// Who commits where git has not been told.
 const NOBODY: (&str, &str) = ("container-image", "container-image@localhost");
+
+/// Size limit of an answer of git in bytes, such as the state of all files.
+const LONGEST_OUTPUT: u64 = 64 << 20;
+
+/// Bytes of git's complaint that are kept.
+const LONGEST_COMPLAINT: usize = 64 << 10;
 
 /// Longest quote of git, in characters.
 const LONGEST_QUOTE: usize = 200;
@@ -48,7 +59,7 @@ impl Checkout {
         branch: Option<&str>,
         author: Option<(String, String)>,
     ) -> Result<Self, String> {
-        let checkout = Self { folder: folder.into(), clone: None, author };
+        let checkout = Self { folder: folder.into(), clone: None, author, secrets: Vec::new() };
         let Some(wanted) = branch else { return Ok(checkout) };
         let current =
             checkout.git(&["symbolic-ref", "--short", "HEAD"], "its branch cannot be found out").await?;
@@ -68,7 +79,7 @@ impl Checkout {
         if !Path::new(folder).is_dir() {
             return Ok(());
         }
-        let inner = Self { folder: folder.into(), clone: None, author: None };
+        let inner = Self { folder: folder.into(), clone: None, author: None, secrets: Vec::new() };
         let Ok(top) = inner.git(&["rev-parse", "--show-toplevel"], "").await else { return Ok(()) };
         let top = Path::new(top.trim_end_matches('\n'));
         let whole = inner.folder.canonicalize().unwrap_or_else(|_| inner.folder.clone());
@@ -93,9 +104,10 @@ impl Checkout {
         let folder = clone.path().join("clone");
         let target = folder.display().to_string();
         arguments.extend(["--", url, &target]);
-        let shown = text::escaped(&without_login(url));
+        let shown = text::escaped(&git_url::shown(url));
         let failed = format!("--repository {shown}: it cannot be cloned");
-        let started = Self { folder: std::env::current_dir().unwrap_or_default(), clone: None, author };
+        let folder_of_caller = std::env::current_dir().unwrap_or_default();
+        let started = Self { folder: folder_of_caller, clone: None, author, secrets: git_url::secrets(url) };
         started.git(&arguments, &failed).await?;
         Ok(Self { folder, clone: Some((clone, shown)), ..started })
     }
@@ -177,7 +189,7 @@ impl Checkout {
         let mut command = self.command(&arguments);
         // Killed in a work tree, it would leave its lock behind.
         command.kill_on_drop(self.is_clone());
-        output(command, "the changes cannot be committed").await?;
+        output(command, "the changes cannot be committed", &self.secrets).await?;
         let branch = self.git(&["rev-parse", "--abbrev-ref", "HEAD"], "").await.unwrap_or_default();
         let mut done = format!("committed to {}", ForeignText::from(branch.as_str()));
         if self.author.is_none() && settings.is_some() {
@@ -213,12 +225,14 @@ impl Checkout {
 
     /// Runs git and gives what it prints.
     async fn git(&self, arguments: &[&str], failed: &str) -> Result<String, String> {
-        output(self.command(arguments), failed).await
+        output(self.command(arguments), failed, &self.secrets).await
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
+        // It may ask for a password or a passphrase.
+        found_family_without_terminal(&mut command);
         // A hook of git runs us with these, and means another repository.
         for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             command.env_remove(variable);
@@ -227,15 +241,52 @@ impl Checkout {
     }
 }
 
-async fn output(mut command: Command, failed: &str) -> Result<String, String> {
-    let output = command
-        .output()
-        .await
-        .map_err(|error| format!("{failed}: git cannot be run ({}). Install git.", system::words(&error)))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+/// Runs git to its end. What it prints is limited: a part of it comes from a server.
+async fn output(mut command: Command, failed: &str, secrets: &[String]) -> Result<String, String> {
+    let is_killed = command.get_kill_on_drop();
+    let unrun =
+        |error: &io::Error| format!("{failed}: git cannot be run ({}). Install git.", system::words(error));
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| unrun(&error))?;
+    let family = is_killed.then(|| Family::of(&child));
+    let printed = beginning_of(child.stdout.take());
+    let complaint = end_of(child.stderr.take());
+    let (printed, complaint) = tokio::join!(printed, complaint);
+    let status = match printed {
+        Some(_) => child.wait().await.map_err(|error| unrun(&error))?,
+        None => return Err(format!("{failed}: git prints more than {} MiB.", LONGEST_OUTPUT >> 20)),
+    };
+    if !status.success() {
+        return Err(format!(
+            "{failed}: git says \"{}\".",
+            quote(&String::from_utf8_lossy(&complaint), secrets)
+        ));
     }
-    Err(format!("{failed}: git says \"{}\".", quote(&String::from_utf8_lossy(&output.stderr))))
+    family.into_iter().for_each(Family::release);
+    Ok(String::from_utf8_lossy(&printed.unwrap_or_default()).into_owned())
+}
+
+/// All that a program prints, or `None` if it prints more than is read.
+async fn beginning_of(pipe: Option<impl AsyncRead + Unpin>) -> Option<Vec<u8>> {
+    let mut printed = Vec::new();
+    if let Some(pipe) = pipe {
+        // An error ends it as the end of the program does.
+        let _ = pipe.take(LONGEST_OUTPUT + 1).read_to_end(&mut printed).await;
+    }
+    (printed.len() as u64 <= LONGEST_OUTPUT).then_some(printed)
+}
+
+/// The end of the words of a program, where the reason of a failure is.
+async fn end_of(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut words = Vec::new();
+    if let Some(mut pipe) = pipe {
+        while matches!(pipe.read_buf(&mut words).await, Ok(1..)) {
+            if words.len() > 2 * LONGEST_COMPLAINT {
+                words.drain(..words.len() - LONGEST_COMPLAINT);
+            }
+        }
+    }
+    words
 }
 
 /// Whether a repository that was named is used where it is.
@@ -244,7 +295,7 @@ pub(crate) fn is_work_tree(repository: &str) -> bool {
 }
 
 /// What git complained of: the line that it calls fatal or an error, else its last.
-fn quote(complaint: &str) -> ForeignText {
+fn quote(complaint: &str, secrets: &[String]) -> ForeignText {
     let lines: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let telling = lines.iter().position(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
     // Why not, ssh or the other side said before.
@@ -257,29 +308,13 @@ fn quote(complaint: &str) -> ForeignText {
         _ => at,
     });
     let line = telling.map(|at| lines[at]).or(lines.last().copied()).unwrap_or("nothing");
-    let words = line.split(' ').map(|word| {
-        let url = word.trim_start_matches(['\'', '"']);
-        format!("{}{}", &word[..word.len() - url.len()], without_login(url))
-    });
-    let line = words.collect::<Vec<_>>().join(" ").replace('"', "'");
+    let line = git_url::clean(line, secrets).replace('"', "'");
     ForeignText::new(&line, LONGEST_QUOTE)
 }
 
 /// What a server says of a push that it refuses; nothing in lines of git's own.
 fn said_by_remote(line: &str) -> &str {
     line.strip_prefix("remote:").map(str::trim).unwrap_or_default()
-}
-
-/// A URL without user name and password.
-pub(crate) fn without_login(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let host = rest.split('/').next().unwrap_or(rest);
-            let login = host.rfind('@').map_or(0, |at| at + 1);
-            format!("{scheme}://{}", &rest[login..])
-        }
-        None => url.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -289,16 +324,14 @@ mod tests {
     #[test]
     fn quotes_git_without_logins() {
         let said = "Cloning into 'x'...\nremote: no\nfatal: unable to access 'https://me:secret@h.example/x/': 403\n";
-        assert_eq!(quote(said), "fatal: unable to access 'https://h.example/x/': 403");
-        assert_eq!(quote("fatal: '\"https://me:pw@h/x\"' is none"), "fatal: ''https://h/x'' is none");
-        assert_eq!(quote("a\nb \"c\"\n"), "b 'c'");
+        assert_eq!(quote(said, &[]), "fatal: unable to access 'https://h.example/x/': 403");
+        assert_eq!(quote("fatal: '\"https://me:pw@h/x\"' is none", &[]), "fatal: ''https://h/x'' is none");
+        assert_eq!(quote("a\nb \"c\"\n", &[]), "b 'c'");
         let ssh = "ssh: connect to host h port 22: Connection refused\nfatal: Could not read from remote repository.\n\nPlease make sure\n";
-        assert_eq!(quote(ssh), "ssh: connect to host h port 22: Connection refused");
+        assert_eq!(quote(ssh, &[]), "ssh: connect to host h port 22: Connection refused");
         let refused = "remote: \nremote: error: GH006: Protected branch update failed.        \nTo https://h/x\n ! [remote rejected] HEAD -> main (protected branch hook declined)\nerror: failed to push some refs to 'https://h/x'\n";
-        assert_eq!(quote(refused), "remote: error: GH006: Protected branch update failed.");
+        assert_eq!(quote(refused, &[]), "remote: error: GH006: Protected branch update failed.");
         let behind = "To /x\n ! [rejected] HEAD -> main (fetch first)\nerror: failed to push some refs to '/x'\nhint: y\n";
-        assert_eq!(quote(behind), "! [rejected] HEAD -> main (fetch first)");
-        assert_eq!(without_login("https://tok:en@en@h/p@q"), "https://h/p@q");
-        assert_eq!(without_login("git@h:p"), "git@h:p");
+        assert_eq!(quote(behind, &[]), "! [rejected] HEAD -> main (fetch first)");
     }
 }

@@ -16,6 +16,7 @@ mod credentials;
 mod documents;
 mod edit;
 mod git;
+mod git_url;
 mod input_file;
 mod log;
 mod program;

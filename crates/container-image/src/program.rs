@@ -60,18 +60,71 @@ pub(crate) struct Ended {
     complaint: Option<oneshot::Receiver<ForeignText>>,
 }
 
-/// Runs a program to its end.
+/// A program and all programs that it started. They are killed when this value is dropped.
+pub(crate) struct Family {
+    #[cfg(unix)]
+    group: Option<rustix::process::Pid>,
+}
+
+impl Family {
+    /// The family of a child that was started with [`found_family`]. Other children have none.
+    pub(crate) fn of(child: &Child) -> Self {
+        #[cfg(unix)]
+        return Self { group: child.id().and_then(|id| rustix::process::Pid::from_raw(id.try_into().ok()?)) };
+        #[cfg(not(unix))]
+        {
+            let _ = child;
+            Self {}
+        }
+    }
+
+    /// Leaves the programs running, such as an agent that a successful program started.
+    pub(crate) fn release(mut self) {
+        #[cfg(unix)]
+        {
+            self.group = None;
+        }
+        #[cfg(not(unix))]
+        let _ = &mut self;
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Family {
+    fn drop(&mut self) {
+        if let Some(group) = self.group {
+            // Fails if the child has no group of its own, or nothing of it runs any more.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// Gives the program a process group of its own, so that its children can be ended with it.
+pub(crate) fn found_family(command: &mut Command) {
+    #[cfg(unix)]
+    command.process_group(0);
+    #[cfg(not(unix))]
+    let _ = command;
+}
+
+/// The same for a program that may ask its user something. If there is a terminal, the program stays
+/// in our group: the system stops a background group that reads from the terminal. Ctrl-C reaches all of
+/// our group there.
+pub(crate) fn found_family_without_terminal(command: &mut Command) {
+    #[cfg(unix)]
+    if std::fs::File::open("/dev/tty").is_ok() {
+        return;
+    }
+    found_family(command);
+}
+
+/// Runs a program to its end. If it fails, takes too long or the caller gives up, the programs that it
+/// started end too.
 ///
 /// # Errors
-/// Why it did not come to one.
-pub(crate) async fn run(
-    program: &str,
-    arguments: &[&str],
-    input: &str,
-    wait: Duration,
-) -> Result<Ended, NotRun> {
-    let mut child = Command::new(program)
-        .args(arguments)
+/// The reason why it did not run to its end.
+pub(crate) async fn run(mut command: Command, input: &str, wait: Duration) -> Result<Ended, NotRun> {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -81,9 +134,15 @@ pub(crate) async fn run(
             ErrorKind::NotFound => NotRun::NotInstalled,
             _ => NotRun::Failed(format!("it cannot be started ({})", system::words(&error))),
         })?;
+    let family = Family::of(&child);
     let complaint = child.stderr.take().map(first_line);
     match timeout(wait, converse(child, input)).await {
-        Ok(Ok((done, answer))) => Ok(Ended { done, answer, complaint }),
+        Ok(Ok((done, answer))) => {
+            if done {
+                family.release();
+            }
+            Ok(Ended { done, answer, complaint })
+        }
         Ok(Err(error)) if error.kind() == ErrorKind::InvalidData => {
             Err(NotRun::Failed("its answer cannot be read".into()))
         }
@@ -135,7 +194,10 @@ fn in_one_line(start: &[u8]) -> ForeignText {
     ForeignText::quotable(line, LONGEST_QUOTE)
 }
 
-/// Writes the input and reads to the end. Tells whether the program was successful.
+/// Writes the input and reads to the end. Returns whether the program was successful.
+///
+/// # Errors
+/// `InvalidData` if the answer is not text or is too long.
 async fn converse(mut child: Child, input: &str) -> std::io::Result<(bool, SecretString)> {
     if let Some(mut pipe) = child.stdin.take() {
         // A program may answer without reading; then the pipe is closed, and that is no fault.
@@ -143,7 +205,10 @@ async fn converse(mut child: Child, input: &str) -> std::io::Result<(bool, Secre
     }
     let mut answer = String::new();
     if let Some(output) = child.stdout.take() {
-        output.take(LONGEST_ANSWER).read_to_string(&mut answer).await?;
+        output.take(LONGEST_ANSWER + 1).read_to_string(&mut answer).await?;
+    }
+    if answer.len() as u64 > LONGEST_ANSWER {
+        return Err(ErrorKind::InvalidData.into());
     }
     Ok((child.wait().await?.success(), answer.into()))
 }

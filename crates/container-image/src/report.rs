@@ -17,7 +17,7 @@ use image_copy::registry;
 
 use crate::args::Verbosity;
 use crate::edit::Paint;
-use crate::system;
+use crate::{git_url, system};
 
 pub(crate) use plan::plan;
 pub(crate) use usage::usage;
@@ -83,9 +83,9 @@ pub(crate) fn warn(outcome: &Outcome) {
     }
 }
 
-/// Writes a line to stderr, and gives the exit code.
+/// Writes a line to stderr without the logins of URLs, and gives the exit code.
 pub(crate) fn fail(line: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "error: {line}");
+    let _ = writeln!(io::stderr(), "error: {}", git_url::without_logins(line));
     ExitCode::FAILURE
 }
 

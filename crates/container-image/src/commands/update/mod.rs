@@ -19,6 +19,7 @@ use crate::args::{Update, Verbosity};
 use crate::connection;
 use crate::documents::{self, Document, Documents};
 use crate::git::{self, Checkout};
+use crate::git_url;
 use crate::log::say;
 use crate::report;
 use crate::report::unresolved::Unresolved;
@@ -56,7 +57,7 @@ fn left_behind(args: &Update, progress: &Progress) -> String {
         return match is_committing {
             true => format!(
                 "a commit was being pushed to {}; its log tells whether it arrived",
-                escaped(&git::without_login(url))
+                escaped(&git_url::shown(url))
             ),
             false => "the clone is gone, and nothing was pushed".to_owned(),
         };

@@ -1,0 +1,158 @@
+//! URLs of repositories, and texts about them, without the secrets in them.
+
+/// Secrets shorter than this are removed from URLs only: in other text they could be any word.
+const SHORTEST_SECRET: usize = 4;
+
+/// A user name of this length can be a token, as in `https://TOKEN:x-oauth-basic@github.com/acme/app`.
+const SHORTEST_TOKEN: usize = 20;
+
+/// What stands for a secret in messages.
+const REMOVED: &str = "***";
+
+/// Returns a text without the user names and passwords of URLs.
+pub(crate) fn without_logins(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, url) = rest.split_at(at + 3);
+        clean += before;
+        rest = &url[login(url)..];
+    }
+    clean + rest
+}
+
+/// Returns a repository as the user named it, without secrets: also without a query, and for an address
+/// without a scheme, such as `x-access-token:TOKEN@github.com/acme/app`.
+pub(crate) fn shown(repository: &str) -> String {
+    let words = repository.split(' ').map(|word| {
+        let bare = word.trim_start_matches(['\'', '"']);
+        let quotes = &word[..word.len() - bare.len()];
+        match bare.contains("://") {
+            true => match without_logins(bare).split_once('?') {
+                Some((url, _)) => format!("{quotes}{url}?{REMOVED}"),
+                None => format!("{quotes}{}", without_logins(bare)),
+            },
+            false => format!("{quotes}{}", &bare[login_without_scheme(bare)..]),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The secrets in the URL of a repository, as they are written there and without percent encoding. The
+/// longest one comes first.
+pub(crate) fn secrets(repository: &str) -> Vec<String> {
+    let (url, length) = match repository.split_once("://") {
+        Some((_, url)) => (url, login(url)),
+        None => (repository, login_without_scheme(repository)),
+    };
+    let Some(login) = length.checked_sub(1).map(|end| &url[..end]) else { return Vec::new() };
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let user = Some(user).filter(|user| password.is_empty() || user.len() >= SHORTEST_TOKEN);
+    let query = url.split_once('?').map(|(_, query)| query);
+    let values = query.into_iter().flat_map(|query| query.split('&'));
+    let values = values.map(|field| field.split_once('=').map_or(field, |(_, value)| value));
+    let written = user.into_iter().chain([password]).chain(values);
+    let mut all: Vec<String> = written.flat_map(|one| [one.to_owned(), decoded(one)]).collect();
+    all.retain(|one| one.len() >= SHORTEST_SECRET && one != "git");
+    all.sort_by_key(|one| std::cmp::Reverse(one.len()));
+    all.dedup();
+    all
+}
+
+/// Returns a text of git without secrets.
+pub(crate) fn clean(text: &str, secrets: &[String]) -> String {
+    // By word first: a URL is recognized by its parts, which a replacement would change.
+    let lines = text.split('\n').map(shown).collect::<Vec<_>>().join("\n");
+    secrets.iter().fold(lines, |text, secret| text.replace(secret.as_str(), REMOVED))
+}
+
+/// Length of the login at the start of a URL without its scheme, with the `@`.
+fn login(url: &str) -> usize {
+    let word = url.split(char::is_whitespace).next().unwrap_or(url);
+    let authority = word.split('/').next().unwrap_or(word);
+    let in_authority = authority.rfind('@').map_or(0, |at| at + 1);
+    // Git also takes a password with a `/`. Such an authority looks like a host with an odd port.
+    let host = &authority[in_authority..];
+    let has_odd_port = host.split_once(':').is_some_and(|(host, port)| {
+        !host.starts_with('[') && !port.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let in_word = word.rfind('@').map_or(0, |at| at + 1);
+    if has_odd_port { in_word } else { in_authority }
+}
+
+/// Length of `name:secret@` at the start of an address without a scheme, which git takes for one of ssh.
+fn login_without_scheme(word: &str) -> usize {
+    let authority = word.split('/').next().unwrap_or(word);
+    match authority.rfind('@') {
+        Some(at) if authority[..at].contains(':') => at + 1,
+        _ => 0,
+    }
+}
+
+/// Decodes `%40` and the like.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, more)) = rest.split_first() {
+        let digits = more.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.filter(|_| first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(first));
+        rest = if byte.is_some() { &more[2..] } else { more };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_shown_without_logins_and_queries() {
+        for (url, expected) in [
+            ("https://tok:en@en@h/p@q", "https://h/p@q"),
+            ("https://x-access-token:planted@github.com/acme/app", "https://github.com/acme/app"),
+            ("https://planted@github.com/acme/app", "https://github.com/acme/app"),
+            ("https://me:pl%40nted@h/x", "https://h/x"),
+            ("https://me:pl/anted@h/x", "https://h/x"),
+            ("https://me@acme.example:pl/anted@h/x", "https://h/x"),
+            ("ssh://git@h:22/x", "ssh://h:22/x"),
+            ("https://h/x?private_token=planted", "https://h/x?***"),
+            ("x-access-token:planted@github.com/acme/app", "github.com/acme/app"),
+            ("git@h:p", "git@h:p"),
+            ("h:acme/app@v1", "h:acme/app@v1"),
+            ("https://h:8443/x@y", "https://h:8443/x@y"),
+            ("https://[::1]:8443/x@y", "https://[::1]:8443/x@y"),
+            ("https://proxy/https://me:planted@h/x", "https://proxy/https://h/x"),
+            ("/home/me/app", "/home/me/app"),
+        ] {
+            assert_eq!(shown(url), expected);
+        }
+    }
+
+    #[test]
+    fn the_words_of_git_are_cleaned_of_the_secrets_of_a_url() {
+        for (url, said, expected) in [
+            (
+                "https://me:p%20planted@h/x",
+                "fatal: unable to access 'https://me:p planted@h/x/': 403",
+                "fatal: unable to access 'https://me:***@h/x/': 403",
+            ),
+            (
+                "https://planted@h/x",
+                "fatal: could not read Password for 'https://planted@h': no",
+                "fatal: could not read Password for 'https://h': no",
+            ),
+            ("https://me:planted@h/x", "remote: planted is no password", "remote: *** is no password"),
+            (
+                "me:planted@h/x",
+                "fatal: 'planted@h/x' does not appear to be a git repository",
+                "fatal: '***@h/x' does not appear to be a git repository",
+            ),
+            ("https://me:abc@h/x", "abc of https://me:abc@h/x", "abc of https://h/x"),
+            ("git@h:x", "Permission denied (git, publickey)", "Permission denied (git, publickey)"),
+            ("https://a-token-of-20-letters:x-oauth-basic@h/x", "a-token-of-20-letters", "***"),
+        ] {
+            assert_eq!(clean(said, &secrets(url)), expected);
+        }
+    }
+}
