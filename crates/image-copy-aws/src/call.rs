@@ -212,6 +212,7 @@ fn asked_in(milliseconds: Option<&str>, seconds: Option<&str>) -> Duration {
 }
 
 /// What an error means for another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weight {
     /// Others are calling too: wait, as long as there is time.
     Throttled,
@@ -224,23 +225,7 @@ enum Weight {
 fn weight<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Weight {
     match error {
         SdkError::ServiceError(answer) => match answer.err().code() {
-            Some(
-                "ThrottlingException"
-                | "Throttling"
-                | "TooManyRequestsException"
-                | "RequestLimitExceeded"
-                | "RequestThrottledException"
-                | "ProvisionedThroughputExceededException"
-                | "SlowDown",
-            ) => Weight::Throttled,
-            Some(
-                "ServerException"
-                | "InternalFailure"
-                | "InternalServiceError"
-                | "InternalServerError"
-                | "ServiceUnavailable"
-                | "RequestTimeout",
-            ) => Weight::Transient,
+            Some(code) if weight_of_code(code) != Weight::Final => weight_of_code(code),
             _ if answer.raw().status().as_u16() == 429 => Weight::Throttled,
             _ if answer.raw().status().is_server_error() => Weight::Transient,
             None if is_unreadable(answer.raw()) => Weight::Transient,
@@ -256,6 +241,37 @@ fn weight<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Weight 
             Weight::Final
         }
         _ => Weight::Transient,
+    }
+}
+
+fn weight_of_code(code: &str) -> Weight {
+    match code {
+        "ThrottlingException"
+        | "Throttling"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "RequestThrottledException"
+        | "ProvisionedThroughputExceededException"
+        | "SlowDown" => Weight::Throttled,
+        "ServerException"
+        | "InternalFailure"
+        | "InternalServiceError"
+        | "InternalServerError"
+        | "ServiceUnavailable"
+        | "RequestTimeout" => Weight::Transient,
+        _ => Weight::Final,
+    }
+}
+
+/// Whether the same call can succeed later: the service was busy or not reached.
+pub(crate) fn is_transient(error: &Error) -> bool {
+    match error {
+        Error::Http(error) => !matches!(error.kind, Kind::Tls(_)),
+        Error::Refused(refusal) => refusal.status == 429 || refusal.status >= 500,
+        Error::Service { code, .. } => weight_of_code(code) != Weight::Final,
+        // A response that was cut.
+        Error::Protocol(_) => true,
+        _ => false,
     }
 }
 
@@ -319,6 +335,31 @@ mod tests {
             (None, Some("Fri, 31 Dec 9999 23:59:59 GMT"), Duration::ZERO),
         ] {
             assert_eq!(asked_in(milliseconds, seconds), expected, "{milliseconds:?} {seconds:?}");
+        }
+    }
+    #[test]
+    fn a_busy_service_is_transient_and_a_denial_is_not() {
+        let service = |code: &str| Error::Service {
+            service: "ecr-public:GetAuthorizationToken".into(),
+            code: code.into(),
+            message: "no".into(),
+            attempts: 1,
+            elapsed: Duration::ZERO,
+        };
+        let status =
+            |status| Error::from(refusal("ecr-public:GetAuthorizationToken", status, 1, Instant::now()));
+        for (error, expected) in [
+            (service("ThrottlingException"), true),
+            (service("TooManyRequestsException"), true),
+            (service("ServerException"), true),
+            (service("AccessDeniedException"), false),
+            (service("UnrecognizedClientException"), false),
+            (status(429), true),
+            (status(503), true),
+            (status(403), false),
+            (Error::Credentials("none".into()), false),
+        ] {
+            assert_eq!(is_transient(&error), expected, "{error}");
         }
     }
 }

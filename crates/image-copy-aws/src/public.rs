@@ -10,7 +10,7 @@ use image_copy::registry::{Credentials, Error, Login};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::call::{Calls, Patience};
+use crate::call::{Calls, Patience, is_transient};
 use crate::clients::EcrClients;
 use crate::endpoints::Service;
 use crate::partition::Partition;
@@ -23,10 +23,16 @@ const ACTION: &str = "ecr-public:GetAuthorizationToken";
 /// Time for the call: it goes far, and without it nothing is lost but speed.
 const LONGEST_CALL: Duration = Duration::from_secs(6);
 
+/// Transient failures in a row after which the service is left alone for a while. Each one can cost
+/// [`LONGEST_CALL`].
+const MOST_FAILURES: u32 = 3;
+/// Time until the next attempt after that many failures.
+const PAUSE: Duration = Duration::from_secs(300);
+
 /// Gives ECR Public the function's own login where that can be had, and otherwise none.
 ///
-/// What was not allowed or not reachable is remembered, and so is a login that was refused: ECR
-/// Public refuses with a stale login what it gives to anybody
+/// A denial is remembered, and so is a refused login: ECR Public refuses with a stale login what it gives
+/// to anybody
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/public/public-troubleshooting.html>).
 pub struct EcrPublicCredentials {
     clients: EcrClients,
@@ -35,6 +41,8 @@ pub struct EcrPublicCredentials {
 
 enum Known {
     Nothing,
+    /// Transient failures in a row, and the time of the last one.
+    Failed(u32, Instant),
     Token(Token),
     Anonymous,
 }
@@ -68,7 +76,8 @@ impl EcrPublicCredentials {
                 return None;
             }
             Known::Token(token) if token.serves(refused) => return Some(token.login.clone()),
-            Known::Token(_) | Known::Nothing => {}
+            Known::Failed(MOST_FAILURES.., last) if last.elapsed() < PAUSE => return None,
+            Known::Token(_) | Known::Nothing | Known::Failed(..) => {}
         }
         match self.fetch().await {
             Ok(token) => {
@@ -78,7 +87,11 @@ impl EcrPublicCredentials {
             }
             Err(error) => {
                 tracing::info!(reason = %error, "ECR Public is read without a login");
-                *known = Known::Anonymous;
+                let failures = if let Known::Failed(failures, _) = *known { failures } else { 0 };
+                *known = match is_transient(&error) {
+                    true => Known::Failed(failures.saturating_add(1), Instant::now()),
+                    false => Known::Anonymous,
+                };
                 None
             }
         }
@@ -178,12 +191,43 @@ mod tests {
         assert_eq!(count.load(Ordering::SeqCst), 1);
     }
 
+    fn unavailable() -> http::Response<String> {
+        http::Response::builder().status(503).body(String::new()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn after_a_transient_failure_the_next_request_asks_again() {
+        let failures: [fn() -> http::Response<String>; 4] = [
+            unavailable,
+            || testing::refusal("ServerException", "busy"),
+            || testing::answer(&json!({"authorizationData": {}})),
+            || http::Response::builder().status(500).body("<html>".into()).unwrap(),
+        ];
+        for failure in failures {
+            let failed = Arc::new(std::sync::atomic::AtomicBool::new(true));
+            let (fails, counter) = (failed.clone(), failure);
+            let (credentials, _) =
+                credentials(
+                    move |number| if fails.load(Ordering::SeqCst) { counter() } else { token(number) },
+                );
+            assert_eq!(password(&credentials, None).await, None);
+            failed.store(false, Ordering::SeqCst);
+            assert!(password(&credentials, None).await.is_some());
+        }
+    }
+
     #[tokio::test]
     async fn a_service_out_of_reach_costs_little() {
-        let (credentials, count) =
-            credentials(|_| http::Response::builder().status(503).body(String::new()).unwrap());
+        let (credentials, count) = credentials(|_| unavailable());
+        for _ in 0..8 {
+            assert_eq!(password(&credentials, None).await, None);
+        }
+        // Two attempts each.
+        assert_eq!(count.load(Ordering::SeqCst), 6);
+        let before = Instant::now().checked_sub(PAUSE).unwrap();
+        *credentials.known.lock().await = Known::Failed(MOST_FAILURES, before);
         assert_eq!(password(&credentials, None).await, None);
-        assert_eq!(count.load(Ordering::SeqCst), 2);
+        assert_eq!(count.load(Ordering::SeqCst), 8);
     }
 
     #[tokio::test]
