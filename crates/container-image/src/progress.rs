@@ -57,6 +57,11 @@ impl Reporter for Bar {
         self.bar.inc(bytes);
     }
 
+    fn skipped(&self, blob: &Descriptor) {
+        self.bar.inc(blob.size);
+        self.finished(blob);
+    }
+
     fn finished(&self, _: &Descriptor) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         self.bar.set_message(format!("{done} of {} blobs", self.blobs));

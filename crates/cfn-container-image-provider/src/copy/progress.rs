@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use image_copy::copy::{Plan, Progress, Reporter};
 use image_copy::oci::{Descriptor, Digest};
@@ -14,7 +14,28 @@ use crate::input::continuation::Transferred;
 pub(crate) struct TransferProgress {
     planned: Mutex<Option<Planned>>,
     passed: AtomicU64,
-    finished: Mutex<HashSet<Digest>>,
+    finished: Mutex<Finished>,
+}
+
+/// Blobs that need no more work.
+#[derive(Default)]
+struct Finished {
+    /// Blobs of the newest plan that were copied.
+    copied: HashSet<Digest>,
+    /// Blobs of the newest plan that neither side has and that may not be distributed.
+    skipped: HashSet<Digest>,
+    /// Number of blobs that were finished for earlier plans. ECR can have lost some of them.
+    earlier: usize,
+}
+
+impl Finished {
+    fn count(&self) -> usize {
+        self.earlier + self.copied.len() + self.skipped.len()
+    }
+
+    fn has(&self, digest: &Digest) -> bool {
+        self.copied.contains(digest) || self.skipped.contains(digest)
+    }
 }
 
 /// The blobs to copy.
@@ -27,34 +48,50 @@ struct Planned {
 impl TransferProgress {
     /// Starts counting for a plan. After a second plan, the second one counts.
     pub(crate) fn start(self: &Arc<Self>, plan: &Plan) -> Arc<Self> {
-        let planned = Planned { blobs: plan.blobs.clone(), before: plan.progress };
-        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(planned);
+        self.plan(plan.blobs.clone(), plan.progress);
         Arc::clone(self)
+    }
+
+    fn plan(&self, blobs: Vec<Descriptor>, before: Progress) {
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(Planned { blobs, before });
+        let mut finished = self.lock();
+        *finished = Finished { earlier: finished.count(), ..Finished::default() };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Finished> {
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The progress of the copy. `None` before there was a plan.
     pub(crate) fn progress(&self) -> Option<Progress> {
         let planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
         let Planned { blobs, before } = planned.as_ref()?;
-        let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-        let copied = blobs.iter().filter(|blob| finished.contains(&blob.digest));
-        Some(copied.fold(*before, |progress, blob| Progress {
-            copied: progress.copied + 1,
-            bytes_copied: progress.bytes_copied.saturating_add(blob.size),
-            ..progress
-        }))
+        let finished = self.lock();
+        let mut progress = *before;
+        for blob in blobs {
+            let (count, bytes) = if finished.copied.contains(&blob.digest) {
+                (&mut progress.copied, &mut progress.bytes_copied)
+            } else if finished.skipped.contains(&blob.digest) {
+                (&mut progress.skipped, &mut progress.bytes_skipped)
+            } else {
+                continue;
+            };
+            *count += 1;
+            *bytes = bytes.saturating_add(blob.size);
+        }
+        Some(progress)
     }
 
     /// The figures by which another invocation continues or not.
     pub(crate) fn transferred(&self) -> Transferred {
         let planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
-        let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        let finished = self.lock();
         let blobs = planned.iter().flat_map(|planned| &planned.blobs);
-        let unfinished = blobs.filter(|blob| !finished.contains(&blob.digest));
+        let unfinished = blobs.filter(|blob| !finished.has(&blob.digest));
         let largest = unfinished.max_by_key(|blob| blob.size);
         Transferred {
             bytes: self.passed.load(Ordering::Relaxed),
-            finished_blobs: finished.len(),
+            finished_blobs: finished.count(),
             largest_unfinished: largest.map(|blob| (blob.digest.clone(), blob.size)),
         }
     }
@@ -66,7 +103,11 @@ impl Reporter for TransferProgress {
     }
 
     fn finished(&self, blob: &Descriptor) {
-        self.finished.lock().unwrap_or_else(PoisonError::into_inner).insert(blob.digest.clone());
+        self.lock().copied.insert(blob.digest.clone());
+    }
+
+    fn skipped(&self, blob: &Descriptor) {
+        self.lock().skipped.insert(blob.digest.clone());
     }
 
     // Bytes of a lost blob used the link all the same.
@@ -95,7 +136,7 @@ mod tests {
         assert_eq!(progress.progress(), None);
         let blobs = vec![blob("a", 50), blob("b", 40), blob("c", 1)];
         let before = Progress { blobs: 4, present: 1, ..Progress::default() };
-        *progress.planned.lock().unwrap() = Some(Planned { blobs, before });
+        progress.plan(blobs, before);
         progress.passed(60);
         progress.finished(&blob("b", 40));
         let now = progress.progress().unwrap();
@@ -103,5 +144,23 @@ mod tests {
         let transferred = progress.transferred();
         assert_eq!((transferred.bytes, transferred.finished_blobs), (60, 1));
         assert_eq!(transferred.largest_unfinished, Some((Digest::of(b"a"), 50)));
+    }
+    #[test]
+    fn counts_the_newest_plan() {
+        let progress = TransferProgress::default();
+        progress.plan(vec![blob("a", 50), blob("b", 40)], Progress { blobs: 2, ..Progress::default() });
+        progress.finished(&blob("a", 50));
+        progress.skipped(&blob("b", 40));
+        let now = progress.progress().unwrap();
+        assert_eq!((now.copied, now.skipped, now.bytes_copied, now.bytes_skipped), (1, 1, 50, 40));
+        // ECR has lost a blob that the first plan copied.
+        let before = Progress { blobs: 2, skipped: 1, ..Progress::default() };
+        progress.plan(vec![blob("a", 50)], before);
+        assert_eq!(progress.progress(), Some(before));
+        let transferred = progress.transferred();
+        assert_eq!(transferred.finished_blobs, 2);
+        assert_eq!(transferred.largest_unfinished, Some((Digest::of(b"a"), 50)));
+        progress.finished(&blob("a", 50));
+        assert_eq!(progress.progress().unwrap().copied, 1);
     }
 }

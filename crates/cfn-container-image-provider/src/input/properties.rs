@@ -116,8 +116,19 @@ impl Properties {
     }
 }
 
+/// Maximum number of platforms in a list. The largest official images have some 20.
+const MAX_PLATFORMS: usize = 100;
+
 fn platforms(value: &Value) -> Result<Platforms, InvalidProperty> {
     const EXPECTED: &str = "expected platforms, such as linux/arm64, or all";
+    let count = match value {
+        Value::String(text) => text.split(',').count(),
+        Value::Array(names) => names.len(),
+        _ => 1,
+    };
+    if count > MAX_PLATFORMS {
+        return invalid(format!("Platform lists {count} platforms: expected at most {MAX_PLATFORMS}"));
+    }
     match value {
         Value::String(text) if text.trim().eq_ignore_ascii_case(ALL_PLATFORMS) => Ok(Platforms::All),
         Value::String(text) if text.contains(',') => {

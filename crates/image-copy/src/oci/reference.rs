@@ -81,7 +81,8 @@ impl FromStr for Registry {
         } else {
             name.split('.').all(label)
         };
-        if !port_is_valid || !name_is_valid {
+        // The maximum of RFC 1035 for a name, with a port.
+        if host.len() > 253 + 6 || !port_is_valid || !name_is_valid {
             return Err(ParseError::new(text, REGISTRY));
         }
         Ok(match host.as_str() {

@@ -92,6 +92,14 @@ fn a_wrong_value_is_refused_with_the_propertys_name() {
         &with("Platform", json!("linux-arm64")),
         "Platform is \"linux-arm64\", which is not a platform: expected",
     );
+    let long = format!("Platform lists 101 platforms: expected at most {MAX_PLATFORMS}");
+    let names: Vec<String> = (0..=MAX_PLATFORMS).map(|number| format!("linux/a{number}")).collect();
+    check(&with("Platform", json!(names)), &long);
+    check(&with("Platform", json!(names.join(","))), &long);
+    check(
+        &with("ImageReference", json!(format!("{}/b:1", "a.".repeat(500_000) + "a"))),
+        "ImageReference is \"a.a.",
+    );
     check(&with("Platform", json!([3])), "Platform is [3]: expected platforms, such as linux/arm64, or all");
     check(&with("Platform", json!("linux/arm64,all")), "Platform is \"all\", which is not a platform");
     check(&with("Platform", json!([])), "Platform is []: expected platforms");

@@ -28,8 +28,11 @@ pub trait Reporter: Send + Sync {
     /// `bytes` more of a blob were sent.
     fn passed(&self, bytes: u64);
 
-    /// A blob is done: it was copied or mounted, existed before, or is skipped.
+    /// A blob exists at the destination: it was copied or mounted, or existed before.
     fn finished(&self, blob: &Descriptor);
+
+    /// A blob is left out, because the source does not have it and it may not be distributed.
+    fn skipped(&self, blob: &Descriptor);
 
     /// A blob is started again: `bytes` that were reported as sent are lost.
     fn lost(&self, bytes: u64);
@@ -42,5 +45,6 @@ pub struct NoReport;
 impl Reporter for NoReport {
     fn passed(&self, _: u64) {}
     fn finished(&self, _: &Descriptor) {}
+    fn skipped(&self, _: &Descriptor) {}
     fn lost(&self, _: u64) {}
 }

@@ -153,7 +153,7 @@ impl Job<'_> {
         tracing::warn!(digest = %blob.digest, %cause, "the source lacks a layer that may not be distributed; the image is copied without it");
         self.copied.skipped.lock().unwrap_or_else(PoisonError::into_inner).push(blob.digest.clone());
         self.copied.bytes_skipped.fetch_add(blob.size, Ordering::Relaxed);
-        self.reporter.finished(blob);
+        self.reporter.skipped(blob);
     }
 
     /// Starts to read a blob. The first piece is read only if that can make an upload unnecessary.
