@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use futures_util::future::BoxFuture;
 use image_copy::copy::{
-    Destination, Error, Limits, NoReport, Outcome, Platforms, Request, Source, plan, survey, transfer,
+    Destination, Error, Limits, NoReport, Outcome, Platforms, Problem, Request, Source, plan, survey,
+    transfer,
 };
 use image_copy::http;
 use image_copy::oci::{self, Reference};
@@ -209,6 +210,19 @@ async fn a_missing_image_costs_one_request_for_a_challenge() {
     }
     // The first of them found out that the registry does not use TLS.
     assert!(roots.load(Ordering::Relaxed) <= 2, "{roots:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_sent_to_a_destination_once() {
+    let to = Loopback::with(|request| {
+        (request.target != "/v2/").then(|| challenge(r#"Basic realm="registry""#)).flatten()
+    });
+    let source = Loopback::start();
+    source.image("a/b", &[b"one"], &["1"]);
+    let destination = format!("{}/x/y:1", to.host);
+    let failure = copy(&client(LOGIN), &format!("{}/a/b:1", source.host), &destination).await;
+    assert_eq!(failure.unwrap_err().problem(), Problem::LoginRefused);
+    assert_eq!(to.take_authorizations().iter().flatten().count(), 1);
 }
 
 #[tokio::test]

@@ -99,15 +99,15 @@ impl Error {
 
     /// Returns true if a destination refused to show content for a reason that need not apply to a push:
     /// the content is missing, the method is unknown, or reading is not permitted
-    /// (<https://github.com/google/go-containerregistry/pull/1691>). A missing or wrong password is no
-    /// such reason, because repeating it can lock the account.
+    /// (<https://github.com/google/go-containerregistry/pull/1691>). A wrong password is no such reason,
+    /// because repeating it can lock the account.
     #[must_use]
     pub(super) fn leaves_it_to_the_push(&self) -> bool {
         let (Self::Refused(refusal) | Self::Expired(refusal)) = self else { return false };
         match refusal.status {
-            401 => refusal.login == LoginSent::Exchanged,
+            401 => refusal.login != LoginSent::Yes,
             408 | 425 | 429 => false,
-            status => (400..500).contains(&status),
+            status => (400..500).contains(&status) || status == 501,
         }
     }
 

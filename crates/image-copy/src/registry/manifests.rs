@@ -119,7 +119,9 @@ impl Repository {
                 tracing::debug!(id = id.as_str(), %error, "the destination does not show it");
                 Ok(None)
             }
-            Err(error @ Error::Manifest(_)) if matches!(id, ManifestId::Tag(_)) => {
+            Err(error @ (Error::Manifest(_) | Error::DigestMismatch { .. } | Error::SizeMismatch { .. }))
+                if matches!(id, ManifestId::Tag(_)) =>
+            {
                 tracing::warn!(tag = id.as_str(), %error, "the tag names something that cannot be read");
                 Ok(None)
             }
