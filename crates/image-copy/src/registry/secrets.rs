@@ -16,8 +16,9 @@ use crate::http::Answer;
 /// Shorter texts are not removed, because they are parts of ordinary words. Unit: bytes.
 const SHORTEST: usize = 4;
 
-/// Values in a query that are at least this long are taken for a signature or a token. Unit: bytes.
-const SHORTEST_IN_QUERY: usize = 16;
+/// Values in a query that are at least this long are taken for a signature or a token. Counts and times are
+/// shorter. Unit: bytes.
+const SHORTEST_IN_QUERY: usize = 7;
 
 /// Replaces a secret.
 const REPLACEMENT: &str = "***";
@@ -30,23 +31,17 @@ const SHOWN_HEADERS: [HeaderName; 2] = [CONTENT_TYPE, HeaderName::from_static("d
 pub(super) struct Secrets(Vec<SecretString>);
 
 impl Secrets {
-    /// Adds a password in the forms in which servers see it.
+    /// Adds a password, alone and with its user name.
     pub(super) fn add_login(&mut self, login: &Login) {
         let password = login.password.expose_secret();
-        let pair = format!("{}:{password}", login.username);
-        for text in [password, pair.as_str()] {
-            let encoded: String = url_encoded(text);
-            let others = [BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD];
-            self.add(text);
-            self.add(&encoded);
-            others.iter().for_each(|engine| self.add(&engine.encode(text)));
-        }
+        self.add_forms(password);
+        self.add_forms(&format!("{}:{password}", login.username));
     }
 
     /// Adds the value of an `Authorization` header, without its scheme.
     pub(super) fn add_header(&mut self, header: &HeaderValue) {
         let text = header.to_str().unwrap_or_default();
-        self.add(text.split_once(' ').map_or(text, |(_, value)| value).trim());
+        self.add_forms(text.split_once(' ').map_or(text, |(_, value)| value).trim());
     }
 
     /// Adds the signature and tokens in a query. Parameters of the distribution specification are not
@@ -55,10 +50,23 @@ impl Secrets {
         for (name, value) in url.query_pairs() {
             let is_public = matches!(&*name, "digest" | "mount" | "from" | "scope" | "service" | "last");
             if !is_public && value.len() >= SHORTEST_IN_QUERY {
-                self.add(&value);
-                self.add(&url_encoded(&value));
+                self.add_forms(&value);
             }
         }
+    }
+
+    /// Adds a secret in the forms in which servers repeat it: as it is, encoded for a URL, escaped for
+    /// JSON, and in base64.
+    fn add_forms(&mut self, text: &str) {
+        let encoded = url_encoded(text);
+        let json = serde_json::Value::from(text).to_string();
+        let engines = [BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD];
+        self.add(text);
+        self.add(&lower_case_escapes(&encoded));
+        self.add(&encoded.replace('+', "%20"));
+        self.add(&encoded);
+        self.add(json.trim_start_matches('"').strip_suffix('"').unwrap_or_default());
+        engines.iter().for_each(|engine| self.add(&engine.encode(text)));
     }
 
     /// Adds a secret.
@@ -133,6 +141,16 @@ fn url_encoded(text: &str) -> String {
     url.query().unwrap_or_default().trim_start_matches('=').to_owned()
 }
 
+/// Writes `%2F` as `%2f`.
+fn lower_case_escapes(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| match part.split_at_checked(2) {
+        Some((escape, rest)) => text + "%" + &escape.to_ascii_lowercase() + rest,
+        None => text + "%" + part,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,7 +160,7 @@ mod tests {
         secrets.add_login(&Login { username: "me".into(), password: r#"pa/"ss word"#.into() });
         secrets.add_header(&HeaderValue::from_static("Bearer eyJ.token"));
         secrets.add_query(
-            &"https://cdn.example/x?X-Amz-Signature=0123456789abcdef01&digest=sha256:0123456789abcdef&n=1"
+            &"https://cdn.example/x?X-Amz-Signature=0123456789abcdef01&sig=sv-short&digest=sha256:0123456789abcdef&n=604800"
                 .parse()
                 .unwrap(),
         );
@@ -156,6 +174,11 @@ mod tests {
             pair.to_owned(),
             r#"pa/"ss word"#.to_owned(),
             "pa%2F%22ss+word".to_owned(),
+            "pa%2F%22ss%20word".to_owned(),
+            "pa%2f%22ss+word".to_owned(),
+            r#"pa/\"ss word"#.to_owned(),
+            BASE64_STANDARD.encode("eyJ.token"),
+            "sv-short".to_owned(),
             BASE64_STANDARD.encode(pair),
             BASE64_URL_SAFE_NO_PAD.encode(pair),
             "eyJ.token".to_owned(),
@@ -169,7 +192,9 @@ mod tests {
                 assert_eq!(left.matches(REPLACEMENT).count(), 2, "{left}");
             }
         }
-        assert_eq!(secrets().remove_from("sha256:0123456789abcdef"), "sha256:0123456789abcdef");
+        for public in ["sha256:0123456789abcdef", "604800"] {
+            assert_eq!(secrets().remove_from(public), public);
+        }
     }
 
     #[test]
