@@ -1,0 +1,91 @@
+//! Files of logins, credential helpers and URLs with secrets, as the program meets them.
+
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use common::World;
+use rustix::process::{Pid, Signal, kill_process};
+
+const COPY: &str = "copy docker.io/acme/app:1 --to docker.io/acme/copy:1";
+
+async fn failed(world: &World, variables: &[(&str, String)]) -> String {
+    let mut command = world.command(&COPY.split(' ').collect::<Vec<_>>());
+    let output = command.envs(variables.iter().map(|(name, value)| (name, value))).output();
+    let output =
+        tokio::time::timeout(Duration::from_secs(60), output).await.expect("it never hangs").unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(err.lines().count(), 1, "{err}");
+    err
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_logins_that_are_no_files_are_errors_in_one_line() {
+    let world = World::start().await;
+    let fifo = world.path("config.json");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let folder = world.folder().display().to_string();
+    let err = failed(&world, &[("DOCKER_CONFIG", folder.clone())]).await;
+    assert!(err.contains("config.json cannot be read: it is not a regular file"), "{err}");
+    let err = failed(&world, &[("REGISTRY_AUTH_FILE", "/dev/zero".into())]).await;
+    assert!(err.contains("/dev/zero cannot be read: it is not a regular file"), "{err}");
+    let err = failed(&world, &[("REGISTRY_AUTH_FILE", folder)]).await;
+    assert!(err.contains("cannot be read: it is a folder"), "{err}");
+    world.write("large.json", " ".repeat((1 << 20) + 1));
+    let large = world.path("large.json").display().to_string();
+    let err = failed(&world, &[("REGISTRY_AUTH_FILE", large)]).await;
+    assert!(err.contains("cannot be read: it is larger than 1 MiB"), "{err}");
+}
+
+/// Only the program gets the signal, as from a supervisor, so that nothing else ends the children.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_children_of_a_helper_end_with_an_interrupted_program() {
+    let world = World::start().await;
+    let (helper, pid) = (world.path("docker-credential-hang"), world.path("pid"));
+    let script = format!("#!/bin/sh\nsleep 1000 &\necho $! > {0}.new\nmv {0}.new {0}\nwait\n", pid.display());
+    fs::write(&helper, script).unwrap();
+    fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
+    world.write("config.json", r#"{"credsStore": "hang"}"#);
+    let folder = world.folder().display().to_string();
+    let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
+    let mut command = world.command(&COPY.split(' ').collect::<Vec<_>>());
+    command.env("DOCKER_CONFIG", &folder).env("PATH", path).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    while !pid.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    kill_process(Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap(), Signal::INT).unwrap();
+    assert_eq!(child.wait().await.unwrap().code(), Some(130));
+    let pid = fs::read_to_string(pid).unwrap();
+    let state = || fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    while !(state().is_empty() || state().contains(") Z ")) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_in_urls_are_in_no_message() {
+    let world = World::start().await;
+    for arguments in [
+        "update --all --repository https://x-access-token:planted-1@127.0.0.1:1/acme/app",
+        "update --all --repository https://planted-1@127.0.0.1:1/acme/app",
+        "update --all --repository https://me:pl%61nted-1@127.0.0.1:1/acme/app --json",
+        "update --all --repository http://127.0.0.1:1/acme/app?private_token=planted-1",
+        "list --repository https://me:planted-1@127.0.0.1:1/acme/app",
+        "list https://me:planted-1@127.0.0.1:1/acme/app",
+        "copy https://me:planted-1@127.0.0.1:1/acme/app:1 --to open.example/x",
+    ] {
+        let said = world.run(arguments).await;
+        assert_ne!(said.code, Some(0), "{said:?}");
+        let all = format!("{}{}", said.out, said.err);
+        assert!(said.err.starts_with("error: ") && !all.contains("nted-1"), "{arguments}: {all}");
+    }
+}
