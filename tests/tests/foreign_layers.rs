@@ -1,0 +1,83 @@
+//! Images with a layer that registries may lack, copied by the function.
+
+#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+
+mod common;
+
+use aws_emulator::{Blob, Image, Manifest, Recipe, digest};
+use common::{Account, failure, succeeded};
+use serde_json::{Value, json};
+
+const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+const FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+
+/// Returns an index of a Linux and a Windows image. The source lacks a layer of the Windows image, which
+/// has this media type and `urls`.
+fn windows(seed: u64, media_type: &str) -> Image {
+    let mut image = Recipe::new(seed).platforms(&["linux/amd64"]).layers(&[40_000]).docker().single();
+    let config = Blob::bytes(json!({"os": "windows", "architecture": "amd64", "seed": seed}).to_string());
+    let own = Blob::bytes(format!("own layer {seed}"));
+    let foreign = format!("layer of somebody else {seed}");
+    let point =
+        |kind: &str, blob: &Blob| json!({"mediaType": kind, "digest": blob.digest(), "size": blob.size()});
+    let base = json!({"mediaType": media_type, "digest": digest(foreign.as_bytes()), "size": foreign.len(),
+        "urls": ["https://mcr.microsoft.com/v2/windows/nanoserver/blobs/x"]});
+    let config_type = "application/vnd.docker.container.image.v1+json";
+    let document = json!({"schemaVersion": 2, "mediaType": MANIFEST,
+        "config": point(config_type, &config), "layers": [base, point(LAYER, &own)]});
+    let windows = Manifest::new(document.to_string(), MANIFEST);
+    let entry = |manifest: &Manifest, os: &str| {
+        let mut entry = manifest.descriptor();
+        entry["platform"] = json!({"os": os, "architecture": "amd64"});
+        entry
+    };
+    let children = [entry(image.root(), "linux"), entry(&windows, "windows")];
+    let index = json!({"schemaVersion": 2, "mediaType": LIST, "manifests": children});
+    image.manifests.extend([windows, Manifest::new(index.to_string(), LIST)]);
+    image.blobs.extend([config, own]);
+    image
+}
+
+fn properties(account: &Account, tag: &str, platform: &str) -> Value {
+    let mut properties = account.properties(&format!("python:{tag}"));
+    properties["Platform"] = json!(platform);
+    properties
+}
+
+#[tokio::test]
+async fn an_image_without_its_foreign_layer_is_copied_once_and_then_unchanged() {
+    let account = Account::new().await;
+    let image = windows(1, FOREIGN);
+    account.publish("1", &image);
+    for (tag, platform) in [("1", "all"), ("1", "windows/amd64")] {
+        let properties = properties(&account, tag, platform);
+        let (answer, _) = account.create_and_last_line(&properties).await;
+        succeeded(&answer);
+        let reason = answer.reason.unwrap();
+        assert!(reason.contains("1 layer that may not be distributed was left out"), "{reason}");
+        let mark = account.mark();
+        let (answer, line) = account.create_and_last_line(&properties).await;
+        succeeded(&answer);
+        assert_eq!(line["outcome"], "unchanged", "{platform}: {line}");
+        let asked = account.upstream(mark);
+        assert!(asked.iter().all(|operation| !operation.starts_with("blob")), "{platform}: {asked:?}");
+    }
+    let windows = &image.manifests[1];
+    assert_eq!(account.repository.resolve("1").as_deref(), Some(&*windows.digest));
+    assert_eq!(account.repository.manifest(image.digest()).as_ref(), Some(&image.root().bytes));
+}
+
+#[tokio::test]
+async fn ecr_decides_about_a_layer_with_urls_and_the_reason_names_it() {
+    let account = Account::new().await;
+    // ECR requires layers of this media type, also with `urls`.
+    account.publish("1", &windows(2, LAYER));
+    let answer = account.create(properties(&account, "1", "all")).await;
+    let reason = failure(&answer);
+    for part in ["windows/amd64", "may not be distributed", "Choose platforms without Windows in Platform"] {
+        assert!(reason.contains(part), "{reason}");
+    }
+    succeeded(&account.create(properties(&account, "1", "linux/amd64")).await);
+}
