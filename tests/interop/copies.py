@@ -131,7 +131,7 @@ def check_second_copy(world: World):
     assert re.search(r": [1-9]\d* blobs copied", world.copied(*arguments))
     before = [(registry, len(registry.requests())) for registry in [world.source, world.plain]]
     line = world.copied(*arguments)
-    assert ": 0 blobs copied" in line and "nothing to do" in line, line
+    assert "nothing to do" in line, line
     (from_source, to_destination) = [registry.requests()[seen:] for registry, seen in before]
     assert all(method == "HEAD" or path == "/v2/" for method, path in from_source), from_source
     assert all(method in ["GET", "HEAD"] for method, _ in to_destination), to_destination

@@ -72,7 +72,7 @@ pub(super) async fn measure_all(filter: &str) -> Result<bool, BoxError> {
         };
         good &= verdict.is_empty();
         let text: String = text.chars().take(OUTCOME).collect();
-        println!("{name:44} {:6.1} MiB  {verdict}{text}", mib(peak));
+        println!("{name:46} {:6.1} MiB  {verdict}{text}", mib(peak));
     }
     println!("hostile inputs: bound {:.0} MiB", mib(BOUND));
     Ok(good)

@@ -91,6 +91,19 @@ fn manifests() -> Vec<Row> {
             store.add_index(&children);
         })
         .with("Platform", "linux/amd64"),
+        stored("index: 1000 children of 4 MiB, as 1 byte each", |store| {
+            let mut children = store.add_family(IMAGE, &image(0, MANIFEST_LIMIT), 1000);
+            children.iter_mut().for_each(|child| child.size = 1);
+            store.add_index(&children);
+        }),
+        stored("index: 3 children with 4 MiB of urls", |store| {
+            let children = store.add_family(IMAGE, &image_with_urls(), 3);
+            store.add_index(&children);
+        }),
+        stored("index: 3 children with 4 MiB of annotations", |store| {
+            let children = store.add_family(IMAGE, &annotated(&image(0, 0)), 3);
+            store.add_index(&children);
+        }),
         stored("index: 100 children with 36,000 layers", |store| {
             let children = store.add_family(IMAGE, &image(36_000, 0), 100);
             store.add_index(&children);
@@ -139,8 +152,7 @@ fn manifests() -> Vec<Row> {
                 .add(INDEX, &format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{entry}]}}"#));
         }),
         stored("image: 4 MiB of urls of a layer", |store| {
-            let urls = format!(r#""size":1,"urls":[{}]}}]"#, filled(r#""""#));
-            store.add(IMAGE, &image(1, 0).replacen(r#""size":1}]"#, &urls, 1));
+            store.add(IMAGE, &image_with_urls());
         }),
         odd("image: an endless config", large_config, |request, _| {
             let endless = vec![Part::text(r#"{"os":"linux","architecture":"#), Part::endless(" ")];
@@ -200,6 +212,12 @@ fn filled(item: &str) -> String {
         number += 1;
     }
     items
+}
+
+/// An image manifest whose only layer has as many addresses as a manifest can have.
+fn image_with_urls() -> String {
+    let urls = format!(r#""size":1,"urls":[{}]}}]"#, filled(r#""""#));
+    image(1, 0).replacen(r#""size":1}]"#, &urls, 1)
 }
 
 /// An entry of an index, without its last brace.

@@ -36,7 +36,8 @@ pub(super) struct Store {
 pub(super) struct Pointer {
     media_type: &'static str,
     pub(super) digest: String,
-    size: usize,
+    /// Bytes, by the descriptor.
+    pub(super) size: usize,
 }
 
 impl Pointer {
