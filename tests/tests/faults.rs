@@ -32,6 +32,8 @@ struct Case {
     only_tag: bool,
     name: String,
     effect: Effect,
+    /// Timeout of the function, if it differs from the others'.
+    timeout: Option<Duration>,
     /// What the reason of a failure says; success when absent.
     says: Option<Vec<String>>,
     why: String,
@@ -54,7 +56,8 @@ fn effect(table: &Value, operation: &Value, name: &str) -> Option<Effect> {
         Some(false) => table["effects_without_body"].get(name),
         _ => None,
     };
-    let effect = operation["instead"].get(name).or(general).unwrap_or(&table["effects"][name]);
+    let of_all = table["effects"].get(name).or(table["lasting_effects"].get(name));
+    let effect = operation["instead"].get(name).or(general).or(of_all).unwrap();
     effect["none"].is_null().then(|| serde_json::from_value(effect.clone()).unwrap())
 }
 
@@ -70,6 +73,7 @@ fn case(table: &Value, operation: &Value, name: &str, expected: Option<&Value>) 
         only_tag: operation["scenario"] == "tag",
         name: name.to_owned(),
         effect: effect(table, operation, name)?,
+        timeout: expected.and_then(|expected| expected["seconds"].as_u64()).map(Duration::from_secs),
         says: expected.and_then(|expected| texts(&expected["says"])),
         why: expected.map(|expected| text(&expected["why"])).unwrap_or_default(),
     })
@@ -157,10 +161,11 @@ async fn play_all(cases: Vec<Case>, once: bool, timeout: Duration) -> Vec<Row> {
     let mut running = JoinSet::new();
     // What stands still takes longest, and so goes first.
     let mut order: Vec<usize> = (0..cases.len()).collect();
-    order.sort_by_key(|&number| cases[number].name != "stall");
+    order.sort_by_key(|&number| !matches!(cases[number].name.as_str(), "stall" | "late"));
     for number in order {
         let case = cases[number].clone();
-        let turns = if case.name == "stall" { &standing } else { &at_work };
+        let timeout = case.timeout.unwrap_or(timeout);
+        let turns = if matches!(case.name.as_str(), "stall" | "late") { &standing } else { &at_work };
         let turns = Arc::clone(turns);
         running.spawn(async move {
             let _turn = turns.acquire_owned().await.unwrap();

@@ -22,7 +22,7 @@ pub(crate) struct Bar {
 
 impl Bar {
     pub(crate) fn new(plan: &Plan) -> Self {
-        let bytes = plan.blobs.iter().map(|blob| blob.size).sum();
+        let bytes = plan.blobs.iter().fold(0, |sum: u64, blob| sum.saturating_add(blob.size));
         let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template(
             "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left, {msg}",

@@ -27,12 +27,27 @@ impl Token {
         let (username, password) = text.split_once(':')?;
         let login = Login { username: username.into(), password: SecretString::from(password) };
         let expires = expires.and_then(|expires| SystemTime::try_from(*expires).ok());
-        Some(Self { login, renew: expires.unwrap_or(SystemTime::now() + ASSUMED_LIFE) - RENEW_BEFORE })
+        let expires = expires.unwrap_or(SystemTime::now() + ASSUMED_LIFE);
+        Some(Self { login, renew: expires.checked_sub(RENEW_BEFORE).unwrap_or(SystemTime::UNIX_EPOCH) })
     }
 
     /// Whether it can be used still by whoever was refused with that login.
     pub(crate) fn serves(&self, refused: Option<&Login>) -> bool {
         // Only refusals that may mean age come here, so even a new token is not defended.
         SystemTime::now() < self.renew && refused != Some(&self.login)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_ended_before_all_time_is_not_used() {
+        let token = BASE64_STANDARD.encode("AWS:password");
+        for seconds in [i64::MIN, i64::MIN + 1, 0] {
+            let token = Token::read(&token, Some(&DateTime::from_secs(seconds))).unwrap();
+            assert!(!token.serves(None), "{seconds}");
+        }
     }
 }
