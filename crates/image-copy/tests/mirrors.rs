@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_emulator::{Effect, Fault, Image, Profile, RateLimit, Recipe, Registry, Switch};
+use aws_emulator::{Effect, Fault, Image, Profile, RateLimit, Recipe, ReferrersManner, Registry, Switch};
 use image_copy::copy::{Mirror, Outcome, Problem};
 use support::World;
 use tokio::time::Instant;
@@ -181,6 +181,29 @@ async fn fails_before_the_first_pull_that_leads_nowhere() {
     }
     leave(&world, 3);
     copy(&world).await;
+}
+
+#[tokio::test]
+async fn referrers_beyond_the_allowance_are_left_out_with_a_warning() {
+    let (mut world, _, image) = world().await;
+    world.mirrors.clear();
+    let hub = world.emulator.docker_hub();
+    hub.set_referrers(ReferrersManner::Api);
+    let pulls = image.manifests.len();
+    for name in ["one", "two"] {
+        hub.put_referrer("library/python", &Image::referrer(image.root(), "application/x.y", name));
+    }
+    leave(&world, pulls as u64 + 1);
+    let mark = world.emulator.log().mark();
+    let outcome = world.copy_with_referrers("python:3.13", "3.13", "all").await.expect("the image is copied");
+    world.check_stored("3.13", &image);
+    let referrers = outcome.referrers.expect("referrers were asked for");
+    assert_eq!(referrers.copied, 1, "{referrers:?}");
+    let reason = referrers.first_reason.as_ref().map(ToString::to_string).unwrap_or_default();
+    assert!(referrers.is_incomplete() && reason.contains("pulls needed: "), "{reason}");
+    let asked = world.upstream_requests(mark);
+    let asked = asked.iter().filter(|operation| *operation == "manifest.get").count();
+    assert_eq!(asked, pulls + 1, "nothing was asked in vain");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -41,6 +41,7 @@ pub(in crate::copy::transfer) async fn copy(
         destination,
         lacks_api: AtomicBool::new(false),
         root_written: AtomicBool::new(false),
+        reading: AtomicU64::new(0),
         tally: Mutex::default(),
     };
     match end(limits) {

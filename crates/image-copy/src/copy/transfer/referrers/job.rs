@@ -1,7 +1,7 @@
 //! The state of copying an image's referrers, shared by concurrent lookups and copies.
 
 use std::collections::HashSet;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::candidate::Candidate;
@@ -25,6 +25,8 @@ pub(super) struct Job<'a> {
     /// True if the source has no referrers API.
     pub(super) lacks_api: AtomicBool,
     pub(super) root_written: AtomicBool,
+    /// Referrers whose manifests are being read, each of which costs a pull.
+    pub(super) reading: AtomicU64,
     pub(super) tally: Mutex<Tally>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
@@ -149,12 +150,15 @@ impl Job<'_> {
     async fn read(&self, found: &Candidate) -> Result<Manifest, Error> {
         let charged = self.source.budget().charge(&found.digest, found.charge());
         charged.map_err(|limit| self.over_budget(limit))?;
+        let reading = self.reading.fetch_add(1, Ordering::Relaxed);
         let read = async {
-            self.source.afford(1).await?;
+            self.source.afford(reading + 1).await?;
             let id = ManifestId::Digest(found.digest.clone());
             self.source.named().get_manifest_within(&id, found.limit()).await
         };
-        let manifest = read.await.map_err(|cause| {
+        let read = read.await;
+        self.reading.fetch_sub(1, Ordering::Relaxed);
+        let manifest = read.map_err(|cause| {
             let subject = self.source.named().name().with_digest(found.digest.clone()).to_string();
             Failure::registry(Side::Source, Operation::ReadManifest, subject, cause)
         })?;
