@@ -139,7 +139,7 @@ impl Job {
         let (name, repository) = (&request.source.repository, &wanted.properties.repository);
         let until = Some(deadline.work);
         let (registries, credentials) =
-            clients.source(wanted.properties.credentials.clone(), &name, deadline.work);
+            clients.source(wanted.properties.credentials.clone(), name, deadline.work);
         let data = clients.data(repository).map_err(Failure::Setting)?;
         let destination = Destination::with_inventory(
             clients.registries.repository(data, until),

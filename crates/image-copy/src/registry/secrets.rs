@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Error, Login};
 use crate::http::Answer;
+use crate::text::ForeignText;
 
 /// Shorter texts are not removed, because they are parts of ordinary words. Unit: bytes.
 const SHORTEST: usize = 4;
@@ -79,8 +80,13 @@ impl Secrets {
         self.0.insert(position, secret.into());
     }
 
-    /// Returns `text` without the secrets.
+    /// Returns `text` without the secrets, also if invisible characters are between their letters.
     pub(super) fn remove_from(&self, text: &str) -> String {
+        let visible = ForeignText::new(&self.replace_in(text), usize::MAX);
+        self.replace_in(&visible)
+    }
+
+    fn replace_in(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| match text.contains(secret.expose_secret()) {
             true => text.replace(secret.expose_secret(), REPLACEMENT),
             false => text,
@@ -194,6 +200,9 @@ mod tests {
         }
         for public in ["sha256:0123456789abcdef", "604800"] {
             assert_eq!(secrets().remove_from(public), public);
+        }
+        for hidden in ["eyJ\u{200b}.token", "eyJ.to\u{1b}[0mken", "e\u{202e}yJ.token"] {
+            assert_eq!(secrets().remove_from(hidden), "***", "{hidden:?}");
         }
     }
 
