@@ -1,7 +1,5 @@
 //! Destinations that refuse what a copy can do without.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
-
 mod support;
 
 use std::sync::Arc;
