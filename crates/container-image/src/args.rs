@@ -85,10 +85,10 @@ pub(crate) enum Command {
 macro_rules! logins {
     () => {
         "\
-Logins: the first one in the file of podman login, or in $REGISTRY_AUTH_FILE if
-it is set, in ~/.config/containers/auth.json, and in the file of docker login,
-~/.docker/config.json or $DOCKER_CONFIG/config.json. Credential helpers in these
-files are run. For Amazon ECR and ECR Public the AWS CLI provides the login (aws
+Logins: those in $REGISTRY_AUTH_FILE if it is set. Otherwise the first one in the
+file of podman login, in ~/.config/containers/auth.json, and in the file of docker
+login, ~/.docker/config.json or $DOCKER_CONFIG/config.json. Credential helpers in
+these files are run. For Amazon ECR and ECR Public the AWS CLI provides the login (aws
 ecr get-login-password) with the current AWS credentials. Otherwise anonymous."
     };
 }

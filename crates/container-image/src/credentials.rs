@@ -115,16 +115,17 @@ impl Credentials for DockerLogins {
     }
 }
 
-/// Files that may hold logins, in the order of containers-auth.json(5): the file of this run or of
-/// `podman login`, `containers/auth.json` in the user's configuration, docker's file, docker's old file
-/// (<https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>).
+/// Files that may hold logins, in the order of containers-auth.json(5): the file of `podman login`,
+/// `containers/auth.json` in the user's configuration, docker's file, docker's old file
+/// (<https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>). As for podman and
+/// skopeo, `REGISTRY_AUTH_FILE` replaces all of them.
 fn candidates(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<Candidate> {
+    if let Some(path) = variable("REGISTRY_AUTH_FILE") {
+        return vec![Candidate { path, kind: Kind::Named }];
+    }
     let home = variable("HOME").or_else(|| variable("USERPROFILE"));
     let in_home = |path: &str| home.as_ref().map(|home| home.join(path));
-    let first = match variable("REGISTRY_AUTH_FILE") {
-        Some(path) => Some(Candidate { path, kind: Kind::Named }),
-        None => runtime_folder(&variable).map(|folder| Candidate::usual(folder.join("auth.json"))),
-    };
+    let first = runtime_folder(&variable).map(|folder| Candidate::usual(folder.join("auth.json")));
     let configuration = variable("XDG_CONFIG_HOME").or_else(|| in_home(".config"));
     let configuration = configuration.map(|folder| Candidate::usual(folder.join("containers/auth.json")));
     let docker = variable("DOCKER_CONFIG").or_else(|| in_home(".docker"));

@@ -82,7 +82,7 @@ fn files_are_searched_in_the_order_of_containers_auth_json() {
     for (variables, expected) in [
         (
             "HOME=/h DOCKER_CONFIG=/d XDG_RUNTIME_DIR=/r XDG_CONFIG_HOME=/c REGISTRY_AUTH_FILE=/a",
-            "/a /c/containers/auth.json /d/config.json /h/.dockercfg",
+            "/a",
         ),
         (
             "HOME=/h DOCKER_CONFIG=/d XDG_RUNTIME_DIR=/r",
