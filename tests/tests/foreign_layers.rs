@@ -1,7 +1,5 @@
 //! Images with a layer that registries may lack, copied by the function.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
-
 mod common;
 
 use aws_emulator::{Blob, Image, Manifest, Recipe, digest};
