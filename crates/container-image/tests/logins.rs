@@ -18,9 +18,9 @@ async fn failed(world: &World, variables: &[(&str, String)]) -> String {
     let mut command = world.command(&COPY.split(' ').collect::<Vec<_>>());
     let output = command.envs(variables.iter().map(|(name, value)| (name, value))).output();
     let output =
-        tokio::time::timeout(Duration::from_secs(60), output).await.expect("it never hangs").unwrap();
+        tokio::time::timeout(Duration::from_secs(60), output).await.expect("it never hangs").expect("it starts");
     assert_eq!(output.status.code(), Some(1));
-    let err = String::from_utf8(output.stderr).unwrap();
+    let err = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(err.lines().count(), 1, "{err}");
     err
 }

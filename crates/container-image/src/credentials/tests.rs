@@ -80,10 +80,7 @@ fn files_are_searched_in_the_order_of_containers_auth_json() {
     let user = rustix::process::getuid().as_raw();
     let of_user = format!("/run/containers/{user}/auth.json");
     for (variables, expected) in [
-        (
-            "HOME=/h DOCKER_CONFIG=/d XDG_RUNTIME_DIR=/r XDG_CONFIG_HOME=/c REGISTRY_AUTH_FILE=/a",
-            "/a",
-        ),
+        ("HOME=/h DOCKER_CONFIG=/d XDG_RUNTIME_DIR=/r XDG_CONFIG_HOME=/c REGISTRY_AUTH_FILE=/a", "/a"),
         (
             "HOME=/h DOCKER_CONFIG=/d XDG_RUNTIME_DIR=/r",
             "/r/containers/auth.json /h/.config/containers/auth.json /d/config.json /h/.dockercfg",

@@ -141,7 +141,7 @@ impl<'a> Follow<'a> {
             // The image of another resource, or another stack.
             "GetAtt" | "ImportValue" => {}
             other => {
-                self.note(node, &format!("it is put together by {}", ForeignText::new(other, LONGEST_QUOTE)))
+                self.note(node, &format!("it is put together by {}", ForeignText::new(other, LONGEST_QUOTE)));
             }
         }
     }
