@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use oci_spec::image::MediaType;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 
@@ -41,8 +42,13 @@ impl Descriptor {
 
 /// Returns true for the media types of layers that may not be distributed.
 fn is_nondistributable(media_type: &str) -> bool {
-    media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")
-        || media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
+    let is_oci = matches!(
+        MediaType::from(media_type),
+        MediaType::ImageLayerNonDistributable
+            | MediaType::ImageLayerNonDistributableGzip
+            | MediaType::ImageLayerNonDistributableZstd
+    );
+    is_oci || media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")
 }
 
 /// The fields that are read. Others are skipped without being stored.
@@ -134,7 +140,9 @@ mod tests {
     fn knows_layers_that_registries_may_lack() {
         check(r#""mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip""#, true);
         check(r#""mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar""#, true);
+        check(r#""mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip""#, true);
         check(r#""mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd""#, true);
+        check(r#""mediaType":"application/vnd.oci.image.layer.v1.tar+gzip""#, false);
         check(r#""mediaType":"application/vnd.oci.image.layer.v1.tar","urls":["https://a.example/b"]"#, true);
         check(r#""mediaType":"application/vnd.oci.image.layer.v1.tar","urls":[]"#, false);
         check(r#""mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","urls":null"#, false);
