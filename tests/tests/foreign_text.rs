@@ -1,7 +1,5 @@
 //! Text from registries and AWS reaches CloudFormation and the log in visible lines of bounded length.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
-
 mod common;
 
 use std::collections::BTreeMap;
