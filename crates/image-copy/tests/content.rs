@@ -133,6 +133,18 @@ async fn a_child_with_a_sha512_digest_is_copied_under_it() {
 }
 
 #[tokio::test]
+async fn a_source_that_does_not_implement_head_is_read_by_get() {
+    for status in [405, 501] {
+        let source = Loopback::with(move |request| {
+            request.is("HEAD", "/v2/a/b/manifests/").then(|| refused(status, "UNSUPPORTED")).flatten()
+        });
+        let (image, to) = (source.image("a/b", &[b"one"], &["1"]), Loopback::start());
+        copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap();
+        assert_eq!(to.manifest("x/y", "1").unwrap(), image.bytes, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_blob_is_verified() {
     let (source, to) = (Loopback::start(), Loopback::start());
     let config = source.put_blob(b"{}");

@@ -185,8 +185,9 @@ fn shows_password(reply: &Reply) -> bool {
     reply.status() == 401 && reply.login == LoginSent::Yes
 }
 
+/// Whether another request would only make it worse. 501 says that there is no HEAD.
 fn is_busy(status: u16) -> bool {
-    status == 429 || status >= 500
+    status == 429 || status >= 500 && status != 501
 }
 
 fn check_digest(expected: &Digest, answer: &http::Answer) -> Result<(), Error> {
