@@ -380,6 +380,22 @@ async fn what_was_sent_as_a_secret_is_in_no_error() {
 }
 
 #[tokio::test]
+async fn what_was_sent_as_a_secret_is_in_no_error_about_a_manifest() {
+    for field in ["mediaType", "config", "layers"] {
+        let source = Loopback::with(move |request| {
+            if sent(request) != basic() {
+                return challenge(r#"Basic realm="registry""#);
+            }
+            let document = format!(r#"{{"schemaVersion":2,"{field}":"planted-password {}é"}}"#, basic());
+            request.target.contains("/manifests/").then(|| (200, Vec::new(), document.into_bytes()))
+        });
+        let failure = copy_between(LOGIN, &source, &Loopback::start()).await.unwrap_err();
+        let text = format!("{failure} {failure:?}");
+        assert!(!text.contains("planted") && !text.contains(&basic()[6..]), "{field}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_mount_asks_for_pull_on_its_source_and_does_without_if_that_is_refused() {
     for grants_both in [true, false] {
         let both = "repository:prod/app:pull,push repository:team/app:pull";

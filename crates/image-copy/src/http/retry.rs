@@ -29,7 +29,8 @@ impl Default for Backoff {
             first: Duration::from_millis(500),
             longest: Duration::from_secs(30),
             attempts: 5,
-            patience: Duration::from_secs(300),
+            // Docker Hub's limit on requests of any kind ends within a minute.
+            patience: Duration::from_secs(75),
             // Two attempts that last `Options::read_timeout`: one more than a single lost packet needs.
             silence: Duration::from_secs(60),
         }
@@ -56,8 +57,9 @@ pub(crate) fn is_transient(status: StatusCode) -> bool {
 /// (<https://github.com/nicholas-fedor/watchtower/pull/2366>).
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let is_number = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let pause = match text.parse::<f64>() {
-        Ok(seconds) if seconds >= 0.0 => Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
+        Ok(seconds) if is_number => Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
         Ok(_) => return None,
         Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()?,
     };
@@ -110,10 +112,11 @@ mod tests {
     fn reads_retry_after_as_seconds_or_date() {
         assert_eq!(retry_after(&headers("60")), Some(Duration::from_secs(60)));
         assert_eq!(retry_after(&headers("0.0004")), None);
-        assert_eq!(retry_after(&headers("-5")), None);
+        for invalid in ["-5", "1e400", "NaN", "inf", "+5", ""] {
+            assert_eq!(retry_after(&headers(invalid)), None, "{invalid}");
+        }
         assert_eq!(retry_after(&headers("soon")), None);
-        assert_eq!(retry_after(&headers("NaN")), None);
-        for endless in ["18446744073709551616", "1e300", "inf"] {
+        for endless in ["18446744073709551616", &"9".repeat(400)] {
             assert_eq!(retry_after(&headers(endless)), Some(Duration::MAX), "{endless}");
         }
         let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(90));

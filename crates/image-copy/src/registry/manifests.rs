@@ -144,13 +144,16 @@ impl Repository {
     async fn get_manifest_once(&self, id: &ManifestId, limit: u64) -> Result<Manifest, Error> {
         let mut request = self.manifest_request(Method::GET, id).await?;
         request.limit = limit;
-        let answer = self.ask(request).await?.accepted()?;
+        let reply = self.ask(request).await?;
+        let secrets = reply.secrets.clone();
+        let answer = reply.accepted()?;
         self.usage.manifest_gets.fetch_add(u64::from(answer.granted), Ordering::Relaxed);
         if let ManifestId::Digest(expected) = id {
             check_digest(expected, &answer)?;
         }
         let served = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let manifest = Manifest::parse(answer.body.clone(), served)?;
+        let manifest = Manifest::parse(answer.body.clone(), served);
+        let manifest = manifest.map_err(|error| secrets.remove_from_manifest_error(error))?;
         Ok(match id {
             ManifestId::Digest(digest) => manifest.stored_under(digest.clone()),
             ManifestId::Tag(_) => manifest,

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Error, Login};
 use crate::http::Answer;
+use crate::oci::ManifestError;
 use crate::text::ForeignText;
 
 /// Shorter texts are not removed, because they are parts of ordinary words. Unit: bytes.
@@ -116,6 +117,13 @@ impl Secrets {
             }
             other => other,
         }
+    }
+
+    /// Removes the secrets from the quotes of a manifest that cannot be read.
+    pub(super) fn remove_from_manifest_error(&self, error: ManifestError) -> ManifestError {
+        let text = error.to_string();
+        let left = self.remove_from(&text);
+        if left == text { error } else { ManifestError::Invalid(left.into()) }
     }
 
     /// JSON is changed after decoding, because it can contain the secrets with escapes.

@@ -29,6 +29,8 @@ pub(super) struct Reply {
     pub(super) digest_on_the_way: Option<Digest>,
     /// The address that answered, after redirects.
     pub(super) url: Url,
+    /// What was sent on the way.
+    pub(super) secrets: Secrets,
     request: String,
 }
 
@@ -153,6 +155,7 @@ impl Repository {
                     redirected: !own,
                     digest_on_the_way,
                     url,
+                    secrets,
                     request: described,
                 });
             };

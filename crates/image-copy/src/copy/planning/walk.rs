@@ -204,13 +204,13 @@ impl Walk<'_> {
         Ok(parts.iter().map(result).collect())
     }
 
-    /// Returns the source reference as the user wrote it if it names this manifest, otherwise the
-    /// reference by digest.
+    /// Returns the source reference as the user wrote it, with the digest of the manifest unless the
+    /// reference has that digest.
     fn named(&self, digest: &Digest) -> String {
         let source = &self.request.source;
         match &source.digest {
-            Some(asked) if asked != digest => source.repository.with_digest(digest.clone()).to_string(),
-            _ => source.to_string(),
+            Some(asked) if asked == digest => source.to_string(),
+            _ => format!("{source} (manifest {})", digest.short()),
         }
     }
 
