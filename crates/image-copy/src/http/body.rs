@@ -12,8 +12,7 @@ use super::wait::Wait;
 use super::{Client, Error, Kind};
 
 /// The body of a response. It fails if the server is silent or sends too slowly. Only the time in which
-/// its reader waits for the server counts.
-#[derive(Debug)]
+/// its reader waits for the server counts. Cannot be printed, because its address can be signed.
 pub(crate) struct Body {
     client: Client,
     response: reqwest::Response,

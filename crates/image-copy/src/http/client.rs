@@ -1,5 +1,6 @@
 //! Sends requests.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,14 +16,20 @@ use super::wait::Wait;
 use super::{Activity, Body, Budget, Error, Kind, Options, Waits};
 
 /// Keeps connections. Clones share them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
     /// Budget of all requests through this handle. Without one, each request has its own.
     budget: Option<Budget>,
 }
 
-#[derive(Debug)]
+/// Cannot be printed, because addresses of proxies can contain passwords.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client")
+    }
+}
+
 struct Shared {
     inner: reqwest::Client,
     /// For hosts on this machine, which no proxy could reach; made when there is one.
@@ -35,12 +42,12 @@ struct Shared {
     options: Options,
 }
 
-/// A request that can be sent any number of times.
-#[derive(Debug, Clone)]
+/// A request that can be sent any number of times. Cannot be printed, because its parts can be secrets.
+#[derive(Clone)]
 pub(crate) struct Request {
     /// Method.
     pub(crate) method: Method,
-    /// Target. Its query may be a secret and is never shown.
+    /// Target. Its query can be a secret.
     pub(crate) url: Url,
     /// Kind of the registry that the target was named by. It decides if the target is allowed.
     pub(crate) origin: Origin,
@@ -54,8 +61,7 @@ pub(crate) struct Request {
     pub(crate) is_final: fn(&Answer) -> bool,
 }
 
-/// An answer, read to its end.
-#[derive(Debug, Clone)]
+/// A response, read to its end. Cannot be printed, because it can be a token.
 pub(crate) struct Answer {
     /// Status.
     pub(crate) status: StatusCode,
@@ -71,8 +77,7 @@ pub(crate) struct Answer {
     pub(crate) elapsed: Duration,
 }
 
-/// An answer whose body is still to come, if it is one that is wanted.
-#[derive(Debug)]
+/// A response whose body is read later if the request succeeded.
 pub(crate) enum Opened {
     /// Status 2xx: the body follows.
     Body(Body),

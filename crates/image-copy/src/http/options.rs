@@ -1,5 +1,6 @@
 //! How requests are sent, and the HTTP client that follows from it.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::Backoff;
@@ -7,7 +8,7 @@ use super::address::GuardedResolver;
 use super::describe::innermost;
 
 /// How requests are sent.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// `User-Agent` of every request.
     pub user_agent: String,
@@ -15,8 +16,8 @@ pub struct Options {
     pub certificates: Vec<u8>,
     /// Proxy for every request to another machine; without one, what the environment says holds.
     pub proxy: Option<String>,
-    /// Hosts that are reached over unencrypted HTTP, each with its port unless that is 80. This machine
-    /// need not be listed.
+    /// Hosts that are reached over unencrypted HTTP, each with its port unless that is 80. This machine is
+    /// not listed.
     pub plain_http: Vec<String>,
     /// How tries follow each other.
     pub backoff: Backoff,
@@ -30,6 +31,13 @@ pub struct Options {
     /// Minimum rate of a body in bytes per second, averaged over `read_timeout`. The time in which this
     /// side does not read or has nothing to send does not count.
     pub minimum_rate: u64,
+}
+
+/// Without the proxy, whose address can contain a password.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("user_agent", &self.user_agent).finish_non_exhaustive()
+    }
 }
 
 impl Default for Options {

@@ -5,8 +5,7 @@
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
-/// Knows the proxies in force.
-#[derive(Debug)]
+/// The proxies in use.
 pub(super) struct Proxies {
     matcher: Matcher,
     origin: fn(&Url) -> String,
