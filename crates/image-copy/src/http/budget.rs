@@ -66,12 +66,12 @@ impl Budget {
             Kind::Silent { time, .. } | Kind::Slow { time, .. } => *time,
             _ => Duration::ZERO,
         };
-        let silence = {
+        let has_patience = {
             let mut spent = self.spent();
             spent.silence = spent.silence.saturating_add(silence);
-            spent.silence
+            spent.silence < self.backoff.silence
         };
-        error.is_transient() && self.after_fault(None).await && silence < self.backoff.silence
+        error.is_transient() && self.has_attempts() && has_patience && self.pause(None).await
     }
 
     /// Waits before the next attempt after a transient status. `asked` is the time the registry asks for.
@@ -82,12 +82,14 @@ impl Budget {
 
     /// Waits before the next attempt after a fault.
     pub(crate) async fn after_fault(&self, asked: Option<Duration>) -> bool {
-        let faults = {
-            let mut spent = self.spent();
-            spent.faults = spent.faults.saturating_add(1);
-            spent.faults
-        };
-        faults < self.backoff.attempts && self.pause(asked).await
+        self.has_attempts() && self.pause(asked).await
+    }
+
+    /// Counts a fault. Returns true if attempts are left.
+    fn has_attempts(&self) -> bool {
+        let mut spent = self.spent();
+        spent.faults = spent.faults.saturating_add(1);
+        spent.faults < self.backoff.attempts
     }
 
     async fn pause(&self, asked: Option<Duration>) -> bool {

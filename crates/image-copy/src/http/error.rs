@@ -24,6 +24,11 @@ impl Error {
     pub(crate) fn is_transient(&self) -> bool {
         !matches!(self.kind, Kind::Tls(_) | Kind::TooLarge { .. } | Kind::Forbidden(_))
     }
+
+    /// Returns true if the host sent nothing for too long.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self.kind, Kind::Silent { .. })
+    }
 }
 
 /// What kept a request from its answer.

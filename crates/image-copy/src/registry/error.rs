@@ -114,7 +114,7 @@ impl Error {
     /// Returns true if the host sent nothing for too long.
     #[must_use]
     pub(crate) fn is_silence(&self) -> bool {
-        matches!(self, Self::Http(http::Error { kind: http::Kind::Silent { .. }, .. }))
+        matches!(self, Self::Http(error) if error.is_silence())
     }
 
     /// Whether the registry, or the cloud service in front of it, used this code.
