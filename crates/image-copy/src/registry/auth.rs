@@ -144,15 +144,19 @@ impl Authorizer {
             return Ok(None);
         }
         let cell = Arc::clone(lock(&self.roots).entry(party.receiver.clone()).or_default());
-        let challenge = cell.get_or_init(|| async {
+        let found = cell.get_or_try_init(|| async {
             let mut request = super::Repository::request(Method::GET, own.root.clone(), ROOT_BODY_BYTES);
             request.origin = party.origin;
-            let answer = sending.http.send(&request, sending.deadline).await.ok()?;
-            let challenge = if answer.status == 401 { Challenge::of(&answer.headers) } else { None }?;
-            lock(&self.challenges).insert(party.receiver.clone(), challenge.clone());
-            Some(challenge)
+            let answer = sending.http.send(&request, sending.deadline).await.ok();
+            // A transient failure is not kept.
+            let answer = answer.filter(|answer| !http::is_transient(answer.status)).ok_or(())?;
+            let challenge = if answer.status == 401 { Challenge::of(&answer.headers) } else { None };
+            if let Some(challenge) = &challenge {
+                lock(&self.challenges).insert(party.receiver.clone(), challenge.clone());
+            }
+            Ok::<_, ()>(challenge)
         });
-        Ok(challenge.await.clone())
+        Ok(found.await.ok().cloned().flatten())
     }
 
     /// Returns the scopes to request first.
