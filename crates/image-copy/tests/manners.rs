@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
@@ -194,6 +194,29 @@ async fn a_refusal_without_a_challenge_makes_known_credentials_count() {
 }
 
 #[tokio::test]
+async fn a_challenge_that_could_not_be_requested_is_requested_again() {
+    let busy = Arc::new(AtomicBool::new(true));
+    let is_busy = busy.clone();
+    let source = Loopback::with(move |request| {
+        if sent(request) == basic() {
+            return None;
+        }
+        match request.target.as_str() {
+            "/v2/" if is_busy.load(Ordering::Relaxed) => refused(503, "UNAVAILABLE"),
+            "/v2/" => challenge(r#"Basic realm="registry""#),
+            _ => refused(404, "NAME_UNKNOWN"),
+        }
+    });
+    let to = Loopback::start();
+    source.image("a/b", &[b"one"], &["1"]);
+    let client = client(LOGIN);
+    let (from, there) = (format!("{}/a/b:1", source.host), format!("{}/x/y:1", to.host));
+    copy(&client, &from, &there).await.unwrap_err();
+    busy.store(false, Ordering::Relaxed);
+    copy(&client, &from, &there).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_missing_image_costs_one_request_for_a_challenge() {
     let source = Loopback::start();
     let roots = Arc::new(AtomicUsize::new(0));
@@ -315,6 +338,17 @@ async fn a_redirect_without_end_fails() {
         let failure = copy_between(None, &source, &to).await;
         assert!(failure.unwrap_err().to_string().contains("redirects without end"), "{method} {part}");
     }
+}
+
+#[tokio::test]
+async fn a_redirect_to_an_endless_address_fails() {
+    let source = Loopback::with(|request| {
+        let location = format!("{}?{}", request.target, "a=0123456&".repeat(10_000));
+        request.target.contains("/blobs/").then(|| (307, vec![("Location", location)], Vec::new()))
+    });
+    source.image("a/b", &[b"one"], &["1"]);
+    let failure = copy_between(None, &source, &Loopback::start()).await;
+    assert!(failure.unwrap_err().to_string().contains("address that is not valid"));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, RANGE};
 use reqwest::{Method, StatusCode};
 
+use super::secrets::Secrets;
 use super::{Error, Repository};
 use crate::http::{self, Body, Budget, Kind, Opened};
 use crate::oci::{Descriptor, Digest, Hasher};
@@ -43,6 +44,7 @@ impl Repository {
             skip: 0,
             held: Bytes::new(),
             hasher: Some(Hasher::new(blob.digest.algorithm())),
+            secrets: Secrets::default(),
         }
     }
 
@@ -81,6 +83,8 @@ pub(crate) struct BlobReader {
     skip: u64,
     held: Bytes,
     hasher: Option<Hasher>,
+    /// Secrets that were sent to open the connection. The name of its host can contain them.
+    secrets: Secrets,
 }
 
 impl BlobReader {
@@ -133,7 +137,9 @@ impl BlobReader {
             self.broke_at = self.received;
             if !self.budget.after_error(&broken).await {
                 let (attempts, elapsed) = (self.budget.attempts(), self.budget.elapsed());
-                return Err(http::Error { attempts, elapsed, ..broken }.into());
+                return Err(self
+                    .secrets
+                    .remove_from_error(http::Error { attempts, elapsed, ..broken }.into()));
             }
             tracing::debug!(digest = %self.blob.digest, received = self.received, "resuming a blob");
         }
@@ -170,6 +176,7 @@ impl BlobReader {
         let reply = self.repository.open(request).await?;
         match reply.opened {
             Opened::Body(response) => {
+                self.secrets = reply.secrets;
                 self.skip = match response.status() {
                     StatusCode::PARTIAL_CONTENT if starts_at(response.headers(), self.received) => 0,
                     StatusCode::PARTIAL_CONTENT => {

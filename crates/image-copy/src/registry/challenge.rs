@@ -2,6 +2,10 @@
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 
+/// Maximum length of a header in bytes. Longer ones are ignored, because challenges are kept with each token.
+/// Those in use have some 300 bytes.
+const MAX_BYTES: usize = 8 * 1024;
+
 /// What a registry asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
@@ -39,7 +43,7 @@ impl Challenge {
     /// The best challenge that can be met: there may be several, in one header or in many.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut basic = None;
-        for header in headers.get_all(WWW_AUTHENTICATE) {
+        for header in headers.get_all(WWW_AUTHENTICATE).iter().filter(|header| header.len() <= MAX_BYTES) {
             let text = String::from_utf8_lossy(header.as_bytes());
             for (scheme, parameters) in parse(&text) {
                 let parameter = |name: &str| {
@@ -164,6 +168,7 @@ mod tests {
         );
         check(&["Negotiate abc=="], None);
         check(&["=,\"", "Bearer"], None);
+        check(&[&format!(r#"Bearer realm="https://t/{}""#, "x".repeat(MAX_BYTES))], None);
         check(&[], None);
     }
 }

@@ -15,6 +15,10 @@ use crate::oci::{Digest, Registry};
 
 const MAX_REDIRECTS: usize = 5;
 
+/// Maximum length of a `Location` in bytes; signed addresses have some 3 KiB. All values of its query are
+/// removed from messages, which takes time with the square of their number.
+const MAX_LOCATION_BYTES: usize = 16 * 1024;
+
 /// Authorizations made for one request: one for the challenge, and one should the token that was
 /// at hand have ended at that very moment.
 const MAX_RENEWALS: usize = 2;
@@ -302,10 +306,14 @@ pub(super) fn redirect(answer: &Answer, request: &http::Request) -> Result<Optio
     if !is_followed {
         return Ok(None);
     }
-    let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-    let location = location.ok_or(Error::Protocol("it redirects to nowhere"))?;
-    let target = request.url.join(location).map_err(|_| Error::Protocol("it redirects to no address"))?;
-    Ok(Some(http::without_credentials(target)))
+    let target = location(&answer.headers, &request.url);
+    target.map(Some).ok_or(Error::Protocol("it redirects to nowhere, or to an address that is not valid"))
+}
+
+/// Returns the address in `Location`, which can be relative to `base`.
+pub(super) fn location(headers: &HeaderMap, base: &Url) -> Option<Url> {
+    let text = headers.get(LOCATION)?.to_str().ok().filter(|text| text.len() <= MAX_LOCATION_BYTES)?;
+    base.join(text).ok().map(http::without_credentials)
 }
 
 pub(super) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {

@@ -29,8 +29,8 @@ const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 /// be added to a time.
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 
-/// Maximum size of a response, in bytes.
-const TOKEN_BODY_BYTES: u64 = 1024 * 1024;
+/// Maximum size of a response in bytes. Servers accept headers of some 8 KiB, so that no token is longer.
+const TOKEN_BODY_BYTES: u64 = 64 * 1024;
 
 /// Maximum number of redirects of one request. Moved services use one or two.
 const MAX_REDIRECTS: usize = 3;

@@ -1,5 +1,6 @@
 //! The tokens that one source of credentials was given.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
@@ -9,14 +10,18 @@ use super::scopes::Scopes;
 use super::token::{Token, TokenRequest};
 use super::{Error, Login};
 
-/// Keeps tokens until they expire.
+/// Maximum number of tokens. A registry can send another challenge with each response, so that the number is
+/// not limited by the number of repositories.
+const MAX_TOKENS: usize = 200;
+
+/// Keeps the newest tokens.
 #[derive(Default)]
-pub(super) struct Tokens(Mutex<Vec<(TokenKey, Arc<Slot>)>>);
+pub(super) struct Tokens(Mutex<VecDeque<(TokenKey, Arc<Slot>)>>);
 
 /// Locked while the token is fetched, so that others wait for it.
 type Slot = tokio::sync::Mutex<Option<Token>>;
 
-/// A token is used for this alone.
+/// All that a token is used for.
 #[derive(Clone, PartialEq)]
 struct TokenKey {
     receiver: String,
@@ -96,7 +101,27 @@ impl Tokens {
             return Arc::clone(slot);
         }
         let slot = Arc::default();
-        tokens.push((key, Arc::clone(&slot)));
+        tokens.truncate(MAX_TOKENS - 1);
+        tokens.push_front((key, Arc::clone(&slot)));
         slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_tokens_is_limited() {
+        let tokens = Tokens::default();
+        let slot = |number: usize| {
+            let (receiver, realm) = ("https://r.example".into(), format!("https://t.example/{number}"));
+            tokens.slot(TokenKey { receiver, realm, service: None, scopes: Vec::new(), login: None })
+        };
+        for number in 0..1000 {
+            slot(number);
+        }
+        assert_eq!(tokens.0.lock().unwrap().len(), MAX_TOKENS);
+        assert!(Arc::ptr_eq(&slot(999), &slot(999)), "the newest is kept");
     }
 }

@@ -11,19 +11,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Method, Url};
+use tokio::time::Instant;
 
 use super::secrets::Secrets;
-use super::session::{Reply, redirect};
+use super::session::{Reply, location, redirect};
 use super::{Error, Refusal, Repository};
 use crate::http::{self, Activity, Backoff, Budget};
 use crate::oci::{self, Descriptor, Digest};
 
-/// What came of the wish for an upload.
+/// Time limit of the request that cancels a session, with its token.
+const CANCEL_TIME: Duration = Duration::from_secs(2);
+
+/// Result of the request for an upload.
 #[derive(Debug)]
 pub(crate) enum Started {
-    /// The registry took the blob from another of its repositories: nothing is left to send.
+    /// The registry took the blob from another of its repositories, so that nothing must be sent.
     Mounted,
     /// Send the blob here, or cancel.
     Session(Upload),
@@ -41,7 +45,7 @@ impl fmt::Debug for Upload {
     }
 }
 
-/// Why a blob did not arrive.
+/// Failure of an upload.
 #[derive(Debug)]
 pub(crate) enum SendError {
     /// The registry redirected the request. The blob must be sent there from its first byte.
@@ -98,6 +102,10 @@ impl Repository {
         match reply.and_then(session) {
             Ok(upload) => Ok(Some(Started::Session(upload))),
             Err(error @ Error::Credentials(_)) => Err(error),
+            // The upload does not wait for the same silent host as long again.
+            Err(Error::Http(error)) if error.is_silence() && !self.budget().after_error(&error).await => {
+                Err(error.into())
+            }
             Err(error) => {
                 tracing::info!(%digest, from = from.path(), %error, "a refused mount is replaced by an upload");
                 Ok(None)
@@ -119,26 +127,28 @@ impl Repository {
         request.origin = self.origin();
         authorization.apply(&mut request.headers);
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-        let http = self.http();
-        let activity = http.activity(&url, blob.size);
+        let client = self.http();
+        let activity = client.activity(&url, blob.size);
         let source_error: Arc<Mutex<Option<Error>>> = Arc::default();
         let body = streamed(reader, activity.clone(), source_error.clone(), passed);
-        let result = http.send_once(&request, body, blob.size, &activity).await;
+        let result = client.send_once(&request, body, blob.size, &activity).await;
         if let Some(error) = source_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(SendError::Source(error));
         }
-        let mut answer = result.map_err(|error| SendError::Destination(error.into()))?;
+        let mut secrets = Secrets::default();
+        authorization.add_to(&mut secrets);
+        secrets.add_query(&url);
+        let failed = |error: http::Error| SendError::Destination(secrets.remove_from_error(error.into()));
+        let mut answer = result.map_err(failed)?;
         if answer.status.is_success() {
             return Ok(());
         }
         if let Some(url) = redirect(&answer, &request).map_err(SendError::Destination)? {
             return Err(SendError::Moved(Upload { url }));
         }
-        let mut secrets = Secrets::default();
-        authorization.add_to(&mut secrets);
-        secrets.add_query(&url);
         secrets.remove_from_answer(&mut answer);
-        let refusal = Refusal::of(&answer, format!("PUT {}", url.path()), authorization.login_sent());
+        let described = secrets.remove_from(&format!("PUT {}", url.path()));
+        let refusal = Refusal::of(&answer, described, authorization.login_sent());
         let renewed =
             self.was_renewed(&url, &answer, &authorization).await.map_err(SendError::Destination)?;
         Err(SendError::Destination(if renewed { Error::Expired(Box::new(refusal)) } else { refusal.into() }))
@@ -157,15 +167,17 @@ impl Repository {
         self.ask(request).await?.accepted().map(drop)
     }
 
-    /// Tells the registry that a session will not be used. Best effort: some registries demand a
-    /// right for it that we do not ask for, and all end sessions by themselves.
+    /// Cancels a session. Failures are ignored: some registries require a permission that the token does not
+    /// have, and all end sessions by themselves.
     pub(crate) async fn cancel_upload(&self, upload: Upload) {
-        let Ok(authorization) = self.authorization(&upload.url).await else { return };
-        let mut request = Self::request(Method::DELETE, upload.url, 1 << 20);
-        request.origin = self.origin();
-        authorization.apply(&mut request.headers);
-        let cancelling = self.client.shared.http.send(&request, Some(tokio::time::Instant::now()));
-        if !matches!(tokio::time::timeout(Duration::from_secs(2), cancelling).await, Ok(Ok(_))) {
+        let cancelling = async {
+            let authorization = self.authorization(&upload.url).await?;
+            let mut request = Self::request(Method::DELETE, upload.url, 1 << 20);
+            request.origin = self.origin();
+            authorization.apply(&mut request.headers);
+            Ok::<_, Error>(self.client.shared.http.send(&request, Some(Instant::now())).await?)
+        };
+        if !matches!(tokio::time::timeout(CANCEL_TIME, cancelling).await, Ok(Ok(_))) {
             tracing::debug!("an upload session was left to expire");
         }
     }
@@ -184,10 +196,9 @@ fn with_digest(mut url: Url, digest: &Digest) -> Url {
 fn session(reply: Reply) -> Result<Upload, Error> {
     let url = reply.url.clone();
     let answer = reply.accepted()?;
-    let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-    let location = location.ok_or(Error::Protocol("it opened an upload session and did not say where"))?;
-    let url = url.join(location).map_err(|_| Error::Protocol("its upload session has no address"))?;
-    Ok(Upload { url: http::without_credentials(url) })
+    let url = location(&answer.headers, &url);
+    let url = url.ok_or(Error::Protocol("its upload session has no address, or one that is not valid"))?;
+    Ok(Upload { url })
 }
 
 /// The reader as a request body. An error ends the body early, so that the registry never sees a
