@@ -1,5 +1,7 @@
 //! Platforms of an image, from its index or its config.
 
+use std::collections::HashSet;
+
 use super::select::images;
 use super::walk::{Found, Walk};
 use crate::copy::reporting::{Error, Failure, Operation, Side};
@@ -27,13 +29,9 @@ pub(super) async fn platforms_of(
 }
 
 fn listed_platforms<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Vec<Platform> {
-    let mut platforms = Vec::new();
-    for platform in manifests.flat_map(images).filter_map(|child| child.platform.as_ref()) {
-        if !platforms.iter().any(|known: &Platform| known.to_string() == platform.to_string()) {
-            platforms.push(platform.clone());
-        }
-    }
-    platforms
+    let mut seen = HashSet::new();
+    let platforms = manifests.flat_map(images).filter_map(|child| child.platform.as_ref());
+    platforms.filter(|platform| seen.insert(platform.to_string())).cloned().collect()
 }
 
 /// Reads the platform from the config of an image without an index. Prefers the destination, so that an

@@ -1,6 +1,6 @@
 //! Copies referrers that the destination lacks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -159,6 +159,8 @@ impl Job<'_> {
         let read = read.await;
         self.reading.fetch_sub(1, Ordering::Relaxed);
         let manifest = read.map_err(|cause| {
+            // It takes up no memory.
+            let _ = self.source.budget().settle(&found.digest, 0, 0);
             let subject = self.source.named().name().with_digest(found.digest.clone()).to_string();
             Failure::registry(Side::Source, Operation::ReadManifest, subject, cause)
         })?;
@@ -256,9 +258,8 @@ impl Job<'_> {
 /// Returns true if `new` has all parts of `old`, for example after a signature was added.
 fn contains(new: &Manifest, old: &Manifest) -> bool {
     let parts = |manifest: &Manifest| match &manifest.kind {
-        Kind::Image { layers, .. } => layers.iter().map(|layer| layer.digest.clone()).collect::<Vec<_>>(),
+        Kind::Image { layers, .. } => layers.iter().map(|layer| layer.digest.clone()).collect::<HashSet<_>>(),
         Kind::Index { children } => children.iter().map(|child| child.digest.clone()).collect(),
     };
-    let new = parts(new);
-    parts(old).iter().all(|part| new.contains(part))
+    parts(old).is_subset(&parts(new))
 }
