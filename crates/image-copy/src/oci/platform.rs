@@ -8,7 +8,6 @@ use serde::Deserialize;
 use super::ParseError;
 
 /// Operating system, architecture and variant that an image was built for.
-///
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Platform {
     /// Operating system by Go's name, such as `linux`.

@@ -154,7 +154,9 @@ fn list(platforms: &[Platform]) -> String {
 /// `17 of 22 blobs (6.1 of 9.8 GiB)`
 fn share(progress: &Progress) -> String {
     let done = progress.present + progress.copied + progress.skipped;
-    let bytes = progress.bytes_present + progress.bytes_copied + progress.bytes_skipped;
+    // A descriptor can state any size.
+    let bytes = progress.bytes_present.saturating_add(progress.bytes_copied);
+    let bytes = bytes.saturating_add(progress.bytes_skipped);
     format!("{done} of {} blobs ({})", progress.blobs, of_bytes(bytes, progress.bytes))
 }
 

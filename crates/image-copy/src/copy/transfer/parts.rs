@@ -98,8 +98,11 @@ impl Job<'_> {
             copied: self.copied.blobs.load(Ordering::Relaxed),
             bytes_copied: self.copied.bytes.load(Ordering::Relaxed),
             skipped: self.plan.progress.skipped + self.copied.skipped().len() as u64,
-            bytes_skipped: self.plan.progress.bytes_skipped
-                + self.copied.bytes_skipped.load(Ordering::Relaxed),
+            bytes_skipped: self
+                .plan
+                .progress
+                .bytes_skipped
+                .saturating_add(self.copied.bytes_skipped.load(Ordering::Relaxed)),
             ..self.plan.progress
         }
     }
