@@ -324,8 +324,11 @@ mod tests {
     #[test]
     fn quotes_git_without_logins() {
         let said = "Cloning into 'x'...\nremote: no\nfatal: unable to access 'https://me:secret@h.example/x/': 403\n";
-        assert_eq!(quote(said, &[]), "fatal: unable to access 'https://h.example/x/': 403");
-        assert_eq!(quote("fatal: '\"https://me:pw@h/x\"' is none", &[]), "fatal: ''https://h/x'' is none");
+        assert_eq!(quote(said, &[]), "fatal: unable to access 'https://***@h.example/x/': 403");
+        assert_eq!(
+            quote("fatal: '\"https://me:pw@h/x\"' is none", &[]),
+            "fatal: ''https://***@h/x'' is none"
+        );
         assert_eq!(quote("a\nb \"c\"\n", &[]), "b 'c'");
         let ssh = "ssh: connect to host h port 22: Connection refused\nfatal: Could not read from remote repository.\n\nPlease make sure\n";
         assert_eq!(quote(ssh, &[]), "ssh: connect to host h port 22: Connection refused");

@@ -1,5 +1,7 @@
 //! URLs of repositories, and texts about them, without the secrets in them.
 
+use image_copy::text::{login_length, without_logins};
+
 /// Secrets shorter than this are removed from URLs only: in other text they could be any word.
 const SHORTEST_SECRET: usize = 4;
 
@@ -8,18 +10,6 @@ const SHORTEST_TOKEN: usize = 20;
 
 /// What stands for a secret in messages.
 const REMOVED: &str = "***";
-
-/// Returns a text without the user names and passwords of URLs.
-pub(crate) fn without_logins(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, url) = rest.split_at(at + 3);
-        clean += before;
-        rest = &url[login(url)..];
-    }
-    clean + rest
-}
 
 /// Returns a repository as the user named it, without secrets: also without a query, and for an address
 /// without a scheme, such as `x-access-token:TOKEN@github.com/acme/app`.
@@ -42,7 +32,7 @@ pub(crate) fn shown(repository: &str) -> String {
 /// longest one comes first.
 pub(crate) fn secrets(repository: &str) -> Vec<String> {
     let (url, length) = match repository.split_once("://") {
-        Some((_, url)) => (url, login(url)),
+        Some((_, url)) => (url, login_length(url)),
         None => (repository, login_without_scheme(repository)),
     };
     let Some(login) = length.checked_sub(1).map(|end| &url[..end]) else { return Vec::new() };
@@ -64,20 +54,6 @@ pub(crate) fn clean(text: &str, secrets: &[String]) -> String {
     // By word first: a URL is recognized by its parts, which a replacement would change.
     let lines = text.split('\n').map(shown).collect::<Vec<_>>().join("\n");
     secrets.iter().fold(lines, |text, secret| text.replace(secret.as_str(), REMOVED))
-}
-
-/// Length of the login at the start of a URL without its scheme, with the `@`.
-fn login(url: &str) -> usize {
-    let word = url.split(char::is_whitespace).next().unwrap_or(url);
-    let authority = word.split('/').next().unwrap_or(word);
-    let in_authority = authority.rfind('@').map_or(0, |at| at + 1);
-    // Git also takes a password with a `/`. Such an authority looks like a host with an odd port.
-    let host = &authority[in_authority..];
-    let has_odd_port = host.split_once(':').is_some_and(|(host, port)| {
-        !host.starts_with('[') && !port.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    let in_word = word.rfind('@').map_or(0, |at| at + 1);
-    if has_odd_port { in_word } else { in_authority }
 }
 
 /// Length of `name:secret@` at the start of an address without a scheme, which git takes for one of ssh.
@@ -109,20 +85,20 @@ mod tests {
     #[test]
     fn urls_are_shown_without_logins_and_queries() {
         for (url, expected) in [
-            ("https://tok:en@en@h/p@q", "https://h/p@q"),
-            ("https://x-access-token:planted@github.com/acme/app", "https://github.com/acme/app"),
-            ("https://planted@github.com/acme/app", "https://github.com/acme/app"),
-            ("https://me:pl%40nted@h/x", "https://h/x"),
-            ("https://me:pl/anted@h/x", "https://h/x"),
-            ("https://me@acme.example:pl/anted@h/x", "https://h/x"),
-            ("ssh://git@h:22/x", "ssh://h:22/x"),
+            ("https://tok:en@en@h/p@q", "https://***@h/p@q"),
+            ("https://x-access-token:planted@github.com/acme/app", "https://***@github.com/acme/app"),
+            ("https://planted@github.com/acme/app", "https://***@github.com/acme/app"),
+            ("https://me:pl%40nted@h/x", "https://***@h/x"),
+            ("https://me:pl/anted@h/x", "https://***@h/x"),
+            ("https://me@acme.example:pl/anted@h/x", "https://***@h/x"),
+            ("ssh://git@h:22/x", "ssh://***@h:22/x"),
             ("https://h/x?private_token=planted", "https://h/x?***"),
             ("x-access-token:planted@github.com/acme/app", "github.com/acme/app"),
             ("git@h:p", "git@h:p"),
             ("h:acme/app@v1", "h:acme/app@v1"),
             ("https://h:8443/x@y", "https://h:8443/x@y"),
             ("https://[::1]:8443/x@y", "https://[::1]:8443/x@y"),
-            ("https://proxy/https://me:planted@h/x", "https://proxy/https://h/x"),
+            ("https://proxy/https://me:planted@h/x", "https://proxy/https://***@h/x"),
             ("/home/me/app", "/home/me/app"),
         ] {
             assert_eq!(shown(url), expected);
@@ -140,7 +116,7 @@ mod tests {
             (
                 "https://planted@h/x",
                 "fatal: could not read Password for 'https://planted@h': no",
-                "fatal: could not read Password for 'https://h': no",
+                "fatal: could not read Password for 'https://***@h': no",
             ),
             ("https://me:planted@h/x", "remote: planted is no password", "remote: *** is no password"),
             (
@@ -148,7 +124,7 @@ mod tests {
                 "fatal: 'planted@h/x' does not appear to be a git repository",
                 "fatal: '***@h/x' does not appear to be a git repository",
             ),
-            ("https://me:abc@h/x", "abc of https://me:abc@h/x", "abc of https://h/x"),
+            ("https://me:abc@h/x", "abc of https://me:abc@h/x", "abc of https://***@h/x"),
             ("git@h:x", "Permission denied (git, publickey)", "Permission denied (git, publickey)"),
             ("https://a-token-of-20-letters:x-oauth-basic@h/x", "a-token-of-20-letters", "***"),
         ] {

@@ -14,10 +14,11 @@ use std::time::Duration;
 use image_copy::copy::{Failure, Operation, Outcome, Plan, Request, Served, Side, TagMove};
 use image_copy::oci::Registry;
 use image_copy::registry;
+use image_copy::text;
 
 use crate::args::Verbosity;
 use crate::edit::Paint;
-use crate::{git_url, system};
+use crate::system;
 
 pub(crate) use plan::plan;
 pub(crate) use usage::usage;
@@ -85,7 +86,7 @@ pub(crate) fn warn(outcome: &Outcome) {
 
 /// Writes a line to stderr without the logins of URLs, and gives the exit code.
 pub(crate) fn fail(line: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "error: {}", git_url::without_logins(line));
+    let _ = writeln!(io::stderr(), "error: {}", text::without_logins(line));
     ExitCode::FAILURE
 }
 

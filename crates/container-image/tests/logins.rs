@@ -17,8 +17,10 @@ const COPY: &str = "copy docker.io/acme/app:1 --to docker.io/acme/copy:1";
 async fn failed(world: &World, variables: &[(&str, String)]) -> String {
     let mut command = world.command(&COPY.split(' ').collect::<Vec<_>>());
     let output = command.envs(variables.iter().map(|(name, value)| (name, value))).output();
-    let output =
-        tokio::time::timeout(Duration::from_secs(60), output).await.expect("it never hangs").expect("it starts");
+    let output = tokio::time::timeout(Duration::from_secs(60), output)
+        .await
+        .expect("it never hangs")
+        .expect("it starts");
     assert_eq!(output.status.code(), Some(1));
     let err = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(err.lines().count(), 1, "{err}");
@@ -87,5 +89,20 @@ async fn secrets_in_urls_are_in_no_message() {
         assert_ne!(said.code, Some(0), "{said:?}");
         let all = format!("{}{}", said.out, said.err);
         assert!(said.err.starts_with("error: ") && !all.contains("nted-1"), "{arguments}: {all}");
+    }
+    for (arguments, shown) in [
+        ("copy https://me:planted-1@h.example/app:1 --to open.example/x", "https://***@h.example/app:1"),
+        ("copy me:plan@ted-1@h.example/app:1 --to open.example/x", "***@h.example/app:1"),
+        ("copy a.example/x:1 --to open.example/x me:planted-1@h.example/app", "***@h.example/app"),
+        ("copy a.example/x:1 --to https://me:planted-1@h.example/app:1", "https://***@h.example/app:1"),
+        ("copy a.example/x:1 --to b.example/x:1 --plain-http me:planted-1@h:5000", "***@h:5000"),
+        (
+            "copy a.example/x:1 --to b.example/x:1 --mirror a.example=https://me:planted-1@h/x",
+            "https://***@h/x",
+        ),
+    ] {
+        let said = world.run(arguments).await;
+        let all = format!("{}{}", said.out, said.err);
+        assert!(said.err.contains(shown) && !all.contains("ted-1"), "{arguments}: {all}");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use image_copy::oci::{self, Registry};
-use image_copy::text::ForeignText;
+use image_copy::text::{ForeignText, without_login};
 
 use crate::partition::{Partition, is_account, is_region};
 use crate::registry_host::RegistryHost;
@@ -123,9 +123,9 @@ impl fmt::Display for RepositoryArn {
     }
 }
 
-/// Returns the start of a text that is no ARN, for a message.
+/// Returns the start of a text that is no ARN, for a message, without a login.
 pub(crate) fn quoted(text: &str) -> ForeignText {
-    ForeignText::new(text, 120)
+    ForeignText::new(&without_login(text), 120)
 }
 
 #[cfg(test)]

@@ -337,6 +337,7 @@ mod tests {
             assert_eq!(asked_in(milliseconds, seconds), expected, "{milliseconds:?} {seconds:?}");
         }
     }
+
     #[test]
     fn a_busy_service_is_transient_and_a_denial_is_not() {
         let service = |code: &str| Error::Service {

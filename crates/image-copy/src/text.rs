@@ -2,8 +2,12 @@
 //!
 //! Such text is cleaned once, when it is read. Everything that prints it later relies on that.
 
+mod logins;
+
 use std::fmt;
 use std::ops::Deref;
+
+pub use logins::{login_length, without_login, without_logins};
 
 /// Maximum length of a [`ForeignText`] that states no other, in characters.
 const MAX_CHARS: usize = 1000;
@@ -13,18 +17,18 @@ const MAX_NAME_CHARS: usize = 500;
 
 /// Text from outside that is safe to print: one line of bounded length without control, format and
 /// other invisible characters. Line breaks, tabs and runs of spaces become one space. Escape sequences
-/// for colours are removed.
+/// for colours are removed. `***` replaces user names and passwords in URLs.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ForeignText(Box<str>);
 
 impl ForeignText {
-    /// Cleans `text` and cuts it to `max` characters, with an ellipsis after the cut. Reads no more of it
-    /// than it keeps.
+    /// Cleans `text` and cuts it to `max` characters, with an ellipsis after the cut.
     #[must_use]
     pub fn new(text: &str, max: usize) -> Self {
         let mut line = String::new();
         let mut length = 0;
         let mut is_after_gap = false;
+        let text = without_logins(text);
         let mut rest = text.chars();
         while let Some(c) = rest.next() {
             if let Some(after) = after_escape_sequence(c, rest.as_str()) {
@@ -212,6 +216,7 @@ mod tests {
             ("\u{fff9}x\u{fffb}\u{180e}", "x"),
             ("Größe 文件 नमस्ते e\u{301} 😀", "Größe 文件 नमस्ते e\u{301} 😀"),
             ("say \"no\"", "say \"no\""),
+            ("at https://me:planted@h/x", "at https://***@h/x"),
             ("", ""),
         ] {
             assert_eq!(ForeignText::from(text).as_str(), expected, "{text:?}");

@@ -145,6 +145,7 @@ mod tests {
         assert_eq!((transferred.bytes, transferred.finished_blobs), (60, 1));
         assert_eq!(transferred.largest_unfinished, Some((Digest::of(b"a"), 50)));
     }
+
     #[test]
     fn counts_the_newest_plan() {
         let progress = TransferProgress::default();

@@ -9,6 +9,7 @@ mod sources;
 
 use image_copy::copy::{Mirror, Platforms};
 use image_copy::oci::Platform;
+use image_copy::text::{ForeignText, without_login};
 
 pub(crate) use logins::Listed;
 pub(crate) use network::Network;
@@ -80,12 +81,12 @@ impl CopySettings {
     }
 }
 
+/// Maximum length of a value in a message, in characters.
+const MAX_SHOWN: usize = 80;
+
 /// A mistake in a setting, in one line.
 fn wrong(name: &str, given: &str, problem: &str) -> String {
-    let mut shown: String = given.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if given.chars().nth(80).is_some() {
-        shown.push('…');
-    }
+    let shown = ForeignText::quotable(&without_login(given), MAX_SHOWN);
     format!("the provider's setting {name} has \"{shown}\", {problem}. Correct the function's environment")
 }
 
@@ -100,8 +101,8 @@ fn default_platforms(value: &str) -> Result<Platforms, String> {
     }
     if value.contains(',') {
         return properties::several(value.split(',')).map_err(|error| format!(
-            "the provider's setting DEFAULT_PLATFORM is \"{value}\": {} is not {}. Correct the function's environment, or set Platform",
-            error.given, error.expected
+            "the provider's setting DEFAULT_PLATFORM is \"{}\": {} is not {}. Correct the function's environment, or set Platform",
+            ForeignText::quotable(value, MAX_SHOWN), error.given, error.expected
         ));
     }
     match value.parse::<Platform>() {
@@ -178,6 +179,24 @@ mod tests {
             assert!(error.starts_with(&format!("the provider's setting {name} ")), "{error}");
             assert!(error.contains(value) && !error.contains('\n'), "{error}");
             assert_eq!(settings.network, Network::default());
+        }
+    }
+
+    #[test]
+    fn a_wrong_setting_is_quoted_without_a_login() {
+        for (name, value) in [
+            ("DEFAULT_PLATFORM", "https://me:planted@h"),
+            ("DEFAULT_PLATFORM", "linux/arm64,https://me:planted@h"),
+            ("ALLOWED_SOURCES", "https://me:planted@h/app"),
+            ("REGISTRY_CREDENTIALS", "me:planted@h:5000"),
+            ("REGISTRY_CREDENTIALS", "https://me:planted@h=arn"),
+            ("REGISTRY_CREDENTIALS", "quay.io=https://me:planted@h"),
+            ("SOURCE_MIRRORS", "docker.io=https://me:planted@h/app"),
+            ("PLAIN_HTTP_HOSTS", "http://me:planted@h:5000"),
+            ("PLAIN_HTTP_HOSTS", "me:planted@h:5000"),
+        ] {
+            let error = read(&[(name, value)]).copying.unwrap_err();
+            assert!(error.contains("***@h") && !error.contains("planted"), "{error}");
         }
     }
 }

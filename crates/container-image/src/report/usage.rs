@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
-use clap::error::ErrorKind;
-use image_copy::text::ForeignText;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use image_copy::text::{ForeignText, without_login};
 
 use super::{fail, written};
 use crate::args::Args;
@@ -22,7 +22,7 @@ const NOT_UNDERSTOOD: u8 = 2;
 pub(crate) fn usage(said: &clap::Error) -> ExitCode {
     if said.use_stderr() && said.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let typed = env::args().nth(1).unwrap_or_default();
-        fail(&misunderstood(&said.render().to_string(), &typed));
+        fail(&misunderstood(&rendered(said), &typed));
         return ExitCode::from(NOT_UNDERSTOOD);
     }
     let printed = said.print().and_then(|()| io::stdout().flush());
@@ -30,6 +30,15 @@ pub(crate) fn usage(said: &clap::Error) -> ExitCode {
         return ExitCode::from(NOT_UNDERSTOOD);
     }
     written(printed, "")
+}
+
+/// Returns the parser's words without logins in the arguments that it quotes.
+fn rendered(said: &clap::Error) -> String {
+    let quoted = [ContextKind::InvalidValue, ContextKind::InvalidArg].map(|kind| said.get(kind));
+    quoted.into_iter().flatten().fold(said.render().to_string(), |words, argument| match argument {
+        ContextValue::String(argument) => words.replace(argument.as_str(), &without_login(argument)),
+        _ => words,
+    })
 }
 
 /// The parser's words in one line: what is wrong and its proposals, without the usage that it adds.

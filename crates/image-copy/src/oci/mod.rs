@@ -20,7 +20,7 @@ pub(crate) use platform::StatedPlatform;
 pub use prefix::Prefix;
 pub use reference::{Reference, Registry, Repository, Tag};
 
-use crate::text::ForeignText;
+use crate::text::{ForeignText, without_login};
 
 /// Maximum length of the text that a [`ParseError`] quotes, in characters.
 const QUOTE_CHARS: usize = 100;
@@ -29,7 +29,7 @@ const QUOTE_CHARS: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{given}\" is not {expected}")]
 pub struct ParseError {
-    /// The text as it was given, cut.
+    /// The text as it was given, without a login, cut.
     pub given: ForeignText,
     /// What would have been right, such as `a tag: …`.
     pub expected: &'static str,
@@ -37,7 +37,7 @@ pub struct ParseError {
 
 impl ParseError {
     pub(crate) fn new(given: &str, expected: &'static str) -> Self {
-        let given = ForeignText::quotable(given, QUOTE_CHARS);
+        let given = ForeignText::quotable(&without_login(given), QUOTE_CHARS);
         Self { given, expected }
     }
 }

@@ -210,6 +210,8 @@ impl FromStr for Reference {
             return error(SCHEME);
         }
         let (name, digest) = match text.split_once('@') {
+            // The error must not quote a part of a password.
+            Some((_, rest)) if rest.contains('@') => return error(REFERENCE),
             Some((name, digest)) => (name, Some(digest.parse::<Digest>()?)),
             None => (text, None),
         };
@@ -302,7 +304,17 @@ mod tests {
         }
         let error = "Nginx:1".parse::<Reference>().unwrap_err().to_string();
         assert!(error.starts_with("\"Nginx\" is not a repository name: expected lower-case"), "{error}");
-        let error = "docker://nginx".parse::<Reference>().unwrap_err().to_string();
-        assert!(error.starts_with("\"docker://nginx\" is not an image reference"), "{error}");
+        for (wrong, shown) in [
+            ("docker://nginx", "docker://nginx"),
+            ("https://me:planted@h.example/app", "https://***@h.example/app"),
+            ("https://me:pl/anted@h.example/app:1", "https://***@h.example/app:1"),
+            ("me:plan@ted@h.example/app", "***@h.example/app"),
+            ("me:planted@h.example/app@sha256:12", "***@h.example/app@sha256:12"),
+        ] {
+            let error = wrong.parse::<Reference>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("\"{shown}\" is not an image reference")), "{error}");
+        }
+        let error = "me:planted@h.example/app".parse::<Reference>().unwrap_err().to_string();
+        assert!(error.starts_with("\"h.example/app\" is not a digest"), "{error}");
     }
 }

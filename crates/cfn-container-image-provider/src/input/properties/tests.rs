@@ -83,6 +83,11 @@ fn a_wrong_value_is_refused_with_the_propertys_name() {
         &with("ImageReference", json!("docker://x")),
         "ImageReference is \"docker://x\", which is not an image",
     );
+    check(
+        &with("ImageReference", json!("https://me:planted@h.example/app")),
+        "ImageReference is \"https://***@h.example/app\", which is not an image",
+    );
+    check(&with("Tag", json!(["https://me:planted@h"])), "Tag is [\"https://***@h\"]: expected one tag");
     check(&with("RepositoryArn", json!(null)), "RepositoryArn is missing or not a string");
     check(
         &with("RepositoryArn", json!("python")),
