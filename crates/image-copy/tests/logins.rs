@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use image_copy::oci::{self, Reference};
 use image_copy::registry::{self, Anonymous, Client, Credentials, Login, ManifestId};
 use support::World;
+use support::loopback::{Loopback, refused};
 
 const SECRET: &str = "acme/secret:1";
 
@@ -37,6 +38,19 @@ impl Credentials for InTurn {
         }
         let login = logins.last().cloned();
         Box::pin(async move { Ok(login) })
+    }
+}
+
+/// Logins that cannot be looked up, such as those of a credential helper that is not installed.
+struct Broken;
+
+impl Credentials for Broken {
+    fn login<'a>(
+        &'a self,
+        _: &'a oci::Repository,
+        _: Option<&'a Login>,
+    ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
+        Box::pin(async { Err(registry::Error::Credentials("not installed".into())) })
     }
 }
 
@@ -114,4 +128,19 @@ async fn a_token_that_is_to_last_for_ever_is_a_token_as_others_are() {
     let ann = world.client.with_credentials(InTurn::of(&[("ann", "right-password")]));
     let error = read(&ann, SECRET).await.unwrap_err().to_string();
     assert!(error.starts_with("registry says 401"), "{error}");
+}
+
+#[tokio::test]
+async fn logins_that_cannot_be_looked_up_matter_only_to_a_registry_that_wants_one() {
+    let world = World::start().await;
+    let client = world.client.with_credentials(Arc::new(Broken));
+    let open = Loopback::start();
+    let missing = read(&client, &format!("{}/a/b:1", open.host)).await.unwrap_err();
+    assert!(matches!(&missing, registry::Error::Refused(refusal) if refusal.status == 404), "{missing}");
+    let closed = Loopback::with(|request| match request.target.as_str() {
+        "/v2/" => Some((401, vec![("WWW-Authenticate", r#"Basic realm="r""#.into())], "".into())),
+        _ => refused(404, "NAME_UNKNOWN"),
+    });
+    let unknown = read(&client, &format!("{}/a/b:1", closed.host)).await.unwrap_err();
+    assert!(matches!(unknown, registry::Error::Credentials(_)), "{unknown}");
 }

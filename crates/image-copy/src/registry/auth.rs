@@ -72,7 +72,7 @@ impl Authorizer {
         let known = stated.or_else(|| self.remembered(party)).or_else(|| sent.challenge.clone());
         let challenge = match known {
             Some(challenge) => challenge,
-            None => match self.challenge_of_root(sent, party, sending, status).await? {
+            None => match self.challenge_of_root(sent, party, sending, status).await {
                 Some(challenge) => challenge,
                 None => return Ok(None),
             },
@@ -138,10 +138,11 @@ impl Authorizer {
         party: &Party<'_>,
         sending: Sending<'_>,
         status: u16,
-    ) -> Result<Option<Challenge>, Error> {
-        let Some(own) = &party.own else { return Ok(None) };
-        if sent.header.is_some() || status == 400 || own.login(None).await?.is_none() {
-            return Ok(None);
+    ) -> Option<Challenge> {
+        let own = party.own.as_ref()?;
+        // A login that cannot be looked up is an error only if the registry wants one.
+        if sent.header.is_some() || status == 400 || matches!(own.login(None).await, Ok(None)) {
+            return None;
         }
         let cell = Arc::clone(lock(&self.roots).entry(party.receiver.clone()).or_default());
         let found = cell.get_or_try_init(|| async {
@@ -156,7 +157,7 @@ impl Authorizer {
             }
             Ok::<_, ()>(challenge)
         });
-        Ok(found.await.ok().cloned().flatten())
+        found.await.ok().cloned().flatten()
     }
 
     /// Returns the scopes to request first.
