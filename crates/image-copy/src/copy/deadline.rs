@@ -23,7 +23,7 @@ pub async fn in_time<T>(
     reached: impl FnOnce() -> (Progress, Duration),
 ) -> Result<T, Error> {
     let Some(deadline) = deadline else { return work.await };
-    // A pinned future: what it waits for is read before it is dropped.
+    // Pinned, so that the host it waits for is read before it is dropped.
     let mut work = std::pin::pin!(work);
     timeout_at(deadline, &mut work).await.unwrap_or_else(|_| {
         let (subject, (progress, elapsed)) = (request.source.to_string(), reached());

@@ -1,4 +1,4 @@
-//! Tells a stalled upload from one that waits for its own source.
+//! Distinguishes a stalled upload from one that waits for its own source.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::wait::Wait;
 use super::{Kind, Options};
 
-/// Longest time between two looks at an upload.
+/// Maximum time between two checks of an upload.
 const TICK: Duration = Duration::from_millis(500);
 
-/// What an upload's body is doing. No total time limit fits a blob of any size, and the connection alone
-/// does not show which side it waits for.
+/// State of an upload's body. No total time limit fits a blob of any size, and the connection does not show
+/// the side that it waits for.
 #[derive(Debug)]
 pub(crate) struct Activity {
     wait: Arc<Wait>,

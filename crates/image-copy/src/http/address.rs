@@ -1,4 +1,4 @@
-//! The addresses that a registry may send us to.
+//! The addresses that a registry can send us to.
 //!
 //! A redirect, an upload location or a token realm is chosen by the operator of the registry, and so by
 //! the author of the reference. None of them may lead to the metadata service of the machine, to a

@@ -1,7 +1,6 @@
-//! One request: sent, tried again where that can help, and answered with whatever status came.
+//! One request, with retries, time limits and a check of its target. A response of any status is a success.
 //!
-//! Knows nothing of images. Redirects are not followed: whether a login may go along is the
-//! caller's to judge.
+//! Independent of images. Redirects are not followed, because the caller decides about the credentials.
 
 mod activity;
 mod address;

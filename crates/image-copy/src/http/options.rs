@@ -19,7 +19,7 @@ pub struct Options {
     /// Hosts that are reached over unencrypted HTTP, each with its port unless that is 80. This machine is
     /// not listed.
     pub plain_http: Vec<String>,
-    /// How tries follow each other.
+    /// Attempts and pauses.
     pub backoff: Backoff,
     /// Longest wait for a connection. A black-holed route must not eat the time of the copy.
     pub connect_timeout: Duration,

@@ -1,18 +1,18 @@
-//! What is worth trying again, and when.
+//! Transient responses, and the times at which they end.
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// How tries follow each other.
+/// Attempts and pauses of one operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
     /// Bound of the first pause.
     pub first: Duration,
     /// Bound of every later pause; the bounds double in between.
     pub longest: Duration,
-    /// Tries in all for what may be a fault; being told to slow down does not count.
+    /// Maximum number of attempts that end in a fault. Responses that ask to slow down do not count.
     pub attempts: u32,
     /// Maximum time of all pauses of an operation that has no deadline.
     pub patience: Duration,
@@ -38,14 +38,14 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// A pause before try number `attempt + 1`, drawn from zero to the bound.
+    /// A pause before attempt number `attempt + 1`, drawn from zero to the bound.
     pub(crate) fn pause(&self, attempt: u32) -> Duration {
         let bound = self.first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(self.longest);
         bound.mul_f64(fastrand::f64())
     }
 }
 
-/// Whether an answer with this status may be another one next time
+/// Returns true if a request with this status can succeed the next time
 /// (<https://github.com/google/go-containerregistry/blob/main/pkg/v1/remote/options.go>).
 #[must_use]
 pub(crate) fn is_transient(status: StatusCode) -> bool {
@@ -53,7 +53,7 @@ pub(crate) fn is_transient(status: StatusCode) -> bool {
 }
 
 /// Reads `Retry-After`, in seconds or as a date. More than a `Duration` can express becomes its maximum.
-/// Less than 100 ms is no hint: a registry has been seen to ask for a fraction of a millisecond
+/// Less than 100 ms is ignored: a registry asked for a fraction of a millisecond
 /// (<https://github.com/nicholas-fedor/watchtower/pull/2366>).
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();

@@ -1,4 +1,4 @@
-//! The requests that wait for the other side, so that a failure at the deadline can name a silent host.
+//! Requests that wait for the other side, so that a failure at the deadline can name a silent host.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};

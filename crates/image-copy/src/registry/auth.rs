@@ -112,7 +112,7 @@ impl Authorizer {
         }
         let is_other = answer.status == 401 && sent.challenge.as_ref() != Some(challenge);
         if sent.is_fresh && !is_other {
-            // Docker Hub gives a token without rights for unknown credentials.
+            // Docker Hub grants a token without rights for unknown credentials.
             let has_other_login = match (&party.own, &sent.login) {
                 (Some(own), Some(refused)) if answer.status == 401 => own.renewed(refused).await?.is_some(),
                 _ => false,

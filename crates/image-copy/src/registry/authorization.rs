@@ -38,7 +38,8 @@ impl Own<'_> {
         self.credentials.login(self.repository, refused).await
     }
 
-    /// Returns the login that replaces a refused one, which can be none. `None` if it is still the same.
+    /// Returns the login that replaces a refused one: `Some(None)` if there is no login any more, `None` if it
+    /// is still the same.
     pub(super) async fn renewed(&self, refused: &Login) -> Result<Option<Option<Login>>, Error> {
         let next = self.login(Some(refused)).await?;
         Ok((next.as_ref() != Some(refused)).then_some(next))
@@ -85,7 +86,7 @@ impl Authorization {
         }
     }
 
-    /// Adds what was sent with it.
+    /// Adds its header and login to the secrets.
     pub(super) fn add_to(&self, secrets: &mut Secrets) {
         self.header.iter().for_each(|header| secrets.add_header(header));
         self.login.iter().for_each(|login| secrets.add_login(login));

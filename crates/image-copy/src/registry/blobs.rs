@@ -1,4 +1,4 @@
-//! Blobs: ask, and read with resumption and verification.
+//! Blobs: existence, and reads with resumption and verification.
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, RANGE};

@@ -70,7 +70,7 @@ impl DockerConfig {
     /// Reads a whole document.
     ///
     /// # Errors
-    /// A clause that says how it is damaged, without a quote from it.
+    /// A clause with the damage, without a quote from the document.
     pub fn parse(text: &SecretString) -> Result<Self, String> {
         document::parse(text)
     }
@@ -78,7 +78,7 @@ impl DockerConfig {
     /// Reads a `.dockercfg`, which has no sections: all of it is what newer files have in `auths`.
     ///
     /// # Errors
-    /// A clause that says how it is damaged, without a quote from it.
+    /// A clause with the damage, without a quote from the document.
     pub fn parse_legacy(text: &SecretString) -> Result<Self, String> {
         document::parse_legacy(text)
     }
@@ -163,7 +163,7 @@ impl Stored<'_> {
     }
 }
 
-/// Whether there is nothing in a field.
+/// Returns true if a field is empty.
 fn is_empty(secret: &SecretString) -> bool {
     secret.expose_secret().is_empty()
 }

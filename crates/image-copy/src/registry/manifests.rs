@@ -188,7 +188,8 @@ fn shows_password(reply: &Reply) -> bool {
     reply.status() == 401 && reply.login == LoginSent::Yes
 }
 
-/// Whether another request would only make it worse. 501 says that there is no HEAD.
+/// Returns true if the registry should not get another request now. Status 501 means that HEAD is not
+/// supported.
 fn is_busy(status: u16) -> bool {
     status == 429 || status >= 500 && status != 501
 }

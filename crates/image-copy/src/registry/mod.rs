@@ -1,9 +1,10 @@
 //! One conversation with one registry, by the distribution specification
 //! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md>).
 //!
-//! One function per endpoint: [`manifests`], [`tags`], [`blobs`], [`upload`], [`referrers`]. What is
-//! common to them, from authorization to redirects, is in [`session`]. Special knowledge of single
-//! registries is kept to what no challenge tells: see [`crate::oci::Registry`].
+//! One module for each endpoint: [`manifests`], [`tags`], [`blobs`], [`upload`], [`referrers`]. They send
+//! requests with [`session`], which follows redirects and gets the authorization from [`auth`]. That responds
+//! to a [`challenge`] with tokens from [`tokens`], which requests them with [`token`]. [`secrets`] removes
+//! what was sent from what is returned. Rules for single registries are in [`crate::oci::Registry`].
 
 mod auth;
 mod authorization;
@@ -181,7 +182,7 @@ impl Repository {
         *self.usage.rate_limit.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// What was asked through this handle and its clones so far.
+    /// Counts of the requests through this handle and its clones so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
         Usage {
@@ -192,7 +193,7 @@ impl Repository {
     }
 }
 
-/// What a repository was asked.
+/// Counts of requests to a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Requests sent to the registry and to where it redirected; token services not counted.

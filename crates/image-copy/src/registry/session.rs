@@ -19,8 +19,8 @@ const MAX_REDIRECTS: usize = 5;
 /// removed from messages, which takes time with the square of their number.
 const MAX_LOCATION_BYTES: usize = 16 * 1024;
 
-/// Authorizations made for one request: one for the challenge, and one should the token that was
-/// at hand have ended at that very moment.
+/// Maximum number of authorizations for one request: one for the challenge, and one if a kept token has just
+/// expired.
 const MAX_RENEWALS: usize = 2;
 
 /// An answer with what is needed to report it.
@@ -33,7 +33,7 @@ pub(super) struct Reply {
     pub(super) digest_on_the_way: Option<Digest>,
     /// The address that answered, after redirects.
     pub(super) url: Url,
-    /// What was sent on the way.
+    /// Secrets that were sent.
     pub(super) secrets: Secrets,
     request: String,
 }
@@ -320,9 +320,8 @@ pub(super) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
 }
 
-/// Whether no waiting helps: pulls are used up, and the registry does not state for how long. The limit on requests
-/// of any kind, which is told in other words, ends in a minute
-/// (<https://docs.docker.com/docker-hub/usage/>).
+/// Returns true if pulls are used up, and the registry does not state for how long. The limit on requests of
+/// any kind has other words and ends in a minute (<https://docs.docker.com/docker-hub/usage/>).
 fn is_pull_limit(answer: &Answer) -> bool {
     let refusal = || Refusal::of(answer, "", LoginSent::No);
     answer.status == 429 && http::limit_ends(&answer.headers).is_none() && refusal().is_pull_limit()

@@ -136,7 +136,7 @@ impl Job<'_> {
             self.reporter.lost(passed.load(Ordering::Relaxed));
             let is_corrupt = matches!(cause, registry::Error::DigestMismatch { .. });
             if (is_corrupt && corrupt_before) || !again(&budget, &cause).await {
-                // A registry can take longer for a large blob than anybody waits for its response.
+                // A registry can take longer for a large blob than the time limit of its response.
                 if cause.is_silence() && self.is_held(blob).await? {
                     break;
                 }

@@ -127,7 +127,7 @@ fn decode(auth: &SecretString) -> Option<Login> {
     Some(Login { username: username.into(), password: password.trim_matches('\0').into() })
 }
 
-/// An object of JSON with its fields in order, also those that are there twice. Null is empty.
+/// An object of JSON with its fields in order, duplicates included. Null is empty.
 struct Object(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Object {

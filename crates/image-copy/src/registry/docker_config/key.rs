@@ -44,7 +44,7 @@ impl<'a> Key<'a> {
         };
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let registry: Registry = host.parse().ok()?;
-        // The version of the API stands only in URLs, some of which have lost their scheme. Without a
+        // Only URLs contain the version of the API, some of them without their scheme. Without a
         // slash at the end, `quay.io/v1` is an organization.
         let is_url = form != Form::OtherSpelling || path.ends_with('/');
         let path = path.trim_end_matches('/');
