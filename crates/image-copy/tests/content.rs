@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest::{SHA512, digest};
 use image_copy::copy::{Failure, Problem};
 use image_copy::oci::{Digest, Manifest, media_type};
-use support::loopback::{Loopback, copy, refused};
+use support::exchange::{client, copy, copy_between};
+use support::loopback::{Loopback, refused};
 
 const FOREIGN: [&str; 3] = [
     r#""mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip""#,
@@ -49,12 +50,12 @@ async fn a_foreign_layer_that_the_source_lacks_is_left_out_once() {
             let (source, to) = (Loopback::start(), Loopback::start());
             windows(&source, kind);
             let (from, name) = (format!("{}/a/b:{tag}", source.host), format!("{}/x/y:1", to.host));
-            let outcome = copy(&from, &name).await.unwrap();
+            let outcome = copy(&client(None), &from, &name).await.unwrap();
             assert_eq!((outcome.blobs.skipped, outcome.blobs.bytes_skipped), (1, 7), "{kind}");
             assert_eq!(outcome.blobs.copied, outcome.blobs.blobs - 1, "{kind}");
             assert_eq!(to.manifest("x/y", "1"), source.manifest("a/b", tag), "{kind}");
             source.take_log();
-            let again = copy(&from, &name).await.unwrap();
+            let again = copy(&client(None), &from, &name).await.unwrap();
             assert_eq!((again.blobs.copied, again.manifests_written), (0, 0), "{kind}");
             assert!(
                 source.take_log().iter().all(|line| !line.contains("/blobs/")),
@@ -70,7 +71,7 @@ async fn a_foreign_layer_that_the_source_has_is_copied() {
         let (source, to) = (Loopback::start(), Loopback::start());
         windows(&source, kind);
         let layer = source.put_blob(b"windows");
-        let outcome = copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap();
+        let outcome = copy_between(None, &source, &to).await.unwrap();
         assert_eq!((outcome.blobs.copied, outcome.blobs.skipped), (5, 0), "{kind}");
         assert!(to.has_blob(layer.as_str()), "{kind}");
     }
@@ -87,7 +88,7 @@ async fn a_destination_that_requires_a_foreign_layer_names_it_with_its_platform(
     });
     for tag in ["1", "windows"] {
         let name = format!("{}/x/y:{tag}", to.host);
-        let failure = copy(&format!("{}/a/b:{tag}", source.host), &name).await.unwrap_err();
+        let failure = copy(&client(None), &format!("{}/a/b:{tag}", source.host), &name).await.unwrap_err();
         let text = failure.to_string();
         assert_eq!(failure.problem(), Problem::ForeignLayer, "{text}");
         for part in [layer.short(), "windows/amd64", "MANIFEST_BLOB_UNKNOWN"] {
@@ -100,7 +101,7 @@ async fn a_destination_that_requires_a_foreign_layer_names_it_with_its_platform(
 async fn any_other_layer_that_the_source_lacks_is_named_with_its_platform() {
     let (source, to) = (Loopback::start(), Loopback::start());
     windows(&source, r#""mediaType":"application/vnd.oci.image.layer.v1.tar+gzip""#);
-    let failure = copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap_err();
+    let failure = copy_between(None, &source, &to).await.unwrap_err();
     let text = failure.to_string();
     let layer = format!("(blob {} of windows/amd64)", Digest::of(b"windows").short());
     assert!(text.contains(&layer), "{text}");
@@ -120,13 +121,13 @@ async fn a_child_with_a_sha512_digest_is_copied_under_it() {
     let named = Manifest { digest: digest.parse().unwrap(), ..child.clone() };
     source.index("a/b", &[(&named, "linux/amd64")], &["1"]);
     let (from, name) = (format!("{}/a/b:1", source.host), format!("{}/x/y:1", to.host));
-    let outcome = copy(&from, &name).await.unwrap();
+    let outcome = copy(&client(None), &from, &name).await.unwrap();
     assert_eq!((outcome.blobs.copied, outcome.manifests_written), (2, 2));
     assert_eq!(to.manifest("x/y", &digest).unwrap(), child.bytes);
     // A reference with such a digest is stored under the tag, which has a SHA-256 digest.
     let pinned = format!("{}/a/b@{digest}", source.host);
     for written in [1, 0] {
-        let outcome = copy(&pinned, &format!("{}/x/other:1", to.host)).await.unwrap();
+        let outcome = copy(&client(None), &pinned, &format!("{}/x/other:1", to.host)).await.unwrap();
         assert_eq!((outcome.digest.clone(), outcome.manifests_written), (child.digest.clone(), written));
         assert_eq!(outcome.source_digest.to_string(), digest);
     }
@@ -139,7 +140,7 @@ async fn a_source_that_does_not_implement_head_is_read_by_get() {
             request.is("HEAD", "/v2/a/b/manifests/").then(|| refused(status, "UNSUPPORTED")).flatten()
         });
         let (image, to) = (source.image("a/b", &[b"one"], &["1"]), Loopback::start());
-        copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap();
+        copy_between(None, &source, &to).await.unwrap();
         assert_eq!(to.manifest("x/y", "1").unwrap(), image.bytes, "{status}");
     }
 }
@@ -154,10 +155,10 @@ async fn an_empty_blob_is_verified() {
     source.image_of("a/b", &config, &layer(&wrong), &["wrong"]);
     source.image_of("a/b", &config, &layer(&Digest::of(b"")), &["right"]);
     let name = format!("{}/x/y:1", to.host);
-    let failure = copy(&format!("{}/a/b:wrong", source.host), &name).await.unwrap_err();
+    let failure = copy(&client(None), &format!("{}/a/b:wrong", source.host), &name).await.unwrap_err();
     assert_eq!(failure.problem(), Problem::Corrupt, "{failure}");
     assert!(to.take_log().iter().all(|line| !line.contains(wrong.hex()) || line.starts_with("HEAD")));
-    copy(&format!("{}/a/b:right", source.host), &name).await.unwrap();
+    copy(&client(None), &format!("{}/a/b:right", source.host), &name).await.unwrap();
     assert!(to.has_blob(Digest::of(b"").as_str()));
 }
 
@@ -172,8 +173,7 @@ async fn a_size_other_than_that_of_the_content_is_an_error() {
             child.digest
         );
         source.put_manifest("a/b", media_type::OCI_INDEX, &index, &["1"]);
-        let failure =
-            copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap_err();
+        let failure = copy_between(None, &source, &to).await.unwrap_err();
         assert_eq!(failure.problem(), Problem::Corrupt, "{failure}");
     }
     let config = source.put_blob(b"{}");
@@ -181,7 +181,7 @@ async fn a_size_other_than_that_of_the_content_is_an_error() {
     let layer = source.put_blob(b"layer");
     let layers = [5, 6].map(|size| format!(r#"{{"mediaType":"a/l","digest":"{layer}","size":{size}}}"#));
     source.image_of("a/b", &config, &layers.join(","), &["1"]);
-    let failure = copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap_err();
+    let failure = copy_between(None, &source, &to).await.unwrap_err();
     assert!(failure.to_string().contains("two sizes"), "{failure}");
 }
 
@@ -191,7 +191,7 @@ async fn a_manifest_that_is_an_index_and_an_image_is_rejected() {
     let child = source.image("a/b", &[b"one"], &[]);
     let text = std::str::from_utf8(&child.bytes).unwrap().replacen('{', r#"{"manifests":[],"#, 1);
     source.put_manifest("a/b", media_type::OCI_MANIFEST, &text, &["1"]);
-    let failure = copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap_err();
+    let failure = copy_between(None, &source, &to).await.unwrap_err();
     assert_eq!(failure.problem(), Problem::Unreadable, "{failure}");
 }
 
@@ -210,7 +210,7 @@ async fn manifests_over_budget_are_not_read() {
         .collect();
     let children: Vec<(&Manifest, &str)> = images.iter().map(|image| (image, "linux/amd64")).collect();
     source.index("a/b", &children, &["1"]);
-    let failure = copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap_err();
+    let failure = copy_between(None, &source, &to).await.unwrap_err();
     let Failure::TooManyManifests { .. } = *failure else { panic!("{failure}") };
     assert!(failure.to_string().contains("16 MiB"), "{failure}");
     assert_eq!(source.take_log().iter().filter(|line| line.starts_with("GET")).count(), 1, "the index only");
@@ -232,6 +232,8 @@ async fn manifests_over_budget_are_not_read() {
         .collect();
     let children: Vec<(&Manifest, &str)> = images.iter().map(|image| (image, "linux/amd64")).collect();
     source.index("a/b", &children, &["2"]);
-    let failure = copy(&format!("{}/a/b:2", source.host), &format!("{}/x/y:2", to.host)).await.unwrap_err();
+    let failure = copy(&client(None), &format!("{}/a/b:2", source.host), &format!("{}/x/y:2", to.host))
+        .await
+        .unwrap_err();
     assert!(failure.to_string().contains("20000 layers"), "{failure}");
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use image_copy::copy::Problem;
 use image_copy::oci::Digest;
-use support::loopback::{Loopback, Received, copy, refused};
+use support::exchange::{client, copy, copy_between};
+use support::loopback::{Loopback, Received, refused};
 
 fn is_read(request: &Received) -> bool {
     matches!(request.method.as_str(), "GET" | "HEAD") && request.target != "/v2/"
@@ -22,7 +23,8 @@ async fn a_refused_mount_is_replaced_by_an_upload() {
         });
         let image = registry.image("team/app", &[b"one", b"two"], &["1"]);
         let host = &registry.host;
-        let outcome = copy(&format!("{host}/team/app:1"), &format!("{host}/prod/app:1")).await.unwrap();
+        let outcome =
+            copy(&client(None), &format!("{host}/team/app:1"), &format!("{host}/prod/app:1")).await.unwrap();
         assert_eq!(outcome.blobs.copied, 3, "{status}");
         assert_eq!(registry.manifest("prod/app", "1").unwrap(), image.bytes, "{status}");
         let mounts = registry.take_log().iter().filter(|line| line.contains("mount=")).count();
@@ -36,7 +38,7 @@ async fn a_destination_that_refuses_reads_is_pushed_to() {
         let source = Loopback::start();
         let image = source.image("a/b", &[b"one"], &["1"]);
         let to = Loopback::with(move |request| is_read(request).then(|| refused(status, "DENIED")).flatten());
-        copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap();
+        copy_between(None, &source, &to).await.unwrap();
         assert_eq!(to.manifest("x/y", "1").unwrap(), image.bytes, "{status}");
     }
 }
@@ -46,7 +48,7 @@ async fn a_destination_that_fails_is_an_error() {
     let source = Loopback::start();
     source.image("a/b", &[b"one"], &["1"]);
     let to = Loopback::with(|request| is_read(request).then(|| refused(500, "X")).flatten());
-    let failure = copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap_err();
+    let failure = copy_between(None, &source, &to).await.unwrap_err();
     assert_eq!(failure.problem(), Problem::ServerTrouble, "{failure}");
     assert!(to.take_log().iter().all(|line| !line.starts_with("POST")), "nothing was sent");
 }
@@ -59,7 +61,7 @@ async fn a_refused_push_is_the_failure_that_is_reported() {
         let code = if is_read(request) { "READ_DENIED" } else { "PUSH_DENIED" };
         (request.target != "/v2/").then(|| refused(403, code)).flatten()
     });
-    let failure = copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap_err();
+    let failure = copy_between(None, &source, &to).await.unwrap_err();
     assert!(failure.to_string().contains("PUSH_DENIED"), "{failure}");
 }
 
@@ -68,7 +70,7 @@ async fn a_source_that_refuses_is_never_taken_for_empty() {
     let source = Loopback::with(|request| is_read(request).then(|| refused(403, "DENIED")).flatten());
     source.image("a/b", &[b"one"], &["1"]);
     let to = Loopback::start();
-    let failure = copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap_err();
+    let failure = copy_between(None, &source, &to).await.unwrap_err();
     assert_eq!(failure.side(), image_copy::copy::Side::Source, "{failure}");
 }
 
@@ -80,7 +82,7 @@ async fn an_empty_response_for_a_tag_is_replaced() {
         let is_tag = request.is("GET", "/v2/x/y/manifests/1") || request.is("HEAD", "/v2/x/y/manifests/1");
         is_tag.then(|| (200, vec![("Docker-Content-Digest", Digest::of(b"x").to_string())], Vec::new()))
     });
-    copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap();
+    copy_between(None, &source, &to).await.unwrap();
     assert_eq!(to.manifest("x/y", "1").unwrap(), image.bytes);
 }
 
@@ -89,7 +91,7 @@ async fn a_tag_that_names_no_manifest_is_replaced() {
     let (source, to) = (Loopback::start(), Loopback::start());
     let image = source.image("a/b", &[b"one"], &["1"]);
     to.put_manifest("x/y", "application/json", r#"{"schemaVersion":1,"name":"x"}"#, &["1"]);
-    copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap();
+    copy_between(None, &source, &to).await.unwrap();
     assert_eq!(to.manifest("x/y", "1").unwrap(), image.bytes);
 }
 
@@ -103,10 +105,10 @@ async fn an_unchanged_image_costs_two_requests_and_an_index_one() {
     source.index("a/b", &[(&image, "linux/amd64"), (&other, "linux/arm64")], &["index"]);
     for (tag, requests, platforms) in [("image", 2, 1), ("index", 1, 2)] {
         let (from, name) = (format!("{}/a/b:{tag}", source.host), format!("{}/x/y:{tag}", to.host));
-        copy(&from, &name).await.unwrap();
+        copy(&client(None), &from, &name).await.unwrap();
         to.take_log();
         source.take_log();
-        let again = copy(&from, &name).await.unwrap();
+        let again = copy(&client(None), &from, &name).await.unwrap();
         assert_eq!((again.blobs.copied, again.manifests_written), (0, 0), "{tag}");
         assert_eq!(
             (again.platforms.len(), again.tag),
@@ -125,10 +127,14 @@ async fn the_blobs_of_a_manifest_at_the_destination_are_not_asked_for() {
     let image = source.image("a/b", &[b"one", b"two"], &["image"]);
     let other = source.image("a/b", &[b"three"], &[]);
     source.index("a/b", &[(&image, "linux/amd64"), (&other, "linux/arm64")], &["index"]);
-    copy(&format!("{}/a/b:image", source.host), &format!("{}/x/y:image", to.host)).await.unwrap();
+    copy(&client(None), &format!("{}/a/b:image", source.host), &format!("{}/x/y:image", to.host))
+        .await
+        .unwrap();
     to.take_log();
     let outcome =
-        copy(&format!("{}/a/b:index", source.host), &format!("{}/x/y:index", to.host)).await.unwrap();
+        copy(&client(None), &format!("{}/a/b:index", source.host), &format!("{}/x/y:index", to.host))
+            .await
+            .unwrap();
     assert_eq!((outcome.blobs.blobs, outcome.blobs.present, outcome.blobs.copied), (4, 3, 1));
     let heads: Vec<String> = to.take_log().into_iter().filter(|line| line.starts_with("HEAD")).collect();
     assert_eq!(heads.len(), 1, "{heads:?}");
@@ -153,7 +159,7 @@ async fn child_manifests_are_written_four_at_once_after_their_children() {
     let children: Vec<_> = images.iter().map(|image| (image, "linux/amd64")).collect();
     let nested = source.index("a/b", &children, &[]);
     source.index("a/b", &[(&nested, "linux/amd64"), (&images[0], "linux/arm64")], &["1"]);
-    copy(&format!("{}/a/b:1", source.host), &format!("{}/x/y:1", to.host)).await.unwrap();
+    copy_between(None, &source, &to).await.unwrap();
     assert_eq!(most.load(Ordering::SeqCst), 4);
     let log = to.take_log();
     let written: Vec<&String> =

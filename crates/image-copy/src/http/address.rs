@@ -4,12 +4,9 @@
 //! the author of the reference. None of them may lead to the metadata service of the machine, to a
 //! service that listens on loopback only, or to unencrypted HTTP at another host.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqwest::Url;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// The kind of address in the reference, which decides the addresses that its registry may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +48,7 @@ impl PlainHosts {
     }
 
     /// Returns the host names, without ports.
-    fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(host, _)| host.as_str())
     }
 }
@@ -103,7 +100,7 @@ pub(crate) fn is_this_machine(host: &str) -> bool {
 }
 
 /// Returns the name in lower case. The final dot of a fully qualified name does not change its meaning.
-fn without_final_dot(host: &str) -> String {
+pub(super) fn without_final_dot(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 
@@ -119,7 +116,7 @@ fn literals(host: &str) -> Vec<IpAddr> {
 /// IPv4-translated (<https://www.rfc-editor.org/rfc/rfc2765#section-2.1>), NAT64
 /// (<https://www.rfc-editor.org/rfc/rfc6052#section-2.2>, <https://www.rfc-editor.org/rfc/rfc8215>) and
 /// 6to4 (<https://www.rfc-editor.org/rfc/rfc3056#section-2>).
-fn all_forms(ip: IpAddr) -> Vec<IpAddr> {
+pub(super) fn all_forms(ip: IpAddr) -> Vec<IpAddr> {
     let IpAddr::V6(v6) = ip else { return vec![ip] };
     if v6.is_loopback() || v6.is_unspecified() {
         return vec![ip];
@@ -140,7 +137,7 @@ fn all_forms(ip: IpAddr) -> Vec<IpAddr> {
     }
 }
 
-fn is_link_local(ip: IpAddr) -> bool {
+pub(super) fn is_link_local(ip: IpAddr) -> bool {
     // The IPv6 address of the metadata service is outside the link-local prefix:
     // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
     const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254);
@@ -156,60 +153,6 @@ fn is_private(ip: IpAddr) -> bool {
         IpAddr::V4(ip) => ip.is_private() || (ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64),
         // fec0::/10 is the deprecated site-local range, RFC 3879.
         IpAddr::V6(ip) => ip.is_unique_local() || ip.segments()[0] & 0xffc0 == 0xfec0,
-    }
-}
-
-/// Resolves names as the system does, and drops the addresses that no registry can have.
-#[derive(Debug, Clone)]
-pub(super) struct GuardedResolver {
-    /// Names that may resolve to loopback addresses: the configured proxies and the hosts that are
-    /// configured for unencrypted HTTP. `None` allows it for all names.
-    loopback: Option<Arc<[String]>>,
-}
-
-impl GuardedResolver {
-    /// Returns the resolver for requests of that origin. `proxies` are the hosts of configured proxies.
-    pub(super) fn new(origin: Origin, plain: &PlainHosts, proxies: &[String]) -> Self {
-        let names = plain.names().chain(proxies.iter().map(String::as_str)).map(without_final_dot);
-        Self { loopback: (origin != Origin::Loopback).then(|| names.collect()) }
-    }
-
-    /// Returns the reason to drop an address of `name`.
-    fn objection(&self, name: &str, address: IpAddr) -> Option<&'static str> {
-        let forms = all_forms(address);
-        if forms.iter().any(|ip| is_link_local(*ip)) {
-            return Some("link-local");
-        }
-        let name = without_final_dot(name);
-        let allows_loopback =
-            is_this_machine(&name) || self.loopback.as_ref().is_none_or(|names| names.contains(&name));
-        (!allows_loopback && forms.iter().any(|ip| ip.is_loopback())).then_some("loopback")
-    }
-}
-
-/// Every address of a name was one that no registry can have.
-#[derive(Debug, thiserror::Error)]
-#[error("the name resolves to a {0} address")]
-pub(super) struct ForbiddenName(pub(super) &'static str);
-
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let resolver = self.clone();
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let mut objection = None;
-            let mut allowed = Vec::new();
-            for address in found {
-                match resolver.objection(name.as_str(), address.ip()) {
-                    None => allowed.push(address),
-                    reason => objection = reason,
-                }
-            }
-            match objection {
-                Some(reason) if allowed.is_empty() => Err(io::Error::other(ForbiddenName(reason)).into()),
-                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
-            }
-        })
     }
 }
 
@@ -295,29 +238,5 @@ mod tests {
         check(("10.1.2.3", &[]), "http://10.1.2.3:5000/v2/", Err("not https"));
         check(("10.1.2.3", LISTED), "http://10.1.2.3:5000/v2/", Ok(()));
         check(("10.1.2.3", LISTED), "http://10.0.0.5:5000/v2/", Err("not https"));
-    }
-
-    #[test]
-    fn names_resolve_to_loopback_only_if_the_user_named_such_a_host() {
-        let plain = PlainHosts::new(&["registry.test:5000".to_owned()]);
-        let public = GuardedResolver::new(Origin::Public, &plain, &["proxy.test".to_owned()]);
-        let nearby = GuardedResolver::new(Origin::Loopback, &plain, &[]);
-        for (name, address, expected) in [
-            ("evil.example", "127.0.0.1", Some("loopback")),
-            ("evil.example", "::1", Some("loopback")),
-            ("evil.example", "::ffff:127.8.8.8", Some("loopback")),
-            ("evil.example", "64:ff9b::127.0.0.1", Some("loopback")),
-            ("evil.example", "169.254.169.254", Some("link-local")),
-            ("evil.example", "64:ff9b::169.254.169.254", Some("link-local")),
-            ("vpce.example", "10.0.0.5", None),
-            ("localhost", "127.0.0.1", None),
-            ("registry.test", "127.0.0.1", None),
-            ("Proxy.test.", "127.0.0.1", None),
-            ("localhost", "169.254.169.254", Some("link-local")),
-        ] {
-            assert_eq!(public.objection(name, address.parse().unwrap()), expected, "{name} {address}");
-        }
-        assert_eq!(nearby.objection("registry.example", "127.0.0.1".parse().unwrap()), None);
-        assert!(nearby.objection("registry.example", "169.254.169.254".parse().unwrap()).is_some());
     }
 }

@@ -9,9 +9,10 @@ use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 
-use super::address::{GuardedResolver, Origin, PlainHosts, check_target, is_this_machine};
+use super::address::{Origin, PlainHosts, check_target, is_this_machine};
 use super::describe::{describe, failure, forbidden, host_of};
 use super::proxy::Proxies;
+use super::resolver::GuardedResolver;
 use super::wait::Wait;
 use super::{Activity, Body, Budget, Error, Kind, Options, Waits};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::address::ForbiddenName;
+use super::resolver::ForbiddenName;
 use super::{Error, Kind};
 use crate::text::ForeignText;
 

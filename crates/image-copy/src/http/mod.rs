@@ -11,6 +11,7 @@ mod describe;
 mod error;
 mod options;
 mod proxy;
+mod resolver;
 mod retry;
 mod wait;
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Backoff;
-use super::address::GuardedResolver;
 use super::describe::innermost;
+use super::resolver::GuardedResolver;
 
 /// How requests are sent.
 #[derive(Clone)]

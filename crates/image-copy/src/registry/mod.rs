@@ -8,6 +8,7 @@
 
 mod auth;
 mod authorization;
+mod base;
 mod blobs;
 mod challenge;
 mod credentials;

@@ -1,4 +1,4 @@
-//! What every endpoint needs: the registry's address, authorization, redirects.
+//! Requests of all endpoints: authorization, redirects, counts.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -9,9 +9,9 @@ use reqwest::{Method, Url};
 
 use super::authorization::{Authorization, Own, Party, Sending};
 use super::secrets::Secrets;
-use super::{Access, Client, Error, LoginSent, RateLimit, Refusal, Repository};
+use super::{Access, Error, LoginSent, RateLimit, Refusal, Repository};
 use crate::http::{self, Answer, Opened, Origin};
-use crate::oci::{Digest, Registry};
+use crate::oci::Digest;
 
 const MAX_REDIRECTS: usize = 5;
 
@@ -258,43 +258,6 @@ impl Repository {
 enum Reading {
     Whole,
     Streamed,
-}
-
-impl Client {
-    /// Returns the registry's base URL: without TLS if the configuration lists the host. A registry on
-    /// this machine is reached with or without TLS, as one request finds out. Other registries need TLS,
-    /// also at private addresses, because others can listen on the way.
-    async fn base(&self, registry: &Registry) -> Result<Url, Error> {
-        let cell = {
-            let mut bases = self.shared.bases.lock().unwrap_or_else(PoisonError::into_inner);
-            bases.entry(registry.as_str().to_owned()).or_default().clone()
-        };
-        let url = |scheme: &str| {
-            let url = format!("{scheme}://{}/", registry.api_host()).parse::<Url>();
-            url.map_err(|_| Error::Protocol("the host makes no address"))
-        };
-        let found = cell.get_or_try_init(async || {
-            let (plain, secure) = (url("http")?, url("https")?);
-            if self.shared.http.is_listed_as_plain(&plain) {
-                return Ok(plain);
-            }
-            let is_plain =
-                http::is_this_machine(registry.host()) && !self.speaks_tls(registry, &secure).await;
-            Ok(if is_plain { plain } else { secure })
-        });
-        found.await.cloned()
-    }
-
-    /// Returns true also if the certificate is rejected, so that the failure is reported.
-    async fn speaks_tls(&self, registry: &Registry, base: &Url) -> bool {
-        let Ok(root) = base.join("v2/") else { return false };
-        let mut request = Repository::request(Method::GET, root, 1 << 20);
-        request.origin = Origin::of(registry.host());
-        match self.shared.http.open(&request, Some(tokio::time::Instant::now())).await {
-            Ok(_) => true,
-            Err(error) => matches!(error.kind, http::Kind::Tls(reason) if reason.contains("certificate")),
-        }
-    }
 }
 
 /// Returns the target of a redirect that keeps the request as it is. Other redirects of requests that write

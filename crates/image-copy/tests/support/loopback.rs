@@ -5,12 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use image_copy::copy::{
-    Destination, Error, Limits, NoReport, Outcome, Platforms, Request, Source, plan, survey, transfer,
-};
-use image_copy::http;
-use image_copy::oci::{Digest, Manifest, Reference};
-use image_copy::registry::{Anonymous, Client};
+use image_copy::oci::{Digest, Manifest};
 
 /// A request as the registry received it.
 #[derive(Clone, Debug, Default)]
@@ -272,30 +267,4 @@ fn write(mut stream: &TcpStream, (status, headers, body): &Response, is_head: bo
     }
     stream.write_all((head + "\r\n").as_bytes()).ok()?;
     if is_head { Some(()) } else { stream.write_all(body).ok() }
-}
-
-fn client() -> Client {
-    let mut options = http::Options::default();
-    options.backoff.attempts = 2;
-    options.backoff.first = std::time::Duration::from_millis(1);
-    Client::new(options, Arc::new(Anonymous)).unwrap()
-}
-
-/// Copies `source` to `destination`, both with a tag.
-pub(crate) async fn copy(source: &str, destination: &str) -> Result<Outcome, Error> {
-    let (source, destination): (Reference, Reference) =
-        (source.parse().unwrap(), destination.parse().unwrap());
-    let request = Request {
-        destination: destination.repository,
-        tag: destination.tag,
-        platforms: Platforms::All,
-        known: Vec::new(),
-        include_referrers: source.tag.as_ref().is_some_and(|tag| tag.as_str() == "signed"),
-        source,
-    };
-    let client = client();
-    let from = Source::from(client.repository(request.source.repository.clone(), None));
-    let to = Destination::of_registry(client.repository(request.destination.clone(), None));
-    let plan = plan(&request, &survey(&request, &from, &to).await?, &from, &to).await?;
-    transfer(&plan, &from, &to, &Limits::default(), Arc::new(NoReport)).await
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
+pub(crate) mod exchange;
 pub(crate) mod loopback;
 
 use std::sync::Arc;

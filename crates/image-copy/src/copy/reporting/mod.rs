@@ -1,5 +1,6 @@
 //! What callers get to see of a copy: its progress, and its outcome or failure.
 
+mod amounts;
 mod error;
 mod outcome;
 mod progress;

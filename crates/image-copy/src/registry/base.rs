@@ -1,0 +1,47 @@
+//! Base URLs of registries.
+
+use std::sync::PoisonError;
+
+use reqwest::{Method, Url};
+use tokio::time::Instant;
+
+use super::{Client, Error, Repository};
+use crate::http::{self, Origin};
+use crate::oci::Registry;
+
+impl Client {
+    /// Returns the registry's base URL: without TLS if the configuration lists the host. A registry on
+    /// this machine is reached with or without TLS, as one request finds out. Other registries need TLS,
+    /// also at private addresses, because others can listen on the way.
+    pub(super) async fn base(&self, registry: &Registry) -> Result<Url, Error> {
+        let cell = {
+            let mut bases = self.shared.bases.lock().unwrap_or_else(PoisonError::into_inner);
+            bases.entry(registry.as_str().to_owned()).or_default().clone()
+        };
+        let url = |scheme: &str| {
+            let url = format!("{scheme}://{}/", registry.api_host()).parse::<Url>();
+            url.map_err(|_| Error::Protocol("the host makes no address"))
+        };
+        let found = cell.get_or_try_init(async || {
+            let (plain, secure) = (url("http")?, url("https")?);
+            if self.shared.http.is_listed_as_plain(&plain) {
+                return Ok(plain);
+            }
+            let is_plain =
+                http::is_this_machine(registry.host()) && !self.speaks_tls(registry, &secure).await;
+            Ok(if is_plain { plain } else { secure })
+        });
+        found.await.cloned()
+    }
+
+    /// Returns true also if the certificate is rejected, so that the failure is reported.
+    async fn speaks_tls(&self, registry: &Registry, base: &Url) -> bool {
+        let Ok(root) = base.join("v2/") else { return false };
+        let mut request = Repository::request(Method::GET, root, 1 << 20);
+        request.origin = Origin::of(registry.host());
+        match self.shared.http.open(&request, Some(Instant::now())).await {
+            Ok(_) => true,
+            Err(error) => matches!(error.kind, http::Kind::Tls(reason) if reason.contains("certificate")),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Copies between registries on loopback ports, and the parts of their requests and responses.
+
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use futures_util::future::BoxFuture;
+use image_copy::copy::{
+    Destination, Error, Limits, NoReport, Outcome, Platforms, Request, Source, plan, survey, transfer,
+};
+use image_copy::http;
+use image_copy::oci::{self, Reference};
+use image_copy::registry::{self, Client, Credentials, Login};
+
+use super::loopback::{Loopback, Received, Response};
+
+/// One login for every registry.
+struct Always(Option<Login>);
+
+impl Credentials for Always {
+    fn login<'a>(
+        &'a self,
+        _: &'a oci::Repository,
+        _: Option<&'a Login>,
+    ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
+        Box::pin(async { Ok(self.0.clone()) })
+    }
+}
+
+/// A client with one login for every registry, or none.
+pub(crate) fn client(login: Option<(&str, &str)>) -> Client {
+    let mut options = http::Options::default();
+    options.backoff.attempts = 2;
+    options.backoff.first = std::time::Duration::from_millis(1);
+    let login = login.map(|(user, password)| Login { username: user.into(), password: password.into() });
+    Client::new(options, Arc::new(Always(login))).unwrap()
+}
+
+/// Copies `source` to `destination`, both with a tag. The tag `signed` includes referrers.
+pub(crate) async fn copy(client: &Client, source: &str, destination: &str) -> Result<Outcome, Error> {
+    let (source, destination): (Reference, Reference) =
+        (source.parse().unwrap(), destination.parse().unwrap());
+    let request = Request {
+        destination: destination.repository,
+        tag: destination.tag,
+        platforms: Platforms::All,
+        known: Vec::new(),
+        include_referrers: source.tag.as_ref().is_some_and(|tag| tag.as_str() == "signed"),
+        source,
+    };
+    let from = Source::from(client.repository(request.source.repository.clone(), None));
+    let to = Destination::of_registry(client.repository(request.destination.clone(), None));
+    let plan = plan(&request, &survey(&request, &from, &to).await?, &from, &to).await?;
+    transfer(&plan, &from, &to, &Limits::default(), Arc::new(NoReport)).await
+}
+
+pub(crate) const LOGIN: Option<(&str, &str)> = Some(("u", "planted-password"));
+
+/// Copies `a/b:1` of one registry to `x/y:1` of another.
+pub(crate) async fn copy_between(
+    login: Option<(&str, &str)>,
+    from: &Loopback,
+    to: &Loopback,
+) -> Result<Outcome, Error> {
+    copy(&client(login), &format!("{}/a/b:1", from.host), &format!("{}/x/y:1", to.host)).await
+}
+
+pub(crate) fn basic() -> String {
+    format!("Basic {}", base64::prelude::BASE64_STANDARD.encode("u:planted-password"))
+}
+
+pub(crate) fn challenge(text: &str) -> Option<Response> {
+    Some((401, vec![("WWW-Authenticate", text.to_owned())], Vec::new()))
+}
+
+pub(crate) fn json(text: &str) -> Option<Response> {
+    Some((200, Vec::new(), text.as_bytes().to_vec()))
+}
+
+/// Returns a query parameter of a request, all values joined by spaces.
+pub(crate) fn parameter(request: &Received, name: &str) -> String {
+    let url: reqwest::Url = format!("http://localhost{}", request.target).parse().unwrap();
+    let values = url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    values.collect::<Vec<_>>().join(" ")
+}
+
+pub(crate) fn sent(request: &Received) -> &str {
+    request.authorization.as_deref().unwrap_or_default()
+}
+
+/// The host of a registry whose hook needs it.
+pub(crate) type Host = Arc<Mutex<String>>;
+
+/// Starts a registry whose hook gets its host.
+pub(crate) fn with_host(
+    hook: impl Fn(&Received, &str) -> Option<Response> + Send + Sync + 'static,
+) -> (Loopback, Host) {
+    let host = Host::default();
+    let known = host.clone();
+    let registry = Loopback::with(move |request| hook(request, &known.lock().unwrap()));
+    registry.host.clone_into(&mut host.lock().unwrap());
+    (registry, host)
+}
