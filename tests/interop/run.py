@@ -4,7 +4,7 @@ judge what arrived.
 
 Usage: run.py PATH-OF-CONTAINER-IMAGE FOLDER-FOR-REGISTRIES
 
-The registries that Debian has not are built with Go into the folder, unless they are there. It listens on
+Registries that Debian does not have are built with Go into the folder if they are missing. It listens on
 loopback only, writes elsewhere to a temporary folder only, and ends by itself. Exits 0 when every check
 passed, 1 when one failed, 2 when a program is missing.
 """

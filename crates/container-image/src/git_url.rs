@@ -8,7 +8,7 @@ const SHORTEST_SECRET: usize = 4;
 /// A user name of this length can be a token, as in `https://TOKEN:x-oauth-basic@github.com/acme/app`.
 const SHORTEST_TOKEN: usize = 20;
 
-/// What stands for a secret in messages.
+/// Replaces a secret in messages.
 const REMOVED: &str = "***";
 
 /// Returns a repository as the user named it, without secrets: also without a query, and for an address

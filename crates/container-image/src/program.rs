@@ -194,7 +194,7 @@ fn in_one_line(start: &[u8]) -> ForeignText {
     ForeignText::quotable(line, LONGEST_QUOTE)
 }
 
-/// Writes the input and reads to the end. Returns whether the program was successful.
+/// Writes the input and reads to the end. Returns true if the program was successful.
 ///
 /// # Errors
 /// `InvalidData` if the answer is not text or is too long.

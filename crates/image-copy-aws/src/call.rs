@@ -263,7 +263,7 @@ fn weight_of_code(code: &str) -> Weight {
     }
 }
 
-/// Whether the same call can succeed later: the service was busy or not reached.
+/// Returns true if the same call can succeed later, because the service was busy or not reached.
 pub(crate) fn is_transient(error: &Error) -> bool {
     match error {
         Error::Http(error) => !matches!(error.kind, Kind::Tls(_)),

@@ -8,7 +8,7 @@ use super::size;
 /// Maximum number of platforms that are listed. Official images have up to 20.
 const MAX_PLATFORMS: usize = 24;
 
-/// The plan, for whoever asked for a dry run.
+/// Formats the plan, for a dry run.
 pub(crate) fn plan(plan: &Plan) -> String {
     let blobs = &plan.progress;
     let missing = blobs.blobs - blobs.present - blobs.skipped;

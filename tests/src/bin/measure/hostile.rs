@@ -27,7 +27,7 @@ pub(super) const ENDED_AT: u64 = 512 * MIB;
 /// Rows that run at the same time. Six of them wait for most of the timeout.
 const PARALLEL: usize = 10;
 
-/// Timeout of the function. An input that takes longer has to end with a response before it.
+/// Timeout of the function. The function must respond before it.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A second of CloudFormation, which waits an hour: 72 s for the response.
@@ -48,7 +48,7 @@ pub(super) struct Measured {
 /// The measurement of one row.
 type Measurement = Pin<Box<dyn Future<Output = Result<Measured, BoxError>> + Send>>;
 
-/// Measures all rows, or those whose name contains `filter`, and prints the table. Returns whether each had
+/// Measures all rows, or those whose name contains `filter`, and prints the table. Returns true if each had
 /// exactly one response, or an exit code, and stayed below the bound.
 pub(super) async fn measure_all(filter: &str) -> Result<bool, BoxError> {
     let (mut tasks, slots) = (JoinSet::new(), Arc::new(Semaphore::new(PARALLEL)));

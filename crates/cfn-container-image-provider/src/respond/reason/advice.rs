@@ -70,7 +70,7 @@ pub(super) fn advice(failure: &copy::Failure) -> String {
             "Run the operation again when that host responds, or name another registry in ImageReference."
         }
         (Problem::Interrupted | Problem::Deadline, Side::Destination) if is_silence(failure) => {
-            "Run the operation again; if it stays so, check what stands between the function and ECR."
+            "Run the operation again; if it stays so, check the network between the function and ECR."
         }
         (Problem::Interrupted, Side::Source | Side::Destination) => {
             "Run the operation again, which skips blobs already present."
@@ -83,7 +83,7 @@ pub(super) fn advice(failure: &copy::Failure) -> String {
             "Run the operation again; if it stays so, the registry's content is damaged: choose another tag or digest in ImageReference."
         }
         (Problem::Corrupt | Problem::Unreadable, Side::Destination) => {
-            "Run the operation again; if it stays so, check what stands between the function and ECR."
+            "Run the operation again; if it stays so, check the network between the function and ECR."
         }
         (Problem::Unreadable | Problem::Refused, Side::Source) => {
             "Choose another tag or digest in ImageReference."
