@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Digest, Manifest, Tag, media_type, rewrite};
+use super::{Digest, Manifest, ManifestError, Tag, media_type, rewrite};
 
 /// The fields of a referrer. Annotations keep their bytes.
 #[derive(Default, Deserialize)]
@@ -45,20 +45,22 @@ impl Manifest {
     /// Returns `index` with entries for those of `referrers` that it lacks, each with its type and
     /// annotations as the referrers API would list it. Every other byte of the index is kept. Returns
     /// `None` if it has them all.
-    #[must_use]
-    pub(crate) fn listing(index: Option<&Self>, referrers: &[Self]) -> Option<Self> {
+    ///
+    /// # Errors
+    /// If the index would have more entries than are read.
+    pub(crate) fn listing(index: Option<&Self>, referrers: &[Self]) -> Result<Option<Self>, ManifestError> {
         let known: HashSet<&Digest> =
             index.iter().flat_map(|index| index.children()).map(|child| &child.digest).collect();
         let new = referrers.iter().filter(|referrer| !known.contains(&referrer.digest));
         let new: Vec<String> = new.map(Self::listed).collect();
         if new.is_empty() {
-            return None;
+            return Ok(None);
         }
         let empty =
             format!(r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[]}}"#, media_type::OCI_INDEX);
         let old = index.map_or(empty.as_bytes(), |index| &index.bytes);
         let extended = rewrite::with_more_entries(old, &new);
-        Self::parse(extended.into(), Some(media_type::OCI_INDEX)).ok()
+        Self::parse(extended.into(), Some(media_type::OCI_INDEX)).map(Some)
     }
 
     /// Returns the entry for this referrer in a list.
@@ -127,22 +129,37 @@ mod tests {
     #[test]
     fn a_referrer_names_its_subject() {
         assert_eq!(signature("a", None).subject(), Some(Digest::of(b"s")));
-        let plain = Manifest::listing(None, &[signature("a", None)]).unwrap();
+        let plain = Manifest::listing(None, &[signature("a", None)]).unwrap().unwrap();
         assert_eq!(plain.subject(), None);
     }
 
     #[test]
     fn a_list_grows_and_keeps_what_it_has() {
         let (first, second) = (signature("a", Some("application/a")), signature("b", None));
-        let one = Manifest::listing(None, std::slice::from_ref(&first)).unwrap();
-        assert_eq!(Manifest::listing(Some(&one), std::slice::from_ref(&first)), None);
-        let both = Manifest::listing(Some(&one), &[first.clone(), second.clone()]).unwrap();
+        let one = Manifest::listing(None, std::slice::from_ref(&first)).unwrap().unwrap();
+        assert_eq!(Manifest::listing(Some(&one), std::slice::from_ref(&first)), Ok(None));
+        let both = Manifest::listing(Some(&one), &[first.clone(), second.clone()]).unwrap().unwrap();
         let digests: Vec<_> = both.children().iter().map(|child| child.digest.clone()).collect();
         assert_eq!(digests, [first.digest, second.digest]);
         let document: Value = serde_json::from_slice(&both.bytes).unwrap();
         assert_eq!(document["manifests"][0]["artifactType"], "application/a");
         assert_eq!(document["manifests"][1]["artifactType"], "application/x", "of the config");
         assert_eq!(document["manifests"][1]["annotations"]["made"], "b");
+    }
+
+    #[test]
+    fn a_list_that_became_too_long_is_an_error() {
+        let entry = signature("a", None).listed();
+        let document = |count| {
+            let entries = vec![entry.as_str(); count].join(",");
+            format!(
+                r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[{entries}]}}"#,
+                media_type::OCI_INDEX
+            )
+        };
+        let full = document(super::super::descriptor::MAX_DESCRIPTORS);
+        let full = Manifest::parse(full.into(), None).unwrap();
+        assert!(Manifest::listing(Some(&full), &[signature("b", None)]).is_err());
     }
 
     #[test]

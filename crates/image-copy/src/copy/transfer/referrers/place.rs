@@ -239,7 +239,7 @@ impl Job<'_> {
                 if there.as_ref().is_some_and(|there| there.digest == *subject) {
                     continue;
                 }
-                if let Some(index) = Manifest::listing(there.as_ref(), manifests) {
+                if let Some(index) = Manifest::listing(there.as_ref(), manifests)? {
                     self.destination.repository.put_manifest(&index, &id).await?;
                 }
             }
