@@ -13,6 +13,7 @@ use super::Error;
 use super::authorization::{Authorization, Party, Sending};
 use super::challenge::Challenge;
 use super::scopes::{Scopes, choices, is_constant, is_same};
+use super::session::SMALL_BODY_BYTES;
 use super::token::{TokenRequest, basic};
 use super::tokens::Tokens;
 use crate::http;
@@ -146,7 +147,7 @@ impl Authorizer {
         }
         let cell = Arc::clone(lock(&self.roots).entry(party.receiver.clone()).or_default());
         let found = cell.get_or_try_init(|| async {
-            let mut request = super::Repository::request(Method::GET, own.root.clone(), ROOT_BODY_BYTES);
+            let mut request = super::Repository::request(Method::GET, own.root.clone(), SMALL_BODY_BYTES);
             request.origin = party.origin;
             let answer = sending.http.send(&request, sending.deadline).await.ok();
             // A transient failure is not kept.
@@ -206,9 +207,6 @@ impl Authorizer {
         }
     }
 }
-
-/// Maximum size of the response of `/v2/`, in bytes.
-const ROOT_BODY_BYTES: u64 = 1 << 20;
 
 /// Returns true if the token can have expired: always with status 401; with 400 and 403 if the response
 /// says so or has no text.

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use reqwest::{Method, Url};
 use tokio::time::Instant;
 
+use super::session::SMALL_BODY_BYTES;
 use super::{Client, Error, Repository};
 use crate::http::{self, Origin};
 use crate::oci::Registry;
@@ -37,7 +38,7 @@ impl Client {
     /// Returns true also if the certificate is rejected, so that the failure is reported.
     async fn speaks_tls(&self, registry: &Registry, base: &Url) -> bool {
         let Ok(root) = base.join("v2/") else { return false };
-        let mut request = Repository::request(Method::GET, root, 1 << 20);
+        let mut request = Repository::request(Method::GET, root, SMALL_BODY_BYTES);
         request.origin = Origin::of(registry.host());
         match self.shared.http.open(&request, Some(Instant::now())).await {
             Ok(_) => true,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
-use super::session::{Reply, stated_digest};
+use super::session::{Reply, SMALL_BODY_BYTES, stated_digest};
 use super::{Error, LoginSent, Repository};
 use crate::http;
 use crate::oci::{Digest, MAX_MANIFEST_BYTES, Manifest, Tag, media_type};
@@ -136,7 +136,7 @@ impl Repository {
     /// What the registry says.
     pub async fn put_manifest(&self, manifest: &Manifest, id: &ManifestId) -> Result<(), Error> {
         let url = self.url(&format!("manifests/{}", id.as_str())).await?;
-        let request = Self::request(Method::PUT, url, 1 << 20);
+        let request = Self::request(Method::PUT, url, SMALL_BODY_BYTES);
         let request = Self::with_body(request, &manifest.media_type, manifest.bytes.clone())?;
         self.ask(request).await?.accepted().map(drop)
     }

@@ -83,10 +83,10 @@ impl Repository {
         Ok(Some((index, next_page(&answer.headers, &url)?)))
     }
 
-    /// The digest that a tag names, by HEAD. `None`: there is no such tag.
+    /// Returns the digest that a tag names, by HEAD. `None` if the tag does not exist.
     ///
     /// # Errors
-    /// What the registry says, other than that there is no such manifest or repository.
+    /// The registry's answer, except that the tag or the repository does not exist.
     pub async fn find_tag(&self, tag: &Tag) -> Result<Option<Digest>, Error> {
         let id = ManifestId::Tag(tag.clone());
         let reply = self.ask(self.manifest_request(Method::HEAD, &id).await?).await?;

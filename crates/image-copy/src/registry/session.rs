@@ -19,6 +19,9 @@ const MAX_REDIRECTS: usize = 5;
 /// removed from messages, which takes time with the square of their number.
 const MAX_LOCATION_BYTES: usize = 16 * 1024;
 
+/// Maximum size in bytes of a response whose body is not used.
+pub(super) const SMALL_BODY_BYTES: u64 = 1 << 20;
+
 /// Maximum number of authorizations for one request: one for the challenge, and one if a kept token has just
 /// expired.
 const MAX_RENEWALS: usize = 2;

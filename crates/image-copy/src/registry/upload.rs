@@ -16,7 +16,7 @@ use reqwest::{Body, Method, Url};
 use tokio::time::Instant;
 
 use super::secrets::Secrets;
-use super::session::{Reply, location, redirect};
+use super::session::{Reply, SMALL_BODY_BYTES, location, redirect};
 use super::{Error, Refusal, Repository};
 use crate::http::{self, Activity, Backoff, Budget};
 use crate::oci::{self, Descriptor, Digest};
@@ -78,7 +78,7 @@ impl Repository {
         {
             return Ok(started);
         }
-        session(self.ask(Self::request(Method::POST, url, 1 << 20)).await?).map(Started::Session)
+        session(self.ask(Self::request(Method::POST, url, SMALL_BODY_BYTES)).await?).map(Started::Session)
     }
 
     /// Asks for a mount. Returns `None` if the registry refuses it. A registry that only declines it opens
@@ -90,7 +90,7 @@ impl Repository {
         from: &oci::Repository,
     ) -> Result<Option<Started>, Error> {
         url.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", from.path());
-        let mut request = Self::request(Method::POST, url, 1 << 20);
+        let mut request = Self::request(Method::POST, url, SMALL_BODY_BYTES);
         request.is_final = |_| true;
         // A single attempt, because the upload that follows a refusal has attempts of its own.
         let once = Backoff { attempts: 1, ..self.http_options().backoff };
@@ -123,7 +123,7 @@ impl Repository {
     ) -> Result<(), SendError> {
         let url = with_digest(upload.url.clone(), &blob.digest);
         let authorization = self.authorization(&url).await.map_err(SendError::Destination)?;
-        let mut request = Self::request(Method::PUT, url.clone(), 1 << 20);
+        let mut request = Self::request(Method::PUT, url.clone(), SMALL_BODY_BYTES);
         request.origin = self.origin();
         authorization.apply(&mut request.headers);
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -162,7 +162,7 @@ impl Repository {
         let digest = Digest::of(bytes);
         let Started::Session(upload) = self.start_upload(&digest, None).await? else { return Ok(()) };
         let url = with_digest(upload.url, &digest);
-        let request = Self::request(Method::PUT, url, 1 << 20);
+        let request = Self::request(Method::PUT, url, SMALL_BODY_BYTES);
         let request = Self::with_body(request, "application/octet-stream", bytes.into())?;
         self.ask(request).await?.accepted().map(drop)
     }
@@ -172,7 +172,7 @@ impl Repository {
     pub(crate) async fn cancel_upload(&self, upload: Upload) {
         let cancelling = async {
             let authorization = self.authorization(&upload.url).await?;
-            let mut request = Self::request(Method::DELETE, upload.url, 1 << 20);
+            let mut request = Self::request(Method::DELETE, upload.url, SMALL_BODY_BYTES);
             request.origin = self.origin();
             authorization.apply(&mut request.headers);
             Ok::<_, Error>(self.client.shared.http.send(&request, Some(Instant::now())).await?)
