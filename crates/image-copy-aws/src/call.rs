@@ -72,6 +72,7 @@ impl<C> Calls<C> {
         let end = self.deadline.unwrap_or(started + self.patience.without_deadline);
         let mut attempts: u32 = 0;
         let mut silence = Duration::ZERO;
+        let mut answered = None;
         loop {
             attempts = attempts.saturating_add(1);
             let called = Instant::now();
@@ -81,7 +82,13 @@ impl<C> Calls<C> {
             let error = match answer {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => error,
-                Err(_) => return Err(self.no_answer(silent(called.elapsed()), attempts, started)),
+                // The service is not silent if it refused the attempt before this one.
+                Err(_) => {
+                    return Err(match answered {
+                        Some(error) => self.error(action, error, attempts - 1, started),
+                        None => self.no_answer(silent(called.elapsed()), attempts, started),
+                    });
+                }
             };
             let timed_out = matches!(error, SdkError::TimeoutError(_)).then(|| called.elapsed());
             silence = silence.saturating_add(timed_out.unwrap_or_default());
@@ -99,6 +106,7 @@ impl<C> Calls<C> {
                 });
             }
             tracing::debug!(action, attempts, error = error.code().unwrap_or("no answer"), "trying again");
+            answered = error.raw_response().is_some().then_some(error);
             tokio::time::sleep(pause).await;
         }
     }
@@ -316,51 +324,4 @@ pub(crate) fn words(message: Option<&str>) -> ForeignText {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_number_in_a_header_panics() {
-        for (milliseconds, seconds, expected) in [
-            (None, None, Duration::ZERO),
-            (None, Some("60"), Duration::from_secs(60)),
-            (Some("1500"), Some("60"), Duration::from_millis(1500)),
-            // Rounded up to 2^64 as a floating point number.
-            (None, Some("18446744073709551615"), Duration::MAX),
-            (None, Some("99999999999999999999"), Duration::MAX),
-            (None, Some("inf"), Duration::MAX),
-            (Some("1e300"), None, Duration::MAX),
-            (None, Some("-1"), Duration::ZERO),
-            (None, Some("NaN"), Duration::ZERO),
-            (None, Some("Fri, 31 Dec 9999 23:59:59 GMT"), Duration::ZERO),
-        ] {
-            assert_eq!(asked_in(milliseconds, seconds), expected, "{milliseconds:?} {seconds:?}");
-        }
-    }
-
-    #[test]
-    fn a_busy_service_is_transient_and_a_denial_is_not() {
-        let service = |code: &str| Error::Service {
-            service: "ecr-public:GetAuthorizationToken".into(),
-            code: code.into(),
-            message: "no".into(),
-            attempts: 1,
-            elapsed: Duration::ZERO,
-        };
-        let status =
-            |status| Error::from(refusal("ecr-public:GetAuthorizationToken", status, 1, Instant::now()));
-        for (error, expected) in [
-            (service("ThrottlingException"), true),
-            (service("TooManyRequestsException"), true),
-            (service("ServerException"), true),
-            (service("AccessDeniedException"), false),
-            (service("UnrecognizedClientException"), false),
-            (status(429), true),
-            (status(503), true),
-            (status(403), false),
-            (Error::Credentials("none".into()), false),
-        ] {
-            assert_eq!(is_transient(&error), expected, "{error}");
-        }
-    }
-}
+mod tests;
