@@ -90,6 +90,17 @@ async fn secrets_in_urls_are_in_no_message() {
         let all = format!("{}{}", said.out, said.err);
         assert!(said.err.starts_with("error: ") && !all.contains("nted-1"), "{arguments}: {all}");
     }
+    for reference in ["https://me:planted-1@h.example/app:1", "me:planted-1@h.example/app:1"] {
+        let properties = format!("Properties:\n      ImageReference: {reference}\n");
+        let template = format!("Resources:\n  Image:\n    Type: Custom::ContainerImage\n    {properties}");
+        world.write("template.yaml", template);
+        let file = world.path("template.yaml").display().to_string();
+        for command in ["list", "update --all --json"] {
+            let said = world.run(&format!("{command} {file}")).await;
+            let all = format!("{}{}", said.out, said.err);
+            assert!(said.err.contains("***@h.example/app:1") && !all.contains("ted-1"), "{command}: {all}");
+        }
+    }
     for (arguments, shown) in [
         ("copy https://me:planted-1@h.example/app:1 --to open.example/x", "https://***@h.example/app:1"),
         ("copy me:plan@ted-1@h.example/app:1 --to open.example/x", "***@h.example/app:1"),

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use image_copy::text::ForeignText;
+use image_copy::text::{ForeignText, without_login};
 
 use super::places::{self, Step};
 use super::tree::{Id, Tree};
@@ -221,7 +221,7 @@ impl<'a> Follow<'a> {
                 return self.note(node, "what stands here until something is given is no reference");
             }
             Err(problem) => {
-                let shown = ForeignText::quotable(value, LONGEST_QUOTE);
+                let shown = ForeignText::quotable(&without_login(value), LONGEST_QUOTE);
                 return self.fault(node, &format!("no image can be named \"{shown}\": {problem}"));
             }
         };
