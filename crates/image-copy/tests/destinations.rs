@@ -3,10 +3,13 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use image_copy::copy::Problem;
+use image_copy::http;
 use image_copy::oci::Digest;
-use support::exchange::{client, copy, copy_between};
+use support::exchange::{client, client_with, copy, copy_between};
 use support::loopback::{Loopback, Received, refused};
 
 fn is_read(request: &Received) -> bool {
@@ -142,14 +145,13 @@ async fn the_blobs_of_a_manifest_at_the_destination_are_not_asked_for() {
 
 #[tokio::test]
 async fn child_manifests_are_written_four_at_once_after_their_children() {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let source = Loopback::start();
     let seen = most.clone();
     let to = Loopback::with(move |request| {
         if request.is("PUT", "/manifests/sha256:") {
             seen.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
             running.fetch_sub(1, Ordering::SeqCst);
         }
         None
@@ -166,4 +168,26 @@ async fn child_manifests_are_written_four_at_once_after_their_children() {
         log.iter().filter(|line| line.starts_with("PUT /v2/x/y/manifests/")).collect();
     assert_eq!(written.len(), 10);
     assert!(written[8].ends_with(nested.digest.as_str()) && written[9].ends_with("/1"), "{written:?}");
+}
+
+#[tokio::test]
+async fn a_host_that_is_silent_for_a_mount_is_not_waited_for_as_long_again() {
+    let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let counted = counts.clone();
+    let registry = Loopback::with(move |request| {
+        if request.is("POST", "/blobs/uploads/") {
+            counted[usize::from(request.target.contains("mount="))].fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_secs(10));
+        }
+        request.is("HEAD", "/v2/prod/app/").then(|| refused(404, "BLOB_UNKNOWN")).flatten()
+    });
+    registry.image("team/app", &[b"one"], &["1"]);
+    let time = Duration::from_millis(500);
+    let mut options = http::Options { connect_timeout: time, read_timeout: time, ..http::Options::default() };
+    options.backoff.silence = 3 * time;
+    let (from, to) = (format!("{}/team/app:1", registry.host), format!("{}/prod/app:1", registry.host));
+    let failure = copy(&client_with(None, options), &from, &to).await.unwrap_err();
+    assert!(failure.to_string().contains("was silent"), "{failure}");
+    let [uploads, mounts] = &*counts;
+    assert!(uploads.load(Ordering::Relaxed) <= mounts.load(Ordering::Relaxed), "{counts:?}");
 }

@@ -28,7 +28,11 @@ impl Credentials for Always {
 
 /// A client with one login for every registry, or none.
 pub(crate) fn client(login: Option<(&str, &str)>) -> Client {
-    let mut options = http::Options::default();
+    client_with(login, http::Options::default())
+}
+
+/// A client with other time limits.
+pub(crate) fn client_with(login: Option<(&str, &str)>, mut options: http::Options) -> Client {
     options.backoff.attempts = 2;
     options.backoff.first = std::time::Duration::from_millis(1);
     let login = login.map(|(user, password)| Login { username: user.into(), password: password.into() });
