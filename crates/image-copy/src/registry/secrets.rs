@@ -67,6 +67,8 @@ impl Secrets {
         self.add(&lower_case_escapes(&encoded));
         self.add(&encoded.replace('+', "%20"));
         self.add(&encoded);
+        // Texts that are shown in double quotes have single ones instead of their own.
+        self.add(&text.replace('"', "'"));
         self.add(json.trim_start_matches('"').strip_suffix('"').unwrap_or_default());
         engines.iter().for_each(|engine| self.add(&engine.encode(text)));
     }
@@ -209,6 +211,8 @@ mod tests {
         for public in ["sha256:0123456789abcdef", "604800"] {
             assert_eq!(secrets().remove_from(public), public);
         }
+        let quoted = secrets().remove_from("pa/'ss word");
+        assert_eq!(quoted, "***", "as it is shown in double quotes");
         for hidden in ["eyJ\u{200b}.token", "eyJ.to\u{1b}[0mken", "e\u{202e}yJ.token"] {
             assert_eq!(secrets().remove_from(hidden), "***", "{hidden:?}");
         }

@@ -15,6 +15,9 @@ use crate::oci::{Digest, Tag};
 /// one of the ten PutImage calls that ECR allows per second.
 const MAX_REFERRERS: usize = 300;
 
+/// Maximum number of warnings about single referrers. The outcome has the counts of all.
+const MAX_WARNINGS: usize = 5;
+
 /// Maximum size of all referrers' blobs in bytes. The largest SBOMs have some tens of MiB.
 pub(super) const MAX_BYTES: u64 = 1 << 30;
 
@@ -96,7 +99,12 @@ impl Job<'_> {
         *count += 1;
         if let Some(reason) = reason {
             let (digest, tag) = (candidate.digest.as_str(), candidate.tag.as_ref().map(ToString::to_string));
-            tracing::warn!(digest, tag, subject = %candidate.subject, reason, "a referrer is not copied");
+            let subject = &candidate.subject;
+            if counts.refused + counts.left_out <= MAX_WARNINGS {
+                tracing::warn!(digest, tag, %subject, reason, "a referrer is not copied");
+            } else {
+                tracing::debug!(digest, tag, %subject, reason, "a referrer is not copied");
+            }
             counts.first_reason.get_or_insert_with(|| reason.clone());
         }
     }
