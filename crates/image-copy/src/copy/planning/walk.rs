@@ -163,7 +163,12 @@ impl Walk<'_> {
     fn failure(&self, digest: &Digest, cause: registry::Error) -> Error {
         let is_asked_for = self.request.source.digest.as_ref() == Some(digest);
         let operation = if is_asked_for { Operation::ReadManifest } else { Operation::ReadPart };
-        Failure::registry(Side::Source, operation, self.named(digest), cause)
+        let subject = match cause {
+            // About the image, not about one of its manifests.
+            registry::Error::TooFewPulls { .. } => self.request.source.to_string(),
+            _ => self.named(digest),
+        };
+        Failure::registry(Side::Source, operation, subject, cause)
     }
 
     fn lost(&self, digest: &Digest) -> Error {
