@@ -21,9 +21,11 @@ async fn copy(host: &str, refusal: Effect, times: usize) -> (String, usize) {
     emulator.faults().add(Fault::on("manifest.get", refusal).host(&api_host).times(times));
     let engine = Engine::new(&emulator, "team/app", Logins::default(), &[]);
     let mark = emulator.log().mark();
+    let digest = registry.resolve("acme/app", "1").unwrap();
     let told = match engine.copy(&format!("{host}/acme/app:1")).await {
         Ok(_) => "copied".to_owned(),
-        Err(error) => error.to_string(),
+        // "sha256:" and twelve digits.
+        Err(error) => error.to_string().replace(&digest[..19], "DIGEST"),
     };
     let asked = emulator.log().of(mark, "manifest.get");
     (told, asked.iter().filter(|entry| entry.host == api_host).count())
@@ -32,7 +34,7 @@ async fn copy(host: &str, refusal: Effect, times: usize) -> (String, usize) {
 #[tokio::test]
 async fn a_second_is_waited_for_and_a_month_is_not() {
     let of = |host: &str, words: &str| {
-        format!("source {host}/acme/app:1 cannot be read: registry says 429 {words}")
+        format!("source {host}/acme/app:1 (manifest DIGEST) cannot be read: registry says 429 {words}")
     };
     let volume = of("public.ecr.aws", "TOOMANYREQUESTS \"Data limit exceeded\".");
     let minute = of(

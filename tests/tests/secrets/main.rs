@@ -5,7 +5,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod logins;
-mod panics;
 mod search;
 mod traffic;
 

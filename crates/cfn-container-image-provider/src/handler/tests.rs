@@ -1,5 +1,6 @@
 //! The one answer of each event, and what the log says.
 
+use image_copy_aws::EcrClients;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -9,17 +10,21 @@ use super::*;
 use crate::input::tests::fixture;
 use crate::observe::logging;
 use crate::settings::Settings;
-use crate::testing::{Aws, OWNER, TABLE, URI};
+use crate::testing::{Aws, OWNER, TABLE, URI, answered_by};
 
 const REQUEST: &str = "8f2a1c3e-0000-4000-8000-000000000000";
 
 fn services(aws: &Aws, settings: &[(&str, &str)]) -> Services {
+    services_with(aws.clients(), settings)
+}
+
+fn services_with(clients: EcrClients, settings: &[(&str, &str)]) -> Services {
     let settings = Settings::read(|name| {
         let mut all = settings.iter().chain(&[("STATE_TABLE", TABLE)]);
         all.find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
     });
     let responses = ResponseSender::new(&[]).unwrap();
-    Services { clients: Clients::new(settings, aws.clients()).unwrap(), responses }
+    Services { clients: Clients::new(settings, clients).unwrap(), responses }
 }
 
 fn invocation() -> Invocation {
@@ -193,6 +198,18 @@ async fn every_log_line_says_whose_it_is_and_none_has_a_secret() {
     let last = lines.last().unwrap();
     assert_eq!((&last["message"], &last["outcome"]), (&json!("answered"), &json!("failed")));
     assert!(last["seconds"].is_number() && last["reason"].is_string(), "{last}");
+}
+
+#[tokio::test]
+async fn a_panic_has_one_response_and_shows_nothing_of_the_event() {
+    let services = services_with(answered_by(|_, _| panic!("a defect")), &[]);
+    let (answer, lines) = handled(fixture("create"), &services).await;
+    assert_eq!(answer["Status"], "FAILED");
+    let reason = answer["Reason"].as_str().unwrap();
+    assert!(reason.starts_with("the provider failed by a defect of its own."), "{reason}");
+    let last = lines.last().unwrap();
+    assert_eq!((&last["message"], &last["outcome"]), (&json!("answered"), &json!("failed")));
+    assert!(lines.iter().all(|line| !line.to_string().contains("secret")), "{lines:?}");
 }
 
 #[tokio::test]
