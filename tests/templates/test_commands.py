@@ -1,20 +1,23 @@
-"""The commands of the docs that change an installation, run as they stand there."""
+"""Runs commands of the docs against a stand-in for AWS."""
 
+import datetime
 import json
 import re
+import tempfile
 import unittest
+from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from template import ROOT
+from template import ROOT, load
 from test_stacks import NAME, Installation
 
 
-def commands(page: str, heading: str, number: int = 0) -> str:
-    """A block of shell commands under a heading."""
+def commands(page: str, heading: str, number: int = 0, language: str = "sh") -> str:
+    """A block of shell commands, or of another language, under a heading."""
     text = (ROOT / "docs" / page).read_text()
     section = re.split(r"(?m)^#+ ", text.split(f"\n## {heading}\n", 1)[1])[0]
-    return re.findall(r"```sh\n(.*?)```", section, re.S)[number]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.S)[number]
 
 
 class Commands(Installation):
@@ -53,6 +56,73 @@ class Commands(Installation):
         self.shell(commands("operations.md", "Uninstalling", 3))
         with self.assertRaisesRegex(ClientError, "does not exist"):
             self.stack()
+
+
+class Tutorial(Installation):
+    def setUp(self):
+        super().setUp()
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.template = self.folder / "image.yaml"
+        self.template.write_text(commands("tutorial.md", "Copy an image", language="yaml"))
+
+    def shell(self, heading: str, number: int = 0) -> str:
+        text = commands("tutorial.md", heading, number)
+        done = self.cloud.run("bash", "-euo", "pipefail", "-c", f'cd "{self.folder}"\n{text}')
+        return self.succeeds(done)
+
+    def install(self):
+        text = commands("tutorial.md", "Install the provider")
+        without_build, count = re.subn(r"(?m)^make package .*\n", "", text)
+        self.assertEqual(count, 1)
+        command = f'cd "{ROOT}"\n{without_build}'
+        self.succeeds(self.cloud.run("bash", "-euo", "pipefail", "-c", command, PACKAGES=str(self.packages)))
+
+    def image(self) -> dict:
+        return self.cloud.client("cloudformation").describe_stacks(StackName="tutorial")["Stacks"][0]
+
+    def test_the_commands_install_copy_update_and_delete(self):
+        self.install()
+        self.assertEqual(self.function()["FunctionName"], NAME)
+        self.shell("Copy an image")
+        self.assertEqual(self.image()["StackStatus"], "CREATE_COMPLETE")
+        names = self.cloud.client("ecr").describe_repositories()["repositories"]
+        self.assertEqual([item["repositoryName"] for item in names], ["tutorial/alpine"])
+        self.shell("Update")
+        self.assertEqual(self.image()["StackStatus"], "UPDATE_COMPLETE")
+        refresh = {"ParameterKey": "Refresh", "ParameterValue": datetime.date.today().isoformat()}
+        self.assertEqual(self.image()["Parameters"], [refresh])
+        self.shell("Delete")
+        with self.assertRaisesRegex(ClientError, "does not exist"):
+            self.image()
+
+    def test_the_failing_update_changes_only_the_tag(self):
+        self.install()
+        self.shell("Copy an image")
+        # The stand-in runs no function, so the update succeeds.
+        self.shell("Roll back")
+        template, missing = load(self.template), load(self.folder / "missing.yaml")
+        properties = template["Resources"]["Alpine"]["Properties"]
+        reference = properties["ImageReference"]
+        properties["ImageReference"] = reference.rsplit(":", 1)[0] + ":missing"
+        self.assertNotEqual(properties["ImageReference"], reference)
+        self.assertEqual(missing, template)
+
+    def test_the_query_prints_the_image(self):
+        # A stack of a change set has no outputs in the stand-in, and a custom resource no attributes.
+        value = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/tutorial/alpine@sha256:00"
+        outputs = {name: {"Value": value} for name in load(self.template)["Outputs"]}
+        body = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}, "Outputs": outputs}
+        self.cloud.client("cloudformation").create_stack(StackName="tutorial", TemplateBody=json.dumps(body))
+        self.assertEqual(self.shell("Copy an image", 1).strip(), value)
+
+    def test_the_command_line_has_the_flags(self):
+        source = (ROOT / "crates" / "container-image" / "src" / "args" / "update.rs").read_text()
+        known = {name.replace("_", "-") for name in re.findall(r"pub\(crate\) (\w+): bool", source)}
+        pin, check = commands("tutorial.md", "Pin the image in CI", 1), commands("tutorial.md", "Pin the image in CI", 2)
+        for command in (pin, check):
+            self.assertTrue(command.startswith("container-image update --"))
+            self.assertLessEqual(set(re.findall(r" --([a-z-]+)", command)), known)
+        self.assertEqual(check.replace("--check ", ""), pin)
 
 
 if __name__ == "__main__":
