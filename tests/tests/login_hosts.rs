@@ -6,33 +6,33 @@ mod engine;
 
 use std::sync::Arc;
 
-use aws_emulator::{Authorization, Effect, Emulator, Fault, Image, Mark, Profile, Recipe, Thief};
+use aws_emulator::{Authorization, Effect, Emulator, Fault, Image, Mark, Profile, Recipe, HostileHost};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use engine::{Engine, Logins};
 
-const THIEF: &str = "thief.example";
+const ATTACKER: &str = "attacker.example";
 const HONEST: &str = "registry.acme.example";
 const PASSWORD: &str = "right-pass+word/9";
 
-/// How the thief asks: for a password, for a token of its own service, and for a token of a service
+/// How the attacker asks: for a password, for a token of its own service, and for a token of a service
 /// that is somebody else's, by which it would be given what opens a private image.
 const CHALLENGES: [&str; 4] = [
     "Basic realm=\"mirror\"",
-    "Bearer realm=\"https://thief.example/token\",service=\"thief\"",
+    "Bearer realm=\"https://attacker.example/token\",service=\"attacker\"",
     "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\",scope=\"repository:acme/secret:pull\"",
     "Bearer realm=\"https://token.registry.acme.example/token\",service=\"registry.acme.example\",scope=\"repository:acme/app:pull\"",
 ];
 
 struct Trap {
     emulator: Emulator,
-    thief: Arc<Thief>,
+    attacker: Arc<HostileHost>,
     engine: Engine,
     image: Image,
 }
 
 impl Trap {
-    /// Docker Hub and another registry with a private image each, logins for both, and a thief.
+    /// Docker Hub and another registry with a private image each, logins for both, and an attacker.
     async fn new(challenge: &str) -> Self {
         let emulator = Emulator::start().await.unwrap();
         emulator.ecr().lift_rates();
@@ -43,38 +43,38 @@ impl Trap {
             registry.add_user("ann", PASSWORD);
             registry.make_private(repository, &["ann"]);
         }
-        let thief = Thief::new(&[THIEF], challenge);
-        emulator.add(thief.clone());
+        let attacker = HostileHost::new(&[ATTACKER], challenge);
+        emulator.add(attacker.clone());
         let logins =
             Logins::default().with("registry-1.docker.io", "ann", PASSWORD).with(HONEST, "ann", PASSWORD);
         let engine = Engine::new(&emulator, "team/app", logins, &[]);
-        Self { emulator, thief, engine, image }
+        Self { emulator, attacker, engine, image }
     }
 
-    /// Sends whoever does this at the honest registry to the thief.
+    /// Sends whoever does this at the honest registry to the attacker.
     fn redirect(&self, operation: &str, path: &str) {
-        let location = format!("https://{THIEF}{path}");
+        let location = format!("https://{ATTACKER}{path}");
         self.emulator.faults().add(Fault::on(operation, Effect::Redirect { location }));
     }
 
-    /// That the thief was asked, and was given no password and no token that opens anything.
+    /// That the attacker was asked, and was given no password and no token that opens anything.
     fn check_nothing_was_stolen(&self, mark: Mark, what: &str) {
-        let everything = self.thief.everything();
-        assert!(!everything.is_empty(), "{what}: the thief was asked");
+        let everything = self.attacker.everything();
+        assert!(!everything.is_empty(), "{what}: the attacker was asked");
         let encoded = BASE64_STANDARD.encode(format!("ann:{PASSWORD}"));
         for secret in [PASSWORD, &encoded, "right-pass%2Bword%2F9", "right-pass%2bword%2f9"] {
             assert!(!everything.contains(secret), "{what}: {everything}");
         }
-        let basic = self.thief.authorizations().iter().any(|value| value.starts_with("Basic"));
+        let basic = self.attacker.authorizations().iter().any(|value| value.starts_with("Basic"));
         assert!(!basic, "{what}: {everything}");
         // A token that was given to nobody opens nothing; one that ann's password bought would.
-        for token in self.thief.authorizations() {
+        for token in self.attacker.authorizations() {
             for (host, repository) in [("registry-1.docker.io", "acme/secret"), (HONEST, "acme/app")] {
                 let opens = self.opens(host, repository, &token);
-                assert!(!opens, "{what}: the thief can read {host}/{repository}");
+                assert!(!opens, "{what}: the attacker can read {host}/{repository}");
             }
         }
-        let foreign = self.emulator.log().since(mark).into_iter().filter(|entry| entry.host == THIEF);
+        let foreign = self.emulator.log().since(mark).into_iter().filter(|entry| entry.host == ATTACKER);
         for entry in foreign {
             assert_ne!(entry.authorization, Authorization::Basic, "{what}: {entry:?}");
         }
@@ -90,16 +90,16 @@ impl Trap {
 }
 
 #[tokio::test]
-async fn a_thief_named_as_the_source_gets_no_login_of_others() {
+async fn an_attacker_named_as_the_source_gets_no_login_of_others() {
     for challenge in CHALLENGES {
         let trap = Trap::new(challenge).await;
         let mark = trap.emulator.log().mark();
-        let error = trap.engine.copy("thief.example/acme/app:1").await.unwrap_err();
+        let error = trap.engine.copy("attacker.example/acme/app:1").await.unwrap_err();
         trap.check_nothing_was_stolen(mark, challenge);
         for entry in trap.emulator.log().of(mark, "token") {
             assert_eq!(entry.authorization, Authorization::None, "{challenge}: asked as nobody");
         }
-        assert!(error.to_string().starts_with("source thief.example/acme/app:1 cannot be read"), "{error}");
+        assert!(error.to_string().starts_with("source attacker.example/acme/app:1 cannot be read"), "{error}");
     }
 }
 
@@ -108,7 +108,7 @@ async fn a_mirror_gets_no_login_of_the_registry_that_it_mirrors() {
     for challenge in CHALLENGES {
         let trap = Trap::new(challenge).await;
         let mark = trap.emulator.log().mark();
-        let mirror = format!("{HONEST}/acme={THIEF}/acme").parse().unwrap();
+        let mirror = format!("{HONEST}/acme={ATTACKER}/acme").parse().unwrap();
         let outcome = trap.engine.copy_by_way_of(&format!("{HONEST}/acme/app:1"), &[mirror]).await;
         trap.check_nothing_was_stolen(mark, challenge);
         assert_eq!(outcome.unwrap().digest.as_str(), trap.image.digest(), "the registry itself served");
@@ -143,25 +143,25 @@ async fn a_token_service_sends_no_login_on() {
     let expected =
         format!("source {HONEST}/acme/app:1 cannot be read: registry says 307 Temporary Redirect.");
     assert_eq!(error.to_string(), expected);
-    assert_eq!(trap.thief.everything(), "", "a token service is not followed anywhere");
+    assert_eq!(trap.attacker.everything(), "", "a token service is not followed anywhere");
 }
 
 #[tokio::test]
 async fn a_token_service_without_tls_or_at_a_private_address_is_not_asked() {
     for (realm, reason) in [
-        ("http://thief.example/token", "not https"),
+        ("http://attacker.example/token", "not https"),
         ("https://169.254.169.254/token", "link-local"),
         ("https://10.0.0.1/token", "private"),
         ("https://localhost/token", "loopback"),
     ] {
         let trap = Trap::new(CHALLENGES[0]).await;
-        let thief = Thief::new(&["realm.example"], &format!("Bearer realm=\"{realm}\",service=\"x\""));
-        trap.emulator.add(thief.clone());
+        let attacker = HostileHost::new(&["realm.example"], &format!("Bearer realm=\"{realm}\",service=\"x\""));
+        trap.emulator.add(attacker.clone());
         let logins = Logins::default().with("realm.example", "ann", PASSWORD);
         let engine = Engine::new(&trap.emulator, "team/other", logins, &[]);
         let error = engine.copy("realm.example/acme/app:1").await.unwrap_err().to_string();
         assert!(error.contains(reason), "{realm}: {error}");
-        assert_eq!(thief.authorizations(), Vec::<String>::new());
-        assert_eq!(trap.thief.everything(), "", "{realm}");
+        assert_eq!(attacker.authorizations(), Vec::<String>::new());
+        assert_eq!(trap.attacker.everything(), "", "{realm}");
     }
 }

@@ -47,7 +47,7 @@ mod seen;
 mod service;
 pub mod stack;
 mod stamp;
-mod thief;
+mod hostile_host;
 mod upstream;
 mod wire;
 
@@ -63,7 +63,7 @@ pub use fault::{Direction, Effect, Fault, Faults, Link, Match};
 pub use image::{Image, Manifest, Recipe};
 pub use log::{Authorization, Entry, Exchange, Log, Mark};
 pub use service::{Operation, Request, Response, Service, answer, hang_up, json};
-pub use thief::Thief;
+pub use hostile_host::HostileHost;
 pub use upstream::{
     Anonymous, Auth, Front, Profile, Quirk, RangeManner, RateHeaders, RateLimit, ReferrersManner, Registry,
     Saying, Switch, TokenFields, Words,

@@ -53,7 +53,7 @@ pub struct Entry {
     /// The host that was asked, in lower case and without port.
     pub host: String,
     /// Which part of the emulator answered: `upstream`, `token`, `cdn`, `ecr`, `ecr-api`,
-    /// `ecr-public-api`, `secrets`, `parameters`, `dynamodb`, `s3`, `response`, `thief`, or
+    /// `ecr-public-api`, `secrets`, `parameters`, `dynamodb`, `s3`, `response`, `attacker`, or
     /// `none` for a host that nobody serves.
     pub side: String,
     /// What was asked, such as `manifest.get` or `ecr:PutImage`; see [`crate::Match`].

@@ -185,18 +185,18 @@ async fn an_open_registry_speaks_plain_http_through_the_proxy() {
 }
 
 #[tokio::test]
-async fn a_thief_keeps_what_it_is_given() {
+async fn an_attacker_keeps_what_it_is_given() {
     let fixture = Fixture::start().await;
-    let thief = aws_emulator::Thief::new(&["thief.example"], "Basic realm=\"x\"");
-    fixture.emulator.add(thief.clone());
+    let attacker = aws_emulator::HostileHost::new(&["attacker.example"], "Basic realm=\"x\"");
+    fixture.emulator.add(attacker.clone());
     fixture.emulator.docker_hub().put_image("acme/app", "1", &Recipe::new(1).single());
-    let location = "https://thief.example/v2/".to_owned();
+    let location = "https://attacker.example/v2/".to_owned();
     fixture.emulator.faults().add(Fault::on("ping", Effect::Redirect { location }));
     let sent = fixture.get("https://registry-1.docker.io/v2/", "").await;
     let answer = fixture.get(&header(&sent, "location"), &basic("ann", "secret")).await;
     assert_eq!(header(&answer, "www-authenticate"), "Basic realm=\"x\"");
-    assert_eq!(thief.authorizations(), [basic("ann", "secret")]);
-    assert!(thief.everything().starts_with("GET /v2/\n"));
+    assert_eq!(attacker.authorizations(), [basic("ann", "secret")]);
+    assert!(attacker.everything().starts_with("GET /v2/\n"));
     let entry = fixture.emulator.log().entries().pop().unwrap();
-    assert_eq!((entry.side.as_str(), entry.authorization), ("thief", Authorization::Basic));
+    assert_eq!((entry.side.as_str(), entry.authorization), ("attacker", Authorization::Basic));
 }

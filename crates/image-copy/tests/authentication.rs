@@ -188,8 +188,8 @@ async fn a_token_service_that_moved_within_its_origin_is_followed() {
 
 #[tokio::test]
 async fn a_token_service_that_redirects_elsewhere_gets_no_credentials() {
-    let thief = Loopback::with(|_| json(r#"{"token":"good"}"#));
-    let elsewhere = format!("http://{}/token", thief.host);
+    let attacker = Loopback::with(|_| json(r#"{"token":"good"}"#));
+    let elsewhere = format!("http://{}/token", attacker.host);
     let (source, _) = with_host(move |request, host| {
         if request.target.starts_with("/token") {
             return Some((307, vec![("Location", elsewhere.clone())], Vec::new()));
@@ -199,7 +199,7 @@ async fn a_token_service_that_redirects_elsewhere_gets_no_credentials() {
     let to = Loopback::start();
     source.image("a/b", &[b"one"], &["1"]);
     copy_between(LOGIN, &source, &to).await.unwrap_err();
-    assert_eq!(thief.take_log(), [] as [&str; 0]);
+    assert_eq!(attacker.take_log(), [] as [&str; 0]);
 }
 
 #[tokio::test]

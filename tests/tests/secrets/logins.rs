@@ -1,7 +1,7 @@
 //! Logins in secrets: right ones, wrong ones, and secrets that cannot be used.
 
 use aws_emulator::stack::Turn;
-use aws_emulator::{Profile, Recipe, Thief};
+use aws_emulator::{Profile, Recipe, HostileHost};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
@@ -170,10 +170,10 @@ async fn secrets_that_cannot_be_used_are_not_told() {
 #[tokio::test]
 async fn a_host_of_somebody_elses_is_told_nothing_and_neither_is_the_log() {
     let account = account().await;
-    account.world.emulator.add(Thief::new(&["thief.example"], "Basic realm=\"x\""));
+    account.world.emulator.add(HostileHost::new(&["attacker.example"], "Basic realm=\"x\""));
     let login = json!({"username": "ann", "password": RIGHT});
     account.world.emulator.secrets().put(&arn("hub"), &login.to_string());
-    let turn = create(&account, "thief.example", "x", Some(&arn("hub"))).await;
+    let turn = create(&account, "attacker.example", "x", Some(&arn("hub"))).await;
     assert!(reasons(std::slice::from_ref(&turn))[0].contains("add \"registry\""));
     check(&account, &[turn]).await;
 }

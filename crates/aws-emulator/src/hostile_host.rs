@@ -1,4 +1,4 @@
-//! Hosts of an attacker: they ask for a login in every way, and keep what they are given.
+//! Hosts of an attacker, which request credentials and record what they receive.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,64 +9,64 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 use crate::body::{full, read};
 use crate::service::{Operation, Request, Response, Service, answer};
 
-/// Answers every request at its hosts with a challenge, and keeps all that was sent.
-pub struct Thief {
+/// Responds to every request with a challenge, and records the requests.
+pub struct HostileHost {
     hosts: Vec<String>,
     challenge: String,
-    loot: Mutex<Loot>,
+    received: Mutex<Received>,
 }
 
 #[derive(Default)]
-struct Loot {
+struct Received {
     authorizations: Vec<String>,
     everything: String,
 }
 
-impl Thief {
-    /// A thief at these hosts who sends this `WWW-Authenticate` header.
+impl HostileHost {
+    /// Creates a service for these hosts that sends this `WWW-Authenticate` header.
     pub fn new(hosts: &[&str], challenge: &str) -> Arc<Self> {
         let hosts = hosts.iter().map(|&host| host.to_owned()).collect();
-        Arc::new(Self { hosts, challenge: challenge.to_owned(), loot: Mutex::default() })
+        Arc::new(Self { hosts, challenge: challenge.to_owned(), received: Mutex::default() })
     }
 
-    /// Every `Authorization`, `Proxy-Authorization` and `Cookie` header that came.
+    /// Returns all `Authorization`, `Proxy-Authorization` and `Cookie` headers received.
     pub fn authorizations(&self) -> Vec<String> {
         self.lock().authorizations.clone()
     }
 
-    /// Every request, head and body.
+    /// Returns all requests received, heads and bodies.
     pub fn everything(&self) -> String {
         self.lock().everything.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Loot> {
-        self.loot.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) {
-        let mut loot = self.lock();
+        let mut received = self.lock();
         let mut text = format!("{method} {uri}\n");
         for (name, value) in headers {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             // Writing into a string does not fail.
             let _ = writeln!(text, "{name}: {value}");
             if matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie") {
-                loot.authorizations.push(value);
+                received.authorizations.push(value);
             }
         }
         text += &String::from_utf8_lossy(body);
-        loot.everything += &text;
-        loot.everything.push('\n');
+        received.everything += &text;
+        received.everything.push('\n');
     }
 }
 
-impl Service for Thief {
+impl Service for HostileHost {
     fn serves(&self, host: &str) -> bool {
         self.hosts.iter().any(|own| own == host)
     }
 
     fn operation(&self, _: &str, method: &Method, _: &Uri, _: &HeaderMap) -> Operation {
-        Operation::new("thief", format!("thief.{}", method.as_str().to_ascii_lowercase()))
+        Operation::new("attacker", format!("attacker.{}", method.as_str().to_ascii_lowercase()))
     }
 
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {

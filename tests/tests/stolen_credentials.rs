@@ -7,24 +7,24 @@ mod common;
 
 use std::sync::Arc;
 
-use aws_emulator::{Effect, Fault, Mark, Mutability, Profile, Recipe, Registry, Thief};
+use aws_emulator::{Effect, Fault, Mark, Mutability, Profile, Recipe, Registry, HostileHost};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use common::planted::{forms, found};
 use common::{Account, failure, succeeded};
 use serde_json::{Value, json};
 
-const THIEF: &str = "thief.example";
+const ATTACKER: &str = "attacker.example";
 /// Names that look like part of an honest registry's.
-const LOOKALIKES: [&str; 3] = [THIEF, "docker.io.thief.example", "registry.acme.example.thief.example"];
+const LOOKALIKES: [&str; 3] = [ATTACKER, "docker.io.attacker.example", "registry.acme.example.attacker.example"];
 const HONEST: &str = "registry.acme.example";
 const PASSWORD: &str = "planted+login/of=others-6Wd1";
 
-/// How the thief asks: for a password, for a token of its own service, and for a token of somebody
+/// How the attacker asks: for a password, for a token of its own service, and for a token of somebody
 /// else's service, which would open a private image.
 const CHALLENGES: [&str; 4] = [
     "Basic realm=\"mirror\"",
-    "Bearer realm=\"https://thief.example/token\",service=\"thief\"",
+    "Bearer realm=\"https://attacker.example/token\",service=\"attacker\"",
     "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\",scope=\"repository:acme/secret:pull\"",
     "Bearer realm=\"https://token.registry.acme.example/token\",service=\"registry.acme.example\",scope=\"repository:acme/secret:pull\"",
 ];
@@ -40,7 +40,7 @@ struct Secret {
 
 struct Trap {
     account: Account,
-    thief: Arc<Thief>,
+    attacker: Arc<HostileHost>,
     secrets: Vec<Secret>,
 }
 
@@ -49,7 +49,7 @@ fn arn(name: &str) -> String {
 }
 
 impl Trap {
-    /// An account with secrets of every form, two honest registries with what these open, and a thief.
+    /// An account with secrets of every form, two honest registries with what these open, and an attacker.
     async fn new(challenge: &str, mirrors: &str) -> Self {
         let listed = format!("{HONEST}={}", arn("listed"));
         let variables = [("REGISTRY_CREDENTIALS", listed), ("SOURCE_MIRRORS", mirrors.to_owned())];
@@ -68,9 +68,9 @@ impl Trap {
         }
         let hosts: Vec<String> = secrets.iter().flat_map(|secret| thieves(secret.form)).collect();
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).chain(LOOKALIKES).collect();
-        let thief = Thief::new(&hosts, challenge);
-        account.world.emulator.add(thief.clone());
-        Self { account, thief, secrets }
+        let attacker = HostileHost::new(&hosts, challenge);
+        account.world.emulator.add(attacker.clone());
+        Self { account, attacker, secrets }
     }
 
     fn registries(&self) -> [Arc<Registry>; 2] {
@@ -93,15 +93,15 @@ impl Trap {
         properties
     }
 
-    /// That the thief was asked since, and holds nothing of a login, nor a token that opens anything.
+    /// That the attacker was asked since, and holds nothing of a login, nor a token that opens anything.
     fn check_nothing_was_stolen(&self, since: Mark, what: &str) {
         let entries = self.account.world.emulator.log().since(since);
-        assert!(entries.iter().any(|entry| entry.side == "thief"), "{what}: the thief was asked");
-        let everything = self.thief.everything();
+        assert!(entries.iter().any(|entry| entry.side == "attacker"), "{what}: the attacker was asked");
+        let everything = self.attacker.everything();
         for secret in [PASSWORD, &BASE64_STANDARD.encode(format!("ann:{PASSWORD}"))] {
             assert_eq!(found(secret, &everything), None, "{what}: {everything}");
         }
-        for authorization in self.thief.authorizations() {
+        for authorization in self.attacker.authorizations() {
             // Who is nobody may carry a token of nobody's.
             let token = authorization.strip_prefix("Bearer ");
             let token = token.unwrap_or_else(|| panic!("{what}: {authorization}"));
@@ -112,7 +112,7 @@ impl Trap {
     }
 }
 
-/// Hosts of the thief's that one secret alone is tried at: what a host once asked is remembered.
+/// Hosts of the attacker's that one secret alone is tried at: what a host once asked is remembered.
 fn thieves(form: &str) -> [String; 3] {
     LOOKALIKES.map(|host| format!("{form}.{host}"))
 }
@@ -145,7 +145,7 @@ fn store_secrets(account: &Account) -> Vec<Secret> {
 }
 
 #[tokio::test]
-async fn a_thief_named_by_the_template_gets_no_login() {
+async fn an_attacker_named_by_the_template_gets_no_login() {
     for challenge in CHALLENGES {
         let trap = Trap::new(challenge, "").await;
         for secret in &trap.secrets {
@@ -170,7 +170,7 @@ async fn a_thief_named_by_the_template_gets_no_login() {
 }
 
 #[tokio::test]
-async fn a_thief_that_an_honest_registry_redirects_to_gets_no_login() {
+async fn an_attacker_that_an_honest_registry_redirects_to_gets_no_login() {
     for challenge in CHALLENGES {
         let trap = Trap::new(challenge, "").await;
         // In this order: after the second the image is there, and a tag alone is still asked for.
@@ -178,7 +178,7 @@ async fn a_thief_that_an_honest_registry_redirects_to_gets_no_login() {
             for secret in &trap.secrets {
                 let what = format!("{operation}, {}, {challenge}", secret.form);
                 let host = if secret.home == HONEST { HONEST } else { "registry-1.docker.io" };
-                let location = format!("https://{THIEF}/v2/acme/secret/anything");
+                let location = format!("https://{ATTACKER}/v2/acme/secret/anything");
                 let redirect = Fault::on(operation, Effect::Redirect { location }).host(host).once();
                 trap.account.world.emulator.faults().add(redirect);
                 let mark = trap.account.mark();
@@ -195,20 +195,20 @@ async fn a_thief_that_an_honest_registry_redirects_to_gets_no_login() {
 }
 
 #[tokio::test]
-async fn a_thief_that_a_token_service_redirects_to_is_not_asked() {
+async fn an_attacker_that_a_token_service_redirects_to_is_not_asked() {
     let trap = Trap::new(CHALLENGES[0], "").await;
-    let location = format!("https://{THIEF}/token");
+    let location = format!("https://{ATTACKER}/token");
     trap.account.world.emulator.faults().add(Fault::on("token", Effect::Redirect { location }));
     for secret in &trap.secrets {
         let answer = trap.account.create(trap.properties(&trap.image(secret, false), Some(secret))).await;
         assert!(failure(&answer).contains("307"), "{}: {answer:?}", secret.form);
     }
-    assert_eq!(trap.thief.everything(), "");
+    assert_eq!(trap.attacker.everything(), "");
 }
 
 #[tokio::test]
 async fn a_mirror_gets_no_login_of_what_it_mirrors() {
-    let mirrors = format!("docker.io/acme={THIEF}/acme, {HONEST}/acme={THIEF}/acme");
+    let mirrors = format!("docker.io/acme={ATTACKER}/acme, {HONEST}/acme={ATTACKER}/acme");
     for challenge in CHALLENGES {
         let trap = Trap::new(challenge, &mirrors).await;
         for secret in &trap.secrets {
@@ -225,11 +225,11 @@ async fn a_mirror_gets_no_login_of_what_it_mirrors() {
 #[tokio::test]
 async fn the_trap_catches_what_is_meant_for_it() {
     let trap = Trap::new(CHALLENGES[0], "").await;
-    let own = json!({"username": "ann", "password": PASSWORD, "registry": THIEF});
+    let own = json!({"username": "ann", "password": PASSWORD, "registry": ATTACKER});
     trap.account.world.emulator.secrets().put(&arn("own"), &own.to_string());
-    let secret = Secret { form: "own", arn: arn("own"), home: THIEF };
-    failure(&trap.account.create(trap.properties(&format!("{THIEF}/a/b:1"), Some(&secret))).await);
-    assert!(found(&format!("ann:{PASSWORD}"), &trap.thief.everything()).is_some());
+    let secret = Secret { form: "own", arn: arn("own"), home: ATTACKER };
+    failure(&trap.account.create(trap.properties(&format!("{ATTACKER}/a/b:1"), Some(&secret))).await);
+    assert!(found(&format!("ann:{PASSWORD}"), &trap.attacker.everything()).is_some());
 }
 
 #[test]
