@@ -6,7 +6,7 @@ mod engine;
 
 use std::sync::Arc;
 
-use aws_emulator::{Authorization, Effect, Emulator, Fault, Image, Mark, Profile, Recipe, HostileHost};
+use aws_emulator::{Authorization, Effect, Emulator, Fault, HostileHost, Image, Mark, Profile, Recipe};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use engine::{Engine, Logins};
@@ -99,7 +99,10 @@ async fn an_attacker_named_as_the_source_gets_no_login_of_others() {
         for entry in trap.emulator.log().of(mark, "token") {
             assert_eq!(entry.authorization, Authorization::None, "{challenge}: asked as nobody");
         }
-        assert!(error.to_string().starts_with("source attacker.example/acme/app:1 cannot be read"), "{error}");
+        assert!(
+            error.to_string().starts_with("source attacker.example/acme/app:1 cannot be read"),
+            "{error}"
+        );
     }
 }
 
@@ -155,7 +158,8 @@ async fn a_token_service_without_tls_or_at_a_private_address_is_not_asked() {
         ("https://localhost/token", "loopback"),
     ] {
         let trap = Trap::new(CHALLENGES[0]).await;
-        let attacker = HostileHost::new(&["realm.example"], &format!("Bearer realm=\"{realm}\",service=\"x\""));
+        let attacker =
+            HostileHost::new(&["realm.example"], &format!("Bearer realm=\"{realm}\",service=\"x\""));
         trap.emulator.add(attacker.clone());
         let logins = Logins::default().with("realm.example", "ann", PASSWORD);
         let engine = Engine::new(&trap.emulator, "team/other", logins, &[]);

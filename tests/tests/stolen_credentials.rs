@@ -7,7 +7,7 @@ mod common;
 
 use std::sync::Arc;
 
-use aws_emulator::{Effect, Fault, Mark, Mutability, Profile, Recipe, Registry, HostileHost};
+use aws_emulator::{Effect, Fault, HostileHost, Mark, Mutability, Profile, Recipe, Registry};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use common::planted::{forms, found};
@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 const ATTACKER: &str = "attacker.example";
 /// Names that look like part of an honest registry's.
-const LOOKALIKES: [&str; 3] = [ATTACKER, "docker.io.attacker.example", "registry.acme.example.attacker.example"];
+const LOOKALIKES: [&str; 3] =
+    [ATTACKER, "docker.io.attacker.example", "registry.acme.example.attacker.example"];
 const HONEST: &str = "registry.acme.example";
 const PASSWORD: &str = "planted+login/of=others-6Wd1";
 

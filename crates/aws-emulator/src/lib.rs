@@ -37,6 +37,7 @@ mod distribution;
 mod ecr;
 mod emulator;
 mod fault;
+mod hostile_host;
 mod ids;
 mod image;
 mod inject;
@@ -47,7 +48,6 @@ mod seen;
 mod service;
 pub mod stack;
 mod stamp;
-mod hostile_host;
 mod upstream;
 mod wire;
 
@@ -60,10 +60,10 @@ pub use body::{Body, BoxError, empty, full, read};
 pub use ecr::{Ecr, Filling, Mutability, Push, Repository};
 pub use emulator::{Emulator, STATE_TABLE, Settings};
 pub use fault::{Direction, Effect, Fault, Faults, Link, Match};
+pub use hostile_host::HostileHost;
 pub use image::{Image, Manifest, Recipe};
 pub use log::{Authorization, Entry, Exchange, Log, Mark};
 pub use service::{Operation, Request, Response, Service, answer, hang_up, json};
-pub use hostile_host::HostileHost;
 pub use upstream::{
     Anonymous, Auth, Front, Profile, Quirk, RangeManner, RateHeaders, RateLimit, ReferrersManner, Registry,
     Saying, Switch, TokenFields, Words,

@@ -7,7 +7,7 @@ use image_copy::oci::Digest;
 use crate::args::Search;
 use crate::report;
 use crate::scan::files::{self, Place};
-use crate::scan::{self, Note, Scan, Written, lines};
+use crate::scan::{self, Note, RawReference, Scan, lines};
 
 /// A file that names images.
 pub(crate) struct Document {
@@ -21,7 +21,7 @@ pub(crate) struct Document {
 
 impl Document {
     /// The images, in their order.
-    pub(crate) fn images(&self) -> impl Iterator<Item = &Written> {
+    pub(crate) fn images(&self) -> impl Iterator<Item = &RawReference> {
         self.scan.found.iter().map(|found| &found.image)
     }
 

@@ -1,7 +1,7 @@
 //! Logins in secrets: right ones, wrong ones, and secrets that cannot be used.
 
 use aws_emulator::stack::Turn;
-use aws_emulator::{Profile, Recipe, HostileHost};
+use aws_emulator::{HostileHost, Profile, Recipe};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use image_copy::oci::{Platform, Registry};
 use semver::VersionReq;
 
 use super::{Search, logins};
-use crate::scan::Written;
+use crate::scan::RawReference;
 
 const EXAMPLES: &str = concat!(
     "\
@@ -59,7 +59,7 @@ pub(crate) struct Update {
 
     /// Update images that are spelled with this name to this tag or digest; may be given several times
     #[arg(long, value_name = "REF", value_parser = specific)]
-    pub(crate) image_reference: Vec<Written>,
+    pub(crate) image_reference: Vec<RawReference>,
 
     /// Keep to references that have the tag already; with --all, to the tag of each
     #[arg(long)]
@@ -120,8 +120,8 @@ fn range(text: &str) -> Result<VersionReq, String> {
 }
 
 /// A reference that says what is wanted.
-fn specific(text: &str) -> Result<Written, String> {
-    let image: Written = text.parse().map_err(|error: image_copy::oci::ParseError| error.to_string())?;
+fn specific(text: &str) -> Result<RawReference, String> {
+    let image: RawReference = text.parse().map_err(|error: image_copy::oci::ParseError| error.to_string())?;
     if image.tag.is_none() && image.digest.is_none() {
         return Err("expected a tag or a digest, such as docker.io/library/python:3.13".into());
     }

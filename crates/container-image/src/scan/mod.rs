@@ -5,20 +5,20 @@
 
 pub(crate) mod files;
 pub(crate) mod lines;
+mod raw_reference;
 mod template;
 mod text;
-mod written;
 
 use std::ops::Range;
 use std::path::Path;
 
-pub(crate) use written::{DEFAULT_TAG, Written};
+pub(crate) use raw_reference::{DEFAULT_TAG, RawReference};
 
 /// An image, and the bytes that name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) range: Range<usize>,
-    pub(crate) image: Written,
+    pub(crate) image: RawReference,
 }
 
 /// A place that names an image in a way which cannot be followed, or only in part.

@@ -4,7 +4,7 @@
 //! something else: URLs, ARNs, file names with a line, and the rest of a name whose other part is put
 //! in by a program.
 
-use super::{Found, Written};
+use super::{Found, RawReference};
 
 /// Finds the references, in their order. Each has a slash, and slashes are found quickly.
 pub(super) fn find(bytes: &[u8]) -> Vec<Found> {
@@ -51,7 +51,7 @@ fn in_word(bytes: &[u8], start: usize, end: usize) -> Option<Found> {
     if !candidate[candidate.rfind('/')?..].contains([':', '@']) {
         return None;
     }
-    let image: Written = candidate.parse().ok()?;
+    let image: RawReference = candidate.parse().ok()?;
     if (image.tag.is_none() && image.digest.is_none()) || is_something_else(&image) {
         return None;
     }
@@ -106,7 +106,7 @@ const SOURCE_FILES: [&str; 22] = [
     "sh", "tf", "ts", "tsx", "yaml", "yml",
 ];
 
-fn is_something_else(image: &Written) -> bool {
+fn is_something_else(image: &RawReference) -> bool {
     let Some((first, rest)) = image.name.split_once('/') else { return true };
     if ARN_RESOURCES.contains(&first) || image.is_of_codebuild() {
         return true;

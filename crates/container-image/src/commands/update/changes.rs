@@ -15,7 +15,7 @@ use crate::documents::Document;
 use crate::edit::{self, Change, Current};
 use crate::log::say;
 use crate::report;
-use crate::scan::Written;
+use crate::scan::RawReference;
 
 /// All that changes.
 pub(super) struct Changes<'a> {
@@ -25,7 +25,7 @@ pub(super) struct Changes<'a> {
 struct FileChange<'a> {
     document: &'a Document,
     /// Number of the image in the document, and what it is to be.
-    images: Vec<(usize, Written)>,
+    images: Vec<(usize, RawReference)>,
     /// Images that are what they are to be.
     current: Vec<usize>,
 }
@@ -57,7 +57,7 @@ impl<'a> Changes<'a> {
     pub(super) fn of(
         documents: &'a [Document],
         selection: &Selection,
-        wanted: &HashMap<Written, Written>,
+        wanted: &HashMap<RawReference, RawReference>,
     ) -> Self {
         let of_file = |document: &'a Document| {
             let mut file = FileChange { document, images: Vec::new(), current: Vec::new() };
@@ -175,7 +175,7 @@ impl FileChange<'_> {
     /// A clause that says why the file is not changed, as with the others.
     fn edited(&self) -> Result<(Current, Vec<u8>), String> {
         let current = Current::read(&self.document.place.path, &self.document.digest)?;
-        let change = |(number, wanted): &(usize, Written)| Change {
+        let change = |(number, wanted): &(usize, RawReference)| Change {
             range: self.document.scan.found[*number].range.clone(),
             text: wanted.to_string(),
         };

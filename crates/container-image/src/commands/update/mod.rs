@@ -2,8 +2,8 @@
 
 mod changes;
 mod commit;
+mod messages;
 mod selection;
-mod told;
 mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,7 +24,7 @@ use crate::log::say;
 use crate::report;
 use crate::report::unresolved::Unresolved;
 use crate::resolve::{Answer, Question, Resolver};
-use crate::scan::Written;
+use crate::scan::RawReference;
 use crate::signals::interrupted;
 use changes::Changes;
 use selection::Selection;
@@ -86,13 +86,13 @@ async fn update(args: &Update, verbosity: Verbosity, progress: &Progress) -> Res
     let documents = documents::read(base, &args.search).await?;
     tell_notes(&documents, verbosity);
     if args.all {
-        say(verbosity, &told::count(&documents.all));
+        say(verbosity, &messages::count(&documents.all));
         let nothing = documents.all.iter().all(|document| document.images().next().is_none());
         if nothing && documents.unread.is_empty() && !args.json {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    told::doubts(args, verbosity, &selection, &documents.all);
+    messages::doubts(args, verbosity, &selection, &documents.all);
     let targets = targets(&documents.all, &selection);
     let answers = ask(args, verbosity, &selection, targets.keys()).await?;
     let (wanted, unresolved) = read(verbosity, &selection, &targets, &answers);
@@ -115,7 +115,7 @@ async fn update(args: &Update, verbosity: Verbosity, progress: &Progress) -> Res
         let document = changes.document(&edited, files.chain(references));
         edited.told &= report::tell(&escaped_json(&format!("{document:#}")), "") == ExitCode::SUCCESS;
     }
-    told::end(args, verbosity, checkout.as_ref().is_some_and(Checkout::is_clone), &edited);
+    messages::end(args, verbosity, checkout.as_ref().is_some_and(Checkout::is_clone), &edited);
     if let Some(checkout) = &checkout
         && edited.written > 0
     {
@@ -140,7 +140,7 @@ fn tell_notes(documents: &Documents, verbosity: Verbosity) {
 
 /// What the references that are meant are to be, each once, with the images that are to be it: a
 /// document and a number in it.
-type Targets<'a> = BTreeMap<Written, Vec<(&'a Document, usize)>>;
+type Targets<'a> = BTreeMap<RawReference, Vec<(&'a Document, usize)>>;
 
 fn targets<'a>(documents: &'a [Document], selection: &Selection) -> Targets<'a> {
     let mut targets = Targets::new();
@@ -162,7 +162,7 @@ async fn ask(
     args: &Update,
     verbosity: Verbosity,
     selection: &Selection,
-    targets: impl Iterator<Item = &Written>,
+    targets: impl Iterator<Item = &RawReference>,
 ) -> Result<Answers, String> {
     let Some(question) = &selection.question else { return Ok(Answers::new()) };
     let distinct: BTreeMap<String, Reference> =
@@ -195,7 +195,7 @@ fn read<'a>(
     selection: &Selection,
     targets: &Targets<'_>,
     answers: &'a Answers,
-) -> (HashMap<Written, Written>, Vec<Unresolved<'a>>) {
+) -> (HashMap<RawReference, RawReference>, Vec<Unresolved<'a>>) {
     let mut wanted = HashMap::new();
     let mut unresolved = Vec::new();
     for (target, places) in targets {
@@ -207,12 +207,12 @@ fn read<'a>(
         match &answers[&reference.to_string()] {
             Ok(answer) => match selection::answered(target, question, answer) {
                 Some(result) => {
-                    say(verbosity, &told::resolved(target, &result, question));
+                    say(verbosity, &messages::resolved(target, &result, question));
                     wanted.insert(target.clone(), result);
                 }
                 // Who named a range wants to know what is outside of it.
                 None if verbosity == Verbosity::Verbose || matches!(question, Question::Newest(Some(_))) => {
-                    say(verbosity, &told::nothing(target, question));
+                    say(verbosity, &messages::nothing(target, question));
                 }
                 None => {}
             },

@@ -6,7 +6,7 @@ use image_copy::oci::Reference;
 
 use crate::args::Update;
 use crate::resolve::{Answer, Question};
-use crate::scan::{DEFAULT_TAG, Written};
+use crate::scan::{DEFAULT_TAG, RawReference};
 
 /// What was asked for, in terms of references.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ enum Aim {
     /// Every image, to the tag that it has.
     OwnTag,
     /// Images of these names, to exactly this; the tag has to be the same when it has to match.
-    Given { images: HashMap<String, Vec<Written>>, matching: bool },
+    Given { images: HashMap<String, Vec<RawReference>>, matching: bool },
     /// Images of these names, to the newest version of the tag that each has.
     NewestOf(Vec<String>),
 }
@@ -61,7 +61,7 @@ impl Selection {
     /// What a reference is to be before a registry is asked; `None` when it is not meant. What is
     /// pinned by nothing but a digest is left alone unless it was named: which tag it once had is not
     /// known, and another image under it is not wanted.
-    pub(super) fn target(&self, found: &Written) -> Option<Written> {
+    pub(super) fn target(&self, found: &RawReference) -> Option<RawReference> {
         match &self.aim {
             Aim::Latest => found.meant_tag().map(|_| found.tagged(DEFAULT_TAG)),
             Aim::OwnTag => found.meant_tag().map(|tag| found.tagged(tag)),
@@ -76,8 +76,8 @@ impl Selection {
 }
 
 impl Aim {
-    fn given(images: &[Written], matching: bool) -> Result<Self, String> {
-        let mut by_name: HashMap<String, Vec<Written>> = HashMap::new();
+    fn given(images: &[RawReference], matching: bool) -> Result<Self, String> {
+        let mut by_name: HashMap<String, Vec<RawReference>> = HashMap::new();
         for image in images {
             let of_name = by_name.entry(image.name.clone()).or_default();
             let rival = of_name
@@ -96,12 +96,12 @@ impl Aim {
 }
 
 /// What a registry is asked for the sake of `target`; nothing where the digest is given.
-pub(super) fn asked(target: &Written) -> Option<Reference> {
+pub(super) fn asked(target: &RawReference) -> Option<Reference> {
     target.digest.is_none().then(|| target.meaning())
 }
 
 /// The target with what its registry said; `None` when it said that there is nothing to move to.
-pub(super) fn answered(target: &Written, question: &Question, answer: &Answer) -> Option<Written> {
+pub(super) fn answered(target: &RawReference, question: &Question, answer: &Answer) -> Option<RawReference> {
     let Answer::Tag(tag, digest) = answer else { return None };
     let tagged = target.tagged(tag.as_str());
     Some(match question {
@@ -111,7 +111,7 @@ pub(super) fn answered(target: &Written, question: &Question, answer: &Answer) -
 }
 
 /// Whether writing `wanted` in place of `found` says anything new.
-pub(super) fn is_change(found: &Written, wanted: &Written) -> bool {
+pub(super) fn is_change(found: &RawReference, wanted: &RawReference) -> bool {
     let unsaid = found.digest.is_none() && wanted.digest.is_none() && found.meant_tag() == wanted.meant_tag();
     found != wanted && !unsaid
 }
@@ -133,7 +133,7 @@ mod tests {
     #[track_caller]
     fn check(arguments: &str, found: &str, expected: Option<&str>) {
         let with_digest = |text: &str| text.replace('#', &format!("@{DIGEST}"));
-        let found: Written = with_digest(found).parse().unwrap();
+        let found: RawReference = with_digest(found).parse().unwrap();
         let target = selection(arguments).unwrap().target(&found);
         let change = target.filter(|target| is_change(&found, target)).map(|target| target.to_string());
         assert_eq!(change, expected.map(with_digest), "{arguments} {found}");

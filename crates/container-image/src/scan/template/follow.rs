@@ -6,7 +6,7 @@ use image_copy::text::{ForeignText, without_login};
 
 use super::places::{self, Step};
 use super::tree::{Id, Tree};
-use crate::scan::{Found, Note, Scan, Written};
+use crate::scan::{Found, Note, RawReference, Scan};
 
 /// Where a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,7 +210,7 @@ impl<'a> Follow<'a> {
             return self.note(node, "it is looked up when the stack is deployed");
         }
         let range = self.tree.range(node);
-        let image = match value.parse::<Written>() {
+        let image = match value.parse::<RawReference>() {
             Ok(image) => image,
             // An image of another kind: Image Builder's, or one that was uploaded to Lightsail.
             Err(_) if value.starts_with("arn:") || value.starts_with(':') => return,

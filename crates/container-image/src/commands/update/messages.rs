@@ -1,4 +1,4 @@
-//! What is told on the way: in cru's lines where cru had one.
+//! Messages of `update`, in the words of cru where cru has the same message.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +9,9 @@ use crate::documents::Document;
 use crate::log::say;
 use crate::report;
 use crate::resolve::Question;
-use crate::scan::{DEFAULT_TAG, Written};
+use crate::scan::{DEFAULT_TAG, RawReference};
 
-/// How many references there are: as many as `list` has lines.
+/// Returns the number of references, which is the number of lines of `list`.
 pub(super) fn count(documents: &[Document]) -> String {
     let of_file = |document: &Document| document.images().collect::<BTreeSet<_>>().len();
     let lines: usize = documents.iter().map(of_file).sum();
@@ -22,7 +22,7 @@ pub(super) fn count(documents: &[Document]) -> String {
     }
 }
 
-/// Tells of what may not be what was meant.
+/// Prints warnings about arguments that can be mistakes.
 pub(super) fn doubts(args: &Update, verbosity: Verbosity, selection: &Selection, documents: &[Document]) {
     if verbosity == Verbosity::Quiet {
         return;
@@ -39,19 +39,19 @@ pub(super) fn doubts(args: &Update, verbosity: Verbosity, selection: &Selection,
     }
 }
 
-fn is_about_to_move(image: &Written) -> bool {
+fn is_about_to_move(image: &RawReference) -> bool {
     image.meant_tag().is_some_and(|tag| tag != DEFAULT_TAG)
 }
 
 /// That nothing is as a reference on the command line says, with what comes near it; `None` when
 /// something is.
-fn unmatched(args: &Update, wanted: &Written, documents: &[Document]) -> Option<String> {
-    let has_tag = |image: &Written| !args.matching_tag || image.meant_tag() == wanted.meant_tag();
+fn unmatched(args: &Update, wanted: &RawReference, documents: &[Document]) -> Option<String> {
+    let has_tag = |image: &RawReference| !args.matching_tag || image.meant_tag() == wanted.meant_tag();
     let mut images = documents.iter().flat_map(Document::images);
     if images.any(|image| image.name == wanted.name && has_tag(image)) {
         return None;
     }
-    let near = |is_near: &dyn Fn(&Written) -> bool| {
+    let near = |is_near: &dyn Fn(&RawReference) -> bool| {
         documents.iter().find_map(|document| {
             let (number, image) = document.images().enumerate().find(|(_, image)| is_near(image))?;
             Some((document.line(number), image))
@@ -70,7 +70,7 @@ fn unmatched(args: &Update, wanted: &Written, documents: &[Document]) -> Option<
 }
 
 /// What a registry's answer made of a reference.
-pub(super) fn resolved(target: &Written, result: &Written, question: &Question) -> String {
+pub(super) fn resolved(target: &RawReference, result: &RawReference, question: &Question) -> String {
     let (name, old, new) =
         (&target.name, target.meant_tag().unwrap_or_default(), result.meant_tag().unwrap_or_default());
     match question {
@@ -83,7 +83,7 @@ pub(super) fn resolved(target: &Written, result: &Written, question: &Question) 
 }
 
 /// That a registry has nothing else for a reference.
-pub(super) fn nothing(target: &Written, question: &Question) -> String {
+pub(super) fn nothing(target: &RawReference, question: &Question) -> String {
     match question {
         Question::Newest(Some(range)) => {
             format!("INFO: {target} is left alone: no tag like it is within {range}")

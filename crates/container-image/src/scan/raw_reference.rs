@@ -1,24 +1,24 @@
-//! A reference as it stands in a file.
+//! Image references as they are spelled in files.
 
 use std::fmt;
 use std::str::FromStr;
 
 use image_copy::oci::{ParseError, Reference};
 
-/// A reference in the words of a file. Two are of the same name only when they are spelled alike:
-/// who writes `docker.io/nginx` is not given `docker.io/library/nginx`.
+/// An image reference as it is spelled in a file. Names are equal only if they are spelled alike, so that
+/// `docker.io/nginx` is not rewritten as `docker.io/library/nginx`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Written {
+pub(crate) struct RawReference {
     /// Registry and repository.
     pub(crate) name: String,
     pub(crate) tag: Option<String>,
     pub(crate) digest: Option<String>,
 }
 
-/// What a name means that has neither tag nor digest.
+/// Tag of a reference that has neither tag nor digest.
 pub(crate) const DEFAULT_TAG: &str = "latest";
 
-impl Written {
+impl RawReference {
     /// Whether nothing but a digest says which image it is.
     pub(crate) fn is_digest_alone(&self) -> bool {
         self.tag.is_none() && self.digest.is_some()
@@ -51,7 +51,7 @@ impl Written {
     }
 }
 
-impl FromStr for Written {
+impl FromStr for RawReference {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
@@ -69,7 +69,7 @@ impl FromStr for Written {
     }
 }
 
-impl fmt::Display for Written {
+impl fmt::Display for RawReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         if let Some(tag) = &self.tag {
@@ -88,12 +88,12 @@ mod tests {
         let digest = format!("sha256:{}", "a".repeat(64));
         for text in ["python", "GHCR.io/a/b:1", "localhost:5000/a", "docker.io/nginx:1"] {
             for text in [text.to_owned(), format!("{text}@{digest}")] {
-                assert_eq!(text.parse::<Written>().unwrap().to_string(), text);
+                assert_eq!(text.parse::<RawReference>().unwrap().to_string(), text);
             }
         }
-        let port: Written = "localhost:5000/a".parse().unwrap();
+        let port: RawReference = "localhost:5000/a".parse().unwrap();
         assert_eq!((port.name.as_str(), port.meant_tag()), ("localhost:5000/a", Some("latest")));
-        let digest: Written = format!("a/b@{digest}").parse().unwrap();
+        let digest: RawReference = format!("a/b@{digest}").parse().unwrap();
         assert_eq!(digest.meant_tag(), None);
     }
 }
