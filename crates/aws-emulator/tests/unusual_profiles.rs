@@ -1,4 +1,4 @@
-//! What registries with unusual manners do, each proven through the proxy.
+//! Behaviour of registries with unusual manners, checked through the proxy.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 

@@ -203,7 +203,7 @@ fn silent(time: Duration) -> Kind {
     Kind::Silent { time, proxy: None }
 }
 
-/// How long the answer asks to wait. ECR sends no such header; a proxy or load balancer can.
+/// Returns the pause that the response requests. ECR sends no such header; a proxy or load balancer can.
 fn asked<E>(error: &SdkError<E, HttpResponse>) -> Duration {
     let headers = error.raw_response().map(HttpResponse::headers);
     headers.map_or(Duration::ZERO, |headers| {

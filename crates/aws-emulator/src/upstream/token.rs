@@ -24,7 +24,7 @@ const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 /// Path of a token service that has moved.
 pub(super) const MOVED_PATH: &str = "/c/token";
 
-/// What a proxy writes before the repository in its scopes.
+/// Prefix of the repository in the scopes of a proxy.
 const MAPPED_PREFIX: &str = "mapped/";
 
 /// What a token request says, in its query or in its form.

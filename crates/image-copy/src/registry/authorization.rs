@@ -93,7 +93,7 @@ impl Authorization {
     }
 }
 
-/// How requests for a challenge or a token are sent.
+/// HTTP client and deadline of requests for a challenge or a token.
 #[derive(Clone, Copy)]
 pub(super) struct Sending<'a> {
     pub(super) http: &'a http::Client,

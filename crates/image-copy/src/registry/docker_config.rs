@@ -125,7 +125,7 @@ impl DockerConfig {
         Ok(scoped.chain(common.map(Source::Helper)).chain(whole.into_iter().map(stored)).collect())
     }
 
-    /// Whether the document has an entry for only a part of `registry`.
+    /// Returns true if the document has an entry for only a part of `registry`.
     #[must_use]
     pub fn has_part_of(&self, registry: &Registry) -> bool {
         self.auths.keys().any(|key| is_part_of(key, registry))

@@ -39,7 +39,7 @@ pub struct Code {
     pub code: ForeignText,
     /// The registry's words.
     pub message: ForeignText,
-    /// What the registry adds for its operator; often empty.
+    /// Details for the operator of the registry; often empty.
     pub detail: ForeignText,
 }
 

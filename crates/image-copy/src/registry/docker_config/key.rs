@@ -57,7 +57,7 @@ impl<'a> Key<'a> {
         Some(Self { registry, path, form })
     }
 
-    /// Whether the login is for all repositories of the registry.
+    /// Returns true if the login is for all repositories of the registry.
     pub(super) fn is_whole_registry(&self) -> bool {
         self.path.is_empty()
     }
@@ -72,14 +72,14 @@ impl<'a> Key<'a> {
     }
 }
 
-/// Whether a login stored under `key` is for `repository`. A key is the host of a registry, the URL of
+/// Returns true if a login stored under `key` is for `repository`. A key is the host of a registry, the URL of
 /// one, or a part of a registry, such as `quay.io/acme`.
 #[must_use]
 pub fn covers(key: &str, repository: &Repository) -> bool {
     Key::parse(key).is_some_and(|key| key.rank(repository).is_some())
 }
 
-/// Whether `key` names a part of `registry`, and not all of it.
+/// Returns true if `key` names a part of `registry`, and not all of it.
 #[must_use]
 pub fn is_part_of(key: &str, registry: &Registry) -> bool {
     Key::parse(key).is_some_and(|key| key.registry == *registry && !key.is_whole_registry())
