@@ -15,7 +15,7 @@ const ATTACKER: &str = "attacker.example";
 const HONEST: &str = "registry.acme.example";
 const PASSWORD: &str = "right-pass+word/9";
 
-/// How the attacker asks: for a password, for a token of its own service, and for a token of a service
+/// Challenges of the attacker: for a password, for a token of its own service, and for a token of a service
 /// that is somebody else's, by which it would be given what opens a private image.
 const CHALLENGES: [&str; 4] = [
     "Basic realm=\"mirror\"",
@@ -51,7 +51,7 @@ impl Trap {
         Self { emulator, attacker, engine, image }
     }
 
-    /// Sends whoever does this at the honest registry to the attacker.
+    /// Redirects this request at the honest registry to the attacker.
     fn redirect(&self, operation: &str, path: &str) {
         let location = format!("https://{ATTACKER}{path}");
         self.emulator.faults().add(Fault::on(operation, Effect::Redirect { location }));

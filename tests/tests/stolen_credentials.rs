@@ -21,7 +21,7 @@ const LOOKALIKES: [&str; 3] =
 const HONEST: &str = "registry.acme.example";
 const PASSWORD: &str = "planted+login/of=others-6Wd1";
 
-/// How the attacker asks: for a password, for a token of its own service, and for a token of somebody
+/// Challenges of the attacker: for a password, for a token of its own service, and for a token of somebody
 /// else's service, which would open a private image.
 const CHALLENGES: [&str; 4] = [
     "Basic realm=\"mirror\"",

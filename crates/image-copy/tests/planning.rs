@@ -77,7 +77,7 @@ impl Inventory for Recorder {
         self.repository.blobs(digests)
     }
 
-    /// As ECR, of which this stands for.
+    /// As for ECR, which this inventory imitates.
     fn manifests_prove_content(&self) -> bool {
         false
     }

@@ -89,7 +89,7 @@ pub(crate) async fn delete(properties: &Value, context: &EventContext<'_>) -> De
     DeleteReport { result, state: state.usage() }
 }
 
-/// Returns whether an id stands for a Create that failed, or that never responded: CloudFormation then
+/// Returns true if an id belongs to a Create that failed, or that never responded: CloudFormation then
 /// makes an id of the stack's name, the logical id and random characters.
 fn is_of_failed_create(id: &str, envelope: &Envelope) -> bool {
     let is_made = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')

@@ -17,7 +17,7 @@ pub(super) const IMAGE: &str = "host/app:1";
 /// Seconds since 1970 at the beginning of each schedule.
 pub(super) const START: u64 = 1_000_000;
 
-/// What is played.
+/// Variants of the code that schedules play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Variant {
     /// The code as it is.
@@ -141,7 +141,7 @@ pub(super) struct SteppedRepository {
     pub(super) owner: Owner,
     pub(super) time: u64,
     pub(super) digest: Digest,
-    /// Whether ECR refuses to write the tag.
+    /// True if ECR refuses to write the tag.
     pub(super) fails: bool,
     pub(super) is_stateless: bool,
 }
@@ -193,7 +193,7 @@ impl Copier for SteppedRepository {
             return Err(injected());
         }
         let mut world = lock(&self.world);
-        // What was there is not uploaded, and somebody may have deleted it since.
+        // Existing content is not uploaded, and can have been deleted since.
         if plan.root_held && !world.images.contains(&self.digest) {
             return Ok(Published::Again(injected()));
         }

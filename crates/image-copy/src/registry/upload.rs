@@ -113,7 +113,7 @@ impl Repository {
         }
     }
 
-    /// Sends a whole blob. `passed` is told of every piece.
+    /// Sends a whole blob. Calls `passed` with the size of each piece, in bytes.
     pub(crate) async fn send_blob(
         &self,
         upload: &Upload,
@@ -157,7 +157,7 @@ impl Repository {
     /// Sends a small blob that is in memory. Bytes that the registry has already do no harm.
     ///
     /// # Errors
-    /// What the registry says.
+    /// If the registry refuses it or cannot be reached.
     pub async fn put_blob(&self, bytes: &'static [u8]) -> Result<(), Error> {
         let digest = Digest::of(bytes);
         let Started::Session(upload) = self.start_upload(&digest, None).await? else { return Ok(()) };

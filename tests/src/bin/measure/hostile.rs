@@ -1,4 +1,4 @@
-//! What a hostile registry sends, one row for each kind, and the peak memory of the function for it.
+//! Peak memory of the function for responses of a hostile registry, one row for each kind.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ const SECOND: Duration = Duration::from_millis(20);
 /// Longest outcome in the table, in characters.
 const OUTCOME: usize = 110;
 
-/// What became of one row.
+/// Result of one row.
 pub(super) struct Measured {
     pub(super) name: &'static str,
     /// Peak memory in bytes.

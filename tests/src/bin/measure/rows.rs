@@ -16,9 +16,9 @@ pub(super) struct Row {
     /// Properties of the resource, beside those that all rows have.
     pub(super) properties: Value,
     pub(super) respond: Box<dyn FnOnce(&str) -> Respond + Send>,
-    /// What the destination holds under the tag.
+    /// Content of the destination under the tag.
     pub(super) held: Option<Image>,
-    /// Whether the reference names what the destination holds by its digest, instead of a tag.
+    /// True if the reference has the digest of the destination's content instead of a tag.
     pub(super) by_digest: bool,
 }
 

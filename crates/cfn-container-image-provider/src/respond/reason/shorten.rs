@@ -1,6 +1,6 @@
 //! Keeps a reason within one line that nobody cuts.
 
-/// Stands for the subject while the rest is shortened; foreign text contains none.
+/// Replaces the subject while the rest is shortened. Foreign text does not contain it.
 const PLACEHOLDER: &str = "\u{1}";
 
 /// Shortens to `room` characters: first what stands in quotes, which is other people's text, then
