@@ -164,7 +164,7 @@ class Names(unittest.TestCase):
 
 class Errors(unittest.TestCase):
     def setUp(self):
-        self.phrases = first_column(DOCS / "reference.md", "Errors")
+        self.phrases = first_column(DOCS / "troubleshooting.md", "Errors")
         self.reasons = (SOURCE / "respond" / "reason" / "reasons.txt").read_text()
 
     def test_every_reason_is_explained(self):
