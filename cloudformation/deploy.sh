@@ -37,7 +37,7 @@ image=$(aws cloudformation describe-stacks --stack-name "$stack" --region "$regi
 # The AWS CLI prints None for a stack whose first change set failed, because it has no parameters.
 [[ $image != *'does not exist'* && $image != None ]] || image=
 [ -z "$image" ] || [[ " ${PARAMETERS:-}" == *" CodeImageUri="[!\ ]* ]] ||
-    fail "stack $stack runs the image $image, not a zip file; build and push a new image (docs/installation.md), and set PARAMETERS=\"CodeImageUri=...\""
+    fail "stack $stack runs the image $image, not a zip file; build and push a new image (docs/install.md), and set PARAMETERS=\"CodeImageUri=...\""
 
 echo "Installs the provider, version $(version) for $architecture, as stack $stack"
 echo "in account $account, Region $region; code in s3://$prefix-$region/$key-$architecture.zip."

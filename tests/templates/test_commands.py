@@ -39,7 +39,7 @@ class Commands(Installation):
 
     def test_what_is_not_named_keeps_its_value(self):
         kept = {name: {"UsePreviousValue": True} for name in self.parameters()}
-        changing = commands("installation.md", "Changing parameters")
+        changing = commands("install.md", "Changing parameters")
         self.assertEqual(self.given(changing), {**kept, "DefaultPlatform": {"ParameterValue": "all"}})
         with self.assertRaisesRegex(AssertionError, "there is no parameter Misspelt"):
             self.given(changing.replace("name=DefaultPlatform", "name=Misspelt"))
