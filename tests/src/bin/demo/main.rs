@@ -5,8 +5,8 @@
 //! `DEMO_BREAK=digest|tag|answer` spoils one thing, which the checks must then notice.
 
 mod checks;
-mod sabotage;
-mod story;
+mod defect;
+mod output;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use end_to_end::World;
 use serde_json::json;
 
 use checks::Checks;
-use sabotage::Sabotage;
+use defect::Sabotage;
 
 /// The tag that the stack is about.
 const TAG: &str = "3.13";
@@ -71,7 +71,7 @@ async fn run() -> Result<Vec<String>, BoxError> {
     let mut demo = Demo { world, repository, sabotage, checks: Checks::default() };
     let [first, second, third] = [1, 2, 3].map(image);
 
-    story::opening(&demo.repository);
+    output::opening(&demo.repository);
     demo.publish(&first);
     demo.step(
         "CREATE the stack, with python:3.13 pinned to a digest",
@@ -113,11 +113,11 @@ impl Demo {
         image: &Image,
         play: impl AsyncFnOnce(Template) -> Transcript,
     ) {
-        story::heading(title);
+        output::heading(title);
         let mark = self.world.emulator.log().mark();
         let transcript = play(self.template(image)).await;
         self.sabotage.spoil(&self.repository);
-        story::account(&transcript, self.world.emulator.log(), mark);
+        output::account(&transcript, self.world.emulator.log(), mark);
         self.checks.status(&transcript, status);
         self.checks.answers(&transcript);
         self.checks.copied(&self.repository, TAG, image);
@@ -126,12 +126,12 @@ impl Demo {
 
     /// An update that cannot reach Docker Hub, and the rollback from it.
     async fn failing_update(&mut self, stack: &Stack, wanted: &Image, before: &Image) {
-        story::heading(
+        output::heading(
             "UPDATE to a third digest while Docker Hub is down: it fails, and CloudFormation rolls back",
         );
         let mark = self.world.emulator.log().mark();
         let transcript = stack.update(&self.template(wanted)).await;
-        story::account(&transcript, self.world.emulator.log(), mark);
+        output::account(&transcript, self.world.emulator.log(), mark);
         self.checks.status(&transcript, StackStatus::UpdateRollbackComplete);
         self.checks.answers(&transcript);
         self.checks.copied(&self.repository, TAG, before);
@@ -139,10 +139,10 @@ impl Demo {
 
     /// The deletion of the stack.
     async fn deletion(&mut self, stack: &Stack) {
-        story::heading("DELETE the stack, Docker Hub still down");
+        output::heading("DELETE the stack, Docker Hub still down");
         let mark = self.world.emulator.log().mark();
         let transcript = stack.delete().await;
-        story::account(&transcript, self.world.emulator.log(), mark);
+        output::account(&transcript, self.world.emulator.log(), mark);
         self.checks.status(&transcript, StackStatus::DeleteComplete);
         self.checks.answers(&transcript);
         let named = self.repository.resolve(TAG);

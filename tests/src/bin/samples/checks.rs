@@ -7,7 +7,7 @@ use aws_emulator::stack::{End, Live, StackStatus, Transcript};
 use serde_json::{Value, json};
 
 use crate::release::{Copied, Root};
-use crate::scene::Subject;
+use crate::deployment::Subject;
 
 /// What was found to be off.
 #[derive(Default)]

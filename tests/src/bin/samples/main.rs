@@ -9,11 +9,11 @@
 mod checks;
 mod environment;
 mod export;
-mod play;
+mod lifecycle;
 mod release;
-mod scene;
-mod spoil;
-mod story;
+mod deployment;
+mod defect;
+mod output;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,8 +21,8 @@ use std::process::ExitCode;
 use aws_emulator::BoxError;
 
 use export::Export;
-use play::{End, play};
-use spoil::Spoil;
+use lifecycle::{End, play};
+use defect::Spoil;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -45,7 +45,7 @@ async fn run() -> Result<bool, BoxError> {
     for sample in &export.samples {
         let played =
             play(&export, sample, None).await.map_err(|error| format!("{}: {error}", sample.name))?;
-        story::tell(&sample.name, &played);
+        output::tell(&sample.name, &played);
         images += played.rows.len();
         retained += played.rows.iter().filter(|row| row.end == End::Retained).count();
         is_off |= !played.problems.is_empty();
@@ -63,7 +63,7 @@ async fn run() -> Result<bool, BoxError> {
     for spoil in Spoil::ALL {
         let missing = unnoticed_symptoms(&export, spoil).await?;
         unnoticed += missing.len();
-        missing.iter().for_each(|symptom| story::unnoticed(spoil, symptom));
+        missing.iter().for_each(|symptom| output::unnoticed(spoil, symptom));
     }
     if unnoticed > 0 {
         println!("{unnoticed} symptoms of things spoilt on purpose were not noticed");

@@ -1,7 +1,7 @@
 //! Tells what became of the samples, in lines of 80 columns.
 
-use crate::play::{End, Played};
-use crate::spoil::Spoil;
+use crate::lifecycle::{End, Played};
+use crate::defect::Spoil;
 
 /// Columns of text.
 const WIDTH: usize = 80;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::export::{Export, Resource, Sample};
 use crate::release::{Reference, Release, Selection};
-use crate::spoil::Spoil;
+use crate::defect::Spoil;
 
 /// How long a second of CloudFormation's patience lasts, of which there are 3600.
 const SECOND: Duration = Duration::from_millis(20);

@@ -9,8 +9,8 @@ use crate::checks::Checks;
 use crate::environment;
 use crate::export::{Export, Sample};
 use crate::release::Copied;
-use crate::scene::{Scene, Subject, delete_repository};
-use crate::spoil::Spoil;
+use crate::deployment::{Scene, Subject, delete_repository};
+use crate::defect::Spoil;
 
 /// What became of a sample.
 pub(crate) struct Played {
