@@ -260,8 +260,8 @@ fn causes(failure: &Failure) -> Vec<String> {
 
 fn doing(operation: Operation) -> &'static str {
     match operation {
-        Operation::Inspect => "looking at the repository",
-        Operation::ReadManifest | Operation::ReadPart => "reading a manifest",
+        Operation::ReadSettings => "looking at the repository",
+        Operation::ReadManifest | Operation::ReadChildManifest => "reading a manifest",
         Operation::CheckBlobs => "asking which blobs are there",
         Operation::ReadBlob => "reading a blob",
         Operation::StartUpload => "starting an upload",

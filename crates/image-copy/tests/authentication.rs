@@ -157,7 +157,7 @@ async fn a_wrong_password_is_sent_to_a_destination_once() {
     source.image("a/b", &[b"one"], &["1"]);
     let destination = format!("{}/x/y:1", to.host);
     let failure = copy(&client(LOGIN), &format!("{}/a/b:1", source.host), &destination).await;
-    assert_eq!(failure.unwrap_err().problem(), Problem::LoginRefused);
+    assert_eq!(failure.unwrap_err().problem(), Problem::CredentialsRejected);
     assert_eq!(to.take_authorizations().iter().flatten().count(), 1);
 }
 

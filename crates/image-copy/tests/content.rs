@@ -192,7 +192,7 @@ async fn a_manifest_that_is_an_index_and_an_image_is_rejected() {
     let text = std::str::from_utf8(&child.bytes).unwrap().replacen('{', r#"{"manifests":[],"#, 1);
     source.put_manifest("a/b", media_type::OCI_MANIFEST, &text, &["1"]);
     let failure = copy_between(None, &source, &to).await.unwrap_err();
-    assert_eq!(failure.problem(), Problem::Unreadable, "{failure}");
+    assert_eq!(failure.problem(), Problem::InvalidResponse, "{failure}");
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn manifests_over_budget_are_not_read() {
     let children: Vec<(&Manifest, &str)> = images.iter().map(|image| (image, "linux/amd64")).collect();
     source.index("a/b", &children, &["1"]);
     let failure = copy_between(None, &source, &to).await.unwrap_err();
-    let Failure::TooManyManifests { .. } = *failure else { panic!("{failure}") };
+    let Failure::ImageLimitExceeded { .. } = *failure else { panic!("{failure}") };
     assert!(failure.to_string().contains("16 MiB"), "{failure}");
     assert_eq!(source.take_log().iter().filter(|line| line.starts_with("GET")).count(), 1, "the index only");
 

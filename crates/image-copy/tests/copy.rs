@@ -150,11 +150,11 @@ async fn reads_a_private_image_with_a_login_that_goes_nowhere_else() {
     hub.add_user("ann", "hunter2hunter2");
     hub.make_private("acme/secret", &["ann"]);
     let anonymous = world.copy("acme/secret:1", Some("1"), "all").await.unwrap_err();
-    assert_eq!(anonymous.problem(), Problem::LoginNeeded, "{anonymous}");
+    assert_eq!(anonymous.problem(), Problem::CredentialsRequired, "{anonymous}");
     world.sign_in("ann", "wrong-password");
     let mark = world.emulator.log().mark();
     let wrong = world.copy("acme/secret:1", Some("1"), "all").await.unwrap_err();
-    assert_eq!(wrong.problem(), Problem::LoginRefused, "{wrong}");
+    assert_eq!(wrong.problem(), Problem::CredentialsRejected, "{wrong}");
     assert_eq!(world.emulator.log().count(mark, "token"), 1, "a wrong password is not tried twice");
     world.sign_in("ann", "hunter2hunter2");
     let mark = world.emulator.log().mark();
@@ -251,7 +251,7 @@ async fn sizes_that_cannot_be_summed_up_are_a_failure_like_others() {
     world.emulator.docker_hub().tag("library/python", "3.13", &manifest.digest);
     // Nobody takes an upload of that length.
     let error = world.copy("python:3.13", Some("3.13"), "all").await.unwrap_err();
-    assert_eq!((error.problem(), error.side()), (Problem::Refused, Side::Destination), "{error}");
+    assert_eq!((error.problem(), error.side()), (Problem::Rejected, Side::Destination), "{error}");
     assert_eq!(world.ecr.resolve("3.13"), None);
 }
 

@@ -52,7 +52,7 @@ async fn a_destination_that_fails_is_an_error() {
     source.image("a/b", &[b"one"], &["1"]);
     let to = Loopback::with(|request| is_read(request).then(|| refused(500, "X")).flatten());
     let failure = copy_between(None, &source, &to).await.unwrap_err();
-    assert_eq!(failure.problem(), Problem::ServerTrouble, "{failure}");
+    assert_eq!(failure.problem(), Problem::ServerError, "{failure}");
     assert!(to.take_log().iter().all(|line| !line.starts_with("POST")), "nothing was sent");
 }
 

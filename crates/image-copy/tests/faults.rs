@@ -105,7 +105,7 @@ async fn gets_over_one_fault_of_any_kind_anywhere() {
                     Ok(_) => world.check_stored("3.13", &new),
                     // The registry's word on a manifest that it could not read is final.
                     Err(failure) if (name, operation) == ("one byte corrupted", "manifest.put") => {
-                        assert_eq!(failure.problem(), Problem::Refused, "{failure}");
+                        assert_eq!(failure.problem(), Problem::Rejected, "{failure}");
                         assert_eq!(world.ecr.resolve("3.13").as_deref(), Some(old.digest()));
                     }
                     Err(failure) => panic!("{name} at {operation}: {failure}"),
@@ -162,11 +162,11 @@ async fn tells_a_lasting_fault_and_leaves_the_tag_alone() {
             matches!(
                 problem,
                 Problem::Interrupted
-                    | Problem::ServerTrouble
+                    | Problem::ServerError
                     | Problem::Throttled
                     | Problem::Corrupt
-                    | Problem::Refused
-                    | Problem::Unreadable
+                    | Problem::Rejected
+                    | Problem::InvalidResponse
                     | Problem::Deadline
             ),
             "{line}"

@@ -148,7 +148,7 @@ async fn refuses_an_endless_redirect_and_an_index_without_end() {
     let location = "https://registry-1.docker.io/v2/library/python/manifests/large".to_owned();
     world.emulator.faults().add(Fault::on("manifest.head", Effect::Redirect { location }));
     let failure = world.copy("python:large", Some("1"), "linux/amd64").await.unwrap_err();
-    assert_eq!(failure.problem(), Problem::Unreadable, "{failure}");
+    assert_eq!(failure.problem(), Problem::InvalidResponse, "{failure}");
 
     let mut nested = large();
     for _ in 0..6 {
@@ -157,7 +157,7 @@ async fn refuses_an_endless_redirect_and_an_index_without_end() {
     let world = World::start().await;
     world.hub_image("deep", &nested);
     let failure = world.copy("python:deep", Some("1"), "all").await.unwrap_err();
-    assert_eq!(failure.problem(), Problem::TooManyManifests, "{failure}");
+    assert_eq!(failure.problem(), Problem::ImageLimitExceeded, "{failure}");
 }
 
 /// A port of this machine on which nobody listens.
@@ -176,7 +176,7 @@ async fn a_dead_proxy_is_named_and_hosts_on_this_machine_go_without() {
     options.proxy = Some(format!("http://ann:hunter2@127.0.0.1:{port}"));
     world.client = Client::new(options, Arc::new(Anonymous)).unwrap();
     let failure = world.copy_to(&request, &to).await.unwrap_err();
-    assert_eq!(failure.problem(), Problem::BehindProxy);
+    assert_eq!(failure.problem(), Problem::ProxyUnreachable);
     let line = failure.summary();
     assert!(
         line.contains(&format!("registry-1.docker.io through the proxy 127.0.0.1:{port} failed")),
@@ -226,7 +226,7 @@ async fn sends_nothing_in_clear_to_a_private_address_that_is_not_listed() {
     options.proxy = Some(proxy);
     world.client = Client::new(options.clone(), Arc::new(Anonymous)).unwrap();
     let failure = world.copy("10.1.2.3:5000/team/app:1", Some("1"), "all").await.unwrap_err();
-    assert_eq!(failure.problem(), Problem::BehindProxy, "{failure}");
+    assert_eq!(failure.problem(), Problem::ProxyUnreachable, "{failure}");
     assert_eq!(*clear.lock().unwrap(), Vec::<String>::new());
     options.plain_http = vec!["10.1.2.3:5000".into()];
     world.client = Client::new(options, Arc::new(Anonymous)).unwrap();

@@ -219,7 +219,7 @@ fn subject(failure: &copy::Failure) -> &str {
         | Failure::NoPlatform { subject, .. }
         | Failure::TagImmutable { subject, .. }
         | Failure::NotStorable { subject, .. }
-        | Failure::TooManyManifests { subject, .. }
+        | Failure::ImageLimitExceeded { subject, .. }
         | Failure::ForeignLayer { subject, .. }
         | Failure::Deadline { subject, .. } => subject,
     }

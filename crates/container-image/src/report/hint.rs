@@ -12,52 +12,52 @@ pub(super) fn hint(failure: &Failure, given: &Given<'_>) -> String {
     let side = failure.side();
     let (argument, host) = (argument(side), host(failure));
     match failure.problem() {
-        Problem::Missing if failure.is_about_a_part() => {
+        Problem::Missing if failure.concerns_image_content() => {
             "The registry lacks a part of this image: whoever runs it has to push the image again.".into()
         }
-        Problem::Missing | Problem::ServerTrouble if is_foreign(failure) => {
+        Problem::Missing | Problem::ServerError if is_foreign(failure) => {
             format!("Check the host in {argument}, and its port.")
         }
         Problem::Missing => missing(side),
-        Problem::LoginNeeded => format!(
+        Problem::CredentialsRequired => format!(
             "Check the spelling of {argument} (many registries say so of what does not exist), or log in: {}.", log_in(failure)
         ),
-        Problem::LoginRefused => format!("Log in again: {}.", log_in(failure)),
-        Problem::Denied if service(failure).is_some() => format!(
+        Problem::CredentialsRejected => format!("Log in again: {}.", log_in(failure)),
+        Problem::AccessDenied if service(failure).is_some() => format!(
             "Log in again, as an identity that may use that repository: {}.", log_in(failure)
         ),
-        Problem::Denied => match side {
+        Problem::AccessDenied => match side {
             Side::Source => "Check the spelling of SOURCE, or use a login that may pull from that repository.".into(),
             Side::Destination => "Use a login that may push to that repository, or check the spelling of --to.".into(),
         },
         Problem::CredentialsUnavailable => credentials_unavailable(failure),
         Problem::PullLimit => pull_limit(failure),
         Problem::Throttled => "Run it again later, or with fewer --jobs.".into(),
-        Problem::BehindProxy => {
+        Problem::ProxyUnreachable => {
             format!("Check the proxy and whether it reaches that host, or name the host of {argument} in NO_PROXY.")
         }
         Problem::Unreachable => {
             format!("Check the host in {argument}, and HTTPS_PROXY if it is reached through a proxy.")
         }
-        Problem::CertificateRefused if is_authority(failure) => ANOTHER_CERTIFICATE.into(),
-        Problem::CertificateRefused => certificate_refused(failure, given),
-        Problem::Refused if given.is_plain(failure) && wants_tls(failure) => {
+        Problem::CertificateRejected if is_authority(failure) => ANOTHER_CERTIFICATE.into(),
+        Problem::CertificateRejected => certificate_refused(failure, given),
+        Problem::Rejected if given.is_plain(failure) && wants_tls(failure) => {
             format!("Leave out --plain-http{host}: the registry speaks TLS.")
         }
         Problem::Interrupted | Problem::Deadline => {
             "Run it again: blobs that arrived are not copied again.".into()
         }
-        Problem::ServerTrouble => "Run it again later; the registry's operator can tell more.".into(),
+        Problem::ServerError => "Run it again later; the registry's operator can tell more.".into(),
         Problem::Corrupt => "Run it again; if it stays so, choose another tag: the registry, or a proxy on the way, damages this one.".into(),
-        Problem::Unreadable => format!("Check that {argument} names a container image in a registry."),
+        Problem::InvalidResponse => format!("Check that {argument} names a container image in a registry."),
         Problem::ForbiddenAddress => {
             "The registry's operator must configure an address that can be reached from outside. For a registry on this machine, use localhost, or list its name with --plain-http.".into()
         }
-        Problem::Refused => refused(side, failure.operation()),
+        Problem::Rejected => refused(side, failure.operation()),
         Problem::NoPlatform => "Change --platform, or choose a tag built for it.".into(),
         Problem::TagImmutable => "Choose a new tag in --to, or make the repository's tags mutable.".into(),
         Problem::NotStorable => "Choose another tag, or one --platform of it.".into(),
-        Problem::TooManyManifests => "Name the digest of one image in SOURCE.".into(),
+        Problem::ImageLimitExceeded => "Name the digest of one image in SOURCE.".into(),
         Problem::ForeignLayer => {
             "Choose platforms without Windows in --platform, or a tag built since 2023.".into()
         }
@@ -181,7 +181,7 @@ pub(super) fn name_of_host(failure: &Failure) -> Option<&str> {
         Failure::NoPlatform { .. }
         | Failure::TagImmutable { .. }
         | Failure::NotStorable { .. }
-        | Failure::TooManyManifests { .. }
+        | Failure::ImageLimitExceeded { .. }
         | Failure::ForeignLayer { .. }
         | Failure::Deadline { .. } => None,
     }

@@ -71,7 +71,7 @@ fn failures() -> Vec<Failure> {
         },
         Failure::TagImmutable { subject: subject(), existing: digest(b"a"), wanted: digest(b"b") },
         Failure::NotStorable { subject: subject(), objection: "it is too large".into() },
-        Failure::TooManyManifests { subject: subject(), limit: ImageLimit::Manifests },
+        Failure::ImageLimitExceeded { subject: subject(), limit: ImageLimit::Manifests },
         Failure::ForeignLayer {
             subject: subject(),
             layer: digest(b"a"),

@@ -62,7 +62,7 @@ impl<'a> Unresolved<'a> {
         }
         let problem = self.failure.problem();
         // Another repository may take the login, but what to do about it is the same for all.
-        let is_of_registry = is_gone(problem) || problem == Problem::LoginRefused;
+        let is_of_registry = is_gone(problem) || problem == Problem::CredentialsRejected;
         let host = name_of_host(self.failure).filter(|_| is_of_registry)?;
         Some(Culprit::Registry { host, problem })
     }
@@ -109,34 +109,34 @@ fn listed(places: &[String]) -> String {
 fn hint(failure: &Failure, plain_http: &[Registry]) -> String {
     match failure.problem() {
         Problem::Missing => "Check its spelling and its tag.".into(),
-        Problem::LoginNeeded => format!(
+        Problem::CredentialsRequired => format!(
             "Check its spelling (many registries say so of what does not exist), or log in: {}.",
             log_in(failure)
         ),
-        Problem::LoginRefused => format!("Log in again: {}.", log_in(failure)),
-        Problem::Denied => "Use a login that may pull from that repository.".into(),
+        Problem::CredentialsRejected => format!("Log in again: {}.", log_in(failure)),
+        Problem::AccessDenied => "Use a login that may pull from that repository.".into(),
         Problem::CredentialsUnavailable => credentials_unavailable(failure),
         Problem::PullLimit => format!("Log in with an account ({}), or leave out --platform.", log_in(failure)),
         Problem::Throttled => "Run it again later, or with fewer --jobs.".into(),
-        Problem::BehindProxy => {
+        Problem::ProxyUnreachable => {
             "Check the proxy and whether it reaches that host, or name the host in NO_PROXY.".into()
         }
         Problem::Unreachable => {
             "Check its host, and HTTPS_PROXY if that is reached through a proxy.".into()
         }
-        Problem::CertificateRefused if is_authority(failure) => ANOTHER_CERTIFICATE.into(),
-        Problem::CertificateRefused if plain_http.is_empty() => {
+        Problem::CertificateRejected if is_authority(failure) => ANOTHER_CERTIFICATE.into(),
+        Problem::CertificateRejected if plain_http.is_empty() => {
             "If the registry has an authority of its own, name its file in --certificate-authority; if it speaks plain HTTP, name its host in --plain-http.".into()
         }
-        Problem::CertificateRefused => "Name the file of the registry's authority in --certificate-authority.".into(),
-        Problem::Interrupted | Problem::ServerTrouble | Problem::Corrupt => "Run it again later.".into(),
-        Problem::Unreadable | Problem::Refused | Problem::ForbiddenAddress => {
+        Problem::CertificateRejected => "Name the file of the registry's authority in --certificate-authority.".into(),
+        Problem::Interrupted | Problem::ServerError | Problem::Corrupt => "Run it again later.".into(),
+        Problem::InvalidResponse | Problem::Rejected | Problem::ForbiddenAddress => {
             "Check that its host is a registry, or leave that file out by --exclude.".into()
         }
         Problem::NoPlatform => "Change --platform, or leave that file out by --exclude.".into(),
         Problem::TagImmutable
         | Problem::NotStorable
-        | Problem::TooManyManifests
+        | Problem::ImageLimitExceeded
         | Problem::ForeignLayer
         | Problem::Deadline => "Run it again.".into(),
     }

@@ -188,8 +188,8 @@ pub(crate) fn is_gone(problem: Problem) -> bool {
     matches!(
         problem,
         Problem::Unreachable
-            | Problem::BehindProxy
-            | Problem::CertificateRefused
+            | Problem::ProxyUnreachable
+            | Problem::CertificateRejected
             | Problem::Interrupted
             | Problem::CredentialsUnavailable
             | Problem::PullLimit

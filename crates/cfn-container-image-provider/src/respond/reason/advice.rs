@@ -10,32 +10,32 @@ use super::subject;
 /// The one thing to change. Exhaustive, so that a new problem has to get its text.
 pub(super) fn advice(failure: &copy::Failure) -> String {
     let text = match (failure.problem(), failure.side()) {
-        (Problem::Missing, Side::Source) if failure.is_about_a_part() => {
+        (Problem::Missing, Side::Source) if failure.concerns_image_content() => {
             "The registry has lost a part of the image: choose another tag or digest in ImageReference, or have the image pushed again."
         }
         (Problem::Missing, Side::Source) => "Check the registry, repository and tag in ImageReference.",
         (Problem::Missing, Side::Destination) => {
             "Check RepositoryArn: the repository has to be there before the image."
         }
-        (Problem::LoginNeeded, Side::Source) if subject(failure).starts_with("docker.io/") => {
+        (Problem::CredentialsRequired, Side::Source) if subject(failure).starts_with("docker.io/") => {
             "Check the spelling of ImageReference, or set CredentialArn if the repository is private."
         }
-        (Problem::LoginNeeded, Side::Source) => {
+        (Problem::CredentialsRequired, Side::Source) => {
             "Check the spelling of ImageReference, for registries say this also of what does not exist, or set CredentialArn if the repository is private."
         }
-        (Problem::LoginRefused, Side::Source) if source_account(failure).is_some() => {
+        (Problem::CredentialsRejected, Side::Source) if source_account(failure).is_some() => {
             "Run the operation again; if it stays so, check the function's role, whose credentials AWS does not accept."
         }
-        (Problem::LoginRefused, Side::Source) => {
+        (Problem::CredentialsRejected, Side::Source) => {
             "Check user name and password in the secret that CredentialArn or the provider's setting REGISTRY_CREDENTIALS names."
         }
-        (Problem::LoginNeeded, Side::Destination) => {
+        (Problem::CredentialsRequired, Side::Destination) => {
             "Allow ecr:GetAuthorizationToken on * in the function's role."
         }
-        (Problem::LoginRefused, Side::Destination) => {
+        (Problem::CredentialsRejected, Side::Destination) => {
             "Run the operation again; if it stays so, check the function's role, whose credentials AWS does not accept."
         }
-        (Problem::Denied, side) => return permission(failure, side),
+        (Problem::AccessDenied, side) => return permission(failure, side),
         (Problem::CredentialsUnavailable, Side::Source | Side::Destination) => {
             "Check the function's role, and that the function can reach ECR."
         }
@@ -48,7 +48,7 @@ pub(super) fn advice(failure: &copy::Failure) -> String {
         (Problem::Throttled, Side::Source) => {
             "Run the operation again later, or name another registry in ImageReference."
         }
-        (Problem::BehindProxy, Side::Source | Side::Destination) => {
+        (Problem::ProxyUnreachable, Side::Source | Side::Destination) => {
             "Check the proxy and whether it reaches that host, or name the host in NO_PROXY in the function's environment."
         }
         (Problem::Unreachable, Side::Source) => {
@@ -60,10 +60,10 @@ pub(super) fn advice(failure: &copy::Failure) -> String {
         (Problem::Unreachable, Side::Destination) => {
             "If the function runs in a VPC, its subnets need a route to ECR (a NAT gateway, or endpoints for ecr.api and ecr.dkr); else check the Region in RepositoryArn."
         }
-        (Problem::CertificateRefused, Side::Source) => {
+        (Problem::CertificateRejected, Side::Source) => {
             "Check the host in ImageReference; the provider's setting CA_BUNDLE adds authorities that the function trusts."
         }
-        (Problem::CertificateRefused, Side::Destination) => {
+        (Problem::CertificateRejected, Side::Destination) => {
             "A proxy between the function and ECR is not trusted: add its authority to the provider's setting CA_BUNDLE."
         }
         (Problem::Interrupted | Problem::Deadline, Side::Source) if is_silence(failure) => {
@@ -75,22 +75,22 @@ pub(super) fn advice(failure: &copy::Failure) -> String {
         (Problem::Interrupted, Side::Source | Side::Destination) => {
             "Run the operation again, which skips blobs already present."
         }
-        (Problem::ServerTrouble, Side::Source) => {
+        (Problem::ServerError, Side::Source) => {
             "Run the operation again when the registry has recovered, or name another one in ImageReference."
         }
-        (Problem::ServerTrouble, Side::Destination) => "Run the operation again when ECR has recovered.",
+        (Problem::ServerError, Side::Destination) => "Run the operation again when ECR has recovered.",
         (Problem::Corrupt, Side::Source) => {
             "Run the operation again; if it stays so, the registry's content is damaged: choose another tag or digest in ImageReference."
         }
-        (Problem::Corrupt | Problem::Unreadable, Side::Destination) => {
+        (Problem::Corrupt | Problem::InvalidResponse, Side::Destination) => {
             "Run the operation again; if it stays so, check the network between the function and ECR."
         }
-        (Problem::Unreadable | Problem::Refused, Side::Source) => {
+        (Problem::InvalidResponse | Problem::Rejected, Side::Source) => {
             "Choose another tag or digest in ImageReference."
         }
         (Problem::ForbiddenAddress, Side::Source) => "Choose another registry in ImageReference.",
         (Problem::ForbiddenAddress, Side::Destination) => "Check RepositoryArn.",
-        (Problem::Refused, Side::Destination) => refused_by_ecr(failure),
+        (Problem::Rejected, Side::Destination) => refused_by_ecr(failure),
         (Problem::NoPlatform, Side::Source | Side::Destination) => {
             "Change Platform, or choose a tag that has it in ImageReference."
         }
@@ -100,7 +100,7 @@ pub(super) fn advice(failure: &copy::Failure) -> String {
         (Problem::NotStorable, Side::Source | Side::Destination) => {
             "Choose another tag or digest in ImageReference, or another Platform of it."
         }
-        (Problem::TooManyManifests, Side::Source | Side::Destination) => {
+        (Problem::ImageLimitExceeded, Side::Source | Side::Destination) => {
             "Choose one platform in Platform, or another tag in ImageReference."
         }
         (Problem::ForeignLayer, Side::Source | Side::Destination) => {
@@ -199,8 +199,8 @@ fn denied_action(cause: &registry::Error) -> Option<String> {
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html>).
 fn action(operation: Operation) -> &'static str {
     match operation {
-        Operation::Inspect => "ecr:DescribeRepositories",
-        Operation::ReadManifest | Operation::ReadPart => "ecr:BatchGetImage",
+        Operation::ReadSettings => "ecr:DescribeRepositories",
+        Operation::ReadManifest | Operation::ReadChildManifest => "ecr:BatchGetImage",
         Operation::CheckBlobs => "ecr:BatchCheckLayerAvailability",
         Operation::ReadBlob => "ecr:GetDownloadUrlForLayer",
         Operation::StartUpload => "ecr:InitiateLayerUpload",

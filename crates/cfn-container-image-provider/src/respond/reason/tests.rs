@@ -47,7 +47,7 @@ fn table() -> String {
     let subject = || DESTINATION.to_owned();
     for (operation, cause) in [
         (
-            Operation::Inspect,
+            Operation::ReadSettings,
             service(
                 "ecr:DescribeRepositories",
                 "RepositoryNotFoundException",
@@ -70,7 +70,10 @@ fn table() -> String {
         (Operation::WriteTag, service("ecr:PutImage", "LimitExceededException", "too many images")),
         (Operation::WriteTag, service("ecr:PutImage", "KmsException", "the key is disabled")),
         (Operation::WriteTag, throttled()),
-        (Operation::Inspect, service("ecr:DescribeRepositories", "ExpiredTokenException", "it is expired")),
+        (
+            Operation::ReadSettings,
+            service("ecr:DescribeRepositories", "ExpiredTokenException", "it is expired"),
+        ),
         (Operation::WriteTag, registry::Error::Protocol("ECR's answer could not be read")),
     ] {
         let failure =
@@ -83,7 +86,7 @@ fn table() -> String {
         let (side, operation) = (Side::Source, Operation::ReadManifest);
         let (subject, cause) = (subject.to_owned(), wordless.into());
         let failure = copy::Failure::Registry { side, operation, subject, cause };
-        lines.push(format!("LoginNeeded, without words: {}", text(failure)));
+        lines.push(format!("CredentialsRequired, without words: {}", text(failure)));
     }
     let part_gone = copy::Failure::Registry {
         side: Side::Source,
@@ -96,7 +99,7 @@ fn table() -> String {
         (SOURCE, "the login of an upstream"),
         ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1", "the login of ECR as a source"),
     ] {
-        for problem in [Problem::LoginRefused, Problem::Denied] {
+        for problem in [Problem::CredentialsRejected, Problem::AccessDenied] {
             let cause = cause(problem).unwrap();
             let (side, operation, subject) = (Side::Source, Operation::ReadManifest, host.to_owned());
             let failure = copy::Failure::Registry { side, operation, subject, cause };
@@ -274,7 +277,7 @@ fn a_denied_step_names_its_action() {
         "Allow ecr:PutImage on",
         "Allow ecr:PutImage on",
     ]) {
-        let failure = example(Problem::Denied, Side::Destination, operation).unwrap();
+        let failure = example(Problem::AccessDenied, Side::Destination, operation).unwrap();
         assert!(text(failure).contains(expected), "{expected}");
     }
 }

@@ -81,7 +81,7 @@ async fn movable_tag(walk: &Walk<'_>, survey: &Survey, wanted: &Digest) -> Resul
     let tag = tag_move(request.tag.as_ref(), named, wanted);
     if let TagMove::Moved { from: Some(existing) } = &tag {
         let facts = walk.destination.inventory.facts(request.tag.as_ref()).await;
-        let facts = facts.map_err(|cause| request.destination_failure(Operation::Inspect, cause))?;
+        let facts = facts.map_err(|cause| request.destination_failure(Operation::ReadSettings, cause))?;
         if facts.tag_is_immutable == Some(true) {
             return Err(Box::new(Failure::TagImmutable {
                 subject: request.destination_name(),

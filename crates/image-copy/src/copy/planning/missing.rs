@@ -68,7 +68,7 @@ fn parts_of<'a>(
             if part.blob.size != blob.size {
                 let subject = format!("{} (blob {})", request.source, blob.digest.short());
                 let cause = registry::Error::Protocol("its manifests state two sizes for one blob");
-                return Err(Failure::registry(Side::Source, Operation::ReadPart, subject, cause));
+                return Err(Failure::registry(Side::Source, Operation::ReadChildManifest, subject, cause));
             }
             part.is_proved |= *held && proves;
             part.has_held_image |= *held;

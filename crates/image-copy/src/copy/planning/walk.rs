@@ -162,7 +162,7 @@ impl Walk<'_> {
 
     fn failure(&self, digest: &Digest, cause: registry::Error) -> Error {
         let is_asked_for = self.request.source.digest.as_ref() == Some(digest);
-        let operation = if is_asked_for { Operation::ReadManifest } else { Operation::ReadPart };
+        let operation = if is_asked_for { Operation::ReadManifest } else { Operation::ReadChildManifest };
         let subject = match cause {
             // About the image, not about one of its manifests.
             registry::Error::TooFewPulls { .. } => self.request.source.to_string(),
@@ -220,7 +220,7 @@ impl Walk<'_> {
     }
 
     fn too_large(&self, limit: ImageLimit) -> Error {
-        Box::new(Failure::TooManyManifests { subject: self.request.source.to_string(), limit })
+        Box::new(Failure::ImageLimitExceeded { subject: self.request.source.to_string(), limit })
     }
 
     /// Reverses the order of discovery. A manifest found on several levels belongs to the lowest.

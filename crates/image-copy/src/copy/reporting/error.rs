@@ -21,11 +21,11 @@ pub enum Side {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// Reading the repository's settings.
-    Inspect,
+    ReadSettings,
     /// Reading a manifest or its digest.
     ReadManifest,
     /// Reading a manifest that an index or a tag refers to.
-    ReadPart,
+    ReadChildManifest,
     /// Checking the existence of blobs.
     CheckBlobs,
     /// Reading a blob.
@@ -82,11 +82,11 @@ pub enum Failure {
         /// Reason, in one line.
         objection: String,
     },
-    /// The image has more manifests than are read.
-    TooManyManifests {
+    /// The image exceeds a limit.
+    ImageLimitExceeded {
         /// The source reference.
         subject: String,
-        /// The limit that it exceeds.
+        /// The exceeded limit.
         limit: ImageLimit,
     },
     /// The source lacks a layer that may not be distributed, and the destination rejects the image without
@@ -122,11 +122,11 @@ pub enum Problem {
     Missing,
     /// The registry requires credentials, and none were sent. Many registries also return this for
     /// missing repositories.
-    LoginNeeded,
+    CredentialsRequired,
     /// The credentials were rejected.
-    LoginRefused,
+    CredentialsRejected,
     /// The credentials are valid, but do not permit this.
-    Denied,
+    AccessDenied,
     /// The credentials could not be read.
     CredentialsUnavailable,
     /// The pull limit is reached.
@@ -136,29 +136,29 @@ pub enum Problem {
     /// The host could not be reached.
     Unreachable,
     /// The host could not be reached through the proxy.
-    BehindProxy,
+    ProxyUnreachable,
     /// The server's certificate was rejected.
-    CertificateRefused,
+    CertificateRejected,
     /// The connection was interrupted or timed out.
     Interrupted,
     /// The server reported an internal error.
-    ServerTrouble,
+    ServerError,
     /// Content does not match its digest.
     Corrupt,
     /// The response cannot be parsed or violates the protocol.
-    Unreadable,
+    InvalidResponse,
     /// The registry referred to a forbidden address.
     ForbiddenAddress,
     /// Rejected for another reason.
-    Refused,
+    Rejected,
     /// The source has no image for the platform.
     NoPlatform,
     /// The tag is immutable.
     TagImmutable,
     /// The destination would reject the manifest.
     NotStorable,
-    /// The image has too many manifests.
-    TooManyManifests,
+    /// The image exceeds a limit of manifests, depth or size.
+    ImageLimitExceeded,
     /// The destination requires a layer that may not be distributed.
     ForeignLayer,
     /// The deadline was reached.
@@ -183,7 +183,7 @@ impl Failure {
             Self::TagImmutable { .. } | Self::ForeignLayer { .. } => Side::Destination,
             Self::NoPlatform { .. }
             | Self::NotStorable { .. }
-            | Self::TooManyManifests { .. }
+            | Self::ImageLimitExceeded { .. }
             | Self::Deadline { silence: None, .. } => Side::Source,
             Self::Deadline { silence: Some((side, _)), .. } => *side,
         }
@@ -198,12 +198,12 @@ impl Failure {
         }
     }
 
-    /// Returns true if the failure concerns a part that the source's own manifest refers to, which
-    /// excludes a typo in the reference.
+    /// Returns true if the source failed to return a child manifest or a blob of the image. A typo in the
+    /// reference cannot cause this.
     #[must_use]
-    pub fn is_about_a_part(&self) -> bool {
+    pub fn concerns_image_content(&self) -> bool {
         self.side() == Side::Source
-            && matches!(self.operation(), Some(Operation::ReadPart | Operation::ReadBlob))
+            && matches!(self.operation(), Some(Operation::ReadChildManifest | Operation::ReadBlob))
     }
 
     /// Returns the class of the failure.
@@ -214,7 +214,7 @@ impl Failure {
             Self::NoPlatform { .. } => Problem::NoPlatform,
             Self::TagImmutable { .. } => Problem::TagImmutable,
             Self::NotStorable { .. } => Problem::NotStorable,
-            Self::TooManyManifests { .. } => Problem::TooManyManifests,
+            Self::ImageLimitExceeded { .. } => Problem::ImageLimitExceeded,
             Self::ForeignLayer { .. } => Problem::ForeignLayer,
             Self::Deadline { .. } => Problem::Deadline,
         }
@@ -234,18 +234,18 @@ fn problem_of(cause: &registry::Error) -> Problem {
     match cause {
         Error::Refused(refusal) | Error::Expired(refusal) => problem_of_refusal(refusal),
         Error::Service { code, .. } => problem_of_service(code),
-        Error::Protocol(_) | Error::Manifest(_) => Problem::Unreadable,
+        Error::Protocol(_) | Error::Manifest(_) => Problem::InvalidResponse,
         Error::DigestMismatch { .. } | Error::SizeMismatch { .. } => Problem::Corrupt,
         Error::Credentials(_) => Problem::CredentialsUnavailable,
         Error::TooFewPulls { .. } => Problem::PullLimit,
         Error::Http(error) => match error.kind {
             http::Kind::Dns | http::Kind::Connect(_) | http::Kind::ConnectTimeout => Problem::Unreachable,
-            http::Kind::Proxy { .. } => Problem::BehindProxy,
-            http::Kind::Tls(_) => Problem::CertificateRefused,
+            http::Kind::Proxy { .. } => Problem::ProxyUnreachable,
+            http::Kind::Tls(_) => Problem::CertificateRejected,
             http::Kind::Silent { .. } | http::Kind::Slow { .. } | http::Kind::Interrupted => {
                 Problem::Interrupted
             }
-            http::Kind::TooLarge { .. } => Problem::Unreadable,
+            http::Kind::TooLarge { .. } => Problem::InvalidResponse,
             http::Kind::Forbidden(_) => Problem::ForbiddenAddress,
         },
     }
@@ -256,18 +256,18 @@ fn problem_of_refusal(refusal: &registry::Refusal) -> Problem {
         _ if refusal.is_pull_limit() => Problem::PullLimit,
         // Registries also return this code for invalid tags.
         400..=499 if refusal.has("TAG_INVALID") && refusal.mentions("immutable") => Problem::TagImmutable,
-        401 if refusal.login == registry::LoginSent::No => Problem::LoginNeeded,
+        401 if refusal.login == registry::LoginSent::No => Problem::CredentialsRequired,
         // The token service accepted the credentials, but the token does not permit this. Docker Hub, Quay
         // and GitLab also return this for missing repositories.
-        401 if refusal.login == registry::LoginSent::Exchanged => Problem::Denied,
-        401 => Problem::LoginRefused,
+        401 if refusal.login == registry::LoginSent::Exchanged => Problem::AccessDenied,
+        401 => Problem::CredentialsRejected,
         // GHCR and others return 403 without credentials.
-        403 if refusal.login == registry::LoginSent::No => Problem::LoginNeeded,
-        403 => Problem::Denied,
+        403 if refusal.login == registry::LoginSent::No => Problem::CredentialsRequired,
+        403 => Problem::AccessDenied,
         404 => Problem::Missing,
         429 => Problem::Throttled,
-        500..=599 => Problem::ServerTrouble,
-        _ => Problem::Refused,
+        500..=599 => Problem::ServerError,
+        _ => Problem::Rejected,
     }
 }
 
@@ -275,7 +275,7 @@ fn problem_of_refusal(refusal: &registry::Refusal) -> Problem {
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html>).
 fn problem_of_service(code: &str) -> Problem {
     match code {
-        "AccessDeniedException" | "AccessDenied" => Problem::Denied,
+        "AccessDeniedException" | "AccessDenied" => Problem::AccessDenied,
         "UnrecognizedClientException"
         | "ExpiredTokenException"
         | "RequestExpired"
@@ -283,7 +283,7 @@ fn problem_of_service(code: &str) -> Problem {
         | "IncompleteSignature"
         | "InvalidClientTokenId"
         | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException" => Problem::LoginRefused,
+        | "MissingAuthenticationTokenException" => Problem::CredentialsRejected,
         "RepositoryNotFoundException" | "ImageNotFoundException" => Problem::Missing,
         "ThrottlingException"
         | "Throttling"
@@ -292,10 +292,10 @@ fn problem_of_service(code: &str) -> Problem {
         | "RequestThrottledException"
         | "SlowDown" => Problem::Throttled,
         "ServerException" | "InternalFailure" | "ServiceUnavailable" | "RequestTimeout" => {
-            Problem::ServerTrouble
+            Problem::ServerError
         }
         "ImageTagAlreadyExistsException" => Problem::TagImmutable,
         "ImageDigestDoesNotMatchException" => Problem::Corrupt,
-        _ => Problem::Refused,
+        _ => Problem::Rejected,
     }
 }

@@ -40,7 +40,7 @@ impl Failure {
                     "source {subject} cannot be stored at the destination: {objection}; nothing was copied."
                 )
             }
-            Self::TooManyManifests { subject, limit } => {
+            Self::ImageLimitExceeded { subject, limit } => {
                 format!("source {subject} is not an image that can be copied: it has {limit}.")
             }
             Self::ForeignLayer { subject, layer, platform, cause } => {
@@ -88,9 +88,9 @@ fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> Strin
         (Side::Destination, _) if unreached => format!("destination {subject} cannot be reached"),
         (
             Side::Destination,
-            Operation::Inspect
+            Operation::ReadSettings
             | Operation::ReadManifest
-            | Operation::ReadPart
+            | Operation::ReadChildManifest
             | Operation::CheckBlobs
             | Operation::ReadBlob,
         ) => format!("destination {subject} cannot be read"),

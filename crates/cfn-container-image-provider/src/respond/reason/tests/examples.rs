@@ -11,33 +11,33 @@ use super::{DESTINATION, SOURCE};
 
 pub(super) const PROBLEMS: [Problem; 22] = [
     Problem::Missing,
-    Problem::LoginNeeded,
-    Problem::LoginRefused,
-    Problem::Denied,
+    Problem::CredentialsRequired,
+    Problem::CredentialsRejected,
+    Problem::AccessDenied,
     Problem::CredentialsUnavailable,
     Problem::PullLimit,
     Problem::Throttled,
     Problem::Unreachable,
-    Problem::BehindProxy,
-    Problem::CertificateRefused,
+    Problem::ProxyUnreachable,
+    Problem::CertificateRejected,
     Problem::Interrupted,
-    Problem::ServerTrouble,
+    Problem::ServerError,
     Problem::Corrupt,
-    Problem::Unreadable,
+    Problem::InvalidResponse,
     Problem::ForbiddenAddress,
-    Problem::Refused,
+    Problem::Rejected,
     Problem::NoPlatform,
     Problem::TagImmutable,
     Problem::NotStorable,
-    Problem::TooManyManifests,
+    Problem::ImageLimitExceeded,
     Problem::ForeignLayer,
     Problem::Deadline,
 ];
 
 pub(super) const OPERATIONS: [Operation; 9] = [
-    Operation::Inspect,
+    Operation::ReadSettings,
     Operation::ReadManifest,
-    Operation::ReadPart,
+    Operation::ReadChildManifest,
     Operation::CheckBlobs,
     Operation::ReadBlob,
     Operation::StartUpload,
@@ -91,12 +91,14 @@ pub(super) fn cause(problem: Problem) -> Option<registry::Error> {
     let refused = |status, login, code, message| Some(Box::new(refusal(status, login, code, message)));
     let refused = match problem {
         Problem::Missing => refused(404, LoginSent::No, "MANIFEST_UNKNOWN", "manifest unknown"),
-        Problem::LoginNeeded => refused(401, LoginSent::No, "UNAUTHORIZED", "authentication required"),
-        Problem::LoginRefused => refused(401, LoginSent::Yes, "UNAUTHORIZED", "bad credentials"),
-        Problem::Denied => refused(403, LoginSent::Yes, "DENIED", "not allowed"),
+        Problem::CredentialsRequired => {
+            refused(401, LoginSent::No, "UNAUTHORIZED", "authentication required")
+        }
+        Problem::CredentialsRejected => refused(401, LoginSent::Yes, "UNAUTHORIZED", "bad credentials"),
+        Problem::AccessDenied => refused(403, LoginSent::Yes, "DENIED", "not allowed"),
         Problem::Throttled => refused(429, LoginSent::Yes, "TOOMANYREQUESTS", "Rate exceeded"),
-        Problem::ServerTrouble => refused(502, LoginSent::Yes, "", "Bad Gateway"),
-        Problem::Refused => refused(405, LoginSent::Yes, "UNSUPPORTED", "Invalid parameter"),
+        Problem::ServerError => refused(502, LoginSent::Yes, "", "Bad Gateway"),
+        Problem::Rejected => refused(405, LoginSent::Yes, "UNSUPPORTED", "Invalid parameter"),
         Problem::PullLimit => {
             let limit = RateLimit {
                 limit: Some(100),
@@ -121,20 +123,20 @@ pub(super) fn cause(problem: Problem) -> Option<registry::Error> {
     Some(match problem {
         Problem::CredentialsUnavailable => registry::Error::Credentials("the login could not be had".into()),
         Problem::Unreachable => network(Kind::ConnectTimeout, host),
-        Problem::BehindProxy => network(
+        Problem::ProxyUnreachable => network(
             Kind::Proxy {
                 proxy: "proxy.internal:3128 (HTTPS_PROXY)".into(),
                 reason: "connection refused".into(),
             },
             host,
         ),
-        Problem::CertificateRefused => {
+        Problem::CertificateRejected => {
             network(Kind::Tls("invalid peer certificate: UnknownIssuer".into()), host)
         }
         Problem::Interrupted => network(Kind::Interrupted, host),
         Problem::ForbiddenAddress => network(Kind::Forbidden("link-local"), host),
         Problem::Corrupt => registry::Error::DigestMismatch { expected: digest, actual: Digest::of(b"b") },
-        Problem::Unreadable => ManifestError::SchemaOne.into(),
+        Problem::InvalidResponse => ManifestError::SchemaOne.into(),
         _ => return None,
     })
 }
@@ -152,7 +154,7 @@ pub(super) fn example(problem: Problem, side: Side, operation: Operation) -> Opt
         Problem::NotStorable => {
             Failure::NotStorable { subject, objection: "ECR stores no image without layers".into() }
         }
-        Problem::TooManyManifests => Failure::TooManyManifests { subject, limit: ImageLimit::Manifests },
+        Problem::ImageLimitExceeded => Failure::ImageLimitExceeded { subject, limit: ImageLimit::Manifests },
         Problem::ForeignLayer => Failure::ForeignLayer {
             subject,
             layer: Digest::of(b"a"),

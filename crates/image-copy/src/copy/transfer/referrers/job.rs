@@ -116,11 +116,11 @@ impl Job<'_> {
             Problem::PullLimit
                 | Problem::Throttled
                 | Problem::Unreachable
-                | Problem::BehindProxy
-                | Problem::CertificateRefused
+                | Problem::ProxyUnreachable
+                | Problem::CertificateRejected
                 | Problem::Interrupted
                 | Problem::CredentialsUnavailable
-                | Problem::LoginRefused
+                | Problem::CredentialsRejected
         );
         if is_final && failure.side() == Side::Source {
             self.tally().stopped.get_or_insert_with(|| failure.summary());

@@ -83,7 +83,7 @@ impl Job<'_> {
     }
 
     fn over_budget(&self, limit: ImageLimit) -> Error {
-        Box::new(Failure::TooManyManifests { subject: self.plan.request.source.to_string(), limit })
+        Box::new(Failure::ImageLimitExceeded { subject: self.plan.request.source.to_string(), limit })
     }
 
     async fn place_one(&self, found: &Candidate, held: &HashMap<ManifestId, Manifest>) -> Option<Manifest> {
@@ -92,7 +92,7 @@ impl Job<'_> {
             Err(failure) => {
                 self.stop_after(&failure);
                 let result = match failure.problem() {
-                    Problem::TooManyManifests => CandidateResult::LeftOut,
+                    Problem::ImageLimitExceeded => CandidateResult::LeftOut,
                     _ => CandidateResult::Refused,
                 };
                 (result(failure.summary()), None)
