@@ -67,7 +67,7 @@ done
 
 provider=crates/cfn-container-image-provider/src
 one_way "$provider" crate
-for folder in clients copy delete input observe respond settings; do
+for folder in clients copy delete input logging respond settings; do
     one_way "$provider/$folder" super
 done
 

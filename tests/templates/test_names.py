@@ -149,7 +149,7 @@ class Names(unittest.TestCase):
                 self.assertLessEqual(set(used), properties(), path.name)
 
     def test_metrics_read_fields_that_the_last_line_has_and_operations_lists(self):
-        line = (SOURCE / "observe" / "summary.rs").read_text()
+        line = (SOURCE / "logging" / "summary.rs").read_text()
         documented = first_column(DOCS / "operations.md", "The log")
         for name, resource in load(PROVIDER)["Resources"].items():
             if resource["Type"] not in ("AWS::Logs::MetricFilter", "AWS::Logs::QueryDefinition"):

@@ -5,9 +5,9 @@ use tokio::time::Instant;
 
 use crate::clients::Clients;
 use crate::deadline::Deadline;
+use crate::event_state::{EventState, TableStore};
 use crate::input::continuation::Round;
 use crate::input::envelope::Envelope;
-use crate::state::{EventState, TableStore};
 
 /// One event in one invocation.
 pub(crate) struct EventContext<'a> {

@@ -6,7 +6,7 @@ use image_copy::registry;
 use crate::clients::credentials::LoginProblem;
 use crate::input::continuation::StopReason;
 use crate::input::event::InvalidEvent;
-use crate::input::lost::Lost;
+use crate::input::failed_invocation::Lost;
 use crate::input::properties::InvalidProperty;
 use crate::settings::NotAllowed;
 

@@ -4,31 +4,31 @@
 //! |---|---|
 //! | what comes over the wire | [`input`] |
 //! | what the installer decided | [`settings`] |
-//! | when what must end | [`deadline`], [`guard`] |
+//! | when what must end | [`deadline`], [`catch`] |
 //! | clients that all events share; one event | [`clients`], [`context`] |
-//! | owners and copies of a tag | [`state`] |
+//! | owners and copies of a tag | [`event_state`] |
 //! | Create and Update | [`copy`] |
 //! | Delete, and cleanup after a failed copy | [`delete`] |
 //! | why an event failed | [`failure`] |
 //! | the response | [`respond`] |
-//! | the log | [`observe`] |
+//! | the log | [`logging`] |
 //! | event → its one response | [`handler`] |
 
+mod catch;
 mod clients;
 mod context;
 mod copy;
 mod deadline;
 mod delete;
+mod event_state;
 mod failure;
-mod guard;
 mod handler;
 mod input;
+mod logging;
 #[cfg(test)]
 mod model;
-mod observe;
 mod respond;
 mod settings;
-mod state;
 #[cfg(test)]
 mod testing;
 
@@ -41,7 +41,7 @@ use serde_json::Value;
 
 use clients::Clients;
 use handler::{Invocation, Services};
-use observe::logging;
+use logging::subscriber;
 use respond::delivery::ResponseSender;
 use settings::Settings;
 
@@ -50,7 +50,7 @@ const USER_AGENT: &str = concat!("cfn-container-image-provider/", env!("CARGO_PK
 
 fn main() -> ExitCode {
     let settings = Settings::read(|name| std::env::var(name).ok());
-    logging::start(settings.log_level.as_deref());
+    subscriber::start(settings.log_level.as_deref());
     // Connections run as tasks of their own, so that TLS and hashing use both of two processors.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime.map_err(|error| error.to_string()).and_then(|runtime| runtime.block_on(serve(settings))) {
@@ -74,8 +74,10 @@ async fn serve(settings: Settings) -> Result<(), String> {
         let invocation =
             Invocation { request_id: context.request_id, function_arn: context.invoked_function_arn, left };
         let handled = handler::handle(payload, &invocation, services).await;
-        handled
-            .map_err(|error| Diagnostic { error_type: input::lost::UNANSWERED.into(), error_message: error })
+        handled.map_err(|error| Diagnostic {
+            error_type: input::failed_invocation::UNANSWERED.into(),
+            error_message: error,
+        })
     });
     lambda_runtime::run(handler).await.map_err(|error| error.to_string())
 }

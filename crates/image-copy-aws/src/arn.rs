@@ -6,8 +6,8 @@ use std::str::FromStr;
 use image_copy::oci::{self, Registry};
 use image_copy::text::{ForeignText, without_login};
 
+use crate::ecr_registry_host::RegistryHost;
 use crate::partition::{Partition, is_account, is_region};
-use crate::registry_host::RegistryHost;
 
 /// What every ARN of something in a Region of an account says, each part in its form
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>).

@@ -15,9 +15,9 @@ use aws_smithy_http_client::{Builder, Connector};
 use tokio::time::Instant;
 
 use crate::arn::RepositoryArn;
-use crate::call::{Calls, Patience};
 use crate::endpoints::{Endpoints, Service};
 use crate::repository::EcrRepository;
+use crate::retry::{Calls, Patience};
 
 /// A route that leads nowhere must not use up an invocation.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

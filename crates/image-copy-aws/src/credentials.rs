@@ -8,7 +8,7 @@ use image_copy::oci;
 use image_copy::registry::{Credentials, Error, Login};
 
 use crate::clients::EcrClients;
-use crate::registry_host::RegistryHost;
+use crate::ecr_registry_host::RegistryHost;
 use crate::token::Token;
 
 const ACTION: &str = "ecr:GetAuthorizationToken";

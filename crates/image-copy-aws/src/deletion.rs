@@ -12,9 +12,9 @@ use image_copy::copy::Inventory as _;
 use image_copy::oci::{Digest, Tag};
 use image_copy::registry::{Error, ManifestId};
 
-use crate::call::words;
 use crate::images::{BATCH, identifier};
 use crate::repository::EcrRepository;
+use crate::retry::words;
 
 const DELETE: &str = "ecr:BatchDeleteImage";
 

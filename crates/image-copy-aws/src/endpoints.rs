@@ -86,7 +86,7 @@ mod tests {
     use aws_sdk_ecr::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
 
     use super::*;
-    use crate::registry_host::RegistryHost;
+    use crate::ecr_registry_host::RegistryHost;
 
     const ALL: [Endpoints; 4] = [
         Endpoints { fips: false, dual_stack: false },

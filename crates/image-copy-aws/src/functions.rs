@@ -11,7 +11,7 @@ use image_copy::text::ForeignText;
 use tokio::time::Instant;
 
 use crate::EcrClients;
-use crate::call::{innermost, words};
+use crate::retry::{innermost, words};
 
 /// A route that leads nowhere, as out of a VPC without an endpoint for Lambda, has to show while
 /// there is time to say so.

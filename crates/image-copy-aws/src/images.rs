@@ -6,8 +6,8 @@ use aws_sdk_ecr::types::{Image, ImageFailure, ImageFailureCode, ImageIdentifier}
 use image_copy::oci::{Algorithm, Digest, Manifest, media_type};
 use image_copy::registry::{Error, ManifestId};
 
-use crate::call::words;
 use crate::repository::EcrRepository;
+use crate::retry::words;
 
 /// Ids in one call (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html>).
 pub(crate) const BATCH: usize = 100;

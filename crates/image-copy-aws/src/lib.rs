@@ -3,56 +3,56 @@
 //! | module | holds |
 //! |---|---|
 //! | [`partition`] | the parts of AWS, with their Regions and accounts |
-//! | [`arn`], [`registry_host`] | ARNs of repositories, hosts of registries |
+//! | [`arn`], [`ecr_registry_host`] | ARNs of repositories, hosts of registries |
 //! | [`credential_arn`] | ARNs of what holds a login |
 //! | [`endpoints`] | host names of APIs and registries, FIPS and dual-stack too |
 //! | [`clients`] | one SDK client per Region |
-//! | [`call`] | the one place that retries a call and turns its error into the engine's |
+//! | [`retry`] | the one place that retries a call and turns its error into the engine's |
 //! | [`credentials`] | logins for the registry API, from `GetAuthorizationToken` |
-//! | [`public`] | logins for ECR Public |
+//! | [`public_credentials`] | logins for ECR Public |
 //! | [`token`] | the authorization token that both are made of |
-//! | [`secrets`], [`login_secret`] | what a secret or parameter holds, and whose login that is |
+//! | [`secrets`], [`registry_secret`] | what a secret or parameter holds, and whose login that is |
 //! | [`repository`] | one repository through the control plane: the engine's `Inventory` |
 //! | [`functions`] | Lambda's `Invoke`, for a copy that goes on in another invocation |
 //! | [`deletion`] | tags and images of a repository, deleted |
 //! | [`state_table`] | owners and copies of each tag, in DynamoDB |
-//! | [`mutability`], [`storable`] | what a repository allows, as pure functions |
+//! | [`mutability`], [`manifest_check`] | what a repository allows, as pure functions |
 
 mod arn;
-mod call;
 mod clients;
 mod credential_arn;
 mod credentials;
 mod deletion;
+mod ecr_registry_host;
 mod endpoints;
 mod functions;
 mod images;
-mod login_secret;
+mod manifest_check;
 mod mutability;
 mod partition;
-mod public;
+mod public_credentials;
 mod referrers;
-mod registry_host;
+mod registry_secret;
 mod repository;
+mod retry;
 mod secrets;
 mod state_table;
-mod storable;
 #[cfg(test)]
 mod testing;
 mod token;
 
 pub use arn::{InvalidArn, RepositoryArn};
-pub use call::Patience;
 pub use clients::{ClientOptions, EcrClients};
 pub use credential_arn::{CredentialArn, InvalidCredentialArn};
 pub use credentials::EcrCredentials;
 pub use deletion::TagRemoval;
+pub use ecr_registry_host::RegistryHost;
 pub use endpoints::{Endpoints, NoEndpoint};
 pub use functions::{Functions, NotInvoked};
-pub use login_secret::{LoginSecret, Unusable};
 pub use partition::Partition;
-pub use public::EcrPublicCredentials;
-pub use registry_host::RegistryHost;
+pub use public_credentials::EcrPublicCredentials;
+pub use registry_secret::{LoginSecret, Unusable};
 pub use repository::EcrRepository;
+pub use retry::Patience;
 pub use secrets::{NotRead, Obstacle, Secrets};
 pub use state_table::{CopyRecord, Lease, Owner, StateTable, TagState, Written};

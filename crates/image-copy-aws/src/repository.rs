@@ -10,9 +10,9 @@ use image_copy::oci::{Algorithm, Digest, Manifest, Tag};
 use image_copy::registry::{Error, ManifestId};
 
 use crate::arn::RepositoryArn;
-use crate::call::Calls;
 use crate::images::BATCH;
-use crate::{mutability, storable};
+use crate::retry::Calls;
+use crate::{manifest_check, mutability};
 
 /// Batches in flight at once: an image has one or two, and ECR allows a thousand calls a second.
 const CONCURRENT_BATCHES: usize = 4;
@@ -147,7 +147,7 @@ impl Inventory for EcrRepository {
     }
 
     fn objection(&self, manifest: &Manifest) -> Option<String> {
-        storable::objection(manifest)
+        manifest_check::objection(manifest)
     }
 
     fn tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>> {

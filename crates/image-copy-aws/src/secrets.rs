@@ -7,9 +7,9 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::EcrClients;
-use crate::call::Calls;
 use crate::credential_arn::{CredentialArn, Place};
 use crate::endpoints::Service;
+use crate::retry::Calls;
 
 const GET_SECRET: &str = "secretsmanager:GetSecretValue";
 const GET_PARAMETER: &str = "ssm:GetParameter";

@@ -10,8 +10,8 @@ use aws_smithy_http_client::test_util::infallible_client_fn;
 use image_copy::oci;
 use serde_json::Value;
 
-use crate::call::Patience;
 use crate::clients::EcrClients;
+use crate::retry::Patience;
 
 /// Waits for milliseconds only.
 pub(crate) const HASTE: Patience = Patience {

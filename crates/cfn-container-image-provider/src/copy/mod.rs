@@ -4,10 +4,10 @@
 //! |---|---|
 //! | event → what is asked for | [`request`] |
 //! | source, destination and the item → plan | [`planning`] |
-//! | plan → content, registration, tag | [`life_cycle`] |
+//! | plan → content, registration, tag | [`lifecycle`] |
 //! | how far the transfer is | [`progress`] |
 
-pub(crate) mod life_cycle;
+pub(crate) mod lifecycle;
 mod planning;
 mod progress;
 pub(crate) mod request;
@@ -20,15 +20,15 @@ use image_copy::registry::{ManifestId, Usage};
 use image_copy_aws::CopyRecord;
 use serde_json::Value;
 
+use crate::catch::guarded;
 use crate::clients::credentials::SourceCredentials;
 use crate::context::EventContext;
+use crate::event_state::{EventState, StateUse, Store};
 use crate::failure::Failure;
-use crate::guard::guarded;
 use crate::input::continuation::Transferred;
 use crate::input::properties::Properties;
 use crate::settings::CopySettings;
-use crate::state::{EventState, StateUse, Store};
-use life_cycle::{Copier, CopyEvent, Prepared, Published};
+use lifecycle::{Copier, CopyEvent, Prepared, Published};
 use planning::CopyContext;
 use progress::TransferProgress;
 use request::CopyRequest;
@@ -164,7 +164,7 @@ impl Job {
         let wanted = &self.wanted;
         let event =
             CopyEvent { owner: wanted.owner.clone(), time: wanted.time, unrecorded: wanted.unrecorded() };
-        life_cycle::run(&event, state, self, registered).await
+        lifecycle::run(&event, state, self, registered).await
     }
 
     fn traffic(&self) -> Traffic {

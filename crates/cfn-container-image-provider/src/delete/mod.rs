@@ -1,6 +1,6 @@
 //! Delete, and the cleanup after a copy that failed.
 
-pub(crate) mod life_cycle;
+pub(crate) mod lifecycle;
 mod referrers;
 
 use image_copy::copy::{Inventory as _, Platforms};
@@ -9,13 +9,13 @@ use image_copy::registry::{Error, ManifestId};
 use image_copy_aws::{EcrRepository, RepositoryArn, TagRemoval};
 use serde_json::Value;
 
+use crate::catch::guarded;
 use crate::context::EventContext;
+use crate::event_state::{EventState, StateUse, Store};
 use crate::failure::Failure;
-use crate::guard::guarded;
 use crate::input::envelope::{CREATE_FAILED, Envelope};
 use crate::input::properties::Properties;
-use crate::state::{EventState, StateUse, Store};
-use life_cycle::{DeleteEvent, Deleted, Ending, Images, Named, Removal};
+use lifecycle::{DeleteEvent, Deleted, Ending, Images, Named, Removal};
 use referrers::Referrers;
 
 /// The end of a Delete, successful or not.
@@ -138,7 +138,7 @@ async fn end_owner<S: Store>(
         name: image,
         include_referrers: properties.is_some_and(|properties| properties.include_referrers),
     };
-    life_cycle::run(&event, state, &images).await
+    lifecycle::run(&event, state, &images).await
 }
 
 /// Reads properties as far as a Delete needs them. Mistakes do not fail it.

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::*;
-use crate::state::TableStore;
+use crate::event_state::TableStore;
 use crate::testing::{Aws, OWNER, TABLE, URI};
 
 fn image() -> String {
@@ -30,7 +30,7 @@ async fn delete_with(aws: &Aws, clients: &EcrClients, image: String) -> Result<D
     let repository = clients.repository(&name.repository, None);
     let images = RepositoryImages { repository, name: &name, include_referrers: false };
     aws.calls();
-    life_cycle::run(&event, &state, &images).await
+    lifecycle::run(&event, &state, &images).await
 }
 
 async fn delete(aws: &Aws) -> Result<Deleted, Failure> {

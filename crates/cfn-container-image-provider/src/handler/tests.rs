@@ -8,7 +8,7 @@ use tracing::instrument::WithSubscriber as _;
 
 use super::*;
 use crate::input::tests::fixture;
-use crate::observe::logging;
+use crate::logging::subscriber;
 use crate::settings::Settings;
 use crate::testing::{Aws, OWNER, TABLE, URI, answered_by};
 
@@ -58,7 +58,7 @@ async fn handled(mut event: Value, services: &Services) -> (Value, Vec<Value>) {
         assert!(again.is_err(), "there is one answer");
         body
     });
-    let lines = logging::tests::Lines::default();
+    let lines = subscriber::tests::Lines::default();
     handle(event, &invocation(), services).with_subscriber(lines.subscriber(Some("trace"))).await.unwrap();
     (bucket.await.unwrap(), lines.read())
 }

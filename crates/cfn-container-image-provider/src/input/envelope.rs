@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use reqwest::Url;
 use serde_json::Value;
 
-use super::issued::issued;
+use super::issue_time::issued;
 
 /// Physical id of a Create that failed, the same as the original provider's.
 pub(crate) const CREATE_FAILED: &str = "create-failed";

@@ -3,8 +3,8 @@
 pub(crate) mod continuation;
 pub(crate) mod envelope;
 pub(crate) mod event;
-mod issued;
-pub(crate) mod lost;
+pub(crate) mod failed_invocation;
+mod issue_time;
 pub(crate) mod properties;
 
 use std::time::SystemTime;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use continuation::Round;
 use envelope::{Envelope, UnknownInput};
 use event::{Change, InvalidEvent};
-use lost::FailedInvocation;
+use failed_invocation::FailedInvocation;
 
 /// Everything that the function can be called with.
 pub(crate) enum Input {

@@ -2,7 +2,7 @@
 //! they are, over one tag in memory. Every call is a step, and a random order of steps interleaves the
 //! events of up to three resources, which also crash between any two steps and are repeated.
 
-mod world;
+mod simulation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -14,11 +14,11 @@ use fastrand::Rng;
 use image_copy::oci::Digest;
 use image_copy_aws::{CopyRecord, Owner};
 
-use crate::copy::life_cycle::{self as copying, CopyEvent};
-use crate::delete::life_cycle::{self as deleting, DeleteEvent, Ending};
+use crate::copy::lifecycle::{self as copying, CopyEvent};
+use crate::delete::lifecycle::{self as deleting, DeleteEvent, Ending};
+use crate::event_state::EventState;
 use crate::failure::Failure;
-use crate::state::EventState;
-use world::{IMAGE, START, Shared, SteppedRepository, SteppedStore, Variant, World, injected, lock};
+use simulation::{IMAGE, START, Shared, SteppedRepository, SteppedStore, Variant, World, injected, lock};
 
 /// One event of one resource.
 #[derive(Debug, Clone)]

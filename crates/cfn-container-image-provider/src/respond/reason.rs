@@ -13,7 +13,7 @@ use image_copy_aws::{NotInvoked, Obstacle};
 use crate::clients::credentials::{LoginProblem, Setting};
 use crate::failure::{Failure, NotDeleted};
 use crate::input::continuation::StopReason;
-use crate::input::lost::{Ending, Lost};
+use crate::input::failed_invocation::{Ending, Lost};
 use advice::{advice, deletion_advice};
 use shorten::shorten;
 

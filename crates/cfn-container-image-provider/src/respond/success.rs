@@ -2,8 +2,8 @@
 
 use image_copy::copy::{Outcome, Progress, Referrers, TagMove};
 
-use crate::delete::life_cycle::Deleted;
-use crate::state::StateUse;
+use crate::delete::lifecycle::Deleted;
+use crate::event_state::StateUse;
 
 /// Describes a copy in one sentence, and in a second one what is missing.
 pub(crate) fn copied(outcome: &Outcome, state: StateUse) -> String {

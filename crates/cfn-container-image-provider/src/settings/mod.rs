@@ -3,16 +3,16 @@
 //! A mistake is told to every Create and Update, for a function that does not start would leave its
 //! stacks waiting for an hour. Deletes do without.
 
-mod logins;
 mod network;
+mod registry_credentials;
 mod sources;
 
 use image_copy::copy::{Mirror, Platforms};
 use image_copy::oci::Platform;
 use image_copy::text::{ForeignText, without_login};
 
-pub(crate) use logins::Listed;
 pub(crate) use network::Network;
+pub(crate) use registry_credentials::Listed;
 pub(crate) use sources::{AllowedSources, NotAllowed};
 
 use crate::input::properties;
@@ -76,7 +76,7 @@ impl CopySettings {
             default_platforms: default_platforms(&platform)?,
             allowed_sources: AllowedSources::parse(variable("ALLOWED_SOURCES").as_deref())?,
             mirrors: mirrors(variable("SOURCE_MIRRORS").as_deref())?,
-            logins: logins::parse(variable("REGISTRY_CREDENTIALS").as_deref())?,
+            logins: registry_credentials::parse(variable("REGISTRY_CREDENTIALS").as_deref())?,
         })
     }
 }

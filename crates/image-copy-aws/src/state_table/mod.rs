@@ -21,8 +21,8 @@ use image_copy::registry::Error;
 use tokio::time::Instant;
 
 use crate::EcrClients;
-use crate::call::{Calls, Patience};
 use crate::endpoints::Service;
+use crate::retry::{Calls, Patience};
 
 use item::{IMAGE, Item, VERSION};
 pub use tag_state::{CopyRecord, Lease, Owner, TagState};

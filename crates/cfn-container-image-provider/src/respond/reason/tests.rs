@@ -13,7 +13,7 @@ use crate::input::properties::Properties;
 use crate::settings::Settings;
 
 mod examples;
-mod logins;
+mod secrets;
 
 use examples::*;
 
@@ -114,7 +114,7 @@ fn table() -> String {
         let failure = copy::Failure::Registry { side, operation, subject, cause };
         lines.push(format!("FIPS: {}", text(failure)));
     }
-    lines.extend(logins::lines());
+    lines.extend(secrets::lines());
     let early = copy::Failure::Deadline {
         subject: SOURCE.into(),
         progress: Progress::default(),

@@ -8,10 +8,10 @@ use image_copy::oci::Digest;
 use image_copy::registry::Error;
 use image_copy_aws::{CopyRecord, Owner, TagState, Written};
 
-use crate::copy::life_cycle::{Copier, Prepared, Published};
-use crate::delete::life_cycle::{Images, Named, Removal};
+use crate::copy::lifecycle::{Copier, Prepared, Published};
+use crate::delete::lifecycle::{Images, Named, Removal};
+use crate::event_state::{EventState, Store};
 use crate::failure::Failure;
-use crate::state::{EventState, Store};
 
 pub(super) const IMAGE: &str = "host/app:1";
 /// Seconds since 1970 at the beginning of each schedule.

@@ -10,10 +10,10 @@ use image_copy::registry::{Credentials, Error, Login};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::call::{Calls, Patience, is_transient};
 use crate::clients::EcrClients;
 use crate::endpoints::Service;
 use crate::partition::Partition;
+use crate::retry::{Calls, Patience, is_transient};
 use crate::token::Token;
 
 /// The one Region that gives logins

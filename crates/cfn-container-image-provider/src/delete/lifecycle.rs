@@ -9,8 +9,8 @@ use image_copy::oci::Digest;
 use image_copy::registry::Error;
 use image_copy_aws::{Owner, TagState, Written};
 
+use crate::event_state::{EventState, NoState, Store};
 use crate::failure::{Failure, NotDeleted};
-use crate::state::{EventState, NoState, Store};
 
 /// Which owner gives up which tag.
 pub(crate) struct DeleteEvent {

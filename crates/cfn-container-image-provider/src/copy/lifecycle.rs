@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use image_copy::oci::Digest;
 use image_copy_aws::{CopyRecord, Owner, TagState, Written};
 
+use crate::event_state::{EventState, NoState, Store};
 use crate::failure::Failure;
-use crate::state::{EventState, NoState, Store};
 
 /// Attempts at a copy of which ECR lost a part between plan and tag, because somebody deletes at the same
 /// time.

@@ -1,4 +1,4 @@
 //! The log, and the last line of an event, from which metrics are made.
 
-pub(crate) mod logging;
+pub(crate) mod subscriber;
 pub(crate) mod summary;

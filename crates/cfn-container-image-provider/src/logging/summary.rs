@@ -7,7 +7,7 @@ use image_copy::copy::{self, Progress, Referrers, Served, TagMove};
 use crate::copy::{Copied, CopyReport};
 use crate::deadline::Deadline;
 use crate::delete::DeleteReport;
-use crate::delete::life_cycle::Deleted;
+use crate::delete::lifecycle::Deleted;
 use crate::failure::Failure;
 use crate::input::envelope::Envelope;
 
