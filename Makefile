@@ -1,33 +1,33 @@
-# The commands of this repository. `make` alone lists them.
+# The commands of this repository. `make` without arguments lists them.
 
-# Where cargo puts what it builds.
+# Cargo's output folder.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 CARGO := cargo
-# The provider as it ships. Another one, such as a packaged one, is taken as it is.
+# The release build of the function. If BOOTSTRAP names another program, that one is used without a build.
 RELEASE := $(TARGET)/release/bootstrap
 BOOTSTRAP := $(RELEASE)
 
-# Which actions of AWS the tests saw the provider ask for; there only when all tests ran and passed.
+# The AWS actions that the function used in the tests. The file exists only if all tests passed.
 ACTIONS_SEEN := $(abspath $(TARGET))/actions-seen
 
-# Pages of private items are built too, so that links to them lead somewhere.
+# Private items are documented too, so links to them are valid.
 RUSTDOC_LINTS := -Dwarnings -Arustdoc::private_intra_doc_links
 
-.PHONY: help build demo test check templates samples interop measure bench package reproduce deploy publish delete
+.PHONY: help build demo test check templates samples interop measure bench package release deploy publish delete
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(BOOTSTRAP) ## Show the provider at work: a stack created, updated, rolled back and deleted
+demo: $(BOOTSTRAP) ## Run the function in a stack that is created, updated, rolled back and deleted
 	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin demo
 
-test: ## Run every test that needs nothing but Rust
+test: ## Run all tests that need only Rust
 	@rm -f $(ACTIONS_SEEN) $(ACTIONS_SEEN).part
 	$(CARGO) build --locked --workspace --all-targets
 	ACTIONS_SEEN=$(ACTIONS_SEEN).part $(CARGO) test --locked --workspace
 	@mv $(ACTIONS_SEEN).part $(ACTIONS_SEEN)
 
-check: ## Run what reads the code: format, lints, docs, licenses, dependencies
+check: ## Check format, lints, documentation, dependencies and licenses
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="$(RUSTDOC_LINTS)" $(CARGO) doc --locked --workspace --no-deps --document-private-items
@@ -35,47 +35,47 @@ check: ## Run what reads the code: format, lints, docs, licenses, dependencies
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \
 		$(CARGO) deny --locked check bans licenses sources; \
 	else \
-		echo 'NOT CHECKED: licenses and bans, for which `cargo install --locked cargo-deny` is needed' >&2; \
+		echo 'NOT CHECKED: licenses and bans. Run cargo install --locked cargo-deny first.' >&2; \
 	fi
 
-templates: ## Test templates, samples, scripts and what the docs say of them (needs Python 3 and jq)
+templates: ## Test templates, samples, scripts and docs (needs Python 3 and jq)
 	tests/templates/run.sh
 
-samples: $(BOOTSTRAP) ## Play the samples' images through the provider, set up as its template does (needs Python 3)
+samples: $(BOOTSTRAP) ## Run the images of the samples through the function: create, update, delete (needs Python 3)
 	tests/templates/run.sh --export $(TARGET)/samples.json
 	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin samples -- $(TARGET)/samples.json
 
-interop: ## Copy between real registries, with skopeo as judge (needs Go, and says which Debian packages)
+interop: ## Copy between real registries and compare with skopeo (needs Go, and Debian packages that it lists)
 	$(CARGO) build --locked -p container-image
 	tests/interop/run.py $(TARGET)/debug/container-image $(TARGET)/interop
 
-measure: $(BOOTSTRAP) ## Measure the provider's cold start and peak memory, also for hostile inputs, against their limits
+measure: $(BOOTSTRAP) ## Measure cold start and peak memory, also for hostile inputs, and compare with the limits
 	$(CARGO) build --locked -p container-image
 	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin measure
 
-bench: ## Compare speed and CPU time with crane and skopeo (needs Go and the packages of interop)
+bench: ## Compare speed and CPU time with crane and skopeo (needs Go, and the packages of interop)
 	$(CARGO) build --locked --release -p container-image
 	tests/bench/run.py $(TARGET)/release/container-image
 
-package: ## Build the zips and the command line, for both processors (ARCHITECTURES, STRICT=1)
+package: ## Build the zip files and the command line for both architectures (ARCHITECTURES, STRICT=1)
 	cloudformation/package.sh
 
-reproduce: ## Package a clone in another folder, and compare it with what make package made
-	cloudformation/reproduce.sh
+release: ## Build and verify all files of a release: packages, template, SBOMs, checksums (needs cargo-cyclonedx)
+	cloudformation/release.sh
 
-deploy: ## Install or update the provider with what make package made (PARAMETERS, STACK, ARCHITECTURE, BUCKET_PREFIX)
+deploy: ## Install or update the provider from the packages (PARAMETERS, STACK, ARCHITECTURE, BUCKET_PREFIX)
 	cloudformation/deploy.sh
 
-publish: ## Put packages and template where others install them from (BUCKET_PREFIX is a must; REGIONS, READERS)
+publish: ## Upload packages and template to buckets for other accounts (BUCKET_PREFIX is required; REGIONS, READERS)
 	cloudformation/publish.sh
 
-delete: ## Delete the provider, unless stacks still use it (STACK, FORCE=1)
+delete: ## Delete the provider unless stacks still use it (STACK, FORCE=1)
 	cloudformation/delete.sh
 
-build: $(RELEASE) ## Build both programs as they ship
+build: $(RELEASE) ## Build both programs in release mode
 	$(CARGO) build --locked --release -p container-image
 
-# Cargo knows whether it is up to date.
+# Cargo decides if it is up to date.
 .PHONY: $(RELEASE)
 $(RELEASE):
 	$(CARGO) build --locked --release -p cfn-container-image-provider
