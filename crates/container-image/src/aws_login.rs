@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use futures_util::future::BoxFuture;
 use image_copy::oci;
-use image_copy::registry::{Credentials, Error, Login};
+use image_copy::registry::{Credentials, CredentialsProvider, Error};
 use secrecy::ExposeSecret as _;
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -37,7 +37,7 @@ const DUAL_STACK: [&str; 2] = ["on.aws", "on.amazonwebservices.com.cn"];
 /// Asks the AWS CLI for logins, for hosts of ECR and no others.
 pub(crate) struct AwsLogins {
     program: String,
-    known: Mutex<HashMap<Service, Result<Option<Login>, String>>>,
+    known: Mutex<HashMap<Service, Result<Option<Credentials>, String>>>,
 }
 
 /// Whose login it is: one serves all registries of a Region.
@@ -87,7 +87,7 @@ impl AwsLogins {
     }
 
     /// The login; none without the AWS CLI, for then the registry's own words say more.
-    async fn find(&self, service: &Service) -> Result<Option<Login>, String> {
+    async fn find(&self, service: &Service) -> Result<Option<Credentials>, String> {
         let arguments = service.arguments();
         let failed = |why: &str| format!("{} gave no login: {why}", service.command());
         let mut command = Command::new(&self.program);
@@ -103,17 +103,17 @@ impl AwsLogins {
         }
         match ended.answer.expose_secret().trim() {
             "" => Err(failed("its answer is empty")),
-            password => Ok(Some(Login { username: "AWS".into(), password: password.into() })),
+            password => Ok(Some(Credentials { username: "AWS".into(), password: password.into() })),
         }
     }
 }
 
-impl Credentials for AwsLogins {
-    fn login<'a>(
+impl CredentialsProvider for AwsLogins {
+    fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        _: Option<&'a Login>,
-    ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
+        _: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
             let Some(service) = Service::of(repository.registry().as_str()) else { return Ok(None) };
             // Held while the program runs, so that it runs once.
@@ -160,7 +160,7 @@ mod tests {
 
     async fn password(logins: &AwsLogins, host: &str) -> Result<Option<String>, String> {
         let repository = oci::Repository::new(host.parse().unwrap(), "acme/app").unwrap();
-        let login = logins.login(&repository, None).await.map_err(|error| error.to_string())?;
+        let login = logins.credentials_for(&repository, None).await.map_err(|error| error.to_string())?;
         Ok(login.map(|login| format!("{} {}", login.username, login.password.expose_secret())))
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use image_copy::http;
 use image_copy::oci::{self, Registry};
-use image_copy::registry::{Client, Credentials, Error, Login};
+use image_copy::registry::{Client, Credentials, CredentialsProvider, Error};
 
 use crate::aws_login::AwsLogins;
 use crate::credentials::DockerLogins;
@@ -43,24 +43,24 @@ pub(crate) fn client(plain_http: &[Registry], authority: Option<&Path>) -> Resul
 }
 
 /// Everywhere a login may be, the place that was meant for it first.
-fn logins() -> Arc<dyn Credentials> {
+fn logins() -> Arc<dyn CredentialsProvider> {
     Arc::new(Chain(vec![Arc::new(DockerLogins::from_environment()), Arc::new(AwsLogins::new())]))
 }
 
 /// Asks one after the other: the first login that there is counts, and the next when the registry has
 /// refused that one. What `docker login` stored for ECR ends after 12 hours.
-struct Chain(Vec<Arc<dyn Credentials>>);
+struct Chain(Vec<Arc<dyn CredentialsProvider>>);
 
-impl Credentials for Chain {
-    fn login<'a>(
+impl CredentialsProvider for Chain {
+    fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        refused: Option<&'a Login>,
-    ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
+        refused: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
             let mut known = None;
             for source in &self.0 {
-                let Some(login) = source.login(repository, refused).await? else { continue };
+                let Some(login) = source.credentials_for(repository, refused).await? else { continue };
                 if refused != Some(&login) {
                     return Ok(Some(login));
                 }
@@ -81,14 +81,14 @@ mod tests {
 
     struct For(&'static str, &'static str);
 
-    impl Credentials for For {
-        fn login<'a>(
+    impl CredentialsProvider for For {
+        fn credentials_for<'a>(
             &'a self,
             repository: &'a oci::Repository,
-            _: Option<&'a Login>,
-        ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
+            _: Option<&'a Credentials>,
+        ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
             let login = (repository.registry().as_str() == self.0)
-                .then(|| Login { username: self.1.into(), password: "x".into() });
+                .then(|| Credentials { username: self.1.into(), password: "x".into() });
             Box::pin(async move { Ok(login) })
         }
     }
@@ -101,12 +101,13 @@ mod tests {
     async fn the_first_login_that_there_is_counts() {
         let chain =
             Chain(vec![Arc::new(For("a", "first")), Arc::new(For("a", "x")), Arc::new(For("b", "second"))]);
-        let login = async |host| chain.login(&named(host), None).await.unwrap().map(|login| login.username);
+        let login =
+            async |host| chain.credentials_for(&named(host), None).await.unwrap().map(|login| login.username);
         assert_eq!(login("a").await.as_deref(), Some("first"));
         assert_eq!(login("b").await.as_deref(), Some("second"));
         assert_eq!(login("c").await, None);
-        let first = chain.login(&named("a"), None).await.unwrap().unwrap();
-        let next = chain.login(&named("a"), Some(&first)).await.unwrap().unwrap();
+        let first = chain.credentials_for(&named("a"), None).await.unwrap().unwrap();
+        let next = chain.credentials_for(&named("a"), Some(&first)).await.unwrap().unwrap();
         assert_eq!(next.username, "x", "the first was refused");
     }
 }

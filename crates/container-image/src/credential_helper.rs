@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use image_copy::registry::Login;
+use image_copy::registry::Credentials;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ struct Answer {
 }
 
 /// Asks `docker-credential-<name>` for the login stored under `key`.
-pub(crate) async fn login(name: &str, key: &str) -> Result<Option<Login>, String> {
+pub(crate) async fn login(name: &str, key: &str) -> Result<Option<Credentials>, String> {
     let program = format!("docker-credential-{name}");
     // A name is one word; with a separator it would be a path that no configuration should hold.
     if name.contains(['/', '\\']) {
@@ -28,7 +28,7 @@ pub(crate) async fn login(name: &str, key: &str) -> Result<Option<Login>, String
     ask(&program, key, LONGEST_WAIT).await
 }
 
-async fn ask(program: &str, key: &str, wait: Duration) -> Result<Option<Login>, String> {
+async fn ask(program: &str, key: &str, wait: Duration) -> Result<Option<Credentials>, String> {
     let failed = |why: &str| format!("the credential helper {program} has no login for {key}: {why}");
     let mut command = Command::new(program);
     command.arg("get");
@@ -43,7 +43,7 @@ async fn ask(program: &str, key: &str, wait: Duration) -> Result<Option<Login>, 
     let answer: Answer = serde_json::from_str(text).map_err(|_| failed("its answer cannot be read"))?;
     match (answer.username.as_str(), answer.secret.expose_secret()) {
         ("", "") => Ok(None),
-        _ => Ok(Some(Login { username: answer.username, password: answer.secret })),
+        _ => Ok(Some(Credentials { username: answer.username, password: answer.secret })),
     }
 }
 

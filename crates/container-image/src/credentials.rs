@@ -10,7 +10,7 @@ use std::{env, io};
 use futures_util::future::BoxFuture;
 use image_copy::oci::Repository;
 use image_copy::registry::docker_config::{DockerConfig, Helper, MAX_SIZE, Source};
-use image_copy::registry::{Credentials, Error, Login};
+use image_copy::registry::{Credentials, CredentialsProvider, Error};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
@@ -33,7 +33,7 @@ struct Known {
     by_helper: HashMap<(String, String), Found>,
 }
 
-type Found = Result<Option<Login>, String>;
+type Found = Result<Option<Credentials>, String>;
 
 /// A file that may hold logins.
 #[derive(Debug, PartialEq)]
@@ -61,14 +61,14 @@ impl DockerLogins {
         Self { files, known: Mutex::default() }
     }
 
-    async fn find(&self, repository: &Repository, refused: Option<&Login>, known: &mut Known) -> Found {
+    async fn find(&self, repository: &Repository, refused: Option<&Credentials>, known: &mut Known) -> Found {
         for file in &self.files {
             let Some(config) = read(file)? else { continue };
             let in_file = |why: String| format!("{}: {why}", system::shown(&file.path));
             for source in config.sources(repository).map_err(in_file)? {
                 let login = match source {
                     Source::Helper(helper) => known.ask(helper, refused).await?,
-                    Source::Stored(stored) => stored.login().map_err(in_file)?,
+                    Source::Stored(stored) => stored.credentials().map_err(in_file)?,
                 };
                 if login.is_some() {
                     return Ok(login);
@@ -81,7 +81,7 @@ impl DockerLogins {
 
 impl Known {
     /// Runs a helper once, and once more when its login was refused.
-    async fn ask(&mut self, helper: Helper<'_>, refused: Option<&Login>) -> Found {
+    async fn ask(&mut self, helper: Helper<'_>, refused: Option<&Credentials>) -> Found {
         let key = (helper.name.to_owned(), helper.key.to_owned());
         match self.by_helper.get(&key) {
             Some(Ok(Some(login))) if refused == Some(login) => {}
@@ -94,12 +94,12 @@ impl Known {
     }
 }
 
-impl Credentials for DockerLogins {
-    fn login<'a>(
+impl CredentialsProvider for DockerLogins {
+    fn credentials_for<'a>(
         &'a self,
         repository: &'a Repository,
-        refused: Option<&'a Login>,
-    ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
+        refused: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
             // Held while a helper runs: it may ask its user, who should be asked once.
             let mut known = self.known.lock().await;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use image_copy::oci;
-use image_copy::registry::{Credentials, Error, Login};
+use image_copy::registry::{Credentials, CredentialsProvider, Error};
 
 use crate::clients::EcrClients;
 use crate::ecr_registry_host::RegistryHost;
@@ -31,7 +31,7 @@ impl EcrCredentials {
         Self { clients, by_region: Mutex::default() }
     }
 
-    async fn login_in(&self, region: &str, refused: Option<&Login>) -> Result<Login, Error> {
+    async fn login_in(&self, region: &str, refused: Option<&Credentials>) -> Result<Credentials, Error> {
         let slot = {
             let mut slots = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.entry(region.to_owned()).or_default())
@@ -58,12 +58,12 @@ impl EcrCredentials {
     }
 }
 
-impl Credentials for EcrCredentials {
-    fn login<'a>(
+impl CredentialsProvider for EcrCredentials {
+    fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        refused: Option<&'a Login>,
-    ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
+        refused: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
             let Some(host) = RegistryHost::parse(repository.registry().as_str()) else { return Ok(None) };
             self.login_in(&host.region, refused).await.map(Some)
@@ -109,8 +109,8 @@ mod tests {
         (EcrCredentials::new(testing::clients(http)), count)
     }
 
-    async fn login(credentials: &EcrCredentials, refused: Option<&Login>) -> Login {
-        credentials.login(&testing::repository(HOST), refused).await.unwrap().unwrap()
+    async fn login(credentials: &EcrCredentials, refused: Option<&Credentials>) -> Credentials {
+        credentials.credentials_for(&testing::repository(HOST), refused).await.unwrap().unwrap()
     }
 
     #[tokio::test]
@@ -145,7 +145,10 @@ mod tests {
     async fn other_hosts_get_no_login_and_cost_no_call() {
         let (credentials, count) = credentials(Duration::from_secs(3600));
         for host in ["registry-1.docker.io", "public.ecr.aws", "localhost:5000"] {
-            assert!(credentials.login(&testing::repository(host), None).await.unwrap().is_none(), "{host}");
+            assert!(
+                credentials.credentials_for(&testing::repository(host), None).await.unwrap().is_none(),
+                "{host}"
+            );
         }
         assert_eq!(count.load(Ordering::SeqCst), 0);
     }
@@ -155,7 +158,7 @@ mod tests {
         let http =
             infallible_client_fn(|_| testing::refusal("AccessDeniedException", "User is not authorized"));
         let credentials = EcrCredentials::new(testing::clients(http));
-        let error = credentials.login(&testing::repository(HOST), None).await.unwrap_err();
+        let error = credentials.credentials_for(&testing::repository(HOST), None).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "ecr:GetAuthorizationToken says AccessDeniedException \"User is not authorized\""

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_config::Region;
 use futures_util::future::BoxFuture;
 use image_copy::oci;
-use image_copy::registry::{Credentials, Error, Login};
+use image_copy::registry::{Credentials, CredentialsProvider, Error};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -65,7 +65,7 @@ impl EcrPublicCredentials {
         ["public.ecr.aws", "ecr-public.aws.com"].iter().any(|known| known.eq_ignore_ascii_case(host))
     }
 
-    async fn find(&self, refused: Option<&Login>) -> Option<Login> {
+    async fn find(&self, refused: Option<&Credentials>) -> Option<Credentials> {
         // Held while the login is fetched, so that the others wait for it rather than fetch too.
         let mut known = self.known.lock().await;
         match &*known {
@@ -112,12 +112,12 @@ impl EcrPublicCredentials {
     }
 }
 
-impl Credentials for EcrPublicCredentials {
-    fn login<'a>(
+impl CredentialsProvider for EcrPublicCredentials {
+    fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        refused: Option<&'a Login>,
-    ) -> BoxFuture<'a, Result<Option<Login>, Error>> {
+        refused: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
             Ok(if Self::is_for(repository.registry().as_str()) { self.find(refused).await } else { None })
         })
@@ -160,8 +160,8 @@ mod tests {
             "authorizationToken": BASE64_STANDARD.encode(format!("AWS:public-{number}")), "expiresAt": seconds}}))
     }
 
-    async fn password(credentials: &EcrPublicCredentials, refused: Option<&Login>) -> Option<String> {
-        let login = credentials.login(&testing::repository(HOST), refused).await.unwrap();
+    async fn password(credentials: &EcrPublicCredentials, refused: Option<&Credentials>) -> Option<String> {
+        let login = credentials.credentials_for(&testing::repository(HOST), refused).await.unwrap();
         login.map(|login| login.password.expose_secret().to_owned())
     }
 
@@ -176,7 +176,7 @@ mod tests {
             ("public.ecr.aws:8443", None),
             ("123456789012.dkr.ecr.us-east-1.amazonaws.com", None),
         ] {
-            let login = credentials.login(&testing::repository(host), None).await.unwrap();
+            let login = credentials.credentials_for(&testing::repository(host), None).await.unwrap();
             assert_eq!(login.map(|login| login.username).as_deref(), expected, "{host}");
         }
         assert_eq!(count.load(Ordering::SeqCst), 1);
@@ -233,7 +233,7 @@ mod tests {
     #[tokio::test]
     async fn a_refused_login_is_not_shown_again() {
         let (credentials, count) = credentials(token);
-        let login = credentials.login(&testing::repository(HOST), None).await.unwrap().unwrap();
+        let login = credentials.credentials_for(&testing::repository(HOST), None).await.unwrap().unwrap();
         assert_eq!(password(&credentials, Some(&login)).await, None);
         assert_eq!(password(&credentials, None).await, None);
         assert_eq!(count.load(Ordering::SeqCst), 1);

@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 
 use image_copy::oci::{Registry, Repository};
-use image_copy::registry::Login;
+use image_copy::registry::Credentials;
 use image_copy::registry::docker_config::{self, DockerConfig};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -27,7 +27,7 @@ pub struct LoginSecret(Form);
 enum Form {
     /// One login, and the registries that stand beside it.
     Single {
-        login: Login,
+        login: Credentials,
         registries: Vec<String>,
     },
     Config(DockerConfig),
@@ -139,7 +139,7 @@ impl LoginSecret {
         };
         let named = |name: String| Some(name.trim().to_owned()).filter(|name| !name.is_empty());
         let registries = registries.into_iter().filter_map(named).collect();
-        Ok(Self(Form::Single { login: Login { username, password }, registries }))
+        Ok(Self(Form::Single { login: Credentials { username, password }, registries }))
     }
 
     /// The login for `repository`, if it is for its registry according to a `config.json`, the field
@@ -148,13 +148,13 @@ impl LoginSecret {
     ///
     /// # Errors
     /// If it is for other registries or for other parts of this one.
-    pub fn login(&self, repository: &Repository, listed: &[Registry]) -> Result<Login, Unusable> {
+    pub fn login(&self, repository: &Repository, listed: &[Registry]) -> Result<Credentials, Unusable> {
         let registry = repository.registry();
         // Names as much of the source as is needed to tell it from the parts in the secret.
         let subject = |has_part: bool| if has_part { repository.to_string() } else { registry.to_string() };
         match &self.0 {
             Form::Config(config) => {
-                let login = config.login(repository).map_err(Unusable::Config)?;
+                let login = config.credentials_for(repository).map_err(Unusable::Config)?;
                 login.ok_or_else(|| Unusable::NotInConfig(subject(config.has_part_of(registry))))
             }
             Form::Single { login, registries } => {

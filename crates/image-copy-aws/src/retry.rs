@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_sdk_ecr::config::http::HttpResponse;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use image_copy::http::{self, Kind};
-use image_copy::registry::{Error, LoginSent, Refusal};
+use image_copy::registry::{CredentialsSent, Error, Refusal};
 use image_copy::text::ForeignText;
 use tokio::time::Instant;
 
@@ -185,7 +185,7 @@ fn refusal(action: &str, status: u16, attempts: u32, started: Instant) -> Refusa
         status,
         codes: Vec::new(),
         request: action.into(),
-        login: LoginSent::Yes,
+        credentials: CredentialsSent::Yes,
         is_foreign: false,
         rate_limit: None,
         retry_after: None,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_ecr::primitives::DateTime;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use image_copy::registry::Login;
+use image_copy::registry::Credentials;
 use secrecy::SecretString;
 
 /// Tokens live for 12 hours. One that would expire within an invocation is not used.
@@ -15,7 +15,7 @@ const ASSUMED_LIFE: Duration = Duration::from_secs(3600);
 
 /// A login that ends.
 pub(crate) struct Token {
-    pub(crate) login: Login,
+    pub(crate) login: Credentials,
     // Wall-clock time: a frozen function's monotonic clock may stand still.
     renew: SystemTime,
 }
@@ -25,14 +25,14 @@ impl Token {
     pub(crate) fn read(token: &str, expires: Option<&DateTime>) -> Option<Self> {
         let text = String::from_utf8(BASE64_STANDARD.decode(token).ok()?).ok()?;
         let (username, password) = text.split_once(':')?;
-        let login = Login { username: username.into(), password: SecretString::from(password) };
+        let login = Credentials { username: username.into(), password: SecretString::from(password) };
         let expires = expires.and_then(|expires| SystemTime::try_from(*expires).ok());
         let expires = expires.unwrap_or(SystemTime::now() + ASSUMED_LIFE);
         Some(Self { login, renew: expires.checked_sub(RENEW_BEFORE).unwrap_or(SystemTime::UNIX_EPOCH) })
     }
 
     /// Whether it can be used still by whoever was refused with that login.
-    pub(crate) fn serves(&self, refused: Option<&Login>) -> bool {
+    pub(crate) fn serves(&self, refused: Option<&Credentials>) -> bool {
         // Only refusals that may mean age come here, so even a new token is not defended.
         SystemTime::now() < self.renew && refused != Some(&self.login)
     }

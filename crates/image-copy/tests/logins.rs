@@ -7,18 +7,18 @@ use std::sync::{Arc, Mutex};
 use aws_emulator::{Effect, Fault, Image, Profile, Recipe};
 use futures_util::future::BoxFuture;
 use image_copy::oci::{self, Reference};
-use image_copy::registry::{self, Anonymous, Client, Credentials, Login, ManifestId};
+use image_copy::registry::{self, Anonymous, Client, Credentials, CredentialsProvider, ManifestId};
 use support::World;
 use support::loopback::{Loopback, refused};
 
 const SECRET: &str = "acme/secret:1";
 
 /// Gives these logins one after the other, the next when one was refused.
-struct InTurn(Mutex<Vec<Login>>);
+struct InTurn(Mutex<Vec<Credentials>>);
 
 impl InTurn {
     fn of(logins: &[(&str, &str)]) -> Arc<Self> {
-        let login = |(name, password): &(&str, &str)| Login {
+        let login = |(name, password): &(&str, &str)| Credentials {
             username: (*name).into(),
             password: (*password).into(),
         };
@@ -26,12 +26,12 @@ impl InTurn {
     }
 }
 
-impl Credentials for InTurn {
-    fn login<'a>(
+impl CredentialsProvider for InTurn {
+    fn credentials_for<'a>(
         &'a self,
         _: &'a oci::Repository,
-        refused: Option<&'a Login>,
-    ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
+        refused: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, registry::Error>> {
         let mut logins = self.0.lock().expect("nobody panicked");
         if refused.is_some() && logins.len() > 1 {
             logins.pop();
@@ -44,12 +44,12 @@ impl Credentials for InTurn {
 /// Logins that cannot be looked up, such as those of a credential helper that is not installed.
 struct Broken;
 
-impl Credentials for Broken {
-    fn login<'a>(
+impl CredentialsProvider for Broken {
+    fn credentials_for<'a>(
         &'a self,
         _: &'a oci::Repository,
-        _: Option<&'a Login>,
-    ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
+        _: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, registry::Error>> {
         Box::pin(async { Err(registry::Error::Credentials("not installed".into())) })
     }
 }

@@ -16,7 +16,7 @@ use image_copy::copy::{
 };
 use image_copy::http;
 use image_copy::oci::{self, Reference};
-use image_copy::registry::{self, Client, Credentials, Login};
+use image_copy::registry::{self, Client, Credentials, CredentialsProvider};
 use serde_json::json;
 
 pub(crate) const REGION: &str = "eu-west-1";
@@ -48,13 +48,13 @@ pub(crate) fn ecr_login(emulator: &Emulator, region: &str) -> (String, String) {
     (user.to_owned(), password.to_owned())
 }
 
-impl Credentials for Logins {
-    fn login<'a>(
+impl CredentialsProvider for Logins {
+    fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        _: Option<&'a Login>,
-    ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
-        let login = self.0.get(repository.registry().api_host()).map(|(username, password)| Login {
+        _: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, registry::Error>> {
+        let login = self.0.get(repository.registry().api_host()).map(|(username, password)| Credentials {
             username: username.clone(),
             password: password.clone().into(),
         });

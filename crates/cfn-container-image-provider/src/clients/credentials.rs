@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use image_copy::oci::{self, Registry};
-use image_copy::registry::{self, Credentials, Login};
+use image_copy::registry::{self, Credentials, CredentialsProvider};
 use image_copy_aws::{
     CredentialArn, EcrClients, EcrCredentials, EcrPublicCredentials, LoginSecret, NotRead, Secrets, Unusable,
 };
@@ -59,10 +59,10 @@ impl SecretCredentials {
         &self,
         arn: &CredentialArn,
         repository: &oci::Repository,
-        refused: Option<&Login>,
+        refused: Option<&Credentials>,
         setting: Setting,
         deadline: Option<Instant>,
-    ) -> Result<Login, LoginProblem> {
+    ) -> Result<Credentials, LoginProblem> {
         let slot = self.slot(arn);
         // Held while the secret is read, so that the others wait for it rather than read it too.
         let mut slot = slot.lock().await;
@@ -91,9 +91,9 @@ impl SecretCredentials {
         &self,
         arn: &CredentialArn,
         mirror: &oci::Repository,
-        refused: Option<&Login>,
+        refused: Option<&Credentials>,
         deadline: Option<Instant>,
-    ) -> Option<Login> {
+    ) -> Option<Credentials> {
         let slot = self.slot(arn);
         let mut slot = slot.lock().await;
         if slot.is_none() {
@@ -126,7 +126,7 @@ impl SecretCredentials {
         secret: &LoginSecret,
         arn: &CredentialArn,
         repository: &oci::Repository,
-    ) -> Result<Login, LoginProblem> {
+    ) -> Result<Credentials, LoginProblem> {
         let same = self.listed.iter().filter(|listed| listed.arn.is_same_login(arn));
         let registries: Vec<Registry> = same.map(|listed| listed.registry.clone()).collect();
         let login = secret.login(repository, &registries);
@@ -165,8 +165,8 @@ impl SourceCredentials {
     async fn in_secret(
         &self,
         repository: &oci::Repository,
-        refused: Option<&Login>,
-    ) -> Result<Option<Login>, LoginProblem> {
+        refused: Option<&Credentials>,
+    ) -> Result<Option<Credentials>, LoginProblem> {
         let (shared, deadline) = (&self.shared, self.deadline);
         let registry = repository.registry();
         match &self.arn {
@@ -191,8 +191,8 @@ impl SourceCredentials {
     async fn find(
         &self,
         repository: &oci::Repository,
-        refused: Option<&Login>,
-    ) -> Result<Option<Login>, registry::Error> {
+        refused: Option<&Credentials>,
+    ) -> Result<Option<Credentials>, registry::Error> {
         match self.in_secret(repository, refused).await {
             Ok(Some(login)) => return Ok(Some(login)),
             Ok(None) => {}
@@ -202,19 +202,19 @@ impl SourceCredentials {
                 return Err(registry::Error::Credentials(text.into()));
             }
         }
-        match self.shared.ecr.login(repository, refused).await? {
+        match self.shared.ecr.credentials_for(repository, refused).await? {
             Some(login) => Ok(Some(login)),
-            None => self.shared.public.login(repository, refused).await,
+            None => self.shared.public.credentials_for(repository, refused).await,
         }
     }
 }
 
-impl Credentials for SourceCredentials {
-    fn login<'a>(
+impl CredentialsProvider for SourceCredentials {
+    fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        refused: Option<&'a Login>,
-    ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
+        refused: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, registry::Error>> {
         Box::pin(self.find(repository, refused))
     }
 

@@ -18,11 +18,12 @@ async fn reads_the_first_file_that_has_a_login() {
     let second = file("2", r#"{"auths": {"b.example": {"auth": "eW91Onk="}}}"#);
     let third = file("3", r#"{"auths": {"c.example": {"auth": "c2VjcmV0"}}}"#);
     let logins = DockerLogins::in_files(vec![first, second, third]);
-    let user = async |host| logins.login(&named(host), None).await.unwrap().map(|login| login.username);
+    let user =
+        async |host| logins.credentials_for(&named(host), None).await.unwrap().map(|login| login.username);
     assert_eq!(user("a.example").await.as_deref(), Some("me"));
     assert_eq!(user("b.example").await.as_deref(), Some("you"));
     assert_eq!(user("d.example").await, None);
-    let unusable = logins.login(&named("c.example"), None).await.unwrap_err().to_string();
+    let unusable = logins.credentials_for(&named("c.example"), None).await.unwrap_err().to_string();
     assert!(unusable.contains("/3: the login for c.example cannot be used"), "{unusable}");
 }
 
@@ -32,7 +33,7 @@ async fn a_damaged_file_is_an_error_that_quotes_nothing_of_it() {
     let path = folder.path().join("config.json");
     fs::write(&path, r#"{"auths": {"a": "hunter2"}}"#).unwrap();
     let logins = DockerLogins::in_files(vec![Candidate::usual(path)]);
-    let error = logins.login(&named("a"), None).await.unwrap_err().to_string();
+    let error = logins.credentials_for(&named("a"), None).await.unwrap_err().to_string();
     assert!(error.contains("config.json: the login for a cannot be used: it is not an object"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
 }
@@ -44,7 +45,7 @@ async fn an_empty_file_is_called_empty() {
     for text in ["", "\n "] {
         fs::write(&path, text).unwrap();
         let logins = DockerLogins::in_files(vec![Candidate::usual(path.clone())]);
-        let error = logins.login(&named("a"), None).await.unwrap_err().to_string();
+        let error = logins.credentials_for(&named("a"), None).await.unwrap_err().to_string();
         assert!(error.ends_with("config.json cannot be read: it is empty, where {} would do"), "{error}");
     }
 }
@@ -54,20 +55,20 @@ async fn what_failed_is_not_asked_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.json");
     let logins = DockerLogins::in_files(vec![Candidate { path: path.clone(), kind: Kind::Named }]);
-    let first = logins.login(&named("a"), None).await.unwrap_err();
+    let first = logins.credentials_for(&named("a"), None).await.unwrap_err();
     fs::write(&path, "{}").unwrap();
-    assert_eq!(logins.login(&named("a"), None).await.unwrap_err(), first);
-    assert!(logins.login(&named("b"), None).await.unwrap().is_none());
+    assert_eq!(logins.credentials_for(&named("a"), None).await.unwrap_err(), first);
+    assert!(logins.credentials_for(&named("b"), None).await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn a_missing_file_is_an_error_only_when_it_was_named() {
     let missing =
         |kind| DockerLogins::in_files(vec![Candidate { path: "/nonexistent/auth.json".into(), kind }]);
-    assert!(missing(Kind::Usual).login(&named("a"), None).await.unwrap().is_none());
+    assert!(missing(Kind::Usual).credentials_for(&named("a"), None).await.unwrap().is_none());
     assert!(
         missing(Kind::Named)
-            .login(&named("a"), None)
+            .credentials_for(&named("a"), None)
             .await
             .unwrap_err()
             .to_string()
@@ -114,7 +115,7 @@ async fn a_login_for_a_part_of_a_registry_is_found_behind_others() {
     let logins = DockerLogins::in_files(vec![Candidate::usual(path)]);
     for (name, expected) in [("acme/app", "acme"), ("other/app", "all"), ("acme", "acme")] {
         let repository = Repository::new("quay.io".parse().unwrap(), name).unwrap();
-        assert_eq!(logins.login(&repository, None).await.unwrap().unwrap().username, expected);
+        assert_eq!(logins.credentials_for(&repository, None).await.unwrap().unwrap().username, expected);
     }
 }
 
@@ -124,5 +125,5 @@ async fn a_legacy_file_is_read_in_its_own_format() {
     let path = folder.path().join(".dockercfg");
     fs::write(&path, r#"{"https://a.example/v1/": {"auth": "bWU6eA==", "email": "a@example.org"}}"#).unwrap();
     let logins = DockerLogins::in_files(vec![Candidate { path, kind: Kind::Legacy }]);
-    assert_eq!(logins.login(&named("a.example"), None).await.unwrap().unwrap().username, "me");
+    assert_eq!(logins.credentials_for(&named("a.example"), None).await.unwrap().unwrap().username, "me");
 }

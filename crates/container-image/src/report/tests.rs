@@ -5,14 +5,14 @@ use crate::{credentials, program};
 use image_copy::copy::{ImageLimit, Platforms, Problem, Progress, Referrers};
 use image_copy::http;
 use image_copy::oci::{Digest, Reference};
-use image_copy::registry::{Code, LoginSent, Refusal};
+use image_copy::registry::{Code, CredentialsSent, Refusal};
 
-fn refusal(status: u16, code: &str, message: &str, login: LoginSent) -> registry::Error {
+fn refusal(status: u16, code: &str, message: &str, credentials: CredentialsSent) -> registry::Error {
     registry::Error::from(Refusal {
         status,
         codes: vec![Code { code: code.into(), message: message.into(), detail: "".into() }],
         request: "GET /v2/acme/app/manifests/2.1".into(),
-        login,
+        credentials,
         is_foreign: false,
         rate_limit: None,
         retry_after: None,
@@ -38,7 +38,7 @@ fn source(cause: registry::Error) -> Failure {
 fn failures() -> Vec<Failure> {
     let subject = || "registry.example/acme/app:2.1".to_owned();
     let digest = |fill: &[u8]| Digest::of(fill);
-    let (yes, no) = (LoginSent::Yes, LoginSent::No);
+    let (yes, no) = (CredentialsSent::Yes, CredentialsSent::No);
     vec![
         source(refusal(404, "MANIFEST_UNKNOWN", "manifest unknown", no)),
         at(
@@ -118,7 +118,7 @@ fn asks_for_nothing_that_was_given() {
     let text = super::line(&refused, &Given { authority: true, ..Given::default() });
     assert!(text.ends_with("if it speaks plain HTTP, add --plain-http registry.example."), "{text}");
     let text = super::line(
-        &source(refusal(400, "", "Client sent an HTTP request to an HTTPS server.", LoginSent::No)),
+        &source(refusal(400, "", "Client sent an HTTP request to an HTTPS server.", CredentialsSent::No)),
         &given,
     );
     assert!(text.ends_with("Leave out --plain-http registry.example: the registry speaks TLS."), "{text}");
@@ -170,7 +170,9 @@ fn names_the_way_to_log_in_at_ecr() {
         ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
         ("123456789012.dkr-ecr.eu-west-1.on.aws", "eu-west-1"),
     ] {
-        for (status, login) in [(401, LoginSent::No), (401, LoginSent::Yes), (403, LoginSent::Yes)] {
+        for (status, login) in
+            [(401, CredentialsSent::No), (401, CredentialsSent::Yes), (403, CredentialsSent::Yes)]
+        {
             let cause = refusal(status, "DENIED", "no", login);
             let (side, operation) = (Side::Destination, Operation::StartUpload);
             let text = line(&Failure::Registry { side, operation, subject: format!("{host}/app:1"), cause });
@@ -190,7 +192,7 @@ fn check(failure: &Failure, expected: &str) {
 #[test]
 fn names_the_flag_to_change() {
     check(
-        &source(refusal(401, "UNAUTHORIZED", "authentication required", LoginSent::No)),
+        &source(refusal(401, "UNAUTHORIZED", "authentication required", CredentialsSent::No)),
         "source registry.example/acme/app:2.1 cannot be read: registry says 401 UNAUTHORIZED \"authentication required\". Check the spelling of SOURCE (many registries say so of what does not exist), or log in: docker login registry.example.",
     );
     check(
@@ -198,7 +200,7 @@ fn names_the_flag_to_change() {
         "destination registry.example/acme/app:2.1 cannot be reached: the TLS handshake with registry.example:443 failed (unknown issuer), 5 attempts in 71 s. If the registry has an authority of its own, name its file in --certificate-authority; if it speaks plain HTTP, add --plain-http registry.example.",
     );
     let subject = "docker.io/library/nginx:1.27".into();
-    let cause = refusal(429, "TOOMANYREQUESTS", "pull rate limit", LoginSent::No);
+    let cause = refusal(429, "TOOMANYREQUESTS", "pull rate limit", CredentialsSent::No);
     let limited =
         Failure::Registry { side: Side::Source, operation: Operation::ReadManifest, subject, cause };
     check(
@@ -209,7 +211,7 @@ fn names_the_flag_to_change() {
 
 #[test]
 fn cuts_the_registrys_words_first_and_never_the_advice() {
-    let failure = source(refusal(401, "UNAUTHORIZED", &"word ".repeat(60), LoginSent::Yes));
+    let failure = source(refusal(401, "UNAUTHORIZED", &"word ".repeat(60), CredentialsSent::Yes));
     let text = line(&failure);
     assert_eq!(text.chars().count(), LINE_CHARACTERS);
     assert!(text.contains("registry.example/acme/app:2.1"), "{text}");

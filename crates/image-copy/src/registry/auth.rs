@@ -43,7 +43,7 @@ impl Authorizer {
                 let scopes = self.scopes(party, &challenge);
                 self.meet(&challenge, scopes, party, sending, None).await
             }
-            None if own.credentials.needs_no_challenge(own.repository) => {
+            None if own.credentials_provider.needs_no_challenge(own.repository) => {
                 self.meet(&Challenge::Basic, Vec::new(), party, sending, None).await
             }
             None => Ok(Authorization::default()),
@@ -114,11 +114,11 @@ impl Authorizer {
         let is_other = answer.status == 401 && sent.challenge.as_ref() != Some(challenge);
         if sent.is_fresh && !is_other {
             // Docker Hub grants a token without rights for unknown credentials.
-            let has_other_login = match (&party.own, &sent.login) {
+            let has_other_credentials = match (&party.own, &sent.credentials) {
                 (Some(own), Some(refused)) if answer.status == 401 => own.renewed(refused).await?.is_some(),
                 _ => false,
             };
-            return Ok(has_other_login.then_some(own_scopes));
+            return Ok(has_other_credentials.then_some(own_scopes));
         }
         Ok((is_other || may_be_expired(answer)).then_some(own_scopes))
     }
@@ -142,7 +142,7 @@ impl Authorizer {
     ) -> Option<Challenge> {
         let own = party.own.as_ref()?;
         // A login that cannot be looked up is an error only if the registry wants one.
-        if sent.header.is_some() || status == 400 || matches!(own.login(None).await, Ok(None)) {
+        if sent.header.is_some() || status == 400 || matches!(own.credentials(None).await, Ok(None)) {
             return None;
         }
         let cell = Arc::clone(lock(&self.roots).entry(party.receiver.clone()).or_default());
@@ -187,13 +187,13 @@ impl Authorizer {
     ) -> Result<Authorization, Error> {
         match challenge {
             Challenge::Basic => {
-                let login = match &party.own {
-                    Some(own) => own.login(refused.and_then(|sent| sent.login.as_ref())).await?,
+                let credentials = match &party.own {
+                    Some(own) => own.credentials(refused.and_then(|sent| sent.credentials.as_ref())).await?,
                     None => None,
                 };
-                let header = login.as_ref().map(basic).transpose()?;
+                let header = credentials.as_ref().map(basic).transpose()?;
                 let challenge = Some(Challenge::Basic);
-                Ok(Authorization { header, login, challenge, ..Authorization::default() })
+                Ok(Authorization { header, credentials, challenge, ..Authorization::default() })
             }
             Challenge::Bearer { realm, service, .. } => {
                 let request = TokenRequest { realm, service: service.as_deref(), origin: party.origin };

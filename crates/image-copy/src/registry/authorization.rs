@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::challenge::Challenge;
 use super::scopes::Scopes;
 use super::secrets::Secrets;
-use super::{Credentials, Error, Login, LoginSent};
+use super::{Credentials, CredentialsProvider, CredentialsSent, Error};
 use crate::http::{self, Origin};
 use crate::oci;
 
@@ -27,21 +27,24 @@ pub(super) struct Party<'a> {
 pub(super) struct Own<'a> {
     /// The repository.
     pub(super) repository: &'a oci::Repository,
-    /// Credentials for the repository.
-    pub(super) credentials: &'a dyn Credentials,
+    /// CredentialsProvider for the repository.
+    pub(super) credentials_provider: &'a dyn CredentialsProvider,
     /// The address of its `/v2/`, which has a challenge if anything needs one.
     pub(super) root: Url,
 }
 
 impl Own<'_> {
-    pub(super) async fn login(&self, refused: Option<&Login>) -> Result<Option<Login>, Error> {
-        self.credentials.login(self.repository, refused).await
+    pub(super) async fn credentials(
+        &self,
+        refused: Option<&Credentials>,
+    ) -> Result<Option<Credentials>, Error> {
+        self.credentials_provider.credentials_for(self.repository, refused).await
     }
 
     /// Returns the login that replaces a refused one: `Some(None)` if there is no login any more, `None` if it
     /// is still the same.
-    pub(super) async fn renewed(&self, refused: &Login) -> Result<Option<Option<Login>>, Error> {
-        let next = self.login(Some(refused)).await?;
+    pub(super) async fn renewed(&self, refused: &Credentials) -> Result<Option<Option<Credentials>>, Error> {
+        let next = self.credentials(Some(refused)).await?;
         Ok((next.as_ref() != Some(refused)).then_some(next))
     }
 
@@ -60,7 +63,7 @@ impl Own<'_> {
 pub(super) struct Authorization {
     pub(super) header: Option<HeaderValue>,
     /// The login that the header was obtained with.
-    pub(super) login: Option<Login>,
+    pub(super) credentials: Option<Credentials>,
     /// The challenge that it responds to, and the scopes of the token.
     pub(super) challenge: Option<Challenge>,
     pub(super) scopes: Scopes,
@@ -77,19 +80,19 @@ impl Authorization {
         };
     }
 
-    pub(super) fn login_sent(&self) -> LoginSent {
+    pub(super) fn credentials_sent(&self) -> CredentialsSent {
         let is_token = |header: &HeaderValue| header.as_bytes().starts_with(b"Bearer ");
-        match (&self.login, &self.header) {
-            (None, _) => LoginSent::No,
-            (Some(_), Some(header)) if is_token(header) => LoginSent::Exchanged,
-            (Some(_), _) => LoginSent::Yes,
+        match (&self.credentials, &self.header) {
+            (None, _) => CredentialsSent::No,
+            (Some(_), Some(header)) if is_token(header) => CredentialsSent::ExchangedForToken,
+            (Some(_), _) => CredentialsSent::Yes,
         }
     }
 
     /// Adds its header and login to the secrets.
     pub(super) fn add_to(&self, secrets: &mut Secrets) {
         self.header.iter().for_each(|header| secrets.add_header(header));
-        self.login.iter().for_each(|login| secrets.add_login(login));
+        self.credentials.iter().for_each(|credentials| secrets.add_credentials(credentials));
     }
 }
 

@@ -7,7 +7,7 @@ use crate::oci;
 
 /// A user name and a password (or access token) for one registry. The password cannot be printed.
 #[derive(Debug, Clone)]
-pub struct Login {
+pub struct Credentials {
     /// User name.
     pub username: String,
     /// Password or access token.
@@ -15,7 +15,7 @@ pub struct Login {
 }
 
 /// Whether a registry that refused the one would refuse the other.
-impl PartialEq for Login {
+impl PartialEq for Credentials {
     fn eq(&self, other: &Self) -> bool {
         self.username == other.username && self.password.expose_secret() == other.password.expose_secret()
     }
@@ -25,7 +25,7 @@ impl PartialEq for Login {
 /// (<https://github.com/docker/docker-credential-helpers#development>).
 const IDENTITY_TOKEN: &str = "<token>";
 
-impl Login {
+impl Credentials {
     /// A token that the registry's token service gave for later, in place of user and password, as
     /// Azure's does.
     #[must_use]
@@ -41,7 +41,7 @@ impl Login {
 }
 
 /// Source of logins.
-pub trait Credentials: Send + Sync {
+pub trait CredentialsProvider: Send + Sync {
     /// Returns the login for requests about `repository`, or `None`. Most logins are for a whole
     /// registry; its API is at [`oci::Registry::api_host`].
     ///
@@ -50,11 +50,11 @@ pub trait Credentials: Send + Sync {
     ///
     /// # Errors
     /// One line on why the login that there should be could not be had.
-    fn login<'a>(
+    fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        refused: Option<&'a Login>,
-    ) -> BoxFuture<'a, Result<Option<Login>, super::Error>>;
+        refused: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, super::Error>>;
 
     /// Returns true if the registry accepts a user name and a password in the first request, as ECR does
     /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>). That saves the
@@ -68,12 +68,12 @@ pub trait Credentials: Send + Sync {
 #[derive(Debug, Clone, Copy)]
 pub struct Anonymous;
 
-impl Credentials for Anonymous {
-    fn login<'a>(
+impl CredentialsProvider for Anonymous {
+    fn credentials_for<'a>(
         &'a self,
         _: &'a oci::Repository,
-        _: Option<&'a Login>,
-    ) -> BoxFuture<'a, Result<Option<Login>, super::Error>> {
+        _: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, super::Error>> {
         Box::pin(async { Ok(None) })
     }
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::Login;
+use super::Credentials;
 use crate::oci::{Registry, Repository};
 use document::Entry;
 use key::Key;
@@ -87,9 +87,9 @@ impl DockerConfig {
     ///
     /// # Errors
     /// The name under which it is stored, and why it cannot be used.
-    pub fn login(&self, repository: &Repository) -> Result<Option<Login>, String> {
-        let logins = self.stored(repository).into_iter().map(|(_, stored)| stored.login());
-        logins.filter_map(Result::transpose).next().transpose()
+    pub fn credentials_for(&self, repository: &Repository) -> Result<Option<Credentials>, String> {
+        let credentials = self.stored(repository).into_iter().map(|(_, stored)| stored.credentials());
+        credentials.filter_map(Result::transpose).next().transpose()
     }
 
     /// Sources of a login for `repository` in the order of preference. The first login counts:
@@ -157,9 +157,9 @@ impl Stored<'_> {
     ///
     /// # Errors
     /// The name under which it is stored, and why it cannot be used.
-    pub fn login(&self) -> Result<Option<Login>, String> {
-        let login = self.entry.as_ref().map_err(|why| *why).and_then(Entry::login);
-        login.map_err(|why| format!("the login for {} cannot be used: {why}", self.key))
+    pub fn credentials(&self) -> Result<Option<Credentials>, String> {
+        let credentials = self.entry.as_ref().map_err(|why| *why).and_then(Entry::credentials);
+        credentials.map_err(|why| format!("the login for {} cannot be used: {why}", self.key))
     }
 }
 

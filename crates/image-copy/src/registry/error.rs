@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::refusal::words;
-use super::{LoginSent, RateLimit, Refusal};
+use super::{CredentialsSent, RateLimit, Refusal};
 use crate::http;
 use crate::oci::{Digest, ManifestError};
 use crate::text::ForeignText;
@@ -105,7 +105,7 @@ impl Error {
     pub(super) fn leaves_it_to_the_push(&self) -> bool {
         let (Self::Refused(refusal) | Self::Expired(refusal)) = self else { return false };
         match refusal.status {
-            401 => refusal.login != LoginSent::Yes,
+            401 => refusal.credentials != CredentialsSent::Yes,
             408 | 425 | 429 => false,
             status => (400..500).contains(&status) || status == 501,
         }

@@ -6,7 +6,7 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::session::{Reply, SMALL_BODY_BYTES, stated_digest};
-use super::{Error, LoginSent, Repository};
+use super::{CredentialsSent, Error, Repository};
 use crate::http;
 use crate::oci::{Digest, MAX_MANIFEST_BYTES, Manifest, Tag, media_type};
 
@@ -185,7 +185,7 @@ fn accept() -> HeaderMap {
 /// Whether the registry refused a password that it was shown itself. Once is enough: accounts are
 /// locked over wrong ones.
 fn shows_password(reply: &Reply) -> bool {
-    reply.status() == 401 && reply.login == LoginSent::Yes
+    reply.status() == 401 && reply.credentials == CredentialsSent::Yes
 }
 
 /// Returns true if the registry should not get another request now. Status 501 means that HEAD is not

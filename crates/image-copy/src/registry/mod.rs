@@ -36,12 +36,12 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub(crate) use blobs::BlobReader;
-pub use credentials::{Anonymous, Credentials, Login};
+pub use credentials::{Anonymous, Credentials, CredentialsProvider};
 pub use error::Error;
 pub use manifests::{Head, ManifestId};
 pub use rate_limit::RateLimit;
 pub(crate) use referrers::MAX_LIST_BYTES;
-pub use refusal::{Code, LoginSent, Refusal};
+pub use refusal::{Code, CredentialsSent, Refusal};
 pub(crate) use upload::{Pieces, SendError, Started};
 
 use crate::http::{Budget, Silence, Waits};
@@ -53,7 +53,7 @@ use auth::Authorizer;
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
-    credentials: Arc<dyn Credentials>,
+    credentials_provider: Arc<dyn CredentialsProvider>,
     /// Challenges and tokens that were obtained with these credentials.
     authorizer: Arc<Authorizer>,
 }
@@ -69,16 +69,19 @@ impl Client {
     ///
     /// # Errors
     /// One line if the proxy or a certificate cannot be used.
-    pub fn new(options: http::Options, credentials: Arc<dyn Credentials>) -> Result<Self, String> {
+    pub fn new(
+        options: http::Options,
+        credentials_provider: Arc<dyn CredentialsProvider>,
+    ) -> Result<Self, String> {
         let shared = Shared { http: http::Client::new(options)?, bases: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), credentials, authorizer: Arc::default() })
+        Ok(Self { shared: Arc::new(shared), credentials_provider, authorizer: Arc::default() })
     }
 
     /// Returns a client with other credentials. Connections and base URLs are shared, challenges and
     /// tokens are not, so that a token is used only with the credentials it was obtained with.
     #[must_use]
-    pub fn with_credentials(&self, credentials: Arc<dyn Credentials>) -> Self {
-        Self { shared: self.shared.clone(), credentials, authorizer: Arc::default() }
+    pub fn with_credentials(&self, credentials_provider: Arc<dyn CredentialsProvider>) -> Self {
+        Self { shared: self.shared.clone(), credentials_provider, authorizer: Arc::default() }
     }
 
     /// A handle on one repository, for reading. Requests are not repeated beyond `deadline`.

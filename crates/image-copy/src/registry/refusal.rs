@@ -19,7 +19,7 @@ pub struct Refusal {
     /// Method and path, for the log; of a cloud service the name of the call.
     pub request: ForeignText,
     /// Whether a login was sent along.
-    pub login: LoginSent,
+    pub credentials: CredentialsSent,
     /// Whether the answer came from something that is no registry, as far as can be told.
     pub is_foreign: bool,
     /// The allowance, where the registry states one.
@@ -56,11 +56,11 @@ impl Code {
 
 /// Whether a request carried a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoginSent {
+pub enum CredentialsSent {
     /// A login was known and used.
     Yes,
     /// A login was known, and a token service took it and gave a token for it.
-    Exchanged,
+    ExchangedForToken,
     /// The request was anonymous.
     No,
 }
@@ -77,7 +77,11 @@ fn message(text: &str) -> ForeignText {
 }
 
 impl Refusal {
-    pub(super) fn of(answer: &http::Answer, request: impl Into<ForeignText>, login: LoginSent) -> Self {
+    pub(super) fn of(
+        answer: &http::Answer,
+        request: impl Into<ForeignText>,
+        credentials: CredentialsSent,
+    ) -> Self {
         let codes = codes(&answer.body);
         // A registry names its version or sends an error document; neither is due to a HEAD.
         let wordless = codes.iter().all(|entry| entry.code.is_empty());
@@ -90,7 +94,7 @@ impl Refusal {
             codes,
             is_foreign,
             request: request.into(),
-            login,
+            credentials,
             rate_limit: RateLimit::of(&answer.headers),
             retry_after: http::retry_after(&answer.headers),
             attempts: answer.attempts,

@@ -10,7 +10,7 @@ use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Error, Login};
+use super::{Credentials, Error};
 use crate::http::Answer;
 use crate::oci::ManifestError;
 use crate::text::ForeignText;
@@ -34,10 +34,10 @@ pub(super) struct Secrets(Vec<SecretString>);
 
 impl Secrets {
     /// Adds a password, alone and with its user name.
-    pub(super) fn add_login(&mut self, login: &Login) {
-        let password = login.password.expose_secret();
+    pub(super) fn add_credentials(&mut self, credentials: &Credentials) {
+        let password = credentials.password.expose_secret();
         self.add_forms(password);
-        self.add_forms(&format!("{}:{password}", login.username));
+        self.add_forms(&format!("{}:{password}", credentials.username));
     }
 
     /// Adds the value of an `Authorization` header, without its scheme.
@@ -173,7 +173,7 @@ mod tests {
 
     fn secrets() -> Secrets {
         let mut secrets = Secrets::default();
-        secrets.add_login(&Login { username: "me".into(), password: r#"pa/"ss word"#.into() });
+        secrets.add_credentials(&Credentials { username: "me".into(), password: r#"pa/"ss word"#.into() });
         secrets.add_header(&HeaderValue::from_static("Bearer eyJ.token"));
         secrets.add_query(
             &"https://cdn.example/x?X-Amz-Signature=0123456789abcdef01&sig=sv-short&digest=sha256:0123456789abcdef&n=604800"
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn words_stay_readable_if_the_password_is_short() {
         let mut secrets = Secrets::default();
-        secrets.add_login(&Login { username: "a".into(), password: "x".into() });
+        secrets.add_credentials(&Credentials { username: "a".into(), password: "x".into() });
         assert_eq!(secrets.remove_from("exact"), "exact");
     }
 }

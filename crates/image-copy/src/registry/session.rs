@@ -9,7 +9,7 @@ use reqwest::{Method, Url};
 
 use super::authorization::{Authorization, Own, Party, Sending};
 use super::secrets::Secrets;
-use super::{Access, Error, LoginSent, RateLimit, Refusal, Repository};
+use super::{Access, CredentialsSent, Error, RateLimit, Refusal, Repository};
 use crate::http::{self, Answer, Opened, Origin};
 use crate::oci::Digest;
 
@@ -29,7 +29,7 @@ const MAX_RENEWALS: usize = 2;
 /// An answer with what is needed to report it.
 pub(super) struct Reply {
     pub(super) opened: Opened,
-    pub(super) login: LoginSent,
+    pub(super) credentials: CredentialsSent,
     /// Whether another host answered than was asked.
     pub(super) redirected: bool,
     /// A digest stated on the way: registry.k8s.io states it in the redirect only.
@@ -46,7 +46,7 @@ impl Reply {
     pub(super) fn accepted(self) -> Result<Answer, Error> {
         match self.opened {
             Opened::Answer(answer) if answer.status.is_success() => Ok(answer),
-            Opened::Answer(answer) => Err(Refusal::of(&answer, self.request, self.login).into()),
+            Opened::Answer(answer) => Err(Refusal::of(&answer, self.request, self.credentials).into()),
             Opened::Body(_) => Err(Error::Protocol("a body came where none was asked for")),
         }
     }
@@ -63,7 +63,7 @@ impl Reply {
     pub(super) fn refusal(&self) -> Error {
         match &self.opened {
             Opened::Answer(answer) => {
-                let refusal = Refusal::of(answer, self.request.clone(), self.login);
+                let refusal = Refusal::of(answer, self.request.clone(), self.credentials);
                 // The signature in a redirect lasts for seconds; the registry makes a new one.
                 let signature_expired = self.redirected && matches!(refusal.status, 400 | 401 | 403);
                 if signature_expired { Error::Expired(Box::new(refusal)) } else { refusal.into() }
@@ -149,7 +149,7 @@ impl Repository {
         let mut digest_on_the_way = None;
         for _ in 0..=MAX_REDIRECTS {
             let conversing = self.converse_with_host(&mut request, own, reading, &http, &mut secrets);
-            let (opened, login) = conversing.await.map_err(|error| secrets.remove_from_error(error))?;
+            let (opened, credentials) = conversing.await.map_err(|error| secrets.remove_from_error(error))?;
             let target = match &opened {
                 Opened::Answer(answer) => redirect(answer, &request)?,
                 Opened::Body(_) => None,
@@ -158,7 +158,7 @@ impl Repository {
                 let url = request.url;
                 return Ok(Reply {
                     opened,
-                    login,
+                    credentials,
                     redirected: !own,
                     digest_on_the_way,
                     url,
@@ -169,7 +169,7 @@ impl Repository {
             if let Opened::Answer(answer) = &opened {
                 digest_on_the_way = digest_on_the_way.or(stated_digest(&answer.headers));
             }
-            // Credentials never follow to another host, port or scheme, nor back from there.
+            // CredentialsProvider never follow to another host, port or scheme, nor back from there.
             own = own && target.origin() == request.url.origin();
             request.url = target;
         }
@@ -183,7 +183,7 @@ impl Repository {
         reading: Reading,
         http: &http::Client,
         secrets: &mut Secrets,
-    ) -> Result<(Opened, LoginSent), Error> {
+    ) -> Result<(Opened, CredentialsSent), Error> {
         let party = self.party(&request.url, own).await?;
         let authorizer = &self.client.authorizer;
         let mut authorization = authorizer.before(&party, self.sending(http)).await?;
@@ -210,7 +210,7 @@ impl Repository {
                     continue;
                 }
             }
-            return Ok((opened, authorization.login_sent()));
+            return Ok((opened, authorization.credentials_sent()));
         }
     }
 
@@ -233,7 +233,7 @@ impl Repository {
         let root = self.client.base(self.name.registry()).await?;
         let own = Own {
             repository: &self.name,
-            credentials: &*self.client.credentials,
+            credentials_provider: &*self.client.credentials_provider,
             root: root.join("v2/").map_err(|_| Error::Protocol("the name makes no address"))?,
         };
         Ok(Party { receiver, scopes: [scope].into_iter().chain(source).collect(), own: Some(own), origin })
@@ -289,6 +289,6 @@ pub(super) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
 /// Returns true if pulls are used up, and the registry does not state for how long. The limit on requests of
 /// any kind has other words and ends in a minute (<https://docs.docker.com/docker-hub/usage/>).
 fn is_pull_limit(answer: &Answer) -> bool {
-    let refusal = || Refusal::of(answer, "", LoginSent::No);
+    let refusal = || Refusal::of(answer, "", CredentialsSent::No);
     answer.status == 429 && http::limit_ends(&answer.headers).is_none() && refusal().is_pull_limit()
 }

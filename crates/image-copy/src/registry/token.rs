@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::authorization::Sending;
 use super::secrets::Secrets;
 use super::session::redirect;
-use super::{Error, Login, LoginSent, Refusal};
+use super::{Credentials, CredentialsSent, Error, Refusal};
 use crate::http::{self, Origin};
 
 /// A token is renewed this long before it ends, or a third of its life if that is shorter.
@@ -90,7 +90,7 @@ impl TokenRequest<'_> {
     pub(super) async fn fetch(
         &self,
         scopes: &[String],
-        login: Option<&Login>,
+        credentials: Option<&Credentials>,
         sending: Sending<'_>,
     ) -> Result<Token, Error> {
         let url: Url =
@@ -98,10 +98,12 @@ impl TokenRequest<'_> {
         let url = http::without_credentials(url);
         let started = Instant::now();
         let mut secrets = Secrets::default();
-        login.iter().for_each(|login| secrets.add_login(login));
-        let mut request = match login {
-            Some(login) if login.is_identity_token() => self.exchange(url, scopes, &login.password),
-            _ => self.request(url, scopes, login)?,
+        credentials.iter().for_each(|credentials| secrets.add_credentials(credentials));
+        let mut request = match credentials {
+            Some(credentials) if credentials.is_identity_token() => {
+                self.exchange(url, scopes, &credentials.password)
+            }
+            _ => self.request(url, scopes, credentials)?,
         };
         let mut answer = send(&mut request, sending, &secrets).await?;
         if answer.status.is_success() && TokenAnswer::read(&answer).is_none() {
@@ -109,7 +111,7 @@ impl TokenRequest<'_> {
             answer = send(&mut request, sending, &secrets).await?;
         }
         if !answer.status.is_success() {
-            let sent = if login.is_some() { LoginSent::Yes } else { LoginSent::No };
+            let sent = if credentials.is_some() { CredentialsSent::Yes } else { CredentialsSent::No };
             return Err(Refusal::of(&answer, format!("{} token", request.method), sent).into());
         }
         let Some((token, life)) = TokenAnswer::read(&answer) else {
@@ -124,12 +126,12 @@ impl TokenRequest<'_> {
         &self,
         mut url: Url,
         scopes: &[String],
-        login: Option<&Login>,
+        credentials: Option<&Credentials>,
     ) -> Result<http::Request, Error> {
         url.query_pairs_mut().extend_pairs(self.parameters(scopes));
         let mut headers = HeaderMap::new();
-        if let Some(login) = login {
-            headers.insert(AUTHORIZATION, basic(login)?);
+        if let Some(credentials) = credentials {
+            headers.insert(AUTHORIZATION, basic(credentials)?);
         }
         Ok(self.http_request(Method::GET, url, headers, Bytes::new()))
     }
@@ -193,12 +195,12 @@ fn is_same_service(from: &Url, to: &Url) -> bool {
 }
 
 /// A user name and a password as a header.
-pub(super) fn basic(login: &Login) -> Result<HeaderValue, Error> {
-    if login.is_identity_token() {
+pub(super) fn basic(credentials: &Credentials) -> Result<HeaderValue, Error> {
+    if credentials.is_identity_token() {
         let reason = "the login is an identity token, and the registry wants a user name and a password";
         return Err(Error::Credentials(reason.into()));
     }
-    let pair = format!("{}:{}", login.username, login.password.expose_secret());
+    let pair = format!("{}:{}", credentials.username, credentials.password.expose_secret());
     sensitive(&format!("Basic {}", BASE64_STANDARD.encode(pair)))
 }
 
@@ -228,8 +230,8 @@ mod tests {
             request.body,
             "grant_type=refresh_token&client_id=image-copy&refresh_token=refresh%26me&service=acme.azurecr.io&scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull"
         );
-        let login = Login::identity_token("refresh&me".into());
-        assert!(basic(&login).is_err(), "an identity token is not a password");
+        let credentials = Credentials::identity_token("refresh&me".into());
+        assert!(basic(&credentials).is_err(), "an identity token is not a password");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::authorization::{Authorization, Party, Sending};
 use super::scopes::Scopes;
 use super::token::{Token, TokenRequest};
-use super::{Error, Login};
+use super::{Credentials, Error};
 
 /// Maximum number of tokens. A registry can send another challenge with each response, so that the number is
 /// not limited by the number of repositories.
@@ -28,7 +28,7 @@ struct TokenKey {
     realm: String,
     service: Option<String>,
     scopes: Scopes,
-    login: Option<Login>,
+    credentials: Option<Credentials>,
 }
 
 impl Tokens {
@@ -42,8 +42,8 @@ impl Tokens {
         sending: Sending<'_>,
         refused: Option<&Authorization>,
     ) -> Result<Authorization, Error> {
-        let mut login = match &party.own {
-            Some(own) => own.login(None).await?,
+        let mut credentials = match &party.own {
+            Some(own) => own.credentials(None).await?,
             None => None,
         };
         let mut is_renewed = false;
@@ -55,12 +55,12 @@ impl Tokens {
                 realm: request.realm.to_owned(),
                 service: request.service.map(str::to_owned),
                 scopes: scopes.clone(),
-                login: login.clone(),
+                credentials: credentials.clone(),
             });
             let mut kept = slot.lock().await;
             let granted = |token: &Token, is_fresh| Authorization {
                 header: Some(token.header.clone()),
-                login: login.clone(),
+                credentials: credentials.clone(),
                 challenge: None,
                 scopes: scopes.clone(),
                 is_fresh,
@@ -71,24 +71,24 @@ impl Tokens {
                     return Ok(granted(token, false));
                 }
             }
-            let refusal = match request.fetch(scopes, login.as_ref(), sending).await {
+            let refusal = match request.fetch(scopes, credentials.as_ref(), sending).await {
                 Ok(token) => return Ok(granted(kept.insert(token), true)),
                 Err(Error::Refused(refusal)) if matches!(refusal.status, 400 | 401 | 403 | 404) => refusal,
                 Err(error) => return Err(error),
             };
-            if let (Some(own), Some(known)) = (&party.own, &login)
+            if let (Some(own), Some(known)) = (&party.own, &credentials)
                 && !is_renewed
                 && matches!(refusal.status, 401 | 403)
                 && let Some(next) = own.renewed(known).await?
             {
-                (login, is_renewed) = (next, true);
+                (credentials, is_renewed) = (next, true);
                 continue;
             }
             // A wrong password sent again can lock the account
             // (https://github.com/docker/hub-feedback/issues/2201). A service that returns 401 for several
             // scopes can mean one of them.
-            let is_wrong_login = refusal.status == 401 && login.is_some() && scopes.len() < 2;
-            if is_wrong_login || position + 1 == choices.len() {
+            let is_wrong_password = refusal.status == 401 && credentials.is_some() && scopes.len() < 2;
+            if is_wrong_password || position + 1 == choices.len() {
                 return Err(Error::Refused(refusal));
             }
             position += 1;
@@ -116,7 +116,7 @@ mod tests {
         let tokens = Tokens::default();
         let slot = |number: usize| {
             let (receiver, realm) = ("https://r.example".into(), format!("https://t.example/{number}"));
-            tokens.slot(TokenKey { receiver, realm, service: None, scopes: Vec::new(), login: None })
+            tokens.slot(TokenKey { receiver, realm, service: None, scopes: Vec::new(), credentials: None })
         };
         for number in 0..1000 {
             slot(number);

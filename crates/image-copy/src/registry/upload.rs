@@ -148,7 +148,7 @@ impl Repository {
         }
         secrets.remove_from_answer(&mut answer);
         let described = secrets.remove_from(&format!("PUT {}", url.path()));
-        let refusal = Refusal::of(&answer, described, authorization.login_sent());
+        let refusal = Refusal::of(&answer, described, authorization.credentials_sent());
         let renewed =
             self.was_renewed(&url, &answer, &authorization).await.map_err(SendError::Destination)?;
         Err(SendError::Destination(if renewed { Error::Expired(Box::new(refusal)) } else { refusal.into() }))

@@ -9,19 +9,19 @@ use image_copy::copy::{
 };
 use image_copy::http;
 use image_copy::oci::{self, Reference};
-use image_copy::registry::{self, Client, Credentials, Login};
+use image_copy::registry::{self, Client, Credentials, CredentialsProvider};
 
 use super::loopback::{Loopback, Received, Response};
 
 /// One login for every registry.
-struct Always(Option<Login>);
+struct Always(Option<Credentials>);
 
-impl Credentials for Always {
-    fn login<'a>(
+impl CredentialsProvider for Always {
+    fn credentials_for<'a>(
         &'a self,
         _: &'a oci::Repository,
-        _: Option<&'a Login>,
-    ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
+        _: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, registry::Error>> {
         Box::pin(async { Ok(self.0.clone()) })
     }
 }
@@ -35,7 +35,8 @@ pub(crate) fn client(login: Option<(&str, &str)>) -> Client {
 pub(crate) fn client_with(login: Option<(&str, &str)>, mut options: http::Options) -> Client {
     options.backoff.attempts = 2;
     options.backoff.first = std::time::Duration::from_millis(1);
-    let login = login.map(|(user, password)| Login { username: user.into(), password: password.into() });
+    let login =
+        login.map(|(user, password)| Credentials { username: user.into(), password: password.into() });
     Client::new(options, Arc::new(Always(login))).unwrap()
 }
 

@@ -19,7 +19,7 @@ use image_copy::copy::{
 };
 use image_copy::http;
 use image_copy::oci::{self, Reference};
-use image_copy::registry::{self, Client, Credentials, Login};
+use image_copy::registry::{self, Client, Credentials, CredentialsProvider};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -70,7 +70,7 @@ impl World {
 
     /// The same world, signed in to Docker Hub.
     pub(crate) fn sign_in(&mut self, username: &str, password: &str) {
-        let login = Login { username: username.into(), password: password.into() };
+        let login = Credentials { username: username.into(), password: password.into() };
         let kept = Mutex::default();
         let logins = Logins { emulator: Emulated::of(&self.emulator), kept, hub: Some(login) };
         self.client = Client::new(options(&self.emulator), Arc::new(logins)).unwrap();
@@ -182,8 +182,8 @@ impl World {
 /// Keeps the login for ECR until it is refused, as a provider does.
 struct Logins {
     emulator: Emulated,
-    kept: Mutex<Option<Login>>,
-    hub: Option<Login>,
+    kept: Mutex<Option<Credentials>>,
+    hub: Option<Credentials>,
 }
 
 /// What it takes to ask the emulated control plane for a login, without an SDK.
@@ -205,7 +205,7 @@ impl Emulated {
         Self { client, access_key }
     }
 
-    async fn login(&self, region: &str) -> Login {
+    async fn login(&self, region: &str) -> Credentials {
         let credential = format!("{}/20261121/{region}/ecr/aws4_request", self.access_key);
         let answer = self
             .client
@@ -228,21 +228,21 @@ impl Emulated {
             document["authorizationData"][0]["authorizationToken"].as_str().expect("a token").to_owned();
         let pair = String::from_utf8(BASE64_STANDARD.decode(token).unwrap()).unwrap();
         let (username, password) = pair.split_once(':').unwrap();
-        Login { username: username.into(), password: password.into() }
+        Credentials { username: username.into(), password: password.into() }
     }
 }
 
-impl Credentials for Logins {
-    fn login<'a>(
+impl CredentialsProvider for Logins {
+    fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        refused: Option<&'a Login>,
-    ) -> BoxFuture<'a, Result<Option<Login>, registry::Error>> {
+        refused: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, registry::Error>> {
         Box::pin(async move {
             match repository.registry().api_host().split('.').collect::<Vec<_>>().as_slice() {
                 [_, "dkr", "ecr", region, "amazonaws", "com"] => {
                     let mut kept = self.kept.lock().await;
-                    let is_refused = |login: &Login| {
+                    let is_refused = |login: &Credentials| {
                         refused.is_some_and(|r| r.password.expose_secret() == login.password.expose_secret())
                     };
                     if kept.as_ref().is_none_or(is_refused) {

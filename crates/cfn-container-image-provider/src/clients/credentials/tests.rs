@@ -89,7 +89,7 @@ fn repository(name: &str) -> oci::Repository {
 
 /// The password that goes to a host, or the error.
 async fn password(event: &SourceCredentials, host: &str) -> Result<Option<String>, String> {
-    let login = event.login(&repository(host), None).await.map_err(|error| error.to_string())?;
+    let login = event.credentials_for(&repository(host), None).await.map_err(|error| error.to_string())?;
     Ok(login.map(|login| login.password.expose_secret().to_owned()))
 }
 
@@ -176,18 +176,22 @@ async fn a_refused_login_is_read_again_and_tried_again_only_when_it_changed() {
     let aws = Aws::new();
     let logins = aws.logins("");
     let event = event(&logins, Some(BARE), "docker.io");
-    let first = event.login(&repository(HUB), None).await.unwrap().unwrap();
-    let same = event.login(&repository(HUB), Some(&first)).await.unwrap().unwrap();
+    let first = event.credentials_for(&repository(HUB), None).await.unwrap().unwrap();
+    let same = event.credentials_for(&repository(HUB), Some(&first)).await.unwrap().unwrap();
     assert_eq!(first, same, "which the client does not send a second time");
     aws.put(BARE, r#"{"username": "hub", "password": "planted-hub-2"}"#);
-    let next = event.login(&repository(HUB), Some(&first)).await.unwrap().unwrap();
+    let next = event.credentials_for(&repository(HUB), Some(&first)).await.unwrap().unwrap();
     assert_eq!(next.password.expose_secret(), "planted-hub-2");
     assert_eq!(aws.calls(), [BARE, BARE, BARE]);
     // Another task that still holds the old one.
-    assert_eq!(event.login(&repository(HUB), Some(&first)).await.unwrap().unwrap(), next);
+    assert_eq!(event.credentials_for(&repository(HUB), Some(&first)).await.unwrap().unwrap(), next);
     assert_eq!(aws.calls(), [] as [&str; 0]);
     aws.0.lock().unwrap().0.clear();
-    assert_eq!(event.login(&repository(HUB), Some(&next)).await.unwrap().unwrap(), next, "the 401 says more");
+    assert_eq!(
+        event.credentials_for(&repository(HUB), Some(&next)).await.unwrap().unwrap(),
+        next,
+        "the 401 says more"
+    );
 }
 
 #[tokio::test]

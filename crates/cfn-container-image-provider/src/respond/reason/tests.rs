@@ -5,7 +5,7 @@ use std::time::Duration;
 use image_copy::copy::{Operation, Problem, Progress, Side};
 use image_copy::http::{Kind, Silence};
 use image_copy::oci::Digest;
-use image_copy::registry::{self, LoginSent, Refusal};
+use image_copy::registry::{self, CredentialsSent, Refusal};
 use serde_json::{Value, json};
 
 use super::*;
@@ -82,7 +82,7 @@ fn table() -> String {
     }
     for subject in [SOURCE, "ghcr.io/acme/app:2.1"] {
         // As after HEAD, which has no body to say why.
-        let wordless = Refusal { codes: Vec::new(), ..refusal(401, LoginSent::No, "", "") };
+        let wordless = Refusal { codes: Vec::new(), ..refusal(401, CredentialsSent::No, "", "") };
         let (side, operation) = (Side::Source, Operation::ReadManifest);
         let (subject, cause) = (subject.to_owned(), wordless.into());
         let failure = copy::Failure::Registry { side, operation, subject, cause };
@@ -92,7 +92,7 @@ fn table() -> String {
         side: Side::Source,
         operation: Operation::ReadBlob,
         subject: SOURCE.to_owned(),
-        cause: refusal(404, LoginSent::No, "BLOB_UNKNOWN", "blob unknown to registry").into(),
+        cause: refusal(404, CredentialsSent::No, "BLOB_UNKNOWN", "blob unknown to registry").into(),
     };
     lines.push(format!("Missing, a blob: {}", text(part_gone)));
     for (host, message) in [
@@ -289,7 +289,7 @@ fn what_is_long_is_shortened_in_order() {
         let subject = format!("docker.io/{}@{digest}", "a".repeat(path));
         let cause = refusal(
             404,
-            LoginSent::No,
+            CredentialsSent::No,
             "MANIFEST_UNKNOWN",
             &format!("{} {digest} \n\u{7}é", "q".repeat(quoted)),
         );

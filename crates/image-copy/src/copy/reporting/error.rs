@@ -256,13 +256,13 @@ fn problem_of_refusal(refusal: &registry::Refusal) -> Problem {
         _ if refusal.is_pull_limit() => Problem::PullLimit,
         // Registries also return this code for invalid tags.
         400..=499 if refusal.has("TAG_INVALID") && refusal.mentions("immutable") => Problem::TagImmutable,
-        401 if refusal.login == registry::LoginSent::No => Problem::CredentialsRequired,
+        401 if refusal.credentials == registry::CredentialsSent::No => Problem::CredentialsRequired,
         // The token service accepted the credentials, but the token does not permit this. Docker Hub, Quay
         // and GitLab also return this for missing repositories.
-        401 if refusal.login == registry::LoginSent::Exchanged => Problem::AccessDenied,
+        401 if refusal.credentials == registry::CredentialsSent::ExchangedForToken => Problem::AccessDenied,
         401 => Problem::CredentialsRejected,
         // GHCR and others return 403 without credentials.
-        403 if refusal.login == registry::LoginSent::No => Problem::CredentialsRequired,
+        403 if refusal.credentials == registry::CredentialsSent::No => Problem::CredentialsRequired,
         403 => Problem::AccessDenied,
         404 => Problem::Missing,
         429 => Problem::Throttled,

@@ -6,7 +6,7 @@ use std::fmt;
 use super::amounts::{list, share};
 use super::error::{Failure, Operation, Side};
 use crate::http;
-use crate::registry::{Error, LoginSent, Refusal};
+use crate::registry::{CredentialsSent, Error, Refusal};
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,7 +110,7 @@ fn why(subject: &str, cause: &Error) -> String {
         Error::Refused(refusal) | Error::Expired(refusal) => {
             let is_hub = subject.starts_with("docker.io/");
             let note = match refusal.status {
-                401 if is_hub && refusal.login != LoginSent::Yes => {
+                401 if is_hub && refusal.credentials != CredentialsSent::Yes => {
                     "; Docker Hub says this also of repositories that do not exist"
                 }
                 429 if is_hub && !refusal.is_pull_limit() => {
@@ -153,7 +153,7 @@ mod tests {
             status,
             codes: vec![Code { code: code.into(), message: message.into(), detail: "".into() }],
             request: "GET /v2/x".into(),
-            login: LoginSent::No,
+            credentials: CredentialsSent::No,
             is_foreign: false,
             rate_limit: None,
             retry_after: None,

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Checked, DockerConfig, Login, MAX_SIZE, is_empty};
+use super::{Checked, Credentials, DockerConfig, MAX_SIZE, is_empty};
 
 const NO_STRING: &str = "is not a string";
 
@@ -102,29 +102,29 @@ impl Entry {
     /// The login. As for docker, an identity token is preferred to `auth`, and `auth` to `username`
     /// and `password`, which may be old. An empty password is no login: docker stores it beside an
     /// identity token.
-    pub(super) fn login(&self) -> Checked<Option<Login>> {
+    pub(super) fn credentials(&self) -> Checked<Option<Credentials>> {
         if let Some(token) = &self.identity_token {
-            return Ok(Some(Login::identity_token(token.clone())));
+            return Ok(Some(Credentials::identity_token(token.clone())));
         }
-        let login = match (&self.auth, &self.username, &self.password) {
+        let credentials = match (&self.auth, &self.username, &self.password) {
             (Some(auth), ..) => decode(auth).ok_or("it is not base64 of username:password")?,
             (None, Some(username), Some(password)) => {
-                Login { username: username.expose_secret().into(), password: password.clone() }
+                Credentials { username: username.expose_secret().into(), password: password.clone() }
             }
             _ => return Ok(None),
         };
-        Ok((!is_empty(&login.password)).then_some(login))
+        Ok((!is_empty(&credentials.password)).then_some(credentials))
     }
 }
 
 /// Docker pads the text, and used to pad what is inside with NUL. Others do neither, or break lines.
-fn decode(auth: &SecretString) -> Option<Login> {
+fn decode(auth: &SecretString) -> Option<Credentials> {
     let tolerant = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let text = SecretString::from(auth.expose_secret().split_whitespace().collect::<String>());
     let bytes = GeneralPurpose::new(&STANDARD, tolerant).decode(text.expose_secret()).ok()?;
     let text = SecretString::from(String::from_utf8(bytes).ok()?);
     let (username, password) = text.expose_secret().split_once(':')?;
-    Some(Login { username: username.into(), password: password.trim_matches('\0').into() })
+    Some(Credentials { username: username.into(), password: password.trim_matches('\0').into() })
 }
 
 /// An object of JSON with its fields in order, duplicates included. Null is empty.

@@ -14,8 +14,10 @@ fn repository(name: &str) -> Repository {
 
 #[track_caller]
 fn check(text: &str, name: &str, expected: Option<(&str, &str)>) {
-    let found = config(text).login(&repository(name)).unwrap();
-    let found = found.as_ref().map(|login| (login.username.as_str(), login.password.expose_secret()));
+    let found = config(text).credentials_for(&repository(name)).unwrap();
+    let found = found
+        .as_ref()
+        .map(|credentials| (credentials.username.as_str(), credentials.password.expose_secret()));
     assert_eq!(found, expected, "{name} in {text}");
 }
 
@@ -89,7 +91,7 @@ fn users(keys: &[&str], name: &str) -> Vec<String> {
     let text = format!(r#"{{"auths": {{{}}}}}"#, entries.collect::<Vec<_>>().join(", "));
     let config = config(&text);
     let stored = config.stored(&repository(name));
-    stored.iter().map(|(_, stored)| stored.login().unwrap().unwrap().username).collect()
+    stored.iter().map(|(_, stored)| stored.credentials().unwrap().unwrap().username).collect()
 }
 
 #[test]
@@ -126,9 +128,9 @@ fn an_unusable_login_is_named_and_not_shown() {
         (r#""planted""#, "it is not an object"),
     ] {
         let found = config(&format!(r#"{{"auths": {{"a.example": {entry}}}}}"#));
-        let error = found.login(&repository("a.example")).unwrap_err();
+        let error = found.credentials_for(&repository("a.example")).unwrap_err();
         assert_eq!(error, format!("the login for a.example cannot be used: {why}"));
-        assert!(found.login(&repository("b.example")).unwrap().is_none());
+        assert!(found.credentials_for(&repository("b.example")).unwrap().is_none());
     }
     for (text, expected) in [
         (r#"{"auths": {"a": "planted"}"#, "line 1, column "),
@@ -182,6 +184,6 @@ fn helpers_and_entries_are_asked_in_a_fixed_order() {
 fn a_legacy_file_holds_entries_without_a_section() {
     let text = format!(r#"{{"https://index.docker.io/v1/": {AUTH}, "quay.io": null}}"#);
     let config = DockerConfig::parse_legacy(&text.as_str().into()).unwrap();
-    assert_eq!(config.login(&repository("docker.io")).unwrap().unwrap().username, "me");
-    assert!(config.login(&repository("quay.io")).unwrap().is_none());
+    assert_eq!(config.credentials_for(&repository("docker.io")).unwrap().unwrap().username, "me");
+    assert!(config.credentials_for(&repository("quay.io")).unwrap().is_none());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use image_copy::copy::{self, ImageLimit, Operation, Problem, Progress, Side};
 use image_copy::http::{self, Kind};
 use image_copy::oci::{Digest, ManifestError};
-use image_copy::registry::{self, Code, LoginSent, RateLimit, Refusal};
+use image_copy::registry::{self, Code, CredentialsSent, RateLimit, Refusal};
 
 use super::{DESTINATION, SOURCE};
 
@@ -46,12 +46,12 @@ pub(super) const OPERATIONS: [Operation; 9] = [
     Operation::WriteTag,
 ];
 
-pub(super) fn refusal(status: u16, login: LoginSent, code: &str, message: &str) -> Refusal {
+pub(super) fn refusal(status: u16, credentials: CredentialsSent, code: &str, message: &str) -> Refusal {
     Refusal {
         status,
         codes: vec![Code { code: code.into(), message: message.into(), detail: "".into() }],
         request: "GET /v2/x".into(),
-        login,
+        credentials,
         is_foreign: false,
         rate_limit: None,
         retry_after: None,
@@ -90,15 +90,15 @@ pub(super) fn cause(problem: Problem) -> Option<registry::Error> {
     let (digest, host) = (Digest::of(b"a"), "registry.example:443");
     let refused = |status, login, code, message| Some(Box::new(refusal(status, login, code, message)));
     let refused = match problem {
-        Problem::Missing => refused(404, LoginSent::No, "MANIFEST_UNKNOWN", "manifest unknown"),
+        Problem::Missing => refused(404, CredentialsSent::No, "MANIFEST_UNKNOWN", "manifest unknown"),
         Problem::CredentialsRequired => {
-            refused(401, LoginSent::No, "UNAUTHORIZED", "authentication required")
+            refused(401, CredentialsSent::No, "UNAUTHORIZED", "authentication required")
         }
-        Problem::CredentialsRejected => refused(401, LoginSent::Yes, "UNAUTHORIZED", "bad credentials"),
-        Problem::AccessDenied => refused(403, LoginSent::Yes, "DENIED", "not allowed"),
-        Problem::Throttled => refused(429, LoginSent::Yes, "TOOMANYREQUESTS", "Rate exceeded"),
-        Problem::ServerError => refused(502, LoginSent::Yes, "", "Bad Gateway"),
-        Problem::Rejected => refused(405, LoginSent::Yes, "UNSUPPORTED", "Invalid parameter"),
+        Problem::CredentialsRejected => refused(401, CredentialsSent::Yes, "UNAUTHORIZED", "bad credentials"),
+        Problem::AccessDenied => refused(403, CredentialsSent::Yes, "DENIED", "not allowed"),
+        Problem::Throttled => refused(429, CredentialsSent::Yes, "TOOMANYREQUESTS", "Rate exceeded"),
+        Problem::ServerError => refused(502, CredentialsSent::Yes, "", "Bad Gateway"),
+        Problem::Rejected => refused(405, CredentialsSent::Yes, "UNSUPPORTED", "Invalid parameter"),
         Problem::PullLimit => {
             let limit = RateLimit {
                 limit: Some(100),
@@ -108,7 +108,7 @@ pub(super) fn cause(problem: Problem) -> Option<registry::Error> {
                 source: Some("203.0.113.7".into()),
             };
             let message = "You have reached your unauthenticated pull rate limit";
-            let refusal = refusal(429, LoginSent::No, "TOOMANYREQUESTS", message);
+            let refusal = refusal(429, CredentialsSent::No, "TOOMANYREQUESTS", message);
             Some(Box::new(Refusal {
                 rate_limit: Some(limit),
                 retry_after: Some(Duration::from_secs(11400)),
@@ -159,7 +159,7 @@ pub(super) fn example(problem: Problem, side: Side, operation: Operation) -> Opt
             subject,
             layer: Digest::of(b"a"),
             platform: Some("windows/amd64".parse().unwrap()),
-            cause: refusal(404, LoginSent::Yes, "BLOB_UNKNOWN", "blob unknown to registry").into(),
+            cause: refusal(404, CredentialsSent::Yes, "BLOB_UNKNOWN", "blob unknown to registry").into(),
         },
         Problem::Deadline => {
             let progress = Progress {
