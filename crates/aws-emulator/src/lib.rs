@@ -28,6 +28,7 @@
 //!
 //! The crate shares no code with the copy engine, so that one mistake cannot hide the other.
 
+mod actions_seen;
 mod api;
 mod blob;
 mod body;
@@ -37,19 +38,18 @@ mod distribution;
 mod ecr;
 mod emulator;
 mod fault;
+mod faulty_body;
 mod hostile_host;
 mod ids;
 mod image;
-mod inject;
 pub mod lambda;
 mod log;
 mod proxy;
-mod seen;
 mod service;
 pub mod stack;
-mod stamp;
+mod stream;
+mod timestamp;
 mod upstream;
-mod wire;
 
 pub use api::dynamodb::DynamoDb;
 pub use api::ecr_public::EcrPublic;

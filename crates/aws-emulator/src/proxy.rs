@@ -17,10 +17,10 @@ use tokio_rustls::TlsAcceptor;
 use crate::body::{Body, Counted, Counting, empty, full};
 use crate::ca::Authority;
 use crate::fault::{Direction, Effect, Faults};
-use crate::inject::{Faulty, direction};
+use crate::faulty_body::{Faulty, direction};
 use crate::log::{Exchange, Log};
 use crate::service::{HangUp, Request, Response, Service, answer};
-use crate::wire::{Cut, Wire};
+use crate::stream::{Cut, Wire};
 
 /// What every connection needs.
 pub(crate) struct Shared {

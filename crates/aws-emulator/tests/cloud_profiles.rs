@@ -2,14 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
-mod case;
 mod common;
+mod registry_fixture;
 
 use std::time::{Duration, Instant};
 
 use aws_emulator::{Filling, Profile, Recipe};
-use case::{Case, check_words};
 use common::{Fixture, basic, body, header, refused};
+use registry_fixture::{Case, check_words};
 use reqwest::Method;
 
 #[tokio::test]

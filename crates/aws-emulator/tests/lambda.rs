@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
-mod played;
+mod stack_fixture;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use aws_emulator::bucket::{Identity, Signature, VALIDITY};
 use aws_emulator::lambda::{Condition, Function, FunctionSettings, Outcome};
 use aws_emulator::{Effect, Emulator, Fault};
-use played::{PATIENCE, World, world, world_with};
 use serde_json::{Value, json};
+use stack_fixture::{PATIENCE, World, world, world_with};
 use tokio::sync::mpsc;
 
 /// An event that is answered into nowhere unless it says otherwise.

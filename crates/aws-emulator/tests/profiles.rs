@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
-mod case;
 mod common;
+mod registry_fixture;
 
 use aws_emulator::{Authorization, Effect, Fault, Profile, Recipe};
-use case::{Case, check_words};
 use common::{ACCEPT, Fixture, basic, body, header, refused};
+use registry_fixture::{Case, check_words};
 use reqwest::Method;
 
 #[tokio::test]

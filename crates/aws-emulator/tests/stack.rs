@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
-mod played;
+mod stack_fixture;
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use aws_emulator::bucket::Signature;
 use aws_emulator::stack::{
     End, Moment, Phase, Policy, ReplacementRollback, Resource, StackStatus, Template, Transcript,
 };
-use played::{World, world, world_with};
 use serde_json::{Value, json};
+use stack_fixture::{World, world, world_with};
 
 /// Requests in the order sent, and the status in the end.
 fn check(transcript: &Transcript, status: StackStatus, requests: &[&str]) {
@@ -121,7 +121,7 @@ async fn a_cancelled_create_is_deleted_while_it_runs_and_its_late_answer_is_igno
     assert!(random.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()));
 
     std::fs::write(file, "").unwrap();
-    assert!(function.settled(played::PATIENCE).await);
+    assert!(function.settled(stack_fixture::PATIENCE).await);
     assert!(stack.resources().is_empty());
     assert_eq!(function.sandboxes().len(), 2, "the Delete ran beside the Create");
 }
@@ -270,7 +270,7 @@ async fn independent_resources_are_created_at_the_same_time() {
         }
         std::fs::write(&file, "").unwrap();
     };
-    let both = tokio::time::timeout(played::PATIENCE, both);
+    let both = tokio::time::timeout(stack_fixture::PATIENCE, both);
     let (created, both) = tokio::join!(stack.create(&template), both);
     both.unwrap();
     assert_eq!(created.status, StackStatus::CreateComplete);
@@ -299,7 +299,7 @@ async fn only_the_first_answer_counts() {
     let World { stack, function, .. } = &world;
     let created = stack.create(&one(json!({ "Id": "a", "Create": "twice" }))).await;
     check(&created, StackStatus::CreateComplete, &["Create Image"]);
-    assert!(function.settled(played::PATIENCE).await);
+    assert!(function.settled(stack_fixture::PATIENCE).await);
     assert_eq!(stack.physical_id("Image").unwrap(), "a");
 }
 

@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
-mod case;
 mod common;
+mod registry_fixture;
 
 use aws_emulator::Profile;
-use case::{Case, check_words};
 use common::{body, header, refused};
+use registry_fixture::{Case, check_words};
 
 #[tokio::test]
 async fn oracle_has_an_empty_scope_and_wants_the_repository_in_the_token_request() {

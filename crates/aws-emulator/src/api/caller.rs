@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use crate::seen;
+use crate::actions_seen;
 
 use super::hosts;
 
@@ -17,7 +17,7 @@ pub(crate) struct Caller {
 impl Caller {
     /// Who sent these headers.
     pub(crate) fn of(headers: &HeaderMap, account: &str, region: &str) -> Self {
-        Self { program: seen::program(headers), ..Self::unnamed(account, region) }
+        Self { program: actions_seen::program(headers), ..Self::unnamed(account, region) }
     }
 
     /// A caller who sent none.
@@ -29,6 +29,6 @@ impl Caller {
 
     /// Notes what IAM is asked about for this caller.
     pub(super) fn asks(&self, action: &str) {
-        seen::note(self.program.as_deref(), action);
+        actions_seen::note(self.program.as_deref(), action);
     }
 }

@@ -8,9 +8,9 @@ mod caller;
 mod denials;
 pub(crate) mod dynamodb;
 pub(crate) mod ecr_public;
+mod error;
 pub(crate) mod hosts;
 pub(crate) mod parameters;
-mod refusal;
 pub(crate) mod secrets;
 mod signature;
 
@@ -25,7 +25,7 @@ use crate::service::{Operation, Request, Response, answer};
 
 pub(crate) use caller::Caller;
 pub(crate) use denials::Denials;
-pub(crate) use refusal::Refusal;
+pub(crate) use error::Refusal;
 
 /// The names of one API of AWS.
 pub(crate) struct Api {

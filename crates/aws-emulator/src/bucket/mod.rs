@@ -3,7 +3,7 @@
 //! It gives out pre-signed URLs, checks every PUT as S3 would, and keeps what was sent, refused
 //! requests included. What an answer means to a stack is told by [`Answer::read`].
 
-mod answer;
+mod response;
 mod url;
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method, Uri};
 use tokio::sync::Notify;
 
-pub use answer::{Answer, Flaw, Identity, Status};
+pub use response::{Answer, Flaw, Identity, Status};
 pub use url::{Signature, VALIDITY};
 pub(crate) use url::{bucket as bucket_name, decode};
 

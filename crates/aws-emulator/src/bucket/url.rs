@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::ids;
-use crate::stamp;
+use crate::timestamp;
 
 /// How a pre-signed URL is signed, and which host name it has; CloudFormation uses both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Signed {
         let expires = now + validity;
         let (host, query) = match signature {
             Signature::V4 => {
-                let date = stamp::compact(now);
+                let date = timestamp::compact(now);
                 let query = format!(
                     "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={date}&X-Amz-SignedHeaders=host\
                      &X-Amz-Expires={}&X-Amz-Credential=AKIAEMULATEDSIGNER00%2F{}%2F{region}%2Fs3\
@@ -52,7 +52,7 @@ impl Signed {
             Signature::V2 => {
                 let query = format!(
                     "AWSAccessKeyId=AKIAEMULATEDSIGNER00&Expires={}&Signature={}%3D",
-                    stamp::since_epoch(expires).as_secs(),
+                    timestamp::since_epoch(expires).as_secs(),
                     ids::hex(27),
                 );
                 (format!("{bucket}.s3.{suffix}"), query)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::control::list as ids_of;
+use super::api::list as ids_of;
 use super::error::Refusal;
 use super::images;
 use super::store::{Key, Repository, State, Stored};

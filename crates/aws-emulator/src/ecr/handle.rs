@@ -27,7 +27,7 @@ impl Ecr {
     /// The name and the message of a refusal.
     pub fn call(&self, region: &str, action: &str, input: &Value) -> Result<Value, (&'static str, String)> {
         let caller = Caller::unnamed(&self.account, region);
-        super::control::call(self, &caller, region, action, input)
+        super::api::call(self, &caller, region, action, input)
             .map_err(|refusal| (refusal.name, refusal.message))
     }
 

@@ -1,7 +1,6 @@
 //! ECR of any account, Region and partition: the API and the registry.
 
-mod control;
-mod data;
+mod api;
 mod describe;
 mod error;
 mod handle;
@@ -9,6 +8,7 @@ mod hosts;
 mod images;
 mod pull_through;
 mod referrers;
+mod registry;
 mod repositories;
 mod store;
 mod throttle;
@@ -47,7 +47,7 @@ impl Ecr {
         Self {
             account: account.to_owned(),
             library,
-            token_lasts: Mutex::new(control::TOKEN_LASTS),
+            token_lasts: Mutex::new(api::TOKEN_LASTS),
             state: Mutex::default(),
         }
     }
@@ -68,7 +68,7 @@ impl Service for Ecr {
             Some(Place::Layers { .. }) => Operation::new("s3", "blob.content"),
             _ => {
                 let route = Route::parse(uri.path());
-                let actions = data::actions(&route, method).iter();
+                let actions = registry::actions(&route, method).iter();
                 let actions: Vec<_> = actions.map(|action| format!("ecr:{action}")).collect();
                 Operation {
                     side: "ecr",
@@ -83,9 +83,11 @@ impl Service for Ecr {
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(async move {
             match Place::parse(&request.host) {
-                Some(Place::Control { region }) => control::serve(self, &region, request).await,
-                Some(Place::Layers { region }) => data::content(self, &region, &request),
-                Some(Place::Data { account, region }) => data::serve(self, &account, &region, request).await,
+                Some(Place::Control { region }) => api::serve(self, &region, request).await,
+                Some(Place::Layers { region }) => registry::content(self, &region, &request),
+                Some(Place::Data { account, region }) => {
+                    registry::serve(self, &account, &region, request).await
+                }
                 None => crate::service::hang_up(),
             }
         })

@@ -5,7 +5,7 @@ use std::io::Write;
 use flate2::{Compression, GzBuilder};
 use serde_json::Value;
 
-use super::recipe::written;
+use super::builder::written;
 use crate::blob::{Blob, digest};
 
 /// A layer, and the digest of what is in it before compression.

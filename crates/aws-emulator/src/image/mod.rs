@@ -1,15 +1,15 @@
 //! Makes images: an index, its children, their configs and layers, the same for the same seed.
 
+mod builder;
 mod layer;
-mod recipe;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::blob::{Blob, digest};
 
-pub use recipe::Recipe;
-use recipe::{point, written};
+pub use builder::Recipe;
+use builder::{point, written};
 
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -7,10 +7,10 @@ use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
 
 use super::{Function, lock};
+use crate::actions_seen;
 use crate::body::{empty, full, read};
 use crate::bucket::decode;
 use crate::ids;
-use crate::seen;
 use crate::service::{Operation, Request, Response, Service, answer};
 
 /// The most that an asynchronous event may hold.
@@ -42,7 +42,7 @@ impl LambdaApi {
         let Some(name) = function_name(&request.method, request.path()) else {
             return refuse(501, "NotImplemented", &format!("{call} is not emulated"));
         };
-        seen::note(seen::program(&request.headers).as_deref(), INVOKE);
+        actions_seen::note(actions_seen::program(&request.headers).as_deref(), INVOKE);
         let found = lock(&self.functions).iter().find(|function| is(function, &name)).cloned();
         let Some(function) = found else {
             return refuse(404, "ResourceNotFoundException", &format!("Function not found: {name}"));

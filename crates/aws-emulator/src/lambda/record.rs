@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::sandbox::Outcome;
 use super::settings::FunctionSettings;
-use crate::stamp;
+use crate::timestamp;
 
 /// Why Lambda gave an event up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) fn record(
 ) -> Value {
     let mut record = json!({
         "version": "1.0",
-        "timestamp": stamp::iso(SystemTime::now()),
+        "timestamp": timestamp::iso(SystemTime::now()),
         "requestContext": {
             "requestId": request_id,
             "functionArn": format!("{}:$LATEST", settings.arn()),
@@ -66,7 +66,7 @@ fn payload(settings: &FunctionSettings, request_id: &str, outcome: &Outcome) -> 
             serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.clone()))
         }
         Outcome::Timeout => {
-            let now = stamp::iso(SystemTime::now());
+            let now = timestamp::iso(SystemTime::now());
             let seconds = settings.timeout.as_secs_f64();
             let message = format!("{now} {request_id} Task timed out after {seconds:.2} seconds");
             json!({ "errorMessage": message })

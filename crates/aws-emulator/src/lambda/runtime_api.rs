@@ -18,7 +18,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::ids;
-use crate::stamp;
+use crate::timestamp;
 
 /// The most that a function may return.
 const RESPONSE_LIMIT: usize = 6 * 1024 * 1024;
@@ -123,7 +123,7 @@ impl State {
             }
             self.arrived.notified().await;
         };
-        let deadline = stamp::since_epoch(work.deadline).as_millis();
+        let deadline = timestamp::since_epoch(work.deadline).as_millis();
         http::Response::builder()
             .header("content-type", "application/json")
             .header("lambda-runtime-aws-request-id", work.request_id)

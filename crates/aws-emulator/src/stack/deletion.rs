@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::forward::Progress;
-use super::graph::{self, Needs, OnFailure};
-use super::play::{Ask, Made, Play, Verb};
+use super::apply::Progress;
+use super::dependencies::{self, Needs, OnFailure};
+use super::operation::{Ask, Made, Play, Verb};
+use super::report::{Phase, StackStatus};
 use super::template::{Kind, Policy, Template};
-use super::transcript::{Phase, StackStatus};
 use super::{Doomed, Live, lock};
 
 impl Play<'_> {
@@ -100,7 +100,7 @@ impl Play<'_> {
     ) -> BTreeMap<String, String> {
         let doomed: BTreeMap<_, _> =
             doomed.into_iter().map(|doomed| (doomed.logical_id.clone(), doomed)).collect();
-        let mut order = graph::reversed(needs);
+        let mut order = dependencies::reversed(needs);
         for id in doomed.keys() {
             order.entry(id.clone()).or_default();
         }
@@ -111,7 +111,7 @@ impl Play<'_> {
                 self.delete(phase, doomed).await
             }
         };
-        graph::run(&order, OnFailure::GoOn, delete).await
+        dependencies::run(&order, OnFailure::GoOn, delete).await
     }
 
     async fn delete(&self, phase: Phase, doomed: &Doomed) -> Result<(), String> {

@@ -3,14 +3,14 @@
 //! A [`Stack`] takes [`Template`]s and sends what CloudFormation would send, to whatever is behind
 //! [`Provider`]; each operation gives a [`Transcript`].
 
+mod apply;
 mod deletion;
-mod forward;
-mod graph;
-mod play;
+mod dependencies;
+mod operation;
+mod report;
 mod resolve;
 mod rollback;
 mod template;
-mod transcript;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,13 +18,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use report::{End, Phase, StackEvent, StackStatus, Transcript, Turn};
 pub use template::{Moment, Policy, Resource, Template};
-pub use transcript::{End, Phase, StackEvent, StackStatus, Transcript, Turn};
 
 use crate::bucket::{ResponseBucket, Signature};
 use crate::ids;
 use crate::lambda::Function;
-use play::{Made, Play};
+use operation::{Made, Play};
 use resolve::Scope;
 use rollback::Stuck;
 

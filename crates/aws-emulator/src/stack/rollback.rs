@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::forward::{Progress, Trace, Trail};
-use super::graph::{self, OnFailure};
-use super::play::{Ask, Play, Verb};
+use super::apply::{Progress, Trace, Trail};
+use super::dependencies::{self, OnFailure};
+use super::operation::{Ask, Play, Verb};
+use super::report::{Phase, StackStatus};
 use super::template::Template;
-use super::transcript::{Phase, StackStatus};
 use super::{Doomed, Live, ReplacementRollback, lock};
 
 /// A rollback that failed and may be continued.
@@ -33,7 +33,7 @@ impl Play<'_> {
                 None => Ok(()),
             }
         };
-        let failed = graph::run(&needs, OnFailure::GoOn, undo).await;
+        let failed = dependencies::run(&needs, OnFailure::GoOn, undo).await;
         if !failed.is_empty() {
             let mut trail = std::mem::take(&mut *lock(&self.trail));
             trail.retain(|id, trace| failed.contains_key(id) || trace.before.is_none());

@@ -2,14 +2,14 @@
 
 mod access;
 mod blobs;
-mod handle;
 mod limits;
 mod manifests;
 mod profile;
 mod referrers;
+mod setup;
 mod store;
+mod throttling;
 mod token;
-mod trouble;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -4,14 +4,14 @@
 //! Hosts that registries change at will, such as those of their blobs, stand for all of their kind.
 
 mod cloud;
+mod errors;
 mod hosted;
 mod installed;
 mod unusual;
-mod words;
 
 use super::ReferrersManner;
 
-pub use words::{Saying, Words};
+pub use errors::{Saying, Words};
 
 /// A pull limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

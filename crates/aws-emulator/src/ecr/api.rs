@@ -123,7 +123,7 @@ fn download(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusa
         let message = format!("The layer with digest '{digest}' is not associated with an image");
         return Err(Refusal::new("LayerInaccessibleException", message));
     }
-    Ok(json!({"downloadUrl": super::data::download_url(key, digest), "layerDigest": digest}))
+    Ok(json!({"downloadUrl": super::registry::download_url(key, digest), "layerDigest": digest}))
 }
 
 fn batch_get(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::body::{Body, BoxError};
 use crate::fault::{Direction, Effect};
-use crate::wire::Cut;
+use crate::stream::Cut;
 
 /// Time for the connection to send what it has before it is torn down.
 const FLUSH: Duration = Duration::from_millis(20);

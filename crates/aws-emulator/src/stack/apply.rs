@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::graph::{self, OnFailure};
-use super::play::{Ask, Play, Verb};
+use super::dependencies::{self, OnFailure};
+use super::operation::{Ask, Play, Verb};
+use super::report::Phase;
 use super::template::{Kind, Resource, Template};
-use super::transcript::Phase;
 use super::{Live, lock};
 
 /// What was begun on each resource, for a rollback to undo.
@@ -38,7 +38,7 @@ impl Play<'_> {
     pub(super) async fn forward(&self, template: &Template) -> bool {
         let needs = template.needs();
         let step = |id: String| async move { self.step(template, &id).await };
-        let failed = graph::run(&needs, OnFailure::Cancel, step).await;
+        let failed = dependencies::run(&needs, OnFailure::Cancel, step).await;
         if !failed.is_empty() {
             self.note_cancelled();
         }

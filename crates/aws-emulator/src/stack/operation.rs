@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::forward::Trail;
+use super::apply::Trail;
 use super::lock;
+use super::report::{End, Phase, StackEvent, StackStatus, Transcript, Turn};
 use super::template::{Behaviour, Kind, Moment, Resource, Sibling};
-use super::transcript::{End, Phase, StackEvent, StackStatus, Transcript, Turn};
 use super::{Doomed, Stack};
 use crate::bucket::{Answer, Flaw, Identity, Status, VALIDITY};
 use crate::ids;
