@@ -1,11 +1,11 @@
-//! Checks what the demonstration shows, against the images themselves.
+//! Compares the demo's results with the published images.
 
 use aws_emulator::bucket::Status;
 use aws_emulator::stack::{End, StackStatus, Transcript};
 use aws_emulator::{Image, Repository};
 use serde_json::{Value, json};
 
-/// What was found to be off.
+/// Problems found so far.
 #[derive(Default)]
 pub(crate) struct Checks {
     problems: Vec<String>,
@@ -16,16 +16,16 @@ impl Checks {
         self.problems
     }
 
-    /// Notes a problem where a condition does not hold, and shows it at once.
+    /// Records and prints a problem if the condition is false.
     pub(crate) fn that(&mut self, holds: bool, problem: impl FnOnce() -> String) {
         if !holds {
             let problem = problem();
-            println!("  OFF:       {problem}");
+            println!("  PROBLEM:   {problem}");
             self.problems.push(problem);
         }
     }
 
-    /// The stack ended as it should.
+    /// The stack has the expected status.
     pub(crate) fn status(&mut self, transcript: &Transcript, expected: StackStatus) {
         let status = transcript.status;
         self.that(status == expected, || {
@@ -33,18 +33,18 @@ impl Checks {
         });
     }
 
-    /// Every request got exactly one answer that CloudFormation accepts.
-    pub(crate) fn answers(&mut self, transcript: &Transcript) {
+    /// Every event got exactly one response that CloudFormation accepts.
+    pub(crate) fn responses(&mut self, transcript: &Transcript) {
         for turn in &transcript.turns {
-            let answered = matches!(turn.end, End::Answered(_)) && turn.discarded.is_empty();
-            self.that(answered, || {
-                let why = turn.discarded.join("; ");
-                format!("{} of {}: no acceptable answer: {why}", turn.request_type(), turn.logical_id())
+            let has_response = matches!(turn.end, End::Answered(_)) && turn.discarded.is_empty();
+            self.that(has_response, || {
+                let reasons = turn.discarded.join("; ");
+                format!("{} of {}: no acceptable response: {reasons}", turn.request_type(), turn.logical_id())
             });
         }
     }
 
-    /// The tag in ECR names the image, and ECR holds it byte for byte.
+    /// The tag in ECR names the image, and ECR has all of its bytes.
     pub(crate) fn copied(&mut self, repository: &Repository, tag: &str, image: &Image) {
         let named = repository.resolve(tag);
         self.that(named.as_deref() == Some(image.digest()), || {
@@ -53,18 +53,18 @@ impl Checks {
         });
         for manifest in &image.manifests {
             let same = repository.manifest(&manifest.digest).is_some_and(|bytes| bytes == manifest.bytes);
-            self.that(same, || format!("ECR does not hold the bytes of manifest {}", manifest.digest));
+            self.that(same, || format!("ECR does not have the bytes of manifest {}", manifest.digest));
         }
         for blob in &image.blobs {
             let held = repository.blob_digest(blob.digest());
             self.that(held.as_deref() == Some(blob.digest()), || {
                 let held = held.unwrap_or_else(|| "nothing".to_owned());
-                format!("blob {} in ECR is really {held}", blob.digest())
+                format!("blob {} in ECR has the digest {held}", blob.digest())
             });
         }
     }
 
-    /// The answer tells the truth about what was copied.
+    /// The attributes in the response match the image.
     pub(crate) fn attributes(
         &mut self,
         transcript: &Transcript,
@@ -72,12 +72,12 @@ impl Checks {
         tag: &str,
         image: &Image,
     ) {
-        let answer = transcript.turns.first().and_then(|turn| turn.answer());
-        let Some(answer) = answer.filter(|answer| answer.status == Status::Success) else { return };
+        let response = transcript.turns.first().and_then(|turn| turn.answer());
+        let Some(response) = response.filter(|response| response.status == Status::Success) else { return };
         let uri = repository.uri();
         let reference = format!("{uri}:{tag}");
-        self.that(answer.physical_id == reference, || {
-            format!("the id is {:?}, expected {reference:?}", answer.physical_id)
+        self.that(response.physical_id == reference, || {
+            format!("the physical id is {:?}, expected {reference:?}", response.physical_id)
         });
         let image_uri = format!("{uri}@{}", image.digest());
         for (name, expected) in [
@@ -89,8 +89,8 @@ impl Checks {
             ("Tag", json!(tag)),
             ("Platforms", json!(["linux/amd64", "linux/arm64"])),
         ] {
-            let given = answer.data.get(name).unwrap_or(&Value::Null);
-            self.that(*given == expected, || format!("attribute {name} is {given}, expected {expected}"));
+            let actual = response.data.get(name).unwrap_or(&Value::Null);
+            self.that(*actual == expected, || format!("attribute {name} is {actual}, expected {expected}"));
         }
     }
 }

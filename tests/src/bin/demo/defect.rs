@@ -1,4 +1,4 @@
-//! Spoils one thing on purpose, so that the checks can show that they see it.
+//! Defects that the checks of the demo must detect.
 
 use std::sync::Arc;
 
@@ -10,37 +10,37 @@ use serde_json::{Value, json};
 
 use super::TAG;
 
-/// What is to be spoilt.
+/// A defect to inject.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sabotage {
-    /// Nothing.
+pub(crate) enum Defect {
+    /// No defect.
     None,
-    /// A byte of a layer, on its way into a registry that does not look.
+    /// A changed byte in a layer. ECR does not verify digests.
     Digest,
-    /// The tag, put on another image behind everybody's back.
+    /// A tag that was moved to another image after the copy.
     Tag,
-    /// The request id in the answer.
-    Answer,
+    /// A response with a wrong request id.
+    Response,
 }
 
-impl Sabotage {
-    /// What `DEMO_BREAK` names.
+impl Defect {
+    /// Reads `DEMO_BREAK`.
     pub(crate) fn from_environment() -> Result<Self, String> {
         match std::env::var("DEMO_BREAK").as_deref() {
             Err(_) | Ok("") => Ok(Self::None),
             Ok("digest") => Ok(Self::Digest),
             Ok("tag") => Ok(Self::Tag),
-            Ok("answer") => Ok(Self::Answer),
-            Ok(other) => Err(format!("DEMO_BREAK is {other:?}, expected digest, tag or answer")),
+            Ok("response") => Ok(Self::Response),
+            Ok(other) => Err(format!("DEMO_BREAK is {other:?}, expected digest, tag or response")),
         }
     }
 
-    /// Before the first step.
+    /// Prepares the defect before the first step.
     pub(crate) fn prepare(self, world: &World) {
         if self == Self::Digest {
             world.emulator.ecr().overlook_wrong_digests();
             let corrupt = Effect::Corrupt { at_byte: 100, on: Some(Direction::Request) };
-            // POST opens a session without a body; only what carries bytes is to be hit.
+            // POST opens a session without a body, so only PUT and PATCH carry bytes.
             for operation in ["upload.put", "upload.patch"] {
                 let fault = Fault::on(operation, corrupt.clone()).host("*.dkr.ecr.*");
                 world.emulator.faults().add(fault.times(2));
@@ -48,8 +48,8 @@ impl Sabotage {
         }
     }
 
-    /// After each step that copies.
-    pub(crate) fn spoil(self, repository: &Repository) {
+    /// Injects the defect after a copy.
+    pub(crate) fn inject(self, repository: &Repository) {
         if self == Self::Tag {
             let named = repository.resolve(TAG);
             let other = repository.images().into_iter().find(|digest| Some(digest) != named.as_ref());
@@ -57,19 +57,19 @@ impl Sabotage {
         }
     }
 
-    /// What stands between the stack and the function.
+    /// Returns the provider that the stack invokes.
     pub(crate) fn provider(self, world: &World) -> Arc<dyn Provider> {
         match self {
-            Self::Answer => Arc::new(Tampering(world.function.clone())),
+            Self::Response => Arc::new(WrongRequestId(world.function.clone())),
             Self::None | Self::Digest | Self::Tag => world.function.clone(),
         }
     }
 }
 
-/// Lets the function believe that another request is to be answered.
-struct Tampering(Arc<Function>);
+/// Invokes the function with a wrong request id.
+struct WrongRequestId(Arc<Function>);
 
-impl Provider for Tampering {
+impl Provider for WrongRequestId {
     fn invoke(&self, mut event: Value) -> String {
         event["RequestId"] = json!("00000000-0000-4000-8000-000000000000");
         self.0.invoke(event)

@@ -1,8 +1,8 @@
-//! Shows the product doing its job, and checks everything that it shows.
+//! Demonstrates the provider and checks all results.
 //!
-//! An emulated CloudFormation creates a stack, updates it, rolls it back and deletes it; the
-//! provider's real program copies images from an emulated Docker Hub into an emulated ECR.
-//! `DEMO_BREAK=digest|tag|answer` spoils one thing, which the checks must then notice.
+//! An emulated CloudFormation creates a stack, updates it, rolls it back and deletes it. The provider's
+//! real program copies images from an emulated Docker Hub into an emulated ECR.
+//! `DEMO_BREAK=digest|tag|response` injects one defect. The demo must then fail.
 
 mod checks;
 mod defect;
@@ -17,24 +17,24 @@ use end_to_end::World;
 use serde_json::json;
 
 use checks::Checks;
-use defect::Sabotage;
+use defect::Defect;
 
-/// The tag that the stack is about.
+/// Tag of the image.
 const TAG: &str = "3.13";
-/// How long a second of CloudFormation's patience lasts, so that waiting in vain ends soon.
+/// Duration of one second of CloudFormation's timeout. It is short so that a missing response ends the demo soon.
 const SECOND: Duration = Duration::from_millis(50);
-/// The stack's patience in its own seconds.
+/// Timeout of the custom resource, in units of [`SECOND`].
 const SERVICE_TIMEOUT: u32 = 300;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match run().await {
         Ok(problems) if problems.is_empty() => {
-            println!("\nEverything shown above was checked.");
+            println!("\nAll results above were checked.");
             ExitCode::SUCCESS
         }
         Ok(problems) => {
-            println!("\nSomething is off:");
+            println!("\nThe demo failed:");
             for problem in problems {
                 println!("  {problem}");
             }
@@ -47,17 +47,17 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Everything that the steps share.
+/// State shared by the steps.
 struct Demo {
     world: World,
     repository: Repository,
-    sabotage: Sabotage,
+    defect: Defect,
     checks: Checks,
 }
 
-/// Plays the stack's life; gives what was off.
+/// Runs all steps. Returns the problems.
 async fn run() -> Result<Vec<String>, BoxError> {
-    let sabotage = Sabotage::from_environment()?;
+    let defect = Defect::from_environment()?;
     // An image of tens of megabytes is copied in seconds; a minute leaves room for slow machines.
     let world = World::start(end_to_end::bootstrap()?, |settings| {
         settings.timeout = Duration::from_secs(60);
@@ -66,12 +66,12 @@ async fn run() -> Result<Vec<String>, BoxError> {
     .await?;
     let arn = world.emulator.repository_arn("python");
     let repository = world.emulator.ecr().create_repository(&arn, Mutability::Mutable);
-    sabotage.prepare(&world);
-    let stack = world.stack_behind("shop", SECOND, sabotage.provider(&world));
-    let mut demo = Demo { world, repository, sabotage, checks: Checks::default() };
+    defect.prepare(&world);
+    let stack = world.stack_behind("shop", SECOND, defect.provider(&world));
+    let mut demo = Demo { world, repository, defect, checks: Checks::default() };
     let [first, second, third] = [1, 2, 3].map(image);
 
-    output::opening(&demo.repository);
+    output::introduction(&demo.repository);
     demo.publish(&first);
     demo.step(
         "CREATE the stack, with python:3.13 pinned to a digest",
@@ -80,7 +80,7 @@ async fn run() -> Result<Vec<String>, BoxError> {
         async |template| stack.create(&template).await,
     )
     .await;
-    // CloudFormation updates no stack whose creation was rolled back: the story ends here.
+    // CloudFormation cannot update a stack whose creation was rolled back.
     if stack.status() != StackStatus::CreateComplete {
         return Ok(demo.checks.into_problems());
     }
@@ -100,51 +100,51 @@ async fn run() -> Result<Vec<String>, BoxError> {
 }
 
 impl Demo {
-    /// Puts an image upstream under the tag.
+    /// Stores an image under the tag in Docker Hub.
     fn publish(&self, image: &Image) {
         self.world.emulator.docker_hub().put_image("library/python", TAG, image);
     }
 
-    /// A step that copies an image.
+    /// Runs one step that copies an image, and checks its result.
     async fn step(
         &mut self,
         title: &str,
         status: StackStatus,
         image: &Image,
-        play: impl AsyncFnOnce(Template) -> Transcript,
+        operation: impl AsyncFnOnce(Template) -> Transcript,
     ) {
         output::heading(title);
         let mark = self.world.emulator.log().mark();
-        let transcript = play(self.template(image)).await;
-        self.sabotage.spoil(&self.repository);
-        output::account(&transcript, self.world.emulator.log(), mark);
+        let transcript = operation(self.template(image)).await;
+        self.defect.inject(&self.repository);
+        output::report(&transcript, self.world.emulator.log(), mark);
         self.checks.status(&transcript, status);
-        self.checks.answers(&transcript);
+        self.checks.responses(&transcript);
         self.checks.copied(&self.repository, TAG, image);
         self.checks.attributes(&transcript, &self.repository, TAG, image);
     }
 
-    /// An update that cannot reach Docker Hub, and the rollback from it.
-    async fn failing_update(&mut self, stack: &Stack, wanted: &Image, before: &Image) {
+    /// Runs an update that cannot reach Docker Hub, and its rollback.
+    async fn failing_update(&mut self, stack: &Stack, new: &Image, old: &Image) {
         output::heading(
             "UPDATE to a third digest while Docker Hub is down: it fails, and CloudFormation rolls back",
         );
         let mark = self.world.emulator.log().mark();
-        let transcript = stack.update(&self.template(wanted)).await;
-        output::account(&transcript, self.world.emulator.log(), mark);
+        let transcript = stack.update(&self.template(new)).await;
+        output::report(&transcript, self.world.emulator.log(), mark);
         self.checks.status(&transcript, StackStatus::UpdateRollbackComplete);
-        self.checks.answers(&transcript);
-        self.checks.copied(&self.repository, TAG, before);
+        self.checks.responses(&transcript);
+        self.checks.copied(&self.repository, TAG, old);
     }
 
-    /// The deletion of the stack.
+    /// Deletes the stack.
     async fn deletion(&mut self, stack: &Stack) {
-        output::heading("DELETE the stack, Docker Hub still down");
+        output::heading("DELETE the stack while Docker Hub is still down");
         let mark = self.world.emulator.log().mark();
         let transcript = stack.delete().await;
-        output::account(&transcript, self.world.emulator.log(), mark);
+        output::report(&transcript, self.world.emulator.log(), mark);
         self.checks.status(&transcript, StackStatus::DeleteComplete);
-        self.checks.answers(&transcript);
+        self.checks.responses(&transcript);
         let named = self.repository.resolve(TAG);
         self.checks.that(named.is_none(), || format!("ECR still has the tag {TAG} after the deletion"));
         let images = self.repository.images();
@@ -165,7 +165,7 @@ impl Demo {
     }
 }
 
-/// An image for two platforms; another seed is another release of it.
+/// Returns an image for two platforms. Each seed makes a different release.
 fn image(seed: u64) -> Image {
     Recipe::new(seed).layers(&[12 << 20, 3 << 20]).attestations().index()
 }

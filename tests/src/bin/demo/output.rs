@@ -1,44 +1,43 @@
-//! Tells what happens, in the words of somebody who knows CloudFormation.
+//! Output of the demo.
 
 use aws_emulator::bucket::{Answer, Status};
 use aws_emulator::stack::{End, Phase, Transcript, Turn};
 use aws_emulator::{Entry, Log, Mark, Repository};
 use serde_json::Value;
 
-/// Columns of text.
+/// Maximum number of columns.
 const WIDTH: usize = 96;
 
-/// Sets the scene.
-pub(crate) fn opening(repository: &Repository) {
-    println!("Stack \"shop\" keeps docker.io/library/python:3.13, all platforms, in the ECR repository");
+/// Prints the setup.
+pub(crate) fn introduction(repository: &Repository) {
+    println!(
+        "The stack \"shop\" copies all platforms of docker.io/library/python:3.13 to the ECR repository"
+    );
     println!("{}.", repository.uri());
     println!("CloudFormation, Docker Hub, ECR and DynamoDB are emulated. The function is the real program.");
 }
 
-/// Begins a step.
+/// Prints the title of a step.
 pub(crate) fn heading(title: &str) {
     println!("\n{}", "-".repeat(WIDTH));
-    wrapped("", title);
+    print_wrapped("", title);
     println!();
 }
 
-/// Tells what one operation did.
-pub(crate) fn account(transcript: &Transcript, log: &Log, mark: Mark) {
+/// Prints the events, responses and counts of one stack operation.
+pub(crate) fn report(transcript: &Transcript, log: &Log, mark: Mark) {
     for turn in &transcript.turns {
-        event(turn);
-        answer(turn);
+        print_event(turn);
+        print_response(turn);
     }
     let entries = log.since(mark);
-    let moved = |operation: &str, upstream: bool| {
-        let wanted = |entry: &&Entry| entry.operation == operation && is_upstream(entry) == upstream;
-        entries.iter().filter(wanted).count()
-    };
     let uploads = entries.iter().filter(|entry| entry.operation == "upload.put");
     let [blobs, bytes] = uploads.fold([0, 0], |[n, sum], entry| [n + 1, sum + entry.request_bytes]);
     #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
     let megabytes = bytes as f64 / 1e6;
-    println!("  Copied:    {blobs} blobs ({megabytes:.1} MB), {} manifests", moved("manifest.put", false));
-    let count = |side: &dyn Fn(&Entry) -> bool| entries.iter().filter(|entry| side(entry)).count();
+    let count = |condition: &dyn Fn(&Entry) -> bool| entries.iter().filter(|entry| condition(entry)).count();
+    let manifests = count(&|entry| entry.operation == "manifest.put" && !is_upstream(entry));
+    println!("  Copied:    {blobs} blobs ({megabytes:.1} MB), {manifests} manifests");
     println!(
         "  Requests:  {} to Docker Hub ({} counted as pulls), {} to ECR, {} to DynamoDB, {} to S3 (responses)",
         count(&is_upstream),
@@ -47,39 +46,39 @@ pub(crate) fn account(transcript: &Transcript, log: &Log, mark: Mark) {
         count(&|entry| entry.side == "dynamodb"),
         count(&|entry| entry.side == "response"),
     );
-    println!("  Took:      {:.2} s; the stack is now {}", transcript.took.as_secs_f64(), transcript.status);
+    println!("  Duration:  {:.2} s. Stack status: {}", transcript.took.as_secs_f64(), transcript.status);
 }
 
-fn event(turn: &Turn) {
-    let why = match (turn.phase, turn.request_type()) {
+fn print_event(turn: &Turn) {
+    let phase = match (turn.phase, turn.request_type()) {
         (Phase::Rollback, _) => " (CloudFormation rolls back)",
         (Phase::CleanUp, _) => " (CloudFormation cleans up)",
         _ => "",
     };
-    println!("  Asked:     {} {}{why}", turn.request_type(), turn.logical_id());
+    println!("  Event:     {} {}{phase}", turn.request_type(), turn.logical_id());
     let reference = turn.event["ResourceProperties"]["ImageReference"].as_str();
-    wrapped("             ", reference.unwrap_or_default());
+    print_wrapped("             ", reference.unwrap_or_default());
 }
 
-fn answer(turn: &Turn) {
+fn print_response(turn: &Turn) {
     let took = turn.took.as_secs_f64();
     match &turn.end {
-        End::Answered(answer) => {
-            let status = if answer.status == Status::Success { "SUCCESS" } else { "FAILED" };
-            println!("  Answer:    {status} after {took:.2} s, id {}", answer.physical_id);
-            details(turn, answer);
+        End::Answered(response) => {
+            let status = if response.status == Status::Success { "SUCCESS" } else { "FAILED" };
+            println!("  Response:  {status} after {took:.2} s, id {}", response.physical_id);
+            print_details(turn, response);
         }
-        End::Invalid(reason) => println!("  Answer:    invalid: {reason}"),
-        End::TimedOut => println!("  Answer:    none that CloudFormation accepts, waited {took:.2} s"),
-        End::Open | End::Cancelled => println!("  Answer:    nobody waited for it"),
+        End::Invalid(reason) => println!("  Response:  invalid: {reason}"),
+        End::TimedOut => println!("  Response:  none that CloudFormation accepts within {took:.2} s"),
+        End::Open | End::Cancelled => println!("  Response:  CloudFormation did not wait for it"),
     }
 }
 
-fn details(turn: &Turn, answer: &Answer) {
-    if answer.status == Status::Failed {
-        wrapped("             ", answer.reason.as_deref().unwrap_or_default());
+fn print_details(turn: &Turn, response: &Answer) {
+    if response.status == Status::Failed {
+        print_wrapped("             ", response.reason.as_deref().unwrap_or_default());
     } else if turn.request_type() != "Delete" {
-        let digest = answer.data.get("Digest").and_then(Value::as_str).unwrap_or("?");
+        let digest = response.data.get("Digest").and_then(Value::as_str).unwrap_or("?");
         println!("             Digest {digest}");
     }
 }
@@ -92,8 +91,8 @@ fn is_ecr(entry: &Entry) -> bool {
     ["ecr", "ecr-api", "s3"].contains(&entry.side.as_str())
 }
 
-/// Prints a text in lines of bounded length.
-fn wrapped(indent: &str, text: &str) {
+/// Prints a text, wrapped at [`WIDTH`].
+fn print_wrapped(indent: &str, text: &str) {
     let mut line = String::new();
     for word in text.split_whitespace() {
         if !line.is_empty() && indent.len() + line.len() + 1 + word.len() > WIDTH {
