@@ -246,8 +246,8 @@ fn causes(failure: &Failure) -> Vec<String> {
         Side::Destination => "destination",
     };
     let mut lines = vec![format!("while {} at the {side}", doing(*operation))];
-    if let registry::Error::Refused(refusal) | registry::Error::Expired(refusal) = cause {
-        let codes = || refusal.codes.iter().take(MAX_CODES);
+    if let registry::Error::ErrorResponse(refusal) | registry::Error::AuthorizationExpired(refusal) = cause {
+        let codes = || refusal.errors.iter().take(MAX_CODES);
         lines.push(format!("request: {}, status {}", refusal.request, refusal.status));
         lines.extend(codes().map(|code| format!("answer: {} \"{}\"", code.code, code.message)));
         let details = codes().map(|code| &code.detail).filter(|detail| !detail.is_empty());

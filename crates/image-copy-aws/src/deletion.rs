@@ -90,9 +90,9 @@ impl EcrRepository {
         for batch in digests.chunks(BATCH) {
             match self.untagged_batch(batch).await {
                 Ok(found) => untagged.extend(found),
-                Err(error) if error.has("RepositoryNotFoundException") => return Ok(Vec::new()),
+                Err(error) if error.has_code("RepositoryNotFoundException") => return Ok(Vec::new()),
                 // One that does not exist fails the call, so it is left out of another.
-                Err(error) if error.has("ImageNotFoundException") => {
+                Err(error) if error.has_code("ImageNotFoundException") => {
                     let existing = self.existing(batch).await?;
                     match self.untagged_batch(&existing).await {
                         Err(error) if is_absence(&error) => {
@@ -150,7 +150,7 @@ impl EcrRepository {
 }
 
 fn is_absence(error: &Error) -> bool {
-    error.has("ImageNotFoundException") || error.has("RepositoryNotFoundException")
+    error.has_code("ImageNotFoundException") || error.has_code("RepositoryNotFoundException")
 }
 
 fn digest_of(failure: &ImageFailure) -> Option<Digest> {
@@ -209,7 +209,7 @@ mod tests {
             let (repository, _) = repository(move |_, ids| failures(ids, code));
             match (repository.remove_tag(&tag).await, expected) {
                 (Ok(removal), Ok(expected)) => assert_eq!(removal, expected),
-                (Err(error), Err(code)) => assert!(error.has(code), "{error}"),
+                (Err(error), Err(code)) => assert!(error.has_code(code), "{error}"),
                 (result, expected) => panic!("{result:?}, expected {expected:?}"),
             }
         }

@@ -105,7 +105,7 @@ impl EcrRepository {
             .image_tag(tag);
         match self.calls.send("ecr:PutImage", || request.clone().send()).await {
             // The tag names this manifest already.
-            Err(error) if error.has("ImageAlreadyExistsException") => Ok(()),
+            Err(error) if error.has_code("ImageAlreadyExistsException") => Ok(()),
             other => other.map(drop),
         }
     }
@@ -117,7 +117,7 @@ impl EcrRepository {
     /// What ECR says.
     pub async fn put_tag_unless_there(&self, manifest: &Manifest, tag: &Tag) -> Result<(), Error> {
         let Err(error) = self.put_tag(manifest, tag.as_str()).await else { return Ok(()) };
-        if error.has("ImageTagAlreadyExistsException") {
+        if error.has_code("ImageTagAlreadyExistsException") {
             let named = self.read_batch(&[ManifestId::Tag(tag.clone())]).await?;
             if named.into_iter().flatten().any(|named| named.digest == manifest.digest) {
                 return Ok(());

@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_sdk_ecr::config::http::HttpResponse;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use image_copy::http::{self, Kind};
-use image_copy::registry::{CredentialsSent, Error, Refusal};
+use image_copy::registry::{CredentialsSent, Error, ErrorResponse};
 use image_copy::text::ForeignText;
 use tokio::time::Instant;
 
@@ -180,13 +180,13 @@ impl<C> Calls<C> {
     }
 }
 
-fn refusal(action: &str, status: u16, attempts: u32, started: Instant) -> Refusal {
-    Refusal {
+fn refusal(action: &str, status: u16, attempts: u32, started: Instant) -> ErrorResponse {
+    ErrorResponse {
         status,
-        codes: Vec::new(),
+        errors: Vec::new(),
         request: action.into(),
         credentials: CredentialsSent::Yes,
-        is_foreign: false,
+        is_not_from_registry: false,
         rate_limit: None,
         retry_after: None,
         attempts,
@@ -275,7 +275,7 @@ fn weight_of_code(code: &str) -> Weight {
 pub(crate) fn is_transient(error: &Error) -> bool {
     match error {
         Error::Http(error) => !matches!(error.kind, Kind::Tls(_)),
-        Error::Refused(refusal) => refusal.status == 429 || refusal.status >= 500,
+        Error::ErrorResponse(refusal) => refusal.status == 429 || refusal.status >= 500,
         Error::Service { code, .. } => weight_of_code(code) != Weight::Final,
         // A response that was cut.
         Error::Protocol(_) => true,

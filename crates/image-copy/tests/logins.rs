@@ -136,7 +136,10 @@ async fn logins_that_cannot_be_looked_up_matter_only_to_a_registry_that_wants_on
     let client = world.client.with_credentials(Arc::new(Broken));
     let open = Loopback::start();
     let missing = read(&client, &format!("{}/a/b:1", open.host)).await.unwrap_err();
-    assert!(matches!(&missing, registry::Error::Refused(refusal) if refusal.status == 404), "{missing}");
+    assert!(
+        matches!(&missing, registry::Error::ErrorResponse(refusal) if refusal.status == 404),
+        "{missing}"
+    );
     let closed = Loopback::with(|request| match request.target.as_str() {
         "/v2/" => Some((401, vec![("WWW-Authenticate", r#"Basic realm="r""#.into())], "".into())),
         _ => refused(404, "NAME_UNKNOWN"),

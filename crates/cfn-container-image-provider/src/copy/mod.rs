@@ -279,7 +279,7 @@ const VANISHED: [&str; 5] = [
 /// Returns whether the destination lacks a part of the image.
 fn has_vanished(failure: &copy::Failure) -> bool {
     let copy::Failure::Registry { side: Side::Destination, cause, .. } = failure else { return false };
-    VANISHED.iter().any(|code| cause.has(code))
+    VANISHED.iter().any(|code| cause.has_code(code))
 }
 
 /// `1 of 8` if the source's index was read.

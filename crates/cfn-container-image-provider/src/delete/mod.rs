@@ -166,7 +166,7 @@ impl RepositoryImages<'_> {
     /// Reads manifests. A missing repository has none.
     async fn manifests(&self, ids: &[ManifestId]) -> Result<Vec<Option<Manifest>>, Error> {
         match self.repository.manifests(ids).await {
-            Err(error) if error.has("RepositoryNotFoundException") => Ok(Vec::new()),
+            Err(error) if error.has_code("RepositoryNotFoundException") => Ok(Vec::new()),
             manifests => manifests,
         }
     }
@@ -237,7 +237,7 @@ impl Images for RepositoryImages<'_> {
 fn is_tolerated(error: &Error) -> bool {
     ["ImageTagAlreadyExistsException", "LayersNotFoundException", "ReferencedImagesNotFoundException"]
         .iter()
-        .any(|code| error.has(code))
+        .any(|code| error.has_code(code))
 }
 
 #[cfg(test)]

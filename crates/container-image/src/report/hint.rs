@@ -118,12 +118,14 @@ pub(super) fn credentials_unavailable(failure: &Failure) -> String {
 }
 
 fn is_foreign(failure: &Failure) -> bool {
-    matches!(failure, Failure::Registry { cause: registry::Error::Refused(refusal), .. } if refusal.is_foreign)
+    matches!(failure, Failure::Registry { cause: registry::Error::ErrorResponse(refusal), .. } if refusal.is_not_from_registry)
 }
 
 /// Whether a server for TLS says that it was spoken to without.
 fn wants_tls(failure: &Failure) -> bool {
-    let Failure::Registry { cause: registry::Error::Refused(refusal), .. } = failure else { return false };
+    let Failure::Registry { cause: registry::Error::ErrorResponse(refusal), .. } = failure else {
+        return false;
+    };
     refusal.status == 400 && refusal.mentions("https")
 }
 

@@ -5,15 +5,15 @@ use crate::{credentials, program};
 use image_copy::copy::{ImageLimit, Platforms, Problem, Progress, Referrers};
 use image_copy::http;
 use image_copy::oci::{Digest, Reference};
-use image_copy::registry::{Code, CredentialsSent, Refusal};
+use image_copy::registry::{CredentialsSent, ErrorEntry, ErrorResponse};
 
 fn refusal(status: u16, code: &str, message: &str, credentials: CredentialsSent) -> registry::Error {
-    registry::Error::from(Refusal {
+    registry::Error::from(ErrorResponse {
         status,
-        codes: vec![Code { code: code.into(), message: message.into(), detail: "".into() }],
+        errors: vec![ErrorEntry { code: code.into(), message: message.into(), detail: "".into() }],
         request: "GET /v2/acme/app/manifests/2.1".into(),
         credentials,
-        is_foreign: false,
+        is_not_from_registry: false,
         rate_limit: None,
         retry_after: None,
         attempts: 1,

@@ -150,7 +150,7 @@ impl Resolver {
                 Ok(head) if head.digest == digest => return Ok(Answer::Tag(candidate, digest)),
                 Ok(_) => {}
                 // A tag can be deleted between the list and the look.
-                Err(Error::Refused(refusal)) if refusal.status == 404 => {}
+                Err(Error::ErrorResponse(refusal)) if refusal.status == 404 => {}
                 Err(error) => return Err(error),
             }
         }

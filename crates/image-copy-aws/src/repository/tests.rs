@@ -146,7 +146,7 @@ async fn an_immutable_tag_that_names_the_manifest_already_is_success() {
     });
     repository.tag(&same, &tag("1")).await.unwrap();
     let error = repository.tag(&other, &tag("1")).await.unwrap_err();
-    assert!(error.has("ImageTagAlreadyExistsException"));
+    assert!(error.has_code("ImageTagAlreadyExistsException"));
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn throttling_is_not_waited_out_beyond_the_deadline() {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_millis(50);
     let repository = throttled.repository(&ARN.parse().unwrap(), Some(deadline));
     let error = repository.tag(&manifest("x"), &tag("1")).await.unwrap_err();
-    assert!(error.has("ThrottlingException"));
+    assert!(error.has_code("ThrottlingException"));
     assert!(deadline.elapsed() < std::time::Duration::from_secs(2));
 }
 
@@ -178,7 +178,7 @@ async fn a_server_error_is_tried_again_but_not_for_ever() {
         http::Response::builder().status(502).body("<html>".to_owned()).unwrap()
     });
     let error = repository.facts(None).await.unwrap_err();
-    let Error::Refused(refusal) = error else { panic!("{error}") };
+    let Error::ErrorResponse(refusal) = error else { panic!("{error}") };
     assert_eq!((refusal.status, refusal.attempts, calls.load(Ordering::SeqCst)), (502, 3, 3));
 }
 

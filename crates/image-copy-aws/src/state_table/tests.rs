@@ -91,7 +91,7 @@ async fn throttling_is_waited_out_for_a_short_time_and_a_refusal_is_final() {
     for code in ["ResourceNotFoundException", "AccessDeniedException", "ValidationException"] {
         let (table, calls) = table(move |_, _, _| refusal(code, "because"));
         let error = table.get(KEY).await.unwrap_err();
-        assert!(error.has(code), "{error}");
+        assert!(error.has_code(code), "{error}");
         assert_eq!(calls.lock().unwrap().len(), 1);
     }
 }

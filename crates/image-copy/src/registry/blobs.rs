@@ -112,7 +112,7 @@ impl BlobReader {
             if self.body.is_none() {
                 match self.open().await {
                     Ok(body) => self.body = Some(body),
-                    Err(Error::Expired(_)) if self.budget.after_fault(None).await => continue,
+                    Err(Error::AuthorizationExpired(_)) if self.budget.after_fault(None).await => continue,
                     // The request was repeated within the same budget.
                     Err(error) => return Err(error.after(self.budget.attempts(), self.budget.elapsed())),
                 }
@@ -188,7 +188,7 @@ impl BlobReader {
             }
             // Nothing lies behind what came: the blob is shorter than it should be.
             Opened::Answer(answer) if answer.status == 416 && self.received > 0 => Err(self.wrong_size()),
-            Opened::Answer(_) => Err(reply.refusal()),
+            Opened::Answer(_) => Err(reply.to_error()),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::refusal::words;
-use super::{CredentialsSent, RateLimit, Refusal};
+use super::error_response::words;
+use super::{CredentialsSent, ErrorResponse, RateLimit};
 use crate::http;
 use crate::oci::{Digest, ManifestError};
 use crate::text::ForeignText;
@@ -13,10 +13,10 @@ use crate::text::ForeignText;
 pub enum Error {
     /// The registry answered with a status that ends the matter.
     #[error(transparent)]
-    Refused(Box<Refusal>),
+    ErrorResponse(Box<ErrorResponse>),
     /// The authorization ended on the way; there is a new one now.
     #[error(transparent)]
-    Expired(Box<Refusal>),
+    AuthorizationExpired(Box<ErrorResponse>),
     /// A cloud service in front of the registry answered with an error of its own.
     #[error("{service} says {}{}", words(code, message), http::tries(*attempts, *elapsed))]
     Service {
@@ -73,9 +73,9 @@ pub enum Error {
     },
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(Box::new(refusal))
+impl From<ErrorResponse> for Error {
+    fn from(refusal: ErrorResponse) -> Self {
+        Self::ErrorResponse(Box::new(refusal))
     }
 }
 
@@ -86,8 +86,8 @@ impl Error {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Http(error) => error.is_transient(),
-            Self::Refused(refusal) => refusal.is_transient(),
-            Self::Expired(_) | Self::DigestMismatch { .. } => true,
+            Self::ErrorResponse(refusal) => refusal.is_transient(),
+            Self::AuthorizationExpired(_) | Self::DigestMismatch { .. } => true,
             Self::SizeMismatch { .. }
             | Self::Service { .. }
             | Self::Protocol(_)
@@ -103,7 +103,7 @@ impl Error {
     /// because repeating it can lock the account.
     #[must_use]
     pub(super) fn leaves_it_to_the_push(&self) -> bool {
-        let (Self::Refused(refusal) | Self::Expired(refusal)) = self else { return false };
+        let (Self::ErrorResponse(refusal) | Self::AuthorizationExpired(refusal)) = self else { return false };
         match refusal.status {
             401 => refusal.credentials != CredentialsSent::Yes,
             408 | 425 | 429 => false,
@@ -119,9 +119,9 @@ impl Error {
 
     /// Whether the registry, or the cloud service in front of it, used this code.
     #[must_use]
-    pub fn has(&self, code: &str) -> bool {
+    pub fn has_code(&self, code: &str) -> bool {
         match self {
-            Self::Refused(refusal) | Self::Expired(refusal) => refusal.has(code),
+            Self::ErrorResponse(refusal) | Self::AuthorizationExpired(refusal) => refusal.has_code(code),
             Self::Service { code: said, .. } => *said == *code,
             _ => false,
         }
@@ -131,7 +131,9 @@ impl Error {
     #[must_use]
     pub(crate) fn after(mut self, all: u32, time: Duration) -> Self {
         let (attempts, elapsed) = match &mut self {
-            Self::Refused(refusal) | Self::Expired(refusal) => (&mut refusal.attempts, &mut refusal.elapsed),
+            Self::ErrorResponse(refusal) | Self::AuthorizationExpired(refusal) => {
+                (&mut refusal.attempts, &mut refusal.elapsed)
+            }
             Self::Service { attempts, elapsed, .. } => (attempts, elapsed),
             Self::Http(error) => (&mut error.attempts, &mut error.elapsed),
             _ => return self,

@@ -64,7 +64,7 @@ impl Repository {
                 return Ok(Head { digest, manifest: None });
             }
         } else if is_hub || is_busy(reply.status()) || shows_password(&reply) {
-            return Err(reply.refusal());
+            return Err(reply.to_error());
         }
         let manifest = self.get_manifest(id).await?;
         Ok(Head { digest: manifest.digest.clone(), manifest: Some(manifest) })
@@ -103,7 +103,7 @@ impl Repository {
     /// The registry's answer, except that the manifest or the repository does not exist.
     pub(crate) async fn find_manifest(&self, id: &ManifestId, limit: u64) -> Result<Option<Manifest>, Error> {
         match self.get_manifest_within(id, limit).await {
-            Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(None),
+            Err(Error::ErrorResponse(refusal)) if refusal.status == 404 => Ok(None),
             result => result.map(Some),
         }
     }

@@ -74,7 +74,7 @@ impl Repository {
             return Ok(None);
         }
         if reply.status() >= 400 {
-            return Err(reply.refusal());
+            return Err(reply.to_error());
         }
         let answer = reply.accepted()?;
         let served = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -94,7 +94,7 @@ impl Repository {
             return Ok(None);
         }
         match self.head_after(reply, &id).await {
-            Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(None),
+            Err(Error::ErrorResponse(refusal)) if refusal.status == 404 => Ok(None),
             result => result.map(|head| Some(head.digest)),
         }
     }

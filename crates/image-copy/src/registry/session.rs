@@ -9,7 +9,7 @@ use reqwest::{Method, Url};
 
 use super::authorization::{Authorization, Own, Party, Sending};
 use super::secrets::Secrets;
-use super::{Access, CredentialsSent, Error, RateLimit, Refusal, Repository};
+use super::{Access, CredentialsSent, Error, ErrorResponse, RateLimit, Repository};
 use crate::http::{self, Answer, Opened, Origin};
 use crate::oci::Digest;
 
@@ -46,7 +46,7 @@ impl Reply {
     pub(super) fn accepted(self) -> Result<Answer, Error> {
         match self.opened {
             Opened::Answer(answer) if answer.status.is_success() => Ok(answer),
-            Opened::Answer(answer) => Err(Refusal::of(&answer, self.request, self.credentials).into()),
+            Opened::Answer(answer) => Err(ErrorResponse::of(&answer, self.request, self.credentials).into()),
             Opened::Body(_) => Err(Error::Protocol("a body came where none was asked for")),
         }
     }
@@ -60,13 +60,17 @@ impl Reply {
     }
 
     /// The refusal that this reply is.
-    pub(super) fn refusal(&self) -> Error {
+    pub(super) fn to_error(&self) -> Error {
         match &self.opened {
             Opened::Answer(answer) => {
-                let refusal = Refusal::of(answer, self.request.clone(), self.credentials);
+                let refusal = ErrorResponse::of(answer, self.request.clone(), self.credentials);
                 // The signature in a redirect lasts for seconds; the registry makes a new one.
                 let signature_expired = self.redirected && matches!(refusal.status, 400 | 401 | 403);
-                if signature_expired { Error::Expired(Box::new(refusal)) } else { refusal.into() }
+                if signature_expired {
+                    Error::AuthorizationExpired(Box::new(refusal))
+                } else {
+                    refusal.into()
+                }
             }
             Opened::Body(_) => Error::Protocol("a body came where none was asked for"),
         }
@@ -289,6 +293,6 @@ pub(super) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
 /// Returns true if pulls are used up, and the registry does not state for how long. The limit on requests of
 /// any kind has other words and ends in a minute (<https://docs.docker.com/docker-hub/usage/>).
 fn is_pull_limit(answer: &Answer) -> bool {
-    let refusal = || Refusal::of(answer, "", CredentialsSent::No);
+    let refusal = || ErrorResponse::of(answer, "", CredentialsSent::No);
     answer.status == 429 && http::limit_ends(&answer.headers).is_none() && refusal().is_pull_limit()
 }

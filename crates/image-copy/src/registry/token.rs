@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::authorization::Sending;
 use super::secrets::Secrets;
 use super::session::redirect;
-use super::{Credentials, CredentialsSent, Error, Refusal};
+use super::{Credentials, CredentialsSent, Error, ErrorResponse};
 use crate::http::{self, Origin};
 
 /// A token is renewed this long before it ends, or a third of its life if that is shorter.
@@ -112,7 +112,7 @@ impl TokenRequest<'_> {
         }
         if !answer.status.is_success() {
             let sent = if credentials.is_some() { CredentialsSent::Yes } else { CredentialsSent::No };
-            return Err(Refusal::of(&answer, format!("{} token", request.method), sent).into());
+            return Err(ErrorResponse::of(&answer, format!("{} token", request.method), sent).into());
         }
         let Some((token, life)) = TokenAnswer::read(&answer) else {
             return Err(Error::Protocol("its token service sent no token"));

@@ -73,7 +73,9 @@ impl Tokens {
             }
             let refusal = match request.fetch(scopes, credentials.as_ref(), sending).await {
                 Ok(token) => return Ok(granted(kept.insert(token), true)),
-                Err(Error::Refused(refusal)) if matches!(refusal.status, 400 | 401 | 403 | 404) => refusal,
+                Err(Error::ErrorResponse(refusal)) if matches!(refusal.status, 400 | 401 | 403 | 404) => {
+                    refusal
+                }
                 Err(error) => return Err(error),
             };
             if let (Some(own), Some(known)) = (&party.own, &credentials)
@@ -89,7 +91,7 @@ impl Tokens {
             // scopes can mean one of them.
             let is_wrong_password = refusal.status == 401 && credentials.is_some() && scopes.len() < 2;
             if is_wrong_password || position + 1 == choices.len() {
-                return Err(Error::Refused(refusal));
+                return Err(Error::ErrorResponse(refusal));
             }
             position += 1;
         }

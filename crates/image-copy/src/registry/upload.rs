@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::secrets::Secrets;
 use super::session::{Reply, SMALL_BODY_BYTES, location, redirect};
-use super::{Error, Refusal, Repository};
+use super::{Error, ErrorResponse, Repository};
 use crate::http::{self, Activity, Backoff, Budget};
 use crate::oci::{self, Descriptor, Digest};
 
@@ -148,10 +148,14 @@ impl Repository {
         }
         secrets.remove_from_answer(&mut answer);
         let described = secrets.remove_from(&format!("PUT {}", url.path()));
-        let refusal = Refusal::of(&answer, described, authorization.credentials_sent());
+        let refusal = ErrorResponse::of(&answer, described, authorization.credentials_sent());
         let renewed =
             self.was_renewed(&url, &answer, &authorization).await.map_err(SendError::Destination)?;
-        Err(SendError::Destination(if renewed { Error::Expired(Box::new(refusal)) } else { refusal.into() }))
+        Err(SendError::Destination(if renewed {
+            Error::AuthorizationExpired(Box::new(refusal))
+        } else {
+            refusal.into()
+        }))
     }
 
     /// Sends a small blob that is in memory. Bytes that the registry has already do no harm.

@@ -130,15 +130,15 @@ fn is_silence(failure: &copy::Failure) -> bool {
 /// ECR's own codes, which say more than that it refused.
 fn refused_by_ecr(failure: &copy::Failure) -> &'static str {
     let copy::Failure::Registry { cause, .. } = failure else { return "Check RepositoryArn." };
-    if cause.has("TAG_INVALID") {
+    if cause.has_code("TAG_INVALID") {
         "Choose another Tag."
-    } else if cause.has("LimitExceededException") {
+    } else if cause.has_code("LimitExceededException") {
         "Delete images from the repository, or have its quota raised."
-    } else if cause.has("KmsException") || cause.has("KmsError") {
+    } else if cause.has_code("KmsException") || cause.has_code("KmsError") {
         "Check the KMS key with which the repository is encrypted."
-    } else if cause.has("NotSent") {
+    } else if cause.has_code("NotSent") {
         "Check AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT in the function's environment."
-    } else if cause.has("UNSUPPORTED") {
+    } else if cause.has_code("UNSUPPORTED") {
         "Choose another tag or digest in ImageReference, or another Platform of it."
     } else {
         "Check the repository that RepositoryArn names."
@@ -183,7 +183,7 @@ fn allow(action: &str) -> String {
 fn denied_action(cause: &registry::Error) -> Option<String> {
     let message = match cause {
         registry::Error::Service { message, .. } => message,
-        registry::Error::Refused(refusal) => &refusal.codes.first()?.message,
+        registry::Error::ErrorResponse(refusal) => &refusal.errors.first()?.message,
         _ => return None,
     };
     let named = message.split_once("perform: ").map(|(_, rest)| rest);

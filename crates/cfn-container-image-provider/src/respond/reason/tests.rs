@@ -5,7 +5,7 @@ use std::time::Duration;
 use image_copy::copy::{Operation, Problem, Progress, Side};
 use image_copy::http::{Kind, Silence};
 use image_copy::oci::Digest;
-use image_copy::registry::{self, CredentialsSent, Refusal};
+use image_copy::registry::{self, CredentialsSent, ErrorResponse};
 use serde_json::{Value, json};
 
 use super::*;
@@ -82,7 +82,7 @@ fn table() -> String {
     }
     for subject in [SOURCE, "ghcr.io/acme/app:2.1"] {
         // As after HEAD, which has no body to say why.
-        let wordless = Refusal { codes: Vec::new(), ..refusal(401, CredentialsSent::No, "", "") };
+        let wordless = ErrorResponse { errors: Vec::new(), ..refusal(401, CredentialsSent::No, "", "") };
         let (side, operation) = (Side::Source, Operation::ReadManifest);
         let (subject, cause) = (subject.to_owned(), wordless.into());
         let failure = copy::Failure::Registry { side, operation, subject, cause };
@@ -293,7 +293,7 @@ fn what_is_long_is_shortened_in_order() {
             "MANIFEST_UNKNOWN",
             &format!("{} {digest} \n\u{7}é", "q".repeat(quoted)),
         );
-        let cause = registry::Error::Refused(Box::new(cause));
+        let cause = registry::Error::ErrorResponse(Box::new(cause));
         let text = text(copy::Failure::Registry {
             side: Side::Source,
             operation: Operation::ReadManifest,

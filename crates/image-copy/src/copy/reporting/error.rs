@@ -232,7 +232,7 @@ impl Request {
 fn problem_of(cause: &registry::Error) -> Problem {
     use registry::Error;
     match cause {
-        Error::Refused(refusal) | Error::Expired(refusal) => problem_of_refusal(refusal),
+        Error::ErrorResponse(refusal) | Error::AuthorizationExpired(refusal) => problem_of_refusal(refusal),
         Error::Service { code, .. } => problem_of_service(code),
         Error::Protocol(_) | Error::Manifest(_) => Problem::InvalidResponse,
         Error::DigestMismatch { .. } | Error::SizeMismatch { .. } => Problem::Corrupt,
@@ -251,11 +251,13 @@ fn problem_of(cause: &registry::Error) -> Problem {
     }
 }
 
-fn problem_of_refusal(refusal: &registry::Refusal) -> Problem {
+fn problem_of_refusal(refusal: &registry::ErrorResponse) -> Problem {
     match refusal.status {
         _ if refusal.is_pull_limit() => Problem::PullLimit,
         // Registries also return this code for invalid tags.
-        400..=499 if refusal.has("TAG_INVALID") && refusal.mentions("immutable") => Problem::TagImmutable,
+        400..=499 if refusal.has_code("TAG_INVALID") && refusal.mentions("immutable") => {
+            Problem::TagImmutable
+        }
         401 if refusal.credentials == registry::CredentialsSent::No => Problem::CredentialsRequired,
         // The token service accepted the credentials, but the token does not permit this. Docker Hub, Quay
         // and GitLab also return this for missing repositories.

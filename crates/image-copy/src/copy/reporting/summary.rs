@@ -6,7 +6,7 @@ use std::fmt;
 use super::amounts::{list, share};
 use super::error::{Failure, Operation, Side};
 use crate::http;
-use crate::registry::{CredentialsSent, Error, Refusal};
+use crate::registry::{CredentialsSent, Error, ErrorResponse};
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,7 +81,8 @@ fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> Strin
     use http::Kind;
     let unreached = matches!(cause, Error::Http(http::Error { kind, .. })
         if matches!(kind, Kind::Dns | Kind::Connect(_) | Kind::ConnectTimeout | Kind::Proxy { .. } | Kind::Tls(_)));
-    let refused = matches!(cause, Error::Refused(_) | Error::Expired(_) | Error::Service { .. });
+    let refused =
+        matches!(cause, Error::ErrorResponse(_) | Error::AuthorizationExpired(_) | Error::Service { .. });
     match (side, operation) {
         (Side::Source, _) if unreached => format!("source {subject} cannot be reached"),
         (Side::Source, _) => format!("source {subject} cannot be read"),
@@ -107,7 +108,7 @@ fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> Strin
 
 fn why(subject: &str, cause: &Error) -> String {
     match cause {
-        Error::Refused(refusal) | Error::Expired(refusal) => {
+        Error::ErrorResponse(refusal) | Error::AuthorizationExpired(refusal) => {
             let is_hub = subject.starts_with("docker.io/");
             let note = match refusal.status {
                 401 if is_hub && refusal.credentials != CredentialsSent::Yes => {
@@ -125,7 +126,7 @@ fn why(subject: &str, cause: &Error) -> String {
 }
 
 /// ` (0 of 100 left for 203.0.113.7 in each 6 h)`
-fn allowance(refusal: &Refusal) -> String {
+fn allowance(refusal: &ErrorResponse) -> String {
     let Some(limit) = refusal.rate_limit.as_ref().filter(|_| refusal.is_pull_limit()) else {
         return match refusal.retry_after {
             Some(pause) if refusal.status == 429 => format!(" (it asks to wait {})", http::duration(pause)),
@@ -146,15 +147,15 @@ mod tests {
 
     use super::super::progress::Progress;
     use super::*;
-    use crate::registry::{Code, RateLimit};
+    use crate::registry::{ErrorEntry, RateLimit};
 
-    fn refusal(status: u16, code: &str, message: &str) -> Refusal {
-        Refusal {
+    fn refusal(status: u16, code: &str, message: &str) -> ErrorResponse {
+        ErrorResponse {
             status,
-            codes: vec![Code { code: code.into(), message: message.into(), detail: "".into() }],
+            errors: vec![ErrorEntry { code: code.into(), message: message.into(), detail: "".into() }],
             request: "GET /v2/x".into(),
             credentials: CredentialsSent::No,
-            is_foreign: false,
+            is_not_from_registry: false,
             rate_limit: None,
             retry_after: None,
             attempts: 1,
@@ -178,7 +179,7 @@ mod tests {
             source: Some("203.0.113.7".into()),
         };
         let message = "You have reached your unauthenticated pull rate limit";
-        let limited = Refusal {
+        let limited = ErrorResponse {
             rate_limit: Some(limit),
             retry_after: Some(Duration::from_secs(11400)),
             ..refusal(429, "TOOMANYREQUESTS", message)
@@ -202,7 +203,7 @@ mod tests {
             "source docker.io/library/nginx:1.27 cannot be reached: connecting to registry-1.docker.io:443 timed out, 5 attempts in 71 s.",
         );
         let tried =
-            Refusal { attempts: 3, elapsed: Duration::from_secs(9), ..refusal(502, "", "Bad Gateway") };
+            ErrorResponse { attempts: 3, elapsed: Duration::from_secs(9), ..refusal(502, "", "Bad Gateway") };
         check(
             Side::Destination,
             Operation::SendBlob,
@@ -213,8 +214,10 @@ mod tests {
 
     #[test]
     fn tells_the_limit_on_pulls_from_the_one_on_requests() {
-        let busy =
-            Refusal { retry_after: Some(Duration::from_secs(60)), ..refusal(429, "", "Too Many Requests") };
+        let busy = ErrorResponse {
+            retry_after: Some(Duration::from_secs(60)),
+            ..refusal(429, "", "Too Many Requests")
+        };
         check(
             Side::Source,
             Operation::ReadManifest,

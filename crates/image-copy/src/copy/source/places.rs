@@ -283,7 +283,7 @@ impl Place {
 
 /// Returns true if one piece of content is missing, but not the whole repository.
 fn is_missing(error: &Error) -> bool {
-    matches!(error, Error::Refused(refusal) if refusal.status == 404 && !refusal.has("NAME_UNKNOWN"))
+    matches!(error, Error::ErrorResponse(refusal) if refusal.status == 404 && !refusal.has_code("NAME_UNKNOWN"))
 }
 
 /// Returns the error for a mirror that exceeded its time limit.

@@ -68,7 +68,7 @@ pub(super) fn rejection(
     operation: Operation,
     cause: registry::Error,
 ) -> Error {
-    let is_rejected = matches!(&cause, registry::Error::Refused(refusal)
+    let is_rejected = matches!(&cause, registry::Error::ErrorResponse(refusal)
         if (400..500).contains(&refusal.status) && !matches!(refusal.status, 401 | 403 | 408 | 429));
     match manifest.blobs().find(|blob| skipped.contains(&blob.digest)) {
         Some(layer) if is_rejected => Box::new(Failure::ForeignLayer {

@@ -238,7 +238,7 @@ impl Job<'_> {
     async fn missing_repository(&self) -> Option<registry::Error> {
         let id = ManifestId::Digest(self.plan.root.digest.clone());
         match self.destination.repository.get_manifest(&id).await {
-            Err(cause) if cause.has("NAME_UNKNOWN") => Some(cause),
+            Err(cause) if cause.has_code("NAME_UNKNOWN") => Some(cause),
             _ => None,
         }
     }
@@ -266,7 +266,7 @@ impl Job<'_> {
 /// Returns true if a source refuses a blob for good.
 fn is_absent(cause: &registry::Error) -> bool {
     match cause {
-        registry::Error::Refused(refusal) | registry::Error::Expired(refusal) => {
+        registry::Error::ErrorResponse(refusal) | registry::Error::AuthorizationExpired(refusal) => {
             (400..500).contains(&refusal.status) && !matches!(refusal.status, 408 | 425 | 429)
         }
         _ => false,
@@ -276,7 +276,7 @@ fn is_absent(cause: &registry::Error) -> bool {
 /// Waits before the next attempt at a blob. Returns false if there is none.
 async fn again(budget: &Budget, cause: &registry::Error) -> bool {
     match cause {
-        registry::Error::Refused(refusal) if cause.is_transient() => {
+        registry::Error::ErrorResponse(refusal) if cause.is_transient() => {
             let status = reqwest::StatusCode::from_u16(refusal.status).unwrap_or_default();
             budget.after_status(status, refusal.retry_after).await
         }

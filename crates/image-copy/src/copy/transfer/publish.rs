@@ -78,7 +78,7 @@ impl Publication<'_> {
     /// nothing changes, as after a lost response
     /// (<https://github.com/aws/containers-roadmap/issues/2179>).
     async fn judge_tag(&self, tag: &Tag, cause: registry::Error) -> Result<(), Error> {
-        let exists = cause.has("TAG_INVALID") || cause.has("ImageTagAlreadyExistsException");
+        let exists = cause.has_code("TAG_INVALID") || cause.has_code("ImageTagAlreadyExistsException");
         let failure = rejection(self.plan, &self.plan.root, self.skipped, Operation::WriteTag, cause);
         if !exists {
             return Err(failure);

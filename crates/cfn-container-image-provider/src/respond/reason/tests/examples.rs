@@ -5,7 +5,7 @@ use std::time::Duration;
 use image_copy::copy::{self, ImageLimit, Operation, Problem, Progress, Side};
 use image_copy::http::{self, Kind};
 use image_copy::oci::{Digest, ManifestError};
-use image_copy::registry::{self, Code, CredentialsSent, RateLimit, Refusal};
+use image_copy::registry::{self, CredentialsSent, ErrorEntry, ErrorResponse, RateLimit};
 
 use super::{DESTINATION, SOURCE};
 
@@ -46,13 +46,13 @@ pub(super) const OPERATIONS: [Operation; 9] = [
     Operation::WriteTag,
 ];
 
-pub(super) fn refusal(status: u16, credentials: CredentialsSent, code: &str, message: &str) -> Refusal {
-    Refusal {
+pub(super) fn refusal(status: u16, credentials: CredentialsSent, code: &str, message: &str) -> ErrorResponse {
+    ErrorResponse {
         status,
-        codes: vec![Code { code: code.into(), message: message.into(), detail: "".into() }],
+        errors: vec![ErrorEntry { code: code.into(), message: message.into(), detail: "".into() }],
         request: "GET /v2/x".into(),
         credentials,
-        is_foreign: false,
+        is_not_from_registry: false,
         rate_limit: None,
         retry_after: None,
         attempts: 1,
@@ -109,7 +109,7 @@ pub(super) fn cause(problem: Problem) -> Option<registry::Error> {
             };
             let message = "You have reached your unauthenticated pull rate limit";
             let refusal = refusal(429, CredentialsSent::No, "TOOMANYREQUESTS", message);
-            Some(Box::new(Refusal {
+            Some(Box::new(ErrorResponse {
                 rate_limit: Some(limit),
                 retry_after: Some(Duration::from_secs(11400)),
                 ..refusal
@@ -118,7 +118,7 @@ pub(super) fn cause(problem: Problem) -> Option<registry::Error> {
         _ => None,
     };
     if let Some(refused) = refused {
-        return Some(registry::Error::Refused(refused));
+        return Some(registry::Error::ErrorResponse(refused));
     }
     Some(match problem {
         Problem::CredentialsUnavailable => registry::Error::Credentials("the login could not be had".into()),

@@ -10,18 +10,18 @@ use crate::text::ForeignText;
 
 /// An answer that is a refusal (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{} says {}{}", self.speaker(), self.words(), http::tries(*attempts, *elapsed))]
-pub struct Refusal {
+#[error("{} says {}{}", self.sender(), self.words(), http::tries(*attempts, *elapsed))]
+pub struct ErrorResponse {
     /// HTTP status code.
     pub status: u16,
     /// Codes and messages, as far as the body held any.
-    pub codes: Vec<Code>,
+    pub errors: Vec<ErrorEntry>,
     /// Method and path, for the log; of a cloud service the name of the call.
     pub request: ForeignText,
     /// Whether a login was sent along.
     pub credentials: CredentialsSent,
     /// Whether the answer came from something that is no registry, as far as can be told.
-    pub is_foreign: bool,
+    pub is_not_from_registry: bool,
     /// The allowance, where the registry states one.
     pub rate_limit: Option<RateLimit>,
     /// How long the registry asks to wait.
@@ -34,7 +34,7 @@ pub struct Refusal {
 
 /// One entry of a registry's error document. The code is open: registries invent their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Code {
+pub struct ErrorEntry {
     /// Such as `MANIFEST_UNKNOWN`; empty when the body was no error document.
     pub code: ForeignText,
     /// The registry's words.
@@ -43,7 +43,7 @@ pub struct Code {
     pub detail: ForeignText,
 }
 
-impl Code {
+impl ErrorEntry {
     /// The code and the words; the detail where the words say nothing.
     fn words(&self) -> String {
         let says_nothing = matches!(&*self.message, "" | "unknown error");
@@ -76,23 +76,23 @@ fn message(text: &str) -> ForeignText {
     ForeignText::quotable(text, MESSAGE_CHARS)
 }
 
-impl Refusal {
+impl ErrorResponse {
     pub(super) fn of(
         answer: &http::Answer,
         request: impl Into<ForeignText>,
         credentials: CredentialsSent,
     ) -> Self {
-        let codes = codes(&answer.body);
+        let errors = parse_errors(&answer.body);
         // A registry names its version or sends an error document; neither is due to a HEAD.
-        let wordless = codes.iter().all(|entry| entry.code.is_empty());
-        let is_foreign = matches!(answer.status.as_u16(), 404 | 501)
+        let wordless = errors.iter().all(|entry| entry.code.is_empty());
+        let is_not_from_registry = matches!(answer.status.as_u16(), 404 | 501)
             && wordless
             && !answer.body.is_empty()
             && !answer.headers.contains_key("docker-distribution-api-version");
         Self {
             status: answer.status.as_u16(),
-            codes,
-            is_foreign,
+            errors,
+            is_not_from_registry,
             request: request.into(),
             credentials,
             rate_limit: RateLimit::of(&answer.headers),
@@ -106,21 +106,21 @@ impl Refusal {
         // A session that a registry lost or refuses to rewind is replaced by a new one.
         // Content that did not arrive as it was sent may do so next time.
         let lost = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "DIGEST_INVALID"];
-        let session_lost = self.status == 416 || lost.iter().any(|code| self.has(code));
+        let session_lost = self.status == 416 || lost.iter().any(|code| self.has_code(code));
         let status = reqwest::StatusCode::from_u16(self.status);
         !self.is_pull_limit() && (session_lost || status.is_ok_and(http::is_transient))
     }
 
     /// Whether the registry used this code.
     #[must_use]
-    pub fn has(&self, code: &str) -> bool {
-        self.codes.iter().any(|entry| entry.code == *code)
+    pub fn has_code(&self, code: &str) -> bool {
+        self.errors.iter().any(|entry| entry.code == *code)
     }
 
     /// Whether one of the messages contains `text`, in any case.
     #[must_use]
     pub fn mentions(&self, text: &str) -> bool {
-        self.codes.iter().any(|entry| entry.message.to_ascii_lowercase().contains(text))
+        self.errors.iter().any(|entry| entry.message.to_ascii_lowercase().contains(text))
     }
 
     /// Whether this is a pull allowance used up, as opposed to too many requests of any kind: waiting
@@ -135,17 +135,17 @@ impl Refusal {
     /// The status, code and message as one phrase.
     #[must_use]
     pub fn words(&self) -> String {
-        let words = match self.codes.first() {
+        let words = match self.errors.first() {
             Some(code) => format!("{} {}", self.status, code.words()),
             // As after HEAD: the status has to speak for itself.
             None => reqwest::StatusCode::from_u16(self.status)
                 .map_or_else(|_| self.status.to_string(), |status| status.to_string()),
         };
-        if self.is_foreign { format!("{words}; this does not look like a registry") } else { words }
+        if self.is_not_from_registry { format!("{words}; this does not look like a registry") } else { words }
     }
 
     /// A registry, unless the request is a call to a cloud service in front of one.
-    fn speaker(&self) -> &str {
+    fn sender(&self) -> &str {
         if self.request.starts_with("ecr:") { &self.request } else { "registry" }
     }
 }
@@ -162,11 +162,11 @@ pub(super) fn words(code: &str, message: &str) -> String {
 #[derive(Deserialize)]
 struct ErrorDocument {
     #[serde(default)]
-    errors: Vec<ErrorEntry>,
+    errors: Vec<ErrorEntryJson>,
 }
 
 #[derive(Deserialize)]
-struct ErrorEntry {
+struct ErrorEntryJson {
     #[serde(default)]
     code: serde_json::Value,
     #[serde(default)]
@@ -176,7 +176,7 @@ struct ErrorEntry {
 }
 
 /// Reads an error document; anything else is shown as it is, unless it is a page for a browser.
-fn codes(body: &[u8]) -> Vec<Code> {
+fn parse_errors(body: &[u8]) -> Vec<ErrorEntry> {
     if let Ok(document) = serde_json::from_slice::<ErrorDocument>(body)
         && !document.errors.is_empty()
     {
@@ -190,7 +190,7 @@ fn codes(body: &[u8]) -> Vec<Code> {
             .errors
             .into_iter()
             .take(5)
-            .map(|entry| Code {
+            .map(|entry| ErrorEntry {
                 code: text(entry.code, CODE_CHARS),
                 message: text(entry.message, MESSAGE_CHARS),
                 detail: text(entry.detail, MESSAGE_CHARS),
@@ -212,9 +212,9 @@ fn codes(body: &[u8]) -> Vec<Code> {
     match element("Code") {
         Some(code) => {
             let code = ForeignText::quotable(code, CODE_CHARS);
-            vec![Code { code, message: message(element("Message").unwrap_or_default()), detail }]
+            vec![ErrorEntry { code, message: message(element("Message").unwrap_or_default()), detail }]
         }
-        None => vec![Code { code: ForeignText::default(), message: text, detail }],
+        None => vec![ErrorEntry { code: ForeignText::default(), message: text, detail }],
     }
 }
 
@@ -224,7 +224,7 @@ mod tests {
 
     #[track_caller]
     fn check(body: &str, expected: &[(&str, &str)]) {
-        let found = codes(body.as_bytes());
+        let found = parse_errors(body.as_bytes());
         let found: Vec<(&str, &str)> = found.iter().map(|c| (&*c.code, &*c.message)).collect();
         assert_eq!(found, expected, "{body}");
     }
@@ -243,13 +243,13 @@ mod tests {
         check("<html><body>502 Bad Gateway</body></html>", &[]);
         check("Too Many Requests\n", &[("", "Too Many Requests")]);
         check("", &[]);
-        let long = codes("x".repeat(1000).as_bytes());
+        let long = parse_errors("x".repeat(1000).as_bytes());
         assert_eq!(long[0].message.chars().count(), MESSAGE_CHARS + 1);
     }
 
     #[test]
     fn shows_the_detail_where_the_words_say_nothing() {
-        let shown = |body: &str| codes(body.as_bytes())[0].words();
+        let shown = |body: &str| parse_errors(body.as_bytes())[0].words();
         let full = r#"{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":{"Err":28}}]}"#;
         assert_eq!(shown(full), r#"UNKNOWN "unknown error {'Err':28}""#);
         let known = r#"{"errors":[{"code":"DENIED","message":"no","detail":"inner"}]}"#;
