@@ -77,7 +77,7 @@ pub(crate) async fn copy(
         Err(failure) => (Err(failure), None, Traffic::default()),
         Ok(job) => {
             let result = guarded(Box::pin(job.run(&state, &registered)), &context.deadline).await;
-            let result = result.map_err(|failure| with_login_problem(failure, &job.credentials));
+            let result = result.map_err(|failure| with_secret_problem(failure, &job.credentials));
             let traffic = job.traffic();
             let properties = job.wanted.properties;
             (result.map(|outcome| Copied { properties, outcome }), Some(job.request), traffic)
@@ -95,12 +95,12 @@ pub(crate) async fn copy(
 }
 
 /// Names the problem with a secret, if that is why there were no credentials.
-fn with_login_problem(failure: Failure, credentials: &SourceCredentials) -> Failure {
+fn with_secret_problem(failure: Failure, credentials: &SourceCredentials) -> Failure {
     match (failure, credentials.problem()) {
         (Failure::Copy(failure), Some(problem))
             if failure.side() == Side::Source && failure.problem() == Problem::CredentialsUnavailable =>
         {
-            Failure::Login { failure, problem: Box::new(problem) }
+            Failure::Secret { failure, problem: Box::new(problem) }
         }
         (failure, _) => failure,
     }
@@ -134,7 +134,7 @@ impl Job {
         let CopySettings { default_platforms, allowed_sources, mirrors, .. } =
             settings.map_err(|error| Failure::Setting(error.clone()))?;
         let wanted = CopyRequest::parse(properties, previous, default_platforms, context)?;
-        allowed_sources.check(&wanted.properties.source).map_err(Failure::NotAllowed)?;
+        allowed_sources.check(&wanted.properties.source).map_err(Failure::SourceNotAllowed)?;
         let request = wanted.properties.request();
         let (name, repository) = (&request.source.repository, &wanted.properties.repository);
         let until = Some(deadline.work);

@@ -7,7 +7,7 @@ use image_copy::copy::{self, Progress, Referrers, Served, TagMove};
 use crate::copy::{Copied, CopyReport};
 use crate::deadline::Deadline;
 use crate::delete::DeleteReport;
-use crate::delete::lifecycle::Deleted;
+use crate::delete::lifecycle::DeleteOutcome;
 use crate::failure::Failure;
 use crate::input::envelope::Envelope;
 
@@ -130,7 +130,7 @@ fn served_by(served: &[Served]) -> Option<String> {
 }
 
 /// Logs the watchdog's response for invocations that sent none.
-pub(crate) fn lost(reason: &str, failed_request_id: &str, elapsed: Duration) {
+pub(crate) fn log_failed_invocation(reason: &str, failed_request_id: &str, elapsed: Duration) {
     tracing::warn!(outcome = "lost", reason, failed_request_id, seconds = elapsed.as_secs_f64(), "answered");
 }
 
@@ -143,9 +143,9 @@ fn of_copy(Copied { outcome, .. }: &Copied) -> &'static str {
     }
 }
 
-fn of_delete(deleted: Deleted) -> &'static str {
+fn of_delete(deleted: DeleteOutcome) -> &'static str {
     match deleted {
-        Deleted::Removed | Deleted::Restored => "deleted",
+        DeleteOutcome::Removed | DeleteOutcome::Restored => "deleted",
         _ => "nothing to do",
     }
 }

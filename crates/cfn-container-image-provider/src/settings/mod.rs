@@ -13,7 +13,7 @@ use image_copy::text::{ForeignText, without_login};
 
 pub(crate) use network::Network;
 pub(crate) use registry_credentials::Listed;
-pub(crate) use sources::{AllowedSources, NotAllowed};
+pub(crate) use sources::{AllowedSources, SourceNotAllowed};
 
 use crate::input::properties;
 
