@@ -11,7 +11,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use image_copy::copy::{Failure, Operation, Outcome, Plan, Request, Served, Side, TagMove};
+use image_copy::copy::{Failure, Operation, Outcome, Plan, ReadCounts, Request, Side, TagChange};
 use image_copy::oci::Registry;
 use image_copy::registry;
 use image_copy::text;
@@ -130,13 +130,13 @@ pub(crate) fn interrupted(signal: Signal, state: &str) -> ExitCode {
 pub(crate) fn left_behind(plan: &Plan, blobs_are_there: bool) -> String {
     let destination = plan.request.destination_name();
     match (&plan.tag, blobs_are_there) {
-        (TagMove::Unchanged, _) => format!("{destination} names what it named before"),
-        (TagMove::Untagged, _) => {
+        (TagChange::Unchanged, _) => format!("{destination} names what it named before"),
+        (TagChange::Untagged, _) => {
             format!("{destination} may lack the image, and what arrived is not copied again")
         }
         // The request may have been on its way.
-        (TagMove::Moved { .. }, true) => format!("whether the tag {destination} was written is not known"),
-        (TagMove::Moved { .. }, false) => {
+        (TagChange::Moved { .. }, true) => format!("whether the tag {destination} was written is not known"),
+        (TagChange::Moved { .. }, false) => {
             format!("the tag {destination} was not written, and blobs that arrived are not copied again")
         }
     }
@@ -148,11 +148,11 @@ pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
     let any_referrer = outcome.referrers.as_ref().is_some_and(|referrers| referrers.copied > 0);
     let referrers = outcome.referrers.as_ref().map(|referrers| format!(", referrers: {referrers}"));
     let tag = match &outcome.tag {
-        TagMove::Moved { from: Some(old) } => format!(", tag moved from {}", old.short()),
-        TagMove::Unchanged if blobs.copied == 0 && outcome.manifests_written == 0 && !any_referrer => {
+        TagChange::Moved { from: Some(old) } => format!(", tag moved from {}", old.short()),
+        TagChange::Unchanged if blobs.copied == 0 && outcome.manifests_written == 0 && !any_referrer => {
             ", nothing to do".to_owned()
         }
-        TagMove::Moved { from: None } | TagMove::Unchanged | TagMove::Untagged => String::new(),
+        TagChange::Moved { from: None } | TagChange::Unchanged | TagChange::Untagged => String::new(),
     };
     let skipped = match blobs.skipped {
         0 => String::new(),
@@ -174,19 +174,19 @@ pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
         request.destination_name(),
         outcome.digest,
         referrers.unwrap_or_default(),
-        served(request, &outcome.served),
+        served(request, &outcome.read_counts),
         seconds(outcome.elapsed),
     )
 }
 
 /// `, read from …` where others than the registry of the reference had a part in it.
-fn served(request: &Request, served: &[Served]) -> String {
-    if served.iter().all(|served| served.place == request.source.repository) {
+fn served(request: &Request, served: &[ReadCounts]) -> String {
+    if served.iter().all(|served| served.repository == request.source.repository) {
         return String::new();
     }
-    let parts = served.iter().map(|Served { place, manifests, blobs }| {
+    let parts = served.iter().map(|ReadCounts { repository, manifests, blobs }| {
         let manifests = if *manifests == 1 { "1 manifest".into() } else { format!("{manifests} manifests") };
-        format!("{place} ({manifests}, {})", counted(*blobs))
+        format!("{repository} ({manifests}, {})", counted(*blobs))
     });
     format!(", read from {}", parts.collect::<Vec<_>>().join(" and "))
 }

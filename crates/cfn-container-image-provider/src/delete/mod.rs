@@ -3,7 +3,7 @@
 pub(crate) mod lifecycle;
 mod referrers;
 
-use image_copy::copy::{Inventory as _, Platforms};
+use image_copy::copy::{Inventory as _, PlatformSelection};
 use image_copy::oci::{Digest, Manifest, Reference, Tag};
 use image_copy::registry::{Error, ManifestId};
 use image_copy_aws::{EcrRepository, RepositoryArn, TagRemoval};
@@ -53,7 +53,7 @@ impl ImageName {
         let digest = properties.source.digest.clone();
         let image = match (&properties.tag, &properties.platforms) {
             (Some(tag), _) => ManifestId::Tag(tag.clone()),
-            (None, Platforms::All) => ManifestId::Digest(digest?),
+            (None, PlatformSelection::All) => ManifestId::Digest(digest?),
             (None, _) => return None,
         };
         Some(Self { repository: properties.repository.clone(), image })
@@ -144,7 +144,7 @@ async fn end_owner<S: Store>(
 /// Reads properties as far as a Delete needs them. Mistakes do not fail it.
 fn parse(properties: &Value, context: &EventContext<'_>) -> Option<Properties> {
     let copying = context.clients.settings.copying.as_ref();
-    let default = copying.map_or(Platforms::All, |copying| copying.default_platforms.clone());
+    let default = copying.map_or(PlatformSelection::All, |copying| copying.default_platforms.clone());
     Properties::parse(properties, properties, &default).ok()
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use image_copy::copy::{self, Progress, Referrers, Served, TagMove};
+use image_copy::copy::{self, Progress, ReadCounts, ReferrerCounts, TagChange};
 
 use crate::copy::{Copied, CopyReport};
 use crate::deadline::Deadline;
@@ -75,7 +75,7 @@ impl Summary<'_> {
             Report::Nothing => None,
         };
         let request = copied.and_then(|report| report.request.as_ref());
-        let referrers: Option<&Referrers> = copied
+        let referrers: Option<&ReferrerCounts> = copied
             .and_then(|report| report.result.as_ref().ok())
             .and_then(|copied| copied.outcome.referrers.as_ref());
         let traffic = copied.map(|report| &report.traffic);
@@ -122,10 +122,10 @@ impl Summary<'_> {
 }
 
 /// Where manifests and blobs came from. `None` if none came.
-fn served_by(served: &[Served]) -> Option<String> {
-    let served = served
-        .iter()
-        .map(|Served { place, manifests, blobs }| format!("{place} ({manifests} manifests, {blobs} blobs)"));
+fn served_by(served: &[ReadCounts]) -> Option<String> {
+    let served = served.iter().map(|ReadCounts { repository, manifests, blobs }| {
+        format!("{repository} ({manifests} manifests, {blobs} blobs)")
+    });
     Some(served.collect::<Vec<_>>().join(", ")).filter(|places| !places.is_empty())
 }
 
@@ -136,10 +136,10 @@ pub(crate) fn log_failed_invocation(reason: &str, failed_request_id: &str, elaps
 
 fn of_copy(Copied { outcome, .. }: &Copied) -> &'static str {
     match outcome.tag {
-        TagMove::Moved { .. } => "copied",
+        TagChange::Moved { .. } => "copied",
         _ if outcome.blobs.copied > 0 || outcome.manifests_written > 0 => "copied",
         _ if outcome.referrers.as_ref().is_some_and(|referrers| referrers.copied > 0) => "copied",
-        TagMove::Unchanged | TagMove::Untagged => "unchanged",
+        TagChange::Unchanged | TagChange::Untagged => "unchanged",
     }
 }
 

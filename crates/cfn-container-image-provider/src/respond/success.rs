@@ -1,6 +1,6 @@
 //! The `Reason` of a success: one sentence.
 
-use image_copy::copy::{Outcome, Progress, Referrers, TagMove};
+use image_copy::copy::{Outcome, Progress, ReferrerCounts, TagChange};
 
 use crate::delete::lifecycle::DeleteOutcome;
 use crate::event_state::StateUse;
@@ -22,9 +22,9 @@ pub(crate) fn copied(outcome: &Outcome, state: StateUse) -> String {
         ),
     };
     let tag = match outcome.tag {
-        TagMove::Untagged => "",
-        TagMove::Unchanged => "; the tag named the image already",
-        TagMove::Moved { .. } => "; the tag names the image now",
+        TagChange::Untagged => "",
+        TagChange::Unchanged => "; the tag named the image already",
+        TagChange::Moved { .. } => "; the tag names the image now",
     };
     let referrers = outcome.referrers.as_ref().map(referrers).unwrap_or_default();
     let state = match state {
@@ -35,7 +35,7 @@ pub(crate) fn copied(outcome: &Outcome, state: StateUse) -> String {
 }
 
 /// ` Referrers: 3 copied, 1 refused: registry says 405 UNSUPPORTED.`
-fn referrers(referrers: &Referrers) -> String {
+fn referrers(referrers: &ReferrerCounts) -> String {
     match &referrers.first_reason {
         Some(reason) => format!(" Referrers: {referrers}: {}.", reason.trim_end_matches('.')),
         None => format!(" Referrers: {referrers}."),

@@ -239,7 +239,7 @@ fn not_allowed(allowed: &str, source: &str) -> Failure {
 }
 
 fn property(properties: Value) -> Failure {
-    let default = copy::Platforms::All;
+    let default = copy::PlatformSelection::All;
     Failure::Property(Properties::parse(&properties, &Value::Null, &default).unwrap_err())
 }
 
