@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use image_copy::copy::{CONCURRENT_BLOBS, Mirror, PlatformSelection};
+use image_copy::copy::{CONCURRENT_BLOBS, Mirror, Platforms};
 use image_copy::oci::{ParseError, Platform, Reference, Registry, Repository, Tag};
 
-pub(crate) use list::{List, Search};
-pub(crate) use pages::{Completions, Manual};
-pub(crate) use update::Update;
+pub(crate) use list::{ListArgs, SearchArgs};
+pub(crate) use pages::{CompletionsArgs, ManArgs};
+pub(crate) use update::UpdateArgs;
 
 /// The version, with the commit where it is known.
 pub(crate) const VERSION: &str = env!("CONTAINER_IMAGE_VERSION");
@@ -58,31 +58,31 @@ pub(crate) enum Command {
     ///
     /// Needs no Docker engine and no disk. What the destination holds already is not sent again. The
     /// tag is written last: until then it names what it named before.
-    Copy(Copy),
+    Copy(CopyArgs),
 
     /// List the images that files name
     ///
     /// In CloudFormation templates these are the properties that hold an image, with short names;
     /// in all other text files whatever looks like a reference and has a tag or a digest.
-    List(List),
+    List(ListArgs),
 
     /// Pin and update the references to images in files
     ///
     /// Changes nothing but the bytes of a reference. Registries are asked by HEAD, which Docker Hub
     /// does not count as a pull, and once for each reference.
-    Update(Update),
+    Update(UpdateArgs),
 
     /// Print the completions for a shell
     #[command(after_long_help = pages::COMPLETIONS_EXAMPLES)]
-    Completions(Completions),
+    Completions(CompletionsArgs),
 
     /// Print the manual page of a command
-    #[command(after_long_help = pages::MANUAL_EXAMPLES)]
-    Man(Manual),
+    #[command(after_long_help = pages::MAN_EXAMPLES)]
+    Man(ManArgs),
 }
 
 /// Where logins come from, for those who read how to use a command.
-macro_rules! logins {
+macro_rules! credentials_help {
     () => {
         "\
 Logins: those in $REGISTRY_AUTH_FILE if it is set. Otherwise the first one in the
@@ -92,7 +92,7 @@ these files are run. For Amazon ECR and ECR Public the AWS CLI provides the logi
 ecr get-login-password) with the current AWS credentials. Otherwise anonymous."
     };
 }
-use logins;
+use credentials_help;
 
 const COPY_EXAMPLES: &str = concat!(
     "\
@@ -113,7 +113,7 @@ Examples:
       --certificate-authority acme.pem --dry-run
 
 ",
-    logins!(),
+    credentials_help!(),
     "
 
 Docker's short names mean Docker Hub: python is docker.io/library/python:latest.
@@ -125,7 +125,7 @@ interrupted, 143 terminated."
 /// What was typed after `copy`.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = COPY_EXAMPLES)]
-pub(crate) struct Copy {
+pub(crate) struct CopyArgs {
     #[arg(help = "Image to copy: [registry/]repository[:tag][@digest]")]
     pub(crate) source: Reference,
 
@@ -134,7 +134,7 @@ pub(crate) struct Copy {
         value_name = "DESTINATION",
         help = "Where to: [registry/]repository[:tag]; without a tag, the source's"
     )]
-    pub(crate) to: Target,
+    pub(crate) to: DestinationArg,
 
     #[arg(
         long,
@@ -143,7 +143,7 @@ pub(crate) struct Copy {
         value_parser = platforms,
         help = "Platform to copy: os/arch[/variant]; several with commas for a new index of just these; or `all` for the whole index, byte for byte"
     )]
-    pub(crate) platform: PlatformSelection,
+    pub(crate) platform: Platforms,
 
     /// Read what begins with PREFIX from TARGET where that has it; may be given several times. What a
     /// tag names, the source itself says, and every digest is checked
@@ -176,12 +176,12 @@ pub(crate) struct Copy {
 
 /// A repository to copy to, and the tag if one was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct DestinationArg {
     pub(crate) repository: Repository,
     pub(crate) tag: Option<Tag>,
 }
 
-impl FromStr for Target {
+impl FromStr for DestinationArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -195,18 +195,14 @@ impl FromStr for Target {
     }
 }
 
-fn platforms(text: &str) -> Result<PlatformSelection, ParseError> {
+fn platforms(text: &str) -> Result<Platforms, ParseError> {
     if text.eq_ignore_ascii_case("all") {
-        return Ok(PlatformSelection::All);
+        return Ok(Platforms::All);
     }
     if text.contains(',') {
-        return text
-            .split(',')
-            .map(str::parse::<Platform>)
-            .collect::<Result<_, _>>()
-            .map(PlatformSelection::Several);
+        return text.split(',').map(str::parse::<Platform>).collect::<Result<_, _>>().map(Platforms::Some);
     }
-    text.parse::<Platform>().map(PlatformSelection::One)
+    text.parse::<Platform>().map(Platforms::One)
 }
 
 #[cfg(test)]
@@ -220,39 +216,39 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_target(text: &str, repository: &str, tag: Option<&str>) {
-        let target: Target = text.parse().unwrap();
+    fn check_destination(text: &str, repository: &str, tag: Option<&str>) {
+        let target: DestinationArg = text.parse().unwrap();
         assert_eq!(target.repository.to_string(), repository);
         assert_eq!(target.tag.as_ref().map(Tag::as_str), tag);
     }
 
     #[test]
     fn tells_a_destination_without_a_tag_from_one_tagged_latest() {
-        check_target("localhost:5000/app", "localhost:5000/app", None);
-        check_target("localhost:5000/app:latest", "localhost:5000/app", Some("latest"));
-        check_target("app:2", "docker.io/library/app", Some("2"));
-        check_target("app", "docker.io/library/app", None);
+        check_destination("localhost:5000/app", "localhost:5000/app", None);
+        check_destination("localhost:5000/app:latest", "localhost:5000/app", Some("latest"));
+        check_destination("app:2", "docker.io/library/app", Some("2"));
+        check_destination("app", "docker.io/library/app", None);
         let digest = format!("a/b@sha256:{}", "0".repeat(64));
-        assert!(digest.parse::<Target>().unwrap_err().contains("no digest"));
+        assert!(digest.parse::<DestinationArg>().unwrap_err().contains("no digest"));
     }
 
     #[track_caller]
-    fn refused(arguments: &[&str]) -> String {
+    fn parse_error(arguments: &[&str]) -> String {
         let all = ["container-image", "copy"].iter().chain(arguments);
         Args::try_parse_from(all).unwrap_err().to_string()
     }
 
     #[test]
     fn names_the_flag_and_what_it_expects() {
-        let text = refused(&["a", "--to", "b", "--platform", "linux-arm64"]);
+        let text = parse_error(&["a", "--to", "b", "--platform", "linux-arm64"]);
         assert!(text.contains("--platform") && text.contains("os/architecture"), "{text}");
-        let text = refused(&["a", "--to", "https://b"]);
+        let text = parse_error(&["a", "--to", "https://b"]);
         assert!(text.contains("--to") && text.contains("without a scheme"), "{text}");
-        let text = refused(&["a", "--to", "b", "--jobs", "0"]);
+        let text = parse_error(&["a", "--to", "b", "--jobs", "0"]);
         assert!(text.contains("--jobs"), "{text}");
-        let text = refused(&["a", "--to", "b", "--mirror", "docker.io"]);
+        let text = parse_error(&["a", "--to", "b", "--mirror", "docker.io"]);
         assert!(text.contains("--mirror") && text.contains("public.ecr.aws/docker/library"), "{text}");
-        let text = refused(&["a"]);
+        let text = parse_error(&["a"]);
         assert!(text.contains("--to <DESTINATION>"), "{text}");
     }
 
@@ -263,16 +259,10 @@ mod tests {
             let Command::Copy(copy) = Args::try_parse_from(all).unwrap().command else { unreachable!() };
             copy.platform
         };
-        assert_eq!(parse(&[]), PlatformSelection::All);
-        assert_eq!(parse(&["--platform", "ALL"]), PlatformSelection::All);
+        assert_eq!(parse(&[]), Platforms::All);
+        assert_eq!(parse(&["--platform", "ALL"]), Platforms::All);
         let several = ["linux/arm64".parse().unwrap(), "linux/amd64".parse().unwrap()];
-        assert_eq!(
-            parse(&["--platform", "linux/arm64,linux/amd64"]),
-            PlatformSelection::Several(several.to_vec())
-        );
-        assert_eq!(
-            parse(&["--platform", "linux/arm64"]),
-            PlatformSelection::One("linux/arm64".parse().unwrap())
-        );
+        assert_eq!(parse(&["--platform", "linux/arm64,linux/amd64"]), Platforms::Some(several.to_vec()));
+        assert_eq!(parse(&["--platform", "linux/arm64"]), Platforms::One("linux/arm64".parse().unwrap()));
     }
 }

@@ -8,24 +8,24 @@ use image_copy::http;
 use image_copy::oci::{self, Registry};
 use image_copy::registry::{Client, Credentials, CredentialsProvider, Error};
 
-use crate::aws_login::AwsLogins;
-use crate::credentials::DockerLogins;
-use crate::{input_file, system};
+use crate::auth_files::AuthFiles;
+use crate::ecr_credentials::EcrCredentials;
+use crate::{display, input_file};
 
 /// Size limit of a file with certificates in bytes. The bundles of operating systems hold 0.2 MiB.
-const LONGEST_CERTIFICATES: u64 = 8 << 20;
+const MAX_CERTIFICATE_BYTES: u64 = 8 << 20;
 
 /// A client with the logins of whoever runs the program.
 ///
 /// # Errors
 /// A line that names the flag to change.
-pub(crate) fn client(plain_http: &[Registry], authority: Option<&Path>) -> Result<Client, String> {
-    let certificates = match authority {
-        Some(file) => input_file::read(file, LONGEST_CERTIFICATES).map_err(|error| {
+pub(crate) fn client(plain_http: &[Registry], ca_certificate: Option<&Path>) -> Result<Client, String> {
+    let certificates = match ca_certificate {
+        Some(file) => input_file::read(file, MAX_CERTIFICATE_BYTES).map_err(|error| {
             format!(
                 "--certificate-authority {}: the file cannot be read: {}.",
-                system::shown(file),
-                system::words(&error)
+                display::path(file),
+                display::io_error(&error)
             )
         })?,
         None => Vec::new(),
@@ -36,37 +36,37 @@ pub(crate) fn client(plain_http: &[Registry], authority: Option<&Path>) -> Resul
         plain_http: plain_http.iter().map(Registry::to_string).collect(),
         ..http::Options::default()
     };
-    Client::new(options, logins()).map_err(|problem| match authority {
-        Some(file) => format!("--certificate-authority {}: {problem}.", system::shown(file)),
+    Client::new(options, credentials()).map_err(|problem| match ca_certificate {
+        Some(file) => format!("--certificate-authority {}: {problem}.", display::path(file)),
         None => format!("{problem}."),
     })
 }
 
 /// Everywhere a login may be, the place that was meant for it first.
-fn logins() -> Arc<dyn CredentialsProvider> {
-    Arc::new(Chain(vec![Arc::new(DockerLogins::from_environment()), Arc::new(AwsLogins::new())]))
+fn credentials() -> Arc<dyn CredentialsProvider> {
+    Arc::new(CredentialChain(vec![Arc::new(AuthFiles::from_environment()), Arc::new(EcrCredentials::new())]))
 }
 
 /// Asks one after the other: the first login that there is counts, and the next when the registry has
 /// refused that one. What `docker login` stored for ECR ends after 12 hours.
-struct Chain(Vec<Arc<dyn CredentialsProvider>>);
+struct CredentialChain(Vec<Arc<dyn CredentialsProvider>>);
 
-impl CredentialsProvider for Chain {
+impl CredentialsProvider for CredentialChain {
     fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
         refused: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
-            let mut known = None;
+            let mut rejected = None;
             for source in &self.0 {
                 let Some(login) = source.credentials_for(repository, refused).await? else { continue };
                 if refused != Some(&login) {
                     return Ok(Some(login));
                 }
-                known = Some(login);
+                rejected = Some(login);
             }
-            Ok(known)
+            Ok(rejected)
         })
     }
 
@@ -79,9 +79,9 @@ impl CredentialsProvider for Chain {
 mod tests {
     use super::*;
 
-    struct For(&'static str, &'static str);
+    struct Fixed(&'static str, &'static str);
 
-    impl CredentialsProvider for For {
+    impl CredentialsProvider for Fixed {
         fn credentials_for<'a>(
             &'a self,
             repository: &'a oci::Repository,
@@ -99,8 +99,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_login_that_there_is_counts() {
-        let chain =
-            Chain(vec![Arc::new(For("a", "first")), Arc::new(For("a", "x")), Arc::new(For("b", "second"))]);
+        let chain = CredentialChain(vec![
+            Arc::new(Fixed("a", "first")),
+            Arc::new(Fixed("a", "x")),
+            Arc::new(Fixed("b", "second")),
+        ]);
         let login =
             async |host| chain.credentials_for(&named(host), None).await.unwrap().map(|login| login.username);
         assert_eq!(login("a").await.as_deref(), Some("first"));

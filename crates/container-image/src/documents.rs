@@ -4,14 +4,14 @@ use std::path::Path;
 
 use image_copy::oci::Digest;
 
-use crate::args::Search;
+use crate::args::SearchArgs;
 use crate::report;
-use crate::scan::files::{self, Place};
-use crate::scan::{self, Note, RawReference, Scan, lines};
+use crate::scan::files::{self, SourceFile};
+use crate::scan::{self, Diagnostic, RawReference, Scan, positions};
 
 /// A file that names images.
 pub(crate) struct Document {
-    pub(crate) place: Place,
+    pub(crate) file: SourceFile,
     pub(crate) scan: Scan,
     /// Digest of the content that was read, by which a later change shows.
     pub(crate) digest: Digest,
@@ -22,7 +22,7 @@ pub(crate) struct Document {
 impl Document {
     /// The images, in their order.
     pub(crate) fn images(&self) -> impl Iterator<Item = &RawReference> {
-        self.scan.found.iter().map(|found| &found.image)
+        self.scan.images.iter().map(|found| &found.image)
     }
 
     /// Line and column of an image, by its number.
@@ -31,26 +31,26 @@ impl Document {
     }
 
     /// `app.yaml:12`
-    pub(crate) fn line(&self, image: usize) -> String {
-        format!("{}:{}", self.place.shown, self.position(image).0)
+    pub(crate) fn location(&self, image: usize) -> String {
+        format!("{}:{}", self.file.display_name, self.position(image).0)
     }
 
     /// What could not be followed, a line each.
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
-        self.lines(&self.scan.notes, self.scan.found.len())
+        self.messages(&self.scan.notes, self.scan.images.len())
     }
 
     /// What has to be corrected, a line each.
-    fn faults(&self) -> impl Iterator<Item = String> {
-        let before = self.scan.found.len() + self.scan.notes.len();
-        self.lines(&self.scan.faults, before).map(|line| line + ".")
+    fn errors(&self) -> impl Iterator<Item = String> {
+        let before = self.scan.images.len() + self.scan.notes.len();
+        self.messages(&self.scan.errors, before).map(|line| line + ".")
     }
 
     /// Clauses with their places, of which the first is `first`.
-    fn lines<'a>(&'a self, clauses: &'a [Note], first: usize) -> impl Iterator<Item = String> + 'a {
+    fn messages<'a>(&'a self, clauses: &'a [Diagnostic], first: usize) -> impl Iterator<Item = String> + 'a {
         let positions = self.positions[first..].iter();
-        let line = |(note, (line, _)): (&Note, &(usize, usize))| {
-            format!("{}:{line}: {}", self.place.shown, note.text)
+        let line = |(note, (line, _)): (&Diagnostic, &(usize, usize))| {
+            format!("{}:{line}: {}", self.file.display_name, note.text)
         };
         clauses.iter().zip(positions).map(line)
     }
@@ -59,44 +59,44 @@ impl Document {
 /// Documents, and a line for each failure to read a file, or something in it.
 pub(crate) struct Documents {
     pub(crate) all: Vec<Document>,
-    pub(crate) unread: Vec<String>,
+    pub(crate) errors: Vec<String>,
 }
 
 /// Reads what `search` names below `base`. What cannot be read is told of and left out.
 ///
 /// # Errors
 /// A line, when a path is not there.
-pub(crate) async fn read(base: &Path, search: &Search) -> Result<Documents, String> {
-    let mut unread = Vec::new();
-    let mut trouble = |line: String| {
+pub(crate) async fn read(base: &Path, search: &SearchArgs) -> Result<Documents, String> {
+    let mut errors = Vec::new();
+    let mut report_error = |line: String| {
         report::fail(&line);
-        unread.push(line);
+        errors.push(line);
     };
-    let places = files::list(base, &search.paths, &search.exclude, &mut trouble)?;
+    let files = files::list(base, &search.paths, &search.exclude, &mut report_error)?;
     let mut all = Vec::new();
-    for place in places {
+    for file in files {
         // So that Ctrl-C is noticed between two files.
         tokio::task::yield_now().await;
-        match files::read(&place) {
+        match files::read(&file) {
             Ok(Some(bytes)) => {
-                let document = document(place, &bytes);
-                document.iter().flat_map(Document::faults).for_each(&mut trouble);
+                let document = document(file, &bytes);
+                document.iter().flat_map(Document::errors).for_each(&mut report_error);
                 all.extend(document);
             }
             Ok(None) => {}
-            Err(line) => trouble(line),
+            Err(line) => report_error(line),
         }
     }
-    Ok(Documents { all, unread })
+    Ok(Documents { all, errors })
 }
 
-fn document(place: Place, bytes: &[u8]) -> Option<Document> {
-    let scan = scan::scan(&place.path, bytes);
-    if scan.found.is_empty() && scan.notes.is_empty() && scan.faults.is_empty() {
+fn document(file: SourceFile, bytes: &[u8]) -> Option<Document> {
+    let scan = scan::scan(&file.path, bytes);
+    if scan.images.is_empty() && scan.notes.is_empty() && scan.errors.is_empty() {
         return None;
     }
-    let images = scan.found.iter().map(|found| found.range.start);
-    let places = images.chain(scan.notes.iter().chain(&scan.faults).map(|note| note.at));
-    let positions = lines::positions(bytes, places);
-    Some(Document { place, digest: Digest::of(bytes), positions, scan })
+    let images = scan.images.iter().map(|found| found.range.start);
+    let files = images.chain(scan.notes.iter().chain(&scan.errors).map(|note| note.at));
+    let positions = positions::positions(bytes, files);
+    Some(Document { file, digest: Digest::of(bytes), positions, scan })
 }

@@ -9,9 +9,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-use crate::args::Search;
-use crate::program::{Family, found_family_without_terminal};
-use crate::{git_url, system};
+use crate::args::SearchArgs;
+use crate::child_process::{ProcessGroup, set_process_group_without_terminal};
+use crate::{display, git_url};
 
 /// A work tree to look into.
 pub(crate) struct Checkout {
@@ -24,16 +24,16 @@ pub(crate) struct Checkout {
 }
 
 /// Who commits where git has not been told.
-const NOBODY: (&str, &str) = ("container-image", "container-image@localhost");
+const DEFAULT_AUTHOR: (&str, &str) = ("container-image", "container-image@localhost");
 
 /// Size limit of an answer of git in bytes, such as the state of all files.
-const LONGEST_OUTPUT: u64 = 64 << 20;
+const MAX_STDOUT_BYTES: u64 = 64 << 20;
 
-/// Bytes of git's complaint that are kept.
-const LONGEST_COMPLAINT: usize = 64 << 10;
+/// Bytes of git's standard error that are kept.
+const MAX_STDERR_BYTES: usize = 64 << 10;
 
 /// Longest quote of git, in characters.
-const LONGEST_QUOTE: usize = 200;
+const MAX_QUOTE_CHARS: usize = 200;
 
 impl Checkout {
     /// The repository that was named, if one was: a work tree on this machine is used where it is,
@@ -41,20 +41,20 @@ impl Checkout {
     ///
     /// # Errors
     /// A line that names the flag to change.
-    pub(crate) async fn of(search: &Search) -> Result<Option<Self>, String> {
+    pub(crate) async fn of(search: &SearchArgs) -> Result<Option<Self>, String> {
         let Some(url) = &search.repository else { return Ok(None) };
         let author = search.username.clone().zip(search.email.clone());
         let checkout = if is_work_tree(url) {
-            Self::in_place(Path::new(url), search.branch.as_deref(), author).await?
+            Self::open_work_tree(Path::new(url), search.branch.as_deref(), author).await?
         } else {
-            Self::refuse_inner(url).await?;
-            Self::cloned(url, search.branch.as_deref(), author).await?
+            Self::reject_subfolder(url).await?;
+            Self::clone_repository(url, search.branch.as_deref(), author).await?
         };
-        checkout.refuse_ways_out(&search.paths)?;
+        checkout.reject_outside_paths(&search.paths)?;
         Ok(Some(checkout))
     }
 
-    async fn in_place(
+    async fn open_work_tree(
         folder: &Path,
         branch: Option<&str>,
         author: Option<(String, String)>,
@@ -67,7 +67,7 @@ impl Checkout {
         if current == *wanted {
             return Ok(checkout);
         }
-        let name = system::shown(folder);
+        let name = display::path(folder);
         Err(format!(
             "--branch {wanted}: {name} is on {current}. Switch it to {wanted}, or leave out --branch.",
             wanted = text::escaped(wanted)
@@ -75,50 +75,50 @@ impl Checkout {
     }
 
     /// Git would say of a folder inside a work tree that it does not exist.
-    async fn refuse_inner(folder: &str) -> Result<(), String> {
+    async fn reject_subfolder(folder: &str) -> Result<(), String> {
         if !Path::new(folder).is_dir() {
             return Ok(());
         }
-        let inner = Self { folder: folder.into(), clone: None, author: None, secrets: Vec::new() };
-        let Ok(top) = inner.git(&["rev-parse", "--show-toplevel"], "").await else { return Ok(()) };
+        let subfolder = Self { folder: folder.into(), clone: None, author: None, secrets: Vec::new() };
+        let Ok(top) = subfolder.git(&["rev-parse", "--show-toplevel"], "").await else { return Ok(()) };
         let top = Path::new(top.trim_end_matches('\n'));
-        let whole = inner.folder.canonicalize().unwrap_or_else(|_| inner.folder.clone());
-        let below = whole.strip_prefix(top).unwrap_or(&inner.folder);
+        let whole = subfolder.folder.canonicalize().unwrap_or_else(|_| subfolder.folder.clone());
+        let below = whole.strip_prefix(top).unwrap_or(&subfolder.folder);
         Err(format!(
             "--repository {}: it is a folder inside a work tree. Use --repository {} {}.",
             text::escaped(folder),
-            system::shown(top),
-            system::shown(below)
+            display::path(top),
+            display::path(below)
         ))
     }
 
-    async fn cloned(
+    async fn clone_repository(
         url: &str,
         branch: Option<&str>,
         author: Option<(String, String)>,
     ) -> Result<Self, String> {
         let clone = TempDir::new()
-            .map_err(|error| format!("no folder for a clone can be made: {}.", system::words(&error)))?;
+            .map_err(|error| format!("no folder for a clone can be made: {}.", display::io_error(&error)))?;
         let mut arguments = vec!["clone", "--quiet", "--depth=1"];
         arguments.extend(branch.into_iter().flat_map(|branch| ["--branch", branch]));
         let folder = clone.path().join("clone");
         let target = folder.display().to_string();
         arguments.extend(["--", url, &target]);
-        let shown = text::escaped(&git_url::shown(url));
+        let shown = text::escaped(&git_url::redacted(url));
         let failed = format!("--repository {shown}: it cannot be cloned");
-        let folder_of_caller = std::env::current_dir().unwrap_or_default();
-        let started = Self { folder: folder_of_caller, clone: None, author, secrets: git_url::secrets(url) };
+        let current_folder = std::env::current_dir().unwrap_or_default();
+        let started = Self { folder: current_folder, clone: None, author, secrets: git_url::secrets(url) };
         started.git(&arguments, &failed).await?;
         Ok(Self { folder, clone: Some((clone, shown)), ..started })
     }
 
     /// Whoever names a repository means what is in it.
-    fn refuse_ways_out(&self, paths: &[PathBuf]) -> Result<(), String> {
+    fn reject_outside_paths(&self, paths: &[PathBuf]) -> Result<(), String> {
         let top = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
         for path in paths {
             let inside = self.folder.join(path).canonicalize().is_ok_and(|path| path.starts_with(&top));
             if !inside {
-                return Err(format!("{} is not in the repository. Check its spelling.", system::shown(path)));
+                return Err(format!("{} is not in the repository. Check its spelling.", display::path(path)));
             }
         }
         Ok(())
@@ -138,7 +138,7 @@ impl Checkout {
     ///
     /// # Errors
     /// A line that says so.
-    pub(crate) async fn refuse_no_branch(&self, wanted: Option<&str>) -> Result<(), String> {
+    pub(crate) async fn require_branch(&self, wanted: Option<&str>) -> Result<(), String> {
         if !self.is_clone() || self.git(&["symbolic-ref", "HEAD"], "").await.is_ok() {
             return Ok(());
         }
@@ -151,8 +151,8 @@ impl Checkout {
     ///
     /// # Errors
     /// A line, in git's own words.
-    pub(crate) async fn differing(&self, files: &[&Path]) -> Result<Vec<String>, String> {
-        let files = self.literal(files);
+    pub(crate) async fn uncommitted(&self, files: &[&Path]) -> Result<Vec<String>, String> {
+        let files = self.literal_pathspecs(files);
         // What is ignored was never added either.
         let mut arguments =
             vec!["status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored", "--"];
@@ -176,7 +176,7 @@ impl Checkout {
     /// # Errors
     /// A line, in git's own words.
     pub(crate) async fn commit(&self, files: &[&Path], message: &str) -> Result<String, String> {
-        let files = self.literal(files);
+        let files = self.literal_pathspecs(files);
         let mut arguments = Vec::new();
         let author = self.author().await;
         let settings =
@@ -193,7 +193,7 @@ impl Checkout {
         let branch = self.git(&["rev-parse", "--abbrev-ref", "HEAD"], "").await.unwrap_or_default();
         let mut done = format!("committed to {}", ForeignText::from(branch.as_str()));
         if self.author.is_none() && settings.is_some() {
-            done += &format!(" by {} <{}>, as git knows no author", NOBODY.0, NOBODY.1);
+            done += &format!(" by {} <{}>, as git knows no author", DEFAULT_AUTHOR.0, DEFAULT_AUTHOR.1);
         }
         if let Some((_, url)) = &self.clone {
             let push = ["push", "--quiet", "origin", "HEAD"];
@@ -205,13 +205,13 @@ impl Checkout {
 
     /// Files as git is to understand them: by what a link leads to, and with a `*` that is one. An
     /// option of git to the same end would also reach its hooks.
-    fn literal(&self, files: &[&Path]) -> Vec<String> {
+    fn literal_pathspecs(&self, files: &[&Path]) -> Vec<String> {
         let top = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
-        let literal = |file: &&Path| {
+        let pathspec = |file: &&Path| {
             let file = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
             format!(":(literal){}", file.strip_prefix(&top).unwrap_or(&file).display())
         };
-        files.iter().map(literal).collect()
+        files.iter().map(pathspec).collect()
     }
 
     /// Who was named; nobody, where git knows whom to name.
@@ -220,7 +220,8 @@ impl Checkout {
             return self.author.clone();
         }
         let known = self.git(&["config", "user.email"], "").await.is_ok();
-        (!known && std::env::var_os("GIT_AUTHOR_EMAIL").is_none()).then(|| (NOBODY.0.into(), NOBODY.1.into()))
+        (!known && std::env::var_os("GIT_AUTHOR_EMAIL").is_none())
+            .then(|| (DEFAULT_AUTHOR.0.into(), DEFAULT_AUTHOR.1.into()))
     }
 
     /// Runs git and gives what it prints.
@@ -232,7 +233,7 @@ impl Checkout {
         let mut command = Command::new("git");
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
         // It may ask for a password or a passphrase.
-        found_family_without_terminal(&mut command);
+        set_process_group_without_terminal(&mut command);
         // A hook of git runs us with these, and means another repository.
         for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             command.env_remove(variable);
@@ -244,49 +245,50 @@ impl Checkout {
 /// Runs git to its end. What it prints is limited: a part of it comes from a server.
 async fn output(mut command: Command, failed: &str, secrets: &[String]) -> Result<String, String> {
     let is_killed = command.get_kill_on_drop();
-    let unrun =
-        |error: &io::Error| format!("{failed}: git cannot be run ({}). Install git.", system::words(error));
+    let run_error = |error: &io::Error| {
+        format!("{failed}: git cannot be run ({}). Install git.", display::io_error(error))
+    };
     let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| unrun(&error))?;
-    let family = is_killed.then(|| Family::of(&child));
-    let printed = beginning_of(child.stdout.take());
-    let complaint = end_of(child.stderr.take());
-    let (printed, complaint) = tokio::join!(printed, complaint);
-    let status = match printed {
-        Some(_) => child.wait().await.map_err(|error| unrun(&error))?,
-        None => return Err(format!("{failed}: git prints more than {} MiB.", LONGEST_OUTPUT >> 20)),
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| run_error(&error))?;
+    let group = is_killed.then(|| ProcessGroup::of(&child));
+    let stdout = read_stdout(child.stdout.take());
+    let stderr = read_stderr(child.stderr.take());
+    let (stdout, stderr) = tokio::join!(stdout, stderr);
+    let status = match stdout {
+        Some(_) => child.wait().await.map_err(|error| run_error(&error))?,
+        None => return Err(format!("{failed}: git prints more than {} MiB.", MAX_STDOUT_BYTES >> 20)),
     };
     if !status.success() {
         return Err(format!(
             "{failed}: git says \"{}\".",
-            quote(&String::from_utf8_lossy(&complaint), secrets)
+            error_line(&String::from_utf8_lossy(&stderr), secrets)
         ));
     }
-    family.into_iter().for_each(Family::release);
-    Ok(String::from_utf8_lossy(&printed.unwrap_or_default()).into_owned())
+    group.into_iter().for_each(ProcessGroup::release);
+    Ok(String::from_utf8_lossy(&stdout.unwrap_or_default()).into_owned())
 }
 
 /// All that a program prints, or `None` if it prints more than is read.
-async fn beginning_of(pipe: Option<impl AsyncRead + Unpin>) -> Option<Vec<u8>> {
-    let mut printed = Vec::new();
+async fn read_stdout(pipe: Option<impl AsyncRead + Unpin>) -> Option<Vec<u8>> {
+    let mut stdout = Vec::new();
     if let Some(pipe) = pipe {
         // An error ends it as the end of the program does.
-        let _ = pipe.take(LONGEST_OUTPUT + 1).read_to_end(&mut printed).await;
+        let _ = pipe.take(MAX_STDOUT_BYTES + 1).read_to_end(&mut stdout).await;
     }
-    (printed.len() as u64 <= LONGEST_OUTPUT).then_some(printed)
+    (stdout.len() as u64 <= MAX_STDOUT_BYTES).then_some(stdout)
 }
 
 /// The end of the words of a program, where the reason of a failure is.
-async fn end_of(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut words = Vec::new();
+async fn read_stderr(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut end = Vec::new();
     if let Some(mut pipe) = pipe {
-        while matches!(pipe.read_buf(&mut words).await, Ok(1..)) {
-            if words.len() > 2 * LONGEST_COMPLAINT {
-                words.drain(..words.len() - LONGEST_COMPLAINT);
+        while matches!(pipe.read_buf(&mut end).await, Ok(1..)) {
+            if end.len() > 2 * MAX_STDERR_BYTES {
+                end.drain(..end.len() - MAX_STDERR_BYTES);
             }
         }
     }
-    words
+    end
 }
 
 /// Whether a repository that was named is used where it is.
@@ -295,25 +297,25 @@ pub(crate) fn is_work_tree(repository: &str) -> bool {
 }
 
 /// What git complained of: the line that it calls fatal or an error, else its last.
-fn quote(complaint: &str, secrets: &[String]) -> ForeignText {
-    let lines: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let telling = lines.iter().position(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
+fn error_line(stderr: &str, secrets: &[String]) -> ForeignText {
+    let lines: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let error_at = lines.iter().position(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
     // Why not, ssh or the other side said before.
-    let telling = telling.map(|at| match at.checked_sub(1) {
+    let error_at = error_at.map(|at| match at.checked_sub(1) {
         Some(before) if lines[at].contains("Could not read from remote") => before,
         _ if lines[at].contains("failed to push") => {
-            let of_remote = lines.iter().position(|line| !said_by_remote(line).is_empty());
+            let of_remote = lines.iter().position(|line| !remote_message(line).is_empty());
             of_remote.or_else(|| lines.iter().position(|line| line.starts_with("! ["))).unwrap_or(at)
         }
         _ => at,
     });
-    let line = telling.map(|at| lines[at]).or(lines.last().copied()).unwrap_or("nothing");
-    let line = git_url::clean(line, secrets).replace('"', "'");
-    ForeignText::new(&line, LONGEST_QUOTE)
+    let line = error_at.map(|at| lines[at]).or(lines.last().copied()).unwrap_or("nothing");
+    let line = git_url::redact(line, secrets).replace('"', "'");
+    ForeignText::new(&line, MAX_QUOTE_CHARS)
 }
 
 /// What a server says of a push that it refuses; nothing in lines of git's own.
-fn said_by_remote(line: &str) -> &str {
+fn remote_message(line: &str) -> &str {
     line.strip_prefix("remote:").map(str::trim).unwrap_or_default()
 }
 
@@ -324,17 +326,17 @@ mod tests {
     #[test]
     fn quotes_git_without_logins() {
         let said = "Cloning into 'x'...\nremote: no\nfatal: unable to access 'https://me:secret@h.example/x/': 403\n";
-        assert_eq!(quote(said, &[]), "fatal: unable to access 'https://***@h.example/x/': 403");
+        assert_eq!(error_line(said, &[]), "fatal: unable to access 'https://***@h.example/x/': 403");
         assert_eq!(
-            quote("fatal: '\"https://me:pw@h/x\"' is none", &[]),
+            error_line("fatal: '\"https://me:pw@h/x\"' is none", &[]),
             "fatal: ''https://***@h/x'' is none"
         );
-        assert_eq!(quote("a\nb \"c\"\n", &[]), "b 'c'");
+        assert_eq!(error_line("a\nb \"c\"\n", &[]), "b 'c'");
         let ssh = "ssh: connect to host h port 22: Connection refused\nfatal: Could not read from remote repository.\n\nPlease make sure\n";
-        assert_eq!(quote(ssh, &[]), "ssh: connect to host h port 22: Connection refused");
+        assert_eq!(error_line(ssh, &[]), "ssh: connect to host h port 22: Connection refused");
         let refused = "remote: \nremote: error: GH006: Protected branch update failed.        \nTo https://h/x\n ! [remote rejected] HEAD -> main (protected branch hook declined)\nerror: failed to push some refs to 'https://h/x'\n";
-        assert_eq!(quote(refused, &[]), "remote: error: GH006: Protected branch update failed.");
+        assert_eq!(error_line(refused, &[]), "remote: error: GH006: Protected branch update failed.");
         let behind = "To /x\n ! [rejected] HEAD -> main (fetch first)\nerror: failed to push some refs to '/x'\nhint: y\n";
-        assert_eq!(quote(behind, &[]), "! [rejected] HEAD -> main (fetch first)");
+        assert_eq!(error_line(behind, &[]), "! [rejected] HEAD -> main (fetch first)");
     }
 }

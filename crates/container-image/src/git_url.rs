@@ -3,26 +3,26 @@
 use image_copy::text::{login_length, without_logins};
 
 /// Secrets shorter than this are removed from URLs only: in other text they could be any word.
-const SHORTEST_SECRET: usize = 4;
+const MIN_SECRET_LENGTH: usize = 4;
 
 /// A user name of this length can be a token, as in `https://TOKEN:x-oauth-basic@github.com/acme/app`.
-const SHORTEST_TOKEN: usize = 20;
+const MIN_TOKEN_LENGTH: usize = 20;
 
 /// Replaces a secret in messages.
-const REMOVED: &str = "***";
+const REDACTED: &str = "***";
 
 /// Returns a repository as the user named it, without secrets: also without a query, and for an address
 /// without a scheme, such as `x-access-token:TOKEN@github.com/acme/app`.
-pub(crate) fn shown(repository: &str) -> String {
+pub(crate) fn redacted(repository: &str) -> String {
     let words = repository.split(' ').map(|word| {
         let bare = word.trim_start_matches(['\'', '"']);
         let quotes = &word[..word.len() - bare.len()];
         match bare.contains("://") {
             true => match without_logins(bare).split_once('?') {
-                Some((url, _)) => format!("{quotes}{url}?{REMOVED}"),
+                Some((url, _)) => format!("{quotes}{url}?{REDACTED}"),
                 None => format!("{quotes}{}", without_logins(bare)),
             },
-            false => format!("{quotes}{}", &bare[login_without_scheme(bare)..]),
+            false => format!("{quotes}{}", &bare[credentials_length_without_scheme(bare)..]),
         }
     });
     words.collect::<Vec<_>>().join(" ")
@@ -33,31 +33,31 @@ pub(crate) fn shown(repository: &str) -> String {
 pub(crate) fn secrets(repository: &str) -> Vec<String> {
     let (url, length) = match repository.split_once("://") {
         Some((_, url)) => (url, login_length(url)),
-        None => (repository, login_without_scheme(repository)),
+        None => (repository, credentials_length_without_scheme(repository)),
     };
     let Some(login) = length.checked_sub(1).map(|end| &url[..end]) else { return Vec::new() };
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    let user = Some(user).filter(|user| password.is_empty() || user.len() >= SHORTEST_TOKEN);
+    let user = Some(user).filter(|user| password.is_empty() || user.len() >= MIN_TOKEN_LENGTH);
     let query = url.split_once('?').map(|(_, query)| query);
     let values = query.into_iter().flat_map(|query| query.split('&'));
     let values = values.map(|field| field.split_once('=').map_or(field, |(_, value)| value));
     let written = user.into_iter().chain([password]).chain(values);
-    let mut all: Vec<String> = written.flat_map(|one| [one.to_owned(), decoded(one)]).collect();
-    all.retain(|one| one.len() >= SHORTEST_SECRET && one != "git");
+    let mut all: Vec<String> = written.flat_map(|one| [one.to_owned(), percent_decoded(one)]).collect();
+    all.retain(|one| one.len() >= MIN_SECRET_LENGTH && one != "git");
     all.sort_by_key(|one| std::cmp::Reverse(one.len()));
     all.dedup();
     all
 }
 
 /// Returns a text of git without secrets.
-pub(crate) fn clean(text: &str, secrets: &[String]) -> String {
+pub(crate) fn redact(text: &str, secrets: &[String]) -> String {
     // By word first: a URL is recognized by its parts, which a replacement would change.
-    let lines = text.split('\n').map(shown).collect::<Vec<_>>().join("\n");
-    secrets.iter().fold(lines, |text, secret| text.replace(secret.as_str(), REMOVED))
+    let lines = text.split('\n').map(redacted).collect::<Vec<_>>().join("\n");
+    secrets.iter().fold(lines, |text, secret| text.replace(secret.as_str(), REDACTED))
 }
 
 /// Length of `name:secret@` at the start of an address without a scheme, which git takes for one of ssh.
-fn login_without_scheme(word: &str) -> usize {
+fn credentials_length_without_scheme(word: &str) -> usize {
     let authority = word.split('/').next().unwrap_or(word);
     match authority.rfind('@') {
         Some(at) if authority[..at].contains(':') => at + 1,
@@ -66,7 +66,7 @@ fn login_without_scheme(word: &str) -> usize {
 }
 
 /// Decodes `%40` and the like.
-fn decoded(text: &str) -> String {
+fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, more)) = rest.split_first() {
@@ -101,13 +101,13 @@ mod tests {
             ("https://proxy/https://me:planted@h/x", "https://proxy/https://***@h/x"),
             ("/home/me/app", "/home/me/app"),
         ] {
-            assert_eq!(shown(url), expected);
+            assert_eq!(redacted(url), expected);
         }
     }
 
     #[test]
     fn the_words_of_git_are_cleaned_of_the_secrets_of_a_url() {
-        for (url, said, expected) in [
+        for (url, message, expected) in [
             (
                 "https://me:p%20planted@h/x",
                 "fatal: unable to access 'https://me:p planted@h/x/': 403",
@@ -128,7 +128,7 @@ mod tests {
             ("git@h:x", "Permission denied (git, publickey)", "Permission denied (git, publickey)"),
             ("https://a-token-of-20-letters:x-oauth-basic@h/x", "a-token-of-20-letters", "***"),
         ] {
-            assert_eq!(clean(said, &secrets(url)), expected);
+            assert_eq!(redact(message, &secrets(url)), expected);
         }
     }
 }

@@ -74,7 +74,7 @@ mod tests {
             (path("missing"), Err("No such file or directory")),
         ] {
             let found = read(&path, 1 << 20).map(|content| content.len());
-            let found = found.map_err(|error| crate::system::words(&error));
+            let found = found.map_err(|error| crate::display::io_error(&error));
             assert_eq!(found, expected.map_err(str::to_owned), "{}", path.display());
         }
     }

@@ -7,7 +7,7 @@ use jiff::Zoned;
 use crate::args::Verbosity;
 
 /// Writes a line with the local time before it, unless nothing is to be told.
-pub(crate) fn say(verbosity: Verbosity, text: &str) {
+pub(crate) fn print(verbosity: Verbosity, text: &str) {
     if verbosity != Verbosity::Quiet {
         let _ = writeln!(io::stderr(), "{} {text}", Zoned::now().strftime("%Y/%m/%d %H:%M:%S"));
     }

@@ -2,30 +2,30 @@
 //! up to date.
 //!
 //! [`args`] is what was typed, [`commands`] do the work, [`report`] tells how it ended,
-//! [`connection`] reaches registries with the logins that [`credentials`] knows. For references:
+//! [`connection`] reaches registries with the logins that [`auth_files`] knows. For references:
 //! [`scan`] finds them in files, [`resolve`] asks registries, [`edit`] writes. Results go to stdout,
 //! everything else to stderr. Exit codes: 0 done, 1 failed, 2 not understood, 3 would change
 //! (`update --check`), 130 interrupted, 143 terminated.
 
 mod args;
-mod aws_login;
+mod auth_files;
+mod child_process;
 mod commands;
 mod connection;
 mod credential_helper;
-mod credentials;
+mod display;
 mod documents;
+mod ecr_credentials;
 mod edit;
 mod git;
 mod git_url;
 mod input_file;
 mod log;
-mod program;
 mod progress;
 mod report;
 mod resolve;
 mod scan;
 mod signals;
-mod system;
 
 use std::io;
 use std::process::ExitCode;
@@ -40,12 +40,14 @@ use args::{Args, Command, Verbosity};
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(said) => return report::usage(&said),
+        Err(error) => return report::usage(&error),
     };
     log_to_stderr(args.verbosity());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return report::fail(&format!("the program cannot start: {}.", system::words(&error))),
+        Err(error) => {
+            return report::fail(&format!("the program cannot start: {}.", display::io_error(&error)));
+        }
     };
     let code = runtime.block_on(async {
         match &args.command {
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
             Command::List(list) => commands::list::run(list, args.verbosity()).await,
             Command::Update(update) => commands::update::run(update, args.verbosity()).await,
             Command::Completions(completions) => commands::pages::completions(completions),
-            Command::Man(manual) => commands::pages::manual(manual),
+            Command::Man(args) => commands::pages::man(args),
         }
     });
     // A connection that is being closed, or a name being resolved, is nothing to wait for.

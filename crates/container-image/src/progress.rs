@@ -3,24 +3,24 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use image_copy::copy::{Plan, ProgressReporter};
+use image_copy::copy::{Plan, Reporter};
 use image_copy::oci::Descriptor;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A copy that is done by then is told of in its outcome only.
-const SHOWN_AFTER: Duration = Duration::from_secs(1);
+const SHOW_DELAY: Duration = Duration::from_secs(1);
 
 /// Time between redraws while nothing moves, so that a stall shows in the rate and the time left.
 const TICK: Duration = Duration::from_millis(500);
 
 /// A bar on stderr, which stays away when that is no terminal. Hidden until it is shown.
-pub(crate) struct Bar {
+pub(crate) struct CopyProgress {
     bar: ProgressBar,
     blobs: usize,
     done: AtomicUsize,
 }
 
-impl Bar {
+impl CopyProgress {
     pub(crate) fn new(plan: &Plan) -> Self {
         let bytes = plan.blobs.iter().fold(0, |sum: u64, blob| sum.saturating_add(blob.size));
         let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::hidden());
@@ -34,8 +34,8 @@ impl Bar {
     }
 
     /// Shows the bar once the copy takes long. Never ends: the copy does.
-    pub(crate) async fn show_when_it_takes_long(&self) {
-        tokio::time::sleep(SHOWN_AFTER).await;
+    pub(crate) async fn show_after_delay(&self) {
+        tokio::time::sleep(SHOW_DELAY).await;
         self.bar.set_draw_target(ProgressDrawTarget::stderr());
         self.bar.enable_steady_tick(TICK);
         std::future::pending::<()>().await;
@@ -47,27 +47,27 @@ impl Bar {
     }
 
     /// Whether every blob has arrived, so that manifests are being written.
-    pub(crate) fn is_past_blobs(&self) -> bool {
+    pub(crate) fn are_all_blobs_done(&self) -> bool {
         self.done.load(Ordering::Relaxed) == self.blobs
     }
 }
 
-impl ProgressReporter for Bar {
-    fn bytes_sent(&self, bytes: u64) {
+impl Reporter for CopyProgress {
+    fn passed(&self, bytes: u64) {
         self.bar.inc(bytes);
     }
 
-    fn blob_skipped(&self, blob: &Descriptor) {
+    fn skipped(&self, blob: &Descriptor) {
         self.bar.inc(blob.size);
-        self.blob_finished(blob);
+        self.finished(blob);
     }
 
-    fn blob_finished(&self, _: &Descriptor) {
+    fn finished(&self, _: &Descriptor) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         self.bar.set_message(format!("{done} of {} blobs", self.blobs));
     }
 
-    fn bytes_discarded(&self, bytes: u64) {
+    fn lost(&self, bytes: u64) {
         self.bar.dec(bytes);
     }
 }

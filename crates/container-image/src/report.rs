@@ -11,22 +11,22 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use image_copy::copy::{Failure, Operation, Outcome, Plan, ReadCounts, Request, Side, TagChange};
+use image_copy::copy::{Failure, Operation, Outcome, Plan, Request, Served, Side, TagMove};
 use image_copy::oci::Registry;
 use image_copy::registry;
 use image_copy::text;
 
 use crate::args::Verbosity;
-use crate::edit::Paint;
-use crate::system;
+use crate::display;
+use crate::edit::PatchStyle;
 
 pub(crate) use plan::plan;
 pub(crate) use usage::usage;
 
-use hint::{ANOTHER_CERTIFICATE, credentials_unavailable, hint, is_authority, log_in, name_of_host};
+use hint::{REPLACE_CERTIFICATE, credentials_unavailable, hint, host_name, is_ca_certificate, login_command};
 
 /// Longest line told of a failure, in characters.
-const LINE_CHARACTERS: usize = 400;
+const MAX_LINE_CHARS: usize = 400;
 
 /// Maximum number of a registry's codes that `--verbose` shows.
 const MAX_CODES: usize = 3;
@@ -42,19 +42,19 @@ pub(crate) enum Signal {
 
 /// Writes a result to stdout, and gives the exit code: a result that is lost is a failure, and
 /// `state` says what holds all the same. Whoever closed the pipe does not want to know.
-pub(crate) fn tell(text: &str, state: &str) -> ExitCode {
+pub(crate) fn print(text: &str, state: &str) -> ExitCode {
     let mut stdout = io::stdout().lock();
-    written(writeln!(stdout, "{text}").and_then(|()| stdout.flush()), state)
+    exit_code_of(writeln!(stdout, "{text}").and_then(|()| stdout.flush()), state)
 }
 
 /// Returns the kind of stdout (<https://no-color.org>).
-pub(crate) fn paint() -> Paint {
+pub(crate) fn patch_style() -> PatchStyle {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
     match io::stdout().is_terminal() {
-        false => Paint::Plain,
-        true if set("NO_COLOR") || is_dumb => Paint::Visible,
-        true => Paint::Coloured,
+        false => PatchStyle::Plain,
+        true if set("NO_COLOR") || is_dumb => PatchStyle::Escaped,
+        true => PatchStyle::Colored,
     }
 }
 
@@ -68,18 +68,18 @@ pub(crate) fn warning(line: &str) {
     let _ = writeln!(io::stderr(), "warning: {line}.");
 }
 
-fn written(result: io::Result<()>, state: &str) -> ExitCode {
+fn exit_code_of(result: io::Result<()>, state: &str) -> ExitCode {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            fail(&format!("standard output cannot be written: {}{state}.", system::words(&error)))
+            fail(&format!("standard output cannot be written: {}{state}.", display::io_error(&error)))
         }
         _ => ExitCode::SUCCESS,
     }
 }
 
 /// Writes what went wrong without being a failure.
-pub(crate) fn warn(outcome: &Outcome) {
-    if let Some(line) = incomplete(outcome) {
+pub(crate) fn warn_about_referrers(outcome: &Outcome) {
+    if let Some(line) = referrers_warning(outcome) {
         let _ = writeln!(io::stderr(), "{line}");
     }
 }
@@ -92,24 +92,24 @@ pub(crate) fn fail(line: &str) -> ExitCode {
 
 /// What the command line said already, so that no hint asks for it again.
 #[derive(Debug, Default)]
-pub(crate) struct Given<'a> {
+pub(crate) struct ConnectionFlags<'a> {
     /// Hosts to speak to without TLS.
     pub(crate) plain_http: &'a [Registry],
     /// Whether authorities to trust were named.
-    pub(crate) authority: bool,
+    pub(crate) ca_certificate: bool,
 }
 
-impl Given<'_> {
+impl ConnectionFlags<'_> {
     fn is_plain(&self, failure: &Failure) -> bool {
-        self.plain_http.iter().any(|registry| Some(registry.as_str()) == name_of_host(failure))
+        self.plain_http.iter().any(|registry| Some(registry.as_str()) == host_name(failure))
     }
 }
 
 /// Tells a failure.
-pub(crate) fn failure(failure: &Failure, given: &Given<'_>, verbosity: Verbosity) -> ExitCode {
-    let code = fail(&line(failure, given));
+pub(crate) fn failure(failure: &Failure, flags: &ConnectionFlags<'_>, verbosity: Verbosity) -> ExitCode {
+    let code = fail(&failure_line(failure, flags));
     if verbosity == Verbosity::Verbose {
-        for cause in causes(failure) {
+        for cause in details(failure) {
             let _ = writeln!(io::stderr(), "  {cause}");
         }
     }
@@ -127,16 +127,16 @@ pub(crate) fn interrupted(signal: Signal, state: &str) -> ExitCode {
 }
 
 /// What a transfer that was interrupted leaves at the destination.
-pub(crate) fn left_behind(plan: &Plan, blobs_are_there: bool) -> String {
+pub(crate) fn interrupted_state(plan: &Plan, all_blobs_done: bool) -> String {
     let destination = plan.request.destination_name();
-    match (&plan.tag, blobs_are_there) {
-        (TagChange::Unchanged, _) => format!("{destination} names what it named before"),
-        (TagChange::Untagged, _) => {
+    match (&plan.tag, all_blobs_done) {
+        (TagMove::Unchanged, _) => format!("{destination} names what it named before"),
+        (TagMove::Untagged, _) => {
             format!("{destination} may lack the image, and what arrived is not copied again")
         }
         // The request may have been on its way.
-        (TagChange::Moved { .. }, true) => format!("whether the tag {destination} was written is not known"),
-        (TagChange::Moved { .. }, false) => {
+        (TagMove::Moved { .. }, true) => format!("whether the tag {destination} was written is not known"),
+        (TagMove::Moved { .. }, false) => {
             format!("the tag {destination} was not written, and blobs that arrived are not copied again")
         }
     }
@@ -148,11 +148,11 @@ pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
     let any_referrer = outcome.referrers.as_ref().is_some_and(|referrers| referrers.copied > 0);
     let referrers = outcome.referrers.as_ref().map(|referrers| format!(", referrers: {referrers}"));
     let tag = match &outcome.tag {
-        TagChange::Moved { from: Some(old) } => format!(", tag moved from {}", old.short()),
-        TagChange::Unchanged if blobs.copied == 0 && outcome.manifests_written == 0 && !any_referrer => {
+        TagMove::Moved { from: Some(old) } => format!(", tag moved from {}", old.short()),
+        TagMove::Unchanged if blobs.copied == 0 && outcome.manifests_written == 0 && !any_referrer => {
             ", nothing to do".to_owned()
         }
-        TagChange::Moved { from: None } | TagChange::Unchanged | TagChange::Untagged => String::new(),
+        TagMove::Moved { from: None } | TagMove::Unchanged | TagMove::Untagged => String::new(),
     };
     let skipped = match blobs.skipped {
         0 => String::new(),
@@ -164,8 +164,8 @@ pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
         0 => "unchanged".to_owned(),
         _ => format!(
             "{} copied ({}), {} present{skipped}",
-            counted(blobs.copied),
-            size(blobs.bytes_copied),
+            blob_count(blobs.copied),
+            byte_size(blobs.bytes_copied),
             blobs.present
         ),
     };
@@ -174,34 +174,34 @@ pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
         request.destination_name(),
         outcome.digest,
         referrers.unwrap_or_default(),
-        served(request, &outcome.read_counts),
+        sources(request, &outcome.served),
         seconds(outcome.elapsed),
     )
 }
 
 /// `, read from …` where others than the registry of the reference had a part in it.
-fn served(request: &Request, served: &[ReadCounts]) -> String {
-    if served.iter().all(|served| served.repository == request.source.repository) {
+fn sources(request: &Request, served: &[Served]) -> String {
+    if served.iter().all(|served| served.place == request.source.repository) {
         return String::new();
     }
-    let parts = served.iter().map(|ReadCounts { repository, manifests, blobs }| {
+    let parts = served.iter().map(|Served { place, manifests, blobs }| {
         let manifests = if *manifests == 1 { "1 manifest".into() } else { format!("{manifests} manifests") };
-        format!("{repository} ({manifests}, {})", counted(*blobs))
+        format!("{place} ({manifests}, {})", blob_count(*blobs))
     });
     format!(", read from {}", parts.collect::<Vec<_>>().join(" and "))
 }
 
 /// What of the referrers could not be copied, in one line of bounded length.
-pub(crate) fn incomplete(outcome: &Outcome) -> Option<String> {
+pub(crate) fn referrers_warning(outcome: &Outcome) -> Option<String> {
     let referrers = outcome.referrers.as_ref().filter(|referrers| referrers.is_incomplete())?;
     let reason = referrers.first_reason.as_deref().unwrap_or_default();
-    Some(shortened(format!("warning: referrers: {referrers}: {reason}"), LINE_CHARACTERS))
+    Some(shortened(format!("warning: referrers: {referrers}: {reason}"), MAX_LINE_CHARS))
 }
 
 /// The failure with one thing to change, in one line of bounded length.
-fn line(failure: &Failure, given: &Given<'_>) -> String {
-    let hint = hint(failure, given);
-    let room = LINE_CHARACTERS.saturating_sub(hint.chars().count() + 1);
+fn failure_line(failure: &Failure, flags: &ConnectionFlags<'_>) -> String {
+    let hint = hint(failure, flags);
+    let room = MAX_LINE_CHARS.saturating_sub(hint.chars().count() + 1);
     format!("{} {hint}", shortened(failure.summary(), room))
 }
 
@@ -239,13 +239,13 @@ fn with_short_digests(text: &str) -> String {
 }
 
 /// All that is known of the cause, a line each.
-fn causes(failure: &Failure) -> Vec<String> {
+fn details(failure: &Failure) -> Vec<String> {
     let Failure::Registry { side, operation, cause, .. } = failure else { return Vec::new() };
     let side = match side {
         Side::Source => "source",
         Side::Destination => "destination",
     };
-    let mut lines = vec![format!("while {} at the {side}", doing(*operation))];
+    let mut lines = vec![format!("while {} at the {side}", operation_name(*operation))];
     if let registry::Error::ErrorResponse(refusal) | registry::Error::AuthorizationExpired(refusal) = cause {
         let codes = || refusal.errors.iter().take(MAX_CODES);
         lines.push(format!("request: {}, status {}", refusal.request, refusal.status));
@@ -258,7 +258,7 @@ fn causes(failure: &Failure) -> Vec<String> {
     lines
 }
 
-fn doing(operation: Operation) -> &'static str {
+fn operation_name(operation: Operation) -> &'static str {
     match operation {
         Operation::ReadSettings => "looking at the repository",
         Operation::ReadManifest | Operation::ReadChildManifest => "reading a manifest",
@@ -271,12 +271,12 @@ fn doing(operation: Operation) -> &'static str {
     }
 }
 
-fn counted(blobs: u64) -> String {
+fn blob_count(blobs: u64) -> String {
     if blobs == 1 { "1 blob".into() } else { format!("{blobs} blobs") }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
-fn size(bytes: u64) -> String {
+fn byte_size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match UNITS.into_iter().find(|(unit, _)| bytes >= *unit) {
         Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit as f64),

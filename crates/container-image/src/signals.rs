@@ -4,14 +4,14 @@ use crate::report::Signal;
 
 /// Ends when the user presses Ctrl-C, or when the system asks the program to end, as CI does. Never,
 /// where that cannot be noticed: then the system's own way of ending a program holds.
-pub(crate) async fn interrupted() -> Signal {
-    let pressed = async {
+pub(crate) async fn wait_for_signal() -> Signal {
+    let interrupt = async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
     };
     tokio::select! {
-        () = pressed => Signal::Interrupt,
+        () = interrupt => Signal::Interrupt,
         () = terminated() => Signal::Terminate,
     }
 }

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use aws_emulator::{Effect, Fault, Manifest, Profile};
-use common::{Said, World};
+use common::{RunOutput, Sandbox};
 use image_copy::oci::{Digest, media_type};
 use serde_json::{Value, json};
 
@@ -29,16 +29,16 @@ fn is_hidden(c: char) -> bool {
 }
 
 #[track_caller]
-fn check(said: &Said, expected: &str) {
-    let text = format!("{}{}", said.out, said.err);
+fn check(output: &RunOutput, expected: &str) {
+    let text = format!("{}{}", output.stdout, output.stderr);
     assert!(!text.contains(is_hidden), "{text:?}");
     assert!(!text.lines().any(|line| line.starts_with("error: forged")), "{text}");
     assert!(text.chars().count() <= MAX_OUTPUT, "{text}");
     assert!(text.contains(expected), "{text}");
 }
 
-async fn copy(world: &World, more: &str) -> Said {
-    world.run(&format!("copy ghcr.io/acme/app:1 --to open.example/acme/copy:1 --verbose {more}")).await
+async fn copy(sandbox: &Sandbox, more: &str) -> RunOutput {
+    sandbox.run(&format!("copy ghcr.io/acme/app:1 --to open.example/acme/copy:1 --verbose {more}")).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,22 +56,22 @@ async fn words_of_registries_and_token_services() {
         ("token", long.clone(), "…"),
         ("manifest.get", format!("<Error><Code>{HOSTILE}</Code><Message>{long}</Message></Error>"), "…"),
     ] {
-        let world = World::start().await;
-        world.publish("ghcr.io/acme/app:1", 1);
-        world.emulator.add_upstream(Profile::open("open.example"));
+        let sandbox = Sandbox::start().await;
+        sandbox.publish("ghcr.io/acme/app:1", 1);
+        sandbox.emulator.add_upstream(Profile::open("open.example"));
         let refused = Effect::Status { code: 400, headers: Default::default(), body };
-        world.emulator.faults().add(Fault::on(operation, refused));
-        check(&copy(&world, "").await, expected);
+        sandbox.emulator.faults().add(Fault::on(operation, refused));
+        check(&copy(&sandbox, "").await, expected);
     }
 }
 
 /// Publishes a document as `ghcr.io/acme/app:1`.
-fn publish(world: &World, document: &Value, kind: &str) {
+fn publish(sandbox: &Sandbox, document: &Value, kind: &str) {
     let manifest = Manifest::new(document.to_string(), kind);
-    let registry = world.registry("ghcr.io");
+    let registry = sandbox.registry("ghcr.io");
     registry.tag("acme/app", "1", &manifest.digest);
     registry.put_manifest("acme/app", manifest);
-    world.emulator.add_upstream(Profile::open("open.example"));
+    sandbox.emulator.add_upstream(Profile::open("open.example"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,23 +87,23 @@ async fn platforms_outside_the_grammar_are_rejected() {
         (json!({"os": "linux", "architecture": "x", "variant": "v\u{202e}8"}), "\"linux/x/v8\""),
         (json!({"os": "windows", "architecture": "x", "os.version": HOSTILE}), "is not an os.version"),
     ] {
-        let world = World::start().await;
-        publish(&world, &index(platform), media_type::OCI_INDEX);
-        world.write("a.txt", "ghcr.io/acme/app:1\n");
+        let sandbox = Sandbox::start().await;
+        publish(&sandbox, &index(platform), media_type::OCI_INDEX);
+        sandbox.write("a.txt", "ghcr.io/acme/app:1\n");
         for more in ["", "--dry-run", "--platform linux/s390x", "--platform all"] {
-            let said = copy(&world, more).await;
-            check(&said, expected);
-            check(&said, "its platform is not valid");
-            assert_eq!(said.code, Some(1));
+            let output = copy(&sandbox, more).await;
+            check(&output, expected);
+            check(&output, "its platform is not valid");
+            assert_eq!(output.code, Some(1));
         }
         let update = "update --all --matching-tag --resolve-digest --platform linux/s390x --verbose a.txt";
-        check(&world.run(update).await, expected);
+        check(&sandbox.run(update).await, expected);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_platform_of_a_single_image_is_checked_too() {
-    let world = World::start().await;
+    let sandbox = Sandbox::start().await;
     let config = json!({"os": format!("linux{HOSTILE}"), "architecture": "x"}).to_string();
     let blob = aws_emulator::Blob::bytes(config.clone());
     let descriptor = |kind: &str| {
@@ -112,14 +112,14 @@ async fn the_platform_of_a_single_image_is_checked_too() {
     };
     let image = json!({"schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
         "config": descriptor(media_type::OCI_CONFIG), "layers": [descriptor("application/x")]});
-    world.registry("ghcr.io").put_blob("acme/app", blob);
-    publish(&world, &image, media_type::OCI_MANIFEST);
-    world.write("a.txt", "ghcr.io/acme/app:1\n");
+    sandbox.registry("ghcr.io").put_blob("acme/app", blob);
+    publish(&sandbox, &image, media_type::OCI_MANIFEST);
+    sandbox.write("a.txt", "ghcr.io/acme/app:1\n");
     let expected = "its platform is not valid: \"linux ]0;title error: forged/x\"";
-    check(&copy(&world, "--platform linux/s390x").await, expected);
-    check(&copy(&world, "--dry-run").await, expected);
+    check(&copy(&sandbox, "--platform linux/s390x").await, expected);
+    check(&copy(&sandbox, "--dry-run").await, expected);
     let update = "update --all --matching-tag --resolve-digest --platform linux/s390x a.txt";
-    check(&world.run(update).await, expected);
+    check(&sandbox.run(update).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,43 +134,43 @@ async fn media_types_outside_the_grammar_are_rejected() {
         image(media_type::OCI_MANIFEST, &format!("a/{HOSTILE}")),
         image(media_type::OCI_MANIFEST, &long),
     ] {
-        let world = World::start().await;
-        publish(&world, &document, "application/octet-stream");
-        let mark = world.emulator.log().mark();
-        let said = copy(&world, "").await;
-        check(&said, "is not a media type: expected");
-        assert_eq!(said.code, Some(1));
-        assert!(world.emulator.log().of(mark, "manifest.put").is_empty(), "nothing is sent on");
+        let sandbox = Sandbox::start().await;
+        publish(&sandbox, &document, "application/octet-stream");
+        let mark = sandbox.emulator.log().mark();
+        let output = copy(&sandbox, "").await;
+        check(&output, "is not a media type: expected");
+        assert_eq!(output.code, Some(1));
+        assert!(sandbox.emulator.log().of(mark, "manifest.put").is_empty(), "nothing is sent on");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_of_files_are_escaped_and_stay_exact_for_programs() {
-    let world = World::start().await;
+    let sandbox = Sandbox::start().await;
     let name = "x\u{1b}[31m\t\"y\"\nerror: forged\u{202e}.txt";
-    world.write(name, "ghcr.io/acme/app:1\n");
+    sandbox.write(name, "ghcr.io/acme/app:1\n");
     let shown = "x\\u{1b}[31m\\t\"y\"\\nerror: forged\\u{202e}.txt";
-    check(&world.run("list").await, &format!("{shown}:ghcr.io/acme/app:1"));
-    check(&world.run("update --all --check").await, &format!("{shown}:1: "));
-    check(&world.run("update --all --dry-run --verbose").await, shown);
-    let missing = world.run_with(&["list", "no\u{1b}[2J\nerror: forged"]).await;
+    check(&sandbox.run("list").await, &format!("{shown}:ghcr.io/acme/app:1"));
+    check(&sandbox.run("update --all --check").await, &format!("{shown}:1: "));
+    check(&sandbox.run("update --all --dry-run --verbose").await, shown);
+    let missing = sandbox.run_with(&["list", "no\u{1b}[2J\nerror: forged"]).await;
     check(&missing, "no\\u{1b}[2J\\nerror: forged is neither a file nor a folder");
     for arguments in ["list --json", "update --all --json --dry-run"] {
-        let said = world.run(arguments).await;
-        check(&said, "\\u202e");
-        let document: Value = serde_json::from_str(&said.out).unwrap();
+        let output = sandbox.run(arguments).await;
+        check(&output, "\\u202e");
+        let document: Value = serde_json::from_str(&output.stdout).unwrap();
         let entry = document.pointer("/changes/0").unwrap_or(&document[0]);
         assert_eq!(entry["path"], name);
     }
-    let patch = world.run("update --all --dry-run").await.out;
-    world.write("the.patch", &patch);
+    let patch = sandbox.run("update --all --dry-run").await.stdout;
+    sandbox.write("the.patch", &patch);
     let git = std::process::Command::new("git")
         .args(["apply", "the.patch"])
-        .current_dir(world.folder())
+        .current_dir(sandbox.folder())
         .output()
         .unwrap();
     assert!(git.status.success(), "{patch}{}", String::from_utf8_lossy(&git.stderr));
-    assert_eq!(world.read(name), "ghcr.io/acme/app:latest\n");
+    assert_eq!(sandbox.read(name), "ghcr.io/acme/app:latest\n");
 }
 
 fn write_program(path: &Path, script: &str) {
@@ -180,24 +180,24 @@ fn write_program(path: &Path, script: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn words_of_other_programs_and_of_configuration_files() {
-    let world = World::start().await;
-    world.publish("ghcr.io/acme/app:1", 1);
-    world.emulator.add_upstream(Profile::open("open.example"));
-    world.write("folder/words", format!("fatal: {}", HOSTILE.replace("\r\n", " ")));
-    let folder = world.path("folder");
+    let sandbox = Sandbox::start().await;
+    sandbox.publish("ghcr.io/acme/app:1", 1);
+    sandbox.emulator.add_upstream(Profile::open("open.example"));
+    sandbox.write("folder/words", format!("fatal: {}", HOSTILE.replace("\r\n", " ")));
+    let folder = sandbox.path("folder");
     let complain = format!("cat {}/words >&2; exit 1", folder.display());
     write_program(&folder.join("docker-credential-bad"), &complain);
     write_program(&folder.join("git"), &complain);
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     let run = async |arguments: &str, config: &Value| {
-        world.write("config/config.json", config.to_string());
-        let mut command = world.command(&arguments.split_whitespace().collect::<Vec<_>>());
-        command.env("PATH", &path).env("DOCKER_CONFIG", world.path("config"));
+        sandbox.write("config/config.json", config.to_string());
+        let mut command = sandbox.command(&arguments.split_whitespace().collect::<Vec<_>>());
+        command.env("PATH", &path).env("DOCKER_CONFIG", sandbox.path("config"));
         let output = command.output().await.unwrap();
-        Said {
+        RunOutput {
             code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: common::without_times(&String::from_utf8(output.stderr).unwrap()),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: common::without_times(&String::from_utf8(output.stderr).unwrap()),
         }
     };
     let copy = "copy ghcr.io/acme/app:1 --to open.example/acme/copy:1 --verbose";
@@ -211,24 +211,24 @@ async fn words_of_other_programs_and_of_configuration_files() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_and_values_of_templates() {
-    let world = World::start().await;
+    let sandbox = Sandbox::start().await;
     let template = r#"{"Resources": {
         "A\u001b\u202e": {"Type": "AWS::Lambda::Function", "Properties": {"Code": {"ImageUri": "x\u001b[2J\nerror: forged\u202e y"}}},
         "B": {"Type": "AWS::Lambda::Function", "Properties": {"Code": {"ImageUri": {"Fn::Foo\u001b]0;\u202e": "y"}}}}}}"#;
-    world.write("a.json", template);
-    let said = world.run("list").await;
-    check(&said, "no image can be named \"x error: forged y\"");
-    check(&said, "it is put together by Foo ]0;.");
+    sandbox.write("a.json", template);
+    let output = sandbox.run("list").await;
+    check(&output, "no image can be named \"x error: forged y\"");
+    check(&output, "it is put together by Foo ]0;.");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn arguments_that_are_not_understood() {
-    let world = World::start().await;
+    let sandbox = Sandbox::start().await;
     for arguments in
         [["list", &format!("--{HOSTILE}")], ["copy", HOSTILE], [HOSTILE, "x"], ["list", &"-x".repeat(9000)]]
     {
-        let said = world.run_with(&arguments).await;
-        check(&said, "error: ");
-        assert_eq!(said.code, Some(2));
+        let output = sandbox.run_with(&arguments).await;
+        check(&output, "error: ");
+        assert_eq!(output.code, Some(2));
     }
 }

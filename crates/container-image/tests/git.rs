@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use common::World;
+use common::Sandbox;
 
 fn git(folder: &Path, arguments: &[&str]) -> String {
     let identity =
@@ -19,37 +19,37 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 }
 
 /// A bare repository with one file on `main` and `next`, as a server has it.
-fn served(world: &World) {
-    world.write("work/app.yaml", "image: docker.io/library/python:3.9\n");
-    let work = world.path("work");
+fn served(sandbox: &Sandbox) {
+    sandbox.write("work/app.yaml", "image: docker.io/library/python:3.9\n");
+    let work = sandbox.path("work");
     git(&work, &["init", "--quiet"]);
     git(&work, &["add", "."]);
     git(&work, &["commit", "--quiet", "-m", "first"]);
     git(&work, &["branch", "next"]);
-    git(world.folder(), &["clone", "--quiet", "--bare", "work", "served.git"]);
+    git(sandbox.folder(), &["clone", "--quiet", "--bare", "work", "served.git"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clones_commits_and_pushes() {
-    let world = World::start().await;
-    served(&world);
-    let digest = world.publish("docker.io/library/python:3.9", 1);
-    let url = format!("file://{}", world.path("served.git").display());
-    let listed = world.run(&format!("list --repository {url}")).await;
-    assert_eq!(listed.out, "app.yaml:docker.io/library/python:3.9\n", "{listed:?}");
+    let sandbox = Sandbox::start().await;
+    served(&sandbox);
+    let digest = sandbox.publish("docker.io/library/python:3.9", 1);
+    let url = format!("file://{}", sandbox.path("served.git").display());
+    let listed = sandbox.run(&format!("list --repository {url}")).await;
+    assert_eq!(listed.stdout, "app.yaml:docker.io/library/python:3.9\n", "{listed:?}");
 
     let update = ["update", "--all", "--matching-tag", "--resolve-digest", "--repository", &url];
-    let said = world.run_with(&update).await;
+    let output = sandbox.run_with(&update).await;
     let would = "INFO: would update a total of 1 files\nINFO: no commit message, skipping commit and push\n";
-    assert!(said.err.ends_with(would), "{said:?}");
+    assert!(output.stderr.ends_with(would), "{output:?}");
 
     let commit =
         ["--branch", "next", "--commit", "Pin images", "--username", "Bot", "--email", "bot@acme.example"];
-    let said = world.run_with(&[&update[..], &commit[..]].concat()).await;
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let output = sandbox.run_with(&[&update[..], &commit[..]].concat()).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
     let end = format!("INFO: updated a total of 1 files\nINFO: committed to next, and pushed to {url}\n");
-    assert!(said.err.ends_with(&end), "{said:?}");
-    let served = world.path("served.git");
+    assert!(output.stderr.ends_with(&end), "{output:?}");
+    let served = sandbox.path("served.git");
     let text = git(&served, &["show", "next:app.yaml"]);
     assert_eq!(text, format!("image: docker.io/library/python:3.9@{digest}"));
     let author = git(&served, &["log", "-1", "--format=%an %ae %s", "next"]);
@@ -59,44 +59,46 @@ async fn clones_commits_and_pushes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commits_in_a_work_tree_only_what_it_changed() {
-    let world = World::start().await;
-    served(&world);
-    world.publish("docker.io/library/python:3.9", 1);
-    let work = world.path("work");
-    world.write("work/other.txt", "not committed by us");
+    let sandbox = Sandbox::start().await;
+    served(&sandbox);
+    sandbox.publish("docker.io/library/python:3.9", 1);
+    let work = sandbox.path("work");
+    sandbox.write("work/other.txt", "not committed by us");
     git(&work, &["add", "other.txt"]);
     let update =
         ["update", "--all", "--matching-tag", "--resolve-digest", "--repository", "work", "--commit", "Pin"];
-    let said = world.run_with(&update).await;
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let output = sandbox.run_with(&update).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
     let nobody =
         "INFO: committed to main by container-image <container-image@localhost>, as git knows no author\n";
-    assert!(said.err.ends_with(nobody), "{said:?}");
+    assert!(output.stderr.ends_with(nobody), "{output:?}");
     assert_eq!(git(&work, &["log", "-1", "--format=%an %s"]), "container-image Pin");
     assert_eq!(git(&work, &["status", "--porcelain"]), "A  other.txt");
-    let said = world.run_with(&["list", "--repository", "work", "--branch", "next"]).await;
+    let output = sandbox.run_with(&["list", "--repository", "work", "--branch", "next"]).await;
     assert_eq!(
-        said.err,
+        output.stderr,
         "error: --branch next: work is on main. Switch it to next, or leave out --branch.\n"
     );
-    let said = world.run_with(&["list", "--repository", "work", "../served.git"]).await;
-    assert_eq!(said.err, "error: ../served.git is not in the repository. Check its spelling.\n");
+    let output = sandbox.run_with(&["list", "--repository", "work", "../served.git"]).await;
+    assert_eq!(output.stderr, "error: ../served.git is not in the repository. Check its spelling.\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tells_in_gits_words_what_went_wrong() {
-    let world = World::start().await;
-    let said = world.run("list --repository ./nowhere.git").await;
-    assert_eq!(said.code, Some(1));
+    let sandbox = Sandbox::start().await;
+    let output = sandbox.run("list --repository ./nowhere.git").await;
+    assert_eq!(output.code, Some(1));
     assert!(
-        said.err.starts_with("error: --repository ./nowhere.git: it cannot be cloned: git says \"fatal: "),
-        "{said:?}"
+        output
+            .stderr
+            .starts_with("error: --repository ./nowhere.git: it cannot be cloned: git says \"fatal: "),
+        "{output:?}"
     );
-    assert_eq!(said.err.lines().count(), 1, "{said:?}");
-    let said = world.run_with(&["update", "--all", "--repository", ".", "--commit", ""]).await;
-    assert!(said.code == Some(2) && said.err.contains("'--commit <MESSAGE>'"), "{said:?}");
-    let secret = world.run("list --repository https://me:hunter2@nowhere.invalid/x.git").await;
-    assert!(secret.code == Some(1) && !secret.err.contains("hunter2"), "{secret:?}");
+    assert_eq!(output.stderr.lines().count(), 1, "{output:?}");
+    let output = sandbox.run_with(&["update", "--all", "--repository", ".", "--commit", ""]).await;
+    assert!(output.code == Some(2) && output.stderr.contains("'--commit <MESSAGE>'"), "{output:?}");
+    let secret = sandbox.run("list --repository https://me:hunter2@nowhere.invalid/x.git").await;
+    assert!(secret.code == Some(1) && !secret.stderr.contains("hunter2"), "{secret:?}");
 }
 
 /// A command that commits in `work`.
@@ -105,91 +107,98 @@ const COMMIT: [&str; 8] =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commits_no_changes_of_somebody_else() {
-    let world = World::start().await;
-    served(&world);
-    let digest = world.publish("docker.io/library/python:3.9", 1);
-    let work = world.path("work");
+    let sandbox = Sandbox::start().await;
+    served(&sandbox);
+    let digest = sandbox.publish("docker.io/library/python:3.9", 1);
+    let work = sandbox.path("work");
     let own = "image: docker.io/library/python:3.9\n# mine\n";
-    world.write("work/app.yaml", own);
-    world.write("work/[a]*.yaml", own);
-    world.write("work/new.yaml", own);
-    world.write("work/none.yaml", "of no image\n");
-    world.write("work/hidden.yaml", own);
-    world.write("work/.git/info/exclude", "hidden.yaml\n");
+    sandbox.write("work/app.yaml", own);
+    sandbox.write("work/[a]*.yaml", own);
+    sandbox.write("work/new.yaml", own);
+    sandbox.write("work/none.yaml", "of no image\n");
+    sandbox.write("work/hidden.yaml", own);
+    sandbox.write("work/.git/info/exclude", "hidden.yaml\n");
     git(&work, &["add", ":(literal)[a]*.yaml"]);
-    let said = world.run_with(&[&COMMIT[..], &[".", "hidden.yaml"]].concat()).await;
-    assert_eq!(said.code, Some(1), "{said:?}");
+    let output = sandbox.run_with(&[&COMMIT[..], &[".", "hidden.yaml"]].concat()).await;
+    assert_eq!(output.code, Some(1), "{output:?}");
     let error = "error: --commit takes files whole, and these have changes of their own: [a]*.yaml (staged), \
                  app.yaml (modified), hidden.yaml (untracked), new.yaml (untracked). Commit or stash them first, after git add for those \
                  that are untracked, or leave out --commit. Nothing was changed.\n";
-    assert!(said.err.ends_with(error), "{}", said.err);
+    assert!(output.stderr.ends_with(error), "{}", output.stderr);
     for name in ["app.yaml", "[a]*.yaml", "new.yaml", "hidden.yaml"] {
-        assert_eq!(world.read(&format!("work/{name}")), own);
+        assert_eq!(sandbox.read(&format!("work/{name}")), own);
     }
     assert_eq!(git(&work, &["rev-list", "--count", "HEAD"]), "1");
 
-    world.write("work/.git/info/exclude", "hidden.yaml\nlink.yaml\n");
-    std::os::unix::fs::symlink("app.yaml", world.path("work/link.yaml")).unwrap();
-    for spelled in [world.path("work/app.yaml").display().to_string(), "link.yaml".into()] {
-        let said = world.run_with(&[&COMMIT[..], &[&spelled]].concat()).await;
-        assert_eq!(said.code, Some(1), "{said:?}");
-        assert!(said.err.contains("changes of their own: app.yaml (modified). Commit"), "{}", said.err);
+    sandbox.write("work/.git/info/exclude", "hidden.yaml\nlink.yaml\n");
+    std::os::unix::fs::symlink("app.yaml", sandbox.path("work/link.yaml")).unwrap();
+    for spelled in [sandbox.path("work/app.yaml").display().to_string(), "link.yaml".into()] {
+        let output = sandbox.run_with(&[&COMMIT[..], &[&spelled]].concat()).await;
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert!(
+            output.stderr.contains("changes of their own: app.yaml (modified). Commit"),
+            "{}",
+            output.stderr
+        );
     }
 
     git(&work, &["add", "--force", "hidden.yaml", "new.yaml"]);
     git(&work, &["commit", "--quiet", "--all", "-m", "mine"]);
-    let said = world.run_with(&COMMIT).await;
-    assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(world.read("work/[a]*.yaml").contains(&digest));
+    let output = sandbox.run_with(&COMMIT).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(sandbox.read("work/[a]*.yaml").contains(&digest));
     assert_eq!(git(&work, &["status", "--porcelain"]), "?? none.yaml");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn puts_files_back_that_cannot_be_committed() {
-    let world = World::start().await;
-    served(&world);
-    world.write("work/other.yaml", "image: docker.io/library/python:3.9\n");
-    let work = world.path("work");
+    let sandbox = Sandbox::start().await;
+    served(&sandbox);
+    sandbox.write("work/other.yaml", "image: docker.io/library/python:3.9\n");
+    let work = sandbox.path("work");
     git(&work, &["add", "."]);
     git(&work, &["commit", "--quiet", "-m", "second"]);
-    world.publish("docker.io/library/python:3.9", 1);
-    world.write("work/.git/index.lock", "");
-    let said = world.run_with(&COMMIT).await;
-    assert_eq!(said.code, Some(1), "{said:?}");
+    sandbox.publish("docker.io/library/python:3.9", 1);
+    sandbox.write("work/.git/index.lock", "");
+    let output = sandbox.run_with(&COMMIT).await;
+    assert_eq!(output.code, Some(1), "{output:?}");
     let end = "index.lock': File exists.\". All files are as they were before.\n";
-    assert!(said.err.contains("error: the changes cannot be committed: git says \"fatal: "), "{said:?}");
-    assert!(said.err.ends_with(end), "{said:?}");
-    std::fs::remove_file(world.path("work/.git/index.lock")).unwrap();
+    assert!(
+        output.stderr.contains("error: the changes cannot be committed: git says \"fatal: "),
+        "{output:?}"
+    );
+    assert!(output.stderr.ends_with(end), "{output:?}");
+    std::fs::remove_file(sandbox.path("work/.git/index.lock")).unwrap();
     assert_eq!(git(&work, &["status", "--porcelain"]), "");
 
     hook(
-        &world,
+        &sandbox,
         "work/.git/hooks/pre-commit",
         "echo '# formatted' >> other.yaml; echo not today >&2; exit 1",
     );
-    let said = world.run_with(&COMMIT).await;
-    assert_eq!(said.code, Some(1), "{said:?}");
+    let output = sandbox.run_with(&COMMIT).await;
+    assert_eq!(output.code, Some(1), "{output:?}");
     let error = "error: the changes cannot be committed: git says \"not today\". Still changed: other.yaml \
                  (somebody else changed it meanwhile). See git diff, then commit it or take it back with git checkout.\n";
-    assert!(said.err.ends_with(error), "{said:?}");
+    assert!(output.stderr.ends_with(error), "{output:?}");
     assert_eq!(git(&work, &["status", "--porcelain"]), "M other.yaml");
-    assert!(world.read("work/other.yaml").ends_with("# formatted\n"));
+    assert!(sandbox.read("work/other.yaml").ends_with("# formatted\n"));
 }
 
-fn hook(world: &World, name: &str, script: &str) {
+fn hook(sandbox: &Sandbox, name: &str, script: &str) {
     use std::os::unix::fs::PermissionsExt as _;
-    world.write(name, format!("#!/bin/sh\n{script}\n"));
-    std::fs::set_permissions(world.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    sandbox.write(name, format!("#!/bin/sh\n{script}\n"));
+    std::fs::set_permissions(sandbox.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Interrupts an update while git waits for a hook, which ends well after that.
-async fn interrupted_in_hook(world: &World, repository: &str, name: &str) -> String {
-    let (started, ended) = (world.path("started"), world.path("ended"));
+async fn interrupted_in_hook(sandbox: &Sandbox, repository: &str, name: &str) -> String {
+    let (started, ended) = (sandbox.path("started"), sandbox.path("ended"));
     let (start, end) = (started.display(), ended.display());
-    hook(world, name, &format!("touch {start}; until test -e {end}; do sleep 0.05; done"));
+    hook(sandbox, name, &format!("touch {start}; until test -e {end}; do sleep 0.05; done"));
     let mut arguments = COMMIT;
     arguments[5] = repository;
-    let mut command = world.command(&arguments);
+    let mut command = sandbox.command(&arguments);
     let running = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     wait_until(|| started.exists()).await;
     let id = rustix::process::Pid::from_raw(running.id().unwrap().cast_signed()).unwrap();
@@ -213,50 +222,50 @@ async fn wait_until(done: impl Fn() -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn says_when_interrupted_what_became_of_the_clone() {
-    let world = World::start().await;
-    served(&world);
-    world.publish("docker.io/library/python:3.9", 1);
-    let url = format!("file://{}", world.path("served.git").display());
-    let said = interrupted_in_hook(&world, &url, "served.git/hooks/pre-receive").await;
+    let sandbox = Sandbox::start().await;
+    served(&sandbox);
+    sandbox.publish("docker.io/library/python:3.9", 1);
+    let url = format!("file://{}", sandbox.path("served.git").display());
+    let output = interrupted_in_hook(&sandbox, &url, "served.git/hooks/pre-receive").await;
     let state =
         format!("interrupted: a commit was being pushed to {url}; its log tells whether it arrived.\n");
-    assert!(said.ends_with(&state), "{said}");
+    assert!(output.ends_with(&state), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leaves_no_lock_when_interrupted() {
-    let world = World::start().await;
-    served(&world);
-    world.publish("docker.io/library/python:3.9", 1);
-    let said = interrupted_in_hook(&world, "work", "work/.git/hooks/pre-commit").await;
+    let sandbox = Sandbox::start().await;
+    served(&sandbox);
+    sandbox.publish("docker.io/library/python:3.9", 1);
+    let output = interrupted_in_hook(&sandbox, "work", "work/.git/hooks/pre-commit").await;
     let state = "interrupted: 1 file was updated, and git status tells whether that was committed.\n";
-    assert!(said.ends_with(state), "{said}");
-    let work = world.path("work");
+    assert!(output.ends_with(state), "{output}");
+    let work = sandbox.path("work");
     wait_until(|| git(&work, &["rev-list", "--count", "HEAD"]) == "2").await;
     wait_until(|| !work.join(".git/index.lock").exists()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wants_the_top_folder_and_a_branch() {
-    let world = World::start().await;
-    served(&world);
-    world.write("work/deep/er/file.yaml", "");
-    let said = world.run_with(&["list", "--repository", "work/deep/er"]).await;
-    let top = world.path("work").canonicalize().unwrap();
+    let sandbox = Sandbox::start().await;
+    served(&sandbox);
+    sandbox.write("work/deep/er/file.yaml", "");
+    let output = sandbox.run_with(&["list", "--repository", "work/deep/er"]).await;
+    let top = sandbox.path("work").canonicalize().unwrap();
     let error = format!(
         "error: --repository work/deep/er: it is a folder inside a work tree. Use --repository {} deep/er.\n",
         top.display()
     );
-    assert_eq!((said.code, said.err), (Some(1), error));
+    assert_eq!((output.code, output.stderr), (Some(1), error));
 
-    git(&world.path("served.git"), &["tag", "v1", "main"]);
+    git(&sandbox.path("served.git"), &["tag", "v1", "main"]);
     let mut arguments = COMMIT;
-    let url = format!("file://{}", world.path("served.git").display());
+    let url = format!("file://{}", sandbox.path("served.git").display());
     arguments[5] = &url;
-    let said = world.run_with(&[&arguments[..], &["--branch", "v1"]].concat()).await;
+    let output = sandbox.run_with(&[&arguments[..], &["--branch", "v1"]].concat()).await;
     let error =
         "error: --branch v1: that is no branch, and --commit needs one. Name a branch of the repository.\n";
-    assert_eq!((said.code, said.err.as_str()), (Some(1), error));
-    let said = world.run_with(&["list", "--repository", &url, "--branch", "v1"]).await;
-    assert_eq!(said.out, "app.yaml:docker.io/library/python:3.9\n", "{said:?}");
+    assert_eq!((output.code, output.stderr.as_str()), (Some(1), error));
+    let output = sandbox.run_with(&["list", "--repository", &url, "--branch", "v1"]).await;
+    assert_eq!(output.stdout, "app.yaml:docker.io/library/python:3.9\n", "{output:?}");
 }

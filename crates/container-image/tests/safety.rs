@@ -8,20 +8,20 @@ use std::fs;
 use std::time::Duration;
 
 use aws_emulator::{Effect, Fault};
-use common::{PROGRAM, World, image};
+use common::{PROGRAM, Sandbox, image};
 
 const PIN: &str = "update --all --matching-tag --resolve-digest";
 const LINE: &str = "FROM docker.io/library/python:3.9\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_and_strange_files_are_read_and_changed_in_place() {
-    let world = World::start().await;
-    let digest = world.publish("docker.io/library/python:3.9", 1);
+    let sandbox = Sandbox::start().await;
+    let digest = sandbox.publish("docker.io/library/python:3.9", 1);
     let pinned = format!("FROM docker.io/library/python:3.9@{digest}\n");
     let filling = "# nothing to see here/there: 1\n".repeat(25 * 1024 * 1024 / 31);
-    world.write("large.txt", format!("{filling}{LINE}{filling}"));
-    world.write("latin", [b"# caf\xe9\n", LINE.as_bytes(), b"\xff\xfe"].concat());
-    world.write("binary", [b"\x7fELF\0", LINE.as_bytes()].concat());
+    sandbox.write("large.txt", format!("{filling}{LINE}{filling}"));
+    sandbox.write("latin", [b"# caf\xe9\n", LINE.as_bytes(), b"\xff\xfe"].concat());
+    sandbox.write("binary", [b"\x7fELF\0", LINE.as_bytes()].concat());
     let mut bomb = String::from("a0: &a0 [x]\n");
     for level in 1..200 {
         writeln!(bomb, "a{level}: &a{level} [{}*a{}]", format!("*a{}, ", level - 1).repeat(9), level - 1)
@@ -29,77 +29,77 @@ async fn large_and_strange_files_are_read_and_changed_in_place() {
     }
     let image =
         "Resources: {I: {Type: Custom::ContainerImage, Properties: {ImageReference: 'python:3.9'}}}\n";
-    world.write("bomb.yaml", format!("{bomb}{image}"));
-    world.write("deep.json", format!("{{\"Resources\": \"AWS::\", \"x\": {}", "[".repeat(200_000)));
+    sandbox.write("bomb.yaml", format!("{bomb}{image}"));
+    sandbox.write("deep.json", format!("{{\"Resources\": \"AWS::\", \"x\": {}", "[".repeat(200_000)));
 
-    let said = world.run(PIN).await;
-    assert_eq!(said.code, Some(0), "{}", said.err);
+    let output = sandbox.run(PIN).await;
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
     let note = "note: deep.json:1: this template cannot be read (";
-    assert!(said.err.contains(note), "{}", said.err);
-    assert!(world.read("large.txt") == format!("{filling}{pinned}{filling}"));
+    assert!(output.stderr.contains(note), "{}", output.stderr);
+    assert!(sandbox.read("large.txt") == format!("{filling}{pinned}{filling}"));
     assert_eq!(
-        fs::read(world.path("latin")).unwrap(),
+        fs::read(sandbox.path("latin")).unwrap(),
         [b"# caf\xe9\n", pinned.as_bytes(), b"\xff\xfe"].concat()
     );
-    assert_eq!(fs::read(world.path("binary")).unwrap(), [b"\x7fELF\0", LINE.as_bytes()].concat());
+    assert_eq!(fs::read(sandbox.path("binary")).unwrap(), [b"\x7fELF\0", LINE.as_bytes()].concat());
     let after = image.replace("python:3.9", &format!("python:3.9@{digest}"));
-    assert_eq!(world.read("bomb.yaml"), format!("{bomb}{after}"));
+    assert_eq!(sandbox.read("bomb.yaml"), format!("{bomb}{after}"));
 }
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_file_is_told_of_and_the_others_are_updated() {
     use std::os::unix::fs::PermissionsExt as _;
-    let world = World::start().await;
-    let digest = world.publish("docker.io/library/python:3.9", 1);
+    let sandbox = Sandbox::start().await;
+    let digest = sandbox.publish("docker.io/library/python:3.9", 1);
     for name in ["a", "b", "c"] {
-        world.write(name, LINE);
+        sandbox.write(name, LINE);
     }
-    fs::set_permissions(world.path("b"), fs::Permissions::from_mode(0o444)).unwrap();
-    let said = world.run(PIN).await;
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("error: b was not changed: it is read-only.\n"), "{said:?}");
-    assert!(said.err.ends_with("INFO: updated a total of 2 files\n"), "{said:?}");
-    let json = world.run(&format!("{PIN} --json")).await;
-    assert!(json.out.contains("\"message\": \"b was not changed: it is read-only.\""), "{json:?}");
-    assert!(json.out.contains("\"changes\": []"), "{json:?}");
-    assert_eq!(world.read("b"), LINE);
-    assert_eq!(world.read("c"), format!("FROM docker.io/library/python:3.9@{digest}\n"));
+    fs::set_permissions(sandbox.path("b"), fs::Permissions::from_mode(0o444)).unwrap();
+    let output = sandbox.run(PIN).await;
+    assert_eq!(output.code, Some(1));
+    assert!(output.stderr.contains("error: b was not changed: it is read-only.\n"), "{output:?}");
+    assert!(output.stderr.ends_with("INFO: updated a total of 2 files\n"), "{output:?}");
+    let json = sandbox.run(&format!("{PIN} --json")).await;
+    assert!(json.stdout.contains("\"message\": \"b was not changed: it is read-only.\""), "{json:?}");
+    assert!(json.stdout.contains("\"changes\": []"), "{json:?}");
+    assert_eq!(sandbox.read("b"), LINE);
+    assert_eq!(sandbox.read("c"), format!("FROM docker.io/library/python:3.9@{digest}\n"));
 }
 
 /// A limit on the size of files fails writing as a full disk does.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_costs_no_file() {
-    let world = World::start().await;
-    world.publish("docker.io/library/python:3.9", 1);
+    let sandbox = Sandbox::start().await;
+    sandbox.publish("docker.io/library/python:3.9", 1);
     let content = LINE.repeat(40);
-    world.write("a", &content);
+    sandbox.write("a", &content);
     let script = format!("trap '' XFSZ; ulimit -f 1; exec {PROGRAM} {PIN}");
     let mut command = tokio::process::Command::new("sh");
-    command.args(["-c", &script]).current_dir(world.folder()).env_clear().envs(world.environment());
+    command.args(["-c", &script]).current_dir(sandbox.folder()).env_clear().envs(sandbox.environment());
     let output = command.output().await.unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{err}");
     let line = "error: a was not changed: the new content cannot be written: File too large.\n";
     assert!(err.contains(line), "{err}");
-    assert_eq!(world.read("a"), content);
-    assert_eq!(world.names(), ["a"]);
+    assert_eq!(sandbox.read("a"), content);
+    assert_eq!(sandbox.names(), ["a"]);
 }
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_in_the_middle_leaves_every_file_whole() {
-    let world = World::start().await;
-    world.publish("docker.io/library/python:3.9", 1);
-    world.write("a", LINE);
+    let sandbox = Sandbox::start().await;
+    sandbox.publish("docker.io/library/python:3.9", 1);
+    sandbox.write("a", LINE);
     let slow = Effect::Delay { ms: 60_000 };
-    world.emulator.faults().add(Fault::on("manifest.head", slow));
-    let mark = world.emulator.log().mark();
-    let mut command = world.command(&PIN.split(' ').collect::<Vec<_>>());
+    sandbox.emulator.faults().add(Fault::on("manifest.head", slow));
+    let mark = sandbox.emulator.log().mark();
+    let mut command = sandbox.command(&PIN.split(' ').collect::<Vec<_>>());
     let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let asked = async {
-        while world.emulator.log().count(mark, "manifest.head") == 0 {
+        while sandbox.emulator.log().count(mark, "manifest.head") == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -111,22 +111,22 @@ async fn ctrl_c_in_the_middle_leaves_every_file_whole() {
     let err = common::without_times(&String::from_utf8(ended.stderr).unwrap());
     assert_eq!(ended.status.code(), Some(130), "{err}");
     assert_eq!(err, "INFO: 1 image references found\ninterrupted: no file was changed.\n");
-    assert_eq!((world.read("a").as_str(), world.names()), (LINE, vec!["a".to_owned()]));
+    assert_eq!((sandbox.read("a").as_str(), sandbox.names()), (LINE, vec!["a".to_owned()]));
 }
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_between_two_files_leaves_each_of_them_old_or_new() {
     const FILES: usize = 1000;
-    let world = World::start().await;
-    let digest = world.publish("docker.io/library/python:3.9", 1);
+    let sandbox = Sandbox::start().await;
+    let digest = sandbox.publish("docker.io/library/python:3.9", 1);
     for number in 0..FILES {
-        world.write(&format!("{number:04}"), LINE);
+        sandbox.write(&format!("{number:04}"), LINE);
     }
-    let mut command = world.command(&PIN.split(' ').collect::<Vec<_>>());
+    let mut command = sandbox.command(&PIN.split(' ').collect::<Vec<_>>());
     let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let begun = async {
-        while world.read("0000") == LINE {
+        while sandbox.read("0000") == LINE {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
@@ -137,7 +137,7 @@ async fn ctrl_c_between_two_files_leaves_each_of_them_old_or_new() {
         tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await.unwrap().unwrap();
     let err = String::from_utf8(ended.stderr).unwrap();
     let pinned = format!("FROM docker.io/library/python:3.9@{digest}\n");
-    let contents: Vec<String> = world.names().iter().map(|name| world.read(name)).collect();
+    let contents: Vec<String> = sandbox.names().iter().map(|name| sandbox.read(name)).collect();
     let new = contents.iter().filter(|content| **content == pinned).count();
     let old = contents.iter().filter(|content| **content == LINE).count();
     assert_eq!((contents.len(), new + old), (FILES, FILES), "{err}");
@@ -152,43 +152,46 @@ async fn ctrl_c_between_two_files_leaves_each_of_them_old_or_new() {
 /// Between what was read and what is written lie the answers of registries.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changed_meanwhile_is_left_alone() {
-    let world = World::start().await;
-    world.publish("docker.io/library/python:3.9", 1);
-    world.write("a", LINE);
+    let sandbox = Sandbox::start().await;
+    sandbox.publish("docker.io/library/python:3.9", 1);
+    sandbox.write("a", LINE);
     let slow = Effect::Delay { ms: 300 };
-    world.emulator.faults().add(Fault::on("manifest.head", slow));
-    let mark = world.emulator.log().mark();
+    sandbox.emulator.faults().add(Fault::on("manifest.head", slow));
+    let mark = sandbox.emulator.log().mark();
     let editor = async {
-        while world.emulator.log().count(mark, "manifest.head") == 0 {
+        while sandbox.emulator.log().count(mark, "manifest.head") == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        world.write("a", "theirs\n");
+        sandbox.write("a", "theirs\n");
     };
-    let (said, ()) = tokio::join!(world.run(PIN), editor);
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("error: a was not changed: somebody else changed it meanwhile.\n"), "{said:?}");
-    assert_eq!(world.read("a"), "theirs\n");
+    let (output, ()) = tokio::join!(sandbox.run(PIN), editor);
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(
+        output.stderr.contains("error: a was not changed: somebody else changed it meanwhile.\n"),
+        "{output:?}"
+    );
+    assert_eq!(sandbox.read("a"), "theirs\n");
 
-    world.write("a", LINE);
-    let mark = world.emulator.log().mark();
+    sandbox.write("a", LINE);
+    let mark = sandbox.emulator.log().mark();
     let remover = async {
-        while world.emulator.log().count(mark, "manifest.head") == 0 {
+        while sandbox.emulator.log().count(mark, "manifest.head") == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        fs::remove_file(world.path("a")).unwrap();
+        fs::remove_file(sandbox.path("a")).unwrap();
     };
-    let (said, ()) = tokio::join!(world.run(PIN), remover);
-    assert!(said.err.contains("error: a was not changed: No such file or directory.\n"), "{said:?}");
+    let (output, ()) = tokio::join!(sandbox.run(PIN), remover);
+    assert!(output.stderr.contains("error: a was not changed: No such file or directory.\n"), "{output:?}");
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_that_cannot_be_printed_is_a_failure_unless_nobody_reads_on() {
-    let world = World::start().await;
-    world.write("a", LINE.repeat(3));
+    let sandbox = Sandbox::start().await;
+    sandbox.write("a", LINE.repeat(3));
     let run = async |script: &str| {
         let mut command = tokio::process::Command::new("sh");
-        command.args(["-c", script]).current_dir(world.folder()).env_clear().envs(world.environment());
+        command.args(["-c", script]).current_dir(sandbox.folder()).env_clear().envs(sandbox.environment());
         let output = command.output().await.unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
@@ -199,7 +202,7 @@ async fn a_result_that_cannot_be_printed_is_a_failure_unless_nobody_reads_on() {
     for number in 0..20_000 {
         writeln!(many, "a/b{number}:1").unwrap();
     }
-    world.write("many", many);
+    sandbox.write("many", many);
     let (code, err) = run(&format!("{PROGRAM} list | head -n 1")).await;
     assert_eq!((code, err.as_str()), (Some(0), ""));
 }
@@ -208,29 +211,29 @@ async fn a_result_that_cannot_be_printed_is_a_failure_unless_nobody_reads_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_keeps_its_mode() {
     use std::os::unix::fs::PermissionsExt as _;
-    let world = World::start().await;
-    world.publish("docker.io/library/python:3.9", 1);
-    world.write("run.sh", LINE);
-    fs::set_permissions(world.path("run.sh"), fs::Permissions::from_mode(0o751)).unwrap();
-    assert_eq!(world.run(PIN).await.code, Some(0));
-    let mode = fs::metadata(world.path("run.sh")).unwrap().permissions().mode();
-    assert_eq!((mode & 0o777, world.names().len()), (0o751, 1));
-    assert!(world.read("run.sh").contains(image(1).digest()));
+    let sandbox = Sandbox::start().await;
+    sandbox.publish("docker.io/library/python:3.9", 1);
+    sandbox.write("run.sh", LINE);
+    fs::set_permissions(sandbox.path("run.sh"), fs::Permissions::from_mode(0o751)).unwrap();
+    assert_eq!(sandbox.run(PIN).await.code, Some(0));
+    let mode = fs::metadata(sandbox.path("run.sh")).unwrap().permissions().mode();
+    assert_eq!((mode & 0o777, sandbox.names().len()), (0o751, 1));
+    assert!(sandbox.read("run.sh").contains(image(1).digest()));
 }
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_is_told_of_and_the_rest_is_listed() {
     use std::os::unix::fs::PermissionsExt as _;
-    let world = World::start().await;
+    let sandbox = Sandbox::start().await;
     for name in ["closed/a", "secret", "open"] {
-        world.write(name, LINE);
+        sandbox.write(name, LINE);
     }
     let set = |name: &str, mode| {
-        fs::set_permissions(world.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(sandbox.path(name), fs::Permissions::from_mode(mode)).unwrap();
     };
     [("", 0o755), ("closed", 0), ("secret", 0)].into_iter().for_each(|(name, mode)| set(name, mode));
-    let mut command = as_anybody(&world, "list");
+    let mut command = as_anybody(&sandbox, "list");
     let output = command.output().await.unwrap();
     set("closed", 0o755);
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
@@ -243,33 +246,33 @@ async fn what_cannot_be_read_is_told_of_and_the_rest_is_listed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_cannot_be_written_to_is_told_of() {
     use std::os::unix::fs::PermissionsExt as _;
-    let world = World::start().await;
-    world.publish("docker.io/library/python:3.9", 1);
-    world.write("ro/b.txt", LINE);
+    let sandbox = Sandbox::start().await;
+    sandbox.publish("docker.io/library/python:3.9", 1);
+    sandbox.write("ro/b.txt", LINE);
     let set = |name: &str, mode| {
-        fs::set_permissions(world.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(sandbox.path(name), fs::Permissions::from_mode(mode)).unwrap();
     };
     [("", 0o755), ("ro/b.txt", 0o666), ("ro", 0o555)].into_iter().for_each(|(name, mode)| set(name, mode));
-    let output = as_anybody(&world, &format!("{PIN} ro")).output().await.unwrap();
+    let output = as_anybody(&sandbox, &format!("{PIN} ro")).output().await.unwrap();
     set("ro", 0o755);
     let err = String::from_utf8(output.stderr).unwrap();
     let line = "error: ro/b.txt was not changed: a new file takes its place, so its folder has to be writable: Permission denied.\n";
     assert!(output.status.code() == Some(1) && err.contains(line), "{err}");
-    assert_eq!(world.read("ro/b.txt"), LINE);
+    assert_eq!(sandbox.read("ro/b.txt"), LINE);
 }
 
 /// The program as somebody with no rights of their own. The superuser may do anything, and others may
 /// not come to where the program was built. Another program copies it, so that no child of a test that
 /// runs beside this one holds the copy open.
 #[cfg(unix)]
-fn as_anybody(world: &World, arguments: &str) -> tokio::process::Command {
-    let program = world.path("program");
+fn as_anybody(sandbox: &Sandbox, arguments: &str) -> tokio::process::Command {
+    let program = sandbox.path("program");
     assert!(
         std::process::Command::new("cp").arg(PROGRAM).arg(&program).status().expect("cp is there").success()
     );
     let mut command = tokio::process::Command::new(program);
-    command.args(arguments.split(' ')).current_dir(world.folder());
-    command.env_clear().envs(world.environment()).env("HOME", world.folder());
+    command.args(arguments.split(' ')).current_dir(sandbox.folder());
+    command.env_clear().envs(sandbox.environment()).env("HOME", sandbox.folder());
     if rustix::process::geteuid().is_root() {
         command.uid(65_534).gid(65_534);
     }

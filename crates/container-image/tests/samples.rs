@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::World;
+use common::Sandbox;
 use regex::Regex;
 
 /// The expressions read what `list` reads, so that a bot and the command line agree. Renovate itself
@@ -43,15 +43,15 @@ fn renovates_expressions_find_each_image_reference() {
 /// The commands of the hooks, with the names of files behind them, as pre-commit runs them.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hooks_of_pre_commit_pin_and_check() {
-    let world = World::start().await;
-    world.publish("docker.io/library/python:3.9", 1);
-    world.write("app.yaml", "image: docker.io/library/python:3.9\n");
+    let sandbox = Sandbox::start().await;
+    sandbox.publish("docker.io/library/python:3.9", 1);
+    sandbox.write("app.yaml", "image: docker.io/library/python:3.9\n");
     let hooks = include_str!("../../../samples/pre-commit/.pre-commit-config.yaml");
     let entries = hooks.lines().filter_map(|line| line.trim().strip_prefix("entry: container-image "));
     let [pin, check] = entries.collect::<Vec<_>>()[..] else { panic!("{hooks}") };
-    assert_eq!(world.run(&format!("{check} app.yaml")).await.code, Some(3));
-    let said = world.run(&format!("{pin} app.yaml")).await;
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-    assert!(world.read("app.yaml").contains("python:3.9@sha256:"));
-    assert_eq!(world.run(&format!("{check} app.yaml")).await.code, Some(0));
+    assert_eq!(sandbox.run(&format!("{check} app.yaml")).await.code, Some(3));
+    let output = sandbox.run(&format!("{pin} app.yaml")).await;
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
+    assert!(sandbox.read("app.yaml").contains("python:3.9@sha256:"));
+    assert_eq!(sandbox.run(&format!("{check} app.yaml")).await.code, Some(0));
 }

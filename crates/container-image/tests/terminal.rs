@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
-use common::World;
+use common::Sandbox;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -30,9 +30,9 @@ fn terminal() -> (OwnedFd, OwnedFd) {
 }
 
 /// Runs the program on a terminal and gives what it shows, wrapped as the terminal wraps it.
-async fn shown(world: &World, variables: &[(&str, &str)], arguments: &str) -> String {
+async fn shown(sandbox: &Sandbox, variables: &[(&str, &str)], arguments: &str) -> String {
     let (ours, theirs) = terminal();
-    let mut command = world.command(&arguments.split_whitespace().collect::<Vec<_>>());
+    let mut command = sandbox.command(&arguments.split_whitespace().collect::<Vec<_>>());
     command.env("TERM", "xterm").envs(variables.iter().copied());
     command.stdout(Stdio::from(theirs.try_clone().unwrap())).stderr(Stdio::from(theirs));
     let mut child = command.spawn().unwrap();
@@ -84,72 +84,73 @@ fn wrapped(line: &str) -> String {
     rows.replace('\u{1b}', "<ESC>")
 }
 
-async fn world() -> World {
-    let world = World::start().await;
-    world.publish("docker.io/library/python:3.7", 1);
-    world.publish("docker.io/library/python:3.9", 2);
-    world.registry("ghcr.io");
-    world.write("demo.yaml", include_str!("fixtures/session/demo.yaml"));
-    world.write("service.yaml", include_str!("fixtures/files/service.yaml"));
-    world.write("Dockerfile", "FROM ghcr.io/acme/gone:1\n");
-    world
+async fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::start().await;
+    sandbox.publish("docker.io/library/python:3.7", 1);
+    sandbox.publish("docker.io/library/python:3.9", 2);
+    sandbox.registry("ghcr.io");
+    sandbox.write("demo.yaml", include_str!("fixtures/session/demo.yaml"));
+    sandbox.write("service.yaml", include_str!("fixtures/files/service.yaml"));
+    sandbox.write("Dockerfile", "FROM ghcr.io/acme/gone:1\n");
+    sandbox
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_a_list() {
-    let world = world().await;
-    insta::assert_snapshot!("list", shown(&world, &[], "list").await);
+    let sandbox = sandbox().await;
+    insta::assert_snapshot!("list", shown(&sandbox, &[], "list").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_a_dry_run_in_colours_unless_they_are_unwanted() {
-    let world = world().await;
+    let sandbox = sandbox().await;
     let command = "update --all --matching-tag --resolve-digest --dry-run demo.yaml";
-    insta::assert_snapshot!("dry-run", shown(&world, &[], command).await);
-    let plain = shown(&world, &[("NO_COLOR", "1")], command).await;
+    insta::assert_snapshot!("dry-run", shown(&sandbox, &[], command).await);
+    let plain = shown(&sandbox, &[("NO_COLOR", "1")], command).await;
     assert!(!plain.contains("<ESC>[") && plain.contains("\n+++ b/demo.yaml\n"), "{plain}");
-    let dumb = shown(&world, &[("TERM", "dumb")], command).await;
+    let dumb = shown(&sandbox, &[("TERM", "dumb")], command).await;
     assert!(!dumb.contains("<ESC>["), "{dumb}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_a_check() {
-    let world = world().await;
+    let sandbox = sandbox().await;
     let command = "update --all --matching-tag --resolve-digest --check demo.yaml";
-    insta::assert_snapshot!("check", shown(&world, &[], command).await);
+    insta::assert_snapshot!("check", shown(&sandbox, &[], command).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_what_failed() {
-    let world = world().await;
+    let sandbox = sandbox().await;
     let command = "update --all --matching-tag --resolve-digest demo.yaml Dockerfile";
-    insta::assert_snapshot!("failure", shown(&world, &[], command).await);
-    world.write("broken.yaml", include_str!("fixtures/session/demo.yaml").replace("    Type", "   Type"));
-    world.write("wrong.yaml", include_str!("fixtures/session/demo.yaml").replace("python:3.9", "Python:3.9"));
-    insta::assert_snapshot!("faults", shown(&world, &[], "list broken.yaml wrong.yaml").await);
+    insta::assert_snapshot!("failure", shown(&sandbox, &[], command).await);
+    sandbox.write("broken.yaml", include_str!("fixtures/session/demo.yaml").replace("    Type", "   Type"));
+    sandbox
+        .write("wrong.yaml", include_str!("fixtures/session/demo.yaml").replace("python:3.9", "Python:3.9"));
+    insta::assert_snapshot!("faults", shown(&sandbox, &[], "list broken.yaml wrong.yaml").await);
     let doubtful = "update --all --check Dockerfile";
-    insta::assert_snapshot!("doubt", shown(&world, &[], doubtful).await);
-    insta::assert_snapshot!("misunderstood", shown(&world, &[], "update --all --latset").await);
+    insta::assert_snapshot!("warning", shown(&sandbox, &[], doubtful).await);
+    insta::assert_snapshot!("usage-error", shown(&sandbox, &[], "update --all --latset").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_help_with_examples() {
-    let world = world().await;
-    insta::assert_snapshot!("help", shown(&world, &[], "--help").await);
-    insta::assert_snapshot!("help-update", shown(&world, &[], "update --help").await);
-    insta::assert_snapshot!("help-copy", shown(&world, &[], "copy --help").await);
-    insta::assert_snapshot!("help-list", shown(&world, &[], "list --help").await);
+    let sandbox = sandbox().await;
+    insta::assert_snapshot!("help", shown(&sandbox, &[], "--help").await);
+    insta::assert_snapshot!("help-update", shown(&sandbox, &[], "update --help").await);
+    insta::assert_snapshot!("help-copy", shown(&sandbox, &[], "copy --help").await);
+    insta::assert_snapshot!("help-list", shown(&sandbox, &[], "list --help").await);
 }
 
 /// Who waits sees for what; the count is gone from the screen when the waiting is.
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_progress_when_it_takes_long() {
     use aws_emulator::{Effect, Fault};
-    let world = world().await;
+    let sandbox = sandbox().await;
     let stall = Effect::Delay { ms: 900 };
-    world.emulator.faults().add(Fault::on("manifest.head", stall));
-    let text = shown(&world, &[], "update --all --matching-tag --resolve-digest --dry-run demo.yaml").await;
+    sandbox.emulator.faults().add(Fault::on("manifest.head", stall));
+    let text = shown(&sandbox, &[], "update --all --matching-tag --resolve-digest --dry-run demo.yaml").await;
     assert!(text.contains("of 2 references resolved"), "{text}");
-    let quick = shown(&world, &[], "list").await;
+    let quick = shown(&sandbox, &[], "list").await;
     assert!(!quick.contains("resolved"), "{quick}");
 }

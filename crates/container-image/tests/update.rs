@@ -2,58 +2,58 @@
 
 mod common;
 
-use common::{Said, World};
+use common::{RunOutput, Sandbox};
 
 /// The first write-up's session: its template and its very command.
 #[tokio::test(flavor = "multi_thread")]
 async fn pins_the_demonstration_template_to_what_its_tags_name() {
-    let world = World::start().await;
-    let old = world.publish("docker.io/library/python:3.7", 1);
-    let new = world.publish("docker.io/library/python:3.9", 2);
+    let sandbox = Sandbox::start().await;
+    let old = sandbox.publish("docker.io/library/python:3.7", 1);
+    let new = sandbox.publish("docker.io/library/python:3.9", 2);
     let template = include_str!("fixtures/session/demo.yaml");
-    world.write("demo.yaml", template);
+    sandbox.write("demo.yaml", template);
 
-    let listed = world.run("list demo.yaml").await;
-    assert_eq!(listed.out, "demo.yaml:docker.io/library/python:3.7\ndemo.yaml:python:3.9\n");
-    assert_eq!((listed.code, listed.err.as_str()), (Some(0), ""));
+    let listed = sandbox.run("list demo.yaml").await;
+    assert_eq!(listed.stdout, "demo.yaml:docker.io/library/python:3.7\ndemo.yaml:python:3.9\n");
+    assert_eq!((listed.code, listed.stderr.as_str()), (Some(0), ""));
 
     let command = "update --resolve-digest --all --matching-tag demo.yaml";
-    let said = world.run(command).await;
+    let output = sandbox.run(command).await;
     let expected = format!(
         "INFO: 2 image references found\n\
          resolving repository docker.io/library/python Tag 3.7 to Digest {old}\n\
          resolving repository python Tag 3.9 to Digest {new}\n\
          INFO: updated a total of 1 files\n"
     );
-    assert_eq!(said, Said { code: Some(0), out: String::new(), err: expected });
+    assert_eq!(output, RunOutput { code: Some(0), stdout: String::new(), stderr: expected });
     let pinned = template
         .replace("docker.io/library/python:3.7\n", &format!("docker.io/library/python:3.7@{old}\n"))
         .replace("python:3.9   #", &format!("python:3.9@{new}   #"));
-    assert_eq!(world.read("demo.yaml"), pinned);
+    assert_eq!(sandbox.read("demo.yaml"), pinned);
 
-    let again = world.run(&format!("{command} --verbose")).await;
+    let again = sandbox.run(&format!("{command} --verbose")).await;
     assert!(
-        again.err.contains(&format!("INFO: python:3.9@{new} already up-to-date in demo.yaml\n")),
+        again.stderr.contains(&format!("INFO: python:3.9@{new} already up-to-date in demo.yaml\n")),
         "{again:?}"
     );
-    assert!(again.err.ends_with("INFO: no files were updated\n"), "{again:?}");
+    assert!(again.stderr.ends_with("INFO: no files were updated\n"), "{again:?}");
 
     // The tag moves, and its pin follows.
-    let moved = world.publish("docker.io/library/python:3.9", 3);
-    let said = world.run(&format!("{command} --verbose")).await;
+    let moved = sandbox.publish("docker.io/library/python:3.9", 3);
+    let output = sandbox.run(&format!("{command} --verbose")).await;
     let line = format!("INFO: updating reference python:3.9@{new} to python:3.9@{moved} in demo.yaml\n");
-    assert!(said.err.contains(&line), "{said:?}");
-    assert_eq!(world.read("demo.yaml"), pinned.replace(&new, &moved));
+    assert!(output.stderr.contains(&line), "{output:?}");
+    assert_eq!(sandbox.read("demo.yaml"), pinned.replace(&new, &moved));
     // A tag without a digest takes the digests away again.
-    assert_eq!(world.run("update --all --matching-tag demo.yaml").await.code, Some(0));
-    assert_eq!(world.read("demo.yaml"), template);
+    assert_eq!(sandbox.run("update --all --matching-tag demo.yaml").await.code, Some(0));
+    assert_eq!(sandbox.read("demo.yaml"), template);
 }
 
 /// What cru's documentation shows, and beside it what cru does wrong.
 #[tokio::test(flavor = "multi_thread")]
 async fn does_what_cru_documents_and_mends_what_it_does_wrong() {
-    let world = World::start().await;
-    let digest = |reference, seed| format!("@{}", world.publish(reference, seed));
+    let sandbox = Sandbox::start().await;
+    let digest = |reference, seed| format!("@{}", sandbox.publish(reference, seed));
     let monitor = digest("gcr.io/acme/monitor:v3.2.4-5-g49d6871", 1);
     assert_eq!(digest("gcr.io/acme/monitor:latest", 1), monitor);
     let old = digest("gcr.io/acme/monitor:v0.3.1", 2);
@@ -146,110 +146,111 @@ async fn does_what_cru_documents_and_mends_what_it_does_wrong() {
             "${AWS::AccountId}.dkr.ecr.${AWS::Region}.amazonaws.com/app:1.0",
         ),
     ];
-    world.write("nothing.txt", "nginx:3\n");
-    let said = world.run("update --all --resolve-digest nothing.txt").await;
-    assert_eq!((said.code, said.err.as_str()), (Some(0), "INFO: 0 image references found\n"));
+    sandbox.write("nothing.txt", "nginx:3\n");
+    let output = sandbox.run("update --all --resolve-digest nothing.txt").await;
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), "INFO: 0 image references found\n"));
     for (what, arguments, before, after) in rows {
-        world.write("file.txt", before);
-        let said = world.run(&format!("update {arguments} file.txt")).await;
-        assert_eq!(world.read("file.txt"), *after, "{what}: {said:?}");
-        assert_eq!(said.code, Some(0), "{what}: {said:?}");
+        sandbox.write("file.txt", before);
+        let output = sandbox.run(&format!("update {arguments} file.txt")).await;
+        assert_eq!(sandbox.read("file.txt"), *after, "{what}: {output:?}");
+        assert_eq!(output.code, Some(0), "{what}: {output:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tells_what_cannot_be_resolved_and_updates_the_rest() {
-    let world = World::start().await;
-    let digest = world.publish("docker.io/library/python:3.9", 1);
-    world.registry("ghcr.io");
-    world.write("a.yaml", "image: docker.io/library/python:3.9 # and ghcr.io/acme/gone:1\n");
-    world.write("b.yaml", "\nimage: ghcr.io/acme/gone:1\n");
-    let said = world.run("update --all --matching-tag --resolve-digest").await;
-    assert_eq!(said.code, Some(1), "{said:?}");
-    let line = said.err.lines().find(|line| line.starts_with("error: ")).unwrap();
+    let sandbox = Sandbox::start().await;
+    let digest = sandbox.publish("docker.io/library/python:3.9", 1);
+    sandbox.registry("ghcr.io");
+    sandbox.write("a.yaml", "image: docker.io/library/python:3.9 # and ghcr.io/acme/gone:1\n");
+    sandbox.write("b.yaml", "\nimage: ghcr.io/acme/gone:1\n");
+    let output = sandbox.run("update --all --matching-tag --resolve-digest").await;
+    assert_eq!(output.code, Some(1), "{output:?}");
+    let line = output.stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
     assert!(line.starts_with("error: ghcr.io/acme/gone:1 cannot be read: registry says 40"), "{line}");
     assert!(line.contains("It stands in a.yaml:1 and b.yaml:2. "), "{line}");
-    assert!(said.err.ends_with("INFO: updated a total of 1 files\n"), "{said:?}");
+    assert!(output.stderr.ends_with("INFO: updated a total of 1 files\n"), "{output:?}");
     let expected = format!("image: docker.io/library/python:3.9@{digest} # and ghcr.io/acme/gone:1\n");
-    assert_eq!(world.read("a.yaml"), expected);
+    assert_eq!(sandbox.read("a.yaml"), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_for_people_and_for_programs() {
-    let world = World::start().await;
+    let sandbox = Sandbox::start().await;
     let digest = format!("sha256:{}", "a".repeat(64));
-    world.write("b.txt", format!("é ghcr.io/acme/app:1@{digest}\n"));
-    world.write("a/Dockerfile", "FROM docker.io/library/python:3.9\nFROM docker.io/library/python:3.9\n");
-    world.write("out.log", "docker.io/library/python:2\n");
-    let said = world.run("list --exclude *.log").await;
+    sandbox.write("b.txt", format!("é ghcr.io/acme/app:1@{digest}\n"));
+    sandbox.write("a/Dockerfile", "FROM docker.io/library/python:3.9\nFROM docker.io/library/python:3.9\n");
+    sandbox.write("out.log", "docker.io/library/python:2\n");
+    let output = sandbox.run("list --exclude *.log").await;
     let expected = format!("a/Dockerfile:docker.io/library/python:3.9\nb.txt:ghcr.io/acme/app:1@{digest}\n");
-    assert_eq!((said.code, said.out, said.err.as_str()), (Some(0), expected, ""));
-    let said = world.run("list --no-filename a out.log").await;
-    assert_eq!(said.out, "docker.io/library/python:3.9\ndocker.io/library/python:2\n");
-    let json = world.run("list --json b.txt").await;
-    let document: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((output.code, output.stdout, output.stderr.as_str()), (Some(0), expected, ""));
+    let output = sandbox.run("list --no-filename a out.log").await;
+    assert_eq!(output.stdout, "docker.io/library/python:3.9\ndocker.io/library/python:2\n");
+    let json = sandbox.run("list --json b.txt").await;
+    let document: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     let meaning = format!("ghcr.io/acme/app:1@{digest}");
     let expected = serde_json::json!([{"path": "b.txt", "line": 1, "column": 3, "reference": meaning,
-        "name": "ghcr.io/acme/app", "tag": "1", "digest": digest, "meaning": meaning}]);
+        "name": "ghcr.io/acme/app", "tag": "1", "digest": digest, "normalized": meaning}]);
     assert_eq!(document, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_changes_nothing_and_says_so_by_its_code() {
-    let world = World::start().await;
-    let digest = world.publish("docker.io/library/python:3.9", 1);
+    let sandbox = Sandbox::start().await;
+    let digest = sandbox.publish("docker.io/library/python:3.9", 1);
     let text = "services:\n  a: {image: docker.io/library/python:3.9}\n";
-    world.write("compose.yml", text);
+    sandbox.write("compose.yml", text);
     let command = "update --all --matching-tag --resolve-digest --check";
-    let said = world.run(command).await;
+    let output = sandbox.run(command).await;
     let line = format!(
         "compose.yml:2: docker.io/library/python:3.9 would become docker.io/library/python:3.9@{digest}\n"
     );
-    assert_eq!((said.code, said.out), (Some(3), line));
-    assert_eq!(world.read("compose.yml"), text);
-    let json = world.run(&format!("{command} --json --quiet")).await;
-    let document: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((output.code, output.stdout), (Some(3), line));
+    assert_eq!(sandbox.read("compose.yml"), text);
+    let json = sandbox.run(&format!("{command} --json --quiet")).await;
+    let document: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     let change = serde_json::json!({
         "path": "compose.yml", "line": 2, "column": 14,
         "from": "docker.io/library/python:3.9", "to": format!("docker.io/library/python:3.9@{digest}"),
     });
     assert_eq!(document, serde_json::json!({"changes": [change], "failures": []}));
-    assert_eq!((json.code, json.err.as_str()), (Some(3), ""));
-    assert_eq!(world.run("update --all --matching-tag --resolve-digest").await.code, Some(0));
-    assert_eq!(world.run(command).await.code, Some(0));
+    assert_eq!((json.code, json.stderr.as_str()), (Some(3), ""));
+    assert_eq!(sandbox.run("update --all --matching-tag --resolve-digest").await.code, Some(0));
+    assert_eq!(sandbox.run(command).await.code, Some(0));
     // Failing comes first: what could not be asked is not known.
-    world.write("other.yml", "docker.io/library/python:9");
-    world.write("compose.yml", text);
-    assert_eq!(world.run(command).await.code, Some(1));
+    sandbox.write("other.yml", "docker.io/library/python:9");
+    sandbox.write("compose.yml", text);
+    assert_eq!(sandbox.run(command).await.code, Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_prints_a_patch() {
-    let world = World::start().await;
-    world.publish("docker.io/library/python:3.9", 1);
+    let sandbox = Sandbox::start().await;
+    sandbox.publish("docker.io/library/python:3.9", 1);
     for name in ["a.txt", "sub/b.txt"] {
-        world.write(
+        sandbox.write(
             name,
             "1\r\n2\n3\n4 docker.io/library/python:3.9\n5\n6\n7\n8\n9 docker.io/library/python:3.9",
         );
     }
-    let said = world.run("update --all --matching-tag --resolve-digest --dry-run").await;
-    assert!(said.err.ends_with("INFO: would update a total of 2 files\n"), "{said:?}");
-    let before = world.read("sub/b.txt");
-    world.write("patch", &said.out);
-    let git = std::process::Command::new("git").args(["apply", "patch"]).current_dir(world.folder()).status();
-    assert!(git.unwrap().success(), "{}", said.out);
-    std::fs::remove_file(world.path("patch")).unwrap();
-    let patched = world.read("sub/b.txt");
+    let output = sandbox.run("update --all --matching-tag --resolve-digest --dry-run").await;
+    assert!(output.stderr.ends_with("INFO: would update a total of 2 files\n"), "{output:?}");
+    let before = sandbox.read("sub/b.txt");
+    sandbox.write("patch", &output.stdout);
+    let git =
+        std::process::Command::new("git").args(["apply", "patch"]).current_dir(sandbox.folder()).status();
+    assert!(git.unwrap().success(), "{}", output.stdout);
+    std::fs::remove_file(sandbox.path("patch")).unwrap();
+    let patched = sandbox.read("sub/b.txt");
     assert_ne!(patched, before);
-    let said = world.run("update --all --matching-tag --resolve-digest").await;
-    assert!(said.err.ends_with("INFO: no files were updated\n"), "{said:?}");
-    assert_eq!(world.read("sub/b.txt"), patched);
+    let output = sandbox.run("update --all --matching-tag --resolve-digest").await;
+    assert!(output.stderr.ends_with("INFO: no files were updated\n"), "{output:?}");
+    assert_eq!(sandbox.read("sub/b.txt"), patched);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn speaks_in_one_line_of_what_it_does_not_understand() {
-    let world = World::start().await;
+    let sandbox = Sandbox::start().await;
     for (arguments, expected) in [
         (
             "update",
@@ -272,29 +273,36 @@ async fn speaks_in_one_line_of_what_it_does_not_understand() {
             "error: unrecognized subcommand 'lst'. Perhaps a similar subcommand exists: 'list'. container-image --help has the rest.\n",
         ),
     ] {
-        let said = world.run(arguments).await;
-        assert_eq!(said, Said { code: Some(2), out: String::new(), err: expected.into() }, "{arguments}");
+        let output = sandbox.run(arguments).await;
+        assert_eq!(
+            output,
+            RunOutput { code: Some(2), stdout: String::new(), stderr: expected.into() },
+            "{arguments}"
+        );
     }
-    let said = world.run("list nowhere").await;
+    let output = sandbox.run("list nowhere").await;
     assert_eq!(
-        (said.code, said.err.as_str()),
+        (output.code, output.stderr.as_str()),
         (Some(1), "error: nowhere is neither a file nor a folder. Check its spelling.\n")
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prints_completions_and_manual_pages() {
-    let world = World::start().await;
+    let sandbox = Sandbox::start().await;
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let said = world.run(&format!("completions {shell}")).await;
-        assert!(said.code == Some(0) && said.out.contains("resolve-digest"), "{shell}");
+        let output = sandbox.run(&format!("completions {shell}")).await;
+        assert!(output.code == Some(0) && output.stdout.contains("resolve-digest"), "{shell}");
     }
     for (page, holds) in
         [("", "container\\-image"), ("update", "\\-\\-matching\\-tag"), ("list", "\\-\\-no\\-filename")]
     {
-        let said = world.run(&format!("man {page}")).await;
-        assert!(said.code == Some(0) && said.out.contains(".TH") && said.out.contains(holds), "{page}");
+        let output = sandbox.run(&format!("man {page}")).await;
+        assert!(
+            output.code == Some(0) && output.stdout.contains(".TH") && output.stdout.contains(holds),
+            "{page}"
+        );
     }
-    let version = world.run("--version").await.out;
+    let version = sandbox.run("--version").await.stdout;
     assert!(version.starts_with(concat!("container-image ", env!("CARGO_PKG_VERSION"))), "{version}");
 }

@@ -4,7 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod credentials;
+mod logins;
 mod search;
 mod traffic;
 

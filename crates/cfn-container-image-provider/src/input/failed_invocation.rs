@@ -10,29 +10,29 @@ use super::continuation::Round;
 use super::envelope::{Envelope, UnknownInput};
 
 /// The type of error with which an invocation ends that could not deliver its answer.
-pub(crate) const RESPONSE_NOT_SENT: &str = "ResponseNotSent";
+pub(crate) const UNANSWERED: &str = "Unanswered";
 
 /// The record of an event that Lambda gave up
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>).
 pub(crate) struct FailedInvocation {
     /// Who waits for an answer; nobody, when the function was called with something else.
-    pub(crate) envelope: Result<Envelope, UnknownInput>,
+    pub(crate) waiting: Result<Envelope, UnknownInput>,
     /// Under which the failed invocations have their log lines.
     pub(crate) request_id: String,
-    pub(crate) failure: InvocationFailure,
+    pub(crate) lost: Lost,
 }
 
 /// An event that was lost, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct InvocationFailure {
-    pub(crate) cause: FailureCause,
+pub(crate) struct Lost {
+    pub(crate) ending: Ending,
     /// How often Lambda tried.
     pub(crate) attempts: u64,
 }
 
 /// How the last invocation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum FailureCause {
+pub(crate) enum Ending {
     /// Lambda stopped it after these seconds, in Lambda's words.
     TimedOut(String),
     /// The process was killed, which is what happens to one that needs too much memory.
@@ -40,9 +40,9 @@ pub(crate) enum FailureCause {
     /// The process ended, in Lambda's words.
     Exited(String),
     /// The work was done, but the answer did not arrive.
-    ResponseNotSent(String),
+    Undelivered(String),
     /// The event never ran in its time.
-    EventAgeExceeded,
+    TooOld,
     /// Anything else.
     Error(String),
 }
@@ -56,31 +56,31 @@ impl FailedInvocation {
         if let Some((_, original)) = Round::read(&mut event) {
             event = original;
         }
-        let envelope = match condition.as_str() {
+        let waiting = match condition.as_str() {
             "Success" => Err(UnknownInput("the record of a call that succeeded")),
             _ => Envelope::read(&event),
         };
         let context = &payload["requestContext"];
         Some(Self {
-            envelope,
+            waiting,
             request_id: context["requestId"].as_str().unwrap_or_default().to_owned(),
-            failure: InvocationFailure {
-                cause: FailureCause::read(&condition, &payload["responsePayload"]),
+            lost: Lost {
+                ending: Ending::read(&condition, &payload["responsePayload"]),
                 attempts: context["approximateInvokeCount"].as_u64().unwrap_or_default(),
             },
         })
     }
 }
 
-impl FailureCause {
+impl Ending {
     fn read(condition: &str, response: &Value) -> Self {
         let text = |name: &str| response[name].as_str().unwrap_or_default();
         let (kind, message) = (text("errorType"), text("errorMessage"));
         let after = |words: &str| message.split_once(words).map(|(_, rest)| rest.trim().to_owned());
         if condition == "EventAgeExceeded" {
-            Self::EventAgeExceeded
-        } else if kind == RESPONSE_NOT_SENT {
-            Self::ResponseNotSent(message.into())
+            Self::TooOld
+        } else if kind == UNANSWERED {
+            Self::Undelivered(message.into())
         } else if let Some(time) = after("Task timed out after ") {
             Self::TimedOut(time)
         } else if kind == "Runtime.OutOfMemory" || message.contains("signal: killed") {
@@ -131,41 +131,33 @@ mod tests {
             (
                 "RetriesExhausted",
                 message("2026-11-21T12:00:00Z 8f2a1c3e Task timed out after 900.00 seconds"),
-                FailureCause::TimedOut("900.00 seconds".into()),
+                Ending::TimedOut("900.00 seconds".into()),
             ),
             (
                 "RetriesExhausted",
                 typed("Sandbox.Timedout", "RequestId: 8f Error: Task timed out after 3.00 seconds"),
-                FailureCause::TimedOut("3.00 seconds".into()),
+                Ending::TimedOut("3.00 seconds".into()),
             ),
             (
                 "RetriesExhausted",
                 typed("Runtime.ExitError", "RequestId: 8f Error: Runtime exited with error: signal: killed"),
-                FailureCause::Killed,
+                Ending::Killed,
             ),
-            (
-                "RetriesExhausted",
-                typed("Runtime.OutOfMemory", "RequestId: 8f Error: x"),
-                FailureCause::Killed,
-            ),
+            ("RetriesExhausted", typed("Runtime.OutOfMemory", "RequestId: 8f Error: x"), Ending::Killed),
             (
                 "RetriesExhausted",
                 typed("Runtime.ExitError", "RequestId: 8f Error: Runtime exited with error: exit status 1"),
-                FailureCause::Exited("exit status 1".into()),
+                Ending::Exited("exit status 1".into()),
             ),
-            (
-                "RetriesExhausted",
-                typed(RESPONSE_NOT_SENT, "the answer"),
-                FailureCause::ResponseNotSent("the answer".into()),
-            ),
-            ("EventAgeExceeded", Value::Null, FailureCause::EventAgeExceeded),
-            ("RetriesExhausted", typed("A", "b"), FailureCause::Error("A: b".into())),
-            ("RecursionDetected", json!("text"), FailureCause::Error("RecursionDetected".into())),
+            ("RetriesExhausted", typed(UNANSWERED, "the answer"), Ending::Undelivered("the answer".into())),
+            ("EventAgeExceeded", Value::Null, Ending::TooOld),
+            ("RetriesExhausted", typed("A", "b"), Ending::Error("A: b".into())),
+            ("RecursionDetected", json!("text"), Ending::Error("RecursionDetected".into())),
         ] {
             let failed = read(record(fixture("create"), condition, response));
-            assert_eq!(failed.failure, InvocationFailure { cause: expected, attempts: 3 });
+            assert_eq!(failed.lost, Lost { ending: expected, attempts: 3 });
             assert_eq!(failed.request_id, "8f2a1c3e");
-            assert_eq!(failed.envelope.unwrap().logical_resource_id, "Python");
+            assert_eq!(failed.waiting.unwrap().logical_resource_id, "Python");
         }
     }
 
@@ -173,14 +165,14 @@ mod tests {
     fn finds_the_event_in_a_continuation() {
         let event = json!({"ContainerImageContinuation": {"round": 3, "began": 1, "concurrent_blobs": 6, "event": fixture("update")}});
         let failed = read(record(event, "RetriesExhausted", Value::Null));
-        assert!(failed.envelope.unwrap().physical_resource_id.ends_with("/python:3.13"));
+        assert!(failed.waiting.unwrap().physical_resource_id.ends_with("/python:3.13"));
     }
 
     #[test]
     fn nobody_waits_for_a_record_of_anything_else() {
         let own = record(fixture("create"), "RetriesExhausted", Value::Null);
-        assert!(read(record(own, "RetriesExhausted", Value::Null)).envelope.is_err());
-        assert!(read(record(json!({"hello": "world"}), "RetriesExhausted", Value::Null)).envelope.is_err());
-        assert!(read(record(fixture("create"), "Success", Value::Null)).envelope.is_err());
+        assert!(read(record(own, "RetriesExhausted", Value::Null)).waiting.is_err());
+        assert!(read(record(json!({"hello": "world"}), "RetriesExhausted", Value::Null)).waiting.is_err());
+        assert!(read(record(fixture("create"), "Success", Value::Null)).waiting.is_err());
     }
 }

@@ -25,9 +25,9 @@ Exit codes: 0 listed, 1 something could not be read, 2 not understood.";
 /// What was typed after `list`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
-pub(crate) struct List {
+pub(crate) struct ListArgs {
     #[command(flatten)]
-    pub(crate) search: Search,
+    pub(crate) search: SearchArgs,
 
     /// Print the references without the files that hold them
     #[arg(long)]
@@ -40,7 +40,7 @@ pub(crate) struct List {
 
 /// Where references are looked for.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Search {
+pub(crate) struct SearchArgs {
     /// Files and folders; what .gitignore names and what is not text is left out
     #[arg(value_name = "PATH", default_value = ".")]
     pub(crate) paths: Vec<PathBuf>,
@@ -71,7 +71,7 @@ fn glob(text: &str) -> Result<String, String> {
     if text.trim().trim_matches('/').is_empty() {
         return Err("it is empty; expected a pattern such as vendor/ or '*.md'".into());
     }
-    files::excluded(Path::new(""), &[text.into()]).map(|_| text.into())
+    files::exclude_matcher(Path::new(""), &[text.into()]).map(|_| text.into())
 }
 
 /// Git would take it for an option.

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args};
 use image_copy::oci::{Platform, Registry};
 use semver::VersionReq;
 
-use super::{Search, logins};
+use super::{SearchArgs, credentials_help};
 use crate::scan::RawReference;
 
 const EXAMPLES: &str = concat!(
@@ -35,7 +35,7 @@ latest, as it does with cru; what is mostly meant is --all --matching-tag
 What is pinned by a digest alone stays what it is.
 
 ",
-    logins!(),
+    credentials_help!(),
     "
 
 Exit codes: 0 updated or nothing to do, 1 failed in part or whole, 2 not
@@ -49,16 +49,16 @@ understood, 3 would change something (--check), 130 interrupted, 143 terminated.
 #[command(group = ArgGroup::new("resolve").args(["resolve_digest", "resolve_tag"]))]
 #[command(group = ArgGroup::new("newest").args(["latest", "semver"]))]
 #[command(group = ArgGroup::new("pinning").args(["resolve_digest", "latest", "semver"]).multiple(true))]
-pub(crate) struct Update {
+pub(crate) struct UpdateArgs {
     #[command(flatten)]
-    pub(crate) search: Search,
+    pub(crate) search: SearchArgs,
 
     /// Update every image: to the tag latest, unless --matching-tag, --latest or --semver is given
     #[arg(long)]
     pub(crate) all: bool,
 
     /// Update images that are spelled with this name to this tag or digest; may be given several times
-    #[arg(long, value_name = "REF", value_parser = specific)]
+    #[arg(long, value_name = "REF", value_parser = with_tag_or_digest)]
     pub(crate) image_reference: Vec<RawReference>,
 
     /// Keep to references that have the tag already; with --all, to the tag of each
@@ -120,7 +120,7 @@ fn range(text: &str) -> Result<VersionReq, String> {
 }
 
 /// A reference that says what is wanted.
-fn specific(text: &str) -> Result<RawReference, String> {
+fn with_tag_or_digest(text: &str) -> Result<RawReference, String> {
     let image: RawReference = text.parse().map_err(|error: image_copy::oci::ParseError| error.to_string())?;
     if image.tag.is_none() && image.digest.is_none() {
         return Err("expected a tag or a digest, such as docker.io/library/python:3.13".into());

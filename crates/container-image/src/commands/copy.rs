@@ -3,17 +3,17 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use image_copy::copy::{self, Destination, Outcome, Plan, Request, Source, TransferLimits};
+use image_copy::copy::{self, Destination, Limits, Outcome, Plan, Request, Source};
 use image_copy::oci::{Reference, Tag};
 
-use crate::args::{Copy, Verbosity};
+use crate::args::{CopyArgs, Verbosity};
 use crate::connection;
-use crate::progress::Bar;
-use crate::report::{self, Given, Signal};
-use crate::signals::interrupted;
+use crate::progress::CopyProgress;
+use crate::report::{self, ConnectionFlags, Signal};
+use crate::signals::wait_for_signal;
 
 /// Copies as `args` say. Failures are told on stderr.
-pub(crate) async fn run(args: &Copy, verbosity: Verbosity) -> ExitCode {
+pub(crate) async fn run(args: &CopyArgs, verbosity: Verbosity) -> ExitCode {
     let client = match connection::client(&args.plain_http, args.certificate_authority.as_deref()) {
         Ok(client) => client,
         Err(line) => return report::fail(&line),
@@ -22,68 +22,70 @@ pub(crate) async fn run(args: &Copy, verbosity: Verbosity) -> ExitCode {
     let source = Source::with_mirrors(&client, request.source.repository.clone(), None, &args.mirror);
     let destination = Destination::of_registry(client.repository(request.destination.clone(), None));
     let planning = async {
-        let survey = copy::read_current_state(&request, &source, &destination).await?;
+        let survey = copy::survey(&request, &source, &destination).await?;
         copy::plan(&request, &survey, &source, &destination).await
     };
     let planned = tokio::select! {
         planned = planning => planned,
-        signal = interrupted() => return report::interrupted(signal, "nothing was copied"),
+        signal = wait_for_signal() => return report::interrupted(signal, "nothing was copied"),
     };
     let plan = match planned {
         Ok(plan) => plan,
-        Err(failure) => return report::failure(&failure, &given(args), verbosity),
+        Err(failure) => return report::failure(&failure, &connection_flags(args), verbosity),
     };
     if args.dry_run {
-        return report::tell(&report::plan(&plan), "");
+        return report::print(&report::plan(&plan), "");
     }
     transfer(args, verbosity, &plan, &source, &destination).await
 }
 
 async fn transfer(
-    args: &Copy,
+    args: &CopyArgs,
     verbosity: Verbosity,
     plan: &Plan,
     source: &Source,
     destination: &Destination,
 ) -> ExitCode {
-    let limits = TransferLimits { deadline: None, concurrent_blobs: args.jobs.into() };
-    let bar = Arc::new(Bar::new(plan));
-    let shown = async {
+    let limits = Limits { deadline: None, concurrent_blobs: args.jobs.into() };
+    let bar = Arc::new(CopyProgress::new(plan));
+    let show = async {
         if verbosity == Verbosity::Normal {
-            bar.show_when_it_takes_long().await;
+            bar.show_after_delay().await;
         }
         std::future::pending::<()>().await;
     };
     let ended: Result<Result<Outcome, _>, Signal> = tokio::select! {
         ended = copy::transfer(plan, source, destination, &limits, bar.clone()) => Ok(ended),
-        signal = interrupted() => Err(signal),
-        () = shown => unreachable!("the bar outlasts the copy"),
+        signal = wait_for_signal() => Err(signal),
+        () = show => unreachable!("the bar outlasts the copy"),
     };
     bar.clear();
     match ended {
         Ok(Ok(outcome)) => {
-            report::warn(&outcome);
+            report::warn_about_referrers(&outcome);
             if verbosity == Verbosity::Quiet {
                 return ExitCode::SUCCESS;
             }
-            report::tell(&report::outcome(&plan.request, &outcome), "; the image was copied")
+            report::print(&report::outcome(&plan.request, &outcome), "; the image was copied")
         }
-        Ok(Err(failure)) => report::failure(&failure, &given(args), verbosity),
-        Err(signal) => report::interrupted(signal, &report::left_behind(plan, bar.is_past_blobs())),
+        Ok(Err(failure)) => report::failure(&failure, &connection_flags(args), verbosity),
+        Err(signal) => {
+            report::interrupted(signal, &report::interrupted_state(plan, bar.are_all_blobs_done()))
+        }
     }
 }
 
-fn given(args: &Copy) -> Given<'_> {
-    Given { plain_http: &args.plain_http, authority: args.certificate_authority.is_some() }
+fn connection_flags(args: &CopyArgs) -> ConnectionFlags<'_> {
+    ConnectionFlags { plain_http: &args.plain_http, ca_certificate: args.certificate_authority.is_some() }
 }
 
-fn request(args: &Copy) -> Request {
+fn request(args: &CopyArgs) -> Request {
     Request {
         source: args.source.clone(),
         destination: args.to.repository.clone(),
         tag: tag(&args.source, args.to.tag.as_ref()),
         platforms: args.platform.clone(),
-        earlier_copies: Vec::new(),
+        known: Vec::new(),
         include_referrers: args.include_referrers,
     }
 }

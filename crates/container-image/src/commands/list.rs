@@ -7,22 +7,22 @@ use std::process::ExitCode;
 use image_copy::text::escaped_json;
 use serde_json::{Value, json};
 
-use crate::args::{List, Verbosity};
+use crate::args::{ListArgs, Verbosity};
 use crate::documents::{self, Document};
 use crate::git::Checkout;
 use crate::report;
-use crate::signals::interrupted;
+use crate::signals::wait_for_signal;
 
 /// Lists as `args` say. Failures are told on stderr.
-pub(crate) async fn run(args: &List, verbosity: Verbosity) -> ExitCode {
+pub(crate) async fn run(args: &ListArgs, verbosity: Verbosity) -> ExitCode {
     tokio::select! {
         biased;
-        signal = interrupted() => report::interrupted(signal, "nothing was changed"),
+        signal = wait_for_signal() => report::interrupted(signal, "nothing was changed"),
         ended = list(args, verbosity) => ended.unwrap_or_else(|line| report::fail(&line)),
     }
 }
 
-async fn list(args: &List, verbosity: Verbosity) -> Result<ExitCode, String> {
+async fn list(args: &ListArgs, verbosity: Verbosity) -> Result<ExitCode, String> {
     let checkout = Checkout::of(&args.search).await?;
     let base = checkout.as_ref().map_or(Path::new(""), Checkout::folder);
     let documents = documents::read(base, &args.search).await?;
@@ -39,14 +39,14 @@ async fn list(args: &List, verbosity: Verbosity) -> Result<ExitCode, String> {
             .collect::<Vec<_>>()
             .join("\n")
     };
-    let told = if text.is_empty() { ExitCode::SUCCESS } else { report::tell(&text, "") };
-    Ok(if !documents.unread.is_empty() { ExitCode::FAILURE } else { told })
+    let told = if text.is_empty() { ExitCode::SUCCESS } else { report::print(&text, "") };
+    Ok(if !documents.errors.is_empty() { ExitCode::FAILURE } else { told })
 }
 
 /// Sorted and without duplicates within a file, as cru has it.
 fn lines(document: &Document, no_filename: bool) -> Vec<String> {
-    let images: BTreeSet<String> = document.scan.found.iter().map(|found| found.image.to_string()).collect();
-    let line = |image| if no_filename { image } else { format!("{}:{image}", document.place.shown) };
+    let images: BTreeSet<String> = document.scan.images.iter().map(|found| found.image.to_string()).collect();
+    let line = |image| if no_filename { image } else { format!("{}:{image}", document.file.display_name) };
     images.into_iter().map(line).collect()
 }
 
@@ -56,18 +56,18 @@ fn document(documents: &[Document]) -> String {
 }
 
 fn images(document: &Document) -> impl Iterator<Item = Value> {
-    document.scan.found.iter().enumerate().map(|(number, found)| {
+    document.scan.images.iter().enumerate().map(|(number, found)| {
         let (line, column) = document.position(number);
         let image = &found.image;
         json!({
-            "path": document.place.name,
+            "path": document.file.name,
             "line": line,
             "column": column,
             "reference": image.to_string(),
             "name": image.name,
             "tag": image.tag,
             "digest": image.digest,
-            "meaning": image.meaning().to_string(),
+            "normalized": image.normalized().to_string(),
         })
     })
 }

@@ -6,32 +6,32 @@ use std::process::ExitCode;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use crate::args::{Args, Completions, Manual, VERSION};
+use crate::args::{Args, CompletionsArgs, ManArgs, VERSION};
 use crate::report;
 
 const NAME: &str = "container-image";
 
 /// Prints the completions for a shell.
-pub(crate) fn completions(args: &Completions) -> ExitCode {
+pub(crate) fn completions(args: &CompletionsArgs) -> ExitCode {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), NAME, &mut text);
     let script = String::from_utf8_lossy(&text);
     match args.shell {
-        Shell::Bash => tell(&with_one_prefix(&script)),
-        _ => tell(&script),
+        Shell::Bash => print(&fix_bash_labels(&script)),
+        _ => print(&script),
     }
 }
 
 /// What clap_complete 4.6 makes for bash takes the hyphen in the program's name for the border of a
 /// command where it writes labels, and not where it jumps to them, so that no label is ever met.
-fn with_one_prefix(script: &str) -> String {
+fn fix_bash_labels(script: &str) -> String {
     script.replace("container__subcmd__image__", "container__image__")
 }
 
 /// Prints a manual page.
-pub(crate) fn manual(args: &Manual) -> ExitCode {
+pub(crate) fn man(args: &ManArgs) -> ExitCode {
     match page(args.command.as_deref()) {
-        Ok(text) => tell(&String::from_utf8_lossy(&text)),
+        Ok(text) => print(&String::from_utf8_lossy(&text)),
         Err(error) => report::fail(&format!("the manual page cannot be made: {error}.")),
     }
 }
@@ -46,6 +46,6 @@ fn page(name: Option<&str>) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn tell(text: &str) -> ExitCode {
-    report::tell(text.trim_end(), "")
+fn print(text: &str) -> ExitCode {
+    report::print(text.trim_end(), "")
 }

@@ -7,17 +7,17 @@ use similar::{ChangeTag, TextDiff};
 
 /// Reader of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Paint {
+pub(crate) enum PatchStyle {
     /// A program: every byte of a line is as in the file.
     Plain,
     /// A terminal: characters that are not visible are escaped.
-    Visible,
+    Escaped,
     /// A terminal with colours.
-    Coloured,
+    Colored,
 }
 
 /// Lines around a change.
-const CONTEXT: usize = 3;
+const CONTEXT_LINES: usize = 3;
 
 const RED: &str = "\u{1b}[31m";
 const GREEN: &str = "\u{1b}[32m";
@@ -26,22 +26,22 @@ const BOLD: &str = "\u{1b}[1m";
 const NORMAL: &str = "\u{1b}[0m";
 
 /// The unified difference of one file. Bytes that are not UTF-8 are shown as a replacement character.
-pub(crate) fn diff(name: &str, old: &[u8], new: &[u8], paint: Paint) -> String {
+pub(crate) fn diff(name: &str, old: &[u8], new: &[u8], style: PatchStyle) -> String {
     let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
     let all = TextDiff::from_lines(&*old, &*new);
-    let mut text = painted(paint, BOLD, &format!("--- {}", header_name('a', name)));
-    text.push_str(&painted(paint, BOLD, &format!("+++ {}", header_name('b', name))));
-    for hunk in all.unified_diff().context_radius(CONTEXT).iter_hunks() {
-        text.push_str(&painted(paint, CYAN, hunk.header().to_string().trim_end()));
+    let mut text = colored_line(style, BOLD, &format!("--- {}", header_name('a', name)));
+    text.push_str(&colored_line(style, BOLD, &format!("+++ {}", header_name('b', name))));
+    for hunk in all.unified_diff().context_radius(CONTEXT_LINES).iter_hunks() {
+        text.push_str(&colored_line(style, CYAN, hunk.header().to_string().trim_end()));
         for change in hunk.iter_changes() {
-            let (sign, colour) = match change.tag() {
+            let (sign, color) = match change.tag() {
                 ChangeTag::Delete => ('-', Some(RED)),
                 ChangeTag::Insert => ('+', Some(GREEN)),
                 ChangeTag::Equal => (' ', None),
             };
-            let line = format!("{sign}{}", content(paint, change.value().trim_end_matches('\n')));
-            match colour {
-                Some(colour) => text.push_str(&painted(paint, colour, &line)),
+            let line = format!("{sign}{}", content(style, change.value().trim_end_matches('\n')));
+            match color {
+                Some(color) => text.push_str(&colored_line(style, color, &line)),
                 None => text.push_str(&(line + "\n")),
             }
             if change.missing_newline() {
@@ -71,19 +71,19 @@ fn header_name(side: char, name: &str) -> String {
 }
 
 /// Returns a line of the file for the reader of the difference.
-fn content(paint: Paint, line: &str) -> Cow<'_, str> {
+fn content(style: PatchStyle, line: &str) -> Cow<'_, str> {
     let text = line.strip_suffix('\r').unwrap_or(line);
     let is_shown = |c: char| c == '\t' || is_visible(c);
-    if paint == Paint::Plain || text.chars().all(is_shown) {
+    if style == PatchStyle::Plain || text.chars().all(is_shown) {
         return line.into();
     }
     let escape = |c: char| if is_shown(c) { c.to_string() } else { c.escape_default().to_string() };
     text.chars().map(escape).collect()
 }
 
-fn painted(paint: Paint, colour: &str, line: &str) -> String {
-    match paint {
-        Paint::Plain | Paint::Visible => format!("{line}\n"),
-        Paint::Coloured => format!("{colour}{line}{NORMAL}\n"),
+fn colored_line(style: PatchStyle, color: &str, line: &str) -> String {
+    match style {
+        PatchStyle::Plain | PatchStyle::Escaped => format!("{line}\n"),
+        PatchStyle::Colored => format!("{color}{line}{NORMAL}\n"),
     }
 }

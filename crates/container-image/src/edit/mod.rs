@@ -1,12 +1,12 @@
 //! Changes to files: the bytes of a reference and nothing else.
 
 mod diff;
-mod write;
+mod replace;
 
 use std::ops::Range;
 
-pub(crate) use diff::{Paint, diff};
-pub(crate) use write::Current;
+pub(crate) use diff::{PatchStyle, diff};
+pub(crate) use replace::FileSnapshot;
 
 /// New text for some bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

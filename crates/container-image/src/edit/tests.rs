@@ -10,8 +10,9 @@ use crate::scan;
 /// Every reference of the file pinned, as `update` does it.
 fn pinned(path: &Path, content: &[u8]) -> (Vec<u8>, Vec<Change>) {
     let digest = format!("sha256:{}", "d".repeat(64));
-    let found = scan::scan(path, content).found;
-    let change = |one: scan::Found| Change { range: one.range, text: one.image.pinned(&digest).to_string() };
+    let found = scan::scan(path, content).images;
+    let change =
+        |one: scan::ImageMatch| Change { range: one.range, text: one.image.with_digest(&digest).to_string() };
     let changes: Vec<Change> = found.into_iter().map(change).collect();
     (apply(content, &changes), changes)
 }
@@ -30,7 +31,7 @@ fn check(path: &Path, content: &[u8]) -> usize {
     }
     assert_eq!(after[new..], content[old..]);
     let again = scan::scan(path, &after);
-    let texts: Vec<String> = again.found.iter().map(|found| found.image.to_string()).collect();
+    let texts: Vec<String> = again.images.iter().map(|found| found.image.to_string()).collect();
     assert_eq!(texts, changes.iter().map(|change| change.text.clone()).collect::<Vec<_>>());
     assert_eq!(pinned(path, &after).0, after);
     changes.len()
@@ -139,19 +140,22 @@ proptest! {
 
 #[test]
 fn a_difference_is_a_patch() {
-    let text = diff("a/b.yaml", b"x\r\ny: 1", b"x\r\ny: 2", Paint::Plain);
+    let text = diff("a/b.yaml", b"x\r\ny: 1", b"x\r\ny: 2", PatchStyle::Plain);
     let expected = "--- a/a/b.yaml\n+++ b/a/b.yaml\n@@ -1,2 +1,2 @@\n x\r\n-y: 1\n\\ No newline at end of file\n+y: 2\n\\ No newline at end of file\n";
     assert_eq!(text, expected);
-    assert!(diff("a", b"1\n", b"2\n", Paint::Coloured).contains("\u{1b}[32m+2\u{1b}[0m\n"));
+    assert!(diff("a", b"1\n", b"2\n", PatchStyle::Colored).contains("\u{1b}[32m+2\u{1b}[0m\n"));
     let old = "\ty\u{1b}[2J: 1\r\n".as_bytes();
-    assert!(diff("a", old, b"", Paint::Plain).contains("\n-\ty\u{1b}[2J: 1\r\n"), "exact for programs");
-    assert!(diff("a", old, b"", Paint::Visible).contains("\n-\ty\\u{1b}[2J: 1\n"), "visible on a terminal");
-    let header = diff("a\t\"\u{202e}.txt", old, b"", Paint::Plain);
+    assert!(diff("a", old, b"", PatchStyle::Plain).contains("\n-\ty\u{1b}[2J: 1\r\n"), "exact for programs");
+    assert!(
+        diff("a", old, b"", PatchStyle::Escaped).contains("\n-\ty\\u{1b}[2J: 1\n"),
+        "visible on a terminal"
+    );
+    let header = diff("a\t\"\u{202e}.txt", old, b"", PatchStyle::Plain);
     assert!(header.starts_with("--- \"a/a\\011\\042\\342\\200\\256.txt\"\n"), "{header}");
 }
 
 fn replace(path: &Path, expected: &[u8], new: &[u8]) -> Result<(), String> {
-    Current::read(path, &Digest::of(expected))?.replace(new)
+    FileSnapshot::read(path, &Digest::of(expected))?.replace(new)
 }
 
 #[cfg(unix)]
@@ -183,7 +187,7 @@ fn leaves_a_file_alone_that_changed_or_must_not_change() {
     fs::write(&path, "theirs").unwrap();
     assert!(replace(&path, b"old", b"new").unwrap_err().contains("changed it meanwhile"));
     assert_eq!(fs::read(&path).unwrap(), b"theirs");
-    let current = Current::read(&path, &Digest::of(b"theirs")).unwrap();
+    let current = FileSnapshot::read(&path, &Digest::of(b"theirs")).unwrap();
     fs::write(&path, "theirs, again").unwrap();
     assert!(current.replace(b"new").unwrap_err().contains("changed it meanwhile"));
     fs::write(&path, "theirs").unwrap();

@@ -3,28 +3,28 @@
 use image_copy::copy::{Failure, Operation, Problem, Side};
 use image_copy::{http, registry};
 
-use super::Given;
-use crate::aws_login::Service;
-use crate::{credentials, program};
+use super::ConnectionFlags;
+use crate::ecr_credentials::Service;
+use crate::{auth_files, child_process};
 
 /// One thing to change. Every kind of problem has its text: a new one does not compile without.
-pub(super) fn hint(failure: &Failure, given: &Given<'_>) -> String {
+pub(super) fn hint(failure: &Failure, flags: &ConnectionFlags<'_>) -> String {
     let side = failure.side();
     let (argument, host) = (argument(side), host(failure));
     match failure.problem() {
         Problem::Missing if failure.concerns_image_content() => {
             "The registry lacks a part of this image: whoever runs it has to push the image again.".into()
         }
-        Problem::Missing | Problem::ServerError if is_foreign(failure) => {
+        Problem::Missing | Problem::ServerError if is_other_host(failure) => {
             format!("Check the host in {argument}, and its port.")
         }
         Problem::Missing => missing(side),
         Problem::CredentialsRequired => format!(
-            "Check the spelling of {argument} (many registries say so of what does not exist), or log in: {}.", log_in(failure)
+            "Check the spelling of {argument} (many registries say so of what does not exist), or log in: {}.", login_command(failure)
         ),
-        Problem::CredentialsRejected => format!("Log in again: {}.", log_in(failure)),
-        Problem::AccessDenied if service(failure).is_some() => format!(
-            "Log in again, as an identity that may use that repository: {}.", log_in(failure)
+        Problem::CredentialsRejected => format!("Log in again: {}.", login_command(failure)),
+        Problem::AccessDenied if ecr_service(failure).is_some() => format!(
+            "Log in again, as an identity that may use that repository: {}.", login_command(failure)
         ),
         Problem::AccessDenied => match side {
             Side::Source => "Check the spelling of SOURCE, or use a login that may pull from that repository.".into(),
@@ -39,9 +39,9 @@ pub(super) fn hint(failure: &Failure, given: &Given<'_>) -> String {
         Problem::Unreachable => {
             format!("Check the host in {argument}, and HTTPS_PROXY if it is reached through a proxy.")
         }
-        Problem::CertificateRejected if is_authority(failure) => ANOTHER_CERTIFICATE.into(),
-        Problem::CertificateRejected => certificate_refused(failure, given),
-        Problem::Rejected if given.is_plain(failure) && wants_tls(failure) => {
+        Problem::CertificateRejected if is_ca_certificate(failure) => REPLACE_CERTIFICATE.into(),
+        Problem::CertificateRejected => certificate_refused(failure, flags),
+        Problem::Rejected if flags.is_plain(failure) && is_http_sent_to_https(failure) => {
             format!("Leave out --plain-http{host}: the registry speaks TLS.")
         }
         Problem::Interrupted | Problem::Deadline => {
@@ -53,7 +53,7 @@ pub(super) fn hint(failure: &Failure, given: &Given<'_>) -> String {
         Problem::ForbiddenAddress => {
             "The registry's operator must configure an address that can be reached from outside. For a registry on this machine, use localhost, or list its name with --plain-http.".into()
         }
-        Problem::Rejected => refused(side, failure.operation()),
+        Problem::Rejected => rejected(side, failure.operation()),
         Problem::NoPlatform => "Change --platform, or choose a tag built for it.".into(),
         Problem::TagImmutable => "Choose a new tag in --to, or make the repository's tags mutable.".into(),
         Problem::NotStorable => "Choose another tag, or one --platform of it.".into(),
@@ -72,7 +72,7 @@ fn pull_limit(failure: &Failure) -> String {
     let mirror = if is_official { " docker.io/library=public.ecr.aws/docker/library" } else { "" };
     format!(
         "Log in with an account ({}), read from a mirror (--mirror{mirror}), or run it again later.",
-        log_in(failure)
+        login_command(failure)
     )
 }
 
@@ -83,7 +83,7 @@ fn missing(side: Side) -> String {
     }
 }
 
-fn refused(side: Side, operation: Option<Operation>) -> String {
+fn rejected(side: Side, operation: Option<Operation>) -> String {
     match (side, operation) {
         (Side::Destination, Some(Operation::WriteManifest | Operation::WriteTag)) => {
             "The registry may not take this kind of image: try one --platform, or another tag in --to.".into()
@@ -105,24 +105,24 @@ pub(super) fn credentials_unavailable(failure: &Failure) -> String {
         Failure::Registry { cause: registry::Error::Credentials(reason), .. } => reason.as_str(),
         _ => "",
     };
-    if reason.contains(program::NOT_INSTALLED) {
+    if reason.contains(child_process::NOT_INSTALLED) {
         "Install that program, or name a file with this login in REGISTRY_AUTH_FILE.".into()
     } else if reason.starts_with("aws ") {
         "Sign in to AWS (aws sso login, or aws configure), or log in to the registry with docker login."
             .into()
-    } else if reason.contains(credentials::NO_SUCH_FILE) {
+    } else if reason.contains(auth_files::NO_SUCH_FILE) {
         "Correct the path in REGISTRY_AUTH_FILE.".into()
     } else {
         "Mend that login, or name another file in REGISTRY_AUTH_FILE.".into()
     }
 }
 
-fn is_foreign(failure: &Failure) -> bool {
+fn is_other_host(failure: &Failure) -> bool {
     matches!(failure, Failure::Registry { cause: registry::Error::ErrorResponse(refusal), .. } if refusal.is_not_from_registry)
 }
 
 /// Whether a server for TLS says that it was spoken to without.
-fn wants_tls(failure: &Failure) -> bool {
+fn is_http_sent_to_https(failure: &Failure) -> bool {
     let Failure::Registry { cause: registry::Error::ErrorResponse(refusal), .. } = failure else {
         return false;
     };
@@ -130,17 +130,17 @@ fn wants_tls(failure: &Failure) -> bool {
 }
 
 /// For a certificate that no authority to trust makes good.
-pub(super) const ANOTHER_CERTIFICATE: &str = "Give the registry such a certificate, self-signed or not, and name the file of what signed it in --certificate-authority.";
+pub(super) const REPLACE_CERTIFICATE: &str = "Give the registry such a certificate, self-signed or not, and name the file of what signed it in --certificate-authority.";
 
 /// Whether the registry shows the certificate of an authority as its own.
-pub(super) fn is_authority(failure: &Failure) -> bool {
+pub(super) fn is_ca_certificate(failure: &Failure) -> bool {
     let Failure::Registry { cause: registry::Error::Http(error), .. } = failure else { return false };
     matches!(&error.kind, http::Kind::Tls(reason) if reason.contains("CaUsedAsEndEntity"))
 }
 
-fn certificate_refused(failure: &Failure, given: &Given<'_>) -> String {
+fn certificate_refused(failure: &Failure, flags: &ConnectionFlags<'_>) -> String {
     let host = host(failure);
-    let authority = if given.authority {
+    let advice = if flags.ca_certificate {
         "Check that the file in --certificate-authority holds the authority of that host"
     } else if host.is_empty() {
         "If a proxy on the way has an authority of its own, name its file in --certificate-authority"
@@ -148,36 +148,36 @@ fn certificate_refused(failure: &Failure, given: &Given<'_>) -> String {
         "If the registry has an authority of its own, name its file in --certificate-authority"
     };
     // Docker Hub does not speak plain HTTP, and who was told to has sent us to another host.
-    if host.is_empty() || given.is_plain(failure) {
-        format!("{authority}.")
+    if host.is_empty() || flags.is_plain(failure) {
+        format!("{advice}.")
     } else {
-        format!("{authority}; if it speaks plain HTTP, add --plain-http{host}.")
+        format!("{advice}; if it speaks plain HTTP, add --plain-http{host}.")
     }
 }
 
 /// The command that logs in. ECR's passwords are made by AWS
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>).
-pub(super) fn log_in(failure: &Failure) -> String {
+pub(super) fn login_command(failure: &Failure) -> String {
     let host = host(failure);
-    match service(failure) {
+    match ecr_service(failure) {
         Some(service) => format!("{} | docker login -u AWS --password-stdin{host}", service.command()),
         None => format!("docker login{host}"),
     }
 }
 
-fn service(failure: &Failure) -> Option<Service> {
-    name_of_host(failure).and_then(Service::of)
+fn ecr_service(failure: &Failure) -> Option<Service> {
+    host_name(failure).and_then(Service::of)
 }
 
 /// The registry's host with a blank before it; nothing for Docker Hub, which needs no name.
 fn host(failure: &Failure) -> String {
-    match name_of_host(failure) {
+    match host_name(failure) {
         Some("docker.io") | None => String::new(),
         Some(host) => format!(" {host}"),
     }
 }
 
-pub(super) fn name_of_host(failure: &Failure) -> Option<&str> {
+pub(super) fn host_name(failure: &Failure) -> Option<&str> {
     match failure {
         Failure::Registry { subject, .. } => subject.split('/').next(),
         Failure::NoPlatform { .. }

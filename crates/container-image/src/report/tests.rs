@@ -1,8 +1,8 @@
 //! What is printed, as text.
 
 use super::*;
-use crate::{credentials, program};
-use image_copy::copy::{ImageLimit, PlatformSelection, Problem, Progress, ReferrerCounts};
+use crate::{auth_files, child_process};
+use image_copy::copy::{ImageLimit, Platforms, Problem, Progress, Referrers};
 use image_copy::http;
 use image_copy::oci::{Digest, Reference};
 use image_copy::registry::{CredentialsSent, ErrorEntry, ErrorResponse};
@@ -70,7 +70,7 @@ fn failures() -> Vec<Failure> {
             available: vec!["linux/amd64".parse().unwrap()],
         },
         Failure::TagImmutable { subject: subject(), existing: digest(b"a"), wanted: digest(b"b") },
-        Failure::NotStorable { subject: subject(), reason: "it is too large".into() },
+        Failure::NotStorable { subject: subject(), objection: "it is too large".into() },
         Failure::ImageLimitExceeded { subject: subject(), limit: ImageLimit::Manifests },
         Failure::ForeignLayer {
             subject: subject(),
@@ -92,7 +92,7 @@ fn every_failure_is_one_short_line_that_ends_in_advice() {
     let mut seen = std::collections::BTreeSet::new();
     for failure in failures() {
         let text = line(&failure);
-        assert!(!text.contains('\n') && text.chars().count() <= LINE_CHARACTERS, "{text}");
+        assert!(!text.contains('\n') && text.chars().count() <= MAX_LINE_CHARS, "{text}");
         assert!(text.starts_with(&failure.summary()) && text.ends_with('.'), "{text}");
         assert!(text.len() > failure.summary().len() + 20, "{text}");
         seen.insert(failure.problem());
@@ -102,24 +102,25 @@ fn every_failure_is_one_short_line_that_ends_in_advice() {
 }
 
 fn line(failure: &Failure) -> String {
-    super::line(failure, &Given::default())
+    failure_line(failure, &ConnectionFlags::default())
 }
 
 #[test]
 fn asks_for_nothing_that_was_given() {
     let refused = source(unreached(http::Kind::Tls("unknown issuer".into())));
     let plain = ["registry.example".parse().unwrap()];
-    let given = Given { plain_http: &plain, authority: true };
-    let text = super::line(&refused, &given);
+    let flags = ConnectionFlags { plain_http: &plain, ca_certificate: true };
+    let text = failure_line(&refused, &flags);
     assert!(
         text.ends_with("Check that the file in --certificate-authority holds the authority of that host."),
         "{text}"
     );
-    let text = super::line(&refused, &Given { authority: true, ..Given::default() });
+    let text =
+        failure_line(&refused, &ConnectionFlags { ca_certificate: true, ..ConnectionFlags::default() });
     assert!(text.ends_with("if it speaks plain HTTP, add --plain-http registry.example."), "{text}");
-    let text = super::line(
+    let text = failure_line(
         &source(refusal(400, "", "Client sent an HTTP request to an HTTPS server.", CredentialsSent::No)),
-        &given,
+        &flags,
     );
     assert!(text.ends_with("Leave out --plain-http registry.example: the registry speaks TLS."), "{text}");
 }
@@ -129,8 +130,8 @@ fn asks_for_another_certificate_where_no_setting_helps() {
     let reason = "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))";
     let failure = source(unreached(http::Kind::Tls(reason.into())));
     let hint = " Give the registry such a certificate, self-signed or not, and name the file of what signed it in --certificate-authority.";
-    for authority in [false, true] {
-        let text = super::line(&failure, &Given { authority, ..Given::default() });
+    for ca_certificate in [false, true] {
+        let text = failure_line(&failure, &ConnectionFlags { ca_certificate, ..ConnectionFlags::default() });
         assert!(text.ends_with(hint), "{text}");
     }
     let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);
@@ -156,10 +157,10 @@ fn tells_a_dead_proxy_from_a_registry_that_is_down() {
 fn tells_a_missing_program_from_a_missing_file() {
     let text = |reason: &str| line(&source(registry::Error::Credentials(reason.into())));
     assert!(
-        text(program::NOT_INSTALLED)
+        text(child_process::NOT_INSTALLED)
             .ends_with("Install that program, or name a file with this login in REGISTRY_AUTH_FILE.")
     );
-    assert!(text(credentials::NO_SUCH_FILE).ends_with("Correct the path in REGISTRY_AUTH_FILE."));
+    assert!(text(auth_files::NO_SUCH_FILE).ends_with("Correct the path in REGISTRY_AUTH_FILE."));
     assert!(text("it failed").contains("Mend that login"));
 }
 
@@ -213,7 +214,7 @@ fn names_the_flag_to_change() {
 fn cuts_the_registrys_words_first_and_never_the_advice() {
     let failure = source(refusal(401, "UNAUTHORIZED", &"word ".repeat(60), CredentialsSent::Yes));
     let text = line(&failure);
-    assert_eq!(text.chars().count(), LINE_CHARACTERS);
+    assert_eq!(text.chars().count(), MAX_LINE_CHARS);
     assert!(text.contains("registry.example/acme/app:2.1"), "{text}");
     assert!(text.ends_with("…\". Log in again: docker login registry.example."), "{text}");
     let hex = "0".repeat(64);
@@ -228,10 +229,10 @@ fn cuts_the_registrys_words_first_and_never_the_advice() {
 fn tells_the_outcome_in_one_line() {
     let request = Request {
         source: "python:3.13".parse().unwrap(),
-        destination: "localhost:5000/python".parse::<crate::args::Target>().unwrap().repository,
+        destination: "localhost:5000/python".parse::<crate::args::DestinationArg>().unwrap().repository,
         tag: Some("3.13".parse().unwrap()),
-        platforms: PlatformSelection::All,
-        earlier_copies: Vec::new(),
+        platforms: Platforms::All,
+        known: Vec::new(),
         include_referrers: false,
     };
     let blobs = Progress {
@@ -248,25 +249,24 @@ fn tells_the_outcome_in_one_line() {
         digest: Digest::of(b""),
         media_type: String::new(),
         platforms: Vec::new(),
-        source_platform_count: None,
+        platforms_offered: None,
         size: 0,
         blobs,
         manifests_written: 2,
         referrers: None,
-        tag: TagChange::Moved { from: None },
-        read_counts: Vec::new(),
+        tag: TagMove::Moved { from: None },
+        served: Vec::new(),
         elapsed: Duration::from_millis(1250),
     };
     let name =
         "localhost:5000/python:3.13@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(outcome(&request, &done), format!("{name}: 3 blobs copied (5.0 MiB), 2 present, 1.2 s"));
     let place = |name: &str| name.parse::<Reference>().unwrap().repository;
-    let source = ReadCounts { repository: request.source.repository.clone(), manifests: 1, blobs: 1 };
-    let alone = Outcome { read_counts: vec![source.clone()], ..done.clone() };
+    let source = Served { place: request.source.repository.clone(), manifests: 1, blobs: 1 };
+    let alone = Outcome { served: vec![source.clone()], ..done.clone() };
     assert_eq!(outcome(&request, &alone), outcome(&request, &done));
-    let mirror =
-        ReadCounts { repository: place("public.ecr.aws/docker/library/python"), manifests: 3, blobs: 2 };
-    let mirrored = Outcome { read_counts: vec![mirror, source], ..done.clone() };
+    let mirror = Served { place: place("public.ecr.aws/docker/library/python"), manifests: 3, blobs: 2 };
+    let mirrored = Outcome { served: vec![mirror, source], ..done.clone() };
     let line = outcome(&request, &mirrored);
     let expected = format!(
         "read from public.ecr.aws/docker/library/python (3 manifests, 2 blobs) and {} (1 manifest, 1 blob), 1.2 s",
@@ -276,20 +276,16 @@ fn tells_the_outcome_in_one_line() {
     let idle = Outcome {
         blobs: Progress { blobs: 5, present: 5, ..Progress::default() },
         manifests_written: 0,
-        tag: TagChange::Unchanged,
+        tag: TagMove::Unchanged,
         ..done
     };
     assert_eq!(
         outcome(&request, &idle),
         format!("{name}: 0 blobs copied (0 bytes), 5 present, nothing to do, 1.2 s")
     );
-    assert_eq!(incomplete(&idle), None);
-    let refused = ReferrerCounts {
-        present: 2,
-        refused: 1,
-        first_reason: Some("because.".into()),
-        ..ReferrerCounts::default()
-    };
+    assert_eq!(referrers_warning(&idle), None);
+    let refused =
+        Referrers { present: 2, refused: 1, first_reason: Some("because.".into()), ..Referrers::default() };
     let idle = Outcome { referrers: Some(refused), ..idle };
     assert_eq!(
         outcome(&request, &idle),
@@ -297,5 +293,5 @@ fn tells_the_outcome_in_one_line() {
             "{name}: 0 blobs copied (0 bytes), 5 present, referrers: 2 present, 1 refused, nothing to do, 1.2 s"
         )
     );
-    assert_eq!(incomplete(&idle).unwrap(), "warning: referrers: 2 present, 1 refused: because.");
+    assert_eq!(referrers_warning(&idle).unwrap(), "warning: referrers: 2 present, 1 refused: because.");
 }

@@ -9,86 +9,87 @@ use image_copy::oci::Registry;
 use image_copy::registry::Error;
 
 use super::{
-    ANOTHER_CERTIFICATE, LINE_CHARACTERS, causes, credentials_unavailable, fail, is_authority, log_in,
-    name_of_host, shortened,
+    MAX_LINE_CHARS, REPLACE_CERTIFICATE, credentials_unavailable, details, fail, host_name,
+    is_ca_certificate, login_command, shortened,
 };
 use crate::args::Verbosity;
-use crate::resolve::is_gone;
+use crate::resolve::affects_registry;
 
 /// A reference that a registry would not resolve.
 pub(crate) struct Unresolved<'a> {
     pub(crate) reference: String,
     failure: &'a Failure,
     /// File and line of each place.
-    places: Vec<String>,
+    locations: Vec<String>,
 }
 
 /// What fails for more than one reference, and in which way.
 #[derive(PartialEq, Eq)]
-enum Culprit<'a> {
+enum SharedCause<'a> {
     Registry { host: &'a str, problem: Problem },
     Proxy { proxy: &'a str, reason: &'a str },
 }
 
 impl<'a> Unresolved<'a> {
-    pub(crate) fn new(failure: &'a Failure, reference: String, places: Vec<String>) -> Self {
-        Self { reference, failure, places }
+    pub(crate) fn new(failure: &'a Failure, reference: String, locations: Vec<String>) -> Self {
+        Self { reference, failure, locations }
     }
 
     /// The failure in one line.
     pub(crate) fn line(&self, plain_http: &[Registry]) -> String {
-        self.with_others("", plain_http)
+        self.line_with("", plain_http)
     }
 
     /// The failure in one line that says what else fails alike.
-    fn with_others(&self, others: &str, plain_http: &[Registry]) -> String {
+    fn line_with(&self, others: &str, plain_http: &[Registry]) -> String {
         let summary = self.failure.summary();
         // Here is but one side.
         let summary = summary.strip_prefix("source ").unwrap_or(&summary);
         let hint = hint(self.failure, plain_http);
-        let ending = format!("It stands in {}{others}. {hint}", listed(&self.places));
-        let room = LINE_CHARACTERS.saturating_sub(ending.chars().count() + 1);
+        let ending = format!("It stands in {}{others}. {hint}", location_list(&self.locations));
+        let room = MAX_LINE_CHARS.saturating_sub(ending.chars().count() + 1);
         format!("{} {ending}", shortened(summary.to_owned(), room))
     }
 
     /// What is broken, where that is not the reference alone.
-    fn culprit(&self) -> Option<Culprit<'_>> {
+    fn shared_cause(&self) -> Option<SharedCause<'_>> {
         if let Failure::Registry {
             cause: Error::Http(http::Error { kind: Kind::Proxy { proxy, reason }, .. }),
             ..
         } = self.failure
         {
-            return Some(Culprit::Proxy { proxy, reason });
+            return Some(SharedCause::Proxy { proxy, reason });
         }
         let problem = self.failure.problem();
         // Another repository may take the login, but what to do about it is the same for all.
-        let is_of_registry = is_gone(problem) || problem == Problem::CredentialsRejected;
-        let host = name_of_host(self.failure).filter(|_| is_of_registry)?;
-        Some(Culprit::Registry { host, problem })
+        let is_shared = affects_registry(problem) || problem == Problem::CredentialsRejected;
+        let host = host_name(self.failure).filter(|_| is_shared)?;
+        Some(SharedCause::Registry { host, problem })
     }
 }
 
 /// Tells of each failure, of what is broken for many references but once. Those who ask for it are
 /// told all that is known of each.
-pub(crate) fn tell(all: &[Unresolved<'_>], plain_http: &[Registry], verbosity: Verbosity) {
+pub(crate) fn print(all: &[Unresolved<'_>], plain_http: &[Registry], verbosity: Verbosity) {
     for (at, one) in all.iter().enumerate() {
         if verbosity == Verbosity::Verbose {
             fail(&one.line(plain_http));
-            for cause in causes(one.failure) {
+            for cause in details(one.failure) {
                 let _ = writeln!(io::stderr(), "  {cause}");
             }
             continue;
         }
-        let culprit = one.culprit();
-        let is_alike = |other: &&Unresolved<'_>| culprit.is_some() && other.culprit() == culprit;
-        if all[..at].iter().find(is_alike).is_none() {
-            let others = all[at + 1..].iter().filter(is_alike).count();
-            fail(&one.with_others(&said_of(others), plain_http));
+        let shared_cause = one.shared_cause();
+        let is_same_cause =
+            |other: &&Unresolved<'_>| shared_cause.is_some() && other.shared_cause() == shared_cause;
+        if all[..at].iter().find(is_same_cause).is_none() {
+            let others = all[at + 1..].iter().filter(is_same_cause).count();
+            fail(&one.line_with(&others_text(others), plain_http));
         }
     }
 }
 
-fn said_of(others: usize) -> String {
+fn others_text(others: usize) -> String {
     match others {
         0 => String::new(),
         1 => "; 1 other reference fails alike (--verbose tells of it)".into(),
@@ -96,8 +97,8 @@ fn said_of(others: usize) -> String {
     }
 }
 
-fn listed(places: &[String]) -> String {
-    match places {
+fn location_list(locations: &[String]) -> String {
+    match locations {
         [] => "no file".into(),
         [only] => only.clone(),
         [first, second] => format!("{first} and {second}"),
@@ -111,12 +112,12 @@ fn hint(failure: &Failure, plain_http: &[Registry]) -> String {
         Problem::Missing => "Check its spelling and its tag.".into(),
         Problem::CredentialsRequired => format!(
             "Check its spelling (many registries say so of what does not exist), or log in: {}.",
-            log_in(failure)
+            login_command(failure)
         ),
-        Problem::CredentialsRejected => format!("Log in again: {}.", log_in(failure)),
+        Problem::CredentialsRejected => format!("Log in again: {}.", login_command(failure)),
         Problem::AccessDenied => "Use a login that may pull from that repository.".into(),
         Problem::CredentialsUnavailable => credentials_unavailable(failure),
-        Problem::PullLimit => format!("Log in with an account ({}), or leave out --platform.", log_in(failure)),
+        Problem::PullLimit => format!("Log in with an account ({}), or leave out --platform.", login_command(failure)),
         Problem::Throttled => "Run it again later, or with fewer --jobs.".into(),
         Problem::ProxyUnreachable => {
             "Check the proxy and whether it reaches that host, or name the host in NO_PROXY.".into()
@@ -124,7 +125,7 @@ fn hint(failure: &Failure, plain_http: &[Registry]) -> String {
         Problem::Unreachable => {
             "Check its host, and HTTPS_PROXY if that is reached through a proxy.".into()
         }
-        Problem::CertificateRejected if is_authority(failure) => ANOTHER_CERTIFICATE.into(),
+        Problem::CertificateRejected if is_ca_certificate(failure) => REPLACE_CERTIFICATE.into(),
         Problem::CertificateRejected if plain_http.is_empty() => {
             "If the registry has an authority of its own, name its file in --certificate-authority; if it speaks plain HTTP, name its host in --plain-http.".into()
         }

@@ -8,34 +8,34 @@ use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use image_copy::text::{ForeignText, without_login};
 
-use super::{fail, written};
+use super::{exit_code_of, fail};
 use crate::args::Args;
 
 /// The program's name.
 const NAME: &str = "container-image";
 
 /// What a command line that makes no sense ends with.
-const NOT_UNDERSTOOD: u8 = 2;
+const INVALID_USAGE: u8 = 2;
 
 /// Tells what the parser of the command line has to say: help, or in a line what it did not
 /// understand.
-pub(crate) fn usage(said: &clap::Error) -> ExitCode {
-    if said.use_stderr() && said.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let typed = env::args().nth(1).unwrap_or_default();
-        fail(&misunderstood(&rendered(said), &typed));
-        return ExitCode::from(NOT_UNDERSTOOD);
+        fail(&one_line(&message_without_credentials(error), &typed));
+        return ExitCode::from(INVALID_USAGE);
     }
-    let printed = said.print().and_then(|()| io::stdout().flush());
-    if said.use_stderr() {
-        return ExitCode::from(NOT_UNDERSTOOD);
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    if error.use_stderr() {
+        return ExitCode::from(INVALID_USAGE);
     }
-    written(printed, "")
+    exit_code_of(printed, "")
 }
 
 /// Returns the parser's words without logins in the arguments that it quotes.
-fn rendered(said: &clap::Error) -> String {
-    let quoted = [ContextKind::InvalidValue, ContextKind::InvalidArg].map(|kind| said.get(kind));
-    quoted.into_iter().flatten().fold(said.render().to_string(), |words, argument| match argument {
+fn message_without_credentials(error: &clap::Error) -> String {
+    let quoted = [ContextKind::InvalidValue, ContextKind::InvalidArg].map(|kind| error.get(kind));
+    quoted.into_iter().flatten().fold(error.render().to_string(), |words, argument| match argument {
         ContextValue::String(argument) => words.replace(argument.as_str(), &without_login(argument)),
         _ => words,
     })
@@ -43,8 +43,8 @@ fn rendered(said: &clap::Error) -> String {
 
 /// The parser's words in one line: what is wrong and its proposals, without the usage that it adds.
 /// `command` is the word after the program's name.
-fn misunderstood(said: &str, command: &str) -> String {
-    let (problem, more) = said.split_once("\n\n").unwrap_or((said, ""));
+fn one_line(error: &str, command: &str) -> String {
+    let (problem, more) = error.split_once("\n\n").unwrap_or((error, ""));
     let problem = problem.strip_prefix("error: ").unwrap_or(problem);
     let words = |text: &str| ForeignText::from(text);
     let mut line = format!("{}.", words(problem).trim_end_matches('.'));

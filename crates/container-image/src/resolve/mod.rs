@@ -10,8 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt as _, stream};
 use image_copy::copy::{
-    Failure, MAX_CONFIG_BYTES, Operation, Problem, Side, config_of, image_children, image_for_platform,
-    platform_from_config,
+    Failure, MAX_CONFIG_BYTES, Operation, Problem, Side, config_of, image_for, images, platform_in,
 };
 use image_copy::oci::{self, Digest, Manifest, Platform, Reference, Registry, Tag};
 use image_copy::registry::{Client, Error, ManifestId, Repository};
@@ -20,34 +19,34 @@ use tokio::sync::OnceCell;
 
 /// What is wanted to be known of a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Question {
+pub(crate) enum Lookup {
     /// The digest that its tag names.
     Digest,
     /// Another tag of the same image.
-    OtherTag,
+    SpecificTag,
     /// The newest tag of its kind, within the requirement, with its digest.
-    Newest(Option<VersionReq>),
+    NewestTag(Option<VersionReq>),
 }
 
 /// What a reference came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum Resolution {
     /// This tag, which names this digest.
     Tag(Tag, Digest),
     /// There is nothing that it could be moved to.
-    Nothing,
+    Unchanged,
 }
 
 /// Asks registries.
 pub(crate) struct Resolver {
     client: Client,
-    question: Question,
+    lookup: Lookup,
     /// The platform whose image is wanted, rather than the index.
     platform: Option<Platform>,
     /// Requests at once.
     jobs: usize,
     /// Registries that cannot be asked, and why.
-    gone: Mutex<HashMap<Registry, Error>>,
+    failed_registries: Mutex<HashMap<Registry, Error>>,
     /// Tags of each repository: many references have one in common.
     lists: Mutex<HashMap<oci::Repository, TagList>>,
 }
@@ -55,76 +54,76 @@ pub(crate) struct Resolver {
 type TagList = Arc<OnceCell<Arc<Vec<Tag>>>>;
 
 /// Why a reference came to nothing.
-pub(crate) type Unresolved = Box<Failure>;
+pub(crate) type Result<T> = std::result::Result<T, Box<Failure>>;
 
 impl Resolver {
-    pub(crate) fn new(client: Client, question: Question, platform: Option<Platform>, jobs: usize) -> Self {
-        Self { client, question, platform, jobs, gone: Mutex::default(), lists: Mutex::default() }
+    pub(crate) fn new(client: Client, lookup: Lookup, platform: Option<Platform>, jobs: usize) -> Self {
+        Self { client, lookup, platform, jobs, failed_registries: Mutex::default(), lists: Mutex::default() }
     }
 
-    /// Resolves each of `references` and gives the answers in their order; `done` is called after each.
+    /// Resolves each of `references` and gives the resolutions in their order; `done` is called after each.
     pub(crate) async fn resolve(
         &self,
         references: &[Reference],
         done: &(dyn Fn() + Sync),
-    ) -> Vec<Result<Answer, Unresolved>> {
-        let answers = stream::iter(0..references.len())
+    ) -> Vec<Result<Resolution>> {
+        let resolutions = stream::iter(0..references.len())
             .map(|at| async move {
-                let answer = self.one_unless_gone(&references[at]).await;
+                let resolution = self.resolve_one(&references[at]).await;
                 done();
-                (at, answer)
+                (at, resolution)
             })
             // In the order of their coming, so that a slow registry holds up nobody else's.
             .buffer_unordered(self.jobs);
-        let mut answers: Vec<_> = answers.collect().await;
-        answers.sort_by_key(|(at, _)| *at);
-        answers.into_iter().map(|(_, answer)| answer).collect()
+        let mut resolutions: Vec<_> = resolutions.collect().await;
+        resolutions.sort_by_key(|(at, _)| *at);
+        resolutions.into_iter().map(|(_, resolution)| resolution).collect()
     }
 
-    /// As [`Resolver::one`], but asks no registry that another reference found to be gone: trying
+    /// As [`Resolver::query`], but asks no registry that another reference found to have failed: trying
     /// again takes time for each, and the answer would be the same.
-    async fn one_unless_gone(&self, reference: &Reference) -> Result<Answer, Unresolved> {
+    async fn resolve_one(&self, reference: &Reference) -> Result<Resolution> {
         let registry = reference.repository.registry();
-        let known = || self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cause) = known().get(registry).cloned() {
+        let failed_registries = || self.failed_registries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cause) = failed_registries().get(registry).cloned() {
             return Err(failure(reference, cause));
         }
-        let answer = self.one(reference).await;
-        if let Err(failure) = &answer
-            && is_gone(failure.problem())
+        let resolution = self.query(reference).await;
+        if let Err(failure) = &resolution
+            && affects_registry(failure.problem())
             && let Failure::Registry { cause, .. } = &**failure
         {
-            known().insert(registry.clone(), cause.clone());
+            failed_registries().insert(registry.clone(), cause.clone());
         }
-        answer
+        resolution
     }
 
     /// Answers for a reference with a tag.
-    async fn one(&self, reference: &Reference) -> Result<Answer, Unresolved> {
+    async fn query(&self, reference: &Reference) -> Result<Resolution> {
         let repository = self.client.repository(reference.repository.clone(), None);
-        let Some(tag) = reference.tag.clone() else { return Ok(Answer::Nothing) };
+        let Some(tag) = reference.tag.clone() else { return Ok(Resolution::Unchanged) };
         let failed = |cause| failure(reference, cause);
-        let tag = match &self.question {
-            Question::Digest => tag,
-            Question::OtherTag => return self.other(&repository, tag).await.map_err(failed),
-            Question::Newest(requirement) => {
+        let tag = match &self.lookup {
+            Lookup::Digest => tag,
+            Lookup::SpecificTag => return self.most_specific_tag(&repository, tag).await.map_err(failed),
+            Lookup::NewestTag(requirement) => {
                 let all = self.tags(&repository).await.map_err(failed)?;
                 match newest::newest(&tag, &all, requirement.as_ref()) {
                     Some(newest) => newest,
-                    None => return Ok(Answer::Nothing),
+                    None => return Ok(Resolution::Unchanged),
                 }
             }
         };
         let named = reference.repository.tagged(tag.clone());
         let id = ManifestId::Tag(tag.clone());
         let digest = match &self.platform {
-            Some(platform) => self.child(&repository, &named, &id, platform).await?,
+            Some(platform) => self.child_digest(&repository, &named, &id, platform).await?,
             None => repository.head_manifest(&id).await.map_err(|cause| failure(&named, cause))?.digest,
         };
-        Ok(Answer::Tag(tag, digest))
+        Ok(Resolution::Tag(tag, digest))
     }
 
-    async fn tags(&self, repository: &Repository) -> Result<Arc<Vec<Tag>>, Error> {
+    async fn tags(&self, repository: &Repository) -> std::result::Result<Arc<Vec<Tag>>, Error> {
         let list = {
             let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(lists.entry(repository.name().clone()).or_default())
@@ -133,9 +132,13 @@ impl Resolver {
     }
 
     /// The tag that says most of the image, unless that is `tag`.
-    async fn other(&self, repository: &Repository, tag: Tag) -> Result<Answer, Error> {
+    async fn most_specific_tag(
+        &self,
+        repository: &Repository,
+        tag: Tag,
+    ) -> std::result::Result<Resolution, Error> {
         let digest = repository.head_manifest(&ManifestId::Tag(tag.clone())).await?.digest;
-        let candidates = newest::more_telling(&tag, &self.tags(repository).await?);
+        let candidates = newest::more_specific(&tag, &self.tags(repository).await?);
         let heads = stream::iter(0..candidates.len())
             .map(|at| {
                 let candidate = candidates[at].clone();
@@ -148,31 +151,31 @@ impl Resolver {
         let mut heads = Box::pin(heads);
         while let Some((candidate, head)) = heads.next().await {
             match head {
-                Ok(head) if head.digest == digest => return Ok(Answer::Tag(candidate, digest)),
+                Ok(head) if head.digest == digest => return Ok(Resolution::Tag(candidate, digest)),
                 Ok(_) => {}
                 // A tag can be deleted between the list and the look.
                 Err(Error::ErrorResponse(refusal)) if refusal.status == 404 => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(Answer::Nothing)
+        Ok(Resolution::Unchanged)
     }
 
     /// The image for the platform. An index has to be read for that, which counts as a pull.
-    async fn child(
+    async fn child_digest(
         &self,
         repository: &Repository,
         named: &Reference,
         id: &ManifestId,
         wanted: &Platform,
-    ) -> Result<Digest, Unresolved> {
+    ) -> Result<Digest> {
         let failed = |cause| failure(named, cause);
         let manifest = repository.get_manifest(id).await.map_err(failed)?;
         let available = if manifest.is_index() {
-            if let Some(chosen) = image_for_platform(&manifest, wanted) {
+            if let Some(chosen) = image_for(&manifest, wanted) {
                 return Ok(chosen.digest.clone());
             }
-            image_children(&manifest).filter_map(|image| image.platform.clone()).collect()
+            images(&manifest).filter_map(|image| image.platform.clone()).collect()
         } else {
             let own = own_platform(repository, &manifest).await.map_err(failed)?;
             if own.as_ref().is_none_or(|own| own.satisfies(wanted)) {
@@ -185,7 +188,7 @@ impl Resolver {
 }
 
 /// Whether no other reference to the registry would fare better.
-pub(crate) fn is_gone(problem: Problem) -> bool {
+pub(crate) fn affects_registry(problem: Problem) -> bool {
     matches!(
         problem,
         Problem::Unreachable
@@ -198,13 +201,16 @@ pub(crate) fn is_gone(problem: Problem) -> bool {
     )
 }
 
-fn failure(reference: &Reference, cause: Error) -> Unresolved {
+fn failure(reference: &Reference, cause: Error) -> Box<Failure> {
     let subject = reference.to_string();
     Box::new(Failure::Registry { side: Side::Source, operation: Operation::ReadManifest, subject, cause })
 }
 
 /// The platform of an image that no index lists: only its config tells.
-async fn own_platform(repository: &Repository, manifest: &Manifest) -> Result<Option<Platform>, Error> {
+async fn own_platform(
+    repository: &Repository,
+    manifest: &Manifest,
+) -> std::result::Result<Option<Platform>, Error> {
     let Some(config) = config_of(manifest) else { return Ok(None) };
-    Ok(platform_from_config(&repository.get_blob(config, MAX_CONFIG_BYTES).await?)?)
+    Ok(platform_in(&repository.get_blob(config, MAX_CONFIG_BYTES).await?)?)
 }

@@ -16,11 +16,12 @@ pub(super) fn newest(current: &Tag, all: &[Tag], requirement: Option<&VersionReq
     let meets = |version: &Version<'_>| requirement.is_none_or(|wanted| wanted.matches(&version.semantic()));
     let mut best = meets(&own).then(|| (current.as_str(), own.clone()));
     for tag in all {
-        let Some(version) = Version::parse(tag.as_str()).filter(|version| version.is_like(&own)) else {
+        let Some(version) = Version::parse(tag.as_str()).filter(|version| version.is_same_variant(&own))
+        else {
             continue;
         };
-        let floor = best.as_ref().map_or(&own, |(_, best)| best);
-        if meets(&version) && version.age(floor) == Ordering::Greater {
+        let minimum = best.as_ref().map_or(&own, |(_, best)| best);
+        if meets(&version) && version.compare(minimum) == Ordering::Greater {
             best = Some((tag.as_str(), version));
         }
     }
@@ -30,16 +31,16 @@ pub(super) fn newest(current: &Tag, all: &[Tag], requirement: Option<&VersionReq
 
 /// The tags that say more than the current one, those that say most first. Where one of them names the
 /// same image, it is gone to, and from there nowhere else.
-pub(super) fn more_telling(current: &Tag, all: &[Tag]) -> Vec<Tag> {
-    let says_more = |tag: &&Tag| telling(tag, current) == Ordering::Less;
-    let mut tags: Vec<Tag> = all.iter().filter(says_more).cloned().collect();
-    tags.sort_by(telling);
+pub(super) fn more_specific(current: &Tag, all: &[Tag]) -> Vec<Tag> {
+    let is_more_specific = |tag: &&Tag| by_specificity(tag, current) == Ordering::Less;
+    let mut tags: Vec<Tag> = all.iter().filter(is_more_specific).cloned().collect();
+    tags.sort_by(by_specificity);
     tags
 }
 
 /// Versions before words, more numbers before fewer, releases before what precedes them, newer before
 /// older.
-fn telling(a: &Tag, b: &Tag) -> Ordering {
+fn by_specificity(a: &Tag, b: &Tag) -> Ordering {
     let (left, right) = (Version::parse(a.as_str()), Version::parse(b.as_str()));
     match (&left, &right) {
         (Some(left), Some(right)) => right
@@ -47,7 +48,7 @@ fn telling(a: &Tag, b: &Tag) -> Ordering {
             .len()
             .cmp(&left.numbers.len())
             .then_with(|| right.is_release().cmp(&left.is_release()))
-            .then_with(|| right.age(left))
+            .then_with(|| right.compare(left))
             .then_with(|| a.as_str().len().cmp(&b.as_str().len()))
             .then_with(|| a.cmp(b)),
         (Some(_), None) => Ordering::Less,
@@ -125,7 +126,7 @@ mod tests {
     fn prefers_the_tag_that_tells_most() {
         let all = tags(&["latest", "3", "3.13-slim", "3.13.1-slim", "3.13.1", "3.13", "stable", "3.14.0rc1"]);
         let check = |current: &str, expected: &[&str]| {
-            let found = more_telling(&current.parse().unwrap(), &all);
+            let found = more_specific(&current.parse().unwrap(), &all);
             assert_eq!(found.iter().map(Tag::as_str).collect::<Vec<_>>(), expected, "{current}");
         };
         check("stable", &["3.13.1", "3.13.1-slim", "3.14.0rc1", "3.13", "3.13-slim", "3", "latest"]);

@@ -9,15 +9,15 @@ pub(super) struct Version<'a> {
     prefix: &'a str,
     pub(super) numbers: Vec<u64>,
     /// Kind and number of a pre-release.
-    stage: Option<(String, u64)>,
+    pre_release: Option<(String, u64)>,
     suffix: &'a str,
 }
 
 /// Words for what comes before a release; the letters are Python's.
-const STAGES: [&str; 9] = ["alpha", "beta", "preview", "snapshot", "pre", "dev", "rc", "a", "b"];
+const PRE_RELEASES: [&str; 9] = ["alpha", "beta", "preview", "snapshot", "pre", "dev", "rc", "a", "b"];
 
 /// A first number from here on is a year or a date, which is not the next of small numbers.
-const FIRST_YEAR: u64 = 1000;
+const MIN_YEAR: u64 = 1000;
 
 impl<'a> Version<'a> {
     /// Reads a tag; `None` when it has no version.
@@ -40,19 +40,19 @@ impl<'a> Version<'a> {
                 _ => break,
             }
         }
-        let (stage, suffix) = stage(rest);
+        let (pre_release, suffix) = pre_release(rest);
         // A commit, such as 3f1a9c0be2d7.
-        if stage.is_none() && suffix.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        if pre_release.is_none() && suffix.starts_with(|c: char| c.is_ascii_alphanumeric()) {
             return None;
         }
-        Some(Self { prefix, numbers, stage, suffix })
+        Some(Self { prefix, numbers, pre_release, suffix })
     }
 
     /// Whether moving from one to the other changes the version and nothing else: a release stays a
     /// release, a variant such as `-slim` the same variant, and `3.9` does not become `3.13.2`.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
-        let kind = |version: &Self| version.stage.as_ref().map(|(kind, _)| kind.clone());
-        let is_year = |version: &Self| version.numbers.first().is_some_and(|first| *first >= FIRST_YEAR);
+    pub(super) fn is_same_variant(&self, other: &Self) -> bool {
+        let kind = |version: &Self| version.pre_release.as_ref().map(|(kind, _)| kind.clone());
+        let is_year = |version: &Self| version.numbers.first().is_some_and(|first| *first >= MIN_YEAR);
         self.prefix == other.prefix
             && self.suffix == other.suffix
             && self.numbers.len() == other.numbers.len()
@@ -62,12 +62,12 @@ impl<'a> Version<'a> {
 
     /// Whether it is a release.
     pub(super) fn is_release(&self) -> bool {
-        self.stage.is_none()
+        self.pre_release.is_none()
     }
 
     /// Which of two versions of the same kind is newer.
-    pub(super) fn age(&self, other: &Self) -> Ordering {
-        let number = |version: &Self| version.stage.as_ref().map(|(_, number)| *number);
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
+        let number = |version: &Self| version.pre_release.as_ref().map(|(_, number)| *number);
         self.numbers.cmp(&other.numbers).then_with(|| number(self).cmp(&number(other)))
     }
 
@@ -79,11 +79,11 @@ impl<'a> Version<'a> {
 }
 
 /// The pre-release at the start of `rest`, and what follows it.
-fn stage(rest: &str) -> (Option<(String, u64)>, &str) {
+fn pre_release(rest: &str) -> (Option<(String, u64)>, &str) {
     let inner = rest.trim_start_matches(['-', '.', '_']);
     let word = inner.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(inner.len());
     let (kind, after) = inner.split_at(word);
-    if rest.len() - inner.len() > 1 || !STAGES.contains(&kind.to_ascii_lowercase().as_str()) {
+    if rest.len() - inner.len() > 1 || !PRE_RELEASES.contains(&kind.to_ascii_lowercase().as_str()) {
         return (None, rest);
     }
     let number = after.strip_prefix(['.', '-']).filter(|n| n.starts_with(|c: char| c.is_ascii_digit()));
@@ -104,10 +104,10 @@ mod tests {
     #[test]
     fn takes_tags_apart() {
         let version = Version::parse("v1.27.0-rc.2-alpine3.19").unwrap();
-        let stage = Some(("rc".to_owned(), 2));
-        let expected = Version { prefix: "v", numbers: vec![1, 27, 0], stage, suffix: "-alpine3.19" };
+        let pre_release = Some(("rc".to_owned(), 2));
+        let expected = Version { prefix: "v", numbers: vec![1, 27, 0], pre_release, suffix: "-alpine3.19" };
         assert_eq!(version, expected);
-        let parts = |tag| Version::parse(tag).map(|v| (v.prefix, v.numbers, v.stage, v.suffix));
+        let parts = |tag| Version::parse(tag).map(|v| (v.prefix, v.numbers, v.pre_release, v.suffix));
         assert_eq!(parts("3.13.0rc1"), Some(("", vec![3, 13, 0], Some(("rc".into(), 1)), "")));
         assert_eq!(parts("3.9-slim-bookworm"), Some(("", vec![3, 9], None, "-slim-bookworm")));
         assert_eq!(parts("bookworm-20240904"), Some(("bookworm-", vec![20_240_904], None, "")));

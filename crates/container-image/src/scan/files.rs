@@ -12,32 +12,32 @@ use ignore::{DirEntry, WalkBuilder};
 
 use image_copy::text::ForeignText;
 
-use crate::{input_file, system};
+use crate::{display, input_file};
 
 /// Largest file that is read, in bytes. References are written by hand; beyond this there are dumps.
-const LARGEST: u64 = 256 << 20;
+const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// Bytes in which a binary file shows itself by a zero byte, as git looks for it.
-const LOOKED_AT: usize = 8000;
+const BINARY_CHECK_BYTES: usize = 8000;
 
 /// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct SourceFile {
     /// Relative to the current directory, for programs.
     pub(crate) name: String,
     /// The name as people see it: characters that are not visible are escaped.
-    pub(crate) shown: String,
+    pub(crate) display_name: String,
     pub(crate) path: PathBuf,
 }
 
-impl Place {
+impl SourceFile {
     fn new(name: &Path, path: PathBuf) -> Self {
-        Self { name: name.display().to_string(), shown: system::shown(name), path }
+        Self { name: name.display().to_string(), display_name: display::path(name), path }
     }
 }
 
 /// Lists the files at and below `paths`, which are relative to `base`, in their order and each once.
-/// What cannot be read is told to `trouble`, in a line.
+/// What cannot be read is told to `report_error`, in a line.
 ///
 /// # Errors
 /// A line, when there is no such path or the globs make no sense.
@@ -45,62 +45,70 @@ pub(crate) fn list(
     base: &Path,
     paths: &[PathBuf],
     exclude: &[String],
-    mut trouble: impl FnMut(String),
-) -> Result<Vec<Place>, String> {
-    let excluded = excluded(base, exclude).map_err(|why| format!("--exclude makes no sense: {why}."))?;
+    mut report_error: impl FnMut(String),
+) -> Result<Vec<SourceFile>, String> {
+    let matcher =
+        exclude_matcher(base, exclude).map_err(|why| format!("--exclude makes no sense: {why}."))?;
     let mut seen = HashSet::new();
-    let mut places = Vec::new();
+    let mut files = Vec::new();
     for path in paths {
         let top = base.join(path);
         let is_folder = match fs::metadata(&top) {
             Ok(found) if found.is_file() || found.is_dir() => found.is_dir(),
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(format!("{} cannot be read: {}.", system::shown(path), system::words(&error)));
+                return Err(format!(
+                    "{} cannot be read: {}.",
+                    display::path(path),
+                    display::io_error(&error)
+                ));
             }
             _ => {
                 return Err(format!(
                     "{} is neither a file nor a folder. Check its spelling.",
-                    system::shown(path)
+                    display::path(path)
                 ));
             }
         };
-        if is_excluded(&relative(&top, base), is_folder, &excluded) {
+        if is_excluded(&relative(&top, base), is_folder, &matcher) {
             continue;
         }
-        for entry in walk(&top, base, &excluded) {
+        for entry in walk(&top, base, &matcher) {
             match entry {
                 Ok(entry) if is_file(&entry) => {
                     let name = relative(entry.path(), base);
                     if seen.insert(name.clone()) {
-                        places.push(Place::new(&name, entry.into_path()));
+                        files.push(SourceFile::new(&name, entry.into_path()));
                     }
                 }
                 Ok(_) => {}
-                Err(error) => trouble(left_out(&error, base)),
+                Err(error) => report_error(walk_error(&error, base)),
             }
         }
     }
-    Ok(places)
+    Ok(files)
 }
 
 /// Reads a file; `None` when it is not text.
 ///
 /// # Errors
 /// A line that names the file.
-pub(crate) fn read(place: &Place) -> Result<Option<Vec<u8>>, String> {
-    let unread = |why: &str| format!("{} cannot be read: {why}.", place.shown);
-    let mut file = input_file::open(&place.path).map_err(|error| unread(&system::words(&error)))?;
-    let size = file.metadata().map_err(|error| unread(&system::words(&error)))?.len();
-    if size > LARGEST {
-        return Err(unread(&format!("it is larger than {} MiB; leave it out by --exclude", LARGEST >> 20)));
+pub(crate) fn read(file: &SourceFile) -> Result<Option<Vec<u8>>, String> {
+    let failed = |why: &str| format!("{} cannot be read: {why}.", file.display_name);
+    let mut file = input_file::open(&file.path).map_err(|error| failed(&display::io_error(&error)))?;
+    let size = file.metadata().map_err(|error| failed(&display::io_error(&error)))?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(failed(&format!(
+            "it is larger than {} MiB; leave it out by --exclude",
+            MAX_FILE_BYTES >> 20
+        )));
     }
     let mut bytes = Vec::new();
-    let mut beginning = file.by_ref().take(LOOKED_AT as u64);
-    beginning.read_to_end(&mut bytes).map_err(|error| unread(&system::words(&error)))?;
+    let mut beginning = file.by_ref().take(BINARY_CHECK_BYTES as u64);
+    beginning.read_to_end(&mut bytes).map_err(|error| failed(&display::io_error(&error)))?;
     if bytes.contains(&0) && !is_utf16(&bytes) {
         return Ok(None);
     }
-    file.read_to_end(&mut bytes).map_err(|error| unread(&system::words(&error)))?;
+    file.read_to_end(&mut bytes).map_err(|error| failed(&display::io_error(&error)))?;
     Ok(Some(bytes))
 }
 
@@ -109,13 +117,13 @@ pub(super) fn is_utf16(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
 }
 
-fn left_out(error: &ignore::Error, base: &Path) -> String {
+fn walk_error(error: &ignore::Error, base: &Path) -> String {
     match (path_of(error), error.io_error()) {
         (Some(path), Some(cause)) => {
             // The walk puts words of its own around the system's.
             let inner = cause.source().and_then(|inner| inner.downcast_ref::<io::Error>());
-            let words = system::words(inner.unwrap_or(cause));
-            format!("{} cannot be read: {words}. It was left out.", shown(path, base))
+            let words = display::io_error(inner.unwrap_or(cause));
+            format!("{} cannot be read: {words}. It was left out.", relative_name(path, base))
         }
         _ => format!("{}. It was left out.", ForeignText::from(error.to_string())),
     }
@@ -129,12 +137,12 @@ fn path_of(error: &ignore::Error) -> Option<&Path> {
     }
 }
 
-fn walk(top: &Path, base: &Path, excluded: &Override) -> ignore::Walk {
+fn walk(top: &Path, base: &Path, matcher: &Override) -> ignore::Walk {
     let in_git = is_in_git(top);
-    let (base, excluded) = (base.to_owned(), excluded.clone());
-    let is_left_out = move |entry: &DirEntry| {
+    let (base, matcher) = (base.to_owned(), matcher.clone());
+    let is_skipped = move |entry: &DirEntry| {
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-        entry.file_name() == ".git" || excluded.matched(relative(entry.path(), &base), is_folder).is_ignore()
+        entry.file_name() == ".git" || matcher.matched(relative(entry.path(), &base), is_folder).is_ignore()
     };
     let mut builder = WalkBuilder::new(top);
     builder
@@ -145,7 +153,7 @@ fn walk(top: &Path, base: &Path, excluded: &Override) -> ignore::Walk {
         // A .gitignore counts without git too, but not for what lies below somebody's home.
         .require_git(in_git)
         .parents(in_git)
-        .filter_entry(move |entry| !is_left_out(entry))
+        .filter_entry(move |entry| !is_skipped(entry))
         .sort_by_file_name(Ord::cmp);
     builder.build()
 }
@@ -165,7 +173,7 @@ fn is_file(entry: &DirEntry) -> bool {
 ///
 /// # Errors
 /// A clause about the glob that makes no sense.
-pub(crate) fn excluded(base: &Path, globs: &[String]) -> Result<Override, String> {
+pub(crate) fn exclude_matcher(base: &Path, globs: &[String]) -> Result<Override, String> {
     let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
     let mut builder = OverrideBuilder::new(base);
     // Without the glob, which has got a sign that nobody typed.
@@ -180,15 +188,15 @@ pub(crate) fn excluded(base: &Path, globs: &[String]) -> Result<Override, String
 }
 
 /// Whether what was named is excluded, itself or by a folder that it is in.
-fn is_excluded(path: &Path, is_folder: bool, excluded: &Override) -> bool {
+fn is_excluded(path: &Path, is_folder: bool, matcher: &Override) -> bool {
     let is_below = path.components().all(|part| matches!(part, Component::Normal(_)));
     let mut folders = path.ancestors().skip(1).filter(|folder| is_below && !folder.as_os_str().is_empty());
-    let is_itself = path.file_name().is_some() && excluded.matched(path, is_folder).is_ignore();
-    is_itself || folders.any(|folder| excluded.matched(folder, true).is_ignore())
+    let is_itself = path.file_name().is_some() && matcher.matched(path, is_folder).is_ignore();
+    is_itself || folders.any(|folder| matcher.matched(folder, true).is_ignore())
 }
 
-fn shown(path: &Path, base: &Path) -> String {
-    system::shown(&relative(path, base))
+fn relative_name(path: &Path, base: &Path) -> String {
+    display::path(&relative(path, base))
 }
 
 /// The path without what is the same for all, and without detours that lead nowhere.
@@ -217,8 +225,8 @@ mod tests {
     fn listed(base: &Path, paths: &[&str], exclude: &[&str]) -> Vec<String> {
         let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
         let exclude: Vec<String> = exclude.iter().map(|&glob| glob.into()).collect();
-        let places = list(base, &paths, &exclude, |line| panic!("{line}")).unwrap();
-        places.into_iter().map(|place| place.shown).collect()
+        let files = list(base, &paths, &exclude, |line| panic!("{line}")).unwrap();
+        files.into_iter().map(|file| file.display_name).collect()
     }
 
     #[test]
@@ -275,13 +283,13 @@ mod tests {
     #[test]
     fn knows_text_from_anything_else() {
         let folder = tree(&["a"]);
-        let place = Place::new(Path::new("a"), folder.path().join("a"));
+        let file = SourceFile::new(Path::new("a"), folder.path().join("a"));
         for (bytes, is_text) in [(&b"abc"[..], true), (b"", true), (b"caf\xe9", true), (b"\x7fELF\0", false)]
         {
-            fs::write(&place.path, bytes).unwrap();
-            assert_eq!(read(&place).unwrap().is_some(), is_text, "{bytes:?}");
+            fs::write(&file.path, bytes).unwrap();
+            assert_eq!(read(&file).unwrap().is_some(), is_text, "{bytes:?}");
         }
-        let missing = Place::new(Path::new("b"), folder.path().join("b"));
+        let missing = SourceFile::new(Path::new("b"), folder.path().join("b"));
         assert!(read(&missing).unwrap_err().starts_with("b cannot be read: "));
     }
 

@@ -4,7 +4,7 @@
 //! looks like a reference in the [`text`] is one. [`files`] says which files are read at all.
 
 pub(crate) mod files;
-pub(crate) mod lines;
+pub(crate) mod positions;
 mod raw_reference;
 mod template;
 mod text;
@@ -16,14 +16,14 @@ pub(crate) use raw_reference::{DEFAULT_TAG, RawReference};
 
 /// An image, and the bytes that name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct ImageMatch {
     pub(crate) range: Range<usize>,
     pub(crate) image: RawReference,
 }
 
 /// A place that names an image in a way which cannot be followed, or only in part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Note {
+pub(crate) struct Diagnostic {
     /// Where, in bytes.
     pub(crate) at: usize,
     /// A clause that tells what is there and that it is left alone.
@@ -34,63 +34,63 @@ pub(crate) struct Note {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
     /// In the order of the file; no two overlap.
-    pub(crate) found: Vec<Found>,
-    pub(crate) notes: Vec<Note>,
+    pub(crate) images: Vec<ImageMatch>,
+    pub(crate) notes: Vec<Diagnostic>,
     /// What has to be corrected before the images of the file are known: clauses that say how.
-    pub(crate) faults: Vec<Note>,
+    pub(crate) errors: Vec<Diagnostic>,
 }
 
 /// Largest file that is read as a template, in bytes. CloudFormation itself takes 1 MB
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>).
-const LARGEST_TEMPLATE: usize = 4 << 20;
+const MAX_TEMPLATE_BYTES: usize = 4 << 20;
 
 /// Finds the images that a file names. `path` tells by its ending what may be a template.
 pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
     if files::is_utf16(bytes) {
-        return of_utf16(path, bytes);
+        return scan_utf16(path, bytes);
     }
-    let as_text = || Scan { found: text::find(bytes), ..Scan::default() };
-    if !template::may_be_one(path) {
+    let as_text = || Scan { images: text::find(bytes), ..Scan::default() };
+    if !template::has_template_extension(path) {
         return as_text();
     }
-    match template_in(bytes) {
+    match scan_template(bytes) {
         Ok(Some(scan)) => scan,
         Ok(None) => as_text(),
-        Err(Note { at, text }) if template::is_meant_as_one(&String::from_utf8_lossy(bytes)) => {
+        Err(Diagnostic { at, text }) if template::is_intended_template(&String::from_utf8_lossy(bytes)) => {
             let text = format!("{text}, without its short names. Correct it, or leave it out by --exclude");
-            Scan { faults: vec![Note { at, text }], ..as_text() }
+            Scan { errors: vec![Diagnostic { at, text }], ..as_text() }
         }
         Err(note) => Scan { notes: vec![note], ..as_text() },
     }
 }
 
 /// A template is not passed over in silence, whatever else is.
-fn of_utf16(path: &Path, bytes: &[u8]) -> Scan {
-    if !template::may_be_one(path) || bytes.len() > LARGEST_TEMPLATE {
+fn scan_utf16(path: &Path, bytes: &[u8]) -> Scan {
+    if !template::has_template_extension(path) || bytes.len() > MAX_TEMPLATE_BYTES {
         return Scan::default();
     }
     let read = if bytes.starts_with(b"\xff") { u16::from_le_bytes } else { u16::from_be_bytes };
     let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
-    if !template::is_meant_as_one(&String::from_utf16_lossy(&units)) {
+    if !template::is_intended_template(&String::from_utf16_lossy(&units)) {
         return Scan::default();
     }
     let text =
         "this template is in UTF-16, so it is not read. Save it as UTF-8, or leave it out by --exclude";
-    Scan { faults: vec![Note { at: 0, text: text.into() }], ..Scan::default() }
+    Scan { errors: vec![Diagnostic { at: 0, text: text.into() }], ..Scan::default() }
 }
 
 /// What a template holds; `None` when it is none, and a note when it looks like one that cannot be
 /// read.
-fn template_in(bytes: &[u8]) -> Result<Option<Scan>, Note> {
-    if bytes.len() > LARGEST_TEMPLATE {
+fn scan_template(bytes: &[u8]) -> Result<Option<Scan>, Diagnostic> {
+    if bytes.len() > MAX_TEMPLATE_BYTES {
         return Ok(None);
     }
-    let unread = |at, why: &str| Note { at, text: format!("{why}, so it is read as plain text") };
+    let unread = |at, reason: &str| Diagnostic { at, text: format!("{reason}, so it is read as plain text") };
     match std::str::from_utf8(bytes) {
-        Ok(text) if !template::looks_like_one(text) => Ok(None),
+        Ok(text) if !template::may_be_template(text) => Ok(None),
         Ok(text) => template::scan(text)
-            .map_err(|broken| unread(broken.at, &format!("this template cannot be read ({})", broken.why))),
-        Err(error) if template::looks_like_one(&String::from_utf8_lossy(bytes)) => {
+            .map_err(|error| unread(error.at, &format!("this template cannot be read ({})", error.reason))),
+        Err(error) if template::may_be_template(&String::from_utf8_lossy(bytes)) => {
             Err(unread(error.valid_up_to(), "this template is not in UTF-8"))
         }
         Err(_) => Ok(None),
@@ -105,8 +105,8 @@ mod tests {
     fn reads_what_cannot_be_a_template_as_text() {
         let images = |name: &str, bytes: &[u8]| {
             let scan = scan(Path::new(name), bytes);
-            let found: Vec<String> = scan.found.iter().map(|found| found.image.to_string()).collect();
-            (found, (scan.faults.len(), scan.notes.len()))
+            let found: Vec<String> = scan.images.iter().map(|found| found.image.to_string()).collect();
+            (found, (scan.errors.len(), scan.notes.len()))
         };
         let broken = b"Resources:\n  A: {Type: Custom::ContainerImage\n  # docker.io/library/a:1\n";
         assert_eq!(images("a.yaml", broken), (vec!["docker.io/library/a:1".into()], (1, 0)));
@@ -114,12 +114,12 @@ mod tests {
         let latin = b"Resources: # caf\xe9\n  A: {Type: Custom::ContainerImage} # quay.io/a/b:1";
         assert_eq!(images("a.yml", latin), (vec!["quay.io/a/b:1".into()], (1, 0)));
         assert_eq!(images("a.sh", b"docker run quay.io/a/b:1 \xe9").1, (0, 0));
-        let wide =
+        let utf16 =
             |text: &str| [b"\xff\xfe".to_vec(), text.encode_utf16().flat_map(u16::to_le_bytes).collect()];
-        let template = wide("Resources:\n  A: {Type: Custom::ContainerImage").concat();
+        let template = utf16("Resources:\n  A: {Type: Custom::ContainerImage").concat();
         assert_eq!(images("a.yml", &template), (vec![], (1, 0)));
         assert_eq!(images("a.txt", &template), (vec![], (0, 0)));
-        assert_eq!(images("a.yml", &wide("a: b").concat()), (vec![], (0, 0)));
+        assert_eq!(images("a.yml", &utf16("a: b").concat()), (vec![], (0, 0)));
         let chart = b"Resources:\n  A: {Type: Custom::ContainerImage\n{{ if .Values.b }}";
         assert_eq!(images("a.yaml", chart).1, (0, 1), "a program makes it a template");
     }

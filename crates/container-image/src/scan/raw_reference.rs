@@ -20,33 +20,33 @@ pub(crate) const DEFAULT_TAG: &str = "latest";
 
 impl RawReference {
     /// Whether nothing but a digest says which image it is.
-    pub(crate) fn is_digest_alone(&self) -> bool {
+    pub(crate) fn is_digest_only(&self) -> bool {
         self.tag.is_none() && self.digest.is_some()
     }
 
     /// Whether it is one of CodeBuild's own images, which are in no registry that could be asked
     /// (<https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-available.html>).
-    pub(crate) fn is_of_codebuild(&self) -> bool {
+    pub(crate) fn is_codebuild_image(&self) -> bool {
         self.name.starts_with("aws/codebuild/")
     }
 
     /// The tag that it means; none when there is nothing but a digest.
-    pub(crate) fn meant_tag(&self) -> Option<&str> {
-        if self.is_digest_alone() { None } else { Some(self.tag.as_deref().unwrap_or(DEFAULT_TAG)) }
+    pub(crate) fn effective_tag(&self) -> Option<&str> {
+        if self.is_digest_only() { None } else { Some(self.tag.as_deref().unwrap_or(DEFAULT_TAG)) }
     }
 
     /// The same name with another tag, and no digest.
-    pub(crate) fn tagged(&self, tag: &str) -> Self {
+    pub(crate) fn with_tag(&self, tag: &str) -> Self {
         Self { name: self.name.clone(), tag: Some(tag.into()), digest: None }
     }
 
     /// The same with that digest.
-    pub(crate) fn pinned(&self, digest: &str) -> Self {
+    pub(crate) fn with_digest(&self, digest: &str) -> Self {
         Self { digest: Some(digest.into()), ..self.clone() }
     }
 
     /// What it means.
-    pub(crate) fn meaning(&self) -> Reference {
+    pub(crate) fn normalized(&self) -> Reference {
         self.to_string().parse().expect("only what can be parsed becomes a reference")
     }
 }
@@ -92,8 +92,8 @@ mod tests {
             }
         }
         let port: RawReference = "localhost:5000/a".parse().unwrap();
-        assert_eq!((port.name.as_str(), port.meant_tag()), ("localhost:5000/a", Some("latest")));
+        assert_eq!((port.name.as_str(), port.effective_tag()), ("localhost:5000/a", Some("latest")));
         let digest: RawReference = format!("a/b@{digest}").parse().unwrap();
-        assert_eq!(digest.meant_tag(), None);
+        assert_eq!(digest.effective_tag(), None);
     }
 }

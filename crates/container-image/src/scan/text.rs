@@ -4,38 +4,38 @@
 //! something else: URLs, ARNs, file names with a line, and the rest of a name whose other part is put
 //! in by a program.
 
-use super::{Found, RawReference};
+use super::{ImageMatch, RawReference};
 
 /// Finds the references, in their order. Each has a slash, and slashes are found quickly.
-pub(super) fn find(bytes: &[u8]) -> Vec<Found> {
+pub(super) fn find(bytes: &[u8]) -> Vec<ImageMatch> {
     let mut found = Vec::new();
-    let mut looked_at = 0;
+    let mut scanned = 0;
     for slash in memchr::memchr_iter(b'/', bytes) {
-        if slash < looked_at {
+        if slash < scanned {
             continue;
         }
-        let before = bytes[looked_at..slash].iter().rposition(|byte| !is_word(*byte));
-        let start = before.map_or(looked_at, |at| looked_at + at + 1);
+        let before = bytes[scanned..slash].iter().rposition(|byte| !is_word(*byte));
+        let start = before.map_or(scanned, |at| scanned + at + 1);
         let length = bytes[slash..].iter().position(|byte| !is_word(*byte));
         let end = length.map_or(bytes.len(), |length| slash + length);
-        found.extend(in_word(bytes, start, end));
-        looked_at = end;
+        found.extend(reference_in(bytes, start, end));
+        scanned = end;
     }
     found
 }
 
 /// Longest word that is looked at, in bytes. A name has at most 255 and a tag 128, a digest in SHA-512
 /// 135; more is a line of minified code or of base64.
-const LONGEST_WORD: usize = 1024;
+const MAX_WORD_BYTES: usize = 1024;
 
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/' | b':' | b'@')
 }
 
 /// The reference in a run of characters that can be in one.
-fn in_word(bytes: &[u8], start: usize, end: usize) -> Option<Found> {
+fn reference_in(bytes: &[u8], start: usize, end: usize) -> Option<ImageMatch> {
     let word = &bytes[start..end];
-    if word.len() > LONGEST_WORD || memchr::memchr2(b':', b'@', word).is_none() {
+    if word.len() > MAX_WORD_BYTES || memchr::memchr2(b':', b'@', word).is_none() {
         return None;
     }
     let word = std::str::from_utf8(word).ok()?;
@@ -52,11 +52,11 @@ fn in_word(bytes: &[u8], start: usize, end: usize) -> Option<Found> {
         return None;
     }
     let image: RawReference = candidate.parse().ok()?;
-    if (image.tag.is_none() && image.digest.is_none()) || is_something_else(&image) {
+    if (image.tag.is_none() && image.digest.is_none()) || is_other_syntax(&image) {
         return None;
     }
     let start = start + (candidate.as_ptr() as usize - word.as_ptr() as usize);
-    Some(Found { range: start..start + candidate.len(), image })
+    Some(ImageMatch { range: start..start + candidate.len(), image })
 }
 
 /// What of a word may be a reference.
@@ -101,14 +101,14 @@ const ARN_RESOURCES: [&str; 8] = [
 ];
 
 /// Endings of files that messages name with a line.
-const SOURCE_FILES: [&str; 22] = [
+const SOURCE_EXTENSIONS: [&str; 22] = [
     "c", "cc", "cpp", "cs", "css", "go", "h", "html", "java", "js", "json", "md", "php", "py", "rb", "rs",
     "sh", "tf", "ts", "tsx", "yaml", "yml",
 ];
 
-fn is_something_else(image: &RawReference) -> bool {
+fn is_other_syntax(image: &RawReference) -> bool {
     let Some((first, rest)) = image.name.split_once('/') else { return true };
-    if ARN_RESOURCES.contains(&first) || image.is_of_codebuild() {
+    if ARN_RESOURCES.contains(&first) || image.is_codebuild_image() {
         return true;
     }
     let only_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/');
@@ -116,7 +116,7 @@ fn is_something_else(image: &RawReference) -> bool {
     if only_digits(first) && only_digits(rest) {
         return true;
     }
-    let is_source = rest.rsplit_once('.').is_some_and(|(_, ending)| SOURCE_FILES.contains(&ending));
+    let is_source = rest.rsplit_once('.').is_some_and(|(_, ending)| SOURCE_EXTENSIONS.contains(&ending));
     image.digest.is_none() && is_source && image.tag.as_deref().is_some_and(only_digits)
 }
 

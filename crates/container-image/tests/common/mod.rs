@@ -1,4 +1,4 @@
-//! The program as it is built, in a folder of its own, with the emulator as its world.
+//! The program as it is built, in a folder of its own, with the emulator as its sandbox.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 #![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
@@ -14,22 +14,22 @@ use tokio::process::Command;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_container-image");
 
-pub(crate) struct World {
+pub(crate) struct Sandbox {
     pub(crate) emulator: Emulator,
     folder: TempDir,
     home: TempDir,
 }
 
-/// What the program said and how it ended.
+/// What the program output and how it ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct RunOutput {
     pub(crate) code: Option<i32>,
-    pub(crate) out: String,
+    pub(crate) stdout: String,
     /// Without the times.
-    pub(crate) err: String,
+    pub(crate) stderr: String,
 }
 
-impl World {
+impl Sandbox {
     pub(crate) async fn start() -> Self {
         let emulator = Emulator::start().await.unwrap();
         Self { emulator, folder: TempDir::new().unwrap(), home: TempDir::new().unwrap() }
@@ -108,16 +108,16 @@ impl World {
     }
 
     /// Runs the program with arguments that have no blanks.
-    pub(crate) async fn run(&self, arguments: &str) -> Said {
+    pub(crate) async fn run(&self, arguments: &str) -> RunOutput {
         self.run_with(&arguments.split_whitespace().collect::<Vec<_>>()).await
     }
 
-    pub(crate) async fn run_with(&self, arguments: &[&str]) -> Said {
+    pub(crate) async fn run_with(&self, arguments: &[&str]) -> RunOutput {
         let output = self.command(arguments).output().await.unwrap();
-        Said {
+        RunOutput {
             code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: without_times(&String::from_utf8(output.stderr).unwrap()),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: without_times(&String::from_utf8(output.stderr).unwrap()),
         }
     }
 }

@@ -9,22 +9,22 @@ use end_to_end::container_image;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use super::cases::{HostileCase, small, with_content, with_responses};
-use super::hostile::{Measured, STOPPED_AT, stopped};
+use super::hostile::{ENDED_AT, Measured, ended};
+use super::rows::{Row, odd, small, stored};
 use super::server::{Part, Request, Server, response};
 use super::store::{IMAGE, MANIFEST_LIMIT, image};
 
-/// Maximum duration of a command. None of them waits for a timeout.
+/// Longest time of a command. None of them waits for a timeout.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A hostile input, and its arguments for a registry host and a folder.
-pub(super) struct CommandCase {
-    pub(super) case: HostileCase,
+/// A hostile input, and the arguments for it, made from the registry's host and a folder.
+pub(super) struct CommandRow {
+    pub(super) row: Row,
     arguments: fn(&str, &Path) -> Vec<String>,
 }
 
 /// All hostile inputs of the command line.
-pub(super) fn cases() -> Vec<CommandCase> {
+pub(super) fn rows() -> Vec<CommandRow> {
     let copy = |host: &str, _: &Path| {
         let source = format!("{host}/a/b:1");
         ["copy", &source, "--to", &format!("{host}/c/d:1"), "--dry-run"].map(ToOwned::to_owned).to_vec()
@@ -34,16 +34,16 @@ pub(super) fn cases() -> Vec<CommandCase> {
         ["update", "--all", "--latest", &file].map(ToOwned::to_owned).to_vec()
     };
     vec![
-        CommandCase {
-            case: with_responses("command line: an endless list of tags", small, endless_tags),
+        CommandRow {
+            row: odd("command line: an endless list of tags", small, endless_tags),
             arguments: update,
         },
-        CommandCase {
-            case: with_responses("command line: endless pages of tags", small, pages_of_tags),
+        CommandRow {
+            row: odd("command line: endless pages of tags", small, pages_of_tags),
             arguments: update,
         },
-        CommandCase {
-            case: with_content("command line: 1000 children of 4 MiB", |store| {
+        CommandRow {
+            row: stored("command line: 1000 children of 4 MiB", |store| {
                 let children = store.add_family(IMAGE, &image(0, MANIFEST_LIMIT), 1000);
                 store.add_index(&children);
             }),
@@ -53,12 +53,12 @@ pub(super) fn cases() -> Vec<CommandCase> {
 }
 
 /// Runs the command.
-pub(super) async fn measure(command: CommandCase) -> Result<Measured, BoxError> {
-    let server = Server::start(command.case.respond).await?;
+pub(super) async fn measure(row: CommandRow) -> Result<Measured, BoxError> {
+    let server = Server::start(row.row.respond).await?;
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("images.txt"), format!("{}/a/b:1\n", server.host()))?;
     let mut child = Command::new(container_image()?)
-        .args((command.arguments)(&server.host(), folder.path()))
+        .args((row.arguments)(&server.host(), folder.path()))
         .env_clear()
         .env("HOME", folder.path())
         .stdin(Stdio::null())
@@ -81,18 +81,18 @@ pub(super) async fn measure(command: CommandCase) -> Result<Measured, BoxError> 
                 None => Err(format!("{status}")),
             };
         }
-        if peak >= STOPPED_AT {
-            break Ok(stopped());
+        if peak >= ENDED_AT {
+            break Ok(ended());
         }
         if tokio::time::Instant::now() > end {
-            break Err(format!("the command still runs after {} s", LIMIT.as_secs()));
+            break Err(format!("it still runs after {} s", LIMIT.as_secs()));
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     };
-    Ok(Measured { name: command.case.name, peak, outcome })
+    Ok(Measured { name: row.row.name, peak, outcome })
 }
 
-/// Returns the peak memory of a running process in bytes.
+/// Most memory that a process ever had, in bytes. A process that has ended has none.
 fn peak_of(status_file: &str) -> Option<u64> {
     let status = std::fs::read_to_string(status_file).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,4 +1,4 @@
-//! Defects that the checks of the samples must detect.
+//! Spoils one thing on purpose, so that the checks can show that they see it.
 
 use std::sync::Arc;
 
@@ -11,28 +11,28 @@ use serde_json::{Value, json};
 use crate::export::{Resource, Sample};
 use crate::release::Selection;
 
-/// A defect to inject.
+/// What is spoilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Defect {
-    /// `DELETE_IMAGES` is `false`.
+pub(crate) enum Spoil {
+    /// A setting of the template that is about what Delete does.
     Setting,
-    /// `SOURCE_MIRRORS` is empty.
+    /// The one that is about where images are read.
     Mirrors,
-    /// The function gets another `Platform`.
+    /// `Platform`, on its way to the function.
     Platform,
-    /// The function gets another `Tag`.
+    /// `Tag`, on its way to the function.
     Tag,
-    /// The function gets the old properties in an Update.
+    /// The digest that an update brings.
     Update,
-    /// A changed byte in a layer. ECR does not verify digests.
+    /// A byte of a layer, on its way into a registry that does not look.
     Layer,
-    /// The secret contains another password.
+    /// The password in the secret.
     Password,
-    /// The function gets another physical id in a Delete.
+    /// A deletion, which never comes to the image.
     Deletion,
 }
 
-impl Defect {
+impl Spoil {
     pub(crate) const ALL: [Self; 8] = [
         Self::Setting,
         Self::Mirrors,
@@ -44,29 +44,29 @@ impl Defect {
         Self::Deletion,
     ];
 
-    /// Returns texts that the reported problems must contain.
-    pub(crate) fn expected_problems(self) -> &'static [&'static str] {
+    /// What the checks have to say of it, among other things.
+    pub(crate) fn symptoms(self) -> &'static [&'static str] {
         match self {
             Self::Setting => &["DELETE_IMAGES is \"false\"", "still has the tag"],
             Self::Mirrors => &["SOURCE_MIRRORS is \"\"", "pulls were counted"],
             Self::Platform => &["in ECR names", "attribute Platforms is"],
-            Self::Tag => &["in ECR names nothing", "the physical id is"],
+            Self::Tag => &["in ECR names nothing", "the id is"],
             Self::Update => &["in ECR names", "attribute SourceDigest is"],
-            Self::Layer => &["has the digest sha256:"],
+            Self::Layer => &["is really sha256:"],
             Self::Password => &["expected CREATE_COMPLETE"],
-            Self::Deletion => &["still has the tag", "still contains"],
+            Self::Deletion => &["still has the tag", "still holds"],
         }
     }
 
-    /// Returns true if the defect affects the sample.
-    pub(crate) fn applies_to(self, sample: &Sample) -> bool {
+    /// Whether a sample can show it.
+    pub(crate) fn fits(self, sample: &Sample) -> bool {
         let single = |image: &Resource| {
             let platform = image.properties.get("Platform").unwrap_or(&Value::Null);
             matches!(Selection::read(platform), Ok(Selection::One(_)))
         };
         let is_official = |image: &Resource| {
             let reference = image.text("ImageReference").unwrap_or_default();
-            reference.starts_with("docker.io/library/") && !image.is_true("IncludeReferrers")
+            reference.starts_with("docker.io/library/") && !image.flag("IncludeReferrers")
         };
         match self {
             Self::Platform => sample.images.iter().all(single),
@@ -79,8 +79,8 @@ impl Defect {
         }
     }
 
-    /// Changes the environment of the function.
-    pub(crate) fn change_environment(self, environment: &mut [(String, String)]) {
+    /// Before the function is made.
+    pub(crate) fn environment(self, environment: &mut [(String, String)]) {
         let (name, value) = match self {
             Self::Setting => ("DELETE_IMAGES", "false"),
             Self::Mirrors => ("SOURCE_MIRRORS", ""),
@@ -91,44 +91,44 @@ impl Defect {
         }
     }
 
-    /// Prepares the defect before the first event.
+    /// Before the first event.
     pub(crate) fn prepare(self, world: &World) {
         if self == Self::Layer {
             world.emulator.ecr().overlook_wrong_digests();
             let corrupt = Effect::Corrupt { at_byte: 20, on: Some(Direction::Request) };
             for operation in ["upload.put", "upload.patch"] {
                 let fault = Fault::on(operation, corrupt.clone()).host("*.dkr.ecr.*");
-                // Later uploads are intact, so that the tag is written.
+                // Those after it find a registry in order, so that the tag comes about.
                 world.emulator.faults().add(fault.times(3));
             }
         }
     }
 
-    /// Returns the provider that the stack invokes.
+    /// What stands between the stack and the function.
     pub(crate) fn provider(self, world: &World) -> Arc<dyn Provider> {
-        Arc::new(DefectiveProvider { defect: self, function: world.function.clone() })
+        Arc::new(Tampering { spoil: self, function: world.function.clone() })
     }
 }
 
-/// Changes events before it invokes the function.
-struct DefectiveProvider {
-    defect: Defect,
+/// Changes events before the function sees them.
+struct Tampering {
+    spoil: Spoil,
     function: Arc<Function>,
 }
 
-impl Provider for DefectiveProvider {
+impl Provider for Tampering {
     fn invoke(&self, mut event: Value) -> String {
         let kind = event["RequestType"].as_str().unwrap_or_default().to_owned();
-        match (self.defect, kind.as_str()) {
-            (Defect::Platform, "Create" | "Update") => {
+        match (self.spoil, kind.as_str()) {
+            (Spoil::Platform, "Create" | "Update") => {
                 event["ResourceProperties"]["Platform"] = json!("linux/arm/v7");
             }
-            (Defect::Tag, "Create" | "Update") => event["ResourceProperties"]["Tag"] = json!("wrong"),
-            (Defect::Update, "Update") => {
+            (Spoil::Tag, "Create" | "Update") => event["ResourceProperties"]["Tag"] = json!("spoilt"),
+            (Spoil::Update, "Update") => {
                 event["ResourceProperties"] = event["OldResourceProperties"].clone();
             }
             // An id that names no image: the Delete changes nothing.
-            (Defect::Deletion, "Delete") => event["PhysicalResourceId"] = json!("no-image"),
+            (Spoil::Deletion, "Delete") => event["PhysicalResourceId"] = json!("no-image"),
             _ => {}
         }
         self.function.invoke(event)

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use image_copy::oci::Digest;
 use serde_json::{Value, json};
 
-use super::commit::Rewritten;
+use super::commit::WrittenFile;
 use super::selection::{self, Selection};
-use crate::args::{Update, Verbosity};
+use crate::args::{UpdateArgs, Verbosity};
 use crate::documents::Document;
-use crate::edit::{self, Change, Current};
-use crate::log::say;
+use crate::edit::{self, Change, FileSnapshot};
+use crate::log;
 use crate::report;
 use crate::scan::RawReference;
 
@@ -32,24 +32,24 @@ struct FileChange<'a> {
 
 /// What was done.
 #[derive(Debug, Default)]
-pub(super) struct Edited {
+pub(super) struct UpdateOutcome {
     /// How many files were written.
     pub(super) written: usize,
     /// These, where git is to commit them.
-    pub(super) to_commit: Vec<Rewritten>,
+    pub(super) to_commit: Vec<WrittenFile>,
     /// Files that could not be written, by their names, each with a line that says why.
-    pub(super) unwritten: BTreeMap<String, String>,
+    pub(super) failed: BTreeMap<String, String>,
     /// Files that would have been written.
     pub(super) would_change: usize,
     /// Whether everything that was to be printed was.
-    pub(super) told: bool,
+    pub(super) is_printed: bool,
 }
 
-impl Edited {
-    fn refuse(&mut self, file: &FileChange<'_>, why: &str) {
-        let line = format!("{} was not changed: {why}.", file.document.place.shown);
+impl UpdateOutcome {
+    fn record_failure(&mut self, file: &FileChange<'_>, reason: &str) {
+        let line = format!("{} was not changed: {reason}.", file.document.file.display_name);
         report::fail(&line);
-        self.unwritten.insert(file.document.place.name.clone(), line);
+        self.failed.insert(file.document.file.name.clone(), line);
     }
 }
 
@@ -61,7 +61,7 @@ impl<'a> Changes<'a> {
     ) -> Self {
         let of_file = |document: &'a Document| {
             let mut file = FileChange { document, images: Vec::new(), current: Vec::new() };
-            for (number, found) in document.scan.found.iter().enumerate() {
+            for (number, found) in document.scan.images.iter().enumerate() {
                 let target = selection.target(&found.image);
                 let Some(wanted) = target.and_then(|target| wanted.get(&target)) else { continue };
                 if selection::is_change(&found.image, wanted) {
@@ -78,62 +78,62 @@ impl<'a> Changes<'a> {
     /// The files that change.
     pub(super) fn paths(&self) -> Vec<&Path> {
         let changing = self.files.iter().filter(|file| !file.images.is_empty());
-        changing.map(|file| file.document.place.path.as_path()).collect()
+        changing.map(|file| file.document.file.path.as_path()).collect()
     }
 
     /// Writes the files, or shows what would be written. Of a file that cannot be written is told, and
     /// the others are.
-    pub(super) async fn carry_out(
+    pub(super) async fn apply(
         &self,
-        args: &Update,
+        args: &UpdateArgs,
         verbosity: Verbosity,
         written: &AtomicUsize,
-    ) -> Edited {
-        let mut edited = Edited { told: true, ..Edited::default() };
+    ) -> UpdateOutcome {
+        let mut outcome = UpdateOutcome { is_printed: true, ..UpdateOutcome::default() };
         for file in &self.files {
             // So that Ctrl-C is noticed between two files.
             tokio::task::yield_now().await;
             if verbosity == Verbosity::Verbose {
-                file.tell(verbosity);
+                file.log(verbosity);
             }
             if file.images.is_empty() {
                 continue;
             }
             if args.check {
-                edited.would_change += 1;
-                edited.told &= args.json || file.list();
+                outcome.would_change += 1;
+                outcome.is_printed &= args.json || file.list();
                 continue;
             }
             if args.dry_run {
                 match file.show(args) {
-                    Ok(told) => {
-                        edited.would_change += 1;
-                        edited.told &= told;
+                    Ok(is_printed) => {
+                        outcome.would_change += 1;
+                        outcome.is_printed &= is_printed;
                     }
-                    Err(why) => edited.refuse(file, &why),
+                    Err(reason) => outcome.record_failure(file, &reason),
                 }
                 continue;
             }
             match file.write(args) {
-                Ok(rewritten) => {
-                    edited.written += 1;
-                    edited.to_commit.extend(rewritten);
+                Ok(written_file) => {
+                    outcome.written += 1;
+                    outcome.to_commit.extend(written_file);
                     written.fetch_add(1, Ordering::Relaxed);
                 }
-                Err(why) => edited.refuse(file, &why),
+                Err(reason) => outcome.record_failure(file, &reason),
             }
         }
-        edited
+        outcome
     }
 
     /// Changes that were or would be made, and failures, for a program. A failure has a reference where it
     /// is one's.
     pub(super) fn document<'f>(
         &self,
-        edited: &Edited,
+        outcome: &UpdateOutcome,
         failures: impl Iterator<Item = (Option<&'f str>, &'f str)>,
     ) -> Value {
-        let made = |file: &&FileChange<'_>| !edited.unwritten.contains_key(&file.document.place.name);
+        let made = |file: &&FileChange<'_>| !outcome.failed.contains_key(&file.document.file.name);
         let changes: Vec<Value> = self.files.iter().filter(made).flat_map(FileChange::values).collect();
         let failures: Vec<Value> = failures
             .map(|(reference, message)| json!({"reference": reference, "message": message}))
@@ -144,15 +144,15 @@ impl<'a> Changes<'a> {
 
 impl FileChange<'_> {
     /// Tells of each image, for those who ask for each step.
-    fn tell(&self, verbosity: Verbosity) {
-        let name = &self.document.place.shown;
+    fn log(&self, verbosity: Verbosity) {
+        let name = &self.document.file.display_name;
         for number in &self.current {
-            let image = &self.document.scan.found[*number].image;
-            say(verbosity, &format!("INFO: {image} already up-to-date in {name}"));
+            let image = &self.document.scan.images[*number].image;
+            log::print(verbosity, &format!("INFO: {image} already up-to-date in {name}"));
         }
         for (number, wanted) in &self.images {
-            let image = &self.document.scan.found[*number].image;
-            say(verbosity, &format!("INFO: updating reference {image} to {wanted} in {name}"));
+            let image = &self.document.scan.images[*number].image;
+            log::print(verbosity, &format!("INFO: updating reference {image} to {wanted} in {name}"));
         }
     }
 
@@ -162,21 +162,21 @@ impl FileChange<'_> {
             .images
             .iter()
             .map(|(number, wanted)| {
-                let image = &self.document.scan.found[*number].image;
-                format!("{}: {image} would become {wanted}", self.document.line(*number))
+                let image = &self.document.scan.images[*number].image;
+                format!("{}: {image} would become {wanted}", self.document.location(*number))
             })
             .collect();
-        report::tell(&lines.join("\n"), "") == ExitCode::SUCCESS
+        report::print(&lines.join("\n"), "") == ExitCode::SUCCESS
     }
 
     /// The file as it is, and as it is to be.
     ///
     /// # Errors
     /// A clause that says why the file is not changed, as with the others.
-    fn edited(&self) -> Result<(Current, Vec<u8>), String> {
-        let current = Current::read(&self.document.place.path, &self.document.digest)?;
+    fn read_and_edit(&self) -> Result<(FileSnapshot, Vec<u8>), String> {
+        let current = FileSnapshot::read(&self.document.file.path, &self.document.digest)?;
         let change = |(number, wanted): &(usize, RawReference)| Change {
-            range: self.document.scan.found[*number].range.clone(),
+            range: self.document.scan.images[*number].range.clone(),
             text: wanted.to_string(),
         };
         let changes: Vec<Change> = self.images.iter().map(change).collect();
@@ -185,36 +185,36 @@ impl FileChange<'_> {
     }
 
     /// Writes the file. What it held is kept only for a commit, which may fail.
-    fn write(&self, args: &Update) -> Result<Option<Rewritten>, String> {
-        let (current, new) = self.edited()?;
+    fn write(&self, args: &UpdateArgs) -> Result<Option<WrittenFile>, String> {
+        let (current, new) = self.read_and_edit()?;
         current.replace(&new)?;
-        let place = &self.document.place;
-        Ok(args.commit.is_some().then(|| Rewritten {
-            name: place.shown.clone(),
-            path: place.path.clone(),
+        let file = &self.document.file;
+        Ok(args.commit.is_some().then(|| WrittenFile {
+            name: file.display_name.clone(),
+            path: file.path.clone(),
             before: current.content,
             after: Digest::of(&new),
         }))
     }
 
     /// Prints the difference, and gives whether that went well.
-    fn show(&self, args: &Update) -> Result<bool, String> {
-        let (current, new) = self.edited()?;
+    fn show(&self, args: &UpdateArgs) -> Result<bool, String> {
+        let (current, new) = self.read_and_edit()?;
         if args.json {
             return Ok(true);
         }
-        let patch = edit::diff(&self.document.place.name, &current.content, &new, report::paint());
-        Ok(report::tell(patch.trim_end_matches('\n'), "") == ExitCode::SUCCESS)
+        let patch = edit::diff(&self.document.file.name, &current.content, &new, report::patch_style());
+        Ok(report::print(patch.trim_end_matches('\n'), "") == ExitCode::SUCCESS)
     }
 
     fn values(&self) -> impl Iterator<Item = Value> {
         self.images.iter().map(|(number, wanted)| {
             let (line, column) = self.document.position(*number);
             json!({
-                "path": self.document.place.name,
+                "path": self.document.file.name,
                 "line": line,
                 "column": column,
-                "from": self.document.scan.found[*number].image.to_string(),
+                "from": self.document.scan.images[*number].image.to_string(),
                 "to": wanted.to_string(),
             })
         })

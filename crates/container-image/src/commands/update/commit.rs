@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use image_copy::oci::Digest;
 
-use crate::args::{Update, Verbosity};
-use crate::edit::Current;
+use crate::args::{UpdateArgs, Verbosity};
+use crate::edit::FileSnapshot;
 use crate::git::Checkout;
-use crate::log::say;
+use crate::log;
 
 /// Most files that a line names.
-const MOST_NAMED: usize = 5;
+const MAX_NAMES: usize = 5;
 
 /// A file that was written.
 #[derive(Debug)]
-pub(super) struct Rewritten {
+pub(super) struct WrittenFile {
     /// As people know it.
     pub(super) name: String,
     pub(super) path: PathBuf,
@@ -24,21 +24,21 @@ pub(super) struct Rewritten {
 
 /// Refuses files that git does not hold as they are: a commit would take in what somebody else
 /// changed, or fail.
-pub(super) async fn refuse_differing(checkout: &Checkout, files: &[&Path]) -> Result<(), String> {
+pub(super) async fn reject_uncommitted(checkout: &Checkout, files: &[&Path]) -> Result<(), String> {
     if checkout.is_clone() || files.is_empty() {
         return Ok(());
     }
-    let differing = checkout.differing(files).await?;
-    if differing.is_empty() {
+    let uncommitted = checkout.uncommitted(files).await?;
+    if uncommitted.is_empty() {
         return Ok(());
     }
-    let adding = match differing.iter().any(|one| one.ends_with("(untracked)")) {
+    let adding = match uncommitted.iter().any(|one| one.ends_with("(untracked)")) {
         true => ", after git add for those that are untracked",
         false => "",
     };
     Err(format!(
         "--commit takes files whole, and these have changes of their own: {}. Commit or stash them first{adding}, or leave out --commit. Nothing was changed.",
-        listed(&differing)
+        join_names(&uncommitted)
     ))
 }
 
@@ -46,29 +46,29 @@ pub(super) async fn refuse_differing(checkout: &Checkout, files: &[&Path]) -> Re
 /// that the same command can be given again.
 pub(super) async fn commit(
     checkout: &Checkout,
-    args: &Update,
+    args: &UpdateArgs,
     verbosity: Verbosity,
-    files: &[Rewritten],
+    files: &[WrittenFile],
 ) -> Result<(), String> {
     let Some(message) = &args.commit else {
-        say(verbosity, "INFO: no commit message, skipping commit and push");
+        log::print(verbosity, "INFO: no commit message, skipping commit and push");
         return Ok(());
     };
     let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
     match checkout.commit(&paths, message).await {
         Ok(done) => {
-            say(verbosity, &format!("INFO: {done}"));
+            log::print(verbosity, &format!("INFO: {done}"));
             Ok(())
         }
         Err(line) if checkout.is_clone() => Err(format!("{line} Nothing was pushed.")),
-        Err(line) => Err(format!("{line} {}", put_back(files))),
+        Err(line) => Err(format!("{line} {}", restore(files))),
     }
 }
 
 /// Gives files the content that they had, unless something else wrote them too, such as a hook. Tells
 /// the state of them.
-fn put_back(files: &[Rewritten]) -> String {
-    let restored = |file: &Rewritten| Current::read(&file.path, &file.after)?.replace(&file.before);
+fn restore(files: &[WrittenFile]) -> String {
+    let restored = |file: &WrittenFile| FileSnapshot::read(&file.path, &file.after)?.replace(&file.before);
     let changed = |file| restored(file).err().map(|why| format!("{} ({why})", file.name));
     let changed: Vec<String> = files.iter().filter_map(changed).collect();
     if changed.is_empty() {
@@ -76,13 +76,13 @@ fn put_back(files: &[Rewritten]) -> String {
     }
     format!(
         "Still changed: {}. See git diff, then commit it or take it back with git checkout.",
-        listed(&changed)
+        join_names(&changed)
     )
 }
 
-fn listed(names: &[String]) -> String {
-    let named = names.iter().take(MOST_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(MOST_NAMED) {
+fn join_names(names: &[String]) -> String {
+    let named = names.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MAX_NAMES) {
         0 => named,
         more => format!("{named} and {more} more"),
     }

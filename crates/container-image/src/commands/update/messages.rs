@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::changes::Edited;
+use super::changes::UpdateOutcome;
 use super::selection::Selection;
-use crate::args::{Update, Verbosity};
+use crate::args::{UpdateArgs, Verbosity};
 use crate::documents::Document;
-use crate::log::say;
+use crate::log;
 use crate::report;
-use crate::resolve::Question;
+use crate::resolve::Lookup;
 use crate::scan::{DEFAULT_TAG, RawReference};
 
 /// Returns the number of references, which is the number of lines of `list`.
@@ -23,7 +23,12 @@ pub(super) fn count(documents: &[Document]) -> String {
 }
 
 /// Prints warnings about arguments that can be mistakes.
-pub(super) fn doubts(args: &Update, verbosity: Verbosity, selection: &Selection, documents: &[Document]) {
+pub(super) fn warn_about_arguments(
+    args: &UpdateArgs,
+    verbosity: Verbosity,
+    selection: &Selection,
+    documents: &[Document],
+) {
     if verbosity == Verbosity::Quiet {
         return;
     }
@@ -40,13 +45,14 @@ pub(super) fn doubts(args: &Update, verbosity: Verbosity, selection: &Selection,
 }
 
 fn is_about_to_move(image: &RawReference) -> bool {
-    image.meant_tag().is_some_and(|tag| tag != DEFAULT_TAG)
+    image.effective_tag().is_some_and(|tag| tag != DEFAULT_TAG)
 }
 
 /// That nothing is as a reference on the command line says, with what comes near it; `None` when
 /// something is.
-fn unmatched(args: &Update, wanted: &RawReference, documents: &[Document]) -> Option<String> {
-    let has_tag = |image: &RawReference| !args.matching_tag || image.meant_tag() == wanted.meant_tag();
+fn unmatched(args: &UpdateArgs, wanted: &RawReference, documents: &[Document]) -> Option<String> {
+    let has_tag =
+        |image: &RawReference| !args.matching_tag || image.effective_tag() == wanted.effective_tag();
     let mut images = documents.iter().flat_map(Document::images);
     if images.any(|image| image.name == wanted.name && has_tag(image)) {
         return None;
@@ -54,15 +60,15 @@ fn unmatched(args: &Update, wanted: &RawReference, documents: &[Document]) -> Op
     let near = |is_near: &dyn Fn(&RawReference) -> bool| {
         documents.iter().find_map(|document| {
             let (number, image) = document.images().enumerate().find(|(_, image)| is_near(image))?;
-            Some((document.line(number), image))
+            Some((document.location(number), image))
         })
     };
-    let repository = wanted.meaning().repository;
+    let repository = wanted.normalized().repository;
     Some(if let Some((line, image)) = near(&|image| image.name == wanted.name) {
         format!(
             "--image-reference {wanted}: nothing has that tag, as --matching-tag wants it; {line} has {image}"
         )
-    } else if let Some((line, image)) = near(&|image| image.meaning().repository == repository) {
+    } else if let Some((line, image)) = near(&|image| image.normalized().repository == repository) {
         format!("--image-reference {wanted}: nothing is spelled so; {line} has {image}")
     } else {
         format!("--image-reference {wanted}: no file names that image")
@@ -70,11 +76,14 @@ fn unmatched(args: &Update, wanted: &RawReference, documents: &[Document]) -> Op
 }
 
 /// What a registry's answer made of a reference.
-pub(super) fn resolved(target: &RawReference, result: &RawReference, question: &Question) -> String {
-    let (name, old, new) =
-        (&target.name, target.meant_tag().unwrap_or_default(), result.meant_tag().unwrap_or_default());
-    match question {
-        Question::OtherTag => format!("resolving repository {name} tag '{old}' to '{new}'"),
+pub(super) fn resolved(target: &RawReference, result: &RawReference, lookup: &Lookup) -> String {
+    let (name, old, new) = (
+        &target.name,
+        target.effective_tag().unwrap_or_default(),
+        result.effective_tag().unwrap_or_default(),
+    );
+    match lookup {
+        Lookup::SpecificTag => format!("resolving repository {name} tag '{old}' to '{new}'"),
         _ => {
             let digest = result.digest.as_deref().unwrap_or_default();
             format!("resolving repository {name} Tag {new} to Digest {digest}")
@@ -83,9 +92,9 @@ pub(super) fn resolved(target: &RawReference, result: &RawReference, question: &
 }
 
 /// That a registry has nothing else for a reference.
-pub(super) fn nothing(target: &RawReference, question: &Question) -> String {
-    match question {
-        Question::Newest(Some(range)) => {
+pub(super) fn unchanged(target: &RawReference, lookup: &Lookup) -> String {
+    match lookup {
+        Lookup::NewestTag(Some(range)) => {
             format!("INFO: {target} is left alone: no tag like it is within {range}")
         }
         _ => format!("INFO: {target} is left alone: no tag that says more names the same image"),
@@ -93,15 +102,20 @@ pub(super) fn nothing(target: &RawReference, question: &Question) -> String {
 }
 
 /// How it ended.
-pub(super) fn end(args: &Update, verbosity: Verbosity, is_clone: bool, edited: &Edited) {
-    let files = edited.would_change.max(edited.written);
+pub(super) fn print_summary(
+    args: &UpdateArgs,
+    verbosity: Verbosity,
+    is_clone: bool,
+    outcome: &UpdateOutcome,
+) {
+    let files = outcome.would_change.max(outcome.written);
     // A clone that nobody commits in is thrown away.
     let dry = args.dry_run || args.check || (is_clone && args.commit.is_none());
     let text = match files {
-        0 if !edited.unwritten.is_empty() => return,
+        0 if !outcome.failed.is_empty() => return,
         0 => "INFO: no files were updated".to_owned(),
         files if dry => format!("INFO: would update a total of {files} files"),
         files => format!("INFO: updated a total of {files} files"),
     };
-    say(verbosity, &text);
+    log::print(verbosity, &text);
 }

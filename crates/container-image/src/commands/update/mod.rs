@@ -3,8 +3,8 @@
 mod changes;
 mod commit;
 mod messages;
+mod progress;
 mod selection;
-mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -15,17 +15,17 @@ use image_copy::copy::Failure;
 use image_copy::oci::Reference;
 use image_copy::text::{escaped, escaped_json};
 
-use crate::args::{Update, Verbosity};
+use crate::args::{UpdateArgs, Verbosity};
 use crate::connection;
 use crate::documents::{self, Document, Documents};
 use crate::git::{self, Checkout};
 use crate::git_url;
-use crate::log::say;
+use crate::log;
 use crate::report;
 use crate::report::unresolved::Unresolved;
-use crate::resolve::{Answer, Question, Resolver};
+use crate::resolve::{Lookup, Resolution, Resolver};
 use crate::scan::RawReference;
-use crate::signals::interrupted;
+use crate::signals::wait_for_signal;
 use changes::Changes;
 use selection::Selection;
 
@@ -34,30 +34,30 @@ const WOULD_CHANGE: u8 = 3;
 
 /// How far it came.
 #[derive(Debug, Default)]
-struct Progress {
+struct UpdateState {
     /// Files that were written.
     written: AtomicUsize,
     is_committing: AtomicBool,
 }
 
 /// Updates as `args` say. Failures are told on stderr.
-pub(crate) async fn run(args: &Update, verbosity: Verbosity) -> ExitCode {
-    let progress = Progress::default();
+pub(crate) async fn run(args: &UpdateArgs, verbosity: Verbosity) -> ExitCode {
+    let state = UpdateState::default();
     tokio::select! {
         biased;
-        signal = interrupted() => report::interrupted(signal, &left_behind(args, &progress)),
-        ended = update(args, verbosity, &progress) => ended.unwrap_or_else(|line| report::fail(&line)),
+        signal = wait_for_signal() => report::interrupted(signal, &interrupted_state(args, &state)),
+        ended = update(args, verbosity, &state) => ended.unwrap_or_else(|line| report::fail(&line)),
     }
 }
 
 /// What an update that was interrupted leaves.
-fn left_behind(args: &Update, progress: &Progress) -> String {
-    let is_committing = progress.is_committing.load(Ordering::Relaxed);
+fn interrupted_state(args: &UpdateArgs, state: &UpdateState) -> String {
+    let is_committing = state.is_committing.load(Ordering::Relaxed);
     if let Some(url) = args.search.repository.as_deref().filter(|url| !git::is_work_tree(url)) {
         return match is_committing {
             true => format!(
                 "a commit was being pushed to {}; its log tells whether it arrived",
-                escaped(&git_url::shown(url))
+                escaped(&git_url::redacted(url))
             ),
             false => "the clone is gone, and nothing was pushed".to_owned(),
         };
@@ -67,72 +67,71 @@ fn left_behind(args: &Update, progress: &Progress) -> String {
         (Some(_), false) => "no other was changed, and nothing was committed",
         (Some(_), true) => "and git status tells whether that was committed",
     };
-    match progress.written.load(Ordering::Relaxed) {
+    match state.written.load(Ordering::Relaxed) {
         0 => "no file was changed".to_owned(),
         1 => format!("1 file was updated, {others}"),
         several => format!("{several} files were updated, {others}"),
     }
 }
 
-async fn update(args: &Update, verbosity: Verbosity, progress: &Progress) -> Result<ExitCode, String> {
+async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) -> Result<ExitCode, String> {
     let selection = Selection::of(args)?;
     let checkout = Checkout::of(&args.search).await?;
     if let Some(checkout) = &checkout
         && args.commit.is_some()
     {
-        checkout.refuse_no_branch(args.search.branch.as_deref()).await?;
+        checkout.require_branch(args.search.branch.as_deref()).await?;
     }
     let base = checkout.as_ref().map_or(Path::new(""), Checkout::folder);
     let documents = documents::read(base, &args.search).await?;
-    tell_notes(&documents, verbosity);
+    print_notes(&documents, verbosity);
     if args.all {
-        say(verbosity, &messages::count(&documents.all));
+        log::print(verbosity, &messages::count(&documents.all));
         let nothing = documents.all.iter().all(|document| document.images().next().is_none());
-        if nothing && documents.unread.is_empty() && !args.json {
+        if nothing && documents.errors.is_empty() && !args.json {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    messages::doubts(args, verbosity, &selection, &documents.all);
+    messages::warn_about_arguments(args, verbosity, &selection, &documents.all);
     let targets = targets(&documents.all, &selection);
-    let answers = ask(args, verbosity, &selection, targets.keys()).await?;
-    let (wanted, unresolved) = read(verbosity, &selection, &targets, &answers);
+    let resolutions = resolve(args, verbosity, &selection, targets.keys()).await?;
+    let (wanted, unresolved) = targets_of(verbosity, &selection, &targets, &resolutions);
     // Together, where they are seen.
-    report::unresolved::tell(&unresolved, &args.plain_http, verbosity);
+    report::unresolved::print(&unresolved, &args.plain_http, verbosity);
     let changes = Changes::of(&documents.all, &selection, &wanted);
     if let Some(checkout) = &checkout
         && args.commit.is_some()
     {
-        commit::refuse_differing(checkout, &changes.paths()).await?;
+        commit::reject_uncommitted(checkout, &changes.paths()).await?;
     }
-    let mut edited = changes.carry_out(args, verbosity, &progress.written).await;
-    let mut failures = documents.unread.len() + unresolved.len() + edited.unwritten.len();
+    let mut outcome = changes.apply(args, verbosity, &state.written).await;
+    let mut failures = documents.errors.len() + unresolved.len() + outcome.failed.len();
     if args.json {
-        let files =
-            documents.unread.iter().chain(edited.unwritten.values()).map(|line| (None, line.as_str()));
+        let files = documents.errors.iter().chain(outcome.failed.values()).map(|line| (None, line.as_str()));
         let lines: Vec<String> = unresolved.iter().map(|one| one.line(&args.plain_http)).collect();
         let references = unresolved.iter().zip(&lines);
         let references = references.map(|(one, line)| (Some(one.reference.as_str()), line.as_str()));
-        let document = changes.document(&edited, files.chain(references));
-        edited.told &= report::tell(&escaped_json(&format!("{document:#}")), "") == ExitCode::SUCCESS;
+        let document = changes.document(&outcome, files.chain(references));
+        outcome.is_printed &= report::print(&escaped_json(&format!("{document:#}")), "") == ExitCode::SUCCESS;
     }
-    messages::end(args, verbosity, checkout.as_ref().is_some_and(Checkout::is_clone), &edited);
+    messages::print_summary(args, verbosity, checkout.as_ref().is_some_and(Checkout::is_clone), &outcome);
     if let Some(checkout) = &checkout
-        && edited.written > 0
+        && outcome.written > 0
     {
-        progress.is_committing.store(args.commit.is_some(), Ordering::Relaxed);
-        if let Err(line) = commit::commit(checkout, args, verbosity, &edited.to_commit).await {
+        state.is_committing.store(args.commit.is_some(), Ordering::Relaxed);
+        if let Err(line) = commit::commit(checkout, args, verbosity, &outcome.to_commit).await {
             report::fail(&line);
             failures += 1;
         }
     }
     Ok(match failures {
-        0 if args.check && edited.would_change > 0 => ExitCode::from(WOULD_CHANGE),
-        0 if edited.told => ExitCode::SUCCESS,
+        0 if args.check && outcome.would_change > 0 => ExitCode::from(WOULD_CHANGE),
+        0 if outcome.is_printed => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
 }
 
-fn tell_notes(documents: &Documents, verbosity: Verbosity) {
+fn print_notes(documents: &Documents, verbosity: Verbosity) {
     if verbosity != Verbosity::Quiet {
         documents.all.iter().flat_map(Document::notes).for_each(|note| report::note(&note));
     }
@@ -145,7 +144,7 @@ type Targets<'a> = BTreeMap<RawReference, Vec<(&'a Document, usize)>>;
 fn targets<'a>(documents: &'a [Document], selection: &Selection) -> Targets<'a> {
     let mut targets = Targets::new();
     for document in documents {
-        for (number, found) in document.scan.found.iter().enumerate() {
+        for (number, found) in document.scan.images.iter().enumerate() {
             if let Some(target) = selection.target(&found.image) {
                 targets.entry(target).or_default().push((document, number));
             }
@@ -155,69 +154,69 @@ fn targets<'a>(documents: &'a [Document], selection: &Selection) -> Targets<'a> 
 }
 
 /// What registries say of each reference, by its meaning.
-type Answers = BTreeMap<String, Result<Answer, Box<Failure>>>;
+type Resolutions = BTreeMap<String, Result<Resolution, Box<Failure>>>;
 
 /// Asks for each reference once, however it is spelled.
-async fn ask(
-    args: &Update,
+async fn resolve(
+    args: &UpdateArgs,
     verbosity: Verbosity,
     selection: &Selection,
     targets: impl Iterator<Item = &RawReference>,
-) -> Result<Answers, String> {
-    let Some(question) = &selection.question else { return Ok(Answers::new()) };
+) -> Result<Resolutions, String> {
+    let Some(lookup) = &selection.lookup else { return Ok(Resolutions::new()) };
     let distinct: BTreeMap<String, Reference> =
-        targets.filter_map(selection::asked).map(|one| (one.to_string(), one)).collect();
+        targets.filter_map(selection::reference_to_query).map(|one| (one.to_string(), one)).collect();
     if distinct.is_empty() {
-        return Ok(Answers::new());
+        return Ok(Resolutions::new());
     }
     let (names, references): (Vec<String>, Vec<Reference>) = distinct.into_iter().unzip();
     let client = connection::client(&args.plain_http, args.certificate_authority.as_deref())?;
-    let resolver = Resolver::new(client, question.clone(), args.platform.clone(), args.jobs.into());
-    let waiting = waiting::Waiting::new(references.len());
-    let done = || waiting.advance();
-    let shown = async {
+    let resolver = Resolver::new(client, lookup.clone(), args.platform.clone(), args.jobs.into());
+    let bar = progress::ResolveProgress::new(references.len());
+    let done = || bar.advance();
+    let display = async {
         if verbosity == Verbosity::Normal {
-            waiting.show_when_it_takes_long().await;
+            bar.show_after_delay().await;
         }
         std::future::pending::<()>().await;
     };
-    let answers = tokio::select! {
-        answers = resolver.resolve(&references, &done) => answers,
-        () = shown => unreachable!("what is shown outlasts the questions"),
+    let resolutions = tokio::select! {
+        resolutions = resolver.resolve(&references, &done) => resolutions,
+        () = display => unreachable!("the bar outlasts the requests"),
     };
-    waiting.clear();
-    Ok(names.into_iter().zip(answers).collect())
+    bar.clear();
+    Ok(names.into_iter().zip(resolutions).collect())
 }
 
 /// What each target came to, and those that came to nothing.
-fn read<'a>(
+fn targets_of<'a>(
     verbosity: Verbosity,
     selection: &Selection,
     targets: &Targets<'_>,
-    answers: &'a Answers,
+    resolutions: &'a Resolutions,
 ) -> (HashMap<RawReference, RawReference>, Vec<Unresolved<'a>>) {
     let mut wanted = HashMap::new();
     let mut unresolved = Vec::new();
-    for (target, places) in targets {
-        let asked = selection.question.as_ref().zip(selection::asked(target));
-        let Some((question, reference)) = asked else {
+    for (target, locations) in targets {
+        let query = selection.lookup.as_ref().zip(selection::reference_to_query(target));
+        let Some((lookup, reference)) = query else {
             wanted.insert(target.clone(), target.clone());
             continue;
         };
-        match &answers[&reference.to_string()] {
-            Ok(answer) => match selection::answered(target, question, answer) {
+        match &resolutions[&reference.to_string()] {
+            Ok(resolution) => match selection::apply_resolution(target, lookup, resolution) {
                 Some(result) => {
-                    say(verbosity, &messages::resolved(target, &result, question));
+                    log::print(verbosity, &messages::resolved(target, &result, lookup));
                     wanted.insert(target.clone(), result);
                 }
                 // Who named a range wants to know what is outside of it.
-                None if verbosity == Verbosity::Verbose || matches!(question, Question::Newest(Some(_))) => {
-                    say(verbosity, &messages::nothing(target, question));
+                None if verbosity == Verbosity::Verbose || matches!(lookup, Lookup::NewestTag(Some(_))) => {
+                    log::print(verbosity, &messages::unchanged(target, lookup));
                 }
                 None => {}
             },
             Err(failure) => {
-                let lines = places.iter().map(|(document, number)| document.line(*number)).collect();
+                let lines = locations.iter().map(|(document, number)| document.location(*number)).collect();
                 unresolved.push(Unresolved::new(failure, target.to_string(), lines));
             }
         }

@@ -4,28 +4,28 @@ use std::collections::HashMap;
 
 use image_copy::oci::Reference;
 
-use crate::args::Update;
-use crate::resolve::{Answer, Question};
+use crate::args::UpdateArgs;
+use crate::resolve::{Lookup, Resolution};
 use crate::scan::{DEFAULT_TAG, RawReference};
 
 /// What was asked for, in terms of references.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Selection {
-    aim: Aim,
+    scope: Scope,
     /// What registries are asked; nothing, where the wish says it all.
-    pub(super) question: Option<Question>,
+    pub(super) lookup: Option<Lookup>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Aim {
+enum Scope {
     /// Every image, to the tag `latest`.
-    Latest,
+    AllToLatest,
     /// Every image, to the tag that it has.
-    OwnTag,
+    AllKeepTag,
     /// Images of these names, to exactly this; the tag has to be the same when it has to match.
-    Given { images: HashMap<String, Vec<RawReference>>, matching: bool },
+    ConnectionFlags { images: HashMap<String, Vec<RawReference>>, matching: bool },
     /// Images of these names, to the newest version of the tag that each has.
-    NewestOf(Vec<String>),
+    NamedToNewest(Vec<String>),
 }
 
 impl Selection {
@@ -33,87 +33,95 @@ impl Selection {
     ///
     /// # Errors
     /// A line, when it contradicts itself.
-    pub(super) fn of(args: &Update) -> Result<Self, String> {
-        let question = match (args.resolve_digest, args.resolve_tag, args.latest, &args.semver) {
-            (_, _, true, _) => Some(Question::Newest(None)),
-            (_, _, _, Some(range)) => Some(Question::Newest(Some(range.clone()))),
-            (_, true, ..) => Some(Question::OtherTag),
-            (true, ..) => Some(Question::Digest),
+    pub(super) fn of(args: &UpdateArgs) -> Result<Self, String> {
+        let lookup = match (args.resolve_digest, args.resolve_tag, args.latest, &args.semver) {
+            (_, _, true, _) => Some(Lookup::NewestTag(None)),
+            (_, _, _, Some(range)) => Some(Lookup::NewestTag(Some(range.clone()))),
+            (_, true, ..) => Some(Lookup::SpecificTag),
+            (true, ..) => Some(Lookup::Digest),
             _ => None,
         };
-        let newest = matches!(question, Some(Question::Newest(_)));
-        let aim = match (args.all, args.matching_tag, newest) {
-            (true, _, true) | (true, true, _) => Aim::OwnTag,
-            (true, false, false) => Aim::Latest,
+        let newest = matches!(lookup, Some(Lookup::NewestTag(_)));
+        let scope = match (args.all, args.matching_tag, newest) {
+            (true, _, true) | (true, true, _) => Scope::AllKeepTag,
+            (true, false, false) => Scope::AllToLatest,
             (false, _, true) => {
-                Aim::NewestOf(args.image_reference.iter().map(|image| image.name.clone()).collect())
+                Scope::NamedToNewest(args.image_reference.iter().map(|image| image.name.clone()).collect())
             }
-            (false, matching, false) => Aim::given(&args.image_reference, matching)?,
+            (false, matching, false) => Scope::named(&args.image_reference, matching)?,
         };
-        Ok(Self { aim, question })
+        Ok(Self { scope, lookup })
     }
 
     /// Whether every image is moved to the tag `latest`.
     pub(super) fn is_to_latest(&self) -> bool {
-        self.aim == Aim::Latest
+        self.scope == Scope::AllToLatest
     }
 
     /// What a reference is to be before a registry is asked; `None` when it is not meant. What is
     /// pinned by nothing but a digest is left alone unless it was named: which tag it once had is not
     /// known, and another image under it is not wanted.
     pub(super) fn target(&self, found: &RawReference) -> Option<RawReference> {
-        match &self.aim {
-            Aim::Latest => found.meant_tag().map(|_| found.tagged(DEFAULT_TAG)),
-            Aim::OwnTag => found.meant_tag().map(|tag| found.tagged(tag)),
-            Aim::NewestOf(names) if !names.contains(&found.name) => None,
-            Aim::NewestOf(_) => found.meant_tag().map(|tag| found.tagged(tag)),
-            Aim::Given { images, matching } => {
+        match &self.scope {
+            Scope::AllToLatest => found.effective_tag().map(|_| found.with_tag(DEFAULT_TAG)),
+            Scope::AllKeepTag => found.effective_tag().map(|tag| found.with_tag(tag)),
+            Scope::NamedToNewest(names) if !names.contains(&found.name) => None,
+            Scope::NamedToNewest(_) => found.effective_tag().map(|tag| found.with_tag(tag)),
+            Scope::ConnectionFlags { images, matching } => {
                 let of_name = images.get(&found.name)?;
-                of_name.iter().find(|image| !matching || image.meant_tag() == found.meant_tag()).cloned()
+                of_name
+                    .iter()
+                    .find(|image| !matching || image.effective_tag() == found.effective_tag())
+                    .cloned()
             }
         }
     }
 }
 
-impl Aim {
-    fn given(images: &[RawReference], matching: bool) -> Result<Self, String> {
+impl Scope {
+    fn named(images: &[RawReference], matching: bool) -> Result<Self, String> {
         let mut by_name: HashMap<String, Vec<RawReference>> = HashMap::new();
         for image in images {
             let of_name = by_name.entry(image.name.clone()).or_default();
-            let rival = of_name
-                .iter()
-                .find(|other| *other != image && (!matching || other.meant_tag() == image.meant_tag()));
-            if let Some(rival) = rival {
+            let conflict = of_name.iter().find(|other| {
+                *other != image && (!matching || other.effective_tag() == image.effective_tag())
+            });
+            if let Some(conflict) = conflict {
                 return Err(format!(
-                    "--image-reference was given for {} as {rival} and as {image}. Leave one out, or add --matching-tag.",
+                    "--image-reference was given for {} as {conflict} and as {image}. Leave one out, or add --matching-tag.",
                     image.name
                 ));
             }
             of_name.push(image.clone());
         }
-        Ok(Self::Given { images: by_name, matching })
+        Ok(Self::ConnectionFlags { images: by_name, matching })
     }
 }
 
 /// What a registry is asked for the sake of `target`; nothing where the digest is given.
-pub(super) fn asked(target: &RawReference) -> Option<Reference> {
-    target.digest.is_none().then(|| target.meaning())
+pub(super) fn reference_to_query(target: &RawReference) -> Option<Reference> {
+    target.digest.is_none().then(|| target.normalized())
 }
 
 /// The target with what its registry said; `None` when it said that there is nothing to move to.
-pub(super) fn answered(target: &RawReference, question: &Question, answer: &Answer) -> Option<RawReference> {
-    let Answer::Tag(tag, digest) = answer else { return None };
-    let tagged = target.tagged(tag.as_str());
-    Some(match question {
-        Question::OtherTag => tagged,
-        Question::Digest | Question::Newest(_) => tagged.pinned(digest.as_str()),
+pub(super) fn apply_resolution(
+    target: &RawReference,
+    lookup: &Lookup,
+    resolution: &Resolution,
+) -> Option<RawReference> {
+    let Resolution::Tag(tag, digest) = resolution else { return None };
+    let tagged = target.with_tag(tag.as_str());
+    Some(match lookup {
+        Lookup::SpecificTag => tagged,
+        Lookup::Digest | Lookup::NewestTag(_) => tagged.with_digest(digest.as_str()),
     })
 }
 
 /// Whether writing `wanted` in place of `found` says anything new.
 pub(super) fn is_change(found: &RawReference, wanted: &RawReference) -> bool {
-    let unsaid = found.digest.is_none() && wanted.digest.is_none() && found.meant_tag() == wanted.meant_tag();
-    found != wanted && !unsaid
+    let is_implicit =
+        found.digest.is_none() && wanted.digest.is_none() && found.effective_tag() == wanted.effective_tag();
+    found != wanted && !is_implicit
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! CloudFormation templates, in YAML and in JSON, which is read as the YAML that it nearly is.
 //!
-//! The structure says where an image is named ([`places`]), so that short names count there and
+//! The structure says where an image is named ([`properties`]), so that short names count there and
 //! nothing counts anywhere else. What stands there is followed to the text that names the image
-//! ([`follow`]): through conditions, maps and the defaults of parameters.
+//! ([`finder`]): through conditions, maps and the defaults of parameters.
 
-mod follow;
-mod places;
+mod finder;
+mod properties;
 mod tree;
 
 use std::path::Path;
@@ -13,30 +13,30 @@ use std::path::Path;
 use super::Scan;
 use tree::{Id, Tree};
 
-pub(super) use tree::Broken;
+pub(super) use tree::SyntaxError;
 
 /// Endings that templates have.
-const ENDINGS: [&str; 6] = ["yaml", "yml", "json", "template", "cfn", "cform"];
+const EXTENSIONS: [&str; 6] = ["yaml", "yml", "json", "template", "cfn", "cform"];
 
 /// Whether a file of that name may be a template.
-pub(super) fn may_be_one(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
+pub(super) fn has_template_extension(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()))
 }
 
 /// Whether it is worth the while to parse the text.
-pub(super) fn looks_like_one(text: &str) -> bool {
+pub(super) fn may_be_template(text: &str) -> bool {
     text.contains("Resources") && (text.contains("AWS::") || text.contains("Custom::"))
 }
 
 /// Whether a text that cannot be read is a template all the same: as it stands, not after an engine for
 /// texts, such as Helm's or Jinja, has been over it.
-pub(super) fn is_meant_as_one(text: &str) -> bool {
-    !is_for_an_engine(text)
+pub(super) fn is_intended_template(text: &str) -> bool {
+    !has_template_engine_syntax(text)
         && (has_key(text, "AWSTemplateFormatVersion") || (has_key(text, "Resources") && has_type(text)))
 }
 
-fn is_for_an_engine(text: &str) -> bool {
+fn has_template_engine_syntax(text: &str) -> bool {
     // A dynamic reference is CloudFormation's own.
     let mut braces = text.match_indices("{{").map(|(at, _)| &text[at + 2..]);
     ["{%", "<%", "{#"].iter().any(|mark| text.contains(mark))
@@ -66,7 +66,7 @@ fn has_type(text: &str) -> bool {
 }
 
 /// Finds the images that a template names, or `None` when the text is no template.
-pub(super) fn scan(text: &str) -> Result<Option<Scan>, Broken> {
+pub(super) fn scan(text: &str) -> Result<Option<Scan>, SyntaxError> {
     let tree = Tree::parse(text)?;
     let templates: Vec<Id> = tree.roots().filter(|root| is_template(&tree, *root)).collect();
     if templates.is_empty() {
@@ -74,14 +74,14 @@ pub(super) fn scan(text: &str) -> Result<Option<Scan>, Broken> {
     }
     let mut scan = Scan::default();
     for root in templates {
-        let one = follow::Follow::new(text, &tree, root).images();
-        scan.found.extend(one.found);
+        let one = finder::ImageFinder::new(text, &tree, root).images();
+        scan.images.extend(one.images);
         scan.notes.extend(one.notes);
-        scan.faults.extend(one.faults);
+        scan.errors.extend(one.errors);
     }
-    scan.found.sort_by_key(|found| found.range.start);
-    scan.found.dedup();
-    for notes in [&mut scan.notes, &mut scan.faults] {
+    scan.images.sort_by_key(|found| found.range.start);
+    scan.images.dedup();
+    for notes in [&mut scan.notes, &mut scan.errors] {
         notes.sort_by_key(|note| note.at);
         notes.dedup();
     }
@@ -91,7 +91,7 @@ pub(super) fn scan(text: &str) -> Result<Option<Scan>, Broken> {
 /// A template has resources, of which at least one has a type as CloudFormation writes it.
 fn is_template(tree: &Tree, root: Id) -> bool {
     let Some(resources) = tree.get(root, "Resources") else { return false };
-    places::resources(tree, resources).iter().any(|resource| {
+    properties::resources(tree, resources).iter().any(|resource| {
         tree.get(*resource, "Type").and_then(|kind| tree.text(kind)).is_some_and(|kind| kind.contains("::"))
     })
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::scan::lines::positions;
+use crate::scan::positions::positions;
 
 /// Texts with their lines.
 type Lines = Vec<(usize, String)>;
@@ -8,11 +8,11 @@ type Lines = Vec<(usize, String)>;
 fn read(text: &str) -> (Lines, Lines) {
     let scan = scan(text).unwrap().expect("a template");
     let line = |at| positions(text.as_bytes(), [at].into_iter())[0].0;
-    for found in &scan.found {
+    for found in &scan.images {
         assert_eq!(text[found.range.clone()], found.image.to_string());
     }
     (
-        scan.found.iter().map(|found| (line(found.range.start), found.image.to_string())).collect(),
+        scan.images.iter().map(|found| (line(found.range.start), found.image.to_string())).collect(),
         scan.notes.iter().map(|note| (line(note.at), note.text.clone())).collect(),
     )
 }
@@ -117,7 +117,7 @@ fn tells_of_what_it_cannot_follow() {
 
 #[test]
 fn what_names_no_image_where_one_has_to_be_named_is_a_fault() {
-    let faults = |text: &str| scan(text).unwrap().unwrap().faults;
+    let errors = |text: &str| scan(text).unwrap().unwrap().errors;
     for (value, what) in [
         ("Python:3.9", "\"Python\" is not a repository name"),
         ("!If [Old, python:2, Python:3]", "\"Python\" is not"),
@@ -128,19 +128,19 @@ fn what_names_no_image_where_one_has_to_be_named_is_a_fault() {
         ("[python:3]", "a list or a mapping"),
         ("{Name: python:3, Tag: 3}", "a list or a mapping"),
     ] {
-        let found = faults(&image(value));
+        let found = errors(&image(value));
         assert!(found.len() == 1 && found[0].text.contains(what), "{value}: {found:?}");
     }
     let script = format!("|\n{}", "        echo a b c\n".repeat(400));
-    assert!(faults(&image(&script))[0].text.chars().count() < 400);
+    assert!(errors(&image(&script))[0].text.chars().count() < 400);
     // Left to those who put something else there.
     for value in ["'${IMAGE}'", "ghcr.io/acme/app:<TAG>", "'{{ image }}'", "arn:aws:imagebuilder:x:y:image/A"]
     {
-        assert_eq!(faults(&image(value)), [], "{value}");
+        assert_eq!(errors(&image(value)), [], "{value}");
     }
     let parameter = "Parameters: {Image: {Type: String, Default: TO_BE_GIVEN}}\n";
     let text = image("!Ref Image") + parameter;
-    assert_eq!((faults(&text), read(&text).1.len()), (vec![], 1));
+    assert_eq!((errors(&text), read(&text).1.len()), (vec![], 1));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_template_has_resources_with_types() {
     assert_eq!(scan("Resources: {A: {Type: x}}\nb: AWS::X").unwrap(), None);
     assert_eq!(scan("a: b").unwrap(), None);
     assert!(scan("Resources: {A: {Type: 'AWS::X::Y'}}").unwrap().is_some());
-    assert!(!looks_like_one("resources: docker.io/library/a:1"));
+    assert!(!may_be_template("resources: docker.io/library/a:1"));
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn knows_a_broken_template_from_what_only_looks_like_one() {
         "{\n  \"Resources\": {\"A\": {\"Type\" : \"Custom::ContainerImage\"",
         "Resources:\n  A:\n    Type: AWS::S3::Bucket\n    X: '{{resolve:ssm:/a}}'",
     ] {
-        assert!(is_meant_as_one(meant), "{meant}");
+        assert!(is_intended_template(meant), "{meant}");
     }
     for other in [
         "Resources: [cpu, memory]\nNote: of AWS::Region",
@@ -217,6 +217,6 @@ fn knows_a_broken_template_from_what_only_looks_like_one() {
         "# AWSTemplateFormatVersion: 1",
         "\"see AWSTemplateFormatVersion\": 1",
     ] {
-        assert!(!is_meant_as_one(other), "{other}");
+        assert!(!is_intended_template(other), "{other}");
     }
 }

@@ -11,14 +11,14 @@ use image_copy::text::ForeignText;
 pub(super) type Id = usize;
 
 /// Deepest nesting that is read. CloudFormation's own limit is not known; no template comes near.
-const DEEPEST: usize = 100;
+const MAX_NESTING: usize = 100;
 
 /// A text that is not YAML.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::scan) struct Broken {
+pub(in crate::scan) struct SyntaxError {
     /// Where, in bytes.
     pub(in crate::scan) at: usize,
-    pub(in crate::scan) why: ForeignText,
+    pub(in crate::scan) reason: ForeignText,
 }
 
 /// The documents of a file.
@@ -43,18 +43,18 @@ enum Kind {
 }
 
 /// How many aliases are followed to one node: chains of them have no use.
-const LONGEST_CHAIN: usize = 8;
+const MAX_ALIAS_CHAIN: usize = 8;
 
 impl Tree {
-    pub(super) fn parse(text: &str) -> Result<Self, Broken> {
-        let mut building = Building::default();
+    pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
+        let mut builder = TreeBuilder::default();
         let limits: Options =
-            granit_parser::options! { flow_nesting_limit: DEEPEST, block_nesting_limit: DEEPEST };
+            granit_parser::options! { flow_nesting_limit: MAX_NESTING, block_nesting_limit: MAX_NESTING };
         for next in Parser::new_from_str_with_options(text, limits) {
-            let (event, span) = next.map_err(|error| broken(&error))?;
-            building.add(event, span.byte_range().unwrap_or_default());
+            let (event, span) = next.map_err(|error| syntax_error(&error))?;
+            builder.add(event, span.byte_range().unwrap_or_default());
         }
-        Ok(building.tree())
+        Ok(builder.build())
     }
 
     /// The top of each document.
@@ -64,7 +64,7 @@ impl Tree {
 
     /// The node itself, behind aliases.
     pub(super) fn resolve(&self, mut id: Id) -> Id {
-        for _ in 0..LONGEST_CHAIN {
+        for _ in 0..MAX_ALIAS_CHAIN {
             match self.nodes[id].kind {
                 Kind::Alias(target) => id = target,
                 _ => break,
@@ -121,13 +121,13 @@ impl Tree {
     }
 }
 
-fn broken(error: &ScanError) -> Broken {
+fn syntax_error(error: &ScanError) -> SyntaxError {
     let mark = error.marker();
-    Broken { at: mark.byte_offset().unwrap_or_default(), why: error.info().into() }
+    SyntaxError { at: mark.byte_offset().unwrap_or_default(), reason: error.info().into() }
 }
 
 #[derive(Default)]
-struct Building {
+struct TreeBuilder {
     nodes: Vec<Node>,
     roots: Vec<Id>,
     /// Sequences and mappings that are not ended yet.
@@ -135,7 +135,7 @@ struct Building {
     anchors: HashMap<usize, Id>,
 }
 
-impl Building {
+impl TreeBuilder {
     fn add(&mut self, event: Event<'_>, range: Range<usize>) {
         let (kind, anchor, tag) = match event {
             Event::Scalar(text, _, anchor, tag) => (Kind::Scalar(text.into()), anchor, tag),
@@ -162,15 +162,15 @@ impl Building {
         if anchor > 0 {
             self.anchors.insert(anchor, id);
         }
-        let tag = tag.as_deref().and_then(local);
+        let tag = tag.as_deref().and_then(local_tag);
         self.nodes.push(Node { kind, tag, range });
     }
 
-    fn tree(self) -> Tree {
+    fn build(self) -> Tree {
         Tree { nodes: self.nodes, roots: self.roots }
     }
 }
 
-fn local(tag: &Tag) -> Option<Box<str>> {
+fn local_tag(tag: &Tag) -> Option<Box<str>> {
     (tag.handle() == "!" && !tag.suffix().is_empty()).then(|| tag.suffix().into())
 }

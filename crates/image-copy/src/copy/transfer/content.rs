@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use crate::copy::reporting::{Progress, ReferrerCounts};
+use crate::copy::reporting::{Progress, Referrers};
 use crate::oci::Digest;
 
 /// The content at the destination before the root is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransferredContent {
+pub struct Content {
     /// Counts of blobs.
     pub blobs: Progress,
     /// Counts of referrers, if the request included them.
-    pub referrers: Option<ReferrerCounts>,
+    pub referrers: Option<Referrers>,
     /// Foreign blobs that neither side has.
     pub(super) skipped: Vec<Digest>,
     /// True if the root was written by digest, because the image has referrers.

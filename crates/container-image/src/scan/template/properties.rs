@@ -16,7 +16,7 @@ pub(super) enum Step<'a> {
 /// Types and their properties that name an image; `[]` stands for each item of a list and `*` for
 /// each key of a mapping
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html>).
-const PLACES: [(&str, &[&str]); 23] = [
+const IMAGE_PROPERTIES: [(&str, &[&str]); 23] = [
     ("Custom::ContainerImage", &["ImageReference"]),
     ("AWS::AppRunner::Service", &["SourceConfiguration.ImageRepository.ImageIdentifier"]),
     (
@@ -71,8 +71,8 @@ const PLACES: [(&str, &[&str]); 23] = [
 ];
 
 /// The ways to the images of a resource of that type, from its properties on.
-pub(super) fn of(kind: &str) -> Vec<Vec<Step<'static>>> {
-    let paths = PLACES.iter().find(|(name, _)| *name == kind).map_or(&[][..], |(_, paths)| *paths);
+pub(super) fn image_paths(kind: &str) -> Vec<Vec<Step<'static>>> {
+    let paths = IMAGE_PROPERTIES.iter().find(|(name, _)| *name == kind).map_or(&[][..], |(_, paths)| *paths);
     paths.iter().map(|path| steps(path)).collect()
 }
 
@@ -92,13 +92,13 @@ fn steps(path: &'static str) -> Vec<Step<'static>> {
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-foreach.html>).
 pub(super) fn resources(tree: &Tree, below: Id) -> Vec<Id> {
     let mut found = Vec::new();
-    let mut waiting = vec![below];
+    let mut pending = vec![below];
     // Loops within loops: an alias could make one its own child.
     for _ in 0..64 {
-        let Some(level) = waiting.pop() else { break };
+        let Some(level) = pending.pop() else { break };
         for (name, value) in tree.entries(level) {
             if name.starts_with("Fn::ForEach::") {
-                waiting.extend(tree.items(value).and_then(|items| items.get(2)));
+                pending.extend(tree.items(value).and_then(|items| items.get(2)));
             } else {
                 found.push(value);
             }

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret as _;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use crate::program::{LONGEST_WAIT, NotRun, found_family_without_terminal, run};
+use crate::child_process::{RunError, TIMEOUT, run, set_process_group_without_terminal};
 
 /// The program.
 const AWS: &str = "aws";
@@ -22,7 +22,7 @@ const PUBLIC_REGION: &str = "us-east-1";
 
 /// Domains under which private ECR has its hosts
 /// (<https://github.com/kubernetes/cloud-provider-aws/tree/master/cmd/ecr-credential-provider>).
-const CLASSIC: [&str; 7] = [
+const DOMAINS: [&str; 7] = [
     "amazonaws.com",
     "amazonaws.com.cn",
     "c2s.ic.gov",
@@ -32,12 +32,12 @@ const CLASSIC: [&str; 7] = [
     "amazonaws.eu",
 ];
 /// Domains of its dual-stack hosts.
-const DUAL_STACK: [&str; 2] = ["on.aws", "on.amazonwebservices.com.cn"];
+const DUAL_STACK_DOMAINS: [&str; 2] = ["on.aws", "on.amazonwebservices.com.cn"];
 
 /// Asks the AWS CLI for logins, for hosts of ECR and no others.
-pub(crate) struct AwsLogins {
+pub(crate) struct EcrCredentials {
     program: String,
-    known: Mutex<HashMap<Service, Result<Option<Credentials>, String>>>,
+    cache: Mutex<HashMap<Service, Result<Option<Credentials>, String>>>,
 }
 
 /// Whose login it is: one serves all registries of a Region.
@@ -61,8 +61,8 @@ impl Service {
                 prefixes.iter().find_map(|prefix| rest.strip_prefix(prefix))?.split_once('.')?;
             domains.contains(&domain).then(|| region.to_owned())
         };
-        let region = under(["dkr.ecr.", "dkr.ecr-fips."], &CLASSIC)
-            .or_else(|| under(["dkr-ecr.", "dkr-ecr-fips."], &DUAL_STACK))?;
+        let region = under(["dkr.ecr.", "dkr.ecr-fips."], &DOMAINS)
+            .or_else(|| under(["dkr-ecr.", "dkr-ecr-fips."], &DUAL_STACK_DOMAINS))?;
         let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
         let is_region = region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         (is_account && is_region && !region.starts_with('-')).then_some(Self::Private { region })
@@ -81,34 +81,34 @@ impl Service {
     }
 }
 
-impl AwsLogins {
+impl EcrCredentials {
     pub(crate) fn new() -> Self {
-        Self { program: AWS.into(), known: Mutex::default() }
+        Self { program: AWS.into(), cache: Mutex::default() }
     }
 
     /// The login; none without the AWS CLI, for then the registry's own words say more.
-    async fn find(&self, service: &Service) -> Result<Option<Credentials>, String> {
+    async fn run_cli(&self, service: &Service) -> Result<Option<Credentials>, String> {
         let arguments = service.arguments();
-        let failed = |why: &str| format!("{} gave no login: {why}", service.command());
+        let failed = |reason: &str| format!("{} gave no login: {reason}", service.command());
         let mut command = Command::new(&self.program);
         command.args(arguments);
         // It may ask for a code of an MFA device.
-        found_family_without_terminal(&mut command);
-        let ended = match run(command, "", LONGEST_WAIT).await {
-            Err(NotRun::NotInstalled) => return Ok(None),
-            ended => ended.map_err(|why| failed(&why.to_string()))?,
+        set_process_group_without_terminal(&mut command);
+        let output = match run(command, "", TIMEOUT).await {
+            Err(RunError::NotInstalled) => return Ok(None),
+            result => result.map_err(|error| failed(&error.to_string()))?,
         };
-        if !ended.done {
-            return Err(failed(&ended.words_of_failure().await));
+        if !output.success {
+            return Err(failed(&output.failure_reason().await));
         }
-        match ended.answer.expose_secret().trim() {
+        match output.stdout.expose_secret().trim() {
             "" => Err(failed("its answer is empty")),
             password => Ok(Some(Credentials { username: "AWS".into(), password: password.into() })),
         }
     }
 }
 
-impl CredentialsProvider for AwsLogins {
+impl CredentialsProvider for EcrCredentials {
     fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
@@ -117,12 +117,12 @@ impl CredentialsProvider for AwsLogins {
         Box::pin(async move {
             let Some(service) = Service::of(repository.registry().as_str()) else { return Ok(None) };
             // Held while the program runs, so that it runs once.
-            let mut known = self.known.lock().await;
-            if !known.contains_key(&service) {
-                let found = self.find(&service).await;
-                known.insert(service.clone(), found);
+            let mut cache = self.cache.lock().await;
+            if !cache.contains_key(&service) {
+                let result = self.run_cli(&service).await;
+                cache.insert(service.clone(), result);
             }
-            match (known.get(&service), &service) {
+            match (cache.get(&service), &service) {
                 (Some(Ok(login)), _) => Ok(login.clone()),
                 // It serves the anonymous too.
                 (Some(Err(reason)), Service::Public) => {
@@ -151,14 +151,14 @@ mod tests {
 
     const PRIVATE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 
-    fn logins(folder: &tempfile::TempDir, script: &str) -> AwsLogins {
+    fn logins(folder: &tempfile::TempDir, script: &str) -> EcrCredentials {
         let program = folder.path().join("aws");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        AwsLogins { program: program.to_str().unwrap().into(), known: Mutex::default() }
+        EcrCredentials { program: program.to_str().unwrap().into(), cache: Mutex::default() }
     }
 
-    async fn password(logins: &AwsLogins, host: &str) -> Result<Option<String>, String> {
+    async fn password(logins: &EcrCredentials, host: &str) -> Result<Option<String>, String> {
         let repository = oci::Repository::new(host.parse().unwrap(), "acme/app").unwrap();
         let login = logins.credentials_for(&repository, None).await.map_err(|error| error.to_string())?;
         Ok(login.map(|login| format!("{} {}", login.username, login.password.expose_secret())))
@@ -211,7 +211,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_the_aws_cli_there_is_no_login() {
-        let logins = AwsLogins { program: "nonexistent-aws".into(), known: Mutex::default() };
+        let logins = EcrCredentials { program: "nonexistent-aws".into(), cache: Mutex::default() };
         assert_eq!(password(&logins, PRIVATE).await, Ok(None));
     }
 }

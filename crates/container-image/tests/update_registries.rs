@@ -4,91 +4,91 @@
 
 mod common;
 
-use common::{World, image};
+use common::{Sandbox, image};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn moves_to_the_newest_version_of_the_same_kind_with_its_digest() {
-    let world = World::start().await;
+    let sandbox = Sandbox::start().await;
     for (seed, tag) in (1..).zip(["3.9", "3.10", "3.13", "4.0", "3.9-slim", "3.12-slim", "3.14rc1"]) {
-        world.publish(&format!("docker.io/library/python:{tag}"), seed);
+        sandbox.publish(&format!("docker.io/library/python:{tag}"), seed);
     }
     // More than one page of tags.
-    let many = world.registry("ghcr.io");
+    let many = sandbox.registry("ghcr.io");
     many.put_image("acme/app", "1.0.0", &image(20));
     for number in 0..2345 {
         many.tag("acme/app", &format!("0.{number}.0"), image(20).digest());
     }
     many.put_image("acme/app", "2.0.0", &image(21));
     let text = "docker.io/library/python:3.9 docker.io/library/python:3.9-slim ghcr.io/acme/app:1.0.0\n";
-    world.write("a.txt", text);
+    sandbox.write("a.txt", text);
     let digest = |seed| image(seed).digest().to_owned();
-    let mark = world.emulator.log().mark();
-    let said = world.run("update --all --latest").await;
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let mark = sandbox.emulator.log().mark();
+    let output = sandbox.run("update --all --latest").await;
+    assert_eq!(output.code, Some(0), "{output:?}");
     let expected = format!(
         "docker.io/library/python:4.0@{} docker.io/library/python:3.12-slim@{} ghcr.io/acme/app:2.0.0@{}\n",
         digest(4),
         digest(6),
         digest(21)
     );
-    assert_eq!(world.read("a.txt"), expected);
-    assert_eq!(world.emulator.log().pulls(mark), 0);
-    let lists = world.emulator.log().of(mark, "tags.list");
+    assert_eq!(sandbox.read("a.txt"), expected);
+    assert_eq!(sandbox.emulator.log().pulls(mark), 0);
+    let lists = sandbox.emulator.log().of(mark, "tags.list");
     let lists: Vec<_> =
         lists.iter().filter(|entry| entry.status == Some(200)).map(|entry| &entry.target).collect();
     assert_eq!(lists.len(), 1 + 3, "one page of python, three of app: {lists:?}");
 
-    world.write("a.txt", text);
-    let said = world.run_with(&["update", "--all", "--semver", "^3.9"]).await;
+    sandbox.write("a.txt", text);
+    let output = sandbox.run_with(&["update", "--all", "--semver", "^3.9"]).await;
     assert!(
-        said.err.contains("ghcr.io/acme/app:1.0.0 is left alone: no tag like it is within ^3.9"),
-        "{said:?}"
+        output.stderr.contains("ghcr.io/acme/app:1.0.0 is left alone: no tag like it is within ^3.9"),
+        "{output:?}"
     );
     let expected = format!(
         "docker.io/library/python:3.13@{} docker.io/library/python:3.12-slim@{} ghcr.io/acme/app:1.0.0\n",
         digest(3),
         digest(6)
     );
-    assert_eq!(world.read("a.txt"), expected);
+    assert_eq!(sandbox.read("a.txt"), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pins_the_image_for_a_platform() {
-    let world = World::start().await;
-    world.publish("docker.io/library/python:3.9", 1);
-    world.write("a.txt", "docker.io/library/python:3.9");
+    let sandbox = Sandbox::start().await;
+    sandbox.publish("docker.io/library/python:3.9", 1);
+    sandbox.write("a.txt", "docker.io/library/python:3.9");
     let command = "update --all --matching-tag --resolve-digest --platform";
-    let mark = world.emulator.log().mark();
-    assert_eq!(world.run(&format!("{command} linux/arm64")).await.code, Some(0));
-    let log = world.emulator.log();
+    let mark = sandbox.emulator.log().mark();
+    assert_eq!(sandbox.run(&format!("{command} linux/arm64")).await.code, Some(0));
+    let log = sandbox.emulator.log();
     assert_eq!((log.pulls(mark), log.count(mark, "manifest.head")), (1, 0), "{:?}", log.counts(mark));
     let child = image(1).child("linux/arm64").unwrap().digest.clone();
-    assert_eq!(world.read("a.txt"), format!("docker.io/library/python:3.9@{child}"));
-    let said = world.run(&format!("{command} linux/s390x")).await;
+    assert_eq!(sandbox.read("a.txt"), format!("docker.io/library/python:3.9@{child}"));
+    let output = sandbox.run(&format!("{command} linux/s390x")).await;
     let expected = "error: docker.io/library/python:3.9 has no image for platform linux/s390x; it has linux/amd64 and linux/arm64. It stands in a.txt:1. Change --platform, or leave that file out by --exclude.\n";
-    assert!(said.err.contains(expected), "{said:?}");
+    assert!(output.stderr.contains(expected), "{output:?}");
 }
 
 /// A login goes to the registry that it is for, and is never shown.
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_in_as_docker_does() {
-    let world = World::start().await;
-    let digest = world.publish("ghcr.io/acme/app:1", 1);
-    world.publish("docker.io/library/python:3.9", 2);
-    let registry = world.registry("ghcr.io");
+    let sandbox = Sandbox::start().await;
+    let digest = sandbox.publish("ghcr.io/acme/app:1", 1);
+    sandbox.publish("docker.io/library/python:3.9", 2);
+    let registry = sandbox.registry("ghcr.io");
     registry.add_user("me", "hunter2");
     registry.make_private("acme/app", &["me"]);
-    world.write("a.txt", "ghcr.io/acme/app:1 docker.io/library/python:3.9");
+    sandbox.write("a.txt", "ghcr.io/acme/app:1 docker.io/library/python:3.9");
     let login = |password: &str| {
         use base64::Engine as _;
         let auth = base64::prelude::BASE64_STANDARD.encode(format!("me:{password}"));
         serde_json::json!({"auths": {"ghcr.io": {"auth": auth}}}).to_string()
     };
     let run = async |config: &str| {
-        std::fs::write(world.path(".auth.json"), config).unwrap();
+        std::fs::write(sandbox.path(".auth.json"), config).unwrap();
         let mut command =
-            world.command(&["update", "--all", "--matching-tag", "--resolve-digest", "-v", "a.txt"]);
-        let output = command.env("REGISTRY_AUTH_FILE", world.path(".auth.json")).output().await.unwrap();
+            sandbox.command(&["update", "--all", "--matching-tag", "--resolve-digest", "-v", "a.txt"]);
+        let output = command.env("REGISTRY_AUTH_FILE", sandbox.path(".auth.json")).output().await.unwrap();
         let err = String::from_utf8(output.stderr).unwrap();
         assert!(!err.contains("hunter") && !err.contains("aHVudGVy"), "{err}");
         (output.status.code(), err)
@@ -96,22 +96,22 @@ async fn logs_in_as_docker_does() {
     let (code, err) = run(&login("hunter3")).await;
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("error: ghcr.io/acme/app:1 cannot be read: registry says 40"), "{err}");
-    assert!(world.read("a.txt").starts_with("ghcr.io/acme/app:1 docker.io/library/python:3.9@"), "{err}");
+    assert!(sandbox.read("a.txt").starts_with("ghcr.io/acme/app:1 docker.io/library/python:3.9@"), "{err}");
     let (code, err) = run(&login("hunter2")).await;
     assert_eq!(code, Some(0), "{err}");
-    assert!(world.read("a.txt").starts_with(&format!("ghcr.io/acme/app:1@{digest} ")), "{err}");
-    let hub = world.emulator.log().entries().into_iter().filter(|entry| entry.host.ends_with("docker.io"));
+    assert!(sandbox.read("a.txt").starts_with(&format!("ghcr.io/acme/app:1@{digest} ")), "{err}");
+    let hub = sandbox.emulator.log().entries().into_iter().filter(|entry| entry.host.ends_with("docker.io"));
     assert!(hub.into_iter().all(|entry| entry.authorization != aws_emulator::Authorization::Basic));
 }
 
 /// Docker Hub counts no pull, and each reference is asked for once, however often it is named.
 #[tokio::test(flavor = "multi_thread")]
 async fn asks_for_each_of_many_references_once_and_pulls_nothing() {
-    let world = World::start().await;
+    let sandbox = Sandbox::start().await;
     let images: Vec<_> = (0..10).map(image).collect();
     for number in 0..400 {
         let name = format!("library/app{}", number / 4);
-        world.registry("docker.io").put_image(&name, &format!("1.{}", number % 4), &images[number % 10]);
+        sandbox.registry("docker.io").put_image(&name, &format!("1.{}", number % 4), &images[number % 10]);
     }
     for file in 0..300 {
         let mut text = String::from("Resources:\n");
@@ -124,34 +124,34 @@ async fn asks_for_each_of_many_references_once_and_pulls_nothing() {
                 number % 4
             ));
         }
-        world.write(&format!("stack{}/template{file}.yaml", file % 10), text);
+        sandbox.write(&format!("stack{}/template{file}.yaml", file % 10), text);
     }
-    let mark = world.emulator.log().mark();
-    let listed = world.run("list").await;
-    assert_eq!(listed.out.lines().count(), 2100, "{}", listed.err);
-    assert_eq!(world.emulator.log().since(mark).len(), 0, "listing asks nobody");
+    let mark = sandbox.emulator.log().mark();
+    let listed = sandbox.run("list").await;
+    assert_eq!(listed.stdout.lines().count(), 2100, "{}", listed.stderr);
+    assert_eq!(sandbox.emulator.log().since(mark).len(), 0, "listing asks nobody");
     #[cfg(unix)]
-    assert!(cpu_of_list(&world).await < 1.0, "seconds of CPU, of a program that is not optimized");
-    let said = world.run("update --resolve-digest --all --matching-tag").await;
-    assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(said.err.ends_with("INFO: updated a total of 300 files\n"), "{}", said.err);
-    let log = world.emulator.log();
+    assert!(cpu_of_list(&sandbox).await < 1.0, "seconds of CPU, of a program that is not optimized");
+    let output = sandbox.run("update --resolve-digest --all --matching-tag").await;
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(output.stderr.ends_with("INFO: updated a total of 300 files\n"), "{}", output.stderr);
+    let log = sandbox.emulator.log();
     let heads: Vec<_> =
         log.of(mark, "manifest.head").into_iter().filter(|entry| entry.status == Some(200)).collect();
     let distinct: std::collections::BTreeSet<_> = heads.iter().map(|entry| entry.target.clone()).collect();
     assert_eq!((heads.len(), distinct.len()), (400, 400), "{:?}", log.counts(mark));
     assert_eq!((log.pulls(mark), log.count(mark, "manifest.get")), (0, 0));
-    assert_eq!(world.emulator.docker_hub().remaining(None), Some(100));
+    assert_eq!(sandbox.emulator.docker_hub().remaining(None), Some(100));
 }
 
 /// Seconds of CPU that `list` takes, of its user and its system, as a shell states them.
 #[cfg(unix)]
-async fn cpu_of_list(world: &World) -> f64 {
+async fn cpu_of_list(sandbox: &Sandbox) -> f64 {
     let mut command = tokio::process::Command::new("sh");
     let script = format!("{} list > list.txt; times", common::PROGRAM);
-    command.args(["-c", &script]).current_dir(world.folder()).env_clear().envs(world.environment());
+    command.args(["-c", &script]).current_dir(sandbox.folder()).env_clear().envs(sandbox.environment());
     let output = command.output().await.unwrap();
-    std::fs::remove_file(world.path("list.txt")).unwrap();
+    std::fs::remove_file(sandbox.path("list.txt")).unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     // The second line is that of the shell's children: 0m0.123000s 0m0.045000s
     let times = text.lines().nth(1).unwrap().split_whitespace();
@@ -169,14 +169,14 @@ async fn cpu_of_list(world: &World) -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_in_to_ecr_with_the_aws_cli() {
     use std::os::unix::fs::PermissionsExt as _;
-    let world = World::start().await;
-    let arn = world.emulator.repository_arn("base/python");
-    let repository = world.emulator.ecr().create_repository(&arn, aws_emulator::Mutability::Mutable);
+    let sandbox = Sandbox::start().await;
+    let arn = sandbox.emulator.repository_arn("base/python");
+    let repository = sandbox.emulator.ecr().create_repository(&arn, aws_emulator::Mutability::Mutable);
     for tag in ["3.9", "3.13"] {
         repository.put_image(Some(tag), &image(1));
     }
     let region = arn.split(':').nth(3).unwrap();
-    let token = world.emulator.ecr().call(region, "GetAuthorizationToken", &serde_json::json!({})).unwrap();
+    let token = sandbox.emulator.ecr().call(region, "GetAuthorizationToken", &serde_json::json!({})).unwrap();
     let token = token["authorizationData"][0]["authorizationToken"].as_str().unwrap();
     let login = {
         use base64::Engine as _;
@@ -184,13 +184,13 @@ async fn logs_in_to_ecr_with_the_aws_cli() {
     };
     let password = login.strip_prefix("AWS:").unwrap();
     let uri = repository.uri();
-    world.write("a.txt", format!("{uri}:3.9 {uri}:3.13\n"));
+    sandbox.write("a.txt", format!("{uri}:3.9 {uri}:3.13\n"));
     let command = ["update", "--all", "--matching-tag", "--resolve-digest", "a.txt"];
     let with_aws = async |script: String| {
-        world.write("bin/aws", format!("#!/bin/sh\n{script}\n"));
-        std::fs::set_permissions(world.path("bin/aws"), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let path = format!("{}:{}", world.path("bin").display(), std::env::var("PATH").unwrap());
-        let output = world.command(&command).env("PATH", path).output().await.unwrap();
+        sandbox.write("bin/aws", format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(sandbox.path("bin/aws"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", sandbox.path("bin").display(), std::env::var("PATH").unwrap());
+        let output = sandbox.command(&command).env("PATH", path).output().await.unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, err) = with_aws("echo Unable to locate credentials >&2; exit 253".into()).await;
@@ -202,7 +202,7 @@ async fn logs_in_to_ecr_with_the_aws_cli() {
     let (code, err) = with_aws(format!("echo \"$*\" >> calls\nprintf %s {password}")).await;
     assert_eq!(code, Some(0), "{err}");
     let digest = image(1).digest().to_owned();
-    assert_eq!(world.read("a.txt"), format!("{uri}:3.9@{digest} {uri}:3.13@{digest}\n"));
-    assert_eq!(world.read("calls"), format!("ecr get-login-password --region {region}\n"));
+    assert_eq!(sandbox.read("a.txt"), format!("{uri}:3.9@{digest} {uri}:3.13@{digest}\n"));
+    assert_eq!(sandbox.read("calls"), format!("ecr get-login-password --region {region}\n"));
     assert!(!err.contains(password), "{err}");
 }

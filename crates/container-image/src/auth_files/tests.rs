@@ -11,13 +11,13 @@ async fn reads_the_first_file_that_has_a_login() {
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
         fs::write(&path, text).unwrap();
-        Candidate::usual(path)
+        AuthFile::default_path(path)
     };
     // "me:x" and "you:y".
     let first = file("1", r#"{"auths": {"a.example": {"auth": "bWU6eA=="}, "b.example": {}}}"#);
     let second = file("2", r#"{"auths": {"b.example": {"auth": "eW91Onk="}}}"#);
     let third = file("3", r#"{"auths": {"c.example": {"auth": "c2VjcmV0"}}}"#);
-    let logins = DockerLogins::in_files(vec![first, second, third]);
+    let logins = AuthFiles::new(vec![first, second, third]);
     let user =
         async |host| logins.credentials_for(&named(host), None).await.unwrap().map(|login| login.username);
     assert_eq!(user("a.example").await.as_deref(), Some("me"));
@@ -32,7 +32,7 @@ async fn a_damaged_file_is_an_error_that_quotes_nothing_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.json");
     fs::write(&path, r#"{"auths": {"a": "hunter2"}}"#).unwrap();
-    let logins = DockerLogins::in_files(vec![Candidate::usual(path)]);
+    let logins = AuthFiles::new(vec![AuthFile::default_path(path)]);
     let error = logins.credentials_for(&named("a"), None).await.unwrap_err().to_string();
     assert!(error.contains("config.json: the login for a cannot be used: it is not an object"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
@@ -44,7 +44,7 @@ async fn an_empty_file_is_called_empty() {
     let path = folder.path().join("config.json");
     for text in ["", "\n "] {
         fs::write(&path, text).unwrap();
-        let logins = DockerLogins::in_files(vec![Candidate::usual(path.clone())]);
+        let logins = AuthFiles::new(vec![AuthFile::default_path(path.clone())]);
         let error = logins.credentials_for(&named("a"), None).await.unwrap_err().to_string();
         assert!(error.ends_with("config.json cannot be read: it is empty, where {} would do"), "{error}");
     }
@@ -54,7 +54,7 @@ async fn an_empty_file_is_called_empty() {
 async fn what_failed_is_not_asked_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.json");
-    let logins = DockerLogins::in_files(vec![Candidate { path: path.clone(), kind: Kind::Named }]);
+    let logins = AuthFiles::new(vec![AuthFile { path: path.clone(), kind: Kind::Explicit }]);
     let first = logins.credentials_for(&named("a"), None).await.unwrap_err();
     fs::write(&path, "{}").unwrap();
     assert_eq!(logins.credentials_for(&named("a"), None).await.unwrap_err(), first);
@@ -63,11 +63,10 @@ async fn what_failed_is_not_asked_again() {
 
 #[tokio::test]
 async fn a_missing_file_is_an_error_only_when_it_was_named() {
-    let missing =
-        |kind| DockerLogins::in_files(vec![Candidate { path: "/nonexistent/auth.json".into(), kind }]);
-    assert!(missing(Kind::Usual).credentials_for(&named("a"), None).await.unwrap().is_none());
+    let missing = |kind| AuthFiles::new(vec![AuthFile { path: "/nonexistent/auth.json".into(), kind }]);
+    assert!(missing(Kind::Default).credentials_for(&named("a"), None).await.unwrap().is_none());
     assert!(
-        missing(Kind::Named)
+        missing(Kind::Explicit)
             .credentials_for(&named("a"), None)
             .await
             .unwrap_err()
@@ -95,7 +94,7 @@ fn files_are_searched_in_the_order_of_containers_auth_json() {
         ("", "UID"),
     ] {
         let variables: HashMap<_, _> = variables.split(' ').filter_map(|one| one.split_once('=')).collect();
-        let found = candidates(|name| variables.get(name).map(PathBuf::from));
+        let found = auth_files(|name| variables.get(name).map(PathBuf::from));
         let found: Vec<_> = found.iter().map(|file| file.path.to_str().unwrap()).collect();
         assert_eq!(found.join(" "), expected.replace("UID", &of_user));
     }
@@ -112,7 +111,7 @@ async fn a_login_for_a_part_of_a_registry_is_found_behind_others() {
         entry("acme")
     );
     fs::write(&path, text).unwrap();
-    let logins = DockerLogins::in_files(vec![Candidate::usual(path)]);
+    let logins = AuthFiles::new(vec![AuthFile::default_path(path)]);
     for (name, expected) in [("acme/app", "acme"), ("other/app", "all"), ("acme", "acme")] {
         let repository = Repository::new("quay.io".parse().unwrap(), name).unwrap();
         assert_eq!(logins.credentials_for(&repository, None).await.unwrap().unwrap().username, expected);
@@ -124,6 +123,6 @@ async fn a_legacy_file_is_read_in_its_own_format() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(".dockercfg");
     fs::write(&path, r#"{"https://a.example/v1/": {"auth": "bWU6eA==", "email": "a@example.org"}}"#).unwrap();
-    let logins = DockerLogins::in_files(vec![Candidate { path, kind: Kind::Legacy }]);
+    let logins = AuthFiles::new(vec![AuthFile { path, kind: Kind::Legacy }]);
     assert_eq!(logins.credentials_for(&named("a.example"), None).await.unwrap().unwrap().username, "me");
 }

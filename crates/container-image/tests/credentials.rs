@@ -9,13 +9,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::World;
+use common::Sandbox;
 use rustix::process::{Pid, Signal, kill_process};
 
 const COPY: &str = "copy docker.io/acme/app:1 --to docker.io/acme/copy:1";
 
-async fn failed(world: &World, variables: &[(&str, String)]) -> String {
-    let mut command = world.command(&COPY.split(' ').collect::<Vec<_>>());
+async fn failed(sandbox: &Sandbox, variables: &[(&str, String)]) -> String {
+    let mut command = sandbox.command(&COPY.split(' ').collect::<Vec<_>>());
     let output = command.envs(variables.iter().map(|(name, value)| (name, value))).output();
     let output = tokio::time::timeout(Duration::from_secs(60), output)
         .await
@@ -29,20 +29,20 @@ async fn failed(world: &World, variables: &[(&str, String)]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_logins_that_are_no_files_are_errors_in_one_line() {
-    let world = World::start().await;
-    let fifo = world.path("config.json");
+    let sandbox = Sandbox::start().await;
+    let fifo = sandbox.path("config.json");
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-    let folder = world.folder().display().to_string();
-    let err = failed(&world, &[("DOCKER_CONFIG", folder.clone())]).await;
+    let folder = sandbox.folder().display().to_string();
+    let err = failed(&sandbox, &[("DOCKER_CONFIG", folder.clone())]).await;
     assert!(err.contains("config.json cannot be read: it is not a regular file"), "{err}");
-    let err = failed(&world, &[("REGISTRY_AUTH_FILE", "/dev/zero".into())]).await;
+    let err = failed(&sandbox, &[("REGISTRY_AUTH_FILE", "/dev/zero".into())]).await;
     assert!(err.contains("/dev/zero cannot be read: it is not a regular file"), "{err}");
-    let err = failed(&world, &[("REGISTRY_AUTH_FILE", folder)]).await;
+    let err = failed(&sandbox, &[("REGISTRY_AUTH_FILE", folder)]).await;
     assert!(err.contains("cannot be read: it is a folder"), "{err}");
-    world.write("large.json", " ".repeat((1 << 20) + 1));
-    let large = world.path("large.json").display().to_string();
-    let err = failed(&world, &[("REGISTRY_AUTH_FILE", large)]).await;
+    sandbox.write("large.json", " ".repeat((1 << 20) + 1));
+    let large = sandbox.path("large.json").display().to_string();
+    let err = failed(&sandbox, &[("REGISTRY_AUTH_FILE", large)]).await;
     assert!(err.contains("cannot be read: it is larger than 1 MiB"), "{err}");
 }
 
@@ -50,15 +50,15 @@ async fn files_of_logins_that_are_no_files_are_errors_in_one_line() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_children_of_a_helper_end_with_an_interrupted_program() {
-    let world = World::start().await;
-    let (helper, pid) = (world.path("docker-credential-hang"), world.path("pid"));
+    let sandbox = Sandbox::start().await;
+    let (helper, pid) = (sandbox.path("docker-credential-hang"), sandbox.path("pid"));
     let script = format!("#!/bin/sh\nsleep 1000 &\necho $! > {0}.new\nmv {0}.new {0}\nwait\n", pid.display());
     fs::write(&helper, script).unwrap();
     fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
-    world.write("config.json", r#"{"credsStore": "hang"}"#);
-    let folder = world.folder().display().to_string();
+    sandbox.write("config.json", r#"{"credsStore": "hang"}"#);
+    let folder = sandbox.folder().display().to_string();
     let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
-    let mut command = world.command(&COPY.split(' ').collect::<Vec<_>>());
+    let mut command = sandbox.command(&COPY.split(' ').collect::<Vec<_>>());
     command.env("DOCKER_CONFIG", &folder).env("PATH", path).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     while !pid.exists() {
@@ -75,7 +75,7 @@ async fn the_children_of_a_helper_end_with_an_interrupted_program() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_in_urls_are_in_no_message() {
-    let world = World::start().await;
+    let sandbox = Sandbox::start().await;
     for arguments in [
         "update --all --repository https://x-access-token:planted-1@127.0.0.1:1/acme/app",
         "update --all --repository https://planted-1@127.0.0.1:1/acme/app",
@@ -85,20 +85,23 @@ async fn secrets_in_urls_are_in_no_message() {
         "list https://me:planted-1@127.0.0.1:1/acme/app",
         "copy https://me:planted-1@127.0.0.1:1/acme/app:1 --to open.example/x",
     ] {
-        let said = world.run(arguments).await;
-        assert_ne!(said.code, Some(0), "{said:?}");
-        let all = format!("{}{}", said.out, said.err);
-        assert!(said.err.starts_with("error: ") && !all.contains("nted-1"), "{arguments}: {all}");
+        let output = sandbox.run(arguments).await;
+        assert_ne!(output.code, Some(0), "{output:?}");
+        let all = format!("{}{}", output.stdout, output.stderr);
+        assert!(output.stderr.starts_with("error: ") && !all.contains("nted-1"), "{arguments}: {all}");
     }
     for reference in ["https://me:planted-1@h.example/app:1", "me:planted-1@h.example/app:1"] {
         let properties = format!("Properties:\n      ImageReference: {reference}\n");
         let template = format!("Resources:\n  Image:\n    Type: Custom::ContainerImage\n    {properties}");
-        world.write("template.yaml", template);
-        let file = world.path("template.yaml").display().to_string();
+        sandbox.write("template.yaml", template);
+        let file = sandbox.path("template.yaml").display().to_string();
         for command in ["list", "update --all --json"] {
-            let said = world.run(&format!("{command} {file}")).await;
-            let all = format!("{}{}", said.out, said.err);
-            assert!(said.err.contains("***@h.example/app:1") && !all.contains("ted-1"), "{command}: {all}");
+            let output = sandbox.run(&format!("{command} {file}")).await;
+            let all = format!("{}{}", output.stdout, output.stderr);
+            assert!(
+                output.stderr.contains("***@h.example/app:1") && !all.contains("ted-1"),
+                "{command}: {all}"
+            );
         }
     }
     for (arguments, shown) in [
@@ -112,8 +115,8 @@ async fn secrets_in_urls_are_in_no_message() {
             "https://***@h/x",
         ),
     ] {
-        let said = world.run(arguments).await;
-        let all = format!("{}{}", said.out, said.err);
-        assert!(said.err.contains(shown) && !all.contains("ted-1"), "{arguments}: {all}");
+        let output = sandbox.run(arguments).await;
+        let all = format!("{}{}", output.stdout, output.stderr);
+        assert!(output.stderr.contains(shown) && !all.contains("ted-1"), "{arguments}: {all}");
     }
 }

@@ -14,30 +14,30 @@ use image_copy::registry::{Credentials, CredentialsProvider, Error};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
-use crate::{credential_helper, input_file, system};
+use crate::{credential_helper, display, input_file};
 
 /// Words in the error about a named file that is missing. The advice depends on them.
 pub(crate) const NO_SUCH_FILE: &str = "there is no such file";
 
 /// The logins of the user. Files are read when they are needed.
-pub(crate) struct DockerLogins {
-    files: Vec<Candidate>,
-    known: Mutex<Known>,
+pub(crate) struct AuthFiles {
+    files: Vec<AuthFile>,
+    cache: Mutex<Cache>,
 }
 
 /// Results of this run. A failure is final: a helper that hangs is not started twice.
 #[derive(Default)]
-struct Known {
-    by_repository: HashMap<Repository, Found>,
+struct Cache {
+    by_repository: HashMap<Repository, Lookup>,
     /// By name and key: one helper serves many repositories.
-    by_helper: HashMap<(String, String), Found>,
+    by_helper: HashMap<(String, String), Lookup>,
 }
 
-type Found = Result<Option<Credentials>, String>;
+type Lookup = Result<Option<Credentials>, String>;
 
 /// A file that may hold logins.
 #[derive(Debug, PartialEq)]
-struct Candidate {
+struct AuthFile {
     path: PathBuf,
     kind: Kind,
 }
@@ -45,29 +45,34 @@ struct Candidate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// The user named this file, so that it must exist.
-    Named,
+    Explicit,
     /// One of the usual places.
-    Usual,
+    Default,
     /// `~/.dockercfg`, the format of docker before version 1.7.
     Legacy,
 }
 
-impl DockerLogins {
+impl AuthFiles {
     pub(crate) fn from_environment() -> Self {
-        Self::in_files(candidates(|name| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)))
+        Self::new(auth_files(|name| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)))
     }
 
-    fn in_files(files: Vec<Candidate>) -> Self {
-        Self { files, known: Mutex::default() }
+    fn new(files: Vec<AuthFile>) -> Self {
+        Self { files, cache: Mutex::default() }
     }
 
-    async fn find(&self, repository: &Repository, refused: Option<&Credentials>, known: &mut Known) -> Found {
+    async fn find(
+        &self,
+        repository: &Repository,
+        refused: Option<&Credentials>,
+        cache: &mut Cache,
+    ) -> Lookup {
         for file in &self.files {
             let Some(config) = read(file)? else { continue };
-            let in_file = |why: String| format!("{}: {why}", system::shown(&file.path));
+            let in_file = |why: String| format!("{}: {why}", display::path(&file.path));
             for source in config.sources(repository).map_err(in_file)? {
                 let login = match source {
-                    Source::Helper(helper) => known.ask(helper, refused).await?,
+                    Source::Helper(helper) => cache.run_helper(helper, refused).await?,
                     Source::Stored(stored) => stored.credentials().map_err(in_file)?,
                 };
                 if login.is_some() {
@@ -79,22 +84,22 @@ impl DockerLogins {
     }
 }
 
-impl Known {
+impl Cache {
     /// Runs a helper once, and once more when its login was refused.
-    async fn ask(&mut self, helper: Helper<'_>, refused: Option<&Credentials>) -> Found {
+    async fn run_helper(&mut self, helper: Helper<'_>, refused: Option<&Credentials>) -> Lookup {
         let key = (helper.name.to_owned(), helper.key.to_owned());
         match self.by_helper.get(&key) {
             Some(Ok(Some(login))) if refused == Some(login) => {}
             Some(found) => return found.clone(),
             None => {}
         }
-        let found = credential_helper::login(helper.name, helper.key).await;
+        let found = credential_helper::get(helper.name, helper.key).await;
         self.by_helper.insert(key, found.clone());
         found
     }
 }
 
-impl CredentialsProvider for DockerLogins {
+impl CredentialsProvider for AuthFiles {
     fn credentials_for<'a>(
         &'a self,
         repository: &'a Repository,
@@ -102,14 +107,14 @@ impl CredentialsProvider for DockerLogins {
     ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
             // Held while a helper runs: it may ask its user, who should be asked once.
-            let mut known = self.known.lock().await;
-            if let Some(found) = known.by_repository.get(repository)
+            let mut cache = self.cache.lock().await;
+            if let Some(found) = cache.by_repository.get(repository)
                 && (refused.is_none() || found.is_err())
             {
                 return found.clone().map_err(|line| Error::Credentials(line.into()));
             }
-            let found = self.find(repository, refused, &mut known).await;
-            known.by_repository.insert(repository.clone(), found.clone());
+            let found = self.find(repository, refused, &mut cache).await;
+            cache.by_repository.insert(repository.clone(), found.clone());
             found.map_err(|line| Error::Credentials(line.into()))
         })
     }
@@ -119,22 +124,23 @@ impl CredentialsProvider for DockerLogins {
 /// `containers/auth.json` in the user's configuration, docker's file, docker's old file
 /// (<https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>). As for podman and
 /// skopeo, `REGISTRY_AUTH_FILE` replaces all of them.
-fn candidates(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<Candidate> {
+fn auth_files(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<AuthFile> {
     if let Some(path) = variable("REGISTRY_AUTH_FILE") {
-        return vec![Candidate { path, kind: Kind::Named }];
+        return vec![AuthFile { path, kind: Kind::Explicit }];
     }
     let home = variable("HOME").or_else(|| variable("USERPROFILE"));
     let in_home = |path: &str| home.as_ref().map(|home| home.join(path));
-    let first = runtime_folder(&variable).map(|folder| Candidate::usual(folder.join("auth.json")));
+    let first = runtime_folder(&variable).map(|folder| AuthFile::default_path(folder.join("auth.json")));
     let configuration = variable("XDG_CONFIG_HOME").or_else(|| in_home(".config"));
-    let configuration = configuration.map(|folder| Candidate::usual(folder.join("containers/auth.json")));
+    let configuration =
+        configuration.map(|folder| AuthFile::default_path(folder.join("containers/auth.json")));
     let docker = variable("DOCKER_CONFIG").or_else(|| in_home(".docker"));
-    let docker = docker.map(|folder| Candidate::usual(folder.join("config.json")));
-    let legacy = in_home(".dockercfg").map(|path| Candidate { path, kind: Kind::Legacy });
-    let mut all: Vec<Candidate> = Vec::new();
-    for candidate in [first, configuration, docker, legacy].into_iter().flatten() {
-        if all.iter().all(|known| known.path != candidate.path) {
-            all.push(candidate);
+    let docker = docker.map(|folder| AuthFile::default_path(folder.join("config.json")));
+    let legacy = in_home(".dockercfg").map(|path| AuthFile { path, kind: Kind::Legacy });
+    let mut all: Vec<AuthFile> = Vec::new();
+    for file in [first, configuration, docker, legacy].into_iter().flatten() {
+        if all.iter().all(|other| other.path != file.path) {
+            all.push(file);
         }
     }
     all
@@ -154,27 +160,27 @@ fn runtime_folder(variable: &impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf
     variable("HOME").or_else(|| variable("USERPROFILE")).map(|home| home.join(".config/containers"))
 }
 
-impl Candidate {
-    fn usual(path: PathBuf) -> Self {
-        Self { path, kind: Kind::Usual }
+impl AuthFile {
+    fn default_path(path: PathBuf) -> Self {
+        Self { path, kind: Kind::Default }
     }
 }
 
 /// Reads a file. Returns `None` if a file that the user did not name is missing or, as for docker, may
 /// not be read.
-fn read(file: &Candidate) -> Result<Option<DockerConfig>, String> {
-    let unreadable = |why: &str| format!("the logins in {} cannot be read: {why}", system::shown(&file.path));
+fn read(file: &AuthFile) -> Result<Option<DockerConfig>, String> {
+    let unreadable = |why: &str| format!("the logins in {} cannot be read: {why}", display::path(&file.path));
     let content = match input_file::read(&file.path, MAX_SIZE as u64) {
         Ok(content) => content,
         Err(error) => {
             return match (error.kind(), file.kind) {
-                (io::ErrorKind::NotFound, Kind::Named) => Err(unreadable(NO_SUCH_FILE)),
+                (io::ErrorKind::NotFound, Kind::Explicit) => Err(unreadable(NO_SUCH_FILE)),
                 (io::ErrorKind::NotFound, _) => Ok(None),
-                (io::ErrorKind::PermissionDenied, Kind::Usual | Kind::Legacy) => {
-                    tracing::warn!("{}; it was left out", unreadable(&system::words(&error)));
+                (io::ErrorKind::PermissionDenied, Kind::Default | Kind::Legacy) => {
+                    tracing::warn!("{}; it was left out", unreadable(&display::io_error(&error)));
                     Ok(None)
                 }
-                _ => Err(unreadable(&system::words(&error))),
+                _ => Err(unreadable(&display::io_error(&error))),
             };
         }
     };
@@ -182,7 +188,7 @@ fn read(file: &Candidate) -> Result<Option<DockerConfig>, String> {
     let text = SecretString::from(text);
     let config = match file.kind {
         Kind::Legacy => DockerConfig::parse_legacy(&text),
-        Kind::Named | Kind::Usual => DockerConfig::parse(&text),
+        Kind::Explicit | Kind::Default => DockerConfig::parse(&text),
     };
     config.map(Some).map_err(|why| unreadable(&why))
 }

@@ -11,38 +11,37 @@ use super::server::{Part, Request, Respond, response};
 use super::store::{IMAGE, INDEX, MANIFEST_LIMIT, Store, image};
 
 /// One hostile input.
-pub(super) struct HostileCase {
+pub(super) struct Row {
     pub(super) name: &'static str,
-    /// Additional properties of the resource.
+    /// Properties of the resource, beside those that all rows have.
     pub(super) properties: Value,
     pub(super) respond: Box<dyn FnOnce(&str) -> Respond + Send>,
-    /// Image in the destination under the tag.
+    /// Content of the destination under the tag.
     pub(super) held: Option<Image>,
-    /// True if the reference has the digest of `held` instead of a tag.
+    /// True if the reference has the digest of the destination's content instead of a tag.
     pub(super) by_digest: bool,
 }
 
-/// Returns a case whose registry has this content.
-pub(super) fn with_content(name: &'static str, fill: fn(&mut Store)) -> HostileCase {
-    with_responses(name, fill, |_, _| None)
+/// A row whose registry has this content.
+pub(super) fn stored(name: &'static str, fill: fn(&mut Store)) -> Row {
+    odd(name, fill, |_, _| None)
 }
 
-/// Returns a case whose registry has this content, and other responses to some requests. `other` gets the
-/// request and the registry's host.
-pub(super) fn with_responses(
+/// A row whose registry has this content, and other responses to some requests. They are given its host.
+pub(super) fn odd(
     name: &'static str,
     fill: fn(&mut Store),
     other: fn(&Request<'_>, &str) -> Option<Vec<Part>>,
-) -> HostileCase {
+) -> Row {
     let respond = move |host: &str| -> Respond {
         let (mut store, host) = (Store::default(), host.to_owned());
         fill(&mut store);
         Arc::new(move |request| other(request, &host).unwrap_or_else(|| store.respond(request)))
     };
-    HostileCase { name, properties: json!({}), respond: Box::new(respond), held: None, by_digest: false }
+    Row { name, properties: json!({}), respond: Box::new(respond), held: None, by_digest: false }
 }
 
-impl HostileCase {
+impl Row {
     fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.properties[name] = value.into();
         self
@@ -55,17 +54,17 @@ impl HostileCase {
 }
 
 /// All hostile inputs.
-pub(super) fn cases() -> Vec<HostileCase> {
-    let referrers = |case: HostileCase| case.with("IncludeReferrers", "true");
+pub(super) fn rows() -> Vec<Row> {
+    let referrers = |row: Row| row.with("IncludeReferrers", "true");
     let platforms: Vec<_> = (0..100_000).map(|number| format!("a/{number}")).collect();
-    // Cases that only wait start first, so that the others use the CPU in the meantime.
-    let mut cases = trickles();
-    cases.extend(responses());
-    cases.extend(manifests());
-    cases.extend([
-        referrers(with_responses("referrers: an endless list", small, endless_referrers)),
-        referrers(with_responses("referrers: endless pages", small, pages_of_referrers)),
-        referrers(with_content("referrers: 1000 of 4 MiB", |store| {
+    // The rows that only wait come first, while the others use the processor.
+    let mut rows = trickles();
+    rows.extend(responses());
+    rows.extend(manifests());
+    rows.extend([
+        referrers(odd("referrers: an endless list", small, endless_referrers)),
+        referrers(odd("referrers: endless pages", small, pages_of_referrers)),
+        referrers(stored("referrers: 1000 of 4 MiB", |store| {
             let subject = store.add_small_image();
             let text =
                 image(0, MANIFEST_LIMIT).replacen('{', &format!(r#"{{"subject":{},"#, subject.json()), 1);
@@ -73,107 +72,106 @@ pub(super) fn cases() -> Vec<HostileCase> {
             store.set_referrers(&referrers);
             store.root = subject.digest;
         })),
-        with_content("Platform with 100,000 entries", small).with("Platform", platforms.clone()),
-        with_content("Platform with 100,000 entries in a string", small)
-            .with("Platform", platforms.join(",")),
-        with_content("destination: 40 children of 4 MiB by digest", small).holding(children(40), true),
-        with_content("destination: 40 children of 4 MiB by tag", small).holding(children(40), false),
+        stored("Platform with 100,000 entries", small).with("Platform", platforms.clone()),
+        stored("Platform with 100,000 entries in a string", small).with("Platform", platforms.join(",")),
+        stored("destination: 40 children of 4 MiB by digest", small).holding(children(40), true),
+        stored("destination: 40 children of 4 MiB by tag", small).holding(children(40), false),
     ]);
-    cases
+    rows
 }
 
-fn manifests() -> Vec<HostileCase> {
+fn manifests() -> Vec<Row> {
     vec![
-        with_content("index: 1000 children of 4 MiB", |store| {
+        stored("index: 1000 children of 4 MiB", |store| {
             let children = store.add_family(IMAGE, &image(0, MANIFEST_LIMIT), 1000);
             store.add_index(&children);
         }),
-        with_content("index: 1000 children of 4 MiB, one platform", |store| {
+        stored("index: 1000 children of 4 MiB, one platform", |store| {
             let children = store.add_family(IMAGE, &image(0, MANIFEST_LIMIT), 1000);
             store.add_index(&children);
         })
         .with("Platform", "linux/amd64"),
-        with_content("index: 1000 children of 4 MiB, as 1 byte each", |store| {
+        stored("index: 1000 children of 4 MiB, as 1 byte each", |store| {
             let mut children = store.add_family(IMAGE, &image(0, MANIFEST_LIMIT), 1000);
             children.iter_mut().for_each(|child| child.size = 1);
             store.add_index(&children);
         }),
-        with_content("index: 3 children with 4 MiB of urls", |store| {
+        stored("index: 3 children with 4 MiB of urls", |store| {
             let children = store.add_family(IMAGE, &image_with_urls(), 3);
             store.add_index(&children);
         }),
-        with_content("index: 3 children with 4 MiB of annotations", |store| {
+        stored("index: 3 children with 4 MiB of annotations", |store| {
             let children = store.add_family(IMAGE, &annotated(&image(0, 0)), 3);
             store.add_index(&children);
         }),
-        with_content("index: 100 children with 36,000 layers", |store| {
+        stored("index: 100 children with 36,000 layers", |store| {
             let children = store.add_family(IMAGE, &image(36_000, 0), 100);
             store.add_index(&children);
         }),
-        with_content("image: 36,000 layers", |store| {
+        stored("image: 36,000 layers", |store| {
             store.add(IMAGE, &image(36_000, 0));
         }),
-        with_content("index: 27,000 entries", |store| {
+        stored("index: 27,000 entries", |store| {
             store.add(INDEX, &index_text(27_000));
         }),
-        with_content("index: 27,000 entries, one platform", |store| {
+        stored("index: 27,000 entries, one platform", |store| {
             store.add(INDEX, &index_text(27_000));
         })
         .with("Platform", "linux/amd64"),
-        with_content("index: 90 indexes of 27,000 entries", |store| {
+        stored("index: 90 indexes of 27,000 entries", |store| {
             let indexes = store.add_family(INDEX, &index_text(27_000), 90);
             store.add_index(&indexes);
         }),
-        with_content("index: 1000 levels", |store| {
+        stored("index: 1000 levels", |store| {
             let mut pointer = store.add_small_image();
             for _ in 0..1000 {
                 pointer = store.add_index(&[pointer]);
             }
         }),
-        with_content("index: 2 million nested brackets", |store| {
+        stored("index: 2 million nested brackets", |store| {
             let (open, close) = ("[".repeat(2_000_000), "]".repeat(2_000_000));
             store.add(INDEX, &format!(r#"{{"schemaVersion":2,"manifests":[],"x":{open}{close}}}"#));
         }),
-        with_content("image: annotations of 4 MiB", |store| {
+        stored("image: annotations of 4 MiB", |store| {
             store.add(IMAGE, &annotated(&image(0, 0)));
         }),
-        with_content("index: annotations of 4 MiB", |store| {
+        stored("index: annotations of 4 MiB", |store| {
             store.add(INDEX, &annotated(&index_text(1)));
         }),
-        with_content("index: 4 MiB of annotations of an entry", |store| {
+        stored("index: 4 MiB of annotations of an entry", |store| {
             let annotations = filled(r#""{:x}":"""#);
             let entry = format!(r#"{},"annotations":{{{annotations}}}}}"#, entry_without_end());
             store
                 .add(INDEX, &format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{entry}]}}"#));
         }),
-        with_content("index: 4 MiB of features of a platform", |store| {
+        stored("index: 4 MiB of features of a platform", |store| {
             let features = filled(r#""""#);
             let platform = format!(r#"{{"os":"linux","architecture":"a","os.features":[{features}]}}"#);
             let entry = format!(r#"{},"platform":{platform}}}"#, entry_without_end());
             store
                 .add(INDEX, &format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{entry}]}}"#));
         }),
-        with_content("image: 4 MiB of urls of a layer", |store| {
+        stored("image: 4 MiB of urls of a layer", |store| {
             store.add(IMAGE, &image_with_urls());
         }),
-        with_responses("image: an endless config", large_config, |request, _| {
+        odd("image: an endless config", large_config, |request, _| {
             let endless = vec![Part::text(r#"{"os":"linux","architecture":"#), Part::endless(" ")];
             request.target.contains("/blobs/").then(|| response(request.method, "200 OK", "", endless))
         })
         .with("Platform", "linux/amd64"),
-        with_responses("manifest: endless", small, |request, _| {
+        odd("manifest: endless", small, |request, _| {
             let manifest = request.target.contains("/manifests/") && request.method == "GET";
             manifest.then(|| response("GET", "200 OK", "", vec![Part::text("{"), Part::endless(" ")]))
         }),
     ]
 }
 
-/// Stores an image that can be copied.
+/// An image that can be copied.
 pub(super) fn small(store: &mut Store) {
     store.add_small_image();
 }
 
-/// Stores an image whose config has 64 MiB according to its descriptor.
+/// An image whose config has 64 MiB by its descriptor.
 fn large_config(store: &mut Store) {
     let digest = format!("sha256:{}", "2".repeat(64));
     let config = json!({
@@ -185,7 +183,7 @@ fn large_config(store: &mut Store) {
     );
 }
 
-/// Returns an index with this many entries of about 150 bytes.
+/// An index with this many entries, about 150 bytes each.
 fn index_text(entries: usize) -> String {
     let mut text = format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":["#);
     for number in 0..entries {
@@ -196,14 +194,14 @@ fn index_text(entries: usize) -> String {
     text + "]}"
 }
 
-/// Returns the document with as many short annotations as a manifest can have.
+/// The document with as many short annotations as a manifest can have.
 fn annotated(text: &str) -> String {
     let text = text.strip_suffix('}').unwrap_or(text);
     let text = text.split(r#","annotations""#).next().unwrap_or(text);
     format!(r#"{text},"annotations":{{{}}}}}"#, filled(r#""{:x}":"""#))
 }
 
-/// Returns as many items of a JSON list or object as a manifest can have. `{:x}` is replaced by the number.
+/// As many items of a JSON list or object as a manifest can have. `{:x}` in the item becomes its number.
 fn filled(item: &str) -> String {
     let mut items = String::new();
     let mut number = 0;
@@ -216,13 +214,13 @@ fn filled(item: &str) -> String {
     items
 }
 
-/// Returns an image manifest whose only layer has as many URLs as a manifest can have.
+/// An image manifest whose only layer has as many addresses as a manifest can have.
 fn image_with_urls() -> String {
     let urls = format!(r#""size":1,"urls":[{}]}}]"#, filled(r#""""#));
     image(1, 0).replacen(r#""size":1}]"#, &urls, 1)
 }
 
-/// Returns an entry of an index without its last brace.
+/// An entry of an index, without its last brace.
 fn entry_without_end() -> String {
     format!(r#"{{"mediaType":"{IMAGE}","digest":"sha256:{}","size":1"#, "1".repeat(64))
 }
@@ -258,9 +256,9 @@ fn pages_of_referrers(request: &Request<'_>, _: &str) -> Option<Vec<Part>> {
     Some(response(request.method, "200 OK", &headers, vec![Part::text(text + "]}")]))
 }
 
-/// Returns an index with children of 4 MiB.
+/// An index with children of 4 MiB.
 fn children(count: usize) -> Image {
-    // ECR rejects images without layers, and images with missing blobs.
+    // ECR refuses images without a layer, and with blobs that it does not hold.
     let blobs = vec![Blob::bytes("{}"), Blob::bytes("layer")];
     let [config, layer] = [0, 1]
         .map(|at: usize| json!({"mediaType": "a/b", "digest": blobs[at].digest(), "size": blobs[at].size()}));

@@ -6,13 +6,13 @@ use std::path::Path;
 use image_copy::text;
 
 /// Its words, without the number that Rust adds.
-pub(crate) fn words(error: &io::Error) -> String {
+pub(crate) fn io_error(error: &io::Error) -> String {
     let text = error.to_string();
-    text.rsplit_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
+    text.rsplit_once(" (os error").map_or(text.clone(), |(text, _)| text.to_owned())
 }
 
 /// Returns a path for messages, with escapes for characters that are not visible.
-pub(crate) fn shown(path: &Path) -> String {
+pub(crate) fn path(path: &Path) -> String {
     text::escaped(&path.display().to_string())
 }
 
@@ -22,7 +22,7 @@ mod tests {
 
     #[test]
     fn leaves_out_the_number() {
-        assert_eq!(words(&io::Error::from_raw_os_error(2)), "No such file or directory");
-        assert_eq!(words(&io::Error::other("as it is")), "as it is");
+        assert_eq!(io_error(&io::Error::from_raw_os_error(2)), "No such file or directory");
+        assert_eq!(io_error(&io::Error::other("as it is")), "as it is");
     }
 }

@@ -1,9 +1,9 @@
-//! What is said of a copy that failed.
+//! What is output of a copy that failed.
 
 mod common;
 
 use aws_emulator::{Effect, Fault, Profile};
-use common::World;
+use common::Sandbox;
 
 const ADVICE: &str =
     "The registry lacks a part of this image: whoever runs it has to push the image again.\n";
@@ -11,28 +11,28 @@ const ADVICE: &str =
 /// A registry lost what the manifest, or the index, names.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_the_source_lost_is_no_misspelling() {
-    let world = World::start().await;
-    let digest = world.publish("docker.io/acme/app:1", 1);
+    let sandbox = Sandbox::start().await;
+    let digest = sandbox.publish("docker.io/acme/app:1", 1);
     let copy = async |source: &str| {
-        let said = world.run(&format!("copy {source} --to open.example/acme/copy:1")).await;
-        assert_eq!(said.code, Some(1), "{said:?}");
-        said.err
+        let output = sandbox.run(&format!("copy {source} --to open.example/acme/copy:1")).await;
+        assert_eq!(output.code, Some(1), "{output:?}");
+        output.stderr
     };
     let fault = |operation, name: &str, word: &str| {
         let body = format!(r#"{{"errors": [{{"code": "{word}", "message": "unknown"}}]}}"#);
         let lost = Effect::Status { code: 404, headers: [].into(), body };
-        world.emulator.faults().add(Fault::on(operation, lost).path(name));
+        sandbox.emulator.faults().add(Fault::on(operation, lost).path(name));
     };
-    world.emulator.add_upstream(Profile::open("open.example"));
+    sandbox.emulator.add_upstream(Profile::open("open.example"));
     let started = [("Location".into(), "/v2/acme/copy/blobs/uploads/1".into())].into();
     let taken = Effect::Status { code: 202, headers: started, body: String::new() };
-    world.emulator.faults().add(Fault::on("upload.start", taken));
+    sandbox.emulator.faults().add(Fault::on("upload.start", taken));
     // It takes its time, so that it is the source that fails.
-    world.emulator.faults().add(Fault::on("upload.put", Effect::Delay { ms: 5000 }));
+    sandbox.emulator.faults().add(Fault::on("upload.put", Effect::Delay { ms: 5000 }));
     let err = copy("docker.io/acme/app:2").await;
     assert!(err.ends_with("Check the spelling of SOURCE, its tag and its digest.\n"), "{err}");
     let storage = Effect::Status { code: 404, headers: [].into(), body: "<Error/>".into() };
-    world.emulator.faults().add(Fault::on("blob.content", storage));
+    sandbox.emulator.faults().add(Fault::on("blob.content", storage));
     let err = copy("docker.io/acme/app:1").await;
     assert!(err.contains("(blob sha256:") && err.ends_with(ADVICE), "{err}");
     fault("blob.get", "acme/app", "BLOB_UNKNOWN");

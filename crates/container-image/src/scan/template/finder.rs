@@ -4,35 +4,35 @@ use std::collections::HashSet;
 
 use image_copy::text::{ForeignText, without_login};
 
-use super::places::{self, Step};
+use super::properties::{self, Step};
 use super::tree::{Id, Tree};
-use crate::scan::{Found, Note, RawReference, Scan};
+use crate::scan::{Diagnostic, ImageMatch, RawReference, Scan};
 
 /// Where a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ValueKind {
     /// Where it has to be an image.
-    Image,
+    Property,
     /// In a parameter, for which something else may be given.
     Parameter,
 }
 
 /// Whether a text has the marks by which other programs know where to put something, or is a word as
 /// people write one for that, such as `REPLACE_ME`.
-fn is_gap(text: &str) -> bool {
+fn is_placeholder(text: &str) -> bool {
     text.contains(['$', '{', '}', '<', '>', '%', '*']) || !text.contains(|c: char| c.is_lowercase())
 }
 
 /// Longest quote of what names no image, in characters: a whole script may stand there by mistake.
-const LONGEST_QUOTE: usize = 80;
+const MAX_QUOTE_CHARS: usize = 80;
 
 /// Whether it is no text in YAML, or an empty one.
-fn is_nothing(text: &str) -> bool {
+fn is_null(text: &str) -> bool {
     matches!(text.trim(), "" | "~" | "null")
 }
 
 /// Follows what stands where images are named.
-pub(super) struct Follow<'a> {
+pub(super) struct ImageFinder<'a> {
     text: &'a str,
     tree: &'a Tree,
     template: Id,
@@ -42,7 +42,7 @@ pub(super) struct Follow<'a> {
     seen: HashSet<(Id, usize, usize)>,
 }
 
-impl<'a> Follow<'a> {
+impl<'a> ImageFinder<'a> {
     pub(super) fn new(text: &'a str, tree: &'a Tree, template: Id) -> Self {
         Self { text, tree, template, scan: Scan::default(), seen: HashSet::new() }
     }
@@ -51,11 +51,11 @@ impl<'a> Follow<'a> {
     pub(super) fn images(mut self) -> Scan {
         let tree = self.tree;
         let Some(resources) = tree.get(self.template, "Resources") else { return self.scan };
-        for resource in places::resources(tree, resources) {
+        for resource in properties::resources(tree, resources) {
             let kind = tree.get(resource, "Type").and_then(|kind| tree.text(kind));
             let properties = tree.get(resource, "Properties");
             let (Some(kind), Some(properties)) = (kind, properties) else { continue };
-            for (number, path) in places::of(kind).iter().enumerate() {
+            for (number, path) in properties::image_paths(kind).iter().enumerate() {
                 self.descend(properties, path, number);
             }
         }
@@ -109,9 +109,9 @@ impl<'a> Follow<'a> {
     /// What stands where an image has to be named.
     fn image(&mut self, node: Id) {
         match self.tree.text(node) {
-            Some(text) if is_nothing(text) => self.fault(node, "no image is named where one has to be"),
+            Some(text) if is_null(text) => self.error(node, "no image is named where one has to be"),
             None if self.function(node).is_none() => {
-                self.fault(node, "a list or a mapping stands where an image has to be named");
+                self.error(node, "a list or a mapping stands where an image has to be named");
             }
             _ => self.value(node),
         }
@@ -124,7 +124,9 @@ impl<'a> Follow<'a> {
         if !self.seen.insert((node, usize::MAX, 0)) {
             return;
         }
-        let Some((function, argument)) = self.function(node) else { return self.literal(node, Place::Image) };
+        let Some((function, argument)) = self.function(node) else {
+            return self.literal(node, ValueKind::Property);
+        };
         match function {
             "If" => {
                 for branch in tree.items(argument).unwrap_or_default().iter().skip(1) {
@@ -132,16 +134,19 @@ impl<'a> Follow<'a> {
                 }
             }
             "Ref" => self.parameter(argument),
-            "FindInMap" => self.map(node, argument),
-            "Select" => self.selected(node, argument),
+            "FindInMap" => self.map_entries(node, argument),
+            "Select" => self.selected_item(node, argument),
             "Sub" => match tree.text(argument) {
-                Some(text) if !text.contains("${") => self.literal(argument, Place::Image),
+                Some(text) if !text.contains("${") => self.literal(argument, ValueKind::Property),
                 _ => self.note(node, "it is put together by Sub"),
             },
             // The image of another resource, or another stack.
             "GetAtt" | "ImportValue" => {}
             other => {
-                self.note(node, &format!("it is put together by {}", ForeignText::new(other, LONGEST_QUOTE)));
+                self.note(
+                    node,
+                    &format!("it is put together by {}", ForeignText::new(other, MAX_QUOTE_CHARS)),
+                );
             }
         }
     }
@@ -162,12 +167,12 @@ impl<'a> Follow<'a> {
         let allowed = tree.get(parameter, "AllowedValues").and_then(|all| tree.items(all));
         let default = tree.get(parameter, "Default");
         for value in default.iter().chain(allowed.unwrap_or_default()) {
-            self.literal(tree.resolve(*value), Place::Parameter);
+            self.literal(tree.resolve(*value), ValueKind::Parameter);
         }
     }
 
     /// The entries of a map that the keys can lead to: all, where a key is not literal.
-    fn map(&mut self, node: Id, argument: Id) {
+    fn map_entries(&mut self, node: Id, argument: Id) {
         let tree = self.tree;
         let Some([name, keys @ ..]) = tree.items(argument) else { return };
         let maps = tree.get(self.template, "Mappings");
@@ -189,7 +194,7 @@ impl<'a> Follow<'a> {
         }
     }
 
-    fn selected(&mut self, node: Id, argument: Id) {
+    fn selected_item(&mut self, node: Id, argument: Id) {
         let tree = self.tree;
         let chosen = tree.items(argument).and_then(|arguments| match arguments {
             [index, list] => tree.items(*list)?.get(tree.text(*index)?.parse::<usize>().ok()?).copied(),
@@ -202,8 +207,8 @@ impl<'a> Follow<'a> {
     }
 
     /// A text that is to name an image.
-    fn literal(&mut self, node: Id, place: Place) {
-        let Some(value) = self.tree.text(node).map(str::trim).filter(|value| !is_nothing(value)) else {
+    fn literal(&mut self, node: Id, kind: ValueKind) {
+        let Some(value) = self.tree.text(node).map(str::trim).filter(|value| !is_null(value)) else {
             return;
         };
         if value.starts_with("{{resolve:") {
@@ -214,24 +219,24 @@ impl<'a> Follow<'a> {
             Ok(image) => image,
             // An image of another kind: Image Builder's, or one that was uploaded to Lightsail.
             Err(_) if value.starts_with("arn:") || value.starts_with(':') => return,
-            Err(_) if is_gap(value) => {
+            Err(_) if is_placeholder(value) => {
                 return self.note(node, "another program puts in a part of it");
             }
-            Err(_) if place == Place::Parameter => {
+            Err(_) if kind == ValueKind::Parameter => {
                 return self.note(node, "what stands here until something is given is no reference");
             }
             Err(problem) => {
-                let shown = ForeignText::quotable(&without_login(value), LONGEST_QUOTE);
-                return self.fault(node, &format!("no image can be named \"{shown}\": {problem}"));
+                let shown = ForeignText::quotable(&without_login(value), MAX_QUOTE_CHARS);
+                return self.error(node, &format!("no image can be named \"{shown}\": {problem}"));
             }
         };
-        if image.is_of_codebuild() {
+        if image.is_codebuild_image() {
             return;
         }
         match self.text.get(range.clone()).and_then(|source| source.find(value)) {
             Some(offset) => {
                 let start = range.start + offset;
-                self.scan.found.push(Found { range: start..start + value.len(), image });
+                self.scan.images.push(ImageMatch { range: start..start + value.len(), image });
             }
             None => self.note(node, "it is written with escapes"),
         }
@@ -239,11 +244,11 @@ impl<'a> Follow<'a> {
 
     fn note(&mut self, node: Id, what: &str) {
         let text = format!("this image is left alone: {what}");
-        self.scan.notes.push(Note { at: self.tree.range(node).start, text });
+        self.scan.notes.push(Diagnostic { at: self.tree.range(node).start, text });
     }
 
-    fn fault(&mut self, node: Id, what: &str) {
+    fn error(&mut self, node: Id, what: &str) {
         let text = format!("{what}. Correct it, or leave the file out by --exclude");
-        self.scan.faults.push(Note { at: self.tree.range(node).start, text });
+        self.scan.errors.push(Diagnostic { at: self.tree.range(node).start, text });
     }
 }

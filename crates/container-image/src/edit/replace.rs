@@ -7,27 +7,27 @@ use std::path::{Path, PathBuf};
 use image_copy::oci::Digest;
 use tempfile::{Builder, NamedTempFile};
 
-use crate::{input_file, system};
+use crate::{display, input_file};
 
 /// A file that is about to be changed, as it is now.
-pub(crate) struct Current {
+pub(crate) struct FileSnapshot {
     path: PathBuf,
     metadata: Metadata,
     pub(crate) content: Vec<u8>,
 }
 
-impl Current {
+impl FileSnapshot {
     /// Reads the file at `path`, which has to hold what it held when its images were looked for.
     ///
     /// # Errors
     /// A clause that says why not.
     pub(crate) fn read(path: &Path, expected: &Digest) -> Result<Self, String> {
         // Behind a link that was named, so that it goes on leading there.
-        let path = path.canonicalize().map_err(|error| system::words(&error))?;
-        let mut file = input_file::open(&path).map_err(|error| system::words(&error))?;
-        let metadata = file.metadata().map_err(|error| system::words(&error))?;
+        let path = path.canonicalize().map_err(|error| display::io_error(&error))?;
+        let mut file = input_file::open(&path).map_err(|error| display::io_error(&error))?;
+        let metadata = file.metadata().map_err(|error| display::io_error(&error))?;
         let mut content = Vec::new();
-        file.read_to_end(&mut content).map_err(|error| system::words(&error))?;
+        file.read_to_end(&mut content).map_err(|error| display::io_error(&error))?;
         if Digest::of(&content) != *expected {
             return Err(CHANGED.into());
         }
@@ -44,13 +44,13 @@ impl Current {
             return Err("it is read-only".into());
         }
         let folder = self.path.parent().unwrap_or(&self.path);
-        let written = written_beside(folder, new, &self.metadata)?;
+        let written = write_temporary(folder, new, &self.metadata)?;
         // Between this look and the renaming lie microseconds.
-        let now = fs::metadata(&self.path).map_err(|error| system::words(&error))?;
+        let now = fs::metadata(&self.path).map_err(|error| display::io_error(&error))?;
         if !is_same(&self.metadata, &now) {
             return Err(CHANGED.into());
         }
-        written.persist(&self.path).map_err(|error| system::words(&error.error))?;
+        written.persist(&self.path).map_err(|error| display::io_error(&error.error))?;
         Ok(())
     }
 }
@@ -58,17 +58,21 @@ impl Current {
 const CHANGED: &str = "somebody else changed it meanwhile";
 
 /// The new content in a file of its own, which is removed unless it is put into its place.
-fn written_beside(folder: &Path, new: &[u8], like: &Metadata) -> Result<NamedTempFile, String> {
-    let failed = |error: io::Error| format!("the new content cannot be written: {}", system::words(&error));
-    let unmade = |error: io::Error| match error.kind() {
+fn write_temporary(folder: &Path, new: &[u8], like: &Metadata) -> Result<NamedTempFile, String> {
+    let failed =
+        |error: io::Error| format!("the new content cannot be written: {}", display::io_error(&error));
+    let create_error = |error: io::Error| match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            format!("a new file takes its place, so its folder has to be writable: {}", system::words(&error))
+            format!(
+                "a new file takes its place, so its folder has to be writable: {}",
+                display::io_error(&error)
+            )
         }
         _ => failed(error),
     };
-    let mut file = Builder::new().prefix(".container-image-").tempfile_in(folder).map_err(unmade)?;
+    let mut file = Builder::new().prefix(".container-image-").tempfile_in(folder).map_err(create_error)?;
     file.write_all(new).map_err(failed)?;
-    keep_owner(file.as_file(), like)?;
+    copy_owner(file.as_file(), like)?;
     // After the owner: changing that takes away the bits that run a program as somebody else.
     file.as_file().set_permissions(like.permissions()).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
@@ -89,18 +93,18 @@ fn is_read_only(_: &Path, metadata: &Metadata) -> bool {
 }
 
 #[cfg(unix)]
-fn keep_owner(file: &File, like: &Metadata) -> Result<(), String> {
+fn copy_owner(file: &File, like: &Metadata) -> Result<(), String> {
     use std::os::unix::fs::{MetadataExt as _, fchown};
-    let own = file.metadata().map_err(|error| system::words(&error))?;
+    let own = file.metadata().map_err(|error| display::io_error(&error))?;
     if (own.uid(), own.gid()) == (like.uid(), like.gid()) {
         return Ok(());
     }
     fchown(file, Some(like.uid()), Some(like.gid()))
-        .map_err(|error| format!("its owner cannot be kept: {}", system::words(&error)))
+        .map_err(|error| format!("its owner cannot be kept: {}", display::io_error(&error)))
 }
 
 #[cfg(not(unix))]
-fn keep_owner(_: &File, _: &Metadata) -> Result<(), String> {
+fn copy_owner(_: &File, _: &Metadata) -> Result<(), String> {
     Ok(())
 }
 

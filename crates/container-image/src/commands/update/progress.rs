@@ -5,12 +5,12 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// What is done by then needs no word.
-const SHOWN_AFTER: Duration = Duration::from_secs(1);
+const SHOW_DELAY: Duration = Duration::from_secs(1);
 
 /// A count on stderr, which stays away when that is no terminal. Hidden until it is shown.
-pub(super) struct Waiting(ProgressBar);
+pub(super) struct ResolveProgress(ProgressBar);
 
-impl Waiting {
+impl ResolveProgress {
     pub(super) fn new(references: usize) -> Self {
         let bar = ProgressBar::with_draw_target(Some(references as u64), ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template("{bar:30} {pos} of {len} references resolved");
@@ -23,8 +23,8 @@ impl Waiting {
     }
 
     /// Shows the count once it takes long. Never ends: the questions do.
-    pub(super) async fn show_when_it_takes_long(&self) {
-        tokio::time::sleep(SHOWN_AFTER).await;
+    pub(super) async fn show_after_delay(&self) {
+        tokio::time::sleep(SHOW_DELAY).await;
         self.0.set_draw_target(ProgressDrawTarget::stderr());
         self.0.tick();
         std::future::pending::<()>().await;
@@ -36,7 +36,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for ResolveProgress {
     fn drop(&mut self) {
         self.clear();
     }

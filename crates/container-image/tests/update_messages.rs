@@ -3,7 +3,7 @@
 mod common;
 
 use aws_emulator::{Effect, Fault};
-use common::{World, image};
+use common::{Sandbox, image};
 
 const PIN: &str = "update --all --matching-tag --resolve-digest";
 
@@ -16,14 +16,14 @@ fn template(reference: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_template_whose_images_are_not_known_is_a_failure() {
-    let world = World::start().await;
-    let digest = world.publish("docker.io/library/python:3.9", 1);
-    world.write("broken.yaml", template("python:3.9").replace("    Prop", "   Prop"));
-    world.write("invalid.yaml", template("Python:3.9"));
-    world.write("sound.yaml", template("python:3.9"));
+    let sandbox = Sandbox::start().await;
+    let digest = sandbox.publish("docker.io/library/python:3.9", 1);
+    sandbox.write("broken.yaml", template("python:3.9").replace("    Prop", "   Prop"));
+    sandbox.write("invalid.yaml", template("Python:3.9"));
+    sandbox.write("sound.yaml", template("python:3.9"));
     // No templates, whatever they look like.
-    world.write("chart.yaml", "Resources:\n  A: {Type: AWS::S3::Bucket\n{{- if .Values.x }}\n");
-    world.write("notes.yml", "- of AWS:: Resources\n ]broken\n");
+    sandbox.write("chart.yaml", "Resources:\n  A: {Type: AWS::S3::Bucket\n{{- if .Values.x }}\n");
+    sandbox.write("notes.yml", "- of AWS:: Resources\n ]broken\n");
     let broken = "error: broken.yaml:6: this template cannot be read (while parsing a block mapping, did not find expected key), so it is read as plain text, without its short names. Correct it, or leave it out by --exclude.\n";
     let invalid = "error: invalid.yaml:5: no image can be named \"Python:3.9\": \"Python\" is not a repository name: expected lower-case letters and digits, separated by ., _, - or /. Correct it, or leave the file out by --exclude.\n";
     let errors = format!("{broken}{invalid}");
@@ -31,28 +31,28 @@ async fn a_template_whose_images_are_not_known_is_a_failure() {
         text.split_inclusive('\n').filter(|line| line.starts_with("error: ")).collect()
     };
 
-    let listed = world.run("list").await;
-    assert_eq!((listed.code, listed.out.as_str()), (Some(1), "sound.yaml:python:3.9\n"), "{listed:?}");
-    assert_eq!(only_errors(&listed.err), errors);
-    let check = world.run(&format!("{PIN} --check")).await;
-    assert_eq!((check.code, only_errors(&check.err)), (Some(1), errors.clone()));
-    assert!(check.out.starts_with("sound.yaml:5: python:3.9 would become "), "{check:?}");
-    let json = world.run(&format!("{PIN} --check --json")).await;
-    let document: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let listed = sandbox.run("list").await;
+    assert_eq!((listed.code, listed.stdout.as_str()), (Some(1), "sound.yaml:python:3.9\n"), "{listed:?}");
+    assert_eq!(only_errors(&listed.stderr), errors);
+    let check = sandbox.run(&format!("{PIN} --check")).await;
+    assert_eq!((check.code, only_errors(&check.stderr)), (Some(1), errors.clone()));
+    assert!(check.stdout.starts_with("sound.yaml:5: python:3.9 would become "), "{check:?}");
+    let json = sandbox.run(&format!("{PIN} --check --json")).await;
+    let document: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!((json.code, document["failures"].as_array().map(Vec::len)), (Some(1), Some(2)), "{json:?}");
-    let said = world.run(PIN).await;
-    assert_eq!((said.code, only_errors(&said.err)), (Some(1), errors), "{said:?}");
-    assert_eq!(world.read("sound.yaml"), template(&format!("python:3.9@{digest}")));
+    let output = sandbox.run(PIN).await;
+    assert_eq!((output.code, only_errors(&output.stderr)), (Some(1), errors), "{output:?}");
+    assert_eq!(sandbox.read("sound.yaml"), template(&format!("python:3.9@{digest}")));
 
-    let others = world.run("list chart.yaml notes.yml sound.yaml").await;
+    let others = sandbox.run("list chart.yaml notes.yml sound.yaml").await;
     assert_eq!(others.code, Some(0), "{others:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reference_that_nothing_matches_is_told_of() {
-    let world = World::start().await;
-    world.write("a.yaml", template("docker.io/library/python:3.9"));
-    world.write("b.txt", "ghcr.io/acme/app:1\n");
+    let sandbox = Sandbox::start().await;
+    sandbox.write("a.yaml", template("docker.io/library/python:3.9"));
+    sandbox.write("b.txt", "ghcr.io/acme/app:1\n");
     for (arguments, warning) in [
         ("--image-reference ghcr.io/acme/ap:2", "ghcr.io/acme/ap:2: no file names that image"),
         (
@@ -67,86 +67,86 @@ async fn a_reference_that_nothing_matches_is_told_of() {
         let expected = format!("warning: --image-reference {warning}.\nINFO: no files were updated\n");
         // A hook is given the files that changed, and most of them do not name that image.
         for check in ["", " --check"] {
-            let said = world.run(&format!("update {arguments}{check}")).await;
-            assert_eq!((said.code, said.err.as_str()), (Some(0), expected.as_str()), "{arguments}");
+            let output = sandbox.run(&format!("update {arguments}{check}")).await;
+            assert_eq!((output.code, output.stderr.as_str()), (Some(0), expected.as_str()), "{arguments}");
         }
-        assert_eq!(world.run(&format!("update --quiet {arguments}")).await.err, "");
+        assert_eq!(sandbox.run(&format!("update --quiet {arguments}")).await.stderr, "");
     }
-    let said = world.run("update --image-reference ghcr.io/acme/app:1").await;
-    assert_eq!(said.err, "INFO: no files were updated\n", "it is there already");
+    let output = sandbox.run("update --image-reference ghcr.io/acme/app:1").await;
+    assert_eq!(output.stderr, "INFO: no files were updated\n", "it is there already");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_without_a_matching_tag_says_that_it_moves_to_latest() {
-    let world = World::start().await;
+    let sandbox = Sandbox::start().await;
     let warning = "warning: --all without --matching-tag moves every image to the tag latest, as it does with cru. Add it to keep the tag of each, or --latest for the newest version.\n";
-    world.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:2\n");
-    let said = world.run("update --all --dry-run").await;
-    assert_eq!(said.err.matches(warning).count(), 1, "{said:?}");
-    assert!(!world.run("update --all --matching-tag").await.err.contains("warning"));
-    assert!(world.run("update --all").await.err.contains(warning));
-    assert_eq!(world.read("b.txt"), "ghcr.io/acme/app:latest ghcr.io/acme/app:latest\n");
-    assert!(!world.run("update --all").await.err.contains("warning"), "nothing moves any more");
+    sandbox.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:2\n");
+    let output = sandbox.run("update --all --dry-run").await;
+    assert_eq!(output.stderr.matches(warning).count(), 1, "{output:?}");
+    assert!(!sandbox.run("update --all --matching-tag").await.stderr.contains("warning"));
+    assert!(sandbox.run("update --all").await.stderr.contains(warning));
+    assert_eq!(sandbox.read("b.txt"), "ghcr.io/acme/app:latest ghcr.io/acme/app:latest\n");
+    assert!(!sandbox.run("update --all").await.stderr.contains("warning"), "nothing moves any more");
 }
 
 /// What `list` has lines, `update` counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_as_list_does() {
-    let world = World::start().await;
-    let digest = world.publish("ghcr.io/acme/app:1", 1);
-    world.write("a.txt", format!("ghcr.io/acme/app:1 ghcr.io/acme/app:2 ghcr.io/acme/app@{digest}\n"));
+    let sandbox = Sandbox::start().await;
+    let digest = sandbox.publish("ghcr.io/acme/app:1", 1);
+    sandbox.write("a.txt", format!("ghcr.io/acme/app:1 ghcr.io/acme/app:2 ghcr.io/acme/app@{digest}\n"));
     let counted = async |what: &str| {
         for command in ["update --all --dry-run", "update --all --matching-tag --dry-run"] {
-            let said = world.run(command).await;
-            assert!(said.err.starts_with(&format!("INFO: {what}\n")), "{said:?}");
+            let output = sandbox.run(command).await;
+            assert!(output.stderr.starts_with(&format!("INFO: {what}\n")), "{output:?}");
         }
-        world.run("list").await.out.lines().count()
+        sandbox.run("list").await.stdout.lines().count()
     };
     assert_eq!(counted("3 image references found").await, 3);
-    world.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:1\n");
+    sandbox.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:1\n");
     assert_eq!(counted("4 image references found, 3 different ones").await, 4);
 }
 
 /// A registry that is down is told of once, and tried for no more references than are under way.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_fails_is_told_of_once() {
-    let world = World::start().await;
-    world.registry("ghcr.io").put_image("acme/app", "1", &image(1));
+    let sandbox = Sandbox::start().await;
+    sandbox.registry("ghcr.io").put_image("acme/app", "1", &image(1));
     let mut text = String::from("docker.io/library/python:3.9\n");
     for number in 0..40 {
         text.push_str(&format!("ghcr.io/acme/app{number}:1\n"));
     }
-    world.write("a.txt", &text);
-    world.publish("docker.io/library/python:3.9", 1);
+    sandbox.write("a.txt", &text);
+    sandbox.publish("docker.io/library/python:3.9", 1);
     let wait = [("retry-after".to_owned(), "86400".to_owned())].into();
     let limited = Effect::Status { code: 429, headers: wait, body: String::new() };
-    world.emulator.faults().add(Fault::on("manifest.head", limited).host("ghcr.io"));
-    let mark = world.emulator.log().mark();
-    let said = world.run(&format!("{PIN} --jobs 2")).await;
-    let errors: Vec<&str> = said.err.lines().filter(|line| line.starts_with("error: ")).collect();
-    let [error] = errors[..] else { panic!("{said:?}") };
+    sandbox.emulator.faults().add(Fault::on("manifest.head", limited).host("ghcr.io"));
+    let mark = sandbox.emulator.log().mark();
+    let output = sandbox.run(&format!("{PIN} --jobs 2")).await;
+    let errors: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    let [error] = errors[..] else { panic!("{output:?}") };
     assert!(error.starts_with("error: ghcr.io/acme/app0:1 cannot be "), "{error}");
     assert!(
         error.contains("It stands in a.txt:2; 39 other references fail alike (--verbose tells of each). "),
         "{error}"
     );
-    assert_eq!(said.code, Some(1));
-    assert!(world.read("a.txt").starts_with("docker.io/library/python:3.9@sha256:"));
+    assert_eq!(output.code, Some(1));
+    assert!(sandbox.read("a.txt").starts_with("docker.io/library/python:3.9@sha256:"));
     let asked =
-        world.emulator.log().of(mark, "manifest.head").into_iter().filter(|one| one.host == "ghcr.io");
+        sandbox.emulator.log().of(mark, "manifest.head").into_iter().filter(|one| one.host == "ghcr.io");
     let asked: std::collections::BTreeSet<String> = asked.map(|one| one.target).collect();
     assert!(asked.len() <= 2, "{asked:?}");
-    let said = world.run(&format!("{PIN} --jobs 2 --verbose")).await;
-    assert_eq!(said.err.lines().filter(|line| line.starts_with("error: ")).count(), 40, "{said:?}");
+    let output = sandbox.run(&format!("{PIN} --jobs 2 --verbose")).await;
+    assert_eq!(output.stderr.lines().filter(|line| line.starts_with("error: ")).count(), 40, "{output:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_is_down_is_named_once_with_its_variable() {
-    let world = World::start().await;
-    world.write("a.txt", "docker.io/library/python:3.9 ghcr.io/acme/app:1 quay.io/acme/app:1\n");
+    let sandbox = Sandbox::start().await;
+    sandbox.write("a.txt", "docker.io/library/python:3.9 ghcr.io/acme/app:1 quay.io/acme/app:1\n");
     // Nobody listens where somebody just did.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut command = world.command(&PIN.split(' ').chain(["--check"]).collect::<Vec<_>>());
+    let mut command = sandbox.command(&PIN.split(' ').chain(["--check"]).collect::<Vec<_>>());
     let output = command.env("HTTPS_PROXY", format!("http://{closed}")).output().await.unwrap();
     let err = common::without_times(&String::from_utf8(output.stderr).unwrap());
     let errors: Vec<&str> = err.lines().filter(|line| line.starts_with("error: ")).collect();
@@ -161,20 +161,24 @@ async fn a_proxy_that_is_down_is_named_once_with_its_variable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_named_file_can_be_left_out() {
-    let world = World::start().await;
-    world.write("broken.yaml", "Resources:\n  A: {Type: Custom::ContainerImage\n");
-    world.write("sub/a", "FROM docker.io/library/python:3.9\n");
-    assert_eq!(world.run("list broken.yaml sub/a").await.code, Some(1));
-    let said = world.run("list broken.yaml sub/a --exclude broken.yaml").await;
-    assert_eq!((said.code, said.out.as_str()), (Some(0), "sub/a:docker.io/library/python:3.9\n"), "{said:?}");
-    let said = world.run("update --all --check broken.yaml sub/a --exclude *.yaml --exclude sub").await;
-    assert_eq!((said.code, said.err.as_str()), (Some(0), "INFO: 0 image references found\n"));
+    let sandbox = Sandbox::start().await;
+    sandbox.write("broken.yaml", "Resources:\n  A: {Type: Custom::ContainerImage\n");
+    sandbox.write("sub/a", "FROM docker.io/library/python:3.9\n");
+    assert_eq!(sandbox.run("list broken.yaml sub/a").await.code, Some(1));
+    let output = sandbox.run("list broken.yaml sub/a --exclude broken.yaml").await;
+    assert_eq!(
+        (output.code, output.stdout.as_str()),
+        (Some(0), "sub/a:docker.io/library/python:3.9\n"),
+        "{output:?}"
+    );
+    let output = sandbox.run("update --all --check broken.yaml sub/a --exclude *.yaml --exclude sub").await;
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), "INFO: 0 image references found\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exclude_that_is_empty_or_makes_no_sense_is_not_understood() {
-    let world = World::start().await;
-    world.write("a", "FROM docker.io/library/python:3.9\n");
+    let sandbox = Sandbox::start().await;
+    sandbox.write("a", "FROM docker.io/library/python:3.9\n");
     for (glob, why) in [
         ("", "'' for '--exclude <GLOB>': it is empty; expected a pattern such as vendor/ or '*.md'."),
         (" ", "' ' for '--exclude <GLOB>': it is empty; expected"),
@@ -182,9 +186,9 @@ async fn an_exclude_that_is_empty_or_makes_no_sense_is_not_understood() {
         ("[", "'[' for '--exclude <GLOB>': unclosed character class; missing ']'."),
         ("a{b", "'a{b' for '--exclude <GLOB>': unclosed alternate group"),
     ] {
-        let said = world.run_with(&["update", "--all", "--check", "--exclude", glob]).await;
-        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
-        assert!(said.err.starts_with(&format!("error: invalid value {why}")), "{said:?}");
-        assert_eq!(world.run_with(&["list", "--exclude", glob]).await.code, Some(2));
+        let output = sandbox.run_with(&["update", "--all", "--check", "--exclude", glob]).await;
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");
+        assert!(output.stderr.starts_with(&format!("error: invalid value {why}")), "{output:?}");
+        assert_eq!(sandbox.run_with(&["list", "--exclude", glob]).await.code, Some(2));
     }
 }
