@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import images
-import judge
+import comparison
 from registries import Registry
 from stall import StallingFront
 from world import LOGIN, TIMEOUT, World
@@ -15,7 +15,7 @@ def check_formats(world: World, destination: Registry, *options):
     """Every format, single images and lists, arrives as it was."""
     for name in ["oci:amd64", "v2s2:arm64", "oci:all", "v2s2:all", "oci:by-hand"]:
         world.copied(f"{world.source.host}/{name}", f"{destination.host}/copies/{name}", *options)
-        judge.same(world.source, name, destination, f"copies/{name}")
+        comparison.check_same(world.source, name, destination, f"copies/{name}")
 
 
 def check_plain_http(world: World):
@@ -42,7 +42,7 @@ def check_plain_http_elsewhere(world: World):
         assert not front.stalled.is_set() and not world.plain.has("elsewhere", "1")
         done = subprocess.run([*command, "--plain-http", "registry.example"], **options)
         assert done.returncode == 0, done.stderr
-        judge.same(world.source, "oci:amd64", world.plain, "elsewhere:1")
+        comparison.check_same(world.source, "oci:amd64", world.plain, "elsewhere:1")
     finally:
         front.stop()
 
@@ -52,7 +52,7 @@ def check_login(world: World):
     trusted = ["--certificate-authority", world.authority.certificate]
     check_formats(world, world.private, *trusted)
     world.copied(f"{world.private.host}/copies/oci:all", f"{world.plain.host}/from/private:all", *trusted)
-    judge.same(world.private, "copies/oci:all", world.plain, "from/private:all")
+    comparison.check_same(world.private, "copies/oci:all", world.plain, "from/private:all")
 
 
 def check_newest(world: World):
@@ -60,7 +60,7 @@ def check_newest(world: World):
     trusted = ["--certificate-authority", world.authority.certificate]
     check_formats(world, world.newest, *trusted)
     world.copied(f"{world.newest.host}/copies/oci:all", f"{world.private.host}/from/newest:all", *trusted)
-    judge.same(world.newest, "copies/oci:all", world.private, "from/newest:all")
+    comparison.check_same(world.newest, "copies/oci:all", world.private, "from/newest:all")
     world.refused("Log in again", f"{world.source.host}/oci:all", f"{world.newest.host}/oci:1", *trusted,
                   logins=world.wrong_logins)
 
@@ -69,7 +69,7 @@ def check_api_of_referrers(world: World):
     """every format to a registry with the referrers API, and from there to another"""
     check_formats(world, world.referring)
     world.copied(f"{world.referring.host}/copies/oci:all", f"{world.plain.host}/from/referring:all")
-    judge.same(world.referring, "copies/oci:all", world.plain, "from/referring:all")
+    comparison.check_same(world.referring, "copies/oci:all", world.plain, "from/referring:all")
 
 
 def check_referrers(world: World):
@@ -102,7 +102,7 @@ def check_credential_helper(world: World):
                             "--certificate-authority", world.authority.certificate)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
-    judge.same(world.source, "oci:arm64", world.private, "helped:1")
+    comparison.check_same(world.source, "oci:arm64", world.private, "helped:1")
 
 
 def check_platform(world: World):
@@ -110,7 +110,7 @@ def check_platform(world: World):
     for flavour in ["oci", "v2s2"]:
         world.copied(f"{world.source.host}/{flavour}:all", f"{world.plain.host}/one/{flavour}",
                      "--platform", "linux/arm64")
-        judge.same(world.source, f"{flavour}:arm64", world.plain, f"one/{flavour}:all")
+        comparison.check_same(world.source, f"{flavour}:arm64", world.plain, f"one/{flavour}:all")
         inspected = images.run("skopeo", "--insecure-policy", "inspect", "--config", "--tls-verify=false",
                                f"docker://{world.plain.host}/one/{flavour}:all")
         assert json.loads(inspected)["architecture"] == "arm64"
@@ -122,7 +122,7 @@ def check_digest(world: World):
     pinned = f"{world.source.host}/oci:all@{headers['Docker-Content-Digest']}"
     line = world.copied(pinned, f"{world.plain.host}/pinned")
     assert headers["Docker-Content-Digest"] in line, line
-    judge.same(world.source, "oci:amd64", world.plain, "pinned:all")
+    comparison.check_same(world.source, "oci:amd64", world.plain, "pinned:all")
 
 
 def check_second_copy(world: World):
@@ -145,7 +145,7 @@ def check_mount(world: World):
     requests = world.plain.requests()[before:]
     moved = [request for request in requests if request[0] in ["PATCH", "PUT"] and "/blobs/" in request[1]]
     assert not moved, moved
-    judge.same(world.source, "oci:all", world.plain, "there:all")
+    comparison.check_same(world.source, "oci:all", world.plain, "there:all")
 
 
 def check_failures(world: World):

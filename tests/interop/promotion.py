@@ -4,7 +4,7 @@ import json
 from base64 import b64encode
 from pathlib import Path
 
-import judge
+import comparison
 from mount_refusal import MountRefusal
 from registries import Registry
 from token_service import JUDGE, TokenService
@@ -57,7 +57,7 @@ class Promotion:
         host = host or self.registry.host
         before = len(self.registry.requests())
         self.copy(f"{host}/team/app:1", f"{host}/prod/app:1", self.logins(users))
-        judge.same(self.world.source, "oci:all", self.registry, "prod/app:1")
+        comparison.check_same(self.world.source, "oci:all", self.registry, "prod/app:1")
         requests = self.registry.requests()[before:]
         return ([path for method, path in requests if method == "POST" and "mount=" in path],
                 [path for method, path in requests if method in ["PATCH", "PUT"] and "/blobs/" in path])

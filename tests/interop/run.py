@@ -17,12 +17,12 @@ import time
 import traceback
 from pathlib import Path
 
+import behavior
 import copies
 import function_image
 import images
-import logins
-import manners
 import promotion
+import stored_credentials
 from registries import build
 from world import World
 
@@ -41,7 +41,7 @@ NEEDED = {
 }
 # Programs without which a check is left out, which the output says.
 OPTIONAL = {"podman": "podman"}
-CHECKS = copies.CHECKS + promotion.CHECKS + logins.CHECKS + manners.CHECKS + function_image.CHECKS
+CHECKS = copies.CHECKS + promotion.CHECKS + stored_credentials.CHECKS + behavior.CHECKS + function_image.CHECKS
 
 
 def main() -> int:
@@ -63,7 +63,7 @@ def main() -> int:
     tools = ["docker-registry", "skopeo", "umoci", "buildah", *(tool for tool in OPTIONAL if shutil.which(tool))]
     for tool in tools:
         print(images.run(tool, "--version").decode().splitlines()[0])
-    failed, left_out = 0, logins.unavailable()
+    failed, left_out = 0, stored_credentials.unavailable()
     with tempfile.TemporaryDirectory(prefix="interop-") as folder:
         # Neither the logins nor the settings of whoever runs this.
         os.environ["HOME"] = folder

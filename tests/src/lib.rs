@@ -1,5 +1,4 @@
-//! The world that the shipped binaries are tested, shown and measured in: an emulator, the
-//! function, and a stack in front of it.
+//! Test environment for the shipped binaries: an emulator, the function, and stacks that use it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,22 +9,22 @@ use aws_emulator::lambda::{Function, FunctionSettings, LambdaApi};
 use aws_emulator::stack::{Provider, Stack, StackSettings};
 use aws_emulator::{BoxError, Emulator};
 
-/// An account with the provider installed, and upstream registries around it.
+/// An emulated account with the provider, and the source registries.
 pub struct World {
     /// Registries, ECR, faults and the request log.
     pub emulator: Emulator,
     /// The provider.
     pub function: Arc<Function>,
-    /// Where its answers go.
+    /// The bucket that receives its responses.
     pub bucket: Arc<ResponseBucket>,
 }
 
 impl World {
-    /// Starts it with a program, and settings changed as a test needs them.
+    /// Starts the emulator and a function with this program. `change` changes the function's settings.
     ///
     /// # Errors
     ///
-    /// When the emulator does not start.
+    /// Fails if the emulator does not start.
     pub async fn start(
         program: PathBuf,
         change: impl FnOnce(&mut FunctionSettings),
@@ -46,8 +45,8 @@ impl World {
         Ok(Self { emulator, function, bucket })
     }
 
-    /// Installs the same program once more, as the destination of events that the function failed.
-    /// Records are lost once the caller lets go of it.
+    /// Installs the same program a second time, as the destination of failed events. The caller must keep the
+    /// returned function, because records are lost after it is dropped.
     pub fn watchdog(&self, change: impl FnOnce(&mut FunctionSettings)) -> Arc<Function> {
         let mut settings = self.function.settings().clone();
         settings.name += "-watchdog";
@@ -59,39 +58,40 @@ impl World {
         watchdog
     }
 
-    /// A stack whose custom resources the function makes. Its seconds last `second`.
+    /// Returns a stack whose custom resources use the function. `second` is the duration of one second of its
+    /// timeout.
     pub fn stack(&self, name: &str, second: Duration) -> Stack {
         self.stack_behind(name, second, self.function.clone())
     }
 
-    /// The same, with settings changed as a test needs them.
+    /// Returns the same stack with changed settings.
     pub fn stack_with(&self, name: &str, second: Duration, change: impl FnOnce(&mut StackSettings)) -> Stack {
         let mut settings = StackSettings { second, ..StackSettings::of(name, &self.function) };
         change(&mut settings);
         Stack::new(settings, self.function.clone(), self.bucket.clone())
     }
 
-    /// A stack whose events go through somebody else's hands first.
+    /// Returns a stack that sends its events to `provider`.
     pub fn stack_behind(&self, name: &str, second: Duration, provider: Arc<dyn Provider>) -> Stack {
         let settings = StackSettings { second, ..StackSettings::of(name, &self.function) };
         Stack::new(settings, provider, self.bucket.clone())
     }
 }
 
-/// Finds the provider's program: what `BOOTSTRAP` names, or what was built beside this one.
+/// Returns the path of the provider's program: the value of `BOOTSTRAP`, or a program in this one's folder.
 ///
 /// # Errors
 ///
-/// When there is none; the text says what to do.
+/// Fails if the program does not exist.
 pub fn bootstrap() -> Result<PathBuf, String> {
     program("BOOTSTRAP", "bootstrap", "cfn-container-image-provider")
 }
 
-/// Finds the command line: what `CONTAINER_IMAGE` names, or what was built beside this program.
+/// Returns the path of the command line: the value of `CONTAINER_IMAGE`, or a program in this one's folder.
 ///
 /// # Errors
 ///
-/// When there is none; the text says what to do.
+/// Fails if the program does not exist.
 pub fn container_image() -> Result<PathBuf, String> {
     program("CONTAINER_IMAGE", "container-image", "container-image")
 }
@@ -101,10 +101,10 @@ fn program(variable: &str, name: &str, package: &str) -> Result<PathBuf, String>
         return Ok(PathBuf::from(path));
     }
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
-    // Tests lie one folder deeper, in `deps`.
+    // Tests are one folder deeper, in `deps`.
     let folders = this.ancestors().skip(1).take(2);
     let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
     found.ok_or_else(|| {
-        format!("no {name} beside {}: build it with `cargo build -p {package}`", this.display())
+        format!("{name} was not found next to {}; run `cargo build -p {package}`", this.display())
     })
 }

@@ -39,21 +39,21 @@ class Commands(Installation):
 
     def test_what_is_not_named_keeps_its_value(self):
         kept = {name: {"UsePreviousValue": True} for name in self.parameters()}
-        changing = commands("install.md", "Changing parameters")
+        changing = commands("install.md", "Change parameters")
         self.assertEqual(self.given(changing), {**kept, "DefaultPlatform": {"ParameterValue": "all"}})
-        with self.assertRaisesRegex(AssertionError, "there is no parameter Misspelt"):
+        with self.assertRaisesRegex(AssertionError, "unknown parameter Misspelt"):
             self.given(changing.replace("name=DefaultPlatform", "name=Misspelt"))
         # The new template knows these two by itself.
         del kept["CodeBucketPrefix"], kept["CodeKeyPrefix"]
-        self.assertEqual(self.given(commands("operations.md", "Upgrading", 1)), kept)
-        self.assertIn("CodeKeyPrefix", self.shell(commands("operations.md", "Upgrading")))
+        self.assertEqual(self.given(commands("install.md", "Update", 1)), kept)
+        self.assertIn("CodeKeyPrefix", self.shell(commands("install.md", "Update")))
 
     def test_who_uses_the_provider_is_listed_before_it_is_deleted(self):
         self.user("images", "Custom::ContainerImage", self.function()["FunctionArn"])
-        text = self.shell(commands("operations.md", "Uninstalling", 2))
+        text = self.shell(commands("install.md", "Uninstall", 2))
         self.assertEqual(text.split(), ["images", "Image"])
         self.assertEqual(self.stack()["StackStatus"], "CREATE_COMPLETE")
-        self.shell(commands("operations.md", "Uninstalling", 3))
+        self.shell(commands("install.md", "Uninstall", 3))
         with self.assertRaisesRegex(ClientError, "does not exist"):
             self.stack()
 

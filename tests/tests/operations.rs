@@ -99,7 +99,7 @@ async fn an_event_can_be_answered_by_hand() {
     answer["StackId"] = json!(identity.stack_id);
     answer["RequestId"] = json!(identity.request_id);
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("answer.json"), answer.to_string()).unwrap();
+    std::fs::write(folder.path().join("response.json"), answer.to_string()).unwrap();
     let command = OPERATIONS.lines().find(|line| line.starts_with("curl ")).unwrap();
     let mut curl = Command::new("sh");
     curl.args(["-c", &format!("{command} --silent --show-error --fail")])
@@ -114,6 +114,6 @@ async fn an_event_can_be_answered_by_hand() {
     let uploads = tokio::time::timeout(PATIENCE, uploads).await.unwrap();
     assert_eq!(uploads[0].status, 200);
     let read = aws_emulator::bucket::Answer::read(&uploads[0].body, &identity).unwrap();
-    assert_eq!(failure(&read), "Answered by hand.");
+    assert_eq!(failure(&read), "Sent by hand.");
     assert!(tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap().success());
 }

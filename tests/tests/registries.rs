@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
 mod engine;
-mod row;
+mod registry_case;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::path::Path;
 use aws_emulator::{Auth, Effect, Fault, Log, Mark, Profile};
 use engine::Engine;
 use image_copy::copy::{Error, Outcome};
-use row::{Row, Upstream};
+use registry_case::{Row, Upstream};
 
 impl Row {
     /// Asks the registry everything, and tells what came of it, one line each.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use image_copy::registry::Error;
-use image_copy_aws::{StateTable, TagState, Written};
+use image_copy_aws::{StateTable, TagState, WriteOutcome};
 use tokio::time::Instant;
 
 /// Seconds for which a lease is held at most. Others wait that long for the lease of a holder that
@@ -26,9 +26,9 @@ pub(crate) trait Store: Send + Sync {
     /// Reads an item.
     fn read(&self, image: &str) -> impl Future<Output = Result<Option<TagState>, String>> + Send;
     /// Writes an item, if it is still as it was read.
-    fn write(&self, state: &TagState) -> impl Future<Output = Result<Written, String>> + Send;
+    fn write(&self, state: &TagState) -> impl Future<Output = Result<WriteOutcome, String>> + Send;
     /// Deletes an item, if it is still as it was read.
-    fn delete(&self, state: &TagState) -> impl Future<Output = Result<Written, String>> + Send;
+    fn delete(&self, state: &TagState) -> impl Future<Output = Result<WriteOutcome, String>> + Send;
     /// The time, in seconds since 1970.
     fn now(&self) -> u64;
     /// Waits for somebody else's lease. Returns false if there is no time left.
@@ -67,11 +67,11 @@ impl Store for TableStore {
         self.answer(self.table.get(image)).await
     }
 
-    async fn write(&self, state: &TagState) -> Result<Written, String> {
+    async fn write(&self, state: &TagState) -> Result<WriteOutcome, String> {
         self.answer(self.table.put(state)).await
     }
 
-    async fn delete(&self, state: &TagState) -> Result<Written, String> {
+    async fn delete(&self, state: &TagState) -> Result<WriteOutcome, String> {
         self.answer(self.table.delete(state)).await
     }
 
@@ -147,12 +147,12 @@ impl<S: Store> EventState<S> {
         self.answer(store.read(image).await)
     }
 
-    pub(crate) async fn write(&self, state: &TagState) -> Result<Written, NoState> {
+    pub(crate) async fn write(&self, state: &TagState) -> Result<WriteOutcome, NoState> {
         let store = self.store()?;
         self.answer(store.write(state).await)
     }
 
-    pub(crate) async fn delete(&self, state: &TagState) -> Result<Written, NoState> {
+    pub(crate) async fn delete(&self, state: &TagState) -> Result<WriteOutcome, NoState> {
         let store = self.store()?;
         self.answer(store.delete(state).await)
     }

@@ -3,12 +3,12 @@
 use image_copy::copy;
 use image_copy::registry;
 
-use crate::clients::credentials::LoginProblem;
+use crate::clients::credentials::SecretProblem;
 use crate::input::continuation::StopReason;
 use crate::input::event::InvalidEvent;
-use crate::input::failed_invocation::Lost;
+use crate::input::failed_invocation::InvocationFailure;
 use crate::input::properties::InvalidProperty;
-use crate::settings::NotAllowed;
+use crate::settings::SourceNotAllowed;
 
 /// Why an event could not be carried out.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,11 +20,11 @@ pub(crate) enum Failure {
     /// A setting of the provider is wrong.
     Setting(String),
     /// The installer does not allow this source.
-    NotAllowed(NotAllowed),
+    SourceNotAllowed(SourceNotAllowed),
     /// The image could not be copied.
     Copy(copy::Error),
     /// The image could not be copied because the credentials in a secret are missing or unusable.
-    Login { failure: copy::Error, problem: Box<LoginProblem> },
+    Secret { failure: copy::Error, problem: Box<SecretProblem> },
     /// Time ran out, and another invocation cannot continue.
     Stopped { failure: copy::Error, reason: StopReason },
     /// A Delete or a later event of the same resource was carried out meanwhile.
@@ -36,7 +36,7 @@ pub(crate) enum Failure {
     /// The image could not be deleted.
     NotDeleted(Box<NotDeleted>),
     /// Earlier invocations sent no response. Only the watchdog reports this.
-    Lost(Lost),
+    Invocation(InvocationFailure),
     /// The work did not stop by itself.
     TimeRanOut { seconds: u64 },
     /// A defect of the provider.

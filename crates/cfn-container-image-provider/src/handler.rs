@@ -22,9 +22,9 @@ use crate::input::failed_invocation::FailedInvocation;
 use crate::input::properties::{Properties, platform_names};
 use crate::input::{Event, Input};
 use crate::logging::summary::{self, Report, Summary};
-use crate::respond::delivery::{ResponseSender, Undelivered};
+use crate::respond::delivery::{DeliveryError, ResponseSender};
 use crate::respond::reason::reason;
-use crate::respond::response::{Answer, Attributes};
+use crate::respond::response::{Attributes, Response};
 use crate::respond::success;
 
 /// One call of the function.
@@ -96,7 +96,7 @@ struct Handling<'a> {
 }
 
 impl Handling<'_> {
-    async fn respond(&self, change: Result<Change, InvalidEvent>) -> Result<(), Undelivered> {
+    async fn respond(&self, change: Result<Change, InvalidEvent>) -> Result<(), DeliveryError> {
         // On the heap: these futures hold the whole work, and threads have small stacks.
         match change {
             Ok(Change::Create { properties }) => Box::pin(self.copy(&properties, None)).await,
@@ -108,7 +108,7 @@ impl Handling<'_> {
         }
     }
 
-    async fn copy(&self, properties: &Value, previous: Option<&Value>) -> Result<(), Undelivered> {
+    async fn copy(&self, properties: &Value, previous: Option<&Value>) -> Result<(), DeliveryError> {
         let Self { context, .. } = self;
         let mut report = Box::pin(copy::copy(properties, previous, context)).await;
         let unfinished = report
@@ -131,8 +131,9 @@ impl Handling<'_> {
                 let attributes = attributes(properties, outcome);
                 let text = self.with_request_id(&success::copied(outcome, report.state));
                 let id = attributes.image_reference.clone();
-                let delivered =
-                    self.deliver(Answer::success(context.envelope, id, text.clone(), Some(attributes))).await;
+                let delivered = self
+                    .deliver(Response::success(context.envelope, id, text.clone(), Some(attributes)))
+                    .await;
                 self.summary(Report::Copy(&report)).succeeded(&text);
                 return delivered;
             }
@@ -145,7 +146,7 @@ impl Handling<'_> {
         self.fail(failure, Report::Copy(&report)).await
     }
 
-    async fn delete(&self, properties: &Value) -> Result<(), Undelivered> {
+    async fn delete(&self, properties: &Value) -> Result<(), DeliveryError> {
         let envelope = self.context.envelope;
         let report = delete::delete(properties, &self.context).await;
         let DeleteReport { result, state } = &report;
@@ -155,14 +156,14 @@ impl Handling<'_> {
         };
         let text = self.with_request_id(success::deleted(deleted, *state));
         let id = envelope.physical_resource_id.clone();
-        let delivered = self.deliver(Answer::success(envelope, id, text.clone(), None)).await;
+        let delivered = self.deliver(Response::success(envelope, id, text.clone(), None)).await;
         self.summary(Report::Delete(&report)).succeeded(&text);
         delivered
     }
 
-    async fn fail(&self, failure: &Failure, report: Report<'_>) -> Result<(), Undelivered> {
+    async fn fail(&self, failure: &Failure, report: Report<'_>) -> Result<(), DeliveryError> {
         let text = reason(failure, &self.invocation.request_id);
-        let delivered = self.deliver(Answer::failure(self.context.envelope, text.clone())).await;
+        let delivered = self.deliver(Response::failure(self.context.envelope, text.clone())).await;
         self.summary(report).failed(failure, &text);
         delivered
     }
@@ -180,10 +181,10 @@ impl Handling<'_> {
         )?;
         let functions = &self.services.clients.functions;
         let invoked = functions.invoke(&self.invocation.function_arn, payload, self.context.deadline.job);
-        invoked.await.map_err(StopReason::NotInvoked)
+        invoked.await.map_err(StopReason::InvokeFailed)
     }
 
-    async fn deliver(&self, answer: Answer<'_>) -> Result<(), Undelivered> {
+    async fn deliver(&self, answer: Response<'_>) -> Result<(), DeliveryError> {
         deliver(answer, self.context.envelope, self.services, &self.context.deadline).await
     }
 
@@ -207,9 +208,9 @@ async fn respond_for(
     invocation: &Invocation,
     services: &Services,
     deadline: Deadline,
-) -> Result<(), Undelivered> {
-    let FailedInvocation { waiting, request_id, lost } = failed;
-    let envelope = match waiting {
+) -> Result<(), DeliveryError> {
+    let FailedInvocation { envelope, request_id, failure } = failed;
+    let envelope = match envelope {
         Ok(envelope) => envelope,
         // An error would make Lambda repeat the call.
         Err(error) => {
@@ -219,21 +220,21 @@ async fn respond_for(
     };
     let span = span(&envelope, invocation);
     let work = async {
-        let text = reason(&Failure::Lost(lost), &request_id);
-        let answer = Answer::failure(&envelope, text.clone());
+        let text = reason(&Failure::Invocation(failure), &request_id);
+        let answer = Response::failure(&envelope, text.clone());
         let delivered = deliver(answer, &envelope, services, &deadline).await;
-        summary::lost(&text, &request_id, deadline.started.elapsed());
+        summary::log_failed_invocation(&text, &request_id, deadline.started.elapsed());
         delivered
     };
     work.instrument(span).await
 }
 
 async fn deliver(
-    answer: Answer<'_>,
+    answer: Response<'_>,
     envelope: &Envelope,
     services: &Services,
     deadline: &Deadline,
-) -> Result<(), Undelivered> {
+) -> Result<(), DeliveryError> {
     let delivered = services.responses.deliver(&envelope.response_url, answer.body(), deadline.answer).await;
     if let Err(error) = &delivered {
         tracing::error!(%error, "CloudFormation does not know how it went");

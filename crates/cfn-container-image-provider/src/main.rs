@@ -35,7 +35,7 @@ mod testing;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use image_copy_aws::EcrClients;
+use image_copy_aws::AwsClients;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 
 /// Handles one call after the other, for as long as Lambda lets the function live.
 async fn serve(settings: Settings) -> Result<(), String> {
-    let ecr = EcrClients::from_environment(clients::client_options(&settings)).await;
+    let ecr = AwsClients::from_environment(clients::client_options(&settings)).await;
     let responses = ResponseSender::new(&settings.network.certificates);
     let responses = responses.map_err(|error| error.without_url().to_string())?;
     let services = &Services { clients: Clients::new(settings, ecr)?, responses };
@@ -75,7 +75,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
             Invocation { request_id: context.request_id, function_arn: context.invoked_function_arn, left };
         let handled = handler::handle(payload, &invocation, services).await;
         handled.map_err(|error| Diagnostic {
-            error_type: input::failed_invocation::UNANSWERED.into(),
+            error_type: input::failed_invocation::RESPONSE_NOT_SENT.into(),
             error_message: error,
         })
     });

@@ -9,7 +9,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_emulator::{DynamoDb, Image, Mutability, Recipe, Repository};
 use aws_smithy_http_client::test_util::infallible_client_fn;
-use image_copy_aws::{EcrClients, Patience};
+use image_copy_aws::{AwsClients, RetryPolicy};
 use serde_json::{Value, json};
 
 pub(crate) const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app";
@@ -19,7 +19,7 @@ pub(crate) const URI: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/
 /// `secretsmanager.GetSecretValue`, and its input; else with a code and a message.
 pub(crate) fn answered_by(
     answer: impl Fn(&str, &Value) -> Result<Value, (&'static str, String)> + Send + Sync + 'static,
-) -> EcrClients {
+) -> AwsClients {
     let http = infallible_client_fn(move |request| {
         let target = request.headers()["x-amz-target"].to_str().unwrap();
         let input: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
@@ -37,7 +37,10 @@ pub(crate) fn answered_by(
         .http_client(http)
         .build();
     let millisecond = Duration::from_millis(1);
-    EcrClients::new(config, Patience { first: millisecond, longest: millisecond, ..Patience::default() })
+    AwsClients::new(
+        config,
+        RetryPolicy { first: millisecond, longest: millisecond, ..RetryPolicy::default() },
+    )
 }
 
 /// Owner of the fixtures' resource.
@@ -116,12 +119,12 @@ impl Aws {
     }
 
     /// Clients whose calls are answered and seen here.
-    pub(crate) fn clients(&self) -> EcrClients {
+    pub(crate) fn clients(&self) -> AwsClients {
         self.clients_until(usize::MAX)
     }
 
     /// The same, but after so many calls all others are refused.
-    pub(crate) fn clients_until(&self, answered: usize) -> EcrClients {
+    pub(crate) fn clients_until(&self, answered: usize) -> AwsClients {
         let (calls, ecr, dynamodb) = (self.calls.clone(), self.ecr.clone(), self.dynamodb.clone());
         answered_by(move |target, input| {
             let (service, name) = target.split_once('.').unwrap();

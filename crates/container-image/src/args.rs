@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use image_copy::copy::{CONCURRENT_BLOBS, Mirror, Platforms};
+use image_copy::copy::{CONCURRENT_BLOBS, Mirror, PlatformSelection};
 use image_copy::oci::{ParseError, Platform, Reference, Registry, Repository, Tag};
 
 pub(crate) use list::{ListArgs, SearchArgs};
@@ -143,7 +143,7 @@ pub(crate) struct CopyArgs {
         value_parser = platforms,
         help = "Platform to copy: os/arch[/variant]; several with commas for a new index of just these; or `all` for the whole index, byte for byte"
     )]
-    pub(crate) platform: Platforms,
+    pub(crate) platform: PlatformSelection,
 
     /// Read what begins with PREFIX from TARGET where that has it; may be given several times. What a
     /// tag names, the source itself says, and every digest is checked
@@ -195,14 +195,18 @@ impl FromStr for DestinationArg {
     }
 }
 
-fn platforms(text: &str) -> Result<Platforms, ParseError> {
+fn platforms(text: &str) -> Result<PlatformSelection, ParseError> {
     if text.eq_ignore_ascii_case("all") {
-        return Ok(Platforms::All);
+        return Ok(PlatformSelection::All);
     }
     if text.contains(',') {
-        return text.split(',').map(str::parse::<Platform>).collect::<Result<_, _>>().map(Platforms::Some);
+        return text
+            .split(',')
+            .map(str::parse::<Platform>)
+            .collect::<Result<_, _>>()
+            .map(PlatformSelection::Several);
     }
-    text.parse::<Platform>().map(Platforms::One)
+    text.parse::<Platform>().map(PlatformSelection::One)
 }
 
 #[cfg(test)]
@@ -259,10 +263,16 @@ mod tests {
             let Command::Copy(copy) = Args::try_parse_from(all).unwrap().command else { unreachable!() };
             copy.platform
         };
-        assert_eq!(parse(&[]), Platforms::All);
-        assert_eq!(parse(&["--platform", "ALL"]), Platforms::All);
+        assert_eq!(parse(&[]), PlatformSelection::All);
+        assert_eq!(parse(&["--platform", "ALL"]), PlatformSelection::All);
         let several = ["linux/arm64".parse().unwrap(), "linux/amd64".parse().unwrap()];
-        assert_eq!(parse(&["--platform", "linux/arm64,linux/amd64"]), Platforms::Some(several.to_vec()));
-        assert_eq!(parse(&["--platform", "linux/arm64"]), Platforms::One("linux/arm64".parse().unwrap()));
+        assert_eq!(
+            parse(&["--platform", "linux/arm64,linux/amd64"]),
+            PlatformSelection::Several(several.to_vec())
+        );
+        assert_eq!(
+            parse(&["--platform", "linux/arm64"]),
+            PlatformSelection::One("linux/arm64".parse().unwrap())
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use image_copy::copy::{Plan, Reporter};
+use image_copy::copy::{Plan, ProgressReporter};
 use image_copy::oci::Descriptor;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -57,17 +57,17 @@ impl Reporter for CopyProgress {
         self.bar.inc(bytes);
     }
 
-    fn skipped(&self, blob: &Descriptor) {
+    fn blob_skipped(&self, blob: &Descriptor) {
         self.bar.inc(blob.size);
-        self.finished(blob);
+        self.blob_finished(blob);
     }
 
-    fn finished(&self, _: &Descriptor) {
+    fn blob_finished(&self, _: &Descriptor) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         self.bar.set_message(format!("{done} of {} blobs", self.blobs));
     }
 
-    fn lost(&self, bytes: u64) {
+    fn bytes_discarded(&self, bytes: u64) {
         self.bar.dec(bytes);
     }
 }

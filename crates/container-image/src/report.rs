@@ -11,7 +11,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use image_copy::copy::{Failure, Operation, Outcome, Plan, Request, Served, Side, TagMove};
+use image_copy::copy::{Failure, Operation, Outcome, Plan, ReadCounts, Request, Side, TagChange};
 use image_copy::oci::Registry;
 use image_copy::registry;
 use image_copy::text;
@@ -135,8 +135,8 @@ pub(crate) fn interrupted_state(plan: &Plan, all_blobs_done: bool) -> String {
             format!("{destination} may lack the image, and what arrived is not copied again")
         }
         // The request may have been on its way.
-        (TagMove::Moved { .. }, true) => format!("whether the tag {destination} was written is not known"),
-        (TagMove::Moved { .. }, false) => {
+        (TagChange::Moved { .. }, true) => format!("whether the tag {destination} was written is not known"),
+        (TagChange::Moved { .. }, false) => {
             format!("the tag {destination} was not written, and blobs that arrived are not copied again")
         }
     }
@@ -148,11 +148,11 @@ pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
     let any_referrer = outcome.referrers.as_ref().is_some_and(|referrers| referrers.copied > 0);
     let referrers = outcome.referrers.as_ref().map(|referrers| format!(", referrers: {referrers}"));
     let tag = match &outcome.tag {
-        TagMove::Moved { from: Some(old) } => format!(", tag moved from {}", old.short()),
-        TagMove::Unchanged if blobs.copied == 0 && outcome.manifests_written == 0 && !any_referrer => {
+        TagChange::Moved { from: Some(old) } => format!(", tag moved from {}", old.short()),
+        TagChange::Unchanged if blobs.copied == 0 && outcome.manifests_written == 0 && !any_referrer => {
             ", nothing to do".to_owned()
         }
-        TagMove::Moved { from: None } | TagMove::Unchanged | TagMove::Untagged => String::new(),
+        TagChange::Moved { from: None } | TagChange::Unchanged | TagChange::Untagged => String::new(),
     };
     let skipped = match blobs.skipped {
         0 => String::new(),
@@ -184,7 +184,7 @@ fn sources(request: &Request, served: &[Served]) -> String {
     if served.iter().all(|served| served.place == request.source.repository) {
         return String::new();
     }
-    let parts = served.iter().map(|Served { place, manifests, blobs }| {
+    let parts = served.iter().map(|ReadCounts { repository, manifests, blobs }| {
         let manifests = if *manifests == 1 { "1 manifest".into() } else { format!("{manifests} manifests") };
         format!("{place} ({manifests}, {})", blob_count(*blobs))
     });

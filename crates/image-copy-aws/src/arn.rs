@@ -6,7 +6,7 @@ use std::str::FromStr;
 use image_copy::oci::{self, Registry};
 use image_copy::text::{ForeignText, without_login};
 
-use crate::ecr_registry_host::RegistryHost;
+use crate::ecr_registry_host::EcrRegistryHost;
 use crate::partition::{Partition, is_account, is_region};
 
 /// What every ARN of something in a Region of an account says, each part in its form
@@ -43,7 +43,7 @@ pub struct RepositoryArn {
 #[error(
     "Invalid AWS ECR repository ARN: {given}; expected arn:<partition>:ecr:<region>:<account>:repository/<name>"
 )]
-pub struct InvalidArn {
+pub struct InvalidRepositoryArn {
     /// The text as it was given, cut.
     pub given: ForeignText,
 }
@@ -90,7 +90,7 @@ impl RepositoryArn {
     /// The ARN behind a repository URI, if that is of a private ECR registry by its plain host.
     #[must_use]
     pub fn of_repository(repository: &oci::Repository) -> Option<Self> {
-        let host = RegistryHost::parse(repository.registry().as_str())?;
+        let host = EcrRegistryHost::parse(repository.registry().as_str())?;
         let arn = Self {
             partition: host.partition,
             region: host.region,
@@ -102,10 +102,10 @@ impl RepositoryArn {
 }
 
 impl FromStr for RepositoryArn {
-    type Err = InvalidArn;
+    type Err = InvalidRepositoryArn;
 
-    fn from_str(text: &str) -> Result<Self, InvalidArn> {
-        let invalid = || InvalidArn { given: quoted(text) };
+    fn from_str(text: &str) -> Result<Self, InvalidRepositoryArn> {
+        let invalid = || InvalidRepositoryArn { given: quoted(text) };
         let fields = Fields::of(text).filter(|fields| fields.service == "ecr").ok_or_else(invalid)?;
         let Fields { partition, region, account, resource, .. } = fields;
         let name = resource.strip_prefix("repository/").ok_or_else(invalid)?;

@@ -15,9 +15,9 @@ use aws_smithy_http_client::{Builder, Connector};
 use tokio::time::Instant;
 
 use crate::arn::RepositoryArn;
-use crate::endpoints::{Endpoints, Service};
+use crate::endpoints::{EndpointOptions, Service};
 use crate::repository::EcrRepository;
-use crate::retry::{Calls, Patience};
+use crate::retry::{Calls, RetryPolicy};
 
 /// A route that leads nowhere must not use up an invocation.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,7 +32,7 @@ pub struct ClientOptions {
     /// What CloudTrail shows, in letters, digits and `-`.
     pub application: String,
     /// Which endpoints are called.
-    pub endpoints: Endpoints,
+    pub endpoints: EndpointOptions,
     /// Certificates of authorities to trust besides the system's, as PEM that was read before: the
     /// SDK panics over what it cannot read.
     pub certificates: Vec<u8>,
@@ -40,13 +40,13 @@ pub struct ClientOptions {
 
 /// The SDK's clients. Cheap to clone; clones share the clients.
 #[derive(Clone)]
-pub struct EcrClients {
+pub struct AwsClients {
     config: SdkConfig,
-    patience: Patience,
+    patience: RetryPolicy,
     by_region: Arc<Mutex<HashMap<String, aws_sdk_ecr::Client>>>,
 }
 
-impl EcrClients {
+impl AwsClients {
     /// Reads credentials, endpoints and proxies as the SDK does. Asks nobody: credentials are fetched
     /// with the first call.
     pub async fn from_environment(options: ClientOptions) -> Self {
@@ -63,12 +63,12 @@ impl EcrClients {
         if !options.certificates.is_empty() {
             loader = loader.http_client(trusting(&options.certificates));
         }
-        Self::new(loader.load().await, Patience::default())
+        Self::new(loader.load().await, RetryPolicy::default())
     }
 
     /// Clients with this configuration, whose retries and timeouts do not count.
     #[must_use]
-    pub fn new(config: SdkConfig, patience: Patience) -> Self {
+    pub fn new(config: SdkConfig, patience: RetryPolicy) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -89,14 +89,14 @@ impl EcrClients {
         &self.config
     }
 
-    pub(crate) fn patience(&self) -> Patience {
+    pub(crate) fn patience(&self) -> RetryPolicy {
         self.patience
     }
 
     /// The API host of a service, for errors.
     pub(crate) fn host(&self, service: Service, region: &str) -> String {
         let fips = self.config.use_fips().unwrap_or(false);
-        Endpoints { fips, dual_stack: self.config.use_dual_stack().unwrap_or(false) }
+        EndpointOptions { fips, dual_stack: self.config.use_dual_stack().unwrap_or(false) }
             .api_host(service, region)
     }
 

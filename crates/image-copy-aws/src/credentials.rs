@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 use image_copy::oci;
 use image_copy::registry::{Credentials, CredentialsProvider, Error};
 
-use crate::clients::EcrClients;
-use crate::ecr_registry_host::RegistryHost;
+use crate::clients::AwsClients;
+use crate::ecr_registry_host::EcrRegistryHost;
 use crate::token::Token;
 
 const ACTION: &str = "ecr:GetAuthorizationToken";
@@ -18,7 +18,7 @@ const ACTION: &str = "ecr:GetAuthorizationToken";
 /// A token stands for the calling principal, whatever the account of the registry, but is asked for
 /// in the Region of the host. Each Region's token is fetched by one task at a time, and kept.
 pub struct EcrCredentials {
-    clients: EcrClients,
+    clients: AwsClients,
     by_region: Mutex<HashMap<String, Arc<Slot>>>,
 }
 
@@ -27,7 +27,7 @@ type Slot = tokio::sync::Mutex<Option<Token>>;
 impl EcrCredentials {
     /// Logins by way of these clients.
     #[must_use]
-    pub fn new(clients: EcrClients) -> Self {
+    pub fn new(clients: AwsClients) -> Self {
         Self { clients, by_region: Mutex::default() }
     }
 
@@ -65,13 +65,13 @@ impl CredentialsProvider for EcrCredentials {
         refused: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
-            let Some(host) = RegistryHost::parse(repository.registry().as_str()) else { return Ok(None) };
+            let Some(host) = EcrRegistryHost::parse(repository.registry().as_str()) else { return Ok(None) };
             self.login_in(&host.region, refused).await.map(Some)
         })
     }
 
     fn needs_no_challenge(&self, repository: &oci::Repository) -> bool {
-        RegistryHost::parse(repository.registry().as_str()).is_some()
+        EcrRegistryHost::parse(repository.registry().as_str()).is_some()
     }
 }
 

@@ -24,7 +24,7 @@ pub enum TagRemoval {
     /// The tag was removed, and the image if this was its last tag.
     Removed,
     /// There was no such tag.
-    Absent,
+    NotFound,
     /// This is the last tag of an image that an index refers to. ECR keeps both.
     ReferencedByIndex,
 }
@@ -33,16 +33,16 @@ impl EcrRepository {
     /// Removes a tag, and the image with its last tag.
     ///
     /// # Errors
-    /// ECR's refusal. A repository that does not exist counts as [`TagRemoval::Absent`].
+    /// ECR's refusal. A repository that does not exist counts as [`TagRemoval::NotFound`].
     pub async fn remove_tag(&self, tag: &Tag) -> Result<TagRemoval, Error> {
         let failures = match self.delete(&[ManifestId::Tag(tag.clone())]).await {
-            Err(error) if is_absence(&error) => return Ok(TagRemoval::Absent),
+            Err(error) if is_absence(&error) => return Ok(TagRemoval::NotFound),
             failures => failures?,
         };
         match failures.first() {
             None => Ok(TagRemoval::Removed),
             Some(failure) => match failure.failure_code() {
-                Some(ImageFailureCode::ImageNotFound) => Ok(TagRemoval::Absent),
+                Some(ImageFailureCode::ImageNotFound) => Ok(TagRemoval::NotFound),
                 Some(ImageFailureCode::ImageReferencedByManifestList) => Ok(TagRemoval::ReferencedByIndex),
                 _ => Err(refusal(failure)),
             },
@@ -202,7 +202,7 @@ mod tests {
     async fn results_of_removing_a_tag_are_told_apart() {
         let tag: Tag = "1".parse().unwrap();
         for (code, expected) in [
-            ("ImageNotFound", Ok(TagRemoval::Absent)),
+            ("ImageNotFound", Ok(TagRemoval::NotFound)),
             ("ImageReferencedByManifestList", Ok(TagRemoval::ReferencedByIndex)),
             ("KmsError", Err("KmsError")),
         ] {
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(removed.remove_tag(&tag).await, Ok(TagRemoval::Removed));
         assert_eq!(calls.lock().unwrap()[0].1, [json!({"imageTag": "1"})]);
         let (missing, _) = repository(|_, _| refusal("RepositoryNotFoundException", "gone"));
-        assert_eq!(missing.remove_tag(&tag).await, Ok(TagRemoval::Absent));
+        assert_eq!(missing.remove_tag(&tag).await, Ok(TagRemoval::NotFound));
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use crate::partition::{Partition, is_account, is_region};
 
 /// What the host of a private ECR registry says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegistryHost {
+pub struct EcrRegistryHost {
     /// The partition.
     pub partition: Partition,
     /// The Region.
@@ -13,7 +13,7 @@ pub struct RegistryHost {
     pub account: String,
 }
 
-impl RegistryHost {
+impl EcrRegistryHost {
     /// Reads a host in any case: plain, FIPS or dual-stack. `None`: it is not private ECR's.
     #[must_use]
     pub fn parse(host: &str) -> Option<Self> {
@@ -51,7 +51,7 @@ mod tests {
             "123456789012.dkr-ecr.eu-west-1.on.aws",
             "123456789012.dkr-ecr-fips.eu-west-1.on.aws",
         ] {
-            let parsed = RegistryHost::parse(host).unwrap();
+            let parsed = EcrRegistryHost::parse(host).unwrap();
             assert_eq!((parsed.account.as_str(), parsed.region.as_str()), ("123456789012", "eu-west-1"));
         }
     }
@@ -68,7 +68,7 @@ mod tests {
             "123456789012.dkr.ecr.eu-west-1.amazonaws.com:8443",
             "123456789012.dkr.ecr..amazonaws.com",
         ] {
-            assert_eq!(RegistryHost::parse(host), None, "{host}");
+            assert_eq!(EcrRegistryHost::parse(host), None, "{host}");
         }
     }
 }

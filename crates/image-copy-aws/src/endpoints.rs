@@ -8,7 +8,7 @@ use crate::partition::Partition;
 
 /// Which of a service's endpoints are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Endpoints {
+pub struct EndpointOptions {
     /// `AWS_USE_FIPS_ENDPOINT`. Not every Region has them.
     pub fips: bool,
     /// `AWS_USE_DUALSTACK_ENDPOINT`: those that have IPv6 addresses too.
@@ -18,7 +18,7 @@ pub struct Endpoints {
 /// A partition has no registry hosts of the kind that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("partition {0} has no dual-stack registry hosts")]
-pub struct NoEndpoint(&'static str);
+pub struct UnsupportedEndpoint(&'static str);
 
 /// A service whose API is called.
 #[derive(Debug, Clone, Copy)]
@@ -30,17 +30,17 @@ pub(crate) enum Service {
     DynamoDb,
 }
 
-impl Endpoints {
+impl EndpointOptions {
     /// Where the repository's data is read and written. Its name and its URI stay those of the plain
     /// host.
     ///
     /// # Errors
     /// When the partition has no such host.
-    pub fn repository(self, arn: &RepositoryArn) -> Result<oci::Repository, NoEndpoint> {
+    pub fn repository(self, arn: &RepositoryArn) -> Result<oci::Repository, UnsupportedEndpoint> {
         let (account, region, partition) = (arn.account(), arn.region(), arn.partition());
         let fips = if self.fips { "-fips" } else { "" };
         let host = if self.dual_stack {
-            let suffix = partition.dual_stack_suffix().ok_or(NoEndpoint(partition.name()))?;
+            let suffix = partition.dual_stack_suffix().ok_or(UnsupportedEndpoint(partition.name()))?;
             format!("{account}.dkr-ecr{fips}.{region}.{suffix}")
         } else {
             format!("{account}.dkr.ecr{fips}.{region}.{}", partition.suffix())
@@ -86,13 +86,13 @@ mod tests {
     use aws_sdk_ecr::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
 
     use super::*;
-    use crate::ecr_registry_host::RegistryHost;
+    use crate::ecr_registry_host::EcrRegistryHost;
 
-    const ALL: [Endpoints; 4] = [
-        Endpoints { fips: false, dual_stack: false },
-        Endpoints { fips: true, dual_stack: false },
-        Endpoints { fips: false, dual_stack: true },
-        Endpoints { fips: true, dual_stack: true },
+    const ALL: [EndpointOptions; 4] = [
+        EndpointOptions { fips: false, dual_stack: false },
+        EndpointOptions { fips: true, dual_stack: false },
+        EndpointOptions { fips: false, dual_stack: true },
+        EndpointOptions { fips: true, dual_stack: true },
     ];
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
         ]) {
             let repository = endpoints.repository(&arn).unwrap();
             assert_eq!(repository.to_string(), format!("{host}/team/app"));
-            let host = RegistryHost::parse(repository.registry().as_str()).unwrap();
+            let host = EcrRegistryHost::parse(repository.registry().as_str()).unwrap();
             assert_eq!((host.account.as_str(), host.region.as_str()), ("123456789012", "eu-west-1"));
         }
         let isolated: RepositoryArn =
@@ -120,7 +120,7 @@ mod tests {
     async fn the_host_that_an_error_names_is_the_one_that_the_sdk_calls() {
         for region in ["us-east-1", "cn-north-1", "us-gov-west-1", "eu-isoe-west-1", "eusc-de-east-1"] {
             for endpoints in ALL {
-                let Endpoints { fips, dual_stack } = endpoints;
+                let EndpointOptions { fips, dual_stack } = endpoints;
                 let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dual_stack);
                 let resolved = DefaultResolver::new().resolve_endpoint(&params.build().unwrap()).await;
                 // Some partitions have no such endpoint, which the SDK says itself.

@@ -10,7 +10,7 @@ use aws_sdk_lambda::types::InvocationType;
 use image_copy::text::ForeignText;
 use tokio::time::Instant;
 
-use crate::EcrClients;
+use crate::AwsClients;
 use crate::retry::{innermost, words};
 
 /// A route that leads nowhere, as out of a VPC without an endpoint for Lambda, has to show while
@@ -25,10 +25,10 @@ pub struct Functions {
 
 /// Why a function was not invoked; the texts are one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotInvoked {
+pub enum InvokeError {
     /// Lambda says that the role may not.
     #[error("{code}")]
-    Denied {
+    AccessDenied {
         /// Lambda's name for it.
         code: ForeignText,
     },
@@ -37,7 +37,7 @@ pub enum NotInvoked {
     Failed(ForeignText),
 }
 
-impl EcrClients {
+impl AwsClients {
     /// Lambda's functions, with the same credentials and endpoints.
     #[must_use]
     pub fn functions(&self) -> Functions {
@@ -58,16 +58,18 @@ impl Functions {
     ///
     /// # Errors
     /// When Lambda has not taken it by `deadline`.
-    pub async fn invoke(&self, arn: &str, payload: Vec<u8>, deadline: Instant) -> Result<(), NotInvoked> {
+    pub async fn invoke(&self, arn: &str, payload: Vec<u8>, deadline: Instant) -> Result<(), InvokeError> {
         let call = self.client.invoke().function_name(arn).invocation_type(InvocationType::Event);
         match tokio::time::timeout_at(deadline, call.payload(Blob::new(payload)).send()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(match error.code() {
-                Some(code) if code.starts_with("AccessDenied") => NotInvoked::Denied { code: code.into() },
-                Some(code) => NotInvoked::Failed(format!("{code} \"{}\"", words(error.message())).into()),
-                None => NotInvoked::Failed(innermost(&error)),
+                Some(code) if code.starts_with("AccessDenied") => {
+                    InvokeError::AccessDenied { code: code.into() }
+                }
+                Some(code) => InvokeError::Failed(format!("{code} \"{}\"", words(error.message())).into()),
+                None => InvokeError::Failed(innermost(&error)),
             }),
-            Err(_) => Err(NotInvoked::Failed("no answer in time".into())),
+            Err(_) => Err(InvokeError::Failed("no answer in time".into())),
         }
     }
 }
@@ -87,7 +89,7 @@ mod tests {
         Instant::now() + Duration::from_secs(20)
     }
 
-    async fn invoke(status: u16, code: &'static str) -> (Result<(), NotInvoked>, String) {
+    async fn invoke(status: u16, code: &'static str) -> (Result<(), InvokeError>, String) {
         let seen = Arc::new(Mutex::new(String::new()));
         let request = seen.clone();
         let http = infallible_client_fn(move |call| {
@@ -115,9 +117,9 @@ mod tests {
     #[tokio::test]
     async fn tells_a_missing_permission_from_other_trouble() {
         let (result, _) = invoke(403, "AccessDeniedException").await;
-        assert_eq!(result, Err(NotInvoked::Denied { code: "AccessDeniedException".into() }));
+        assert_eq!(result, Err(InvokeError::AccessDenied { code: "AccessDeniedException".into() }));
         let (result, _) = invoke(404, "ResourceNotFoundException").await;
-        assert_eq!(result, Err(NotInvoked::Failed("ResourceNotFoundException \"it says so\"".into())));
+        assert_eq!(result, Err(InvokeError::Failed("ResourceNotFoundException \"it says so\"".into())));
     }
 
     #[tokio::test]
@@ -126,7 +128,7 @@ mod tests {
         let functions = clients_at(&format!("http://{}", silent.local_addr().unwrap())).functions();
         let deadline = Instant::now() + Duration::from_millis(100);
         let result = functions.invoke(ARN, Vec::new(), deadline).await;
-        assert_eq!(result, Err(NotInvoked::Failed("no answer in time".into())));
+        assert_eq!(result, Err(InvokeError::Failed("no answer in time".into())));
         let refused = clients_at("http://127.0.0.1:1").functions();
         let error = refused.invoke(ARN, Vec::new(), soon()).await.unwrap_err().to_string();
         assert!(error.contains("refused") && !error.contains('\n'), "{error}");

@@ -10,10 +10,10 @@ use image_copy::registry::{Credentials, CredentialsProvider, Error};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::clients::EcrClients;
+use crate::clients::AwsClients;
 use crate::endpoints::Service;
 use crate::partition::Partition;
-use crate::retry::{Calls, Patience, is_transient};
+use crate::retry::{Calls, RetryPolicy, is_transient};
 use crate::token::Token;
 
 /// The one Region that gives logins
@@ -35,7 +35,7 @@ const PAUSE: Duration = Duration::from_secs(300);
 /// to anybody
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/public/public-troubleshooting.html>).
 pub struct EcrPublicCredentials {
-    clients: EcrClients,
+    clients: AwsClients,
     known: Mutex<Known>,
 }
 
@@ -50,7 +50,7 @@ enum Known {
 impl EcrPublicCredentials {
     /// Logins by way of these clients.
     #[must_use]
-    pub fn new(clients: EcrClients) -> Self {
+    pub fn new(clients: AwsClients) -> Self {
         // Only this partition's principals are known there.
         let region = clients.config().region().map(Region::as_ref);
         let is_known_there = region.is_none_or(|region| Partition::of_region(region) == Partition::Aws);
@@ -103,7 +103,7 @@ impl EcrPublicCredentials {
             .build();
         let client = aws_sdk_ecrpublic::Client::from_conf(config);
         let host = self.clients.host(Service::EcrPublic, REGION);
-        let patience = Patience { attempts: 2, ..self.clients.patience() };
+        let patience = RetryPolicy { attempts: 2, ..self.clients.patience() };
         let calls = Calls::new(client, host, Some(Instant::now() + LONGEST_CALL), patience);
         let answer = calls.send(ACTION, || calls.client.get_authorization_token().send()).await?;
         let data = answer.authorization_data();
@@ -243,7 +243,7 @@ mod tests {
     async fn principals_of_other_partitions_are_strangers_there() {
         let http = infallible_client_fn(|_| -> http::Response<String> { panic!("nobody is asked") });
         let config = testing::config().into_builder().http_client(http).region(Region::new("cn-north-1"));
-        let credentials = EcrPublicCredentials::new(EcrClients::new(config.build(), testing::HASTE));
+        let credentials = EcrPublicCredentials::new(AwsClients::new(config.build(), testing::HASTE));
         assert_eq!(password(&credentials, None).await, None);
     }
 }

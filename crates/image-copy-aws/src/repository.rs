@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use aws_sdk_ecr::types::LayerAvailability;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-use image_copy::copy::{Facts, Inventory};
+use image_copy::copy::{Inventory, RepositorySettings};
 use image_copy::oci::{Algorithm, Digest, Manifest, Tag};
 use image_copy::registry::{Error, ManifestId};
 
@@ -35,7 +35,7 @@ impl EcrRepository {
         &self.arn
     }
 
-    async fn describe(&self, tag: Option<&Tag>) -> Result<Facts, Error> {
+    async fn describe(&self, tag: Option<&Tag>) -> Result<RepositorySettings, Error> {
         let request = self
             .calls
             .client
@@ -48,7 +48,7 @@ impl EcrRepository {
             // The copy does without: whoever may push need not be allowed to look.
             Err(Error::Service { code, message, .. }) if code.starts_with("AccessDenied") => {
                 tracing::debug!(%message, "the repository's settings are not known");
-                return Ok(Facts::default());
+                return Ok(RepositorySettings::default());
             }
             Err(error) => return Err(error),
         };
@@ -56,7 +56,7 @@ impl EcrRepository {
         let immutable = repository
             .zip(tag)
             .and_then(|(repository, tag)| mutability::is_immutable(repository, tag.as_str()));
-        Ok(Facts { tag_is_immutable: immutable })
+        Ok(RepositorySettings { tag_is_immutable: immutable })
     }
 
     async fn all_held(&self, digests: &[Digest]) -> Result<HashSet<Digest>, Error> {
@@ -128,7 +128,7 @@ impl EcrRepository {
 }
 
 impl Inventory for EcrRepository {
-    fn facts<'a>(&'a self, tag: Option<&'a Tag>) -> BoxFuture<'a, Result<Facts, Error>> {
+    fn settings<'a>(&'a self, tag: Option<&'a Tag>) -> BoxFuture<'a, Result<RepositorySettings, Error>> {
         self.describe(tag).boxed()
     }
 
@@ -142,11 +142,11 @@ impl Inventory for EcrRepository {
     }
 
     /// A lifecycle rule can delete an image of an index, and layers can be archived.
-    fn manifests_prove_content(&self) -> bool {
+    fn manifests_guarantee_content(&self) -> bool {
         false
     }
 
-    fn objection(&self, manifest: &Manifest) -> Option<String> {
+    fn rejection_reason(&self, manifest: &Manifest) -> Option<String> {
         manifest_check::objection(manifest)
     }
 

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 /// How long a call waits and how often it is repeated.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// Bound of the first pause, doubled with each further one. The pause is drawn between zero and
     /// the bound, so that functions that were throttled together do not come back together.
     pub first: Duration,
@@ -32,7 +32,7 @@ pub struct Patience {
     pub without_deadline: Duration,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     /// PutImage allows 10 a second: a hundred functions that push at once are served within 10 s,
     /// which pauses of up to 5 s spread well.
     fn default() -> Self {
@@ -53,12 +53,12 @@ pub(crate) struct Calls<C = aws_sdk_ecr::Client> {
     pub(crate) client: C,
     host: String,
     deadline: Option<Instant>,
-    patience: Patience,
+    patience: RetryPolicy,
 }
 
 impl<C> Calls<C> {
     /// Calls by way of a client; `host` is where it calls, for the errors.
-    pub(crate) fn new(client: C, host: String, deadline: Option<Instant>, patience: Patience) -> Self {
+    pub(crate) fn new(client: C, host: String, deadline: Option<Instant>, patience: RetryPolicy) -> Self {
         Self { client, host, deadline, patience }
     }
 

@@ -6,7 +6,7 @@ use image_copy::registry::Error;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::EcrClients;
+use crate::AwsClients;
 use crate::credential_arn::{CredentialArn, Place};
 use crate::endpoints::Service;
 use crate::retry::Calls;
@@ -17,41 +17,41 @@ const GET_PARAMETER: &str = "ssm:GetParameter";
 /// Secrets and parameters, in the Region of their ARN.
 #[derive(Clone)]
 pub struct Secrets {
-    clients: EcrClients,
+    clients: AwsClients,
 }
 
 /// Why a secret or parameter could not be read, in one line that shows nothing of it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{text}")]
-pub struct NotRead {
+pub struct SecretReadError {
     /// What stands in the way.
-    pub obstacle: Obstacle,
+    pub kind: SecretReadErrorKind,
     text: String,
 }
 
 /// What stands between the function and a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum SecretReadErrorKind {
     /// There is none of this name.
-    Missing,
+    NotFound,
     /// The secret has no such version.
-    NoSuchVersion,
+    VersionNotFound,
     /// It waits for its deletion.
-    Deleted,
+    PendingDeletion,
     /// The role, or the secret's own policy, does not allow this action.
-    Denied {
+    AccessDenied {
         /// Name of the action.
         action: &'static str,
         /// The secret belongs to another account than the role, or may do so.
-        is_foreign: bool,
+        is_other_account: bool,
     },
     /// The key with which it is encrypted cannot be used.
-    Key {
+    KmsKey {
         /// The secret belongs to another account than the role.
-        is_foreign: bool,
+        is_other_account: bool,
     },
     /// It is of a kind that holds no login.
-    Unsuitable,
+    UnsupportedType,
     /// The service was not reached.
     Unreachable {
         /// Name of the service in endpoints, such as `ssm`.
@@ -61,15 +61,15 @@ pub enum Obstacle {
     Other,
 }
 
-impl NotRead {
+impl SecretReadError {
     /// A secret or parameter that this obstacle keeps from being read, with what was answered.
     #[must_use]
-    pub fn new(arn: &CredentialArn, obstacle: Obstacle, answer: &str) -> Self {
-        Self { obstacle, text: format!("{} {arn} cannot be read: {answer}", arn.kind()) }
+    pub fn new(arn: &CredentialArn, kind: SecretReadErrorKind, answer: &str) -> Self {
+        Self { kind, text: format!("{} {arn} cannot be read: {answer}", arn.kind()) }
     }
 }
 
-impl EcrClients {
+impl AwsClients {
     /// Secrets and parameters, with the same credentials and endpoints.
     #[must_use]
     pub fn secrets(&self) -> Secrets {
@@ -86,7 +86,7 @@ impl Secrets {
         &self,
         arn: &CredentialArn,
         deadline: Option<Instant>,
-    ) -> Result<SecretString, NotRead> {
+    ) -> Result<SecretString, SecretReadError> {
         match arn.place() {
             Place::Secret { version_stage, version_id, .. } => {
                 let version = (version_stage.as_ref(), version_id.as_ref());
@@ -101,7 +101,7 @@ impl Secrets {
         arn: &CredentialArn,
         (stage, id): (Option<&String>, Option<&String>),
         deadline: Option<Instant>,
-    ) -> Result<SecretString, NotRead> {
+    ) -> Result<SecretString, SecretReadError> {
         let region = Region::new(arn.region().to_owned());
         let config = aws_sdk_secretsmanager::config::Builder::from(self.clients.config()).region(region);
         let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
@@ -112,9 +112,15 @@ impl Secrets {
         match calls.send(GET_SECRET, || request.clone().send()).await {
             Ok(answer) => {
                 let text = answer.secret_string.map(SecretString::from);
-                text.ok_or_else(|| NotRead::new(arn, Obstacle::Unsuitable, "it holds bytes, not text"))
+                text.ok_or_else(|| {
+                    SecretReadError::new(
+                        arn,
+                        SecretReadErrorKind::UnsupportedType,
+                        "it holds bytes, not text",
+                    )
+                })
             }
-            Err(error) => Err(not_read(arn, GET_SECRET, &error)),
+            Err(error) => Err(read_error(arn, GET_SECRET, &error)),
         }
     }
 
@@ -122,7 +128,7 @@ impl Secrets {
         &self,
         arn: &CredentialArn,
         deadline: Option<Instant>,
-    ) -> Result<SecretString, NotRead> {
+    ) -> Result<SecretString, SecretReadError> {
         let region = Region::new(arn.region().to_owned());
         let config = aws_sdk_ssm::config::Builder::from(self.clients.config()).region(region);
         let client = aws_sdk_ssm::Client::from_conf(config.build());
@@ -130,7 +136,7 @@ impl Secrets {
         let calls = Calls::new(client, host, deadline, self.clients.patience());
         let request = calls.client.get_parameter().name(arn.to_string()).with_decryption(true);
         let answer = calls.send(GET_PARAMETER, || request.clone().send()).await;
-        let answer = answer.map_err(|error| not_read(arn, GET_PARAMETER, &error))?;
+        let answer = answer.map_err(|error| read_error(arn, GET_PARAMETER, &error))?;
         let parameter = answer.parameter.unwrap_or_else(|| aws_sdk_ssm::types::Parameter::builder().build());
         // Whoever may list parameters reads those of the other types in the clear.
         match (parameter.r#type, parameter.value) {
@@ -138,44 +144,48 @@ impl Secrets {
             (kind, _) => {
                 let kind = kind.as_ref().map_or("unknown", |kind| kind.as_str());
                 let answer = format!("it is of type {kind}, and not a SecureString");
-                Err(NotRead::new(arn, Obstacle::Unsuitable, &answer))
+                Err(SecretReadError::new(arn, SecretReadErrorKind::UnsupportedType, &answer))
             }
         }
     }
 }
 
-fn not_read(arn: &CredentialArn, action: &'static str, error: &Error) -> NotRead {
+fn read_error(arn: &CredentialArn, action: &'static str, error: &Error) -> SecretReadError {
     let answer = match error {
         // The text of this error speaks of a registry.
         Error::Protocol(problem) => (*problem).to_owned(),
         error => error.to_string(),
     };
-    NotRead::new(arn, obstacle(arn, action, error), &answer)
+    SecretReadError::new(arn, error_kind(arn, action, error), &answer)
 }
 
-fn obstacle(arn: &CredentialArn, action: &'static str, error: &Error) -> Obstacle {
+fn error_kind(arn: &CredentialArn, action: &'static str, error: &Error) -> SecretReadErrorKind {
     let service = if action == GET_SECRET { "secretsmanager" } else { "ssm" };
     let (code, message) = match error {
         Error::Service { code, message, .. } => (code.as_str(), message.as_str()),
-        Error::Http(HttpError { kind: Kind::Tls(_), .. }) => return Obstacle::Other,
-        Error::Http(_) => return Obstacle::Unreachable { service },
-        _ => return Obstacle::Other,
+        Error::Http(HttpError { kind: Kind::Tls(_), .. }) => return SecretReadErrorKind::Other,
+        Error::Http(_) => return SecretReadErrorKind::Unreachable { service },
+        _ => return SecretReadErrorKind::Other,
     };
     let says = |text: &str| message.to_ascii_lowercase().contains(text);
-    let is_foreign = principal_account(message).is_some_and(|account| account != arn.account());
+    let is_other_account = principal_account(message).is_some_and(|account| account != arn.account());
     let of_key = ["InvalidKeyId", "DecryptionFailure"].contains(&code)
         || code.starts_with("Kms")
         // Both services report it as a denial of their own call.
         || says("kms")
         || says("ciphertext");
     match code {
-        _ if of_key => Obstacle::Key { is_foreign: is_foreign || says("different aws account") },
-        "ResourceNotFoundException" if says("secret value for") => Obstacle::NoSuchVersion,
-        "ParameterVersionNotFound" => Obstacle::NoSuchVersion,
-        "ResourceNotFoundException" | "ParameterNotFound" => Obstacle::Missing,
-        "InvalidRequestException" if says("deletion") => Obstacle::Deleted,
-        _ if code.starts_with("AccessDenied") => Obstacle::Denied { action, is_foreign },
-        _ => Obstacle::Other,
+        _ if of_key => SecretReadErrorKind::KmsKey {
+            is_other_account: is_other_account || says("different aws account"),
+        },
+        "ResourceNotFoundException" if says("secret value for") => SecretReadErrorKind::VersionNotFound,
+        "ParameterVersionNotFound" => SecretReadErrorKind::VersionNotFound,
+        "ResourceNotFoundException" | "ParameterNotFound" => SecretReadErrorKind::NotFound,
+        "InvalidRequestException" if says("deletion") => SecretReadErrorKind::PendingDeletion,
+        _ if code.starts_with("AccessDenied") => {
+            SecretReadErrorKind::AccessDenied { action, is_other_account }
+        }
+        _ => SecretReadErrorKind::Other,
     }
 }
 

@@ -10,11 +10,11 @@ use aws_smithy_http_client::test_util::infallible_client_fn;
 use image_copy::oci;
 use serde_json::Value;
 
-use crate::clients::EcrClients;
-use crate::retry::Patience;
+use crate::clients::AwsClients;
+use crate::retry::RetryPolicy;
 
 /// Waits for milliseconds only.
-pub(crate) const HASTE: Patience = Patience {
+pub(crate) const HASTE: RetryPolicy = RetryPolicy {
     first: Duration::from_millis(1),
     longest: Duration::from_millis(4),
     attempts: 3,
@@ -22,8 +22,8 @@ pub(crate) const HASTE: Patience = Patience {
     without_deadline: Duration::from_secs(5),
 };
 
-pub(crate) fn clients(http: SharedHttpClient) -> EcrClients {
-    EcrClients::new(config().into_builder().http_client(http).build(), HASTE)
+pub(crate) fn clients(http: SharedHttpClient) -> AwsClients {
+    AwsClients::new(config().into_builder().http_client(http).build(), HASTE)
 }
 
 /// A repository of the registry at `host`.
@@ -44,7 +44,7 @@ pub(crate) fn config() -> SdkConfig {
 /// give the answer.
 pub(crate) fn ecr(
     respond: impl Fn(&str, &Value) -> http::Response<String> + Send + Sync + 'static,
-) -> EcrClients {
+) -> AwsClients {
     clients(infallible_client_fn(move |request| {
         let target = request.headers()["x-amz-target"].to_str().unwrap();
         let name = target.rsplit('.').next().unwrap();
@@ -53,8 +53,8 @@ pub(crate) fn ecr(
 }
 
 /// Clients that speak real HTTP to `endpoint`.
-pub(crate) fn clients_at(endpoint: &str) -> EcrClients {
-    EcrClients::new(config().into_builder().endpoint_url(endpoint).build(), HASTE)
+pub(crate) fn clients_at(endpoint: &str) -> AwsClients {
+    AwsClients::new(config().into_builder().endpoint_url(endpoint).build(), HASTE)
 }
 
 pub(crate) fn answer(body: &Value) -> http::Response<String> {

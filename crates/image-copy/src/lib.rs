@@ -5,7 +5,7 @@
 //! - [`oci`]: references, digests, platforms, manifests. Pure data.
 //! - [`http`]: one request, with retries and without redirects.
 //! - [`registry`]: one registry, by the distribution specification.
-//! - [`copy`]: [`copy::survey`] and [`copy::plan`] read both sides, [`copy::transfer`] writes.
+//! - [`copy`]: [`copy::read_current_state`] and [`copy::plan`] read both sides, [`copy::transfer`] writes.
 //!
 //! Each module uses only those above it. The crate contains nothing specific to a cloud. It reads no
 //! environment variables, except those for proxies and certificates, which its HTTP client reads.

@@ -81,7 +81,7 @@ async fn a_mirror_and_the_named_registry_have_a_budget_each() {
     let mirror = world.emulator.add_upstream(aws_emulator::Profile::bearer("mirror.example"));
     let image = Recipe::new(7).platforms(&["linux/amd64"]).layers(&[900_000]).single();
     mirror.put_image("hub/python", "1", &image);
-    world.mirrors = Mirror::list("docker.io/library=mirror.example/hub").unwrap();
+    world.mirrors = Mirror::parse_list("docker.io/library=mirror.example/hub").unwrap();
     world.emulator.faults().add(Fault::on("blob.get", Effect::Reset { after_bytes: 0, on: None }));
     world.copy("python:1", Some("1"), "linux/amd64").await.unwrap_err();
     for host in ["mirror.example", "registry-1.docker.io"] {

@@ -3,7 +3,7 @@
 mod support;
 
 use aws_emulator::{Image, Manifest, Mutability, Recipe, Switch};
-use image_copy::copy::{Failure, Known, Problem, Side, TagMove};
+use image_copy::copy::{EarlierCopy, Failure, Problem, Side, TagChange};
 use support::World;
 
 fn index() -> Image {
@@ -25,7 +25,7 @@ async fn copies_a_whole_index_byte_for_byte() {
     let platforms: Vec<String> = outcome.platforms.iter().map(ToString::to_string).collect();
     assert_eq!(platforms, ["linux/amd64", "linux/arm64", "linux/arm/v7"]);
     assert_eq!(outcome.blobs.copied, image.blobs.len() as u64, "shared layers travel once");
-    assert_eq!(outcome.tag, TagMove::Moved { from: None });
+    assert_eq!(outcome.tag, TagChange::Moved { from: None });
     assert_eq!(outcome.size, image.blobs.iter().map(aws_emulator::Blob::size).sum::<u64>());
 }
 
@@ -51,7 +51,7 @@ async fn asks_upstream_only_for_the_digest_when_nothing_changed() {
     let mark = world.emulator.log().mark();
     let outcome = world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     assert_eq!(world.upstream_requests(mark), ["manifest.head"]);
-    assert_eq!(outcome.tag, TagMove::Unchanged);
+    assert_eq!(outcome.tag, TagChange::Unchanged);
     assert_eq!((outcome.blobs.copied, outcome.manifests_written), (0, 0));
     assert_eq!(
         world.emulator.log().count(mark, "manifest.put"),
@@ -74,7 +74,7 @@ async fn puts_a_tag_back_without_upstream_when_the_reference_has_a_digest() {
     let outcome = world.copy(&format!("python:3.13@{}", old.digest()), Some("3.13"), "all").await.unwrap();
     world.check_stored("3.13", &old);
     assert!(world.upstream_requests(mark).is_empty());
-    assert!(matches!(outcome.tag, TagMove::Moved { from: Some(from) } if from.as_str() == new.digest()));
+    assert!(matches!(outcome.tag, TagChange::Moved { from: Some(from) } if from.as_str() == new.digest()));
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn copies_by_digest_without_a_tag() {
     let (world, image) = (World::start().await, index());
     world.hub_image("3.13", &image);
     let outcome = world.copy(&format!("python@{}", image.digest()), None, "all").await.unwrap();
-    assert_eq!(outcome.tag, TagMove::Untagged);
+    assert_eq!(outcome.tag, TagChange::Untagged);
     assert!(world.ecr.manifest(image.digest()).is_some());
     assert!(world.ecr.tags().is_empty());
 }
@@ -197,7 +197,7 @@ async fn a_selection_is_a_new_index_of_the_sources_own_children() {
     world.hub_image("3.13", &image);
     let wanted = "linux/arm/v7,linux/amd64";
     let outcome = world.copy("python:3.13", Some("3.13"), wanted).await.unwrap();
-    assert_eq!((outcome.platforms.len(), outcome.platforms_offered), (2, Some(3)));
+    assert_eq!((outcome.platforms.len(), outcome.source_platform_count), (2, Some(3)));
     assert_eq!(outcome.source_digest.as_str(), image.digest());
     assert_ne!(outcome.source_digest, outcome.digest);
     assert_eq!(world.ecr.damage("3.13"), Vec::<String>::new());
@@ -218,16 +218,16 @@ async fn what_is_known_and_whole_is_tagged_again_without_the_sources_manifests()
     for platforms in ["linux/amd64", "linux/amd64,linux/arm64"] {
         let first = world.copy("python:3.13", Some("3.13"), platforms).await.unwrap();
         let mut request = world.request("python:3.13", Some("again"), platforms);
-        request.known = vec![Known {
+        request.earlier_copies = vec![EarlierCopy {
             source_digest: first.source_digest.clone(),
-            selection: request.platforms.clone(),
+            requested: request.platforms.clone(),
             digest: first.digest.clone(),
             platforms: first.platforms.clone(),
         }];
         let mark = world.emulator.log().mark();
         let plan = world.plan(&request).await.unwrap();
         assert_eq!(world.upstream_requests(mark), ["manifest.head"]);
-        assert!(plan.root_held && plan.manifests.is_empty() && plan.blobs.is_empty());
+        assert!(plan.root_exists && plan.manifests.is_empty() && plan.blobs.is_empty());
         assert_eq!((&plan.root.digest, &plan.platforms), (&first.digest, &first.platforms));
         let layer = image.blobs.iter().find(|blob| blob.size() == 4096).unwrap();
         world.ecr.remove_blob(layer.digest());

@@ -115,7 +115,7 @@ async fn an_unchanged_image_costs_two_requests_and_an_index_one() {
         assert_eq!((again.blobs.copied, again.manifests_written), (0, 0), "{tag}");
         assert_eq!(
             (again.platforms.len(), again.tag),
-            (platforms, image_copy::copy::TagMove::Unchanged),
+            (platforms, image_copy::copy::TagChange::Unchanged),
             "{tag}"
         );
         let (sent, read) = (to.take_log(), source.take_log());

@@ -22,7 +22,7 @@ async fn world() -> (World, Arc<Registry>, Image) {
     let (mut world, image) = (World::start().await, index());
     world.hub_image("3.13", &image);
     let mirror = world.emulator.add_upstream(Profile::bearer(MIRROR));
-    world.mirrors = Mirror::list("docker.io/library=mirror.example/hub").expect("a mirror");
+    world.mirrors = Mirror::parse_list("docker.io/library=mirror.example/hub").expect("a mirror");
     (world, mirror, image)
 }
 
@@ -34,8 +34,8 @@ async fn with_mirrored_image() -> (World, Arc<Registry>, Image) {
 
 /// Place, manifests and blobs.
 fn served(outcome: &Outcome) -> Vec<(String, u64, u64)> {
-    let served = outcome.served.iter();
-    served.map(|served| (served.place.to_string(), served.manifests, served.blobs)).collect()
+    let served = outcome.read_counts.iter();
+    served.map(|served| (served.repository.to_string(), served.manifests, served.blobs)).collect()
 }
 
 async fn copy(world: &World) -> Outcome {
@@ -87,7 +87,7 @@ async fn a_mirror_that_is_down_is_asked_once() {
         let before = requests(&world, MIRROR);
         let outcome = copy(&world).await;
         world.check_stored("3.13", &image);
-        assert_eq!(outcome.served.len(), if switch == Switch::Off { 1 } else { 0 }, "{switch:?}");
+        assert_eq!(outcome.read_counts.len(), if switch == Switch::Off { 1 } else { 0 }, "{switch:?}");
         assert!(requests(&world, MIRROR) - before <= 5, "as often as one request is tried");
     }
 }
@@ -108,7 +108,7 @@ async fn a_manifest_that_is_not_what_was_asked_for_is_read_elsewhere() {
     world.emulator.faults().add(Fault::on("manifest.get", corrupt).host(MIRROR));
     let outcome = copy(&world).await;
     world.check_stored("3.13", &image);
-    assert_eq!(outcome.served[0].place.to_string(), "docker.io/library/python");
+    assert_eq!(outcome.read_counts[0].repository.to_string(), "docker.io/library/python");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Requests of the survey and the plan to both sides.
+//! Requests of `read_current_state` and `plan` to both sides.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -12,8 +12,8 @@ use aws_emulator::{Effect, Fault, Image, Log, Recipe, Switch};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use image_copy::copy::{
-    Destination, Facts, Failure, Inventory, Known, Limits, NoReport, Outcome, Problem, Request, Side, plan,
-    survey, transfer,
+    Destination, EarlierCopy, Failure, Inventory, NullReporter, Outcome, Problem, RepositorySettings,
+    Request, Side, TransferLimits, plan, read_current_state, transfer,
 };
 use image_copy::oci::{self, Digest, Tag};
 use image_copy::registry::{Error, ManifestId, Repository};
@@ -47,9 +47,9 @@ impl Recorder {
 }
 
 impl Inventory for Recorder {
-    fn facts<'a>(&'a self, _: Option<&'a Tag>) -> BoxFuture<'a, Result<Facts, Error>> {
+    fn settings<'a>(&'a self, _: Option<&'a Tag>) -> BoxFuture<'a, Result<RepositorySettings, Error>> {
         self.record("facts".into());
-        async { Ok(Facts { tag_is_immutable: Some(self.is_immutable) }) }.boxed()
+        async { Ok(RepositorySettings { tag_is_immutable: Some(self.is_immutable) }) }.boxed()
     }
 
     fn manifests<'a>(
@@ -78,12 +78,12 @@ impl Inventory for Recorder {
     }
 
     /// As for ECR, which this inventory imitates.
-    fn manifests_prove_content(&self) -> bool {
+    fn manifests_guarantee_content(&self) -> bool {
         false
     }
 
-    fn objection(&self, manifest: &oci::Manifest) -> Option<String> {
-        self.repository.objection(manifest)
+    fn rejection_reason(&self, manifest: &oci::Manifest) -> Option<String> {
+        self.repository.rejection_reason(manifest)
     }
 
     fn tag<'a>(&'a self, manifest: &'a oci::Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>> {
@@ -121,9 +121,9 @@ async fn copy(
     let (recorder, to) = recorder(world, Start::Immediately, is_immutable);
     let from = world.source(request);
     let copied = async {
-        let survey = survey(request, &from, &to).await?;
-        let plan = plan(request, &survey, &from, &to).await?;
-        transfer(&plan, &from, &to, &Limits::default(), Arc::new(NoReport)).await
+        let state = read_current_state(request, &from, &to).await?;
+        let plan = plan(request, &state, &from, &to).await?;
+        transfer(&plan, &from, &to, &TransferLimits::default(), Arc::new(NullReporter)).await
     };
     let copied = copied.await;
     let calls = recorder.calls.lock().unwrap().clone();
@@ -131,13 +131,13 @@ async fn copy(
 }
 
 fn with_record(request: &Request, outcome: &Outcome) -> Request {
-    let known = Known {
+    let known = EarlierCopy {
         source_digest: outcome.source_digest.clone(),
-        selection: request.platforms.clone(),
+        requested: request.platforms.clone(),
         digest: outcome.digest.clone(),
         platforms: outcome.platforms.clone(),
     };
-    Request { known: vec![known], ..request.clone() }
+    Request { earlier_copies: vec![known], ..request.clone() }
 }
 
 #[tokio::test]
@@ -162,18 +162,18 @@ async fn an_unchanged_index_costs_three_calls_with_and_without_a_digest() {
     world.hub_image("3.13", &image);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     let pinned = format!("python:3.13@{}", image.digest());
-    for (reference, survey) in [("python:3.13", "manifests of 1"), (&pinned, "manifests of 2")] {
+    for (reference, first_call) in [("python:3.13", "manifests of 1"), (&pinned, "manifests of 2")] {
         let request = world.request(reference, Some("3.13"), "all");
         let (outcome, calls) = copy(&world, &request, true).await;
         assert_eq!(outcome.unwrap().manifests_written, 0);
-        assert_eq!(calls, [survey, "manifests of 4", "blobs"]);
+        assert_eq!(calls, [first_call, "manifests of 4", "blobs"]);
         let (_, calls) = copy(
             &world,
             &with_record(&request, &world.copy(reference, Some("3.13"), "all").await.unwrap()),
             true,
         )
         .await;
-        assert_eq!(calls, [survey, "manifests of 4", "blobs"], "with a record");
+        assert_eq!(calls, [first_call, "manifests of 4", "blobs"], "with a record");
     }
 }
 
@@ -197,7 +197,7 @@ async fn reads_the_settings_only_if_the_tag_names_another_image() {
 }
 
 #[tokio::test]
-async fn the_survey_finds_the_pinned_image_and_the_plan_lists_its_children() {
+async fn the_current_state_has_the_pinned_image_and_the_plan_its_children() {
     let (world, image) = (World::start().await, index());
     world.hub_image("3.13", &image);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
@@ -205,11 +205,11 @@ async fn the_survey_finds_the_pinned_image_and_the_plan_lists_its_children() {
     let request = world.request(&pinned, Some("other"), "all");
     let (recorder, to) = recorder(&world, Start::Immediately, false);
     let from = world.source(&request);
-    let survey = survey(&request, &from, &to).await.unwrap();
-    assert_eq!(survey.held(&survey.source_digest).unwrap().digest.as_str(), image.digest());
-    assert!(survey.tagged.is_none());
+    let state = read_current_state(&request, &from, &to).await.unwrap();
+    assert_eq!(state.held(&state.source_digest).unwrap().digest.as_str(), image.digest());
+    assert!(state.tagged.is_none());
     world.ecr.expire_image(&image.manifests[0].digest);
-    let plan = plan(&request, &survey, &from, &to).await.unwrap();
+    let plan = plan(&request, &state, &from, &to).await.unwrap();
     assert_eq!(*recorder.calls.lock().unwrap(), ["manifests of 2", "manifests of 4", "blobs"]);
     assert_eq!(plan.manifests.len(), 1, "the one that is missing");
     let children: HashSet<&str> = plan.children.iter().map(Digest::as_str).collect();
@@ -225,9 +225,9 @@ async fn reads_both_sides_at_the_same_time() {
     let (_, to) = recorder(&world, Start::AfterHead(world.emulator.log().clone()), false);
     let from = world.source(&request);
     // A task of its own, because the provider needs futures that are `Send`.
-    let surveyed = tokio::spawn(async move { survey(&request, &from, &to).await });
-    let survey = tokio::time::timeout(Duration::from_secs(10), surveyed).await.unwrap().unwrap().unwrap();
-    assert_eq!(survey.source_digest.as_str(), image.digest());
+    let reading = tokio::spawn(async move { read_current_state(&request, &from, &to).await });
+    let state = tokio::time::timeout(Duration::from_secs(10), reading).await.unwrap().unwrap().unwrap();
+    assert_eq!(state.source_digest.as_str(), image.digest());
 }
 
 #[tokio::test]
@@ -237,7 +237,7 @@ async fn a_missing_repository_is_reported_before_a_missing_source() {
     let (_, to) = recorder(&world, Start::RepositoryNotFound, false);
     for switch in [Switch::On, Switch::Off] {
         world.emulator.docker_hub().switch(switch);
-        let failure = survey(&request, &world.source(&request), &to).await.unwrap_err();
+        let failure = read_current_state(&request, &world.source(&request), &to).await.unwrap_err();
         assert_eq!((failure.side(), failure.problem()), (Side::Destination, Problem::Missing));
         assert_eq!(
             failure.summary(),
@@ -249,7 +249,7 @@ async fn a_missing_repository_is_reported_before_a_missing_source() {
     }
     world.emulator.docker_hub().switch(Switch::On);
     let (_, to) = recorder(&world, Start::Immediately, false);
-    let failure = survey(&request, &world.source(&request), &to).await.unwrap_err();
+    let failure = read_current_state(&request, &world.source(&request), &to).await.unwrap_err();
     assert_eq!(failure.side(), Side::Source);
 }
 
@@ -261,6 +261,7 @@ async fn a_missing_repository_does_not_wait_for_a_slow_source() {
     let request = world.request("python:3.13", Some("3.13"), "all");
     let (_, to) = recorder(&world, Start::RepositoryNotFound, false);
     let from = world.source(&request);
-    let surveyed = tokio::time::timeout(Duration::from_millis(400), survey(&request, &from, &to)).await;
-    assert_eq!(surveyed.expect("before the source responds").unwrap_err().problem(), Problem::Missing);
+    let reading =
+        tokio::time::timeout(Duration::from_millis(400), read_current_state(&request, &from, &to)).await;
+    assert_eq!(reading.expect("before the source responds").unwrap_err().problem(), Problem::Missing);
 }

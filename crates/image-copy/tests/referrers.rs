@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use aws_emulator::{Blob, Effect, Fault, Image, Manifest, Mark, Recipe, ReferrersManner, Switch};
 use futures_util::future::BoxFuture;
-use image_copy::copy::{Destination, Facts, Inventory, Outcome, Referrers, TagMove};
+use image_copy::copy::{Destination, Inventory, Outcome, ReferrerCounts, RepositorySettings, TagChange};
 use image_copy::oci::{self, Digest, Tag};
 use image_copy::registry::{Error, ManifestId, Repository};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ fn refer(world: &World, artifact: &Image) {
     world.emulator.docker_hub().put_referrer(PYTHON, artifact);
 }
 
-async fn copied(world: &World, platforms: &str) -> (Outcome, Referrers) {
+async fn copied(world: &World, platforms: &str) -> (Outcome, ReferrerCounts) {
     let outcome = world.copy_with_referrers("python:3.13", "3.13", platforms).await.unwrap();
     let referrers = outcome.referrers.clone().expect("they were to go along");
     (outcome, referrers)
@@ -98,8 +98,8 @@ async fn signatures_are_there_before_the_tag_and_after_what_they_sign() {
     world.emulator.docker_hub().set_referrers_page(1);
     let mark = world.emulator.log().mark();
     let (outcome, referrers) = copied(&world, "all").await;
-    assert_eq!(referrers, Referrers { copied: 3, ..Referrers::default() });
-    assert_eq!(outcome.tag, TagMove::Moved { from: None });
+    assert_eq!(referrers, ReferrerCounts { copied: 3, ..ReferrerCounts::default() });
+    assert_eq!(outcome.tag, TagChange::Moved { from: None });
     world.check_stored("3.13", &image);
     check_there(&world, &[&of_index, &sbom, &of_sbom]);
     let written = written(&world, mark);
@@ -111,8 +111,8 @@ async fn signatures_are_there_before_the_tag_and_after_what_they_sign() {
 
     let mark = world.emulator.log().mark();
     let (outcome, referrers) = copied(&world, "all").await;
-    assert_eq!(referrers, Referrers { present: 3, ..Referrers::default() });
-    assert_eq!((outcome.tag, world.emulator.log().pulls(mark)), (TagMove::Unchanged, 0));
+    assert_eq!(referrers, ReferrerCounts { present: 3, ..ReferrerCounts::default() });
+    assert_eq!((outcome.tag, world.emulator.log().pulls(mark)), (TagChange::Unchanged, 0));
     assert_eq!(world.emulator.log().count(mark, "manifest.put"), 0);
 
     refer(&world, &Image::referrer(image.root(), SIGNATURE, "a later one"));
@@ -141,7 +141,7 @@ async fn without_the_api_the_list_is_read_under_its_tag() {
         let signature = Image::referrer(image.root(), SIGNATURE, "index");
         refer(&world, &signature);
         let (_, referrers) = copied(&world, "all").await;
-        assert_eq!(referrers, Referrers { copied: 1, ..Referrers::default() }, "{manner:?}");
+        assert_eq!(referrers, ReferrerCounts { copied: 1, ..ReferrerCounts::default() }, "{manner:?}");
         check_there(&world, &[&signature]);
         assert_eq!(world.ecr.resolve(&tag_of(image.digest(), "")), None, "ECR makes the list itself");
     }
@@ -158,12 +158,12 @@ async fn what_cosign_keeps_under_tags_goes_with_its_tag() {
     let of_sbom = tag_of(sbom.digest(), ".sig");
     world.emulator.docker_hub().put_image(PYTHON, &of_sbom, &cosigned(&["of the SBOM"]));
     let (_, referrers) = copied(&world, "all").await;
-    assert_eq!(referrers, Referrers { copied: 3, ..Referrers::default() });
+    assert_eq!(referrers, ReferrerCounts { copied: 3, ..ReferrerCounts::default() });
     for (tag, artifact) in [(&sig, &signature), (&sbom_tag, &sbom), (&of_sbom, &cosigned(&["of the SBOM"]))] {
         world.check_stored(tag, artifact);
     }
     let (_, again) = copied(&world, "all").await;
-    assert_eq!(again, Referrers { present: 3, ..Referrers::default() });
+    assert_eq!(again, ReferrerCounts { present: 3, ..ReferrerCounts::default() });
 
     let more = cosigned(&["one", "two"]);
     world.emulator.docker_hub().put_image(PYTHON, &sig, &more);
@@ -184,7 +184,7 @@ async fn a_registry_that_takes_the_tag_for_the_digest_has_no_bogus_referrers() {
     let (world, image) = world(ReferrersManner::DigestTag).await;
     let mark = world.emulator.log().mark();
     let (_, referrers) = copied(&world, "all").await;
-    assert_eq!(referrers, Referrers::default());
+    assert_eq!(referrers, ReferrerCounts::default());
     assert_eq!(referrers.to_string(), "none");
     assert_eq!(world.emulator.log().pulls(mark), image.manifests.len(), "the image's own manifests");
     world.check_stored("3.13", &image);
@@ -202,7 +202,7 @@ async fn what_only_claims_to_refer_to_the_image_is_not_copied() {
     world.emulator.docker_hub().tag(PYTHON, &tag_of(image.digest(), ""), &list.digest);
     world.emulator.docker_hub().put_manifest(PYTHON, list);
     let (_, referrers) = copied(&world, "all").await;
-    assert_eq!(referrers, Referrers::default());
+    assert_eq!(referrers, ReferrerCounts::default());
     assert_eq!(world.ecr.manifest(stray.digest()), None);
 }
 
@@ -221,7 +221,7 @@ async fn a_new_index_has_no_referrers_but_its_images_have() {
         refer(&world, artifact);
     });
     let (_, referrers) = copied(&world, "linux/amd64,linux/arm64").await;
-    assert_eq!(referrers, Referrers { copied: 1, ..Referrers::default() });
+    assert_eq!(referrers, ReferrerCounts { copied: 1, ..ReferrerCounts::default() });
     check_there(&world, &[&of_arm]);
     let (outcome, referrers) = copied(&world, "linux/s390x").await;
     assert_eq!(outcome.digest.as_str(), image.child("linux/s390x").unwrap().digest);
@@ -249,7 +249,7 @@ async fn what_is_refused_or_missing_is_told_and_the_image_copied() {
     let reason = referrers.first_reason.unwrap();
     let words = ["Invalid JSON syntax", "which cannot be copied", "BLOB_UNKNOWN"];
     assert!(words.iter().any(|words| reason.contains(words)) && !reason.contains('\n'), "{reason}");
-    assert_eq!(outcome.tag, TagMove::Moved { from: None });
+    assert_eq!(outcome.tag, TagChange::Moved { from: None });
     world.check_stored("3.13", &image);
     check_there(&world, &[&good]);
 }
@@ -313,8 +313,8 @@ async fn a_registry_that_makes_no_list_is_given_one_that_keeps_what_it_had() {
 struct NoList(Repository);
 
 impl Inventory for NoList {
-    fn facts<'a>(&'a self, tag: Option<&'a Tag>) -> BoxFuture<'a, Result<Facts, Error>> {
-        self.0.facts(tag)
+    fn settings<'a>(&'a self, tag: Option<&'a Tag>) -> BoxFuture<'a, Result<RepositorySettings, Error>> {
+        self.0.settings(tag)
     }
 
     fn manifests<'a>(
@@ -328,12 +328,12 @@ impl Inventory for NoList {
         self.0.blobs(digests)
     }
 
-    fn manifests_prove_content(&self) -> bool {
-        self.0.manifests_prove_content()
+    fn manifests_guarantee_content(&self) -> bool {
+        self.0.manifests_guarantee_content()
     }
 
-    fn objection(&self, manifest: &oci::Manifest) -> Option<String> {
-        self.0.objection(manifest)
+    fn rejection_reason(&self, manifest: &oci::Manifest) -> Option<String> {
+        self.0.rejection_reason(manifest)
     }
 
     fn tag<'a>(&'a self, manifest: &'a oci::Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>> {

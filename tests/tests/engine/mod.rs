@@ -12,7 +12,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::future::BoxFuture;
 use image_copy::copy::{
-    Destination, Error, Limits, Mirror, NoReport, Outcome, Platforms, Request, Source, plan, survey, transfer,
+    Destination, Error, Mirror, NullReporter, Outcome, PlatformSelection, Request, Source, TransferLimits,
+    plan, read_current_state, transfer,
 };
 use image_copy::http;
 use image_copy::oci::{self, Reference};
@@ -95,15 +96,15 @@ impl Engine {
             source: source.parse().unwrap(),
             destination: destination.repository,
             tag: Some("copy".parse().unwrap()),
-            platforms: Platforms::All,
-            known: Vec::new(),
+            platforms: PlatformSelection::All,
+            earlier_copies: Vec::new(),
             include_referrers: false,
         };
         let from = Source::with_mirrors(&self.client, request.source.repository.clone(), None, mirrors);
         let to = Destination::of_registry(self.client.repository(request.destination.clone(), None));
-        let survey = survey(&request, &from, &to).await?;
-        let plan = plan(&request, &survey, &from, &to).await?;
-        transfer(&plan, &from, &to, &Limits::default(), Arc::new(NoReport)).await
+        let state = read_current_state(&request, &from, &to).await?;
+        let plan = plan(&request, &state, &from, &to).await?;
+        transfer(&plan, &from, &to, &TransferLimits::default(), Arc::new(NullReporter)).await
     }
 }
 

@@ -4,7 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod logins;
+mod credentials;
 mod search;
 mod traffic;
 

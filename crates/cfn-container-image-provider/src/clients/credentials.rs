@@ -9,7 +9,8 @@ use futures_util::future::BoxFuture;
 use image_copy::oci::{self, Registry};
 use image_copy::registry::{self, Credentials, CredentialsProvider};
 use image_copy_aws::{
-    CredentialArn, EcrClients, EcrCredentials, EcrPublicCredentials, LoginSecret, NotRead, Secrets, Unusable,
+    AwsClients, CredentialArn, EcrCredentials, EcrPublicCredentials, RegistrySecret, SecretReadError,
+    Secrets, UnusableSecret,
 };
 use tokio::time::Instant;
 
@@ -24,31 +25,31 @@ pub(crate) struct SecretCredentials {
     kept: Mutex<HashMap<CredentialArn, Arc<Slot>>>,
 }
 
-type Slot = tokio::sync::Mutex<Option<LoginSecret>>;
+type Slot = tokio::sync::Mutex<Option<RegistrySecret>>;
 
 /// Why there is no login where one was asked for. Shows nothing of the secret.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub(crate) enum LoginProblem {
+pub(crate) enum SecretProblem {
     /// The secret could not be read.
     #[error("{cause}")]
-    NotRead { setting: Setting, cause: NotRead },
+    ReadFailed { setting: SecretSetting, cause: SecretReadError },
     /// It holds no login for this registry.
     #[error("{} {arn} {cause}", arn.kind())]
-    Unusable { arn: Box<CredentialArn>, cause: Unusable },
+    Unusable { arn: Box<CredentialArn>, cause: UnusableSecret },
 }
 
 /// What named the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Setting {
+pub(crate) enum SecretSetting {
     /// The template's `CredentialArn`.
-    Template,
+    CredentialArn,
     /// The installer's `REGISTRY_CREDENTIALS`.
-    Installer,
+    RegistryCredentials,
 }
 
 impl SecretCredentials {
     /// SecretCredentials by way of these clients, and what the installer listed; nothing is sent.
-    pub(crate) fn new(clients: &EcrClients, ecr: Arc<EcrCredentials>, listed: Vec<Listed>) -> Self {
+    pub(crate) fn new(clients: &AwsClients, ecr: Arc<EcrCredentials>, listed: Vec<Listed>) -> Self {
         let public = EcrPublicCredentials::new(clients.clone());
         Self { secrets: clients.secrets(), listed, ecr, public, kept: Mutex::default() }
     }
@@ -60,9 +61,9 @@ impl SecretCredentials {
         arn: &CredentialArn,
         repository: &oci::Repository,
         refused: Option<&Credentials>,
-        setting: Setting,
+        setting: SecretSetting,
         deadline: Option<Instant>,
-    ) -> Result<Credentials, LoginProblem> {
+    ) -> Result<Credentials, SecretProblem> {
         let slot = self.slot(arn);
         // Held while the secret is read, so that the others wait for it rather than read it too.
         let mut slot = slot.lock().await;
@@ -97,7 +98,7 @@ impl SecretCredentials {
         let slot = self.slot(arn);
         let mut slot = slot.lock().await;
         if slot.is_none() {
-            *slot = self.read(arn, Setting::Template, deadline).await.ok();
+            *slot = self.read(arn, SecretSetting::CredentialArn, deadline).await.ok();
         }
         let login = self.login_of(slot.as_ref()?, arn, mirror).ok()?;
         (refused != Some(&login)).then_some(login)
@@ -111,26 +112,26 @@ impl SecretCredentials {
     async fn read(
         &self,
         arn: &CredentialArn,
-        setting: Setting,
+        setting: SecretSetting,
         deadline: Option<Instant>,
-    ) -> Result<LoginSecret, LoginProblem> {
+    ) -> Result<RegistrySecret, SecretProblem> {
         let text = self.secrets.read(arn, deadline).await;
-        let text = text.map_err(|cause| LoginProblem::NotRead { setting, cause })?;
+        let text = text.map_err(|cause| SecretProblem::ReadFailed { setting, cause })?;
         tracing::debug!(secret = %arn, "read a login");
-        LoginSecret::parse(&text, arn.json_key())
-            .map_err(|cause| LoginProblem::Unusable { arn: Box::new(arn.clone()), cause })
+        RegistrySecret::parse(&text, arn.json_key())
+            .map_err(|cause| SecretProblem::Unusable { arn: Box::new(arn.clone()), cause })
     }
 
     fn login_of(
         &self,
-        secret: &LoginSecret,
+        secret: &RegistrySecret,
         arn: &CredentialArn,
         repository: &oci::Repository,
-    ) -> Result<Credentials, LoginProblem> {
+    ) -> Result<Credentials, SecretProblem> {
         let same = self.listed.iter().filter(|listed| listed.arn.is_same_login(arn));
         let registries: Vec<Registry> = same.map(|listed| listed.registry.clone()).collect();
         let login = secret.login(repository, &registries);
-        login.map_err(|cause| LoginProblem::Unusable { arn: Box::new(arn.clone()), cause })
+        login.map_err(|cause| SecretProblem::Unusable { arn: Box::new(arn.clone()), cause })
     }
 }
 
@@ -142,7 +143,7 @@ pub(crate) struct SourceCredentials {
     /// The repository in the template. Mirrors are the installer's.
     named: oci::Repository,
     deadline: Option<Instant>,
-    problem: Mutex<Option<LoginProblem>>,
+    problem: Mutex<Option<SecretProblem>>,
 }
 
 impl SourceCredentials {
@@ -157,7 +158,7 @@ impl SourceCredentials {
     }
 
     /// The problem behind the last [`registry::Error::Credentials`] that came from here.
-    pub(crate) fn problem(&self) -> Option<LoginProblem> {
+    pub(crate) fn problem(&self) -> Option<SecretProblem> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -166,12 +167,13 @@ impl SourceCredentials {
         &self,
         repository: &oci::Repository,
         refused: Option<&Credentials>,
-    ) -> Result<Option<Credentials>, LoginProblem> {
+    ) -> Result<Option<Credentials>, SecretProblem> {
         let (shared, deadline) = (&self.shared, self.deadline);
         let registry = repository.registry();
         match &self.arn {
             Some(arn) if *repository == self.named => {
-                let found = shared.in_secret(arn, repository, refused, Setting::Template, deadline);
+                let found =
+                    shared.in_secret(arn, repository, refused, SecretSetting::CredentialArn, deadline);
                 return found.await.map(Some);
             }
             Some(arn) => {
@@ -184,7 +186,8 @@ impl SourceCredentials {
         let Some(listed) = shared.listed.iter().find(|listed| listed.registry == *registry) else {
             return Ok(None);
         };
-        let found = shared.in_secret(&listed.arn, repository, refused, Setting::Installer, deadline);
+        let found =
+            shared.in_secret(&listed.arn, repository, refused, SecretSetting::RegistryCredentials, deadline);
         found.await.map(Some)
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use image_copy::oci::Repository;
 use image_copy::registry;
 use image_copy_aws::{
-    ClientOptions, CredentialArn, EcrClients, EcrCredentials, Functions, RepositoryArn, StateTable,
+    AwsClients, ClientOptions, CredentialArn, EcrCredentials, Functions, RepositoryArn, StateTable,
 };
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use credentials::{SecretCredentials, SourceCredentials};
 /// Shared by all events, for as long as the function lives.
 pub(crate) struct Clients {
     pub(crate) settings: Settings,
-    pub(crate) ecr: EcrClients,
+    pub(crate) ecr: AwsClients,
     /// For the destination, with ECR's own credentials and no others.
     pub(crate) registries: registry::Client,
     credentials: Arc<SecretCredentials>,
@@ -37,7 +37,7 @@ pub(crate) fn client_options(settings: &Settings) -> ClientOptions {
 
 impl Clients {
     /// Makes the clients. Sends nothing.
-    pub(crate) fn new(settings: Settings, ecr: EcrClients) -> Result<Self, String> {
+    pub(crate) fn new(settings: Settings, ecr: AwsClients) -> Result<Self, String> {
         let network = &settings.network;
         let options = image_copy::http::Options {
             user_agent: crate::USER_AGENT.into(),

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::OnceLock;
 
 use image_copy::oci::Digest;
-use image_copy_aws::{CopyRecord, Owner, TagState, Written};
+use image_copy_aws::{CopyRecord, Owner, TagState, WriteOutcome};
 
 use crate::event_state::{EventState, NoState, Store};
 use crate::failure::Failure;
@@ -160,11 +160,11 @@ async fn register<S: Store, P>(
         }
         match state.write(&next).await {
             Err(NoState) => return Ok(Registered::Without),
-            Ok(Written::Done(_)) if is_unchanged => return Ok(Registered::Unchanged),
-            Ok(Written::Done(held)) => {
+            Ok(WriteOutcome::Written(_)) if is_unchanged => return Ok(Registered::Unchanged),
+            Ok(WriteOutcome::Written(held)) => {
                 return Ok(Registered::Leased { before: Box::new(before), held: Box::new(held) });
             }
-            Ok(Written::Conflict(found)) => {
+            Ok(WriteOutcome::Conflict(found)) => {
                 is_unchanged = false;
                 seen = Ok(found);
             }
@@ -187,9 +187,9 @@ async fn publish_under_lease<S: Store, C: Copier>(
         && let Some(next) = with_foreign_image(event, &prepared.record, before, held, digest)
     {
         match state.write(&next).await {
-            Ok(Written::Done(written)) => *held = written,
+            Ok(WriteOutcome::Written(written)) => *held = written,
             // The table was lost, or restored, since the lease was taken.
-            Ok(Written::Conflict(_)) => return Ok(Published::Again(Failure::LeaseEnded)),
+            Ok(WriteOutcome::Conflict(_)) => return Ok(Published::Again(Failure::LeaseEnded)),
             Err(NoState) => {}
         }
     }

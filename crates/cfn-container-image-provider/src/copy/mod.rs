@@ -14,7 +14,9 @@ pub(crate) mod request;
 
 use std::sync::{Arc, OnceLock};
 
-use image_copy::copy::{self, Content, Destination, Limits, Outcome, Plan, Problem, Progress, Request, Side};
+use image_copy::copy::{
+    self, Destination, Outcome, Plan, Problem, Progress, Request, Side, TransferLimits, TransferredContent,
+};
 use image_copy::oci::Digest;
 use image_copy::registry::{ManifestId, Usage};
 use image_copy_aws::CopyRecord;
@@ -58,7 +60,7 @@ pub(crate) struct CopyReport {
 pub(crate) struct Traffic {
     pub(crate) source: Usage,
     pub(crate) destination: Usage,
-    pub(crate) served: Vec<copy::Served>,
+    pub(crate) served: Vec<copy::ReadCounts>,
 }
 
 /// Carries out a Create, or an Update with its `previous` properties.
@@ -77,7 +79,7 @@ pub(crate) async fn copy(
         Err(failure) => (Err(failure), None, Traffic::default()),
         Ok(job) => {
             let result = guarded(Box::pin(job.run(&state, &registered)), &context.deadline).await;
-            let result = result.map_err(|failure| with_login_problem(failure, &job.credentials));
+            let result = result.map_err(|failure| with_secret_problem(failure, &job.credentials));
             let traffic = job.traffic();
             let properties = job.wanted.properties;
             (result.map(|outcome| Copied { properties, outcome }), Some(job.request), traffic)
@@ -95,12 +97,12 @@ pub(crate) async fn copy(
 }
 
 /// Names the problem with a secret, if that is why there were no credentials.
-fn with_login_problem(failure: Failure, credentials: &SourceCredentials) -> Failure {
+fn with_secret_problem(failure: Failure, credentials: &SourceCredentials) -> Failure {
     match (failure, credentials.problem()) {
         (Failure::Copy(failure), Some(problem))
             if failure.side() == Side::Source && failure.problem() == Problem::CredentialsUnavailable =>
         {
-            Failure::Login { failure, problem: Box::new(problem) }
+            Failure::Secret { failure, problem: Box::new(problem) }
         }
         (failure, _) => failure,
     }
@@ -111,7 +113,7 @@ struct Job {
     wanted: CopyRequest,
     request: Request,
     context: CopyContext,
-    limits: Limits,
+    limits: TransferLimits,
     credentials: Arc<SourceCredentials>,
     progress: Arc<TransferProgress>,
 }
@@ -119,7 +121,7 @@ struct Job {
 /// A plan of which everything but the root is at the destination.
 struct TransferredPlan {
     plan: Plan,
-    content: Content,
+    content: TransferredContent,
 }
 
 impl Job {
@@ -134,7 +136,7 @@ impl Job {
         let CopySettings { default_platforms, allowed_sources, mirrors, .. } =
             settings.map_err(|error| Failure::Setting(error.clone()))?;
         let wanted = CopyRequest::parse(properties, previous, default_platforms, context)?;
-        allowed_sources.check(&wanted.properties.source).map_err(Failure::NotAllowed)?;
+        allowed_sources.check(&wanted.properties.source).map_err(Failure::SourceNotAllowed)?;
         let request = wanted.properties.request();
         let (name, repository) = (&request.source.repository, &wanted.properties.repository);
         let until = Some(deadline.work);
@@ -148,7 +150,7 @@ impl Job {
         let source = copy::Source::with_mirrors(&registries, name.clone(), until, mirrors);
         Ok(Self {
             context: CopyContext { source, destination, deadline: deadline.work },
-            limits: Limits { deadline: until, concurrent_blobs: round.concurrent_blobs },
+            limits: TransferLimits { deadline: until, concurrent_blobs: round.concurrent_blobs },
             credentials,
             progress: Arc::clone(progress),
             wanted,
@@ -169,9 +171,9 @@ impl Job {
 
     fn traffic(&self) -> Traffic {
         Traffic {
-            source: self.context.source.named().usage(),
+            source: self.context.source.upstream().usage(),
             destination: self.context.destination.repository.usage(),
-            served: self.context.source.served(),
+            served: self.context.source.read_counts(),
         }
     }
 
@@ -224,7 +226,7 @@ impl Copier for Job {
         };
         let is_unchanged = plan.manifests_to_write() == 0
             && plan.blobs.is_empty()
-            && !matches!(plan.tag, copy::TagMove::Moved { .. });
+            && !matches!(plan.tag, copy::TagChange::Moved { .. });
         let progress = self.progress.start(&plan);
         let content =
             copy::transfer_content(&plan, &context.source, &context.destination, &self.limits, progress)
@@ -242,7 +244,7 @@ impl Copier for Job {
 
     async fn named(&self, TransferredPlan { plan, .. }: &TransferredPlan) -> Result<Option<Digest>, Failure> {
         let Some(tag) = &plan.request.tag else {
-            return Ok(plan.root_held.then(|| plan.root.digest.clone()));
+            return Ok(plan.root_exists.then(|| plan.root.digest.clone()));
         };
         let found = self.context.destination.inventory.manifests(&[ManifestId::Tag(tag.clone())]).await;
         let found = found.map_err(|cause| {
@@ -257,7 +259,7 @@ impl Copier for Job {
         named: Option<Digest>,
     ) -> Result<Published<Outcome>, Failure> {
         let CopyContext { source, destination, .. } = &self.context;
-        let plan = plan.clone().with_tag_naming(named);
+        let plan = plan.clone().with_current_tag(named);
         let published = copy::publish(&plan, source, destination, &self.limits, content.clone()).await;
         match published {
             Ok(outcome) => Ok(Published::Done(outcome)),
@@ -284,7 +286,7 @@ fn has_vanished(failure: &copy::Failure) -> bool {
 
 /// `1 of 8` if the source's index was read.
 fn platforms(plan: &Plan) -> String {
-    match plan.platforms_offered {
+    match plan.source_platform_count {
         Some(offered) => format!("{} of {offered}", plan.platforms.len()),
         None => plan.platforms.len().to_string(),
     }

@@ -1,6 +1,6 @@
 //! The plan, also if the source cannot be asked for what its reference names now.
 
-use image_copy::copy::{self, Destination, Known, Plan, Problem, Request, Side, Source, Survey};
+use image_copy::copy::{self, CurrentState, Destination, EarlierCopy, Plan, Problem, Request, Side, Source};
 use image_copy::oci::Reference;
 use image_copy_aws::{CopyRecord, TagState};
 use tokio::time::Instant;
@@ -18,8 +18,12 @@ pub(crate) struct CopyContext {
 impl CopyContext {
     /// Surveys source and destination. A source that hangs leaves an Update half of its time, in which ECR's copy can
     /// be restored.
-    pub(super) async fn survey(&self, request: &Request, is_update: bool) -> Result<Survey, copy::Error> {
-        let surveying = copy::survey(request, &self.source, &self.destination);
+    pub(super) async fn survey(
+        &self,
+        request: &Request,
+        is_update: bool,
+    ) -> Result<CurrentState, copy::Error> {
+        let surveying = copy::read_current_state(request, &self.source, &self.destination);
         self.in_half_the_time(request, is_update, surveying).await
     }
 
@@ -35,7 +39,7 @@ impl CopyContext {
         let started = Instant::now();
         let half = started + self.deadline.saturating_duration_since(started) / 2;
         let reached = || (copy::Progress::default(), started.elapsed());
-        copy::in_time(Some(half), request, (&self.source, &self.destination), work, reached).await
+        copy::with_deadline(Some(half), request, (&self.source, &self.destination), work, reached).await
     }
 }
 
@@ -45,11 +49,11 @@ impl CopyContext {
 pub(super) async fn plan(
     wanted: &CopyRequest,
     request: &Request,
-    survey: Result<Survey, copy::Error>,
+    survey: Result<CurrentState, copy::Error>,
     item: Option<&TagState>,
     context: &CopyContext,
 ) -> Result<Plan, Failure> {
-    let request = Request { known: known(item, &request.platforms), ..request.clone() };
+    let request = Request { earlier_copies: known(item, &request.platforms), ..request.clone() };
     let rollback = wanted.same_properties(item).filter(|_| wanted.is_update());
     let rollback = rollback.map(|record| (record, restoring(&request, record)));
     let planned = match survey {
@@ -69,13 +73,13 @@ pub(super) async fn plan(
         (Err(failure), _) => return Err(Failure::Copy(failure)),
     };
     let Some((record, restoring)) = rollback else { return Err(Failure::Copy(failure)) };
-    let survey = copy::survey(&restoring, &context.source, &context.destination).await;
+    let survey = copy::read_current_state(&restoring, &context.source, &context.destination).await;
     let plan = match survey {
         Ok(survey) => copy::plan(&restoring, &survey, &context.source, &context.destination).await,
         Err(failure) => Err(failure),
     };
     match plan {
-        Ok(plan) if plan.root_held && plan.blobs.is_empty() => {
+        Ok(plan) if plan.root_exists && plan.blobs.is_empty() => {
             tracing::warn!(%failure, digest = %record.digest, "the source failed: the earlier copy is restored from ECR");
             Ok(Plan { request, ..plan })
         }
@@ -87,12 +91,12 @@ pub(super) async fn plan(
 fn restoring(request: &Request, record: &CopyRecord) -> Request {
     // Nobody recorded the source's digest of a copy that another provider made.
     let source_digest = record.source_digest.as_ref().unwrap_or(&record.digest);
-    let known = vec![Known {
+    let earlier_copies = vec![EarlierCopy {
         source_digest: source_digest.clone(),
-        selection: request.platforms.clone(),
+        requested: request.platforms.clone(),
         digest: record.digest.clone(),
         platforms: record.platforms.iter().filter_map(|name| name.parse().ok()).collect(),
     }];
     let source = Reference { digest: Some(source_digest.clone()), ..request.source.clone() };
-    Request { source, known, ..request.clone() }
+    Request { source, earlier_copies, ..request.clone() }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use image_copy::copy::{Plan, Progress, Reporter};
+use image_copy::copy::{Plan, Progress, ProgressReporter};
 use image_copy::oci::{Descriptor, Digest};
 
 use crate::input::continuation::Transferred;
@@ -97,21 +97,21 @@ impl TransferProgress {
     }
 }
 
-impl Reporter for TransferProgress {
-    fn passed(&self, bytes: u64) {
+impl ProgressReporter for TransferProgress {
+    fn bytes_sent(&self, bytes: u64) {
         self.passed.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn finished(&self, blob: &Descriptor) {
+    fn blob_finished(&self, blob: &Descriptor) {
         self.lock().copied.insert(blob.digest.clone());
     }
 
-    fn skipped(&self, blob: &Descriptor) {
+    fn blob_skipped(&self, blob: &Descriptor) {
         self.lock().skipped.insert(blob.digest.clone());
     }
 
     // Bytes of a lost blob used the link all the same.
-    fn lost(&self, _: u64) {}
+    fn bytes_discarded(&self, _: u64) {}
 }
 
 #[cfg(test)]
@@ -137,8 +137,8 @@ mod tests {
         let blobs = vec![blob("a", 50), blob("b", 40), blob("c", 1)];
         let before = Progress { blobs: 4, present: 1, ..Progress::default() };
         progress.plan(blobs, before);
-        progress.passed(60);
-        progress.finished(&blob("b", 40));
+        progress.bytes_sent(60);
+        progress.blob_finished(&blob("b", 40));
         let now = progress.progress().unwrap();
         assert_eq!((now.blobs, now.present, now.copied, now.bytes_copied), (4, 1, 1, 40));
         let transferred = progress.transferred();
@@ -150,8 +150,8 @@ mod tests {
     fn counts_the_newest_plan() {
         let progress = TransferProgress::default();
         progress.plan(vec![blob("a", 50), blob("b", 40)], Progress { blobs: 2, ..Progress::default() });
-        progress.finished(&blob("a", 50));
-        progress.skipped(&blob("b", 40));
+        progress.blob_finished(&blob("a", 50));
+        progress.blob_skipped(&blob("b", 40));
         let now = progress.progress().unwrap();
         assert_eq!((now.copied, now.skipped, now.bytes_copied, now.bytes_skipped), (1, 1, 50, 40));
         // ECR has lost a blob that the first plan copied.
@@ -161,7 +161,7 @@ mod tests {
         let transferred = progress.transferred();
         assert_eq!(transferred.finished_blobs, 2);
         assert_eq!(transferred.largest_unfinished, Some((Digest::of(b"a"), 50)));
-        progress.finished(&blob("a", 50));
+        progress.blob_finished(&blob("a", 50));
         assert_eq!(progress.progress().unwrap().copied, 1);
     }
 }

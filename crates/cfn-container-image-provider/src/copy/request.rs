@@ -1,6 +1,6 @@
 //! The copy that a Create or an Update asks for.
 
-use image_copy::copy::{Known, Platforms};
+use image_copy::copy::{EarlierCopy, PlatformSelection};
 use image_copy::oci::{Digest, Platform};
 use image_copy_aws::{CopyRecord, Owner, TagState};
 use serde_json::Value;
@@ -34,7 +34,7 @@ impl CopyRequest {
     pub(crate) fn parse(
         properties: &Value,
         previous: Option<&Value>,
-        default: &Platforms,
+        default: &PlatformSelection,
         context: &EventContext<'_>,
     ) -> Result<Self, Failure> {
         let before = previous.unwrap_or(&Value::Null);
@@ -64,7 +64,7 @@ impl CopyRequest {
     pub(crate) fn image(&self) -> Option<String> {
         match (&self.properties.tag, &self.properties.source.digest, &self.properties.platforms) {
             (None, None, _) => None,
-            (None, Some(_), platforms) if *platforms != Platforms::All => None,
+            (None, Some(_), platforms) if *platforms != PlatformSelection::All => None,
             (_, digest, _) => Some(self.image_of(digest.as_ref())),
         }
     }
@@ -125,7 +125,7 @@ impl CopyRequest {
 }
 
 /// The records that the engine can use, newest first.
-pub(crate) fn known(item: Option<&TagState>, selection: &Platforms) -> Vec<Known> {
+pub(crate) fn known(item: Option<&TagState>, selection: &PlatformSelection) -> Vec<EarlierCopy> {
     let copies = item.into_iter().flat_map(|item| item.copies.iter().rev());
     let name = selection.to_string();
     copies
@@ -133,9 +133,9 @@ pub(crate) fn known(item: Option<&TagState>, selection: &Platforms) -> Vec<Known
         .filter_map(|copy| {
             let platforms: Result<Vec<Platform>, _> =
                 copy.platforms.iter().map(|name| name.parse()).collect();
-            Some(Known {
+            Some(EarlierCopy {
                 source_digest: copy.source_digest.clone()?,
-                selection: selection.clone(),
+                requested: selection.clone(),
                 digest: copy.digest.clone(),
                 platforms: platforms.unwrap_or_default(),
             })

@@ -7,7 +7,7 @@ use std::future::Future;
 
 use image_copy::oci::Digest;
 use image_copy::registry::Error;
-use image_copy_aws::{Owner, TagState, Written};
+use image_copy_aws::{Owner, TagState, WriteOutcome};
 
 use crate::event_state::{EventState, NoState, Store};
 use crate::failure::{Failure, NotDeleted};
@@ -22,35 +22,35 @@ pub(crate) struct DeleteEvent {
     /// False if the installer keeps every image.
     pub(crate) delete_images: bool,
     /// Why the owner ends.
-    pub(crate) ending: Ending,
+    pub(crate) reason: DeleteReason,
 }
 
 /// Why an owner ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum DeleteReason {
     /// CloudFormation deletes the resource. The time is kept: a copy that is older stops.
-    Deleted,
+    ResourceDeleted,
     /// A copy failed after it was registered.
-    Withdrawn,
+    CopyFailed,
 }
 
 /// Result of a Delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deleted {
+pub(crate) enum DeleteOutcome {
     /// The tag was removed, and with its last tag the image; without a tag, the image.
     Removed,
     /// There was no such tag.
-    Absent,
+    NotFound,
     /// The tag stays, because an index in the repository refers to the image.
     ReferencedByIndex,
     /// The tag names again what it named before its first owner.
     Restored,
     /// The tag stays: somebody else has pushed another image under it.
-    Foreign,
+    Overwritten,
     /// The installer keeps every image.
-    ImagesKept,
+    DeletionDisabled,
     /// The tag is left to its other owners.
-    LeftToOthers,
+    OtherOwners,
     /// The resource does not own the tag.
     NotOwned,
     /// A later event of the resource was carried out.
@@ -106,10 +106,10 @@ pub(crate) async fn run<S: Store, I: Images>(
     event: &DeleteEvent,
     state: &EventState<S>,
     images: &I,
-) -> Result<Deleted, Failure> {
+) -> Result<DeleteOutcome, Failure> {
     match try_run(event, state, images).await {
         Ok(result) => result,
-        Err(NoState) => Ok(Deleted::StateUnknown),
+        Err(NoState) => Ok(DeleteOutcome::StateUnknown),
     }
 }
 
@@ -117,17 +117,17 @@ async fn try_run<S: Store, I: Images>(
     event: &DeleteEvent,
     state: &EventState<S>,
     images: &I,
-) -> Result<Result<Deleted, Failure>, NoState> {
+) -> Result<Result<DeleteOutcome, Failure>, NoState> {
     let DeleteEvent { image, owner, .. } = event;
     let mut seen = state.read(image).await?;
     loop {
         let item = seen.unwrap_or_else(|| TagState::new(image));
         if item.owners.get(owner).is_some_and(|last| *last > event.time) {
-            return Ok(Ok(Deleted::Superseded));
+            return Ok(Ok(DeleteOutcome::Superseded));
         }
         let is_owner = item.owners.contains_key(owner);
-        if !is_owner && event.ending == Ending::Withdrawn {
-            return Ok(Ok(Deleted::NotOwned));
+        if !is_owner && event.reason == DeleteReason::CopyFailed {
+            return Ok(Ok(DeleteOutcome::NotOwned));
         }
         if !state.is_free(&item) {
             if !state.wait().await? {
@@ -138,12 +138,12 @@ async fn try_run<S: Store, I: Images>(
         }
         let next = if is_owner { state.leased(item) } else { item.without_owner(owner, event.time) };
         let held = match state.write(&next).await? {
-            Written::Conflict(found) => {
+            WriteOutcome::Conflict(found) => {
                 seen = found;
                 continue;
             }
-            Written::Done(_) if !is_owner => return Ok(Ok(Deleted::NotOwned)),
-            Written::Done(held) => held,
+            WriteOutcome::Written(_) if !is_owner => return Ok(Ok(DeleteOutcome::NotOwned)),
+            WriteOutcome::Written(held) => held,
         };
         let deleted = state.under_lease(delete_under_lease(event, state, images, &held)).await;
         let deleted = match deleted {
@@ -162,13 +162,13 @@ async fn try_run<S: Store, I: Images>(
 
 /// Writes the item without the owner and without the lease.
 async fn give_up_owner<S: Store>(event: &DeleteEvent, state: &EventState<S>, held: TagState) {
-    let next = match event.ending {
-        Ending::Deleted => held.without_owner(&event.owner, event.time),
-        Ending::Withdrawn => held.without_withdrawn(&event.owner),
+    let next = match event.reason {
+        DeleteReason::ResourceDeleted => held.without_owner(&event.owner, event.time),
+        DeleteReason::CopyFailed => held.without_withdrawn(&event.owner),
     };
     let next = next.released();
     let written = if next.is_empty() { state.delete(&next).await } else { state.write(&next).await };
-    if !matches!(written, Ok(Written::Done(_))) {
+    if !matches!(written, Ok(WriteOutcome::Written(_))) {
         tracing::warn!(owner = %event.owner, image = event.image, "the owner could not be removed from the state table");
     }
 }
@@ -178,7 +178,7 @@ async fn delete_under_lease<S: Store, I: Images>(
     state: &EventState<S>,
     images: &I,
     held: &TagState,
-) -> Result<Deleted, Error> {
+) -> Result<DeleteOutcome, Error> {
     let named = images.named().await?;
     let tagged = named.as_ref().map(|named| &named.digest);
     let left = held.clone().without_withdrawn(&event.owner);
@@ -190,7 +190,7 @@ async fn delete_under_lease<S: Store, I: Images>(
         if tagged.is_some_and(|digest| is_own(&digest)) {
             images.set_tag(tagged, &left.owned_digests()).await?;
         }
-        return Ok(Deleted::LeftToOthers);
+        return Ok(DeleteOutcome::OtherOwners);
     }
     let is_recorded = tagged.is_some_and(|digest| held.records(digest));
     let is_ours = tagged.is_none() || is_recorded || tagged == held.replaced.as_ref();
@@ -199,16 +199,16 @@ async fn delete_under_lease<S: Store, I: Images>(
         _ => false,
     };
     if !event.delete_images {
-        return Ok(if restored { Deleted::Restored } else { Deleted::ImagesKept });
+        return Ok(if restored { DeleteOutcome::Restored } else { DeleteOutcome::DeletionDisabled });
     }
     let removal = removal(state, images, held, named.as_ref().filter(|_| is_recorded && !restored)).await;
     let is_removed = images.remove(&removal).await?;
     Ok(match tagged {
-        _ if restored => Deleted::Restored,
-        _ if !is_removed => Deleted::ReferencedByIndex,
-        Some(_) if !is_recorded => Deleted::Foreign,
-        None if removal == Removal::default() => Deleted::Absent,
-        _ => Deleted::Removed,
+        _ if restored => DeleteOutcome::Restored,
+        _ if !is_removed => DeleteOutcome::ReferencedByIndex,
+        Some(_) if !is_recorded => DeleteOutcome::Overwritten,
+        None if removal == Removal::default() => DeleteOutcome::NotFound,
+        _ => DeleteOutcome::Removed,
     })
 }
 

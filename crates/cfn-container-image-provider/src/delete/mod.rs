@@ -3,7 +3,7 @@
 pub(crate) mod lifecycle;
 mod referrers;
 
-use image_copy::copy::{Inventory as _, Platforms};
+use image_copy::copy::{Inventory as _, PlatformSelection};
 use image_copy::oci::{Digest, Manifest, Reference, Tag};
 use image_copy::registry::{Error, ManifestId};
 use image_copy_aws::{EcrRepository, RepositoryArn, TagRemoval};
@@ -15,12 +15,12 @@ use crate::event_state::{EventState, StateUse, Store};
 use crate::failure::Failure;
 use crate::input::envelope::{CREATE_FAILED, Envelope};
 use crate::input::properties::Properties;
-use lifecycle::{DeleteEvent, Deleted, Ending, Images, Named, Removal};
+use lifecycle::{DeleteEvent, DeleteOutcome, DeleteReason, Images, Named, Removal};
 use referrers::Referrers;
 
 /// The end of a Delete, successful or not.
 pub(crate) struct DeleteReport {
-    pub(crate) result: Result<Deleted, Failure>,
+    pub(crate) result: Result<DeleteOutcome, Failure>,
     pub(crate) state: StateUse,
 }
 
@@ -53,7 +53,7 @@ impl ImageName {
         let digest = properties.source.digest.clone();
         let image = match (&properties.tag, &properties.platforms) {
             (Some(tag), _) => ManifestId::Tag(tag.clone()),
-            (None, Platforms::All) => ManifestId::Digest(digest?),
+            (None, PlatformSelection::All) => ManifestId::Digest(digest?),
             (None, _) => return None,
         };
         Some(Self { repository: properties.repository.clone(), image })
@@ -80,9 +80,9 @@ pub(crate) async fn delete(properties: &Value, context: &EventContext<'_>) -> De
     };
     let state = context.state(context.deadline.work);
     let result = match image {
-        None => Ok(Deleted::Absent),
+        None => Ok(DeleteOutcome::NotFound),
         Some(image) => {
-            let ending = end_owner(&image, Ending::Deleted, properties, &state, context);
+            let ending = end_owner(&image, DeleteReason::ResourceDeleted, properties, &state, context);
             guarded(ending, &context.deadline).await
         }
     };
@@ -104,7 +104,7 @@ pub(crate) async fn clean_up(registered: &str, properties: &Value, context: &Eve
     let is_kept = registered == context.envelope.physical_resource_id;
     let Some(image) = ImageName::parse(registered).filter(|_| !is_kept) else { return };
     let state = context.state(until);
-    let ending = end_owner(&image, Ending::Withdrawn, parse(properties, context), &state, context);
+    let ending = end_owner(&image, DeleteReason::CopyFailed, parse(properties, context), &state, context);
     match tokio::time::timeout_at(until, ending).await {
         Ok(Ok(_)) => {}
         Ok(Err(failure)) => {
@@ -117,21 +117,21 @@ pub(crate) async fn clean_up(registered: &str, properties: &Value, context: &Eve
 /// Lets the resource give up an image.
 async fn end_owner<S: Store>(
     image: &ImageName,
-    ending: Ending,
+    reason: DeleteReason,
     properties: Option<Properties>,
     state: &EventState<S>,
     context: &EventContext<'_>,
-) -> Result<Deleted, Failure> {
+) -> Result<DeleteOutcome, Failure> {
     let event = DeleteEvent {
         image: image.key(),
         owner: context.owner(),
         time: context.round.event_time(),
         delete_images: context.clients.settings.delete_images,
-        ending,
+        reason,
     };
-    let until = match ending {
-        Ending::Deleted => context.deadline.work,
-        Ending::Withdrawn => context.deadline.clean_up,
+    let until = match reason {
+        DeleteReason::ResourceDeleted => context.deadline.work,
+        DeleteReason::CopyFailed => context.deadline.clean_up,
     };
     let images = RepositoryImages {
         repository: context.clients.ecr.repository(&image.repository, Some(until)),
@@ -144,7 +144,7 @@ async fn end_owner<S: Store>(
 /// Reads properties as far as a Delete needs them. Mistakes do not fail it.
 fn parse(properties: &Value, context: &EventContext<'_>) -> Option<Properties> {
     let copying = context.clients.settings.copying.as_ref();
-    let default = copying.map_or(Platforms::All, |copying| copying.default_platforms.clone());
+    let default = copying.map_or(PlatformSelection::All, |copying| copying.default_platforms.clone());
     Properties::parse(properties, properties, &default).ok()
 }
 
@@ -217,7 +217,7 @@ impl Images for RepositoryImages<'_> {
         };
         let removed = match (self.tag(), &removal.tagged) {
             (Some(tag), Some(_)) => self.repository.remove_tag(tag).await?,
-            _ => TagRemoval::Absent,
+            _ => TagRemoval::NotFound,
         };
         let candidates: Vec<Digest> = removal.copies.iter().chain(&removal.children).cloned().collect();
         let untagged = self.repository.untagged(&candidates).await?;

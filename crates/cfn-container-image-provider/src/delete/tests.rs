@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_emulator::Recipe;
-use image_copy_aws::{EcrClients, Owner};
+use image_copy_aws::{AwsClients, Owner};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -15,7 +15,7 @@ fn image() -> String {
     format!("{URI}:1")
 }
 
-async fn delete_with(aws: &Aws, clients: &EcrClients, image: String) -> Result<Deleted, Failure> {
+async fn delete_with(aws: &Aws, clients: &AwsClients, image: String) -> Result<DeleteOutcome, Failure> {
     let (stack, logical_id) = OWNER.rsplit_once('/').unwrap();
     let name = ImageName::parse(&image).unwrap();
     let event = DeleteEvent {
@@ -23,7 +23,7 @@ async fn delete_with(aws: &Aws, clients: &EcrClients, image: String) -> Result<D
         owner: Owner::of_resource(stack, logical_id),
         time: 10,
         delete_images: true,
-        ending: Ending::Deleted,
+        reason: DeleteReason::ResourceDeleted,
     };
     let store = TableStore::new(clients.state_table(TABLE), Instant::now() + Duration::from_secs(20));
     let state = EventState::new(Some(store), "attempt".into());
@@ -33,7 +33,7 @@ async fn delete_with(aws: &Aws, clients: &EcrClients, image: String) -> Result<D
     lifecycle::run(&event, &state, &images).await
 }
 
-async fn delete(aws: &Aws) -> Result<Deleted, Failure> {
+async fn delete(aws: &Aws) -> Result<DeleteOutcome, Failure> {
     delete_with(aws, &aws.clients(), image()).await
 }
 
@@ -66,10 +66,10 @@ async fn an_image_goes_with_its_last_tag_and_not_before() {
     let aws = Aws::default();
     let image = aws.image(1, &["1", "latest"]);
     aws.register(&self::image(), &[(OWNER, &image)]);
-    assert_eq!(delete(&aws).await, Ok(Deleted::Removed));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
     assert!(aws.holds(&image));
     assert_eq!(aws.tags(), ["latest"]);
-    assert_eq!(delete(&aws).await, Ok(Deleted::NotOwned));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::NotOwned));
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn an_index_takes_the_children_along_that_nothing_else_uses() {
     let index = aws.index(&[&own, &tagged, &shared], &["1"]);
     let other = aws.index(&[&shared], &["2"]);
     aws.register(&image(), &[(OWNER, &index)]);
-    assert_eq!(delete(&aws).await, Ok(Deleted::Removed));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
     assert!(!aws.holds(&index) && !aws.holds(&own));
     assert!(aws.holds(&tagged) && aws.holds(&shared) && aws.holds(&other));
     assert_eq!(aws.tags(), ["2", "keep"]);
@@ -91,7 +91,7 @@ async fn an_index_costs_two_more_calls() {
     let (one, two) = (aws.image(1, &[]), aws.image(2, &[]));
     let index = aws.index(&[&one, &two], &["1"]);
     aws.register(&image(), &[(OWNER, &index)]);
-    assert_eq!(delete(&aws).await, Ok(Deleted::Removed));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
     assert_eq!(
         aws.calls(),
         [
@@ -115,7 +115,7 @@ async fn earlier_copies_go_too_unless_they_have_a_tag_or_an_owner_of_their_own()
     let copies = [&first, &second, &tagged, &by_digest, &newest].map(|image| (OWNER, image));
     aws.register(&image(), &copies);
     aws.register(&format!("{URI}@{}", by_digest.digest()), &[("stack/Other", &by_digest)]);
-    assert_eq!(delete(&aws).await, Ok(Deleted::Removed));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
     assert!(!aws.holds(&first) && !aws.holds(&second) && !aws.holds(&newest));
     assert!(aws.holds(&tagged) && aws.holds(&by_digest));
 }
@@ -126,14 +126,14 @@ async fn the_tag_is_set_back_to_the_newest_copy_of_an_owner_that_is_left() {
     let (gone, theirs, ours) =
         (Recipe::new(9).layers(&[10]).single(), aws.image(1, &[]), aws.image(2, &["1"]));
     aws.register(&image(), &[("stack/B", &theirs), ("stack/B", &gone), (OWNER, &ours)]);
-    assert_eq!(delete(&aws).await, Ok(Deleted::LeftToOthers));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::OtherOwners));
     assert_eq!(aws.repository.resolve("1").as_deref(), Some(theirs.digest()));
     let item = aws.item(&image()).unwrap();
     assert_eq!(item["Owners"], json!({"stack/B": 1}));
     // A tag that names somebody else's image is not touched.
     let foreign = aws.image(3, &["1"]);
     aws.register(&image(), &[("stack/B", &theirs), (OWNER, &ours)]);
-    assert_eq!(delete(&aws).await, Ok(Deleted::LeftToOthers));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::OtherOwners));
     assert_eq!(aws.repository.resolve("1").as_deref(), Some(foreign.digest()));
 }
 
@@ -148,12 +148,12 @@ async fn a_tag_that_existed_before_is_restored_if_ecr_still_holds_the_image() {
         aws.dynamodb.put("eu-west-1", TABLE, &item);
     };
     replaced(before.digest());
-    assert_eq!(delete(&aws).await, Ok(Deleted::Restored));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Restored));
     assert_eq!(aws.repository.resolve("1").as_deref(), Some(before.digest()));
     assert!(!aws.holds(&ours), "our copy is not needed by anybody");
     let ours = aws.image(2, &["1"]);
     replaced(Digest::of(b"gone").as_str());
-    assert_eq!(delete(&aws).await, Ok(Deleted::Removed));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
     assert!(!aws.holds(&ours) && aws.tags().is_empty());
 }
 
@@ -162,12 +162,12 @@ async fn what_somebody_else_pushed_and_what_an_index_refers_to_stays() {
     let aws = Aws::default();
     let (ours, foreign) = (aws.image(1, &[]), aws.image(2, &["1"]));
     aws.register(&image(), &[(OWNER, &ours)]);
-    assert_eq!(delete(&aws).await, Ok(Deleted::Foreign));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Overwritten));
     assert!(aws.holds(&foreign) && !aws.holds(&ours));
     let listed = aws.image(3, &["1"]);
     aws.index(&[&listed], &["index"]);
     aws.register(&image(), &[(OWNER, &listed)]);
-    assert_eq!(delete(&aws).await, Ok(Deleted::ReferencedByIndex));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::ReferencedByIndex));
     assert_eq!(aws.repository.resolve("1").as_deref(), Some(listed.digest()));
 }
 

@@ -1,6 +1,6 @@
 //! The one answer of each event, and what the log says.
 
-use image_copy_aws::EcrClients;
+use image_copy_aws::AwsClients;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -18,7 +18,7 @@ fn services(aws: &Aws, settings: &[(&str, &str)]) -> Services {
     services_with(aws.clients(), settings)
 }
 
-fn services_with(clients: EcrClients, settings: &[(&str, &str)]) -> Services {
+fn services_with(clients: AwsClients, settings: &[(&str, &str)]) -> Services {
     let settings = Settings::read(|name| {
         let mut all = settings.iter().chain(&[("STATE_TABLE", TABLE)]);
         all.find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use image_copy::copy;
 use image_copy::oci::Digest;
-use image_copy_aws::NotInvoked;
+use image_copy_aws::InvokeError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -110,11 +110,11 @@ pub(crate) enum StopReason {
     /// Another invocation would get no further.
     NoProgress,
     /// CloudFormation will not wait much longer.
-    StackTime { allowed: u64 },
+    ServiceTimeout { allowed: u64 },
     /// This was the last invocation of the chain.
-    Rounds(u64),
+    InvocationLimit(u64),
     /// The function could not be invoked.
-    NotInvoked(NotInvoked),
+    InvokeFailed(InvokeError),
 }
 
 /// What an invocation transferred.
@@ -149,7 +149,7 @@ pub(crate) fn next(
 ) -> Result<Vec<u8>, StopReason> {
     // If the stack's time ended this invocation, only the reserve is left.
     if round.left(envelope, SystemTime::now()) < SHORTEST_INVOCATION.max(reserve * 2) {
-        return Err(StopReason::StackTime { allowed: allowed(envelope).as_secs() });
+        return Err(StopReason::ServiceTimeout { allowed: allowed(envelope).as_secs() });
     }
     // The largest blobs start first. One that is larger than everything that passed would not fit into
     // an invocation of its own.
@@ -166,7 +166,7 @@ pub(crate) fn next(
         _ => round.concurrent_blobs,
     };
     if round.number >= MAX_INVOCATIONS {
-        return Err(StopReason::Rounds(round.number));
+        return Err(StopReason::InvocationLimit(round.number));
     }
     Ok(round.payload(registered, concurrent_blobs))
 }

@@ -10,29 +10,29 @@ use super::continuation::Round;
 use super::envelope::{Envelope, UnknownInput};
 
 /// The type of error with which an invocation ends that could not deliver its answer.
-pub(crate) const UNANSWERED: &str = "Unanswered";
+pub(crate) const RESPONSE_NOT_SENT: &str = "ResponseNotSent";
 
 /// The record of an event that Lambda gave up
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>).
 pub(crate) struct FailedInvocation {
     /// Who waits for an answer; nobody, when the function was called with something else.
-    pub(crate) waiting: Result<Envelope, UnknownInput>,
+    pub(crate) envelope: Result<Envelope, UnknownInput>,
     /// Under which the failed invocations have their log lines.
     pub(crate) request_id: String,
-    pub(crate) lost: Lost,
+    pub(crate) failure: InvocationFailure,
 }
 
 /// An event that was lost, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Lost {
-    pub(crate) ending: Ending,
+pub(crate) struct InvocationFailure {
+    pub(crate) cause: FailureCause,
     /// How often Lambda tried.
     pub(crate) attempts: u64,
 }
 
 /// How the last invocation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum FailureCause {
     /// Lambda stopped it after these seconds, in Lambda's words.
     TimedOut(String),
     /// The process was killed, which is what happens to one that needs too much memory.
@@ -40,9 +40,9 @@ pub(crate) enum Ending {
     /// The process ended, in Lambda's words.
     Exited(String),
     /// The work was done, but the answer did not arrive.
-    Undelivered(String),
+    ResponseNotSent(String),
     /// The event never ran in its time.
-    TooOld,
+    EventAgeExceeded,
     /// Anything else.
     Error(String),
 }
@@ -56,31 +56,31 @@ impl FailedInvocation {
         if let Some((_, original)) = Round::read(&mut event) {
             event = original;
         }
-        let waiting = match condition.as_str() {
+        let envelope = match condition.as_str() {
             "Success" => Err(UnknownInput("the record of a call that succeeded")),
             _ => Envelope::read(&event),
         };
         let context = &payload["requestContext"];
         Some(Self {
-            waiting,
+            envelope,
             request_id: context["requestId"].as_str().unwrap_or_default().to_owned(),
-            lost: Lost {
-                ending: Ending::read(&condition, &payload["responsePayload"]),
+            failure: InvocationFailure {
+                cause: FailureCause::read(&condition, &payload["responsePayload"]),
                 attempts: context["approximateInvokeCount"].as_u64().unwrap_or_default(),
             },
         })
     }
 }
 
-impl Ending {
+impl FailureCause {
     fn read(condition: &str, response: &Value) -> Self {
         let text = |name: &str| response[name].as_str().unwrap_or_default();
         let (kind, message) = (text("errorType"), text("errorMessage"));
         let after = |words: &str| message.split_once(words).map(|(_, rest)| rest.trim().to_owned());
         if condition == "EventAgeExceeded" {
-            Self::TooOld
-        } else if kind == UNANSWERED {
-            Self::Undelivered(message.into())
+            Self::EventAgeExceeded
+        } else if kind == RESPONSE_NOT_SENT {
+            Self::ResponseNotSent(message.into())
         } else if let Some(time) = after("Task timed out after ") {
             Self::TimedOut(time)
         } else if kind == "Runtime.OutOfMemory" || message.contains("signal: killed") {
@@ -131,33 +131,41 @@ mod tests {
             (
                 "RetriesExhausted",
                 message("2026-11-21T12:00:00Z 8f2a1c3e Task timed out after 900.00 seconds"),
-                Ending::TimedOut("900.00 seconds".into()),
+                FailureCause::TimedOut("900.00 seconds".into()),
             ),
             (
                 "RetriesExhausted",
                 typed("Sandbox.Timedout", "RequestId: 8f Error: Task timed out after 3.00 seconds"),
-                Ending::TimedOut("3.00 seconds".into()),
+                FailureCause::TimedOut("3.00 seconds".into()),
             ),
             (
                 "RetriesExhausted",
                 typed("Runtime.ExitError", "RequestId: 8f Error: Runtime exited with error: signal: killed"),
-                Ending::Killed,
+                FailureCause::Killed,
             ),
-            ("RetriesExhausted", typed("Runtime.OutOfMemory", "RequestId: 8f Error: x"), Ending::Killed),
+            (
+                "RetriesExhausted",
+                typed("Runtime.OutOfMemory", "RequestId: 8f Error: x"),
+                FailureCause::Killed,
+            ),
             (
                 "RetriesExhausted",
                 typed("Runtime.ExitError", "RequestId: 8f Error: Runtime exited with error: exit status 1"),
-                Ending::Exited("exit status 1".into()),
+                FailureCause::Exited("exit status 1".into()),
             ),
-            ("RetriesExhausted", typed(UNANSWERED, "the answer"), Ending::Undelivered("the answer".into())),
-            ("EventAgeExceeded", Value::Null, Ending::TooOld),
-            ("RetriesExhausted", typed("A", "b"), Ending::Error("A: b".into())),
-            ("RecursionDetected", json!("text"), Ending::Error("RecursionDetected".into())),
+            (
+                "RetriesExhausted",
+                typed(RESPONSE_NOT_SENT, "the answer"),
+                FailureCause::ResponseNotSent("the answer".into()),
+            ),
+            ("EventAgeExceeded", Value::Null, FailureCause::EventAgeExceeded),
+            ("RetriesExhausted", typed("A", "b"), FailureCause::Error("A: b".into())),
+            ("RecursionDetected", json!("text"), FailureCause::Error("RecursionDetected".into())),
         ] {
             let failed = read(record(fixture("create"), condition, response));
-            assert_eq!(failed.lost, Lost { ending: expected, attempts: 3 });
+            assert_eq!(failed.failure, InvocationFailure { cause: expected, attempts: 3 });
             assert_eq!(failed.request_id, "8f2a1c3e");
-            assert_eq!(failed.waiting.unwrap().logical_resource_id, "Python");
+            assert_eq!(failed.envelope.unwrap().logical_resource_id, "Python");
         }
     }
 
@@ -165,14 +173,14 @@ mod tests {
     fn finds_the_event_in_a_continuation() {
         let event = json!({"ContainerImageContinuation": {"round": 3, "began": 1, "concurrent_blobs": 6, "event": fixture("update")}});
         let failed = read(record(event, "RetriesExhausted", Value::Null));
-        assert!(failed.waiting.unwrap().physical_resource_id.ends_with("/python:3.13"));
+        assert!(failed.envelope.unwrap().physical_resource_id.ends_with("/python:3.13"));
     }
 
     #[test]
     fn nobody_waits_for_a_record_of_anything_else() {
         let own = record(fixture("create"), "RetriesExhausted", Value::Null);
-        assert!(read(record(own, "RetriesExhausted", Value::Null)).waiting.is_err());
-        assert!(read(record(json!({"hello": "world"}), "RetriesExhausted", Value::Null)).waiting.is_err());
-        assert!(read(record(fixture("create"), "Success", Value::Null)).waiting.is_err());
+        assert!(read(record(own, "RetriesExhausted", Value::Null)).envelope.is_err());
+        assert!(read(record(json!({"hello": "world"}), "RetriesExhausted", Value::Null)).envelope.is_err());
+        assert!(read(record(fixture("create"), "Success", Value::Null)).envelope.is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use image_copy::copy::{Platforms, Request};
+use image_copy::copy::{PlatformSelection, Request};
 use image_copy::oci::{Digest, Platform, Reference, Tag};
 use image_copy::text::ForeignText;
 use image_copy_aws::{CredentialArn, RepositoryArn};
@@ -31,7 +31,7 @@ const OWN: usize = 7;
 pub(crate) struct Properties {
     pub(crate) source: Reference,
     pub(crate) repository: RepositoryArn,
-    pub(crate) platforms: Platforms,
+    pub(crate) platforms: PlatformSelection,
     /// The tag in ECR. `None` if the reference has none either: the image is stored by digest.
     pub(crate) tag: Option<Tag>,
     /// Where the login for the source is kept. `None`: the installer's list is asked.
@@ -52,7 +52,7 @@ impl Properties {
     pub(crate) fn parse(
         properties: &Value,
         previous: &Value,
-        default: &Platforms,
+        default: &PlatformSelection,
     ) -> Result<Self, InvalidProperty> {
         let empty = Map::new();
         let properties = properties.as_object().unwrap_or(&empty);
@@ -111,7 +111,7 @@ impl Properties {
             destination: self.repository.repository(),
             tag: self.tag.clone(),
             platforms: self.platforms.clone(),
-            known: Vec::new(),
+            earlier_copies: Vec::new(),
             include_referrers: self.include_referrers,
         }
     }
@@ -120,7 +120,7 @@ impl Properties {
 /// Maximum number of platforms in a list. The largest official images have some 20.
 const MAX_PLATFORMS: usize = 100;
 
-fn platforms(value: &Value) -> Result<Platforms, InvalidProperty> {
+fn platforms(value: &Value) -> Result<PlatformSelection, InvalidProperty> {
     const EXPECTED: &str = "expected platforms, such as linux/arm64, or all";
     let count = match value {
         Value::String(text) => text.split(',').count(),
@@ -131,18 +131,20 @@ fn platforms(value: &Value) -> Result<Platforms, InvalidProperty> {
         return invalid(format!("Platform lists {count} platforms: expected at most {MAX_PLATFORMS}"));
     }
     match value {
-        Value::String(text) if text.trim().eq_ignore_ascii_case(ALL_PLATFORMS) => Ok(Platforms::All),
+        Value::String(text) if text.trim().eq_ignore_ascii_case(ALL_PLATFORMS) => Ok(PlatformSelection::All),
         Value::String(text) if text.contains(',') => {
             several(text.split(',')).map_err(|error| wrong("Platform", &error))
         }
-        Value::String(text) => text.parse().map(Platforms::One).map_err(|error| wrong("Platform", &error)),
+        Value::String(text) => {
+            text.parse().map(PlatformSelection::One).map_err(|error| wrong("Platform", &error))
+        }
         Value::Array(names) if !names.is_empty() && names.iter().all(Value::is_string) => {
             let mut names = names.iter().filter_map(Value::as_str);
             match names.clone().next() {
                 Some(only)
                     if names.clone().count() == 1 && only.trim().eq_ignore_ascii_case(ALL_PLATFORMS) =>
                 {
-                    Ok(Platforms::All)
+                    Ok(PlatformSelection::All)
                 }
                 _ => several(&mut names).map_err(|error| wrong("Platform", &error)),
             }
@@ -154,7 +156,7 @@ fn platforms(value: &Value) -> Result<Platforms, InvalidProperty> {
 /// A selection of platforms, each named once.
 pub(crate) fn several<'a>(
     names: impl IntoIterator<Item = &'a str>,
-) -> Result<Platforms, image_copy::oci::ParseError> {
+) -> Result<PlatformSelection, image_copy::oci::ParseError> {
     let mut platforms: Vec<Platform> = Vec::new();
     for name in names {
         let platform: Platform = name.parse()?;
@@ -162,7 +164,7 @@ pub(crate) fn several<'a>(
             platforms.push(platform);
         }
     }
-    Ok(Platforms::Some(platforms))
+    Ok(PlatformSelection::Several(platforms))
 }
 
 fn tag(value: &Value) -> Result<Tag, InvalidProperty> {

@@ -15,7 +15,7 @@ use image_copy::oci::Digest;
 use image_copy_aws::{CopyRecord, Owner};
 
 use crate::copy::lifecycle::{self as copying, CopyEvent};
-use crate::delete::lifecycle::{self as deleting, DeleteEvent, Ending};
+use crate::delete::lifecycle::{self as deleting, DeleteEvent, DeleteReason};
 use crate::event_state::EventState;
 use crate::failure::Failure;
 use simulation::{IMAGE, START, Shared, SteppedRepository, SteppedStore, Variant, World, injected, lock};
@@ -58,9 +58,9 @@ async fn carry_out(event: Event, world: Shared, variant: Variant, holder: String
         digest: digest.clone(),
     };
     let delete =
-        |ending| DeleteEvent { image: IMAGE.into(), owner: owner.clone(), time, delete_images: true, ending };
+        |reason| DeleteEvent { image: IMAGE.into(), owner: owner.clone(), time, delete_images: true, reason };
     if kind == Kind::Delete {
-        deleting::run(&delete(Ending::Deleted), &state, &repository).await?;
+        deleting::run(&delete(DeleteReason::ResourceDeleted), &state, &repository).await?;
         return Ok(());
     }
     let registered = OnceLock::new();
@@ -74,7 +74,7 @@ async fn carry_out(event: Event, world: Shared, variant: Variant, holder: String
         Err(Failure::Superseded) => Ok(()),
         Err(failure) => {
             if registered.get().is_some() && matches!(kind, Kind::Create { .. }) {
-                deleting::run(&delete(Ending::Withdrawn), &state, &repository).await?;
+                deleting::run(&delete(DeleteReason::CopyFailed), &state, &repository).await?;
             }
             if failure == injected() && fails { Ok(()) } else { Err(failure) }
         }

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use image_copy::oci::Digest;
 use image_copy::registry::Error;
-use image_copy_aws::{CopyRecord, Owner, TagState, Written};
+use image_copy_aws::{CopyRecord, Owner, TagState, WriteOutcome};
 
 use crate::copy::lifecycle::{Copier, Prepared, Published};
 use crate::delete::lifecycle::{Images, Named, Removal};
@@ -85,18 +85,18 @@ impl SteppedStore {
     }
 
     /// Changes the item if it is still as `seen`.
-    fn swap(&self, seen: &TagState, next: Option<TagState>) -> Written {
+    fn swap(&self, seen: &TagState, next: Option<TagState>) -> WriteOutcome {
         let mut world = lock(&self.world);
         let is_same = world.item.as_ref().map_or(0, TagState::version) == seen.version();
         if !is_same {
             let found = world.item.clone();
             drop(world);
-            return Written::Conflict(self.seen(found));
+            return WriteOutcome::Conflict(self.seen(found));
         }
         world.writes += 1;
         let version = world.writes;
         world.item = next.map(|next| next.with_version(version));
-        Written::Done(world.item.clone().unwrap_or_else(|| TagState::new(IMAGE)))
+        WriteOutcome::Written(world.item.clone().unwrap_or_else(|| TagState::new(IMAGE)))
     }
 }
 
@@ -108,13 +108,13 @@ impl Store for SteppedStore {
         Ok(self.seen(item))
     }
 
-    async fn write(&self, state: &TagState) -> Result<Written, String> {
+    async fn write(&self, state: &TagState) -> Result<WriteOutcome, String> {
         step().await;
         self.is_reachable()?;
         Ok(self.swap(state, Some(state.clone())))
     }
 
-    async fn delete(&self, state: &TagState) -> Result<Written, String> {
+    async fn delete(&self, state: &TagState) -> Result<WriteOutcome, String> {
         step().await;
         self.is_reachable()?;
         Ok(self.swap(state, None))

@@ -18,7 +18,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// Why an answer could not be delivered, without the address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the answer could not be delivered to {host}: {problem} (attempts: {attempts})")]
-pub(crate) struct Undelivered {
+pub(crate) struct DeliveryError {
     host: String,
     problem: String,
     attempts: u32,
@@ -53,7 +53,7 @@ impl ResponseSender {
         url: &ResponseUrl,
         body: Vec<u8>,
         deadline: Instant,
-    ) -> Result<(), Undelivered> {
+    ) -> Result<(), DeliveryError> {
         let url = url.expose();
         let host = url.host_str().unwrap_or_default().to_owned();
         let mut attempts = 0;
@@ -68,7 +68,7 @@ impl ResponseSender {
             let bound = FIRST_PAUSE.saturating_mul(1 << attempts.min(8)).min(LONGEST_PAUSE);
             let pause = bound.mul_f64(0.5 + 0.5 * fastrand::f64());
             if !hope || Instant::now() + pause >= deadline {
-                return Err(Undelivered { host, problem, attempts });
+                return Err(DeliveryError { host, problem, attempts });
             }
             tracing::warn!(host, problem, attempts, "delivering the answer again");
             tokio::time::sleep(pause).await;
@@ -144,7 +144,7 @@ mod tests {
         (url, requests)
     }
 
-    async fn deliver(statuses: Vec<u16>) -> (Result<(), Undelivered>, Vec<String>) {
+    async fn deliver(statuses: Vec<u16>) -> (Result<(), DeliveryError>, Vec<String>) {
         let (url, requests) = bucket(statuses).await;
         let deadline = Instant::now() + Duration::from_secs(5);
         let sender = ResponseSender::new(&[]).unwrap();

@@ -8,12 +8,12 @@ mod shorten;
 
 use image_copy::copy;
 use image_copy::text::ForeignText;
-use image_copy_aws::{NotInvoked, Obstacle};
+use image_copy_aws::{InvokeError, SecretReadErrorKind};
 
-use crate::clients::credentials::{LoginProblem, Setting};
+use crate::clients::credentials::{SecretProblem, SecretSetting};
 use crate::failure::{Failure, NotDeleted};
 use crate::input::continuation::StopReason;
-use crate::input::failed_invocation::{Ending, Lost};
+use crate::input::failed_invocation::{FailureCause, InvocationFailure};
 use advice::{advice, deletion_advice};
 use shorten::shorten;
 
@@ -24,7 +24,7 @@ const MAX_CHARS: usize = 400;
 const MAX_WHAT: usize = 4000;
 
 /// The parts of a reason. When it gets too long, `what` is shortened, but for `subject` within it.
-struct Parts {
+struct ReasonParts {
     what: String,
     subject: String,
     hint: String,
@@ -42,37 +42,37 @@ pub(crate) fn reason(failure: &Failure, request_id: &str) -> String {
     format!("{what}{hint}{tail}")
 }
 
-fn parts(failure: &Failure) -> Parts {
-    let plain = |what: String| Parts { what, subject: String::new(), hint: String::new() };
+fn parts(failure: &Failure) -> ReasonParts {
+    let plain = |what: String| ReasonParts { what, subject: String::new(), hint: String::new() };
     match failure {
         Failure::Event(error) => plain(format!("{error}.")),
         Failure::Property(error) => plain(format!("{error}.")),
         Failure::Setting(text) => plain(format!("{text}.")),
         Failure::Copy(failure) => {
-            Parts { what: failure.summary(), subject: subject(failure).to_owned(), hint: advice(failure) }
+            ReasonParts { what: failure.summary(), subject: subject(failure).to_owned(), hint: advice(failure) }
         }
-        Failure::NotAllowed(error) => Parts {
+        Failure::SourceNotAllowed(error) => ReasonParts {
             what: format!("{error}."),
             subject: error.source_name.clone(),
             hint: "Check the spelling of ImageReference, or have whoever installed the provider allow it."
                 .into(),
         },
-        Failure::Login { failure, problem } => Parts {
+        Failure::Secret { failure, problem } => ReasonParts {
             what: failure.summary(),
             subject: subject(failure).to_owned(),
-            hint: login_advice(problem),
+            hint: secret_advice(problem),
         },
-        Failure::Stopped { failure, reason } => Parts {
+        Failure::Stopped { failure, reason } => ReasonParts {
             what: format!("{} {}", failure.summary(), stopped(reason)),
             subject: subject(failure).to_owned(),
             hint: stop_advice(reason).into(),
         },
-        Failure::Lost(lost) => {
-            Parts { hint: lost_advice(&lost.ending).into(), ..plain(format!("{}.", lost_what(lost))) }
+        Failure::Invocation(failure) => {
+            ReasonParts { hint: invocation_advice(&failure.cause).into(), ..plain(format!("{}.", invocation_failure(failure))) }
         }
         Failure::NotDeleted(failed) => {
             let NotDeleted { image, cause } = failed.as_ref();
-            Parts {
+            ReasonParts {
                 what: format!("image {image} cannot be deleted: {cause}."),
                 subject: image.clone(),
                 hint: deletion_advice(cause),
@@ -82,20 +82,20 @@ fn parts(failure: &Failure) -> Parts {
             "a Delete or a later event of this resource was carried out meanwhile, so this event changed nothing."
                 .into(),
         ),
-        Failure::TagBusy { image } => Parts {
+        Failure::TagBusy { image } => ReasonParts {
             what: format!("another event was changing {image} until time ran out."),
             subject: image.clone(),
             hint: "Run the operation again.".into(),
         },
-        Failure::LeaseEnded => Parts {
+        Failure::LeaseEnded => ReasonParts {
             hint: "Run the operation again.".into(),
             ..plain("ECR did not complete the change of the tag within 90 s.".into())
         },
-        Failure::TimeRanOut { seconds } => Parts {
+        Failure::TimeRanOut { seconds } => ReasonParts {
             hint: "Run the operation again, or give the function a longer Timeout.".into(),
             ..plain(format!("time ran out after {seconds} s, and the work did not stop by itself."))
         },
-        Failure::Panic => Parts {
+        Failure::Panic => ReasonParts {
             hint: "Please report it with the lines of this request in the function's log.".into(),
             ..plain("the provider failed by a defect of its own.".into())
         },
@@ -103,39 +103,39 @@ fn parts(failure: &Failure) -> Parts {
 }
 
 /// What to change about a secret, or about what names it.
-fn login_advice(problem: &LoginProblem) -> String {
+fn secret_advice(problem: &SecretProblem) -> String {
     let (setting, cause) = match problem {
-        LoginProblem::Unusable { cause, .. } => return cause.remedy(),
-        LoginProblem::NotRead { setting, cause } => (setting, cause),
+        SecretProblem::Unusable { cause, .. } => return cause.remedy(),
+        SecretProblem::ReadFailed { setting, cause } => (setting, cause),
     };
     let place = match setting {
-        Setting::Template => "CredentialArn",
-        Setting::Installer => "the provider's setting REGISTRY_CREDENTIALS",
+        SecretSetting::CredentialArn => "CredentialArn",
+        SecretSetting::RegistryCredentials => "the provider's setting REGISTRY_CREDENTIALS",
     };
-    match &cause.obstacle {
-        Obstacle::Missing => format!("Check the ARN in {place}."),
-        Obstacle::NoSuchVersion => format!("Check the version at the end of the ARN in {place}."),
-        Obstacle::Deleted => format!("Restore it, or name another in {place}."),
-        Obstacle::Denied { action, is_foreign: false } => {
+    match &cause.kind {
+        SecretReadErrorKind::NotFound => format!("Check the ARN in {place}."),
+        SecretReadErrorKind::VersionNotFound => format!("Check the version at the end of the ARN in {place}."),
+        SecretReadErrorKind::PendingDeletion => format!("Restore it, or name another in {place}."),
+        SecretReadErrorKind::AccessDenied { action, is_other_account: false } => {
             let parameter = if action.starts_with("ssm:") { "ParameterArns" } else { "SecretArns" };
             format!(
                 "Allow it in the function's role: add the ARN to the installer's parameter {parameter}, and its key, for kms:Decrypt, to KmsKeyArns."
             )
         }
-        Obstacle::Denied { action, is_foreign: true } => format!(
+        SecretReadErrorKind::AccessDenied { action, is_other_account: true } => format!(
             "It is another account's: allow {action} in its resource policy, kms:Decrypt in its key policy, and both in the function's role."
         ),
-        Obstacle::Key { is_foreign: false } => {
+        SecretReadErrorKind::KmsKey { is_other_account: false } => {
             "Allow kms:Decrypt on its key in the function's role (installer's parameter KmsKeyArns), and check that the key is enabled.".into()
         }
-        Obstacle::Key { is_foreign: true } => {
+        SecretReadErrorKind::KmsKey { is_other_account: true } => {
             "It is another account's: it needs a customer managed key, whose key policy and the function's role allow kms:Decrypt.".into()
         }
-        Obstacle::Unsuitable => format!("Name another in {place}, or store it anew."),
-        Obstacle::Unreachable { service } => format!(
+        SecretReadErrorKind::UnsupportedType => format!("Name another in {place}, or store it anew."),
+        SecretReadErrorKind::Unreachable { service } => format!(
             "If the function runs in a VPC, its subnets need an endpoint for {service}, or a NAT gateway; else check the Region in the ARN."
         ),
-        Obstacle::Other => format!("Run the operation again; if it stays so, check {place}."),
+        SecretReadErrorKind::Other => format!("Run the operation again; if it stays so, check {place}."),
     }
 }
 
@@ -149,11 +149,11 @@ fn stopped(reason: &StopReason) -> String {
             mebibytes(*passed)
         ),
         StopReason::NoProgress => "No blob was finished in this invocation.".into(),
-        StopReason::StackTime { allowed } => {
+        StopReason::ServiceTimeout { allowed } => {
             format!("The {allowed} s for which CloudFormation waits are over.")
         }
-        StopReason::Rounds(rounds) => format!("This was invocation {rounds} of it, and the last."),
-        StopReason::NotInvoked(cause) => format!("It could not go on in another invocation: {cause}."),
+        StopReason::InvocationLimit(rounds) => format!("This was invocation {rounds} of it, and the last."),
+        StopReason::InvokeFailed(cause) => format!("It could not go on in another invocation: {cause}."),
     }
 }
 
@@ -166,49 +166,53 @@ fn stop_advice(reason: &StopReason) -> &'static str {
         StopReason::BlobTooLarge { .. } | StopReason::NoProgress => {
             "Give the function a longer Timeout (up to 900 s) or more memory, which brings a faster network."
         }
-        StopReason::StackTime { .. } => {
+        StopReason::ServiceTimeout { .. } => {
             "Run the operation again, which skips blobs already present, or set a longer ServiceTimeout (up to 3600)."
         }
-        StopReason::Rounds(_) => {
+        StopReason::InvocationLimit(_) => {
             "Run the operation again, which skips blobs already present, or give the function a longer Timeout."
         }
-        StopReason::NotInvoked(NotInvoked::Denied { .. }) => {
+        StopReason::InvokeFailed(InvokeError::AccessDenied { .. }) => {
             "Allow lambda:InvokeFunction on the function itself in its role."
         }
-        StopReason::NotInvoked(NotInvoked::Failed(_)) => {
+        StopReason::InvokeFailed(InvokeError::Failed(_)) => {
             "Run the operation again, which skips blobs already present. If the function runs in a VPC, its subnets need a route to Lambda."
         }
     }
 }
 
 /// What became of an event that was lost.
-fn lost_what(lost: &Lost) -> String {
-    let attempts = match lost.attempts {
+fn invocation_failure(failure: &InvocationFailure) -> String {
+    let attempts = match failure.attempts {
         0 | 1 => String::new(),
         attempts => format!(", {attempts} attempts"),
     };
-    let what = match &lost.ending {
-        Ending::TimedOut(time) => format!("was stopped by Lambda when it timed out after {time}"),
-        Ending::Killed => "was killed, most likely for want of memory".into(),
-        Ending::Exited(status) => format!("crashed ({status})"),
-        Ending::Undelivered(problem) => format!("could not tell how it went: {problem}"),
-        Ending::TooOld => "could not run in time: Lambda gave the event up".into(),
-        Ending::Error(text) => format!("failed: \"{text}\""),
+    let what = match &failure.cause {
+        FailureCause::TimedOut(time) => format!("was stopped by Lambda when it timed out after {time}"),
+        FailureCause::Killed => "was killed, most likely for want of memory".into(),
+        FailureCause::Exited(status) => format!("crashed ({status})"),
+        FailureCause::ResponseNotSent(problem) => format!("could not tell how it went: {problem}"),
+        FailureCause::EventAgeExceeded => "could not run in time: Lambda gave the event up".into(),
+        FailureCause::Error(text) => format!("failed: \"{text}\""),
     };
     format!("the provider's function {what}{attempts}")
 }
 
-fn lost_advice(ending: &Ending) -> &'static str {
-    match ending {
-        Ending::TimedOut(_) => {
+fn invocation_advice(cause: &FailureCause) -> &'static str {
+    match cause {
+        FailureCause::TimedOut(_) => {
             "Run the operation again; if it stays so, report it with the lines of this request in the function's log."
         }
-        Ending::Killed => "Give the function more memory.",
-        Ending::Exited(_) | Ending::Error(_) => "See the lines of this request in the function's log.",
-        Ending::Undelivered(_) => {
+        FailureCause::Killed => "Give the function more memory.",
+        FailureCause::Exited(_) | FailureCause::Error(_) => {
+            "See the lines of this request in the function's log."
+        }
+        FailureCause::ResponseNotSent(_) => {
             "If the function runs in a VPC, its subnets need a route to S3 (a gateway endpoint, or a NAT gateway)."
         }
-        Ending::TooOld => "Check whether the function is throttled, and its reserved concurrency.",
+        FailureCause::EventAgeExceeded => {
+            "Check whether the function is throttled, and its reserved concurrency."
+        }
     }
 }
 

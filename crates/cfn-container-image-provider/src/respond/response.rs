@@ -14,7 +14,7 @@ const SHORT_REASON_BYTES: usize = 100;
 /// which CloudFormation does not accept.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Answer<'a> {
+pub(crate) struct Response<'a> {
     status: &'static str,
     /// Never empty, whatever the status.
     reason: String,
@@ -46,7 +46,7 @@ pub(crate) struct Attributes {
     pub(crate) referrers: Option<String>,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> Response<'a> {
     /// All went well.
     pub(crate) fn success(
         envelope: &'a Envelope,
@@ -122,14 +122,14 @@ mod tests {
     #[test]
     fn the_document_has_every_field_as_text_and_no_null() {
         let event = update("https://bucket.example/");
-        let answer = Answer::success(&event.envelope, "id".into(), "Copied.".into(), Some(attributes(2)));
+        let answer = Response::success(&event.envelope, "id".into(), "Copied.".into(), Some(attributes(2)));
         let body: Value = serde_json::from_slice(&answer.body()).unwrap();
         assert_eq!(body["Status"], "SUCCESS");
         assert_eq!(body["RequestId"], event.envelope.request_id.as_str());
         assert_eq!(body["Data"]["Platforms"], json!(["linux/arch0", "linux/arch1"]));
         let texts = body["Data"].as_object().unwrap().iter().filter(|(name, _)| *name != "Platforms");
         assert_eq!(texts.map(|(_, value)| assert!(value.is_string())).count(), 9);
-        let failed = Answer::failure(&event.envelope, "Because.".into()).body();
+        let failed = Response::failure(&event.envelope, "Because.".into()).body();
         let failed: Value = serde_json::from_slice(&failed).unwrap();
         assert_eq!(failed["PhysicalResourceId"], event.envelope.physical_resource_id.as_str());
         assert!(failed.get("Data").is_none());
@@ -139,7 +139,8 @@ mod tests {
     fn a_long_answer_is_cut_to_what_cloudformation_reads() {
         let event = update("https://bucket.example/");
         for reason in ["ü".repeat(5000), "\u{1F600}\"\\".repeat(3000), "\n".repeat(9000), "short".into()] {
-            let answer = Answer::success(&event.envelope, "id".into(), reason.clone(), Some(attributes(400)));
+            let answer =
+                Response::success(&event.envelope, "id".into(), reason.clone(), Some(attributes(400)));
             let body = answer.body();
             assert!(body.len() <= MAX_BODY_BYTES, "{}", body.len());
             let body: Value = serde_json::from_slice(&body).unwrap();

@@ -1,8 +1,8 @@
 //! The `Reason` of a success: one sentence.
 
-use image_copy::copy::{Outcome, Progress, Referrers, TagMove};
+use image_copy::copy::{Outcome, Progress, ReferrerCounts, TagChange};
 
-use crate::delete::lifecycle::Deleted;
+use crate::delete::lifecycle::DeleteOutcome;
 use crate::event_state::StateUse;
 
 /// Describes a copy in one sentence, and in a second one what is missing.
@@ -22,9 +22,9 @@ pub(crate) fn copied(outcome: &Outcome, state: StateUse) -> String {
         ),
     };
     let tag = match outcome.tag {
-        TagMove::Untagged => "",
-        TagMove::Unchanged => "; the tag named the image already",
-        TagMove::Moved { .. } => "; the tag names the image now",
+        TagChange::Untagged => "",
+        TagChange::Unchanged => "; the tag named the image already",
+        TagChange::Moved { .. } => "; the tag names the image now",
     };
     let referrers = outcome.referrers.as_ref().map(referrers).unwrap_or_default();
     let state = match state {
@@ -35,7 +35,7 @@ pub(crate) fn copied(outcome: &Outcome, state: StateUse) -> String {
 }
 
 /// ` Referrers: 3 copied, 1 refused: registry says 405 UNSUPPORTED.`
-fn referrers(referrers: &Referrers) -> String {
+fn referrers(referrers: &ReferrerCounts) -> String {
     match &referrers.first_reason {
         Some(reason) => format!(" Referrers: {referrers}: {}.", reason.trim_end_matches('.')),
         None => format!(" Referrers: {referrers}."),
@@ -43,22 +43,28 @@ fn referrers(referrers: &Referrers) -> String {
 }
 
 /// Describes a Delete in one sentence.
-pub(crate) fn deleted(deleted: Deleted, state: StateUse) -> &'static str {
+pub(crate) fn deleted(deleted: DeleteOutcome, state: StateUse) -> &'static str {
     match deleted {
-        Deleted::Removed => "The image was removed, except what another tag or index in the repository uses.",
-        Deleted::Absent => "There was nothing to delete.",
-        Deleted::ReferencedByIndex => {
+        DeleteOutcome::Removed => {
+            "The image was removed, except what another tag or index in the repository uses."
+        }
+        DeleteOutcome::NotFound => "There was nothing to delete.",
+        DeleteOutcome::ReferencedByIndex => {
             "The tag was kept, because an index in the repository refers to the image."
         }
-        Deleted::Restored => "The tag names again what it named before this resource.",
-        Deleted::Foreign => "The tag was kept, because somebody else has pushed another image under it.",
-        Deleted::ImagesKept => "The image was kept, because the provider's parameter DeleteImages is false.",
-        Deleted::LeftToOthers => "The tag was kept, because another resource uses it.",
-        Deleted::NotOwned => "The image was kept, because this resource does not own it.",
-        Deleted::Superseded => "The image was kept, because a later event of this resource uses it.",
-        Deleted::StateUnknown if state == StateUse::Off => {
+        DeleteOutcome::Restored => "The tag names again what it named before this resource.",
+        DeleteOutcome::Overwritten => {
+            "The tag was kept, because somebody else has pushed another image under it."
+        }
+        DeleteOutcome::DeletionDisabled => {
+            "The image was kept, because the provider's parameter DeleteImages is false."
+        }
+        DeleteOutcome::OtherOwners => "The tag was kept, because another resource uses it.",
+        DeleteOutcome::NotOwned => "The image was kept, because this resource does not own it.",
+        DeleteOutcome::Superseded => "The image was kept, because a later event of this resource uses it.",
+        DeleteOutcome::StateUnknown if state == StateUse::Off => {
             "The image was kept, because the provider has no state table."
         }
-        Deleted::StateUnknown => "The image was kept, because the state table could not be reached.",
+        DeleteOutcome::StateUnknown => "The image was kept, because the state table could not be reached.",
     }
 }

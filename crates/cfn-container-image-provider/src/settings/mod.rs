@@ -7,13 +7,13 @@ mod network;
 mod registry_credentials;
 mod sources;
 
-use image_copy::copy::{Mirror, Platforms};
+use image_copy::copy::{Mirror, PlatformSelection};
 use image_copy::oci::Platform;
 use image_copy::text::{ForeignText, without_login};
 
 pub(crate) use network::Network;
 pub(crate) use registry_credentials::Listed;
-pub(crate) use sources::{AllowedSources, NotAllowed};
+pub(crate) use sources::{AllowedSources, SourceNotAllowed};
 
 use crate::input::properties;
 
@@ -42,7 +42,7 @@ pub(crate) struct Settings {
 pub(crate) struct CopySettings {
     /// `DEFAULT_PLATFORM`: what is copied when a template names no `Platform`; `linux/amd64` unless
     /// set.
-    pub(crate) default_platforms: Platforms,
+    pub(crate) default_platforms: PlatformSelection,
     /// `ALLOWED_SOURCES`: what may be copied; everything unless set.
     pub(crate) allowed_sources: AllowedSources,
     /// `SOURCE_MIRRORS`: where to read before the registry that the template names.
@@ -91,13 +91,13 @@ fn wrong(name: &str, given: &str, problem: &str) -> String {
 }
 
 fn mirrors(value: Option<&str>) -> Result<Vec<Mirror>, String> {
-    Mirror::list(value.unwrap_or_default())
+    Mirror::parse_list(value.unwrap_or_default())
         .map_err(|error| wrong("SOURCE_MIRRORS", &error.given, &format!("which is not {}", error.expected)))
 }
 
-fn default_platforms(value: &str) -> Result<Platforms, String> {
+fn default_platforms(value: &str) -> Result<PlatformSelection, String> {
     if value.eq_ignore_ascii_case(properties::ALL_PLATFORMS) {
-        return Ok(Platforms::All);
+        return Ok(PlatformSelection::All);
     }
     if value.contains(',') {
         return properties::several(value.split(',')).map_err(|error| format!(
@@ -106,7 +106,7 @@ fn default_platforms(value: &str) -> Result<Platforms, String> {
         ));
     }
     match value.parse::<Platform>() {
-        Ok(platform) => Ok(Platforms::Preferred(platform)),
+        Ok(platform) => Ok(PlatformSelection::Preferred(platform)),
         Err(error) => Err(format!(
             "the provider's setting DEFAULT_PLATFORM is \"{}\", which is not {}, or all. Correct the function's environment, or set Platform",
             error.given, error.expected
@@ -128,7 +128,7 @@ mod tests {
     fn without_variables_the_original_providers_behaviour_holds() {
         let settings = read(&[]);
         let copying = settings.copying.unwrap();
-        assert_eq!(copying.default_platforms, Platforms::Preferred("linux/amd64".parse().unwrap()));
+        assert_eq!(copying.default_platforms, PlatformSelection::Preferred("linux/amd64".parse().unwrap()));
         assert!(
             copying.allowed_sources.check(&"python".parse().unwrap()).is_ok() && copying.logins.is_empty()
         );
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_default_platform_that_is_none_is_told_in_one_line() {
         let all = read(&[("DEFAULT_PLATFORM", "All")]).copying.unwrap();
-        assert_eq!(all.default_platforms, Platforms::All);
+        assert_eq!(all.default_platforms, PlatformSelection::All);
         let error = read(&[("DEFAULT_PLATFORM", "arm")]).copying.unwrap_err();
         assert!(
             error.starts_with("the provider's setting DEFAULT_PLATFORM is \"arm\", which is not"),

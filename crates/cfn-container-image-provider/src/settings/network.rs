@@ -3,7 +3,7 @@
 use std::fmt;
 
 use image_copy::oci::Registry;
-use image_copy_aws::Endpoints;
+use image_copy_aws::EndpointOptions;
 
 use super::wrong;
 
@@ -11,7 +11,7 @@ use super::wrong;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Network {
     /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`, as the AWS SDKs read them.
-    pub(crate) endpoints: Endpoints,
+    pub(crate) endpoints: EndpointOptions,
     /// `PLAIN_HTTP_HOSTS`: registries that are spoken to without TLS.
     pub(crate) plain_http: Vec<String>,
     /// `CA_BUNDLE`: authorities to trust besides the system's, as PEM.
@@ -22,7 +22,7 @@ impl Network {
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let switch = |name| switch(name, variable(name).as_deref());
         Ok(Self {
-            endpoints: Endpoints {
+            endpoints: EndpointOptions {
                 fips: switch("AWS_USE_FIPS_ENDPOINT")?,
                 dual_stack: switch("AWS_USE_DUALSTACK_ENDPOINT")?,
             },

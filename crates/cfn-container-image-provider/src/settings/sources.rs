@@ -16,7 +16,7 @@ pub(crate) struct AllowedSources(Vec<Prefix>);
 #[error(
     "source {source_name} is not allowed: the nearest that the provider's setting ALLOWED_SOURCES allows is {nearest}"
 )]
-pub(crate) struct NotAllowed {
+pub(crate) struct SourceNotAllowed {
     pub(crate) source_name: String,
     nearest: String,
 }
@@ -30,14 +30,14 @@ impl AllowedSources {
     }
 
     /// Judges a reference by its registry and repository.
-    pub(crate) fn check(&self, source: &Reference) -> Result<(), NotAllowed> {
+    pub(crate) fn check(&self, source: &Reference) -> Result<(), SourceNotAllowed> {
         if self.0.is_empty() || self.0.iter().any(|prefix| prefix.rest(&source.repository).is_some()) {
             return Ok(());
         }
         let name = source.repository.to_string();
         let prefixes = self.0.iter().map(ToString::to_string);
         let nearest = prefixes.min_by_key(|prefix| strsim::levenshtein(prefix, beginning(&name, prefix)));
-        Err(NotAllowed { source_name: source.to_string(), nearest: nearest.unwrap_or_default() })
+        Err(SourceNotAllowed { source_name: source.to_string(), nearest: nearest.unwrap_or_default() })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use image_copy::copy::{self, Destination, Limits, Outcome, Plan, Request, Source};
+use image_copy::copy::{self, Destination, Outcome, Plan, Request, Source, TransferLimits};
 use image_copy::oci::{Reference, Tag};
 
 use crate::args::{CopyArgs, Verbosity};
@@ -22,7 +22,7 @@ pub(crate) async fn run(args: &CopyArgs, verbosity: Verbosity) -> ExitCode {
     let source = Source::with_mirrors(&client, request.source.repository.clone(), None, &args.mirror);
     let destination = Destination::of_registry(client.repository(request.destination.clone(), None));
     let planning = async {
-        let survey = copy::survey(&request, &source, &destination).await?;
+        let survey = copy::read_current_state(&request, &source, &destination).await?;
         copy::plan(&request, &survey, &source, &destination).await
     };
     let planned = tokio::select! {
@@ -85,7 +85,7 @@ fn request(args: &CopyArgs) -> Request {
         destination: args.to.repository.clone(),
         tag: tag(&args.source, args.to.tag.as_ref()),
         platforms: args.platform.clone(),
-        known: Vec::new(),
+        earlier_copies: Vec::new(),
         include_referrers: args.include_referrers,
     }
 }

@@ -1,6 +1,6 @@
 //! The plan of a copy, for `--dry-run`.
 
-use image_copy::copy::{Plan, TagMove};
+use image_copy::copy::{Plan, TagChange};
 use image_copy::oci::Platform;
 
 use super::byte_size;
@@ -14,10 +14,10 @@ pub(crate) fn plan(plan: &Plan) -> String {
     let missing = blobs.blobs - blobs.present - blobs.skipped;
     let manifests = plan.manifests_to_write();
     let tag = match &plan.tag {
-        TagMove::Untagged => "none".to_owned(),
-        TagMove::Unchanged => "names this image already".to_owned(),
-        TagMove::Moved { from: None } => "new".to_owned(),
-        TagMove::Moved { from: Some(old) } => format!("moves from {old}"),
+        TagChange::Untagged => "none".to_owned(),
+        TagChange::Unchanged => "names this image already".to_owned(),
+        TagChange::Moved { from: None } => "new".to_owned(),
+        TagChange::Moved { from: Some(old) } => format!("moves from {old}"),
     };
     let referrers = plan.request.include_referrers.then(|| {
         format!("referrers    of {} digests, looked for when the image is copied", plan.subjects.len())

@@ -70,7 +70,7 @@ fn failures() -> Vec<Failure> {
             available: vec!["linux/amd64".parse().unwrap()],
         },
         Failure::TagImmutable { subject: subject(), existing: digest(b"a"), wanted: digest(b"b") },
-        Failure::NotStorable { subject: subject(), objection: "it is too large".into() },
+        Failure::NotStorable { subject: subject(), reason: "it is too large".into() },
         Failure::ImageLimitExceeded { subject: subject(), limit: ImageLimit::Manifests },
         Failure::ForeignLayer {
             subject: subject(),
@@ -231,8 +231,8 @@ fn tells_the_outcome_in_one_line() {
         source: "python:3.13".parse().unwrap(),
         destination: "localhost:5000/python".parse::<crate::args::DestinationArg>().unwrap().repository,
         tag: Some("3.13".parse().unwrap()),
-        platforms: Platforms::All,
-        known: Vec::new(),
+        platforms: PlatformSelection::All,
+        earlier_copies: Vec::new(),
         include_referrers: false,
     };
     let blobs = Progress {
@@ -249,24 +249,25 @@ fn tells_the_outcome_in_one_line() {
         digest: Digest::of(b""),
         media_type: String::new(),
         platforms: Vec::new(),
-        platforms_offered: None,
+        source_platform_count: None,
         size: 0,
         blobs,
         manifests_written: 2,
         referrers: None,
-        tag: TagMove::Moved { from: None },
-        served: Vec::new(),
+        tag: TagChange::Moved { from: None },
+        read_counts: Vec::new(),
         elapsed: Duration::from_millis(1250),
     };
     let name =
         "localhost:5000/python:3.13@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(outcome(&request, &done), format!("{name}: 3 blobs copied (5.0 MiB), 2 present, 1.2 s"));
     let place = |name: &str| name.parse::<Reference>().unwrap().repository;
-    let source = Served { place: request.source.repository.clone(), manifests: 1, blobs: 1 };
-    let alone = Outcome { served: vec![source.clone()], ..done.clone() };
+    let source = ReadCounts { repository: request.source.repository.clone(), manifests: 1, blobs: 1 };
+    let alone = Outcome { read_counts: vec![source.clone()], ..done.clone() };
     assert_eq!(outcome(&request, &alone), outcome(&request, &done));
-    let mirror = Served { place: place("public.ecr.aws/docker/library/python"), manifests: 3, blobs: 2 };
-    let mirrored = Outcome { served: vec![mirror, source], ..done.clone() };
+    let mirror =
+        ReadCounts { repository: place("public.ecr.aws/docker/library/python"), manifests: 3, blobs: 2 };
+    let mirrored = Outcome { read_counts: vec![mirror, source], ..done.clone() };
     let line = outcome(&request, &mirrored);
     let expected = format!(
         "read from public.ecr.aws/docker/library/python (3 manifests, 2 blobs) and {} (1 manifest, 1 blob), 1.2 s",
@@ -276,7 +277,7 @@ fn tells_the_outcome_in_one_line() {
     let idle = Outcome {
         blobs: Progress { blobs: 5, present: 5, ..Progress::default() },
         manifests_written: 0,
-        tag: TagMove::Unchanged,
+        tag: TagChange::Unchanged,
         ..done
     };
     assert_eq!(

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt as _, stream};
 use image_copy::copy::{
-    Failure, MAX_CONFIG_BYTES, Operation, Problem, Side, config_of, image_for, images, platform_in,
+    Failure, MAX_CONFIG_BYTES, Operation, Problem, Side, config_of, image_children, image_for_platform,
+    platform_from_config,
 };
 use image_copy::oci::{self, Digest, Manifest, Platform, Reference, Registry, Tag};
 use image_copy::registry::{Client, Error, ManifestId, Repository};
@@ -172,10 +173,10 @@ impl Resolver {
         let failed = |cause| failure(named, cause);
         let manifest = repository.get_manifest(id).await.map_err(failed)?;
         let available = if manifest.is_index() {
-            if let Some(chosen) = image_for(&manifest, wanted) {
+            if let Some(chosen) = image_for_platform(&manifest, wanted) {
                 return Ok(chosen.digest.clone());
             }
-            images(&manifest).filter_map(|image| image.platform.clone()).collect()
+            image_children(&manifest).filter_map(|image| image.platform.clone()).collect()
         } else {
             let own = own_platform(repository, &manifest).await.map_err(failed)?;
             if own.as_ref().is_none_or(|own| own.satisfies(wanted)) {
@@ -212,5 +213,5 @@ async fn own_platform(
     manifest: &Manifest,
 ) -> std::result::Result<Option<Platform>, Error> {
     let Some(config) = config_of(manifest) else { return Ok(None) };
-    Ok(platform_in(&repository.get_blob(config, MAX_CONFIG_BYTES).await?)?)
+    Ok(platform_from_config(&repository.get_blob(config, MAX_CONFIG_BYTES).await?)?)
 }

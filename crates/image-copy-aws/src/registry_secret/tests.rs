@@ -18,7 +18,7 @@ fn repository(name: &str) -> Repository {
 /// The password for a registry, or the error.
 fn password(text: &str, registry: &str, listed: &[&str]) -> Result<String, String> {
     let listed: Vec<Registry> = listed.iter().map(|host| host.parse().unwrap()).collect();
-    let secret = LoginSecret::parse(&text.into(), None).map_err(|error| error.to_string())?;
+    let secret = RegistrySecret::parse(&text.into(), None).map_err(|error| error.to_string())?;
     let login = secret.login(&repository(registry), &listed).map_err(|error| error.to_string())?;
     assert_eq!(login.username, "me");
     Ok(login.password.expose_secret().to_owned())
@@ -119,7 +119,7 @@ fn what_to_add_is_said_in_full() {
             r#"Add "gcr.io" with "auth" to "auths" in it: credential helpers cannot be run here."#,
         ),
     ] {
-        let error = LoginSecret::parse(&text.into(), None).unwrap().login(&gcr, &[]).unwrap_err();
+        let error = RegistrySecret::parse(&text.into(), None).unwrap().login(&gcr, &[]).unwrap_err();
         assert_eq!((error.to_string().as_str(), error.remedy().as_str()), (what, remedy));
     }
 }
@@ -149,11 +149,11 @@ fn what_is_no_login_is_told_without_its_value() {
 #[test]
 fn a_key_selects_one_of_several() {
     let text = format!(r#"{{"hub": {BARE}, "text": {}, "n": 3}}"#, serde_json::json!(OF_GHCR));
-    let parse = |key| LoginSecret::parse(&text.as_str().into(), Some(key));
+    let parse = |key| RegistrySecret::parse(&text.as_str().into(), Some(key));
     let (hub, ghcr) = (repository("docker.io"), repository("ghcr.io"));
     assert!(parse("hub").unwrap().login(&hub, &[]).is_ok());
     assert!(parse("text").unwrap().login(&ghcr, &[]).is_ok());
-    assert_eq!(parse("n").unwrap_err(), Unusable::NotJson);
+    assert_eq!(parse("n").unwrap_err(), UnusableSecret::NotJson);
     let error = parse("absent").unwrap_err().to_string();
     assert_eq!(error, "has no key \"absent\", which its ARN names");
 }
@@ -161,7 +161,7 @@ fn a_key_selects_one_of_several() {
 #[test]
 fn nothing_of_it_can_be_printed() {
     for text in [BARE, TOKEN, OF_GHCR, OF_TWO, CONFIG] {
-        let shown = format!("{:?}", LoginSecret::parse(&text.into(), None).unwrap());
+        let shown = format!("{:?}", RegistrySecret::parse(&text.into(), None).unwrap());
         assert!(!shown.contains("planted") && !shown.contains("bWU6"), "{shown}");
     }
 }

@@ -43,17 +43,17 @@ async fn asks_for_the_repository_of_the_arn() {
         assert_eq!(input["repositoryNames"], json!(["team/app"]));
         answer(&json!({"repositories": [{"imageTagMutability": "IMMUTABLE"}]}))
     });
-    let facts = repository.facts(Some(&tag("1"))).await.unwrap();
+    let facts = repository.settings(Some(&tag("1"))).await.unwrap();
     assert_eq!(facts.tag_is_immutable, Some(true));
-    assert_eq!(repository.facts(None).await.unwrap().tag_is_immutable, None);
+    assert_eq!(repository.settings(None).await.unwrap().tag_is_immutable, None);
 }
 
 #[tokio::test]
 async fn goes_on_without_the_permission_to_look_but_not_without_the_repository() {
     let denied = repository(|_, _| refusal("AccessDeniedException", "not authorized"));
-    assert_eq!(denied.facts(Some(&tag("1"))).await.unwrap(), Facts::default());
+    assert_eq!(denied.settings(Some(&tag("1"))).await.unwrap(), RepositorySettings::default());
     let missing = repository(|_, _| refusal("RepositoryNotFoundException", "The repository does not exist"));
-    let error = missing.facts(None).await.unwrap_err();
+    let error = missing.settings(None).await.unwrap_err();
     assert!(matches!(&error, Error::Service { service, code, .. }
         if service == "ecr:DescribeRepositories" && *code == *"RepositoryNotFoundException"));
 }
@@ -177,7 +177,7 @@ async fn a_server_error_is_tried_again_but_not_for_ever() {
         counter.fetch_add(1, Ordering::SeqCst);
         http::Response::builder().status(502).body("<html>".to_owned()).unwrap()
     });
-    let error = repository.facts(None).await.unwrap_err();
+    let error = repository.settings(None).await.unwrap_err();
     let Error::ErrorResponse(refusal) = error else { panic!("{error}") };
     assert_eq!((refusal.status, refusal.attempts, calls.load(Ordering::SeqCst)), (502, 3, 3));
 }
@@ -186,7 +186,7 @@ async fn a_server_error_is_tried_again_but_not_for_ever() {
 async fn an_address_where_nobody_listens_is_named_as_such() {
     let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let clients = crate::testing::clients_at(&format!("http://{refused}"));
-    let error = clients.repository(&ARN.parse().unwrap(), None).facts(None).await.unwrap_err();
+    let error = clients.repository(&ARN.parse().unwrap(), None).settings(None).await.unwrap_err();
     let Error::Http(error) = error else { panic!("{error}") };
     assert!(matches!(&error.kind, Kind::Connect(text) if text.contains("refused")), "{error}");
     assert_eq!((error.host.as_str(), error.attempts), ("api.ecr.eu-west-1.amazonaws.com", 3));

@@ -26,7 +26,7 @@ fn no_number_in_a_header_panics() {
 
 #[tokio::test]
 async fn a_call_that_the_deadline_cuts_fails_with_the_answer_before_it() {
-    let patience = Patience { first: Duration::from_millis(1), ..Patience::default() };
+    let patience = RetryPolicy { first: Duration::from_millis(1), ..RetryPolicy::default() };
     let count = AtomicU32::new(0);
     let send = async |answers: u32| {
         count.store(0, Ordering::SeqCst);

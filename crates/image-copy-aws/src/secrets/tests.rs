@@ -17,7 +17,7 @@ const STRANGER: &str =
 async fn read(
     arn: &str,
     respond: impl Fn(&str, &str, &Value) -> http::Response<String> + Send + Sync + 'static,
-) -> Result<SecretString, NotRead> {
+) -> Result<SecretString, SecretReadError> {
     let http = infallible_client_fn(move |request| {
         let host = request.uri().host().unwrap().to_owned();
         let target = request.headers()["x-amz-target"].to_str().unwrap().to_owned();
@@ -63,7 +63,7 @@ async fn what_holds_no_text_that_was_kept_well_is_told_without_its_value() {
         format!("parameter {PARAMETER} cannot be read: it is of type String, and not a SecureString")
     );
     for error in [binary, plain] {
-        assert_eq!(error.obstacle, Obstacle::Unsuitable);
+        assert_eq!(error.kind, SecretReadErrorKind::UnsupportedType);
         let shown = format!("{error:?}");
         assert!(!shown.contains("planted") && !shown.contains("cGxhbnRl"), "{shown}");
     }
@@ -71,26 +71,26 @@ async fn what_holds_no_text_that_was_kept_well_is_told_without_its_value() {
 
 #[tokio::test]
 async fn each_refusal_says_what_stands_in_the_way() {
-    let denied = |action, is_foreign| Obstacle::Denied { action, is_foreign };
+    let denied = |action, is_other_account| SecretReadErrorKind::AccessDenied { action, is_other_account };
     for (arn, code, message, expected) in [
         (
             SECRET,
             "ResourceNotFoundException",
             "Secrets Manager can't find the specified secret.".to_owned(),
-            Obstacle::Missing,
+            SecretReadErrorKind::NotFound,
         ),
         (
             SECRET,
             "ResourceNotFoundException",
             "Secrets Manager can't find the specified secret value for staging label: AWSOLD".into(),
-            Obstacle::NoSuchVersion,
+            SecretReadErrorKind::VersionNotFound,
         ),
-        (PARAMETER, "ParameterNotFound", String::new(), Obstacle::Missing),
+        (PARAMETER, "ParameterNotFound", String::new(), SecretReadErrorKind::NotFound),
         (
             SECRET,
             "InvalidRequestException",
             "You can't perform this operation on the secret because it was marked for deletion.".into(),
-            Obstacle::Deleted,
+            SecretReadErrorKind::PendingDeletion,
         ),
         (SECRET, "AccessDeniedException", format!("{USER}{GET_SECRET}"), denied(GET_SECRET, false)),
         (SECRET, "AccessDeniedException", format!("{STRANGER}{GET_SECRET}"), denied(GET_SECRET, true)),
@@ -99,26 +99,26 @@ async fn each_refusal_says_what_stands_in_the_way() {
             SECRET,
             "AccessDeniedException",
             "Access to KMS is not allowed".into(),
-            Obstacle::Key { is_foreign: false },
+            SecretReadErrorKind::KmsKey { is_other_account: false },
         ),
         (
             PARAMETER,
             "AccessDeniedException",
             format!("{STRANGER}kms:Decrypt on resource: arn:aws:kms:x"),
-            Obstacle::Key { is_foreign: true },
+            SecretReadErrorKind::KmsKey { is_other_account: true },
         ),
         (
             SECRET,
             "InvalidRequestException",
             "You can't access a secret from a different AWS account if you encrypt the secret with the default KMS service key.".into(),
-            Obstacle::Key { is_foreign: true },
+            SecretReadErrorKind::KmsKey { is_other_account: true },
         ),
-        (PARAMETER, "InvalidKeyId", "the key is disabled".into(), Obstacle::Key { is_foreign: false }),
-        (SECRET, "InvalidParameterException", "odd".into(), Obstacle::Other),
+        (PARAMETER, "InvalidKeyId", "the key is disabled".into(), SecretReadErrorKind::KmsKey { is_other_account: false }),
+        (SECRET, "InvalidParameterException", "odd".into(), SecretReadErrorKind::Other),
     ] {
         let given = message.clone();
         let error = read(arn, move |_, _, _| refusal(code, &given)).await.unwrap_err();
-        assert_eq!(error.obstacle, expected, "{code} {message}");
+        assert_eq!(error.kind, expected, "{code} {message}");
         let text = error.to_string();
         assert!(text.contains(arn) && text.contains(code) && text.contains(&message), "{text}");
         assert!(!text.contains('\n'), "{text}");
@@ -129,6 +129,6 @@ async fn each_refusal_says_what_stands_in_the_way() {
 async fn a_service_that_is_not_there_is_named() {
     let clients = clients_at("http://127.0.0.1:1");
     let error = clients.secrets().read(&PARAMETER.parse().unwrap(), None).await.unwrap_err();
-    assert_eq!(error.obstacle, Obstacle::Unreachable { service: "ssm" });
+    assert_eq!(error.kind, SecretReadErrorKind::Unreachable { service: "ssm" });
     assert!(error.to_string().contains("ssm.eu-central-1.amazonaws.com"), "{error}");
 }

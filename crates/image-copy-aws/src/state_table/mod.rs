@@ -20,9 +20,9 @@ use aws_types::endpoint_config::AccountIdEndpointMode;
 use image_copy::registry::Error;
 use tokio::time::Instant;
 
-use crate::EcrClients;
+use crate::AwsClients;
 use crate::endpoints::Service;
-use crate::retry::{Calls, Patience};
+use crate::retry::{Calls, RetryPolicy};
 
 use item::{IMAGE, Item, VERSION};
 pub use tag_state::{CopyRecord, Lease, Owner, TagState};
@@ -34,7 +34,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Time to connect. Without a route from the subnets there is no answer at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pauses between attempts, drawn at random below these bounds.
-const PATIENCE: Patience = Patience {
+const PATIENCE: RetryPolicy = RetryPolicy {
     first: Duration::from_millis(50),
     longest: Duration::from_millis(800),
     attempts: 5,
@@ -52,15 +52,15 @@ pub struct StateTable {
 
 /// Result of a conditional write.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Written {
+pub enum WriteOutcome {
     /// The item, as it is in the table now.
-    Done(TagState),
+    Written(TagState),
     /// Somebody else wrote the item since it was read. This is what it is now; `None` if it was
     /// deleted.
     Conflict(Option<TagState>),
 }
 
-impl EcrClients {
+impl AwsClients {
     /// The state table of this name or ARN, in the Region of the configuration.
     #[must_use]
     pub fn state_table(&self, name: &str) -> StateTable {
@@ -103,7 +103,7 @@ impl StateTable {
     ///
     /// # Errors
     /// As [`Self::get`]. The item may have been written all the same.
-    pub async fn put(&self, state: &TagState) -> Result<Written, Error> {
+    pub async fn put(&self, state: &TagState) -> Result<WriteOutcome, Error> {
         let now = seconds();
         let state = state.clone().without_old_deletes(now);
         let version = new_version();
@@ -127,12 +127,12 @@ impl StateTable {
         );
         let conflict = conflict.await?;
         let written = TagState { version, ..state };
-        let Some(found) = conflict else { return Ok(Written::Done(written)) };
+        let Some(found) = conflict else { return Ok(WriteOutcome::Written(written)) };
         let found = found.map(known).transpose()?;
         // An earlier attempt whose answer was lost wrote this version: nobody else draws the same.
         Ok(match found {
-            Some(found) if found.version == version => Written::Done(written),
-            found => Written::Conflict(found),
+            Some(found) if found.version == version => WriteOutcome::Written(written),
+            found => WriteOutcome::Conflict(found),
         })
     }
 
@@ -140,7 +140,7 @@ impl StateTable {
     ///
     /// # Errors
     /// As [`Self::put`].
-    pub async fn delete(&self, state: &TagState) -> Result<Written, Error> {
+    pub async fn delete(&self, state: &TagState) -> Result<WriteOutcome, Error> {
         let condition = Condition::of(state);
         let request = self
             .client
@@ -162,8 +162,8 @@ impl StateTable {
         let conflict = conflict.await?;
         Ok(match conflict.map(|found| found.map(known).transpose()).transpose()? {
             // Nothing is there: deleted by this call or by an attempt whose answer was lost.
-            None | Some(None) => Written::Done(TagState::new(&state.image)),
-            Some(found) => Written::Conflict(found),
+            None | Some(None) => WriteOutcome::Written(TagState::new(&state.image)),
+            Some(found) => WriteOutcome::Conflict(found),
         })
     }
 

@@ -61,7 +61,7 @@ pub struct CopyRecord {
     pub source: String,
     /// Digest that the source reference resolved to. `None` if an earlier provider made the copy.
     pub source_digest: Option<Digest>,
-    /// The selection of platforms, as `Platforms` displays it.
+    /// The selection of platforms, as `PlatformSelection` displays it.
     pub selection: String,
     /// Platforms in the copy.
     pub platforms: Vec<String>,

@@ -42,8 +42,10 @@ fn table(
 async fn a_new_item_is_written_only_if_there_is_none() {
     let (table, calls) = table(|_, _, _| answer(&json!({})));
     assert_eq!(table.get(KEY).await.unwrap(), None);
-    let Written::Done(first) = table.put(&TagState::new(KEY)).await.unwrap() else { panic!("a conflict") };
-    let Written::Done(second) = table.put(&first).await.unwrap() else { panic!("a conflict") };
+    let WriteOutcome::Written(first) = table.put(&TagState::new(KEY)).await.unwrap() else {
+        panic!("a conflict")
+    };
+    let WriteOutcome::Written(second) = table.put(&first).await.unwrap() else { panic!("a conflict") };
     assert!(first.is_stored() && first.version != second.version);
     let calls = calls.lock().unwrap();
     assert_eq!(calls[0].1["ConsistentRead"], true);
@@ -56,11 +58,11 @@ async fn a_new_item_is_written_only_if_there_is_none() {
 #[tokio::test]
 async fn a_conflict_returns_what_somebody_else_wrote() {
     let (table, _) = table(|_, _, _| conflict(Some(stored("77"))));
-    let Written::Conflict(Some(found)) = table.put(&TagState::new(KEY)).await.unwrap() else {
+    let WriteOutcome::Conflict(Some(found)) = table.put(&TagState::new(KEY)).await.unwrap() else {
         panic!("no conflict")
     };
     assert_eq!((found.version, found.owners.len()), (77, 1));
-    assert!(matches!(table.delete(&found).await.unwrap(), Written::Conflict(Some(_))));
+    assert!(matches!(table.delete(&found).await.unwrap(), WriteOutcome::Conflict(Some(_))));
 }
 
 #[tokio::test]
@@ -70,14 +72,14 @@ async fn a_write_whose_answer_was_lost_is_recognized() {
         // The attempt that was answered with an error has written the item.
         _ => conflict(Some(input["Item"].clone())),
     });
-    assert!(matches!(table.put(&TagState::new(KEY)).await.unwrap(), Written::Done(_)));
+    assert!(matches!(table.put(&TagState::new(KEY)).await.unwrap(), WriteOutcome::Written(_)));
     assert_eq!(calls.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn an_item_that_is_gone_counts_as_deleted() {
     let (table, _) = table(|_, _, _| conflict(None));
-    assert!(matches!(table.delete(&TagState::new(KEY)).await.unwrap(), Written::Done(_)));
+    assert!(matches!(table.delete(&TagState::new(KEY)).await.unwrap(), WriteOutcome::Written(_)));
 }
 
 #[tokio::test]
@@ -127,6 +129,6 @@ async fn only_the_regional_host_is_called() {
         .build();
     let keys = aws_credential_types::provider::SharedCredentialsProvider::new(keys);
     let config = config().into_builder().http_client(http).credentials_provider(keys).build();
-    EcrClients::new(config, PATIENCE).state_table("state").get(KEY).await.unwrap();
+    AwsClients::new(config, PATIENCE).state_table("state").get(KEY).await.unwrap();
     assert_eq!(*hosts.lock().unwrap(), ["https://dynamodb.us-east-1.amazonaws.com/"]);
 }

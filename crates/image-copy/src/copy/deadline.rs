@@ -15,7 +15,7 @@ use crate::http::Silence;
 /// # Errors
 /// [`Failure::Deadline`] with what `reached` returns then, and with the silent host that `work` was waiting
 /// for.
-pub async fn in_time<T>(
+pub async fn with_deadline<T>(
     deadline: Option<Instant>,
     request: &Request,
     (source, destination): (&Source, &Destination),
@@ -35,7 +35,7 @@ pub async fn in_time<T>(
 /// Returns the host that the copy has been waiting for longest. A wait that is shorter than the time
 /// limit of a connection, and than half of the copy, is not the reason that time ran out.
 fn silence(source: &Source, destination: &Destination, elapsed: Duration) -> Option<(Side, Silence)> {
-    let shortest = source.named().http_options().connect_timeout.min(elapsed / 2);
+    let shortest = source.upstream().http_options().connect_timeout.min(elapsed / 2);
     let of_source = source.silence().map(|silence| (Side::Source, silence));
     let of_destination = destination.repository.silence().map(|silence| (Side::Destination, silence));
     let longest = of_source.into_iter().chain(of_destination).max_by_key(|(_, silence)| silence.time);

@@ -11,7 +11,7 @@ use crate::registry::{Error, ManifestId, Repository};
 
 /// Settings of a destination repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct RepositorySettings {
     /// True if the tag cannot be moved once it is written. `None` if that is unknown.
     pub tag_is_immutable: Option<bool>,
 }
@@ -21,7 +21,7 @@ pub struct Facts {
 pub trait Inventory: Send + Sync {
     /// Reads the settings of the repository that apply to `tag`. Called only if the tag names another
     /// image.
-    fn facts<'a>(&'a self, tag: Option<&'a Tag>) -> BoxFuture<'a, Result<Facts, Error>>;
+    fn settings<'a>(&'a self, tag: Option<&'a Tag>) -> BoxFuture<'a, Result<RepositorySettings, Error>>;
 
     /// Returns the manifests in the order of `ids`, and `None` for each that is missing.
     fn manifests<'a>(&'a self, ids: &'a [ManifestId]) -> BoxFuture<'a, Result<Vec<Option<Manifest>>, Error>>;
@@ -34,10 +34,10 @@ pub trait Inventory: Send + Sync {
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests>). The
     /// content is not looked up then. False for a registry in which parts of an image can be deleted and
     /// batches make the lookup cheap.
-    fn manifests_prove_content(&self) -> bool;
+    fn manifests_guarantee_content(&self) -> bool;
 
     /// Returns the reason, in one line, if the registry would reject `manifest`.
-    fn objection(&self, manifest: &Manifest) -> Option<String>;
+    fn rejection_reason(&self, manifest: &Manifest) -> Option<String>;
 
     /// Tags a manifest that exists. Succeeds if the tag already names it.
     fn tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>>;
@@ -75,8 +75,8 @@ impl Destination {
 const CONCURRENT_REQUESTS: usize = 8;
 
 impl Inventory for Repository {
-    fn facts<'a>(&'a self, _: Option<&'a Tag>) -> BoxFuture<'a, Result<Facts, Error>> {
-        Box::pin(async { Ok(Facts::default()) })
+    fn settings<'a>(&'a self, _: Option<&'a Tag>) -> BoxFuture<'a, Result<RepositorySettings, Error>> {
+        Box::pin(async { Ok(RepositorySettings::default()) })
     }
 
     fn manifests<'a>(&'a self, ids: &'a [ManifestId]) -> BoxFuture<'a, Result<Vec<Option<Manifest>>, Error>> {
@@ -93,11 +93,11 @@ impl Inventory for Repository {
     }
 
     /// ECR deletes images of an index by lifecycle rules, and archives layers.
-    fn manifests_prove_content(&self) -> bool {
+    fn manifests_guarantee_content(&self) -> bool {
         !self.name().registry().is_ecr()
     }
 
-    fn objection(&self, _: &Manifest) -> Option<String> {
+    fn rejection_reason(&self, _: &Manifest) -> Option<String> {
         None
     }
 

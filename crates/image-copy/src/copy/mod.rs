@@ -1,6 +1,6 @@
-//! The copy: a [`Request`] becomes a [`Survey`], a [`Plan`] and then an [`Outcome`].
+//! The copy: a [`Request`] becomes a [`CurrentState`], a [`Plan`] and then an [`Outcome`].
 //!
-//! [`survey()`] and [`plan()`] only read. [`transfer()`] writes: blobs and child manifests, then the
+//! [`read_current_state()`] and [`plan()`] only read. [`transfer()`] writes: blobs and child manifests, then the
 //! image's referrers ([`transfer_content()`]), then the root under its tag ([`publish()`]).
 //!
 //! Imports point one way: `transfer` uses `planning`, and both use the other modules. No module imports one that
@@ -16,12 +16,18 @@ mod source;
 mod transfer;
 
 pub use budget::ImageLimit;
-pub use deadline::in_time;
-pub use destination::{Destination, Facts, Inventory};
-pub use planning::{MAX_CONFIG_BYTES, Plan, Survey, config_of, image_for, images, plan, platform_in, survey};
-pub use reporting::{
-    Error, Failure, NoReport, Operation, Outcome, Problem, Progress, Referrers, Reporter, Side, TagMove,
+pub use deadline::with_deadline;
+pub use destination::{Destination, Inventory, RepositorySettings};
+pub use planning::{
+    CurrentState, MAX_CONFIG_BYTES, Plan, config_of, image_children, image_for_platform, plan,
+    platform_from_config, read_current_state,
 };
-pub use request::{Known, Platforms, Request};
-pub use source::{Mirror, Served, Source};
-pub use transfer::{CONCURRENT_BLOBS, Content, Limits, publish, transfer, transfer_content};
+pub use reporting::{
+    Error, Failure, NullReporter, Operation, Outcome, Problem, Progress, ProgressReporter, ReferrerCounts,
+    Side, TagChange,
+};
+pub use request::{EarlierCopy, PlatformSelection, Request};
+pub use source::{Mirror, ReadCounts, Source};
+pub use transfer::{
+    CONCURRENT_BLOBS, TransferLimits, TransferredContent, publish, transfer, transfer_content,
+};

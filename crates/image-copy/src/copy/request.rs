@@ -14,9 +14,9 @@ pub struct Request {
     /// Tag in the destination. Without a tag, the image is stored by digest.
     pub tag: Option<Tag>,
     /// Platforms to copy from an index.
-    pub platforms: Platforms,
+    pub platforms: PlatformSelection,
     /// Earlier copies that the destination may still have. The first that fits is used.
-    pub known: Vec<Known>,
+    pub earlier_copies: Vec<EarlierCopy>,
     /// Also copies the image's referrers: signatures, SBOMs, attestations.
     pub include_referrers: bool,
 }
@@ -24,11 +24,11 @@ pub struct Request {
 /// An earlier copy. It makes the source's manifests unnecessary: a selection or a single image does not
 /// show the index it was taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct EarlierCopy {
     /// Digest that the source reference named.
     pub source_digest: Digest,
     /// Platforms that were requested.
-    pub selection: Platforms,
+    pub requested: PlatformSelection,
     /// Digest of the manifest that was pushed.
     pub digest: Digest,
     /// Platforms in it. Empty if they were not recorded.
@@ -48,7 +48,7 @@ impl Request {
 
 /// Platforms to copy from an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Platforms {
+pub enum PlatformSelection {
     /// The whole index, byte for byte.
     All,
     /// The image for this platform. A single image must be for it.
@@ -57,17 +57,17 @@ pub enum Platforms {
     Preferred(Platform),
     /// A new index with the images for these platforms and their attestations. A single image is
     /// copied if it is for all of them.
-    Some(Vec<Platform>),
+    Several(Vec<Platform>),
 }
 
 /// One word, equal for equal selections.
-impl fmt::Display for Platforms {
+impl fmt::Display for PlatformSelection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("all"),
             Self::One(platform) => platform.fmt(f),
             Self::Preferred(platform) => write!(f, "{platform}?"),
-            Self::Some(platforms) => {
+            Self::Several(platforms) => {
                 let mut names: Vec<String> =
                     platforms.iter().map(|one| one.normalized().to_string()).collect();
                 names.sort_unstable();

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use futures_util::future::BoxFuture;
 use image_copy::copy::{
-    Destination, Error, Limits, NoReport, Outcome, Platforms, Request, Source, plan, survey, transfer,
+    Destination, Error, NullReporter, Outcome, PlatformSelection, Request, Source, TransferLimits, plan,
+    read_current_state, transfer,
 };
 use image_copy::http;
 use image_copy::oci::{self, Reference};
@@ -47,15 +48,15 @@ pub(crate) async fn copy(client: &Client, source: &str, destination: &str) -> Re
     let request = Request {
         destination: destination.repository,
         tag: destination.tag,
-        platforms: Platforms::All,
-        known: Vec::new(),
+        platforms: PlatformSelection::All,
+        earlier_copies: Vec::new(),
         include_referrers: source.tag.as_ref().is_some_and(|tag| tag.as_str() == "signed"),
         source,
     };
     let from = Source::from(client.repository(request.source.repository.clone(), None));
     let to = Destination::of_registry(client.repository(request.destination.clone(), None));
-    let plan = plan(&request, &survey(&request, &from, &to).await?, &from, &to).await?;
-    transfer(&plan, &from, &to, &Limits::default(), Arc::new(NoReport)).await
+    let plan = plan(&request, &read_current_state(&request, &from, &to).await?, &from, &to).await?;
+    transfer(&plan, &from, &to, &TransferLimits::default(), Arc::new(NullReporter)).await
 }
 
 pub(crate) const LOGIN: Option<(&str, &str)> = Some(("u", "planted-password"));

@@ -14,8 +14,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::future::BoxFuture;
 use image_copy::copy::{
-    Destination, Error, Limits, Mirror, NoReport, Outcome, Plan, Platforms, Request, Source, plan, survey,
-    transfer,
+    Destination, Error, Mirror, NullReporter, Outcome, Plan, PlatformSelection, Request, Source,
+    TransferLimits, plan, read_current_state, transfer,
 };
 use image_copy::http;
 use image_copy::oci::{self, Reference};
@@ -89,13 +89,13 @@ impl World {
             destination: destination.repository,
             tag: tag.map(|tag| tag.parse().unwrap()),
             platforms: match platforms {
-                "all" => Platforms::All,
+                "all" => PlatformSelection::All,
                 several if several.contains(',') => {
-                    Platforms::Some(several.split(',').map(|one| one.parse().unwrap()).collect())
+                    PlatformSelection::Several(several.split(',').map(|one| one.parse().unwrap()).collect())
                 }
-                one => Platforms::One(one.parse().unwrap()),
+                one => PlatformSelection::One(one.parse().unwrap()),
             },
-            known: Vec::new(),
+            earlier_copies: Vec::new(),
             include_referrers: false,
         }
     }
@@ -119,7 +119,7 @@ impl World {
         from: &Source,
         to: &Destination,
     ) -> Result<Plan, Error> {
-        plan(request, &survey(request, from, to).await?, from, to).await
+        plan(request, &read_current_state(request, from, to).await?, from, to).await
     }
 
     pub(crate) async fn copy(
@@ -149,8 +149,8 @@ impl World {
     pub(crate) async fn copy_to(&self, request: &Request, to: &Destination) -> Result<Outcome, Error> {
         let from = self.source(request);
         let plan = self.plan_to(request, &from, to).await?;
-        let limits = Limits { deadline: self.deadline, ..Limits::default() };
-        transfer(&plan, &from, to, &limits, Arc::new(NoReport)).await
+        let limits = TransferLimits { deadline: self.deadline, ..TransferLimits::default() };
+        transfer(&plan, &from, to, &limits, Arc::new(NullReporter)).await
     }
 
     pub(crate) fn hub_image(&self, tag: &str, image: &Image) {

@@ -9,22 +9,22 @@ use end_to_end::container_image;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use super::hostile::{ENDED_AT, Measured, ended};
-use super::rows::{Row, odd, small, stored};
+use super::cases::{HostileCase, small, with_content, with_responses};
+use super::hostile::{Measured, STOPPED_AT, stopped};
 use super::server::{Part, Request, Server, response};
 use super::store::{IMAGE, MANIFEST_LIMIT, image};
 
-/// Longest time of a command. None of them waits for a timeout.
+/// Maximum duration of a command. None of them waits for a timeout.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A hostile input, and the arguments for it, made from the registry's host and a folder.
-pub(super) struct CommandRow {
-    pub(super) row: Row,
+/// A hostile input, and its arguments for a registry host and a folder.
+pub(super) struct CommandCase {
+    pub(super) case: HostileCase,
     arguments: fn(&str, &Path) -> Vec<String>,
 }
 
 /// All hostile inputs of the command line.
-pub(super) fn rows() -> Vec<CommandRow> {
+pub(super) fn cases() -> Vec<CommandCase> {
     let copy = |host: &str, _: &Path| {
         let source = format!("{host}/a/b:1");
         ["copy", &source, "--to", &format!("{host}/c/d:1"), "--dry-run"].map(ToOwned::to_owned).to_vec()
@@ -34,16 +34,16 @@ pub(super) fn rows() -> Vec<CommandRow> {
         ["update", "--all", "--latest", &file].map(ToOwned::to_owned).to_vec()
     };
     vec![
-        CommandRow {
-            row: odd("command line: an endless list of tags", small, endless_tags),
+        CommandCase {
+            case: with_responses("command line: an endless list of tags", small, endless_tags),
             arguments: update,
         },
-        CommandRow {
-            row: odd("command line: endless pages of tags", small, pages_of_tags),
+        CommandCase {
+            case: with_responses("command line: endless pages of tags", small, pages_of_tags),
             arguments: update,
         },
-        CommandRow {
-            row: stored("command line: 1000 children of 4 MiB", |store| {
+        CommandCase {
+            case: with_content("command line: 1000 children of 4 MiB", |store| {
                 let children = store.add_family(IMAGE, &image(0, MANIFEST_LIMIT), 1000);
                 store.add_index(&children);
             }),
@@ -53,12 +53,12 @@ pub(super) fn rows() -> Vec<CommandRow> {
 }
 
 /// Runs the command.
-pub(super) async fn measure(row: CommandRow) -> Result<Measured, BoxError> {
-    let server = Server::start(row.row.respond).await?;
+pub(super) async fn measure(command: CommandCase) -> Result<Measured, BoxError> {
+    let server = Server::start(command.case.respond).await?;
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("images.txt"), format!("{}/a/b:1\n", server.host()))?;
     let mut child = Command::new(container_image()?)
-        .args((row.arguments)(&server.host(), folder.path()))
+        .args((command.arguments)(&server.host(), folder.path()))
         .env_clear()
         .env("HOME", folder.path())
         .stdin(Stdio::null())
@@ -81,18 +81,18 @@ pub(super) async fn measure(row: CommandRow) -> Result<Measured, BoxError> {
                 None => Err(format!("{status}")),
             };
         }
-        if peak >= ENDED_AT {
-            break Ok(ended());
+        if peak >= STOPPED_AT {
+            break Ok(stopped());
         }
         if tokio::time::Instant::now() > end {
-            break Err(format!("it still runs after {} s", LIMIT.as_secs()));
+            break Err(format!("the command still runs after {} s", LIMIT.as_secs()));
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     };
-    Ok(Measured { name: row.row.name, peak, outcome })
+    Ok(Measured { name: command.case.name, peak, outcome })
 }
 
-/// Most memory that a process ever had, in bytes. A process that has ended has none.
+/// Returns the peak memory of a running process in bytes.
 fn peak_of(status_file: &str) -> Option<u64> {
     let status = std::fs::read_to_string(status_file).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

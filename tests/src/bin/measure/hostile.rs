@@ -1,4 +1,4 @@
-//! Peak memory of the function for responses of a hostile registry, one row for each kind.
+//! Peak memory of the function for responses of a hostile registry, one case for each kind.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,74 +12,77 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::cases::{HostileCase, cases};
 use super::command_line;
-use super::rows::{Row, rows};
 use super::server::Server;
 use super::store::TAG;
 use super::{MIB, mib};
 
-/// Most memory that any input may take, in bytes.
+/// Maximum peak memory for any input, in bytes.
 const BOUND: u64 = 96 * MIB;
 
-/// Memory at which a row is ended, so that a missing bound does not fill the machine.
-pub(super) const ENDED_AT: u64 = 512 * MIB;
+/// Memory in bytes at which a case is stopped, so that a missing limit does not fill the machine.
+pub(super) const STOPPED_AT: u64 = 512 * MIB;
 
-/// Rows that run at the same time. Six of them wait for most of the timeout.
+/// Maximum number of concurrent cases. Six of them wait for most of the timeout.
 const PARALLEL: usize = 10;
 
 /// Timeout of the function. The function must respond before it.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A second of CloudFormation, which waits an hour: 72 s for the response.
+/// Duration of one second of CloudFormation's timeout: its hour lasts 72 s.
 const SECOND: Duration = Duration::from_millis(20);
 
-/// Longest outcome in the table, in characters.
+/// Maximum length of an outcome in the table, in characters.
 const OUTCOME: usize = 110;
 
-/// Result of one row.
+/// Result of one case.
 pub(super) struct Measured {
     pub(super) name: &'static str,
     /// Peak memory in bytes.
     pub(super) peak: u64,
-    /// The response or the exit in short, or what is wrong with it.
+    /// The response or the exit status in one line, or the problem with it.
     pub(super) outcome: Result<String, String>,
 }
 
-/// The measurement of one row.
+/// The measurement of one case.
 type Measurement = Pin<Box<dyn Future<Output = Result<Measured, BoxError>> + Send>>;
 
-/// Measures all rows, or those whose name contains `filter`, and prints the table. Returns true if each had
-/// exactly one response, or an exit code, and stayed below the bound.
+/// Measures all cases, or those whose name contains `filter`, and prints the table. Returns true if each had
+/// exactly one response, or an exit code, and stayed below the limit.
 pub(super) async fn measure_all(filter: &str) -> Result<bool, BoxError> {
     let (mut tasks, slots) = (JoinSet::new(), Arc::new(Semaphore::new(PARALLEL)));
-    let mut spawn = |row: Measurement| {
+    let mut spawn = |measurement: Measurement| {
         let slots = Arc::clone(&slots);
         tasks.spawn(async move {
             let _slot = slots.acquire().await;
-            row.await.map_err(|error| error.to_string())
+            measurement.await.map_err(|error| error.to_string())
         });
     };
-    rows().into_iter().filter(|row| row.name.contains(filter)).for_each(|row| spawn(Box::pin(measure(row))));
-    let commands = command_line::rows().into_iter().filter(|command| command.row.name.contains(filter));
+    cases()
+        .into_iter()
+        .filter(|case| case.name.contains(filter))
+        .for_each(|case| spawn(Box::pin(measure(case))));
+    let commands = command_line::cases().into_iter().filter(|command| command.case.name.contains(filter));
     commands.for_each(|command| spawn(Box::pin(command_line::measure(command))));
-    let mut good = true;
+    let mut passed = true;
     while let Some(measured) = tasks.join_next().await {
         let Measured { name, peak, outcome } = measured??;
         let (verdict, text) = match &outcome {
             Ok(text) if peak <= BOUND => ("", text),
-            Ok(text) => ("ABOVE THE BOUND ", text),
-            Err(text) => ("WITHOUT ONE END ", text),
+            Ok(text) => ("ABOVE THE LIMIT ", text),
+            Err(text) => ("NOT ONE RESPONSE ", text),
         };
-        good &= verdict.is_empty();
+        passed &= verdict.is_empty();
         let text: String = text.chars().take(OUTCOME).collect();
         println!("{name:46} {:6.1} MiB  {verdict}{text}", mib(peak));
     }
-    println!("hostile inputs: bound {:.0} MiB", mib(BOUND));
-    Ok(good)
+    println!("hostile inputs: limit {:.0} MiB", mib(BOUND));
+    Ok(passed)
 }
 
 /// Copies from the hostile registry in a new process.
-async fn measure(row: Row) -> Result<Measured, BoxError> {
+async fn measure(case: HostileCase) -> Result<Measured, BoxError> {
     let world = World::start(bootstrap()?, |settings| {
         settings.timeout = TIMEOUT;
         settings.max_retries = 0;
@@ -88,18 +91,18 @@ async fn measure(row: Row) -> Result<Measured, BoxError> {
     world.emulator.ecr().lift_rates();
     let arn = world.emulator.repository_arn("hostile");
     let repository = world.emulator.ecr().create_repository(&arn, Mutability::Mutable);
-    if let Some(held) = &row.held {
+    if let Some(held) = &case.held {
         repository.put_image(Some(TAG), held);
     }
-    let server = Server::start(row.respond).await?;
-    let reference = row.held.as_ref().filter(|_| row.by_digest).map_or(format!(":{TAG}"), digest_of);
+    let server = Server::start(case.respond).await?;
+    let reference = case.held.as_ref().filter(|_| case.by_digest).map_or(format!(":{TAG}"), digest_of);
     let mut properties = json!({
         "ImageReference": format!("{}/a/b{reference}", server.host()),
         "RepositoryArn": arn,
         "Platform": "all",
         "Tag": TAG,
     });
-    for (name, value) in row.properties.as_object().into_iter().flatten() {
+    for (name, value) in case.properties.as_object().into_iter().flatten() {
         properties[name] = value.clone();
     }
     let stack = world.stack("hostile", SECOND);
@@ -109,41 +112,41 @@ async fn measure(row: Row) -> Result<Measured, BoxError> {
         "ResourceProperties": properties,
     });
     let outcome = tokio::select! {
-        turn = stack.send(event) => in_short(&world, &turn),
-        () = grown(&world) => Ok(ended()),
+        turn = stack.send(event) => summarize(&world, &turn),
+        () = exceeds_memory(&world) => Ok(stopped()),
     };
-    Ok(Measured { name: row.name, peak: peak(&world), outcome })
+    Ok(Measured { name: case.name, peak: peak(&world), outcome })
 }
 
-/// The outcome of a row that was ended for its memory.
-pub(super) fn ended() -> String {
-    format!("ended at {:.0} MiB", mib(ENDED_AT))
+/// Returns the outcome of a case that was stopped because of its memory.
+pub(super) fn stopped() -> String {
+    format!("stopped at {:.0} MiB", mib(STOPPED_AT))
 }
 
 fn digest_of(image: &Image) -> String {
     format!("@{}", image.digest())
 }
 
-/// The response in one line, if the function sent exactly one and its process still runs.
-fn in_short(world: &World, turn: &Turn) -> Result<String, String> {
+/// Returns the response in one line if the function sent exactly one and its process still runs.
+fn summarize(world: &World, turn: &Turn) -> Result<String, String> {
     let sandboxes = world.function.sandboxes();
     match (&turn.end, sandboxes.as_slice()) {
-        (End::Answered(answer), [sandbox]) if turn.discarded.is_empty() && sandbox.exit.is_none() => {
-            let status = if answer.status == Status::Success { "SUCCESS" } else { "FAILED" };
-            Ok(format!("{status} {}", answer.reason.as_deref().unwrap_or_default()))
+        (End::Answered(response), [sandbox]) if turn.discarded.is_empty() && sandbox.exit.is_none() => {
+            let status = if response.status == Status::Success { "SUCCESS" } else { "FAILED" };
+            Ok(format!("{status} {}", response.reason.as_deref().unwrap_or_default()))
         }
         (end, _) => Err(format!("{end:?}, discarded: {:?}, {sandboxes:?}", turn.discarded)),
     }
 }
 
-/// Waits until the process uses more memory than a row may.
-async fn grown(world: &World) {
-    while peak(world) < ENDED_AT {
+/// Waits until the process uses too much memory.
+async fn exceeds_memory(world: &World) {
+    while peak(world) < STOPPED_AT {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Most memory that any process of the function ever had, in bytes.
+/// Returns the highest peak memory of the function's processes, in bytes.
 fn peak(world: &World) -> u64 {
     world.function.sandboxes().iter().map(|sandbox| sandbox.peak_memory * 1024).max().unwrap_or_default()
 }

@@ -1,16 +1,16 @@
-//! Measures the provider's process alone: the cost of a cold start, the peak memory for images of very different
-//! shapes, and the peak memory for hostile inputs, also of the command line.
+//! Measures the cost of a cold start, the peak memory for images of different shapes, and the peak memory for
+//! hostile inputs, which also include the command line.
 //!
-//! A start ends with the first call of the Runtime API. Memory is `VmHWM` after each copy, for each shape and each
-//! input in a process of its own. Fails if something is above its bound, or if the shapes differ by more than
+//! A start ends with the first call of the Runtime API. Memory is `VmHWM` after each copy. Each shape and each
+//! input has its own process. The program fails if a value exceeds its limit, or if the shapes differ by more than
 //! streaming can explain.
 //!
 //! With an argument, only the hostile inputs are measured whose name contains it.
 
+mod cases;
 mod command_line;
 mod hostile;
 mod responses;
-mod rows;
 mod server;
 mod store;
 
@@ -25,16 +25,16 @@ use serde_json::json;
 
 const MIB: u64 = 1024 * 1024;
 
-/// How many starts the median is of.
+/// Number of starts for the median.
 const STARTS: usize = 15;
 
-/// Most processor time that the median may take.
+/// Maximum median of the CPU time of a start.
 const START_BOUND: Duration = Duration::from_millis(40);
 
-/// Most memory that any copy may take.
+/// Maximum peak memory of a copy, in bytes.
 const BOUND: u64 = 32 * MIB;
 
-/// Most that the shapes may differ by: what is kept per blob is small, and of a blob nothing is.
+/// Maximum difference of the shapes, in bytes. The state per blob is small and contains no content.
 const SPREAD: u64 = 6 * MIB;
 
 #[tokio::main]
@@ -71,14 +71,14 @@ async fn main() -> ExitCode {
     let highest = peaks.iter().max().copied().unwrap_or_default();
     let spread = highest - peaks.iter().min().copied().unwrap_or_default();
     println!(
-        "highest {:.1} MiB (bound {:.0}), spread {:.1} MiB (bound {:.0})",
+        "highest {:.1} MiB (limit {:.0}), spread {:.1} MiB (limit {:.0})",
         mib(highest),
         mib(BOUND),
         mib(spread),
         mib(SPREAD)
     );
     if start > START_BOUND || highest > BOUND || spread > SPREAD {
-        eprintln!("measure: out of bounds");
+        eprintln!("measure: a value exceeds its limit");
         return ExitCode::FAILURE;
     }
     measure_hostile("").await
@@ -88,7 +88,7 @@ async fn measure_hostile(filter: &str) -> ExitCode {
     match hostile::measure_all(filter).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
-            eprintln!("measure: a hostile input is out of bounds");
+            eprintln!("measure: a hostile input exceeds its limit");
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -98,18 +98,18 @@ async fn measure_hostile(filter: &str) -> ExitCode {
     }
 }
 
-/// Starts new processes one after the other; prints and gives the median of their processor time until
-/// each asked for its first event.
+/// Starts new processes one after the other. Prints and returns the median CPU time until the first call of
+/// the Runtime API.
 async fn measure_start() -> Result<Duration, BoxError> {
     let world = World::start(bootstrap()?, |settings| {
         settings.max_retries = 0;
-        // This machine's certificates are read, as in Lambda; there are more than the emulator's one.
+        // Reads this machine's certificates, as in Lambda. The emulator's file has only one.
         settings.environment.retain(|(name, _)| name != "SSL_CERT_FILE");
     })
     .await?;
     for _ in 0..STARTS {
         world.function.discard_idle();
-        // Leads to nothing, as it names nobody to answer.
+        // Without a response URL, the event has no effect.
         world.function.invoke_async(json!({}));
         if !world.function.settled(Duration::from_secs(30)).await {
             return Err("an invocation did not end".into());
@@ -119,11 +119,11 @@ async fn measure_start() -> Result<Duration, BoxError> {
     let cpu: Vec<_> = sandboxes.iter().filter_map(|sandbox| sandbox.init_cpu).collect();
     let wall: Vec<_> = sandboxes.iter().filter_map(|sandbox| sandbox.init).collect();
     if cpu.len() != STARTS {
-        return Err(format!("{STARTS} processes were expected to ask for an event, not {}", cpu.len()).into());
+        return Err(format!("expected {STARTS} processes to request an event, got {}", cpu.len()).into());
     }
     let (cpu, wall) = (median(cpu), median(wall));
     println!(
-        "start until first poll {:5.1} ms of processor time (bound {}), {:.1} ms passed; medians of {STARTS}",
+        "start until first poll {:5.1} ms CPU time (limit {}), {:.1} ms wall-clock time; medians of {STARTS}",
         cpu.as_secs_f64() * 1e3,
         START_BOUND.as_millis(),
         wall.as_secs_f64() * 1e3
@@ -131,13 +131,13 @@ async fn measure_start() -> Result<Duration, BoxError> {
     Ok(cpu)
 }
 
-/// The one in the middle.
+/// Returns the median.
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
 }
 
-/// Copies an image with these layers in a new process; gives its peak memory in bytes.
+/// Copies an image with these layers in a new process. Returns its peak memory in bytes and the duration.
 async fn measure(layers: &[u64]) -> Result<(u64, Duration), BoxError> {
     let world = World::start(bootstrap()?, |settings| settings.timeout = Duration::from_secs(300)).await?;
     let arn = world.emulator.repository_arn("measured");
@@ -155,14 +155,14 @@ async fn measure(layers: &[u64]) -> Result<(u64, Duration), BoxError> {
         .await;
     let took = started.elapsed();
     match &turn.end {
-        End::Answered(answer) if answer.status == Status::Success => {}
+        End::Answered(response) if response.status == Status::Success => {}
         end => return Err(format!("the copy did not succeed: {end:?}").into()),
     }
     if repository.resolve("1").as_deref() != Some(image.digest()) {
-        return Err("the copy is not there".into());
+        return Err("the tag does not name the copy".into());
     }
     let sandboxes = world.function.sandboxes();
-    let [sandbox] = sandboxes.as_slice() else { return Err("one process was expected".into()) };
+    let [sandbox] = sandboxes.as_slice() else { return Err("expected exactly one process".into()) };
     Ok((sandbox.peak_memory * 1024, took))
 }
 

@@ -1,14 +1,14 @@
-//! Hostile responses: without an end, or so slow that they never end.
+//! Hostile responses: endless, or so slow that they never end.
 
 use std::time::Duration;
 
-use super::rows::{Row, odd, small};
+use super::cases::{HostileCase, small, with_responses};
 use super::server::{Part, Request, response};
 
-/// Responses without an end, in each of their parts.
-pub(super) fn responses() -> Vec<Row> {
-    fn always(name: &'static str, respond: fn(&Request<'_>, &str) -> Option<Vec<Part>>) -> Row {
-        odd(name, small, respond)
+/// Returns cases with endless responses, one for each part of a response.
+pub(super) fn responses() -> Vec<HostileCase> {
+    fn always(name: &'static str, respond: fn(&Request<'_>, &str) -> Option<Vec<Part>>) -> HostileCase {
+        with_responses(name, small, respond)
     }
     vec![
         always("token: endless", |request, host| {
@@ -54,24 +54,24 @@ pub(super) fn responses() -> Vec<Row> {
     ]
 }
 
-/// Responses so slow that they never end.
-pub(super) fn trickles() -> Vec<Row> {
+/// Returns cases whose responses are so slow that they never end.
+pub(super) fn trickles() -> Vec<HostileCase> {
     const SECOND: Duration = Duration::from_secs(1);
     vec![
-        odd("trickle: a token, a byte a second", small, |request, host| {
+        with_responses("trickle: a token, a byte a second", small, |request, host| {
             with_token(request, host, vec![Part::Trickle(b" ", SECOND)])
         }),
-        odd("trickle: headers, a byte a second", small, |_, _| {
+        with_responses("trickle: headers, a byte a second", small, |_, _| {
             Some(vec![Part::text("HTTP/1.1 200 OK\r\nx: "), Part::Trickle(b"a", SECOND)])
         }),
-        odd("trickle: a response 103 a second", small, |_, _| {
+        with_responses("trickle: a response 103 a second", small, |_, _| {
             Some(vec![Part::Trickle(b"HTTP/1.1 103 Early Hints\r\n\r\n", SECOND)])
         }),
-        odd("trickle: a manifest, a byte a second", small, |request, _| {
+        with_responses("trickle: a manifest, a byte a second", small, |request, _| {
             let manifest = request.target.contains("/manifests/") && request.method == "GET";
             manifest.then(|| response("GET", "200 OK", "", vec![Part::Trickle(b" ", SECOND)]))
         }),
-        odd("trickle: a blob, a byte a second", small, |request, _| {
+        with_responses("trickle: a blob, a byte a second", small, |request, _| {
             let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
             let trickle = || vec![Part::text(head), Part::Trickle(b"x", SECOND)];
             request.target.contains("/blobs/").then(trickle)
@@ -79,7 +79,7 @@ pub(super) fn trickles() -> Vec<Row> {
     ]
 }
 
-/// Asks for a token before everything else, and has this body for a token.
+/// Requires a token for every request. The token response has this body.
 fn with_token(request: &Request<'_>, host: &str, body: Vec<Part>) -> Option<Vec<Part>> {
     if request.target.starts_with("/token") {
         return Some(response(request.method, "200 OK", "Content-Type: application/json\r\n", body));

@@ -1,5 +1,5 @@
-//! A registry on loopback that writes any bytes as its response: endless headers, bodies of any size that take
-//! no memory here, and single bytes with pauses. An HTTP library would prevent most of these.
+//! A registry on loopback that sends arbitrary bytes: endless headers, bodies of any size that need no memory
+//! here, and single bytes with pauses. HTTP libraries prevent most of these.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-/// Longest request head, in bytes. The clients of these tests send less than 2 KiB.
+/// Maximum length of a request head in bytes. The clients of these tests send less than 2 KiB.
 const HEAD_LIMIT: usize = 64 * 1024;
 
-/// A part of a response, in the order in which they are sent.
+/// A part of a response.
 #[derive(Clone)]
 pub(super) enum Part {
-    /// These bytes, which several responses can share.
+    /// Bytes that are sent once. Several responses can share them.
     Bytes(Arc<Vec<u8>>),
     /// The same bytes until the client closes the connection.
     Endless(Arc<Vec<u8>>),
@@ -35,7 +35,7 @@ impl Part {
         Self::Endless(Arc::new(text.repeat(64 * 1024 / text.len() + 1).into_bytes()))
     }
 
-    /// Bytes in this part, if it has an end.
+    /// Returns the length of the part in bytes if it has an end.
     pub(super) fn len(&self) -> Option<usize> {
         match self {
             Self::Bytes(bytes) => Some(bytes.len()),
@@ -44,17 +44,17 @@ impl Part {
     }
 }
 
-/// A request without its body; no client here sends one to a source.
+/// A request without a body. Clients send no bodies to a source.
 pub(super) struct Request<'a> {
     pub(super) method: &'a str,
     /// Path and query.
     pub(super) target: &'a str,
 }
 
-/// Determines the response to each request.
+/// Returns the response to a request.
 pub(super) type Respond = Arc<dyn Fn(&Request<'_>) -> Vec<Part> + Send + Sync>;
 
-/// A response with a head, and with `Content-Length` if its body has an end. The body is left out for HEAD.
+/// Returns a response with `Content-Length` if its body has an end. HEAD gets no body.
 pub(super) fn response(method: &str, status: &str, headers: &str, body: Vec<Part>) -> Vec<Part> {
     let length: Option<usize> = body.iter().map(Part::len).sum();
     let framing = length.map_or("Connection: close\r\n".to_owned(), |n| format!("Content-Length: {n}\r\n"));
@@ -65,20 +65,20 @@ pub(super) fn response(method: &str, status: &str, headers: &str, body: Vec<Part
     parts
 }
 
-/// The server; it ends when it is dropped.
+/// The server. It stops when it is dropped.
 pub(super) struct Server {
     address: SocketAddr,
     listener: AbortHandle,
 }
 
 impl Server {
-    /// Starts it. `respond` is made with the server's own host and port.
+    /// Starts the server. `respond` gets its host and port.
     pub(super) async fn start(respond: impl FnOnce(&str) -> Respond) -> Result<Self, BoxError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let respond = respond(&address.to_string());
         let task = tokio::spawn(async move {
-            // Connections end with the listener: the set aborts them when it is dropped.
+            // The set aborts the connections when it is dropped with the listener.
             let mut connections = JoinSet::new();
             loop {
                 tokio::select! {
@@ -92,7 +92,7 @@ impl Server {
         Ok(Self { address, listener: task.abort_handle() })
     }
 
-    /// Host and port.
+    /// Returns host and port.
     pub(super) fn host(&self) -> String {
         self.address.to_string()
     }
@@ -104,7 +104,7 @@ impl Drop for Server {
     }
 }
 
-/// Serves one connection. An error is a client that closed it, which most of these responses lead to.
+/// Serves one connection. Most of these responses make the client close it, which is an error here.
 async fn serve(mut stream: TcpStream, respond: Respond) -> std::io::Result<()> {
     let mut received = Vec::new();
     loop {

@@ -1,5 +1,5 @@
-//! The content of a hostile registry: manifests and blobs that share their bytes, so that gigabytes of them take
-//! no memory here.
+//! Content of a hostile registry. Manifests and blobs share their bytes, so that gigabytes of them need little
+//! memory here.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -16,17 +16,17 @@ pub(super) const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The only tag.
 pub(super) const TAG: &str = "1";
 
-/// Most bytes of a manifest that registries and the engine accept.
+/// Maximum size of a manifest in bytes that registries and the engine accept.
 pub(super) const MANIFEST_LIMIT: usize = 4 * 1024 * 1024;
 
-/// Bytes before the end of which a number makes each document of a family different.
+/// Maximum length in bytes of the end that differs between the documents of a family.
 const TAIL: usize = 64;
 
 /// Manifests and blobs by digest, and the digest that the tag names.
 #[derive(Default)]
 pub(super) struct Store {
     documents: HashMap<String, (&'static str, Vec<Part>)>,
-    /// The list of what refers to any image.
+    /// Response of the referrers API for any image.
     referrers: String,
     pub(super) root: String,
 }
@@ -36,19 +36,19 @@ pub(super) struct Store {
 pub(super) struct Pointer {
     media_type: &'static str,
     pub(super) digest: String,
-    /// Bytes, by the descriptor.
+    /// Size in bytes according to the descriptor.
     pub(super) size: usize,
 }
 
 impl Pointer {
-    /// The descriptor as JSON.
+    /// Returns the descriptor as JSON.
     pub(super) fn json(&self) -> Value {
         json!({"mediaType": self.media_type, "digest": self.digest, "size": self.size})
     }
 }
 
 impl Store {
-    /// Stores a document. The last one stored is what the tag names.
+    /// Stores a document. The tag names the last stored one.
     pub(super) fn add(&mut self, media_type: &'static str, text: &str) -> Pointer {
         self.add_parts(media_type, vec![Part::text(text)], Sha256::digest(text).as_slice())
     }
@@ -59,7 +59,7 @@ impl Store {
         self.add(INDEX, &json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).to_string())
     }
 
-    /// Stores `count` documents that differ in their last bytes only: `text` without its last `}`, and a number.
+    /// Stores `count` documents. Each is `text` without its last `}`, and a number.
     pub(super) fn add_family(&mut self, media_type: &'static str, text: &str, count: usize) -> Vec<Pointer> {
         let shared = Arc::new(text.strip_suffix('}').unwrap_or(text).as_bytes().to_vec());
         let hash = Sha256::new_with_prefix(shared.as_slice());
@@ -82,21 +82,21 @@ impl Store {
         self.add(IMAGE, &text.to_string())
     }
 
-    /// Lists these as what refers to any image.
+    /// Lists these as referrers of any image.
     pub(super) fn set_referrers(&mut self, referrers: &[Pointer]) {
         let entries: Vec<_> = referrers.iter().map(Pointer::json).collect();
         self.referrers = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).to_string();
     }
 
     fn add_parts(&mut self, media_type: &'static str, parts: Vec<Part>, hash: &[u8]) -> Pointer {
-        let digest = written(hash);
+        let digest = digest_of(hash);
         let size = parts.iter().filter_map(Part::len).sum();
         self.documents.insert(digest.clone(), (media_type, parts));
         self.root.clone_from(&digest);
         Pointer { media_type, digest, size }
     }
 
-    /// Responds as a registry does that has only these manifests and blobs.
+    /// Responds like a registry with only these manifests and blobs.
     pub(super) fn respond(&self, request: &Request<'_>) -> Vec<Part> {
         let method = request.method;
         let path = request.target.split('?').next().unwrap_or_default();
@@ -129,7 +129,7 @@ fn entry_of(number: usize, pointer: &Pointer) -> Value {
     entry
 }
 
-/// An image manifest with this many layers, and with padding up to this many bytes.
+/// Returns an image manifest with this many layers, padded to `size` bytes.
 pub(super) fn image(layers: usize, size: usize) -> String {
     let missing = format!("sha256:{}", "1".repeat(64));
     let mut text = format!(
@@ -145,8 +145,8 @@ pub(super) fn image(layers: usize, size: usize) -> String {
     text + r#""}}"#
 }
 
-/// A hash as registries write it.
-fn written(hash: &[u8]) -> String {
+/// Formats a hash as a digest.
+fn digest_of(hash: &[u8]) -> String {
     hash.iter().fold("sha256:".to_owned(), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -1,4 +1,4 @@
-//! Checks what a sample's life has left in ECR and told the stack, against the images themselves.
+//! Compares ECR and the stack's attributes with the published images.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use aws_emulator::Repository;
 use aws_emulator::stack::{End, Live, StackStatus, Transcript};
 use serde_json::{Value, json};
 
-use crate::release::{Copied, Root};
-use crate::deployment::Subject;
+use crate::deployment::SampleImage;
+use crate::release::{ExpectedCopy, Root};
 
-/// What was found to be off.
+/// Problems found so far.
 #[derive(Default)]
 pub(crate) struct Checks {
     problems: Vec<String>,
@@ -20,15 +20,15 @@ impl Checks {
         self.problems
     }
 
-    /// Notes a problem where a condition does not hold.
-    pub(crate) fn that(&mut self, holds: bool, problem: impl FnOnce() -> String) {
-        if !holds {
+    /// Records a problem if the condition is false.
+    pub(crate) fn that(&mut self, condition: bool, problem: impl FnOnce() -> String) {
+        if !condition {
             self.problems.push(problem());
         }
     }
 
-    /// The stack ended as it should, after just these requests, each with one answer.
-    pub(crate) fn operation(&mut self, transcript: &Transcript, status: StackStatus, requests: &[String]) {
+    /// The stack has the expected status after exactly these events, each with one response.
+    pub(crate) fn operation(&mut self, transcript: &Transcript, status: StackStatus, events: &[String]) {
         if transcript.status != status {
             let failures = transcript.failures().join("; ");
             self.that(false, || format!("the stack is {}, expected {status}: {failures}", transcript.status));
@@ -36,58 +36,64 @@ impl Checks {
         }
         let mut sent = transcript.summary();
         sent.sort();
-        self.that(sent == requests, || format!("CloudFormation sent {sent:?}, expected {requests:?}"));
+        self.that(sent == events, || format!("CloudFormation sent {sent:?}, expected {events:?}"));
         for turn in &transcript.turns {
-            let answered = matches!(turn.end, End::Answered(_)) && turn.discarded.is_empty();
-            self.that(answered, || {
-                let why = turn.discarded.join("; ");
-                format!("{} of {}: no acceptable answer: {why}", turn.request_type(), turn.logical_id())
+            let has_response = matches!(turn.end, End::Answered(_)) && turn.discarded.is_empty();
+            self.that(has_response, || {
+                let reasons = turn.discarded.join("; ");
+                format!("{} of {}: no acceptable response: {reasons}", turn.request_type(), turn.logical_id())
             });
         }
     }
 
-    /// The tag in ECR names what was wanted, and ECR holds all of it, byte for byte.
-    pub(crate) fn copied(&mut self, image: &Subject<'_>, copied: &Copied) {
-        let Subject { resource, repository, tag, .. } = image;
+    /// The tag in ECR names the expected image, and ECR has all of its bytes.
+    pub(crate) fn copied(&mut self, image: &SampleImage<'_>, copied: &ExpectedCopy) {
+        let SampleImage { resource, repository, tag, .. } = image;
         let id = &resource.logical_id;
         let named = repository.resolve(tag);
         let bytes = named.as_deref().and_then(|digest| repository.manifest(digest));
         let named = named.unwrap_or_else(|| "nothing".to_owned());
         match &copied.root {
-            Root::Same(root) => self.that(bytes.as_ref() == Some(&root.bytes), || {
+            Root::Identical(root) => self.that(bytes.as_ref() == Some(&root.bytes), || {
                 format!("{id}: tag {tag} in ECR names {named}, expected {}", root.digest)
             }),
-            Root::Saying(document) => {
-                let says = bytes.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-                self.that(says.as_ref() == Some(document), || {
-                    format!("{id}: tag {tag} in ECR names {named}, expected an index that says {document}")
+            Root::Selection(document) => {
+                let actual = bytes.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+                self.that(actual.as_ref() == Some(document), || {
+                    format!("{id}: tag {tag} in ECR names {named}, expected the index {document}")
                 });
             }
         }
         for manifest in &copied.children {
             let same = repository.manifest(&manifest.digest).is_some_and(|bytes| bytes == manifest.bytes);
-            self.that(same, || format!("{id}: ECR does not hold the bytes of manifest {}", manifest.digest));
+            self.that(same, || format!("{id}: ECR does not have the bytes of manifest {}", manifest.digest));
         }
         for blob in &copied.blobs {
             let held = repository.blob_digest(blob.digest());
             self.that(held.as_deref() == Some(blob.digest()), || {
                 let held = held.unwrap_or_else(|| "nothing".to_owned());
-                format!("{id}: blob {} in ECR is really {held}", blob.digest())
+                format!("{id}: blob {} in ECR has the digest {held}", blob.digest())
             });
         }
     }
 
-    /// `Ref` and the attributes say what was copied, and nothing else.
-    pub(crate) fn attributes(&mut self, image: &Subject<'_>, number: usize, copied: &Copied, live: &Live) {
-        let Subject { resource, repository, tag, .. } = image;
+    /// `Ref` and the attributes describe the copied image. There are no other attributes.
+    pub(crate) fn attributes(
+        &mut self,
+        image: &SampleImage<'_>,
+        number: usize,
+        copied: &ExpectedCopy,
+        live: &Live,
+    ) {
+        let SampleImage { resource, repository, tag, .. } = image;
         let (id, uri) = (&resource.logical_id, repository.uri());
         let reference = format!("{uri}:{tag}");
         self.that(live.physical_id == reference, || {
-            format!("{id}: the id is {:?}, expected {reference:?}", live.physical_id)
+            format!("{id}: the physical id is {:?}, expected {reference:?}", live.physical_id)
         });
         let digest = match &copied.root {
-            Root::Same(root) => root.digest.clone(),
-            Root::Saying(_) => repository.resolve(tag).unwrap_or_default(),
+            Root::Identical(root) => root.digest.clone(),
+            Root::Selection(_) => repository.resolve(tag).unwrap_or_default(),
         };
         let source = image.releases[number].image.digest();
         let mut expected = json!({
@@ -95,7 +101,7 @@ impl Checks {
             "Digest": digest,
             "ImageUri": format!("{uri}@{digest}"),
             "SourceDigest": source,
-            "SourceReference": image.reference.at(source),
+            "SourceReference": image.reference.with_digest(source),
             "Platforms": copied.platforms,
             "RepositoryUri": uri,
             "Tag": tag,
@@ -106,38 +112,34 @@ impl Checks {
             expected["Referrers"] = json!("1 copied");
             let signature = image.releases[number].signature.digest();
             self.that(repository.damage(signature).is_empty(), || {
-                format!("{id}: ECR does not hold signature {signature}")
+                format!("{id}: ECR does not have signature {signature}")
             });
         }
         for (name, expected) in expected.as_object().into_iter().flatten() {
-            let given = live.attributes.get(name).unwrap_or(&Value::Null);
-            self.that(given == expected, || {
-                format!("{id}: attribute {name} is {given}, expected {expected}")
+            let actual = live.attributes.get(name).unwrap_or(&Value::Null);
+            self.that(actual == expected, || {
+                format!("{id}: attribute {name} is {actual}, expected {expected}")
             });
         }
         for name in live.attributes.keys().filter(|name| expected.get(name).is_none()) {
-            self.that(false, || format!("{id}: attribute {name} is there, which nobody expects"));
+            self.that(false, || format!("{id}: unexpected attribute {name}"));
         }
     }
 
-    /// After an update what it replaced is still there, for a rollback and for tasks that run.
-    pub(crate) fn kept(&mut self, image: &Subject<'_>, digest: &str) {
+    /// After an update, the replaced image still exists, for a rollback and for running tasks.
+    pub(crate) fn replaced_image_exists(&mut self, image: &SampleImage<'_>, digest: &str) {
         let damage = image.repository.damage(digest);
         self.that(damage.is_empty(), || {
-            format!(
-                "{}: what the update replaced is not whole: {}",
-                image.resource.logical_id,
-                damage.join("; ")
-            )
+            format!("{}: the replaced image is incomplete: {}", image.resource.logical_id, damage.join("; "))
         });
     }
 
-    /// A repository has exactly these tags and manifests.
-    pub(crate) fn holds(
+    /// The repository contains exactly these tags and manifests.
+    pub(crate) fn contents(
         &mut self,
         repository: &Repository,
         expected_tags: &BTreeSet<String>,
-        expected: &BTreeSet<String>,
+        expected_manifests: &BTreeSet<String>,
     ) {
         let tags = repository.tags();
         let uri = repository.uri();
@@ -148,10 +150,10 @@ impl Checks {
             self.that(tags.contains_key(tag), || format!("{uri} has lost the tag {tag}"));
         }
         let held: BTreeSet<String> = repository.images().into_iter().collect();
-        for digest in held.difference(expected) {
-            self.that(false, || format!("{uri} still holds manifest {digest}"));
+        for digest in held.difference(expected_manifests) {
+            self.that(false, || format!("{uri} still contains manifest {digest}"));
         }
-        for digest in expected.difference(&held) {
+        for digest in expected_manifests.difference(&held) {
             self.that(false, || format!("{uri} has lost manifest {digest}"));
         }
     }

@@ -1,4 +1,4 @@
-//! Spoils one thing on purpose, so that the checks can show that they see it.
+//! Defects that the checks of the samples must detect.
 
 use std::sync::Arc;
 
@@ -11,28 +11,28 @@ use serde_json::{Value, json};
 use crate::export::{Resource, Sample};
 use crate::release::Selection;
 
-/// What is spoilt.
+/// A defect to inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spoil {
-    /// A setting of the template that is about what Delete does.
+pub(crate) enum Defect {
+    /// `DELETE_IMAGES` is `false`.
     Setting,
-    /// The one that is about where images are read.
+    /// `SOURCE_MIRRORS` is empty.
     Mirrors,
-    /// `Platform`, on its way to the function.
+    /// The function gets another `Platform`.
     Platform,
-    /// `Tag`, on its way to the function.
+    /// The function gets another `Tag`.
     Tag,
-    /// The digest that an update brings.
+    /// The function gets the old properties in an Update.
     Update,
-    /// A byte of a layer, on its way into a registry that does not look.
+    /// A changed byte in a layer. ECR does not verify digests.
     Layer,
-    /// The password in the secret.
+    /// The secret contains another password.
     Password,
-    /// A deletion, which never comes to the image.
+    /// The function gets another physical id in a Delete.
     Deletion,
 }
 
-impl Spoil {
+impl Defect {
     pub(crate) const ALL: [Self; 8] = [
         Self::Setting,
         Self::Mirrors,
@@ -44,29 +44,29 @@ impl Spoil {
         Self::Deletion,
     ];
 
-    /// What the checks have to say of it, among other things.
-    pub(crate) fn symptoms(self) -> &'static [&'static str] {
+    /// Returns texts that the reported problems must contain.
+    pub(crate) fn expected_problems(self) -> &'static [&'static str] {
         match self {
             Self::Setting => &["DELETE_IMAGES is \"false\"", "still has the tag"],
             Self::Mirrors => &["SOURCE_MIRRORS is \"\"", "pulls were counted"],
             Self::Platform => &["in ECR names", "attribute Platforms is"],
-            Self::Tag => &["in ECR names nothing", "the id is"],
+            Self::Tag => &["in ECR names nothing", "the physical id is"],
             Self::Update => &["in ECR names", "attribute SourceDigest is"],
-            Self::Layer => &["is really sha256:"],
+            Self::Layer => &["has the digest sha256:"],
             Self::Password => &["expected CREATE_COMPLETE"],
-            Self::Deletion => &["still has the tag", "still holds"],
+            Self::Deletion => &["still has the tag", "still contains"],
         }
     }
 
-    /// Whether a sample can show it.
-    pub(crate) fn fits(self, sample: &Sample) -> bool {
+    /// Returns true if the defect affects the sample.
+    pub(crate) fn applies_to(self, sample: &Sample) -> bool {
         let single = |image: &Resource| {
             let platform = image.properties.get("Platform").unwrap_or(&Value::Null);
             matches!(Selection::read(platform), Ok(Selection::One(_)))
         };
         let is_official = |image: &Resource| {
             let reference = image.text("ImageReference").unwrap_or_default();
-            reference.starts_with("docker.io/library/") && !image.flag("IncludeReferrers")
+            reference.starts_with("docker.io/library/") && !image.is_true("IncludeReferrers")
         };
         match self {
             Self::Platform => sample.images.iter().all(single),
@@ -79,8 +79,8 @@ impl Spoil {
         }
     }
 
-    /// Before the function is made.
-    pub(crate) fn environment(self, environment: &mut [(String, String)]) {
+    /// Changes the environment of the function.
+    pub(crate) fn change_environment(self, environment: &mut [(String, String)]) {
         let (name, value) = match self {
             Self::Setting => ("DELETE_IMAGES", "false"),
             Self::Mirrors => ("SOURCE_MIRRORS", ""),
@@ -91,44 +91,44 @@ impl Spoil {
         }
     }
 
-    /// Before the first event.
+    /// Prepares the defect before the first event.
     pub(crate) fn prepare(self, world: &World) {
         if self == Self::Layer {
             world.emulator.ecr().overlook_wrong_digests();
             let corrupt = Effect::Corrupt { at_byte: 20, on: Some(Direction::Request) };
             for operation in ["upload.put", "upload.patch"] {
                 let fault = Fault::on(operation, corrupt.clone()).host("*.dkr.ecr.*");
-                // Those after it find a registry in order, so that the tag comes about.
+                // Later uploads are intact, so that the tag is written.
                 world.emulator.faults().add(fault.times(3));
             }
         }
     }
 
-    /// What stands between the stack and the function.
+    /// Returns the provider that the stack invokes.
     pub(crate) fn provider(self, world: &World) -> Arc<dyn Provider> {
-        Arc::new(Tampering { spoil: self, function: world.function.clone() })
+        Arc::new(DefectiveProvider { defect: self, function: world.function.clone() })
     }
 }
 
-/// Changes events before the function sees them.
-struct Tampering {
-    spoil: Spoil,
+/// Changes events before it invokes the function.
+struct DefectiveProvider {
+    defect: Defect,
     function: Arc<Function>,
 }
 
-impl Provider for Tampering {
+impl Provider for DefectiveProvider {
     fn invoke(&self, mut event: Value) -> String {
         let kind = event["RequestType"].as_str().unwrap_or_default().to_owned();
-        match (self.spoil, kind.as_str()) {
-            (Spoil::Platform, "Create" | "Update") => {
+        match (self.defect, kind.as_str()) {
+            (Defect::Platform, "Create" | "Update") => {
                 event["ResourceProperties"]["Platform"] = json!("linux/arm/v7");
             }
-            (Spoil::Tag, "Create" | "Update") => event["ResourceProperties"]["Tag"] = json!("spoilt"),
-            (Spoil::Update, "Update") => {
+            (Defect::Tag, "Create" | "Update") => event["ResourceProperties"]["Tag"] = json!("wrong"),
+            (Defect::Update, "Update") => {
                 event["ResourceProperties"] = event["OldResourceProperties"].clone();
             }
             // An id that names no image: the Delete changes nothing.
-            (Spoil::Deletion, "Delete") => event["PhysicalResourceId"] = json!("no-image"),
+            (Defect::Deletion, "Delete") => event["PhysicalResourceId"] = json!("no-image"),
             _ => {}
         }
         self.function.invoke(event)

@@ -1,15 +1,15 @@
-//! What the function's process really has in its environment.
+//! Checks the environment of the function's processes.
 
 use aws_emulator::lambda::Function;
 
 use crate::checks::Checks;
 use crate::export::Export;
 
-/// What leads the program to the emulator instead of the world.
+/// Variables that direct the program to the emulator.
 const FOR_THE_EMULATOR: [&str; 6] =
     ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "AWS_EC2_METADATA_DISABLED"];
 
-/// What Lambda sets by itself
+/// Variables that Lambda sets
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>).
 const BY_LAMBDA: [&str; 20] = [
     "_HANDLER",
@@ -34,8 +34,7 @@ const BY_LAMBDA: [&str; 20] = [
     "TZ",
 ];
 
-/// Every process of the function has what the template sets, as it sets it, and nothing else but what
-/// stands above.
+/// Checks that every process of the function has the variables of the template and no unknown ones.
 pub(crate) fn check(checks: &mut Checks, export: &Export, function: &Function) {
     let sandboxes = function.sandboxes();
     checks.that(!sandboxes.is_empty(), || "no process of the function was started".to_owned());
@@ -47,10 +46,10 @@ pub(crate) fn check(checks: &mut Checks, export: &Export, function: &Function) {
         let variables: Vec<_> =
             text.split_terminator('\0').filter_map(|variable| variable.split_once('=')).collect();
         for (name, expected) in &export.environment {
-            let given: Vec<_> = variables.iter().filter(|(key, _)| key == name).map(|(_, v)| v).collect();
-            checks.that(given == [expected], || {
-                let given = given.first().map_or("not set".to_owned(), |value| format!("{value:?}"));
-                format!("the function's {name} is {given}, the template says {expected:?}")
+            let actual: Vec<_> = variables.iter().filter(|(key, _)| key == name).map(|(_, v)| v).collect();
+            checks.that(actual == [expected], || {
+                let actual = actual.first().map_or("not set".to_owned(), |value| format!("{value:?}"));
+                format!("the function's {name} is {actual}, the template sets {expected:?}")
             });
         }
         for (name, _) in variables {

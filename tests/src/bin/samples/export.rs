@@ -1,4 +1,4 @@
-//! Reads what `tests/templates/run.sh --export` writes: the templates, evaluated.
+//! Reads the evaluated templates that `tests/templates/run.sh --export` writes.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 
 /// The provider's environment and the samples.
 pub(crate) struct Export {
-    /// Variables of the provider's function, as its template sets them by default.
+    /// Variables of the provider's function with the template's defaults.
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) samples: Vec<Sample>,
 }
 
-/// What of a sample the provider has to do with.
+/// The resources of a sample that involve the provider.
 pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) repositories: Vec<Resource>,
@@ -27,7 +27,7 @@ pub(crate) struct Resource {
     pub(crate) logical_id: String,
     pub(crate) properties: Map<String, Value>,
     pub(crate) deletion_policy: Policy,
-    /// That of a repository.
+    /// ARN of a repository.
     arn: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl Export {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is not such a file.
+    /// Fails if the file cannot be read or parsed.
     pub(crate) fn read(path: &Path) -> Result<Self, BoxError> {
         let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let document: Value = serde_json::from_slice(&text)?;
@@ -49,7 +49,7 @@ impl Export {
         Ok(Self { environment, samples: samples? })
     }
 
-    /// What the template sets a variable to; nothing when it does not.
+    /// Returns the value of a variable. It is empty if the template does not set it.
     pub(crate) fn variable(&self, name: &str) -> &str {
         let found = self.environment.iter().find(|(key, _)| key == name);
         found.map_or("", |(_, value)| value.as_str())
@@ -64,7 +64,7 @@ impl Sample {
             match string(&value["Type"], "Type")? {
                 "AWS::ECR::Repository" => repositories.push(resource),
                 "Custom::ContainerImage" => images.push(resource),
-                other => return Err(format!("{name}: {other} is not played").into()),
+                other => return Err(format!("{name}: {other} is not supported").into()),
             }
         }
         Ok(Self { name: name.to_owned(), repositories, images })
@@ -77,7 +77,9 @@ impl Resource {
             None | Some("Delete") => Policy::Delete,
             Some("Retain") => Policy::Retain,
             Some("RetainExceptOnCreate") => Policy::RetainExceptOnCreate,
-            Some(other) => return Err(format!("{logical_id}: DeletionPolicy {other} is not played").into()),
+            Some(other) => {
+                return Err(format!("{logical_id}: DeletionPolicy {other} is not supported").into());
+            }
         };
         Ok(Self {
             logical_id: logical_id.to_owned(),
@@ -87,32 +89,32 @@ impl Resource {
         })
     }
 
-    /// Whether it stays when the stack is deleted.
+    /// Returns true if the resource remains when the stack is deleted.
     pub(crate) fn is_retained(&self) -> bool {
         self.deletion_policy != Policy::Delete
     }
 
-    /// A property that has to be a text.
+    /// Returns a string property.
     ///
     /// # Errors
     ///
-    /// When it is none.
+    /// Fails if the property is not a string.
     pub(crate) fn text(&self, property: &str) -> Result<&str, BoxError> {
         let value = self.properties.get(property).unwrap_or(&Value::Null);
         string(value, &format!("{}.{property}", self.logical_id))
     }
 
-    /// The ARN, of a repository.
+    /// Returns the ARN of a repository.
     ///
     /// # Errors
     ///
-    /// When it has none.
+    /// Fails if the resource has no ARN.
     pub(crate) fn arn(&self) -> Result<&str, BoxError> {
         self.arn.as_deref().ok_or_else(|| format!("{} has no ARN", self.logical_id).into())
     }
 
-    /// Whether a property says yes.
-    pub(crate) fn flag(&self, property: &str) -> bool {
+    /// Returns true if a property is `true`.
+    pub(crate) fn is_true(&self, property: &str) -> bool {
         let value = self.properties.get(property).unwrap_or(&Value::Null);
         value
             .as_bool()
@@ -120,10 +122,10 @@ impl Resource {
     }
 }
 
-fn object<'a>(value: &'a Value, what: &str) -> Result<&'a Map<String, Value>, BoxError> {
-    value.as_object().ok_or_else(|| format!("{what} is {value}, expected an object").into())
+fn object<'a>(value: &'a Value, name: &str) -> Result<&'a Map<String, Value>, BoxError> {
+    value.as_object().ok_or_else(|| format!("{name} is {value}, expected an object").into())
 }
 
-fn string<'a>(value: &'a Value, what: &str) -> Result<&'a str, BoxError> {
-    value.as_str().ok_or_else(|| format!("{what} is {value}, expected a text").into())
+fn string<'a>(value: &'a Value, name: &str) -> Result<&'a str, BoxError> {
+    value.as_str().ok_or_else(|| format!("{name} is {value}, expected a string").into())
 }

@@ -1,4 +1,4 @@
-//! The life of a sample's stack: created, updated to new digests, deleted.
+//! Creates a sample's stack, updates it to new digests, and deletes it.
 
 use std::collections::BTreeSet;
 
@@ -6,146 +6,157 @@ use aws_emulator::stack::StackStatus;
 use aws_emulator::{Authorization, BoxError};
 
 use crate::checks::Checks;
+use crate::defect::Defect;
+use crate::deployment::{Deployment, SampleImage, delete_repository};
 use crate::environment;
 use crate::export::{Export, Sample};
-use crate::release::Copied;
-use crate::deployment::{Scene, Subject, delete_repository};
-use crate::defect::Spoil;
+use crate::release::ExpectedCopy;
 
-/// What became of a sample.
-pub(crate) struct Played {
-    pub(crate) rows: Vec<Row>,
-    /// What is off.
+/// Result of a sample.
+pub(crate) struct SampleResult {
+    pub(crate) images: Vec<ImageResult>,
     pub(crate) problems: Vec<String>,
 }
 
-/// What became of one image.
+/// Result of one image.
 #[derive(Default)]
-pub(crate) struct Row {
+pub(crate) struct ImageResult {
     pub(crate) logical_id: String,
-    /// What its tag named after the creation and after the update, as far as it came.
+    /// Digests of the tag after the creation and after the update.
     pub(crate) digests: Vec<String>,
-    pub(crate) end: End,
+    pub(crate) end: FinalState,
 }
 
-/// How an image ended.
+/// State of an image after the deletion of its stack.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The play broke off before.
+pub(crate) enum FinalState {
+    /// An earlier step failed.
     #[default]
-    Open,
+    NotReached,
     Deleted,
     Retained,
 }
 
-/// Plays a sample, with one thing spoilt if that is wanted.
+/// Runs all steps of a sample, with a defect if one is given.
 ///
 /// # Errors
 ///
-/// When the play cannot be set up; whatever goes wrong in it is a problem.
-pub(crate) async fn play(export: &Export, sample: &Sample, spoil: Option<Spoil>) -> Result<Played, BoxError> {
-    let scene = Scene::set(export, sample, spoil).await?;
+/// Fails if the sample cannot be set up. Later failures are problems in the result.
+pub(crate) async fn run_lifecycle(
+    export: &Export,
+    sample: &Sample,
+    defect: Option<Defect>,
+) -> Result<SampleResult, BoxError> {
+    let deployment = Deployment::new(export, sample, defect).await?;
     let mut checks = Checks::default();
-    let mut rows: Vec<Row> = Vec::new();
-    for image in &scene.images {
-        rows.push(Row { logical_id: image.resource.logical_id.clone(), ..Row::default() });
-        checks.that(image.resource.text("ServiceToken")? == scene.world.function.settings().arn(), || {
-            format!("{}: ServiceToken does not name the function", image.resource.logical_id)
-        });
+    let mut results: Vec<ImageResult> = Vec::new();
+    for image in &deployment.images {
+        results.push(ImageResult { logical_id: image.resource.logical_id.clone(), ..ImageResult::default() });
+        checks
+            .that(image.resource.text("ServiceToken")? == deployment.world.function.settings().arn(), || {
+                format!("{}: ServiceToken does not name the function", image.resource.logical_id)
+            });
     }
     let steps = [(StackStatus::CreateComplete, "Create"), (StackStatus::UpdateComplete, "Update")];
     for (number, (status, verb)) in steps.into_iter().enumerate() {
-        scene.publish(number)?;
-        let template = scene.template(number);
+        deployment.publish(number)?;
+        let template = deployment.template(number);
         let transcript = match number {
-            0 => scene.stack.create(&template).await,
-            _ => scene.stack.update(&template).await,
+            0 => deployment.stack.create(&template).await,
+            _ => deployment.stack.update(&template).await,
         };
-        checks.operation(&transcript, status, &requests(verb, scene.images.iter()));
+        checks.operation(&transcript, status, &expected_events(verb, deployment.images.iter()));
         if transcript.status != status {
-            return Ok(Played { rows, problems: checks.into_problems() });
+            return Ok(SampleResult { images: results, problems: checks.into_problems() });
         }
-        for (image, row) in scene.images.iter().zip(&mut rows) {
-            compare(&mut checks, &scene, image, number)?;
-            row.digests.push(image.repository.resolve(&image.tag).unwrap_or_default());
+        for (image, result) in deployment.images.iter().zip(&mut results) {
+            check_copy(&mut checks, &deployment, image, number)?;
+            result.digests.push(image.repository.resolve(&image.tag).unwrap_or_default());
             if number > 0 {
-                checks.kept(image, &row.digests[0]);
+                checks.replaced_image_exists(image, &result.digests[0]);
             }
         }
     }
-    environment::check(&mut checks, export, &scene.world.function);
-    delete(&mut checks, &scene, &mut rows).await?;
-    whole(&mut checks, &scene);
-    Ok(Played { rows, problems: checks.into_problems() })
+    environment::check(&mut checks, export, &deployment.world.function);
+    delete(&mut checks, &deployment, &mut results).await?;
+    check_requests(&mut checks, &deployment);
+    Ok(SampleResult { images: results, problems: checks.into_problems() })
 }
 
-/// What CloudFormation has to send: one request for each image.
-fn requests<'a>(verb: &str, images: impl Iterator<Item = &'a Subject<'a>>) -> Vec<String> {
-    let mut requests: Vec<_> = images.map(|image| format!("{verb} {}", image.resource.logical_id)).collect();
-    requests.sort();
-    requests
+/// Returns the events that CloudFormation must send: one for each image.
+fn expected_events<'a>(verb: &str, images: impl Iterator<Item = &'a SampleImage<'a>>) -> Vec<String> {
+    let mut events: Vec<_> = images.map(|image| format!("{verb} {}", image.resource.logical_id)).collect();
+    events.sort();
+    events
 }
 
-/// Compares an image in ECR, and what the stack was told of it, with the release upstream.
-fn compare(
+/// Compares an image in ECR and its attributes with the published release.
+fn check_copy(
     checks: &mut Checks,
-    scene: &Scene<'_>,
-    image: &Subject<'_>,
+    deployment: &Deployment<'_>,
+    image: &SampleImage<'_>,
     number: usize,
 ) -> Result<(), BoxError> {
-    let copied = image.releases[number].copied(&image.selection)?;
+    let copied = image.releases[number].expected_copy(&image.selection)?;
     checks.copied(image, &copied);
-    match scene.stack.resource(&image.resource.logical_id) {
+    match deployment.stack.resource(&image.resource.logical_id) {
         Some(live) => checks.attributes(image, number, &copied, &live),
         None => checks.that(false, || format!("{} is not in the stack", image.resource.logical_id)),
     }
     Ok(())
 }
 
-/// Deletes the stack, then its repositories, and looks at what is left in between.
-async fn delete(checks: &mut Checks, scene: &Scene<'_>, rows: &mut [Row]) -> Result<(), BoxError> {
-    let transcript = scene.stack.delete().await;
-    // What the sample retains is not deleted: no event comes for it.
-    let doomed = scene.images.iter().filter(|image| !image.resource.is_retained());
-    checks.operation(&transcript, StackStatus::DeleteComplete, &requests("Delete", doomed));
-    for (resource, repository) in &scene.repositories {
+/// Deletes the stack, checks the remaining images, and deletes the repositories.
+async fn delete(
+    checks: &mut Checks,
+    deployment: &Deployment<'_>,
+    results: &mut [ImageResult],
+) -> Result<(), BoxError> {
+    let transcript = deployment.stack.delete().await;
+    // CloudFormation sends no event for a retained resource.
+    let deleted = deployment.images.iter().filter(|image| !image.resource.is_retained());
+    checks.operation(&transcript, StackStatus::DeleteComplete, &expected_events("Delete", deleted));
+    for (resource, repository) in &deployment.repositories {
         let (mut tags, mut manifests) = (BTreeSet::new(), BTreeSet::new());
-        for (image, row) in scene.images.iter().zip(rows.iter_mut()) {
+        for (image, result) in deployment.images.iter().zip(results.iter_mut()) {
             if image.repository.arn() != repository.arn() {
                 continue;
             }
-            row.end = End::Deleted;
+            result.end = FinalState::Deleted;
             if image.resource.is_retained() {
-                // The Update replaced the first release. A Delete would have removed both.
-                manifests.extend(manifests_of(image, 0, &row.digests[0])?);
-                manifests.extend(manifests_of(image, 1, &row.digests[1])?);
+                // The Update replaced the first release. Only a Delete removes both.
+                manifests.extend(manifests_of(image, 0, &result.digests[0])?);
+                manifests.extend(manifests_of(image, 1, &result.digests[1])?);
                 tags.insert(image.tag.clone());
-                compare_retained(checks, image, &row.digests[1]);
-                row.end = End::Retained;
+                check_retained(checks, image, &result.digests[1]);
+                result.end = FinalState::Retained;
             }
         }
-        checks.holds(repository, &tags, &manifests);
+        checks.contents(repository, &tags, &manifests);
         if !resource.is_retained() {
-            let deleted = delete_repository(&scene.world.emulator, resource);
+            let deleted = delete_repository(&deployment.world.emulator, resource);
             checks.that(deleted.is_ok(), || deleted.err().map(|error| error.to_string()).unwrap_or_default());
         }
     }
     Ok(())
 }
 
-/// What a sample retains is as the update left it.
-fn compare_retained(checks: &mut Checks, image: &Subject<'_>, digest: &str) {
+/// Checks that a retained image did not change after the update.
+fn check_retained(checks: &mut Checks, image: &SampleImage<'_>, digest: &str) {
     let named = image.repository.resolve(&image.tag).unwrap_or_default();
     let damage = image.repository.damage(digest);
     checks.that(named == digest && damage.is_empty(), || {
-        format!("{}: retained was {digest}, not whole {named}: {damage:?}", image.resource.logical_id)
+        format!(
+            "{}: expected retained image {digest}, the tag names {named}: {damage:?}",
+            image.resource.logical_id
+        )
     });
 }
 
-/// The digests of everything that a copy of a release brought along.
-fn manifests_of(image: &Subject<'_>, number: usize, root: &str) -> Result<Vec<String>, BoxError> {
+/// Returns the digests of all manifests of a copied release.
+fn manifests_of(image: &SampleImage<'_>, number: usize, root: &str) -> Result<Vec<String>, BoxError> {
     let release = &image.releases[number];
-    let Copied { children, .. } = release.copied(&image.selection)?;
+    let ExpectedCopy { children, .. } = release.expected_copy(&image.selection)?;
     let mut digests: Vec<_> = children.into_iter().map(|child| child.digest).collect();
     digests.push(root.to_owned());
     if image.includes_referrers() {
@@ -154,25 +165,25 @@ fn manifests_of(image: &Subject<'_>, number: usize, root: &str) -> Result<Vec<St
     Ok(digests)
 }
 
-/// Nothing was asked of anybody who does not exist, a login was used where one was demanded, and what
-/// the mirrors have cost no pull.
-fn whole(checks: &mut Checks, scene: &Scene<'_>) {
-    let entries = scene.world.emulator.log().entries();
+/// Checks the requests: no unknown hosts, credentials for private images, and no pull of a mirrored image.
+fn check_requests(checks: &mut Checks, deployment: &Deployment<'_>) {
+    let entries = deployment.world.emulator.log().entries();
     for entry in entries.iter().filter(|entry| entry.side == "none") {
-        checks.that(false, || format!("{} was asked, which nobody serves", entry.host));
+        checks.that(false, || format!("request to unknown host {}", entry.host));
     }
-    if scene.images.iter().any(Subject::is_private) {
-        let shown = |host: &str| !host.contains(".dkr.ecr.");
-        let used = entries.iter().any(|e| e.authorization == Authorization::Basic && shown(&e.host));
-        checks.that(used, || "upstream was never shown the login that it demands".to_owned());
+    if deployment.images.iter().any(SampleImage::is_private) {
+        let is_source = |host: &str| !host.contains(".dkr.ecr.");
+        let used = entries.iter().any(|e| e.authorization == Authorization::Basic && is_source(&e.host));
+        checks.that(used, || "no credentials were sent to the source registry".to_owned());
     }
-    if scene.images.iter().all(|image| scene.is_mirrored(image) && !image.includes_referrers()) {
-        let named = |host: &str| scene.images.iter().any(|image| host.ends_with(&image.reference.registry));
-        let pulls = entries.iter().filter(|entry| entry.counted && named(&entry.host)).count();
-        checks.that(pulls == 0, || format!("{pulls} pulls were counted, though a mirror has everything"));
+    if deployment.images.iter().all(|image| deployment.is_mirrored(image) && !image.includes_referrers()) {
+        let is_source =
+            |host: &str| deployment.images.iter().any(|image| host.ends_with(&image.reference.registry));
+        let pulls = entries.iter().filter(|entry| entry.counted && is_source(&entry.host)).count();
+        checks.that(pulls == 0, || format!("{pulls} pulls were counted although a mirror has all images"));
     }
-    let defects = scene.world.bucket.defects();
+    let defects = deployment.world.bucket.defects();
     checks.that(defects.is_empty(), || defects.join("; "));
-    let refusals = scene.world.function.refusals();
+    let refusals = deployment.world.function.refusals();
     checks.that(refusals.is_empty(), || refusals.join("; "));
 }

@@ -1,28 +1,27 @@
-//! Plays every sample's images through the provider's real program, with the environment that its
-//! template sets: created, updated to the digest of a new release, deleted.
+//! Runs the images of every sample through the provider's real program, with the environment that its
+//! template sets. Each image is created, updated to the digest of a new release, and deleted.
 //!
-//! `samples FILE`, where `tests/templates/run.sh --export FILE` has written the templates' values. An
-//! emulated CloudFormation sends the events; registries that the samples name hold images made to
-//! order. When all is well, samples are played once more with one thing spoilt each, which the checks
-//! must then notice.
+//! Usage: `samples FILE`. `tests/templates/run.sh --export FILE` writes the file. An emulated
+//! CloudFormation sends the events. The emulated registries contain generated images. If all samples
+//! pass, one defect at a time is injected, and the checks must detect it.
 
 mod checks;
+mod defect;
+mod deployment;
 mod environment;
 mod export;
 mod lifecycle;
-mod release;
-mod deployment;
-mod defect;
 mod output;
+mod release;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aws_emulator::BoxError;
 
+use defect::Defect;
 use export::Export;
-use lifecycle::{End, play};
-use defect::Spoil;
+use lifecycle::{FinalState, run_lifecycle};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -36,48 +35,48 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Plays everything; tells whether all was well.
+/// Runs all samples and defects. Returns true if all checks passed.
 async fn run() -> Result<bool, BoxError> {
     let path = std::env::args_os().nth(1).map(PathBuf::from);
-    let path = path.ok_or("which file? tests/templates/run.sh --export FILE writes one")?;
+    let path = path.ok_or("usage: samples FILE; tests/templates/run.sh --export FILE writes the file")?;
     let export = Export::read(&path)?;
-    let (mut images, mut retained, mut is_off) = (0, 0, false);
+    let (mut images, mut retained, mut has_problems) = (0, 0, false);
     for sample in &export.samples {
-        let played =
-            play(&export, sample, None).await.map_err(|error| format!("{}: {error}", sample.name))?;
-        output::tell(&sample.name, &played);
-        images += played.rows.len();
-        retained += played.rows.iter().filter(|row| row.end == End::Retained).count();
-        is_off |= !played.problems.is_empty();
+        let result = run_lifecycle(&export, sample, None).await;
+        let result = result.map_err(|error| format!("{}: {error}", sample.name))?;
+        output::print_result(&sample.name, &result);
+        images += result.images.len();
+        retained += result.images.iter().filter(|image| image.end == FinalState::Retained).count();
+        has_problems |= !result.problems.is_empty();
     }
     if images == 0 {
-        return Err("no sample has an image".into());
+        return Err("no sample contains an image".into());
     }
-    if is_off {
-        println!("Something is off.");
+    if has_problems {
+        println!("Samples failed.");
         return Ok(false);
     }
     let samples = export.samples.len();
     println!("{samples} samples, {images} images: created, updated, deleted ({retained} retained)");
-    let mut unnoticed = 0;
-    for spoil in Spoil::ALL {
-        let missing = unnoticed_symptoms(&export, spoil).await?;
-        unnoticed += missing.len();
-        missing.iter().for_each(|symptom| output::unnoticed(spoil, symptom));
+    let mut undetected = 0;
+    for defect in Defect::ALL {
+        let missing = undetected_problems(&export, defect).await?;
+        undetected += missing.len();
+        missing.iter().for_each(|problem| output::print_undetected(defect, problem));
     }
-    if unnoticed > 0 {
-        println!("{unnoticed} symptoms of things spoilt on purpose were not noticed");
+    if undetected > 0 {
+        println!("{undetected} problems of injected defects were not detected");
         return Ok(false);
     }
-    println!("{} things spoilt on purpose, one after the other: all noticed", Spoil::ALL.len());
+    println!("{} injected defects: all detected", Defect::ALL.len());
     Ok(true)
 }
 
-/// Spoils one thing in a sample that can show it; gives what the checks should have said and did not.
-async fn unnoticed_symptoms(export: &Export, spoil: Spoil) -> Result<Vec<&'static str>, BoxError> {
-    let sample = export.samples.iter().find(|sample| spoil.fits(sample));
-    let sample = sample.ok_or_else(|| format!("no sample can show {spoil:?}"))?;
-    let played = play(export, sample, Some(spoil)).await?;
-    let noticed = |symptom: &&&str| played.problems.iter().any(|problem| problem.contains(**symptom));
-    Ok(spoil.symptoms().iter().filter(|symptom| !noticed(symptom)).copied().collect())
+/// Injects a defect into a sample. Returns the expected problems that the checks did not report.
+async fn undetected_problems(export: &Export, defect: Defect) -> Result<Vec<&'static str>, BoxError> {
+    let sample = export.samples.iter().find(|sample| defect.applies_to(sample));
+    let sample = sample.ok_or_else(|| format!("no sample can show {defect:?}"))?;
+    let result = run_lifecycle(export, sample, Some(defect)).await?;
+    let is_reported = |expected: &&&str| result.problems.iter().any(|problem| problem.contains(**expected));
+    Ok(defect.expected_problems().iter().filter(|expected| !is_reported(expected)).copied().collect())
 }

@@ -1,38 +1,38 @@
-//! Tells what became of the samples, in lines of 80 columns.
+//! Output of the samples, in lines of 80 columns.
 
-use crate::lifecycle::{End, Played};
-use crate::defect::Spoil;
+use crate::defect::Defect;
+use crate::lifecycle::{FinalState, SampleResult};
 
-/// Columns of text.
+/// Maximum number of columns.
 const WIDTH: usize = 80;
 
-/// One line for each image, and what is off below.
-pub(crate) fn tell(sample: &str, played: &Played) {
-    for row in &played.rows {
+/// Prints one line for each image, then the problems.
+pub(crate) fn print_result(sample: &str, result: &SampleResult) {
+    for image in &result.images {
         let digest = |number: usize| {
-            let digest = row.digests.get(number).and_then(|digest| digest.strip_prefix("sha256:"));
+            let digest = image.digests.get(number).and_then(|digest| digest.strip_prefix("sha256:"));
             digest.and_then(|hex| hex.get(..12)).unwrap_or("-")
         };
-        let end = match row.end {
-            End::Open => "broken off",
-            End::Deleted => "deleted",
-            End::Retained => "retained",
+        let end = match image.end {
+            FinalState::NotReached => "incomplete",
+            FinalState::Deleted => "deleted",
+            FinalState::Retained => "retained",
         };
-        let id = &row.logical_id;
+        let id = &image.logical_id;
         println!("{sample:18} {id:8} created {:12}, updated {:12}, {end}", digest(0), digest(1));
     }
-    for problem in &played.problems {
-        wrapped("  OFF: ", problem);
+    for problem in &result.problems {
+        print_wrapped("  PROBLEM: ", problem);
     }
 }
 
-/// A symptom of something spoilt that the checks did not see.
-pub(crate) fn unnoticed(spoil: Spoil, symptom: &str) {
-    wrapped("  OFF: ", &format!("{spoil:?} was spoilt, and no check said {symptom:?}"));
+/// Prints a problem of an injected defect that no check reported.
+pub(crate) fn print_undetected(defect: Defect, problem: &str) {
+    print_wrapped("  PROBLEM: ", &format!("defect {defect:?}: no check reported {problem:?}"));
 }
 
-/// Prints a text in lines of bounded length.
-fn wrapped(indent: &str, text: &str) {
+/// Prints a text, wrapped at [`WIDTH`].
+fn print_wrapped(indent: &str, text: &str) {
     let mut line = indent.to_owned();
     for word in text.split_whitespace() {
         if line.len() > indent.len() {

@@ -1,50 +1,50 @@
-//! Images as the samples name them, made to order, and what a copy of them has to look like.
+//! Generated images for the references of the samples, and the expected copies of them.
 
 use aws_emulator::{Blob, BoxError, Image, Manifest, Recipe};
 use serde_json::Value;
 
-/// Platforms of every image upstream, written as the indexes of official images have them.
+/// Platforms of every source image, in the notation of official images.
 const PLATFORMS: [&str; 3] = ["linux/amd64", "linux/arm/v7", "linux/arm64/v8"];
 
-/// The annotation by which BuildKit's attestations say which image they are of.
+/// Annotation of BuildKit's attestations with the digest of their image.
 const ATTESTED: &str = "vnd.docker.reference.digest";
 
-/// `ImageReference`, as samples write it: with registry, repository and tag.
+/// An `ImageReference` of a sample, with registry, repository and tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
     pub(crate) registry: String,
     pub(crate) repository: String,
     pub(crate) tag: String,
-    /// Whether a digest stands behind the tag.
+    /// True if the reference has a digest.
     pub(crate) is_pinned: bool,
 }
 
 impl Reference {
-    /// Reads it.
+    /// Parses a reference.
     ///
     /// # Errors
     ///
-    /// When something of it is left to defaults: a sample says what it copies.
+    /// Fails if registry or tag is missing, because samples must not depend on defaults.
     pub(crate) fn read(text: &str) -> Result<Self, BoxError> {
         let (named, digest) = text.split_once('@').map_or((text, None), |(named, d)| (named, Some(d)));
         let parts = named.split_once('/').and_then(|(registry, rest)| {
             let (repository, tag) = rest.rsplit_once(':')?;
             Some((registry.to_owned(), repository.to_owned(), tag.to_owned()))
         });
-        let whole = parts.filter(|(registry, ..)| registry.contains('.'));
+        let complete = parts.filter(|(registry, ..)| registry.contains('.'));
         let (registry, repository, tag) =
-            whole.ok_or_else(|| format!("{text} is not written out: expected registry/repository:tag"))?;
+            complete.ok_or_else(|| format!("{text} is incomplete: expected registry/repository:tag"))?;
         Ok(Self { registry, repository, tag, is_pinned: digest.is_some() })
     }
 
-    /// The reference pinned to a digest.
-    pub(crate) fn at(&self, digest: &str) -> String {
+    /// Returns the reference with a digest.
+    pub(crate) fn with_digest(&self, digest: &str) -> String {
         let Self { registry, repository, tag, .. } = self;
         format!("{registry}/{repository}:{tag}@{digest}")
     }
 }
 
-/// Which platforms a resource wants.
+/// The platforms of a resource.
 #[derive(Clone, Debug)]
 pub(crate) enum Selection {
     All,
@@ -53,11 +53,11 @@ pub(crate) enum Selection {
 }
 
 impl Selection {
-    /// Reads `Platform`.
+    /// Parses `Platform`.
     ///
     /// # Errors
     ///
-    /// When it is neither a text nor a list of such.
+    /// Fails if the value is neither a string nor a list.
     pub(crate) fn read(value: &Value) -> Result<Self, BoxError> {
         let listed = |items: Vec<&str>| items.into_iter().map(|item| item.trim().to_owned()).collect();
         match value {
@@ -67,18 +67,18 @@ impl Selection {
             Value::Array(items) => {
                 Ok(Self::Several(listed(items.iter().filter_map(Value::as_str).collect())))
             }
-            other => Err(format!("Platform is {other}, expected a text or a list").into()),
+            other => Err(format!("Platform is {other}, expected a string or a list").into()),
         }
     }
 
-    /// What of an image's platforms is selected, as the image has them.
-    fn of_platforms(&self) -> Result<Vec<&'static str>, BoxError> {
+    /// Returns the selected platforms in the notation of the image.
+    fn selected_platforms(&self) -> Result<Vec<&'static str>, BoxError> {
         let named = match self {
             Self::All => return Ok(PLATFORMS.to_vec()),
             Self::One(platform) => std::slice::from_ref(platform),
             Self::Several(platforms) => platforms,
         };
-        // Of arm64 there is no other variant in use, so nobody writes it.
+        // arm64 has only the variant v8, so references omit it.
         let is = |own: &str, wanted: &str| own == wanted || own.strip_suffix("/v8") == Some(wanted);
         let unknown = named.iter().find(|wanted| !PLATFORMS.iter().any(|own| is(own, wanted)));
         if let Some(wanted) = unknown {
@@ -90,35 +90,34 @@ impl Selection {
     }
 }
 
-/// An image as it is upstream at some time.
+/// One release of a source image.
 pub(crate) struct Release {
     pub(crate) image: Image,
-    /// A signature of it.
+    /// A signature of the image.
     pub(crate) signature: Image,
 }
 
-/// What ECR has to hold.
-pub(crate) struct Copied {
-    /// The index, or the image.
+/// Expected content of ECR.
+pub(crate) struct ExpectedCopy {
     pub(crate) root: Root,
     pub(crate) media_type: String,
     /// Manifests below the root.
     pub(crate) children: Vec<Manifest>,
     pub(crate) blobs: Vec<Blob>,
-    /// What attribute `Platforms` has to say.
+    /// Value of the attribute `Platforms`.
     pub(crate) platforms: Vec<&'static str>,
 }
 
-/// The manifest that the tag has to name.
+/// The manifest that the tag must name.
 pub(crate) enum Root {
-    /// These bytes, upstream's own.
-    Same(Manifest),
-    /// An index that says this, whatever its bytes are.
-    Saying(Value),
+    /// The unchanged manifest of the source.
+    Identical(Manifest),
+    /// A new index with this content.
+    Selection(Value),
 }
 
 impl Release {
-    /// Another seed is another release. All are indexes, as official images are.
+    /// Each seed makes a different release. All are indexes, like official images.
     pub(crate) fn new(seed: u64) -> Self {
         let image = Recipe::new(seed).platforms(&PLATFORMS).attestations().index();
         let content = format!("signature of release {seed}");
@@ -127,23 +126,23 @@ impl Release {
         Self { image, signature }
     }
 
-    /// What a copy of the selection has to be.
+    /// Returns the expected copy of a selection.
     ///
     /// # Errors
     ///
-    /// When the selection names what is not there.
-    pub(crate) fn copied(&self, selection: &Selection) -> Result<Copied, BoxError> {
+    /// Fails if the image does not have a selected platform.
+    pub(crate) fn expected_copy(&self, selection: &Selection) -> Result<ExpectedCopy, BoxError> {
         let source = self.image.root();
-        let platforms = selection.of_platforms()?;
+        let platforms = selection.selected_platforms()?;
         let chosen: Vec<_> = platforms.iter().filter_map(|platform| self.image.child(platform)).collect();
         let (root, media_type, children) = match selection {
             Selection::All => {
                 let children = self.image.manifests.iter().filter(|manifest| *manifest != source);
-                (Root::Same(source.clone()), source.media_type.clone(), children.cloned().collect())
+                (Root::Identical(source.clone()), source.media_type.clone(), children.cloned().collect())
             }
             Selection::One(_) => {
-                let [child] = chosen[..] else { return Err("one platform is one image".into()) };
-                (Root::Same(child.clone()), child.media_type.clone(), Vec::new())
+                let [child] = chosen[..] else { return Err("a platform must have exactly one image".into()) };
+                (Root::Identical(child.clone()), child.media_type.clone(), Vec::new())
             }
             Selection::Several(_) => {
                 let chosen: Vec<_> = chosen.iter().map(|manifest| manifest.digest.as_str()).collect();
@@ -152,18 +151,18 @@ impl Release {
                 let is_kept = |manifest: &&Manifest| entries.iter().any(|e| e["digest"] == manifest.digest);
                 let children = self.image.manifests.iter().filter(is_kept).cloned().collect();
                 document["manifests"] = Value::Array(entries);
-                (Root::Saying(document), source.media_type.clone(), children)
+                (Root::Selection(document), source.media_type.clone(), children)
             }
         };
         let image = match &root {
-            Root::Same(manifest) => Some(manifest),
-            Root::Saying(_) => None,
+            Root::Identical(manifest) => Some(manifest),
+            Root::Selection(_) => None,
         };
         let blobs = self.blobs_of(children.iter().chain(image))?;
-        Ok(Copied { root, media_type, children, blobs, platforms })
+        Ok(ExpectedCopy { root, media_type, children, blobs, platforms })
     }
 
-    /// Configs and layers of some manifests, each once.
+    /// Returns the configs and layers of the manifests, each once.
     fn blobs_of<'a>(&self, manifests: impl Iterator<Item = &'a Manifest>) -> Result<Vec<Blob>, BoxError> {
         let mut blobs: Vec<Blob> = Vec::new();
         for manifest in manifests {
@@ -179,15 +178,15 @@ impl Release {
     }
 }
 
-/// The entries of an index for some images, and for the attestations of these.
+/// Returns the entries of an index for these images and their attestations.
 fn selected(entries: &Value, digests: &[&str]) -> Vec<Value> {
     let has = |value: &Value| value.as_str().is_some_and(|digest| digests.contains(&digest));
     let entries = entries.as_array().into_iter().flatten();
     entries.filter(|entry| has(&entry["digest"]) || has(&entry["annotations"][ATTESTED])).cloned().collect()
 }
 
-impl Copied {
-    /// What attribute `Size` has to say.
+impl ExpectedCopy {
+    /// Returns the value of the attribute `Size`.
     pub(crate) fn size(&self) -> u64 {
         self.blobs.iter().map(Blob::size).sum()
     }
@@ -200,22 +199,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_is_read_when_it_is_written_out() {
+    fn parses_only_complete_references() {
         let read = |text: &str| Reference::read(text).ok();
         let python = read("docker.io/library/python:3.13@sha256:ab").unwrap();
         assert!(python.is_pinned);
-        assert_eq!(python.at("sha256:cd"), "docker.io/library/python:3.13@sha256:cd");
+        assert_eq!(python.with_digest("sha256:cd"), "docker.io/library/python:3.13@sha256:cd");
         assert!(!read("ghcr.io/acme/app:2.1").unwrap().is_pinned);
-        for vague in ["python:3.13", "docker.io/library/python", "library/python:3.13"] {
-            assert_eq!(read(vague), None, "{vague}");
+        for incomplete in ["python:3.13", "docker.io/library/python", "library/python:3.13"] {
+            assert_eq!(read(incomplete), None, "{incomplete}");
         }
     }
 
     #[test]
-    fn a_selection_has_the_images_and_attestations_of_its_platforms_and_no_others() {
+    fn a_selection_has_only_the_images_and_attestations_of_its_platforms() {
         let release = Release::new(1);
-        let copied = |platform| release.copied(&Selection::read(&platform).unwrap());
-        // Each platform has an image of a config and two layers, and an attestation.
+        let copied = |platform| release.expected_copy(&Selection::read(&platform).unwrap());
+        // Each platform has an image with a config and two layers, and an attestation.
         let all = copied(json!("all")).unwrap();
         assert_eq!((all.children.len(), all.platforms.len()), (6, 3));
         let one = copied(json!("linux/arm64")).unwrap();

@@ -152,7 +152,7 @@ async fn a_secret_goes_to_no_registry_that_a_template_makes_up() {
             let event = event(&logins, Some(arn), host);
             let error = password(&event, host).await.unwrap_err();
             assert!(error.contains(arn) && error.contains(host), "{error}");
-            assert!(matches!(event.problem(), Some(LoginProblem::Unusable { .. })));
+            assert!(matches!(event.problem(), Some(SecretProblem::Unusable { .. })));
             assert!(!format!("{error} {:?}", event.problem()).contains("planted"), "{error}");
         }
     }
@@ -209,13 +209,14 @@ async fn a_corrected_secret_serves_the_next_event() {
 async fn a_secret_that_is_not_there_is_a_problem_of_whoever_named_it() {
     let aws = Aws::new();
     let logins = aws.logins(&format!("quay.io={ABSENT}"));
-    for (arn, host, expected) in
-        [(Some(ABSENT), "ghcr.io", Setting::Template), (None, "quay.io", Setting::Installer)]
-    {
+    for (arn, host, expected) in [
+        (Some(ABSENT), "ghcr.io", SecretSetting::CredentialArn),
+        (None, "quay.io", SecretSetting::RegistryCredentials),
+    ] {
         let event = event(&logins, arn, host);
         let error = password(&event, host).await.unwrap_err();
         assert!(error.contains(ABSENT) && error.contains("ResourceNotFoundException"), "{error}");
-        let Some(LoginProblem::NotRead { setting, .. }) = event.problem() else { panic!() };
+        let Some(SecretProblem::ReadFailed { setting, .. }) = event.problem() else { panic!() };
         assert_eq!(setting, expected);
     }
 }

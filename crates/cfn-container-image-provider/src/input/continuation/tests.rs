@@ -45,10 +45,10 @@ fn goes_on_as_long_as_it_gets_somewhere() {
     let good = transferred(2, 80, Some(50));
     check(1, 10, &good, Ok(6));
     check(9, 10, &good, Ok(6));
-    check(10, 10, &good, Err(StopReason::Rounds(10)));
-    check(1, 41, &good, Err(StopReason::StackTime { allowed: 60 }));
-    check(1, 56, &good, Err(StopReason::StackTime { allowed: 60 }));
-    check(1, 600, &good, Err(StopReason::StackTime { allowed: 60 }));
+    check(10, 10, &good, Err(StopReason::InvocationLimit(10)));
+    check(1, 41, &good, Err(StopReason::ServiceTimeout { allowed: 60 }));
+    check(1, 56, &good, Err(StopReason::ServiceTimeout { allowed: 60 }));
+    check(1, 600, &good, Err(StopReason::ServiceTimeout { allowed: 60 }));
     let nothing_finished = transferred(0, 90, Some(50));
     check(1, 10, &nothing_finished, Ok(1));
     check_with(1, 2, 10, &good, Ok(1));

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 
 fn parse(properties: &Value, previous: &Value) -> Result<Properties, InvalidProperty> {
-    let default = Platforms::Preferred("linux/amd64".parse().unwrap());
+    let default = PlatformSelection::Preferred("linux/amd64".parse().unwrap());
     Properties::parse(properties, previous, &default)
 }
 
@@ -46,16 +46,16 @@ fn the_tag_is_the_sources_unless_another_is_given() {
 #[test]
 fn platform_is_one_or_several_or_all() {
     let platforms = |value| parse(&with("Platform", value), &Value::Null).unwrap().platforms;
-    assert_eq!(platforms(json!(" ALL ")), Platforms::All);
-    assert_eq!(platforms(json!("linux/arm64")), Platforms::One("linux/arm64".parse().unwrap()));
+    assert_eq!(platforms(json!(" ALL ")), PlatformSelection::All);
+    assert_eq!(platforms(json!("linux/arm64")), PlatformSelection::One("linux/arm64".parse().unwrap()));
     let several = ["linux/arm64".parse().unwrap(), "linux/amd64".parse().unwrap()];
     for value in [json!("linux/arm64, linux/amd64"), json!(["linux/arm64", "linux/amd64", "linux/aarch64"])] {
-        assert_eq!(platforms(value), Platforms::Some(several.to_vec()));
+        assert_eq!(platforms(value), PlatformSelection::Several(several.to_vec()));
     }
-    assert_eq!(platforms(json!(["linux/arm64"])), Platforms::Some(several[..1].to_vec()));
-    assert_eq!(platforms(json!(["all"])), Platforms::All);
+    assert_eq!(platforms(json!(["linux/arm64"])), PlatformSelection::Several(several[..1].to_vec()));
+    assert_eq!(platforms(json!(["all"])), PlatformSelection::All);
     let absent = parse(&with("Refresh", json!("1")), &Value::Null).unwrap().platforms;
-    assert_eq!(absent, Platforms::Preferred("linux/amd64".parse().unwrap()));
+    assert_eq!(absent, PlatformSelection::Preferred("linux/amd64".parse().unwrap()));
 }
 
 #[test]

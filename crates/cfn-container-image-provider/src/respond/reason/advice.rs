@@ -3,7 +3,7 @@
 use image_copy::copy::{self, Operation, Problem, Side};
 use image_copy::http;
 use image_copy::registry;
-use image_copy_aws::RegistryHost;
+use image_copy_aws::EcrRegistryHost;
 
 use super::subject;
 
@@ -148,7 +148,7 @@ fn refused_by_ecr(failure: &copy::Failure) -> &'static str {
 /// The account of a source in ECR.
 fn source_account(failure: &copy::Failure) -> Option<String> {
     let host = subject(failure).split('/').next().unwrap_or_default();
-    RegistryHost::parse(host).map(|host| host.account)
+    EcrRegistryHost::parse(host).map(|host| host.account)
 }
 
 /// Whether the host that could not be reached is a FIPS endpoint.

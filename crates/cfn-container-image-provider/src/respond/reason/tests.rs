@@ -163,28 +163,30 @@ fn table() -> String {
             stopped(StopReason::BlobTooLarge { digest: Digest::of(b"a"), size: 70 << 20, passed: 20 << 20 }),
         ),
         ("Stopped", stopped(StopReason::NoProgress)),
-        ("Stopped", stopped(StopReason::StackTime { allowed: 300 })),
-        ("Stopped", stopped(StopReason::Rounds(10))),
+        ("Stopped", stopped(StopReason::ServiceTimeout { allowed: 300 })),
+        ("Stopped", stopped(StopReason::InvocationLimit(10))),
         (
             "Stopped",
-            stopped(StopReason::NotInvoked(NotInvoked::Denied { code: "AccessDeniedException".into() })),
+            stopped(StopReason::InvokeFailed(InvokeError::AccessDenied {
+                code: "AccessDeniedException".into(),
+            })),
         ),
-        ("Stopped", stopped(StopReason::NotInvoked(NotInvoked::Failed("no answer in time".into())))),
-        ("Lost", lost(Ending::TimedOut("900.00 seconds".into()), 3)),
-        ("Lost", lost(Ending::Killed, 3)),
-        ("Lost", lost(Ending::Exited("exit status 1".into()), 3)),
+        ("Stopped", stopped(StopReason::InvokeFailed(InvokeError::Failed("no answer in time".into())))),
+        ("Lost", invocation(FailureCause::TimedOut("900.00 seconds".into()), 3)),
+        ("Lost", invocation(FailureCause::Killed, 3)),
+        ("Lost", invocation(FailureCause::Exited("exit status 1".into()), 3)),
         (
             "Lost",
-            lost(
-                Ending::Undelivered(
+            invocation(
+                FailureCause::ResponseNotSent(
                     "the answer could not be delivered to bucket.s3.amazonaws.com: HTTP 503 (attempts: 7)"
                         .into(),
                 ),
                 1,
             ),
         ),
-        ("Lost", lost(Ending::TooOld, 0)),
-        ("Lost", lost(Ending::Error("Runtime.Unknown: because".into()), 2)),
+        ("Lost", invocation(FailureCause::EventAgeExceeded, 0)),
+        ("Lost", invocation(FailureCause::Error("Runtime.Unknown: because".into()), 2)),
         ("TimeRanOut", Failure::TimeRanOut { seconds: 889 }),
         ("Panic", Failure::Panic),
         ("Superseded", Failure::Superseded),
@@ -221,8 +223,8 @@ fn stopped(reason: StopReason) -> Failure {
     Failure::Stopped { failure: Box::new(failure), reason }
 }
 
-fn lost(ending: Ending, attempts: u64) -> Failure {
-    Failure::Lost(Lost { ending, attempts })
+fn invocation(cause: FailureCause, attempts: u64) -> Failure {
+    Failure::Invocation(InvocationFailure { cause, attempts })
 }
 
 fn setting(name: &str, value: &str) -> String {
@@ -233,11 +235,11 @@ fn setting(name: &str, value: &str) -> String {
 fn not_allowed(allowed: &str, source: &str) -> Failure {
     let settings = Settings::read(|asked| (asked == "ALLOWED_SOURCES").then(|| allowed.to_owned()));
     let allowed = settings.copying.unwrap().allowed_sources;
-    Failure::NotAllowed(allowed.check(&source.parse().unwrap()).unwrap_err())
+    Failure::SourceNotAllowed(allowed.check(&source.parse().unwrap()).unwrap_err())
 }
 
 fn property(properties: Value) -> Failure {
-    let default = copy::Platforms::All;
+    let default = copy::PlatformSelection::All;
     Failure::Property(Properties::parse(&properties, &Value::Null, &default).unwrap_err())
 }
 

@@ -1,4 +1,4 @@
-//! Turns a [`Request`] and a [`Survey`] into a [`Plan`].
+//! Turns a [`Request`] and a [`CurrentState`] into a [`Plan`].
 //!
 //! The plan for an image that the destination holds under its tag is empty.
 
@@ -8,15 +8,15 @@ use tokio::time::Instant;
 
 use super::known;
 use super::missing::missing_blobs;
-use super::plan::{Plan, TargetImage, tag_move};
+use super::plan::{Plan, TargetImage, tag_change};
 use super::platforms::platforms_of;
-use super::select::{image_for, images, offered, selection};
-use super::survey::Survey;
+use super::select::{image_children, image_for_platform, offered, selection};
+use super::survey::CurrentState;
 use super::walk::{Found, Walk};
-use crate::copy::deadline::in_time;
+use crate::copy::deadline::with_deadline;
 use crate::copy::destination::Destination;
-use crate::copy::reporting::{Error, Failure, Operation, Progress, TagMove};
-use crate::copy::request::{Platforms, Request};
+use crate::copy::reporting::{Error, Failure, Operation, Progress, TagChange};
+use crate::copy::request::{PlatformSelection, Request};
 use crate::copy::source::Source;
 use crate::oci::{Digest, Manifest, Platform};
 
@@ -26,7 +26,7 @@ use crate::oci::{Digest, Manifest, Platform};
 /// If the source or the destination cannot be read, or if the result could not be stored.
 pub async fn plan(
     request: &Request,
-    survey: &Survey,
+    survey: &CurrentState,
     source: &Source,
     destination: &Destination,
 ) -> Result<Plan, Error> {
@@ -34,17 +34,23 @@ pub async fn plan(
     let elapsed = || survey.elapsed + started.elapsed();
     let walk = Walk { request, surveyed: &survey.manifests, source, destination };
     let planning = build(&walk, survey, &elapsed);
-    in_time(source.deadline(), request, (source, destination), planning, || (Progress::default(), elapsed()))
-        .await
+    with_deadline(source.deadline(), request, (source, destination), planning, || {
+        (Progress::default(), elapsed())
+    })
+    .await
 }
 
-async fn build(walk: &Walk<'_>, survey: &Survey, elapsed: impl Fn() -> Duration) -> Result<Plan, Error> {
+async fn build(
+    walk: &Walk<'_>,
+    survey: &CurrentState,
+    elapsed: impl Fn() -> Duration,
+) -> Result<Plan, Error> {
     let Walk { request, destination, .. } = walk;
     let source_digest = survey.source_digest.clone();
     let fitting = request
-        .known
+        .earlier_copies
         .iter()
-        .find(|known| known.source_digest == source_digest && known.selection == request.platforms);
+        .find(|known| known.source_digest == source_digest && known.requested == request.platforms);
     if let Some(known) = fitting
         && let Some(held) = known::held_whole(walk, known).await?
     {
@@ -54,11 +60,11 @@ async fn build(walk: &Walk<'_>, survey: &Survey, elapsed: impl Fn() -> Duration)
             [] => platforms_of(walk, &root, None, &below.read).await?,
             remembered => remembered.to_vec(),
         };
-        let target = TargetImage { source_digest, root, below, platforms, platforms_offered: None, tag };
+        let target = TargetImage { source_digest, root, below, platforms, source_platform_count: None, tag };
         return Ok(target.plan(request, Vec::new(), held.progress, elapsed()));
     }
     let top = walk.root(&source_digest).await?;
-    let platforms_offered = offered(&top.manifest);
+    let source_platform_count = offered(&top.manifest);
     let (root, platform) = choose(walk, top).await?;
     let root = walk.as_root(root).await?;
     let tag = movable_tag(walk, survey, &root.manifest.digest).await?;
@@ -69,18 +75,18 @@ async fn build(walk: &Walk<'_>, survey: &Survey, elapsed: impl Fn() -> Duration)
     let platforms = platforms_of(walk, &root, platform, &below.read).await?;
     let manifests = below.read.iter().chain([&root]);
     let (blobs, progress) = missing_blobs(request, destination, manifests).await?;
-    let target = TargetImage { source_digest, root, below, platforms, platforms_offered, tag };
+    let target = TargetImage { source_digest, root, below, platforms, source_platform_count, tag };
     Ok(target.plan(request, blobs, progress, elapsed()))
 }
 
 /// Returns the tag's change. Fails if an immutable tag names another image. The destination's settings
 /// are read only in that case.
-async fn movable_tag(walk: &Walk<'_>, survey: &Survey, wanted: &Digest) -> Result<TagMove, Error> {
+async fn movable_tag(walk: &Walk<'_>, survey: &CurrentState, wanted: &Digest) -> Result<TagChange, Error> {
     let request = walk.request;
     let named = survey.tagged.as_ref().map(|manifest| manifest.digest.clone());
-    let tag = tag_move(request.tag.as_ref(), named, wanted);
-    if let TagMove::Moved { from: Some(existing) } = &tag {
-        let facts = walk.destination.inventory.facts(request.tag.as_ref()).await;
+    let tag = tag_change(request.tag.as_ref(), named, wanted);
+    if let TagChange::Moved { from: Some(existing) } = &tag {
+        let facts = walk.destination.inventory.settings(request.tag.as_ref()).await;
         let facts = facts.map_err(|cause| request.destination_failure(Operation::ReadSettings, cause))?;
         if facts.tag_is_immutable == Some(true) {
             return Err(Box::new(Failure::TagImmutable {
@@ -96,26 +102,26 @@ async fn movable_tag(walk: &Walk<'_>, survey: &Survey, wanted: &Digest) -> Resul
 /// Returns the manifest to push, and its platform if an index states it.
 async fn choose(walk: &Walk<'_>, top: Found) -> Result<(Found, Option<Platform>), Error> {
     let wanted = match &walk.request.platforms {
-        Platforms::All => return Ok((top, None)),
-        Platforms::Some(wanted) => {
+        PlatformSelection::All => return Ok((top, None)),
+        PlatformSelection::Several(wanted) => {
             let root = match top.manifest.is_index() {
                 true => selected(walk, top, wanted).await?,
                 false => top,
             };
             return Ok((root, None));
         }
-        Platforms::One(platform) | Platforms::Preferred(platform) => platform,
+        PlatformSelection::One(platform) | PlatformSelection::Preferred(platform) => platform,
     };
     if !top.manifest.is_index() {
         return Ok((top, None));
     }
-    if let Some(child) = image_for(&top.manifest, wanted) {
+    if let Some(child) = image_for_platform(&top.manifest, wanted) {
         let platform = child.platform.clone();
         return Ok((walk.child(child).await?, platform));
     }
     // Rarely, the images are listed in indexes within the index.
     for found in walk.below(&top).await?.read.iter().filter(|found| found.manifest.is_index()) {
-        if let Some(child) = image_for(&found.manifest, wanted) {
+        if let Some(child) = image_for_platform(&found.manifest, wanted) {
             return Ok((walk.child(child).await?, child.platform.clone()));
         }
     }
@@ -139,17 +145,17 @@ async fn selected(walk: &Walk<'_>, top: Found, wanted: &[Platform]) -> Result<Fo
 }
 
 fn no_platform(walk: &Walk<'_>, index: &Manifest, wanted: &Platform) -> Error {
-    let available = images(index).filter_map(|child| child.platform.clone()).collect();
+    let available = image_children(index).filter_map(|child| child.platform.clone()).collect();
     let (subject, wanted) = (walk.request.source.to_string(), wanted.clone());
     Box::new(Failure::NoPlatform { subject, wanted, available })
 }
 
 fn check_storable(request: &Request, destination: &Destination, manifest: &Manifest) -> Result<(), Error> {
-    match destination.inventory.objection(manifest) {
+    match destination.inventory.rejection_reason(manifest) {
         None => Ok(()),
-        Some(objection) => {
+        Some(reason) => {
             let subject = request.source.repository.with_digest(manifest.digest.clone()).to_string();
-            Err(Box::new(Failure::NotStorable { subject, objection }))
+            Err(Box::new(Failure::NotStorable { subject, reason }))
         }
     }
 }

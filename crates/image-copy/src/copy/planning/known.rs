@@ -6,7 +6,7 @@ use super::missing::missing_blobs;
 use super::walk::{Below, Found, Walk};
 use crate::copy::budget::MAX_DEPTH;
 use crate::copy::reporting::{Error, Progress};
-use crate::copy::request::Known;
+use crate::copy::request::EarlierCopy;
 use crate::copy::source::Part;
 use crate::oci::Manifest;
 
@@ -19,7 +19,7 @@ pub(super) struct Held {
 
 /// Reads an earlier copy at the destination. Returns `None` if a manifest or a blob is missing, because
 /// a lifecycle rule can delete any of them.
-pub(super) async fn held_whole(walk: &Walk<'_>, known: &Known) -> Result<Option<Held>, Error> {
+pub(super) async fn held_whole(walk: &Walk<'_>, known: &EarlierCopy) -> Result<Option<Held>, Error> {
     let mut found = read(walk, &[Part::of(&known.digest)]).await?.into_iter();
     let Some(root) = found.next().flatten() else { return Ok(None) };
     let mut below: Vec<Found> = Vec::new();

@@ -59,7 +59,7 @@ fn parts_of<'a>(
     destination: &Destination,
     manifests: impl Iterator<Item = &'a Found>,
 ) -> Result<HashMap<Digest, Part<'a>>, Error> {
-    let proves = destination.inventory.manifests_prove_content();
+    let proves = destination.inventory.manifests_guarantee_content();
     let mut parts: HashMap<Digest, Part<'a>> = HashMap::new();
     for Found { manifest, held } in manifests {
         for blob in manifest.blobs() {

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::walk::{Below, Found};
-use crate::copy::reporting::{Progress, TagMove};
-use crate::copy::request::{Platforms, Request};
+use crate::copy::reporting::{Progress, TagChange};
+use crate::copy::request::{PlatformSelection, Request};
 use crate::oci::{Descriptor, Digest, Manifest, Platform, Tag};
 
 /// All writes that one request needs. Empty if the destination is up to date.
@@ -18,7 +18,7 @@ pub struct Plan {
     /// Manifest that gets the tag.
     pub root: Manifest,
     /// True if the destination has the root, so that at most its tag is written.
-    pub root_held: bool,
+    pub root_exists: bool,
     /// Digests of all manifests below the root, held by the destination or not.
     pub children: Vec<Digest>,
     /// Manifests to write before the root, each after those that it refers to.
@@ -30,9 +30,9 @@ pub struct Plan {
     /// Platforms in the root, without attestations.
     pub platforms: Vec<Platform>,
     /// Number of platforms in the source's index, if it was read.
-    pub platforms_offered: Option<usize>,
+    pub source_platform_count: Option<usize>,
     /// Change of the tag.
-    pub tag: TagMove,
+    pub tag: TagChange,
     /// Counts of the image's blobs and of those that the destination has.
     pub progress: Progress,
     /// Time spent on the survey and the plan.
@@ -43,8 +43,8 @@ impl Plan {
     /// Returns the plan for a tag that names `digest` at the destination. Use it if the tag was read
     /// again after planning.
     #[must_use]
-    pub fn with_tag_naming(self, digest: Option<Digest>) -> Self {
-        let tag = tag_move(self.request.tag.as_ref(), digest, &self.root.digest);
+    pub fn with_current_tag(self, digest: Option<Digest>) -> Self {
+        let tag = tag_change(self.request.tag.as_ref(), digest, &self.root.digest);
         Self { tag, ..self }
     }
 
@@ -64,7 +64,7 @@ impl Plan {
     /// Number of manifests to write, including the root.
     #[must_use]
     pub fn manifests_to_write(&self) -> usize {
-        self.manifests.len() + usize::from(!self.root_held)
+        self.manifests.len() + usize::from(!self.root_exists)
     }
 }
 
@@ -74,8 +74,8 @@ pub(in crate::copy) struct TargetImage {
     pub(in crate::copy) root: Found,
     pub(in crate::copy) below: Below,
     pub(in crate::copy) platforms: Vec<Platform>,
-    pub(in crate::copy) platforms_offered: Option<usize>,
-    pub(in crate::copy) tag: TagMove,
+    pub(in crate::copy) source_platform_count: Option<usize>,
+    pub(in crate::copy) tag: TagChange,
 }
 
 impl TargetImage {
@@ -83,7 +83,8 @@ impl TargetImage {
     /// not one of them.
     fn subjects(&self, request: &Request) -> Vec<Digest> {
         let root = &self.root.manifest;
-        let is_new = matches!(request.platforms, Platforms::Some(_)) && root.digest != self.source_digest;
+        let is_new =
+            matches!(request.platforms, PlatformSelection::Several(_)) && root.digest != self.source_digest;
         let manifests = || self.below.read.iter().map(|found| &found.manifest).chain([root]);
         let attestations: HashSet<&Digest> = manifests()
             .flat_map(Manifest::children)
@@ -111,13 +112,13 @@ impl TargetImage {
             request: request.clone(),
             subjects,
             source_digest: self.source_digest,
-            root_held: self.root.held,
+            root_exists: self.root.held,
             root: self.root.manifest,
             children,
             manifests: missing.map(|found| found.manifest).collect(),
             blobs,
             platforms: self.platforms,
-            platforms_offered: self.platforms_offered,
+            source_platform_count: self.source_platform_count,
             tag: self.tag,
             progress,
             elapsed,
@@ -126,10 +127,10 @@ impl TargetImage {
 }
 
 /// Compares the digest that the tag names with the root's.
-pub(in crate::copy) fn tag_move(tag: Option<&Tag>, names: Option<Digest>, root: &Digest) -> TagMove {
+pub(in crate::copy) fn tag_change(tag: Option<&Tag>, names: Option<Digest>, root: &Digest) -> TagChange {
     match (tag, names) {
-        (None, _) => TagMove::Untagged,
-        (Some(_), Some(digest)) if digest == *root => TagMove::Unchanged,
-        (Some(_), from) => TagMove::Moved { from },
+        (None, _) => TagChange::Untagged,
+        (Some(_), Some(digest)) if digest == *root => TagChange::Unchanged,
+        (Some(_), from) => TagChange::Moved { from },
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::select::images;
+use super::select::image_children;
 use super::walk::{Found, Walk};
 use crate::copy::reporting::{Error, Failure, Operation, Side};
-use crate::copy::request::Platforms;
+use crate::copy::request::PlatformSelection;
 use crate::copy::source::Part;
 use crate::oci::{Descriptor, Manifest, ManifestError, Platform, StatedPlatform, media_type};
 
@@ -30,7 +30,7 @@ pub(super) async fn platforms_of(
 
 fn listed_platforms<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Vec<Platform> {
     let mut seen = HashSet::new();
-    let platforms = manifests.flat_map(images).filter_map(|child| child.platform.as_ref());
+    let platforms = manifests.flat_map(image_children).filter_map(|child| child.platform.as_ref());
     platforms.filter(|platform| seen.insert(platform.to_string())).cloned().collect()
 }
 
@@ -51,22 +51,22 @@ async fn own_platform(walk: &Walk<'_>, root: &Found) -> Result<Option<Platform>,
         Some(text) => text,
         None => walk.source.get_blob(config, MAX_CONFIG_BYTES).await.map_err(failure)?,
     };
-    let platform = platform_in(&text).map_err(|cause| failure(cause.into()))?;
+    let platform = platform_from_config(&text).map_err(|cause| failure(cause.into()))?;
     drop(text);
     walk.settle(&part, None)?;
     match (&walk.request.platforms, platform) {
-        (Platforms::One(wanted), Some(platform)) if !platform.satisfies(wanted) => {
+        (PlatformSelection::One(wanted), Some(platform)) if !platform.satisfies(wanted) => {
             let (wanted, available) = (wanted.clone(), vec![platform]);
             Err(Box::new(Failure::NoPlatform { subject: subject(), wanted, available }))
         }
-        (Platforms::Some(several), Some(platform))
+        (PlatformSelection::Several(several), Some(platform))
             if several.iter().any(|wanted| !platform.satisfies(wanted)) =>
         {
             let wanted = several.iter().find(|wanted| !platform.satisfies(wanted));
             let (wanted, available) = (wanted.unwrap_or(&platform).clone(), vec![platform]);
             Err(Box::new(Failure::NoPlatform { subject: subject(), wanted, available }))
         }
-        (Platforms::Preferred(wanted), Some(platform)) if !platform.satisfies(wanted) => {
+        (PlatformSelection::Preferred(wanted), Some(platform)) if !platform.satisfies(wanted) => {
             tracing::warn!(%platform, preferred = %wanted, "the source is a single image for another platform");
             Ok(Some(platform))
         }
@@ -86,7 +86,7 @@ pub fn config_of(manifest: &Manifest) -> Option<&Descriptor> {
 ///
 /// # Errors
 /// A platform that is not valid.
-pub fn platform_in(config: &[u8]) -> Result<Option<Platform>, ManifestError> {
+pub fn platform_from_config(config: &[u8]) -> Result<Option<Platform>, ManifestError> {
     let Ok(stated) = serde_json::from_slice::<StatedPlatform>(config) else { return Ok(None) };
     let platform = Platform::try_from(stated).map_err(ManifestError::Platform)?;
     Ok(Some(platform).filter(|platform| !platform.is_unknown()))

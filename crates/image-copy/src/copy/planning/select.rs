@@ -7,12 +7,13 @@ use crate::oci::{Descriptor, Digest, Manifest, Platform};
 /// Returns the first child for the platform, as the specification requires
 /// (<https://github.com/opencontainers/image-spec/blob/main/image-index.md>). Never an attestation.
 #[must_use]
-pub fn image_for<'a>(index: &'a Manifest, wanted: &Platform) -> Option<&'a Descriptor> {
-    images(index).find(|child| child.platform.as_ref().is_some_and(|platform| platform.satisfies(wanted)))
+pub fn image_for_platform<'a>(index: &'a Manifest, wanted: &Platform) -> Option<&'a Descriptor> {
+    image_children(index)
+        .find(|child| child.platform.as_ref().is_some_and(|platform| platform.satisfies(wanted)))
 }
 
 /// Returns the children with a platform, without attestations.
-pub fn images(index: &Manifest) -> impl Iterator<Item = &Descriptor> {
+pub fn image_children(index: &Manifest) -> impl Iterator<Item = &Descriptor> {
     index.children().iter().filter(|child| {
         !child.is_attestation() && child.platform.as_ref().is_some_and(|platform| !platform.is_unknown())
     })
@@ -20,8 +21,10 @@ pub fn images(index: &Manifest) -> impl Iterator<Item = &Descriptor> {
 
 /// Returns the number of platforms in an index, and `None` for a single image.
 pub(super) fn offered(manifest: &Manifest) -> Option<usize> {
-    let names: HashSet<String> =
-        images(manifest).filter_map(|child| child.platform.as_ref()).map(ToString::to_string).collect();
+    let names: HashSet<String> = image_children(manifest)
+        .filter_map(|child| child.platform.as_ref())
+        .map(ToString::to_string)
+        .collect();
     manifest.is_index().then_some(names.len())
 }
 
@@ -33,7 +36,9 @@ pub(super) fn offered(manifest: &Manifest) -> Option<usize> {
 pub(super) fn selection(index: &Manifest, wanted: &[Platform]) -> Result<Option<Manifest>, Platform> {
     let chosen: HashSet<&Digest> = wanted
         .iter()
-        .map(|platform| image_for(index, platform).map(|child| &child.digest).ok_or_else(|| platform.clone()))
+        .map(|platform| {
+            image_for_platform(index, platform).map(|child| &child.digest).ok_or_else(|| platform.clone())
+        })
         .collect::<Result<_, _>>()?;
     let kept: Vec<bool> = index
         .children()
@@ -83,10 +88,10 @@ mod tests {
             (r#""platform":{"os":"unknown","architecture":"unknown"}"#, "e"),
             (r#""urls":[]"#, "f"),
         ]);
-        let found = image_for(&index, &"linux/amd64".parse().unwrap()).unwrap();
+        let found = image_for_platform(&index, &"linux/amd64".parse().unwrap()).unwrap();
         assert_eq!(found.digest, subject);
-        assert!(image_for(&index, &"linux/386".parse().unwrap()).is_none());
-        assert_eq!(images(&index).count(), 3);
+        assert!(image_for_platform(&index, &"linux/386".parse().unwrap()).is_none());
+        assert_eq!(image_children(&index).count(), 3);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::try_join;
 use tokio::time::Instant;
 
-use crate::copy::deadline::in_time;
+use crate::copy::deadline::with_deadline;
 use crate::copy::destination::Destination;
 use crate::copy::reporting::{Error, Failure, Operation, Progress, Side};
 use crate::copy::request::Request;
@@ -17,7 +17,7 @@ use crate::registry::ManifestId;
 /// The digest that the source reference names, and the manifests that the destination holds under the
 /// requested tag and under a digest in the source reference.
 #[derive(Debug, Clone)]
-pub struct Survey {
+pub struct CurrentState {
     /// Digest that the source reference names: of the index, also if one platform is copied.
     pub source_digest: Digest,
     /// Manifest that the requested tag names at the destination.
@@ -27,7 +27,7 @@ pub struct Survey {
     pub(super) elapsed: Duration,
 }
 
-impl Survey {
+impl CurrentState {
     /// Returns the manifest if the survey found it at the destination.
     #[must_use]
     pub fn held(&self, digest: &Digest) -> Option<&Manifest> {
@@ -37,14 +37,18 @@ impl Survey {
 
 /// Resolves the source reference with a HEAD request and reads the destination with one inventory
 /// call, both at the same time. A reference with a digest causes no request to the source. Does not
-/// use [`Request::known`].
+/// use [`Request::earlier_copies`].
 ///
 /// # Errors
 /// If the source or the destination cannot be read. If both fail, the destination's failure.
-pub async fn survey(request: &Request, source: &Source, destination: &Destination) -> Result<Survey, Error> {
+pub async fn read_current_state(
+    request: &Request,
+    source: &Source,
+    destination: &Destination,
+) -> Result<CurrentState, Error> {
     let started = Instant::now();
     let reading = read_both_sides(request, source, destination, started);
-    in_time(source.deadline(), request, (source, destination), reading, || {
+    with_deadline(source.deadline(), request, (source, destination), reading, || {
         (Progress::default(), started.elapsed())
     })
     .await
@@ -55,7 +59,7 @@ async fn read_both_sides(
     source: &Source,
     destination: &Destination,
     started: Instant,
-) -> Result<Survey, Error> {
+) -> Result<CurrentState, Error> {
     // A failure of the source waits for the destination's result. A failure of the destination, such
     // as a missing repository, ends the survey at once.
     let resolving = async { Ok(resolve(request, source).await) };
@@ -68,7 +72,7 @@ async fn read_both_sides(
     if let Some(tagged) = &tagged {
         manifests.insert(tagged.digest.clone(), Some(tagged.clone()));
     }
-    Ok(Survey { source_digest: source_digest?, tagged, manifests, elapsed: started.elapsed() })
+    Ok(CurrentState { source_digest: source_digest?, tagged, manifests, elapsed: started.elapsed() })
 }
 
 /// Returns the manifests of the tag and of the digest in the source reference.
@@ -96,7 +100,7 @@ async fn resolve(request: &Request, source: &Source) -> Result<Digest, Error> {
     match (&reference.digest, &reference.tag) {
         (Some(digest), _) => Ok(digest.clone()),
         (None, Some(tag)) => {
-            let head = source.named().head_manifest(&ManifestId::Tag(tag.clone())).await;
+            let head = source.upstream().head_manifest(&ManifestId::Tag(tag.clone())).await;
             let head = head.map_err(|cause| {
                 Failure::registry(Side::Source, Operation::ReadManifest, reference.to_string(), cause)
             })?;

@@ -68,7 +68,7 @@ impl Walk<'_> {
 
     /// Reads the manifests below `root`.
     pub(in crate::copy) async fn below(&self, root: &Found) -> Result<Below, Error> {
-        let is_proved = root.held && self.destination.inventory.manifests_prove_content();
+        let is_proved = root.held && self.destination.inventory.manifests_guarantee_content();
         let mut known: HashMap<Digest, Found> = HashMap::new();
         let mut unread: HashSet<Digest> = HashSet::new();
         let mut order: Vec<Digest> = Vec::new();

@@ -80,7 +80,7 @@ pub enum Failure {
         /// The source reference with the manifest's digest.
         subject: String,
         /// Reason, in one line.
-        objection: String,
+        reason: String,
     },
     /// The image exceeds a limit.
     ImageLimitExceeded {

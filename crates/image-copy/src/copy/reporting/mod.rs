@@ -8,6 +8,6 @@ mod referrers;
 mod summary;
 
 pub use error::{Error, Failure, Operation, Problem, Side};
-pub use outcome::{Outcome, TagMove};
-pub use progress::{NoReport, Progress, Reporter};
-pub use referrers::Referrers;
+pub use outcome::{Outcome, TagChange};
+pub use progress::{NullReporter, Progress, ProgressReporter};
+pub use referrers::ReferrerCounts;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::progress::Progress;
-use super::referrers::Referrers;
-use crate::copy::source::Served;
+use super::referrers::ReferrerCounts;
+use crate::copy::source::ReadCounts;
 use crate::oci::{Digest, Platform};
 
 /// The result of a successful copy.
@@ -19,7 +19,7 @@ pub struct Outcome {
     /// Platforms in it, without attestations.
     pub platforms: Vec<Platform>,
     /// Number of platforms in the source's index, if it was read.
-    pub platforms_offered: Option<usize>,
+    pub source_platform_count: Option<usize>,
     /// Size of all its blobs in bytes, each counted once.
     pub size: u64,
     /// Counts of blobs.
@@ -27,18 +27,18 @@ pub struct Outcome {
     /// Number of manifests written, including the root.
     pub manifests_written: usize,
     /// Counts of referrers, if the request included them.
-    pub referrers: Option<Referrers>,
+    pub referrers: Option<ReferrerCounts>,
     /// Change of the tag.
-    pub tag: TagMove,
+    pub tag: TagChange,
     /// Repositories that manifests and blobs were read from, in the order of preference.
-    pub served: Vec<Served>,
+    pub read_counts: Vec<ReadCounts>,
     /// Time spent on survey, plan and transfer.
     pub elapsed: Duration,
 }
 
 /// Change of a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TagMove {
+pub enum TagChange {
     /// The request has no tag.
     Untagged,
     /// The tag already named the image.

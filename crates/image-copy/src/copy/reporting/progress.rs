@@ -24,27 +24,27 @@ pub struct Progress {
 }
 
 /// Receives the progress of a transfer. Called concurrently, so it must not block.
-pub trait Reporter: Send + Sync {
+pub trait ProgressReporter: Send + Sync {
     /// `bytes` more of a blob were sent.
-    fn passed(&self, bytes: u64);
+    fn bytes_sent(&self, bytes: u64);
 
     /// A blob exists at the destination: it was copied or mounted, or existed before.
-    fn finished(&self, blob: &Descriptor);
+    fn blob_finished(&self, blob: &Descriptor);
 
     /// A blob is left out, because the source does not have it and it may not be distributed.
-    fn skipped(&self, blob: &Descriptor);
+    fn blob_skipped(&self, blob: &Descriptor);
 
     /// A blob is started again: `bytes` that were reported as sent are lost.
-    fn lost(&self, bytes: u64);
+    fn bytes_discarded(&self, bytes: u64);
 }
 
 /// Ignores the progress.
 #[derive(Debug, Clone, Copy)]
-pub struct NoReport;
+pub struct NullReporter;
 
-impl Reporter for NoReport {
-    fn passed(&self, _: u64) {}
-    fn finished(&self, _: &Descriptor) {}
-    fn skipped(&self, _: &Descriptor) {}
-    fn lost(&self, _: u64) {}
+impl ProgressReporter for NullReporter {
+    fn bytes_sent(&self, _: u64) {}
+    fn blob_finished(&self, _: &Descriptor) {}
+    fn blob_skipped(&self, _: &Descriptor) {}
+    fn bytes_discarded(&self, _: u64) {}
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Counts of the referrers of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Referrers {
+pub struct ReferrerCounts {
     /// Copied by this request.
     pub copied: usize,
     /// Already at the destination.
@@ -21,7 +21,7 @@ pub struct Referrers {
     pub first_reason: Option<String>,
 }
 
-impl Referrers {
+impl ReferrerCounts {
     /// Returns true if a referrer may be missing at the destination.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
@@ -30,7 +30,7 @@ impl Referrers {
 }
 
 /// `3 copied, 1 refused`
-impl fmt::Display for Referrers {
+impl fmt::Display for ReferrerCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lookups = if self.unknown == 1 { "lookup failed" } else { "lookups failed" };
         let parts: Vec<String> = [
@@ -55,10 +55,10 @@ mod tests {
 
     #[test]
     fn tells_counts_and_leaves_out_what_is_none() {
-        assert_eq!(Referrers::default().to_string(), "none");
-        let some = Referrers { copied: 3, refused: 1, ..Referrers::default() };
+        assert_eq!(ReferrerCounts::default().to_string(), "none");
+        let some = ReferrerCounts { copied: 3, refused: 1, ..ReferrerCounts::default() };
         assert_eq!(some.to_string(), "3 copied, 1 refused");
-        let all = Referrers {
+        let all = ReferrerCounts {
             copied: 1,
             present: 2,
             refused: 3,
@@ -71,6 +71,9 @@ mod tests {
             all.to_string(),
             "1 copied, 2 present, 3 refused, 4 left out, 1 lookup failed, 2 not listed"
         );
-        assert!(all.is_incomplete() && !Referrers { present: 1, ..Referrers::default() }.is_incomplete());
+        assert!(
+            all.is_incomplete()
+                && !ReferrerCounts { present: 1, ..ReferrerCounts::default() }.is_incomplete()
+        );
     }
 }

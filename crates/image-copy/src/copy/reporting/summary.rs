@@ -35,10 +35,8 @@ impl Failure {
                 existing.short(),
                 wanted.short()
             ),
-            Self::NotStorable { subject, objection } => {
-                format!(
-                    "source {subject} cannot be stored at the destination: {objection}; nothing was copied."
-                )
+            Self::NotStorable { subject, reason } => {
+                format!("source {subject} cannot be stored at the destination: {reason}; nothing was copied.")
             }
             Self::ImageLimitExceeded { subject, limit } => {
                 format!("source {subject} is not an image that can be copied: it has {limit}.")

@@ -30,7 +30,7 @@ impl Mirror {
     ///
     /// # Errors
     /// The first invalid entry.
-    pub fn list(text: &str) -> Result<Vec<Self>, ParseError> {
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, ParseError> {
         let entries = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
         entries.map(str::parse).collect()
     }
@@ -73,7 +73,7 @@ mod tests {
 
     #[track_caller]
     fn check(mirrors: &str, name: &str, expected: &[&str]) {
-        let mirrors = Mirror::list(mirrors).unwrap();
+        let mirrors = Mirror::parse_list(mirrors).unwrap();
         let name = name.parse::<Reference>().unwrap().repository;
         let places: Vec<String> = Mirror::all_of(&mirrors, &name).iter().map(ToString::to_string).collect();
         assert_eq!(places, expected, "{name}");
@@ -104,7 +104,7 @@ mod tests {
             ("=a.example", "\"\" is not a registry or a part of one"),
             ("docker.io=https://a.example", "\"https://a.example\" is not a registry"),
         ] {
-            let error = Mirror::list(wrong).unwrap_err().to_string();
+            let error = Mirror::parse_list(wrong).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
         }
     }

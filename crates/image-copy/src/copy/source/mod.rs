@@ -8,4 +8,4 @@ mod places;
 pub(super) use blob_reader::{Reader, Trace};
 pub use mirror::Mirror;
 pub(super) use part::Part;
-pub use places::{Served, Source};
+pub use places::{ReadCounts, Source};

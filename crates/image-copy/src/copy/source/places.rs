@@ -52,9 +52,9 @@ pub(super) struct Place {
 
 /// Counts of the content read from one repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Served {
+pub struct ReadCounts {
     /// The repository.
-    pub place: oci::Repository,
+    pub repository: oci::Repository,
     /// Manifests read there.
     pub manifests: u64,
     /// Blobs whose last byte was read there.
@@ -99,21 +99,21 @@ impl Source {
 
     /// Returns the repository in the reference. Its usage counts the pulls.
     #[must_use]
-    pub fn named(&self) -> &Repository {
+    pub fn upstream(&self) -> &Repository {
         &self.places()[self.last()].repository
     }
 
     /// Returns the time when retries end.
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.named().deadline()
+        self.upstream().deadline()
     }
 
     /// Returns the repositories that content was read from so far, in the order of preference.
     #[must_use]
-    pub fn served(&self) -> Vec<Served> {
-        let served = self.places().iter().map(|place| Served {
-            place: place.repository.name().clone(),
+    pub fn read_counts(&self) -> Vec<ReadCounts> {
+        let served = self.places().iter().map(|place| ReadCounts {
+            repository: place.repository.name().clone(),
             manifests: place.manifests.load(Ordering::Relaxed),
             blobs: place.blobs.load(Ordering::Relaxed),
         });
@@ -204,18 +204,19 @@ impl Source {
     /// # Errors
     /// If it comes later, or is not known.
     pub(in crate::copy) async fn afford(&self, needed: u64) -> Result<(), Error> {
-        let Some(limit) = self.named().usage().rate_limit else { return Ok(()) };
+        let Some(limit) = self.upstream().usage().rate_limit else { return Ok(()) };
         if limit.remaining.is_none_or(|left| left >= needed) {
             return Ok(());
         }
         let end = limit.ends().and_then(|time| Instant::now().checked_add(time));
-        let latest = self.deadline().unwrap_or(Instant::now() + self.named().http_options().backoff.patience);
+        let latest =
+            self.deadline().unwrap_or(Instant::now() + self.upstream().http_options().backoff.patience);
         let Some(end) = end.filter(|end| *end < latest) else {
             return Err(Error::TooFewPulls { needed, limit });
         };
         tracing::info!(needed, %limit, "waiting for the end of the pull limit's window");
         tokio::time::sleep_until(end).await;
-        self.named().forget_rate_limit();
+        self.upstream().forget_rate_limit();
         Ok(())
     }
 
@@ -247,7 +248,7 @@ impl Source {
 
     /// Limits the time to a quarter of the remaining time, because other repositories may follow.
     fn patience(&self, connections: u32) -> Duration {
-        let patience = self.named().http_options().connect_timeout * connections;
+        let patience = self.upstream().http_options().connect_timeout * connections;
         let left = self.deadline().map(|end| end.saturating_duration_since(Instant::now()));
         left.map_or(patience, |left| patience.min(left / 4))
     }

@@ -10,14 +10,14 @@ pub const CONCURRENT_BLOBS: usize = 6;
 
 /// Limits of a transfer.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct TransferLimits {
     /// Time at which the transfer ends, complete or not.
     pub deadline: Option<Instant>,
     /// Maximum number of concurrent blobs.
     pub concurrent_blobs: usize,
 }
 
-impl Default for Limits {
+impl Default for TransferLimits {
     fn default() -> Self {
         Self { deadline: None, concurrent_blobs: CONCURRENT_BLOBS }
     }

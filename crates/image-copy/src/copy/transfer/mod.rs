@@ -9,7 +9,7 @@ mod publish;
 mod referrers;
 mod steps;
 
-pub use content::Content;
-pub use limits::{CONCURRENT_BLOBS, Limits};
+pub use content::TransferredContent;
+pub use limits::{CONCURRENT_BLOBS, TransferLimits};
 pub use publish::publish;
 pub use steps::{transfer, transfer_content};

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::limits::Limits;
+use super::limits::TransferLimits;
 use super::manifests::write_children;
 use super::peek::Peeked;
-use crate::copy::deadline::in_time;
+use crate::copy::deadline::with_deadline;
 use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;
-use crate::copy::reporting::{Error, Failure, Operation, Progress, Reporter, Side};
+use crate::copy::reporting::{Error, Failure, Operation, Progress, ProgressReporter, Side};
 use crate::copy::source::{Reader, Source, Trace};
 use crate::http::Budget;
 use crate::oci::{Descriptor, Digest};
@@ -23,13 +23,13 @@ pub(super) async fn transfer_parts(
     plan: &Plan,
     source: &Source,
     destination: &Destination,
-    limits: &Limits,
-    reporter: Arc<dyn Reporter>,
+    limits: &TransferLimits,
+    reporter: Arc<dyn ProgressReporter>,
 ) -> Result<Parts, Error> {
     let job = Job { plan, source, destination, limits, reporter, copied: Copied::default() };
     let started = Instant::now();
     let reached = || (job.progress(), plan.elapsed + started.elapsed());
-    in_time(limits.deadline, &plan.request, (source, destination), job.run(), reached).await?;
+    with_deadline(limits.deadline, &plan.request, (source, destination), job.run(), reached).await?;
     Ok(Parts { progress: job.progress(), skipped: job.copied.skipped() })
 }
 
@@ -47,8 +47,8 @@ struct Job<'a> {
     plan: &'a Plan,
     source: &'a Source,
     destination: &'a Destination,
-    limits: &'a Limits,
-    reporter: Arc<dyn Reporter>,
+    limits: &'a TransferLimits,
+    reporter: Arc<dyn ProgressReporter>,
     copied: Copied,
 }
 
@@ -127,13 +127,13 @@ impl Job<'_> {
                     return Ok(());
                 }
                 Err(Attempt::Elsewhere(cause)) => {
-                    self.reporter.lost(passed.load(Ordering::Relaxed));
+                    self.reporter.bytes_discarded(passed.load(Ordering::Relaxed));
                     tracing::info!(digest = %blob.digest, %cause, "a blob is begun again elsewhere");
                     continue;
                 }
                 Err(Attempt::Again(side, cause)) => (side, cause),
             };
-            self.reporter.lost(passed.load(Ordering::Relaxed));
+            self.reporter.bytes_discarded(passed.load(Ordering::Relaxed));
             let is_corrupt = matches!(cause, registry::Error::DigestMismatch { .. });
             if (is_corrupt && corrupt_before) || !again(&budget, &cause).await {
                 // A registry can take longer for a large blob than the time limit of its response.
@@ -148,7 +148,7 @@ impl Job<'_> {
         self.copied.blobs.fetch_add(1, Ordering::Relaxed);
         self.copied.bytes.fetch_add(blob.size, Ordering::Relaxed);
         tracing::debug!(digest = %blob.digest, bytes = blob.size, "blob copied");
-        self.reporter.finished(blob);
+        self.reporter.blob_finished(blob);
         Ok(())
     }
 
@@ -156,7 +156,7 @@ impl Job<'_> {
         tracing::warn!(digest = %blob.digest, %cause, "the source lacks a layer that may not be distributed; the image is copied without it");
         self.copied.skipped.lock().unwrap_or_else(PoisonError::into_inner).push(blob.digest.clone());
         self.copied.bytes_skipped.fetch_add(blob.size, Ordering::Relaxed);
-        self.reporter.skipped(blob);
+        self.reporter.blob_skipped(blob);
     }
 
     /// Starts to read a blob. The first piece is read only if that can make an upload unnecessary.
@@ -185,7 +185,7 @@ impl Job<'_> {
         let mut opened = self.open(blob).await?;
         // Only for the same registry: others reject an unknown name
         // (https://github.com/google/go-containerregistry/issues/1741).
-        let from = self.source.named().name();
+        let from = self.source.upstream().name();
         let mount = (from.registry() == to.name().registry() && from != to.name()).then_some(from);
         let mut upload = match to.start_upload(&blob.digest, mount).await {
             Ok(Started::Mounted) => return Ok(()),
@@ -200,7 +200,7 @@ impl Job<'_> {
         let (reporter, counted) = (self.reporter.clone(), passed.clone());
         let count: Arc<dyn Fn(u64) + Send + Sync> = Arc::new(move |bytes| {
             counted.fetch_add(bytes, Ordering::Relaxed);
-            reporter.passed(bytes);
+            reporter.bytes_sent(bytes);
         });
         let mut redirects = 0;
         let (trace, error) = loop {
@@ -211,7 +211,7 @@ impl Job<'_> {
                     return Ok(());
                 }
                 Err(SendError::Moved(target)) if redirects < MAX_REDIRECTS => {
-                    self.reporter.lost(passed.swap(0, Ordering::Relaxed));
+                    self.reporter.bytes_discarded(passed.swap(0, Ordering::Relaxed));
                     (upload, redirects) = (target, redirects + 1);
                     opened = self.open(blob).await?;
                 }

@@ -2,13 +2,13 @@
 
 use tokio::time::Instant;
 
-use super::content::Content;
-use super::limits::Limits;
+use super::content::TransferredContent;
+use super::limits::TransferLimits;
 use super::manifests::{rejection, write_by_digest};
-use crate::copy::deadline::in_time;
+use crate::copy::deadline::with_deadline;
 use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;
-use crate::copy::reporting::{Error, Failure, Operation, Outcome, TagMove};
+use crate::copy::reporting::{Error, Failure, Operation, Outcome, TagChange};
 use crate::copy::source::Source;
 use crate::oci::{Digest, Tag};
 use crate::registry::{self, ManifestId};
@@ -21,26 +21,27 @@ pub async fn publish(
     plan: &Plan,
     source: &Source,
     destination: &Destination,
-    limits: &Limits,
-    content: Content,
+    limits: &TransferLimits,
+    content: TransferredContent,
 ) -> Result<Outcome, Error> {
     let started = Instant::now();
-    let root_held = plan.root_held || content.root_written;
-    let writing = Publication { plan, destination, root_held, skipped: &content.skipped };
+    let root_exists = plan.root_exists || content.root_written;
+    let writing = Publication { plan, destination, root_exists, skipped: &content.skipped };
     let reached = || (content.blobs, plan.elapsed + content.elapsed + started.elapsed());
-    in_time(limits.deadline, &plan.request, (source, destination), writing.write_root(), reached).await?;
+    with_deadline(limits.deadline, &plan.request, (source, destination), writing.write_root(), reached)
+        .await?;
     Ok(Outcome {
         source_digest: plan.source_digest.clone(),
         digest: plan.root.digest.clone(),
         media_type: plan.root.media_type.clone(),
         platforms: plan.platforms.clone(),
-        platforms_offered: plan.platforms_offered,
+        source_platform_count: plan.source_platform_count,
         size: plan.progress.bytes,
         blobs: content.blobs,
         manifests_written: plan.manifests_to_write(),
         referrers: content.referrers,
         tag: plan.tag.clone(),
-        served: source.served(),
+        read_counts: source.read_counts(),
         elapsed: plan.elapsed + content.elapsed + started.elapsed(),
     })
 }
@@ -48,7 +49,7 @@ pub async fn publish(
 struct Publication<'a> {
     plan: &'a Plan,
     destination: &'a Destination,
-    root_held: bool,
+    root_exists: bool,
     skipped: &'a [Digest],
 }
 
@@ -57,15 +58,15 @@ impl Publication<'_> {
     /// name.
     async fn write_root(&self) -> Result<(), Error> {
         let (plan, to) = (self.plan, self.destination);
-        let written = match (&plan.request.tag, &plan.tag, self.root_held) {
-            (Some(tag), TagMove::Moved { .. }, true) => to.inventory.tag(&plan.root, tag).await,
-            (Some(tag), TagMove::Moved { .. }, false) => {
+        let written = match (&plan.request.tag, &plan.tag, self.root_exists) {
+            (Some(tag), TagChange::Moved { .. }, true) => to.inventory.tag(&plan.root, tag).await,
+            (Some(tag), TagChange::Moved { .. }, false) => {
                 to.repository.put_manifest(&plan.root, &ManifestId::Tag(tag.clone())).await
             }
             (_, _, true) => return Ok(()),
             (_, _, false) => return write_by_digest(plan, &plan.root, to, self.skipped).await,
         };
-        let (Some(tag), TagMove::Moved { from }) = (&plan.request.tag, &plan.tag) else { return Ok(()) };
+        let (Some(tag), TagChange::Moved { from }) = (&plan.request.tag, &plan.tag) else { return Ok(()) };
         if let Err(cause) = written {
             self.judge_tag(tag, cause).await?;
         }

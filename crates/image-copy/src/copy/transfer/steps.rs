@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::content::Content;
-use super::limits::Limits;
+use super::content::TransferredContent;
+use super::limits::TransferLimits;
 use super::parts::transfer_parts;
 use super::publish::publish;
 use super::referrers;
 use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;
-use crate::copy::reporting::{Error, Outcome, Reporter};
+use crate::copy::reporting::{Error, Outcome, ProgressReporter};
 use crate::copy::source::Source;
 
 /// Carries out a plan. Only blob bytes in transit are in memory.
@@ -24,8 +24,8 @@ pub async fn transfer(
     plan: &Plan,
     source: &Source,
     destination: &Destination,
-    limits: &Limits,
-    reporter: Arc<dyn Reporter>,
+    limits: &TransferLimits,
+    reporter: Arc<dyn ProgressReporter>,
 ) -> Result<Outcome, Error> {
     let content = transfer_content(plan, source, destination, limits, reporter).await?;
     publish(plan, source, destination, limits, content).await
@@ -40,9 +40,9 @@ pub async fn transfer_content(
     plan: &Plan,
     source: &Source,
     destination: &Destination,
-    limits: &Limits,
-    reporter: Arc<dyn Reporter>,
-) -> Result<Content, Error> {
+    limits: &TransferLimits,
+    reporter: Arc<dyn ProgressReporter>,
+) -> Result<TransferredContent, Error> {
     let started = Instant::now();
     let parts = transfer_parts(plan, source, destination, limits, reporter).await?;
     let (referrers, root_written) = match plan.request.include_referrers {
@@ -53,5 +53,5 @@ pub async fn transfer_content(
         }
     };
     let (blobs, skipped) = (parts.progress, parts.skipped);
-    Ok(Content { blobs, skipped, referrers, root_written, elapsed: started.elapsed() })
+    Ok(TransferredContent { blobs, skipped, referrers, root_written, elapsed: started.elapsed() })
 }

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use super::job::Job;
 use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;
-use crate::copy::reporting::{Error, Referrers};
+use crate::copy::reporting::{Error, ReferrerCounts};
 use crate::copy::source::Source;
-use crate::copy::transfer::limits::Limits;
+use crate::copy::transfer::limits::TransferLimits;
 use crate::copy::transfer::manifests::write_by_digest;
 use crate::oci::{Digest, Tag};
 
@@ -32,9 +32,9 @@ pub(in crate::copy::transfer) async fn copy(
     plan: &Plan,
     source: &Source,
     destination: &Destination,
-    limits: &Limits,
+    limits: &TransferLimits,
     skipped: &[Digest],
-) -> Result<(Referrers, bool), Error> {
+) -> Result<(ReferrerCounts, bool), Error> {
     let job = Job {
         plan,
         source,
@@ -60,7 +60,7 @@ pub(in crate::copy::transfer) async fn copy(
     Ok((referrers, root_written))
 }
 
-fn end(limits: &Limits) -> Option<Instant> {
+fn end(limits: &TransferLimits) -> Option<Instant> {
     let deadline = limits.deadline?;
     let left = deadline.saturating_duration_since(Instant::now());
     Some(deadline - (left / 4).min(RESERVED_FOR_TAG))
@@ -86,7 +86,7 @@ impl Job<'_> {
 
     /// Writes the root by digest, because a referrer is written after its subject and before the tag.
     async fn write_root(&self, skipped: &[Digest]) -> Result<(), Error> {
-        if self.plan.root_held || self.root_written.load(Ordering::Relaxed) {
+        if self.plan.root_exists || self.root_written.load(Ordering::Relaxed) {
             return Ok(());
         }
         write_by_digest(self.plan, &self.plan.root, self.destination, skipped).await?;

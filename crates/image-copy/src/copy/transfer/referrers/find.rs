@@ -47,7 +47,7 @@ impl Job<'_> {
         let trouble = asked.unwrap_or_else(|_| {
             Some(format!(
                 "source {} did not say it in {} s.",
-                self.source.named().name(),
+                self.source.upstream().name(),
                 LOOKUP_TIME.as_secs()
             ))
         });
@@ -96,7 +96,7 @@ impl Job<'_> {
     }
 
     fn trouble(&self, subject: &Digest, cause: Error) -> String {
-        let name = self.source.named().name().with_digest(subject.clone()).to_string();
+        let name = self.source.upstream().name().with_digest(subject.clone()).to_string();
         let failure = Failure::registry(Side::Source, Operation::ReadManifest, name, cause);
         self.stop_after(&failure);
         failure.summary()
@@ -105,14 +105,14 @@ impl Job<'_> {
     /// Returns the referrers from the API, or else from the index that the fallback tag names.
     async fn listed(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         if !self.lacks_api.load(Ordering::Relaxed) {
-            match self.source.named().referrers(subject).await? {
+            match self.source.upstream().referrers(subject).await? {
                 Some(listed) => return Ok(listed),
                 None => self.lacks_api.store(true, Ordering::Relaxed),
             }
         }
         let Some(tag) = subject.list_tag() else { return Ok(Vec::new()) };
         let Some(digest) = self.tag_of(subject, &tag).await? else { return Ok(Vec::new()) };
-        let index = self.source.named().find_manifest(&ManifestId::Digest(digest), MAX_LIST_BYTES).await?;
+        let index = self.source.upstream().find_manifest(&ManifestId::Digest(digest), MAX_LIST_BYTES).await?;
         Ok(index.as_ref().map(Manifest::children).unwrap_or_default().to_vec())
     }
 
@@ -125,6 +125,6 @@ impl Job<'_> {
     /// Returns the digest that a tag names, unless it is the subject: GitLab treats `sha256-<hex>` as the
     /// digest (<https://github.com/oras-project/oras/issues/2148>).
     async fn tag_of(&self, subject: &Digest, tag: &Tag) -> Result<Option<Digest>, Error> {
-        Ok(self.source.named().find_tag(tag).await?.filter(|digest| digest != subject))
+        Ok(self.source.upstream().find_tag(tag).await?.filter(|digest| digest != subject))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::candidate::Candidate;
 use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;
-use crate::copy::reporting::{Failure, Problem, Referrers, Side};
+use crate::copy::reporting::{Failure, Problem, ReferrerCounts, Side};
 use crate::copy::source::Source;
 use crate::oci::{Digest, Tag};
 
@@ -35,7 +35,7 @@ pub(super) struct Job<'a> {
 
 #[derive(Default)]
 pub(super) struct Tally {
-    pub(super) counts: Referrers,
+    pub(super) counts: ReferrerCounts,
     /// Referrers without a result yet.
     pub(super) open: usize,
     /// Subjects whose lookup is running.
@@ -132,7 +132,7 @@ impl Job<'_> {
     }
 
     /// Returns the final counts. Referrers without a result had no time left.
-    pub(super) fn into_counts(self) -> Referrers {
+    pub(super) fn into_counts(self) -> ReferrerCounts {
         let Tally { mut counts, open, asking, .. } =
             self.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
         counts.left_out += open;

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 use super::candidate::Candidate;
 use super::job::{CandidateResult, Job, MAX_BYTES};
 use crate::copy::budget::ImageLimit;
-use crate::copy::planning::{Found, TargetImage, Walk, missing_blobs, tag_move};
-use crate::copy::reporting::{Error, Failure, NoReport, Operation, Problem, Side};
-use crate::copy::request::{Platforms, Request};
-use crate::copy::transfer::content::Content;
-use crate::copy::transfer::limits::Limits;
+use crate::copy::planning::{Found, TargetImage, Walk, missing_blobs, tag_change};
+use crate::copy::reporting::{Error, Failure, NullReporter, Operation, Problem, Side};
+use crate::copy::request::{PlatformSelection, Request};
+use crate::copy::transfer::content::TransferredContent;
+use crate::copy::transfer::limits::TransferLimits;
 use crate::copy::transfer::parts::{Parts, transfer_parts};
 use crate::copy::transfer::publish::publish;
 use crate::oci::{Digest, Kind, Manifest};
@@ -154,14 +154,14 @@ impl Job<'_> {
         let read = async {
             self.source.afford(reading + 1).await?;
             let id = ManifestId::Digest(found.digest.clone());
-            self.source.named().get_manifest_within(&id, found.limit()).await
+            self.source.upstream().get_manifest_within(&id, found.limit()).await
         };
         let read = read.await;
         self.reading.fetch_sub(1, Ordering::Relaxed);
         let manifest = read.map_err(|cause| {
             // It takes up no memory.
             let _ = self.source.budget().settle(&found.digest, 0, 0);
-            let subject = self.source.named().name().with_digest(found.digest.clone()).to_string();
+            let subject = self.source.upstream().name().with_digest(found.digest.clone()).to_string();
             Failure::registry(Side::Source, Operation::ReadManifest, subject, cause)
         })?;
         self.keep(&manifest)?;
@@ -178,11 +178,11 @@ impl Job<'_> {
         let started = Instant::now();
         let (source, destination) = (self.source, self.destination);
         let request = Request {
-            source: source.named().name().with_digest(found.digest.clone()),
+            source: source.upstream().name().with_digest(found.digest.clone()),
             destination: self.plan.request.destination.clone(),
             tag: found.tag.clone(),
-            platforms: Platforms::All,
-            known: Vec::new(),
+            platforms: PlatformSelection::All,
+            earlier_copies: Vec::new(),
             include_referrers: false,
         };
         let surveyed = HashMap::new();
@@ -190,7 +190,7 @@ impl Job<'_> {
         let below = walk.below(&root).await?;
         let manifests = || below.read.iter().chain([&root]);
         if let Some(objection) =
-            manifests().find_map(|Found { manifest, .. }| destination.inventory.objection(manifest))
+            manifests().find_map(|Found { manifest, .. }| destination.inventory.rejection_reason(manifest))
         {
             return Ok(CandidateResult::Refused(format!("{}: {objection}", request.source)));
         }
@@ -198,17 +198,23 @@ impl Job<'_> {
         if !self.has_room(progress.bytes - progress.bytes_present) {
             return Ok(CandidateResult::LeftOut(format!("they have more than {} MiB", MAX_BYTES >> 20)));
         }
-        let tag = tag_move(request.tag.as_ref(), names, &found.digest);
+        let tag = tag_change(request.tag.as_ref(), names, &found.digest);
         let source_digest = found.digest.clone();
-        let target =
-            TargetImage { source_digest, root, below, platforms: Vec::new(), platforms_offered: None, tag };
+        let target = TargetImage {
+            source_digest,
+            root,
+            below,
+            platforms: Vec::new(),
+            source_platform_count: None,
+            tag,
+        };
         let plan = target.plan(&request, blobs, progress, started.elapsed());
         // The caller limits the time of all referrers together.
-        let limits = Limits::default();
+        let limits = TransferLimits::default();
         let Parts { progress: blobs, skipped } =
-            transfer_parts(&plan, source, destination, &limits, Arc::new(NoReport)).await?;
+            transfer_parts(&plan, source, destination, &limits, Arc::new(NullReporter)).await?;
         let elapsed = started.elapsed();
-        let content = Content { blobs, skipped, referrers: None, root_written: false, elapsed };
+        let content = TransferredContent { blobs, skipped, referrers: None, root_written: false, elapsed };
         publish(&plan, source, destination, &limits, content).await?;
         Ok(CandidateResult::Copied)
     }

@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 
-import judge
+import comparison
 from stall import StallingFront
 from world import TIMEOUT, World, no_secret_in
 
@@ -82,7 +82,7 @@ def ended_by(world: World, signal_sent: int, code: int, word: str):
         assert not world.plain.has(word, "1")
         front.may_go_on.set()
         world.copied(*arguments)
-        judge.same(world.source, "oci:all", world.plain, f"{word}:1")
+        comparison.check_same(world.source, "oci:all", world.plain, f"{word}:1")
     finally:
         os.close(master)
         front.stop()

@@ -9,7 +9,7 @@ use aws_emulator::stack::{Moment, Policy, ReplacementRollback, Resource, StackSe
 use aws_emulator::{Effect, Fault};
 use serde_json::json;
 
-use crate::scene::{check, failing, play};
+use crate::scenario::{check, failing, play};
 
 #[tokio::test]
 async fn a_logical_id_is_renamed_and_the_image_stays() {

@@ -7,7 +7,7 @@ use aws_emulator::stack::{Resource, Template};
 use aws_emulator::{STATE_TABLE, Switch};
 use serde_json::json;
 
-use crate::scene::{Scene, check, failing, play, sibling};
+use crate::scenario::{Scene, check, failing, play, sibling};
 
 /// Plays an Update that is rolled back, and a Delete, after others have damaged the state. The Delete removes
 /// the image only if the Update can make the resource an owner again.

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import judge
+import comparison
 from images import run
 from world import LOGIN, TIMEOUT, World
 
@@ -80,7 +80,7 @@ def copied_after(login: str, name: str, world: World, environment: dict[str, str
         assert done.returncode == 1 and not world.plain.has(name, "1"), done
     done = subprocess.run([*prefix, "sh", "-c", f'{login} && exec "$@"', "sh", *copy], **options)
     assert done.returncode == 0, done.stderr
-    judge.same(world.source, "oci:arm64", world.plain, f"{name}:1")
+    comparison.check_same(world.source, "oci:arm64", world.plain, f"{name}:1")
 
 
 def unavailable() -> dict:

@@ -9,7 +9,7 @@ use aws_emulator::stack::{Moment, Resource, Template};
 use aws_emulator::{Effect, Fault, Image, Match, Recipe, Switch};
 use serde_json::json;
 
-use crate::scene::{check, play, sibling};
+use crate::scenario::{check, play, sibling};
 
 #[tokio::test]
 async fn created_updated_and_deleted() {

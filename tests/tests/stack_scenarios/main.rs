@@ -8,4 +8,4 @@ mod changes;
 mod common;
 mod owners;
 mod rollbacks;
-mod scene;
+mod scenario;

@@ -8,7 +8,7 @@ from images import run
 from registries import Registry
 
 
-def same(source: Registry, source_name: str, destination: Registry, destination_name: str):
+def check_same(source: Registry, source_name: str, destination: Registry, destination_name: str):
     """Compares manifests, media types and every blob of two images (`repository:tag`)."""
     for registry, name in [(source, source_name), (destination, destination_name)]:
         headers, body = _manifest(registry, name)
