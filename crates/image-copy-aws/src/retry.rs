@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use aws_sdk_ecr::config::http::HttpResponse;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
-use image_copy::http::{self, Kind};
+use image_copy::http::{self, ErrorKind};
 use image_copy::registry::{CredentialsSent, Error, ErrorResponse};
 use image_copy::text::ForeignText;
 use tokio::time::Instant;
@@ -155,16 +155,16 @@ impl<C> Calls<C> {
                     elapsed: started.elapsed(),
                 };
             }
-            SdkError::ResponseError(_) => Kind::Interrupted,
+            SdkError::ResponseError(_) => ErrorKind::Interrupted,
             SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
-                Some(connector) if connector.is_timeout() => Kind::ConnectTimeout,
+                Some(connector) if connector.is_timeout() => ErrorKind::ConnectTimeout,
                 Some(connector) => network_kind(connector),
-                None => Kind::Connect(innermost(&error)),
+                None => ErrorKind::Connect(innermost(&error)),
             },
-            _ => Kind::Interrupted,
+            _ => ErrorKind::Interrupted,
         };
         // Without credentials the SDK sends nothing, and calls that a dispatch failure.
-        if let Kind::Connect(text) = &kind
+        if let ErrorKind::Connect(text) = &kind
             && text.contains("credentials")
         {
             return Error::Credentials(
@@ -174,7 +174,7 @@ impl<C> Calls<C> {
         self.no_answer(kind, attempts, started)
     }
 
-    fn no_answer(&self, kind: Kind, attempts: u32, started: Instant) -> Error {
+    fn no_answer(&self, kind: ErrorKind, attempts: u32, started: Instant) -> Error {
         let elapsed = started.elapsed();
         Error::Http(http::Error { kind, host: self.host.as_str().into(), attempts, elapsed })
     }
@@ -199,8 +199,8 @@ fn is_unreadable(answer: &HttpResponse) -> bool {
     answer.status().is_success()
 }
 
-fn silent(time: Duration) -> Kind {
-    Kind::Silent { time, proxy: None }
+fn silent(time: Duration) -> ErrorKind {
+    ErrorKind::Silent { time, proxy: None }
 }
 
 /// Returns the pause that the response requests. ECR sends no such header; a proxy or load balancer can.
@@ -244,7 +244,7 @@ fn weight<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Weight 
         SdkError::DispatchFailure(failure)
             if failure
                 .as_connector_error()
-                .is_some_and(|cause| matches!(network_kind(cause), Kind::Tls(_))) =>
+                .is_some_and(|cause| matches!(network_kind(cause), ErrorKind::Tls(_))) =>
         {
             Weight::Final
         }
@@ -274,7 +274,7 @@ fn weight_of_code(code: &str) -> Weight {
 /// Returns true if the same call can succeed later, because the service was busy or not reached.
 pub(crate) fn is_transient(error: &Error) -> bool {
     match error {
-        Error::Http(error) => !matches!(error.kind, Kind::Tls(_)),
+        Error::Http(error) => !matches!(error.kind, ErrorKind::Tls(_)),
         Error::ErrorResponse(refusal) => refusal.status == 429 || refusal.status >= 500,
         Error::Service { code, .. } => weight_of_code(code) != Weight::Final,
         // A response that was cut.
@@ -285,27 +285,27 @@ pub(crate) fn is_transient(error: &Error) -> bool {
 
 /// Tells from the chain of causes why there was no connection. The SDK's HTTP client hides its
 /// types, so the operating system's and the TLS library's own words decide.
-fn network_kind(error: &(dyn StdError + 'static)) -> Kind {
+fn network_kind(error: &(dyn StdError + 'static)) -> ErrorKind {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = cause {
         let text = current.to_string();
         if text.contains("dns error") || text.contains("failed to lookup address") {
-            return Kind::Dns;
+            return ErrorKind::Dns;
         }
         if let Some(io) = current.downcast_ref::<io::Error>() {
             return match io.kind() {
-                io::ErrorKind::InvalidData => Kind::Tls(innermost(io)),
-                io::ErrorKind::TimedOut => Kind::ConnectTimeout,
+                io::ErrorKind::InvalidData => ErrorKind::Tls(innermost(io)),
+                io::ErrorKind::TimedOut => ErrorKind::ConnectTimeout,
                 io::ErrorKind::ConnectionReset
                 | io::ErrorKind::BrokenPipe
                 | io::ErrorKind::UnexpectedEof
-                | io::ErrorKind::ConnectionAborted => Kind::Interrupted,
-                _ => Kind::Connect(innermost(io)),
+                | io::ErrorKind::ConnectionAborted => ErrorKind::Interrupted,
+                _ => ErrorKind::Connect(innermost(io)),
             };
         }
         cause = current.source();
     }
-    Kind::Connect(innermost(error))
+    ErrorKind::Connect(innermost(error))
 }
 
 pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> ForeignText {

@@ -1,7 +1,7 @@
 //! Reads what Secrets Manager or Systems Manager's Parameter Store keep, and says why it could not.
 
 use aws_config::Region;
-use image_copy::http::{Error as HttpError, Kind};
+use image_copy::http::{Error as HttpError, ErrorKind};
 use image_copy::registry::Error;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -163,7 +163,7 @@ fn error_kind(arn: &CredentialArn, action: &'static str, error: &Error) -> Secre
     let service = if action == GET_SECRET { "secretsmanager" } else { "ssm" };
     let (code, message) = match error {
         Error::Service { code, message, .. } => (code.as_str(), message.as_str()),
-        Error::Http(HttpError { kind: Kind::Tls(_), .. }) => return SecretReadErrorKind::Other,
+        Error::Http(HttpError { kind: ErrorKind::Tls(_), .. }) => return SecretReadErrorKind::Other,
         Error::Http(_) => return SecretReadErrorKind::Unreachable { service },
         _ => return SecretReadErrorKind::Other,
     };

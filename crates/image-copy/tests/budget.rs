@@ -18,7 +18,7 @@ const ATTEMPTS: usize = 5;
 /// Options of the emulator with time limits of milliseconds.
 fn options(world: &World) -> http::Options {
     let options = support::options(&world.emulator);
-    let backoff = http::Backoff { silence: Duration::from_millis(1500), ..options.backoff };
+    let backoff = http::Backoff { max_silence: Duration::from_millis(1500), ..options.backoff };
     let time = Duration::from_millis(500);
     http::Options { backoff, connect_timeout: time, read_timeout: time, ..options }
 }

@@ -184,7 +184,7 @@ async fn a_host_that_is_silent_for_a_mount_is_not_waited_for_as_long_again() {
     registry.image("team/app", &[b"one"], &["1"]);
     let time = Duration::from_millis(500);
     let mut options = http::Options { connect_timeout: time, read_timeout: time, ..http::Options::default() };
-    options.backoff.silence = 3 * time;
+    options.backoff.max_silence = 3 * time;
     let (from, to) = (format!("{}/team/app:1", registry.host), format!("{}/prod/app:1", registry.host));
     let failure = copy(&client_with(None, options), &from, &to).await.unwrap_err();
     assert!(failure.to_string().contains("was silent"), "{failure}");

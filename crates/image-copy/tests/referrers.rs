@@ -357,7 +357,7 @@ async fn a_tag_is_asked_for_once_also_where_head_says_nothing() {
     let name: oci::Reference = "registry.acme.example/team/app:1".parse().unwrap();
     let repository = world.client.repository(name.repository, None);
     let mark = world.emulator.log().mark();
-    let found = repository.find_tag(&name.tag.unwrap()).await.unwrap();
+    let found = repository.tag_digest(&name.tag.unwrap()).await.unwrap();
     assert_eq!(found.unwrap().as_str(), image.digest());
     let log = world.emulator.log();
     let answered = |operation| log.of(mark, operation).iter().filter(|one| one.status != Some(401)).count();

@@ -111,11 +111,11 @@ impl Engine {
 /// Options with the proxy and the authority of the emulator, and pauses of milliseconds.
 fn options(emulator: &Emulator, plain_http: &[&str]) -> http::Options {
     let backoff = http::Backoff {
-        first: Duration::from_millis(2),
-        longest: Duration::from_millis(20),
-        attempts: 5,
-        patience: Duration::from_secs(10),
-        silence: Duration::from_secs(60),
+        first_pause: Duration::from_millis(2),
+        longest_pause: Duration::from_millis(20),
+        max_attempts: 5,
+        max_total_pause: Duration::from_secs(10),
+        max_silence: Duration::from_secs(60),
     };
     http::Options {
         certificates: emulator.ca_pem().as_bytes().to_vec(),

@@ -135,7 +135,7 @@ pub(super) const REPLACE_CERTIFICATE: &str = "Give the registry such a certifica
 /// Whether the registry shows the certificate of an authority as its own.
 pub(super) fn is_ca_certificate(failure: &Failure) -> bool {
     let Failure::Registry { cause: registry::Error::Http(error), .. } = failure else { return false };
-    matches!(&error.kind, http::Kind::Tls(reason) if reason.contains("CaUsedAsEndEntity"))
+    matches!(&error.kind, http::ErrorKind::Tls(reason) if reason.contains("CaUsedAsEndEntity"))
 }
 
 fn certificate_refused(failure: &Failure, flags: &ConnectionFlags<'_>) -> String {

@@ -21,7 +21,7 @@ fn refusal(status: u16, code: &str, message: &str, credentials: CredentialsSent)
     })
 }
 
-fn unreached(kind: http::Kind) -> registry::Error {
+fn unreached(kind: http::ErrorKind) -> registry::Error {
     let host = "registry.example:443".into();
     registry::Error::Http(http::Error { kind, host, attempts: 5, elapsed: Duration::from_secs(71) })
 }
@@ -53,14 +53,14 @@ fn failures() -> Vec<Failure> {
         source(registry::Error::Credentials("the logins in /h cannot be read".into())),
         source(refusal(429, "TOOMANYREQUESTS", "You have reached your pull rate limit", no)),
         source(refusal(429, "TOOMANYREQUESTS", "slow down", no)),
-        source(unreached(http::Kind::Dns)),
-        source(unreached(http::Kind::Proxy { proxy: "p:1".into(), reason: "refused".into() })),
-        source(unreached(http::Kind::Tls("unknown issuer".into()))),
-        at(Side::Destination, Operation::SendBlob, unreached(http::Kind::Interrupted)),
+        source(unreached(http::ErrorKind::Dns)),
+        source(unreached(http::ErrorKind::Proxy { proxy: "p:1".into(), reason: "refused".into() })),
+        source(unreached(http::ErrorKind::Tls("unknown issuer".into()))),
+        at(Side::Destination, Operation::SendBlob, unreached(http::ErrorKind::Interrupted)),
         source(refusal(502, "", "Bad Gateway", no)),
         source(registry::Error::DigestMismatch { expected: digest(b"a"), actual: digest(b"b") }),
         source(registry::Error::Protocol("there is no Location")),
-        source(unreached(http::Kind::Forbidden("link-local"))),
+        source(unreached(http::ErrorKind::ForbiddenAddress("link-local"))),
         source(refusal(400, "NAME_INVALID", "invalid name", no)),
         at(Side::Destination, Operation::WriteManifest, refusal(400, "MANIFEST_INVALID", "bad", yes)),
         at(Side::Destination, Operation::SendBlob, refusal(400, "SIZE_INVALID", "bad", yes)),
@@ -107,7 +107,7 @@ fn line(failure: &Failure) -> String {
 
 #[test]
 fn asks_for_nothing_that_was_given() {
-    let refused = source(unreached(http::Kind::Tls("unknown issuer".into())));
+    let refused = source(unreached(http::ErrorKind::Tls("unknown issuer".into())));
     let plain = ["registry.example".parse().unwrap()];
     let flags = ConnectionFlags { plain_http: &plain, ca_certificate: true };
     let text = failure_line(&refused, &flags);
@@ -128,7 +128,7 @@ fn asks_for_nothing_that_was_given() {
 #[test]
 fn asks_for_another_certificate_where_no_setting_helps() {
     let reason = "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))";
-    let failure = source(unreached(http::Kind::Tls(reason.into())));
+    let failure = source(unreached(http::ErrorKind::Tls(reason.into())));
     let hint = " Give the registry such a certificate, self-signed or not, and name the file of what signed it in --certificate-authority.";
     for ca_certificate in [false, true] {
         let text = failure_line(&failure, &ConnectionFlags { ca_certificate, ..ConnectionFlags::default() });
@@ -142,10 +142,11 @@ fn asks_for_another_certificate_where_no_setting_helps() {
 #[test]
 fn tells_a_dead_proxy_from_a_registry_that_is_down() {
     let proxy = "proxy.example:3128 (HTTPS_PROXY)".to_owned();
-    let text = line(&source(unreached(http::Kind::Proxy { proxy, reason: "Connection refused".into() })));
+    let text =
+        line(&source(unreached(http::ErrorKind::Proxy { proxy, reason: "Connection refused".into() })));
     assert!(text.contains("through the proxy proxy.example:3128 (HTTPS_PROXY) failed"), "{text}");
     assert!(text.contains("Check the proxy"), "{text}");
-    let kind = http::Kind::Proxy { proxy: "p:1 (HTTPS_PROXY)".into(), reason: "refused".into() };
+    let kind = http::ErrorKind::Proxy { proxy: "p:1 (HTTPS_PROXY)".into(), reason: "refused".into() };
     let failure = source(unreached(kind));
     let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);
     let text = one.line(&[]);
@@ -197,7 +198,11 @@ fn names_the_flag_to_change() {
         "source registry.example/acme/app:2.1 cannot be read: registry says 401 UNAUTHORIZED \"authentication required\". Check the spelling of SOURCE (many registries say so of what does not exist), or log in: docker login registry.example.",
     );
     check(
-        &at(Side::Destination, Operation::StartUpload, unreached(http::Kind::Tls("unknown issuer".into()))),
+        &at(
+            Side::Destination,
+            Operation::StartUpload,
+            unreached(http::ErrorKind::Tls("unknown issuer".into())),
+        ),
         "destination registry.example/acme/app:2.1 cannot be reached: the TLS handshake with registry.example:443 failed (unknown issuer), 5 attempts in 71 s. If the registry has an authority of its own, name its file in --certificate-authority; if it speaks plain HTTP, add --plain-http registry.example.",
     );
     let subject = "docker.io/library/nginx:1.27".into();

@@ -4,7 +4,7 @@
 use std::io::{self, Write as _};
 
 use image_copy::copy::{Failure, Problem};
-use image_copy::http::{self, Kind};
+use image_copy::http::{self, ErrorKind};
 use image_copy::oci::Registry;
 use image_copy::registry::Error;
 
@@ -54,7 +54,7 @@ impl<'a> Unresolved<'a> {
     /// What is broken, where that is not the reference alone.
     fn shared_cause(&self) -> Option<SharedCause<'_>> {
         if let Failure::Registry {
-            cause: Error::Http(http::Error { kind: Kind::Proxy { proxy, reason }, .. }),
+            cause: Error::Http(http::Error { kind: ErrorKind::Proxy { proxy, reason }, .. }),
             ..
         } = self.failure
         {

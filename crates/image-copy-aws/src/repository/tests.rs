@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use image_copy::http::Kind;
+use image_copy::http::ErrorKind;
 use image_copy::oci::media_type;
 use serde_json::{Value, json};
 
@@ -188,6 +188,6 @@ async fn an_address_where_nobody_listens_is_named_as_such() {
     let clients = crate::testing::clients_at(&format!("http://{refused}"));
     let error = clients.repository(&ARN.parse().unwrap(), None).settings(None).await.unwrap_err();
     let Error::Http(error) = error else { panic!("{error}") };
-    assert!(matches!(&error.kind, Kind::Connect(text) if text.contains("refused")), "{error}");
+    assert!(matches!(&error.kind, ErrorKind::Connect(text) if text.contains("refused")), "{error}");
     assert_eq!((error.host.as_str(), error.attempts), ("api.ecr.eu-west-1.amazonaws.com", 3));
 }

@@ -45,7 +45,7 @@ async fn a_call_that_the_deadline_cuts_fails_with_the_answer_before_it() {
     assert!(
         matches!(send(2).await, Error::Service { code, attempts: 2, .. } if &*code == "ThrottlingException")
     );
-    assert!(matches!(send(0).await, Error::Http(http::Error { kind: Kind::Silent { .. }, .. })));
+    assert!(matches!(send(0).await, Error::Http(http::Error { kind: ErrorKind::Silent { .. }, .. })));
 }
 
 #[test]

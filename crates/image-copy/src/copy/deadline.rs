@@ -8,7 +8,7 @@ use super::destination::Destination;
 use super::reporting::{Error, Failure, Progress, Side};
 use super::request::Request;
 use super::source::Source;
-use crate::http::Silence;
+use crate::http::SilentHost;
 
 /// Ends `work` at the deadline.
 ///
@@ -34,10 +34,10 @@ pub async fn with_deadline<T>(
 
 /// Returns the host that the copy has been waiting for longest. A wait that is shorter than the time
 /// limit of a connection, and than half of the copy, is not the reason that time ran out.
-fn silence(source: &Source, destination: &Destination, elapsed: Duration) -> Option<(Side, Silence)> {
+fn silence(source: &Source, destination: &Destination, elapsed: Duration) -> Option<(Side, SilentHost)> {
     let shortest = source.upstream().http_options().connect_timeout.min(elapsed / 2);
     let of_source = source.silence().map(|silence| (Side::Source, silence));
-    let of_destination = destination.repository.silence().map(|silence| (Side::Destination, silence));
+    let of_destination = destination.repository.silent_host().map(|silence| (Side::Destination, silence));
     let longest = of_source.into_iter().chain(of_destination).max_by_key(|(_, silence)| silence.time);
     longest.filter(|(_, silence)| silence.time >= shortest)
 }

@@ -80,7 +80,7 @@ impl Inventory for Repository {
     }
 
     fn manifests<'a>(&'a self, ids: &'a [ManifestId]) -> BoxFuture<'a, Result<Vec<Option<Manifest>>, Error>> {
-        let asked = stream::iter(ids).map(|id| self.held_manifest(id));
+        let asked = stream::iter(ids).map(|id| self.existing_manifest(id));
         Box::pin(asked.buffered(CONCURRENT_REQUESTS).try_collect())
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::wait::Wait;
-use super::{Kind, Options};
+use super::{ErrorKind, Options};
 
 /// Maximum time between two checks of an upload.
 const TICK: Duration = Duration::from_millis(500);
@@ -38,7 +38,7 @@ impl Activity {
     }
 
     /// Returns when the other side has been silent for too long, or takes bytes too slowly.
-    pub(super) async fn stalled(&self, options: &Options) -> Kind {
+    pub(super) async fn stalled(&self, options: &Options) -> ErrorKind {
         let mut waited = Duration::ZERO;
         let mut left_before = self.left.load(Ordering::Relaxed);
         loop {
@@ -48,13 +48,13 @@ impl Activity {
             let left = self.left.load(Ordering::Relaxed);
             let limit = if left == 0 { options.commit_timeout } else { options.read_timeout };
             if time > limit {
-                return Kind::Silent { time, proxy: None };
+                return ErrorKind::Silent { time, proxy: None };
             }
             waited += tick;
             if left > 0 && waited >= options.read_timeout {
                 let taken = left_before.saturating_sub(left);
                 if options.is_too_slow(taken, waited) {
-                    return Kind::slow(taken, waited);
+                    return ErrorKind::slow(taken, waited);
                 }
                 (waited, left_before) = (Duration::ZERO, left);
             }

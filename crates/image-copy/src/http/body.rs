@@ -9,7 +9,7 @@ use reqwest::{StatusCode, Url};
 use tokio::time::{Instant, timeout_at};
 
 use super::wait::Wait;
-use super::{Client, Error, Kind};
+use super::{Client, Error, ErrorKind};
 
 /// The body of a response. It fails if the server is silent or sends too slowly. Only the time in which
 /// its reader waits for the server counts. Cannot be printed, because its address can be signed.
@@ -79,9 +79,9 @@ impl Body {
     fn end_period(&mut self, period: Duration) -> Result<(), Error> {
         let silent = self.waited.saturating_sub(self.waited_for_last);
         let kind = if self.bytes == 0 || silent >= period / 2 {
-            Some(Kind::Silent { time: silent, proxy: None })
+            Some(ErrorKind::Silent { time: silent, proxy: None })
         } else if self.client.options().is_too_slow(self.bytes, self.waited) {
-            Some(Kind::slow(self.bytes, self.waited))
+            Some(ErrorKind::slow(self.bytes, self.waited))
         } else {
             None
         };

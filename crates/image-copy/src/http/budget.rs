@@ -8,12 +8,12 @@ use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
 use super::retry::{is_transient, limit_ends, retry_after};
-use super::{Backoff, Error, Kind, Waits};
+use super::{Backoff, Error, ErrorKind, Waits};
 
 /// Attempts, time and deadline of one operation, such as reading a blob from one registry. Clones share
 /// them, so that retries within retries do not multiply.
 #[derive(Debug, Clone)]
-pub(crate) struct Budget {
+pub(crate) struct RetryBudget {
     backoff: Backoff,
     deadline: Option<Instant>,
     started: Instant,
@@ -33,14 +33,14 @@ struct Spent {
     paused: Duration,
 }
 
-impl Budget {
+impl RetryBudget {
     /// `waits` lists the requests that are waiting for a response.
     pub(crate) fn new(backoff: Backoff, deadline: Option<Instant>, waits: Waits) -> Self {
         Self { backoff, deadline, started: Instant::now(), spent: Arc::default(), waits }
     }
 
     /// Forgets earlier faults, after an attempt that gained something.
-    pub(crate) fn progressed(&self) {
+    pub(crate) fn reset(&self) {
         *self.spent() = Spent::default();
     }
 
@@ -54,34 +54,34 @@ impl Budget {
     }
 
     /// Waits before the next attempt after a response. Returns false if there is none.
-    pub(crate) async fn after_answer(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+    pub(crate) async fn wait_after_response(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         let asked = if status == 429 { limit_ends(headers) } else { retry_after(headers) };
-        is_transient(status) && self.after_status(status, asked).await
+        is_transient(status) && self.wait_after_status(status, asked).await
     }
 
     /// Waits before the next attempt after a request without a complete response. Returns false if there
     /// is none: a host that was silent for long enough is given up before its attempts are used up.
-    pub(crate) async fn after_error(&self, error: &Error) -> bool {
+    pub(crate) async fn wait_after_error(&self, error: &Error) -> bool {
         let silence = match &error.kind {
-            Kind::Silent { time, .. } | Kind::Slow { time, .. } => *time,
+            ErrorKind::Silent { time, .. } | ErrorKind::Slow { time, .. } => *time,
             _ => Duration::ZERO,
         };
         let has_patience = {
             let mut spent = self.spent();
             spent.silence = spent.silence.saturating_add(silence);
-            spent.silence < self.backoff.silence
+            spent.silence < self.backoff.max_silence
         };
         error.is_transient() && self.has_attempts() && has_patience && self.pause(None).await
     }
 
     /// Waits before the next attempt after a transient status. `asked` is the time the registry asks for.
-    pub(crate) async fn after_status(&self, status: StatusCode, asked: Option<Duration>) -> bool {
+    pub(crate) async fn wait_after_status(&self, status: StatusCode, asked: Option<Duration>) -> bool {
         let throttled = matches!(status.as_u16(), 429 | 503) && (asked.is_some() || status == 429);
-        if throttled { self.pause(asked).await } else { self.after_fault(asked).await }
+        if throttled { self.pause(asked).await } else { self.wait_after_fault(asked).await }
     }
 
     /// Waits before the next attempt after a fault.
-    pub(crate) async fn after_fault(&self, asked: Option<Duration>) -> bool {
+    pub(crate) async fn wait_after_fault(&self, asked: Option<Duration>) -> bool {
         self.has_attempts() && self.pause(asked).await
     }
 
@@ -89,7 +89,7 @@ impl Budget {
     fn has_attempts(&self) -> bool {
         let mut spent = self.spent();
         spent.faults = spent.faults.saturating_add(1);
-        spent.faults < self.backoff.attempts
+        spent.faults < self.backoff.max_attempts
     }
 
     async fn pause(&self, asked: Option<Duration>) -> bool {
@@ -102,7 +102,7 @@ impl Budget {
             let fits = match self.deadline {
                 // A registry can ask for more time than an Instant can express.
                 Some(deadline) => Instant::now().checked_add(pause).is_some_and(|end| end < deadline),
-                None => spent.paused < self.backoff.patience,
+                None => spent.paused < self.backoff.max_total_pause,
             };
             if !fits {
                 return false;
@@ -128,22 +128,23 @@ mod tests {
         HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())])
     }
 
-    fn budget(backoff: Backoff, seconds: u64) -> Budget {
-        Budget::new(backoff, Some(Instant::now() + Duration::from_secs(seconds)), Waits::default())
+    fn budget(backoff: Backoff, seconds: u64) -> RetryBudget {
+        RetryBudget::new(backoff, Some(Instant::now() + Duration::from_secs(seconds)), Waits::default())
     }
 
     fn silent(seconds: u64) -> Error {
-        let kind = Kind::Silent { time: Duration::from_secs(seconds), proxy: None };
+        let kind = ErrorKind::Silent { time: Duration::from_secs(seconds), proxy: None };
         Error { kind, host: "registry.example".into(), attempts: 1, elapsed: Duration::ZERO }
     }
 
     #[tokio::test]
     async fn a_wait_without_end_is_not_begun() {
         for asked in [Some(Duration::from_secs(u64::MAX)), Some(Duration::MAX)] {
-            for budget in
-                [budget(Backoff::default(), 100), Budget::new(Backoff::default(), None, Waits::default())]
-            {
-                assert!(!budget.after_status(StatusCode::TOO_MANY_REQUESTS, asked).await);
+            for budget in [
+                budget(Backoff::default(), 100),
+                RetryBudget::new(Backoff::default(), None, Waits::default()),
+            ] {
+                assert!(!budget.wait_after_status(StatusCode::TOO_MANY_REQUESTS, asked).await);
             }
         }
     }
@@ -152,41 +153,46 @@ mod tests {
     async fn waits_as_asked_when_that_ends_before_the_deadline() {
         let budget = budget(Backoff::default(), 100);
         let started = Instant::now();
-        assert!(budget.after_answer(StatusCode::TOO_MANY_REQUESTS, &headers("60")).await);
+        assert!(budget.wait_after_response(StatusCode::TOO_MANY_REQUESTS, &headers("60")).await);
         assert!(started.elapsed() >= Duration::from_secs(60));
         assert!(
-            !budget.after_answer(StatusCode::TOO_MANY_REQUESTS, &headers("60")).await,
+            !budget.wait_after_response(StatusCode::TOO_MANY_REQUESTS, &headers("60")).await,
             "beyond the deadline"
         );
     }
 
     #[tokio::test(start_paused = true)]
     async fn gives_up_on_faults_but_bears_throttling() {
-        let budget = budget(Backoff { attempts: 3, ..Backoff::default() }, 3600);
+        let budget = budget(Backoff { max_attempts: 3, ..Backoff::default() }, 3600);
         let none = HeaderMap::new();
         for _ in 0..10 {
-            assert!(budget.after_answer(StatusCode::TOO_MANY_REQUESTS, &none).await);
+            assert!(budget.wait_after_response(StatusCode::TOO_MANY_REQUESTS, &none).await);
         }
-        assert!(budget.after_answer(StatusCode::BAD_GATEWAY, &none).await);
-        assert!(budget.clone().after_answer(StatusCode::BAD_GATEWAY, &none).await);
-        assert!(!budget.after_answer(StatusCode::BAD_GATEWAY, &none).await, "clones share the attempts");
-        assert!(!budget.after_answer(StatusCode::NOT_FOUND, &none).await);
+        assert!(budget.wait_after_response(StatusCode::BAD_GATEWAY, &none).await);
+        assert!(budget.clone().wait_after_response(StatusCode::BAD_GATEWAY, &none).await);
+        assert!(
+            !budget.wait_after_response(StatusCode::BAD_GATEWAY, &none).await,
+            "clones share the attempts"
+        );
+        assert!(!budget.wait_after_response(StatusCode::NOT_FOUND, &none).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn gives_up_a_silent_host_early_unless_there_was_progress() {
         let budget = budget(Backoff::default(), 3600);
-        assert!(budget.after_error(&silent(30)).await);
-        budget.progressed();
-        assert!(budget.after_error(&silent(30)).await);
-        assert!(!budget.after_error(&silent(30)).await);
+        assert!(budget.wait_after_error(&silent(30)).await);
+        budget.reset();
+        assert!(budget.wait_after_error(&silent(30)).await);
+        assert!(!budget.wait_after_error(&silent(30)).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn patience_without_a_deadline_counts_pauses_and_not_the_transfer() {
-        let budget = Budget::new(Backoff::default(), None, Waits::default());
+        let budget = RetryBudget::new(Backoff::default(), None, Waits::default());
         tokio::time::sleep(Duration::from_secs(3600)).await;
-        assert!(budget.after_fault(None).await);
-        assert!(!budget.after_status(StatusCode::TOO_MANY_REQUESTS, Some(Duration::from_secs(300))).await);
+        assert!(budget.wait_after_fault(None).await);
+        assert!(
+            !budget.wait_after_status(StatusCode::TOO_MANY_REQUESTS, Some(Duration::from_secs(300))).await
+        );
     }
 }

@@ -14,14 +14,14 @@ use super::describe::{describe, failure, forbidden, host_of};
 use super::proxy::Proxies;
 use super::resolver::GuardedResolver;
 use super::wait::Wait;
-use super::{Activity, Body, Budget, Error, Kind, Options, Waits};
+use super::{Activity, Body, Error, ErrorKind, Options, RetryBudget, Waits};
 
 /// Keeps connections. Clones share them.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
     /// Budget of all requests through this handle. Without one, each request has its own.
-    budget: Option<Budget>,
+    budget: Option<RetryBudget>,
 }
 
 /// Cannot be printed, because addresses of proxies can contain passwords.
@@ -102,7 +102,7 @@ impl Client {
     }
 
     /// Returns a handle whose requests share a budget, including those for tokens.
-    pub(crate) fn within(&self, budget: Budget) -> Self {
+    pub(crate) fn with_budget(&self, budget: RetryBudget) -> Self {
         Self { shared: self.shared.clone(), budget: Some(budget) }
     }
 
@@ -181,8 +181,8 @@ impl Client {
         read(Body::new(self.clone(), response, self.wait(&request.url)), request, &mut attempts).await
     }
 
-    fn budget(&self, deadline: Option<Instant>) -> Budget {
-        let own = || Budget::new(self.options().backoff, deadline, Waits::default());
+    fn budget(&self, deadline: Option<Instant>) -> RetryBudget {
+        let own = || RetryBudget::new(self.options().backoff, deadline, Waits::default());
         self.budget.clone().unwrap_or_else(own)
     }
 
@@ -211,7 +211,7 @@ impl Client {
         }
         let resolver = GuardedResolver::new(*origin, plain, &proxies.hosts());
         let client = options.client(resolver, is_direct);
-        let client = client.map_err(|problem| failure(Kind::Connect(problem.into()), url))?;
+        let client = client.map_err(|problem| failure(ErrorKind::Connect(problem.into()), url))?;
         Ok(kept.get_or_init(|| client))
     }
 
@@ -220,9 +220,11 @@ impl Client {
     }
 
     /// Returns the failure of a request to `url`, with the proxy that can be the silent one.
-    pub(super) fn failure(&self, kind: Kind, url: &Url) -> Error {
+    pub(super) fn failure(&self, kind: ErrorKind, url: &Url) -> Error {
         match kind {
-            Kind::Silent { time, .. } => failure(Kind::Silent { time, proxy: self.proxy(url) }, url),
+            ErrorKind::Silent { time, .. } => {
+                failure(ErrorKind::Silent { time, proxy: self.proxy(url) }, url)
+            }
             kind => failure(kind, url),
         }
     }
@@ -250,7 +252,7 @@ impl Client {
         match timeout(time, sending).await {
             Ok(Ok(response)) => Ok(Body::new(self.clone(), response, wait)),
             Ok(Err(error)) => Err(self.describe(&error, &request.url)),
-            Err(_) => Err(self.failure(Kind::Silent { time, proxy: None }, &request.url)),
+            Err(_) => Err(self.failure(ErrorKind::Silent { time, proxy: None }, &request.url)),
         }
     }
 }
@@ -267,7 +269,7 @@ async fn read(mut response: Body, request: &Request, attempts: &mut Attempts) ->
         let limit = if status.is_success() { request.limit } else { ERROR_BODY_BYTES };
         if (body.len() as u64).saturating_add(chunk.len() as u64) > limit {
             if status.is_success() {
-                return Err(failure(Kind::TooLarge { limit }, &request.url));
+                return Err(failure(ErrorKind::TooLarge { limit }, &request.url));
             }
             break;
         }
@@ -279,7 +281,7 @@ async fn read(mut response: Body, request: &Request, attempts: &mut Attempts) ->
 
 /// Attempts at one request, within the budget of its operation.
 struct Attempts {
-    budget: Budget,
+    budget: RetryBudget,
     started: Instant,
     count: u32,
     /// Attempts with a wanted status, also if the body was interrupted.
@@ -287,7 +289,7 @@ struct Attempts {
 }
 
 impl Attempts {
-    fn new(budget: Budget) -> Self {
+    fn new(budget: RetryBudget) -> Self {
         Self { budget, started: Instant::now(), count: 0, granted: 0 }
     }
 
@@ -300,10 +302,10 @@ impl Attempts {
         match result {
             Ok(answer) => {
                 let is_over = (request.is_final)(&answer)
-                    || !self.budget.after_answer(answer.status, &answer.headers).await;
+                    || !self.budget.wait_after_response(answer.status, &answer.headers).await;
                 is_over.then_some(Ok(answer))
             }
-            Err(error) if self.budget.after_error(&error).await => None,
+            Err(error) if self.budget.wait_after_error(&error).await => None,
             Err(error) => Some(Err(Error { attempts: self.count, elapsed: self.started.elapsed(), ..error })),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::resolver::ForbiddenName;
-use super::{Error, Kind};
+use super::{Error, ErrorKind};
 use crate::text::ForeignText;
 
 /// Maximum length of a host name with its port in characters (RFC 1035, section 2.3.4).
@@ -17,7 +17,7 @@ const HOST_CHARS: usize = 261;
 const REASON_CHARS: usize = 160;
 
 /// An error for the host of `url`, on the first try.
-pub(super) fn failure(kind: Kind, url: &Url) -> Error {
+pub(super) fn failure(kind: ErrorKind, url: &Url) -> Error {
     Error { kind, host: host_of(url), attempts: 1, elapsed: Duration::ZERO }
 }
 
@@ -30,12 +30,12 @@ pub(super) fn host_of(url: &Url) -> ForeignText {
 
 /// Returns the error for an address that a registry must not send us to.
 pub(super) fn forbidden(reason: &'static str, url: &Url) -> Error {
-    failure(Kind::Forbidden(reason), url)
+    failure(ErrorKind::ForbiddenAddress(reason), url)
 }
 
 /// An error for a body that ended before its time.
 pub(crate) fn interrupted(url: &Url) -> Error {
-    failure(Kind::Interrupted, url)
+    failure(ErrorKind::Interrupted, url)
 }
 
 /// Reads what kept a request to `url` from its answer out of the chain of causes. `proxy` is the one
@@ -57,23 +57,26 @@ pub(super) fn describe(error: &reqwest::Error, url: &Url, proxy: Option<String>)
         cause = current.source();
     }
     let kind = if let Some(reason) = forbidden {
-        Kind::Forbidden(reason)
+        ErrorKind::ForbiddenAddress(reason)
     } else if error.is_connect()
         && io_kind != Some(io::ErrorKind::InvalidData)
         && let Some(proxy) = proxy
     {
         // The target's name is the proxy's to resolve, and its connection the proxy's to make.
-        Kind::Proxy { proxy, reason: if error.is_timeout() { "timed out".into() } else { innermost(error) } }
+        ErrorKind::Proxy {
+            proxy,
+            reason: if error.is_timeout() { "timed out".into() } else { innermost(error) },
+        }
     } else if error.is_dns() {
-        Kind::Dns
+        ErrorKind::Dns
     } else if error.is_connect() && (error.is_timeout() || io_kind == Some(io::ErrorKind::TimedOut)) {
-        Kind::ConnectTimeout
+        ErrorKind::ConnectTimeout
     } else if error.is_connect() && io_kind == Some(io::ErrorKind::InvalidData) {
-        Kind::Tls(innermost(error))
+        ErrorKind::Tls(innermost(error))
     } else if error.is_connect() {
-        Kind::Connect(innermost(error))
+        ErrorKind::Connect(innermost(error))
     } else {
-        Kind::Interrupted
+        ErrorKind::Interrupted
     };
     failure(kind, url)
 }

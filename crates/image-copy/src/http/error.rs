@@ -6,10 +6,10 @@ use crate::text::ForeignText;
 
 /// A request that got no complete answer. A response of any status is not an error here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}", kind.at(host), tries(*attempts, *elapsed))]
+#[error("{}{}", kind.at(host), attempts_suffix(*attempts, *elapsed))]
 pub struct Error {
     /// What went wrong.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// Host and port that were asked.
     pub host: ForeignText,
     /// How often it was tried.
@@ -22,18 +22,18 @@ impl Error {
     /// Whether another try may have an answer.
     #[must_use]
     pub(crate) fn is_transient(&self) -> bool {
-        !matches!(self.kind, Kind::Tls(_) | Kind::TooLarge { .. } | Kind::Forbidden(_))
+        !matches!(self.kind, ErrorKind::Tls(_) | ErrorKind::TooLarge { .. } | ErrorKind::ForbiddenAddress(_))
     }
 
     /// Returns true if the host sent nothing for too long.
-    pub(crate) fn is_silence(&self) -> bool {
-        matches!(self.kind, Kind::Silent { .. })
+    pub(crate) fn is_silent_host(&self) -> bool {
+        matches!(self.kind, ErrorKind::Silent { .. })
     }
 }
 
 /// What kept a request from its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The name has no address.
     Dns,
     /// No connection came about; the text is the operating system's.
@@ -71,10 +71,10 @@ pub enum Kind {
         limit: u64,
     },
     /// A registry sent us to a place where none of its content can be.
-    Forbidden(&'static str),
+    ForbiddenAddress(&'static str),
 }
 
-impl Kind {
+impl ErrorKind {
     /// The rate of `bytes` in `time`.
     pub(super) fn slow(bytes: u64, time: Duration) -> Self {
         let rate = u128::from(bytes) * 1000 / time.as_millis().max(1);
@@ -91,16 +91,19 @@ impl Kind {
                 format!("connecting to {host} through the proxy {proxy} failed ({reason})")
             }
             Self::Tls(reason) => format!("the TLS handshake with {host} failed ({})", in_words(reason)),
-            Self::Silent { time, proxy: None } => format!("{host} was silent for {}", seconds(*time)),
+            Self::Silent { time, proxy: None } => format!("{host} was silent for {}", format_seconds(*time)),
             Self::Silent { time, proxy: Some(proxy) } => {
-                format!("{host} or the proxy {proxy} was silent for {}", seconds(*time))
+                format!("{host} or the proxy {proxy} was silent for {}", format_seconds(*time))
             }
             Self::Slow { rate, time } => {
-                format!("{host} was too slow ({rate} bytes per second on average over {})", seconds(*time))
+                format!(
+                    "{host} was too slow ({rate} bytes per second on average over {})",
+                    format_seconds(*time)
+                )
             }
             Self::Interrupted => format!("the connection to {host} was cut"),
             Self::TooLarge { limit } => format!("{host} sent more than {limit} bytes"),
-            Self::Forbidden(reason) => {
+            Self::ForbiddenAddress(reason) => {
                 format!("it leads to an address that is not allowed ({reason}): {host}")
             }
         }
@@ -127,7 +130,7 @@ fn in_words(reason: &str) -> String {
 }
 
 /// `, 5 attempts in 71 s`; nothing when one was all.
-pub(crate) fn tries(attempts: u32, elapsed: Duration) -> String {
+pub(crate) fn attempts_suffix(attempts: u32, elapsed: Duration) -> String {
     if attempts < 2 {
         return String::new();
     }
@@ -135,13 +138,13 @@ pub(crate) fn tries(attempts: u32, elapsed: Duration) -> String {
 }
 
 /// A time in whole seconds, at least one.
-pub(crate) fn seconds(time: Duration) -> String {
+pub(crate) fn format_seconds(time: Duration) -> String {
     let rounded = time.as_secs().saturating_add(u64::from(time.subsec_millis() >= 500));
     format!("{} s", rounded.max(1))
 }
 
 /// A length of time as people say it, such as `3 h 10 min`.
-pub(crate) fn duration(length: Duration) -> String {
+pub(crate) fn format_duration(length: Duration) -> String {
     let minutes = length.as_secs() / 60;
     match (minutes / 60, minutes % 60) {
         (0, 0) => format!("{} s", length.as_secs()),

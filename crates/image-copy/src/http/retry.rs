@@ -9,16 +9,16 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
     /// Bound of the first pause.
-    pub first: Duration,
+    pub first_pause: Duration,
     /// Bound of every later pause; the bounds double in between.
-    pub longest: Duration,
+    pub longest_pause: Duration,
     /// Maximum number of attempts that end in a fault. Responses that ask to slow down do not count.
-    pub attempts: u32,
+    pub max_attempts: u32,
     /// Maximum time of all pauses of an operation that has no deadline.
-    pub patience: Duration,
+    pub max_total_pause: Duration,
     /// Maximum time that an operation loses to hosts that are silent or too slow, over all its attempts
     /// without progress. The attempt that exceeds it is the last.
-    pub silence: Duration,
+    pub max_silence: Duration,
 }
 
 impl Default for Backoff {
@@ -26,13 +26,13 @@ impl Default for Backoff {
         // Half a second to thirty with full jitter is what spreads many functions over ECR's ten
         // PutImage a second (https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html).
         Self {
-            first: Duration::from_millis(500),
-            longest: Duration::from_secs(30),
-            attempts: 5,
+            first_pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(30),
+            max_attempts: 5,
             // Docker Hub's limit on requests of any kind ends within a minute.
-            patience: Duration::from_secs(75),
+            max_total_pause: Duration::from_secs(75),
             // Two attempts that last `Options::read_timeout`: one more than a single lost packet needs.
-            silence: Duration::from_secs(60),
+            max_silence: Duration::from_secs(60),
         }
     }
 }
@@ -40,7 +40,8 @@ impl Default for Backoff {
 impl Backoff {
     /// A pause before attempt number `attempt + 1`, drawn from zero to the bound.
     pub(crate) fn pause(&self, attempt: u32) -> Duration {
-        let bound = self.first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(self.longest);
+        let bound =
+            self.first_pause.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(self.longest_pause);
         bound.mul_f64(fastrand::f64())
     }
 }

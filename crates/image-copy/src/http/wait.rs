@@ -13,7 +13,7 @@ const NOT_WAITING: u64 = u64::MAX;
 
 /// A host that has been silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Silence {
+pub struct SilentHost {
     /// Host, with its port if that is not the usual one.
     pub host: ForeignText,
     /// Time since its last byte.
@@ -63,11 +63,11 @@ impl Waits {
     }
 
     /// Returns the host that has been waited for longest.
-    pub(crate) fn longest(&self) -> Option<Silence> {
+    pub(crate) fn longest(&self) -> Option<SilentHost> {
         let waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = waits.iter().filter_map(Weak::upgrade);
         let silences =
-            waiting.filter_map(|wait| Some(Silence { time: wait.time()?, host: wait.host.clone() }));
+            waiting.filter_map(|wait| Some(SilentHost { time: wait.time()?, host: wait.host.clone() }));
         silences.max_by_key(|silence| silence.time)
     }
 }

@@ -42,7 +42,9 @@ impl Client {
         request.origin = Origin::of(registry.host());
         match self.shared.http.open(&request, Some(Instant::now())).await {
             Ok(_) => true,
-            Err(error) => matches!(error.kind, http::Kind::Tls(reason) if reason.contains("certificate")),
+            Err(error) => {
+                matches!(error.kind, http::ErrorKind::Tls(reason) if reason.contains("certificate"))
+            }
         }
     }
 }

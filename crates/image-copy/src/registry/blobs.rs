@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 
 use super::secrets::Secrets;
 use super::{Error, Repository};
-use crate::http::{self, Body, Budget, Kind, Opened};
+use crate::http::{self, Body, ErrorKind, Opened, RetryBudget};
 use crate::oci::{Descriptor, Digest, Hasher};
 
 /// Bytes that a connection must deliver before earlier faults are forgotten.
@@ -33,9 +33,9 @@ impl Repository {
     /// Starts reading a blob; the first request goes out with the first call of `next`.
     #[must_use]
     pub(crate) fn read_blob(&self, blob: &Descriptor) -> BlobReader {
-        let budget = self.budget();
+        let budget = self.retry_budget();
         BlobReader {
-            repository: self.within(&budget),
+            repository: self.with_budget(&budget),
             budget,
             broke_at: 0,
             blob: blob.clone(),
@@ -75,7 +75,7 @@ pub(crate) struct BlobReader {
     blob: Descriptor,
     /// Budget of all connections: of the requests that open them, and of the bodies that break. A long blob
     /// can break any number of times.
-    budget: Budget,
+    budget: RetryBudget,
     broke_at: u64,
     body: Option<Body>,
     received: u64,
@@ -94,9 +94,9 @@ impl BlobReader {
     }
 
     /// Goes on at another place, at the first missing byte.
-    pub(crate) fn go_on_at(&mut self, repository: &Repository) {
-        self.budget = repository.budget();
-        self.repository = repository.within(&self.budget);
+    pub(crate) fn continue_from(&mut self, repository: &Repository) {
+        self.budget = repository.retry_budget();
+        self.repository = repository.with_budget(&self.budget);
         (self.body, self.broke_at, self.skip) = (None, self.received, 0);
     }
 
@@ -112,7 +112,9 @@ impl BlobReader {
             if self.body.is_none() {
                 match self.open().await {
                     Ok(body) => self.body = Some(body),
-                    Err(Error::AuthorizationExpired(_)) if self.budget.after_fault(None).await => continue,
+                    Err(Error::AuthorizationExpired(_)) if self.budget.wait_after_fault(None).await => {
+                        continue;
+                    }
                     // The request was repeated within the same budget.
                     Err(error) => return Err(error.after(self.budget.attempts(), self.budget.elapsed())),
                 }
@@ -130,12 +132,12 @@ impl BlobReader {
             };
             self.body = None;
             // A trickle gains bytes for ever.
-            let is_slow = matches!(broken.kind, Kind::Slow { .. });
+            let is_slow = matches!(broken.kind, ErrorKind::Slow { .. });
             if !is_slow && self.received - self.broke_at >= PROGRESS_BYTES {
-                self.budget.progressed();
+                self.budget.reset();
             }
             self.broke_at = self.received;
-            if !self.budget.after_error(&broken).await {
+            if !self.budget.wait_after_error(&broken).await {
                 let (attempts, elapsed) = (self.budget.attempts(), self.budget.elapsed());
                 return Err(self
                     .secrets

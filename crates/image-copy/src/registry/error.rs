@@ -18,7 +18,7 @@ pub enum Error {
     #[error(transparent)]
     AuthorizationExpired(Box<ErrorResponse>),
     /// A cloud service in front of the registry answered with an error of its own.
-    #[error("{service} says {}{}", words(code, message), http::tries(*attempts, *elapsed))]
+    #[error("{service} says {}{}", words(code, message), http::attempts_suffix(*attempts, *elapsed))]
     Service {
         /// Name of the call as in a permission, such as `ecr:BatchGetImage`.
         service: String,
@@ -113,8 +113,8 @@ impl Error {
 
     /// Returns true if the host sent nothing for too long.
     #[must_use]
-    pub(crate) fn is_silence(&self) -> bool {
-        matches!(self, Self::Http(error) if error.is_silence())
+    pub(crate) fn is_silent_host(&self) -> bool {
+        matches!(self, Self::Http(error) if error.is_silent_host())
     }
 
     /// Whether the registry, or the cloud service in front of it, used this code.

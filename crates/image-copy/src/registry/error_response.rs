@@ -10,7 +10,7 @@ use crate::text::ForeignText;
 
 /// An answer that is a refusal (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{} says {}{}", self.sender(), self.words(), http::tries(*attempts, *elapsed))]
+#[error("{} says {}{}", self.sender(), self.words(), http::attempts_suffix(*attempts, *elapsed))]
 pub struct ErrorResponse {
     /// HTTP status code.
     pub status: u16,

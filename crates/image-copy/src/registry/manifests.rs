@@ -83,13 +83,13 @@ impl Repository {
     /// # Errors
     /// As [`Self::get_manifest`], and if the manifest is larger.
     pub(crate) async fn get_manifest_within(&self, id: &ManifestId, limit: u64) -> Result<Manifest, Error> {
-        let budget = self.budget();
-        let repository = self.within(&budget);
+        let budget = self.retry_budget();
+        let repository = self.with_budget(&budget);
         let mut result = repository.get_manifest_once(id, limit).await;
         if matches!(
             result,
             Err(Error::DigestMismatch { .. } | Error::SizeMismatch { .. } | Error::Manifest(_))
-        ) && budget.after_fault(None).await
+        ) && budget.wait_after_fault(None).await
         {
             // A broken proxy or a cut connection looks like this once; a broken registry twice.
             result = repository.get_manifest_once(id, limit).await;
@@ -113,7 +113,7 @@ impl Repository {
     ///
     /// # Errors
     /// If the registry is unreachable or busy, or rejects the credentials.
-    pub(crate) async fn held_manifest(&self, id: &ManifestId) -> Result<Option<Manifest>, Error> {
+    pub(crate) async fn existing_manifest(&self, id: &ManifestId) -> Result<Option<Manifest>, Error> {
         match self.get_manifest(id).await {
             Err(error) if error.leaves_it_to_the_push() => {
                 tracing::debug!(id = id.as_str(), %error, "the destination does not show it");

@@ -42,9 +42,9 @@ pub use error_response::{CredentialsSent, ErrorEntry, ErrorResponse};
 pub use manifests::{Head, ManifestId};
 pub use rate_limit::RateLimit;
 pub(crate) use referrers::MAX_LIST_BYTES;
-pub(crate) use upload::{Pieces, SendError, Started};
+pub(crate) use upload::{BlobStream, UploadError, UploadStart};
 
-use crate::http::{Budget, Silence, Waits};
+use crate::http::{RetryBudget, SilentHost, Waits};
 use crate::{http, oci};
 use auth::Authorizer;
 
@@ -109,7 +109,7 @@ pub struct Repository {
     mounted: Option<oci::Repository>,
     deadline: Option<Instant>,
     /// Budget of all requests through this handle. Without one, each operation has its own.
-    budget: Option<Budget>,
+    budget: Option<RetryBudget>,
     usage: Arc<Counters>,
 }
 
@@ -148,7 +148,7 @@ impl Repository {
 
     /// The same repository, with a nearer end to its tries.
     #[must_use]
-    pub(crate) fn until(&self, end: Instant) -> Self {
+    pub(crate) fn with_deadline(&self, end: Instant) -> Self {
         let deadline = Some(self.deadline.map_or(end, |deadline| deadline.min(end)));
         Self { deadline, ..self.clone() }
     }
@@ -156,23 +156,23 @@ impl Repository {
     /// Starts a budget for an operation of several requests, which are then sent
     /// [`within`](Self::within) it. Within another budget, returns that one.
     #[must_use]
-    pub(crate) fn budget(&self) -> Budget {
-        let own = || Budget::new(self.http_options().backoff, self.deadline, self.usage.waits.clone());
+    pub(crate) fn retry_budget(&self) -> RetryBudget {
+        let own = || RetryBudget::new(self.http_options().backoff, self.deadline, self.usage.waits.clone());
         self.budget.clone().unwrap_or_else(own)
     }
 
     /// The same repository, with one budget for all requests.
     #[must_use]
-    pub(crate) fn within(&self, budget: &Budget) -> Self {
+    pub(crate) fn with_budget(&self, budget: &RetryBudget) -> Self {
         Self { budget: Some(budget.clone()), ..self.clone() }
     }
 
     fn http(&self) -> http::Client {
-        self.client.shared.http.within(self.budget())
+        self.client.shared.http.with_budget(self.retry_budget())
     }
 
     /// Returns the host that a request of this handle or its clones has been waiting for longest.
-    pub(crate) fn silence(&self) -> Option<Silence> {
+    pub(crate) fn silent_host(&self) -> Option<SilentHost> {
         self.usage.waits.longest()
     }
 
@@ -182,7 +182,7 @@ impl Repository {
     }
 
     /// Forgets the pull limit that the registry stated, because its window has ended.
-    pub(crate) fn forget_rate_limit(&self) {
+    pub(crate) fn clear_rate_limit(&self) {
         *self.usage.rate_limit.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

@@ -38,10 +38,10 @@ impl fmt::Display for RateLimit {
             write!(f, " for {source}")?;
         }
         if let Some(window) = self.window {
-            write!(f, " in each {}", http::duration(window))?;
+            write!(f, " in each {}", http::format_duration(window))?;
         }
         match self.reset {
-            Some(reset) => write!(f, ", resets in {}", http::duration(reset)),
+            Some(reset) => write!(f, ", resets in {}", http::format_duration(reset)),
             None => Ok(()),
         }
     }

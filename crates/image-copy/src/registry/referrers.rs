@@ -66,7 +66,9 @@ impl Repository {
         request.headers.insert(ACCEPT, HeaderValue::from_static(media_type::OCI_INDEX));
         let reply = match self.ask(request).await {
             // The path leads away from the registry, to where none of its content can be.
-            Err(Error::Http(error)) if matches!(error.kind, http::Kind::Forbidden(_)) => return Ok(None),
+            Err(Error::Http(error)) if matches!(error.kind, http::ErrorKind::ForbiddenAddress(_)) => {
+                return Ok(None);
+            }
             other => other?,
         };
         let is_unknown = matches!(reply.status(), 300..=399 | 400 | 404..=406 | 410 | 501);
@@ -87,7 +89,7 @@ impl Repository {
     ///
     /// # Errors
     /// The registry's answer, except that the tag or the repository does not exist.
-    pub async fn find_tag(&self, tag: &Tag) -> Result<Option<Digest>, Error> {
+    pub async fn tag_digest(&self, tag: &Tag) -> Result<Option<Digest>, Error> {
         let id = ManifestId::Tag(tag.clone());
         let reply = self.ask(self.manifest_request(Method::HEAD, &id).await?).await?;
         if reply.status() == 404 {

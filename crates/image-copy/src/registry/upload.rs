@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::secrets::Secrets;
 use super::session::{Reply, SMALL_BODY_BYTES, location, redirect};
 use super::{Error, ErrorResponse, Repository};
-use crate::http::{self, Activity, Backoff, Budget};
+use crate::http::{self, Activity, Backoff, RetryBudget};
 use crate::oci::{self, Descriptor, Digest};
 
 /// Time limit of the request that cancels a session, with its token.
@@ -26,7 +26,7 @@ const CANCEL_TIME: Duration = Duration::from_secs(2);
 
 /// Result of the request for an upload.
 #[derive(Debug)]
-pub(crate) enum Started {
+pub(crate) enum UploadStart {
     /// The registry took the blob from another of its repositories, so that nothing must be sent.
     Mounted,
     /// Send the blob here, or cancel.
@@ -47,15 +47,15 @@ impl fmt::Debug for Upload {
 
 /// Failure of an upload.
 #[derive(Debug)]
-pub(crate) enum SendError {
+pub(crate) enum UploadError {
     /// The registry redirected the request. The blob must be sent there from its first byte.
-    Moved(Upload),
+    Redirected(Upload),
     Source(Error),
     Destination(Error),
 }
 
 /// Gives a blob piece by piece, and checks it: the last piece comes only when all of it is right.
-pub(crate) trait Pieces: Send + 'static {
+pub(crate) trait BlobStream: Send + 'static {
     /// The next piece, or `None` after the last.
     fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Error>> + Send;
 }
@@ -71,14 +71,14 @@ impl Repository {
         &self,
         digest: &Digest,
         mount: Option<&oci::Repository>,
-    ) -> Result<Started, Error> {
+    ) -> Result<UploadStart, Error> {
         let url = self.url("blobs/uploads/").await?;
         if let Some(from) = mount
             && let Some(started) = self.mount(url.clone(), digest, from).await?
         {
             return Ok(started);
         }
-        session(self.ask(Self::request(Method::POST, url, SMALL_BODY_BYTES)).await?).map(Started::Session)
+        session(self.ask(Self::request(Method::POST, url, SMALL_BODY_BYTES)).await?).map(UploadStart::Session)
     }
 
     /// Asks for a mount. Returns `None` if the registry refuses it. A registry that only declines it opens
@@ -88,22 +88,24 @@ impl Repository {
         mut url: Url,
         digest: &Digest,
         from: &oci::Repository,
-    ) -> Result<Option<Started>, Error> {
+    ) -> Result<Option<UploadStart>, Error> {
         url.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", from.path());
         let mut request = Self::request(Method::POST, url, SMALL_BODY_BYTES);
         request.is_final = |_| true;
         // A single attempt, because the upload that follows a refusal has attempts of its own.
-        let once = Backoff { attempts: 1, ..self.http_options().backoff };
-        let budget = Budget::new(once, self.deadline, self.usage.waits.clone());
-        let reply = self.mounting_from(from).within(&budget).ask(request).await;
+        let once = Backoff { max_attempts: 1, ..self.http_options().backoff };
+        let budget = RetryBudget::new(once, self.deadline, self.usage.waits.clone());
+        let reply = self.mounting_from(from).with_budget(&budget).ask(request).await;
         if matches!(&reply, Ok(reply) if reply.status() == 201) {
-            return Ok(Some(Started::Mounted));
+            return Ok(Some(UploadStart::Mounted));
         }
         match reply.and_then(session) {
-            Ok(upload) => Ok(Some(Started::Session(upload))),
+            Ok(upload) => Ok(Some(UploadStart::Session(upload))),
             Err(error @ Error::Credentials(_)) => Err(error),
             // The upload does not wait for the same silent host as long again.
-            Err(Error::Http(error)) if error.is_silence() && !self.budget().after_error(&error).await => {
+            Err(Error::Http(error))
+                if error.is_silent_host() && !self.retry_budget().wait_after_error(&error).await =>
+            {
                 Err(error.into())
             }
             Err(error) => {
@@ -118,11 +120,11 @@ impl Repository {
         &self,
         upload: &Upload,
         blob: &Descriptor,
-        reader: impl Pieces,
+        reader: impl BlobStream,
         passed: Arc<dyn Fn(u64) + Send + Sync>,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), UploadError> {
         let url = with_digest(upload.url.clone(), &blob.digest);
-        let authorization = self.authorization(&url).await.map_err(SendError::Destination)?;
+        let authorization = self.authorization(&url).await.map_err(UploadError::Destination)?;
         let mut request = Self::request(Method::PUT, url.clone(), SMALL_BODY_BYTES);
         request.origin = self.origin();
         authorization.apply(&mut request.headers);
@@ -133,25 +135,25 @@ impl Repository {
         let body = streamed(reader, activity.clone(), source_error.clone(), passed);
         let result = client.send_once(&request, body, blob.size, &activity).await;
         if let Some(error) = source_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(SendError::Source(error));
+            return Err(UploadError::Source(error));
         }
         let mut secrets = Secrets::default();
         authorization.add_to(&mut secrets);
         secrets.add_query(&url);
-        let failed = |error: http::Error| SendError::Destination(secrets.remove_from_error(error.into()));
+        let failed = |error: http::Error| UploadError::Destination(secrets.remove_from_error(error.into()));
         let mut answer = result.map_err(failed)?;
         if answer.status.is_success() {
             return Ok(());
         }
-        if let Some(url) = redirect(&answer, &request).map_err(SendError::Destination)? {
-            return Err(SendError::Moved(Upload { url }));
+        if let Some(url) = redirect(&answer, &request).map_err(UploadError::Destination)? {
+            return Err(UploadError::Redirected(Upload { url }));
         }
         secrets.remove_from_answer(&mut answer);
         let described = secrets.remove_from(&format!("PUT {}", url.path()));
         let refusal = ErrorResponse::of(&answer, described, authorization.credentials_sent());
         let renewed =
-            self.was_renewed(&url, &answer, &authorization).await.map_err(SendError::Destination)?;
-        Err(SendError::Destination(if renewed {
+            self.was_renewed(&url, &answer, &authorization).await.map_err(UploadError::Destination)?;
+        Err(UploadError::Destination(if renewed {
             Error::AuthorizationExpired(Box::new(refusal))
         } else {
             refusal.into()
@@ -164,7 +166,7 @@ impl Repository {
     /// If the registry refuses it or cannot be reached.
     pub async fn put_blob(&self, bytes: &'static [u8]) -> Result<(), Error> {
         let digest = Digest::of(bytes);
-        let Started::Session(upload) = self.start_upload(&digest, None).await? else { return Ok(()) };
+        let UploadStart::Session(upload) = self.start_upload(&digest, None).await? else { return Ok(()) };
         let url = with_digest(upload.url, &digest);
         let request = Self::request(Method::PUT, url, SMALL_BODY_BYTES);
         let request = Self::with_body(request, "application/octet-stream", bytes.into())?;
@@ -208,7 +210,7 @@ fn session(reply: Reply) -> Result<Upload, Error> {
 /// The reader as a request body. An error ends the body early, so that the registry never sees a
 /// whole blob, and is kept for the caller: the HTTP client would report a broken connection.
 fn streamed(
-    reader: impl Pieces,
+    reader: impl BlobStream,
     activity: Arc<Activity>,
     error: Arc<Mutex<Option<Error>>>,
     passed: Arc<dyn Fn(u64) + Send + Sync>,

@@ -34,8 +34,8 @@ pub(crate) fn client(login: Option<(&str, &str)>) -> Client {
 
 /// A client with other time limits.
 pub(crate) fn client_with(login: Option<(&str, &str)>, mut options: http::Options) -> Client {
-    options.backoff.attempts = 2;
-    options.backoff.first = std::time::Duration::from_millis(1);
+    options.backoff.max_attempts = 2;
+    options.backoff.first_pause = std::time::Duration::from_millis(1);
     let login =
         login.map(|(user, password)| Credentials { username: user.into(), password: password.into() });
     Client::new(options, Arc::new(Always(login))).unwrap()

@@ -120,7 +120,7 @@ pub(super) fn advice(failure: &copy::Failure) -> String {
 fn is_silence(failure: &copy::Failure) -> bool {
     match failure {
         copy::Failure::Registry { cause: registry::Error::Http(error), .. } => {
-            matches!(error.kind, http::Kind::Silent { .. } | http::Kind::Slow { .. })
+            matches!(error.kind, http::ErrorKind::Silent { .. } | http::ErrorKind::Slow { .. })
         }
         copy::Failure::Deadline { silence, .. } => silence.is_some(),
         _ => false,

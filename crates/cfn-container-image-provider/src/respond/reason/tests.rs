@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use image_copy::copy::{Operation, Problem, Progress, Side};
-use image_copy::http::{Kind, Silence};
+use image_copy::http::{ErrorKind, SilentHost};
 use image_copy::oci::Digest;
 use image_copy::registry::{self, CredentialsSent, ErrorResponse};
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ fn table() -> String {
         }
     }
     for cause in [
-        network(Kind::Dns, "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com"),
+        network(ErrorKind::Dns, "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com"),
         service("ecr:BatchGetImage", "NotSent", "FIPS is enabled but this partition does not support FIPS"),
     ] {
         let (side, operation, subject) = (Side::Destination, Operation::ReadManifest, subject());
@@ -128,10 +128,10 @@ fn table() -> String {
             subject: SOURCE.into(),
             progress: Progress::default(),
             elapsed: Duration::from_secs(48),
-            silence: Some((side, Silence { host: "registry.example".into(), time })),
+            silence: Some((side, SilentHost { host: "registry.example".into(), time })),
         };
         lines.push(format!("Deadline, silence: {}", text(silent)));
-        for kind in [Kind::Silent { time, proxy: None }, Kind::Slow { rate: 35, time }] {
+        for kind in [ErrorKind::Silent { time, proxy: None }, ErrorKind::Slow { rate: 35, time }] {
             let (operation, subject) = (Operation::ReadBlob, SOURCE.to_owned());
             let cause = network(kind, "registry.example");
             lines.push(format!(
@@ -153,7 +153,7 @@ fn table() -> String {
             Failure::NotDeleted(Box::new(NotDeleted {
                 image: subject(),
                 cause: network(
-                    Kind::Silent { time: Duration::from_secs(30), proxy: None },
+                    ErrorKind::Silent { time: Duration::from_secs(30), proxy: None },
                     "api.ecr.eu-west-1.amazonaws.com",
                 ),
             })),

@@ -110,7 +110,7 @@ pub enum Failure {
         /// Time since the start of the copy.
         elapsed: Duration,
         /// The host that the copy was waiting for, if it had been silent for long, and its role.
-        silence: Option<(Side, http::Silence)>,
+        silence: Option<(Side, http::SilentHost)>,
     },
 }
 
@@ -239,14 +239,16 @@ fn problem_of(cause: &registry::Error) -> Problem {
         Error::Credentials(_) => Problem::CredentialsUnavailable,
         Error::TooFewPulls { .. } => Problem::PullLimit,
         Error::Http(error) => match error.kind {
-            http::Kind::Dns | http::Kind::Connect(_) | http::Kind::ConnectTimeout => Problem::Unreachable,
-            http::Kind::Proxy { .. } => Problem::ProxyUnreachable,
-            http::Kind::Tls(_) => Problem::CertificateRejected,
-            http::Kind::Silent { .. } | http::Kind::Slow { .. } | http::Kind::Interrupted => {
+            http::ErrorKind::Dns | http::ErrorKind::Connect(_) | http::ErrorKind::ConnectTimeout => {
+                Problem::Unreachable
+            }
+            http::ErrorKind::Proxy { .. } => Problem::ProxyUnreachable,
+            http::ErrorKind::Tls(_) => Problem::CertificateRejected,
+            http::ErrorKind::Silent { .. } | http::ErrorKind::Slow { .. } | http::ErrorKind::Interrupted => {
                 Problem::Interrupted
             }
-            http::Kind::TooLarge { .. } => Problem::InvalidResponse,
-            http::Kind::Forbidden(_) => Problem::ForbiddenAddress,
+            http::ErrorKind::TooLarge { .. } => Problem::InvalidResponse,
+            http::ErrorKind::ForbiddenAddress(_) => Problem::ForbiddenAddress,
         },
     }
 }

@@ -66,19 +66,19 @@ impl Failure {
 }
 
 /// ` (the source's host cdn.example was silent for the last 40 s)`
-fn silent(silence: Option<&(Side, http::Silence)>) -> String {
-    let Some((side, http::Silence { host, time })) = silence else { return String::new() };
+fn silent(silence: Option<&(Side, http::SilentHost)>) -> String {
+    let Some((side, http::SilentHost { host, time })) = silence else { return String::new() };
     let side = match side {
         Side::Source => "source",
         Side::Destination => "destination",
     };
-    format!(" (the {side}'s host {host} was silent for the last {})", http::seconds(*time))
+    format!(" (the {side}'s host {host} was silent for the last {})", http::format_seconds(*time))
 }
 
 fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> String {
-    use http::Kind;
+    use http::ErrorKind;
     let unreached = matches!(cause, Error::Http(http::Error { kind, .. })
-        if matches!(kind, Kind::Dns | Kind::Connect(_) | Kind::ConnectTimeout | Kind::Proxy { .. } | Kind::Tls(_)));
+        if matches!(kind, ErrorKind::Dns | ErrorKind::Connect(_) | ErrorKind::ConnectTimeout | ErrorKind::Proxy { .. } | ErrorKind::Tls(_)));
     let refused =
         matches!(cause, Error::ErrorResponse(_) | Error::AuthorizationExpired(_) | Error::Service { .. });
     match (side, operation) {
@@ -127,13 +127,15 @@ fn why(subject: &str, cause: &Error) -> String {
 fn allowance(refusal: &ErrorResponse) -> String {
     let Some(limit) = refusal.rate_limit.as_ref().filter(|_| refusal.is_pull_limit()) else {
         return match refusal.retry_after {
-            Some(pause) if refusal.status == 429 => format!(" (it asks to wait {})", http::duration(pause)),
+            Some(pause) if refusal.status == 429 => {
+                format!(" (it asks to wait {})", http::format_duration(pause))
+            }
             _ => String::new(),
         };
     };
     let mut text = format!(" ({limit}");
     match refusal.retry_after.filter(|_| limit.reset.is_none()) {
-        Some(pause) => text += &format!(", resets in {})", http::duration(pause)),
+        Some(pause) => text += &format!(", resets in {})", http::format_duration(pause)),
         None => text += ")",
     }
     text
@@ -189,7 +191,7 @@ mod tests {
             "source docker.io/library/nginx:1.27 cannot be read: registry says 429 TOOMANYREQUESTS \"You have reached your unauthenticated pull rate limit\" (0 of 100 left for 203.0.113.7 in each 6 h, resets in 3 h 10 min).",
         );
         let timeout = http::Error {
-            kind: http::Kind::ConnectTimeout,
+            kind: http::ErrorKind::ConnectTimeout,
             host: "registry-1.docker.io:443".into(),
             attempts: 5,
             elapsed: Duration::from_secs(71),
@@ -239,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_proxy_that_is_down_is_not_taken_for_the_registry() {
-        let kind = http::Kind::Proxy {
+        let kind = http::ErrorKind::Proxy {
             proxy: "proxy.example:3128 (HTTPS_PROXY)".into(),
             reason: "Connection refused".into(),
         };
@@ -274,7 +276,7 @@ mod tests {
             failure(None).summary(),
             "time ran out after 870 s: 17 of 22 blobs (61.0 of 98.0 GiB) of source public.ecr.aws/acme/cuda:12 were copied and the tag was not written."
         );
-        let silence = http::Silence { host: "cdn.example".into(), time: Duration::from_secs(40) };
+        let silence = http::SilentHost { host: "cdn.example".into(), time: Duration::from_secs(40) };
         assert_eq!(
             failure(Some((Side::Source, silence))).summary(),
             "time ran out after 870 s (the source's host cdn.example was silent for the last 40 s): 17 of 22 blobs (61.0 of 98.0 GiB) of source public.ecr.aws/acme/cuda:12 were copied and the tag was not written."
@@ -285,13 +287,13 @@ mod tests {
     fn names_silence_and_slowness_with_host_and_time() {
         let time = Duration::from_secs(30);
         for (kind, expected) in [
-            (http::Kind::Silent { time, proxy: None }, "cdn.example was silent for 30 s"),
+            (http::ErrorKind::Silent { time, proxy: None }, "cdn.example was silent for 30 s"),
             (
-                http::Kind::Silent { time, proxy: Some("proxy.example:3128".into()) },
+                http::ErrorKind::Silent { time, proxy: Some("proxy.example:3128".into()) },
                 "cdn.example or the proxy proxy.example:3128 was silent for 30 s",
             ),
             (
-                http::Kind::Slow { rate: 12, time },
+                http::ErrorKind::Slow { rate: 12, time },
                 "cdn.example was too slow (12 bytes per second on average over 30 s)",
             ),
         ] {

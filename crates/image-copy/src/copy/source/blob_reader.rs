@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::places::{Source, silent};
 use crate::oci::Descriptor;
-use crate::registry::{BlobReader, Error, Pieces};
+use crate::registry::{BlobReader, BlobStream, Error};
 
 /// Reads one blob from the first repository that has it. If one fails, the next continues at the first
 /// missing byte, because all have the same bytes.
@@ -99,7 +99,7 @@ impl Reader {
         let repository = &self.source.places()[next].repository;
         let (from, to) = (place.repository.name(), repository.name());
         tracing::info!(digest = %self.blob.digest, %from, %to, %error, "a blob is read elsewhere");
-        self.reader.go_on_at(repository);
+        self.reader.continue_from(repository);
         Ok(())
     }
 
@@ -112,7 +112,7 @@ impl Reader {
     }
 }
 
-impl Pieces for Reader {
+impl BlobStream for Reader {
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let at = self.trace.at.load(Ordering::Relaxed);

@@ -34,7 +34,7 @@ impl From<&Descriptor> for Part {
 pub(super) async fn read_part(repository: &Repository, part: &Part) -> Result<Manifest, Error> {
     let read = repository.get_manifest_within(&ManifestId::Digest(part.digest.clone()), part.limit()).await;
     match (read, part.size) {
-        (Err(Error::Http(http::Error { kind: http::Kind::TooLarge { limit }, .. })), Some(expected))
+        (Err(Error::Http(http::Error { kind: http::ErrorKind::TooLarge { limit }, .. })), Some(expected))
             if limit == expected =>
         {
             Err(Error::SizeMismatch { digest: part.digest.clone(), expected, actual: expected + 1 })

@@ -169,7 +169,7 @@ impl Source {
             return;
         }
         let patience = self.patience(MANIFEST_PATIENCE);
-        let repository = mirror.repository.until(Instant::now() + patience);
+        let repository = mirror.repository.with_deadline(Instant::now() + patience);
         let reading = timeout(patience, read_part(&repository, part)).await;
         match reading.unwrap_or_else(|_| Err(silent(mirror, patience))) {
             Ok(manifest) => self.keep(mirror, &part.digest, manifest),
@@ -209,20 +209,21 @@ impl Source {
             return Ok(());
         }
         let end = limit.ends().and_then(|time| Instant::now().checked_add(time));
-        let latest =
-            self.deadline().unwrap_or(Instant::now() + self.upstream().http_options().backoff.patience);
+        let latest = self
+            .deadline()
+            .unwrap_or(Instant::now() + self.upstream().http_options().backoff.max_total_pause);
         let Some(end) = end.filter(|end| *end < latest) else {
             return Err(Error::TooFewPulls { needed, limit });
         };
         tracing::info!(needed, %limit, "waiting for the end of the pull limit's window");
         tokio::time::sleep_until(end).await;
-        self.upstream().forget_rate_limit();
+        self.upstream().clear_rate_limit();
         Ok(())
     }
 
     /// Returns the host that has been waited for longest, and since when.
-    pub(in crate::copy) fn silence(&self) -> Option<http::Silence> {
-        let silences = self.places().iter().filter_map(|place| place.repository.silence());
+    pub(in crate::copy) fn silence(&self) -> Option<http::SilentHost> {
+        let silences = self.places().iter().filter_map(|place| place.repository.silent_host());
         silences.max_by_key(|silence| silence.time)
     }
 
@@ -290,6 +291,6 @@ fn is_missing(error: &Error) -> bool {
 /// Returns the error for a mirror that exceeded its time limit.
 pub(super) fn silent(mirror: &Place, time: Duration) -> Error {
     let host = mirror.repository.name().registry().api_host().to_owned();
-    let kind = http::Kind::Silent { time, proxy: None };
+    let kind = http::ErrorKind::Silent { time, proxy: None };
     http::Error { kind, host: host.into(), attempts: 1, elapsed: time }.into()
 }

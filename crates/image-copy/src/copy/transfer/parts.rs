@@ -14,9 +14,9 @@ use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;
 use crate::copy::reporting::{Error, Failure, Operation, Progress, ProgressReporter, Side};
 use crate::copy::source::{Reader, Source, Trace};
-use crate::http::Budget;
+use crate::http::RetryBudget;
 use crate::oci::{Descriptor, Digest};
-use crate::registry::{self, ManifestId, Repository, SendError, Started};
+use crate::registry::{self, ManifestId, Repository, UploadError, UploadStart};
 
 /// Copies blobs and child manifests.
 pub(super) async fn transfer_parts(
@@ -108,8 +108,8 @@ impl Job<'_> {
     }
 
     async fn copy_blob(&self, blob: &Descriptor) -> Result<(), Error> {
-        let budget = self.destination.repository.budget();
-        let to = self.destination.repository.within(&budget);
+        let budget = self.destination.repository.retry_budget();
+        let to = self.destination.repository.with_budget(&budget);
         let mut corrupt_before = false;
         let mut failed_before = false;
         loop {
@@ -137,7 +137,7 @@ impl Job<'_> {
             let is_corrupt = matches!(cause, registry::Error::DigestMismatch { .. });
             if (is_corrupt && corrupt_before) || !again(&budget, &cause).await {
                 // A registry can take longer for a large blob than the time limit of its response.
-                if cause.is_silence() && self.is_held(blob).await? {
+                if cause.is_silent_host() && self.is_held(blob).await? {
                     break;
                 }
                 return Err(self.blob_failure(side, blob, cause.after(budget.attempts(), budget.elapsed())));
@@ -188,8 +188,8 @@ impl Job<'_> {
         let from = self.source.upstream().name();
         let mount = (from.registry() == to.name().registry() && from != to.name()).then_some(from);
         let mut upload = match to.start_upload(&blob.digest, mount).await {
-            Ok(Started::Mounted) => return Ok(()),
-            Ok(Started::Session(upload)) => upload,
+            Ok(UploadStart::Mounted) => return Ok(()),
+            Ok(UploadStart::Session(upload)) => upload,
             Err(cause) => {
                 let cause = self.missing_repository().await.unwrap_or(cause);
                 return Err(Attempt::Over(
@@ -210,7 +210,7 @@ impl Job<'_> {
                     self.source.arrived(&trace);
                     return Ok(());
                 }
-                Err(SendError::Moved(target)) if redirects < MAX_REDIRECTS => {
+                Err(UploadError::Redirected(target)) if redirects < MAX_REDIRECTS => {
                     self.reporter.bytes_discarded(passed.swap(0, Ordering::Relaxed));
                     (upload, redirects) = (target, redirects + 1);
                     opened = self.open(blob).await?;
@@ -220,16 +220,16 @@ impl Job<'_> {
         };
         to.cancel_upload(upload).await;
         Err(match error {
-            SendError::Destination(cause) => Attempt::Again(Side::Destination, cause),
-            SendError::Moved(_) => {
+            UploadError::Destination(cause) => Attempt::Again(Side::Destination, cause),
+            UploadError::Redirected(_) => {
                 let cause = registry::Error::Protocol("it redirects without end");
                 Attempt::Over(self.blob_failure(Side::Destination, blob, cause))
             }
-            SendError::Source(cause) if trace.was_misled() => Attempt::Elsewhere(cause),
-            SendError::Source(cause @ registry::Error::DigestMismatch { .. }) => {
+            UploadError::Source(cause) if trace.was_misled() => Attempt::Elsewhere(cause),
+            UploadError::Source(cause @ registry::Error::DigestMismatch { .. }) => {
                 Attempt::Again(Side::Source, cause)
             }
-            SendError::Source(cause) => Attempt::Over(self.blob_failure(Side::Source, blob, cause)),
+            UploadError::Source(cause) => Attempt::Over(self.blob_failure(Side::Source, blob, cause)),
         })
     }
 
@@ -274,13 +274,13 @@ fn is_absent(cause: &registry::Error) -> bool {
 }
 
 /// Waits before the next attempt at a blob. Returns false if there is none.
-async fn again(budget: &Budget, cause: &registry::Error) -> bool {
+async fn again(budget: &RetryBudget, cause: &registry::Error) -> bool {
     match cause {
         registry::Error::ErrorResponse(refusal) if cause.is_transient() => {
             let status = reqwest::StatusCode::from_u16(refusal.status).unwrap_or_default();
-            budget.after_status(status, refusal.retry_after).await
+            budget.wait_after_status(status, refusal.retry_after).await
         }
-        registry::Error::Http(error) => budget.after_error(error).await,
-        _ => cause.is_transient() && budget.after_fault(None).await,
+        registry::Error::Http(error) => budget.wait_after_error(error).await,
+        _ => cause.is_transient() && budget.wait_after_fault(None).await,
     }
 }

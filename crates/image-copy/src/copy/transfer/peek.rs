@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::registry::{Error, Pieces};
+use crate::registry::{BlobStream, Error};
 
 /// A blob of which the first piece has arrived.
 pub(super) struct Peeked<R> {
@@ -10,7 +10,7 @@ pub(super) struct Peeked<R> {
     rest: R,
 }
 
-impl<R: Pieces> Peeked<R> {
+impl<R: BlobStream> Peeked<R> {
     /// Reads the first piece.
     ///
     /// # Errors
@@ -26,7 +26,7 @@ impl<R: Pieces> Peeked<R> {
     }
 }
 
-impl<R: Pieces> Pieces for Peeked<R> {
+impl<R: BlobStream> BlobStream for Peeked<R> {
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         match self.first.take() {
             Some(first) => Ok(Some(first)),

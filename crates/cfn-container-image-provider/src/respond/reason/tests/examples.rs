@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use image_copy::copy::{self, ImageLimit, Operation, Problem, Progress, Side};
-use image_copy::http::{self, Kind};
+use image_copy::http::{self, ErrorKind};
 use image_copy::oci::{Digest, ManifestError};
 use image_copy::registry::{self, CredentialsSent, ErrorEntry, ErrorResponse, RateLimit};
 
@@ -60,7 +60,7 @@ pub(super) fn refusal(status: u16, credentials: CredentialsSent, code: &str, mes
     }
 }
 
-pub(super) fn network(kind: Kind, host: &str) -> registry::Error {
+pub(super) fn network(kind: ErrorKind, host: &str) -> registry::Error {
     http::Error { kind, host: host.into(), attempts: 5, elapsed: Duration::from_secs(71) }.into()
 }
 
@@ -122,19 +122,19 @@ pub(super) fn cause(problem: Problem) -> Option<registry::Error> {
     }
     Some(match problem {
         Problem::CredentialsUnavailable => registry::Error::Credentials("the login could not be had".into()),
-        Problem::Unreachable => network(Kind::ConnectTimeout, host),
+        Problem::Unreachable => network(ErrorKind::ConnectTimeout, host),
         Problem::ProxyUnreachable => network(
-            Kind::Proxy {
+            ErrorKind::Proxy {
                 proxy: "proxy.internal:3128 (HTTPS_PROXY)".into(),
                 reason: "connection refused".into(),
             },
             host,
         ),
         Problem::CertificateRejected => {
-            network(Kind::Tls("invalid peer certificate: UnknownIssuer".into()), host)
+            network(ErrorKind::Tls("invalid peer certificate: UnknownIssuer".into()), host)
         }
-        Problem::Interrupted => network(Kind::Interrupted, host),
-        Problem::ForbiddenAddress => network(Kind::Forbidden("link-local"), host),
+        Problem::Interrupted => network(ErrorKind::Interrupted, host),
+        Problem::ForbiddenAddress => network(ErrorKind::ForbiddenAddress("link-local"), host),
         Problem::Corrupt => registry::Error::DigestMismatch { expected: digest, actual: Digest::of(b"b") },
         Problem::InvalidResponse => ManifestError::SchemaOne.into(),
         _ => return None,

@@ -20,7 +20,7 @@ fn problem(kind: SecretReadErrorKind, words: &str) -> SecretProblem {
     let action = "secretsmanager:GetSecretValue";
     let cause = match words.split_once(' ') {
         Some((code, message)) => service(action, code, message),
-        None => network(Kind::ConnectTimeout, words),
+        None => network(ErrorKind::ConnectTimeout, words),
     };
     SecretProblem::ReadFailed { setting, cause: SecretReadError::new(&arn, kind, &cause.to_string()) }
 }

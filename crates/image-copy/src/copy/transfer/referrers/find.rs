@@ -125,6 +125,6 @@ impl Job<'_> {
     /// Returns the digest that a tag names, unless it is the subject: GitLab treats `sha256-<hex>` as the
     /// digest (<https://github.com/oras-project/oras/issues/2148>).
     async fn tag_of(&self, subject: &Digest, tag: &Tag) -> Result<Option<Digest>, Error> {
-        Ok(self.source.upstream().find_tag(tag).await?.filter(|digest| digest != subject))
+        Ok(self.source.upstream().tag_digest(tag).await?.filter(|digest| digest != subject))
     }
 }
