@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::known;
+use super::current_state::CurrentState;
+use super::earlier_copy;
+use super::manifest_reader::{Found, Walk};
 use super::missing::missing_blobs;
 use super::plan::{Plan, TargetImage, tag_change};
 use super::platforms::platforms_of;
 use super::select::{image_children, image_for_platform, offered, selection};
-use super::survey::CurrentState;
-use super::walk::{Found, Walk};
 use crate::copy::deadline::with_deadline;
 use crate::copy::destination::Destination;
 use crate::copy::reporting::{Error, Failure, Operation, Progress, TagChange};
@@ -52,7 +52,7 @@ async fn build(
         .iter()
         .find(|known| known.source_digest == source_digest && known.requested == request.platforms);
     if let Some(known) = fitting
-        && let Some(held) = known::held_whole(walk, known).await?
+        && let Some(held) = earlier_copy::held_whole(walk, known).await?
     {
         let (root, below) = (held.root, held.below);
         let tag = movable_tag(walk, survey, &root.manifest.digest).await?;

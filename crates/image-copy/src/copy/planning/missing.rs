@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::walk::Found;
+use super::manifest_reader::Found;
 use crate::copy::destination::Destination;
 use crate::copy::reporting::{Error, Failure, Operation, Progress, Side};
 use crate::copy::request::Request;

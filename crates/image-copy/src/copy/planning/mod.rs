@@ -1,19 +1,19 @@
 //! Planning: finds the manifests and blobs that the destination lacks. Only reads.
 
 mod create;
-mod known;
+mod current_state;
+mod earlier_copy;
+mod manifest_reader;
 mod missing;
 mod plan;
 mod platforms;
 mod select;
-mod survey;
-mod walk;
 
 pub use create::plan;
+pub use current_state::{CurrentState, read_current_state};
+pub(super) use manifest_reader::{Found, Walk};
 pub(super) use missing::missing_blobs;
 pub use plan::Plan;
 pub(super) use plan::{TargetImage, tag_change};
 pub use platforms::{MAX_CONFIG_BYTES, config_of, platform_from_config};
 pub use select::{image_children, image_for_platform};
-pub use survey::{CurrentState, read_current_state};
-pub(super) use walk::{Found, Walk};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::walk::{Below, Found};
+use super::manifest_reader::{Below, Found};
 use crate::copy::reporting::{Progress, TagChange};
 use crate::copy::request::{PlatformSelection, Request};
 use crate::oci::{Descriptor, Digest, Manifest, Platform, Tag};

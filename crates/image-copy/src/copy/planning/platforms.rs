@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::manifest_reader::{Found, Walk};
 use super::select::image_children;
-use super::walk::{Found, Walk};
 use crate::copy::reporting::{Error, Failure, Operation, Side};
 use crate::copy::request::PlatformSelection;
 use crate::copy::source::Part;

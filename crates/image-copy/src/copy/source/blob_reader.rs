@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use bytes::{Bytes, BytesMut};
 use tokio::time::timeout;
 
-use super::places::{Source, silent};
+use super::repositories::{Source, silent};
 use crate::oci::Descriptor;
 use crate::registry::{BlobReader, BlobStream, Error};
 

@@ -1,11 +1,11 @@
 //! Reads manifests and blobs of one image from its registry and from mirrors.
 
 mod blob_reader;
+mod manifest_ref;
 mod mirror;
-mod part;
-mod places;
+mod repositories;
 
 pub(super) use blob_reader::{Reader, Trace};
+pub(super) use manifest_ref::Part;
 pub use mirror::Mirror;
-pub(super) use part::Part;
-pub use places::{ReadCounts, Source};
+pub use repositories::{ReadCounts, Source};

@@ -1,10 +1,10 @@
 //! Carries out a plan. All writes are here.
 
+mod blobs;
 mod content;
 mod limits;
 mod manifests;
-mod parts;
-mod peek;
+mod prefetch;
 mod publish;
 mod referrers;
 mod steps;

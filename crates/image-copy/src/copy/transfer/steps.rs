@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::blobs::transfer_parts;
 use super::content::TransferredContent;
 use super::limits::TransferLimits;
-use super::parts::transfer_parts;
 use super::publish::publish;
 use super::referrers;
 use crate::copy::destination::Destination;

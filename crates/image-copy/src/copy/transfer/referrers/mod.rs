@@ -5,8 +5,8 @@
 
 mod candidate;
 mod copy;
-mod find;
-mod job;
-mod place;
+mod lookup;
+mod state;
+mod write;
 
 pub(super) use copy::copy;

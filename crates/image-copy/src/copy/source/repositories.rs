@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::{Instant, timeout};
 
+use super::manifest_ref::{Part, read_part};
 use super::mirror::Mirror;
-use super::part::{Part, read_part};
 use crate::copy::budget::MemoryBudget;
 use crate::http;
 use crate::oci::{self, Digest, Manifest};

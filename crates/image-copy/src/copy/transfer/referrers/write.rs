@@ -8,14 +8,14 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::candidate::Candidate;
-use super::job::{CandidateResult, Job, MAX_BYTES};
+use super::state::{CandidateResult, Job, MAX_BYTES};
 use crate::copy::budget::ImageLimit;
 use crate::copy::planning::{Found, TargetImage, Walk, missing_blobs, tag_change};
 use crate::copy::reporting::{Error, Failure, NullReporter, Operation, Problem, Side};
 use crate::copy::request::{PlatformSelection, Request};
+use crate::copy::transfer::blobs::{Parts, transfer_parts};
 use crate::copy::transfer::content::TransferredContent;
 use crate::copy::transfer::limits::TransferLimits;
-use crate::copy::transfer::parts::{Parts, transfer_parts};
 use crate::copy::transfer::publish::publish;
 use crate::oci::{Digest, Kind, Manifest};
 use crate::registry::ManifestId;

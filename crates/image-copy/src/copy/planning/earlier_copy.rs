@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::manifest_reader::{Below, Found, Walk};
 use super::missing::missing_blobs;
-use super::walk::{Below, Found, Walk};
 use crate::copy::budget::MAX_DEPTH;
 use crate::copy::reporting::{Error, Progress};
 use crate::copy::request::EarlierCopy;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::limits::TransferLimits;
 use super::manifests::write_children;
-use super::peek::Peeked;
+use super::prefetch::Peeked;
 use crate::copy::deadline::with_deadline;
 use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 
 use super::candidate::Candidate;
-use super::job::Job;
+use super::state::Job;
 use crate::copy::reporting::{Failure, Operation, Side};
 use crate::oci::{Descriptor, Digest, Manifest, Tag};
 use crate::registry::{Error, MAX_LIST_BYTES, ManifestId};
