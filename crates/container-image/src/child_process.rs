@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::process::Stdio;
 use std::time::Duration;
 
-use image_copy::text::ForeignText;
+use image_copy::text::SanitizedText;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, Command};
@@ -57,7 +57,7 @@ pub(crate) struct Output {
     pub(crate) success: bool,
     /// What it wrote to standard output: it may be a login, also of a program that failed.
     pub(crate) stdout: SecretString,
-    stderr: Option<oneshot::Receiver<ForeignText>>,
+    stderr: Option<oneshot::Receiver<SanitizedText>>,
 }
 
 /// A program and all programs that it started. They are killed when this value is dropped.
@@ -160,7 +160,7 @@ impl Output {
     pub(crate) async fn failure_reason(self) -> String {
         let line = match self.stderr {
             Some(line) => timeout(STDERR_TIMEOUT, line).await.ok().and_then(Result::ok).unwrap_or_default(),
-            None => ForeignText::default(),
+            None => SanitizedText::default(),
         };
         if line.is_empty() {
             "it failed; run it by hand to see why".into()
@@ -172,7 +172,7 @@ impl Output {
 
 /// The first line with words in it. All of it is read, so that the program is never kept from
 /// writing; by a task of its own, since what the program left running may hold the pipe open.
-fn first_line(mut errors: ChildStderr) -> oneshot::Receiver<ForeignText> {
+fn first_line(mut errors: ChildStderr) -> oneshot::Receiver<SanitizedText> {
     let (sender, line) = oneshot::channel();
     tokio::spawn(async move {
         let mut start = Vec::new();
@@ -192,10 +192,10 @@ fn has_whole_line(start: &[u8]) -> bool {
     start.trim_ascii_start().contains(&b'\n')
 }
 
-fn quote_first_line(start: &[u8]) -> ForeignText {
+fn quote_first_line(start: &[u8]) -> SanitizedText {
     let text = String::from_utf8_lossy(start);
     let line = text.trim_start().lines().next().unwrap_or_default();
-    ForeignText::quotable(line, MAX_QUOTE_CHARS)
+    SanitizedText::quotable(line, MAX_QUOTE_CHARS)
 }
 
 /// Writes the input and reads to the end. Returns true if the program was successful.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use image_copy::text::{self, ForeignText};
+use image_copy::text::{self, SanitizedText};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
@@ -63,7 +63,7 @@ impl Checkout {
         let Some(wanted) = branch else { return Ok(checkout) };
         let current =
             checkout.git(&["symbolic-ref", "--short", "HEAD"], "its branch cannot be found out").await?;
-        let current = ForeignText::from(current.as_str());
+        let current = SanitizedText::from(current.as_str());
         if current == *wanted {
             return Ok(checkout);
         }
@@ -191,7 +191,7 @@ impl Checkout {
         command.kill_on_drop(self.is_clone());
         output(command, "the changes cannot be committed", &self.secrets).await?;
         let branch = self.git(&["rev-parse", "--abbrev-ref", "HEAD"], "").await.unwrap_or_default();
-        let mut done = format!("committed to {}", ForeignText::from(branch.as_str()));
+        let mut done = format!("committed to {}", SanitizedText::from(branch.as_str()));
         if self.author.is_none() && settings.is_some() {
             done += &format!(" by {} <{}>, as git knows no author", DEFAULT_AUTHOR.0, DEFAULT_AUTHOR.1);
         }
@@ -297,7 +297,7 @@ pub(crate) fn is_work_tree(repository: &str) -> bool {
 }
 
 /// What git complained of: the line that it calls fatal or an error, else its last.
-fn error_line(stderr: &str, secrets: &[String]) -> ForeignText {
+fn error_line(stderr: &str, secrets: &[String]) -> SanitizedText {
     let lines: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let error_at = lines.iter().position(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
     // Why not, ssh or the other side said before.
@@ -311,7 +311,7 @@ fn error_line(stderr: &str, secrets: &[String]) -> ForeignText {
     });
     let line = error_at.map(|at| lines[at]).or(lines.last().copied()).unwrap_or("nothing");
     let line = git_url::redact(line, secrets).replace('"', "'");
-    ForeignText::new(&line, MAX_QUOTE_CHARS)
+    SanitizedText::new(&line, MAX_QUOTE_CHARS)
 }
 
 /// What a server says of a push that it refuses; nothing in lines of git's own.

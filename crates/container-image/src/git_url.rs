@@ -1,6 +1,6 @@
 //! URLs of repositories, and texts about them, without the secrets in them.
 
-use image_copy::text::{login_length, without_logins};
+use image_copy::text::{userinfo_length, without_userinfo};
 
 /// Secrets shorter than this are removed from URLs only: in other text they could be any word.
 const MIN_SECRET_LENGTH: usize = 4;
@@ -18,9 +18,9 @@ pub(crate) fn redacted(repository: &str) -> String {
         let bare = word.trim_start_matches(['\'', '"']);
         let quotes = &word[..word.len() - bare.len()];
         match bare.contains("://") {
-            true => match without_logins(bare).split_once('?') {
+            true => match without_userinfo(bare).split_once('?') {
                 Some((url, _)) => format!("{quotes}{url}?{REDACTED}"),
-                None => format!("{quotes}{}", without_logins(bare)),
+                None => format!("{quotes}{}", without_userinfo(bare)),
             },
             false => format!("{quotes}{}", &bare[credentials_length_without_scheme(bare)..]),
         }
@@ -32,7 +32,7 @@ pub(crate) fn redacted(repository: &str) -> String {
 /// longest one comes first.
 pub(crate) fn secrets(repository: &str) -> Vec<String> {
     let (url, length) = match repository.split_once("://") {
-        Some((_, url)) => (url, login_length(url)),
+        Some((_, url)) => (url, userinfo_length(url)),
         None => (repository, credentials_length_without_scheme(repository)),
     };
     let Some(login) = length.checked_sub(1).map(|end| &url[..end]) else { return Vec::new() };

@@ -86,7 +86,7 @@ pub(crate) fn warn_about_referrers(outcome: &Outcome) {
 
 /// Writes a line to stderr without the logins of URLs, and gives the exit code.
 pub(crate) fn fail(line: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "error: {}", text::without_logins(line));
+    let _ = writeln!(io::stderr(), "error: {}", text::without_userinfo(line));
     ExitCode::FAILURE
 }
 

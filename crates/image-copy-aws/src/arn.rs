@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use image_copy::oci::{self, Registry};
-use image_copy::text::{ForeignText, without_login};
+use image_copy::text::{SanitizedText, name_without_userinfo};
 
 use crate::ecr_registry_host::EcrRegistryHost;
 use crate::partition::{Partition, is_account, is_region};
@@ -45,7 +45,7 @@ pub struct RepositoryArn {
 )]
 pub struct InvalidRepositoryArn {
     /// The text as it was given, cut.
-    pub given: ForeignText,
+    pub given: SanitizedText,
 }
 
 impl RepositoryArn {
@@ -124,8 +124,8 @@ impl fmt::Display for RepositoryArn {
 }
 
 /// Returns the start of a text that is no ARN, for a message, without a login.
-pub(crate) fn quoted(text: &str) -> ForeignText {
-    ForeignText::new(&without_login(text), 120)
+pub(crate) fn quoted(text: &str) -> SanitizedText {
+    SanitizedText::new(&name_without_userinfo(text), 120)
 }
 
 #[cfg(test)]

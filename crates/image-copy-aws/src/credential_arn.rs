@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use image_copy::text::ForeignText;
+use image_copy::text::SanitizedText;
 
 use crate::arn::{Fields, quoted};
 use crate::partition::Partition;
@@ -37,7 +37,7 @@ pub(crate) enum Place {
 #[error("\"{given}\", which is not {expected}")]
 pub struct InvalidCredentialArn {
     /// The text as it was given, cut.
-    pub given: ForeignText,
+    pub given: SanitizedText,
     /// What it should be.
     pub expected: &'static str,
 }

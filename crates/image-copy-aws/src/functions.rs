@@ -7,7 +7,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::error::ProvideErrorMetadata as _;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
-use image_copy::text::ForeignText;
+use image_copy::text::SanitizedText;
 use tokio::time::Instant;
 
 use crate::AwsClients;
@@ -30,11 +30,11 @@ pub enum InvokeError {
     #[error("{code}")]
     AccessDenied {
         /// Lambda's name for it.
-        code: ForeignText,
+        code: SanitizedText,
     },
     /// There was no answer, or another one.
     #[error("{0}")]
-    Failed(ForeignText),
+    Failed(SanitizedText),
 }
 
 impl AwsClients {

@@ -159,7 +159,9 @@ impl RegistrySecret {
             Content::DockerConfig(config) => {
                 let login =
                     config.credentials_for(repository).map_err(UnusableSecret::InvalidDockerConfig)?;
-                login.ok_or_else(|| UnusableSecret::NotInDockerConfig(subject(config.has_part_of(registry))))
+                login.ok_or_else(|| {
+                    UnusableSecret::NotInDockerConfig(subject(config.has_entry_for_part_of(registry)))
+                })
             }
             Content::Single { login, registries } => {
                 let is_stated = registries.iter().any(|name| docker_config::covers(name, repository));
@@ -169,7 +171,8 @@ impl RegistrySecret {
                 } else if is_nobodys {
                     Err(UnusableSecret::RegistryMissing(registry.clone()))
                 } else {
-                    let has_part = registries.iter().any(|name| docker_config::is_part_of(name, registry));
+                    let has_part =
+                        registries.iter().any(|name| docker_config::covers_part_of(name, registry));
                     Err(UnusableSecret::OtherRegistry(subject(has_part)))
                 }
             }

@@ -13,7 +13,7 @@ use aws_sdk_ecr::config::http::HttpResponse;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use image_copy::http::{self, ErrorKind};
 use image_copy::registry::{CredentialsSent, Error, ErrorResponse};
-use image_copy::text::ForeignText;
+use image_copy::text::SanitizedText;
 use tokio::time::Instant;
 
 /// How long a call waits and how often it is repeated.
@@ -308,7 +308,7 @@ fn network_kind(error: &(dyn StdError + 'static)) -> ErrorKind {
     ErrorKind::Connect(innermost(error))
 }
 
-pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> ForeignText {
+pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> SanitizedText {
     let mut current = error;
     while let Some(cause) = current.source() {
         current = cause;
@@ -317,10 +317,10 @@ pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> ForeignText {
 }
 
 /// Returns the words of a service, for use between double quotes.
-pub(crate) fn words(message: Option<&str>) -> ForeignText {
+pub(crate) fn words(message: Option<&str>) -> SanitizedText {
     /// Maximum length in characters. AWS names the caller, the action and the resource, with their ARNs.
     const MAX_CHARS: usize = 600;
-    ForeignText::quotable(message.unwrap_or_default(), MAX_CHARS)
+    SanitizedText::quotable(message.unwrap_or_default(), MAX_CHARS)
 }
 
 #[cfg(test)]

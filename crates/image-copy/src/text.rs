@@ -2,14 +2,14 @@
 //!
 //! Such text is cleaned once, when it is read. Everything that prints it later relies on that.
 
-mod logins;
+mod userinfo;
 
 use std::fmt;
 use std::ops::Deref;
 
-pub use logins::{login_length, without_login, without_logins};
+pub use userinfo::{name_without_userinfo, userinfo_length, without_userinfo};
 
-/// Maximum length of a [`ForeignText`] that states no other, in characters.
+/// Maximum length of a [`SanitizedText`] that states no other, in characters.
 const MAX_CHARS: usize = 1000;
 
 /// Maximum length of a name in characters, so that a message can contain several.
@@ -19,16 +19,16 @@ const MAX_NAME_CHARS: usize = 500;
 /// other invisible characters. Line breaks, tabs and runs of spaces become one space. Escape sequences
 /// for colours are removed. `***` replaces user names and passwords in URLs.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ForeignText(Box<str>);
+pub struct SanitizedText(Box<str>);
 
-impl ForeignText {
+impl SanitizedText {
     /// Cleans `text` and cuts it to `max` characters, with an ellipsis after the cut.
     #[must_use]
     pub fn new(text: &str, max: usize) -> Self {
         let mut line = String::new();
         let mut length = 0;
         let mut is_after_gap = false;
-        let text = without_logins(text);
+        let text = without_userinfo(text);
         let mut rest = text.chars();
         while let Some(c) = rest.next() {
             if let Some(after) = after_escape_sequence(c, rest.as_str()) {
@@ -57,7 +57,7 @@ impl ForeignText {
         Self(line.into())
     }
 
-    /// Like [`ForeignText::new`], for text that is shown between double quotes: its own become single.
+    /// Like [`SanitizedText::new`], for text that is shown between double quotes: its own become single.
     #[must_use]
     pub fn quotable(text: &str, max: usize) -> Self {
         let Self(line) = Self::new(text, max);
@@ -71,7 +71,7 @@ impl ForeignText {
     }
 }
 
-impl Deref for ForeignText {
+impl Deref for SanitizedText {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -79,37 +79,37 @@ impl Deref for ForeignText {
     }
 }
 
-impl PartialEq<str> for ForeignText {
+impl PartialEq<str> for SanitizedText {
     fn eq(&self, other: &str) -> bool {
         *self.0 == *other
     }
 }
 
-impl PartialEq<&str> for ForeignText {
+impl PartialEq<&str> for SanitizedText {
     fn eq(&self, other: &&str) -> bool {
         *self == **other
     }
 }
 
-impl From<&str> for ForeignText {
+impl From<&str> for SanitizedText {
     fn from(text: &str) -> Self {
         Self::new(text, MAX_CHARS)
     }
 }
 
-impl From<String> for ForeignText {
+impl From<String> for SanitizedText {
     fn from(text: String) -> Self {
         text.as_str().into()
     }
 }
 
-impl fmt::Display for ForeignText {
+impl fmt::Display for SanitizedText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
 }
 
-impl fmt::Debug for ForeignText {
+impl fmt::Debug for SanitizedText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
     }
@@ -219,19 +219,19 @@ mod tests {
             ("at https://me:planted@h/x", "at https://***@h/x"),
             ("", ""),
         ] {
-            assert_eq!(ForeignText::from(text).as_str(), expected, "{text:?}");
+            assert_eq!(SanitizedText::from(text).as_str(), expected, "{text:?}");
         }
-        assert_eq!(ForeignText::quotable("say \"no\"", 99).as_str(), "say 'no'");
+        assert_eq!(SanitizedText::quotable("say \"no\"", 99).as_str(), "say 'no'");
     }
 
     #[test]
     fn no_character_of_a_text_moves_the_cursor_or_hides() {
         for c in ('\0'..=char::MAX).filter(|c| c.is_control() || (c.is_whitespace() && *c != ' ')) {
             assert!(!is_visible(c), "{c:?}");
-            assert_eq!(ForeignText::from(format!("a{c}é")).as_str(), "a é", "{c:?}");
+            assert_eq!(SanitizedText::from(format!("a{c}é")).as_str(), "a é", "{c:?}");
         }
         let all: String = ('\0'..=char::MAX).collect();
-        let clean = ForeignText::new(&all, usize::MAX);
+        let clean = SanitizedText::new(&all, usize::MAX);
         assert!(clean.chars().all(is_visible));
     }
 
@@ -240,9 +240,9 @@ mod tests {
         for (text, max, expected) in
             [("äöü", 3, "äöü"), ("äöüß", 3, "äöü…"), ("ab   \n", 2, "ab"), ("ab c", 3, "ab…"), ("x", 0, "…")]
         {
-            assert_eq!(ForeignText::new(text, max).as_str(), expected, "{text:?}");
+            assert_eq!(SanitizedText::new(text, max).as_str(), expected, "{text:?}");
         }
-        assert_eq!(ForeignText::from("x".repeat(3_000_000)).chars().count(), MAX_CHARS + 1);
+        assert_eq!(SanitizedText::from("x".repeat(3_000_000)).chars().count(), MAX_CHARS + 1);
     }
 
     #[test]

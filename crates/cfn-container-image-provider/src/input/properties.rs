@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use image_copy::copy::{PlatformSelection, Request};
 use image_copy::oci::{Digest, Platform, Reference, Tag};
-use image_copy::text::ForeignText;
+use image_copy::text::SanitizedText;
 use image_copy_aws::{CredentialArn, RepositoryArn};
 use serde_json::{Map, Value};
 
@@ -220,8 +220,8 @@ fn invalid<T>(text: impl Into<String>) -> Result<T, InvalidProperty> {
 }
 
 /// A value as the template has it, on one line and not too long.
-fn shown(value: &Value) -> ForeignText {
-    ForeignText::new(&value.to_string(), 80)
+fn shown(value: &Value) -> SanitizedText {
+    SanitizedText::new(&value.to_string(), 80)
 }
 
 /// The `Platforms` of a copy as CloudFormation gets them, most important first: without doubles, as

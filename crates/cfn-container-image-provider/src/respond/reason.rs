@@ -7,7 +7,7 @@ mod advice;
 mod shorten;
 
 use image_copy::copy;
-use image_copy::text::ForeignText;
+use image_copy::text::SanitizedText;
 use image_copy_aws::{InvokeError, SecretReadErrorKind};
 
 use crate::clients::credentials::{SecretProblem, SecretSetting};
@@ -36,7 +36,7 @@ pub(crate) fn reason(failure: &Failure, request_id: &str) -> String {
     let tail = format!(" ({request_id})");
     let hint = if parts.hint.is_empty() { String::new() } else { format!(" {}", parts.hint) };
     let room = MAX_CHARS.saturating_sub(tail.chars().count() + hint.chars().count());
-    let what = ForeignText::new(&parts.what, MAX_WHAT);
+    let what = SanitizedText::new(&parts.what, MAX_WHAT);
     let what =
         if what.chars().count() > room { shorten(&what, &parts.subject, room) } else { what.to_string() };
     format!("{what}{hint}{tail}")

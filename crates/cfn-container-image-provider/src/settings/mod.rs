@@ -9,7 +9,7 @@ mod sources;
 
 use image_copy::copy::{Mirror, PlatformSelection};
 use image_copy::oci::Platform;
-use image_copy::text::{ForeignText, without_login};
+use image_copy::text::{SanitizedText, name_without_userinfo};
 
 pub(crate) use network::Network;
 pub(crate) use registry_credentials::Listed;
@@ -86,7 +86,7 @@ const MAX_SHOWN: usize = 80;
 
 /// A mistake in a setting, in one line.
 fn wrong(name: &str, given: &str, problem: &str) -> String {
-    let shown = ForeignText::quotable(&without_login(given), MAX_SHOWN);
+    let shown = SanitizedText::quotable(&name_without_userinfo(given), MAX_SHOWN);
     format!("the provider's setting {name} has \"{shown}\", {problem}. Correct the function's environment")
 }
 
@@ -102,7 +102,7 @@ fn default_platforms(value: &str) -> Result<PlatformSelection, String> {
     if value.contains(',') {
         return properties::several(value.split(',')).map_err(|error| format!(
             "the provider's setting DEFAULT_PLATFORM is \"{}\": {} is not {}. Correct the function's environment, or set Platform",
-            ForeignText::quotable(value, MAX_SHOWN), error.given, error.expected
+            SanitizedText::quotable(value, MAX_SHOWN), error.given, error.expected
         ));
     }
     match value.parse::<Platform>() {

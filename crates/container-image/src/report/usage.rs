@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use image_copy::text::{ForeignText, without_login};
+use image_copy::text::{SanitizedText, name_without_userinfo};
 
 use super::{exit_code_of, fail};
 use crate::args::Args;
@@ -36,7 +36,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 fn message_without_credentials(error: &clap::Error) -> String {
     let quoted = [ContextKind::InvalidValue, ContextKind::InvalidArg].map(|kind| error.get(kind));
     quoted.into_iter().flatten().fold(error.render().to_string(), |words, argument| match argument {
-        ContextValue::String(argument) => words.replace(argument.as_str(), &without_login(argument)),
+        ContextValue::String(argument) => words.replace(argument.as_str(), &name_without_userinfo(argument)),
         _ => words,
     })
 }
@@ -46,7 +46,7 @@ fn message_without_credentials(error: &clap::Error) -> String {
 fn one_line(error: &str, command: &str) -> String {
     let (problem, more) = error.split_once("\n\n").unwrap_or((error, ""));
     let problem = problem.strip_prefix("error: ").unwrap_or(problem);
-    let words = |text: &str| ForeignText::from(text);
+    let words = |text: &str| SanitizedText::from(text);
     let mut line = format!("{}.", words(problem).trim_end_matches('.'));
     for tip in more.lines().filter_map(|line| line.trim().strip_prefix("tip: ")) {
         line += &format!(" Perhaps {}.", words(tip));

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use ignore::overrides::{Override, OverrideBuilder};
 use ignore::{DirEntry, WalkBuilder};
 
-use image_copy::text::ForeignText;
+use image_copy::text::SanitizedText;
 
 use crate::{display, input_file};
 
@@ -125,7 +125,7 @@ fn walk_error(error: &ignore::Error, base: &Path) -> String {
             let words = display::io_error(inner.unwrap_or(cause));
             format!("{} cannot be read: {words}. It was left out.", relative_name(path, base))
         }
-        _ => format!("{}. It was left out.", ForeignText::from(error.to_string())),
+        _ => format!("{}. It was left out.", SanitizedText::from(error.to_string())),
     }
 }
 

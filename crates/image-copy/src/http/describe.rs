@@ -8,7 +8,7 @@ use reqwest::Url;
 
 use super::resolver::ForbiddenName;
 use super::{Error, ErrorKind};
-use crate::text::ForeignText;
+use crate::text::SanitizedText;
 
 /// Maximum length of a host name with its port in characters (RFC 1035, section 2.3.4).
 const HOST_CHARS: usize = 261;
@@ -22,10 +22,10 @@ pub(super) fn failure(kind: ErrorKind, url: &Url) -> Error {
 }
 
 /// The host of `url`, with its port if that is not the usual one.
-pub(super) fn host_of(url: &Url) -> ForeignText {
+pub(super) fn host_of(url: &Url) -> SanitizedText {
     let host = url.host_str().unwrap_or_default();
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    ForeignText::quotable(&host, HOST_CHARS)
+    SanitizedText::quotable(&host, HOST_CHARS)
 }
 
 /// Returns the error for an address that a registry must not send us to.
@@ -82,7 +82,7 @@ pub(super) fn describe(error: &reqwest::Error, url: &Url, proxy: Option<String>)
 }
 
 /// The words of the cause at the end of the chain, which name no URL.
-pub(super) fn innermost(error: &reqwest::Error) -> ForeignText {
+pub(super) fn innermost(error: &reqwest::Error) -> SanitizedText {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -93,5 +93,5 @@ pub(super) fn innermost(error: &reqwest::Error) -> ForeignText {
     let words = cause.to_string();
     // The number says nothing to whoever reads the words.
     let words = words.split(" (os error").next().unwrap_or_default();
-    ForeignText::new(words, REASON_CHARS)
+    SanitizedText::new(words, REASON_CHARS)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::text::ForeignText;
+use crate::text::SanitizedText;
 
 /// A request that got no complete answer. A response of any status is not an error here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,7 +11,7 @@ pub struct Error {
     /// What went wrong.
     pub kind: ErrorKind,
     /// Host and port that were asked.
-    pub host: ForeignText,
+    pub host: SanitizedText,
     /// How often it was tried.
     pub attempts: u32,
     /// Time since the first try.
@@ -37,7 +37,7 @@ pub enum ErrorKind {
     /// The name has no address.
     Dns,
     /// No connection came about; the text is the operating system's.
-    Connect(ForeignText),
+    Connect(SanitizedText),
     /// No connection came about in time.
     ConnectTimeout,
     /// No connection came about through the proxy.
@@ -45,10 +45,10 @@ pub enum ErrorKind {
         /// Host and port, and the variable that names it.
         proxy: String,
         /// The proxy's words, or the operating system's.
-        reason: ForeignText,
+        reason: SanitizedText,
     },
     /// The certificate or the TLS handshake was refused; the text is the TLS library's.
-    Tls(ForeignText),
+    Tls(SanitizedText),
     /// The host is connected, but sent nothing.
     Silent {
         /// Time without a byte.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::text::ForeignText;
+use crate::text::SanitizedText;
 
 /// Value of `since` while a request waits for nobody.
 const NOT_WAITING: u64 = u64::MAX;
@@ -15,7 +15,7 @@ const NOT_WAITING: u64 = u64::MAX;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SilentHost {
     /// Host, with its port if that is not the usual one.
-    pub host: ForeignText,
+    pub host: SanitizedText,
     /// Time since its last byte.
     pub time: Duration,
 }
@@ -23,7 +23,7 @@ pub struct SilentHost {
 /// One request, and how long it has waited for the other side.
 #[derive(Debug)]
 pub(crate) struct Wait {
-    host: ForeignText,
+    host: SanitizedText,
     started: Instant,
     /// Milliseconds from `started`.
     since: AtomicU64,
@@ -54,7 +54,7 @@ pub(crate) struct Waits(Arc<Mutex<Vec<Weak<Wait>>>>);
 
 impl Waits {
     /// Adds a request that waits from now on, and is removed when it is dropped.
-    pub(super) fn add(&self, host: ForeignText) -> Arc<Wait> {
+    pub(super) fn add(&self, host: SanitizedText) -> Arc<Wait> {
         let wait = Arc::new(Wait { host, started: Instant::now(), since: AtomicU64::new(0) });
         let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waits.retain(|wait| wait.strong_count() > 0);

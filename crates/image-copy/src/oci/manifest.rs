@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::descriptor::Descriptors;
 use super::{Descriptor, Digest, ParseError, media_type, rewrite};
-use crate::text::ForeignText;
+use crate::text::SanitizedText;
 
 /// Maximum length of the JSON parser's words in characters; they quote the document.
 const WORDS_CHARS: usize = 200;
@@ -58,7 +58,7 @@ pub enum ManifestError {
     SchemaOne,
     /// Neither a manifest nor an index, or a damaged one.
     #[error("it is not a manifest that can be read: {0}")]
-    Invalid(ForeignText),
+    Invalid(SanitizedText),
     /// A platform in an index or a config.
     #[error("its platform is not valid: {0}")]
     Platform(ParseError),
@@ -90,7 +90,7 @@ impl Manifest {
     /// [`ManifestError`] when it cannot be copied.
     pub fn parse(bytes: Bytes, served: Option<&str>) -> Result<Self, ManifestError> {
         let invalid = |error: serde_json::Error| {
-            ManifestError::Invalid(ForeignText::new(&error.to_string(), WORDS_CHARS))
+            ManifestError::Invalid(SanitizedText::new(&error.to_string(), WORDS_CHARS))
         };
         let outline: Outline = serde_json::from_slice(&bytes).map_err(invalid)?;
         if outline.schema_version == Some(1) {

@@ -20,7 +20,7 @@ pub(crate) use platform::StatedPlatform;
 pub use prefix::Prefix;
 pub use reference::{Reference, Registry, Repository, Tag};
 
-use crate::text::{ForeignText, without_login};
+use crate::text::{SanitizedText, name_without_userinfo};
 
 /// Maximum length of the text that a [`ParseError`] quotes, in characters.
 const QUOTE_CHARS: usize = 100;
@@ -30,14 +30,14 @@ const QUOTE_CHARS: usize = 100;
 #[error("\"{given}\" is not {expected}")]
 pub struct ParseError {
     /// The text as it was given, without a login, cut.
-    pub given: ForeignText,
+    pub given: SanitizedText,
     /// What would have been right, such as `a tag: …`.
     pub expected: &'static str,
 }
 
 impl ParseError {
     pub(crate) fn new(given: &str, expected: &'static str) -> Self {
-        let given = ForeignText::quotable(&without_login(given), QUOTE_CHARS);
+        let given = SanitizedText::quotable(&name_without_userinfo(given), QUOTE_CHARS);
         Self { given, expected }
     }
 }

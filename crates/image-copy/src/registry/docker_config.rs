@@ -20,7 +20,7 @@ use document::Entry;
 use key::Key;
 
 pub use document::without_padding;
-pub use key::{covers, is_part_of};
+pub use key::{covers, covers_part_of};
 
 /// Size limit of a document in bytes. Real ones hold a few kilobytes.
 pub const MAX_SIZE: usize = 1 << 20;
@@ -43,7 +43,7 @@ pub struct DockerConfig {
 
 /// A credential helper, and the name under which it knows the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Helper<'a> {
+pub struct CredentialHelper<'a> {
     /// The program's name without `docker-credential-`.
     pub name: &'a str,
     /// The name of the registry in requests to the helper.
@@ -52,16 +52,16 @@ pub struct Helper<'a> {
 
 /// A possible source of a login.
 #[derive(Debug)]
-pub enum Source<'a> {
+pub enum CredentialSource<'a> {
     /// A program to run.
-    Helper(Helper<'a>),
+    Helper(CredentialHelper<'a>),
     /// An entry of the document.
-    Stored(Stored<'a>),
+    Stored(StoredCredentials<'a>),
 }
 
 /// An entry of the document.
 #[derive(Debug)]
-pub struct Stored<'a> {
+pub struct StoredCredentials<'a> {
     key: &'a str,
     entry: &'a Checked<Entry>,
 }
@@ -103,7 +103,10 @@ impl DockerConfig {
     ///
     /// # Errors
     /// The part of the document that has the wrong type.
-    pub fn sources<'a>(&'a self, repository: &'a Repository) -> Result<Vec<Source<'a>>, String> {
+    pub fn credential_sources<'a>(
+        &'a self,
+        repository: &'a Repository,
+    ) -> Result<Vec<CredentialSource<'a>>, String> {
         let own = self.cred_helpers.iter().filter_map(|(key, name)| {
             let parsed = Key::parse(key).filter(|parsed| parsed.is_whole_registry())?;
             parsed.rank(repository).map(|rank| (rank, key, name))
@@ -113,38 +116,41 @@ impl DockerConfig {
             Some((_, key, name)) => {
                 let name = name.as_deref().map_err(|why| format!("the helper for {key} {why}"))?;
                 if !name.is_empty() {
-                    return Ok(vec![Source::Helper(Helper { name, key })]);
+                    return Ok(vec![CredentialSource::Helper(CredentialHelper { name, key })]);
                 }
             }
             None => common = self.common_helper(repository)?,
         }
         let (whole, scoped): (Vec<_>, Vec<_>) =
             self.stored(repository).into_iter().partition(|(is_whole, _)| *is_whole);
-        let stored = |(_, stored)| Source::Stored(stored);
+        let stored = |(_, stored)| CredentialSource::Stored(stored);
         let scoped = scoped.into_iter().map(stored);
-        Ok(scoped.chain(common.map(Source::Helper)).chain(whole.into_iter().map(stored)).collect())
+        Ok(scoped.chain(common.map(CredentialSource::Helper)).chain(whole.into_iter().map(stored)).collect())
     }
 
     /// Returns true if the document has an entry for only a part of `registry`.
     #[must_use]
-    pub fn has_part_of(&self, registry: &Registry) -> bool {
-        self.auths.keys().any(|key| is_part_of(key, registry))
+    pub fn has_entry_for_part_of(&self, registry: &Registry) -> bool {
+        self.auths.keys().any(|key| covers_part_of(key, registry))
     }
 
-    fn common_helper<'a>(&'a self, repository: &'a Repository) -> Result<Option<Helper<'a>>, String> {
+    fn common_helper<'a>(
+        &'a self,
+        repository: &'a Repository,
+    ) -> Result<Option<CredentialHelper<'a>>, String> {
         let Some(name) = &self.creds_store else { return Ok(None) };
         let name = name.as_deref().map_err(|why| format!("credsStore {why}"))?;
         let registry = repository.registry();
         let key = if registry.is_docker_hub() { DOCKER_HUB } else { registry.as_str() };
-        Ok((!name.is_empty()).then_some(Helper { name, key }))
+        Ok((!name.is_empty()).then_some(CredentialHelper { name, key }))
     }
 
     /// Entries for `repository`, the preferred first, each with whether it is for the whole registry.
-    fn stored(&self, repository: &Repository) -> Vec<(bool, Stored<'_>)> {
+    fn stored(&self, repository: &Repository) -> Vec<(bool, StoredCredentials<'_>)> {
         let ranked = self.auths.iter().filter_map(|(key, entry)| {
             let parsed = Key::parse(key)?;
             let rank = parsed.rank(repository)?;
-            Some((rank, (parsed.is_whole_registry(), Stored { key, entry })))
+            Some((rank, (parsed.is_whole_registry(), StoredCredentials { key, entry })))
         });
         let mut ranked: Vec<_> = ranked.collect();
         ranked.sort_by_key(|(rank, _)| *rank);
@@ -152,7 +158,7 @@ impl DockerConfig {
     }
 }
 
-impl Stored<'_> {
+impl StoredCredentials<'_> {
     /// The login, or `None` if the entry is empty, as docker leaves it behind for its helpers.
     ///
     /// # Errors

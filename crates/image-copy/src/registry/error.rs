@@ -6,7 +6,7 @@ use super::error_response::words;
 use super::{CredentialsSent, ErrorResponse, RateLimit};
 use crate::http;
 use crate::oci::{Digest, ManifestError};
-use crate::text::ForeignText;
+use crate::text::SanitizedText;
 
 /// Why a conversation with one registry failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -23,9 +23,9 @@ pub enum Error {
         /// Name of the call as in a permission, such as `ecr:BatchGetImage`.
         service: String,
         /// The service's error code, such as `AccessDeniedException`.
-        code: ForeignText,
+        code: SanitizedText,
         /// The service's words.
-        message: ForeignText,
+        message: SanitizedText,
         /// How often it was tried.
         attempts: u32,
         /// Time since the first try.
@@ -62,7 +62,7 @@ pub enum Error {
     Http(#[from] http::Error),
     /// The login could not be had.
     #[error("{0}")]
-    Credentials(ForeignText),
+    Credentials(SanitizedText),
     /// More manifests are needed than the registry will serve.
     #[error("pulls needed: {needed}, one for each manifest; {limit}")]
     TooFewPulls {

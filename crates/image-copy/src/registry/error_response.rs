@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::RateLimit;
 use crate::http;
-use crate::text::ForeignText;
+use crate::text::SanitizedText;
 
 /// An answer that is a refusal (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -17,7 +17,7 @@ pub struct ErrorResponse {
     /// Codes and messages, as far as the body held any.
     pub errors: Vec<ErrorEntry>,
     /// Method and path, for the log; of a cloud service the name of the call.
-    pub request: ForeignText,
+    pub request: SanitizedText,
     /// Whether a login was sent along.
     pub credentials: CredentialsSent,
     /// Whether the answer came from something that is no registry, as far as can be told.
@@ -36,11 +36,11 @@ pub struct ErrorResponse {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorEntry {
     /// Such as `MANIFEST_UNKNOWN`; empty when the body was no error document.
-    pub code: ForeignText,
+    pub code: SanitizedText,
     /// The registry's words.
-    pub message: ForeignText,
+    pub message: SanitizedText,
     /// Details for the operator of the registry; often empty.
-    pub detail: ForeignText,
+    pub detail: SanitizedText,
 }
 
 impl ErrorEntry {
@@ -72,14 +72,14 @@ const MESSAGE_CHARS: usize = 300;
 const CODE_CHARS: usize = 100;
 
 /// Returns the words of a registry or service, for use between double quotes.
-fn message(text: &str) -> ForeignText {
-    ForeignText::quotable(text, MESSAGE_CHARS)
+fn message(text: &str) -> SanitizedText {
+    SanitizedText::quotable(text, MESSAGE_CHARS)
 }
 
 impl ErrorResponse {
     pub(super) fn of(
         answer: &http::Answer,
-        request: impl Into<ForeignText>,
+        request: impl Into<SanitizedText>,
         credentials: CredentialsSent,
     ) -> Self {
         let errors = parse_errors(&answer.body);
@@ -181,10 +181,10 @@ fn parse_errors(body: &[u8]) -> Vec<ErrorEntry> {
         && !document.errors.is_empty()
     {
         let text = |value: serde_json::Value, max| match value {
-            serde_json::Value::String(text) => ForeignText::quotable(&text, max),
-            serde_json::Value::Null => ForeignText::default(),
-            serde_json::Value::Object(fields) if fields.is_empty() => ForeignText::default(),
-            other => ForeignText::quotable(&other.to_string(), max),
+            serde_json::Value::String(text) => SanitizedText::quotable(&text, max),
+            serde_json::Value::Null => SanitizedText::default(),
+            serde_json::Value::Object(fields) if fields.is_empty() => SanitizedText::default(),
+            other => SanitizedText::quotable(&other.to_string(), max),
         };
         return document
             .errors
@@ -208,13 +208,13 @@ fn parse_errors(body: &[u8]) -> Vec<ErrorEntry> {
         let (_, rest) = body.split_once(&format!("<{name}>"))?;
         rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner)
     };
-    let detail = ForeignText::default();
+    let detail = SanitizedText::default();
     match element("Code") {
         Some(code) => {
-            let code = ForeignText::quotable(code, CODE_CHARS);
+            let code = SanitizedText::quotable(code, CODE_CHARS);
             vec![ErrorEntry { code, message: message(element("Message").unwrap_or_default()), detail }]
         }
-        None => vec![ErrorEntry { code: ForeignText::default(), message: text, detail }],
+        None => vec![ErrorEntry { code: SanitizedText::default(), message: text, detail }],
     }
 }
 

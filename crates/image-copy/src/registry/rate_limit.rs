@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 
 use crate::http;
-use crate::text::ForeignText;
+use crate::text::SanitizedText;
 
 /// Maximum length of the caller's name in characters: an IPv6 address or an account id.
 const SOURCE_CHARS: usize = 80;
@@ -23,7 +23,7 @@ pub struct RateLimit {
     /// Time until the window ends, if the registry states it.
     pub reset: Option<Duration>,
     /// Whom the registry counts: an address or an account.
-    pub source: Option<ForeignText>,
+    pub source: Option<SanitizedText>,
 }
 
 /// `0 of 100 left for 203.0.113.7 in each 6 h`
@@ -77,7 +77,8 @@ impl RateLimit {
             remaining: http::number(headers, "ratelimit-remaining"),
             window: http::window(headers),
             reset: http::retry_after(headers).or_else(|| http::reset(headers)),
-            source: text("docker-ratelimit-source").map(|source| ForeignText::quotable(source, SOURCE_CHARS)),
+            source: text("docker-ratelimit-source")
+                .map(|source| SanitizedText::quotable(source, SOURCE_CHARS)),
         };
         (limit.limit.is_some() || limit.remaining.is_some()).then_some(limit)
     }

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Credentials, Error};
 use crate::http::Answer;
 use crate::oci::ManifestError;
-use crate::text::ForeignText;
+use crate::text::SanitizedText;
 
 /// Shorter texts are not removed, because they are parts of ordinary words. Unit: bytes.
 const SHORTEST: usize = 4;
@@ -85,7 +85,7 @@ impl Secrets {
 
     /// Returns `text` without the secrets, also if invisible characters are between their letters.
     pub(super) fn remove_from(&self, text: &str) -> String {
-        let visible = ForeignText::new(&self.replace_in(text), usize::MAX);
+        let visible = SanitizedText::new(&self.replace_in(text), usize::MAX);
         self.replace_in(&visible)
     }
 

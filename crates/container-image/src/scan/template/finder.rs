@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use image_copy::text::{ForeignText, without_login};
+use image_copy::text::{SanitizedText, name_without_userinfo};
 
 use super::properties::{self, Step};
 use super::tree::{Id, Tree};
@@ -145,7 +145,7 @@ impl<'a> ImageFinder<'a> {
             other => {
                 self.note(
                     node,
-                    &format!("it is put together by {}", ForeignText::new(other, MAX_QUOTE_CHARS)),
+                    &format!("it is put together by {}", SanitizedText::new(other, MAX_QUOTE_CHARS)),
                 );
             }
         }
@@ -226,7 +226,7 @@ impl<'a> ImageFinder<'a> {
                 return self.note(node, "what stands here until something is given is no reference");
             }
             Err(problem) => {
-                let shown = ForeignText::quotable(&without_login(value), MAX_QUOTE_CHARS);
+                let shown = SanitizedText::quotable(&name_without_userinfo(value), MAX_QUOTE_CHARS);
                 return self.error(node, &format!("no image can be named \"{shown}\": {problem}"));
             }
         };

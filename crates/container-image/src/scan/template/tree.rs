@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScanError, Tag};
-use image_copy::text::ForeignText;
+use image_copy::text::SanitizedText;
 
 /// A node of a [`Tree`].
 pub(super) type Id = usize;
@@ -18,7 +18,7 @@ const MAX_NESTING: usize = 100;
 pub(in crate::scan) struct SyntaxError {
     /// Where, in bytes.
     pub(in crate::scan) at: usize,
-    pub(in crate::scan) reason: ForeignText,
+    pub(in crate::scan) reason: SanitizedText,
 }
 
 /// The documents of a file.

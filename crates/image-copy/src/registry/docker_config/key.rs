@@ -81,7 +81,7 @@ pub fn covers(key: &str, repository: &Repository) -> bool {
 
 /// Returns true if `key` names a part of `registry`, and not all of it.
 #[must_use]
-pub fn is_part_of(key: &str, registry: &Registry) -> bool {
+pub fn covers_part_of(key: &str, registry: &Registry) -> bool {
     Key::parse(key).is_some_and(|key| key.registry == *registry && !key.is_whole_registry())
 }
 

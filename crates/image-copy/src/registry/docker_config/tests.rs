@@ -150,11 +150,11 @@ fn an_unusable_login_is_named_and_not_shown() {
 /// The sources for a repository: helpers as `name key`, entries by their key.
 fn sources(text: &str, name: &str) -> Result<Vec<String>, String> {
     let (config, repository) = (config(text), repository(name));
-    let described = |source: &Source<'_>| match source {
-        Source::Helper(helper) => format!("{} {}", helper.name, helper.key),
-        Source::Stored(stored) => stored.key.to_owned(),
+    let described = |source: &CredentialSource<'_>| match source {
+        CredentialSource::Helper(helper) => format!("{} {}", helper.name, helper.key),
+        CredentialSource::Stored(stored) => stored.key.to_owned(),
     };
-    config.sources(&repository).map(|sources| sources.iter().map(described).collect())
+    config.credential_sources(&repository).map(|sources| sources.iter().map(described).collect())
 }
 
 #[test]

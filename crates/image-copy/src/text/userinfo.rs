@@ -10,7 +10,7 @@ const DIGESTS: [&str; 2] = ["@sha256:", "@sha512:"];
 
 /// Returns a text with `***` for the user names and passwords of its URLs, as in `https://***@host/app`.
 #[must_use]
-pub fn without_logins(text: &str) -> Cow<'_, str> {
+pub fn without_userinfo(text: &str) -> Cow<'_, str> {
     if !text.contains("://") {
         return text.into();
     }
@@ -18,7 +18,7 @@ pub fn without_logins(text: &str) -> Cow<'_, str> {
     let mut rest = text;
     while let Some(at) = rest.find("://") {
         let (before, url) = rest.split_at(at + 3);
-        let length = login_length(url);
+        let length = userinfo_length(url);
         clean += before;
         clean += if length > 0 { REPLACEMENT } else { "" };
         rest = &url[length..];
@@ -26,19 +26,19 @@ pub fn without_logins(text: &str) -> Cow<'_, str> {
     (clean + rest).into()
 }
 
-/// Like [`without_logins`], for one name, which can also have a login without a scheme, as in
+/// Like [`without_userinfo`], for one name, which can also have a login without a scheme, as in
 /// `user:password@host/app`.
 #[must_use]
-pub fn without_login(name: &str) -> Cow<'_, str> {
-    match login_length(name) {
+pub fn name_without_userinfo(name: &str) -> Cow<'_, str> {
+    match userinfo_length(name) {
         length if length > 0 && !name.contains("://") => format!("{REPLACEMENT}{}", &name[length..]).into(),
-        _ => without_logins(name),
+        _ => without_userinfo(name),
     }
 }
 
 /// Returns the length in bytes of the login at the start of a URL without its scheme, with the `@`.
 #[must_use]
-pub fn login_length(url: &str) -> usize {
+pub fn userinfo_length(url: &str) -> usize {
     let word = url.split(char::is_whitespace).next().unwrap_or(url);
     let word = DIGESTS.iter().fold(word, |word, digest| word.split(digest).next().unwrap_or(word));
     let authority = word.split('/').next().unwrap_or(word);
@@ -71,7 +71,7 @@ mod tests {
             ("https://[::1]:8443/app@y", "https://[::1]:8443/app@y"),
             ("me@acme.example is denied", "me@acme.example is denied"),
         ] {
-            assert_eq!(without_logins(text), expected);
+            assert_eq!(without_userinfo(text), expected);
         }
     }
 
@@ -85,7 +85,7 @@ mod tests {
             ("nginx@sha256:12", "nginx@sha256:12"),
             ("Nginx:1", "Nginx:1"),
         ] {
-            assert_eq!(without_login(name), expected);
+            assert_eq!(name_without_userinfo(name), expected);
         }
     }
 }
