@@ -9,7 +9,7 @@ use std::{env, io};
 
 use futures_util::future::BoxFuture;
 use image_copy::oci::Repository;
-use image_copy::registry::docker_config::{DockerConfig, Helper, MAX_SIZE, Source};
+use image_copy::registry::docker_config::{CredentialHelper, CredentialSource, DockerConfig, MAX_SIZE};
 use image_copy::registry::{Credentials, CredentialsProvider, Error};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
@@ -70,10 +70,10 @@ impl AuthFiles {
         for file in &self.files {
             let Some(config) = read(file)? else { continue };
             let in_file = |why: String| format!("{}: {why}", display::path(&file.path));
-            for source in config.sources(repository).map_err(in_file)? {
+            for source in config.credential_sources(repository).map_err(in_file)? {
                 let login = match source {
-                    Source::Helper(helper) => cache.run_helper(helper, refused).await?,
-                    Source::Stored(stored) => stored.credentials().map_err(in_file)?,
+                    CredentialSource::Helper(helper) => cache.run_helper(helper, refused).await?,
+                    CredentialSource::Stored(stored) => stored.credentials().map_err(in_file)?,
                 };
                 if login.is_some() {
                     return Ok(login);
@@ -86,7 +86,7 @@ impl AuthFiles {
 
 impl Cache {
     /// Runs a helper once, and once more when its login was refused.
-    async fn run_helper(&mut self, helper: Helper<'_>, refused: Option<&Credentials>) -> Lookup {
+    async fn run_helper(&mut self, helper: CredentialHelper<'_>, refused: Option<&Credentials>) -> Lookup {
         let key = (helper.name.to_owned(), helper.key.to_owned());
         match self.by_helper.get(&key) {
             Some(Ok(Some(login))) if refused == Some(login) => {}
