@@ -52,8 +52,8 @@ impl CopyProgress {
     }
 }
 
-impl Reporter for CopyProgress {
-    fn passed(&self, bytes: u64) {
+impl ProgressReporter for CopyProgress {
+    fn bytes_sent(&self, bytes: u64) {
         self.bar.inc(bytes);
     }
 

@@ -130,8 +130,8 @@ pub(crate) fn interrupted(signal: Signal, state: &str) -> ExitCode {
 pub(crate) fn interrupted_state(plan: &Plan, all_blobs_done: bool) -> String {
     let destination = plan.request.destination_name();
     match (&plan.tag, all_blobs_done) {
-        (TagMove::Unchanged, _) => format!("{destination} names what it named before"),
-        (TagMove::Untagged, _) => {
+        (TagChange::Unchanged, _) => format!("{destination} names what it named before"),
+        (TagChange::Untagged, _) => {
             format!("{destination} may lack the image, and what arrived is not copied again")
         }
         // The request may have been on its way.
@@ -174,19 +174,19 @@ pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
         request.destination_name(),
         outcome.digest,
         referrers.unwrap_or_default(),
-        sources(request, &outcome.served),
+        sources(request, &outcome.read_counts),
         seconds(outcome.elapsed),
     )
 }
 
 /// `, read from …` where others than the registry of the reference had a part in it.
-fn sources(request: &Request, served: &[Served]) -> String {
-    if served.iter().all(|served| served.place == request.source.repository) {
+fn sources(request: &Request, counts: &[ReadCounts]) -> String {
+    if counts.iter().all(|counts| counts.repository == request.source.repository) {
         return String::new();
     }
-    let parts = served.iter().map(|ReadCounts { repository, manifests, blobs }| {
+    let parts = counts.iter().map(|ReadCounts { repository, manifests, blobs }| {
         let manifests = if *manifests == 1 { "1 manifest".into() } else { format!("{manifests} manifests") };
-        format!("{place} ({manifests}, {})", blob_count(*blobs))
+        format!("{repository} ({manifests}, {})", blob_count(*blobs))
     });
     format!(", read from {}", parts.collect::<Vec<_>>().join(" and "))
 }

@@ -46,7 +46,7 @@ async fn transfer(
     source: &Source,
     destination: &Destination,
 ) -> ExitCode {
-    let limits = Limits { deadline: None, concurrent_blobs: args.jobs.into() };
+    let limits = TransferLimits { deadline: None, concurrent_blobs: args.jobs.into() };
     let bar = Arc::new(CopyProgress::new(plan));
     let show = async {
         if verbosity == Verbosity::Normal {

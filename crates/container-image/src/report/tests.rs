@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{auth_files, child_process};
-use image_copy::copy::{ImageLimit, Platforms, Problem, Progress, Referrers};
+use image_copy::copy::{ImageLimit, PlatformSelection, Problem, Progress, ReferrerCounts};
 use image_copy::http;
 use image_copy::oci::{Digest, Reference};
 use image_copy::registry::{CredentialsSent, ErrorEntry, ErrorResponse};
@@ -290,8 +290,12 @@ fn tells_the_outcome_in_one_line() {
         format!("{name}: 0 blobs copied (0 bytes), 5 present, nothing to do, 1.2 s")
     );
     assert_eq!(referrers_warning(&idle), None);
-    let refused =
-        Referrers { present: 2, refused: 1, first_reason: Some("because.".into()), ..Referrers::default() };
+    let refused = ReferrerCounts {
+        present: 2,
+        refused: 1,
+        first_reason: Some("because.".into()),
+        ..ReferrerCounts::default()
+    };
     let idle = Outcome { referrers: Some(refused), ..idle };
     assert_eq!(
         outcome(&request, &idle),
