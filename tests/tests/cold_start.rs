@@ -23,7 +23,7 @@ async fn asks_nobody_for_anything_before_its_first_event() {
     // Nothing has to be asked for to refuse this one.
     failure(&account.create(json!({})).await);
     let log = account.world.emulator.log();
-    let asked: Vec<String> = log.entries().into_iter().map(|entry| entry.side).collect();
+    let asked: Vec<String> = log.entries().into_iter().map(|entry| entry.service).collect();
     assert_eq!(asked, ["response"], "{}", log.text(log.start()));
     let met = metadata.accept().map(|(_, address)| address);
     assert_eq!(met.map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws_emulator::bucket::Status;
 use aws_emulator::stack::{End, Turn};
-use aws_emulator::{Effect, Fault, Image, Mark, Mutability, Recipe};
+use aws_emulator::{Effect, Fault, Image, ImageBuilder, LogPosition, Mutability};
 use common::{Account, answered, failure, succeeded};
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ async fn account(timeout: Duration, bytes_per_second: u64) -> Account {
 }
 
 fn image(layers: &[u64]) -> Image {
-    Recipe::new(1).platforms(&["linux/amd64"]).layers(layers).index()
+    ImageBuilder::new(1).platforms(&["linux/amd64"]).layers(layers).index()
 }
 
 /// Sends a Create from a stack that waits long enough.
@@ -63,9 +63,9 @@ fn no_permission() -> Fault {
 }
 
 /// How often each blob was committed, sent and read.
-fn traffic(account: &Account, image: &Image, mark: Mark) -> BTreeMap<String, [usize; 3]> {
+fn traffic(account: &Account, image: &Image, mark: LogPosition) -> BTreeMap<String, [usize; 3]> {
     let log = account.world.emulator.log();
-    let (sent, read) = (log.of(mark, "upload.put"), log.of(mark, "blob.content"));
+    let (sent, read) = (log.matching(mark, "upload.put"), log.matching(mark, "blob.content"));
     let row = |digest: &str| {
         let hex = digest.strip_prefix("sha256:").unwrap();
         let puts = sent.iter().filter(|entry| entry.target.contains(hex));
@@ -136,7 +136,7 @@ async fn account_without_large_layers(effect: Effect) -> (Account, Image) {
 
 #[tokio::test]
 async fn blobs_that_keep_each_other_from_ending_are_copied_one_at_a_time() {
-    let effect = Effect::Narrow { link: (6 * MIB).into(), on: None };
+    let effect = Effect::SharedLink { link: (6 * MIB).into(), on: None };
     let (account, image) = account_without_large_layers(effect).await;
     let turn = create(&account, &account.properties("python:3.13")).await;
     succeeded(&answered(turn.clone()));

@@ -6,7 +6,9 @@ mod engine;
 
 use std::sync::Arc;
 
-use aws_emulator::{Authorization, Effect, Emulator, Fault, HostileHost, Image, Mark, Profile, Recipe};
+use aws_emulator::{
+    Authorization, Effect, Emulator, Fault, HostileHost, Image, ImageBuilder, LogPosition, Profile,
+};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use engine::{Engine, Logins};
@@ -35,8 +37,8 @@ impl Trap {
     /// Docker Hub and another registry with a private image each, logins for both, and an attacker.
     async fn new(challenge: &str) -> Self {
         let emulator = Emulator::start().await.unwrap();
-        emulator.ecr().lift_rates();
-        let image = Recipe::new(1).layers(&[20_000]).index();
+        emulator.ecr().remove_rate_limits();
+        let image = ImageBuilder::new(1).layers(&[20_000]).index();
         let honest = emulator.add_upstream(Profile::bearer(HONEST));
         for (registry, repository) in [(emulator.docker_hub(), "acme/secret"), (&honest, "acme/app")] {
             registry.put_image(repository, "1", &image);
@@ -58,7 +60,7 @@ impl Trap {
     }
 
     /// That the attacker was asked, and was given no password and no token that opens anything.
-    fn check_nothing_was_stolen(&self, mark: Mark, what: &str) {
+    fn check_nothing_was_stolen(&self, mark: LogPosition, what: &str) {
         let everything = self.attacker.everything();
         assert!(!everything.is_empty(), "{what}: the attacker was asked");
         let encoded = BASE64_STANDARD.encode(format!("ann:{PASSWORD}"));
@@ -85,7 +87,7 @@ impl Trap {
             HONEST => self.emulator.upstream(HONEST).unwrap(),
             _ => Arc::clone(self.emulator.docker_hub()),
         };
-        token.strip_prefix("Bearer ").is_some_and(|token| registry.opens(token, repository))
+        token.strip_prefix("Bearer ").is_some_and(|token| registry.allows_pull(token, repository))
     }
 }
 
@@ -96,7 +98,7 @@ async fn an_attacker_named_as_the_source_gets_no_login_of_others() {
         let mark = trap.emulator.log().mark();
         let error = trap.engine.copy("attacker.example/acme/app:1").await.unwrap_err();
         trap.check_nothing_was_stolen(mark, challenge);
-        for entry in trap.emulator.log().of(mark, "token") {
+        for entry in trap.emulator.log().matching(mark, "token") {
             assert_eq!(entry.authorization, Authorization::None, "{challenge}: asked as nobody");
         }
         assert!(

@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_emulator::{Authorization, Image, Key, Mutability, Profile, Registry};
+use aws_emulator::{Authorization, Image, KmsKey, Mutability, Profile, Registry};
 use common::{Account, failure, index, succeeded};
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ impl Case {
         let registry = account
             .world
             .emulator
-            .add_upstream(Profile { refuses_wrong_login: true, ..Profile::bearer(PRIVATE) });
+            .add_upstream(Profile { rejects_wrong_credentials: true, ..Profile::bearer(PRIVATE) });
         let image = index(7);
         registry.put_image("acme/app", "1", &image);
         registry.add_user("ann", PASSWORD);
@@ -152,7 +152,7 @@ async fn a_secret_that_cannot_be_read_says_who_has_to_allow_what() {
         secrets.put(arn, &value);
     }
     secrets.deny(&denied);
-    secrets.set_key(&broken, Key::Forbidden);
+    secrets.set_key(&broken, KmsKey::AccessDenied);
     for (arn, expected) in [
         (own, "Check the ARN in CredentialArn."),
         (denied, "installer's parameter SecretArns"),
@@ -176,7 +176,7 @@ async fn a_source_that_is_not_allowed_is_refused_before_anybody_is_asked() {
     assert!(reason.contains("source docker.io/libary/python:3.13 is not allowed"), "{reason}");
     assert!(reason.contains("allows is docker.io/library."), "{reason}");
     let asked = case.account.world.emulator.log().since(before);
-    assert!(asked.iter().all(|entry| entry.side == "response"), "{asked:?}");
+    assert!(asked.iter().all(|entry| entry.service == "response"), "{asked:?}");
     succeeded(&case.account.create(case.account.properties("python:3.13")).await);
 }
 

@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use aws_emulator::Mutability;
-use aws_emulator::{Effect, Fault, Recipe};
+use aws_emulator::{Effect, Fault, ImageBuilder};
 use common::{Account, failure, index, succeeded};
 use serde_json::{Value, json};
 
@@ -154,7 +154,8 @@ async fn says_what_is_not_there() {
 async fn fails_in_time_and_says_how_far_it_came() {
     let account =
         Account::with(Mutability::Mutable, |settings| settings.timeout = Duration::from_secs(4)).await;
-    let image = Recipe::new(1).platforms(&["linux/amd64"]).layers(&[2_000_000, 1_000_000, 50_000]).index();
+    let image =
+        ImageBuilder::new(1).platforms(&["linux/amd64"]).layers(&[2_000_000, 1_000_000, 50_000]).index();
     account.publish("3.13", &image);
     let effect = Effect::Slow { bytes_per_second: 100_000, on: None };
     account.world.emulator.faults().add(Fault::on("blob.content", effect));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use aws_emulator::bucket::{Answer, Status};
 use aws_emulator::lambda::{Attempt, Invocation, Outcome};
-use aws_emulator::{Effect, Fault, Mutability, Recipe};
+use aws_emulator::{Effect, Fault, ImageBuilder, Mutability};
 use common::{Account, failure};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -121,8 +121,9 @@ async fn play(case: &Case, fault: Fault, timeout: Duration) -> Played {
         settings.init_timeout = Duration::from_secs(60);
     })
     .await;
-    let image =
-        |seed| Recipe::new(seed).platforms(&["linux/amd64", "linux/arm64"]).layers(&[50_000, 3_000]).index();
+    let image = |seed| {
+        ImageBuilder::new(seed).platforms(&["linux/amd64", "linux/arm64"]).layers(&[50_000, 3_000]).index()
+    };
     let (old, new) = (image(1), image(2));
     account.repository.put_image(Some("3.13"), &old);
     account.publish("3.13", &new);
@@ -139,13 +140,13 @@ async fn play(case: &Case, fault: Fault, timeout: Duration) -> Played {
     let expected = if answer.status == Status::Success { &new } else { &old };
     let timed_out = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Timeout);
     let stopped = |invocation: &Invocation| invocation.attempts.iter().any(timed_out);
-    let wrong = if emulator.faults().fired() == 0 {
+    let wrong = if emulator.faults().hit_count() == 0 {
         Some("the fault was not met")
     } else if account.world.function.invocations().iter().any(stopped) {
         Some("it did not answer within its time, and Lambda stopped it")
     } else if account.repository.resolve("3.13").as_deref() != Some(expected.digest()) {
         Some("the tag names the wrong image")
-    } else if !account.repository.damage("3.13").is_empty() {
+    } else if !account.repository.integrity_errors("3.13").is_empty() {
         Some("what the tag names is not whole")
     } else {
         verdict(case, &answer)

@@ -2,7 +2,7 @@
 
 mod common;
 
-use aws_emulator::{Blob, Image, Manifest, Recipe, digest};
+use aws_emulator::{Blob, Image, ImageBuilder, Manifest, digest};
 use common::{Account, failure, succeeded};
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ const FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip
 /// Returns an index of a Linux and a Windows image. The source lacks a layer of the Windows image, which
 /// has this media type and `urls`.
 fn windows(seed: u64, media_type: &str) -> Image {
-    let mut image = Recipe::new(seed).platforms(&["linux/amd64"]).layers(&[40_000]).docker().single();
+    let mut image = ImageBuilder::new(seed).platforms(&["linux/amd64"]).layers(&[40_000]).docker().single();
     let config = Blob::bytes(json!({"os": "windows", "architecture": "amd64", "seed": seed}).to_string());
     let own = Blob::bytes(format!("own layer {seed}"));
     let foreign = format!("layer of somebody else {seed}");

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use aws_emulator::bucket::{Identity, Signature, VALIDITY};
-use aws_emulator::{Effect, Fault, Mutability, Recipe};
+use aws_emulator::{Effect, Fault, ImageBuilder, Mutability};
 use common::{Account, answered, failure, index, succeeded};
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ async fn busy_account() -> Account {
         succeeded(&account.send(delete.clone()).await);
     }
     failure(&account.create(json!({})).await);
-    let large = Recipe::new(2).platforms(&["linux/amd64"]).layers(&[2 << 20; 18]).index();
+    let large = ImageBuilder::new(2).platforms(&["linux/amd64"]).layers(&[2 << 20; 18]).index();
     account.publish("3.14", &large);
     let slow = Effect::Slow { bytes_per_second: 1 << 20, on: None };
     account.world.emulator.faults().add(Fault::on("blob.content", slow));

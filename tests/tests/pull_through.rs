@@ -7,16 +7,16 @@ mod engine;
 
 use std::time::Duration;
 
-use aws_emulator::{Emulator, Filling, Image, Recipe};
+use aws_emulator::{Emulator, Image, ImageBuilder, PullThroughSettings};
 use common::{Account, failure, succeeded};
 use engine::{Engine, Logins};
 
 const HOST: &str = "210987654321.dkr.ecr.us-east-1.amazonaws.com";
 
-async fn cache(filling: Filling) -> (Emulator, Engine, Image) {
+async fn cache(filling: PullThroughSettings) -> (Emulator, Engine, Image) {
     let emulator = Emulator::start().await.unwrap();
-    emulator.ecr().lift_rates();
-    let image = Recipe::new(1).layers(&[20_000]).attestations().index();
+    emulator.ecr().remove_rate_limits();
+    let image = ImageBuilder::new(1).layers(&[20_000]).attestations().index();
     emulator.docker_hub().put_image("library/python", "3.13", &image);
     let prefix = "arn:aws:ecr:us-east-1:210987654321:repository/hub";
     emulator.ecr().pull_through(prefix, emulator.docker_hub(), filling);
@@ -27,18 +27,19 @@ async fn cache(filling: Filling) -> (Emulator, Engine, Image) {
 
 #[tokio::test]
 async fn the_first_pull_by_tag_waits_until_it_is_filled() {
-    let filling = Filling { delay: Duration::from_millis(300), misses: 0 };
+    let filling = PullThroughSettings { delay: Duration::from_millis(300), misses: 0 };
     let (emulator, engine, image) = cache(filling).await;
     engine.copy(&format!("{HOST}/hub/library/python:3.13")).await.unwrap();
     assert_eq!(engine.destination().resolve("copy").as_deref(), Some(image.digest()));
-    assert_eq!(engine.destination().damage("copy"), Vec::<String>::new());
+    assert_eq!(engine.destination().integrity_errors("copy"), Vec::<String>::new());
     let start = emulator.log().start();
     assert_eq!(emulator.log().pulls(start), 0, "what ECR reads of Docker Hub is not ours");
 }
 
 #[tokio::test]
 async fn what_is_not_there_yet_is_told_by_ecrs_own_words() {
-    let (_emulator, engine, image) = cache(Filling { misses: 2, ..Filling::default() }).await;
+    let (_emulator, engine, image) =
+        cache(PullThroughSettings { misses: 2, ..PullThroughSettings::default() }).await;
     let by_digest = format!("{HOST}/hub/library/python@{}", image.digest());
     let error = engine.copy(&by_digest).await.unwrap_err().to_string();
     assert!(error.contains("404 NAME_UNKNOWN \"The repository with name 'hub/library/python'"), "{error}");
@@ -54,7 +55,7 @@ async fn what_is_not_there_yet_is_told_by_ecrs_own_words() {
 
 #[tokio::test]
 async fn permission_to_fill_is_asked_for_by_name() {
-    let (emulator, engine, _) = cache(Filling::default()).await;
+    let (emulator, engine, _) = cache(PullThroughSettings::default()).await;
     emulator.ecr().deny("ecr:BatchImportUpstreamImage", "*");
     let error = engine.copy(&format!("{HOST}/hub/library/python:3.13")).await.unwrap_err().to_string();
     assert!(error.contains("is not authorized to perform: ecr:BatchImportUpstreamImage"), "{error}");
@@ -67,7 +68,7 @@ async fn the_function_needs_permission_to_fill_a_cache_of_its_account() {
     account.publish("3.13", &image);
     let emulator = &account.world.emulator;
     let ecr = emulator.ecr();
-    ecr.pull_through(&emulator.repository_arn("hub"), emulator.docker_hub(), Filling::default());
+    ecr.pull_through(&emulator.repository_arn("hub"), emulator.docker_hub(), PullThroughSettings::default());
     let cached = ecr.repository(&emulator.repository_arn("hub/library/python"));
     let properties = account.properties(&format!("{}:3.13", cached.uri()));
     for action in ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"] {

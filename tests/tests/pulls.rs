@@ -6,7 +6,7 @@
 mod common;
 
 use aws_emulator::bucket::Answer;
-use aws_emulator::{Effect, Fault, Image, Mutability, Recipe, Switch};
+use aws_emulator::{Availability, Effect, Fault, Image, ImageBuilder, Mutability};
 use common::{Account, failure, succeeded};
 use serde_json::{Value, json};
 
@@ -20,8 +20,8 @@ async fn account(mirrors: &str) -> Account {
     Account::with(Mutability::Mutable, |settings| settings.environment.push(setting)).await
 }
 
-fn recipe(seed: u64) -> Recipe {
-    Recipe::new(seed).platforms(&["linux/amd64", "linux/arm64", "linux/arm/v7"]).layers(&[40_000, 3000])
+fn recipe(seed: u64) -> ImageBuilder {
+    ImageBuilder::new(seed).platforms(&["linux/amd64", "linux/arm64", "linux/arm/v7"]).layers(&[40_000, 3000])
 }
 
 fn publish_twin(account: &Account, tag: &str, image: &Image) {
@@ -45,7 +45,7 @@ struct Copied {
 
 /// Sends a Create, and checks that the provider knows what it cost.
 async fn copy(account: &Account, properties: &Value) -> Copied {
-    let left = || account.world.emulator.docker_hub().remaining(None).unwrap();
+    let left = || account.world.emulator.docker_hub().remaining_pulls(None).unwrap();
     let before = left();
     let (answer, line) = account.create_and_last_line(properties).await;
     let pulls = before - left();
@@ -103,7 +103,7 @@ async fn the_twin_spares_every_pull() {
         assert_eq!(first.line["source_served_by"], served, "{tag}");
         let asked: Vec<_> = account.world.emulator.log().since(mark).into_iter().collect();
         let of_hub =
-            asked.iter().filter(|entry| entry.host.ends_with("docker.io") && entry.side == "upstream");
+            asked.iter().filter(|entry| entry.host.ends_with("docker.io") && entry.service == "upstream");
         let of_hub: Vec<_> = of_hub.filter(|entry| entry.status != Some(401)).map(|e| &e.operation).collect();
         assert_eq!(of_hub, ["manifest.head"], "{tag}: what the tag means, Docker Hub alone says");
     }
@@ -147,11 +147,11 @@ async fn a_mirror_that_serves_nothing_or_rubbish_costs_pulls_and_no_image() {
     })
     .await;
     check_bad_mirror("down", 4, &[HUB], "the mirror failed", |account| {
-        account.world.emulator.ecr_public().switch(Switch::Off);
+        account.world.emulator.ecr_public().set_availability(Availability::Unreachable);
     })
     .await;
     check_bad_mirror("overloaded", 4, &[HUB], "503", |account| {
-        account.world.emulator.ecr_public().switch(Switch::Unavailable);
+        account.world.emulator.ecr_public().set_availability(Availability::ServiceUnavailable);
     })
     .await;
     let corrupt = || Effect::Corrupt { at_byte: 20, on: None };
@@ -172,7 +172,7 @@ async fn too_few_pulls_are_told_before_one_is_spent() {
     let hub = account.world.emulator.docker_hub();
     let image = recipe(1).index();
     account.publish("3.13", &image);
-    hub.set_remaining(None, 0);
+    hub.set_remaining_pulls(None, 0);
     let copied = copy(&account, &properties(&account, "3.13", "all")).await;
     let reason = failure(&copied.answer);
     let expected = "source docker.io/library/python:3.13 cannot be read: pulls needed: 1, one for each \
@@ -182,7 +182,7 @@ async fn too_few_pulls_are_told_before_one_is_spent() {
     assert_eq!(account.world.emulator.log().count(start, "manifest.get"), 0);
 
     // Only the index says how many images there are. None of them is read when not all can be.
-    hub.set_remaining(None, 3);
+    hub.set_remaining_pulls(None, 3);
     let copied = copy(&account, &properties(&account, "3.13", "all")).await;
     let reason = failure(&copied.answer);
     assert!(
@@ -191,10 +191,10 @@ async fn too_few_pulls_are_told_before_one_is_spent() {
     );
     assert_eq!((copied.pulls, account.repository.images().len()), (1, 0));
 
-    hub.set_remaining(None, 4);
+    hub.set_remaining_pulls(None, 4);
     let copied = copy(&account, &properties(&account, "3.13", "all")).await;
     succeeded(&copied.answer);
-    assert_eq!(hub.remaining(None), Some(0));
+    assert_eq!(hub.remaining_pulls(None), Some(0));
     // With no pull left, what is there already is still known to be there.
     let again = copy(&account, &properties(&account, "3.13", "all")).await;
     succeeded(&again.answer);
@@ -207,7 +207,7 @@ async fn the_twin_serves_when_no_pull_is_left() {
     let image = recipe(1).index();
     account.publish("3.13", &image);
     publish_twin(&account, "3.13", &image);
-    account.world.emulator.docker_hub().set_remaining(None, 0);
+    account.world.emulator.docker_hub().set_remaining_pulls(None, 0);
     let copied = copy(&account, &properties(&account, "3.13", "all")).await;
     succeeded(&copied.answer);
     account.check_stored("3.13", &image);

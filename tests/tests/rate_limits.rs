@@ -4,19 +4,19 @@
 
 mod engine;
 
-use aws_emulator::{Effect, Emulator, Fault, Profile, Recipe};
+use aws_emulator::{Effect, Emulator, Fault, ImageBuilder, Profile};
 use engine::{Engine, Logins};
 
 /// Copies an image of a registry that refuses its manifests so many times, and tells what came of it.
 async fn copy(host: &str, refusal: Effect, times: usize) -> (String, usize) {
     let emulator = Emulator::start().await.unwrap();
-    emulator.ecr().lift_rates();
+    emulator.ecr().remove_rate_limits();
     let registry = match host {
         "docker.io" => emulator.docker_hub().clone(),
         "public.ecr.aws" => emulator.ecr_public().clone(),
         _ => emulator.add_upstream(Profile::ghcr()),
     };
-    registry.put_image("acme/app", "1", &Recipe::new(1).layers(&[1000]).single());
+    registry.put_image("acme/app", "1", &ImageBuilder::new(1).layers(&[1000]).single());
     let api_host = registry.profile().registry_host.clone();
     emulator.faults().add(Fault::on("manifest.get", refusal).host(&api_host).times(times));
     let engine = Engine::new(&emulator, "team/app", Logins::default(), &[]);
@@ -27,7 +27,7 @@ async fn copy(host: &str, refusal: Effect, times: usize) -> (String, usize) {
         // "sha256:" and twelve digits.
         Err(error) => error.to_string().replace(&digest[..19], "DIGEST"),
     };
-    let asked = emulator.log().of(mark, "manifest.get");
+    let asked = emulator.log().matching(mark, "manifest.get");
     (told, asked.iter().filter(|entry| entry.host == api_host).count())
 }
 
@@ -56,8 +56,8 @@ async fn a_second_is_waited_for_and_a_month_is_not() {
 async fn a_used_up_pull_limit_is_told_at_once_with_whose_it_is() {
     let emulator = Emulator::start().await.unwrap();
     let hub = emulator.docker_hub();
-    hub.put_image("acme/app", "1", &Recipe::new(1).single());
-    hub.set_remaining(None, 0);
+    hub.put_image("acme/app", "1", &ImageBuilder::new(1).single());
+    hub.set_remaining_pulls(None, 0);
     let engine = Engine::new(&emulator, "team/app", Logins::default(), &[]);
     let pinned = format!("docker.io/acme/app@{}", hub.resolve("acme/app", "1").unwrap());
     // What HEAD tells of a tag spares the GET; of a digest, nothing is known before.
@@ -65,7 +65,7 @@ async fn a_used_up_pull_limit_is_told_at_once_with_whose_it_is() {
         let mark = emulator.log().mark();
         let error = engine.copy(source).await.unwrap_err().to_string();
         assert!(error.contains("0 of 100 left for 203.0.113.7 in each 6 h"), "{error}");
-        let refused = emulator.log().of(mark, "manifest.get");
+        let refused = emulator.log().matching(mark, "manifest.get");
         let refused = refused.iter().filter(|entry| entry.status == Some(429)).count();
         assert_eq!(refused, asked, "whoever is refused asks no more");
     }

@@ -5,7 +5,7 @@
 mod common;
 
 use aws_emulator::stack::{StackStatus, Template};
-use aws_emulator::{Effect, Fault, Image, Manifest, ReferrersManner};
+use aws_emulator::{Effect, Fault, Image, Manifest, ReferrersSupport};
 use common::{Account, failure, index, succeeded};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ async fn signed() -> (Account, Image, Vec<Image>) {
     let (account, image) = (Account::new().await, index(1));
     account.publish("3.13", &image);
     let hub = account.world.emulator.docker_hub();
-    hub.set_referrers(ReferrersManner::Api);
+    hub.set_referrers(ReferrersSupport::Api);
     let sbom = Image::referrer(image.child("linux/arm64").unwrap(), SBOM, "sbom");
     let artifacts = vec![
         Image::referrer(image.root(), SIGNATURE, "signature"),

@@ -10,7 +10,7 @@ mod registry_case;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use aws_emulator::{Auth, Effect, Fault, Log, Mark, Profile};
+use aws_emulator::{AuthScheme, Effect, Fault, Log, LogPosition, Profile};
 use engine::Engine;
 use image_copy::copy::{Error, Outcome};
 use registry_case::{Row, Upstream};
@@ -75,7 +75,7 @@ impl Row {
     async fn expired_token(&self) -> String {
         let host = match &self.upstream {
             Upstream::Registry(registry)
-                if matches!(registry.profile().auth, Auth::Bearer | Auth::BearerOrBasic) =>
+                if matches!(registry.profile().auth, AuthScheme::Bearer | AuthScheme::BearerOrBasic) =>
             {
                 registry.profile().registry_host.clone()
             }
@@ -84,7 +84,7 @@ impl Row {
         let ends = Fault::on("manifest.get", Effect::ExpireToken).host(&host).skip(1).once();
         self.emulator.faults().add(ends);
         let answer = self.ask("expired token", self.right(), &self.reference("app:1")).await;
-        assert_eq!(self.emulator.faults().fired(), 1, "{}: a token ended", self.name);
+        assert_eq!(self.emulator.faults().hit_count(), 1, "{}: a token ended", self.name);
         self.emulator.faults().clear();
         answer
     }
@@ -100,9 +100,9 @@ impl Row {
         self.emulator.faults().add(Fault::on(content, cut).path(layer.digest()).once());
         let mark = self.emulator.log().mark();
         let answer = self.ask("resume", self.right(), &self.reference("app:1")).await;
-        assert_eq!(self.emulator.faults().fired(), 1, "{}: the layer was cut", self.name);
+        assert_eq!(self.emulator.faults().hit_count(), 1, "{}: the layer was cut", self.name);
         self.emulator.faults().clear();
-        let entries = self.emulator.log().of(mark, content);
+        let entries = self.emulator.log().matching(mark, content);
         let of_layer = entries.iter().filter(|entry| entry.target.contains(layer.digest()));
         let bytes: u64 = of_layer.map(|entry| entry.response_bytes).sum();
         assert!(bytes < 450_000, "{}: {bytes} bytes came of a layer of 300000", self.name);
@@ -119,7 +119,13 @@ impl Row {
     }
 
     /// What came of a copy: what it cost upstream, or the one line that says why there is none.
-    fn judge(&self, engine: &Engine, mark: Mark, source: &str, result: Result<Outcome, Error>) -> String {
+    fn judge(
+        &self,
+        engine: &Engine,
+        mark: LogPosition,
+        source: &str,
+        result: Result<Outcome, Error>,
+    ) -> String {
         self.check_no_login_elsewhere(mark);
         let outcome = match result {
             Ok(outcome) => outcome,
@@ -131,7 +137,12 @@ impl Row {
         let image = if source.ends_with(":single") { &self.single } else { &self.index };
         assert_eq!(outcome.digest.to_string(), image.digest(), "{} {source}", self.name);
         assert_eq!(engine.destination().resolve("copy").as_deref(), Some(image.digest()));
-        assert_eq!(engine.destination().damage("copy"), Vec::<String>::new(), "{} {source}", self.name);
+        assert_eq!(
+            engine.destination().integrity_errors("copy"),
+            Vec::<String>::new(),
+            "{} {source}",
+            self.name
+        );
         let kind = if image.manifests.len() > 1 { "index" } else { "image" };
         let log = self.emulator.log();
         let asked = |operation| self.upstream_entries(log, mark, operation);
@@ -146,15 +157,15 @@ impl Row {
     }
 
     /// Requests of one kind that were answered as wanted, at the registry itself.
-    fn upstream_entries(&self, log: &Log, mark: Mark, operation: &str) -> usize {
+    fn upstream_entries(&self, log: &Log, mark: LogPosition, operation: &str) -> usize {
         let destination = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
-        let entries = log.of(mark, operation);
+        let entries = log.matching(mark, operation);
         entries.iter().filter(|e| e.host != destination && e.status == Some(200)).count()
     }
 
     /// No login and no token ever went to a host that blobs are read from.
-    fn check_no_login_elsewhere(&self, mark: Mark) {
-        for entry in self.emulator.log().of(mark, "blob.content") {
+    fn check_no_login_elsewhere(&self, mark: LogPosition) {
+        for entry in self.emulator.log().matching(mark, "blob.content") {
             let same_host = self.host == entry.host;
             assert!(same_host || entry.authorization == aws_emulator::Authorization::None, "{entry:?}");
         }
@@ -180,11 +191,11 @@ async fn rows() -> Vec<Row> {
         ("Chainguard", "acme/", Some(Profile::chainguard())),
         ("Distribution with htpasswd", "team/", Some(Profile::distribution("registry.acme.example"))),
         ("Oracle", "ns/", Some(Profile::oracle("fra"))),
-        ("token service that moved", "team/", Some(Profile::moved_tokens("moved.acme.example"))),
-        ("tokens in odd fields", "team/", Some(Profile::odd_tokens("odd.acme.example"))),
+        ("token service that moved", "team/", Some(Profile::moved_token_service("moved.acme.example"))),
+        ("tokens in odd fields", "team/", Some(Profile::empty_token_field("odd.acme.example"))),
         ("scopes mapped by a proxy", "team/", Some(Profile::mapped_scopes("mapped.acme.example"))),
-        ("challenge at /v2/ only", "team/", Some(Profile::hidden("hidden.acme.example"))),
-        ("plain HTTP", "team/", Some(Profile::open("plain.acme.example"))),
+        ("challenge at /v2/ only", "team/", Some(Profile::hidden_repositories("hidden.acme.example"))),
+        ("plain HTTP", "team/", Some(Profile::without_auth("plain.acme.example"))),
     ];
     let mut rows = Vec::new();
     for (seed, (name, path, profile)) in (1..).zip(profiles) {

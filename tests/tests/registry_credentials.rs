@@ -7,7 +7,7 @@ mod common;
 
 use std::sync::Arc;
 
-use aws_emulator::{Mutability, Profile, Recipe, Registry};
+use aws_emulator::{ImageBuilder, Mutability, Profile, Registry};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use common::planted::found;
@@ -54,7 +54,7 @@ async fn check(
 ) {
     let account = account().await;
     let registry = registry(&account);
-    registry.put_image("acme/app", "1", &Recipe::new(7).layers(&[9000]).index());
+    registry.put_image("acme/app", "1", &ImageBuilder::new(7).layers(&[9000]).index());
     registry.add_user("ann", RIGHT);
     registry.add_identity_token("ann", RIGHT);
     registry.make_private("acme/app", &["ann"]);
@@ -67,7 +67,7 @@ async fn check(
     let answer = account.create(properties(&account, &image, None)).await;
     assert!(failure(&answer).contains("set CredentialArn"), "{host}: {answer:?}");
     succeeded(&account.create(properties(&account, &image, Some(secret(RIGHT)))).await);
-    account.check_stored("1", &Recipe::new(7).layers(&[9000]).index());
+    account.check_stored("1", &ImageBuilder::new(7).layers(&[9000]).index());
 }
 
 fn stated(host: &str) -> impl Fn(&str) -> Value {
@@ -127,7 +127,7 @@ async fn distribution_without_tls_on_a_host_that_the_installer_allows() {
 #[tokio::test]
 async fn private_ecr_of_another_account() {
     let account = account().await;
-    let image = Recipe::new(7).layers(&[9000]).index();
+    let image = ImageBuilder::new(7).layers(&[9000]).index();
     let arn = "arn:aws:ecr:us-east-1:210987654321:repository/team/app";
     let held = account.world.emulator.ecr().create_repository(arn, Mutability::Mutable);
     held.put_image(Some("1"), &image);

@@ -3,7 +3,7 @@
 mod common;
 
 use aws_emulator::stack::{StackStatus, Template};
-use aws_emulator::{Mutability, Switch};
+use aws_emulator::{Availability, Mutability};
 use common::{Account, failure, index, succeeded};
 use serde_json::json;
 
@@ -40,7 +40,7 @@ async fn lives_from_create_over_update_and_rollback_to_delete() {
     account.check_stored("3.13", &second);
     assert!(account.repository.manifest(first.digest()).is_some(), "the old image stays, untagged");
 
-    account.world.emulator.docker_hub().switch(Switch::Off);
+    account.world.emulator.docker_hub().set_availability(Availability::Unreachable);
     let failed = account.stack.update(&pinned(third.digest())).await;
     assert_eq!(failed.status, StackStatus::UpdateRollbackComplete, "{:?}", failed.failures());
     account.check_stored("3.13", &second);
@@ -72,7 +72,7 @@ async fn puts_the_old_digest_back_without_asking_upstream() {
     let update = Template::new().image("Python", pinned(second.digest()));
     account.stack.update(&update).await;
     account.check_stored("3.13", &second);
-    account.world.emulator.docker_hub().switch(Switch::Off);
+    account.world.emulator.docker_hub().set_availability(Availability::Unreachable);
     let mark = account.mark();
     let back = account.stack.update(&before).await;
     assert_eq!(back.status, StackStatus::UpdateComplete, "{:?}", back.failures());
@@ -89,7 +89,7 @@ async fn costs_one_head_when_nothing_changed_and_nothing_with_a_digest() {
     let mark = account.mark();
     succeeded(&account.create(account.properties("python:3.13")).await);
     assert_eq!(account.upstream(mark), ["manifest.head"]);
-    account.world.emulator.docker_hub().switch(Switch::Off);
+    account.world.emulator.docker_hub().set_availability(Availability::Unreachable);
     let mark = account.mark();
     let answer = account.create(account.properties(&format!("python:3.13@{}", image.digest()))).await;
     succeeded(&answer);
@@ -164,7 +164,7 @@ async fn an_update_that_an_immutable_tag_refuses_is_rolled_back_although_upstrea
     assert!(failure(refused).contains("immutable"), "{refused:?}");
     assert_eq!(updated.turns[1].answer().unwrap().data["SourceDigest"], old.digest());
     let images = account.world.emulator.log().since(mark).into_iter();
-    let blobs = images.filter(|entry| entry.operation == "blob.content" && entry.side == "upstream");
+    let blobs = images.filter(|entry| entry.operation == "blob.content" && entry.service == "upstream");
     assert_eq!(blobs.count(), 0, "not a byte was copied");
     account.check_stored("3.13", &old);
     assert_eq!(account.stack.delete().await.status, StackStatus::DeleteComplete);

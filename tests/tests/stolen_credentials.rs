@@ -7,7 +7,7 @@ mod common;
 
 use std::sync::Arc;
 
-use aws_emulator::{Effect, Fault, HostileHost, Mark, Mutability, Profile, Recipe, Registry};
+use aws_emulator::{Effect, Fault, HostileHost, ImageBuilder, LogPosition, Mutability, Profile, Registry};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use common::planted::{forms, found};
@@ -63,7 +63,11 @@ impl Trap {
         for registry in [account.world.emulator.docker_hub(), &honest] {
             registry.add_user("ann", PASSWORD);
             for (seed, secret) in (1..).zip(&secrets) {
-                registry.put_image("acme/secret", secret.form, &Recipe::new(seed).layers(&[9000]).single());
+                registry.put_image(
+                    "acme/secret",
+                    secret.form,
+                    &ImageBuilder::new(seed).layers(&[9000]).single(),
+                );
             }
             registry.make_private("acme/secret", &["ann"]);
         }
@@ -95,9 +99,9 @@ impl Trap {
     }
 
     /// That the attacker was asked since, and holds nothing of a login, nor a token that opens anything.
-    fn check_nothing_was_stolen(&self, since: Mark, what: &str) {
+    fn check_nothing_was_stolen(&self, since: LogPosition, what: &str) {
         let entries = self.account.world.emulator.log().since(since);
-        assert!(entries.iter().any(|entry| entry.side == "attacker"), "{what}: the attacker was asked");
+        assert!(entries.iter().any(|entry| entry.service == "attacker"), "{what}: the attacker was asked");
         let everything = self.attacker.everything();
         for secret in [PASSWORD, &BASE64_STANDARD.encode(format!("ann:{PASSWORD}"))] {
             assert_eq!(found(secret, &everything), None, "{what}: {everything}");
@@ -107,7 +111,7 @@ impl Trap {
             let token = authorization.strip_prefix("Bearer ");
             let token = token.unwrap_or_else(|| panic!("{what}: {authorization}"));
             for registry in self.registries() {
-                assert!(!registry.opens(token, "acme/secret"), "{what}: a token opens what is private");
+                assert!(!registry.allows_pull(token, "acme/secret"), "{what}: a token opens what is private");
             }
         }
     }

@@ -44,7 +44,7 @@ async fn words_of_registries_and_of_aws() {
     for words in [HOSTILE, long.as_str()] {
         let errors = json!({"errors": [{"code": words, "message": words, "detail": words}]}).to_string();
         let status = Effect::Status { code: 400, headers: BTreeMap::new(), body: errors };
-        let refusal = Effect::refuse("AccessDeniedException", words);
+        let refusal = Effect::api_error("AccessDeniedException", words);
         for (operation, effect) in [
             ("manifest.get", status),
             ("ecr:BatchGetImage", refusal.clone()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_emulator::bucket::Status;
 use aws_emulator::lambda::{Function, FunctionSettings, Outcome};
 use aws_emulator::stack::{End, StackStatus, Template, Turn};
-use aws_emulator::{Effect, Fault, Mutability, Recipe};
+use aws_emulator::{Effect, Fault, ImageBuilder, Mutability};
 use common::{Account, answered, failure, index};
 use serde_json::{Value, json};
 
@@ -130,7 +130,7 @@ async fn a_function_that_cannot_reach_the_bucket() {
 #[tokio::test]
 async fn a_later_round_that_is_killed() {
     let (account, _watchdog) = account(|settings| settings.timeout = Duration::from_secs(5)).await;
-    let image = Recipe::new(2).platforms(&["linux/amd64"]).layers(&[2 << 20; 24]).single();
+    let image = ImageBuilder::new(2).platforms(&["linux/amd64"]).layers(&[2 << 20; 24]).single();
     account.publish("3.14", &image);
     let effect = Effect::Slow { bytes_per_second: 1 << 20, on: None };
     account.world.emulator.faults().add(Fault::on("blob.content", effect));

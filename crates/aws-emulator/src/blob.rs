@@ -167,11 +167,11 @@ impl http_body::Body for Pieces {
 
 /// Generated blobs by digest, so that whoever receives one need not keep its bytes.
 #[derive(Default)]
-pub struct Library(Mutex<HashMap<String, Blob>>);
+pub struct GeneratedBlobs(Mutex<HashMap<String, Blob>>);
 
-impl Library {
+impl GeneratedBlobs {
     /// Remembers a blob if it takes no memory.
-    pub fn learn(&self, blob: &Blob) {
+    pub fn add(&self, blob: &Blob) {
         if blob.is_generated() {
             let mut blobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             blobs.insert(blob.digest.clone(), blob.clone());
@@ -179,7 +179,7 @@ impl Library {
     }
 
     /// The generated blob of a digest.
-    pub fn find(&self, digest: &str) -> Option<Blob> {
+    pub fn get(&self, digest: &str) -> Option<Blob> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }
 }

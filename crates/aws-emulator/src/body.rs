@@ -8,7 +8,8 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 
-use crate::log::Exchange;
+use crate::fault::Direction;
+use crate::log::LogHandle;
 
 /// Whatever went wrong with a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -44,26 +45,17 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, BoxError> {
     Ok(bytes.freeze())
 }
 
-/// Which of the two bodies of an exchange is counted.
-#[derive(Clone, Copy)]
-pub(crate) enum Counted {
-    /// What the client sends.
-    Request,
-    /// What the client gets.
-    Response,
-}
-
 /// A body that notes in the log how many bytes went by.
 pub(crate) struct Counting {
     inner: Option<Body>,
-    exchange: Exchange,
-    counted: Counted,
+    log_handle: LogHandle,
+    direction: Direction,
 }
 
 impl Counting {
-    /// Wraps a body so that its bytes are counted in the log entry of `exchange`.
-    pub(crate) fn wrap(inner: Body, exchange: Exchange, counted: Counted) -> Body {
-        Self { inner: Some(inner), exchange, counted }.boxed_unsync()
+    /// Wraps a body so that its bytes are direction in the log entry of `exchange`.
+    pub(crate) fn wrap(inner: Body, log_handle: LogHandle, direction: Direction) -> Body {
+        Self { inner: Some(inner), log_handle, direction }.boxed_unsync()
     }
 }
 
@@ -82,7 +74,7 @@ impl http_body::Body for Counting {
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {
-            self.exchange.add_bytes(self.counted, data.len() as u64);
+            self.log_handle.add_bytes(self.direction, data.len() as u64);
         }
         if let Poll::Ready(None | Some(Err(_))) = &polled {
             self.inner = None;
@@ -101,7 +93,7 @@ impl http_body::Body for Counting {
 
 impl Drop for Counting {
     fn drop(&mut self) {
-        let (Counted::Request, Some(rest)) = (self.counted, self.inner.take()) else {
+        let (Direction::Request, Some(rest)) = (self.direction, self.inner.take()) else {
             return;
         };
         if !rest.is_end_stream()

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use crate::service::{Response, json as json_answer};
+use crate::service::{Response, json_response};
 
 /// What a path under `/v2/` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Route {
 
 /// A refusal as registries word it.
 pub(crate) fn refusal(status: u16, code: &str, message: &str) -> Response {
-    json_answer(status, &json!({"errors": [{"code": code, "message": message}]}))
+    json_response(status, &json!({"errors": [{"code": code, "message": message}]}))
 }
 
 /// Lists tags as `n` and `last` ask, and tells where the list goes on.
@@ -103,7 +103,7 @@ pub(crate) fn page(
     let count = count.unwrap_or(1000);
     let more = tags.len() > count;
     tags.truncate(count);
-    let mut response = json_answer(200, &json!({"name": repository, "tags": tags}));
+    let mut response = json_response(200, &json!({"name": repository, "tags": tags}));
     if let (true, Some(last)) = (more, tags.last()) {
         let link = format!("</v2/{repository}/tags/list?n={count}&last={last}>; rel=\"next\"");
         response.headers_mut().insert("link", link.parse().expect("tags are plain text"));

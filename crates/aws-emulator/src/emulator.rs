@@ -10,7 +10,7 @@ use crate::api::dynamodb::DynamoDb;
 use crate::api::ecr_public::EcrPublic;
 use crate::api::parameters::Parameters;
 use crate::api::secrets::Secrets;
-use crate::blob::Library;
+use crate::blob::GeneratedBlobs;
 use crate::body::BoxError;
 use crate::ca::Authority;
 use crate::ecr::Ecr;
@@ -47,7 +47,7 @@ pub struct Emulator {
     address: SocketAddr,
     settings: Settings,
     listeners: Mutex<Vec<AbortHandle>>,
-    library: Arc<Library>,
+    generated_blobs: Arc<GeneratedBlobs>,
     docker_hub: Arc<Registry>,
     upstreams: Mutex<Vec<Arc<Registry>>>,
     ecr: Arc<Ecr>,
@@ -87,10 +87,10 @@ impl Emulator {
             services: RwLock::default(),
         });
         let (address, listener) = listen(Arc::clone(&shared), settings.listen, None).await?;
-        let library = Arc::<Library>::default();
-        let docker_hub = Arc::new(Registry::new(Profile::docker_hub(), Arc::clone(&library)));
-        let ecr = Arc::new(Ecr::new(&settings.account, Arc::clone(&library)));
-        let ecr_public = Arc::new(Registry::new(Profile::ecr_public(), Arc::clone(&library)));
+        let generated_blobs = Arc::<GeneratedBlobs>::default();
+        let docker_hub = Arc::new(Registry::new(Profile::docker_hub(), Arc::clone(&generated_blobs)));
+        let ecr = Arc::new(Ecr::new(&settings.account, Arc::clone(&generated_blobs)));
+        let ecr_public = Arc::new(Registry::new(Profile::ecr_public(), Arc::clone(&generated_blobs)));
         let ecr_public_api = Arc::new(EcrPublic::new(&settings.account, Arc::clone(&ecr_public)));
         let secrets = Arc::new(Secrets::new(&settings.account));
         let parameters = Arc::new(Parameters::new(&settings.account));
@@ -102,7 +102,7 @@ impl Emulator {
             address,
             settings,
             listeners,
-            library,
+            generated_blobs,
             docker_hub,
             upstreams: Mutex::default(),
             ecr,
@@ -181,7 +181,7 @@ impl Emulator {
 
     /// Adds one more upstream registry.
     pub fn add_upstream(&self, profile: Profile) -> Arc<Registry> {
-        let registry = Arc::new(Registry::new(profile, Arc::clone(&self.library)));
+        let registry = Arc::new(Registry::new(profile, Arc::clone(&self.generated_blobs)));
         self.add(Arc::clone(&registry) as Arc<dyn Service>);
         self.upstreams.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&registry));
         registry

@@ -17,14 +17,14 @@ use tokio::time::Instant;
 /// `dynamodb:PutItem`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Match {
+pub struct RequestFilter {
     /// Pattern for the host name.
     pub host: Option<String>,
     /// Pattern for the operation.
     pub operation: Option<String>,
     /// Text that path and query contain.
     pub path: Option<String>,
-    /// How many matching requests are let through first.
+    /// How many filter requests are let through first.
     pub skip: usize,
     /// How many are then hit; all when absent.
     pub times: Option<usize>,
@@ -87,7 +87,7 @@ pub enum Effect {
         body: String,
     },
     /// Returns an error of an AWS API, in that API's own format. Registries ignore it.
-    Refuse {
+    ApiError {
         /// Name of the error, such as `ThrottlingException`. It also determines the status.
         error: String,
         /// Its message.
@@ -115,7 +115,7 @@ pub enum Effect {
         on: Option<Direction>,
     },
     /// Lets all the bodies that it hits share one link.
-    Narrow {
+    SharedLink {
         /// What they share.
         #[serde(rename = "bytes_per_second")]
         link: Link,
@@ -145,8 +145,8 @@ pub enum Effect {
 
 impl Effect {
     /// An error of an AWS API, with its name and message.
-    pub fn refuse(error: &str, message: &str) -> Self {
-        Self::Refuse { error: error.to_owned(), message: message.to_owned() }
+    pub fn api_error(error: &str, message: &str) -> Self {
+        Self::ApiError { error: error.to_owned(), message: message.to_owned() }
     }
 }
 
@@ -196,7 +196,7 @@ impl Eq for Link {}
 pub struct Fault {
     /// What it hits.
     #[serde(default, rename = "match")]
-    pub matching: Match,
+    pub filter: RequestFilter,
     /// What it does.
     #[serde(flatten)]
     pub effect: Effect,
@@ -205,28 +205,28 @@ pub struct Fault {
 impl Fault {
     /// A fault that hits every request for the operation.
     pub fn on(operation: &str, effect: Effect) -> Self {
-        let matching = Match { operation: Some(operation.to_owned()), ..Match::default() };
-        Self { matching, effect }
+        let filter = RequestFilter { operation: Some(operation.to_owned()), ..RequestFilter::default() };
+        Self { filter, effect }
     }
 
     /// The same, on this host only.
     #[must_use]
     pub fn host(mut self, pattern: &str) -> Self {
-        self.matching.host = Some(pattern.to_owned());
+        self.filter.host = Some(pattern.to_owned());
         self
     }
 
     /// The same, where path and query contain this text.
     #[must_use]
     pub fn path(mut self, part: &str) -> Self {
-        self.matching.path = Some(part.to_owned());
+        self.filter.path = Some(part.to_owned());
         self
     }
 
     /// The same, so many times.
     #[must_use]
     pub fn times(mut self, times: usize) -> Self {
-        self.matching.times = Some(times);
+        self.filter.times = Some(times);
         self
     }
 
@@ -236,10 +236,10 @@ impl Fault {
         self.times(1)
     }
 
-    /// The same, after so many matching requests.
+    /// The same, after so many filter requests.
     #[must_use]
     pub fn skip(mut self, skip: usize) -> Self {
-        self.matching.skip = skip;
+        self.filter.skip = skip;
         self
     }
 }
@@ -283,14 +283,14 @@ impl Faults {
     }
 
     /// How often the faults in force have struck, all together.
-    pub fn fired(&self) -> usize {
+    pub fn hit_count(&self) -> usize {
         self.lock().iter().map(|armed| armed.fired).sum()
     }
 
     /// The effect that is due for a request, if any.
     pub(crate) fn take(&self, host: &str, operation: &str, target: &str) -> Option<Effect> {
         for armed in self.lock().iter_mut() {
-            let wanted = &armed.fault.matching;
+            let wanted = &armed.fault.filter;
             let matches = wanted.host.as_ref().is_none_or(|pattern| glob(pattern, host))
                 && wanted.operation.as_ref().is_none_or(|pattern| glob(pattern, operation))
                 && wanted.path.as_ref().is_none_or(|part| target.contains(part.as_str()));
@@ -354,7 +354,7 @@ mod tests {
         let strike = || faults.take("registry-1.docker.io", "blob.get", "/v2/");
         assert_eq!([strike(), strike(), strike(), strike()], [expired.clone(), cut.clone(), cut, expired]);
         assert_eq!(faults.take("example.com", "ping", "/v2/"), None);
-        assert_eq!(faults.fired(), 4);
+        assert_eq!(faults.hit_count(), 4);
     }
 
     #[test]

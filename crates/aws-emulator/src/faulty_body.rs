@@ -25,9 +25,9 @@ pub(crate) fn direction(effect: &Effect, method: &http::Method) -> Option<Direct
         | Effect::Corrupt { on, .. }
         | Effect::Stall { on, .. }
         | Effect::Slow { on, .. }
-        | Effect::Narrow { on, .. } => on,
+        | Effect::SharedLink { on, .. } => on,
         Effect::Status { .. }
-        | Effect::Refuse { .. }
+        | Effect::ApiError { .. }
         | Effect::ExpireToken
         | Effect::ExpireSignature
         | Effect::Delay { .. }
@@ -123,7 +123,7 @@ impl Faulty {
                 let takes = self.passed as f64 / (*bytes_per_second).max(1) as f64;
                 self.started + Duration::from_secs_f64(takes)
             }
-            Effect::Narrow { link, .. } => link.send(bytes),
+            Effect::SharedLink { link, .. } => link.send(bytes),
             _ => self.started,
         }
     }

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use crate::body::{full, read};
-use crate::service::{Operation, Request, Response, Service, answer};
+use crate::service::{Operation, Request, Response, Service, response};
 
 /// Responds to every request with a challenge, and records the requests.
 pub struct HostileHost {
@@ -75,7 +75,7 @@ impl Service for HostileHost {
             let body = read(request.body, 1024 * 1024).await.unwrap_or_default();
             self.take(&request.method, &request.uri, &request.headers, &body);
             let text = r#"{"errors":[{"code":"UNAUTHORIZED","message":"who are you?"}]}"#;
-            let mut response = answer(401, &[("content-type", "application/json")], full(text));
+            let mut response = response(401, &[("content-type", "application/json")], full(text));
             if let Ok(challenge) = HeaderValue::try_from(self.challenge.as_str()) {
                 response.headers_mut().insert("www-authenticate", challenge);
             }

@@ -7,11 +7,11 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aws_emulator::BoxError> {
-//! use aws_emulator::{Effect, Emulator, Fault, Mutability, Recipe};
+//! use aws_emulator::{Effect, Emulator, Fault, Mutability, ImageBuilder};
 //!
 //! let emulator = Emulator::start().await?;
-//! let image = Recipe::new(1).attestations().index();
-//! emulator.docker_hub().put_image("library/python", "3.13", &image);
+//! let image = ImageBuilder::new(1).attestations().index();
+//! emulator.docker_hub().put_image("generated_blobs/python", "3.13", &image);
 //! let arn = emulator.repository_arn("python");
 //! let repository = emulator.ecr().create_repository(&arn, Mutability::Mutable);
 //! let cut = Effect::Reset { after_bytes: 100, on: None };
@@ -54,17 +54,17 @@ mod upstream;
 pub use api::dynamodb::DynamoDb;
 pub use api::ecr_public::EcrPublic;
 pub use api::parameters::Parameters;
-pub use api::secrets::{Key, Secrets};
-pub use blob::{Blob, Library, digest};
+pub use api::secrets::{KmsKey, Secrets};
+pub use blob::{Blob, GeneratedBlobs, digest};
 pub use body::{Body, BoxError, empty, full, read};
-pub use ecr::{Ecr, Filling, Mutability, Push, Repository};
+pub use ecr::{Ecr, Mutability, PullThroughSettings, PushEvent, Repository};
 pub use emulator::{Emulator, STATE_TABLE, Settings};
-pub use fault::{Direction, Effect, Fault, Faults, Link, Match};
+pub use fault::{Direction, Effect, Fault, Faults, Link, RequestFilter};
 pub use hostile_host::HostileHost;
-pub use image::{Image, Manifest, Recipe};
-pub use log::{Authorization, Entry, Exchange, Log, Mark};
-pub use service::{Operation, Request, Response, Service, answer, hang_up, json};
+pub use image::{Image, ImageBuilder, Manifest};
+pub use log::{Authorization, Log, LogEntry, LogHandle, LogPosition};
+pub use service::{Operation, Request, Response, Service, json_response, reset_connection, response};
 pub use upstream::{
-    Anonymous, Auth, Front, Profile, Quirk, RangeManner, RateHeaders, RateLimit, ReferrersManner, Registry,
-    Saying, Switch, TokenFields, Words,
+    AnonymousAccess, AuthScheme, Availability, ErrorResponse, ErrorResponses, Profile, Quirk, RangeSupport,
+    RateHeaders, RateLimit, RedirectingHost, ReferrersSupport, Registry, TokenFields,
 };

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use serde::Serialize;
 
-use crate::body::Counted;
+use crate::fault::Direction;
 
 /// Which kind of login a request carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -45,7 +45,7 @@ impl Authorization {
 
 /// One request and its answer.
 #[derive(Clone, Debug, Serialize)]
-pub struct Entry {
+pub struct LogEntry {
     /// Position in the log.
     pub number: usize,
     /// When it came, counted from the start of the emulator.
@@ -55,8 +55,8 @@ pub struct Entry {
     /// Which part of the emulator answered: `upstream`, `token`, `cdn`, `ecr`, `ecr-api`,
     /// `ecr-public-api`, `secrets`, `parameters`, `dynamodb`, `s3`, `response`, `attacker`, or
     /// `none` for a host that nobody serves.
-    pub side: String,
-    /// What was asked, such as `manifest.get` or `ecr:PutImage`; see [`crate::Match`].
+    pub service: String,
+    /// What was asked, such as `manifest.get` or `ecr:PutImage`; see [`crate::RequestFilter`].
     pub operation: String,
     /// The repository the request names, if it does.
     pub repository: Option<String>,
@@ -75,7 +75,7 @@ pub struct Entry {
     /// The kind of login that came along.
     pub authorization: Authorization,
     /// Whether the registry counted it as a pull.
-    pub counted: bool,
+    pub is_pull: bool,
     /// The `User-Agent` header.
     pub user_agent: Option<String>,
     /// The fault that was injected, if any.
@@ -84,12 +84,12 @@ pub struct Entry {
 
 /// A position in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark(usize);
+pub struct LogPosition(usize);
 
 /// Every request since the start, oldest first.
 pub struct Log {
     started: Instant,
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Vec<LogEntry>>,
 }
 
 impl Default for Log {
@@ -100,39 +100,39 @@ impl Default for Log {
 
 impl Log {
     /// All entries.
-    pub fn entries(&self) -> Vec<Entry> {
+    pub fn entries(&self) -> Vec<LogEntry> {
         self.lock().clone()
     }
 
     /// The beginning of the log.
-    pub fn start(&self) -> Mark {
-        Mark(0)
+    pub fn start(&self) -> LogPosition {
+        LogPosition(0)
     }
 
     /// The present end of the log.
-    pub fn mark(&self) -> Mark {
-        Mark(self.lock().len())
+    pub fn mark(&self) -> LogPosition {
+        LogPosition(self.lock().len())
     }
 
     /// The entries that came after `mark`.
-    pub fn since(&self, mark: Mark) -> Vec<Entry> {
+    pub fn since(&self, mark: LogPosition) -> Vec<LogEntry> {
         self.lock()[mark.0..].to_vec()
     }
 
     /// The entries after `mark` whose operation matches a glob such as `blob.*`.
-    pub fn of(&self, mark: Mark, operation: &str) -> Vec<Entry> {
+    pub fn matching(&self, mark: LogPosition, operation: &str) -> Vec<LogEntry> {
         let lock = self.lock();
-        let matching = |entry: &&Entry| crate::fault::glob(operation, &entry.operation);
+        let matching = |entry: &&LogEntry| crate::fault::glob(operation, &entry.operation);
         lock[mark.0..].iter().filter(matching).cloned().collect()
     }
 
     /// How many entries [`Log::of`] would give.
-    pub fn count(&self, mark: Mark, operation: &str) -> usize {
-        self.of(mark, operation).len()
+    pub fn count(&self, mark: LogPosition, operation: &str) -> usize {
+        self.matching(mark, operation).len()
     }
 
     /// How often each operation was asked for since `mark`.
-    pub fn counts(&self, mark: Mark) -> BTreeMap<String, usize> {
+    pub fn counts(&self, mark: LogPosition) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for entry in &self.lock()[mark.0..] {
             *counts.entry(entry.operation.clone()).or_default() += 1;
@@ -140,22 +140,13 @@ impl Log {
         counts
     }
 
-    /// How often each side was asked since `mark`.
-    pub fn sides(&self, mark: Mark) -> BTreeMap<String, usize> {
-        let mut counts = BTreeMap::new();
-        for entry in &self.lock()[mark.0..] {
-            *counts.entry(entry.side.clone()).or_default() += 1;
-        }
-        counts
-    }
-
     /// How many pulls were counted since `mark`.
-    pub fn pulls(&self, mark: Mark) -> usize {
-        self.lock()[mark.0..].iter().filter(|entry| entry.counted).count()
+    pub fn pulls(&self, mark: LogPosition) -> usize {
+        self.lock()[mark.0..].iter().filter(|entry| entry.is_pull).count()
     }
 
     /// The log from `mark` on, one line per entry, for a person to read.
-    pub fn text(&self, mark: Mark) -> String {
+    pub fn text(&self, mark: LogPosition) -> String {
         let mut text = String::new();
         for e in &self.lock()[mark.0..] {
             let status = e.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
@@ -175,29 +166,29 @@ impl Log {
         text
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<LogEntry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A handle on the log entry of the request at hand.
 #[derive(Clone)]
-pub struct Exchange {
+pub struct LogHandle {
     log: Arc<Log>,
     number: usize,
 }
 
-impl Exchange {
+impl LogHandle {
     /// Opens an entry.
     pub(crate) fn begin(log: &Arc<Log>, host: &str, parts: &http::request::Parts) -> Self {
         let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         let mut entries = log.lock();
         let number = entries.len();
-        entries.push(Entry {
+        entries.push(LogEntry {
             number,
             at: log.started.elapsed(),
             host: host.to_owned(),
-            side: "none".to_owned(),
+            service: "none".to_owned(),
             operation: "none".to_owned(),
             repository: None,
             action: None,
@@ -207,7 +198,7 @@ impl Exchange {
             request_bytes: 0,
             response_bytes: 0,
             authorization: Authorization::of(&parts.headers),
-            counted: false,
+            is_pull: false,
             user_agent: user_agent.map(ToOwned::to_owned),
             fault: None,
         });
@@ -216,14 +207,14 @@ impl Exchange {
     }
 
     /// Changes the entry.
-    pub fn note(&self, change: impl FnOnce(&mut Entry)) {
+    pub fn note(&self, change: impl FnOnce(&mut LogEntry)) {
         change(&mut self.log.lock()[self.number]);
     }
 
-    pub(crate) fn add_bytes(&self, counted: Counted, bytes: u64) {
-        self.note(|entry| match counted {
-            Counted::Request => entry.request_bytes += bytes,
-            Counted::Response => entry.response_bytes += bytes,
+    pub(crate) fn add_bytes(&self, direction: Direction, bytes: u64) {
+        self.note(|entry| match direction {
+            Direction::Request => entry.request_bytes += bytes,
+            Direction::Response => entry.response_bytes += bytes,
         });
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aws_emulator::{BoxError, Emulator, Mutability, Profile, Recipe, Settings};
+use aws_emulator::{BoxError, Emulator, ImageBuilder, Mutability, Profile, Settings};
 use clap::{Parser, Subcommand};
 
 /// Stands in for AWS and the upstream registries on one machine.
@@ -34,7 +34,7 @@ struct Serve {
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     /// Upstream image to make up, as host/repository:tag; can be repeated.
-    #[arg(long = "image", value_name = "REFERENCE", default_value = "docker.io/library/python:3.13")]
+    #[arg(long = "image", value_name = "REFERENCE", default_value = "docker.io/generated_blobs/python:3.13")]
     images: Vec<String>,
     /// Sizes in bytes of the layers of these images; two small true layers when absent.
     #[arg(long, value_name = "BYTES", value_delimiter = ',')]
@@ -99,7 +99,7 @@ fn put_image(emulator: &Emulator, seed: u64, reference: &str, layers: &[u64]) ->
         "docker.io" => std::sync::Arc::clone(emulator.docker_hub()),
         host => emulator.upstream(host).unwrap_or_else(|| emulator.add_upstream(Profile::bearer(host))),
     };
-    let recipe = Recipe::new(seed).attestations();
+    let recipe = ImageBuilder::new(seed).attestations();
     let recipe = if layers.is_empty() { recipe } else { recipe.layers(layers) };
     let image = recipe.index();
     registry.put_image(repository, tag, &image);

@@ -14,12 +14,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::body::{Body, Counted, Counting, empty, full};
+use crate::body::{Body, Counting, empty, full};
 use crate::ca::Authority;
 use crate::fault::{Direction, Effect, Faults};
 use crate::faulty_body::{Faulty, direction};
-use crate::log::{Exchange, Log};
-use crate::service::{HangUp, Request, Response, Service, answer};
+use crate::log::{Log, LogHandle};
+use crate::service::{HangUp, Request, Response, Service, response};
 use crate::stream::{Cut, Wire};
 
 /// What every connection needs.
@@ -159,17 +159,17 @@ async fn exchange(
         return Err(dropped());
     }
     let operation = service.operation(&host, &parts.method, &parts.uri, &parts.headers);
-    let exchange = Exchange::begin(&shared.log, &host, &parts);
+    let exchange = LogHandle::begin(&shared.log, &host, &parts);
     let trouble = Trouble::take(&shared.faults, &host, &operation.name, &parts);
     exchange.note(|entry| {
-        entry.side = operation.side.to_owned();
+        entry.service = operation.service.to_owned();
         entry.operation.clone_from(&operation.name);
         entry.repository.clone_from(&operation.repository);
         entry.action.clone_from(&operation.action);
         entry.fault = trouble.effect.as_ref().map(|effect| format!("{effect:?}"));
     });
     let body = incoming.map_err(Into::into).boxed_unsync();
-    let body = Counting::wrap(body, exchange.clone(), Counted::Request);
+    let body = Counting::wrap(body, exchange.clone(), Direction::Request);
     let request = Request {
         host,
         method: parts.method,
@@ -177,7 +177,7 @@ async fn exchange(
         headers: parts.headers,
         body: trouble.wrap(Direction::Request, body, cut),
         operation,
-        exchange: exchange.clone(),
+        log_handle: exchange.clone(),
         effect: trouble.effect.clone().filter(|_| trouble.concerns.is_none()),
     };
     let mut response = match early(trouble.effect.as_ref()).await {
@@ -191,7 +191,7 @@ async fn exchange(
     exchange.note(|entry| entry.status = Some(response.status().as_u16()));
     Ok(response.map(|body| {
         let body = trouble.wrap(Direction::Response, body, cut);
-        Counting::wrap(body, exchange, Counted::Response)
+        Counting::wrap(body, exchange, Direction::Response)
     }))
 }
 
@@ -251,9 +251,9 @@ async fn early(effect: Option<&Effect>) -> Option<Response> {
         Effect::Status { code, headers, body } => {
             let headers: Vec<_> =
                 headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            Some(answer(*code, &headers, full(body.clone())))
+            Some(response(*code, &headers, full(body.clone())))
         }
-        Effect::Redirect { location } => Some(answer(307, &[("location", location)], empty())),
+        Effect::Redirect { location } => Some(response(307, &[("location", location)], empty())),
         Effect::Delay { ms } => {
             tokio::time::sleep(Duration::from_millis(*ms)).await;
             None
@@ -269,9 +269,9 @@ fn dropped() -> io::Error {
 
 /// Refuses a host that nobody serves.
 fn unknown(host: &str, parts: &http::request::Parts, log: &Arc<Log>) -> Response {
-    Exchange::begin(log, host, parts).note(|entry| entry.status = Some(502));
+    LogHandle::begin(log, host, parts).note(|entry| entry.status = Some(502));
     let text = format!("aws-emulator: nobody serves {host}\n");
-    answer(502, &[("content-type", "text/plain")], full(text))
+    response(502, &[("content-type", "text/plain")], full(text))
 }
 
 /// The host a request is for: lower case, without port.

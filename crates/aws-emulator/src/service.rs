@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use crate::body::{Body, empty, full};
 use crate::fault::Effect;
-use crate::log::Exchange;
+use crate::log::LogHandle;
 
 /// An answer, its body streamed or whole.
 pub type Response = http::Response<Body>;
 
 /// A refusal where a result is expected; boxed, because answers are large.
-pub(crate) type Refused = Box<Response>;
+pub(crate) type BoxedResponse = Box<Response>;
 
 /// Something that answers requests for one or more host names.
 pub trait Service: Send + Sync + 'static {
@@ -36,7 +36,7 @@ pub trait Service: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// The part of the emulator that answers, such as `upstream`.
-    pub side: &'static str,
+    pub service: &'static str,
     /// The operation, such as `manifest.get`.
     pub name: String,
     /// The repository that is named, if one is.
@@ -47,8 +47,8 @@ pub struct Operation {
 
 impl Operation {
     /// An operation without repository and IAM action.
-    pub fn new(side: &'static str, name: impl Into<String>) -> Self {
-        Self { side, name: name.into(), repository: None, action: None }
+    pub fn new(service: &'static str, name: impl Into<String>) -> Self {
+        Self { service, name: name.into(), repository: None, action: None }
     }
 }
 
@@ -67,7 +67,7 @@ pub struct Request {
     /// What [`Service::operation`] made of it.
     pub operation: Operation,
     /// The log entry, for a service to add what only it knows.
-    pub exchange: Exchange,
+    pub log_handle: LogHandle,
     /// A fault that only the service itself can act out.
     pub effect: Option<Effect>,
 }
@@ -130,7 +130,7 @@ fn decode(text: &str) -> String {
 pub(crate) struct HangUp;
 
 /// An answer that is none: the connection is reset.
-pub fn hang_up() -> Response {
+pub fn reset_connection() -> Response {
     let mut response = http::Response::new(empty());
     response.extensions_mut().insert(HangUp);
     response
@@ -141,7 +141,7 @@ pub fn hang_up() -> Response {
 /// # Panics
 ///
 /// When a header is not one; services write them themselves.
-pub fn answer(status: u16, headers: &[(&str, &str)], body: Body) -> Response {
+pub fn response(status: u16, headers: &[(&str, &str)], body: Body) -> Response {
     let mut builder =
         http::Response::builder().status(StatusCode::from_u16(status).expect("services use valid statuses"));
     for (name, value) in headers {
@@ -155,9 +155,9 @@ pub fn answer(status: u16, headers: &[(&str, &str)], body: Body) -> Response {
 /// # Panics
 ///
 /// When the value cannot be written as JSON; services write plain data.
-pub fn json(status: u16, value: &impl Serialize) -> Response {
+pub fn json_response(status: u16, value: &impl Serialize) -> Response {
     let text = serde_json::to_vec(value).expect("plain data becomes JSON");
-    answer(status, &[(CONTENT_TYPE.as_str(), "application/json")], full(text))
+    response(status, &[(CONTENT_TYPE.as_str(), "application/json")], full(text))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod registry_fixture;
 
 use std::time::{Duration, Instant};
 
-use aws_emulator::{Filling, Profile, Recipe};
+use aws_emulator::{ImageBuilder, Profile, PullThroughSettings};
 use common::{Fixture, basic, body, header, refused};
 use registry_fixture::{Case, check_words};
 use reqwest::Method;
@@ -16,7 +16,7 @@ use reqwest::Method;
 async fn ecr_public_has_one_scope_and_odd_refusals() {
     let fixture = Fixture::start().await;
     let registry = fixture.emulator.ecr_public();
-    let image = Recipe::new(1).single();
+    let image = ImageBuilder::new(1).single();
     registry.put_image("acme/app", "1", &image);
     let url = "https://public.ecr.aws/v2/acme/app";
     let challenge = header(&fixture.get(&format!("{url}/manifests/1"), "").await, "www-authenticate");
@@ -102,16 +102,17 @@ async fn acr_exchanges_identity_tokens_by_post_and_hides_its_reasons_from_head()
     check_words(reason, (404, "MANIFEST_UNKNOWN", "manifest tagged by '9' is not found"));
 }
 
-const CACHE: &str = "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/docker-hub/library/python";
+const CACHE: &str =
+    "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/docker-hub/generated_blobs/python";
 
 #[tokio::test]
 async fn a_pull_through_repository_fills_slowly_by_tag_and_not_by_digest() {
     let fixture = Fixture::start().await;
     let (hub, ecr) = (fixture.emulator.docker_hub(), fixture.emulator.ecr());
-    let image = Recipe::new(1).attestations().index();
-    hub.put_image("library/python", "3.13", &image);
-    let filling = Filling { delay: Duration::from_millis(50), misses: 1 };
-    ecr.pull_through(&fixture.emulator.repository_arn("docker-hub"), hub, filling);
+    let image = ImageBuilder::new(1).attestations().index();
+    hub.put_image("generated_blobs/python", "3.13", &image);
+    let settings = PullThroughSettings { delay: Duration::from_millis(50), misses: 1 };
+    ecr.pull_through(&fixture.emulator.repository_arn("docker-hub"), hub, settings);
     let login = fixture.ecr_login().await;
     let by_digest = format!("{CACHE}/manifests/{}", image.digest());
     check_words(
@@ -122,11 +123,11 @@ async fn a_pull_through_repository_fills_slowly_by_tag_and_not_by_digest() {
     check_words(refused(fixture.get(&by_tag, &login).await).await, (404, "MANIFEST_UNKNOWN", "Requested"));
     let started = Instant::now();
     let got = fixture.get(&by_tag, &login).await;
-    assert!(started.elapsed() >= filling.delay);
+    assert!(started.elapsed() >= settings.delay);
     assert_eq!(got.bytes().await.unwrap(), image.root().bytes);
     assert_eq!(fixture.get(&by_digest, &login).await.status(), 200, "now it is here");
-    let repository = ecr.repository(&fixture.emulator.repository_arn("docker-hub/library/python"));
-    assert_eq!(repository.damage("3.13"), Vec::<String>::new());
+    let repository = ecr.repository(&fixture.emulator.repository_arn("docker-hub/generated_blobs/python"));
+    assert_eq!(repository.integrity_errors("3.13"), Vec::<String>::new());
     let missing = fixture.get(&format!("{CACHE}/manifests/9"), &login).await;
     assert_eq!(missing.status(), 404);
 }
@@ -135,8 +136,8 @@ async fn a_pull_through_repository_fills_slowly_by_tag_and_not_by_digest() {
 async fn a_pull_through_repository_needs_permission_to_fill() {
     let fixture = Fixture::start().await;
     let (hub, ecr) = (fixture.emulator.docker_hub(), fixture.emulator.ecr());
-    hub.put_image("library/python", "3.13", &Recipe::new(1).single());
-    ecr.pull_through(&fixture.emulator.repository_arn("docker-hub"), hub, Filling::default());
+    hub.put_image("generated_blobs/python", "3.13", &ImageBuilder::new(1).single());
+    ecr.pull_through(&fixture.emulator.repository_arn("docker-hub"), hub, PullThroughSettings::default());
     let login = fixture.ecr_login().await;
     for action in ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"] {
         ecr.deny(action, "*");
@@ -151,7 +152,7 @@ async fn a_pull_through_repository_needs_permission_to_fill() {
 #[tokio::test]
 async fn ecr_answers_under_its_fips_and_dual_stack_names() {
     let fixture = Fixture::start().await;
-    let image = Recipe::new(1).single();
+    let image = ImageBuilder::new(1).single();
     for (region, partition, api, registry) in [
         ("eu-west-1", "aws", "ecr.eu-west-1.api.aws", "dkr-ecr.eu-west-1.on.aws"),
         ("us-east-1", "aws", "ecr-fips.us-east-1.api.aws", "dkr-ecr-fips.us-east-1.on.aws"),

@@ -4,12 +4,14 @@
 
 mod common;
 
-use aws_emulator::{Authorization, Effect, Fault, Profile, RangeManner, RateLimit, Recipe, Registry, Switch};
+use aws_emulator::{
+    Authorization, Availability, Effect, Fault, ImageBuilder, Profile, RangeSupport, RateLimit, Registry,
+};
 use common::{ACCEPT, Fixture, basic, body, header, refused};
 use reqwest::Method;
 
 const HUB: &str = "https://registry-1.docker.io";
-const PYTHON: &str = "library/python";
+const PYTHON: &str = "generated_blobs/python";
 
 fn manifest(reference: &str) -> String {
     format!("{HUB}/v2/{PYTHON}/manifests/{reference}")
@@ -17,7 +19,7 @@ fn manifest(reference: &str) -> String {
 
 async fn start() -> (Fixture, aws_emulator::Image) {
     let fixture = Fixture::start().await;
-    let image = Recipe::new(1).attestations().index();
+    let image = ImageBuilder::new(1).attestations().index();
     fixture.emulator.docker_hub().put_image(PYTHON, "3.13", &image);
     (fixture, image)
 }
@@ -34,18 +36,18 @@ async fn challenges_and_names_the_token_service_and_scope() {
     let expected = "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\"";
     assert_eq!(header(&ping, "www-authenticate"), expected);
     let asked = fixture.head(&manifest("3.13"), "").await;
-    let scope = format!("{expected},scope=\"repository:library/python:pull\"");
+    let scope = format!("{expected},scope=\"repository:generated_blobs/python:pull\"");
     assert_eq!(header(&asked, "www-authenticate"), scope);
 }
 
 #[tokio::test]
 async fn a_token_opens_its_own_repository_only_and_expires() {
     let (fixture, image) = start().await;
-    hub(&fixture).put_image("library/other", "1", &image);
+    hub(&fixture).put_image("generated_blobs/other", "1", &image);
     let token = fixture.hub_token(PYTHON, None).await;
     assert_eq!(fixture.get(&format!("{HUB}/v2/"), &token).await.status(), 200);
     assert_eq!(fixture.head(&manifest("3.13"), &token).await.status(), 200);
-    let other = fixture.head(&format!("{HUB}/v2/library/other/manifests/1"), &token).await;
+    let other = fixture.head(&format!("{HUB}/v2/generated_blobs/other/manifests/1"), &token).await;
     assert_eq!(other.status(), 401);
     assert!(header(&other, "www-authenticate").contains("error=\"insufficient_scope\""));
     hub(&fixture).expire_tokens();
@@ -93,16 +95,16 @@ async fn a_get_counts_as_a_pull_and_a_head_does_not() {
         assert_eq!(got.bytes().await.unwrap(), manifest_.bytes);
     }
     assert_eq!(fixture.emulator.log().pulls(mark), 5);
-    assert_eq!(hub(&fixture).remaining(None), Some(95));
-    assert_eq!(hub(&fixture).remaining(Some("alice")), Some(200), "counted per source");
+    assert_eq!(hub(&fixture).remaining_pulls(None), Some(95));
+    assert_eq!(hub(&fixture).remaining_pulls(Some("alice")), Some(200), "counted per source");
 }
 
 #[tokio::test]
 async fn over_the_limit_a_get_is_refused_and_a_head_is_not() {
     let (fixture, _) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
-    hub(&fixture).set_limit(Some(RateLimit { pulls: 10, window: 3600 }));
-    hub(&fixture).set_remaining(None, 1);
+    hub(&fixture).set_anonymous_limit(Some(RateLimit { pulls: 10, window: 3600 }));
+    hub(&fixture).set_remaining_pulls(None, 1);
     assert_eq!(fixture.get(&manifest("3.13"), &token).await.status(), 200);
     let late = fixture.get(&manifest("3.13"), &token).await;
     assert_eq!(header(&late, "ratelimit-limit"), "10;w=3600");
@@ -148,7 +150,7 @@ async fn blobs_come_from_a_second_host_that_wants_no_login() {
     hub(&fixture).expire_signatures();
     assert_eq!(fixture.get(&location, "").await.status(), 403);
     let entries = fixture.emulator.log().entries();
-    let content: Vec<_> = entries.iter().filter(|entry| entry.side == "cdn").collect();
+    let content: Vec<_> = entries.iter().filter(|entry| entry.service == "cdn").collect();
     assert_eq!(content.len(), 4);
     assert!(content.iter().all(|entry| entry.operation == "blob.content"));
     assert_eq!(content[1].authorization, Authorization::Bearer);
@@ -169,9 +171,9 @@ async fn a_part_of_a_blob_comes_as_the_switch_says() {
     };
     let place = format!("bytes 10-{}/{}", whole.len() - 1, whole.len());
     assert_eq!(part().await, (206, place, whole.slice(10..)));
-    hub(&fixture).set_ranges(RangeManner::Ignored);
+    hub(&fixture).set_range_support(RangeSupport::Ignored);
     assert_eq!(part().await, (200, String::new(), whole.clone()));
-    hub(&fixture).set_ranges(RangeManner::Refused);
+    hub(&fixture).set_range_support(RangeSupport::Refused);
     assert_eq!(part().await.0, 416);
 }
 
@@ -212,14 +214,14 @@ async fn what_is_not_there_is_unknown_and_pushes_are_refused() {
 async fn a_registry_can_be_switched_off_and_on() {
     let (fixture, _) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
-    hub(&fixture).switch(Switch::Off);
+    hub(&fixture).set_availability(Availability::Unreachable);
     let sent = fixture.request(Method::HEAD, &manifest("3.13"), &token).send().await;
     assert!(sent.is_err(), "answered while off");
     let sent = fixture.request(Method::GET, "https://auth.docker.io/token", "").send().await;
     assert!(sent.is_err(), "the token service answered while off");
-    hub(&fixture).switch(Switch::Unavailable);
+    hub(&fixture).set_availability(Availability::ServiceUnavailable);
     assert_eq!(fixture.head(&manifest("3.13"), &token).await.status(), 503);
-    hub(&fixture).switch(Switch::On);
+    hub(&fixture).set_availability(Availability::Available);
     assert_eq!(fixture.head(&manifest("3.13"), &token).await.status(), 200);
 }
 
@@ -249,15 +251,15 @@ async fn a_fault_expires_what_authorizes_wherever_that_is() {
     hit("blob.content", Effect::ExpireSignature);
     assert_eq!(fixture.get(&location, "").await.status(), 403);
     assert_eq!(fixture.get(&location, "").await.status(), 200);
-    assert_eq!(fixture.emulator.faults().fired(), 2);
+    assert_eq!(fixture.emulator.faults().hit_count(), 2);
 }
 
 #[tokio::test]
 async fn any_other_registry_is_a_profile() {
     let fixture = Fixture::start().await;
-    let image = Recipe::new(2).docker().single();
+    let image = ImageBuilder::new(2).docker().single();
     let mut profile = Profile::bearer("registry.example.com");
-    profile.refuses_wrong_login = true;
+    profile.rejects_wrong_credentials = true;
     let registry = fixture.emulator.add_upstream(profile);
     registry.put_image("team/app", "1", &image);
     let signature = aws_emulator::Image::referrer(image.root(), "application/x.signature", "sig");

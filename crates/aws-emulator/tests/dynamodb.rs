@@ -262,7 +262,7 @@ async fn calls_are_logged_and_denied_by_table() {
     let counts = fixture.emulator.log().counts(mark);
     assert_eq!((counts["dynamodb:PutItem"], counts["dynamodb:GetItem"]), (2, 1));
     let entry = &fixture.emulator.log().since(mark)[0];
-    assert_eq!((entry.side.as_str(), entry.action.as_deref()), ("dynamodb", Some("dynamodb:PutItem")));
+    assert_eq!((entry.service.as_str(), entry.action.as_deref()), ("dynamodb", Some("dynamodb:PutItem")));
 }
 
 #[tokio::test]
@@ -275,12 +275,12 @@ async fn faults_come_in_the_format_of_the_service() {
         ("ThrottlingException", 400, "com.amazon.coral.availability"),
         ("InternalServerError", 500, "com.amazonaws.dynamodb.v20120810"),
     ] {
-        faults.add(Fault::on("dynamodb:PutItem", Effect::refuse(error, throttled)).once());
+        faults.add(Fault::on("dynamodb:PutItem", Effect::api_error(error, throttled)).once());
         let (received, output) = call(&fixture, "PutItem", put(1, None)).await;
         assert_eq!((received, &output["message"]), (status, &json!(throttled)));
         assert_eq!(output["__type"], format!("{namespace}#{error}"));
     }
-    let table = r#"[{"match": {"operation": "dynamodb:*", "times": 1}, "effect": "refuse", "error": "RequestLimitExceeded"}]"#;
+    let table = r#"[{"match": {"operation": "dynamodb:*", "times": 1}, "effect": "api-error", "error": "RequestLimitExceeded"}]"#;
     faults.load(table).unwrap();
     assert!(failure(&fixture, "GetItem", key()).await.0.ends_with("#RequestLimitExceeded"));
     faults.add(Fault::on("dynamodb:GetItem", Effect::ExpireToken).once());
@@ -308,7 +308,7 @@ async fn faults_come_in_the_format_of_the_service() {
 #[tokio::test]
 async fn errors_of_ecr_can_be_injected_by_name_too() {
     let fixture = Fixture::start().await;
-    let fault = Fault::on("ecr:DescribeImages", Effect::refuse("ServerException", "")).once();
+    let fault = Fault::on("ecr:DescribeImages", Effect::api_error("ServerException", "")).once();
     fixture.emulator.faults().add(fault);
     let (status, output) = fixture.call_in(REGION, "DescribeImages", json!({"repositoryName": "a"})).await;
     assert_eq!((status, output), (500, json!({"__type": "ServerException"})));
@@ -352,7 +352,7 @@ async fn hosts_actions_and_signatures_are_checked() {
 
 #[test]
 fn it_works_in_process_without_a_proxy() {
-    let dynamodb = DynamoDb::alone();
+    let dynamodb = DynamoDb::standalone();
     let call = |action: &str, input: Value| dynamodb.call(REGION, action, &input);
     let missing = Err(("ResourceNotFoundException", "Requested resource not found".to_owned()));
     assert_eq!(call("GetItem", key()), missing);

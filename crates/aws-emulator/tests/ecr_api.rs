@@ -4,7 +4,7 @@
 
 mod common;
 
-use aws_emulator::{Image, Mutability, Push, Recipe, Repository};
+use aws_emulator::{Image, ImageBuilder, Mutability, PushEvent, Repository};
 use common::{Fixture, REGION};
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ async fn start() -> (Fixture, Repository) {
     let fixture = Fixture::start().await;
     let arn = fixture.emulator.repository_arn("team/app");
     let repository = fixture.emulator.ecr().create_repository(&arn, Mutability::Mutable);
-    fixture.emulator.ecr().lift_rates();
+    fixture.emulator.ecr().remove_rate_limits();
     (fixture, repository)
 }
 
@@ -73,7 +73,7 @@ async fn what_is_not_implemented_is_refused_by_name() {
 #[tokio::test]
 async fn layers_are_checked_in_batches_with_failures_inside_http_200() {
     let (fixture, repository) = start().await;
-    let image = Recipe::new(1).single();
+    let image = ImageBuilder::new(1).single();
     repository.put_image(Some("1"), &image);
     let known = image.blobs[0].digest();
     let unknown = aws_emulator::digest(b"unknown");
@@ -92,7 +92,7 @@ async fn layers_are_checked_in_batches_with_failures_inside_http_200() {
 #[tokio::test]
 async fn images_are_got_in_batches_with_failures_inside_http_200() {
     let (fixture, repository) = start().await;
-    let image = Recipe::new(1).index();
+    let image = ImageBuilder::new(1).index();
     repository.put_image(Some("1"), &image);
     let input = ids(&[json!({"imageTag": "1"}), json!({"imageTag": "2"}), json!({})]);
     let output = fixture.call("BatchGetImage", input).await;
@@ -107,7 +107,7 @@ async fn images_are_got_in_batches_with_failures_inside_http_200() {
 #[tokio::test]
 async fn a_layer_can_be_downloaded_once_an_image_holds_it() {
     let (fixture, repository) = start().await;
-    let image = Recipe::new(1).single();
+    let image = ImageBuilder::new(1).single();
     repository.put_image(Some("1"), &image);
     let input = json!({"repositoryName": "team/app", "layerDigest": image.blobs[1].digest()});
     let output = fixture.call("GetDownloadUrlForLayer", input.clone()).await;
@@ -120,7 +120,7 @@ async fn a_layer_can_be_downloaded_once_an_image_holds_it() {
 #[tokio::test]
 async fn put_image_adds_a_tag_and_refuses_what_changes_nothing() {
     let (fixture, repository) = start().await;
-    let image = Recipe::new(1).single();
+    let image = ImageBuilder::new(1).single();
     repository.put_image(Some("1"), &image);
     let output = fixture.call("PutImage", put(&image, "2")).await;
     assert_eq!(output["image"]["imageId"]["imageDigest"], image.digest());
@@ -129,9 +129,9 @@ async fn put_image_adds_a_tag_and_refuses_what_changes_nothing() {
     let mut input = put(&image, "3");
     input["imageDigest"] = json!(aws_emulator::digest(b"other"));
     assert_eq!(fixture.refusal("PutImage", input).await.0, "ImageDigestDoesNotMatchException");
-    let (name, _) = fixture.refusal("PutImage", put(&Recipe::new(2).single(), "3")).await;
+    let (name, _) = fixture.refusal("PutImage", put(&ImageBuilder::new(2).single(), "3")).await;
     assert_eq!(name, "LayersNotFoundException");
-    let (name, message) = fixture.refusal("PutImage", put(&Recipe::new(2).index(), "3")).await;
+    let (name, message) = fixture.refusal("PutImage", put(&ImageBuilder::new(2).index(), "3")).await;
     assert_eq!(name, "ReferencedImagesNotFoundException");
     assert!(message.starts_with("Images with digests '[sha256:"), "{message}");
     assert_eq!(repository.resolve("3"), None);
@@ -140,7 +140,7 @@ async fn put_image_adds_a_tag_and_refuses_what_changes_nothing() {
 #[tokio::test]
 async fn immutable_tags_refuse_even_the_identical_digest() {
     let (fixture, repository) = start().await;
-    let (old, new) = (Recipe::new(1).single(), Recipe::new(2).single());
+    let (old, new) = (ImageBuilder::new(1).single(), ImageBuilder::new(2).single());
     repository.put_image(Some("old"), &old);
     repository.put_image(Some("new"), &new);
     repository.put_image(Some("latest"), &old);
@@ -174,7 +174,7 @@ async fn immutable_tags_refuse_even_the_identical_digest() {
 #[tokio::test]
 async fn deleting_follows_tags_digests_and_indexes() {
     let (fixture, repository) = start().await;
-    let image = Recipe::new(1).index();
+    let image = ImageBuilder::new(1).index();
     let (root, child) = (image.digest(), image.manifests[0].digest.clone());
     repository.put_image(Some("a"), &image);
     repository.set_tag("b", Some(root));
@@ -225,7 +225,7 @@ async fn deleting_follows_tags_digests_and_indexes() {
 #[tokio::test]
 async fn images_are_described_and_listed_in_pages() {
     let (fixture, repository) = start().await;
-    let image = Recipe::new(1).index();
+    let image = ImageBuilder::new(1).index();
     repository.put_image(Some("1"), &image);
     let output = fixture.call("DescribeImages", ids(&[json!({"imageTag": "1"})])).await;
     let detail = &output["imageDetails"][0];
@@ -233,7 +233,8 @@ async fn images_are_described_and_listed_in_pages() {
     assert_eq!(detail["imageManifestMediaType"], image.root().media_type);
     assert!(detail["imageSizeInBytes"].as_u64().unwrap() > 0);
     // One missing image fails the whole call.
-    for missing in [json!({"imageTag": "2"}), json!({"imageDigest": Recipe::new(2).single().digest()})] {
+    for missing in [json!({"imageTag": "2"}), json!({"imageDigest": ImageBuilder::new(2).single().digest()})]
+    {
         let both = ids(&[json!({"imageTag": "1"}), missing]);
         let (name, _) = fixture.refusal("DescribeImages", both).await;
         assert_eq!(name, "ImageNotFoundException");
@@ -261,23 +262,23 @@ async fn images_are_described_and_listed_in_pages() {
 #[tokio::test]
 async fn every_new_manifest_and_tag_is_a_push_event() {
     let (fixture, repository) = start().await;
-    let image = Recipe::new(1).single();
+    let image = ImageBuilder::new(1).single();
     repository.put_image(Some("setup"), &image);
     let ecr = fixture.emulator.ecr();
-    assert_eq!(ecr.pushes(), []);
+    assert_eq!(ecr.push_events(), []);
 
     fixture.call("PutImage", put(&image, "new")).await;
     fixture.refusal("PutImage", put(&image, "new")).await;
-    let pushed = |image: &Image, tag: Option<&str>| Push {
+    let pushed = |image: &Image, tag: Option<&str>| PushEvent {
         repository: repository.arn(),
         digest: image.digest().to_owned(),
         tag: tag.map(ToOwned::to_owned),
     };
-    assert_eq!(ecr.pushes(), [pushed(&image, Some("new"))]);
+    assert_eq!(ecr.push_events(), [pushed(&image, Some("new"))]);
 
     // The registry's PUT counts too, with and without a tag.
-    let mark = ecr.pushes().len();
-    let other = Recipe::new(2).single();
+    let mark = ecr.push_events().len();
+    let other = ImageBuilder::new(2).single();
     let login = fixture.ecr_login().await;
     for blob in &other.blobs {
         assert_eq!(fixture.push("team/app", &login, &blob.to_bytes()).await.status(), 201);
@@ -287,10 +288,10 @@ async fn every_new_manifest_and_tag_is_a_push_event() {
         let answer = fixture.put_manifest("team/app", reference, &login, sent).await;
         assert_eq!(answer.status(), 201);
     }
-    assert_eq!(ecr.pushes()[mark..], [pushed(&other, None), pushed(&other, Some("new"))]);
-    let mark = ecr.pushes().len();
+    assert_eq!(ecr.push_events()[mark..], [pushed(&other, None), pushed(&other, Some("new"))]);
+    let mark = ecr.push_events().len();
     fixture.call("BatchDeleteImage", ids(&[json!({"imageTag": "new"})])).await;
-    assert_eq!(ecr.pushes()[mark..], []);
+    assert_eq!(ecr.push_events()[mark..], []);
 }
 
 #[tokio::test]
@@ -306,7 +307,7 @@ async fn repositories_are_created_described_and_deleted_in_any_region() {
     let (_, output) =
         fixture.call_in(region, "DescribeRepositories", json!({"repositoryNames": ["new"]})).await;
     assert_eq!(output["repositories"][0]["imageTagMutability"], "MUTABLE");
-    fixture.emulator.ecr().repository(arn).put_image(None, &Recipe::new(1).single());
+    fixture.emulator.ecr().repository(arn).put_image(None, &ImageBuilder::new(1).single());
     let (_, output) = fixture.call_in(region, "DeleteRepository", name).await;
     assert_eq!(output["__type"], "RepositoryNotEmptyException");
     let forced = json!({"repositoryName": "new", "force": true});
@@ -346,10 +347,10 @@ async fn a_denied_action_and_an_empty_bucket_are_refused_by_name() {
     );
     assert_eq!(message, expected);
     ecr.allow_everything();
-    ecr.set_rate("DescribeImages", Some(0.001));
+    ecr.set_rate_limit("DescribeImages", Some(0.001));
     fixture.call("DescribeImages", input.clone()).await;
     assert_eq!(fixture.refusal("DescribeImages", input).await.0, "ThrottlingException");
     let entries = fixture.emulator.log().entries();
-    assert!(entries.iter().all(|entry| entry.side == "ecr-api"));
+    assert!(entries.iter().all(|entry| entry.service == "ecr-api"));
     assert_eq!(entries[0].action.as_deref(), Some("ecr:DescribeImages"));
 }

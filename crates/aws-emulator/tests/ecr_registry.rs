@@ -4,7 +4,7 @@
 
 mod common;
 
-use aws_emulator::{Effect, Fault, Image, Manifest, Mutability, Recipe, Repository, digest};
+use aws_emulator::{Effect, Fault, Image, ImageBuilder, Manifest, Mutability, Repository, digest};
 use common::{Fixture, REGISTRY, basic, body, header, refused};
 use reqwest::Method;
 use serde_json::json;
@@ -38,10 +38,10 @@ async fn put(fixture: &Fixture, login: &str, reference: &str, manifest: &Manifes
 #[tokio::test]
 async fn an_image_is_pushed_and_pulled_byte_for_byte() {
     let (fixture, repository, login) = start().await;
-    let image = Recipe::new(1).attestations().index();
+    let image = ImageBuilder::new(1).attestations().index();
     push_image(&fixture, &login, &image, "1").await;
     assert_eq!(repository.resolve("1").as_deref(), Some(image.digest()));
-    assert_eq!(repository.damage("1"), [""; 0]);
+    assert_eq!(repository.integrity_errors("1"), [""; 0]);
     assert_eq!(repository.uri(), "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app");
     for manifest in &image.manifests {
         let url = format!("{REGISTRY}/v2/app/manifests/{}", manifest.digest);
@@ -150,9 +150,9 @@ async fn content_must_be_what_its_digest_says_and_more_than_nothing() {
     assert_eq!(refused(close(sha512).await).await.1, "DIGEST_INVALID");
     assert_eq!(fixture.push("app", &login, b"").await.status(), 500);
     assert_eq!(repository.blobs(), [""; 0]);
-    fixture.emulator.ecr().overlook_wrong_digests();
+    fixture.emulator.ecr().accept_wrong_digests();
     assert_eq!(close(wrong.clone()).await.status(), 201);
-    assert_eq!(repository.blob_digest(&wrong), Some(digest(b"some")));
+    assert_eq!(repository.actual_blob_digest(&wrong), Some(digest(b"some")));
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn a_cancelled_session_is_unknown() {
 #[tokio::test]
 async fn layers_come_before_manifests_and_children_before_an_index() {
     let (fixture, repository, login) = start().await;
-    let image = Recipe::new(1).index();
+    let image = ImageBuilder::new(1).index();
     let (child, root) = (&image.manifests[0], image.root());
     let (status, _, message) = refused(put(&fixture, &login, &child.digest, child).await).await;
     assert!(status == 404 && message.starts_with("Layers with digests"), "{message}");
@@ -207,7 +207,7 @@ async fn manifests_are_validated_strictly() {
 async fn an_immutable_tag_refuses_even_the_identical_digest() {
     let (fixture, repository, login) = start().await;
     repository.set_mutability(Mutability::Immutable);
-    let image = Recipe::new(1).single();
+    let image = ImageBuilder::new(1).single();
     push_image(&fixture, &login, &image, "1").await;
     let (status, code, message) = refused(put(&fixture, &login, "1", image.root()).await).await;
     assert_eq!((status, code.as_str()), (400, "TAG_INVALID"));
@@ -257,14 +257,14 @@ async fn mounts_are_declined_unless_switched_on_and_committed() {
     let (fixture, target, login) = start().await;
     let arn = fixture.emulator.repository_arn("base");
     let base = fixture.emulator.ecr().create_repository(&arn, Mutability::Mutable);
-    let image = Recipe::new(1).single();
+    let image = ImageBuilder::new(1).single();
     base.put_image(Some("1"), &image);
     let layer = image.blobs[1].digest();
     let url = format!("{REGISTRY}/v2/app/blobs/uploads/?mount={layer}&from=base");
     let mount =
         || async { fixture.request(Method::POST, &url, &login).send().await.unwrap().status().as_u16() };
     assert_eq!(mount().await, 202);
-    fixture.emulator.ecr().enable_mounting();
+    fixture.emulator.ecr().enable_blob_mounting();
     fixture.emulator.faults().add(Fault::on("upload.start", Effect::RefuseMount).once());
     assert_eq!(mount().await, 202);
     assert_eq!(mount().await, 201);
@@ -277,7 +277,7 @@ async fn mounts_are_declined_unless_switched_on_and_committed() {
 #[tokio::test]
 async fn eleven_images_in_a_second_are_one_too_many() {
     let (fixture, repository, login) = start().await;
-    let image = Recipe::new(1).single();
+    let image = ImageBuilder::new(1).single();
     repository.put_image(None, &image);
     let mut refusals = Vec::new();
     for _ in 0..100 {
@@ -294,7 +294,7 @@ async fn eleven_images_in_a_second_are_one_too_many() {
 #[tokio::test]
 async fn images_are_deleted_and_more_than_1000_tags_not_listed() {
     let (fixture, repository, login) = start().await;
-    let image = Recipe::new(1).index();
+    let image = ImageBuilder::new(1).index();
     repository.put_image(Some("1"), &image);
     let delete = |reference: &str| {
         let url = format!("{REGISTRY}/v2/app/manifests/{reference}");
@@ -313,24 +313,24 @@ async fn images_are_deleted_and_more_than_1000_tags_not_listed() {
 async fn the_log_names_the_iam_actions_that_a_push_spends() {
     let (fixture, _, login) = start().await;
     let mark = fixture.emulator.log().mark();
-    push_image(&fixture, &login, &Recipe::new(1).single(), "1").await;
+    push_image(&fixture, &login, &ImageBuilder::new(1).single(), "1").await;
     let entries = fixture.emulator.log().since(mark);
     let actions: std::collections::BTreeSet<_> =
         entries.iter().filter_map(|entry| entry.action.as_deref()).collect();
     let expected = ["ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart ecr:CompleteLayerUpload"];
     assert_eq!(actions.into_iter().collect::<Vec<_>>(), expected);
-    assert!(entries.iter().all(|entry| entry.side == "ecr" && entry.repository.as_deref() == Some("app")));
+    assert!(entries.iter().all(|entry| entry.service == "ecr" && entry.repository.as_deref() == Some("app")));
 }
 
 #[tokio::test]
 async fn a_large_layer_passes_through_without_being_kept() {
     let (fixture, repository, login) = start().await;
     let size = 64 * 1024 * 1024;
-    let image = Recipe::new(3).platforms(&["linux/amd64"]).layers(&[size]).single();
-    fixture.emulator.docker_hub().put_image("library/big", "1", &image);
-    let token = fixture.hub_token("library/big", None).await;
+    let image = ImageBuilder::new(3).platforms(&["linux/amd64"]).layers(&[size]).single();
+    fixture.emulator.docker_hub().put_image("generated_blobs/big", "1", &image);
+    let token = fixture.hub_token("generated_blobs/big", None).await;
     let layer = image.blobs.iter().find(|blob| blob.size() == size).unwrap();
-    let url = format!("https://registry-1.docker.io/v2/library/big/blobs/{}", layer.digest());
+    let url = format!("https://registry-1.docker.io/v2/generated_blobs/big/blobs/{}", layer.digest());
     let moved = fixture.get(&url, &token).await;
     let started = std::time::Instant::now();
     let source = fixture.get(&header(&moved, "location"), "").await;
@@ -344,7 +344,7 @@ async fn a_large_layer_passes_through_without_being_kept() {
         fixture.push("app", &login, &blob.to_bytes()).await;
     }
     assert_eq!(put(&fixture, &login, "1", image.root()).await.status(), 201);
-    assert_eq!(repository.damage("1"), [""; 0]);
+    assert_eq!(repository.integrity_errors("1"), [""; 0]);
     let moved = fixture.get(&format!("{REGISTRY}/v2/app/blobs/{}", layer.digest()), &login).await;
     let part = fixture.client.get(header(&moved, "location")).header("range", "bytes=1000-1999");
     let part = part.send().await.unwrap().bytes().await.unwrap();

@@ -4,7 +4,7 @@
 
 mod common;
 
-use aws_emulator::{Effect, Fault, Key};
+use aws_emulator::{Effect, Fault, KmsKey};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use common::{Fixture, REGION, body, refused};
@@ -122,11 +122,11 @@ async fn a_secret_is_refused_in_the_words_of_the_service() {
     assert!(told(&foreign().await, "").contains("because no resource-based policy allows"));
     secrets.share(FOREIGN_SECRET);
     assert!(told(&foreign().await, "").contains("encrypt the secret with the default KMS service key"));
-    secrets.set_key(FOREIGN_SECRET, Key::Own);
+    secrets.set_key(FOREIGN_SECRET, KmsKey::CustomerManaged);
     assert_eq!(told(&foreign().await, "/SecretString"), "b");
-    secrets.set_key(FOREIGN_SECRET, Key::Forbidden);
+    secrets.set_key(FOREIGN_SECRET, KmsKey::AccessDenied);
     assert_eq!(told(&foreign().await, ""), "AccessDeniedException: Access to KMS is not allowed");
-    secrets.set_key(SECRET, Key::Broken);
+    secrets.set_key(SECRET, KmsKey::Disabled);
     assert!(told(&own().await, "").starts_with("DecryptionFailure: Secrets Manager can't decrypt"));
     secrets.delete(SECRET);
     assert!(told(&own().await, "").starts_with("InvalidRequestException: You can't perform this operation"));
@@ -233,18 +233,18 @@ async fn a_parameter_is_refused_in_the_words_of_the_service() {
         got.contains(&format!("is not authorized to perform: ssm:GetParameter on resource: {PARAMETER}"))
     );
     parameters.allow_everything();
-    parameters.set_key(PARAMETER, Key::Forbidden);
+    parameters.set_key(PARAMETER, KmsKey::AccessDenied);
     let got = told(&parameter(&fixture, PARAMETER).await, "");
     assert!(
         got.starts_with("AccessDeniedException: The ciphertext refers to a customer master key"),
         "{got}"
     );
-    parameters.set_key(PARAMETER, Key::Broken);
+    parameters.set_key(PARAMETER, KmsKey::Disabled);
     assert!(told(&parameter(&fixture, PARAMETER).await, "").starts_with("InvalidKeyId: "));
     let got = told(&parameter(&fixture, FOREIGN_PARAMETER).await, "");
     assert!(got.contains("no resource-based policy"), "{got}");
     parameters.share(FOREIGN_PARAMETER);
-    parameters.set_key(FOREIGN_PARAMETER, Key::Own);
+    parameters.set_key(FOREIGN_PARAMETER, KmsKey::CustomerManaged);
     assert_eq!(told(&parameter(&fixture, FOREIGN_PARAMETER).await, "/Parameter/Value"), "b");
 }
 

@@ -5,7 +5,7 @@
 mod common;
 mod registry_fixture;
 
-use aws_emulator::{Authorization, Effect, Fault, Profile, Recipe};
+use aws_emulator::{Authorization, Effect, Fault, ImageBuilder, Profile};
 use common::{ACCEPT, Fixture, basic, body, header, refused};
 use registry_fixture::{Case, check_words};
 use reqwest::Method;
@@ -14,7 +14,7 @@ use reqwest::Method;
 async fn docker_hub_refuses_a_wrong_login_and_then_locks_the_user_out() {
     let fixture = Fixture::start().await;
     let hub = fixture.emulator.docker_hub();
-    hub.put_image("acme/app", "1", &Recipe::new(1).single());
+    hub.put_image("acme/app", "1", &ImageBuilder::new(1).single());
     hub.add_user("ann", "right");
     let url = "https://auth.docker.io/token?service=registry.docker.io&scope=repository:acme/app:pull";
     for _ in 0..5 {
@@ -23,7 +23,7 @@ async fn docker_hub_refuses_a_wrong_login_and_then_locks_the_user_out() {
     let locked = refused(fixture.get(url, &basic("ann", "right")).await).await;
     check_words(locked, (429, "TOOMANYREQUESTS", "too many failed login attempts"));
     assert_eq!(fixture.get(url, "").await.status(), 200, "others are not locked out");
-    hub.forgive_wrong_logins();
+    hub.unlock_users();
     assert_eq!(fixture.get(url, &basic("ann", "right")).await.status(), 200);
 }
 
@@ -110,9 +110,10 @@ async fn gitlab_takes_a_tag_for_a_digest() {
 
 #[tokio::test]
 async fn harbor_states_other_lengths_and_reads_one_accept_per_line() {
-    let case = Case::new(Profile::harbor("harbor.example"), "library/app", "library/private").await;
-    let token = case.token("library/app", None).await;
-    let url = case.url("library/app/manifests/1");
+    let case =
+        Case::new(Profile::harbor("harbor.example"), "generated_blobs/app", "generated_blobs/private").await;
+    let token = case.token("generated_blobs/app", None).await;
+    let url = case.url("generated_blobs/app/manifests/1");
     let each_its_line = |method| {
         let request = case.fixture.client.request(method, &url).header("authorization", &token);
         ACCEPT.split(',').fold(request, |request, kind| request.header("accept", kind.trim()))
@@ -121,10 +122,10 @@ async fn harbor_states_other_lengths_and_reads_one_accept_per_line() {
     assert_ne!(header(&asked, "content-length"), case.image.root().bytes.len().to_string());
     let got = each_its_line(Method::GET).send().await.unwrap();
     assert_eq!(header(&got, "docker-content-digest"), case.image.digest());
-    let joined = case.get("library/app/manifests/1", &token).await;
+    let joined = case.get("generated_blobs/app/manifests/1", &token).await;
     assert_ne!(header(&joined, "docker-content-digest"), case.image.digest());
-    let missing = refused(case.get("library/app/manifests/9", &token).await).await;
-    check_words(missing, (404, "NOT_FOUND", "artifact library/app:9 not found"));
+    let missing = refused(case.get("generated_blobs/app/manifests/9", &token).await).await;
+    check_words(missing, (404, "NOT_FOUND", "artifact generated_blobs/app:9 not found"));
 }
 
 #[tokio::test]
@@ -179,7 +180,7 @@ async fn distribution_with_a_password_file_wants_it_with_every_request() {
 
 #[tokio::test]
 async fn an_open_registry_speaks_plain_http_through_the_proxy() {
-    let case = Case::new(Profile::open("plain.example"), "app", "other").await;
+    let case = Case::new(Profile::without_auth("plain.example"), "app", "other").await;
     let got = case.fixture.get("http://plain.example:5000/v2/app/manifests/1", "").await;
     assert_eq!(got.bytes().await.unwrap(), case.image.root().bytes);
 }
@@ -189,7 +190,7 @@ async fn an_attacker_keeps_what_it_is_given() {
     let fixture = Fixture::start().await;
     let attacker = aws_emulator::HostileHost::new(&["attacker.example"], "Basic realm=\"x\"");
     fixture.emulator.add(attacker.clone());
-    fixture.emulator.docker_hub().put_image("acme/app", "1", &Recipe::new(1).single());
+    fixture.emulator.docker_hub().put_image("acme/app", "1", &ImageBuilder::new(1).single());
     let location = "https://attacker.example/v2/".to_owned();
     fixture.emulator.faults().add(Fault::on("ping", Effect::Redirect { location }));
     let sent = fixture.get("https://registry-1.docker.io/v2/", "").await;
@@ -198,5 +199,5 @@ async fn an_attacker_keeps_what_it_is_given() {
     assert_eq!(attacker.authorizations(), [basic("ann", "secret")]);
     assert!(attacker.everything().starts_with("GET /v2/\n"));
     let entry = fixture.emulator.log().entries().pop().unwrap();
-    assert_eq!((entry.side.as_str(), entry.authorization), ("attacker", Authorization::Basic));
+    assert_eq!((entry.service.as_str(), entry.authorization), ("attacker", Authorization::Basic));
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_emulator::{
-    Authorization, Body, Direction, Effect, Emulator, Fault, Operation, Request, Response, Service, answer,
-    full, read,
+    Authorization, Body, Direction, Effect, Emulator, Fault, Operation, Request, Response, Service, full,
+    read, response,
 };
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
@@ -29,9 +29,9 @@ impl Service for Echo {
             let body: Body = match read(request.body, 1 << 20).await {
                 Ok(bytes) if bytes.is_empty() => full(vec![b'x'; 1024]),
                 Ok(bytes) => full(bytes),
-                Err(_) => return answer(400, &[], full("broken")),
+                Err(_) => return response(400, &[], full("broken")),
             };
-            answer(200, &[], body)
+            response(200, &[], body)
         })
     }
 }
@@ -60,7 +60,7 @@ async fn serves_a_real_host_name_over_tls_and_logs_the_request() {
     let entries = emulator.log().since(mark);
     assert_eq!(entries.len(), 1);
     let entry = &entries[0];
-    assert_eq!((entry.host.as_str(), entry.side.as_str()), ("echo.example.com", "echo"));
+    assert_eq!((entry.host.as_str(), entry.service.as_str()), ("echo.example.com", "echo"));
     assert_eq!((entry.operation.as_str(), entry.method.as_str()), ("echo.put", "PUT"));
     assert_eq!(entry.target, "/some/path?query=1");
     assert_eq!((entry.status, entry.request_bytes, entry.response_bytes), (Some(200), 5, 5));
@@ -116,7 +116,7 @@ async fn a_body_is_reset_or_cut_short_after_so_many_bytes() {
         assert_eq!(got, 100, "{effect:?}");
         let again = client.get(URL).send().await.unwrap().bytes().await.unwrap();
         assert_eq!(again.len(), 1024, "a fault once is a fault once");
-        assert_eq!(emulator.faults().fired(), 1);
+        assert_eq!(emulator.faults().hit_count(), 1);
     }
 }
 

@@ -6,12 +6,12 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use aws_emulator::{Image, Mutability, Recipe, ReferrersManner};
+use aws_emulator::{Image, ImageBuilder, Mutability, ReferrersSupport};
 use common::{Fixture, REGISTRY, body, header};
 use serde_json::{Value, json};
 
 const HUB: &str = "https://registry-1.docker.io";
-const PYTHON: &str = "library/python";
+const PYTHON: &str = "generated_blobs/python";
 const SIGNATURE: &str = "application/x.signature";
 const SBOM: &str = "application/x.sbom";
 
@@ -25,8 +25,8 @@ fn digests(entries: &Value, name: &str) -> BTreeSet<String> {
 }
 
 /// Docker Hub with three artifacts that refer to an image, treating them in a manner.
-async fn hub(manner: ReferrersManner) -> (Fixture, Image, String) {
-    let (fixture, image) = (Fixture::start().await, Recipe::new(1).index());
+async fn hub(manner: ReferrersSupport) -> (Fixture, Image, String) {
+    let (fixture, image) = (Fixture::start().await, ImageBuilder::new(1).index());
     let hub = fixture.emulator.docker_hub();
     hub.put_image(PYTHON, "3.13", &image);
     hub.set_referrers(manner);
@@ -37,7 +37,7 @@ async fn hub(manner: ReferrersManner) -> (Fixture, Image, String) {
 
 #[tokio::test]
 async fn the_api_pages_and_filters_and_says_so() {
-    let (fixture, image, token) = hub(ReferrersManner::Api).await;
+    let (fixture, image, token) = hub(ReferrersSupport::Api).await;
     fixture.emulator.docker_hub().set_referrers_page(2);
     let url = format!("{HUB}/v2/{PYTHON}/referrers/{}", image.digest());
     let first = fixture.get(&url, &token).await;
@@ -56,13 +56,13 @@ async fn the_api_pages_and_filters_and_says_so() {
 
 #[tokio::test]
 async fn a_registry_without_the_api_keeps_the_list_under_a_tag() {
-    let (fixture, image, token) = hub(ReferrersManner::FallbackTag).await;
+    let (fixture, image, token) = hub(ReferrersSupport::FallbackTag).await;
     let referrers = format!("{HUB}/v2/{PYTHON}/referrers/{}", image.digest());
     assert_eq!(fixture.get(&referrers, &token).await.status(), 404);
     let tag = image.digest().replacen(':', "-", 1);
     let list = body(fixture.get(&format!("{HUB}/v2/{PYTHON}/manifests/{tag}"), &token).await).await;
     assert_eq!(digests(&list["manifests"], "artifactType"), [SBOM, SIGNATURE].map(String::from).into());
-    fixture.emulator.docker_hub().set_referrers(ReferrersManner::LoginPage);
+    fixture.emulator.docker_hub().set_referrers(ReferrersSupport::LoginPage);
     let answer = fixture.get(&referrers, &token).await;
     assert_eq!((answer.status().as_u16(), header(&answer, "location")), (303, "/login".to_owned()));
     let page = fixture.get(&format!("{HUB}/login"), "").await;
@@ -71,13 +71,13 @@ async fn a_registry_without_the_api_keeps_the_list_under_a_tag() {
 
 #[tokio::test]
 async fn a_tag_that_is_none_is_taken_for_a_digest_where_that_is_the_manner() {
-    let (fixture, image) = (Fixture::start().await, Recipe::new(1).index());
+    let (fixture, image) = (Fixture::start().await, ImageBuilder::new(1).index());
     let hub = fixture.emulator.docker_hub();
     hub.put_image(PYTHON, "3.13", &image);
     let token = fixture.hub_token(PYTHON, None).await;
     let url = format!("{HUB}/v2/{PYTHON}/manifests/{}", image.digest().replacen(':', "-", 1));
     assert_eq!(fixture.head(&url, &token).await.status(), 404);
-    hub.set_referrers(ReferrersManner::DigestTag);
+    hub.set_referrers(ReferrersSupport::DigestTag);
     let answer = fixture.head(&url, &token).await;
     assert_eq!(
         (answer.status().as_u16(), header(&answer, "docker-content-digest")),
@@ -87,7 +87,7 @@ async fn a_tag_that_is_none_is_taken_for_a_digest_where_that_is_the_manner() {
 
 #[tokio::test]
 async fn ecr_lists_what_refers_to_an_image_also_when_that_is_gone() {
-    let (fixture, image) = (Fixture::start().await, Recipe::new(1).index());
+    let (fixture, image) = (Fixture::start().await, ImageBuilder::new(1).index());
     let arn = fixture.emulator.repository_arn("app");
     let repository = fixture.emulator.ecr().create_repository(&arn, Mutability::Mutable);
     repository.put_image(Some("1"), &image);

@@ -23,7 +23,7 @@ async fn oracle_has_an_empty_scope_and_wants_the_repository_in_the_token_request
 
 #[tokio::test]
 async fn a_token_service_that_moved_redirects_with_the_query() {
-    let case = Case::new(Profile::moved_tokens("moved.example"), "a/app", "a/private").await;
+    let case = Case::new(Profile::moved_token_service("moved.example"), "a/app", "a/private").await;
     let sent = case.ask_token("a/app", None).await;
     assert_eq!(
         (sent.status().as_u16(), header(&sent, "location")),
@@ -38,7 +38,7 @@ async fn a_token_service_that_moved_redirects_with_the_query() {
 
 #[tokio::test]
 async fn a_token_can_be_in_one_field_beside_an_empty_one() {
-    let case = Case::new(Profile::odd_tokens("odd.example"), "a/app", "a/private").await;
+    let case = Case::new(Profile::empty_token_field("odd.example"), "a/app", "a/private").await;
     let given = body(case.ask_token("a/app", None).await).await;
     assert_eq!((given["token"].as_str(), given["expires_in"].as_i64()), (Some(""), Some(-1)));
     let token = format!("Bearer {}", given["access_token"].as_str().unwrap());
@@ -58,7 +58,7 @@ async fn mapped_scopes_grant_nothing_under_the_name_in_the_reference() {
 
 #[tokio::test]
 async fn a_hidden_repository_has_no_challenge_but_the_root_has() {
-    let case = Case::new(Profile::hidden("hidden.example"), "a/app", "a/private").await;
+    let case = Case::new(Profile::hidden_repositories("hidden.example"), "a/app", "a/private").await;
     assert_eq!(case.get("a/app/manifests/1", "").await.status(), 200, "what is public needs no token");
     let hidden = case.get("a/private/manifests/1", "").await;
     assert_eq!(header(&hidden, "www-authenticate"), "");

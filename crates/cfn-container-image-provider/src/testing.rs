@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_emulator::{DynamoDb, Image, Mutability, Recipe, Repository};
+use aws_emulator::{DynamoDb, Image, ImageBuilder, Mutability, Repository};
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use image_copy_aws::{AwsClients, RetryPolicy};
 use serde_json::{Value, json};
@@ -58,10 +58,10 @@ pub(crate) struct Aws {
 
 impl Default for Aws {
     fn default() -> Self {
-        let ecr = aws_emulator::Ecr::alone("123456789012");
-        ecr.lift_rates();
+        let ecr = aws_emulator::Ecr::standalone("123456789012");
+        ecr.remove_rate_limits();
         let repository = ecr.create_repository(ARN, Mutability::Mutable);
-        let dynamodb = DynamoDb::alone();
+        let dynamodb = DynamoDb::standalone();
         dynamodb.create_table("eu-west-1", TABLE);
         Self { ecr, repository, dynamodb, calls: Arc::default() }
     }
@@ -70,7 +70,7 @@ impl Default for Aws {
 impl Aws {
     /// Stores an image.
     pub(crate) fn image(&self, seed: u64, tags: &[&str]) -> Image {
-        self.store(Recipe::new(seed).layers(&[10]).single(), tags)
+        self.store(ImageBuilder::new(seed).layers(&[10]).single(), tags)
     }
 
     /// Stores an index of images.

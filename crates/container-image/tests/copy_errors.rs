@@ -23,7 +23,7 @@ async fn a_part_that_the_source_lost_is_no_misspelling() {
         let lost = Effect::Status { code: 404, headers: [].into(), body };
         sandbox.emulator.faults().add(Fault::on(operation, lost).path(name));
     };
-    sandbox.emulator.add_upstream(Profile::open("open.example"));
+    sandbox.emulator.add_upstream(Profile::without_auth("open.example"));
     let started = [("Location".into(), "/v2/acme/copy/blobs/uploads/1".into())].into();
     let taken = Effect::Status { code: 202, headers: started, body: String::new() };
     sandbox.emulator.faults().add(Fault::on("upload.start", taken));

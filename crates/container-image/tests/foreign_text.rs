@@ -58,7 +58,7 @@ async fn words_of_registries_and_token_services() {
     ] {
         let sandbox = Sandbox::start().await;
         sandbox.publish("ghcr.io/acme/app:1", 1);
-        sandbox.emulator.add_upstream(Profile::open("open.example"));
+        sandbox.emulator.add_upstream(Profile::without_auth("open.example"));
         let refused = Effect::Status { code: 400, headers: Default::default(), body };
         sandbox.emulator.faults().add(Fault::on(operation, refused));
         check(&copy(&sandbox, "").await, expected);
@@ -71,7 +71,7 @@ fn publish(sandbox: &Sandbox, document: &Value, kind: &str) {
     let registry = sandbox.registry("ghcr.io");
     registry.tag("acme/app", "1", &manifest.digest);
     registry.put_manifest("acme/app", manifest);
-    sandbox.emulator.add_upstream(Profile::open("open.example"));
+    sandbox.emulator.add_upstream(Profile::without_auth("open.example"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +140,7 @@ async fn media_types_outside_the_grammar_are_rejected() {
         let output = copy(&sandbox, "").await;
         check(&output, "is not a media type: expected");
         assert_eq!(output.code, Some(1));
-        assert!(sandbox.emulator.log().of(mark, "manifest.put").is_empty(), "nothing is sent on");
+        assert!(sandbox.emulator.log().matching(mark, "manifest.put").is_empty(), "nothing is sent on");
     }
 }
 
@@ -182,7 +182,7 @@ fn write_program(path: &Path, script: &str) {
 async fn words_of_other_programs_and_of_configuration_files() {
     let sandbox = Sandbox::start().await;
     sandbox.publish("ghcr.io/acme/app:1", 1);
-    sandbox.emulator.add_upstream(Profile::open("open.example"));
+    sandbox.emulator.add_upstream(Profile::without_auth("open.example"));
     sandbox.write("folder/words", format!("fatal: {}", HOSTILE.replace("\r\n", " ")));
     let folder = sandbox.path("folder");
     let complain = format!("cat {}/words >&2; exit 1", folder.display());

@@ -132,8 +132,12 @@ async fn a_registry_that_fails_is_told_of_once() {
     );
     assert_eq!(output.code, Some(1));
     assert!(sandbox.read("a.txt").starts_with("docker.io/library/python:3.9@sha256:"));
-    let asked =
-        sandbox.emulator.log().of(mark, "manifest.head").into_iter().filter(|one| one.host == "ghcr.io");
+    let asked = sandbox
+        .emulator
+        .log()
+        .matching(mark, "manifest.head")
+        .into_iter()
+        .filter(|one| one.host == "ghcr.io");
     let asked: std::collections::BTreeSet<String> = asked.map(|one| one.target).collect();
     assert!(asked.len() <= 2, "{asked:?}");
     let output = sandbox.run(&format!("{PIN} --jobs 2 --verbose")).await;

@@ -33,7 +33,7 @@ async fn moves_to_the_newest_version_of_the_same_kind_with_its_digest() {
     );
     assert_eq!(sandbox.read("a.txt"), expected);
     assert_eq!(sandbox.emulator.log().pulls(mark), 0);
-    let lists = sandbox.emulator.log().of(mark, "tags.list");
+    let lists = sandbox.emulator.log().matching(mark, "tags.list");
     let lists: Vec<_> =
         lists.iter().filter(|entry| entry.status == Some(200)).map(|entry| &entry.target).collect();
     assert_eq!(lists.len(), 1 + 3, "one page of python, three of app: {lists:?}");
@@ -137,11 +137,11 @@ async fn asks_for_each_of_many_references_once_and_pulls_nothing() {
     assert!(output.stderr.ends_with("INFO: updated a total of 300 files\n"), "{}", output.stderr);
     let log = sandbox.emulator.log();
     let heads: Vec<_> =
-        log.of(mark, "manifest.head").into_iter().filter(|entry| entry.status == Some(200)).collect();
+        log.matching(mark, "manifest.head").into_iter().filter(|entry| entry.status == Some(200)).collect();
     let distinct: std::collections::BTreeSet<_> = heads.iter().map(|entry| entry.target.clone()).collect();
     assert_eq!((heads.len(), distinct.len()), (400, 400), "{:?}", log.counts(mark));
     assert_eq!((log.pulls(mark), log.count(mark, "manifest.get")), (0, 0));
-    assert_eq!(sandbox.emulator.docker_hub().remaining(None), Some(100));
+    assert_eq!(sandbox.emulator.docker_hub().remaining_pulls(None), Some(100));
 }
 
 /// Seconds of CPU that `list` takes, of its user and its system, as a shell states them.

@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_emulator::{Effect, Fault, Image, RateLimit, Recipe};
+use aws_emulator::{Effect, Fault, Image, ImageBuilder, RateLimit};
 use image_copy::copy::{Failure, Mirror, Problem, Side};
 use image_copy::http;
 use support::World;
@@ -25,7 +25,7 @@ fn options(world: &World) -> http::Options {
 
 async fn world(change: impl FnOnce(&mut http::Options)) -> (World, Image) {
     let mut world = World::start().await;
-    let image = Recipe::new(7).platforms(&["linux/amd64"]).layers(&[900_000]).single();
+    let image = ImageBuilder::new(7).platforms(&["linux/amd64"]).layers(&[900_000]).single();
     world.hub_image("1", &image);
     let mut options = options(&world);
     change(&mut options);
@@ -79,7 +79,7 @@ async fn a_blob_is_asked_for_no_more_often_than_there_are_attempts() {
 async fn a_mirror_and_the_named_registry_have_a_budget_each() {
     let (mut world, _) = world(|_| {}).await;
     let mirror = world.emulator.add_upstream(aws_emulator::Profile::bearer("mirror.example"));
-    let image = Recipe::new(7).platforms(&["linux/amd64"]).layers(&[900_000]).single();
+    let image = ImageBuilder::new(7).platforms(&["linux/amd64"]).layers(&[900_000]).single();
     mirror.put_image("hub/python", "1", &image);
     world.mirrors = Mirror::parse_list("docker.io/library=mirror.example/hub").unwrap();
     world.emulator.faults().add(Fault::on("blob.get", Effect::Reset { after_bytes: 0, on: None }));
@@ -176,11 +176,11 @@ async fn a_pull_limit_whose_window_ends_in_time_is_waited_out() {
     let (mut world, image) = world(|_| {}).await;
     world.deadline = Some(Instant::now() + Duration::from_secs(20));
     let hub = world.emulator.docker_hub();
-    hub.set_limit(Some(RateLimit { pulls: 100, window: 2 }));
-    hub.set_remaining(None, 0);
+    hub.set_anonymous_limit(Some(RateLimit { pulls: 100, window: 2 }));
+    hub.set_remaining_pulls(None, 0);
     let window = async {
         tokio::time::sleep(Duration::from_millis(1000)).await;
-        hub.set_remaining(None, 100);
+        hub.set_remaining_pulls(None, 100);
     };
     let mark = world.emulator.log().mark();
     let (copied, ()) = tokio::join!(world.copy("python:1", Some("1"), "linux/amd64"), window);

@@ -2,12 +2,12 @@
 
 mod support;
 
-use aws_emulator::{Image, Manifest, Mutability, Recipe, Switch};
+use aws_emulator::{Availability, Image, ImageBuilder, Manifest, Mutability};
 use image_copy::copy::{EarlierCopy, Failure, Problem, Side, TagChange};
 use support::World;
 
 fn index() -> Image {
-    Recipe::new(1)
+    ImageBuilder::new(1)
         .platforms(&["linux/amd64", "linux/arm64", "linux/arm/v7"])
         .shared_layers(&[4096])
         .attestations()
@@ -63,13 +63,13 @@ async fn asks_upstream_only_for_the_digest_when_nothing_changed() {
 #[tokio::test]
 async fn puts_a_tag_back_without_upstream_when_the_reference_has_a_digest() {
     let world = World::start().await;
-    let (old, new) = (index(), Recipe::new(2).platforms(&["linux/amd64"]).index());
+    let (old, new) = (index(), ImageBuilder::new(2).platforms(&["linux/amd64"]).index());
     world.hub_image("3.13", &old);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     world.hub_image("3.13", &new);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     world.check_stored("3.13", &new);
-    world.emulator.docker_hub().switch(Switch::Off);
+    world.emulator.docker_hub().set_availability(Availability::Unreachable);
     let mark = world.emulator.log().mark();
     let outcome = world.copy(&format!("python:3.13@{}", old.digest()), Some("3.13"), "all").await.unwrap();
     world.check_stored("3.13", &old);
@@ -91,7 +91,7 @@ async fn fetches_again_what_a_lifecycle_rule_has_eaten() {
 #[tokio::test]
 async fn copies_a_single_docker_image_and_checks_its_platform() {
     let world = World::start().await;
-    let image = Recipe::new(3).platforms(&["linux/amd64"]).docker().single();
+    let image = ImageBuilder::new(3).platforms(&["linux/amd64"]).docker().single();
     world.hub_image("old", &image);
     let outcome = world.copy("python:old", Some("old"), "linux/amd64").await.unwrap();
     world.check_stored("old", &image);
@@ -104,13 +104,13 @@ async fn copies_a_single_docker_image_and_checks_its_platform() {
 #[tokio::test]
 async fn finds_images_in_an_index_of_indexes() {
     let world = World::start().await;
-    let amd = Recipe::new(4).platforms(&["linux/amd64"]).index();
-    let arm = Recipe::new(5).platforms(&["linux/arm/v7"]).index();
+    let amd = ImageBuilder::new(4).platforms(&["linux/amd64"]).index();
+    let arm = ImageBuilder::new(5).platforms(&["linux/arm/v7"]).index();
     let nested = Image::nested(&[amd, arm.clone()]);
     world.hub_image("nested", &nested);
     world.copy("python:nested", Some("one"), "linux/arm/v7").await.unwrap();
     let entries = world.emulator.log().entries();
-    let pulls: Vec<_> = entries.iter().filter(|entry| entry.counted).map(|entry| &entry.target).collect();
+    let pulls: Vec<_> = entries.iter().filter(|entry| entry.is_pull).map(|entry| &entry.target).collect();
     let once: std::collections::HashSet<_> = pulls.iter().collect();
     assert_eq!(pulls.len(), once.len(), "each manifest is read once: {pulls:#?}");
     assert_eq!(world.ecr.resolve("one"), Some(arm.child("linux/arm/v7").unwrap().digest.clone()));
@@ -132,7 +132,7 @@ async fn copies_by_digest_without_a_tag() {
 #[tokio::test]
 async fn leaves_an_immutable_tag_alone_and_says_what_it_names() {
     let world = World::with_mutability(Mutability::Immutable).await;
-    let (old, new) = (index(), Recipe::new(2).platforms(&["linux/amd64"]).index());
+    let (old, new) = (index(), ImageBuilder::new(2).platforms(&["linux/amd64"]).index());
     world.hub_image("3.13", &old);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     world.copy("python:3.13", Some("3.13"), "all").await.expect("what is there already is success");
@@ -160,7 +160,7 @@ async fn reads_a_private_image_with_a_login_that_goes_nowhere_else() {
     let mark = world.emulator.log().mark();
     world.copy("acme/secret:1", Some("1"), "all").await.unwrap();
     world.check_stored("1", &image);
-    for entry in world.emulator.log().since(mark).iter().filter(|entry| entry.side == "cdn") {
+    for entry in world.emulator.log().since(mark).iter().filter(|entry| entry.service == "cdn") {
         assert_eq!(entry.authorization, aws_emulator::Authorization::None, "{}", entry.target);
     }
 }
@@ -200,7 +200,7 @@ async fn a_selection_is_a_new_index_of_the_sources_own_children() {
     assert_eq!((outcome.platforms.len(), outcome.source_platform_count), (2, Some(3)));
     assert_eq!(outcome.source_digest.as_str(), image.digest());
     assert_ne!(outcome.source_digest, outcome.digest);
-    assert_eq!(world.ecr.damage("3.13"), Vec::<String>::new());
+    assert_eq!(world.ecr.integrity_errors("3.13"), Vec::<String>::new());
     assert_eq!(world.ecr.resolve("3.13").as_deref(), Some(outcome.digest.as_str()));
     assert_eq!(world.ecr.images().len(), 5, "the index, two images and their attestations");
     let again = world.copy("python:3.13", Some("other"), "linux/amd64,linux/arm/v7").await.unwrap();
@@ -239,7 +239,7 @@ async fn what_is_known_and_whole_is_tagged_again_without_the_sources_manifests()
 
 #[tokio::test]
 async fn sizes_that_cannot_be_summed_up_are_a_failure_like_others() {
-    let (world, image) = (World::start().await, Recipe::new(1).layers(&[4000, 3000]).single());
+    let (world, image) = (World::start().await, ImageBuilder::new(1).layers(&[4000, 3000]).single());
     world.hub_image("3.13", &image);
     let text = String::from_utf8(image.root().bytes.to_vec()).unwrap();
     let lie = |text: String, blob: &aws_emulator::Blob| {
@@ -266,7 +266,7 @@ fn sha512(manifest: &Manifest) -> String {
 #[tokio::test]
 async fn a_manifest_may_be_asked_for_by_another_algorithm() {
     let world = World::start().await;
-    let mut image = Recipe::new(1).layers(&[500]).single();
+    let mut image = ImageBuilder::new(1).layers(&[500]).single();
     let root = image.manifests.last_mut().unwrap();
     let usual = root.digest.clone();
     root.digest = sha512(root);

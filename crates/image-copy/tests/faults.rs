@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_emulator::{Effect, Fault, Image, Recipe};
+use aws_emulator::{Effect, Fault, Image, ImageBuilder};
 use image_copy::copy::Problem;
 use support::World;
 use tokio::sync::Semaphore;
@@ -52,8 +52,9 @@ fn turns() -> Arc<Semaphore> {
 }
 
 fn images() -> (Image, Image) {
-    let recipe =
-        |seed| Recipe::new(seed).platforms(&["linux/amd64", "linux/arm64"]).layers(&[50_000, 3000]).index();
+    let recipe = |seed| {
+        ImageBuilder::new(seed).platforms(&["linux/amd64", "linux/arm64"]).layers(&[50_000, 3000]).index()
+    };
     (recipe(1), recipe(2))
 }
 

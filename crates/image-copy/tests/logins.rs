@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
-use aws_emulator::{Effect, Fault, Image, Profile, Recipe};
+use aws_emulator::{Effect, Fault, Image, ImageBuilder, Profile};
 use futures_util::future::BoxFuture;
 use image_copy::oci::{self, Reference};
 use image_copy::registry::{self, Anonymous, Client, Credentials, CredentialsProvider, ManifestId};
@@ -56,7 +56,7 @@ impl CredentialsProvider for Broken {
 
 /// A private repository of Ann's at Docker Hub.
 async fn world() -> (World, Image) {
-    let (world, image) = (World::start().await, Recipe::new(1).platforms(&["linux/amd64"]).single());
+    let (world, image) = (World::start().await, ImageBuilder::new(1).platforms(&["linux/amd64"]).single());
     let hub = world.emulator.docker_hub();
     for user in ["ann", "bob"] {
         hub.add_user(user, "right-password");
@@ -97,12 +97,12 @@ async fn a_token_of_one_login_serves_no_other() {
 #[tokio::test]
 async fn a_refused_login_is_tried_again_only_when_it_changed() {
     let world = World::start().await;
-    let refusing = Profile { refuses_wrong_login: true, ..Profile::bearer("registry.example") };
+    let refusing = Profile { rejects_wrong_credentials: true, ..Profile::bearer("registry.example") };
     let hub = (world.emulator.docker_hub().clone(), "docker.io/acme/secret:1");
     let other = (world.emulator.add_upstream(refusing), "registry.example/acme/secret:1");
     // Docker Hub gives a token that opens nothing, others refuse to give one.
     for (registry, name) in [hub, other] {
-        let image = Recipe::new(1).platforms(&["linux/amd64"]).single();
+        let image = ImageBuilder::new(1).platforms(&["linux/amd64"]).single();
         registry.put_image("acme/secret", "1", &image);
         registry.add_user("ann", "new-password");
         registry.make_private("acme/secret", &["ann"]);

@@ -5,7 +5,9 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_emulator::{Effect, Fault, Image, Profile, RateLimit, Recipe, ReferrersManner, Registry, Switch};
+use aws_emulator::{
+    Availability, Effect, Fault, Image, ImageBuilder, Profile, RateLimit, ReferrersSupport, Registry,
+};
 use image_copy::copy::{Mirror, Outcome, Problem};
 use support::World;
 use tokio::time::Instant;
@@ -14,7 +16,7 @@ const LAYER: u64 = 3_000_000;
 const MIRROR: &str = "mirror.example";
 
 fn index() -> Image {
-    Recipe::new(1).platforms(&["linux/amd64", "linux/arm64"]).layers(&[LAYER, 5000]).index()
+    ImageBuilder::new(1).platforms(&["linux/amd64", "linux/arm64"]).layers(&[LAYER, 5000]).index()
 }
 
 /// Docker Hub with an image, and a mirror that may have it.
@@ -75,19 +77,23 @@ async fn what_the_mirror_lacks_is_read_where_the_reference_says() {
         [("mirror.example/hub/python".to_owned(), 1, 1), ("docker.io/library/python".to_owned(), 2, others)]
     );
     let pulls = world.emulator.log().since(mark);
-    let pulls = pulls.iter().filter(|entry| entry.counted && entry.host.ends_with("docker.io")).count();
+    let pulls = pulls.iter().filter(|entry| entry.is_pull && entry.host.ends_with("docker.io")).count();
     assert_eq!(pulls, 2);
 }
 
 #[tokio::test]
 async fn a_mirror_that_is_down_is_asked_once() {
     let (world, mirror, image) = with_mirrored_image().await;
-    for switch in [Switch::Off, Switch::Unavailable] {
-        mirror.switch(switch);
+    for switch in [Availability::Unreachable, Availability::ServiceUnavailable] {
+        mirror.set_availability(switch);
         let before = requests(&world, MIRROR);
         let outcome = copy(&world).await;
         world.check_stored("3.13", &image);
-        assert_eq!(outcome.read_counts.len(), if switch == Switch::Off { 1 } else { 0 }, "{switch:?}");
+        assert_eq!(
+            outcome.read_counts.len(),
+            if switch == Availability::Unreachable { 1 } else { 0 },
+            "{switch:?}"
+        );
         assert!(requests(&world, MIRROR) - before <= 5, "as often as one request is tried");
     }
 }
@@ -96,7 +102,7 @@ async fn a_mirror_that_is_down_is_asked_once() {
 async fn a_mirror_with_other_content_than_it_says_is_not_believed() {
     let (world, mirror, image) = with_mirrored_image().await;
     let blob = image.blobs.iter().max_by_key(|blob| blob.size()).unwrap();
-    mirror.put_damaged_blob("hub/python", blob.digest(), aws_emulator::Blob::generated(99, blob.size()));
+    mirror.put_corrupt_blob("hub/python", blob.digest(), aws_emulator::Blob::generated(99, blob.size()));
     copy(&world).await;
     world.check_stored("3.13", &image);
 }
@@ -156,8 +162,8 @@ async fn a_login_for_the_source_is_not_shown_to_its_mirror() {
 
 /// Docker Hub with so many pulls left.
 fn leave(world: &World, pulls: u64) {
-    world.emulator.docker_hub().set_limit(Some(RateLimit { pulls: 100, window: 21600 }));
-    world.emulator.docker_hub().set_remaining(None, pulls);
+    world.emulator.docker_hub().set_anonymous_limit(Some(RateLimit { pulls: 100, window: 21600 }));
+    world.emulator.docker_hub().set_remaining_pulls(None, pulls);
 }
 
 #[tokio::test]
@@ -188,7 +194,7 @@ async fn referrers_beyond_the_allowance_are_left_out_with_a_warning() {
     let (mut world, _, image) = world().await;
     world.mirrors.clear();
     let hub = world.emulator.docker_hub();
-    hub.set_referrers(ReferrersManner::Api);
+    hub.set_referrers(ReferrersSupport::Api);
     let pulls = image.manifests.len();
     for name in ["one", "two"] {
         hub.put_referrer("library/python", &Image::referrer(image.root(), "application/x.y", name));
@@ -225,7 +231,7 @@ async fn waits_for_the_end_of_a_limit_only_if_it_comes_in_time() {
             .add(Fault::on("manifest.get", refusal(body, "1")).host("registry-1.docker.io").once());
         copy(&world).await;
         world.check_stored("3.13", &image);
-        world.hub_image("3.14", &Recipe::new(2).platforms(&["linux/amd64"]).index());
+        world.hub_image("3.14", &ImageBuilder::new(2).platforms(&["linux/amd64"]).index());
         let fault = Fault::on("manifest.get", refusal(body, "600")).host("registry-1.docker.io");
         world.emulator.faults().add(fault);
         let started = Instant::now();

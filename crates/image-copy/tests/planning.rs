@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_emulator::{Effect, Fault, Image, Log, Recipe, Switch};
+use aws_emulator::{Availability, Effect, Fault, Image, ImageBuilder, Log};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use image_copy::copy::{
@@ -20,7 +20,7 @@ use image_copy::registry::{Error, ManifestId, Repository};
 use support::World;
 
 fn index() -> Image {
-    Recipe::new(1).platforms(&["linux/amd64", "linux/arm64"]).attestations().index()
+    ImageBuilder::new(1).platforms(&["linux/amd64", "linux/arm64"]).attestations().index()
 }
 
 /// How the inventory answers before it asks the registry.
@@ -180,7 +180,7 @@ async fn an_unchanged_index_costs_three_calls_with_and_without_a_digest() {
 #[tokio::test]
 async fn reads_the_settings_only_if_the_tag_names_another_image() {
     let (world, image) = (World::start().await, index());
-    let new = Recipe::new(2).platforms(&["linux/amd64"]).index();
+    let new = ImageBuilder::new(2).platforms(&["linux/amd64"]).index();
     world.hub_image("3.13", &image);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     world.hub_image("3.13", &new);
@@ -235,8 +235,8 @@ async fn a_missing_repository_is_reported_before_a_missing_source() {
     let world = World::start().await;
     let request = world.request("python:3.13", Some("3.13"), "all");
     let (_, to) = recorder(&world, Start::RepositoryNotFound, false);
-    for switch in [Switch::On, Switch::Off] {
-        world.emulator.docker_hub().switch(switch);
+    for switch in [Availability::Available, Availability::Unreachable] {
+        world.emulator.docker_hub().set_availability(switch);
         let failure = read_current_state(&request, &world.source(&request), &to).await.unwrap_err();
         assert_eq!((failure.side(), failure.problem()), (Side::Destination, Problem::Missing));
         assert_eq!(
@@ -247,7 +247,7 @@ async fn a_missing_repository_is_reported_before_a_missing_source() {
             )
         );
     }
-    world.emulator.docker_hub().switch(Switch::On);
+    world.emulator.docker_hub().set_availability(Availability::Available);
     let (_, to) = recorder(&world, Start::Immediately, false);
     let failure = read_current_state(&request, &world.source(&request), &to).await.unwrap_err();
     assert_eq!(failure.side(), Side::Source);

@@ -8,7 +8,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_emulator::{Blob, Effect, Fault, Image, Manifest, Mark, Recipe, ReferrersManner, Switch};
+use aws_emulator::{
+    Availability, Blob, Effect, Fault, Image, ImageBuilder, LogPosition, Manifest, ReferrersSupport,
+};
 use futures_util::future::BoxFuture;
 use image_copy::copy::{Destination, Inventory, Outcome, ReferrerCounts, RepositorySettings, TagChange};
 use image_copy::oci::{self, Digest, Tag};
@@ -22,7 +24,7 @@ const SIGNATURE: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
 const SBOM: &str = "application/spdx+json";
 
 fn index() -> Image {
-    Recipe::new(1).platforms(&["linux/amd64", "linux/arm64"]).attestations().index()
+    ImageBuilder::new(1).platforms(&["linux/amd64", "linux/arm64"]).attestations().index()
 }
 
 fn tag_of(digest: &str, suffix: &str) -> String {
@@ -52,7 +54,7 @@ fn changed(image: &Image, change: impl FnOnce(&mut Value, &mut Vec<Blob>)) -> Im
 }
 
 /// A world with an image upstream, and the manner in which that tells referrers.
-async fn world(manner: ReferrersManner) -> (World, Image) {
+async fn world(manner: ReferrersSupport) -> (World, Image) {
     let (world, image) = (World::start().await, index());
     world.hub_image("3.13", &image);
     world.emulator.docker_hub().set_referrers(manner);
@@ -80,14 +82,14 @@ fn check_there(world: &World, artifacts: &[&Image]) {
 }
 
 /// What the manifests were written as, in their order.
-fn written(world: &World, mark: Mark) -> Vec<String> {
-    let puts = world.emulator.log().of(mark, "manifest.put");
+fn written(world: &World, mark: LogPosition) -> Vec<String> {
+    let puts = world.emulator.log().matching(mark, "manifest.put");
     puts.iter().map(|put| put.target.rsplit('/').next().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
 async fn signatures_are_there_before_the_tag_and_after_what_they_sign() {
-    let (world, image) = world(ReferrersManner::Api).await;
+    let (world, image) = world(ReferrersSupport::Api).await;
     let child = image.child("linux/arm64").unwrap();
     let (of_index, sbom) =
         (Image::referrer(image.root(), SIGNATURE, "index"), Image::referrer(child, SBOM, "sbom"));
@@ -124,7 +126,7 @@ async fn signatures_are_there_before_the_tag_and_after_what_they_sign() {
 
 #[tokio::test]
 async fn every_page_of_a_list_is_read() {
-    let (world, image) = world(ReferrersManner::Api).await;
+    let (world, image) = world(ReferrersSupport::Api).await;
     let artifacts: Vec<Image> =
         (0..5).map(|n| Image::referrer(image.root(), SIGNATURE, &format!("signature {n}"))).collect();
     artifacts.iter().for_each(|artifact| refer(&world, artifact));
@@ -136,7 +138,7 @@ async fn every_page_of_a_list_is_read() {
 
 #[tokio::test]
 async fn without_the_api_the_list_is_read_under_its_tag() {
-    for manner in [ReferrersManner::FallbackTag, ReferrersManner::LoginPage] {
+    for manner in [ReferrersSupport::FallbackTag, ReferrersSupport::LoginPage] {
         let (world, image) = world(manner).await;
         let signature = Image::referrer(image.root(), SIGNATURE, "index");
         refer(&world, &signature);
@@ -149,7 +151,7 @@ async fn without_the_api_the_list_is_read_under_its_tag() {
 
 #[tokio::test]
 async fn what_cosign_keeps_under_tags_goes_with_its_tag() {
-    let (world, image) = world(ReferrersManner::FallbackTag).await;
+    let (world, image) = world(ReferrersSupport::FallbackTag).await;
     let child = image.child("linux/amd64").unwrap();
     let (signature, sbom) = (cosigned(&["one"]), cosigned(&["sbom"]));
     let (sig, sbom_tag) = (tag_of(image.digest(), ".sig"), tag_of(&child.digest, ".sbom"));
@@ -181,7 +183,7 @@ async fn what_cosign_keeps_under_tags_goes_with_its_tag() {
 
 #[tokio::test]
 async fn a_registry_that_takes_the_tag_for_the_digest_has_no_bogus_referrers() {
-    let (world, image) = world(ReferrersManner::DigestTag).await;
+    let (world, image) = world(ReferrersSupport::DigestTag).await;
     let mark = world.emulator.log().mark();
     let (_, referrers) = copied(&world, "all").await;
     assert_eq!(referrers, ReferrerCounts::default());
@@ -192,8 +194,8 @@ async fn a_registry_that_takes_the_tag_for_the_digest_has_no_bogus_referrers() {
 
 #[tokio::test]
 async fn what_only_claims_to_refer_to_the_image_is_not_copied() {
-    let (world, image) = world(ReferrersManner::FallbackTag).await;
-    let other = Recipe::new(9).single();
+    let (world, image) = world(ReferrersSupport::FallbackTag).await;
+    let other = ImageBuilder::new(9).single();
     let stray = Image::referrer(other.root(), SIGNATURE, "of another image");
     refer(&world, &stray);
     let list = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
@@ -210,10 +212,10 @@ async fn what_only_claims_to_refer_to_the_image_is_not_copied() {
 async fn a_new_index_has_no_referrers_but_its_images_have() {
     let (world, image) = (
         World::start().await,
-        Recipe::new(1).platforms(&["linux/amd64", "linux/arm64", "linux/s390x"]).index(),
+        ImageBuilder::new(1).platforms(&["linux/amd64", "linux/arm64", "linux/s390x"]).index(),
     );
     world.hub_image("3.13", &image);
-    world.emulator.docker_hub().set_referrers(ReferrersManner::Api);
+    world.emulator.docker_hub().set_referrers(ReferrersSupport::Api);
     let child = |platform: &str| Image::referrer(image.child(platform).unwrap(), SIGNATURE, platform);
     let (of_index, of_arm, of_s390) =
         (Image::referrer(image.root(), SIGNATURE, "index"), child("linux/arm64"), child("linux/s390x"));
@@ -232,7 +234,7 @@ async fn a_new_index_has_no_referrers_but_its_images_have() {
 
 #[tokio::test]
 async fn what_is_refused_or_missing_is_told_and_the_image_copied() {
-    let (world, image) = world(ReferrersManner::Api).await;
+    let (world, image) = world(ReferrersSupport::Api).await;
     let good = Image::referrer(image.root(), SIGNATURE, "good");
     let refused = changed(&Image::referrer(image.root(), SBOM, "refused"), |document, _| {
         document["subject"]["platform"] = json!({"os": "linux", "architecture": "amd64"});
@@ -256,10 +258,10 @@ async fn what_is_refused_or_missing_is_told_and_the_image_copied() {
 
 #[tokio::test]
 async fn an_image_that_is_there_needs_no_upstream_although_its_referrers_would() {
-    let (world, image) = world(ReferrersManner::Api).await;
+    let (world, image) = world(ReferrersSupport::Api).await;
     refer(&world, &Image::referrer(image.root(), SIGNATURE, "index"));
     copied(&world, "all").await;
-    world.emulator.docker_hub().switch(Switch::Off);
+    world.emulator.docker_hub().set_availability(Availability::Unreachable);
     let pinned = format!("python:3.13@{}", image.digest());
     let outcome = world.copy_with_referrers(&pinned, "again", "all").await.unwrap();
     world.check_stored("again", &image);
@@ -270,7 +272,7 @@ async fn an_image_that_is_there_needs_no_upstream_although_its_referrers_would()
 
 #[tokio::test]
 async fn the_image_comes_first_when_time_is_short() {
-    let (mut world, image) = world(ReferrersManner::Api).await;
+    let (mut world, image) = world(ReferrersSupport::Api).await;
     let slow = Image::referrer(image.root(), SBOM, "slow");
     refer(&world, &slow);
     let stall = Effect::Stall { after_bytes: 0, for_ms: None, on: None };
@@ -284,7 +286,7 @@ async fn the_image_comes_first_when_time_is_short() {
 
 #[tokio::test]
 async fn a_registry_that_makes_no_list_is_given_one_that_keeps_what_it_had() {
-    let (world, image) = world(ReferrersManner::Api).await;
+    let (world, image) = world(ReferrersSupport::Api).await;
     let (first, second) = (
         Image::referrer(image.root(), SIGNATURE, "first"),
         Image::referrer(image.root(), SIGNATURE, "second"),
@@ -360,6 +362,7 @@ async fn a_tag_is_asked_for_once_also_where_head_says_nothing() {
     let found = repository.tag_digest(&name.tag.unwrap()).await.unwrap();
     assert_eq!(found.unwrap().as_str(), image.digest());
     let log = world.emulator.log();
-    let answered = |operation| log.of(mark, operation).iter().filter(|one| one.status != Some(401)).count();
+    let answered =
+        |operation| log.matching(mark, operation).iter().filter(|one| one.status != Some(401)).count();
     assert_eq!((answered("manifest.head"), answered("manifest.get")), (1, 1), "{:?}", log.counts(mark));
 }

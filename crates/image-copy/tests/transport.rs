@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
-use aws_emulator::{Authorization, Effect, Fault, Image, Profile, RangeManner, Recipe};
+use aws_emulator::{Authorization, Effect, Fault, Image, ImageBuilder, Profile, RangeSupport};
 use image_copy::copy::Problem;
 use image_copy::oci::Reference;
 use image_copy::registry::{Anonymous, Client, ManifestId};
@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 const LAYER: u64 = 5_000_000;
 
 fn large() -> Image {
-    Recipe::new(7).platforms(&["linux/amd64"]).layers(&[LAYER]).single()
+    ImageBuilder::new(7).platforms(&["linux/amd64"]).layers(&[LAYER]).single()
 }
 
 async fn with_large_image() -> (World, Image) {
@@ -43,7 +43,7 @@ async fn resumes_a_layer_after_the_source_drops_the_connection() {
 #[tokio::test]
 async fn resumes_where_the_source_knows_no_ranges() {
     let (world, image) = with_large_image().await;
-    world.emulator.docker_hub().set_ranges(RangeManner::Ignored);
+    world.emulator.docker_hub().set_range_support(RangeSupport::Ignored);
     let cut = Effect::Reset { after_bytes: 3_000_000, on: None };
     world.emulator.faults().add(Fault::on("blob.content", cut).once());
     world.copy("python:large", Some("1"), "linux/amd64").await.unwrap();
@@ -54,7 +54,7 @@ async fn resumes_where_the_source_knows_no_ranges() {
 async fn leaves_the_tag_alone_when_a_layer_is_corrupt() {
     let (world, image) = with_large_image().await;
     let blob = image.blobs.iter().find(|blob| blob.size() == LAYER).unwrap();
-    world.emulator.docker_hub().put_damaged_blob(
+    world.emulator.docker_hub().put_corrupt_blob(
         "library/python",
         blob.digest(),
         aws_emulator::Blob::generated(99, LAYER),
@@ -86,8 +86,8 @@ async fn mounts_what_the_same_registry_has_and_uploads_what_it_declines() {
     world.copy(&format!("{}:1", other.uri()), Some("declined"), "linux/amd64").await.unwrap();
     world.check_stored("declined", &image);
     assert_eq!(world.emulator.log().count(mark, "upload.put"), 2);
-    world.emulator.ecr().enable_mounting();
-    let fresh = Recipe::new(8).platforms(&["linux/amd64"]).layers(&[LAYER]).single();
+    world.emulator.ecr().enable_blob_mounting();
+    let fresh = ImageBuilder::new(8).platforms(&["linux/amd64"]).layers(&[LAYER]).single();
     other.put_image(Some("2"), &fresh);
     let mark = world.emulator.log().mark();
     world.copy(&format!("{}:2", other.uri()), Some("mounted"), "linux/amd64").await.unwrap();
@@ -119,7 +119,7 @@ async fn is_not_sent_to_the_metadata_service() {
         let failure = world.copy("python:large", Some("1"), "linux/amd64").await.unwrap_err();
         assert_eq!(failure.problem(), Problem::ForbiddenAddress, "{failure}");
         let elsewhere = world.emulator.log().entries();
-        assert!(!elsewhere.iter().any(|entry| entry.side == "none"), "{location} was asked");
+        assert!(!elsewhere.iter().any(|entry| entry.service == "none"), "{location} was asked");
     }
 }
 
@@ -243,7 +243,7 @@ async fn does_not_ask_a_link_local_address_that_the_reference_names() {
         let failure = world.copy(&format!("{registry}/team/app:1"), Some("1"), "all").await.unwrap_err();
         assert_eq!(failure.problem(), Problem::ForbiddenAddress, "{failure}");
         let asked = world.emulator.log().since(mark);
-        assert!(asked.iter().all(|entry| entry.side.starts_with("ecr")), "{asked:?}");
+        assert!(asked.iter().all(|entry| entry.service.starts_with("ecr")), "{asked:?}");
     }
 }
 
@@ -261,7 +261,7 @@ async fn renews_a_login_that_ecr_calls_expired_in_the_middle_of_a_copy() {
 async fn renews_a_login_that_ends_while_several_uploads_begin() {
     for seed in 0..30 {
         let world = World::start().await;
-        let image = Recipe::new(seed).platforms(&["linux/amd64"]).layers(&[3000; 8]).index();
+        let image = ImageBuilder::new(seed).platforms(&["linux/amd64"]).layers(&[3000; 8]).index();
         world.hub_image("many", &image);
         world.emulator.faults().add(Fault::on("upload.put", Effect::ExpireToken).once());
         world.copy("python:many", Some("1"), "all").await.unwrap();
@@ -274,12 +274,12 @@ async fn waits_out_ecrs_ten_put_image_a_second() {
     let world = World::start().await;
     let platforms: Vec<String> = (0..30).map(|n| format!("linux/amd64/v{n}")).collect();
     let platforms: Vec<&str> = platforms.iter().map(String::as_str).collect();
-    let image = Recipe::new(9).platforms(&platforms).layers(&[100]).index();
+    let image = ImageBuilder::new(9).platforms(&platforms).layers(&[100]).index();
     world.hub_image("wide", &image);
     let mark = world.emulator.log().mark();
     world.copy("python:wide", Some("wide"), "all").await.unwrap();
     world.check_stored("wide", &image);
     let refused =
-        world.emulator.log().of(mark, "manifest.put").iter().filter(|e| e.status == Some(429)).count();
+        world.emulator.log().matching(mark, "manifest.put").iter().filter(|e| e.status == Some(429)).count();
     assert!(refused > 0, "the emulator did not throttle, so nothing was tested");
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_emulator::bucket::{Answer, Identity, Status};
 use aws_emulator::lambda::FunctionSettings;
 use aws_emulator::stack::{End, Stack, Turn};
-use aws_emulator::{Image, Mark, Mutability, Recipe, Repository, STATE_TABLE};
+use aws_emulator::{Image, ImageBuilder, LogPosition, Mutability, Repository, STATE_TABLE};
 use end_to_end::{World, bootstrap};
 use serde_json::{Value, json};
 
@@ -48,17 +48,17 @@ impl Account {
         self.world.emulator.docker_hub().put_image("library/python", tag, image);
     }
 
-    pub(crate) fn mark(&self) -> Mark {
+    pub(crate) fn mark(&self) -> LogPosition {
         self.world.emulator.log().mark()
     }
 
     /// Operations that any host of Docker Hub was asked for. Challenges and tokens are left out:
     /// whether they are needed depends on how long the sandbox has lived.
-    pub(crate) fn upstream(&self, mark: Mark) -> Vec<String> {
+    pub(crate) fn upstream(&self, mark: LogPosition) -> Vec<String> {
         let entries = self.world.emulator.log().since(mark);
-        let upstream = entries
-            .into_iter()
-            .filter(|entry| matches!(entry.side.as_str(), "upstream" | "cdn") && entry.status != Some(401));
+        let upstream = entries.into_iter().filter(|entry| {
+            matches!(entry.service.as_str(), "upstream" | "cdn") && entry.status != Some(401)
+        });
         upstream.map(|entry| entry.operation).collect()
     }
 
@@ -66,7 +66,7 @@ impl Account {
     #[track_caller]
     pub(crate) fn check_stored(&self, tag: &str, image: &Image) {
         assert_eq!(self.repository.resolve(tag).as_deref(), Some(image.digest()), "what {tag} names");
-        assert_eq!(self.repository.damage(tag), Vec::<String>::new());
+        assert_eq!(self.repository.integrity_errors(tag), Vec::<String>::new());
         for manifest in &image.manifests {
             assert_eq!(self.repository.manifest(&manifest.digest).as_ref(), Some(&manifest.bytes));
         }
@@ -90,7 +90,7 @@ impl Account {
     /// Checks that ECR has sent push events only for these digests.
     #[track_caller]
     pub(crate) fn check_pushes(&self, digests: &[String]) {
-        for push in self.world.emulator.ecr().pushes() {
+        for push in self.world.emulator.ecr().push_events() {
             assert!(digests.contains(&push.digest), "{push:?} is not a manifest of an image");
         }
     }
@@ -170,7 +170,7 @@ pub(crate) fn succeeded(answer: &Answer) {
 }
 
 pub(crate) fn index(seed: u64) -> Image {
-    Recipe::new(seed)
+    ImageBuilder::new(seed)
         .platforms(&["linux/amd64", "linux/arm64"])
         .layers(&[40_000, 3_000])
         .attestations()

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use aws_emulator::{Auth, Emulator, Image, Mutability, Profile, Recipe, Registry};
+use aws_emulator::{AuthScheme, Emulator, Image, ImageBuilder, Mutability, Profile, Registry};
 
 use crate::engine::{Engine, Logins, ecr_login};
 
@@ -42,17 +42,17 @@ impl Row {
         profile: Option<Profile>,
     ) -> Self {
         let emulator = Emulator::start().await.unwrap();
-        emulator.ecr().lift_rates();
-        let recipe = Recipe::new(seed).layers(&[300_000, 20_000]);
-        let (index, single) = (recipe.index(), Recipe::new(seed + 500).layers(&[20_000]).single());
+        emulator.ecr().remove_rate_limits();
+        let recipe = ImageBuilder::new(seed).layers(&[300_000, 20_000]);
+        let (index, single) = (recipe.index(), ImageBuilder::new(seed + 500).layers(&[20_000]).single());
         let Some(profile) = profile else { return Self::of_ecr(name, emulator, index, single) };
-        let host = match (name, profile.named_host()) {
+        let host = match (name, profile.reference_host()) {
             ("Docker Hub", _) => "docker.io".to_owned(),
             ("plain HTTP", _) => PLAIN.to_owned(),
             (_, host) => host.to_owned(),
         };
-        let stored = profile.front.as_ref().map_or("", |front| &front.prefix).to_owned() + path;
-        let has_logins = profile.auth != Auth::Open && profile.front.is_none();
+        let stored = profile.redirecting_host.as_ref().map_or("", |front| &front.prefix).to_owned() + path;
+        let has_logins = profile.auth != AuthScheme::None && profile.redirecting_host.is_none();
         let has_private = has_logins && host != "public.ecr.aws";
         let registry = match host.as_str() {
             "docker.io" => Arc::clone(emulator.docker_hub()),

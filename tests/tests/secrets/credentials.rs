@@ -1,7 +1,7 @@
 //! Logins in secrets: right ones, wrong ones, and secrets that cannot be used.
 
 use aws_emulator::stack::Turn;
-use aws_emulator::{HostileHost, Profile, Recipe};
+use aws_emulator::{HostileHost, ImageBuilder, Profile};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ async fn account() -> Account {
         Profile::harbor(HARBOR),
     ];
     let added = profiles.map(|profile| emulator.add_upstream(profile));
-    let image = Recipe::new(3).layers(&[9000]).single();
+    let image = ImageBuilder::new(3).layers(&[9000]).single();
     for registry in added.iter().chain([emulator.docker_hub()]) {
         registry.put_image("acme/app", "1", &image);
         registry.add_user("ann", RIGHT);

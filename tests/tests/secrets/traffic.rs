@@ -30,7 +30,7 @@ async fn a_copy_that_had_trouble_on_its_way_and_a_deletion() {
     let created = account.stack.send(creation(&account.properties("python:3.13"))).await;
     let End::Answered(answer) = &created.end else { panic!("no answer: {:?}", created.end) };
     assert_eq!(answer.status, Status::Success, "{answer:?}");
-    assert_eq!(faults.fired(), 9, "all of the trouble was met");
+    assert_eq!(faults.hit_count(), 9, "all of the trouble was met");
     let delete = json!({
         "RequestType": "Delete",
         "PhysicalResourceId": answer.physical_id,
@@ -44,7 +44,7 @@ async fn a_copy_that_had_trouble_on_its_way_and_a_deletion() {
 }
 
 /// Lets a Create fail over an answer that plants a secret, and tells whether the secret was used.
-async fn fails_with(operation: &str, effect: Effect, used: impl Fn(&aws_emulator::Entry) -> bool) {
+async fn fails_with(operation: &str, effect: Effect, used: impl Fn(&aws_emulator::LogEntry) -> bool) {
     let account = account().await;
     account.world.emulator.faults().add(Fault::on(operation, effect));
     let turn = account.stack.send(creation(&account.properties("python:3.13"))).await;
@@ -75,7 +75,7 @@ async fn a_failure_over_each_kind_of_secret() {
     .await;
     let location = format!("https://production.cloudflare.docker.com/blob?expires=1&verify={SIGNATURE}");
     fails_with("blob.get", Effect::Redirect { location }, |entry| {
-        entry.side == "cdn" && entry.target.contains(SIGNATURE)
+        entry.service == "cdn" && entry.target.contains(SIGNATURE)
     })
     .await;
     let unreachable = Effect::Redirect { location: format!("https://nobody.invalid/?verify={SIGNATURE}") };

@@ -6,7 +6,7 @@ use aws_emulator::stack::StackStatus::{
     CreateComplete, DeleteComplete, UpdateComplete, UpdateRollbackComplete,
 };
 use aws_emulator::stack::{Moment, Resource, Template};
-use aws_emulator::{Effect, Fault, Image, Match, Recipe, Switch};
+use aws_emulator::{Availability, Effect, Fault, Image, ImageBuilder, RequestFilter};
 use serde_json::json;
 
 use crate::scenario::{check, play, sibling};
@@ -39,8 +39,8 @@ async fn an_update_refused_upstream_is_rolled_back_while_upstream_still_refuses(
         check(&stack.create(&pinned).await, CreateComplete);
         let headers = [("retry-after".to_owned(), "21600".to_owned())].into();
         let limit = Effect::Status { code: 429, headers, body: String::new() };
-        let matching = Match { host: Some("*docker.io".into()), ..Match::default() };
-        scene.account.world.emulator.faults().add(Fault { matching, effect: limit });
+        let filter = RequestFilter { host: Some("*docker.io".into()), ..RequestFilter::default() };
+        scene.account.world.emulator.faults().add(Fault { filter: filter, effect: limit });
         scene.publish(1);
         let updated = stack.update(&scene.image("A", 1)).await;
         check(&updated, UpdateRollbackComplete);
@@ -65,7 +65,7 @@ async fn an_unpinned_tag_is_rolled_back_while_upstream_is_down() {
         let (same, asked) = scene.counted(stack.update(&refreshed("2"))).await;
         check(&same, UpdateComplete);
         assert_eq!(asked, ["manifest.head"], "nothing changed");
-        scene.upstream(Switch::Off);
+        scene.upstream(Availability::Unreachable);
         let failed = stack.update(&refreshed("3")).await;
         check(&failed, UpdateRollbackComplete);
         assert_eq!(failed.summary(), ["Update A", "Update A rollback"], "a wish for something new fails");
@@ -96,7 +96,7 @@ async fn an_update_that_succeeded_is_rolled_back_with_upstream_down() {
             while scene.account.repository.resolve("3.13") != Some(scene.digest(1)) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            world.emulator.docker_hub().switch(Switch::Off);
+            world.emulator.docker_hub().set_availability(Availability::Unreachable);
             signal.notify_one();
             scene.account.mark()
         };
@@ -117,7 +117,7 @@ async fn a_selection_of_platforms_is_updated_and_rolled_back() {
         // Here the two worlds differ in how the list is written.
         let platforms = if scene.takes_all { json!(WANTED) } else { json!(WANTED.join(",")) };
         let source = |seed: u64| {
-            let recipe = Recipe::new(seed).platforms(&["linux/amd64", "linux/arm64", "linux/s390x"]);
+            let recipe = ImageBuilder::new(seed).platforms(&["linux/amd64", "linux/arm64", "linux/s390x"]);
             recipe.layers(&[9_000, 700]).attestations().index()
         };
         let template = |image: &Image| {
@@ -133,7 +133,10 @@ async fn a_selection_of_platforms_is_updated_and_rolled_back() {
         assert_ne!(selected, first.digest());
         let attributes = stack.resources().remove("A").unwrap().attributes;
         assert_eq!(attributes["Platforms"], json!(["linux/amd64", "linux/arm64"]));
-        assert_eq!((&attributes["Digest"], repository.damage("3.13")), (&json!(selected), Vec::new()));
+        assert_eq!(
+            (&attributes["Digest"], repository.integrity_errors("3.13")),
+            (&json!(selected), Vec::new())
+        );
         let left_out = first.child("linux/s390x").unwrap();
         assert_eq!(repository.manifest(&left_out.digest), None, "what was not asked for");
         let log = scene.account.world.function.output().join("\n");
@@ -143,7 +146,7 @@ async fn a_selection_of_platforms_is_updated_and_rolled_back() {
         check(&updated, if scene.moves() { UpdateComplete } else { UpdateRollbackComplete });
         let latest = repository.resolve("3.13").unwrap();
         assert_eq!(latest != selected, scene.moves());
-        scene.upstream(Switch::Off);
+        scene.upstream(Availability::Unreachable);
         let (back, asked) = scene.counted(stack.update(&template(&first))).await;
         check(&back, UpdateComplete);
         assert_eq!(asked, Vec::<String>::new(), "the same bytes for the same wish are there still");

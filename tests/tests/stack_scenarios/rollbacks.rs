@@ -4,7 +4,7 @@ use aws_emulator::stack::StackStatus::{
     CreateComplete, DeleteComplete, UpdateComplete, UpdateRollbackComplete,
 };
 use aws_emulator::stack::{Resource, Template};
-use aws_emulator::{STATE_TABLE, Switch};
+use aws_emulator::{Availability, STATE_TABLE};
 use serde_json::json;
 
 use crate::scenario::{Scene, check, failing, play, sibling};
@@ -84,8 +84,8 @@ async fn an_image_without_a_tag_is_stored_by_digest() {
         let id = format!("{}@{}", repository.uri(), scene.digest(0));
         assert_eq!(stack.physical_id("A"), Some(id.clone()));
         assert_eq!(scene.account.items()[0]["Image"], json!(id));
-        assert_eq!((repository.tags().len(), repository.damage(&scene.digest(0))), (0, Vec::new()));
-        scene.upstream(Switch::Off);
+        assert_eq!((repository.tags().len(), repository.integrity_errors(&scene.digest(0))), (0, Vec::new()));
+        scene.upstream(Availability::Unreachable);
         let (again, requests) = scene.counted(stack.update(&template("2"))).await;
         check(&again, UpdateComplete);
         assert_eq!(requests, Vec::<String>::new());
@@ -112,7 +112,7 @@ async fn a_platform_without_a_tag_is_replaced_by_another() {
         check(&updated, UpdateComplete);
         assert_eq!(updated.summary(), ["Update A", "Delete A clean-up"]);
         assert_eq!(repository.images(), [digest("linux/arm64")]);
-        scene.upstream(Switch::Off);
+        scene.upstream(Availability::Unreachable);
         let (same, requests) = scene.counted(stack.update(&template("linux/arm64", "2"))).await;
         check(&same, UpdateComplete);
         assert_eq!(requests, Vec::<String>::new());
@@ -145,7 +145,7 @@ async fn a_stack_of_the_original_provider_is_updated_rolled_back_and_deleted() {
         check(&updated, UpdateComplete);
         assert_eq!(updated.summary(), ["Update A"], "no replacement");
         assert_eq!(scene.account.repository.blobs().len(), blobs, "no blob is uploaded");
-        scene.upstream(Switch::Off);
+        scene.upstream(Availability::Unreachable);
         let failed = stack.update(&scene.image("A", 2)).await;
         check(&failed, UpdateRollbackComplete);
         scene.names("3.13", 0);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_emulator::stack::{Moment, Resource, Stack, StackStatus, Template, Transcript};
-use aws_emulator::{Image, Mutability, Switch};
+use aws_emulator::{Availability, Image, Mutability};
 use serde_json::{Value, json};
 
 use crate::common::{Account, index};
@@ -28,8 +28,8 @@ impl Scene {
         self.account.publish("3.13", &self.images[number]);
     }
 
-    pub(crate) fn upstream(&self, switch: Switch) {
-        self.account.world.emulator.docker_hub().switch(switch);
+    pub(crate) fn upstream(&self, switch: Availability) {
+        self.account.world.emulator.docker_hub().set_availability(switch);
     }
 
     pub(crate) fn properties(&self, reference: &str) -> Value {
@@ -64,7 +64,7 @@ impl Scene {
         let repository = &self.account.repository;
         assert_eq!(repository.resolve(tag), expected, "what {tag} names; {}", self.name());
         if expected.is_some() {
-            assert_eq!(repository.damage(tag), Vec::<String>::new());
+            assert_eq!(repository.integrity_errors(tag), Vec::<String>::new());
         }
     }
 

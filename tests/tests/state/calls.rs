@@ -1,6 +1,6 @@
 //! The calls of each event, by the emulator's log, against the table in docs/state.md.
 
-use aws_emulator::Mark;
+use aws_emulator::LogPosition;
 use aws_emulator::stack::{StackStatus, Template};
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ const UPDATE_OF_CHILDREN: &[&str] = &["ecr:BatchGetImage"];
 const DELETE_OF_CHILDREN: &[&str] = &["ecr:BatchDeleteImage", "ecr:DescribeImages"];
 
 /// Returns the calls to DynamoDB and to ECR's API, sorted, without the token that uploads need.
-fn calls(account: &Account, mark: Mark) -> Vec<String> {
+fn calls(account: &Account, mark: LogPosition) -> Vec<String> {
     let entries = account.world.emulator.log().since(mark).into_iter();
     let operations = entries.map(|entry| entry.operation);
     let is_counted = |name: &String| {
@@ -72,7 +72,7 @@ async fn lifetime(platform: &str) -> [Vec<String>; 3] {
     let created = account.stack.create(&template("1")).await;
     assert_eq!(created.status, StackStatus::CreateComplete, "{:?}", created.failures());
     let create = calls(&account, mark);
-    let uploads = account.world.emulator.log().since(mark).into_iter().filter(|entry| entry.side == "ecr");
+    let uploads = account.world.emulator.log().since(mark).into_iter().filter(|entry| entry.service == "ecr");
     let refused: Vec<String> = uploads.filter(|entry| entry.status == Some(401)).map(|e| e.target).collect();
     assert_eq!(refused, [] as [&str; 0], "ECR gets its token in the first request");
     let mark = account.mark();

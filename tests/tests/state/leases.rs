@@ -78,7 +78,7 @@ async fn two_creates_and_two_deletes_at_once_succeed() {
         stacks.at_once(creates.0, creates.1, [CreateComplete; 2]).await;
         let named = account.repository.resolve("3.13").unwrap();
         assert!([images[0].digest(), images[second].digest()].contains(&named.as_str()), "{named}");
-        assert_eq!(account.repository.damage("3.13"), Vec::<String>::new());
+        assert_eq!(account.repository.integrity_errors("3.13"), Vec::<String>::new());
         let mut owners = [one, two].map(|stack| format!("{}/Python", stack.id()));
         owners.sort();
         assert_eq!(stacks.owners(), owners);

@@ -26,7 +26,7 @@ fn writes_refused(emulator: &Emulator) {
 }
 
 fn throttled(emulator: &Emulator) {
-    let effect = Effect::refuse("ProvisionedThroughputExceededException", "The request rate is too high.");
+    let effect = Effect::api_error("ProvisionedThroughputExceededException", "The request rate is too high.");
     emulator.faults().add(Fault::on("dynamodb:*", effect));
 }
 

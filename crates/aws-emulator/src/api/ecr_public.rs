@@ -10,14 +10,14 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
 
-use crate::service::{Operation, Request, Response, Service, hang_up};
+use crate::service::{Operation, Request, Response, Service, reset_connection};
 use crate::upstream::Registry;
 
 use super::{Api, Caller, Denials, JsonVersion, Refusal, now};
 
 static API: Api = Api {
     service: "ecr-public",
-    side: "ecr-public-api",
+    log_service: "ecr-public-api",
     target: "SpencerFrontendService.",
     hosts: &["api.ecr-public"],
     dual_stack_hosts: &["ecr-public"],
@@ -94,7 +94,7 @@ impl Service for EcrPublic {
 
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(async move {
-            let Some(region) = API.region(&request.host) else { return hang_up() };
+            let Some(region) = API.region(&request.host) else { return reset_connection() };
             let caller = Caller::of(&request.headers, &self.account, &region);
             let carry_out = |action: &str, _: &Value| match action {
                 "GetAuthorizationToken" => self.token(&region, &caller),

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::body::{full, read};
 use crate::fault::Effect;
-use crate::service::{Operation, Request, Response, answer};
+use crate::service::{Operation, Request, Response, response};
 
 pub(crate) use caller::Caller;
 pub(crate) use denials::Denials;
@@ -32,7 +32,7 @@ pub(crate) struct Api {
     /// Name in signatures, IAM actions and the log's operations.
     pub(crate) service: &'static str,
     /// What its part of the log is called.
-    pub(crate) side: &'static str,
+    pub(crate) log_service: &'static str,
     /// What stands before the action in `X-Amz-Target`.
     pub(crate) target: &'static str,
     /// Hosts, before the Region and the partition's own suffix.
@@ -87,7 +87,7 @@ impl Api {
     /// A request in the words of the log and of the faults.
     pub(crate) fn operation(&self, headers: &HeaderMap) -> Operation {
         let name = format!("{}:{}", self.service, self.action(headers).unwrap_or("unknown"));
-        Operation { action: Some(name.clone()), ..Operation::new(self.side, name) }
+        Operation { action: Some(name.clone()), ..Operation::new(self.log_service, name) }
     }
 
     /// Reads a call, lets it be carried out, and writes what came of it.
@@ -103,7 +103,7 @@ impl Api {
         let Ok(bytes) = read(request.body, 8 * 1024 * 1024).await else {
             return self.refuse(&Refusal::new("SerializationException", "The body broke off"));
         };
-        if let Some(Effect::Refuse { error, message }) = effect {
+        if let Some(Effect::ApiError { error, message }) = effect {
             return self.refusal(&error, &message, None);
         }
         let answered = signed.and_then(|()| {
@@ -114,7 +114,7 @@ impl Api {
         match answered {
             Ok(output) => {
                 let headers = [("content-type", self.json.content_type())];
-                answer(200, &headers, full(output.to_string()))
+                response(200, &headers, full(output.to_string()))
             }
             Err(refused) => self.refuse(&refused),
         }
@@ -139,7 +139,7 @@ impl Api {
             "ServiceUnavailable" | "ServiceUnavailableException" => 503,
             _ => 400,
         };
-        answer(status, &[("content-type", self.json.content_type())], full(body.to_string()))
+        response(status, &[("content-type", self.json.content_type())], full(body.to_string()))
     }
 
     /// Refuses an action that is not implemented, by its name.

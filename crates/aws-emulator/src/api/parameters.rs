@@ -10,15 +10,15 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
 
-use crate::service::{Operation, Request, Response, Service, hang_up};
+use crate::service::{Operation, Request, Response, Service, reset_connection};
 
 use super::denials::denied;
-use super::secrets::Key;
+use super::secrets::KmsKey;
 use super::{Api, Caller, Denials, JsonVersion, Refusal, hosts, now};
 
 static API: Api = Api {
     service: "ssm",
-    side: "parameters",
+    log_service: "parameters",
     target: "AmazonSSM.",
     hosts: &["ssm", "ssm-fips"],
     dual_stack_hosts: &["ssm", "ssm-fips"],
@@ -43,7 +43,7 @@ struct Parameter {
     /// The value of each version, from 1.
     values: Vec<String>,
     shared: bool,
-    key: Key,
+    key: KmsKey,
     changed: f64,
 }
 
@@ -89,7 +89,7 @@ impl Parameters {
     /// # Panics
     ///
     /// When nothing was put there.
-    pub fn set_key(&self, arn: &str, key: Key) {
+    pub fn set_key(&self, arn: &str, key: KmsKey) {
         self.change(arn, |parameter| parameter.key = key);
     }
 
@@ -110,7 +110,7 @@ impl Parameters {
             is_secure,
             values: Vec::new(),
             shared: false,
-            key: Key::Default,
+            key: KmsKey::AwsManaged,
             changed: 0.0,
         });
         parameter.values.push(value.to_owned());
@@ -193,15 +193,15 @@ fn reveal(parameter: &Parameter, version: usize, decrypts: bool, foreign: bool) 
         return Ok(BASE64_STANDARD.encode(format!("{:064x}", fastrand::u64(..))));
     }
     match parameter.key {
-        Key::Own => Ok(value.clone()),
-        Key::Default if !foreign => Ok(value.clone()),
-        Key::Default | Key::Forbidden => {
+        KmsKey::CustomerManaged => Ok(value.clone()),
+        KmsKey::AwsManaged if !foreign => Ok(value.clone()),
+        KmsKey::AwsManaged | KmsKey::AccessDenied => {
             let message = "The ciphertext refers to a customer master key that does not exist, does not exist \
                            in this region, or you are not allowed to access. (Service: AWSKMS; Status Code: \
                            400; Error Code: AccessDeniedException)";
             Err(Refusal::new("AccessDeniedException", message))
         }
-        Key::Broken => {
+        KmsKey::Disabled => {
             let message = "The key is disabled. (Service: AWSKMS; Status Code: 400; Error Code: \
                            DisabledException)";
             Err(Refusal::new("InvalidKeyId", message))
@@ -230,7 +230,7 @@ impl Service for Parameters {
 
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(async move {
-            let Some(region) = API.region(&request.host) else { return hang_up() };
+            let Some(region) = API.region(&request.host) else { return reset_connection() };
             let caller = Caller::of(&request.headers, &self.account, &region);
             let carry_out = |action: &str, input: &Value| match action {
                 "GetParameter" => self.get(&region, &caller, input),

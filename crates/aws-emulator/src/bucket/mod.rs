@@ -22,7 +22,7 @@ pub use url::{Signature, VALIDITY};
 pub(crate) use url::{bucket as bucket_name, decode};
 
 use crate::body::{full, read};
-use crate::service::{Operation, Request, Response, Service, answer};
+use crate::service::{Operation, Request, Response, Service, response};
 use url::Signed;
 
 /// The most that is read of an answer: far beyond what CloudFormation takes, so that an answer
@@ -113,7 +113,7 @@ impl ResponseBucket {
         let verdict = self.judge(&request, &key);
         // The log entry shows the whole URL otherwise, and with it a signature that is a secret.
         let path = request.path().to_owned();
-        request.exchange.note(|entry| entry.target = path);
+        request.log_handle.note(|entry| entry.target = path);
         let mut defects = Vec::new();
         if let Some(kind) = content_type(&request.headers) {
             defects.push(format!("{key}: Content-Type {kind:?} breaks URLs signed the older way"));
@@ -131,7 +131,7 @@ impl ResponseBucket {
         self.lock().entry(key).or_default().uploads.push(upload);
         self.stored.notify_waiters();
         match verdict {
-            Ok(()) => answer(200, &[("etag", "\"emulated\"")], full(Bytes::new())),
+            Ok(()) => response(200, &[("etag", "\"emulated\"")], full(Bytes::new())),
             Err((status, code, message)) => xml(status, code, message),
         }
     }
@@ -200,5 +200,5 @@ fn xml(status: u16, code: &str, message: &str) -> Response {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <Error><Code>{code}</Code><Message>{message}</Message></Error>"
     );
-    answer(status, &[("content-type", "application/xml")], full(body))
+    response(status, &[("content-type", "application/xml")], full(body))
 }

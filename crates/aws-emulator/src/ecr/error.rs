@@ -2,7 +2,7 @@
 
 use crate::body::empty;
 use crate::distribution::refusal;
-use crate::service::{Response, answer};
+use crate::service::{Response, response};
 
 pub(super) use crate::api::Refusal;
 
@@ -28,6 +28,6 @@ impl Refusal {
             "ThrottlingException" => (429, "TOOMANYREQUESTS"),
             _ => (500, "UNKNOWN"),
         };
-        if is_head { answer(status, &[], empty()) } else { refusal(status, code, &self.message) }
+        if is_head { response(status, &[], empty()) } else { refusal(status, code, &self.message) }
     }
 }

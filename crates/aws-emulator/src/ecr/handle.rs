@@ -11,12 +11,12 @@ use crate::api::{Caller, now};
 use crate::image::{Image, Manifest};
 
 use super::images::{self, Put};
-use super::store::{Key, Layer, Mutability, Push, State};
+use super::store::{Key, Layer, Mutability, PushEvent, State};
 use super::{Ecr, hosts};
 
 impl Ecr {
     /// An ECR of its own, behind no proxy, for whoever decides when each call happens.
-    pub fn alone(account: &str) -> Arc<Self> {
+    pub fn standalone(account: &str) -> Arc<Self> {
         Arc::new(Self::new(account, Arc::default()))
     }
 
@@ -90,22 +90,22 @@ impl Ecr {
     }
 
     /// Sets how often a second an action such as `PutImage` may be called; none lifts the limit.
-    pub fn set_rate(&self, action: &str, rate: Option<f64>) {
+    pub fn set_rate_limit(&self, action: &str, rate: Option<f64>) {
         self.lock().throttle.set(action, rate);
     }
 
     /// Lifts every limit on calls per second.
-    pub fn lift_rates(&self) {
+    pub fn remove_rate_limits(&self) {
         self.lock().throttle.lift();
     }
 
     /// Switches the account setting `BLOB_MOUNTING` on; it is off at first, as in AWS.
-    pub fn enable_mounting(&self) {
+    pub fn enable_blob_mounting(&self) {
         self.lock().mounting = true;
     }
 
     /// Makes ECR overlook that a layer is not what its digest says.
-    pub fn overlook_wrong_digests(&self) {
+    pub fn accept_wrong_digests(&self) {
         self.lock().overlooks_wrong_digests = true;
     }
 
@@ -118,8 +118,8 @@ impl Ecr {
     /// mark, and compare the events behind it later.
     ///
     /// Images that a test stores through a [`Repository`] are not counted.
-    pub fn pushes(&self) -> Vec<Push> {
-        self.lock().pushes.clone()
+    pub fn push_events(&self) -> Vec<PushEvent> {
+        self.lock().push_events.clone()
     }
 
     /// How many upload sessions are open or broken.
@@ -197,14 +197,14 @@ impl Repository {
 
     /// The digest of what a blob really is; another than its name only after
     /// [`Ecr::overlook_wrong_digests`].
-    pub fn blob_digest(&self, digest: &str) -> Option<String> {
+    pub fn actual_blob_digest(&self, digest: &str) -> Option<String> {
         self.look(|repository| repository.layers.get(digest).map(|layer| layer.actual.clone()))?
     }
 
     /// What is missing or wrong below an image: children and blobs that are not there, or are not
     /// what their digest says. Empty when all is well.
-    pub fn damage(&self, reference: &str) -> Vec<String> {
-        let check = |repository: &super::store::Repository| damage(repository, reference);
+    pub fn integrity_errors(&self, reference: &str) -> Vec<String> {
+        let check = |repository: &super::store::Repository| integrity_errors(repository, reference);
         self.look(check).unwrap_or_else(|| vec![self.arn()])
     }
 
@@ -266,7 +266,7 @@ impl Repository {
     }
 }
 
-fn damage(repository: &super::store::Repository, reference: &str) -> Vec<String> {
+fn integrity_errors(repository: &super::store::Repository, reference: &str) -> Vec<String> {
     let Some(image) = repository.image(reference) else {
         return vec![format!("{reference} is not there")];
     };
@@ -280,6 +280,6 @@ fn damage(repository: &super::store::Repository, reference: &str) -> Vec<String>
             Some(_) => {}
         }
     }
-    found.extend(image.parsed.children.iter().flat_map(|child| damage(repository, child)));
+    found.extend(image.parsed.children.iter().flat_map(|child| integrity_errors(repository, child)));
     found
 }

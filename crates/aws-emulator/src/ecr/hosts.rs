@@ -7,7 +7,7 @@ use crate::api::{Api, JsonVersion};
 /// The API.
 pub(super) static API: Api = Api {
     service: "ecr",
-    side: "ecr-api",
+    log_service: "ecr-api",
     target: "AmazonEC2ContainerRegistry_V20150921.",
     hosts: &["api.ecr", "api.ecr-fips", "ecr-fips"],
     dual_stack_hosts: &["ecr", "ecr-fips"],

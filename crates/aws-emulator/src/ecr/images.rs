@@ -6,7 +6,7 @@ use crate::api::now;
 use crate::image::Manifest;
 
 use super::error::Refusal;
-use super::store::{Key, Push, Repository, State, Stored};
+use super::store::{Key, PushEvent, Repository, State, Stored};
 use super::validation;
 
 /// An image as a client sends it.
@@ -39,7 +39,7 @@ pub(super) fn push(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcom
     let outcome = self::put(state, key, put)?;
     if let Outcome::Stored(manifest) = &outcome {
         let (digest, tag) = (manifest.digest.clone(), put.tag.map(ToOwned::to_owned));
-        state.pushes.push(Push { repository: key.arn(), digest, tag });
+        state.push_events.push(PushEvent { repository: key.arn(), digest, tag });
     }
     Ok(outcome)
 }

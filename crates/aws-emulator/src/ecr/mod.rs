@@ -22,12 +22,12 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 
 pub use handle::Repository;
-pub use pull_through::Filling;
-pub use store::{Mutability, Push};
+pub use pull_through::PullThroughSettings;
+pub use store::{Mutability, PushEvent};
 
 pub(crate) use hosts::repository_arn;
 
-use crate::blob::Library;
+use crate::blob::GeneratedBlobs;
 use crate::distribution::Route;
 use crate::service::{Operation, Request, Response, Service};
 use hosts::Place;
@@ -37,16 +37,16 @@ use store::State;
 pub struct Ecr {
     /// The account that calls.
     account: String,
-    library: Arc<Library>,
+    generated_blobs: Arc<GeneratedBlobs>,
     token_lasts: Mutex<Duration>,
     state: Mutex<State>,
 }
 
 impl Ecr {
-    pub(crate) fn new(account: &str, library: Arc<Library>) -> Self {
+    pub(crate) fn new(account: &str, generated_blobs: Arc<GeneratedBlobs>) -> Self {
         Self {
             account: account.to_owned(),
-            library,
+            generated_blobs,
             token_lasts: Mutex::new(api::TOKEN_LASTS),
             state: Mutex::default(),
         }
@@ -71,7 +71,7 @@ impl Service for Ecr {
                 let actions = registry::actions(&route, method).iter();
                 let actions: Vec<_> = actions.map(|action| format!("ecr:{action}")).collect();
                 Operation {
-                    side: "ecr",
+                    service: "ecr",
                     name: route.operation(method).to_owned(),
                     repository: route.repository().map(ToOwned::to_owned),
                     action: Some(actions.join(" ")).filter(|actions| !actions.is_empty()),
@@ -88,7 +88,7 @@ impl Service for Ecr {
                 Some(Place::Data { account, region }) => {
                     registry::serve(self, &account, &region, request).await
                 }
-                None => crate::service::hang_up(),
+                None => crate::service::reset_connection(),
             }
         })
     }

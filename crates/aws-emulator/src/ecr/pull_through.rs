@@ -15,7 +15,7 @@ use super::{Ecr, hosts};
 
 /// How a cache fills.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Filling {
+pub struct PullThroughSettings {
     /// How long the first pull of a tag waits for its answer.
     pub delay: Duration,
     /// How many pulls of a tag are told that there is no such image before it is there.
@@ -27,7 +27,7 @@ pub(super) struct Rule {
     /// Account, Region and prefix; repositories follow behind a slash.
     place: Key,
     upstream: Arc<Registry>,
-    filling: Filling,
+    settings: PullThroughSettings,
     /// Pulls that were told so, by repository and tag.
     missed: HashMap<String, usize>,
 }
@@ -47,9 +47,9 @@ impl Ecr {
     /// # Panics
     ///
     /// When the ARN is not that of a repository.
-    pub fn pull_through(&self, prefix: &str, upstream: &Arc<Registry>, filling: Filling) {
+    pub fn pull_through(&self, prefix: &str, upstream: &Arc<Registry>, settings: PullThroughSettings) {
         let place = Key::from_arn(prefix).unwrap_or_else(|| panic!("{prefix} names no repository"));
-        let rule = Rule { place, upstream: Arc::clone(upstream), filling, missed: HashMap::new() };
+        let rule = Rule { place, upstream: Arc::clone(upstream), settings, missed: HashMap::new() };
         self.lock().rules.push(rule);
     }
 }
@@ -93,9 +93,9 @@ fn begin(ecr: &Ecr, caller: &Caller, key: &Key, reference: &str) -> Result<Optio
     }
     let rule = &mut state.rules[at];
     let missed = rule.missed.entry(format!("{}:{reference}", key.repository)).or_default();
-    if *missed < rule.filling.misses {
+    if *missed < rule.settings.misses {
         *missed += 1;
         return Err(Refusal::new("ImageNotFoundException", "Requested image not found"));
     }
-    Ok(Some(rule.filling.delay))
+    Ok(Some(rule.settings.delay))
 }

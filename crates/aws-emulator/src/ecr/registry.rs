@@ -9,8 +9,10 @@ use crate::api::Caller;
 use crate::body::{empty, full, read};
 use crate::distribution::{Route, page, refusal};
 use crate::fault::Effect;
-use crate::service::{Refused, Request, Response, answer};
-use crate::upstream::{RangeManner, accepts, is_signed, login, refuse_login, send_blob, send_manifest, sign};
+use crate::service::{BoxedResponse, Request, Response, response};
+use crate::upstream::{
+    RangeSupport, accepts, is_signed, login, refuse_login, send_blob, send_manifest, sign,
+};
 
 use super::error::Refusal;
 use super::images::{self, Put};
@@ -46,7 +48,7 @@ pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Reque
     }
     let Some(repository) = route.repository() else {
         return match route {
-            Route::Ping => answer(200, &[("docker-distribution-api-version", "registry/2.0")], empty()),
+            Route::Ping => response(200, &[("docker-distribution-api-version", "registry/2.0")], empty()),
             _ => unsupported(&request),
         };
     };
@@ -96,7 +98,7 @@ fn unsupported(request: &Request) -> Response {
 }
 
 /// Lets a request pass that carries a login that is good here.
-fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<(), Refused> {
+fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<(), BoxedResponse> {
     let is_head = request.method == Method::HEAD;
     let known = login(request)
         .filter(|(user, _)| user == "AWS")
@@ -104,14 +106,14 @@ fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<()
         .filter(|login| login.region == region);
     let Some(login) = known else {
         let realm = format!("Basic realm=\"https://{}/\",service=\"ecr.amazonaws.com\"", request.host);
-        return Err(answer(401, &[("www-authenticate", &realm)], full("Not Authorized\n")).into());
+        return Err(response(401, &[("www-authenticate", &realm)], full("Not Authorized\n")).into());
     };
     if matches!(request.effect, Some(Effect::ExpireToken)) {
         login.ends = Instant::now();
     }
     if login.ends <= Instant::now() {
         let message = "Your authorization token has expired. Reauthenticate and try again.";
-        let refused = if is_head { answer(403, &[], empty()) } else { refusal(403, "DENIED", message) };
+        let refused = if is_head { response(403, &[], empty()) } else { refusal(403, "DENIED", message) };
         return Err(refused.into());
     }
     Ok(())
@@ -140,7 +142,7 @@ async fn put(ecr: &Ecr, key: &Key, reference: &str, request: Request) -> Respons
         Ok(outcome) => {
             let digest = &outcome.manifest().digest;
             let location = format!("https://{}/v2/{}/manifests/{digest}", request.host, key.repository);
-            answer(201, &[("location", &location), ("docker-content-digest", digest)], empty())
+            response(201, &[("location", &location), ("docker-content-digest", digest)], empty())
         }
         Err(refused) => refused.wire(false),
     }
@@ -150,7 +152,7 @@ fn delete(state: &mut State, key: &Key, reference: &str) -> Result<Response, Ref
     let name = if reference.contains(':') { "imageDigest" } else { "imageTag" };
     let (_, failures) = images::delete(state.repository(key)?, &[json!({name: reference})])?;
     let Some(failure) = failures.first() else {
-        return Ok(answer(202, &[], empty()));
+        return Ok(response(202, &[], empty()));
     };
     let reason = failure["failureReason"].as_str().unwrap_or_default();
     match failure["failureCode"].as_str() {
@@ -168,14 +170,14 @@ fn blob(state: &mut State, key: &Key, digest: &str, request: &Request) -> Result
     if request.method == Method::HEAD {
         let size = layer.size.to_string();
         let headers = [("content-length", size.as_str()), ("docker-content-digest", digest)];
-        return Ok(answer(200, &headers, empty()));
+        return Ok(response(200, &headers, empty()));
     }
     if !repository.refers_to(digest) {
         // LayerInaccessibleException: only what a stored image holds can be downloaded.
         return Ok(unknown);
     }
     let location = download_url(key, digest);
-    Ok(answer(307, &[("location", &location)], empty()))
+    Ok(response(307, &[("location", &location)], empty()))
 }
 
 /// A signed URL from which a layer can be downloaded.
@@ -193,7 +195,7 @@ pub(super) fn content(ecr: &Ecr, region: &str, request: &Request) -> Response {
         full(format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"))
     };
     if !is_signed(request, SIGNATURE) {
-        return answer(
+        return response(
             403,
             &[("content-type", "application/xml")],
             xml("AccessDenied", "Request has expired"),
@@ -207,12 +209,12 @@ pub(super) fn content(ecr: &Ecr, region: &str, request: &Request) -> Response {
     let state = ecr.lock();
     let layer = named.and_then(|(key, digest)| state.repositories.get(&key)?.layers.get(digest));
     match layer.map(|layer| &layer.blob) {
-        Some(Some(blob)) => send_blob(blob, request, RangeManner::Honoured),
+        Some(Some(blob)) => send_blob(blob, request, RangeSupport::Honoured),
         Some(None) => {
             let message = "aws-emulator: the content of this blob was too large to keep";
-            answer(501, &[("content-type", "application/xml")], xml("NotImplemented", message))
+            response(501, &[("content-type", "application/xml")], xml("NotImplemented", message))
         }
-        None => answer(404, &[("content-type", "application/xml")], xml("NoSuchKey", "no such key")),
+        None => response(404, &[("content-type", "application/xml")], xml("NoSuchKey", "no such key")),
     }
 }
 

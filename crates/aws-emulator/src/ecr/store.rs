@@ -144,7 +144,7 @@ impl Key {
 
 /// A push event: an image or a tag that a client's `PutImage` or manifest upload made new.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Push {
+pub struct PushEvent {
     /// ARN of the repository.
     pub repository: String,
     /// Digest of the image.
@@ -167,8 +167,8 @@ pub(super) struct State {
     pub(super) logins: HashMap<String, Login>,
     pub(super) throttle: Throttle,
     pub(super) denials: Denials,
-    /// Push events, oldest first.
-    pub(super) pushes: Vec<Push>,
+    /// PushEvent events, oldest first.
+    pub(super) push_events: Vec<PushEvent>,
     /// Where repositories fill themselves.
     pub(super) rules: Vec<Rule>,
     pub(super) mounting: bool,

@@ -13,7 +13,7 @@ use crate::blob::{Blob, written};
 use crate::body::{Body, BoxError, empty};
 use crate::distribution::refusal;
 use crate::fault::Effect;
-use crate::service::{Refused, Request, Response, answer, hang_up};
+use crate::service::{BoxedResponse, Request, Response, reset_connection, response};
 
 use super::Ecr;
 use super::images::is_digest;
@@ -78,20 +78,20 @@ impl Upload {
 pub(super) fn start(state: &mut State, caller: &Caller, key: &Key, request: &Request) -> Response {
     if !state.repositories.contains_key(key) {
         // Not a clean 404: clients see the connection end (https://github.com/moby/moby/issues/24473).
-        return hang_up();
+        return reset_connection();
     }
     let host = &request.host;
     if let (Some(digest), Some(from)) = (request.query("mount"), request.query("from"))
         && mount(state, caller, key, request, (&digest, &from))
     {
         let location = format!("https://{host}/v2/{}/blobs/{digest}", key.repository);
-        return answer(201, &[("location", &location), ("docker-content-digest", &digest)], empty());
+        return response(201, &[("location", &location), ("docker-content-digest", &digest)], empty());
     }
     let session = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     state.uploads.insert(session.clone(), Upload::new(key.clone()));
     let location = location(request, key, &session);
     let headers = [("location", location.as_str()), ("range", "0-0"), ("docker-upload-uuid", &session)];
-    answer(202, &headers, empty())
+    response(202, &headers, empty())
 }
 
 /// Where a session goes on: an absolute URL with a state that must come back.
@@ -132,9 +132,9 @@ fn borrow(
     key: &Key,
     session: &str,
     request: &Request,
-) -> Result<Upload, Refused> {
+) -> Result<Upload, BoxedResponse> {
     let unknown =
-        || -> Refused { refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry").into() };
+        || -> BoxedResponse { refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry").into() };
     let upload = state.uploads.remove(session).filter(|upload| upload.key == *key);
     let upload = upload.ok_or_else(unknown)?;
     let first = first_byte(request);
@@ -175,11 +175,11 @@ pub(super) async fn patch(ecr: &Ecr, key: &Key, session: &str, request: Request)
     let end = upload.first_part.unwrap_or(upload.received).saturating_sub(1);
     ecr.lock().uploads.insert(session.to_owned(), upload);
     if received.is_err() {
-        return hang_up();
+        return reset_connection();
     }
     let range = format!("0-{end}");
     let headers = [("location", location.as_str()), ("range", &range), ("docker-upload-uuid", session)];
-    answer(201, &headers, empty())
+    response(201, &headers, empty())
 }
 
 /// Takes the rest in and closes the session.
@@ -197,7 +197,7 @@ pub(super) async fn put(ecr: &Ecr, key: &Key, session: &str, request: Request) -
     }
     if upload.receive(request.body).await.is_err() {
         ecr.lock().uploads.insert(session.to_owned(), upload);
-        return hang_up();
+        return reset_connection();
     }
     if !is_digest(&digest) {
         let message = "Invalid parameter at 'layerDigest': only sha256 digests are supported";
@@ -207,11 +207,11 @@ pub(super) async fn put(ecr: &Ecr, key: &Key, session: &str, request: Request) -
         // EmptyUploadException; zero-byte blobs cannot be stored (aws/containers-roadmap#1074).
         return refusal(500, "UNKNOWN", "Cannot complete an upload with zero length");
     }
-    close(&ecr.library, ecr.lock(), upload, &digest, &host)
+    close(&ecr.generated_blobs, ecr.lock(), upload, &digest, &host)
 }
 
 fn close(
-    library: &Arc<crate::blob::Library>,
+    generated_blobs: &Arc<crate::blob::GeneratedBlobs>,
     mut state: MutexGuard<'_, State>,
     upload: Upload,
     digest: &str,
@@ -223,20 +223,20 @@ fn close(
         return refusal(400, "BLOB_UPLOAD_INVALID", message);
     }
     let Some(repository) = state.repositories.get_mut(&upload.key) else {
-        return hang_up();
+        return reset_connection();
     };
     let kept = upload.kept.map(|pieces| Blob::bytes(pieces.concat()));
-    let blob = library.find(&actual).or(kept);
+    let blob = generated_blobs.get(&actual).or(kept);
     let layer = Layer { size: upload.received, actual, blob };
     repository.layers.insert(digest.to_owned(), layer);
     let location = format!("https://{host}/v2/{}/blobs/{digest}", upload.key.repository);
-    answer(201, &[("location", &location), ("docker-content-digest", digest)], empty())
+    response(201, &[("location", &location), ("docker-content-digest", digest)], empty())
 }
 
 /// Gives a session up.
 pub(super) fn cancel(state: &mut State, key: &Key, session: &str) -> Response {
     match state.uploads.remove(session).filter(|upload| upload.key == *key) {
-        Some(_) => answer(204, &[], empty()),
+        Some(_) => response(204, &[], empty()),
         None => refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"),
     }
 }

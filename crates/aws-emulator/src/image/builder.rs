@@ -15,7 +15,7 @@ enum Format {
 
 /// What an image is to be made of.
 #[derive(Clone, Debug)]
-pub struct Recipe {
+pub struct ImageBuilder {
     seed: u64,
     format: Format,
     platforms: Vec<Value>,
@@ -24,7 +24,7 @@ pub struct Recipe {
     attested: bool,
 }
 
-impl Recipe {
+impl ImageBuilder {
     /// An OCI index for `linux/amd64` and `linux/arm64` with two small true layers each.
     pub fn new(seed: u64) -> Self {
         let platforms = ["linux/amd64", "linux/arm64"].map(platform).to_vec();
@@ -217,16 +217,17 @@ mod tests {
 
     #[test]
     fn the_same_recipe_gives_the_same_bytes() {
-        let recipe = Recipe::new(1).attestations().windows("10.0.20348.2655");
+        let recipe = ImageBuilder::new(1).attestations().windows("10.0.20348.2655");
         assert_eq!(recipe.index().digest(), recipe.index().digest());
-        assert_ne!(recipe.index().digest(), Recipe::new(2).index().digest());
+        assert_ne!(recipe.index().digest(), ImageBuilder::new(2).index().digest());
     }
 
     #[test]
     fn an_index_refers_to_manifests_and_blobs_that_are_there() {
-        for recipe in
-            [Recipe::new(1).attestations(), Recipe::new(2).docker().layers(&[10, 2000]).shared_layers(&[300])]
-        {
+        for recipe in [
+            ImageBuilder::new(1).attestations(),
+            ImageBuilder::new(2).docker().layers(&[10, 2000]).shared_layers(&[300]),
+        ] {
             let image = recipe.index();
             let has = |digest: &Value| image.blobs.iter().any(|blob| digest == blob.digest());
             let (root, children) = image.manifests.split_last().unwrap();
@@ -241,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_small_layer_is_what_the_config_says() {
-        let image = Recipe::new(1).single();
+        let image = ImageBuilder::new(1).single();
         let manifest = image.root().document();
         let blob = |digest: &Value| image.blobs.iter().find(|blob| digest == blob.digest()).unwrap();
         let config: Value = serde_json::from_slice(&blob(&manifest["config"]["digest"]).to_bytes()).unwrap();
@@ -258,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_child_is_found_by_its_platform() {
-        let image = Recipe::new(1).platforms(&["linux/amd64", "linux/arm/v7"]).index();
+        let image = ImageBuilder::new(1).platforms(&["linux/amd64", "linux/arm/v7"]).index();
         assert_eq!(image.child("linux/arm/v7"), Some(&image.manifests[1]));
         assert_eq!(image.child("linux/s390x"), None);
     }

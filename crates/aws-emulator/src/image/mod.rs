@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::blob::{Blob, digest};
 
-pub use builder::Recipe;
+pub use builder::ImageBuilder;
 use builder::{point, written};
 
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";

@@ -11,7 +11,7 @@ use crate::actions_seen;
 use crate::body::{empty, full, read};
 use crate::bucket::decode;
 use crate::ids;
-use crate::service::{Operation, Request, Response, Service, answer};
+use crate::service::{Operation, Request, Response, Service, response};
 
 /// The most that an asynchronous event may hold.
 const EVENT_LIMIT: usize = 1024 * 1024;
@@ -63,7 +63,7 @@ impl LambdaApi {
             Some(trace_id) => function.invoke_traced(event, trace_id),
             None => function.invoke_async(event),
         };
-        answer(202, &[("x-amzn-requestid", &request_id)], empty())
+        response(202, &[("x-amzn-requestid", &request_id)], empty())
     }
 }
 
@@ -97,5 +97,5 @@ fn is(function: &Function, name: &str) -> bool {
 fn refuse(status: u16, kind: &str, message: &str) -> Response {
     let body = json!({ "Type": "User", "Message": message });
     let headers = [("content-type", "application/json"), ("x-amzn-errortype", kind)];
-    answer(status, &headers, full(body.to_string()))
+    response(status, &headers, full(body.to_string()))
 }

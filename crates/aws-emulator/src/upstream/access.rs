@@ -5,9 +5,9 @@ use std::time::Instant;
 use http::{HeaderValue, Method};
 
 use crate::fault::Effect;
-use crate::service::{Refused, Request, Response};
+use crate::service::{BoxedResponse, Request, Response};
 
-use super::profile::{Anonymous, Auth, Profile, Quirk};
+use super::profile::{AnonymousAccess, AuthScheme, Profile, Quirk};
 use super::store::State;
 use super::token::{self, login};
 
@@ -18,11 +18,11 @@ pub(super) struct Caller {
 
 /// Whether somebody may read a repository, or be told that there is none.
 pub(super) fn may_read(state: &State, profile: &Profile, user: Option<&str>, repository: &str) -> bool {
-    if user.is_none() && profile.anonymous == Anonymous::Nothing {
+    if user.is_none() && profile.anonymous == AnonymousAccess::Nothing {
         return false;
     }
     match state.repositories.get(repository) {
-        None => profile.words.missing_repository.is_some(),
+        None => profile.errors.missing_repository.is_some(),
         Some(held) => {
             held.readers.as_ref().is_none_or(|readers| user.is_some_and(|user| readers.contains(user)))
         }
@@ -35,9 +35,9 @@ pub(super) fn check(
     profile: &Profile,
     request: &Request,
     repository: Option<&str>,
-) -> Result<Caller, Refused> {
+) -> Result<Caller, BoxedResponse> {
     let value = request.header("authorization");
-    if let (None, Some(repository), true) = (value, repository, profile.has(Quirk::ChallengeAtRootOnly)) {
+    if let (None, Some(repository), true) = (value, repository, profile.has(Quirk::ChallengeOnlyAtRoot)) {
         return match may_read(state, profile, None, repository) {
             true => Ok(Caller { user: None }),
             false => Err(denied(profile, request, repository, None).into()),
@@ -45,11 +45,15 @@ pub(super) fn check(
     }
     let scheme = value.and_then(|value| value.split_once(' ')).map(|(scheme, _)| scheme.to_ascii_lowercase());
     match (profile.auth, scheme.as_deref()) {
-        (Auth::Open, _) => Ok(Caller { user: None }),
-        (Auth::Basic | Auth::BearerOrBasic, Some("basic")) => basic(state, profile, request, repository),
-        (Auth::Bearer | Auth::BearerOrBasic, Some("bearer")) => bearer(state, profile, request, repository),
+        (AuthScheme::None, _) => Ok(Caller { user: None }),
+        (AuthScheme::Basic | AuthScheme::BearerOrBasic, Some("basic")) => {
+            basic(state, profile, request, repository)
+        }
+        (AuthScheme::Bearer | AuthScheme::BearerOrBasic, Some("bearer")) => {
+            bearer(state, profile, request, repository)
+        }
         // A login where a token is wanted is as bad as a token that is none.
-        (Auth::Bearer, Some(_)) if profile.words.stale_token.is_some() => {
+        (AuthScheme::Bearer, Some(_)) if profile.errors.stale_token.is_some() => {
             Err(stale(profile, request, repository))
         }
         _ => Err(challenge(profile, request, repository, None).into()),
@@ -61,9 +65,9 @@ fn basic(
     profile: &Profile,
     request: &Request,
     repository: Option<&str>,
-) -> Result<Caller, Refused> {
+) -> Result<Caller, BoxedResponse> {
     let Some(user) = login(request).filter(|(user, password)| state.knows(user, password)) else {
-        let mut refused = profile.words.wrong_login.answer(repository.unwrap_or_default(), "");
+        let mut refused = profile.errors.wrong_login.answer(repository.unwrap_or_default(), "");
         let asked = challenge(profile, request, repository, None);
         for value in asked.headers().get_all("www-authenticate") {
             refused.headers_mut().append("www-authenticate", value.clone());
@@ -84,7 +88,7 @@ fn bearer(
     profile: &Profile,
     request: &Request,
     repository: Option<&str>,
-) -> Result<Caller, Refused> {
+) -> Result<Caller, BoxedResponse> {
     let value = request.header("authorization").unwrap_or_default();
     let presented = value.split_once(' ').map_or("", |(_, token)| token);
     if matches!(request.effect, Some(Effect::ExpireToken)) {
@@ -106,12 +110,12 @@ fn bearer(
 }
 
 /// Refuses a token that has ended, or was never given.
-fn stale(profile: &Profile, request: &Request, repository: Option<&str>) -> Refused {
-    if let Some(words) = profile.words.stale_token {
+fn stale(profile: &Profile, request: &Request, repository: Option<&str>) -> BoxedResponse {
+    if let Some(words) = profile.errors.stale_token {
         return mute(profile, request, words.answer(repository.unwrap_or_default(), "")).into();
     }
     let mut refused = challenge(profile, request, repository, Some("invalid_token"));
-    if profile.has(Quirk::SilentExpiry) {
+    if profile.has(Quirk::NoChallengeOnExpiry) {
         refused.headers_mut().remove("www-authenticate");
     }
     refused.into()
@@ -119,7 +123,7 @@ fn stale(profile: &Profile, request: &Request, repository: Option<&str>) -> Refu
 
 /// Refuses a caller who is known, but not for this.
 fn denied(profile: &Profile, request: &Request, repository: &str, user: Option<&str>) -> Response {
-    let words = if user.is_some() { profile.words.denied } else { profile.words.denied_to_anonymous };
+    let words = if user.is_some() { profile.errors.denied } else { profile.errors.denied_to_anonymous };
     match words {
         Some(words) => mute(profile, request, words.answer(repository, "")),
         None => challenge(profile, request, Some(repository), Some("insufficient_scope")),
@@ -133,12 +137,12 @@ fn challenge(
     repository: Option<&str>,
     error: Option<&str>,
 ) -> Response {
-    let mut refused = profile.words.unauthorized.answer(repository.unwrap_or_default(), "");
+    let mut refused = profile.errors.unauthorized.answer(repository.unwrap_or_default(), "");
     let headers = refused.headers_mut();
-    if profile.auth != Auth::Bearer {
+    if profile.auth != AuthScheme::Bearer {
         headers.append("www-authenticate", HeaderValue::from_static("Basic realm=\"Registry Realm\""));
     }
-    if profile.auth != Auth::Basic {
+    if profile.auth != AuthScheme::Basic {
         // A repository name that is no header value gets a challenge without it.
         let scopeless = request.method == Method::HEAD && profile.has(Quirk::NoScopeOnHead);
         let value = bearer_challenge(profile, repository.filter(|_| !scopeless), error);
@@ -173,7 +177,7 @@ pub(super) fn mute(profile: &Profile, request: &Request, mut refused: Response) 
     if request.method == Method::HEAD {
         *refused.body_mut() = crate::body::empty();
         // ACR says 403 there whatever it would say to GET.
-        if profile.has(Quirk::MuteHead) && refused.status() == 404 {
+        if profile.has(Quirk::ForbiddenForMissingTagOnHead) && refused.status() == 404 {
             *refused.status_mut() = http::StatusCode::FORBIDDEN;
         }
     }

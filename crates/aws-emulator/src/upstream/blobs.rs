@@ -9,9 +9,9 @@ use crate::blob::{Blob, digest};
 use crate::body::{empty, full};
 use crate::distribution::refusal;
 use crate::fault::Effect;
-use crate::service::{Request, Response, answer};
+use crate::service::{Request, Response, response};
 
-use super::RangeManner;
+use super::RangeSupport;
 use super::access::mute;
 use super::profile::{Profile, Quirk};
 use super::store::State;
@@ -30,16 +30,16 @@ pub(super) fn read(
     let is_head = request.method == Method::HEAD;
     let Some(blob) = held.and_then(|held| held.blobs.get(wanted)) else {
         let is_manifest = held.is_some_and(|held| held.manifests.contains_key(wanted));
-        if is_head && is_manifest && profile.has(Quirk::ManifestsAmongBlobs) {
-            return answer(200, &[("content-type", "application/octet-stream")], empty());
+        if is_head && is_manifest && profile.has(Quirk::BlobHeadFindsManifests) {
+            return response(200, &[("content-type", "application/octet-stream")], empty());
         }
         return missing(profile, request, refusal(404, "BLOB_UNKNOWN", "blob unknown to registry"));
     };
-    if is_head && !profile.has(Quirk::HeadOfBlobRefused) {
+    if is_head && !profile.has(Quirk::RejectsBlobHead) {
         return send(blob, request, state.ranges);
     }
     match location(state, profile, repository, wanted) {
-        Some(location) => answer(307, &[("location", &location)], empty()),
+        Some(location) => response(307, &[("location", &location)], empty()),
         None => send(blob, request, state.ranges),
     }
 }
@@ -47,8 +47,8 @@ pub(super) fn read(
 /// A refusal about what is not there, which some word otherwise to HEAD.
 pub(super) fn missing(profile: &Profile, request: &Request, refused: Response) -> Response {
     let is_head = request.method == Method::HEAD;
-    if is_head && profile.has(Quirk::ForbidsHeadOfMissing) {
-        return answer(403, &[], empty());
+    if is_head && profile.has(Quirk::ForbiddenForMissingOnHead) {
+        return response(403, &[], empty());
     }
     mute(profile, request, refused)
 }
@@ -72,11 +72,11 @@ pub(super) fn content(state: &State, profile: &Profile, request: &Request) -> Re
     {
         return if profile.has(Quirk::AzureStorage) { azure_refusal() } else { refused };
     }
-    if request.method == Method::HEAD && profile.has(Quirk::HeadOfBlobRefused) {
-        return answer(401, &[], empty());
+    if request.method == Method::HEAD && profile.has(Quirk::RejectsBlobHead) {
+        return response(401, &[], empty());
     }
     if !is_signed(request, state.signature) {
-        return answer(403, &[("content-type", "text/plain")], full("URL signature expired\n"));
+        return response(403, &[("content-type", "text/plain")], full("URL signature expired\n"));
     }
     let named = request.path().strip_prefix("/registry-v2/");
     let named = named.and_then(|rest| rest.strip_suffix("/data")?.rsplit_once("/blobs/"));
@@ -84,7 +84,7 @@ pub(super) fn content(state: &State, profile: &Profile, request: &Request) -> Re
     let blob = named.and_then(|(_, digest)| held?.blobs.get(digest));
     match blob {
         Some(blob) => send(blob, request, state.ranges),
-        None => answer(404, &[("content-type", "text/plain")], full("not found\n")),
+        None => response(404, &[("content-type", "text/plain")], full("not found\n")),
     }
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn refuse_login(request: &Request) -> Option<Response> {
                 <Message>Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, \
                 Signature query string parameter or the Authorization header should be specified\
                 </Message></Error>";
-    Some(answer(400, &[("content-type", "application/xml")], full(text)))
+    Some(response(400, &[("content-type", "application/xml")], full(text)))
 }
 
 /// The same refusal in the words of Azure's storage (<https://github.com/Azure/acr/issues/217>).
@@ -103,7 +103,7 @@ fn azure_refusal() -> Response {
     let text = "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>InvalidAuthenticationInfo</Code>\
                 <Message>Authentication information is not given in the correct format. Check the value of \
                 Authorization header.</Message></Error>";
-    answer(400, &[("content-type", "application/xml")], full(text))
+    response(400, &[("content-type", "application/xml")], full(text))
 }
 
 /// Adds an end and a signature to a path.
@@ -132,7 +132,7 @@ pub(super) fn now() -> u64 {
 }
 
 /// A blob as an answer to HEAD or GET, in part when the caller asks for a part.
-pub(crate) fn send(blob: &Blob, request: &Request, manner: RangeManner) -> Response {
+pub(crate) fn send(blob: &Blob, request: &Request, manner: RangeSupport) -> Response {
     let size = blob.size();
     let length = size.to_string();
     let common = [
@@ -141,19 +141,19 @@ pub(crate) fn send(blob: &Blob, request: &Request, manner: RangeManner) -> Respo
         ("accept-ranges", "bytes"),
     ];
     if request.method == Method::HEAD {
-        return answer(200, &[&common[..], &[("content-length", &length)]].concat(), empty());
+        return response(200, &[&common[..], &[("content-length", &length)]].concat(), empty());
     }
-    let wanted = request.header("range").filter(|_| manner != RangeManner::Ignored);
+    let wanted = request.header("range").filter(|_| manner != RangeSupport::Ignored);
     let Some(wanted) = wanted else {
-        return answer(200, &common, blob.stream(0..size));
+        return response(200, &common, blob.stream(0..size));
     };
-    match parse_range(wanted, size).filter(|_| manner == RangeManner::Honoured) {
+    match parse_range(wanted, size).filter(|_| manner == RangeSupport::Honoured) {
         Some(range) => {
             let place = format!("bytes {}-{}/{size}", range.start, range.end - 1);
             let headers = [&common[..], &[("content-range", place.as_str())]].concat();
-            answer(206, &headers, blob.stream(range))
+            response(206, &headers, blob.stream(range))
         }
-        None => answer(416, &[("content-range", &format!("bytes */{size}"))], empty()),
+        None => response(416, &[("content-range", &format!("bytes */{size}"))], empty()),
     }
 }
 

@@ -67,7 +67,7 @@ impl Limits {
         else {
             return;
         };
-        if profile.rate_headers == RateHeaders::Silent {
+        if profile.rate_headers == RateHeaders::Absent {
             return;
         }
         let source = user.map_or_else(|| ADDRESS.to_owned(), |user| format!("account-of-{user}"));

@@ -6,11 +6,11 @@ use serde_json::Value;
 use crate::body::{empty, full};
 use crate::distribution::{page, refusal};
 use crate::image::Manifest;
-use crate::log::Exchange;
-use crate::service::{Refused, Request, Response, answer};
+use crate::log::LogHandle;
+use crate::service::{BoxedResponse, Request, Response, response};
 
 use super::blobs::missing;
-use super::profile::{Anonymous, Profile, Quirk};
+use super::profile::{AnonymousAccess, Profile, Quirk};
 use super::referrers;
 use super::store::{Repository, State};
 
@@ -22,7 +22,7 @@ pub(super) fn read(
     (repository, reference): (&str, &str),
     user: Option<&str>,
 ) -> Response {
-    let words = &profile.words;
+    let words = &profile.errors;
     let Some(held) = state.repositories.get(repository) else {
         let words = words.missing_repository.unwrap_or(words.missing_manifest);
         return missing(profile, request, words.answer(repository, reference));
@@ -41,13 +41,13 @@ pub(super) fn read(
         if let Some(refused) = state.limits.refusal(profile, user) {
             return refused;
         }
-        count(state, user, &request.exchange);
+        count(state, user, &request.log_handle);
     }
     let mut response = send(&manifest, &request.method);
-    if profile.has(Quirk::NoDigest) {
+    if profile.has(Quirk::NoDigestHeader) {
         response.headers_mut().remove("docker-content-digest");
     }
-    if !is_get && profile.has(Quirk::OtherLengthOnHead) {
+    if !is_get && profile.has(Quirk::WrongLengthOnHead) {
         response.headers_mut().insert("content-length", (manifest.bytes.len() / 2).into());
     }
     state.limits.announce(profile, user, &mut response);
@@ -57,14 +57,14 @@ pub(super) fn read(
 /// Whether a caller gets to see a tag.
 fn is_shown(profile: &Profile, reference: &str, user: Option<&str>) -> bool {
     match profile.anonymous {
-        Anonymous::Tags(tags) => user.is_some() || reference.contains(':') || tags.contains(&reference),
-        Anonymous::Everything | Anonymous::Nothing => true,
+        AnonymousAccess::Tags(tags) => user.is_some() || reference.contains(':') || tags.contains(&reference),
+        AnonymousAccess::Everything | AnonymousAccess::Nothing => true,
     }
 }
 
-fn count(state: &mut State, user: Option<&str>, exchange: &Exchange) {
+fn count(state: &mut State, user: Option<&str>, exchange: &LogHandle) {
     state.limits.count(user);
-    exchange.note(|entry| entry.counted = true);
+    exchange.note(|entry| entry.is_pull = true);
 }
 
 /// A manifest as an answer to HEAD or GET.
@@ -77,7 +77,7 @@ pub(crate) fn send(manifest: &Manifest, method: &Method) -> Response {
         ("content-length", &length),
     ];
     let is_head = *method == Method::HEAD;
-    answer(200, &headers, if is_head { empty() } else { full(manifest.bytes.clone()) })
+    response(200, &headers, if is_head { empty() } else { full(manifest.bytes.clone()) })
 }
 
 /// Chooses what the caller accepts: callers that know no lists get the image for `linux/amd64`.
@@ -86,7 +86,7 @@ fn negotiate<'a>(
     profile: &Profile,
     (manifest, reference): (&'a Manifest, &str),
     headers: &HeaderMap,
-) -> Result<&'a Manifest, Refused> {
+) -> Result<&'a Manifest, BoxedResponse> {
     let exactly = |value: &http::HeaderValue| *value == manifest.media_type;
     let accepted = if profile.has(Quirk::OneAcceptPerLine) {
         headers.get_all("accept").iter().any(exactly)

@@ -17,36 +17,37 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 
 pub use profile::{
-    Anonymous, Auth, Front, Profile, Quirk, RateHeaders, RateLimit, Saying, TokenFields, Words,
+    AnonymousAccess, AuthScheme, ErrorResponse, ErrorResponses, Profile, Quirk, RateHeaders, RateLimit,
+    RedirectingHost, TokenFields,
 };
-pub use referrers::ReferrersManner;
+pub use referrers::ReferrersSupport;
 
 pub(crate) use blobs::{is_signed, refuse_login, send as send_blob, sign};
 pub(crate) use manifests::{accepts, send as send_manifest};
 pub(crate) use referrers::{entry as referrer_entry, list as referrers_list};
 pub(crate) use token::login;
 
-use crate::blob::Library;
+use crate::blob::GeneratedBlobs;
 use crate::body::{empty, full, read};
 use crate::distribution::{Route, refusal};
-use crate::service::{Operation, Request, Response, Service, answer, hang_up};
+use crate::service::{Operation, Request, Response, Service, reset_connection, response};
 use store::State;
 
 /// Whether a registry is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Switch {
+pub enum Availability {
     /// It answers.
     #[default]
-    On,
+    Available,
     /// Connections to any of its hosts are reset.
-    Off,
+    Unreachable,
     /// Every request is answered 503.
-    Unavailable,
+    ServiceUnavailable,
 }
 
 /// What happens to a request for a part of a blob.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RangeManner {
+pub enum RangeSupport {
     /// It gets the part, with 206.
     #[default]
     Honoured,
@@ -59,14 +60,14 @@ pub enum RangeManner {
 /// A registry with a token service and a host for blobs.
 pub struct Registry {
     profile: Profile,
-    library: Arc<Library>,
+    generated_blobs: Arc<GeneratedBlobs>,
     state: Mutex<State>,
 }
 
 impl Registry {
     /// Makes an empty registry.
-    pub fn new(profile: Profile, library: Arc<Library>) -> Self {
-        Self { profile, library, state: Mutex::default() }
+    pub fn new(profile: Profile, generated_blobs: Arc<GeneratedBlobs>) -> Self {
+        Self { profile, generated_blobs, state: Mutex::default() }
     }
 
     /// Its profile.
@@ -80,15 +81,15 @@ impl Registry {
 
     fn place(&self, host: &str, path: &str) -> Place {
         let profile = &self.profile;
-        let moved = profile.has(Quirk::TokensMoved) && path == token::MOVED_PATH;
+        let moved = profile.has(Quirk::MovedTokenService) && path == token::MOVED_PATH;
         if host == profile.token_host && (path == profile.token_path || moved) {
             Place::Token
         } else if Some(host) == profile.blob_host.as_deref()
             && (host != profile.registry_host || blobs::is_content(path))
         {
             Place::Content
-        } else if profile.front.as_ref().is_some_and(|front| front.host == host) {
-            Place::Front
+        } else if profile.redirecting_host.as_ref().is_some_and(|front| front.host == host) {
+            Place::Redirect
         } else {
             Place::Api
         }
@@ -96,14 +97,14 @@ impl Registry {
 
     fn answer(&self, request: &Request, form: Option<&str>) -> Response {
         let mut state = self.lock();
-        if state.switch == Switch::Unavailable {
+        if state.switch == Availability::ServiceUnavailable {
             let text = "<html><body><h1>503 Service Unavailable</h1></body></html>\n";
-            return answer(503, &[("content-type", "text/html")], full(text));
+            return response(503, &[("content-type", "text/html")], full(text));
         }
         match self.place(&request.host, request.path()) {
             Place::Token => token::issue(&mut state, &self.profile, request, form),
             Place::Content => blobs::content(&state, &self.profile, request),
-            Place::Front => self.send_on(&state, request),
+            Place::Redirect => self.send_on(&state, request),
             Place::Api => self.api(&mut state, request),
         }
     }
@@ -111,24 +112,24 @@ impl Registry {
     /// Answers at the host that only sends everybody on.
     fn send_on(&self, state: &State, request: &Request) -> Response {
         let host = &self.profile.registry_host;
-        let prefix = self.profile.front.as_ref().map_or("", |front| &front.prefix);
+        let prefix = self.profile.redirecting_host.as_ref().map_or("", |front| &front.prefix);
         match Route::parse(request.path()) {
-            Route::Ping => answer(200, &[("docker-distribution-api-version", "registry/2.0")], empty()),
+            Route::Ping => response(200, &[("docker-distribution-api-version", "registry/2.0")], empty()),
             Route::Manifest { repository, reference } => {
                 let inner = format!("{prefix}{repository}");
                 let location = format!("https://{host}/v2/{inner}/manifests/{reference}");
                 let held = state.repositories.get(&inner).and_then(|held| held.manifest(&reference));
                 let digest = held.map_or("", |manifest| &manifest.digest);
                 let headers = [("location", location.as_str()), ("docker-content-digest", digest)];
-                answer(307, &headers[..if digest.is_empty() { 1 } else { 2 }], empty())
+                response(307, &headers[..if digest.is_empty() { 1 } else { 2 }], empty())
             }
             Route::Blob { repository, digest } => {
                 let location =
                     blobs::location(state, &self.profile, &format!("{prefix}{repository}"), &digest);
                 let location = location.unwrap_or_else(|| format!("https://{host}{}", request.path()));
-                answer(307, &[("location", &location)], empty())
+                response(307, &[("location", &location)], empty())
             }
-            _ => answer(404, &[("content-type", "text/plain")], full("404 page not found\n")),
+            _ => response(404, &[("content-type", "text/plain")], full("404 page not found\n")),
         }
     }
 
@@ -138,7 +139,7 @@ impl Registry {
         }
         let route = Route::parse(request.path());
         if route == Route::Unknown || !self.profile.is_registry(&request.host) {
-            return answer(404, &[("content-type", "text/plain")], full("404 page not found\n"));
+            return response(404, &[("content-type", "text/plain")], full("404 page not found\n"));
         }
         let caller = match access::check(state, &self.profile, request, route.repository()) {
             Ok(caller) => caller,
@@ -147,7 +148,7 @@ impl Registry {
         let reads = matches!(request.method, Method::GET | Method::HEAD);
         match route {
             Route::Ping if reads => {
-                answer(200, &[("docker-distribution-api-version", "registry/2.0")], full("{}"))
+                response(200, &[("docker-distribution-api-version", "registry/2.0")], full("{}"))
             }
             Route::Manifest { repository, reference } if reads => {
                 let named = (repository.as_str(), reference.as_str());
@@ -173,7 +174,7 @@ impl Registry {
 enum Place {
     Token,
     Content,
-    Front,
+    Redirect,
     Api,
 }
 
@@ -182,18 +183,18 @@ impl Service for Registry {
         self.profile.is_registry(host)
             || host == self.profile.token_host
             || Some(host) == self.profile.blob_host.as_deref()
-            || host == self.profile.named_host()
+            || host == self.profile.reference_host()
     }
 
     fn reachable(&self, _: &str) -> bool {
-        self.lock().switch != Switch::Off
+        self.lock().switch != Availability::Unreachable
     }
 
     fn operation(&self, host: &str, method: &Method, uri: &Uri, _: &HeaderMap) -> Operation {
         match self.place(host, uri.path()) {
             Place::Token => Operation::new("token", "token"),
             Place::Content => Operation::new("cdn", "blob.content"),
-            Place::Front | Place::Api => {
+            Place::Redirect | Place::Api => {
                 let route = Route::parse(uri.path());
                 Operation {
                     repository: route.repository().map(ToOwned::to_owned),
@@ -209,7 +210,7 @@ impl Service for Registry {
             let mut form = None;
             if request.method == Method::POST {
                 let body = std::mem::replace(&mut request.body, empty());
-                let Ok(bytes) = read(body, 64 * 1024).await else { return hang_up() };
+                let Ok(bytes) = read(body, 64 * 1024).await else { return reset_connection() };
                 form = Some(String::from_utf8_lossy(&bytes).into_owned());
             }
             self.answer(&request, form.as_deref())

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::body::full;
 use crate::image::{Image, Manifest, OCI_INDEX};
-use crate::service::{Request, Response, answer};
+use crate::service::{Request, Response, response};
 
 use super::Registry;
 use super::profile::Profile;
@@ -19,7 +19,7 @@ const PAGE: usize = 100;
 /// How a registry treats referrers
 /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReferrersManner {
+pub enum ReferrersSupport {
     /// It has the API.
     Api,
     /// It has none, and answers 404; whoever pushes keeps the list under a tag.
@@ -34,19 +34,19 @@ pub enum ReferrersManner {
 /// What a test may change.
 #[derive(Default)]
 pub(super) struct Settings {
-    manner: Option<ReferrersManner>,
+    manner: Option<ReferrersSupport>,
     page: Option<usize>,
 }
 
 impl Settings {
-    pub(super) fn manner(&self, profile: &Profile) -> ReferrersManner {
+    pub(super) fn manner(&self, profile: &Profile) -> ReferrersSupport {
         self.manner.unwrap_or(profile.referrers)
     }
 }
 
 impl Registry {
     /// Decides how referrers are treated, whatever the profile says.
-    pub fn set_referrers(&self, manner: ReferrersManner) {
+    pub fn set_referrers(&self, manner: ReferrersSupport) {
         self.lock().referrers.manner = Some(manner);
     }
 
@@ -67,7 +67,7 @@ impl Registry {
         let root = artifact.root();
         let subject = root.document()["subject"]["digest"].as_str().map(list_tag);
         let (Some(tag), false) =
-            (subject, self.lock().referrers.manner(&self.profile) == ReferrersManner::Api)
+            (subject, self.lock().referrers.manner(&self.profile) == ReferrersSupport::Api)
         else {
             return;
         };
@@ -116,7 +116,7 @@ pub(crate) fn list(mut entries: Vec<Value>, size: usize, request: &Request) -> R
     let start = request.query("last").and_then(|last| last.parse().ok()).unwrap_or(0);
     let end = entries.len().min(start + size);
     let mut response =
-        answer(200, &[("content-type", OCI_INDEX)], full(index(&entries[start.min(end)..end]).to_string()));
+        response(200, &[("content-type", OCI_INDEX)], full(index(&entries[start.min(end)..end]).to_string()));
     if end < entries.len() {
         let link = format!("<{}?last={end}>; rel=\"next\"", request.path());
         response.headers_mut().insert("link", link.parse().expect("paths are plain text"));
@@ -135,22 +135,26 @@ pub(super) fn read(
     (repository, digest): (&str, &str),
 ) -> Response {
     match state.referrers.manner(profile) {
-        ReferrersManner::Api => {
+        ReferrersSupport::Api => {
             let held = state.repositories.get(repository);
             let manifests = held.into_iter().flat_map(|held| held.manifests.values());
             let referring = manifests.filter(|manifest| manifest.document()["subject"]["digest"] == digest);
             list(referring.map(entry).collect(), state.referrers.page.unwrap_or(PAGE), request)
         }
-        ReferrersManner::LoginPage => answer(303, &[("location", LOGIN_PAGE)], full("")),
-        ReferrersManner::FallbackTag | ReferrersManner::DigestTag => {
-            answer(404, &[("content-type", "text/plain")], full("404 page not found\n"))
+        ReferrersSupport::LoginPage => response(303, &[("location", LOGIN_PAGE)], full("")),
+        ReferrersSupport::FallbackTag | ReferrersSupport::DigestTag => {
+            response(404, &[("content-type", "text/plain")], full("404 page not found\n"))
         }
     }
 }
 
 /// The page that people see.
 pub(super) fn login_page() -> Response {
-    answer(200, &[("content-type", "text/html; charset=utf-8")], full("<html><body>Sign in</body></html>\n"))
+    response(
+        200,
+        &[("content-type", "text/html; charset=utf-8")],
+        full("<html><body>Sign in</body></html>\n"),
+    )
 }
 
 /// The manifest of a tag or digest, or of a tag that the registry takes for a digest.
@@ -161,7 +165,7 @@ pub(super) fn resolve<'a>(
     reference: &str,
 ) -> Option<&'a Manifest> {
     let found = held.manifest(reference);
-    if found.is_some() || state.referrers.manner(profile) != ReferrersManner::DigestTag {
+    if found.is_some() || state.referrers.manner(profile) != ReferrersSupport::DigestTag {
         return found;
     }
     held.manifest(&reference.replacen('-', ":", 1))

@@ -8,7 +8,7 @@ use crate::image::{Image, Manifest};
 use super::access::may_read;
 use super::profile::RateLimit;
 use super::store::Repository;
-use super::{RangeManner, Registry, Switch};
+use super::{Availability, RangeSupport, Registry};
 
 impl Registry {
     /// Stores an image, its children and blobs, and tags its root.
@@ -31,14 +31,14 @@ impl Registry {
 
     /// Stores a blob.
     pub fn put_blob(&self, repository: &str, blob: Blob) {
-        self.library.learn(&blob);
+        self.generated_blobs.add(&blob);
         let mut state = self.lock();
         let held = state.repositories.entry(repository.to_owned()).or_default();
         held.blobs.insert(blob.digest().to_owned(), blob);
     }
 
     /// Stores a blob under a digest that is not its own, as a damaged registry would.
-    pub fn put_damaged_blob(&self, repository: &str, digest: &str, blob: Blob) {
+    pub fn put_corrupt_blob(&self, repository: &str, digest: &str, blob: Blob) {
         let mut state = self.lock();
         let held = state.repositories.entry(repository.to_owned()).or_default();
         held.blobs.insert(digest.to_owned(), blob);
@@ -88,7 +88,7 @@ impl Registry {
     }
 
     /// Lets users in again who gave too many wrong passwords.
-    pub fn forgive_wrong_logins(&self) {
+    pub fn unlock_users(&self) {
         self.lock().wrong_logins.clear();
     }
 
@@ -105,7 +105,7 @@ impl Registry {
     }
 
     /// Sets the pull limit of anonymous callers.
-    pub fn set_limit(&self, limit: Option<RateLimit>) {
+    pub fn set_anonymous_limit(&self, limit: Option<RateLimit>) {
         self.lock().limits.anonymous = Some(limit);
     }
 
@@ -115,22 +115,22 @@ impl Registry {
     }
 
     /// Sets how many pulls a user, or anonymous callers, have left.
-    pub fn set_remaining(&self, user: Option<&str>, pulls: u64) {
+    pub fn set_remaining_pulls(&self, user: Option<&str>, pulls: u64) {
         self.lock().limits.set_remaining(&self.profile, user, pulls);
     }
 
     /// How many pulls a user, or anonymous callers, have left; none without a limit.
-    pub fn remaining(&self, user: Option<&str>) -> Option<u64> {
+    pub fn remaining_pulls(&self, user: Option<&str>) -> Option<u64> {
         self.lock().limits.remaining(&self.profile, user)
     }
 
     /// Switches the registry off or on.
-    pub fn switch(&self, switch: Switch) {
+    pub fn set_availability(&self, switch: Availability) {
         self.lock().switch = switch;
     }
 
     /// Decides how ranges are treated.
-    pub fn set_ranges(&self, manner: RangeManner) {
+    pub fn set_range_support(&self, manner: RangeSupport) {
         self.lock().ranges = manner;
     }
 
@@ -141,7 +141,7 @@ impl Registry {
     }
 
     /// Whether a token that was given out opens a repository for reading.
-    pub fn opens(&self, token: &str, repository: &str) -> bool {
+    pub fn allows_pull(&self, token: &str, repository: &str) -> bool {
         let state = self.lock();
         let token = state.tokens.get(token).filter(|token| token.ends > Instant::now());
         token.is_some_and(|token| {

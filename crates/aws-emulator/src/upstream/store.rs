@@ -8,7 +8,7 @@ use crate::image::Manifest;
 
 use super::limits::Limits;
 use super::referrers;
-use super::{RangeManner, Switch};
+use super::{Availability, RangeSupport};
 
 /// One repository.
 #[derive(Default)]
@@ -51,8 +51,8 @@ pub(super) struct State {
     pub(super) wrong_logins: HashMap<String, u32>,
     pub(super) tokens: HashMap<String, Token>,
     pub(super) limits: Limits,
-    pub(super) switch: Switch,
-    pub(super) ranges: RangeManner,
+    pub(super) switch: Availability,
+    pub(super) ranges: RangeSupport,
     pub(super) referrers: referrers::Settings,
     /// Raised to make every signed URL given out so far invalid.
     pub(super) signature: u64,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::body::empty;
 use crate::distribution::refusal;
 use crate::fault::Effect;
-use crate::service::{Refused, Request, Response, answer, json as json_answer, queries};
+use crate::service::{BoxedResponse, Request, Response, json_response, queries, response};
 
 use super::access::may_read;
 use super::blobs::now;
@@ -41,9 +41,9 @@ impl Wish<'_> {
 
 /// Gives a token for the scopes asked for, as far as the caller may have them.
 pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, form: Option<&str>) -> Response {
-    if profile.has(Quirk::TokensMoved) && request.path() == profile.token_path {
+    if profile.has(Quirk::MovedTokenService) && request.path() == profile.token_path {
         let location = format!("{MOVED_PATH}?{}", request.uri.query().unwrap_or_default());
-        return answer(302, &[("location", &location)], empty());
+        return response(302, &[("location", &location)], empty());
     }
     let wish = Wish { request, form };
     let user = match caller(state, profile, &wish) {
@@ -56,7 +56,7 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, for
         .filter_map(|scope| scope.strip_prefix("repository:")?.rsplit_once(':'))
         .collect();
     let unknown = |(_, actions): &(&str, &str)| actions.split(',').any(|a| !matches!(a, "pull" | "push"));
-    if profile.has(Quirk::KnownActionsOnly) && asked.iter().any(unknown) {
+    if profile.has(Quirk::RejectsUnknownActions) && asked.iter().any(unknown) {
         return refusal(400, "UNSUPPORTED", "Unable to decode repository and actions");
     }
     let repositories: HashSet<_> = asked
@@ -67,8 +67,8 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, for
         .map(ToOwned::to_owned)
         .collect();
     let words = match user {
-        Some(_) => profile.words.nothing_granted,
-        None => profile.words.nothing_granted_to_anonymous,
+        Some(_) => profile.errors.nothing_granted,
+        None => profile.errors.nothing_granted_to_anonymous,
     };
     if let (Some(words), true, Some((repository, _))) = (words, repositories.is_empty(), asked.first()) {
         return words.answer(repository, "");
@@ -80,7 +80,7 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, for
     let token = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     let ends = Instant::now() + Duration::from_secs(profile.token_seconds);
     state.tokens.insert(token.clone(), Token { user, repositories, everything, ends });
-    json_answer(200, &written(profile, &token))
+    json_response(200, &written(profile, &token))
 }
 
 /// The name of a repository in scopes.
@@ -111,10 +111,10 @@ fn written(profile: &Profile, token: &str) -> Value {
 }
 
 /// Whose token it is to be; nobody's is an answer too.
-fn caller(state: &mut State, profile: &Profile, wish: &Wish<'_>) -> Result<Option<String>, Refused> {
-    let wrong = || profile.words.wrong_login.answer("", "");
+fn caller(state: &mut State, profile: &Profile, wish: &Wish<'_>) -> Result<Option<String>, BoxedResponse> {
+    let wrong = || profile.errors.wrong_login.answer("", "");
     if wish.request.method == http::Method::POST {
-        if !profile.takes_identity_tokens {
+        if !profile.accepts_identity_tokens {
             return Err(refusal(401, "UNAUTHORIZED", "authentication required").into());
         }
         if wish.values("grant_type") != ["refresh_token"] || wish.values("service").is_empty() {
@@ -128,18 +128,18 @@ fn caller(state: &mut State, profile: &Profile, wish: &Wish<'_>) -> Result<Optio
     }
     let Some((user, password)) = login(wish.request) else { return Ok(None) };
     let wrongly = state.wrong_logins.get(&user).copied().unwrap_or(0);
-    if profile.locks_after.is_some_and(|limit| wrongly >= limit) {
+    if profile.lockout_threshold.is_some_and(|limit| wrongly >= limit) {
         let message = "too many failed login attempts for username or IP address";
         return Err(refusal(429, "TOOMANYREQUESTS", message).into());
     }
-    if user == NOBODY && profile.takes_identity_tokens {
+    if user == NOBODY && profile.accepts_identity_tokens {
         return state.identity_tokens.get(&password).cloned().map(Some).ok_or_else(|| wrong().into());
     }
     if state.knows(&user, &password) {
         return Ok(Some(user));
     }
     *state.wrong_logins.entry(user).or_default() += 1;
-    if profile.refuses_wrong_login { Err(wrong().into()) } else { Ok(None) }
+    if profile.rejects_wrong_credentials { Err(wrong().into()) } else { Ok(None) }
 }
 
 /// Writes seconds since 1970 as RFC 3339 does.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use aws_emulator::{Image, Profile, Recipe, Registry};
+use aws_emulator::{Image, ImageBuilder, Profile, Registry};
 use reqwest::Response;
 
 use crate::common::{Fixture, basic, body};
@@ -21,7 +21,7 @@ impl Case {
     pub(crate) async fn new(profile: Profile, public: &str, private: &str) -> Self {
         let fixture = Fixture::start().await;
         let registry = fixture.emulator.add_upstream(profile);
-        let image = Recipe::new(1).index();
+        let image = ImageBuilder::new(1).index();
         for repository in [public, private] {
             registry.put_image(repository, "1", &image);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_emulator::Recipe;
+use aws_emulator::ImageBuilder;
 use image_copy_aws::{AwsClients, Owner};
 use serde_json::json;
 use tokio::time::Instant;
@@ -124,7 +124,7 @@ async fn earlier_copies_go_too_unless_they_have_a_tag_or_an_owner_of_their_own()
 async fn the_tag_is_set_back_to_the_newest_copy_of_an_owner_that_is_left() {
     let aws = Aws::default();
     let (gone, theirs, ours) =
-        (Recipe::new(9).layers(&[10]).single(), aws.image(1, &[]), aws.image(2, &["1"]));
+        (ImageBuilder::new(9).layers(&[10]).single(), aws.image(1, &[]), aws.image(2, &["1"]));
     aws.register(&image(), &[("stack/B", &theirs), ("stack/B", &gone), (OWNER, &ours)]);
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::OtherOwners));
     assert_eq!(aws.repository.resolve("1").as_deref(), Some(theirs.digest()));
@@ -174,7 +174,7 @@ async fn what_somebody_else_pushed_and_what_an_index_refers_to_stays() {
 #[tokio::test]
 async fn a_missing_tag_and_a_missing_repository_are_success() {
     let aws = Aws::default();
-    let image = Recipe::new(1).layers(&[10]).single();
+    let image = ImageBuilder::new(1).layers(&[10]).single();
     aws.register(&self::image(), &[(OWNER, &image)]);
     assert!(delete(&aws).await.is_ok());
     let elsewhere = self::image().replace("team/app", "team/missing");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use aws_emulator::{Emulator, Image, Profile, Recipe, Registry};
+use aws_emulator::{Emulator, Image, ImageBuilder, Profile, Registry};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -123,7 +123,7 @@ impl Sandbox {
 }
 
 pub(crate) fn image(seed: u64) -> Image {
-    Recipe::new(seed).platforms(&["linux/amd64", "linux/arm64"]).layers(&[200]).index()
+    ImageBuilder::new(seed).platforms(&["linux/amd64", "linux/arm64"]).layers(&[200]).index()
 }
 
 /// The lines without the local time before them, in which only the form is checked.

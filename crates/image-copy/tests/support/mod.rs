@@ -9,7 +9,7 @@ pub(crate) mod loopback;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_emulator::{Emulator, Image, Mark, Mutability};
+use aws_emulator::{Emulator, Image, LogPosition, Mutability};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::future::BoxFuture;
@@ -158,10 +158,10 @@ impl World {
     }
 
     /// Requests to any host of Docker Hub.
-    pub(crate) fn upstream_requests(&self, mark: Mark) -> Vec<String> {
+    pub(crate) fn upstream_requests(&self, mark: LogPosition) -> Vec<String> {
         let entries = self.emulator.log().since(mark);
         let upstream =
-            entries.iter().filter(|entry| matches!(entry.side.as_str(), "upstream" | "token" | "cdn"));
+            entries.iter().filter(|entry| matches!(entry.service.as_str(), "upstream" | "token" | "cdn"));
         upstream.map(|entry| entry.operation.clone()).collect()
     }
 
@@ -174,7 +174,7 @@ impl World {
             assert_eq!(stored, manifest.bytes, "{}", manifest.digest);
         }
         for blob in &image.blobs {
-            assert_eq!(self.ecr.blob_digest(blob.digest()).as_deref(), Some(blob.digest()));
+            assert_eq!(self.ecr.actual_blob_digest(blob.digest()).as_deref(), Some(blob.digest()));
         }
     }
 }

@@ -56,7 +56,7 @@ impl Checks {
             self.that(same, || format!("ECR does not have the bytes of manifest {}", manifest.digest));
         }
         for blob in &image.blobs {
-            let held = repository.blob_digest(blob.digest());
+            let held = repository.actual_blob_digest(blob.digest());
             self.that(held.as_deref() == Some(blob.digest()), || {
                 let held = held.unwrap_or_else(|| "nothing".to_owned());
                 format!("blob {} in ECR has the digest {held}", blob.digest())

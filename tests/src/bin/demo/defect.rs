@@ -38,7 +38,7 @@ impl Defect {
     /// Prepares the defect before the first step.
     pub(crate) fn prepare(self, world: &World) {
         if self == Self::Digest {
-            world.emulator.ecr().overlook_wrong_digests();
+            world.emulator.ecr().accept_wrong_digests();
             let corrupt = Effect::Corrupt { at_byte: 100, on: Some(Direction::Request) };
             // POST opens a session without a body, so only PUT and PATCH carry bytes.
             for operation in ["upload.put", "upload.patch"] {

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aws_emulator::stack::{Stack, StackStatus, Template, Transcript};
-use aws_emulator::{BoxError, Image, Mutability, Recipe, Repository, Switch};
+use aws_emulator::{Availability, BoxError, Image, ImageBuilder, Mutability, Repository};
 use end_to_end::World;
 use serde_json::json;
 
@@ -93,7 +93,7 @@ async fn run() -> Result<Vec<String>, BoxError> {
     )
     .await;
     demo.publish(&third);
-    demo.world.emulator.docker_hub().switch(Switch::Off);
+    demo.world.emulator.docker_hub().set_availability(Availability::Unreachable);
     demo.failing_update(&stack, &third, &second).await;
     demo.deletion(&stack).await;
     Ok(demo.checks.into_problems())
@@ -167,5 +167,5 @@ impl Demo {
 
 /// Returns an image for two platforms. Each seed makes a different release.
 fn image(seed: u64) -> Image {
-    Recipe::new(seed).layers(&[12 << 20, 3 << 20]).attestations().index()
+    ImageBuilder::new(seed).layers(&[12 << 20, 3 << 20]).attestations().index()
 }

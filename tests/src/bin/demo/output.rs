@@ -2,7 +2,7 @@
 
 use aws_emulator::bucket::{Answer, Status};
 use aws_emulator::stack::{End, Phase, Transcript, Turn};
-use aws_emulator::{Entry, Log, Mark, Repository};
+use aws_emulator::{Log, LogEntry, LogPosition, Repository};
 use serde_json::Value;
 
 /// Maximum number of columns.
@@ -25,7 +25,7 @@ pub(crate) fn heading(title: &str) {
 }
 
 /// Prints the events, responses and counts of one stack operation.
-pub(crate) fn report(transcript: &Transcript, log: &Log, mark: Mark) {
+pub(crate) fn report(transcript: &Transcript, log: &Log, mark: LogPosition) {
     for turn in &transcript.turns {
         print_event(turn);
         print_response(turn);
@@ -35,7 +35,8 @@ pub(crate) fn report(transcript: &Transcript, log: &Log, mark: Mark) {
     let [blobs, bytes] = uploads.fold([0, 0], |[n, sum], entry| [n + 1, sum + entry.request_bytes]);
     #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
     let megabytes = bytes as f64 / 1e6;
-    let count = |condition: &dyn Fn(&Entry) -> bool| entries.iter().filter(|entry| condition(entry)).count();
+    let count =
+        |condition: &dyn Fn(&LogEntry) -> bool| entries.iter().filter(|entry| condition(entry)).count();
     let manifests = count(&|entry| entry.operation == "manifest.put" && !is_upstream(entry));
     println!("  Copied:    {blobs} blobs ({megabytes:.1} MB), {manifests} manifests");
     println!(
@@ -43,8 +44,8 @@ pub(crate) fn report(transcript: &Transcript, log: &Log, mark: Mark) {
         count(&is_upstream),
         log.pulls(mark),
         count(&|entry| is_ecr(entry)),
-        count(&|entry| entry.side == "dynamodb"),
-        count(&|entry| entry.side == "response"),
+        count(&|entry| entry.service == "dynamodb"),
+        count(&|entry| entry.service == "response"),
     );
     println!("  Duration:  {:.2} s. Stack status: {}", transcript.took.as_secs_f64(), transcript.status);
 }
@@ -83,12 +84,12 @@ fn print_details(turn: &Turn, response: &Answer) {
     }
 }
 
-fn is_upstream(entry: &Entry) -> bool {
-    ["upstream", "token", "cdn"].contains(&entry.side.as_str())
+fn is_upstream(entry: &LogEntry) -> bool {
+    ["upstream", "token", "cdn"].contains(&entry.service.as_str())
 }
 
-fn is_ecr(entry: &Entry) -> bool {
-    ["ecr", "ecr-api", "s3"].contains(&entry.side.as_str())
+fn is_ecr(entry: &LogEntry) -> bool {
+    ["ecr", "ecr-api", "s3"].contains(&entry.service.as_str())
 }
 
 /// Prints a text, wrapped at [`WIDTH`].

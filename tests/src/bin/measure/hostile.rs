@@ -88,7 +88,7 @@ async fn measure(case: HostileCase) -> Result<Measured, BoxError> {
         settings.max_retries = 0;
     })
     .await?;
-    world.emulator.ecr().lift_rates();
+    world.emulator.ecr().remove_rate_limits();
     let arn = world.emulator.repository_arn("hostile");
     let repository = world.emulator.ecr().create_repository(&arn, Mutability::Mutable);
     if let Some(held) = &case.held {

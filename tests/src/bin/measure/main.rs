@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use aws_emulator::bucket::Status;
 use aws_emulator::stack::End;
-use aws_emulator::{BoxError, Mutability, Recipe};
+use aws_emulator::{BoxError, ImageBuilder, Mutability};
 use end_to_end::{World, bootstrap};
 use serde_json::json;
 
@@ -142,7 +142,7 @@ async fn measure(layers: &[u64]) -> Result<(u64, Duration), BoxError> {
     let world = World::start(bootstrap()?, |settings| settings.timeout = Duration::from_secs(300)).await?;
     let arn = world.emulator.repository_arn("measured");
     let repository = world.emulator.ecr().create_repository(&arn, Mutability::Mutable);
-    let image = Recipe::new(1).platforms(&["linux/amd64"]).layers(layers).index();
+    let image = ImageBuilder::new(1).platforms(&["linux/amd64"]).layers(layers).index();
     world.emulator.docker_hub().put_image("library/measured", "1", &image);
     let stack = world.stack("measured", Duration::from_millis(100));
     let started = Instant::now();

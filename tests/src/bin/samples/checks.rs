@@ -69,7 +69,7 @@ impl Checks {
             self.that(same, || format!("{id}: ECR does not have the bytes of manifest {}", manifest.digest));
         }
         for blob in &copied.blobs {
-            let held = repository.blob_digest(blob.digest());
+            let held = repository.actual_blob_digest(blob.digest());
             self.that(held.as_deref() == Some(blob.digest()), || {
                 let held = held.unwrap_or_else(|| "nothing".to_owned());
                 format!("{id}: blob {} in ECR has the digest {held}", blob.digest())
@@ -111,7 +111,7 @@ impl Checks {
         if image.includes_referrers() {
             expected["Referrers"] = json!("1 copied");
             let signature = image.releases[number].signature.digest();
-            self.that(repository.damage(signature).is_empty(), || {
+            self.that(repository.integrity_errors(signature).is_empty(), || {
                 format!("{id}: ECR does not have signature {signature}")
             });
         }
@@ -128,7 +128,7 @@ impl Checks {
 
     /// After an update, the replaced image still exists, for a rollback and for running tasks.
     pub(crate) fn replaced_image_exists(&mut self, image: &SampleImage<'_>, digest: &str) {
-        let damage = image.repository.damage(digest);
+        let damage = image.repository.integrity_errors(digest);
         self.that(damage.is_empty(), || {
             format!("{}: the replaced image is incomplete: {}", image.resource.logical_id, damage.join("; "))
         });

@@ -94,7 +94,7 @@ impl Defect {
     /// Prepares the defect before the first event.
     pub(crate) fn prepare(self, world: &World) {
         if self == Self::Layer {
-            world.emulator.ecr().overlook_wrong_digests();
+            world.emulator.ecr().accept_wrong_digests();
             let corrupt = Effect::Corrupt { at_byte: 20, on: Some(Direction::Request) };
             for operation in ["upload.put", "upload.patch"] {
                 let fault = Fault::on(operation, corrupt.clone()).host("*.dkr.ecr.*");

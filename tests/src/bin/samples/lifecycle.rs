@@ -144,7 +144,7 @@ async fn delete(
 /// Checks that a retained image did not change after the update.
 fn check_retained(checks: &mut Checks, image: &SampleImage<'_>, digest: &str) {
     let named = image.repository.resolve(&image.tag).unwrap_or_default();
-    let damage = image.repository.damage(digest);
+    let damage = image.repository.integrity_errors(digest);
     checks.that(named == digest && damage.is_empty(), || {
         format!(
             "{}: expected retained image {digest}, the tag names {named}: {damage:?}",
@@ -168,7 +168,7 @@ fn manifests_of(image: &SampleImage<'_>, number: usize, root: &str) -> Result<Ve
 /// Checks the requests: no unknown hosts, credentials for private images, and no pull of a mirrored image.
 fn check_requests(checks: &mut Checks, deployment: &Deployment<'_>) {
     let entries = deployment.world.emulator.log().entries();
-    for entry in entries.iter().filter(|entry| entry.side == "none") {
+    for entry in entries.iter().filter(|entry| entry.service == "none") {
         checks.that(false, || format!("request to unknown host {}", entry.host));
     }
     if deployment.images.iter().any(SampleImage::is_private) {
@@ -179,7 +179,7 @@ fn check_requests(checks: &mut Checks, deployment: &Deployment<'_>) {
     if deployment.images.iter().all(|image| deployment.is_mirrored(image) && !image.includes_referrers()) {
         let is_source =
             |host: &str| deployment.images.iter().any(|image| host.ends_with(&image.reference.registry));
-        let pulls = entries.iter().filter(|entry| entry.counted && is_source(&entry.host)).count();
+        let pulls = entries.iter().filter(|entry| entry.is_pull && is_source(&entry.host)).count();
         checks.that(pulls == 0, || format!("{pulls} pulls were counted although a mirror has all images"));
     }
     let defects = deployment.world.bucket.defects();

@@ -1,6 +1,6 @@
 //! Generated images for the references of the samples, and the expected copies of them.
 
-use aws_emulator::{Blob, BoxError, Image, Manifest, Recipe};
+use aws_emulator::{Blob, BoxError, Image, ImageBuilder, Manifest};
 use serde_json::Value;
 
 /// Platforms of every source image, in the notation of official images.
@@ -119,7 +119,7 @@ pub(crate) enum Root {
 impl Release {
     /// Each seed makes a different release. All are indexes, like official images.
     pub(crate) fn new(seed: u64) -> Self {
-        let image = Recipe::new(seed).platforms(&PLATFORMS).attestations().index();
+        let image = ImageBuilder::new(seed).platforms(&PLATFORMS).attestations().index();
         let content = format!("signature of release {seed}");
         let kind = "application/vnd.dev.cosign.artifact.sig.v1+json";
         let signature = Image::referrer(image.root(), kind, &content);

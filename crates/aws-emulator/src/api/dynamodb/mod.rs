@@ -15,14 +15,14 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
 
-use crate::service::{Operation, Request, Response, Service, hang_up};
+use crate::service::{Operation, Request, Response, Service, reset_connection};
 
 use super::{Api, Caller, Denials, JsonVersion, Refusal, hosts};
 use tables::Tables;
 
 static API: Api = Api {
     service: "dynamodb",
-    side: "dynamodb",
+    log_service: "dynamodb",
     target: "DynamoDB_20120810.",
     hosts: &["dynamodb", "dynamodb-fips"],
     dual_stack_hosts: &["dynamodb"],
@@ -56,7 +56,7 @@ impl DynamoDb {
 
     /// Creates a DynamoDB without tables and without proxy, for tests that decide when each call
     /// happens.
-    pub fn alone() -> Arc<Self> {
+    pub fn standalone() -> Arc<Self> {
         Arc::new(Self::new("123456789012"))
     }
 
@@ -242,7 +242,7 @@ impl Service for DynamoDb {
                 );
                 return API.refuse(&Refusal::new("UnknownOperationException", message));
             }
-            let Some(region) = API.region(&request.host) else { return hang_up() };
+            let Some(region) = API.region(&request.host) else { return reset_connection() };
             let caller = Caller::of(&request.headers, &self.account, &region);
             let carry_out = |action: &str, input: &Value| self.carry_out(&caller, &region, action, input);
             API.answer(&region, request, carry_out).await

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 use serde_json::Value;
 
-use crate::service::{Operation, Request, Response, Service, hang_up};
+use crate::service::{Operation, Request, Response, Service, reset_connection};
 
 use super::denials::denied;
 use super::{Api, Caller, Denials, JsonVersion, Refusal, hosts};
@@ -18,7 +18,7 @@ use version::{CURRENT, Content, Version, choose, describe};
 
 static API: Api = Api {
     service: "secretsmanager",
-    side: "secrets",
+    log_service: "secrets",
     target: "secretsmanager.",
     hosts: &["secretsmanager", "secretsmanager-fips"],
     dual_stack_hosts: &["secretsmanager", "secretsmanager-fips"],
@@ -43,21 +43,21 @@ struct Secret {
     versions: Vec<Version>,
     deleted: bool,
     shared: bool,
-    key: Key,
+    key: KmsKey,
 }
 
 /// The KMS key that a secret is encrypted with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Key {
+pub enum KmsKey {
     /// `aws/secretsmanager`, which no other account can use.
     #[default]
-    Default,
+    AwsManaged,
     /// A key of the account's own whose policy lets the caller decrypt.
-    Own,
+    CustomerManaged,
     /// A key of the account's own that the caller may not use.
-    Forbidden,
+    AccessDenied,
     /// A key that is disabled or gone.
-    Broken,
+    Disabled,
 }
 
 impl Secrets {
@@ -103,7 +103,7 @@ impl Secrets {
     }
 
     /// Decides which key a secret is encrypted with.
-    pub fn set_key(&self, arn: &str, key: Key) {
+    pub fn set_key(&self, arn: &str, key: KmsKey) {
         self.change(arn, |secret| secret.key = key);
     }
 
@@ -181,14 +181,16 @@ impl Secrets {
             return Err(Refusal::new("InvalidRequestException", message));
         }
         match secret.key {
-            Key::Default if foreign => {
+            KmsKey::AwsManaged if foreign => {
                 let message = "You can't access a secret from a different AWS account if you encrypt the \
                                secret with the default KMS service key.";
                 Err(Refusal::new("InvalidRequestException", message))
             }
-            Key::Default | Key::Own => Ok(()),
-            Key::Forbidden => Err(Refusal::new("AccessDeniedException", "Access to KMS is not allowed")),
-            Key::Broken => {
+            KmsKey::AwsManaged | KmsKey::CustomerManaged => Ok(()),
+            KmsKey::AccessDenied => {
+                Err(Refusal::new("AccessDeniedException", "Access to KMS is not allowed"))
+            }
+            KmsKey::Disabled => {
                 let message =
                     "Secrets Manager can't decrypt the protected secret text using the provided KMS key.";
                 Err(Refusal::new("DecryptionFailure", message))
@@ -222,7 +224,7 @@ impl Service for Secrets {
 
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(async move {
-            let Some(region) = API.region(&request.host) else { return hang_up() };
+            let Some(region) = API.region(&request.host) else { return reset_connection() };
             let caller = Caller::of(&request.headers, &self.account, &region);
             let carry_out = |action: &str, input: &Value| match action {
                 "GetSecretValue" => self.get(&region, &caller, input),

@@ -1,6 +1,6 @@
 //! Registries of clouds.
 
-use super::{Auth, Front, Profile, Quirk, Saying, TokenFields, Words};
+use super::{AuthScheme, ErrorResponse, ErrorResponses, Profile, Quirk, RedirectingHost, TokenFields};
 
 impl Profile {
     /// ECR Public (<https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html>).
@@ -14,19 +14,19 @@ impl Profile {
             constant_scope: Some("aws".to_owned()),
             token_fields: TokenFields::Token,
             blob_host: Some("d5l0dvt14r5h8.cloudfront.net".to_owned()),
-            refuses_wrong_login: true,
+            rejects_wrong_credentials: true,
             token_seconds: 43_200,
-            words: Words {
-                wrong_login: Saying::error(403, "DENIED", expired),
-                unauthorized: Saying::error(401, "DENIED", "Not Authorized"),
+            errors: ErrorResponses {
+                wrong_login: ErrorResponse::error(403, "DENIED", expired),
+                unauthorized: ErrorResponse::error(401, "DENIED", "Not Authorized"),
                 // No challenge comes along (https://github.com/aws/containers-roadmap/issues/2835).
-                stale_token: Some(Saying::error(400, "DENIED", invalid)),
-                missing_repository: Some(Saying::error(404, "NAME_UNKNOWN", unknown)),
-                missing_manifest: Saying::error(404, "MANIFEST_UNKNOWN", "Requested image not found"),
-                ..Words::usual()
+                stale_token: Some(ErrorResponse::error(400, "DENIED", invalid)),
+                missing_repository: Some(ErrorResponse::error(404, "NAME_UNKNOWN", unknown)),
+                missing_manifest: ErrorResponse::error(404, "MANIFEST_UNKNOWN", "Requested image not found"),
+                ..ErrorResponses::distribution()
             },
             // https://github.com/aws/containers-roadmap/issues/2671
-            quirks: &[Quirk::HeadOfBlobRefused],
+            quirks: &[Quirk::RejectsBlobHead],
             ..Self::bearer("public.ecr.aws").with_tokens_at("public.ecr.aws", "/token/", "public.ecr.aws")
         }
     }
@@ -43,33 +43,37 @@ impl Profile {
             // Its downloads are a path of the same host.
             blob_host: Some(host.clone()),
             token_fields: TokenFields::Token,
-            refuses_wrong_login: true,
-            words: Words {
-                wrong_login: Saying::error(401, "UNAUTHORIZED", "authentication failed"),
-                denied: Some(Saying::error(403, "DENIED", denied)),
-                denied_to_anonymous: Some(Saying::error(403, "DENIED", anonymous)),
-                missing_manifest: Saying::error(404, "MANIFEST_UNKNOWN", "Failed to fetch '{reference}'"),
-                ..Words::usual()
+            rejects_wrong_credentials: true,
+            errors: ErrorResponses {
+                wrong_login: ErrorResponse::error(401, "UNAUTHORIZED", "authentication failed"),
+                denied: Some(ErrorResponse::error(403, "DENIED", denied)),
+                denied_to_anonymous: Some(ErrorResponse::error(403, "DENIED", anonymous)),
+                missing_manifest: ErrorResponse::error(
+                    404,
+                    "MANIFEST_UNKNOWN",
+                    "Failed to fetch '{reference}'",
+                ),
+                ..ErrorResponses::distribution()
             },
             ..Self::bearer(&host).with_tokens_at(&host, "/v2/token", &host)
         }
     }
 
     /// `registry.k8s.io`, which sends manifests to an Artifact Registry, where repositories have
-    /// [`Front::prefix`] before their name, and blobs to a bucket
+    /// [`RedirectingHost::prefix`] before their name, and blobs to a bucket
     /// (<https://github.com/kubernetes/registry.k8s.io/blob/main/cmd/archeio/docs/request-handling.md>).
     pub fn kubernetes() -> Self {
         let bucket = "prod-registry-k8s-io-eu-west-1.s3.dualstack.eu-west-1.amazonaws.com";
         let host = "registry.k8s.io".to_owned();
         let prefix = "k8s-artifacts-prod/images/".to_owned();
-        let missing = Saying::error(404, "MANIFEST_UNKNOWN", "Failed to fetch '{reference}'");
+        let missing = ErrorResponse::error(404, "MANIFEST_UNKNOWN", "Failed to fetch '{reference}'");
         let base = Self::artifact_registry("europe-west1");
         Self {
-            front: Some(Front { host, prefix }),
+            redirecting_host: Some(RedirectingHost { host, prefix }),
             blob_host: Some(bucket.to_owned()),
-            words: Words { missing_repository: Some(missing), ..base.words },
+            errors: ErrorResponses { missing_repository: Some(missing), ..base.errors },
             // Stated in the redirect alone.
-            quirks: &[Quirk::NoDigest],
+            quirks: &[Quirk::NoDigestHeader],
             ..base
         }
     }
@@ -84,34 +88,34 @@ impl Profile {
         Self {
             blob_host: Some("weumanaged12.blob.core.windows.net".to_owned()),
             token_fields: TokenFields::AccessToken,
-            takes_identity_tokens: true,
-            refuses_wrong_login: true,
-            words: Words {
-                wrong_login: Saying::error(401, "UNAUTHORIZED", required),
-                nothing_granted_to_anonymous: Some(Saying::error(401, "UNAUTHORIZED", required)),
-                unauthorized: Saying::error(401, "UNAUTHORIZED", required),
-                missing_repository: Some(Saying::error(404, "NAME_UNKNOWN", unknown)),
-                missing_manifest: Saying::error(
+            accepts_identity_tokens: true,
+            rejects_wrong_credentials: true,
+            errors: ErrorResponses {
+                wrong_login: ErrorResponse::error(401, "UNAUTHORIZED", required),
+                nothing_granted_to_anonymous: Some(ErrorResponse::error(401, "UNAUTHORIZED", required)),
+                unauthorized: ErrorResponse::error(401, "UNAUTHORIZED", required),
+                missing_repository: Some(ErrorResponse::error(404, "NAME_UNKNOWN", unknown)),
+                missing_manifest: ErrorResponse::error(
                     404,
                     "MANIFEST_UNKNOWN",
                     "manifest tagged by '{reference}' is not found",
                 ),
-                ..Words::usual()
+                ..ErrorResponses::distribution()
             },
-            quirks: &[Quirk::AzureStorage, Quirk::MuteHead],
+            quirks: &[Quirk::AzureStorage, Quirk::ForbiddenForMissingTagOnHead],
             ..Self::bearer(&host).with_tokens_at(&host, "/oauth2/token", &host)
         }
     }
 
     /// A registry without any authorization.
-    pub fn open(host: &str) -> Self {
-        Self { auth: Auth::Open, blob_host: None, ..Self::bearer(host) }.with_missing_told()
+    pub fn without_auth(host: &str) -> Self {
+        Self { auth: AuthScheme::None, blob_host: None, ..Self::bearer(host) }.with_missing_told()
     }
 
     /// The same, telling that a repository is not there instead of hiding it.
     #[must_use]
     pub(super) fn with_missing_told(mut self) -> Self {
-        self.words.missing_repository = Some(self.words.missing_manifest);
+        self.errors.missing_repository = Some(self.errors.missing_manifest);
         self
     }
 }

@@ -3,20 +3,20 @@
 use serde_json::json;
 
 use crate::body::{empty, full};
-use crate::service::{Response, answer, json as json_answer};
+use crate::service::{Response, json_response, response};
 
 /// One refusal. In its texts `{repository}` and `{reference}` stand for what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Saying {
+pub struct ErrorResponse {
     /// HTTP status.
     pub status: u16,
     /// Body.
-    pub body: Said,
+    pub body: ErrorBody,
 }
 
 /// The body of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum ErrorBody {
     /// Code and message in the error document of registries.
     Error(&'static str, &'static str),
     /// JSON of the registry's own.
@@ -25,70 +25,70 @@ pub enum Said {
     Nothing,
 }
 
-impl Saying {
+impl ErrorResponse {
     /// A refusal in the error document of registries.
     pub const fn error(status: u16, code: &'static str, message: &'static str) -> Self {
-        Self { status, body: Said::Error(code, message) }
+        Self { status, body: ErrorBody::Error(code, message) }
     }
 
     /// A refusal in JSON of the registry's own.
     pub const fn json(status: u16, text: &'static str) -> Self {
-        Self { status, body: Said::Json(text) }
+        Self { status, body: ErrorBody::Json(text) }
     }
 
     /// The answer, about a repository and a tag or digest.
     pub(crate) fn answer(&self, repository: &str, reference: &str) -> Response {
         let fill = |text: &str| text.replace("{repository}", repository).replace("{reference}", reference);
         match self.body {
-            Said::Error(code, message) => {
-                json_answer(self.status, &json!({"errors": [{"code": code, "message": fill(message)}]}))
+            ErrorBody::Error(code, message) => {
+                json_response(self.status, &json!({"errors": [{"code": code, "message": fill(message)}]}))
             }
-            Said::Json(text) => {
-                answer(self.status, &[("content-type", "application/json")], full(fill(text)))
+            ErrorBody::Json(text) => {
+                response(self.status, &[("content-type", "application/json")], full(fill(text)))
             }
-            Said::Nothing => answer(self.status, &[], empty()),
+            ErrorBody::Nothing => response(self.status, &[], empty()),
         }
     }
 }
 
 /// All refusals of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Words {
+pub struct ErrorResponses {
     /// To a wrong login, where one is refused at once.
-    pub wrong_login: Saying,
+    pub wrong_login: ErrorResponse,
     /// From the token service to a login that gets nothing of what it asks for; none where the
     /// token is given all the same.
-    pub nothing_granted: Option<Saying>,
+    pub nothing_granted: Option<ErrorResponse>,
     /// The same to callers without a login.
-    pub nothing_granted_to_anonymous: Option<Saying>,
+    pub nothing_granted_to_anonymous: Option<ErrorResponse>,
     /// From the registry, with a challenge.
-    pub unauthorized: Saying,
+    pub unauthorized: ErrorResponse,
     /// From the registry to the token of a login that does not open this; none where it is
     /// `unauthorized`.
-    pub denied: Option<Saying>,
+    pub denied: Option<ErrorResponse>,
     /// The same to callers without a login.
-    pub denied_to_anonymous: Option<Saying>,
+    pub denied_to_anonymous: Option<ErrorResponse>,
     /// To a token that has ended or was never given; none where it is `unauthorized`.
-    pub stale_token: Option<Saying>,
+    pub stale_token: Option<ErrorResponse>,
     /// About a repository that is not there; none where it is treated like a private one.
-    pub missing_repository: Option<Saying>,
+    pub missing_repository: Option<ErrorResponse>,
     /// About a tag or digest that is not there.
-    pub missing_manifest: Saying,
+    pub missing_manifest: ErrorResponse,
 }
 
-impl Words {
+impl ErrorResponses {
     /// The words of the Distribution registry, which many others use.
-    pub(super) const fn usual() -> Self {
+    pub(super) const fn distribution() -> Self {
         Self {
-            wrong_login: Saying::json(401, r#"{"details":"incorrect username or password"}"#),
+            wrong_login: ErrorResponse::json(401, r#"{"details":"incorrect username or password"}"#),
             nothing_granted: None,
             nothing_granted_to_anonymous: None,
-            unauthorized: Saying::error(401, "UNAUTHORIZED", "authentication required"),
+            unauthorized: ErrorResponse::error(401, "UNAUTHORIZED", "authentication required"),
             denied: None,
             denied_to_anonymous: None,
             stale_token: None,
             missing_repository: None,
-            missing_manifest: Saying::error(404, "MANIFEST_UNKNOWN", "manifest unknown"),
+            missing_manifest: ErrorResponse::error(404, "MANIFEST_UNKNOWN", "manifest unknown"),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Registries that are one place in the world.
 
-use crate::upstream::ReferrersManner;
+use crate::upstream::ReferrersSupport;
 
-use super::{Anonymous, Auth, Profile, Quirk, RateHeaders, RateLimit, Saying, TokenFields, Words};
+use super::{
+    AnonymousAccess, AuthScheme, ErrorResponse, ErrorResponses, Profile, Quirk, RateHeaders, RateLimit,
+    TokenFields,
+};
 
 impl Profile {
     /// Docker Hub (<https://docs.docker.com/docker-hub/usage/pulls/>).
@@ -12,10 +15,10 @@ impl Profile {
             anonymous_limit: Some(RateLimit { pulls: 100, window: 21600 }),
             user_limit: Some(RateLimit { pulls: 200, window: 21600 }),
             rate_headers: RateHeaders::DockerHub,
-            refuses_wrong_login: true,
+            rejects_wrong_credentials: true,
             // How many it takes is not published (https://github.com/docker/hub-feedback/issues/2201).
-            locks_after: Some(5),
-            referrers: ReferrersManner::FallbackTag,
+            lockout_threshold: Some(5),
+            referrers: ReferrersSupport::FallbackTag,
             ..Self::bearer("registry-1.docker.io").with_tokens_at(
                 "auth.docker.io",
                 "/token",
@@ -29,26 +32,26 @@ impl Profile {
     pub fn docker_hardened() -> Self {
         Self {
             blob_host: None,
-            anonymous: Anonymous::Nothing,
-            refuses_wrong_login: true,
+            anonymous: AnonymousAccess::Nothing,
+            rejects_wrong_credentials: true,
             // https://github.com/docker/hub-feedback/issues/2530
-            quirks: &[Quirk::SilentExpiry],
+            quirks: &[Quirk::NoChallengeOnExpiry],
             ..Self::bearer("dhi.io").with_tokens_at("dhi.io", "/token", "registry.docker.io")
         }
     }
 
     /// GitHub's registry.
     pub fn ghcr() -> Self {
-        let denied = Saying::error(403, "DENIED", "requested access to the resource is denied");
+        let denied = ErrorResponse::error(403, "DENIED", "requested access to the resource is denied");
         Self {
             blob_host: Some("pkg-containers.githubusercontent.com".to_owned()),
             token_fields: TokenFields::Token,
-            refuses_wrong_login: true,
-            words: Words {
-                wrong_login: Saying::error(403, "DENIED", "denied"),
+            rejects_wrong_credentials: true,
+            errors: ErrorResponses {
+                wrong_login: ErrorResponse::error(403, "DENIED", "denied"),
                 nothing_granted: Some(denied),
                 nothing_granted_to_anonymous: Some(denied),
-                ..Words::usual()
+                ..ErrorResponses::distribution()
             },
             ..Self::bearer("ghcr.io").with_tokens_at("ghcr.io", "/token", "ghcr.io")
         }
@@ -60,13 +63,13 @@ impl Profile {
         Self {
             blob_host: Some("cdn01.quay.io".to_owned()),
             token_fields: TokenFields::Token,
-            refuses_wrong_login: true,
-            words: Words {
-                wrong_login: Saying::error(401, "UNAUTHORIZED", "Invalid Username or Password"),
-                unauthorized: Saying::error(401, "UNAUTHORIZED", words),
-                ..Words::usual()
+            rejects_wrong_credentials: true,
+            errors: ErrorResponses {
+                wrong_login: ErrorResponse::error(401, "UNAUTHORIZED", "Invalid Username or Password"),
+                unauthorized: ErrorResponse::error(401, "UNAUTHORIZED", words),
+                ..ErrorResponses::distribution()
             },
-            quirks: &[Quirk::KnownActionsOnly],
+            quirks: &[Quirk::RejectsUnknownActions],
             ..Self::bearer("quay.io").with_tokens_at("quay.io", "/v2/auth", "quay.io")
         }
     }
@@ -75,12 +78,12 @@ impl Profile {
     pub fn mcr() -> Self {
         let missing = r#"manifest tagged by "{reference}" is not found"#;
         Self {
-            auth: Auth::Open,
+            auth: AuthScheme::None,
             blob_host: Some("westeurope.data.mcr.microsoft.com".to_owned()),
-            words: Words {
-                missing_repository: Some(Saying::error(404, "MANIFEST_UNKNOWN", missing)),
-                missing_manifest: Saying::error(404, "MANIFEST_UNKNOWN", missing),
-                ..Words::usual()
+            errors: ErrorResponses {
+                missing_repository: Some(ErrorResponse::error(404, "MANIFEST_UNKNOWN", missing)),
+                missing_manifest: ErrorResponse::error(404, "MANIFEST_UNKNOWN", missing),
+                ..ErrorResponses::distribution()
             },
             quirks: &[Quirk::AzureStorage],
             ..Self::bearer("mcr.microsoft.com")
@@ -89,15 +92,15 @@ impl Profile {
 
     /// Chainguard's registry, which shows callers without a login two tags only.
     pub fn chainguard() -> Self {
-        let denied = Some(Saying::error(403, "DENIED", "requested access to the resource is denied"));
+        let denied = Some(ErrorResponse::error(403, "DENIED", "requested access to the resource is denied"));
         Self {
-            anonymous: Anonymous::Tags(&["latest", "latest-dev"]),
-            refuses_wrong_login: true,
-            words: Words {
-                wrong_login: Saying::error(401, "UNAUTHORIZED", "authentication required"),
+            anonymous: AnonymousAccess::Tags(&["latest", "latest-dev"]),
+            rejects_wrong_credentials: true,
+            errors: ErrorResponses {
+                wrong_login: ErrorResponse::error(401, "UNAUTHORIZED", "authentication required"),
                 denied,
                 denied_to_anonymous: denied,
-                ..Words::usual()
+                ..ErrorResponses::distribution()
             },
             ..Self::bearer("cgr.dev").with_tokens_at("cgr.dev", "/token", "cgr.dev")
         }

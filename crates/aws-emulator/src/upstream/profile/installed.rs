@@ -1,23 +1,23 @@
 //! Registries that companies install for themselves.
 
-use crate::upstream::ReferrersManner;
+use crate::upstream::ReferrersSupport;
 
-use super::{Anonymous, Auth, Profile, Quirk, Saying, TokenFields, Words};
+use super::{AnonymousAccess, AuthScheme, ErrorResponse, ErrorResponses, Profile, Quirk, TokenFields};
 
 impl Profile {
     /// GitLab, whose tokens come from GitLab itself, on another host than the registry
     /// (<https://docs.gitlab.com/user/packages/container_registry/>).
     pub fn gitlab() -> Self {
-        let forbidden = Saying::error(403, "DENIED", "access forbidden");
+        let forbidden = ErrorResponse::error(403, "DENIED", "access forbidden");
         Self {
             blob_host: Some("cdn.registry.gitlab-static.net".to_owned()),
             token_fields: TokenFields::Token,
-            refuses_wrong_login: true,
-            referrers: ReferrersManner::DigestTag,
-            words: Words {
+            rejects_wrong_credentials: true,
+            referrers: ReferrersSupport::DigestTag,
+            errors: ErrorResponses {
                 wrong_login: forbidden,
                 nothing_granted_to_anonymous: Some(forbidden),
-                ..Words::usual()
+                ..ErrorResponses::distribution()
             },
             // https://github.com/oras-project/oras/issues/2148
             quirks: &[],
@@ -33,18 +33,18 @@ impl Profile {
     pub fn harbor(host: &str) -> Self {
         let unauthorized = "unauthorized to access repository: {repository}, action: pull: unauthorized to \
                             access repository: {repository}, action: pull";
-        let missing = Saying::error(404, "NOT_FOUND", "artifact {repository}:{reference} not found");
+        let missing = ErrorResponse::error(404, "NOT_FOUND", "artifact {repository}:{reference} not found");
         Self {
             blob_host: None,
-            refuses_wrong_login: true,
-            words: Words {
-                wrong_login: Saying::error(401, "UNAUTHORIZED", "unauthorized"),
-                unauthorized: Saying::error(401, "UNAUTHORIZED", unauthorized),
+            rejects_wrong_credentials: true,
+            errors: ErrorResponses {
+                wrong_login: ErrorResponse::error(401, "UNAUTHORIZED", "unauthorized"),
+                unauthorized: ErrorResponse::error(401, "UNAUTHORIZED", unauthorized),
                 missing_repository: Some(missing),
                 missing_manifest: missing,
-                ..Words::usual()
+                ..ErrorResponses::distribution()
             },
-            quirks: &[Quirk::OtherLengthOnHead, Quirk::OneAcceptPerLine],
+            quirks: &[Quirk::WrongLengthOnHead, Quirk::OneAcceptPerLine],
             ..Self::bearer(host).with_tokens_at(host, "/service/token", "harbor-registry")
         }
     }
@@ -53,21 +53,24 @@ impl Profile {
     pub fn artifactory(host: &str) -> Self {
         let unknown = "The named manifest is not known to the registry.";
         let denied = "The client does not have permission for manifest";
-        let missing = Saying::error(404, "MANIFEST_UNKNOWN", unknown);
+        let missing = ErrorResponse::error(404, "MANIFEST_UNKNOWN", unknown);
         Self {
-            auth: Auth::BearerOrBasic,
+            auth: AuthScheme::BearerOrBasic,
             blob_host: None,
             token_fields: TokenFields::Token,
-            refuses_wrong_login: true,
-            words: Words {
-                wrong_login: Saying::json(401, r#"{"errors":[{"status":401,"message":"Bad credentials"}]}"#),
-                denied: Some(Saying::error(403, "DENIED", denied)),
+            rejects_wrong_credentials: true,
+            errors: ErrorResponses {
+                wrong_login: ErrorResponse::json(
+                    401,
+                    r#"{"errors":[{"status":401,"message":"Bad credentials"}]}"#,
+                ),
+                denied: Some(ErrorResponse::error(403, "DENIED", denied)),
                 missing_repository: Some(missing),
                 missing_manifest: missing,
-                ..Words::usual()
+                ..ErrorResponses::distribution()
             },
             // https://github.com/containerd/containerd/issues/7390 and pull request 2169
-            quirks: &[Quirk::NoScopeOnHead, Quirk::ManifestsAmongBlobs, Quirk::ForbidsHeadOfMissing],
+            quirks: &[Quirk::NoScopeOnHead, Quirk::BlobHeadFindsManifests, Quirk::ForbiddenForMissingOnHead],
             // The port of https stands in its name: https://github.com/containerd/containerd/issues/3556
             ..Self::bearer(host).with_tokens_at(host, "/v2/token", &format!("{host}:443"))
         }
@@ -76,14 +79,14 @@ impl Profile {
     /// The Distribution registry with a password file, on a host.
     pub fn distribution(host: &str) -> Self {
         let profile = Self {
-            auth: Auth::Basic,
+            auth: AuthScheme::Basic,
             blob_host: None,
-            anonymous: Anonymous::Nothing,
-            words: Words {
-                wrong_login: Saying::error(401, "UNAUTHORIZED", "authentication required"),
-                ..Words::usual()
+            anonymous: AnonymousAccess::Nothing,
+            errors: ErrorResponses {
+                wrong_login: ErrorResponse::error(401, "UNAUTHORIZED", "authentication required"),
+                ..ErrorResponses::distribution()
             },
-            referrers: ReferrersManner::FallbackTag,
+            referrers: ReferrersSupport::FallbackTag,
             ..Self::bearer(host)
         };
         profile.with_missing_told()

@@ -1,6 +1,6 @@
 //! Registries as data: hosts, token service, words and manners.
 //!
-//! Words and manners are those that users and maintainers report; a link stands where one is odd.
+//! ErrorResponses and manners are those that users and maintainers report; a link stands where one is odd.
 //! Hosts that registries change at will, such as those of their blobs, stand for all of their kind.
 
 mod cloud;
@@ -9,9 +9,9 @@ mod hosted;
 mod installed;
 mod unusual;
 
-use super::ReferrersManner;
+use super::ReferrersSupport;
 
-pub use errors::{Saying, Words};
+pub use errors::{ErrorResponse, ErrorResponses};
 
 /// A pull limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +28,14 @@ pub enum RateHeaders {
     /// `ratelimit-limit`, `ratelimit-remaining` and `docker-ratelimit-source`.
     DockerHub,
     /// None.
-    Silent,
+    Absent,
 }
 
 /// How a registry wants to know who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Auth {
+pub enum AuthScheme {
     /// Everybody may read everything, and nobody is asked.
-    Open,
+    None,
     /// User and password with every request.
     Basic,
     /// A token from a token service.
@@ -46,7 +46,7 @@ pub enum Auth {
 
 /// What callers without a login may read of what is public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Anonymous {
+pub enum AnonymousAccess {
     /// All of it.
     Everything,
     /// These tags only.
@@ -72,7 +72,7 @@ pub enum TokenFields {
 
 /// Another host that is asked first, and sends everybody on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Front {
+pub struct RedirectingHost {
     /// Its name, which references name.
     pub host: String,
     /// What stands before the repository at the host that answers in the end.
@@ -83,35 +83,35 @@ pub struct Front {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quirk {
     /// An expired token is refused without a challenge.
-    SilentExpiry,
+    NoChallengeOnExpiry,
     /// HEAD of a blob is sent to the second host, which refuses it.
-    HeadOfBlobRefused,
+    RejectsBlobHead,
     /// HEAD of a manifest states another length than GET.
-    OtherLengthOnHead,
+    WrongLengthOnHead,
     /// The challenge to HEAD lacks the scope.
     NoScopeOnHead,
     /// HEAD of a blob says yes to the digest of a manifest.
-    ManifestsAmongBlobs,
+    BlobHeadFindsManifests,
     /// HEAD of what is missing is refused with 403.
-    ForbidsHeadOfMissing,
+    ForbiddenForMissingOnHead,
     /// Answers with a manifest state no digest.
-    NoDigest,
+    NoDigestHeader,
     /// The second host speaks as Azure's storage does.
     AzureStorage,
     /// A comma-joined `Accept` is not understood.
     OneAcceptPerLine,
     /// A token request with an action other than `pull` and `push` is refused as a whole.
-    KnownActionsOnly,
+    RejectsUnknownActions,
     /// A refused HEAD has no body, and its status says less than that of GET.
-    MuteHead,
+    ForbiddenForMissingTagOnHead,
     /// The challenge has an empty scope.
     EmptyScope,
     /// The scope in the challenge names the repository as the token service knows it, which grants no other.
     MappedScope,
     /// The realm is an earlier path of the token service, which redirects to the present one.
-    TokensMoved,
+    MovedTokenService,
     /// Only `/v2/` has a challenge. Requests without credentials are refused as if nothing existed.
-    ChallengeAtRootOnly,
+    ChallengeOnlyAtRoot,
 }
 
 /// What a registry is called, and how it behaves.
@@ -122,9 +122,9 @@ pub struct Profile {
     /// Other names of that host.
     pub aliases: &'static [&'static str],
     /// Another host before it.
-    pub front: Option<Front>,
+    pub redirecting_host: Option<RedirectingHost>,
     /// How it wants to know who asks.
-    pub auth: Auth,
+    pub auth: AuthScheme,
     /// Host of the token service.
     pub token_host: String,
     /// Path of the token service.
@@ -136,16 +136,16 @@ pub struct Profile {
     /// The fields of a token answer.
     pub token_fields: TokenFields,
     /// Whether the token service takes an identity token by POST. Others refuse every POST.
-    pub takes_identity_tokens: bool,
+    pub accepts_identity_tokens: bool,
     /// Seconds that a token lasts.
     pub token_seconds: u64,
     /// Whether the token service refuses a wrong login itself, instead of giving a token that opens
     /// nothing.
-    pub refuses_wrong_login: bool,
+    pub rejects_wrong_credentials: bool,
     /// Wrong passwords after which a user is locked out.
-    pub locks_after: Option<u32>,
+    pub lockout_threshold: Option<u32>,
     /// What can be read without a login.
-    pub anonymous: Anonymous,
+    pub anonymous: AnonymousAccess,
     /// Host that blobs are redirected to; none when the registry sends them itself.
     pub blob_host: Option<String>,
     /// How many pulls anonymous callers have.
@@ -155,9 +155,9 @@ pub struct Profile {
     /// How limits are announced.
     pub rate_headers: RateHeaders,
     /// How referrers are told.
-    pub referrers: ReferrersManner,
+    pub referrers: ReferrersSupport,
     /// How it refuses.
-    pub words: Words,
+    pub errors: ErrorResponses,
     /// What else it does.
     pub quirks: &'static [Quirk],
 }
@@ -168,24 +168,24 @@ impl Profile {
         Self {
             registry_host: host.to_owned(),
             aliases: &[],
-            front: None,
-            auth: Auth::Bearer,
+            redirecting_host: None,
+            auth: AuthScheme::Bearer,
             token_host: format!("token.{host}"),
             token_path: "/token".to_owned(),
             service: host.to_owned(),
             constant_scope: None,
             token_fields: TokenFields::All,
-            takes_identity_tokens: false,
+            accepts_identity_tokens: false,
             token_seconds: 300,
-            refuses_wrong_login: false,
-            locks_after: None,
-            anonymous: Anonymous::Everything,
+            rejects_wrong_credentials: false,
+            lockout_threshold: None,
+            anonymous: AnonymousAccess::Everything,
             blob_host: Some(format!("blobs.{host}")),
             anonymous_limit: None,
             user_limit: None,
-            rate_headers: RateHeaders::Silent,
-            referrers: ReferrersManner::Api,
-            words: Words::usual(),
+            rate_headers: RateHeaders::Absent,
+            referrers: ReferrersSupport::Api,
+            errors: ErrorResponses::distribution(),
             quirks: &[],
         }
     }
@@ -209,7 +209,7 @@ impl Profile {
     }
 
     /// The host that a reference names.
-    pub fn named_host(&self) -> &str {
-        self.front.as_ref().map_or(&self.registry_host, |front| &front.host)
+    pub fn reference_host(&self) -> &str {
+        self.redirecting_host.as_ref().map_or(&self.registry_host, |front| &front.host)
     }
 }

@@ -1,6 +1,6 @@
 //! Registries whose manners most clients meet rarely.
 
-use super::{Profile, Quirk, Saying, TokenFields, Words};
+use super::{ErrorResponse, ErrorResponses, Profile, Quirk, TokenFields};
 
 impl Profile {
     /// Oracle's registry of a region, such as `fra` (<https://github.com/jupyterhub/binderhub/pull/1586>). zot does
@@ -12,9 +12,9 @@ impl Profile {
 
     /// Harbor behind a proxy, which has given the token service another path
     /// (<https://github.com/Finsys/dockhand/issues/1428>).
-    pub fn moved_tokens(host: &str) -> Self {
+    pub fn moved_token_service(host: &str) -> Self {
         Self {
-            quirks: &[Quirk::TokensMoved],
+            quirks: &[Quirk::MovedTokenService],
             token_fields: TokenFields::TextExpiry,
             ..Self::alone(host, "/service/token")
         }
@@ -23,30 +23,35 @@ impl Profile {
     /// A token service that leaves a field empty
     /// (<https://github.com/google/go-containerregistry/pull/81>) and gives tokens no life
     /// (<https://github.com/bazel-contrib/rules_oci/pull/856>).
-    pub fn odd_tokens(host: &str) -> Self {
+    pub fn empty_token_field(host: &str) -> Self {
         Self { token_fields: TokenFields::EmptyToken, ..Self::alone(host, "/token") }
     }
 
     /// A proxy of other registries, whose scopes name the repositories behind it.
     pub fn mapped_scopes(host: &str) -> Self {
-        let denied = Some(Saying::error(403, "DENIED", "requested access to the resource is denied"));
+        let denied = Some(ErrorResponse::error(403, "DENIED", "requested access to the resource is denied"));
         Self {
             quirks: &[Quirk::MappedScope],
-            words: Words { nothing_granted: denied, nothing_granted_to_anonymous: denied, ..Words::usual() },
+            errors: ErrorResponses {
+                nothing_granted: denied,
+                nothing_granted_to_anonymous: denied,
+                ..ErrorResponses::distribution()
+            },
             ..Self::alone(host, "/token")
         }
     }
 
     /// A registry that hides its private repositories from everybody who sends no credentials.
-    pub fn hidden(host: &str) -> Self {
-        let unknown = Some(Saying::error(404, "NAME_UNKNOWN", "repository name not known to registry"));
+    pub fn hidden_repositories(host: &str) -> Self {
+        let unknown =
+            Some(ErrorResponse::error(404, "NAME_UNKNOWN", "repository name not known to registry"));
         Self {
-            quirks: &[Quirk::ChallengeAtRootOnly],
-            words: Words {
+            quirks: &[Quirk::ChallengeOnlyAtRoot],
+            errors: ErrorResponses {
                 denied: unknown,
                 denied_to_anonymous: unknown,
                 missing_repository: unknown,
-                ..Words::usual()
+                ..ErrorResponses::distribution()
             },
             ..Self::alone(host, "/token")
         }
@@ -56,7 +61,7 @@ impl Profile {
     fn alone(host: &str, token_path: &str) -> Self {
         Self {
             blob_host: None,
-            refuses_wrong_login: true,
+            rejects_wrong_credentials: true,
             ..Self::bearer(host).with_tokens_at(host, token_path, host)
         }
     }
