@@ -163,11 +163,11 @@ async fn time_that_runs_out_while_a_host_is_silent_is_told_with_the_host() {
         world.deadline = Some(Instant::now() + Duration::from_secs(3));
         world.emulator.faults().add(Fault::on(operation, Effect::Delay { ms: 300_000 }));
         let failure = world.copy("python:1", Some("1"), "linux/amd64").await.unwrap_err();
-        let Failure::Deadline { silence: Some((named, silence)), .. } = *failure else {
+        let Failure::Deadline { silent_host: Some((named, silent_host)), .. } = *failure else {
             panic!("{operation}: {failure}")
         };
         assert_eq!(named, side, "{operation}");
-        assert!(silence.host.to_string().contains(host), "{operation}: {silence:?}");
+        assert!(silent_host.host.to_string().contains(host), "{operation}: {silent_host:?}");
     }
 }
 

@@ -206,7 +206,7 @@ async fn the_current_state_has_the_pinned_image_and_the_plan_its_children() {
     let (recorder, to) = recorder(&world, Start::Immediately, false);
     let from = world.source(&request);
     let state = read_current_state(&request, &from, &to).await.unwrap();
-    assert_eq!(state.held(&state.source_digest).unwrap().digest.as_str(), image.digest());
+    assert_eq!(state.existing(&state.source_digest).unwrap().digest.as_str(), image.digest());
     assert!(state.tagged.is_none());
     world.ecr.expire_image(&image.manifests[0].digest);
     let plan = plan(&request, &state, &from, &to).await.unwrap();

@@ -302,7 +302,7 @@ pub(crate) fn unfinished(
     let Failure::Copy(failure) = failure else { return None };
     let progress = match failure.as_ref() {
         // The next invocation would wait for the same host.
-        copy::Failure::Deadline { silence: Some(_), .. } if !transferred.makes_progress() => return None,
+        copy::Failure::Deadline { silent_host: Some(_), .. } if !transferred.makes_progress() => return None,
         copy::Failure::Deadline { progress, .. } => *progress,
         other if other.side() == Side::Destination && other.problem() == Problem::Throttled => {
             progress.filter(|_| transferred.makes_progress())?

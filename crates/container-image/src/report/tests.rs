@@ -82,7 +82,7 @@ fn failures() -> Vec<Failure> {
             subject: subject(),
             progress: Progress::default(),
             elapsed: Duration::ZERO,
-            silence: None,
+            silent_host: None,
         },
     ]
 }

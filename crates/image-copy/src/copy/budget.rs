@@ -49,46 +49,46 @@ impl fmt::Display for ImageLimit {
 /// read, so that a second attempt or a second plan costs nothing.
 #[derive(Default)]
 pub(super) struct MemoryBudget {
-    charges: Mutex<Charges>,
+    usages: Mutex<Usages>,
 }
 
 #[derive(Default)]
-struct Charges {
-    by_digest: HashMap<Digest, Charge>,
-    sum: Charge,
+struct Usages {
+    by_digest: HashMap<Digest, Usage>,
+    sum: Usage,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Charge {
+struct Usage {
     bytes: u64,
     descriptors: usize,
 }
 
 impl MemoryBudget {
-    /// Charges content before it is read, with its maximum size in bytes.
-    pub(super) fn charge(&self, digest: &Digest, bytes: u64) -> Result<(), ImageLimit> {
-        self.change(digest, |known| Charge { bytes: bytes.max(known.bytes), ..known })
+    /// Usages content before it is read, with its maximum size in bytes.
+    pub(super) fn reserve(&self, digest: &Digest, bytes: u64) -> Result<(), ImageLimit> {
+        self.change(digest, |known| Usage { bytes: bytes.max(known.bytes), ..known })
     }
 
     /// Replaces the charge of content that was read.
-    pub(super) fn settle(&self, digest: &Digest, bytes: u64, descriptors: usize) -> Result<(), ImageLimit> {
-        self.change(digest, |_| Charge { bytes, descriptors })
+    pub(super) fn record(&self, digest: &Digest, bytes: u64, descriptors: usize) -> Result<(), ImageLimit> {
+        self.change(digest, |_| Usage { bytes, descriptors })
     }
 
-    fn change(&self, digest: &Digest, next: impl FnOnce(Charge) -> Charge) -> Result<(), ImageLimit> {
-        let mut charges = self.charges.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = charges.by_digest.get(digest).copied().unwrap_or_default();
+    fn change(&self, digest: &Digest, next: impl FnOnce(Usage) -> Usage) -> Result<(), ImageLimit> {
+        let mut usages = self.usages.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = usages.by_digest.get(digest).copied().unwrap_or_default();
         let new = next(old);
-        let bytes = (charges.sum.bytes - old.bytes).saturating_add(new.bytes);
-        let descriptors = charges.sum.descriptors - old.descriptors + new.descriptors;
+        let bytes = (usages.sum.bytes - old.bytes).saturating_add(new.bytes);
+        let descriptors = usages.sum.descriptors - old.descriptors + new.descriptors;
         if bytes > MAX_BYTES {
             return Err(ImageLimit::Bytes);
         }
         if descriptors > MAX_DESCRIPTORS {
             return Err(ImageLimit::Descriptors);
         }
-        charges.sum = Charge { bytes, descriptors };
-        charges.by_digest.insert(digest.clone(), new);
+        usages.sum = Usage { bytes, descriptors };
+        usages.by_digest.insert(digest.clone(), new);
         Ok(())
     }
 }
@@ -101,14 +101,14 @@ mod tests {
     fn counts_each_content_once_and_before_it_is_read() {
         let budget = MemoryBudget::default();
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        assert_eq!(budget.charge(&a, MAX_BYTES), Ok(()));
-        assert_eq!(budget.charge(&a, MAX_BYTES), Ok(()), "a second attempt");
-        assert_eq!(budget.charge(&b, 1), Err(ImageLimit::Bytes));
-        assert_eq!(budget.settle(&a, MAX_BYTES - 1, MAX_DESCRIPTORS), Ok(()), "smaller than charged");
-        assert_eq!(budget.charge(&b, 1), Ok(()));
-        assert_eq!(budget.settle(&b, 1, 1), Err(ImageLimit::Descriptors));
-        assert_eq!(budget.settle(&a, 0, 0), Ok(()), "no longer in memory");
-        assert_eq!(budget.settle(&b, 1, 1), Ok(()));
-        assert_eq!(budget.charge(&a, u64::MAX), Err(ImageLimit::Bytes));
+        assert_eq!(budget.reserve(&a, MAX_BYTES), Ok(()));
+        assert_eq!(budget.reserve(&a, MAX_BYTES), Ok(()), "a second attempt");
+        assert_eq!(budget.reserve(&b, 1), Err(ImageLimit::Bytes));
+        assert_eq!(budget.record(&a, MAX_BYTES - 1, MAX_DESCRIPTORS), Ok(()), "smaller than charged");
+        assert_eq!(budget.reserve(&b, 1), Ok(()));
+        assert_eq!(budget.record(&b, 1, 1), Err(ImageLimit::Descriptors));
+        assert_eq!(budget.record(&a, 0, 0), Ok(()), "no longer in memory");
+        assert_eq!(budget.record(&b, 1, 1), Ok(()));
+        assert_eq!(budget.reserve(&a, u64::MAX), Err(ImageLimit::Bytes));
     }
 }

@@ -27,17 +27,18 @@ pub async fn with_deadline<T>(
     let mut work = std::pin::pin!(work);
     timeout_at(deadline, &mut work).await.unwrap_or_else(|_| {
         let (subject, (progress, elapsed)) = (request.source.to_string(), reached());
-        let silence = silence(source, destination, elapsed);
-        Err(Box::new(Failure::Deadline { subject, progress, elapsed, silence }))
+        let silent_host = silent_host(source, destination, elapsed);
+        Err(Box::new(Failure::Deadline { subject, progress, elapsed, silent_host }))
     })
 }
 
 /// Returns the host that the copy has been waiting for longest. A wait that is shorter than the time
 /// limit of a connection, and than half of the copy, is not the reason that time ran out.
-fn silence(source: &Source, destination: &Destination, elapsed: Duration) -> Option<(Side, SilentHost)> {
+fn silent_host(source: &Source, destination: &Destination, elapsed: Duration) -> Option<(Side, SilentHost)> {
     let shortest = source.upstream().http_options().connect_timeout.min(elapsed / 2);
-    let of_source = source.silence().map(|silence| (Side::Source, silence));
-    let of_destination = destination.repository.silent_host().map(|silence| (Side::Destination, silence));
-    let longest = of_source.into_iter().chain(of_destination).max_by_key(|(_, silence)| silence.time);
-    longest.filter(|(_, silence)| silence.time >= shortest)
+    let of_source = source.silent_host().map(|silent_host| (Side::Source, silent_host));
+    let of_destination =
+        destination.repository.silent_host().map(|silent_host| (Side::Destination, silent_host));
+    let longest = of_source.into_iter().chain(of_destination).max_by_key(|(_, silent_host)| silent_host.time);
+    longest.filter(|(_, silent_host)| silent_host.time >= shortest)
 }

@@ -122,7 +122,7 @@ fn is_silence(failure: &copy::Failure) -> bool {
         copy::Failure::Registry { cause: registry::Error::Http(error), .. } => {
             matches!(error.kind, http::ErrorKind::Silent { .. } | http::ErrorKind::Slow { .. })
         }
-        copy::Failure::Deadline { silence, .. } => silence.is_some(),
+        copy::Failure::Deadline { silent_host, .. } => silent_host.is_some(),
         _ => false,
     }
 }

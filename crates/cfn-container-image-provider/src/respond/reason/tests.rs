@@ -119,7 +119,7 @@ fn table() -> String {
         subject: SOURCE.into(),
         progress: Progress::default(),
         elapsed: Duration::from_secs(48),
-        silence: None,
+        silent_host: None,
     };
     lines.push(format!("Deadline, before the plan: {}", text(early)));
     let time = Duration::from_secs(30);
@@ -128,7 +128,7 @@ fn table() -> String {
             subject: SOURCE.into(),
             progress: Progress::default(),
             elapsed: Duration::from_secs(48),
-            silence: Some((side, SilentHost { host: "registry.example".into(), time })),
+            silent_host: Some((side, SilentHost { host: "registry.example".into(), time })),
         };
         lines.push(format!("Deadline, silence: {}", text(silent)));
         for kind in [ErrorKind::Silent { time, proxy: None }, ErrorKind::Slow { rate: 35, time }] {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::current_state::CurrentState;
 use super::earlier_copy;
-use super::manifest_reader::{Found, Walk};
+use super::manifest_reader::{LocatedManifest, ManifestReader};
 use super::missing::missing_blobs;
 use super::plan::{Plan, TargetImage, tag_change};
 use super::platforms::platforms_of;
@@ -20,20 +20,20 @@ use crate::copy::request::{PlatformSelection, Request};
 use crate::copy::source::Source;
 use crate::oci::{Digest, Manifest, Platform};
 
-/// Plans the copy with the results of a survey, which are not read again.
+/// Plans the copy with the results of a state, which are not read again.
 ///
 /// # Errors
 /// If the source or the destination cannot be read, or if the result could not be stored.
 pub async fn plan(
     request: &Request,
-    survey: &CurrentState,
+    state: &CurrentState,
     source: &Source,
     destination: &Destination,
 ) -> Result<Plan, Error> {
     let started = Instant::now();
-    let elapsed = || survey.elapsed + started.elapsed();
-    let walk = Walk { request, surveyed: &survey.manifests, source, destination };
-    let planning = build(&walk, survey, &elapsed);
+    let elapsed = || state.elapsed + started.elapsed();
+    let reader = ManifestReader { request, current: &state.manifests, source, destination };
+    let planning = build(&reader, state, &elapsed);
     with_deadline(source.deadline(), request, (source, destination), planning, || {
         (Progress::default(), elapsed())
     })
@@ -41,54 +41,60 @@ pub async fn plan(
 }
 
 async fn build(
-    walk: &Walk<'_>,
-    survey: &CurrentState,
+    reader: &ManifestReader<'_>,
+    state: &CurrentState,
     elapsed: impl Fn() -> Duration,
 ) -> Result<Plan, Error> {
-    let Walk { request, destination, .. } = walk;
-    let source_digest = survey.source_digest.clone();
-    let fitting = request
+    let ManifestReader { request, destination, .. } = reader;
+    let source_digest = state.source_digest.clone();
+    let matching = request
         .earlier_copies
         .iter()
-        .find(|known| known.source_digest == source_digest && known.requested == request.platforms);
-    if let Some(known) = fitting
-        && let Some(held) = earlier_copy::held_whole(walk, known).await?
+        .find(|copy| copy.source_digest == source_digest && copy.requested == request.platforms);
+    if let Some(copy) = matching
+        && let Some(held) = earlier_copy::find_complete(reader, copy).await?
     {
-        let (root, below) = (held.root, held.below);
-        let tag = movable_tag(walk, survey, &root.manifest.digest).await?;
-        let platforms = match known.platforms.as_slice() {
-            [] => platforms_of(walk, &root, None, &below.read).await?,
+        let (root, descendants) = (held.root, held.descendants);
+        let tag = check_tag(reader, state, &root.manifest.digest).await?;
+        let platforms = match copy.platforms.as_slice() {
+            [] => platforms_of(reader, &root, None, &descendants.read).await?,
             remembered => remembered.to_vec(),
         };
-        let target = TargetImage { source_digest, root, below, platforms, source_platform_count: None, tag };
+        let target =
+            TargetImage { source_digest, root, descendants, platforms, source_platform_count: None, tag };
         return Ok(target.plan(request, Vec::new(), held.progress, elapsed()));
     }
-    let top = walk.root(&source_digest).await?;
+    let top = reader.root(&source_digest).await?;
     let source_platform_count = offered(&top.manifest);
-    let (root, platform) = choose(walk, top).await?;
-    let root = walk.as_root(root).await?;
-    let tag = movable_tag(walk, survey, &root.manifest.digest).await?;
-    let below = walk.below(&root).await?;
-    for found in below.read.iter().chain([&root]).filter(|found| !found.held) {
+    let (root, platform) = select_root(reader, top).await?;
+    let root = reader.stored_root(root).await?;
+    let tag = check_tag(reader, state, &root.manifest.digest).await?;
+    let descendants = reader.descendants(&root).await?;
+    for found in descendants.read.iter().chain([&root]).filter(|found| !found.at_destination) {
         check_storable(request, destination, &found.manifest)?;
     }
-    let platforms = platforms_of(walk, &root, platform, &below.read).await?;
-    let manifests = below.read.iter().chain([&root]);
+    let platforms = platforms_of(reader, &root, platform, &descendants.read).await?;
+    let manifests = descendants.read.iter().chain([&root]);
     let (blobs, progress) = missing_blobs(request, destination, manifests).await?;
-    let target = TargetImage { source_digest, root, below, platforms, source_platform_count, tag };
+    let target = TargetImage { source_digest, root, descendants, platforms, source_platform_count, tag };
     Ok(target.plan(request, blobs, progress, elapsed()))
 }
 
 /// Returns the tag's change. Fails if an immutable tag names another image. The destination's settings
 /// are read only in that case.
-async fn movable_tag(walk: &Walk<'_>, survey: &CurrentState, wanted: &Digest) -> Result<TagChange, Error> {
-    let request = walk.request;
-    let named = survey.tagged.as_ref().map(|manifest| manifest.digest.clone());
+async fn check_tag(
+    reader: &ManifestReader<'_>,
+    state: &CurrentState,
+    wanted: &Digest,
+) -> Result<TagChange, Error> {
+    let request = reader.request;
+    let named = state.tagged.as_ref().map(|manifest| manifest.digest.clone());
     let tag = tag_change(request.tag.as_ref(), named, wanted);
     if let TagChange::Moved { from: Some(existing) } = &tag {
-        let facts = walk.destination.inventory.settings(request.tag.as_ref()).await;
-        let facts = facts.map_err(|cause| request.destination_failure(Operation::ReadSettings, cause))?;
-        if facts.tag_is_immutable == Some(true) {
+        let settings = reader.destination.inventory.settings(request.tag.as_ref()).await;
+        let settings =
+            settings.map_err(|cause| request.destination_failure(Operation::ReadSettings, cause))?;
+        if settings.tag_is_immutable == Some(true) {
             return Err(Box::new(Failure::TagImmutable {
                 subject: request.destination_name(),
                 existing: existing.clone(),
@@ -100,12 +106,15 @@ async fn movable_tag(walk: &Walk<'_>, survey: &CurrentState, wanted: &Digest) ->
 }
 
 /// Returns the manifest to push, and its platform if an index states it.
-async fn choose(walk: &Walk<'_>, top: Found) -> Result<(Found, Option<Platform>), Error> {
-    let wanted = match &walk.request.platforms {
+async fn select_root(
+    reader: &ManifestReader<'_>,
+    top: LocatedManifest,
+) -> Result<(LocatedManifest, Option<Platform>), Error> {
+    let wanted = match &reader.request.platforms {
         PlatformSelection::All => return Ok((top, None)),
         PlatformSelection::Several(wanted) => {
             let root = match top.manifest.is_index() {
-                true => selected(walk, top, wanted).await?,
+                true => select_platforms(reader, top, wanted).await?,
                 false => top,
             };
             return Ok((root, None));
@@ -117,36 +126,40 @@ async fn choose(walk: &Walk<'_>, top: Found) -> Result<(Found, Option<Platform>)
     }
     if let Some(child) = image_for_platform(&top.manifest, wanted) {
         let platform = child.platform.clone();
-        return Ok((walk.child(child).await?, platform));
+        return Ok((reader.child(child).await?, platform));
     }
     // Rarely, the images are listed in indexes within the index.
-    for found in walk.below(&top).await?.read.iter().filter(|found| found.manifest.is_index()) {
+    for found in reader.descendants(&top).await?.read.iter().filter(|found| found.manifest.is_index()) {
         if let Some(child) = image_for_platform(&found.manifest, wanted) {
-            return Ok((walk.child(child).await?, child.platform.clone()));
+            return Ok((reader.child(child).await?, child.platform.clone()));
         }
     }
-    Err(no_platform(walk, &top.manifest, wanted))
+    Err(no_platform(reader, &top.manifest, wanted))
 }
 
 /// Returns an index with only the images for `wanted`. If the source's index has no others, returns it
 /// unchanged.
-async fn selected(walk: &Walk<'_>, top: Found, wanted: &[Platform]) -> Result<Found, Error> {
+async fn select_platforms(
+    reader: &ManifestReader<'_>,
+    top: LocatedManifest,
+    wanted: &[Platform],
+) -> Result<LocatedManifest, Error> {
     let root = match selection(&top.manifest, wanted) {
         Ok(root) => root,
-        Err(missing) => return Err(no_platform(walk, &top.manifest, &missing)),
+        Err(missing) => return Err(no_platform(reader, &top.manifest, &missing)),
     };
     match root {
         None => Ok(top),
         Some(root) => {
-            let held = walk.holds(&root.digest).await?;
-            Ok(Found { manifest: root, held })
+            let at_destination = reader.exists_at_destination(&root.digest).await?;
+            Ok(LocatedManifest { manifest: root, at_destination })
         }
     }
 }
 
-fn no_platform(walk: &Walk<'_>, index: &Manifest, wanted: &Platform) -> Error {
+fn no_platform(reader: &ManifestReader<'_>, index: &Manifest, wanted: &Platform) -> Error {
     let available = image_children(index).filter_map(|child| child.platform.clone()).collect();
-    let (subject, wanted) = (walk.request.source.to_string(), wanted.clone());
+    let (subject, wanted) = (reader.request.source.to_string(), wanted.clone());
     Box::new(Failure::NoPlatform { subject, wanted, available })
 }
 

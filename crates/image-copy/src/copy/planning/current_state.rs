@@ -30,7 +30,7 @@ pub struct CurrentState {
 impl CurrentState {
     /// Returns the manifest if the survey found it at the destination.
     #[must_use]
-    pub fn held(&self, digest: &Digest) -> Option<&Manifest> {
+    pub fn existing(&self, digest: &Digest) -> Option<&Manifest> {
         self.manifests.get(digest)?.as_ref()
     }
 }
@@ -105,7 +105,7 @@ async fn resolve(request: &Request, source: &Source) -> Result<Digest, Error> {
                 Failure::registry(Side::Source, Operation::ReadManifest, reference.to_string(), cause)
             })?;
             // Some registries return the digest only together with the manifest.
-            head.manifest.iter().for_each(|manifest| source.remember(manifest));
+            head.manifest.iter().for_each(|manifest| source.store_manifest(manifest));
             Ok(head.digest)
         }
         (None, None) => unreachable!("a reference has a tag or a digest"),

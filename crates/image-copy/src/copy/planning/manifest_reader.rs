@@ -6,7 +6,7 @@ use crate::copy::budget::{ImageLimit, MAX_DEPTH, MAX_MANIFESTS};
 use crate::copy::destination::Destination;
 use crate::copy::reporting::{Error, Failure, Operation, Side};
 use crate::copy::request::Request;
-use crate::copy::source::{Part, Source};
+use crate::copy::source::{ManifestRef, Source};
 use crate::oci::{Algorithm, Descriptor, Digest, Manifest, media_type};
 use crate::registry::{self, ManifestId};
 
@@ -16,64 +16,64 @@ const BATCH_BYTES: u64 = 4 << 20;
 
 /// A manifest; `held` is true if the destination has it.
 #[derive(Debug, Clone)]
-pub(in crate::copy) struct Found {
+pub(in crate::copy) struct LocatedManifest {
     pub(in crate::copy) manifest: Manifest,
-    pub(in crate::copy) held: bool,
+    pub(in crate::copy) at_destination: bool,
 }
 
 /// Reads manifests, from the destination if it has them, because that costs no pull.
-pub(in crate::copy) struct Walk<'a> {
+pub(in crate::copy) struct ManifestReader<'a> {
     pub(in crate::copy) request: &'a Request,
     /// Results of the survey's reads at the destination, by digest.
-    pub(in crate::copy) surveyed: &'a HashMap<Digest, Option<Manifest>>,
+    pub(in crate::copy) current: &'a HashMap<Digest, Option<Manifest>>,
     pub(in crate::copy) source: &'a Source,
     pub(in crate::copy) destination: &'a Destination,
 }
 
 /// The manifests below a root.
 #[derive(Default)]
-pub(in crate::copy) struct Below {
+pub(in crate::copy) struct Descendants {
     /// Each comes before those that refer to it.
-    pub(in crate::copy) read: Vec<Found>,
+    pub(in crate::copy) read: Vec<LocatedManifest>,
     /// Children that are not read because the destination holds their index, with all of its content.
     pub(in crate::copy) unread: Vec<Digest>,
 }
 
-impl Walk<'_> {
+impl ManifestReader<'_> {
     /// Reads the manifest that the source reference names.
-    pub(super) async fn root(&self, digest: &Digest) -> Result<Found, Error> {
-        self.read_one(Part::of(digest)).await
+    pub(super) async fn root(&self, digest: &Digest) -> Result<LocatedManifest, Error> {
+        self.read_one(ManifestRef::of(digest)).await
     }
 
     /// Reads one child.
-    pub(super) async fn child(&self, child: &Descriptor) -> Result<Found, Error> {
-        self.read_one(Part::from(child)).await
+    pub(super) async fn child(&self, child: &Descriptor) -> Result<LocatedManifest, Error> {
+        self.read_one(ManifestRef::from(child)).await
     }
 
-    async fn read_one(&self, part: Part) -> Result<Found, Error> {
-        let mut found = self.read(std::slice::from_ref(&part)).await?;
+    async fn read_one(&self, manifest_ref: ManifestRef) -> Result<LocatedManifest, Error> {
+        let mut found = self.read(std::slice::from_ref(&manifest_ref)).await?;
         Ok(found.swap_remove(0))
     }
 
     /// Returns the manifest as a root. Destinations store a tagged manifest under its SHA-256 digest,
     /// whatever the digest in the reference.
-    pub(super) async fn as_root(&self, found: Found) -> Result<Found, Error> {
+    pub(super) async fn stored_root(&self, found: LocatedManifest) -> Result<LocatedManifest, Error> {
         if found.manifest.digest.algorithm() == Algorithm::Sha256 {
             return Ok(found);
         }
         let digest = Digest::of(&found.manifest.bytes);
-        let held = self.holds(&digest).await?;
-        Ok(Found { manifest: found.manifest.stored_under(digest), held })
+        let at_destination = self.exists_at_destination(&digest).await?;
+        Ok(LocatedManifest { manifest: found.manifest.stored_under(digest), at_destination })
     }
 
     /// Reads the manifests below `root`.
-    pub(in crate::copy) async fn below(&self, root: &Found) -> Result<Below, Error> {
-        let is_proved = root.held && self.destination.inventory.manifests_guarantee_content();
-        let mut known: HashMap<Digest, Found> = HashMap::new();
+    pub(in crate::copy) async fn descendants(&self, root: &LocatedManifest) -> Result<Descendants, Error> {
+        let is_guaranteed = root.at_destination && self.destination.inventory.manifests_guarantee_content();
+        let mut known: HashMap<Digest, LocatedManifest> = HashMap::new();
         let mut unread: HashSet<Digest> = HashSet::new();
         let mut order: Vec<Digest> = Vec::new();
-        let mut level: Vec<Part> = Vec::new();
-        add_children(&root.manifest, is_proved, &mut level, &mut unread);
+        let mut level: Vec<ManifestRef> = Vec::new();
+        add_children(&root.manifest, is_guaranteed, &mut level, &mut unread);
         for depth in 0.. {
             if level.is_empty() {
                 break;
@@ -85,114 +85,129 @@ impl Walk<'_> {
                 return Err(self.too_large(ImageLimit::Manifests));
             }
             let mut next = Vec::new();
-            let mut new: Vec<Part> = Vec::new();
+            let mut new: Vec<ManifestRef> = Vec::new();
             let mut seen = HashSet::new();
-            for part in &level {
-                if !known.contains_key(&part.digest) && seen.insert(&part.digest) {
-                    new.push(part.clone());
+            for manifest_ref in &level {
+                if !known.contains_key(&manifest_ref.digest) && seen.insert(&manifest_ref.digest) {
+                    new.push(manifest_ref.clone());
                 }
             }
-            for (part, found) in new.iter().zip(self.read(&new).await?) {
-                known.insert(part.digest.clone(), found);
+            for (manifest_ref, found) in new.iter().zip(self.read(&new).await?) {
+                known.insert(manifest_ref.digest.clone(), found);
             }
-            for part in level {
-                let found = known.get(&part.digest).ok_or_else(|| self.lost(&part.digest))?;
-                self.check_size(&part, &found.manifest)?;
-                add_children(&found.manifest, is_proved, &mut next, &mut unread);
-                order.push(part.digest);
+            for manifest_ref in level {
+                let found = known
+                    .get(&manifest_ref.digest)
+                    .ok_or_else(|| self.missing_manifest(&manifest_ref.digest))?;
+                self.check_size(&manifest_ref, &found.manifest)?;
+                add_children(&found.manifest, is_guaranteed, &mut next, &mut unread);
+                order.push(manifest_ref.digest);
             }
             level = next;
         }
         let unread = unread.into_iter().filter(|digest| !known.contains_key(digest)).collect();
-        Ok(Below { read: self.leaves_first(order, known)?, unread })
+        Ok(Descendants { read: self.leaves_first(order, known)?, unread })
     }
 
     /// Reads manifests. Each is charged before it is read.
-    async fn read(&self, parts: &[Part]) -> Result<Vec<Found>, Error> {
-        self.charge(parts)?;
-        let held = self.held(parts).await?;
-        let found = self.complete(held, parts).await?;
-        for (part, Found { manifest, .. }) in parts.iter().zip(&found) {
-            self.check_size(part, manifest)?;
-            self.settle(part, Some(manifest))?;
+    async fn read(&self, refs: &[ManifestRef]) -> Result<Vec<LocatedManifest>, Error> {
+        self.reserve(refs)?;
+        let held = self.existing(refs).await?;
+        let found = self.read_missing(held, refs).await?;
+        for (manifest_ref, LocatedManifest { manifest, .. }) in refs.iter().zip(&found) {
+            self.check_size(manifest_ref, manifest)?;
+            self.record(manifest_ref, Some(manifest))?;
         }
         Ok(found)
     }
 
     /// Charges manifests before they are read.
-    pub(super) fn charge(&self, parts: &[Part]) -> Result<(), Error> {
-        let charge = |part: &Part| self.source.budget().charge(&part.digest, part.limit());
-        parts.iter().try_for_each(charge).map_err(|limit| self.too_large(limit))
+    pub(super) fn reserve(&self, refs: &[ManifestRef]) -> Result<(), Error> {
+        let charge = |manifest_ref: &ManifestRef| {
+            self.source.budget().reserve(&manifest_ref.digest, manifest_ref.limit())
+        };
+        refs.iter().try_for_each(charge).map_err(|limit| self.too_large(limit))
     }
 
     /// Replaces the charge of a manifest that was read, or is missing.
-    pub(super) fn settle(&self, part: &Part, manifest: Option<&Manifest>) -> Result<(), Error> {
+    pub(super) fn record(
+        &self,
+        manifest_ref: &ManifestRef,
+        manifest: Option<&Manifest>,
+    ) -> Result<(), Error> {
         let (bytes, descriptors) = manifest.map_or((0, 0), |one| (one.bytes.len() as u64, one.descriptors()));
-        let settled = self.source.budget().settle(&part.digest, bytes, descriptors);
+        let settled = self.source.budget().record(&manifest_ref.digest, bytes, descriptors);
         settled.map_err(|limit| self.too_large(limit))
     }
 
     /// Reads the manifests that the destination lacks from the source, in one call, so that the number
     /// of pulls is known before the first one.
-    async fn complete(&self, held: Vec<Option<Manifest>>, parts: &[Part]) -> Result<Vec<Found>, Error> {
-        let missing = held.iter().zip(parts).filter(|(held, _)| held.is_none());
-        let missing: Vec<Part> = missing.map(|(_, part)| part.clone()).collect();
+    async fn read_missing(
+        &self,
+        held: Vec<Option<Manifest>>,
+        refs: &[ManifestRef],
+    ) -> Result<Vec<LocatedManifest>, Error> {
+        let missing = held.iter().zip(refs).filter(|(held, _)| held.is_none());
+        let missing: Vec<ManifestRef> = missing.map(|(_, manifest_ref)| manifest_ref.clone()).collect();
         let read = self.source.manifests(&missing).await;
         let mut read = read.map_err(|(digest, cause)| self.failure(&digest, cause))?.into_iter();
-        let found = held.into_iter().zip(parts).map(|(held, part)| match held {
-            Some(manifest) => Ok(Found { manifest, held: true }),
+        let found = held.into_iter().zip(refs).map(|(held, manifest_ref)| match held {
+            Some(manifest) => Ok(LocatedManifest { manifest, at_destination: true }),
             None => {
-                let manifest = read.next().ok_or_else(|| self.lost(&part.digest))?;
-                Ok(Found { manifest, held: false })
+                let manifest = read.next().ok_or_else(|| self.missing_manifest(&manifest_ref.digest))?;
+                Ok(LocatedManifest { manifest, at_destination: false })
             }
         });
         found.collect()
     }
 
-    fn check_size(&self, part: &Part, manifest: &Manifest) -> Result<(), Error> {
+    fn check_size(&self, manifest_ref: &ManifestRef, manifest: &Manifest) -> Result<(), Error> {
         let actual = manifest.bytes.len() as u64;
-        match part.size {
+        match manifest_ref.size {
             Some(expected) if expected != actual => {
-                let cause = registry::Error::SizeMismatch { digest: part.digest.clone(), expected, actual };
-                Err(self.failure(&part.digest, cause))
+                let cause =
+                    registry::Error::SizeMismatch { digest: manifest_ref.digest.clone(), expected, actual };
+                Err(self.failure(&manifest_ref.digest, cause))
             }
             _ => Ok(()),
         }
     }
 
     fn failure(&self, digest: &Digest, cause: registry::Error) -> Error {
-        let is_asked_for = self.request.source.digest.as_ref() == Some(digest);
-        let operation = if is_asked_for { Operation::ReadManifest } else { Operation::ReadChildManifest };
+        let is_requested = self.request.source.digest.as_ref() == Some(digest);
+        let operation = if is_requested { Operation::ReadManifest } else { Operation::ReadChildManifest };
         let subject = match cause {
             // About the image, not about one of its manifests.
             registry::Error::TooFewPulls { .. } => self.request.source.to_string(),
-            _ => self.named(digest),
+            _ => self.name_of(digest),
         };
         Failure::registry(Side::Source, operation, subject, cause)
     }
 
-    fn lost(&self, digest: &Digest) -> Error {
+    fn missing_manifest(&self, digest: &Digest) -> Error {
         self.failure(digest, registry::Error::Protocol("a manifest of the image is missing"))
     }
 
     /// Returns whether the destination has a manifest.
-    pub(super) async fn holds(&self, digest: &Digest) -> Result<bool, Error> {
-        let found = self.held(&[Part::of(digest)]).await?;
+    pub(super) async fn exists_at_destination(&self, digest: &Digest) -> Result<bool, Error> {
+        let found = self.existing(&[ManifestRef::of(digest)]).await?;
         Ok(found.into_iter().flatten().next().is_some())
     }
 
-    /// Returns the manifests that the destination has, in the order of `parts`. Only those that the
+    /// Returns the manifests that the destination has, in the order of `refs`. Only those that the
     /// survey did not read cause a request.
-    pub(super) async fn held(&self, parts: &[Part]) -> Result<Vec<Option<Manifest>>, Error> {
+    pub(super) async fn existing(&self, refs: &[ManifestRef]) -> Result<Vec<Option<Manifest>>, Error> {
         let mut batches: Vec<(u64, Vec<ManifestId>)> = Vec::new();
-        for part in parts.iter().filter(|part| !self.surveyed.contains_key(&part.digest)) {
-            let id = ManifestId::Digest(part.digest.clone());
+        for manifest_ref in
+            refs.iter().filter(|manifest_ref| !self.current.contains_key(&manifest_ref.digest))
+        {
+            let id = ManifestId::Digest(manifest_ref.digest.clone());
             match batches.last_mut() {
-                Some((bytes, ids)) if *bytes + part.limit() <= BATCH_BYTES => {
-                    *bytes += part.limit();
+                Some((bytes, ids)) if *bytes + manifest_ref.limit() <= BATCH_BYTES => {
+                    *bytes += manifest_ref.limit();
                     ids.push(id);
                 }
-                _ => batches.push((part.limit(), vec![id])),
+                _ => batches.push((manifest_ref.limit(), vec![id])),
             }
         }
         let mut read = Vec::new();
@@ -202,19 +217,19 @@ impl Walk<'_> {
             read.extend(held.map_err(failure)?);
         }
         let mut read = read.into_iter();
-        let result = |part: &Part| match self.surveyed.get(&part.digest) {
-            Some(surveyed) => surveyed.clone(),
+        let result = |manifest_ref: &ManifestRef| match self.current.get(&manifest_ref.digest) {
+            Some(current) => current.clone(),
             None => read.next().flatten(),
         };
-        Ok(parts.iter().map(result).collect())
+        Ok(refs.iter().map(result).collect())
     }
 
     /// Returns the source reference as the user wrote it, with the digest of the manifest unless the
     /// reference has that digest.
-    fn named(&self, digest: &Digest) -> String {
+    fn name_of(&self, digest: &Digest) -> String {
         let source = &self.request.source;
         match &source.digest {
-            Some(asked) if asked == digest => source.to_string(),
+            Some(requested) if requested == digest => source.to_string(),
             _ => format!("{source} (manifest {})", digest.short()),
         }
     }
@@ -227,20 +242,25 @@ impl Walk<'_> {
     fn leaves_first(
         &self,
         order: Vec<Digest>,
-        mut known: HashMap<Digest, Found>,
-    ) -> Result<Vec<Found>, Error> {
+        mut known: HashMap<Digest, LocatedManifest>,
+    ) -> Result<Vec<LocatedManifest>, Error> {
         let mut seen = HashSet::new();
         let order = order.into_iter().rev().filter(|digest| seen.insert(digest.clone()));
-        order.map(|digest| known.remove(&digest).ok_or_else(|| self.lost(&digest))).collect()
+        order.map(|digest| known.remove(&digest).ok_or_else(|| self.missing_manifest(&digest))).collect()
     }
 }
 
 /// Adds the children of an index to those to read. If the destination is known to hold them, only nested
-/// indexes are read, because their platforms are part of the result.
-fn add_children(index: &Manifest, is_proved: bool, level: &mut Vec<Part>, unread: &mut HashSet<Digest>) {
+/// indexes are read, because their platforms are manifest_ref of the result.
+fn add_children(
+    index: &Manifest,
+    is_guaranteed: bool,
+    level: &mut Vec<ManifestRef>,
+    unread: &mut HashSet<Digest>,
+) {
     for child in index.children() {
         let is_index = matches!(child.media_type.as_str(), media_type::OCI_INDEX | media_type::DOCKER_LIST);
-        if is_proved && !is_index {
+        if is_guaranteed && !is_index {
             unread.insert(child.digest.clone());
         } else {
             level.push(child.into());

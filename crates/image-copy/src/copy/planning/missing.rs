@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::manifest_reader::Found;
+use super::manifest_reader::LocatedManifest;
 use crate::copy::destination::Destination;
 use crate::copy::reporting::{Error, Failure, Operation, Progress, Side};
 use crate::copy::request::Request;
@@ -10,13 +10,13 @@ use crate::oci::{Descriptor, Digest};
 use crate::registry;
 
 /// A blob of an image.
-struct Part<'a> {
+struct BlobState<'a> {
     blob: &'a Descriptor,
     /// True if a manifest at the destination proves that the blob is there too.
-    is_proved: bool,
+    is_guaranteed: bool,
     /// True if the destination holds an image that refers to it, so that it does not require the blob if
     /// that is foreign.
-    has_held_image: bool,
+    has_existing_image: bool,
 }
 
 /// Returns the blobs to copy, largest first, and the sums of all blobs. A foreign blob is not copied if
@@ -27,22 +27,22 @@ struct Part<'a> {
 pub(in crate::copy) async fn missing_blobs(
     request: &Request,
     destination: &Destination,
-    manifests: impl Iterator<Item = &Found>,
+    manifests: impl Iterator<Item = &LocatedManifest>,
 ) -> Result<(Vec<Descriptor>, Progress), Error> {
-    let parts = parts_of(request, destination, manifests)?;
-    let asked = parts.values().filter(|part| !part.is_proved);
-    let asked: Vec<Digest> = asked.map(|part| part.blob.digest.clone()).collect();
-    let held = destination.inventory.blobs(&asked).await;
+    let states = blob_states(request, destination, manifests)?;
+    let unknown = states.values().filter(|state| !state.is_guaranteed);
+    let unknown: Vec<Digest> = unknown.map(|state| state.blob.digest.clone()).collect();
+    let held = destination.inventory.blobs(&unknown).await;
     let held = held.map_err(|cause| request.destination_failure(Operation::CheckBlobs, cause))?;
     let mut progress = Progress::default();
     let mut missing = Vec::new();
-    for Part { blob, is_proved, has_held_image } in parts.into_values() {
+    for BlobState { blob, is_guaranteed, has_existing_image } in states.into_values() {
         progress.blobs += 1;
         progress.bytes = progress.bytes.saturating_add(blob.size);
-        if is_proved || held.contains(&blob.digest) {
+        if is_guaranteed || held.contains(&blob.digest) {
             progress.present += 1;
             progress.bytes_present = progress.bytes_present.saturating_add(blob.size);
-        } else if blob.is_foreign && has_held_image {
+        } else if blob.is_foreign && has_existing_image {
             progress.skipped += 1;
             progress.bytes_skipped = progress.bytes_skipped.saturating_add(blob.size);
         } else {
@@ -54,28 +54,32 @@ pub(in crate::copy) async fn missing_blobs(
 }
 
 /// Returns the blobs by digest. A blob is foreign only if all descriptors call it so.
-fn parts_of<'a>(
+fn blob_states<'a>(
     request: &Request,
     destination: &Destination,
-    manifests: impl Iterator<Item = &'a Found>,
-) -> Result<HashMap<Digest, Part<'a>>, Error> {
+    manifests: impl Iterator<Item = &'a LocatedManifest>,
+) -> Result<HashMap<Digest, BlobState<'a>>, Error> {
     let proves = destination.inventory.manifests_guarantee_content();
-    let mut parts: HashMap<Digest, Part<'a>> = HashMap::new();
-    for Found { manifest, held } in manifests {
+    let mut states: HashMap<Digest, BlobState<'a>> = HashMap::new();
+    for LocatedManifest { manifest, at_destination } in manifests {
         for blob in manifest.blobs() {
-            let new = Part { blob, is_proved: *held && proves, has_held_image: *held };
-            let part = parts.entry(blob.digest.clone()).or_insert(new);
-            if part.blob.size != blob.size {
+            let new = BlobState {
+                blob,
+                is_guaranteed: *at_destination && proves,
+                has_existing_image: *at_destination,
+            };
+            let state = states.entry(blob.digest.clone()).or_insert(new);
+            if state.blob.size != blob.size {
                 let subject = format!("{} (blob {})", request.source, blob.digest.short());
                 let cause = registry::Error::Protocol("its manifests state two sizes for one blob");
                 return Err(Failure::registry(Side::Source, Operation::ReadChildManifest, subject, cause));
             }
-            part.is_proved |= *held && proves;
-            part.has_held_image |= *held;
-            if part.blob.is_foreign {
-                part.blob = blob;
+            state.is_guaranteed |= *at_destination && proves;
+            state.has_existing_image |= *at_destination;
+            if state.blob.is_foreign {
+                state.blob = blob;
             }
         }
     }
-    Ok(parts)
+    Ok(states)
 }

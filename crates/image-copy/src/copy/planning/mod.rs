@@ -11,7 +11,7 @@ mod select;
 
 pub use create::plan;
 pub use current_state::{CurrentState, read_current_state};
-pub(super) use manifest_reader::{Found, Walk};
+pub(super) use manifest_reader::{LocatedManifest, ManifestReader};
 pub(super) use missing::missing_blobs;
 pub use plan::Plan;
 pub(super) use plan::{TargetImage, tag_change};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::manifest_reader::{Below, Found};
+use super::manifest_reader::{Descendants, LocatedManifest};
 use crate::copy::reporting::{Progress, TagChange};
 use crate::copy::request::{PlatformSelection, Request};
 use crate::oci::{Descriptor, Digest, Manifest, Platform, Tag};
@@ -71,8 +71,8 @@ impl Plan {
 /// The image as it will be at the destination.
 pub(in crate::copy) struct TargetImage {
     pub(in crate::copy) source_digest: Digest,
-    pub(in crate::copy) root: Found,
-    pub(in crate::copy) below: Below,
+    pub(in crate::copy) root: LocatedManifest,
+    pub(in crate::copy) descendants: Descendants,
     pub(in crate::copy) platforms: Vec<Platform>,
     pub(in crate::copy) source_platform_count: Option<usize>,
     pub(in crate::copy) tag: TagChange,
@@ -85,14 +85,14 @@ impl TargetImage {
         let root = &self.root.manifest;
         let is_new =
             matches!(request.platforms, PlatformSelection::Several(_)) && root.digest != self.source_digest;
-        let manifests = || self.below.read.iter().map(|found| &found.manifest).chain([root]);
+        let manifests = || self.descendants.read.iter().map(|found| &found.manifest).chain([root]);
         let attestations: HashSet<&Digest> = manifests()
             .flat_map(Manifest::children)
             .filter(|child| child.is_attestation())
             .map(|child| &child.digest)
             .collect();
         let digests = manifests().rev().skip(usize::from(is_new)).map(|manifest| &manifest.digest);
-        let digests = digests.chain(&self.below.unread);
+        let digests = digests.chain(&self.descendants.unread);
         digests.filter(|digest| !attestations.contains(digest)).cloned().collect()
     }
 
@@ -105,14 +105,14 @@ impl TargetImage {
         elapsed: Duration,
     ) -> Plan {
         let subjects = if request.include_referrers { self.subjects(request) } else { Vec::new() };
-        let Below { read, unread } = self.below;
+        let Descendants { read, unread } = self.descendants;
         let children = read.iter().map(|found| found.manifest.digest.clone()).chain(unread).collect();
-        let missing = read.into_iter().filter(|found| !found.held);
+        let missing = read.into_iter().filter(|found| !found.at_destination);
         Plan {
             request: request.clone(),
             subjects,
             source_digest: self.source_digest,
-            root_exists: self.root.held,
+            root_exists: self.root.at_destination,
             root: self.root.manifest,
             children,
             manifests: missing.map(|found| found.manifest).collect(),

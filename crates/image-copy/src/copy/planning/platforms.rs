@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::manifest_reader::{Found, Walk};
+use super::manifest_reader::{LocatedManifest, ManifestReader};
 use super::select::image_children;
 use crate::copy::reporting::{Error, Failure, Operation, Side};
 use crate::copy::request::PlatformSelection;
-use crate::copy::source::Part;
+use crate::copy::source::ManifestRef;
 use crate::oci::{Descriptor, Manifest, ManifestError, Platform, StatedPlatform, media_type};
 
 /// Largest image config read into memory, in bytes.
@@ -14,17 +14,17 @@ pub const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Returns the platforms of the manifest to push; `chosen` is the platform that an index states for it.
 pub(super) async fn platforms_of(
-    walk: &Walk<'_>,
-    root: &Found,
+    reader: &ManifestReader<'_>,
+    root: &LocatedManifest,
     chosen: Option<Platform>,
-    below: &[Found],
+    descendants: &[LocatedManifest],
 ) -> Result<Vec<Platform>, Error> {
     match chosen {
         Some(platform) => Ok(vec![platform]),
         None if root.manifest.is_index() => {
-            Ok(listed_platforms(below.iter().chain([root]).map(|found| &found.manifest)))
+            Ok(listed_platforms(descendants.iter().chain([root]).map(|found| &found.manifest)))
         }
-        None => Ok(own_platform(walk, root).await?.into_iter().collect()),
+        None => Ok(own_platform(reader, root).await?.into_iter().collect()),
     }
 }
 
@@ -36,25 +36,28 @@ fn listed_platforms<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Vec<Pl
 
 /// Reads the platform from the config of an image without an index. Prefers the destination, so that an
 /// image can be restored while the source is unavailable.
-async fn own_platform(walk: &Walk<'_>, root: &Found) -> Result<Option<Platform>, Error> {
+async fn own_platform(
+    reader: &ManifestReader<'_>,
+    root: &LocatedManifest,
+) -> Result<Option<Platform>, Error> {
     let Some(config) = config_of(&root.manifest) else { return Ok(None) };
-    let subject = || walk.request.source.to_string();
-    let part = Part::from(config);
+    let subject = || reader.request.source.to_string();
+    let manifest_ref = ManifestRef::from(config);
     // A config larger than a manifest can be is rejected by its size, before it is read.
-    walk.charge(std::slice::from_ref(&part))?;
+    reader.reserve(std::slice::from_ref(&manifest_ref))?;
     let mut text = None;
-    if root.held {
-        text = walk.destination.repository.get_blob(config, MAX_CONFIG_BYTES).await.ok();
+    if root.at_destination {
+        text = reader.destination.repository.get_blob(config, MAX_CONFIG_BYTES).await.ok();
     }
     let failure = |cause| Failure::registry(Side::Source, Operation::ReadBlob, subject(), cause);
     let text = match text {
         Some(text) => text,
-        None => walk.source.get_blob(config, MAX_CONFIG_BYTES).await.map_err(failure)?,
+        None => reader.source.get_blob(config, MAX_CONFIG_BYTES).await.map_err(failure)?,
     };
     let platform = platform_from_config(&text).map_err(|cause| failure(cause.into()))?;
     drop(text);
-    walk.settle(&part, None)?;
-    match (&walk.request.platforms, platform) {
+    reader.record(&manifest_ref, None)?;
+    match (&reader.request.platforms, platform) {
         (PlatformSelection::One(wanted), Some(platform)) if !platform.satisfies(wanted) => {
             let (wanted, available) = (wanted.clone(), vec![platform]);
             Err(Box::new(Failure::NoPlatform { subject: subject(), wanted, available }))

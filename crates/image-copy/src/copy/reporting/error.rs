@@ -110,7 +110,7 @@ pub enum Failure {
         /// Time since the start of the copy.
         elapsed: Duration,
         /// The host that the copy was waiting for, if it had been silent for long, and its role.
-        silence: Option<(Side, http::SilentHost)>,
+        silent_host: Option<(Side, http::SilentHost)>,
     },
 }
 
@@ -184,8 +184,8 @@ impl Failure {
             Self::NoPlatform { .. }
             | Self::NotStorable { .. }
             | Self::ImageLimitExceeded { .. }
-            | Self::Deadline { silence: None, .. } => Side::Source,
-            Self::Deadline { silence: Some((side, _)), .. } => *side,
+            | Self::Deadline { silent_host: None, .. } => Side::Source,
+            Self::Deadline { silent_host: Some((side, _)), .. } => *side,
         }
     }
 

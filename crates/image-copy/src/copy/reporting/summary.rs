@@ -49,8 +49,9 @@ impl Failure {
                     layer.short()
                 )
             }
-            Self::Deadline { subject, progress, elapsed, silence } => {
-                let time = format!("time ran out after {} s{}", elapsed.as_secs(), silent(silence.as_ref()));
+            Self::Deadline { subject, progress, elapsed, silent_host } => {
+                let time =
+                    format!("time ran out after {} s{}", elapsed.as_secs(), silent(silent_host.as_ref()));
                 match progress.blobs {
                     0 => format!(
                         "{time}, before it was known what of source {subject} had to be copied; the tag was not written."
@@ -66,8 +67,8 @@ impl Failure {
 }
 
 /// ` (the source's host cdn.example was silent for the last 40 s)`
-fn silent(silence: Option<&(Side, http::SilentHost)>) -> String {
-    let Some((side, http::SilentHost { host, time })) = silence else { return String::new() };
+fn silent(silent_host: Option<&(Side, http::SilentHost)>) -> String {
+    let Some((side, http::SilentHost { host, time })) = silent_host else { return String::new() };
     let side = match side {
         Side::Source => "source",
         Side::Destination => "destination",
@@ -266,19 +267,19 @@ mod tests {
             bytes_copied: 20 << 30,
             ..Progress::default()
         };
-        let failure = |silence| Failure::Deadline {
+        let failure = |silent_host| Failure::Deadline {
             subject: "public.ecr.aws/acme/cuda:12".into(),
             progress,
             elapsed: Duration::from_secs(870),
-            silence,
+            silent_host,
         };
         assert_eq!(
             failure(None).summary(),
             "time ran out after 870 s: 17 of 22 blobs (61.0 of 98.0 GiB) of source public.ecr.aws/acme/cuda:12 were copied and the tag was not written."
         );
-        let silence = http::SilentHost { host: "cdn.example".into(), time: Duration::from_secs(40) };
+        let silent_host = http::SilentHost { host: "cdn.example".into(), time: Duration::from_secs(40) };
         assert_eq!(
-            failure(Some((Side::Source, silence))).summary(),
+            failure(Some((Side::Source, silent_host))).summary(),
             "time ran out after 870 s (the source's host cdn.example was silent for the last 40 s): 17 of 22 blobs (61.0 of 98.0 GiB) of source public.ecr.aws/acme/cuda:12 were copied and the tag was not written."
         );
     }

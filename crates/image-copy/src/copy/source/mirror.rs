@@ -8,20 +8,19 @@ use crate::oci::{ParseError, Prefix, Repository};
 const MIRROR: &str =
     "a mirror: expected prefix=mirror prefix, such as docker.io/library=public.ecr.aws/docker/library";
 
-/// A second location for all repositories with a prefix. Content is verified by digest, so a mirror can
-/// be slow or incomplete, but never wrong.
+/// A second location for all repositories with a prefix. All content is verified by digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mirror {
     /// Prefix of the repositories.
     pub prefix: Prefix,
-    /// Prefix that replaces it at the mirror.
+    /// Prefix of the repositories at the mirror.
     pub target: Prefix,
 }
 
 impl Mirror {
-    /// Returns the repository's name at the mirror.
+    /// Returns the name of the repository `name` at the mirror.
     #[must_use]
-    pub(crate) fn of(&self, name: &Repository) -> Option<Repository> {
+    pub(crate) fn mirrored_name(&self, name: &Repository) -> Option<Repository> {
         let mirrored = self.target.with(self.prefix.rest(name)?)?;
         (mirrored != *name).then_some(mirrored)
     }
@@ -37,17 +36,17 @@ impl Mirror {
 
     /// Returns the mirrors of `name`, each once: the longest prefix first, then in the order of the list.
     #[must_use]
-    pub(crate) fn all_of(mirrors: &[Self], name: &Repository) -> Vec<Repository> {
-        let mut fitting: Vec<(&Self, Repository)> =
-            mirrors.iter().filter_map(|mirror| Some((mirror, mirror.of(name)?))).collect();
-        fitting.sort_by_key(|(mirror, _)| std::cmp::Reverse(mirror.prefix.length()));
-        let mut places: Vec<Repository> = Vec::new();
-        for (_, place) in fitting {
-            if !places.contains(&place) {
-                places.push(place);
+    pub(crate) fn repositories_for(mirrors: &[Self], name: &Repository) -> Vec<Repository> {
+        let mut matching: Vec<(&Self, Repository)> =
+            mirrors.iter().filter_map(|mirror| Some((mirror, mirror.mirrored_name(name)?))).collect();
+        matching.sort_by_key(|(mirror, _)| std::cmp::Reverse(mirror.prefix.length()));
+        let mut repositories: Vec<Repository> = Vec::new();
+        for (_, repository) in matching {
+            if !repositories.contains(&repository) {
+                repositories.push(repository);
             }
         }
-        places
+        repositories
     }
 }
 
@@ -75,16 +74,17 @@ mod tests {
     fn check(mirrors: &str, name: &str, expected: &[&str]) {
         let mirrors = Mirror::parse_list(mirrors).unwrap();
         let name = name.parse::<Reference>().unwrap().repository;
-        let places: Vec<String> = Mirror::all_of(&mirrors, &name).iter().map(ToString::to_string).collect();
-        assert_eq!(places, expected, "{name}");
+        let repositories: Vec<String> =
+            Mirror::repositories_for(&mirrors, &name).iter().map(ToString::to_string).collect();
+        assert_eq!(repositories, expected, "{name}");
     }
 
     #[test]
-    fn finds_the_closest_mirror_first() {
-        let twin = "docker.io/library=public.ecr.aws/docker/library";
-        check(twin, "python:3.13", &["public.ecr.aws/docker/library/python"]);
-        check(twin, "acme/app", &[]);
-        check(twin, "ghcr.io/library/python", &[]);
+    fn returns_the_mirror_with_the_longest_prefix_first() {
+        let docker_official = "docker.io/library=public.ecr.aws/docker/library";
+        check(docker_official, "python:3.13", &["public.ecr.aws/docker/library/python"]);
+        check(docker_official, "acme/app", &[]);
+        check(docker_official, "ghcr.io/library/python", &[]);
         let several = "docker.io=mirror.example:5000, library=public.ecr.aws/docker/library\nghcr.io=mirror.example:5000/ghcr";
         check(
             several,
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_a_mirror_looks_like() {
+    fn an_error_shows_the_expected_format() {
         for (wrong, expected) in [
             ("docker.io", "\"docker.io\" is not a mirror: expected prefix=mirror prefix"),
             ("=a.example", "\"\" is not a registry or a part of one"),

@@ -5,7 +5,7 @@ mod manifest_ref;
 mod mirror;
 mod repositories;
 
-pub(super) use blob_reader::{Reader, Trace};
-pub(super) use manifest_ref::Part;
+pub(super) use blob_reader::{ReaderState, SourceBlobReader};
+pub(super) use manifest_ref::ManifestRef;
 pub use mirror::Mirror;
 pub use repositories::{ReadCounts, Source};

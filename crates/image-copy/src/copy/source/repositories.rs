@@ -1,7 +1,7 @@
-//! The repositories that an image is read from: mirrors, then the registry in its reference.
+//! The repositories that an image is read from: mirrors, then the upstream registry in its reference.
 //!
-//! Only the registry in the reference resolves tags. Manifests and blobs are read by digest, from each
-//! mirror in order, and from the named registry if no mirror has them.
+//! Only the upstream registry resolves tags. Manifests and blobs are read by digest, from each
+//! mirror in order, and from the upstream registry if no mirror has them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::{Instant, timeout};
 
-use super::manifest_ref::{Part, read_part};
+use super::manifest_ref::{ManifestRef, read_manifest};
 use super::mirror::Mirror;
 use crate::copy::budget::MemoryBudget;
 use crate::http;
@@ -21,70 +21,75 @@ use crate::registry::{Client, Error, Repository};
 /// Concurrent manifest reads.
 const CONCURRENT_READS: usize = 4;
 
-/// Time limit of a mirror for a manifest, as a multiple of the connection timeout. It leaves time to wait
-/// out a throttled request, because each manifest that no mirror returns can cost a pull.
-const MANIFEST_PATIENCE: u32 = 6;
+/// Time limit of a mirror for a manifest, as a multiple of the connection timeout. It leaves time for
+/// retries of a throttled request, because each manifest that no mirror returns can cost a pull.
+const MANIFEST_TIME_FACTOR: u32 = 6;
 
-/// Time limit of a mirror for the next piece of a blob, in the same unit. Blobs are not counted as pulls.
-const PIECE_PATIENCE: u32 = 2;
+/// Time limit of a mirror for the next piece of a blob, as a multiple of the connection timeout. Blobs are
+/// not counted as pulls.
+const PIECE_TIME_FACTOR: u32 = 2;
 
 /// The repositories that one image is read from. Clones share their state. Create a new source for each
-/// copy, so that a mirror that failed is tried again.
+/// copy, so that a failed mirror is tried again.
 #[derive(Clone)]
 pub struct Source {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    /// The mirrors in their order, then the named registry.
-    places: Vec<Place>,
-    /// Manifests by the digest they were read with, so that none is read twice.
+    /// The mirrors in their order, then the upstream registry.
+    repositories: Vec<SourceRepository>,
+    /// Manifests by the digest they were requested with, so that none is read twice.
     manifests: Mutex<HashMap<Digest, Manifest>>,
     budget: MemoryBudget,
 }
 
-pub(super) struct Place {
+pub(super) struct SourceRepository {
     pub(super) repository: Repository,
     failed: AtomicBool,
     manifests: AtomicU64,
     blobs: AtomicU64,
 }
 
-/// Counts of the content read from one repository.
+/// Counts of the content that was read from one repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadCounts {
     /// The repository.
     pub repository: oci::Repository,
-    /// Manifests read there.
+    /// Manifests read from the repository.
     pub manifests: u64,
-    /// Blobs whose last byte was read there.
+    /// Blobs whose last byte was read from the repository.
     pub blobs: u64,
 }
 
 impl From<Repository> for Source {
-    fn from(named: Repository) -> Self {
-        Self::new(named, Vec::new())
+    fn from(upstream: Repository) -> Self {
+        Self::new(upstream, Vec::new())
     }
 }
 
 impl Source {
-    /// `named` is the repository in the reference, which resolves tags. `mirrors` are read before it, in
-    /// their order, only by digest.
+    /// Creates a source from the repository in the reference, which resolves tags. The `mirrors` are read
+    /// before it, in their order, only by digest.
     #[must_use]
-    pub fn new(named: Repository, mirrors: Vec<Repository>) -> Self {
-        let place = |repository| Place {
+    pub fn new(upstream: Repository, mirrors: Vec<Repository>) -> Self {
+        let source_repository = |repository| SourceRepository {
             repository,
             failed: AtomicBool::new(false),
             manifests: AtomicU64::new(0),
             blobs: AtomicU64::new(0),
         };
-        let places = mirrors.into_iter().chain([named]).map(place).collect();
+        let repositories = mirrors.into_iter().chain([upstream]).map(source_repository).collect();
         Self {
-            shared: Arc::new(Shared { places, manifests: Mutex::default(), budget: MemoryBudget::default() }),
+            shared: Arc::new(Shared {
+                repositories,
+                manifests: Mutex::default(),
+                budget: MemoryBudget::default(),
+            }),
         }
     }
 
-    /// The repository `name` with the mirrors whose prefix matches.
+    /// Creates a source from the repository `name` and the mirrors whose prefix matches.
     #[must_use]
     pub fn with_mirrors(
         client: &Client,
@@ -92,118 +97,126 @@ impl Source {
         deadline: Option<Instant>,
         mirrors: &[Mirror],
     ) -> Self {
-        let places = Mirror::all_of(mirrors, &name);
-        let places = places.into_iter().map(|place| client.repository(place, deadline)).collect();
-        Self::new(client.repository(name, deadline), places)
+        let mirrors = Mirror::repositories_for(mirrors, &name);
+        let mirrors = mirrors.into_iter().map(|mirror| client.repository(mirror, deadline)).collect();
+        Self::new(client.repository(name, deadline), mirrors)
     }
 
     /// Returns the repository in the reference. Its usage counts the pulls.
     #[must_use]
     pub fn upstream(&self) -> &Repository {
-        &self.places()[self.last()].repository
+        &self.repositories()[self.upstream_index()].repository
     }
 
-    /// Returns the time when retries end.
+    /// Returns the time at which retries end.
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.upstream().deadline()
     }
 
-    /// Returns the repositories that content was read from so far, in the order of preference.
+    /// Returns the counts of each repository that content was read from, in the order of preference.
     #[must_use]
     pub fn read_counts(&self) -> Vec<ReadCounts> {
-        let served = self.places().iter().map(|place| ReadCounts {
-            repository: place.repository.name().clone(),
-            manifests: place.manifests.load(Ordering::Relaxed),
-            blobs: place.blobs.load(Ordering::Relaxed),
+        let counts = self.repositories().iter().map(|source| ReadCounts {
+            repository: source.repository.name().clone(),
+            manifests: source.manifests.load(Ordering::Relaxed),
+            blobs: source.blobs.load(Ordering::Relaxed),
         });
-        served.filter(|served| served.manifests + served.blobs > 0).collect()
+        counts.filter(|counts| counts.manifests + counts.blobs > 0).collect()
     }
 
     /// Reads manifests, each from the first repository that has it.
     ///
     /// # Errors
-    /// The digest of the first manifest that no repository has, and the named registry's error.
-    pub(in crate::copy) async fn manifests(&self, parts: &[Part]) -> Result<Vec<Manifest>, (Digest, Error)> {
-        for mirror in &self.places()[..self.last()] {
-            let missing = self.missing(parts);
+    /// The digest of the first manifest that no repository has, and the upstream registry's error.
+    pub(in crate::copy) async fn manifests(
+        &self,
+        refs: &[ManifestRef],
+    ) -> Result<Vec<Manifest>, (Digest, Error)> {
+        for mirror in &self.repositories()[..self.upstream_index()] {
+            let missing = self.missing(refs);
             // By position: a closure over references makes a future that is not `Send` to the
             // compiler (https://github.com/rust-lang/rust/issues/102211).
             stream::iter(0..missing.len())
-                .map(|position| self.read_mirrored(mirror, &missing[position]))
+                .map(|position| self.read_from_mirror(mirror, &missing[position]))
                 .buffer_unordered(CONCURRENT_READS)
                 .collect::<()>()
                 .await;
         }
-        let missing = self.missing(parts);
+        let missing = self.missing(refs);
         if let Some(first) = missing.first() {
-            self.afford(missing.len() as u64).await.map_err(|error| (first.digest.clone(), error))?;
+            self.wait_for_pulls(missing.len() as u64).await.map_err(|error| (first.digest.clone(), error))?;
         }
         stream::iter(0..missing.len())
-            .map(|position| self.read_named(&missing[position]))
+            .map(|position| self.read_upstream(&missing[position]))
             .buffer_unordered(CONCURRENT_READS)
             .try_collect::<()>()
             .await?;
         let read = self.read();
-        let found = |part: &Part| {
-            let lost = || (part.digest.clone(), Error::Protocol("a manifest that was read is missing"));
-            read.get(&part.digest).cloned().ok_or_else(lost)
+        let found = |manifest_ref: &ManifestRef| {
+            let missing =
+                || (manifest_ref.digest.clone(), Error::Protocol("a manifest that was read is missing"));
+            read.get(&manifest_ref.digest).cloned().ok_or_else(missing)
         };
-        parts.iter().map(found).collect()
+        refs.iter().map(found).collect()
     }
 
-    /// Stores a manifest that was part of another response.
-    pub(in crate::copy) fn remember(&self, manifest: &Manifest) {
+    /// Stores a manifest that was manifest_ref of another response.
+    pub(in crate::copy) fn store_manifest(&self, manifest: &Manifest) {
         self.read().insert(manifest.digest.clone(), manifest.clone());
     }
 
-    async fn read_named(&self, part: &Part) -> Result<(), (Digest, Error)> {
-        let place = &self.places()[self.last()];
-        let manifest = read_part(&place.repository, part).await;
-        self.keep(place, &part.digest, manifest.map_err(|error| (part.digest.clone(), error))?);
+    async fn read_upstream(&self, manifest_ref: &ManifestRef) -> Result<(), (Digest, Error)> {
+        let upstream = &self.repositories()[self.upstream_index()];
+        let manifest = read_manifest(&upstream.repository, manifest_ref).await;
+        self.store(
+            upstream,
+            &manifest_ref.digest,
+            manifest.map_err(|error| (manifest_ref.digest.clone(), error))?,
+        );
         Ok(())
     }
 
-    async fn read_mirrored(&self, mirror: &Place, part: &Part) {
+    async fn read_from_mirror(&self, mirror: &SourceRepository, manifest_ref: &ManifestRef) {
         if mirror.failed.load(Ordering::Relaxed) {
             return;
         }
-        let patience = self.patience(MANIFEST_PATIENCE);
-        let repository = mirror.repository.with_deadline(Instant::now() + patience);
-        let reading = timeout(patience, read_part(&repository, part)).await;
-        match reading.unwrap_or_else(|_| Err(silent(mirror, patience))) {
-            Ok(manifest) => self.keep(mirror, &part.digest, manifest),
-            Err(error) => mirror.note(&part.digest, &error),
+        let limit = self.time_limit(MANIFEST_TIME_FACTOR);
+        let repository = mirror.repository.with_deadline(Instant::now() + limit);
+        let reading = timeout(limit, read_manifest(&repository, manifest_ref)).await;
+        match reading.unwrap_or_else(|_| Err(timeout_error(mirror, limit))) {
+            Ok(manifest) => self.store(mirror, &manifest_ref.digest, manifest),
+            Err(error) => mirror.handle_error(&manifest_ref.digest, &error),
         }
     }
 
-    /// Stores a manifest by the requested digest, which differs from its own if it uses another algorithm.
-    fn keep(&self, place: &Place, digest: &Digest, manifest: Manifest) {
-        place.manifests.fetch_add(1, Ordering::Relaxed);
-        tracing::debug!(%digest, place = %place.repository.name(), "manifest read");
+    /// Stores a manifest by the requested digest, which differs from its own if the algorithms differ.
+    fn store(&self, source: &SourceRepository, digest: &Digest, manifest: Manifest) {
+        source.manifests.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(%digest, repository = %source.repository.name(), "manifest read");
         self.read().insert(digest.clone(), manifest);
     }
 
     /// Returns the manifests that were not read yet, each once.
-    fn missing(&self, parts: &[Part]) -> Vec<Part> {
+    fn missing(&self, refs: &[ManifestRef]) -> Vec<ManifestRef> {
         let read = self.read();
         let mut seen = HashSet::new();
-        let missing = parts.iter().filter(|part| !read.contains_key(&part.digest));
-        missing.filter(|part| seen.insert(&part.digest)).cloned().collect()
+        let missing = refs.iter().filter(|manifest_ref| !read.contains_key(&manifest_ref.digest));
+        missing.filter(|manifest_ref| seen.insert(&manifest_ref.digest)).cloned().collect()
     }
 
-    /// Returns the budget that everything read for this copy is charged to.
+    /// Returns the memory budget of the copy.
     pub(in crate::copy) fn budget(&self) -> &MemoryBudget {
         &self.shared.budget
     }
 
-    /// Checks that the named registry's pull limit allows `needed` manifests, before pulls are spent on an
-    /// incomplete image (<https://docs.docker.com/docker-hub/usage/pulls/>). Waits for the end of the
-    /// limit's window if that comes before the deadline.
+    /// Checks that the upstream registry's pull limit allows `needed` manifests, so that no pulls are spent
+    /// on an incomplete image (<https://docs.docker.com/docker-hub/usage/pulls/>). If the limit's window
+    /// ends before the deadline, waits for its end.
     ///
     /// # Errors
-    /// If it comes later, or is not known.
-    pub(in crate::copy) async fn afford(&self, needed: u64) -> Result<(), Error> {
+    /// If the window ends after the deadline, or at an unknown time.
+    pub(in crate::copy) async fn wait_for_pulls(&self, needed: u64) -> Result<(), Error> {
         let Some(limit) = self.upstream().usage().rate_limit else { return Ok(()) };
         if limit.remaining.is_none_or(|left| left >= needed) {
             return Ok(());
@@ -221,37 +234,41 @@ impl Source {
         Ok(())
     }
 
-    /// Returns the host that has been waited for longest, and since when.
-    pub(in crate::copy) fn silence(&self) -> Option<http::SilentHost> {
-        let silences = self.places().iter().filter_map(|place| place.repository.silent_host());
-        silences.max_by_key(|silence| silence.time)
+    /// Returns the host that has been silent for the longest time.
+    pub(in crate::copy) fn silent_host(&self) -> Option<http::SilentHost> {
+        let silent_hosts = self.repositories().iter().filter_map(|source| source.repository.silent_host());
+        silent_hosts.max_by_key(|silent_host| silent_host.time)
     }
 
-    pub(super) fn places(&self) -> &[Place] {
-        &self.shared.places
+    pub(super) fn repositories(&self) -> &[SourceRepository] {
+        &self.shared.repositories
     }
 
-    /// Returns the position of the named registry.
-    pub(super) fn last(&self) -> usize {
-        self.shared.places.len() - 1
+    /// Returns the position of the upstream registry.
+    pub(super) fn upstream_index(&self) -> usize {
+        self.shared.repositories.len() - 1
     }
 
-    /// Returns the first position from `position` on that did not fail, at last the named registry.
-    pub(super) fn next_place(&self, position: usize) -> usize {
-        let mut places = position..self.last();
-        places.find(|at| !self.places()[*at].failed.load(Ordering::Relaxed)).unwrap_or(self.last())
+    /// Returns the position of the first repository at or after `position` that has not failed. The last is
+    /// the upstream registry.
+    pub(super) fn next_repository(&self, position: usize) -> usize {
+        let mut mirrors = position..self.upstream_index();
+        mirrors
+            .find(|at| !self.repositories()[*at].failed.load(Ordering::Relaxed))
+            .unwrap_or(self.upstream_index())
     }
 
     /// Returns the time limit of a mirror for a piece of a blob.
-    pub(super) fn patience_for_piece(&self) -> Duration {
-        self.patience(PIECE_PATIENCE)
+    pub(super) fn piece_time_limit(&self) -> Duration {
+        self.time_limit(PIECE_TIME_FACTOR)
     }
 
-    /// Limits the time to a quarter of the remaining time, because other repositories may follow.
-    fn patience(&self, connections: u32) -> Duration {
-        let patience = self.upstream().http_options().connect_timeout * connections;
+    /// Returns a time limit of at most a quarter of the remaining time, because other repositories can
+    /// follow.
+    fn time_limit(&self, connections: u32) -> Duration {
+        let limit = self.upstream().http_options().connect_timeout * connections;
         let left = self.deadline().map(|end| end.saturating_duration_since(Instant::now()));
-        left.map_or(patience, |left| patience.min(left / 4))
+        left.map_or(limit, |left| limit.min(left / 4))
     }
 
     fn read(&self) -> MutexGuard<'_, HashMap<Digest, Manifest>> {
@@ -259,37 +276,37 @@ impl Source {
     }
 }
 
-impl Place {
-    /// Handles an error of a mirror. If content is missing, the mirror stays in use; after any other error
+impl SourceRepository {
+    /// Handles an error of a mirror. If content is missing, the mirror stays in use. After any other error
     /// it is not used again.
-    pub(super) fn note(&self, digest: &Digest, error: &Error) {
+    pub(super) fn handle_error(&self, digest: &Digest, error: &Error) {
         let mirror = self.repository.name();
         if is_missing(error) {
-            tracing::debug!(%mirror, %digest, "the mirror does not have it");
+            tracing::debug!(%mirror, %digest, "the mirror lacks the content");
         } else {
-            self.give_up(error);
+            self.disable(error);
         }
     }
 
-    pub(super) fn give_up(&self, error: &Error) {
+    pub(super) fn disable(&self, error: &Error) {
         if !self.failed.swap(true, Ordering::Relaxed) {
             let mirror = self.repository.name();
-            tracing::warn!(%mirror, %error, "the mirror failed and is not asked again");
+            tracing::warn!(%mirror, %error, "the mirror failed and is not used again");
         }
     }
 
-    pub(super) fn served_blob(&self) {
+    pub(super) fn count_blob(&self) {
         self.blobs.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Returns true if one piece of content is missing, but not the whole repository.
+/// Returns true if content is missing, but not the whole repository.
 fn is_missing(error: &Error) -> bool {
     matches!(error, Error::ErrorResponse(refusal) if refusal.status == 404 && !refusal.has_code("NAME_UNKNOWN"))
 }
 
 /// Returns the error for a mirror that exceeded its time limit.
-pub(super) fn silent(mirror: &Place, time: Duration) -> Error {
+pub(super) fn timeout_error(mirror: &SourceRepository, time: Duration) -> Error {
     let host = mirror.repository.name().registry().api_host().to_owned();
     let kind = http::ErrorKind::Silent { time, proxy: None };
     http::Error { kind, host: host.into(), attempts: 1, elapsed: time }.into()

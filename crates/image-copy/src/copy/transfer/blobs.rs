@@ -8,33 +8,34 @@ use tokio::time::Instant;
 
 use super::limits::TransferLimits;
 use super::manifests::write_children;
-use super::prefetch::Peeked;
+use super::prefetch::Prefetched;
 use crate::copy::deadline::with_deadline;
 use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;
 use crate::copy::reporting::{Error, Failure, Operation, Progress, ProgressReporter, Side};
-use crate::copy::source::{Reader, Source, Trace};
+use crate::copy::source::{ReaderState, Source, SourceBlobReader};
 use crate::http::RetryBudget;
 use crate::oci::{Descriptor, Digest};
 use crate::registry::{self, ManifestId, Repository, UploadError, UploadStart};
 
 /// Copies blobs and child manifests.
-pub(super) async fn transfer_parts(
+pub(super) async fn transfer_blobs_and_children(
     plan: &Plan,
     source: &Source,
     destination: &Destination,
     limits: &TransferLimits,
     reporter: Arc<dyn ProgressReporter>,
-) -> Result<Parts, Error> {
-    let job = Job { plan, source, destination, limits, reporter, copied: Copied::default() };
+) -> Result<CopiedContent, Error> {
+    let transfer =
+        BlobTransfer { plan, source, destination, limits, reporter, counters: Counters::default() };
     let started = Instant::now();
-    let reached = || (job.progress(), plan.elapsed + started.elapsed());
-    with_deadline(limits.deadline, &plan.request, (source, destination), job.run(), reached).await?;
-    Ok(Parts { progress: job.progress(), skipped: job.copied.skipped() })
+    let reached = || (transfer.progress(), plan.elapsed + started.elapsed());
+    with_deadline(limits.deadline, &plan.request, (source, destination), transfer.run(), reached).await?;
+    Ok(CopiedContent { progress: transfer.progress(), skipped: transfer.counters.skipped() })
 }
 
 /// The blobs and child manifests at the destination.
-pub(super) struct Parts {
+pub(super) struct CopiedContent {
     pub(super) progress: Progress,
     /// Foreign blobs that neither side has.
     pub(super) skipped: Vec<Digest>,
@@ -43,42 +44,42 @@ pub(super) struct Parts {
 /// Maximum number of redirects of the request that sends a blob. Each sends the blob from its first byte.
 const MAX_REDIRECTS: usize = 3;
 
-struct Job<'a> {
+struct BlobTransfer<'a> {
     plan: &'a Plan,
     source: &'a Source,
     destination: &'a Destination,
     limits: &'a TransferLimits,
     reporter: Arc<dyn ProgressReporter>,
-    copied: Copied,
+    counters: Counters,
 }
 
 #[derive(Default)]
-struct Copied {
+struct Counters {
     blobs: AtomicU64,
     bytes: AtomicU64,
     skipped: Mutex<Vec<Digest>>,
     bytes_skipped: AtomicU64,
 }
 
-impl Copied {
+impl Counters {
     fn skipped(&self) -> Vec<Digest> {
         self.skipped.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// Failure of one attempt to copy a blob.
-enum Attempt {
+enum AttemptError {
     /// The upload failed. A new upload can succeed.
-    Again(Side, registry::Error),
+    Retry(Side, registry::Error),
     /// A mirror sent wrong bytes and is not used again. Another repository can succeed.
-    Elsewhere(registry::Error),
+    NextRepository(registry::Error),
     /// The source does not have the blob, and the destination may accept the image without it.
-    Foreign(registry::Error),
+    MissingForeign(registry::Error),
     /// A request failed after its own retries.
-    Over(Error),
+    Permanent(Error),
 }
 
-impl Job<'_> {
+impl BlobTransfer<'_> {
     async fn run(&self) -> Result<(), Error> {
         for blob in &self.plan.blobs {
             tracing::debug!(digest = %blob.digest, bytes = blob.size, "blob to copy");
@@ -90,19 +91,19 @@ impl Job<'_> {
             .buffer_unordered(self.limits.concurrent_blobs.max(1))
             .try_collect::<()>()
             .await?;
-        write_children(self.plan, self.destination, &self.copied.skipped()).await
+        write_children(self.plan, self.destination, &self.counters.skipped()).await
     }
 
     fn progress(&self) -> Progress {
         Progress {
-            copied: self.copied.blobs.load(Ordering::Relaxed),
-            bytes_copied: self.copied.bytes.load(Ordering::Relaxed),
-            skipped: self.plan.progress.skipped + self.copied.skipped().len() as u64,
+            copied: self.counters.blobs.load(Ordering::Relaxed),
+            bytes_copied: self.counters.bytes.load(Ordering::Relaxed),
+            skipped: self.plan.progress.skipped + self.counters.skipped().len() as u64,
             bytes_skipped: self
                 .plan
                 .progress
                 .bytes_skipped
-                .saturating_add(self.copied.bytes_skipped.load(Ordering::Relaxed)),
+                .saturating_add(self.counters.bytes_skipped.load(Ordering::Relaxed)),
             ..self.plan.progress
         }
     }
@@ -118,24 +119,24 @@ impl Job<'_> {
                 break;
             }
             failed_before = true;
-            let passed = Arc::new(AtomicU64::new(0));
-            let (side, cause) = match self.attempt(&to, blob, &passed).await {
+            let sent = Arc::new(AtomicU64::new(0));
+            let (side, cause) = match self.try_copy(&to, blob, &sent).await {
                 Ok(()) => break,
-                Err(Attempt::Over(error)) => return Err(error),
-                Err(Attempt::Foreign(cause)) => {
+                Err(AttemptError::Permanent(error)) => return Err(error),
+                Err(AttemptError::MissingForeign(cause)) => {
                     self.skip(blob, &cause);
                     return Ok(());
                 }
-                Err(Attempt::Elsewhere(cause)) => {
-                    self.reporter.bytes_discarded(passed.load(Ordering::Relaxed));
+                Err(AttemptError::NextRepository(cause)) => {
+                    self.reporter.bytes_discarded(sent.load(Ordering::Relaxed));
                     tracing::info!(digest = %blob.digest, %cause, "a blob is begun again elsewhere");
                     continue;
                 }
-                Err(Attempt::Again(side, cause)) => (side, cause),
+                Err(AttemptError::Retry(side, cause)) => (side, cause),
             };
-            self.reporter.bytes_discarded(passed.load(Ordering::Relaxed));
+            self.reporter.bytes_discarded(sent.load(Ordering::Relaxed));
             let is_corrupt = matches!(cause, registry::Error::DigestMismatch { .. });
-            if (is_corrupt && corrupt_before) || !again(&budget, &cause).await {
+            if (is_corrupt && corrupt_before) || !wait_for_retry(&budget, &cause).await {
                 // A registry can take longer for a large blob than the time limit of its response.
                 if cause.is_silent_host() && self.is_held(blob).await? {
                     break;
@@ -145,8 +146,8 @@ impl Job<'_> {
             corrupt_before |= is_corrupt;
             tracing::info!(digest = %blob.digest, ?side, %cause, "a blob is begun again");
         }
-        self.copied.blobs.fetch_add(1, Ordering::Relaxed);
-        self.copied.bytes.fetch_add(blob.size, Ordering::Relaxed);
+        self.counters.blobs.fetch_add(1, Ordering::Relaxed);
+        self.counters.bytes.fetch_add(blob.size, Ordering::Relaxed);
         tracing::debug!(digest = %blob.digest, bytes = blob.size, "blob copied");
         self.reporter.blob_finished(blob);
         Ok(())
@@ -154,34 +155,37 @@ impl Job<'_> {
 
     fn skip(&self, blob: &Descriptor, cause: &registry::Error) {
         tracing::warn!(digest = %blob.digest, %cause, "the source lacks a layer that may not be distributed; the image is copied without it");
-        self.copied.skipped.lock().unwrap_or_else(PoisonError::into_inner).push(blob.digest.clone());
-        self.copied.bytes_skipped.fetch_add(blob.size, Ordering::Relaxed);
+        self.counters.skipped.lock().unwrap_or_else(PoisonError::into_inner).push(blob.digest.clone());
+        self.counters.bytes_skipped.fetch_add(blob.size, Ordering::Relaxed);
         self.reporter.blob_skipped(blob);
     }
 
     /// Starts to read a blob. The first piece is read only if that can make an upload unnecessary.
-    async fn open(&self, blob: &Descriptor) -> Result<(Peeked<Reader>, Arc<Trace>), Attempt> {
+    async fn open(
+        &self,
+        blob: &Descriptor,
+    ) -> Result<(Prefetched<SourceBlobReader>, Arc<ReaderState>), AttemptError> {
         let reader = self.source.read_blob(blob);
-        let trace = reader.trace();
+        let state = reader.state();
         // An empty body is sent without asking the reader, so it is verified here.
         if !blob.is_foreign && blob.size > 0 {
-            return Ok((Peeked::none(reader), trace));
+            return Ok((Prefetched::without_prefetch(reader), state));
         }
-        let peeked = Peeked::read(reader).await.map_err(|cause| match cause {
-            cause if trace.was_misled() => Attempt::Elsewhere(cause),
-            registry::Error::DigestMismatch { .. } => Attempt::Again(Side::Source, cause),
-            cause if blob.is_foreign && is_absent(&cause) => Attempt::Foreign(cause),
-            cause => Attempt::Over(self.blob_failure(Side::Source, blob, cause)),
+        let prefetched = Prefetched::prefetch(reader).await.map_err(|cause| match cause {
+            cause if state.received_wrong_bytes() => AttemptError::NextRepository(cause),
+            registry::Error::DigestMismatch { .. } => AttemptError::Retry(Side::Source, cause),
+            cause if blob.is_foreign && is_permanent(&cause) => AttemptError::MissingForeign(cause),
+            cause => AttemptError::Permanent(self.blob_failure(Side::Source, blob, cause)),
         })?;
-        Ok((peeked, trace))
+        Ok((prefetched, state))
     }
 
-    async fn attempt(
+    async fn try_copy(
         &self,
         to: &Repository,
         blob: &Descriptor,
-        passed: &Arc<AtomicU64>,
-    ) -> Result<(), Attempt> {
+        sent: &Arc<AtomicU64>,
+    ) -> Result<(), AttemptError> {
         let mut opened = self.open(blob).await?;
         // Only for the same registry: others reject an unknown name
         // (https://github.com/google/go-containerregistry/issues/1741).
@@ -192,44 +196,46 @@ impl Job<'_> {
             Ok(UploadStart::Session(upload)) => upload,
             Err(cause) => {
                 let cause = self.missing_repository().await.unwrap_or(cause);
-                return Err(Attempt::Over(
+                return Err(AttemptError::Permanent(
                     self.plan.request.destination_failure(Operation::StartUpload, cause),
                 ));
             }
         };
-        let (reporter, counted) = (self.reporter.clone(), passed.clone());
+        let (reporter, counted) = (self.reporter.clone(), sent.clone());
         let count: Arc<dyn Fn(u64) + Send + Sync> = Arc::new(move |bytes| {
             counted.fetch_add(bytes, Ordering::Relaxed);
             reporter.bytes_sent(bytes);
         });
         let mut redirects = 0;
-        let (trace, error) = loop {
-            let (reader, trace) = opened;
+        let (state, error) = loop {
+            let (reader, state) = opened;
             match to.send_blob(&upload, blob, reader, count.clone()).await {
                 Ok(()) => {
-                    self.source.arrived(&trace);
+                    self.source.count_blob(&state);
                     return Ok(());
                 }
                 Err(UploadError::Redirected(target)) if redirects < MAX_REDIRECTS => {
-                    self.reporter.bytes_discarded(passed.swap(0, Ordering::Relaxed));
+                    self.reporter.bytes_discarded(sent.swap(0, Ordering::Relaxed));
                     (upload, redirects) = (target, redirects + 1);
                     opened = self.open(blob).await?;
                 }
-                Err(error) => break (trace, error),
+                Err(error) => break (state, error),
             }
         };
         to.cancel_upload(upload).await;
         Err(match error {
-            UploadError::Destination(cause) => Attempt::Again(Side::Destination, cause),
+            UploadError::Destination(cause) => AttemptError::Retry(Side::Destination, cause),
             UploadError::Redirected(_) => {
                 let cause = registry::Error::Protocol("it redirects without end");
-                Attempt::Over(self.blob_failure(Side::Destination, blob, cause))
+                AttemptError::Permanent(self.blob_failure(Side::Destination, blob, cause))
             }
-            UploadError::Source(cause) if trace.was_misled() => Attempt::Elsewhere(cause),
+            UploadError::Source(cause) if state.received_wrong_bytes() => AttemptError::NextRepository(cause),
             UploadError::Source(cause @ registry::Error::DigestMismatch { .. }) => {
-                Attempt::Again(Side::Source, cause)
+                AttemptError::Retry(Side::Source, cause)
             }
-            UploadError::Source(cause) => Attempt::Over(self.blob_failure(Side::Source, blob, cause)),
+            UploadError::Source(cause) => {
+                AttemptError::Permanent(self.blob_failure(Side::Source, blob, cause))
+            }
         })
     }
 
@@ -264,7 +270,7 @@ impl Job<'_> {
 }
 
 /// Returns true if a source refuses a blob for good.
-fn is_absent(cause: &registry::Error) -> bool {
+fn is_permanent(cause: &registry::Error) -> bool {
     match cause {
         registry::Error::ErrorResponse(refusal) | registry::Error::AuthorizationExpired(refusal) => {
             (400..500).contains(&refusal.status) && !matches!(refusal.status, 408 | 425 | 429)
@@ -274,7 +280,7 @@ fn is_absent(cause: &registry::Error) -> bool {
 }
 
 /// Waits before the next attempt at a blob. Returns false if there is none.
-async fn again(budget: &RetryBudget, cause: &registry::Error) -> bool {
+async fn wait_for_retry(budget: &RetryBudget, cause: &registry::Error) -> bool {
     match cause {
         registry::Error::ErrorResponse(refusal) if cause.is_transient() => {
             let status = reqwest::StatusCode::from_u16(refusal.status).unwrap_or_default();

@@ -5,28 +5,28 @@ use bytes::Bytes;
 use crate::registry::{BlobStream, Error};
 
 /// A blob of which the first piece has arrived.
-pub(super) struct Peeked<R> {
+pub(super) struct Prefetched<R> {
     first: Option<Bytes>,
     rest: R,
 }
 
-impl<R: BlobStream> Peeked<R> {
+impl<R: BlobStream> Prefetched<R> {
     /// Reads the first piece.
     ///
     /// # Errors
     /// If the blob cannot be read.
-    pub(super) async fn read(mut rest: R) -> Result<Self, Error> {
+    pub(super) async fn prefetch(mut rest: R) -> Result<Self, Error> {
         let first = rest.next().await?;
         Ok(Self { first, rest })
     }
 
     /// Does not read ahead.
-    pub(super) fn none(rest: R) -> Self {
+    pub(super) fn without_prefetch(rest: R) -> Self {
         Self { first: None, rest }
     }
 }
 
-impl<R: BlobStream> BlobStream for Peeked<R> {
+impl<R: BlobStream> BlobStream for Prefetched<R> {
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         match self.first.take() {
             Some(first) => Ok(Some(first)),

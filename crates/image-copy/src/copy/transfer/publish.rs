@@ -26,7 +26,7 @@ pub async fn publish(
 ) -> Result<Outcome, Error> {
     let started = Instant::now();
     let root_exists = plan.root_exists || content.root_written;
-    let writing = Publication { plan, destination, root_exists, skipped: &content.skipped };
+    let writing = RootWriter { plan, destination, root_exists, skipped: &content.skipped };
     let reached = || (content.blobs, plan.elapsed + content.elapsed + started.elapsed());
     with_deadline(limits.deadline, &plan.request, (source, destination), writing.write_root(), reached)
         .await?;
@@ -46,14 +46,14 @@ pub async fn publish(
     })
 }
 
-struct Publication<'a> {
+struct RootWriter<'a> {
     plan: &'a Plan,
     destination: &'a Destination,
     root_exists: bool,
     skipped: &'a [Digest],
 }
 
-impl Publication<'_> {
+impl RootWriter<'_> {
     /// The root is written last, together with its tag, so that an incomplete image cannot be pulled by
     /// name.
     async fn write_root(&self) -> Result<(), Error> {
@@ -68,7 +68,7 @@ impl Publication<'_> {
         };
         let (Some(tag), TagChange::Moved { from }) = (&plan.request.tag, &plan.tag) else { return Ok(()) };
         if let Err(cause) = written {
-            self.judge_tag(tag, cause).await?;
+            self.accept_unchanged_tag(tag, cause).await?;
         }
         let old = from.as_ref().map(ToString::to_string);
         tracing::info!(destination = %plan.request.destination_name(), old, new = %plan.root.digest, "tag moved");
@@ -78,7 +78,7 @@ impl Publication<'_> {
     /// Accepts a rejected tag that already names the root. ECR rejects writes to immutable tags also if
     /// nothing changes, as after a lost response
     /// (<https://github.com/aws/containers-roadmap/issues/2179>).
-    async fn judge_tag(&self, tag: &Tag, cause: registry::Error) -> Result<(), Error> {
+    async fn accept_unchanged_tag(&self, tag: &Tag, cause: registry::Error) -> Result<(), Error> {
         let exists = cause.has_code("TAG_INVALID") || cause.has_code("ImageTagAlreadyExistsException");
         let failure = rejection(self.plan, &self.plan.root, self.skipped, Operation::WriteTag, cause);
         if !exists {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::blobs::transfer_parts;
+use super::blobs::transfer_blobs_and_children;
 use super::content::TransferredContent;
 use super::limits::TransferLimits;
 use super::publish::publish;
@@ -44,7 +44,7 @@ pub async fn transfer_content(
     reporter: Arc<dyn ProgressReporter>,
 ) -> Result<TransferredContent, Error> {
     let started = Instant::now();
-    let parts = transfer_parts(plan, source, destination, limits, reporter).await?;
+    let parts = transfer_blobs_and_children(plan, source, destination, limits, reporter).await?;
     let (referrers, root_written) = match plan.request.include_referrers {
         false => (None, false),
         true => {

@@ -171,7 +171,7 @@ pub(super) fn example(problem: Problem, side: Side, operation: Operation) -> Opt
                 bytes_copied: 20,
                 ..Progress::default()
             };
-            Failure::Deadline { subject, progress, elapsed: Duration::from_secs(870), silence: None }
+            Failure::Deadline { subject, progress, elapsed: Duration::from_secs(870), silent_host: None }
         }
         _ => Failure::Registry { side, operation, subject, cause: cause(problem).unwrap() },
     };

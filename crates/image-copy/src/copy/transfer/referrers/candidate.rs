@@ -31,13 +31,13 @@ impl Candidate {
     }
 
     /// Returns the number of bytes to charge before its manifest is read.
-    pub(super) fn charge(&self) -> u64 {
+    pub(super) fn expected_bytes(&self) -> u64 {
         self.size.unwrap_or(MAX_UNLISTED_BYTES).min(MAX_MANIFEST_BYTES)
     }
 
     /// Returns the maximum number of bytes to read. Lists can be wrong, so a small stated size is no limit.
     pub(super) fn limit(&self) -> u64 {
-        self.charge().max(MAX_UNLISTED_BYTES)
+        self.expected_bytes().max(MAX_UNLISTED_BYTES)
     }
 
     /// Returns true if its media type is a supported manifest or unknown.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::state::Job;
+use super::state::ReferrerCopy;
 use crate::copy::destination::Destination;
 use crate::copy::planning::Plan;
 use crate::copy::reporting::{Error, ReferrerCounts};
@@ -35,22 +35,22 @@ pub(in crate::copy::transfer) async fn copy(
     limits: &TransferLimits,
     skipped: &[Digest],
 ) -> Result<(ReferrerCounts, bool), Error> {
-    let job = Job {
+    let copy = ReferrerCopy {
         plan,
         source,
         destination,
         lacks_api: AtomicBool::new(false),
         root_written: AtomicBool::new(false),
         reading: AtomicU64::new(0),
-        tally: Mutex::default(),
+        counters: Mutex::default(),
     };
     match end(limits) {
-        None => job.run(skipped).await?,
+        None => copy.run(skipped).await?,
         // The image has priority: referrers that take too long are left out.
-        Some(end) => tokio::time::timeout_at(end, job.run(skipped)).await.unwrap_or(Ok(()))?,
+        Some(end) => tokio::time::timeout_at(end, copy.run(skipped)).await.unwrap_or(Ok(()))?,
     }
-    let root_written = job.root_written.load(Ordering::Relaxed);
-    let referrers = job.into_counts();
+    let root_written = copy.root_written.load(Ordering::Relaxed);
+    let referrers = copy.into_counts();
     if !referrers.is_incomplete() {
         tracing::info!(%referrers, "what refers to the image was copied");
     } else {
@@ -66,20 +66,20 @@ fn end(limits: &TransferLimits) -> Option<Instant> {
     Some(deadline - (left / 4).min(RESERVED_FOR_TAG))
 }
 
-impl Job<'_> {
+impl ReferrerCopy<'_> {
     async fn run(&self, skipped: &[Digest]) -> Result<(), Error> {
         let mut subjects = self.plan.subjects.clone();
         let mut seen: HashSet<(Digest, Option<Tag>)> =
             subjects.iter().map(|digest| (digest.clone(), None)).collect();
         for _ in 0..MAX_DEPTH {
-            let candidates = self.find(&subjects, &mut seen).await;
+            let candidates = self.look_up(&subjects, &mut seen).await;
             if candidates.is_empty() {
                 break;
             }
             if candidates.iter().any(|found| found.subject == self.plan.root.digest) {
                 self.write_root(skipped).await?;
             }
-            subjects = self.place(&candidates).await;
+            subjects = self.copy_candidates(&candidates).await;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 
 use super::candidate::Candidate;
-use super::state::Job;
+use super::state::ReferrerCopy;
 use crate::copy::reporting::{Failure, Operation, Side};
 use crate::oci::{Descriptor, Digest, Manifest, Tag};
 use crate::registry::{Error, MAX_LIST_BYTES, ManifestId};
@@ -19,30 +19,30 @@ const CONCURRENT_LOOKUPS: usize = 8;
 /// time of the copy.
 const LOOKUP_TIME: Duration = Duration::from_secs(30);
 
-impl Job<'_> {
+impl ReferrerCopy<'_> {
     /// Returns those referrers of the subjects that are new and within the limit. Others are counted, as are
     /// failed lookups.
-    pub(super) async fn find(
+    pub(super) async fn look_up(
         &self,
         subjects: &[Digest],
         seen: &mut HashSet<(Digest, Option<Tag>)>,
     ) -> Vec<Candidate> {
-        self.tally().asking += subjects.len();
+        self.counters().asking += subjects.len();
         // By position: a closure over references makes a future that is not `Send` to the compiler
         // (https://github.com/rust-lang/rust/issues/102211).
         let mut lookups = stream::iter(0..subjects.len())
-            .map(|position| self.find_of(&subjects[position]))
+            .map(|position| self.look_up_subject(&subjects[position]))
             .buffered(CONCURRENT_LOOKUPS);
         let mut admitted = Vec::new();
         while let Some(found) = lookups.next().await {
-            self.admit(found, seen, &mut admitted);
+            self.add_candidates(found, seen, &mut admitted);
         }
         admitted
     }
 
-    async fn find_of(&self, subject: &Digest) -> Vec<Candidate> {
+    async fn look_up_subject(&self, subject: &Digest) -> Vec<Candidate> {
         let mut found = Vec::new();
-        let asked = tokio::time::timeout(LOOKUP_TIME, self.ask_all(subject, &mut found)).await;
+        let asked = tokio::time::timeout(LOOKUP_TIME, self.request_all(subject, &mut found)).await;
         let hangs = asked.is_err();
         let trouble = asked.unwrap_or_else(|_| {
             Some(format!(
@@ -51,21 +51,21 @@ impl Job<'_> {
                 LOOKUP_TIME.as_secs()
             ))
         });
-        let mut tally = self.tally();
-        tally.asking -= 1;
+        let mut counters = self.counters();
+        counters.asking -= 1;
         if hangs {
-            tally.stopped = tally.stopped.take().or(trouble.clone());
+            counters.stopped = counters.stopped.take().or(trouble.clone());
         }
         if let Some(reason) = trouble {
             tracing::warn!(%subject, reason, "what refers to an image is not all known");
-            tally.counts.unknown += 1;
-            tally.counts.first_reason.get_or_insert(reason);
+            counters.counts.unknown += 1;
+            counters.counts.first_reason.get_or_insert(reason);
         }
         found
     }
 
     /// Looks up cosign tags, then the referrers API or its fallback tag. Returns the first error.
-    async fn ask_all(&self, subject: &Digest, found: &mut Vec<Candidate>) -> Option<String> {
+    async fn request_all(&self, subject: &Digest, found: &mut Vec<Candidate>) -> Option<String> {
         let mut trouble = None;
         for tag in subject.cosign_tags() {
             match self.stopped() {

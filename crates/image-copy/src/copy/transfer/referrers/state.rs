@@ -21,7 +21,7 @@ const MAX_WARNINGS: usize = 5;
 /// Maximum size of all referrers' blobs in bytes. The largest SBOMs have some tens of MiB.
 pub(super) const MAX_BYTES: u64 = 1 << 30;
 
-pub(super) struct Job<'a> {
+pub(super) struct ReferrerCopy<'a> {
     pub(super) plan: &'a Plan,
     pub(super) source: &'a Source,
     pub(super) destination: &'a Destination,
@@ -30,11 +30,11 @@ pub(super) struct Job<'a> {
     pub(super) root_written: AtomicBool,
     /// Referrers whose manifests are being read, each of which costs a pull.
     pub(super) reading: AtomicU64,
-    pub(super) tally: Mutex<Tally>,
+    pub(super) counters: Mutex<Counters>,
 }
 
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct Counters {
     pub(super) counts: ReferrerCounts,
     /// Referrers without a result yet.
     pub(super) open: usize,
@@ -58,38 +58,38 @@ pub(super) enum CandidateResult {
     NoReferrer,
 }
 
-impl Job<'_> {
+impl ReferrerCopy<'_> {
     /// Adds new candidates within the limit, and counts the others as left out.
-    pub(super) fn admit(
+    pub(super) fn add_candidates(
         &self,
         candidates: Vec<Candidate>,
         seen: &mut HashSet<(Digest, Option<Tag>)>,
         admitted: &mut Vec<Candidate>,
     ) {
-        let mut tally = self.tally();
+        let mut counters = self.counters();
         for candidate in candidates {
             let key = (candidate.digest.clone(), candidate.tag.clone());
             if seen.contains(&key) {
                 continue;
             }
-            if tally.found == MAX_REFERRERS {
-                tally.counts.left_out += 1;
+            if counters.found == MAX_REFERRERS {
+                counters.counts.left_out += 1;
                 let reason = || format!("there are more than {MAX_REFERRERS}");
-                tally.counts.first_reason.get_or_insert_with(reason);
+                counters.counts.first_reason.get_or_insert_with(reason);
                 continue;
             }
             seen.insert(key);
-            tally.found += 1;
-            tally.open += 1;
+            counters.found += 1;
+            counters.open += 1;
             admitted.push(candidate);
         }
     }
 
-    pub(super) fn settle(&self, candidate: &Candidate, fate: &CandidateResult) {
-        let mut tally = self.tally();
-        tally.open -= 1;
-        let counts = &mut tally.counts;
-        let (count, reason) = match fate {
+    pub(super) fn count_result(&self, candidate: &Candidate, result: &CandidateResult) {
+        let mut counters = self.counters();
+        counters.open -= 1;
+        let counts = &mut counters.counts;
+        let (count, reason) = match result {
             CandidateResult::Copied => (&mut counts.copied, None),
             CandidateResult::Present => (&mut counts.present, None),
             CandidateResult::Refused(reason) => (&mut counts.refused, Some(reason)),
@@ -123,18 +123,18 @@ impl Job<'_> {
                 | Problem::CredentialsRejected
         );
         if is_final && failure.side() == Side::Source {
-            self.tally().stopped.get_or_insert_with(|| failure.summary());
+            self.counters().stopped.get_or_insert_with(|| failure.summary());
         }
     }
 
     pub(super) fn stopped(&self) -> Option<String> {
-        self.tally().stopped.clone()
+        self.counters().stopped.clone()
     }
 
     /// Returns the final counts. Referrers without a result had no time left.
     pub(super) fn into_counts(self) -> ReferrerCounts {
-        let Tally { mut counts, open, asking, .. } =
-            self.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Counters { mut counts, open, asking, .. } =
+            self.counters.into_inner().unwrap_or_else(PoisonError::into_inner);
         counts.left_out += open;
         counts.unknown += asking;
         if open + asking > 0 {
@@ -143,7 +143,7 @@ impl Job<'_> {
         counts
     }
 
-    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn counters(&self) -> MutexGuard<'_, Counters> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,12 +8,12 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::candidate::Candidate;
-use super::state::{CandidateResult, Job, MAX_BYTES};
+use super::state::{CandidateResult, MAX_BYTES, ReferrerCopy};
 use crate::copy::budget::ImageLimit;
-use crate::copy::planning::{Found, TargetImage, Walk, missing_blobs, tag_change};
+use crate::copy::planning::{LocatedManifest, ManifestReader, TargetImage, missing_blobs, tag_change};
 use crate::copy::reporting::{Error, Failure, NullReporter, Operation, Problem, Side};
 use crate::copy::request::{PlatformSelection, Request};
-use crate::copy::transfer::blobs::{Parts, transfer_parts};
+use crate::copy::transfer::blobs::{CopiedContent, transfer_blobs_and_children};
 use crate::copy::transfer::content::TransferredContent;
 use crate::copy::transfer::limits::TransferLimits;
 use crate::copy::transfer::publish::publish;
@@ -26,21 +26,21 @@ const CONCURRENT_REFERRERS: usize = 4;
 /// Manifests that are read from the destination in one call, whose sizes are not known.
 const MANIFESTS_PER_CALL: usize = 50;
 
-impl Job<'_> {
+impl ReferrerCopy<'_> {
     /// Copies the candidates. Returns the digests of those that the destination has afterwards.
-    pub(super) async fn place(&self, candidates: &[Candidate]) -> Vec<Digest> {
+    pub(super) async fn copy_candidates(&self, candidates: &[Candidate]) -> Vec<Digest> {
         let held = match self.held(candidates).await {
             Ok(held) => held,
             Err(failure) => {
-                let fate = CandidateResult::Refused(failure.summary());
-                candidates.iter().for_each(|candidate| self.settle(candidate, &fate));
+                let result = CandidateResult::Refused(failure.summary());
+                candidates.iter().for_each(|candidate| self.count_result(candidate, &result));
                 return Vec::new();
             }
         };
         // By position: a closure over references makes a future that is not `Send` to the compiler
         // (https://github.com/rust-lang/rust/issues/102211).
         let placed: Vec<Option<Manifest>> = stream::iter(0..candidates.len())
-            .map(|position| self.place_one(&candidates[position], &held))
+            .map(|position| self.copy_candidate(&candidates[position], &held))
             .buffered(CONCURRENT_REFERRERS)
             .collect()
             .await;
@@ -78,7 +78,7 @@ impl Job<'_> {
 
     fn keep(&self, manifest: &Manifest) -> Result<(), Error> {
         let size = manifest.bytes.len() as u64;
-        let kept = self.source.budget().settle(&manifest.digest, size, manifest.descriptors());
+        let kept = self.source.budget().record(&manifest.digest, size, manifest.descriptors());
         kept.map_err(|limit| self.over_budget(limit))
     }
 
@@ -86,9 +86,13 @@ impl Job<'_> {
         Box::new(Failure::ImageLimitExceeded { subject: self.plan.request.source.to_string(), limit })
     }
 
-    async fn place_one(&self, found: &Candidate, held: &HashMap<ManifestId, Manifest>) -> Option<Manifest> {
-        let (fate, manifest) = match self.bring(found, held).await {
-            Ok((fate, manifest)) => (fate, manifest),
+    async fn copy_candidate(
+        &self,
+        found: &Candidate,
+        held: &HashMap<ManifestId, Manifest>,
+    ) -> Option<Manifest> {
+        let (result, manifest) = match self.copy_if_missing(found, held).await {
+            Ok((result, manifest)) => (result, manifest),
             Err(failure) => {
                 self.stop_after(&failure);
                 let result = match failure.problem() {
@@ -98,11 +102,11 @@ impl Job<'_> {
                 (result(failure.summary()), None)
             }
         };
-        self.settle(found, &fate);
-        manifest.filter(|_| matches!(fate, CandidateResult::Copied | CandidateResult::Present))
+        self.count_result(found, &result);
+        manifest.filter(|_| matches!(result, CandidateResult::Copied | CandidateResult::Present))
     }
 
-    async fn bring(
+    async fn copy_if_missing(
         &self,
         found: &Candidate,
         held: &HashMap<ManifestId, Manifest>,
@@ -142,17 +146,22 @@ impl Job<'_> {
             return Ok((CandidateResult::Refused(reason), None));
         }
         let names = theirs.map(|theirs| theirs.digest.clone());
-        let fate =
-            self.copy_one(found, Found { manifest: manifest.clone(), held: here.is_some() }, names).await?;
-        Ok((fate, Some(manifest)))
+        let result = self
+            .copy_as_image(
+                found,
+                LocatedManifest { manifest: manifest.clone(), at_destination: here.is_some() },
+                names,
+            )
+            .await?;
+        Ok((result, Some(manifest)))
     }
 
     async fn read(&self, found: &Candidate) -> Result<Manifest, Error> {
-        let charged = self.source.budget().charge(&found.digest, found.charge());
+        let charged = self.source.budget().reserve(&found.digest, found.expected_bytes());
         charged.map_err(|limit| self.over_budget(limit))?;
         let reading = self.reading.fetch_add(1, Ordering::Relaxed);
         let read = async {
-            self.source.afford(reading + 1).await?;
+            self.source.wait_for_pulls(reading + 1).await?;
             let id = ManifestId::Digest(found.digest.clone());
             self.source.upstream().get_manifest_within(&id, found.limit()).await
         };
@@ -160,7 +169,7 @@ impl Job<'_> {
         self.reading.fetch_sub(1, Ordering::Relaxed);
         let manifest = read.map_err(|cause| {
             // It takes up no memory.
-            let _ = self.source.budget().settle(&found.digest, 0, 0);
+            let _ = self.source.budget().record(&found.digest, 0, 0);
             let subject = self.source.upstream().name().with_digest(found.digest.clone()).to_string();
             Failure::registry(Side::Source, Operation::ReadManifest, subject, cause)
         })?;
@@ -169,10 +178,10 @@ impl Job<'_> {
     }
 
     /// Copies one candidate as an image of its own.
-    async fn copy_one(
+    async fn copy_as_image(
         &self,
         found: &Candidate,
-        root: Found,
+        root: LocatedManifest,
         names: Option<Digest>,
     ) -> Result<CandidateResult, Error> {
         let started = Instant::now();
@@ -185,17 +194,17 @@ impl Job<'_> {
             earlier_copies: Vec::new(),
             include_referrers: false,
         };
-        let surveyed = HashMap::new();
-        let walk = Walk { request: &request, surveyed: &surveyed, source, destination };
-        let below = walk.below(&root).await?;
-        let manifests = || below.read.iter().chain([&root]);
-        if let Some(objection) =
-            manifests().find_map(|Found { manifest, .. }| destination.inventory.rejection_reason(manifest))
+        let current = HashMap::new();
+        let reader = ManifestReader { request: &request, current: &current, source, destination };
+        let descendants = reader.descendants(&root).await?;
+        let manifests = || descendants.read.iter().chain([&root]);
+        if let Some(objection) = manifests()
+            .find_map(|LocatedManifest { manifest, .. }| destination.inventory.rejection_reason(manifest))
         {
             return Ok(CandidateResult::Refused(format!("{}: {objection}", request.source)));
         }
         let (blobs, progress) = missing_blobs(&request, destination, manifests()).await?;
-        if !self.has_room(progress.bytes - progress.bytes_present) {
+        if !self.reserve_bytes(progress.bytes - progress.bytes_present) {
             return Ok(CandidateResult::LeftOut(format!("they have more than {} MiB", MAX_BYTES >> 20)));
         }
         let tag = tag_change(request.tag.as_ref(), names, &found.digest);
@@ -203,7 +212,7 @@ impl Job<'_> {
         let target = TargetImage {
             source_digest,
             root,
-            below,
+            descendants,
             platforms: Vec::new(),
             source_platform_count: None,
             tag,
@@ -211,19 +220,19 @@ impl Job<'_> {
         let plan = target.plan(&request, blobs, progress, started.elapsed());
         // The caller limits the time of all referrers together.
         let limits = TransferLimits::default();
-        let Parts { progress: blobs, skipped } =
-            transfer_parts(&plan, source, destination, &limits, Arc::new(NullReporter)).await?;
+        let CopiedContent { progress: blobs, skipped } =
+            transfer_blobs_and_children(&plan, source, destination, &limits, Arc::new(NullReporter)).await?;
         let elapsed = started.elapsed();
         let content = TransferredContent { blobs, skipped, referrers: None, root_written: false, elapsed };
         publish(&plan, source, destination, &limits, content).await?;
         Ok(CandidateResult::Copied)
     }
 
-    fn has_room(&self, bytes: u64) -> bool {
-        let mut tally = self.tally();
-        let fits = tally.bytes.saturating_add(bytes) <= MAX_BYTES;
+    fn reserve_bytes(&self, bytes: u64) -> bool {
+        let mut counters = self.counters();
+        let fits = counters.bytes.saturating_add(bytes) <= MAX_BYTES;
         if fits {
-            tally.bytes += bytes;
+            counters.bytes += bytes;
         }
         fits
     }
@@ -254,9 +263,9 @@ impl Job<'_> {
         if let Err(cause) = listed.await {
             let failure = self.plan.request.destination_failure(Operation::WriteTag, cause);
             tracing::warn!(%failure, "what was copied is not listed as referring to the image");
-            let mut tally = self.tally();
-            tally.counts.unlisted += lists.len();
-            tally.counts.first_reason.get_or_insert_with(|| failure.summary());
+            let mut counters = self.counters();
+            counters.counts.unlisted += lists.len();
+            counters.counts.first_reason.get_or_insert_with(|| failure.summary());
         }
     }
 }
