@@ -1,4 +1,4 @@
-//! Puts the commit into the version, where there is one to be known.
+//! Adds the Git commit to the version if it is known.
 
 use std::env;
 use std::path::Path;
@@ -10,7 +10,7 @@ fn main() {
     let version = commit.map_or(version.clone(), |commit| format!("{version} ({commit})"));
     println!("cargo::rustc-env=CONTAINER_IMAGE_VERSION={version}");
     println!("cargo::rerun-if-changed=build.rs");
-    // What a checkout moves. A path that is not there would mean building anew each time.
+    // A checkout changes these files. Cargo rebuilds every time if a watched path does not exist.
     for name in ["HEAD", "logs/HEAD"] {
         if let Some(path) = git(&["rev-parse", "--git-path", name]).filter(|path| Path::new(path).exists()) {
             println!("cargo::rerun-if-changed={path}");
@@ -18,7 +18,7 @@ fn main() {
     }
 }
 
-/// The commit of these sources; none where they are in no repository, or in somebody else's.
+/// Returns the commit of these sources, or `None` if this repository does not track them.
 fn commit() -> Option<String> {
     git(&["ls-files", "--error-unmatch", "build.rs"])?;
     git(&["rev-parse", "--short=12", "HEAD"])

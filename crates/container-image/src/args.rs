@@ -1,4 +1,4 @@
-//! The command line as it was typed. What it means is for the commands to say.
+//! Arguments of the command line.
 
 mod list;
 mod pages;
@@ -15,7 +15,7 @@ pub(crate) use list::{ListArgs, SearchArgs};
 pub(crate) use pages::{CompletionsArgs, ManArgs};
 pub(crate) use update::UpdateArgs;
 
-/// The version, with the commit where it is known.
+/// The version, with the commit if it is known.
 pub(crate) const VERSION: &str = env!("CONTAINER_IMAGE_VERSION");
 
 /// Copies container images between registries, and keeps references to them up to date.
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     pub(crate) quiet: bool,
 }
 
-/// How much is told.
+/// Amount of output on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verbosity {
     Quiet,
@@ -81,7 +81,7 @@ pub(crate) enum Command {
     Man(ManArgs),
 }
 
-/// Where logins come from, for those who read how to use a command.
+/// Help text about credentials.
 macro_rules! credentials_help {
     () => {
         "\
@@ -122,7 +122,7 @@ Exit codes: 0 copied or nothing to do, 1 failed, 2 not understood, 130
 interrupted, 143 terminated."
 );
 
-/// What was typed after `copy`.
+/// Arguments of `copy`.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = COPY_EXAMPLES)]
 pub(crate) struct CopyArgs {
@@ -174,7 +174,7 @@ pub(crate) struct CopyArgs {
     pub(crate) jobs: u16,
 }
 
-/// A repository to copy to, and the tag if one was typed.
+/// Destination repository, and the tag if the argument has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DestinationArg {
     pub(crate) repository: Repository,
@@ -189,7 +189,7 @@ impl FromStr for DestinationArg {
         if reference.digest.is_some() {
             return Err("a destination has no digest: it follows from what is copied".into());
         }
-        // A reference without a tag reads as `latest`; here it means the source's tag.
+        // A reference without a tag is parsed as `latest`. Here it means the tag of the source.
         let typed = text.rsplit('/').next().is_some_and(|name| name.contains(':'));
         Ok(Self { repository: reference.repository, tag: reference.tag.filter(|_| typed) })
     }

@@ -1,7 +1,7 @@
-//! Logins as `docker login`, `podman login` and `skopeo login` store them: in a `config.json` or
-//! `auth.json`, or in the credential helper that such a file names.
+//! Credentials as `docker login`, `podman login` and `skopeo login` store them: in a `config.json` or
+//! `auth.json`, or in the credential helper that the file names.
 //!
-//! This module knows the files and their order. [`DockerConfig`] knows their content.
+//! This module locates the files. [`DockerConfig`] parses them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,10 +16,10 @@ use tokio::sync::Mutex;
 
 use crate::{credential_helper, display, input_file};
 
-/// Words in the error about a named file that is missing. The advice depends on them.
+/// Part of the error about a missing file that the user named. The hint depends on it.
 pub(crate) const NO_SUCH_FILE: &str = "there is no such file";
 
-/// The logins of the user. Files are read when they are needed.
+/// The user's credential files. Each file is read when it is needed.
 pub(crate) struct AuthFiles {
     files: Vec<AuthFile>,
     cache: Mutex<Cache>,
@@ -29,13 +29,13 @@ pub(crate) struct AuthFiles {
 #[derive(Default)]
 struct Cache {
     by_repository: HashMap<Repository, Lookup>,
-    /// By name and key: one helper serves many repositories.
+    /// By name and key, because one helper serves many repositories.
     by_helper: HashMap<(String, String), Lookup>,
 }
 
 type Lookup = Result<Option<Credentials>, String>;
 
-/// A file that may hold logins.
+/// A file that can contain credentials.
 #[derive(Debug, PartialEq)]
 struct AuthFile {
     path: PathBuf,
@@ -44,11 +44,11 @@ struct AuthFile {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// The user named this file, so that it must exist.
+    /// The user named this file, so it must exist.
     Explicit,
-    /// One of the usual places.
+    /// A default location.
     Default,
-    /// `~/.dockercfg`, the format of docker before version 1.7.
+    /// `~/.dockercfg`, the format of Docker before version 1.7.
     Legacy,
 }
 
@@ -85,7 +85,7 @@ impl AuthFiles {
 }
 
 impl Cache {
-    /// Runs a helper once, and once more when its login was refused.
+    /// Runs a helper once, and again if the registry rejected its credentials.
     async fn run_helper(&mut self, helper: CredentialHelper<'_>, refused: Option<&Credentials>) -> Lookup {
         let key = (helper.name.to_owned(), helper.key.to_owned());
         match self.by_helper.get(&key) {
@@ -106,7 +106,7 @@ impl CredentialsProvider for AuthFiles {
         refused: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
-            // Held while a helper runs: it may ask its user, who should be asked once.
+            // Held while a helper runs, because a helper can prompt the user.
             let mut cache = self.cache.lock().await;
             if let Some(found) = cache.by_repository.get(repository)
                 && (refused.is_none() || found.is_err())
@@ -120,10 +120,11 @@ impl CredentialsProvider for AuthFiles {
     }
 }
 
-/// Files that may hold logins, in the order of containers-auth.json(5): the file of `podman login`,
-/// `containers/auth.json` in the user's configuration, docker's file, docker's old file
-/// (<https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>). As for podman and
-/// skopeo, `REGISTRY_AUTH_FILE` replaces all of them.
+/// Returns the credential files in the order of containers-auth.json(5)
+/// (<https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>).
+///
+/// The order is: the file of `podman login`, `containers/auth.json` in the user's configuration, Docker's
+/// file, Docker's legacy file. As in podman and skopeo, `REGISTRY_AUTH_FILE` replaces all of them.
 fn auth_files(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<AuthFile> {
     if let Some(path) = variable("REGISTRY_AUTH_FILE") {
         return vec![AuthFile { path, kind: Kind::Explicit }];
@@ -146,8 +147,8 @@ fn auth_files(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<AuthFile> {
     all
 }
 
-/// The folder of `podman login`. Without a session of systemd, as in CI and containers, there is no
-/// `XDG_RUNTIME_DIR`.
+/// Returns the folder of `podman login`. Without a systemd session, as in CI and in containers,
+/// `XDG_RUNTIME_DIR` is not set.
 #[cfg(all(unix, not(target_os = "macos")))]
 fn runtime_folder(variable: &impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let session = variable("XDG_RUNTIME_DIR").map(|folder| folder.join("containers"));
@@ -166,8 +167,7 @@ impl AuthFile {
     }
 }
 
-/// Reads a file. Returns `None` if a file that the user did not name is missing or, as for docker, may
-/// not be read.
+/// Reads a file. Returns `None` if a default file is missing or, as in Docker, not readable.
 fn read(file: &AuthFile) -> Result<Option<DockerConfig>, String> {
     let unreadable = |why: &str| format!("the logins in {} cannot be read: {why}", display::path(&file.path));
     let content = match input_file::read(&file.path, MAX_SIZE as u64) {

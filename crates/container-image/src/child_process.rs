@@ -1,4 +1,4 @@
-//! Other programs that know logins: started, waited for, and quoted when they fail.
+//! Runs the programs that provide credentials.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -14,31 +14,30 @@ use tokio::time::timeout;
 
 use crate::display;
 
-/// Such programs fetch tokens over the network, in slow languages; one that takes longer waits for
-/// somebody who is not there.
+/// Maximum run time. Such programs fetch tokens over the network. A longer one probably waits for input.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A login is a few hundred bytes, with a signed token a few thousand.
+/// Maximum size of standard output. Credentials have a few hundred bytes, a signed token a few thousand.
 const MAX_STDOUT_BYTES: u64 = 64 * 1024;
 
-/// Bytes within which standard error has its first line.
+/// Number of bytes of standard error in which the first line is searched.
 const MAX_STDERR_BYTES: usize = 4096;
 
-/// Longest quote from standard error, in characters.
+/// Maximum length of a quote from standard error, in characters.
 const MAX_QUOTE_CHARS: usize = 160;
 
-/// For what is already in the pipe when the program has ended.
+/// Time to read the rest of the pipe after the program has ended.
 const STDERR_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Words by which the advice on a program that is not there is found.
+/// Part of the error about a missing program. The hint depends on it.
 pub(crate) const NOT_INSTALLED: &str = "that program is not installed";
 
-/// Why a program came to no end of its own.
+/// Reason why a program did not run to its end.
 #[derive(Debug)]
 pub(crate) enum RunError {
-    /// There is no such program.
+    /// The program does not exist.
     NotInstalled,
-    /// A clause that says what happened.
+    /// Description of the failure, as a clause.
     Failed(String),
 }
 
@@ -51,23 +50,23 @@ impl fmt::Display for RunError {
     }
 }
 
-/// How a program ended.
+/// Result of a program.
 pub(crate) struct Output {
-    /// Whether it says that it was successful.
+    /// True if the exit code is 0.
     pub(crate) success: bool,
-    /// What it wrote to standard output: it may be a login, also of a program that failed.
+    /// Standard output. It can contain credentials, even if the program failed.
     pub(crate) stdout: SecretString,
     stderr: Option<oneshot::Receiver<SanitizedText>>,
 }
 
-/// A program and all programs that it started. They are killed when this value is dropped.
+/// A program and all its children. Dropping this value kills them.
 pub(crate) struct ProcessGroup {
     #[cfg(unix)]
     group: Option<rustix::process::Pid>,
 }
 
 impl ProcessGroup {
-    /// The group of a child that was started with [`set_process_group`]. Other children have none.
+    /// Returns the group of a child that was started with [`set_process_group`]. Other children have none.
     pub(crate) fn of(child: &Child) -> Self {
         #[cfg(unix)]
         return Self { group: child.id().and_then(|id| rustix::process::Pid::from_raw(id.try_into().ok()?)) };
@@ -78,7 +77,7 @@ impl ProcessGroup {
         }
     }
 
-    /// Leaves the programs running, such as an agent that a successful program started.
+    /// Lets the programs run on, such as an agent that a successful program started.
     pub(crate) fn release(mut self) {
         #[cfg(unix)]
         {
@@ -93,13 +92,13 @@ impl ProcessGroup {
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(group) = self.group {
-            // Fails if the child has no group of its own, or nothing of it runs any more.
+            // Fails if the child has no group of its own, or if the group has ended.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
     }
 }
 
-/// Gives the program a process group of its own, so that its children can be ended with it.
+/// Puts the program in a new process group, so that its children can be killed with it.
 pub(crate) fn set_process_group(command: &mut Command) {
     #[cfg(unix)]
     command.process_group(0);
@@ -107,9 +106,10 @@ pub(crate) fn set_process_group(command: &mut Command) {
     let _ = command;
 }
 
-/// The same for a program that may ask its user something. If there is a terminal, the program stays
-/// in our group: the system stops a background group that reads from the terminal. Ctrl-C reaches all of
-/// our group there.
+/// Puts a program that can prompt its user in a new process group if no terminal exists.
+///
+/// The system stops a background group that reads from the terminal. With a terminal, Ctrl-C reaches the
+/// program in our group.
 pub(crate) fn set_process_group_without_terminal(command: &mut Command) {
     #[cfg(unix)]
     if std::fs::File::open("/dev/tty").is_ok() {
@@ -118,11 +118,10 @@ pub(crate) fn set_process_group_without_terminal(command: &mut Command) {
     set_process_group(command);
 }
 
-/// Runs a program to its end. If it fails, takes too long or the caller gives up, the programs that it
-/// started end too.
+/// Runs a program to its end. If it fails, times out or the future is dropped, its children are killed.
 ///
 /// # Errors
-/// The reason why it did not run to its end.
+/// Reason why the program did not run to its end.
 pub(crate) async fn run(
     mut command: Command,
     input: &str,
@@ -156,7 +155,7 @@ pub(crate) async fn run(
 }
 
 impl Output {
-    /// Why it failed, in its own words. What it wrote to stdout is kept back.
+    /// Returns the reason of the failure from standard error. Standard output is never quoted.
     pub(crate) async fn failure_reason(self) -> String {
         let line = match self.stderr {
             Some(line) => timeout(STDERR_TIMEOUT, line).await.ok().and_then(Result::ok).unwrap_or_default(),
@@ -170,8 +169,10 @@ impl Output {
     }
 }
 
-/// The first line with words in it. All of it is read, so that the program is never kept from
-/// writing; by a task of its own, since what the program left running may hold the pipe open.
+/// Returns the first line that is not blank.
+///
+/// A separate task reads the whole pipe, so that the program never blocks. A process that outlives the
+/// program can keep the pipe open.
 fn first_line(mut errors: ChildStderr) -> oneshot::Receiver<SanitizedText> {
     let (sender, line) = oneshot::channel();
     tokio::spawn(async move {
@@ -181,7 +182,7 @@ fn first_line(mut errors: ChildStderr) -> oneshot::Receiver<SanitizedText> {
                 break;
             }
         }
-        // Nobody listens once the program was successful.
+        // The receiver is dropped if the program was successful.
         let _ = sender.send(quote_first_line(&start));
         let _ = tokio::io::copy(&mut errors, &mut tokio::io::sink()).await;
     });
@@ -198,13 +199,13 @@ fn quote_first_line(start: &[u8]) -> SanitizedText {
     SanitizedText::quotable(line, MAX_QUOTE_CHARS)
 }
 
-/// Writes the input and reads to the end. Returns true if the program was successful.
+/// Writes the input and reads standard output. Returns true if the program was successful.
 ///
 /// # Errors
 /// `InvalidData` if the output is not text or is too long.
 async fn exchange(mut child: Child, input: &str) -> std::io::Result<(bool, SecretString)> {
     if let Some(mut pipe) = child.stdin.take() {
-        // A program may answer without reading; then the pipe is closed, and that is no fault.
+        // A program can close the pipe without reading it, which is not an error.
         let _ = pipe.write_all(input.as_bytes()).await;
     }
     let mut stdout = String::new();

@@ -1,4 +1,4 @@
-//! How registries are reached: the flags for that, and the logins of whoever runs the program.
+//! Builds the registry client from the connection flags and the user's credentials.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::auth_files::AuthFiles;
 use crate::ecr_credentials::EcrCredentials;
 use crate::{display, input_file};
 
-/// Size limit of a file with certificates in bytes. The bundles of operating systems hold 0.2 MiB.
+/// Maximum size of the certificate file in bytes. The bundles of operating systems have 0.2 MiB.
 const MAX_CERTIFICATE_BYTES: u64 = 8 << 20;
 
-/// A client with the logins of whoever runs the program.
+/// Returns a client with the user's credentials.
 ///
 /// # Errors
-/// A line that names the flag to change.
+/// Error line that names the flag to change.
 pub(crate) fn client(plain_http: &[Registry], ca_certificate: Option<&Path>) -> Result<Client, String> {
     let certificates = match ca_certificate {
         Some(file) => input_file::read(file, MAX_CERTIFICATE_BYTES).map_err(|error| {
@@ -42,13 +42,15 @@ pub(crate) fn client(plain_http: &[Registry], ca_certificate: Option<&Path>) -> 
     })
 }
 
-/// Everywhere a login may be, the place that was meant for it first.
+/// Returns all sources of credentials, the most specific first.
 fn credentials() -> Arc<dyn CredentialsProvider> {
     Arc::new(CredentialChain(vec![Arc::new(AuthFiles::from_environment()), Arc::new(EcrCredentials::new())]))
 }
 
-/// Asks one after the other: the first login that there is counts, and the next when the registry has
-/// refused that one. What `docker login` stored for ECR ends after 12 hours.
+/// Queries each source in order and returns the first credentials.
+///
+/// If the registry rejected them, the next source is used: ECR credentials stored by `docker login` expire
+/// after 12 hours.
 struct CredentialChain(Vec<Arc<dyn CredentialsProvider>>);
 
 impl CredentialsProvider for CredentialChain {

@@ -1,4 +1,4 @@
-//! Credential helpers: programs named `docker-credential-<name>` that keep logins elsewhere
+//! Credential helpers: programs named `docker-credential-<name>` that store credentials
 //! (<https://github.com/docker/docker-credential-helpers>).
 
 use std::time::Duration;
@@ -18,10 +18,10 @@ struct HelperResponse {
     secret: SecretString,
 }
 
-/// Asks `docker-credential-<name>` for the login stored under `key`.
+/// Returns the credentials that `docker-credential-<name>` has stored under `key`.
 pub(crate) async fn get(name: &str, key: &str) -> Result<Option<Credentials>, String> {
     let program = format!("docker-credential-{name}");
-    // A name is one word; with a separator it would be a path that no configuration should hold.
+    // With a separator, the name would be a path to any program.
     if name.contains(['/', '\\']) {
         return Err(format!("the credential helper \"{name}\" is not a name"));
     }
@@ -36,7 +36,7 @@ async fn run_helper(program: &str, key: &str, limit: Duration) -> Result<Option<
     let output = run(command, key, limit).await.map_err(|reason| failed(&reason.to_string()))?;
     let text = output.stdout.expose_secret();
     if !output.success {
-        // The one message that the protocol gives a meaning to.
+        // The protocol defines only this message.
         let is_not_found = text.to_ascii_lowercase().contains("credentials not found");
         return if is_not_found { Ok(None) } else { Err(failed(&output.failure_reason().await)) };
     }
@@ -56,8 +56,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
-    /// A program is started by a fork, which holds a script that another test is writing open for a
-    /// moment, and then the system refuses to run that script.
+    /// The system does not run a script that is open for writing. A fork in another test inherits the open
+    /// file for a moment.
     static START_LOCK: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
     async fn with_helper(script: &str, limit: Duration) -> Result<Option<(String, String)>, String> {
@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    /// Returns once the process does not run any more, as opposed to one that nobody stopped.
+    /// Waits until the process has ended. A zombie has ended.
     async fn wait_for_end(pid: &str) {
         let state = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         while !(state().is_empty() || state().contains(") Z ")) {

@@ -1,17 +1,17 @@
-//! What the operating system says.
+//! Formats system errors and paths for messages.
 
 use std::io;
 use std::path::Path;
 
 use image_copy::text;
 
-/// Its words, without the number that Rust adds.
+/// Returns the text of the operating system, without the number that Rust appends.
 pub(crate) fn io_error(error: &io::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" (os error").map_or(text.clone(), |(text, _)| text.to_owned())
 }
 
-/// Returns a path for messages, with escapes for characters that are not visible.
+/// Returns a path with escapes for invisible characters.
 pub(crate) fn path(path: &Path) -> String {
     text::escaped(&path.display().to_string())
 }

@@ -1,4 +1,4 @@
-//! Files with what they name.
+//! Reads files and scans them for images.
 
 use std::path::Path;
 
@@ -9,44 +9,44 @@ use crate::report;
 use crate::scan::files::{self, SourceFile};
 use crate::scan::{self, Diagnostic, RawReference, Scan, positions};
 
-/// A file that names images.
+/// A scanned file.
 pub(crate) struct Document {
     pub(crate) file: SourceFile,
     pub(crate) scan: Scan,
-    /// Digest of the content that was read, by which a later change shows.
+    /// Digest of the scanned content, to detect a later change.
     pub(crate) digest: Digest,
-    /// Line and column of each image, then of each note, then of each fault.
+    /// Line and column of each image, then of each note, then of each error.
     positions: Vec<(usize, usize)>,
 }
 
 impl Document {
-    /// The images, in their order.
+    /// Returns the images in file order.
     pub(crate) fn images(&self) -> impl Iterator<Item = &RawReference> {
         self.scan.images.iter().map(|found| &found.image)
     }
 
-    /// Line and column of an image, by its number.
+    /// Returns line and column of an image, by its index.
     pub(crate) fn position(&self, image: usize) -> (usize, usize) {
         self.positions[image]
     }
 
-    /// `app.yaml:12`
+    /// Returns file and line of an image, such as `app.yaml:12`.
     pub(crate) fn location(&self, image: usize) -> String {
         format!("{}:{}", self.file.display_name, self.position(image).0)
     }
 
-    /// What could not be followed, a line each.
+    /// Returns a line for each image that cannot be resolved to a text.
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
         self.messages(&self.scan.notes, self.scan.images.len())
     }
 
-    /// What has to be corrected, a line each.
+    /// Returns a line for each error in the file.
     fn errors(&self) -> impl Iterator<Item = String> {
         let before = self.scan.images.len() + self.scan.notes.len();
         self.messages(&self.scan.errors, before).map(|line| line + ".")
     }
 
-    /// Clauses with their places, of which the first is `first`.
+    /// Formats diagnostics with their locations. `first` is the index of the first position.
     fn messages<'a>(&'a self, clauses: &'a [Diagnostic], first: usize) -> impl Iterator<Item = String> + 'a {
         let positions = self.positions[first..].iter();
         let line = |(note, (line, _)): (&Diagnostic, &(usize, usize))| {
@@ -56,16 +56,16 @@ impl Document {
     }
 }
 
-/// Documents, and a line for each failure to read a file, or something in it.
+/// Documents, and a line for each error in or with a file.
 pub(crate) struct Documents {
     pub(crate) all: Vec<Document>,
     pub(crate) errors: Vec<String>,
 }
 
-/// Reads what `search` names below `base`. What cannot be read is told of and left out.
+/// Reads the files of `search` below `base`. Errors are printed, and the other files are read.
 ///
 /// # Errors
-/// A line, when a path is not there.
+/// Error line if a path does not exist.
 pub(crate) async fn read(base: &Path, search: &SearchArgs) -> Result<Documents, String> {
     let mut errors = Vec::new();
     let mut report_error = |line: String| {
@@ -75,7 +75,7 @@ pub(crate) async fn read(base: &Path, search: &SearchArgs) -> Result<Documents, 
     let files = files::list(base, &search.paths, &search.exclude, &mut report_error)?;
     let mut all = Vec::new();
     for file in files {
-        // So that Ctrl-C is noticed between two files.
+        // Gives the signal handler a turn between two files.
         tokio::task::yield_now().await;
         match files::read(&file) {
             Ok(Some(bytes)) => {

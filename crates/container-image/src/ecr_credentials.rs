@@ -1,6 +1,7 @@
-//! Logins to Amazon ECR with the AWS credentials in force: the AWS CLI knows them in all the ways in
-//! which people have them (profiles, SSO, roles, processes), and makes of them what ECR takes
+//! Credentials for Amazon ECR, from the AWS CLI
 //! (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>).
+//!
+//! The AWS CLI supports all kinds of AWS credentials, such as profiles, SSO, roles and processes.
 
 use std::collections::HashMap;
 
@@ -13,14 +14,13 @@ use tokio::sync::Mutex;
 
 use crate::child_process::{RunError, TIMEOUT, run, set_process_group_without_terminal};
 
-/// The program.
 const AWS: &str = "aws";
 
-/// The one Region that gives logins to ECR Public
+/// The only Region with authorization tokens for ECR Public
 /// (<https://docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_GetAuthorizationToken.html>).
 const PUBLIC_REGION: &str = "us-east-1";
 
-/// Domains under which private ECR has its hosts
+/// Domains of private ECR registries
 /// (<https://github.com/kubernetes/cloud-provider-aws/tree/master/cmd/ecr-credential-provider>).
 const DOMAINS: [&str; 7] = [
     "amazonaws.com",
@@ -31,16 +31,16 @@ const DOMAINS: [&str; 7] = [
     "csp.hci.ic.gov",
     "amazonaws.eu",
 ];
-/// Domains of its dual-stack hosts.
+/// Domains of private dual-stack registries.
 const DUAL_STACK_DOMAINS: [&str; 2] = ["on.aws", "on.amazonwebservices.com.cn"];
 
-/// Asks the AWS CLI for logins, for hosts of ECR and no others.
+/// Runs the AWS CLI for hosts of ECR, and only for these.
 pub(crate) struct EcrCredentials {
     program: String,
     cache: Mutex<HashMap<Service, Result<Option<Credentials>, String>>>,
 }
 
-/// Whose login it is: one serves all registries of a Region.
+/// Scope of the credentials. One password is valid for all registries of a Region.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Service {
     Private { region: String },
@@ -48,7 +48,7 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    /// The service behind a host; none behind one that is not ECR's.
+    /// Returns the service of a host, or `None` if the host is not an ECR registry.
     pub(crate) fn of(host: &str) -> Option<Self> {
         let host = host.to_ascii_lowercase();
         let host = host.strip_suffix(":443").unwrap_or(&host);
@@ -68,7 +68,7 @@ impl Service {
         (is_account && is_region && !region.starts_with('-')).then_some(Self::Private { region })
     }
 
-    /// The command that prints its password.
+    /// Returns the command that prints the password.
     pub(crate) fn command(&self) -> String {
         format!("{AWS} {}", self.arguments().join(" "))
     }
@@ -86,13 +86,14 @@ impl EcrCredentials {
         Self { program: AWS.into(), cache: Mutex::default() }
     }
 
-    /// The login; none without the AWS CLI, for then the registry's own words say more.
+    /// Returns credentials. Without the AWS CLI it returns `None`, because the registry's own error is
+    /// clearer.
     async fn run_cli(&self, service: &Service) -> Result<Option<Credentials>, String> {
         let arguments = service.arguments();
         let failed = |reason: &str| format!("{} gave no login: {reason}", service.command());
         let mut command = Command::new(&self.program);
         command.args(arguments);
-        // It may ask for a code of an MFA device.
+        // The AWS CLI can prompt for an MFA code.
         set_process_group_without_terminal(&mut command);
         let output = match run(command, "", TIMEOUT).await {
             Err(RunError::NotInstalled) => return Ok(None),
@@ -124,7 +125,7 @@ impl CredentialsProvider for EcrCredentials {
             }
             match (cache.get(&service), &service) {
                 (Some(Ok(login)), _) => Ok(login.clone()),
-                // It serves the anonymous too.
+                // ECR Public also accepts anonymous pulls.
                 (Some(Err(reason)), Service::Public) => {
                     tracing::debug!(reason, "ECR Public is read without a login");
                     Ok(None)

@@ -1,4 +1,4 @@
-//! Repositories of git, by the user's own git with its settings and its logins.
+//! Git repositories, through the user's own git with its configuration and credentials.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,34 +13,34 @@ use crate::args::SearchArgs;
 use crate::child_process::{ProcessGroup, set_process_group_without_terminal};
 use crate::{display, git_url};
 
-/// A work tree to look into.
+/// A work tree.
 pub(crate) struct Checkout {
     folder: PathBuf,
-    /// The clone that it is, which ends with the program, and of what.
+    /// The temporary folder of a clone, and its URL. It is deleted when the program ends.
     clone: Option<(TempDir, String)>,
     author: Option<(String, String)>,
     /// Secrets in the URL of the clone. No message may contain them.
     secrets: Vec<String>,
 }
 
-/// Who commits where git has not been told.
+/// Author of the commit if git has none configured.
 const DEFAULT_AUTHOR: (&str, &str) = ("container-image", "container-image@localhost");
 
-/// Size limit of an answer of git in bytes, such as the state of all files.
+/// Maximum size of git's output in bytes, such as the status of all files.
 const MAX_STDOUT_BYTES: u64 = 64 << 20;
 
-/// Bytes of git's standard error that are kept.
+/// Number of bytes of git's standard error that are kept.
 const MAX_STDERR_BYTES: usize = 64 << 10;
 
-/// Longest quote of git, in characters.
+/// Maximum length of a quote from git, in characters.
 const MAX_QUOTE_CHARS: usize = 200;
 
 impl Checkout {
-    /// The repository that was named, if one was: a work tree on this machine is used where it is,
-    /// anything else is cloned.
+    /// Returns the repository of `--repository`, if it is set. A local work tree is used in place. Any
+    /// other repository is cloned.
     ///
     /// # Errors
-    /// A line that names the flag to change.
+    /// Error line that names the flag to change.
     pub(crate) async fn of(search: &SearchArgs) -> Result<Option<Self>, String> {
         let Some(url) = &search.repository else { return Ok(None) };
         let author = search.username.clone().zip(search.email.clone());
@@ -74,7 +74,7 @@ impl Checkout {
         ))
     }
 
-    /// Git would say of a folder inside a work tree that it does not exist.
+    /// Rejects a folder inside a work tree, which git would report as missing.
     async fn reject_subfolder(folder: &str) -> Result<(), String> {
         if !Path::new(folder).is_dir() {
             return Ok(());
@@ -112,7 +112,7 @@ impl Checkout {
         Ok(Self { folder, clone: Some((clone, shown)), ..started })
     }
 
-    /// Whoever names a repository means what is in it.
+    /// Rejects paths outside of the repository.
     fn reject_outside_paths(&self, paths: &[PathBuf]) -> Result<(), String> {
         let top = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
         for path in paths {
@@ -124,20 +124,19 @@ impl Checkout {
         Ok(())
     }
 
-    /// Where the files are.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Whether it ends with the program.
+    /// Returns true if the work tree is a temporary clone.
     pub(crate) fn is_clone(&self) -> bool {
         self.clone.is_some()
     }
 
-    /// Refuses a clone that stands at a tag: a commit there could be pushed nowhere.
+    /// Rejects a clone of a tag, because a commit without a branch cannot be pushed.
     ///
     /// # Errors
-    /// A line that says so.
+    /// Error line that names the flag.
     pub(crate) async fn require_branch(&self, wanted: Option<&str>) -> Result<(), String> {
         if !self.is_clone() || self.git(&["symbolic-ref", "HEAD"], "").await.is_ok() {
             return Ok(());
@@ -147,13 +146,13 @@ impl Checkout {
         Err(format!("{subject}: that is no branch, and --commit needs one. Name a branch of the repository."))
     }
 
-    /// Those of these files that git holds otherwise, each with how.
+    /// Returns those of the files that have uncommitted changes, each with its status.
     ///
     /// # Errors
-    /// A line, in git's own words.
+    /// Error line that quotes git.
     pub(crate) async fn uncommitted(&self, files: &[&Path]) -> Result<Vec<String>, String> {
         let files = self.literal_pathspecs(files);
-        // What is ignored was never added either.
+        // An ignored file is also untracked.
         let mut arguments =
             vec!["status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored", "--"];
         arguments.extend(files.iter().map(String::as_str));
@@ -171,10 +170,10 @@ impl Checkout {
         Ok(described.into_iter().map(|(name, state)| format!("{name} ({state})")).collect())
     }
 
-    /// Commits these files, and pushes where there is somewhere to push to. Gives what was done.
+    /// Commits the files, and pushes a clone. Returns a description of the result.
     ///
     /// # Errors
-    /// A line, in git's own words.
+    /// Error line that quotes git.
     pub(crate) async fn commit(&self, files: &[&Path], message: &str) -> Result<String, String> {
         let files = self.literal_pathspecs(files);
         let mut arguments = Vec::new();
@@ -187,7 +186,7 @@ impl Checkout {
         arguments.extend(["commit", "--quiet", "--message", message, "--"]);
         arguments.extend(files.iter().map(String::as_str));
         let mut command = self.command(&arguments);
-        // Killed in a work tree, it would leave its lock behind.
+        // If git is killed in a work tree, its lock file remains.
         command.kill_on_drop(self.is_clone());
         output(command, "the changes cannot be committed", &self.secrets).await?;
         let branch = self.git(&["rev-parse", "--abbrev-ref", "HEAD"], "").await.unwrap_or_default();
@@ -203,8 +202,9 @@ impl Checkout {
         Ok(done)
     }
 
-    /// Files as git is to understand them: by what a link leads to, and with a `*` that is one. An
-    /// option of git to the same end would also reach its hooks.
+    /// Returns literal pathspecs of the files, with links resolved.
+    ///
+    /// The option `--literal-pathspecs` would also affect hooks.
     fn literal_pathspecs(&self, files: &[&Path]) -> Vec<String> {
         let top = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
         let pathspec = |file: &&Path| {
@@ -214,7 +214,7 @@ impl Checkout {
         files.iter().map(pathspec).collect()
     }
 
-    /// Who was named; nobody, where git knows whom to name.
+    /// Returns the author from the arguments, or the default author if git has none configured.
     async fn author(&self) -> Option<(String, String)> {
         if self.author.is_some() {
             return self.author.clone();
@@ -224,7 +224,7 @@ impl Checkout {
             .then(|| (DEFAULT_AUTHOR.0.into(), DEFAULT_AUTHOR.1.into()))
     }
 
-    /// Runs git and gives what it prints.
+    /// Runs git and returns its standard output.
     async fn git(&self, arguments: &[&str], failed: &str) -> Result<String, String> {
         output(self.command(arguments), failed, &self.secrets).await
     }
@@ -232,9 +232,9 @@ impl Checkout {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
-        // It may ask for a password or a passphrase.
+        // Git can prompt for a password or a passphrase.
         set_process_group_without_terminal(&mut command);
-        // A hook of git runs us with these, and means another repository.
+        // A git hook sets these for its own repository.
         for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             command.env_remove(variable);
         }
@@ -242,7 +242,7 @@ impl Checkout {
     }
 }
 
-/// Runs git to its end. What it prints is limited: a part of it comes from a server.
+/// Runs git to its end. The size of its output is limited, because servers control a part of it.
 async fn output(mut command: Command, failed: &str, secrets: &[String]) -> Result<String, String> {
     let is_killed = command.get_kill_on_drop();
     let run_error = |error: &io::Error| {
@@ -268,17 +268,17 @@ async fn output(mut command: Command, failed: &str, secrets: &[String]) -> Resul
     Ok(String::from_utf8_lossy(&stdout.unwrap_or_default()).into_owned())
 }
 
-/// All that a program prints, or `None` if it prints more than is read.
+/// Reads the whole output, or returns `None` if it is too long.
 async fn read_stdout(pipe: Option<impl AsyncRead + Unpin>) -> Option<Vec<u8>> {
     let mut stdout = Vec::new();
     if let Some(pipe) = pipe {
-        // An error ends it as the end of the program does.
+        // A read error ends the output, like the end of the program.
         let _ = pipe.take(MAX_STDOUT_BYTES + 1).read_to_end(&mut stdout).await;
     }
     (stdout.len() as u64 <= MAX_STDOUT_BYTES).then_some(stdout)
 }
 
-/// The end of the words of a program, where the reason of a failure is.
+/// Returns the end of the output, which contains the reason of a failure.
 async fn read_stderr(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
     let mut end = Vec::new();
     if let Some(mut pipe) = pipe {
@@ -291,16 +291,16 @@ async fn read_stderr(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
     end
 }
 
-/// Whether a repository that was named is used where it is.
+/// Returns true if the repository is a local work tree.
 pub(crate) fn is_work_tree(repository: &str) -> bool {
     Path::new(repository).join(".git").exists()
 }
 
-/// What git complained of: the line that it calls fatal or an error, else its last.
+/// Returns the line that starts with `fatal:` or `error:`, otherwise the last line.
 fn error_line(stderr: &str, secrets: &[String]) -> SanitizedText {
     let lines: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let error_at = lines.iter().position(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
-    // Why not, ssh or the other side said before.
+    // The line before has the reason, from ssh or from the server.
     let error_at = error_at.map(|at| match at.checked_sub(1) {
         Some(before) if lines[at].contains("Could not read from remote") => before,
         _ if lines[at].contains("failed to push") => {
@@ -314,7 +314,7 @@ fn error_line(stderr: &str, secrets: &[String]) -> SanitizedText {
     SanitizedText::new(&line, MAX_QUOTE_CHARS)
 }
 
-/// What a server says of a push that it refuses; nothing in lines of git's own.
+/// Returns the server's message about a rejected push. Lines of git itself return an empty text.
 fn remote_message(line: &str) -> &str {
     line.strip_prefix("remote:").map(str::trim).unwrap_or_default()
 }

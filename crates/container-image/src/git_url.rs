@@ -1,18 +1,22 @@
-//! URLs of repositories, and texts about them, without the secrets in them.
+//! Removes secrets from repository URLs, and from texts that contain them.
 
 use image_copy::text::{userinfo_length, without_userinfo};
 
-/// Secrets shorter than this are removed from URLs only: in other text they could be any word.
+/// Minimum length of a secret that is removed from any text. Shorter ones are removed from URLs only,
+/// because they can be ordinary words.
 const MIN_SECRET_LENGTH: usize = 4;
 
-/// A user name of this length can be a token, as in `https://TOKEN:x-oauth-basic@github.com/acme/app`.
+/// Minimum length of a user name that can be a token, as in
+/// `https://TOKEN:x-oauth-basic@github.com/acme/app`.
 const MIN_TOKEN_LENGTH: usize = 20;
 
-/// Replaces a secret in messages.
+/// Replacement for a secret in messages.
 const REDACTED: &str = "***";
 
-/// Returns a repository as the user named it, without secrets: also without a query, and for an address
-/// without a scheme, such as `x-access-token:TOKEN@github.com/acme/app`.
+/// Returns the repository without userinfo and query.
+///
+/// It also removes userinfo from an address without a scheme, such as
+/// `x-access-token:TOKEN@github.com/acme/app`.
 pub(crate) fn redacted(repository: &str) -> String {
     let words = repository.split(' ').map(|word| {
         let bare = word.trim_start_matches(['\'', '"']);
@@ -28,8 +32,7 @@ pub(crate) fn redacted(repository: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The secrets in the URL of a repository, as they are written there and without percent encoding. The
-/// longest one comes first.
+/// Returns the secrets in a repository URL, as written and percent-decoded. The longest comes first.
 pub(crate) fn secrets(repository: &str) -> Vec<String> {
     let (url, length) = match repository.split_once("://") {
         Some((_, url)) => (url, userinfo_length(url)),
@@ -49,14 +52,15 @@ pub(crate) fn secrets(repository: &str) -> Vec<String> {
     all
 }
 
-/// Returns a text of git without secrets.
+/// Removes secrets from an output of git.
 pub(crate) fn redact(text: &str, secrets: &[String]) -> String {
-    // By word first: a URL is recognized by its parts, which a replacement would change.
+    // URLs come first, because replacing a part of a URL makes it unrecognizable.
     let lines = text.split('\n').map(redacted).collect::<Vec<_>>().join("\n");
     secrets.iter().fold(lines, |text, secret| text.replace(secret.as_str(), REDACTED))
 }
 
-/// Length of `name:secret@` at the start of an address without a scheme, which git takes for one of ssh.
+/// Returns the length of `name:secret@` at the start of an address without a scheme, which git reads as an
+/// SSH address.
 fn credentials_length_without_scheme(word: &str) -> usize {
     let authority = word.split('/').next().unwrap_or(word);
     match authority.rfind('@') {
@@ -65,7 +69,7 @@ fn credentials_length_without_scheme(word: &str) -> usize {
     }
 }
 
-/// Decodes `%40` and the like.
+/// Decodes percent-encoded characters such as `%40`.
 fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,17 +1,16 @@
-//! Files that the user names, read as a whole.
+//! Reads files that the user names.
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Reads a regular file of at most `limit` bytes.
+/// Reads a regular file of at most `limit` bytes. It never blocks, even if the path is a FIFO.
 ///
 /// # Errors
-/// Those of the system, and one for anything that is not a regular file or is larger. It never waits
-/// for somebody to write, as for a FIFO.
+/// System errors, and an error if the file is not regular or is too large.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
-    // The content counts, since some file systems report a size of 0.
+    // The size is checked after reading, because some file systems report 0.
     let mut content = Vec::new();
     file.take(limit + 1).read_to_end(&mut content)?;
     if content.len() as u64 > limit {
@@ -23,7 +22,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// Opens a regular file for reading.
 ///
 /// # Errors
-/// Those of the system, and one for anything that is not a regular file.
+/// System errors, and an error if the file is not regular.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let file = open_without_waiting(path)?;
     let metadata = file.metadata()?;
@@ -36,7 +35,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Without the flag, opening a FIFO waits until somebody writes to it. Regular files ignore the flag.
+/// Opens a FIFO without waiting for a writer. Regular files ignore the flag.
 #[cfg(unix)]
 fn open_without_waiting(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};

@@ -1,4 +1,4 @@
-//! Lines on stderr that tell what is done, in the form in which cru wrote them.
+//! Log lines on stderr, in the format of cru.
 
 use std::io::{self, Write as _};
 
@@ -6,7 +6,7 @@ use jiff::Zoned;
 
 use crate::args::Verbosity;
 
-/// Writes a line with the local time before it, unless nothing is to be told.
+/// Prints a line with the local time, unless `--quiet` is set.
 pub(crate) fn print(verbosity: Verbosity, text: &str) {
     if verbosity != Verbosity::Quiet {
         let _ = writeln!(io::stderr(), "{} {text}", Zoned::now().strftime("%Y/%m/%d %H:%M:%S"));

@@ -1,11 +1,11 @@
-//! The command line: copies container images between registries, and keeps the references to them
-//! up to date.
+//! The command line `container-image`.
 //!
-//! [`args`] is what was typed, [`commands`] do the work, [`report`] tells how it ended,
-//! [`connection`] reaches registries with the logins that [`auth_files`] knows. For references:
-//! [`scan`] finds them in files, [`resolve`] asks registries, [`edit`] writes. Results go to stdout,
-//! everything else to stderr. Exit codes: 0 done, 1 failed, 2 not understood, 3 would change
-//! (`update --check`), 130 interrupted, 143 terminated.
+//! [`args`] parses arguments, [`commands`] runs them, [`report`] prints results and errors. [`connection`]
+//! builds the registry client with the credentials of [`auth_files`] and [`ecr_credentials`]. For
+//! references, [`scan`] finds them in files, [`resolve`] queries registries and [`edit`] writes files.
+//!
+//! Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 invalid usage, 3
+//! changes pending (`update --check`), 130 interrupted, 143 terminated.
 
 mod args;
 mod auth_files;
@@ -58,13 +58,12 @@ fn main() -> ExitCode {
             Command::Man(args) => commands::pages::man(args),
         }
     });
-    // A connection that is being closed, or a name being resolved, is nothing to wait for.
+    // Open connections and name lookups must not delay the exit.
     runtime.shutdown_background();
     code
 }
 
-/// The engine's log lines, for those who ask for them. Other crates stay silent: what they write is
-/// not checked for secrets.
+/// Logs to stderr. Log lines of other crates are dropped, because they can contain secrets.
 fn log_to_stderr(verbosity: Verbosity) {
     let level = match verbosity {
         Verbosity::Quiet => LevelFilter::OFF,

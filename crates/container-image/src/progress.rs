@@ -1,4 +1,4 @@
-//! A progress bar for those who wait.
+//! Progress bar of a copy.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -7,13 +7,13 @@ use image_copy::copy::{Plan, ProgressReporter};
 use image_copy::oci::Descriptor;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A copy that is done by then is told of in its outcome only.
+/// Shorter copies show no bar.
 const SHOW_DELAY: Duration = Duration::from_secs(1);
 
-/// Time between redraws while nothing moves, so that a stall shows in the rate and the time left.
+/// Time between redraws without progress, so that a stall is visible in the rate.
 const TICK: Duration = Duration::from_millis(500);
 
-/// A bar on stderr, which stays away when that is no terminal. Hidden until it is shown.
+/// A bar on stderr. It is hidden until it is shown, and if stderr is not a terminal.
 pub(crate) struct CopyProgress {
     bar: ProgressBar,
     blobs: usize,
@@ -27,13 +27,13 @@ impl CopyProgress {
         let style = ProgressStyle::with_template(
             "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left, {msg}",
         );
-        // Plain characters: the bar needs neither colours nor a font.
+        // ASCII characters need no special font.
         bar.set_style(style.expect("the template is a constant").progress_chars("##-"));
         bar.set_message(format!("0 of {} blobs", plan.blobs.len()));
         Self { bar, blobs: plan.blobs.len(), done: AtomicUsize::new(0) }
     }
 
-    /// Shows the bar once the copy takes long. Never ends: the copy does.
+    /// Shows the bar after a delay. The future never completes.
     pub(crate) async fn show_after_delay(&self) {
         tokio::time::sleep(SHOW_DELAY).await;
         self.bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -41,12 +41,12 @@ impl CopyProgress {
         std::future::pending::<()>().await;
     }
 
-    /// Takes the bar off the terminal.
+    /// Removes the bar from the terminal.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 
-    /// Whether every blob has arrived, so that manifests are being written.
+    /// Returns true if all blobs are copied. Manifests follow.
     pub(crate) fn are_all_blobs_done(&self) -> bool {
         self.done.load(Ordering::Relaxed) == self.blobs
     }

@@ -1,5 +1,6 @@
-//! What is told on the terminal: a plan, an outcome, a failure. Failures are one line that says what
-//! could not be done and which flag to change; the engine writes all but the last.
+//! Prints plans, results and failures.
+//!
+//! A failure is one line: the engine's summary and a hint about the flag to change.
 
 mod hint;
 mod plan;
@@ -25,29 +26,29 @@ pub(crate) use usage::usage;
 
 use hint::{REPLACE_CERTIFICATE, credentials_unavailable, hint, host_name, is_ca_certificate, login_command};
 
-/// Longest line told of a failure, in characters.
+/// Maximum length of a failure line, in characters.
 const MAX_LINE_CHARS: usize = 400;
 
-/// Maximum number of a registry's codes that `--verbose` shows.
+/// Maximum number of a registry's error codes that `--verbose` prints.
 const MAX_CODES: usize = 3;
 
-/// Who ended the program; as a number what a shell gives such a program, 128 and the signal's.
+/// Signal that ended the program. The value is the exit code: 128 and the number of the signal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Signal {
-    /// The user, by Ctrl-C.
+    /// SIGINT, from Ctrl-C.
     Interrupt = 130,
-    /// The system, by SIGTERM.
+    /// SIGTERM, from the system.
     Terminate = 143,
 }
 
-/// Writes a result to stdout, and gives the exit code: a result that is lost is a failure, and
-/// `state` says what holds all the same. Whoever closed the pipe does not want to know.
+/// Prints a result to stdout and returns the exit code. A failed write is an error, and `state` is added to
+/// its text. A closed pipe is not an error.
 pub(crate) fn print(text: &str, state: &str) -> ExitCode {
     let mut stdout = io::stdout().lock();
     exit_code_of(writeln!(stdout, "{text}").and_then(|()| stdout.flush()), state)
 }
 
-/// Returns the kind of stdout (<https://no-color.org>).
+/// Returns the patch style for stdout (<https://no-color.org>).
 pub(crate) fn patch_style() -> PatchStyle {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
@@ -58,12 +59,12 @@ pub(crate) fn patch_style() -> PatchStyle {
     }
 }
 
-/// Writes something worth knowing to stderr.
+/// Prints a note to stderr.
 pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr(), "note: {line}.");
 }
 
-/// Writes to stderr what may not be what was meant.
+/// Prints a warning to stderr.
 pub(crate) fn warning(line: &str) {
     let _ = writeln!(io::stderr(), "warning: {line}.");
 }
@@ -77,25 +78,25 @@ fn exit_code_of(result: io::Result<()>, state: &str) -> ExitCode {
     }
 }
 
-/// Writes what went wrong without being a failure.
+/// Prints a warning if referrers could not be copied.
 pub(crate) fn warn_about_referrers(outcome: &Outcome) {
     if let Some(line) = referrers_warning(outcome) {
         let _ = writeln!(io::stderr(), "{line}");
     }
 }
 
-/// Writes a line to stderr without the logins of URLs, and gives the exit code.
+/// Prints an error line without credentials in URLs. Returns the exit code of a failure.
 pub(crate) fn fail(line: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "error: {}", text::without_userinfo(line));
     ExitCode::FAILURE
 }
 
-/// What the command line said already, so that no hint asks for it again.
+/// Connection flags of the command line, so that hints do not repeat them.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionFlags<'a> {
-    /// Hosts to speak to without TLS.
+    /// Registries without TLS.
     pub(crate) plain_http: &'a [Registry],
-    /// Whether authorities to trust were named.
+    /// True if `--certificate-authority` is set.
     pub(crate) ca_certificate: bool,
 }
 
@@ -105,7 +106,7 @@ impl ConnectionFlags<'_> {
     }
 }
 
-/// Tells a failure.
+/// Prints a failure.
 pub(crate) fn failure(failure: &Failure, flags: &ConnectionFlags<'_>, verbosity: Verbosity) -> ExitCode {
     let code = fail(&failure_line(failure, flags));
     if verbosity == Verbosity::Verbose {
@@ -116,7 +117,7 @@ pub(crate) fn failure(failure: &Failure, flags: &ConnectionFlags<'_>, verbosity:
     code
 }
 
-/// Tells that it was ended from outside, and in what state.
+/// Prints the state after a signal.
 pub(crate) fn interrupted(signal: Signal, state: &str) -> ExitCode {
     let word = match signal {
         Signal::Interrupt => "interrupted",
@@ -126,7 +127,7 @@ pub(crate) fn interrupted(signal: Signal, state: &str) -> ExitCode {
     ExitCode::from(signal as u8)
 }
 
-/// What a transfer that was interrupted leaves at the destination.
+/// Describes the state of the destination after an interrupted transfer.
 pub(crate) fn interrupted_state(plan: &Plan, all_blobs_done: bool) -> String {
     let destination = plan.request.destination_name();
     match (&plan.tag, all_blobs_done) {
@@ -134,7 +135,7 @@ pub(crate) fn interrupted_state(plan: &Plan, all_blobs_done: bool) -> String {
         (TagChange::Untagged, _) => {
             format!("{destination} may lack the image, and what arrived is not copied again")
         }
-        // The request may have been on its way.
+        // The request may have been sent.
         (TagChange::Moved { .. }, true) => format!("whether the tag {destination} was written is not known"),
         (TagChange::Moved { .. }, false) => {
             format!("the tag {destination} was not written, and blobs that arrived are not copied again")
@@ -142,7 +143,7 @@ pub(crate) fn interrupted_state(plan: &Plan, all_blobs_done: bool) -> String {
     }
 }
 
-/// What was done, in one line.
+/// Formats the result of a copy as one line.
 pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
     let blobs = &outcome.blobs;
     let any_referrer = outcome.referrers.as_ref().is_some_and(|referrers| referrers.copied > 0);
@@ -179,7 +180,7 @@ pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
     )
 }
 
-/// `, read from …` where others than the registry of the reference had a part in it.
+/// Returns `, read from …` if mirrors were used.
 fn sources(request: &Request, counts: &[ReadCounts]) -> String {
     if counts.iter().all(|counts| counts.repository == request.source.repository) {
         return String::new();
@@ -191,22 +192,22 @@ fn sources(request: &Request, counts: &[ReadCounts]) -> String {
     format!(", read from {}", parts.collect::<Vec<_>>().join(" and "))
 }
 
-/// What of the referrers could not be copied, in one line of bounded length.
+/// Returns a warning of limited length if referrers could not be copied.
 pub(crate) fn referrers_warning(outcome: &Outcome) -> Option<String> {
     let referrers = outcome.referrers.as_ref().filter(|referrers| referrers.is_incomplete())?;
     let reason = referrers.first_reason.as_deref().unwrap_or_default();
     Some(shortened(format!("warning: referrers: {referrers}: {reason}"), MAX_LINE_CHARS))
 }
 
-/// The failure with one thing to change, in one line of bounded length.
+/// Returns the failure with a hint, as one line of limited length.
 fn failure_line(failure: &Failure, flags: &ConnectionFlags<'_>) -> String {
     let hint = hint(failure, flags);
     let room = MAX_LINE_CHARS.saturating_sub(hint.chars().count() + 1);
     format!("{} {hint}", shortened(failure.summary(), room))
 }
 
-/// Fits `summary` into `room` characters: what a registry said is cut first, then digests. The
-/// subject stays whole.
+/// Shortens `summary` to `room` characters. The quote of the registry is cut first, then digests, never the
+/// subject.
 fn shortened(summary: String, room: usize) -> String {
     let excess = summary.chars().count().saturating_sub(room);
     if excess == 0 {
@@ -238,7 +239,7 @@ fn with_short_digests(text: &str) -> String {
     short
 }
 
-/// All that is known of the cause, a line each.
+/// Returns details of the failure, one per line.
 fn details(failure: &Failure) -> Vec<String> {
     let Failure::Registry { side, operation, cause, .. } = failure else { return Vec::new() };
     let side = match side {

@@ -1,9 +1,9 @@
-//! Being told to end.
+//! Signals that end the program.
 
 use crate::report::Signal;
 
-/// Ends when the user presses Ctrl-C, or when the system asks the program to end, as CI does. Never,
-/// where that cannot be noticed: then the system's own way of ending a program holds.
+/// Completes on Ctrl-C or SIGTERM. If no handler can be installed, it never completes, and the signal ends
+/// the program directly.
 pub(crate) async fn wait_for_signal() -> Signal {
     let interrupt = async {
         if tokio::signal::ctrl_c().await.is_err() {

@@ -1,4 +1,4 @@
-//! Completions, as the shell itself makes them.
+//! Tests completions with the shell itself.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
@@ -6,7 +6,7 @@ use std::process::Command;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_container-image");
 
-/// What bash proposes for the last of `words`, by the function that it was told to call.
+/// Returns the completions of bash for the last word.
 fn proposed(words: &[&str]) -> Vec<String> {
     const SCRIPT: &str = r#"
         set -e

@@ -1,4 +1,4 @@
-//! What is output of a copy that failed.
+//! Errors of `copy`.
 
 mod common;
 
@@ -8,7 +8,7 @@ use common::Sandbox;
 const ADVICE: &str =
     "The registry lacks a part of this image: whoever runs it has to push the image again.\n";
 
-/// A registry lost what the manifest, or the index, names.
+/// The source has lost a blob or a child manifest.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_the_source_lost_is_no_misspelling() {
     let sandbox = Sandbox::start().await;
@@ -27,7 +27,7 @@ async fn a_part_that_the_source_lost_is_no_misspelling() {
     let started = [("Location".into(), "/v2/acme/copy/blobs/uploads/1".into())].into();
     let taken = Effect::Status { code: 202, headers: started, body: String::new() };
     sandbox.emulator.faults().add(Fault::on("upload.start", taken));
-    // It takes its time, so that it is the source that fails.
+    // The delay makes the source fail first.
     sandbox.emulator.faults().add(Fault::on("upload.put", Effect::Delay { ms: 5000 }));
     let err = copy("docker.io/acme/app:2").await;
     assert!(err.ends_with("Check the spelling of SOURCE, its tag and its digest.\n"), "{err}");

@@ -1,4 +1,4 @@
-//! Files of logins, credential helpers and URLs with secrets, as the program meets them.
+//! Credential files, credential helpers and URLs with secrets.
 
 #![cfg(unix)]
 
@@ -46,7 +46,7 @@ async fn files_of_logins_that_are_no_files_are_errors_in_one_line() {
     assert!(err.contains("cannot be read: it is larger than 1 MiB"), "{err}");
 }
 
-/// Only the program gets the signal, as from a supervisor, so that nothing else ends the children.
+/// Only the program receives the signal, as from a supervisor, so that nothing else ends its children.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_children_of_a_helper_end_with_an_interrupted_program() {

@@ -1,5 +1,4 @@
-//! Text from registries, other programs and file names reaches the terminal in visible lines of bounded
-//! length.
+//! Text from registries, programs and file names is printed in visible lines of limited length.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
@@ -14,14 +13,14 @@ use common::{RunOutput, Sandbox};
 use image_copy::oci::{Digest, media_type};
 use serde_json::{Value, json};
 
-/// Clears the screen, sets its title, begins a line of its own, and reverses and hides letters.
+/// Clears the screen, sets its title, starts a line, and reverses and hides letters.
 const HOSTILE: &str =
     "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m\r\nerror: forged\u{202e}\u{2066}\u{200b}\u{e0061}";
 
-/// Characters of one run of the program, with `--verbose`.
+/// Maximum number of characters that one run prints with `--verbose`.
 const MAX_OUTPUT: usize = 4000;
 
-/// Controls except line breaks, and format characters.
+/// Returns true for control characters except line breaks, and for format characters.
 fn is_hidden(c: char) -> bool {
     (c.is_control() && c != '\n')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')

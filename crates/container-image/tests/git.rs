@@ -1,4 +1,4 @@
-//! `--repository`: the user's own git, with repositories on this machine.
+//! Tests of `--repository` with the user's git and local repositories.
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
@@ -18,7 +18,7 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A bare repository with one file on `main` and `next`, as a server has it.
+/// Creates a bare repository with one file on `main` and `next`.
 fn served(sandbox: &Sandbox) {
     sandbox.write("work/app.yaml", "image: docker.io/library/python:3.9\n");
     let work = sandbox.path("work");
@@ -101,7 +101,7 @@ async fn tells_in_gits_words_what_went_wrong() {
     assert!(secret.code == Some(1) && !secret.stderr.contains("hunter2"), "{secret:?}");
 }
 
-/// A command that commits in `work`.
+/// Arguments that commit in `work`.
 const COMMIT: [&str; 8] =
     ["update", "--all", "--matching-tag", "--resolve-digest", "--repository", "work", "--commit", "Pin"];
 
@@ -191,7 +191,7 @@ fn hook(sandbox: &Sandbox, name: &str, script: &str) {
     std::fs::set_permissions(sandbox.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Interrupts an update while git waits for a hook, which ends well after that.
+/// Interrupts an update while git waits for a hook, which ends later.
 async fn interrupted_in_hook(sandbox: &Sandbox, repository: &str, name: &str) -> String {
     let (started, ended) = (sandbox.path("started"), sandbox.path("ended"));
     let (start, end) = (started.display(), ended.display());

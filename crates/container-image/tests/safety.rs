@@ -1,5 +1,4 @@
-//! Files that are strange, disks that are full, users who change their mind: a clear line, and no file
-//! lost or half-written.
+//! Unusual files, full disks and interruptions: no file is lost or half-written.
 
 mod common;
 
@@ -67,7 +66,7 @@ async fn a_read_only_file_is_told_of_and_the_others_are_updated() {
     assert_eq!(sandbox.read("c"), format!("FROM docker.io/library/python:3.9@{digest}\n"));
 }
 
-/// A limit on the size of files fails writing as a full disk does.
+/// A file size limit makes writing fail like a full disk.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_costs_no_file() {
@@ -149,7 +148,7 @@ async fn ctrl_c_between_two_files_leaves_each_of_them_old_or_new() {
     );
 }
 
-/// Between what was read and what is written lie the answers of registries.
+/// The file changes while the registry responds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changed_meanwhile_is_left_alone() {
     let sandbox = Sandbox::start().await;
@@ -261,9 +260,10 @@ async fn a_folder_that_cannot_be_written_to_is_told_of() {
     assert_eq!(sandbox.read("ro/b.txt"), LINE);
 }
 
-/// The program as somebody with no rights of their own. The superuser may do anything, and others may
-/// not come to where the program was built. Another program copies it, so that no child of a test that
-/// runs beside this one holds the copy open.
+/// Returns a command without privileges.
+///
+/// The superuser can do anything, and other users cannot reach the build folder. `cp` copies the program,
+/// so that no child of a concurrent test has the copy open.
 #[cfg(unix)]
 fn as_anybody(sandbox: &Sandbox, arguments: &str) -> tokio::process::Command {
     let program = sandbox.path("program");

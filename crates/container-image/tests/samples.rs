@@ -1,12 +1,11 @@
-//! The samples for those who let a bot or a hook do it.
+//! Tests of the samples for Renovate and pre-commit.
 
 mod common;
 
 use common::Sandbox;
 use regex::Regex;
 
-/// The expressions read what `list` reads, so that a bot and the command line agree. Renovate itself
-/// is run by `tests/samples/renovate.cjs`.
+/// The expressions must match the output of `list`. `tests/samples/renovate.cjs` runs Renovate itself.
 #[test]
 fn renovates_expressions_find_each_image_reference() {
     let preset = include_str!("../../../samples/renovate/renovate.json");
@@ -40,7 +39,7 @@ fn renovates_expressions_find_each_image_reference() {
     );
 }
 
-/// The commands of the hooks, with the names of files behind them, as pre-commit runs them.
+/// Runs the hooks' commands with file names appended, as pre-commit does.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hooks_of_pre_commit_pin_and_check() {
     let sandbox = Sandbox::start().await;

@@ -1,4 +1,4 @@
-//! What a terminal of 80 columns shows, as golden files.
+//! Snapshots of a terminal with 80 columns.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
@@ -16,7 +16,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 const COLUMNS: usize = 80;
 
-/// A pseudo-terminal: the end that is read, and the end that a program writes to.
+/// Returns both ends of a pseudo-terminal: ours and the program's.
 fn terminal() -> (OwnedFd, OwnedFd) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&ours).unwrap();
@@ -29,7 +29,7 @@ fn terminal() -> (OwnedFd, OwnedFd) {
     (ours, theirs)
 }
 
-/// Runs the program on a terminal and gives what it shows, wrapped as the terminal wraps it.
+/// Runs the program on a terminal and returns the screen text with wrapped lines.
 async fn shown(sandbox: &Sandbox, variables: &[(&str, &str)], arguments: &str) -> String {
     let (ours, theirs) = terminal();
     let mut command = sandbox.command(&arguments.split_whitespace().collect::<Vec<_>>());
@@ -39,7 +39,7 @@ async fn shown(sandbox: &Sandbox, variables: &[(&str, &str)], arguments: &str) -
     drop(command);
     let reader = tokio::task::spawn_blocking(move || {
         let (mut bytes, mut file) = (Vec::new(), File::from(ours));
-        // The system says that a terminal ended by an error.
+        // The system reports the end of a terminal as an error.
         let _ = file.read_to_end(&mut bytes);
         String::from_utf8(bytes).unwrap()
     });
@@ -50,8 +50,7 @@ async fn shown(sandbox: &Sandbox, variables: &[(&str, &str)], arguments: &str) -
     format!("$ container-image {arguments}\n{}\n[exit {}]", wrapped.join("\n"), code.unwrap())
 }
 
-/// Digests as numbers of the same length: those of the images here follow from how a library packs
-/// layers, which is not what these files are about.
+/// Replaces digests by numbers of the same length. A library that compresses layers can change the digests.
 fn with_numbered_digests(text: &str) -> String {
     let mut seen: Vec<String> = Vec::new();
     let digest = regex::Regex::new("[0-9a-f]{64}").unwrap();
@@ -66,7 +65,7 @@ fn with_numbered_digests(text: &str) -> String {
     numbered.into_owned()
 }
 
-/// The rows that a line takes. What sets a colour takes no room.
+/// Wraps a line at the terminal's width. Color sequences have no width.
 fn wrapped(line: &str) -> String {
     let (mut rows, mut column, mut colour) = (String::new(), 0, false);
     for character in line.replace("<ESC>", "\u{1b}").chars() {
@@ -142,7 +141,7 @@ async fn shows_help_with_examples() {
     insta::assert_snapshot!("help-list", shown(&sandbox, &[], "list --help").await);
 }
 
-/// Who waits sees for what; the count is gone from the screen when the waiting is.
+/// The bar is visible during a wait, and is removed afterwards.
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_progress_when_it_takes_long() {
     use aws_emulator::{Effect, Fault};

@@ -1,10 +1,10 @@
-//! What `list` and `update` promise, tried on the program with registries on this machine.
+//! Tests of `list` and `update` with local registries.
 
 mod common;
 
 use common::{RunOutput, Sandbox};
 
-/// The first write-up's session: its template and its very command.
+/// Template and command of the demonstration.
 #[tokio::test(flavor = "multi_thread")]
 async fn pins_the_demonstration_template_to_what_its_tags_name() {
     let sandbox = Sandbox::start().await;
@@ -38,18 +38,18 @@ async fn pins_the_demonstration_template_to_what_its_tags_name() {
     );
     assert!(again.stderr.ends_with("INFO: no files were updated\n"), "{again:?}");
 
-    // The tag moves, and its pin follows.
+    // The tag moves, and the pin follows.
     let moved = sandbox.publish("docker.io/library/python:3.9", 3);
     let output = sandbox.run(&format!("{command} --verbose")).await;
     let line = format!("INFO: updating reference python:3.9@{new} to python:3.9@{moved} in demo.yaml\n");
     assert!(output.stderr.contains(&line), "{output:?}");
     assert_eq!(sandbox.read("demo.yaml"), pinned.replace(&new, &moved));
-    // A tag without a digest takes the digests away again.
+    // An update without `--resolve-digest` removes the digests.
     assert_eq!(sandbox.run("update --all --matching-tag demo.yaml").await.code, Some(0));
     assert_eq!(sandbox.read("demo.yaml"), template);
 }
 
-/// What cru's documentation shows, and beside it what cru does wrong.
+/// Examples of cru's documentation, and corrections of its errors.
 #[tokio::test(flavor = "multi_thread")]
 async fn does_what_cru_documents_and_mends_what_it_does_wrong() {
     let sandbox = Sandbox::start().await;
@@ -107,7 +107,7 @@ async fn does_what_cru_documents_and_mends_what_it_does_wrong() {
             "gcr.io/acme/monitor:v0.3.1",
             v,
         ),
-        // Mended.
+        // Corrected.
         (
             "one character",
             "--all --matching-tag --resolve-digest",
@@ -217,7 +217,7 @@ async fn a_check_changes_nothing_and_says_so_by_its_code() {
     assert_eq!((json.code, json.stderr.as_str()), (Some(3), ""));
     assert_eq!(sandbox.run("update --all --matching-tag --resolve-digest").await.code, Some(0));
     assert_eq!(sandbox.run(command).await.code, Some(0));
-    // Failing comes first: what could not be asked is not known.
+    // A failure takes precedence, because the check is incomplete.
     sandbox.write("other.yml", "docker.io/library/python:9");
     sandbox.write("compose.yml", text);
     assert_eq!(sandbox.run(command).await.code, Some(1));

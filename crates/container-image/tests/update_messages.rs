@@ -1,4 +1,4 @@
-//! What `list` and `update` tell of what is wrong, or may not be what was meant.
+//! Errors and warnings of `list` and `update`.
 
 mod common;
 
@@ -7,7 +7,7 @@ use common::{Sandbox, image};
 
 const PIN: &str = "update --all --matching-tag --resolve-digest";
 
-/// A template with this as the reference of its image; it stands in line 5.
+/// Returns a template with this image reference in line 5.
 fn template(reference: &str) -> String {
     format!(
         "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n  A:\n    Properties:\n      ImageReference: {reference}\n    Type: Custom::ContainerImage\n"
@@ -21,7 +21,7 @@ async fn a_template_whose_images_are_not_known_is_a_failure() {
     sandbox.write("broken.yaml", template("python:3.9").replace("    Prop", "   Prop"));
     sandbox.write("invalid.yaml", template("Python:3.9"));
     sandbox.write("sound.yaml", template("python:3.9"));
-    // No templates, whatever they look like.
+    // These are not templates.
     sandbox.write("chart.yaml", "Resources:\n  A: {Type: AWS::S3::Bucket\n{{- if .Values.x }}\n");
     sandbox.write("notes.yml", "- of AWS:: Resources\n ]broken\n");
     let broken = "error: broken.yaml:6: this template cannot be read (while parsing a block mapping, did not find expected key), so it is read as plain text, without its short names. Correct it, or leave it out by --exclude.\n";
@@ -65,7 +65,7 @@ async fn a_reference_that_nothing_matches_is_told_of() {
         ),
     ] {
         let expected = format!("warning: --image-reference {warning}.\nINFO: no files were updated\n");
-        // A hook is given the files that changed, and most of them do not name that image.
+        // A hook receives the changed files, and most of them do not contain the image.
         for check in ["", " --check"] {
             let output = sandbox.run(&format!("update {arguments}{check}")).await;
             assert_eq!((output.code, output.stderr.as_str()), (Some(0), expected.as_str()), "{arguments}");
@@ -89,7 +89,7 @@ async fn all_without_a_matching_tag_says_that_it_moves_to_latest() {
     assert!(!sandbox.run("update --all").await.stderr.contains("warning"), "nothing moves any more");
 }
 
-/// What `list` has lines, `update` counts.
+/// `update` counts the lines of `list`.
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_as_list_does() {
     let sandbox = Sandbox::start().await;
@@ -107,7 +107,7 @@ async fn counts_as_list_does() {
     assert_eq!(counted("4 image references found, 3 different ones").await, 4);
 }
 
-/// A registry that is down is told of once, and tried for no more references than are under way.
+/// Each registry that fails is reported once. Only the requests in flight reach it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_fails_is_told_of_once() {
     let sandbox = Sandbox::start().await;
@@ -148,7 +148,7 @@ async fn a_registry_that_fails_is_told_of_once() {
 async fn a_proxy_that_is_down_is_named_once_with_its_variable() {
     let sandbox = Sandbox::start().await;
     sandbox.write("a.txt", "docker.io/library/python:3.9 ghcr.io/acme/app:1 quay.io/acme/app:1\n");
-    // Nobody listens where somebody just did.
+    // Nothing listens on this port.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut command = sandbox.command(&PIN.split(' ').chain(["--check"]).collect::<Vec<_>>());
     let output = command.env("HTTPS_PROXY", format!("http://{closed}")).output().await.unwrap();

@@ -1,4 +1,4 @@
-//! What `update` asks registries, and what it makes of their answers.
+//! Requests of `update` to registries, and their results.
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
@@ -12,7 +12,7 @@ async fn moves_to_the_newest_version_of_the_same_kind_with_its_digest() {
     for (seed, tag) in (1..).zip(["3.9", "3.10", "3.13", "4.0", "3.9-slim", "3.12-slim", "3.14rc1"]) {
         sandbox.publish(&format!("docker.io/library/python:{tag}"), seed);
     }
-    // More than one page of tags.
+    // The list of tags has several pages.
     let many = sandbox.registry("ghcr.io");
     many.put_image("acme/app", "1.0.0", &image(20));
     for number in 0..2345 {
@@ -69,7 +69,7 @@ async fn pins_the_image_for_a_platform() {
     assert!(output.stderr.contains(expected), "{output:?}");
 }
 
-/// A login goes to the registry that it is for, and is never shown.
+/// Credentials reach only their registry, and are never printed.
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_in_as_docker_does() {
     let sandbox = Sandbox::start().await;
@@ -104,7 +104,7 @@ async fn logs_in_as_docker_does() {
     assert!(hub.into_iter().all(|entry| entry.authorization != aws_emulator::Authorization::Basic));
 }
 
-/// Docker Hub counts no pull, and each reference is asked for once, however often it is named.
+/// Docker Hub counts no pulls, and each reference is requested once.
 #[tokio::test(flavor = "multi_thread")]
 async fn asks_for_each_of_many_references_once_and_pulls_nothing() {
     let sandbox = Sandbox::start().await;
@@ -144,7 +144,7 @@ async fn asks_for_each_of_many_references_once_and_pulls_nothing() {
     assert_eq!(sandbox.emulator.docker_hub().remaining_pulls(None), Some(100));
 }
 
-/// Seconds of CPU that `list` takes, of its user and its system, as a shell states them.
+/// Returns the CPU seconds of `list`, user and system, from the shell's `times`.
 #[cfg(unix)]
 async fn cpu_of_list(sandbox: &Sandbox) -> f64 {
     let mut command = tokio::process::Command::new("sh");
@@ -153,7 +153,7 @@ async fn cpu_of_list(sandbox: &Sandbox) -> f64 {
     let output = command.output().await.unwrap();
     std::fs::remove_file(sandbox.path("list.txt")).unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    // The second line is that of the shell's children: 0m0.123000s 0m0.045000s
+    // The second line has the times of child processes: 0m0.123000s 0m0.045000s
     let times = text.lines().nth(1).unwrap().split_whitespace();
     let seconds = times.map(|time| {
         let (minutes, seconds) = time.trim_end_matches('s').split_once('m').unwrap();
@@ -164,7 +164,7 @@ async fn cpu_of_list(sandbox: &Sandbox) -> f64 {
     used
 }
 
-/// For ECR the AWS CLI is asked, once, in the Region of the host.
+/// The AWS CLI runs once for the Region of an ECR host.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_in_to_ecr_with_the_aws_cli() {

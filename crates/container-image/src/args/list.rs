@@ -1,4 +1,4 @@
-//! `list`, and what it has in common with `update`: where to look.
+//! Arguments of `list`, and the search arguments that `update` shares.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ Examples:
 
 Exit codes: 0 listed, 1 something could not be read, 2 not understood.";
 
-/// What was typed after `list`.
+/// Arguments of `list`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ListArgs {
@@ -38,7 +38,7 @@ pub(crate) struct ListArgs {
     pub(crate) json: bool,
 }
 
-/// Where references are looked for.
+/// Files in which references are searched.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SearchArgs {
     /// Files and folders; what .gitignore names and what is not text is left out
@@ -66,7 +66,7 @@ pub(crate) struct SearchArgs {
     pub(crate) email: Option<String>,
 }
 
-/// A variable that is not set would leave out everything.
+/// Rejects an empty pattern, such as an unset variable: it would exclude everything.
 fn glob(text: &str) -> Result<String, String> {
     if text.trim().trim_matches('/').is_empty() {
         return Err("it is empty; expected a pattern such as vendor/ or '*.md'".into());
@@ -74,7 +74,7 @@ fn glob(text: &str) -> Result<String, String> {
     files::exclude_matcher(Path::new(""), &[text.into()]).map(|_| text.into())
 }
 
-/// Git would take it for an option.
+/// Rejects a leading hyphen, because git would read the value as an option.
 fn repository(text: &str) -> Result<String, String> {
     match text {
         "" => Err("it is empty; expected a URL or a folder".into()),

@@ -1,4 +1,4 @@
-//! Completions and manual pages, made from the very definition of the command line.
+//! Arguments of `completions` and `man`.
 
 use clap::Args;
 use clap_complete::Shell;
@@ -14,14 +14,14 @@ Examples:
   container-image man update | man -l -
   container-image man > ~/.local/share/man/man1/container-image.1";
 
-/// What was typed after `completions`.
+/// Arguments of `completions`.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: Shell,
 }
 
-/// What was typed after `man`.
+/// Arguments of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
     /// The command; without, the program itself

@@ -1,4 +1,4 @@
-//! `update`.
+//! Arguments of `update`.
 
 use std::path::PathBuf;
 
@@ -42,7 +42,7 @@ Exit codes: 0 updated or nothing to do, 1 failed in part or whole, 2 not
 understood, 3 would change something (--check), 130 interrupted, 143 terminated."
 );
 
-/// What was typed after `update`.
+/// Arguments of `update`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 #[command(group = ArgGroup::new("which").args(["all", "image_reference"]).required(true))]
@@ -119,7 +119,7 @@ fn range(text: &str) -> Result<VersionReq, String> {
     text.parse().map_err(|error| format!("expected a range such as '^3.9' or '>=1.2, <2': {error}"))
 }
 
-/// A reference that says what is wanted.
+/// Parses a reference that has a tag or a digest.
 fn with_tag_or_digest(text: &str) -> Result<RawReference, String> {
     let image: RawReference = text.parse().map_err(|error: image_copy::oci::ParseError| error.to_string())?;
     if image.tag.is_none() && image.digest.is_none() {

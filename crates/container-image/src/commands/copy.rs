@@ -1,4 +1,4 @@
-//! `container-image copy`: plan, then transfer, then one line of outcome.
+//! `container-image copy`: plans, transfers and prints the result.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::progress::CopyProgress;
 use crate::report::{self, ConnectionFlags, Signal};
 use crate::signals::wait_for_signal;
 
-/// Copies as `args` say. Failures are told on stderr.
+/// Copies an image and prints the result.
 pub(crate) async fn run(args: &CopyArgs, verbosity: Verbosity) -> ExitCode {
     let client = match connection::client(&args.plain_http, args.certificate_authority.as_deref()) {
         Ok(client) => client,
@@ -90,7 +90,7 @@ fn request(args: &CopyArgs) -> Request {
     }
 }
 
-/// The tag as typed, else the source's; a source with nothing but a digest has none to give.
+/// Returns the tag argument, otherwise the tag of the source. A source with only a digest has none.
 fn tag(source: &Reference, typed: Option<&Tag>) -> Option<Tag> {
     typed.or(source.tag.as_ref()).cloned()
 }

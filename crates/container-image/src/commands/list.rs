@@ -1,4 +1,4 @@
-//! `container-image list`: one line for each image of each file, or a JSON document.
+//! `container-image list`: one line for each image in each file, or a JSON document.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::git::Checkout;
 use crate::report;
 use crate::signals::wait_for_signal;
 
-/// Lists as `args` say. Failures are told on stderr.
+/// Lists the images of the files.
 pub(crate) async fn run(args: &ListArgs, verbosity: Verbosity) -> ExitCode {
     tokio::select! {
         biased;
@@ -43,7 +43,7 @@ async fn list(args: &ListArgs, verbosity: Verbosity) -> Result<ExitCode, String>
     Ok(if !documents.errors.is_empty() { ExitCode::FAILURE } else { told })
 }
 
-/// Sorted and without duplicates within a file, as cru has it.
+/// Sorted and without duplicates within a file, as cru prints them.
 fn lines(document: &Document, no_filename: bool) -> Vec<String> {
     let images: BTreeSet<String> = document.scan.images.iter().map(|found| found.image.to_string()).collect();
     let line = |image| if no_filename { image } else { format!("{}:{image}", document.file.display_name) };

@@ -22,8 +22,9 @@ pub(crate) fn completions(args: &CompletionsArgs) -> ExitCode {
     }
 }
 
-/// What clap_complete 4.6 makes for bash takes the hyphen in the program's name for the border of a
-/// command where it writes labels, and not where it jumps to them, so that no label is ever met.
+/// Corrects the bash script of clap_complete 4.6.
+///
+/// The hyphen in the program's name gives the labels another prefix than the jumps to them.
 fn fix_bash_labels(script: &str) -> String {
     script.replace("container__subcmd__image__", "container__image__")
 }

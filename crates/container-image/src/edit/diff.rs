@@ -1,22 +1,22 @@
-//! A difference as `patch` reads it.
+//! Formats the change of a file as a patch.
 
 use std::borrow::Cow;
 
 use image_copy::text::is_visible;
 use similar::{ChangeTag, TextDiff};
 
-/// Reader of a difference.
+/// Output format of a patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PatchStyle {
-    /// A program: every byte of a line is as in the file.
+    /// For programs: every byte of a line is as in the file.
     Plain,
-    /// A terminal: characters that are not visible are escaped.
+    /// For terminals: invisible characters are escaped.
     Escaped,
-    /// A terminal with colours.
+    /// For terminals with colors.
     Colored,
 }
 
-/// Lines around a change.
+/// Lines before and after a change.
 const CONTEXT_LINES: usize = 3;
 
 const RED: &str = "\u{1b}[31m";
@@ -25,7 +25,7 @@ const CYAN: &str = "\u{1b}[36m";
 const BOLD: &str = "\u{1b}[1m";
 const NORMAL: &str = "\u{1b}[0m";
 
-/// The unified difference of one file. Bytes that are not UTF-8 are shown as a replacement character.
+/// Returns the unified diff of one file. Bytes that are not UTF-8 become replacement characters.
 pub(crate) fn diff(name: &str, old: &[u8], new: &[u8], style: PatchStyle) -> String {
     let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
     let all = TextDiff::from_lines(&*old, &*new);
@@ -52,7 +52,7 @@ pub(crate) fn diff(name: &str, old: &[u8], new: &[u8], style: PatchStyle) -> Str
     text
 }
 
-/// Returns the name of a file in a header. Git reads names with other than visible characters in quotes
+/// Returns a file name for a header. Git quotes names with special characters
 /// (<https://git-scm.com/docs/git-config#Documentation/git-config.txt-corequotePath>).
 fn header_name(side: char, name: &str) -> String {
     let is_plain = |c: char| is_visible(c) && !matches!(c, '"' | '\\');
@@ -70,7 +70,7 @@ fn header_name(side: char, name: &str) -> String {
     quoted + "\""
 }
 
-/// Returns a line of the file for the reader of the difference.
+/// Returns a line of the file in the given style.
 fn content(style: PatchStyle, line: &str) -> Cow<'_, str> {
     let text = line.strip_suffix('\r').unwrap_or(line);
     let is_shown = |c: char| c == '\t' || is_visible(c);

@@ -1,4 +1,4 @@
-//! Changes to files: the bytes of a reference and nothing else.
+//! Replaces references in files, and changes no other byte.
 
 mod diff;
 mod replace;
@@ -8,14 +8,14 @@ use std::ops::Range;
 pub(crate) use diff::{PatchStyle, diff};
 pub(crate) use replace::FileSnapshot;
 
-/// New text for some bytes.
+/// Replacement text for a range of bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) range: Range<usize>,
     pub(crate) text: String,
 }
 
-/// The content after `changes`, which stand in the order of the content and do not overlap.
+/// Returns the content with `changes` applied. They must be in order and must not overlap.
 pub(crate) fn apply(content: &[u8], changes: &[Change]) -> Vec<u8> {
     let mut changed = Vec::with_capacity(content.len() + changes.len() * 80);
     let mut copied = 0;

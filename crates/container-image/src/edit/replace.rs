@@ -1,4 +1,4 @@
-//! Changes a file whole or not at all.
+//! Replaces a file atomically.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -9,7 +9,7 @@ use tempfile::{Builder, NamedTempFile};
 
 use crate::{display, input_file};
 
-/// A file that is about to be changed, as it is now.
+/// Content and metadata of a file before its change.
 pub(crate) struct FileSnapshot {
     path: PathBuf,
     metadata: Metadata,
@@ -17,12 +17,12 @@ pub(crate) struct FileSnapshot {
 }
 
 impl FileSnapshot {
-    /// Reads the file at `path`, which has to hold what it held when its images were looked for.
+    /// Reads the file at `path`. Its content must be the same as when it was scanned.
     ///
     /// # Errors
-    /// A clause that says why not.
+    /// Reason as a clause.
     pub(crate) fn read(path: &Path, expected: &Digest) -> Result<Self, String> {
-        // Behind a link that was named, so that it goes on leading there.
+        // Follows a symbolic link, so that the link itself is kept.
         let path = path.canonicalize().map_err(|error| display::io_error(&error))?;
         let mut file = input_file::open(&path).map_err(|error| display::io_error(&error))?;
         let metadata = file.metadata().map_err(|error| display::io_error(&error))?;
@@ -34,18 +34,17 @@ impl FileSnapshot {
         Ok(Self { path, metadata, content })
     }
 
-    /// Puts `new` into the place of the file. Mode and owner stay. Whatever goes wrong, the file is
-    /// what it was before.
+    /// Replaces the content, and keeps mode and owner. If it fails, the file is unchanged.
     ///
     /// # Errors
-    /// A clause that says why not.
+    /// Reason as a clause.
     pub(crate) fn replace(&self, new: &[u8]) -> Result<(), String> {
         if is_read_only(&self.path, &self.metadata) {
             return Err("it is read-only".into());
         }
         let folder = self.path.parent().unwrap_or(&self.path);
         let written = write_temporary(folder, new, &self.metadata)?;
-        // Between this look and the renaming lie microseconds.
+        // Only microseconds pass between this check and the rename.
         let now = fs::metadata(&self.path).map_err(|error| display::io_error(&error))?;
         if !is_same(&self.metadata, &now) {
             return Err(CHANGED.into());
@@ -57,7 +56,7 @@ impl FileSnapshot {
 
 const CHANGED: &str = "somebody else changed it meanwhile";
 
-/// The new content in a file of its own, which is removed unless it is put into its place.
+/// Writes the content to a temporary file. It is deleted unless it replaces the original.
 fn write_temporary(folder: &Path, new: &[u8], like: &Metadata) -> Result<NamedTempFile, String> {
     let failed =
         |error: io::Error| format!("the new content cannot be written: {}", display::io_error(&error));
@@ -73,7 +72,7 @@ fn write_temporary(folder: &Path, new: &[u8], like: &Metadata) -> Result<NamedTe
     let mut file = Builder::new().prefix(".container-image-").tempfile_in(folder).map_err(create_error)?;
     file.write_all(new).map_err(failed)?;
     copy_owner(file.as_file(), like)?;
-    // After the owner: changing that takes away the bits that run a program as somebody else.
+    // The mode follows the owner, because chown clears the setuid and setgid bits.
     file.as_file().set_permissions(like.permissions()).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     Ok(file)
@@ -82,7 +81,7 @@ fn write_temporary(folder: &Path, new: &[u8], like: &Metadata) -> Result<NamedTe
 #[cfg(unix)]
 fn is_read_only(path: &Path, metadata: &Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    // The superuser may write anything, but who takes away every right to write means it.
+    // The superuser can write any file, but a file without write permission is read-only on purpose.
     metadata.permissions().mode() & 0o222 == 0
         || rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err()
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::scan;
 
-/// Every reference of the file pinned, as `update` does it.
+/// Pins every reference of the file, as `update` does.
 fn pinned(path: &Path, content: &[u8]) -> (Vec<u8>, Vec<Change>) {
     let digest = format!("sha256:{}", "d".repeat(64));
     let found = scan::scan(path, content).images;
@@ -17,8 +17,7 @@ fn pinned(path: &Path, content: &[u8]) -> (Vec<u8>, Vec<Change>) {
     (apply(content, &changes), changes)
 }
 
-/// That what lies between the changes is what it was, that the new references are found where the old
-/// ones were, and that pinning once more changes nothing.
+/// Checks that only references change, that they are found again, and that a second run changes nothing.
 fn check(path: &Path, content: &[u8]) -> usize {
     let (after, changes) = pinned(path, content);
     let (mut old, mut new) = (0, 0);
@@ -53,7 +52,7 @@ fn collected_files_change_in_nothing_but_their_references() {
     }
 }
 
-/// How a value can be written in YAML.
+/// Returns a value in one of the YAML styles.
 fn written(value: &str, style: u8, indent: &str) -> String {
     match style {
         0 => value.to_owned(),
@@ -84,7 +83,7 @@ fn resource() -> impl Strategy<Value = (String, u8, u8, String)> {
     (image(), 0u8..8, 0u8..3, "[ -~é]{0,20}")
 }
 
-/// A template with comments, odd blanks and things that are no images around its images.
+/// Returns a template with comments, odd spaces and values that are not images.
 fn template(resources: &[(String, u8, u8, String)], ends: &str, last: bool) -> String {
     let mut lines = vec![
         "# docker.io/library/never:1".to_owned(),

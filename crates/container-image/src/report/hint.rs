@@ -1,4 +1,4 @@
-//! What to change about a failure, in words of the command line.
+//! Hints about failures of `copy`.
 
 use image_copy::copy::{Failure, Operation, Problem, Side};
 use image_copy::{http, registry};
@@ -7,7 +7,7 @@ use super::ConnectionFlags;
 use crate::ecr_credentials::Service;
 use crate::{auth_files, child_process};
 
-/// One thing to change. Every kind of problem has its text: a new one does not compile without.
+/// Returns one thing to change. The match is exhaustive, so that a new problem needs a hint.
 pub(super) fn hint(failure: &Failure, flags: &ConnectionFlags<'_>) -> String {
     let side = failure.side();
     let (argument, host) = (argument(side), host(failure));
@@ -64,8 +64,7 @@ pub(super) fn hint(failure: &Failure, flags: &ConnectionFlags<'_>) -> String {
     }
 }
 
-/// Official images have a twin that costs no pull
-/// (<https://gallery.ecr.aws/docker/>).
+/// The mirror of Docker official images has no pull limit (<https://gallery.ecr.aws/docker/>).
 fn pull_limit(failure: &Failure) -> String {
     let is_official =
         matches!(failure, Failure::Registry { subject, .. } if subject.starts_with("docker.io/library/"));
@@ -121,7 +120,7 @@ fn is_other_host(failure: &Failure) -> bool {
     matches!(failure, Failure::Registry { cause: registry::Error::ErrorResponse(refusal), .. } if refusal.is_not_from_registry)
 }
 
-/// Whether a server for TLS says that it was spoken to without.
+/// Returns true if a TLS server rejected an unencrypted request.
 fn is_http_sent_to_https(failure: &Failure) -> bool {
     let Failure::Registry { cause: registry::Error::ErrorResponse(refusal), .. } = failure else {
         return false;
@@ -129,10 +128,10 @@ fn is_http_sent_to_https(failure: &Failure) -> bool {
     refusal.status == 400 && refusal.mentions("https")
 }
 
-/// For a certificate that no authority to trust makes good.
+/// No trusted CA certificate helps against this failure.
 pub(super) const REPLACE_CERTIFICATE: &str = "Give the registry such a certificate, self-signed or not, and name the file of what signed it in --certificate-authority.";
 
-/// Whether the registry shows the certificate of an authority as its own.
+/// Returns true if the registry presents a CA certificate as its own.
 pub(super) fn is_ca_certificate(failure: &Failure) -> bool {
     let Failure::Registry { cause: registry::Error::Http(error), .. } = failure else { return false };
     matches!(&error.kind, http::ErrorKind::Tls(reason) if reason.contains("CaUsedAsEndEntity"))
@@ -147,7 +146,7 @@ fn certificate_refused(failure: &Failure, flags: &ConnectionFlags<'_>) -> String
     } else {
         "If the registry has an authority of its own, name its file in --certificate-authority"
     };
-    // Docker Hub does not speak plain HTTP, and who was told to has sent us to another host.
+    // Docker Hub has no unencrypted endpoint. With --plain-http, the failure comes from a redirect target.
     if host.is_empty() || flags.is_plain(failure) {
         format!("{advice}.")
     } else {
@@ -155,7 +154,7 @@ fn certificate_refused(failure: &Failure, flags: &ConnectionFlags<'_>) -> String
     }
 }
 
-/// The command that logs in. ECR's passwords are made by AWS
+/// Returns the command that logs in. The AWS CLI creates passwords for ECR
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>).
 pub(super) fn login_command(failure: &Failure) -> String {
     let host = host(failure);
@@ -169,7 +168,7 @@ fn ecr_service(failure: &Failure) -> Option<Service> {
     host_name(failure).and_then(Service::of)
 }
 
-/// The registry's host with a blank before it; nothing for Docker Hub, which needs no name.
+/// Returns the registry's host with a leading space. Docker Hub is the default and returns an empty text.
 fn host(failure: &Failure) -> String {
     match host_name(failure) {
         Some("docker.io") | None => String::new(),

@@ -8,7 +8,7 @@ use super::byte_size;
 /// Maximum number of platforms that are listed. Official images have up to 20.
 const MAX_PLATFORMS: usize = 24;
 
-/// Formats the plan, for a dry run.
+/// Formats the plan, one property per line.
 pub(crate) fn plan(plan: &Plan) -> String {
     let blobs = &plan.progress;
     let missing = blobs.blobs - blobs.present - blobs.skipped;

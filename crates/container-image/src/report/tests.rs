@@ -1,4 +1,4 @@
-//! What is printed, as text.
+//! Tests of printed texts.
 
 use super::*;
 use crate::{auth_files, child_process};
@@ -34,7 +34,7 @@ fn source(cause: registry::Error) -> Failure {
     at(Side::Source, Operation::ReadManifest, cause)
 }
 
-/// One failure of every kind, most at the source.
+/// Returns one failure of each kind, most of them at the source.
 fn failures() -> Vec<Failure> {
     let subject = || "registry.example/acme/app:2.1".to_owned();
     let digest = |fill: &[u8]| Digest::of(fill);
@@ -97,7 +97,7 @@ fn every_failure_is_one_short_line_that_ends_in_advice() {
         assert!(text.len() > failure.summary().len() + 20, "{text}");
         seen.insert(failure.problem());
     }
-    // `Problem` ends with `Deadline`: as many kinds as there are numbers up to it.
+    // `Deadline` is the last variant of `Problem`, so its number is the number of kinds.
     assert_eq!(seen.len(), Problem::Deadline as usize + 1, "{seen:?}");
 }
 

@@ -1,5 +1,4 @@
-//! References that a registry would not resolve: what and why, where they stand, and one thing to
-//! change.
+//! References that could not be resolved.
 
 use std::io::{self, Write as _};
 
@@ -15,15 +14,15 @@ use super::{
 use crate::args::Verbosity;
 use crate::resolve::affects_registry;
 
-/// A reference that a registry would not resolve.
+/// A reference that could not be resolved.
 pub(crate) struct Unresolved<'a> {
     pub(crate) reference: String,
     failure: &'a Failure,
-    /// File and line of each place.
+    /// File and line of each image.
     locations: Vec<String>,
 }
 
-/// What fails for more than one reference, and in which way.
+/// A cause that affects other references too.
 #[derive(PartialEq, Eq)]
 enum SharedCause<'a> {
     Registry { host: &'a str, problem: Problem },
@@ -35,15 +34,15 @@ impl<'a> Unresolved<'a> {
         Self { reference, failure, locations }
     }
 
-    /// The failure in one line.
+    /// Returns the failure as one line.
     pub(crate) fn line(&self, plain_http: &[Registry]) -> String {
         self.line_with("", plain_http)
     }
 
-    /// The failure in one line that says what else fails alike.
+    /// Returns the failure as one line. `others` describes references with the same cause.
     fn line_with(&self, others: &str, plain_http: &[Registry]) -> String {
         let summary = self.failure.summary();
-        // Here is but one side.
+        // Only sources are read here.
         let summary = summary.strip_prefix("source ").unwrap_or(&summary);
         let hint = hint(self.failure, plain_http);
         let ending = format!("It stands in {}{others}. {hint}", location_list(&self.locations));
@@ -51,7 +50,7 @@ impl<'a> Unresolved<'a> {
         format!("{} {ending}", shortened(summary.to_owned(), room))
     }
 
-    /// What is broken, where that is not the reference alone.
+    /// Returns the cause if it affects other references too.
     fn shared_cause(&self) -> Option<SharedCause<'_>> {
         if let Failure::Registry {
             cause: Error::Http(http::Error { kind: ErrorKind::Proxy { proxy, reason }, .. }),
@@ -61,15 +60,15 @@ impl<'a> Unresolved<'a> {
             return Some(SharedCause::Proxy { proxy, reason });
         }
         let problem = self.failure.problem();
-        // Another repository may take the login, but what to do about it is the same for all.
+        // Other repositories can accept the credentials, but the hint is the same for all.
         let is_shared = affects_registry(problem) || problem == Problem::CredentialsRejected;
         let host = host_name(self.failure).filter(|_| is_shared)?;
         Some(SharedCause::Registry { host, problem })
     }
 }
 
-/// Tells of each failure, of what is broken for many references but once. Those who ask for it are
-/// told all that is known of each.
+/// Prints each failure, and a shared cause only once. With `--verbose`, it prints all failures with
+/// details.
 pub(crate) fn print(all: &[Unresolved<'_>], plain_http: &[Registry], verbosity: Verbosity) {
     for (at, one) in all.iter().enumerate() {
         if verbosity == Verbosity::Verbose {
@@ -106,7 +105,7 @@ fn location_list(locations: &[String]) -> String {
     }
 }
 
-/// One thing to change. Every kind of problem has its text: a new one does not compile without.
+/// Returns one thing to change. The match is exhaustive, so that a new problem needs a hint.
 fn hint(failure: &Failure, plain_http: &[Registry]) -> String {
     match failure.problem() {
         Problem::Missing => "Check its spelling and its tag.".into(),

@@ -1,4 +1,4 @@
-//! A command line that was not understood, and help.
+//! Help, and errors of the argument parser.
 
 use std::env;
 use std::io::{self, Write as _};
@@ -11,14 +11,13 @@ use image_copy::text::{SanitizedText, name_without_userinfo};
 use super::{exit_code_of, fail};
 use crate::args::Args;
 
-/// The program's name.
+/// Name of the program.
 const NAME: &str = "container-image";
 
-/// What a command line that makes no sense ends with.
+/// Exit code of invalid usage.
 const INVALID_USAGE: u8 = 2;
 
-/// Tells what the parser of the command line has to say: help, or in a line what it did not
-/// understand.
+/// Prints the help, or the parser's error in one line.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let typed = env::args().nth(1).unwrap_or_default();
@@ -32,7 +31,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     exit_code_of(printed, "")
 }
 
-/// Returns the parser's words without logins in the arguments that it quotes.
+/// Returns the parser's message without credentials in quoted arguments.
 fn message_without_credentials(error: &clap::Error) -> String {
     let quoted = [ContextKind::InvalidValue, ContextKind::InvalidArg].map(|kind| error.get(kind));
     quoted.into_iter().flatten().fold(error.render().to_string(), |words, argument| match argument {
@@ -41,8 +40,8 @@ fn message_without_credentials(error: &clap::Error) -> String {
     })
 }
 
-/// The parser's words in one line: what is wrong and its proposals, without the usage that it adds.
-/// `command` is the word after the program's name.
+/// Returns the parser's message and tips in one line, without its usage text. `command` is the first
+/// argument.
 fn one_line(error: &str, command: &str) -> String {
     let (problem, more) = error.split_once("\n\n").unwrap_or((error, ""));
     let problem = problem.strip_prefix("error: ").unwrap_or(problem);

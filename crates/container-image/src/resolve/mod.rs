@@ -1,6 +1,6 @@
-//! What references come to when registries are asked: a digest, another tag, a newer version.
+//! Resolves references to a digest, another tag or a newer version.
 //!
-//! Each reference is asked for once, by HEAD, which costs no pull.
+//! Each reference is resolved once by a HEAD request, which does not count as a pull.
 
 mod newest;
 mod version;
@@ -18,43 +18,43 @@ use image_copy::registry::{Client, Error, ManifestId, Repository};
 use semver::VersionReq;
 use tokio::sync::OnceCell;
 
-/// What is wanted to be known of a reference.
+/// Query for each reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Lookup {
-    /// The digest that its tag names.
+    /// The digest of its tag.
     Digest,
-    /// Another tag of the same image.
+    /// The most specific tag of the same image.
     SpecificTag,
-    /// The newest tag of its kind, within the requirement, with its digest.
+    /// The newest tag of the same kind within the requirement, with its digest.
     NewestTag(Option<VersionReq>),
 }
 
-/// What a reference came to.
+/// Result of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Resolution {
-    /// This tag, which names this digest.
+    /// A tag and its digest.
     Tag(Tag, Digest),
-    /// There is nothing that it could be moved to.
+    /// No other tag matches.
     Unchanged,
 }
 
-/// Asks registries.
+/// Queries registries.
 pub(crate) struct Resolver {
     client: Client,
     lookup: Lookup,
-    /// The platform whose image is wanted, rather than the index.
+    /// Platform of the pinned image. `None` pins the index.
     platform: Option<Platform>,
-    /// Requests at once.
+    /// Maximum number of concurrent requests.
     jobs: usize,
-    /// Registries that cannot be asked, and why.
+    /// Registries that failed, with the error.
     failed_registries: Mutex<HashMap<Registry, Error>>,
-    /// Tags of each repository: many references have one in common.
+    /// Tags of each repository, which many references share.
     lists: Mutex<HashMap<oci::Repository, TagList>>,
 }
 
 type TagList = Arc<OnceCell<Arc<Vec<Tag>>>>;
 
-/// Why a reference came to nothing.
+/// A result with a boxed failure.
 pub(crate) type Result<T> = std::result::Result<T, Box<Failure>>;
 
 impl Resolver {
@@ -62,7 +62,7 @@ impl Resolver {
         Self { client, lookup, platform, jobs, failed_registries: Mutex::default(), lists: Mutex::default() }
     }
 
-    /// Resolves each of `references` and gives the resolutions in their order; `done` is called after each.
+    /// Resolves the references and returns the results in the same order. `done` is called after each.
     pub(crate) async fn resolve(
         &self,
         references: &[Reference],
@@ -74,15 +74,15 @@ impl Resolver {
                 done();
                 (at, resolution)
             })
-            // In the order of their coming, so that a slow registry holds up nobody else's.
+            // Unordered, so that a slow registry does not delay others.
             .buffer_unordered(self.jobs);
         let mut resolutions: Vec<_> = resolutions.collect().await;
         resolutions.sort_by_key(|(at, _)| *at);
         resolutions.into_iter().map(|(_, resolution)| resolution).collect()
     }
 
-    /// As [`Resolver::query`], but asks no registry that another reference found to have failed: trying
-    /// again takes time for each, and the answer would be the same.
+    /// Calls [`Resolver::query`], except for a registry that has failed before: it would fail again after
+    /// the same timeout.
     async fn resolve_one(&self, reference: &Reference) -> Result<Resolution> {
         let registry = reference.repository.registry();
         let failed_registries = || self.failed_registries.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +99,7 @@ impl Resolver {
         resolution
     }
 
-    /// Answers for a reference with a tag.
+    /// Resolves a reference with a tag.
     async fn query(&self, reference: &Reference) -> Result<Resolution> {
         let repository = self.client.repository(reference.repository.clone(), None);
         let Some(tag) = reference.tag.clone() else { return Ok(Resolution::Unchanged) };
@@ -132,7 +132,7 @@ impl Resolver {
         list.get_or_try_init(async || repository.list_tags().await.map(Arc::new)).await.cloned()
     }
 
-    /// The tag that says most of the image, unless that is `tag`.
+    /// Returns the most specific tag with the same digest as `tag`.
     async fn most_specific_tag(
         &self,
         repository: &Repository,
@@ -154,7 +154,7 @@ impl Resolver {
             match head {
                 Ok(head) if head.digest == digest => return Ok(Resolution::Tag(candidate, digest)),
                 Ok(_) => {}
-                // A tag can be deleted between the list and the look.
+                // A tag can be deleted after the list was read.
                 Err(Error::ErrorResponse(refusal)) if refusal.status == 404 => {}
                 Err(error) => return Err(error),
             }
@@ -162,7 +162,7 @@ impl Resolver {
         Ok(Resolution::Unchanged)
     }
 
-    /// The image for the platform. An index has to be read for that, which counts as a pull.
+    /// Returns the digest of the image for the platform. Reading the index counts as a pull.
     async fn child_digest(
         &self,
         repository: &Repository,
@@ -188,7 +188,7 @@ impl Resolver {
     }
 }
 
-/// Whether no other reference to the registry would fare better.
+/// Returns true if the problem affects all references to the registry.
 pub(crate) fn affects_registry(problem: Problem) -> bool {
     matches!(
         problem,
@@ -207,7 +207,7 @@ fn failure(reference: &Reference, cause: Error) -> Box<Failure> {
     Box::new(Failure::Registry { side: Side::Source, operation: Operation::ReadManifest, subject, cause })
 }
 
-/// The platform of an image that no index lists: only its config tells.
+/// Returns the platform of an image without an index, from its config.
 async fn own_platform(
     repository: &Repository,
     manifest: &Manifest,

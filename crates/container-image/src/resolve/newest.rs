@@ -1,4 +1,4 @@
-//! Which of a repository's tags comes next.
+//! Selects the next tag of a repository.
 
 use std::cmp::Ordering;
 
@@ -7,8 +7,9 @@ use semver::VersionReq;
 
 use super::version::Version;
 
-/// The newest tag that is like `current` and not older. A tag without a version stays what it is;
-/// `None` when there is a requirement that nothing meets.
+/// Returns the newest tag of the same variant that is not older than `current`.
+///
+/// A tag without a version is returned unchanged. `None` means that no tag meets the requirement.
 pub(super) fn newest(current: &Tag, all: &[Tag], requirement: Option<&VersionReq>) -> Option<Tag> {
     let Some(own) = Version::parse(current.as_str()) else {
         return requirement.is_none().then(|| current.clone());
@@ -29,8 +30,9 @@ pub(super) fn newest(current: &Tag, all: &[Tag], requirement: Option<&VersionReq
     best.parse().ok()
 }
 
-/// The tags that say more than the current one, those that say most first. Where one of them names the
-/// same image, it is gone to, and from there nowhere else.
+/// Returns the tags that are more specific than `current`, the most specific first.
+///
+/// The order is total, so that a second run changes nothing.
 pub(super) fn more_specific(current: &Tag, all: &[Tag]) -> Vec<Tag> {
     let is_more_specific = |tag: &&Tag| by_specificity(tag, current) == Ordering::Less;
     let mut tags: Vec<Tag> = all.iter().filter(is_more_specific).cloned().collect();
@@ -38,7 +40,7 @@ pub(super) fn more_specific(current: &Tag, all: &[Tag]) -> Vec<Tag> {
     tags
 }
 
-/// Versions before words, more numbers before fewer, releases before what precedes them, newer before
+/// Orders versions before words, more numbers before fewer, releases before pre-releases, and newer before
 /// older.
 fn by_specificity(a: &Tag, b: &Tag) -> Ordering {
     let (left, right) = (Version::parse(a.as_str()), Version::parse(b.as_str()));
@@ -131,7 +133,7 @@ mod tests {
         };
         check("stable", &["3.13.1", "3.13.1-slim", "3.14.0rc1", "3.13", "3.13-slim", "3", "latest"]);
         check("3.13", &["3.13.1", "3.13.1-slim", "3.14.0rc1"]);
-        // What was gone to once stays.
+        // A resolved tag stays unchanged.
         check("3.13.1-slim", &["3.13.1"]);
         check("3.13.1", &[]);
     }

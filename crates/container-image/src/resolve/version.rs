@@ -1,9 +1,9 @@
-//! Versions as tags write them.
+//! Versions in tags.
 
 use std::cmp::Ordering;
 
-/// A tag taken apart: `v1.27.0-rc.2-alpine3.19` is the prefix `v`, the numbers 1, 27 and 0, the second
-/// `rc`, and the suffix `-alpine3.19`.
+/// The parts of a tag: `v1.27.0-rc.2-alpine3.19` has the prefix `v`, the numbers 1, 27 and 0, the
+/// pre-release `rc` 2, and the suffix `-alpine3.19`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version<'a> {
     prefix: &'a str,
@@ -13,19 +13,19 @@ pub(super) struct Version<'a> {
     suffix: &'a str,
 }
 
-/// Words for what comes before a release; the letters are Python's.
+/// Names of pre-releases. The single letters are those of Python.
 const PRE_RELEASES: [&str; 9] = ["alpha", "beta", "preview", "snapshot", "pre", "dev", "rc", "a", "b"];
 
-/// A first number from here on is a year or a date, which is not the next of small numbers.
+/// A first number from 1000 is a year or a date. It is not a successor of a small number.
 const MIN_YEAR: u64 = 1000;
 
 impl<'a> Version<'a> {
-    /// Reads a tag; `None` when it has no version.
+    /// Parses a tag. Returns `None` if it has no version.
     pub(super) fn parse(tag: &'a str) -> Option<Self> {
         let digits = tag.find(|c: char| c.is_ascii_digit())?;
         let (prefix, rest) = tag.split_at(digits);
         let is_word = prefix.ends_with(['-', '_', '.']) && !prefix.starts_with(['-', '_', '.']);
-        // Commits are no versions, whatever digits they begin with.
+        // A commit is not a version, even if it starts with digits.
         if !(prefix.is_empty() || prefix == "v" || is_word) || matches!(prefix, "sha-" | "git-") {
             return None;
         }
@@ -48,8 +48,8 @@ impl<'a> Version<'a> {
         Some(Self { prefix, numbers, pre_release, suffix })
     }
 
-    /// Whether moving from one to the other changes the version and nothing else: a release stays a
-    /// release, a variant such as `-slim` the same variant, and `3.9` does not become `3.13.2`.
+    /// Returns true if the tags differ only in the version: both are releases or the same kind of
+    /// pre-release, have the same suffix such as `-slim`, and the same count of numbers.
     pub(super) fn is_same_variant(&self, other: &Self) -> bool {
         let kind = |version: &Self| version.pre_release.as_ref().map(|(kind, _)| kind.clone());
         let is_year = |version: &Self| version.numbers.first().is_some_and(|first| *first >= MIN_YEAR);
@@ -60,25 +60,24 @@ impl<'a> Version<'a> {
             && is_year(self) == is_year(other)
     }
 
-    /// Whether it is a release.
     pub(super) fn is_release(&self) -> bool {
         self.pre_release.is_none()
     }
 
-    /// Which of two versions of the same kind is newer.
+    /// Orders versions of the same variant by age.
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         let number = |version: &Self| version.pre_release.as_ref().map(|(_, number)| *number);
         self.numbers.cmp(&other.numbers).then_with(|| number(self).cmp(&number(other)))
     }
 
-    /// As semantic versioning counts, with zeros for what is not written.
+    /// Returns a semantic version. Missing numbers are 0.
     pub(super) fn semantic(&self) -> semver::Version {
         let number = |at: usize| self.numbers.get(at).copied().unwrap_or_default();
         semver::Version::new(number(0), number(1), number(2))
     }
 }
 
-/// The pre-release at the start of `rest`, and what follows it.
+/// Returns the pre-release at the start of `rest`, and the text after it.
 fn pre_release(rest: &str) -> (Option<(String, u64)>, &str) {
     let inner = rest.trim_start_matches(['-', '.', '_']);
     let word = inner.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(inner.len());
@@ -89,7 +88,7 @@ fn pre_release(rest: &str) -> (Option<(String, u64)>, &str) {
     let number = after.strip_prefix(['.', '-']).filter(|n| n.starts_with(|c: char| c.is_ascii_digit()));
     let number = number.unwrap_or(after);
     let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
-    // A letter alone is no pre-release, but a variant or a patch, as in OpenSSL's 1.1.1b.
+    // A single letter without a number is a variant or a patch, as in OpenSSL's 1.1.1b.
     if kind.len() == 1 && (end == 0 || inner.len() != rest.len()) {
         return (None, rest);
     }

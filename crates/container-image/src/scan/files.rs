@@ -1,4 +1,4 @@
-//! Which files are read: those that are text, and that git would not ignore.
+//! Selects and reads files: text files that git does not ignore.
 
 use std::collections::HashSet;
 use std::env;
@@ -14,18 +14,18 @@ use image_copy::text::SanitizedText;
 
 use crate::{display, input_file};
 
-/// Largest file that is read, in bytes. References are written by hand; beyond this there are dumps.
+/// Maximum file size in bytes. References are written by hand, and larger files are dumps.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// Bytes in which a binary file shows itself by a zero byte, as git looks for it.
+/// Number of bytes in which a zero byte marks a binary file, as in git.
 const BINARY_CHECK_BYTES: usize = 8000;
 
 /// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SourceFile {
-    /// Relative to the current directory, for programs.
+    /// Path relative to the current directory, for programs.
     pub(crate) name: String,
-    /// The name as people see it: characters that are not visible are escaped.
+    /// Path for messages, with escapes for invisible characters.
     pub(crate) display_name: String,
     pub(crate) path: PathBuf,
 }
@@ -36,11 +36,11 @@ impl SourceFile {
     }
 }
 
-/// Lists the files at and below `paths`, which are relative to `base`, in their order and each once.
-/// What cannot be read is told to `report_error`, in a line.
+/// Lists the files at and below `paths`, which are relative to `base`. Each file is listed once.
+/// `report_error` receives a line for each path that cannot be read.
 ///
 /// # Errors
-/// A line, when there is no such path or the globs make no sense.
+/// Error line if a path does not exist or a pattern is invalid.
 pub(crate) fn list(
     base: &Path,
     paths: &[PathBuf],
@@ -88,10 +88,10 @@ pub(crate) fn list(
     Ok(files)
 }
 
-/// Reads a file; `None` when it is not text.
+/// Reads a file. Returns `None` if it is not text.
 ///
 /// # Errors
-/// A line that names the file.
+/// Error line that names the file.
 pub(crate) fn read(file: &SourceFile) -> Result<Option<Vec<u8>>, String> {
     let failed = |why: &str| format!("{} cannot be read: {why}.", file.display_name);
     let mut file = input_file::open(&file.path).map_err(|error| failed(&display::io_error(&error)))?;
@@ -112,7 +112,8 @@ pub(crate) fn read(file: &SourceFile) -> Result<Option<Vec<u8>>, String> {
     Ok(Some(bytes))
 }
 
-/// Whether the bytes begin with the mark of UTF-16, as some editors and shells of Windows write it.
+/// Returns true if the content starts with a UTF-16 byte order mark. Some editors and shells of Windows
+/// write it.
 pub(super) fn is_utf16(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
 }
@@ -120,7 +121,7 @@ pub(super) fn is_utf16(bytes: &[u8]) -> bool {
 fn walk_error(error: &ignore::Error, base: &Path) -> String {
     match (path_of(error), error.io_error()) {
         (Some(path), Some(cause)) => {
-            // The walk puts words of its own around the system's.
+            // The crate `ignore` wraps the system's error.
             let inner = cause.source().and_then(|inner| inner.downcast_ref::<io::Error>());
             let words = display::io_error(inner.unwrap_or(cause));
             format!("{} cannot be read: {words}. It was left out.", relative_name(path, base))
@@ -146,11 +147,11 @@ fn walk(top: &Path, base: &Path, matcher: &Override) -> ignore::Walk {
     };
     let mut builder = WalkBuilder::new(top);
     builder
-        // Pipelines and compose files like to begin with a dot.
+        // Names of pipeline and compose files often start with a dot.
         .hidden(false)
         .ignore(false)
         .git_global(false)
-        // A .gitignore counts without git too, but not for what lies below somebody's home.
+        // A .gitignore applies outside of git too, but not that of a parent folder such as the home folder.
         .require_git(in_git)
         .parents(in_git)
         .filter_entry(move |entry| !is_skipped(entry))
@@ -162,21 +163,22 @@ fn is_in_git(top: &Path) -> bool {
     top.canonicalize().is_ok_and(|top| top.ancestors().any(|folder| folder.join(".git").exists()))
 }
 
-/// A symbolic link is no file of its own: what it leads to is met where it is, or is none of ours.
-/// One that was named is followed.
+/// Returns true for a regular file, and for a symbolic link that the user named.
+///
+/// Other links are skipped: their target is found at its own path, or is outside of the tree.
 fn is_file(entry: &DirEntry) -> bool {
     let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
     is_file || (entry.depth() == 0 && entry.path().is_file())
 }
 
-/// Matches what is left out.
+/// Builds the matcher of `--exclude`.
 ///
 /// # Errors
-/// A clause about the glob that makes no sense.
+/// Reason why a pattern is invalid, as a clause.
 pub(crate) fn exclude_matcher(base: &Path, globs: &[String]) -> Result<Override, String> {
     let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
     let mut builder = OverrideBuilder::new(base);
-    // Without the glob, which has got a sign that nobody typed.
+    // The pattern is left out, because it has an exclamation mark that the user did not type.
     let why = |error| match error {
         ignore::Error::Glob { err, .. } => err,
         other => other.to_string(),
@@ -187,7 +189,7 @@ pub(crate) fn exclude_matcher(base: &Path, globs: &[String]) -> Result<Override,
     builder.build().map_err(why)
 }
 
-/// Whether what was named is excluded, itself or by a folder that it is in.
+/// Returns true if a path argument is excluded, by its own name or by a parent folder.
 fn is_excluded(path: &Path, is_folder: bool, matcher: &Override) -> bool {
     let is_below = path.components().all(|part| matches!(part, Component::Normal(_)));
     let mut folders = path.ancestors().skip(1).filter(|folder| is_below && !folder.as_os_str().is_empty());
@@ -199,7 +201,7 @@ fn relative_name(path: &Path, base: &Path) -> String {
     display::path(&relative(path, base))
 }
 
-/// The path without what is the same for all, and without detours that lead nowhere.
+/// Returns the path relative to `base` or to the current directory, without `.` components.
 fn relative(path: &Path, base: &Path) -> PathBuf {
     let here = env::current_dir().unwrap_or_default();
     let path = path.strip_prefix(base).unwrap_or(path);
@@ -297,7 +299,7 @@ mod tests {
     fn says_which_path_is_not_there() {
         let error = list(Path::new("/"), &["no/such".into()], &[], |_| {}).unwrap_err();
         assert!(error.starts_with("no/such is neither a file nor a folder"), "{error}");
-        // Such as what a shell's <(…) leads to, of which nothing can be written.
+        // A shell's process substitution is neither, and cannot be replaced.
         let error = list(Path::new("/"), &["dev/null".into()], &[], |_| {}).unwrap_err();
         assert!(error.starts_with("dev/null is neither"), "{error}");
         let error = list(Path::new("/"), &[], &["a[".into()], |_| {}).unwrap_err();

@@ -1,7 +1,7 @@
-//! Where images are named in a file: in bytes, so that a change touches nothing else.
+//! Finds images in files, with byte ranges.
 //!
-//! In a CloudFormation [`template`] the structure says where an image is named; everywhere else what
-//! looks like a reference in the [`text`] is one. [`files`] says which files are read at all.
+//! In a CloudFormation [`template`], the structure determines the images. In any other [`text`], every
+//! string that looks like a reference is one. [`files`] selects the files.
 
 pub(crate) mod files;
 pub(crate) mod positions;
@@ -14,37 +14,37 @@ use std::path::Path;
 
 pub(crate) use raw_reference::{DEFAULT_TAG, RawReference};
 
-/// An image, and the bytes that name it.
+/// An image and its range of bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ImageMatch {
     pub(crate) range: Range<usize>,
     pub(crate) image: RawReference,
 }
 
-/// A place that names an image in a way which cannot be followed, or only in part.
+/// A note or an error about a part of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
-    /// Where, in bytes.
+    /// Offset in bytes.
     pub(crate) at: usize,
-    /// A clause that tells what is there and that it is left alone.
+    /// Description as a clause.
     pub(crate) text: String,
 }
 
-/// What a file holds.
+/// Result of a scan.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
-    /// In the order of the file; no two overlap.
+    /// In file order, without overlap.
     pub(crate) images: Vec<ImageMatch>,
     pub(crate) notes: Vec<Diagnostic>,
-    /// What has to be corrected before the images of the file are known: clauses that say how.
+    /// Errors to correct before all images of the file can be found.
     pub(crate) errors: Vec<Diagnostic>,
 }
 
-/// Largest file that is read as a template, in bytes. CloudFormation itself takes 1 MB
+/// Maximum size of a template in bytes. CloudFormation's limit is 1 MB
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>).
 const MAX_TEMPLATE_BYTES: usize = 4 << 20;
 
-/// Finds the images that a file names. `path` tells by its ending what may be a template.
+/// Finds the images of a file. Only files with the extension of a template are parsed as templates.
 pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
     if files::is_utf16(bytes) {
         return scan_utf16(path, bytes);
@@ -64,7 +64,7 @@ pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
     }
 }
 
-/// A template is not passed over in silence, whatever else is.
+/// Reports a template in UTF-16 as an error, because its images would be missed.
 fn scan_utf16(path: &Path, bytes: &[u8]) -> Scan {
     if !template::has_template_extension(path) || bytes.len() > MAX_TEMPLATE_BYTES {
         return Scan::default();
@@ -79,8 +79,8 @@ fn scan_utf16(path: &Path, bytes: &[u8]) -> Scan {
     Scan { errors: vec![Diagnostic { at: 0, text: text.into() }], ..Scan::default() }
 }
 
-/// What a template holds; `None` when it is none, and a note when it looks like one that cannot be
-/// read.
+/// Scans a template. Returns `None` if the file is not a template, and an error if it looks like a template
+/// that cannot be parsed.
 fn scan_template(bytes: &[u8]) -> Result<Option<Scan>, Diagnostic> {
     if bytes.len() > MAX_TEMPLATE_BYTES {
         return Ok(None);

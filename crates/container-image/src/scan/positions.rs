@@ -1,6 +1,7 @@
-//! Where in a file, for people: lines and columns from one.
+//! Converts byte offsets to lines and columns.
 
-/// The line and the column, in characters, of each of `places`, which are quickest in their order.
+/// Returns line and column of each offset, both counted from 1, columns in characters. Sorted offsets are
+/// fastest.
 pub(crate) fn positions(bytes: &[u8], places: impl Iterator<Item = usize>) -> Vec<(usize, usize)> {
     let (mut line, mut counted, mut start) = (1, 0, 0);
     let position = |at: usize| {

@@ -1,12 +1,13 @@
-//! Image references as they are spelled in files.
+//! Image references as they are written in files.
 
 use std::fmt;
 use std::str::FromStr;
 
 use image_copy::oci::{ParseError, Reference};
 
-/// An image reference as it is spelled in a file. Names are equal only if they are spelled alike, so that
-/// `docker.io/nginx` is not rewritten as `docker.io/library/nginx`.
+/// An image reference as it is written in a file.
+///
+/// Names are compared as text, so that `docker.io/nginx` is not rewritten as `docker.io/library/nginx`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct RawReference {
     /// Registry and repository.
@@ -15,37 +16,37 @@ pub(crate) struct RawReference {
     pub(crate) digest: Option<String>,
 }
 
-/// Tag of a reference that has neither tag nor digest.
+/// Tag of a reference without tag and digest.
 pub(crate) const DEFAULT_TAG: &str = "latest";
 
 impl RawReference {
-    /// Whether nothing but a digest says which image it is.
+    /// Returns true if the reference has a digest and no tag.
     pub(crate) fn is_digest_only(&self) -> bool {
         self.tag.is_none() && self.digest.is_some()
     }
 
-    /// Whether it is one of CodeBuild's own images, which are in no registry that could be asked
+    /// Returns true for images of CodeBuild itself, which are not in a registry
     /// (<https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-available.html>).
     pub(crate) fn is_codebuild_image(&self) -> bool {
         self.name.starts_with("aws/codebuild/")
     }
 
-    /// The tag that it means; none when there is nothing but a digest.
+    /// Returns the tag, `latest` by default. A reference with only a digest has none.
     pub(crate) fn effective_tag(&self) -> Option<&str> {
         if self.is_digest_only() { None } else { Some(self.tag.as_deref().unwrap_or(DEFAULT_TAG)) }
     }
 
-    /// The same name with another tag, and no digest.
+    /// Returns the same name with another tag and without digest.
     pub(crate) fn with_tag(&self, tag: &str) -> Self {
         Self { name: self.name.clone(), tag: Some(tag.into()), digest: None }
     }
 
-    /// The same with that digest.
+    /// Returns the same reference with the digest.
     pub(crate) fn with_digest(&self, digest: &str) -> Self {
         Self { digest: Some(digest.into()), ..self.clone() }
     }
 
-    /// What it means.
+    /// Returns the reference with registry, repository and default tag filled in.
     pub(crate) fn normalized(&self) -> Reference {
         self.to_string().parse().expect("only what can be parsed becomes a reference")
     }

@@ -1,12 +1,11 @@
-//! References in any text, as cru finds them: a name with a slash in it, and a tag or a digest.
+//! Finds references in any text, as cru does: a name with a slash, and a tag or a digest.
 //!
-//! Not aware of what the text is, so what looks like a reference is one. Left out is what is plainly
-//! something else: URLs, ARNs, file names with a line, and the rest of a name whose other part is put
-//! in by a program.
+//! The syntax of the file is not known. Excluded are URLs, ARNs, file names with a line number, and names
+//! that contain a variable.
 
 use super::{ImageMatch, RawReference};
 
-/// Finds the references, in their order. Each has a slash, and slashes are found quickly.
+/// Returns the references in file order. Each has a slash, for which the search is fast.
 pub(super) fn find(bytes: &[u8]) -> Vec<ImageMatch> {
     let mut found = Vec::new();
     let mut scanned = 0;
@@ -24,15 +23,15 @@ pub(super) fn find(bytes: &[u8]) -> Vec<ImageMatch> {
     found
 }
 
-/// Longest word that is looked at, in bytes. A name has at most 255 and a tag 128, a digest in SHA-512
-/// 135; more is a line of minified code or of base64.
+/// Maximum length of a word in bytes. A name has at most 255, a tag 128 and a SHA-512 digest 135. Longer
+/// words are minified code or base64.
 const MAX_WORD_BYTES: usize = 1024;
 
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/' | b':' | b'@')
 }
 
-/// The reference in a run of characters that can be in one.
+/// Returns the reference in a run of reference characters.
 fn reference_in(bytes: &[u8], start: usize, end: usize) -> Option<ImageMatch> {
     let word = &bytes[start..end];
     if word.len() > MAX_WORD_BYTES || memchr::memchr2(b':', b'@', word).is_none() {
@@ -40,14 +39,14 @@ fn reference_in(bytes: &[u8], start: usize, end: usize) -> Option<ImageMatch> {
     }
     let word = std::str::from_utf8(word).ok()?;
     let before = start.checked_sub(1).map(|at| bytes[at]);
-    // The other part is put in by a shell, a template engine or CloudFormation.
+    // A shell, a template engine or CloudFormation fills in the other part.
     if matches!(before, Some(b'$' | b'}' | b'%'))
         || matches!(bytes.get(end), Some(b'$' | b'{' | b'%' | b'*' | b'+'))
     {
         return None;
     }
     let candidate = candidate(word, before == Some(b'\\'))?;
-    // Most words with a slash end here.
+    // Skips most words early.
     if !candidate[candidate.rfind('/')?..].contains([':', '@']) {
         return None;
     }
@@ -59,9 +58,9 @@ fn reference_in(bytes: &[u8], start: usize, end: usize) -> Option<ImageMatch> {
     Some(ImageMatch { range: start..start + candidate.len(), image })
 }
 
-/// What of a word may be a reference.
+/// Returns the part of a word that can be a reference.
 fn candidate(word: &str, escaped: bool) -> Option<&str> {
-    // The letter belongs to an escape, as in "\ngcr.io/…".
+    // The letter belongs to an escape sequence, as in "\ngcr.io/…".
     let word = if escaped { word.strip_prefix(['n', 't', 'r'])? } else { word };
     let word = match word.split_once("://") {
         Some((scheme, rest)) => {
@@ -72,7 +71,7 @@ fn candidate(word: &str, escaped: bool) -> Option<&str> {
         }
         None => word,
     };
-    // A default in the shell's and in compose's notation: ${IMAGE:-gcr.io/a/b:1}.
+    // A default value in a shell or compose file: ${IMAGE:-gcr.io/a/b:1}.
     let word = word.rsplit_once(":-").map_or(word, |(_, default)| default);
     // The end of a sentence.
     let word = word.trim_end_matches(['.', ':', '@']);
@@ -81,14 +80,14 @@ fn candidate(word: &str, escaped: bool) -> Option<&str> {
         _ if host.contains('@') => None,
         None => Some(word),
         Some((_, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !port.is_empty() => Some(word),
-        // An ARN, or what is left of one.
+        // An ARN, or a part of one.
         Some((_, rest)) if rest.contains(':') => None,
         // A key, as in image:gcr.io/a/b:1.
         Some((key, _)) => Some(&word[key.len() + 1..]),
     }
 }
 
-/// First words of an ARN's resource. As names of organisations they are not in use.
+/// First words of ARN resources. No organization has such a name.
 const ARN_RESOURCES: [&str; 8] = [
     "repository",
     "task-definition",
@@ -100,7 +99,7 @@ const ARN_RESOURCES: [&str; 8] = [
     "parameter",
 ];
 
-/// Endings of files that messages name with a line.
+/// Extensions of source files, which messages name with a line number.
 const SOURCE_EXTENSIONS: [&str; 22] = [
     "c", "cc", "cpp", "cs", "css", "go", "h", "html", "java", "js", "json", "md", "php", "py", "rb", "rs",
     "sh", "tf", "ts", "tsx", "yaml", "yml",
@@ -112,7 +111,7 @@ fn is_other_syntax(image: &RawReference) -> bool {
         return true;
     }
     let only_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/');
-    // A date or a fraction with a time or a port behind it.
+    // A date or a fraction, followed by a time or a port.
     if only_digits(first) && only_digits(rest) {
         return true;
     }

@@ -1,4 +1,4 @@
-//! The program as it is built, in a folder of its own, with the emulator as its sandbox.
+//! Runs the program in a temporary folder, with the emulator as its network.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 #![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
@@ -20,12 +20,12 @@ pub(crate) struct Sandbox {
     home: TempDir,
 }
 
-/// What the program output and how it ended.
+/// Output and exit code of the program.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RunOutput {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
-    /// Without the times.
+    /// Without times.
     pub(crate) stderr: String,
 }
 
@@ -49,7 +49,7 @@ impl Sandbox {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// Names of everything in the folder.
+    /// Returns the names of all entries in the folder.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder.path()).unwrap();
         let mut names: Vec<String> =
@@ -58,7 +58,7 @@ impl Sandbox {
         names
     }
 
-    /// The registry of a host.
+    /// Returns the registry of a host.
     pub(crate) fn registry(&self, host: &str) -> Arc<Registry> {
         match host {
             "docker.io" => Arc::clone(self.emulator.docker_hub()),
@@ -69,7 +69,7 @@ impl Sandbox {
         }
     }
 
-    /// Puts an image of two platforms under a reference, and gives its digest.
+    /// Publishes an image with two platforms and returns its digest.
     pub(crate) fn publish(&self, reference: &str, seed: u64) -> String {
         let image = image(seed);
         let (name, tag) = reference.rsplit_once(':').unwrap();
@@ -90,7 +90,7 @@ impl Sandbox {
         command
     }
 
-    /// The environment of the program.
+    /// Returns the environment of the program.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let home = self.home.path().display().to_string();
         let own = [
@@ -107,7 +107,7 @@ impl Sandbox {
         self.folder.path()
     }
 
-    /// Runs the program with arguments that have no blanks.
+    /// Runs the program. Arguments must not contain spaces.
     pub(crate) async fn run(&self, arguments: &str) -> RunOutput {
         self.run_with(&arguments.split_whitespace().collect::<Vec<_>>()).await
     }
@@ -126,7 +126,7 @@ pub(crate) fn image(seed: u64) -> Image {
     ImageBuilder::new(seed).platforms(&["linux/amd64", "linux/arm64"]).layers(&[200]).index()
 }
 
-/// The lines without the local time before them, in which only the form is checked.
+/// Removes the local time from lines that start with one.
 pub(crate) fn without_times(text: &str) -> String {
     text.split_inclusive('\n').map(without_time).collect()
 }

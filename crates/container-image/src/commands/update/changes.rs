@@ -1,4 +1,4 @@
-//! What changes in which file, and the carrying out of it.
+//! Computes and writes the changes of each file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -17,31 +17,31 @@ use crate::log;
 use crate::report;
 use crate::scan::RawReference;
 
-/// All that changes.
+/// Changes of all files.
 pub(super) struct Changes<'a> {
     files: Vec<FileChange<'a>>,
 }
 
 struct FileChange<'a> {
     document: &'a Document,
-    /// Number of the image in the document, and what it is to be.
+    /// Index of the image in the document, and its new reference.
     images: Vec<(usize, RawReference)>,
-    /// Images that are what they are to be.
+    /// Indexes of the images that are up to date.
     current: Vec<usize>,
 }
 
-/// What was done.
+/// Result of an update.
 #[derive(Debug, Default)]
 pub(super) struct UpdateOutcome {
-    /// How many files were written.
+    /// Number of written files.
     pub(super) written: usize,
-    /// These, where git is to commit them.
+    /// Written files, if git must commit them.
     pub(super) to_commit: Vec<WrittenFile>,
-    /// Files that could not be written, by their names, each with a line that says why.
+    /// Files that were not written: name and error line.
     pub(super) failed: BTreeMap<String, String>,
-    /// Files that would have been written.
+    /// Number of files that a dry run or a check would change.
     pub(super) would_change: usize,
-    /// Whether everything that was to be printed was.
+    /// False if printing failed.
     pub(super) is_printed: bool,
 }
 
@@ -75,14 +75,13 @@ impl<'a> Changes<'a> {
         Self { files: documents.iter().map(of_file).collect() }
     }
 
-    /// The files that change.
+    /// Returns the files that change.
     pub(super) fn paths(&self) -> Vec<&Path> {
         let changing = self.files.iter().filter(|file| !file.images.is_empty());
         changing.map(|file| file.document.file.path.as_path()).collect()
     }
 
-    /// Writes the files, or shows what would be written. Of a file that cannot be written is told, and
-    /// the others are.
+    /// Writes the files, or prints the changes. If a file cannot be written, the others still are.
     pub(super) async fn apply(
         &self,
         args: &UpdateArgs,
@@ -91,7 +90,7 @@ impl<'a> Changes<'a> {
     ) -> UpdateOutcome {
         let mut outcome = UpdateOutcome { is_printed: true, ..UpdateOutcome::default() };
         for file in &self.files {
-            // So that Ctrl-C is noticed between two files.
+            // Gives the signal handler a turn between two files.
             tokio::task::yield_now().await;
             if verbosity == Verbosity::Verbose {
                 file.log(verbosity);
@@ -126,8 +125,7 @@ impl<'a> Changes<'a> {
         outcome
     }
 
-    /// Changes that were or would be made, and failures, for a program. A failure has a reference where it
-    /// is one's.
+    /// Returns changes and failures as JSON. A failure of a file has no reference.
     pub(super) fn document<'f>(
         &self,
         outcome: &UpdateOutcome,
@@ -143,7 +141,7 @@ impl<'a> Changes<'a> {
 }
 
 impl FileChange<'_> {
-    /// Tells of each image, for those who ask for each step.
+    /// Logs each image, for `--verbose`.
     fn log(&self, verbosity: Verbosity) {
         let name = &self.document.file.display_name;
         for number in &self.current {
@@ -156,7 +154,7 @@ impl FileChange<'_> {
         }
     }
 
-    /// Prints a line for each change, and gives whether that went well.
+    /// Prints a line for each change. Returns true on success.
     fn list(&self) -> bool {
         let lines: Vec<String> = self
             .images
@@ -169,10 +167,10 @@ impl FileChange<'_> {
         report::print(&lines.join("\n"), "") == ExitCode::SUCCESS
     }
 
-    /// The file as it is, and as it is to be.
+    /// Returns the file, and its new content.
     ///
     /// # Errors
-    /// A clause that says why the file is not changed, as with the others.
+    /// Reason why the file is not changed, as a clause.
     fn read_and_edit(&self) -> Result<(FileSnapshot, Vec<u8>), String> {
         let current = FileSnapshot::read(&self.document.file.path, &self.document.digest)?;
         let change = |(number, wanted): &(usize, RawReference)| Change {
@@ -184,7 +182,7 @@ impl FileChange<'_> {
         Ok((current, new))
     }
 
-    /// Writes the file. What it held is kept only for a commit, which may fail.
+    /// Writes the file. The old content is kept only for a commit, which can fail.
     fn write(&self, args: &UpdateArgs) -> Result<Option<WrittenFile>, String> {
         let (current, new) = self.read_and_edit()?;
         current.replace(&new)?;
@@ -197,7 +195,7 @@ impl FileChange<'_> {
         }))
     }
 
-    /// Prints the difference, and gives whether that went well.
+    /// Prints the patch. Returns true on success.
     fn show(&self, args: &UpdateArgs) -> Result<bool, String> {
         let (current, new) = self.read_and_edit()?;
         if args.json {

@@ -1,4 +1,4 @@
-//! The commit of what changed, which holds nothing else.
+//! Commits the changed files, and nothing else.
 
 use std::path::{Path, PathBuf};
 
@@ -9,21 +9,20 @@ use crate::edit::FileSnapshot;
 use crate::git::Checkout;
 use crate::log;
 
-/// Most files that a line names.
+/// Maximum number of file names in a message.
 const MAX_NAMES: usize = 5;
 
 /// A file that was written.
 #[derive(Debug)]
 pub(super) struct WrittenFile {
-    /// As people know it.
+    /// Name for messages.
     pub(super) name: String,
     pub(super) path: PathBuf,
     pub(super) before: Vec<u8>,
     pub(super) after: Digest,
 }
 
-/// Refuses files that git does not hold as they are: a commit would take in what somebody else
-/// changed, or fail.
+/// Rejects files with uncommitted changes, because the commit would include them or fail.
 pub(super) async fn reject_uncommitted(checkout: &Checkout, files: &[&Path]) -> Result<(), String> {
     if checkout.is_clone() || files.is_empty() {
         return Ok(());
@@ -42,8 +41,8 @@ pub(super) async fn reject_uncommitted(checkout: &Checkout, files: &[&Path]) -> 
     ))
 }
 
-/// Commits the files, or tells that nobody asked for it. Where git refuses, the files are put back, so
-/// that the same command can be given again.
+/// Commits the files if `--commit` is set. If git fails, the files are restored, so that the same command
+/// can be repeated.
 pub(super) async fn commit(
     checkout: &Checkout,
     args: &UpdateArgs,
@@ -65,8 +64,8 @@ pub(super) async fn commit(
     }
 }
 
-/// Gives files the content that they had, unless something else wrote them too, such as a hook. Tells
-/// the state of them.
+/// Restores the old content of the files, except of those that another program such as a hook changed.
+/// Returns the resulting state.
 fn restore(files: &[WrittenFile]) -> String {
     let restored = |file: &WrittenFile| FileSnapshot::read(&file.path, &file.after)?.replace(&file.before);
     let changed = |file| restored(file).err().map(|why| format!("{} ({why})", file.name));

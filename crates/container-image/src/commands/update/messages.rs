@@ -1,4 +1,4 @@
-//! Messages of `update`, in the words of cru where cru has the same message.
+//! Messages of `update`. A message that cru also prints has the same text.
 
 use std::collections::BTreeSet;
 
@@ -48,8 +48,7 @@ fn is_about_to_move(image: &RawReference) -> bool {
     image.effective_tag().is_some_and(|tag| tag != DEFAULT_TAG)
 }
 
-/// That nothing is as a reference on the command line says, with what comes near it; `None` when
-/// something is.
+/// Returns a warning if no image matches an `--image-reference`, with the most similar image.
 fn unmatched(args: &UpdateArgs, wanted: &RawReference, documents: &[Document]) -> Option<String> {
     let has_tag =
         |image: &RawReference| !args.matching_tag || image.effective_tag() == wanted.effective_tag();
@@ -75,7 +74,7 @@ fn unmatched(args: &UpdateArgs, wanted: &RawReference, documents: &[Document]) -
     })
 }
 
-/// What a registry's answer made of a reference.
+/// Describes a resolved reference.
 pub(super) fn resolved(target: &RawReference, result: &RawReference, lookup: &Lookup) -> String {
     let (name, old, new) = (
         &target.name,
@@ -91,7 +90,7 @@ pub(super) fn resolved(target: &RawReference, result: &RawReference, lookup: &Lo
     }
 }
 
-/// That a registry has nothing else for a reference.
+/// Describes a reference that no tag can replace.
 pub(super) fn unchanged(target: &RawReference, lookup: &Lookup) -> String {
     match lookup {
         Lookup::NewestTag(Some(range)) => {
@@ -101,7 +100,7 @@ pub(super) fn unchanged(target: &RawReference, lookup: &Lookup) -> String {
     }
 }
 
-/// How it ended.
+/// Prints the number of changed files.
 pub(super) fn print_summary(
     args: &UpdateArgs,
     verbosity: Verbosity,
@@ -109,7 +108,7 @@ pub(super) fn print_summary(
     outcome: &UpdateOutcome,
 ) {
     let files = outcome.would_change.max(outcome.written);
-    // A clone that nobody commits in is thrown away.
+    // A clone without a commit is deleted.
     let dry = args.dry_run || args.check || (is_clone && args.commit.is_none());
     let text = match files {
         0 if !outcome.failed.is_empty() => return,

@@ -1,4 +1,4 @@
-//! `container-image update`: find references, ask registries, write files.
+//! `container-image update`: finds references, resolves them, writes files.
 
 mod changes;
 mod commit;
@@ -29,18 +29,18 @@ use crate::signals::wait_for_signal;
 use changes::Changes;
 use selection::Selection;
 
-/// What `--check` ends with when something would change.
+/// Exit code of `--check` if something would change.
 const WOULD_CHANGE: u8 = 3;
 
-/// How far it came.
+/// State of the update, for the message after a signal.
 #[derive(Debug, Default)]
 struct UpdateState {
-    /// Files that were written.
+    /// Number of written files.
     written: AtomicUsize,
     is_committing: AtomicBool,
 }
 
-/// Updates as `args` say. Failures are told on stderr.
+/// Updates the references of the files.
 pub(crate) async fn run(args: &UpdateArgs, verbosity: Verbosity) -> ExitCode {
     let state = UpdateState::default();
     tokio::select! {
@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &UpdateArgs, verbosity: Verbosity) -> ExitCode {
     }
 }
 
-/// What an update that was interrupted leaves.
+/// Describes the state that an interrupted update leaves.
 fn interrupted_state(args: &UpdateArgs, state: &UpdateState) -> String {
     let is_committing = state.is_committing.load(Ordering::Relaxed);
     if let Some(url) = args.search.repository.as_deref().filter(|url| !git::is_work_tree(url)) {
@@ -96,7 +96,7 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
     let targets = targets(&documents.all, &selection);
     let resolutions = resolve(args, verbosity, &selection, targets.keys()).await?;
     let (wanted, unresolved) = targets_of(verbosity, &selection, &targets, &resolutions);
-    // Together, where they are seen.
+    // The failures are printed in one block.
     report::unresolved::print(&unresolved, &args.plain_http, verbosity);
     let changes = Changes::of(&documents.all, &selection, &wanted);
     if let Some(checkout) = &checkout
@@ -137,8 +137,7 @@ fn print_notes(documents: &Documents, verbosity: Verbosity) {
     }
 }
 
-/// What the references that are meant are to be, each once, with the images that are to be it: a
-/// document and a number in it.
+/// New references, each with its images: document and index.
 type Targets<'a> = BTreeMap<RawReference, Vec<(&'a Document, usize)>>;
 
 fn targets<'a>(documents: &'a [Document], selection: &Selection) -> Targets<'a> {
@@ -153,10 +152,10 @@ fn targets<'a>(documents: &'a [Document], selection: &Selection) -> Targets<'a> 
     targets
 }
 
-/// What registries say of each reference, by its meaning.
+/// Result for each normalized reference.
 type Resolutions = BTreeMap<String, Result<Resolution, Box<Failure>>>;
 
-/// Asks for each reference once, however it is spelled.
+/// Resolves each normalized reference once.
 async fn resolve(
     args: &UpdateArgs,
     verbosity: Verbosity,
@@ -188,7 +187,7 @@ async fn resolve(
     Ok(names.into_iter().zip(resolutions).collect())
 }
 
-/// What each target came to, and those that came to nothing.
+/// Returns the new reference of each target, and the failures.
 fn targets_of<'a>(
     verbosity: Verbosity,
     selection: &Selection,
@@ -209,7 +208,7 @@ fn targets_of<'a>(
                     log::print(verbosity, &messages::resolved(target, &result, lookup));
                     wanted.insert(target.clone(), result);
                 }
-                // Who named a range wants to know what is outside of it.
+                // With a range, the user needs to know about images outside of it.
                 None if verbosity == Verbosity::Verbose || matches!(lookup, Lookup::NewestTag(Some(_))) => {
                     log::print(verbosity, &messages::unchanged(target, lookup));
                 }

@@ -1,13 +1,13 @@
-//! How many references are still being asked for, for those who wait.
+//! Progress bar of `update`: the number of resolved references.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// What is done by then needs no word.
+/// Shorter updates show no bar.
 const SHOW_DELAY: Duration = Duration::from_secs(1);
 
-/// A count on stderr, which stays away when that is no terminal. Hidden until it is shown.
+/// A bar on stderr. It is hidden until it is shown, and if stderr is not a terminal.
 pub(super) struct ResolveProgress(ProgressBar);
 
 impl ResolveProgress {
@@ -22,7 +22,7 @@ impl ResolveProgress {
         self.0.inc(1);
     }
 
-    /// Shows the count once it takes long. Never ends: the questions do.
+    /// Shows the bar after a delay. The future never completes.
     pub(super) async fn show_after_delay(&self) {
         tokio::time::sleep(SHOW_DELAY).await;
         self.0.set_draw_target(ProgressDrawTarget::stderr());
@@ -30,7 +30,7 @@ impl ResolveProgress {
         std::future::pending::<()>().await;
     }
 
-    /// Takes the count off the terminal.
+    /// Removes the bar from the terminal.
     pub(super) fn clear(&self) {
         self.0.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! Which references are meant, and what they are to be.
+//! Selects the references to update, and their new tags.
 
 use std::collections::HashMap;
 
@@ -8,31 +8,31 @@ use crate::args::UpdateArgs;
 use crate::resolve::{Lookup, Resolution};
 use crate::scan::{DEFAULT_TAG, RawReference};
 
-/// What was asked for, in terms of references.
+/// The selection arguments of the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Selection {
     scope: Scope,
-    /// What registries are asked; nothing, where the wish says it all.
+    /// Query to the registry. `None` if the arguments already contain the new reference.
     pub(super) lookup: Option<Lookup>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Scope {
-    /// Every image, to the tag `latest`.
+    /// Every image, with the tag `latest`.
     AllToLatest,
-    /// Every image, to the tag that it has.
+    /// Every image, with its own tag.
     AllKeepTag,
-    /// Images of these names, to exactly this; the tag has to be the same when it has to match.
-    ConnectionFlags { images: HashMap<String, Vec<RawReference>>, matching: bool },
-    /// Images of these names, to the newest version of the tag that each has.
+    /// Images with these names, with this reference. If `matching`, the tag must be the same.
+    Named { images: HashMap<String, Vec<RawReference>>, matching: bool },
+    /// Images with these names, with the newest version of their own tag.
     NamedToNewest(Vec<String>),
 }
 
 impl Selection {
-    /// Reads the wish.
+    /// Converts the arguments.
     ///
     /// # Errors
-    /// A line, when it contradicts itself.
+    /// Error line if the arguments contradict each other.
     pub(super) fn of(args: &UpdateArgs) -> Result<Self, String> {
         let lookup = match (args.resolve_digest, args.resolve_tag, args.latest, &args.semver) {
             (_, _, true, _) => Some(Lookup::NewestTag(None)),
@@ -53,21 +53,21 @@ impl Selection {
         Ok(Self { scope, lookup })
     }
 
-    /// Whether every image is moved to the tag `latest`.
+    /// Returns true if every image moves to the tag `latest`.
     pub(super) fn is_to_latest(&self) -> bool {
         self.scope == Scope::AllToLatest
     }
 
-    /// What a reference is to be before a registry is asked; `None` when it is not meant. What is
-    /// pinned by nothing but a digest is left alone unless it was named: which tag it once had is not
-    /// known, and another image under it is not wanted.
+    /// Returns the new reference before a registry is queried, or `None` if the image is not selected.
+    ///
+    /// A reference with only a digest is selected by its name only, because its tag is not known.
     pub(super) fn target(&self, found: &RawReference) -> Option<RawReference> {
         match &self.scope {
             Scope::AllToLatest => found.effective_tag().map(|_| found.with_tag(DEFAULT_TAG)),
             Scope::AllKeepTag => found.effective_tag().map(|tag| found.with_tag(tag)),
             Scope::NamedToNewest(names) if !names.contains(&found.name) => None,
             Scope::NamedToNewest(_) => found.effective_tag().map(|tag| found.with_tag(tag)),
-            Scope::ConnectionFlags { images, matching } => {
+            Scope::Named { images, matching } => {
                 let of_name = images.get(&found.name)?;
                 of_name
                     .iter()
@@ -94,16 +94,16 @@ impl Scope {
             }
             of_name.push(image.clone());
         }
-        Ok(Self::ConnectionFlags { images: by_name, matching })
+        Ok(Self::Named { images: by_name, matching })
     }
 }
 
-/// What a registry is asked for the sake of `target`; nothing where the digest is given.
+/// Returns the reference to resolve, or `None` if `target` has a digest.
 pub(super) fn reference_to_query(target: &RawReference) -> Option<Reference> {
     target.digest.is_none().then(|| target.normalized())
 }
 
-/// The target with what its registry said; `None` when it said that there is nothing to move to.
+/// Returns the target with its resolution, or `None` if it stays unchanged.
 pub(super) fn apply_resolution(
     target: &RawReference,
     lookup: &Lookup,
@@ -117,7 +117,7 @@ pub(super) fn apply_resolution(
     })
 }
 
-/// Whether writing `wanted` in place of `found` says anything new.
+/// Returns true if `wanted` differs from `found` in more than an implicit `latest`.
 pub(super) fn is_change(found: &RawReference, wanted: &RawReference) -> bool {
     let is_implicit =
         found.digest.is_none() && wanted.digest.is_none() && found.effective_tag() == wanted.effective_tag();

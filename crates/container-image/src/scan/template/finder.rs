@@ -1,4 +1,4 @@
-//! From the place of an image to the text that names it.
+//! Follows a property to the text that names its image.
 
 use std::collections::HashSet;
 
@@ -8,37 +8,36 @@ use super::properties::{self, Step};
 use super::tree::{Id, Tree};
 use crate::scan::{Diagnostic, ImageMatch, RawReference, Scan};
 
-/// Where a text stands.
+/// Position of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ValueKind {
-    /// Where it has to be an image.
+    /// A property that must contain an image.
     Property,
-    /// In a parameter, for which something else may be given.
+    /// The default of a parameter, which a deployment can override.
     Parameter,
 }
 
-/// Whether a text has the marks by which other programs know where to put something, or is a word as
-/// people write one for that, such as `REPLACE_ME`.
+/// Returns true if another program fills in the text. It contains placeholder characters, or is upper-case
+/// such as `REPLACE_ME`.
 fn is_placeholder(text: &str) -> bool {
     text.contains(['$', '{', '}', '<', '>', '%', '*']) || !text.contains(|c: char| c.is_lowercase())
 }
 
-/// Longest quote of what names no image, in characters: a whole script may stand there by mistake.
+/// Maximum length of a quote, in characters. A property can contain a whole script by mistake.
 const MAX_QUOTE_CHARS: usize = 80;
 
-/// Whether it is no text in YAML, or an empty one.
+/// Returns true if the text is empty or null in YAML.
 fn is_null(text: &str) -> bool {
     matches!(text.trim(), "" | "~" | "null")
 }
 
-/// Follows what stands where images are named.
+/// Finds the images of a template.
 pub(super) struct ImageFinder<'a> {
     text: &'a str,
     tree: &'a Tree,
     template: Id,
     scan: Scan,
-    /// Nodes with what was looked for in them. Nobody goes the same way twice, so that aliases which
-    /// multiply, or lead in a circle, come to an end.
+    /// Visited nodes with their search paths. This bounds the work if aliases multiply or form a cycle.
     seen: HashSet<(Id, usize, usize)>,
 }
 
@@ -47,7 +46,7 @@ impl<'a> ImageFinder<'a> {
         Self { text, tree, template, scan: Scan::default(), seen: HashSet::new() }
     }
 
-    /// All images of the template.
+    /// Returns all images of the template.
     pub(super) fn images(mut self) -> Scan {
         let tree = self.tree;
         let Some(resources) = tree.get(self.template, "Resources") else { return self.scan };
@@ -62,7 +61,7 @@ impl<'a> ImageFinder<'a> {
         self.scan
     }
 
-    /// Goes down `path`; `number` tells it from the other paths of the resource.
+    /// Follows `path` from `node`. `number` is the index of the path in its resource.
     fn descend(&mut self, node: Id, path: &[Step<'_>], number: usize) {
         let tree = self.tree;
         let node = tree.resolve(node);
@@ -95,7 +94,7 @@ impl<'a> ImageFinder<'a> {
         }
     }
 
-    /// The name of an intrinsic function without `Fn::`, and its argument.
+    /// Returns the name of an intrinsic function without `Fn::`, and its argument.
     fn function(&self, node: Id) -> Option<(&'a str, Id)> {
         if let Some(tag) = self.tree.tag(node) {
             return Some((tag, node));
@@ -106,7 +105,7 @@ impl<'a> ImageFinder<'a> {
         entries.next().is_none().then_some((name, argument))
     }
 
-    /// What stands where an image has to be named.
+    /// Handles the value of an image property.
     fn image(&mut self, node: Id) {
         match self.tree.text(node) {
             Some(text) if is_null(text) => self.error(node, "no image is named where one has to be"),
@@ -117,7 +116,7 @@ impl<'a> ImageFinder<'a> {
         }
     }
 
-    /// What names an image, or leads to what does.
+    /// Follows intrinsic functions to a text.
     fn value(&mut self, node: Id) {
         let tree = self.tree;
         let node = tree.resolve(node);
@@ -140,7 +139,7 @@ impl<'a> ImageFinder<'a> {
                 Some(text) if !text.contains("${") => self.literal(argument, ValueKind::Property),
                 _ => self.note(node, "it is put together by Sub"),
             },
-            // The image of another resource, or another stack.
+            // These return the image of another resource or stack.
             "GetAtt" | "ImportValue" => {}
             other => {
                 self.note(
@@ -151,8 +150,8 @@ impl<'a> ImageFinder<'a> {
         }
     }
 
-    /// A parameter's default, and the values that it may have: they have to fit each other. Anything
-    /// else that `Ref` leads to names its image somewhere else.
+    /// Adds the default and the allowed values of a parameter, which must stay consistent. Other targets of
+    /// `Ref` have images of their own.
     fn parameter(&mut self, name: Id) {
         let tree = self.tree;
         let parameters = tree.get(self.template, "Parameters");
@@ -171,7 +170,7 @@ impl<'a> ImageFinder<'a> {
         }
     }
 
-    /// The entries of a map that the keys can lead to: all, where a key is not literal.
+    /// Follows the map entries that the keys can select. A key that is not literal selects all.
     fn map_entries(&mut self, node: Id, argument: Id) {
         let tree = self.tree;
         let Some([name, keys @ ..]) = tree.items(argument) else { return };
@@ -206,7 +205,7 @@ impl<'a> ImageFinder<'a> {
         }
     }
 
-    /// A text that is to name an image.
+    /// Parses a text that must be an image reference.
     fn literal(&mut self, node: Id, kind: ValueKind) {
         let Some(value) = self.tree.text(node).map(str::trim).filter(|value| !is_null(value)) else {
             return;
@@ -217,7 +216,7 @@ impl<'a> ImageFinder<'a> {
         let range = self.tree.range(node);
         let image = match value.parse::<RawReference>() {
             Ok(image) => image,
-            // An image of another kind: Image Builder's, or one that was uploaded to Lightsail.
+            // Image Builder and Lightsail have image identifiers of their own.
             Err(_) if value.starts_with("arn:") || value.starts_with(':') => return,
             Err(_) if is_placeholder(value) => {
                 return self.note(node, "another program puts in a part of it");

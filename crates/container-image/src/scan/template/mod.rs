@@ -1,8 +1,7 @@
-//! CloudFormation templates, in YAML and in JSON, which is read as the YAML that it nearly is.
+//! CloudFormation templates in YAML and JSON. The YAML parser also reads JSON.
 //!
-//! The structure says where an image is named ([`properties`]), so that short names count there and
-//! nothing counts anywhere else. What stands there is followed to the text that names the image
-//! ([`finder`]): through conditions, maps and the defaults of parameters.
+//! Only the properties in [`properties`] contain images, so short names are allowed there. [`finder`]
+//! follows conditions, maps and parameter defaults to the text.
 
 mod finder;
 mod properties;
@@ -15,35 +14,35 @@ use tree::{Id, Tree};
 
 pub(super) use tree::SyntaxError;
 
-/// Endings that templates have.
+/// File extensions of templates.
 const EXTENSIONS: [&str; 6] = ["yaml", "yml", "json", "template", "cfn", "cform"];
 
-/// Whether a file of that name may be a template.
+/// Returns true if the file has an extension of templates.
 pub(super) fn has_template_extension(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()))
 }
 
-/// Whether it is worth the while to parse the text.
+/// Returns true if the text must be parsed to decide.
 pub(super) fn may_be_template(text: &str) -> bool {
     text.contains("Resources") && (text.contains("AWS::") || text.contains("Custom::"))
 }
 
-/// Whether a text that cannot be read is a template all the same: as it stands, not after an engine for
-/// texts, such as Helm's or Jinja, has been over it.
+/// Returns true if an invalid document is meant as a template. Sources of template engines, such as Helm
+/// and Jinja, are not.
 pub(super) fn is_intended_template(text: &str) -> bool {
     !has_template_engine_syntax(text)
         && (has_key(text, "AWSTemplateFormatVersion") || (has_key(text, "Resources") && has_type(text)))
 }
 
 fn has_template_engine_syntax(text: &str) -> bool {
-    // A dynamic reference is CloudFormation's own.
+    // `{{resolve:…}}` is a dynamic reference of CloudFormation.
     let mut braces = text.match_indices("{{").map(|(at, _)| &text[at + 2..]);
     ["{%", "<%", "{#"].iter().any(|mark| text.contains(mark))
         || braces.any(|after| !after.starts_with("resolve:"))
 }
 
-/// Whether the document has that key at its top: in YAML where a line begins.
+/// Returns true if the document has the top-level key. In YAML, it is at the start of a line.
 fn has_key(text: &str, key: &str) -> bool {
     let text = text.trim_start_matches('\u{feff}');
     let is_json = text.trim_start().starts_with('{');
@@ -56,7 +55,7 @@ fn has_key(text: &str, key: &str) -> bool {
     })
 }
 
-/// Whether anything has a type as resources have it.
+/// Returns true if any `Type` is a resource type.
 fn has_type(text: &str) -> bool {
     let names = ["AWS::", "Custom::"].into_iter().flat_map(|name| text.match_indices(name));
     names.into_iter().any(|(at, _)| {
@@ -65,7 +64,7 @@ fn has_type(text: &str) -> bool {
     })
 }
 
-/// Finds the images that a template names, or `None` when the text is no template.
+/// Finds the images of a template. Returns `None` if the document is not a template.
 pub(super) fn scan(text: &str) -> Result<Option<Scan>, SyntaxError> {
     let tree = Tree::parse(text)?;
     let templates: Vec<Id> = tree.roots().filter(|root| is_template(&tree, *root)).collect();
@@ -88,7 +87,7 @@ pub(super) fn scan(text: &str) -> Result<Option<Scan>, SyntaxError> {
     Ok(Some(scan))
 }
 
-/// A template has resources, of which at least one has a type as CloudFormation writes it.
+/// Returns true if a resource has a type with `::`.
 fn is_template(tree: &Tree, root: Id) -> bool {
     let Some(resources) = tree.get(root, "Resources") else { return false };
     properties::resources(tree, resources).iter().any(|resource| {

@@ -1,20 +1,19 @@
-//! Which properties of which resources name an image.
+//! Resource properties that contain an image.
 
 use super::tree::{Id, Tree};
 
-/// A step towards a property.
+/// A step of a property path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step<'a> {
-    /// Into the value of this key.
+    /// The value of this key.
     Key(&'a str),
-    /// Into each item of a list.
+    /// Every item of a list.
     Each,
-    /// Into each value of a mapping.
+    /// Every value of a mapping.
     Any,
 }
 
-/// Types and their properties that name an image; `[]` stands for each item of a list and `*` for
-/// each key of a mapping
+/// Resource types and their image properties. `[]` means each item of a list, `*` each key of a mapping
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html>).
 const IMAGE_PROPERTIES: [(&str, &[&str]); 23] = [
     ("Custom::ContainerImage", &["ImageReference"]),
@@ -66,11 +65,11 @@ const IMAGE_PROPERTIES: [(&str, &[&str]); 23] = [
         "AWS::SageMaker::MonitoringSchedule",
         &["MonitoringScheduleConfig.MonitoringJobDefinition.MonitoringAppSpecification.ImageUri"],
     ),
-    // Another name for a custom resource; what it is shows in its properties.
+    // Generic type of custom resources.
     ("AWS::CloudFormation::CustomResource", &["ImageReference"]),
 ];
 
-/// The ways to the images of a resource of that type, from its properties on.
+/// Returns the paths to the images of a resource type, from its properties.
 pub(super) fn image_paths(kind: &str) -> Vec<Vec<Step<'static>>> {
     let paths = IMAGE_PROPERTIES.iter().find(|(name, _)| *name == kind).map_or(&[][..], |(_, paths)| *paths);
     paths.iter().map(|path| steps(path)).collect()
@@ -88,12 +87,12 @@ fn steps(path: &'static str) -> Vec<Step<'static>> {
     steps
 }
 
-/// All resources below `Resources`, those that a loop makes included
+/// Returns all resources below `Resources`, including those in loops
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-foreach.html>).
 pub(super) fn resources(tree: &Tree, below: Id) -> Vec<Id> {
     let mut found = Vec::new();
     let mut pending = vec![below];
-    // Loops within loops: an alias could make one its own child.
+    // Limits nested loops, because an alias can form a cycle.
     for _ in 0..64 {
         let Some(level) = pending.pop() else { break };
         for (name, value) in tree.entries(level) {

@@ -4,7 +4,7 @@ use crate::scan::positions::positions;
 /// Texts with their lines.
 type Lines = Vec<(usize, String)>;
 
-/// References and notes.
+/// Returns references and notes.
 fn read(text: &str) -> (Lines, Lines) {
     let scan = scan(text).unwrap().expect("a template");
     let line = |at| positions(text.as_bytes(), [at].into_iter())[0].0;
@@ -24,7 +24,7 @@ fn check(text: &str, expected: &[(usize, &str)]) {
     assert_eq!(read(text).0, expected, "{text}");
 }
 
-/// A template with this as the reference of its image; it stands in line 4.
+/// Returns a template with this image reference in line 4.
 fn image(value: &str) -> String {
     format!(
         "Resources:\n  A:\n    Properties:\n      ImageReference: {value}\n    Type: Custom::ContainerImage\n"
@@ -133,7 +133,7 @@ fn what_names_no_image_where_one_has_to_be_named_is_a_fault() {
     }
     let script = format!("|\n{}", "        echo a b c\n".repeat(400));
     assert!(errors(&image(&script))[0].text.chars().count() < 400);
-    // Left to those who put something else there.
+    // Other programs fill these in.
     for value in ["'${IMAGE}'", "ghcr.io/acme/app:<TAG>", "'{{ image }}'", "arn:aws:imagebuilder:x:y:image/A"]
     {
         assert_eq!(errors(&image(value)), [], "{value}");

@@ -1,5 +1,5 @@
-//! A document with the place of every part of it. Aliases are kept as what they are, so that no
-//! document is larger here than it is on disk.
+//! A YAML document with the range of each node. Aliases are not expanded, so that the tree is never larger
+//! than the file.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,13 +10,13 @@ use image_copy::text::SanitizedText;
 /// A node of a [`Tree`].
 pub(super) type Id = usize;
 
-/// Deepest nesting that is read. CloudFormation's own limit is not known; no template comes near.
+/// Maximum nesting. CloudFormation documents no limit, and real templates have far less.
 const MAX_NESTING: usize = 100;
 
-/// A text that is not YAML.
+/// A YAML syntax error.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::scan) struct SyntaxError {
-    /// Where, in bytes.
+    /// Offset in bytes.
     pub(in crate::scan) at: usize,
     pub(in crate::scan) reason: SanitizedText,
 }
@@ -37,12 +37,12 @@ struct Node {
 enum Kind {
     Scalar(Box<str>),
     Sequence(Vec<Id>),
-    /// Keys and values in turn.
+    /// Keys and values, alternating.
     Mapping(Vec<Id>),
     Alias(Id),
 }
 
-/// How many aliases are followed to one node: chains of them have no use.
+/// Maximum number of aliases in a row. Real templates have no chains.
 const MAX_ALIAS_CHAIN: usize = 8;
 
 impl Tree {
@@ -57,12 +57,12 @@ impl Tree {
         Ok(builder.build())
     }
 
-    /// The top of each document.
+    /// Returns the root of each document.
     pub(super) fn roots(&self) -> impl Iterator<Item = Id> {
         self.roots.iter().copied()
     }
 
-    /// The node itself, behind aliases.
+    /// Returns the node behind aliases.
     pub(super) fn resolve(&self, mut id: Id) -> Id {
         for _ in 0..MAX_ALIAS_CHAIN {
             match self.nodes[id].kind {
@@ -73,7 +73,7 @@ impl Tree {
         id
     }
 
-    /// The text of a scalar.
+    /// Returns the text of a scalar.
     pub(super) fn text(&self, id: Id) -> Option<&str> {
         match &self.nodes[self.resolve(id)].kind {
             Kind::Scalar(text) => Some(text),
@@ -81,7 +81,7 @@ impl Tree {
         }
     }
 
-    /// The items of a sequence.
+    /// Returns the items of a sequence.
     pub(super) fn items(&self, id: Id) -> Option<&[Id]> {
         match &self.nodes[self.resolve(id)].kind {
             Kind::Sequence(items) => Some(items),
@@ -89,7 +89,7 @@ impl Tree {
         }
     }
 
-    /// Keys and values of a mapping; nothing for what is none.
+    /// Returns the entries of a mapping. Other nodes have none.
     pub(super) fn entries(&self, id: Id) -> impl Iterator<Item = (&str, Id)> {
         let pairs = match &self.nodes[self.resolve(id)].kind {
             Kind::Mapping(pairs) => pairs.as_slice(),
@@ -98,8 +98,7 @@ impl Tree {
         pairs.chunks_exact(2).filter_map(|pair| Some((self.text(pair[0])?, pair[1])))
     }
 
-    /// The value of a key, also when it is merged in from elsewhere
-    /// (<https://yaml.org/type/merge.html>).
+    /// Returns the value of a key, including merge keys (<https://yaml.org/type/merge.html>).
     pub(super) fn get(&self, id: Id, key: &str) -> Option<Id> {
         let own = self.entries(id).find(|(name, _)| *name == key);
         let merged = || {
@@ -110,12 +109,12 @@ impl Tree {
         own.or_else(merged).map(|(_, value)| value)
     }
 
-    /// The local tag, such as `Sub`.
+    /// Returns the local tag, such as `Sub`.
     pub(super) fn tag(&self, id: Id) -> Option<&str> {
         self.nodes[self.resolve(id)].tag.as_deref()
     }
 
-    /// The bytes of a scalar with its quotes, or the start of anything else.
+    /// Returns the range of a scalar with its quotes, or the start of another node.
     pub(super) fn range(&self, id: Id) -> Range<usize> {
         self.nodes[self.resolve(id)].range.clone()
     }
@@ -130,7 +129,7 @@ fn syntax_error(error: &ScanError) -> SyntaxError {
 struct TreeBuilder {
     nodes: Vec<Node>,
     roots: Vec<Id>,
-    /// Sequences and mappings that are not ended yet.
+    /// Sequences and mappings without an end event.
     open: Vec<Id>,
     anchors: HashMap<usize, Id>,
 }
