@@ -245,7 +245,7 @@ async fn deliver(
 fn attributes(properties: &Properties, outcome: &image_copy::copy::Outcome) -> Attributes {
     let repository = properties.repository.repository();
     let by_digest = repository.with_digest(outcome.digest.clone()).to_string();
-    let by_tag = properties.tag.as_ref().map(|tag| repository.tagged(tag.clone()).to_string());
+    let by_tag = properties.tag.as_ref().map(|tag| repository.with_tag(tag.clone()).to_string());
     let mut source = properties.source.clone();
     source.digest = Some(outcome.source_digest.clone());
     Attributes {

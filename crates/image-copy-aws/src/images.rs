@@ -30,7 +30,7 @@ impl EcrRepository {
             .repository_name(self.arn.name())
             .set_image_ids(Some(asked))
             // All of them: for a tag, ECR would convert what is not on the list.
-            .set_accepted_media_types(Some(media_type::ALL.map(Into::into).to_vec()));
+            .set_accepted_media_types(Some(media_type::MANIFEST_TYPES.map(Into::into).to_vec()));
         let answer = calls.send(ACTION, || request.clone().send()).await?;
         // HTTP 200 says nothing about the single id: the failures do.
         if let Some(error) = answer.failures().iter().find_map(error) {

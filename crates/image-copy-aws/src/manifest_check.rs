@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use image_copy::oci::{Algorithm, Kind, Manifest};
+use image_copy::oci::{Algorithm, Manifest, ManifestKind};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
@@ -27,8 +27,8 @@ fn of_shape(manifest: &Manifest) -> Option<String> {
         return Some(objection);
     }
     let layers = match &manifest.kind {
-        Kind::Index { children } => return children.iter().find_map(|child| foreign(&child.digest)),
-        Kind::Image { layers, .. } => layers,
+        ManifestKind::Index { children } => return children.iter().find_map(|child| foreign(&child.digest)),
+        ManifestKind::Image { layers, .. } => layers,
     };
     if layers.is_empty() {
         return Some("ECR stores no image without layers".into());
@@ -99,7 +99,7 @@ impl<'de> Deserialize<'de> for Features {
 /// What ECR's strict reading of the JSON does not let pass, with the report of each.
 fn of_fields(manifest: &Manifest) -> Option<String> {
     let Fields { config, subject, manifests } = serde_json::from_slice(&manifest.bytes).ok()?;
-    let is_image = matches!(manifest.kind, Kind::Image { .. });
+    let is_image = matches!(manifest.kind, ManifestKind::Image { .. });
     let config = config.filter(|_| is_image);
     let refused = |what: &str| Some(format!("ECR refuses {what} (UNSUPPORTED \"Invalid JSON syntax\")"));
     match (config, subject, manifests) {

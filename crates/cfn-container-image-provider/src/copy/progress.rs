@@ -125,7 +125,7 @@ mod tests {
             digest,
             size,
             platform: None,
-            attests: None,
+            attestation_subject: None,
             is_foreign: false,
         }
     }

@@ -77,7 +77,7 @@ impl CopyRequest {
     fn image_of(&self, digest: Option<&Digest>) -> String {
         let repository = self.properties.repository.repository();
         match (&self.properties.tag, digest) {
-            (Some(tag), _) => repository.tagged(tag.clone()).to_string(),
+            (Some(tag), _) => repository.with_tag(tag.clone()).to_string(),
             (None, Some(digest)) => repository.with_digest(digest.clone()).to_string(),
             (None, None) => repository.to_string(),
         }

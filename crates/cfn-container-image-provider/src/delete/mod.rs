@@ -63,7 +63,7 @@ impl ImageName {
     fn key(&self) -> String {
         let repository = self.repository.repository();
         match &self.image {
-            ManifestId::Tag(tag) => repository.tagged(tag.clone()).to_string(),
+            ManifestId::Tag(tag) => repository.with_tag(tag.clone()).to_string(),
             ManifestId::Digest(digest) => repository.with_digest(digest.clone()).to_string(),
         }
     }

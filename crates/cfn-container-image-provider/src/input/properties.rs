@@ -212,7 +212,7 @@ fn nearest(name: &str) -> Option<&'static str> {
 }
 
 fn wrong(name: &str, error: &image_copy::oci::ParseError) -> InvalidProperty {
-    InvalidProperty(format!("{name} is \"{}\", which is not {}", error.given, error.expected))
+    InvalidProperty(format!("{name} is \"{}\", which is not {}", error.input, error.expected))
 }
 
 fn invalid<T>(text: impl Into<String>) -> Result<T, InvalidProperty> {

@@ -92,7 +92,7 @@ fn wrong(name: &str, given: &str, problem: &str) -> String {
 
 fn mirrors(value: Option<&str>) -> Result<Vec<Mirror>, String> {
     Mirror::parse_list(value.unwrap_or_default())
-        .map_err(|error| wrong("SOURCE_MIRRORS", &error.given, &format!("which is not {}", error.expected)))
+        .map_err(|error| wrong("SOURCE_MIRRORS", &error.input, &format!("which is not {}", error.expected)))
 }
 
 fn default_platforms(value: &str) -> Result<PlatformSelection, String> {
@@ -102,14 +102,14 @@ fn default_platforms(value: &str) -> Result<PlatformSelection, String> {
     if value.contains(',') {
         return properties::several(value.split(',')).map_err(|error| format!(
             "the provider's setting DEFAULT_PLATFORM is \"{}\": {} is not {}. Correct the function's environment, or set Platform",
-            SanitizedText::quotable(value, MAX_SHOWN), error.given, error.expected
+            SanitizedText::quotable(value, MAX_SHOWN), error.input, error.expected
         ));
     }
     match value.parse::<Platform>() {
         Ok(platform) => Ok(PlatformSelection::Preferred(platform)),
         Err(error) => Err(format!(
             "the provider's setting DEFAULT_PLATFORM is \"{}\", which is not {}, or all. Correct the function's environment, or set Platform",
-            error.given, error.expected
+            error.input, error.expected
         )),
     }
 }

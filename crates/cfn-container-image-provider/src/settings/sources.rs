@@ -31,7 +31,8 @@ impl AllowedSources {
 
     /// Judges a reference by its registry and repository.
     pub(crate) fn check(&self, source: &Reference) -> Result<(), SourceNotAllowed> {
-        if self.0.is_empty() || self.0.iter().any(|prefix| prefix.rest(&source.repository).is_some()) {
+        if self.0.is_empty() || self.0.iter().any(|prefix| prefix.relative_path(&source.repository).is_some())
+        {
             return Ok(());
         }
         let name = source.repository.to_string();

@@ -115,7 +115,7 @@ impl Resolver {
                 }
             }
         };
-        let named = reference.repository.tagged(tag.clone());
+        let named = reference.repository.with_tag(tag.clone());
         let id = ManifestId::Tag(tag.clone());
         let digest = match &self.platform {
             Some(platform) => self.child_digest(&repository, &named, &id, platform).await?,

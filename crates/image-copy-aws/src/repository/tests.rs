@@ -93,7 +93,7 @@ async fn reads_manifests_in_the_order_asked_for() {
     let (one, two) = (manifest("one"), manifest("two"));
     let images = json!([image(&two, None), image(&one, Some("1"))]);
     let repository = repository(move |_, input| {
-        assert_eq!(input["acceptedMediaTypes"], json!(media_type::ALL));
+        assert_eq!(input["acceptedMediaTypes"], json!(media_type::MANIFEST_TYPES));
         answer(&json!({"images": images, "failures": [
             {"imageId": {"imageTag": "no"}, "failureCode": "ImageNotFound", "failureReason": "not there"}]}))
     });

@@ -40,7 +40,7 @@ impl Request {
     #[must_use]
     pub fn destination_name(&self) -> String {
         match &self.tag {
-            Some(tag) => self.destination.tagged(tag.clone()).to_string(),
+            Some(tag) => self.destination.with_tag(tag.clone()).to_string(),
             None => self.destination.to_string(),
         }
     }

@@ -6,7 +6,7 @@ use oci_spec::image::MediaType;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 
-use super::{Digest, Platform, StatedPlatform, media_type};
+use super::{Digest, Platform, UnvalidatedPlatform, media_type};
 
 /// Maximum number of descriptors in one list of a manifest. A list at the maximum uses 3 MiB of memory,
 /// while 4 MiB of JSON have room for 40,000. Images have at most some 500 layers, and the longest list of
@@ -25,7 +25,7 @@ pub struct Descriptor {
     /// Platform, in an index.
     pub platform: Option<Platform>,
     /// Digest of the image that this attestation describes, in an index.
-    pub attests: Option<Digest>,
+    pub attestation_subject: Option<Digest>,
     /// True if registries may lack the content: it has `urls`, or a media type for layers that may not be
     /// distributed, such as the base layers of Windows images of before 2023
     /// (<https://github.com/opencontainers/image-spec/blob/main/layer.md#non-distributable-layers>).
@@ -36,7 +36,7 @@ impl Descriptor {
     /// Returns true if this child of an index is a `BuildKit` attestation rather than an image.
     #[must_use]
     pub fn is_attestation(&self) -> bool {
-        self.attests.is_some()
+        self.attestation_subject.is_some()
     }
 }
 
@@ -58,7 +58,7 @@ struct Fields {
     media_type: String,
     digest: Digest,
     size: u64,
-    platform: Option<StatedPlatform>,
+    platform: Option<UnvalidatedPlatform>,
     annotations: Option<Annotations>,
     /// `IgnoredAny` has no size, so that this only counts.
     urls: Option<Vec<IgnoredAny>>,
@@ -76,7 +76,7 @@ impl<'de> Deserialize<'de> for Descriptor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Fields { media_type, digest, size, platform, annotations, urls } =
             Fields::deserialize(deserializer)?;
-        let attests = match annotations {
+        let attestation_subject = match annotations {
             Some(Annotations { kind: Some(kind), digest: Some(digest) })
                 if kind == "attestation-manifest" =>
             {
@@ -86,13 +86,13 @@ impl<'de> Deserialize<'de> for Descriptor {
         };
         // Some tools leave it empty, and registries accept that.
         if !media_type.is_empty() {
-            media_type::checked(&media_type).map_err(D::Error::custom)?;
+            media_type::validate(&media_type).map_err(D::Error::custom)?;
         }
         let platform = platform.map(Platform::try_from).transpose();
         let platform =
             platform.map_err(|error| D::Error::custom(format!("its platform is not valid: {error}")))?;
         let is_foreign = is_nondistributable(&media_type) || urls.is_some_and(|urls| !urls.is_empty());
-        Ok(Self { media_type, digest, size, platform, attests, is_foreign })
+        Ok(Self { media_type, digest, size, platform, attestation_subject, is_foreign })
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What a manifest refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum ManifestKind {
     /// One image (or artifact): its config and its layers, in order.
     Image {
         /// The config blob.
@@ -45,7 +45,7 @@ pub struct Manifest {
     /// The document.
     pub bytes: Bytes,
     /// What it refers to.
-    pub kind: Kind,
+    pub kind: ManifestKind,
 }
 
 /// Why a document is not a manifest that can be copied.
@@ -55,7 +55,7 @@ pub enum ManifestError {
     #[error(
         "it is in Docker's schema 1 format, which cannot be copied; push it again with a current client, or choose a newer tag"
     )]
-    SchemaOne,
+    DockerSchema1,
     /// Neither a manifest nor an index, or a damaged one.
     #[error("it is not a manifest that can be read: {0}")]
     Invalid(SanitizedText),
@@ -92,15 +92,15 @@ impl Manifest {
         let invalid = |error: serde_json::Error| {
             ManifestError::Invalid(SanitizedText::new(&error.to_string(), WORDS_CHARS))
         };
-        let outline: Outline = serde_json::from_slice(&bytes).map_err(invalid)?;
-        if outline.schema_version == Some(1) {
-            return Err(ManifestError::SchemaOne);
+        let fields: ManifestFields = serde_json::from_slice(&bytes).map_err(invalid)?;
+        if fields.schema_version == Some(1) {
+            return Err(ManifestError::DockerSchema1);
         }
         let served = served.map(|text| text.split(';').next().unwrap_or(text).trim().to_ascii_lowercase());
-        let served = served.filter(|text| media_type::ALL.contains(&text.as_str()));
-        let stated = outline.media_type.filter(|text| !text.is_empty());
+        let served = served.filter(|text| media_type::MANIFEST_TYPES.contains(&text.as_str()));
+        let stated = fields.media_type.filter(|text| !text.is_empty());
         if let Some(stated) = &stated {
-            media_type::checked(stated)?;
+            media_type::validate(stated)?;
         }
         let media_type = match (served, stated) {
             (Some(served), Some(stated)) if served != stated => {
@@ -108,22 +108,23 @@ impl Manifest {
             }
             (Some(served), _) => served,
             (None, Some(stated)) => stated,
-            (None, None) if outline.manifests.is_some() => media_type::OCI_INDEX.into(),
+            (None, None) if fields.manifests.is_some() => media_type::OCI_INDEX.into(),
             (None, None) => media_type::OCI_MANIFEST.into(),
         };
-        let is_index = matches!(media_type.as_str(), media_type::OCI_INDEX | media_type::DOCKER_LIST);
+        let is_index =
+            matches!(media_type.as_str(), media_type::OCI_INDEX | media_type::DOCKER_MANIFEST_LIST);
         let missing = |name: &str| ManifestError::Invalid(format!("no \"{name}\"").into());
-        let kind = match (outline.manifests, outline.config, outline.layers) {
+        let kind = match (fields.manifests, fields.config, fields.layers) {
             // Clients and registries read such a document differently (CVE-2021-41190).
             (Some(_), Some(_), _) => return Err(ManifestError::Ambiguous("config")),
             (Some(_), _, Some(_)) => return Err(ManifestError::Ambiguous("layers")),
             (Some(Descriptors(children)), None, None) if is_index => {
-                Kind::Index { children: children.into() }
+                ManifestKind::Index { children: children.into() }
             }
             _ if is_index => return Err(missing("manifests")),
             (None, Some(config), layers) => {
                 let layers = layers.map(|Descriptors(layers)| layers).unwrap_or_default();
-                Kind::Image { config, layers: layers.into() }
+                ManifestKind::Image { config, layers: layers.into() }
             }
             _ => return Err(missing("config")),
         };
@@ -132,16 +133,16 @@ impl Manifest {
 
     /// The same manifest under another digest of its bytes, which the caller has verified.
     #[must_use]
-    pub(crate) fn stored_under(self, digest: Digest) -> Self {
+    pub(crate) fn with_digest(self, digest: Digest) -> Self {
         Self { digest, ..self }
     }
 
     /// Returns the number of descriptors.
     #[must_use]
-    pub(crate) fn descriptors(&self) -> usize {
+    pub(crate) fn descriptor_count(&self) -> usize {
         match &self.kind {
-            Kind::Image { layers, .. } => layers.len() + 1,
-            Kind::Index { children } => children.len(),
+            ManifestKind::Image { layers, .. } => layers.len() + 1,
+            ManifestKind::Index { children } => children.len(),
         }
     }
 
@@ -149,16 +150,16 @@ impl Manifest {
     #[must_use]
     pub fn children(&self) -> &[Descriptor] {
         match &self.kind {
-            Kind::Index { children } => children,
-            Kind::Image { .. } => &[],
+            ManifestKind::Index { children } => children,
+            ManifestKind::Image { .. } => &[],
         }
     }
 
     /// Config and layers of an image, in that order; an index has none.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
         let (config, layers) = match &self.kind {
-            Kind::Image { config, layers } => (Some(config), &layers[..]),
-            Kind::Index { .. } => (None, &[][..]),
+            ManifestKind::Image { config, layers } => (Some(config), &layers[..]),
+            ManifestKind::Index { .. } => (None, &[][..]),
         };
         config.into_iter().chain(layers)
     }
@@ -166,7 +167,7 @@ impl Manifest {
     /// Whether this is an index.
     #[must_use]
     pub fn is_index(&self) -> bool {
-        matches!(self.kind, Kind::Index { .. })
+        matches!(self.kind, ManifestKind::Index { .. })
     }
 
     /// The same index with those children alone for which `kept` holds. Every entry, and every other
@@ -175,16 +176,16 @@ impl Manifest {
     /// # Panics
     /// When `kept` has another length than the index.
     #[must_use]
-    pub(crate) fn with_children(&self, kept: &[bool]) -> Self {
-        let Kind::Index { children } = &self.kind else { return self.clone() };
+    pub(crate) fn keep_children(&self, kept: &[bool]) -> Self {
+        let ManifestKind::Index { children } = &self.kind else { return self.clone() };
         assert_eq!(children.len(), kept.len(), "there is a choice for every child");
         let chosen = children.iter().zip(kept).filter(|(_, kept)| **kept).map(|(child, _)| child.clone());
-        let bytes = Bytes::from(rewrite::with_entries(&self.bytes, kept));
+        let bytes = Bytes::from(rewrite::keep_entries(&self.bytes, kept));
         Self {
             media_type: self.media_type.clone(),
             digest: Digest::of(&bytes),
             bytes,
-            kind: Kind::Index { children: chosen.collect() },
+            kind: ManifestKind::Index { children: chosen.collect() },
         }
     }
 }
@@ -193,7 +194,7 @@ impl Manifest {
 /// one that lacks a field, and store all annotations.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Outline {
+struct ManifestFields {
     schema_version: Option<u32>,
     media_type: Option<String>,
     manifests: Option<Descriptors>,
@@ -258,7 +259,7 @@ mod tests {
     #[test]
     fn refuses_what_cannot_be_copied() {
         let schema_one = r#"{"schemaVersion":1,"name":"x","fsLayers":[]}"#;
-        assert_eq!(Manifest::parse(schema_one.into(), None), Err(ManifestError::SchemaOne));
+        assert_eq!(Manifest::parse(schema_one.into(), None), Err(ManifestError::DockerSchema1));
         let disagreeing = Manifest::parse(docker_image().into(), Some(media_type::OCI_MANIFEST));
         assert!(matches!(disagreeing, Err(ManifestError::MediaType { .. })));
         for broken in [

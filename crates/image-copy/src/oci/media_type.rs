@@ -7,7 +7,7 @@ pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// OCI image manifest.
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Docker's index.
-pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+pub const DOCKER_MANIFEST_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// Docker's image manifest, schema 2.
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 /// OCI image config.
@@ -15,14 +15,14 @@ pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// Docker's image config.
 pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 /// All manifests, in the order in which they are asked for.
-pub const ALL: [&str; 4] = [OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST];
+pub const MANIFEST_TYPES: [&str; 4] = [OCI_INDEX, DOCKER_MANIFEST_LIST, OCI_MANIFEST, DOCKER_MANIFEST];
 
 /// Maximum length of a media type in characters: two names of 127 (RFC 6838, section 4.2) and a slash.
 const MAX_CHARS: usize = 255;
 
 /// Checks that a media type can be sent in a header and shown. Its grammar is not checked, because
 /// registries store artifacts whose media types have no subtype or several slashes.
-pub(super) fn checked(text: &str) -> Result<&str, ParseError> {
+pub(super) fn validate(text: &str) -> Result<&str, ParseError> {
     const EXPECTED: &str = "a media type: expected at most 255 printable ASCII characters";
     let is_valid = text.len() <= MAX_CHARS && text.bytes().all(|b| matches!(b, b' '..=b'~'));
     if is_valid { Ok(text) } else { Err(ParseError::new(text, EXPECTED)) }
@@ -42,10 +42,10 @@ mod tests {
             "a/b/c",
             &"b".repeat(255),
         ] {
-            assert_eq!(checked(valid), Ok(valid));
+            assert_eq!(validate(valid), Ok(valid));
         }
         for invalid in ["a/b\n", "a/\u{1b}[31m", "a/b;\u{202e}", "ä/b", &"b".repeat(256)] {
-            let error = checked(invalid).unwrap_err().to_string();
+            let error = validate(invalid).unwrap_err().to_string();
             assert!(error.chars().count() < 250 && error.chars().all(crate::text::is_visible), "{error}");
         }
     }

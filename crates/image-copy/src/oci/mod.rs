@@ -14,9 +14,9 @@ pub use descriptor::Descriptor;
 pub(crate) use digest::Hasher;
 pub use digest::{Algorithm, Digest};
 pub(crate) use manifest::MAX_MANIFEST_BYTES;
-pub use manifest::{Kind, Manifest, ManifestError};
+pub use manifest::{Manifest, ManifestError, ManifestKind};
 pub use platform::Platform;
-pub(crate) use platform::StatedPlatform;
+pub(crate) use platform::UnvalidatedPlatform;
 pub use prefix::Prefix;
 pub use reference::{Reference, Registry, Repository, Tag};
 
@@ -27,17 +27,17 @@ const QUOTE_CHARS: usize = 100;
 
 /// A text that does not have the form it should have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{given}\" is not {expected}")]
+#[error("\"{input}\" is not {expected}")]
 pub struct ParseError {
-    /// The text as it was given, without a login, cut.
-    pub given: SanitizedText,
+    /// The text as it was input, without a login, cut.
+    pub input: SanitizedText,
     /// What would have been right, such as `a tag: …`.
     pub expected: &'static str,
 }
 
 impl ParseError {
-    pub(crate) fn new(given: &str, expected: &'static str) -> Self {
-        let given = SanitizedText::quotable(&name_without_userinfo(given), QUOTE_CHARS);
-        Self { given, expected }
+    pub(crate) fn new(input: &str, expected: &'static str) -> Self {
+        let input = SanitizedText::quotable(&name_without_userinfo(input), QUOTE_CHARS);
+        Self { input, expected }
     }
 }

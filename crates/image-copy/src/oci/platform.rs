@@ -31,7 +31,7 @@ const VERSION_CHARS: usize = 64;
 /// Own type, because `oci_spec::image::Platform` drops `os.version` and refuses entries that leave out a
 /// field.
 #[derive(Deserialize)]
-pub(crate) struct StatedPlatform {
+pub(crate) struct UnvalidatedPlatform {
     os: Option<String>,
     architecture: Option<String>,
     variant: Option<String>,
@@ -40,10 +40,10 @@ pub(crate) struct StatedPlatform {
 }
 
 /// Parts can be empty or missing: attestations and artifacts have no platform.
-impl TryFrom<StatedPlatform> for Platform {
+impl TryFrom<UnvalidatedPlatform> for Platform {
     type Error = ParseError;
 
-    fn try_from(stated: StatedPlatform) -> Result<Self, ParseError> {
+    fn try_from(stated: UnvalidatedPlatform) -> Result<Self, ParseError> {
         const VERSION: &str = "an os.version: expected at most 64 printable ASCII characters";
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let platform = Self {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     fn stated(document: &str) -> Result<Platform, ParseError> {
-        serde_json::from_str::<StatedPlatform>(document).unwrap().try_into()
+        serde_json::from_str::<UnvalidatedPlatform>(document).unwrap().try_into()
     }
 
     #[test]

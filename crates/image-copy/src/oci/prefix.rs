@@ -18,7 +18,7 @@ impl Prefix {
     /// What follows the prefix in the path of `name`, without a slash; empty when it is the whole
     /// path. `None` when the name does not begin with it: components are never split.
     #[must_use]
-    pub fn rest<'a>(&self, name: &'a Repository) -> Option<&'a str> {
+    pub fn relative_path<'a>(&self, name: &'a Repository) -> Option<&'a str> {
         if *name.registry() != self.registry {
             return None;
         }
@@ -31,14 +31,14 @@ impl Prefix {
 
     /// The repository `rest` below the prefix, if that makes a name.
     #[must_use]
-    pub fn with(&self, rest: &str) -> Option<Repository> {
+    pub fn join(&self, rest: &str) -> Option<Repository> {
         let path = [self.path.as_str(), rest].into_iter().filter(|part| !part.is_empty());
         Repository::new(self.registry.clone(), &path.collect::<Vec<_>>().join("/")).ok()
     }
 
     /// How many characters of a path it fixes: the more, the closer it describes a repository.
     #[must_use]
-    pub fn length(&self) -> usize {
+    pub fn path_length(&self) -> usize {
         self.path.len()
     }
 }
@@ -80,7 +80,7 @@ mod tests {
     fn check(prefix: &str, name: &str, expected: Option<&str>) {
         let prefix: Prefix = prefix.parse().unwrap();
         let name = name.parse::<Reference>().unwrap().repository;
-        assert_eq!(prefix.rest(&name), expected, "{prefix} of {name}");
+        assert_eq!(prefix.relative_path(&name), expected, "{prefix} of {name}");
     }
 
     #[test]

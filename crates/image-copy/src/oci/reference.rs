@@ -139,7 +139,7 @@ impl Repository {
 
     /// This repository's image under `tag`.
     #[must_use]
-    pub fn tagged(&self, tag: Tag) -> Reference {
+    pub fn with_tag(&self, tag: Tag) -> Reference {
         Reference { repository: self.clone(), tag: Some(tag), digest: None }
     }
 

@@ -48,23 +48,26 @@ impl Manifest {
     ///
     /// # Errors
     /// If the index would have more entries than are read.
-    pub(crate) fn listing(index: Option<&Self>, referrers: &[Self]) -> Result<Option<Self>, ManifestError> {
+    pub(crate) fn referrers_index(
+        index: Option<&Self>,
+        referrers: &[Self],
+    ) -> Result<Option<Self>, ManifestError> {
         let known: HashSet<&Digest> =
             index.iter().flat_map(|index| index.children()).map(|child| &child.digest).collect();
         let new = referrers.iter().filter(|referrer| !known.contains(&referrer.digest));
-        let new: Vec<String> = new.map(Self::listed).collect();
+        let new: Vec<String> = new.map(Self::referrer_entry).collect();
         if new.is_empty() {
             return Ok(None);
         }
         let empty =
             format!(r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[]}}"#, media_type::OCI_INDEX);
         let old = index.map_or(empty.as_bytes(), |index| &index.bytes);
-        let extended = rewrite::with_more_entries(old, &new);
+        let extended = rewrite::append_entries(old, &new);
         Self::parse(extended.into(), Some(media_type::OCI_INDEX)).map(Some)
     }
 
     /// Returns the entry for this referrer in a list.
-    fn listed(&self) -> String {
+    fn referrer_entry(&self) -> String {
         let Fields { artifact_type, annotations, config, .. } = self.referrer_fields().unwrap_or_default();
         let artifact_type = artifact_type.or_else(|| config?.media_type);
         let mut entry = format!(
@@ -96,7 +99,7 @@ impl Digest {
 
     /// The tag of a list of referrers, where a registry makes none itself
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema>).
-    pub(crate) fn list_tag(&self) -> Option<Tag> {
+    pub(crate) fn referrers_tag(&self) -> Option<Tag> {
         self.tag_with("")
     }
 
@@ -129,16 +132,16 @@ mod tests {
     #[test]
     fn a_referrer_names_its_subject() {
         assert_eq!(signature("a", None).subject(), Some(Digest::of(b"s")));
-        let plain = Manifest::listing(None, &[signature("a", None)]).unwrap().unwrap();
+        let plain = Manifest::referrers_index(None, &[signature("a", None)]).unwrap().unwrap();
         assert_eq!(plain.subject(), None);
     }
 
     #[test]
     fn a_list_grows_and_keeps_what_it_has() {
         let (first, second) = (signature("a", Some("application/a")), signature("b", None));
-        let one = Manifest::listing(None, std::slice::from_ref(&first)).unwrap().unwrap();
-        assert_eq!(Manifest::listing(Some(&one), std::slice::from_ref(&first)), Ok(None));
-        let both = Manifest::listing(Some(&one), &[first.clone(), second.clone()]).unwrap().unwrap();
+        let one = Manifest::referrers_index(None, std::slice::from_ref(&first)).unwrap().unwrap();
+        assert_eq!(Manifest::referrers_index(Some(&one), std::slice::from_ref(&first)), Ok(None));
+        let both = Manifest::referrers_index(Some(&one), &[first.clone(), second.clone()]).unwrap().unwrap();
         let digests: Vec<_> = both.children().iter().map(|child| child.digest.clone()).collect();
         assert_eq!(digests, [first.digest, second.digest]);
         let document: Value = serde_json::from_slice(&both.bytes).unwrap();
@@ -149,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_list_that_became_too_long_is_an_error() {
-        let entry = signature("a", None).listed();
+        let entry = signature("a", None).referrer_entry();
         let document = |count| {
             let entries = vec![entry.as_str(); count].join(",");
             format!(
@@ -159,7 +162,7 @@ mod tests {
         };
         let full = document(super::super::descriptor::MAX_DESCRIPTORS);
         let full = Manifest::parse(full.into(), None).unwrap();
-        assert!(Manifest::listing(Some(&full), &[signature("b", None)]).is_err());
+        assert!(Manifest::referrers_index(Some(&full), &[signature("b", None)]).is_err());
     }
 
     #[test]

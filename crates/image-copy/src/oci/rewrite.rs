@@ -8,12 +8,12 @@ use serde_json::value::RawValue;
 
 /// The document with those entries of its `manifests` for which `kept` holds. Bytes that are not
 /// such a document come back as they are.
-pub(super) fn with_entries(index: &[u8], kept: &[bool]) -> Vec<u8> {
+pub(super) fn keep_entries(index: &[u8], kept: &[bool]) -> Vec<u8> {
     with_list(index, |list| entries(list, kept))
 }
 
 /// Returns the document with `new` entries at the end of its `manifests`.
-pub(super) fn with_more_entries(index: &[u8], new: &[String]) -> Vec<u8> {
+pub(super) fn append_entries(index: &[u8], new: &[String]) -> Vec<u8> {
     with_list(index, |list| {
         let old = list.get().trim().strip_suffix(']').unwrap_or("[").trim_end();
         let comma = if old.ends_with('[') { "" } else { "," };

@@ -155,7 +155,7 @@ impl Repository {
         let manifest = Manifest::parse(answer.body.clone(), served);
         let manifest = manifest.map_err(|error| secrets.remove_from_manifest_error(error))?;
         Ok(match id {
-            ManifestId::Digest(digest) => manifest.stored_under(digest.clone()),
+            ManifestId::Digest(digest) => manifest.with_digest(digest.clone()),
             ManifestId::Tag(_) => manifest,
         })
     }
@@ -176,7 +176,7 @@ impl Repository {
 /// (<https://github.com/containerd/containerd/issues/5632>).
 fn accept() -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for name in media_type::ALL {
+    for name in media_type::MANIFEST_TYPES {
         headers.append(ACCEPT, HeaderValue::from_static(name));
     }
     headers

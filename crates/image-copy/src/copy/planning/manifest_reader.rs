@@ -63,7 +63,7 @@ impl ManifestReader<'_> {
         }
         let digest = Digest::of(&found.manifest.bytes);
         let at_destination = self.exists_at_destination(&digest).await?;
-        Ok(LocatedManifest { manifest: found.manifest.stored_under(digest), at_destination })
+        Ok(LocatedManifest { manifest: found.manifest.with_digest(digest), at_destination })
     }
 
     /// Reads the manifests below `root`.
@@ -135,7 +135,8 @@ impl ManifestReader<'_> {
         manifest_ref: &ManifestRef,
         manifest: Option<&Manifest>,
     ) -> Result<(), Error> {
-        let (bytes, descriptors) = manifest.map_or((0, 0), |one| (one.bytes.len() as u64, one.descriptors()));
+        let (bytes, descriptors) =
+            manifest.map_or((0, 0), |one| (one.bytes.len() as u64, one.descriptor_count()));
         let settled = self.source.budget().record(&manifest_ref.digest, bytes, descriptors);
         settled.map_err(|limit| self.too_large(limit))
     }
@@ -259,7 +260,8 @@ fn add_children(
     unread: &mut HashSet<Digest>,
 ) {
     for child in index.children() {
-        let is_index = matches!(child.media_type.as_str(), media_type::OCI_INDEX | media_type::DOCKER_LIST);
+        let is_index =
+            matches!(child.media_type.as_str(), media_type::OCI_INDEX | media_type::DOCKER_MANIFEST_LIST);
         if is_guaranteed && !is_index {
             unread.insert(child.digest.clone());
         } else {

@@ -7,7 +7,7 @@ use super::select::image_children;
 use crate::copy::reporting::{Error, Failure, Operation, Side};
 use crate::copy::request::PlatformSelection;
 use crate::copy::source::ManifestRef;
-use crate::oci::{Descriptor, Manifest, ManifestError, Platform, StatedPlatform, media_type};
+use crate::oci::{Descriptor, Manifest, ManifestError, Platform, UnvalidatedPlatform, media_type};
 
 /// Largest image config read into memory, in bytes.
 pub const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
@@ -90,7 +90,7 @@ pub fn config_of(manifest: &Manifest) -> Option<&Descriptor> {
 /// # Errors
 /// A platform that is not valid.
 pub fn platform_from_config(config: &[u8]) -> Result<Option<Platform>, ManifestError> {
-    let Ok(stated) = serde_json::from_slice::<StatedPlatform>(config) else { return Ok(None) };
+    let Ok(stated) = serde_json::from_slice::<UnvalidatedPlatform>(config) else { return Ok(None) };
     let platform = Platform::try_from(stated).map_err(ManifestError::Platform)?;
     Ok(Some(platform).filter(|platform| !platform.is_unknown()))
 }

@@ -43,7 +43,7 @@ pub(super) fn selection(index: &Manifest, wanted: &[Platform]) -> Result<Option<
     let kept: Vec<bool> = index
         .children()
         .iter()
-        .map(|child| match &child.attests {
+        .map(|child| match &child.attestation_subject {
             Some(subject) => chosen.contains(subject),
             None => chosen.contains(&child.digest),
         })
@@ -51,7 +51,7 @@ pub(super) fn selection(index: &Manifest, wanted: &[Platform]) -> Result<Option<
     if kept.iter().all(|kept| *kept) {
         return Ok(None);
     }
-    Ok(Some(index.with_children(&kept)))
+    Ok(Some(index.keep_children(&kept)))
 }
 
 #[cfg(test)]

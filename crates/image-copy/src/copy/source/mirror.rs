@@ -21,7 +21,7 @@ impl Mirror {
     /// Returns the name of the repository `name` at the mirror.
     #[must_use]
     pub(crate) fn mirrored_name(&self, name: &Repository) -> Option<Repository> {
-        let mirrored = self.target.with(self.prefix.rest(name)?)?;
+        let mirrored = self.target.join(self.prefix.relative_path(name)?)?;
         (mirrored != *name).then_some(mirrored)
     }
 
@@ -39,7 +39,7 @@ impl Mirror {
     pub(crate) fn repositories_for(mirrors: &[Self], name: &Repository) -> Vec<Repository> {
         let mut matching: Vec<(&Self, Repository)> =
             mirrors.iter().filter_map(|mirror| Some((mirror, mirror.mirrored_name(name)?))).collect();
-        matching.sort_by_key(|(mirror, _)| std::cmp::Reverse(mirror.prefix.length()));
+        matching.sort_by_key(|(mirror, _)| std::cmp::Reverse(mirror.prefix.path_length()));
         let mut repositories: Vec<Repository> = Vec::new();
         for (_, repository) in matching {
             if !repositories.contains(&repository) {

@@ -136,7 +136,7 @@ pub(super) fn cause(problem: Problem) -> Option<registry::Error> {
         Problem::Interrupted => network(ErrorKind::Interrupted, host),
         Problem::ForbiddenAddress => network(ErrorKind::ForbiddenAddress("link-local"), host),
         Problem::Corrupt => registry::Error::DigestMismatch { expected: digest, actual: Digest::of(b"b") },
-        Problem::InvalidResponse => ManifestError::SchemaOne.into(),
+        Problem::InvalidResponse => ManifestError::DockerSchema1.into(),
         _ => return None,
     })
 }

@@ -42,6 +42,6 @@ impl Candidate {
 
     /// Returns true if its media type is a supported manifest or unknown.
     pub(super) fn is_manifest(&self) -> bool {
-        self.media_type.as_deref().is_none_or(|name| media_type::ALL.contains(&name))
+        self.media_type.as_deref().is_none_or(|name| media_type::MANIFEST_TYPES.contains(&name))
     }
 }

@@ -110,7 +110,7 @@ impl ReferrerCopy<'_> {
                 None => self.lacks_api.store(true, Ordering::Relaxed),
             }
         }
-        let Some(tag) = subject.list_tag() else { return Ok(Vec::new()) };
+        let Some(tag) = subject.referrers_tag() else { return Ok(Vec::new()) };
         let Some(digest) = self.tag_of(subject, &tag).await? else { return Ok(Vec::new()) };
         let index = self.source.upstream().find_manifest(&ManifestId::Digest(digest), MAX_LIST_BYTES).await?;
         Ok(index.as_ref().map(Manifest::children).unwrap_or_default().to_vec())

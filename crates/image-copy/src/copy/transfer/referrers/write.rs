@@ -17,7 +17,7 @@ use crate::copy::transfer::blobs::{CopiedContent, transfer_blobs_and_children};
 use crate::copy::transfer::content::TransferredContent;
 use crate::copy::transfer::limits::TransferLimits;
 use crate::copy::transfer::publish::publish;
-use crate::oci::{Digest, Kind, Manifest};
+use crate::oci::{Digest, Manifest, ManifestKind};
 use crate::registry::ManifestId;
 
 /// Concurrent copies of referrers.
@@ -78,7 +78,7 @@ impl ReferrerCopy<'_> {
 
     fn keep(&self, manifest: &Manifest) -> Result<(), Error> {
         let size = manifest.bytes.len() as u64;
-        let kept = self.source.budget().record(&manifest.digest, size, manifest.descriptors());
+        let kept = self.source.budget().record(&manifest.digest, size, manifest.descriptor_count());
         kept.map_err(|limit| self.over_budget(limit))
     }
 
@@ -246,7 +246,7 @@ impl ReferrerCopy<'_> {
                 return Ok(());
             }
             for (subject, manifests) in lists {
-                let Some(tag) = subject.list_tag() else { continue };
+                let Some(tag) = subject.referrers_tag() else { continue };
                 let id = ManifestId::Tag(tag);
                 let there =
                     inventory.manifests(std::slice::from_ref(&id)).await?.into_iter().next().flatten();
@@ -254,7 +254,7 @@ impl ReferrerCopy<'_> {
                 if there.as_ref().is_some_and(|there| there.digest == *subject) {
                     continue;
                 }
-                if let Some(index) = Manifest::listing(there.as_ref(), manifests)? {
+                if let Some(index) = Manifest::referrers_index(there.as_ref(), manifests)? {
                     self.destination.repository.put_manifest(&index, &id).await?;
                 }
             }
@@ -273,8 +273,10 @@ impl ReferrerCopy<'_> {
 /// Returns true if `new` has all parts of `old`, for example after a signature was added.
 fn contains(new: &Manifest, old: &Manifest) -> bool {
     let parts = |manifest: &Manifest| match &manifest.kind {
-        Kind::Image { layers, .. } => layers.iter().map(|layer| layer.digest.clone()).collect::<HashSet<_>>(),
-        Kind::Index { children } => children.iter().map(|child| child.digest.clone()).collect(),
+        ManifestKind::Image { layers, .. } => {
+            layers.iter().map(|layer| layer.digest.clone()).collect::<HashSet<_>>()
+        }
+        ManifestKind::Index { children } => children.iter().map(|child| child.digest.clone()).collect(),
     };
     parts(old).is_subset(&parts(new))
 }
