@@ -10,7 +10,7 @@ use reqwest::Url;
 
 /// The kind of address in the reference, which decides the addresses that its registry may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum Network {
     /// This machine. All addresses except link-local ones are allowed.
     Loopback,
     /// A private address literal. Other private addresses are allowed.
@@ -19,13 +19,13 @@ pub(crate) enum Origin {
     Public,
 }
 
-impl Origin {
+impl Network {
     /// Returns the kind of the host in a reference, given without its port.
     #[must_use]
     pub(crate) fn of(host: &str) -> Self {
-        match is_this_machine(host) {
+        match is_loopback_host(host) {
             true => Self::Loopback,
-            false if literals(host).iter().any(|ip| is_private(*ip)) => Self::Private,
+            false if literal_addresses(host).iter().any(|ip| is_private(*ip)) => Self::Private,
             false => Self::Public,
         }
     }
@@ -33,9 +33,9 @@ impl Origin {
 
 /// Hosts that may be reached over unencrypted HTTP, with their ports.
 #[derive(Debug, Clone, Default)]
-pub(super) struct PlainHosts(Vec<(String, u16)>);
+pub(super) struct PlainHttpHosts(Vec<(String, u16)>);
 
-impl PlainHosts {
+impl PlainHttpHosts {
     /// Reads hosts as in a reference. The port of unencrypted HTTP is the default.
     pub(super) fn new(hosts: &[String]) -> Self {
         let parsed = |host: &String| format!("http://{host}/").parse::<Url>().ok();
@@ -43,7 +43,7 @@ impl PlainHosts {
     }
 
     /// Returns true if the host and port of `url` are listed.
-    pub(super) fn has(&self, url: &Url) -> bool {
+    pub(super) fn contains(&self, url: &Url) -> bool {
         host_and_port(url).is_some_and(|target| self.0.contains(&target))
     }
 
@@ -54,7 +54,7 @@ impl PlainHosts {
 }
 
 fn host_and_port(url: &Url) -> Option<(String, u16)> {
-    Some((without_final_dot(url.host_str()?), url.port_or_known_default()?))
+    Some((normalized_host(url.host_str()?), url.port_or_known_default()?))
 }
 
 /// Returns the reason why a registry of that origin must not send us to `target`.
@@ -64,21 +64,25 @@ fn host_and_port(url: &Url) -> Option<(String, u16)> {
 ///
 /// # Errors
 /// The reason, as a phrase.
-pub(super) fn check_target(target: &Url, origin: Origin, plain: &PlainHosts) -> Result<(), &'static str> {
+pub(super) fn check_target(
+    target: &Url,
+    network: Network,
+    plain_http: &PlainHttpHosts,
+) -> Result<(), &'static str> {
     let host = target.host_str().unwrap_or_default();
-    let addresses = literals(host);
+    let addresses = literal_addresses(host);
     if addresses.iter().any(|ip| is_link_local(*ip)) {
         return Err("link-local");
     }
-    if origin != Origin::Loopback && is_this_machine(host) {
+    if network != Network::Loopback && is_loopback_host(host) {
         return Err("loopback");
     }
-    if origin == Origin::Public && addresses.iter().any(|ip| is_private(*ip)) {
+    if network == Network::Public && addresses.iter().any(|ip| is_private(*ip)) {
         return Err("private");
     }
     match target.scheme() {
         "https" => Ok(()),
-        "http" if is_this_machine(host) || plain.has(target) => Ok(()),
+        "http" if is_loopback_host(host) || plain_http.contains(target) => Ok(()),
         "http" => Err("not https"),
         _ => Err("neither https nor http"),
     }
@@ -92,23 +96,23 @@ pub(crate) fn without_credentials(mut url: Url) -> Url {
 }
 
 /// Returns true if a host, given without its port, names this machine without name resolution.
-pub(crate) fn is_this_machine(host: &str) -> bool {
-    let host = without_final_dot(host);
+pub(crate) fn is_loopback_host(host: &str) -> bool {
+    let host = normalized_host(host);
     host == "localhost"
         || host.ends_with(".localhost")
-        || literals(&host).iter().any(|address| address.is_loopback())
+        || literal_addresses(&host).iter().any(|address| address.is_loopback())
 }
 
 /// Returns the name in lower case. The final dot of a fully qualified name does not change its meaning.
-pub(super) fn without_final_dot(host: &str) -> String {
+pub(super) fn normalized_host(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 
 /// Returns the address that a host literally is, and the IPv4 addresses inside it.
-fn literals(host: &str) -> Vec<IpAddr> {
-    let host = without_final_dot(host);
+fn literal_addresses(host: &str) -> Vec<IpAddr> {
+    let host = normalized_host(host);
     let literal = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    literal.map(all_forms).unwrap_or_default()
+    literal.map(with_embedded_ipv4).unwrap_or_default()
 }
 
 /// Returns an address and the IPv4 addresses that a translator or the operating system can make of it:
@@ -116,7 +120,7 @@ fn literals(host: &str) -> Vec<IpAddr> {
 /// IPv4-translated (<https://www.rfc-editor.org/rfc/rfc2765#section-2.1>), NAT64
 /// (<https://www.rfc-editor.org/rfc/rfc6052#section-2.2>, <https://www.rfc-editor.org/rfc/rfc8215>) and
 /// 6to4 (<https://www.rfc-editor.org/rfc/rfc3056#section-2>).
-pub(super) fn all_forms(ip: IpAddr) -> Vec<IpAddr> {
+pub(super) fn with_embedded_ipv4(ip: IpAddr) -> Vec<IpAddr> {
     let IpAddr::V6(v6) = ip else { return vec![ip] };
     if v6.is_loopback() || v6.is_unspecified() {
         return vec![ip];
@@ -162,8 +166,9 @@ mod tests {
 
     #[track_caller]
     fn check(registry: (&str, &[&str]), target: &str, expected: Result<(), &'static str>) {
-        let plain = PlainHosts::new(&registry.1.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>());
-        let found = check_target(&target.parse().unwrap(), Origin::of(registry.0), &plain);
+        let plain_http =
+            PlainHttpHosts::new(&registry.1.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>());
+        let found = check_target(&target.parse().unwrap(), Network::of(registry.0), &plain_http);
         assert_eq!(found, expected, "{registry:?}: {target}");
     }
 

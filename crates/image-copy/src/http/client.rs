@@ -9,17 +9,17 @@ use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 
-use super::address::{Origin, PlainHosts, check_target, is_this_machine};
-use super::describe::{describe, failure, forbidden, host_of};
+use super::address::{Network, PlainHttpHosts, check_target, is_loopback_host};
+use super::classify_error::{classify_error, forbidden_address, host_with_port, new_error};
+use super::pending_requests::PendingRequest;
 use super::proxy::Proxies;
 use super::resolver::GuardedResolver;
-use super::wait::Wait;
-use super::{Activity, Body, Error, ErrorKind, Options, RetryBudget, Waits};
+use super::{Error, ErrorKind, Options, PendingRequests, RetryBudget, StreamingResponse, UploadMonitor};
 
 /// Keeps connections. Clones share them.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    shared: Arc<ClientState>,
     /// Budget of all requests through this handle. Without one, each request has its own.
     budget: Option<RetryBudget>,
 }
@@ -31,14 +31,14 @@ impl fmt::Debug for Client {
     }
 }
 
-struct Shared {
-    inner: reqwest::Client,
+struct ClientState {
+    default_client: reqwest::Client,
     /// For hosts on this machine, which no proxy could reach; made when there is one.
-    direct: OnceLock<reqwest::Client>,
+    direct_client: OnceLock<reqwest::Client>,
     /// For requests on behalf of a registry on this machine, which may use other names for it. Created
     /// when it is needed.
-    nearby: OnceLock<reqwest::Client>,
-    plain: PlainHosts,
+    loopback_client: OnceLock<reqwest::Client>,
+    plain_http: PlainHttpHosts,
     proxies: Proxies,
     options: Options,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Request {
     /// Target. Its query can be a secret.
     pub(crate) url: Url,
     /// Kind of the registry that the target was named by. It decides if the target is allowed.
-    pub(crate) origin: Origin,
+    pub(crate) network: Network,
     /// Headers.
     pub(crate) headers: HeaderMap,
     /// Body.
@@ -59,11 +59,11 @@ pub(crate) struct Request {
     /// Bytes that the answer's body may have.
     pub(crate) limit: u64,
     /// Tells answers that no waiting changes, whatever their status.
-    pub(crate) is_final: fn(&Answer) -> bool,
+    pub(crate) is_final: fn(&Response) -> bool,
 }
 
 /// A response, read to its end. Cannot be printed, because it can be a token.
-pub(crate) struct Answer {
+pub(crate) struct Response {
     /// Status.
     pub(crate) status: StatusCode,
     /// Headers.
@@ -73,17 +73,17 @@ pub(crate) struct Answer {
     /// How often the request was sent.
     pub(crate) attempts: u32,
     /// How many tries were answered as wanted, those too whose body broke off: a registry counts them.
-    pub(crate) granted: u32,
+    pub(crate) successes: u32,
     /// Time since the first try.
     pub(crate) elapsed: Duration,
 }
 
 /// A response whose body is read later if the request succeeded.
-pub(crate) enum Opened {
+pub(crate) enum ReceivedResponse {
     /// Status 2xx: the body follows.
-    Body(Body),
+    Streaming(StreamingResponse),
     /// Any other status, read to its end.
-    Answer(Answer),
+    Complete(Response),
 }
 
 impl Client {
@@ -92,12 +92,13 @@ impl Client {
     /// # Errors
     /// One line when the proxy or a certificate cannot be used.
     pub fn new(options: Options) -> Result<Self, String> {
-        let plain = PlainHosts::new(&options.plain_http);
-        let proxies = options.proxy.as_deref().map_or_else(Proxies::of_environment, Proxies::all);
-        let resolver = GuardedResolver::new(Origin::Public, &plain, &proxies.hosts());
-        let inner = options.client(resolver, false)?;
-        let (direct, nearby) = Default::default();
-        let shared = Shared { inner, direct, nearby, plain, proxies, options };
+        let plain_http = PlainHttpHosts::new(&options.plain_http);
+        let proxies = options.proxy.as_deref().map_or_else(Proxies::from_environment, Proxies::single);
+        let resolver = GuardedResolver::new(Network::Public, &plain_http, &proxies.hosts());
+        let default_client = options.build_client(resolver, false)?;
+        let (direct_client, loopback_client) = Default::default();
+        let shared =
+            ClientState { default_client, direct_client, loopback_client, plain_http, proxies, options };
         Ok(Self { shared: Arc::new(shared), budget: None })
     }
 
@@ -116,14 +117,14 @@ impl Client {
     ///
     /// # Errors
     /// When the last try got no whole answer.
-    pub(crate) async fn send(&self, request: &Request, deadline: Option<Instant>) -> Result<Answer, Error> {
+    pub(crate) async fn send(&self, request: &Request, deadline: Option<Instant>) -> Result<Response, Error> {
         let mut attempts = Attempts::new(self.budget(deadline));
         loop {
-            let result = match self.start(request, &mut attempts).await {
-                Ok(body) => read(body, request, &mut attempts).await,
+            let result = match self.send_attempt(request, &mut attempts).await {
+                Ok(body) => read_response(body, request, &mut attempts).await,
                 Err(error) => Err(error),
             };
-            if let Some(end) = attempts.settle(result, request).await {
+            if let Some(end) = attempts.finish_or_wait(result, request).await {
                 return end;
             }
         }
@@ -133,36 +134,40 @@ impl Client {
     ///
     /// # Errors
     /// When the last try got no answer.
-    pub(crate) async fn open(&self, request: &Request, deadline: Option<Instant>) -> Result<Opened, Error> {
+    pub(crate) async fn send_streaming(
+        &self,
+        request: &Request,
+        deadline: Option<Instant>,
+    ) -> Result<ReceivedResponse, Error> {
         let mut attempts = Attempts::new(self.budget(deadline));
         loop {
-            let result = match self.start(request, &mut attempts).await {
-                Ok(body) if body.status().is_success() => return Ok(Opened::Body(body)),
-                Ok(body) => read(body, request, &mut attempts).await,
+            let result = match self.send_attempt(request, &mut attempts).await {
+                Ok(body) if body.status().is_success() => return Ok(ReceivedResponse::Streaming(body)),
+                Ok(body) => read_response(body, request, &mut attempts).await,
                 Err(error) => Err(error),
             };
-            if let Some(end) = attempts.settle(result, request).await {
-                return end.map(Opened::Answer);
+            if let Some(end) = attempts.finish_or_wait(result, request).await {
+                return end.map(ReceivedResponse::Complete);
             }
         }
     }
 
     /// Observes the upload of `length` bytes to `url`, which is about to start.
-    pub(crate) fn activity(&self, url: &Url, length: u64) -> Arc<Activity> {
-        Arc::new(Activity::new(self.wait(url), length))
+    pub(crate) fn monitor_upload(&self, url: &Url, length: u64) -> Arc<UploadMonitor> {
+        Arc::new(UploadMonitor::new(self.add_pending(url), length))
     }
 
     /// Sends a body that exists once, of `length` bytes. It is not tried again here: its owner does.
     ///
     /// # Errors
     /// When no whole answer came.
-    pub(crate) async fn send_once(
+    pub(crate) async fn send_upload(
         &self,
         request: &Request,
         body: reqwest::Body,
         length: u64,
-        activity: &Activity,
-    ) -> Result<Answer, Error> {
+        monitor: &UploadMonitor,
+    ) -> Result<Response, Error> {
         let mut attempts = Attempts::new(self.budget(None));
         attempts.count = 1;
         let mut headers = request.headers.clone();
@@ -175,70 +180,80 @@ impl Client {
             .body(body)
             .send();
         let response = tokio::select! {
-            response = sending => response.map_err(|error| self.describe(&error, &request.url))?,
-            kind = activity.stalled(self.options()) => return Err(self.failure(kind, &request.url)),
+            response = sending => response.map_err(|error| self.classify_error(&error, &request.url))?,
+            kind = monitor.wait_until_stalled(self.options()) => return Err(self.new_error(kind, &request.url)),
         };
-        read(Body::new(self.clone(), response, self.wait(&request.url)), request, &mut attempts).await
+        read_response(
+            StreamingResponse::new(self.clone(), response, self.add_pending(&request.url)),
+            request,
+            &mut attempts,
+        )
+        .await
     }
 
     fn budget(&self, deadline: Option<Instant>) -> RetryBudget {
-        let own = || RetryBudget::new(self.options().backoff, deadline, Waits::default());
+        let own = || RetryBudget::new(self.options().backoff, deadline, PendingRequests::default());
         self.budget.clone().unwrap_or_else(own)
     }
 
-    fn wait(&self, url: &Url) -> Arc<Wait> {
-        self.budget(None).waits.add(host_of(url))
+    fn add_pending(&self, url: &Url) -> Arc<PendingRequest> {
+        self.budget(None).pending.add(host_with_port(url))
     }
 
     /// Returns true if the configuration lists the host of `url` for unencrypted HTTP.
-    pub(crate) fn is_listed_as_plain(&self, url: &Url) -> bool {
-        self.shared.plain.has(url)
+    pub(crate) fn allows_plain_http(&self, url: &Url) -> bool {
+        self.shared.plain_http.contains(url)
     }
 
     /// Returns the client for a request, if its target is allowed.
     fn client_for(&self, request: &Request) -> Result<&reqwest::Client, Error> {
-        let Request { url, origin, .. } = request;
-        let Shared { inner, direct, nearby, plain, proxies, options } = &*self.shared;
-        check_target(url, *origin, plain).map_err(|reason| forbidden(reason, url))?;
-        let is_direct = is_this_machine(url.host_str().unwrap_or_default());
-        let kept = match (is_direct, origin) {
-            (true, _) => direct,
-            (false, Origin::Loopback) => nearby,
-            (false, Origin::Private | Origin::Public) => return Ok(inner),
+        let Request { url, network, .. } = request;
+        let ClientState { default_client, direct_client, loopback_client, plain_http, proxies, options } =
+            &*self.shared;
+        check_target(url, *network, plain_http).map_err(|reason| forbidden_address(reason, url))?;
+        let is_direct = is_loopback_host(url.host_str().unwrap_or_default());
+        let cell = match (is_direct, network) {
+            (true, _) => direct_client,
+            (false, Network::Loopback) => loopback_client,
+            (false, Network::Private | Network::Public) => return Ok(default_client),
         };
-        if let Some(client) = kept.get() {
+        if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let resolver = GuardedResolver::new(*origin, plain, &proxies.hosts());
-        let client = options.client(resolver, is_direct);
-        let client = client.map_err(|problem| failure(ErrorKind::Connect(problem.into()), url))?;
-        Ok(kept.get_or_init(|| client))
+        let resolver = GuardedResolver::new(*network, plain_http, &proxies.hosts());
+        let client = options.build_client(resolver, is_direct);
+        let client = client.map_err(|problem| new_error(ErrorKind::Connect(problem.into()), url))?;
+        Ok(cell.get_or_init(|| client))
     }
 
-    pub(super) fn describe(&self, error: &reqwest::Error, url: &Url) -> Error {
-        describe(error, url, self.proxy(url))
+    pub(super) fn classify_error(&self, error: &reqwest::Error, url: &Url) -> Error {
+        classify_error(error, url, self.proxy_for(url))
     }
 
     /// Returns the failure of a request to `url`, with the proxy that can be the silent one.
-    pub(super) fn failure(&self, kind: ErrorKind, url: &Url) -> Error {
+    pub(super) fn new_error(&self, kind: ErrorKind, url: &Url) -> Error {
         match kind {
             ErrorKind::Silent { time, .. } => {
-                failure(ErrorKind::Silent { time, proxy: self.proxy(url) }, url)
+                new_error(ErrorKind::Silent { time, proxy: self.proxy_for(url) }, url)
             }
-            kind => failure(kind, url),
+            kind => new_error(kind, url),
         }
     }
 
-    fn proxy(&self, url: &Url) -> Option<String> {
-        match is_this_machine(url.host_str().unwrap_or_default()) {
+    fn proxy_for(&self, url: &Url) -> Option<String> {
+        match is_loopback_host(url.host_str().unwrap_or_default()) {
             true => None,
-            false => self.shared.proxies.name(url),
+            false => self.shared.proxies.describe(url),
         }
     }
 
     /// Sends a request once, up to the head of the response. All of the head must arrive in time, also
     /// after informational responses.
-    async fn start(&self, request: &Request, attempts: &mut Attempts) -> Result<Body, Error> {
+    async fn send_attempt(
+        &self,
+        request: &Request,
+        attempts: &mut Attempts,
+    ) -> Result<StreamingResponse, Error> {
         attempts.count = attempts.count.saturating_add(1);
         let sending = self
             .client_for(request)?
@@ -246,21 +261,25 @@ impl Client {
             .headers(request.headers.clone())
             .body(request.body.clone())
             .send();
-        let wait = attempts.budget.waits.add(host_of(&request.url));
+        let pending = attempts.budget.pending.add(host_with_port(&request.url));
         let Options { read_timeout, connect_timeout, .. } = self.options();
         let time = read_timeout.saturating_add(*connect_timeout);
         match timeout(time, sending).await {
-            Ok(Ok(response)) => Ok(Body::new(self.clone(), response, wait)),
-            Ok(Err(error)) => Err(self.describe(&error, &request.url)),
-            Err(_) => Err(self.failure(ErrorKind::Silent { time, proxy: None }, &request.url)),
+            Ok(Ok(response)) => Ok(StreamingResponse::new(self.clone(), response, pending)),
+            Ok(Err(error)) => Err(self.classify_error(&error, &request.url)),
+            Err(_) => Err(self.new_error(ErrorKind::Silent { time, proxy: None }, &request.url)),
         }
     }
 }
 
 /// Reads a response to its end.
-async fn read(mut response: Body, request: &Request, attempts: &mut Attempts) -> Result<Answer, Error> {
+async fn read_response(
+    mut response: StreamingResponse,
+    request: &Request,
+    attempts: &mut Attempts,
+) -> Result<Response, Error> {
     let (status, headers) = (response.status(), response.headers().clone());
-    attempts.granted += u32::from(status.is_success());
+    attempts.successes += u32::from(status.is_success());
     let mut body = BytesMut::new();
     // The answer to HEAD has no body, whatever length it states.
     while request.method != Method::HEAD
@@ -269,14 +288,21 @@ async fn read(mut response: Body, request: &Request, attempts: &mut Attempts) ->
         let limit = if status.is_success() { request.limit } else { ERROR_BODY_BYTES };
         if (body.len() as u64).saturating_add(chunk.len() as u64) > limit {
             if status.is_success() {
-                return Err(failure(ErrorKind::TooLarge { limit }, &request.url));
+                return Err(new_error(ErrorKind::TooLarge { limit }, &request.url));
             }
             break;
         }
         body.extend_from_slice(&chunk);
     }
-    let Attempts { count, granted, started, .. } = *attempts;
-    Ok(Answer { status, headers, body: body.freeze(), attempts: count, granted, elapsed: started.elapsed() })
+    let Attempts { count, successes, started, .. } = *attempts;
+    Ok(Response {
+        status,
+        headers,
+        body: body.freeze(),
+        attempts: count,
+        successes,
+        elapsed: started.elapsed(),
+    })
 }
 
 /// Attempts at one request, within the budget of its operation.
@@ -285,25 +311,25 @@ struct Attempts {
     started: Instant,
     count: u32,
     /// Attempts with a wanted status, also if the body was interrupted.
-    granted: u32,
+    successes: u32,
 }
 
 impl Attempts {
     fn new(budget: RetryBudget) -> Self {
-        Self { budget, started: Instant::now(), count: 0, granted: 0 }
+        Self { budget, started: Instant::now(), count: 0, successes: 0 }
     }
 
     /// Returns the final result, or `None` after the pause before the next attempt.
-    async fn settle(
+    async fn finish_or_wait(
         &mut self,
-        result: Result<Answer, Error>,
+        result: Result<Response, Error>,
         request: &Request,
-    ) -> Option<Result<Answer, Error>> {
+    ) -> Option<Result<Response, Error>> {
         match result {
-            Ok(answer) => {
-                let is_over = (request.is_final)(&answer)
-                    || !self.budget.wait_after_response(answer.status, &answer.headers).await;
-                is_over.then_some(Ok(answer))
+            Ok(response) => {
+                let is_over = (request.is_final)(&response)
+                    || !self.budget.wait_after_response(response.status, &response.headers).await;
+                is_over.then_some(Ok(response))
             }
             Err(error) if self.budget.wait_after_error(&error).await => None,
             Err(error) => Some(Err(Error { attempts: self.count, elapsed: self.started.elapsed(), ..error })),

@@ -6,7 +6,7 @@ use crate::text::SanitizedText;
 
 /// A request that got no complete answer. A response of any status is not an error here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}", kind.at(host), attempts_suffix(*attempts, *elapsed))]
+#[error("{}{}", kind.describe(host), attempts_suffix(*attempts, *elapsed))]
 pub struct Error {
     /// What went wrong.
     pub kind: ErrorKind,
@@ -76,13 +76,13 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// The rate of `bytes` in `time`.
-    pub(super) fn slow(bytes: u64, time: Duration) -> Self {
+    pub(super) fn too_slow(bytes: u64, time: Duration) -> Self {
         let rate = u128::from(bytes) * 1000 / time.as_millis().max(1);
         Self::Slow { rate: u64::try_from(rate).unwrap_or(u64::MAX), time }
     }
 
     /// What happened, in words around the host.
-    fn at(&self, host: &str) -> String {
+    fn describe(&self, host: &str) -> String {
         match self {
             Self::Dns => format!("no address was found for {host}"),
             Self::Connect(reason) => format!("connecting to {host} failed ({reason})"),
@@ -90,7 +90,9 @@ impl ErrorKind {
             Self::Proxy { proxy, reason } => {
                 format!("connecting to {host} through the proxy {proxy} failed ({reason})")
             }
-            Self::Tls(reason) => format!("the TLS handshake with {host} failed ({})", in_words(reason)),
+            Self::Tls(reason) => {
+                format!("the TLS handshake with {host} failed ({})", readable_tls_reason(reason))
+            }
             Self::Silent { time, proxy: None } => format!("{host} was silent for {}", format_seconds(*time)),
             Self::Silent { time, proxy: Some(proxy) } => {
                 format!("{host} or the proxy {proxy} was silent for {}", format_seconds(*time))
@@ -111,7 +113,7 @@ impl ErrorKind {
 }
 
 /// The TLS library ends some of its sentences with a name of its own, such as `NotValidYet`.
-fn in_words(reason: &str) -> String {
+fn readable_tls_reason(reason: &str) -> String {
     // A self-signed certificate as many recipes make it.
     if reason.contains("CaUsedAsEndEntity") {
         return "the registry's certificate is itself an authority; issue one with CA:FALSE".into();
@@ -156,7 +158,7 @@ pub(crate) fn format_duration(length: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::in_words;
+    use super::readable_tls_reason;
 
     #[test]
     fn names_of_the_tls_library_become_words() {
@@ -170,7 +172,7 @@ mod tests {
             ("certificate not valid for name \"a\"", "certificate not valid for name \"a\""),
             ("received fatal alert: the name is unknown", "received fatal alert: the name is unknown"),
         ] {
-            assert_eq!(in_words(reason), expected);
+            assert_eq!(readable_tls_reason(reason), expected);
         }
     }
 }

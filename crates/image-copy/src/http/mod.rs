@@ -2,30 +2,32 @@
 //!
 //! Independent of images. Redirects are not followed, because the caller decides about the credentials.
 
-mod activity;
 mod address;
-mod body;
-mod budget;
+mod classify_error;
 mod client;
-mod describe;
 mod error;
 mod options;
+mod pending_requests;
 mod proxy;
 mod resolver;
 mod retry;
-mod wait;
+mod retry_budget;
+mod streaming_response;
+mod upload_monitor;
 
-pub(crate) use activity::Activity;
-pub(crate) use address::{Origin, is_this_machine, without_credentials};
-pub(crate) use body::Body;
-pub(crate) use budget::RetryBudget;
+pub(crate) use address::{Network, is_loopback_host, without_credentials};
+pub(crate) use classify_error::interrupted;
 pub use client::Client;
-pub(crate) use client::{Answer, Opened, Request};
-pub(crate) use describe::interrupted;
+pub(crate) use client::{ReceivedResponse, Request, Response};
 pub use error::{Error, ErrorKind};
 pub(crate) use error::{attempts_suffix, format_duration, format_seconds};
 pub use options::Options;
+pub(crate) use pending_requests::PendingRequests;
+pub use pending_requests::SilentHost;
 pub use retry::Backoff;
-pub(crate) use retry::{is_transient, limit_ends, number, reset, retry_after, window};
-pub use wait::SilentHost;
-pub(crate) use wait::Waits;
+pub(crate) use retry::{
+    is_transient, numeric_header, rate_limit_end, rate_limit_reset, rate_limit_window, retry_after,
+};
+pub(crate) use retry_budget::RetryBudget;
+pub(crate) use streaming_response::StreamingResponse;
+pub(crate) use upload_monitor::UploadMonitor;

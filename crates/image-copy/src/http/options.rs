@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Backoff;
-use super::describe::innermost;
+use super::classify_error::root_cause;
 use super::resolver::GuardedResolver;
 
 /// How requests are sent.
@@ -64,7 +64,7 @@ impl Options {
     }
 
     /// Creates a client with these options. A direct one uses no proxy.
-    pub(super) fn client(
+    pub(super) fn build_client(
         &self,
         resolver: GuardedResolver,
         is_direct: bool,
@@ -80,7 +80,7 @@ impl Options {
         if !self.certificates.is_empty() {
             let certificates =
                 reqwest::Certificate::from_pem_bundle(&self.certificates).map_err(|error| {
-                    format!("the additional certificates cannot be read: {}", innermost(&error))
+                    format!("the additional certificates cannot be read: {}", root_cause(&error))
                 })?;
             if certificates.is_empty() {
                 return Err("the additional certificates hold no certificate".into());
@@ -96,8 +96,8 @@ impl Options {
             None => builder,
         };
         builder.build().map_err(|error| match self.certificates.is_empty() {
-            true => format!("TLS cannot be set up: {}", innermost(&error)),
-            false => format!("the additional certificates cannot be used: {}", innermost(&error)),
+            true => format!("TLS cannot be set up: {}", root_cause(&error)),
+            false => format!("the additional certificates cannot be used: {}", root_cause(&error)),
         })
     }
 }

@@ -8,27 +8,27 @@ use reqwest::Url;
 /// The proxies in use.
 pub(super) struct Proxies {
     matcher: Matcher,
-    origin: fn(&Url) -> String,
+    variable_name: fn(&Url) -> String,
 }
 
 impl Proxies {
     /// Those of the environment.
-    pub(super) fn of_environment() -> Self {
-        Self { matcher: Matcher::from_system(), origin: variable }
+    pub(super) fn from_environment() -> Self {
+        Self { matcher: Matcher::from_system(), variable_name: variable }
     }
 
     /// One for every request.
-    pub(super) fn all(proxy: &str) -> Self {
-        Self { matcher: Matcher::builder().all(proxy).build(), origin: |_| String::new() }
+    pub(super) fn single(proxy: &str) -> Self {
+        Self { matcher: Matcher::builder().all(proxy).build(), variable_name: |_| String::new() }
     }
 
     /// The proxy for `url` with where it is configured, such as `proxy.example:3128 (HTTPS_PROXY)`.
     /// A login in its address is left out.
-    pub(super) fn name(&self, url: &Url) -> Option<String> {
+    pub(super) fn describe(&self, url: &Url) -> Option<String> {
         let intercept = self.matcher.intercept(&url.as_str().parse().ok()?)?;
         let address = intercept.uri();
         let port = address.port_u16().map_or_else(String::new, |port| format!(":{port}"));
-        Some(format!("{}{port}{}", address.host()?, (self.origin)(url)))
+        Some(format!("{}{port}{}", address.host()?, (self.variable_name)(url)))
     }
 
     /// The hosts of all proxies.
@@ -58,9 +58,9 @@ mod tests {
     fn names_the_proxy_and_no_login() {
         let proxies = |proxy, no| Proxies {
             matcher: Matcher::builder().https(proxy).no(no).build(),
-            origin: |_| " (HTTPS_PROXY)".into(),
+            variable_name: |_| " (HTTPS_PROXY)".into(),
         };
-        let name = |proxy, no, url: &str| proxies(proxy, no).name(&url.parse().unwrap());
+        let name = |proxy, no, url: &str| proxies(proxy, no).describe(&url.parse().unwrap());
         let expected = Some("proxy.example:3128 (HTTPS_PROXY)".to_owned());
         assert_eq!(name("http://ann:hunter2@proxy.example:3128", "", "https://ghcr.io/v2/"), expected);
         assert_eq!(name("proxy.example:3128", "", "https://ghcr.io:5000/v2/?a=b"), expected);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::address::{Origin, PlainHosts, all_forms, is_link_local, is_this_machine, without_final_dot};
+use super::address::{
+    Network, PlainHttpHosts, is_link_local, is_loopback_host, normalized_host, with_embedded_ipv4,
+};
 
 /// Resolves names as the system does, and drops the addresses that no registry can have.
 #[derive(Debug, Clone)]
@@ -18,20 +20,20 @@ pub(super) struct GuardedResolver {
 
 impl GuardedResolver {
     /// Returns the resolver for requests of that origin. `proxies` are the hosts of configured proxies.
-    pub(super) fn new(origin: Origin, plain: &PlainHosts, proxies: &[String]) -> Self {
-        let names = plain.names().chain(proxies.iter().map(String::as_str)).map(without_final_dot);
-        Self { loopback: (origin != Origin::Loopback).then(|| names.collect()) }
+    pub(super) fn new(network: Network, plain_http: &PlainHttpHosts, proxies: &[String]) -> Self {
+        let names = plain_http.names().chain(proxies.iter().map(String::as_str)).map(normalized_host);
+        Self { loopback: (network != Network::Loopback).then(|| names.collect()) }
     }
 
     /// Returns the reason to drop an address of `name`.
-    fn objection(&self, name: &str, address: IpAddr) -> Option<&'static str> {
-        let forms = all_forms(address);
+    fn rejection_reason(&self, name: &str, address: IpAddr) -> Option<&'static str> {
+        let forms = with_embedded_ipv4(address);
         if forms.iter().any(|ip| is_link_local(*ip)) {
             return Some("link-local");
         }
-        let name = without_final_dot(name);
+        let name = normalized_host(name);
         let allows_loopback =
-            is_this_machine(&name) || self.loopback.as_ref().is_none_or(|names| names.contains(&name));
+            is_loopback_host(&name) || self.loopback.as_ref().is_none_or(|names| names.contains(&name));
         (!allows_loopback && forms.iter().any(|ip| ip.is_loopback())).then_some("loopback")
     }
 }
@@ -46,15 +48,15 @@ impl Resolve for GuardedResolver {
         let resolver = self.clone();
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let mut objection = None;
+            let mut rejection = None;
             let mut allowed = Vec::new();
             for address in found {
-                match resolver.objection(name.as_str(), address.ip()) {
+                match resolver.rejection_reason(name.as_str(), address.ip()) {
                     None => allowed.push(address),
-                    reason => objection = reason,
+                    reason => rejection = reason,
                 }
             }
-            match objection {
+            match rejection {
                 Some(reason) if allowed.is_empty() => Err(io::Error::other(ForbiddenName(reason)).into()),
                 _ => Ok(Box::new(allowed.into_iter()) as Addrs),
             }
@@ -68,9 +70,9 @@ mod tests {
 
     #[test]
     fn names_resolve_to_loopback_only_if_the_user_named_such_a_host() {
-        let plain = PlainHosts::new(&["registry.test:5000".to_owned()]);
-        let public = GuardedResolver::new(Origin::Public, &plain, &["proxy.test".to_owned()]);
-        let nearby = GuardedResolver::new(Origin::Loopback, &plain, &[]);
+        let plain_http = PlainHttpHosts::new(&["registry.test:5000".to_owned()]);
+        let public = GuardedResolver::new(Network::Public, &plain_http, &["proxy.test".to_owned()]);
+        let nearby = GuardedResolver::new(Network::Loopback, &plain_http, &[]);
         for (name, address, expected) in [
             ("evil.example", "127.0.0.1", Some("loopback")),
             ("evil.example", "::1", Some("loopback")),
@@ -84,9 +86,9 @@ mod tests {
             ("Proxy.test.", "127.0.0.1", None),
             ("localhost", "169.254.169.254", Some("link-local")),
         ] {
-            assert_eq!(public.objection(name, address.parse().unwrap()), expected, "{name} {address}");
+            assert_eq!(public.rejection_reason(name, address.parse().unwrap()), expected, "{name} {address}");
         }
-        assert_eq!(nearby.objection("registry.example", "127.0.0.1".parse().unwrap()), None);
-        assert!(nearby.objection("registry.example", "169.254.169.254".parse().unwrap()).is_some());
+        assert_eq!(nearby.rejection_reason("registry.example", "127.0.0.1".parse().unwrap()), None);
+        assert!(nearby.rejection_reason("registry.example", "169.254.169.254".parse().unwrap()).is_some());
     }
 }

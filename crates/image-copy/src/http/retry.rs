@@ -69,18 +69,21 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// Returns the time after which a refused request can succeed: `Retry-After`, the reset time, or the
 /// whole window of an allowance that is used up.
-pub(crate) fn limit_ends(headers: &HeaderMap) -> Option<Duration> {
-    let used_up = || number(headers, "ratelimit-remaining") == Some(0);
-    retry_after(headers).or_else(|| reset(headers)).or_else(|| window(headers).filter(|_| used_up()))
+pub(crate) fn rate_limit_end(headers: &HeaderMap) -> Option<Duration> {
+    let used_up = || numeric_header(headers, "ratelimit-remaining") == Some(0);
+    retry_after(headers)
+        .or_else(|| rate_limit_reset(headers))
+        .or_else(|| rate_limit_window(headers).filter(|_| used_up()))
 }
 
 /// Reads `RateLimit-Reset` in seconds
 /// (<https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-06>), or
 /// `X-RateLimit-Reset`, which many services state in seconds since 1970.
-pub(crate) fn reset(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn rate_limit_reset(headers: &HeaderMap) -> Option<Duration> {
     // No window is 30 years long.
     const EARLIEST_DATE: u64 = 1_000_000_000;
-    let seconds = ["ratelimit-reset", "x-ratelimit-reset"].iter().find_map(|name| number(headers, name))?;
+    let seconds =
+        ["ratelimit-reset", "x-ratelimit-reset"].iter().find_map(|name| numeric_header(headers, name))?;
     if seconds < EARLIEST_DATE {
         return Some(Duration::from_secs(seconds));
     }
@@ -90,14 +93,14 @@ pub(crate) fn reset(headers: &HeaderMap) -> Option<Duration> {
 
 /// Reads the window of `ratelimit-limit: 100;w=21600`
 /// (<https://docs.docker.com/docker-hub/usage/pulls/>).
-pub(crate) fn window(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn rate_limit_window(headers: &HeaderMap) -> Option<Duration> {
     let names = ["ratelimit-limit", "ratelimit-remaining"];
     let text = names.iter().find_map(|name| headers.get(*name)?.to_str().ok()?.split(";w=").nth(1))?;
     Some(Duration::from_secs(text.trim().parse().ok()?))
 }
 
 /// Reads the number in front of the parameters of a header.
-pub(crate) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+pub(crate) fn numeric_header(headers: &HeaderMap, name: &str) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.split(';').next()?.trim().parse().ok()
 }
 
@@ -141,9 +144,9 @@ mod tests {
             (vec![("retry-after", "5"), ("ratelimit-reset", "7")], Some(5)),
             (vec![("ratelimit-remaining", "0")], None),
         ] {
-            assert_eq!(limit_ends(&headers(&pairs)), expected.map(Duration::from_secs), "{pairs:?}");
+            assert_eq!(rate_limit_end(&headers(&pairs)), expected.map(Duration::from_secs), "{pairs:?}");
         }
-        let seconds = limit_ends(&headers(&[("x-ratelimit-reset", &later)])).unwrap().as_secs();
+        let seconds = rate_limit_end(&headers(&[("x-ratelimit-reset", &later)])).unwrap().as_secs();
         assert!((88..=90).contains(&seconds), "{seconds}");
     }
 }

@@ -57,16 +57,16 @@ impl Authorizer {
     /// or 403 (ECR). A token that was not fetched for this request is therefore replaced once.
     pub(super) async fn after(
         &self,
-        answer: &http::Answer,
+        response: &http::Response,
         sent: &Authorization,
         party: &Party<'_>,
         sending: Sending<'_>,
     ) -> Result<Option<Authorization>, Error> {
-        let status = answer.status.as_u16();
+        let status = response.status.as_u16();
         if !matches!(status, 400 | 401 | 403 | 404) {
             return Ok(None);
         }
-        let stated = if matches!(status, 401 | 403) { Challenge::of(&answer.headers) } else { None };
+        let stated = if matches!(status, 401 | 403) { Challenge::of(&response.headers) } else { None };
         if let (Some(challenge), Some(_)) = (&stated, &party.own) {
             lock(&self.challenges).insert(party.receiver.clone(), challenge.clone());
         }
@@ -78,7 +78,9 @@ impl Authorizer {
                 None => return Ok(None),
             },
         };
-        let Some(scopes) = self.scopes_after(answer, sent, party, &challenge).await? else { return Ok(None) };
+        let Some(scopes) = self.scopes_after(response, sent, party, &challenge).await? else {
+            return Ok(None);
+        };
         let is_new = |next: &Authorization| next.header.is_some() && next.header != sent.header;
         let next = self.meet(&challenge, scopes, party, sending, Some(sent)).await?;
         if is_new(&next) || is_same(challenge.scopes(), &next.scopes) {
@@ -93,34 +95,34 @@ impl Authorizer {
     /// Returns the scopes for another attempt, or `None` if another attempt cannot succeed.
     async fn scopes_after(
         &self,
-        answer: &http::Answer,
+        response: &http::Response,
         sent: &Authorization,
         party: &Party<'_>,
         challenge: &Challenge,
     ) -> Result<Option<Scopes>, Error> {
         let own_scopes = self.scopes(party, challenge);
         if sent.header.is_none() {
-            return Ok((answer.status != 400).then_some(own_scopes));
+            return Ok((response.status != 400).then_some(own_scopes));
         }
-        if !matches!(answer.status.as_u16(), 400 | 401 | 403) {
+        if !matches!(response.status.as_u16(), 400 | 401 | 403) {
             return Ok(None);
         }
-        let is_refused = matches!(answer.status.as_u16(), 401 | 403);
+        let is_refused = matches!(response.status.as_u16(), 401 | 403);
         if is_refused && sent.is_fresh && !is_same(challenge.scopes(), &sent.scopes) {
             let scopes = challenge.scopes().to_vec();
             self.replace(party, scopes.clone());
             return Ok(Some(scopes));
         }
-        let is_other = answer.status == 401 && sent.challenge.as_ref() != Some(challenge);
+        let is_other = response.status == 401 && sent.challenge.as_ref() != Some(challenge);
         if sent.is_fresh && !is_other {
             // Docker Hub grants a token without rights for unknown credentials.
             let has_other_credentials = match (&party.own, &sent.credentials) {
-                (Some(own), Some(refused)) if answer.status == 401 => own.renewed(refused).await?.is_some(),
+                (Some(own), Some(refused)) if response.status == 401 => own.renewed(refused).await?.is_some(),
                 _ => false,
             };
             return Ok(has_other_credentials.then_some(own_scopes));
         }
-        Ok((is_other || may_be_expired(answer)).then_some(own_scopes))
+        Ok((is_other || may_be_expired(response)).then_some(own_scopes))
     }
 
     /// Returns the last challenge of the receiver. Its scopes are kept if they fit this repository.
@@ -148,11 +150,11 @@ impl Authorizer {
         let cell = Arc::clone(lock(&self.roots).entry(party.receiver.clone()).or_default());
         let found = cell.get_or_try_init(|| async {
             let mut request = super::Repository::request(Method::GET, own.root.clone(), SMALL_BODY_BYTES);
-            request.origin = party.origin;
-            let answer = sending.http.send(&request, sending.deadline).await.ok();
+            request.network = party.network;
+            let response = sending.http.send(&request, sending.deadline).await.ok();
             // A transient failure is not kept.
-            let answer = answer.filter(|answer| !http::is_transient(answer.status)).ok_or(())?;
-            let challenge = if answer.status == 401 { Challenge::of(&answer.headers) } else { None };
+            let response = response.filter(|response| !http::is_transient(response.status)).ok_or(())?;
+            let challenge = if response.status == 401 { Challenge::of(&response.headers) } else { None };
             if let Some(challenge) = &challenge {
                 lock(&self.challenges).insert(party.receiver.clone(), challenge.clone());
             }
@@ -196,7 +198,7 @@ impl Authorizer {
                 Ok(Authorization { header, credentials, challenge, ..Authorization::default() })
             }
             Challenge::Bearer { realm, service, .. } => {
-                let request = TokenRequest { realm, service: service.as_deref(), origin: party.origin };
+                let request = TokenRequest { realm, service: service.as_deref(), network: party.network };
                 let choices = choices(scopes, challenge.scopes());
                 let found = self.tokens.first_granted(&request, &choices, party, sending, refused).await?;
                 if found.is_fresh && choices.first() != Some(&found.scopes) {
@@ -210,9 +212,9 @@ impl Authorizer {
 
 /// Returns true if the token can have expired: always with status 401; with 400 and 403 if the response
 /// says so or has no text.
-fn may_be_expired(answer: &http::Answer) -> bool {
-    let text = String::from_utf8_lossy(&answer.body).to_ascii_lowercase();
-    answer.status == 401
+fn may_be_expired(response: &http::Response) -> bool {
+    let text = String::from_utf8_lossy(&response.body).to_ascii_lowercase();
+    response.status == 401
         || text.trim().is_empty()
         || (text.contains("token") && (text.contains("expired") || text.contains("invalid")))
 }

@@ -8,7 +8,7 @@ use super::challenge::Challenge;
 use super::scopes::Scopes;
 use super::secrets::Secrets;
 use super::{Credentials, CredentialsProvider, CredentialsSent, Error};
-use crate::http::{self, Origin};
+use crate::http::{self, Network};
 use crate::oci;
 
 /// The receiver of a request, and the rights that the request needs.
@@ -20,7 +20,7 @@ pub(super) struct Party<'a> {
     /// The registry itself. `None` for a redirect target, which gets no credentials.
     pub(super) own: Option<Own<'a>>,
     /// Kind of the registry in the reference.
-    pub(super) origin: Origin,
+    pub(super) network: Network,
 }
 
 /// A registry at its own base URL.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::session::SMALL_BODY_BYTES;
 use super::{Client, Error, Repository};
-use crate::http::{self, Origin};
+use crate::http::{self, Network};
 use crate::oci::Registry;
 
 impl Client {
@@ -25,11 +25,11 @@ impl Client {
         };
         let found = cell.get_or_try_init(async || {
             let (plain, secure) = (url("http")?, url("https")?);
-            if self.shared.http.is_listed_as_plain(&plain) {
+            if self.shared.http.allows_plain_http(&plain) {
                 return Ok(plain);
             }
             let is_plain =
-                http::is_this_machine(registry.host()) && !self.speaks_tls(registry, &secure).await;
+                http::is_loopback_host(registry.host()) && !self.speaks_tls(registry, &secure).await;
             Ok(if is_plain { plain } else { secure })
         });
         found.await.cloned()
@@ -39,8 +39,8 @@ impl Client {
     async fn speaks_tls(&self, registry: &Registry, base: &Url) -> bool {
         let Ok(root) = base.join("v2/") else { return false };
         let mut request = Repository::request(Method::GET, root, SMALL_BODY_BYTES);
-        request.origin = Origin::of(registry.host());
-        match self.shared.http.open(&request, Some(Instant::now())).await {
+        request.network = Network::of(registry.host());
+        match self.shared.http.send_streaming(&request, Some(Instant::now())).await {
             Ok(_) => true,
             Err(error) => {
                 matches!(error.kind, http::ErrorKind::Tls(reason) if reason.contains("certificate"))

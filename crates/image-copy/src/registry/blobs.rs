@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 
 use super::secrets::Secrets;
 use super::{Error, Repository};
-use crate::http::{self, Body, ErrorKind, Opened, RetryBudget};
+use crate::http::{self, ErrorKind, ReceivedResponse, RetryBudget, StreamingResponse};
 use crate::oci::{Descriptor, Digest, Hasher};
 
 /// Bytes that a connection must deliver before earlier faults are forgotten.
@@ -77,7 +77,7 @@ pub(crate) struct BlobReader {
     /// can break any number of times.
     budget: RetryBudget,
     broke_at: u64,
-    body: Option<Body>,
+    body: Option<StreamingResponse>,
     received: u64,
     /// Bytes to leave out, from a server that knows no ranges.
     skip: u64,
@@ -169,7 +169,7 @@ impl BlobReader {
         Ok(chunk)
     }
 
-    async fn open(&mut self) -> Result<Body, Error> {
+    async fn open(&mut self) -> Result<StreamingResponse, Error> {
         let url = self.repository.url(&format!("blobs/{}", self.blob.digest)).await?;
         let mut request = Repository::request(Method::GET, url, 0);
         if self.received > 0 {
@@ -177,7 +177,7 @@ impl BlobReader {
         }
         let reply = self.repository.open(request).await?;
         match reply.opened {
-            Opened::Body(response) => {
+            ReceivedResponse::Streaming(response) => {
                 self.secrets = reply.secrets;
                 self.skip = match response.status() {
                     StatusCode::PARTIAL_CONTENT if starts_at(response.headers(), self.received) => 0,
@@ -189,8 +189,10 @@ impl BlobReader {
                 Ok(response)
             }
             // Nothing lies behind what came: the blob is shorter than it should be.
-            Opened::Answer(answer) if answer.status == 416 && self.received > 0 => Err(self.wrong_size()),
-            Opened::Answer(_) => Err(reply.to_error()),
+            ReceivedResponse::Complete(response) if response.status == 416 && self.received > 0 => {
+                Err(self.wrong_size())
+            }
+            ReceivedResponse::Complete(_) => Err(reply.to_error()),
         }
     }
 

@@ -78,27 +78,27 @@ fn message(text: &str) -> SanitizedText {
 
 impl ErrorResponse {
     pub(super) fn of(
-        answer: &http::Answer,
+        response: &http::Response,
         request: impl Into<SanitizedText>,
         credentials: CredentialsSent,
     ) -> Self {
-        let errors = parse_errors(&answer.body);
+        let errors = parse_errors(&response.body);
         // A registry names its version or sends an error document; neither is due to a HEAD.
         let wordless = errors.iter().all(|entry| entry.code.is_empty());
-        let is_not_from_registry = matches!(answer.status.as_u16(), 404 | 501)
+        let is_not_from_registry = matches!(response.status.as_u16(), 404 | 501)
             && wordless
-            && !answer.body.is_empty()
-            && !answer.headers.contains_key("docker-distribution-api-version");
+            && !response.body.is_empty()
+            && !response.headers.contains_key("docker-distribution-api-version");
         Self {
-            status: answer.status.as_u16(),
+            status: response.status.as_u16(),
             errors,
             is_not_from_registry,
             request: request.into(),
             credentials,
-            rate_limit: RateLimit::of(&answer.headers),
-            retry_after: http::retry_after(&answer.headers),
-            attempts: answer.attempts,
-            elapsed: answer.elapsed,
+            rate_limit: RateLimit::of(&response.headers),
+            retry_after: http::retry_after(&response.headers),
+            attempts: response.attempts,
+            elapsed: response.elapsed,
         }
     }
 

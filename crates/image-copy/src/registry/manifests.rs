@@ -59,8 +59,8 @@ impl Repository {
         let is_hub = self.name().registry().is_docker_hub();
         if (200..300).contains(&reply.status()) {
             let digest_on_the_way = reply.digest_on_the_way.clone();
-            let answer = reply.accepted()?;
-            if let Some(digest) = stated_digest(&answer.headers).or(digest_on_the_way) {
+            let response = reply.accepted()?;
+            if let Some(digest) = stated_digest(&response.headers).or(digest_on_the_way) {
                 return Ok(Head { digest, manifest: None });
             }
         } else if is_hub || is_busy(reply.status()) || shows_password(&reply) {
@@ -146,13 +146,13 @@ impl Repository {
         request.limit = limit;
         let reply = self.ask(request).await?;
         let secrets = reply.secrets.clone();
-        let answer = reply.accepted()?;
-        self.usage.manifest_gets.fetch_add(u64::from(answer.granted), Ordering::Relaxed);
+        let response = reply.accepted()?;
+        self.usage.manifest_gets.fetch_add(u64::from(response.successes), Ordering::Relaxed);
         if let ManifestId::Digest(expected) = id {
-            check_digest(expected, &answer)?;
+            check_digest(expected, &response)?;
         }
-        let served = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let manifest = Manifest::parse(answer.body.clone(), served);
+        let served = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let manifest = Manifest::parse(response.body.clone(), served);
         let manifest = manifest.map_err(|error| secrets.remove_from_manifest_error(error))?;
         Ok(match id {
             ManifestId::Digest(digest) => manifest.with_digest(digest.clone()),
@@ -194,20 +194,20 @@ fn is_busy(status: u16) -> bool {
     status == 429 || status >= 500 && status != 501
 }
 
-fn check_digest(expected: &Digest, answer: &http::Answer) -> Result<(), Error> {
+fn check_digest(expected: &Digest, response: &http::Response) -> Result<(), Error> {
     let mut hasher = crate::oci::Hasher::new(expected.algorithm());
-    hasher.update(&answer.body);
+    hasher.update(&response.body);
     let actual = hasher.finish();
     if actual == *expected {
         return Ok(());
     }
     let stated =
-        answer.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        response.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     match stated {
-        Some(length) if length != answer.body.len() as u64 => Err(Error::SizeMismatch {
+        Some(length) if length != response.body.len() as u64 => Err(Error::SizeMismatch {
             digest: expected.clone(),
             expected: length,
-            actual: answer.body.len() as u64,
+            actual: response.body.len() as u64,
         }),
         _ => Err(Error::DigestMismatch { expected: expected.clone(), actual }),
     }

@@ -44,7 +44,7 @@ pub use rate_limit::RateLimit;
 pub(crate) use referrers::MAX_LIST_BYTES;
 pub(crate) use upload::{BlobStream, UploadError, UploadStart};
 
-use crate::http::{RetryBudget, SilentHost, Waits};
+use crate::http::{PendingRequests, RetryBudget, SilentHost};
 use crate::{http, oci};
 use auth::Authorizer;
 
@@ -157,7 +157,7 @@ impl Repository {
     /// [`within`](Self::within) it. Within another budget, returns that one.
     #[must_use]
     pub(crate) fn retry_budget(&self) -> RetryBudget {
-        let own = || RetryBudget::new(self.http_options().backoff, self.deadline, self.usage.waits.clone());
+        let own = || RetryBudget::new(self.http_options().backoff, self.deadline, self.usage.pending.clone());
         self.budget.clone().unwrap_or_else(own)
     }
 
@@ -173,7 +173,7 @@ impl Repository {
 
     /// Returns the host that a request of this handle or its clones has been waiting for longest.
     pub(crate) fn silent_host(&self) -> Option<SilentHost> {
-        self.usage.waits.longest()
+        self.usage.pending.longest_silence()
     }
 
     /// How requests are sent.
@@ -213,5 +213,5 @@ struct Counters {
     requests: AtomicU64,
     manifest_gets: AtomicU64,
     rate_limit: Mutex<Option<RateLimit>>,
-    waits: Waits,
+    pending: PendingRequests,
 }

@@ -73,10 +73,10 @@ impl RateLimit {
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let limit = Self {
-            limit: http::number(headers, "ratelimit-limit"),
-            remaining: http::number(headers, "ratelimit-remaining"),
-            window: http::window(headers),
-            reset: http::retry_after(headers).or_else(|| http::reset(headers)),
+            limit: http::numeric_header(headers, "ratelimit-limit"),
+            remaining: http::numeric_header(headers, "ratelimit-remaining"),
+            window: http::rate_limit_window(headers),
+            reset: http::retry_after(headers).or_else(|| http::rate_limit_reset(headers)),
             source: text("docker-ratelimit-source")
                 .map(|source| SanitizedText::quotable(source, SOURCE_CHARS)),
         };

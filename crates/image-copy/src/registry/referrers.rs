@@ -78,11 +78,11 @@ impl Repository {
         if reply.status() >= 400 {
             return Err(reply.to_error());
         }
-        let answer = reply.accepted()?;
-        let served = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let index = Manifest::parse(answer.body.clone(), served).ok().filter(Manifest::is_index);
+        let response = reply.accepted()?;
+        let served = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let index = Manifest::parse(response.body.clone(), served).ok().filter(Manifest::is_index);
         let Some(index) = index else { return Ok(None) };
-        Ok(Some((index, next_page(&answer.headers, &url)?)))
+        Ok(Some((index, next_page(&response.headers, &url)?)))
     }
 
     /// Returns the digest that a tag names, by HEAD. `None` if the tag does not exist.

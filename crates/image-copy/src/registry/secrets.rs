@@ -11,7 +11,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Credentials, Error};
-use crate::http::Answer;
+use crate::http::Response;
 use crate::oci::ManifestError;
 use crate::text::SanitizedText;
 
@@ -98,15 +98,15 @@ impl Secrets {
 
     /// Removes the secrets from the parts of a response that become messages. The body of a success is
     /// content, and is not changed.
-    pub(super) fn remove_from_answer(&self, answer: &mut Answer) {
+    pub(super) fn remove_from_answer(&self, response: &mut Response) {
         for name in SHOWN_HEADERS {
-            let text = answer.headers.get(&name).and_then(|value| value.to_str().ok());
+            let text = response.headers.get(&name).and_then(|value| value.to_str().ok());
             if let Some(value) = text.and_then(|text| HeaderValue::from_str(&self.remove_from(text)).ok()) {
-                answer.headers.insert(name, value);
+                response.headers.insert(name, value);
             }
         }
-        if !answer.status.is_success() && !self.0.is_empty() {
-            answer.body = self.remove_from_body(&answer.body);
+        if !response.status.is_success() && !self.0.is_empty() {
+            response.body = self.remove_from_body(&response.body);
         }
     }
 

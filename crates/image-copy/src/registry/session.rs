@@ -10,7 +10,7 @@ use reqwest::{Method, Url};
 use super::authorization::{Authorization, Own, Party, Sending};
 use super::secrets::Secrets;
 use super::{Access, CredentialsSent, Error, ErrorResponse, RateLimit, Repository};
-use crate::http::{self, Answer, Opened, Origin};
+use crate::http::{self, Network, ReceivedResponse, Response};
 use crate::oci::Digest;
 
 const MAX_REDIRECTS: usize = 5;
@@ -28,7 +28,7 @@ const MAX_RENEWALS: usize = 2;
 
 /// An answer with what is needed to report it.
 pub(super) struct Reply {
-    pub(super) opened: Opened,
+    pub(super) opened: ReceivedResponse,
     pub(super) credentials: CredentialsSent,
     /// Whether another host answered than was asked.
     pub(super) redirected: bool,
@@ -43,27 +43,29 @@ pub(super) struct Reply {
 
 impl Reply {
     /// The answer when its status is 2xx, else the refusal.
-    pub(super) fn accepted(self) -> Result<Answer, Error> {
+    pub(super) fn accepted(self) -> Result<Response, Error> {
         match self.opened {
-            Opened::Answer(answer) if answer.status.is_success() => Ok(answer),
-            Opened::Answer(answer) => Err(ErrorResponse::of(&answer, self.request, self.credentials).into()),
-            Opened::Body(_) => Err(Error::Protocol("a body came where none was asked for")),
+            ReceivedResponse::Complete(response) if response.status.is_success() => Ok(response),
+            ReceivedResponse::Complete(response) => {
+                Err(ErrorResponse::of(&response, self.request, self.credentials).into())
+            }
+            ReceivedResponse::Streaming(_) => Err(Error::Protocol("a body came where none was asked for")),
         }
     }
 
     /// The status, whatever it is.
     pub(super) fn status(&self) -> u16 {
         match &self.opened {
-            Opened::Answer(answer) => answer.status.as_u16(),
-            Opened::Body(response) => response.status().as_u16(),
+            ReceivedResponse::Complete(response) => response.status.as_u16(),
+            ReceivedResponse::Streaming(response) => response.status().as_u16(),
         }
     }
 
     /// The refusal that this reply is.
     pub(super) fn to_error(&self) -> Error {
         match &self.opened {
-            Opened::Answer(answer) => {
-                let refusal = ErrorResponse::of(answer, self.request.clone(), self.credentials);
+            ReceivedResponse::Complete(response) => {
+                let refusal = ErrorResponse::of(response, self.request.clone(), self.credentials);
                 // The signature in a redirect lasts for seconds; the registry makes a new one.
                 let signature_expired = self.redirected && matches!(refusal.status, 400 | 401 | 403);
                 if signature_expired {
@@ -72,7 +74,7 @@ impl Reply {
                     refusal.into()
                 }
             }
-            Opened::Body(_) => Error::Protocol("a body came where none was asked for"),
+            ReceivedResponse::Streaming(_) => Error::Protocol("a body came where none was asked for"),
         }
     }
 }
@@ -90,7 +92,7 @@ impl Repository {
         http::Request {
             method,
             url,
-            origin: Origin::Public,
+            network: Network::Public,
             headers: HeaderMap::new(),
             body: Bytes::new(),
             limit,
@@ -131,23 +133,23 @@ impl Repository {
     pub(super) async fn was_renewed(
         &self,
         url: &Url,
-        answer: &Answer,
+        response: &Response,
         sent: &Authorization,
     ) -> Result<bool, Error> {
         let party = self.party(url, self.is_own(url).await?).await?;
         let http = self.http();
-        Ok(self.client.authorizer.after(answer, sent, &party, self.sending(&http)).await?.is_some())
+        Ok(self.client.authorizer.after(response, sent, &party, self.sending(&http)).await?.is_some())
     }
 
     /// Returns the kind of the registry in the reference.
-    pub(super) fn origin(&self) -> Origin {
-        Origin::of(self.name.registry().host())
+    pub(super) fn network(&self) -> Network {
+        Network::of(self.name.registry().host())
     }
 
     async fn converse(&self, mut request: http::Request, reading: Reading) -> Result<Reply, Error> {
         let described = format!("{} {}", request.method, request.url.path());
         let http = self.http();
-        request.origin = self.origin();
+        request.network = self.network();
         let mut secrets = Secrets::default();
         let mut own = self.is_own(&request.url).await?;
         let mut digest_on_the_way = None;
@@ -155,8 +157,8 @@ impl Repository {
             let conversing = self.converse_with_host(&mut request, own, reading, &http, &mut secrets);
             let (opened, credentials) = conversing.await.map_err(|error| secrets.remove_from_error(error))?;
             let target = match &opened {
-                Opened::Answer(answer) => redirect(answer, &request)?,
-                Opened::Body(_) => None,
+                ReceivedResponse::Complete(response) => redirect(response, &request)?,
+                ReceivedResponse::Streaming(_) => None,
             };
             let Some(target) = target else {
                 let url = request.url;
@@ -170,8 +172,8 @@ impl Repository {
                     request: described,
                 });
             };
-            if let Opened::Answer(answer) = &opened {
-                digest_on_the_way = digest_on_the_way.or(stated_digest(&answer.headers));
+            if let ReceivedResponse::Complete(response) = &opened {
+                digest_on_the_way = digest_on_the_way.or(stated_digest(&response.headers));
             }
             // CredentialsProvider never follow to another host, port or scheme, nor back from there.
             own = own && target.origin() == request.url.origin();
@@ -187,7 +189,7 @@ impl Repository {
         reading: Reading,
         http: &http::Client,
         secrets: &mut Secrets,
-    ) -> Result<(Opened, CredentialsSent), Error> {
+    ) -> Result<(ReceivedResponse, CredentialsSent), Error> {
         let party = self.party(&request.url, own).await?;
         let authorizer = &self.client.authorizer;
         let mut authorization = authorizer.before(&party, self.sending(http)).await?;
@@ -199,15 +201,15 @@ impl Repository {
             authorization.apply(&mut request.headers);
             authorization.add_to(secrets);
             let mut opened = match reading {
-                Reading::Whole => Opened::Answer(http.send(request, self.deadline).await?),
-                Reading::Streamed => http.open(request, self.deadline).await?,
+                Reading::Whole => ReceivedResponse::Complete(http.send(request, self.deadline).await?),
+                Reading::Streamed => http.send_streaming(request, self.deadline).await?,
             };
             self.count(&opened);
-            if let Opened::Answer(answer) = &mut opened {
-                secrets.remove_from_answer(answer);
+            if let ReceivedResponse::Complete(response) = &mut opened {
+                secrets.remove_from_answer(response);
                 if renewals < MAX_RENEWALS
                     && let Some(next) =
-                        authorizer.after(answer, &authorization, &party, self.sending(http)).await?
+                        authorizer.after(response, &authorization, &party, self.sending(http)).await?
                 {
                     authorization = next;
                     renewals += 1;
@@ -224,9 +226,9 @@ impl Repository {
 
     async fn party<'a>(&'a self, url: &Url, own: bool) -> Result<Party<'a>, Error> {
         let receiver = url.origin().ascii_serialization();
-        let origin = self.origin();
+        let network = self.network();
         if !own {
-            return Ok(Party { receiver, scopes: Vec::new(), own: None, origin });
+            return Ok(Party { receiver, scopes: Vec::new(), own: None, network });
         }
         let actions = match self.access {
             Access::Pull => "pull",
@@ -240,7 +242,7 @@ impl Repository {
             credentials_provider: &*self.client.credentials_provider,
             root: root.join("v2/").map_err(|_| Error::Protocol("the name makes no address"))?,
         };
-        Ok(Party { receiver, scopes: [scope].into_iter().chain(source).collect(), own: Some(own), origin })
+        Ok(Party { receiver, scopes: [scope].into_iter().chain(source).collect(), own: Some(own), network })
     }
 
     /// Returns true if the address is at the registry's own base URL.
@@ -248,10 +250,10 @@ impl Repository {
         Ok(self.client.base(self.name.registry()).await?.origin() == url.origin())
     }
 
-    fn count(&self, opened: &Opened) {
+    fn count(&self, opened: &ReceivedResponse) {
         let (attempts, headers) = match opened {
-            Opened::Answer(answer) => (answer.attempts, &answer.headers),
-            Opened::Body(response) => (1, response.headers()),
+            ReceivedResponse::Complete(response) => (response.attempts, &response.headers),
+            ReceivedResponse::Streaming(response) => (1, response.headers()),
         };
         self.usage.requests.fetch_add(u64::from(attempts), Ordering::Relaxed);
         if let Some(limit) = RateLimit::of(headers) {
@@ -269,14 +271,14 @@ enum Reading {
 
 /// Returns the target of a redirect that keeps the request as it is. Other redirects of requests that write
 /// would turn them into a GET.
-pub(super) fn redirect(answer: &Answer, request: &http::Request) -> Result<Option<Url>, Error> {
+pub(super) fn redirect(response: &Response, request: &http::Request) -> Result<Option<Url>, Error> {
     let reads = matches!(request.method, Method::GET | Method::HEAD);
-    let keeps_method = matches!(answer.status.as_u16(), 307 | 308);
-    let is_followed = keeps_method || (reads && matches!(answer.status.as_u16(), 301..=303));
+    let keeps_method = matches!(response.status.as_u16(), 307 | 308);
+    let is_followed = keeps_method || (reads && matches!(response.status.as_u16(), 301..=303));
     if !is_followed {
         return Ok(None);
     }
-    let target = location(&answer.headers, &request.url);
+    let target = location(&response.headers, &request.url);
     target.map(Some).ok_or(Error::Protocol("it redirects to nowhere, or to an address that is not valid"))
 }
 
@@ -292,7 +294,7 @@ pub(super) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
 
 /// Returns true if pulls are used up, and the registry does not state for how long. The limit on requests of
 /// any kind has other words and ends in a minute (<https://docs.docker.com/docker-hub/usage/>).
-fn is_pull_limit(answer: &Answer) -> bool {
-    let refusal = || ErrorResponse::of(answer, "", CredentialsSent::No);
-    answer.status == 429 && http::limit_ends(&answer.headers).is_none() && refusal().is_pull_limit()
+fn is_pull_limit(response: &Response) -> bool {
+    let refusal = || ErrorResponse::of(response, "", CredentialsSent::No);
+    response.status == 429 && http::rate_limit_end(&response.headers).is_none() && refusal().is_pull_limit()
 }

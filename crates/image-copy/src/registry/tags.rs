@@ -37,15 +37,15 @@ impl Repository {
         let mut url = self.url(&format!("tags/list?n={PAGE}")).await?;
         for _ in 0..MAX_PAGES {
             let request = Self::request(Method::GET, url.clone(), room);
-            let answer = self.ask(request).await?.accepted()?;
-            room = room.saturating_sub(answer.body.len() as u64);
-            let mut page = serde_json::Deserializer::from_slice(&answer.body);
+            let response = self.ask(request).await?.accepted()?;
+            room = room.saturating_sub(response.body.len() as u64);
+            let mut page = serde_json::Deserializer::from_slice(&response.body);
             let read = list.deserialize(&mut page).and_then(|()| page.end());
             if list.entries > MAX_TAGS {
                 return Err(Error::Protocol("its list of tags has more than 200000 entries"));
             }
             read.map_err(|_| Error::Protocol("its list of tags cannot be read"))?;
-            match next_page(&answer.headers, &url)? {
+            match next_page(&response.headers, &url)? {
                 Some(_) if room == 0 => break,
                 Some(next) => url = next,
                 None => return Ok(list.tags),

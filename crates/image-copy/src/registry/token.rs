@@ -16,7 +16,7 @@ use super::authorization::Sending;
 use super::secrets::Secrets;
 use super::session::redirect;
 use super::{Credentials, CredentialsSent, Error, ErrorResponse};
-use crate::http::{self, Origin};
+use crate::http::{self, Network};
 
 /// A token is renewed this long before it ends, or a third of its life if that is shorter.
 const RENEWAL_MARGIN: Duration = Duration::from_secs(60);
@@ -50,7 +50,7 @@ pub(super) struct TokenRequest<'a> {
     pub(super) realm: &'a str,
     pub(super) service: Option<&'a str>,
     /// Kind of the registry in the reference. It decides if the realm is allowed.
-    pub(super) origin: Origin,
+    pub(super) network: Network,
 }
 
 /// ACR sends only `access_token`, others `token`, some both, of which one can be empty. `expires_in` is a
@@ -65,8 +65,8 @@ struct TokenAnswer {
 
 impl TokenAnswer {
     /// Returns the token and its life.
-    fn read(answer: &http::Answer) -> Option<(SecretString, Duration)> {
-        let Self { token, access_token, expires_in } = serde_json::from_slice(&answer.body).ok()?;
+    fn read(response: &http::Response) -> Option<(SecretString, Duration)> {
+        let Self { token, access_token, expires_in } = serde_json::from_slice(&response.body).ok()?;
         let is_given = |token: &SecretString| !token.expose_secret().is_empty();
         let token = token.filter(is_given).or(access_token.filter(is_given))?;
         let seconds = match expires_in {
@@ -105,16 +105,16 @@ impl TokenRequest<'_> {
             }
             _ => self.request(url, scopes, credentials)?,
         };
-        let mut answer = send(&mut request, sending, &secrets).await?;
-        if answer.status.is_success() && TokenAnswer::read(&answer).is_none() {
+        let mut response = send(&mut request, sending, &secrets).await?;
+        if response.status.is_success() && TokenAnswer::read(&response).is_none() {
             // A response that was damaged on the way can arrive intact the next time.
-            answer = send(&mut request, sending, &secrets).await?;
+            response = send(&mut request, sending, &secrets).await?;
         }
-        if !answer.status.is_success() {
+        if !response.status.is_success() {
             let sent = if credentials.is_some() { CredentialsSent::Yes } else { CredentialsSent::No };
-            return Err(ErrorResponse::of(&answer, format!("{} token", request.method), sent).into());
+            return Err(ErrorResponse::of(&response, format!("{} token", request.method), sent).into());
         }
-        let Some((token, life)) = TokenAnswer::read(&answer) else {
+        let Some((token, life)) = TokenAnswer::read(&response) else {
             return Err(Error::Protocol("its token service sent no token"));
         };
         let header = sensitive(&format!("Bearer {}", token.expose_secret()))?;
@@ -160,11 +160,11 @@ impl TokenRequest<'_> {
     fn http_request(&self, method: Method, url: Url, headers: HeaderMap, body: Bytes) -> http::Request {
         // Docker Hub returns 429 for a user name that is locked after wrong passwords. More attempts keep
         // it locked (https://github.com/docker/hub-feedback/issues/2201).
-        let is_final: fn(&http::Answer) -> bool = match headers.contains_key(AUTHORIZATION) {
-            true => |answer| answer.status == 429 && http::retry_after(&answer.headers).is_none(),
+        let is_final: fn(&http::Response) -> bool = match headers.contains_key(AUTHORIZATION) {
+            true => |response| response.status == 429 && http::retry_after(&response.headers).is_none(),
             false => |_| false,
         };
-        http::Request { method, url, origin: self.origin, headers, body, limit: TOKEN_BODY_BYTES, is_final }
+        http::Request { method, url, network: self.network, headers, body, limit: TOKEN_BODY_BYTES, is_final }
     }
 }
 
@@ -174,14 +174,14 @@ async fn send(
     request: &mut http::Request,
     sending: Sending<'_>,
     secrets: &Secrets,
-) -> Result<http::Answer, Error> {
+) -> Result<http::Response, Error> {
     for _ in 0..=MAX_REDIRECTS {
-        let mut answer = sending.http.send(request, sending.deadline).await?;
-        secrets.remove_from_answer(&mut answer);
-        let target = redirect(&answer, request)?.filter(|target| is_same_service(&request.url, target));
+        let mut response = sending.http.send(request, sending.deadline).await?;
+        secrets.remove_from_answer(&mut response);
+        let target = redirect(&response, request)?.filter(|target| is_same_service(&request.url, target));
         match target {
             Some(target) => request.url = target,
-            None => return Ok(answer),
+            None => return Ok(response),
         }
     }
     Err(Error::Protocol("its token service redirects without end"))
@@ -220,7 +220,7 @@ mod tests {
         let wanted = TokenRequest {
             realm: "https://acme.azurecr.io/oauth2/token?tenant=1",
             service: Some("acme.azurecr.io"),
-            origin: Origin::Public,
+            network: Network::Public,
         };
         let scopes = ["repository:a/b:pull,push".to_owned(), "repository:c:pull".to_owned()];
         let request = wanted.exchange(wanted.realm.parse().unwrap(), &scopes, &"refresh&me".into());
@@ -237,15 +237,16 @@ mod tests {
     #[test]
     fn reads_tokens_as_services_send_them() {
         let read = |body: &'static str| {
-            let answer = http::Answer {
+            let response = http::Response {
                 status: reqwest::StatusCode::OK,
                 headers: HeaderMap::new(),
                 body: body.into(),
                 attempts: 1,
-                granted: 1,
+                successes: 1,
                 elapsed: Duration::ZERO,
             };
-            TokenAnswer::read(&answer).map(|(token, life)| (token.expose_secret().to_owned(), life.as_secs()))
+            TokenAnswer::read(&response)
+                .map(|(token, life)| (token.expose_secret().to_owned(), life.as_secs()))
         };
         for (body, expected) in [
             (r#"{"token":"a","expires_in":300}"#, Some(("a", 300))),

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::secrets::Secrets;
 use super::session::{Reply, SMALL_BODY_BYTES, location, redirect};
 use super::{Error, ErrorResponse, Repository};
-use crate::http::{self, Activity, Backoff, RetryBudget};
+use crate::http::{self, Backoff, RetryBudget, UploadMonitor};
 use crate::oci::{self, Descriptor, Digest};
 
 /// Time limit of the request that cancels a session, with its token.
@@ -94,7 +94,7 @@ impl Repository {
         request.is_final = |_| true;
         // A single attempt, because the upload that follows a refusal has attempts of its own.
         let once = Backoff { max_attempts: 1, ..self.http_options().backoff };
-        let budget = RetryBudget::new(once, self.deadline, self.usage.waits.clone());
+        let budget = RetryBudget::new(once, self.deadline, self.usage.pending.clone());
         let reply = self.mounting_from(from).with_budget(&budget).ask(request).await;
         if matches!(&reply, Ok(reply) if reply.status() == 201) {
             return Ok(Some(UploadStart::Mounted));
@@ -126,14 +126,14 @@ impl Repository {
         let url = with_digest(upload.url.clone(), &blob.digest);
         let authorization = self.authorization(&url).await.map_err(UploadError::Destination)?;
         let mut request = Self::request(Method::PUT, url.clone(), SMALL_BODY_BYTES);
-        request.origin = self.origin();
+        request.network = self.network();
         authorization.apply(&mut request.headers);
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         let client = self.http();
-        let activity = client.activity(&url, blob.size);
+        let monitor = client.monitor_upload(&url, blob.size);
         let source_error: Arc<Mutex<Option<Error>>> = Arc::default();
-        let body = streamed(reader, activity.clone(), source_error.clone(), passed);
-        let result = client.send_once(&request, body, blob.size, &activity).await;
+        let body = streamed(reader, monitor.clone(), source_error.clone(), passed);
+        let result = client.send_upload(&request, body, blob.size, &monitor).await;
         if let Some(error) = source_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(UploadError::Source(error));
         }
@@ -141,18 +141,18 @@ impl Repository {
         authorization.add_to(&mut secrets);
         secrets.add_query(&url);
         let failed = |error: http::Error| UploadError::Destination(secrets.remove_from_error(error.into()));
-        let mut answer = result.map_err(failed)?;
-        if answer.status.is_success() {
+        let mut response = result.map_err(failed)?;
+        if response.status.is_success() {
             return Ok(());
         }
-        if let Some(url) = redirect(&answer, &request).map_err(UploadError::Destination)? {
+        if let Some(url) = redirect(&response, &request).map_err(UploadError::Destination)? {
             return Err(UploadError::Redirected(Upload { url }));
         }
-        secrets.remove_from_answer(&mut answer);
+        secrets.remove_from_answer(&mut response);
         let described = secrets.remove_from(&format!("PUT {}", url.path()));
-        let refusal = ErrorResponse::of(&answer, described, authorization.credentials_sent());
+        let refusal = ErrorResponse::of(&response, described, authorization.credentials_sent());
         let renewed =
-            self.was_renewed(&url, &answer, &authorization).await.map_err(UploadError::Destination)?;
+            self.was_renewed(&url, &response, &authorization).await.map_err(UploadError::Destination)?;
         Err(UploadError::Destination(if renewed {
             Error::AuthorizationExpired(Box::new(refusal))
         } else {
@@ -179,7 +179,7 @@ impl Repository {
         let cancelling = async {
             let authorization = self.authorization(&upload.url).await?;
             let mut request = Self::request(Method::DELETE, upload.url, SMALL_BODY_BYTES);
-            request.origin = self.origin();
+            request.network = self.network();
             authorization.apply(&mut request.headers);
             Ok::<_, Error>(self.client.shared.http.send(&request, Some(Instant::now())).await?)
         };
@@ -201,8 +201,8 @@ fn with_digest(mut url: Url, digest: &Digest) -> Url {
 /// Returns the upload session that a registry opened.
 fn session(reply: Reply) -> Result<Upload, Error> {
     let url = reply.url.clone();
-    let answer = reply.accepted()?;
-    let url = location(&answer.headers, &url);
+    let response = reply.accepted()?;
+    let url = location(&response.headers, &url);
     let url = url.ok_or(Error::Protocol("its upload session has no address, or one that is not valid"))?;
     Ok(Upload { url })
 }
@@ -211,26 +211,26 @@ fn session(reply: Reply) -> Result<Upload, Error> {
 /// whole blob, and is kept for the caller: the HTTP client would report a broken connection.
 fn streamed(
     reader: impl BlobStream,
-    activity: Arc<Activity>,
+    monitor: Arc<UploadMonitor>,
     error: Arc<Mutex<Option<Error>>>,
     passed: Arc<dyn Fn(u64) + Send + Sync>,
 ) -> Body {
     let pieces = stream::try_unfold(reader, move |mut reader| {
-        let (activity, error, passed) = (activity.clone(), error.clone(), passed.clone());
+        let (monitor, error, passed) = (monitor.clone(), error.clone(), passed.clone());
         async move {
-            activity.asked();
+            monitor.waiting_for_source();
             match reader.next().await {
                 Ok(Some(piece)) => {
-                    activity.delivered(piece.len() as u64);
+                    monitor.source_delivered(piece.len() as u64);
                     passed(piece.len() as u64);
                     Ok(Some((piece, reader)))
                 }
                 Ok(None) => {
-                    activity.delivered(0);
+                    monitor.source_delivered(0);
                     Ok(None)
                 }
                 Err(cause) => {
-                    activity.delivered(0);
+                    monitor.source_delivered(0);
                     *error.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
                     Err(std::io::Error::other("the source ended early"))
                 }

@@ -7,8 +7,8 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use super::retry::{is_transient, limit_ends, retry_after};
-use super::{Backoff, Error, ErrorKind, Waits};
+use super::retry::{is_transient, rate_limit_end, retry_after};
+use super::{Backoff, Error, ErrorKind, PendingRequests};
 
 /// Attempts, time and deadline of one operation, such as reading a blob from one registry. Clones share
 /// them, so that retries within retries do not multiply.
@@ -17,12 +17,12 @@ pub(crate) struct RetryBudget {
     backoff: Backoff,
     deadline: Option<Instant>,
     started: Instant,
-    spent: Arc<Mutex<Spent>>,
-    pub(super) waits: Waits,
+    usage: Arc<Mutex<BudgetUsage>>,
+    pub(super) pending: PendingRequests,
 }
 
 #[derive(Debug, Default)]
-struct Spent {
+struct BudgetUsage {
     /// Pauses so far. Bounds of later pauses grow with it.
     pauses: u32,
     /// Attempts that ended in a fault.
@@ -35,18 +35,18 @@ struct Spent {
 
 impl RetryBudget {
     /// `waits` lists the requests that are waiting for a response.
-    pub(crate) fn new(backoff: Backoff, deadline: Option<Instant>, waits: Waits) -> Self {
-        Self { backoff, deadline, started: Instant::now(), spent: Arc::default(), waits }
+    pub(crate) fn new(backoff: Backoff, deadline: Option<Instant>, pending: PendingRequests) -> Self {
+        Self { backoff, deadline, started: Instant::now(), usage: Arc::default(), pending }
     }
 
     /// Forgets earlier faults, after an attempt that gained something.
     pub(crate) fn reset(&self) {
-        *self.spent() = Spent::default();
+        *self.usage() = BudgetUsage::default();
     }
 
     /// Returns the number of attempts that ended in a fault, at least one.
     pub(crate) fn attempts(&self) -> u32 {
-        self.spent().faults.max(1)
+        self.usage().faults.max(1)
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -55,8 +55,8 @@ impl RetryBudget {
 
     /// Waits before the next attempt after a response. Returns false if there is none.
     pub(crate) async fn wait_after_response(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        let asked = if status == 429 { limit_ends(headers) } else { retry_after(headers) };
-        is_transient(status) && self.wait_after_status(status, asked).await
+        let retry_after_header = if status == 429 { rate_limit_end(headers) } else { retry_after(headers) };
+        is_transient(status) && self.wait_after_status(status, retry_after_header).await
     }
 
     /// Waits before the next attempt after a request without a complete response. Returns false if there
@@ -67,42 +67,52 @@ impl RetryBudget {
             _ => Duration::ZERO,
         };
         let has_patience = {
-            let mut spent = self.spent();
-            spent.silence = spent.silence.saturating_add(silence);
-            spent.silence < self.backoff.max_silence
+            let mut usage = self.usage();
+            usage.silence = usage.silence.saturating_add(silence);
+            usage.silence < self.backoff.max_silence
         };
         error.is_transient() && self.has_attempts() && has_patience && self.pause(None).await
     }
 
     /// Waits before the next attempt after a transient status. `asked` is the time the registry asks for.
-    pub(crate) async fn wait_after_status(&self, status: StatusCode, asked: Option<Duration>) -> bool {
-        let throttled = matches!(status.as_u16(), 429 | 503) && (asked.is_some() || status == 429);
-        if throttled { self.pause(asked).await } else { self.wait_after_fault(asked).await }
+    pub(crate) async fn wait_after_status(
+        &self,
+        status: StatusCode,
+        retry_after_header: Option<Duration>,
+    ) -> bool {
+        let throttled =
+            matches!(status.as_u16(), 429 | 503) && (retry_after_header.is_some() || status == 429);
+        if throttled {
+            self.pause(retry_after_header).await
+        } else {
+            self.wait_after_fault(retry_after_header).await
+        }
     }
 
     /// Waits before the next attempt after a fault.
-    pub(crate) async fn wait_after_fault(&self, asked: Option<Duration>) -> bool {
-        self.has_attempts() && self.pause(asked).await
+    pub(crate) async fn wait_after_fault(&self, retry_after_header: Option<Duration>) -> bool {
+        self.has_attempts() && self.pause(retry_after_header).await
     }
 
     /// Counts a fault. Returns true if attempts are left.
     fn has_attempts(&self) -> bool {
-        let mut spent = self.spent();
-        spent.faults = spent.faults.saturating_add(1);
-        spent.faults < self.backoff.max_attempts
+        let mut usage = self.usage();
+        usage.faults = usage.faults.saturating_add(1);
+        usage.faults < self.backoff.max_attempts
     }
 
-    async fn pause(&self, asked: Option<Duration>) -> bool {
+    async fn pause(&self, retry_after_header: Option<Duration>) -> bool {
         let pause = {
-            let mut spent = self.spent();
-            spent.pauses = spent.pauses.saturating_add(1);
+            let mut usage = self.usage();
+            usage.pauses = usage.pauses.saturating_add(1);
             // A registry asks for a least time. Jitter on top spreads the clients that it asked.
-            let pause = asked.unwrap_or_default().saturating_add(self.backoff.pause(spent.pauses));
-            spent.paused = spent.paused.saturating_add(pause);
+            let pause =
+                retry_after_header.unwrap_or_default().saturating_add(self.backoff.pause(usage.pauses));
+            usage.paused = usage.paused.saturating_add(pause);
             let fits = match self.deadline {
                 // A registry can ask for more time than an Instant can express.
                 Some(deadline) => Instant::now().checked_add(pause).is_some_and(|end| end < deadline),
-                None => spent.paused < self.backoff.max_total_pause,
+                None => usage.paused < self.backoff.max_total_pause,
             };
             if !fits {
                 return false;
@@ -113,8 +123,8 @@ impl RetryBudget {
         true
     }
 
-    fn spent(&self) -> MutexGuard<'_, Spent> {
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    fn usage(&self) -> MutexGuard<'_, BudgetUsage> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -129,7 +139,11 @@ mod tests {
     }
 
     fn budget(backoff: Backoff, seconds: u64) -> RetryBudget {
-        RetryBudget::new(backoff, Some(Instant::now() + Duration::from_secs(seconds)), Waits::default())
+        RetryBudget::new(
+            backoff,
+            Some(Instant::now() + Duration::from_secs(seconds)),
+            PendingRequests::default(),
+        )
     }
 
     fn silent(seconds: u64) -> Error {
@@ -139,12 +153,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_without_end_is_not_begun() {
-        for asked in [Some(Duration::from_secs(u64::MAX)), Some(Duration::MAX)] {
+        for retry_after_header in [Some(Duration::from_secs(u64::MAX)), Some(Duration::MAX)] {
             for budget in [
                 budget(Backoff::default(), 100),
-                RetryBudget::new(Backoff::default(), None, Waits::default()),
+                RetryBudget::new(Backoff::default(), None, PendingRequests::default()),
             ] {
-                assert!(!budget.wait_after_status(StatusCode::TOO_MANY_REQUESTS, asked).await);
+                assert!(!budget.wait_after_status(StatusCode::TOO_MANY_REQUESTS, retry_after_header).await);
             }
         }
     }
@@ -188,7 +202,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn patience_without_a_deadline_counts_pauses_and_not_the_transfer() {
-        let budget = RetryBudget::new(Backoff::default(), None, Waits::default());
+        let budget = RetryBudget::new(Backoff::default(), None, PendingRequests::default());
         tokio::time::sleep(Duration::from_secs(3600)).await;
         assert!(budget.wait_after_fault(None).await);
         assert!(

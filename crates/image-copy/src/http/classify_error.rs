@@ -17,30 +17,30 @@ const HOST_CHARS: usize = 261;
 const REASON_CHARS: usize = 160;
 
 /// An error for the host of `url`, on the first try.
-pub(super) fn failure(kind: ErrorKind, url: &Url) -> Error {
-    Error { kind, host: host_of(url), attempts: 1, elapsed: Duration::ZERO }
+pub(super) fn new_error(kind: ErrorKind, url: &Url) -> Error {
+    Error { kind, host: host_with_port(url), attempts: 1, elapsed: Duration::ZERO }
 }
 
 /// The host of `url`, with its port if that is not the usual one.
-pub(super) fn host_of(url: &Url) -> SanitizedText {
+pub(super) fn host_with_port(url: &Url) -> SanitizedText {
     let host = url.host_str().unwrap_or_default();
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     SanitizedText::quotable(&host, HOST_CHARS)
 }
 
 /// Returns the error for an address that a registry must not send us to.
-pub(super) fn forbidden(reason: &'static str, url: &Url) -> Error {
-    failure(ErrorKind::ForbiddenAddress(reason), url)
+pub(super) fn forbidden_address(reason: &'static str, url: &Url) -> Error {
+    new_error(ErrorKind::ForbiddenAddress(reason), url)
 }
 
 /// An error for a body that ended before its time.
 pub(crate) fn interrupted(url: &Url) -> Error {
-    failure(ErrorKind::Interrupted, url)
+    new_error(ErrorKind::Interrupted, url)
 }
 
 /// Reads what kept a request to `url` from its answer out of the chain of causes. `proxy` is the one
 /// that the request went through.
-pub(super) fn describe(error: &reqwest::Error, url: &Url, proxy: Option<String>) -> Error {
+pub(super) fn classify_error(error: &reqwest::Error, url: &Url, proxy: Option<String>) -> Error {
     let mut io_kind = None;
     let mut forbidden = None;
     let mut cause = error.source();
@@ -65,24 +65,24 @@ pub(super) fn describe(error: &reqwest::Error, url: &Url, proxy: Option<String>)
         // The target's name is the proxy's to resolve, and its connection the proxy's to make.
         ErrorKind::Proxy {
             proxy,
-            reason: if error.is_timeout() { "timed out".into() } else { innermost(error) },
+            reason: if error.is_timeout() { "timed out".into() } else { root_cause(error) },
         }
     } else if error.is_dns() {
         ErrorKind::Dns
     } else if error.is_connect() && (error.is_timeout() || io_kind == Some(io::ErrorKind::TimedOut)) {
         ErrorKind::ConnectTimeout
     } else if error.is_connect() && io_kind == Some(io::ErrorKind::InvalidData) {
-        ErrorKind::Tls(innermost(error))
+        ErrorKind::Tls(root_cause(error))
     } else if error.is_connect() {
-        ErrorKind::Connect(innermost(error))
+        ErrorKind::Connect(root_cause(error))
     } else {
         ErrorKind::Interrupted
     };
-    failure(kind, url)
+    new_error(kind, url)
 }
 
 /// The words of the cause at the end of the chain, which name no URL.
-pub(super) fn innermost(error: &reqwest::Error) -> SanitizedText {
+pub(super) fn root_cause(error: &reqwest::Error) -> SanitizedText {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;

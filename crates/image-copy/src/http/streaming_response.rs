@@ -8,15 +8,15 @@ use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 use tokio::time::{Instant, timeout_at};
 
-use super::wait::Wait;
+use super::pending_requests::PendingRequest;
 use super::{Client, Error, ErrorKind};
 
 /// The body of a response. It fails if the server is silent or sends too slowly. Only the time in which
 /// its reader waits for the server counts. Cannot be printed, because its address can be signed.
-pub(crate) struct Body {
+pub(crate) struct StreamingResponse {
     client: Client,
     response: reqwest::Response,
-    wait: Arc<Wait>,
+    pending: Arc<PendingRequest>,
     /// Time that the reader waited in the current period, which ends after `Options::read_timeout`.
     waited: Duration,
     /// The part of it before the last byte.
@@ -25,11 +25,11 @@ pub(crate) struct Body {
     bytes: u64,
 }
 
-impl Body {
-    pub(super) fn new(client: Client, response: reqwest::Response, wait: Arc<Wait>) -> Self {
-        wait.end();
+impl StreamingResponse {
+    pub(super) fn new(client: Client, response: reqwest::Response, pending: Arc<PendingRequest>) -> Self {
+        pending.stop_waiting();
         let (waited, waited_for_last) = (Duration::ZERO, Duration::ZERO);
-        Self { client, response, wait, waited, waited_for_last, bytes: 0 }
+        Self { client, response, pending, waited, waited_for_last, bytes: 0 }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -52,15 +52,15 @@ impl Body {
         loop {
             let period = self.client.options().read_timeout;
             let asked = Instant::now();
-            self.wait.begin();
+            self.pending.start_waiting();
             let end = asked + period.saturating_sub(self.waited);
             let result = timeout_at(end, self.response.chunk()).await;
-            self.wait.end();
+            self.pending.stop_waiting();
             self.waited += asked.elapsed();
             let chunk = match result {
                 Ok(Ok(Some(chunk))) => Some(chunk),
                 Ok(Ok(None)) => return Ok(None),
-                Ok(Err(error)) => return Err(self.client.describe(&error, self.response.url())),
+                Ok(Err(error)) => return Err(self.client.classify_error(&error, self.response.url())),
                 Err(_) => None,
             };
             if let Some(chunk) = &chunk {
@@ -81,11 +81,11 @@ impl Body {
         let kind = if self.bytes == 0 || silent >= period / 2 {
             Some(ErrorKind::Silent { time: silent, proxy: None })
         } else if self.client.options().is_too_slow(self.bytes, self.waited) {
-            Some(ErrorKind::slow(self.bytes, self.waited))
+            Some(ErrorKind::too_slow(self.bytes, self.waited))
         } else {
             None
         };
         (self.waited, self.waited_for_last, self.bytes) = (Duration::ZERO, Duration::ZERO, 0);
-        kind.map_or(Ok(()), |kind| Err(self.client.failure(kind, self.response.url())))
+        kind.map_or(Ok(()), |kind| Err(self.client.new_error(kind, self.response.url())))
     }
 }
