@@ -33,7 +33,7 @@ def rust(folder) -> str:
 def properties() -> set[str]:
     """The properties that the provider knows."""
     text = (SOURCE / "input" / "properties.rs").read_text()
-    names = re.search(r"const KNOWN: \[&str; \d+\] =\s*\[(.*?)\];", text, re.S)[1]
+    names = re.search(r"const PROPERTY_NAMES: \[&str; \d+\] =\s*\[(.*?)\];", text, re.S)[1]
     return set(re.findall(r'"(\w+)"', names))
 
 

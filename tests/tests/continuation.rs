@@ -38,11 +38,11 @@ async fn create(account: &Account, properties: &Value) -> Turn {
     turn
 }
 
-/// The last line of each invocation: its outcome and round.
+/// The last line of each invocation: its outcome and number.
 fn endings(account: &Account) -> Vec<(String, u64)> {
     let lines = account.world.function.output();
     let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let ending = |line: Value| Some((line["outcome"].as_str()?.to_owned(), line["round"].as_u64()?));
+    let ending = |line: Value| Some((line["outcome"].as_str()?.to_owned(), line["invocation"].as_u64()?));
     lines.filter_map(ending).collect()
 }
 
@@ -91,7 +91,7 @@ async fn a_large_image_over_a_slow_link_is_finished_by_several_invocations() {
     println!("{endings:?}");
     assert!(endings.len() >= 3, "{endings:?}");
     let mut expected: Vec<_> =
-        (1..endings.len() as u64).map(|round| ("continued".to_owned(), round)).collect();
+        (1..endings.len() as u64).map(|number| ("continued".to_owned(), number)).collect();
     expected.push(("copied".into(), endings.len() as u64));
     assert_eq!(endings, expected);
     let invocations = account.world.function.invocations();

@@ -4,17 +4,17 @@ use image_copy_aws::Owner;
 use tokio::time::Instant;
 
 use crate::clients::Clients;
-use crate::deadline::Deadline;
+use crate::deadline::Deadlines;
 use crate::event_state::{EventState, TableStore};
-use crate::input::continuation::Round;
+use crate::input::continuation::ContinuationState;
 use crate::input::envelope::Envelope;
 
 /// One event in one invocation.
 pub(crate) struct EventContext<'a> {
     pub(crate) envelope: &'a Envelope,
-    pub(crate) round: &'a Round,
+    pub(crate) continuation: &'a ContinuationState,
     pub(crate) clients: &'a Clients,
-    pub(crate) deadline: Deadline,
+    pub(crate) deadlines: Deadlines,
     /// Name of this attempt in leases. No other attempt has it: Lambda may run one request twice at the
     /// same time.
     pub(crate) holder: String,

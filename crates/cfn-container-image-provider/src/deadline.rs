@@ -1,31 +1,31 @@
-//! How the time of an invocation is divided: the work, the answer, nothing left to chance.
+//! How the time of an invocation is divided: the work, the response, nothing left to chance.
 
 use std::time::{Duration, Instant as StdInstant};
 
 use tokio::time::Instant;
 
-/// Time kept back for the answer in a long invocation. The answer's first attempts take well below
+/// Time kept back for the response in a long invocation. The answer's first attempts take well below
 /// a second; the rest is for an S3 that has a bad moment.
 const LONGEST_RESERVE: Duration = Duration::from_secs(15);
 
 /// When what has to be over.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Deadline {
+pub(crate) struct Deadlines {
     /// When the event came.
     pub(crate) started: StdInstant,
     /// The engine stops by itself, and says how far it came.
     pub(crate) work: Instant,
     /// What has not stopped by itself is stopped.
-    pub(crate) job: Instant,
+    pub(crate) abort: Instant,
     /// Cleaning up after a failed copy ends.
     pub(crate) clean_up: Instant,
     /// No attempt to send the response goes on beyond this.
-    pub(crate) answer: Instant,
+    pub(crate) response: Instant,
     /// How long before the end the work has to be over.
     pub(crate) reserve: Duration,
 }
 
-impl Deadline {
+impl Deadlines {
     /// Divides what is left of the invocation or, if that is less, what the template allows.
     pub(crate) fn new(now: Instant, left: Duration, service_timeout: Option<Duration>) -> Self {
         let left = service_timeout.map_or(left, |allowed| left.min(allowed));
@@ -35,9 +35,9 @@ impl Deadline {
         Self {
             started: now.into_std(),
             work: end - reserve,
-            job: end - reserve * 3 / 5,
+            abort: end - reserve * 3 / 5,
             clean_up: end - reserve * 3 / 10,
-            answer: end - reserve / 20,
+            response: end - reserve / 20,
             reserve,
         }
     }
@@ -48,12 +48,12 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(left: u64, allowed: Option<u64>, work: f64, job: f64, answer: f64) {
+    fn check(left: u64, allowed: Option<u64>, work: f64, abort: f64, response: f64) {
         let now = Instant::now();
-        let deadline = Deadline::new(now, Duration::from_secs(left), allowed.map(Duration::from_secs));
+        let deadlines = Deadlines::new(now, Duration::from_secs(left), allowed.map(Duration::from_secs));
         let seconds = |instant: Instant| instant.duration_since(now).as_secs_f64();
-        let got = [seconds(deadline.work), seconds(deadline.job), seconds(deadline.answer)];
-        for (got, expected) in got.into_iter().zip([work, job, answer]) {
+        let got = [seconds(deadlines.work), seconds(deadlines.abort), seconds(deadlines.response)];
+        for (got, expected) in got.into_iter().zip([work, abort, response]) {
             assert!((got - expected).abs() < 0.001, "{got} {expected}");
         }
     }

@@ -32,7 +32,7 @@ pub(crate) trait Store: Send + Sync {
     /// The time, in seconds since 1970.
     fn now(&self) -> u64;
     /// Waits for somebody else's lease. Returns false if there is no time left.
-    fn wait(&self) -> impl Future<Output = bool> + Send;
+    fn wait_for_lease(&self) -> impl Future<Output = bool> + Send;
     /// Ends `work` before a lease of [`LEASE_SECONDS`] does. Returns `None` if it did not finish.
     fn under_lease<T: Send>(
         &self,
@@ -53,10 +53,10 @@ impl TableStore {
     }
 
     /// Ends a call early if the event has little time left: the copy needs it.
-    async fn answer<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
+    async fn with_time_limit<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
         let share = self.deadline.saturating_duration_since(Instant::now()) / 4;
         match tokio::time::timeout(share, call).await {
-            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Ok(result) => result.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {:.1} s", share.as_secs_f64())),
         }
     }
@@ -64,22 +64,22 @@ impl TableStore {
 
 impl Store for TableStore {
     async fn read(&self, image: &str) -> Result<Option<TagState>, String> {
-        self.answer(self.table.get(image)).await
+        self.with_time_limit(self.table.get(image)).await
     }
 
     async fn write(&self, state: &TagState) -> Result<WriteOutcome, String> {
-        self.answer(self.table.put(state)).await
+        self.with_time_limit(self.table.put(state)).await
     }
 
     async fn delete(&self, state: &TagState) -> Result<WriteOutcome, String> {
-        self.answer(self.table.delete(state)).await
+        self.with_time_limit(self.table.delete(state)).await
     }
 
     fn now(&self) -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 
-    async fn wait(&self) -> bool {
+    async fn wait_for_lease(&self) -> bool {
         let pause = SHORTEST_PAUSE + (LONGEST_PAUSE - SHORTEST_PAUSE).mul_f64(fastrand::f64());
         if Instant::now() + pause >= self.deadline {
             return false;
@@ -144,22 +144,22 @@ impl<S: Store> EventState<S> {
 
     pub(crate) async fn read(&self, image: &str) -> Result<Option<TagState>, NoState> {
         let store = self.store()?;
-        self.answer(store.read(image).await)
+        self.mark_failure(store.read(image).await)
     }
 
     pub(crate) async fn write(&self, state: &TagState) -> Result<WriteOutcome, NoState> {
         let store = self.store()?;
-        self.answer(store.write(state).await)
+        self.mark_failure(store.write(state).await)
     }
 
     pub(crate) async fn delete(&self, state: &TagState) -> Result<WriteOutcome, NoState> {
         let store = self.store()?;
-        self.answer(store.delete(state).await)
+        self.mark_failure(store.delete(state).await)
     }
 
     /// Waits for somebody else's lease. Returns false if there is no time left.
-    pub(crate) async fn wait(&self) -> Result<bool, NoState> {
-        Ok(self.store()?.wait().await)
+    pub(crate) async fn wait_for_lease(&self) -> Result<bool, NoState> {
+        Ok(self.store()?.wait_for_lease().await)
     }
 
     /// Ends `work` before the lease does. `None` if it did not finish.
@@ -171,19 +171,19 @@ impl<S: Store> EventState<S> {
     }
 
     /// Returns whether this attempt can take the lease.
-    pub(crate) fn is_free(&self, state: &TagState) -> bool {
-        state.is_free(&self.holder, self.now())
+    pub(crate) fn can_take_lease(&self, state: &TagState) -> bool {
+        state.can_take_lease(&self.holder, self.now())
     }
 
     /// The state with the lease of this attempt.
-    pub(crate) fn leased(&self, state: TagState) -> TagState {
-        state.leased(&self.holder, self.now() + LEASE_SECONDS)
+    pub(crate) fn with_lease(&self, state: TagState) -> TagState {
+        state.with_lease(&self.holder, self.now() + LEASE_SECONDS)
     }
 
     /// Gives up the lease. If that fails, it ends by itself.
     pub(crate) async fn release(&self, state: TagState) {
         let is_ours = state.lease.as_ref().is_some_and(|lease| lease.holder == self.holder);
-        if is_ours && self.write(&state.released()).await.is_err() {
+        if is_ours && self.write(&state.without_lease()).await.is_err() {
             tracing::warn!("the lease could not be given up: it ends within {LEASE_SECONDS} seconds");
         }
     }
@@ -197,8 +197,8 @@ impl<S: Store> EventState<S> {
         if self.has_failed.load(Ordering::Relaxed) { Err(NoState) } else { Ok(store) }
     }
 
-    fn answer<T>(&self, answer: Result<T, String>) -> Result<T, NoState> {
-        answer.map_err(|error| {
+    fn mark_failure<T>(&self, result: Result<T, String>) -> Result<T, NoState> {
+        result.map_err(|error| {
             tracing::warn!(error, "the state table cannot be used: the event goes on without it");
             self.has_failed.store(true, Ordering::Relaxed);
             NoState

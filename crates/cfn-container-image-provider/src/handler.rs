@@ -11,17 +11,17 @@ use tracing::Instrument as _;
 
 use crate::clients::Clients;
 use crate::context::EventContext;
-use crate::copy::{self, Copied, CopyReport, unfinished};
-use crate::deadline::Deadline;
+use crate::copy::{self, CopyReport, FinishedCopy, resumable_progress};
+use crate::deadline::Deadlines;
 use crate::delete::{self, DeleteReport};
 use crate::failure::Failure;
 use crate::input::continuation::{self, StopReason};
 use crate::input::envelope::Envelope;
-use crate::input::event::{Change, InvalidEvent};
+use crate::input::event::{InvalidEvent, ResourceOperation};
 use crate::input::failed_invocation::FailedInvocation;
 use crate::input::properties::{Properties, platform_names};
 use crate::input::{Event, Input};
-use crate::logging::summary::{self, Report, Summary};
+use crate::logging::summary::{self, EventSummary, Report};
 use crate::respond::delivery::{DeliveryError, ResponseSender};
 use crate::respond::reason::reason;
 use crate::respond::response::{Attributes, Response};
@@ -34,7 +34,7 @@ pub(crate) struct Invocation {
     /// ARN by which the function was called, and calls itself.
     pub(crate) function_arn: String,
     /// Time until Lambda stops the function.
-    pub(crate) left: Duration,
+    pub(crate) time_left: Duration,
 }
 
 /// Everything that an invocation works with.
@@ -56,22 +56,24 @@ pub(crate) async fn handle(
     match Input::read(payload).map_err(|error| error.to_string())? {
         Input::CloudFormation(event) | Input::Continuation(event) => {
             let span = span(&event.envelope, invocation);
-            let left = event.round.left(&event.envelope, SystemTime::now());
-            let deadline = Deadline::new(now, invocation.left, Some(left));
-            let Event { envelope, change, round } = event;
+            let left = event.continuation.time_left(&event.envelope, SystemTime::now());
+            let deadlines = Deadlines::new(now, invocation.time_left, Some(left));
+            let Event { envelope, operation, continuation } = event;
             let context = EventContext {
                 envelope: &envelope,
-                round: &round,
+                continuation: &continuation,
                 clients: &services.clients,
-                deadline,
+                deadlines,
                 holder: format!("{}-{:08x}", invocation.request_id, fastrand::u32(..)),
             };
-            let handling = Handling { context, invocation, services };
-            handling.respond(change).instrument(span).await.map_err(|error| error.to_string())
+            let handler = EventHandler { context, invocation, services };
+            handler.respond(operation).instrument(span).await.map_err(|error| error.to_string())
         }
         Input::FailedInvocation(failed) => {
-            let deadline = Deadline::new(now, invocation.left, None);
-            respond_for(failed, invocation, services, deadline).await.map_err(|error| error.to_string())
+            let deadlines = Deadlines::new(now, invocation.time_left, None);
+            respond_for_failed_invocation(failed, invocation, services, deadlines)
+                .await
+                .map_err(|error| error.to_string())
         }
     }
 }
@@ -89,22 +91,22 @@ fn span(envelope: &Envelope, invocation: &Invocation) -> tracing::Span {
 }
 
 /// One event in one invocation.
-struct Handling<'a> {
+struct EventHandler<'a> {
     context: EventContext<'a>,
     invocation: &'a Invocation,
     services: &'a Services,
 }
 
-impl Handling<'_> {
-    async fn respond(&self, change: Result<Change, InvalidEvent>) -> Result<(), DeliveryError> {
+impl EventHandler<'_> {
+    async fn respond(&self, operation: Result<ResourceOperation, InvalidEvent>) -> Result<(), DeliveryError> {
         // On the heap: these futures hold the whole work, and threads have small stacks.
-        match change {
-            Ok(Change::Create { properties }) => Box::pin(self.copy(&properties, None)).await,
-            Ok(Change::Update { properties, previous }) => {
+        match operation {
+            Ok(ResourceOperation::Create { properties }) => Box::pin(self.copy(&properties, None)).await,
+            Ok(ResourceOperation::Update { properties, previous }) => {
                 Box::pin(self.copy(&properties, Some(&previous))).await
             }
-            Ok(Change::Delete { properties }) => Box::pin(self.delete(&properties)).await,
-            Err(error) => self.fail(&Failure::Event(error), Report::Nothing).await,
+            Ok(ResourceOperation::Delete { properties }) => Box::pin(self.delete(&properties)).await,
+            Err(error) => self.fail(&Failure::Event(error), Report::Unreadable).await,
         }
     }
 
@@ -115,26 +117,26 @@ impl Handling<'_> {
             .result
             .as_ref()
             .err()
-            .and_then(|failure| unfinished(failure, report.progress, &report.transferred));
+            .and_then(|failure| resumable_progress(failure, report.progress, &report.transferred));
         if let Some((failure, progress)) = unfinished {
-            match self.hand_over(&report).await {
+            match self.invoke_continuation(&report).await {
                 // The next invocation responds.
                 Ok(()) => {
-                    self.summary(Report::Copy(&report)).continued(progress);
+                    self.summary(Report::Copy(&report)).log_continuation(progress);
                     return Ok(());
                 }
                 Err(reason) => report.result = Err(Failure::Stopped { failure, reason }),
             }
         }
         let failure = match &report.result {
-            Ok(Copied { properties, outcome }) => {
+            Ok(FinishedCopy { properties, outcome }) => {
                 let attributes = attributes(properties, outcome);
                 let text = self.with_request_id(&success::copied(outcome, report.state));
                 let id = attributes.image_reference.clone();
                 let delivered = self
                     .deliver(Response::success(context.envelope, id, text.clone(), Some(attributes)))
                     .await;
-                self.summary(Report::Copy(&report)).succeeded(&text);
+                self.summary(Report::Copy(&report)).log_success(&text);
                 return delivered;
             }
             Err(failure) => failure,
@@ -157,43 +159,43 @@ impl Handling<'_> {
         let text = self.with_request_id(success::deleted(deleted, *state));
         let id = envelope.physical_resource_id.clone();
         let delivered = self.deliver(Response::success(envelope, id, text.clone(), None)).await;
-        self.summary(Report::Delete(&report)).succeeded(&text);
+        self.summary(Report::Delete(&report)).log_success(&text);
         delivered
     }
 
     async fn fail(&self, failure: &Failure, report: Report<'_>) -> Result<(), DeliveryError> {
         let text = reason(failure, &self.invocation.request_id);
         let delivered = self.deliver(Response::failure(self.context.envelope, text.clone())).await;
-        self.summary(report).failed(failure, &text);
+        self.summary(report).log_failure(failure, &text);
         delivered
     }
 
     /// Invokes the function again for the same event, or returns why not.
-    async fn hand_over(&self, report: &CopyReport) -> Result<(), StopReason> {
+    async fn invoke_continuation(&self, report: &CopyReport) -> Result<(), StopReason> {
         let CopyReport { transferred, registered, .. } = report;
-        let reserve = self.context.deadline.reserve;
-        let payload = continuation::next(
-            self.context.round,
+        let reserve = self.context.deadlines.reserve;
+        let payload = continuation::next_payload(
+            self.context.continuation,
             self.context.envelope,
             transferred,
             registered.as_deref(),
             reserve,
         )?;
         let functions = &self.services.clients.functions;
-        let invoked = functions.invoke(&self.invocation.function_arn, payload, self.context.deadline.job);
+        let invoked = functions.invoke(&self.invocation.function_arn, payload, self.context.deadlines.abort);
         invoked.await.map_err(StopReason::InvokeFailed)
     }
 
     async fn deliver(&self, answer: Response<'_>) -> Result<(), DeliveryError> {
-        deliver(answer, self.context.envelope, self.services, &self.context.deadline).await
+        deliver(answer, self.context.envelope, self.services, &self.context.deadlines).await
     }
 
-    fn summary<'a>(&'a self, report: Report<'a>) -> Summary<'a> {
-        Summary {
+    fn summary<'a>(&'a self, report: Report<'a>) -> EventSummary<'a> {
+        EventSummary {
             envelope: self.context.envelope,
             report,
-            round: self.context.round.number,
-            deadline: self.context.deadline,
+            invocation: self.context.continuation.invocation,
+            deadlines: self.context.deadlines,
         }
     }
 
@@ -203,18 +205,18 @@ impl Handling<'_> {
 }
 
 /// Responds for invocations that did not.
-async fn respond_for(
+async fn respond_for_failed_invocation(
     failed: FailedInvocation,
     invocation: &Invocation,
     services: &Services,
-    deadline: Deadline,
+    deadlines: Deadlines,
 ) -> Result<(), DeliveryError> {
     let FailedInvocation { envelope, request_id, failure } = failed;
     let envelope = match envelope {
         Ok(envelope) => envelope,
         // An error would make Lambda repeat the call.
         Err(error) => {
-            tracing::warn!(%error, failed_request_id = request_id, "a failed call that nobody waits for");
+            tracing::warn!(%error, failed_request_id = request_id, "ignored a failed invocation without a CloudFormation event");
             return Ok(());
         }
     };
@@ -222,8 +224,8 @@ async fn respond_for(
     let work = async {
         let text = reason(&Failure::Invocation(failure), &request_id);
         let answer = Response::failure(&envelope, text.clone());
-        let delivered = deliver(answer, &envelope, services, &deadline).await;
-        summary::log_failed_invocation(&text, &request_id, deadline.started.elapsed());
+        let delivered = deliver(answer, &envelope, services, &deadlines).await;
+        summary::log_failed_invocation(&text, &request_id, deadlines.started.elapsed());
         delivered
     };
     work.instrument(span).await
@@ -233,11 +235,12 @@ async fn deliver(
     answer: Response<'_>,
     envelope: &Envelope,
     services: &Services,
-    deadline: &Deadline,
+    deadlines: &Deadlines,
 ) -> Result<(), DeliveryError> {
-    let delivered = services.responses.deliver(&envelope.response_url, answer.body(), deadline.answer).await;
+    let delivered =
+        services.responses.deliver(&envelope.response_url, answer.body(), deadlines.response).await;
     if let Err(error) = &delivered {
-        tracing::error!(%error, "CloudFormation does not know how it went");
+        tracing::error!(%error, "the response could not be sent");
     }
     delivered
 }

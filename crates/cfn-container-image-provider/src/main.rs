@@ -50,7 +50,7 @@ const USER_AGENT: &str = concat!("cfn-container-image-provider/", env!("CARGO_PK
 
 fn main() -> ExitCode {
     let settings = Settings::read(|name| std::env::var(name).ok());
-    subscriber::start(settings.log_level.as_deref());
+    subscriber::init(settings.log_level.as_deref());
     // Connections run as tasks of their own, so that TLS and hashing use both of two processors.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime.map_err(|error| error.to_string()).and_then(|runtime| runtime.block_on(serve(settings))) {
@@ -70,9 +70,12 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let services = &Services { clients: Clients::new(settings, ecr)?, responses };
     let handler = service_fn(|event: LambdaEvent<Value>| async move {
         let (payload, context) = event.into_parts();
-        let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-        let invocation =
-            Invocation { request_id: context.request_id, function_arn: context.invoked_function_arn, left };
+        let time_left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+        let invocation = Invocation {
+            request_id: context.request_id,
+            function_arn: context.invoked_function_arn,
+            time_left,
+        };
         let handled = handler::handle(payload, &invocation, services).await;
         handled.map_err(|error| Diagnostic {
             error_type: input::failed_invocation::RESPONSE_NOT_SENT.into(),

@@ -17,7 +17,7 @@ pub(crate) const URI: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/
 
 /// Clients whose calls are answered from here, by the target of the call, such as
 /// `secretsmanager.GetSecretValue`, and its input; else with a code and a message.
-pub(crate) fn answered_by(
+pub(crate) fn clients_with_responses(
     answer: impl Fn(&str, &Value) -> Result<Value, (&'static str, String)> + Send + Sync + 'static,
 ) -> AwsClients {
     let http = infallible_client_fn(move |request| {
@@ -39,7 +39,7 @@ pub(crate) fn answered_by(
     let millisecond = Duration::from_millis(1);
     AwsClients::new(
         config,
-        RetryPolicy { first: millisecond, longest: millisecond, ..RetryPolicy::default() },
+        RetryPolicy { first_pause: millisecond, longest_pause: millisecond, ..RetryPolicy::default() },
     )
 }
 
@@ -126,7 +126,7 @@ impl Aws {
     /// The same, but after so many calls all others are refused.
     pub(crate) fn clients_until(&self, answered: usize) -> AwsClients {
         let (calls, ecr, dynamodb) = (self.calls.clone(), self.ecr.clone(), self.dynamodb.clone());
-        answered_by(move |target, input| {
+        clients_with_responses(move |target, input| {
             let (service, name) = target.split_once('.').unwrap();
             let mut calls = calls.lock().unwrap();
             if calls.len() >= answered {

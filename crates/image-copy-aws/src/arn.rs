@@ -11,7 +11,7 @@ use crate::partition::{Partition, is_account, is_region};
 
 /// What every ARN of something in a Region of an account says, each part in its form
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>).
-pub(crate) struct Fields<'a> {
+pub(crate) struct ArnParts<'a> {
     pub(crate) partition: Partition,
     pub(crate) service: &'a str,
     pub(crate) region: &'a str,
@@ -19,8 +19,8 @@ pub(crate) struct Fields<'a> {
     pub(crate) resource: &'a str,
 }
 
-impl<'a> Fields<'a> {
-    pub(crate) fn of(text: &'a str) -> Option<Self> {
+impl<'a> ArnParts<'a> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let fields: Vec<&str> = text.splitn(6, ':').collect();
         let &["arn", partition, service, region, account, resource] = fields.as_slice() else { return None };
         let partition = Partition::of_name(partition)?;
@@ -106,8 +106,8 @@ impl FromStr for RepositoryArn {
 
     fn from_str(text: &str) -> Result<Self, InvalidRepositoryArn> {
         let invalid = || InvalidRepositoryArn { given: quoted(text) };
-        let fields = Fields::of(text).filter(|fields| fields.service == "ecr").ok_or_else(invalid)?;
-        let Fields { partition, region, account, resource, .. } = fields;
+        let fields = ArnParts::parse(text).filter(|fields| fields.service == "ecr").ok_or_else(invalid)?;
+        let ArnParts { partition, region, account, resource, .. } = fields;
         let name = resource.strip_prefix("repository/").ok_or_else(invalid)?;
         let arn = Self { partition, region: region.into(), account: account.into(), name: name.into() };
         let registry: Registry = arn.host().parse().map_err(|_| invalid())?;

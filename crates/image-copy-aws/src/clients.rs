@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::arn::RepositoryArn;
 use crate::endpoints::{EndpointOptions, Service};
 use crate::repository::EcrRepository;
-use crate::retry::{Calls, RetryPolicy};
+use crate::retry::{RetryPolicy, RetryingClient};
 
 /// A route that leads nowhere must not use up an invocation.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ pub struct ClientOptions {
 #[derive(Clone)]
 pub struct AwsClients {
     config: SdkConfig,
-    patience: RetryPolicy,
+    retry_policy: RetryPolicy,
     by_region: Arc<Mutex<HashMap<String, aws_sdk_ecr::Client>>>,
 }
 
@@ -61,14 +61,14 @@ impl AwsClients {
             loader = loader.app_name(name);
         }
         if !options.certificates.is_empty() {
-            loader = loader.http_client(trusting(&options.certificates));
+            loader = loader.http_client(http_client_with(&options.certificates));
         }
         Self::new(loader.load().await, RetryPolicy::default())
     }
 
     /// Clients with this configuration, whose retries and timeouts do not count.
     #[must_use]
-    pub fn new(config: SdkConfig, patience: RetryPolicy) -> Self {
+    pub fn new(config: SdkConfig, retry_policy: RetryPolicy) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -76,32 +76,32 @@ impl AwsClients {
         // `call` retries, with more patience than the SDK's three attempts: one owner per request.
         let config =
             config.into_builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
-        Self { config, patience, by_region: Arc::default() }
+        Self { config, retry_policy, by_region: Arc::default() }
     }
 
     /// The repository behind `arn`, whose calls end by `deadline`.
     #[must_use]
     pub fn repository(&self, arn: &RepositoryArn, deadline: Option<Instant>) -> EcrRepository {
-        EcrRepository::new(arn.clone(), self.calls(arn.region(), deadline))
+        EcrRepository::new(arn.clone(), self.ecr_client(arn.region(), deadline))
     }
 
     pub(crate) fn config(&self) -> &SdkConfig {
         &self.config
     }
 
-    pub(crate) fn patience(&self) -> RetryPolicy {
-        self.patience
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
+        self.retry_policy
     }
 
     /// The API host of a service, for errors.
-    pub(crate) fn host(&self, service: Service, region: &str) -> String {
+    pub(crate) fn api_host(&self, service: Service, region: &str) -> String {
         let fips = self.config.use_fips().unwrap_or(false);
         EndpointOptions { fips, dual_stack: self.config.use_dual_stack().unwrap_or(false) }
             .api_host(service, region)
     }
 
     /// Calls to `region` that end by `deadline`.
-    pub(crate) fn calls(&self, region: &str, deadline: Option<Instant>) -> Calls {
+    pub(crate) fn ecr_client(&self, region: &str, deadline: Option<Instant>) -> RetryingClient {
         let mut clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(region.to_owned()).or_insert_with(|| {
             let config = aws_sdk_ecr::config::Builder::from(&self.config)
@@ -109,12 +109,12 @@ impl AwsClients {
                 .build();
             aws_sdk_ecr::Client::from_conf(config)
         });
-        Calls::new(client.clone(), self.host(Service::Ecr, region), deadline, self.patience)
+        RetryingClient::new(client.clone(), self.api_host(Service::Ecr, region), deadline, self.retry_policy)
     }
 }
 
 /// The SDK's own HTTP client, but for these certificates. Built by hand, it would forget the proxy.
-fn trusting(certificates: &[u8]) -> SharedHttpClient {
+fn http_client_with(certificates: &[u8]) -> SharedHttpClient {
     let store = TrustStore::default().with_pem_certificate(certificates);
     let context = TlsContext::builder().with_trust_store(store).build();
     let context = context.expect("a trust store is all that is needed");

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use image_copy::text::SanitizedText;
 
-use crate::arn::{Fields, quoted};
+use crate::arn::{ArnParts, quoted};
 use crate::partition::Partition;
 
 /// Where a login is kept.
@@ -14,12 +14,12 @@ pub struct CredentialArn {
     partition: Partition,
     region: String,
     account: String,
-    place: Place,
+    resource: CredentialResource,
 }
 
 /// What keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
+pub(crate) enum CredentialResource {
     /// A secret of Secrets Manager, with what ECS lets follow its ARN
     /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html>).
     Secret {
@@ -60,29 +60,29 @@ impl CredentialArn {
     /// What it is called in a sentence.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        match &self.place {
-            Place::Secret { .. } => "secret",
-            Place::Parameter { .. } => "parameter",
+        match &self.resource {
+            CredentialResource::Secret { .. } => "secret",
+            CredentialResource::Parameter { .. } => "parameter",
         }
     }
 
     /// The key whose value is meant, where the secret is a JSON object with several.
     #[must_use]
     pub fn json_key(&self) -> Option<&str> {
-        match &self.place {
-            Place::Secret { json_key, .. } => json_key.as_deref(),
-            Place::Parameter { .. } => None,
+        match &self.resource {
+            CredentialResource::Secret { json_key, .. } => json_key.as_deref(),
+            CredentialResource::Parameter { .. } => None,
         }
     }
 
     /// Whether both mean the same login, be it in another version.
     #[must_use]
-    pub fn is_same_login(&self, other: &Self) -> bool {
+    pub fn is_same_secret(&self, other: &Self) -> bool {
         self.to_string() == other.to_string() && self.json_key() == other.json_key()
     }
 
-    pub(crate) fn place(&self) -> &Place {
-        &self.place
+    pub(crate) fn resource(&self) -> &CredentialResource {
+        &self.resource
     }
 }
 
@@ -91,20 +91,20 @@ impl FromStr for CredentialArn {
 
     fn from_str(text: &str) -> Result<Self, InvalidCredentialArn> {
         let invalid = || InvalidCredentialArn { given: quoted(text), expected: EXPECTED };
-        let Fields { partition, service, region, account, resource } =
-            Fields::of(text).ok_or_else(invalid)?;
-        let place = match service {
-            "secretsmanager" => secret(resource),
-            "ssm" => parameter(resource),
+        let ArnParts { partition, service, region, account, resource } =
+            ArnParts::parse(text).ok_or_else(invalid)?;
+        let resource = match service {
+            "secretsmanager" => parse_secret(resource),
+            "ssm" => parse_parameter(resource),
             _ => None,
         };
-        let place = place.ok_or_else(invalid)?;
-        Ok(Self { partition, region: region.into(), account: account.into(), place })
+        let resource = resource.ok_or_else(invalid)?;
+        Ok(Self { partition, region: region.into(), account: account.into(), resource })
     }
 }
 
-fn secret(resource: &str) -> Option<Place> {
-    let mut parts = resource.strip_prefix("secret:")?.split(':');
+fn parse_secret(text: &str) -> Option<CredentialResource> {
+    let mut parts = text.strip_prefix("secret:")?.split(':');
     let name = parts.next()?;
     let mut part = || parts.next().filter(|part| !part.is_empty()).map(str::to_owned);
     let (json_key, version_stage, version_id) = (part(), part(), part());
@@ -117,28 +117,30 @@ fn secret(resource: &str) -> Option<Place> {
     let valid = is_name
         && parts.next().is_none()
         && [&json_key, &version_stage, &version_id].into_iter().all(is_printable);
-    valid.then(|| Place::Secret { name: name.into(), json_key, version_stage, version_id })
+    valid.then(|| CredentialResource::Secret { name: name.into(), json_key, version_stage, version_id })
 }
 
-fn parameter(resource: &str) -> Option<Place> {
-    let name = resource.strip_prefix("parameter/")?;
+fn parse_parameter(text: &str) -> Option<CredentialResource> {
+    let name = text.strip_prefix("parameter/")?;
     let component = |part: &str| {
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
     };
     let valid = name.len() <= 1011 && name.split('/').all(component);
-    valid.then(|| Place::Parameter { name: name.into() })
+    valid.then(|| CredentialResource::Parameter { name: name.into() })
 }
 
 /// The ARN alone, as the services take it: without what ECS lets follow.
 impl fmt::Display for CredentialArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { partition, region, account, place } = self;
+        let Self { partition, region, account, resource } = self;
         let partition = partition.name();
-        match place {
-            Place::Secret { name, .. } => {
+        match resource {
+            CredentialResource::Secret { name, .. } => {
                 write!(f, "arn:{partition}:secretsmanager:{region}:{account}:secret:{name}")
             }
-            Place::Parameter { name } => write!(f, "arn:{partition}:ssm:{region}:{account}:parameter/{name}"),
+            CredentialResource::Parameter { name } => {
+                write!(f, "arn:{partition}:ssm:{region}:{account}:parameter/{name}")
+            }
         }
     }
 }
@@ -168,7 +170,10 @@ mod tests {
             let arn = parse(&format!("{SECRET}{suffix}"));
             assert_eq!((arn.region(), arn.account()), ("eu-west-1", "123456789012"));
             assert_eq!(arn.to_string(), SECRET, "the service wants no suffix");
-            let Place::Secret { json_key, version_stage, version_id, .. } = arn.place() else { panic!() };
+            let CredentialResource::Secret { json_key, version_stage, version_id, .. } = arn.resource()
+            else {
+                panic!()
+            };
             assert_eq!((json_key, version_stage, version_id), (&key, &stage, &id), "{suffix}");
         }
     }
@@ -190,15 +195,15 @@ mod tests {
                 assert_eq!(parse(&text).to_string(), text);
             }
         }
-        assert_eq!(parse(PARAMETER).place(), &Place::Parameter { name: "logins/hub".into() });
+        assert_eq!(parse(PARAMETER).resource(), &CredentialResource::Parameter { name: "logins/hub".into() });
     }
 
     #[test]
     fn another_version_is_the_same_login_and_another_key_is_not() {
         let arn = parse(&format!("{SECRET}:hub::"));
-        assert!(arn.is_same_login(&parse(&format!("{SECRET}:hub:AWSPREVIOUS:"))));
-        assert!(!arn.is_same_login(&parse(SECRET)));
-        assert!(!arn.is_same_login(&parse(PARAMETER)));
+        assert!(arn.is_same_secret(&parse(&format!("{SECRET}:hub:AWSPREVIOUS:"))));
+        assert!(!arn.is_same_secret(&parse(SECRET)));
+        assert!(!arn.is_same_secret(&parse(PARAMETER)));
     }
 
     #[test]

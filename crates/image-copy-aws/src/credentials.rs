@@ -9,7 +9,7 @@ use image_copy::registry::{Credentials, CredentialsProvider, Error};
 
 use crate::clients::AwsClients;
 use crate::ecr_registry_host::EcrRegistryHost;
-use crate::token::Token;
+use crate::token::AuthorizationToken;
 
 const ACTION: &str = "ecr:GetAuthorizationToken";
 
@@ -19,10 +19,10 @@ const ACTION: &str = "ecr:GetAuthorizationToken";
 /// in the Region of the host. Each Region's token is fetched by one task at a time, and kept.
 pub struct EcrCredentials {
     clients: AwsClients,
-    by_region: Mutex<HashMap<String, Arc<Slot>>>,
+    by_region: Mutex<HashMap<String, Arc<CachedToken>>>,
 }
 
-type Slot = tokio::sync::Mutex<Option<Token>>;
+type CachedToken = tokio::sync::Mutex<Option<AuthorizationToken>>;
 
 impl EcrCredentials {
     /// Logins by way of these clients.
@@ -32,26 +32,27 @@ impl EcrCredentials {
     }
 
     async fn login_in(&self, region: &str, refused: Option<&Credentials>) -> Result<Credentials, Error> {
-        let slot = {
-            let mut slots = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(slots.entry(region.to_owned()).or_default())
+        let cached = {
+            let mut cache = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(cache.entry(region.to_owned()).or_default())
         };
         // Held while the token is fetched, so that the others wait for it rather than fetch too.
-        let mut slot = slot.lock().await;
-        if let Some(token) = slot.as_ref()
-            && token.serves(refused)
+        let mut cached = cached.lock().await;
+        if let Some(token) = cached.as_ref()
+            && token.is_usable(refused)
         {
             return Ok(token.login.clone());
         }
         let token = self.fetch(region).await?;
-        Ok(slot.insert(token).login.clone())
+        Ok(cached.insert(token).login.clone())
     }
 
-    async fn fetch(&self, region: &str) -> Result<Token, Error> {
-        let calls = self.clients.calls(region, None);
-        let answer = calls.send(ACTION, || calls.client.get_authorization_token().send()).await?;
+    async fn fetch(&self, region: &str) -> Result<AuthorizationToken, Error> {
+        let client = self.clients.ecr_client(region, None);
+        let answer = client.send(ACTION, || client.sdk.get_authorization_token().send()).await?;
         let data = answer.authorization_data().first();
-        let token = data.and_then(|data| Token::read(data.authorization_token()?, data.expires_at()));
+        let token =
+            data.and_then(|data| AuthorizationToken::read(data.authorization_token()?, data.expires_at()));
         let token = token.ok_or(Error::Protocol("ECR's authorization token could not be read"))?;
         tracing::debug!(region, "got an ECR authorization token");
         Ok(token)

@@ -113,14 +113,14 @@ impl EcrRepository {
         }
         let ids = digests.iter().cloned().map(ManifestId::Digest);
         let request = self
-            .calls
             .client
+            .sdk
             .describe_images()
             .registry_id(self.arn.account())
             .repository_name(self.arn.name())
             .set_image_ids(Some(ids.map(|id| identifier(&id)).collect()))
             .filter(DescribeImagesFilter::builder().image_status(ImageStatusFilter::Any).build());
-        let answer = self.calls.send("ecr:DescribeImages", || request.clone().send()).await?;
+        let answer = self.client.send("ecr:DescribeImages", || request.clone().send()).await?;
         let details = answer.image_details().iter();
         let untagged: HashSet<Digest> = details
             .filter(|detail| detail.image_tags().is_empty())
@@ -138,13 +138,13 @@ impl EcrRepository {
     /// Sends one call. Returns its failures.
     async fn delete(&self, ids: &[ManifestId]) -> Result<Vec<ImageFailure>, Error> {
         let request = self
-            .calls
             .client
+            .sdk
             .batch_delete_image()
             .registry_id(self.arn.account())
             .repository_name(self.arn.name())
             .set_image_ids(Some(ids.iter().map(identifier).collect()));
-        let answer = self.calls.send(DELETE, || request.clone().send()).await?;
+        let answer = self.client.send(DELETE, || request.clone().send()).await?;
         Ok(answer.failures.unwrap_or_default())
     }
 }

@@ -11,7 +11,7 @@ use image_copy::text::SanitizedText;
 use tokio::time::Instant;
 
 use crate::AwsClients;
-use crate::retry::{innermost, words};
+use crate::retry::{root_cause, words};
 
 /// A route that leads nowhere, as out of a VPC without an endpoint for Lambda, has to show while
 /// there is time to say so.
@@ -67,7 +67,7 @@ impl Functions {
                     InvokeError::AccessDenied { code: code.into() }
                 }
                 Some(code) => InvokeError::Failed(format!("{code} \"{}\"", words(error.message())).into()),
-                None => InvokeError::Failed(innermost(&error)),
+                None => InvokeError::Failed(root_cause(&error)),
             }),
             Err(_) => Err(InvokeError::Failed("no answer in time".into())),
         }

@@ -22,16 +22,16 @@ impl EcrRepository {
         if asked.is_empty() {
             return Ok(ids.iter().map(|_| None).collect());
         }
-        let calls = &self.calls;
-        let request = calls
-            .client
+        let client = &self.client;
+        let request = client
+            .sdk
             .batch_get_image()
             .registry_id(self.arn.account())
             .repository_name(self.arn.name())
             .set_image_ids(Some(asked))
             // All of them: for a tag, ECR would convert what is not on the list.
             .set_accepted_media_types(Some(media_type::MANIFEST_TYPES.map(Into::into).to_vec()));
-        let answer = calls.send(ACTION, || request.clone().send()).await?;
+        let answer = client.send(ACTION, || request.clone().send()).await?;
         // HTTP 200 says nothing about the single id: the failures do.
         if let Some(error) = answer.failures().iter().find_map(error) {
             return Err(error);

@@ -13,12 +13,12 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 const MAX_LAYERS: usize = 500;
 
 /// Says in one line why ECR would not store `manifest`.
-pub(crate) fn objection(manifest: &Manifest) -> Option<String> {
-    of_shape(manifest).or_else(|| of_fields(manifest))
+pub(crate) fn rejection_reason(manifest: &Manifest) -> Option<String> {
+    check_descriptors(manifest).or_else(|| check_fields(manifest))
 }
 
 /// What the descriptors alone tell.
-fn of_shape(manifest: &Manifest) -> Option<String> {
+fn check_descriptors(manifest: &Manifest) -> Option<String> {
     let foreign = |digest: &image_copy::oci::Digest| {
         (digest.algorithm() != Algorithm::Sha256)
             .then(|| format!("ECR stores sha256 digests only, and it refers to {}", digest.short()))
@@ -52,21 +52,21 @@ fn of_shape(manifest: &Manifest) -> Option<String> {
 /// because a manifest can have 4 MiB.
 #[derive(Deserialize)]
 struct Fields {
-    config: Option<Part>,
-    subject: Option<Part>,
-    manifests: Option<Features>,
+    config: Option<DescriptorFields>,
+    subject: Option<DescriptorFields>,
+    manifests: Option<HasFeatures>,
 }
 
 #[derive(Deserialize)]
-struct Part {
+struct DescriptorFields {
     platform: Option<IgnoredAny>,
     annotations: Option<IgnoredAny>,
 }
 
 /// True if an entry has `platform.features`.
-struct Features(bool);
+struct HasFeatures(bool);
 
-impl<'de> Deserialize<'de> for Features {
+impl<'de> Deserialize<'de> for HasFeatures {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Child {
@@ -78,18 +78,18 @@ impl<'de> Deserialize<'de> for Features {
         }
         struct Any;
         impl<'de> Visitor<'de> for Any {
-            type Value = Features;
+            type Value = HasFeatures;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Features, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<HasFeatures, A::Error> {
                 let mut any = false;
                 while let Some(Child { platform }) = list.next_element()? {
                     any |= platform.is_some_and(|platform| platform.features.is_some());
                 }
-                Ok(Features(any))
+                Ok(HasFeatures(any))
             }
         }
         deserializer.deserialize_seq(Any)
@@ -97,21 +97,29 @@ impl<'de> Deserialize<'de> for Features {
 }
 
 /// What ECR's strict reading of the JSON does not let pass, with the report of each.
-fn of_fields(manifest: &Manifest) -> Option<String> {
+fn check_fields(manifest: &Manifest) -> Option<String> {
     let Fields { config, subject, manifests } = serde_json::from_slice(&manifest.bytes).ok()?;
     let is_image = matches!(manifest.kind, ManifestKind::Image { .. });
     let config = config.filter(|_| is_image);
     let refused = |what: &str| Some(format!("ECR refuses {what} (UNSUPPORTED \"Invalid JSON syntax\")"));
     match (config, subject, manifests) {
         // https://github.com/regclient/regclient/issues/709, https://github.com/moby/moby/pull/47661
-        (Some(Part { platform: Some(_), .. }), ..) => refused("a platform in the config descriptor"),
+        (Some(DescriptorFields { platform: Some(_), .. }), ..) => {
+            refused("a platform in the config descriptor")
+        }
         // https://github.com/goharbor/acceleration-service/pull/353
-        (Some(Part { annotations: Some(_), .. }), ..) => refused("annotations in the config descriptor"),
+        (Some(DescriptorFields { annotations: Some(_), .. }), ..) => {
+            refused("annotations in the config descriptor")
+        }
         // https://github.com/dragonflyoss/nydus/issues/1691
-        (_, Some(Part { platform: Some(_), .. }), _) => refused("a platform in the subject descriptor"),
-        (_, Some(Part { annotations: Some(_), .. }), _) => refused("annotations in the subject descriptor"),
+        (_, Some(DescriptorFields { platform: Some(_), .. }), _) => {
+            refused("a platform in the subject descriptor")
+        }
+        (_, Some(DescriptorFields { annotations: Some(_), .. }), _) => {
+            refused("annotations in the subject descriptor")
+        }
         // https://github.com/aws/containers-roadmap/issues/2439
-        (.., Some(Features(true))) if !is_image => refused("platform.features in an index"),
+        (.., Some(HasFeatures(true))) if !is_image => refused("platform.features in an index"),
         _ => None,
     }
 }
@@ -145,16 +153,16 @@ mod tests {
 
     #[track_caller]
     fn check(manifest: &Manifest, expected: &str) {
-        let objection = objection(manifest).unwrap();
+        let objection = rejection_reason(manifest).unwrap();
         assert!(objection.contains(expected) && objection.len() < 200, "{objection}");
     }
 
     #[test]
     fn ordinary_manifests_pass() {
-        assert_eq!(objection(&image(|_| ())), None);
-        assert_eq!(objection(&index(|_| ())), None);
-        assert_eq!(objection(&image(|m| m["config"]["annotations"] = Value::Null)), None);
-        assert_eq!(objection(&image(|m| m["annotations"] = json!({"a": "b"}))), None);
+        assert_eq!(rejection_reason(&image(|_| ())), None);
+        assert_eq!(rejection_reason(&index(|_| ())), None);
+        assert_eq!(rejection_reason(&image(|m| m["config"]["annotations"] = Value::Null)), None);
+        assert_eq!(rejection_reason(&image(|m| m["annotations"] = json!({"a": "b"}))), None);
     }
 
     #[test]

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use crate::clients::AwsClients;
 use crate::endpoints::Service;
 use crate::partition::Partition;
-use crate::retry::{Calls, RetryPolicy, is_transient};
-use crate::token::Token;
+use crate::retry::{RetryPolicy, RetryingClient, is_transient};
+use crate::token::AuthorizationToken;
 
 /// The one Region that gives logins
 /// (<https://docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_GetAuthorizationToken.html>).
@@ -36,14 +36,14 @@ const PAUSE: Duration = Duration::from_secs(300);
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/public/public-troubleshooting.html>).
 pub struct EcrPublicCredentials {
     clients: AwsClients,
-    known: Mutex<Known>,
+    state: Mutex<TokenState>,
 }
 
-enum Known {
-    Nothing,
+enum TokenState {
+    Unknown,
     /// Transient failures in a row, and the time of the last one.
     Failed(u32, Instant),
-    Token(Token),
+    Token(AuthorizationToken),
     Anonymous,
 }
 
@@ -54,8 +54,8 @@ impl EcrPublicCredentials {
         // Only this partition's principals are known there.
         let region = clients.config().region().map(Region::as_ref);
         let is_known_there = region.is_none_or(|region| Partition::of_region(region) == Partition::Aws);
-        let known = if is_known_there { Known::Nothing } else { Known::Anonymous };
-        Self { clients, known: Mutex::new(known) }
+        let state = if is_known_there { TokenState::Unknown } else { TokenState::Anonymous };
+        Self { clients, state: Mutex::new(state) }
     }
 
     /// Whether `host` is ECR Public's registry, plain or dual-stack.
@@ -67,47 +67,48 @@ impl EcrPublicCredentials {
 
     async fn find(&self, refused: Option<&Credentials>) -> Option<Credentials> {
         // Held while the login is fetched, so that the others wait for it rather than fetch too.
-        let mut known = self.known.lock().await;
-        match &*known {
-            Known::Anonymous => return None,
-            Known::Token(token) if refused == Some(&token.login) => {
+        let mut state = self.state.lock().await;
+        match &*state {
+            TokenState::Anonymous => return None,
+            TokenState::Token(token) if refused == Some(&token.login) => {
                 tracing::info!("ECR Public refused our login and is read without one");
-                *known = Known::Anonymous;
+                *state = TokenState::Anonymous;
                 return None;
             }
-            Known::Token(token) if token.serves(refused) => return Some(token.login.clone()),
-            Known::Failed(MOST_FAILURES.., last) if last.elapsed() < PAUSE => return None,
-            Known::Token(_) | Known::Nothing | Known::Failed(..) => {}
+            TokenState::Token(token) if token.is_usable(refused) => return Some(token.login.clone()),
+            TokenState::Failed(MOST_FAILURES.., last) if last.elapsed() < PAUSE => return None,
+            TokenState::Token(_) | TokenState::Unknown | TokenState::Failed(..) => {}
         }
         match self.fetch().await {
             Ok(token) => {
                 let login = token.login.clone();
-                *known = Known::Token(token);
+                *state = TokenState::Token(token);
                 Some(login)
             }
             Err(error) => {
                 tracing::info!(reason = %error, "ECR Public is read without a login");
-                let failures = if let Known::Failed(failures, _) = *known { failures } else { 0 };
-                *known = match is_transient(&error) {
-                    true => Known::Failed(failures.saturating_add(1), Instant::now()),
-                    false => Known::Anonymous,
+                let failures = if let TokenState::Failed(failures, _) = *state { failures } else { 0 };
+                *state = match is_transient(&error) {
+                    true => TokenState::Failed(failures.saturating_add(1), Instant::now()),
+                    false => TokenState::Anonymous,
                 };
                 None
             }
         }
     }
 
-    async fn fetch(&self) -> Result<Token, Error> {
+    async fn fetch(&self) -> Result<AuthorizationToken, Error> {
         let config = aws_sdk_ecrpublic::config::Builder::from(self.clients.config())
             .region(Region::from_static(REGION))
             .build();
-        let client = aws_sdk_ecrpublic::Client::from_conf(config);
-        let host = self.clients.host(Service::EcrPublic, REGION);
-        let patience = RetryPolicy { attempts: 2, ..self.clients.patience() };
-        let calls = Calls::new(client, host, Some(Instant::now() + LONGEST_CALL), patience);
-        let answer = calls.send(ACTION, || calls.client.get_authorization_token().send()).await?;
+        let sdk = aws_sdk_ecrpublic::Client::from_conf(config);
+        let host = self.clients.api_host(Service::EcrPublic, REGION);
+        let retry_policy = RetryPolicy { max_attempts: 2, ..self.clients.retry_policy() };
+        let client = RetryingClient::new(sdk, host, Some(Instant::now() + LONGEST_CALL), retry_policy);
+        let answer = client.send(ACTION, || client.sdk.get_authorization_token().send()).await?;
         let data = answer.authorization_data();
-        let token = data.and_then(|data| Token::read(data.authorization_token()?, data.expires_at()));
+        let token =
+            data.and_then(|data| AuthorizationToken::read(data.authorization_token()?, data.expires_at()));
         token.ok_or(Error::Protocol("ECR Public's authorization token could not be read"))
     }
 }
@@ -225,7 +226,7 @@ mod tests {
         // Two attempts each.
         assert_eq!(count.load(Ordering::SeqCst), 6);
         let before = Instant::now().checked_sub(PAUSE).unwrap();
-        *credentials.known.lock().await = Known::Failed(MOST_FAILURES, before);
+        *credentials.state.lock().await = TokenState::Failed(MOST_FAILURES, before);
         assert_eq!(password(&credentials, None).await, None);
         assert_eq!(count.load(Ordering::SeqCst), 8);
     }
@@ -243,7 +244,7 @@ mod tests {
     async fn principals_of_other_partitions_are_strangers_there() {
         let http = infallible_client_fn(|_| -> http::Response<String> { panic!("nobody is asked") });
         let config = testing::config().into_builder().http_client(http).region(Region::new("cn-north-1"));
-        let credentials = EcrPublicCredentials::new(AwsClients::new(config.build(), testing::HASTE));
+        let credentials = EcrPublicCredentials::new(AwsClients::new(config.build(), testing::FAST_RETRIES));
         assert_eq!(password(&credentials, None).await, None);
     }
 }

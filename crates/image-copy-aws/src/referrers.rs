@@ -26,8 +26,8 @@ impl EcrRepository {
         let mut token = None;
         for _ in 0..MAX_PAGES {
             let request = self
-                .calls
                 .client
+                .sdk
                 .list_image_referrers()
                 .registry_id(self.arn.account())
                 .repository_name(self.arn.name())
@@ -36,7 +36,7 @@ impl EcrRepository {
                 .max_results(PAGE)
                 .set_next_token(token);
             // The permission of this name, not one of its own, is what ECR demands for it.
-            let answer = self.calls.send("ecr:BatchGetImage", || request.clone().send()).await?;
+            let answer = self.client.send("ecr:BatchGetImage", || request.clone().send()).await?;
             digests.extend(answer.referrers().iter().filter_map(|referrer| referrer.digest().parse().ok()));
             token = answer.next_token().map(ToOwned::to_owned);
             if token.is_none() {

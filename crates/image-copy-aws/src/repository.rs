@@ -11,7 +11,7 @@ use image_copy::registry::{Error, ManifestId};
 
 use crate::arn::RepositoryArn;
 use crate::images::BATCH;
-use crate::retry::Calls;
+use crate::retry::RetryingClient;
 use crate::{manifest_check, mutability};
 
 /// Batches in flight at once: an image has one or two, and ECR allows a thousand calls a second.
@@ -21,12 +21,12 @@ const CONCURRENT_BATCHES: usize = 4;
 #[derive(Clone)]
 pub struct EcrRepository {
     pub(crate) arn: RepositoryArn,
-    pub(crate) calls: Calls,
+    pub(crate) client: RetryingClient,
 }
 
 impl EcrRepository {
-    pub(crate) fn new(arn: RepositoryArn, calls: Calls) -> Self {
-        Self { arn, calls }
+    pub(crate) fn new(arn: RepositoryArn, client: RetryingClient) -> Self {
+        Self { arn, client }
     }
 
     /// Which repository this is.
@@ -35,14 +35,14 @@ impl EcrRepository {
         &self.arn
     }
 
-    async fn describe(&self, tag: Option<&Tag>) -> Result<RepositorySettings, Error> {
+    async fn settings_for_tag(&self, tag: Option<&Tag>) -> Result<RepositorySettings, Error> {
         let request = self
-            .calls
             .client
+            .sdk
             .describe_repositories()
             .registry_id(self.arn.account())
             .repository_names(self.arn.name());
-        let answer = self.calls.send("ecr:DescribeRepositories", || request.clone().send()).await;
+        let answer = self.client.send("ecr:DescribeRepositories", || request.clone().send()).await;
         let answer = match answer {
             Ok(answer) => answer,
             // The copy does without: whoever may push need not be allowed to look.
@@ -59,23 +59,23 @@ impl EcrRepository {
         Ok(RepositorySettings { tag_is_immutable: immutable })
     }
 
-    async fn all_held(&self, digests: &[Digest]) -> Result<HashSet<Digest>, Error> {
+    async fn available_blobs(&self, digests: &[Digest]) -> Result<HashSet<Digest>, Error> {
         let distinct: HashSet<&Digest> =
             digests.iter().filter(|digest| digest.algorithm() == Algorithm::Sha256).collect();
         let distinct: Vec<String> = distinct.into_iter().map(ToString::to_string).collect();
-        let batches: Vec<_> = distinct.chunks(BATCH).map(|batch| self.held(batch)).collect();
+        let batches: Vec<_> = distinct.chunks(BATCH).map(|batch| self.available_batch(batch)).collect();
         stream::iter(batches).buffer_unordered(CONCURRENT_BATCHES).try_concat().await
     }
 
-    async fn held(&self, digests: &[String]) -> Result<HashSet<Digest>, Error> {
+    async fn available_batch(&self, digests: &[String]) -> Result<HashSet<Digest>, Error> {
         let request = self
-            .calls
             .client
+            .sdk
             .batch_check_layer_availability()
             .registry_id(self.arn.account())
             .repository_name(self.arn.name())
             .set_layer_digests(Some(digests.to_vec()));
-        let answer = self.calls.send("ecr:BatchCheckLayerAvailability", || request.clone().send()).await?;
+        let answer = self.client.send("ecr:BatchCheckLayerAvailability", || request.clone().send()).await?;
         // Archived layers have to be pushed again. Failures say that a digest cannot be held.
         let available = answer
             .layers()
@@ -93,8 +93,8 @@ impl EcrRepository {
         let text = std::str::from_utf8(&manifest.bytes)
             .map_err(|_| Error::Protocol("a manifest that is not text cannot be tagged"))?;
         let request = self
-            .calls
             .client
+            .sdk
             .put_image()
             .registry_id(self.arn.account())
             .repository_name(self.arn.name())
@@ -103,7 +103,7 @@ impl EcrRepository {
             // Any byte that changed on the way makes the call fail.
             .image_digest(manifest.digest.as_str())
             .image_tag(tag);
-        match self.calls.send("ecr:PutImage", || request.clone().send()).await {
+        match self.client.send("ecr:PutImage", || request.clone().send()).await {
             // The tag names this manifest already.
             Err(error) if error.has_code("ImageAlreadyExistsException") => Ok(()),
             other => other.map(drop),
@@ -115,7 +115,7 @@ impl EcrRepository {
     ///
     /// # Errors
     /// What ECR says.
-    pub async fn put_tag_unless_there(&self, manifest: &Manifest, tag: &Tag) -> Result<(), Error> {
+    pub async fn ensure_tag(&self, manifest: &Manifest, tag: &Tag) -> Result<(), Error> {
         let Err(error) = self.put_tag(manifest, tag.as_str()).await else { return Ok(()) };
         if error.has_code("ImageTagAlreadyExistsException") {
             let named = self.read_batch(&[ManifestId::Tag(tag.clone())]).await?;
@@ -129,7 +129,7 @@ impl EcrRepository {
 
 impl Inventory for EcrRepository {
     fn settings<'a>(&'a self, tag: Option<&'a Tag>) -> BoxFuture<'a, Result<RepositorySettings, Error>> {
-        self.describe(tag).boxed()
+        self.settings_for_tag(tag).boxed()
     }
 
     fn manifests<'a>(&'a self, ids: &'a [ManifestId]) -> BoxFuture<'a, Result<Vec<Option<Manifest>>, Error>> {
@@ -138,7 +138,7 @@ impl Inventory for EcrRepository {
     }
 
     fn blobs<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<HashSet<Digest>, Error>> {
-        self.all_held(digests).boxed()
+        self.available_blobs(digests).boxed()
     }
 
     /// A lifecycle rule can delete an image of an index, and layers can be archived.
@@ -147,11 +147,11 @@ impl Inventory for EcrRepository {
     }
 
     fn rejection_reason(&self, manifest: &Manifest) -> Option<String> {
-        manifest_check::objection(manifest)
+        manifest_check::rejection_reason(manifest)
     }
 
     fn tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>> {
-        self.put_tag_unless_there(manifest, tag).boxed()
+        self.ensure_tag(manifest, tag).boxed()
     }
 
     /// ECR does since June 2024, so that it needs no list

@@ -21,15 +21,15 @@ use tokio::time::Instant;
 pub struct RetryPolicy {
     /// Bound of the first pause, doubled with each further one. The pause is drawn between zero and
     /// the bound, so that functions that were throttled together do not come back together.
-    pub first: Duration,
+    pub first_pause: Duration,
     /// The bound stops growing here.
-    pub longest: Duration,
+    pub longest_pause: Duration,
     /// Attempts when there was no answer or a server error.
-    pub attempts: u32,
+    pub max_attempts: u32,
     /// Maximum time that a call loses to a service that sends nothing, over all attempts.
-    pub silence: Duration,
+    pub max_silence: Duration,
     /// How long throttling is waited out when there is no deadline.
-    pub without_deadline: Duration,
+    pub default_timeout: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -37,29 +37,29 @@ impl Default for RetryPolicy {
     /// which pauses of up to 5 s spread well.
     fn default() -> Self {
         Self {
-            first: Duration::from_millis(250),
-            longest: Duration::from_secs(5),
-            attempts: 4,
+            first_pause: Duration::from_millis(250),
+            longest_pause: Duration::from_secs(5),
+            max_attempts: 4,
             // Two attempts that last `ATTEMPT_TIMEOUT`.
-            silence: Duration::from_secs(60),
-            without_deadline: Duration::from_secs(120),
+            max_silence: Duration::from_secs(60),
+            default_timeout: Duration::from_secs(120),
         }
     }
 }
 
 /// Calls to a service, ECR unless another is named, in one Region, which end by a deadline.
 #[derive(Clone)]
-pub(crate) struct Calls<C = aws_sdk_ecr::Client> {
-    pub(crate) client: C,
+pub(crate) struct RetryingClient<C = aws_sdk_ecr::Client> {
+    pub(crate) sdk: C,
     host: String,
     deadline: Option<Instant>,
-    patience: RetryPolicy,
+    retry_policy: RetryPolicy,
 }
 
-impl<C> Calls<C> {
+impl<C> RetryingClient<C> {
     /// Calls by way of a client; `host` is where it calls, for the errors.
-    pub(crate) fn new(client: C, host: String, deadline: Option<Instant>, patience: RetryPolicy) -> Self {
-        Self { client, host, deadline, patience }
+    pub(crate) fn new(sdk: C, host: String, deadline: Option<Instant>, retry_policy: RetryPolicy) -> Self {
+        Self { sdk, host, deadline, retry_policy }
     }
 
     /// Sends a call until it is answered. `action` is its name as in a permission.
@@ -69,7 +69,7 @@ impl<C> Calls<C> {
         E: ProvideErrorMetadata + StdError + Debug + 'static,
     {
         let started = Instant::now();
-        let end = self.deadline.unwrap_or(started + self.patience.without_deadline);
+        let end = self.deadline.unwrap_or(started + self.retry_policy.default_timeout);
         let mut attempts: u32 = 0;
         let mut silence = Duration::ZERO;
         let mut answered = None;
@@ -92,11 +92,13 @@ impl<C> Calls<C> {
             };
             let timed_out = matches!(error, SdkError::TimeoutError(_)).then(|| called.elapsed());
             silence = silence.saturating_add(timed_out.unwrap_or_default());
-            let pause = self.pause(attempts).saturating_add(asked(&error));
-            let again = match weight(&error) {
-                Weight::Throttled => true,
-                Weight::Transient => attempts < self.patience.attempts && silence < self.patience.silence,
-                Weight::Final => false,
+            let pause = self.pause(attempts).saturating_add(requested_pause(&error));
+            let again = match classify(&error) {
+                ErrorClass::Throttled => true,
+                ErrorClass::Transient => {
+                    attempts < self.retry_policy.max_attempts && silence < self.retry_policy.max_silence
+                }
+                ErrorClass::Permanent => false,
             };
             // A response can ask for more time than an Instant can express.
             if !again || Instant::now().checked_add(pause).is_none_or(|resumed| resumed >= end) {
@@ -113,8 +115,8 @@ impl<C> Calls<C> {
 
     /// A pause drawn anew for each attempt.
     fn pause(&self, attempts: u32) -> Duration {
-        let bound = self.patience.first.saturating_mul(1 << attempts.saturating_sub(1).min(16));
-        bound.min(self.patience.longest).mul_f64(fastrand::f64())
+        let bound = self.retry_policy.first_pause.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+        bound.min(self.retry_policy.longest_pause).mul_f64(fastrand::f64())
     }
 
     fn error<E>(
@@ -146,7 +148,7 @@ impl<C> Calls<C> {
                 };
             }
             SdkError::ConstructionFailure(_) => {
-                let message = innermost(&error);
+                let message = root_cause(&error);
                 return Error::Service {
                     service: action.into(),
                     code: "NotSent".into(),
@@ -159,7 +161,7 @@ impl<C> Calls<C> {
             SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
                 Some(connector) if connector.is_timeout() => ErrorKind::ConnectTimeout,
                 Some(connector) => network_kind(connector),
-                None => ErrorKind::Connect(innermost(&error)),
+                None => ErrorKind::Connect(root_cause(&error)),
             },
             _ => ErrorKind::Interrupted,
         };
@@ -204,16 +206,16 @@ fn silent(time: Duration) -> ErrorKind {
 }
 
 /// Returns the pause that the response requests. ECR sends no such header; a proxy or load balancer can.
-fn asked<E>(error: &SdkError<E, HttpResponse>) -> Duration {
+fn requested_pause<E>(error: &SdkError<E, HttpResponse>) -> Duration {
     let headers = error.raw_response().map(HttpResponse::headers);
     headers.map_or(Duration::ZERO, |headers| {
-        asked_in(headers.get("x-amz-retry-after"), headers.get("retry-after"))
+        parse_retry_after(headers.get("x-amz-retry-after"), headers.get("retry-after"))
     })
 }
 
 /// Reads `x-amz-retry-after` in milliseconds, or else `Retry-After` in seconds. Dates and other text ask
 /// for nothing. More than a `Duration` can express becomes its maximum.
-fn asked_in(milliseconds: Option<&str>, seconds: Option<&str>) -> Duration {
+fn parse_retry_after(milliseconds: Option<&str>, seconds: Option<&str>) -> Duration {
     let number = |text: Option<&str>| text?.trim().parse::<f64>().ok().filter(|number| *number >= 0.0);
     let seconds = number(milliseconds).map(|number| number / 1000.0).or_else(|| number(seconds));
     Duration::try_from_secs_f64(seconds.unwrap_or_default()).unwrap_or(Duration::MAX)
@@ -221,38 +223,38 @@ fn asked_in(milliseconds: Option<&str>, seconds: Option<&str>) -> Duration {
 
 /// What an error means for another attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Weight {
+enum ErrorClass {
     /// Others are calling too: wait, as long as there is time.
     Throttled,
     /// It may work the next time.
     Transient,
     /// It will not.
-    Final,
+    Permanent,
 }
 
-fn weight<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Weight {
+fn classify<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> ErrorClass {
     match error {
         SdkError::ServiceError(answer) => match answer.err().code() {
-            Some(code) if weight_of_code(code) != Weight::Final => weight_of_code(code),
-            _ if answer.raw().status().as_u16() == 429 => Weight::Throttled,
-            _ if answer.raw().status().is_server_error() => Weight::Transient,
-            None if is_unreadable(answer.raw()) => Weight::Transient,
+            Some(code) if classify_code(code) != ErrorClass::Permanent => classify_code(code),
+            _ if answer.raw().status().as_u16() == 429 => ErrorClass::Throttled,
+            _ if answer.raw().status().is_server_error() => ErrorClass::Transient,
+            None if is_unreadable(answer.raw()) => ErrorClass::Transient,
             // LimitExceededException is a quota here: no pause makes room for another image.
-            _ => Weight::Final,
+            _ => ErrorClass::Permanent,
         },
-        SdkError::ConstructionFailure(_) => Weight::Final,
+        SdkError::ConstructionFailure(_) => ErrorClass::Permanent,
         SdkError::DispatchFailure(failure)
             if failure
                 .as_connector_error()
                 .is_some_and(|cause| matches!(network_kind(cause), ErrorKind::Tls(_))) =>
         {
-            Weight::Final
+            ErrorClass::Permanent
         }
-        _ => Weight::Transient,
+        _ => ErrorClass::Transient,
     }
 }
 
-fn weight_of_code(code: &str) -> Weight {
+fn classify_code(code: &str) -> ErrorClass {
     match code {
         "ThrottlingException"
         | "Throttling"
@@ -260,14 +262,14 @@ fn weight_of_code(code: &str) -> Weight {
         | "RequestLimitExceeded"
         | "RequestThrottledException"
         | "ProvisionedThroughputExceededException"
-        | "SlowDown" => Weight::Throttled,
+        | "SlowDown" => ErrorClass::Throttled,
         "ServerException"
         | "InternalFailure"
         | "InternalServiceError"
         | "InternalServerError"
         | "ServiceUnavailable"
-        | "RequestTimeout" => Weight::Transient,
-        _ => Weight::Final,
+        | "RequestTimeout" => ErrorClass::Transient,
+        _ => ErrorClass::Permanent,
     }
 }
 
@@ -276,7 +278,7 @@ pub(crate) fn is_transient(error: &Error) -> bool {
     match error {
         Error::Http(error) => !matches!(error.kind, ErrorKind::Tls(_)),
         Error::ErrorResponse(refusal) => refusal.status == 429 || refusal.status >= 500,
-        Error::Service { code, .. } => weight_of_code(code) != Weight::Final,
+        Error::Service { code, .. } => classify_code(code) != ErrorClass::Permanent,
         // A response that was cut.
         Error::Protocol(_) => true,
         _ => false,
@@ -294,21 +296,21 @@ fn network_kind(error: &(dyn StdError + 'static)) -> ErrorKind {
         }
         if let Some(io) = current.downcast_ref::<io::Error>() {
             return match io.kind() {
-                io::ErrorKind::InvalidData => ErrorKind::Tls(innermost(io)),
+                io::ErrorKind::InvalidData => ErrorKind::Tls(root_cause(io)),
                 io::ErrorKind::TimedOut => ErrorKind::ConnectTimeout,
                 io::ErrorKind::ConnectionReset
                 | io::ErrorKind::BrokenPipe
                 | io::ErrorKind::UnexpectedEof
                 | io::ErrorKind::ConnectionAborted => ErrorKind::Interrupted,
-                _ => ErrorKind::Connect(innermost(io)),
+                _ => ErrorKind::Connect(root_cause(io)),
             };
         }
         cause = current.source();
     }
-    ErrorKind::Connect(innermost(error))
+    ErrorKind::Connect(root_cause(error))
 }
 
-pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> SanitizedText {
+pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> SanitizedText {
     let mut current = error;
     while let Some(cause) = current.source() {
         current = cause;

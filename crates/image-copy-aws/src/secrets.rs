@@ -7,9 +7,9 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::AwsClients;
-use crate::credential_arn::{CredentialArn, Place};
+use crate::credential_arn::{CredentialArn, CredentialResource};
 use crate::endpoints::Service;
-use crate::retry::Calls;
+use crate::retry::RetryingClient;
 
 const GET_SECRET: &str = "secretsmanager:GetSecretValue";
 const GET_PARAMETER: &str = "ssm:GetParameter";
@@ -87,12 +87,12 @@ impl Secrets {
         arn: &CredentialArn,
         deadline: Option<Instant>,
     ) -> Result<SecretString, SecretReadError> {
-        match arn.place() {
-            Place::Secret { version_stage, version_id, .. } => {
+        match arn.resource() {
+            CredentialResource::Secret { version_stage, version_id, .. } => {
                 let version = (version_stage.as_ref(), version_id.as_ref());
                 self.read_secret(arn, version, deadline).await
             }
-            Place::Parameter { .. } => self.read_parameter(arn, deadline).await,
+            CredentialResource::Parameter { .. } => self.read_parameter(arn, deadline).await,
         }
     }
 
@@ -104,12 +104,12 @@ impl Secrets {
     ) -> Result<SecretString, SecretReadError> {
         let region = Region::new(arn.region().to_owned());
         let config = aws_sdk_secretsmanager::config::Builder::from(self.clients.config()).region(region);
-        let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
-        let host = self.clients.host(Service::SecretsManager, arn.region());
-        let calls = Calls::new(client, host, deadline, self.clients.patience());
-        let request = calls.client.get_secret_value().secret_id(arn.to_string());
+        let sdk = aws_sdk_secretsmanager::Client::from_conf(config.build());
+        let host = self.clients.api_host(Service::SecretsManager, arn.region());
+        let client = RetryingClient::new(sdk, host, deadline, self.clients.retry_policy());
+        let request = client.sdk.get_secret_value().secret_id(arn.to_string());
         let request = request.set_version_stage(stage.cloned()).set_version_id(id.cloned());
-        match calls.send(GET_SECRET, || request.clone().send()).await {
+        match client.send(GET_SECRET, || request.clone().send()).await {
             Ok(answer) => {
                 let text = answer.secret_string.map(SecretString::from);
                 text.ok_or_else(|| {
@@ -131,11 +131,11 @@ impl Secrets {
     ) -> Result<SecretString, SecretReadError> {
         let region = Region::new(arn.region().to_owned());
         let config = aws_sdk_ssm::config::Builder::from(self.clients.config()).region(region);
-        let client = aws_sdk_ssm::Client::from_conf(config.build());
-        let host = self.clients.host(Service::Ssm, arn.region());
-        let calls = Calls::new(client, host, deadline, self.clients.patience());
-        let request = calls.client.get_parameter().name(arn.to_string()).with_decryption(true);
-        let answer = calls.send(GET_PARAMETER, || request.clone().send()).await;
+        let sdk = aws_sdk_ssm::Client::from_conf(config.build());
+        let host = self.clients.api_host(Service::Ssm, arn.region());
+        let client = RetryingClient::new(sdk, host, deadline, self.clients.retry_policy());
+        let request = client.sdk.get_parameter().name(arn.to_string()).with_decryption(true);
+        let answer = client.send(GET_PARAMETER, || request.clone().send()).await;
         let answer = answer.map_err(|error| read_error(arn, GET_PARAMETER, &error))?;
         let parameter = answer.parameter.unwrap_or_else(|| aws_sdk_ssm::types::Parameter::builder().build());
         // Whoever may list parameters reads those of the other types in the clear.

@@ -14,16 +14,16 @@ use crate::clients::AwsClients;
 use crate::retry::RetryPolicy;
 
 /// Waits for milliseconds only.
-pub(crate) const HASTE: RetryPolicy = RetryPolicy {
-    first: Duration::from_millis(1),
-    longest: Duration::from_millis(4),
-    attempts: 3,
-    silence: Duration::from_secs(60),
-    without_deadline: Duration::from_secs(5),
+pub(crate) const FAST_RETRIES: RetryPolicy = RetryPolicy {
+    first_pause: Duration::from_millis(1),
+    longest_pause: Duration::from_millis(4),
+    max_attempts: 3,
+    max_silence: Duration::from_secs(60),
+    default_timeout: Duration::from_secs(5),
 };
 
 pub(crate) fn clients(http: SharedHttpClient) -> AwsClients {
-    AwsClients::new(config().into_builder().http_client(http).build(), HASTE)
+    AwsClients::new(config().into_builder().http_client(http).build(), FAST_RETRIES)
 }
 
 /// A repository of the registry at `host`.
@@ -54,7 +54,7 @@ pub(crate) fn ecr(
 
 /// Clients that speak real HTTP to `endpoint`.
 pub(crate) fn clients_at(endpoint: &str) -> AwsClients {
-    AwsClients::new(config().into_builder().endpoint_url(endpoint).build(), HASTE)
+    AwsClients::new(config().into_builder().endpoint_url(endpoint).build(), FAST_RETRIES)
 }
 
 pub(crate) fn answer(body: &Value) -> http::Response<String> {

@@ -14,13 +14,13 @@ pub(crate) const RENEW_BEFORE: Duration = Duration::from_secs(20 * 60);
 const ASSUMED_LIFE: Duration = Duration::from_secs(3600);
 
 /// A login that ends.
-pub(crate) struct Token {
+pub(crate) struct AuthorizationToken {
     pub(crate) login: Credentials,
     // Wall-clock time: a frozen function's monotonic clock may stand still.
     renew: SystemTime,
 }
 
-impl Token {
+impl AuthorizationToken {
     /// Reads a token, which is base64 of `AWS:<password>`.
     pub(crate) fn read(token: &str, expires: Option<&DateTime>) -> Option<Self> {
         let text = String::from_utf8(BASE64_STANDARD.decode(token).ok()?).ok()?;
@@ -32,7 +32,7 @@ impl Token {
     }
 
     /// Whether it can be used still by whoever was refused with that login.
-    pub(crate) fn serves(&self, refused: Option<&Credentials>) -> bool {
+    pub(crate) fn is_usable(&self, refused: Option<&Credentials>) -> bool {
         // Only refusals that may mean age come here, so even a new token is not defended.
         SystemTime::now() < self.renew && refused != Some(&self.login)
     }
@@ -46,8 +46,8 @@ mod tests {
     fn a_token_that_ended_before_all_time_is_not_used() {
         let token = BASE64_STANDARD.encode("AWS:password");
         for seconds in [i64::MIN, i64::MIN + 1, 0] {
-            let token = Token::read(&token, Some(&DateTime::from_secs(seconds))).unwrap();
-            assert!(!token.serves(None), "{seconds}");
+            let token = AuthorizationToken::read(&token, Some(&DateTime::from_secs(seconds))).unwrap();
+            assert!(!token.is_usable(None), "{seconds}");
         }
     }
 }

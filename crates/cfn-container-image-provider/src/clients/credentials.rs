@@ -1,6 +1,6 @@
-//! SecretCredentials for what is copied: whose they are, and that they go nowhere else.
+//! SharedCredentials for what is copied: whose they are, and that they go nowhere else.
 //!
-//! The destination has none of this: its login is ECR's own, never a secret.
+//! The destination has none of this: its credentials is ECR's own, never a secret.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,31 +14,31 @@ use image_copy_aws::{
 };
 use tokio::time::Instant;
 
-use crate::settings::Listed;
+use crate::settings::RegistryCredential;
 
 /// What all events share: secrets are read once, for as long as the function lives.
-pub(crate) struct SecretCredentials {
+pub(crate) struct SharedCredentials {
     secrets: Secrets,
-    listed: Vec<Listed>,
+    listed: Vec<RegistryCredential>,
     ecr: Arc<EcrCredentials>,
     public: EcrPublicCredentials,
-    kept: Mutex<HashMap<CredentialArn, Arc<Slot>>>,
+    cache: Mutex<HashMap<CredentialArn, Arc<CachedSecret>>>,
 }
 
-type Slot = tokio::sync::Mutex<Option<RegistrySecret>>;
+type CachedSecret = tokio::sync::Mutex<Option<RegistrySecret>>;
 
-/// Why there is no login where one was asked for. Shows nothing of the secret.
+/// Why there is no credentials where one was asked for. Shows nothing of the secret.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum SecretProblem {
     /// The secret could not be read.
     #[error("{cause}")]
     ReadFailed { setting: SecretSetting, cause: SecretReadError },
-    /// It holds no login for this registry.
+    /// It holds no credentials for this registry.
     #[error("{} {arn} {cause}", arn.kind())]
     Unusable { arn: Box<CredentialArn>, cause: UnusableSecret },
 }
 
-/// What named the secret.
+/// What source the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SecretSetting {
     /// The template's `CredentialArn`.
@@ -47,16 +47,20 @@ pub(crate) enum SecretSetting {
     RegistryCredentials,
 }
 
-impl SecretCredentials {
-    /// SecretCredentials by way of these clients, and what the installer listed; nothing is sent.
-    pub(crate) fn new(clients: &AwsClients, ecr: Arc<EcrCredentials>, listed: Vec<Listed>) -> Self {
+impl SharedCredentials {
+    /// SharedCredentials by way of these clients, and what the installer listed; nothing is sent.
+    pub(crate) fn new(
+        clients: &AwsClients,
+        ecr: Arc<EcrCredentials>,
+        listed: Vec<RegistryCredential>,
+    ) -> Self {
         let public = EcrPublicCredentials::new(clients.clone());
-        Self { secrets: clients.secrets(), listed, ecr, public, kept: Mutex::default() }
+        Self { secrets: clients.secrets(), listed, ecr, public, cache: Mutex::default() }
     }
 
-    /// The login in a secret, if it may go to this registry. After a refusal the secret is read once
+    /// The credentials in a secret, if it may go to this registry. After a refusal the secret is read once
     /// more: it may have been changed since.
-    async fn in_secret(
+    async fn credentials_from_secret(
         &self,
         arn: &CredentialArn,
         repository: &oci::Repository,
@@ -64,49 +68,49 @@ impl SecretCredentials {
         setting: SecretSetting,
         deadline: Option<Instant>,
     ) -> Result<Credentials, SecretProblem> {
-        let slot = self.slot(arn);
+        let cached = self.cached_secret(arn);
         // Held while the secret is read, so that the others wait for it rather than read it too.
-        let mut slot = slot.lock().await;
+        let mut cached = cached.lock().await;
         // One that is of no use here is read again too: whoever corrects a secret need not wait for the
         // end of the sandbox.
-        let known = slot.as_ref().map(|secret| self.login_of(secret, arn, repository));
-        if let Some(Ok(login)) = &known
-            && refused != Some(login)
+        let known = cached.as_ref().map(|secret| self.extract_credentials(secret, arn, repository));
+        if let Some(Ok(credentials)) = &known
+            && refused != Some(credentials)
         {
-            return Ok(login.clone());
+            return Ok(credentials.clone());
         }
         match (self.read(arn, setting, deadline).await, known) {
-            (Ok(secret), _) => self.login_of(slot.insert(secret), arn, repository),
-            // What the registry said of the login that is known says more.
-            (Err(problem), Some(Ok(login))) => {
+            (Ok(secret), _) => self.extract_credentials(cached.insert(secret), arn, repository),
+            // What the registry said of the credentials that is known says more.
+            (Err(problem), Some(Ok(credentials))) => {
                 tracing::warn!(%problem, "a secret could not be read again");
-                Ok(login)
+                Ok(credentials)
             }
             (Err(problem), _) => Err(problem),
         }
     }
 
-    /// The login in the template's secret for a mirror, of which whoever wrote the template need not
+    /// The credentials in the template's secret for a mirror, of which whoever wrote the template need not
     /// know: it goes there only when the secret says so, and is not missed.
-    async fn for_mirror(
+    async fn mirror_credentials(
         &self,
         arn: &CredentialArn,
         mirror: &oci::Repository,
         refused: Option<&Credentials>,
         deadline: Option<Instant>,
     ) -> Option<Credentials> {
-        let slot = self.slot(arn);
-        let mut slot = slot.lock().await;
-        if slot.is_none() {
-            *slot = self.read(arn, SecretSetting::CredentialArn, deadline).await.ok();
+        let cached = self.cached_secret(arn);
+        let mut cached = cached.lock().await;
+        if cached.is_none() {
+            *cached = self.read(arn, SecretSetting::CredentialArn, deadline).await.ok();
         }
-        let login = self.login_of(slot.as_ref()?, arn, mirror).ok()?;
-        (refused != Some(&login)).then_some(login)
+        let credentials = self.extract_credentials(cached.as_ref()?, arn, mirror).ok()?;
+        (refused != Some(&credentials)).then_some(credentials)
     }
 
-    fn slot(&self, arn: &CredentialArn) -> Arc<Slot> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(kept.entry(arn.clone()).or_default())
+    fn cached_secret(&self, arn: &CredentialArn) -> Arc<CachedSecret> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(cache.entry(arn.clone()).or_default())
     }
 
     async fn read(
@@ -117,44 +121,44 @@ impl SecretCredentials {
     ) -> Result<RegistrySecret, SecretProblem> {
         let text = self.secrets.read(arn, deadline).await;
         let text = text.map_err(|cause| SecretProblem::ReadFailed { setting, cause })?;
-        tracing::debug!(secret = %arn, "read a login");
+        tracing::debug!(secret = %arn, "read a secret");
         RegistrySecret::parse(&text, arn.json_key())
             .map_err(|cause| SecretProblem::Unusable { arn: Box::new(arn.clone()), cause })
     }
 
-    fn login_of(
+    fn extract_credentials(
         &self,
         secret: &RegistrySecret,
         arn: &CredentialArn,
         repository: &oci::Repository,
     ) -> Result<Credentials, SecretProblem> {
-        let same = self.listed.iter().filter(|listed| listed.arn.is_same_login(arn));
+        let same = self.listed.iter().filter(|listed| listed.arn.is_same_secret(arn));
         let registries: Vec<Registry> = same.map(|listed| listed.registry.clone()).collect();
-        let login = secret.login(repository, &registries);
-        login.map_err(|cause| SecretProblem::Unusable { arn: Box::new(arn.clone()), cause })
+        let credentials = secret.login(repository, &registries);
+        credentials.map_err(|cause| SecretProblem::Unusable { arn: Box::new(arn.clone()), cause })
     }
 }
 
 /// The logins of one event.
 pub(crate) struct SourceCredentials {
-    shared: Arc<SecretCredentials>,
+    shared: Arc<SharedCredentials>,
     /// The template's `CredentialArn`.
     arn: Option<CredentialArn>,
     /// The repository in the template. Mirrors are the installer's.
-    named: oci::Repository,
+    source: oci::Repository,
     deadline: Option<Instant>,
     problem: Mutex<Option<SecretProblem>>,
 }
 
 impl SourceCredentials {
-    /// SecretCredentials for a copy from `named`, which ends by `deadline`.
+    /// SharedCredentials for a copy from `source`, which ends by `deadline`.
     pub(crate) fn new(
-        shared: &Arc<SecretCredentials>,
+        shared: &Arc<SharedCredentials>,
         arn: Option<CredentialArn>,
-        named: oci::Repository,
+        source: oci::Repository,
         deadline: Option<Instant>,
     ) -> Self {
-        Self { shared: Arc::clone(shared), arn, named, deadline, problem: Mutex::default() }
+        Self { shared: Arc::clone(shared), arn, source, deadline, problem: Mutex::default() }
     }
 
     /// The problem behind the last [`registry::Error::Credentials`] that came from here.
@@ -162,8 +166,8 @@ impl SourceCredentials {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The login for a registry out of a secret, if there is to be one.
-    async fn in_secret(
+    /// The credentials for a registry out of a secret, if there is to be one.
+    async fn credentials_from_secret(
         &self,
         repository: &oci::Repository,
         refused: Option<&Credentials>,
@@ -171,14 +175,20 @@ impl SourceCredentials {
         let (shared, deadline) = (&self.shared, self.deadline);
         let registry = repository.registry();
         match &self.arn {
-            Some(arn) if *repository == self.named => {
-                let found =
-                    shared.in_secret(arn, repository, refused, SecretSetting::CredentialArn, deadline);
+            Some(arn) if *repository == self.source => {
+                let found = shared.credentials_from_secret(
+                    arn,
+                    repository,
+                    refused,
+                    SecretSetting::CredentialArn,
+                    deadline,
+                );
                 return found.await.map(Some);
             }
             Some(arn) => {
-                if let Some(login) = shared.for_mirror(arn, repository, refused, deadline).await {
-                    return Ok(Some(login));
+                if let Some(credentials) = shared.mirror_credentials(arn, repository, refused, deadline).await
+                {
+                    return Ok(Some(credentials));
                 }
             }
             None => {}
@@ -186,8 +196,13 @@ impl SourceCredentials {
         let Some(listed) = shared.listed.iter().find(|listed| listed.registry == *registry) else {
             return Ok(None);
         };
-        let found =
-            shared.in_secret(&listed.arn, repository, refused, SecretSetting::RegistryCredentials, deadline);
+        let found = shared.credentials_from_secret(
+            &listed.arn,
+            repository,
+            refused,
+            SecretSetting::RegistryCredentials,
+            deadline,
+        );
         found.await.map(Some)
     }
 
@@ -196,8 +211,8 @@ impl SourceCredentials {
         repository: &oci::Repository,
         refused: Option<&Credentials>,
     ) -> Result<Option<Credentials>, registry::Error> {
-        match self.in_secret(repository, refused).await {
-            Ok(Some(login)) => return Ok(Some(login)),
+        match self.credentials_from_secret(repository, refused).await {
+            Ok(Some(credentials)) => return Ok(Some(credentials)),
             Ok(None) => {}
             Err(problem) => {
                 let text = problem.to_string();
@@ -206,7 +221,7 @@ impl SourceCredentials {
             }
         }
         match self.shared.ecr.credentials_for(repository, refused).await? {
-            Some(login) => Ok(Some(login)),
+            Some(credentials) => Ok(Some(credentials)),
             None => self.shared.public.credentials_for(repository, refused).await,
         }
     }

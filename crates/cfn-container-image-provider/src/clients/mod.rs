@@ -12,7 +12,7 @@ use image_copy_aws::{
 use tokio::time::Instant;
 
 use crate::settings::Settings;
-use credentials::{SecretCredentials, SourceCredentials};
+use credentials::{SharedCredentials, SourceCredentials};
 
 /// Shared by all events, for as long as the function lives.
 pub(crate) struct Clients {
@@ -20,7 +20,7 @@ pub(crate) struct Clients {
     pub(crate) ecr: AwsClients,
     /// For the destination, with ECR's own credentials and no others.
     pub(crate) registries: registry::Client,
-    credentials: Arc<SecretCredentials>,
+    credentials: Arc<SharedCredentials>,
     pub(crate) functions: Functions,
     pub(crate) state_table: Option<StateTable>,
 }
@@ -47,15 +47,15 @@ impl Clients {
         };
         let own = Arc::new(EcrCredentials::new(ecr.clone()));
         let registries = registry::Client::new(options, own.clone())?;
-        let listed = settings.copying.as_ref().map(|copying| copying.logins.clone()).unwrap_or_default();
-        let credentials = Arc::new(SecretCredentials::new(&ecr, own, listed));
+        let listed = settings.copy.as_ref().map(|copy| copy.registry_credentials.clone()).unwrap_or_default();
+        let credentials = Arc::new(SharedCredentials::new(&ecr, own, listed));
         let functions = ecr.functions();
         let state_table = settings.state_table.as_ref().map(|name| ecr.state_table(name));
         Ok(Self { settings, ecr, registries, credentials, functions, state_table })
     }
 
     /// Where the images of a repository go: the registry's host, by the endpoints that are wanted.
-    pub(crate) fn data(&self, arn: &RepositoryArn) -> Result<Repository, String> {
+    pub(crate) fn destination(&self, arn: &RepositoryArn) -> Result<Repository, String> {
         self.settings.network.endpoints.repository(arn).map_err(|error| {
             format!(
                 "the provider's setting AWS_USE_DUALSTACK_ENDPOINT cannot be followed: {error}. Unset it for the function"

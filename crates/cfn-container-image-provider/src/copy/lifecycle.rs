@@ -23,11 +23,11 @@ pub(crate) struct CopyEvent {
     pub(crate) time: u64,
     /// The record of what an Update finds under its own tag, if nothing is recorded for the resource:
     /// an earlier provider copied it, or the table was lost. The digest is still to be filled in.
-    pub(crate) unrecorded: Option<CopyRecord>,
+    pub(crate) missing_record: Option<CopyRecord>,
 }
 
 /// A copy that lacks nothing but its tag.
-pub(crate) struct Prepared<P> {
+pub(crate) struct PreparedCopy<P> {
     /// Key of the item.
     pub(crate) image: String,
     /// The item as it was read before the copy was planned.
@@ -43,14 +43,14 @@ pub(crate) struct Prepared<P> {
 }
 
 /// Result of writing the tag.
-pub(crate) enum Published<O> {
-    Done(O),
+pub(crate) enum PublishResult<O> {
+    Published(O),
     /// The copy has to be planned again: ECR has lost a part of the image since, or the lease was lost.
-    Again(Failure),
+    Replan(Failure),
 }
 
 /// Carries out the steps of a copy.
-pub(crate) trait Copier: Sync {
+pub(crate) trait CopySteps: Sync {
     type Plan: Send + Sync;
     type Outcome: Send;
 
@@ -58,61 +58,61 @@ pub(crate) trait Copier: Sync {
     fn prepare<S: Store>(
         &self,
         state: &EventState<S>,
-    ) -> impl Future<Output = Result<Prepared<Self::Plan>, Failure>> + Send;
+    ) -> impl Future<Output = Result<PreparedCopy<Self::Plan>, Failure>> + Send;
 
     /// Reads what the tag names.
-    fn named(&self, plan: &Self::Plan) -> impl Future<Output = Result<Option<Digest>, Failure>> + Send;
+    fn tag_digest(&self, plan: &Self::Plan) -> impl Future<Output = Result<Option<Digest>, Failure>> + Send;
 
     /// Writes the root manifest under its tag, which names `named` now.
     fn publish(
         &self,
         plan: &Self::Plan,
         named: Option<Digest>,
-    ) -> impl Future<Output = Result<Published<Self::Outcome>, Failure>> + Send;
+    ) -> impl Future<Output = Result<PublishResult<Self::Outcome>, Failure>> + Send;
 }
 
 /// Result of the registration.
-enum Registered {
+enum Registration {
     /// Nothing but the time of the event was written: the tag is right.
     Unchanged,
     /// The lease is held. `before` is the item without this event.
     Leased { before: Box<TagState>, held: Box<TagState> },
     /// There is no state.
-    Without,
+    Stateless,
 }
 
 /// Carries out a copy. `registered` gets the key of the item as soon as this event may have made its
 /// resource an owner.
 ///
 /// # Errors
-/// Those of the copier; [`Failure::Superseded`]; [`Failure::TagBusy`].
-pub(crate) async fn run<S: Store, C: Copier>(
+/// Those of the steps; [`Failure::Superseded`]; [`Failure::TagBusy`].
+pub(crate) async fn run<S: Store, C: CopySteps>(
     event: &CopyEvent,
     state: &EventState<S>,
-    copier: &C,
+    steps: &C,
     registered: &OnceLock<String>,
 ) -> Result<C::Outcome, Failure> {
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let prepared = copier.prepare(state).await?;
+        let prepared = steps.prepare(state).await?;
         let published = match register(event, state, &prepared, registered).await? {
-            Registered::Unchanged => copier.publish(&prepared.plan, Some(prepared.record.digest)).await?,
-            Registered::Without => {
-                let named = copier.named(&prepared.plan).await?;
-                copier.publish(&prepared.plan, named).await?
+            Registration::Unchanged => steps.publish(&prepared.plan, Some(prepared.record.digest)).await?,
+            Registration::Stateless => {
+                let named = steps.tag_digest(&prepared.plan).await?;
+                steps.publish(&prepared.plan, named).await?
             }
-            Registered::Leased { before, mut held } => {
-                let work = publish_under_lease(event, state, copier, &prepared, &before, &mut held);
+            Registration::Leased { before, mut held } => {
+                let work = publish_under_lease(event, state, steps, &prepared, &before, &mut held);
                 let published = state.under_lease(work).await;
                 state.release(*held).await;
                 published.unwrap_or(Err(Failure::LeaseEnded))?
             }
         };
         match published {
-            Published::Done(outcome) => return Ok(outcome),
-            Published::Again(failure) if attempts == MAX_ATTEMPTS => return Err(failure),
-            Published::Again(failure) => {
+            PublishResult::Published(outcome) => return Ok(outcome),
+            PublishResult::Replan(failure) if attempts == MAX_ATTEMPTS => return Err(failure),
+            PublishResult::Replan(failure) => {
                 tracing::info!(?failure, "the copy is planned again");
             }
         }
@@ -123,23 +123,23 @@ pub(crate) async fn run<S: Store, C: Copier>(
 async fn register<S: Store, P>(
     event: &CopyEvent,
     state: &EventState<S>,
-    prepared: &Prepared<P>,
+    prepared: &PreparedCopy<P>,
     registered: &OnceLock<String>,
-) -> Result<Registered, Failure> {
-    let Prepared { image, record, children, .. } = prepared;
+) -> Result<Registration, Failure> {
+    let PreparedCopy { image, record, children, .. } = prepared;
     let mut seen = prepared.seen.clone();
     let mut is_unchanged = prepared.is_unchanged;
     loop {
-        let Ok(item) = seen else { return Ok(Registered::Without) };
+        let Ok(item) = seen else { return Ok(Registration::Stateless) };
         let before = item.unwrap_or_else(|| TagState::new(image));
-        if before.supersedes(&event.owner, event.time) {
+        if before.has_newer_event(&event.owner, event.time) {
             return Err(Failure::Superseded);
         }
-        if !state.is_free(&before) {
-            match state.wait().await {
+        if !state.can_take_lease(&before) {
+            match state.wait_for_lease().await {
                 Ok(true) => {}
                 Ok(false) => return Err(Failure::TagBusy { image: image.clone() }),
-                Err(NoState) => return Ok(Registered::Without),
+                Err(NoState) => return Ok(Registration::Stateless),
             }
             // The tag may have moved meanwhile, so it is read again under the lease.
             is_unchanged = false;
@@ -152,17 +152,17 @@ async fn register<S: Store, P>(
         let earlier = prepared.earlier.iter().cloned();
         let next = earlier.fold(before.clone(), TagState::with_copy).with_owner(record.clone());
         let next = next.with_children(&record.digest, children);
-        let next = if is_unchanged { next } else { state.leased(next) };
+        let next = if is_unchanged { next } else { state.with_lease(next) };
         // An owner of an earlier event stays if this one fails. The answer of the write may be lost, so a
         // new owner counts as registered from here on.
         if before.owners.get(&event.owner).is_none_or(|last| *last == event.time) {
             let _ = registered.set(image.clone());
         }
         match state.write(&next).await {
-            Err(NoState) => return Ok(Registered::Without),
-            Ok(WriteOutcome::Written(_)) if is_unchanged => return Ok(Registered::Unchanged),
+            Err(NoState) => return Ok(Registration::Stateless),
+            Ok(WriteOutcome::Written(_)) if is_unchanged => return Ok(Registration::Unchanged),
             Ok(WriteOutcome::Written(held)) => {
-                return Ok(Registered::Leased { before: Box::new(before), held: Box::new(held) });
+                return Ok(Registration::Leased { before: Box::new(before), held: Box::new(held) });
             }
             Ok(WriteOutcome::Conflict(found)) => {
                 is_unchanged = false;
@@ -174,30 +174,30 @@ async fn register<S: Store, P>(
 
 /// Records what others had put under the tag, then writes the tag. `held` is the item as it is in the
 /// table.
-async fn publish_under_lease<S: Store, C: Copier>(
+async fn publish_under_lease<S: Store, C: CopySteps>(
     event: &CopyEvent,
     state: &EventState<S>,
-    copier: &C,
-    prepared: &Prepared<C::Plan>,
+    steps: &C,
+    prepared: &PreparedCopy<C::Plan>,
     before: &TagState,
     held: &mut TagState,
-) -> Result<Published<C::Outcome>, Failure> {
-    let named = copier.named(&prepared.plan).await?;
+) -> Result<PublishResult<C::Outcome>, Failure> {
+    let named = steps.tag_digest(&prepared.plan).await?;
     if let Some(digest) = &named
-        && let Some(next) = with_foreign_image(event, &prepared.record, before, held, digest)
+        && let Some(next) = with_replaced_image(event, &prepared.record, before, held, digest)
     {
         match state.write(&next).await {
             Ok(WriteOutcome::Written(written)) => *held = written,
             // The table was lost, or restored, since the lease was taken.
-            Ok(WriteOutcome::Conflict(_)) => return Ok(Published::Again(Failure::LeaseEnded)),
+            Ok(WriteOutcome::Conflict(_)) => return Ok(PublishResult::Replan(Failure::LeaseEnded)),
             Err(NoState) => {}
         }
     }
-    copier.publish(&prepared.plan, named).await
+    steps.publish(&prepared.plan, named).await
 }
 
 /// The item with what the tag named before this event, if nothing that is recorded explains it.
-fn with_foreign_image(
+fn with_replaced_image(
     event: &CopyEvent,
     record: &CopyRecord,
     before: &TagState,
@@ -206,15 +206,15 @@ fn with_foreign_image(
 ) -> Option<TagState> {
     // An image that is adopted as it is was not ours before, unless an earlier copy is recorded.
     let is_adopted = *named == record.digest && before.copies.is_empty();
-    let is_foreign = !before.records(named) && (*named != record.digest || is_adopted);
+    let is_foreign = !before.has_copy(named) && (*named != record.digest || is_adopted);
     if before.replaced.is_some() || !is_foreign {
         return None;
     }
     let has_record = before.copies_of(&event.owner).next().is_some();
-    match event.unrecorded.as_ref().filter(|_| !has_record) {
+    match event.missing_record.as_ref().filter(|_| !has_record) {
         Some(_) if is_adopted => None,
-        Some(unrecorded) => {
-            let mut copy = unrecorded.clone();
+        Some(missing_record) => {
+            let mut copy = missing_record.clone();
             copy.digest = named.clone();
             Some(held.clone().with_earliest_copy(copy))
         }

@@ -22,34 +22,34 @@ use image_copy::registry::{ManifestId, Usage};
 use image_copy_aws::CopyRecord;
 use serde_json::Value;
 
-use crate::catch::guarded;
+use crate::catch::catch_panic_or_timeout;
 use crate::clients::credentials::SourceCredentials;
 use crate::context::EventContext;
 use crate::event_state::{EventState, StateUse, Store};
 use crate::failure::Failure;
-use crate::input::continuation::Transferred;
+use crate::input::continuation::TransferStats;
 use crate::input::properties::Properties;
 use crate::settings::CopySettings;
-use lifecycle::{Copier, CopyEvent, Prepared, Published};
+use lifecycle::{CopyEvent, CopySteps, PreparedCopy, PublishResult};
 use planning::CopyContext;
 use progress::TransferProgress;
 use request::CopyRequest;
 
 /// A finished copy.
-pub(crate) struct Copied {
+pub(crate) struct FinishedCopy {
     pub(crate) properties: Properties,
     pub(crate) outcome: Outcome,
 }
 
 /// The end of a copy, successful or not.
 pub(crate) struct CopyReport {
-    pub(crate) result: Result<Copied, Failure>,
+    pub(crate) result: Result<FinishedCopy, Failure>,
     /// The copy that was asked for. `None` if the properties are wrong.
     pub(crate) request: Option<Request>,
     pub(crate) traffic: Traffic,
     /// Progress of the blobs. `None` before there was a plan.
     pub(crate) progress: Option<Progress>,
-    pub(crate) transferred: Transferred,
+    pub(crate) transferred: TransferStats,
     /// Key of the item of which this event may have made the resource an owner.
     pub(crate) registered: Option<String>,
     pub(crate) state: StateUse,
@@ -71,18 +71,19 @@ pub(crate) async fn copy(
 ) -> CopyReport {
     let progress = Arc::new(TransferProgress::default());
     let registered = OnceLock::new();
-    if let Some(image) = &context.round.registered {
+    if let Some(image) = &context.continuation.registered {
         let _ = registered.set(image.clone());
     }
-    let state = context.state(context.deadline.work);
-    let (result, request, traffic) = match Job::new(properties, previous, context, &progress) {
+    let state = context.state(context.deadlines.work);
+    let (result, request, traffic) = match CopyJob::new(properties, previous, context, &progress) {
         Err(failure) => (Err(failure), None, Traffic::default()),
         Ok(job) => {
-            let result = guarded(Box::pin(job.run(&state, &registered)), &context.deadline).await;
+            let result =
+                catch_panic_or_timeout(Box::pin(job.run(&state, &registered)), &context.deadlines).await;
             let result = result.map_err(|failure| with_secret_problem(failure, &job.credentials));
             let traffic = job.traffic();
-            let properties = job.wanted.properties;
-            (result.map(|outcome| Copied { properties, outcome }), Some(job.request), traffic)
+            let properties = job.copy_request.properties;
+            (result.map(|outcome| FinishedCopy { properties, outcome }), Some(job.request), traffic)
         }
     };
     CopyReport {
@@ -109,8 +110,8 @@ fn with_secret_problem(failure: Failure, credentials: &SourceCredentials) -> Fai
 }
 
 /// One copy.
-struct Job {
-    wanted: CopyRequest,
+struct CopyJob {
+    copy_request: CopyRequest,
     request: Request,
     context: CopyContext,
     limits: TransferLimits,
@@ -124,36 +125,36 @@ struct TransferredPlan {
     content: TransferredContent,
 }
 
-impl Job {
+impl CopyJob {
     fn new(
         properties: &Value,
         previous: Option<&Value>,
         context: &EventContext<'_>,
         progress: &Arc<TransferProgress>,
     ) -> Result<Self, Failure> {
-        let EventContext { round, clients, deadline, .. } = context;
-        let settings = clients.settings.copying.as_ref();
+        let EventContext { continuation, clients, deadlines, .. } = context;
+        let settings = clients.settings.copy.as_ref();
         let CopySettings { default_platforms, allowed_sources, mirrors, .. } =
             settings.map_err(|error| Failure::Setting(error.clone()))?;
-        let wanted = CopyRequest::parse(properties, previous, default_platforms, context)?;
-        allowed_sources.check(&wanted.properties.source).map_err(Failure::SourceNotAllowed)?;
-        let request = wanted.properties.request();
-        let (name, repository) = (&request.source.repository, &wanted.properties.repository);
-        let until = Some(deadline.work);
+        let copy_request = CopyRequest::parse(properties, previous, default_platforms, context)?;
+        allowed_sources.check(&copy_request.properties.source).map_err(Failure::SourceNotAllowed)?;
+        let request = copy_request.properties.request();
+        let (name, repository) = (&request.source.repository, &copy_request.properties.repository);
+        let until = Some(deadlines.work);
         let (registries, credentials) =
-            clients.source(wanted.properties.credentials.clone(), name, deadline.work);
-        let data = clients.data(repository).map_err(Failure::Setting)?;
+            clients.source(copy_request.properties.credentials.clone(), name, deadlines.work);
+        let destination_repository = clients.destination(repository).map_err(Failure::Setting)?;
         let destination = Destination::with_inventory(
-            clients.registries.repository(data, until),
+            clients.registries.repository(destination_repository, until),
             Arc::new(clients.ecr.repository(repository, until)),
         );
         let source = copy::Source::with_mirrors(&registries, name.clone(), until, mirrors);
         Ok(Self {
-            context: CopyContext { source, destination, deadline: deadline.work },
-            limits: TransferLimits { deadline: until, concurrent_blobs: round.concurrent_blobs },
+            context: CopyContext { source, destination, deadline: deadlines.work },
+            limits: TransferLimits { deadline: until, concurrent_blobs: continuation.concurrent_blobs },
             credentials,
             progress: Arc::clone(progress),
-            wanted,
+            copy_request,
             request,
         })
     }
@@ -163,9 +164,12 @@ impl Job {
         state: &EventState<S>,
         registered: &OnceLock<String>,
     ) -> Result<Outcome, Failure> {
-        let wanted = &self.wanted;
-        let event =
-            CopyEvent { owner: wanted.owner.clone(), time: wanted.time, unrecorded: wanted.unrecorded() };
+        let copy_request = &self.copy_request;
+        let event = CopyEvent {
+            owner: copy_request.owner.clone(),
+            time: copy_request.time,
+            missing_record: copy_request.missing_record(),
+        };
         lifecycle::run(&event, state, self, registered).await
     }
 
@@ -178,46 +182,50 @@ impl Job {
     }
 
     fn record(&self, plan: &Plan) -> CopyRecord {
-        let Self { wanted, .. } = self;
-        let mut record = CopyRecord::new(wanted.time, wanted.owner.clone(), plan.root.digest.clone());
-        record.source = wanted.properties.source.to_string();
+        let Self { copy_request, .. } = self;
+        let mut record =
+            CopyRecord::new(copy_request.time, copy_request.owner.clone(), plan.root.digest.clone());
+        record.source = copy_request.properties.source.to_string();
         record.source_digest = Some(plan.source_digest.clone());
-        record.selection = wanted.properties.platforms.to_string();
+        record.selection = copy_request.properties.platforms.to_string();
         record.platforms = plan.platforms.iter().map(ToString::to_string).collect();
-        record.properties = wanted.fingerprint.clone();
+        record.properties = copy_request.fingerprint.clone();
         record
     }
 }
 
-impl Copier for Job {
+impl CopySteps for CopyJob {
     type Plan = TransferredPlan;
     type Outcome = Outcome;
 
-    async fn prepare<S: Store>(&self, state: &EventState<S>) -> Result<Prepared<TransferredPlan>, Failure> {
-        let Self { wanted, request, context, .. } = self;
+    async fn prepare<S: Store>(
+        &self,
+        state: &EventState<S>,
+    ) -> Result<PreparedCopy<TransferredPlan>, Failure> {
+        let Self { copy_request, request, context, .. } = self;
         // Without a tag, the item of the resource's previous image has the records.
-        let image = wanted.image();
-        let records_of = image.clone().or_else(|| wanted.previous_image.clone());
+        let image = copy_request.image();
+        let records_of = image.clone().or_else(|| copy_request.previous_physical_id.clone());
         let reading = async {
             match &records_of {
                 Some(image) => state.read(image).await,
                 None => Ok(None),
             }
         };
-        let (seen, survey) = futures_util::join!(reading, context.survey(request, wanted.is_update()));
+        let (seen, survey) = futures_util::join!(reading, context.survey(request, copy_request.is_update()));
         let item = seen.as_ref().ok().and_then(Option::as_ref);
-        wanted.check(item)?;
-        let plan = planning::plan(wanted, request, survey, item, context).await?;
+        copy_request.check(item)?;
+        let plan = planning::plan(copy_request, request, survey, item, context).await?;
         tracing::info!(
             digest = plan.root.digest.as_str(),
             blobs_to_copy = plan.blobs.len(),
             manifests_to_write = plan.manifests_to_write(),
-            platforms = platforms(&plan),
+            platforms = platform_count(&plan),
             "planned"
         );
-        let target = wanted.image_with(&plan.root.digest);
+        let target = copy_request.image_with(&plan.root.digest);
         let earlier = match item.filter(|_| image.is_none()) {
-            Some(item) => item.copies_of(&wanted.owner).cloned().collect(),
+            Some(item) => item.copies_of(&copy_request.owner).cloned().collect(),
             None => Vec::new(),
         };
         let seen = match records_of {
@@ -231,7 +239,7 @@ impl Copier for Job {
         let content =
             copy::transfer_content(&plan, &context.source, &context.destination, &self.limits, progress)
                 .await;
-        Ok(Prepared {
+        Ok(PreparedCopy {
             image: target,
             seen,
             record: self.record(&plan),
@@ -242,7 +250,10 @@ impl Copier for Job {
         })
     }
 
-    async fn named(&self, TransferredPlan { plan, .. }: &TransferredPlan) -> Result<Option<Digest>, Failure> {
+    async fn tag_digest(
+        &self,
+        TransferredPlan { plan, .. }: &TransferredPlan,
+    ) -> Result<Option<Digest>, Failure> {
         let Some(tag) = &plan.request.tag else {
             return Ok(plan.root_exists.then(|| plan.root.digest.clone()));
         };
@@ -257,20 +268,20 @@ impl Copier for Job {
         &self,
         TransferredPlan { plan, content }: &TransferredPlan,
         named: Option<Digest>,
-    ) -> Result<Published<Outcome>, Failure> {
+    ) -> Result<PublishResult<Outcome>, Failure> {
         let CopyContext { source, destination, .. } = &self.context;
         let plan = plan.clone().with_current_tag(named);
         let published = copy::publish(&plan, source, destination, &self.limits, content.clone()).await;
         match published {
-            Ok(outcome) => Ok(Published::Done(outcome)),
-            Err(failure) if has_vanished(&failure) => Ok(Published::Again(Failure::Copy(failure))),
+            Ok(outcome) => Ok(PublishResult::Published(outcome)),
+            Err(failure) if is_content_missing(&failure) => Ok(PublishResult::Replan(Failure::Copy(failure))),
             Err(failure) => Err(Failure::Copy(failure)),
         }
     }
 }
 
 /// ECR's error codes for a missing part of an image, of its own API and of the registry API.
-const VANISHED: [&str; 5] = [
+const MISSING_CONTENT_CODES: [&str; 5] = [
     "LayersNotFoundException",
     "ReferencedImagesNotFoundException",
     "BLOB_UNKNOWN",
@@ -279,13 +290,13 @@ const VANISHED: [&str; 5] = [
 ];
 
 /// Returns whether the destination lacks a part of the image.
-fn has_vanished(failure: &copy::Failure) -> bool {
+fn is_content_missing(failure: &copy::Failure) -> bool {
     let copy::Failure::Registry { side: Side::Destination, cause, .. } = failure else { return false };
-    VANISHED.iter().any(|code| cause.has_code(code))
+    MISSING_CONTENT_CODES.iter().any(|code| cause.has_code(code))
 }
 
 /// `1 of 8` if the source's index was read.
-fn platforms(plan: &Plan) -> String {
+fn platform_count(plan: &Plan) -> String {
     match plan.source_platform_count {
         Some(offered) => format!("{} of {offered}", plan.platforms.len()),
         None => plan.platforms.len().to_string(),
@@ -294,10 +305,10 @@ fn platforms(plan: &Plan) -> String {
 
 /// Returns the progress of a copy that ran out of time: its own, or ECR's, which throttled until time was
 /// up. `None` if another invocation would not help.
-pub(crate) fn unfinished(
+pub(crate) fn resumable_progress(
     failure: &Failure,
     progress: Option<Progress>,
-    transferred: &Transferred,
+    transferred: &TransferStats,
 ) -> Option<(copy::Error, Progress)> {
     let Failure::Copy(failure) = failure else { return None };
     let progress = match failure.as_ref() {

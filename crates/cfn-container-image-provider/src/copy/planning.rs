@@ -5,7 +5,7 @@ use image_copy::oci::Reference;
 use image_copy_aws::{CopyRecord, TagState};
 use tokio::time::Instant;
 
-use super::request::{CopyRequest, known};
+use super::request::{CopyRequest, earlier_copies};
 use crate::failure::Failure;
 
 /// Source and destination of a copy, and when its work ends.
@@ -24,10 +24,10 @@ impl CopyContext {
         is_update: bool,
     ) -> Result<CurrentState, copy::Error> {
         let surveying = copy::read_current_state(request, &self.source, &self.destination);
-        self.in_half_the_time(request, is_update, surveying).await
+        self.within_half_of_time(request, is_update, surveying).await
     }
 
-    async fn in_half_the_time<T>(
+    async fn within_half_of_time<T>(
         &self,
         request: &Request,
         is_update: bool,
@@ -47,19 +47,19 @@ impl CopyContext {
 /// a rollback: if the source fails, or its tag names what an immutable tag cannot, the earlier copy is
 /// restored from ECR.
 pub(super) async fn plan(
-    wanted: &CopyRequest,
+    copy_request: &CopyRequest,
     request: &Request,
     survey: Result<CurrentState, copy::Error>,
     item: Option<&TagState>,
     context: &CopyContext,
 ) -> Result<Plan, Failure> {
-    let request = Request { earlier_copies: known(item, &request.platforms), ..request.clone() };
-    let rollback = wanted.same_properties(item).filter(|_| wanted.is_update());
-    let rollback = rollback.map(|record| (record, restoring(&request, record)));
+    let request = Request { earlier_copies: earlier_copies(item, &request.platforms), ..request.clone() };
+    let rollback = copy_request.same_properties(item).filter(|_| copy_request.is_update());
+    let rollback = rollback.map(|record| (record, restore_request(&request, record)));
     let planned = match survey {
         Ok(survey) => {
             let planning = copy::plan(&request, &survey, &context.source, &context.destination);
-            context.in_half_the_time(&request, rollback.is_some(), planning).await
+            context.within_half_of_time(&request, rollback.is_some(), planning).await
         }
         Err(failure) => Err(failure),
     };
@@ -88,7 +88,7 @@ pub(super) async fn plan(
 }
 
 /// The request that restores a recorded copy without the source.
-fn restoring(request: &Request, record: &CopyRecord) -> Request {
+fn restore_request(request: &Request, record: &CopyRecord) -> Request {
     // Nobody recorded the source's digest of a copy that another provider made.
     let source_digest = record.source_digest.as_ref().unwrap_or(&record.digest);
     let earlier_copies = vec![EarlierCopy {

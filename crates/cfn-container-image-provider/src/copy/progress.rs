@@ -7,19 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use image_copy::copy::{Plan, Progress, ProgressReporter};
 use image_copy::oci::{Descriptor, Digest};
 
-use crate::input::continuation::Transferred;
+use crate::input::continuation::TransferStats;
 
 /// Counts what a transfer moves, also of blobs that it does not finish.
 #[derive(Default)]
 pub(crate) struct TransferProgress {
-    planned: Mutex<Option<Planned>>,
+    planned: Mutex<Option<PlannedBlobs>>,
     passed: AtomicU64,
-    finished: Mutex<Finished>,
+    finished: Mutex<FinishedBlobs>,
 }
 
 /// Blobs that need no more work.
 #[derive(Default)]
-struct Finished {
+struct FinishedBlobs {
     /// Blobs of the newest plan that were copied.
     copied: HashSet<Digest>,
     /// Blobs of the newest plan that neither side has and that may not be distributed.
@@ -28,7 +28,7 @@ struct Finished {
     earlier: usize,
 }
 
-impl Finished {
+impl FinishedBlobs {
     fn count(&self) -> usize {
         self.earlier + self.copied.len() + self.skipped.len()
     }
@@ -39,7 +39,7 @@ impl Finished {
 }
 
 /// The blobs to copy.
-struct Planned {
+struct PlannedBlobs {
     blobs: Vec<Descriptor>,
     /// Progress before the transfer: blobs that the destination held.
     before: Progress,
@@ -53,19 +53,19 @@ impl TransferProgress {
     }
 
     fn plan(&self, blobs: Vec<Descriptor>, before: Progress) {
-        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(Planned { blobs, before });
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(PlannedBlobs { blobs, before });
         let mut finished = self.lock();
-        *finished = Finished { earlier: finished.count(), ..Finished::default() };
+        *finished = FinishedBlobs { earlier: finished.count(), ..FinishedBlobs::default() };
     }
 
-    fn lock(&self) -> MutexGuard<'_, Finished> {
+    fn lock(&self) -> MutexGuard<'_, FinishedBlobs> {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The progress of the copy. `None` before there was a plan.
     pub(crate) fn progress(&self) -> Option<Progress> {
         let planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
-        let Planned { blobs, before } = planned.as_ref()?;
+        let PlannedBlobs { blobs, before } = planned.as_ref()?;
         let finished = self.lock();
         let mut progress = *before;
         for blob in blobs {
@@ -83,13 +83,13 @@ impl TransferProgress {
     }
 
     /// The figures by which another invocation continues or not.
-    pub(crate) fn transferred(&self) -> Transferred {
+    pub(crate) fn transferred(&self) -> TransferStats {
         let planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
         let finished = self.lock();
         let blobs = planned.iter().flat_map(|planned| &planned.blobs);
         let unfinished = blobs.filter(|blob| !finished.has(&blob.digest));
         let largest = unfinished.max_by_key(|blob| blob.size);
-        Transferred {
+        TransferStats {
             bytes: self.passed.load(Ordering::Relaxed),
             finished_blobs: finished.count(),
             largest_unfinished: largest.map(|blob| (blob.digest.clone(), blob.size)),

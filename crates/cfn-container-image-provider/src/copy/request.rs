@@ -16,11 +16,11 @@ pub(crate) struct CopyRequest {
     pub(crate) fingerprint: String,
     /// A mistake in the properties. It is no failure if the resource had exactly these before: a rollback
     /// brings back properties that the original provider ignored.
-    pub(crate) objection: Option<InvalidProperty>,
+    pub(crate) property_error: Option<InvalidProperty>,
     /// Properties of an Update before it, if they can be read, with their hash.
     previous: Option<(Properties, String)>,
     /// Physical id of the resource in an Update.
-    pub(crate) previous_image: Option<String>,
+    pub(crate) previous_physical_id: Option<String>,
     pub(crate) owner: Owner,
     /// Time of the event, in seconds since 1970.
     pub(crate) time: u64,
@@ -38,7 +38,7 @@ impl CopyRequest {
         context: &EventContext<'_>,
     ) -> Result<Self, Failure> {
         let before = previous.unwrap_or(&Value::Null);
-        let (parsed, objection) = match Properties::parse(properties, before, default) {
+        let (parsed, property_error) = match Properties::parse(properties, before, default) {
             Ok(parsed) => (parsed, None),
             Err(error) if previous.is_none() => return Err(Failure::Property(error)),
             // Compared with themselves, the properties have no unknown names. Other mistakes remain.
@@ -51,11 +51,11 @@ impl CopyRequest {
         Ok(Self {
             fingerprint: fingerprint(properties),
             previous: before.zip(previous.map(fingerprint)),
-            previous_image: previous.map(|_| context.envelope.physical_resource_id.clone()),
+            previous_physical_id: previous.map(|_| context.envelope.physical_resource_id.clone()),
             owner: context.owner(),
-            time: context.round.event_time(),
+            time: context.continuation.event_time(),
             properties: parsed,
-            objection,
+            property_error,
         })
     }
 
@@ -84,13 +84,13 @@ impl CopyRequest {
     }
 
     pub(crate) fn is_update(&self) -> bool {
-        self.previous_image.is_some()
+        self.previous_physical_id.is_some()
     }
 
     /// The record of what an Update finds under its own tag. The digest is still to be filled in.
-    pub(crate) fn unrecorded(&self) -> Option<CopyRecord> {
+    pub(crate) fn missing_record(&self) -> Option<CopyRecord> {
         let (previous, fingerprint) = self.previous.as_ref()?;
-        if self.previous_image != self.image() {
+        if self.previous_physical_id != self.image() {
             return None;
         }
         let mut record = CopyRecord::new(0, self.owner.clone(), Digest::of(b""));
@@ -107,12 +107,12 @@ impl CopyRequest {
     /// [`Failure::Superseded`]; [`Failure::Property`] if the properties are wrong and the resource never
     /// had them.
     pub(crate) fn check(&self, item: Option<&TagState>) -> Result<(), Failure> {
-        if item.is_some_and(|item| item.supersedes(&self.owner, self.time)) {
+        if item.is_some_and(|item| item.has_newer_event(&self.owner, self.time)) {
             return Err(Failure::Superseded);
         }
-        match &self.objection {
-            Some(objection) if self.same_properties(item).is_none() => {
-                Err(Failure::Property(objection.clone()))
+        match &self.property_error {
+            Some(property_error) if self.same_properties(item).is_none() => {
+                Err(Failure::Property(property_error.clone()))
             }
             _ => Ok(()),
         }
@@ -125,7 +125,7 @@ impl CopyRequest {
 }
 
 /// The records that the engine can use, newest first.
-pub(crate) fn known(item: Option<&TagState>, selection: &PlatformSelection) -> Vec<EarlierCopy> {
+pub(crate) fn earlier_copies(item: Option<&TagState>, selection: &PlatformSelection) -> Vec<EarlierCopy> {
     let copies = item.into_iter().flat_map(|item| item.copies.iter().rev());
     let name = selection.to_string();
     copies

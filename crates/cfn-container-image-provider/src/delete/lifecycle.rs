@@ -60,7 +60,7 @@ pub(crate) enum DeleteOutcome {
 }
 
 /// The image that the tag names.
-pub(crate) struct Named {
+pub(crate) struct TaggedImage {
     pub(crate) digest: Digest,
     /// Digests of the child manifests of an index.
     pub(crate) children: Vec<Digest>,
@@ -68,7 +68,7 @@ pub(crate) struct Named {
 
 /// The tag and images to delete.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Removal {
+pub(crate) struct DeletionPlan {
     /// The digest that the tag names, if the tag is to be removed.
     pub(crate) tagged: Option<Digest>,
     /// Recorded copies, deleted unless they have a tag.
@@ -78,9 +78,9 @@ pub(crate) struct Removal {
 }
 
 /// The image repository.
-pub(crate) trait Images: Sync {
+pub(crate) trait ImageRepository: Sync {
     /// Reads what the tag names. For an image without a tag: nothing.
-    fn named(&self) -> impl Future<Output = Result<Option<Named>, Error>> + Send;
+    fn tagged_image(&self) -> impl Future<Output = Result<Option<TaggedImage>, Error>> + Send;
 
     /// Puts the tag on the first of these images that the repository holds, unless the tag names it.
     /// Returns false if it holds none, or refuses.
@@ -91,7 +91,7 @@ pub(crate) trait Images: Sync {
     ) -> impl Future<Output = Result<bool, Error>> + Send;
 
     /// Deletes. Returns false if the tag stays because an index refers to the image.
-    fn remove(&self, removal: &Removal) -> impl Future<Output = Result<bool, Error>> + Send;
+    fn delete_images(&self, plan: &DeletionPlan) -> impl Future<Output = Result<bool, Error>> + Send;
 
     /// Key of the item of an image without a tag.
     fn image_by_digest(&self, digest: &Digest) -> String;
@@ -102,7 +102,7 @@ pub(crate) trait Images: Sync {
 /// # Errors
 /// [`Failure::NotDeleted`] if ECR refused; [`Failure::TagBusy`]. A repeated Delete goes on where this one
 /// stopped.
-pub(crate) async fn run<S: Store, I: Images>(
+pub(crate) async fn run<S: Store, I: ImageRepository>(
     event: &DeleteEvent,
     state: &EventState<S>,
     images: &I,
@@ -113,7 +113,7 @@ pub(crate) async fn run<S: Store, I: Images>(
     }
 }
 
-async fn try_run<S: Store, I: Images>(
+async fn try_run<S: Store, I: ImageRepository>(
     event: &DeleteEvent,
     state: &EventState<S>,
     images: &I,
@@ -129,14 +129,14 @@ async fn try_run<S: Store, I: Images>(
         if !is_owner && event.reason == DeleteReason::CopyFailed {
             return Ok(Ok(DeleteOutcome::NotOwned));
         }
-        if !state.is_free(&item) {
-            if !state.wait().await? {
+        if !state.can_take_lease(&item) {
+            if !state.wait_for_lease().await? {
                 return Ok(Err(Failure::TagBusy { image: image.clone() }));
             }
             seen = state.read(image).await?;
             continue;
         }
-        let next = if is_owner { state.leased(item) } else { item.without_owner(owner, event.time) };
+        let next = if is_owner { state.with_lease(item) } else { item.without_owner(owner, event.time) };
         let held = match state.write(&next).await? {
             WriteOutcome::Conflict(found) => {
                 seen = found;
@@ -155,33 +155,33 @@ async fn try_run<S: Store, I: Images>(
             }
             None => return Ok(Err(Failure::LeaseEnded)),
         };
-        give_up_owner(event, state, held).await;
+        write_without_owner(event, state, held).await;
         return Ok(Ok(deleted));
     }
 }
 
 /// Writes the item without the owner and without the lease.
-async fn give_up_owner<S: Store>(event: &DeleteEvent, state: &EventState<S>, held: TagState) {
+async fn write_without_owner<S: Store>(event: &DeleteEvent, state: &EventState<S>, held: TagState) {
     let next = match event.reason {
         DeleteReason::ResourceDeleted => held.without_owner(&event.owner, event.time),
-        DeleteReason::CopyFailed => held.without_withdrawn(&event.owner),
+        DeleteReason::CopyFailed => held.without_failed_owner(&event.owner),
     };
-    let next = next.released();
+    let next = next.without_lease();
     let written = if next.is_empty() { state.delete(&next).await } else { state.write(&next).await };
     if !matches!(written, Ok(WriteOutcome::Written(_))) {
         tracing::warn!(owner = %event.owner, image = event.image, "the owner could not be removed from the state table");
     }
 }
 
-async fn delete_under_lease<S: Store, I: Images>(
+async fn delete_under_lease<S: Store, I: ImageRepository>(
     event: &DeleteEvent,
     state: &EventState<S>,
     images: &I,
     held: &TagState,
 ) -> Result<DeleteOutcome, Error> {
-    let named = images.named().await?;
+    let named = images.tagged_image().await?;
     let tagged = named.as_ref().map(|named| &named.digest);
-    let left = held.clone().without_withdrawn(&event.owner);
+    let left = held.clone().without_failed_owner(&event.owner);
     if !left.owners.is_empty() {
         let is_own = |digest: &&Digest| {
             held.copies_of(&event.owner).any(|copy| copy.digest == **digest)
@@ -192,7 +192,7 @@ async fn delete_under_lease<S: Store, I: Images>(
         }
         return Ok(DeleteOutcome::OtherOwners);
     }
-    let is_recorded = tagged.is_some_and(|digest| held.records(digest));
+    let is_recorded = tagged.is_some_and(|digest| held.has_copy(digest));
     let is_ours = tagged.is_none() || is_recorded || tagged == held.replaced.as_ref();
     let restored = match &held.replaced {
         Some(replaced) if is_ours => images.set_tag(tagged, std::slice::from_ref(replaced)).await?,
@@ -201,29 +201,29 @@ async fn delete_under_lease<S: Store, I: Images>(
     if !event.delete_images {
         return Ok(if restored { DeleteOutcome::Restored } else { DeleteOutcome::DeletionDisabled });
     }
-    let removal = removal(state, images, held, named.as_ref().filter(|_| is_recorded && !restored)).await;
-    let is_removed = images.remove(&removal).await?;
+    let plan = plan_deletion(state, images, held, named.as_ref().filter(|_| is_recorded && !restored)).await;
+    let is_removed = images.delete_images(&plan).await?;
     Ok(match tagged {
         _ if restored => DeleteOutcome::Restored,
         _ if !is_removed => DeleteOutcome::ReferencedByIndex,
         Some(_) if !is_recorded => DeleteOutcome::Overwritten,
-        None if removal == Removal::default() => DeleteOutcome::NotFound,
+        None if plan == DeletionPlan::default() => DeleteOutcome::NotFound,
         _ => DeleteOutcome::Removed,
     })
 }
 
 /// Everything that is recorded for the tag, except what somebody else needs. `tagged` is what the tag
 /// names, if the tag is to be removed.
-async fn removal<S: Store, I: Images>(
+async fn plan_deletion<S: Store, I: ImageRepository>(
     state: &EventState<S>,
     images: &I,
     held: &TagState,
-    tagged: Option<&Named>,
-) -> Removal {
+    tagged: Option<&TaggedImage>,
+) -> DeletionPlan {
     let tagged_digest = tagged.map(|named| &named.digest);
-    let mut removal = Removal { tagged: tagged_digest.cloned(), ..Removal::default() };
+    let mut plan = DeletionPlan { tagged: tagged_digest.cloned(), ..DeletionPlan::default() };
     for digest in held.copies.iter().map(|copy| &copy.digest) {
-        let is_known = Some(digest) == tagged_digest || removal.copies.contains(digest);
+        let is_known = Some(digest) == tagged_digest || plan.copies.contains(digest);
         if is_known || held.replaced.as_ref() == Some(digest) {
             continue;
         }
@@ -232,15 +232,15 @@ async fn removal<S: Store, I: Images>(
         let is_free = by_digest == held.image
             || state.read(&by_digest).await.is_ok_and(|item| item.is_none_or(|item| item.owners.is_empty()));
         if is_free {
-            removal.copies.push(digest.clone());
+            plan.copies.push(digest.clone());
         }
     }
     let children = tagged.into_iter().flat_map(|named| &named.children);
     let recorded = held.children.iter().filter(|(index, _)| held.replaced.as_ref() != Some(index));
     for child in children.chain(recorded.flat_map(|(_, children)| children)) {
-        if !removal.children.contains(child) {
-            removal.children.push(child.clone());
+        if !plan.children.contains(child) {
+            plan.children.push(child.clone());
         }
     }
-    removal
+    plan
 }

@@ -9,13 +9,13 @@ use image_copy::registry::{Error, ManifestId};
 use image_copy_aws::{EcrRepository, RepositoryArn, TagRemoval};
 use serde_json::Value;
 
-use crate::catch::guarded;
+use crate::catch::catch_panic_or_timeout;
 use crate::context::EventContext;
 use crate::event_state::{EventState, StateUse, Store};
 use crate::failure::Failure;
 use crate::input::envelope::{CREATE_FAILED, Envelope};
 use crate::input::properties::Properties;
-use lifecycle::{DeleteEvent, DeleteOutcome, DeleteReason, Images, Named, Removal};
+use lifecycle::{DeleteEvent, DeleteOutcome, DeleteReason, DeletionPlan, ImageRepository, TaggedImage};
 use referrers::Referrers;
 
 /// The end of a Delete, successful or not.
@@ -71,19 +71,19 @@ impl ImageName {
 
 /// Carries out a Delete.
 pub(crate) async fn delete(properties: &Value, context: &EventContext<'_>) -> DeleteReport {
-    let properties = parse(properties, context);
+    let properties = parse_properties(properties, context);
     let envelope = context.envelope;
     let id = &envelope.physical_resource_id;
     let image = match ImageName::parse(id) {
-        None if is_of_failed_create(id, envelope) => properties.as_ref().and_then(ImageName::of_properties),
+        None if is_failed_create_id(id, envelope) => properties.as_ref().and_then(ImageName::of_properties),
         image => image,
     };
-    let state = context.state(context.deadline.work);
+    let state = context.state(context.deadlines.work);
     let result = match image {
         None => Ok(DeleteOutcome::NotFound),
         Some(image) => {
-            let ending = end_owner(&image, DeleteReason::ResourceDeleted, properties, &state, context);
-            guarded(ending, &context.deadline).await
+            let removal = remove_owner(&image, DeleteReason::ResourceDeleted, properties, &state, context);
+            catch_panic_or_timeout(removal, &context.deadlines).await
         }
     };
     DeleteReport { result, state: state.usage() }
@@ -91,7 +91,7 @@ pub(crate) async fn delete(properties: &Value, context: &EventContext<'_>) -> De
 
 /// Returns true if an id belongs to a Create that failed, or that never responded: CloudFormation then
 /// makes an id of the stack's name, the logical id and random characters.
-fn is_of_failed_create(id: &str, envelope: &Envelope) -> bool {
+fn is_failed_create_id(id: &str, envelope: &Envelope) -> bool {
     let is_made = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
         && id.contains(&format!("-{}-", envelope.logical_resource_id));
     id == CREATE_FAILED || is_made
@@ -100,12 +100,18 @@ fn is_of_failed_create(id: &str, envelope: &Envelope) -> bool {
 /// Cleans up after a copy that failed: the resource gives up the image under the key `registered`, of which
 /// the event made it an owner. An Update of this image keeps it.
 pub(crate) async fn clean_up(registered: &str, properties: &Value, context: &EventContext<'_>) {
-    let until = context.deadline.clean_up;
+    let until = context.deadlines.clean_up;
     let is_kept = registered == context.envelope.physical_resource_id;
     let Some(image) = ImageName::parse(registered).filter(|_| !is_kept) else { return };
     let state = context.state(until);
-    let ending = end_owner(&image, DeleteReason::CopyFailed, parse(properties, context), &state, context);
-    match tokio::time::timeout_at(until, ending).await {
+    let removal = remove_owner(
+        &image,
+        DeleteReason::CopyFailed,
+        parse_properties(properties, context),
+        &state,
+        context,
+    );
+    match tokio::time::timeout_at(until, removal).await {
         Ok(Ok(_)) => {}
         Ok(Err(failure)) => {
             tracing::warn!(?failure, image = registered, "cleaning up after a failed copy failed");
@@ -115,7 +121,7 @@ pub(crate) async fn clean_up(registered: &str, properties: &Value, context: &Eve
 }
 
 /// Lets the resource give up an image.
-async fn end_owner<S: Store>(
+async fn remove_owner<S: Store>(
     image: &ImageName,
     reason: DeleteReason,
     properties: Option<Properties>,
@@ -125,15 +131,15 @@ async fn end_owner<S: Store>(
     let event = DeleteEvent {
         image: image.key(),
         owner: context.owner(),
-        time: context.round.event_time(),
+        time: context.continuation.event_time(),
         delete_images: context.clients.settings.delete_images,
         reason,
     };
     let until = match reason {
-        DeleteReason::ResourceDeleted => context.deadline.work,
-        DeleteReason::CopyFailed => context.deadline.clean_up,
+        DeleteReason::ResourceDeleted => context.deadlines.work,
+        DeleteReason::CopyFailed => context.deadlines.clean_up,
     };
-    let images = RepositoryImages {
+    let images = EcrImageRepository {
         repository: context.clients.ecr.repository(&image.repository, Some(until)),
         name: image,
         include_referrers: properties.is_some_and(|properties| properties.include_referrers),
@@ -142,20 +148,20 @@ async fn end_owner<S: Store>(
 }
 
 /// Reads properties as far as a Delete needs them. Mistakes do not fail it.
-fn parse(properties: &Value, context: &EventContext<'_>) -> Option<Properties> {
-    let copying = context.clients.settings.copying.as_ref();
-    let default = copying.map_or(PlatformSelection::All, |copying| copying.default_platforms.clone());
+fn parse_properties(properties: &Value, context: &EventContext<'_>) -> Option<Properties> {
+    let copy = context.clients.settings.copy.as_ref();
+    let default = copy.map_or(PlatformSelection::All, |copy| copy.default_platforms.clone());
     Properties::parse(properties, properties, &default).ok()
 }
 
 /// The images of one repository, for the tag or digest of one item.
-struct RepositoryImages<'a> {
+struct EcrImageRepository<'a> {
     repository: EcrRepository,
     name: &'a ImageName,
     include_referrers: bool,
 }
 
-impl RepositoryImages<'_> {
+impl EcrImageRepository<'_> {
     fn tag(&self) -> Option<&Tag> {
         match &self.name.image {
             ManifestId::Tag(tag) => Some(tag),
@@ -172,11 +178,11 @@ impl RepositoryImages<'_> {
     }
 }
 
-impl Images for RepositoryImages<'_> {
-    async fn named(&self) -> Result<Option<Named>, Error> {
+impl ImageRepository for EcrImageRepository<'_> {
+    async fn tagged_image(&self) -> Result<Option<TaggedImage>, Error> {
         let Some(tag) = self.tag() else { return Ok(None) };
         let found = self.manifests(&[ManifestId::Tag(tag.clone())]).await?;
-        Ok(found.into_iter().flatten().next().map(|manifest| Named {
+        Ok(found.into_iter().flatten().next().map(|manifest| TaggedImage {
             children: manifest.children().iter().map(|child| child.digest.clone()).collect(),
             digest: manifest.digest,
         }))
@@ -194,7 +200,7 @@ impl Images for RepositoryImages<'_> {
         if named == Some(&manifest.digest) {
             return Ok(true);
         }
-        match self.repository.put_tag_unless_there(&manifest, tag).await {
+        match self.repository.ensure_tag(&manifest, tag).await {
             Ok(()) => {
                 let old = named.map(ToString::to_string);
                 tracing::info!(tag = tag.as_str(), old, new = %manifest.digest, "tag set back");
@@ -209,20 +215,20 @@ impl Images for RepositoryImages<'_> {
         }
     }
 
-    async fn remove(&self, removal: &Removal) -> Result<bool, Error> {
-        let subjects = removal.tagged.iter().chain(&removal.copies).chain(&removal.children);
+    async fn delete_images(&self, plan: &DeletionPlan) -> Result<bool, Error> {
+        let subjects = plan.tagged.iter().chain(&plan.copies).chain(&plan.children);
         let referrers = match self.include_referrers {
             true => Referrers::find(subjects.cloned().collect(), &self.repository).await,
             false => Referrers::default(),
         };
-        let removed = match (self.tag(), &removal.tagged) {
+        let removed = match (self.tag(), &plan.tagged) {
             (Some(tag), Some(_)) => self.repository.remove_tag(tag).await?,
             _ => TagRemoval::NotFound,
         };
-        let candidates: Vec<Digest> = removal.copies.iter().chain(&removal.children).cloned().collect();
+        let candidates: Vec<Digest> = plan.copies.iter().chain(&plan.children).cloned().collect();
         let untagged = self.repository.untagged(&candidates).await?;
         let (copies, children): (Vec<Digest>, Vec<Digest>) =
-            untagged.into_iter().partition(|digest| removal.copies.contains(digest));
+            untagged.into_iter().partition(|digest| plan.copies.contains(digest));
         self.repository.delete_images(&copies).await?;
         self.repository.delete_images(&children).await?;
         referrers.delete(&self.repository).await;

@@ -19,11 +19,11 @@ const MAX_SUBJECTS: usize = 500;
 /// Referrers of images and of their referrers, nearest first.
 #[derive(Default)]
 pub(super) struct Referrers {
-    links: Vec<Link>,
+    subjects: Vec<SubjectReferrers>,
 }
 
 /// Referrers of one image or artifact.
-struct Link {
+struct SubjectReferrers {
     subject: Digest,
     referrers: Vec<Digest>,
     /// Cosign's tags for the subject.
@@ -45,46 +45,54 @@ impl Referrers {
         let mut subjects = images;
         for _ in 0..MAX_DEPTH {
             let mut next = Vec::new();
-            for subject in subjects.into_iter().take(MAX_SUBJECTS.saturating_sub(self.links.len())) {
+            for subject in subjects.into_iter().take(MAX_SUBJECTS.saturating_sub(self.subjects.len())) {
                 let referrers = repository.referrers_of(&subject).await?;
-                let (tags, tagged) = cosign(&subject, repository).await?;
+                let (tags, tagged) = existing_cosign_tags(&subject, repository).await?;
                 next.extend(
                     referrers.iter().chain(&tagged).filter(|digest| seen.insert((*digest).clone())).cloned(),
                 );
-                self.links.push(Link { subject, referrers, tags });
+                self.subjects.push(SubjectReferrers { subject, referrers, tags });
             }
             subjects = next;
         }
-        self.links.retain(|link| !link.referrers.is_empty() || !link.tags.is_empty());
+        self.subjects.retain(|subject_referrers| {
+            !subject_referrers.referrers.is_empty() || !subject_referrers.tags.is_empty()
+        });
         Ok(())
     }
 
     /// Deletes the referrers of images that do not exist any more.
     pub(super) async fn delete(&self, repository: &EcrRepository) {
-        for link in &self.links {
-            if let Err(error) = delete_referrers(link, repository).await {
-                tracing::warn!(subject = %link.subject, %error, "referrers of a deleted image are left over");
+        for subject_referrers in &self.subjects {
+            if let Err(error) = delete_referrers(subject_referrers, repository).await {
+                tracing::warn!(subject = %subject_referrers.subject, %error, "referrers of a deleted image are left over");
             }
         }
     }
 }
 
-async fn delete_referrers(link: &Link, repository: &EcrRepository) -> Result<(), Error> {
+async fn delete_referrers(
+    subject_referrers: &SubjectReferrers,
+    repository: &EcrRepository,
+) -> Result<(), Error> {
     // Another tag or index may have kept the image.
-    let subject = ManifestId::Digest(link.subject.clone());
+    let subject = ManifestId::Digest(subject_referrers.subject.clone());
     if repository.manifests(&[subject]).await?.into_iter().flatten().next().is_some() {
         return Ok(());
     }
-    let untagged = repository.untagged(&link.referrers).await?;
+    let untagged = repository.untagged(&subject_referrers.referrers).await?;
     repository.delete_images(&untagged).await?;
-    for tag in &link.tags {
+    for tag in &subject_referrers.tags {
         repository.remove_tag(tag).await?;
     }
     Ok(())
 }
 
 /// Returns cosign's tags for a subject, as far as they exist, and the digests that they name.
-async fn cosign(subject: &Digest, repository: &EcrRepository) -> Result<(Vec<Tag>, Vec<Digest>), Error> {
+async fn existing_cosign_tags(
+    subject: &Digest,
+    repository: &EcrRepository,
+) -> Result<(Vec<Tag>, Vec<Digest>), Error> {
     let tags = subject.cosign_tags();
     let ids: Vec<ManifestId> = tags.iter().cloned().map(ManifestId::Tag).collect();
     let found = repository.manifests(&ids).await?;

@@ -28,7 +28,7 @@ async fn delete_with(aws: &Aws, clients: &AwsClients, image: String) -> Result<D
     let store = TableStore::new(clients.state_table(TABLE), Instant::now() + Duration::from_secs(20));
     let state = EventState::new(Some(store), "attempt".into());
     let repository = clients.repository(&name.repository, None);
-    let images = RepositoryImages { repository, name: &name, include_referrers: false };
+    let images = EcrImageRepository { repository, name: &name, include_referrers: false };
     aws.calls();
     lifecycle::run(&event, &state, &images).await
 }

@@ -10,7 +10,7 @@ use super::*;
 use crate::input::tests::fixture;
 use crate::logging::subscriber;
 use crate::settings::Settings;
-use crate::testing::{Aws, OWNER, TABLE, URI, answered_by};
+use crate::testing::{Aws, OWNER, TABLE, URI, clients_with_responses};
 
 const REQUEST: &str = "8f2a1c3e-0000-4000-8000-000000000000";
 
@@ -31,7 +31,7 @@ fn invocation() -> Invocation {
     Invocation {
         request_id: REQUEST.into(),
         function_arn: "arn:aws:lambda:eu-west-1:123456789012:function:provider".into(),
-        left: Duration::from_secs(10),
+        time_left: Duration::from_secs(10),
     }
 }
 
@@ -58,7 +58,7 @@ async fn handled(mut event: Value, services: &Services) -> (Value, Vec<Value>) {
         assert!(again.is_err(), "there is one answer");
         body
     });
-    let lines = subscriber::tests::Lines::default();
+    let lines = subscriber::tests::LogBuffer::default();
     handle(event, &invocation(), services).with_subscriber(lines.subscriber(Some("trace"))).await.unwrap();
     (bucket.await.unwrap(), lines.read())
 }
@@ -196,19 +196,19 @@ async fn every_log_line_says_whose_it_is_and_none_has_a_secret() {
         assert!(!line.to_string().contains("secret"), "{line}");
     }
     let last = lines.last().unwrap();
-    assert_eq!((&last["message"], &last["outcome"]), (&json!("answered"), &json!("failed")));
+    assert_eq!((&last["message"], &last["outcome"]), (&json!("responded"), &json!("failed")));
     assert!(last["seconds"].is_number() && last["reason"].is_string(), "{last}");
 }
 
 #[tokio::test]
 async fn a_panic_has_one_response_and_shows_nothing_of_the_event() {
-    let services = services_with(answered_by(|_, _| panic!("a defect")), &[]);
+    let services = services_with(clients_with_responses(|_, _| panic!("a defect")), &[]);
     let (answer, lines) = handled(fixture("create"), &services).await;
     assert_eq!(answer["Status"], "FAILED");
     let reason = answer["Reason"].as_str().unwrap();
     assert!(reason.starts_with("the provider failed by a defect of its own."), "{reason}");
     let last = lines.last().unwrap();
-    assert_eq!((&last["message"], &last["outcome"]), (&json!("answered"), &json!("failed")));
+    assert_eq!((&last["message"], &last["outcome"]), (&json!("responded"), &json!("failed")));
     assert!(lines.iter().all(|line| !line.to_string().contains("secret")), "{lines:?}");
 }
 
@@ -220,7 +220,7 @@ async fn a_call_that_nobody_waits_for_and_an_answer_that_does_not_arrive_are_err
     let mut event = fixture("delete");
     event["PhysicalResourceId"] = json!("create-failed");
     event["ResponseURL"] = json!("http://127.0.0.1:1/?X-Amz-Signature=secret");
-    let short = Invocation { left: Duration::from_millis(600), ..invocation() };
+    let short = Invocation { time_left: Duration::from_millis(600), ..invocation() };
     let error = handle(event, &short, &services).await.unwrap_err();
     assert!(error.contains("could not be delivered") && !error.contains("secret"), "{error}");
 }

@@ -26,15 +26,15 @@ const MAX_INVOCATIONS: u64 = 10;
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(3600);
 /// With less time left, another invocation is not worth it: it may be throttled, and needs time for
 /// the response.
-const SHORTEST_INVOCATION: Duration = Duration::from_secs(5);
+const MIN_INVOCATION_TIME: Duration = Duration::from_secs(5);
 
 /// Which invocation of an event this is.
 #[derive(Debug, Clone)]
-pub(crate) struct Round {
+pub(crate) struct ContinuationState {
     /// Counted from 1.
-    pub(crate) number: u64,
+    pub(crate) invocation: u64,
     /// When CloudFormation issued the event, as far as is known.
-    pub(crate) began: SystemTime,
+    pub(crate) issued_at: SystemTime,
     /// Key of the item in the state table in which an earlier invocation registered the copy.
     pub(crate) registered: Option<String>,
     /// Maximum number of blobs in flight at once.
@@ -46,50 +46,50 @@ pub(crate) struct Round {
 /// Payload of a continuation.
 #[derive(Serialize, Deserialize)]
 struct Payload {
-    round: u64,
+    invocation: u64,
     /// Milliseconds since 1970.
-    began: u64,
+    issued_at: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     registered: Option<String>,
     concurrent_blobs: usize,
     event: Value,
 }
 
-impl Round {
+impl ContinuationState {
     /// The first invocation for an event. The time at which the event was issued counts if it is
     /// plausible: a URL of the older form gives it for one way of signing only.
     pub(crate) fn first(event: Value, envelope: &Envelope, now: SystemTime) -> Self {
-        let age = envelope.issued().and_then(|issued| now.duration_since(issued).ok());
-        let age = age.filter(|age| *age < allowed(envelope)).unwrap_or_default();
+        let age = envelope.issue_time().and_then(|issued| now.duration_since(issued).ok());
+        let age = age.filter(|age| *age < service_timeout(envelope)).unwrap_or_default();
         let concurrent_blobs = copy::CONCURRENT_BLOBS;
-        Self { number: 1, began: now - age, registered: None, concurrent_blobs, event }
+        Self { invocation: 1, issued_at: now - age, registered: None, concurrent_blobs, event }
     }
 
     /// Reads a continuation's payload: which invocation this is, and the event.
     pub(crate) fn read(payload: &mut Value) -> Option<(Self, Value)> {
-        let Payload { round, began, registered, concurrent_blobs, event } =
+        let Payload { invocation, issued_at, registered, concurrent_blobs, event } =
             serde_json::from_value(payload.get_mut(KEY)?.take()).ok()?;
-        let began = UNIX_EPOCH.checked_add(Duration::from_millis(began))?;
+        let issued_at = UNIX_EPOCH.checked_add(Duration::from_millis(issued_at))?;
         let concurrent_blobs = concurrent_blobs.max(1);
-        Some((Self { number: round, began, registered, concurrent_blobs, event: event.clone() }, event))
+        Some((Self { invocation, issued_at, registered, concurrent_blobs, event: event.clone() }, event))
     }
 
     /// How much longer CloudFormation waits for the response.
-    pub(crate) fn left(&self, envelope: &Envelope, now: SystemTime) -> Duration {
-        let spent = now.duration_since(self.began).unwrap_or_default();
-        allowed(envelope).saturating_sub(spent)
+    pub(crate) fn time_left(&self, envelope: &Envelope, now: SystemTime) -> Duration {
+        let spent = now.duration_since(self.issued_at).unwrap_or_default();
+        service_timeout(envelope).saturating_sub(spent)
     }
 
     /// The time of the event in seconds since 1970, the same in all its invocations.
     pub(crate) fn event_time(&self) -> u64 {
-        self.began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+        self.issued_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 
     fn payload(&self, registered: Option<&str>, concurrent_blobs: usize) -> Vec<u8> {
-        let began = self.began.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let issued_at = self.issued_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let payload = Payload {
-            round: self.number + 1,
-            began: u64::try_from(began).unwrap_or(u64::MAX),
+            invocation: self.invocation + 1,
+            issued_at: u64::try_from(issued_at).unwrap_or(u64::MAX),
             registered: registered.map(Into::into),
             concurrent_blobs,
             event: self.event.clone(),
@@ -98,7 +98,7 @@ impl Round {
     }
 }
 
-fn allowed(envelope: &Envelope) -> Duration {
+fn service_timeout(envelope: &Envelope) -> Duration {
     envelope.service_timeout.map_or(SERVICE_TIMEOUT, Duration::from_secs)
 }
 
@@ -106,7 +106,7 @@ fn allowed(envelope: &Envelope) -> Duration {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum StopReason {
     /// A blob is larger than everything that one invocation can move.
-    BlobTooLarge { digest: Digest, size: u64, passed: u64 },
+    BlobTooLarge { digest: Digest, size: u64, transferred: u64 },
     /// Another invocation would get no further.
     NoProgress,
     /// CloudFormation will not wait much longer.
@@ -119,7 +119,7 @@ pub(crate) enum StopReason {
 
 /// What an invocation transferred.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Transferred {
+pub(crate) struct TransferStats {
     /// Bytes, also of blobs that were not finished.
     pub(crate) bytes: u64,
     pub(crate) finished_blobs: usize,
@@ -127,7 +127,7 @@ pub(crate) struct Transferred {
     pub(crate) largest_unfinished: Option<(Digest, u64)>,
 }
 
-impl Transferred {
+impl TransferStats {
     /// Returns whether blobs were finished, and each of the others fits into another invocation.
     pub(crate) fn makes_progress(&self) -> bool {
         self.finished_blobs > 0
@@ -140,35 +140,35 @@ impl Transferred {
 ///
 /// # Errors
 /// Why no other invocation would help.
-pub(crate) fn next(
-    round: &Round,
+pub(crate) fn next_payload(
+    state: &ContinuationState,
     envelope: &Envelope,
-    transferred: &Transferred,
+    transferred: &TransferStats,
     registered: Option<&str>,
     reserve: Duration,
 ) -> Result<Vec<u8>, StopReason> {
     // If the stack's time ended this invocation, only the reserve is left.
-    if round.left(envelope, SystemTime::now()) < SHORTEST_INVOCATION.max(reserve * 2) {
-        return Err(StopReason::ServiceTimeout { allowed: allowed(envelope).as_secs() });
+    if state.time_left(envelope, SystemTime::now()) < MIN_INVOCATION_TIME.max(reserve * 2) {
+        return Err(StopReason::ServiceTimeout { allowed: service_timeout(envelope).as_secs() });
     }
-    // The largest blobs start first. One that is larger than everything that passed would not fit into
+    // The largest blobs start first. One that is larger than everything that transferred would not fit into
     // an invocation of its own.
     if let Some((digest, size)) = transferred.largest_unfinished.clone()
         && size > transferred.bytes
     {
-        return Err(StopReason::BlobTooLarge { digest, size, passed: transferred.bytes });
+        return Err(StopReason::BlobTooLarge { digest, size, transferred: transferred.bytes });
     }
     // Blobs of one size that share the link may all be in flight when time ends. One at a time, each
     // has the whole link.
     let concurrent_blobs = match transferred.finished_blobs {
-        0 if round.concurrent_blobs == 1 => return Err(StopReason::NoProgress),
+        0 if state.concurrent_blobs == 1 => return Err(StopReason::NoProgress),
         0 => 1,
-        _ => round.concurrent_blobs,
+        _ => state.concurrent_blobs,
     };
-    if round.number >= MAX_INVOCATIONS {
-        return Err(StopReason::InvocationLimit(round.number));
+    if state.invocation >= MAX_INVOCATIONS {
+        return Err(StopReason::InvocationLimit(state.invocation));
     }
-    Ok(round.payload(registered, concurrent_blobs))
+    Ok(state.payload(registered, concurrent_blobs))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use reqwest::Url;
 use serde_json::Value;
 
-use super::issue_time::issued;
+use super::issue_time::issue_time;
 
 /// Physical id of a Create that failed, the same as the original provider's.
 pub(crate) const CREATE_FAILED: &str = "create-failed";
@@ -28,22 +28,24 @@ pub(crate) struct Envelope {
 /// A call with something that needs no response.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the function was called with {0}")]
-pub(crate) struct UnknownInput(pub(crate) &'static str);
+pub(crate) struct UnsupportedPayload(pub(crate) &'static str);
 
 impl Envelope {
-    /// Time at which CloudFormation issued the event, if the URL shows it; see [`issued`].
-    pub(crate) fn issued(&self) -> Option<SystemTime> {
-        issued(self.response_url.expose())
+    /// Time at which CloudFormation issued the event, if the URL shows it; see [`issue_time`](super::issue_time).
+    pub(crate) fn issue_time(&self) -> Option<SystemTime> {
+        issue_time(self.response_url.expose())
     }
 
     /// Reads what an answer needs, whatever the rest looks like.
-    pub(crate) fn read(payload: &Value) -> Result<Self, UnknownInput> {
+    pub(crate) fn read(payload: &Value) -> Result<Self, UnsupportedPayload> {
         let text = |name: &str| payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let Some(url) = payload.get("ResponseURL") else {
-            return Err(UnknownInput("something that is not an event of a CloudFormation custom resource"));
+            return Err(UnsupportedPayload(
+                "something that is not an event of a CloudFormation custom resource",
+            ));
         };
         let url = url.as_str().and_then(|url| Url::parse(url).ok());
-        let url = url.ok_or(UnknownInput("a CloudFormation event whose ResponseURL is not a URL"))?;
+        let url = url.ok_or(UnsupportedPayload("a CloudFormation event whose ResponseURL is not a URL"))?;
         let id = text("PhysicalResourceId");
         let timeout = payload.pointer("/ResourceProperties/ServiceTimeout");
         let timeout =

@@ -7,7 +7,7 @@ use super::envelope::Envelope;
 
 /// A change of a resource.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Change {
+pub(crate) enum ResourceOperation {
     Create {
         properties: Value,
     },
@@ -26,7 +26,7 @@ pub(crate) enum Change {
 #[error("the event cannot be read: {0}")]
 pub(crate) struct InvalidEvent(String);
 
-impl Change {
+impl ResourceOperation {
     pub(super) fn read(mut payload: Value, envelope: &Envelope) -> Result<Self, InvalidEvent> {
         match envelope.request_type.as_str() {
             // All that Delete needs is in the envelope; the rest must not be able to fail it.

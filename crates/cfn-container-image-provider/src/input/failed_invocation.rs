@@ -6,8 +6,8 @@
 
 use serde_json::Value;
 
-use super::continuation::Round;
-use super::envelope::{Envelope, UnknownInput};
+use super::continuation::ContinuationState;
+use super::envelope::{Envelope, UnsupportedPayload};
 
 /// The type of error with which an invocation ends that could not deliver its answer.
 pub(crate) const RESPONSE_NOT_SENT: &str = "ResponseNotSent";
@@ -16,7 +16,7 @@ pub(crate) const RESPONSE_NOT_SENT: &str = "ResponseNotSent";
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>).
 pub(crate) struct FailedInvocation {
     /// Who waits for an answer; nobody, when the function was called with something else.
-    pub(crate) envelope: Result<Envelope, UnknownInput>,
+    pub(crate) envelope: Result<Envelope, UnsupportedPayload>,
     /// Under which the failed invocations have their log lines.
     pub(crate) request_id: String,
     pub(crate) failure: InvocationFailure,
@@ -53,11 +53,11 @@ impl FailedInvocation {
     pub(crate) fn read(payload: &mut Value) -> Option<Self> {
         let condition = payload.pointer("/requestContext/condition")?.as_str()?.to_owned();
         let mut event = payload.get_mut("requestPayload")?.take();
-        if let Some((_, original)) = Round::read(&mut event) {
+        if let Some((_, original)) = ContinuationState::read(&mut event) {
             event = original;
         }
         let envelope = match condition.as_str() {
-            "Success" => Err(UnknownInput("the record of a call that succeeded")),
+            "Success" => Err(UnsupportedPayload("the record of a call that succeeded")),
             _ => Envelope::read(&event),
         };
         let context = &payload["requestContext"];
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn finds_the_event_in_a_continuation() {
-        let event = json!({"ContainerImageContinuation": {"round": 3, "began": 1, "concurrent_blobs": 6, "event": fixture("update")}});
+        let event = json!({"ContainerImageContinuation": {"invocation": 3, "issued_at": 1, "concurrent_blobs": 6, "event": fixture("update")}});
         let failed = read(record(event, "RetriesExhausted", Value::Null));
         assert!(failed.envelope.unwrap().physical_resource_id.ends_with("/python:3.13"));
     }

@@ -8,21 +8,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use reqwest::Url;
 
 /// How long an address of the older form is valid.
-const VALIDITY: u64 = 7200;
+const VALIDITY_SECONDS: u64 = 7200;
 
 /// Reads the time out of the signature's parameters: `X-Amz-Date` of the newer form, `Expires` of
 /// the older.
-pub(crate) fn issued(url: &Url) -> Option<SystemTime> {
+pub(crate) fn issue_time(url: &Url) -> Option<SystemTime> {
     let parameter = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value);
     let seconds = match parameter("X-Amz-Date") {
-        Some(date) => seconds(&date)?,
-        None => parameter("Expires")?.parse::<u64>().ok()?.checked_sub(VALIDITY)?,
+        Some(date) => parse_amz_date(&date)?,
+        None => parameter("Expires")?.parse::<u64>().ok()?.checked_sub(VALIDITY_SECONDS)?,
     };
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 /// Seconds since 1970 of a time as `20261121T114847Z`.
-fn seconds(date: &str) -> Option<u64> {
+fn parse_amz_date(date: &str) -> Option<u64> {
     let (day, time) = date.strip_suffix('Z')?.split_once('T')?;
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if day.len() != 8 || time.len() != 6 || !digits(day) || !digits(time) {
@@ -48,7 +48,7 @@ mod tests {
 
     fn issued_at(query: &str) -> Option<u64> {
         let url = Url::parse(&format!("https://bucket.s3.amazonaws.com/key?{query}")).unwrap();
-        issued(&url).map(|time| time.duration_since(UNIX_EPOCH).unwrap().as_secs())
+        issue_time(&url).map(|time| time.duration_since(UNIX_EPOCH).unwrap().as_secs())
     }
 
     #[test]

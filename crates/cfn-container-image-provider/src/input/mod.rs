@@ -11,9 +11,9 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use continuation::Round;
-use envelope::{Envelope, UnknownInput};
-use event::{Change, InvalidEvent};
+use continuation::ContinuationState;
+use envelope::{Envelope, UnsupportedPayload};
+use event::{InvalidEvent, ResourceOperation};
 use failed_invocation::FailedInvocation;
 
 /// Everything that the function can be called with.
@@ -31,32 +31,35 @@ pub(crate) struct Event {
     /// What the response needs.
     pub(crate) envelope: Envelope,
     /// The change, or why it cannot be read.
-    pub(crate) change: Result<Change, InvalidEvent>,
+    pub(crate) operation: Result<ResourceOperation, InvalidEvent>,
     /// Which invocation for the event this is.
-    pub(crate) round: Round,
+    pub(crate) continuation: ContinuationState,
 }
 
 impl Input {
     /// Reads the payload of a call.
-    pub(crate) fn read(mut payload: Value) -> Result<Self, UnknownInput> {
-        if let Some((round, event)) = Round::read(&mut payload) {
-            return Event::read(event, |_| round).map(Self::Continuation);
+    pub(crate) fn read(mut payload: Value) -> Result<Self, UnsupportedPayload> {
+        if let Some((continuation, event)) = ContinuationState::read(&mut payload) {
+            return Event::read(event, |_| continuation).map(Self::Continuation);
         }
         if let Some(failed) = FailedInvocation::read(&mut payload) {
             return Ok(Self::FailedInvocation(failed));
         }
         let event = payload.clone();
-        let first = |envelope: &Envelope| Round::first(event, envelope, SystemTime::now());
+        let first = |envelope: &Envelope| ContinuationState::first(event, envelope, SystemTime::now());
         Event::read(payload, first).map(Self::CloudFormation)
     }
 }
 
 impl Event {
-    fn read(payload: Value, round: impl FnOnce(&Envelope) -> Round) -> Result<Self, UnknownInput> {
+    fn read(
+        payload: Value,
+        continuation: impl FnOnce(&Envelope) -> ContinuationState,
+    ) -> Result<Self, UnsupportedPayload> {
         let envelope = Envelope::read(&payload)?;
-        let round = round(&envelope);
-        let change = Change::read(payload, &envelope);
-        Ok(Self { envelope, change, round })
+        let continuation = continuation(&envelope);
+        let operation = ResourceOperation::read(payload, &envelope);
+        Ok(Self { envelope, operation, continuation })
     }
 }
 
@@ -92,11 +95,17 @@ pub(crate) mod tests {
         let create = read(fixture("create"));
         assert_eq!(create.envelope.logical_resource_id, "Python");
         assert_eq!(create.envelope.physical_resource_id, CREATE_FAILED);
-        assert!(matches!(create.change, Ok(Change::Create { properties }) if properties["Tag"] == "3.13"));
+        assert!(
+            matches!(create.operation, Ok(ResourceOperation::Create { properties }) if properties["Tag"] == "3.13")
+        );
         let update = read(fixture("update"));
-        assert!(matches!(update.change, Ok(Change::Update { previous, .. }) if previous["Nonce"] == "1"));
+        assert!(
+            matches!(update.operation, Ok(ResourceOperation::Update { previous, .. }) if previous["Nonce"] == "1")
+        );
         let delete = read(fixture("delete"));
-        assert!(matches!(delete.change, Ok(Change::Delete { properties }) if properties["Tag"] == "3.13"));
+        assert!(
+            matches!(delete.operation, Ok(ResourceOperation::Delete { properties }) if properties["Tag"] == "3.13")
+        );
         assert!(delete.envelope.physical_resource_id.ends_with("/python:3.13"));
     }
 
@@ -117,7 +126,7 @@ pub(crate) mod tests {
             let mut event = fixture("update");
             event[name] = value;
             let event = read(event);
-            let error = event.change.unwrap_err().to_string();
+            let error = event.operation.unwrap_err().to_string();
             assert!(error.starts_with("the event cannot be read: ") && error.contains(expected), "{error}");
             assert_eq!(event.envelope.logical_resource_id, "Python");
         }
@@ -126,7 +135,7 @@ pub(crate) mod tests {
     #[test]
     fn a_delete_is_understood_whatever_else_is_missing() {
         let event = read(json!({"RequestType": "Delete", "ResponseURL": "https://bucket.example/x"}));
-        assert_eq!(event.change, Ok(Change::Delete { properties: Value::Null }));
+        assert_eq!(event.operation, Ok(ResourceOperation::Delete { properties: Value::Null }));
         assert_eq!(event.envelope.physical_resource_id, CREATE_FAILED);
     }
 

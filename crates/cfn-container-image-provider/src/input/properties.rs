@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub(crate) const ALL_PLATFORMS: &str = "all";
 
 /// The properties of `Custom::ContainerImage`; the last two are CloudFormation's own.
-const KNOWN: [&str; 9] = [
+const PROPERTY_NAMES: [&str; 9] = [
     "ImageReference",
     "RepositoryArn",
     "Platform",
@@ -24,7 +24,7 @@ const KNOWN: [&str; 9] = [
     "ServiceTimeout",
 ];
 /// How many of them are ours.
-const OWN: usize = 7;
+const OWN_PROPERTIES: usize = 7;
 
 /// The properties of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Properties {
                 );
             }
             Some(text) => {
-                text.trim().parse::<Reference>().map_err(|error| wrong("ImageReference", &error))?
+                text.trim().parse::<Reference>().map_err(|error| invalid_value("ImageReference", &error))?
             }
         };
         let repository = match properties.get("RepositoryArn").and_then(Value::as_str) {
@@ -78,15 +78,15 @@ impl Properties {
         };
         let platforms = match properties.get("Platform") {
             None => default.clone(),
-            Some(value) => platforms(value)?,
+            Some(value) => parse_platforms(value)?,
         };
         let tag = match properties.get("Tag") {
             None => source.tag.clone(),
-            Some(value) => Some(tag(value)?),
+            Some(value) => Some(parse_tag(value)?),
         };
         let include_referrers = match properties.get("IncludeReferrers") {
             None => false,
-            Some(value) => truth("IncludeReferrers", value)?,
+            Some(value) => parse_bool("IncludeReferrers", value)?,
         };
         let credentials = match properties.get("CredentialArn") {
             None => None,
@@ -100,7 +100,7 @@ impl Properties {
                 ));
             }
         };
-        refuse_unknown(properties, previous)?;
+        reject_unknown(properties, previous)?;
         Ok(Self { source, repository, platforms, tag, credentials, include_referrers })
     }
 
@@ -120,7 +120,7 @@ impl Properties {
 /// Maximum number of platforms in a list. The largest official images have some 20.
 const MAX_PLATFORMS: usize = 100;
 
-fn platforms(value: &Value) -> Result<PlatformSelection, InvalidProperty> {
+fn parse_platforms(value: &Value) -> Result<PlatformSelection, InvalidProperty> {
     const EXPECTED: &str = "expected platforms, such as linux/arm64, or all";
     let count = match value {
         Value::String(text) => text.split(',').count(),
@@ -133,10 +133,10 @@ fn platforms(value: &Value) -> Result<PlatformSelection, InvalidProperty> {
     match value {
         Value::String(text) if text.trim().eq_ignore_ascii_case(ALL_PLATFORMS) => Ok(PlatformSelection::All),
         Value::String(text) if text.contains(',') => {
-            several(text.split(',')).map_err(|error| wrong("Platform", &error))
+            parse_platform_list(text.split(',')).map_err(|error| invalid_value("Platform", &error))
         }
         Value::String(text) => {
-            text.parse().map(PlatformSelection::One).map_err(|error| wrong("Platform", &error))
+            text.parse().map(PlatformSelection::One).map_err(|error| invalid_value("Platform", &error))
         }
         Value::Array(names) if !names.is_empty() && names.iter().all(Value::is_string) => {
             let mut names = names.iter().filter_map(Value::as_str);
@@ -146,7 +146,7 @@ fn platforms(value: &Value) -> Result<PlatformSelection, InvalidProperty> {
                 {
                     Ok(PlatformSelection::All)
                 }
-                _ => several(&mut names).map_err(|error| wrong("Platform", &error)),
+                _ => parse_platform_list(&mut names).map_err(|error| invalid_value("Platform", &error)),
             }
         }
         other => invalid(format!("Platform is {}: {EXPECTED}", shown(other))),
@@ -154,7 +154,7 @@ fn platforms(value: &Value) -> Result<PlatformSelection, InvalidProperty> {
 }
 
 /// A selection of platforms, each named once.
-pub(crate) fn several<'a>(
+pub(crate) fn parse_platform_list<'a>(
     names: impl IntoIterator<Item = &'a str>,
 ) -> Result<PlatformSelection, image_copy::oci::ParseError> {
     let mut platforms: Vec<Platform> = Vec::new();
@@ -167,18 +167,18 @@ pub(crate) fn several<'a>(
     Ok(PlatformSelection::Several(platforms))
 }
 
-fn tag(value: &Value) -> Result<Tag, InvalidProperty> {
+fn parse_tag(value: &Value) -> Result<Tag, InvalidProperty> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
         // Who calls without CloudFormation in between may write 3.
         Value::Number(number) => number.to_string(),
         other => return invalid(format!("Tag is {}: expected one tag, such as 3.13", shown(other))),
     };
-    text.parse().map_err(|error| wrong("Tag", &error))
+    text.parse().map_err(|error| invalid_value("Tag", &error))
 }
 
 /// CloudFormation delivers true and false as text.
-fn truth(name: &str, value: &Value) -> Result<bool, InvalidProperty> {
+fn parse_bool(name: &str, value: &Value) -> Result<bool, InvalidProperty> {
     match value {
         Value::Bool(truth) => Ok(*truth),
         Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Ok(true),
@@ -187,31 +187,33 @@ fn truth(name: &str, value: &Value) -> Result<bool, InvalidProperty> {
     }
 }
 
-fn refuse_unknown(properties: &Map<String, Value>, previous: &Value) -> Result<(), InvalidProperty> {
-    let is_new = |name: &&String| !KNOWN.contains(&name.as_str()) && previous.get(name.as_str()).is_none();
+fn reject_unknown(properties: &Map<String, Value>, previous: &Value) -> Result<(), InvalidProperty> {
+    let is_new =
+        |name: &&String| !PROPERTY_NAMES.contains(&name.as_str()) && previous.get(name.as_str()).is_none();
     let Some(name) = properties.keys().find(is_new) else { return Ok(()) };
     let shown = shown(&Value::String(name.clone()));
-    invalid(match nearest(name) {
+    invalid(match nearest_property(name) {
         Some(known) => format!("{shown} is not a property of Custom::ContainerImage: did you mean {known}?"),
         None => {
             format!(
                 "{shown} is not a property of Custom::ContainerImage: expected {}",
-                KNOWN[..OWN].join(", ")
+                PROPERTY_NAMES[..OWN_PROPERTIES].join(", ")
             )
         }
     })
 }
 
 /// The known name that `name` is likely a slip of.
-fn nearest(name: &str) -> Option<&'static str> {
+fn nearest_property(name: &str) -> Option<&'static str> {
     let name: String = name.chars().take(64).collect::<String>().to_ascii_lowercase();
-    let distances =
-        KNOWN[..OWN].iter().map(|known| (strsim::levenshtein(&name, &known.to_ascii_lowercase()), *known));
+    let distances = PROPERTY_NAMES[..OWN_PROPERTIES]
+        .iter()
+        .map(|known| (strsim::levenshtein(&name, &known.to_ascii_lowercase()), *known));
     let (distance, known) = distances.min()?;
     (distance <= known.len() / 3).then_some(known)
 }
 
-fn wrong(name: &str, error: &image_copy::oci::ParseError) -> InvalidProperty {
+fn invalid_value(name: &str, error: &image_copy::oci::ParseError) -> InvalidProperty {
     InvalidProperty(format!("{name} is \"{}\", which is not {}", error.input, error.expected))
 }
 

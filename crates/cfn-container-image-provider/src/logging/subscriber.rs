@@ -15,10 +15,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 
 /// Our own crates, by the names that their log lines carry.
-const OWN: [&str; 3] = ["bootstrap", "image_copy", "image_copy_aws"];
+const OWN_CRATES: [&str; 3] = ["bootstrap", "image_copy", "image_copy_aws"];
 
 /// Sends log lines to standard output, panics included.
-pub(crate) fn start(level: Option<&str>) {
+pub(crate) fn init(level: Option<&str>) {
     // Fails only when somebody else was faster, as in a test: then theirs is used.
     let _ = tracing::subscriber::set_global_default(subscriber(level, io::stdout));
     panic::set_hook(Box::new(|info| {
@@ -56,7 +56,8 @@ fn filter(level: Option<&str>) -> Targets {
         level.map_or(own, LevelFilter::from_level)
     };
     let others = asked.default_level().unwrap_or(LevelFilter::WARN).min(LevelFilter::WARN);
-    OWN.into_iter()
+    OWN_CRATES
+        .into_iter()
         .fold(Targets::new().with_default(others), |targets, own| targets.with_target(own, finest(own)))
 }
 
@@ -85,15 +86,15 @@ where
                 line.extend(fields);
             }
         }
-        event.record(&mut Fields(&mut line));
+        event.record(&mut FieldVisitor(&mut line));
         let line = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
         writeln!(writer, "{line}")
     }
 }
 
-struct Fields<'a>(&'a mut Map<String, Value>);
+struct FieldVisitor<'a>(&'a mut Map<String, Value>);
 
-impl Visit for Fields<'_> {
+impl Visit for FieldVisitor<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.0.insert(field.name().into(), format!("{value:?}").into());
     }
@@ -123,9 +124,9 @@ pub(crate) mod tests {
 
     /// Keeps the lines.
     #[derive(Clone, Default)]
-    pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct LogBuffer(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Lines {
+    impl io::Write for LogBuffer {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -135,7 +136,7 @@ pub(crate) mod tests {
         }
     }
 
-    impl Lines {
+    impl LogBuffer {
         /// A subscriber that writes here.
         pub(crate) fn subscriber(&self, level: Option<&str>) -> impl Subscriber + Send + Sync {
             let lines = self.clone();
@@ -151,7 +152,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_line_carries_the_fields_of_all_spans_around_it() {
-        let lines = Lines::default();
+        let lines = LogBuffer::default();
         tracing::subscriber::with_default(lines.subscriber(None), || {
             let outer = tracing::info_span!("event", stack_id = "stack", version = "1");
             let _outer = outer.enter();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use image_copy::copy::{self, Progress, ReadCounts, ReferrerCounts, TagChange};
 
-use crate::copy::{Copied, CopyReport};
-use crate::deadline::Deadline;
+use crate::copy::{CopyReport, FinishedCopy};
+use crate::deadline::Deadlines;
 use crate::delete::DeleteReport;
 use crate::delete::lifecycle::DeleteOutcome;
 use crate::failure::Failure;
@@ -16,31 +16,31 @@ pub(crate) enum Report<'a> {
     Copy(&'a CopyReport),
     Delete(&'a DeleteReport),
     /// The event could not be read.
-    Nothing,
+    Unreadable,
 }
 
 /// The last line of an invocation.
-pub(crate) struct Summary<'a> {
+pub(crate) struct EventSummary<'a> {
     pub(crate) envelope: &'a Envelope,
     pub(crate) report: Report<'a>,
     /// Counted from 1.
-    pub(crate) round: u64,
-    pub(crate) deadline: Deadline,
+    pub(crate) invocation: u64,
+    pub(crate) deadlines: Deadlines,
 }
 
-impl Summary<'_> {
+impl EventSummary<'_> {
     /// Logs that the event succeeded.
-    pub(crate) fn succeeded(&self, reason: &str) {
+    pub(crate) fn log_success(&self, reason: &str) {
         let outcome = match &self.report {
-            Report::Copy(CopyReport { result: Ok(copied), .. }) => of_copy(copied),
-            Report::Delete(DeleteReport { result: Ok(deleted), .. }) => of_delete(*deleted),
+            Report::Copy(CopyReport { result: Ok(copied), .. }) => copy_outcome(copied),
+            Report::Delete(DeleteReport { result: Ok(deleted), .. }) => delete_outcome(*deleted),
             _ => "nothing to do",
         };
-        self.line("answered", outcome, Some(reason), self.progress());
+        self.write("responded", outcome, Some(reason), self.progress());
     }
 
     /// Logs that the event failed.
-    pub(crate) fn failed(&self, failure: &Failure, reason: &str) {
+    pub(crate) fn log_failure(&self, failure: &Failure, reason: &str) {
         let progress = match failure {
             Failure::Copy(failure) | Failure::Stopped { failure, .. } => match failure.as_ref() {
                 copy::Failure::Deadline { progress, .. } => *progress,
@@ -48,23 +48,23 @@ impl Summary<'_> {
             },
             _ => self.progress(),
         };
-        self.line("answered", "failed", Some(reason), progress);
+        self.write("responded", "failed", Some(reason), progress);
     }
 
     /// Logs that another invocation continues with the event, and responds.
-    pub(crate) fn continued(&self, progress: Progress) {
-        self.line("handed over to another invocation", "continued", None, progress);
+    pub(crate) fn log_continuation(&self, progress: Progress) {
+        self.write("continued in another invocation", "continued", None, progress);
     }
 
     fn progress(&self) -> Progress {
         match &self.report {
             Report::Copy(CopyReport { result: Ok(copied), .. }) => copied.outcome.blobs,
             Report::Copy(report) => report.progress.unwrap_or_default(),
-            Report::Delete(_) | Report::Nothing => Progress::default(),
+            Report::Delete(_) | Report::Unreadable => Progress::default(),
         }
     }
 
-    fn line(&self, message: &str, outcome: &str, reason: Option<&str>, progress: Progress) {
+    fn write(&self, message: &str, outcome: &str, reason: Option<&str>, progress: Progress) {
         let copied = match &self.report {
             Report::Copy(report) => Some(*report),
             _ => None,
@@ -72,7 +72,7 @@ impl Summary<'_> {
         let state = match &self.report {
             Report::Copy(report) => Some(report.state),
             Report::Delete(report) => Some(report.state),
-            Report::Nothing => None,
+            Report::Unreadable => None,
         };
         let request = copied.and_then(|report| report.request.as_ref());
         let referrers: Option<&ReferrerCounts> = copied
@@ -91,7 +91,7 @@ impl Summary<'_> {
                     message,
                     outcome,
                     reason,
-                    round = self.round,
+                    invocation = self.invocation,
                     source = request.map(|request| request.source.to_string()),
                     destination = destination_name,
                     blobs = progress.blobs,
@@ -104,7 +104,7 @@ impl Summary<'_> {
                     referrers_refused = referrers.map(|referrers| referrers.refused),
                     referrers_left_out = referrers.map(|referrers| referrers.left_out),
                     referrers_unknown = referrers.map(|referrers| referrers.unknown),
-                    seconds = self.deadline.started.elapsed().as_secs_f64(),
+                    seconds = self.deadlines.started.elapsed().as_secs_f64(),
                     source_requests = source.requests,
                     destination_requests = destination.requests,
                     source_pulls = source.manifest_gets,
@@ -131,10 +131,16 @@ fn served_by(served: &[ReadCounts]) -> Option<String> {
 
 /// Logs the watchdog's response for invocations that sent none.
 pub(crate) fn log_failed_invocation(reason: &str, failed_request_id: &str, elapsed: Duration) {
-    tracing::warn!(outcome = "lost", reason, failed_request_id, seconds = elapsed.as_secs_f64(), "answered");
+    tracing::warn!(
+        outcome = "no response",
+        reason,
+        failed_request_id,
+        seconds = elapsed.as_secs_f64(),
+        "responded"
+    );
 }
 
-fn of_copy(Copied { outcome, .. }: &Copied) -> &'static str {
+fn copy_outcome(FinishedCopy { outcome, .. }: &FinishedCopy) -> &'static str {
     match outcome.tag {
         TagChange::Moved { .. } => "copied",
         _ if outcome.blobs.copied > 0 || outcome.manifests_written > 0 => "copied",
@@ -143,7 +149,7 @@ fn of_copy(Copied { outcome, .. }: &Copied) -> &'static str {
     }
 }
 
-fn of_delete(deleted: DeleteOutcome) -> &'static str {
+fn delete_outcome(deleted: DeleteOutcome) -> &'static str {
     match deleted {
         DeleteOutcome::Removed | DeleteOutcome::Restored => "deleted",
         _ => "nothing to do",

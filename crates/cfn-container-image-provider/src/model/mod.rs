@@ -14,42 +14,50 @@ use fastrand::Rng;
 use image_copy::oci::Digest;
 use image_copy_aws::{CopyRecord, Owner};
 
-use crate::copy::lifecycle::{self as copying, CopyEvent};
-use crate::delete::lifecycle::{self as deleting, DeleteEvent, DeleteReason};
+use crate::copy::lifecycle::{self as copy_lifecycle, CopyEvent};
+use crate::delete::lifecycle::{self as delete_lifecycle, DeleteEvent, DeleteReason};
 use crate::event_state::EventState;
 use crate::failure::Failure;
-use simulation::{IMAGE, START, Shared, SteppedRepository, SteppedStore, Variant, World, injected, lock};
+use simulation::{
+    IMAGE, ProtocolVariant, START, SharedSimulation, SimulatedRepository, SimulatedStore, Simulation,
+    injected_failure, lock,
+};
 
 /// One event of one resource.
 #[derive(Debug, Clone)]
 struct Event {
     owner: Owner,
     time: u64,
-    kind: Kind,
+    request: ModelRequest,
     is_unreachable: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Kind {
+enum ModelRequest {
     Create { digest: Digest, fails: bool },
     Update { digest: Digest },
     Delete,
 }
 
-type Running = Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
+type RunningEvent = Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
 
 /// Carries out an event as the handler does.
-async fn carry_out(event: Event, world: Shared, variant: Variant, holder: String) -> Result<(), Failure> {
-    let Event { owner, time, kind, is_unreachable } = event;
-    let store = || SteppedStore { world: world.clone(), variant, is_unreachable };
+async fn carry_out(
+    event: Event,
+    simulation: SharedSimulation,
+    variant: ProtocolVariant,
+    holder: String,
+) -> Result<(), Failure> {
+    let Event { owner, time, request, is_unreachable } = event;
+    let store = || SimulatedStore { simulation: simulation.clone(), variant, is_unreachable };
     let state = EventState::new(Some(store()), holder);
-    let (digest, fails) = match &kind {
-        Kind::Create { digest, fails } => (digest.clone(), *fails),
-        Kind::Update { digest } => (digest.clone(), false),
-        Kind::Delete => (Digest::of(b""), false),
+    let (digest, fails) = match &request {
+        ModelRequest::Create { digest, fails } => (digest.clone(), *fails),
+        ModelRequest::Update { digest } => (digest.clone(), false),
+        ModelRequest::Delete => (Digest::of(b""), false),
     };
-    let repository = SteppedRepository {
-        world: world.clone(),
+    let repository = SimulatedRepository {
+        simulation: simulation.clone(),
         variant,
         owner: owner.clone(),
         time,
@@ -59,37 +67,37 @@ async fn carry_out(event: Event, world: Shared, variant: Variant, holder: String
     };
     let delete =
         |reason| DeleteEvent { image: IMAGE.into(), owner: owner.clone(), time, delete_images: true, reason };
-    if kind == Kind::Delete {
-        deleting::run(&delete(DeleteReason::ResourceDeleted), &state, &repository).await?;
+    if request == ModelRequest::Delete {
+        delete_lifecycle::run(&delete(DeleteReason::ResourceDeleted), &state, &repository).await?;
         return Ok(());
     }
     let registered = OnceLock::new();
-    let unrecorded = match kind {
-        Kind::Update { .. } => Some(CopyRecord::new(0, owner.clone(), Digest::of(b""))),
+    let missing_record = match request {
+        ModelRequest::Update { .. } => Some(CopyRecord::new(0, owner.clone(), Digest::of(b""))),
         _ => None,
     };
-    let copy = CopyEvent { owner: owner.clone(), time, unrecorded };
-    match copying::run(&copy, &state, &repository, &registered).await {
+    let copy = CopyEvent { owner: owner.clone(), time, missing_record };
+    match copy_lifecycle::run(&copy, &state, &repository, &registered).await {
         Ok(()) => Ok(()),
         Err(Failure::Superseded) => Ok(()),
         Err(failure) => {
-            if registered.get().is_some() && matches!(kind, Kind::Create { .. }) {
-                deleting::run(&delete(DeleteReason::CopyFailed), &state, &repository).await?;
+            if registered.get().is_some() && matches!(request, ModelRequest::Create { .. }) {
+                delete_lifecycle::run(&delete(DeleteReason::CopyFailed), &state, &repository).await?;
             }
-            if failure == injected() && fails { Ok(()) } else { Err(failure) }
+            if failure == injected_failure() && fails { Ok(()) } else { Err(failure) }
         }
     }
 }
 
 /// The events of each resource, in their order.
-struct Scripts {
-    scripts: Vec<Vec<Event>>,
+struct Schedule {
+    event_queues: Vec<Vec<Event>>,
     deleted: BTreeSet<Owner>,
 }
 
-fn scripts(rng: &mut Rng, variant: Variant) -> Scripts {
+fn random_schedule(rng: &mut Rng, variant: ProtocolVariant) -> Schedule {
     let names = &["A", "B", "C"][..[1, 2, 2, 3][rng.usize(..4)]];
-    let mut all = Scripts { scripts: Vec::new(), deleted: BTreeSet::new() };
+    let mut schedule = Schedule { event_queues: Vec::new(), deleted: BTreeSet::new() };
     for name in names {
         let owner = Owner::of_resource("stack", name);
         let mut events = Vec::new();
@@ -103,12 +111,12 @@ fn scripts(rng: &mut Rng, variant: Variant) -> Scripts {
                 _ => Digest::of(format!("{name}{number}").as_bytes()),
             };
             fails = number == 0 && rng.u8(..100) < 6;
-            let kind = match number {
-                0 => Kind::Create { digest, fails },
-                _ => Kind::Update { digest },
+            let request = match number {
+                0 => ModelRequest::Create { digest, fails },
+                _ => ModelRequest::Update { digest },
             };
-            let is_unreachable = variant == Variant::TableUnreachable && rng.u8(..100) < 15;
-            events.push(Event { owner: owner.clone(), time, kind, is_unreachable });
+            let is_unreachable = variant == ProtocolVariant::TableUnreachable && rng.u8(..100) < 15;
+            events.push(Event { owner: owner.clone(), time, request, is_unreachable });
             if fails {
                 break;
             }
@@ -116,33 +124,33 @@ fn scripts(rng: &mut Rng, variant: Variant) -> Scripts {
         // CloudFormation deletes what failed to be created.
         if fails || rng.u8(..100) < 60 {
             let time = events.last().map_or(START, |last| last.time + 1);
-            let is_unreachable = variant == Variant::TableUnreachable && rng.u8(..100) < 15;
-            let delete = Event { owner: owner.clone(), time, kind: Kind::Delete, is_unreachable };
-            all.deleted.insert(owner);
+            let is_unreachable = variant == ProtocolVariant::TableUnreachable && rng.u8(..100) < 15;
+            let delete = Event { owner: owner.clone(), time, request: ModelRequest::Delete, is_unreachable };
+            schedule.deleted.insert(owner);
             if rng.u8(..100) < 40 && !fails {
                 // A cancelled event: CloudFormation sends the Delete while the copy still runs.
-                all.scripts.push(vec![delete]);
+                schedule.event_queues.push(vec![delete]);
             } else {
                 events.push(delete);
             }
         }
-        all.scripts.push(events);
+        schedule.event_queues.push(events);
     }
-    all
+    schedule
 }
 
 /// Plays one random schedule. Returns what is wrong in the end.
-fn play(seed: u64, variant: Variant) -> Result<(), String> {
+fn run_schedule(seed: u64, variant: ProtocolVariant) -> Result<(), String> {
     let mut rng = Rng::with_seed(seed);
-    let world = Shared::default();
+    let simulation = SharedSimulation::default();
     let old = Digest::of(b"old");
-    let was_there_before = rng.u8(..100) < 30;
-    if was_there_before {
-        lock(&world).images.insert(old.clone());
-        lock(&world).tag = Some(old.clone());
+    let had_tag_before = rng.u8(..100) < 30;
+    if had_tag_before {
+        lock(&simulation).images.insert(old.clone());
+        lock(&simulation).tag = Some(old.clone());
     }
-    let Scripts { scripts: mut queues, deleted } = scripts(&mut rng, variant);
-    let mut running: BTreeMap<usize, (Running, Event, String)> = BTreeMap::new();
+    let Schedule { event_queues: mut queues, deleted } = random_schedule(&mut rng, variant);
+    let mut running: BTreeMap<usize, (RunningEvent, Event, String)> = BTreeMap::new();
     let mut context = Context::from_waker(Waker::noop());
     let (mut attempt, mut steps) = (0, 0);
     let mut has_table = true;
@@ -158,10 +166,10 @@ fn play(seed: u64, variant: Variant) -> Result<(), String> {
             return Err("the events never end".into());
         }
         // A table is lost or restored in minutes, and leases are held for seconds.
-        if has_table && variant == Variant::TableLost && steps >= lost_at {
-            let mut world = lock(&world);
-            if world.item.as_ref().is_none_or(|item| item.lease.is_none()) {
-                world.item = None;
+        if has_table && variant == ProtocolVariant::TableLost && steps >= lost_at {
+            let mut simulation = lock(&simulation);
+            if simulation.item.as_ref().is_none_or(|item| item.lease.is_none()) {
+                simulation.item = None;
                 has_table = false;
             }
         }
@@ -169,12 +177,12 @@ fn play(seed: u64, variant: Variant) -> Result<(), String> {
         let (future, event, holder) = running.entry(at).or_insert_with(|| {
             attempt += 1;
             let (event, holder) = (queues[at].remove(0), format!("attempt {attempt}"));
-            let work = carry_out(event.clone(), world.clone(), variant, holder.clone());
+            let work = carry_out(event.clone(), simulation.clone(), variant, holder.clone());
             (Box::pin(work), event, holder)
         });
         // Lambda or CloudFormation repeats an event whose invocation crashed.
         if rng.u8(..100) < 3 {
-            lock(&world).crashed.insert(holder.clone());
+            lock(&simulation).crashed.insert(holder.clone());
             queues[at].insert(0, event.clone());
             running.remove(&at);
             continue;
@@ -187,30 +195,30 @@ fn play(seed: u64, variant: Variant) -> Result<(), String> {
             }
         }
     }
-    let world = lock(&world);
-    judge(&world, &deleted, was_there_before.then_some(&old), variant)
+    let simulation = lock(&simulation);
+    check_final_state(&simulation, &deleted, had_tag_before.then_some(&old), variant)
 }
 
 /// Judges the end of a schedule.
-fn judge(
-    world: &World,
+fn check_final_state(
+    simulation: &Simulation,
     deleted: &BTreeSet<Owner>,
     old: Option<&Digest>,
-    variant: Variant,
+    variant: ProtocolVariant,
 ) -> Result<(), String> {
-    let World { item, tag, images, stateless, .. } = world;
+    let Simulation { item, tag, images, stateless, .. } = simulation;
     let end = || format!("tag {tag:?}, images {images:?}, item {item:#?}");
     if let Some(digest) = tag.as_ref().filter(|digest| !images.contains(digest)) {
         return Err(format!("the tag names {digest}, which is gone: {}", end()));
     }
     let owners: BTreeSet<&Owner> = item.iter().flat_map(|item| item.owners.keys()).collect();
-    let has_lost_state = matches!(variant, Variant::TableLost | Variant::TableUnreachable);
+    let has_lost_state = matches!(variant, ProtocolVariant::TableLost | ProtocolVariant::TableUnreachable);
     if !has_lost_state && owners.iter().any(|owner| deleted.contains(*owner)) {
         return Err(format!("a deleted owner is left: {}", end()));
     }
     if item
         .as_ref()
-        .is_some_and(|item| item.lease.as_ref().is_some_and(|l| !world.crashed.contains(&l.holder)))
+        .is_some_and(|item| item.lease.as_ref().is_some_and(|l| !simulation.crashed.contains(&l.holder)))
     {
         return Err(format!("a lease is left: {}", end()));
     }
@@ -237,7 +245,7 @@ fn judge(
 }
 
 /// Plays schedules on two threads, until one violates the protocol.
-fn first_violation(schedules: usize, variant: Variant) -> Option<String> {
+fn first_violation(schedules: usize, variant: ProtocolVariant) -> Option<String> {
     let next = AtomicUsize::new(0);
     let found = Mutex::new(None);
     std::thread::scope(|scope| {
@@ -248,7 +256,7 @@ fn first_violation(schedules: usize, variant: Variant) -> Option<String> {
                     if seed >= schedules {
                         return;
                     }
-                    if let Err(violation) = play(seed as u64, variant) {
+                    if let Err(violation) = run_schedule(seed as u64, variant) {
                         *found.lock().unwrap() = Some(format!("schedule {seed}: {violation}"));
                     }
                 }
@@ -260,21 +268,21 @@ fn first_violation(schedules: usize, variant: Variant) -> Option<String> {
 
 #[test]
 fn no_schedule_loses_or_leaks_an_image() {
-    assert_eq!(first_violation(100_000, Variant::AsItIs), None);
+    assert_eq!(first_violation(100_000, ProtocolVariant::Actual), None);
 }
 
 #[test]
 fn a_lost_or_unreachable_table_loses_no_image_of_a_known_owner() {
-    assert_eq!(first_violation(10_000, Variant::TableLost), None);
-    assert_eq!(first_violation(10_000, Variant::TableUnreachable), None);
+    assert_eq!(first_violation(10_000, ProtocolVariant::TableLost), None);
+    assert_eq!(first_violation(10_000, ProtocolVariant::TableUnreachable), None);
 }
 
 #[test]
 fn without_the_lease_the_model_finds_a_violation() {
-    assert!(first_violation(100_000, Variant::NoLease).is_some());
+    assert!(first_violation(100_000, ProtocolVariant::NoLease).is_some());
 }
 
 #[test]
 fn reading_the_tag_before_the_lease_is_a_violation() {
-    assert!(first_violation(100_000, Variant::EarlyRead).is_some());
+    assert!(first_violation(100_000, ProtocolVariant::EarlyRead).is_some());
 }

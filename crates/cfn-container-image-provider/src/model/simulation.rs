@@ -8,8 +8,8 @@ use image_copy::oci::Digest;
 use image_copy::registry::Error;
 use image_copy_aws::{CopyRecord, Owner, TagState, WriteOutcome};
 
-use crate::copy::lifecycle::{Copier, Prepared, Published};
-use crate::delete::lifecycle::{Images, Named, Removal};
+use crate::copy::lifecycle::{CopySteps, PreparedCopy, PublishResult};
+use crate::delete::lifecycle::{DeletionPlan, ImageRepository, TaggedImage};
 use crate::event_state::{EventState, Store};
 use crate::failure::Failure;
 
@@ -19,9 +19,9 @@ pub(super) const START: u64 = 1_000_000;
 
 /// Variants of the code that schedules play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Variant {
+pub(super) enum ProtocolVariant {
     /// The code as it is.
-    AsItIs,
+    Actual,
     /// The table is lost at some moment.
     TableLost,
     /// Some events cannot reach the table.
@@ -33,7 +33,7 @@ pub(super) enum Variant {
 }
 
 #[derive(Default)]
-pub(super) struct World {
+pub(super) struct Simulation {
     pub(super) item: Option<TagState>,
     writes: u64,
     pub(super) tag: Option<Digest>,
@@ -45,14 +45,14 @@ pub(super) struct World {
     pub(super) stateless: BTreeSet<Digest>,
 }
 
-pub(super) type Shared = Arc<Mutex<World>>;
+pub(super) type SharedSimulation = Arc<Mutex<Simulation>>;
 
-pub(super) fn lock(world: &Shared) -> MutexGuard<'_, World> {
-    world.lock().unwrap()
+pub(super) fn lock(simulation: &SharedSimulation) -> MutexGuard<'_, Simulation> {
+    simulation.lock().unwrap()
 }
 
 /// Lets others go first, once.
-async fn step() {
+async fn yield_once() {
     let mut has_waited = false;
     std::future::poll_fn(|_| {
         if std::mem::replace(&mut has_waited, true) { Poll::Ready(()) } else { Poll::Pending }
@@ -61,18 +61,19 @@ async fn step() {
 }
 
 /// The table, one call a step.
-pub(super) struct SteppedStore {
-    pub(super) world: Shared,
-    pub(super) variant: Variant,
+pub(super) struct SimulatedStore {
+    pub(super) simulation: SharedSimulation,
+    pub(super) variant: ProtocolVariant,
     pub(super) is_unreachable: bool,
 }
 
-impl SteppedStore {
+impl SimulatedStore {
     /// The item as a reader sees it, with leases of crashed holders over.
-    fn seen(&self, item: Option<TagState>) -> Option<TagState> {
-        let crashed = &lock(&self.world).crashed;
+    fn without_crashed_lease(&self, item: Option<TagState>) -> Option<TagState> {
+        let crashed = &lock(&self.simulation).crashed;
         item.map(|mut item| {
-            let is_over = |holder: &String| self.variant == Variant::NoLease || crashed.contains(holder);
+            let is_over =
+                |holder: &String| self.variant == ProtocolVariant::NoLease || crashed.contains(holder);
             if item.lease.as_ref().is_some_and(|lease| is_over(&lease.holder)) {
                 item.lease = None;
             }
@@ -80,52 +81,52 @@ impl SteppedStore {
         })
     }
 
-    fn is_reachable(&self) -> Result<(), String> {
+    fn check_reachable(&self) -> Result<(), String> {
         if self.is_unreachable { Err("unreachable".into()) } else { Ok(()) }
     }
 
     /// Changes the item if it is still as `seen`.
-    fn swap(&self, seen: &TagState, next: Option<TagState>) -> WriteOutcome {
-        let mut world = lock(&self.world);
-        let is_same = world.item.as_ref().map_or(0, TagState::version) == seen.version();
+    fn compare_and_swap(&self, seen: &TagState, next: Option<TagState>) -> WriteOutcome {
+        let mut simulation = lock(&self.simulation);
+        let is_same = simulation.item.as_ref().map_or(0, TagState::version) == seen.version();
         if !is_same {
-            let found = world.item.clone();
-            drop(world);
-            return WriteOutcome::Conflict(self.seen(found));
+            let found = simulation.item.clone();
+            drop(simulation);
+            return WriteOutcome::Conflict(self.without_crashed_lease(found));
         }
-        world.writes += 1;
-        let version = world.writes;
-        world.item = next.map(|next| next.with_version(version));
-        WriteOutcome::Written(world.item.clone().unwrap_or_else(|| TagState::new(IMAGE)))
+        simulation.writes += 1;
+        let version = simulation.writes;
+        simulation.item = next.map(|next| next.with_version(version));
+        WriteOutcome::Written(simulation.item.clone().unwrap_or_else(|| TagState::new(IMAGE)))
     }
 }
 
-impl Store for SteppedStore {
+impl Store for SimulatedStore {
     async fn read(&self, image: &str) -> Result<Option<TagState>, String> {
-        step().await;
-        self.is_reachable()?;
-        let item = lock(&self.world).item.clone().filter(|item| item.image == image);
-        Ok(self.seen(item))
+        yield_once().await;
+        self.check_reachable()?;
+        let item = lock(&self.simulation).item.clone().filter(|item| item.image == image);
+        Ok(self.without_crashed_lease(item))
     }
 
     async fn write(&self, state: &TagState) -> Result<WriteOutcome, String> {
-        step().await;
-        self.is_reachable()?;
-        Ok(self.swap(state, Some(state.clone())))
+        yield_once().await;
+        self.check_reachable()?;
+        Ok(self.compare_and_swap(state, Some(state.clone())))
     }
 
     async fn delete(&self, state: &TagState) -> Result<WriteOutcome, String> {
-        step().await;
-        self.is_reachable()?;
-        Ok(self.swap(state, None))
+        yield_once().await;
+        self.check_reachable()?;
+        Ok(self.compare_and_swap(state, None))
     }
 
     fn now(&self) -> u64 {
         START
     }
 
-    async fn wait(&self) -> bool {
-        step().await;
+    async fn wait_for_lease(&self) -> bool {
+        yield_once().await;
         true
     }
 
@@ -135,9 +136,9 @@ impl Store for SteppedStore {
 }
 
 /// The repository, one call a step.
-pub(super) struct SteppedRepository {
-    pub(super) world: Shared,
-    pub(super) variant: Variant,
+pub(super) struct SimulatedRepository {
+    pub(super) simulation: SharedSimulation,
+    pub(super) variant: ProtocolVariant,
     pub(super) owner: Owner,
     pub(super) time: u64,
     pub(super) digest: Digest,
@@ -146,26 +147,29 @@ pub(super) struct SteppedRepository {
     pub(super) is_stateless: bool,
 }
 
-pub(super) struct SteppedPlan {
+pub(super) struct SimulatedPlan {
     root_held: bool,
     tag_names: Option<Digest>,
 }
 
-impl Copier for SteppedRepository {
-    type Plan = SteppedPlan;
+impl CopySteps for SimulatedRepository {
+    type Plan = SimulatedPlan;
     type Outcome = ();
 
-    async fn prepare<S: Store>(&self, state: &EventState<S>) -> Result<Prepared<SteppedPlan>, Failure> {
-        step().await;
+    async fn prepare<S: Store>(&self, state: &EventState<S>) -> Result<PreparedCopy<SimulatedPlan>, Failure> {
+        yield_once().await;
         // The item and the repository are read at the same time, in any order.
         let survey = async {
-            step().await;
-            let world = lock(&self.world);
-            SteppedPlan { root_held: world.images.contains(&self.digest), tag_names: world.tag.clone() }
+            yield_once().await;
+            let simulation = lock(&self.simulation);
+            SimulatedPlan {
+                root_held: simulation.images.contains(&self.digest),
+                tag_names: simulation.tag.clone(),
+            }
         };
         let (seen, plan) = futures_util::join!(state.read(IMAGE), survey);
-        step().await;
-        Ok(Prepared {
+        yield_once().await;
+        Ok(PreparedCopy {
             image: IMAGE.into(),
             seen,
             is_unchanged: plan.root_held && plan.tag_names.as_ref() == Some(&self.digest),
@@ -176,65 +180,69 @@ impl Copier for SteppedRepository {
         })
     }
 
-    async fn named(&self, plan: &SteppedPlan) -> Result<Option<Digest>, Failure> {
-        step().await;
+    async fn tag_digest(&self, plan: &SimulatedPlan) -> Result<Option<Digest>, Failure> {
+        yield_once().await;
         match self.variant {
-            Variant::EarlyRead => Ok(plan.tag_names.clone()),
-            _ => Ok(lock(&self.world).tag.clone()),
+            ProtocolVariant::EarlyRead => Ok(plan.tag_names.clone()),
+            _ => Ok(lock(&self.simulation).tag.clone()),
         }
     }
 
-    async fn publish(&self, plan: &SteppedPlan, named: Option<Digest>) -> Result<Published<()>, Failure> {
-        step().await;
+    async fn publish(
+        &self,
+        plan: &SimulatedPlan,
+        named: Option<Digest>,
+    ) -> Result<PublishResult<()>, Failure> {
+        yield_once().await;
         if named.as_ref() == Some(&self.digest) {
-            return Ok(Published::Done(()));
+            return Ok(PublishResult::Published(()));
         }
         if self.fails {
-            return Err(injected());
+            return Err(injected_failure());
         }
-        let mut world = lock(&self.world);
+        let mut simulation = lock(&self.simulation);
         // Existing content is not uploaded, and can have been deleted since.
-        if plan.root_held && !world.images.contains(&self.digest) {
-            return Ok(Published::Again(injected()));
+        if plan.root_held && !simulation.images.contains(&self.digest) {
+            return Ok(PublishResult::Replan(injected_failure()));
         }
-        world.images.insert(self.digest.clone());
-        world.tag = Some(self.digest.clone());
+        simulation.images.insert(self.digest.clone());
+        simulation.tag = Some(self.digest.clone());
         if self.is_stateless {
-            world.stateless.insert(self.digest.clone());
+            simulation.stateless.insert(self.digest.clone());
         }
-        Ok(Published::Done(()))
+        Ok(PublishResult::Published(()))
     }
 }
 
-impl Images for SteppedRepository {
-    async fn named(&self) -> Result<Option<Named>, Error> {
-        step().await;
-        let tag = lock(&self.world).tag.clone();
-        Ok(tag.map(|digest| Named { digest, children: Vec::new() }))
+impl ImageRepository for SimulatedRepository {
+    async fn tagged_image(&self) -> Result<Option<TaggedImage>, Error> {
+        yield_once().await;
+        let tag = lock(&self.simulation).tag.clone();
+        Ok(tag.map(|digest| TaggedImage { digest, children: Vec::new() }))
     }
 
     async fn set_tag(&self, _: Option<&Digest>, images: &[Digest]) -> Result<bool, Error> {
-        step().await;
-        let mut world = lock(&self.world);
-        let held = images.iter().find(|digest| world.images.contains(digest)).cloned();
+        yield_once().await;
+        let mut simulation = lock(&self.simulation);
+        let held = images.iter().find(|digest| simulation.images.contains(digest)).cloned();
         let is_set = held.is_some();
-        world.tag = held.or_else(|| world.tag.take());
+        simulation.tag = held.or_else(|| simulation.tag.take());
         Ok(is_set)
     }
 
-    async fn remove(&self, removal: &Removal) -> Result<bool, Error> {
-        if removal.tagged.is_some() {
-            step().await;
-            let mut world = lock(&self.world);
-            if let Some(digest) = world.tag.take() {
-                world.images.remove(&digest);
+    async fn delete_images(&self, plan: &DeletionPlan) -> Result<bool, Error> {
+        if plan.tagged.is_some() {
+            yield_once().await;
+            let mut simulation = lock(&self.simulation);
+            if let Some(digest) = simulation.tag.take() {
+                simulation.images.remove(&digest);
             }
         }
-        for digest in &removal.copies {
-            step().await;
-            let mut world = lock(&self.world);
-            if world.tag.as_ref() != Some(digest) {
-                world.images.remove(digest);
+        for digest in &plan.copies {
+            yield_once().await;
+            let mut simulation = lock(&self.simulation);
+            if simulation.tag.as_ref() != Some(digest) {
+                simulation.images.remove(digest);
             }
         }
         Ok(true)
@@ -245,6 +253,6 @@ impl Images for SteppedRepository {
     }
 }
 
-pub(super) fn injected() -> Failure {
+pub(super) fn injected_failure() -> Failure {
     Failure::Setting("injected".into())
 }

@@ -47,7 +47,7 @@ impl ResponseSender {
         Ok(Self { client })
     }
 
-    /// Delivers a document, again and again until `deadline` as long as there is hope.
+    /// Delivers a document, again and again until `deadline` as long as there is is_retryable.
     pub(crate) async fn deliver(
         &self,
         url: &ResponseUrl,
@@ -60,14 +60,14 @@ impl ResponseSender {
         loop {
             attempts += 1;
             let attempt = tokio::time::timeout_at(deadline, self.attempt(url, body.clone())).await;
-            let (problem, hope) = match attempt {
+            let (problem, is_retryable) = match attempt {
                 Ok(Attempt::Delivered) => return Ok(()),
-                Ok(Attempt::Failed { problem, hope }) => (problem, hope),
+                Ok(Attempt::Failed { problem, is_retryable }) => (problem, is_retryable),
                 Err(_) => ("time ran out".to_owned(), false),
             };
             let bound = FIRST_PAUSE.saturating_mul(1 << attempts.min(8)).min(LONGEST_PAUSE);
             let pause = bound.mul_f64(0.5 + 0.5 * fastrand::f64());
-            if !hope || Instant::now() + pause >= deadline {
+            if !is_retryable || Instant::now() + pause >= deadline {
                 return Err(DeliveryError { host, problem, attempts });
             }
             tracing::warn!(host, problem, attempts, "delivering the answer again");
@@ -82,13 +82,13 @@ impl ResponseSender {
             Ok(response) if response.status().is_success() => Attempt::Delivered,
             Ok(response) => {
                 let status = response.status();
-                let hope = status.is_server_error()
+                let is_retryable = status.is_server_error()
                     || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
-                Attempt::Failed { problem: format!("HTTP {}", status.as_u16()), hope }
+                Attempt::Failed { problem: format!("HTTP {}", status.as_u16()), is_retryable }
             }
             Err(error) => {
-                let hope = !error.is_builder();
-                Attempt::Failed { problem: innermost(&error.without_url()), hope }
+                let is_retryable = !error.is_builder();
+                Attempt::Failed { problem: innermost(&error.without_url()), is_retryable }
             }
         }
     }
@@ -96,7 +96,7 @@ impl ResponseSender {
 
 enum Attempt {
     Delivered,
-    Failed { problem: String, hope: bool },
+    Failed { problem: String, is_retryable: bool },
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

@@ -142,11 +142,11 @@ fn secret_advice(problem: &SecretProblem) -> String {
 /// Why a copy that ran out of time does not go on.
 fn stopped(reason: &StopReason) -> String {
     match reason {
-        StopReason::BlobTooLarge { digest, size, passed } => format!(
+        StopReason::BlobTooLarge { digest, size, transferred } => format!(
             "Blob {} of {:.1} MiB does not fit into one invocation, which moved {:.1} MiB.",
             digest.short(),
             mebibytes(*size),
-            mebibytes(*passed)
+            mebibytes(*transferred)
         ),
         StopReason::NoProgress => "No blob was finished in this invocation.".into(),
         StopReason::ServiceTimeout { allowed } => {

@@ -11,8 +11,8 @@ use image_copy::copy::{Mirror, PlatformSelection};
 use image_copy::oci::Platform;
 use image_copy::text::{SanitizedText, name_without_userinfo};
 
-pub(crate) use network::Network;
-pub(crate) use registry_credentials::Listed;
+pub(crate) use network::NetworkSettings;
+pub(crate) use registry_credentials::RegistryCredential;
 pub(crate) use sources::{AllowedSources, SourceNotAllowed};
 
 use crate::input::properties;
@@ -21,10 +21,10 @@ use crate::input::properties;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// What Creates and Updates need, or what is wrong with it, in one line.
-    pub(crate) copying: Result<CopySettings, String>,
+    pub(crate) copy: Result<CopySettings, String>,
     /// `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `PLAIN_HTTP_HOSTS` and `CA_BUNDLE`.
     /// When one of them is wrong, as if none were set: so far as that goes, Deletes work.
-    pub(crate) network: Network,
+    pub(crate) network: NetworkSettings,
     /// `DELETE_IMAGES`: whether Delete removes what it may; true unless set.
     pub(crate) delete_images: bool,
     /// `STATE_TABLE`: name or ARN of the state table. `None` if it is `none` or not set: Delete then
@@ -48,7 +48,7 @@ pub(crate) struct CopySettings {
     /// `SOURCE_MIRRORS`: where to read before the registry that the template names.
     pub(crate) mirrors: Vec<Mirror>,
     /// `REGISTRY_CREDENTIALS`: logins for templates that name none.
-    pub(crate) logins: Vec<Listed>,
+    pub(crate) registry_credentials: Vec<RegistryCredential>,
 }
 
 impl Settings {
@@ -56,9 +56,9 @@ impl Settings {
     pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let variable =
             |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|v| !v.is_empty());
-        let network = Network::read(variable);
+        let network = NetworkSettings::read(variable);
         Self {
-            copying: network.as_ref().map_err(Clone::clone).and_then(|_| CopySettings::read(variable)),
+            copy: network.as_ref().map_err(Clone::clone).and_then(|_| CopySettings::read(variable)),
             network: network.unwrap_or_default(),
             // In doubt an image stays: a left-over costs cents, a lost one an outage.
             delete_images: variable("DELETE_IMAGES").is_none_or(|value| value.eq_ignore_ascii_case("true")),
@@ -73,10 +73,10 @@ impl CopySettings {
     fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let platform = variable("DEFAULT_PLATFORM").unwrap_or_else(|| "linux/amd64".into());
         Ok(Self {
-            default_platforms: default_platforms(&platform)?,
+            default_platforms: parse_default_platforms(&platform)?,
             allowed_sources: AllowedSources::parse(variable("ALLOWED_SOURCES").as_deref())?,
-            mirrors: mirrors(variable("SOURCE_MIRRORS").as_deref())?,
-            logins: registry_credentials::parse(variable("REGISTRY_CREDENTIALS").as_deref())?,
+            mirrors: parse_mirrors(variable("SOURCE_MIRRORS").as_deref())?,
+            registry_credentials: registry_credentials::parse(variable("REGISTRY_CREDENTIALS").as_deref())?,
         })
     }
 }
@@ -85,22 +85,23 @@ impl CopySettings {
 const MAX_SHOWN: usize = 80;
 
 /// A mistake in a setting, in one line.
-fn wrong(name: &str, given: &str, problem: &str) -> String {
+fn invalid_setting(name: &str, given: &str, problem: &str) -> String {
     let shown = SanitizedText::quotable(&name_without_userinfo(given), MAX_SHOWN);
     format!("the provider's setting {name} has \"{shown}\", {problem}. Correct the function's environment")
 }
 
-fn mirrors(value: Option<&str>) -> Result<Vec<Mirror>, String> {
-    Mirror::parse_list(value.unwrap_or_default())
-        .map_err(|error| wrong("SOURCE_MIRRORS", &error.input, &format!("which is not {}", error.expected)))
+fn parse_mirrors(value: Option<&str>) -> Result<Vec<Mirror>, String> {
+    Mirror::parse_list(value.unwrap_or_default()).map_err(|error| {
+        invalid_setting("SOURCE_MIRRORS", &error.input, &format!("which is not {}", error.expected))
+    })
 }
 
-fn default_platforms(value: &str) -> Result<PlatformSelection, String> {
+fn parse_default_platforms(value: &str) -> Result<PlatformSelection, String> {
     if value.eq_ignore_ascii_case(properties::ALL_PLATFORMS) {
         return Ok(PlatformSelection::All);
     }
     if value.contains(',') {
-        return properties::several(value.split(',')).map_err(|error| format!(
+        return properties::parse_platform_list(value.split(',')).map_err(|error| format!(
             "the provider's setting DEFAULT_PLATFORM is \"{}\": {} is not {}. Correct the function's environment, or set Platform",
             SanitizedText::quotable(value, MAX_SHOWN), error.input, error.expected
         ));
@@ -127,12 +128,13 @@ mod tests {
     #[test]
     fn without_variables_the_original_providers_behaviour_holds() {
         let settings = read(&[]);
-        let copying = settings.copying.unwrap();
-        assert_eq!(copying.default_platforms, PlatformSelection::Preferred("linux/amd64".parse().unwrap()));
+        let copy = settings.copy.unwrap();
+        assert_eq!(copy.default_platforms, PlatformSelection::Preferred("linux/amd64".parse().unwrap()));
         assert!(
-            copying.allowed_sources.check(&"python".parse().unwrap()).is_ok() && copying.logins.is_empty()
+            copy.allowed_sources.check(&"python".parse().unwrap()).is_ok()
+                && copy.registry_credentials.is_empty()
         );
-        assert_eq!(settings.network, Network::default());
+        assert_eq!(settings.network, NetworkSettings::default());
         assert!(settings.delete_images);
     }
 
@@ -153,9 +155,9 @@ mod tests {
 
     #[test]
     fn a_default_platform_that_is_none_is_told_in_one_line() {
-        let all = read(&[("DEFAULT_PLATFORM", "All")]).copying.unwrap();
+        let all = read(&[("DEFAULT_PLATFORM", "All")]).copy.unwrap();
         assert_eq!(all.default_platforms, PlatformSelection::All);
-        let error = read(&[("DEFAULT_PLATFORM", "arm")]).copying.unwrap_err();
+        let error = read(&[("DEFAULT_PLATFORM", "arm")]).copy.unwrap_err();
         assert!(
             error.starts_with("the provider's setting DEFAULT_PLATFORM is \"arm\", which is not"),
             "{error}"
@@ -175,10 +177,10 @@ mod tests {
             ("AWS_USE_DUALSTACK_ENDPOINT", "1"),
         ] {
             let settings = read(&[(name, value)]);
-            let error = settings.copying.unwrap_err();
+            let error = settings.copy.unwrap_err();
             assert!(error.starts_with(&format!("the provider's setting {name} ")), "{error}");
             assert!(error.contains(value) && !error.contains('\n'), "{error}");
-            assert_eq!(settings.network, Network::default());
+            assert_eq!(settings.network, NetworkSettings::default());
         }
     }
 
@@ -195,7 +197,7 @@ mod tests {
             ("PLAIN_HTTP_HOSTS", "http://me:planted@h:5000"),
             ("PLAIN_HTTP_HOSTS", "me:planted@h:5000"),
         ] {
-            let error = read(&[(name, value)]).copying.unwrap_err();
+            let error = read(&[(name, value)]).copy.unwrap_err();
             assert!(error.contains("***@h") && !error.contains("planted"), "{error}");
         }
     }

@@ -5,11 +5,11 @@ use std::fmt;
 use image_copy::oci::Registry;
 use image_copy_aws::EndpointOptions;
 
-use super::wrong;
+use super::invalid_setting;
 
 /// How registries and AWS are reached.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Network {
+pub(crate) struct NetworkSettings {
     /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`, as the AWS SDKs read them.
     pub(crate) endpoints: EndpointOptions,
     /// `PLAIN_HTTP_HOSTS`: registries that are spoken to without TLS.
@@ -18,42 +18,46 @@ pub(crate) struct Network {
     pub(crate) certificates: Vec<u8>,
 }
 
-impl Network {
+impl NetworkSettings {
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let switch = |name| switch(name, variable(name).as_deref());
+        let parse_bool = |name| parse_bool(name, variable(name).as_deref());
         Ok(Self {
             endpoints: EndpointOptions {
-                fips: switch("AWS_USE_FIPS_ENDPOINT")?,
-                dual_stack: switch("AWS_USE_DUALSTACK_ENDPOINT")?,
+                fips: parse_bool("AWS_USE_FIPS_ENDPOINT")?,
+                dual_stack: parse_bool("AWS_USE_DUALSTACK_ENDPOINT")?,
             },
-            plain_http: plain_http(variable("PLAIN_HTTP_HOSTS").as_deref())?,
-            certificates: variable("CA_BUNDLE").map_or(Ok(Vec::new()), |value| certificates(&value))?,
+            plain_http: parse_hosts(variable("PLAIN_HTTP_HOSTS").as_deref())?,
+            certificates: variable("CA_BUNDLE").map_or(Ok(Vec::new()), |value| load_certificates(&value))?,
         })
     }
 }
 
 /// A bundle of certificates is public, but too long to read.
-impl fmt::Debug for Network {
+impl fmt::Debug for NetworkSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { endpoints, plain_http, certificates } = self;
-        write!(f, "Network({endpoints:?}, {plain_http:?}, {} bytes of certificates)", certificates.len())
+        write!(
+            f,
+            "NetworkSettings({endpoints:?}, {plain_http:?}, {} bytes of certificates)",
+            certificates.len()
+        )
     }
 }
 
-fn switch(name: &str, value: Option<&str>) -> Result<bool, String> {
+fn parse_bool(name: &str, value: Option<&str>) -> Result<bool, String> {
     match value {
         None => Ok(false),
         Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
         Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-        Some(text) => Err(wrong(name, text, "which is neither true nor false")),
+        Some(text) => Err(invalid_setting(name, text, "which is neither true nor false")),
     }
 }
 
-fn plain_http(value: Option<&str>) -> Result<Vec<String>, String> {
+fn parse_hosts(value: Option<&str>) -> Result<Vec<String>, String> {
     let hosts = value.unwrap_or_default().split(',').map(str::trim).filter(|host| !host.is_empty());
     let host = |text: &str| match text.parse::<Registry>() {
         Ok(registry) => Ok(registry.to_string()),
-        Err(_) => Err(wrong(
+        Err(_) => Err(invalid_setting(
             "PLAIN_HTTP_HOSTS",
             text,
             "which is not a host with a port, such as registry.local:5000",
@@ -64,27 +68,27 @@ fn plain_http(value: Option<&str>) -> Result<Vec<String>, String> {
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 
-fn certificates(value: &str) -> Result<Vec<u8>, String> {
+fn load_certificates(value: &str) -> Result<Vec<u8>, String> {
     let pem = if value.contains(BEGIN) {
-        in_lines(value).into_bytes()
+        restore_line_breaks(value).into_bytes()
     } else {
         std::fs::read(value)
-            .map_err(|error| wrong("CA_BUNDLE", value, &format!("which cannot be read: {error}")))?
+            .map_err(|error| invalid_setting("CA_BUNDLE", value, &format!("which cannot be read: {error}")))?
     };
     if pem.is_empty() {
-        return Err(wrong("CA_BUNDLE", value, "which holds no certificate"));
+        return Err(invalid_setting("CA_BUNDLE", value, "which holds no certificate"));
     }
     // The very client that is to trust them says whether it can; the SDK would panic.
     let options = image_copy::http::Options { certificates: pem.clone(), ..Default::default() };
     image_copy::http::Client::new(options).map_err(|error| {
         let shown = if value.contains(BEGIN) { BEGIN } else { value };
-        wrong("CA_BUNDLE", shown, &format!("but {error}"))
+        invalid_setting("CA_BUNDLE", shown, &format!("but {error}"))
     })?;
     Ok(pem)
 }
 
 /// Text of several lines often arrives as one, through parameters of templates and consoles.
-fn in_lines(text: &str) -> String {
+fn restore_line_breaks(text: &str) -> String {
     let mut lines = String::new();
     for piece in text.replace("\\n", "\n").split("-----") {
         if piece.starts_with("BEGIN ") || piece.starts_with("END ") {
@@ -117,7 +121,7 @@ mod tests {
             format!("{pem}{pem}"),
             path.to_str().unwrap().to_owned(),
         ] {
-            let read = certificates(value.trim()).unwrap();
+            let read = load_certificates(value.trim()).unwrap();
             assert!(String::from_utf8(read).unwrap().starts_with(pem.trim()), "{value}");
         }
         std::fs::remove_file(path).unwrap();
@@ -132,7 +136,7 @@ mod tests {
             ("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----", "but "),
             ("-----BEGIN CERTIFICATE-----", "but "),
         ] {
-            let error = certificates(value).unwrap_err();
+            let error = load_certificates(value).unwrap_err();
             assert!(error.starts_with("the provider's setting CA_BUNDLE has "), "{error}");
             assert!(error.contains(expected) && !error.contains('\n'), "{error}");
         }
@@ -141,10 +145,10 @@ mod tests {
     #[test]
     fn plain_hosts_are_written_as_references_write_them() {
         assert_eq!(
-            plain_http(Some("Registry.local:5000, 10.0.0.7:80")).unwrap(),
+            parse_hosts(Some("Registry.local:5000, 10.0.0.7:80")).unwrap(),
             ["registry.local:5000", "10.0.0.7:80"]
         );
-        let error = plain_http(Some("http://registry.local")).unwrap_err();
+        let error = parse_hosts(Some("http://registry.local")).unwrap_err();
         assert!(error.contains("\"http://registry.local\", which is not a host"), "{error}");
     }
 }

@@ -3,24 +3,24 @@
 use image_copy::oci::Registry;
 use image_copy_aws::CredentialArn;
 
-use super::wrong;
+use super::invalid_setting;
 
 const NAME: &str = "REGISTRY_CREDENTIALS";
 
 /// A registry, and where its login is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct RegistryCredential {
     pub(crate) registry: Registry,
     pub(crate) arn: CredentialArn,
 }
 
 /// Reads `host=arn`, separated by commas or line ends.
-pub(super) fn parse(text: Option<&str>) -> Result<Vec<Listed>, String> {
-    let mut listed: Vec<Listed> = Vec::new();
+pub(super) fn parse(text: Option<&str>) -> Result<Vec<RegistryCredential>, String> {
+    let mut listed: Vec<RegistryCredential> = Vec::new();
     let entries = text.unwrap_or_default().split([',', '\n']).map(str::trim);
     for entry in entries.filter(|entry| !entry.is_empty()) {
         let Some((host, arn)) = entry.split_once('=') else {
-            return Err(wrong(
+            return Err(invalid_setting(
                 NAME,
                 entry,
                 "which is not host=arn, such as quay.io=arn:aws:secretsmanager:…",
@@ -29,14 +29,18 @@ pub(super) fn parse(text: Option<&str>) -> Result<Vec<Listed>, String> {
         let registry: Registry = host
             .trim()
             .parse()
-            .map_err(|_| wrong(NAME, host.trim(), "which is not the host of a registry"))?;
+            .map_err(|_| invalid_setting(NAME, host.trim(), "which is not the host of a registry"))?;
         let arn: CredentialArn = arn.trim().parse().map_err(|_| {
-            wrong(NAME, arn.trim(), "which is not the ARN of a Secrets Manager secret or an SSM parameter")
+            invalid_setting(
+                NAME,
+                arn.trim(),
+                "which is not the ARN of a Secrets Manager secret or an SSM parameter",
+            )
         })?;
         if listed.iter().any(|known| known.registry == registry) {
-            return Err(wrong(NAME, host.trim(), "which is there twice"));
+            return Err(invalid_setting(NAME, host.trim(), "which is there twice"));
         }
-        listed.push(Listed { registry, arn });
+        listed.push(RegistryCredential { registry, arn });
     }
     Ok(listed)
 }

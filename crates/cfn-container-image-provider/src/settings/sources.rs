@@ -2,7 +2,7 @@
 
 use image_copy::oci::{Prefix, Reference};
 
-use super::wrong;
+use super::invalid_setting;
 
 const NAME: &str = "ALLOWED_SOURCES";
 const EXPECTED: &str = "which is not the beginning of a reference: expected a registry, or whole parts of a repository's name after it, such as docker.io/library or quay.io/prometheus";
@@ -25,7 +25,8 @@ impl AllowedSources {
     /// Reads prefixes, separated by commas or white space.
     pub(super) fn parse(text: Option<&str>) -> Result<Self, String> {
         let entries = text.unwrap_or_default().split(|c: char| c == ',' || c.is_whitespace());
-        let prefixes: Result<Vec<_>, _> = entries.filter(|entry| !entry.is_empty()).map(prefix).collect();
+        let prefixes: Result<Vec<_>, _> =
+            entries.filter(|entry| !entry.is_empty()).map(parse_prefix).collect();
         Ok(Self(prefixes?))
     }
 
@@ -37,21 +38,21 @@ impl AllowedSources {
         }
         let name = source.repository.to_string();
         let prefixes = self.0.iter().map(ToString::to_string);
-        let nearest = prefixes.min_by_key(|prefix| strsim::levenshtein(prefix, beginning(&name, prefix)));
+        let nearest = prefixes.min_by_key(|prefix| strsim::levenshtein(prefix, same_depth(&name, prefix)));
         Err(SourceNotAllowed { source_name: source.to_string(), nearest: nearest.unwrap_or_default() })
     }
 }
 
 /// As many parts of a name as the prefix has: what follows tells nothing of how near it is.
-fn beginning<'a>(name: &'a str, prefix: &str) -> &'a str {
+fn same_depth<'a>(name: &'a str, prefix: &str) -> &'a str {
     let parts = prefix.split('/').count();
     name.match_indices('/').nth(parts - 1).map_or(name, |(at, _)| &name[..at])
 }
 
 /// A prefix as references begin: `python` is one repository of Docker Hub, `acme/` all that an
 /// organisation has there.
-fn prefix(entry: &str) -> Result<Prefix, String> {
-    let invalid = || wrong(NAME, entry, EXPECTED);
+fn parse_prefix(entry: &str) -> Result<Prefix, String> {
+    let invalid = || invalid_setting(NAME, entry, EXPECTED);
     let open = entry.strip_suffix('*').unwrap_or(entry);
     let text = open.trim_end_matches('/');
     let (is_open, has_star) = (text.len() < open.len(), open.len() < entry.len());

@@ -20,18 +20,18 @@ fn no_number_in_a_header_panics() {
         (None, Some("NaN"), Duration::ZERO),
         (None, Some("Fri, 31 Dec 9999 23:59:59 GMT"), Duration::ZERO),
     ] {
-        assert_eq!(asked_in(milliseconds, seconds), expected, "{milliseconds:?} {seconds:?}");
+        assert_eq!(parse_retry_after(milliseconds, seconds), expected, "{milliseconds:?} {seconds:?}");
     }
 }
 
 #[tokio::test]
 async fn a_call_that_the_deadline_cuts_fails_with_the_answer_before_it() {
-    let patience = RetryPolicy { first: Duration::from_millis(1), ..RetryPolicy::default() };
+    let retry_policy = RetryPolicy { first_pause: Duration::from_millis(1), ..RetryPolicy::default() };
     let count = AtomicU32::new(0);
     let send = async |answers: u32| {
         count.store(0, Ordering::SeqCst);
         let end = Instant::now() + Duration::from_millis(200);
-        let calls = Calls::new((), "api.ecr.example".into(), Some(end), patience);
+        let calls = RetryingClient::new((), "api.ecr.example".into(), Some(end), retry_policy);
         let request = || async {
             if count.fetch_add(1, Ordering::SeqCst) >= answers {
                 return std::future::pending().await;

@@ -21,7 +21,7 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// Reads an item. `None` if it is not one of ours, or if its owners are damaged: without them, a Delete
 /// could remove an image that another resource needs.
-pub(crate) fn read(mut item: Item) -> Option<TagState> {
+pub(crate) fn parse(mut item: Item) -> Option<TagState> {
     let image = take_text(&mut item, IMAGE)?;
     let version = take_number(&mut item, VERSION)?;
     item.remove(EXPIRES_AT);
@@ -30,7 +30,7 @@ pub(crate) fn read(mut item: Item) -> Option<TagState> {
     let owners = owners.collect::<Option<_>>()?;
     let ended = take_map(&mut item, "Ended").into_iter();
     let ended = ended.filter_map(|(name, value)| Some((Owner::named(name), number(&value)?))).collect();
-    let copies = take_list(&mut item, "Copies").into_iter().filter_map(read_copy).collect();
+    let copies = take_list(&mut item, "Copies").into_iter().filter_map(parse_copy).collect();
     let children = take_map(&mut item, "Children").into_iter();
     let children = children
         .filter_map(|(index, value)| Some((index.parse().ok()?, digests(&value))))
@@ -43,12 +43,12 @@ pub(crate) fn read(mut item: Item) -> Option<TagState> {
 }
 
 /// Writes an item with its new version. `now` is in seconds since 1970.
-pub(crate) fn write(state: &TagState, version: u64, now: u64) -> Item {
+pub(crate) fn serialize(state: &TagState, version: u64, now: u64) -> Item {
     let mut item = state.unknown.clone();
     item.insert(IMAGE.into(), text(&state.image));
     item.insert(VERSION.into(), number_value(version));
     item.insert("Owners".into(), times(&state.owners));
-    item.insert("Copies".into(), AttributeValue::L(state.copies.iter().map(write_copy).collect()));
+    item.insert("Copies".into(), AttributeValue::L(state.copies.iter().map(serialize_copy).collect()));
     if !state.children.is_empty() {
         let children = state.children.iter().map(|(index, children)| {
             (
@@ -75,7 +75,7 @@ pub(crate) fn write(state: &TagState, version: u64, now: u64) -> Item {
 }
 
 /// Reads a copy. `None` if its digest or owner is damaged: such a record proves nothing.
-fn read_copy(value: AttributeValue) -> Option<CopyRecord> {
+fn parse_copy(value: AttributeValue) -> Option<CopyRecord> {
     let AttributeValue::M(mut fields) = value else { return None };
     let fields = &mut fields;
     Some(CopyRecord {
@@ -91,7 +91,7 @@ fn read_copy(value: AttributeValue) -> Option<CopyRecord> {
     })
 }
 
-fn write_copy(copy: &CopyRecord) -> AttributeValue {
+fn serialize_copy(copy: &CopyRecord) -> AttributeValue {
     let mut fields = copy.unknown.clone();
     fields.insert("Time".into(), number_value(copy.time));
     fields.insert("Owner".into(), text(copy.owner.name()));
@@ -173,41 +173,41 @@ mod tests {
         TagState { replaced: Some(Digest::of(b"before")), ..TagState::new("host/python:3.13") }
             .with_owner(record)
             .with_children(&Digest::of(b"image"), &[Digest::of(b"child")])
-            .leased("attempt", 120)
+            .with_lease("attempt", 120)
             .without_owner(&Owner::of_resource("arn:stack", "Gone"), 9)
     }
 
     #[test]
     fn is_read_as_it_was_written() {
-        let item = write(&state(), 17, 100);
-        assert_eq!(read(item), Some(TagState { version: 17, ..state() }));
+        let item = serialize(&state(), 17, 100);
+        assert_eq!(parse(item), Some(TagState { version: 17, ..state() }));
     }
 
     #[test]
     fn attributes_of_a_newer_version_are_kept() {
-        let mut item = write(&state(), 17, 100);
+        let mut item = serialize(&state(), 17, 100);
         item.insert("FirstSeen".into(), text("yesterday"));
         let Some(AttributeValue::L(copies)) = item.get_mut("Copies") else { panic!("no copies") };
         let AttributeValue::M(copy) = &mut copies[0] else { panic!("no copy") };
         copy.insert("Customization".into(), text("hash"));
-        let again = write(&read(item.clone()).unwrap(), 17, 100);
+        let again = serialize(&parse(item.clone()).unwrap(), 17, 100);
         assert_eq!(again, item);
     }
 
     #[test]
     fn a_damaged_part_is_left_out_and_a_foreign_item_is_not_read() {
-        let mut item = write(&state(), 17, 100);
+        let mut item = serialize(&state(), 17, 100);
         let Some(AttributeValue::L(copies)) = item.get_mut("Copies") else { panic!("no copies") };
         copies.push(AttributeValue::M(HashMap::from([("Digest".into(), text("nonsense"))])));
         copies.push(text("nonsense"));
         item.insert("Replaced".into(), number_value(3));
-        let read_again = read(item).unwrap();
-        assert_eq!((read_again.copies.len(), read_again.replaced), (1, None));
-        assert_eq!(read(HashMap::from([("Image".into(), text("x"))])), None);
+        let parsed = parse(item).unwrap();
+        assert_eq!((parsed.copies.len(), parsed.replaced), (1, None));
+        assert_eq!(parse(HashMap::from([("Image".into(), text("x"))])), None);
         for damaged in [text("x"), AttributeValue::M(HashMap::from([("arn:stack/A".into(), text("x"))]))] {
-            let mut item = write(&state(), 17, 100);
+            let mut item = serialize(&state(), 17, 100);
             item.insert("Owners".into(), damaged);
-            assert_eq!(read(item), None);
+            assert_eq!(parse(item), None);
         }
     }
 }

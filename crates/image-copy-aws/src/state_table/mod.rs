@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::AwsClients;
 use crate::endpoints::Service;
-use crate::retry::{Calls, RetryPolicy};
+use crate::retry::{RetryPolicy, RetryingClient};
 
 use item::{IMAGE, Item, VERSION};
 pub use tag_state::{CopyRecord, Lease, Owner, TagState};
@@ -34,12 +34,12 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Time to connect. Without a route from the subnets there is no answer at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pauses between attempts, drawn at random below these bounds.
-const PATIENCE: RetryPolicy = RetryPolicy {
-    first: Duration::from_millis(50),
-    longest: Duration::from_millis(800),
-    attempts: 5,
-    silence: Duration::from_secs(60),
-    without_deadline: BUDGET,
+const RETRY_POLICY: RetryPolicy = RetryPolicy {
+    first_pause: Duration::from_millis(50),
+    longest_pause: Duration::from_millis(800),
+    max_attempts: 5,
+    max_silence: Duration::from_secs(60),
+    default_timeout: BUDGET,
 };
 
 /// A table with the partition key `Image`, of type string.
@@ -78,7 +78,7 @@ impl AwsClients {
         StateTable {
             client: Client::from_conf(config),
             name: name.to_owned(),
-            host: self.host(Service::DynamoDb, &region),
+            host: self.api_host(Service::DynamoDb, &region),
         }
     }
 }
@@ -95,8 +95,8 @@ impl StateTable {
             .table_name(&self.name)
             .key(IMAGE, AttributeValue::S(image.into()))
             .consistent_read(true);
-        let output = self.calls().send("dynamodb:GetItem", || request.clone().send()).await?;
-        output.item.map(known).transpose()
+        let output = self.client().send("dynamodb:GetItem", || request.clone().send()).await?;
+        output.item.map(parse_item).transpose()
     }
 
     /// Writes an item, if it is still as it was read.
@@ -104,15 +104,15 @@ impl StateTable {
     /// # Errors
     /// As [`Self::get`]. The item may have been written all the same.
     pub async fn put(&self, state: &TagState) -> Result<WriteOutcome, Error> {
-        let now = seconds();
+        let now = unix_time();
         let state = state.clone().without_old_deletes(now);
         let version = new_version();
-        let condition = Condition::of(&state);
+        let condition = WriteCondition::of(&state);
         let request = self
             .client
             .put_item()
             .table_name(&self.name)
-            .set_item(Some(item::write(&state, version, now)))
+            .set_item(Some(item::serialize(&state, version, now)))
             .condition_expression(condition.expression)
             .expression_attribute_names("#name", condition.name)
             .set_expression_attribute_values(condition.values)
@@ -128,7 +128,7 @@ impl StateTable {
         let conflict = conflict.await?;
         let written = TagState { version, ..state };
         let Some(found) = conflict else { return Ok(WriteOutcome::Written(written)) };
-        let found = found.map(known).transpose()?;
+        let found = found.map(parse_item).transpose()?;
         // An earlier attempt whose answer was lost wrote this version: nobody else draws the same.
         Ok(match found {
             Some(found) if found.version == version => WriteOutcome::Written(written),
@@ -141,7 +141,7 @@ impl StateTable {
     /// # Errors
     /// As [`Self::put`].
     pub async fn delete(&self, state: &TagState) -> Result<WriteOutcome, Error> {
-        let condition = Condition::of(state);
+        let condition = WriteCondition::of(state);
         let request = self
             .client
             .delete_item()
@@ -160,7 +160,7 @@ impl StateTable {
             },
         );
         let conflict = conflict.await?;
-        Ok(match conflict.map(|found| found.map(known).transpose()).transpose()? {
+        Ok(match conflict.map(|found| found.map(parse_item).transpose()).transpose()? {
             // Nothing is there: deleted by this call or by an attempt whose answer was lost.
             None | Some(None) => WriteOutcome::Written(TagState::new(&state.image)),
             Some(found) => WriteOutcome::Conflict(found),
@@ -192,23 +192,23 @@ impl StateTable {
                 }
             }
         };
-        self.calls().send(action, send).await
+        self.client().send(action, send).await
     }
 
-    fn calls(&self) -> Calls<Client> {
+    fn client(&self) -> RetryingClient<Client> {
         let deadline = Some(Instant::now() + BUDGET);
-        Calls::new(self.client.clone(), self.host.clone(), deadline, PATIENCE)
+        RetryingClient::new(self.client.clone(), self.host.clone(), deadline, RETRY_POLICY)
     }
 }
 
 /// The condition that an item is as it was read.
-struct Condition {
+struct WriteCondition {
     expression: &'static str,
     name: &'static str,
     values: Option<Item>,
 }
 
-impl Condition {
+impl WriteCondition {
     fn of(state: &TagState) -> Self {
         if !state.is_stored() {
             return Self { expression: "attribute_not_exists(#name)", name: IMAGE, values: None };
@@ -218,17 +218,17 @@ impl Condition {
     }
 }
 
-fn known(item: Item) -> Result<TagState, Error> {
-    item::read(item).ok_or(Error::Protocol("the state table holds an item that is not a tag's state"))
+fn parse_item(item: Item) -> Result<TagState, Error> {
+    item::parse(item).ok_or(Error::Protocol("the state table holds an item that is not a tag's state"))
 }
 
 /// A version that no other write has: the time, and a random part. An item that expired and is made
 /// again never repeats one.
 fn new_version() -> u64 {
-    seconds() * 1_000_000_000 + fastrand::u64(..1_000_000_000)
+    unix_time() * 1_000_000_000 + fastrand::u64(..1_000_000_000)
 }
 
-fn seconds() -> u64 {
+fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 

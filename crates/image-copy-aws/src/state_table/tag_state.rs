@@ -165,14 +165,14 @@ impl TagState {
 
     /// Returns whether `holder` can take the lease at the time `now`, in seconds since 1970.
     #[must_use]
-    pub fn is_free(&self, holder: &str, now: u64) -> bool {
+    pub fn can_take_lease(&self, holder: &str, now: u64) -> bool {
         self.lease.as_ref().is_none_or(|lease| lease.holder == holder || lease.until < now)
     }
 
     /// Returns whether the owner has a later event, or a Delete that is not earlier. Times are whole
     /// seconds, so a Delete of the same second wins.
     #[must_use]
-    pub fn supersedes(&self, owner: &Owner, time: u64) -> bool {
+    pub fn has_newer_event(&self, owner: &Owner, time: u64) -> bool {
         self.owners.get(owner).is_some_and(|last| *last > time)
             || self.ended.get(owner).is_some_and(|ended| *ended >= time)
     }
@@ -184,7 +184,7 @@ impl TagState {
 
     /// Returns whether a copy with this digest is recorded.
     #[must_use]
-    pub fn records(&self, digest: &Digest) -> bool {
+    pub fn has_copy(&self, digest: &Digest) -> bool {
         self.copies.iter().any(|copy| copy.digest == *digest)
     }
 
@@ -244,14 +244,14 @@ impl TagState {
 
     /// Gives the lease to `holder`.
     #[must_use]
-    pub fn leased(mut self, holder: &str, until: u64) -> Self {
+    pub fn with_lease(mut self, holder: &str, until: u64) -> Self {
         self.lease = Some(Lease { holder: holder.to_owned(), until });
         self
     }
 
     /// Gives up the lease.
     #[must_use]
-    pub fn released(mut self) -> Self {
+    pub fn without_lease(mut self) -> Self {
         self.lease = None;
         self
     }
@@ -259,7 +259,7 @@ impl TagState {
     /// Removes an owner and keeps the time of its Delete. With the last owner the copies go too.
     #[must_use]
     pub fn without_owner(self, owner: &Owner, time: u64) -> Self {
-        let mut state = self.without_withdrawn(owner);
+        let mut state = self.without_failed_owner(owner);
         let ended = state.ended.entry(owner.clone()).or_default();
         *ended = time.max(*ended);
         state
@@ -267,7 +267,7 @@ impl TagState {
 
     /// Removes an owner whose copy failed. With the last owner the copies go too.
     #[must_use]
-    pub fn without_withdrawn(mut self, owner: &Owner) -> Self {
+    pub fn without_failed_owner(mut self, owner: &Owner) -> Self {
         self.owners.remove(owner);
         if self.owners.is_empty() {
             self.copies.clear();
@@ -349,16 +349,20 @@ mod tests {
     #[test]
     fn a_delete_of_the_same_second_supersedes_a_copy() {
         let state = state().with_owner(copy(5, "A", "a"));
-        assert!(state.supersedes(&owner("A"), 4) && !state.supersedes(&owner("A"), 5));
+        assert!(state.has_newer_event(&owner("A"), 4) && !state.has_newer_event(&owner("A"), 5));
         let state = state.without_owner(&owner("A"), 6);
-        assert!(state.supersedes(&owner("A"), 6) && !state.supersedes(&owner("A"), 7));
+        assert!(state.has_newer_event(&owner("A"), 6) && !state.has_newer_event(&owner("A"), 7));
         assert!(state.copies.is_empty() && state.owners.is_empty());
     }
 
     #[test]
     fn a_lease_is_free_for_its_holder_and_after_its_end() {
-        let state = state().leased("me", 100);
-        assert!(state.is_free("me", 50) && !state.is_free("other", 100) && state.is_free("other", 101));
+        let state = state().with_lease("me", 100);
+        assert!(
+            state.can_take_lease("me", 50)
+                && !state.can_take_lease("other", 100)
+                && state.can_take_lease("other", 101)
+        );
     }
 
     #[test]

@@ -129,6 +129,6 @@ async fn only_the_regional_host_is_called() {
         .build();
     let keys = aws_credential_types::provider::SharedCredentialsProvider::new(keys);
     let config = config().into_builder().http_client(http).credentials_provider(keys).build();
-    AwsClients::new(config, PATIENCE).state_table("state").get(KEY).await.unwrap();
+    AwsClients::new(config, RETRY_POLICY).state_table("state").get(KEY).await.unwrap();
     assert_eq!(*hosts.lock().unwrap(), ["https://dynamodb.us-east-1.amazonaws.com/"]);
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::testing::answered_by;
+use crate::testing::clients_with_responses;
 
 const HUB: &str = "registry-1.docker.io";
 const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
@@ -61,9 +61,9 @@ impl Aws {
         }
     }
 
-    fn logins(&self, listed: &str) -> Arc<SecretCredentials> {
+    fn logins(&self, listed: &str) -> Arc<SharedCredentials> {
         let aws = self.clone();
-        let clients = answered_by(move |target, input| {
+        let clients = clients_with_responses(move |target, input| {
             let (service, name) = target.rsplit_once('.').unwrap();
             let public = service.contains("Spencer");
             let answer = if public { Err("AccessDeniedException") } else { aws.answer(name, input) };
@@ -73,11 +73,11 @@ impl Aws {
             (name == "REGISTRY_CREDENTIALS").then(|| listed.to_owned())
         });
         let ecr = Arc::new(EcrCredentials::new(clients.clone()));
-        Arc::new(SecretCredentials::new(&clients, ecr, settings.copying.unwrap().logins))
+        Arc::new(SharedCredentials::new(&clients, ecr, settings.copy.unwrap().registry_credentials))
     }
 }
 
-fn event(logins: &Arc<SecretCredentials>, arn: Option<&str>, named: &str) -> SourceCredentials {
+fn event(logins: &Arc<SharedCredentials>, arn: Option<&str>, named: &str) -> SourceCredentials {
     SourceCredentials::new(logins, arn.map(|arn| arn.parse().unwrap()), repository(named), None)
 }
 

@@ -160,7 +160,11 @@ fn table() -> String {
         ),
         (
             "Stopped",
-            stopped(StopReason::BlobTooLarge { digest: Digest::of(b"a"), size: 70 << 20, passed: 20 << 20 }),
+            stopped(StopReason::BlobTooLarge {
+                digest: Digest::of(b"a"),
+                size: 70 << 20,
+                transferred: 20 << 20,
+            }),
         ),
         ("Stopped", stopped(StopReason::NoProgress)),
         ("Stopped", stopped(StopReason::ServiceTimeout { allowed: 300 })),
@@ -229,12 +233,12 @@ fn invocation(cause: FailureCause, attempts: u64) -> Failure {
 
 fn setting(name: &str, value: &str) -> String {
     let settings = Settings::read(|asked| (asked == name).then(|| value.to_owned()));
-    settings.copying.unwrap_err()
+    settings.copy.unwrap_err()
 }
 
 fn not_allowed(allowed: &str, source: &str) -> Failure {
     let settings = Settings::read(|asked| (asked == "ALLOWED_SOURCES").then(|| allowed.to_owned()));
-    let allowed = settings.copying.unwrap().allowed_sources;
+    let allowed = settings.copy.unwrap().allowed_sources;
     Failure::SourceNotAllowed(allowed.check(&source.parse().unwrap()).unwrap_err())
 }
 
