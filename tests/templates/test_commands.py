@@ -1,4 +1,4 @@
-"""Runs commands of the docs against a stand-in for AWS."""
+"""Runs the commands of the docs against emulated AWS services."""
 
 import datetime
 import json
@@ -14,7 +14,7 @@ from test_stacks import NAME, Installation
 
 
 def commands(page: str, heading: str, number: int = 0, language: str = "sh") -> str:
-    """A block of shell commands, or of another language, under a heading."""
+    """Returns a code block under a heading."""
     text = (ROOT / "docs" / page).read_text()
     section = re.split(r"(?m)^#+ ", text.split(f"\n## {heading}\n", 1)[1])[0]
     return re.findall(rf"```{language}\n(.*?)```", section, re.S)[number]
@@ -26,29 +26,29 @@ class Commands(Installation):
         self.create(self.publish(), LogRetention="90", DeleteImages="false")
 
     def shell(self, text: str):
-        # In the folder of the packages, for they leave files behind.
+        # The commands write files, so they run in the folder of the packages.
         done = self.cloud.run("bash", "-euo", "pipefail", "-c", f'cd "{self.packages}"\n{text}')
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout
 
-    def given(self, text: str) -> dict:
-        """What a command gives as parameters. The stand-in cannot update the stack, so it is not asked to."""
+    def written_parameters(self, text: str) -> dict:
+        """Returns the parameters that a command writes, without its update-stack, which moto cannot run."""
         self.shell(text.split("aws cloudformation update-stack")[0])
-        given = json.loads((self.packages / "parameters.json").read_text())
-        return {item.pop("ParameterKey"): item for item in given}
+        parameters = json.loads((self.packages / "parameters.json").read_text())
+        return {item.pop("ParameterKey"): item for item in parameters}
 
-    def test_what_is_not_named_keeps_its_value(self):
+    def test_other_parameters_keep_their_values(self):
         kept = {name: {"UsePreviousValue": True} for name in self.parameters()}
         changing = commands("install.md", "Change parameters")
-        self.assertEqual(self.given(changing), {**kept, "DefaultPlatform": {"ParameterValue": "all"}})
+        self.assertEqual(self.written_parameters(changing), {**kept, "DefaultPlatform": {"ParameterValue": "all"}})
         with self.assertRaisesRegex(AssertionError, "unknown parameter Misspelt"):
-            self.given(changing.replace("name=DefaultPlatform", "name=Misspelt"))
-        # The new template knows these two by itself.
+            self.written_parameters(changing.replace("name=DefaultPlatform", "name=Misspelt"))
+        # The new template has defaults for these two.
         del kept["CodeBucketPrefix"], kept["CodeKeyPrefix"]
-        self.assertEqual(self.given(commands("install.md", "Update", 1)), kept)
+        self.assertEqual(self.written_parameters(commands("install.md", "Update", 1)), kept)
         self.assertIn("CodeKeyPrefix", self.shell(commands("install.md", "Update")))
 
-    def test_who_uses_the_provider_is_listed_before_it_is_deleted(self):
+    def test_stacks_that_use_the_provider_are_listed_before_its_deletion(self):
         self.user("images", "Custom::ContainerImage", self.function()["FunctionArn"])
         text = self.shell(commands("install.md", "Uninstall", 2))
         self.assertEqual(text.split(), ["images", "Image"])
@@ -98,7 +98,7 @@ class Tutorial(Installation):
     def test_the_failing_update_changes_only_the_tag(self):
         self.install()
         self.shell("Copy an image")
-        # The stand-in runs no function, so the update succeeds.
+        # moto runs no function, so the update succeeds.
         self.shell("Roll back")
         template, missing = load(self.template), load(self.folder / "missing.yaml")
         properties = template["Resources"]["Alpine"]["Properties"]
@@ -108,7 +108,7 @@ class Tutorial(Installation):
         self.assertEqual(missing, template)
 
     def test_the_query_prints_the_image(self):
-        # A stack of a change set has no outputs in the stand-in, and a custom resource no attributes.
+        # In moto, stacks of change sets have no outputs, and custom resources have no attributes.
         value = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/tutorial/alpine@sha256:00"
         outputs = {name: {"Value": value} for name in load(self.template)["Outputs"]}
         body = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}, "Outputs": outputs}

@@ -1,6 +1,6 @@
-"""What templates, samples and docs name is in the code, and the other way round.
+"""Names in templates, samples and docs exist in the code, and the other way round.
 
-The code is read as text: constants and fields whose form the tests below hold to.
+The tests read the code as text. They depend on the form of some constants and fields.
 """
 
 import json
@@ -15,14 +15,14 @@ DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 TYPE = "Custom::ContainerImage"
 
-# Variables that Lambda sets, or every program on Linux reads: nobody finds them in settings.
-LAMBDAS_OWN = {"AWS_REGION", "AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"}
-# Read by the HTTP clients, not by the provider's own code.
-CLIENTS_OWN = {"HTTPS_PROXY", "NO_PROXY"}
+# Variables that Lambda sets or that every program on Linux reads. They are not settings of the provider.
+NOT_SETTINGS = {"AWS_REGION", "AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"}
+# The HTTP clients read these variables, not the provider's own code.
+CLIENT_VARIABLES = {"HTTPS_PROXY", "NO_PROXY"}
 
 
-def rust(folder) -> str:
-    """A crate's source, without tests."""
+def rust_source(folder) -> str:
+    """Returns the source of a crate, without tests."""
     texts = []
     for path in sorted(folder.rglob("*.rs")):
         if "tests" not in path.parts and path.stem not in ("tests", "testing"):
@@ -31,32 +31,32 @@ def rust(folder) -> str:
 
 
 def properties() -> set[str]:
-    """The properties that the provider knows."""
+    """Returns the properties that the provider accepts."""
     text = (SOURCE / "input" / "properties.rs").read_text()
     names = re.search(r"const PROPERTY_NAMES: \[&str; \d+\] =\s*\[(.*?)\];", text, re.S)[1]
     return set(re.findall(r'"(\w+)"', names))
 
 
 def attributes() -> set[str]:
-    """The attributes that it answers."""
+    """Returns the attributes in the provider's response."""
     text = (SOURCE / "respond" / "response.rs").read_text()
     fields = re.search(r"pub\(crate\) struct Attributes \{(.*?)\n\}", text, re.S)[1]
     return {"".join(part.title() for part in name.split("_")) for name in re.findall(r"pub\(crate\) (\w+):", fields)}
 
 
 def settings() -> set[str]:
-    """The variables that it reads, of the installer's."""
-    names = set(re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"', rust(SOURCE / "settings")))
-    return names - LAMBDAS_OWN
+    """Returns the environment variables that the provider reads as settings."""
+    names = set(re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"', rust_source(SOURCE / "settings")))
+    return names - NOT_SETTINGS
 
 
 def images(template: dict) -> dict:
-    """The resources of our type."""
+    """Returns the resources of type Custom::ContainerImage."""
     return {name: item for name, item in template["Resources"].items() if item["Type"] == TYPE}
 
 
-def asked(node, names: set[str]) -> set[str]:
-    """The attributes of the resources `names` that a template asks for."""
+def used_attributes(node, names: set[str]) -> set[str]:
+    """Returns the attributes of the resources `names` that a template uses."""
     found = set()
     if isinstance(node, dict):
         for key, value in node.items():
@@ -65,19 +65,20 @@ def asked(node, names: set[str]) -> set[str]:
             elif key == "Fn::Sub":
                 text = value[0] if isinstance(value, list) else value
                 found |= {attribute for name, attribute in re.findall(r"\$\{(\w+)\.(\w+)\}", text) if name in names}
-            found |= asked(value, names)
+            found |= used_attributes(value, names)
     elif isinstance(node, list):
         for item in node:
-            found |= asked(item, names)
+            found |= used_attributes(item, names)
     return found
 
 
 def first_column(path, heading: str) -> set[str]:
-    """Names in backquotes in the first columns of the tables under a heading."""
+    """Returns the names in backquotes in the first columns of the tables under a heading."""
     return column(path, heading, 1)
 
 
 def column(path, heading: str, number: int) -> set[str]:
+    """Returns the names in backquotes in one column, counted from 1, of the tables under a heading."""
     text = path.read_text()
     level, rest = re.search(rf"^(#+) {re.escape(heading)}\n(.*)", text, re.M | re.S).groups()
     section = re.split(rf"(?m)^#{{1,{len(level)}}} ", rest)[0]
@@ -86,17 +87,17 @@ def column(path, heading: str, number: int) -> set[str]:
 
 
 class Names(unittest.TestCase):
-    def test_samples_use_properties_and_attributes_that_exist_and_all_of_them(self):
-        used, wanted = set(), set()
+    def test_samples_use_all_properties_and_attributes_and_no_others(self):
+        used, attributes_used = set(), set()
         for path in SAMPLES:
             template = load(path)
             for image in images(template).values():
                 used |= image["Properties"].keys()
-            wanted |= asked(template, set(images(template)))
+            attributes_used |= used_attributes(template, set(images(template)))
         self.assertEqual(used, properties())
-        self.assertEqual(wanted, attributes())
+        self.assertEqual(attributes_used, attributes())
 
-    def test_samples_name_their_platform_and_the_provider_as_it_is_installed(self):
+    def test_samples_have_a_platform_and_the_default_function_name(self):
         name = load(PROVIDER)["Parameters"]["FunctionName"]["Default"]
         for path in SAMPLES:
             for logical_id, image in images(load(path)).items():
@@ -105,7 +106,7 @@ class Names(unittest.TestCase):
                     token = Evaluation({"Resources": {}}).value(image["Properties"]["ServiceToken"])
                     self.assertEqual(token, f"arn:aws:lambda:eu-west-1:123456789012:function:{name}")
 
-    def test_a_sample_says_when_to_use_it_and_can_be_deleted(self):
+    def test_a_sample_describes_its_use_and_can_be_deleted(self):
         for path in SAMPLES:
             with self.subTest(path.name):
                 self.assertTrue(path.read_text().startswith("# When to use it: "))
@@ -119,26 +120,26 @@ class Names(unittest.TestCase):
         self.assertEqual(first_column(reference, "Properties"), properties())
         self.assertEqual(first_column(reference, "Attributes"), attributes())
         variables = column(reference, "Copies", 2) | column(reference, "Network", 2)
-        self.assertEqual(variables, settings() | CLIENTS_OWN)
+        self.assertEqual(variables, settings() | CLIENT_VARIABLES)
 
     def test_the_reference_has_every_parameter_of_the_template(self):
         text = (DOCS / "reference.md").read_text()
         for name in load(PROVIDER)["Parameters"]:
             self.assertIn(f"`{name}`", text)
 
-    def test_the_readme_has_what_the_reference_has(self):
+    def test_the_readme_has_every_property_and_attribute(self):
         self.assertEqual(first_column(README, "Properties") | {"ServiceToken", "ServiceTimeout"}, properties())
         self.assertEqual(first_column(README, "Outputs"), attributes())
 
-    def test_the_template_sets_every_setting_and_no_other(self):
-        given = Evaluation(
+    def test_the_template_sets_all_settings_and_no_others(self):
+        evaluation = Evaluation(
             load(PROVIDER),
             {"CodeBucketPrefix": "a", "CodeKeyPrefix": "a", "HttpsProxy": "http://a", "NoProxy": "b"},
         )
-        variables = given.resources()["CFNCustomProvider"]["Properties"]["Environment"]["Variables"]
-        self.assertEqual(variables.keys(), settings() | CLIENTS_OWN)
+        variables = evaluation.resources()["CFNCustomProvider"]["Properties"]["Environment"]["Variables"]
+        self.assertEqual(variables.keys(), settings() | CLIENT_VARIABLES)
 
-    def test_templates_in_the_docs_use_what_exists(self):
+    def test_templates_in_the_docs_use_existing_properties(self):
         for path in [README, *DOCS.glob("*.md")]:
             for block in re.findall(r"```yaml\n(.*?)```", path.read_text(), re.S):
                 if TYPE not in block:
@@ -146,7 +147,7 @@ class Names(unittest.TestCase):
                 used = re.findall(r"^      (\w+):", block.split(TYPE, 1)[1].split("\nOutputs:")[0], re.M)
                 self.assertLessEqual(set(used), properties(), path.name)
 
-    def test_metrics_read_fields_that_the_last_line_has_and_operations_lists(self):
+    def test_metrics_read_documented_fields_of_the_last_log_line(self):
         line = (SOURCE / "logging" / "summary.rs").read_text()
         documented = first_column(DOCS / "operations.md", "The log")
         for name, resource in load(PROVIDER)["Resources"].items():
@@ -171,7 +172,7 @@ class Errors(unittest.TestCase):
                 self.assertTrue(any(phrase in line for phrase in self.phrases))
 
     def test_every_explanation_is_of_a_reason(self):
-        source = self.reasons + re.sub(r'\\"', '"', "".join(map(rust, CRATES.glob("*/src"))))
+        source = self.reasons + re.sub(r'\\"', '"', "".join(map(rust_source, CRATES.glob("*/src"))))
         for phrase in self.phrases:
             with self.subTest(phrase):
                 self.assertIn(phrase.strip(), source)

@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 
 from template import PROVIDER, ROOT, Evaluation, load, role_statements
-from test_names import CRATES, rust
+from test_names import CRATES, rust_source
 
 # With every parameter that adds to the role.
 EVERYTHING = {
@@ -69,7 +69,7 @@ def granted() -> set[str]:
 
 def named() -> set[str]:
     """The actions that the provider's code names: each call does, for its errors' sake."""
-    source = rust(CRATES / "image-copy-aws" / "src") + rust(CRATES / "cfn-container-image-provider" / "src")
+    source = rust_source(CRATES / "image-copy-aws" / "src") + rust_source(CRATES / "cfn-container-image-provider" / "src")
     return set(re.findall(r"\b((?:dynamodb|ecr|ecr-public|secretsmanager|ssm|lambda):[A-Z]\w+)", source))
 
 
