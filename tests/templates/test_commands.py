@@ -118,7 +118,7 @@ class Tutorial(Installation):
     def test_the_command_line_has_the_flags(self):
         source = (ROOT / "crates" / "container-image" / "src" / "args" / "update.rs").read_text()
         known = {name.replace("_", "-") for name in re.findall(r"pub\(crate\) (\w+): bool", source)}
-        pin, check = commands("tutorial.md", "Pin the image in CI", 1), commands("tutorial.md", "Pin the image in CI", 2)
+        pin, check = (commands("tutorial.md", "Pin the image in CI", number) for number in (1, 2))
         for command in (pin, check):
             self.assertTrue(command.startswith("container-image update --"))
             self.assertLessEqual(set(re.findall(r" --([a-z-]+)", command)), known)

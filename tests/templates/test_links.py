@@ -5,7 +5,8 @@ import unittest
 
 from template import ROOT
 
-PAGES = [*(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "ARCHITECTURE")), *(ROOT / "docs").glob("*.md")]
+TOP = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "ARCHITECTURE", "CHANGELOG")]
+PAGES = [*TOP, *(ROOT / "docs").glob("*.md")]
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 
 
@@ -37,8 +38,8 @@ class Links(unittest.TestCase):
                     self.assertIn(anchor, anchors(target))
 
     def test_templates_and_scripts_name_existing_pages(self):
-        files = [path for folder in ("cloudformation", "samples") for path in (ROOT / folder).rglob("*") if path.is_file()]
-        names = {name for path in files for name in re.findall(r"\bdocs/\w+\.md", path.read_text())}
+        paths = [path for folder in ("cloudformation", "samples") for path in (ROOT / folder).rglob("*")]
+        names = {name for path in paths if path.is_file() for name in re.findall(r"\bdocs/\w+\.md", path.read_text())}
         self.assertGreater(len(names), 1)
         for name in names:
             self.assertTrue((ROOT / name).exists(), name)

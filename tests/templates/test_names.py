@@ -147,6 +147,15 @@ class Names(unittest.TestCase):
                 used = re.findall(r"^      (\w+):", block.split(TYPE, 1)[1].split("\nOutputs:")[0], re.M)
                 self.assertLessEqual(set(used), properties(), path.name)
 
+    def test_the_page_of_the_command_line_has_every_option(self):
+        snapshots = (CRATES / "container-image" / "tests" / "snapshots").glob("terminal__help-*.snap")
+        help_text = re.sub(r"<ESC>\[\d+m", "", "".join(path.read_text() for path in snapshots))
+        options = set(re.findall(r"(?m)^ +(?:-\w, )?(--[a-z-]+)", help_text)) - {"--help"}
+        page = (DOCS / "cli.md").read_text()
+        rows = "\n".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| "))
+        self.assertEqual(options - set(re.findall(r"--[a-z-]+", page)), set())
+        self.assertEqual(set(re.findall(r"--[a-z-]+", rows)) - options, set())
+
     def test_metrics_read_documented_fields_of_the_last_log_line(self):
         line = (SOURCE / "logging" / "summary.rs").read_text()
         documented = first_column(DOCS / "operations.md", "The log")
