@@ -66,14 +66,16 @@ impl World {
 
     /// Returns the same stack with changed settings.
     pub fn stack_with(&self, name: &str, second: Duration, change: impl FnOnce(&mut StackSettings)) -> Stack {
-        let mut settings = StackSettings { second, ..StackSettings::of(name, &self.function) };
+        let mut settings =
+            StackSettings { simulated_second: second, ..StackSettings::for_function(name, &self.function) };
         change(&mut settings);
         Stack::new(settings, self.function.clone(), self.bucket.clone())
     }
 
     /// Returns a stack that sends its events to `provider`.
     pub fn stack_behind(&self, name: &str, second: Duration, provider: Arc<dyn Provider>) -> Stack {
-        let settings = StackSettings { second, ..StackSettings::of(name, &self.function) };
+        let settings =
+            StackSettings { simulated_second: second, ..StackSettings::for_function(name, &self.function) };
         Stack::new(settings, provider, self.bucket.clone())
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_emulator::bucket::Status;
-use aws_emulator::stack::{End, Turn};
+use aws_emulator::stack::{CallOutcome, ProviderCall};
 use aws_emulator::{Effect, Fault, Image, ImageBuilder, LogPosition, Mutability};
 use common::{Account, answered, failure, succeeded};
 use serde_json::{Value, json};
@@ -30,12 +30,12 @@ fn image(layers: &[u64]) -> Image {
 }
 
 /// Sends a Create from a stack that waits long enough.
-async fn create(account: &Account, properties: &Value) -> Turn {
+async fn create(account: &Account, properties: &Value) -> ProviderCall {
     let stack = account.world.stack("slow", Duration::from_millis(60));
     let event = json!({"RequestType": "Create", "ResourceType": "Custom::ContainerImage", "ResourceProperties": properties});
-    let turn = stack.send(event).await;
-    assert!(account.world.function.settled(PATIENCE).await);
-    turn
+    let call = stack.send(event).await;
+    assert!(account.world.function.wait_until_idle(PATIENCE).await);
+    call
 }
 
 /// The last line of each invocation: its outcome and number.
@@ -82,10 +82,10 @@ async fn a_large_image_over_a_slow_link_is_finished_by_several_invocations() {
     let image = image(&[10 * MIB; 30]);
     account.publish("3.13", &image);
     let mark = account.mark();
-    let turn = create(&account, &account.properties("python:3.13")).await;
-    let answer = answered(turn.clone());
+    let call = create(&account, &account.properties("python:3.13")).await;
+    let answer = answered(call.clone());
     succeeded(&answer);
-    assert_eq!(account.answers(&turn).len(), 1, "one answer");
+    assert_eq!(account.answers(&call).len(), 1, "one answer");
     account.check_stored("3.13", &image);
     let endings = endings(&account);
     println!("{endings:?}");
@@ -96,7 +96,7 @@ async fn a_large_image_over_a_slow_link_is_finished_by_several_invocations() {
     assert_eq!(endings, expected);
     let invocations = account.world.function.invocations();
     for invocation in &invocations {
-        assert_eq!((invocation.attempts.len(), invocation.given_up), (1, None));
+        assert_eq!((invocation.attempts.len(), invocation.failure_condition), (1, None));
         assert_eq!(invocation.trace_id, invocations[0].trace_id, "Lambda can tell that it is one chain");
     }
     for (digest, [committed, sent, read]) in traffic(&account, &image, mark) {
@@ -110,13 +110,13 @@ async fn a_large_image_over_a_slow_link_is_finished_by_several_invocations() {
 async fn one_blob_that_does_not_fit_into_an_invocation_fails_at_once() {
     let account = account(Duration::from_secs(4), MIB).await;
     account.publish("3.13", &image(&[40 * MIB, MIB, MIB]));
-    let turn = create(&account, &account.properties("python:3.13")).await;
-    let answer = answered(turn.clone());
+    let call = create(&account, &account.properties("python:3.13")).await;
+    let answer = answered(call.clone());
     let reason = failure(&answer);
     println!("{reason}");
     assert!(reason.contains("of 40.0 MiB does not fit into one invocation"), "{reason}");
     assert_eq!(account.world.function.invocations().len(), 1);
-    assert_eq!(account.answers(&turn).len(), 1);
+    assert_eq!(account.answers(&call).len(), 1);
     assert_eq!(account.repository.resolve("3.13"), None);
 }
 
@@ -138,12 +138,12 @@ async fn account_without_large_layers(effect: Effect) -> (Account, Image) {
 async fn blobs_that_keep_each_other_from_ending_are_copied_one_at_a_time() {
     let effect = Effect::SharedLink { link: (6 * MIB).into(), on: None };
     let (account, image) = account_without_large_layers(effect).await;
-    let turn = create(&account, &account.properties("python:3.13")).await;
-    succeeded(&answered(turn.clone()));
+    let call = create(&account, &account.properties("python:3.13")).await;
+    succeeded(&answered(call.clone()));
     let endings = endings(&account);
     println!("{endings:?}");
     assert!(endings.len() >= 3, "{endings:?}");
-    assert_eq!(account.answers(&turn).len(), 1);
+    assert_eq!(account.answers(&call).len(), 1);
     account.check_stored("3.13", &image);
 }
 
@@ -173,8 +173,8 @@ async fn an_ecr_that_says_slow_down_until_time_is_up_is_asked_again_by_the_next_
     account.world.emulator.faults().add(slow_down());
     let properties = account.properties("python:3.13");
     let calm = in_the_second_round(&account, || account.world.emulator.faults().clear());
-    let (turn, ()) = tokio::join!(create(&account, &properties), calm);
-    succeeded(&answered(turn));
+    let (call, ()) = tokio::join!(create(&account, &properties), calm);
+    succeeded(&answered(call));
     assert_eq!(endings(&account), [("continued".to_owned(), 1), ("copied".to_owned(), 2)]);
     account.check_stored("3.13", &image);
 }
@@ -185,8 +185,8 @@ async fn the_log_tells_how_far_a_copy_came_that_ecr_slowed_down_to_its_end() {
     account.publish("3.13", &image(&[MIB; 3]));
     account.world.emulator.faults().add(slow_down());
     account.world.emulator.faults().add(no_permission());
-    let turn = create(&account, &account.properties("python:3.13")).await;
-    let answer = answered(turn);
+    let call = create(&account, &account.properties("python:3.13")).await;
+    let answer = answered(call);
     let reason = failure(&answer);
     assert!(reason.contains("Rate exceeded"), "{reason}");
     let lines = account.world.function.output();
@@ -209,8 +209,8 @@ async fn a_copy_that_fails_in_a_later_invocation_leaves_no_owner() {
         account.world.emulator.faults().add(Fault::on("manifest.put", refusal).path("/manifests/3.13"));
     });
     let mark = account.mark();
-    let (turn, ()) = tokio::join!(create(&account, &properties), refuse);
-    let answer = answered(turn);
+    let (call, ()) = tokio::join!(create(&account, &properties), refuse);
+    let answer = answered(call);
     println!("{}", failure(&answer));
     assert_eq!(registered, Some(0), "the transfer itself registers nothing");
     let writes = account.world.emulator.log().count(mark, "dynamodb:PutItem");
@@ -224,13 +224,13 @@ async fn without_the_permission_it_fails_and_names_it() {
     let account = account(Duration::from_secs(5), MIB).await;
     account.publish("3.13", &image(&[2 * MIB; 18]));
     account.world.emulator.faults().add(no_permission());
-    let turn = create(&account, &account.properties("python:3.13")).await;
-    let answer = answered(turn.clone());
+    let call = create(&account, &account.properties("python:3.13")).await;
+    let answer = answered(call.clone());
     let reason = failure(&answer);
     println!("{reason}");
     assert!(reason.contains("Allow lambda:InvokeFunction on the function itself"), "{reason}");
     assert!(reason.contains("of 19 blobs"), "{reason}");
-    assert_eq!(account.answers(&turn).len(), 1);
+    assert_eq!(account.answers(&call).len(), 1);
 }
 
 #[tokio::test]
@@ -242,13 +242,13 @@ async fn it_ends_with_the_time_that_the_stack_waits() {
     // Not by way of `create`: 12 seconds of this stack are as long as ours.
     let stack = account.world.stack("strict", Duration::from_secs(1));
     let event = json!({"RequestType": "Create", "ResourceType": "Custom::ContainerImage", "ResourceProperties": properties});
-    let turn = stack.send(event).await;
-    assert!(account.world.function.settled(PATIENCE).await);
-    let answer = answered(turn.clone());
+    let call = stack.send(event).await;
+    assert!(account.world.function.wait_until_idle(PATIENCE).await);
+    let answer = answered(call.clone());
     let reason = failure(&answer);
-    println!("{reason} after {:?}", turn.took);
+    println!("{reason} after {:?}", call.duration);
     assert!(reason.contains("The 12 s for which CloudFormation waits are over"), "{reason}");
-    assert_eq!(account.answers(&turn).len(), 1);
+    assert_eq!(account.answers(&call).len(), 1);
     assert!(account.world.function.invocations().len() > 1);
 }
 
@@ -268,12 +268,12 @@ async fn an_event_delivered_again_while_its_continuation_runs_ends_in_the_same()
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         };
-        function.deliver_again(&first);
+        function.redeliver(&first);
     };
     let properties = account.properties("python:3.13");
-    let (turn, ()) = tokio::join!(create(&account, &properties), again);
-    succeeded(&answered(turn.clone()));
-    let answers = account.answers(&turn);
+    let (call, ()) = tokio::join!(create(&account, &properties), again);
+    succeeded(&answered(call.clone()));
+    let answers = account.answers(&call);
     assert_eq!(answers.len(), 2);
     assert_eq!((answers[0].status, &answers[0].physical_id), (answers[1].status, &answers[1].physical_id));
     assert_eq!(answers[0].data, answers[1].data);
@@ -285,17 +285,17 @@ async fn an_event_and_its_continuation_delivered_twice_end_in_the_same() {
     let account = account(Duration::from_secs(5), 4 * MIB).await;
     let image = image(&[4 * MIB; 40]);
     account.publish("3.13", &image);
-    let turn = create(&account, &account.properties("python:3.13")).await;
-    let first = answered(turn.clone());
+    let call = create(&account, &account.properties("python:3.13")).await;
+    let first = answered(call.clone());
     succeeded(&first);
     let function = &account.world.function;
     let delivered = function.invocations();
     assert!(delivered.len() > 1, "{delivered:?}");
     for invocation in &delivered {
-        function.deliver_again(&invocation.request_id);
+        function.redeliver(&invocation.request_id);
     }
-    assert!(function.settled(PATIENCE).await);
-    let answers = account.answers(&turn);
+    assert!(function.wait_until_idle(PATIENCE).await);
+    let answers = account.answers(&call);
     assert_eq!(answers.len(), 1 + delivered.len());
     for answer in &answers {
         assert_eq!(
@@ -304,5 +304,5 @@ async fn an_event_and_its_continuation_delivered_twice_end_in_the_same() {
         );
     }
     account.check_stored("3.13", &image);
-    assert_eq!(turn.end, End::Answered(first));
+    assert_eq!(call.outcome, CallOutcome::Responded(first));
 }

@@ -88,7 +88,7 @@ async fn a_private_image_is_copied_with_the_login_in_a_secret_read_once() {
         succeeded(&answer);
         case.account.check_stored(tag, &case.image);
         // Else the next event gets a sandbox of its own.
-        assert!(case.account.world.function.settled(Duration::from_secs(10)).await);
+        assert!(case.account.world.function.wait_until_idle(Duration::from_secs(10)).await);
     }
     assert_eq!(case.reads_of_secrets(), 1);
     assert!(!case.account.world.function.output().join("\n").contains(PASSWORD));

@@ -10,7 +10,7 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_emulator::bucket::{Answer, Status};
+use aws_emulator::bucket::{ProviderResponse, Status};
 use aws_emulator::lambda::{Attempt, Invocation, Outcome};
 use aws_emulator::{Effect, Fault, ImageBuilder, Mutability};
 use common::{Account, failure};
@@ -107,7 +107,7 @@ fn lasting(table: &Value) -> Vec<Case> {
 
 /// What a case left behind.
 struct Played {
-    answer: Answer,
+    answer: ProviderResponse,
     seconds: f64,
     /// What is wrong, with the request log.
     wrong: Option<String>,
@@ -166,10 +166,10 @@ async fn play_all(cases: Vec<Case>, once: bool, timeout: Duration) -> Vec<Row> {
     for number in order {
         let case = cases[number].clone();
         let timeout = case.timeout.unwrap_or(timeout);
-        let turns = if matches!(case.name.as_str(), "stall" | "late") { &standing } else { &at_work };
-        let turns = Arc::clone(turns);
+        let calls = if matches!(case.name.as_str(), "stall" | "late") { &standing } else { &at_work };
+        let calls = Arc::clone(calls);
         running.spawn(async move {
-            let _turn = turns.acquire_owned().await.unwrap();
+            let _turn = calls.acquire_owned().await.unwrap();
             let fault = Fault::on(&case.operation, case.effect.clone());
             let fault = if once { fault.once() } else { fault };
             let played = case.clone();
@@ -206,7 +206,7 @@ async fn play_all(cases: Vec<Case>, once: bool, timeout: Duration) -> Vec<Row> {
 }
 
 /// What is wrong with an answer, if anything is.
-fn verdict(case: &Case, answer: &Answer) -> Option<&'static str> {
+fn verdict(case: &Case, answer: &ProviderResponse) -> Option<&'static str> {
     match (&case.says, answer.status) {
         (None, Status::Success) => None,
         (None, Status::Failed) => Some("failed, and need not have"),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use aws_emulator::bucket::{Identity, Signature, VALIDITY};
+use aws_emulator::bucket::{RequestIds, SignatureVersion, URL_VALIDITY};
 use aws_emulator::{Effect, Fault, ImageBuilder, Mutability};
 use common::{Account, answered, failure, index, succeeded};
 use serde_json::{Value, json};
@@ -26,8 +26,8 @@ fn documented(heading: &str) -> BTreeSet<String> {
 }
 
 /// An event about one image, from a stack of this name.
-fn identity(account: &Account, request: &str) -> Identity {
-    Identity {
+fn identity(account: &Account, request: &str) -> RequestIds {
+    RequestIds {
         stack_id: account.stack.id().to_owned(),
         logical_id: "Python".into(),
         request_id: request.into(),
@@ -59,14 +59,14 @@ async fn busy_account() -> Account {
         "ResourceProperties": account.properties("python:3.14")});
     succeeded(&answered(stack.send(event).await));
     let identity = identity(&account, "lost");
-    let url = account.world.bucket.sign(&identity, Signature::V4, VALIDITY);
+    let url = account.world.bucket.presign(&identity, SignatureVersion::V4, URL_VALIDITY);
     let record = json!({
         "requestContext": {"requestId": "gone", "condition": "RetriesExhausted", "approximateInvokeCount": 3},
         "requestPayload": {"RequestType": "Create", "ResponseURL": url, "StackId": identity.stack_id,
             "RequestId": identity.request_id, "LogicalResourceId": identity.logical_id},
     });
     account.world.function.invoke_async(record);
-    assert!(account.world.function.settled(PATIENCE).await);
+    assert!(account.world.function.wait_until_idle(PATIENCE).await);
     account
 }
 
@@ -93,7 +93,7 @@ async fn the_last_line_of_an_invocation_is_as_documented() {
 async fn an_event_can_be_answered_by_hand() {
     let account = Account::new().await;
     let identity = identity(&account, "by hand");
-    let url = account.world.bucket.sign(&identity, Signature::V2, VALIDITY);
+    let url = account.world.bucket.presign(&identity, SignatureVersion::V2, URL_VALIDITY);
     let json = OPERATIONS.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
     let mut answer: Value = serde_json::from_str(json).unwrap();
     answer["StackId"] = json!(identity.stack_id);
@@ -110,10 +110,10 @@ async fn an_event_can_be_answered_by_hand() {
         .stdout(Stdio::null());
     // The emulator answers from this very process.
     let mut child = curl.spawn().unwrap();
-    let uploads = account.world.bucket.more_uploads(&identity, 0);
+    let uploads = account.world.bucket.wait_for_uploads(&identity, 0);
     let uploads = tokio::time::timeout(PATIENCE, uploads).await.unwrap();
     assert_eq!(uploads[0].status, 200);
-    let read = aws_emulator::bucket::Answer::read(&uploads[0].body, &identity).unwrap();
+    let read = aws_emulator::bucket::ProviderResponse::read(&uploads[0].body, &identity).unwrap();
     assert_eq!(failure(&read), "Sent by hand.");
     assert!(tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap().success());
 }

@@ -5,7 +5,7 @@
 
 mod common;
 
-use aws_emulator::bucket::Answer;
+use aws_emulator::bucket::ProviderResponse;
 use aws_emulator::{Availability, Effect, Fault, Image, ImageBuilder, Mutability};
 use common::{Account, failure, succeeded};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ fn properties(account: &Account, tag: &str, platform: &str) -> Value {
 
 /// What came of a Create, and what it cost.
 struct Copied {
-    answer: Answer,
+    answer: ProviderResponse,
     /// By Docker Hub's own count.
     pulls: u64,
     /// The provider's last log line.

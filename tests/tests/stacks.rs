@@ -140,7 +140,7 @@ async fn a_create_that_failed_costs_no_image_that_was_there_before() {
     let created = account.stack.create(&template).await;
     assert_eq!(created.status, StackStatus::RollbackComplete);
     assert_eq!(created.summary(), ["Create Python", "Delete Python rollback"]);
-    let answer = created.turn("Create", "Python").unwrap().answer().unwrap();
+    let answer = created.call("Create", "Python").unwrap().response().unwrap();
     assert_eq!(answer.physical_id, "create-failed");
     let reason = failure(answer);
     assert!(reason.contains("immutable") && reason.contains("Tag"), "{reason}");
@@ -160,9 +160,9 @@ async fn an_update_that_an_immutable_tag_refuses_is_rolled_back_although_upstrea
     let updated = account.stack.update(&Template::new().image("Python", pinned)).await;
     assert_eq!(updated.status, StackStatus::UpdateRollbackComplete, "{:?}", updated.failures());
     assert_eq!(updated.summary(), ["Update Python", "Update Python rollback"]);
-    let refused = updated.turns[0].answer().unwrap();
+    let refused = updated.calls[0].response().unwrap();
     assert!(failure(refused).contains("immutable"), "{refused:?}");
-    assert_eq!(updated.turns[1].answer().unwrap().data["SourceDigest"], old.digest());
+    assert_eq!(updated.calls[1].response().unwrap().data["SourceDigest"], old.digest());
     let images = account.world.emulator.log().since(mark).into_iter();
     let blobs = images.filter(|entry| entry.operation == "blob.content" && entry.service == "upstream");
     assert_eq!(blobs.count(), 0, "not a byte was copied");

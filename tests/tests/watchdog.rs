@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_emulator::bucket::Status;
 use aws_emulator::lambda::{Function, FunctionSettings, Outcome};
-use aws_emulator::stack::{End, StackStatus, Template, Turn};
+use aws_emulator::stack::{CallOutcome, ProviderCall, StackStatus, Template};
 use aws_emulator::{Effect, Fault, ImageBuilder, Mutability};
 use common::{Account, answered, failure, index};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ fn event(account: &Account, kind: &str) -> Value {
 }
 
 /// Sends an event while `strike` hits every invocation of the function that is at work.
-async fn send_under(account: &Account, event: Value, strike: fn(&Function, &str) -> bool) -> Turn {
+async fn send_under(account: &Account, event: Value, strike: fn(&Function, &str) -> bool) -> ProviderCall {
     let function = &account.world.function;
     let strikes = async {
         loop {
@@ -46,25 +46,28 @@ async fn send_under(account: &Account, event: Value, strike: fn(&Function, &str)
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let turn = tokio::select! {
-        turn = account.stack.send(event) => turn,
+    let call = tokio::select! {
+        call = account.stack.send(event) => call,
         never = strikes => never,
     };
-    assert!(function.settled(PATIENCE).await);
-    turn
+    assert!(function.wait_until_idle(PATIENCE).await);
+    call
 }
 
 /// That the watchdog, and nobody else, answered the event, in these words.
 #[track_caller]
-fn check(account: &Account, turn: &Turn, expected: &str) {
-    let answer = answered(turn.clone());
+fn check(account: &Account, call: &ProviderCall, expected: &str) {
+    let answer = answered(call.clone());
     let reason = failure(&answer);
-    println!("{} {reason}", turn.request_type());
+    println!("{} {reason}", call.request_type());
     assert!(reason.contains(expected), "{reason}");
-    assert!(reason.ends_with(&format!("({})", turn.invocation)), "it names the log that has more: {reason}");
-    let id = turn.event["PhysicalResourceId"].as_str().unwrap_or("create-failed");
+    assert!(
+        reason.ends_with(&format!("({})", call.invocation_id)),
+        "it names the log that has more: {reason}"
+    );
+    let id = call.event["PhysicalResourceId"].as_str().unwrap_or("create-failed");
     assert_eq!(answer.physical_id, id);
-    assert_eq!(account.answers(turn).len(), 1);
+    assert_eq!(account.answers(call).len(), 1);
 }
 
 #[tokio::test]
@@ -76,12 +79,12 @@ async fn a_function_that_is_killed() {
         account.world.emulator.faults().add(Fault::on(operation, delay.clone()));
     }
     for kind in ["Create", "Update", "Delete"] {
-        let turn = send_under(&account, event(&account, kind), Function::kill).await;
-        check(&account, &turn, "was killed, most likely for want of memory, 3 attempts");
-        let invocation = account.world.function.invocation(&turn.invocation).unwrap();
+        let call = send_under(&account, event(&account, kind), Function::kill).await;
+        check(&account, &call, "was killed, most likely for want of memory, 3 attempts");
+        let invocation = account.world.function.invocation(&call.invocation_id).unwrap();
         assert_eq!(invocation.outcome(), Some(&Outcome::Crash("signal: killed".into())));
     }
-    assert!(watchdog.settled(PATIENCE).await);
+    assert!(watchdog.wait_until_idle(PATIENCE).await);
     assert_eq!(watchdog.invocations().len(), 3);
 }
 
@@ -93,8 +96,8 @@ async fn a_function_that_exits_at_start() {
     };
     let (account, _watchdog) = account(no_certificates).await;
     for kind in ["Create", "Update", "Delete"] {
-        let turn = account.stack.send(event(&account, kind)).await;
-        check(&account, &turn, "crashed (exit status 101), 3 attempts");
+        let call = account.stack.send(event(&account, kind)).await;
+        check(&account, &call, "crashed (exit status 101), 3 attempts");
     }
 }
 
@@ -105,8 +108,8 @@ async fn a_function_that_hangs_until_lambda_stops_it() {
         settings.max_retries = 1;
     })
     .await;
-    let turn = send_under(&account, event(&account, "Create"), Function::freeze).await;
-    check(&account, &turn, "was stopped by Lambda when it timed out after 1.00 seconds, 2 attempts");
+    let call = send_under(&account, event(&account, "Create"), Function::freeze).await;
+    check(&account, &call, "was stopped by Lambda when it timed out after 1.00 seconds, 2 attempts");
     assert_eq!(account.repository.resolve("3.13"), None);
 }
 
@@ -122,8 +125,8 @@ async fn a_function_that_cannot_reach_the_bucket() {
         }
     })
     .await;
-    let turn = account.stack.send(event(&account, "Create")).await;
-    check(&account, &turn, "could not tell how it went: the answer could not be delivered to");
+    let call = account.stack.send(event(&account, "Create")).await;
+    check(&account, &call, "could not tell how it went: the answer could not be delivered to");
     account.check_stored("3.13", &index(1));
 }
 
@@ -136,17 +139,17 @@ async fn a_later_round_that_is_killed() {
     account.world.emulator.faults().add(Fault::on("blob.content", effect));
     let mut create = event(&account, "Create");
     create["ResourceProperties"] = account.properties("python:3.14");
-    let turn = send_under(&account, create, |function, id| {
+    let call = send_under(&account, create, |function, id| {
         let is_further = |event: &Value| event.get("ResponseURL").is_none();
         function.invocation(id).is_some_and(|invocation| is_further(&invocation.event)) && function.kill(id)
     })
     .await;
-    let answer = answered(turn.clone());
+    let answer = answered(call.clone());
     let reason = failure(&answer);
     println!("{reason}");
     assert!(reason.contains("was killed"), "{reason}");
     assert_eq!(answer.physical_id, "create-failed");
-    assert_eq!(account.answers(&turn).len(), 1);
+    assert_eq!(account.answers(&call).len(), 1);
 }
 
 #[tokio::test]
@@ -159,12 +162,17 @@ async fn comes_to_nothing_when_the_work_had_answered() {
     let created =
         account.stack.create(&Template::new().image("Python", account.properties("python:3.13"))).await;
     assert_eq!(created.status, StackStatus::CreateComplete, "{:?}", created.failures());
-    assert!(account.world.function.settled(PATIENCE).await && watchdog.settled(PATIENCE).await);
-    let turn = &created.turns[0];
-    let answers = account.answers(turn);
+    assert!(
+        account.world.function.wait_until_idle(PATIENCE).await && watchdog.wait_until_idle(PATIENCE).await
+    );
+    let call = &created.calls[0];
+    let answers = account.answers(call);
     let last = answers.last().unwrap();
     assert!(failure(last).contains("could not tell how it went"), "the watchdog answered too");
-    assert_eq!((answers[0].status, &turn.end), (Status::Success, &End::Answered(answers[0].clone())));
+    assert_eq!(
+        (answers[0].status, &call.outcome),
+        (Status::Success, &CallOutcome::Responded(answers[0].clone()))
+    );
     assert_eq!(account.stack.status(), StackStatus::CreateComplete);
     account.check_stored("3.13", &index(1));
     // It could not deliver either, and that was the end of it.
@@ -174,12 +182,12 @@ async fn comes_to_nothing_when_the_work_had_answered() {
 #[tokio::test]
 async fn a_good_function_needs_none() {
     let (account, watchdog) = account(|_| {}).await;
-    let turn = account.stack.send(event(&account, "Create")).await;
-    common::succeeded(&answered(turn));
+    let call = account.stack.send(event(&account, "Create")).await;
+    common::succeeded(&answered(call));
     let nobody = account.world.function.invoke_async(json!({"hello": "world"}));
-    let invocation = account.world.function.finished(&nobody, PATIENCE).await.unwrap();
+    let invocation = account.world.function.wait_until_finished(&nobody, PATIENCE).await.unwrap();
     assert!(matches!(invocation.outcome(), Some(Outcome::Error(_))));
-    assert!(watchdog.settled(PATIENCE).await);
+    assert!(watchdog.wait_until_idle(PATIENCE).await);
     // It hears of the call that nobody waits for, and lets it be.
     let heard = watchdog.invocations();
     assert_eq!((heard.len(), heard[0].attempts.len()), (1, 1));

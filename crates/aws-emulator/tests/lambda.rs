@@ -7,8 +7,8 @@ mod stack_fixture;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_emulator::bucket::{Identity, Signature, VALIDITY};
-use aws_emulator::lambda::{Condition, Function, FunctionSettings, Outcome};
+use aws_emulator::bucket::{RequestIds, SignatureVersion, URL_VALIDITY};
+use aws_emulator::lambda::{FailureCondition, Function, FunctionSettings, Outcome};
 use aws_emulator::{Effect, Emulator, Fault};
 use serde_json::{Value, json};
 use stack_fixture::{PATIENCE, World, world, world_with};
@@ -21,7 +21,7 @@ fn event(behaviour: &str) -> Value {
 
 async fn outcomes(function: &Function, event: Value) -> Vec<Outcome> {
     let id = function.invoke_async(event);
-    let invocation = function.finished(&id, PATIENCE).await.unwrap();
+    let invocation = function.wait_until_finished(&id, PATIENCE).await.unwrap();
     invocation.attempts.into_iter().map(|attempt| attempt.outcome).collect()
 }
 
@@ -31,7 +31,7 @@ async fn an_idle_sandbox_is_used_again_and_sees_only_its_own_environment() {
     let World { stack, function, .. } = &world;
     for _ in 0..3 {
         stack.send(event("environment")).await;
-        assert!(function.settled(PATIENCE).await);
+        assert!(function.wait_until_idle(PATIENCE).await);
     }
     let sandboxes = function.sandboxes();
     assert_eq!(sandboxes.len(), 1);
@@ -43,7 +43,7 @@ async fn an_idle_sandbox_is_used_again_and_sees_only_its_own_environment() {
     for invocation in function.invocations() {
         assert_eq!(function.output_of(&invocation.request_id).len(), 1, "{output}");
     }
-    assert_eq!(function.refusals(), [""; 0]);
+    assert_eq!(function.rejected_calls(), [""; 0]);
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn a_frozen_process_is_stopped_when_its_time_is_over() {
     }
     // It would go on now if it were not frozen.
     std::fs::write(&file, "").unwrap();
-    let invocation = function.finished(&id, PATIENCE).await.unwrap();
+    let invocation = function.wait_until_finished(&id, PATIENCE).await.unwrap();
     assert_eq!(invocation.outcome(), Some(&Outcome::Timeout));
     assert!(!function.freeze(&id), "nothing runs any more");
 }
@@ -76,8 +76,8 @@ async fn what_overruns_its_time_is_killed_tried_again_and_given_up() {
     let (sender, mut records) = mpsc::unbounded_channel();
     function.on_failure(move |record| drop(sender.send(record)));
     let id = function.invoke_async(event("hang"));
-    let invocation = function.finished(&id, PATIENCE).await.unwrap();
-    assert_eq!(invocation.given_up, Some(Condition::RetriesExhausted));
+    let invocation = function.wait_until_finished(&id, PATIENCE).await.unwrap();
+    assert_eq!(invocation.failure_condition, Some(FailureCondition::RetriesExhausted));
     let outcomes: Vec<_> = invocation.attempts.iter().map(|attempt| &attempt.outcome).collect();
     assert_eq!(outcomes, [&Outcome::Timeout; 3]);
     let exits: Vec<_> = function.sandboxes().into_iter().map(|sandbox| sandbox.exit).collect();
@@ -99,9 +99,9 @@ async fn a_retry_keeps_the_request_id_and_may_succeed() {
     let World { stack, function, emulator, .. } = &world;
     let mut event = event("exit-once");
     event["ResourceProperties"]["File"] = json!(emulator.folder().join("tried").to_str());
-    let turn = stack.send(event).await;
-    assert!(turn.answer().is_some(), "{turn:?}");
-    let invocation = function.finished(&turn.invocation, PATIENCE).await.unwrap();
+    let call = stack.send(event).await;
+    assert!(call.response().is_some(), "{call:?}");
+    let invocation = function.wait_until_finished(&call.invocation_id, PATIENCE).await.unwrap();
     let outcomes: Vec<_> = invocation.attempts.iter().map(|attempt| &attempt.outcome).collect();
     assert_eq!(outcomes[0], &Outcome::Crash("exit status 7".to_owned()));
     assert!(outcomes[1].is_success() && outcomes.len() == 2, "{outcomes:?}");
@@ -136,7 +136,7 @@ async fn a_running_process_can_be_killed_and_all_end_with_the_function() {
         }
     };
     tokio::time::timeout(PATIENCE, killed).await.unwrap();
-    let invocation = function.finished(&id, PATIENCE).await.unwrap();
+    let invocation = function.wait_until_finished(&id, PATIENCE).await.unwrap();
     assert_eq!(invocation.outcome(), Some(&Outcome::Crash("signal: killed".to_owned())));
 
     function.invoke_async(event("hang"));
@@ -194,9 +194,9 @@ impl Attempt {
     }
 }
 
-fn identity() -> Identity {
+fn identity() -> RequestIds {
     let [stack_id, logical_id, request_id] = ["s/1", "L", "R"].map(ToOwned::to_owned);
-    Identity { stack_id, logical_id, request_id }
+    RequestIds { stack_id, logical_id, request_id }
 }
 
 #[tokio::test]
@@ -205,21 +205,21 @@ async fn the_bucket_refuses_what_s3_refuses_and_records_it() {
     let World { bucket, emulator, .. } = &world;
     let json = Some("application/json");
     for (signature, attempt, status) in [
-        (Signature::V4, PUT, 200),
-        (Signature::V4, Attempt { content_type: json, ..PUT }, 200),
-        (Signature::V2, PUT, 200),
-        (Signature::V2, Attempt { content_type: json, ..PUT }, 403),
-        (Signature::V2, Attempt { content_type: Some(""), ..PUT }, 200),
-        (Signature::V4, POST, 403),
-        (Signature::V4, Attempt { chunked: true, ..PUT }, 411),
+        (SignatureVersion::V4, PUT, 200),
+        (SignatureVersion::V4, Attempt { content_type: json, ..PUT }, 200),
+        (SignatureVersion::V2, PUT, 200),
+        (SignatureVersion::V2, Attempt { content_type: json, ..PUT }, 403),
+        (SignatureVersion::V2, Attempt { content_type: Some(""), ..PUT }, 200),
+        (SignatureVersion::V4, POST, 403),
+        (SignatureVersion::V4, Attempt { chunked: true, ..PUT }, 411),
     ] {
-        let url = bucket.sign(&identity(), signature, VALIDITY);
+        let url = bucket.presign(&identity(), signature, URL_VALIDITY);
         assert_eq!(attempt.send(emulator, &url).await, status, "{signature:?} {}", attempt.method);
         assert_eq!(bucket.uploads(&identity()).last().unwrap().status, status);
     }
-    let url = bucket.sign(&identity(), Signature::V4, VALIDITY);
+    let url = bucket.presign(&identity(), SignatureVersion::V4, URL_VALIDITY);
     assert_eq!(PUT.send(emulator, &format!("{url}0")).await, 403, "a forged signature");
-    let expired = bucket.sign(&identity(), Signature::V4, Duration::ZERO);
+    let expired = bucket.presign(&identity(), SignatureVersion::V4, Duration::ZERO);
     assert_eq!(PUT.send(emulator, &expired).await, 403);
     assert_eq!(bucket.uploads(&identity()).len(), 9);
     assert_eq!(bucket.defects().len(), 2);
@@ -231,7 +231,7 @@ async fn the_bucket_refuses_what_s3_refuses_and_records_it() {
 async fn faults_strike_the_response_too() {
     let world = world().await;
     let World { bucket, emulator, .. } = &world;
-    let url = bucket.sign(&identity(), Signature::V4, VALIDITY);
+    let url = bucket.presign(&identity(), SignatureVersion::V4, URL_VALIDITY);
     let effect = Effect::Status { code: 500, headers: BTreeMap::new(), body: String::new() };
     emulator.faults().add(Fault::on("response.put", effect).times(2));
     for status in [500, 500, 200] {
@@ -251,6 +251,6 @@ async fn a_function_is_invoked_through_lambdas_own_api() {
     let call = client(emulator).post(&url).header("x-amz-invocation-type", "Event");
     let response = call.body(event("error").to_string()).send().await.unwrap();
     assert_eq!(response.status(), 202);
-    assert!(function.settled(PATIENCE).await);
+    assert!(function.wait_until_idle(PATIENCE).await);
     assert_eq!(function.invocations()[0].attempts.len(), 3);
 }

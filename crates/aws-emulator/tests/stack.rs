@@ -6,15 +6,16 @@ mod stack_fixture;
 
 use std::time::Duration;
 
-use aws_emulator::bucket::Signature;
+use aws_emulator::bucket::SignatureVersion;
 use aws_emulator::stack::{
-    End, Moment, Phase, Policy, ReplacementRollback, Resource, StackStatus, Template, Transcript,
+    CallOutcome, OperationReport, Phase, Policy, ReplacementRollback, Resource, StackStatus, Template,
+    Trigger,
 };
 use serde_json::{Value, json};
 use stack_fixture::{World, world, world_with};
 
 /// Requests in the order sent, and the status in the end.
-fn check(transcript: &Transcript, status: StackStatus, requests: &[&str]) {
+fn check(transcript: &OperationReport, status: StackStatus, requests: &[&str]) {
     assert_eq!(transcript.status, status, "{:#?}", transcript.events);
     assert_eq!(transcript.summary(), requests, "{:#?}", transcript.events);
 }
@@ -24,8 +25,8 @@ fn one(properties: Value) -> Template {
 }
 
 /// A sibling that waits for the image and fails.
-fn failing(moment: Moment) -> Resource {
-    Resource::sibling(json!({ "Version": 1 })).fails_to_create(moment, "no such subnet")
+fn failing(trigger: Trigger) -> Resource {
+    Resource::simulated(json!({ "Version": 1 })).fails_to_create(trigger, "no such subnet")
 }
 
 #[tokio::test]
@@ -34,7 +35,7 @@ async fn a_life_from_create_to_delete() {
     let World { stack, bucket, .. } = &world;
     let created = stack.create(&one(json!({ "Id": "a", "Flag": true, "Count": 3 }))).await;
     check(&created, StackStatus::CreateComplete, &["Create Image"]);
-    let event = &created.turns[0].event;
+    let event = &created.calls[0].event;
     assert_eq!(event["ResourceProperties"]["Flag"], "true");
     assert_eq!(event["ResourceProperties"]["Count"], "3");
     assert_eq!(event["ServiceToken"], event["ResourceProperties"]["ServiceToken"]);
@@ -46,14 +47,14 @@ async fn a_life_from_create_to_delete() {
 
     let updated = stack.update(&one(json!({ "Id": "a", "Value": "new" }))).await;
     check(&updated, StackStatus::UpdateComplete, &["Update Image"]);
-    let event = &updated.turns[0].event;
+    let event = &updated.calls[0].event;
     assert_eq!(event["PhysicalResourceId"], "a");
     assert_eq!(event["OldResourceProperties"]["Count"], "3");
     assert_eq!(stack.resource("Image").unwrap().attributes["Value"], "new");
 
     let deleted = stack.delete().await;
     check(&deleted, StackStatus::DeleteComplete, &["Delete Image"]);
-    assert_eq!(deleted.turns[0].physical_id(), Some("a"));
+    assert_eq!(deleted.calls[0].physical_id(), Some("a"));
     assert!(stack.resources().is_empty());
     assert_eq!(bucket.defects(), [""; 0]);
 }
@@ -65,8 +66,8 @@ async fn a_new_id_is_a_replacement_and_the_old_one_is_cleaned_up() {
     stack.create(&one(json!({ "Id": "a" }))).await;
     let updated = stack.update(&one(json!({ "Id": "b" }))).await;
     check(&updated, StackStatus::UpdateComplete, &["Update Image", "Delete Image clean-up"]);
-    assert_eq!(updated.turns[1].physical_id(), Some("a"));
-    assert_eq!(updated.turns[1].event["ResourceProperties"]["Id"], "a");
+    assert_eq!(updated.calls[1].physical_id(), Some("a"));
+    assert_eq!(updated.calls[1].event["ResourceProperties"]["Id"], "a");
     assert_eq!(stack.physical_id("Image").unwrap(), "b");
 }
 
@@ -86,8 +87,8 @@ async fn a_failed_create_is_deleted_by_the_id_it_answered() {
     let World { stack, .. } = &world;
     let created = stack.create(&one(json!({ "Create": "fail" }))).await;
     check(&created, StackStatus::RollbackComplete, &["Create Image", "Delete Image rollback"]);
-    assert_eq!(created.turns[1].physical_id(), Some("create-failed"));
-    let request = created.turns[0].event["RequestId"].as_str().unwrap();
+    assert_eq!(created.calls[1].physical_id(), Some("create-failed"));
+    let request = created.calls[0].event["RequestId"].as_str().unwrap();
     let expected = format!(
         "Received response status [FAILED] from custom resource. Message returned: as told \
          (RequestId: {request})"
@@ -102,7 +103,7 @@ async fn an_answer_without_id_fails_in_cloudformations_words() {
     let created = stack.create(&one(json!({ "Create": "no-id" }))).await;
     check(&created, StackStatus::RollbackComplete, &["Create Image", "Delete Image rollback"]);
     assert_eq!(created.failures(), ["Invalid PhysicalResourceId"]);
-    assert!(created.turns[1].physical_id().unwrap().starts_with("shop-Image-"));
+    assert!(created.calls[1].physical_id().unwrap().starts_with("shop-Image-"));
 }
 
 #[tokio::test]
@@ -111,17 +112,17 @@ async fn a_cancelled_create_is_deleted_while_it_runs_and_its_late_answer_is_igno
     let World { stack, emulator, function, .. } = &world;
     let file = emulator.folder().join("go-on");
     let image = json!({ "Id": "late", "Create": "wait", "File": file.to_str() });
-    let template = one(image).with("Subnet", failing(Moment::Sent("Image".to_owned())));
+    let template = one(image).with("Subnet", failing(Trigger::RequestSent("Image".to_owned())));
     let created = stack.create(&template).await;
     check(&created, StackStatus::RollbackComplete, &["Create Image", "Delete Image rollback"]);
-    assert_eq!(created.turns[0].end, End::Cancelled);
+    assert_eq!(created.calls[0].outcome, CallOutcome::Cancelled);
     assert!(created.failures().contains(&"Resource creation cancelled".to_owned()));
-    let invented = created.turns[1].physical_id().unwrap();
+    let invented = created.calls[1].physical_id().unwrap();
     let random = invented.strip_prefix("shop-Image-").unwrap();
     assert!(random.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()));
 
     std::fs::write(file, "").unwrap();
-    assert!(function.settled(stack_fixture::PATIENCE).await);
+    assert!(function.wait_until_idle(stack_fixture::PATIENCE).await);
     assert!(stack.resources().is_empty());
     assert_eq!(function.sandboxes().len(), 2, "the Delete ran beside the Create");
 }
@@ -134,7 +135,7 @@ async fn a_failed_update_is_rolled_back_with_the_properties_swapped() {
     let updated = stack.update(&one(json!({ "Id": "a", "Update": "fail" }))).await;
     let requests = ["Update Image", "Update Image rollback"];
     check(&updated, StackStatus::UpdateRollbackComplete, &requests);
-    let [there, back] = [0, 1].map(|index| &updated.turns[index].event);
+    let [there, back] = [0, 1].map(|index| &updated.calls[index].event);
     assert_eq!(there["ResourceProperties"], back["OldResourceProperties"]);
     assert_eq!(there["OldResourceProperties"], back["ResourceProperties"]);
     assert_ne!(there["RequestId"], back["RequestId"]);
@@ -149,9 +150,9 @@ async fn an_update_that_succeeded_is_undone_when_a_sibling_fails() {
     let template = |value: &str, sibling: Resource| {
         one(json!({ "Id": "a", "Value": value })).with("Task", sibling.depends_on("Image"))
     };
-    stack.create(&template("old", Resource::sibling(json!({ "Version": 1 })))).await;
-    let task = Resource::sibling(json!({ "Version": 2 }));
-    let task = task.fails_to_update(Moment::AtOnce, "does not start");
+    stack.create(&template("old", Resource::simulated(json!({ "Version": 1 })))).await;
+    let task = Resource::simulated(json!({ "Version": 2 }));
+    let task = task.fails_to_update(Trigger::Immediately, "does not start");
     let updated = stack.update(&template("new", task)).await;
     let requests = ["Update Image", "Update Image rollback"];
     check(&updated, StackStatus::UpdateRollbackComplete, &requests);
@@ -171,10 +172,11 @@ async fn a_replacement_that_is_rolled_back_loses_the_new_id() {
         let world = world_with(|_| {}, |settings| settings.replacement_rollback = rollback).await;
         let World { stack, .. } = &world;
         stack.create(&one(json!({ "Id": "a" }))).await;
-        let template = one(json!({ "Id": "b" })).with("Task", failing(Moment::AtOnce).depends_on("Image"));
+        let template =
+            one(json!({ "Id": "b" })).with("Task", failing(Trigger::Immediately).depends_on("Image"));
         let updated = stack.update(&template).await;
         check(&updated, StackStatus::UpdateRollbackComplete, requests);
-        assert_eq!(updated.turns.last().unwrap().physical_id(), Some("b"));
+        assert_eq!(updated.calls.last().unwrap().physical_id(), Some("b"));
         assert_eq!(stack.physical_id("Image").unwrap(), "a");
     }
 }
@@ -203,7 +205,7 @@ async fn a_renamed_resource_is_created_anew_and_the_old_one_cleaned_up() {
     let updated = stack.update(&renamed).await;
     check(&updated, StackStatus::UpdateComplete, &["Create Picture", "Delete Image clean-up"]);
 
-    let back = one(json!({ "Id": "a" })).with("Task", failing(Moment::AtOnce).depends_on("Image"));
+    let back = one(json!({ "Id": "a" })).with("Task", failing(Trigger::Immediately).depends_on("Image"));
     let updated = stack.update(&back).await;
     let requests = ["Create Image", "Delete Image clean-up"];
     check(&updated, StackStatus::UpdateRollbackComplete, &requests);
@@ -246,8 +248,8 @@ async fn attributes_reach_dependants_and_a_missing_one_fails_them() {
     };
     let created = stack.create(&template("Value")).await;
     check(&created, StackStatus::CreateComplete, &["Create Image", "Create Next"]);
-    assert_eq!(created.turns[1].event["ResourceProperties"]["Value"], "v");
-    assert_eq!(created.turns[1].event["ResourceProperties"]["Of"], "a");
+    assert_eq!(created.calls[1].event["ResourceProperties"]["Value"], "v");
+    assert_eq!(created.calls[1].event["ResourceProperties"]["Of"], "a");
     let updated = stack.update(&template("Digest")).await;
     check(&updated, StackStatus::UpdateRollbackComplete, &[]);
     let reason = &updated.failures()[0];
@@ -284,10 +286,10 @@ async fn an_answer_that_is_discarded_leaves_the_stack_waiting() {
         let properties = json!({ "Create": behaviour, "ServiceTimeout": 100 });
         let created = stack.create(&one(properties)).await;
         check(&created, StackStatus::RollbackComplete, &["Create Image", "Delete Image rollback"]);
-        let turn = &created.turns[0];
-        assert_eq!((turn.end.clone(), turn.phase), (End::TimedOut, Phase::Forward));
-        assert_eq!(turn.discarded.len(), 1, "{turn:?}");
-        assert!(turn.took >= Duration::from_secs(1), "{turn:?}");
+        let call = &created.calls[0];
+        assert_eq!((call.outcome.clone(), call.phase), (CallOutcome::TimedOut, Phase::Main));
+        assert_eq!(call.discarded_responses.len(), 1, "{call:?}");
+        assert!(call.duration >= Duration::from_secs(1), "{call:?}");
         let reason = &created.failures()[0];
         assert!(reason.starts_with("CloudFormation did not receive a response"), "{reason}");
     }
@@ -299,13 +301,13 @@ async fn only_the_first_answer_counts() {
     let World { stack, function, .. } = &world;
     let created = stack.create(&one(json!({ "Id": "a", "Create": "twice" }))).await;
     check(&created, StackStatus::CreateComplete, &["Create Image"]);
-    assert!(function.settled(stack_fixture::PATIENCE).await);
+    assert!(function.wait_until_idle(stack_fixture::PATIENCE).await);
     assert_eq!(stack.physical_id("Image").unwrap(), "a");
 }
 
 #[tokio::test]
 async fn urls_of_the_older_kind_work_too() {
-    let world = world_with(|_| {}, |settings| settings.signature = Signature::V2).await;
+    let world = world_with(|_| {}, |settings| settings.signature = SignatureVersion::V2).await;
     let World { stack, .. } = &world;
     check(&stack.create(&one(json!({}))).await, StackStatus::CreateComplete, &["Create Image"]);
 }
@@ -314,6 +316,6 @@ async fn urls_of_the_older_kind_work_too() {
 async fn an_event_made_by_hand_is_completed_and_awaited() {
     let world = world().await;
     let World { stack, .. } = &world;
-    let turn = stack.send(json!({ "RequestType": "Create", "Any": 1 })).await;
-    assert_eq!(turn.answer().unwrap().physical_id, "Resource");
+    let call = stack.send(json!({ "RequestType": "Create", "Any": 1 })).await;
+    assert_eq!(call.response().unwrap().physical_id, "Resource");
 }

@@ -7,9 +7,9 @@ pub(crate) mod planted;
 
 use std::time::Duration;
 
-use aws_emulator::bucket::{Answer, Identity, Status};
+use aws_emulator::bucket::{ProviderResponse, RequestIds, Status};
 use aws_emulator::lambda::FunctionSettings;
-use aws_emulator::stack::{End, Stack, Turn};
+use aws_emulator::stack::{CallOutcome, ProviderCall, Stack};
 use aws_emulator::{Image, ImageBuilder, LogPosition, Mutability, Repository, STATE_TABLE};
 use end_to_end::{World, bootstrap};
 use serde_json::{Value, json};
@@ -96,37 +96,37 @@ impl Account {
     }
 
     /// Sends an event made by hand and gives the one answer to it.
-    pub(crate) async fn send(&self, event: Value) -> Answer {
+    pub(crate) async fn send(&self, event: Value) -> ProviderResponse {
         answered(self.stack.send(event).await)
     }
 
-    /// Everything that was answered to a turn's event, also after the stack stopped waiting.
-    pub(crate) fn answers(&self, turn: &Turn) -> Vec<Answer> {
-        let text = |name: &str| turn.event[name].as_str().unwrap().to_owned();
-        let identity = Identity {
+    /// Everything that was answered to a call's event, also after the stack stopped waiting.
+    pub(crate) fn answers(&self, call: &ProviderCall) -> Vec<ProviderResponse> {
+        let text = |name: &str| call.event[name].as_str().unwrap().to_owned();
+        let identity = RequestIds {
             stack_id: text("StackId"),
             logical_id: text("LogicalResourceId"),
             request_id: text("RequestId"),
         };
         let uploads = self.world.bucket.uploads(&identity);
-        uploads.iter().map(|upload| Answer::read(&upload.body, &identity).unwrap()).collect()
+        uploads.iter().map(|upload| ProviderResponse::read(&upload.body, &identity).unwrap()).collect()
     }
 
-    pub(crate) async fn create(&self, properties: Value) -> Answer {
+    pub(crate) async fn create(&self, properties: Value) -> ProviderResponse {
         self.send(creation(&properties)).await
     }
 
     /// The same, with the last line of the log, which metrics are made from.
-    pub(crate) async fn create_and_last_line(&self, properties: &Value) -> (Answer, Value) {
-        let turn = self.stack.send(creation(properties)).await;
-        let line = self.last_line(&turn).await;
-        (answered(turn), line)
+    pub(crate) async fn create_and_last_line(&self, properties: &Value) -> (ProviderResponse, Value) {
+        let call = self.stack.send(creation(properties)).await;
+        let line = self.last_line(&call).await;
+        (answered(call), line)
     }
 
     /// The line that ends an invocation, which comes after the answer.
-    pub(crate) async fn last_line(&self, turn: &Turn) -> Value {
+    pub(crate) async fn last_line(&self, call: &ProviderCall) -> Value {
         for _ in 0..600 {
-            let lines = self.world.function.output_of(&turn.invocation);
+            let lines = self.world.function.output_of(&call.invocation_id);
             let mut lines = lines.iter().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
             if let Some(line) = lines.find(|line| line["outcome"].is_string()) {
                 return line;
@@ -147,16 +147,16 @@ pub(crate) fn creation(properties: &Value) -> Value {
 }
 
 #[track_caller]
-pub(crate) fn answered(turn: Turn) -> Answer {
-    assert_eq!(turn.discarded, Vec::<String>::new(), "answers that CloudFormation cannot read");
-    match turn.end {
-        End::Answered(answer) => answer,
+pub(crate) fn answered(call: ProviderCall) -> ProviderResponse {
+    assert_eq!(call.discarded_responses, Vec::<String>::new(), "answers that CloudFormation cannot read");
+    match call.outcome {
+        CallOutcome::Responded(answer) => answer,
         end => panic!("no answer: {end:?}"),
     }
 }
 
 #[track_caller]
-pub(crate) fn failure(answer: &Answer) -> &str {
+pub(crate) fn failure(answer: &ProviderResponse) -> &str {
     assert_eq!(answer.status, Status::Failed, "{answer:?}");
     let reason = answer.reason.as_deref().unwrap();
     assert!(!reason.contains('\n') && reason.chars().count() <= 400 + 40, "{reason}");
@@ -165,7 +165,7 @@ pub(crate) fn failure(answer: &Answer) -> &str {
 }
 
 #[track_caller]
-pub(crate) fn succeeded(answer: &Answer) {
+pub(crate) fn succeeded(answer: &ProviderResponse) {
     assert_eq!(answer.status, Status::Success, "{answer:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Planted secrets, and every form in which one may turn up.
+//! Planted secrets, and every form in which one may call up.
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};

@@ -1,6 +1,6 @@
 //! Logins in secrets: right ones, wrong ones, and secrets that cannot be used.
 
-use aws_emulator::stack::Turn;
+use aws_emulator::stack::ProviderCall;
 use aws_emulator::{HostileHost, ImageBuilder, Profile};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -43,7 +43,7 @@ async fn account() -> Account {
     account
 }
 
-async fn create(account: &Account, host: &str, tag: &str, arn: Option<&str>) -> Turn {
+async fn create(account: &Account, host: &str, tag: &str, arn: Option<&str>) -> ProviderCall {
     let mut properties = account.properties(&format!("{host}/acme/app:1"));
     properties["Tag"] = json!(tag);
     if let Some(arn) = arn {
@@ -61,7 +61,7 @@ fn basic(password: &str) -> String {
 }
 
 /// Stores a login in every form, and sends a Create with each.
-async fn try_every_form(account: &Account, password: &str, identity: &str) -> Vec<Turn> {
+async fn try_every_form(account: &Account, password: &str, identity: &str) -> Vec<ProviderCall> {
     let secrets = account.world.emulator.secrets();
     let plain = json!({"username": "ann", "password": password});
     let token = json!({"username": "ann", "accessToken": password, "registry": [TOKENS]});
@@ -73,37 +73,37 @@ async fn try_every_form(account: &Account, password: &str, identity: &str) -> Ve
         ("names", HARBOR, "", config(HARBOR, json!({"username": "ann", "password": password}))),
         ("identity", AZURE, "", config(AZURE, json!({"identitytoken": identity}))),
     ];
-    let mut turns = Vec::new();
+    let mut calls = Vec::new();
     for (name, host, key, value) in forms {
         secrets.put(&arn(name), &value.to_string());
-        turns.push(create(account, host, name, Some(&(arn(name) + key))).await);
+        calls.push(create(account, host, name, Some(&(arn(name) + key))).await);
     }
     account.world.emulator.parameters().put(PARAMETER, &token.to_string());
-    turns.push(create(account, TOKENS, "parameter", Some(PARAMETER)).await);
+    calls.push(create(account, TOKENS, "parameter", Some(PARAMETER)).await);
     secrets.put(&arn("listed"), &plain.to_string());
-    turns.push(create(account, HARBOR, "listed", None).await);
-    turns
+    calls.push(create(account, HARBOR, "listed", None).await);
+    calls
 }
 
-fn reasons(turns: &[Turn]) -> Vec<String> {
-    turns.iter().map(|turn| turn.answer().unwrap().reason.clone().unwrap()).collect()
+fn reasons(calls: &[ProviderCall]) -> Vec<String> {
+    calls.iter().map(|call| call.response().unwrap().reason.clone().unwrap()).collect()
 }
 
 #[tokio::test]
 async fn right_logins_open_and_are_not_told() {
     let account = account().await;
-    let turns = try_every_form(&account, RIGHT, IDENTITY).await;
-    for turn in &turns {
-        crate::common::succeeded(turn.answer().unwrap());
+    let calls = try_every_form(&account, RIGHT, IDENTITY).await;
+    for call in &calls {
+        crate::common::succeeded(call.response().unwrap());
     }
-    check(&account, &turns).await;
+    check(&account, &calls).await;
 }
 
 #[tokio::test]
 async fn wrong_logins_are_refused_and_are_not_told() {
     let account = account().await;
-    let turns = try_every_form(&account, WRONG, WRONG).await;
-    for reason in reasons(&turns) {
+    let calls = try_every_form(&account, WRONG, WRONG).await;
+    for reason in reasons(&calls) {
         // Some registries give a token that opens nothing for a wrong password.
         let hints = [
             "Check user name and password in the secret that CredentialArn",
@@ -111,7 +111,7 @@ async fn wrong_logins_are_refused_and_are_not_told() {
         ];
         assert!(hints.iter().any(|hint| reason.contains(hint)), "{reason}");
     }
-    check(&account, &turns).await;
+    check(&account, &calls).await;
 }
 
 #[tokio::test]
@@ -156,15 +156,15 @@ async fn secrets_that_cannot_be_used_are_not_told() {
         "binary",
         "deleted",
     ];
-    let mut turns = Vec::new();
+    let mut calls = Vec::new();
     for named in names.map(arn).iter().chain([&(arn("denied") + ":nothing::"), &PARAMETER.to_owned()]) {
-        turns.push(create(&account, TOKENS, "x", Some(named)).await);
-        let answer = turns.last().and_then(Turn::answer).unwrap();
+        calls.push(create(&account, TOKENS, "x", Some(named)).await);
+        let answer = calls.last().and_then(ProviderCall::response).unwrap();
         let reason = crate::common::failure(answer);
         let arn = named.trim_end_matches(":nothing::");
         assert!(reason.contains(arn), "{named}: {reason}");
     }
-    check(&account, &turns).await;
+    check(&account, &calls).await;
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn a_host_of_somebody_elses_is_told_nothing_and_neither_is_the_log() {
     account.world.emulator.add(HostileHost::new(&["attacker.example"], "Basic realm=\"x\""));
     let login = json!({"username": "ann", "password": RIGHT});
     account.world.emulator.secrets().put(&arn("hub"), &login.to_string());
-    let turn = create(&account, "attacker.example", "x", Some(&arn("hub"))).await;
-    assert!(reasons(std::slice::from_ref(&turn))[0].contains("add \"registry\""));
-    check(&account, &[turn]).await;
+    let call = create(&account, "attacker.example", "x", Some(&arn("hub"))).await;
+    assert!(reasons(std::slice::from_ref(&call))[0].contains("add \"registry\""));
+    check(&account, &[call]).await;
 }

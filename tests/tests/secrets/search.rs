@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_emulator::lambda::Outcome;
-use aws_emulator::stack::Turn;
+use aws_emulator::stack::ProviderCall;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
@@ -26,15 +26,16 @@ pub(crate) const IDENTITY: &str = "planted+identity/token=2Wv9";
 const PLANTED: [&str; 6] = [BEARER, PASSWORD, SIGNATURE, RIGHT, WRONG, IDENTITY];
 
 /// Everything that the function gave to anybody who may read along.
-async fn said(account: &Account, turns: &[Turn]) -> String {
+async fn said(account: &Account, calls: &[ProviderCall]) -> String {
     // The last line comes after the answer.
     let is_last = |line: &String| line.contains("\"outcome\":");
-    let complete = |turn: &Turn| account.world.function.output_of(&turn.invocation).iter().any(is_last);
+    let complete =
+        |call: &ProviderCall| account.world.function.output_of(&call.invocation_id).iter().any(is_last);
     let wait = async {
-        while !turns.iter().all(complete) {
+        while !calls.iter().all(complete) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        account.world.function.settled(Duration::from_secs(10)).await
+        account.world.function.wait_until_idle(Duration::from_secs(10)).await
     };
     assert_eq!(tokio::time::timeout(Duration::from_secs(10), wait).await, Ok(true), "the end is in the log");
     let mut said = account.world.function.output();
@@ -46,21 +47,21 @@ async fn said(account: &Account, turns: &[Turn]) -> String {
             });
         }
     }
-    said.extend(turns.iter().map(|turn| format!("{:?}", turn.end)));
+    said.extend(calls.iter().map(|call| format!("{:?}", call.outcome)));
     said.join("\n")
 }
 
 /// Looks for all secrets of a run, and for whatever looks like one.
-pub(crate) async fn check(account: &Account, turns: &[Turn]) {
-    let said = said(account, turns).await;
+pub(crate) async fn check(account: &Account, calls: &[ProviderCall]) {
+    let said = said(account, calls).await;
     let environment = account.world.emulator.environment();
     let credentials = environment.into_iter().filter(|(name, _)| {
         matches!(name.as_str(), "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN" | "AWS_ACCESS_KEY_ID")
     });
     let mut secrets: Vec<String> = credentials.map(|(_, value)| value).collect();
     secrets.extend(PLANTED.map(ToOwned::to_owned));
-    for turn in turns {
-        let url = turn.event["ResponseURL"].as_str().unwrap();
+    for call in calls {
+        let url = call.event["ResponseURL"].as_str().unwrap();
         let (_, query) = url.split_once('?').unwrap();
         secrets.push(query.to_owned());
         let values = query.split('&').filter_map(|pair| pair.split_once('='));

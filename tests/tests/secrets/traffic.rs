@@ -2,7 +2,7 @@
 
 use aws_emulator::bucket::Status;
 use aws_emulator::lambda::Outcome;
-use aws_emulator::stack::End;
+use aws_emulator::stack::CallOutcome;
 use aws_emulator::{Authorization, Effect, Fault};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -28,7 +28,7 @@ async fn a_copy_that_had_trouble_on_its_way_and_a_deletion() {
     faults.add(Fault::on("ecr:BatchGetImage", status(503)).once());
     faults.add(Fault::on("response.put", status(503)).once());
     let created = account.stack.send(creation(&account.properties("python:3.13"))).await;
-    let End::Answered(answer) = &created.end else { panic!("no answer: {:?}", created.end) };
+    let CallOutcome::Responded(answer) = &created.outcome else { panic!("no answer: {:?}", created.outcome) };
     assert_eq!(answer.status, Status::Success, "{answer:?}");
     assert_eq!(faults.hit_count(), 9, "all of the trouble was met");
     let delete = json!({
@@ -47,12 +47,12 @@ async fn a_copy_that_had_trouble_on_its_way_and_a_deletion() {
 async fn fails_with(operation: &str, effect: Effect, used: impl Fn(&aws_emulator::LogEntry) -> bool) {
     let account = account().await;
     account.world.emulator.faults().add(Fault::on(operation, effect));
-    let turn = account.stack.send(creation(&account.properties("python:3.13"))).await;
-    let End::Answered(answer) = &turn.end else { panic!("no answer: {:?}", turn.end) };
+    let call = account.stack.send(creation(&account.properties("python:3.13"))).await;
+    let CallOutcome::Responded(answer) = &call.outcome else { panic!("no answer: {:?}", call.outcome) };
     assert_eq!(answer.status, Status::Failed, "{operation}: {answer:?}");
     let log = account.world.emulator.log();
     assert!(log.entries().iter().any(used), "{operation}: {}", log.text(log.start()));
-    check(&account, &[turn]).await;
+    check(&account, &[call]).await;
 }
 
 #[tokio::test]
@@ -88,9 +88,9 @@ async fn an_answer_that_cannot_be_delivered() {
     let body = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>";
     let expired = Effect::Status { code: 403, headers: [].into(), body: body.into() };
     account.world.emulator.faults().add(Fault::on("response.put", expired).times(2));
-    let turn = account.stack.send(creation(&account.properties("python:3.13"))).await;
+    let call = account.stack.send(creation(&account.properties("python:3.13"))).await;
     let failed = account.world.function.invocations();
     let is_error = |outcome: &Outcome| matches!(outcome, Outcome::Error(_));
     assert!(failed.iter().any(|invocation| is_error(&invocation.attempts[0].outcome)), "{failed:?}");
-    check(&account, &[turn]).await;
+    check(&account, &[call]).await;
 }

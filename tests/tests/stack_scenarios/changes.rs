@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_emulator::stack::StackStatus::{
     CreateComplete, DeleteComplete, UpdateComplete, UpdateRollbackComplete,
 };
-use aws_emulator::stack::{Moment, Resource, Template};
+use aws_emulator::stack::{Resource, Template, Trigger};
 use aws_emulator::{Availability, Effect, Fault, Image, ImageBuilder, RequestFilter};
 use serde_json::json;
 
@@ -88,8 +88,8 @@ async fn an_update_that_succeeded_is_rolled_back_with_upstream_down() {
         scene.publish(1);
         let world = &scene.account.world;
         let signal = std::sync::Arc::new(tokio::sync::Notify::new());
-        let late = Resource::sibling(json!({"changed": "yes"}))
-            .fails_to_update(Moment::Signal(signal.clone()), "no")
+        let late = Resource::simulated(json!({"changed": "yes"}))
+            .fails_to_update(Trigger::Notified(signal.clone()), "no")
             .depends_on("A");
         let template = scene.image("A", 1).with("S", late);
         let fail = async {

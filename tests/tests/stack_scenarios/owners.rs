@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_emulator::stack::StackStatus::{
     CreateComplete, DeleteComplete, RollbackComplete, UpdateComplete, UpdateRollbackComplete,
 };
-use aws_emulator::stack::{Moment, Policy, ReplacementRollback, Resource, StackSettings, Template};
+use aws_emulator::stack::{Policy, ReplacementRollback, Resource, StackSettings, Template, Trigger};
 use aws_emulator::{Effect, Fault};
 use serde_json::json;
 
@@ -146,10 +146,10 @@ async fn a_create_is_cancelled_half_way() {
         scene.publish(0);
         let slow = Effect::Delay { ms: 700 };
         scene.account.world.emulator.faults().add(Fault::on("blob.content", slow));
-        let sibling = Resource::sibling(json!({})).fails_to_create(Moment::Sent("A".into()), "no");
+        let sibling = Resource::simulated(json!({})).fails_to_create(Trigger::RequestSent("A".into()), "no");
         let created = stack.create(&scene.image("A", 0).with("S", sibling)).await;
         check(&created, RollbackComplete);
-        assert!(scene.account.world.function.settled(Duration::from_secs(20)).await);
+        assert!(scene.account.world.function.wait_until_idle(Duration::from_secs(20)).await);
         assert_eq!(scene.account.owners(), Vec::<String>::new());
         assert_eq!(scene.account.repository.resolve("3.13"), None, "a Create that was overtaken stops");
     })

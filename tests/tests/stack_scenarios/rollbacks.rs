@@ -137,7 +137,7 @@ async fn a_stack_of_the_original_provider_is_updated_rolled_back_and_deleted() {
         before["Nonce"] = json!("1");
         let id = format!("{}:3.13", scene.account.repository.uri());
         let resource = Resource::custom("Custom::ContainerImage", before.clone());
-        stack.adopt("A", resource, &id, serde_json::Map::new());
+        stack.import_resource("A", resource, &id, serde_json::Map::new());
         let mut after = before.clone();
         after["Nonce"] = json!("2");
         let blobs = scene.account.repository.blobs().len();

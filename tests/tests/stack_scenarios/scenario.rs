@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_emulator::stack::{Moment, Resource, Stack, StackStatus, Template, Transcript};
+use aws_emulator::stack::{OperationReport, Resource, Stack, StackStatus, Template, Trigger};
 use aws_emulator::{Availability, Image, Mutability};
 use serde_json::{Value, json};
 
@@ -108,8 +108,8 @@ impl Scene {
 }
 
 #[track_caller]
-pub(crate) fn check(transcript: &Transcript, status: StackStatus) {
-    assert_eq!(transcript.status, status, "{:?}", transcript.failures());
+pub(crate) fn check(report: &OperationReport, status: StackStatus) {
+    assert_eq!(report.status, status, "{:?}", report.failures());
 }
 
 /// Plays a row in all four worlds, two at a time.
@@ -123,12 +123,12 @@ pub(crate) async fn play<F: Future<Output = ()>>(row: impl Fn(Scene) -> F) {
 
 /// A sibling that fails once the image's event is done.
 pub(crate) fn failing(needs: &str) -> Resource {
-    Resource::sibling(json!({"changed": "yes"}))
-        .fails_to_update(Moment::AtOnce, "no")
-        .fails_to_create(Moment::AtOnce, "no")
+    Resource::simulated(json!({"changed": "yes"}))
+        .fails_to_update(Trigger::Immediately, "no")
+        .fails_to_create(Trigger::Immediately, "no")
         .depends_on(needs)
 }
 
 pub(crate) fn sibling(needs: &str) -> Resource {
-    Resource::sibling(json!({})).depends_on(needs)
+    Resource::simulated(json!({})).depends_on(needs)
 }

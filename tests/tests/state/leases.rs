@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_emulator::stack::{Stack, StackStatus, Template, Transcript};
+use aws_emulator::stack::{OperationReport, Stack, StackStatus, Template};
 use aws_emulator::{Effect, Fault, Image};
 
 use crate::common::{Account, index};
@@ -44,8 +44,8 @@ impl Stacks {
     /// other's lease.
     async fn at_once(
         &self,
-        one: impl Future<Output = Transcript>,
-        two: impl Future<Output = Transcript>,
+        one: impl Future<Output = OperationReport>,
+        two: impl Future<Output = OperationReport>,
         expected: [StackStatus; 2],
     ) {
         let mark = self.account.mark();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aws_emulator::bucket::Answer;
+use aws_emulator::bucket::ProviderResponse;
 use aws_emulator::{Effect, Emulator, Fault, Mutability, STATE_TABLE};
 use serde_json::{Value, json};
 
@@ -50,12 +50,12 @@ fn wrong_schema(emulator: &Emulator) {
 fn available(_: &Emulator) {}
 
 /// Sends an event. Returns the response and the last line of the log.
-async fn play(account: &Account, case: &str, event: Value) -> (Answer, Value) {
+async fn play(account: &Account, case: &str, event: Value) -> (ProviderResponse, Value) {
     let started = Instant::now();
-    let turn = account.stack.send(event).await;
+    let call = account.stack.send(event).await;
     let took = started.elapsed();
-    let line = account.last_line(&turn).await;
-    let answer = answered(turn);
+    let line = account.last_line(&call).await;
+    let answer = answered(call);
     println!("{case}: {:.1} s, state {}, {:?}", took.as_secs_f64(), line["state"], answer.reason);
     succeeded(&answer);
     assert!(took < LONGEST, "{case}: {took:?}");

@@ -1,7 +1,7 @@
 //! The bucket into which custom resources PUT their answers.
 //!
 //! It gives out pre-signed URLs, checks every PUT as S3 would, and keeps what was sent, refused
-//! requests included. What an answer means to a stack is told by [`Answer::read`].
+//! requests included. What an answer means to a stack is told by [`ProviderResponse::read`].
 
 mod response;
 mod url;
@@ -17,13 +17,13 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method, Uri};
 use tokio::sync::Notify;
 
-pub use response::{Answer, Flaw, Identity, Status};
-pub use url::{Signature, VALIDITY};
+pub use response::{ProviderResponse, RequestIds, ResponseError, Status};
+pub use url::{SignatureVersion, URL_VALIDITY};
 pub(crate) use url::{bucket as bucket_name, decode};
 
 use crate::body::{full, read};
 use crate::service::{Operation, Request, Response, Service, response};
-use url::Signed;
+use url::PresignedUrl;
 
 /// The most that is read of an answer: far beyond what CloudFormation takes, so that an answer
 /// that is too long can be looked at.
@@ -55,7 +55,7 @@ pub struct ResponseBucket {
 /// What is known of one key.
 #[derive(Default)]
 struct Object {
-    urls: Vec<Signed>,
+    urls: Vec<PresignedUrl>,
     uploads: Vec<Upload>,
 }
 
@@ -71,21 +71,21 @@ impl ResponseBucket {
     }
 
     /// Gives out a URL for the answer to one request.
-    pub fn sign(&self, identity: &Identity, signature: Signature, validity: Duration) -> String {
-        let key = identity.key();
-        let signed = Signed::new(&self.region, &key, signature, validity);
+    pub fn presign(&self, identity: &RequestIds, signature: SignatureVersion, validity: Duration) -> String {
+        let key = identity.object_key();
+        let signed = PresignedUrl::new(&self.region, &key, signature, validity);
         let url = signed.url();
         self.lock().entry(key).or_default().urls.push(signed);
         url
     }
 
     /// Every PUT for a request so far, oldest first, refused ones included.
-    pub fn uploads(&self, identity: &Identity) -> Vec<Upload> {
-        self.lock().get(&identity.key()).map(|object| object.uploads.clone()).unwrap_or_default()
+    pub fn uploads(&self, identity: &RequestIds) -> Vec<Upload> {
+        self.lock().get(&identity.object_key()).map(|object| object.uploads.clone()).unwrap_or_default()
     }
 
     /// Waits until more than `seen` PUTs for a request have come, and gives them all.
-    pub async fn more_uploads(&self, identity: &Identity, seen: usize) -> Vec<Upload> {
+    pub async fn wait_for_uploads(&self, identity: &RequestIds, seen: usize) -> Vec<Upload> {
         loop {
             let stored = self.stored.notified();
             let uploads = self.uploads(identity);
@@ -110,7 +110,7 @@ impl ResponseBucket {
 
     async fn put(&self, request: Request) -> Response {
         let key = decode(request.path().trim_start_matches('/'));
-        let verdict = self.judge(&request, &key);
+        let verdict = self.check(&request, &key);
         // The log entry shows the whole URL otherwise, and with it a signature that is a secret.
         let path = request.path().to_owned();
         request.log_handle.note(|entry| entry.target = path);
@@ -137,7 +137,7 @@ impl ResponseBucket {
     }
 
     /// Checks what S3 checks before it stores anything.
-    fn judge(&self, request: &Request, key: &str) -> Result<(), (u16, &'static str, &'static str)> {
+    fn check(&self, request: &Request, key: &str) -> Result<(), (u16, &'static str, &'static str)> {
         const MISMATCH: (u16, &str, &str) = (
             403,
             "SignatureDoesNotMatch",
@@ -149,11 +149,11 @@ impl ResponseBucket {
             return Err((403, "AccessDenied", "Access Denied"));
         }
         let urls = objects.get(key).map(|object| object.urls.as_slice()).unwrap_or_default();
-        let fits = |url: &&Signed| url.query == query && url.host == request.host;
+        let fits = |url: &&PresignedUrl| url.query == query && url.host == request.host;
         let signed = urls.iter().find(fits).ok_or(MISMATCH)?;
         // The method is part of what is signed, in both generations; the type only in the older.
         let typed = content_type(&request.headers).is_some();
-        if request.method != Method::PUT || (signed.signature == Signature::V2 && typed) {
+        if request.method != Method::PUT || (signed.signature == SignatureVersion::V2 && typed) {
             return Err(MISMATCH);
         }
         if SystemTime::now() > signed.expires {

@@ -11,7 +11,7 @@ const PHYSICAL_ID_LIMIT: usize = 1_024;
 
 /// Which request an answer is for: copied verbatim from the event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity {
+pub struct RequestIds {
     /// ARN of the stack.
     pub stack_id: String,
     /// Name of the resource in the template.
@@ -20,9 +20,9 @@ pub struct Identity {
     pub request_id: String,
 }
 
-impl Identity {
+impl RequestIds {
     /// The key under which the bucket keeps the answer.
-    pub fn key(&self) -> String {
+    pub fn object_key(&self) -> String {
         format!("{}|{}|{}", self.stack_id, self.logical_id, self.request_id)
     }
 }
@@ -38,7 +38,7 @@ pub enum Status {
 
 /// An answer that CloudFormation accepts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct ProviderResponse {
     /// Whether the provider did what was asked.
     pub status: Status,
     /// Why; always there on a failure.
@@ -53,14 +53,14 @@ pub struct Answer {
 
 /// Why an answer counts for nothing, and what CloudFormation then does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Flaw {
+pub enum ResponseError {
     /// The answer is not looked at any further; the stack goes on waiting.
     Discarded(String),
     /// The resource fails at once, with this text instead of the provider's.
     Invalid(String),
 }
 
-impl fmt::Display for Flaw {
+impl fmt::Display for ResponseError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Discarded(text) => write!(formatter, "discarded: {text}"),
@@ -69,19 +69,19 @@ impl fmt::Display for Flaw {
     }
 }
 
-impl Answer {
+impl ProviderResponse {
     /// Reads the body of a PUT as the answer to the request that `identity` names.
     ///
     /// # Errors
     ///
     /// The first thing that keeps CloudFormation from accepting it.
-    pub fn read(body: &[u8], identity: &Identity) -> Result<Self, Flaw> {
+    pub fn read(body: &[u8], identity: &RequestIds) -> Result<Self, ResponseError> {
         if body.len() > BODY_LIMIT {
             let length = body.len();
-            return Err(Flaw::Invalid(format!("Response object is too long. ({length} bytes)")));
+            return Err(ResponseError::Invalid(format!("Response object is too long. ({length} bytes)")));
         }
         let object: Map<String, Value> = serde_json::from_slice(body)
-            .map_err(|error| Flaw::Discarded(format!("not a JSON object: {error}")))?;
+            .map_err(|error| ResponseError::Discarded(format!("not a JSON object: {error}")))?;
         check_identity(&object, identity)?;
         let status = match object.get("Status").and_then(Value::as_str) {
             Some("SUCCESS") => Status::Success,
@@ -100,7 +100,7 @@ impl Answer {
     }
 }
 
-fn check_identity(object: &Map<String, Value>, identity: &Identity) -> Result<(), Flaw> {
+fn check_identity(object: &Map<String, Value>, identity: &RequestIds) -> Result<(), ResponseError> {
     for (name, expected) in [
         ("StackId", &identity.stack_id),
         ("RequestId", &identity.request_id),
@@ -113,7 +113,7 @@ fn check_identity(object: &Map<String, Value>, identity: &Identity) -> Result<()
     Ok(())
 }
 
-fn reason(object: &Map<String, Value>, status: Status) -> Result<Option<String>, Flaw> {
+fn reason(object: &Map<String, Value>, status: Status) -> Result<Option<String>, ResponseError> {
     match object.get("Reason") {
         Some(Value::String(reason)) => Ok(Some(reason.clone())),
         None if status == Status::Success => Ok(None),
@@ -121,14 +121,14 @@ fn reason(object: &Map<String, Value>, status: Status) -> Result<Option<String>,
     }
 }
 
-fn physical_id(object: &Map<String, Value>) -> Result<String, Flaw> {
+fn physical_id(object: &Map<String, Value>) -> Result<String, ResponseError> {
     match object.get("PhysicalResourceId").and_then(Value::as_str) {
         Some(id) if !id.is_empty() && id.len() <= PHYSICAL_ID_LIMIT => Ok(id.to_owned()),
-        _ => Err(Flaw::Invalid("Invalid PhysicalResourceId".to_owned())),
+        _ => Err(ResponseError::Invalid("Invalid PhysicalResourceId".to_owned())),
     }
 }
 
-fn data(object: &Map<String, Value>) -> Result<Map<String, Value>, Flaw> {
+fn data(object: &Map<String, Value>) -> Result<Map<String, Value>, ResponseError> {
     let data = match object.get("Data") {
         None => return Ok(Map::new()),
         Some(Value::Object(data)) => data,
@@ -148,9 +148,9 @@ fn data(object: &Map<String, Value>) -> Result<Map<String, Value>, Flaw> {
     Ok(data.clone())
 }
 
-fn discarded(name: &str, expected: &str, found: Option<&Value>) -> Flaw {
+fn discarded(name: &str, expected: &str, found: Option<&Value>) -> ResponseError {
     let found = found.map_or_else(|| "missing".to_owned(), Value::to_string);
-    Flaw::Discarded(format!("{name} is {found}, expected {expected}"))
+    ResponseError::Discarded(format!("{name} is {found}, expected {expected}"))
 }
 
 #[cfg(test)]
@@ -159,13 +159,13 @@ mod tests {
 
     use super::*;
 
-    fn identity() -> Identity {
+    fn identity() -> RequestIds {
         let [stack_id, logical_id, request_id] = ["s", "l", "r"].map(ToOwned::to_owned);
-        Identity { stack_id, logical_id, request_id }
+        RequestIds { stack_id, logical_id, request_id }
     }
 
     /// Reads a good answer in which one field has another value, or none.
-    fn with(field: &str, value: Option<Value>) -> Result<Answer, Flaw> {
+    fn with(field: &str, value: Option<Value>) -> Result<ProviderResponse, ResponseError> {
         let mut object = json!({
             "Status": "FAILED", "Reason": "r", "PhysicalResourceId": "p", "StackId": "s",
             "RequestId": "r", "LogicalResourceId": "l", "Data": { "A": "a", "L": ["a"] },
@@ -175,7 +175,7 @@ mod tests {
             Some(value) => fields.insert(field.to_owned(), value),
             None => fields.remove(field),
         };
-        Answer::read(object.to_string().as_bytes(), &identity())
+        ProviderResponse::read(object.to_string().as_bytes(), &identity())
     }
 
     #[test]
@@ -203,9 +203,9 @@ mod tests {
             ("Data", Some(json!({ "A": [1] }))),
         ] {
             let read = with(field, value.clone());
-            assert!(matches!(read, Err(Flaw::Discarded(_))), "{field} {value:?}: {read:?}");
+            assert!(matches!(read, Err(ResponseError::Discarded(_))), "{field} {value:?}: {read:?}");
         }
-        assert!(matches!(Answer::read(b"[]", &identity()), Err(Flaw::Discarded(_))));
+        assert!(matches!(ProviderResponse::read(b"[]", &identity()), Err(ResponseError::Discarded(_))));
     }
 
     #[test]
@@ -214,17 +214,17 @@ mod tests {
             "Status": "SUCCESS", "Reason": null, "PhysicalResourceId": "p", "StackId": "s",
             "RequestId": "r", "LogicalResourceId": "l",
         });
-        let read = Answer::read(body.to_string().as_bytes(), &identity());
-        assert_eq!(read, Err(Flaw::Discarded("Reason is null, expected a string".to_owned())));
+        let read = ProviderResponse::read(body.to_string().as_bytes(), &identity());
+        assert_eq!(read, Err(ResponseError::Discarded("Reason is null, expected a string".to_owned())));
     }
 
     #[test]
     fn what_cloudformation_fails_at_once_is_invalid() {
         for value in [None, Some(json!("")), Some(json!("x".repeat(1_025))), Some(json!(7))] {
             let read = with("PhysicalResourceId", value.clone());
-            assert!(matches!(read, Err(Flaw::Invalid(_))), "{value:?}: {read:?}");
+            assert!(matches!(read, Err(ResponseError::Invalid(_))), "{value:?}: {read:?}");
         }
         let read = with("Reason", Some(json!("x".repeat(4_096))));
-        assert!(matches!(read, Err(Flaw::Invalid(_))), "{read:?}");
+        assert!(matches!(read, Err(ResponseError::Invalid(_))), "{read:?}");
     }
 }

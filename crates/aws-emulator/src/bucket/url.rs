@@ -7,21 +7,21 @@ use crate::timestamp;
 
 /// How a pre-signed URL is signed, and which host name it has; CloudFormation uses both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Signature {
-    /// `X-Amz-Signature` over the host: `<bucket>.s3.<region>.amazonaws.com`.
+pub enum SignatureVersion {
+    /// `X-Amz-SignatureVersion` over the host: `<bucket>.s3.<region>.amazonaws.com`.
     #[default]
     V4,
-    /// `Signature` over method, `Content-Type`, expiry and key: `<bucket>.s3.amazonaws.com`.
+    /// `SignatureVersion` over method, `Content-Type`, expiry and key: `<bucket>.s3.amazonaws.com`.
     V2,
 }
 
 /// How long CloudFormation's own URLs are valid: two hours, less the second it takes to sign.
-pub const VALIDITY: Duration = Duration::from_secs(7_199);
+pub const URL_VALIDITY: Duration = Duration::from_secs(7_199);
 
 /// One URL that was given out.
 #[derive(Clone)]
-pub(super) struct Signed {
-    pub(super) signature: Signature,
+pub(super) struct PresignedUrl {
+    pub(super) signature: SignatureVersion,
     pub(super) host: String,
     /// Not percent-encoded.
     pub(super) key: String,
@@ -29,15 +29,15 @@ pub(super) struct Signed {
     pub(super) expires: SystemTime,
 }
 
-impl Signed {
+impl PresignedUrl {
     /// Signs a URL for one PUT of `key`. The signature is random: nobody else can check it.
-    pub(super) fn new(region: &str, key: &str, signature: Signature, validity: Duration) -> Self {
+    pub(super) fn new(region: &str, key: &str, signature: SignatureVersion, validity: Duration) -> Self {
         let bucket = bucket(region);
         let suffix = ids::suffix(region);
         let now = SystemTime::now();
         let expires = now + validity;
         let (host, query) = match signature {
-            Signature::V4 => {
+            SignatureVersion::V4 => {
                 let date = timestamp::compact(now);
                 let query = format!(
                     "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={date}&X-Amz-SignedHeaders=host\
@@ -49,7 +49,7 @@ impl Signed {
                 );
                 (format!("{bucket}.s3.{region}.{suffix}"), query)
             }
-            Signature::V2 => {
+            SignatureVersion::V2 => {
                 let query = format!(
                     "AWSAccessKeyId=AKIAEMULATEDSIGNER00&Expires={}&Signature={}%3D",
                     timestamp::since_epoch(expires).as_secs(),
@@ -111,12 +111,12 @@ mod tests {
     #[test]
     fn a_url_names_bucket_key_and_validity_in_either_form() {
         let key = "arn:aws:cloudformation:eu-west-1:1:stack/s/1|Python|2";
-        let v4 = Signed::new("eu-west-1", key, Signature::V4, VALIDITY).url();
+        let v4 = PresignedUrl::new("eu-west-1", key, SignatureVersion::V4, URL_VALIDITY).url();
         let host = "cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com";
         let path = "arn%3Aaws%3Acloudformation%3Aeu-west-1%3A1%3Astack/s/1%7CPython%7C2";
         assert!(v4.starts_with(&format!("https://{host}/{path}?X-Amz-Algorithm=")), "{v4}");
         assert!(v4.contains("&X-Amz-Expires=7199&"), "{v4}");
-        let v2 = Signed::new("us-east-1", key, Signature::V2, VALIDITY).url();
+        let v2 = PresignedUrl::new("us-east-1", key, SignatureVersion::V2, URL_VALIDITY).url();
         let host = "cloudformation-custom-resource-response-useast1.s3.amazonaws.com";
         assert!(v2.starts_with(&format!("https://{host}/{path}?AWSAccessKeyId=")), "{v2}");
         assert_eq!(decode(path), key);

@@ -22,13 +22,13 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 pub use invoke_api::LambdaApi;
-pub use record::Condition;
+pub use record::FailureCondition;
 pub use sandbox::{Outcome, SandboxInfo};
 pub use settings::FunctionSettings;
 
 use crate::ids;
 use output::Output;
-use sandbox::{Sandbox, Seat};
+use sandbox::{Sandbox, SandboxHandle};
 
 /// What becomes of an event and its attempts.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub struct Invocation {
     /// Whether nothing more will happen.
     pub done: bool,
     /// Why it was given up, if it was.
-    pub given_up: Option<Condition>,
+    pub failure_condition: Option<FailureCondition>,
     /// The trace that it belongs to, by which Lambda tells that a function invokes itself.
     pub trace_id: String,
     queued: Instant,
@@ -65,7 +65,7 @@ pub struct Attempt {
     /// How it ended.
     pub outcome: Outcome,
     /// How long it took, the start of the process included.
-    pub took: Duration,
+    pub duration: Duration,
 }
 
 /// A function that takes the record of a failed event.
@@ -81,8 +81,8 @@ struct Inner {
     output: Arc<Output>,
     permits: Semaphore,
     idle: Mutex<Vec<Sandbox>>,
-    seats: Mutex<Vec<Arc<Seat>>>,
-    running: Mutex<BTreeMap<String, Arc<Seat>>>,
+    handles: Mutex<Vec<Arc<SandboxHandle>>>,
+    running: Mutex<BTreeMap<String, Arc<SandboxHandle>>>,
     events: Mutex<BTreeMap<String, Invocation>>,
     changed: Notify,
     refusals: Arc<Mutex<Vec<String>>>,
@@ -100,7 +100,7 @@ impl Function {
                 output: Arc::default(),
                 permits,
                 idle: Mutex::default(),
-                seats: Mutex::default(),
+                handles: Mutex::default(),
                 running: Mutex::default(),
                 events: Mutex::default(),
                 changed: Notify::new(),
@@ -130,18 +130,18 @@ impl Function {
             event,
             attempts: Vec::new(),
             done: false,
-            given_up: None,
+            failure_condition: None,
             queued: Instant::now(),
             trace_id,
             deliveries: 0,
         };
         lock(&self.inner.events).insert(request_id.clone(), invocation);
-        self.deliver_again(&request_id);
+        self.redeliver(&request_id);
         request_id
     }
 
     /// Delivers an event that is known once more, as Lambda may do at any time.
-    pub fn deliver_again(&self, request_id: &str) {
+    pub fn redeliver(&self, request_id: &str) {
         if let Some(invocation) = lock(&self.inner.events).get_mut(request_id) {
             invocation.done = false;
             invocation.deliveries += 1;
@@ -178,7 +178,7 @@ impl Function {
     }
 
     /// Waits until nothing more will happen to an event; none when that takes too long.
-    pub async fn finished(&self, request_id: &str, limit: Duration) -> Option<Invocation> {
+    pub async fn wait_until_finished(&self, request_id: &str, limit: Duration) -> Option<Invocation> {
         let wait = async {
             loop {
                 let changed = self.inner.changed.notified();
@@ -191,8 +191,8 @@ impl Function {
         timeout(limit, wait).await.ok().flatten()
     }
 
-    /// Waits until no event is queued or at work; tells whether that came to pass.
-    pub async fn settled(&self, limit: Duration) -> bool {
+    /// Waits until no event is queued or at invocation; tells whether that came to pass.
+    pub async fn wait_until_idle(&self, limit: Duration) -> bool {
         let wait = async {
             loop {
                 let changed = self.inner.changed.notified();
@@ -207,15 +207,15 @@ impl Function {
 
     /// Kills the process that works on an event; tells whether there is one.
     pub fn kill(&self, request_id: &str) -> bool {
-        let seat = lock(&self.inner.running).get(request_id).cloned();
-        seat.inspect(|seat| seat.kill()).is_some()
+        let handle = lock(&self.inner.running).get(request_id).cloned();
+        handle.inspect(|handle| handle.kill()).is_some()
     }
 
     /// Stops the process that works on an event without ending it, as a call into the kernel that
     /// does not return would; tells whether there is one.
     pub fn freeze(&self, request_id: &str) -> bool {
-        let seat = lock(&self.inner.running).get(request_id).cloned();
-        seat.is_some_and(|seat| seat.freeze())
+        let handle = lock(&self.inner.running).get(request_id).cloned();
+        handle.is_some_and(|handle| handle.freeze())
     }
 
     /// Ends every idle sandbox, so that the next event meets a cold start.
@@ -225,7 +225,7 @@ impl Function {
 
     /// Every sandbox so far, oldest first.
     pub fn sandboxes(&self) -> Vec<SandboxInfo> {
-        lock(&self.inner.seats).iter().map(|seat| seat.info()).collect()
+        lock(&self.inner.handles).iter().map(|handle| handle.info()).collect()
     }
 
     /// What all sandboxes wrote, line by line.
@@ -241,7 +241,7 @@ impl Function {
     }
 
     /// Calls to the Runtime API that Lambda would have refused.
-    pub fn refusals(&self) -> Vec<String> {
+    pub fn rejected_calls(&self) -> Vec<String> {
         lock(&self.inner.refusals).clone()
     }
 }

@@ -5,8 +5,8 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 
-use super::record::{Condition, record};
-use super::runtime_api::Work;
+use super::record::{FailureCondition, record};
+use super::runtime_api::NextInvocation;
 use super::sandbox::{Outcome, Sandbox};
 use super::{Attempt, Inner, lock};
 
@@ -18,23 +18,23 @@ pub(super) async fn deliver(inner: Arc<Inner>, request_id: String) {
             return;
         };
         if event.queued.elapsed() > inner.settings.max_event_age {
-            break Some(Condition::EventAgeExceeded);
+            break Some(FailureCondition::EventAgeExceeded);
         }
         attempts += 1;
-        let work = Work {
+        let invocation = NextInvocation {
             request_id: request_id.clone(),
             arn: inner.settings.arn(),
             trace_id: event.trace_id,
             deadline: SystemTime::now(),
             payload: Bytes::from(event.event.to_string()),
         };
-        let outcome = attempt(&inner, work).await;
+        let outcome = attempt(&inner, invocation).await;
         if outcome.is_success() {
             break None;
         }
         let retry = attempts - 1;
         if retry >= inner.settings.max_retries as usize {
-            break Some(Condition::RetriesExhausted);
+            break Some(FailureCondition::RetriesExhausted);
         }
         let delays = inner.settings.retry_delays;
         tokio::time::sleep(delays[retry.min(delays.len() - 1)]).await;
@@ -43,13 +43,13 @@ pub(super) async fn deliver(inner: Arc<Inner>, request_id: String) {
 }
 
 /// Closes the books on a delivery, and tells the hook when the event was given up.
-fn finish(inner: &Inner, request_id: &str, attempts: usize, given_up: Option<Condition>) {
+fn finish(inner: &Inner, request_id: &str, attempts: usize, given_up: Option<FailureCondition>) {
     let mut events = lock(&inner.events);
     let Some(invocation) = events.get_mut(request_id) else {
         return;
     };
     let failure = given_up.map(|condition| {
-        invocation.given_up = Some(condition);
+        invocation.failure_condition = Some(condition);
         let last = invocation.outcome();
         record(&inner.settings, request_id, &invocation.event, attempts, last, condition)
     });
@@ -67,17 +67,17 @@ fn finish(inner: &Inner, request_id: &str, attempts: usize, given_up: Option<Con
 }
 
 /// Runs an event once.
-async fn attempt(inner: &Inner, work: Work) -> Outcome {
+async fn attempt(inner: &Inner, invocation: NextInvocation) -> Outcome {
     let _permit = inner.permits.acquire().await.expect("the semaphore is never closed");
-    let request_id = work.request_id.clone();
+    let request_id = invocation.request_id.clone();
     let started = Instant::now();
     let (pid, outcome) = match sandbox(inner).await {
         Err((pid, outcome)) => (pid, outcome),
         Ok(mut sandbox) => {
-            lock(&inner.running).insert(request_id.clone(), Arc::clone(&sandbox.seat));
-            let outcome = sandbox.run(work, inner.settings.timeout).await;
+            lock(&inner.running).insert(request_id.clone(), Arc::clone(&sandbox.handle));
+            let outcome = sandbox.run(invocation, inner.settings.timeout).await;
             lock(&inner.running).remove(&request_id);
-            let pid = sandbox.seat.info().pid;
+            let pid = sandbox.handle.info().pid;
             // After a timeout or an exit the sandbox is gone for good.
             if matches!(outcome, Outcome::Response(_) | Outcome::Error(_)) {
                 lock(&inner.idle).push(sandbox);
@@ -85,7 +85,7 @@ async fn attempt(inner: &Inner, work: Work) -> Outcome {
             (Some(pid), outcome)
         }
     };
-    let attempt = Attempt { pid, outcome: outcome.clone(), took: started.elapsed() };
+    let attempt = Attempt { pid, outcome: outcome.clone(), duration: started.elapsed() };
     if let Some(invocation) = lock(&inner.events).get_mut(&request_id) {
         invocation.attempts.push(attempt);
     }
@@ -109,9 +109,9 @@ async fn sandbox(inner: &Inner) -> Result<Sandbox, (Option<u32>, Outcome)> {
     let mut cold = Sandbox::start(&inner.settings, &inner.output, refused)
         .await
         .map_err(|error| (None, Outcome::Crash(format!("{}: {error}", inner.settings.binary.display()))))?;
-    lock(&inner.seats).push(Arc::clone(&cold.seat));
+    lock(&inner.handles).push(Arc::clone(&cold.handle));
     match cold.ready(limit).await {
         Ok(()) => Ok(cold),
-        Err(outcome) => Err((Some(cold.seat.info().pid), outcome)),
+        Err(outcome) => Err((Some(cold.handle.info().pid), outcome)),
     }
 }

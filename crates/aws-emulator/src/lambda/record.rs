@@ -10,14 +10,14 @@ use crate::timestamp;
 
 /// Why Lambda gave an event up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
+pub enum FailureCondition {
     /// Every attempt failed.
     RetriesExhausted,
     /// The event became too old before another attempt.
     EventAgeExceeded,
 }
 
-impl Condition {
+impl FailureCondition {
     fn name(self) -> &'static str {
         match self {
             Self::RetriesExhausted => "RetriesExhausted",
@@ -34,7 +34,7 @@ pub(super) fn record(
     event: &Value,
     attempts: usize,
     last: Option<&Outcome>,
-    condition: Condition,
+    condition: FailureCondition,
 ) -> Value {
     let mut record = json!({
         "version": "1.0",

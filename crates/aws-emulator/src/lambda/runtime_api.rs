@@ -25,7 +25,7 @@ const RESPONSE_LIMIT: usize = 6 * 1024 * 1024;
 
 /// One event on its way into a sandbox.
 #[derive(Clone, Debug)]
-pub(super) struct Work {
+pub(super) struct NextInvocation {
     pub(super) request_id: String,
     pub(super) arn: String,
     pub(super) trace_id: String,
@@ -35,7 +35,7 @@ pub(super) struct Work {
 
 /// What the program tells through its Runtime API.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(super) enum RuntimeCall {
     /// It asks for the next event.
     Next,
     /// The invocation succeeded.
@@ -54,34 +54,35 @@ pub(super) struct RuntimeApi {
 struct State {
     queue: Mutex<Queue>,
     arrived: Notify,
-    said: mpsc::UnboundedSender<Said>,
-    refused: Box<dyn Fn(String) + Send + Sync>,
+    calls: mpsc::UnboundedSender<RuntimeCall>,
+    on_rejected: Box<dyn Fn(String) + Send + Sync>,
 }
 
 #[derive(Default)]
 struct Queue {
-    waiting: Option<Work>,
-    /// Request and invocation id of the event in work.
+    waiting: Option<NextInvocation>,
+    /// Request and invocation id of the event in invocation.
     running: Option<(String, String)>,
 }
 
 impl RuntimeApi {
     /// Opens the port. `refused` hears of every call that Lambda would not accept.
     pub(super) async fn open(
-        said: mpsc::UnboundedSender<Said>,
-        refused: impl Fn(String) + Send + Sync + 'static,
+        calls: mpsc::UnboundedSender<RuntimeCall>,
+        on_rejected: impl Fn(String) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let queue = Mutex::default();
-        let state = Arc::new(State { queue, arrived: Notify::new(), said, refused: Box::new(refused) });
+        let state =
+            Arc::new(State { queue, arrived: Notify::new(), calls, on_rejected: Box::new(on_rejected) });
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             // Connections end with the listener: the set aborts them when it is dropped.
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let state = Arc::clone(&shared);
-                let service = service_fn(move |request| answer(Arc::clone(&state), request));
+                let service = service_fn(move |request| respond(Arc::clone(&state), request));
                 let io = TokioIo::new(stream);
                 connections.spawn(http1::Builder::new().serve_connection(io, service));
                 while connections.try_join_next().is_some() {}
@@ -96,8 +97,8 @@ impl RuntimeApi {
     }
 
     /// Hands an event to the program, which has asked for one.
-    pub(super) fn deliver(&self, work: Work) {
-        self.state.lock().waiting = Some(work);
+    pub(super) fn deliver(&self, invocation: NextInvocation) {
+        self.state.lock().waiting = Some(invocation);
         self.state.arrived.notify_one();
     }
 }
@@ -116,31 +117,31 @@ impl State {
     /// Waits for an event and marks it as running.
     async fn next(&self) -> http::Response<Full<Bytes>> {
         // Nobody listens only when the sandbox is gone, and the program with it.
-        let _ = self.said.send(Said::Next);
-        let (work, invocation_id) = loop {
+        let _ = self.calls.send(RuntimeCall::Next);
+        let (invocation, invocation_id) = loop {
             if let Some(next) = self.take() {
                 break next;
             }
             self.arrived.notified().await;
         };
-        let deadline = timestamp::since_epoch(work.deadline).as_millis();
+        let deadline = timestamp::since_epoch(invocation.deadline).as_millis();
         http::Response::builder()
             .header("content-type", "application/json")
-            .header("lambda-runtime-aws-request-id", work.request_id)
+            .header("lambda-runtime-aws-request-id", invocation.request_id)
             .header("lambda-runtime-deadline-ms", deadline.to_string())
-            .header("lambda-runtime-invoked-function-arn", work.arn)
-            .header("lambda-runtime-trace-id", work.trace_id)
+            .header("lambda-runtime-invoked-function-arn", invocation.arn)
+            .header("lambda-runtime-trace-id", invocation.trace_id)
             .header("lambda-runtime-invocation-id", invocation_id)
-            .body(Full::new(work.payload))
+            .body(Full::new(invocation.payload))
             .expect("ids and ARNs are valid headers")
     }
 
-    fn take(&self) -> Option<(Work, String)> {
+    fn take(&self) -> Option<(NextInvocation, String)> {
         let mut queue = self.lock();
-        let work = queue.waiting.take()?;
+        let invocation = queue.waiting.take()?;
         let invocation_id = ids::uuid();
-        queue.running = Some((work.request_id.clone(), invocation_id.clone()));
-        Some((work, invocation_id))
+        queue.running = Some((invocation.request_id.clone(), invocation_id.clone()));
+        Some((invocation, invocation_id))
     }
 
     /// Ends the running invocation, if `request_id` is what runs.
@@ -156,7 +157,7 @@ impl State {
     }
 }
 
-async fn answer(
+async fn respond(
     state: Arc<State>,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Full<Bytes>>, Infallible> {
@@ -165,37 +166,37 @@ async fn answer(
     let path: Vec<&str> = parts.uri.path().trim_matches('/').split('/').collect();
     let invocation_id = parts.headers.get("lambda-runtime-invocation-id");
     let invocation_id = invocation_id.and_then(|value| value.to_str().ok());
-    let said = match (&parts.method, path.as_slice()) {
+    let runtime_call = match (&parts.method, path.as_slice()) {
         (&Method::GET, ["2018-06-01", "runtime", "invocation", "next"]) => {
             return Ok(state.next().await);
         }
         (&Method::POST, ["2018-06-01", "runtime", "invocation", id, end @ ("response" | "error")]) => {
             if !state.finish(id, invocation_id) {
-                (state.refused)(format!("{call}: no such invocation is running"));
-                return Ok(refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", &call));
+                (state.on_rejected)(format!("{call}: no such invocation is running"));
+                return Ok(error_response(StatusCode::BAD_REQUEST, "InvalidRequestID", &call));
             }
-            if *end == "response" { Said::Response } else { Said::Error }
+            if *end == "response" { RuntimeCall::Response } else { RuntimeCall::Error }
         }
-        (&Method::POST, ["2018-06-01", "runtime", "init", "error"]) => Said::Error,
+        (&Method::POST, ["2018-06-01", "runtime", "init", "error"]) => RuntimeCall::Error,
         _ => {
-            (state.refused)(format!("{call}: not part of the emulated Runtime API"));
-            return Ok(refusal(StatusCode::NOT_FOUND, "NotImplemented", &call));
+            (state.on_rejected)(format!("{call}: not part of the emulated Runtime API"));
+            return Ok(error_response(StatusCode::NOT_FOUND, "NotImplemented", &call));
         }
     };
     let Ok(body) = Limited::new(body, RESPONSE_LIMIT).collect().await else {
-        (state.refused)(format!("{call}: the body is too large or incomplete"));
-        return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &call));
+        (state.on_rejected)(format!("{call}: the body is too large or incomplete"));
+        return Ok(error_response(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &call));
     };
-    let _ = state.said.send(said(body.to_bytes()));
-    Ok(status(StatusCode::ACCEPTED, "{\"status\":\"OK\"}\n".to_owned()))
+    let _ = state.calls.send(runtime_call(body.to_bytes()));
+    Ok(json_response(StatusCode::ACCEPTED, "{\"status\":\"OK\"}\n".to_owned()))
 }
 
-fn refusal(code: StatusCode, kind: &str, call: &str) -> http::Response<Full<Bytes>> {
+fn error_response(code: StatusCode, kind: &str, call: &str) -> http::Response<Full<Bytes>> {
     let body = serde_json::json!({ "errorType": kind, "errorMessage": call });
-    status(code, body.to_string())
+    json_response(code, body.to_string())
 }
 
-fn status(code: StatusCode, body: String) -> http::Response<Full<Bytes>> {
+fn json_response(code: StatusCode, body: String) -> http::Response<Full<Bytes>> {
     let mut response = http::Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = code;
     response

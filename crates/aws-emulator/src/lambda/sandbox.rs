@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::output::Output;
-use super::runtime_api::{RuntimeApi, Said, Work};
+use super::runtime_api::{NextInvocation, RuntimeApi, RuntimeCall};
 use super::settings::FunctionSettings;
 
 /// What can be seen of a sandbox from outside.
@@ -53,12 +53,12 @@ impl Outcome {
 }
 
 /// The part of a sandbox that lives on in the function's list.
-pub(super) struct Seat {
+pub(super) struct SandboxHandle {
     info: Mutex<SandboxInfo>,
     kill: Notify,
 }
 
-impl Seat {
+impl SandboxHandle {
     /// The present state, with the memory peak read anew while the process lives.
     pub(super) fn info(&self) -> SandboxInfo {
         let mut info = self.info.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,9 +88,9 @@ impl Seat {
 
 /// A running sandbox, in the hands of whoever uses it. Dropping it kills the process.
 pub(super) struct Sandbox {
-    pub(super) seat: Arc<Seat>,
+    pub(super) handle: Arc<SandboxHandle>,
     api: RuntimeApi,
-    said: mpsc::UnboundedReceiver<Said>,
+    calls: mpsc::UnboundedReceiver<RuntimeCall>,
     exit: watch::Receiver<Option<String>>,
     monitor: AbortHandle,
     started: Instant,
@@ -98,10 +98,10 @@ pub(super) struct Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.seat.info();
+        self.handle.info();
         // The monitor owns the process, which is killed when it is dropped.
         self.monitor.abort();
-        self.seat.note(|info| {
+        self.handle.note(|info| {
             info.exit.get_or_insert_with(|| "signal: killed".to_owned());
         });
     }
@@ -112,10 +112,10 @@ impl Sandbox {
     pub(super) async fn start(
         settings: &FunctionSettings,
         output: &Arc<Output>,
-        refused: impl Fn(String) + Send + Sync + 'static,
+        on_rejected: impl Fn(String) + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let (sender, said) = mpsc::unbounded_channel();
-        let api = RuntimeApi::open(sender, refused).await?;
+        let (sender, calls) = mpsc::unbounded_channel();
+        let api = RuntimeApi::open(sender, on_rejected).await?;
         let started = Instant::now();
         let mut child = Command::new(&settings.binary)
             .env_clear()
@@ -133,10 +133,10 @@ impl Sandbox {
             tokio::spawn(Arc::clone(output).capture(stderr));
         }
         let info = SandboxInfo { pid: child.id().unwrap_or_default(), ..SandboxInfo::default() };
-        let seat = Arc::new(Seat { info: Mutex::new(info), kill: Notify::new() });
+        let handle = Arc::new(SandboxHandle { info: Mutex::new(info), kill: Notify::new() });
         let (exited, exit) = watch::channel(None);
-        let monitor = tokio::spawn(monitor(child, Arc::clone(&seat), exited)).abort_handle();
-        Ok(Self { seat, api, said, exit, monitor, started })
+        let monitor = tokio::spawn(monitor(child, Arc::clone(&handle), exited)).abort_handle();
+        Ok(Self { handle, api, calls, exit, monitor, started })
     }
 
     /// Waits until the program asks for an event.
@@ -145,10 +145,10 @@ impl Sandbox {
     ///
     /// What became of it instead.
     pub(super) async fn ready(&mut self, limit: Duration) -> Result<(), Outcome> {
-        match timeout(limit, self.hear()).await {
-            Ok(Ok(Said::Next)) => {
+        match timeout(limit, self.next_call()).await {
+            Ok(Ok(RuntimeCall::Next)) => {
                 let init = self.started.elapsed();
-                self.seat.note(|info| {
+                self.handle.note(|info| {
                     if info.init.is_none() {
                         info.init = Some(init);
                         info.init_cpu = processor_time(info.pid);
@@ -156,36 +156,36 @@ impl Sandbox {
                 });
                 Ok(())
             }
-            Ok(Ok(Said::Error(body))) => Err(Outcome::Error(text(&body))),
-            Ok(Ok(Said::Response(_))) => Err(Outcome::Crash("answered out of turn".to_owned())),
+            Ok(Ok(RuntimeCall::Error(body))) => Err(Outcome::Error(text(&body))),
+            Ok(Ok(RuntimeCall::Response(_))) => Err(Outcome::Crash("answered out of call".to_owned())),
             Ok(Err(status)) => Err(Outcome::Crash(status)),
             Err(_) => Err(Outcome::Timeout),
         }
     }
 
     /// Gives a program that is ready one event, and waits for the end of that.
-    pub(super) async fn run(&mut self, mut work: Work, limit: Duration) -> Outcome {
-        self.seat.note(|info| info.invocations += 1);
-        work.deadline = SystemTime::now() + limit;
-        self.api.deliver(work);
-        let outcome = match timeout(limit, self.hear()).await {
-            Ok(Ok(Said::Response(body))) => Outcome::Response(text(&body)),
-            Ok(Ok(Said::Error(body))) => Outcome::Error(text(&body)),
-            Ok(Ok(Said::Next)) => Outcome::Crash("asked for the next event too early".to_owned()),
+    pub(super) async fn run(&mut self, mut invocation: NextInvocation, limit: Duration) -> Outcome {
+        self.handle.note(|info| info.invocations += 1);
+        invocation.deadline = SystemTime::now() + limit;
+        self.api.deliver(invocation);
+        let outcome = match timeout(limit, self.next_call()).await {
+            Ok(Ok(RuntimeCall::Response(body))) => Outcome::Response(text(&body)),
+            Ok(Ok(RuntimeCall::Error(body))) => Outcome::Error(text(&body)),
+            Ok(Ok(RuntimeCall::Next)) => Outcome::Crash("asked for the next event too early".to_owned()),
             Ok(Err(status)) => Outcome::Crash(status),
             Err(_) => Outcome::Timeout,
         };
-        self.seat.info();
+        self.handle.info();
         outcome
     }
 
     /// Waits for what the program says next; `Err` is its exit.
-    async fn hear(&mut self) -> Result<Said, String> {
-        let Self { said, exit, .. } = self;
+    async fn next_call(&mut self) -> Result<RuntimeCall, String> {
+        let Self { calls, exit, .. } = self;
         tokio::select! {
-            // What was said before the end counts.
+            // What was call before the end counts.
             biased;
-            Some(said) = said.recv() => Ok(said),
+            Some(call) = calls.recv() => Ok(call),
             ended = exit.wait_for(Option::is_some) => {
                 Err(ended.ok().and_then(|status| status.clone()).unwrap_or_default())
             }
@@ -194,18 +194,18 @@ impl Sandbox {
 }
 
 /// Waits for the end of the process, or kills it.
-async fn monitor(mut child: Child, seat: Arc<Seat>, exited: watch::Sender<Option<String>>) {
+async fn monitor(mut child: Child, handle: Arc<SandboxHandle>, exited: watch::Sender<Option<String>>) {
     let status = tokio::select! {
         status = child.wait() => status,
-        () = seat.kill.notified() => {
-            seat.info();
+        () = handle.kill.notified() => {
+            handle.info();
             // It may have ended meanwhile; waiting tells.
             let _ = child.start_kill();
             child.wait().await
         }
     };
     let status = status.map_or_else(|error| error.to_string(), describe);
-    seat.note(|info| info.exit = Some(status.clone()));
+    handle.note(|info| info.exit = Some(status.clone()));
     exited.send_replace(Some(status));
 }
 

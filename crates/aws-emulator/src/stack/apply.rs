@@ -1,23 +1,23 @@
-//! The forward part of create and update: every resource made what the template says.
+//! The forward part of create and update: every resource provisioned what the template says.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::dependencies::{self, OnFailure};
-use super::operation::{Ask, Play, Verb};
+use super::operation::{RequestType, ResourceRequest, StackOperation};
 use super::report::Phase;
 use super::template::{Kind, Resource, Template};
-use super::{Live, lock};
+use super::{DeployedResource, lock};
 
 /// What was begun on each resource, for a rollback to undo.
-pub(super) type Trail = BTreeMap<String, Trace>;
+pub(super) type Changes = BTreeMap<String, Change>;
 
 /// What was begun on one resource.
 #[derive(Clone, Debug)]
-pub(super) struct Trace {
+pub(super) struct Change {
     /// The resource before; none when it was being created.
-    pub(super) before: Option<Live>,
+    pub(super) before: Option<DeployedResource>,
     pub(super) resource: Resource,
     pub(super) properties: Map<String, Value>,
     /// The id in the answer, a failed one included.
@@ -28,66 +28,66 @@ pub(super) struct Trace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// Nobody knows how far it came.
-    Begun,
+    Started,
     Failed,
     Done,
 }
 
-impl Play<'_> {
+impl StackOperation<'_> {
     /// Makes every resource what the template says; tells whether that succeeded.
-    pub(super) async fn forward(&self, template: &Template) -> bool {
-        let needs = template.needs();
+    pub(super) async fn apply(&self, template: &Template) -> bool {
+        let dependencies = template.dependencies();
         let step = |id: String| async move { self.step(template, &id).await };
-        let failed = dependencies::run(&needs, OnFailure::Cancel, step).await;
+        let failed = dependencies::run(&dependencies, OnFailure::Cancel, step).await;
         if !failed.is_empty() {
-            self.note_cancelled();
+            self.add_cancelled_events();
         }
         failed.is_empty()
     }
 
     /// Writes down which resources nobody waits for any longer.
-    fn note_cancelled(&self) {
-        let trail = lock(&self.trail);
-        for (id, trace) in trail.iter().filter(|(_, trace)| trace.progress == Progress::Begun) {
-            let (status, doing) = match trace.before {
+    fn add_cancelled_events(&self) {
+        let changes = lock(&self.changes);
+        for (id, change) in changes.iter().filter(|(_, change)| change.progress == Progress::Started) {
+            let (status, doing) = match change.before {
                 None => ("CREATE_FAILED", "creation"),
                 Some(_) => ("UPDATE_FAILED", "update"),
             };
-            self.note(id, status, Some(&format!("Resource {doing} cancelled")));
+            self.add_event(id, status, Some(&format!("Resource {doing} cancelled")));
         }
     }
 
     async fn step(&self, template: &Template, id: &str) -> Result<(), String> {
         let resource = &template.resources[id];
         let before = lock(&self.stack.live).get(id).cloned();
-        let verb = if before.is_some() { Verb::Update } else { Verb::Create };
+        let request_type = if before.is_some() { RequestType::Update } else { RequestType::Create };
         let properties = match self.properties(resource, before.as_ref()) {
             Ok(properties) => properties,
             Err(reason) => {
-                let status = format!("{verb:?}_FAILED").to_uppercase();
-                self.note(id, &status, Some(&reason));
+                let status = format!("{request_type:?}_FAILED").to_uppercase();
+                self.add_event(id, &status, Some(&reason));
                 return Err(reason);
             }
         };
         if let Some(before) = before.as_ref().filter(|before| before.properties == properties) {
-            let unchanged = Live { resource: resource.clone(), ..before.clone() };
+            let unchanged = DeployedResource { resource: resource.clone(), ..before.clone() };
             lock(&self.stack.live).insert(id.to_owned(), unchanged);
             return Ok(());
         }
-        lock(&self.trail).insert(
+        lock(&self.changes).insert(
             id.to_owned(),
-            Trace {
+            Change {
                 before: before.clone(),
                 resource: resource.clone(),
                 properties: properties.clone(),
                 physical_id: None,
-                progress: Progress::Begun,
+                progress: Progress::Started,
             },
         );
         let result = self
-            .ask(Ask {
-                phase: Phase::Forward,
-                verb,
+            .handle(ResourceRequest {
+                phase: Phase::Main,
+                request_type,
                 logical_id: id,
                 resource,
                 properties: &properties,
@@ -96,21 +96,25 @@ impl Play<'_> {
             })
             .await;
         let (physical_id, progress) = match &result {
-            Ok(made) => (Some(made.physical_id.clone()), Progress::Done),
+            Ok(provisioned) => (Some(provisioned.physical_id.clone()), Progress::Done),
             Err(failed) => (failed.physical_id.clone(), Progress::Failed),
         };
-        if let Some(trace) = lock(&self.trail).get_mut(id) {
-            trace.physical_id = physical_id;
-            trace.progress = progress;
+        if let Some(change) = lock(&self.changes).get_mut(id) {
+            change.physical_id = physical_id;
+            change.progress = progress;
         }
-        let made = result.map_err(|failed| failed.reason)?;
-        let live = Live::new(resource.clone(), properties, made);
+        let provisioned = result.map_err(|failed| failed.reason)?;
+        let live = DeployedResource::new(resource.clone(), properties, provisioned);
         lock(&self.stack.live).insert(id.to_owned(), live);
         Ok(())
     }
 
     /// The properties to send, complete and resolved.
-    fn properties(&self, resource: &Resource, before: Option<&Live>) -> Result<Map<String, Value>, String> {
+    fn properties(
+        &self,
+        resource: &Resource,
+        before: Option<&DeployedResource>,
+    ) -> Result<Map<String, Value>, String> {
         let live = lock(&self.stack.live);
         let mut properties = self.stack.scope(&live).properties(&resource.properties)?;
         if let Kind::Custom(_) = resource.kind {

@@ -3,44 +3,45 @@
 use std::collections::BTreeMap;
 
 use super::apply::Progress;
-use super::dependencies::{self, Needs, OnFailure};
-use super::operation::{Ask, Made, Play, Verb};
+use super::dependencies::{self, Dependencies, OnFailure};
+use super::operation::{Provisioned, RequestType, ResourceRequest, StackOperation};
 use super::report::{Phase, StackStatus};
 use super::template::{Kind, Policy, Template};
-use super::{Doomed, Live, lock};
+use super::{DeployedResource, PendingDeletion, lock};
 
-impl Play<'_> {
+impl StackOperation<'_> {
     /// Undoes a create as far as it came.
-    pub(super) async fn undo_create(&self, template: &Template) -> StackStatus {
-        self.note(&self.stack.settings.name, "ROLLBACK_IN_PROGRESS", None);
-        self.doom_created(Phase::Rollback);
-        let doomed = std::mem::take(&mut *lock(&self.doomed));
-        let failed = self.delete_all(Phase::Rollback, doomed, &template.needs()).await;
+    pub(super) async fn roll_back_create(&self, template: &Template) -> StackStatus {
+        self.add_event(&self.stack.settings.name, "ROLLBACK_IN_PROGRESS", None);
+        self.schedule_deletion_of_created(Phase::Rollback);
+        let pending_deletions = std::mem::take(&mut *lock(&self.pending_deletions));
+        let failed = self.delete_all(Phase::Rollback, pending_deletions, &template.dependencies()).await;
         if failed.is_empty() { StackStatus::RollbackComplete } else { StackStatus::RollbackFailed }
     }
 
     /// Marks what this operation created, or began to create, for deletion.
     ///
     /// Where no answer gave an id, CloudFormation invents one.
-    pub(super) fn doom_created(&self, phase: Phase) {
-        let trail = lock(&self.trail);
-        for (id, trace) in trail.iter().filter(|(_, trace)| trace.before.is_none()) {
-            let unmade_sibling =
-                matches!(trace.resource.kind, Kind::Sibling(_)) && trace.progress != Progress::Done;
-            if unmade_sibling || trace.resource.stays(true) {
+    pub(super) fn schedule_deletion_of_created(&self, phase: Phase) {
+        let changes = lock(&self.changes);
+        for (id, change) in changes.iter().filter(|(_, change)| change.before.is_none()) {
+            let incomplete_simulated =
+                matches!(change.resource.kind, Kind::Simulated(_)) && change.progress != Progress::Done;
+            if incomplete_simulated || change.resource.is_retained(true) {
                 lock(&self.stack.live).remove(id);
                 continue;
             }
-            let physical_id = trace.physical_id.clone();
-            let physical_id = physical_id.unwrap_or_else(|| self.stack.invent_id(id));
-            let made = Made { physical_id, ..Made::default() };
-            let created = Live::new(trace.resource.clone(), trace.properties.clone(), made);
-            lock(&self.doomed).push(created.doomed(id));
+            let physical_id = change.physical_id.clone();
+            let physical_id = physical_id.unwrap_or_else(|| self.stack.generate_physical_id(id));
+            let provisioned = Provisioned { physical_id, ..Provisioned::default() };
+            let created =
+                DeployedResource::new(change.resource.clone(), change.properties.clone(), provisioned);
+            lock(&self.pending_deletions).push(created.pending_deletions(id));
             // An update abandons what it cannot clean up; a stack keeps what it cannot roll back.
             let mut live = lock(&self.stack.live);
             match phase {
                 Phase::CleanUp => drop(live.remove(id)),
-                Phase::Forward | Phase::Rollback => drop(live.insert(id.clone(), created)),
+                Phase::Main | Phase::Rollback => drop(live.insert(id.clone(), created)),
             }
         }
     }
@@ -48,44 +49,44 @@ impl Play<'_> {
     /// Deletes what an update left behind: replaced ids, and resources no longer in the template.
     pub(super) async fn clean_up(&self, old: &Template, new: &Template) {
         let cleaning = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS";
-        self.note(&self.stack.settings.name, cleaning, None);
-        let doomed = self.outgrown(new);
+        self.add_event(&self.stack.settings.name, cleaning, None);
+        let pending_deletions = self.obsolete_resources(new);
         // What cannot be deleted is abandoned: the update counts as complete.
-        self.delete_all(Phase::CleanUp, doomed, &old.needs()).await;
+        self.delete_all(Phase::CleanUp, pending_deletions, &old.dependencies()).await;
     }
 
     /// What an update left behind.
-    fn outgrown(&self, new: &Template) -> Vec<Doomed> {
-        let mut doomed = Vec::new();
-        for (id, trace) in lock(&self.trail).iter() {
-            let Some(before) = &trace.before else {
+    fn obsolete_resources(&self, new: &Template) -> Vec<PendingDeletion> {
+        let mut pending_deletions = Vec::new();
+        for (id, change) in lock(&self.changes).iter() {
+            let Some(before) = &change.before else {
                 continue;
             };
-            let replaced = trace.physical_id.as_ref() != Some(&before.physical_id);
-            if replaced && trace.resource.update_replace_policy == Policy::Delete {
-                doomed.push(before.doomed(id));
+            let replaced = change.physical_id.as_ref() != Some(&before.physical_id);
+            if replaced && change.resource.update_replace_policy == Policy::Delete {
+                pending_deletions.push(before.pending_deletions(id));
             }
         }
         let mut live = lock(&self.stack.live);
         let removed: Vec<String> =
             live.keys().filter(|id| !new.resources.contains_key(*id)).cloned().collect();
         for id in removed {
-            let gone = live.remove(&id).filter(|live| !live.resource.stays(false));
-            doomed.extend(gone.map(|live| live.doomed(&id)));
+            let gone = live.remove(&id).filter(|live| !live.resource.is_retained(false));
+            pending_deletions.extend(gone.map(|live| live.pending_deletions(&id)));
         }
-        doomed
+        pending_deletions
     }
 
     /// Deletes the whole stack.
-    pub(super) async fn delete_stack(&self, needs: &Needs) -> StackStatus {
-        self.note(&self.stack.settings.name, "DELETE_IN_PROGRESS", None);
-        let mut doomed = Vec::new();
+    pub(super) async fn delete_stack(&self, dependencies: &Dependencies) -> StackStatus {
+        self.add_event(&self.stack.settings.name, "DELETE_IN_PROGRESS", None);
+        let mut pending_deletions = Vec::new();
         lock(&self.stack.live).retain(|id, live| {
-            let stays = live.resource.stays(false);
-            doomed.extend((!stays).then(|| live.doomed(id)));
+            let stays = live.resource.is_retained(false);
+            pending_deletions.extend((!stays).then(|| live.pending_deletions(id)));
             !stays
         });
-        let failed = self.delete_all(Phase::Forward, doomed, needs).await;
+        let failed = self.delete_all(Phase::Main, pending_deletions, dependencies).await;
         if failed.is_empty() { StackStatus::DeleteComplete } else { StackStatus::DeleteFailed }
     }
 
@@ -95,42 +96,47 @@ impl Play<'_> {
     pub(super) async fn delete_all(
         &self,
         phase: Phase,
-        doomed: Vec<Doomed>,
-        needs: &Needs,
+        pending_deletions: Vec<PendingDeletion>,
+        dependencies: &Dependencies,
     ) -> BTreeMap<String, String> {
-        let doomed: BTreeMap<_, _> =
-            doomed.into_iter().map(|doomed| (doomed.logical_id.clone(), doomed)).collect();
-        let mut order = dependencies::reversed(needs);
-        for id in doomed.keys() {
+        let pending_deletions: BTreeMap<_, _> = pending_deletions
+            .into_iter()
+            .map(|pending_deletions| (pending_deletions.logical_id.clone(), pending_deletions))
+            .collect();
+        let mut order = dependencies::reversed(dependencies);
+        for id in pending_deletions.keys() {
             order.entry(id.clone()).or_default();
         }
         let delete = |id: String| {
-            let doomed = doomed.get(&id);
+            let pending_deletions = pending_deletions.get(&id);
             async move {
-                let Some(doomed) = doomed else { return Ok(()) };
-                self.delete(phase, doomed).await
+                let Some(pending_deletions) = pending_deletions else { return Ok(()) };
+                self.delete(phase, pending_deletions).await
             }
         };
         dependencies::run(&order, OnFailure::GoOn, delete).await
     }
 
-    async fn delete(&self, phase: Phase, doomed: &Doomed) -> Result<(), String> {
+    async fn delete(&self, phase: Phase, pending_deletions: &PendingDeletion) -> Result<(), String> {
         let result = self
-            .ask(Ask {
+            .handle(ResourceRequest {
                 phase,
-                verb: Verb::Delete,
-                logical_id: &doomed.logical_id,
-                resource: &doomed.resource,
-                properties: &doomed.properties,
+                request_type: RequestType::Delete,
+                logical_id: &pending_deletions.logical_id,
+                resource: &pending_deletions.resource,
+                properties: &pending_deletions.properties,
                 old_properties: None,
-                physical_id: Some(&doomed.physical_id),
+                physical_id: Some(&pending_deletions.physical_id),
             })
             .await;
         result.map_err(|failed| failed.reason)?;
         let mut live = lock(&self.stack.live);
         // In a clean-up the logical id may live on with another physical id.
-        if live.get(&doomed.logical_id).is_some_and(|live| live.physical_id == doomed.physical_id) {
-            live.remove(&doomed.logical_id);
+        if live
+            .get(&pending_deletions.logical_id)
+            .is_some_and(|live| live.physical_id == pending_deletions.physical_id)
+        {
+            live.remove(&pending_deletions.logical_id);
         }
         Ok(())
     }

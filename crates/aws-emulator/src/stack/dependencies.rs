@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 /// For every resource, which others have to be through before.
-pub(super) type Needs = BTreeMap<String, BTreeSet<String>>;
+pub(super) type Dependencies = BTreeMap<String, BTreeSet<String>>;
 
 /// What a failure means for the others.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,20 +22,21 @@ pub(super) enum OnFailure {
 ///
 /// When dependencies form a circle.
 pub(super) async fn run<F>(
-    needs: &Needs,
+    dependencies: &Dependencies,
     on_failure: OnFailure,
     work: impl Fn(String) -> F,
 ) -> BTreeMap<String, String>
 where
     F: Future<Output = Result<(), String>>,
 {
-    let mut waiting: BTreeSet<&String> = needs.keys().collect();
+    let mut waiting: BTreeSet<&String> = dependencies.keys().collect();
     let mut through = BTreeSet::new();
     let mut failed = BTreeMap::new();
     let mut working = FuturesUnordered::new();
     loop {
-        let free =
-            |id: &&String| needs[*id].iter().all(|need| through.contains(need) || !needs.contains_key(need));
+        let free = |id: &&String| {
+            dependencies[*id].iter().all(|need| through.contains(need) || !dependencies.contains_key(need))
+        };
         let start: Vec<&String> = waiting.iter().copied().filter(free).collect();
         for id in start {
             waiting.remove(id);
@@ -58,9 +59,9 @@ where
 }
 
 /// The same resources in the opposite order: what is needed goes last.
-pub(super) fn reversed(needs: &Needs) -> Needs {
-    let mut reversed: Needs = needs.keys().map(|id| (id.clone(), BTreeSet::new())).collect();
-    for (id, needed) in needs {
+pub(super) fn reversed(dependencies: &Dependencies) -> Dependencies {
+    let mut reversed: Dependencies = dependencies.keys().map(|id| (id.clone(), BTreeSet::new())).collect();
+    for (id, needed) in dependencies {
         for need in needed {
             reversed.entry(need.clone()).or_default().insert(id.clone());
         }

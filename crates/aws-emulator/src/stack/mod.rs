@@ -1,7 +1,7 @@
 //! Plays CloudFormation's part for one stack: order, requests, rollback, clean-up, time-outs.
 //!
 //! A [`Stack`] takes [`Template`]s and sends what CloudFormation would send, to whatever is behind
-//! [`Provider`]; each operation gives a [`Transcript`].
+//! [`Provider`]; each operation gives a [`OperationReport`].
 
 mod apply;
 mod deletion;
@@ -18,15 +18,15 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-pub use report::{End, Phase, StackEvent, StackStatus, Transcript, Turn};
-pub use template::{Moment, Policy, Resource, Template};
+pub use report::{CallOutcome, OperationReport, Phase, ProviderCall, StackEvent, StackStatus};
+pub use template::{Policy, Resource, Template, Trigger};
 
-use crate::bucket::{ResponseBucket, Signature};
+use crate::bucket::{ResponseBucket, SignatureVersion};
 use crate::ids;
 use crate::lambda::Function;
-use operation::{Made, Play};
+use operation::{Provisioned, StackOperation};
 use resolve::Scope;
-use rollback::Stuck;
+use rollback::FailedRollback;
 
 /// What a `ServiceToken` names.
 pub trait Provider: Send + Sync + 'static {
@@ -63,24 +63,24 @@ pub struct StackSettings {
     /// `ServiceToken` of custom resources whose properties have none.
     pub service_token: String,
     /// How long a second of `ServiceTimeout` lasts.
-    pub second: Duration,
+    pub simulated_second: Duration,
     /// How response URLs are signed.
-    pub signature: Signature,
+    pub signature: SignatureVersion,
     /// What a rollback does with a replaced resource.
     pub replacement_rollback: ReplacementRollback,
 }
 
 impl StackSettings {
     /// A stack in the account and Region of a function; its seconds last ten milliseconds.
-    pub fn of(name: &str, function: &Function) -> Self {
+    pub fn for_function(name: &str, function: &Function) -> Self {
         let settings = function.settings();
         Self {
             name: name.to_owned(),
             account: settings.account.clone(),
             region: settings.region.clone(),
             service_token: settings.arn(),
-            second: Duration::from_millis(10),
-            signature: Signature::default(),
+            simulated_second: Duration::from_millis(10),
+            signature: SignatureVersion::default(),
             replacement_rollback: ReplacementRollback::default(),
         }
     }
@@ -88,7 +88,7 @@ impl StackSettings {
 
 /// A resource as it stands.
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct DeployedResource {
     /// Its physical id.
     pub physical_id: String,
     /// The properties it was last given.
@@ -99,14 +99,14 @@ pub struct Live {
     request_id: String,
 }
 
-impl Live {
-    fn new(resource: Resource, properties: Map<String, Value>, made: Made) -> Self {
-        let Made { physical_id, attributes, request_id } = made;
+impl DeployedResource {
+    fn new(resource: Resource, properties: Map<String, Value>, provisioned: Provisioned) -> Self {
+        let Provisioned { physical_id, attributes, request_id } = provisioned;
         Self { physical_id, properties, attributes, resource, request_id }
     }
 
-    fn doomed(&self, logical_id: &str) -> Doomed {
-        Doomed {
+    fn pending_deletions(&self, logical_id: &str) -> PendingDeletion {
+        PendingDeletion {
             logical_id: logical_id.to_owned(),
             resource: self.resource.clone(),
             properties: self.properties.clone(),
@@ -116,7 +116,7 @@ impl Live {
 }
 
 /// Something to delete.
-struct Doomed {
+struct PendingDeletion {
     logical_id: String,
     resource: Resource,
     properties: Map<String, Value>,
@@ -131,9 +131,9 @@ pub struct Stack {
     bucket: Arc<ResponseBucket>,
     status: Mutex<StackStatus>,
     template: Mutex<Template>,
-    live: Mutex<BTreeMap<String, Live>>,
-    stuck: Mutex<Option<Stuck>>,
-    busy: tokio::sync::Mutex<()>,
+    live: Mutex<BTreeMap<String, DeployedResource>>,
+    failed_rollback: Mutex<Option<FailedRollback>>,
+    operation_lock: tokio::sync::Mutex<()>,
 }
 
 impl Stack {
@@ -151,8 +151,8 @@ impl Stack {
             status: Mutex::new(StackStatus::New),
             template: Mutex::default(),
             live: Mutex::default(),
-            stuck: Mutex::default(),
-            busy: tokio::sync::Mutex::default(),
+            failed_rollback: Mutex::default(),
+            operation_lock: tokio::sync::Mutex::default(),
         }
     }
 
@@ -161,17 +161,17 @@ impl Stack {
     /// # Panics
     ///
     /// When the stack was created before.
-    pub async fn create(&self, template: &Template) -> Transcript {
-        let _busy = self.busy.lock().await;
-        self.expect(&[StackStatus::New]);
-        let play = Play::new(self);
-        play.note(&self.settings.name, "CREATE_IN_PROGRESS", None);
-        self.settle(template);
-        let status = match play.forward(template).await {
+    pub async fn create(&self, template: &Template) -> OperationReport {
+        let _guard = self.operation_lock.lock().await;
+        self.assert_status(&[StackStatus::New]);
+        let operation = StackOperation::new(self);
+        operation.add_event(&self.settings.name, "CREATE_IN_PROGRESS", None);
+        self.set_template(template);
+        let status = match operation.apply(template).await {
             true => StackStatus::CreateComplete,
-            false => play.undo_create(template).await,
+            false => operation.roll_back_create(template).await,
         };
-        play.finish(status)
+        operation.finish(status)
     }
 
     /// Updates to another template, or returns to the present one.
@@ -179,23 +179,23 @@ impl Stack {
     /// # Panics
     ///
     /// When the stack is in a status that CloudFormation does not update from.
-    pub async fn update(&self, template: &Template) -> Transcript {
-        let _busy = self.busy.lock().await;
-        self.expect(&[
+    pub async fn update(&self, template: &Template) -> OperationReport {
+        let _guard = self.operation_lock.lock().await;
+        self.assert_status(&[
             StackStatus::CreateComplete,
             StackStatus::UpdateComplete,
             StackStatus::UpdateRollbackComplete,
         ]);
-        let play = Play::new(self);
-        play.note(&self.settings.name, "UPDATE_IN_PROGRESS", None);
+        let operation = StackOperation::new(self);
+        operation.add_event(&self.settings.name, "UPDATE_IN_PROGRESS", None);
         let old = lock(&self.template).clone();
-        if !play.forward(template).await {
-            let status = play.roll_back(&old, template).await;
-            return play.finish(status);
+        if !operation.apply(template).await {
+            let status = operation.roll_back(&old, template).await;
+            return operation.finish(status);
         }
-        play.clean_up(&old, template).await;
-        self.settle(template);
-        play.finish(StackStatus::UpdateComplete)
+        operation.clean_up(&old, template).await;
+        self.set_template(template);
+        operation.finish(StackStatus::UpdateComplete)
     }
 
     /// Continues a rollback that failed, without the resources to skip.
@@ -203,30 +203,30 @@ impl Stack {
     /// # Panics
     ///
     /// When the stack is not in `UPDATE_ROLLBACK_FAILED`.
-    pub async fn continue_update_rollback(&self, skip: &[&str]) -> Transcript {
-        let _busy = self.busy.lock().await;
-        let play = Play::new(self);
-        let stuck = lock(&self.stuck).take();
-        let mut stuck = stuck.expect("the stack is in UPDATE_ROLLBACK_FAILED");
-        play.resume(&mut stuck, &skip.iter().copied().collect());
-        let status = play.roll_back(&stuck.old, &stuck.new).await;
-        play.finish(status)
+    pub async fn continue_update_rollback(&self, skip: &[&str]) -> OperationReport {
+        let _guard = self.operation_lock.lock().await;
+        let operation = StackOperation::new(self);
+        let failed_rollback = lock(&self.failed_rollback).take();
+        let mut failed_rollback = failed_rollback.expect("the stack is in UPDATE_ROLLBACK_FAILED");
+        operation.skip_resources(&mut failed_rollback, &skip.iter().copied().collect());
+        let status = operation.roll_back(&failed_rollback.old, &failed_rollback.new).await;
+        operation.finish(status)
     }
 
     /// Deletes everything.
-    pub async fn delete(&self) -> Transcript {
-        let _busy = self.busy.lock().await;
-        let play = Play::new(self);
-        let needs = lock(&self.template).needs();
-        let status = play.delete_stack(&needs).await;
-        play.finish(status)
+    pub async fn delete(&self) -> OperationReport {
+        let _guard = self.operation_lock.lock().await;
+        let operation = StackOperation::new(self);
+        let dependencies = lock(&self.template).dependencies();
+        let status = operation.delete_stack(&dependencies).await;
+        operation.finish(status)
     }
 
-    /// Sends one event made by hand and waits for its end.
+    /// Sends one event provisioned by hand and waits for its end.
     ///
     /// `ResponseURL`, `StackId`, `RequestId` and `LogicalResourceId` are filled in where absent.
-    pub async fn send(&self, event: Value) -> Turn {
-        Play::new(self).send(Phase::Forward, event).await
+    pub async fn send(&self, event: Value) -> ProviderCall {
+        StackOperation::new(self).send(Phase::Main, event).await
     }
 
     /// The stack's ARN.
@@ -240,12 +240,12 @@ impl Stack {
     }
 
     /// A resource as it stands.
-    pub fn resource(&self, logical_id: &str) -> Option<Live> {
+    pub fn resource(&self, logical_id: &str) -> Option<DeployedResource> {
         lock(&self.live).get(logical_id).cloned()
     }
 
     /// All resources as they stand.
-    pub fn resources(&self) -> BTreeMap<String, Live> {
+    pub fn resources(&self) -> BTreeMap<String, DeployedResource> {
         lock(&self.live).clone()
     }
 
@@ -254,8 +254,8 @@ impl Stack {
         self.resource(logical_id).map(|live| live.physical_id)
     }
 
-    /// Puts a resource into the stack without asking a provider: one that an older provider made.
-    pub fn adopt(
+    /// Puts a resource into the stack without asking a provider: one that an older provider provisioned.
+    pub fn import_resource(
         &self,
         logical_id: &str,
         resource: Resource,
@@ -266,24 +266,24 @@ impl Stack {
         let token = Value::String(self.settings.service_token.clone());
         properties.entry("ServiceToken").or_insert(token);
         let physical_id = physical_id.to_owned();
-        let made = Made { physical_id, attributes, request_id: ids::uuid() };
-        let live = Live::new(resource.clone(), properties, made);
+        let provisioned = Provisioned { physical_id, attributes, request_id: ids::uuid() };
+        let live = DeployedResource::new(resource.clone(), properties, provisioned);
         lock(&self.live).insert(logical_id.to_owned(), live);
         lock(&self.template).resources.insert(logical_id.to_owned(), resource);
         *lock(&self.status) = StackStatus::CreateComplete;
     }
 
-    fn expect(&self, statuses: &[StackStatus]) {
+    fn assert_status(&self, statuses: &[StackStatus]) {
         let status = self.status();
         assert!(statuses.contains(&status), "not possible in status {status}");
     }
 
     /// Makes a template the present one.
-    fn settle(&self, template: &Template) {
+    fn set_template(&self, template: &Template) {
         *lock(&self.template) = template.clone();
     }
 
-    fn scope<'a>(&'a self, live: &'a BTreeMap<String, Live>) -> Scope<'a> {
+    fn scope<'a>(&'a self, live: &'a BTreeMap<String, DeployedResource>) -> Scope<'a> {
         Scope {
             stack_id: &self.id,
             stack_name: &self.settings.name,
@@ -294,7 +294,7 @@ impl Stack {
     }
 
     /// An id as CloudFormation invents it for a resource that never told one.
-    fn invent_id(&self, logical_id: &str) -> String {
+    fn generate_physical_id(&self, logical_id: &str) -> String {
         format!("{}-{logical_id}-{}", self.settings.name, ids::capitals(12))
     }
 }

@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::apply::Trail;
+use super::apply::Changes;
 use super::lock;
-use super::report::{End, Phase, StackEvent, StackStatus, Transcript, Turn};
-use super::template::{Behaviour, Kind, Moment, Resource, Sibling};
-use super::{Doomed, Stack};
-use crate::bucket::{Answer, Flaw, Identity, Status, VALIDITY};
+use super::report::{CallOutcome, OperationReport, Phase, ProviderCall, StackEvent, StackStatus};
+use super::template::{Behaviour, Kind, Resource, SimulatedResource, Trigger};
+use super::{PendingDeletion, Stack};
+use crate::bucket::{ProviderResponse, RequestIds, ResponseError, Status, URL_VALIDITY};
 use crate::ids;
 
 /// How long CloudFormation waits for an answer, in its own seconds.
@@ -20,16 +20,16 @@ const SERVICE_TIMEOUT: u32 = 3_600;
 
 /// What is asked of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(super) enum RequestType {
     Create,
     Update,
     Delete,
 }
 
 /// One thing asked of one resource.
-pub(super) struct Ask<'a> {
+pub(super) struct ResourceRequest<'a> {
     pub(super) phase: Phase,
-    pub(super) verb: Verb,
+    pub(super) request_type: RequestType,
     pub(super) logical_id: &'a str,
     pub(super) resource: &'a Resource,
     pub(super) properties: &'a Map<String, Value>,
@@ -39,58 +39,58 @@ pub(super) struct Ask<'a> {
 
 /// A resource that did what it was asked.
 #[derive(Default)]
-pub(super) struct Made {
+pub(super) struct Provisioned {
     pub(super) physical_id: String,
     pub(super) attributes: Map<String, Value>,
     pub(super) request_id: String,
 }
 
 /// A resource that did not.
-pub(super) struct Failed {
+pub(super) struct ProvisioningError {
     pub(super) reason: String,
     /// The id in the answer, if there was one.
     pub(super) physical_id: Option<String>,
 }
 
 /// One operation on a stack.
-pub(super) struct Play<'a> {
+pub(super) struct StackOperation<'a> {
     pub(super) stack: &'a Stack,
-    pub(super) trail: Mutex<Trail>,
-    pub(super) doomed: Mutex<Vec<Doomed>>,
+    pub(super) changes: Mutex<Changes>,
+    pub(super) pending_deletions: Mutex<Vec<PendingDeletion>>,
     started: Instant,
-    turns: Mutex<Vec<Turn>>,
+    calls: Mutex<Vec<ProviderCall>>,
     events: Mutex<Vec<StackEvent>>,
     sent: Notify,
 }
 
-impl<'a> Play<'a> {
+impl<'a> StackOperation<'a> {
     pub(super) fn new(stack: &'a Stack) -> Self {
         Self {
             stack,
-            trail: Mutex::default(),
-            doomed: Mutex::default(),
+            changes: Mutex::default(),
+            pending_deletions: Mutex::default(),
             started: Instant::now(),
-            turns: Mutex::default(),
+            calls: Mutex::default(),
             events: Mutex::default(),
             sent: Notify::new(),
         }
     }
 
     /// Ends the operation.
-    pub(super) fn finish(self, status: StackStatus) -> Transcript {
-        self.note(&self.stack.settings.name, &status.to_string(), None);
+    pub(super) fn finish(self, status: StackStatus) -> OperationReport {
+        self.add_event(&self.stack.settings.name, &status.to_string(), None);
         *lock(&self.stack.status) = status;
         let took = self.started.elapsed();
-        Transcript {
+        OperationReport {
             status,
-            turns: self.turns.into_inner().unwrap_or_else(PoisonError::into_inner),
+            calls: self.calls.into_inner().unwrap_or_else(PoisonError::into_inner),
             events: self.events.into_inner().unwrap_or_else(PoisonError::into_inner),
-            took,
+            duration: took,
         }
     }
 
     /// Adds a line to the stack's events.
-    pub(super) fn note(&self, logical_id: &str, status: &str, reason: Option<&str>) {
+    pub(super) fn add_event(&self, logical_id: &str, status: &str, reason: Option<&str>) {
         lock(&self.events).push(StackEvent {
             at: self.started.elapsed(),
             logical_id: logical_id.to_owned(),
@@ -100,48 +100,55 @@ impl<'a> Play<'a> {
     }
 
     /// Asks a resource to do something, and waits for it.
-    pub(super) async fn ask(&self, ask: Ask<'_>) -> Result<Made, Failed> {
-        let verb = match ask.verb {
-            Verb::Create => "CREATE",
-            Verb::Update => "UPDATE",
-            Verb::Delete => "DELETE",
+    pub(super) async fn handle(
+        &self,
+        request: ResourceRequest<'_>,
+    ) -> Result<Provisioned, ProvisioningError> {
+        let request_type = match request.request_type {
+            RequestType::Create => "CREATE",
+            RequestType::Update => "UPDATE",
+            RequestType::Delete => "DELETE",
         };
-        self.note(ask.logical_id, &format!("{verb}_IN_PROGRESS"), None);
-        let result = match &ask.resource.kind {
-            Kind::Custom(resource_type) => self.request(&ask, resource_type).await,
-            Kind::Sibling(sibling) => self.sibling(&ask, sibling).await,
+        self.add_event(request.logical_id, &format!("{request_type}_IN_PROGRESS"), None);
+        let result = match &request.resource.kind {
+            Kind::Custom(resource_type) => self.request_custom(&request, resource_type).await,
+            Kind::Simulated(simulated) => self.simulated(&request, simulated).await,
         };
         match &result {
-            Ok(_) => self.note(ask.logical_id, &format!("{verb}_COMPLETE"), None),
+            Ok(_) => self.add_event(request.logical_id, &format!("{request_type}_COMPLETE"), None),
             Err(failed) => {
-                self.note(ask.logical_id, &format!("{verb}_FAILED"), Some(&failed.reason));
+                self.add_event(request.logical_id, &format!("{request_type}_FAILED"), Some(&failed.reason));
             }
         }
         result
     }
 
     /// Sends an event for a custom resource.
-    async fn request(&self, ask: &Ask<'_>, resource_type: &str) -> Result<Made, Failed> {
+    async fn request_custom(
+        &self,
+        request: &ResourceRequest<'_>,
+        resource_type: &str,
+    ) -> Result<Provisioned, ProvisioningError> {
         let mut event = json!({
-            "RequestType": format!("{:?}", ask.verb),
-            "ServiceToken": ask.properties.get("ServiceToken"),
+            "RequestType": format!("{:?}", request.request_type),
+            "ServiceToken": request.properties.get("ServiceToken"),
             "ResourceType": resource_type,
-            "LogicalResourceId": ask.logical_id,
-            "ResourceProperties": ask.properties,
+            "LogicalResourceId": request.logical_id,
+            "ResourceProperties": request.properties,
         });
-        if let Some(physical_id) = ask.physical_id {
+        if let Some(physical_id) = request.physical_id {
             event["PhysicalResourceId"] = json!(physical_id);
         }
-        if let Some(old) = ask.old_properties {
+        if let Some(old) = request.old_properties {
             event["OldResourceProperties"] = json!(old);
         }
-        let turn = self.send(ask.phase, event).await;
-        let request_id = turn.event["RequestId"].as_str().unwrap_or_default().to_owned();
-        match turn.end {
-            End::Answered(answer) if answer.status == Status::Success => {
-                Ok(Made { physical_id: answer.physical_id, attributes: answer.data, request_id })
+        let call = self.send(request.phase, event).await;
+        let request_id = call.event["RequestId"].as_str().unwrap_or_default().to_owned();
+        match call.outcome {
+            CallOutcome::Responded(answer) if answer.status == Status::Success => {
+                Ok(Provisioned { physical_id: answer.physical_id, attributes: answer.data, request_id })
             }
-            End::Answered(answer) => Err(Failed {
+            CallOutcome::Responded(answer) => Err(ProvisioningError {
                 reason: format!(
                     "Received response status [FAILED] from custom resource. Message returned: {} \
                      (RequestId: {request_id})",
@@ -149,8 +156,8 @@ impl<'a> Play<'a> {
                 ),
                 physical_id: Some(answer.physical_id),
             }),
-            End::Invalid(reason) => Err(Failed { reason, physical_id: None }),
-            End::TimedOut | End::Open | End::Cancelled => Err(Failed {
+            CallOutcome::Invalid(reason) => Err(ProvisioningError { reason, physical_id: None }),
+            CallOutcome::TimedOut | CallOutcome::Pending | CallOutcome::Cancelled => Err(ProvisioningError {
                 reason: format!(
                     "CloudFormation did not receive a response from your Custom Resource. Please \
                      check your logs for requestId [{request_id}]."
@@ -161,7 +168,7 @@ impl<'a> Play<'a> {
     }
 
     /// Sends an event, completed by what it lacks of the envelope, and waits for its end.
-    pub(super) async fn send(&self, phase: Phase, mut event: Value) -> Turn {
+    pub(super) async fn send(&self, phase: Phase, mut event: Value) -> ProviderCall {
         let stack = self.stack;
         let mut field = |name: &str, value: &dyn Fn() -> String| {
             if event.get(name).is_none() {
@@ -169,31 +176,36 @@ impl<'a> Play<'a> {
             }
             event[name].as_str().unwrap_or_default().to_owned()
         };
-        let identity = Identity {
+        let identity = RequestIds {
             stack_id: field("StackId", &|| stack.id.clone()),
             logical_id: field("LogicalResourceId", &|| "Resource".to_owned()),
             request_id: field("RequestId", &ids::uuid),
         };
-        field("ResponseURL", &|| stack.bucket.sign(&identity, stack.settings.signature, VALIDITY));
-        let limit = stack.settings.second * service_timeout(&event);
+        field("ResponseURL", &|| stack.bucket.presign(&identity, stack.settings.signature, URL_VALIDITY));
+        let limit = stack.settings.simulated_second * service_timeout(&event);
         let seen = stack.bucket.uploads(&identity).len();
-        let open = OpenTurn::new(self, phase, event.clone());
-        open.change(|turn| turn.invocation = stack.provider.invoke(event));
+        let open = OpenCall::new(self, phase, event.clone());
+        open.change(|call| call.invocation_id = stack.provider.invoke(event));
         self.sent.notify_waiters();
-        let end = timeout(limit, self.answer(&identity, seen, &open)).await;
-        open.close(end.unwrap_or(End::TimedOut))
+        let end = timeout(limit, self.accepted_response(&identity, seen, &open)).await;
+        open.close(end.unwrap_or(CallOutcome::TimedOut))
     }
 
     /// Waits for an answer that counts.
-    async fn answer(&self, identity: &Identity, mut seen: usize, open: &OpenTurn<'_, '_>) -> End {
+    async fn accepted_response(
+        &self,
+        identity: &RequestIds,
+        mut seen: usize,
+        open: &OpenCall<'_, '_>,
+    ) -> CallOutcome {
         loop {
-            let uploads = self.stack.bucket.more_uploads(identity, seen).await;
+            let uploads = self.stack.bucket.wait_for_uploads(identity, seen).await;
             for upload in uploads.iter().skip(seen).filter(|upload| upload.status == 200) {
-                match Answer::read(&upload.body, identity) {
-                    Ok(answer) => return End::Answered(answer),
-                    Err(Flaw::Invalid(reason)) => return End::Invalid(reason),
-                    Err(Flaw::Discarded(reason)) => {
-                        open.change(|turn| turn.discarded.push(reason));
+                match ProviderResponse::read(&upload.body, identity) {
+                    Ok(answer) => return CallOutcome::Responded(answer),
+                    Err(ResponseError::Invalid(reason)) => return CallOutcome::Invalid(reason),
+                    Err(ResponseError::Discarded(reason)) => {
+                        open.change(|call| call.discarded_responses.push(reason));
                     }
                 }
             }
@@ -201,33 +213,38 @@ impl<'a> Play<'a> {
         }
     }
 
-    async fn sibling(&self, ask: &Ask<'_>, sibling: &Sibling) -> Result<Made, Failed> {
+    async fn simulated(
+        &self,
+        request: &ResourceRequest<'_>,
+        simulated: &SimulatedResource,
+    ) -> Result<Provisioned, ProvisioningError> {
         let obedient = Behaviour::default();
-        let behaviour = match (ask.phase, ask.verb) {
-            (Phase::Forward, Verb::Create) => &sibling.create,
-            (Phase::Forward, Verb::Update) => &sibling.update,
-            (_, Verb::Delete) => &sibling.delete,
+        let behaviour = match (request.phase, request.request_type) {
+            (Phase::Main, RequestType::Create) => &simulated.create,
+            (Phase::Main, RequestType::Update) => &simulated.update,
+            (_, RequestType::Delete) => &simulated.delete,
             _ => &obedient,
         };
-        match &behaviour.moment {
-            Moment::AtOnce => {}
-            Moment::After(delay) => tokio::time::sleep(*delay).await,
-            Moment::Sent(logical_id) => self.until_sent(logical_id).await,
-            Moment::Signal(signal) => signal.notified().await,
+        match &behaviour.trigger {
+            Trigger::Immediately => {}
+            Trigger::After(delay) => tokio::time::sleep(*delay).await,
+            Trigger::RequestSent(logical_id) => self.wait_until_sent(logical_id).await,
+            Trigger::Notified(signal) => signal.notified().await,
         }
         if let Some(reason) = &behaviour.failure {
-            return Err(Failed { reason: reason.clone(), physical_id: None });
+            return Err(ProvisioningError { reason: reason.clone(), physical_id: None });
         }
-        let physical_id =
-            ask.physical_id.map_or_else(|| self.stack.invent_id(ask.logical_id), ToOwned::to_owned);
-        let attributes = sibling.attributes.clone();
-        Ok(Made { physical_id, attributes, request_id: ids::uuid() })
+        let physical_id = request
+            .physical_id
+            .map_or_else(|| self.stack.generate_physical_id(request.logical_id), ToOwned::to_owned);
+        let attributes = simulated.attributes.clone();
+        Ok(Provisioned { physical_id, attributes, request_id: ids::uuid() })
     }
 
-    async fn until_sent(&self, logical_id: &str) {
+    async fn wait_until_sent(&self, logical_id: &str) {
         loop {
             let sent = self.sent.notified();
-            if lock(&self.turns).iter().any(|turn| turn.logical_id() == logical_id) {
+            if lock(&self.calls).iter().any(|call| call.logical_id() == logical_id) {
                 return;
             }
             sent.await;
@@ -235,48 +252,48 @@ impl<'a> Play<'a> {
     }
 }
 
-/// A turn that is under way. When nobody waits for it any longer, it was cancelled.
-struct OpenTurn<'a, 'b> {
-    play: &'a Play<'b>,
+/// A call that is under way. When nobody waits for it any longer, it was cancelled.
+struct OpenCall<'a, 'b> {
+    operation: &'a StackOperation<'b>,
     index: usize,
     since: Instant,
 }
 
-impl<'a, 'b> OpenTurn<'a, 'b> {
-    fn new(play: &'a Play<'b>, phase: Phase, event: Value) -> Self {
-        let mut turns = lock(&play.turns);
-        turns.push(Turn {
+impl<'a, 'b> OpenCall<'a, 'b> {
+    fn new(operation: &'a StackOperation<'b>, phase: Phase, event: Value) -> Self {
+        let mut calls = lock(&operation.calls);
+        calls.push(ProviderCall {
             phase,
             event,
-            invocation: String::new(),
-            end: End::Open,
-            discarded: Vec::new(),
-            at: play.started.elapsed(),
-            took: Duration::ZERO,
+            invocation_id: String::new(),
+            outcome: CallOutcome::Pending,
+            discarded_responses: Vec::new(),
+            at: operation.started.elapsed(),
+            duration: Duration::ZERO,
         });
-        Self { play, index: turns.len() - 1, since: Instant::now() }
+        Self { operation, index: calls.len() - 1, since: Instant::now() }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Turn)) {
-        change(&mut lock(&self.play.turns)[self.index]);
+    fn change(&self, change: impl FnOnce(&mut ProviderCall)) {
+        change(&mut lock(&self.operation.calls)[self.index]);
     }
 
-    fn close(self, end: End) -> Turn {
-        self.change(|turn| turn.end = end);
+    fn close(self, end: CallOutcome) -> ProviderCall {
+        self.change(|call| call.outcome = end);
         let index = self.index;
-        let play = self.play;
+        let operation = self.operation;
         drop(self);
-        lock(&play.turns)[index].clone()
+        lock(&operation.calls)[index].clone()
     }
 }
 
-impl Drop for OpenTurn<'_, '_> {
+impl Drop for OpenCall<'_, '_> {
     fn drop(&mut self) {
         let took = self.since.elapsed();
-        self.change(|turn| {
-            turn.took = took;
-            if turn.end == End::Open {
-                turn.end = End::Cancelled;
+        self.change(|call| {
+            call.duration = took;
+            if call.outcome == CallOutcome::Pending {
+                call.outcome = CallOutcome::Cancelled;
             }
         });
     }

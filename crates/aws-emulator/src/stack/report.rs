@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bucket::Answer;
+use crate::bucket::ProviderResponse;
 
 /// The status of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl fmt::Display for StackStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// What the operation is for.
-    Forward,
+    Main,
     /// Undoing it.
     Rollback,
     /// Deleting what is no longer needed, after success or rollback.
@@ -59,11 +59,11 @@ pub enum Phase {
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum End {
+pub enum CallOutcome {
     /// It has not ended.
-    Open,
+    Pending,
     /// With an answer, which may be a failure.
-    Answered(Answer),
+    Responded(ProviderResponse),
     /// With an answer so wrong that CloudFormation put its own words in its place.
     Invalid(String),
     /// Without an answer in time.
@@ -74,24 +74,24 @@ pub enum End {
 
 /// One request to the provider and what came back.
 #[derive(Clone, Debug)]
-pub struct Turn {
+pub struct ProviderCall {
     /// When in the operation it was sent.
     pub phase: Phase,
     /// The event.
     pub event: Value,
     /// Lambda's id of the invocation.
-    pub invocation: String,
+    pub invocation_id: String,
     /// How it ended.
-    pub end: End,
+    pub outcome: CallOutcome,
     /// Answers that were discarded, with the reason.
-    pub discarded: Vec<String>,
+    pub discarded_responses: Vec<String>,
     /// When it was sent, counted from the start of the operation.
     pub at: Duration,
     /// How long it took to its end.
-    pub took: Duration,
+    pub duration: Duration,
 }
 
-impl Turn {
+impl ProviderCall {
     /// `Create`, `Update` or `Delete`.
     pub fn request_type(&self) -> &str {
         self.event["RequestType"].as_str().unwrap_or_default()
@@ -108,8 +108,8 @@ impl Turn {
     }
 
     /// The answer, if one was accepted.
-    pub fn answer(&self) -> Option<&Answer> {
-        if let End::Answered(answer) = &self.end { Some(answer) } else { None }
+    pub fn response(&self) -> Option<&ProviderResponse> {
+        if let CallOutcome::Responded(response) = &self.outcome { Some(response) } else { None }
     }
 }
 
@@ -128,34 +128,34 @@ pub struct StackEvent {
 
 /// One operation on a stack.
 #[derive(Clone, Debug)]
-pub struct Transcript {
+pub struct OperationReport {
     /// The stack's status in the end.
     pub status: StackStatus,
     /// Every request, in the order sent.
-    pub turns: Vec<Turn>,
+    pub calls: Vec<ProviderCall>,
     /// The stack's events, oldest first.
     pub events: Vec<StackEvent>,
     /// How long it took.
-    pub took: Duration,
+    pub duration: Duration,
 }
 
-impl Transcript {
+impl OperationReport {
     /// What was sent, one short line each: `Update Python rollback`.
     pub fn summary(&self) -> Vec<String> {
-        let line = |turn: &Turn| {
-            let phase = match turn.phase {
-                Phase::Forward => "",
+        let line = |call: &ProviderCall| {
+            let phase = match call.phase {
+                Phase::Main => "",
                 Phase::Rollback => " rollback",
                 Phase::CleanUp => " clean-up",
             };
-            format!("{} {}{phase}", turn.request_type(), turn.logical_id())
+            format!("{} {}{phase}", call.request_type(), call.logical_id())
         };
-        self.turns.iter().map(line).collect()
+        self.calls.iter().map(line).collect()
     }
 
     /// The first request of a kind for a resource.
-    pub fn turn(&self, request_type: &str, logical_id: &str) -> Option<&Turn> {
-        self.turns.iter().find(|turn| turn.request_type() == request_type && turn.logical_id() == logical_id)
+    pub fn call(&self, request_type: &str, logical_id: &str) -> Option<&ProviderCall> {
+        self.calls.iter().find(|call| call.request_type() == request_type && call.logical_id() == logical_id)
     }
 
     /// Why resources failed, as the stack's events say it.

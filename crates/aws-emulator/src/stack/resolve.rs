@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::Live;
+use super::DeployedResource;
 use crate::ids;
 
 /// What a template can refer to.
@@ -13,7 +13,7 @@ pub(super) struct Scope<'a> {
     pub(super) stack_name: &'a str,
     pub(super) account: &'a str,
     pub(super) region: &'a str,
-    pub(super) live: &'a BTreeMap<String, Live>,
+    pub(super) live: &'a BTreeMap<String, DeployedResource>,
 }
 
 /// Collects the logical ids that a value refers to.
@@ -93,7 +93,7 @@ impl Scope<'_> {
     fn attribute(&self, id: &str, attribute: &str) -> Result<Value, String> {
         let live = self.found(id)?;
         live.attributes.get(attribute).cloned().ok_or_else(|| {
-            // CloudFormation names the object that it made of the answer, in a bucket of its own.
+            // CloudFormation names the object that it provisioned of the answer, in a bucket of its own.
             format!(
                 "CustomResource attribute error: Vendor response doesn't contain {attribute} key in \
                  object {}|{id}|{} in S3 bucket cloudformation-custom-resource-storage-{}",
@@ -104,7 +104,7 @@ impl Scope<'_> {
         })
     }
 
-    fn found(&self, id: &str) -> Result<&Live, String> {
+    fn found(&self, id: &str) -> Result<&DeployedResource, String> {
         let missing = || format!("Unresolved resource dependencies [{id}] in the template");
         self.live.get(id).ok_or_else(missing)
     }

@@ -1,4 +1,4 @@
-//! Templates, as far as the player needs them: custom resources, and siblings told what to do.
+//! Templates, as far as the player dependencies them: custom resources, and siblings told what to do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(super) enum Kind {
     /// A custom resource of this type, which the provider makes.
     Custom(String),
     /// A resource that the player makes up.
-    Sibling(Sibling),
+    Simulated(SimulatedResource),
 }
 
 impl Kind {
@@ -38,14 +38,14 @@ impl Kind {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Custom(name) => name,
-            Self::Sibling(_) => "Emulator::Sibling",
+            Self::Simulated(_) => "Emulator::Simulated",
         }
     }
 }
 
-/// What a sibling does when its turn comes.
+/// What a simulated does when its call comes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sibling {
+pub(super) struct SimulatedResource {
     pub(super) attributes: Map<String, Value>,
     pub(super) create: Behaviour,
     pub(super) update: Behaviour,
@@ -54,22 +54,22 @@ pub(super) struct Sibling {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Behaviour {
-    pub(super) moment: Moment,
+    pub(super) trigger: Trigger,
     pub(super) failure: Option<String>,
 }
 
-/// When a sibling's operation ends.
+/// When a simulated's operation ends.
 #[derive(Clone, Debug, Default)]
-pub enum Moment {
+pub enum Trigger {
     /// As soon as it has begun.
     #[default]
-    AtOnce,
+    Immediately,
     /// So long after it has begun.
     After(Duration),
     /// As soon as a request for this custom resource is on its way.
-    Sent(String),
+    RequestSent(String),
     /// When the test says so.
-    Signal(Arc<Notify>),
+    Notified(Arc<Notify>),
 }
 
 /// What becomes of a resource that is no longer needed.
@@ -111,15 +111,15 @@ impl Template {
     }
 
     /// What each resource waits for: what it names, and what it depends on.
-    pub(super) fn needs(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let needs = |resource: &Resource| {
-            let mut needs = resource.depends_on.clone();
+    pub(super) fn dependencies(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let dependencies = |resource: &Resource| {
+            let mut dependencies = resource.depends_on.clone();
             for value in resource.properties.values() {
-                resolve::references(value, &mut needs);
+                resolve::references(value, &mut dependencies);
             }
-            needs
+            dependencies
         };
-        self.resources.iter().map(|(id, resource)| (id.clone(), needs(resource))).collect()
+        self.resources.iter().map(|(id, resource)| (id.clone(), dependencies(resource))).collect()
     }
 }
 
@@ -138,8 +138,8 @@ impl Resource {
     /// # Panics
     ///
     /// When the properties are not a JSON object.
-    pub fn sibling(properties: Value) -> Self {
-        Self::new(Kind::Sibling(Sibling::default()), properties)
+    pub fn simulated(properties: Value) -> Self {
+        Self::new(Kind::Simulated(SimulatedResource::default()), properties)
     }
 
     fn new(kind: Kind, properties: Value) -> Self {
@@ -174,53 +174,53 @@ impl Resource {
         self
     }
 
-    /// Gives a sibling an attribute for `Fn::GetAtt`.
+    /// Gives a simulated an attribute for `Fn::GetAtt`.
     #[must_use]
     pub fn attribute(self, name: &str, value: impl Into<Value>) -> Self {
         let value = value.into();
-        self.change(|sibling| {
-            sibling.attributes.insert(name.to_owned(), value);
+        self.change(|simulated| {
+            simulated.attributes.insert(name.to_owned(), value);
         })
     }
 
-    /// Lets a sibling's creation fail.
+    /// Lets a simulated's creation fail.
     #[must_use]
-    pub fn fails_to_create(self, moment: Moment, reason: &str) -> Self {
+    pub fn fails_to_create(self, trigger: Trigger, reason: &str) -> Self {
         let failure = Some(reason.to_owned());
-        self.change(|sibling| sibling.create = Behaviour { moment, failure })
+        self.change(|simulated| simulated.create = Behaviour { trigger, failure })
     }
 
-    /// Lets a sibling's update fail.
+    /// Lets a simulated's update fail.
     #[must_use]
-    pub fn fails_to_update(self, moment: Moment, reason: &str) -> Self {
+    pub fn fails_to_update(self, trigger: Trigger, reason: &str) -> Self {
         let failure = Some(reason.to_owned());
-        self.change(|sibling| sibling.update = Behaviour { moment, failure })
+        self.change(|simulated| simulated.update = Behaviour { trigger, failure })
     }
 
-    /// Lets a sibling's deletion fail.
+    /// Lets a simulated's deletion fail.
     #[must_use]
-    pub fn fails_to_delete(self, moment: Moment, reason: &str) -> Self {
+    pub fn fails_to_delete(self, trigger: Trigger, reason: &str) -> Self {
         let failure = Some(reason.to_owned());
-        self.change(|sibling| sibling.delete = Behaviour { moment, failure })
+        self.change(|simulated| simulated.delete = Behaviour { trigger, failure })
     }
 
-    /// Lets a sibling's creation and update succeed only then.
+    /// Lets a simulated's creation and update succeed only then.
     #[must_use]
-    pub fn takes(self, moment: Moment) -> Self {
-        self.change(|sibling| {
-            sibling.create.moment = moment.clone();
-            sibling.update.moment = moment;
+    pub fn completes_on(self, trigger: Trigger) -> Self {
+        self.change(|simulated| {
+            simulated.create.trigger = trigger.clone();
+            simulated.update.trigger = trigger;
         })
     }
 
-    fn change(mut self, change: impl FnOnce(&mut Sibling)) -> Self {
-        let Kind::Sibling(sibling) = &mut self.kind else { panic!("only siblings can be told") };
-        change(sibling);
+    fn change(mut self, change: impl FnOnce(&mut SimulatedResource)) -> Self {
+        let Kind::Simulated(simulated) = &mut self.kind else { panic!("only siblings can be told") };
+        change(simulated);
         self
     }
 
     /// Whether it stays when it is no longer needed.
-    pub(super) fn stays(&self, creation_rolled_back: bool) -> bool {
+    pub(super) fn is_retained(&self, creation_rolled_back: bool) -> bool {
         match self.deletion_policy {
             Policy::Delete => false,
             Policy::Retain => true,

@@ -38,7 +38,7 @@ pub(crate) async fn world_with(
     let api = LambdaApi::new("eu-west-1");
     api.add(&function);
     emulator.add(api);
-    let mut settings = StackSettings::of("shop", &function);
+    let mut settings = StackSettings::for_function("shop", &function);
     stack(&mut settings);
     let stack = Stack::new(settings, function.clone(), bucket.clone());
     World { emulator, function, bucket, stack }

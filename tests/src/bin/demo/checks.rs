@@ -1,7 +1,7 @@
 //! Compares the demo's results with the published images.
 
 use aws_emulator::bucket::Status;
-use aws_emulator::stack::{End, StackStatus, Transcript};
+use aws_emulator::stack::{CallOutcome, OperationReport, StackStatus};
 use aws_emulator::{Image, Repository};
 use serde_json::{Value, json};
 
@@ -26,20 +26,21 @@ impl Checks {
     }
 
     /// The stack has the expected status.
-    pub(crate) fn status(&mut self, transcript: &Transcript, expected: StackStatus) {
-        let status = transcript.status;
+    pub(crate) fn status(&mut self, report: &OperationReport, expected: StackStatus) {
+        let status = report.status;
         self.that(status == expected, || {
-            format!("the stack is {status}, expected {expected}: {}", transcript.failures().join("; "))
+            format!("the stack is {status}, expected {expected}: {}", report.failures().join("; "))
         });
     }
 
     /// Every event got exactly one response that CloudFormation accepts.
-    pub(crate) fn responses(&mut self, transcript: &Transcript) {
-        for turn in &transcript.turns {
-            let has_response = matches!(turn.end, End::Answered(_)) && turn.discarded.is_empty();
+    pub(crate) fn responses(&mut self, report: &OperationReport) {
+        for call in &report.calls {
+            let has_response =
+                matches!(call.outcome, CallOutcome::Responded(_)) && call.discarded_responses.is_empty();
             self.that(has_response, || {
-                let reasons = turn.discarded.join("; ");
-                format!("{} of {}: no acceptable response: {reasons}", turn.request_type(), turn.logical_id())
+                let reasons = call.discarded_responses.join("; ");
+                format!("{} of {}: no acceptable response: {reasons}", call.request_type(), call.logical_id())
             });
         }
     }
@@ -67,12 +68,12 @@ impl Checks {
     /// The attributes in the response match the image.
     pub(crate) fn attributes(
         &mut self,
-        transcript: &Transcript,
+        report: &OperationReport,
         repository: &Repository,
         tag: &str,
         image: &Image,
     ) {
-        let response = transcript.turns.first().and_then(|turn| turn.answer());
+        let response = report.calls.first().and_then(|call| call.response());
         let Some(response) = response.filter(|response| response.status == Status::Success) else { return };
         let uri = repository.uri();
         let reference = format!("{uri}:{tag}");

@@ -11,7 +11,7 @@ mod output;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aws_emulator::stack::{Stack, StackStatus, Template, Transcript};
+use aws_emulator::stack::{OperationReport, Stack, StackStatus, Template};
 use aws_emulator::{Availability, BoxError, Image, ImageBuilder, Mutability, Repository};
 use end_to_end::World;
 use serde_json::json;
@@ -111,17 +111,17 @@ impl Demo {
         title: &str,
         status: StackStatus,
         image: &Image,
-        operation: impl AsyncFnOnce(Template) -> Transcript,
+        operation: impl AsyncFnOnce(Template) -> OperationReport,
     ) {
         output::heading(title);
         let mark = self.world.emulator.log().mark();
-        let transcript = operation(self.template(image)).await;
+        let report = operation(self.template(image)).await;
         self.defect.inject(&self.repository);
-        output::report(&transcript, self.world.emulator.log(), mark);
-        self.checks.status(&transcript, status);
-        self.checks.responses(&transcript);
+        output::report(&report, self.world.emulator.log(), mark);
+        self.checks.status(&report, status);
+        self.checks.responses(&report);
         self.checks.copied(&self.repository, TAG, image);
-        self.checks.attributes(&transcript, &self.repository, TAG, image);
+        self.checks.attributes(&report, &self.repository, TAG, image);
     }
 
     /// Runs an update that cannot reach Docker Hub, and its rollback.
@@ -130,10 +130,10 @@ impl Demo {
             "UPDATE to a third digest while Docker Hub is down: it fails, and CloudFormation rolls back",
         );
         let mark = self.world.emulator.log().mark();
-        let transcript = stack.update(&self.template(new)).await;
-        output::report(&transcript, self.world.emulator.log(), mark);
-        self.checks.status(&transcript, StackStatus::UpdateRollbackComplete);
-        self.checks.responses(&transcript);
+        let report = stack.update(&self.template(new)).await;
+        output::report(&report, self.world.emulator.log(), mark);
+        self.checks.status(&report, StackStatus::UpdateRollbackComplete);
+        self.checks.responses(&report);
         self.checks.copied(&self.repository, TAG, old);
     }
 
@@ -141,17 +141,17 @@ impl Demo {
     async fn deletion(&mut self, stack: &Stack) {
         output::heading("DELETE the stack while Docker Hub is still down");
         let mark = self.world.emulator.log().mark();
-        let transcript = stack.delete().await;
-        output::report(&transcript, self.world.emulator.log(), mark);
-        self.checks.status(&transcript, StackStatus::DeleteComplete);
-        self.checks.responses(&transcript);
+        let report = stack.delete().await;
+        output::report(&report, self.world.emulator.log(), mark);
+        self.checks.status(&report, StackStatus::DeleteComplete);
+        self.checks.responses(&report);
         let named = self.repository.resolve(TAG);
         self.checks.that(named.is_none(), || format!("ECR still has the tag {TAG} after the deletion"));
         let images = self.repository.images();
         self.checks.that(images.is_empty(), || format!("ECR still has {images:?} after the deletion"));
         let defects = self.world.bucket.defects();
         self.checks.that(defects.is_empty(), || defects.join("; "));
-        let refusals = self.world.function.refusals();
+        let refusals = self.world.function.rejected_calls();
         self.checks.that(refusals.is_empty(), || refusals.join("; "));
     }
 

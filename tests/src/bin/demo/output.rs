@@ -1,7 +1,7 @@
 //! Output of the demo.
 
-use aws_emulator::bucket::{Answer, Status};
-use aws_emulator::stack::{End, Phase, Transcript, Turn};
+use aws_emulator::bucket::{ProviderResponse, Status};
+use aws_emulator::stack::{CallOutcome, OperationReport, Phase, ProviderCall};
 use aws_emulator::{Log, LogEntry, LogPosition, Repository};
 use serde_json::Value;
 
@@ -25,10 +25,10 @@ pub(crate) fn heading(title: &str) {
 }
 
 /// Prints the events, responses and counts of one stack operation.
-pub(crate) fn report(transcript: &Transcript, log: &Log, mark: LogPosition) {
-    for turn in &transcript.turns {
-        print_event(turn);
-        print_response(turn);
+pub(crate) fn report(report: &OperationReport, log: &Log, mark: LogPosition) {
+    for call in &report.calls {
+        print_event(call);
+        print_response(call);
     }
     let entries = log.since(mark);
     let uploads = entries.iter().filter(|entry| entry.operation == "upload.put");
@@ -47,38 +47,40 @@ pub(crate) fn report(transcript: &Transcript, log: &Log, mark: LogPosition) {
         count(&|entry| entry.service == "dynamodb"),
         count(&|entry| entry.service == "response"),
     );
-    println!("  Duration:  {:.2} s. Stack status: {}", transcript.took.as_secs_f64(), transcript.status);
+    println!("  Duration:  {:.2} s. Stack status: {}", report.duration.as_secs_f64(), report.status);
 }
 
-fn print_event(turn: &Turn) {
-    let phase = match (turn.phase, turn.request_type()) {
+fn print_event(call: &ProviderCall) {
+    let phase = match (call.phase, call.request_type()) {
         (Phase::Rollback, _) => " (CloudFormation rolls back)",
         (Phase::CleanUp, _) => " (CloudFormation cleans up)",
         _ => "",
     };
-    println!("  Event:     {} {}{phase}", turn.request_type(), turn.logical_id());
-    let reference = turn.event["ResourceProperties"]["ImageReference"].as_str();
+    println!("  Event:     {} {}{phase}", call.request_type(), call.logical_id());
+    let reference = call.event["ResourceProperties"]["ImageReference"].as_str();
     print_wrapped("             ", reference.unwrap_or_default());
 }
 
-fn print_response(turn: &Turn) {
-    let took = turn.took.as_secs_f64();
-    match &turn.end {
-        End::Answered(response) => {
+fn print_response(call: &ProviderCall) {
+    let took = call.duration.as_secs_f64();
+    match &call.outcome {
+        CallOutcome::Responded(response) => {
             let status = if response.status == Status::Success { "SUCCESS" } else { "FAILED" };
             println!("  Response:  {status} after {took:.2} s, id {}", response.physical_id);
-            print_details(turn, response);
+            print_details(call, response);
         }
-        End::Invalid(reason) => println!("  Response:  invalid: {reason}"),
-        End::TimedOut => println!("  Response:  none that CloudFormation accepts within {took:.2} s"),
-        End::Open | End::Cancelled => println!("  Response:  CloudFormation did not wait for it"),
+        CallOutcome::Invalid(reason) => println!("  Response:  invalid: {reason}"),
+        CallOutcome::TimedOut => println!("  Response:  none that CloudFormation accepts within {took:.2} s"),
+        CallOutcome::Pending | CallOutcome::Cancelled => {
+            println!("  Response:  CloudFormation did not wait for it")
+        }
     }
 }
 
-fn print_details(turn: &Turn, response: &Answer) {
+fn print_details(call: &ProviderCall, response: &ProviderResponse) {
     if response.status == Status::Failed {
         print_wrapped("             ", response.reason.as_deref().unwrap_or_default());
-    } else if turn.request_type() != "Delete" {
+    } else if call.request_type() != "Delete" {
         let digest = response.data.get("Digest").and_then(Value::as_str).unwrap_or("?");
         println!("             Digest {digest}");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_emulator::bucket::Status;
-use aws_emulator::stack::{End, Turn};
+use aws_emulator::stack::{CallOutcome, ProviderCall};
 use aws_emulator::{BoxError, Image, Mutability};
 use end_to_end::{World, bootstrap};
 use serde_json::json;
@@ -112,7 +112,7 @@ async fn measure(case: HostileCase) -> Result<Measured, BoxError> {
         "ResourceProperties": properties,
     });
     let outcome = tokio::select! {
-        turn = stack.send(event) => summarize(&world, &turn),
+        call = stack.send(event) => summarize(&world, &call),
         () = exceeds_memory(&world) => Ok(stopped()),
     };
     Ok(Measured { name: case.name, peak: peak(&world), outcome })
@@ -128,14 +128,16 @@ fn digest_of(image: &Image) -> String {
 }
 
 /// Returns the response in one line if the function sent exactly one and its process still runs.
-fn summarize(world: &World, turn: &Turn) -> Result<String, String> {
+fn summarize(world: &World, call: &ProviderCall) -> Result<String, String> {
     let sandboxes = world.function.sandboxes();
-    match (&turn.end, sandboxes.as_slice()) {
-        (End::Answered(response), [sandbox]) if turn.discarded.is_empty() && sandbox.exit.is_none() => {
+    match (&call.outcome, sandboxes.as_slice()) {
+        (CallOutcome::Responded(response), [sandbox])
+            if call.discarded_responses.is_empty() && sandbox.exit.is_none() =>
+        {
             let status = if response.status == Status::Success { "SUCCESS" } else { "FAILED" };
             Ok(format!("{status} {}", response.reason.as_deref().unwrap_or_default()))
         }
-        (end, _) => Err(format!("{end:?}, discarded: {:?}, {sandboxes:?}", turn.discarded)),
+        (end, _) => Err(format!("{end:?}, discarded: {:?}, {sandboxes:?}", call.discarded_responses)),
     }
 }
 

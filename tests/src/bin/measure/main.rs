@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use aws_emulator::bucket::Status;
-use aws_emulator::stack::End;
+use aws_emulator::stack::CallOutcome;
 use aws_emulator::{BoxError, ImageBuilder, Mutability};
 use end_to_end::{World, bootstrap};
 use serde_json::json;
@@ -111,7 +111,7 @@ async fn measure_start() -> Result<Duration, BoxError> {
         world.function.discard_idle();
         // Without a response URL, the event has no effect.
         world.function.invoke_async(json!({}));
-        if !world.function.settled(Duration::from_secs(30)).await {
+        if !world.function.wait_until_idle(Duration::from_secs(30)).await {
             return Err("an invocation did not end".into());
         }
     }
@@ -146,7 +146,7 @@ async fn measure(layers: &[u64]) -> Result<(u64, Duration), BoxError> {
     world.emulator.docker_hub().put_image("library/measured", "1", &image);
     let stack = world.stack("measured", Duration::from_millis(100));
     let started = Instant::now();
-    let turn = stack
+    let call = stack
         .send(json!({
             "RequestType": "Create",
             "ResourceType": "Custom::ContainerImage",
@@ -154,8 +154,8 @@ async fn measure(layers: &[u64]) -> Result<(u64, Duration), BoxError> {
         }))
         .await;
     let took = started.elapsed();
-    match &turn.end {
-        End::Answered(response) if response.status == Status::Success => {}
+    match &call.outcome {
+        CallOutcome::Responded(response) if response.status == Status::Success => {}
         end => return Err(format!("the copy did not succeed: {end:?}").into()),
     }
     if repository.resolve("1").as_deref() != Some(image.digest()) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_emulator::Repository;
-use aws_emulator::stack::{End, Live, StackStatus, Transcript};
+use aws_emulator::stack::{CallOutcome, DeployedResource, OperationReport, StackStatus};
 use serde_json::{Value, json};
 
 use crate::deployment::SampleImage;
@@ -28,20 +28,21 @@ impl Checks {
     }
 
     /// The stack has the expected status after exactly these events, each with one response.
-    pub(crate) fn operation(&mut self, transcript: &Transcript, status: StackStatus, events: &[String]) {
-        if transcript.status != status {
-            let failures = transcript.failures().join("; ");
-            self.that(false, || format!("the stack is {}, expected {status}: {failures}", transcript.status));
+    pub(crate) fn operation(&mut self, report: &OperationReport, status: StackStatus, events: &[String]) {
+        if report.status != status {
+            let failures = report.failures().join("; ");
+            self.that(false, || format!("the stack is {}, expected {status}: {failures}", report.status));
             return;
         }
-        let mut sent = transcript.summary();
+        let mut sent = report.summary();
         sent.sort();
         self.that(sent == events, || format!("CloudFormation sent {sent:?}, expected {events:?}"));
-        for turn in &transcript.turns {
-            let has_response = matches!(turn.end, End::Answered(_)) && turn.discarded.is_empty();
+        for call in &report.calls {
+            let has_response =
+                matches!(call.outcome, CallOutcome::Responded(_)) && call.discarded_responses.is_empty();
             self.that(has_response, || {
-                let reasons = turn.discarded.join("; ");
-                format!("{} of {}: no acceptable response: {reasons}", turn.request_type(), turn.logical_id())
+                let reasons = call.discarded_responses.join("; ");
+                format!("{} of {}: no acceptable response: {reasons}", call.request_type(), call.logical_id())
             });
         }
     }
@@ -83,7 +84,7 @@ impl Checks {
         image: &SampleImage<'_>,
         number: usize,
         copied: &ExpectedCopy,
-        live: &Live,
+        live: &DeployedResource,
     ) {
         let SampleImage { resource, repository, tag, .. } = image;
         let (id, uri) = (&resource.logical_id, repository.uri());

@@ -61,12 +61,12 @@ pub(crate) async fn run_lifecycle(
     for (number, (status, verb)) in steps.into_iter().enumerate() {
         deployment.publish(number)?;
         let template = deployment.template(number);
-        let transcript = match number {
+        let report = match number {
             0 => deployment.stack.create(&template).await,
             _ => deployment.stack.update(&template).await,
         };
-        checks.operation(&transcript, status, &expected_events(verb, deployment.images.iter()));
-        if transcript.status != status {
+        checks.operation(&report, status, &expected_events(verb, deployment.images.iter()));
+        if report.status != status {
             return Ok(SampleResult { images: results, problems: checks.into_problems() });
         }
         for (image, result) in deployment.images.iter().zip(&mut results) {
@@ -112,10 +112,10 @@ async fn delete(
     deployment: &Deployment<'_>,
     results: &mut [ImageResult],
 ) -> Result<(), BoxError> {
-    let transcript = deployment.stack.delete().await;
+    let report = deployment.stack.delete().await;
     // CloudFormation sends no event for a retained resource.
     let deleted = deployment.images.iter().filter(|image| !image.resource.is_retained());
-    checks.operation(&transcript, StackStatus::DeleteComplete, &expected_events("Delete", deleted));
+    checks.operation(&report, StackStatus::DeleteComplete, &expected_events("Delete", deleted));
     for (resource, repository) in &deployment.repositories {
         let (mut tags, mut manifests) = (BTreeSet::new(), BTreeSet::new());
         for (image, result) in deployment.images.iter().zip(results.iter_mut()) {
@@ -184,6 +184,6 @@ fn check_requests(checks: &mut Checks, deployment: &Deployment<'_>) {
     }
     let defects = deployment.world.bucket.defects();
     checks.that(defects.is_empty(), || defects.join("; "));
-    let refusals = deployment.world.function.refusals();
+    let refusals = deployment.world.function.rejected_calls();
     checks.that(refusals.is_empty(), || refusals.join("; "));
 }
