@@ -147,6 +147,12 @@ class Names(unittest.TestCase):
                 used = re.findall(r"^      (\w+):", block.split(TYPE, 1)[1].split("\nOutputs:")[0], re.M)
                 self.assertLessEqual(set(used), properties(), path.name)
 
+    def test_messages_of_the_log_exist_in_the_code(self):
+        source = "".join(map(rust_source, CRATES.glob("*/src")))
+        messages = column(DOCS / "operations.md", "Other lines worth an alarm or a search", 1)
+        self.assertEqual({message for message in messages if f'"{message}"' not in source}, set())
+        self.assertGreater(len(messages), 1)
+
     def test_the_page_of_the_command_line_has_every_option(self):
         snapshots = (CRATES / "container-image" / "tests" / "snapshots").glob("terminal__help-*.snap")
         help_text = re.sub(r"<ESC>\[\d+m", "", "".join(path.read_text() for path in snapshots))
