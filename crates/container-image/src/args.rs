@@ -25,11 +25,11 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Tell each step, and everything that is known about a failure
+    /// Print each step, and all details of a failure
     #[arg(long, short, global = true, conflicts_with = "quiet", display_order = 100)]
     pub(crate) verbose: bool,
 
-    /// Print nothing but errors, and the plan of a --dry-run
+    /// Print only errors and requested results
     #[arg(long, short, global = true, display_order = 101)]
     pub(crate) quiet: bool,
 }
@@ -56,27 +56,27 @@ impl Args {
 pub(crate) enum Command {
     /// Copy an image from one registry to another
     ///
-    /// Needs no Docker engine and no disk. What the destination holds already is not sent again. The
-    /// tag is written last: until then it names what it named before.
+    /// Streams from registry to registry, without a container engine and without disk space. Blobs that the
+    /// destination has are skipped. The tag is written last.
     Copy(CopyArgs),
 
-    /// List the images that files name
+    /// List the images in files
     ///
-    /// In CloudFormation templates these are the properties that hold an image, with short names;
-    /// in all other text files whatever looks like a reference and has a tag or a digest.
+    /// In CloudFormation templates, these are the properties that contain an image, including short names.
+    /// In all other text files, these are the references with a slash, and a tag or a digest.
     List(ListArgs),
 
-    /// Pin and update the references to images in files
+    /// Pin and update image references in files
     ///
-    /// Changes nothing but the bytes of a reference. Registries are asked by HEAD, which Docker Hub
-    /// does not count as a pull, and once for each reference.
+    /// Changes only the bytes of references. Sends one HEAD request per reference, which Docker Hub does
+    /// not count as a pull.
     Update(UpdateArgs),
 
-    /// Print the completions for a shell
+    /// Print shell completions
     #[command(after_long_help = pages::COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
 
-    /// Print the manual page of a command
+    /// Print a manual page
     #[command(after_long_help = pages::MAN_EXAMPLES)]
     Man(ManArgs),
 }
@@ -85,11 +85,12 @@ pub(crate) enum Command {
 macro_rules! credentials_help {
     () => {
         "\
-Logins: those in $REGISTRY_AUTH_FILE if it is set. Otherwise the first one in the
-file of podman login, in ~/.config/containers/auth.json, and in the file of docker
-login, ~/.docker/config.json or $DOCKER_CONFIG/config.json. Credential helpers in
-these files are run. For Amazon ECR and ECR Public the AWS CLI provides the login (aws
-ecr get-login-password) with the current AWS credentials. Otherwise anonymous."
+Credentials: If $REGISTRY_AUTH_FILE is set, only that file is read. Otherwise
+these files are searched in order: the file of podman login,
+~/.config/containers/auth.json, and ~/.docker/config.json (or config.json in
+$DOCKER_CONFIG). Credential helpers in these files are run. For Amazon ECR and
+ECR Public, the AWS CLI provides a password (aws ecr get-login-password) with
+the current AWS credentials. Without credentials, requests are anonymous."
     };
 }
 use credentials_help;
@@ -97,18 +98,18 @@ use credentials_help;
 const COPY_EXAMPLES: &str = concat!(
     "\
 Examples:
-  Every platform of an image, under the same tag:
+  Copy all platforms under the same tag:
     container-image copy python:3.13 --to registry.example/base/python
 
-  One platform, under another tag:
+  Copy one platform under another tag:
     container-image copy ghcr.io/acme/app:2.1 --to registry.example/app:stable \\
       --platform linux/arm64
 
-  An official image of Docker Hub from its twin, which costs no pull:
+  Copy an official image of Docker Hub from its mirror, without a pull limit:
     container-image copy python:3.13 --to registry.example/base/python \\
       --mirror docker.io/library=public.ecr.aws/docker/library
 
-  What would be copied, from a registry with a certificate of its own:
+  Print the plan for a registry with a private CA:
     container-image copy harbor.acme.example/app:1 --to localhost:5000/app \\
       --certificate-authority acme.pem --dry-run
 
@@ -116,10 +117,10 @@ Examples:
     credentials_help!(),
     "
 
-Docker's short names mean Docker Hub: python is docker.io/library/python:latest.
+Short names refer to Docker Hub: python is docker.io/library/python:latest.
 
-Exit codes: 0 copied or nothing to do, 1 failed, 2 not understood, 130
-interrupted, 143 terminated."
+Exit codes: 0 success, 1 failure, 2 invalid usage, 130 interrupted,
+143 terminated."
 );
 
 /// Arguments of `copy`.
@@ -132,7 +133,7 @@ pub(crate) struct CopyArgs {
     #[arg(
         long,
         value_name = "DESTINATION",
-        help = "Where to: [registry/]repository[:tag]; without a tag, the source's"
+        help = "Destination: [registry/]repository[:tag]. Default tag: the source's tag"
     )]
     pub(crate) to: DestinationArg,
 
@@ -141,34 +142,32 @@ pub(crate) struct CopyArgs {
         value_name = "PLATFORM",
         default_value = "all",
         value_parser = platforms,
-        help = "Platform to copy: os/arch[/variant]; several with commas for a new index of just these; or `all` for the whole index, byte for byte"
+        help = "`all` copies the whole index unchanged. os/arch[/variant] copies the image of one platform. A comma-separated list creates an index of these platforms"
     )]
     pub(crate) platform: PlatformSelection,
 
-    /// Read what begins with PREFIX from TARGET where that has it; may be given several times. What a
-    /// tag names, the source itself says, and every digest is checked
+    /// Read repositories that start with PREFIX from TARGET first, by digest. The source resolves tags. Can
+    /// be repeated
     #[arg(long, value_name = "PREFIX=TARGET")]
     pub(crate) mirror: Vec<Mirror>,
 
-    /// Copy what refers to the image too: signatures, SBOMs and attestations. What of it cannot be
-    /// copied is told, and is no failure
+    /// Also copy signatures, SBOMs and attestations. A referrer that cannot be copied causes a warning
     #[arg(long)]
     pub(crate) include_referrers: bool,
 
-    /// Host (with its port) to speak to without TLS; may be given several times. Registries on
-    /// this machine need not be named
+    /// Registry without TLS, as host and port. Can be repeated. Registries on this machine need no entry
     #[arg(long, value_name = "HOST")]
     pub(crate) plain_http: Vec<Registry>,
 
-    /// PEM file with authorities to trust besides the system's
+    /// PEM file with CA certificates to trust in addition to the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) certificate_authority: Option<PathBuf>,
 
-    /// Print what would be copied, and copy nothing
+    /// Print the plan, and copy nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Blobs to copy at once
+    /// Maximum number of concurrent blobs
     #[arg(long, value_name = "N", default_value_t = CONCURRENT_BLOBS as u16,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
@@ -187,11 +186,11 @@ impl FromStr for DestinationArg {
     fn from_str(text: &str) -> Result<Self, String> {
         let reference: Reference = text.parse().map_err(|error: ParseError| error.to_string())?;
         if reference.digest.is_some() {
-            return Err("a destination has no digest: it follows from what is copied".into());
+            return Err("a destination cannot have a digest".into());
         }
         // A reference without a tag is parsed as `latest`. Here it means the tag of the source.
-        let typed = text.rsplit('/').next().is_some_and(|name| name.contains(':'));
-        Ok(Self { repository: reference.repository, tag: reference.tag.filter(|_| typed) })
+        let has_tag = text.rsplit('/').next().is_some_and(|name| name.contains(':'));
+        Ok(Self { repository: reference.repository, tag: reference.tag.filter(|_| has_tag) })
     }
 }
 
@@ -215,7 +214,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     #[test]
-    fn the_command_line_is_well_formed() {
+    fn the_argument_parser_is_valid() {
         Args::command().debug_assert();
     }
 
@@ -227,13 +226,13 @@ mod tests {
     }
 
     #[test]
-    fn tells_a_destination_without_a_tag_from_one_tagged_latest() {
+    fn a_destination_without_a_tag_differs_from_one_tagged_latest() {
         check_destination("localhost:5000/app", "localhost:5000/app", None);
         check_destination("localhost:5000/app:latest", "localhost:5000/app", Some("latest"));
         check_destination("app:2", "docker.io/library/app", Some("2"));
         check_destination("app", "docker.io/library/app", None);
         let digest = format!("a/b@sha256:{}", "0".repeat(64));
-        assert!(digest.parse::<DestinationArg>().unwrap_err().contains("no digest"));
+        assert!(digest.parse::<DestinationArg>().unwrap_err().contains("cannot have a digest"));
     }
 
     #[track_caller]
@@ -243,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_flag_and_what_it_expects() {
+    fn names_the_option_and_the_expected_value() {
         let text = parse_error(&["a", "--to", "b", "--platform", "linux-arm64"]);
         assert!(text.contains("--platform") && text.contains("os/architecture"), "{text}");
         let text = parse_error(&["a", "--to", "https://b"]);
@@ -257,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_every_platform_unless_told_otherwise() {
+    fn copies_all_platforms_by_default() {
         let parse = |more: &[&str]| {
             let all = ["container-image", "copy", "a", "--to", "b"].iter().chain(more);
             let Command::Copy(copy) = Args::try_parse_from(all).unwrap().command else { unreachable!() };

@@ -249,28 +249,28 @@ async fn a_dry_run_prints_a_patch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn speaks_in_one_line_of_what_it_does_not_understand() {
+async fn reports_invalid_usage_in_one_line() {
     let sandbox = Sandbox::start().await;
     for (arguments, expected) in [
         (
             "update",
-            "error: the following required arguments were not provided: <--all|--image-reference <REF>>. container-image update --help has the rest.\n",
+            "error: the following required arguments were not provided: <--all|--image-reference <REF>>. Run container-image update --help for help.\n",
         ),
         (
             "update --al",
-            "error: unexpected argument '--al' found. Perhaps a similar argument exists: '--all'. container-image update --help has the rest.\n",
+            "error: unexpected argument '--al' found. Tip: a similar argument exists: '--all'. Run container-image update --help for help.\n",
         ),
         (
             "update --all --commit x",
-            "error: the following required arguments were not provided: --repository <URL>. container-image update --help has the rest.\n",
+            "error: the following required arguments were not provided: --repository <URL>. Run container-image update --help for help.\n",
         ),
         (
             "update --image-reference a/b",
-            "error: invalid value 'a/b' for '--image-reference <REF>': expected a tag or a digest, such as docker.io/library/python:3.13. container-image update --help has the rest.\n",
+            "error: invalid value 'a/b' for '--image-reference <REF>': expected a tag or a digest, such as docker.io/library/python:3.13. Run container-image update --help for help.\n",
         ),
         (
             "lst",
-            "error: unrecognized subcommand 'lst'. Perhaps a similar subcommand exists: 'list'. container-image --help has the rest.\n",
+            "error: unrecognized subcommand 'lst'. Tip: a similar subcommand exists: 'list'. Run container-image --help for help.\n",
         ),
     ] {
         let output = sandbox.run(arguments).await;

@@ -8,19 +8,20 @@ use crate::scan::files;
 
 const EXAMPLES: &str = "\
 Examples:
-  Every image that the files here name:
+  List all images in the current folder:
     container-image list
 
-  Each name once:
+  List each reference once:
     container-image list --no-filename | sort -u
 
-  From a repository of git:
+  Search a git repository:
     container-image list --repository https://github.com/acme/infra
 
-  Where exactly, for a program:
+  Print lines and columns as JSON:
     container-image list --json templates
 
-Exit codes: 0 listed, 1 something could not be read, 2 not understood.";
+Exit codes: 0 success, 1 at least one failure, 2 invalid usage, 130 interrupted,
+143 terminated.";
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -29,11 +30,11 @@ pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) search: SearchArgs,
 
-    /// Print the references without the files that hold them
+    /// Print only the references, without file names
     #[arg(long)]
     pub(crate) no_filename: bool,
 
-    /// Print a JSON document, with lines and columns
+    /// Print a JSON document with lines and columns
     #[arg(long, conflicts_with = "no_filename")]
     pub(crate) json: bool,
 }
@@ -41,27 +42,27 @@ pub(crate) struct ListArgs {
 /// Files in which references are searched.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SearchArgs {
-    /// Files and folders; what .gitignore names and what is not text is left out
+    /// Files and folders. Binary files and files in .gitignore are skipped
     #[arg(value_name = "PATH", default_value = ".")]
     pub(crate) paths: Vec<PathBuf>,
 
-    /// Leave out what matches, as in .gitignore; may be given several times
+    /// Skip matching files, with the syntax of .gitignore. Can be repeated
     #[arg(long, value_name = "GLOB", value_parser = glob)]
     pub(crate) exclude: Vec<String>,
 
-    /// A repository of git to look into instead: a URL, which is cloned, or a folder on this machine
+    /// Git repository to search instead: a URL, which is cloned, or a local folder
     #[arg(long, value_name = "URL", value_parser = repository)]
     pub(crate) repository: Option<String>,
 
-    /// The branch of that repository
+    /// Branch of the repository
     #[arg(long, value_name = "BRANCH", requires = "repository", value_parser = branch)]
     pub(crate) branch: Option<String>,
 
-    /// Author of the commit, instead of git's own setting
+    /// Author of the commit. Default: the author in git's configuration
     #[arg(long, value_name = "NAME", requires_all = ["repository", "email"])]
     pub(crate) username: Option<String>,
 
-    /// Address of the author
+    /// Email address of the author
     #[arg(long, value_name = "ADDRESS", requires_all = ["repository", "username"])]
     pub(crate) email: Option<String>,
 }
@@ -69,7 +70,7 @@ pub(crate) struct SearchArgs {
 /// Rejects an empty pattern, such as an unset variable: it would exclude everything.
 fn glob(text: &str) -> Result<String, String> {
     if text.trim().trim_matches('/').is_empty() {
-        return Err("it is empty; expected a pattern such as vendor/ or '*.md'".into());
+        return Err("expected a pattern such as vendor/ or '*.md'".into());
     }
     files::exclude_matcher(Path::new(""), &[text.into()]).map(|_| text.into())
 }
@@ -77,7 +78,7 @@ fn glob(text: &str) -> Result<String, String> {
 /// Rejects a leading hyphen, because git would read the value as an option.
 fn repository(text: &str) -> Result<String, String> {
     match text {
-        "" => Err("it is empty; expected a URL or a folder".into()),
+        "" => Err("expected a URL or a folder".into()),
         text if text.starts_with('-') => Err("expected a URL or a folder".into()),
         text => Ok(text.into()),
     }
@@ -85,7 +86,7 @@ fn repository(text: &str) -> Result<String, String> {
 
 fn branch(text: &str) -> Result<String, String> {
     if text.is_empty() || text.starts_with('-') {
-        Err("expected the name of a branch".into())
+        Err("expected a branch name".into())
     } else {
         Ok(text.into())
     }

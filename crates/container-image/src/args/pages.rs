@@ -17,14 +17,14 @@ Examples:
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
-    /// The shell
+    /// Shell
     pub(crate) shell: Shell,
 }
 
 /// Arguments of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// The command; without, the program itself
+    /// Command. Default: the program itself
     #[arg(value_parser = ["copy", "list", "update", "completions", "man"])]
     pub(crate) command: Option<String>,
 }

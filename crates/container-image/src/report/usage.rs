@@ -48,9 +48,9 @@ fn one_line(error: &str, command: &str) -> String {
     let words = |text: &str| SanitizedText::from(text);
     let mut line = format!("{}.", words(problem).trim_end_matches('.'));
     for tip in more.lines().filter_map(|line| line.trim().strip_prefix("tip: ")) {
-        line += &format!(" Perhaps {}.", words(tip));
+        line += &format!(" Tip: {}.", words(tip));
     }
     let is_command = Args::command().find_subcommand(command).is_some();
     let help = if is_command { format!("{NAME} {command} --help") } else { format!("{NAME} --help") };
-    format!("{line} {help} has the rest.")
+    format!("{line} Run {help} for help.")
 }
