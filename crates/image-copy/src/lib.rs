@@ -1,14 +1,15 @@
-//! Copies container images from registry to registry, byte for byte, without a container runtime
-//! and without touching the disk.
+//! Copies container images between registries, byte for byte, without a container runtime and without using
+//! the disk.
 //!
-//! - [`text`]: text from outside, made safe to print.
-//! - [`oci`]: references, digests, platforms, manifests. Pure data.
-//! - [`http`]: one request, with retries and without redirects.
-//! - [`registry`]: one registry, by the distribution specification.
+//! - [`text`]: sanitizes text from outside.
+//! - [`oci`]: references, digests, platforms and manifests. No I/O.
+//! - [`http`]: sends one request, with retries and without redirects.
+//! - [`registry`]: client of one registry, by the OCI distribution specification.
 //! - [`copy`]: [`copy::read_current_state`] and [`copy::plan`] read both sides, [`copy::transfer`] writes.
 //!
-//! Each module uses only those above it. The crate contains nothing specific to a cloud. It reads no
-//! environment variables, except those for proxies and certificates, which its HTTP client reads.
+//! Each module uses only the modules above it. The crate contains no code for a specific cloud. Its HTTP
+//! client reads the environment variables for proxies and certificates. No other environment variables are
+//! read.
 
 #![deny(missing_docs)]
 

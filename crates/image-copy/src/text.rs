@@ -1,6 +1,6 @@
-//! Text from outside: words of registries, AWS and other programs, and names of files.
+//! Makes text from outside safe to print: messages of registries, AWS and other programs, and file names.
 //!
-//! Such text is cleaned once, when it is read. Everything that prints it later relies on that.
+//! Text is sanitized once, when it is read. All code that prints it relies on this.
 
 mod userinfo;
 
@@ -9,20 +9,20 @@ use std::ops::Deref;
 
 pub use userinfo::{name_without_userinfo, userinfo_length, without_userinfo};
 
-/// Maximum length of a [`SanitizedText`] that states no other, in characters.
+/// Default maximum length of a [`SanitizedText`] in characters.
 const MAX_CHARS: usize = 1000;
 
 /// Maximum length of a name in characters, so that a message can contain several.
 const MAX_NAME_CHARS: usize = 500;
 
-/// Text from outside that is safe to print: one line of bounded length without control, format and
-/// other invisible characters. Line breaks, tabs and runs of spaces become one space. Escape sequences
-/// for colours are removed. `***` replaces user names and passwords in URLs.
+/// Text from outside that is safe to print: one line of limited length without control, format and other
+/// invisible characters. Each run of white space becomes one space. Escape sequences for colours are
+/// removed. User names and passwords in URLs become `***`.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SanitizedText(Box<str>);
 
 impl SanitizedText {
-    /// Cleans `text` and cuts it to `max` characters, with an ellipsis after the cut.
+    /// Sanitizes `text` and truncates it to `max` characters, with an ellipsis at the end.
     #[must_use]
     pub fn new(text: &str, max: usize) -> Self {
         let mut line = String::new();
@@ -57,14 +57,14 @@ impl SanitizedText {
         Self(line.into())
     }
 
-    /// Like [`SanitizedText::new`], for text that is shown between double quotes: its own become single.
+    /// Like [`SanitizedText::new`], for text between double quotes: double quotes inside become single.
     #[must_use]
     pub fn quotable(text: &str, max: usize) -> Self {
         let Self(line) = Self::new(text, max);
         Self(line.replace('"', "'").into())
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -115,8 +115,8 @@ impl fmt::Debug for SanitizedText {
     }
 }
 
-/// Returns `name` with an escape such as `\n` or `\u{1b}` for each character that would not be visible,
-/// so that different names stay different. A name longer than 500 characters ends in an ellipsis.
+/// Replaces each invisible character with an escape such as `\n` or `\u{1b}`, so that different names stay
+/// different. A name longer than 500 characters ends with an ellipsis.
 #[must_use]
 pub fn escaped(name: &str) -> String {
     let mut shown = String::new();
@@ -138,13 +138,13 @@ pub fn escaped(name: &str) -> String {
     shown
 }
 
-/// Returns a JSON document with `\u` escapes for characters that a terminal would not show. JSON itself
-/// requires them for the first 32 characters only.
+/// Replaces invisible characters in a JSON document with `\u` escapes. JSON requires escapes only for the
+/// first 32 characters.
 #[must_use]
 pub fn escaped_json(document: &str) -> String {
     let mut text = String::with_capacity(document.len());
     for c in document.chars() {
-        // Spaces and line breaks of the document are outside of its strings.
+        // A line break in a valid document is outside of strings.
         if matches!(c, ' ' | '\n') || is_visible(c) {
             text.push(c);
             continue;
@@ -156,13 +156,13 @@ pub fn escaped_json(document: &str) -> String {
     text
 }
 
-/// Returns true if a terminal shows the character and nothing else happens. False for spaces other than
-/// U+0020, and for characters of the general categories Cc, Cf, Co, Cn, Zl and Zp.
+/// Returns true if a terminal shows the character without any other effect. Returns false for spaces other
+/// than U+0020, and for characters of the general categories Cc, Cf, Co, Cn, Zl and Zp.
 #[must_use]
 pub fn is_visible(c: char) -> bool {
     match c {
         ' '..='~' => true,
-        // Letters and marks that have no shape of their own.
+        // Letters and marks without a glyph.
         '\u{34f}'
         | '\u{115f}'..='\u{1160}'
         | '\u{17b4}'..='\u{17b5}'
@@ -172,7 +172,7 @@ pub fn is_visible(c: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}'
         | '\u{ffa0}'
         | '\u{e0100}'..='\u{e01ef}' => false,
-        // `Debug` escapes the categories above; the letter before it keeps accents unescaped.
+        // `escape_debug` escapes the categories above. The letter in front keeps accents unescaped.
         _ => {
             let mut buffer = [b'a'; 5];
             let end = 1 + c.encode_utf8(&mut buffer[1..]).len();
@@ -182,8 +182,8 @@ pub fn is_visible(c: char) -> bool {
     }
 }
 
-/// Returns the text after a control sequence that `first` begins, as programs send it for colours
-/// (ECMA-48, section 5.4).
+/// Returns the text after a control sequence that starts with `first`, such as one for colours (ECMA-48,
+/// section 5.4).
 fn after_escape_sequence(first: char, rest: &str) -> Option<&str> {
     let parameters = match first {
         '\u{1b}' => rest.strip_prefix('[')?,
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_text_becomes_one_visible_line() {
+    fn sanitized_text_is_one_visible_line() {
         for (text, expected) in [
             ("plain words", "plain words"),
             (" \r\n two\n\n\tlines\u{85}\u{2028}of\u{2029}it\u{a0} ", "two lines of it"),
@@ -215,17 +215,17 @@ mod tests {
             ("h\u{3164}i\u{115f}d\u{ffa0}e\u{2800}n\u{34f}", "hiden"),
             ("\u{fff9}x\u{fffb}\u{180e}", "x"),
             ("Größe 文件 नमस्ते e\u{301} 😀", "Größe 文件 नमस्ते e\u{301} 😀"),
-            ("say \"no\"", "say \"no\""),
+            ("a \"quoted\" b", "a \"quoted\" b"),
             ("at https://me:planted@h/x", "at https://***@h/x"),
             ("", ""),
         ] {
             assert_eq!(SanitizedText::from(text).as_str(), expected, "{text:?}");
         }
-        assert_eq!(SanitizedText::quotable("say \"no\"", 99).as_str(), "say 'no'");
+        assert_eq!(SanitizedText::quotable("a \"quoted\" b", 99).as_str(), "a 'quoted' b");
     }
 
     #[test]
-    fn no_character_of_a_text_moves_the_cursor_or_hides() {
+    fn sanitized_text_has_only_visible_characters() {
         for c in ('\0'..=char::MAX).filter(|c| c.is_control() || (c.is_whitespace() && *c != ' ')) {
             assert!(!is_visible(c), "{c:?}");
             assert_eq!(SanitizedText::from(format!("a{c}é")).as_str(), "a é", "{c:?}");
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_counts_characters_and_is_shown() {
+    fn truncates_by_characters_with_an_ellipsis() {
         for (text, max, expected) in
             [("äöü", 3, "äöü"), ("äöüß", 3, "äöü…"), ("ab   \n", 2, "ab"), ("ab c", 3, "ab…"), ("x", 0, "…")]
         {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn names_keep_what_is_not_visible_as_an_escape() {
+    fn escapes_invisible_characters_of_names() {
         for (name, expected) in [
             ("a b.txt", "a b.txt"),
             ("x\u{1b}[31m\n\ty\u{202e}", "x\\u{1b}[31m\\n\\ty\\u{202e}"),
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn json_stays_the_same_value() {
+    fn escaped_json_has_the_same_value() {
         let value = serde_json::json!({"a\u{202e}": ["\u{7f}\u{9b}\n\u{1b} ü", "\u{e0061}\u{2028}"]});
         let text = escaped_json(&format!("{value:#}"));
         assert!(text.chars().all(|c| c == '\n' || is_visible(c)), "{text}");

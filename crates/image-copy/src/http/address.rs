@@ -1,26 +1,26 @@
-//! The addresses that a registry can send us to.
+//! Checks the addresses in redirects, upload locations and token realms.
 //!
-//! A redirect, an upload location or a token realm is chosen by the operator of the registry, and so by
-//! the author of the reference. None of them may lead to the metadata service of the machine, to a
-//! service that listens on loopback only, or to unencrypted HTTP at another host.
+//! The operator of the registry chooses these addresses, and the author of the reference the registry. They
+//! must not lead to the metadata service of the machine, to a service that listens on loopback only, or
+//! to unencrypted HTTP at another host.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqwest::Url;
 
-/// The kind of address in the reference, which decides the addresses that its registry may name.
+/// Network of the registry in the reference. It decides the addresses that the registry can redirect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Network {
-    /// This machine. All addresses except link-local ones are allowed.
+    /// The registry is on this machine. All addresses except link-local ones are allowed.
     Loopback,
-    /// A private address literal. Other private addresses are allowed.
+    /// The host is a literal private address. Other private addresses are allowed.
     Private,
     /// Any other host.
     Public,
 }
 
 impl Network {
-    /// Returns the kind of the host in a reference, given without its port.
+    /// Returns the network of a host without its port.
     #[must_use]
     pub(crate) fn of(host: &str) -> Self {
         match is_loopback_host(host) {
@@ -31,12 +31,12 @@ impl Network {
     }
 }
 
-/// Hosts that may be reached over unencrypted HTTP, with their ports.
+/// Hosts and ports to use unencrypted HTTP with.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PlainHttpHosts(Vec<(String, u16)>);
 
 impl PlainHttpHosts {
-    /// Reads hosts as in a reference. The port of unencrypted HTTP is the default.
+    /// Reads hosts in the form of a reference. The default port is 80.
     pub(super) fn new(hosts: &[String]) -> Self {
         let parsed = |host: &String| format!("http://{host}/").parse::<Url>().ok();
         Self(hosts.iter().filter_map(parsed).filter_map(|url| host_and_port(&url)).collect())
@@ -57,7 +57,7 @@ fn host_and_port(url: &Url) -> Option<(String, u16)> {
     Some((normalized_host(url.host_str()?), url.port_or_known_default()?))
 }
 
-/// Returns the reason why a registry of that origin must not send us to `target`.
+/// Checks if a registry in `network` can redirect to `target`.
 ///
 /// Names that resolve to private addresses are allowed, because VPC endpoints have private addresses.
 /// Names that resolve to link-local and loopback addresses are rejected during name resolution.
@@ -90,12 +90,12 @@ pub(super) fn check_target(
 
 /// Returns the URL without a user name and a password, which the HTTP client would send as credentials.
 pub(crate) fn without_credentials(mut url: Url) -> Url {
-    // Fails only for URLs without a host, which have no user name either.
+    // Fails only for URLs without a host, which have no user name.
     let _ = url.set_username("").and(url.set_password(None));
     url
 }
 
-/// Returns true if a host, given without its port, names this machine without name resolution.
+/// Returns true if a host without its port is a loopback name or address. Resolves no names.
 pub(crate) fn is_loopback_host(host: &str) -> bool {
     let host = normalized_host(host);
     host == "localhost"
@@ -108,14 +108,14 @@ pub(super) fn normalized_host(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// Returns the address that a host literally is, and the IPv4 addresses inside it.
+/// Returns the address of a host that is a literal address, and the IPv4 addresses embedded in it.
 fn literal_addresses(host: &str) -> Vec<IpAddr> {
     let host = normalized_host(host);
     let literal = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
     literal.map(with_embedded_ipv4).unwrap_or_default()
 }
 
-/// Returns an address and the IPv4 addresses that a translator or the operating system can make of it:
+/// Returns an address and the IPv4 addresses that a translator or the operating system can derive from it:
 /// IPv4-mapped and IPv4-compatible (<https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5>),
 /// IPv4-translated (<https://www.rfc-editor.org/rfc/rfc2765#section-2.1>), NAT64
 /// (<https://www.rfc-editor.org/rfc/rfc6052#section-2.2>, <https://www.rfc-editor.org/rfc/rfc8215>) and
@@ -175,7 +175,7 @@ mod tests {
     const LISTED: &[&str] = &["registry.example", "10.1.2.3:5000", "other.example:80"];
 
     #[test]
-    fn a_registry_cannot_send_us_to_the_metadata_service_or_to_private_addresses() {
+    fn rejects_the_metadata_service_and_private_addresses() {
         for registry in ["registry.example", "127.0.0.1", "10.1.2.3", "::1"] {
             for target in [
                 "http://169.254.169.254/latest/",
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn unencrypted_http_is_judged_for_each_target() {
+    fn checks_unencrypted_http_for_each_target() {
         for registry in ["registry.example", "127.0.0.1", "10.1.2.3"] {
             check((registry, &[]), "http://registry.example/", Err("not https"));
             check((registry, LISTED), "http://registry.example/", Ok(()));

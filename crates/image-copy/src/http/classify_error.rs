@@ -1,4 +1,4 @@
-//! What the HTTP client's errors mean.
+//! Converts errors of the HTTP client.
 
 use std::error::Error as _;
 use std::io;
@@ -13,15 +13,15 @@ use crate::text::SanitizedText;
 /// Maximum length of a host name with its port in characters (RFC 1035, section 2.3.4).
 const HOST_CHARS: usize = 261;
 
-/// Maximum length of the words of an operating system, a TLS library or a proxy in characters.
+/// Maximum length of a message of the operating system, the TLS library or a proxy in characters.
 const REASON_CHARS: usize = 160;
 
-/// An error for the host of `url`, on the first try.
+/// Returns an error for the host of `url`, after one attempt.
 pub(super) fn new_error(kind: ErrorKind, url: &Url) -> Error {
     Error { kind, host: host_with_port(url), attempts: 1, elapsed: Duration::ZERO }
 }
 
-/// The host of `url`, with its port if that is not the usual one.
+/// Returns the host of `url`, with its port if that is not the default port.
 pub(super) fn host_with_port(url: &Url) -> SanitizedText {
     let host = url.host_str().unwrap_or_default();
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
@@ -33,13 +33,12 @@ pub(super) fn forbidden_address(reason: &'static str, url: &Url) -> Error {
     new_error(ErrorKind::ForbiddenAddress(reason), url)
 }
 
-/// An error for a body that ended before its time.
-pub(crate) fn interrupted(url: &Url) -> Error {
+/// Returns the error for a body that ended early.
+pub(crate) fn interrupted_error(url: &Url) -> Error {
     new_error(ErrorKind::Interrupted, url)
 }
 
-/// Reads what kept a request to `url` from its answer out of the chain of causes. `proxy` is the one
-/// that the request went through.
+/// Finds the kind of an error in its chain of causes. `proxy` is the proxy of the request to `url`.
 pub(super) fn classify_error(error: &reqwest::Error, url: &Url, proxy: Option<String>) -> Error {
     let mut io_kind = None;
     let mut forbidden = None;
@@ -62,7 +61,7 @@ pub(super) fn classify_error(error: &reqwest::Error, url: &Url, proxy: Option<St
         && io_kind != Some(io::ErrorKind::InvalidData)
         && let Some(proxy) = proxy
     {
-        // The target's name is the proxy's to resolve, and its connection the proxy's to make.
+        // The proxy resolves the name of the target and connects to it.
         ErrorKind::Proxy {
             proxy,
             reason: if error.is_timeout() { "timed out".into() } else { root_cause(error) },
@@ -81,7 +80,7 @@ pub(super) fn classify_error(error: &reqwest::Error, url: &Url, proxy: Option<St
     new_error(kind, url)
 }
 
-/// The words of the cause at the end of the chain, which name no URL.
+/// Returns the message of the last cause, which contains no URL.
 pub(super) fn root_cause(error: &reqwest::Error) -> SanitizedText {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
@@ -90,8 +89,8 @@ pub(super) fn root_cause(error: &reqwest::Error) -> SanitizedText {
     if std::ptr::eq(cause, error) {
         return "no reason given".into();
     }
-    let words = cause.to_string();
-    // The number says nothing to whoever reads the words.
-    let words = words.split(" (os error").next().unwrap_or_default();
-    SanitizedText::new(words, REASON_CHARS)
+    let message = cause.to_string();
+    // The number of the error does not help users.
+    let message = message.split(" (os error").next().unwrap_or_default();
+    SanitizedText::new(message, REASON_CHARS)
 }

@@ -16,7 +16,7 @@ use super::proxy::Proxies;
 use super::resolver::GuardedResolver;
 use super::{Error, ErrorKind, Options, PendingRequests, RetryBudget, StreamingResponse, UploadMonitor};
 
-/// Keeps connections. Clones share them.
+/// HTTP client with a pool of connections. Clones share it.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<ClientState>,
@@ -33,10 +33,10 @@ impl fmt::Debug for Client {
 
 struct ClientState {
     default_client: reqwest::Client,
-    /// For hosts on this machine, which no proxy could reach; made when there is one.
+    /// Client for loopback hosts, which a proxy cannot reach. Created at the first use.
     direct_client: OnceLock<reqwest::Client>,
-    /// For requests on behalf of a registry on this machine, which may use other names for it. Created
-    /// when it is needed.
+    /// Client for registries on loopback, which can use other names for this machine. Created at the first
+    /// use.
     loopback_client: OnceLock<reqwest::Client>,
     plain_http: PlainHttpHosts,
     proxies: Proxies,
@@ -46,51 +46,46 @@ struct ClientState {
 /// A request that can be sent any number of times. Cannot be printed, because its parts can be secrets.
 #[derive(Clone)]
 pub(crate) struct Request {
-    /// Method.
     pub(crate) method: Method,
     /// Target. Its query can be a secret.
     pub(crate) url: Url,
-    /// Kind of the registry that the target was named by. It decides if the target is allowed.
+    /// Network of the registry in the reference. It decides if the target is allowed.
     pub(crate) network: Network,
-    /// Headers.
     pub(crate) headers: HeaderMap,
-    /// Body.
     pub(crate) body: Bytes,
-    /// Bytes that the answer's body may have.
+    /// Maximum size of the body of a successful response, in bytes.
     pub(crate) limit: u64,
-    /// Tells answers that no waiting changes, whatever their status.
+    /// Returns true if another attempt would get the same response, even if the status is transient.
     pub(crate) is_final: fn(&Response) -> bool,
 }
 
-/// A response, read to its end. Cannot be printed, because it can be a token.
+/// A response with its whole body. Cannot be printed, because it can contain a token.
 pub(crate) struct Response {
-    /// Status.
     pub(crate) status: StatusCode,
-    /// Headers.
     pub(crate) headers: HeaderMap,
-    /// Body.
     pub(crate) body: Bytes,
-    /// How often the request was sent.
+    /// Number of attempts.
     pub(crate) attempts: u32,
-    /// How many tries were answered as wanted, those too whose body broke off: a registry counts them.
+    /// Number of responses with status 2xx. Interrupted ones are included, because registries count them as
+    /// pulls.
     pub(crate) successes: u32,
-    /// Time since the first try.
+    /// Time since the first attempt.
     pub(crate) elapsed: Duration,
 }
 
-/// A response whose body is read later if the request succeeded.
+/// A response, complete or with a body that the caller reads.
 pub(crate) enum ReceivedResponse {
-    /// Status 2xx: the body follows.
+    /// A response with status 2xx. The caller reads its body.
     Streaming(StreamingResponse),
-    /// Any other status, read to its end.
+    /// A response with its whole body.
     Complete(Response),
 }
 
 impl Client {
-    /// Prepares a client; nothing is sent.
+    /// Creates a client. Sends nothing.
     ///
     /// # Errors
-    /// One line when the proxy or a certificate cannot be used.
+    /// One line if the proxy or a certificate cannot be used.
     pub fn new(options: Options) -> Result<Self, String> {
         let plain_http = PlainHttpHosts::new(&options.plain_http);
         let proxies = options.proxy.as_deref().map_or_else(Proxies::from_environment, Proxies::single);
@@ -102,38 +97,37 @@ impl Client {
         Ok(Self { shared: Arc::new(shared), budget: None })
     }
 
-    /// Returns a handle whose requests share a budget, including those for tokens.
+    /// Returns a client whose requests share a budget, including those for tokens.
     pub(crate) fn with_budget(&self, budget: RetryBudget) -> Self {
         Self { shared: self.shared.clone(), budget: Some(budget) }
     }
 
-    /// How requests are sent.
     #[must_use]
     pub(crate) fn options(&self) -> &Options {
         &self.shared.options
     }
 
-    /// Sends a request until an answer is worth having, and reads that to its end.
+    /// Sends a request, with retries, and reads the response to its end.
     ///
     /// # Errors
-    /// When the last try got no whole answer.
+    /// If the last attempt got no complete response.
     pub(crate) async fn send(&self, request: &Request, deadline: Option<Instant>) -> Result<Response, Error> {
         let mut attempts = Attempts::new(self.budget(deadline));
         loop {
             let result = match self.send_attempt(request, &mut attempts).await {
-                Ok(body) => read_response(body, request, &mut attempts).await,
+                Ok(response) => read_response(response, request, &mut attempts).await,
                 Err(error) => Err(error),
             };
-            if let Some(end) = attempts.finish_or_wait(result, request).await {
-                return end;
+            if let Some(result) = attempts.finish_or_wait(result, request).await {
+                return result;
             }
         }
     }
 
-    /// Sends a request until an answer is worth having, and leaves a wanted body to the caller.
+    /// Sends a request, with retries. Leaves the body of a successful response to the caller.
     ///
     /// # Errors
-    /// When the last try got no answer.
+    /// If the last attempt got no response.
     pub(crate) async fn send_streaming(
         &self,
         request: &Request,
@@ -142,25 +136,28 @@ impl Client {
         let mut attempts = Attempts::new(self.budget(deadline));
         loop {
             let result = match self.send_attempt(request, &mut attempts).await {
-                Ok(body) if body.status().is_success() => return Ok(ReceivedResponse::Streaming(body)),
-                Ok(body) => read_response(body, request, &mut attempts).await,
+                Ok(response) if response.status().is_success() => {
+                    return Ok(ReceivedResponse::Streaming(response));
+                }
+                Ok(response) => read_response(response, request, &mut attempts).await,
                 Err(error) => Err(error),
             };
-            if let Some(end) = attempts.finish_or_wait(result, request).await {
-                return end.map(ReceivedResponse::Complete);
+            if let Some(result) = attempts.finish_or_wait(result, request).await {
+                return result.map(ReceivedResponse::Complete);
             }
         }
     }
 
-    /// Observes the upload of `length` bytes to `url`, which is about to start.
+    /// Returns a monitor for an upload of `length` bytes to `url`, which is about to start.
     pub(crate) fn monitor_upload(&self, url: &Url, length: u64) -> Arc<UploadMonitor> {
         Arc::new(UploadMonitor::new(self.add_pending(url), length))
     }
 
-    /// Sends a body that exists once, of `length` bytes. It is not tried again here: its owner does.
+    /// Sends a stream of `length` bytes. Makes one attempt, because only the caller can create the stream
+    /// again.
     ///
     /// # Errors
-    /// When no whole answer came.
+    /// If there is no complete response.
     pub(crate) async fn send_upload(
         &self,
         request: &Request,
@@ -171,7 +168,7 @@ impl Client {
         let mut attempts = Attempts::new(self.budget(None));
         attempts.count = 1;
         let mut headers = request.headers.clone();
-        // Stated by hand, or HTTP/1.1 would use the chunked encoding.
+        // Without this header, the HTTP client would use the chunked encoding.
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         let sending = self
             .client_for(request)?
@@ -181,7 +178,9 @@ impl Client {
             .send();
         let response = tokio::select! {
             response = sending => response.map_err(|error| self.classify_error(&error, &request.url))?,
-            kind = monitor.wait_until_stalled(self.options()) => return Err(self.new_error(kind, &request.url)),
+            kind = monitor.wait_until_stalled(self.options()) => {
+                return Err(self.new_error(kind, &request.url));
+            }
         };
         read_response(
             StreamingResponse::new(self.clone(), response, self.add_pending(&request.url)),
@@ -230,7 +229,8 @@ impl Client {
         classify_error(error, url, self.proxy_for(url))
     }
 
-    /// Returns the failure of a request to `url`, with the proxy that can be the silent one.
+    /// Returns an error for a request to `url`. If the host is silent, the error also names the proxy, which
+    /// can be the silent one.
     pub(super) fn new_error(&self, kind: ErrorKind, url: &Url) -> Error {
         match kind {
             ErrorKind::Silent { time, .. } => {
@@ -247,8 +247,8 @@ impl Client {
         }
     }
 
-    /// Sends a request once, up to the head of the response. All of the head must arrive in time, also
-    /// after informational responses.
+    /// Sends a request once, and reads the head of the response. The time limit includes informational
+    /// responses.
     async fn send_attempt(
         &self,
         request: &Request,
@@ -281,9 +281,9 @@ async fn read_response(
     let (status, headers) = (response.status(), response.headers().clone());
     attempts.successes += u32::from(status.is_success());
     let mut body = BytesMut::new();
-    // The answer to HEAD has no body, whatever length it states.
+    // The response to HEAD has no body, even if it states a length.
     while request.method != Method::HEAD
-        && let Some(chunk) = response.next().await?
+        && let Some(chunk) = response.next_chunk().await?
     {
         let limit = if status.is_success() { request.limit } else { ERROR_BODY_BYTES };
         if (body.len() as u64).saturating_add(chunk.len() as u64) > limit {
@@ -310,7 +310,7 @@ struct Attempts {
     budget: RetryBudget,
     started: Instant,
     count: u32,
-    /// Attempts with a wanted status, also if the body was interrupted.
+    /// Number of responses with status 2xx, also if the body was interrupted.
     successes: u32,
 }
 
@@ -337,5 +337,5 @@ impl Attempts {
     }
 }
 
-/// More of an error document than this is not read.
+/// Maximum size of an error document in bytes. The rest is not read.
 const ERROR_BODY_BYTES: u64 = 64 * 1024;

@@ -1,25 +1,25 @@
-//! Requests that got no answer.
+//! Errors of requests that got no complete response.
 
 use std::time::Duration;
 
 use crate::text::SanitizedText;
 
-/// A request that got no complete answer. A response of any status is not an error here.
+/// Error of a request that got no complete response. A response of any status is not an error here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}", kind.describe(host), attempts_suffix(*attempts, *elapsed))]
 pub struct Error {
-    /// What went wrong.
+    /// Kind of the error.
     pub kind: ErrorKind,
-    /// Host and port that were asked.
+    /// Host and port of the request.
     pub host: SanitizedText,
-    /// How often it was tried.
+    /// Number of attempts.
     pub attempts: u32,
-    /// Time since the first try.
+    /// Time since the first attempt.
     pub elapsed: Duration,
 }
 
 impl Error {
-    /// Whether another try may have an answer.
+    /// Returns true if another attempt can succeed.
     #[must_use]
     pub(crate) fn is_transient(&self) -> bool {
         !matches!(self.kind, ErrorKind::Tls(_) | ErrorKind::TooLarge { .. } | ErrorKind::ForbiddenAddress(_))
@@ -31,57 +31,57 @@ impl Error {
     }
 }
 
-/// What kept a request from its answer.
+/// Kind of an [`Error`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The name has no address.
+    /// The name of the host has no address.
     Dns,
-    /// No connection came about; the text is the operating system's.
+    /// The connection failed. Contains the operating system's message.
     Connect(SanitizedText),
-    /// No connection came about in time.
+    /// The connection timed out.
     ConnectTimeout,
-    /// No connection came about through the proxy.
+    /// The connection through the proxy failed.
     Proxy {
-        /// Host and port, and the variable that names it.
+        /// Host and port, and the environment variable that names it.
         proxy: String,
-        /// The proxy's words, or the operating system's.
+        /// Message of the proxy or of the operating system.
         reason: SanitizedText,
     },
-    /// The certificate or the TLS handshake was refused; the text is the TLS library's.
+    /// The certificate was rejected, or the TLS handshake failed. Contains the TLS library's message.
     Tls(SanitizedText),
-    /// The host is connected, but sent nothing.
+    /// The host is connected, but sent nothing for too long.
     Silent {
         /// Time without a byte.
         time: Duration,
-        /// The proxy in between, which can be the silent one.
+        /// The proxy of the connection, which can be the silent one.
         proxy: Option<String>,
     },
-    /// The host sent or took bytes more slowly than [`Options::minimum_rate`](super::Options).
+    /// The host sent or accepted bytes more slowly than [`Options::minimum_rate`](super::Options).
     Slow {
         /// Average rate in bytes per second.
         rate: u64,
-        /// Time over which it was averaged.
+        /// Period of the average.
         time: Duration,
     },
-    /// The connection broke in the middle of a message.
+    /// The connection was interrupted.
     Interrupted,
-    /// More bytes than such an answer may have.
+    /// The response is larger than allowed.
     TooLarge {
-        /// Bytes allowed.
+        /// Maximum size in bytes.
         limit: u64,
     },
-    /// A registry sent us to a place where none of its content can be.
+    /// The address is not allowed. Contains the reason.
     ForbiddenAddress(&'static str),
 }
 
 impl ErrorKind {
-    /// The rate of `bytes` in `time`.
+    /// Returns [`Self::Slow`] for `bytes` in `time`.
     pub(super) fn too_slow(bytes: u64, time: Duration) -> Self {
         let rate = u128::from(bytes) * 1000 / time.as_millis().max(1);
         Self::Slow { rate: u64::try_from(rate).unwrap_or(u64::MAX), time }
     }
 
-    /// What happened, in words around the host.
+    /// Describes the error, with the host.
     fn describe(&self, host: &str) -> String {
         match self {
             Self::Dns => format!("no address was found for {host}"),
@@ -112,9 +112,9 @@ impl ErrorKind {
     }
 }
 
-/// The TLS library ends some of its sentences with a name of its own, such as `NotValidYet`.
+/// Replaces names of Rust types, such as `NotValidYet`, in a message of the TLS library.
 fn readable_tls_reason(reason: &str) -> String {
-    // A self-signed certificate as many recipes make it.
+    // `openssl req -x509` creates such self-signed certificates by default.
     if reason.contains("CaUsedAsEndEntity") {
         return "the registry's certificate is itself an authority; issue one with CA:FALSE".into();
     }
@@ -131,7 +131,7 @@ fn readable_tls_reason(reason: &str) -> String {
     words
 }
 
-/// `, 5 attempts in 71 s`; nothing when one was all.
+/// Returns a phrase such as `, 5 attempts in 71 s`. After one attempt, it is empty.
 pub(crate) fn attempts_suffix(attempts: u32, elapsed: Duration) -> String {
     if attempts < 2 {
         return String::new();
@@ -139,13 +139,13 @@ pub(crate) fn attempts_suffix(attempts: u32, elapsed: Duration) -> String {
     format!(", {attempts} attempts in {} s", elapsed.as_secs().max(1))
 }
 
-/// A time in whole seconds, at least one.
+/// Returns a time in whole seconds, at least one.
 pub(crate) fn format_seconds(time: Duration) -> String {
     let rounded = time.as_secs().saturating_add(u64::from(time.subsec_millis() >= 500));
     format!("{} s", rounded.max(1))
 }
 
-/// A length of time as people say it, such as `3 h 10 min`.
+/// Returns a time in hours and minutes, such as `3 h 10 min`, or in seconds if it is shorter than a minute.
 pub(crate) fn format_duration(length: Duration) -> String {
     let minutes = length.as_secs() / 60;
     match (minutes / 60, minutes % 60) {
@@ -161,7 +161,7 @@ mod tests {
     use super::readable_tls_reason;
 
     #[test]
-    fn names_of_the_tls_library_become_words() {
+    fn tls_messages_contain_no_type_names() {
         for (reason, expected) in [
             ("invalid peer certificate: UnknownIssuer", "invalid peer certificate: unknown issuer"),
             ("invalid peer certificate: NotValidYet", "invalid peer certificate: not valid yet"),

@@ -1,6 +1,7 @@
-//! One request, with retries, time limits and a check of its target. A response of any status is a success.
+//! Sends one HTTP request, with retries, time limits and a check of its target. A response of any status is
+//! a success.
 //!
-//! Independent of images. Redirects are not followed, because the caller decides about the credentials.
+//! Independent of images. Redirects are left to the caller, which must decide about the credentials.
 
 mod address;
 mod classify_error;
@@ -16,7 +17,7 @@ mod streaming_response;
 mod upload_monitor;
 
 pub(crate) use address::{Network, is_loopback_host, without_credentials};
-pub(crate) use classify_error::interrupted;
+pub(crate) use classify_error::interrupted_error;
 pub use client::Client;
 pub(crate) use client::{ReceivedResponse, Request, Response};
 pub use error::{Error, ErrorKind};

@@ -1,4 +1,4 @@
-//! How requests are sent, and the HTTP client that follows from it.
+//! Options of requests, and the HTTP client built from them.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,33 +7,33 @@ use super::Backoff;
 use super::classify_error::root_cause;
 use super::resolver::GuardedResolver;
 
-/// How requests are sent.
+/// Options of requests.
 #[derive(Clone)]
 pub struct Options {
     /// `User-Agent` of every request.
     pub user_agent: String,
-    /// Certificates of authorities to trust besides the system's, as PEM.
+    /// CA certificates in PEM format, trusted in addition to those of the system.
     pub certificates: Vec<u8>,
-    /// Proxy for every request to another machine; without one, what the environment says holds.
+    /// Proxy for all requests to other machines. `None`: the proxy of the environment variables.
     pub proxy: Option<String>,
-    /// Hosts that are reached over unencrypted HTTP, each with its port unless that is 80. This machine is
-    /// not listed.
+    /// Hosts to use unencrypted HTTP with, each with its port unless it is 80. Loopback hosts need no entry.
     pub plain_http: Vec<String>,
-    /// Attempts and pauses.
+    /// Number of attempts, and pauses between them.
     pub backoff: Backoff,
-    /// Longest wait for a connection. A black-holed route must not eat the time of the copy.
+    /// Time limit of a connection attempt. It is short, so that an unreachable host does not use up the time
+    /// of the copy.
     pub connect_timeout: Duration,
-    /// Longest wait for the head of a response, and for the next bytes of a body.
+    /// Time limit for the head of a response, and for the next bytes of a body.
     pub read_timeout: Duration,
-    /// Longest wait for the response to a complete upload, from the moment the connection took its last
-    /// byte. The registry hashes the blob once more.
+    /// Time limit for the response to an upload, after the connection accepted its last byte. It is long,
+    /// because the registry computes the digest of the blob.
     pub commit_timeout: Duration,
-    /// Minimum rate of a body in bytes per second, averaged over `read_timeout`. The time in which this
-    /// side does not read or has nothing to send does not count.
+    /// Minimum rate of a body in bytes per second, averaged over `read_timeout`. Time in which the client
+    /// does not read or has nothing to send does not count.
     pub minimum_rate: u64,
 }
 
-/// Without the proxy, whose address can contain a password.
+/// Omits the proxy, because its address can contain a password.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options").field("user_agent", &self.user_agent).finish_non_exhaustive()
@@ -51,19 +51,19 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(30),
             commit_timeout: Duration::from_secs(180),
-            // Six concurrent blobs still pass through a line of 1 Mbit/s.
+            // Allows six concurrent blobs over 1 Mbit/s.
             minimum_rate: 16 * 1024,
         }
     }
 }
 
 impl Options {
-    /// Returns true if `bytes` in `time` are less than the minimum rate.
+    /// Returns true if `bytes` in `time` is below the minimum rate.
     pub(super) fn is_too_slow(&self, bytes: u64, time: Duration) -> bool {
         u128::from(bytes) * 1000 < u128::from(self.minimum_rate) * time.as_millis()
     }
 
-    /// Creates a client with these options. A direct one uses no proxy.
+    /// Creates a client with these options. A direct client uses no proxy.
     pub(super) fn build_client(
         &self,
         resolver: GuardedResolver,
@@ -110,12 +110,12 @@ mod tests {
     #[track_caller]
     fn check(certificates: &str, expected: &str) {
         let options = Options { certificates: certificates.into(), ..Options::default() };
-        let problem = Client::new(options).unwrap_err();
-        assert!(problem.starts_with(expected) && !problem.contains('\n'), "{problem}");
+        let error = Client::new(options).unwrap_err();
+        assert!(error.starts_with(expected) && !error.contains('\n'), "{error}");
     }
 
     #[test]
-    fn a_broken_bundle_is_one_clear_line() {
+    fn reports_an_invalid_bundle_in_one_line() {
         check("acme", "the additional certificates hold no certificate");
         let block =
             |inside: &str| format!("-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----\n");

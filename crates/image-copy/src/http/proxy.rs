@@ -1,29 +1,29 @@
-//! Which proxy a request goes through, so that a proxy that is down is not taken for the registry.
+//! Finds the proxy of a request, so that an error can name it.
 //!
-//! The HTTP client finds its proxy in the environment by the same rules, and does not tell which.
+//! The HTTP client finds its proxy by the same rules, but does not expose it.
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
-/// The proxies in use.
+/// The configured proxies.
 pub(super) struct Proxies {
     matcher: Matcher,
     variable_name: fn(&Url) -> String,
 }
 
 impl Proxies {
-    /// Those of the environment.
+    /// Reads the proxies of the environment variables.
     pub(super) fn from_environment() -> Self {
         Self { matcher: Matcher::from_system(), variable_name: variable }
     }
 
-    /// One for every request.
+    /// Uses one proxy for all requests.
     pub(super) fn single(proxy: &str) -> Self {
         Self { matcher: Matcher::builder().all(proxy).build(), variable_name: |_| String::new() }
     }
 
-    /// The proxy for `url` with where it is configured, such as `proxy.example:3128 (HTTPS_PROXY)`.
-    /// A login in its address is left out.
+    /// Returns the proxy for `url` and its environment variable, such as `proxy.example:3128 (HTTPS_PROXY)`.
+    /// Omits credentials in the address.
     pub(super) fn describe(&self, url: &Url) -> Option<String> {
         let intercept = self.matcher.intercept(&url.as_str().parse().ok()?)?;
         let address = intercept.uri();
@@ -31,7 +31,7 @@ impl Proxies {
         Some(format!("{}{port}{}", address.host()?, (self.variable_name)(url)))
     }
 
-    /// The hosts of all proxies.
+    /// Returns the hosts of all proxies.
     pub(super) fn hosts(&self) -> Vec<String> {
         let targets = ["https://registry.invalid/", "http://registry.invalid/"];
         let intercepts = targets.iter().filter_map(|url| self.matcher.intercept(&url.parse().ok()?));
@@ -39,8 +39,8 @@ impl Proxies {
     }
 }
 
-/// The variable that holds the proxy for `url`, in the order in which they are looked at.
-#[expect(clippy::disallowed_methods, reason = "the HTTP client read it, and does not tell which")]
+/// Returns the variable that contains the proxy for `url`. The order is the HTTP client's.
+#[expect(clippy::disallowed_methods, reason = "the HTTP client does not expose the variable")]
 fn variable(url: &Url) -> String {
     let names = match url.scheme() {
         "https" => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_the_proxy_and_no_login() {
+    fn describes_the_proxy_without_credentials() {
         let proxies = |proxy, no| Proxies {
             matcher: Matcher::builder().https(proxy).no(no).build(),
             variable_name: |_| " (HTTPS_PROXY)".into(),

@@ -1,4 +1,4 @@
-//! Name resolution without the addresses that no registry can have.
+//! Name resolution that drops link-local and loopback addresses.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,16 +10,16 @@ use super::address::{
     Network, PlainHttpHosts, is_link_local, is_loopback_host, normalized_host, with_embedded_ipv4,
 };
 
-/// Resolves names as the system does, and drops the addresses that no registry can have.
+/// Resolves names with the system's resolver, and drops addresses that no registry can have.
 #[derive(Debug, Clone)]
 pub(super) struct GuardedResolver {
-    /// Names that may resolve to loopback addresses: the configured proxies and the hosts that are
-    /// configured for unencrypted HTTP. `None` allows it for all names.
+    /// Names that are allowed to resolve to loopback addresses: the configured proxies, and the hosts with
+    /// unencrypted HTTP. `None` allows it for all names.
     loopback: Option<Arc<[String]>>,
 }
 
 impl GuardedResolver {
-    /// Returns the resolver for requests of that origin. `proxies` are the hosts of configured proxies.
+    /// Creates a resolver for a registry in `network`. `proxies` are the hosts of the configured proxies.
     pub(super) fn new(network: Network, plain_http: &PlainHttpHosts, proxies: &[String]) -> Self {
         let names = plain_http.names().chain(proxies.iter().map(String::as_str)).map(normalized_host);
         Self { loopback: (network != Network::Loopback).then(|| names.collect()) }
@@ -27,18 +27,18 @@ impl GuardedResolver {
 
     /// Returns the reason to drop an address of `name`.
     fn rejection_reason(&self, name: &str, address: IpAddr) -> Option<&'static str> {
-        let forms = with_embedded_ipv4(address);
-        if forms.iter().any(|ip| is_link_local(*ip)) {
+        let addresses = with_embedded_ipv4(address);
+        if addresses.iter().any(|ip| is_link_local(*ip)) {
             return Some("link-local");
         }
         let name = normalized_host(name);
         let allows_loopback =
             is_loopback_host(&name) || self.loopback.as_ref().is_none_or(|names| names.contains(&name));
-        (!allows_loopback && forms.iter().any(|ip| ip.is_loopback())).then_some("loopback")
+        (!allows_loopback && addresses.iter().any(|ip| ip.is_loopback())).then_some("loopback")
     }
 }
 
-/// Every address of a name was one that no registry can have.
+/// Error if all addresses of a name were dropped.
 #[derive(Debug, thiserror::Error)]
 #[error("the name resolves to a {0} address")]
 pub(super) struct ForbiddenName(pub(super) &'static str);
@@ -69,10 +69,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_resolve_to_loopback_only_if_the_user_named_such_a_host() {
+    fn only_configured_names_can_resolve_to_loopback() {
         let plain_http = PlainHttpHosts::new(&["registry.test:5000".to_owned()]);
         let public = GuardedResolver::new(Network::Public, &plain_http, &["proxy.test".to_owned()]);
-        let nearby = GuardedResolver::new(Network::Loopback, &plain_http, &[]);
+        let loopback = GuardedResolver::new(Network::Loopback, &plain_http, &[]);
         for (name, address, expected) in [
             ("evil.example", "127.0.0.1", Some("loopback")),
             ("evil.example", "::1", Some("loopback")),
@@ -88,7 +88,7 @@ mod tests {
         ] {
             assert_eq!(public.rejection_reason(name, address.parse().unwrap()), expected, "{name} {address}");
         }
-        assert_eq!(nearby.rejection_reason("registry.example", "127.0.0.1".parse().unwrap()), None);
-        assert!(nearby.rejection_reason("registry.example", "169.254.169.254".parse().unwrap()).is_some());
+        assert_eq!(loopback.rejection_reason("registry.example", "127.0.0.1".parse().unwrap()), None);
+        assert!(loopback.rejection_reason("registry.example", "169.254.169.254".parse().unwrap()).is_some());
     }
 }

@@ -1,44 +1,44 @@
-//! Transient responses, and the times at which they end.
+//! Rules for retries: transient statuses, pauses, and rate limit headers.
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// Attempts and pauses of one operation.
+/// Limits on the attempts and pauses of one operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
-    /// Bound of the first pause.
+    /// Upper bound of the first pause. It doubles with each pause, up to `longest_pause`.
     pub first_pause: Duration,
-    /// Bound of every later pause; the bounds double in between.
+    /// Upper bound of every pause.
     pub longest_pause: Duration,
-    /// Maximum number of attempts that end in a fault. Responses that ask to slow down do not count.
+    /// Maximum number of failed attempts. Throttled attempts do not count.
     pub max_attempts: u32,
-    /// Maximum time of all pauses of an operation that has no deadline.
+    /// Maximum total time of the pauses of an operation without a deadline.
     pub max_total_pause: Duration,
-    /// Maximum time that an operation loses to hosts that are silent or too slow, over all its attempts
-    /// without progress. The attempt that exceeds it is the last.
+    /// Maximum total time that an operation waits for hosts that are silent or too slow. Progress resets it.
+    /// The attempt that exceeds it is the last one.
     pub max_silence: Duration,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        // Half a second to thirty with full jitter is what spreads many functions over ECR's ten
-        // PutImage a second (https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html).
+        // These bounds spread the requests of many functions over ECR's limit of ten PutImage per second
+        // (https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html).
         Self {
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(30),
             max_attempts: 5,
-            // Docker Hub's limit on requests of any kind ends within a minute.
+            // The window of Docker Hub's limit on requests of any kind is one minute.
             max_total_pause: Duration::from_secs(75),
-            // Two attempts that last `Options::read_timeout`: one more than a single lost packet needs.
+            // Two attempts of `Options::read_timeout`. A single lost packet needs one.
             max_silence: Duration::from_secs(60),
         }
     }
 }
 
 impl Backoff {
-    /// A pause before attempt number `attempt + 1`, drawn from zero to the bound.
+    /// Returns a random pause before attempt `attempt + 1`, between zero and its upper bound.
     pub(crate) fn pause(&self, attempt: u32) -> Duration {
         let bound =
             self.first_pause.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(self.longest_pause);
@@ -46,7 +46,7 @@ impl Backoff {
     }
 }
 
-/// Returns true if a request with this status can succeed the next time
+/// Returns true if another attempt after this status can succeed
 /// (<https://github.com/google/go-containerregistry/blob/main/pkg/v1/remote/options.go>).
 #[must_use]
 pub(crate) fn is_transient(status: StatusCode) -> bool {
@@ -54,7 +54,7 @@ pub(crate) fn is_transient(status: StatusCode) -> bool {
 }
 
 /// Reads `Retry-After`, in seconds or as a date. More than a `Duration` can express becomes its maximum.
-/// Less than 100 ms is ignored: a registry asked for a fraction of a millisecond
+/// Less than 100 ms is ignored, because a registry sent a fraction of a millisecond
 /// (<https://github.com/nicholas-fedor/watchtower/pull/2366>).
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -67,8 +67,8 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     (pause >= Duration::from_millis(100)).then_some(pause)
 }
 
-/// Returns the time after which a refused request can succeed: `Retry-After`, the reset time, or the
-/// whole window of an allowance that is used up.
+/// Returns the time after which a throttled request can succeed: `Retry-After`, the reset time, or the whole
+/// window if no requests are left.
 pub(crate) fn rate_limit_end(headers: &HeaderMap) -> Option<Duration> {
     let used_up = || numeric_header(headers, "ratelimit-remaining") == Some(0);
     retry_after(headers)
@@ -99,7 +99,7 @@ pub(crate) fn rate_limit_window(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(text.trim().parse().ok()?))
 }
 
-/// Reads the number in front of the parameters of a header.
+/// Reads a header that contains a number, without its parameters.
 pub(crate) fn numeric_header(headers: &HeaderMap, name: &str) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.split(';').next()?.trim().parse().ok()
 }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_used_up_allowance_ends_with_its_window_at_the_latest() {
+    fn a_rate_limit_ends_with_its_window_at_the_latest() {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let (later, longest) = ((now + 90).to_string(), format!("1;w={}", u64::MAX));
         let headers = |pairs: &[(&'static str, &str)]| {

@@ -1,4 +1,4 @@
-//! One budget of attempts and time for an operation and for every request below it.
+//! Budget of attempts and time, shared by all requests of an operation.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::retry::{is_transient, rate_limit_end, retry_after};
 use super::{Backoff, Error, ErrorKind, PendingRequests};
 
-/// Attempts, time and deadline of one operation, such as reading a blob from one registry. Clones share
-/// them, so that retries within retries do not multiply.
+/// Attempts, time and deadline of one operation, such as reading a blob from one registry. Clones share the
+/// budget, so that nested retries do not multiply.
 #[derive(Debug, Clone)]
 pub(crate) struct RetryBudget {
     backoff: Backoff,
@@ -21,30 +21,31 @@ pub(crate) struct RetryBudget {
     pub(super) pending: PendingRequests,
 }
 
+/// The used part of a budget.
 #[derive(Debug, Default)]
 struct BudgetUsage {
-    /// Pauses so far. Bounds of later pauses grow with it.
+    /// Number of pauses. The bound of the next pause depends on it.
     pauses: u32,
-    /// Attempts that ended in a fault.
+    /// Number of failed attempts.
     faults: u32,
-    /// Time lost to hosts that were silent or too slow.
+    /// Time spent waiting for hosts that were silent or too slow.
     silence: Duration,
     /// Time of all pauses.
     paused: Duration,
 }
 
 impl RetryBudget {
-    /// `waits` lists the requests that are waiting for a response.
+    /// Creates a budget. `pending` contains the requests in flight.
     pub(crate) fn new(backoff: Backoff, deadline: Option<Instant>, pending: PendingRequests) -> Self {
         Self { backoff, deadline, started: Instant::now(), usage: Arc::default(), pending }
     }
 
-    /// Forgets earlier faults, after an attempt that gained something.
+    /// Resets the budget after progress.
     pub(crate) fn reset(&self) {
         *self.usage() = BudgetUsage::default();
     }
 
-    /// Returns the number of attempts that ended in a fault, at least one.
+    /// Returns the number of failed attempts, at least one.
     pub(crate) fn attempts(&self) -> u32 {
         self.usage().faults.max(1)
     }
@@ -53,64 +54,54 @@ impl RetryBudget {
         self.started.elapsed()
     }
 
-    /// Waits before the next attempt after a response. Returns false if there is none.
+    /// Waits before the next attempt after a response. Returns false if no attempt is left.
     pub(crate) async fn wait_after_response(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        let retry_after_header = if status == 429 { rate_limit_end(headers) } else { retry_after(headers) };
-        is_transient(status) && self.wait_after_status(status, retry_after_header).await
+        let min_pause = if status == 429 { rate_limit_end(headers) } else { retry_after(headers) };
+        is_transient(status) && self.wait_after_status(status, min_pause).await
     }
 
-    /// Waits before the next attempt after a request without a complete response. Returns false if there
-    /// is none: a host that was silent for long enough is given up before its attempts are used up.
+    /// Waits before the next attempt after a request without a complete response. Returns false if no attempt
+    /// is left, or if the host was silent for too long.
     pub(crate) async fn wait_after_error(&self, error: &Error) -> bool {
         let silence = match &error.kind {
             ErrorKind::Silent { time, .. } | ErrorKind::Slow { time, .. } => *time,
             _ => Duration::ZERO,
         };
-        let has_patience = {
+        let is_within_limit = {
             let mut usage = self.usage();
             usage.silence = usage.silence.saturating_add(silence);
             usage.silence < self.backoff.max_silence
         };
-        error.is_transient() && self.has_attempts() && has_patience && self.pause(None).await
+        error.is_transient() && self.count_fault() && is_within_limit && self.pause(None).await
     }
 
-    /// Waits before the next attempt after a transient status. `asked` is the time the registry asks for.
-    pub(crate) async fn wait_after_status(
-        &self,
-        status: StatusCode,
-        retry_after_header: Option<Duration>,
-    ) -> bool {
-        let throttled =
-            matches!(status.as_u16(), 429 | 503) && (retry_after_header.is_some() || status == 429);
-        if throttled {
-            self.pause(retry_after_header).await
-        } else {
-            self.wait_after_fault(retry_after_header).await
-        }
+    /// Waits before the next attempt after a transient status. The registry requested `min_pause`.
+    pub(crate) async fn wait_after_status(&self, status: StatusCode, min_pause: Option<Duration>) -> bool {
+        let throttled = matches!(status.as_u16(), 429 | 503) && (min_pause.is_some() || status == 429);
+        if throttled { self.pause(min_pause).await } else { self.wait_after_fault(min_pause).await }
     }
 
-    /// Waits before the next attempt after a fault.
-    pub(crate) async fn wait_after_fault(&self, retry_after_header: Option<Duration>) -> bool {
-        self.has_attempts() && self.pause(retry_after_header).await
+    /// Waits before the next attempt after a failed one.
+    pub(crate) async fn wait_after_fault(&self, min_pause: Option<Duration>) -> bool {
+        self.count_fault() && self.pause(min_pause).await
     }
 
-    /// Counts a fault. Returns true if attempts are left.
-    fn has_attempts(&self) -> bool {
+    /// Counts a failed attempt. Returns true if attempts are left.
+    fn count_fault(&self) -> bool {
         let mut usage = self.usage();
         usage.faults = usage.faults.saturating_add(1);
         usage.faults < self.backoff.max_attempts
     }
 
-    async fn pause(&self, retry_after_header: Option<Duration>) -> bool {
+    async fn pause(&self, min_pause: Option<Duration>) -> bool {
         let pause = {
             let mut usage = self.usage();
             usage.pauses = usage.pauses.saturating_add(1);
-            // A registry asks for a least time. Jitter on top spreads the clients that it asked.
-            let pause =
-                retry_after_header.unwrap_or_default().saturating_add(self.backoff.pause(usage.pauses));
+            // The jitter is added to the requested time, because many clients get the same time.
+            let pause = min_pause.unwrap_or_default().saturating_add(self.backoff.pause(usage.pauses));
             usage.paused = usage.paused.saturating_add(pause);
             let fits = match self.deadline {
-                // A registry can ask for more time than an Instant can express.
+                // The requested time can exceed the range of an Instant.
                 Some(deadline) => Instant::now().checked_add(pause).is_some_and(|end| end < deadline),
                 None => usage.paused < self.backoff.max_total_pause,
             };
@@ -152,19 +143,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wait_without_end_is_not_begun() {
-        for retry_after_header in [Some(Duration::from_secs(u64::MAX)), Some(Duration::MAX)] {
+    async fn does_not_start_an_endless_pause() {
+        for min_pause in [Some(Duration::from_secs(u64::MAX)), Some(Duration::MAX)] {
             for budget in [
                 budget(Backoff::default(), 100),
                 RetryBudget::new(Backoff::default(), None, PendingRequests::default()),
             ] {
-                assert!(!budget.wait_after_status(StatusCode::TOO_MANY_REQUESTS, retry_after_header).await);
+                assert!(!budget.wait_after_status(StatusCode::TOO_MANY_REQUESTS, min_pause).await);
             }
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waits_as_asked_when_that_ends_before_the_deadline() {
+    async fn waits_for_the_requested_time_if_it_ends_before_the_deadline() {
         let budget = budget(Backoff::default(), 100);
         let started = Instant::now();
         assert!(budget.wait_after_response(StatusCode::TOO_MANY_REQUESTS, &headers("60")).await);
@@ -176,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn gives_up_on_faults_but_bears_throttling() {
+    async fn limits_failed_attempts_but_not_throttled_ones() {
         let budget = budget(Backoff { max_attempts: 3, ..Backoff::default() }, 3600);
         let none = HeaderMap::new();
         for _ in 0..10 {
@@ -192,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn gives_up_a_silent_host_early_unless_there_was_progress() {
+    async fn stops_early_if_a_host_is_silent_without_progress() {
         let budget = budget(Backoff::default(), 3600);
         assert!(budget.wait_after_error(&silent(30)).await);
         budget.reset();
@@ -201,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn patience_without_a_deadline_counts_pauses_and_not_the_transfer() {
+    async fn without_a_deadline_limits_pauses_but_not_the_transfer() {
         let budget = RetryBudget::new(Backoff::default(), None, PendingRequests::default());
         tokio::time::sleep(Duration::from_secs(3600)).await;
         assert!(budget.wait_after_fault(None).await);

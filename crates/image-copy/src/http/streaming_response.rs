@@ -1,4 +1,4 @@
-//! The body of a response, piece by piece.
+//! A response whose body is read chunk by chunk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use tokio::time::{Instant, timeout_at};
 use super::pending_requests::PendingRequest;
 use super::{Client, Error, ErrorKind};
 
-/// The body of a response. It fails if the server is silent or sends too slowly. Only the time in which
-/// its reader waits for the server counts. Cannot be printed, because its address can be signed.
+/// A response whose body is read chunk by chunk. Reading fails if the server is silent or too slow. Only the
+/// time in which the reader waits for the server counts. Cannot be printed, because its URL can be signed.
 pub(crate) struct StreamingResponse {
     client: Client,
     response: reqwest::Response,
     pending: Arc<PendingRequest>,
     /// Time that the reader waited in the current period, which ends after `Options::read_timeout`.
     waited: Duration,
-    /// The part of it before the last byte.
+    /// The part of `waited` before the last byte.
     waited_for_last: Duration,
-    /// Bytes in the current period.
+    /// Number of bytes in the current period.
     bytes: u64,
 }
 
@@ -44,19 +44,19 @@ impl StreamingResponse {
         self.response.url()
     }
 
-    /// Returns the next bytes, or `None` after the last.
+    /// Returns the next chunk, or `None` after the last one.
     ///
     /// # Errors
     /// If the connection is interrupted, silent or too slow.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    pub(crate) async fn next_chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let period = self.client.options().read_timeout;
-            let asked = Instant::now();
+            let started = Instant::now();
             self.pending.start_waiting();
-            let end = asked + period.saturating_sub(self.waited);
+            let end = started + period.saturating_sub(self.waited);
             let result = timeout_at(end, self.response.chunk()).await;
             self.pending.stop_waiting();
-            self.waited += asked.elapsed();
+            self.waited += started.elapsed();
             let chunk = match result {
                 Ok(Ok(Some(chunk))) => Some(chunk),
                 Ok(Ok(None)) => return Ok(None),

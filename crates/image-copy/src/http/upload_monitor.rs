@@ -1,4 +1,4 @@
-//! Distinguishes a stalled upload from one that waits for its own source.
+//! Distinguishes a stalled upload from an upload that waits for its source.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,13 +10,13 @@ use super::{ErrorKind, Options};
 /// Maximum time between two checks of an upload.
 const TICK: Duration = Duration::from_millis(500);
 
-/// State of an upload's body. No total time limit fits a blob of any size, and the connection does not show
-/// the side that it waits for.
+/// Watches the body of an upload. A total time limit does not fit blobs of all sizes, and the connection does
+/// not show if it waits for the source or for the server.
 #[derive(Debug)]
 pub(crate) struct UploadMonitor {
     pending: Arc<PendingRequest>,
-    /// Bytes that the connection has not taken yet. HTTP/1.1 drops a body with a known length at its last
-    /// byte without polling its end, so only the count shows that the body is complete.
+    /// Number of bytes that the connection has not accepted yet. With HTTP/1.1, a body with a known length is
+    /// dropped after its last byte without polling its end, so that only this number shows its completion.
     left: AtomicU64,
 }
 
@@ -25,19 +25,19 @@ impl UploadMonitor {
         Self { pending, left: AtomicU64::new(length) }
     }
 
-    /// The connection asked for more, and the source has the next move.
+    /// Records that the connection waits for the source.
     pub(crate) fn waiting_for_source(&self) {
         self.pending.stop_waiting();
     }
 
-    /// The source delivered `bytes`, or failed.
+    /// Records that the source delivered `bytes` or failed, and that the server must act next.
     pub(crate) fn source_delivered(&self, bytes: u64) {
         let left = self.left.load(Ordering::Relaxed).saturating_sub(bytes);
         self.left.store(left, Ordering::Relaxed);
         self.pending.start_waiting();
     }
 
-    /// Returns when the other side has been silent for too long, or takes bytes too slowly.
+    /// Returns when the server has been silent for too long, or accepts bytes too slowly.
     pub(super) async fn wait_until_stalled(&self, options: &Options) -> ErrorKind {
         let mut waited = Duration::ZERO;
         let mut left_before = self.left.load(Ordering::Relaxed);

@@ -150,9 +150,9 @@ impl BlobReader {
     /// The next piece from the connection.
     async fn advance(&mut self) -> Result<Bytes, Error> {
         let body = self.body.as_mut().ok_or(Error::Protocol("a body is read before it is opened"))?;
-        let Some(mut chunk) = body.next().await? else {
+        let Some(mut chunk) = body.next_chunk().await? else {
             // A clean end before the last byte is a cut connection as well.
-            return Err(http::interrupted(body.url()).into());
+            return Err(http::interrupted_error(body.url()).into());
         };
         if self.skip > 0 {
             let skipped = self.skip.min(chunk.len() as u64);

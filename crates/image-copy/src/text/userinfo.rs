@@ -1,14 +1,15 @@
-//! User names and passwords in URLs, and texts without them.
+//! Finds and removes the userinfo of URLs: user names and passwords
+//! (<https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1>).
 
 use std::borrow::Cow;
 
-/// Replaces a user name and its password.
+/// Replacement for a user name and its password.
 const REPLACEMENT: &str = "***@";
 
-/// Start of a digest in a reference. Its `@` does not end a login.
+/// Start of a digest in a reference. Its `@` does not end a userinfo.
 const DIGESTS: [&str; 2] = ["@sha256:", "@sha512:"];
 
-/// Returns a text with `***` for the user names and passwords of its URLs, as in `https://***@host/app`.
+/// Replaces the user names and passwords of all URLs in a text, as in `https://***@host/app`.
 #[must_use]
 pub fn without_userinfo(text: &str) -> Cow<'_, str> {
     if !text.contains("://") {
@@ -26,8 +27,7 @@ pub fn without_userinfo(text: &str) -> Cow<'_, str> {
     (clean + rest).into()
 }
 
-/// Like [`without_userinfo`], for one name, which can also have a login without a scheme, as in
-/// `user:password@host/app`.
+/// Like [`without_userinfo`], for a single name, which can have no scheme, as in `user:password@host/app`.
 #[must_use]
 pub fn name_without_userinfo(name: &str) -> Cow<'_, str> {
     match userinfo_length(name) {
@@ -36,20 +36,20 @@ pub fn name_without_userinfo(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns the length in bytes of the login at the start of a URL without its scheme, with the `@`.
+/// Returns the length in bytes of the userinfo and its `@` at the start of a URL without its scheme.
 #[must_use]
 pub fn userinfo_length(url: &str) -> usize {
     let word = url.split(char::is_whitespace).next().unwrap_or(url);
     let word = DIGESTS.iter().fold(word, |word, digest| word.split(digest).next().unwrap_or(word));
     let authority = word.split('/').next().unwrap_or(word);
     let in_authority = authority.rfind('@').map_or(0, |at| at + 1);
-    // Git also takes a password with a `/`. Such an authority looks like a host with an odd port.
+    // Git accepts passwords with a `/`. Such a URL seems to have a port that is not a number.
     let host = &authority[in_authority..];
-    let has_odd_port = host.split_once(':').is_some_and(|(host, port)| {
+    let has_invalid_port = host.split_once(':').is_some_and(|(host, port)| {
         !host.starts_with('[') && (port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()))
     });
     let in_word = word.rfind('@').map_or(0, |at| at + 1);
-    if has_odd_port { in_word } else { in_authority }
+    if has_invalid_port { in_word } else { in_authority }
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_has_no_logins_of_urls() {
+    fn removes_userinfo_from_all_urls_of_a_text() {
         for (text, expected) in [
             ("https://me:planted@h/app", "https://***@h/app"),
             ("https://planted@h/app:1", "https://***@h/app:1"),
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_no_login_without_a_scheme() {
+    fn removes_userinfo_without_a_scheme() {
         for (name, expected) in [
             ("me:planted@h/app", "***@h/app"),
             ("me:pl@nted@h:5000", "***@h:5000"),
