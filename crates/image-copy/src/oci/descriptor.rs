@@ -9,8 +9,8 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 use super::{Digest, Platform, UnvalidatedPlatform, media_type};
 
 /// Maximum number of descriptors in one list of a manifest. A list at the maximum uses 3 MiB of memory,
-/// while 4 MiB of JSON have room for 40,000. Images have at most some 500 layers, and the longest list of
-/// referrers that is copied has 300.
+/// while 4 MiB of JSON have room for 40,000 descriptors. Images have at most some 500 layers, and at most
+/// 300 referrers of an image are copied.
 pub(crate) const MAX_DESCRIPTORS: usize = 10_000;
 
 /// Reference to content by digest, with the content's media type and size.
@@ -22,25 +22,25 @@ pub struct Descriptor {
     pub digest: Digest,
     /// Size of the content in bytes.
     pub size: u64,
-    /// Platform, in an index.
+    /// Platform of a child manifest, if the index states it.
     pub platform: Option<Platform>,
-    /// Digest of the image that this attestation describes, in an index.
+    /// Digest of the described image, if this is an attestation in an index.
     pub attestation_subject: Option<Digest>,
-    /// True if registries may lack the content: it has `urls`, or a media type for layers that may not be
-    /// distributed, such as the base layers of Windows images of before 2023
+    /// True if registries can lack the content: it has `urls`, or a media type for non-distributable layers,
+    /// such as the base layers of Windows images from before 2023
     /// (<https://github.com/opencontainers/image-spec/blob/main/layer.md#non-distributable-layers>).
     pub is_foreign: bool,
 }
 
 impl Descriptor {
-    /// Returns true if this child of an index is a `BuildKit` attestation rather than an image.
+    /// Returns true if this child of an index is a `BuildKit` attestation and not an image.
     #[must_use]
     pub fn is_attestation(&self) -> bool {
         self.attestation_subject.is_some()
     }
 }
 
-/// Returns true for the media types of layers that may not be distributed.
+/// Returns true for the media types of non-distributable layers.
 fn is_nondistributable(media_type: &str) -> bool {
     let is_oci = matches!(
         MediaType::from(media_type),
@@ -51,7 +51,7 @@ fn is_nondistributable(media_type: &str) -> bool {
     is_oci || media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")
 }
 
-/// The fields that are read. Others are skipped without being stored.
+/// The fields that are read. Other fields are skipped and not stored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Fields {
@@ -60,7 +60,7 @@ struct Fields {
     size: u64,
     platform: Option<UnvalidatedPlatform>,
     annotations: Option<Annotations>,
-    /// `IgnoredAny` has no size, so that this only counts.
+    /// Only counted: `IgnoredAny` has no size.
     urls: Option<Vec<IgnoredAny>>,
 }
 
@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for Descriptor {
             }
             _ => None,
         };
-        // Some tools leave it empty, and registries accept that.
+        // Some tools leave the media type empty, and registries accept that.
         if !media_type.is_empty() {
             media_type::validate(&media_type).map_err(D::Error::custom)?;
         }
@@ -96,13 +96,13 @@ impl<'de> Deserialize<'de> for Descriptor {
     }
 }
 
-/// At most [`MAX_DESCRIPTORS`], counted while they are read.
+/// A list of at most [`MAX_DESCRIPTORS`] descriptors, which are counted while they are read.
 pub(super) struct Descriptors(pub(super) Vec<Descriptor>);
 
 impl<'de> Deserialize<'de> for Descriptors {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Counting;
-        impl<'de> Visitor<'de> for Counting {
+        struct CountingVisitor;
+        impl<'de> Visitor<'de> for CountingVisitor {
             type Value = Descriptors;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,14 +113,16 @@ impl<'de> Deserialize<'de> for Descriptors {
                 let mut descriptors = Vec::new();
                 while let Some(descriptor) = list.next_element()? {
                     if descriptors.len() == MAX_DESCRIPTORS {
-                        return Err(A::Error::custom(format!("it lists more than {MAX_DESCRIPTORS} parts")));
+                        return Err(A::Error::custom(format!(
+                            "it lists more than {MAX_DESCRIPTORS} descriptors"
+                        )));
                     }
                     descriptors.push(descriptor);
                 }
                 Ok(Descriptors(descriptors))
             }
         }
-        deserializer.deserialize_seq(Counting)
+        deserializer.deserialize_seq(CountingVisitor)
     }
 }
 
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_layers_that_registries_may_lack() {
+    fn recognizes_foreign_layers() {
         check(r#""mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip""#, true);
         check(r#""mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar""#, true);
         check(r#""mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip""#, true);
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_while_it_reads() {
+    fn limits_the_number_of_descriptors() {
         let one = format!(r#"{{"mediaType":"a/m","digest":"{}","size":1}}"#, Digest::of(b"x"));
         let list = |count| format!("[{}]", vec![one.as_str(); count].join(","));
         let read = |count| serde_json::from_str::<Descriptors>(&list(count)).map(|list| list.0.len());

@@ -1,4 +1,4 @@
-//! Content digests, and hashing while the bytes pass.
+//! Content digests and their computation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,14 +10,14 @@ use serde::de::{Deserializer, Error as _};
 
 use super::ParseError;
 
-/// The address of content: `algorithm:hex`
+/// Digest of content: `algorithm:hex`
 /// (<https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests>).
 ///
-/// Only algorithms that can be verified here are accepted, in lower-case hex of the right length.
+/// Only supported algorithms are accepted, with lower-case hexadecimal digits of the right length.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(Arc<str>);
 
-/// A digest algorithm that can be verified.
+/// A supported digest algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     /// SHA-256, which every registry uses.
@@ -29,7 +29,7 @@ pub enum Algorithm {
 }
 
 impl Digest {
-    /// The SHA-256 digest of `bytes`.
+    /// Returns the SHA-256 digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut hasher = Hasher::new(Algorithm::Sha256);
@@ -37,7 +37,7 @@ impl Digest {
         hasher.finish()
     }
 
-    /// The algorithm in front of the colon.
+    /// Returns the algorithm before the colon.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         match self.0.split_once(':') {
@@ -47,20 +47,20 @@ impl Digest {
         }
     }
 
-    /// The digits behind the colon.
+    /// Returns the digits after the colon.
     #[must_use]
     pub fn hex(&self) -> &str {
         self.0.split_once(':').map_or("", |(_, hex)| hex)
     }
 
-    /// `algorithm:` and the first 12 digits, for messages.
+    /// Returns `algorithm:` and the first 12 digits, for messages.
     #[must_use]
     pub fn short(&self) -> &str {
         let colon = self.0.find(':').unwrap_or(0);
         &self.0[..colon + 13]
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -113,7 +113,7 @@ pub(crate) struct Hasher {
 }
 
 impl Hasher {
-    /// Starts with no bytes hashed.
+    /// Creates a hasher without bytes.
     #[must_use]
     pub(crate) fn new(algorithm: Algorithm) -> Self {
         let context = digest::Context::new(match algorithm {
@@ -129,7 +129,7 @@ impl Hasher {
         self.context.update(bytes);
     }
 
-    /// The digest of everything added.
+    /// Returns the digest of all bytes added.
     #[must_use]
     pub(crate) fn finish(self) -> Digest {
         const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_to_the_well_known_digest_of_the_empty_object() {
+    fn computes_the_digest_of_the_empty_json_object() {
         let digest = Digest::of(b"{}");
         assert_eq!(
             digest.as_str(),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_be_verified() {
+    fn rejects_unsupported_algorithms_and_invalid_digits() {
         let hex = "a".repeat(64);
         for wrong in ["", "sha256", "md5:aa", &format!("sha256:{}", "A".repeat(64)), &format!("sha512:{hex}")]
         {

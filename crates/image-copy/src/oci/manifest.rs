@@ -1,4 +1,4 @@
-//! Manifests and indexes: the raw bytes, and what was read from them.
+//! Manifests and indexes: the raw bytes and the parsed descriptors.
 
 use std::sync::Arc;
 
@@ -9,71 +9,69 @@ use super::descriptor::Descriptors;
 use super::{Descriptor, Digest, ParseError, media_type, rewrite};
 use crate::text::SanitizedText;
 
-/// Maximum length of the JSON parser's words in characters; they quote the document.
-const WORDS_CHARS: usize = 200;
+/// Maximum length of the JSON parser's message in characters. The message quotes the document.
+const MAX_MESSAGE_CHARS: usize = 200;
 
-/// Registries accept manifests up to this size in bytes
+/// Maximum size of a manifest in bytes, which registries must accept
 /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests>).
 pub(crate) const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
 
-/// What a manifest refers to.
+/// Kind of a manifest, with its descriptors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ManifestKind {
-    /// One image (or artifact): its config and its layers, in order.
+    /// An image or artifact.
     Image {
         /// The config blob.
         config: Descriptor,
-        /// The layer blobs.
+        /// The layer blobs, in order.
         layers: Arc<[Descriptor]>,
     },
-    /// An index of manifests, in order.
+    /// An index.
     Index {
-        /// The manifests it lists.
+        /// The child manifests, in order.
         children: Arc<[Descriptor]>,
     },
 }
 
-/// A manifest or index as a registry sent it. The bytes are never written anew: its digest is
-/// theirs.
+/// A manifest or index as a registry sent it. The bytes are kept unchanged, because the digest is computed
+/// from them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// The media type it is stored under.
+    /// Media type.
     pub media_type: String,
-    /// Digest of `bytes` that the manifest is stored under: SHA-256, or the algorithm of the reference or
-    /// descriptor that it was read by.
+    /// Digest of `bytes`: SHA-256, or the algorithm of the reference or descriptor that the manifest was
+    /// requested with.
     pub digest: Digest,
     /// The document.
     pub bytes: Bytes,
-    /// What it refers to.
+    /// Kind and descriptors.
     pub kind: ManifestKind,
 }
 
-/// Why a document is not a manifest that can be copied.
+/// The reason a document is not a manifest that can be copied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// Docker's first format, which has neither digests of its parts nor a place in ECR.
+    /// Docker's schema 1, which does not contain digests and which ECR does not support.
     #[error(
         "it is in Docker's schema 1 format, which cannot be copied; push it again with a current client, or choose a newer tag"
     )]
     DockerSchema1,
-    /// Neither a manifest nor an index, or a damaged one.
-    #[error("it is not a manifest that can be read: {0}")]
+    /// An invalid document.
+    #[error("it is not a valid manifest: {0}")]
     Invalid(SanitizedText),
-    /// A platform in an index or a config.
+    /// An invalid platform in an index or a config.
     #[error("its platform is not valid: {0}")]
     Platform(ParseError),
-    /// Both an index and an image.
-    #[error(
-        "it has both \"manifests\" and \"{0}\", so that it is an index for one reader and an image for another"
-    )]
+    /// A document with the fields of an index and of an image.
+    #[error("it has both \"manifests\" and \"{0}\": some clients read it as an index, others as an image")]
     Ambiguous(&'static str),
-    /// The `Content-Type` and the document disagree.
-    #[error("it was served as {served}, but says that it is {stated}")]
+    /// The `Content-Type` header differs from the document's media type.
+    #[error("its Content-Type is {content_type}, but its mediaType is {media_type}")]
     MediaType {
-        /// The header.
-        served: String,
-        /// The document's own field.
-        stated: String,
+        /// The `Content-Type` header.
+        content_type: String,
+        /// The document's `mediaType`.
+        media_type: String,
     },
 }
 
@@ -84,29 +82,30 @@ impl From<ParseError> for ManifestError {
 }
 
 impl Manifest {
-    /// Reads a document served as `served`, a `Content-Type` that may be missing or generic.
+    /// Parses a document. Its `Content-Type` can be missing or generic.
     ///
     /// # Errors
-    /// [`ManifestError`] when it cannot be copied.
-    pub fn parse(bytes: Bytes, served: Option<&str>) -> Result<Self, ManifestError> {
+    /// If the document is not a manifest that can be copied.
+    pub fn parse(bytes: Bytes, content_type: Option<&str>) -> Result<Self, ManifestError> {
         let invalid = |error: serde_json::Error| {
-            ManifestError::Invalid(SanitizedText::new(&error.to_string(), WORDS_CHARS))
+            ManifestError::Invalid(SanitizedText::new(&error.to_string(), MAX_MESSAGE_CHARS))
         };
         let fields: ManifestFields = serde_json::from_slice(&bytes).map_err(invalid)?;
         if fields.schema_version == Some(1) {
             return Err(ManifestError::DockerSchema1);
         }
-        let served = served.map(|text| text.split(';').next().unwrap_or(text).trim().to_ascii_lowercase());
-        let served = served.filter(|text| media_type::MANIFEST_TYPES.contains(&text.as_str()));
+        let content_type =
+            content_type.map(|text| text.split(';').next().unwrap_or(text).trim().to_ascii_lowercase());
+        let content_type = content_type.filter(|text| media_type::MANIFEST_TYPES.contains(&text.as_str()));
         let stated = fields.media_type.filter(|text| !text.is_empty());
         if let Some(stated) = &stated {
             media_type::validate(stated)?;
         }
-        let media_type = match (served, stated) {
-            (Some(served), Some(stated)) if served != stated => {
-                return Err(ManifestError::MediaType { served, stated });
+        let media_type = match (content_type, stated) {
+            (Some(content_type), Some(media_type)) if content_type != media_type => {
+                return Err(ManifestError::MediaType { content_type, media_type });
             }
-            (Some(served), _) => served,
+            (Some(content_type), _) => content_type,
             (None, Some(stated)) => stated,
             (None, None) if fields.manifests.is_some() => media_type::OCI_INDEX.into(),
             (None, None) => media_type::OCI_MANIFEST.into(),
@@ -131,7 +130,7 @@ impl Manifest {
         Ok(Self { media_type, digest: Digest::of(&bytes), bytes, kind })
     }
 
-    /// The same manifest under another digest of its bytes, which the caller has verified.
+    /// Returns the manifest with another digest of the same bytes. The caller must have verified it.
     #[must_use]
     pub(crate) fn with_digest(self, digest: Digest) -> Self {
         Self { digest, ..self }
@@ -146,7 +145,7 @@ impl Manifest {
         }
     }
 
-    /// Children of an index; an image has none.
+    /// Returns the children of an index. An image has none.
     #[must_use]
     pub fn children(&self) -> &[Descriptor] {
         match &self.kind {
@@ -155,7 +154,7 @@ impl Manifest {
         }
     }
 
-    /// Config and layers of an image, in that order; an index has none.
+    /// Returns the config and the layers of an image, in this order. An index has none.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
         let (config, layers) = match &self.kind {
             ManifestKind::Image { config, layers } => (Some(config), &layers[..]),
@@ -164,21 +163,21 @@ impl Manifest {
         config.into_iter().chain(layers)
     }
 
-    /// Whether this is an index.
+    /// Returns true for an index.
     #[must_use]
     pub fn is_index(&self) -> bool {
         matches!(self.kind, ManifestKind::Index { .. })
     }
 
-    /// The same index with those children alone for which `kept` holds. Every entry, and every other
-    /// field, keeps its bytes and its place, so that the same choice gives the same digest.
+    /// Returns the index with only those children for which `kept` is true. All other bytes and the order
+    /// are kept, so that the same selection results in the same digest.
     ///
     /// # Panics
-    /// When `kept` has another length than the index.
+    /// If `kept` does not have one element for each child.
     #[must_use]
     pub(crate) fn keep_children(&self, kept: &[bool]) -> Self {
         let ManifestKind::Index { children } = &self.kind else { return self.clone() };
-        assert_eq!(children.len(), kept.len(), "there is a choice for every child");
+        assert_eq!(children.len(), kept.len(), "one element for each child");
         let chosen = children.iter().zip(kept).filter(|(_, kept)| **kept).map(|(child, _)| child.clone());
         let bytes = Bytes::from(rewrite::keep_entries(&self.bytes, kept));
         Self {
@@ -190,8 +189,8 @@ impl Manifest {
     }
 }
 
-/// The fields that are read. Not `oci_spec`'s manifest and index, which lose parts of a platform, reject
-/// one that lacks a field, and store all annotations.
+/// The fields that are read. The types of `oci_spec` lose fields of a platform, reject a platform that lacks
+/// a field, and store all annotations.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ManifestFields {
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_bytes_and_reads_what_they_refer_to() {
+    fn keeps_the_bytes_and_parses_the_descriptors() {
         let text = docker_image();
         let manifest = Manifest::parse(text.clone().into(), Some(media_type::DOCKER_MANIFEST)).unwrap();
         assert_eq!(manifest.bytes, text.as_bytes());
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_an_index_with_an_attestation_and_windows_versions() {
+    fn parses_an_index_with_an_attestation_and_a_windows_version() {
         let text = format!(
             r#"{{"schemaVersion":2,"manifests":[
               {{"mediaType":"{m}","digest":"{a}","size":5,"platform":{{"os":"windows","architecture":"amd64","os.version":"10.0.20348"}}}},
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_a_config_with_part_of_a_platform() {
+    fn parses_an_incomplete_platform_and_a_null_field() {
         let text = docker_image().replace(r#""size":7"#, r#""size":7,"platform":{"os":"linux"}"#);
         assert!(Manifest::parse(text.into(), None).is_ok());
         let null = docker_image().replacen('{', r#"{"manifests":null,"#, 1);
@@ -257,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_be_copied() {
+    fn rejects_documents_that_cannot_be_copied() {
         let schema_one = r#"{"schemaVersion":1,"name":"x","fsLayers":[]}"#;
         assert_eq!(Manifest::parse(schema_one.into(), None), Err(ManifestError::DockerSchema1));
         let disagreeing = Manifest::parse(docker_image().into(), Some(media_type::OCI_MANIFEST));

@@ -6,21 +6,21 @@ use super::ParseError;
 pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// OCI image manifest.
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// Docker's index.
+/// Docker manifest list.
 pub const DOCKER_MANIFEST_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-/// Docker's image manifest, schema 2.
+/// Docker image manifest, schema 2.
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 /// OCI image config.
 pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-/// Docker's image config.
+/// Docker image config.
 pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
-/// All manifests, in the order in which they are asked for.
+/// All supported manifests and indexes, in the order of the `Accept` headers.
 pub const MANIFEST_TYPES: [&str; 4] = [OCI_INDEX, DOCKER_MANIFEST_LIST, OCI_MANIFEST, DOCKER_MANIFEST];
 
 /// Maximum length of a media type in characters: two names of 127 (RFC 6838, section 4.2) and a slash.
 const MAX_CHARS: usize = 255;
 
-/// Checks that a media type can be sent in a header and shown. Its grammar is not checked, because
+/// Checks that a media type is safe in a header and in a message. Its grammar is not checked, because
 /// registries store artifacts whose media types have no subtype or several slashes.
 pub(super) fn validate(text: &str) -> Result<&str, ParseError> {
     const EXPECTED: &str = "a media type: expected at most 255 printable ASCII characters";

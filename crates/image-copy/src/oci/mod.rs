@@ -1,4 +1,4 @@
-//! The OCI vocabulary as pure data: references, digests, platforms, manifests. No I/O.
+//! References, digests, platforms and manifests of the OCI specifications. No I/O.
 
 mod descriptor;
 mod digest;
@@ -25,13 +25,13 @@ use crate::text::{SanitizedText, name_without_userinfo};
 /// Maximum length of the text that a [`ParseError`] quotes, in characters.
 const QUOTE_CHARS: usize = 100;
 
-/// A text that does not have the form it should have.
+/// A text with an invalid format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{input}\" is not {expected}")]
 pub struct ParseError {
-    /// The text as it was input, without a login, cut.
+    /// The invalid text, without user name and password, truncated.
     pub input: SanitizedText,
-    /// What would have been right, such as `a tag: …`.
+    /// The expected format, such as `a tag: expected …`.
     pub expected: &'static str,
 }
 

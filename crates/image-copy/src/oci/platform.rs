@@ -1,4 +1,4 @@
-//! What an image runs on.
+//! Platforms: operating system and architecture of an image.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::ParseError;
 
-/// Operating system, architecture and variant that an image was built for.
+/// Operating system, architecture and variant of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Platform {
     /// Operating system by Go's name, such as `linux`.
@@ -20,16 +20,16 @@ pub struct Platform {
     pub os_version: Option<String>,
 }
 
-/// Maximum length of a part of a platform in characters. The longest in use have eleven.
-const PART_CHARS: usize = 32;
+/// Maximum length of operating system, architecture and variant in characters. The longest in use have
+/// eleven.
+const MAX_FIELD_CHARS: usize = 32;
 
 /// Maximum length of the version of an operating system in characters.
-const VERSION_CHARS: usize = 64;
+const MAX_VERSION_CHARS: usize = 64;
 
-/// A platform as an index or a config states it, before it is checked.
+/// A platform in an index or a config, before validation.
 ///
-/// Own type, because `oci_spec::image::Platform` drops `os.version` and refuses entries that leave out a
-/// field.
+/// `oci_spec::image::Platform` drops `os.version` and rejects entries without all fields.
 #[derive(Deserialize)]
 pub(crate) struct UnvalidatedPlatform {
     os: Option<String>,
@@ -39,26 +39,26 @@ pub(crate) struct UnvalidatedPlatform {
     os_version: Option<String>,
 }
 
-/// Parts can be empty or missing: attestations and artifacts have no platform.
+/// Fields can be empty or missing, because attestations and artifacts have no platform.
 impl TryFrom<UnvalidatedPlatform> for Platform {
     type Error = ParseError;
 
     fn try_from(stated: UnvalidatedPlatform) -> Result<Self, ParseError> {
         const VERSION: &str = "an os.version: expected at most 64 printable ASCII characters";
-        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let non_empty = |text: Option<String>| text.filter(|text| !text.is_empty());
         let platform = Self {
             os: stated.os.unwrap_or_default(),
             architecture: stated.architecture.unwrap_or_default(),
-            variant: given(stated.variant),
-            os_version: given(stated.os_version),
+            variant: non_empty(stated.variant),
+            os_version: non_empty(stated.os_version),
         };
-        let parts = [Some(&platform.os), Some(&platform.architecture), platform.variant.as_ref()];
-        if !parts.into_iter().flatten().all(|part| part.is_empty() || is_part(part)) {
+        let fields = [Some(&platform.os), Some(&platform.architecture), platform.variant.as_ref()];
+        if !fields.into_iter().flatten().all(|field| field.is_empty() || is_field(field)) {
             return Err(ParseError::new(&platform.to_string(), EXPECTED));
         }
-        // Homebrew's bottles have versions such as "macOS 14.4.1".
+        // Homebrew bottles have versions such as "macOS 14.4.1".
         let is_version =
-            |text: &String| text.len() <= VERSION_CHARS && text.bytes().all(|b| matches!(b, b' '..=b'~'));
+            |text: &String| text.len() <= MAX_VERSION_CHARS && text.bytes().all(|b| matches!(b, b' '..=b'~'));
         match platform.os_version.as_ref().filter(|text| !is_version(text)) {
             Some(version) => Err(ParseError::new(version, VERSION)),
             None => Ok(platform),
@@ -69,23 +69,23 @@ impl TryFrom<UnvalidatedPlatform> for Platform {
 const EXPECTED: &str =
     "a platform: expected os/architecture or os/architecture/variant, such as linux/arm64 or linux/arm/v7";
 
-fn is_part(text: &str) -> bool {
+fn is_field(text: &str) -> bool {
     let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-    (1..=PART_CHARS).contains(&text.len()) && text.bytes().all(valid)
+    (1..=MAX_FIELD_CHARS).contains(&text.len()) && text.bytes().all(valid)
 }
 
 impl Platform {
-    /// Whether this is what attestations carry in place of a platform
+    /// Returns true for the placeholder of attestations
     /// (<https://docs.docker.com/build/metadata/attestations/attestation-storage/>).
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" || self.architecture == "unknown" || self.os.is_empty()
     }
 
-    /// Whether an image built for `self` is what a request for `wanted` means.
+    /// Returns true if an image for `self` satisfies a request for `wanted`.
     ///
-    /// A variant or OS version counts only when asked for. No fallback as at run time: who asks for
-    /// `amd64` is not handed `386`.
+    /// Variant and OS version are compared only if the request contains them. There is no fallback as at run
+    /// time: an image for `386` does not satisfy a request for `amd64`.
     #[must_use]
     pub fn satisfies(&self, wanted: &Self) -> bool {
         let (own, wanted) = (self.normalized(), wanted.normalized());
@@ -95,7 +95,7 @@ impl Platform {
             && (wanted.os_version.is_none() || own.os_version == wanted.os_version)
     }
 
-    /// The same platform under the names that Go uses
+    /// Returns the platform with Go's names
     /// (<https://github.com/containerd/platforms/blob/main/database.go>).
     #[must_use]
     pub fn normalized(&self) -> Self {
@@ -129,7 +129,7 @@ impl FromStr for Platform {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let parts: Vec<&str> = text.trim().split('/').collect();
         let (2 | 3) = parts.len() else { return Err(ParseError::new(text, EXPECTED)) };
-        if !parts.iter().all(|part| is_part(part)) {
+        if !parts.iter().all(|part| is_field(part)) {
             return Err(ParseError::new(text, EXPECTED));
         }
         let platform = Self {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn matches_names_that_mean_the_same_and_nothing_lesser() {
+    fn matches_synonyms_but_no_fallback() {
         check("linux/arm64/v8", "linux/arm64", true);
         check("linux/arm64", "linux/aarch64", true);
         check("linux/amd64", "Linux/x86_64", true);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_a_platform() {
+    fn rejects_invalid_platforms() {
         for wrong in ["", "linux", "linux-arm64", "linux/arm/v7/x", "linux/", "linux/a b"] {
             assert!(wrong.parse::<Platform>().is_err(), "{wrong}");
         }
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_an_entry_with_missing_fields() {
+    fn parses_an_entry_with_missing_fields() {
         let platform =
             stated(r#"{"os.version":"10.0.1","os":"windows","architecture":"amd64","variant":""}"#).unwrap();
         assert_eq!(platform.os_version.as_deref(), Some("10.0.1"));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_the_grammar_of_platforms_and_nothing_else() {
+    fn accepts_only_the_grammar_of_platforms() {
         for valid in [
             r#"{"os":"windows","architecture":"amd64","os.version":"10.0.17763.1","os.features":["win32k"]}"#,
             r#"{"os":"darwin","architecture":"arm64","os.version":"macOS 14.4.1"}"#,

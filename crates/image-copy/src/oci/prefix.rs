@@ -1,13 +1,14 @@
-//! A registry, or a part of one: what several repositories' names begin with.
+//! Prefixes of repository names.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::{ParseError, Registry, Repository};
 
-const PREFIX: &str = "a registry or a part of one: expected names as in docker.io/library or ghcr.io";
+const PREFIX: &str = "a registry or repository prefix: expected a name such as docker.io/library or ghcr.io";
 
-/// A registry with all of its repositories, or with those below a path, such as `docker.io/library`.
+/// A prefix of repository names: a registry, such as `ghcr.io`, or a path in it, such as
+/// `docker.io/library`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Prefix {
     registry: Registry,
@@ -15,8 +16,9 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// What follows the prefix in the path of `name`, without a slash; empty when it is the whole
-    /// path. `None` when the name does not begin with it: components are never split.
+    /// Returns the path of `name` after the prefix, without the slash between them. It is empty if the prefix
+    /// is the whole name. Returns `None` if the name does not have the prefix. Path components are never
+    /// split.
     #[must_use]
     pub fn relative_path<'a>(&self, name: &'a Repository) -> Option<&'a str> {
         if *name.registry() != self.registry {
@@ -29,14 +31,14 @@ impl Prefix {
         if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
     }
 
-    /// The repository `rest` below the prefix, if that makes a name.
+    /// Returns the repository with this path below the prefix, if the name is valid.
     #[must_use]
-    pub fn join(&self, rest: &str) -> Option<Repository> {
-        let path = [self.path.as_str(), rest].into_iter().filter(|part| !part.is_empty());
+    pub fn join(&self, relative_path: &str) -> Option<Repository> {
+        let path = [self.path.as_str(), relative_path].into_iter().filter(|part| !part.is_empty());
         Repository::new(self.registry.clone(), &path.collect::<Vec<_>>().join("/")).ok()
     }
 
-    /// How many characters of a path it fixes: the more, the closer it describes a repository.
+    /// Returns the length of the path, by which matching prefixes are ordered.
     #[must_use]
     pub fn path_length(&self) -> usize {
         self.path.len()
@@ -49,7 +51,7 @@ impl FromStr for Prefix {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let error = || ParseError::new(text, PREFIX);
         let (first, rest) = text.split_once('/').unwrap_or((text, ""));
-        // As in a reference: what could be an organisation at Docker Hub is one.
+        // As in a reference, a first component that is not a host is an organization at Docker Hub.
         let is_host = first.contains(['.', ':']) || first == "localhost";
         let (host, path) = if is_host { (first, rest) } else { ("docker.io", text) };
         let registry: Registry = host.parse().map_err(|_| error())?;
@@ -98,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_prefix() {
+    fn rejects_invalid_prefixes() {
         for wrong in
             ["", "/", "docker.io/", "https://docker.io", "docker.io/library:1", "a//b", "Docker.io/Upper"]
         {

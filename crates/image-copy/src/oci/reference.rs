@@ -1,4 +1,4 @@
-//! Names of images: registry, repository, tag, digest.
+//! Image references: registry, repository, tag and digest.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,8 +7,7 @@ use std::str::FromStr;
 use super::{Digest, ParseError};
 
 const REFERENCE: &str = "an image reference: expected [registry/]repository[:tag][@digest], such as docker.io/library/python:3.13";
-const SCHEME: &str =
-    "an image reference: expected one without a scheme, such as docker.io/library/python:3.13";
+const SCHEME: &str = "an image reference: expected no scheme, for example docker.io/library/python:3.13";
 const NO_REPOSITORY: &str =
     "an image reference: expected a repository after the registry, such as localhost:5000/app:1";
 const TAG: &str = "a tag: expected 1 to 128 letters, digits, _, . or -, not starting with . or -";
@@ -16,25 +15,25 @@ const REPOSITORY: &str =
     "a repository name: expected lower-case letters and digits, separated by ., _, - or /";
 const REGISTRY: &str = "a registry host: expected a name or address, with an optional port";
 
-/// The host (and port) of a registry, such as `ghcr.io` or `localhost:5000`.
+/// Host of a registry, with an optional port, such as `ghcr.io` or `localhost:5000`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Registry(String);
 
 impl Registry {
-    /// The host that serves the registry API: for `docker.io` that is another one
+    /// Returns the host of the registry API, which differs for `docker.io`
     /// (<https://github.com/distribution/reference/blob/main/normalize.go>).
     #[must_use]
     pub fn api_host(&self) -> &str {
         if self.is_docker_hub() { "registry-1.docker.io" } else { &self.0 }
     }
 
-    /// Whether this is Docker Hub.
+    /// Returns true for Docker Hub.
     #[must_use]
     pub fn is_docker_hub(&self) -> bool {
         self.0 == "docker.io"
     }
 
-    /// Returns true for private Amazon ECR, also by a name of its other endpoints
+    /// Returns true for all endpoints of private Amazon ECR registries
     /// (<https://docs.aws.amazon.com/general/latest/gr/ecr.html>).
     #[must_use]
     pub fn is_ecr(&self) -> bool {
@@ -43,13 +42,13 @@ impl Registry {
             .any(|name| self.0.contains(name))
     }
 
-    /// Host and port as written.
+    /// Returns host and port.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The host without its port and without brackets.
+    /// Returns the host without port and brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         if let Some(rest) = self.0.strip_prefix('[') {
@@ -81,7 +80,7 @@ impl FromStr for Registry {
         } else {
             name.split('.').all(label)
         };
-        // The maximum of RFC 1035 for a name, with a port.
+        // RFC 1035 limits a name to 253 characters; a port has up to 6 with its colon.
         if host.len() > 253 + 6 || !port_is_valid || !name_is_valid {
             return Err(ParseError::new(text, REGISTRY));
         }
@@ -106,10 +105,10 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The repository `path` of `registry`.
+    /// Creates the name of a repository.
     ///
     /// # Errors
-    /// When `path` is not by the grammar of the distribution specification.
+    /// If `path` violates the grammar of the distribution specification.
     pub fn new(registry: Registry, path: &str) -> Result<Self, ParseError> {
         let component = |part: &str| {
             let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
@@ -125,25 +124,25 @@ impl Repository {
         Ok(Self { registry, path: path.into() })
     }
 
-    /// Host part.
+    /// Returns the registry.
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// Path part, such as `library/python`.
+    /// Returns the path, such as `library/python`.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// This repository's image under `tag`.
+    /// Returns the reference of a tag in this repository.
     #[must_use]
     pub fn with_tag(&self, tag: Tag) -> Reference {
         Reference { repository: self.clone(), tag: Some(tag), digest: None }
     }
 
-    /// This repository's content with `digest`.
+    /// Returns the reference of a digest in this repository.
     #[must_use]
     pub fn with_digest(&self, digest: Digest) -> Reference {
         Reference { repository: self.clone(), tag: None, digest: Some(digest) }
@@ -156,12 +155,12 @@ impl fmt::Display for Repository {
     }
 }
 
-/// A name for an image within a repository, which can move.
+/// A tag. It names one image of a repository at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag(String);
 
 impl Tag {
-    /// The tag as text.
+    /// Returns the tag as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -186,15 +185,15 @@ impl fmt::Display for Tag {
     }
 }
 
-/// All of an image's name. With tag and digest, the digest says what it is and the tag what it is
-/// called; a text with neither means the tag `latest`.
+/// An image reference. If it has a tag and a digest, the digest identifies the image. A text with neither
+/// refers to the tag `latest`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reference {
-    /// Where the image is.
+    /// Repository of the image.
     pub repository: Repository,
-    /// What it is called.
+    /// Tag.
     pub tag: Option<Tag>,
-    /// What it is.
+    /// Digest.
     pub digest: Option<Digest>,
 }
 
@@ -210,7 +209,7 @@ impl FromStr for Reference {
             return error(SCHEME);
         }
         let (name, digest) = match text.split_once('@') {
-            // The error must not quote a part of a password.
+            // A password can contain @, and the error must not quote a part of it.
             Some((_, rest)) if rest.contains('@') => return error(REFERENCE),
             Some((name, digest)) => (name, Some(digest.parse::<Digest>()?)),
             None => (text, None),
@@ -221,22 +220,22 @@ impl FromStr for Reference {
             None => (name, None),
         };
         let tag = tag.map(str::parse::<Tag>).transpose()?;
-        // A first component is a host when it could not be a Docker Hub organisation.
+        // The first component is a host if it cannot be an organization at Docker Hub.
         let (registry, path) = match name.split_once('/') {
             Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
             _ => ("docker.io", name),
         };
-        // Docker would take this for a repository of its own, which is never meant.
+        // Docker reads a single host as a repository at Docker Hub, which nobody intends.
         if path == name && (name == "localhost" || name.parse::<IpAddr>().is_ok()) {
             return error(NO_REPOSITORY);
         }
         let registry: Registry = registry.parse()?;
-        // Checked as it was written, so that the message names nothing else.
-        let written = Repository::new(registry, path)?;
-        let repository = if written.registry.is_docker_hub() && !path.contains('/') {
-            Repository { path: format!("library/{path}"), ..written }
+        // Validated before `library/` is added, so that the error quotes the user's text.
+        let as_written = Repository::new(registry, path)?;
+        let repository = if as_written.registry.is_docker_hub() && !path.contains('/') {
+            Repository { path: format!("library/{path}"), ..as_written }
         } else {
-            written
+            as_written
         };
         let tag = if tag.is_none() && digest.is_none() { Some("latest".parse()?) } else { tag };
         Ok(Self { repository, tag, digest })
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_out_what_short_names_mean() {
+    fn expands_short_names() {
         let digest = format!("sha256:{}", "b".repeat(64));
         check("python", "docker.io/library/python:latest");
         check("acme/app:1", "docker.io/acme/app:1");
@@ -279,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_a_reference() {
+    fn rejects_invalid_references() {
         for wrong in [
             "",
             ":1",

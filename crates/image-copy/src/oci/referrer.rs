@@ -1,5 +1,4 @@
-//! What a manifest says of the manifest that it refers to, and the index under which registries
-//! without a referrers API are given the list
+//! Referrers: the subject of a manifest, and the index of referrers for registries without the referrers API
 //! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema>).
 
 use std::collections::HashSet;
@@ -36,25 +35,25 @@ struct Subject {
 }
 
 impl Manifest {
-    /// Returns the digest of the manifest that this one refers to, as a signature does.
+    /// Returns the digest of the subject, if this is a referrer, such as a signature.
     #[must_use]
     pub(crate) fn subject(&self) -> Option<Digest> {
         Some(self.referrer_fields()?.subject?.digest)
     }
 
-    /// Returns `index` with entries for those of `referrers` that it lacks, each with its type and
-    /// annotations as the referrers API would list it. Every other byte of the index is kept. Returns
-    /// `None` if it has them all.
+    /// Returns `index` with entries for the `referrers` that it lacks. The entries have the artifact type and
+    /// the annotations, as in a response of the referrers API. All other bytes of the index are kept. Returns
+    /// `None` if no referrer is missing.
     ///
     /// # Errors
-    /// If the index would have more entries than are read.
+    /// If the new index exceeds the maximum number of descriptors.
     pub(crate) fn referrers_index(
         index: Option<&Self>,
         referrers: &[Self],
     ) -> Result<Option<Self>, ManifestError> {
-        let known: HashSet<&Digest> =
+        let existing: HashSet<&Digest> =
             index.iter().flat_map(|index| index.children()).map(|child| &child.digest).collect();
-        let new = referrers.iter().filter(|referrer| !known.contains(&referrer.digest));
+        let new = referrers.iter().filter(|referrer| !existing.contains(&referrer.digest));
         let new: Vec<String> = new.map(Self::referrer_entry).collect();
         if new.is_empty() {
             return Ok(None);
@@ -66,7 +65,7 @@ impl Manifest {
         Self::parse(extended.into(), Some(media_type::OCI_INDEX)).map(Some)
     }
 
-    /// Returns the entry for this referrer in a list.
+    /// Returns the entry for this referrer in an index of referrers.
     fn referrer_entry(&self) -> String {
         let Fields { artifact_type, annotations, config, .. } = self.referrer_fields().unwrap_or_default();
         let artifact_type = artifact_type.or_else(|| config?.media_type);
@@ -90,22 +89,22 @@ impl Manifest {
 }
 
 impl Digest {
-    /// Tags under which cosign keeps what belongs to an image, where it does not use referrers
+    /// Returns the tags of cosign's signatures, attestations and SBOMs, which it uses instead of referrers
     /// (<https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>).
     #[must_use]
     pub fn cosign_tags(&self) -> Vec<Tag> {
-        [".sig", ".att", ".sbom"].iter().filter_map(|suffix| self.tag_with(suffix)).collect()
+        [".sig", ".att", ".sbom"].iter().filter_map(|suffix| self.to_tag(suffix)).collect()
     }
 
-    /// The tag of a list of referrers, where a registry makes none itself
+    /// Returns the tag of the index of referrers, for registries without the referrers API
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema>).
     pub(crate) fn referrers_tag(&self) -> Option<Tag> {
-        self.tag_with("")
+        self.to_tag("")
     }
 
-    fn tag_with(&self, suffix: &str) -> Option<Tag> {
+    fn to_tag(&self, suffix: &str) -> Option<Tag> {
         let (algorithm, hex) = self.as_str().split_once(':')?;
-        // As the specification cuts them, so that a digest of any kind fits into a tag.
+        // The specification truncates both parts, so that a digest of any algorithm fits into a tag.
         let (algorithm, hex) = (&algorithm[..algorithm.len().min(32)], &hex[..hex.len().min(64)]);
         format!("{algorithm}-{hex}{suffix}").parse().ok()
     }
@@ -130,14 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn a_referrer_names_its_subject() {
+    fn returns_the_subject_of_a_referrer() {
         assert_eq!(signature("a", None).subject(), Some(Digest::of(b"s")));
         let plain = Manifest::referrers_index(None, &[signature("a", None)]).unwrap().unwrap();
         assert_eq!(plain.subject(), None);
     }
 
     #[test]
-    fn a_list_grows_and_keeps_what_it_has() {
+    fn an_index_of_referrers_keeps_existing_entries() {
         let (first, second) = (signature("a", Some("application/a")), signature("b", None));
         let one = Manifest::referrers_index(None, std::slice::from_ref(&first)).unwrap().unwrap();
         assert_eq!(Manifest::referrers_index(Some(&one), std::slice::from_ref(&first)), Ok(None));
@@ -146,12 +145,12 @@ mod tests {
         assert_eq!(digests, [first.digest, second.digest]);
         let document: Value = serde_json::from_slice(&both.bytes).unwrap();
         assert_eq!(document["manifests"][0]["artifactType"], "application/a");
-        assert_eq!(document["manifests"][1]["artifactType"], "application/x", "of the config");
+        assert_eq!(document["manifests"][1]["artifactType"], "application/x", "media type of the config");
         assert_eq!(document["manifests"][1]["annotations"]["made"], "b");
     }
 
     #[test]
-    fn a_list_that_became_too_long_is_an_error() {
+    fn rejects_an_index_of_referrers_above_the_limit() {
         let entry = signature("a", None).referrer_entry();
         let document = |count| {
             let entries = vec![entry.as_str(); count].join(",");
@@ -166,11 +165,11 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_has_a_tag() {
+    fn a_digest_becomes_a_tag_of_valid_length() {
         let digest = Digest::of(b"");
-        let tag = digest.tag_with(".sig").unwrap();
+        let tag = digest.to_tag(".sig").unwrap();
         assert_eq!(tag.as_str(), format!("sha256-{}.sig", digest.hex()));
         let long: Digest = format!("sha512:{}", "a".repeat(128)).parse().unwrap();
-        assert_eq!(long.tag_with("").unwrap().as_str(), format!("sha512-{}", "a".repeat(64)));
+        assert_eq!(long.to_tag("").unwrap().as_str(), format!("sha512-{}", "a".repeat(64)));
     }
 }

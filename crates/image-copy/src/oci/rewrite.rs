@@ -1,4 +1,4 @@
-//! Writes an index anew with fewer entries, and leaves every byte alone that need not change.
+//! Removes entries from an index or appends entries. All other bytes are kept.
 
 use std::fmt;
 
@@ -6,23 +6,23 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The document with those entries of its `manifests` for which `kept` holds. Bytes that are not
-/// such a document come back as they are.
+/// Returns the document with only those entries of its `manifests` for which `kept` is true. Returns a
+/// document without `manifests` unchanged.
 pub(super) fn keep_entries(index: &[u8], kept: &[bool]) -> Vec<u8> {
-    with_list(index, |list| entries(list, kept))
+    replace_manifests(index, |list| filter_entries(list, kept))
 }
 
 /// Returns the document with `new` entries at the end of its `manifests`.
 pub(super) fn append_entries(index: &[u8], new: &[String]) -> Vec<u8> {
-    with_list(index, |list| {
+    replace_manifests(index, |list| {
         let old = list.get().trim().strip_suffix(']').unwrap_or("[").trim_end();
         let comma = if old.ends_with('[') { "" } else { "," };
         format!("{old}{comma}{}]", new.join(","))
     })
 }
 
-/// Returns the document with another `manifests`. Returns a document of another form unchanged.
-fn with_list(index: &[u8], changed: impl Fn(&RawValue) -> String) -> Vec<u8> {
+/// Returns the document with its `manifests` replaced. Returns a document without `manifests` unchanged.
+fn replace_manifests(index: &[u8], changed: impl Fn(&RawValue) -> String) -> Vec<u8> {
     let Ok(Fields(fields)) = serde_json::from_slice::<Fields<'_>>(index) else { return index.to_vec() };
     let fields: Vec<String> = fields
         .into_iter()
@@ -34,19 +34,19 @@ fn with_list(index: &[u8], changed: impl Fn(&RawValue) -> String) -> Vec<u8> {
     format!("{{{}}}", fields.join(",")).into_bytes()
 }
 
-fn entries(list: &RawValue, kept: &[bool]) -> String {
+fn filter_entries(list: &RawValue, kept: &[bool]) -> String {
     let Ok(entries) = serde_json::from_str::<Vec<&RawValue>>(list.get()) else { return list.get().into() };
     let chosen = entries.into_iter().zip(kept).filter(|(_, kept)| **kept).map(|(entry, _)| entry.get());
     format!("[{}]", chosen.collect::<Vec<&str>>().join(","))
 }
 
-/// The fields of an object, in the order in which they stand.
+/// The fields of a JSON object, in their order.
 struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Fields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
             type Value = Fields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,6 +61,6 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                 Ok(Fields(fields))
             }
         }
-        deserializer.deserialize_map(InOrder)
+        deserializer.deserialize_map(FieldsVisitor)
     }
 }

@@ -101,7 +101,7 @@ mod tests {
     fn an_error_shows_the_expected_format() {
         for (wrong, expected) in [
             ("docker.io", "\"docker.io\" is not a mirror: expected prefix=mirror prefix"),
-            ("=a.example", "\"\" is not a registry or a part of one"),
+            ("=a.example", "\"\" is not a registry or repository prefix"),
             ("docker.io=https://a.example", "\"https://a.example\" is not a registry"),
         ] {
             let error = Mirror::parse_list(wrong).unwrap_err().to_string();
