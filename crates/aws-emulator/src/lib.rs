@@ -7,11 +7,11 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aws_emulator::BoxError> {
-//! use aws_emulator::{Effect, Emulator, Fault, Mutability, ImageBuilder};
+//! use aws_emulator::{Effect, Emulator, Fault, ImageBuilder, Mutability};
 //!
 //! let emulator = Emulator::start().await?;
 //! let image = ImageBuilder::new(1).attestations().index();
-//! emulator.docker_hub().put_image("generated_blobs/python", "3.13", &image);
+//! emulator.docker_hub().put_image("library/python", "3.13", &image);
 //! let arn = emulator.repository_arn("python");
 //! let repository = emulator.ecr().create_repository(&arn, Mutability::Mutable);
 //! let cut = Effect::Reset { after_bytes: 100, on: None };
@@ -20,7 +20,7 @@
 //! let mark = emulator.log().mark();
 //! // Run the program under test with `emulator.environment()`, then look:
 //! assert_eq!(repository.resolve("3.13").as_deref(), Some(image.digest()));
-//! assert!(repository.damage("3.13").is_empty());
+//! assert!(repository.integrity_errors("3.13").is_empty());
 //! assert_eq!(emulator.log().pulls(mark), 5);
 //! # Ok(())
 //! # }

@@ -34,7 +34,7 @@ struct Serve {
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     /// Upstream image to make up, as host/repository:tag; can be repeated.
-    #[arg(long = "image", value_name = "REFERENCE", default_value = "docker.io/generated_blobs/python:3.13")]
+    #[arg(long = "image", value_name = "REFERENCE", default_value = "docker.io/library/python:3.13")]
     images: Vec<String>,
     /// Sizes in bytes of the layers of these images; two small true layers when absent.
     #[arg(long, value_name = "BYTES", value_delimiter = ',')]

@@ -103,14 +103,14 @@ async fn acr_exchanges_identity_tokens_by_post_and_hides_its_reasons_from_head()
 }
 
 const CACHE: &str =
-    "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/docker-hub/generated_blobs/python";
+    "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/docker-hub/library/python";
 
 #[tokio::test]
 async fn a_pull_through_repository_fills_slowly_by_tag_and_not_by_digest() {
     let fixture = Fixture::start().await;
     let (hub, ecr) = (fixture.emulator.docker_hub(), fixture.emulator.ecr());
     let image = ImageBuilder::new(1).attestations().index();
-    hub.put_image("generated_blobs/python", "3.13", &image);
+    hub.put_image("library/python", "3.13", &image);
     let settings = PullThroughSettings { delay: Duration::from_millis(50), misses: 1 };
     ecr.pull_through(&fixture.emulator.repository_arn("docker-hub"), hub, settings);
     let login = fixture.ecr_login().await;
@@ -126,7 +126,7 @@ async fn a_pull_through_repository_fills_slowly_by_tag_and_not_by_digest() {
     assert!(started.elapsed() >= settings.delay);
     assert_eq!(got.bytes().await.unwrap(), image.root().bytes);
     assert_eq!(fixture.get(&by_digest, &login).await.status(), 200, "now it is here");
-    let repository = ecr.repository(&fixture.emulator.repository_arn("docker-hub/generated_blobs/python"));
+    let repository = ecr.repository(&fixture.emulator.repository_arn("docker-hub/library/python"));
     assert_eq!(repository.integrity_errors("3.13"), Vec::<String>::new());
     let missing = fixture.get(&format!("{CACHE}/manifests/9"), &login).await;
     assert_eq!(missing.status(), 404);
@@ -136,7 +136,7 @@ async fn a_pull_through_repository_fills_slowly_by_tag_and_not_by_digest() {
 async fn a_pull_through_repository_needs_permission_to_fill() {
     let fixture = Fixture::start().await;
     let (hub, ecr) = (fixture.emulator.docker_hub(), fixture.emulator.ecr());
-    hub.put_image("generated_blobs/python", "3.13", &ImageBuilder::new(1).single());
+    hub.put_image("library/python", "3.13", &ImageBuilder::new(1).single());
     ecr.pull_through(&fixture.emulator.repository_arn("docker-hub"), hub, PullThroughSettings::default());
     let login = fixture.ecr_login().await;
     for action in ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"] {

@@ -11,7 +11,7 @@ use common::{ACCEPT, Fixture, basic, body, header, refused};
 use reqwest::Method;
 
 const HUB: &str = "https://registry-1.docker.io";
-const PYTHON: &str = "generated_blobs/python";
+const PYTHON: &str = "library/python";
 
 fn manifest(reference: &str) -> String {
     format!("{HUB}/v2/{PYTHON}/manifests/{reference}")
@@ -36,18 +36,18 @@ async fn challenges_and_names_the_token_service_and_scope() {
     let expected = "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\"";
     assert_eq!(header(&ping, "www-authenticate"), expected);
     let asked = fixture.head(&manifest("3.13"), "").await;
-    let scope = format!("{expected},scope=\"repository:generated_blobs/python:pull\"");
+    let scope = format!("{expected},scope=\"repository:library/python:pull\"");
     assert_eq!(header(&asked, "www-authenticate"), scope);
 }
 
 #[tokio::test]
 async fn a_token_opens_its_own_repository_only_and_expires() {
     let (fixture, image) = start().await;
-    hub(&fixture).put_image("generated_blobs/other", "1", &image);
+    hub(&fixture).put_image("library/other", "1", &image);
     let token = fixture.hub_token(PYTHON, None).await;
     assert_eq!(fixture.get(&format!("{HUB}/v2/"), &token).await.status(), 200);
     assert_eq!(fixture.head(&manifest("3.13"), &token).await.status(), 200);
-    let other = fixture.head(&format!("{HUB}/v2/generated_blobs/other/manifests/1"), &token).await;
+    let other = fixture.head(&format!("{HUB}/v2/library/other/manifests/1"), &token).await;
     assert_eq!(other.status(), 401);
     assert!(header(&other, "www-authenticate").contains("error=\"insufficient_scope\""));
     hub(&fixture).expire_tokens();

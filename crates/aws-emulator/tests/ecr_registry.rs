@@ -327,10 +327,10 @@ async fn a_large_layer_passes_through_without_being_kept() {
     let (fixture, repository, login) = start().await;
     let size = 64 * 1024 * 1024;
     let image = ImageBuilder::new(3).platforms(&["linux/amd64"]).layers(&[size]).single();
-    fixture.emulator.docker_hub().put_image("generated_blobs/big", "1", &image);
-    let token = fixture.hub_token("generated_blobs/big", None).await;
+    fixture.emulator.docker_hub().put_image("library/big", "1", &image);
+    let token = fixture.hub_token("library/big", None).await;
     let layer = image.blobs.iter().find(|blob| blob.size() == size).unwrap();
-    let url = format!("https://registry-1.docker.io/v2/generated_blobs/big/blobs/{}", layer.digest());
+    let url = format!("https://registry-1.docker.io/v2/library/big/blobs/{}", layer.digest());
     let moved = fixture.get(&url, &token).await;
     let started = std::time::Instant::now();
     let source = fixture.get(&header(&moved, "location"), "").await;

@@ -111,9 +111,9 @@ async fn gitlab_takes_a_tag_for_a_digest() {
 #[tokio::test]
 async fn harbor_states_other_lengths_and_reads_one_accept_per_line() {
     let case =
-        Case::new(Profile::harbor("harbor.example"), "generated_blobs/app", "generated_blobs/private").await;
-    let token = case.token("generated_blobs/app", None).await;
-    let url = case.url("generated_blobs/app/manifests/1");
+        Case::new(Profile::harbor("harbor.example"), "library/app", "library/private").await;
+    let token = case.token("library/app", None).await;
+    let url = case.url("library/app/manifests/1");
     let each_its_line = |method| {
         let request = case.fixture.client.request(method, &url).header("authorization", &token);
         ACCEPT.split(',').fold(request, |request, kind| request.header("accept", kind.trim()))
@@ -122,10 +122,10 @@ async fn harbor_states_other_lengths_and_reads_one_accept_per_line() {
     assert_ne!(header(&asked, "content-length"), case.image.root().bytes.len().to_string());
     let got = each_its_line(Method::GET).send().await.unwrap();
     assert_eq!(header(&got, "docker-content-digest"), case.image.digest());
-    let joined = case.get("generated_blobs/app/manifests/1", &token).await;
+    let joined = case.get("library/app/manifests/1", &token).await;
     assert_ne!(header(&joined, "docker-content-digest"), case.image.digest());
-    let missing = refused(case.get("generated_blobs/app/manifests/9", &token).await).await;
-    check_words(missing, (404, "NOT_FOUND", "artifact generated_blobs/app:9 not found"));
+    let missing = refused(case.get("library/app/manifests/9", &token).await).await;
+    check_words(missing, (404, "NOT_FOUND", "artifact library/app:9 not found"));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use common::{Fixture, REGISTRY, body, header};
 use serde_json::{Value, json};
 
 const HUB: &str = "https://registry-1.docker.io";
-const PYTHON: &str = "generated_blobs/python";
+const PYTHON: &str = "library/python";
 const SIGNATURE: &str = "application/x.signature";
 const SBOM: &str = "application/x.sbom";
 

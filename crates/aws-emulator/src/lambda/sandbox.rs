@@ -157,7 +157,7 @@ impl Sandbox {
                 Ok(())
             }
             Ok(Ok(RuntimeCall::Error(body))) => Err(Outcome::Error(text(&body))),
-            Ok(Ok(RuntimeCall::Response(_))) => Err(Outcome::Crash("answered out of call".to_owned())),
+            Ok(Ok(RuntimeCall::Response(_))) => Err(Outcome::Crash("sent a response before it requested an event".to_owned())),
             Ok(Err(status)) => Err(Outcome::Crash(status)),
             Err(_) => Err(Outcome::Timeout),
         }
@@ -171,7 +171,7 @@ impl Sandbox {
         let outcome = match timeout(limit, self.next_call()).await {
             Ok(Ok(RuntimeCall::Response(body))) => Outcome::Response(text(&body)),
             Ok(Ok(RuntimeCall::Error(body))) => Outcome::Error(text(&body)),
-            Ok(Ok(RuntimeCall::Next)) => Outcome::Crash("asked for the next event too early".to_owned()),
+            Ok(Ok(RuntimeCall::Next)) => Outcome::Crash("requested the next event before it sent a response".to_owned()),
             Ok(Err(status)) => Outcome::Crash(status),
             Err(_) => Outcome::Timeout,
         };
