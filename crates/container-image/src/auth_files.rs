@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use crate::{credential_helper, display, input_file};
 
 /// Part of the error about a missing file that the user named. The hint depends on it.
-pub(crate) const NO_SUCH_FILE: &str = "there is no such file";
+pub(crate) const NO_SUCH_FILE: &str = "the file does not exist";
 
 /// The user's credential files. Each file is read when it is needed.
 pub(crate) struct AuthFiles {
@@ -169,7 +169,8 @@ impl AuthFile {
 
 /// Reads a file. Returns `None` if a default file is missing or, as in Docker, not readable.
 fn read(file: &AuthFile) -> Result<Option<DockerConfig>, String> {
-    let unreadable = |why: &str| format!("the logins in {} cannot be read: {why}", display::path(&file.path));
+    let unreadable =
+        |why: &str| format!("credentials file {} cannot be read: {why}", display::path(&file.path));
     let content = match input_file::read(&file.path, MAX_SIZE as u64) {
         Ok(content) => content,
         Err(error) => {
@@ -177,14 +178,14 @@ fn read(file: &AuthFile) -> Result<Option<DockerConfig>, String> {
                 (io::ErrorKind::NotFound, Kind::Explicit) => Err(unreadable(NO_SUCH_FILE)),
                 (io::ErrorKind::NotFound, _) => Ok(None),
                 (io::ErrorKind::PermissionDenied, Kind::Default | Kind::Legacy) => {
-                    tracing::warn!("{}; it was left out", unreadable(&display::io_error(&error)));
+                    tracing::warn!("{}; the file was skipped", unreadable(&display::io_error(&error)));
                     Ok(None)
                 }
                 _ => Err(unreadable(&display::io_error(&error))),
             };
         }
     };
-    let text = String::from_utf8(content).map_err(|_| unreadable("it is not text in UTF-8"))?;
+    let text = String::from_utf8(content).map_err(|_| unreadable("it is not UTF-8 text"))?;
     let text = SecretString::from(text);
     let config = match file.kind {
         Kind::Legacy => DockerConfig::parse_legacy(&text),

@@ -30,7 +30,7 @@ const MAX_QUOTE_CHARS: usize = 160;
 const STDERR_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Part of the error about a missing program. The hint depends on it.
-pub(crate) const NOT_INSTALLED: &str = "that program is not installed";
+pub(crate) const NOT_INSTALLED: &str = "the program is not installed";
 
 /// Reason why a program did not run to its end.
 #[derive(Debug)]
@@ -147,10 +147,12 @@ pub(crate) async fn run(
             Ok(Output { success, stdout, stderr })
         }
         Ok(Err(error)) if error.kind() == ErrorKind::InvalidData => {
-            Err(RunError::Failed("its output cannot be read".into()))
+            Err(RunError::Failed("its output is invalid".into()))
         }
-        Ok(Err(error)) => Err(RunError::Failed(format!("it broke off ({})", display::io_error(&error)))),
-        Err(_) => Err(RunError::Failed(format!("it gave no output in {} s", timeout_after.as_secs()))),
+        Ok(Err(error)) => {
+            Err(RunError::Failed(format!("its output cannot be read ({})", display::io_error(&error))))
+        }
+        Err(_) => Err(RunError::Failed(format!("it did not end within {} s", timeout_after.as_secs()))),
     }
 }
 
@@ -162,9 +164,9 @@ impl Output {
             None => SanitizedText::default(),
         };
         if line.is_empty() {
-            "it failed; run it by hand to see why".into()
+            "it failed without an error message".into()
         } else {
-            format!("it failed and says \"{line}\"")
+            format!("it failed with \"{line}\"")
         }
     }
 }

@@ -23,13 +23,14 @@ pub(crate) async fn get(name: &str, key: &str) -> Result<Option<Credentials>, St
     let program = format!("docker-credential-{name}");
     // With a separator, the name would be a path to any program.
     if name.contains(['/', '\\']) {
-        return Err(format!("the credential helper \"{name}\" is not a name"));
+        return Err(format!("the credential helper name \"{name}\" contains a path separator"));
     }
     run_helper(&program, key, TIMEOUT).await
 }
 
 async fn run_helper(program: &str, key: &str, limit: Duration) -> Result<Option<Credentials>, String> {
-    let failed = |reason: &str| format!("the credential helper {program} has no login for {key}: {reason}");
+    let failed =
+        |reason: &str| format!("credential helper {program} returned no credentials for {key}: {reason}");
     let mut command = Command::new(program);
     command.arg("get");
     set_process_group(&mut command);
@@ -40,8 +41,7 @@ async fn run_helper(program: &str, key: &str, limit: Duration) -> Result<Option<
         let is_not_found = text.to_ascii_lowercase().contains("credentials not found");
         return if is_not_found { Ok(None) } else { Err(failed(&output.failure_reason().await)) };
     }
-    let response: HelperResponse =
-        serde_json::from_str(text).map_err(|_| failed("its output cannot be read"))?;
+    let response: HelperResponse = serde_json::from_str(text).map_err(|_| failed("its output is invalid"))?;
     match (response.username.as_str(), response.secret.expose_secret()) {
         ("", "") => Ok(None),
         _ => Ok(Some(Credentials { username: response.username, password: response.secret })),
@@ -89,10 +89,10 @@ mod tests {
             ("echo secret; exit 3", "it failed"),
             (
                 "echo secret; printf '\nno \"access\" to the keychain\nmore\n' >&2; exit 1",
-                "it failed and says \"no 'access' to the keychain\"",
+                "it failed with \"no 'access' to the keychain\"",
             ),
-            ("sleep 3 >&- & echo refused >&2; exit 1", "it failed and says \"refused\""),
-            ("echo secret", "its output cannot be read"),
+            ("sleep 3 >&- & echo refused >&2; exit 1", "it failed with \"refused\""),
+            ("echo secret", "its output is invalid"),
         ] {
             let error = with_helper(script, TIMEOUT).await.unwrap_err();
             assert!(error.contains("docker-credential-test") && error.contains(expected), "{error}");
@@ -110,7 +110,7 @@ mod tests {
     async fn an_endless_answer_is_an_error_and_ends_the_helper() {
         for script in ["exec yes", "trap '' PIPE; yes; while :; do sleep 1; done"] {
             let error = with_helper(script, TIMEOUT).await.unwrap_err();
-            assert!(error.contains("its output cannot be read"), "{error}");
+            assert!(error.contains("its output is invalid"), "{error}");
         }
     }
 
@@ -150,6 +150,6 @@ mod tests {
     #[tokio::test]
     async fn a_helper_that_hangs_is_given_up() {
         let error = with_helper("exec sleep 60", Duration::from_millis(200)).await.unwrap_err();
-        assert!(error.contains("gave no output"), "{error}");
+        assert!(error.contains("it did not end within"), "{error}");
     }
 }

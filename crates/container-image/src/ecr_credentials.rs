@@ -90,7 +90,7 @@ impl EcrCredentials {
     /// clearer.
     async fn run_cli(&self, service: &Service) -> Result<Option<Credentials>, String> {
         let arguments = service.arguments();
-        let failed = |reason: &str| format!("{} gave no login: {reason}", service.command());
+        let failed = |reason: &str| format!("{} returned no password: {reason}", service.command());
         let mut command = Command::new(&self.program);
         command.args(arguments);
         // The AWS CLI can prompt for an MFA code.
@@ -103,7 +103,7 @@ impl EcrCredentials {
             return Err(failed(&output.failure_reason().await));
         }
         match output.stdout.expose_secret().trim() {
-            "" => Err(failed("its answer is empty")),
+            "" => Err(failed("its output is empty")),
             password => Ok(Some(Credentials { username: "AWS".into(), password: password.into() })),
         }
     }
@@ -127,7 +127,7 @@ impl CredentialsProvider for EcrCredentials {
                 (Some(Ok(login)), _) => Ok(login.clone()),
                 // ECR Public also accepts anonymous pulls.
                 (Some(Err(reason)), Service::Public) => {
-                    tracing::debug!(reason, "ECR Public is read without a login");
+                    tracing::debug!(reason, "reading ECR Public without credentials");
                     Ok(None)
                 }
                 (Some(Err(reason)), Service::Private { .. }) => {
@@ -205,7 +205,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let logins = logins(&folder, "echo secret; echo 'Unable to locate credentials' >&2; exit 253");
         let error = password(&logins, PRIVATE).await.unwrap_err();
-        assert!(error.contains("aws ecr get-login-password --region eu-west-1 gave no login"), "{error}");
+        assert!(
+            error.contains("aws ecr get-login-password --region eu-west-1 returned no password"),
+            "{error}"
+        );
         assert!(error.contains("Unable to locate credentials") && !error.contains("secret"), "{error}");
         assert_eq!(password(&logins, "public.ecr.aws").await, Ok(None));
     }

@@ -61,15 +61,16 @@ impl Checkout {
     ) -> Result<Self, String> {
         let checkout = Self { folder: folder.into(), clone: None, author, secrets: Vec::new() };
         let Some(wanted) = branch else { return Ok(checkout) };
-        let current =
-            checkout.git(&["symbolic-ref", "--short", "HEAD"], "its branch cannot be found out").await?;
+        let current = checkout
+            .git(&["symbolic-ref", "--short", "HEAD"], "the current branch cannot be determined")
+            .await?;
         let current = SanitizedText::from(current.as_str());
         if current == *wanted {
             return Ok(checkout);
         }
         let name = display::path(folder);
         Err(format!(
-            "--branch {wanted}: {name} is on {current}. Switch it to {wanted}, or leave out --branch.",
+            "--branch {wanted}: the work tree {name} is on {current}. Switch to {wanted}, or remove --branch.",
             wanted = text::escaped(wanted)
         ))
     }
@@ -85,7 +86,7 @@ impl Checkout {
         let whole = subfolder.folder.canonicalize().unwrap_or_else(|_| subfolder.folder.clone());
         let below = whole.strip_prefix(top).unwrap_or(&subfolder.folder);
         Err(format!(
-            "--repository {}: it is a folder inside a work tree. Use --repository {} {}.",
+            "--repository {}: this is a folder inside a work tree. Use --repository {} {}.",
             text::escaped(folder),
             display::path(top),
             display::path(below)
@@ -97,15 +98,16 @@ impl Checkout {
         branch: Option<&str>,
         author: Option<(String, String)>,
     ) -> Result<Self, String> {
-        let clone = TempDir::new()
-            .map_err(|error| format!("no folder for a clone can be made: {}.", display::io_error(&error)))?;
+        let clone = TempDir::new().map_err(|error| {
+            format!("a temporary folder cannot be created: {}.", display::io_error(&error))
+        })?;
         let mut arguments = vec!["clone", "--quiet", "--depth=1"];
         arguments.extend(branch.into_iter().flat_map(|branch| ["--branch", branch]));
         let folder = clone.path().join("clone");
         let target = folder.display().to_string();
         arguments.extend(["--", url, &target]);
         let shown = text::escaped(&git_url::redacted(url));
-        let failed = format!("--repository {shown}: it cannot be cloned");
+        let failed = format!("--repository {shown}: the repository cannot be cloned");
         let current_folder = std::env::current_dir().unwrap_or_default();
         let started = Self { folder: current_folder, clone: None, author, secrets: git_url::secrets(url) };
         started.git(&arguments, &failed).await?;
@@ -118,7 +120,7 @@ impl Checkout {
         for path in paths {
             let inside = self.folder.join(path).canonicalize().is_ok_and(|path| path.starts_with(&top));
             if !inside {
-                return Err(format!("{} is not in the repository. Check its spelling.", display::path(path)));
+                return Err(format!("{} is not in the repository. Check the path.", display::path(path)));
             }
         }
         Ok(())
@@ -141,9 +143,11 @@ impl Checkout {
         if !self.is_clone() || self.git(&["symbolic-ref", "HEAD"], "").await.is_ok() {
             return Ok(());
         }
-        let subject = wanted
-            .map_or("the HEAD of the repository".into(), |name| format!("--branch {}", text::escaped(name)));
-        Err(format!("{subject}: that is no branch, and --commit needs one. Name a branch of the repository."))
+        let subject =
+            wanted.map_or("the repository's HEAD".into(), |name| format!("--branch {}", text::escaped(name)));
+        Err(format!(
+            "{subject} is not a branch, but --commit requires one. Set --branch to a branch of the repository."
+        ))
     }
 
     /// Returns those of the files that have uncommitted changes, each with its status.
@@ -156,7 +160,7 @@ impl Checkout {
         let mut arguments =
             vec!["status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored", "--"];
         arguments.extend(files.iter().map(String::as_str));
-        let status = self.git(&arguments, "what git holds of the files cannot be found out").await?;
+        let status = self.git(&arguments, "the status of the files cannot be read").await?;
         let entries = status.split('\0').filter_map(|entry| entry.split_at_checked(2));
         let described = entries.map(|(state, name)| {
             let state = match state {
@@ -192,11 +196,14 @@ impl Checkout {
         let branch = self.git(&["rev-parse", "--abbrev-ref", "HEAD"], "").await.unwrap_or_default();
         let mut done = format!("committed to {}", SanitizedText::from(branch.as_str()));
         if self.author.is_none() && settings.is_some() {
-            done += &format!(" by {} <{}>, as git knows no author", DEFAULT_AUTHOR.0, DEFAULT_AUTHOR.1);
+            done += &format!(
+                " by {} <{}>, because git has no author configured",
+                DEFAULT_AUTHOR.0, DEFAULT_AUTHOR.1
+            );
         }
         if let Some((_, url)) = &self.clone {
             let push = ["push", "--quiet", "origin", "HEAD"];
-            self.git(&push, "the commit cannot be pushed, and was lost with the clone").await?;
+            self.git(&push, "the commit cannot be pushed and was deleted with the clone").await?;
             done += &format!(", and pushed to {url}");
         }
         Ok(done)
@@ -256,11 +263,13 @@ async fn output(mut command: Command, failed: &str, secrets: &[String]) -> Resul
     let (stdout, stderr) = tokio::join!(stdout, stderr);
     let status = match stdout {
         Some(_) => child.wait().await.map_err(|error| run_error(&error))?,
-        None => return Err(format!("{failed}: git prints more than {} MiB.", MAX_STDOUT_BYTES >> 20)),
+        None => {
+            return Err(format!("{failed}: the output of git is larger than {} MiB.", MAX_STDOUT_BYTES >> 20));
+        }
     };
     if !status.success() {
         return Err(format!(
-            "{failed}: git says \"{}\".",
+            "{failed}: git failed with \"{}\".",
             error_line(&String::from_utf8_lossy(&stderr), secrets)
         ));
     }

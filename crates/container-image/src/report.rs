@@ -131,14 +131,14 @@ pub(crate) fn interrupted(signal: Signal, state: &str) -> ExitCode {
 pub(crate) fn interrupted_state(plan: &Plan, all_blobs_done: bool) -> String {
     let destination = plan.request.destination_name();
     match (&plan.tag, all_blobs_done) {
-        (TagChange::Unchanged, _) => format!("{destination} names what it named before"),
+        (TagChange::Unchanged, _) => format!("the tag {destination} is unchanged"),
         (TagChange::Untagged, _) => {
-            format!("{destination} may lack the image, and what arrived is not copied again")
+            format!("{destination} may not contain the image; a repeated copy skips copied blobs")
         }
         // The request may have been sent.
-        (TagChange::Moved { .. }, true) => format!("whether the tag {destination} was written is not known"),
+        (TagChange::Moved { .. }, true) => format!("the tag {destination} may have been written"),
         (TagChange::Moved { .. }, false) => {
-            format!("the tag {destination} was not written, and blobs that arrived are not copied again")
+            format!("the tag {destination} was not written; a repeated copy skips copied blobs")
         }
     }
 }
@@ -157,8 +157,8 @@ pub(crate) fn outcome(request: &Request, outcome: &Outcome) -> String {
     };
     let skipped = match blobs.skipped {
         0 => String::new(),
-        1 => ", 1 foreign layer left out".to_owned(),
-        several => format!(", {several} foreign layers left out"),
+        1 => ", 1 foreign layer skipped".to_owned(),
+        several => format!(", {several} foreign layers skipped"),
     };
     // The images of an unchanged index are not read.
     let counts = match blobs.blobs {
@@ -196,7 +196,10 @@ fn sources(request: &Request, counts: &[ReadCounts]) -> String {
 pub(crate) fn referrers_warning(outcome: &Outcome) -> Option<String> {
     let referrers = outcome.referrers.as_ref().filter(|referrers| referrers.is_incomplete())?;
     let reason = referrers.first_reason.as_deref().unwrap_or_default();
-    Some(shortened(format!("warning: referrers: {referrers}: {reason}"), MAX_LINE_CHARS))
+    Some(shortened(
+        format!("warning: some referrers were not copied ({referrers}): {reason}"),
+        MAX_LINE_CHARS,
+    ))
 }
 
 /// Returns the failure with a hint, as one line of limited length.
@@ -246,11 +249,11 @@ fn details(failure: &Failure) -> Vec<String> {
         Side::Source => "source",
         Side::Destination => "destination",
     };
-    let mut lines = vec![format!("while {} at the {side}", operation_name(*operation))];
+    let mut lines = vec![format!("step: {} at the {side}", operation_name(*operation))];
     if let registry::Error::ErrorResponse(refusal) | registry::Error::AuthorizationExpired(refusal) = cause {
         let codes = || refusal.errors.iter().take(MAX_CODES);
         lines.push(format!("request: {}, status {}", refusal.request, refusal.status));
-        lines.extend(codes().map(|code| format!("answer: {} \"{}\"", code.code, code.message)));
+        lines.extend(codes().map(|code| format!("response: {} \"{}\"", code.code, code.message)));
         let details = codes().map(|code| &code.detail).filter(|detail| !detail.is_empty());
         lines.extend(details.map(|detail| format!("detail: {detail}")));
     } else {
@@ -261,9 +264,9 @@ fn details(failure: &Failure) -> Vec<String> {
 
 fn operation_name(operation: Operation) -> &'static str {
     match operation {
-        Operation::ReadSettings => "looking at the repository",
+        Operation::ReadSettings => "reading the repository settings",
         Operation::ReadManifest | Operation::ReadChildManifest => "reading a manifest",
-        Operation::CheckBlobs => "asking which blobs are there",
+        Operation::CheckBlobs => "checking for existing blobs",
         Operation::ReadBlob => "reading a blob",
         Operation::StartUpload => "starting an upload",
         Operation::SendBlob => "sending a blob",

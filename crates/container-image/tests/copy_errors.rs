@@ -5,8 +5,7 @@ mod common;
 use aws_emulator::{Effect, Fault, Profile};
 use common::Sandbox;
 
-const ADVICE: &str =
-    "The registry lacks a part of this image: whoever runs it has to push the image again.\n";
+const ADVICE: &str = "The registry has lost a part of this image. Push the image again.\n";
 
 /// The source has lost a blob or a child manifest.
 #[tokio::test(flavor = "multi_thread")]
@@ -30,7 +29,7 @@ async fn a_part_that_the_source_lost_is_no_misspelling() {
     // The delay makes the source fail first.
     sandbox.emulator.faults().add(Fault::on("upload.put", Effect::Delay { ms: 5000 }));
     let err = copy("docker.io/acme/app:2").await;
-    assert!(err.ends_with("Check the spelling of SOURCE, its tag and its digest.\n"), "{err}");
+    assert!(err.ends_with("Check the repository, the tag and the digest in SOURCE.\n"), "{err}");
     let storage = Effect::Status { code: 404, headers: [].into(), body: "<Error/>".into() };
     sandbox.emulator.faults().add(Fault::on("blob.content", storage));
     let err = copy("docker.io/acme/app:1").await;
@@ -43,5 +42,5 @@ async fn a_part_that_the_source_lost_is_no_misspelling() {
     let err = copy("docker.io/acme/app:1").await;
     assert!(err.ends_with(ADVICE), "{err}");
     let err = copy(&format!("docker.io/acme/app@{digest}")).await;
-    assert!(err.ends_with("Check the spelling of SOURCE, its tag and its digest.\n"), "{err}");
+    assert!(err.ends_with("Check the repository, the tag and the digest in SOURCE.\n"), "{err}");
 }

@@ -201,11 +201,11 @@ async fn words_of_other_programs_and_of_configuration_files() {
     };
     let copy = "copy ghcr.io/acme/app:1 --to open.example/acme/copy:1 --verbose";
     let helper = |name: &str| json!({"credHelpers": {"ghcr.io": name}});
-    check(&run(copy, &helper("bad")).await, "it failed and says \"fatal: ]0;title error: forged\"");
+    check(&run(copy, &helper("bad")).await, "it failed with \"fatal: ]0;title error: forged\"");
     check(&run(copy, &helper(&format!("no{HOSTILE}"))).await, "docker-credential-no ]0;title error: forged");
     check(&run(copy, &helper(&"x".repeat(100_000))).await, "…");
     let list = run("list --repository https://host.example/repository", &json!({})).await;
-    check(&list, "git says \"fatal: ]0;title error: forged\"");
+    check(&list, "git failed with \"fatal: ]0;title error: forged\"");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,8 +216,8 @@ async fn keys_and_values_of_templates() {
         "B": {"Type": "AWS::Lambda::Function", "Properties": {"Code": {"ImageUri": {"Fn::Foo\u001b]0;\u202e": "y"}}}}}}"#;
     sandbox.write("a.json", template);
     let output = sandbox.run("list").await;
-    check(&output, "no image can be named \"x error: forged y\"");
-    check(&output, "it is put together by Foo ]0;.");
+    check(&output, "\"x error: forged y\" is not an image reference");
+    check(&output, "its value is computed by Foo ]0;.");
 }
 
 #[tokio::test(flavor = "multi_thread")]

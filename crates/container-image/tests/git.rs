@@ -69,18 +69,17 @@ async fn commits_in_a_work_tree_only_what_it_changed() {
         ["update", "--all", "--matching-tag", "--resolve-digest", "--repository", "work", "--commit", "Pin"];
     let output = sandbox.run_with(&update).await;
     assert_eq!(output.code, Some(0), "{output:?}");
-    let nobody =
-        "INFO: committed to main by container-image <container-image@localhost>, as git knows no author\n";
+    let nobody = "INFO: committed to main by container-image <container-image@localhost>, because git has no author configured\n";
     assert!(output.stderr.ends_with(nobody), "{output:?}");
     assert_eq!(git(&work, &["log", "-1", "--format=%an %s"]), "container-image Pin");
     assert_eq!(git(&work, &["status", "--porcelain"]), "A  other.txt");
     let output = sandbox.run_with(&["list", "--repository", "work", "--branch", "next"]).await;
     assert_eq!(
         output.stderr,
-        "error: --branch next: work is on main. Switch it to next, or leave out --branch.\n"
+        "error: --branch next: the work tree work is on main. Switch to next, or remove --branch.\n"
     );
     let output = sandbox.run_with(&["list", "--repository", "work", "../served.git"]).await;
-    assert_eq!(output.stderr, "error: ../served.git is not in the repository. Check its spelling.\n");
+    assert_eq!(output.stderr, "error: ../served.git is not in the repository. Check the path.\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,9 +88,9 @@ async fn tells_in_gits_words_what_went_wrong() {
     let output = sandbox.run("list --repository ./nowhere.git").await;
     assert_eq!(output.code, Some(1));
     assert!(
-        output
-            .stderr
-            .starts_with("error: --repository ./nowhere.git: it cannot be cloned: git says \"fatal: "),
+        output.stderr.starts_with(
+            "error: --repository ./nowhere.git: the repository cannot be cloned: git failed with \"fatal: "
+        ),
         "{output:?}"
     );
     assert_eq!(output.stderr.lines().count(), 1, "{output:?}");
@@ -121,9 +120,9 @@ async fn commits_no_changes_of_somebody_else() {
     git(&work, &["add", ":(literal)[a]*.yaml"]);
     let output = sandbox.run_with(&[&COMMIT[..], &[".", "hidden.yaml"]].concat()).await;
     assert_eq!(output.code, Some(1), "{output:?}");
-    let error = "error: --commit takes files whole, and these have changes of their own: [a]*.yaml (staged), \
-                 app.yaml (modified), hidden.yaml (untracked), new.yaml (untracked). Commit or stash them first, after git add for those \
-                 that are untracked, or leave out --commit. Nothing was changed.\n";
+    let error = "error: these files have uncommitted changes, which --commit would include: [a]*.yaml (staged), \
+                 app.yaml (modified), hidden.yaml (untracked), new.yaml (untracked). Commit or stash them first, with git add for \
+                 untracked files, or remove --commit. Nothing was changed.\n";
     assert!(output.stderr.ends_with(error), "{}", output.stderr);
     for name in ["app.yaml", "[a]*.yaml", "new.yaml", "hidden.yaml"] {
         assert_eq!(sandbox.read(&format!("work/{name}")), own);
@@ -136,7 +135,7 @@ async fn commits_no_changes_of_somebody_else() {
         let output = sandbox.run_with(&[&COMMIT[..], &[&spelled]].concat()).await;
         assert_eq!(output.code, Some(1), "{output:?}");
         assert!(
-            output.stderr.contains("changes of their own: app.yaml (modified). Commit"),
+            output.stderr.contains("--commit would include: app.yaml (modified). Commit"),
             "{}",
             output.stderr
         );
@@ -162,9 +161,9 @@ async fn puts_files_back_that_cannot_be_committed() {
     sandbox.write("work/.git/index.lock", "");
     let output = sandbox.run_with(&COMMIT).await;
     assert_eq!(output.code, Some(1), "{output:?}");
-    let end = "index.lock': File exists.\". All files are as they were before.\n";
+    let end = "index.lock': File exists.\". All files were restored.\n";
     assert!(
-        output.stderr.contains("error: the changes cannot be committed: git says \"fatal: "),
+        output.stderr.contains("error: the changes cannot be committed: git failed with \"fatal: "),
         "{output:?}"
     );
     assert!(output.stderr.ends_with(end), "{output:?}");
@@ -178,8 +177,8 @@ async fn puts_files_back_that_cannot_be_committed() {
     );
     let output = sandbox.run_with(&COMMIT).await;
     assert_eq!(output.code, Some(1), "{output:?}");
-    let error = "error: the changes cannot be committed: git says \"not today\". Still changed: other.yaml \
-                 (somebody else changed it meanwhile). See git diff, then commit it or take it back with git checkout.\n";
+    let error = "error: the changes cannot be committed: git failed with \"not today\". Not restored: other.yaml \
+                 (another program changed it meanwhile). Inspect them with git diff, then commit or restore them.\n";
     assert!(output.stderr.ends_with(error), "{output:?}");
     assert_eq!(git(&work, &["status", "--porcelain"]), "M other.yaml");
     assert!(sandbox.read("work/other.yaml").ends_with("# formatted\n"));
@@ -227,8 +226,7 @@ async fn says_when_interrupted_what_became_of_the_clone() {
     sandbox.publish("docker.io/library/python:3.9", 1);
     let url = format!("file://{}", sandbox.path("served.git").display());
     let output = interrupted_in_hook(&sandbox, &url, "served.git/hooks/pre-receive").await;
-    let state =
-        format!("interrupted: a commit was being pushed to {url}; its log tells whether it arrived.\n");
+    let state = format!("interrupted: the push to {url} may have succeeded; check the log of the branch.\n");
     assert!(output.ends_with(&state), "{output}");
 }
 
@@ -238,7 +236,7 @@ async fn leaves_no_lock_when_interrupted() {
     served(&sandbox);
     sandbox.publish("docker.io/library/python:3.9", 1);
     let output = interrupted_in_hook(&sandbox, "work", "work/.git/hooks/pre-commit").await;
-    let state = "interrupted: 1 file was updated, and git status tells whether that was committed.\n";
+    let state = "interrupted: 1 file was updated, and the commit may have succeeded; check git status.\n";
     assert!(output.ends_with(state), "{output}");
     let work = sandbox.path("work");
     wait_until(|| git(&work, &["rev-list", "--count", "HEAD"]) == "2").await;
@@ -253,7 +251,7 @@ async fn wants_the_top_folder_and_a_branch() {
     let output = sandbox.run_with(&["list", "--repository", "work/deep/er"]).await;
     let top = sandbox.path("work").canonicalize().unwrap();
     let error = format!(
-        "error: --repository work/deep/er: it is a folder inside a work tree. Use --repository {} deep/er.\n",
+        "error: --repository work/deep/er: this is a folder inside a work tree. Use --repository {} deep/er.\n",
         top.display()
     );
     assert_eq!((output.code, output.stderr), (Some(1), error));
@@ -263,8 +261,7 @@ async fn wants_the_top_folder_and_a_branch() {
     let url = format!("file://{}", sandbox.path("served.git").display());
     arguments[5] = &url;
     let output = sandbox.run_with(&[&arguments[..], &["--branch", "v1"]].concat()).await;
-    let error =
-        "error: --branch v1: that is no branch, and --commit needs one. Name a branch of the repository.\n";
+    let error = "error: --branch v1 is not a branch, but --commit requires one. Set --branch to a branch of the repository.\n";
     assert_eq!((output.code, output.stderr.as_str()), (Some(1), error));
     let output = sandbox.run_with(&["list", "--repository", &url, "--branch", "v1"]).await;
     assert_eq!(output.stdout, "app.yaml:docker.io/library/python:3.9\n", "{output:?}");

@@ -33,7 +33,7 @@ async fn large_and_strange_files_are_read_and_changed_in_place() {
 
     let output = sandbox.run(PIN).await;
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    let note = "note: deep.json:1: this template cannot be read (";
+    let note = "note: deep.json:1: the template is invalid (";
     assert!(output.stderr.contains(note), "{}", output.stderr);
     assert!(sandbox.read("large.txt") == format!("{filling}{pinned}{filling}"));
     assert_eq!(
@@ -166,7 +166,7 @@ async fn a_file_that_changed_meanwhile_is_left_alone() {
     let (output, ()) = tokio::join!(sandbox.run(PIN), editor);
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(
-        output.stderr.contains("error: a was not changed: somebody else changed it meanwhile.\n"),
+        output.stderr.contains("error: a was not changed: another program changed it meanwhile.\n"),
         "{output:?}"
     );
     assert_eq!(sandbox.read("a"), "theirs\n");
@@ -237,7 +237,7 @@ async fn what_cannot_be_read_is_told_of_and_the_rest_is_listed() {
     set("closed", 0o755);
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert_eq!((output.status.code(), out.as_str()), (Some(1), "open:docker.io/library/python:3.9\n"));
-    let expected = "error: closed cannot be read: Permission denied. It was left out.\nerror: secret cannot be read: Permission denied.\n";
+    let expected = "error: closed cannot be read: Permission denied. It was skipped.\nerror: secret cannot be read: Permission denied.\n";
     assert_eq!(err, expected);
 }
 
@@ -255,7 +255,7 @@ async fn a_folder_that_cannot_be_written_to_is_told_of() {
     let output = as_anybody(&sandbox, &format!("{PIN} ro")).output().await.unwrap();
     set("ro", 0o755);
     let err = String::from_utf8(output.stderr).unwrap();
-    let line = "error: ro/b.txt was not changed: a new file takes its place, so its folder has to be writable: Permission denied.\n";
+    let line = "error: ro/b.txt was not changed: its folder must be writable, because a new file replaces it: Permission denied.\n";
     assert!(output.status.code() == Some(1) && err.contains(line), "{err}");
     assert_eq!(sandbox.read("ro/b.txt"), LINE);
 }

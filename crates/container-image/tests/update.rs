@@ -168,7 +168,7 @@ async fn tells_what_cannot_be_resolved_and_updates_the_rest() {
     assert_eq!(output.code, Some(1), "{output:?}");
     let line = output.stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
     assert!(line.starts_with("error: ghcr.io/acme/gone:1 cannot be read: registry says 40"), "{line}");
-    assert!(line.contains("It stands in a.yaml:1 and b.yaml:2. "), "{line}");
+    assert!(line.contains("Found in a.yaml:1 and b.yaml:2. "), "{line}");
     assert!(output.stderr.ends_with("INFO: updated a total of 1 files\n"), "{output:?}");
     let expected = format!("image: docker.io/library/python:3.9@{digest} # and ghcr.io/acme/gone:1\n");
     assert_eq!(sandbox.read("a.yaml"), expected);
@@ -283,7 +283,7 @@ async fn reports_invalid_usage_in_one_line() {
     let output = sandbox.run("list nowhere").await;
     assert_eq!(
         (output.code, output.stderr.as_str()),
-        (Some(1), "error: nowhere is neither a file nor a folder. Check its spelling.\n")
+        (Some(1), "error: nowhere is neither a file nor a folder. Check the path.\n")
     );
 }
 

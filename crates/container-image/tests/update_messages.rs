@@ -24,8 +24,8 @@ async fn a_template_whose_images_are_not_known_is_a_failure() {
     // These are not templates.
     sandbox.write("chart.yaml", "Resources:\n  A: {Type: AWS::S3::Bucket\n{{- if .Values.x }}\n");
     sandbox.write("notes.yml", "- of AWS:: Resources\n ]broken\n");
-    let broken = "error: broken.yaml:6: this template cannot be read (while parsing a block mapping, did not find expected key), so it is read as plain text, without its short names. Correct it, or leave it out by --exclude.\n";
-    let invalid = "error: invalid.yaml:5: no image can be named \"Python:3.9\": \"Python\" is not a repository name: expected lower-case letters and digits, separated by ., _, - or /. Correct it, or leave the file out by --exclude.\n";
+    let broken = "error: broken.yaml:6: the template is invalid (while parsing a block mapping, did not find expected key) and was scanned as plain text, without short names. Correct it, or exclude it with --exclude.\n";
+    let invalid = "error: invalid.yaml:5: \"Python:3.9\" is not an image reference: \"Python\" is not a repository name: expected lower-case letters and digits, separated by ., _, - or /. Correct it, or exclude the file with --exclude.\n";
     let errors = format!("{broken}{invalid}");
     let only_errors = |text: &str| -> String {
         text.split_inclusive('\n').filter(|line| line.starts_with("error: ")).collect()
@@ -54,14 +54,14 @@ async fn a_reference_that_nothing_matches_is_told_of() {
     sandbox.write("a.yaml", template("docker.io/library/python:3.9"));
     sandbox.write("b.txt", "ghcr.io/acme/app:1\n");
     for (arguments, warning) in [
-        ("--image-reference ghcr.io/acme/ap:2", "ghcr.io/acme/ap:2: no file names that image"),
+        ("--image-reference ghcr.io/acme/ap:2", "ghcr.io/acme/ap:2: no file contains this image"),
         (
             "--image-reference python:3.13",
-            "python:3.13: nothing is spelled so; a.yaml:5 has docker.io/library/python:3.9",
+            "python:3.13: no reference has this spelling; a.yaml:5 has docker.io/library/python:3.9",
         ),
         (
             "--image-reference ghcr.io/acme/app:2 --matching-tag",
-            "ghcr.io/acme/app:2: nothing has that tag, as --matching-tag wants it; b.txt:1 has ghcr.io/acme/app:1",
+            "ghcr.io/acme/app:2: no reference has this tag, which --matching-tag requires; b.txt:1 has ghcr.io/acme/app:1",
         ),
     ] {
         let expected = format!("warning: --image-reference {warning}.\nINFO: no files were updated\n");
@@ -79,7 +79,7 @@ async fn a_reference_that_nothing_matches_is_told_of() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_without_a_matching_tag_says_that_it_moves_to_latest() {
     let sandbox = Sandbox::start().await;
-    let warning = "warning: --all without --matching-tag moves every image to the tag latest, as it does with cru. Add it to keep the tag of each, or --latest for the newest version.\n";
+    let warning = "warning: --all without --matching-tag moves every image to the tag latest, as in cru. Add --matching-tag to keep each tag, or --latest for the newest version.\n";
     sandbox.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:2\n");
     let output = sandbox.run("update --all --dry-run").await;
     assert_eq!(output.stderr.matches(warning).count(), 1, "{output:?}");
@@ -104,7 +104,7 @@ async fn counts_as_list_does() {
     };
     assert_eq!(counted("3 image references found").await, 3);
     sandbox.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:1\n");
-    assert_eq!(counted("4 image references found, 3 different ones").await, 4);
+    assert_eq!(counted("4 image references found, 3 distinct").await, 4);
 }
 
 /// Each registry that fails is reported once. Only the requests in flight reach it.
@@ -127,7 +127,8 @@ async fn a_registry_that_fails_is_told_of_once() {
     let [error] = errors[..] else { panic!("{output:?}") };
     assert!(error.starts_with("error: ghcr.io/acme/app0:1 cannot be "), "{error}");
     assert!(
-        error.contains("It stands in a.txt:2; 39 other references fail alike (--verbose tells of each). "),
+        error
+            .contains("Found in a.txt:2; 39 other references have the same failure (--verbose lists them). "),
         "{error}"
     );
     assert_eq!(output.code, Some(1));
@@ -159,7 +160,7 @@ async fn a_proxy_that_is_down_is_named_once_with_its_variable() {
         error.contains(&format!("through the proxy {closed} (HTTPS_PROXY) failed (Connection refused)")),
         "{error}"
     );
-    assert!(error.ends_with("It stands in a.txt:1; 2 other references fail alike (--verbose tells of each). Check the proxy and whether it reaches that host, or name the host in NO_PROXY."), "{error}");
+    assert!(error.ends_with("Found in a.txt:1; 2 other references have the same failure (--verbose lists them). Check the proxy and its connection to the host, or add the host to NO_PROXY."), "{error}");
     assert_eq!(output.status.code(), Some(1));
 }
 

@@ -41,7 +41,9 @@ async fn moves_to_the_newest_version_of_the_same_kind_with_its_digest() {
     sandbox.write("a.txt", text);
     let output = sandbox.run_with(&["update", "--all", "--semver", "^3.9"]).await;
     assert!(
-        output.stderr.contains("ghcr.io/acme/app:1.0.0 is left alone: no tag like it is within ^3.9"),
+        output
+            .stderr
+            .contains("ghcr.io/acme/app:1.0.0 was not changed: no tag of the same kind is within ^3.9"),
         "{output:?}"
     );
     let expected = format!(
@@ -65,7 +67,7 @@ async fn pins_the_image_for_a_platform() {
     let child = image(1).child("linux/arm64").unwrap().digest.clone();
     assert_eq!(sandbox.read("a.txt"), format!("docker.io/library/python:3.9@{child}"));
     let output = sandbox.run(&format!("{command} linux/s390x")).await;
-    let expected = "error: docker.io/library/python:3.9 has no image for platform linux/s390x; it has linux/amd64 and linux/arm64. It stands in a.txt:1. Change --platform, or leave that file out by --exclude.\n";
+    let expected = "error: docker.io/library/python:3.9 has no image for platform linux/s390x; it has linux/amd64 and linux/arm64. Found in a.txt:1. Change --platform, or exclude the file with --exclude.\n";
     assert!(output.stderr.contains(expected), "{output:?}");
 }
 
@@ -196,7 +198,7 @@ async fn logs_in_to_ecr_with_the_aws_cli() {
     let (code, err) = with_aws("echo Unable to locate credentials >&2; exit 253".into()).await;
     assert_eq!(code, Some(1), "{err}");
     let told = format!(
-        "aws ecr get-login-password --region {region} gave no login: it failed and says \"Unable to locate credentials\". It stands in a.txt:1; 1 other reference fails alike (--verbose tells of it). Sign in to AWS (aws sso login, or aws configure), or log in to the registry with docker login.\n"
+        "aws ecr get-login-password --region {region} returned no password: it failed with \"Unable to locate credentials\". Found in a.txt:1; 1 other reference has the same failure (--verbose lists it). Sign in to AWS (aws sso login, or aws configure), or log in to the registry with docker login.\n"
     );
     assert!(err.contains(&told), "{err}");
     let (code, err) = with_aws(format!("echo \"$*\" >> calls\nprintf %s {password}")).await;

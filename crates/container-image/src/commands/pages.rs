@@ -33,7 +33,7 @@ fn fix_bash_labels(script: &str) -> String {
 pub(crate) fn man(args: &ManArgs) -> ExitCode {
     match page(args.command.as_deref()) {
         Ok(text) => print(&String::from_utf8_lossy(&text)),
-        Err(error) => report::fail(&format!("the manual page cannot be made: {error}.")),
+        Err(error) => report::fail(&format!("the manual page cannot be created: {error}.")),
     }
 }
 

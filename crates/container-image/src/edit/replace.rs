@@ -54,7 +54,7 @@ impl FileSnapshot {
     }
 }
 
-const CHANGED: &str = "somebody else changed it meanwhile";
+const CHANGED: &str = "another program changed it meanwhile";
 
 /// Writes the content to a temporary file. It is deleted unless it replaces the original.
 fn write_temporary(folder: &Path, new: &[u8], like: &Metadata) -> Result<NamedTempFile, String> {
@@ -63,7 +63,7 @@ fn write_temporary(folder: &Path, new: &[u8], like: &Metadata) -> Result<NamedTe
     let create_error = |error: io::Error| match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             format!(
-                "a new file takes its place, so its folder has to be writable: {}",
+                "its folder must be writable, because a new file replaces it: {}",
                 display::io_error(&error)
             )
         }

@@ -13,53 +13,53 @@ pub(super) fn hint(failure: &Failure, flags: &ConnectionFlags<'_>) -> String {
     let (argument, host) = (argument(side), host(failure));
     match failure.problem() {
         Problem::Missing if failure.concerns_image_content() => {
-            "The registry lacks a part of this image: whoever runs it has to push the image again.".into()
+            "The registry has lost a part of this image. Push the image again.".into()
         }
         Problem::Missing | Problem::ServerError if is_other_host(failure) => {
-            format!("Check the host in {argument}, and its port.")
+            format!("Check the host and the port in {argument}.")
         }
         Problem::Missing => missing(side),
         Problem::CredentialsRequired => format!(
-            "Check the spelling of {argument} (many registries say so of what does not exist), or log in: {}.", login_command(failure)
+            "Check {argument} (many registries return this for a missing repository), or log in: {}.", login_command(failure)
         ),
         Problem::CredentialsRejected => format!("Log in again: {}.", login_command(failure)),
         Problem::AccessDenied if ecr_service(failure).is_some() => format!(
-            "Log in again, as an identity that may use that repository: {}.", login_command(failure)
+            "Log in as an identity with access to the repository: {}.", login_command(failure)
         ),
         Problem::AccessDenied => match side {
-            Side::Source => "Check the spelling of SOURCE, or use a login that may pull from that repository.".into(),
-            Side::Destination => "Use a login that may push to that repository, or check the spelling of --to.".into(),
+            Side::Source => "Check the repository in SOURCE, or use credentials with pull access.".into(),
+            Side::Destination => "Use credentials with push access, or check the repository in --to.".into(),
         },
         Problem::CredentialsUnavailable => credentials_unavailable(failure),
         Problem::PullLimit => pull_limit(failure),
-        Problem::Throttled => "Run it again later, or with fewer --jobs.".into(),
+        Problem::Throttled => "Retry later, or with fewer --jobs.".into(),
         Problem::ProxyUnreachable => {
-            format!("Check the proxy and whether it reaches that host, or name the host of {argument} in NO_PROXY.")
+            format!("Check the proxy and its connection to the host, or add the host in {argument} to NO_PROXY.")
         }
         Problem::Unreachable => {
-            format!("Check the host in {argument}, and HTTPS_PROXY if it is reached through a proxy.")
+            format!("Check the host in {argument}. If the network requires a proxy, set HTTPS_PROXY.")
         }
         Problem::CertificateRejected if is_ca_certificate(failure) => REPLACE_CERTIFICATE.into(),
         Problem::CertificateRejected => certificate_refused(failure, flags),
         Problem::Rejected if flags.is_plain(failure) && is_http_sent_to_https(failure) => {
-            format!("Leave out --plain-http{host}: the registry speaks TLS.")
+            format!("Remove --plain-http{host}, because the registry uses TLS.")
         }
         Problem::Interrupted | Problem::Deadline => {
-            "Run it again: blobs that arrived are not copied again.".into()
+            "Retry. Copied blobs are skipped.".into()
         }
-        Problem::ServerError => "Run it again later; the registry's operator can tell more.".into(),
-        Problem::Corrupt => "Run it again; if it stays so, choose another tag: the registry, or a proxy on the way, damages this one.".into(),
-        Problem::InvalidResponse => format!("Check that {argument} names a container image in a registry."),
+        Problem::ServerError => "Retry later, or contact the registry's operator.".into(),
+        Problem::Corrupt => "Retry. If it fails again, choose another tag, because the registry or a proxy damages this image.".into(),
+        Problem::InvalidResponse => format!("Check that {argument} refers to a container image in a registry."),
         Problem::ForbiddenAddress => {
-            "The registry's operator must configure an address that can be reached from outside. For a registry on this machine, use localhost, or list its name with --plain-http.".into()
+            "The registry's operator must configure an address that other networks can reach. For a registry on this machine, use localhost, or add its name to --plain-http.".into()
         }
         Problem::Rejected => rejected(side, failure.operation()),
-        Problem::NoPlatform => "Change --platform, or choose a tag built for it.".into(),
+        Problem::NoPlatform => "Change --platform, or choose a tag with this platform.".into(),
         Problem::TagImmutable => "Choose a new tag in --to, or make the repository's tags mutable.".into(),
-        Problem::NotStorable => "Choose another tag, or one --platform of it.".into(),
-        Problem::ImageLimitExceeded => "Name the digest of one image in SOURCE.".into(),
+        Problem::NotStorable => "Choose another tag, or copy one --platform.".into(),
+        Problem::ImageLimitExceeded => "Use the digest of one image in SOURCE.".into(),
         Problem::ForeignLayer => {
-            "Choose platforms without Windows in --platform, or a tag built since 2023.".into()
+            "Exclude Windows with --platform, or choose a tag built since 2023.".into()
         }
     }
 }
@@ -70,25 +70,26 @@ fn pull_limit(failure: &Failure) -> String {
         matches!(failure, Failure::Registry { subject, .. } if subject.starts_with("docker.io/library/"));
     let mirror = if is_official { " docker.io/library=public.ecr.aws/docker/library" } else { "" };
     format!(
-        "Log in with an account ({}), read from a mirror (--mirror{mirror}), or run it again later.",
+        "Log in with an account ({}), read from a mirror (--mirror{mirror}), or retry later.",
         login_command(failure)
     )
 }
 
 fn missing(side: Side) -> String {
     match side {
-        Side::Source => "Check the spelling of SOURCE, its tag and its digest.".into(),
-        Side::Destination => "Create the repository first, or check the spelling of --to.".into(),
+        Side::Source => "Check the repository, the tag and the digest in SOURCE.".into(),
+        Side::Destination => "Create the repository, or correct --to.".into(),
     }
 }
 
 fn rejected(side: Side, operation: Option<Operation>) -> String {
     match (side, operation) {
         (Side::Destination, Some(Operation::WriteManifest | Operation::WriteTag)) => {
-            "The registry may not take this kind of image: try one --platform, or another tag in --to.".into()
+            "The registry may not support this kind of image. Try one --platform, or another tag in --to."
+                .into()
         }
-        (Side::Destination, _) => "Check that --to names a repository that can be pushed to.".into(),
-        (Side::Source, _) => "Check SOURCE, and whether the registry is meant to be read by clients.".into(),
+        (Side::Destination, _) => "Check that the repository in --to accepts pushes.".into(),
+        (Side::Source, _) => "Check SOURCE, and that its registry allows pulls.".into(),
     }
 }
 
@@ -105,14 +106,14 @@ pub(super) fn credentials_unavailable(failure: &Failure) -> String {
         _ => "",
     };
     if reason.contains(child_process::NOT_INSTALLED) {
-        "Install that program, or name a file with this login in REGISTRY_AUTH_FILE.".into()
+        "Install the program, or set REGISTRY_AUTH_FILE to a file with these credentials.".into()
     } else if reason.starts_with("aws ") {
         "Sign in to AWS (aws sso login, or aws configure), or log in to the registry with docker login."
             .into()
     } else if reason.contains(auth_files::NO_SUCH_FILE) {
         "Correct the path in REGISTRY_AUTH_FILE.".into()
     } else {
-        "Mend that login, or name another file in REGISTRY_AUTH_FILE.".into()
+        "Correct these credentials, or set REGISTRY_AUTH_FILE to another file.".into()
     }
 }
 
@@ -129,7 +130,7 @@ fn is_http_sent_to_https(failure: &Failure) -> bool {
 }
 
 /// No trusted CA certificate helps against this failure.
-pub(super) const REPLACE_CERTIFICATE: &str = "Give the registry such a certificate, self-signed or not, and name the file of what signed it in --certificate-authority.";
+pub(super) const REPLACE_CERTIFICATE: &str = "Install a server certificate (CA:FALSE) in the registry, and pass the certificate of its issuer in --certificate-authority.";
 
 /// Returns true if the registry presents a CA certificate as its own.
 pub(super) fn is_ca_certificate(failure: &Failure) -> bool {
@@ -140,17 +141,17 @@ pub(super) fn is_ca_certificate(failure: &Failure) -> bool {
 fn certificate_refused(failure: &Failure, flags: &ConnectionFlags<'_>) -> String {
     let host = host(failure);
     let advice = if flags.ca_certificate {
-        "Check that the file in --certificate-authority holds the authority of that host"
+        "Check that the file in --certificate-authority contains the CA certificate of the host"
     } else if host.is_empty() {
-        "If a proxy on the way has an authority of its own, name its file in --certificate-authority"
+        "If a proxy inspects TLS, pass its CA certificate in --certificate-authority"
     } else {
-        "If the registry has an authority of its own, name its file in --certificate-authority"
+        "If the registry has a private CA, pass its certificate in --certificate-authority"
     };
     // Docker Hub has no unencrypted endpoint. With --plain-http, the failure comes from a redirect target.
     if host.is_empty() || flags.is_plain(failure) {
         format!("{advice}.")
     } else {
-        format!("{advice}; if it speaks plain HTTP, add --plain-http{host}.")
+        format!("{advice}; if it has no TLS, add --plain-http{host}.")
     }
 }
 

@@ -15,13 +15,14 @@ pub(crate) fn plan(plan: &Plan) -> String {
     let manifests = plan.manifests_to_write();
     let tag = match &plan.tag {
         TagChange::Untagged => "none".to_owned(),
-        TagChange::Unchanged => "names this image already".to_owned(),
+        TagChange::Unchanged => "already names this image".to_owned(),
         TagChange::Moved { from: None } => "new".to_owned(),
         TagChange::Moved { from: Some(old) } => format!("moves from {old}"),
     };
-    let referrers = plan.request.include_referrers.then(|| {
-        format!("referrers    of {} digests, looked for when the image is copied", plan.subjects.len())
-    });
+    let referrers = plan
+        .request
+        .include_referrers
+        .then(|| format!("referrers    of {} digests, searched during the copy", plan.subjects.len()));
     let lines = [
         format!("source       {}", plan.request.source),
         format!("destination  {}", plan.request.destination_name()),

@@ -50,7 +50,7 @@ fn failures() -> Vec<Failure> {
         source(refusal(401, "UNAUTHORIZED", "authentication required", yes)),
         source(refusal(403, "DENIED", "no", yes)),
         at(Side::Destination, Operation::StartUpload, refusal(403, "DENIED", "no", yes)),
-        source(registry::Error::Credentials("the logins in /h cannot be read".into())),
+        source(registry::Error::Credentials("credentials file /h cannot be read".into())),
         source(refusal(429, "TOOMANYREQUESTS", "You have reached your pull rate limit", no)),
         source(refusal(429, "TOOMANYREQUESTS", "slow down", no)),
         source(unreached(http::ErrorKind::Dns)),
@@ -112,31 +112,33 @@ fn asks_for_nothing_that_was_given() {
     let flags = ConnectionFlags { plain_http: &plain, ca_certificate: true };
     let text = failure_line(&refused, &flags);
     assert!(
-        text.ends_with("Check that the file in --certificate-authority holds the authority of that host."),
+        text.ends_with(
+            "Check that the file in --certificate-authority contains the CA certificate of the host."
+        ),
         "{text}"
     );
     let text =
         failure_line(&refused, &ConnectionFlags { ca_certificate: true, ..ConnectionFlags::default() });
-    assert!(text.ends_with("if it speaks plain HTTP, add --plain-http registry.example."), "{text}");
+    assert!(text.ends_with("if it has no TLS, add --plain-http registry.example."), "{text}");
     let text = failure_line(
         &source(refusal(400, "", "Client sent an HTTP request to an HTTPS server.", CredentialsSent::No)),
         &flags,
     );
-    assert!(text.ends_with("Leave out --plain-http registry.example: the registry speaks TLS."), "{text}");
+    assert!(text.ends_with("Remove --plain-http registry.example, because the registry uses TLS."), "{text}");
 }
 
 #[test]
 fn asks_for_another_certificate_where_no_setting_helps() {
     let reason = "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))";
     let failure = source(unreached(http::ErrorKind::Tls(reason.into())));
-    let hint = " Give the registry such a certificate, self-signed or not, and name the file of what signed it in --certificate-authority.";
+    let hint = " Install a server certificate (CA:FALSE) in the registry, and pass the certificate of its issuer in --certificate-authority.";
     for ca_certificate in [false, true] {
         let text = failure_line(&failure, &ConnectionFlags { ca_certificate, ..ConnectionFlags::default() });
         assert!(text.ends_with(hint), "{text}");
     }
     let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);
     let text = one.line(&[]);
-    assert!(text.ends_with(&format!("It stands in a:1.{hint}")), "{text}");
+    assert!(text.ends_with(&format!("Found in a:1.{hint}")), "{text}");
 }
 
 #[test]
@@ -151,7 +153,12 @@ fn tells_a_dead_proxy_from_a_registry_that_is_down() {
     let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);
     let text = one.line(&[]);
     assert!(text.contains("through the proxy p:1 (HTTPS_PROXY) failed (refused)"), "{text}");
-    assert!(text.ends_with("It stands in a:1. Check the proxy and whether it reaches that host, or name the host in NO_PROXY."), "{text}");
+    assert!(
+        text.ends_with(
+            "Found in a:1. Check the proxy and its connection to the host, or add the host to NO_PROXY."
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -159,10 +166,10 @@ fn tells_a_missing_program_from_a_missing_file() {
     let text = |reason: &str| line(&source(registry::Error::Credentials(reason.into())));
     assert!(
         text(child_process::NOT_INSTALLED)
-            .ends_with("Install that program, or name a file with this login in REGISTRY_AUTH_FILE.")
+            .ends_with("Install the program, or set REGISTRY_AUTH_FILE to a file with these credentials.")
     );
     assert!(text(auth_files::NO_SUCH_FILE).ends_with("Correct the path in REGISTRY_AUTH_FILE."));
-    assert!(text("it failed").contains("Mend that login"));
+    assert!(text("it failed").contains("Correct these credentials"));
 }
 
 #[test]
@@ -195,7 +202,7 @@ fn check(failure: &Failure, expected: &str) {
 fn names_the_flag_to_change() {
     check(
         &source(refusal(401, "UNAUTHORIZED", "authentication required", CredentialsSent::No)),
-        "source registry.example/acme/app:2.1 cannot be read: registry says 401 UNAUTHORIZED \"authentication required\". Check the spelling of SOURCE (many registries say so of what does not exist), or log in: docker login registry.example.",
+        "source registry.example/acme/app:2.1 cannot be read: registry says 401 UNAUTHORIZED \"authentication required\". Check SOURCE (many registries return this for a missing repository), or log in: docker login registry.example.",
     );
     check(
         &at(
@@ -203,7 +210,7 @@ fn names_the_flag_to_change() {
             Operation::StartUpload,
             unreached(http::ErrorKind::Tls("unknown issuer".into())),
         ),
-        "destination registry.example/acme/app:2.1 cannot be reached: the TLS handshake with registry.example:443 failed (unknown issuer), 5 attempts in 71 s. If the registry has an authority of its own, name its file in --certificate-authority; if it speaks plain HTTP, add --plain-http registry.example.",
+        "destination registry.example/acme/app:2.1 cannot be reached: the TLS handshake with registry.example:443 failed (unknown issuer), 5 attempts in 71 s. If the registry has a private CA, pass its certificate in --certificate-authority; if it has no TLS, add --plain-http registry.example.",
     );
     let subject = "docker.io/library/nginx:1.27".into();
     let cause = refusal(429, "TOOMANYREQUESTS", "pull rate limit", CredentialsSent::No);
@@ -211,7 +218,7 @@ fn names_the_flag_to_change() {
         Failure::Registry { side: Side::Source, operation: Operation::ReadManifest, subject, cause };
     check(
         &limited,
-        "source docker.io/library/nginx:1.27 cannot be read: registry says 429 TOOMANYREQUESTS \"pull rate limit\". Log in with an account (docker login), read from a mirror (--mirror docker.io/library=public.ecr.aws/docker/library), or run it again later.",
+        "source docker.io/library/nginx:1.27 cannot be read: registry says 429 TOOMANYREQUESTS \"pull rate limit\". Log in with an account (docker login), read from a mirror (--mirror docker.io/library=public.ecr.aws/docker/library), or retry later.",
     );
 }
 
@@ -303,5 +310,8 @@ fn tells_the_outcome_in_one_line() {
             "{name}: 0 blobs copied (0 bytes), 5 present, referrers: 2 present, 1 refused, nothing to do, 1.2 s"
         )
     );
-    assert_eq!(referrers_warning(&idle).unwrap(), "warning: referrers: 2 present, 1 refused: because.");
+    assert_eq!(
+        referrers_warning(&idle).unwrap(),
+        "warning: some referrers were not copied (2 present, 1 refused): because."
+    );
 }

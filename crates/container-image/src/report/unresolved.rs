@@ -45,7 +45,7 @@ impl<'a> Unresolved<'a> {
         // Only sources are read here.
         let summary = summary.strip_prefix("source ").unwrap_or(&summary);
         let hint = hint(self.failure, plain_http);
-        let ending = format!("It stands in {}{others}. {hint}", location_list(&self.locations));
+        let ending = format!("Found in {}{others}. {hint}", location_list(&self.locations));
         let room = MAX_LINE_CHARS.saturating_sub(ending.chars().count() + 1);
         format!("{} {ending}", shortened(summary.to_owned(), room))
     }
@@ -91,8 +91,8 @@ pub(crate) fn print(all: &[Unresolved<'_>], plain_http: &[Registry], verbosity: 
 fn others_text(others: usize) -> String {
     match others {
         0 => String::new(),
-        1 => "; 1 other reference fails alike (--verbose tells of it)".into(),
-        others => format!("; {others} other references fail alike (--verbose tells of each)"),
+        1 => "; 1 other reference has the same failure (--verbose lists it)".into(),
+        others => format!("; {others} other references have the same failure (--verbose lists them)"),
     }
 }
 
@@ -108,36 +108,36 @@ fn location_list(locations: &[String]) -> String {
 /// Returns one thing to change. The match is exhaustive, so that a new problem needs a hint.
 fn hint(failure: &Failure, plain_http: &[Registry]) -> String {
     match failure.problem() {
-        Problem::Missing => "Check its spelling and its tag.".into(),
+        Problem::Missing => "Check the name and the tag.".into(),
         Problem::CredentialsRequired => format!(
-            "Check its spelling (many registries say so of what does not exist), or log in: {}.",
+            "Check the name (many registries return this for a missing repository), or log in: {}.",
             login_command(failure)
         ),
         Problem::CredentialsRejected => format!("Log in again: {}.", login_command(failure)),
-        Problem::AccessDenied => "Use a login that may pull from that repository.".into(),
+        Problem::AccessDenied => "Use credentials with pull access to the repository.".into(),
         Problem::CredentialsUnavailable => credentials_unavailable(failure),
-        Problem::PullLimit => format!("Log in with an account ({}), or leave out --platform.", login_command(failure)),
-        Problem::Throttled => "Run it again later, or with fewer --jobs.".into(),
+        Problem::PullLimit => format!("Log in with an account ({}), or remove --platform.", login_command(failure)),
+        Problem::Throttled => "Retry later, or with fewer --jobs.".into(),
         Problem::ProxyUnreachable => {
-            "Check the proxy and whether it reaches that host, or name the host in NO_PROXY.".into()
+            "Check the proxy and its connection to the host, or add the host to NO_PROXY.".into()
         }
         Problem::Unreachable => {
-            "Check its host, and HTTPS_PROXY if that is reached through a proxy.".into()
+            "Check the host. If the network requires a proxy, set HTTPS_PROXY.".into()
         }
         Problem::CertificateRejected if is_ca_certificate(failure) => REPLACE_CERTIFICATE.into(),
         Problem::CertificateRejected if plain_http.is_empty() => {
-            "If the registry has an authority of its own, name its file in --certificate-authority; if it speaks plain HTTP, name its host in --plain-http.".into()
+            "If the registry has a private CA, pass its certificate in --certificate-authority; if it has no TLS, add its host to --plain-http.".into()
         }
-        Problem::CertificateRejected => "Name the file of the registry's authority in --certificate-authority.".into(),
-        Problem::Interrupted | Problem::ServerError | Problem::Corrupt => "Run it again later.".into(),
+        Problem::CertificateRejected => "Pass the registry's CA certificate in --certificate-authority.".into(),
+        Problem::Interrupted | Problem::ServerError | Problem::Corrupt => "Retry later.".into(),
         Problem::InvalidResponse | Problem::Rejected | Problem::ForbiddenAddress => {
-            "Check that its host is a registry, or leave that file out by --exclude.".into()
+            "Check that the host is a registry, or exclude the file with --exclude.".into()
         }
-        Problem::NoPlatform => "Change --platform, or leave that file out by --exclude.".into(),
+        Problem::NoPlatform => "Change --platform, or exclude the file with --exclude.".into(),
         Problem::TagImmutable
         | Problem::NotStorable
         | Problem::ImageLimitExceeded
         | Problem::ForeignLayer
-        | Problem::Deadline => "Run it again.".into(),
+        | Problem::Deadline => "Retry.".into(),
     }
 }

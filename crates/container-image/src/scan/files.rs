@@ -48,7 +48,7 @@ pub(crate) fn list(
     mut report_error: impl FnMut(String),
 ) -> Result<Vec<SourceFile>, String> {
     let matcher =
-        exclude_matcher(base, exclude).map_err(|why| format!("--exclude makes no sense: {why}."))?;
+        exclude_matcher(base, exclude).map_err(|why| format!("--exclude has an invalid pattern: {why}."))?;
     let mut seen = HashSet::new();
     let mut files = Vec::new();
     for path in paths {
@@ -64,7 +64,7 @@ pub(crate) fn list(
             }
             _ => {
                 return Err(format!(
-                    "{} is neither a file nor a folder. Check its spelling.",
+                    "{} is neither a file nor a folder. Check the path.",
                     display::path(path)
                 ));
             }
@@ -98,7 +98,7 @@ pub(crate) fn read(file: &SourceFile) -> Result<Option<Vec<u8>>, String> {
     let size = file.metadata().map_err(|error| failed(&display::io_error(&error)))?.len();
     if size > MAX_FILE_BYTES {
         return Err(failed(&format!(
-            "it is larger than {} MiB; leave it out by --exclude",
+            "it is larger than {} MiB; exclude it with --exclude",
             MAX_FILE_BYTES >> 20
         )));
     }
@@ -124,9 +124,9 @@ fn walk_error(error: &ignore::Error, base: &Path) -> String {
             // The crate `ignore` wraps the system's error.
             let inner = cause.source().and_then(|inner| inner.downcast_ref::<io::Error>());
             let words = display::io_error(inner.unwrap_or(cause));
-            format!("{} cannot be read: {words}. It was left out.", relative_name(path, base))
+            format!("{} cannot be read: {words}. It was skipped.", relative_name(path, base))
         }
-        _ => format!("{}. It was left out.", SanitizedText::from(error.to_string())),
+        _ => format!("{}. It was skipped.", SanitizedText::from(error.to_string())),
     }
 }
 
@@ -303,6 +303,6 @@ mod tests {
         let error = list(Path::new("/"), &["dev/null".into()], &[], |_| {}).unwrap_err();
         assert!(error.starts_with("dev/null is neither"), "{error}");
         let error = list(Path::new("/"), &[], &["a[".into()], |_| {}).unwrap_err();
-        assert_eq!(error, "--exclude makes no sense: unclosed character class; missing ']'.");
+        assert_eq!(error, "--exclude has an invalid pattern: unclosed character class; missing ']'.");
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
         Ok(Some(scan)) => scan,
         Ok(None) => as_text(),
         Err(Diagnostic { at, text }) if template::is_intended_template(&String::from_utf8_lossy(bytes)) => {
-            let text = format!("{text}, without its short names. Correct it, or leave it out by --exclude");
+            let text = format!("{text}, without short names. Correct it, or exclude it with --exclude");
             Scan { errors: vec![Diagnostic { at, text }], ..as_text() }
         }
         Err(note) => Scan { notes: vec![note], ..as_text() },
@@ -74,8 +74,7 @@ fn scan_utf16(path: &Path, bytes: &[u8]) -> Scan {
     if !template::is_intended_template(&String::from_utf16_lossy(&units)) {
         return Scan::default();
     }
-    let text =
-        "this template is in UTF-16, so it is not read. Save it as UTF-8, or leave it out by --exclude";
+    let text = "the template is in UTF-16 and was skipped. Save it as UTF-8, or exclude it with --exclude";
     Scan { errors: vec![Diagnostic { at: 0, text: text.into() }], ..Scan::default() }
 }
 
@@ -85,13 +84,14 @@ fn scan_template(bytes: &[u8]) -> Result<Option<Scan>, Diagnostic> {
     if bytes.len() > MAX_TEMPLATE_BYTES {
         return Ok(None);
     }
-    let unread = |at, reason: &str| Diagnostic { at, text: format!("{reason}, so it is read as plain text") };
+    let unread =
+        |at, reason: &str| Diagnostic { at, text: format!("{reason} and was scanned as plain text") };
     match std::str::from_utf8(bytes) {
         Ok(text) if !template::may_be_template(text) => Ok(None),
         Ok(text) => template::scan(text)
-            .map_err(|error| unread(error.at, &format!("this template cannot be read ({})", error.reason))),
+            .map_err(|error| unread(error.at, &format!("the template is invalid ({})", error.reason))),
         Err(error) if template::may_be_template(&String::from_utf8_lossy(bytes)) => {
-            Err(unread(error.valid_up_to(), "this template is not in UTF-8"))
+            Err(unread(error.valid_up_to(), "the template is not UTF-8"))
         }
         Err(_) => Ok(None),
     }

@@ -32,11 +32,11 @@ pub(super) async fn reject_uncommitted(checkout: &Checkout, files: &[&Path]) -> 
         return Ok(());
     }
     let adding = match uncommitted.iter().any(|one| one.ends_with("(untracked)")) {
-        true => ", after git add for those that are untracked",
+        true => ", with git add for untracked files",
         false => "",
     };
     Err(format!(
-        "--commit takes files whole, and these have changes of their own: {}. Commit or stash them first{adding}, or leave out --commit. Nothing was changed.",
+        "these files have uncommitted changes, which --commit would include: {}. Commit or stash them first{adding}, or remove --commit. Nothing was changed.",
         join_names(&uncommitted)
     ))
 }
@@ -71,10 +71,10 @@ fn restore(files: &[WrittenFile]) -> String {
     let changed = |file| restored(file).err().map(|why| format!("{} ({why})", file.name));
     let changed: Vec<String> = files.iter().filter_map(changed).collect();
     if changed.is_empty() {
-        return "All files are as they were before.".into();
+        return "All files were restored.".into();
     }
     format!(
-        "Still changed: {}. See git diff, then commit it or take it back with git checkout.",
+        "Not restored: {}. Inspect them with git diff, then commit or restore them.",
         join_names(&changed)
     )
 }

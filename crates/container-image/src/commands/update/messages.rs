@@ -18,7 +18,7 @@ pub(super) fn count(documents: &[Document]) -> String {
     let different = documents.iter().flat_map(Document::images).collect::<BTreeSet<_>>().len();
     match lines - different {
         0 => format!("INFO: {lines} image references found"),
-        _ => format!("INFO: {lines} image references found, {different} different ones"),
+        _ => format!("INFO: {lines} image references found, {different} distinct"),
     }
 }
 
@@ -34,7 +34,7 @@ pub(super) fn warn_about_arguments(
     }
     if selection.is_to_latest() && documents.iter().flat_map(Document::images).any(is_about_to_move) {
         report::warning(&format!(
-            "--all without --matching-tag moves every image to the tag {DEFAULT_TAG}, as it does with cru. Add it to keep the tag of each, or --latest for the newest version"
+            "--all without --matching-tag moves every image to the tag {DEFAULT_TAG}, as in cru. Add --matching-tag to keep each tag, or --latest for the newest version"
         ));
     }
     for wanted in &args.image_reference {
@@ -65,12 +65,12 @@ fn unmatched(args: &UpdateArgs, wanted: &RawReference, documents: &[Document]) -
     let repository = wanted.normalized().repository;
     Some(if let Some((line, image)) = near(&|image| image.name == wanted.name) {
         format!(
-            "--image-reference {wanted}: nothing has that tag, as --matching-tag wants it; {line} has {image}"
+            "--image-reference {wanted}: no reference has this tag, which --matching-tag requires; {line} has {image}"
         )
     } else if let Some((line, image)) = near(&|image| image.normalized().repository == repository) {
-        format!("--image-reference {wanted}: nothing is spelled so; {line} has {image}")
+        format!("--image-reference {wanted}: no reference has this spelling; {line} has {image}")
     } else {
-        format!("--image-reference {wanted}: no file names that image")
+        format!("--image-reference {wanted}: no file contains this image")
     })
 }
 
@@ -94,9 +94,9 @@ pub(super) fn resolved(target: &RawReference, result: &RawReference, lookup: &Lo
 pub(super) fn unchanged(target: &RawReference, lookup: &Lookup) -> String {
     match lookup {
         Lookup::NewestTag(Some(range)) => {
-            format!("INFO: {target} is left alone: no tag like it is within {range}")
+            format!("INFO: {target} was not changed: no tag of the same kind is within {range}")
         }
-        _ => format!("INFO: {target} is left alone: no tag that says more names the same image"),
+        _ => format!("INFO: {target} was not changed: no more specific tag has the same image"),
     }
 }
 

@@ -56,16 +56,16 @@ fn interrupted_state(args: &UpdateArgs, state: &UpdateState) -> String {
     if let Some(url) = args.search.repository.as_deref().filter(|url| !git::is_work_tree(url)) {
         return match is_committing {
             true => format!(
-                "a commit was being pushed to {}; its log tells whether it arrived",
+                "the push to {} may have succeeded; check the log of the branch",
                 escaped(&git_url::redacted(url))
             ),
-            false => "the clone is gone, and nothing was pushed".to_owned(),
+            false => "the clone was deleted, and nothing was pushed".to_owned(),
         };
     }
     let others = match (&args.commit, is_committing) {
         (None, _) => "and no other was changed",
         (Some(_), false) => "no other was changed, and nothing was committed",
-        (Some(_), true) => "and git status tells whether that was committed",
+        (Some(_), true) => "and the commit may have succeeded; check git status",
     };
     match state.written.load(Ordering::Relaxed) {
         0 => "no file was changed".to_owned(),

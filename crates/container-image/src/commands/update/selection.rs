@@ -88,7 +88,7 @@ impl Scope {
             });
             if let Some(conflict) = conflict {
                 return Err(format!(
-                    "--image-reference was given for {} as {conflict} and as {image}. Leave one out, or add --matching-tag.",
+                    "--image-reference has two values for {}: {conflict} and {image}. Remove one, or add --matching-tag.",
                     image.name
                 ));
             }

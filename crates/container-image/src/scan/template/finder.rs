@@ -108,9 +108,9 @@ impl<'a> ImageFinder<'a> {
     /// Handles the value of an image property.
     fn image(&mut self, node: Id) {
         match self.tree.text(node) {
-            Some(text) if is_null(text) => self.error(node, "no image is named where one has to be"),
+            Some(text) if is_null(text) => self.error(node, "the image reference is empty"),
             None if self.function(node).is_none() => {
-                self.error(node, "a list or a mapping stands where an image has to be named");
+                self.error(node, "the image reference is a list or a mapping");
             }
             _ => self.value(node),
         }
@@ -137,14 +137,14 @@ impl<'a> ImageFinder<'a> {
             "Select" => self.selected_item(node, argument),
             "Sub" => match tree.text(argument) {
                 Some(text) if !text.contains("${") => self.literal(argument, ValueKind::Property),
-                _ => self.note(node, "it is put together by Sub"),
+                _ => self.note(node, "its value is computed by Sub"),
             },
             // These return the image of another resource or stack.
             "GetAtt" | "ImportValue" => {}
             other => {
                 self.note(
                     node,
-                    &format!("it is put together by {}", SanitizedText::new(other, MAX_QUOTE_CHARS)),
+                    &format!("its value is computed by {}", SanitizedText::new(other, MAX_QUOTE_CHARS)),
                 );
             }
         }
@@ -177,7 +177,7 @@ impl<'a> ImageFinder<'a> {
         let maps = tree.get(self.template, "Mappings");
         let literal = |id: Id| tree.text(id).filter(|_| tree.tag(id).is_none());
         let Some(map) = maps.zip(literal(*name)).and_then(|(maps, name)| tree.get(maps, name)) else {
-            return self.note(node, "the map that it is looked up in is not known");
+            return self.note(node, "its map is not in this template");
         };
         let mut values = vec![map];
         for key in keys.iter().take(2) {
@@ -201,7 +201,7 @@ impl<'a> ImageFinder<'a> {
         });
         match chosen {
             Some(chosen) => self.value(chosen),
-            None => self.note(node, "it is put together by Select"),
+            None => self.note(node, "its value is computed by Select"),
         }
     }
 
@@ -211,7 +211,7 @@ impl<'a> ImageFinder<'a> {
             return;
         };
         if value.starts_with("{{resolve:") {
-            return self.note(node, "it is looked up when the stack is deployed");
+            return self.note(node, "CloudFormation resolves it during deployment");
         }
         let range = self.tree.range(node);
         let image = match value.parse::<RawReference>() {
@@ -219,14 +219,14 @@ impl<'a> ImageFinder<'a> {
             // Image Builder and Lightsail have image identifiers of their own.
             Err(_) if value.starts_with("arn:") || value.starts_with(':') => return,
             Err(_) if is_placeholder(value) => {
-                return self.note(node, "another program puts in a part of it");
+                return self.note(node, "it contains a placeholder");
             }
             Err(_) if kind == ValueKind::Parameter => {
-                return self.note(node, "what stands here until something is given is no reference");
+                return self.note(node, "the value of the parameter is not a reference");
             }
             Err(problem) => {
                 let shown = SanitizedText::quotable(&name_without_userinfo(value), MAX_QUOTE_CHARS);
-                return self.error(node, &format!("no image can be named \"{shown}\": {problem}"));
+                return self.error(node, &format!("\"{shown}\" is not an image reference: {problem}"));
             }
         };
         if image.is_codebuild_image() {
@@ -237,17 +237,17 @@ impl<'a> ImageFinder<'a> {
                 let start = range.start + offset;
                 self.scan.images.push(ImageMatch { range: start..start + value.len(), image });
             }
-            None => self.note(node, "it is written with escapes"),
+            None => self.note(node, "it contains escape sequences"),
         }
     }
 
     fn note(&mut self, node: Id, what: &str) {
-        let text = format!("this image is left alone: {what}");
+        let text = format!("this image was skipped: {what}");
         self.scan.notes.push(Diagnostic { at: self.tree.range(node).start, text });
     }
 
     fn error(&mut self, node: Id, what: &str) {
-        let text = format!("{what}. Correct it, or leave the file out by --exclude");
+        let text = format!("{what}. Correct it, or exclude the file with --exclude");
         self.scan.errors.push(Diagnostic { at: self.tree.range(node).start, text });
     }
 }

@@ -97,14 +97,14 @@ Parameters:
 #[test]
 fn tells_of_what_it_cannot_follow() {
     for (value, what) in [
-        ("!Sub '${AWS::AccountId}.dkr.ecr.eu-west-1.amazonaws.com/a:1'", "put together by Sub"),
-        ("!Sub ['${A}:1', {A: python}]", "put together by Sub"),
-        ("!Join [':', [python, '3']]", "put together by Join"),
-        ("{'Fn::Join': [':', [python, '3']]}", "put together by Join"),
-        ("!Select [!Ref I, [a, b]]", "put together by Select"),
-        ("!FindInMap [Nowhere, a, b]", "not known"),
-        ("'{{resolve:ssm:/image}}'", "looked up when"),
-        ("\"\\x70ython:3\"", "written with escapes"),
+        ("!Sub '${AWS::AccountId}.dkr.ecr.eu-west-1.amazonaws.com/a:1'", "computed by Sub"),
+        ("!Sub ['${A}:1', {A: python}]", "computed by Sub"),
+        ("!Join [':', [python, '3']]", "computed by Join"),
+        ("{'Fn::Join': [':', [python, '3']]}", "computed by Join"),
+        ("!Select [!Ref I, [a, b]]", "computed by Select"),
+        ("!FindInMap [Nowhere, a, b]", "not in this template"),
+        ("'{{resolve:ssm:/image}}'", "during deployment"),
+        ("\"\\x70ython:3\"", "escape sequences"),
     ] {
         let (found, notes) = read(&image(value));
         assert_eq!(found, [], "{value}");
@@ -124,7 +124,7 @@ fn what_names_no_image_where_one_has_to_be_named_is_a_fault() {
         ("https://ghcr.io/a/b:1", "without a scheme"),
         ("not an image", "\"not an image\" is not a repository name"),
         ("'python:'", "is not a tag"),
-        ("", "no image is named where one has to be."),
+        ("", "the image reference is empty."),
         ("[python:3]", "a list or a mapping"),
         ("{Name: python:3, Tag: 3}", "a list or a mapping"),
     ] {
