@@ -5,7 +5,8 @@
 //! - [`oci`]: references, digests, platforms and manifests. No I/O.
 //! - [`http`]: sends one request, with retries and without redirects.
 //! - [`registry`]: client of one registry, by the OCI distribution specification.
-//! - [`copy`]: [`copy::read_current_state`] and [`copy::plan`] read both sides, [`copy::transfer`] writes.
+//! - [`copy`]: [`copy::read_current_state`] and [`copy::plan`] read both registries, [`copy::transfer`]
+//!   writes.
 //!
 //! Each module uses only the modules above it. The crate contains no code for a specific cloud. Its HTTP
 //! client reads the environment variables for proxies and certificates. No other environment variables are

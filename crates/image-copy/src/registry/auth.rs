@@ -10,12 +10,12 @@ use reqwest::Method;
 use tokio::sync::OnceCell;
 
 use super::Error;
-use super::authorization::{Authorization, Party, Sending};
+use super::authorization::{Authorization, HttpContext, RequestTarget};
 use super::challenge::Challenge;
-use super::scopes::{Scopes, choices, is_constant, is_same};
-use super::session::SMALL_BODY_BYTES;
-use super::token::{TokenRequest, basic};
-use super::tokens::Tokens;
+use super::requests::SMALL_BODY_BYTES;
+use super::scopes::{Scopes, candidates, is_covered, name_no_repository};
+use super::token::{TokenRequest, basic_header};
+use super::token_cache::TokenCache;
 use crate::http;
 
 /// Keeps the challenges and tokens of one source of credentials.
@@ -24,27 +24,27 @@ pub(super) struct Authorizer {
     /// The last challenge of each receiver.
     challenges: Mutex<HashMap<String, Challenge>>,
     /// Challenges of `/v2/`, requested after a refusal without a challenge.
-    roots: Mutex<HashMap<String, Arc<OnceCell<Option<Challenge>>>>>,
+    api_root_challenges: Mutex<HashMap<String, Arc<OnceCell<Option<Challenge>>>>>,
     /// Scopes that replace ours because the receiver or its token service refused ours.
-    replaced: Mutex<HashMap<(String, Scopes), Scopes>>,
-    tokens: Tokens,
+    replaced_scopes: Mutex<HashMap<(String, Scopes), Scopes>>,
+    token_cache: TokenCache,
 }
 
 impl Authorizer {
     /// Returns the authorization that is known before the first response.
-    pub(super) async fn before(
+    pub(super) async fn initial_authorization(
         &self,
-        party: &Party<'_>,
-        sending: Sending<'_>,
+        target: &RequestTarget<'_>,
+        context: HttpContext<'_>,
     ) -> Result<Authorization, Error> {
-        let Some(own) = &party.own else { return Ok(Authorization::default()) };
-        match self.remembered(party) {
+        let Some(registry) = &target.registry else { return Ok(Authorization::default()) };
+        match self.known_challenge(target) {
             Some(challenge) => {
-                let scopes = self.scopes(party, &challenge);
-                self.meet(&challenge, scopes, party, sending, None).await
+                let scopes = self.scopes(target, &challenge);
+                self.respond_to(&challenge, scopes, target, context, None).await
             }
-            None if own.credentials_provider.needs_no_challenge(own.repository) => {
-                self.meet(&Challenge::Basic, Vec::new(), party, sending, None).await
+            None if registry.credentials_provider.needs_no_challenge(registry.repository) => {
+                self.respond_to(&Challenge::Basic, Vec::new(), target, context, None).await
             }
             None => Ok(Authorization::default()),
         }
@@ -55,52 +55,54 @@ impl Authorizer {
     ///
     /// Registries report an expired token as 401 with a challenge, 401 without (dhi.io), 400 (ECR Public)
     /// or 403 (ECR). A token that was not fetched for this request is therefore replaced once.
-    pub(super) async fn after(
+    pub(super) async fn renewed_authorization(
         &self,
         response: &http::Response,
         sent: &Authorization,
-        party: &Party<'_>,
-        sending: Sending<'_>,
+        target: &RequestTarget<'_>,
+        context: HttpContext<'_>,
     ) -> Result<Option<Authorization>, Error> {
         let status = response.status.as_u16();
         if !matches!(status, 400 | 401 | 403 | 404) {
             return Ok(None);
         }
-        let stated = if matches!(status, 401 | 403) { Challenge::of(&response.headers) } else { None };
-        if let (Some(challenge), Some(_)) = (&stated, &party.own) {
-            lock(&self.challenges).insert(party.receiver.clone(), challenge.clone());
+        let stated =
+            if matches!(status, 401 | 403) { Challenge::from_headers(&response.headers) } else { None };
+        if let (Some(challenge), Some(_)) = (&stated, &target.registry) {
+            lock(&self.challenges).insert(target.origin.clone(), challenge.clone());
         }
-        let known = stated.or_else(|| self.remembered(party)).or_else(|| sent.challenge.clone());
+        let known = stated.or_else(|| self.known_challenge(target)).or_else(|| sent.challenge.clone());
         let challenge = match known {
             Some(challenge) => challenge,
-            None => match self.challenge_of_root(sent, party, sending, status).await {
+            None => match self.request_challenge(sent, target, context, status).await {
                 Some(challenge) => challenge,
                 None => return Ok(None),
             },
         };
-        let Some(scopes) = self.scopes_after(response, sent, party, &challenge).await? else {
+        let Some(scopes) = self.scopes_for_retry(response, sent, target, &challenge).await? else {
             return Ok(None);
         };
         let is_new = |next: &Authorization| next.header.is_some() && next.header != sent.header;
-        let next = self.meet(&challenge, scopes, party, sending, Some(sent)).await?;
-        if is_new(&next) || is_same(challenge.scopes(), &next.scopes) {
+        let next = self.respond_to(&challenge, scopes, target, context, Some(sent)).await?;
+        if is_new(&next) || is_covered(challenge.scopes(), &next.scopes) {
             return Ok(is_new(&next).then_some(next));
         }
         // The token service returned the same token again, which the registry refused.
-        self.replace(party, challenge.scopes().to_vec());
-        let next = self.meet(&challenge, challenge.scopes().to_vec(), party, sending, Some(sent)).await?;
+        self.replace_scopes(target, challenge.scopes().to_vec());
+        let next =
+            self.respond_to(&challenge, challenge.scopes().to_vec(), target, context, Some(sent)).await?;
         Ok(is_new(&next).then_some(next))
     }
 
     /// Returns the scopes for another attempt, or `None` if another attempt cannot succeed.
-    async fn scopes_after(
+    async fn scopes_for_retry(
         &self,
         response: &http::Response,
         sent: &Authorization,
-        party: &Party<'_>,
+        target: &RequestTarget<'_>,
         challenge: &Challenge,
     ) -> Result<Option<Scopes>, Error> {
-        let own_scopes = self.scopes(party, challenge);
+        let own_scopes = self.scopes(target, challenge);
         if sent.header.is_none() {
             return Ok((response.status != 400).then_some(own_scopes));
         }
@@ -108,16 +110,18 @@ impl Authorizer {
             return Ok(None);
         }
         let is_refused = matches!(response.status.as_u16(), 401 | 403);
-        if is_refused && sent.is_fresh && !is_same(challenge.scopes(), &sent.scopes) {
+        if is_refused && sent.is_fresh && !is_covered(challenge.scopes(), &sent.scopes) {
             let scopes = challenge.scopes().to_vec();
-            self.replace(party, scopes.clone());
+            self.replace_scopes(target, scopes.clone());
             return Ok(Some(scopes));
         }
         let is_other = response.status == 401 && sent.challenge.as_ref() != Some(challenge);
         if sent.is_fresh && !is_other {
             // Docker Hub grants a token without rights for unknown credentials.
-            let has_other_credentials = match (&party.own, &sent.credentials) {
-                (Some(own), Some(refused)) if response.status == 401 => own.renewed(refused).await?.is_some(),
+            let has_other_credentials = match (&target.registry, &sent.credentials) {
+                (Some(registry), Some(refused)) if response.status == 401 => {
+                    registry.renewed_credentials(refused).await?.is_some()
+                }
                 _ => false,
             };
             return Ok(has_other_credentials.then_some(own_scopes));
@@ -126,37 +130,39 @@ impl Authorizer {
     }
 
     /// Returns the last challenge of the receiver. Its scopes are kept if they fit this repository.
-    fn remembered(&self, party: &Party<'_>) -> Option<Challenge> {
-        let own = party.own.as_ref()?;
-        let challenge = lock(&self.challenges).get(&party.receiver).cloned()?;
-        let fits = is_constant(challenge.scopes()) || own.is_named_in(challenge.scopes());
+    fn known_challenge(&self, target: &RequestTarget<'_>) -> Option<Challenge> {
+        let registry = target.registry.as_ref()?;
+        let challenge = lock(&self.challenges).get(&target.origin).cloned()?;
+        let fits = name_no_repository(challenge.scopes()) || registry.is_in_scopes(challenge.scopes());
         Some(if fits { challenge } else { challenge.without_scopes() })
     }
 
     /// Requests a challenge from `/v2/`. Some registries return 401, 403 or 404 without a challenge for a
     /// private repository to a client without credentials.
-    async fn challenge_of_root(
+    async fn request_challenge(
         &self,
         sent: &Authorization,
-        party: &Party<'_>,
-        sending: Sending<'_>,
+        target: &RequestTarget<'_>,
+        context: HttpContext<'_>,
         status: u16,
     ) -> Option<Challenge> {
-        let own = party.own.as_ref()?;
+        let registry = target.registry.as_ref()?;
         // A login that cannot be looked up is an error only if the registry wants one.
-        if sent.header.is_some() || status == 400 || matches!(own.credentials(None).await, Ok(None)) {
+        if sent.header.is_some() || status == 400 || matches!(registry.credentials(None).await, Ok(None)) {
             return None;
         }
-        let cell = Arc::clone(lock(&self.roots).entry(party.receiver.clone()).or_default());
+        let cell = Arc::clone(lock(&self.api_root_challenges).entry(target.origin.clone()).or_default());
         let found = cell.get_or_try_init(|| async {
-            let mut request = super::Repository::request(Method::GET, own.root.clone(), SMALL_BODY_BYTES);
-            request.network = party.network;
-            let response = sending.http.send(&request, sending.deadline).await.ok();
+            let mut request =
+                super::Repository::request(Method::GET, registry.api_root.clone(), SMALL_BODY_BYTES);
+            request.network = target.network;
+            let response = context.http.send(&request, context.deadline).await.ok();
             // A transient failure is not kept.
             let response = response.filter(|response| !http::is_transient(response.status)).ok_or(())?;
-            let challenge = if response.status == 401 { Challenge::of(&response.headers) } else { None };
+            let challenge =
+                if response.status == 401 { Challenge::from_headers(&response.headers) } else { None };
             if let Some(challenge) = &challenge {
-                lock(&self.challenges).insert(party.receiver.clone(), challenge.clone());
+                lock(&self.challenges).insert(target.origin.clone(), challenge.clone());
             }
             Ok::<_, ()>(challenge)
         });
@@ -164,45 +170,48 @@ impl Authorizer {
     }
 
     /// Returns the scopes to request first.
-    fn scopes(&self, party: &Party<'_>, challenge: &Challenge) -> Scopes {
+    fn scopes(&self, target: &RequestTarget<'_>, challenge: &Challenge) -> Scopes {
         // Scopes that name no repository are a constant of the registry, such as ECR Public's `aws`.
-        if party.scopes.is_empty() || is_constant(challenge.scopes()) {
+        if target.scopes.is_empty() || name_no_repository(challenge.scopes()) {
             return challenge.scopes().to_vec();
         }
-        let key = (party.receiver.clone(), party.scopes.clone());
-        lock(&self.replaced).get(&key).unwrap_or(&party.scopes).clone()
+        let key = (target.origin.clone(), target.scopes.clone());
+        lock(&self.replaced_scopes).get(&key).unwrap_or(&target.scopes).clone()
     }
 
-    fn replace(&self, party: &Party<'_>, scopes: Scopes) {
-        if party.own.is_some() {
-            lock(&self.replaced).insert((party.receiver.clone(), party.scopes.clone()), scopes);
+    fn replace_scopes(&self, target: &RequestTarget<'_>, scopes: Scopes) {
+        if target.registry.is_some() {
+            lock(&self.replaced_scopes).insert((target.origin.clone(), target.scopes.clone()), scopes);
         }
     }
 
-    async fn meet(
+    async fn respond_to(
         &self,
         challenge: &Challenge,
         scopes: Scopes,
-        party: &Party<'_>,
-        sending: Sending<'_>,
+        target: &RequestTarget<'_>,
+        context: HttpContext<'_>,
         refused: Option<&Authorization>,
     ) -> Result<Authorization, Error> {
         match challenge {
             Challenge::Basic => {
-                let credentials = match &party.own {
-                    Some(own) => own.credentials(refused.and_then(|sent| sent.credentials.as_ref())).await?,
+                let credentials = match &target.registry {
+                    Some(registry) => {
+                        registry.credentials(refused.and_then(|sent| sent.credentials.as_ref())).await?
+                    }
                     None => None,
                 };
-                let header = credentials.as_ref().map(basic).transpose()?;
+                let header = credentials.as_ref().map(basic_header).transpose()?;
                 let challenge = Some(Challenge::Basic);
                 Ok(Authorization { header, credentials, challenge, ..Authorization::default() })
             }
             Challenge::Bearer { realm, service, .. } => {
-                let request = TokenRequest { realm, service: service.as_deref(), network: party.network };
-                let choices = choices(scopes, challenge.scopes());
-                let found = self.tokens.first_granted(&request, &choices, party, sending, refused).await?;
-                if found.is_fresh && choices.first() != Some(&found.scopes) {
-                    self.replace(party, found.scopes.clone());
+                let request = TokenRequest { realm, service: service.as_deref(), network: target.network };
+                let candidates = candidates(scopes, challenge.scopes());
+                let found =
+                    self.token_cache.first_granted(&request, &candidates, target, context, refused).await?;
+                if found.is_fresh && candidates.first() != Some(&found.scopes) {
+                    self.replace_scopes(target, found.scopes.clone());
                 }
                 Ok(Authorization { challenge: Some(challenge.clone()), ..found })
             }

@@ -12,28 +12,28 @@ use crate::http::{self, Network};
 use crate::oci;
 
 /// The receiver of a request, and the rights that the request needs.
-pub(super) struct Party<'a> {
+pub(super) struct RequestTarget<'a> {
     /// Scheme, host and port of the receiver. Tokens for another one are never sent there.
-    pub(super) receiver: String,
+    pub(super) origin: String,
     /// Scopes of the token. Empty: the scopes in the challenge.
     pub(super) scopes: Scopes,
     /// The registry itself. `None` for a redirect target, which gets no credentials.
-    pub(super) own: Option<Own<'a>>,
+    pub(super) registry: Option<RegistryTarget<'a>>,
     /// Kind of the registry in the reference.
     pub(super) network: Network,
 }
 
 /// A registry at its own base URL.
-pub(super) struct Own<'a> {
+pub(super) struct RegistryTarget<'a> {
     /// The repository.
     pub(super) repository: &'a oci::Repository,
     /// CredentialsProvider for the repository.
     pub(super) credentials_provider: &'a dyn CredentialsProvider,
     /// The address of its `/v2/`, which has a challenge if anything needs one.
-    pub(super) root: Url,
+    pub(super) api_root: Url,
 }
 
-impl Own<'_> {
+impl RegistryTarget<'_> {
     pub(super) async fn credentials(
         &self,
         refused: Option<&Credentials>,
@@ -43,13 +43,16 @@ impl Own<'_> {
 
     /// Returns the login that replaces a refused one: `Some(None)` if there is no login any more, `None` if it
     /// is still the same.
-    pub(super) async fn renewed(&self, refused: &Credentials) -> Result<Option<Option<Credentials>>, Error> {
+    pub(super) async fn renewed_credentials(
+        &self,
+        refused: &Credentials,
+    ) -> Result<Option<Option<Credentials>>, Error> {
         let next = self.credentials(Some(refused)).await?;
         Ok((next.as_ref() != Some(refused)).then_some(next))
     }
 
     /// Returns true if one of the scopes is about this repository.
-    pub(super) fn is_named_in(&self, scopes: &[String]) -> bool {
+    pub(super) fn is_in_scopes(&self, scopes: &[String]) -> bool {
         let path = self.repository.path();
         scopes.iter().any(|scope| {
             let name = scope.strip_prefix("repository:").and_then(|rest| rest.rsplit_once(':'));
@@ -90,7 +93,7 @@ impl Authorization {
     }
 
     /// Adds its header and login to the secrets.
-    pub(super) fn add_to(&self, secrets: &mut Secrets) {
+    pub(super) fn add_secrets_to(&self, secrets: &mut Secrets) {
         self.header.iter().for_each(|header| secrets.add_header(header));
         self.credentials.iter().for_each(|credentials| secrets.add_credentials(credentials));
     }
@@ -98,7 +101,7 @@ impl Authorization {
 
 /// HTTP client and deadline of requests for a challenge or a token.
 #[derive(Clone, Copy)]
-pub(super) struct Sending<'a> {
+pub(super) struct HttpContext<'a> {
     pub(super) http: &'a http::Client,
     pub(super) deadline: Option<Instant>,
 }

@@ -22,10 +22,10 @@ impl Repository {
     /// If the registry is unreachable or busy, or rejects the credentials.
     pub(crate) async fn blob_exists(&self, digest: &Digest) -> Result<bool, Error> {
         let url = self.url(&format!("blobs/{digest}")).await?;
-        let reply = self.ask(Self::request(Method::HEAD, url, 0)).await?;
-        match reply.accepted() {
+        let response = self.send(Self::request(Method::HEAD, url, 0)).await?;
+        match response.into_success() {
             Ok(_) => Ok(true),
-            Err(error) if error.leaves_it_to_the_push() => Ok(false),
+            Err(error) if error.push_can_succeed() => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -37,12 +37,12 @@ impl Repository {
         BlobReader {
             repository: self.with_budget(&budget),
             budget,
-            broke_at: 0,
+            interrupted_at: 0,
             blob: blob.clone(),
             body: None,
             received: 0,
             skip: 0,
-            held: Bytes::new(),
+            held_back: Bytes::new(),
             hasher: Some(Hasher::new(blob.digest.algorithm())),
             secrets: Secrets::default(),
         }
@@ -58,7 +58,7 @@ impl Repository {
         }
         let mut reader = self.read_blob(blob);
         let mut whole = bytes::BytesMut::new();
-        while let Some(chunk) = reader.next().await? {
+        while let Some(chunk) = reader.next_chunk().await? {
             whole.extend_from_slice(&chunk);
         }
         Ok(whole.freeze())
@@ -76,12 +76,12 @@ pub(crate) struct BlobReader {
     /// Budget of all connections: of the requests that open them, and of the bodies that break. A long blob
     /// can break any number of times.
     budget: RetryBudget,
-    broke_at: u64,
+    interrupted_at: u64,
     body: Option<StreamingResponse>,
     received: u64,
     /// Bytes to leave out, from a server that knows no ranges.
     skip: u64,
-    held: Bytes,
+    held_back: Bytes,
     hasher: Option<Hasher>,
     /// Secrets that were sent to open the connection. The name of its host can contain them.
     secrets: Secrets,
@@ -97,14 +97,14 @@ impl BlobReader {
     pub(crate) fn continue_from(&mut self, repository: &Repository) {
         self.budget = repository.retry_budget();
         self.repository = repository.with_budget(&self.budget);
-        (self.body, self.broke_at, self.skip) = (None, self.received, 0);
+        (self.body, self.interrupted_at, self.skip) = (None, self.received, 0);
     }
 
     /// The next bytes, or `None` after the last.
     ///
     /// # Errors
     /// When the blob cannot be read to its end, or is not what its descriptor says.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    pub(crate) async fn next_chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             if self.received == self.blob.size {
                 return self.finish();
@@ -116,12 +116,14 @@ impl BlobReader {
                         continue;
                     }
                     // The request was repeated within the same budget.
-                    Err(error) => return Err(error.after(self.budget.attempts(), self.budget.elapsed())),
+                    Err(error) => {
+                        return Err(error.with_attempts(self.budget.attempts(), self.budget.elapsed()));
+                    }
                 }
             }
-            let broken = match self.advance().await {
+            let error = match self.read_chunk().await {
                 Ok(chunk) => {
-                    let previous = std::mem::replace(&mut self.held, chunk);
+                    let previous = std::mem::replace(&mut self.held_back, chunk);
                     if previous.is_empty() {
                         continue;
                     }
@@ -132,23 +134,23 @@ impl BlobReader {
             };
             self.body = None;
             // A trickle gains bytes for ever.
-            let is_slow = matches!(broken.kind, ErrorKind::Slow { .. });
-            if !is_slow && self.received - self.broke_at >= PROGRESS_BYTES {
+            let is_slow = matches!(error.kind, ErrorKind::Slow { .. });
+            if !is_slow && self.received - self.interrupted_at >= PROGRESS_BYTES {
                 self.budget.reset();
             }
-            self.broke_at = self.received;
-            if !self.budget.wait_after_error(&broken).await {
+            self.interrupted_at = self.received;
+            if !self.budget.wait_after_error(&error).await {
                 let (attempts, elapsed) = (self.budget.attempts(), self.budget.elapsed());
                 return Err(self
                     .secrets
-                    .remove_from_error(http::Error { attempts, elapsed, ..broken }.into()));
+                    .remove_from_error(http::Error { attempts, elapsed, ..error }.into()));
             }
             tracing::debug!(digest = %self.blob.digest, received = self.received, "resuming a blob");
         }
     }
 
     /// The next piece from the connection.
-    async fn advance(&mut self) -> Result<Bytes, Error> {
+    async fn read_chunk(&mut self) -> Result<Bytes, Error> {
         let body = self.body.as_mut().ok_or(Error::Protocol("a body is read before it is opened"))?;
         let Some(mut chunk) = body.next_chunk().await? else {
             // A clean end before the last byte is a cut connection as well.
@@ -161,7 +163,7 @@ impl BlobReader {
         }
         self.received = self.received.saturating_add(chunk.len() as u64);
         if self.received > self.blob.size {
-            return Err(self.wrong_size());
+            return Err(self.size_mismatch());
         }
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&chunk);
@@ -173,26 +175,26 @@ impl BlobReader {
         let url = self.repository.url(&format!("blobs/{}", self.blob.digest)).await?;
         let mut request = Repository::request(Method::GET, url, 0);
         if self.received > 0 {
-            request.headers = range(self.received);
+            request.headers = range_header(self.received);
         }
-        let reply = self.repository.open(request).await?;
-        match reply.opened {
-            ReceivedResponse::Streaming(response) => {
-                self.secrets = reply.secrets;
-                self.skip = match response.status() {
-                    StatusCode::PARTIAL_CONTENT if starts_at(response.headers(), self.received) => 0,
+        let response = self.repository.send_streaming(request).await?;
+        match response.received {
+            ReceivedResponse::Streaming(body) => {
+                self.secrets = response.secrets;
+                self.skip = match body.status() {
+                    StatusCode::PARTIAL_CONTENT if starts_at(body.headers(), self.received) => 0,
                     StatusCode::PARTIAL_CONTENT => {
                         return Err(Error::Protocol("it sent another range of a blob than was asked for"));
                     }
                     _ => self.received,
                 };
-                Ok(response)
+                Ok(body)
             }
             // Nothing lies behind what came: the blob is shorter than it should be.
-            ReceivedResponse::Complete(response) if response.status == 416 && self.received > 0 => {
-                Err(self.wrong_size())
+            ReceivedResponse::Complete(error) if error.status == 416 && self.received > 0 => {
+                Err(self.size_mismatch())
             }
-            ReceivedResponse::Complete(_) => Err(reply.to_error()),
+            ReceivedResponse::Complete(_) => Err(response.to_error()),
         }
     }
 
@@ -203,11 +205,11 @@ impl BlobReader {
                 return Err(Error::DigestMismatch { expected: self.blob.digest.clone(), actual });
             }
         }
-        let last = std::mem::take(&mut self.held);
+        let last = std::mem::take(&mut self.held_back);
         Ok((!last.is_empty()).then_some(last))
     }
 
-    fn wrong_size(&self) -> Error {
+    fn size_mismatch(&self) -> Error {
         Error::SizeMismatch {
             digest: self.blob.digest.clone(),
             expected: self.blob.size,
@@ -216,7 +218,7 @@ impl BlobReader {
     }
 }
 
-fn range(from: u64) -> HeaderMap {
+fn range_header(from: u64) -> HeaderMap {
     HeaderMap::from_iter([(RANGE, format!("bytes={from}-").parse().expect("digits are a header"))])
 }
 

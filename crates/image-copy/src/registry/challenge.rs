@@ -41,7 +41,7 @@ impl Challenge {
     }
 
     /// The best challenge that can be met: there may be several, in one header or in many.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut basic = None;
         for header in headers.get_all(WWW_AUTHENTICATE).iter().filter(|header| header.len() <= MAX_BYTES) {
             let text = String::from_utf8_lossy(header.as_bytes());
@@ -54,7 +54,7 @@ impl Challenge {
                         return Some(Self::Bearer {
                             realm,
                             service: parameter("service").filter(|service| !service.is_empty()),
-                            scopes: words(&parameter("scope").unwrap_or_default()),
+                            scopes: split_scopes(&parameter("scope").unwrap_or_default()),
                         });
                     }
                     ("basic", _) => basic = Some(Self::Basic),
@@ -68,7 +68,7 @@ impl Challenge {
 
 /// A parameter can hold several scopes
 /// (<https://distribution.github.io/distribution/spec/auth/scope/>).
-fn words(text: &str) -> Vec<String> {
+fn split_scopes(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
@@ -87,7 +87,7 @@ fn parse(text: &str) -> Vec<(String, Vec<(String, String)>)> {
         let (word, after) = rest.split_at(end);
         match after.trim_start().strip_prefix('=') {
             Some(value) if !word.is_empty() && !challenges.is_empty() => {
-                let (value, after) = take_value(value.trim_start());
+                let (value, after) = read_value(value.trim_start());
                 if let Some((_, parameters)) = challenges.last_mut() {
                     parameters.push((word.to_ascii_lowercase(), value));
                 }
@@ -103,7 +103,7 @@ fn parse(text: &str) -> Vec<(String, Vec<(String, String)>)> {
 }
 
 /// Reads one value, quoted or not, and what follows it.
-fn take_value(text: &str) -> (String, &str) {
+fn read_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
         return (text[..end].to_owned(), &text[end..]);
@@ -127,12 +127,12 @@ mod tests {
     #[track_caller]
     fn check(headers: &[&str], expected: Option<Challenge>) {
         let map = headers.iter().map(|value| (WWW_AUTHENTICATE, value.parse().unwrap())).collect();
-        assert_eq!(Challenge::of(&map), expected, "{headers:?}");
+        assert_eq!(Challenge::from_headers(&map), expected, "{headers:?}");
     }
 
     fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        let scopes = words(scope.unwrap_or_default());
+        let scopes = split_scopes(scope.unwrap_or_default());
         Some(Challenge::Bearer { realm: realm.into(), service: owned(service), scopes })
     }
 

@@ -74,8 +74,8 @@ pub enum Error {
 }
 
 impl From<ErrorResponse> for Error {
-    fn from(refusal: ErrorResponse) -> Self {
-        Self::ErrorResponse(Box::new(refusal))
+    fn from(error_response: ErrorResponse) -> Self {
+        Self::ErrorResponse(Box::new(error_response))
     }
 }
 
@@ -86,7 +86,7 @@ impl Error {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Http(error) => error.is_transient(),
-            Self::ErrorResponse(refusal) => refusal.is_transient(),
+            Self::ErrorResponse(error_response) => error_response.is_transient(),
             Self::AuthorizationExpired(_) | Self::DigestMismatch { .. } => true,
             Self::SizeMismatch { .. }
             | Self::Service { .. }
@@ -102,10 +102,12 @@ impl Error {
     /// (<https://github.com/google/go-containerregistry/pull/1691>). A wrong password is no such reason,
     /// because repeating it can lock the account.
     #[must_use]
-    pub(super) fn leaves_it_to_the_push(&self) -> bool {
-        let (Self::ErrorResponse(refusal) | Self::AuthorizationExpired(refusal)) = self else { return false };
-        match refusal.status {
-            401 => refusal.credentials != CredentialsSent::Yes,
+    pub(super) fn push_can_succeed(&self) -> bool {
+        let (Self::ErrorResponse(error_response) | Self::AuthorizationExpired(error_response)) = self else {
+            return false;
+        };
+        match error_response.status {
+            401 => error_response.credentials != CredentialsSent::Yes,
             408 | 425 | 429 => false,
             status => (400..500).contains(&status) || status == 501,
         }
@@ -121,7 +123,9 @@ impl Error {
     #[must_use]
     pub fn has_code(&self, code: &str) -> bool {
         match self {
-            Self::ErrorResponse(refusal) | Self::AuthorizationExpired(refusal) => refusal.has_code(code),
+            Self::ErrorResponse(error_response) | Self::AuthorizationExpired(error_response) => {
+                error_response.has_code(code)
+            }
             Self::Service { code: said, .. } => *said == *code,
             _ => false,
         }
@@ -129,10 +133,10 @@ impl Error {
 
     /// The same, after that many attempts at something of which this was the last part.
     #[must_use]
-    pub(crate) fn after(mut self, all: u32, time: Duration) -> Self {
+    pub(crate) fn with_attempts(mut self, all: u32, time: Duration) -> Self {
         let (attempts, elapsed) = match &mut self {
-            Self::ErrorResponse(refusal) | Self::AuthorizationExpired(refusal) => {
-                (&mut refusal.attempts, &mut refusal.elapsed)
+            Self::ErrorResponse(error_response) | Self::AuthorizationExpired(error_response) => {
+                (&mut error_response.attempts, &mut error_response.elapsed)
             }
             Self::Service { attempts, elapsed, .. } => (attempts, elapsed),
             Self::Http(error) => (&mut error.attempts, &mut error.elapsed),

@@ -77,7 +77,7 @@ fn message(text: &str) -> SanitizedText {
 }
 
 impl ErrorResponse {
-    pub(super) fn of(
+    pub(super) fn new(
         response: &http::Response,
         request: impl Into<SanitizedText>,
         credentials: CredentialsSent,
@@ -95,7 +95,7 @@ impl ErrorResponse {
             is_not_from_registry,
             request: request.into(),
             credentials,
-            rate_limit: RateLimit::of(&response.headers),
+            rate_limit: RateLimit::from_headers(&response.headers),
             retry_after: http::retry_after(&response.headers),
             attempts: response.attempts,
             elapsed: response.elapsed,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
-use super::session::{Reply, SMALL_BODY_BYTES, stated_digest};
+use super::requests::{RegistryResponse, SMALL_BODY_BYTES, stated_digest};
 use super::{CredentialsSent, Error, Repository};
 use crate::http;
 use crate::oci::{Digest, MAX_MANIFEST_BYTES, Manifest, Tag, media_type};
@@ -32,7 +32,7 @@ impl ManifestId {
 
 /// What is known of a manifest without having read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
+pub struct ManifestHead {
     /// Its digest.
     pub digest: Digest,
     /// The manifest, where the registry would not tell the digest otherwise.
@@ -48,26 +48,30 @@ impl Repository {
     ///
     /// # Errors
     /// What the registry says, a missing manifest included.
-    pub async fn head_manifest(&self, id: &ManifestId) -> Result<Head, Error> {
+    pub async fn head_manifest(&self, id: &ManifestId) -> Result<ManifestHead, Error> {
         let request = self.manifest_request(Method::HEAD, id).await?;
-        let reply = self.ask(request).await?;
-        self.head_after(reply, id).await
+        let response = self.send(request).await?;
+        self.head_from_response(response, id).await
     }
 
     /// What a reply to HEAD says; where it says nothing, a GET does.
-    pub(super) async fn head_after(&self, reply: Reply, id: &ManifestId) -> Result<Head, Error> {
+    pub(super) async fn head_from_response(
+        &self,
+        response: RegistryResponse,
+        id: &ManifestId,
+    ) -> Result<ManifestHead, Error> {
         let is_hub = self.name().registry().is_docker_hub();
-        if (200..300).contains(&reply.status()) {
-            let digest_on_the_way = reply.digest_on_the_way.clone();
-            let response = reply.accepted()?;
-            if let Some(digest) = stated_digest(&response.headers).or(digest_on_the_way) {
-                return Ok(Head { digest, manifest: None });
+        if (200..300).contains(&response.status()) {
+            let redirect_digest = response.redirect_digest.clone();
+            let response = response.into_success()?;
+            if let Some(digest) = stated_digest(&response.headers).or(redirect_digest) {
+                return Ok(ManifestHead { digest, manifest: None });
             }
-        } else if is_hub || is_busy(reply.status()) || shows_password(&reply) {
-            return Err(reply.to_error());
+        } else if is_hub || is_busy(response.status()) || is_password_rejected(&response) {
+            return Err(response.to_error());
         }
         let manifest = self.get_manifest(id).await?;
-        Ok(Head { digest: manifest.digest.clone(), manifest: Some(manifest) })
+        Ok(ManifestHead { digest: manifest.digest.clone(), manifest: Some(manifest) })
     }
 
     /// Reads a manifest. Asked for by digest, its bytes have that digest.
@@ -103,7 +107,7 @@ impl Repository {
     /// The registry's answer, except that the manifest or the repository does not exist.
     pub(crate) async fn find_manifest(&self, id: &ManifestId, limit: u64) -> Result<Option<Manifest>, Error> {
         match self.get_manifest_within(id, limit).await {
-            Err(Error::ErrorResponse(refusal)) if refusal.status == 404 => Ok(None),
+            Err(Error::ErrorResponse(error_response)) if error_response.status == 404 => Ok(None),
             result => result.map(Some),
         }
     }
@@ -115,7 +119,7 @@ impl Repository {
     /// If the registry is unreachable or busy, or rejects the credentials.
     pub(crate) async fn existing_manifest(&self, id: &ManifestId) -> Result<Option<Manifest>, Error> {
         match self.get_manifest(id).await {
-            Err(error) if error.leaves_it_to_the_push() => {
+            Err(error) if error.push_can_succeed() => {
                 tracing::debug!(id = id.as_str(), %error, "the destination does not show it");
                 Ok(None)
             }
@@ -138,15 +142,15 @@ impl Repository {
         let url = self.url(&format!("manifests/{}", id.as_str())).await?;
         let request = Self::request(Method::PUT, url, SMALL_BODY_BYTES);
         let request = Self::with_body(request, &manifest.media_type, manifest.bytes.clone())?;
-        self.ask(request).await?.accepted().map(drop)
+        self.send(request).await?.into_success().map(drop)
     }
 
     async fn get_manifest_once(&self, id: &ManifestId, limit: u64) -> Result<Manifest, Error> {
         let mut request = self.manifest_request(Method::GET, id).await?;
         request.limit = limit;
-        let reply = self.ask(request).await?;
-        let secrets = reply.secrets.clone();
-        let response = reply.accepted()?;
+        let response = self.send(request).await?;
+        let secrets = response.secrets.clone();
+        let response = response.into_success()?;
         self.usage.manifest_gets.fetch_add(u64::from(response.successes), Ordering::Relaxed);
         if let ManifestId::Digest(expected) = id {
             check_digest(expected, &response)?;
@@ -167,14 +171,14 @@ impl Repository {
     ) -> Result<http::Request, Error> {
         let url = self.url(&format!("manifests/{}", id.as_str())).await?;
         let mut request = Self::request(method, url, MAX_MANIFEST_BYTES);
-        request.headers = accept();
+        request.headers = accept_headers();
         Ok(request)
     }
 }
 
 /// One header line per type: Harbor 1.1 ignored a joined list and served schema 1
 /// (<https://github.com/containerd/containerd/issues/5632>).
-fn accept() -> HeaderMap {
+fn accept_headers() -> HeaderMap {
     let mut headers = HeaderMap::new();
     for name in media_type::MANIFEST_TYPES {
         headers.append(ACCEPT, HeaderValue::from_static(name));
@@ -184,8 +188,8 @@ fn accept() -> HeaderMap {
 
 /// Whether the registry refused a password that it was shown itself. Once is enough: accounts are
 /// locked over wrong ones.
-fn shows_password(reply: &Reply) -> bool {
-    reply.status() == 401 && reply.credentials == CredentialsSent::Yes
+fn is_password_rejected(response: &RegistryResponse) -> bool {
+    response.status() == 401 && response.credentials == CredentialsSent::Yes
 }
 
 /// Returns true if the registry should not get another request now. Status 501 means that HEAD is not

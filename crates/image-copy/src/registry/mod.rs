@@ -8,7 +8,7 @@
 
 mod auth;
 mod authorization;
-mod base;
+mod base_url;
 mod blobs;
 mod challenge;
 mod credentials;
@@ -19,12 +19,12 @@ mod manifests;
 mod pages;
 mod rate_limit;
 mod referrers;
+mod requests;
 mod scopes;
 mod secrets;
-mod session;
 mod tags;
 mod token;
-mod tokens;
+mod token_cache;
 mod upload;
 
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ pub(crate) use blobs::BlobReader;
 pub use credentials::{Anonymous, Credentials, CredentialsProvider};
 pub use error::Error;
 pub use error_response::{CredentialsSent, ErrorEntry, ErrorResponse};
-pub use manifests::{Head, ManifestId};
+pub use manifests::{ManifestHead, ManifestId};
 pub use rate_limit::RateLimit;
 pub(crate) use referrers::MAX_LIST_BYTES;
 pub(crate) use upload::{BlobStream, UploadError, UploadStart};
@@ -52,16 +52,16 @@ use auth::Authorizer;
 /// them.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    connections: Arc<Connections>,
     credentials_provider: Arc<dyn CredentialsProvider>,
     /// Challenges and tokens that were obtained with these credentials.
     authorizer: Arc<Authorizer>,
 }
 
 /// The parts that do not depend on credentials.
-struct Shared {
+struct Connections {
     http: http::Client,
-    bases: Mutex<HashMap<String, Arc<OnceCell<Url>>>>,
+    base_urls: Mutex<HashMap<String, Arc<OnceCell<Url>>>>,
 }
 
 impl Client {
@@ -73,15 +73,15 @@ impl Client {
         options: http::Options,
         credentials_provider: Arc<dyn CredentialsProvider>,
     ) -> Result<Self, String> {
-        let shared = Shared { http: http::Client::new(options)?, bases: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), credentials_provider, authorizer: Arc::default() })
+        let connections = Connections { http: http::Client::new(options)?, base_urls: Mutex::default() };
+        Ok(Self { connections: Arc::new(connections), credentials_provider, authorizer: Arc::default() })
     }
 
     /// Returns a client with other credentials. Connections and base URLs are shared, challenges and
     /// tokens are not, so that a token is used only with the credentials it was obtained with.
     #[must_use]
     pub fn with_credentials(&self, credentials_provider: Arc<dyn CredentialsProvider>) -> Self {
-        Self { shared: self.shared.clone(), credentials_provider, authorizer: Arc::default() }
+        Self { connections: self.connections.clone(), credentials_provider, authorizer: Arc::default() }
     }
 
     /// A handle on one repository, for reading. Requests are not repeated beyond `deadline`.
@@ -91,7 +91,7 @@ impl Client {
             client: self.clone(),
             name,
             access: Access::Pull,
-            mounted: None,
+            mount_source: None,
             deadline,
             budget: None,
             usage: Arc::default(),
@@ -106,7 +106,7 @@ pub struct Repository {
     name: oci::Repository,
     access: Access,
     /// Repository of the same registry to mount blobs from.
-    mounted: Option<oci::Repository>,
+    mount_source: Option<oci::Repository>,
     deadline: Option<Instant>,
     /// Budget of all requests through this handle. Without one, each operation has its own.
     budget: Option<RetryBudget>,
@@ -131,7 +131,7 @@ impl Repository {
     /// `source`, if the token service grants that.
     #[must_use]
     pub(crate) fn mounting_from(&self, source: &oci::Repository) -> Self {
-        Self { mounted: Some(source.clone()), ..self.clone() }
+        Self { mount_source: Some(source.clone()), ..self.clone() }
     }
 
     /// Registry and path.
@@ -168,7 +168,7 @@ impl Repository {
     }
 
     fn http(&self) -> http::Client {
-        self.client.shared.http.with_budget(self.retry_budget())
+        self.client.connections.http.with_budget(self.retry_budget())
     }
 
     /// Returns the host that a request of this handle or its clones has been waiting for longest.
@@ -178,7 +178,7 @@ impl Repository {
 
     /// How requests are sent.
     pub(crate) fn http_options(&self) -> &http::Options {
-        self.client.shared.http.options()
+        self.client.connections.http.options()
     }
 
     /// Forgets the pull limit that the registry stated, because its window has ended.

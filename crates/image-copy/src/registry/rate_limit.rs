@@ -50,7 +50,7 @@ impl fmt::Display for RateLimit {
 impl RateLimit {
     /// The lower of two statements: answers overtake each other, and what one copy has spent does not
     /// come back while it lasts. Of another limit, or of another caller, the later statement holds.
-    pub(super) fn after(self, earlier: Option<Self>) -> Self {
+    pub(super) fn merged_with(self, earlier: Option<Self>) -> Self {
         match earlier {
             Some(earlier)
                 if (earlier.limit, &earlier.source) == (self.limit, &self.source)
@@ -64,13 +64,13 @@ impl RateLimit {
     }
 
     /// Returns the time after which the allowance is whole again, at the latest.
-    pub(crate) fn ends(&self) -> Option<Duration> {
+    pub(crate) fn time_to_reset(&self) -> Option<Duration> {
         self.reset.or(self.window)
     }
 
     /// Reads `ratelimit-limit: 100;w=21600` and its companions
     /// (<https://docs.docker.com/docker-hub/usage/pulls/>).
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let limit = Self {
             limit: http::numeric_header(headers, "ratelimit-limit"),
@@ -96,11 +96,11 @@ mod tests {
             ("docker-ratelimit-source", "203.0.113.7"),
         ];
         let headers = headers.iter().map(|(k, v)| (k.parse().unwrap(), v.parse().unwrap())).collect();
-        let limit = RateLimit::of(&headers).unwrap();
+        let limit = RateLimit::from_headers(&headers).unwrap();
         assert_eq!((limit.limit, limit.remaining), (Some(100), Some(76)));
         assert_eq!(limit.window, Some(Duration::from_secs(21600)));
         assert_eq!(limit.source.as_deref(), Some("203.0.113.7"));
-        assert_eq!(RateLimit::of(&HeaderMap::new()), None);
+        assert_eq!(RateLimit::from_headers(&HeaderMap::new()), None);
     }
 
     #[test]
@@ -118,8 +118,8 @@ mod tests {
             (stated(Some(7), "a"), stated(Some(90), "b"), Some(90)),
             (stated(None, "a"), stated(Some(8), "a"), Some(8)),
         ] {
-            assert_eq!(later.after(Some(earlier)).remaining, expected);
+            assert_eq!(later.merged_with(Some(earlier)).remaining, expected);
         }
-        assert_eq!(stated(Some(8), "a").after(None).remaining, Some(8));
+        assert_eq!(stated(Some(8), "a").merged_with(None).remaining, Some(8));
     }
 }

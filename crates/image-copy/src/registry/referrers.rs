@@ -56,7 +56,7 @@ impl Repository {
     pub(crate) async fn has_referrers_api(&self, subject: &Digest) -> Result<bool, Error> {
         let url = self.url(&format!("referrers/{subject}")).await?;
         match self.page_of_referrers(url).await {
-            Err(error) if error.leaves_it_to_the_push() => Ok(false),
+            Err(error) if error.push_can_succeed() => Ok(false),
             result => result.map(|page| page.is_some()),
         }
     }
@@ -64,21 +64,21 @@ impl Repository {
     async fn page_of_referrers(&self, url: Url) -> Result<Option<(Manifest, Option<Url>)>, Error> {
         let mut request = Self::request(Method::GET, url.clone(), MAX_LIST_BYTES);
         request.headers.insert(ACCEPT, HeaderValue::from_static(media_type::OCI_INDEX));
-        let reply = match self.ask(request).await {
+        let response = match self.send(request).await {
             // The path leads away from the registry, to where none of its content can be.
             Err(Error::Http(error)) if matches!(error.kind, http::ErrorKind::ForbiddenAddress(_)) => {
                 return Ok(None);
             }
             other => other?,
         };
-        let is_unknown = matches!(reply.status(), 300..=399 | 400 | 404..=406 | 410 | 501);
-        if is_unknown || (reply.redirected && reply.status() >= 400) {
+        let is_unknown = matches!(response.status(), 300..=399 | 400 | 404..=406 | 410 | 501);
+        if is_unknown || (response.is_redirected && response.status() >= 400) {
             return Ok(None);
         }
-        if reply.status() >= 400 {
-            return Err(reply.to_error());
+        if response.status() >= 400 {
+            return Err(response.to_error());
         }
-        let response = reply.accepted()?;
+        let response = response.into_success()?;
         let served = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let index = Manifest::parse(response.body.clone(), served).ok().filter(Manifest::is_index);
         let Some(index) = index else { return Ok(None) };
@@ -91,12 +91,12 @@ impl Repository {
     /// The registry's answer, except that the tag or the repository does not exist.
     pub async fn tag_digest(&self, tag: &Tag) -> Result<Option<Digest>, Error> {
         let id = ManifestId::Tag(tag.clone());
-        let reply = self.ask(self.manifest_request(Method::HEAD, &id).await?).await?;
-        if reply.status() == 404 {
+        let response = self.send(self.manifest_request(Method::HEAD, &id).await?).await?;
+        if response.status() == 404 {
             return Ok(None);
         }
-        match self.head_after(reply, &id).await {
-            Err(Error::ErrorResponse(refusal)) if refusal.status == 404 => Ok(None),
+        match self.head_from_response(response, &id).await {
+            Err(Error::ErrorResponse(error_response)) if error_response.status == 404 => Ok(None),
             result => result.map(|head| Some(head.digest)),
         }
     }

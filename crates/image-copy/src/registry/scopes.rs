@@ -7,20 +7,20 @@ pub(super) type Scopes = Vec<String>;
 
 /// Returns the scopes to request one after the other: those wanted, the first of them alone (without the
 /// source of a mount), and those of the challenge.
-pub(super) fn choices(wanted: Scopes, stated: &[String]) -> Vec<Scopes> {
-    let mut choices: Vec<Scopes> = Vec::new();
+pub(super) fn candidates(wanted: Scopes, stated: &[String]) -> Vec<Scopes> {
+    let mut candidates: Vec<Scopes> = Vec::new();
     let first = wanted.get(..1).unwrap_or_default().to_vec();
     for scopes in [wanted, first, stated.to_vec()] {
-        let is_known = choices.iter().any(|known| normalized(known) == normalized(&scopes));
-        if !is_known && (choices.is_empty() || !scopes.is_empty()) {
-            choices.push(scopes);
+        let is_known = candidates.iter().any(|known| normalized(known) == normalized(&scopes));
+        if !is_known && (candidates.is_empty() || !scopes.is_empty()) {
+            candidates.push(scopes);
         }
     }
-    choices
+    candidates
 }
 
 /// Returns true if `stated` grants nothing that `sent` does not.
-pub(super) fn is_same(stated: &[String], sent: &[String]) -> bool {
+pub(super) fn is_covered(stated: &[String], sent: &[String]) -> bool {
     stated.is_empty() || normalized(stated) == normalized(sent)
 }
 
@@ -36,7 +36,7 @@ fn normalized(scopes: &[String]) -> HashSet<(String, Vec<String>)> {
 }
 
 /// Returns true if the scopes name no repository, as ECR Public's `aws`.
-pub(super) fn is_constant(scopes: &[String]) -> bool {
+pub(super) fn name_no_repository(scopes: &[String]) -> bool {
     !scopes.is_empty() && !scopes.iter().any(|scope| scope.starts_with("repository:"))
 }
 
@@ -62,7 +62,7 @@ mod tests {
             ("", "", &[""]),
         ] {
             let found: Vec<String> =
-                choices(scopes(wanted), &scopes(stated)).iter().map(|scopes| scopes.join(" ")).collect();
+                candidates(scopes(wanted), &scopes(stated)).iter().map(|scopes| scopes.join(" ")).collect();
             assert_eq!(found, expected, "{wanted}, {stated}");
         }
     }

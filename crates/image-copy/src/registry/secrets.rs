@@ -16,17 +16,17 @@ use crate::oci::ManifestError;
 use crate::text::SanitizedText;
 
 /// Shorter texts are not removed, because they are parts of ordinary words. Unit: bytes.
-const SHORTEST: usize = 4;
+const MIN_SECRET_BYTES: usize = 4;
 
 /// Values in a query that are at least this long are taken for a signature or a token. Counts and times are
 /// shorter. Unit: bytes.
-const SHORTEST_IN_QUERY: usize = 7;
+const MIN_QUERY_SECRET_BYTES: usize = 7;
 
 /// Replaces a secret.
 const REPLACEMENT: &str = "***";
 
 /// Headers of a response that become part of messages.
-const SHOWN_HEADERS: [HeaderName; 2] = [CONTENT_TYPE, HeaderName::from_static("docker-ratelimit-source")];
+const REPORTED_HEADERS: [HeaderName; 2] = [CONTENT_TYPE, HeaderName::from_static("docker-ratelimit-source")];
 
 /// The secrets of one conversation, longest first.
 #[derive(Default, Clone)]
@@ -36,14 +36,14 @@ impl Secrets {
     /// Adds a password, alone and with its user name.
     pub(super) fn add_credentials(&mut self, credentials: &Credentials) {
         let password = credentials.password.expose_secret();
-        self.add_forms(password);
-        self.add_forms(&format!("{}:{password}", credentials.username));
+        self.add_encodings(password);
+        self.add_encodings(&format!("{}:{password}", credentials.username));
     }
 
     /// Adds the value of an `Authorization` header, without its scheme.
     pub(super) fn add_header(&mut self, header: &HeaderValue) {
         let text = header.to_str().unwrap_or_default();
-        self.add_forms(text.split_once(' ').map_or(text, |(_, value)| value).trim());
+        self.add_encodings(text.split_once(' ').map_or(text, |(_, value)| value).trim());
     }
 
     /// Adds the signature and tokens in a query. Parameters of the distribution specification are not
@@ -51,15 +51,15 @@ impl Secrets {
     pub(super) fn add_query(&mut self, url: &Url) {
         for (name, value) in url.query_pairs() {
             let is_public = matches!(&*name, "digest" | "mount" | "from" | "scope" | "service" | "last");
-            if !is_public && value.len() >= SHORTEST_IN_QUERY {
-                self.add_forms(&value);
+            if !is_public && value.len() >= MIN_QUERY_SECRET_BYTES {
+                self.add_encodings(&value);
             }
         }
     }
 
     /// Adds a secret in the forms in which servers repeat it: as it is, encoded for a URL, escaped for
     /// JSON, and in base64.
-    fn add_forms(&mut self, text: &str) {
+    fn add_encodings(&mut self, text: &str) {
         let encoded = url_encoded(text);
         let json = serde_json::Value::from(text).to_string();
         let engines = [BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD];
@@ -76,7 +76,7 @@ impl Secrets {
     /// Adds a secret.
     pub(super) fn add(&mut self, secret: &str) {
         let is_known = |known: &SecretString| known.expose_secret() == secret;
-        if secret.len() < SHORTEST || self.0.iter().any(is_known) {
+        if secret.len() < MIN_SECRET_BYTES || self.0.iter().any(is_known) {
             return;
         }
         let position = self.0.partition_point(|known| known.expose_secret().len() >= secret.len());
@@ -98,8 +98,8 @@ impl Secrets {
 
     /// Removes the secrets from the parts of a response that become messages. The body of a success is
     /// content, and is not changed.
-    pub(super) fn remove_from_answer(&self, response: &mut Response) {
-        for name in SHOWN_HEADERS {
+    pub(super) fn remove_from_response(&self, response: &mut Response) {
+        for name in REPORTED_HEADERS {
             let text = response.headers.get(&name).and_then(|value| value.to_str().ok());
             if let Some(value) = text.and_then(|text| HeaderValue::from_str(&self.remove_from(text)).ok()) {
                 response.headers.insert(name, value);

@@ -11,14 +11,14 @@ use super::{Error, Repository};
 use crate::oci::Tag;
 
 /// Number of tags to request at a time. ECR rejects higher numbers.
-const PAGE: usize = 1000;
+const PAGE_TAGS: usize = 1000;
 
 /// Maximum number of pages of one list, many of which can be empty.
 const MAX_PAGES: usize = 1000;
 
 /// Maximum size in bytes of all pages of one list. Registries without pages send all tags at once.
 /// 16 MiB have room for 200,000 tags with the length of a digest.
-const MAX_BYTES: u64 = 16 << 20;
+const MAX_LIST_BYTES: u64 = 16 << 20;
 
 /// Maximum number of tags of one repository. They use some 12 MiB of memory.
 const MAX_TAGS: usize = 200_000;
@@ -32,12 +32,12 @@ impl Repository {
     /// The registry's answer, also if the repository does not exist. A list with more than 200,000
     /// entries or 16 MiB.
     pub async fn list_tags(&self) -> Result<Vec<Tag>, Error> {
-        let mut list = Tags::default();
-        let mut room = MAX_BYTES;
-        let mut url = self.url(&format!("tags/list?n={PAGE}")).await?;
+        let mut list = TagList::default();
+        let mut room = MAX_LIST_BYTES;
+        let mut url = self.url(&format!("tags/list?n={PAGE_TAGS}")).await?;
         for _ in 0..MAX_PAGES {
             let request = Self::request(Method::GET, url.clone(), room);
-            let response = self.ask(request).await?.accepted()?;
+            let response = self.send(request).await?.into_success()?;
             room = room.saturating_sub(response.body.len() as u64);
             let mut page = serde_json::Deserializer::from_slice(&response.body);
             let read = list.deserialize(&mut page).and_then(|()| page.end());
@@ -57,24 +57,24 @@ impl Repository {
 
 /// The tags of all pages so far.
 #[derive(Default)]
-struct Tags {
+struct TagList {
     tags: Vec<Tag>,
     /// Number of entries, also of those that are no tags.
     entries: usize,
 }
 
-impl<'de> DeserializeSeed<'de> for &mut Tags {
+impl<'de> DeserializeSeed<'de> for &mut TagList {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(Page(self))
+        deserializer.deserialize_map(PageVisitor(self))
     }
 }
 
 /// A page, whose tags are added without a list of its own.
-struct Page<'a>(&'a mut Tags);
+struct PageVisitor<'a>(&'a mut TagList);
 
-impl<'de> Visitor<'de> for Page<'_> {
+impl<'de> Visitor<'de> for PageVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,7 +84,7 @@ impl<'de> Visitor<'de> for Page<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut page: A) -> Result<(), A::Error> {
         while let Some(name) = page.next_key::<String>()? {
             match name.as_str() {
-                "tags" => page.next_value_seed(Entries(&mut *self.0))?,
+                "tags" => page.next_value_seed(TagsField(&mut *self.0))?,
                 _ => drop(page.next_value::<IgnoredAny>()?),
             }
         }
@@ -93,9 +93,9 @@ impl<'de> Visitor<'de> for Page<'_> {
 }
 
 /// The field `tags`, which can be null.
-struct Entries<'a>(&'a mut Tags);
+struct TagsField<'a>(&'a mut TagList);
 
-impl<'de> DeserializeSeed<'de> for Entries<'_> {
+impl<'de> DeserializeSeed<'de> for TagsField<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -103,7 +103,7 @@ impl<'de> DeserializeSeed<'de> for Entries<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Entries<'_> {
+impl<'de> Visitor<'de> for TagsField<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,7 +115,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while let Some(entry) = list.next_element::<Entry>()? {
+        while let Some(entry) = list.next_element::<TagEntry>()? {
             self.0.entries += 1;
             if self.0.entries > MAX_TAGS {
                 return Err(serde::de::Error::custom("too many"));
@@ -127,9 +127,9 @@ impl<'de> Visitor<'de> for Entries<'_> {
 }
 
 /// An entry of the list, if it is a tag.
-struct Entry(Option<Tag>);
+struct TagEntry(Option<Tag>);
 
-impl<'de> Deserialize<'de> for Entry {
+impl<'de> Deserialize<'de> for TagEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Ok(Self(text.parse().ok()))
@@ -142,7 +142,7 @@ mod tests {
 
     #[track_caller]
     fn check(page: &str, expected: Option<&[&str]>) {
-        let mut list = Tags::default();
+        let mut list = TagList::default();
         let mut reader = serde_json::Deserializer::from_str(page);
         let read = list.deserialize(&mut reader).and_then(|()| reader.end());
         let tags: Vec<&str> = list.tags.iter().map(Tag::as_str).collect();

@@ -12,9 +12,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::authorization::Sending;
+use super::authorization::HttpContext;
+use super::requests::redirect;
 use super::secrets::Secrets;
-use super::session::redirect;
 use super::{Credentials, CredentialsSent, Error, ErrorResponse};
 use crate::http::{self, Network};
 
@@ -23,11 +23,11 @@ const RENEWAL_MARGIN: Duration = Duration::from_secs(60);
 
 /// Life of a token whose service names none
 /// (<https://distribution.github.io/distribution/spec/auth/token/#token-response-fields>).
-const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Life that a token is believed to have at most: a service may name any number, also one that cannot
 /// be added to a time.
-const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Maximum size of a response in bytes. Servers accept headers of some 8 KiB, so that no token is longer.
 const TOKEN_BODY_BYTES: u64 = 64 * 1024;
@@ -56,16 +56,16 @@ pub(super) struct TokenRequest<'a> {
 /// ACR sends only `access_token`, others `token`, some both, of which one can be empty. `expires_in` is a
 /// number of seconds; registries also send it as a string, negative or not at all.
 #[derive(Deserialize)]
-struct TokenAnswer {
+struct TokenResponse {
     token: Option<SecretString>,
     access_token: Option<SecretString>,
     #[serde(default)]
     expires_in: serde_json::Value,
 }
 
-impl TokenAnswer {
+impl TokenResponse {
     /// Returns the token and its life.
-    fn read(response: &http::Response) -> Option<(SecretString, Duration)> {
+    fn parse(response: &http::Response) -> Option<(SecretString, Duration)> {
         let Self { token, access_token, expires_in } = serde_json::from_slice(&response.body).ok()?;
         let is_given = |token: &SecretString| !token.expose_secret().is_empty();
         let token = token.filter(is_given).or(access_token.filter(is_given))?;
@@ -74,11 +74,12 @@ impl TokenAnswer {
             serde_json::Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
-        let life = seconds.map_or(DEFAULT_LIFE, |seconds| match seconds > LONGEST_LIFE.as_secs_f64() {
-            true => LONGEST_LIFE,
-            false => Duration::try_from_secs_f64(seconds).unwrap_or(DEFAULT_LIFE),
-        });
-        Some((token, life.clamp(DEFAULT_LIFE, LONGEST_LIFE)))
+        let lifetime =
+            seconds.map_or(DEFAULT_LIFETIME, |seconds| match seconds > MAX_LIFETIME.as_secs_f64() {
+                true => MAX_LIFETIME,
+                false => Duration::try_from_secs_f64(seconds).unwrap_or(DEFAULT_LIFETIME),
+            });
+        Some((token, lifetime.clamp(DEFAULT_LIFETIME, MAX_LIFETIME)))
     }
 }
 
@@ -91,7 +92,7 @@ impl TokenRequest<'_> {
         &self,
         scopes: &[String],
         credentials: Option<&Credentials>,
-        sending: Sending<'_>,
+        context: HttpContext<'_>,
     ) -> Result<Token, Error> {
         let url: Url =
             self.realm.parse().map_err(|_| Error::Protocol("the token service it names is no URL"))?;
@@ -101,28 +102,28 @@ impl TokenRequest<'_> {
         credentials.iter().for_each(|credentials| secrets.add_credentials(credentials));
         let mut request = match credentials {
             Some(credentials) if credentials.is_identity_token() => {
-                self.exchange(url, scopes, &credentials.password)
+                self.identity_token_request(url, scopes, &credentials.password)
             }
-            _ => self.request(url, scopes, credentials)?,
+            _ => self.basic_request(url, scopes, credentials)?,
         };
-        let mut response = send(&mut request, sending, &secrets).await?;
-        if response.status.is_success() && TokenAnswer::read(&response).is_none() {
+        let mut response = send(&mut request, context, &secrets).await?;
+        if response.status.is_success() && TokenResponse::parse(&response).is_none() {
             // A response that was damaged on the way can arrive intact the next time.
-            response = send(&mut request, sending, &secrets).await?;
+            response = send(&mut request, context, &secrets).await?;
         }
         if !response.status.is_success() {
             let sent = if credentials.is_some() { CredentialsSent::Yes } else { CredentialsSent::No };
-            return Err(ErrorResponse::of(&response, format!("{} token", request.method), sent).into());
+            return Err(ErrorResponse::new(&response, format!("{} token", request.method), sent).into());
         }
-        let Some((token, life)) = TokenAnswer::read(&response) else {
+        let Some((token, lifetime)) = TokenResponse::parse(&response) else {
             return Err(Error::Protocol("its token service sent no token"));
         };
-        let header = sensitive(&format!("Bearer {}", token.expose_secret()))?;
-        Ok(Token { header, renew_at: started + life - RENEWAL_MARGIN.min(life / 3) })
+        let header = sensitive_header(&format!("Bearer {}", token.expose_secret()))?;
+        Ok(Token { header, renew_at: started + lifetime - RENEWAL_MARGIN.min(lifetime / 3) })
     }
 
     /// A request with a user name and a password, or an anonymous one.
-    fn request(
+    fn basic_request(
         &self,
         mut url: Url,
         scopes: &[String],
@@ -131,14 +132,19 @@ impl TokenRequest<'_> {
         url.query_pairs_mut().extend_pairs(self.parameters(scopes));
         let mut headers = HeaderMap::new();
         if let Some(credentials) = credentials {
-            headers.insert(AUTHORIZATION, basic(credentials)?);
+            headers.insert(AUTHORIZATION, basic_header(credentials)?);
         }
         Ok(self.http_request(Method::GET, url, headers, Bytes::new()))
     }
 
     /// A request with an identity token, which only a form can contain
     /// (<https://distribution.github.io/distribution/spec/auth/oauth/>).
-    fn exchange(&self, url: Url, scopes: &[String], identity_token: &SecretString) -> http::Request {
+    fn identity_token_request(
+        &self,
+        url: Url,
+        scopes: &[String],
+        identity_token: &SecretString,
+    ) -> http::Request {
         // A form is encoded as a query is.
         let mut form = url.clone();
         form.set_query(None);
@@ -172,12 +178,12 @@ impl TokenRequest<'_> {
 /// host, so that credentials stay with the token service.
 async fn send(
     request: &mut http::Request,
-    sending: Sending<'_>,
+    context: HttpContext<'_>,
     secrets: &Secrets,
 ) -> Result<http::Response, Error> {
     for _ in 0..=MAX_REDIRECTS {
-        let mut response = sending.http.send(request, sending.deadline).await?;
-        secrets.remove_from_answer(&mut response);
+        let mut response = context.http.send(request, context.deadline).await?;
+        secrets.remove_from_response(&mut response);
         let target = redirect(&response, request)?.filter(|target| is_same_service(&request.url, target));
         match target {
             Some(target) => request.url = target,
@@ -195,16 +201,16 @@ fn is_same_service(from: &Url, to: &Url) -> bool {
 }
 
 /// A user name and a password as a header.
-pub(super) fn basic(credentials: &Credentials) -> Result<HeaderValue, Error> {
+pub(super) fn basic_header(credentials: &Credentials) -> Result<HeaderValue, Error> {
     if credentials.is_identity_token() {
         let reason = "the login is an identity token, and the registry wants a user name and a password";
         return Err(Error::Credentials(reason.into()));
     }
     let pair = format!("{}:{}", credentials.username, credentials.password.expose_secret());
-    sensitive(&format!("Basic {}", BASE64_STANDARD.encode(pair)))
+    sensitive_header(&format!("Basic {}", BASE64_STANDARD.encode(pair)))
 }
 
-fn sensitive(text: &str) -> Result<HeaderValue, Error> {
+fn sensitive_header(text: &str) -> Result<HeaderValue, Error> {
     let mut value =
         HeaderValue::from_str(text).map_err(|_| Error::Protocol("its token cannot be sent in a header"))?;
     value.set_sensitive(true);
@@ -223,7 +229,8 @@ mod tests {
             network: Network::Public,
         };
         let scopes = ["repository:a/b:pull,push".to_owned(), "repository:c:pull".to_owned()];
-        let request = wanted.exchange(wanted.realm.parse().unwrap(), &scopes, &"refresh&me".into());
+        let request =
+            wanted.identity_token_request(wanted.realm.parse().unwrap(), &scopes, &"refresh&me".into());
         assert_eq!(request.method, Method::POST);
         assert_eq!(request.url.as_str(), wanted.realm);
         assert_eq!(
@@ -231,7 +238,7 @@ mod tests {
             "grant_type=refresh_token&client_id=image-copy&refresh_token=refresh%26me&service=acme.azurecr.io&scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull"
         );
         let credentials = Credentials::identity_token("refresh&me".into());
-        assert!(basic(&credentials).is_err(), "an identity token is not a password");
+        assert!(basic_header(&credentials).is_err(), "an identity token is not a password");
     }
 
     #[test]
@@ -245,8 +252,8 @@ mod tests {
                 successes: 1,
                 elapsed: Duration::ZERO,
             };
-            TokenAnswer::read(&response)
-                .map(|(token, life)| (token.expose_secret().to_owned(), life.as_secs()))
+            TokenResponse::parse(&response)
+                .map(|(token, lifetime)| (token.expose_secret().to_owned(), lifetime.as_secs()))
         };
         for (body, expected) in [
             (r#"{"token":"a","expires_in":300}"#, Some(("a", 300))),
@@ -265,7 +272,7 @@ mod tests {
             ("{}", None),
             ("[]", None),
         ] {
-            let expected = expected.map(|(token, life)| (token.to_owned(), life));
+            let expected = expected.map(|(token, lifetime)| (token.to_owned(), lifetime));
             assert_eq!(read(body), expected, "{body}");
         }
     }

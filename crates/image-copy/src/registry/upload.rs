@@ -15,8 +15,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Method, Url};
 use tokio::time::Instant;
 
+use super::requests::{RegistryResponse, SMALL_BODY_BYTES, location, redirect};
 use super::secrets::Secrets;
-use super::session::{Reply, SMALL_BODY_BYTES, location, redirect};
 use super::{Error, ErrorResponse, Repository};
 use crate::http::{self, Backoff, RetryBudget, UploadMonitor};
 use crate::oci::{self, Descriptor, Digest};
@@ -30,16 +30,16 @@ pub(crate) enum UploadStart {
     /// The registry took the blob from another of its repositories, so that nothing must be sent.
     Mounted,
     /// Send the blob here, or cancel.
-    Session(Upload),
+    Session(UploadSession),
 }
 
 /// An upload session. It is used up by one attempt.
-pub(crate) struct Upload {
+pub(crate) struct UploadSession {
     /// Whoever knows it can write to the session.
     url: Url,
 }
 
-impl fmt::Debug for Upload {
+impl fmt::Debug for UploadSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Upload")
     }
@@ -49,7 +49,7 @@ impl fmt::Debug for Upload {
 #[derive(Debug)]
 pub(crate) enum UploadError {
     /// The registry redirected the request. The blob must be sent there from its first byte.
-    Redirected(Upload),
+    Redirected(UploadSession),
     Source(Error),
     Destination(Error),
 }
@@ -57,7 +57,7 @@ pub(crate) enum UploadError {
 /// Gives a blob piece by piece, and checks it: the last piece comes only when all of it is right.
 pub(crate) trait BlobStream: Send + 'static {
     /// The next piece, or `None` after the last.
-    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Error>> + Send;
+    fn next_chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, Error>> + Send;
 }
 
 impl Repository {
@@ -78,7 +78,8 @@ impl Repository {
         {
             return Ok(started);
         }
-        session(self.ask(Self::request(Method::POST, url, SMALL_BODY_BYTES)).await?).map(UploadStart::Session)
+        opened_session(self.send(Self::request(Method::POST, url, SMALL_BODY_BYTES)).await?)
+            .map(UploadStart::Session)
     }
 
     /// Asks for a mount. Returns `None` if the registry refuses it. A registry that only declines it opens
@@ -95,11 +96,11 @@ impl Repository {
         // A single attempt, because the upload that follows a refusal has attempts of its own.
         let once = Backoff { max_attempts: 1, ..self.http_options().backoff };
         let budget = RetryBudget::new(once, self.deadline, self.usage.pending.clone());
-        let reply = self.mounting_from(from).with_budget(&budget).ask(request).await;
-        if matches!(&reply, Ok(reply) if reply.status() == 201) {
+        let response = self.mounting_from(from).with_budget(&budget).send(request).await;
+        if matches!(&response, Ok(response) if response.status() == 201) {
             return Ok(Some(UploadStart::Mounted));
         }
-        match reply.and_then(session) {
+        match response.and_then(opened_session) {
             Ok(upload) => Ok(Some(UploadStart::Session(upload))),
             Err(error @ Error::Credentials(_)) => Err(error),
             // The upload does not wait for the same silent host as long again.
@@ -118,10 +119,10 @@ impl Repository {
     /// Sends a whole blob. Calls `passed` with the size of each piece, in bytes.
     pub(crate) async fn send_blob(
         &self,
-        upload: &Upload,
+        upload: &UploadSession,
         blob: &Descriptor,
         reader: impl BlobStream,
-        passed: Arc<dyn Fn(u64) + Send + Sync>,
+        on_sent: Arc<dyn Fn(u64) + Send + Sync>,
     ) -> Result<(), UploadError> {
         let url = with_digest(upload.url.clone(), &blob.digest);
         let authorization = self.authorization(&url).await.map_err(UploadError::Destination)?;
@@ -132,13 +133,13 @@ impl Repository {
         let client = self.http();
         let monitor = client.monitor_upload(&url, blob.size);
         let source_error: Arc<Mutex<Option<Error>>> = Arc::default();
-        let body = streamed(reader, monitor.clone(), source_error.clone(), passed);
+        let body = request_body(reader, monitor.clone(), source_error.clone(), on_sent);
         let result = client.send_upload(&request, body, blob.size, &monitor).await;
         if let Some(error) = source_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(UploadError::Source(error));
         }
         let mut secrets = Secrets::default();
-        authorization.add_to(&mut secrets);
+        authorization.add_secrets_to(&mut secrets);
         secrets.add_query(&url);
         let failed = |error: http::Error| UploadError::Destination(secrets.remove_from_error(error.into()));
         let mut response = result.map_err(failed)?;
@@ -146,17 +147,19 @@ impl Repository {
             return Ok(());
         }
         if let Some(url) = redirect(&response, &request).map_err(UploadError::Destination)? {
-            return Err(UploadError::Redirected(Upload { url }));
+            return Err(UploadError::Redirected(UploadSession { url }));
         }
-        secrets.remove_from_answer(&mut response);
+        secrets.remove_from_response(&mut response);
         let described = secrets.remove_from(&format!("PUT {}", url.path()));
-        let refusal = ErrorResponse::of(&response, described, authorization.credentials_sent());
-        let renewed =
-            self.was_renewed(&url, &response, &authorization).await.map_err(UploadError::Destination)?;
+        let error_response = ErrorResponse::new(&response, described, authorization.credentials_sent());
+        let renewed = self
+            .is_authorization_renewed(&url, &response, &authorization)
+            .await
+            .map_err(UploadError::Destination)?;
         Err(UploadError::Destination(if renewed {
-            Error::AuthorizationExpired(Box::new(refusal))
+            Error::AuthorizationExpired(Box::new(error_response))
         } else {
-            refusal.into()
+            error_response.into()
         }))
     }
 
@@ -170,18 +173,18 @@ impl Repository {
         let url = with_digest(upload.url, &digest);
         let request = Self::request(Method::PUT, url, SMALL_BODY_BYTES);
         let request = Self::with_body(request, "application/octet-stream", bytes.into())?;
-        self.ask(request).await?.accepted().map(drop)
+        self.send(request).await?.into_success().map(drop)
     }
 
     /// Cancels a session. Failures are ignored: some registries require a permission that the token does not
     /// have, and all end sessions by themselves.
-    pub(crate) async fn cancel_upload(&self, upload: Upload) {
+    pub(crate) async fn cancel_upload(&self, upload: UploadSession) {
         let cancelling = async {
             let authorization = self.authorization(&upload.url).await?;
             let mut request = Self::request(Method::DELETE, upload.url, SMALL_BODY_BYTES);
             request.network = self.network();
             authorization.apply(&mut request.headers);
-            Ok::<_, Error>(self.client.shared.http.send(&request, Some(Instant::now())).await?)
+            Ok::<_, Error>(self.client.connections.http.send(&request, Some(Instant::now())).await?)
         };
         if !matches!(tokio::time::timeout(CANCEL_TIME, cancelling).await, Ok(Ok(_))) {
             tracing::debug!("an upload session was left to expire");
@@ -199,30 +202,30 @@ fn with_digest(mut url: Url, digest: &Digest) -> Url {
 }
 
 /// Returns the upload session that a registry opened.
-fn session(reply: Reply) -> Result<Upload, Error> {
-    let url = reply.url.clone();
-    let response = reply.accepted()?;
+fn opened_session(response: RegistryResponse) -> Result<UploadSession, Error> {
+    let url = response.url.clone();
+    let response = response.into_success()?;
     let url = location(&response.headers, &url);
     let url = url.ok_or(Error::Protocol("its upload session has no address, or one that is not valid"))?;
-    Ok(Upload { url })
+    Ok(UploadSession { url })
 }
 
 /// The reader as a request body. An error ends the body early, so that the registry never sees a
 /// whole blob, and is kept for the caller: the HTTP client would report a broken connection.
-fn streamed(
+fn request_body(
     reader: impl BlobStream,
     monitor: Arc<UploadMonitor>,
     error: Arc<Mutex<Option<Error>>>,
-    passed: Arc<dyn Fn(u64) + Send + Sync>,
+    on_sent: Arc<dyn Fn(u64) + Send + Sync>,
 ) -> Body {
     let pieces = stream::try_unfold(reader, move |mut reader| {
-        let (monitor, error, passed) = (monitor.clone(), error.clone(), passed.clone());
+        let (monitor, error, on_sent) = (monitor.clone(), error.clone(), on_sent.clone());
         async move {
             monitor.waiting_for_source();
-            match reader.next().await {
+            match reader.next_chunk().await {
                 Ok(Some(piece)) => {
                     monitor.source_delivered(piece.len() as u64);
-                    passed(piece.len() as u64);
+                    on_sent(piece.len() as u64);
                     Ok(Some((piece, reader)))
                 }
                 Ok(None) => {

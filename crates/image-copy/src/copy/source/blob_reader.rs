@@ -61,7 +61,7 @@ impl Source {
             let state = reader.state();
             let mut whole = BytesMut::new();
             let end = loop {
-                match reader.next().await {
+                match reader.next_chunk().await {
                     Ok(Some(piece)) => whole.extend_from_slice(&piece),
                     Ok(None) => break Ok(()),
                     Err(error) => break Err(error),
@@ -114,15 +114,15 @@ impl SourceBlobReader {
 }
 
 impl BlobStream for SourceBlobReader {
-    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let at = self.state.at.load(Ordering::Relaxed);
             let before = self.reader.received();
             let piece = if at == self.source.upstream_index() {
-                self.reader.next().await
+                self.reader.next_chunk().await
             } else {
                 let limit = self.source.piece_time_limit();
-                let waited = timeout(limit, self.reader.next()).await;
+                let waited = timeout(limit, self.reader.next_chunk()).await;
                 waited.unwrap_or_else(|_| Err(timeout_error(&self.source.repositories()[at], limit)))
             };
             if at < self.source.upstream_index()

@@ -221,7 +221,7 @@ impl Source {
         if limit.remaining.is_none_or(|left| left >= needed) {
             return Ok(());
         }
-        let end = limit.ends().and_then(|time| Instant::now().checked_add(time));
+        let end = limit.time_to_reset().and_then(|time| Instant::now().checked_add(time));
         let latest = self
             .deadline()
             .unwrap_or(Instant::now() + self.upstream().http_options().backoff.max_total_pause);

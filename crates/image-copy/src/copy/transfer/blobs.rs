@@ -141,7 +141,11 @@ impl BlobTransfer<'_> {
                 if cause.is_silent_host() && self.is_held(blob).await? {
                     break;
                 }
-                return Err(self.blob_failure(side, blob, cause.after(budget.attempts(), budget.elapsed())));
+                return Err(self.blob_failure(
+                    side,
+                    blob,
+                    cause.with_attempts(budget.attempts(), budget.elapsed()),
+                ));
             }
             corrupt_before |= is_corrupt;
             tracing::info!(digest = %blob.digest, ?side, %cause, "a blob is begun again");

@@ -16,7 +16,7 @@ impl<R: BlobStream> Prefetched<R> {
     /// # Errors
     /// If the blob cannot be read.
     pub(super) async fn prefetch(mut rest: R) -> Result<Self, Error> {
-        let first = rest.next().await?;
+        let first = rest.next_chunk().await?;
         Ok(Self { first, rest })
     }
 
@@ -27,10 +27,10 @@ impl<R: BlobStream> Prefetched<R> {
 }
 
 impl<R: BlobStream> BlobStream for Prefetched<R> {
-    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, Error> {
         match self.first.take() {
             Some(first) => Ok(Some(first)),
-            None => self.rest.next().await,
+            None => self.rest.next_chunk().await,
         }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
 
-use super::authorization::{Authorization, Own, Party, Sending};
+use super::authorization::{Authorization, HttpContext, RegistryTarget, RequestTarget};
 use super::secrets::Secrets;
 use super::{Access, CredentialsSent, Error, ErrorResponse, RateLimit, Repository};
 use crate::http::{self, Network, ReceivedResponse, Response};
@@ -27,13 +27,13 @@ pub(super) const SMALL_BODY_BYTES: u64 = 1 << 20;
 const MAX_RENEWALS: usize = 2;
 
 /// An answer with what is needed to report it.
-pub(super) struct Reply {
-    pub(super) opened: ReceivedResponse,
+pub(super) struct RegistryResponse {
+    pub(super) received: ReceivedResponse,
     pub(super) credentials: CredentialsSent,
     /// Whether another host answered than was asked.
-    pub(super) redirected: bool,
+    pub(super) is_redirected: bool,
     /// A digest stated on the way: registry.k8s.io states it in the redirect only.
-    pub(super) digest_on_the_way: Option<Digest>,
+    pub(super) redirect_digest: Option<Digest>,
     /// The address that answered, after redirects.
     pub(super) url: Url,
     /// Secrets that were sent.
@@ -41,13 +41,13 @@ pub(super) struct Reply {
     request: String,
 }
 
-impl Reply {
+impl RegistryResponse {
     /// The answer when its status is 2xx, else the refusal.
-    pub(super) fn accepted(self) -> Result<Response, Error> {
-        match self.opened {
+    pub(super) fn into_success(self) -> Result<Response, Error> {
+        match self.received {
             ReceivedResponse::Complete(response) if response.status.is_success() => Ok(response),
             ReceivedResponse::Complete(response) => {
-                Err(ErrorResponse::of(&response, self.request, self.credentials).into())
+                Err(ErrorResponse::new(&response, self.request, self.credentials).into())
             }
             ReceivedResponse::Streaming(_) => Err(Error::Protocol("a body came where none was asked for")),
         }
@@ -55,7 +55,7 @@ impl Reply {
 
     /// The status, whatever it is.
     pub(super) fn status(&self) -> u16 {
-        match &self.opened {
+        match &self.received {
             ReceivedResponse::Complete(response) => response.status.as_u16(),
             ReceivedResponse::Streaming(response) => response.status().as_u16(),
         }
@@ -63,15 +63,16 @@ impl Reply {
 
     /// The refusal that this reply is.
     pub(super) fn to_error(&self) -> Error {
-        match &self.opened {
+        match &self.received {
             ReceivedResponse::Complete(response) => {
-                let refusal = ErrorResponse::of(response, self.request.clone(), self.credentials);
+                let error_response = ErrorResponse::new(response, self.request.clone(), self.credentials);
                 // The signature in a redirect lasts for seconds; the registry makes a new one.
-                let signature_expired = self.redirected && matches!(refusal.status, 400 | 401 | 403);
+                let signature_expired =
+                    self.is_redirected && matches!(error_response.status, 400 | 401 | 403);
                 if signature_expired {
-                    Error::AuthorizationExpired(Box::new(refusal))
+                    Error::AuthorizationExpired(Box::new(error_response))
                 } else {
-                    refusal.into()
+                    error_response.into()
                 }
             }
             ReceivedResponse::Streaming(_) => Error::Protocol("a body came where none was asked for"),
@@ -82,7 +83,7 @@ impl Reply {
 impl Repository {
     /// Address of `rest` below this repository, such as `manifests/latest`.
     pub(super) async fn url(&self, rest: &str) -> Result<Url, Error> {
-        let base = self.client.base(self.name.registry()).await?;
+        let base = self.client.base_url(self.name.registry()).await?;
         base.join(&format!("v2/{}/{rest}", self.name.path()))
             .map_err(|_| Error::Protocol("the name makes no address"))
     }
@@ -114,31 +115,36 @@ impl Repository {
     }
 
     /// Sends a request and reads the answer to its end.
-    pub(super) async fn ask(&self, request: http::Request) -> Result<Reply, Error> {
-        self.converse(request, Reading::Whole).await
+    pub(super) async fn send(&self, request: http::Request) -> Result<RegistryResponse, Error> {
+        self.send_with_redirects(request, BodyMode::Complete).await
     }
 
     /// Sends a request and leaves a wanted body to the caller.
-    pub(super) async fn open(&self, request: http::Request) -> Result<Reply, Error> {
-        self.converse(request, Reading::Streamed).await
+    pub(super) async fn send_streaming(&self, request: http::Request) -> Result<RegistryResponse, Error> {
+        self.send_with_redirects(request, BodyMode::Streaming).await
     }
 
     /// Returns the authorization for a request with a body that exists once.
     pub(super) async fn authorization(&self, url: &Url) -> Result<Authorization, Error> {
-        let party = self.party(url, self.is_own(url).await?).await?;
-        self.client.authorizer.before(&party, self.sending(&self.http())).await
+        let target = self.target(url, self.is_registry_url(url).await?).await?;
+        self.client.authorizer.initial_authorization(&target, self.http_context(&self.http())).await
     }
 
     /// Returns true if `answer` refused `sent` because it was too old, and a newer one is known now.
-    pub(super) async fn was_renewed(
+    pub(super) async fn is_authorization_renewed(
         &self,
         url: &Url,
         response: &Response,
         sent: &Authorization,
     ) -> Result<bool, Error> {
-        let party = self.party(url, self.is_own(url).await?).await?;
+        let target = self.target(url, self.is_registry_url(url).await?).await?;
         let http = self.http();
-        Ok(self.client.authorizer.after(response, sent, &party, self.sending(&http)).await?.is_some())
+        Ok(self
+            .client
+            .authorizer
+            .renewed_authorization(response, sent, &target, self.http_context(&http))
+            .await?
+            .is_some())
     }
 
     /// Returns the kind of the registry in the reference.
@@ -146,127 +152,137 @@ impl Repository {
         Network::of(self.name.registry().host())
     }
 
-    async fn converse(&self, mut request: http::Request, reading: Reading) -> Result<Reply, Error> {
+    async fn send_with_redirects(
+        &self,
+        mut request: http::Request,
+        body_mode: BodyMode,
+    ) -> Result<RegistryResponse, Error> {
         let described = format!("{} {}", request.method, request.url.path());
         let http = self.http();
         request.network = self.network();
         let mut secrets = Secrets::default();
-        let mut own = self.is_own(&request.url).await?;
-        let mut digest_on_the_way = None;
+        let mut is_registry = self.is_registry_url(&request.url).await?;
+        let mut redirect_digest = None;
         for _ in 0..=MAX_REDIRECTS {
-            let conversing = self.converse_with_host(&mut request, own, reading, &http, &mut secrets);
-            let (opened, credentials) = conversing.await.map_err(|error| secrets.remove_from_error(error))?;
-            let target = match &opened {
+            let sending = self.send_authorized(&mut request, is_registry, body_mode, &http, &mut secrets);
+            let (received, credentials) = sending.await.map_err(|error| secrets.remove_from_error(error))?;
+            let target = match &received {
                 ReceivedResponse::Complete(response) => redirect(response, &request)?,
                 ReceivedResponse::Streaming(_) => None,
             };
             let Some(target) = target else {
                 let url = request.url;
-                return Ok(Reply {
-                    opened,
+                return Ok(RegistryResponse {
+                    received,
                     credentials,
-                    redirected: !own,
-                    digest_on_the_way,
+                    is_redirected: !is_registry,
+                    redirect_digest,
                     url,
                     secrets,
                     request: described,
                 });
             };
-            if let ReceivedResponse::Complete(response) = &opened {
-                digest_on_the_way = digest_on_the_way.or(stated_digest(&response.headers));
+            if let ReceivedResponse::Complete(response) = &received {
+                redirect_digest = redirect_digest.or(stated_digest(&response.headers));
             }
             // CredentialsProvider never follow to another host, port or scheme, nor back from there.
-            own = own && target.origin() == request.url.origin();
+            is_registry = is_registry && target.origin() == request.url.origin();
             request.url = target;
         }
         Err(Error::Protocol("it redirects without end"))
     }
 
-    async fn converse_with_host(
+    async fn send_authorized(
         &self,
         request: &mut http::Request,
-        own: bool,
-        reading: Reading,
+        is_registry: bool,
+        body_mode: BodyMode,
         http: &http::Client,
         secrets: &mut Secrets,
     ) -> Result<(ReceivedResponse, CredentialsSent), Error> {
-        let party = self.party(&request.url, own).await?;
+        let target = self.target(&request.url, is_registry).await?;
         let authorizer = &self.client.authorizer;
-        let mut authorization = authorizer.before(&party, self.sending(http)).await?;
+        let mut authorization = authorizer.initial_authorization(&target, self.http_context(http)).await?;
         let mut renewals = 0;
-        if !own {
+        if !is_registry {
             secrets.add_query(&request.url);
         }
         loop {
             authorization.apply(&mut request.headers);
-            authorization.add_to(secrets);
-            let mut opened = match reading {
-                Reading::Whole => ReceivedResponse::Complete(http.send(request, self.deadline).await?),
-                Reading::Streamed => http.send_streaming(request, self.deadline).await?,
+            authorization.add_secrets_to(secrets);
+            let mut received = match body_mode {
+                BodyMode::Complete => ReceivedResponse::Complete(http.send(request, self.deadline).await?),
+                BodyMode::Streaming => http.send_streaming(request, self.deadline).await?,
             };
-            self.count(&opened);
-            if let ReceivedResponse::Complete(response) = &mut opened {
-                secrets.remove_from_answer(response);
+            self.record_usage(&received);
+            if let ReceivedResponse::Complete(response) = &mut received {
+                secrets.remove_from_response(response);
                 if renewals < MAX_RENEWALS
-                    && let Some(next) =
-                        authorizer.after(response, &authorization, &party, self.sending(http)).await?
+                    && let Some(next) = authorizer
+                        .renewed_authorization(response, &authorization, &target, self.http_context(http))
+                        .await?
                 {
                     authorization = next;
                     renewals += 1;
                     continue;
                 }
             }
-            return Ok((opened, authorization.credentials_sent()));
+            return Ok((received, authorization.credentials_sent()));
         }
     }
 
-    fn sending<'a>(&self, http: &'a http::Client) -> Sending<'a> {
-        Sending { http, deadline: self.deadline }
+    fn http_context<'a>(&self, http: &'a http::Client) -> HttpContext<'a> {
+        HttpContext { http, deadline: self.deadline }
     }
 
-    async fn party<'a>(&'a self, url: &Url, own: bool) -> Result<Party<'a>, Error> {
-        let receiver = url.origin().ascii_serialization();
+    async fn target<'a>(&'a self, url: &Url, is_registry: bool) -> Result<RequestTarget<'a>, Error> {
+        let origin = url.origin().ascii_serialization();
         let network = self.network();
-        if !own {
-            return Ok(Party { receiver, scopes: Vec::new(), own: None, network });
+        if !is_registry {
+            return Ok(RequestTarget { origin, scopes: Vec::new(), registry: None, network });
         }
         let actions = match self.access {
             Access::Pull => "pull",
             Access::PullAndPush => "pull,push",
         };
         let scope = format!("repository:{}:{actions}", self.name.path());
-        let source = self.mounted.iter().map(|source| format!("repository:{}:pull", source.path()));
-        let root = self.client.base(self.name.registry()).await?;
-        let own = Own {
+        let source = self.mount_source.iter().map(|source| format!("repository:{}:pull", source.path()));
+        let base_url = self.client.base_url(self.name.registry()).await?;
+        let registry = RegistryTarget {
             repository: &self.name,
             credentials_provider: &*self.client.credentials_provider,
-            root: root.join("v2/").map_err(|_| Error::Protocol("the name makes no address"))?,
+            api_root: base_url.join("v2/").map_err(|_| Error::Protocol("the name makes no address"))?,
         };
-        Ok(Party { receiver, scopes: [scope].into_iter().chain(source).collect(), own: Some(own), network })
+        Ok(RequestTarget {
+            origin,
+            scopes: [scope].into_iter().chain(source).collect(),
+            registry: Some(registry),
+            network,
+        })
     }
 
     /// Returns true if the address is at the registry's own base URL.
-    async fn is_own(&self, url: &Url) -> Result<bool, Error> {
-        Ok(self.client.base(self.name.registry()).await?.origin() == url.origin())
+    async fn is_registry_url(&self, url: &Url) -> Result<bool, Error> {
+        Ok(self.client.base_url(self.name.registry()).await?.origin() == url.origin())
     }
 
-    fn count(&self, opened: &ReceivedResponse) {
-        let (attempts, headers) = match opened {
+    fn record_usage(&self, received: &ReceivedResponse) {
+        let (attempts, headers) = match received {
             ReceivedResponse::Complete(response) => (response.attempts, &response.headers),
             ReceivedResponse::Streaming(response) => (1, response.headers()),
         };
         self.usage.requests.fetch_add(u64::from(attempts), Ordering::Relaxed);
-        if let Some(limit) = RateLimit::of(headers) {
+        if let Some(limit) = RateLimit::from_headers(headers) {
             let mut known = self.usage.rate_limit.lock().unwrap_or_else(PoisonError::into_inner);
-            *known = Some(limit.after(known.take()));
+            *known = Some(limit.merged_with(known.take()));
         }
     }
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Reading {
-    Whole,
-    Streamed,
+enum BodyMode {
+    Complete,
+    Streaming,
 }
 
 /// Returns the target of a redirect that keeps the request as it is. Other redirects of requests that write
@@ -295,6 +311,8 @@ pub(super) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
 /// Returns true if pulls are used up, and the registry does not state for how long. The limit on requests of
 /// any kind has other words and ends in a minute (<https://docs.docker.com/docker-hub/usage/>).
 fn is_pull_limit(response: &Response) -> bool {
-    let refusal = || ErrorResponse::of(response, "", CredentialsSent::No);
-    response.status == 429 && http::rate_limit_end(&response.headers).is_none() && refusal().is_pull_limit()
+    let error_response = || ErrorResponse::new(response, "", CredentialsSent::No);
+    response.status == 429
+        && http::rate_limit_end(&response.headers).is_none()
+        && error_response().is_pull_limit()
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::authorization::{Authorization, Party, Sending};
+use super::authorization::{Authorization, HttpContext, RequestTarget};
 use super::scopes::Scopes;
 use super::token::{Token, TokenRequest};
 use super::{Credentials, Error};
@@ -16,48 +16,48 @@ const MAX_TOKENS: usize = 200;
 
 /// Keeps the newest tokens.
 #[derive(Default)]
-pub(super) struct Tokens(Mutex<VecDeque<(TokenKey, Arc<Slot>)>>);
+pub(super) struct TokenCache(Mutex<VecDeque<(TokenKey, Arc<CachedToken>)>>);
 
 /// Locked while the token is fetched, so that others wait for it.
-type Slot = tokio::sync::Mutex<Option<Token>>;
+type CachedToken = tokio::sync::Mutex<Option<Token>>;
 
 /// All that a token is used for.
 #[derive(Clone, PartialEq)]
 struct TokenKey {
-    receiver: String,
+    origin: String,
     realm: String,
     service: Option<String>,
     scopes: Scopes,
     credentials: Option<Credentials>,
 }
 
-impl Tokens {
+impl TokenCache {
     /// Returns a token for the first of the scopes that the token service grants. Concurrent callers wait
     /// for one request.
     pub(super) async fn first_granted(
         &self,
         request: &TokenRequest<'_>,
-        choices: &[Scopes],
-        party: &Party<'_>,
-        sending: Sending<'_>,
+        candidates: &[Scopes],
+        target: &RequestTarget<'_>,
+        context: HttpContext<'_>,
         refused: Option<&Authorization>,
     ) -> Result<Authorization, Error> {
-        let mut credentials = match &party.own {
-            Some(own) => own.credentials(None).await?,
+        let mut credentials = match &target.registry {
+            Some(registry) => registry.credentials(None).await?,
             None => None,
         };
         let mut is_renewed = false;
         let mut position = 0;
         loop {
-            let scopes = &choices[position];
-            let slot = self.slot(TokenKey {
-                receiver: party.receiver.clone(),
+            let scopes = &candidates[position];
+            let entry = self.entry(TokenKey {
+                origin: target.origin.clone(),
                 realm: request.realm.to_owned(),
                 service: request.service.map(str::to_owned),
                 scopes: scopes.clone(),
                 credentials: credentials.clone(),
             });
-            let mut kept = slot.lock().await;
+            let mut kept = entry.lock().await;
             let granted = |token: &Token, is_fresh| Authorization {
                 header: Some(token.header.clone()),
                 credentials: credentials.clone(),
@@ -71,17 +71,19 @@ impl Tokens {
                     return Ok(granted(token, false));
                 }
             }
-            let refusal = match request.fetch(scopes, credentials.as_ref(), sending).await {
+            let error_response = match request.fetch(scopes, credentials.as_ref(), context).await {
                 Ok(token) => return Ok(granted(kept.insert(token), true)),
-                Err(Error::ErrorResponse(refusal)) if matches!(refusal.status, 400 | 401 | 403 | 404) => {
-                    refusal
+                Err(Error::ErrorResponse(error_response))
+                    if matches!(error_response.status, 400 | 401 | 403 | 404) =>
+                {
+                    error_response
                 }
                 Err(error) => return Err(error),
             };
-            if let (Some(own), Some(known)) = (&party.own, &credentials)
+            if let (Some(registry), Some(known)) = (&target.registry, &credentials)
                 && !is_renewed
-                && matches!(refusal.status, 401 | 403)
-                && let Some(next) = own.renewed(known).await?
+                && matches!(error_response.status, 401 | 403)
+                && let Some(next) = registry.renewed_credentials(known).await?
             {
                 (credentials, is_renewed) = (next, true);
                 continue;
@@ -89,23 +91,23 @@ impl Tokens {
             // A wrong password sent again can lock the account
             // (https://github.com/docker/hub-feedback/issues/2201). A service that returns 401 for several
             // scopes can mean one of them.
-            let is_wrong_password = refusal.status == 401 && credentials.is_some() && scopes.len() < 2;
-            if is_wrong_password || position + 1 == choices.len() {
-                return Err(Error::ErrorResponse(refusal));
+            let is_wrong_password = error_response.status == 401 && credentials.is_some() && scopes.len() < 2;
+            if is_wrong_password || position + 1 == candidates.len() {
+                return Err(Error::ErrorResponse(error_response));
             }
             position += 1;
         }
     }
 
-    fn slot(&self, key: TokenKey) -> Arc<Slot> {
+    fn entry(&self, key: TokenKey) -> Arc<CachedToken> {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, slot)) = tokens.iter().find(|(known, _)| *known == key) {
-            return Arc::clone(slot);
+        if let Some((_, entry)) = tokens.iter().find(|(known, _)| *known == key) {
+            return Arc::clone(entry);
         }
-        let slot = Arc::default();
+        let entry = Arc::default();
         tokens.truncate(MAX_TOKENS - 1);
-        tokens.push_front((key, Arc::clone(&slot)));
-        slot
+        tokens.push_front((key, Arc::clone(&entry)));
+        entry
     }
 }
 
@@ -115,15 +117,15 @@ mod tests {
 
     #[test]
     fn the_number_of_tokens_is_limited() {
-        let tokens = Tokens::default();
-        let slot = |number: usize| {
-            let (receiver, realm) = ("https://r.example".into(), format!("https://t.example/{number}"));
-            tokens.slot(TokenKey { receiver, realm, service: None, scopes: Vec::new(), credentials: None })
+        let tokens = TokenCache::default();
+        let entry = |number: usize| {
+            let (origin, realm) = ("https://r.example".into(), format!("https://t.example/{number}"));
+            tokens.entry(TokenKey { origin, realm, service: None, scopes: Vec::new(), credentials: None })
         };
         for number in 0..1000 {
-            slot(number);
+            entry(number);
         }
         assert_eq!(tokens.0.lock().unwrap().len(), MAX_TOKENS);
-        assert!(Arc::ptr_eq(&slot(999), &slot(999)), "the newest is kept");
+        assert!(Arc::ptr_eq(&entry(999), &entry(999)), "the newest is kept");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use reqwest::{Method, Url};
 use tokio::time::Instant;
 
-use super::session::SMALL_BODY_BYTES;
+use super::requests::SMALL_BODY_BYTES;
 use super::{Client, Error, Repository};
 use crate::http::{self, Network};
 use crate::oci::Registry;
@@ -14,10 +14,10 @@ impl Client {
     /// Returns the registry's base URL: without TLS if the configuration lists the host. A registry on
     /// this machine is reached with or without TLS, as one request finds out. Other registries need TLS,
     /// also at private addresses, because others can listen on the way.
-    pub(super) async fn base(&self, registry: &Registry) -> Result<Url, Error> {
+    pub(super) async fn base_url(&self, registry: &Registry) -> Result<Url, Error> {
         let cell = {
-            let mut bases = self.shared.bases.lock().unwrap_or_else(PoisonError::into_inner);
-            bases.entry(registry.as_str().to_owned()).or_default().clone()
+            let mut base_urls = self.connections.base_urls.lock().unwrap_or_else(PoisonError::into_inner);
+            base_urls.entry(registry.as_str().to_owned()).or_default().clone()
         };
         let url = |scheme: &str| {
             let url = format!("{scheme}://{}/", registry.api_host()).parse::<Url>();
@@ -25,22 +25,22 @@ impl Client {
         };
         let found = cell.get_or_try_init(async || {
             let (plain, secure) = (url("http")?, url("https")?);
-            if self.shared.http.allows_plain_http(&plain) {
+            if self.connections.http.allows_plain_http(&plain) {
                 return Ok(plain);
             }
             let is_plain =
-                http::is_loopback_host(registry.host()) && !self.speaks_tls(registry, &secure).await;
+                http::is_loopback_host(registry.host()) && !self.accepts_tls(registry, &secure).await;
             Ok(if is_plain { plain } else { secure })
         });
         found.await.cloned()
     }
 
     /// Returns true also if the certificate is rejected, so that the failure is reported.
-    async fn speaks_tls(&self, registry: &Registry, base: &Url) -> bool {
+    async fn accepts_tls(&self, registry: &Registry, base: &Url) -> bool {
         let Ok(root) = base.join("v2/") else { return false };
         let mut request = Repository::request(Method::GET, root, SMALL_BODY_BYTES);
         request.network = Network::of(registry.host());
-        match self.shared.http.send_streaming(&request, Some(Instant::now())).await {
+        match self.connections.http.send_streaming(&request, Some(Instant::now())).await {
             Ok(_) => true,
             Err(error) => {
                 matches!(error.kind, http::ErrorKind::Tls(reason) if reason.contains("certificate"))
