@@ -1,4 +1,4 @@
-//! Logins out of secrets: for whom they are, and what is said when they cannot be had.
+//! Credentials from secrets: their hosts, and the reasons if they cannot be used.
 
 mod common;
 
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_emulator::{Authorization, Image, KmsKey, Mutability, Profile, Registry};
-use common::{Account, failure, index, succeeded};
+use common::{Account, check_success, failure_reason, index};
 use serde_json::{Value, json};
 
 const PRIVATE: &str = "registry.acme.example";
@@ -17,7 +17,7 @@ fn secret(account: &str, name: &str) -> String {
     format!("arn:aws:secretsmanager:{REGION}:{account}:secret:{name}-AbCdEf")
 }
 
-/// An account, and a registry whose only image is ann's.
+/// An account, and a registry whose only image is private.
 struct Case {
     account: Account,
     registry: Arc<Registry>,
@@ -41,13 +41,13 @@ impl Case {
         Self { account, registry, image }
     }
 
-    fn own(&self) -> String {
+    fn account_id(&self) -> String {
         self.account.world.emulator.settings().account.clone()
     }
 
-    /// Stores a secret of this account and gives its ARN.
+    /// Stores a secret in this account. Returns its ARN.
     fn store(&self, name: &str, value: &Value) -> String {
-        let arn = secret(&self.own(), name);
+        let arn = secret(&self.account_id(), name);
         self.account.world.emulator.secrets().put(&arn, &value.to_string());
         arn
     }
@@ -60,94 +60,94 @@ impl Case {
         properties
     }
 
-    /// The hosts that were shown a login of a registry's.
-    fn shown(&self) -> Vec<String> {
+    /// Returns the source hosts that got credentials.
+    fn hosts_with_credentials(&self) -> Vec<String> {
         let entries = self.account.world.emulator.log().entries();
-        let with = entries.into_iter().filter(|entry| entry.authorization == Authorization::Basic);
+        let authorized = entries.into_iter().filter(|entry| entry.authorization == Authorization::Basic);
         let mut hosts: Vec<String> =
-            with.map(|entry| entry.host).filter(|host| !host.contains(".dkr.ecr.")).collect();
+            authorized.map(|entry| entry.host).filter(|host| !host.contains(".dkr.ecr.")).collect();
         hosts.dedup();
         hosts
     }
 
-    fn reads_of_secrets(&self) -> usize {
+    fn secret_reads(&self) -> usize {
         let entries = self.account.world.emulator.log().entries();
         entries.iter().filter(|entry| entry.operation.contains("GetSecretValue")).count()
     }
 }
 
 #[tokio::test]
-async fn a_private_image_is_copied_with_the_login_in_a_secret_read_once() {
+async fn copies_private_images_with_a_secret_that_is_read_once() {
     let case = Case::with(&[]).await;
     let value = json!({"username": "ann", "password": PASSWORD, "registry": PRIVATE});
     let arn = case.store("acme", &json!({"acme": value.to_string()}));
     for tag in ["1", "2"] {
         case.registry.put_image("acme/app", tag, &case.image);
         let reference = format!("{PRIVATE}/acme/app:{tag}");
-        let answer = case.account.create(case.properties(&reference, Some(&format!("{arn}:acme::")))).await;
-        succeeded(&answer);
+        let response = case.account.create(case.properties(&reference, Some(&format!("{arn}:acme::")))).await;
+        check_success(&response);
         case.account.check_stored(tag, &case.image);
-        // Else the next event gets a sandbox of its own.
+        // Otherwise, the next event gets a new sandbox.
         assert!(case.account.world.function.wait_until_idle(Duration::from_secs(10)).await);
     }
-    assert_eq!(case.reads_of_secrets(), 1);
+    assert_eq!(case.secret_reads(), 1);
     assert!(!case.account.world.function.output().join("\n").contains(PASSWORD));
 }
 
 #[tokio::test]
-async fn a_template_needs_to_name_no_login_that_the_installer_listed() {
-    let parameter = format!("arn:aws:ssm:{REGION}:123456789012:parameter/logins/acme");
+async fn uses_default_credentials_without_credential_arn() {
+    let parameter = format!("arn:aws:ssm:{REGION}:123456789012:parameter/credentials/acme");
     let case = Case::with(&[("REGISTRY_CREDENTIALS", format!("{PRIVATE}={parameter}"))]).await;
-    assert_eq!(case.own(), "123456789012", "whose parameter it is");
+    assert_eq!(case.account_id(), "123456789012");
     let value = json!({"username": "ann", "accessToken": PASSWORD});
     case.account.world.emulator.parameters().put(&parameter, &value.to_string());
-    let answer = case.account.create(case.properties(&format!("{PRIVATE}/acme/app:1"), None)).await;
-    succeeded(&answer);
+    let response = case.account.create(case.properties(&format!("{PRIVATE}/acme/app:1"), None)).await;
+    check_success(&response);
     case.account.check_stored("1", &case.image);
 }
 
 #[tokio::test]
-async fn a_login_without_a_host_is_shown_to_no_registry_of_the_templates_choice() {
+async fn credentials_without_a_registry_are_not_sent_to_other_registries() {
     let case = Case::with(&[]).await;
     let bare = json!({"username": "ann", "password": PASSWORD});
     let arn = case.store("hub", &bare);
-    let answer = case.account.create(case.properties(&format!("{PRIVATE}/acme/app:1"), Some(&arn))).await;
-    let reason = failure(&answer);
+    let response = case.account.create(case.properties(&format!("{PRIVATE}/acme/app:1"), Some(&arn))).await;
+    let reason = failure_reason(&response);
     let expected = format!("add \"registry\": \"{PRIVATE}\" to the secret");
     assert!(reason.contains(&arn) && reason.contains(&expected), "{reason}");
     assert!(!reason.contains(PASSWORD), "{reason}");
-    assert_eq!(case.shown(), [] as [&str; 0]);
-    // Corrected, it serves at once.
+    assert_eq!(case.hosts_with_credentials(), [] as [&str; 0]);
+    // A corrected secret works at once.
     case.store("hub", &json!({"username": "ann", "password": PASSWORD, "registry": [PRIVATE]}));
-    succeeded(&case.account.create(case.properties(&format!("{PRIVATE}/acme/app:1"), Some(&arn))).await);
+    check_success(&case.account.create(case.properties(&format!("{PRIVATE}/acme/app:1"), Some(&arn))).await);
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_tried_once_for_each_event() {
+async fn a_wrong_password_is_sent_once_for_each_event() {
     let case = Case::with(&[]).await;
     let arn = case.store("acme", &json!({"username": "ann", "password": "wrong", "registry": PRIVATE}));
     let reference = format!("{PRIVATE}/acme/app:1");
-    let answer = case.account.create(case.properties(&reference, Some(&arn))).await;
-    assert!(failure(&answer).contains("Check user name and password in the secret"), "{answer:?}");
+    let response = case.account.create(case.properties(&reference, Some(&arn))).await;
+    assert!(failure_reason(&response).contains("Check user name and password in the secret"), "{response:?}");
     let entries = case.account.world.emulator.log().entries();
-    let tries = entries
+    let attempts = entries
         .iter()
         .filter(|entry| entry.authorization == Authorization::Basic && entry.host.ends_with(PRIVATE));
-    let tries: Vec<_> =
-        tries.map(|entry| (&entry.host, &entry.operation, &entry.target, entry.status)).collect();
-    assert_eq!(tries.len(), 1, "a second try may lock the account: {tries:?}");
-    // Whoever rotates it need not wait for a new sandbox.
+    let attempts: Vec<_> =
+        attempts.map(|entry| (&entry.host, &entry.operation, &entry.target, entry.status)).collect();
+    assert_eq!(attempts.len(), 1, "a second attempt can lock the account: {attempts:?}");
+    // A rotated secret works without a new sandbox.
     case.store("acme", &json!({"username": "ann", "password": PASSWORD, "registry": PRIVATE}));
-    succeeded(&case.account.create(case.properties(&reference, Some(&arn))).await);
+    check_success(&case.account.create(case.properties(&reference, Some(&arn))).await);
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_read_says_who_has_to_allow_what() {
+async fn names_the_missing_permission_for_a_secret() {
     let case = Case::with(&[]).await;
     let value = json!({"username": "ann", "password": PASSWORD, "registry": PRIVATE}).to_string();
     let secrets = case.account.world.emulator.secrets();
-    let (own, denied) = (secret(&case.own(), "own"), secret(&case.own(), "denied"));
-    let (foreign, broken) = (secret("999988887777", "foreign"), secret(&case.own(), "broken"));
+    let (own, denied) = (secret(&case.account_id(), "own"), secret(&case.account_id(), "denied"));
+    let (foreign, broken) = (secret("999988887777", "foreign"), secret(&case.account_id(), "broken"));
     for arn in [&denied, &foreign, &broken] {
         secrets.put(arn, &value);
     }
@@ -159,29 +159,30 @@ async fn a_secret_that_cannot_be_read_says_who_has_to_allow_what() {
         (foreign, "in its resource policy, kms:Decrypt in its key policy"),
         (broken, "KmsKeyArns"),
     ] {
-        let answer = case.account.create(case.properties(&format!("{PRIVATE}/acme/app:1"), Some(&arn))).await;
-        let reason = failure(&answer);
+        let response =
+            case.account.create(case.properties(&format!("{PRIVATE}/acme/app:1"), Some(&arn))).await;
+        let reason = failure_reason(&response);
         assert!(reason.contains(&arn) && reason.contains(expected), "{reason}");
     }
-    assert_eq!(case.shown(), [] as [&str; 0]);
+    assert_eq!(case.hosts_with_credentials(), [] as [&str; 0]);
 }
 
 #[tokio::test]
-async fn a_source_that_is_not_allowed_is_refused_before_anybody_is_asked() {
+async fn rejects_a_source_that_is_not_allowed_without_requests() {
     let case = Case::with(&[("ALLOWED_SOURCES", "docker.io/library, quay.io/prometheus".into())]).await;
     case.account.publish("3.13", &index(1));
     let before = case.account.mark();
-    let answer = case.account.create(case.account.properties("libary/python:3.13")).await;
-    let reason = failure(&answer);
+    let response = case.account.create(case.account.properties("libary/python:3.13")).await;
+    let reason = failure_reason(&response);
     assert!(reason.contains("source docker.io/libary/python:3.13 is not allowed"), "{reason}");
     assert!(reason.contains("allows is docker.io/library."), "{reason}");
-    let asked = case.account.world.emulator.log().since(before);
-    assert!(asked.iter().all(|entry| entry.service == "response"), "{asked:?}");
-    succeeded(&case.account.create(case.account.properties("python:3.13")).await);
+    let requests = case.account.world.emulator.log().since(before);
+    assert!(requests.iter().all(|entry| entry.service == "response"), "{requests:?}");
+    check_success(&case.account.create(case.account.properties("python:3.13")).await);
 }
 
 #[tokio::test]
-async fn fips_and_dual_stack_change_the_hosts_and_nothing_that_a_stack_sees() {
+async fn fips_and_dual_stack_change_only_the_hosts() {
     for (settings, host) in [
         (&["AWS_USE_FIPS_ENDPOINT"][..], ".dkr.ecr-fips."),
         (&["AWS_USE_DUALSTACK_ENDPOINT"], ".dkr-ecr."),
@@ -190,10 +191,10 @@ async fn fips_and_dual_stack_change_the_hosts_and_nothing_that_a_stack_sees() {
         let settings: Vec<_> = settings.iter().map(|name| (*name, "true".to_owned())).collect();
         let case = Case::with(&settings).await;
         case.account.publish("3.13", &index(1));
-        let answer = case.account.create(case.account.properties("python:3.13")).await;
-        succeeded(&answer);
+        let response = case.account.create(case.account.properties("python:3.13")).await;
+        check_success(&response);
         case.account.check_stored("3.13", &index(1));
-        let id = answer.physical_id.clone();
+        let id = response.physical_id.clone();
         assert_eq!(id, format!("{}:3.13", case.account.repository.uri()), "{host}");
         let entries = case.account.world.emulator.log().entries();
         assert!(entries.iter().any(|entry| entry.host.contains(host)), "{host}");

@@ -1,4 +1,4 @@
-//! Every event has one answer, and a wrong one says in one line what to change.
+//! Every event gets one response. An invalid event gets a reason in one line.
 
 mod common;
 
@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 
 use aws_emulator::Mutability;
 use aws_emulator::{Effect, Fault, ImageBuilder};
-use common::{Account, failure, index, succeeded};
+use common::{Account, check_success, failure_reason, index};
 use serde_json::{Value, json};
 
 async fn account() -> Account {
     let account = Account::new().await;
     account.publish("3.13", &index(1));
-    // Until here the function has not been started.
+    // Starts the function, so that later events measure no cold start.
     account.send(json!({"RequestType": "Delete", "PhysicalResourceId": "create-failed"})).await;
     account
 }
 
 #[tokio::test]
-async fn answers_a_bad_event_within_a_second() {
+async fn rejects_invalid_properties_within_a_second() {
     let account = account().await;
-    let good = account.properties("python:3.13");
+    let valid = account.properties("python:3.13");
     let with = |name: &str, value: Value| {
-        let mut properties = good.clone();
+        let mut properties = valid.clone();
         properties[name] = value;
         properties
     };
@@ -40,11 +40,11 @@ async fn answers_a_bad_event_within_a_second() {
     ];
     for (properties, expected) in cases {
         let started = Instant::now();
-        let answer = account.create(properties).await;
+        let response = account.create(properties).await;
         let took = started.elapsed();
-        let reason = failure(&answer);
+        let reason = failure_reason(&response);
         assert!(reason.contains(expected), "{reason}");
-        assert_eq!(answer.physical_id, "create-failed");
+        assert_eq!(response.physical_id, "create-failed");
         assert!(took < Duration::from_secs(1), "{took:?}: {reason}");
         println!("{reason}");
     }
@@ -52,7 +52,7 @@ async fn answers_a_bad_event_within_a_second() {
 }
 
 #[tokio::test]
-async fn answers_an_event_that_is_none() {
+async fn rejects_invalid_events() {
     let account = account().await;
     let id = format!("{}:3.13", account.repository.uri());
     for event in [
@@ -64,16 +64,16 @@ async fn answers_an_event_that_is_none() {
         json!({"RequestType": "Update", "PhysicalResourceId": id}),
         json!({"RequestType": "Update", "PhysicalResourceId": id, "ResourceProperties": null}),
     ] {
-        let answer = account.send(event.clone()).await;
-        let reason = failure(&answer);
+        let response = account.send(event.clone()).await;
+        let reason = failure_reason(&response);
         println!("{reason}");
         let expected = event["PhysicalResourceId"].as_str().unwrap_or("create-failed");
-        assert_eq!(answer.physical_id, expected, "{event}");
+        assert_eq!(response.physical_id, expected, "{event}");
     }
 }
 
 #[tokio::test]
-async fn an_update_bears_a_property_that_an_older_provider_ignored() {
+async fn an_update_accepts_unknown_properties_of_the_old_template() {
     let account = account().await;
     let mut old = account.properties("python:3.13");
     old["Nonce"] = json!("1");
@@ -86,17 +86,17 @@ async fn an_update_bears_a_property_that_an_older_provider_ignored() {
         "ResourceProperties": new,
         "OldResourceProperties": old,
     });
-    succeeded(&account.send(event).await);
+    check_success(&account.send(event).await);
 }
 
 #[tokio::test]
-async fn the_same_create_twice_and_at_once_ends_in_the_same() {
+async fn repeated_and_concurrent_creates_have_the_same_result() {
     let account = account().await;
     let create = || account.create(account.properties("python:3.13"));
     let (first, second) = tokio::join!(create(), create());
     let third = create().await;
-    for answer in [&first, &second, &third] {
-        succeeded(answer);
+    for response in [&first, &second, &third] {
+        check_success(response);
     }
     assert_eq!(first.physical_id, second.physical_id);
     assert_eq!((&first.data, &first.physical_id), (&third.data, &third.physical_id));
@@ -104,7 +104,7 @@ async fn the_same_create_twice_and_at_once_ends_in_the_same() {
 }
 
 #[tokio::test]
-async fn names_the_permission_that_is_missing() {
+async fn names_the_missing_permission() {
     for action in [
         "ecr:GetAuthorizationToken",
         "ecr:BatchCheckLayerAvailability",
@@ -116,33 +116,33 @@ async fn names_the_permission_that_is_missing() {
     ] {
         let account = account().await;
         account.world.emulator.ecr().deny(action, "*");
-        let answer = account.create(account.properties("python:3.13")).await;
-        let reason = failure(&answer);
+        let response = account.create(account.properties("python:3.13")).await;
+        let reason = failure_reason(&response);
         assert!(reason.contains(action), "{action}: {reason}");
         println!("{reason}");
         assert_eq!(account.repository.resolve("3.13"), None);
     }
     let account = account().await;
     account.world.emulator.ecr().deny("ecr:DescribeRepositories", "*");
-    succeeded(&account.create(account.properties("python:3.13")).await);
+    check_success(&account.create(account.properties("python:3.13")).await);
 }
 
 #[tokio::test]
-async fn says_what_is_not_there() {
+async fn names_the_missing_image_host_repository_or_platform() {
     let account = account().await;
-    let mut nowhere = account.properties("python:3.13");
-    nowhere["RepositoryArn"] = json!(account.world.emulator.repository_arn("nowhere"));
-    let mut arm = account.properties("python:3.13");
-    arm["Platform"] = json!("linux/s390x");
+    let mut missing = account.properties("python:3.13");
+    missing["RepositoryArn"] = json!(account.world.emulator.repository_arn("missing"));
+    let mut s390x = account.properties("python:3.13");
+    s390x["Platform"] = json!("linux/s390x");
     for (properties, expected) in [
         (account.properties("python:9.99"), ["docker.io/library/python:9.99", "ImageReference"]),
         (account.properties("pyhton:3.13"), ["docker.io/library/pyhton:3.13", "ImageReference"]),
         (account.properties("registry.invalid/app:1"), ["registry.invalid", "cannot be reached"]),
-        (nowhere, ["nowhere", "RepositoryArn"]),
-        (arm, ["linux/amd64", "Platform"]),
+        (missing, ["missing", "RepositoryArn"]),
+        (s390x, ["linux/amd64", "Platform"]),
     ] {
-        let answer = account.create(properties).await;
-        let reason = failure(&answer);
+        let response = account.create(properties).await;
+        let reason = failure_reason(&response);
         println!("{reason}");
         for text in expected {
             assert!(reason.contains(text), "{text}: {reason}");
@@ -151,7 +151,7 @@ async fn says_what_is_not_there() {
 }
 
 #[tokio::test]
-async fn fails_in_time_and_says_how_far_it_came() {
+async fn fails_before_the_timeout_and_reports_its_progress() {
     let account =
         Account::with(Mutability::Mutable, |settings| settings.timeout = Duration::from_secs(4)).await;
     let image =
@@ -159,27 +159,27 @@ async fn fails_in_time_and_says_how_far_it_came() {
     account.publish("3.13", &image);
     let effect = Effect::Slow { bytes_per_second: 100_000, on: None };
     account.world.emulator.faults().add(Fault::on("blob.content", effect));
-    let answer = account.create(account.properties("python:3.13")).await;
-    let reason = failure(&answer);
+    let response = account.create(account.properties("python:3.13")).await;
+    let reason = failure_reason(&response);
     assert!(reason.contains("time ran out") && reason.contains("blobs"), "{reason}");
     assert_eq!(account.repository.resolve("3.13"), None);
     account.world.emulator.faults().clear();
     let mark = account.mark();
     let committed = account.repository.blobs().len();
-    succeeded(&account.create(account.properties("python:3.13")).await);
+    check_success(&account.create(account.properties("python:3.13")).await);
     let again = account.world.emulator.log().count(mark, "upload.put");
-    assert_eq!(again + committed, image.blobs.len(), "blobs that were there are not copied again");
+    assert_eq!(again + committed, image.blobs.len(), "existing blobs were copied again");
 }
 
 #[tokio::test]
-async fn the_answer_takes_its_time_but_comes_once() {
+async fn a_response_is_sent_again_until_the_bucket_accepts_it() {
     let unavailable = |code| Effect::Status { code, headers: [].into(), body: String::new() };
     for (effect, times) in
         [(unavailable(500), 2), (unavailable(503), 1), (Effect::Reset { after_bytes: 5, on: None }, 1)]
     {
         let account = account().await;
         account.world.emulator.faults().add(Fault::on("response.put", effect).times(times));
-        succeeded(&account.create(account.properties("python:3.13")).await);
+        check_success(&account.create(account.properties("python:3.13")).await);
         let mut defects = account.world.bucket.defects();
         defects.retain(|defect| !defect.contains("a fault reset"));
         assert_eq!(defects, Vec::<String>::new());

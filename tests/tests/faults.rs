@@ -1,9 +1,9 @@
-//! One fault at every request that a copy makes, and lasting ones at some: the right bytes after a
-//! retry, or FAILED in time with the cause, and then the old tag untouched.
+//! Injects one fault into every request of a copy, and permanent faults into some. The copy must succeed after a
+//! retry, or fail before the timeout with the cause and an unchanged tag.
 //!
-//! The table is `fixtures/faults.json`. Each case has an account and a process of its own.
+//! The table is `fixtures/faults.json`. Each case has its own account and process.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(clippy::unwrap_used, reason = "a failed setup ends the test")]
 
 mod common;
 
@@ -13,33 +13,33 @@ use std::time::{Duration, Instant};
 use aws_emulator::bucket::{ProviderResponse, Status};
 use aws_emulator::lambda::{Attempt, Invocation, Outcome};
 use aws_emulator::{Effect, Fault, ImageBuilder, Mutability};
-use common::{Account, failure};
+use common::{Account, failure_reason};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// Cases at once: as many processes as two processors start without running into time-outs.
-const AT_WORK: usize = 6;
-/// Those that stand still cost nothing while they do.
-const STANDING_STILL: usize = 20;
+/// Maximum number of concurrent cases. Two cores start this many processes without timeouts.
+const CONCURRENT: usize = 6;
+/// Maximum number of concurrent cases that mostly wait, which need no CPU.
+const CONCURRENT_WAITING: usize = 20;
 
-/// What befalls which operation, and what is expected then.
+/// A fault in an operation, and the expected result.
 #[derive(Clone)]
 struct Case {
     operation: String,
-    place: String,
-    /// Whether the image is in ECR already and only the tag is to be moved.
+    location: String,
+    /// True if ECR has the image already, so that only the tag moves.
     only_tag: bool,
     name: String,
     effect: Effect,
     /// Timeout of the function, if it differs from the others'.
     timeout: Option<Duration>,
-    /// What the reason of a failure says; success when absent.
-    says: Option<Vec<String>>,
+    /// Texts in the reason of the failure. `None` means success.
+    failure: Option<Vec<String>>,
     why: String,
 }
 
-/// What came of a case.
+/// Result of a case in the table.
 struct Row {
     case: Case,
     seconds: f64,
@@ -50,13 +50,13 @@ fn fixture() -> Value {
     serde_json::from_str(include_str!("../fixtures/faults.json")).unwrap()
 }
 
-/// The effect as it applies to an operation; none where the table says why there is none.
+/// Returns the effect for an operation. `None` if the table excludes it with a reason.
 fn effect(table: &Value, operation: &Value, name: &str) -> Option<Effect> {
     let general = match operation["has_body"].as_bool() {
         Some(false) => table["effects_without_body"].get(name),
         _ => None,
     };
-    let of_all = table["effects"].get(name).or(table["lasting_effects"].get(name));
+    let of_all = table["effects"].get(name).or(table["permanent_effects"].get(name));
     let effect = operation["instead"].get(name).or(general).or(of_all).unwrap();
     effect["none"].is_null().then(|| serde_json::from_value(effect.clone()).unwrap())
 }
@@ -69,17 +69,17 @@ fn case(table: &Value, operation: &Value, name: &str, expected: Option<&Value>) 
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     Some(Case {
         operation: text(&operation["operation"]),
-        place: text(&operation["where"]),
+        location: text(&operation["where"]),
         only_tag: operation["scenario"] == "tag",
         name: name.to_owned(),
         effect: effect(table, operation, name)?,
         timeout: expected.and_then(|expected| expected["seconds"].as_u64()).map(Duration::from_secs),
-        says: expected.and_then(|expected| texts(&expected["says"])),
+        failure: expected.and_then(|expected| texts(&expected["failure"])),
         why: expected.map(|expected| text(&expected["why"])).unwrap_or_default(),
     })
 }
 
-/// Every operation with every effect.
+/// Returns every operation with every effect.
 fn matrix(table: &Value) -> Vec<Case> {
     let exceptions = table["exceptions"].as_array().unwrap();
     let mut cases = Vec::new();
@@ -94,10 +94,10 @@ fn matrix(table: &Value) -> Vec<Case> {
     cases
 }
 
-/// The chosen ones that last.
-fn lasting(table: &Value) -> Vec<Case> {
+/// Returns the cases with permanent faults.
+fn permanent(table: &Value) -> Vec<Case> {
     let operations = table["operations"].as_array().unwrap();
-    let chosen = table["lasting"].as_array().unwrap().iter();
+    let chosen = table["permanent"].as_array().unwrap().iter();
     let case = |chosen: &Value| {
         let operation = operations.iter().find(|known| known["operation"] == chosen["operation"]);
         case(table, operation.unwrap(), chosen["effect"].as_str().unwrap(), Some(chosen)).unwrap()
@@ -105,17 +105,16 @@ fn lasting(table: &Value) -> Vec<Case> {
     chosen.map(case).collect()
 }
 
-/// What a case left behind.
-struct Played {
-    answer: ProviderResponse,
+/// Result of a case.
+struct CaseResult {
+    response: ProviderResponse,
     seconds: f64,
-    /// What is wrong, with the request log.
-    wrong: Option<String>,
+    /// The problem, with the request log.
+    problem: Option<String>,
 }
 
-/// Sends a Create to an account in which `3.13` names an older image than upstream, with a fault in
-/// force.
-async fn play(case: &Case, fault: Fault, timeout: Duration) -> Played {
+/// Sends a Create with a fault. The tag `3.13` names an older image than at the source.
+async fn run(case: &Case, fault: Fault, timeout: Duration) -> CaseResult {
     let account = Account::with(Mutability::Mutable, |settings| {
         settings.timeout = timeout;
         settings.init_timeout = Duration::from_secs(60);
@@ -135,53 +134,54 @@ async fn play(case: &Case, fault: Fault, timeout: Duration) -> Played {
     let emulator = &account.world.emulator;
     emulator.faults().add(fault);
     let started = Instant::now();
-    let answer = account.create(account.properties(&reference)).await;
+    let response = account.create(account.properties(&reference)).await;
     let seconds = started.elapsed().as_secs_f64();
-    let expected = if answer.status == Status::Success { &new } else { &old };
+    let expected = if response.status == Status::Success { &new } else { &old };
     let timed_out = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Timeout);
     let stopped = |invocation: &Invocation| invocation.attempts.iter().any(timed_out);
-    let wrong = if emulator.faults().hit_count() == 0 {
-        Some("the fault was not met")
+    let problem = if emulator.faults().hit_count() == 0 {
+        Some("the fault had no effect")
     } else if account.world.function.invocations().iter().any(stopped) {
-        Some("it did not answer within its time, and Lambda stopped it")
+        Some("the function sent no response before Lambda stopped it")
     } else if account.repository.resolve("3.13").as_deref() != Some(expected.digest()) {
         Some("the tag names the wrong image")
     } else if !account.repository.integrity_errors("3.13").is_empty() {
-        Some("what the tag names is not whole")
+        Some("the image of the tag is incomplete")
     } else {
-        verdict(case, &answer)
+        find_problem(case, &response)
     };
-    let wrong = wrong.map(|wrong| format!("{wrong}\n{}", emulator.log().text(emulator.log().start())));
-    Played { answer, seconds, wrong }
+    let problem =
+        problem.map(|problem| format!("{problem}\n{}", emulator.log().text(emulator.log().start())));
+    CaseResult { response, seconds, problem }
 }
 
-/// Plays cases side by side and prints what came of them, in the order of the table.
-async fn play_all(cases: Vec<Case>, once: bool, timeout: Duration) -> Vec<Row> {
-    let at_work = Arc::new(Semaphore::new(AT_WORK));
-    let standing = Arc::new(Semaphore::new(STANDING_STILL));
+/// Runs cases concurrently and prints their results in the order of the table.
+async fn run_all(cases: Vec<Case>, once: bool, timeout: Duration) -> Vec<Row> {
+    let slots = Arc::new(Semaphore::new(CONCURRENT));
+    let waiting_slots = Arc::new(Semaphore::new(CONCURRENT_WAITING));
     let mut running = JoinSet::new();
-    // What stands still takes longest, and so goes first.
+    // Cases that wait take longest, so they start first.
     let mut order: Vec<usize> = (0..cases.len()).collect();
     order.sort_by_key(|&number| !matches!(cases[number].name.as_str(), "stall" | "late"));
     for number in order {
         let case = cases[number].clone();
         let timeout = case.timeout.unwrap_or(timeout);
-        let calls = if matches!(case.name.as_str(), "stall" | "late") { &standing } else { &at_work };
-        let calls = Arc::clone(calls);
+        let slots = if matches!(case.name.as_str(), "stall" | "late") { &waiting_slots } else { &slots };
+        let slots = Arc::clone(slots);
         running.spawn(async move {
-            let _turn = calls.acquire_owned().await.unwrap();
+            let _slot = slots.acquire_owned().await.unwrap();
             let fault = Fault::on(&case.operation, case.effect.clone());
             let fault = if once { fault.once() } else { fault };
-            let played = case.clone();
-            let played = tokio::spawn(async move { play(&played, fault, timeout).await }).await;
-            match played {
-                Ok(Played { answer, seconds, wrong }) => {
-                    let failed = answer.status == Status::Failed;
-                    let result = if failed { failure(&answer) } else { "the right bytes" }.to_owned();
-                    (number, Row { case, seconds, result }, wrong)
+            let spawned = case.clone();
+            let result = tokio::spawn(async move { run(&spawned, fault, timeout).await }).await;
+            match result {
+                Ok(CaseResult { response, seconds, problem }) => {
+                    let failed = response.status == Status::Failed;
+                    let result = if failed { failure_reason(&response) } else { "success" }.to_owned();
+                    (number, Row { case, seconds, result }, problem)
                 }
                 Err(panic) => {
-                    let row = Row { case, seconds: 0.0, result: "no answer".into() };
+                    let row = Row { case, seconds: 0.0, result: "no response".into() };
                     (number, row, Some(panic.to_string()))
                 }
             }
@@ -192,52 +192,53 @@ async fn play_all(cases: Vec<Case>, once: bool, timeout: Duration) -> Vec<Row> {
         rows.push(done.unwrap());
     }
     rows.sort_by_key(|(number, ..)| *number);
-    for (_, Row { case, seconds, result }, wrong) in &rows {
-        let Case { place, operation, name, .. } = case;
-        let mark = if wrong.is_some() { "WRONG " } else { "" };
-        println!("{place:18} {operation:33} {name:21} {seconds:5.1} s  {mark}{result}");
+    for (_, Row { case, seconds, result }, problem) in &rows {
+        let Case { location, operation, name, .. } = case;
+        let mark = if problem.is_some() { "FAILED " } else { "" };
+        println!("{location:18} {operation:33} {name:21} {seconds:5.1} s  {mark}{result}");
     }
-    let wrong: Vec<_> = rows.iter().filter_map(|(_, row, wrong)| Some((row, wrong.as_ref()?))).collect();
-    for (row, log) in &wrong {
-        println!("\n{} at {}: {}\n{log}", row.case.name, row.case.operation, row.result);
+    let failed: Vec<_> = rows.iter().filter_map(|(_, row, problem)| Some((row, problem.as_ref()?))).collect();
+    for (row, problem) in &failed {
+        println!("\n{} at {}: {}\n{problem}", row.case.name, row.case.operation, row.result);
     }
-    assert!(wrong.is_empty(), "{} of {} cases went wrong", wrong.len(), rows.len());
+    assert!(failed.is_empty(), "{} of {} cases failed", failed.len(), rows.len());
     rows.into_iter().map(|(_, row, _)| row).collect()
 }
 
-/// What is wrong with an answer, if anything is.
-fn verdict(case: &Case, answer: &ProviderResponse) -> Option<&'static str> {
-    match (&case.says, answer.status) {
+/// Compares a response with the expected result.
+fn find_problem(case: &Case, response: &ProviderResponse) -> Option<&'static str> {
+    match (&case.failure, response.status) {
         (None, Status::Success) => None,
-        (None, Status::Failed) => Some("failed, and need not have"),
-        (Some(_), Status::Success) => Some("succeeded, against what the table says"),
+        (None, Status::Failed) => Some("failed, expected success"),
+        (Some(_), Status::Success) => Some("succeeded, expected a failure"),
         (Some(texts), Status::Failed) => {
-            let reason = failure(answer);
-            (!texts.iter().all(|text| reason.contains(text))).then_some("the reason does not say the cause")
+            let reason = failure_reason(response);
+            (!texts.iter().all(|text| reason.contains(text)))
+                .then_some("the reason does not contain the cause")
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_fault_at_every_request_is_got_over() {
+async fn a_copy_survives_one_fault_in_every_request() {
     let cases = matrix(&fixture());
-    let rows = play_all(cases, true, Duration::from_secs(60)).await;
-    for row in rows.iter().filter(|row| row.case.says.is_some()) {
+    let rows = run_all(cases, true, Duration::from_secs(60)).await;
+    for row in rows.iter().filter(|row| row.case.failure.is_some()) {
         println!("{} at {}: {}", row.case.name, row.case.operation, row.case.why);
-        assert!(!row.case.why.is_empty(), "an exception has its reason");
+        assert!(!row.case.why.is_empty(), "an exception without a reason");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lasting_fault_is_told_in_time_and_the_tag_stays() {
-    play_all(lasting(&fixture()), false, Duration::from_secs(10)).await;
+async fn a_permanent_fault_fails_before_the_timeout_and_keeps_the_tag() {
+    run_all(permanent(&fixture()), false, Duration::from_secs(10)).await;
 }
 
 #[test]
-fn the_table_names_only_what_there_is() {
+fn the_table_has_all_cases_and_no_unknown_exceptions() {
     let table = fixture();
-    assert!(matrix(&table).len() >= 100, "every operation meets every effect");
-    assert!(lasting(&table).len() >= 12);
+    assert!(matrix(&table).len() >= 100, "too few cases");
+    assert!(permanent(&table).len() >= 12);
     for exception in table["exceptions"].as_array().unwrap() {
         let known = matrix(&table).into_iter().any(|case| {
             json!(case.operation) == exception["operation"] && json!(case.name) == exception["effect"]

@@ -1,9 +1,9 @@
-//! Images with a layer that registries may lack, copied by the function.
+//! Images with foreign layers, which source registries can lack.
 
 mod common;
 
 use aws_emulator::{Blob, Image, ImageBuilder, Manifest, digest};
-use common::{Account, failure, succeeded};
+use common::{Account, check_success, failure_reason};
 use serde_json::{Value, json};
 
 const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
@@ -17,14 +17,14 @@ fn windows(seed: u64, media_type: &str) -> Image {
     let mut image = ImageBuilder::new(seed).platforms(&["linux/amd64"]).layers(&[40_000]).docker().single();
     let config = Blob::bytes(json!({"os": "windows", "architecture": "amd64", "seed": seed}).to_string());
     let own = Blob::bytes(format!("own layer {seed}"));
-    let foreign = format!("layer of somebody else {seed}");
-    let point =
+    let foreign = format!("foreign layer {seed}");
+    let descriptor =
         |kind: &str, blob: &Blob| json!({"mediaType": kind, "digest": blob.digest(), "size": blob.size()});
     let base = json!({"mediaType": media_type, "digest": digest(foreign.as_bytes()), "size": foreign.len(),
         "urls": ["https://mcr.microsoft.com/v2/windows/nanoserver/blobs/x"]});
     let config_type = "application/vnd.docker.container.image.v1+json";
     let document = json!({"schemaVersion": 2, "mediaType": MANIFEST,
-        "config": point(config_type, &config), "layers": [base, point(LAYER, &own)]});
+        "config": descriptor(config_type, &config), "layers": [base, descriptor(LAYER, &own)]});
     let windows = Manifest::new(document.to_string(), MANIFEST);
     let entry = |manifest: &Manifest, os: &str| {
         let mut entry = manifest.descriptor();
@@ -45,22 +45,25 @@ fn properties(account: &Account, tag: &str, platform: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_image_without_its_foreign_layer_is_copied_once_and_then_unchanged() {
+async fn copies_an_image_without_its_foreign_layer_once() {
     let account = Account::new().await;
     let image = windows(1, FOREIGN);
     account.publish("1", &image);
     for (tag, platform) in [("1", "all"), ("1", "windows/amd64")] {
         let properties = properties(&account, tag, platform);
-        let (answer, _) = account.create_and_last_line(&properties).await;
-        succeeded(&answer);
-        let reason = answer.reason.unwrap();
+        let (response, _) = account.create_and_last_line(&properties).await;
+        check_success(&response);
+        let reason = response.reason.unwrap();
         assert!(reason.contains("1 layer that may not be distributed was left out"), "{reason}");
         let mark = account.mark();
-        let (answer, line) = account.create_and_last_line(&properties).await;
-        succeeded(&answer);
+        let (response, line) = account.create_and_last_line(&properties).await;
+        check_success(&response);
         assert_eq!(line["outcome"], "unchanged", "{platform}: {line}");
-        let asked = account.upstream(mark);
-        assert!(asked.iter().all(|operation| !operation.starts_with("blob")), "{platform}: {asked:?}");
+        let operations = account.source_operations(mark);
+        assert!(
+            operations.iter().all(|operation| !operation.starts_with("blob")),
+            "{platform}: {operations:?}"
+        );
     }
     let windows = &image.manifests[1];
     assert_eq!(account.repository.resolve("1").as_deref(), Some(&*windows.digest));
@@ -68,14 +71,14 @@ async fn an_image_without_its_foreign_layer_is_copied_once_and_then_unchanged() 
 }
 
 #[tokio::test]
-async fn ecr_decides_about_a_layer_with_urls_and_the_reason_names_it() {
+async fn fails_if_ecr_requires_a_missing_layer() {
     let account = Account::new().await;
     // ECR requires layers of this media type, also with `urls`.
     account.publish("1", &windows(2, LAYER));
-    let answer = account.create(properties(&account, "1", "all")).await;
-    let reason = failure(&answer);
+    let response = account.create(properties(&account, "1", "all")).await;
+    let reason = failure_reason(&response);
     for part in ["windows/amd64", "may not be distributed", "Choose platforms without Windows in Platform"] {
         assert!(reason.contains(part), "{reason}");
     }
-    succeeded(&account.create(properties(&account, "1", "linux/amd64")).await);
+    check_success(&account.create(properties(&account, "1", "linux/amd64")).await);
 }

@@ -1,6 +1,6 @@
-//! What docs/operations.md says of the log is what the function writes.
+//! The log and the manual response are as documented in docs/operations.md.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod common;
 
@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use aws_emulator::bucket::{RequestIds, SignatureVersion, URL_VALIDITY};
 use aws_emulator::{Effect, Fault, ImageBuilder, Mutability};
-use common::{Account, answered, failure, index, succeeded};
+use common::{Account, check_success, failure_reason, index, response_of};
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 const OPERATIONS: &str = include_str!("../../docs/operations.md");
 
-/// What stands in the first column of the tables under a heading.
+/// Returns the names in the first column of the tables under a heading.
 fn documented(heading: &str) -> BTreeSet<String> {
     let (_, section) = OPERATIONS.split_once(&format!("### {heading}\n")).unwrap();
     let section = section.split("\n#").next().unwrap();
@@ -25,7 +25,7 @@ fn documented(heading: &str) -> BTreeSet<String> {
     names.map(ToOwned::to_owned).collect()
 }
 
-/// An event about one image, from a stack of this name.
+/// Returns the identity of an event.
 fn identity(account: &Account, request: &str) -> RequestIds {
     RequestIds {
         stack_id: account.stack.id().to_owned(),
@@ -34,22 +34,22 @@ fn identity(account: &Account, request: &str) -> RequestIds {
     }
 }
 
-/// An account in which every outcome came to pass once.
-async fn busy_account() -> Account {
+/// Returns an account whose function has logged every outcome.
+async fn account_with_every_outcome() -> Account {
     let account =
         Account::with(Mutability::Mutable, |settings| settings.timeout = Duration::from_secs(5)).await;
     account.publish("3.13", &index(1));
     let mut python = account.properties("python:3.13");
     python["IncludeReferrers"] = json!("true");
     for _ in ["copied", "unchanged"] {
-        succeeded(&account.create(python.clone()).await);
+        check_success(&account.create(python.clone()).await);
     }
     let delete =
         json!({"RequestType": "Delete", "PhysicalResourceId": format!("{}:3.13", account.repository.uri())});
     for _ in ["deleted", "nothing to do"] {
-        succeeded(&account.send(delete.clone()).await);
+        check_success(&account.send(delete.clone()).await);
     }
-    failure(&account.create(json!({})).await);
+    failure_reason(&account.create(json!({})).await);
     let large = ImageBuilder::new(2).platforms(&["linux/amd64"]).layers(&[2 << 20; 18]).index();
     account.publish("3.14", &large);
     let slow = Effect::Slow { bytes_per_second: 1 << 20, on: None };
@@ -57,7 +57,7 @@ async fn busy_account() -> Account {
     let stack = account.world.stack("slow", Duration::from_millis(100));
     let event = json!({"RequestType": "Create", "ResourceType": "Custom::ContainerImage",
         "ResourceProperties": account.properties("python:3.14")});
-    succeeded(&answered(stack.send(event).await));
+    check_success(&response_of(stack.send(event).await));
     let identity = identity(&account, "lost");
     let url = account.world.bucket.presign(&identity, SignatureVersion::V4, URL_VALIDITY);
     let record = json!({
@@ -66,40 +66,40 @@ async fn busy_account() -> Account {
             "RequestId": identity.request_id, "LogicalResourceId": identity.logical_id},
     });
     account.world.function.invoke_async(record);
-    assert!(account.world.function.wait_until_idle(PATIENCE).await);
+    assert!(account.world.function.wait_until_idle(TEST_TIMEOUT).await);
     account
 }
 
 #[tokio::test]
 async fn the_last_line_of_an_invocation_is_as_documented() {
-    let account = busy_account().await;
+    let account = account_with_every_outcome().await;
     let output = account.world.function.output();
     let lines: Vec<Value> = output.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let last: Vec<&Value> = lines.iter().filter(|line| line["outcome"].is_string()).collect();
     let outcomes: BTreeSet<String> =
         last.iter().map(|line| line["outcome"].as_str().unwrap().to_owned()).collect();
     assert_eq!(outcomes, documented("Outcomes"));
-    let every = documented("Fields of every line of an event");
+    let common = documented("Fields of every line of an event");
     for line in &last {
-        assert!(every.iter().all(|field| line[field].is_string()), "{line}");
+        assert!(common.iter().all(|field| line[field].is_string()), "{line}");
     }
     let keys = last.iter().flat_map(|line| line.as_object().unwrap().keys().cloned());
-    let keys: BTreeSet<String> = keys.filter(|key| !every.contains(key)).collect();
+    let keys: BTreeSet<String> = keys.filter(|key| !common.contains(key)).collect();
     assert_eq!(keys, documented("Fields of the last line"));
     assert!(lines.iter().any(|line| line["message"] == "tag moved" && line["new"].is_string()));
 }
 
 #[tokio::test]
-async fn an_event_can_be_answered_by_hand() {
+async fn the_documented_commands_send_a_response() {
     let account = Account::new().await;
     let identity = identity(&account, "by hand");
     let url = account.world.bucket.presign(&identity, SignatureVersion::V2, URL_VALIDITY);
     let json = OPERATIONS.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
-    let mut answer: Value = serde_json::from_str(json).unwrap();
-    answer["StackId"] = json!(identity.stack_id);
-    answer["RequestId"] = json!(identity.request_id);
+    let mut response: Value = serde_json::from_str(json).unwrap();
+    response["StackId"] = json!(identity.stack_id);
+    response["RequestId"] = json!(identity.request_id);
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("response.json"), answer.to_string()).unwrap();
+    std::fs::write(folder.path().join("response.json"), response.to_string()).unwrap();
     let command = OPERATIONS.lines().find(|line| line.starts_with("curl ")).unwrap();
     let mut curl = Command::new("sh");
     curl.args(["-c", &format!("{command} --silent --show-error --fail")])
@@ -108,12 +108,12 @@ async fn an_event_can_be_answered_by_hand() {
         .envs(account.world.emulator.environment())
         .env("CURL_CA_BUNDLE", account.world.emulator.ca_file())
         .stdout(Stdio::null());
-    // The emulator answers from this very process.
+    // The emulator runs in this process, so waiting for the child must not block it.
     let mut child = curl.spawn().unwrap();
     let uploads = account.world.bucket.wait_for_uploads(&identity, 0);
-    let uploads = tokio::time::timeout(PATIENCE, uploads).await.unwrap();
+    let uploads = tokio::time::timeout(TEST_TIMEOUT, uploads).await.unwrap();
     assert_eq!(uploads[0].status, 200);
     let read = aws_emulator::bucket::ProviderResponse::read(&uploads[0].body, &identity).unwrap();
-    assert_eq!(failure(&read), "Sent by hand.");
+    assert_eq!(failure_reason(&read), "Sent by hand.");
     assert!(tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap().success());
 }

@@ -1,6 +1,6 @@
-//! A pull-through-cache repository as the source: it is empty until its first pull by tag.
+//! A pull-through cache repository as the source. It is empty until the first pull by tag.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+#![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 
 mod common;
 mod engine;
@@ -8,8 +8,8 @@ mod engine;
 use std::time::Duration;
 
 use aws_emulator::{Emulator, Image, ImageBuilder, PullThroughSettings};
-use common::{Account, failure, succeeded};
-use engine::{Engine, Logins};
+use common::{Account, check_success, failure_reason};
+use engine::{Engine, StaticCredentials};
 
 const HOST: &str = "210987654321.dkr.ecr.us-east-1.amazonaws.com";
 
@@ -20,24 +20,24 @@ async fn cache(filling: PullThroughSettings) -> (Emulator, Engine, Image) {
     emulator.docker_hub().put_image("library/python", "3.13", &image);
     let prefix = "arn:aws:ecr:us-east-1:210987654321:repository/hub";
     emulator.ecr().pull_through(prefix, emulator.docker_hub(), filling);
-    let logins = Logins::default().with_ecr(&emulator, HOST, "us-east-1");
-    let engine = Engine::new(&emulator, "team/app", logins, &[]);
+    let credentials = StaticCredentials::default().with_ecr(&emulator, HOST, "us-east-1");
+    let engine = Engine::new(&emulator, "team/app", credentials, &[]);
     (emulator, engine, image)
 }
 
 #[tokio::test]
-async fn the_first_pull_by_tag_waits_until_it_is_filled() {
+async fn the_first_pull_by_tag_waits_until_the_cache_is_filled() {
     let filling = PullThroughSettings { delay: Duration::from_millis(300), misses: 0 };
     let (emulator, engine, image) = cache(filling).await;
     engine.copy(&format!("{HOST}/hub/library/python:3.13")).await.unwrap();
     assert_eq!(engine.destination().resolve("copy").as_deref(), Some(image.digest()));
     assert_eq!(engine.destination().integrity_errors("copy"), Vec::<String>::new());
     let start = emulator.log().start();
-    assert_eq!(emulator.log().pulls(start), 0, "what ECR reads of Docker Hub is not ours");
+    assert_eq!(emulator.log().pulls(start), 0, "the engine must not read from Docker Hub");
 }
 
 #[tokio::test]
-async fn what_is_not_there_yet_is_told_by_ecrs_own_words() {
+async fn reports_ecr_errors_while_the_cache_is_empty() {
     let (_emulator, engine, image) =
         cache(PullThroughSettings { misses: 2, ..PullThroughSettings::default() }).await;
     let by_digest = format!("{HOST}/hub/library/python@{}", image.digest());
@@ -54,7 +54,7 @@ async fn what_is_not_there_yet_is_told_by_ecrs_own_words() {
 }
 
 #[tokio::test]
-async fn permission_to_fill_is_asked_for_by_name() {
+async fn names_the_missing_permission_to_fill_the_cache() {
     let (emulator, engine, _) = cache(PullThroughSettings::default()).await;
     emulator.ecr().deny("ecr:BatchImportUpstreamImage", "*");
     let error = engine.copy(&format!("{HOST}/hub/library/python:3.13")).await.unwrap_err().to_string();
@@ -62,7 +62,7 @@ async fn permission_to_fill_is_asked_for_by_name() {
 }
 
 #[tokio::test]
-async fn the_function_needs_permission_to_fill_a_cache_of_its_account() {
+async fn the_function_names_the_missing_permission_to_fill_the_cache() {
     let account = Account::new().await;
     let image = common::index(1);
     account.publish("3.13", &image);
@@ -73,12 +73,15 @@ async fn the_function_needs_permission_to_fill_a_cache_of_its_account() {
     let properties = account.properties(&format!("{}:3.13", cached.uri()));
     for action in ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"] {
         ecr.deny(action, &cached.arn());
-        let answer = account.create(properties.clone()).await;
-        assert!(failure(&answer).contains(&format!("Allow {action} on the repository")), "{answer:?}");
+        let response = account.create(properties.clone()).await;
+        assert!(
+            failure_reason(&response).contains(&format!("Allow {action} on the repository")),
+            "{response:?}"
+        );
         assert!(!cached.exists());
         ecr.allow_everything();
     }
-    succeeded(&account.create(properties).await);
+    check_success(&account.create(properties).await);
     account.check_stored("3.13", &image);
     assert_eq!(cached.resolve("3.13").as_deref(), Some(image.digest()));
 }

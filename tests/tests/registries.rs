@@ -1,8 +1,8 @@
-//! Every registry that images are copied from, as the engine meets it: one table.
+//! The engine's results with every supported source registry, as one table.
 //!
-//! The expected table is `tests/fixtures/registries.txt`; `UPDATE_GOLDEN=1` writes it anew.
+//! The expected table is `tests/fixtures/registries.txt`. `UPDATE_GOLDEN=1` writes it.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+#![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 
 mod engine;
 mod registry_case;
@@ -13,65 +13,66 @@ use std::path::Path;
 use aws_emulator::{AuthScheme, Effect, Fault, Log, LogPosition, Profile};
 use engine::Engine;
 use image_copy::copy::{Error, Outcome};
-use registry_case::{Row, Upstream};
+use registry_case::{RegistryCase, Upstream};
 
-impl Row {
-    /// Asks the registry everything, and tells what came of it, one line each.
-    async fn answers(&self) -> String {
+impl RegistryCase {
+    /// Runs all tests with the registry. Returns one line for each result.
+    async fn results(&self) -> String {
         let mut text = format!("{} ({})\n", self.name, self.host);
-        let mut tell = |question: &str, answer: &str| writeln!(text, "  {question:<18} {answer}").unwrap();
+        let mut add = |test: &str, result: &str| writeln!(text, "  {test:<18} {result}").unwrap();
         let public = self.reference("app:1");
-        let own = self.reference(if self.has_private { "private:1" } else { "app:1" });
-        tell("anonymous", &self.ask("anonymous", None, &public).await);
-        match self.right() {
+        let private_or_public = self.reference(if self.has_private { "private:1" } else { "app:1" });
+        add("anonymous", &self.copy("anonymous", None, &public).await);
+        match self.credentials() {
             None => {
-                tell("right login", "there are none");
-                tell("wrong login", "there are none");
+                add("credentials", "not supported");
+                add("wrong password", "not supported");
             }
             Some((user, password)) => {
-                tell("right login", &self.ask_as_whoever_may("right login", (user, password), &own).await);
+                add("credentials", &self.copy_with_credentials((user, password), &private_or_public).await);
                 let wrong = Some((user, "wrong-password"));
-                tell("wrong login", &self.ask("wrong login", wrong, &own).await);
+                add("wrong password", &self.copy("wrong password", wrong, &private_or_public).await);
             }
         }
-        tell("missing image", &self.ask("missing image", self.right(), &self.reference("app:9")).await);
+        add("missing image", &self.copy("missing image", self.credentials(), &self.reference("app:9")).await);
         let missing = self.reference("nothing:1");
-        tell("missing repository", &self.ask("missing repository", self.right(), &missing).await);
+        add("missing repository", &self.copy("missing repository", self.credentials(), &missing).await);
         let private = self.reference("private:1");
         match self.has_private {
-            true => tell("private image", &self.ask("private image", None, &private).await),
-            false => tell("private image", "there are none"),
+            true => add("private image", &self.copy("private image", None, &private).await),
+            false => add("private image", "not supported"),
         }
         let digest = self.reference(&format!("app@{}", self.index.digest()));
-        tell("digest", &self.ask("digest", self.right(), &digest).await);
-        tell("tag", &self.ask("tag", self.right(), &self.reference("app:single")).await);
-        tell("index", &self.ask("index", self.right(), &public).await);
-        tell("expired token", &self.expired_token().await);
-        tell("resume", &self.resume().await);
-        tell("second copy", &self.second_copy().await);
+        add("digest", &self.copy("digest", self.credentials(), &digest).await);
+        add("tag", &self.copy("tag", self.credentials(), &self.reference("app:single")).await);
+        add("index", &self.copy("index", self.credentials(), &public).await);
+        add("expired token", &self.expired_token().await);
+        add("resume", &self.resume().await);
+        add("second copy", &self.second_copy().await);
         text
     }
 
-    async fn ask(&self, question: &str, login: Option<(&str, &str)>, source: &str) -> String {
-        let engine = self.engine(question, login);
+    async fn copy(&self, test: &str, credentials: Option<(&str, &str)>, source: &str) -> String {
+        let engine = self.engine(test, credentials);
         let mark = self.emulator.log().mark();
         let result = engine.copy(source).await;
-        self.judge(&engine, mark, source, result)
+        self.describe(&engine, mark, source, result)
     }
 
-    /// In private ECR, who may read is up to the repository: there the right login reads what is shared.
-    async fn ask_as_whoever_may(&self, question: &str, login: (&str, &str), source: &str) -> String {
+    /// Copies with credentials. In private ECR, the repository policy decides about access, so a shared and a
+    /// denied repository are tested.
+    async fn copy_with_credentials(&self, credentials: (&str, &str), source: &str) -> String {
         match self.upstream {
-            Upstream::Registry(_) => self.ask(question, Some(login), source).await,
+            Upstream::Registry(_) => self.copy("credentials", Some(credentials), source).await,
             Upstream::Ecr => {
-                let shared = self.ask(question, Some(login), &self.reference("app:1")).await;
-                let denied = self.ask("denied by policy", Some(login), source).await;
-                format!("{shared}\n  {:<18} {denied}", "  not let in")
+                let shared = self.copy("credentials", Some(credentials), &self.reference("app:1")).await;
+                let denied = self.copy("denied by policy", Some(credentials), source).await;
+                format!("{shared}\n  {:<18} {denied}", "  denied")
             }
         }
     }
 
-    /// Lets the token end between two manifests. How each registry says so differs.
+    /// Expires the token between two manifests. Registries respond differently to this.
     async fn expired_token(&self) -> String {
         let host = match &self.upstream {
             Upstream::Registry(registry)
@@ -79,17 +80,17 @@ impl Row {
             {
                 registry.profile().registry_host.clone()
             }
-            _ => return "there are none".to_owned(),
+            _ => return "no tokens".to_owned(),
         };
-        let ends = Fault::on("manifest.get", Effect::ExpireToken).host(&host).skip(1).once();
-        self.emulator.faults().add(ends);
-        let answer = self.ask("expired token", self.right(), &self.reference("app:1")).await;
-        assert_eq!(self.emulator.faults().hit_count(), 1, "{}: a token ended", self.name);
+        let expiry = Fault::on("manifest.get", Effect::ExpireToken).host(&host).skip(1).once();
+        self.emulator.faults().add(expiry);
+        let result = self.copy("expired token", self.credentials(), &self.reference("app:1")).await;
+        assert_eq!(self.emulator.faults().hit_count(), 1, "{}: no token expired", self.name);
         self.emulator.faults().clear();
-        answer
+        result
     }
 
-    /// Breaks a layer off in the middle.
+    /// Interrupts the download of a layer.
     async fn resume(&self) -> String {
         let content = match &self.upstream {
             Upstream::Registry(registry) if registry.profile().blob_host.is_none() => "blob.get",
@@ -99,34 +100,34 @@ impl Row {
         let layer = self.index.blobs.iter().find(|blob| blob.size() == 300_000).unwrap();
         self.emulator.faults().add(Fault::on(content, cut).path(layer.digest()).once());
         let mark = self.emulator.log().mark();
-        let answer = self.ask("resume", self.right(), &self.reference("app:1")).await;
-        assert_eq!(self.emulator.faults().hit_count(), 1, "{}: the layer was cut", self.name);
+        let result = self.copy("resume", self.credentials(), &self.reference("app:1")).await;
+        assert_eq!(self.emulator.faults().hit_count(), 1, "{}: the download was not interrupted", self.name);
         self.emulator.faults().clear();
         let entries = self.emulator.log().matching(mark, content);
         let of_layer = entries.iter().filter(|entry| entry.target.contains(layer.digest()));
         let bytes: u64 = of_layer.map(|entry| entry.response_bytes).sum();
-        assert!(bytes < 450_000, "{}: {bytes} bytes came of a layer of 300000", self.name);
-        format!("{answer}, the rest of a broken layer alone was asked for again")
+        assert!(bytes < 450_000, "{}: {bytes} bytes were sent of a layer of 300000", self.name);
+        format!("{result}, only the rest of the layer was requested again")
     }
 
     async fn second_copy(&self) -> String {
-        let engine = self.engine("second copy", self.right());
+        let engine = self.engine("second copy", self.credentials());
         let source = self.reference("app:1");
         engine.copy(&source).await.unwrap();
         let mark = self.emulator.log().mark();
         let result = engine.copy(&source).await;
-        self.judge(&engine, mark, &source, result)
+        self.describe(&engine, mark, &source, result)
     }
 
-    /// What came of a copy: what it cost upstream, or the one line that says why there is none.
-    fn judge(
+    /// Describes the result of a copy: its requests to the source, or its error.
+    fn describe(
         &self,
         engine: &Engine,
         mark: LogPosition,
         source: &str,
         result: Result<Outcome, Error>,
     ) -> String {
-        self.check_no_login_elsewhere(mark);
+        self.check_no_credentials_for_blob_hosts(mark);
         let outcome = match result {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -145,26 +146,26 @@ impl Row {
         );
         let kind = if image.manifests.len() > 1 { "index" } else { "image" };
         let log = self.emulator.log();
-        let asked = |operation| self.upstream_entries(log, mark, operation);
+        let count = |operation| self.upstream_entries(log, mark, operation);
         format!(
             "{kind} of {} blobs, {} of them copied; {} HEAD and {} GET of manifests, {} tokens",
             outcome.blobs.blobs,
             outcome.blobs.copied,
-            asked("manifest.head"),
-            asked("manifest.get"),
-            asked("token"),
+            count("manifest.head"),
+            count("manifest.get"),
+            count("token"),
         )
     }
 
-    /// Requests of one kind that were answered as wanted, at the registry itself.
+    /// Returns the number of successful requests to the source.
     fn upstream_entries(&self, log: &Log, mark: LogPosition, operation: &str) -> usize {
         let destination = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
         let entries = log.matching(mark, operation);
         entries.iter().filter(|e| e.host != destination && e.status == Some(200)).count()
     }
 
-    /// No login and no token ever went to a host that blobs are read from.
-    fn check_no_login_elsewhere(&self, mark: LogPosition) {
+    /// Checks that blob hosts got no credentials and no token.
+    fn check_no_credentials_for_blob_hosts(&self, mark: LogPosition) {
         for entry in self.emulator.log().matching(mark, "blob.content") {
             let same_host = self.host == entry.host;
             assert!(same_host || entry.authorization == aws_emulator::Authorization::None, "{entry:?}");
@@ -172,8 +173,8 @@ impl Row {
     }
 }
 
-/// Every registry of which it is known how it behaves.
-async fn rows() -> Vec<Row> {
+/// Returns every registry with a known behavior.
+async fn cases() -> Vec<RegistryCase> {
     let profiles = [
         ("Docker Hub", "acme/", Some(Profile::docker_hub())),
         ("Docker Hardened Images", "", Some(Profile::docker_hardened())),
@@ -197,18 +198,18 @@ async fn rows() -> Vec<Row> {
         ("challenge at /v2/ only", "team/", Some(Profile::hidden_repositories("hidden.acme.example"))),
         ("plain HTTP", "team/", Some(Profile::without_auth("plain.acme.example"))),
     ];
-    let mut rows = Vec::new();
+    let mut cases = Vec::new();
     for (seed, (name, path, profile)) in (1..).zip(profiles) {
-        rows.push(Row::new(seed, name, path, profile).await);
+        cases.push(RegistryCase::new(seed, name, path, profile).await);
     }
-    rows
+    cases
 }
 
 #[tokio::test]
-async fn every_registry_answers_as_it_is_known_to() {
+async fn every_registry_has_the_expected_results() {
     let mut table = String::new();
-    for row in rows().await {
-        table += &row.answers().await;
+    for case in cases().await {
+        table += &case.results().await;
         table.push('\n');
     }
     println!("{table}");

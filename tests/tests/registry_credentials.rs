@@ -1,7 +1,7 @@
-//! Registries of several kinds as a stack meets them: the right login opens, a wrong one fails in one
-//! line that says what to change. What the engine makes of every registry is in `registries.rs`.
+//! Credentials for several kinds of registries in a stack: correct ones work, and wrong ones fail with a hint.
+//! `registries.rs` tests the engine with every registry.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+#![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 
 mod common;
 
@@ -10,15 +10,15 @@ use std::sync::Arc;
 use aws_emulator::{ImageBuilder, Mutability, Profile, Registry};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use common::planted::found;
-use common::{Account, failure, succeeded};
+use common::planted::find_secret;
+use common::{Account, check_success, failure_reason};
 use serde_json::{Value, json};
 
 const RIGHT: &str = "planted+right/password=5Tr1";
 const WRONG: &str = "planted+wrong/password=8Lm6";
-/// Listens without TLS.
+/// A registry without TLS.
 const PLAIN: &str = "plain.acme.example:5000";
-/// Another account's private registry, in another Region.
+/// Private ECR of another account in another Region.
 const ECR: &str = "210987654321.dkr.ecr.us-east-1.amazonaws.com";
 
 const CHECK_SECRET: &str = "Check user name and password in the secret that CredentialArn or the \
@@ -33,23 +33,23 @@ async fn account() -> Account {
     .await
 }
 
-fn properties(account: &Account, image: &str, login: Option<Value>) -> Value {
+fn properties(account: &Account, image: &str, credentials: Option<Value>) -> Value {
     let mut properties = account.properties(image);
-    if let Some(login) = login {
-        let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:login-AbCdEf";
-        account.world.emulator.secrets().put(arn, &login.to_string());
+    if let Some(credentials) = credentials {
+        let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:credentials-AbCdEf";
+        account.world.emulator.secrets().put(arn, &credentials.to_string());
         properties["CredentialArn"] = json!(arn);
     }
     properties
 }
 
-/// That what is ann's in this registry is hers alone, with the login that `secret` makes of her
-/// password; a wrong one is refused in the registry's words and with a hint.
+/// Checks that a private image can be copied with the secret for the correct password only. The wrong password
+/// fails with the registry's `error` and a hint.
 async fn check(
     registry: fn(&Account) -> Arc<Registry>,
     host: &str,
     secret: impl Fn(&str) -> Value,
-    words: &str,
+    error: &str,
     hint: &str,
 ) {
     let account = account().await;
@@ -59,26 +59,26 @@ async fn check(
     registry.add_identity_token("ann", RIGHT);
     registry.make_private("acme/app", &["ann"]);
     let image = format!("{host}/acme/app:1");
-    let answer = account.create(properties(&account, &image, Some(secret(WRONG)))).await;
-    let reason = failure(&answer);
-    let expected = format!("source {image} cannot be read: registry says {words}");
+    let response = account.create(properties(&account, &image, Some(secret(WRONG)))).await;
+    let reason = failure_reason(&response);
+    let expected = format!("source {image} cannot be read: registry says {error}");
     assert!(reason.starts_with(&expected) && reason.contains(hint), "{host}: {reason}");
-    assert_eq!(found(WRONG, reason), None, "{host}: {reason}");
-    let answer = account.create(properties(&account, &image, None)).await;
-    assert!(failure(&answer).contains("set CredentialArn"), "{host}: {answer:?}");
-    succeeded(&account.create(properties(&account, &image, Some(secret(RIGHT)))).await);
+    assert_eq!(find_secret(WRONG, reason), None, "{host}: {reason}");
+    let response = account.create(properties(&account, &image, None)).await;
+    assert!(failure_reason(&response).contains("set CredentialArn"), "{host}: {response:?}");
+    check_success(&account.create(properties(&account, &image, Some(secret(RIGHT)))).await);
     account.check_stored("1", &ImageBuilder::new(7).layers(&[9000]).index());
 }
 
-fn stated(host: &str) -> impl Fn(&str) -> Value {
+fn secret_for(host: &str) -> impl Fn(&str) -> Value {
     move |password| json!({"username": "ann", "password": password, "registry": host})
 }
 
 #[tokio::test]
 async fn docker_hub() {
     let secret = |password: &str| json!({"username": "ann", "password": password});
-    let words = "401 \"{'details':'incorrect username or password'}\".";
-    check(|account| account.world.emulator.docker_hub().clone(), "docker.io", secret, words, CHECK_SECRET)
+    let error = "401 \"{'details':'incorrect username or password'}\".";
+    check(|account| account.world.emulator.docker_hub().clone(), "docker.io", secret, error, CHECK_SECRET)
         .await;
 }
 
@@ -86,7 +86,7 @@ async fn docker_hub() {
 async fn ghcr() {
     let secret = |token: &str| json!({"username": "ann", "accessToken": token, "registry": "ghcr.io"});
     let add = |account: &Account| account.world.emulator.add_upstream(Profile::ghcr());
-    // It says the same of a login that may not read the image.
+    // GHCR returns the same error for credentials without access to the image.
     let hint = "Check ImageReference, and that the login in CredentialArn or the provider's setting REGISTRY_CREDENTIALS is right and may read this image. (";
     check(add, "ghcr.io", secret, "403 DENIED \"denied\".", hint).await;
 }
@@ -103,7 +103,7 @@ async fn azure_with_an_identity_token() {
 async fn harbor() {
     let host = "harbor.acme.example";
     let add = |account: &Account| account.world.emulator.add_upstream(Profile::harbor("harbor.acme.example"));
-    check(add, host, stated(host), "401 UNAUTHORIZED \"unauthorized\".", CHECK_SECRET).await;
+    check(add, host, secret_for(host), "401 UNAUTHORIZED \"unauthorized\".", CHECK_SECRET).await;
 }
 
 #[tokio::test]
@@ -118,10 +118,10 @@ async fn distribution_with_a_docker_config() {
 }
 
 #[tokio::test]
-async fn distribution_without_tls_on_a_host_that_the_installer_allows() {
+async fn distribution_without_tls_on_an_allowed_host() {
     let add =
         |account: &Account| account.world.emulator.add_upstream(Profile::distribution("plain.acme.example"));
-    check(add, PLAIN, stated(PLAIN), "401 Unauthorized.", CHECK_SECRET).await;
+    check(add, PLAIN, secret_for(PLAIN), "401 Unauthorized.", CHECK_SECRET).await;
 }
 
 #[tokio::test]
@@ -129,12 +129,12 @@ async fn private_ecr_of_another_account() {
     let account = account().await;
     let image = ImageBuilder::new(7).layers(&[9000]).index();
     let arn = "arn:aws:ecr:us-east-1:210987654321:repository/team/app";
-    let held = account.world.emulator.ecr().create_repository(arn, Mutability::Mutable);
-    held.put_image(Some("1"), &image);
+    let repository = account.world.emulator.ecr().create_repository(arn, Mutability::Mutable);
+    repository.put_image(Some("1"), &image);
     let source = format!("{ECR}/team/app:1");
     account.world.emulator.ecr().deny("ecr:BatchGetImage", arn);
-    let answer = account.create(properties(&account, &source, None)).await;
-    let reason = failure(&answer);
+    let response = account.create(properties(&account, &source, None)).await;
+    let reason = failure_reason(&response);
     assert!(
         reason.starts_with(&format!("source {source} cannot be read: registry says 403 DENIED")),
         "{reason}"
@@ -143,6 +143,6 @@ async fn private_ecr_of_another_account() {
         "Allow ecr:BatchGetImage on the repository in the function's role, or in the repository policy";
     assert!(reason.contains(hint), "{reason}");
     account.world.emulator.ecr().allow_everything();
-    succeeded(&account.create(properties(&account, &source, None)).await);
+    check_success(&account.create(properties(&account, &source, None)).await);
     account.check_stored("1", &image);
 }

@@ -1,14 +1,14 @@
-//! What a stack sees: ids, attributes, roll-back, deletion.
+//! Stacks: physical ids, attributes, rollback and deletion.
 
 mod common;
 
 use aws_emulator::stack::{StackStatus, Template};
 use aws_emulator::{Availability, Mutability};
-use common::{Account, failure, index, succeeded};
+use common::{Account, check_success, failure_reason, index};
 use serde_json::json;
 
 #[tokio::test]
-async fn lives_from_create_over_update_and_rollback_to_delete() {
+async fn creates_updates_rolls_back_and_deletes() {
     let account = Account::new().await;
     let (first, second, third) = (index(1), index(2), index(3));
     let pinned = |digest: &str| {
@@ -36,9 +36,9 @@ async fn lives_from_create_over_update_and_rollback_to_delete() {
     account.publish("3.13", &second);
     let updated = account.stack.update(&pinned(second.digest())).await;
     assert_eq!(updated.status, StackStatus::UpdateComplete, "{:?}", updated.failures());
-    assert_eq!(updated.summary(), ["Update Python"], "the id is kept, so nothing is cleaned up");
+    assert_eq!(updated.summary(), ["Update Python"], "the physical id must not change");
     account.check_stored("3.13", &second);
-    assert!(account.repository.manifest(first.digest()).is_some(), "the old image stays, untagged");
+    assert!(account.repository.manifest(first.digest()).is_some(), "the old image must remain without a tag");
 
     account.world.emulator.docker_hub().set_availability(Availability::Unreachable);
     let failed = account.stack.update(&pinned(third.digest())).await;
@@ -46,13 +46,13 @@ async fn lives_from_create_over_update_and_rollback_to_delete() {
     account.check_stored("3.13", &second);
     let reason = failed.failures().join(" ");
     assert!(reason.contains("source docker.io/library/python:3.13@sha256:"), "{reason}");
-    // It depends on whether a connection was left from the update before, and a token.
-    let words = [
+    // The error depends on the connections and tokens that the update before has left.
+    let errors = [
         "the connection to registry-1.docker.io was cut",
         "connecting to registry-1.docker.io through the proxy",
         "connecting to auth.docker.io through the proxy",
     ];
-    assert!(words.iter().any(|words| reason.contains(words)), "{reason}");
+    assert!(errors.iter().any(|error| reason.contains(error)), "{reason}");
 
     let deleted = account.stack.delete().await;
     assert_eq!(deleted.status, StackStatus::DeleteComplete, "{:?}", deleted.failures());
@@ -61,7 +61,7 @@ async fn lives_from_create_over_update_and_rollback_to_delete() {
 }
 
 #[tokio::test]
-async fn puts_the_old_digest_back_without_asking_upstream() {
+async fn restores_the_old_digest_without_source_requests() {
     let account = Account::new().await;
     let (first, second) = (index(1), index(2));
     let pinned = |digest: &str| account.properties(&format!("python:3.13@{digest}"));
@@ -76,28 +76,28 @@ async fn puts_the_old_digest_back_without_asking_upstream() {
     let mark = account.mark();
     let back = account.stack.update(&before).await;
     assert_eq!(back.status, StackStatus::UpdateComplete, "{:?}", back.failures());
-    assert!(account.upstream(mark).is_empty());
+    assert!(account.source_operations(mark).is_empty());
     account.check_stored("3.13", &first);
 }
 
 #[tokio::test]
-async fn costs_one_head_when_nothing_changed_and_nothing_with_a_digest() {
+async fn an_unchanged_tag_costs_one_head_and_a_digest_no_request() {
     let account = Account::new().await;
     let image = index(1);
     account.publish("3.13", &image);
-    succeeded(&account.create(account.properties("python:3.13")).await);
+    check_success(&account.create(account.properties("python:3.13")).await);
     let mark = account.mark();
-    succeeded(&account.create(account.properties("python:3.13")).await);
-    assert_eq!(account.upstream(mark), ["manifest.head"]);
+    check_success(&account.create(account.properties("python:3.13")).await);
+    assert_eq!(account.source_operations(mark), ["manifest.head"]);
     account.world.emulator.docker_hub().set_availability(Availability::Unreachable);
     let mark = account.mark();
-    let answer = account.create(account.properties(&format!("python:3.13@{}", image.digest()))).await;
-    succeeded(&answer);
-    assert_eq!(account.upstream(mark), Vec::<String>::new());
+    let response = account.create(account.properties(&format!("python:3.13@{}", image.digest()))).await;
+    check_success(&response);
+    assert_eq!(account.source_operations(mark), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn replaces_by_tag_and_lets_the_clean_up_remove_the_old_one() {
+async fn a_new_tag_replaces_the_old_one() {
     let account = Account::new().await;
     let image = index(1);
     account.publish("3.13", &image);
@@ -115,22 +115,22 @@ async fn replaces_by_tag_and_lets_the_clean_up_remove_the_old_one() {
 }
 
 #[tokio::test]
-async fn takes_the_default_platform_and_says_so() {
+async fn copies_the_default_platform() {
     let account = Account::new().await;
     let image = index(1);
     account.publish("3.13", &image);
     let properties = json!({"ImageReference": "python:3.13", "RepositoryArn": account.repository.arn()});
-    let answer = account.create(properties).await;
-    succeeded(&answer);
+    let response = account.create(properties).await;
+    check_success(&response);
     let child = image.child("linux/amd64").unwrap();
-    assert_eq!(answer.data["Digest"], child.digest);
-    assert_eq!(answer.data["SourceDigest"], image.digest());
-    assert_eq!(answer.data["Platforms"], json!(["linux/amd64"]));
+    assert_eq!(response.data["Digest"], child.digest);
+    assert_eq!(response.data["SourceDigest"], image.digest());
+    assert_eq!(response.data["Platforms"], json!(["linux/amd64"]));
     assert_eq!(account.repository.images(), std::slice::from_ref(&child.digest));
 }
 
 #[tokio::test]
-async fn a_create_that_failed_costs_no_image_that_was_there_before() {
+async fn a_failed_create_keeps_existing_images() {
     let account = Account::with(Mutability::Immutable, |_| {}).await;
     let (old, new) = (index(1), index(2));
     account.repository.put_image(Some("3.13"), &old);
@@ -140,16 +140,16 @@ async fn a_create_that_failed_costs_no_image_that_was_there_before() {
     let created = account.stack.create(&template).await;
     assert_eq!(created.status, StackStatus::RollbackComplete);
     assert_eq!(created.summary(), ["Create Python", "Delete Python rollback"]);
-    let answer = created.call("Create", "Python").unwrap().response().unwrap();
-    assert_eq!(answer.physical_id, "create-failed");
-    let reason = failure(answer);
+    let response = created.call("Create", "Python").unwrap().response().unwrap();
+    assert_eq!(response.physical_id, "create-failed");
+    let reason = failure_reason(response);
     assert!(reason.contains("immutable") && reason.contains("Tag"), "{reason}");
-    assert_eq!(account.world.emulator.log().count(mark, "upload.start"), 0, "not a byte was copied");
+    assert_eq!(account.world.emulator.log().count(mark, "upload.start"), 0, "blobs were copied");
     account.check_stored("3.13", &old);
 }
 
 #[tokio::test]
-async fn an_update_that_an_immutable_tag_refuses_is_rolled_back_although_upstream_moved() {
+async fn rolls_back_an_update_of_an_immutable_tag() {
     let account = Account::with(Mutability::Immutable, |_| {}).await;
     let (old, new) = (index(1), index(2));
     account.publish("3.13", &old);
@@ -161,22 +161,22 @@ async fn an_update_that_an_immutable_tag_refuses_is_rolled_back_although_upstrea
     assert_eq!(updated.status, StackStatus::UpdateRollbackComplete, "{:?}", updated.failures());
     assert_eq!(updated.summary(), ["Update Python", "Update Python rollback"]);
     let refused = updated.calls[0].response().unwrap();
-    assert!(failure(refused).contains("immutable"), "{refused:?}");
+    assert!(failure_reason(refused).contains("immutable"), "{refused:?}");
     assert_eq!(updated.calls[1].response().unwrap().data["SourceDigest"], old.digest());
     let images = account.world.emulator.log().since(mark).into_iter();
     let blobs = images.filter(|entry| entry.operation == "blob.content" && entry.service == "upstream");
-    assert_eq!(blobs.count(), 0, "not a byte was copied");
+    assert_eq!(blobs.count(), 0, "blobs were copied");
     account.check_stored("3.13", &old);
     assert_eq!(account.stack.delete().await.status, StackStatus::DeleteComplete);
     assert_eq!(account.repository.images(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn deletes_without_asking_what_the_properties_look_like() {
+async fn deletes_with_any_properties() {
     let account = Account::new().await;
     let image = index(1);
     account.publish("3.13", &image);
-    succeeded(&account.create(account.properties("python:3.13")).await);
+    check_success(&account.create(account.properties("python:3.13")).await);
     for id in [
         "create-failed",
         "shop-Python-1ABCDEF2GHIJ",
@@ -187,18 +187,20 @@ async fn deletes_without_asking_what_the_properties_look_like() {
         for properties in [json!(null), json!("?"), json!({"ImageReference": 7}), json!({})] {
             let event =
                 json!({"RequestType": "Delete", "PhysicalResourceId": id, "ResourceProperties": properties});
-            succeeded(&account.send(event).await);
+            check_success(&account.send(event).await);
         }
     }
-    succeeded(&account.send(json!({"RequestType": "Delete", "PhysicalResourceId": "create-failed"})).await);
+    check_success(
+        &account.send(json!({"RequestType": "Delete", "PhysicalResourceId": "create-failed"})).await,
+    );
     account.check_stored("3.13", &image);
     account.repository.delete();
     let id = format!("{}:3.13", account.repository.uri());
-    succeeded(&account.send(json!({"RequestType": "Delete", "PhysicalResourceId": id})).await);
+    check_success(&account.send(json!({"RequestType": "Delete", "PhysicalResourceId": id})).await);
 }
 
 #[tokio::test]
-async fn keeps_an_image_that_has_another_tag() {
+async fn delete_keeps_an_image_with_another_tag() {
     let account = Account::new().await;
     let image = index(1);
     account.publish("3.13", &image);
@@ -212,7 +214,7 @@ async fn keeps_an_image_that_has_another_tag() {
 }
 
 #[tokio::test]
-async fn the_installer_can_keep_every_image() {
+async fn delete_keeps_every_image_if_delete_images_is_false() {
     let keep = ("DELETE_IMAGES".to_owned(), "false".to_owned());
     let account = Account::with(Mutability::Mutable, |settings| settings.environment.push(keep)).await;
     let image = index(1);

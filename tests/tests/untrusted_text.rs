@@ -1,14 +1,14 @@
-//! Text from registries and AWS reaches CloudFormation and the log in visible lines of bounded length.
+//! Text from registries and AWS has visible characters and a bounded length in responses and logs.
 
 mod common;
 
 use std::collections::BTreeMap;
 
 use aws_emulator::{Effect, Fault, Manifest};
-use common::{Account, failure, index};
+use common::{Account, failure_reason, index};
 use serde_json::{Value, json};
 
-/// Clears the screen, sets its title, begins a line of its own, and reverses and hides letters.
+/// Clears the screen, sets the title, starts a new line, reverses text, and hides letters.
 const HOSTILE: &str = "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m\r\nforged\u{202e}\u{2066}\u{200b}\u{e0061}";
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -31,20 +31,20 @@ fn check_texts(value: &Value) {
 
 /// Sends a Create that fails, and checks its reason and its last log line.
 async fn check(account: &Account, expected: &str) {
-    let (answer, line) = account.create_and_last_line(&account.properties("python:3.13")).await;
-    let reason = failure(&answer);
+    let (response, line) = account.create_and_last_line(&account.properties("python:3.13")).await;
+    let reason = failure_reason(&response);
     assert!(!reason.contains(is_hidden), "{reason:?}");
     assert!(reason.contains(expected), "{reason}");
     check_texts(&line);
 }
 
 #[tokio::test]
-async fn words_of_registries_and_of_aws() {
+async fn cleans_error_texts_of_registries_and_aws() {
     let long = HOSTILE.repeat(100);
-    for words in [HOSTILE, long.as_str()] {
-        let errors = json!({"errors": [{"code": words, "message": words, "detail": words}]}).to_string();
+    for text in [HOSTILE, long.as_str()] {
+        let errors = json!({"errors": [{"code": text, "message": text, "detail": text}]}).to_string();
         let status = Effect::Status { code: 400, headers: BTreeMap::new(), body: errors };
-        let refusal = Effect::api_error("AccessDeniedException", words);
+        let refusal = Effect::api_error("AccessDeniedException", text);
         for (operation, effect) in [
             ("manifest.get", status),
             ("ecr:BatchGetImage", refusal.clone()),
@@ -59,7 +59,7 @@ async fn words_of_registries_and_of_aws() {
 }
 
 #[tokio::test]
-async fn platforms_and_media_types_outside_the_grammar() {
+async fn cleans_invalid_platforms_and_media_types() {
     let account = Account::new().await;
     let digest = format!("sha256:{}", "a".repeat(64));
     let child = |kind: &str, os: &str| json!({"mediaType": kind, "digest": digest, "size": 5, "platform": {"os": os, "architecture": "x"}});

@@ -1,7 +1,6 @@
-//! The first write-up's session, whole: a template is pinned, its stack made, the tag moves, the pin
-//! follows, and the new image arrives under the same name.
+//! A complete session: pin a template, create its stack, move the source tag, update the pin, and update the stack.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+#![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 
 mod common;
 
@@ -15,7 +14,7 @@ use tokio::process::Command;
 
 const DEMO: &str = include_str!("../../crates/container-image/tests/fixtures/session/demo.yaml");
 
-/// Runs the command of the write-up, as it stands there.
+/// Runs the update command.
 async fn update(account: &Account, folder: &Path) {
     let mut command = Command::new(container_image().unwrap());
     command
@@ -28,7 +27,7 @@ async fn update(account: &Account, folder: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The images of the template file, as the stack has them.
+/// Returns a stack template with the images of the template file.
 fn template(account: &Account, folder: &Path) -> Template {
     let text = std::fs::read_to_string(folder.join("demo.yaml")).unwrap();
     let value = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
@@ -40,7 +39,7 @@ fn template(account: &Account, folder: &Path) -> Template {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_moved_tag_arrives_in_ecr_under_the_same_name() {
+async fn an_updated_pin_copies_the_new_image_under_the_same_name() {
     let account = Account::new().await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("demo.yaml"), DEMO).unwrap();
@@ -60,8 +59,8 @@ async fn a_moved_tag_arrives_in_ecr_under_the_same_name() {
     assert_eq!(account.world.emulator.log().pulls(mark), 0);
     let updated = account.stack.update(&template(&account, folder.path())).await;
     assert_eq!(updated.status, StackStatus::UpdateComplete, "{:?}", updated.failures());
-    assert_eq!(updated.summary(), ["Update Python37"], "the other image is what it was");
+    assert_eq!(updated.summary(), ["Update Python37"], "the other image must not change");
     account.check_stored("3.7", &new);
-    assert_eq!(account.stack.physical_id("Python37").unwrap(), name, "its name stays the same");
+    assert_eq!(account.stack.physical_id("Python37").unwrap(), name, "the physical id must not change");
     assert_eq!(account.stack.resource("Python37").unwrap().attributes["Digest"], new.digest());
 }

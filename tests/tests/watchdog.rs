@@ -1,4 +1,4 @@
-//! What no code of an invocation can tell is told by the watchdog, and only then.
+//! The watchdog responds if the function cannot, and only then.
 
 mod common;
 
@@ -9,13 +9,13 @@ use aws_emulator::bucket::Status;
 use aws_emulator::lambda::{Function, FunctionSettings, Outcome};
 use aws_emulator::stack::{CallOutcome, ProviderCall, StackStatus, Template};
 use aws_emulator::{Effect, Fault, ImageBuilder, Mutability};
-use common::{Account, answered, failure, index};
+use common::{Account, failure_reason, index, response_of};
 use serde_json::{Value, json};
 
-/// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout of these tests, far longer than any of them takes.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An account with a function of this kind, and a watchdog that is as it should be.
+/// Returns an account with these function settings, and a watchdog.
 async fn account(change: impl FnOnce(&mut FunctionSettings)) -> (Account, Arc<Function>) {
     let account = Account::with(Mutability::Mutable, change).await;
     let watchdog = account.world.watchdog(|_| {});
@@ -35,61 +35,58 @@ fn event(account: &Account, kind: &str) -> Value {
     event
 }
 
-/// Sends an event while `strike` hits every invocation of the function that is at work.
-async fn send_under(account: &Account, event: Value, strike: fn(&Function, &str) -> bool) -> ProviderCall {
+/// Sends an event and calls `stop` for every running invocation of the function.
+async fn send_and_stop(account: &Account, event: Value, stop: fn(&Function, &str) -> bool) -> ProviderCall {
     let function = &account.world.function;
-    let strikes = async {
+    let stop_all = async {
         loop {
             for invocation in function.invocations().iter().filter(|invocation| !invocation.done) {
-                strike(function, &invocation.request_id);
+                stop(function, &invocation.request_id);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let call = tokio::select! {
         call = account.stack.send(event) => call,
-        never = strikes => never,
+        never = stop_all => never,
     };
-    assert!(function.wait_until_idle(PATIENCE).await);
+    assert!(function.wait_until_idle(TEST_TIMEOUT).await);
     call
 }
 
-/// That the watchdog, and nobody else, answered the event, in these words.
+/// Checks that only the watchdog responded to the event, with this reason.
 #[track_caller]
 fn check(account: &Account, call: &ProviderCall, expected: &str) {
-    let answer = answered(call.clone());
-    let reason = failure(&answer);
+    let response = response_of(call.clone());
+    let reason = failure_reason(&response);
     println!("{} {reason}", call.request_type());
     assert!(reason.contains(expected), "{reason}");
-    assert!(
-        reason.ends_with(&format!("({})", call.invocation_id)),
-        "it names the log that has more: {reason}"
-    );
+    assert!(reason.ends_with(&format!("({})", call.invocation_id)), "{reason}");
     let id = call.event["PhysicalResourceId"].as_str().unwrap_or("create-failed");
-    assert_eq!(answer.physical_id, id);
-    assert_eq!(account.answers(call).len(), 1);
+    assert_eq!(response.physical_id, id);
+    assert_eq!(account.responses(call).len(), 1);
 }
 
 #[tokio::test]
-async fn a_function_that_is_killed() {
+async fn responds_if_the_function_is_killed() {
     let (account, watchdog) = account(|_| {}).await;
-    // Nothing comes to its end before it is killed.
+    // No event completes before the function is killed.
     let delay = Effect::Delay { ms: 60_000 };
     for operation in ["ecr:*", "dynamodb:*"] {
         account.world.emulator.faults().add(Fault::on(operation, delay.clone()));
     }
     for kind in ["Create", "Update", "Delete"] {
-        let call = send_under(&account, event(&account, kind), Function::kill).await;
+        let call = send_and_stop(&account, event(&account, kind), Function::kill).await;
         check(&account, &call, "was killed, most likely for want of memory, 3 attempts");
         let invocation = account.world.function.invocation(&call.invocation_id).unwrap();
         assert_eq!(invocation.outcome(), Some(&Outcome::Crash("signal: killed".into())));
     }
-    assert!(watchdog.wait_until_idle(PATIENCE).await);
+    assert!(watchdog.wait_until_idle(TEST_TIMEOUT).await);
     assert_eq!(watchdog.invocations().len(), 3);
 }
 
 #[tokio::test]
-async fn a_function_that_exits_at_start() {
+async fn responds_if_the_function_exits_at_start() {
     let no_certificates = |settings: &mut FunctionSettings| {
         settings.environment.retain(|(name, _)| name != "SSL_CERT_FILE");
         settings.environment.push(("SSL_CERT_FILE".into(), "/nonexistent.pem".into()));
@@ -102,20 +99,20 @@ async fn a_function_that_exits_at_start() {
 }
 
 #[tokio::test]
-async fn a_function_that_hangs_until_lambda_stops_it() {
+async fn responds_if_lambda_stops_the_function() {
     let (account, _watchdog) = account(|settings| {
         settings.timeout = Duration::from_secs(1);
         settings.max_retries = 1;
     })
     .await;
-    let call = send_under(&account, event(&account, "Create"), Function::freeze).await;
+    let call = send_and_stop(&account, event(&account, "Create"), Function::freeze).await;
     check(&account, &call, "was stopped by Lambda when it timed out after 1.00 seconds, 2 attempts");
     assert_eq!(account.repository.resolve("3.13"), None);
 }
 
 #[tokio::test]
-async fn a_function_that_cannot_reach_the_bucket() {
-    // Past the proxy, the bucket's name leads nowhere for the function, as in a VPC without a route.
+async fn responds_if_the_function_cannot_reach_the_bucket() {
+    // Without the proxy the function cannot reach the bucket, as in a VPC without a route.
     let (account, _watchdog) = account(|settings| {
         settings.timeout = Duration::from_secs(3);
         for (_, hosts) in
@@ -131,7 +128,7 @@ async fn a_function_that_cannot_reach_the_bucket() {
 }
 
 #[tokio::test]
-async fn a_later_round_that_is_killed() {
+async fn responds_if_a_continuation_is_killed() {
     let (account, _watchdog) = account(|settings| settings.timeout = Duration::from_secs(5)).await;
     let image = ImageBuilder::new(2).platforms(&["linux/amd64"]).layers(&[2 << 20; 24]).single();
     account.publish("3.14", &image);
@@ -139,57 +136,59 @@ async fn a_later_round_that_is_killed() {
     account.world.emulator.faults().add(Fault::on("blob.content", effect));
     let mut create = event(&account, "Create");
     create["ResourceProperties"] = account.properties("python:3.14");
-    let call = send_under(&account, create, |function, id| {
-        let is_further = |event: &Value| event.get("ResponseURL").is_none();
-        function.invocation(id).is_some_and(|invocation| is_further(&invocation.event)) && function.kill(id)
+    let call = send_and_stop(&account, create, |function, id| {
+        let is_continuation = |event: &Value| event.get("ResponseURL").is_none();
+        function.invocation(id).is_some_and(|invocation| is_continuation(&invocation.event))
+            && function.kill(id)
     })
     .await;
-    let answer = answered(call.clone());
-    let reason = failure(&answer);
+    let response = response_of(call.clone());
+    let reason = failure_reason(&response);
     println!("{reason}");
     assert!(reason.contains("was killed"), "{reason}");
-    assert_eq!(answer.physical_id, "create-failed");
-    assert_eq!(account.answers(&call).len(), 1);
+    assert_eq!(response.physical_id, "create-failed");
+    assert_eq!(account.responses(&call).len(), 1);
 }
 
 #[tokio::test]
-async fn comes_to_nothing_when_the_work_had_answered() {
+async fn a_late_response_of_the_watchdog_has_no_effect() {
     let (account, _) = account(|settings| settings.timeout = Duration::from_secs(2)).await;
     let watchdog = account.world.watchdog(|settings| settings.timeout = Duration::from_secs(2));
-    // The bucket takes the answer, but the function never hears of it.
+    // The bucket stores the response, but the function gets no confirmation.
     let lost = Effect::Reset { after_bytes: 0, on: Some(aws_emulator::Direction::Response) };
     account.world.emulator.faults().add(Fault::on("response.put", lost));
     let created =
         account.stack.create(&Template::new().image("Python", account.properties("python:3.13"))).await;
     assert_eq!(created.status, StackStatus::CreateComplete, "{:?}", created.failures());
     assert!(
-        account.world.function.wait_until_idle(PATIENCE).await && watchdog.wait_until_idle(PATIENCE).await
+        account.world.function.wait_until_idle(TEST_TIMEOUT).await
+            && watchdog.wait_until_idle(TEST_TIMEOUT).await
     );
     let call = &created.calls[0];
-    let answers = account.answers(call);
-    let last = answers.last().unwrap();
-    assert!(failure(last).contains("could not tell how it went"), "the watchdog answered too");
+    let responses = account.responses(call);
+    let last = responses.last().unwrap();
+    assert!(failure_reason(last).contains("could not tell how it went"), "the watchdog did not respond");
     assert_eq!(
-        (answers[0].status, &call.outcome),
-        (Status::Success, &CallOutcome::Responded(answers[0].clone()))
+        (responses[0].status, &call.outcome),
+        (Status::Success, &CallOutcome::Responded(responses[0].clone()))
     );
     assert_eq!(account.stack.status(), StackStatus::CreateComplete);
     account.check_stored("3.13", &index(1));
-    // It could not deliver either, and that was the end of it.
+    // The watchdog could not deliver its response either. It is not invoked again.
     assert_eq!(watchdog.invocations().len(), 1);
 }
 
 #[tokio::test]
-async fn a_good_function_needs_none() {
+async fn does_not_respond_if_the_function_responds() {
     let (account, watchdog) = account(|_| {}).await;
     let call = account.stack.send(event(&account, "Create")).await;
-    common::succeeded(&answered(call));
-    let nobody = account.world.function.invoke_async(json!({"hello": "world"}));
-    let invocation = account.world.function.wait_until_finished(&nobody, PATIENCE).await.unwrap();
+    common::check_success(&response_of(call));
+    let invalid = account.world.function.invoke_async(json!({"hello": "world"}));
+    let invocation = account.world.function.wait_until_finished(&invalid, TEST_TIMEOUT).await.unwrap();
     assert!(matches!(invocation.outcome(), Some(Outcome::Error(_))));
-    assert!(watchdog.wait_until_idle(PATIENCE).await);
-    // It hears of the call that nobody waits for, and lets it be.
-    let heard = watchdog.invocations();
-    assert_eq!((heard.len(), heard[0].attempts.len()), (1, 1));
-    assert!(matches!(heard[0].outcome(), Some(Outcome::Response(_))));
+    assert!(watchdog.wait_until_idle(TEST_TIMEOUT).await);
+    // The watchdog is invoked for the invalid event, and sends no response.
+    let invocations = watchdog.invocations();
+    assert_eq!((invocations.len(), invocations[0].attempts.len()), (1, 1));
+    assert!(matches!(invocations[0].outcome(), Some(Outcome::Response(_))));
 }

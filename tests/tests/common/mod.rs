@@ -1,7 +1,7 @@
-//! What the end-to-end tests share: an account with the provider in it.
+//! Shared helpers: an emulated account with the provider and a stack.
 
 #![allow(dead_code, reason = "each test file uses its part")]
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+#![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 
 pub(crate) mod planted;
 
@@ -34,7 +34,7 @@ impl Account {
         .unwrap();
         let arn = world.emulator.repository_arn("python");
         let repository = world.emulator.ecr().create_repository(&arn, mutability);
-        // Seconds of CloudFormation's patience, of which there are 3600, last 25 ms.
+        // Duration of one second of CloudFormation's timeout, which is 3600 of them.
         let stack = world.stack("shop", Duration::from_millis(25));
         Self { world, repository, stack }
     }
@@ -52,9 +52,9 @@ impl Account {
         self.world.emulator.log().mark()
     }
 
-    /// Operations that any host of Docker Hub was asked for. Challenges and tokens are left out:
-    /// whether they are needed depends on how long the sandbox has lived.
-    pub(crate) fn upstream(&self, mark: LogPosition) -> Vec<String> {
+    /// Returns the operations of requests to Docker Hub's hosts. Challenges and tokens are excluded, because a
+    /// sandbox keeps its tokens.
+    pub(crate) fn source_operations(&self, mark: LogPosition) -> Vec<String> {
         let entries = self.world.emulator.log().since(mark);
         let upstream = entries.into_iter().filter(|entry| {
             matches!(entry.service.as_str(), "upstream" | "cdn") && entry.status != Some(401)
@@ -62,10 +62,10 @@ impl Account {
         upstream.map(|entry| entry.operation).collect()
     }
 
-    /// That the tag names the image, and all of it is there byte for byte.
+    /// Checks that the tag names the image and that ECR has all of its bytes.
     #[track_caller]
     pub(crate) fn check_stored(&self, tag: &str, image: &Image) {
-        assert_eq!(self.repository.resolve(tag).as_deref(), Some(image.digest()), "what {tag} names");
+        assert_eq!(self.repository.resolve(tag).as_deref(), Some(image.digest()), "digest of {tag}");
         assert_eq!(self.repository.integrity_errors(tag), Vec::<String>::new());
         for manifest in &image.manifests {
             assert_eq!(self.repository.manifest(&manifest.digest).as_ref(), Some(&manifest.bytes));
@@ -95,13 +95,13 @@ impl Account {
         }
     }
 
-    /// Sends an event made by hand and gives the one answer to it.
+    /// Sends an event and returns the only response to it.
     pub(crate) async fn send(&self, event: Value) -> ProviderResponse {
-        answered(self.stack.send(event).await)
+        response_of(self.stack.send(event).await)
     }
 
-    /// Everything that was answered to a call's event, also after the stack stopped waiting.
-    pub(crate) fn answers(&self, call: &ProviderCall) -> Vec<ProviderResponse> {
+    /// Returns all responses to a call's event, including those after the stack stopped waiting.
+    pub(crate) fn responses(&self, call: &ProviderCall) -> Vec<ProviderResponse> {
         let text = |name: &str| call.event[name].as_str().unwrap().to_owned();
         let identity = RequestIds {
             stack_id: text("StackId"),
@@ -113,17 +113,17 @@ impl Account {
     }
 
     pub(crate) async fn create(&self, properties: Value) -> ProviderResponse {
-        self.send(creation(&properties)).await
+        self.send(create_event(&properties)).await
     }
 
-    /// The same, with the last line of the log, which metrics are made from.
+    /// Sends a Create. Also returns the last line of the log, which the metrics use.
     pub(crate) async fn create_and_last_line(&self, properties: &Value) -> (ProviderResponse, Value) {
-        let call = self.stack.send(creation(properties)).await;
+        let call = self.stack.send(create_event(properties)).await;
         let line = self.last_line(&call).await;
-        (answered(call), line)
+        (response_of(call), line)
     }
 
-    /// The line that ends an invocation, which comes after the answer.
+    /// Returns the last log line of an invocation, which follows the response.
     pub(crate) async fn last_line(&self, call: &ProviderCall) -> Value {
         for _ in 0..600 {
             let lines = self.world.function.output_of(&call.invocation_id);
@@ -133,12 +133,12 @@ impl Account {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("the invocation did not come to its end")
+        panic!("the invocation did not log its last line")
     }
 }
 
-/// A Create as CloudFormation sends it.
-pub(crate) fn creation(properties: &Value) -> Value {
+/// Returns a Create event.
+pub(crate) fn create_event(properties: &Value) -> Value {
     json!({
         "RequestType": "Create",
         "ResourceType": "Custom::ContainerImage",
@@ -147,26 +147,26 @@ pub(crate) fn creation(properties: &Value) -> Value {
 }
 
 #[track_caller]
-pub(crate) fn answered(call: ProviderCall) -> ProviderResponse {
-    assert_eq!(call.discarded_responses, Vec::<String>::new(), "answers that CloudFormation cannot read");
+pub(crate) fn response_of(call: ProviderCall) -> ProviderResponse {
+    assert_eq!(call.discarded_responses, Vec::<String>::new(), "discarded responses");
     match call.outcome {
-        CallOutcome::Responded(answer) => answer,
-        end => panic!("no answer: {end:?}"),
+        CallOutcome::Responded(response) => response,
+        end => panic!("no response: {end:?}"),
     }
 }
 
 #[track_caller]
-pub(crate) fn failure(answer: &ProviderResponse) -> &str {
-    assert_eq!(answer.status, Status::Failed, "{answer:?}");
-    let reason = answer.reason.as_deref().unwrap();
+pub(crate) fn failure_reason(response: &ProviderResponse) -> &str {
+    assert_eq!(response.status, Status::Failed, "{response:?}");
+    let reason = response.reason.as_deref().unwrap();
     assert!(!reason.contains('\n') && reason.chars().count() <= 400 + 40, "{reason}");
     assert!(!reason.contains('?') || !reason.contains("Signature"), "{reason}");
     reason
 }
 
 #[track_caller]
-pub(crate) fn succeeded(answer: &ProviderResponse) {
-    assert_eq!(answer.status, Status::Success, "{answer:?}");
+pub(crate) fn check_success(response: &ProviderResponse) {
+    assert_eq!(response.status, Status::Success, "{response:?}");
 }
 
 pub(crate) fn index(seed: u64) -> Image {

@@ -1,29 +1,30 @@
-//! Planted secrets, and every form in which one may call up.
+//! Planted secrets in all encodings in which they can appear.
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 
-/// As it is, in base64 of either alphabet at each of three positions, and as URLs and forms write it.
-pub(crate) fn forms(secret: &str) -> Vec<String> {
-    let mut forms = vec![secret.to_owned(), percent_encoded(secret), percent_encoded(secret).to_lowercase()];
+/// Returns the secret as it is, percent-encoded, and in base64 with both alphabets at each of three positions.
+pub(crate) fn encodings(secret: &str) -> Vec<String> {
+    let mut encodings =
+        vec![secret.to_owned(), percent_encoded(secret), percent_encoded(secret).to_lowercase()];
     for before in 0..3_usize {
         for engine in [BASE64_STANDARD, BASE64_URL_SAFE] {
             let encoded = engine.encode("x".repeat(before) + secret);
-            // The ends depend on what stands beside the secret.
+            // The first and last characters depend on the bytes next to the secret.
             let (start, end) = (before.div_ceil(3) * 4, encoded.len() - 4);
-            forms.push(encoded[start..end].to_owned());
+            encodings.push(encoded[start..end].to_owned());
         }
     }
-    forms.sort_unstable();
-    forms.dedup();
-    forms
+    encodings.sort_unstable();
+    encodings.dedup();
+    encodings
 }
 
-/// The form of the secret that stands in a text, if one does.
-pub(crate) fn found<'a>(secret: &str, text: &'a str) -> Option<&'a str> {
-    forms(secret).into_iter().find_map(|form| {
-        let at = text.find(&form)?;
-        Some(&text[at..at + form.len()])
+/// Returns the first encoding of the secret in a text.
+pub(crate) fn find_secret<'a>(secret: &str, text: &'a str) -> Option<&'a str> {
+    encodings(secret).into_iter().find_map(|encoding| {
+        let at = text.find(&encoding)?;
+        Some(&text[at..at + encoding.len()])
     })
 }
 

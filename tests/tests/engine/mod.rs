@@ -1,7 +1,7 @@
-//! The engine by itself, with the emulator's registries around it and emulated ECR to copy into.
+//! The engine with emulated source registries and emulated ECR as the destination.
 
 #![allow(dead_code, reason = "each test file uses its part")]
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+#![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,75 +22,79 @@ use serde_json::json;
 
 pub(crate) const REGION: &str = "eu-west-1";
 
-/// Logins by host.
+/// Credentials by host.
 #[derive(Clone, Default)]
-pub(crate) struct Logins(HashMap<String, (String, String)>);
+pub(crate) struct StaticCredentials(HashMap<String, (String, String)>);
 
-impl Logins {
-    /// These logins and no other.
+impl StaticCredentials {
+    /// Adds credentials for a host.
     pub(crate) fn with(mut self, host: &str, user: &str, password: &str) -> Self {
         self.0.insert(host.to_owned(), (user.to_owned(), password.to_owned()));
         self
     }
 
-    /// With a login for every registry of private ECR in a Region, as its API gives it out.
+    /// Adds credentials for a host of private ECR from its API.
     pub(crate) fn with_ecr(self, emulator: &Emulator, host: &str, region: &str) -> Self {
-        let (user, password) = ecr_login(emulator, region);
+        let (user, password) = ecr_credentials(emulator, region);
         self.with(host, &user, &password)
     }
 }
 
-/// A login for private ECR in a Region.
-pub(crate) fn ecr_login(emulator: &Emulator, region: &str) -> (String, String) {
-    let answer = emulator.ecr().call(region, "GetAuthorizationToken", &json!({})).unwrap();
-    let token = answer["authorizationData"][0]["authorizationToken"].as_str().unwrap();
+/// Returns user name and password for private ECR in a Region.
+pub(crate) fn ecr_credentials(emulator: &Emulator, region: &str) -> (String, String) {
+    let response = emulator.ecr().call(region, "GetAuthorizationToken", &json!({})).unwrap();
+    let token = response["authorizationData"][0]["authorizationToken"].as_str().unwrap();
     let pair = String::from_utf8(BASE64_STANDARD.decode(token).unwrap()).unwrap();
     let (user, password) = pair.split_once(':').unwrap();
     (user.to_owned(), password.to_owned())
 }
 
-impl CredentialsProvider for Logins {
+impl CredentialsProvider for StaticCredentials {
     fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
         _: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Option<Credentials>, registry::Error>> {
-        let login = self.0.get(repository.registry().api_host()).map(|(username, password)| Credentials {
-            username: username.clone(),
-            password: password.clone().into(),
+        let credentials = self.0.get(repository.registry().api_host()).map(|(username, password)| {
+            Credentials { username: username.clone(), password: password.clone().into() }
         });
-        Box::pin(async move { Ok(login) })
+        Box::pin(async move { Ok(credentials) })
     }
 }
 
-/// An engine that signs in as these logins say, and to emulated ECR for writing.
+/// An engine with these credentials that writes to emulated ECR.
 pub(crate) struct Engine {
     client: Client,
     destination: aws_emulator::Repository,
 }
 
 impl Engine {
-    pub(crate) fn new(emulator: &Emulator, repository: &str, logins: Logins, plain_http: &[&str]) -> Self {
+    pub(crate) fn new(
+        emulator: &Emulator,
+        repository: &str,
+        credentials: StaticCredentials,
+        plain_http: &[&str],
+    ) -> Self {
         let arn = emulator.repository_arn(repository);
         let destination = emulator.ecr().create_repository(&arn, Mutability::Mutable);
         let host = destination.uri().split('/').next().unwrap().to_owned();
-        let logins = logins.with_ecr(emulator, &host, REGION);
-        let client = Client::new(options(emulator, plain_http), Arc::new(logins)).unwrap();
+        let credentials = credentials.with_ecr(emulator, &host, REGION);
+        let client = Client::new(options(emulator, plain_http), Arc::new(credentials)).unwrap();
         Self { client, destination }
     }
 
-    /// Where it copies to.
+    /// The destination repository.
     pub(crate) fn destination(&self) -> &aws_emulator::Repository {
         &self.destination
     }
 
     /// Copies all platforms of an image under the tag `copy`.
     pub(crate) async fn copy(&self, source: &str) -> Result<Outcome, Error> {
-        self.copy_by_way_of(source, &[]).await
+        self.copy_with_mirrors(source, &[]).await
     }
 
-    /// The same, reading from mirrors first.
-    pub(crate) async fn copy_by_way_of(&self, source: &str, mirrors: &[Mirror]) -> Result<Outcome, Error> {
+    /// Copies like `copy`, but reads from mirrors first.
+    pub(crate) async fn copy_with_mirrors(&self, source: &str, mirrors: &[Mirror]) -> Result<Outcome, Error> {
         let destination: Reference = self.destination.uri().parse().unwrap();
         let request = Request {
             source: source.parse().unwrap(),
@@ -108,7 +112,7 @@ impl Engine {
     }
 }
 
-/// Options with the proxy and the authority of the emulator, and pauses of milliseconds.
+/// Returns options with the emulator's proxy and CA certificate, and with short delays.
 fn options(emulator: &Emulator, plain_http: &[&str]) -> http::Options {
     let backoff = http::Backoff {
         first_pause: Duration::from_millis(2),

@@ -1,4 +1,4 @@
-//! Logins in secrets: right ones, wrong ones, and secrets that cannot be used.
+//! Credentials in secrets: correct ones, wrong ones, and invalid secrets.
 
 use aws_emulator::stack::ProviderCall;
 use aws_emulator::{HostileHost, ImageBuilder, Profile};
@@ -7,21 +7,20 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::account_with;
-use crate::common::{Account, creation};
+use crate::common::{Account, create_event};
 use crate::search::{IDENTITY, RIGHT, WRONG, check};
 
 const TOKENS: &str = "registry.acme.example";
 const BASIC: &str = "basic.acme.example";
 const AZURE: &str = "acme.azurecr.io";
 const HARBOR: &str = "harbor.acme.example";
-const PARAMETER: &str = "arn:aws:ssm:eu-west-1:123456789012:parameter/logins/acme";
+const PARAMETER: &str = "arn:aws:ssm:eu-west-1:123456789012:parameter/credentials/acme";
 
 fn arn(name: &str) -> String {
     format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-AbCdEf")
 }
 
-/// An account with a private image in registries of every kind, and a login for Harbor that the
-/// installer listed.
+/// Returns an account with a private image in registries of every kind, and default credentials for Harbor.
 async fn account() -> Account {
     let listed = ("REGISTRY_CREDENTIALS".to_owned(), format!("{HARBOR}={}", arn("listed")));
     let account = account_with(|settings| settings.environment.push(listed)).await;
@@ -49,7 +48,7 @@ async fn create(account: &Account, host: &str, tag: &str, arn: Option<&str>) -> 
     if let Some(arn) = arn {
         properties["CredentialArn"] = json!(arn);
     }
-    account.stack.send(creation(&properties)).await
+    account.stack.send(create_event(&properties)).await
 }
 
 fn config(host: &str, entry: Value) -> Value {
@@ -60,12 +59,12 @@ fn basic(password: &str) -> String {
     BASE64_STANDARD.encode(format!("ann:{password}"))
 }
 
-/// Stores a login in every form, and sends a Create with each.
-async fn try_every_form(account: &Account, password: &str, identity: &str) -> Vec<ProviderCall> {
+/// Stores the credentials in every format, and sends a Create with each.
+async fn create_with_every_format(account: &Account, password: &str, identity: &str) -> Vec<ProviderCall> {
     let secrets = account.world.emulator.secrets();
     let plain = json!({"username": "ann", "password": password});
     let token = json!({"username": "ann", "accessToken": password, "registry": [TOKENS]});
-    let forms = [
+    let formats = [
         ("password", "docker.io", "", plain.clone()),
         ("token", TOKENS, "", token.clone()),
         ("key", TOKENS, ":acme::", json!({"acme": token.to_string()})),
@@ -74,7 +73,7 @@ async fn try_every_form(account: &Account, password: &str, identity: &str) -> Ve
         ("identity", AZURE, "", config(AZURE, json!({"identitytoken": identity}))),
     ];
     let mut calls = Vec::new();
-    for (name, host, key, value) in forms {
+    for (name, host, key, value) in formats {
         secrets.put(&arn(name), &value.to_string());
         calls.push(create(account, host, name, Some(&(arn(name) + key))).await);
     }
@@ -90,21 +89,21 @@ fn reasons(calls: &[ProviderCall]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn right_logins_open_and_are_not_told() {
+async fn correct_credentials_work_and_are_not_printed() {
     let account = account().await;
-    let calls = try_every_form(&account, RIGHT, IDENTITY).await;
+    let calls = create_with_every_format(&account, RIGHT, IDENTITY).await;
     for call in &calls {
-        crate::common::succeeded(call.response().unwrap());
+        crate::common::check_success(call.response().unwrap());
     }
     check(&account, &calls).await;
 }
 
 #[tokio::test]
-async fn wrong_logins_are_refused_and_are_not_told() {
+async fn wrong_credentials_fail_and_are_not_printed() {
     let account = account().await;
-    let calls = try_every_form(&account, WRONG, WRONG).await;
+    let calls = create_with_every_format(&account, WRONG, WRONG).await;
     for reason in reasons(&calls) {
-        // Some registries give a token that opens nothing for a wrong password.
+        // For a wrong password, some registries return a token without access.
         let hints = [
             "Check user name and password in the secret that CredentialArn",
             "the login in CredentialArn or the provider",
@@ -115,10 +114,10 @@ async fn wrong_logins_are_refused_and_are_not_told() {
 }
 
 #[tokio::test]
-async fn secrets_that_cannot_be_used_are_not_told() {
+async fn invalid_secrets_are_not_printed() {
     let account = account().await;
     let secrets = account.world.emulator.secrets();
-    let login = json!({"username": "ann", "password": RIGHT, "registry": TOKENS});
+    let valid = json!({"username": "ann", "password": RIGHT, "registry": TOKENS});
     for (name, value) in [
         ("cut-off", format!(r#"{{"username": "ann", "password": "{RIGHT}""#)),
         ("bare", RIGHT.to_owned()),
@@ -131,15 +130,15 @@ async fn secrets_that_cannot_be_used_are_not_told() {
         ("no-object", json!({"auths": {TOKENS: RIGHT}}).to_string()),
         ("other-host", config(BASIC, json!({"auth": basic(RIGHT)})).to_string()),
         ("helper", json!({"auths": {}, "credHelpers": {TOKENS: RIGHT}}).to_string()),
-        ("denied", login.to_string()),
+        ("denied", valid.to_string()),
     ] {
         secrets.put(&arn(name), &value);
     }
     secrets.deny(&arn("denied"));
-    secrets.put_binary(&arn("binary"), login.to_string().as_bytes());
-    secrets.put(&arn("deleted"), &login.to_string());
+    secrets.put_binary(&arn("binary"), valid.to_string().as_bytes());
+    secrets.put(&arn("deleted"), &valid.to_string());
     secrets.delete(&arn("deleted"));
-    account.world.emulator.parameters().put_plain(PARAMETER, &login.to_string());
+    account.world.emulator.parameters().put_plain(PARAMETER, &valid.to_string());
     let names = [
         "cut-off",
         "bare",
@@ -159,8 +158,8 @@ async fn secrets_that_cannot_be_used_are_not_told() {
     let mut calls = Vec::new();
     for named in names.map(arn).iter().chain([&(arn("denied") + ":nothing::"), &PARAMETER.to_owned()]) {
         calls.push(create(&account, TOKENS, "x", Some(named)).await);
-        let answer = calls.last().and_then(ProviderCall::response).unwrap();
-        let reason = crate::common::failure(answer);
+        let response = calls.last().and_then(ProviderCall::response).unwrap();
+        let reason = crate::common::failure_reason(response);
         let arn = named.trim_end_matches(":nothing::");
         assert!(reason.contains(arn), "{named}: {reason}");
     }
@@ -168,11 +167,11 @@ async fn secrets_that_cannot_be_used_are_not_told() {
 }
 
 #[tokio::test]
-async fn a_host_of_somebody_elses_is_told_nothing_and_neither_is_the_log() {
+async fn credentials_for_docker_hub_are_not_sent_to_another_host() {
     let account = account().await;
     account.world.emulator.add(HostileHost::new(&["attacker.example"], "Basic realm=\"x\""));
-    let login = json!({"username": "ann", "password": RIGHT});
-    account.world.emulator.secrets().put(&arn("hub"), &login.to_string());
+    let valid = json!({"username": "ann", "password": RIGHT});
+    account.world.emulator.secrets().put(&arn("hub"), &valid.to_string());
     let call = create(&account, "attacker.example", "x", Some(&arn("hub"))).await;
     assert!(reasons(std::slice::from_ref(&call))[0].contains("add \"registry\""));
     check(&account, &[call]).await;

@@ -1,6 +1,6 @@
-//! Nothing that the function prints or answers holds a secret, however much it is told to print.
+//! Logs and responses of the function contain no secrets, even with the most detailed log level.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -13,12 +13,12 @@ use aws_emulator::lambda::FunctionSettings;
 
 use common::{Account, index};
 
-/// An account whose function prints all it can.
+/// Returns an account whose function logs everything.
 async fn account() -> Account {
     account_with(|_| {}).await
 }
 
-/// The same, with settings changed as a test needs them.
+/// Returns the same account with changed settings.
 async fn account_with(change: impl FnOnce(&mut FunctionSettings)) -> Account {
     let account = Account::with(Mutability::Mutable, |settings| {
         for name in ["RUST_LOG", "AWS_LAMBDA_LOG_LEVEL"] {

@@ -1,4 +1,4 @@
-//! Tokens, signatures and logins that pass by during a copy, with trouble of every kind on the way.
+//! Tokens, signatures and credentials during a copy with faults of every kind.
 
 use aws_emulator::bucket::Status;
 use aws_emulator::lambda::Outcome;
@@ -9,11 +9,11 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::account;
-use crate::common::creation;
+use crate::common::create_event;
 use crate::search::{BEARER, PASSWORD, SIGNATURE, check};
 
 #[tokio::test]
-async fn a_copy_that_had_trouble_on_its_way_and_a_deletion() {
+async fn a_copy_with_faults_and_a_deletion_print_no_secrets() {
     let account = account().await;
     let faults = account.world.emulator.faults();
     let status = |code| Effect::Status { code, headers: [].into(), body: String::new() };
@@ -27,68 +27,71 @@ async fn a_copy_that_had_trouble_on_its_way_and_a_deletion() {
     faults.add(Fault::on("upload.put", status(502)).once());
     faults.add(Fault::on("ecr:BatchGetImage", status(503)).once());
     faults.add(Fault::on("response.put", status(503)).once());
-    let created = account.stack.send(creation(&account.properties("python:3.13"))).await;
-    let CallOutcome::Responded(answer) = &created.outcome else { panic!("no answer: {:?}", created.outcome) };
-    assert_eq!(answer.status, Status::Success, "{answer:?}");
-    assert_eq!(faults.hit_count(), 9, "all of the trouble was met");
+    let created = account.stack.send(create_event(&account.properties("python:3.13"))).await;
+    let CallOutcome::Responded(response) = &created.outcome else {
+        panic!("no response: {:?}", created.outcome)
+    };
+    assert_eq!(response.status, Status::Success, "{response:?}");
+    assert_eq!(faults.hit_count(), 9, "a fault had no effect");
     let delete = json!({
         "RequestType": "Delete",
-        "PhysicalResourceId": answer.physical_id,
+        "PhysicalResourceId": response.physical_id,
         "ResourceProperties": account.properties("python:3.13"),
     });
     let deleted = account.stack.send(delete).await;
     assert_eq!(account.repository.resolve("3.13"), None);
-    let finest = |line: &String| line.contains("\"level\":\"DEBUG\"") || line.contains("\"level\":\"TRACE\"");
-    assert!(account.world.function.output().iter().any(finest), "the function printed all it could");
+    let is_detailed =
+        |line: &String| line.contains("\"level\":\"DEBUG\"") || line.contains("\"level\":\"TRACE\"");
+    assert!(account.world.function.output().iter().any(is_detailed), "the log has no detailed lines");
     check(&account, &[created, deleted]).await;
 }
 
-/// Lets a Create fail over an answer that plants a secret, and tells whether the secret was used.
-async fn fails_with(operation: &str, effect: Effect, used: impl Fn(&aws_emulator::LogEntry) -> bool) {
+/// Sends a Create that fails because of a response with a secret. `used` must match a request with the secret.
+async fn check_failure(operation: &str, effect: Effect, used: impl Fn(&aws_emulator::LogEntry) -> bool) {
     let account = account().await;
     account.world.emulator.faults().add(Fault::on(operation, effect));
-    let call = account.stack.send(creation(&account.properties("python:3.13"))).await;
-    let CallOutcome::Responded(answer) = &call.outcome else { panic!("no answer: {:?}", call.outcome) };
-    assert_eq!(answer.status, Status::Failed, "{operation}: {answer:?}");
+    let call = account.stack.send(create_event(&account.properties("python:3.13"))).await;
+    let CallOutcome::Responded(response) = &call.outcome else { panic!("no response: {:?}", call.outcome) };
+    assert_eq!(response.status, Status::Failed, "{operation}: {response:?}");
     let log = account.world.emulator.log();
     assert!(log.entries().iter().any(used), "{operation}: {}", log.text(log.start()));
     check(&account, &[call]).await;
 }
 
 #[tokio::test]
-async fn a_failure_over_each_kind_of_secret() {
-    let answer = |body: Value| Effect::Status {
+async fn failures_with_each_kind_of_secret_print_no_secrets() {
+    let response = |body: Value| Effect::Status {
         code: 200,
         headers: [("content-type".to_owned(), "application/json".to_owned())].into(),
         body: body.to_string(),
     };
-    let token = answer(json!({"token": BEARER, "expires_in": 300}));
-    fails_with("token", token, |entry| {
+    let token = response(json!({"token": BEARER, "expires_in": 300}));
+    check_failure("token", token, |entry| {
         entry.operation == "manifest.head" && entry.authorization == Authorization::Bearer
     })
     .await;
-    let login = BASE64_STANDARD.encode(format!("AWS:{PASSWORD}"));
-    let login = json!({"authorizationData": [{"authorizationToken": login, "expiresAt": 4e9}]});
-    fails_with("ecr:GetAuthorizationToken", answer(login), |entry| {
+    let credentials = BASE64_STANDARD.encode(format!("AWS:{PASSWORD}"));
+    let token = json!({"authorizationData": [{"authorizationToken": credentials, "expiresAt": 4e9}]});
+    check_failure("ecr:GetAuthorizationToken", response(token), |entry| {
         entry.operation == "upload.start" && entry.authorization == Authorization::Basic
     })
     .await;
     let location = format!("https://production.cloudflare.docker.com/blob?expires=1&verify={SIGNATURE}");
-    fails_with("blob.get", Effect::Redirect { location }, |entry| {
+    check_failure("blob.get", Effect::Redirect { location }, |entry| {
         entry.service == "cdn" && entry.target.contains(SIGNATURE)
     })
     .await;
     let unreachable = Effect::Redirect { location: format!("https://nobody.invalid/?verify={SIGNATURE}") };
-    fails_with("blob.get", unreachable, |entry| entry.host == "nobody.invalid").await;
+    check_failure("blob.get", unreachable, |entry| entry.host == "nobody.invalid").await;
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_delivered() {
+async fn a_response_that_cannot_be_delivered_prints_no_secrets() {
     let account = account().await;
     let body = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>";
     let expired = Effect::Status { code: 403, headers: [].into(), body: body.into() };
     account.world.emulator.faults().add(Fault::on("response.put", expired).times(2));
-    let call = account.stack.send(creation(&account.properties("python:3.13"))).await;
+    let call = account.stack.send(create_event(&account.properties("python:3.13"))).await;
     let failed = account.world.function.invocations();
     let is_error = |outcome: &Outcome| matches!(outcome, Outcome::Error(_));
     assert!(failed.iter().any(|invocation| is_error(&invocation.attempts[0].outcome)), "{failed:?}");

@@ -1,4 +1,4 @@
-//! Creating, updating, replacing, and what is rolled back of it.
+//! Creation, update, replacement and rollback.
 
 use std::time::Duration;
 
@@ -9,125 +9,125 @@ use aws_emulator::stack::{Resource, Template, Trigger};
 use aws_emulator::{Availability, Effect, Fault, Image, ImageBuilder, RequestFilter};
 use serde_json::json;
 
-use crate::scenario::{check, play, sibling};
+use crate::scenario::{check, in_every_configuration, sibling};
 
 #[tokio::test]
-async fn created_updated_and_deleted() {
-    play(|scene| async move {
-        let stack = &scene.account.stack;
-        scene.publish(0);
-        check(&stack.create(&scene.image("A", 0)).await, CreateComplete);
-        scene.names("3.13", 0);
-        scene.publish(1);
-        let updated = stack.update(&scene.image("A", 1)).await;
-        check(&updated, if scene.moves() { UpdateComplete } else { UpdateRollbackComplete });
-        scene.names("3.13", usize::from(scene.moves()));
+async fn creates_updates_and_deletes() {
+    in_every_configuration(|scenario| async move {
+        let stack = &scenario.account.stack;
+        scenario.publish(0);
+        check(&stack.create(&scenario.image("A", 0)).await, CreateComplete);
+        scenario.check_tag("3.13", 0);
+        scenario.publish(1);
+        let updated = stack.update(&scenario.image("A", 1)).await;
+        check(&updated, if scenario.tags_can_move() { UpdateComplete } else { UpdateRollbackComplete });
+        scenario.check_tag("3.13", usize::from(scenario.tags_can_move()));
         let reason = updated.failures().join(" ");
-        assert!(scene.moves() || reason.contains("immutable"), "{reason}");
+        assert!(scenario.tags_can_move() || reason.contains("immutable"), "{reason}");
         check(&stack.delete().await, DeleteComplete);
-        scene.is_empty();
+        scenario.check_empty();
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_update_refused_upstream_is_rolled_back_while_upstream_still_refuses() {
-    play(|scene| async move {
-        let stack = &scene.account.stack;
-        scene.publish(0);
-        let pinned = scene.image("A", 0);
+async fn rolls_back_while_the_source_rejects_all_requests() {
+    in_every_configuration(|scenario| async move {
+        let stack = &scenario.account.stack;
+        scenario.publish(0);
+        let pinned = scenario.image("A", 0);
         check(&stack.create(&pinned).await, CreateComplete);
         let headers = [("retry-after".to_owned(), "21600".to_owned())].into();
         let limit = Effect::Status { code: 429, headers, body: String::new() };
         let filter = RequestFilter { host: Some("*docker.io".into()), ..RequestFilter::default() };
-        scene.account.world.emulator.faults().add(Fault { filter: filter, effect: limit });
-        scene.publish(1);
-        let updated = stack.update(&scene.image("A", 1)).await;
+        scenario.account.world.emulator.faults().add(Fault { filter, effect: limit });
+        scenario.publish(1);
+        let updated = stack.update(&scenario.image("A", 1)).await;
         check(&updated, UpdateRollbackComplete);
-        scene.names("3.13", 0);
+        scenario.check_tag("3.13", 0);
         check(&stack.delete().await, DeleteComplete);
-        scene.is_empty();
+        scenario.check_empty();
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_unpinned_tag_is_rolled_back_while_upstream_is_down() {
-    play(|scene| async move {
-        let stack = &scene.account.stack;
+async fn rolls_back_an_unpinned_tag_while_the_source_is_down() {
+    in_every_configuration(|scenario| async move {
+        let stack = &scenario.account.stack;
         let refreshed = |value: &str| {
-            let mut properties = scene.properties("python:3.13");
+            let mut properties = scenario.properties("python:3.13");
             properties["Refresh"] = json!(value);
             Template::new().image("A", properties)
         };
-        scene.publish(0);
+        scenario.publish(0);
         check(&stack.create(&refreshed("1")).await, CreateComplete);
-        let (same, asked) = scene.counted(stack.update(&refreshed("2"))).await;
+        let (same, operations) = scenario.with_source_operations(stack.update(&refreshed("2"))).await;
         check(&same, UpdateComplete);
-        assert_eq!(asked, ["manifest.head"], "nothing changed");
-        scene.upstream(Availability::Unreachable);
+        assert_eq!(operations, ["manifest.head"], "nothing changed");
+        scenario.set_source(Availability::Unreachable);
         let failed = stack.update(&refreshed("3")).await;
         check(&failed, UpdateRollbackComplete);
-        assert_eq!(failed.summary(), ["Update A", "Update A rollback"], "a wish for something new fails");
-        scene.names("3.13", 0);
+        assert_eq!(failed.summary(), ["Update A", "Update A rollback"], "a new request must fail");
+        scenario.check_tag("3.13", 0);
         check(&stack.delete().await, DeleteComplete);
-        scene.is_empty();
+        scenario.check_empty();
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_update_that_succeeded_is_rolled_back_with_upstream_down() {
-    play(|scene| async move {
-        if scene.is_immutable {
-            return; // Such an update does not succeed there.
+async fn rolls_back_a_successful_update_while_the_source_is_down() {
+    in_every_configuration(|scenario| async move {
+        if scenario.is_immutable {
+            return; // Such an update fails with immutable tags.
         }
-        let stack = &scene.account.stack;
-        scene.publish(0);
-        check(&stack.create(&scene.image("A", 0).with("S", sibling("A"))).await, CreateComplete);
-        scene.publish(1);
-        let world = &scene.account.world;
+        let stack = &scenario.account.stack;
+        scenario.publish(0);
+        check(&stack.create(&scenario.image("A", 0).with("S", sibling("A"))).await, CreateComplete);
+        scenario.publish(1);
+        let world = &scenario.account.world;
         let signal = std::sync::Arc::new(tokio::sync::Notify::new());
         let late = Resource::simulated(json!({"changed": "yes"}))
             .fails_to_update(Trigger::Notified(signal.clone()), "no")
             .depends_on("A");
-        let template = scene.image("A", 1).with("S", late);
-        let fail = async {
-            while scene.account.repository.resolve("3.13") != Some(scene.digest(1)) {
+        let template = scenario.image("A", 1).with("S", late);
+        let fail_sibling = async {
+            while scenario.account.repository.resolve("3.13") != Some(scenario.digest(1)) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             world.emulator.docker_hub().set_availability(Availability::Unreachable);
             signal.notify_one();
-            scene.account.mark()
+            scenario.account.mark()
         };
-        let (updated, mark) = tokio::join!(stack.update(&template), fail);
+        let (updated, mark) = tokio::join!(stack.update(&template), fail_sibling);
         check(&updated, UpdateRollbackComplete);
-        assert_eq!(scene.account.upstream(mark), Vec::<String>::new(), "upstream is not asked");
-        scene.names("3.13", 0);
+        assert_eq!(scenario.account.source_operations(mark), Vec::<String>::new());
+        scenario.check_tag("3.13", 0);
         check(&stack.delete().await, DeleteComplete);
-        scene.is_empty();
+        scenario.check_empty();
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_selection_of_platforms_is_updated_and_rolled_back() {
+async fn updates_and_rolls_back_a_selection_of_platforms() {
     const WANTED: [&str; 2] = ["linux/arm64", "linux/amd64"];
-    play(|scene| async move {
-        // Here the two worlds differ in how the list is written.
-        let platforms = if scene.takes_all { json!(WANTED) } else { json!(WANTED.join(",")) };
+    in_every_configuration(|scenario| async move {
+        // Tests both notations of the list.
+        let platforms = if scenario.has_all_platforms { json!(WANTED) } else { json!(WANTED.join(",")) };
         let source = |seed: u64| {
             let recipe = ImageBuilder::new(seed).platforms(&["linux/amd64", "linux/arm64", "linux/s390x"]);
             recipe.layers(&[9_000, 700]).attestations().index()
         };
         let template = |image: &Image| {
-            let mut properties = scene.properties(&format!("python:3.13@{}", image.digest()));
+            let mut properties = scenario.properties(&format!("python:3.13@{}", image.digest()));
             properties["Platform"] = platforms.clone();
             Template::new().image("A", properties)
         };
-        let (stack, repository) = (&scene.account.stack, &scene.account.repository);
+        let (stack, repository) = (&scenario.account.stack, &scenario.account.repository);
         let (first, second) = (source(7), source(8));
-        scene.account.publish("3.13", &first);
+        scenario.account.publish("3.13", &first);
         check(&stack.create(&template(&first)).await, CreateComplete);
         let selected = repository.resolve("3.13").unwrap();
         assert_ne!(selected, first.digest());
@@ -138,25 +138,25 @@ async fn a_selection_of_platforms_is_updated_and_rolled_back() {
             (&json!(selected), Vec::new())
         );
         let left_out = first.child("linux/s390x").unwrap();
-        assert_eq!(repository.manifest(&left_out.digest), None, "what was not asked for");
-        let log = scene.account.world.function.output().join("\n");
+        assert_eq!(repository.manifest(&left_out.digest), None, "a platform that was not selected");
+        let log = scenario.account.world.function.output().join("\n");
         assert!(log.contains("\"platforms\":\"2 of 3\""), "{log}");
-        scene.account.publish("3.13", &second);
+        scenario.account.publish("3.13", &second);
         let updated = stack.update(&template(&second)).await;
-        check(&updated, if scene.moves() { UpdateComplete } else { UpdateRollbackComplete });
+        check(&updated, if scenario.tags_can_move() { UpdateComplete } else { UpdateRollbackComplete });
         let latest = repository.resolve("3.13").unwrap();
-        assert_eq!(latest != selected, scene.moves());
-        scene.upstream(Availability::Unreachable);
-        let (back, asked) = scene.counted(stack.update(&template(&first))).await;
+        assert_eq!(latest != selected, scenario.tags_can_move());
+        scenario.set_source(Availability::Unreachable);
+        let (back, operations) = scenario.with_source_operations(stack.update(&template(&first))).await;
         check(&back, UpdateComplete);
-        assert_eq!(asked, Vec::<String>::new(), "the same bytes for the same wish are there still");
+        assert_eq!(operations, Vec::<String>::new(), "the existing copy must be used");
         assert_eq!(repository.resolve("3.13").as_ref(), Some(&selected));
         check(&stack.delete().await, DeleteComplete);
         let sources = [first, second];
         let manifests = sources.iter().flat_map(|image| &image.manifests);
         let mut digests: Vec<String> = manifests.map(|manifest| manifest.digest.clone()).collect();
         digests.extend([selected, latest]);
-        scene.is_empty_after(&digests);
+        scenario.check_empty_after(&digests);
     })
     .await;
 }

@@ -1,7 +1,6 @@
-//! What stacks can rely on: each row is played in a repository with mutable and with immutable
-//! tags, with `Platform` absent and `all`.
+//! Stack operations. Each scenario runs with mutable and immutable tags, without `Platform` and with `all`.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+#![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 
 mod changes;
 #[path = "../common/mod.rs"]

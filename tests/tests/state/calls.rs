@@ -1,4 +1,4 @@
-//! The calls of each event, by the emulator's log, against the table in docs/state.md.
+//! Compares the calls of each event with the table in docs/state.md.
 
 use aws_emulator::LogPosition;
 use aws_emulator::stack::{StackStatus, Template};
@@ -57,7 +57,7 @@ fn check_documented(event: &str, number: &str) {
     assert!(row.ends_with(&format!("| {number} |")), "{row}");
 }
 
-/// Plays Create, an Update without changes and Delete. Returns the calls of each.
+/// Runs Create, Update without changes, and Delete. Returns the calls of each.
 async fn lifetime(platform: &str) -> [Vec<String>; 3] {
     let account = Account::new().await;
     let image = index(1);

@@ -7,7 +7,7 @@ use aws_emulator::{Effect, Fault, Image};
 
 use crate::common::{Account, index};
 
-/// How long a lease is held at least: longer than an event needs to read the item.
+/// Minimum duration of a lease. It is longer than an event needs to read the item.
 const HELD: Effect = Effect::Delay { ms: 3000 };
 
 struct Stacks {
@@ -34,15 +34,14 @@ impl Stacks {
         Template::new().image("Python", self.account.properties(&reference))
     }
 
-    /// Slows down whoever holds the lease, from here on.
-    fn hold(&self, operation: &str) {
+    /// Delays an operation, so that its event holds the lease longer.
+    fn delay(&self, operation: &str) {
         self.account.world.emulator.faults().clear();
         self.account.world.emulator.faults().add(Fault::on(operation, HELD));
     }
 
-    /// Plays two events at once. Checks that both succeed, and that one read the item again because of the
-    /// other's lease.
-    async fn at_once(
+    /// Runs two events concurrently. Checks that both succeed, and that one waited for the other's lease.
+    async fn check_concurrent(
         &self,
         one: impl Future<Output = OperationReport>,
         two: impl Future<Output = OperationReport>,
@@ -67,7 +66,7 @@ impl Stacks {
 }
 
 #[tokio::test]
-async fn two_creates_and_two_deletes_at_once_succeed() {
+async fn concurrent_creates_and_deletes_succeed() {
     use StackStatus::{CreateComplete, DeleteComplete};
     for second in [0, 1] {
         let stacks = Stacks::new().await;
@@ -75,15 +74,15 @@ async fn two_creates_and_two_deletes_at_once_succeed() {
         let templates = [stacks.template(0), stacks.template(second)];
         account.world.emulator.faults().add(Fault::on("manifest.put", HELD).path("/manifests/3.13"));
         let creates = (one.create(&templates[0]), two.create(&templates[1]));
-        stacks.at_once(creates.0, creates.1, [CreateComplete; 2]).await;
+        stacks.check_concurrent(creates.0, creates.1, [CreateComplete; 2]).await;
         let named = account.repository.resolve("3.13").unwrap();
         assert!([images[0].digest(), images[second].digest()].contains(&named.as_str()), "{named}");
         assert_eq!(account.repository.integrity_errors("3.13"), Vec::<String>::new());
         let mut owners = [one, two].map(|stack| format!("{}/Python", stack.id()));
         owners.sort();
         assert_eq!(stacks.owners(), owners);
-        stacks.hold("ecr:BatchGetImage");
-        stacks.at_once(one.delete(), two.delete(), [DeleteComplete; 2]).await;
+        stacks.delay("ecr:BatchGetImage");
+        stacks.check_concurrent(one.delete(), two.delete(), [DeleteComplete; 2]).await;
         stacks.check_empty();
     }
 }
@@ -96,7 +95,7 @@ async fn a_create_during_the_delete_of_the_last_owner_keeps_its_image() {
     let template = stacks.template(0);
     let created = one.create(&template).await;
     assert_eq!(created.status, CreateComplete, "{:?}", created.failures());
-    stacks.hold("ecr:BatchDeleteImage");
+    stacks.delay("ecr:BatchDeleteImage");
     let create = async {
         let mark = account.mark();
         while account.world.emulator.log().count(mark, "ecr:BatchDeleteImage") == 0 {
@@ -104,7 +103,7 @@ async fn a_create_during_the_delete_of_the_last_owner_keeps_its_image() {
         }
         two.create(&template).await
     };
-    stacks.at_once(one.delete(), create, [DeleteComplete, CreateComplete]).await;
+    stacks.check_concurrent(one.delete(), create, [DeleteComplete, CreateComplete]).await;
     account.check_stored("3.13", &images[0]);
     assert_eq!(stacks.owners(), [format!("{}/Python", two.id())]);
     account.world.emulator.faults().clear();

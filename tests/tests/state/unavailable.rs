@@ -6,22 +6,22 @@ use aws_emulator::bucket::ProviderResponse;
 use aws_emulator::{Effect, Emulator, Fault, Mutability, STATE_TABLE};
 use serde_json::{Value, json};
 
-use crate::common::{Account, answered, creation, index, succeeded};
+use crate::common::{Account, check_success, create_event, index, response_of};
 
 /// Timeout of the function. The table must leave most of it to the copy.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// Longest time of an event, with room for slow machines. The table itself costs about 5 seconds.
-const LONGEST: Duration = Duration::from_secs(12);
+/// Maximum duration of an event, with reserve for slow machines. The table costs about 5 seconds.
+const MAX_DURATION: Duration = Duration::from_secs(12);
 
 fn region(emulator: &Emulator) -> &str {
     &emulator.settings().region
 }
 
-fn refused(emulator: &Emulator) {
+fn denied(emulator: &Emulator) {
     emulator.dynamodb().deny("dynamodb:*", "*");
 }
 
-fn writes_refused(emulator: &Emulator) {
+fn writes_denied(emulator: &Emulator) {
     emulator.dynamodb().deny("dynamodb:PutItem", "*");
 }
 
@@ -50,16 +50,16 @@ fn wrong_schema(emulator: &Emulator) {
 fn available(_: &Emulator) {}
 
 /// Sends an event. Returns the response and the last line of the log.
-async fn play(account: &Account, case: &str, event: Value) -> (ProviderResponse, Value) {
+async fn send(account: &Account, case: &str, event: Value) -> (ProviderResponse, Value) {
     let started = Instant::now();
     let call = account.stack.send(event).await;
     let took = started.elapsed();
     let line = account.last_line(&call).await;
-    let answer = answered(call);
-    println!("{case}: {:.1} s, state {}, {:?}", took.as_secs_f64(), line["state"], answer.reason);
-    succeeded(&answer);
-    assert!(took < LONGEST, "{case}: {took:?}");
-    (answer, line)
+    let response = response_of(call);
+    println!("{case}: {:.1} s, state {}, {:?}", took.as_secs_f64(), line["state"], response.reason);
+    check_success(&response);
+    assert!(took < MAX_DURATION, "{case}: {took:?}");
+    (response, line)
 }
 
 /// Creates and deletes an image. Both must log this `state`, and the image must be kept.
@@ -73,7 +73,7 @@ async fn check(case: &str, state: &str, table: &str, damage: fn(&Emulator)) {
     account.publish("3.13", &image);
     damage(&account.world.emulator);
     let properties = account.properties("python:3.13");
-    let (created, line) = play(&account, &format!("Create, {case}"), creation(&properties)).await;
+    let (created, line) = send(&account, &format!("Create, {case}"), create_event(&properties)).await;
     assert_eq!((&line["state"], &line["outcome"]), (&json!(state), &json!("copied")), "{case}: {line}");
     account.check_stored("3.13", &image);
     let delete = json!({
@@ -82,19 +82,19 @@ async fn check(case: &str, state: &str, table: &str, damage: fn(&Emulator)) {
         "PhysicalResourceId": created.physical_id,
         "ResourceProperties": properties,
     });
-    let (_, line) = play(&account, &format!("Delete, {case}"), delete).await;
+    let (_, line) = send(&account, &format!("Delete, {case}"), delete).await;
     assert_eq!(line["state"], state, "{case}: {line}");
     account.check_stored("3.13", &image);
 }
 
-/// Makes the table unusable.
-type Break = fn(&Emulator);
+/// Makes the table unavailable.
+type Damage = fn(&Emulator);
 
 #[tokio::test]
 async fn copies_succeed_and_deletes_keep_the_image() {
-    let cases: [(&str, Break); 7] = [
-        ("refused", refused),
-        ("writes refused", writes_refused),
+    let cases: [(&str, Damage); 7] = [
+        ("denied", denied),
+        ("writes denied", writes_denied),
         ("throttled", throttled),
         ("hanging", hanging),
         ("writes hanging", writes_hanging),
