@@ -186,8 +186,8 @@ impl EventHandler<'_> {
         invoked.await.map_err(StopReason::InvokeFailed)
     }
 
-    async fn deliver(&self, answer: Response<'_>) -> Result<(), DeliveryError> {
-        deliver(answer, self.context.envelope, self.services, &self.context.deadlines).await
+    async fn deliver(&self, response: Response<'_>) -> Result<(), DeliveryError> {
+        deliver(response, self.context.envelope, self.services, &self.context.deadlines).await
     }
 
     fn summary<'a>(&'a self, report: Report<'a>) -> EventSummary<'a> {
@@ -223,8 +223,8 @@ async fn respond_for_failed_invocation(
     let span = span(&envelope, invocation);
     let work = async {
         let text = reason(&Failure::Invocation(failure), &request_id);
-        let answer = Response::failure(&envelope, text.clone());
-        let delivered = deliver(answer, &envelope, services, &deadlines).await;
+        let response = Response::failure(&envelope, text.clone());
+        let delivered = deliver(response, &envelope, services, &deadlines).await;
         summary::log_failed_invocation(&text, &request_id, deadlines.started.elapsed());
         delivered
     };
@@ -232,13 +232,13 @@ async fn respond_for_failed_invocation(
 }
 
 async fn deliver(
-    answer: Response<'_>,
+    response: Response<'_>,
     envelope: &Envelope,
     services: &Services,
     deadlines: &Deadlines,
 ) -> Result<(), DeliveryError> {
     let delivered =
-        services.responses.deliver(&envelope.response_url, answer.body(), deadlines.response).await;
+        services.responses.deliver(&envelope.response_url, response.body(), deadlines.response).await;
     if let Err(error) = &delivered {
         tracing::error!(%error, "the response could not be sent");
     }

@@ -18,12 +18,12 @@ pub(crate) const URI: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/
 /// Clients whose calls are answered from here, by the target of the call, such as
 /// `secretsmanager.GetSecretValue`, and its input; else with a code and a message.
 pub(crate) fn clients_with_responses(
-    answer: impl Fn(&str, &Value) -> Result<Value, (&'static str, String)> + Send + Sync + 'static,
+    response: impl Fn(&str, &Value) -> Result<Value, (&'static str, String)> + Send + Sync + 'static,
 ) -> AwsClients {
     let http = infallible_client_fn(move |request| {
         let target = request.headers()["x-amz-target"].to_str().unwrap();
         let input: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-        let (status, body) = match answer(target, &input) {
+        let (status, body) = match response(target, &input) {
             Ok(output) => (200, output),
             Err((code, message)) => (400, json!({"__type": code, "message": message})),
         };

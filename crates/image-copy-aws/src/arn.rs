@@ -1,4 +1,4 @@
-//! ARNs of repositories, each of which says partition, account and Region.
+//! ARNs of ECR repositories.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,7 @@ use image_copy::text::{SanitizedText, name_without_userinfo};
 use crate::ecr_registry_host::EcrRegistryHost;
 use crate::partition::{Partition, is_account, is_region};
 
-/// What every ARN of something in a Region of an account says, each part in its form
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>).
+/// Parts of the ARN of a regional resource
 pub(crate) struct ArnParts<'a> {
     pub(crate) partition: Partition,
     pub(crate) service: &'a str,
@@ -38,58 +37,58 @@ pub struct RepositoryArn {
     name: String,
 }
 
-/// A text that is not the ARN of an ECR repository.
+/// Text that is not the ARN of an ECR repository.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "Invalid AWS ECR repository ARN: {given}; expected arn:<partition>:ecr:<region>:<account>:repository/<name>"
 )]
 pub struct InvalidRepositoryArn {
-    /// The text as it was given, cut.
+    /// Start of the text.
     pub given: SanitizedText,
 }
 
 impl RepositoryArn {
-    /// The partition.
+    /// Returns the partition.
     #[must_use]
     pub fn partition(&self) -> Partition {
         self.partition
     }
 
-    /// The Region.
+    /// Returns the Region.
     #[must_use]
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// The account, which is what ECR calls the registry id.
+    /// Returns the account. ECR calls it registry ID.
     #[must_use]
     pub fn account(&self) -> &str {
         &self.account
     }
 
-    /// The repository's name.
+    /// Returns the repository's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The registry's host.
+    /// Returns the registry's host.
     #[must_use]
     pub fn host(&self) -> String {
         format!("{}.dkr.ecr.{}.{}", self.account, self.region, self.partition.suffix())
     }
 
-    /// The repository as the engine names it; its text is the repository URI.
+    /// Returns the repository for the engine. Its text is the repository URI.
     #[must_use]
     pub fn repository(&self) -> oci::Repository {
-        // Both parts were checked when the ARN was made.
+        // Parsing the ARN has checked both parts.
         let registry: Registry = self.host().parse().expect("an account and a Region make a host");
         oci::Repository::new(registry, &self.name).expect("the name was checked")
     }
 
-    /// The ARN behind a repository URI, if that is of a private ECR registry by its plain host.
+    /// Returns the ARN of a repository with a standard host of private ECR.
     #[must_use]
-    pub fn of_repository(repository: &oci::Repository) -> Option<Self> {
+    pub fn from_repository(repository: &oci::Repository) -> Option<Self> {
         let host = EcrRegistryHost::parse(repository.registry().as_str())?;
         let arn = Self {
             partition: host.partition,
@@ -105,7 +104,7 @@ impl FromStr for RepositoryArn {
     type Err = InvalidRepositoryArn;
 
     fn from_str(text: &str) -> Result<Self, InvalidRepositoryArn> {
-        let invalid = || InvalidRepositoryArn { given: quoted(text) };
+        let invalid = || InvalidRepositoryArn { given: excerpt(text) };
         let fields = ArnParts::parse(text).filter(|fields| fields.service == "ecr").ok_or_else(invalid)?;
         let ArnParts { partition, region, account, resource, .. } = fields;
         let name = resource.strip_prefix("repository/").ok_or_else(invalid)?;
@@ -123,8 +122,8 @@ impl fmt::Display for RepositoryArn {
     }
 }
 
-/// Returns the start of a text that is no ARN, for a message, without a login.
-pub(crate) fn quoted(text: &str) -> SanitizedText {
+/// Returns the start of invalid text for an error, without user names and passwords.
+pub(crate) fn excerpt(text: &str) -> SanitizedText {
     SanitizedText::new(&name_without_userinfo(text), 120)
 }
 
@@ -137,7 +136,7 @@ mod tests {
         let parsed: RepositoryArn = arn.parse().unwrap();
         assert_eq!(parsed.to_string(), arn);
         assert_eq!(parsed.repository().to_string(), uri);
-        assert_eq!(RepositoryArn::of_repository(&uri_of(uri)), Some(parsed), "{uri}");
+        assert_eq!(RepositoryArn::from_repository(&uri_of(uri)), Some(parsed), "{uri}");
     }
 
     fn uri_of(uri: &str) -> oci::Repository {
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn every_partition_has_its_own_host() {
+    fn each_partition_has_a_separate_host() {
         for (partition, region, suffix) in [
             ("aws", "eu-west-1", "amazonaws.com"),
             ("aws-cn", "cn-north-1", "amazonaws.com.cn"),
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_a_repository() {
+    fn rejects_text_that_is_not_a_repository_arn() {
         for wrong in [
             "",
             "python",
@@ -187,9 +186,9 @@ mod tests {
     }
 
     #[test]
-    fn only_the_plain_host_leads_back_to_an_arn() {
+    fn only_the_standard_host_converts_to_an_arn() {
         let fips = uri_of("123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com/app");
-        assert_eq!(RepositoryArn::of_repository(&fips), None);
-        assert_eq!(RepositoryArn::of_repository(&uri_of("ghcr.io/acme/app")), None);
+        assert_eq!(RepositoryArn::from_repository(&fips), None);
+        assert_eq!(RepositoryArn::from_repository(&uri_of("ghcr.io/acme/app")), None);
     }
 }

@@ -1,4 +1,4 @@
-//! One SDK client per Region, made when it is first needed.
+//! SDK clients, created for each Region on first use.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,26 +19,26 @@ use crate::endpoints::{EndpointOptions, Service};
 use crate::repository::EcrRepository;
 use crate::retry::{RetryPolicy, RetryingClient};
 
-/// A route that leads nowhere must not use up an invocation.
+/// A missing route must not use up an invocation.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Control-plane answers are small and quick; PutImage checks every layer, which takes seconds.
+/// Responses are small and quick. `PutImage` checks every layer, which takes seconds.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the environment does not say, or should not say twice.
+/// Options of AWS clients that the environment does not set.
 #[derive(Debug, Clone, Default)]
 pub struct ClientOptions {
-    /// Serves calls that are not about one repository; none takes what the environment says.
+    /// Region of calls that are not about one repository. `None` means the environment's Region.
     pub region: Option<String>,
-    /// What CloudTrail shows, in letters, digits and `-`.
+    /// Application name in CloudTrail: letters, digits and `-`.
     pub application: String,
-    /// Which endpoints are called.
+    /// Endpoints that are called.
     pub endpoints: EndpointOptions,
-    /// Certificates of authorities to trust besides the system's, as PEM that was read before: the
-    /// SDK panics over what it cannot read.
+    /// PEM of CA certificates that are trusted besides the system's. It must be valid, because the SDK panics
+    /// on invalid PEM.
     pub certificates: Vec<u8>,
 }
 
-/// The SDK's clients. Cheap to clone; clones share the clients.
+/// Clients of AWS services. Clones share connections.
 #[derive(Clone)]
 pub struct AwsClients {
     config: SdkConfig,
@@ -47,10 +47,10 @@ pub struct AwsClients {
 }
 
 impl AwsClients {
-    /// Reads credentials, endpoints and proxies as the SDK does. Asks nobody: credentials are fetched
-    /// with the first call.
+    /// Reads credentials, endpoints and proxies as the SDK does. Sends nothing: the first call fetches
+    /// credentials.
     pub async fn from_environment(options: ClientOptions) -> Self {
-        // A pinned version: `latest()` would change retries and timeouts with a `cargo update`.
+        // Pinned, because `latest()` would change retries and timeouts with a `cargo update`.
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .use_fips(options.endpoints.fips)
             .use_dual_stack(options.endpoints.dual_stack);
@@ -66,20 +66,20 @@ impl AwsClients {
         Self::new(loader.load().await, RetryPolicy::default())
     }
 
-    /// Clients with this configuration, whose retries and timeouts do not count.
+    /// Creates clients with this configuration, except its retries and timeouts.
     #[must_use]
     pub fn new(config: SdkConfig, retry_policy: RetryPolicy) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .build();
-        // `call` retries, with more patience than the SDK's three attempts: one owner per request.
+        // Only `RetryingClient` retries, because it retries longer than the SDK.
         let config =
             config.into_builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
         Self { config, retry_policy, by_region: Arc::default() }
     }
 
-    /// The repository behind `arn`, whose calls end by `deadline`.
+    /// Returns the repository `arn`, whose calls end by `deadline`.
     #[must_use]
     pub fn repository(&self, arn: &RepositoryArn, deadline: Option<Instant>) -> EcrRepository {
         EcrRepository::new(arn.clone(), self.ecr_client(arn.region(), deadline))
@@ -93,14 +93,14 @@ impl AwsClients {
         self.retry_policy
     }
 
-    /// The API host of a service, for errors.
+    /// Returns the API host of a service, for errors.
     pub(crate) fn api_host(&self, service: Service, region: &str) -> String {
         let fips = self.config.use_fips().unwrap_or(false);
         EndpointOptions { fips, dual_stack: self.config.use_dual_stack().unwrap_or(false) }
             .api_host(service, region)
     }
 
-    /// Calls to `region` that end by `deadline`.
+    /// Returns a client for ECR in `region`, whose calls end by `deadline`.
     pub(crate) fn ecr_client(&self, region: &str, deadline: Option<Instant>) -> RetryingClient {
         let mut clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(region.to_owned()).or_insert_with(|| {
@@ -113,7 +113,8 @@ impl AwsClients {
     }
 }
 
-/// The SDK's own HTTP client, but for these certificates. Built by hand, it would forget the proxy.
+/// Returns the SDK's HTTP client with these CA certificates. A client built by hand does not use the proxy
+/// unless it is set.
 fn http_client_with(certificates: &[u8]) -> SharedHttpClient {
     let store = TrustStore::default().with_pem_certificate(certificates);
     let context = TlsContext::builder().with_trust_store(store).build();

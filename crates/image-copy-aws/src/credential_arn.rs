@@ -1,14 +1,14 @@
-//! ARNs of what can hold a login: a secret of Secrets Manager, or a parameter of Systems Manager.
+//! ARNs of registry credentials: a secret of Secrets Manager, or a parameter of Systems Manager.
 
 use std::fmt;
 use std::str::FromStr;
 
 use image_copy::text::SanitizedText;
 
-use crate::arn::{ArnParts, quoted};
+use crate::arn::{ArnParts, excerpt};
 use crate::partition::Partition;
 
-/// Where a login is kept.
+/// ARN of a secret or parameter that contains registry credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CredentialArn {
     partition: Partition,
@@ -17,47 +17,46 @@ pub struct CredentialArn {
     resource: CredentialResource,
 }
 
-/// What keeps it.
+/// Resource of a credential ARN.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum CredentialResource {
-    /// A secret of Secrets Manager, with what ECS lets follow its ARN
-    /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html>).
+    /// A secret of Secrets Manager, with the optional suffix of ECS
     Secret {
         name: String,
         json_key: Option<String>,
         version_stage: Option<String>,
         version_id: Option<String>,
     },
-    /// A parameter of Systems Manager's Parameter Store, without the first `/` of its name.
+    /// A parameter of Parameter Store. Its name has no leading `/`.
     Parameter { name: String },
 }
 
-/// A text that is not the ARN of a secret or a parameter.
+/// Text that is not the ARN of a secret or parameter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{given}\", which is not {expected}")]
 pub struct InvalidCredentialArn {
-    /// The text as it was given, cut.
+    /// Start of the text.
     pub given: SanitizedText,
-    /// What it should be.
+    /// Description of valid ARNs.
     pub expected: &'static str,
 }
 
 const EXPECTED: &str = "the ARN of a secret (arn:aws:secretsmanager:<region>:<account>:secret:<name>) or of a parameter (arn:aws:ssm:<region>:<account>:parameter/<name>)";
 
 impl CredentialArn {
-    /// The Region, which is where it is read.
+    /// Returns the Region of the secret or parameter.
     #[must_use]
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// The account to which it belongs.
+    /// Returns the account of the secret or parameter.
     #[must_use]
     pub fn account(&self) -> &str {
         &self.account
     }
 
-    /// What it is called in a sentence.
+    /// Returns `secret` or `parameter`, for messages.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match &self.resource {
@@ -66,7 +65,7 @@ impl CredentialArn {
         }
     }
 
-    /// The key whose value is meant, where the secret is a JSON object with several.
+    /// Returns the key of the credentials in a secret with several keys.
     #[must_use]
     pub fn json_key(&self) -> Option<&str> {
         match &self.resource {
@@ -75,7 +74,7 @@ impl CredentialArn {
         }
     }
 
-    /// Whether both mean the same login, be it in another version.
+    /// Returns true if both mean the same credentials, in any version.
     #[must_use]
     pub fn is_same_secret(&self, other: &Self) -> bool {
         self.to_string() == other.to_string() && self.json_key() == other.json_key()
@@ -90,7 +89,7 @@ impl FromStr for CredentialArn {
     type Err = InvalidCredentialArn;
 
     fn from_str(text: &str) -> Result<Self, InvalidCredentialArn> {
-        let invalid = || InvalidCredentialArn { given: quoted(text), expected: EXPECTED };
+        let invalid = || InvalidCredentialArn { given: excerpt(text), expected: EXPECTED };
         let ArnParts { partition, service, region, account, resource } =
             ArnParts::parse(text).ok_or_else(invalid)?;
         let resource = match service {
@@ -129,7 +128,7 @@ fn parse_parameter(text: &str) -> Option<CredentialResource> {
     valid.then(|| CredentialResource::Parameter { name: name.into() })
 }
 
-/// The ARN alone, as the services take it: without what ECS lets follow.
+/// Writes the ARN without the suffix of ECS, because the services reject it.
 impl fmt::Display for CredentialArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { partition, region, account, resource } = self;
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_may_name_a_key_and_a_version_as_ecs_does() {
+    fn parses_the_key_and_version_of_ecs() {
         let text = |text: &str| Some(text.to_owned());
         for (suffix, key, stage, id) in [
             ("", None, None, None),
@@ -169,7 +168,7 @@ mod tests {
         ] {
             let arn = parse(&format!("{SECRET}{suffix}"));
             assert_eq!((arn.region(), arn.account()), ("eu-west-1", "123456789012"));
-            assert_eq!(arn.to_string(), SECRET, "the service wants no suffix");
+            assert_eq!(arn.to_string(), SECRET, "the service rejects a suffix");
             let CredentialResource::Secret { json_key, version_stage, version_id, .. } = arn.resource()
             else {
                 panic!()
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn every_partition_is_known() {
+    fn parses_arns_of_every_partition() {
         for (partition, region) in [
             ("aws", "eu-west-1"),
             ("aws-cn", "cn-north-1"),
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_the_same_login_and_another_key_is_not() {
+    fn another_version_is_the_same_secret_and_another_key_is_not() {
         let arn = parse(&format!("{SECRET}:hub::"));
         assert!(arn.is_same_secret(&parse(&format!("{SECRET}:hub:AWSPREVIOUS:"))));
         assert!(!arn.is_same_secret(&parse(SECRET)));
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_in_one_line() {
+    fn rejects_other_text_in_one_line() {
         for wrong in [
             "",
             "hub/login",

@@ -1,4 +1,4 @@
-//! Logins for private ECR's registry API.
+//! Credentials for the registry API of private ECR.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +13,10 @@ use crate::token::AuthorizationToken;
 
 const ACTION: &str = "ecr:GetAuthorizationToken";
 
-/// Gives the function's own login to hosts of private ECR, and none to any other host.
+/// Credentials of the current AWS principal for hosts of private ECR, and none for other hosts.
 ///
-/// A token stands for the calling principal, whatever the account of the registry, but is asked for
-/// in the Region of the host. Each Region's token is fetched by one task at a time, and kept.
+/// A token is valid for registries of all accounts, but must be requested in the Region of the host. One task
+/// at a time fetches a Region's token, and the others use it.
 pub struct EcrCredentials {
     clients: AwsClients,
     by_region: Mutex<HashMap<String, Arc<CachedToken>>>,
@@ -25,34 +25,34 @@ pub struct EcrCredentials {
 type CachedToken = tokio::sync::Mutex<Option<AuthorizationToken>>;
 
 impl EcrCredentials {
-    /// Logins by way of these clients.
+    /// Creates credentials that are fetched through `clients`.
     #[must_use]
     pub fn new(clients: AwsClients) -> Self {
         Self { clients, by_region: Mutex::default() }
     }
 
-    async fn login_in(&self, region: &str, refused: Option<&Credentials>) -> Result<Credentials, Error> {
+    async fn token_for(&self, region: &str, refused: Option<&Credentials>) -> Result<Credentials, Error> {
         let cached = {
             let mut cache = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(cache.entry(region.to_owned()).or_default())
         };
-        // Held while the token is fetched, so that the others wait for it rather than fetch too.
+        // The lock is held during the request, so that other tasks wait instead of sending one too.
         let mut cached = cached.lock().await;
         if let Some(token) = cached.as_ref()
             && token.is_usable(refused)
         {
-            return Ok(token.login.clone());
+            return Ok(token.credentials.clone());
         }
         let token = self.fetch(region).await?;
-        Ok(cached.insert(token).login.clone())
+        Ok(cached.insert(token).credentials.clone())
     }
 
     async fn fetch(&self, region: &str) -> Result<AuthorizationToken, Error> {
         let client = self.clients.ecr_client(region, None);
-        let answer = client.send(ACTION, || client.sdk.get_authorization_token().send()).await?;
-        let data = answer.authorization_data().first();
+        let response = client.send(ACTION, || client.sdk.get_authorization_token().send()).await?;
+        let data = response.authorization_data().first();
         let token =
-            data.and_then(|data| AuthorizationToken::read(data.authorization_token()?, data.expires_at()));
+            data.and_then(|data| AuthorizationToken::parse(data.authorization_token()?, data.expires_at()));
         let token = token.ok_or(Error::Protocol("ECR's authorization token could not be read"))?;
         tracing::debug!(region, "got an ECR authorization token");
         Ok(token)
@@ -67,7 +67,7 @@ impl CredentialsProvider for EcrCredentials {
     ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
             let Some(host) = EcrRegistryHost::parse(repository.registry().as_str()) else { return Ok(None) };
-            self.login_in(&host.region, refused).await.map(Some)
+            self.token_for(&host.region, refused).await.map(Some)
         })
     }
 
@@ -92,7 +92,7 @@ mod tests {
 
     const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 
-    /// Tokens numbered from 1, each valid for `life` from now.
+    /// Returns credentials with tokens that are numbered from 1, and valid for `life`.
     fn credentials(life: Duration) -> (EcrCredentials, Arc<AtomicUsize>) {
         let count = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&count);
@@ -107,43 +107,43 @@ mod tests {
             );
             http::Response::builder().status(200).body(body).unwrap()
         });
-        (EcrCredentials::new(testing::clients(http)), count)
+        (EcrCredentials::new(testing::clients_over(http)), count)
     }
 
-    async fn login(credentials: &EcrCredentials, refused: Option<&Credentials>) -> Credentials {
+    async fn fetch(credentials: &EcrCredentials, refused: Option<&Credentials>) -> Credentials {
         credentials.credentials_for(&testing::repository(HOST), refused).await.unwrap().unwrap()
     }
 
     #[tokio::test]
-    async fn one_token_serves_all_who_ask_at_once() {
+    async fn concurrent_requests_share_one_token() {
         let (credentials, count) = credentials(Duration::from_secs(12 * 3600));
-        let logins = futures_util::future::join_all((0..8).map(|_| login(&credentials, None))).await;
-        assert!(logins.iter().all(|login| login.password.expose_secret() == "token-1"));
-        assert_eq!(logins[0].username, "AWS");
+        let found = futures_util::future::join_all((0..8).map(|_| fetch(&credentials, None))).await;
+        assert!(found.iter().all(|found| found.password.expose_secret() == "token-1"));
+        assert_eq!(found[0].username, "AWS");
         assert_eq!(count.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
-    async fn a_token_near_its_end_is_renewed() {
+    async fn a_token_that_expires_soon_is_renewed() {
         let (credentials, _) = credentials(RENEW_BEFORE - Duration::from_secs(1));
-        login(&credentials, None).await;
-        assert_eq!(login(&credentials, None).await.password.expose_secret(), "token-2");
+        fetch(&credentials, None).await;
+        assert_eq!(fetch(&credentials, None).await.password.expose_secret(), "token-2");
     }
 
     #[tokio::test]
-    async fn a_refused_token_is_renewed_once_for_all() {
+    async fn a_rejected_token_is_renewed_once_for_all_tasks() {
         let (credentials, count) = credentials(Duration::from_secs(12 * 3600));
-        let first = login(&credentials, None).await;
-        let renewed = login(&credentials, Some(&first)).await;
+        let first = fetch(&credentials, None).await;
+        let renewed = fetch(&credentials, Some(&first)).await;
         assert_eq!(renewed.password.expose_secret(), "token-2");
-        // Another task that still holds the old one gets what is there by now.
-        let late = login(&credentials, Some(&first)).await;
+        // A task with the old token gets the current one.
+        let late = fetch(&credentials, Some(&first)).await;
         assert_eq!(late.password.expose_secret(), "token-2");
         assert_eq!(count.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
-    async fn other_hosts_get_no_login_and_cost_no_call() {
+    async fn other_hosts_get_no_credentials_and_cause_no_call() {
         let (credentials, count) = credentials(Duration::from_secs(3600));
         for host in ["registry-1.docker.io", "public.ecr.aws", "localhost:5000"] {
             assert!(
@@ -157,8 +157,8 @@ mod tests {
     #[tokio::test]
     async fn a_denied_token_names_the_permission() {
         let http =
-            infallible_client_fn(|_| testing::refusal("AccessDeniedException", "User is not authorized"));
-        let credentials = EcrCredentials::new(testing::clients(http));
+            infallible_client_fn(|_| testing::failure("AccessDeniedException", "User is not authorized"));
+        let credentials = EcrCredentials::new(testing::clients_over(http));
         let error = credentials.credentials_for(&testing::repository(HOST), None).await.unwrap_err();
         assert_eq!(
             error.to_string(),

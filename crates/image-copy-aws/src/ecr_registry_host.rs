@@ -1,8 +1,8 @@
-//! Hosts of private ECR registries, each of which says partition, account and Region.
+//! Hosts of private ECR registries. Each contains account and Region.
 
 use crate::partition::{Partition, is_account, is_region};
 
-/// What the host of a private ECR registry says.
+/// Account, Region and partition in the host of a private ECR registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EcrRegistryHost {
     /// The partition.
@@ -14,13 +14,13 @@ pub struct EcrRegistryHost {
 }
 
 impl EcrRegistryHost {
-    /// Reads a host in any case: plain, FIPS or dual-stack. `None`: it is not private ECR's.
+    /// Parses a host in any case: standard, FIPS or dual-stack. Returns `None` if it is not of private ECR.
     #[must_use]
     pub fn parse(host: &str) -> Option<Self> {
         let host = host.to_ascii_lowercase();
         let host = host.strip_suffix(":443").unwrap_or(&host);
         let (account, rest) = host.split_once('.')?;
-        let plain = |rest: &str| {
+        let standard = |rest: &str| {
             let rest = rest.strip_prefix("dkr.ecr.").or_else(|| rest.strip_prefix("dkr.ecr-fips."))?;
             let (region, suffix) = rest.split_once('.')?;
             let partition = Partition::of_region(region);
@@ -32,7 +32,7 @@ impl EcrRegistryHost {
             let partition = Partition::of_region(region);
             (partition.dual_stack_suffix() == Some(suffix)).then(|| (partition, region.to_owned()))
         };
-        let (partition, region) = plain(rest).or_else(|| dual_stack(rest))?;
+        let (partition, region) = standard(rest).or_else(|| dual_stack(rest))?;
         let valid = is_account(account) && is_region(&region);
         valid.then(|| Self { partition, region, account: account.into() })
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_hosts_in_any_case_and_of_any_kind() {
+    fn parses_hosts_in_any_case_and_of_any_kind() {
         for host in [
             "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
             "123456789012.DKR.ECR.EU-WEST-1.AMAZONAWS.COM:443",
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_is_not_for_hosts_that_only_look_like_ecr() {
+    fn rejects_hosts_that_only_resemble_ecr() {
         for host in [
             "public.ecr.aws",
             "docker.io",

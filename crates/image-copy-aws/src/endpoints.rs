@@ -1,26 +1,25 @@
-//! Host names of APIs and registries, by the two switches that the AWS SDKs know
-//! (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html>).
+//! Host names of APIs and registries, according to the two endpoint settings of the AWS SDKs
 
 use image_copy::oci::{self, Registry};
 
 use crate::arn::RepositoryArn;
 use crate::partition::Partition;
 
-/// Which of a service's endpoints are used.
+/// Endpoint settings of the AWS SDKs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EndpointOptions {
-    /// `AWS_USE_FIPS_ENDPOINT`. Not every Region has them.
+    /// `AWS_USE_FIPS_ENDPOINT`. Not every Region has FIPS endpoints.
     pub fips: bool,
-    /// `AWS_USE_DUALSTACK_ENDPOINT`: those that have IPv6 addresses too.
+    /// `AWS_USE_DUALSTACK_ENDPOINT`: endpoints that also have IPv6 addresses.
     pub dual_stack: bool,
 }
 
-/// A partition has no registry hosts of the kind that was asked for.
+/// Error: the partition has no such registry hosts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("partition {0} has no dual-stack registry hosts")]
 pub struct UnsupportedEndpoint(&'static str);
 
-/// A service whose API is called.
+/// AWS service with an API host.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Service {
     Ecr,
@@ -31,11 +30,11 @@ pub(crate) enum Service {
 }
 
 impl EndpointOptions {
-    /// Where the repository's data is read and written. Its name and its URI stay those of the plain
-    /// host.
+    /// Returns the repository with the host for uploads and downloads. The repository URI always has the
+    /// standard host.
     ///
     /// # Errors
-    /// When the partition has no such host.
+    /// If the partition has no such host.
     pub fn repository(self, arn: &RepositoryArn) -> Result<oci::Repository, UnsupportedEndpoint> {
         let (account, region, partition) = (arn.account(), arn.region(), arn.partition());
         let fips = if self.fips { "-fips" } else { "" };
@@ -45,12 +44,12 @@ impl EndpointOptions {
         } else {
             format!("{account}.dkr.ecr{fips}.{region}.{}", partition.suffix())
         };
-        // Both parts were checked when the ARN was made.
+        // Parsing the ARN has checked both parts.
         let registry: Registry = host.parse().expect("an account and a Region make a host");
         Ok(oci::Repository::new(registry, arn.name()).expect("the name was checked"))
     }
 
-    /// The host of a service's API, as the SDK makes it out.
+    /// Returns the API host of a service, as the SDK does.
     pub(crate) fn api_host(self, service: Service, region: &str) -> String {
         let partition = Partition::of_region(region);
         let fips = if self.fips { "-fips" } else { "" };
@@ -63,13 +62,13 @@ impl EndpointOptions {
             (Service::Ssm, _) => "ssm",
             (Service::DynamoDb, _) => "dynamodb",
         };
-        let suffix = if self.dual_stack { api_suffix(partition) } else { partition.suffix() };
+        let suffix = if self.dual_stack { dual_stack_api_suffix(partition) } else { partition.suffix() };
         format!("{name}{fips}.{region}.{suffix}")
     }
 }
 
-/// The domain of APIs that speak IPv6 too.
-fn api_suffix(partition: Partition) -> &'static str {
+/// Returns the domain of dual-stack APIs.
+fn dual_stack_api_suffix(partition: Partition) -> &'static str {
     match partition {
         Partition::Aws | Partition::GovCloud => "api.aws",
         Partition::China => "api.amazonwebservices.com.cn",
@@ -96,7 +95,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_repository_has_four_hosts_that_mean_the_same_registry() {
+    fn a_repository_has_four_hosts_of_the_same_registry() {
         let arn: RepositoryArn = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app".parse().unwrap();
         for (endpoints, host) in ALL.into_iter().zip([
             "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
@@ -117,13 +116,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_host_that_an_error_names_is_the_one_that_the_sdk_calls() {
+    async fn the_api_host_in_errors_is_the_host_of_the_sdk() {
         for region in ["us-east-1", "cn-north-1", "us-gov-west-1", "eu-isoe-west-1", "eusc-de-east-1"] {
             for endpoints in ALL {
                 let EndpointOptions { fips, dual_stack } = endpoints;
                 let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dual_stack);
                 let resolved = DefaultResolver::new().resolve_endpoint(&params.build().unwrap()).await;
-                // Some partitions have no such endpoint, which the SDK says itself.
+                // Some partitions have no such endpoint, and the SDK returns an error.
                 let Ok(resolved) = resolved else { continue };
                 let host = endpoints.api_host(Service::Ecr, region);
                 assert_eq!(resolved.url(), format!("https://{host}"), "{region} {endpoints:?}");

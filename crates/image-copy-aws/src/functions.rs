@@ -1,4 +1,4 @@
-//! Calls of Lambda functions that nobody waits for: what is handed over runs on its own.
+//! Asynchronous invocations of Lambda functions.
 
 use std::time::Duration;
 
@@ -13,8 +13,7 @@ use tokio::time::Instant;
 use crate::AwsClients;
 use crate::retry::{root_cause, words};
 
-/// A route that leads nowhere, as out of a VPC without an endpoint for Lambda, has to show while
-/// there is time to say so.
+/// A missing route, as in a VPC without an endpoint for Lambda, must show while there is time to respond.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Lambda's functions in the Region of the configuration.
@@ -23,26 +22,26 @@ pub struct Functions {
     client: aws_sdk_lambda::Client,
 }
 
-/// Why a function was not invoked; the texts are one line.
+/// An invocation that Lambda did not accept. Its text is one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvokeError {
-    /// Lambda says that the role may not.
+    /// The role does not allow `lambda:InvokeFunction`.
     #[error("{code}")]
     AccessDenied {
-        /// Lambda's name for it.
+        /// Error code of Lambda.
         code: SanitizedText,
     },
-    /// There was no answer, or another one.
+    /// There was no response, or another error.
     #[error("{0}")]
     Failed(SanitizedText),
 }
 
 impl AwsClients {
-    /// Lambda's functions, with the same credentials and endpoints.
+    /// Returns a client for Lambda functions, with the same credentials and endpoints.
     #[must_use]
     pub fn functions(&self) -> Functions {
         let config = aws_sdk_lambda::config::Builder::from(self.config())
-            // A payload is small and may be delivered twice, so the SDK's own retries do.
+            // A payload is small, and a second delivery does no harm, so the SDK's own retries are enough.
             .retry_config(RetryConfig::standard())
             .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
             .build();
@@ -51,13 +50,13 @@ impl AwsClients {
 }
 
 impl Functions {
-    /// Queues `payload` for the function that `arn` names.
+    /// Queues `payload` for the function with the ARN `arn`.
     ///
-    /// The SDK passes on the trace by which Lambda counts how often a chain of functions invoked
-    /// itself.
+    /// The SDK sends the trace header by which Lambda counts how often functions invoke themselves in a
+    /// chain.
     ///
     /// # Errors
-    /// When Lambda has not taken it by `deadline`.
+    /// If Lambda has not accepted the payload by `deadline`.
     pub async fn invoke(&self, arn: &str, payload: Vec<u8>, deadline: Instant) -> Result<(), InvokeError> {
         let call = self.client.invoke().function_name(arn).invocation_type(InvocationType::Event);
         match tokio::time::timeout_at(deadline, call.payload(Blob::new(payload)).send()).await {
@@ -81,11 +80,11 @@ mod tests {
     use aws_smithy_http_client::test_util::infallible_client_fn;
 
     use super::*;
-    use crate::testing::{clients, clients_at};
+    use crate::testing::{clients_at, clients_over};
 
     const ARN: &str = "arn:aws:lambda:us-east-1:123456789012:function:provider:live";
 
-    fn soon() -> Instant {
+    fn in_20_seconds() -> Instant {
         Instant::now() + Duration::from_secs(20)
     }
 
@@ -96,16 +95,16 @@ mod tests {
             let kind = call.headers()["x-amz-invocation-type"].to_str().unwrap().to_owned();
             let body = String::from_utf8_lossy(call.body().bytes().unwrap()).into_owned();
             *request.lock().unwrap() = format!("{} {} {kind} {body}", call.method(), call.uri());
-            let answer = http::Response::builder().status(status).header("x-amzn-errortype", code);
-            answer.body(r#"{"Message": "it says\nso"}"#).unwrap()
+            let response = http::Response::builder().status(status).header("x-amzn-errortype", code);
+            response.body(r#"{"Message": "it is\nso"}"#).unwrap()
         });
-        let result = clients(http).functions().invoke(ARN, b"{}".to_vec(), soon()).await;
+        let result = clients_over(http).functions().invoke(ARN, b"{}".to_vec(), in_20_seconds()).await;
         let seen = seen.lock().unwrap().clone();
         (result, seen)
     }
 
     #[tokio::test]
-    async fn hands_over_without_waiting() {
+    async fn invokes_without_waiting_for_a_result() {
         let (result, request) = invoke(202, "").await;
         assert_eq!(result, Ok(()));
         assert_eq!(
@@ -115,22 +114,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tells_a_missing_permission_from_other_trouble() {
+    async fn distinguishes_a_missing_permission_from_other_errors() {
         let (result, _) = invoke(403, "AccessDeniedException").await;
         assert_eq!(result, Err(InvokeError::AccessDenied { code: "AccessDeniedException".into() }));
         let (result, _) = invoke(404, "ResourceNotFoundException").await;
-        assert_eq!(result, Err(InvokeError::Failed("ResourceNotFoundException \"it says so\"".into())));
+        assert_eq!(result, Err(InvokeError::Failed("ResourceNotFoundException \"it is so\"".into())));
     }
 
     #[tokio::test]
-    async fn gives_up_in_time() {
+    async fn fails_at_the_deadline() {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let functions = clients_at(&format!("http://{}", silent.local_addr().unwrap())).functions();
         let deadline = Instant::now() + Duration::from_millis(100);
         let result = functions.invoke(ARN, Vec::new(), deadline).await;
         assert_eq!(result, Err(InvokeError::Failed("no answer in time".into())));
         let refused = clients_at("http://127.0.0.1:1").functions();
-        let error = refused.invoke(ARN, Vec::new(), soon()).await.unwrap_err().to_string();
+        let error = refused.invoke(ARN, Vec::new(), in_20_seconds()).await.unwrap_err().to_string();
         assert!(error.contains("refused") && !error.contains('\n'), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Reading manifests in batches.
+//! Reads manifests in batches.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use image_copy::registry::{Error, ManifestId};
 use crate::repository::EcrRepository;
 use crate::retry::words;
 
-/// Ids in one call (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html>).
-pub(crate) const BATCH: usize = 100;
+/// Maximum number of IDs in one call
+pub(crate) const MAX_BATCH: usize = 100;
 const ACTION: &str = "ecr:BatchGetImage";
 
 impl EcrRepository {
-    /// The manifests behind at most [`BATCH`] ids, in their order.
+    /// Returns the manifests of at most [`MAX_BATCH`] IDs, in their order.
     pub(crate) async fn read_batch(&self, ids: &[ManifestId]) -> Result<Vec<Option<Manifest>>, Error> {
         // ECR addresses images by SHA-256 only, and reports any other digest as an error.
-        let possible = |id: &&ManifestId| !matches!(id, ManifestId::Digest(digest) if digest.algorithm() != Algorithm::Sha256);
-        let asked: Vec<ImageIdentifier> = ids.iter().filter(possible).map(identifier).collect();
-        if asked.is_empty() {
+        let is_supported = |id: &&ManifestId| !matches!(id, ManifestId::Digest(digest) if digest.algorithm() != Algorithm::Sha256);
+        let identifiers: Vec<ImageIdentifier> = ids.iter().filter(is_supported).map(identifier).collect();
+        if identifiers.is_empty() {
             return Ok(ids.iter().map(|_| None).collect());
         }
         let client = &self.client;
@@ -28,16 +28,16 @@ impl EcrRepository {
             .batch_get_image()
             .registry_id(self.arn.account())
             .repository_name(self.arn.name())
-            .set_image_ids(Some(asked))
-            // All of them: for a tag, ECR would convert what is not on the list.
+            .set_image_ids(Some(identifiers))
+            // All types, because ECR converts a tag's manifest to an accepted type.
             .set_accepted_media_types(Some(media_type::MANIFEST_TYPES.map(Into::into).to_vec()));
-        let answer = client.send(ACTION, || request.clone().send()).await?;
-        // HTTP 200 says nothing about the single id: the failures do.
-        if let Some(error) = answer.failures().iter().find_map(error) {
+        let response = client.send(ACTION, || request.clone().send()).await?;
+        // With HTTP 200, failures of single IDs are in the body.
+        if let Some(error) = response.failures().iter().find_map(failure_error) {
             return Err(error);
         }
         ids.iter()
-            .map(|id| match answer.images().iter().find(|image| is_named(image, id)) {
+            .map(|id| match response.images().iter().find(|image| has_id(image, id)) {
                 Some(image) => manifest(image, id),
                 None => Ok(None),
             })
@@ -52,17 +52,17 @@ pub(crate) fn identifier(id: &ManifestId) -> ImageIdentifier {
     }
 }
 
-fn is_named(image: &Image, id: &ManifestId) -> bool {
-    let Some(named) = image.image_id() else { return false };
+fn has_id(image: &Image, id: &ManifestId) -> bool {
+    let Some(image_id) = image.image_id() else { return false };
     match id {
-        ManifestId::Tag(tag) => named.image_tag() == Some(tag.as_str()),
-        ManifestId::Digest(digest) => named.image_digest() == Some(digest.as_str()),
+        ManifestId::Tag(tag) => image_id.image_tag() == Some(tag.as_str()),
+        ManifestId::Digest(digest) => image_id.image_digest() == Some(digest.as_str()),
     }
 }
 
-/// What ails one id, unless it is just not there. Archived images count as not there: pushing them
-/// again brings them back.
-fn error(failure: &ImageFailure) -> Option<Error> {
+/// Returns the error for one ID. Missing images are no error, and archived ones count as missing, because a
+/// push restores them.
+fn failure_error(failure: &ImageFailure) -> Option<Error> {
     let code = failure.failure_code();
     match code {
         Some(ImageFailureCode::ImageNotFound | ImageFailureCode::ImageInaccessible) => None,
@@ -80,20 +80,20 @@ fn manifest(image: &Image, id: &ManifestId) -> Result<Option<Manifest>, Error> {
     let text = image.image_manifest().ok_or(Error::Protocol("BatchGetImage gave an image no manifest"))?;
     let parsed = Manifest::parse(text.to_owned().into(), image.image_manifest_media_type());
     match (id, parsed) {
-        (ManifestId::Digest(wanted), Ok(manifest)) if manifest.digest != *wanted => {
-            Err(Error::DigestMismatch { expected: wanted.clone(), actual: manifest.digest })
+        (ManifestId::Digest(expected), Ok(manifest)) if manifest.digest != *expected => {
+            Err(Error::DigestMismatch { expected: expected.clone(), actual: manifest.digest })
         }
-        (ManifestId::Digest(wanted), Err(error)) => {
+        (ManifestId::Digest(expected), Err(error)) => {
             let actual = Digest::of(text.as_bytes());
-            if actual == *wanted {
+            if actual == *expected {
                 Err(error.into())
             } else {
-                Err(Error::DigestMismatch { expected: wanted.clone(), actual })
+                Err(Error::DigestMismatch { expected: expected.clone(), actual })
             }
         }
-        // What is behind the tag is about to be replaced, so it need not be understood.
+        // The copy replaces this tag, so its manifest can be unreadable.
         (ManifestId::Tag(tag), Err(error)) => {
-            tracing::warn!(tag = tag.as_str(), %error, "the tag names something that cannot be read");
+            tracing::warn!(tag = tag.as_str(), %error, "the tag's manifest cannot be read");
             Ok(None)
         }
         (_, Ok(manifest)) => Ok(Some(manifest)),

@@ -1,22 +1,22 @@
-//! Amazon ECR behind the traits of `image-copy`, and the other services of AWS that a copy needs.
+//! Amazon ECR as implementations of the traits of `image-copy`, and the other AWS services that a copy needs.
 //!
-//! | module | holds |
+//! | module | content |
 //! |---|---|
-//! | [`partition`] | the parts of AWS, with their Regions and accounts |
-//! | [`arn`], [`ecr_registry_host`] | ARNs of repositories, hosts of registries |
-//! | [`credential_arn`] | ARNs of what holds a login |
-//! | [`endpoints`] | host names of APIs and registries, FIPS and dual-stack too |
-//! | [`clients`] | one SDK client per Region |
-//! | [`retry`] | the one place that retries a call and turns its error into the engine's |
-//! | [`credentials`] | logins for the registry API, from `GetAuthorizationToken` |
-//! | [`public_credentials`] | logins for ECR Public |
-//! | [`token`] | the authorization token that both are made of |
-//! | [`secrets`], [`registry_secret`] | what a secret or parameter holds, and whose login that is |
-//! | [`repository`] | one repository through the control plane: the engine's `Inventory` |
-//! | [`functions`] | Lambda's `Invoke`, for a copy that goes on in another invocation |
-//! | [`deletion`] | tags and images of a repository, deleted |
+//! | [`partition`] | AWS partitions, with their Regions and domains |
+//! | [`arn`], [`ecr_registry_host`] | ARNs of repositories, hosts of private ECR registries |
+//! | [`credential_arn`] | ARNs of secrets and parameters that contain credentials |
+//! | [`endpoints`] | host names of APIs and registries, including FIPS and dual-stack |
+//! | [`clients`] | SDK clients, one for each Region |
+//! | [`retry`] | retries of API calls, and their errors as errors of the engine |
+//! | [`credentials`] | credentials for the registry API, from `GetAuthorizationToken` |
+//! | [`public_credentials`] | credentials for ECR Public |
+//! | [`token`] | authorization tokens of both |
+//! | [`secrets`], [`registry_secret`] | reading secrets and parameters, and the credentials in them |
+//! | [`repository`] | one repository, through the ECR API: the engine's `Inventory` |
+//! | [`functions`] | Lambda's `Invoke`, for a copy that continues in another invocation |
+//! | [`deletion`] | deletion of tags and images |
 //! | [`state_table`] | owners and copies of each tag, in DynamoDB |
-//! | [`mutability`], [`manifest_check`] | what a repository allows, as pure functions |
+//! | [`mutability`], [`manifest_check`] | tags and manifests that a repository accepts |
 
 mod arn;
 mod clients;
@@ -45,7 +45,7 @@ pub use arn::{InvalidRepositoryArn, RepositoryArn};
 pub use clients::{AwsClients, ClientOptions};
 pub use credential_arn::{CredentialArn, InvalidCredentialArn};
 pub use credentials::EcrCredentials;
-pub use deletion::TagRemoval;
+pub use deletion::TagDeletion;
 pub use ecr_registry_host::EcrRegistryHost;
 pub use endpoints::{EndpointOptions, UnsupportedEndpoint};
 pub use functions::{Functions, InvokeError};

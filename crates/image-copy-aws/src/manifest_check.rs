@@ -9,22 +9,22 @@ use image_copy::oci::{Algorithm, Manifest, ManifestKind};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
-/// Layers ECR takes in one image: at most some 500 (<https://github.com/cirruslabs/tart/issues/890>).
+/// Maximum number of layers in an image, approximately
 const MAX_LAYERS: usize = 500;
 
-/// Says in one line why ECR would not store `manifest`.
+/// Returns a one-line reason if ECR rejects `manifest`.
 pub(crate) fn rejection_reason(manifest: &Manifest) -> Option<String> {
     check_descriptors(manifest).or_else(|| check_fields(manifest))
 }
 
-/// What the descriptors alone tell.
+/// Checks the descriptors.
 fn check_descriptors(manifest: &Manifest) -> Option<String> {
     let foreign = |digest: &image_copy::oci::Digest| {
         (digest.algorithm() != Algorithm::Sha256)
             .then(|| format!("ECR stores sha256 digests only, and it refers to {}", digest.short()))
     };
-    if let Some(objection) = foreign(&manifest.digest) {
-        return Some(objection);
+    if let Some(rejection) = foreign(&manifest.digest) {
+        return Some(rejection);
     }
     let layers = match &manifest.kind {
         ManifestKind::Index { children } => return children.iter().find_map(|child| foreign(&child.digest)),
@@ -63,7 +63,7 @@ struct DescriptorFields {
     annotations: Option<IgnoredAny>,
 }
 
-/// True if an entry has `platform.features`.
+/// True if a child has `platform.features`.
 struct HasFeatures(bool);
 
 impl<'de> Deserialize<'de> for HasFeatures {
@@ -76,8 +76,8 @@ impl<'de> Deserialize<'de> for HasFeatures {
         struct ChildPlatform {
             features: Option<IgnoredAny>,
         }
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
+        struct ListVisitor;
+        impl<'de> Visitor<'de> for ListVisitor {
             type Value = HasFeatures;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,11 +92,11 @@ impl<'de> Deserialize<'de> for HasFeatures {
                 Ok(HasFeatures(any))
             }
         }
-        deserializer.deserialize_seq(Any)
+        deserializer.deserialize_seq(ListVisitor)
     }
 }
 
-/// What ECR's strict reading of the JSON does not let pass, with the report of each.
+/// Checks fields that ECR's strict JSON parser rejects, each with the source of the report.
 fn check_fields(manifest: &Manifest) -> Option<String> {
     let Fields { config, subject, manifests } = serde_json::from_slice(&manifest.bytes).ok()?;
     let is_image = matches!(manifest.kind, ManifestKind::Image { .. });
@@ -153,8 +153,8 @@ mod tests {
 
     #[track_caller]
     fn check(manifest: &Manifest, expected: &str) {
-        let objection = rejection_reason(manifest).unwrap();
-        assert!(objection.contains(expected) && objection.len() < 200, "{objection}");
+        let rejection = rejection_reason(manifest).unwrap();
+        assert!(rejection.contains(expected) && rejection.len() < 200, "{rejection}");
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_strict_reading_refuses_is_named() {
+    fn names_fields_that_the_strict_parser_rejects() {
         check(
             &image(|m| m["config"]["platform"] = json!({"os": "linux", "architecture": "arm64"})),
             "platform in the config",
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_stored_at_all_is_named() {
+    fn names_content_that_ecr_cannot_store() {
         check(&image(|m| m["layers"] = json!([])), "without layers");
         check(&image(|m| m["layers"] = json!([descriptor(0)])), "no empty blobs");
         check(&image(|m| m["layers"] = Value::Array(vec![descriptor(1); 501])), "501");

@@ -1,9 +1,8 @@
-//! Which tags of a repository can move.
+//! Mutability of the tags of a repository.
 
 use aws_sdk_ecr::types::{ImageTagMutability, Repository};
 
-/// Whether `tag`, once written, stays for ever in `repository`. `None`: a setting that is not
-/// known here.
+/// Returns true if `tag` cannot be moved once it is written. `None` if the setting is unknown.
 pub(crate) fn is_immutable(repository: &Repository, tag: &str) -> Option<bool> {
     let excluded = || {
         let filters = repository.image_tag_mutability_exclusion_filters();
@@ -18,14 +17,14 @@ pub(crate) fn is_immutable(repository: &Repository, tag: &str) -> Option<bool> {
     }
 }
 
-/// Whether `pattern`, in which `*` stands for any characters or none, describes all of `text`.
+/// Returns true if `pattern` matches all of `text`. Each `*` matches any characters or none.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };
     let mut parts: Vec<&str> = rest.split('*').collect();
     let last = parts.pop().unwrap_or_default();
     for part in parts {
-        // The leftmost place leaves the most for the parts that follow.
+        // The leftmost match leaves the most text for the parts that follow.
         let Some(at) = text.find(part) else { return false };
         text = &text[at + part.len()..];
     }
@@ -41,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards_stand_for_any_characters_or_none() {
+    fn wildcards_match_any_characters_or_none() {
         for (pattern, text, expected) in [
             ("latest", "latest", true),
             ("latest", "latest2", false),
@@ -71,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn exclusions_turn_the_setting_round() {
+    fn exclusions_invert_the_setting() {
         check(Some(ImageTagMutability::Mutable), "dev-1", Some(false));
         check(Some(ImageTagMutability::Immutable), "dev-1", Some(true));
         check(Some(ImageTagMutability::ImmutableWithExclusion), "dev-1", Some(false));

@@ -1,6 +1,7 @@
-//! The parts of AWS, with their Regions and accounts.
+//! AWS partitions
+//! (<https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>).
 
-/// A part of AWS with its own accounts and its own domain.
+/// A group of AWS Regions with separate accounts and domains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Partition {
     /// Commercial Regions.
@@ -9,15 +10,15 @@ pub enum Partition {
     China,
     /// GovCloud (US).
     GovCloud,
-    /// US, top secret.
+    /// US, Top Secret.
     Iso,
-    /// US, secret.
+    /// US, Secret.
     IsoB,
     /// Europe, isolated.
     IsoE,
     /// US, isolated.
     IsoF,
-    /// European sovereign cloud.
+    /// European Sovereign Cloud.
     EuropeanSovereign,
 }
 
@@ -33,12 +34,12 @@ impl Partition {
         Self::EuropeanSovereign,
     ];
 
-    /// The partition with this name in ARNs.
+    /// Returns the partition with this name in ARNs.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.name() == name)
+        Self::ALL.into_iter().find(|partition| partition.name() == name)
     }
 
-    /// The name in an ARN.
+    /// Returns the name in ARNs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -53,8 +54,7 @@ impl Partition {
         }
     }
 
-    /// The domain under which its registries are
-    /// (<https://github.com/kubernetes/cloud-provider-aws/tree/master/cmd/ecr-credential-provider>).
+    /// Returns the domain of registries
     #[must_use]
     pub fn suffix(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl Partition {
         }
     }
 
-    /// The domain of registries that speak IPv6 too, where there is one.
+    /// Returns the domain of dual-stack registries. `None` if the partition has none.
     pub(crate) fn dual_stack_suffix(self) -> Option<&'static str> {
         match self {
             Self::Aws | Self::GovCloud => Some("on.aws"),
@@ -77,8 +77,7 @@ impl Partition {
         }
     }
 
-    /// The partition of a Region, which its name tells. Region names of today and tomorrow without
-    /// a mark of their own are commercial.
+    /// Returns the partition of a Region from its name. Unknown names belong to the commercial partition.
     #[must_use]
     pub fn of_region(region: &str) -> Self {
         let mut words = region.split('-');

@@ -1,5 +1,4 @@
-//! Logins for ECR Public, which serves the anonymous too, only slower
-//! (<https://docs.aws.amazon.com/AmazonECR/latest/public/public-service-quotas.html>).
+//! Credentials for ECR Public, which has lower quotas for anonymous requests
 
 use std::time::Duration;
 
@@ -16,24 +15,22 @@ use crate::partition::Partition;
 use crate::retry::{RetryPolicy, RetryingClient, is_transient};
 use crate::token::AuthorizationToken;
 
-/// The one Region that gives logins
-/// (<https://docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_GetAuthorizationToken.html>).
+/// The only Region with this API action
 const REGION: &str = "us-east-1";
 const ACTION: &str = "ecr-public:GetAuthorizationToken";
-/// Time for the call: it goes far, and without it nothing is lost but speed.
-const LONGEST_CALL: Duration = Duration::from_secs(6);
+/// Time for the call, which can be far away. Without it, only quotas are lower.
+const CALL_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// Transient failures in a row after which the service is left alone for a while. Each one can cost
-/// [`LONGEST_CALL`].
-const MOST_FAILURES: u32 = 3;
-/// Time until the next attempt after that many failures.
-const PAUSE: Duration = Duration::from_secs(300);
+/// Consecutive transient failures that pause the calls. Each one can take [`CALL_TIMEOUT`].
+const MAX_FAILURES: u32 = 3;
+/// Time until the next attempt after [`MAX_FAILURES`].
+const FAILURE_PAUSE: Duration = Duration::from_secs(300);
 
-/// Gives ECR Public the function's own login where that can be had, and otherwise none.
+/// Credentials of the current AWS principal for ECR Public, if AWS issues them. Otherwise requests are
+/// anonymous.
 ///
-/// A denial is remembered, and so is a refused login: ECR Public refuses with a stale login what it gives
-/// to anybody
-/// (<https://docs.aws.amazon.com/AmazonECR/latest/public/public-troubleshooting.html>).
+/// A denial is permanent, and so are rejected credentials: ECR Public rejects expired credentials even for
+/// public images
 pub struct EcrPublicCredentials {
     clients: AwsClients,
     state: Mutex<TokenState>,
@@ -41,52 +38,52 @@ pub struct EcrPublicCredentials {
 
 enum TokenState {
     Unknown,
-    /// Transient failures in a row, and the time of the last one.
+    /// Number of consecutive transient failures, and the time of the last one.
     Failed(u32, Instant),
     Token(AuthorizationToken),
     Anonymous,
 }
 
 impl EcrPublicCredentials {
-    /// Logins by way of these clients.
+    /// Creates credentials that are fetched through `clients`.
     #[must_use]
     pub fn new(clients: AwsClients) -> Self {
-        // Only this partition's principals are known there.
+        // ECR Public accepts principals of the commercial partition only.
         let region = clients.config().region().map(Region::as_ref);
-        let is_known_there = region.is_none_or(|region| Partition::of_region(region) == Partition::Aws);
-        let state = if is_known_there { TokenState::Unknown } else { TokenState::Anonymous };
+        let has_ecr_public = region.is_none_or(|region| Partition::of_region(region) == Partition::Aws);
+        let state = if has_ecr_public { TokenState::Unknown } else { TokenState::Anonymous };
         Self { clients, state: Mutex::new(state) }
     }
 
-    /// Whether `host` is ECR Public's registry, plain or dual-stack.
+    /// Returns true if `host` is ECR Public's registry, standard or dual-stack.
     #[must_use]
     pub fn is_for(host: &str) -> bool {
         let host = host.strip_suffix(":443").unwrap_or(host);
-        ["public.ecr.aws", "ecr-public.aws.com"].iter().any(|known| known.eq_ignore_ascii_case(host))
+        ["public.ecr.aws", "ecr-public.aws.com"].iter().any(|name| name.eq_ignore_ascii_case(host))
     }
 
     async fn find(&self, refused: Option<&Credentials>) -> Option<Credentials> {
-        // Held while the login is fetched, so that the others wait for it rather than fetch too.
+        // The lock is held during the request, so that other tasks wait instead of sending one too.
         let mut state = self.state.lock().await;
         match &*state {
             TokenState::Anonymous => return None,
-            TokenState::Token(token) if refused == Some(&token.login) => {
-                tracing::info!("ECR Public refused our login and is read without one");
+            TokenState::Token(token) if refused == Some(&token.credentials) => {
+                tracing::info!("ECR Public rejected the credentials and is read anonymously");
                 *state = TokenState::Anonymous;
                 return None;
             }
-            TokenState::Token(token) if token.is_usable(refused) => return Some(token.login.clone()),
-            TokenState::Failed(MOST_FAILURES.., last) if last.elapsed() < PAUSE => return None,
+            TokenState::Token(token) if token.is_usable(refused) => return Some(token.credentials.clone()),
+            TokenState::Failed(MAX_FAILURES.., last) if last.elapsed() < FAILURE_PAUSE => return None,
             TokenState::Token(_) | TokenState::Unknown | TokenState::Failed(..) => {}
         }
         match self.fetch().await {
             Ok(token) => {
-                let login = token.login.clone();
+                let credentials = token.credentials.clone();
                 *state = TokenState::Token(token);
-                Some(login)
+                Some(credentials)
             }
             Err(error) => {
-                tracing::info!(reason = %error, "ECR Public is read without a login");
+                tracing::info!(reason = %error, "ECR Public is read anonymously");
                 let failures = if let TokenState::Failed(failures, _) = *state { failures } else { 0 };
                 *state = match is_transient(&error) {
                     true => TokenState::Failed(failures.saturating_add(1), Instant::now()),
@@ -104,11 +101,11 @@ impl EcrPublicCredentials {
         let sdk = aws_sdk_ecrpublic::Client::from_conf(config);
         let host = self.clients.api_host(Service::EcrPublic, REGION);
         let retry_policy = RetryPolicy { max_attempts: 2, ..self.clients.retry_policy() };
-        let client = RetryingClient::new(sdk, host, Some(Instant::now() + LONGEST_CALL), retry_policy);
-        let answer = client.send(ACTION, || client.sdk.get_authorization_token().send()).await?;
-        let data = answer.authorization_data();
+        let client = RetryingClient::new(sdk, host, Some(Instant::now() + CALL_TIMEOUT), retry_policy);
+        let response = client.send(ACTION, || client.sdk.get_authorization_token().send()).await?;
+        let data = response.authorization_data();
         let token =
-            data.and_then(|data| AuthorizationToken::read(data.authorization_token()?, data.expires_at()));
+            data.and_then(|data| AuthorizationToken::parse(data.authorization_token()?, data.expires_at()));
         token.ok_or(Error::Protocol("ECR Public's authorization token could not be read"))
     }
 }
@@ -143,31 +140,31 @@ mod tests {
     const HOST: &str = "public.ecr.aws";
 
     fn credentials(
-        answer: impl Fn(usize) -> http::Response<String> + Send + Sync + 'static,
+        response: impl Fn(usize) -> http::Response<String> + Send + Sync + 'static,
     ) -> (EcrPublicCredentials, Arc<AtomicUsize>) {
         let count = Arc::new(AtomicUsize::new(0));
         let counter = count.clone();
         let http = infallible_client_fn(move |request| {
             assert_eq!(request.uri().host(), Some("api.ecr-public.us-east-1.amazonaws.com"));
-            answer(counter.fetch_add(1, Ordering::SeqCst))
+            response(counter.fetch_add(1, Ordering::SeqCst))
         });
-        (EcrPublicCredentials::new(testing::clients(http)), count)
+        (EcrPublicCredentials::new(testing::clients_over(http)), count)
     }
 
     fn token(number: usize) -> http::Response<String> {
         let expires = SystemTime::now() + Duration::from_secs(12 * 3600);
         let seconds = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        testing::answer(&json!({"authorizationData": {
+        testing::success(&json!({"authorizationData": {
             "authorizationToken": BASE64_STANDARD.encode(format!("AWS:public-{number}")), "expiresAt": seconds}}))
     }
 
     async fn password(credentials: &EcrPublicCredentials, refused: Option<&Credentials>) -> Option<String> {
-        let login = credentials.credentials_for(&testing::repository(HOST), refused).await.unwrap();
-        login.map(|login| login.password.expose_secret().to_owned())
+        let found = credentials.credentials_for(&testing::repository(HOST), refused).await.unwrap();
+        found.map(|found| found.password.expose_secret().to_owned())
     }
 
     #[tokio::test]
-    async fn one_login_serves_both_of_its_hosts_and_no_other() {
+    async fn both_hosts_share_one_token_and_other_hosts_get_none() {
         let (credentials, count) = credentials(token);
         for (host, expected) in [
             ("public.ecr.aws", Some("AWS")),
@@ -177,16 +174,16 @@ mod tests {
             ("public.ecr.aws:8443", None),
             ("123456789012.dkr.ecr.us-east-1.amazonaws.com", None),
         ] {
-            let login = credentials.credentials_for(&testing::repository(host), None).await.unwrap();
-            assert_eq!(login.map(|login| login.username).as_deref(), expected, "{host}");
+            let found = credentials.credentials_for(&testing::repository(host), None).await.unwrap();
+            assert_eq!(found.map(|found| found.username).as_deref(), expected, "{host}");
         }
         assert_eq!(count.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
-    async fn who_may_not_sign_in_reads_without_a_login_and_asks_once() {
+    async fn after_a_denial_reads_anonymously_without_another_call() {
         let (credentials, count) =
-            credentials(|_| testing::refusal("AccessDeniedException", "not authorized"));
+            credentials(|_| testing::failure("AccessDeniedException", "not authorized"));
         assert_eq!(password(&credentials, None).await, None);
         assert_eq!(password(&credentials, None).await, None);
         assert_eq!(count.load(Ordering::SeqCst), 1);
@@ -197,11 +194,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_transient_failure_the_next_request_asks_again() {
+    async fn after_a_transient_failure_the_next_request_calls_again() {
         let failures: [fn() -> http::Response<String>; 4] = [
             unavailable,
-            || testing::refusal("ServerException", "busy"),
-            || testing::answer(&json!({"authorizationData": {}})),
+            || testing::failure("ServerException", "busy"),
+            || testing::success(&json!({"authorizationData": {}})),
             || http::Response::builder().status(500).body("<html>".into()).unwrap(),
         ];
         for failure in failures {
@@ -218,31 +215,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_service_out_of_reach_costs_little() {
+    async fn an_unreachable_service_is_called_rarely() {
         let (credentials, count) = credentials(|_| unavailable());
         for _ in 0..8 {
             assert_eq!(password(&credentials, None).await, None);
         }
-        // Two attempts each.
+        // Three calls with two attempts each.
         assert_eq!(count.load(Ordering::SeqCst), 6);
-        let before = Instant::now().checked_sub(PAUSE).unwrap();
-        *credentials.state.lock().await = TokenState::Failed(MOST_FAILURES, before);
+        let before = Instant::now().checked_sub(FAILURE_PAUSE).unwrap();
+        *credentials.state.lock().await = TokenState::Failed(MAX_FAILURES, before);
         assert_eq!(password(&credentials, None).await, None);
         assert_eq!(count.load(Ordering::SeqCst), 8);
     }
 
     #[tokio::test]
-    async fn a_refused_login_is_not_shown_again() {
+    async fn rejected_credentials_are_not_sent_again() {
         let (credentials, count) = credentials(token);
-        let login = credentials.credentials_for(&testing::repository(HOST), None).await.unwrap().unwrap();
-        assert_eq!(password(&credentials, Some(&login)).await, None);
+        let found = credentials.credentials_for(&testing::repository(HOST), None).await.unwrap().unwrap();
+        assert_eq!(password(&credentials, Some(&found)).await, None);
         assert_eq!(password(&credentials, None).await, None);
         assert_eq!(count.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
-    async fn principals_of_other_partitions_are_strangers_there() {
-        let http = infallible_client_fn(|_| -> http::Response<String> { panic!("nobody is asked") });
+    async fn principals_of_other_partitions_cause_no_call() {
+        let http = infallible_client_fn(|_| -> http::Response<String> { panic!("unexpected call") });
         let config = testing::config().into_builder().http_client(http).region(Region::new("cn-north-1"));
         let credentials = EcrPublicCredentials::new(AwsClients::new(config.build(), testing::FAST_RETRIES));
         assert_eq!(password(&credentials, None).await, None);

@@ -1,13 +1,13 @@
-//! What a secret holds, and for which registries: pure functions.
+//! Registry credentials in secrets, and their registries. Pure functions.
 //!
-//! | form | used by |
+//! | format | used by |
 //! |---|---|
 //! | `{"username", "password"}` | ECS (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html>) |
 //! | `{"username", "accessToken"}` | ECR's pull-through cache |
-//! | either with `"registry"`, a host, a part of a registry such as `quay.io/acme`, or a list of them | |
+//! | either with `"registry"`: a host, a path prefix such as `quay.io/acme`, or a list of them | |
 //! | a whole docker `config.json` | Kubernetes, `docker login` |
 //!
-//! Nothing of a secret is ever part of an error: only names that somebody else gave are.
+//! Errors contain nothing from a secret, only names from the template or the settings.
 
 use std::collections::HashMap;
 
@@ -19,48 +19,48 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-/// One or several logins, as a secret holds them. Its `Debug` shows no password.
+/// Content of a secret: credentials for one or more registries. `Debug` shows no password.
 #[derive(Debug)]
 pub struct RegistrySecret(Content);
 
 #[derive(Debug)]
 enum Content {
-    /// One login, and the registries that stand beside it.
+    /// Credentials with the registries in the field `registry`.
     Single {
-        login: Credentials,
+        credentials: Credentials,
         registries: Vec<String>,
     },
     DockerConfig(DockerConfig),
 }
 
-/// Why a secret is of no use; the text goes on from its name.
+/// Reason why a secret is unusable. The text continues a sentence that starts with its name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableSecret {
-    /// The text is no JSON object.
+    /// The text is not a JSON object.
     #[error("holds no JSON object")]
     NotJson,
-    /// The key that the ARN names is not there.
+    /// The key in the ARN is missing.
     #[error("has no key \"{0}\", which its ARN names")]
     KeyMissing(String),
-    /// A part is missing or of the wrong type.
+    /// A field is missing or has the wrong type.
     #[error("holds no login: {0}")]
     CredentialsMissing(&'static str),
-    /// The docker `config.json` is damaged.
+    /// The docker `config.json` is invalid.
     #[error("holds a docker config.json that cannot be read: {0}")]
     InvalidDockerConfig(String),
-    /// A login without a host, for another registry than Docker Hub.
+    /// Credentials without a registry, which are for Docker Hub only.
     #[error("names no registry for its login, which is then for docker.io and not for {0}")]
     RegistryMissing(Registry),
-    /// A login for other registries, or for other parts of this one.
+    /// Credentials for other registries or other path prefixes.
     #[error("holds a login for other registries than {0}")]
     OtherRegistry(String),
-    /// A `config.json` without this registry or this part of it.
+    /// A `config.json` without an entry for this repository.
     #[error("holds a docker config.json without a login for {0}")]
     NotInDockerConfig(String),
 }
 
 impl UnusableSecret {
-    /// What to change in the secret, in one sentence.
+    /// Returns one sentence with the change that makes the secret usable.
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
@@ -101,23 +101,23 @@ enum OneOrSeveral {
 }
 
 impl RegistrySecret {
-    /// Reads a secret's text, or what is under `json_key` in it.
+    /// Parses a secret's text, or the value of `json_key` in it.
     ///
     /// # Errors
-    /// When there is no login in it.
+    /// If it contains no credentials.
     pub fn parse(text: &SecretString, json_key: Option<&str>) -> Result<Self, UnusableSecret> {
         match json_key {
-            Some(key) => Self::of_text(&value_of(text, key)?),
-            None => Self::of_text(text),
+            Some(key) => Self::parse_text(&json_value(text, key)?),
+            None => Self::parse_text(text),
         }
     }
 
-    fn of_text(text: &SecretString) -> Result<Self, UnusableSecret> {
+    fn parse_text(text: &SecretString) -> Result<Self, UnusableSecret> {
         if text.expose_secret().len() > docker_config::MAX_SIZE {
             return Err(UnusableSecret::CredentialsMissing("it is larger than 1 MiB"));
         }
         let json = docker_config::without_padding(text.expose_secret());
-        // Whether it is an object, before the types of its fields can be wrong.
+        // Checks the object first, because its fields can have wrong types.
         let object: HashMap<String, Option<IgnoredAny>> =
             serde_json::from_str(json).map_err(|_| UnusableSecret::NotJson)?;
         if matches!(object.get("auths"), Some(Some(_))) {
@@ -140,35 +140,39 @@ impl RegistrySecret {
             Some(OneOrSeveral::One(host)) => vec![host],
             Some(OneOrSeveral::Several(hosts)) => hosts,
         };
-        let named = |name: String| Some(name.trim().to_owned()).filter(|name| !name.is_empty());
-        let registries = registries.into_iter().filter_map(named).collect();
-        Ok(Self(Content::Single { login: Credentials { username, password }, registries }))
+        let non_empty = |name: String| Some(name.trim().to_owned()).filter(|name| !name.is_empty());
+        let registries = registries.into_iter().filter_map(non_empty).collect();
+        Ok(Self(Content::Single { credentials: Credentials { username, password }, registries }))
     }
 
-    /// The login for `repository`, if it is for its registry according to a `config.json`, the field
-    /// `registry`, or `listed`, the registries for which the installer listed this secret. A login
-    /// without any registry is for Docker Hub.
+    /// Returns the credentials for `repository`. They must be for its registry according to a `config.json`,
+    /// the field `registry`, or `listed`: the registries of this secret in the provider's settings.
+    /// Credentials without any registry are for Docker Hub.
     ///
     /// # Errors
-    /// If it is for other registries or for other parts of this one.
-    pub fn login(&self, repository: &Repository, listed: &[Registry]) -> Result<Credentials, UnusableSecret> {
+    /// If the credentials are for other registries or path prefixes.
+    pub fn credentials_for(
+        &self,
+        repository: &Repository,
+        listed: &[Registry],
+    ) -> Result<Credentials, UnusableSecret> {
         let registry = repository.registry();
-        // Names as much of the source as is needed to tell it from the parts in the secret.
+        // The error names the repository only if path prefixes decide.
         let subject = |has_part: bool| if has_part { repository.to_string() } else { registry.to_string() };
         match &self.0 {
             Content::DockerConfig(config) => {
-                let login =
+                let credentials =
                     config.credentials_for(repository).map_err(UnusableSecret::InvalidDockerConfig)?;
-                login.ok_or_else(|| {
+                credentials.ok_or_else(|| {
                     UnusableSecret::NotInDockerConfig(subject(config.has_entry_for_part_of(registry)))
                 })
             }
-            Content::Single { login, registries } => {
-                let is_stated = registries.iter().any(|name| docker_config::covers(name, repository));
-                let is_nobodys = registries.is_empty() && listed.is_empty();
-                if is_stated || listed.contains(registry) || (is_nobodys && registry.is_docker_hub()) {
-                    Ok(login.clone())
-                } else if is_nobodys {
+            Content::Single { credentials, registries } => {
+                let is_named = registries.iter().any(|name| docker_config::covers(name, repository));
+                let has_no_registry = registries.is_empty() && listed.is_empty();
+                if is_named || listed.contains(registry) || (has_no_registry && registry.is_docker_hub()) {
+                    Ok(credentials.clone())
+                } else if has_no_registry {
                     Err(UnusableSecret::RegistryMissing(registry.clone()))
                 } else {
                     let has_part =
@@ -180,8 +184,8 @@ impl RegistrySecret {
     }
 }
 
-/// What is under a key: JSON in a text, as ECS would give it to a container, or an object.
-fn value_of(text: &SecretString, key: &str) -> Result<SecretString, UnusableSecret> {
+/// Returns the value of a key: a text that contains JSON, as with ECS, or an object.
+fn json_value(text: &SecretString, key: &str) -> Result<SecretString, UnusableSecret> {
     let json = docker_config::without_padding(text.expose_secret());
     let mut values: HashMap<String, Box<RawValue>> =
         serde_json::from_str(json).map_err(|_| UnusableSecret::NotJson)?;

@@ -1,4 +1,4 @@
-//! One ECR repository through the control plane: the engine's inventory of a destination.
+//! One ECR repository through the ECR API: the engine's inventory of a destination.
 
 use std::collections::HashSet;
 
@@ -10,14 +10,14 @@ use image_copy::oci::{Algorithm, Digest, Manifest, Tag};
 use image_copy::registry::{Error, ManifestId};
 
 use crate::arn::RepositoryArn;
-use crate::images::BATCH;
+use crate::images::MAX_BATCH;
 use crate::retry::RetryingClient;
 use crate::{manifest_check, mutability};
 
-/// Batches in flight at once: an image has one or two, and ECR allows a thousand calls a second.
+/// Maximum number of concurrent batches. An image has one or two, and ECR allows a thousand calls a second.
 const CONCURRENT_BATCHES: usize = 4;
 
-/// A repository of private ECR. Its calls end by the deadline it was made with.
+/// A repository of private ECR. Its calls end by the deadline from its creation.
 #[derive(Clone)]
 pub struct EcrRepository {
     pub(crate) arn: RepositoryArn,
@@ -29,7 +29,7 @@ impl EcrRepository {
         Self { arn, client }
     }
 
-    /// Which repository this is.
+    /// Returns the repository's ARN.
     #[must_use]
     pub fn arn(&self) -> &RepositoryArn {
         &self.arn
@@ -42,17 +42,17 @@ impl EcrRepository {
             .describe_repositories()
             .registry_id(self.arn.account())
             .repository_names(self.arn.name());
-        let answer = self.client.send("ecr:DescribeRepositories", || request.clone().send()).await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            // The copy does without: whoever may push need not be allowed to look.
+        let response = self.client.send("ecr:DescribeRepositories", || request.clone().send()).await;
+        let response = match response {
+            Ok(response) => response,
+            // The copy continues without them, because a principal with push permissions may lack this one.
             Err(Error::Service { code, message, .. }) if code.starts_with("AccessDenied") => {
-                tracing::debug!(%message, "the repository's settings are not known");
+                tracing::debug!(%message, "the repository's settings cannot be read");
                 return Ok(RepositorySettings::default());
             }
             Err(error) => return Err(error),
         };
-        let repository = answer.repositories().first();
+        let repository = response.repositories().first();
         let immutable = repository
             .zip(tag)
             .and_then(|(repository, tag)| mutability::is_immutable(repository, tag.as_str()));
@@ -63,7 +63,7 @@ impl EcrRepository {
         let distinct: HashSet<&Digest> =
             digests.iter().filter(|digest| digest.algorithm() == Algorithm::Sha256).collect();
         let distinct: Vec<String> = distinct.into_iter().map(ToString::to_string).collect();
-        let batches: Vec<_> = distinct.chunks(BATCH).map(|batch| self.available_batch(batch)).collect();
+        let batches: Vec<_> = distinct.chunks(MAX_BATCH).map(|batch| self.available_batch(batch)).collect();
         stream::iter(batches).buffer_unordered(CONCURRENT_BATCHES).try_concat().await
     }
 
@@ -75,20 +75,20 @@ impl EcrRepository {
             .registry_id(self.arn.account())
             .repository_name(self.arn.name())
             .set_layer_digests(Some(digests.to_vec()));
-        let answer = self.client.send("ecr:BatchCheckLayerAvailability", || request.clone().send()).await?;
-        // Archived layers have to be pushed again. Failures say that a digest cannot be held.
-        let available = answer
+        let response = self.client.send("ecr:BatchCheckLayerAvailability", || request.clone().send()).await?;
+        // Archived layers must be pushed again. Failures are digests that ECR cannot store.
+        let available = response
             .layers()
             .iter()
             .filter(|layer| layer.layer_availability() == Some(&LayerAvailability::Available));
         Ok(available.filter_map(|layer| layer.layer_digest()?.parse().ok()).collect())
     }
 
-    /// Puts a tag on a manifest whose parts are in the repository, whether the manifest is or not.
-    /// A tag that names it already is success.
+    /// Puts a tag on a manifest, and writes the manifest if it is missing. The repository must have its
+    /// content. A tag that already names the manifest is success.
     ///
     /// # Errors
-    /// What ECR says.
+    /// ECR's error.
     pub async fn put_tag(&self, manifest: &Manifest, tag: &str) -> Result<(), Error> {
         let text = std::str::from_utf8(&manifest.bytes)
             .map_err(|_| Error::Protocol("a manifest that is not text cannot be tagged"))?;
@@ -100,26 +100,26 @@ impl EcrRepository {
             .repository_name(self.arn.name())
             .image_manifest(text)
             .image_manifest_media_type(&manifest.media_type)
-            // Any byte that changed on the way makes the call fail.
+            // ECR rejects the call if the bytes do not match the digest.
             .image_digest(manifest.digest.as_str())
             .image_tag(tag);
         match self.client.send("ecr:PutImage", || request.clone().send()).await {
-            // The tag names this manifest already.
+            // The tag already names this manifest.
             Err(error) if error.has_code("ImageAlreadyExistsException") => Ok(()),
             other => other.map(drop),
         }
     }
 
-    /// The same where tags are immutable, which refuse even what they name already
-    /// (<https://github.com/aws/containers-roadmap/issues/2179>).
+    /// Like [`Self::put_tag`], also for immutable tags. ECR rejects them even if they already name the
+    /// manifest
     ///
     /// # Errors
-    /// What ECR says.
+    /// ECR's error.
     pub async fn ensure_tag(&self, manifest: &Manifest, tag: &Tag) -> Result<(), Error> {
         let Err(error) = self.put_tag(manifest, tag.as_str()).await else { return Ok(()) };
         if error.has_code("ImageTagAlreadyExistsException") {
-            let named = self.read_batch(&[ManifestId::Tag(tag.clone())]).await?;
-            if named.into_iter().flatten().any(|named| named.digest == manifest.digest) {
+            let existing = self.read_batch(&[ManifestId::Tag(tag.clone())]).await?;
+            if existing.into_iter().flatten().any(|existing| existing.digest == manifest.digest) {
                 return Ok(());
             }
         }
@@ -133,7 +133,7 @@ impl Inventory for EcrRepository {
     }
 
     fn manifests<'a>(&'a self, ids: &'a [ManifestId]) -> BoxFuture<'a, Result<Vec<Option<Manifest>>, Error>> {
-        let batches: Vec<_> = ids.chunks(BATCH).map(|batch| self.read_batch(batch)).collect();
+        let batches: Vec<_> = ids.chunks(MAX_BATCH).map(|batch| self.read_batch(batch)).collect();
         stream::iter(batches).buffered(CONCURRENT_BATCHES).try_concat().boxed()
     }
 
@@ -141,7 +141,7 @@ impl Inventory for EcrRepository {
         self.available_blobs(digests).boxed()
     }
 
-    /// A lifecycle rule can delete an image of an index, and layers can be archived.
+    /// A lifecycle rule can delete a child of an index, and layers can be archived.
     fn manifests_guarantee_content(&self) -> bool {
         false
     }
@@ -154,8 +154,7 @@ impl Inventory for EcrRepository {
         self.ensure_tag(manifest, tag).boxed()
     }
 
-    /// ECR does since June 2024, so that it needs no list
-    /// (<https://aws.amazon.com/about-aws/whats-new/2024/06/amazon-ecr-oci-image-and-distribution-version-1-1/>).
+    /// ECR has the referrers API since June 2024, so no fallback tag is needed
     fn lists_referrers<'a>(&'a self, _: &'a Digest) -> BoxFuture<'a, Result<bool, Error>> {
         futures_util::future::ready(Ok(true)).boxed()
     }

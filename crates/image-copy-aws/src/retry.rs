@@ -1,8 +1,8 @@
-//! One call to a service's API: retries, and the error in the engine's words.
+//! Calls of AWS APIs: their retries, and their errors as errors of the engine.
 //!
-//! ECR's rates hold for a whole account and Region, shared with everybody who pushes there, so
-//! throttling is answered with patience and jitter until the deadline: no local pacing could know
-//! what the others do.
+//! ECR's request quotas apply to a whole account and Region, so other clients use them too. Throttled calls
+//! are therefore repeated with jitter until the deadline. A local rate limit cannot know the load of other
+//! clients.
 
 use std::error::Error as StdError;
 use std::fmt::Debug;
@@ -16,38 +16,38 @@ use image_copy::registry::{CredentialsSent, Error, ErrorResponse};
 use image_copy::text::SanitizedText;
 use tokio::time::Instant;
 
-/// How long a call waits and how often it is repeated.
+/// Number and timing of the attempts of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    /// Bound of the first pause, doubled with each further one. The pause is drawn between zero and
-    /// the bound, so that functions that were throttled together do not come back together.
+    /// Upper bound of the first pause. It doubles with each pause. Pauses are random below the bound, so that
+    /// functions that were throttled together retry at different times.
     pub first_pause: Duration,
-    /// The bound stops growing here.
+    /// Maximum of the upper bound.
     pub longest_pause: Duration,
-    /// Attempts when there was no answer or a server error.
+    /// Attempts after missing responses and server errors.
     pub max_attempts: u32,
-    /// Maximum time that a call loses to a service that sends nothing, over all attempts.
+    /// Maximum time without any response, over all attempts.
     pub max_silence: Duration,
-    /// How long throttling is waited out when there is no deadline.
+    /// Time limit of a throttled call that has no deadline.
     pub default_timeout: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// PutImage allows 10 a second: a hundred functions that push at once are served within 10 s,
-    /// which pauses of up to 5 s spread well.
+    /// ECR allows 10 `PutImage` calls per second. Pauses of up to 5 s serve a hundred functions within 10 s.
     fn default() -> Self {
         Self {
             first_pause: Duration::from_millis(250),
             longest_pause: Duration::from_secs(5),
             max_attempts: 4,
-            // Two attempts that last `ATTEMPT_TIMEOUT`.
+            // Two attempts of `ATTEMPT_TIMEOUT`.
             max_silence: Duration::from_secs(60),
             default_timeout: Duration::from_secs(120),
         }
     }
 }
 
-/// Calls to a service, ECR unless another is named, in one Region, which end by a deadline.
+/// Client of a service in one Region, which repeats failed calls until a deadline. The default service is
+/// ECR.
 #[derive(Clone)]
 pub(crate) struct RetryingClient<C = aws_sdk_ecr::Client> {
     pub(crate) sdk: C,
@@ -57,12 +57,12 @@ pub(crate) struct RetryingClient<C = aws_sdk_ecr::Client> {
 }
 
 impl<C> RetryingClient<C> {
-    /// Calls by way of a client; `host` is where it calls, for the errors.
+    /// Wraps an SDK client. `host` is its API host, for errors.
     pub(crate) fn new(sdk: C, host: String, deadline: Option<Instant>, retry_policy: RetryPolicy) -> Self {
         Self { sdk, host, deadline, retry_policy }
     }
 
-    /// Sends a call until it is answered. `action` is its name as in a permission.
+    /// Sends a call, with retries. `action` is its name in IAM policies.
     pub(crate) async fn send<T, E, F>(&self, action: &str, request: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -72,48 +72,48 @@ impl<C> RetryingClient<C> {
         let end = self.deadline.unwrap_or(started + self.retry_policy.default_timeout);
         let mut attempts: u32 = 0;
         let mut silence = Duration::ZERO;
-        let mut answered = None;
+        let mut last_error = None;
         loop {
             attempts = attempts.saturating_add(1);
             let called = Instant::now();
-            // A call that hangs at the deadline would take the time in which to say so.
-            // On the heap: the SDK's futures are large, and threads have small stacks.
-            let answer = tokio::time::timeout_at(end, Box::pin(request())).await;
-            let error = match answer {
+            // The time limit leaves time for the response to CloudFormation.
+            //  On the heap: the SDK's futures are large, and threads have small stacks.
+            let response = tokio::time::timeout_at(end, Box::pin(request())).await;
+            let error = match response {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => error,
-                // The service is not silent if it refused the attempt before this one.
+                // If the attempt before this one had a response, its error is the cause.
                 Err(_) => {
-                    return Err(match answered {
+                    return Err(match last_error {
                         Some(error) => self.error(action, error, attempts - 1, started),
-                        None => self.no_answer(silent(called.elapsed()), attempts, started),
+                        None => self.no_response(silence_error(called.elapsed()), attempts, started),
                     });
                 }
             };
             let timed_out = matches!(error, SdkError::TimeoutError(_)).then(|| called.elapsed());
             silence = silence.saturating_add(timed_out.unwrap_or_default());
             let pause = self.pause(attempts).saturating_add(requested_pause(&error));
-            let again = match classify(&error) {
+            let is_retryable = match classify(&error) {
                 ErrorClass::Throttled => true,
                 ErrorClass::Transient => {
                     attempts < self.retry_policy.max_attempts && silence < self.retry_policy.max_silence
                 }
                 ErrorClass::Permanent => false,
             };
-            // A response can ask for more time than an Instant can express.
-            if !again || Instant::now().checked_add(pause).is_none_or(|resumed| resumed >= end) {
+            // A response can request a pause that does not fit into an `Instant`.
+            if !is_retryable || Instant::now().checked_add(pause).is_none_or(|resumed| resumed >= end) {
                 return Err(match timed_out {
-                    Some(time) => self.no_answer(silent(time), attempts, started),
+                    Some(time) => self.no_response(silence_error(time), attempts, started),
                     None => self.error(action, error, attempts, started),
                 });
             }
-            tracing::debug!(action, attempts, error = error.code().unwrap_or("no answer"), "trying again");
-            answered = error.raw_response().is_some().then_some(error);
+            tracing::debug!(action, attempts, error = error.code().unwrap_or("no response"), "retrying");
+            last_error = error.raw_response().is_some().then_some(error);
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// A pause drawn anew for each attempt.
+    /// Returns a random pause for an attempt.
     fn pause(&self, attempts: u32) -> Duration {
         let bound = self.retry_policy.first_pause.saturating_mul(1 << attempts.saturating_sub(1).min(16));
         bound.min(self.retry_policy.longest_pause).mul_f64(fastrand::f64())
@@ -130,19 +130,19 @@ impl<C> RetryingClient<C> {
         E: ProvideErrorMetadata + StdError + 'static,
     {
         let kind = match &error {
-            SdkError::ServiceError(answer) => {
-                let Some(code) = answer.err().code() else {
-                    if is_unreadable(answer.raw()) {
+            SdkError::ServiceError(response) => {
+                let Some(code) = response.err().code() else {
+                    if is_truncated(response.raw()) {
                         return Error::Protocol("the answer of AWS could not be read");
                     }
-                    // Something in front of the service answered, by a status alone.
-                    let status = answer.raw().status().as_u16();
-                    return refusal(action, status, attempts, started).into();
+                    // A proxy or load balancer sent the response, which has only a status.
+                    let status = response.raw().status().as_u16();
+                    return error_response(action, status, attempts, started).into();
                 };
                 return Error::Service {
                     service: action.into(),
                     code: code.into(),
-                    message: words(answer.err().message()),
+                    message: words(response.err().message()),
                     attempts,
                     elapsed: started.elapsed(),
                 };
@@ -165,7 +165,7 @@ impl<C> RetryingClient<C> {
             },
             _ => ErrorKind::Interrupted,
         };
-        // Without credentials the SDK sends nothing, and calls that a dispatch failure.
+        // Without credentials the SDK sends nothing, and reports a dispatch failure.
         if let ErrorKind::Connect(text) = &kind
             && text.contains("credentials")
         {
@@ -173,16 +173,16 @@ impl<C> RetryingClient<C> {
                 format!("AWS credentials for {action} could not be had: {text}").into(),
             );
         }
-        self.no_answer(kind, attempts, started)
+        self.no_response(kind, attempts, started)
     }
 
-    fn no_answer(&self, kind: ErrorKind, attempts: u32, started: Instant) -> Error {
+    fn no_response(&self, kind: ErrorKind, attempts: u32, started: Instant) -> Error {
         let elapsed = started.elapsed();
         Error::Http(http::Error { kind, host: self.host.as_str().into(), attempts, elapsed })
     }
 }
 
-fn refusal(action: &str, status: u16, attempts: u32, started: Instant) -> ErrorResponse {
+fn error_response(action: &str, status: u16, attempts: u32, started: Instant) -> ErrorResponse {
     ErrorResponse {
         status,
         errors: Vec::new(),
@@ -196,16 +196,16 @@ fn refusal(action: &str, status: u16, attempts: u32, started: Instant) -> ErrorR
     }
 }
 
-/// What was cut or damaged on its way comes as an error without a code and the status of a success.
-fn is_unreadable(answer: &HttpResponse) -> bool {
-    answer.status().is_success()
+/// A truncated or damaged response has no error code and the status of a success.
+fn is_truncated(response: &HttpResponse) -> bool {
+    response.status().is_success()
 }
 
-fn silent(time: Duration) -> ErrorKind {
+fn silence_error(time: Duration) -> ErrorKind {
     ErrorKind::Silent { time, proxy: None }
 }
 
-/// Returns the pause that the response requests. ECR sends no such header; a proxy or load balancer can.
+/// Returns the pause that a response requests. ECR sends no such header, but a proxy or load balancer can.
 fn requested_pause<E>(error: &SdkError<E, HttpResponse>) -> Duration {
     let headers = error.raw_response().map(HttpResponse::headers);
     headers.map_or(Duration::ZERO, |headers| {
@@ -213,33 +213,33 @@ fn requested_pause<E>(error: &SdkError<E, HttpResponse>) -> Duration {
     })
 }
 
-/// Reads `x-amz-retry-after` in milliseconds, or else `Retry-After` in seconds. Dates and other text ask
-/// for nothing. More than a `Duration` can express becomes its maximum.
+/// Parses `x-amz-retry-after` in milliseconds, or else `Retry-After` in seconds. Dates and other text count
+/// as zero. Values above the maximum of a `Duration` become its maximum.
 fn parse_retry_after(milliseconds: Option<&str>, seconds: Option<&str>) -> Duration {
     let number = |text: Option<&str>| text?.trim().parse::<f64>().ok().filter(|number| *number >= 0.0);
     let seconds = number(milliseconds).map(|number| number / 1000.0).or_else(|| number(seconds));
     Duration::try_from_secs_f64(seconds.unwrap_or_default()).unwrap_or(Duration::MAX)
 }
 
-/// What an error means for another attempt.
+/// Class of an error, which decides about another attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ErrorClass {
-    /// Others are calling too: wait, as long as there is time.
+    /// The quota is used up. Repeated until the deadline.
     Throttled,
-    /// It may work the next time.
+    /// Repeated a limited number of times.
     Transient,
-    /// It will not.
+    /// Not repeated.
     Permanent,
 }
 
 fn classify<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> ErrorClass {
     match error {
-        SdkError::ServiceError(answer) => match answer.err().code() {
+        SdkError::ServiceError(response) => match response.err().code() {
             Some(code) if classify_code(code) != ErrorClass::Permanent => classify_code(code),
-            _ if answer.raw().status().as_u16() == 429 => ErrorClass::Throttled,
-            _ if answer.raw().status().is_server_error() => ErrorClass::Transient,
-            None if is_unreadable(answer.raw()) => ErrorClass::Transient,
-            // LimitExceededException is a quota here: no pause makes room for another image.
+            _ if response.raw().status().as_u16() == 429 => ErrorClass::Throttled,
+            _ if response.raw().status().is_server_error() => ErrorClass::Transient,
+            None if is_truncated(response.raw()) => ErrorClass::Transient,
+            // `LimitExceededException` means a quota of images, which a pause does not change.
             _ => ErrorClass::Permanent,
         },
         SdkError::ConstructionFailure(_) => ErrorClass::Permanent,
@@ -279,14 +279,14 @@ pub(crate) fn is_transient(error: &Error) -> bool {
         Error::Http(error) => !matches!(error.kind, ErrorKind::Tls(_)),
         Error::ErrorResponse(refusal) => refusal.status == 429 || refusal.status >= 500,
         Error::Service { code, .. } => classify_code(code) != ErrorClass::Permanent,
-        // A response that was cut.
+        // A truncated response.
         Error::Protocol(_) => true,
         _ => false,
     }
 }
 
-/// Tells from the chain of causes why there was no connection. The SDK's HTTP client hides its
-/// types, so the operating system's and the TLS library's own words decide.
+/// Finds the cause of a failed connection in the chain of sources. The SDK's HTTP client has private error
+/// types, so the texts of the operating system and the TLS library decide.
 fn network_kind(error: &(dyn StdError + 'static)) -> ErrorKind {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = cause {
@@ -318,7 +318,7 @@ pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> SanitizedText {
     words(Some(&current.to_string()))
 }
 
-/// Returns the words of a service, for use between double quotes.
+/// Returns a service's message, for use between double quotes.
 pub(crate) fn words(message: Option<&str>) -> SanitizedText {
     /// Maximum length in characters. AWS names the caller, the action and the resource, with their ARNs.
     const MAX_CHARS: usize = 600;

@@ -1,4 +1,4 @@
-//! Reads what Secrets Manager or Systems Manager's Parameter Store keep, and says why it could not.
+//! Reads secrets of Secrets Manager and parameters of Parameter Store.
 
 use aws_config::Region;
 use image_copy::http::{Error as HttpError, ErrorKind};
@@ -14,63 +14,63 @@ use crate::retry::RetryingClient;
 const GET_SECRET: &str = "secretsmanager:GetSecretValue";
 const GET_PARAMETER: &str = "ssm:GetParameter";
 
-/// Secrets and parameters, in the Region of their ARN.
+/// Client for secrets and parameters, in the Region of their ARN.
 #[derive(Clone)]
 pub struct Secrets {
     clients: AwsClients,
 }
 
-/// Why a secret or parameter could not be read, in one line that shows nothing of it.
+/// A secret or parameter could not be read. The text is one line and contains nothing from it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{text}")]
 pub struct SecretReadError {
-    /// What stands in the way.
+    /// Cause of the error.
     pub kind: SecretReadErrorKind,
     text: String,
 }
 
-/// What stands between the function and a secret.
+/// Cause of a [`SecretReadError`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretReadErrorKind {
-    /// There is none of this name.
+    /// It does not exist.
     NotFound,
-    /// The secret has no such version.
+    /// The secret or parameter has no such version.
     VersionNotFound,
-    /// It waits for its deletion.
+    /// It is scheduled for deletion.
     PendingDeletion,
-    /// The role, or the secret's own policy, does not allow this action.
+    /// The role or the resource policy does not allow this action.
     AccessDenied {
-        /// Name of the action.
+        /// Name of the action in IAM policies.
         action: &'static str,
-        /// The secret belongs to another account than the role, or may do so.
+        /// True if the secret belongs to another account than the role.
         is_other_account: bool,
     },
-    /// The key with which it is encrypted cannot be used.
+    /// The KMS key that encrypts it cannot be used.
     KmsKey {
-        /// The secret belongs to another account than the role.
+        /// True if the secret belongs to another account than the role.
         is_other_account: bool,
     },
-    /// It is of a kind that holds no login.
+    /// It contains bytes, or is not a `SecureString`.
     UnsupportedType,
     /// The service was not reached.
     Unreachable {
         /// Name of the service in endpoints, such as `ssm`.
         service: &'static str,
     },
-    /// Anything else, which is likely to pass.
+    /// Any other cause, probably temporary.
     Other,
 }
 
 impl SecretReadError {
-    /// A secret or parameter that this obstacle keeps from being read, with what was answered.
+    /// Creates an error with a cause and its description.
     #[must_use]
-    pub fn new(arn: &CredentialArn, kind: SecretReadErrorKind, answer: &str) -> Self {
-        Self { kind, text: format!("{} {arn} cannot be read: {answer}", arn.kind()) }
+    pub fn new(arn: &CredentialArn, kind: SecretReadErrorKind, response: &str) -> Self {
+        Self { kind, text: format!("{} {arn} cannot be read: {response}", arn.kind()) }
     }
 }
 
 impl AwsClients {
-    /// Secrets and parameters, with the same credentials and endpoints.
+    /// Returns a client for secrets and parameters, with the same credentials and endpoints.
     #[must_use]
     pub fn secrets(&self) -> Secrets {
         Secrets { clients: self.clone() }
@@ -81,7 +81,7 @@ impl Secrets {
     /// Reads the text of a secret or parameter.
     ///
     /// # Errors
-    /// When there is none, it is none of text, or it could not be had by `deadline`.
+    /// If it is missing, contains no text, or could not be read by `deadline`.
     pub async fn read(
         &self,
         arn: &CredentialArn,
@@ -110,8 +110,8 @@ impl Secrets {
         let request = client.sdk.get_secret_value().secret_id(arn.to_string());
         let request = request.set_version_stage(stage.cloned()).set_version_id(id.cloned());
         match client.send(GET_SECRET, || request.clone().send()).await {
-            Ok(answer) => {
-                let text = answer.secret_string.map(SecretString::from);
+            Ok(response) => {
+                let text = response.secret_string.map(SecretString::from);
                 text.ok_or_else(|| {
                     SecretReadError::new(
                         arn,
@@ -135,28 +135,29 @@ impl Secrets {
         let host = self.clients.api_host(Service::Ssm, arn.region());
         let client = RetryingClient::new(sdk, host, deadline, self.clients.retry_policy());
         let request = client.sdk.get_parameter().name(arn.to_string()).with_decryption(true);
-        let answer = client.send(GET_PARAMETER, || request.clone().send()).await;
-        let answer = answer.map_err(|error| read_error(arn, GET_PARAMETER, &error))?;
-        let parameter = answer.parameter.unwrap_or_else(|| aws_sdk_ssm::types::Parameter::builder().build());
-        // Whoever may list parameters reads those of the other types in the clear.
+        let response = client.send(GET_PARAMETER, || request.clone().send()).await;
+        let response = response.map_err(|error| read_error(arn, GET_PARAMETER, &error))?;
+        let parameter =
+            response.parameter.unwrap_or_else(|| aws_sdk_ssm::types::Parameter::builder().build());
+        // Principals that can list parameters can read the values of other types.
         match (parameter.r#type, parameter.value) {
             (Some(aws_sdk_ssm::types::ParameterType::SecureString), Some(value)) => Ok(value.into()),
             (kind, _) => {
                 let kind = kind.as_ref().map_or("unknown", |kind| kind.as_str());
-                let answer = format!("it is of type {kind}, and not a SecureString");
-                Err(SecretReadError::new(arn, SecretReadErrorKind::UnsupportedType, &answer))
+                let response = format!("it is of type {kind}, and not a SecureString");
+                Err(SecretReadError::new(arn, SecretReadErrorKind::UnsupportedType, &response))
             }
         }
     }
 }
 
 fn read_error(arn: &CredentialArn, action: &'static str, error: &Error) -> SecretReadError {
-    let answer = match error {
-        // The text of this error speaks of a registry.
+    let response = match error {
+        // The other texts of this error name a registry.
         Error::Protocol(problem) => (*problem).to_owned(),
         error => error.to_string(),
     };
-    SecretReadError::new(arn, error_kind(arn, action, error), &answer)
+    SecretReadError::new(arn, error_kind(arn, action, error), &response)
 }
 
 fn error_kind(arn: &CredentialArn, action: &'static str, error: &Error) -> SecretReadErrorKind {
@@ -167,21 +168,21 @@ fn error_kind(arn: &CredentialArn, action: &'static str, error: &Error) -> Secre
         Error::Http(_) => return SecretReadErrorKind::Unreachable { service },
         _ => return SecretReadErrorKind::Other,
     };
-    let says = |text: &str| message.to_ascii_lowercase().contains(text);
+    let contains = |text: &str| message.to_ascii_lowercase().contains(text);
     let is_other_account = principal_account(message).is_some_and(|account| account != arn.account());
-    let of_key = ["InvalidKeyId", "DecryptionFailure"].contains(&code)
+    let is_key_error = ["InvalidKeyId", "DecryptionFailure"].contains(&code)
         || code.starts_with("Kms")
-        // Both services report it as a denial of their own call.
-        || says("kms")
-        || says("ciphertext");
+        // Both services report a denied key as a denial of their own call.
+        || contains("kms")
+        || contains("ciphertext");
     match code {
-        _ if of_key => SecretReadErrorKind::KmsKey {
-            is_other_account: is_other_account || says("different aws account"),
+        _ if is_key_error => SecretReadErrorKind::KmsKey {
+            is_other_account: is_other_account || contains("different aws account"),
         },
-        "ResourceNotFoundException" if says("secret value for") => SecretReadErrorKind::VersionNotFound,
+        "ResourceNotFoundException" if contains("secret value for") => SecretReadErrorKind::VersionNotFound,
         "ParameterVersionNotFound" => SecretReadErrorKind::VersionNotFound,
         "ResourceNotFoundException" | "ParameterNotFound" => SecretReadErrorKind::NotFound,
-        "InvalidRequestException" if says("deletion") => SecretReadErrorKind::PendingDeletion,
+        "InvalidRequestException" if contains("deletion") => SecretReadErrorKind::PendingDeletion,
         _ if code.starts_with("AccessDenied") => {
             SecretReadErrorKind::AccessDenied { action, is_other_account }
         }
@@ -189,7 +190,7 @@ fn error_kind(arn: &CredentialArn, action: &'static str, error: &Error) -> Secre
     }
 }
 
-/// The account of whom IAM's sentence is about: `User: arn:aws:sts::123456789012:assumed-role/… is
+/// Returns the account of the principal in IAM's message: `User: arn:aws:sts::123456789012:assumed-role/… is
 /// not authorized to perform: …`.
 fn principal_account(message: &str) -> Option<&str> {
     let (_, arn) = message.split_once("arn:")?;

@@ -1,4 +1,4 @@
-//! What the tests of several modules share: clients whose answers a function gives.
+//! Clients for tests, with responses from a function.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::clients::AwsClients;
 use crate::retry::RetryPolicy;
 
-/// Waits for milliseconds only.
+/// Policy with pauses of milliseconds.
 pub(crate) const FAST_RETRIES: RetryPolicy = RetryPolicy {
     first_pause: Duration::from_millis(1),
     longest_pause: Duration::from_millis(4),
@@ -22,11 +22,11 @@ pub(crate) const FAST_RETRIES: RetryPolicy = RetryPolicy {
     default_timeout: Duration::from_secs(5),
 };
 
-pub(crate) fn clients(http: SharedHttpClient) -> AwsClients {
+pub(crate) fn clients_over(http: SharedHttpClient) -> AwsClients {
     AwsClients::new(config().into_builder().http_client(http).build(), FAST_RETRIES)
 }
 
-/// A repository of the registry at `host`.
+/// Returns a repository of the registry at `host`.
 pub(crate) fn repository(host: &str) -> oci::Repository {
     oci::Repository::new(host.parse().unwrap(), "acme/app").unwrap()
 }
@@ -40,28 +40,27 @@ pub(crate) fn config() -> SdkConfig {
         .build()
 }
 
-/// Clients for which `respond` plays ECR: the name of the call, such as `PutImage`, and its input
-/// give the answer.
-pub(crate) fn ecr(
+/// Returns clients whose ECR is `respond`: it gets the name of the call, such as `PutImage`, and its input.
+pub(crate) fn clients_with(
     respond: impl Fn(&str, &Value) -> http::Response<String> + Send + Sync + 'static,
 ) -> AwsClients {
-    clients(infallible_client_fn(move |request| {
+    clients_over(infallible_client_fn(move |request| {
         let target = request.headers()["x-amz-target"].to_str().unwrap();
         let name = target.rsplit('.').next().unwrap();
         respond(name, &serde_json::from_slice(request.body().bytes().unwrap()).unwrap())
     }))
 }
 
-/// Clients that speak real HTTP to `endpoint`.
+/// Returns clients that send real HTTP requests to `endpoint`.
 pub(crate) fn clients_at(endpoint: &str) -> AwsClients {
     AwsClients::new(config().into_builder().endpoint_url(endpoint).build(), FAST_RETRIES)
 }
 
-pub(crate) fn answer(body: &Value) -> http::Response<String> {
+pub(crate) fn success(body: &Value) -> http::Response<String> {
     http::Response::builder().status(200).body(body.to_string()).unwrap()
 }
 
-pub(crate) fn refusal(code: &str, message: &str) -> http::Response<String> {
+pub(crate) fn failure(code: &str, message: &str) -> http::Response<String> {
     let body = serde_json::json!({"__type": code, "message": message});
     http::Response::builder().status(400).body(body.to_string()).unwrap()
 }

@@ -1,4 +1,4 @@
-//! What `GetAuthorizationToken` gives, ECR's and ECR Public's alike: a login, and for how long.
+//! Authorization tokens of ECR and ECR Public: credentials with an expiry time.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,33 +8,34 @@ use base64::prelude::BASE64_STANDARD;
 use image_copy::registry::Credentials;
 use secrecy::SecretString;
 
-/// Tokens live for 12 hours. One that would expire within an invocation is not used.
+/// Minimum remaining validity of a token, because it must outlast an invocation. ECR's tokens are valid for
+/// 12 hours.
 pub(crate) const RENEW_BEFORE: Duration = Duration::from_secs(20 * 60);
-/// Used when the service does not say when a token expires, which its API allows.
-const ASSUMED_LIFE: Duration = Duration::from_secs(3600);
+/// Assumed validity of a token without an expiry time, which the API allows.
+const DEFAULT_VALIDITY: Duration = Duration::from_secs(3600);
 
-/// A login that ends.
+/// Credentials with an expiry time.
 pub(crate) struct AuthorizationToken {
-    pub(crate) login: Credentials,
-    // Wall-clock time: a frozen function's monotonic clock may stand still.
+    pub(crate) credentials: Credentials,
+    // Wall-clock time, because the monotonic clock can stop while the function is frozen.
     renew: SystemTime,
 }
 
 impl AuthorizationToken {
-    /// Reads a token, which is base64 of `AWS:<password>`.
-    pub(crate) fn read(token: &str, expires: Option<&DateTime>) -> Option<Self> {
+    /// Parses a token: base64 of `AWS:<password>`.
+    pub(crate) fn parse(token: &str, expires: Option<&DateTime>) -> Option<Self> {
         let text = String::from_utf8(BASE64_STANDARD.decode(token).ok()?).ok()?;
         let (username, password) = text.split_once(':')?;
-        let login = Credentials { username: username.into(), password: SecretString::from(password) };
+        let credentials = Credentials { username: username.into(), password: SecretString::from(password) };
         let expires = expires.and_then(|expires| SystemTime::try_from(*expires).ok());
-        let expires = expires.unwrap_or(SystemTime::now() + ASSUMED_LIFE);
-        Some(Self { login, renew: expires.checked_sub(RENEW_BEFORE).unwrap_or(SystemTime::UNIX_EPOCH) })
+        let expires = expires.unwrap_or(SystemTime::now() + DEFAULT_VALIDITY);
+        Some(Self { credentials, renew: expires.checked_sub(RENEW_BEFORE).unwrap_or(SystemTime::UNIX_EPOCH) })
     }
 
-    /// Whether it can be used still by whoever was refused with that login.
+    /// Returns true if the token is valid and is not the one that was rejected.
     pub(crate) fn is_usable(&self, refused: Option<&Credentials>) -> bool {
-        // Only refusals that may mean age come here, so even a new token is not defended.
-        SystemTime::now() < self.renew && refused != Some(&self.login)
+        // Only rejections that can mean an expired token reach this method, so even a new token is renewed.
+        SystemTime::now() < self.renew && refused != Some(&self.credentials)
     }
 }
 
@@ -43,10 +44,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_that_ended_before_all_time_is_not_used() {
+    fn a_token_with_an_extreme_expiry_time_is_not_used() {
         let token = BASE64_STANDARD.encode("AWS:password");
         for seconds in [i64::MIN, i64::MIN + 1, 0] {
-            let token = AuthorizationToken::read(&token, Some(&DateTime::from_secs(seconds))).unwrap();
+            let token = AuthorizationToken::parse(&token, Some(&DateTime::from_secs(seconds))).unwrap();
             assert!(!token.is_usable(None), "{seconds}");
         }
     }

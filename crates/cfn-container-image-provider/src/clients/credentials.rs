@@ -134,7 +134,7 @@ impl SharedCredentials {
     ) -> Result<Credentials, SecretProblem> {
         let same = self.listed.iter().filter(|listed| listed.arn.is_same_secret(arn));
         let registries: Vec<Registry> = same.map(|listed| listed.registry.clone()).collect();
-        let credentials = secret.login(repository, &registries);
+        let credentials = secret.credentials_for(repository, &registries);
         credentials.map_err(|cause| SecretProblem::Unusable { arn: Box::new(arn.clone()), cause })
     }
 }

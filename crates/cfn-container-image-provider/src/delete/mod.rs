@@ -6,7 +6,7 @@ mod referrers;
 use image_copy::copy::{Inventory as _, PlatformSelection};
 use image_copy::oci::{Digest, Manifest, Reference, Tag};
 use image_copy::registry::{Error, ManifestId};
-use image_copy_aws::{EcrRepository, RepositoryArn, TagRemoval};
+use image_copy_aws::{EcrRepository, RepositoryArn, TagDeletion};
 use serde_json::Value;
 
 use crate::catch::catch_panic_or_timeout;
@@ -39,7 +39,7 @@ impl ImageName {
         if reference.to_string() != id {
             return None;
         }
-        let repository = RepositoryArn::of_repository(&reference.repository)?;
+        let repository = RepositoryArn::from_repository(&reference.repository)?;
         let image = match (reference.tag, reference.digest) {
             (Some(tag), None) => ManifestId::Tag(tag),
             (None, Some(digest)) => ManifestId::Digest(digest),
@@ -222,8 +222,8 @@ impl ImageRepository for EcrImageRepository<'_> {
             false => Referrers::default(),
         };
         let removed = match (self.tag(), &plan.tagged) {
-            (Some(tag), Some(_)) => self.repository.remove_tag(tag).await?,
-            _ => TagRemoval::NotFound,
+            (Some(tag), Some(_)) => self.repository.delete_tag(tag).await?,
+            _ => TagDeletion::NotFound,
         };
         let candidates: Vec<Digest> = plan.copies.iter().chain(&plan.children).cloned().collect();
         let untagged = self.repository.untagged(&candidates).await?;
@@ -232,7 +232,7 @@ impl ImageRepository for EcrImageRepository<'_> {
         self.repository.delete_images(&copies).await?;
         self.repository.delete_images(&children).await?;
         referrers.delete(&self.repository).await;
-        Ok(removed != TagRemoval::ReferencedByIndex)
+        Ok(removed != TagDeletion::ReferencedByIndex)
     }
 
     fn image_by_digest(&self, digest: &Digest) -> String {

@@ -46,7 +46,7 @@ impl Referrers {
         for _ in 0..MAX_DEPTH {
             let mut next = Vec::new();
             for subject in subjects.into_iter().take(MAX_SUBJECTS.saturating_sub(self.subjects.len())) {
-                let referrers = repository.referrers_of(&subject).await?;
+                let referrers = repository.list_referrers(&subject).await?;
                 let (tags, tagged) = existing_cosign_tags(&subject, repository).await?;
                 next.extend(
                     referrers.iter().chain(&tagged).filter(|digest| seen.insert((*digest).clone())).cloned(),
@@ -83,7 +83,7 @@ async fn delete_referrers(
     let untagged = repository.untagged(&subject_referrers.referrers).await?;
     repository.delete_images(&untagged).await?;
     for tag in &subject_referrers.tags {
-        repository.remove_tag(tag).await?;
+        repository.delete_tag(tag).await?;
     }
     Ok(())
 }

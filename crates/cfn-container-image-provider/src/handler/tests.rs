@@ -76,9 +76,12 @@ async fn what_is_wrong_with_an_event_is_answered() {
             let mut event = fixture(kind);
             event[name] = value.clone();
             let id = event["PhysicalResourceId"].as_str().unwrap_or("create-failed").to_owned();
-            let (answer, _) = handled(event, &services).await;
-            let reason = answer["Reason"].as_str().unwrap();
-            assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("FAILED"), &json!(id)));
+            let (response, _) = handled(event, &services).await;
+            let reason = response["Reason"].as_str().unwrap();
+            assert_eq!(
+                (&response["Status"], &response["PhysicalResourceId"]),
+                (&json!("FAILED"), &json!(id))
+            );
             assert!(reason.starts_with(expected) && reason.ends_with(&format!("({REQUEST})")), "{reason}");
         }
     }
@@ -87,10 +90,10 @@ async fn what_is_wrong_with_an_event_is_answered() {
 #[tokio::test]
 async fn a_wrong_setting_is_told_to_whoever_waits_but_hinders_no_delete() {
     let services = services(&Aws::default(), &[("DEFAULT_PLATFORM", "amd64")]);
-    let (answer, _) = handled(fixture("create"), &services).await;
-    assert!(answer["Reason"].as_str().unwrap().starts_with("the provider's setting DEFAULT_PLATFORM"));
-    let (answer, _) = handled(fixture("delete"), &services).await;
-    assert_eq!(answer["Status"], "SUCCESS");
+    let (response, _) = handled(fixture("create"), &services).await;
+    assert!(response["Reason"].as_str().unwrap().starts_with("the provider's setting DEFAULT_PLATFORM"));
+    let (response, _) = handled(fixture("delete"), &services).await;
+    assert_eq!(response["Status"], "SUCCESS");
 }
 
 #[tokio::test]
@@ -100,10 +103,10 @@ async fn what_the_installer_does_not_allow_is_refused_before_anybody_is_asked() 
     let mut event = fixture("create");
     event["ResourceProperties"] = json!({"ImageReference": "quay.io/promotheus/node-exporter:v1",
         "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/team/app"});
-    let (answer, _) = handled(event, &services).await;
-    let reason = answer["Reason"].as_str().unwrap();
+    let (response, _) = handled(event, &services).await;
+    let reason = response["Reason"].as_str().unwrap();
     assert!(reason.contains("ALLOWED_SOURCES allows is quay.io/prometheus."), "{reason}");
-    assert_eq!((&answer["Status"], aws.calls()), (&json!("FAILED"), Vec::new()));
+    assert_eq!((&response["Status"], aws.calls()), (&json!("FAILED"), Vec::new()));
 }
 
 #[tokio::test]
@@ -119,9 +122,9 @@ async fn delete_removes_what_its_id_names_if_the_resource_owns_it() {
         (&[("STATE_TABLE", "missing")], "the state table could not be reached"),
         (&[("DELETE_IMAGES", "false")], "DeleteImages is false"),
     ] {
-        let (answer, lines) = handled(event.clone(), &services(&aws, settings)).await;
-        assert_eq!((answer["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), true), "{settings:?}");
-        assert!(answer["Reason"].as_str().unwrap().contains(reason), "{answer}");
+        let (response, lines) = handled(event.clone(), &services(&aws, settings)).await;
+        assert_eq!((response["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), true), "{settings:?}");
+        assert!(response["Reason"].as_str().unwrap().contains(reason), "{response}");
         let state = match settings {
             [("STATE_TABLE", "none")] => "off",
             [("STATE_TABLE", _)] => "unavailable",
@@ -131,9 +134,9 @@ async fn delete_removes_what_its_id_names_if_the_resource_owns_it() {
         aws.register(&format!("{URI}:1"), &[(OWNER, &image)]);
     }
     aws.calls();
-    let (answer, lines) = handled(event, &services(&aws, &[])).await;
-    assert_eq!((answer["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), false));
-    assert_eq!(answer["PhysicalResourceId"], format!("{URI}:1"));
+    let (response, lines) = handled(event, &services(&aws, &[])).await;
+    assert_eq!((response["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), false));
+    assert_eq!(response["PhysicalResourceId"], format!("{URI}:1"));
     assert_eq!((&lines.last().unwrap()["outcome"], aws.tags().len()), (&json!("deleted"), 0));
     assert_eq!(aws.calls(), ["GetItem", "PutItem", "BatchGetImage", "BatchDeleteImage", "PutItem"]);
     let item = aws.item(&format!("{URI}:1")).unwrap();
@@ -148,9 +151,9 @@ async fn a_delete_without_an_image_of_ours_calls_no_image_repository() {
     {
         let mut event = fixture("delete");
         event["PhysicalResourceId"] = json!(id);
-        let (answer, _) = handled(event, &services(&aws, &[])).await;
-        assert_eq!(answer["Status"], "SUCCESS");
-        assert!(!answer["PhysicalResourceId"].as_str().unwrap().is_empty());
+        let (response, _) = handled(event, &services(&aws, &[])).await;
+        assert_eq!(response["Status"], "SUCCESS");
+        assert!(!response["PhysicalResourceId"].as_str().unwrap().is_empty());
         assert!(aws.calls().iter().all(|call| call.ends_with("Item")), "{id}");
     }
 }
@@ -164,8 +167,8 @@ async fn a_delete_of_a_failed_create_is_the_delete_of_the_tag_that_its_propertie
         let image = aws.image(1, &["1"]);
         aws.register(&format!("{URI}:1"), &[(OWNER, &image)]);
         event["PhysicalResourceId"] = json!(id);
-        let (answer, _) = handled(event.clone(), &services(&aws, &[])).await;
-        assert_eq!((answer["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), false), "{answer}");
+        let (response, _) = handled(event.clone(), &services(&aws, &[])).await;
+        assert_eq!((response["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), false), "{response}");
     }
 }
 
@@ -177,12 +180,12 @@ async fn a_delete_that_is_denied_names_the_permission_and_can_be_repeated() {
     aws.ecr.deny("ecr:BatchDeleteImage", "*");
     let mut event = fixture("delete");
     event["PhysicalResourceId"] = json!(format!("{URI}:1"));
-    let (answer, _) = handled(event.clone(), &services(&aws, &[])).await;
-    assert_eq!(answer["Status"], "FAILED");
-    assert!(answer["Reason"].as_str().unwrap().contains("Allow ecr:BatchDeleteImage on"), "{answer}");
+    let (response, _) = handled(event.clone(), &services(&aws, &[])).await;
+    assert_eq!(response["Status"], "FAILED");
+    assert!(response["Reason"].as_str().unwrap().contains("Allow ecr:BatchDeleteImage on"), "{response}");
     aws.ecr.allow_everything();
-    let (answer, _) = handled(event, &services(&aws, &[])).await;
-    assert_eq!((answer["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), false));
+    let (response, _) = handled(event, &services(&aws, &[])).await;
+    assert_eq!((response["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), false));
 }
 
 #[tokio::test]
@@ -203,9 +206,9 @@ async fn every_log_line_says_whose_it_is_and_none_has_a_secret() {
 #[tokio::test]
 async fn a_panic_has_one_response_and_shows_nothing_of_the_event() {
     let services = services_with(clients_with_responses(|_, _| panic!("a defect")), &[]);
-    let (answer, lines) = handled(fixture("create"), &services).await;
-    assert_eq!(answer["Status"], "FAILED");
-    let reason = answer["Reason"].as_str().unwrap();
+    let (response, lines) = handled(fixture("create"), &services).await;
+    assert_eq!(response["Status"], "FAILED");
+    let reason = response["Reason"].as_str().unwrap();
     assert!(reason.starts_with("the provider failed by a defect of its own."), "{reason}");
     let last = lines.last().unwrap();
     assert_eq!((&last["message"], &last["outcome"]), (&json!("responded"), &json!("failed")));

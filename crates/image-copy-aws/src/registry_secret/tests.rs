@@ -9,35 +9,36 @@ const OF_TWO: &str =
 const CONFIG: &str = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "bWU6cGxhbnRlZC0x"},
     "quay.io": {"username": "me", "password": "planted-2"}}}"#;
 
-/// A repository by its name, or one of the registry.
+/// Returns the repository with this name, or one of the registry.
 fn repository(name: &str) -> Repository {
     let (host, path) = name.split_once('/').unwrap_or((name, "acme/app"));
     Repository::new(host.parse().unwrap(), path).unwrap()
 }
 
-/// The password for a registry, or the error.
+/// Returns the password for a registry, or the error.
 fn password(text: &str, registry: &str, listed: &[&str]) -> Result<String, String> {
     let listed: Vec<Registry> = listed.iter().map(|host| host.parse().unwrap()).collect();
     let secret = RegistrySecret::parse(&text.into(), None).map_err(|error| error.to_string())?;
-    let login = secret.login(&repository(registry), &listed).map_err(|error| error.to_string())?;
-    assert_eq!(login.username, "me");
-    Ok(login.password.expose_secret().to_owned())
+    let credentials =
+        secret.credentials_for(&repository(registry), &listed).map_err(|error| error.to_string())?;
+    assert_eq!(credentials.username, "me");
+    Ok(credentials.password.expose_secret().to_owned())
 }
 
 #[test]
-fn a_login_goes_where_it_is_for_and_nowhere_else() {
+fn credentials_are_returned_only_for_their_registries() {
     let hub = ["docker.io", "index.docker.io", "registry-1.docker.io"];
     let others = ["ghcr.io", "quay.io", "public.ecr.aws", "evil.example", "docker.io.evil.example"];
     for (text, listed, expected) in [
         (BARE, &[][..], &hub[..]),
         (TOKEN, &[], &hub),
-        // Whom the installer gives it to, it is for, and then no longer Docker Hub's.
+        // The installer's list replaces Docker Hub.
         (BARE, &["quay.io"], &["quay.io"]),
         (OF_GHCR, &[], &["ghcr.io"]),
         (OF_GHCR, &["quay.io"], &["ghcr.io", "quay.io"]),
         (OF_TWO, &[], &[&hub[..], &["ghcr.io"]].concat()),
         (CONFIG, &[], &[&hub[..], &["quay.io"]].concat()),
-        // A config.json names its hosts itself.
+        // A config.json lists its hosts.
         (CONFIG, &["ghcr.io"], &[&hub[..], &["quay.io"]].concat()),
     ] {
         for host in hub.iter().chain(&others) {
@@ -56,7 +57,7 @@ const PARTS: &str = r#"{"auths": {"quay.io/acme": {"username": "me", "password":
 const OF_A_PART: &str = r#"{"username": "me", "password": "planted-1", "registry": ["quay.io/acme"]}"#;
 
 #[test]
-fn a_login_for_a_part_of_a_registry_is_for_nothing_else() {
+fn credentials_for_a_path_prefix_are_returned_only_for_it() {
     for (text, name, expected) in [
         (PARTS, "quay.io/acme/app", Ok("planted-app")),
         (PARTS, "quay.io/acme/tool", Ok("planted-acme")),
@@ -71,16 +72,16 @@ fn a_login_for_a_part_of_a_registry_is_for_nothing_else() {
         let found = password(text, name, &[]);
         match expected {
             Ok(password) => assert_eq!(found.unwrap(), password, "{name}"),
-            Err(words) => {
+            Err(message) => {
                 let error = found.unwrap_err();
-                assert!(error.ends_with(words) && !error.contains("planted"), "{error}");
+                assert!(error.ends_with(message) && !error.contains("planted"), "{error}");
             }
         }
     }
 }
 
 #[test]
-fn secrets_are_read_as_tools_and_editors_leave_them() {
+fn parses_secrets_as_tools_and_editors_write_them() {
     for text in [
         format!("\u{feff}{BARE}\r\n"),
         format!("{BARE}\0\0"),
@@ -100,9 +101,9 @@ fn secrets_are_read_as_tools_and_editors_leave_them() {
 }
 
 #[test]
-fn what_to_add_is_said_in_full() {
+fn remedies_contain_the_json_to_add() {
     let gcr = repository("gcr.io");
-    for (text, what, remedy) in [
+    for (text, message, remedy) in [
         (
             BARE,
             "names no registry for its login, which is then for docker.io and not for gcr.io",
@@ -119,13 +120,14 @@ fn what_to_add_is_said_in_full() {
             r#"Add "gcr.io" with "auth" to "auths" in it: credential helpers cannot be run here."#,
         ),
     ] {
-        let error = RegistrySecret::parse(&text.into(), None).unwrap().login(&gcr, &[]).unwrap_err();
-        assert_eq!((error.to_string().as_str(), error.remedy().as_str()), (what, remedy));
+        let error =
+            RegistrySecret::parse(&text.into(), None).unwrap().credentials_for(&gcr, &[]).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.remedy().as_str()), (message, remedy));
     }
 }
 
 #[test]
-fn what_is_no_login_is_told_without_its_value() {
+fn errors_do_not_contain_the_value() {
     for (text, expected) in [
         ("planted", "holds no JSON object"),
         ("\"planted\"", "holds no JSON object"),
@@ -147,19 +149,19 @@ fn what_is_no_login_is_told_without_its_value() {
 }
 
 #[test]
-fn a_key_selects_one_of_several() {
+fn a_key_selects_one_of_several_values() {
     let text = format!(r#"{{"hub": {BARE}, "text": {}, "n": 3}}"#, serde_json::json!(OF_GHCR));
     let parse = |key| RegistrySecret::parse(&text.as_str().into(), Some(key));
     let (hub, ghcr) = (repository("docker.io"), repository("ghcr.io"));
-    assert!(parse("hub").unwrap().login(&hub, &[]).is_ok());
-    assert!(parse("text").unwrap().login(&ghcr, &[]).is_ok());
+    assert!(parse("hub").unwrap().credentials_for(&hub, &[]).is_ok());
+    assert!(parse("text").unwrap().credentials_for(&ghcr, &[]).is_ok());
     assert_eq!(parse("n").unwrap_err(), UnusableSecret::NotJson);
     let error = parse("absent").unwrap_err().to_string();
     assert_eq!(error, "has no key \"absent\", which its ARN names");
 }
 
 #[test]
-fn nothing_of_it_can_be_printed() {
+fn debug_output_contains_no_password() {
     for text in [BARE, TOKEN, OF_GHCR, OF_TWO, CONFIG] {
         let shown = format!("{:?}", RegistrySecret::parse(&text.into(), None).unwrap());
         assert!(!shown.contains("planted") && !shown.contains("bWU6"), "{shown}");

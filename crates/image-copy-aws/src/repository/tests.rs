@@ -1,4 +1,4 @@
-//! What ECR is asked, and what its answers mean.
+//! Requests to ECR, and the interpretation of its responses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,14 +8,14 @@ use image_copy::oci::media_type;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{answer, ecr, refusal};
+use crate::testing::{clients_with, failure, success};
 
 const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app";
 
 fn repository(
     respond: impl Fn(&str, &Value) -> http::Response<String> + Send + Sync + 'static,
 ) -> EcrRepository {
-    ecr(respond).repository(&ARN.parse().unwrap(), None)
+    clients_with(respond).repository(&ARN.parse().unwrap(), None)
 }
 
 fn manifest(name: &str) -> Manifest {
@@ -37,11 +37,11 @@ fn tag(text: &str) -> Tag {
 }
 
 #[tokio::test]
-async fn asks_for_the_repository_of_the_arn() {
+async fn requests_the_settings_of_the_repository() {
     let repository = repository(|name, input| {
         assert_eq!((name, &input["registryId"]), ("DescribeRepositories", &json!("123456789012")));
         assert_eq!(input["repositoryNames"], json!(["team/app"]));
-        answer(&json!({"repositories": [{"imageTagMutability": "IMMUTABLE"}]}))
+        success(&json!({"repositories": [{"imageTagMutability": "IMMUTABLE"}]}))
     });
     let facts = repository.settings(Some(&tag("1"))).await.unwrap();
     assert_eq!(facts.tag_is_immutable, Some(true));
@@ -49,38 +49,38 @@ async fn asks_for_the_repository_of_the_arn() {
 }
 
 #[tokio::test]
-async fn goes_on_without_the_permission_to_look_but_not_without_the_repository() {
-    let denied = repository(|_, _| refusal("AccessDeniedException", "not authorized"));
+async fn continues_without_the_permission_but_not_without_the_repository() {
+    let denied = repository(|_, _| failure("AccessDeniedException", "not authorized"));
     assert_eq!(denied.settings(Some(&tag("1"))).await.unwrap(), RepositorySettings::default());
-    let missing = repository(|_, _| refusal("RepositoryNotFoundException", "The repository does not exist"));
+    let missing = repository(|_, _| failure("RepositoryNotFoundException", "The repository does not exist"));
     let error = missing.settings(None).await.unwrap_err();
     assert!(matches!(&error, Error::Service { service, code, .. }
         if service == "ecr:DescribeRepositories" && *code == *"RepositoryNotFoundException"));
 }
 
 #[tokio::test]
-async fn checks_blobs_a_hundred_at_a_time_and_takes_only_available_ones_for_held() {
+async fn checks_a_hundred_blobs_per_call_and_returns_only_available_ones() {
     let digests: Vec<Digest> = (0..250u32).map(|n| Digest::of(&n.to_be_bytes())).collect();
     let calls = Arc::new(AtomicUsize::new(0));
     let (counter, odd) = (Arc::clone(&calls), digests[1..4].to_vec());
     let repository = repository(move |_, input| {
         counter.fetch_add(1, Ordering::SeqCst);
-        let asked = input["layerDigests"].as_array().unwrap();
-        assert!(asked.len() <= 100);
-        let place = |digest: &Value| odd.iter().position(|odd| json!(odd.as_str()) == *digest);
-        let availability = |place| ["ARCHIVED", "UNAVAILABLE"].get(place).copied();
-        let layers: Vec<Value> = asked
+        let requested = input["layerDigests"].as_array().unwrap();
+        assert!(requested.len() <= 100);
+        let position = |digest: &Value| odd.iter().position(|odd| json!(odd.as_str()) == *digest);
+        let availability = |position| ["ARCHIVED", "UNAVAILABLE"].get(position).copied();
+        let layers: Vec<Value> = requested
             .iter()
-            .filter(|digest| place(digest) != Some(2))
+            .filter(|digest| position(digest) != Some(2))
             .map(|digest| {
-                let state = place(digest).and_then(availability).unwrap_or("AVAILABLE");
+                let state = position(digest).and_then(availability).unwrap_or("AVAILABLE");
                 json!({"layerDigest": digest, "layerAvailability": state})
             })
             .collect();
-        let failures: Vec<Value> = asked.iter().filter(|digest| place(digest) == Some(2)).map(|digest| {
+        let failures: Vec<Value> = requested.iter().filter(|digest| position(digest) == Some(2)).map(|digest| {
             json!({"layerDigest": digest, "failureCode": "InvalidLayerDigest", "failureReason": "odd"})
         }).collect();
-        answer(&json!({"layers": layers, "failures": failures}))
+        success(&json!({"layers": layers, "failures": failures}))
     });
     let held = repository.blobs(&digests).await.unwrap();
     assert_eq!(held.len(), 247);
@@ -89,13 +89,13 @@ async fn checks_blobs_a_hundred_at_a_time_and_takes_only_available_ones_for_held
 }
 
 #[tokio::test]
-async fn reads_manifests_in_the_order_asked_for() {
+async fn returns_manifests_in_the_order_of_the_request() {
     let (one, two) = (manifest("one"), manifest("two"));
     let images = json!([image(&two, None), image(&one, Some("1"))]);
     let repository = repository(move |_, input| {
         assert_eq!(input["acceptedMediaTypes"], json!(media_type::MANIFEST_TYPES));
-        answer(&json!({"images": images, "failures": [
-            {"imageId": {"imageTag": "no"}, "failureCode": "ImageNotFound", "failureReason": "not there"}]}))
+        success(&json!({"images": images, "failures": [
+            {"imageId": {"imageTag": "no"}, "failureCode": "ImageNotFound", "failureReason": "missing"}]}))
     });
     let ids = [ManifestId::Tag(tag("1")), ManifestId::Tag(tag("no")), ManifestId::Digest(two.digest.clone())];
     let read = repository.manifests(&ids).await.unwrap();
@@ -103,9 +103,9 @@ async fn reads_manifests_in_the_order_asked_for() {
 }
 
 #[tokio::test]
-async fn a_failure_inside_http_200_is_an_error() {
+async fn a_failure_in_an_http_200_response_is_an_error() {
     let repository = repository(|_, _| {
-        answer(&json!({"failures": [{"imageId": {"imageTag": "1"}, "failureCode": "KmsError",
+        success(&json!({"failures": [{"imageId": {"imageTag": "1"}, "failureCode": "KmsError",
             "failureReason": "key disabled"}]}))
     });
     let error = repository.manifests(&[ManifestId::Tag(tag("1"))]).await.unwrap_err();
@@ -113,17 +113,17 @@ async fn a_failure_inside_http_200_is_an_error() {
 }
 
 #[tokio::test]
-async fn other_bytes_than_the_digest_asked_for_are_an_error() {
-    let (wanted, other) = (manifest("wanted"), manifest("other"));
+async fn bytes_with_another_digest_are_an_error() {
+    let (expected, other) = (manifest("expected"), manifest("other"));
     let mut wrong = image(&other, None);
-    wrong["imageId"]["imageDigest"] = json!(wanted.digest.as_str());
-    let repository = repository(move |_, _| answer(&json!({"images": [wrong]})));
-    let error = repository.manifests(&[ManifestId::Digest(wanted.digest.clone())]).await.unwrap_err();
-    assert_eq!(error, Error::DigestMismatch { expected: wanted.digest, actual: other.digest });
+    wrong["imageId"]["imageDigest"] = json!(expected.digest.as_str());
+    let repository = repository(move |_, _| success(&json!({"images": [wrong]})));
+    let error = repository.manifests(&[ManifestId::Digest(expected.digest.clone())]).await.unwrap_err();
+    assert_eq!(error, Error::DigestMismatch { expected: expected.digest, actual: other.digest });
 }
 
 #[tokio::test]
-async fn tags_a_manifest_without_its_blobs() {
+async fn tags_a_manifest_by_its_bytes_and_digest() {
     let manifest = manifest("x");
     let (expected, digest) =
         (String::from_utf8(manifest.bytes.to_vec()).unwrap(), manifest.digest.to_string());
@@ -131,18 +131,18 @@ async fn tags_a_manifest_without_its_blobs() {
         assert_eq!((name, &input["imageManifest"]), ("PutImage", &json!(expected)));
         assert_eq!((&input["imageDigest"], &input["imageTag"]), (&json!(digest), &json!("1")));
         assert_eq!(input["imageManifestMediaType"], json!(media_type::OCI_MANIFEST));
-        refusal("ImageAlreadyExistsException", "it is there")
+        failure("ImageAlreadyExistsException", "it exists")
     });
     repository.tag(&manifest, &tag("1")).await.unwrap();
 }
 
 #[tokio::test]
-async fn an_immutable_tag_that_names_the_manifest_already_is_success() {
+async fn an_immutable_tag_that_already_names_the_manifest_is_success() {
     let (same, other) = (manifest("same"), manifest("other"));
     let named = image(&same, Some("1"));
     let repository = repository(move |name, _| match name {
-        "PutImage" => refusal("ImageTagAlreadyExistsException", "the tag is immutable"),
-        _ => answer(&json!({"images": [named]})),
+        "PutImage" => failure("ImageTagAlreadyExistsException", "the tag is immutable"),
+        _ => success(&json!({"images": [named]})),
     });
     repository.tag(&same, &tag("1")).await.unwrap();
     let error = repository.tag(&other, &tag("1")).await.unwrap_err();
@@ -150,18 +150,18 @@ async fn an_immutable_tag_that_names_the_manifest_already_is_success() {
 }
 
 #[tokio::test]
-async fn throttling_is_waited_out_for_longer_than_the_sdk_would() {
+async fn retries_a_throttled_call_more_often_than_the_sdk() {
     let calls = AtomicUsize::new(0);
     let repository = repository(move |_, _| match calls.fetch_add(1, Ordering::SeqCst) {
-        0..=20 => refusal("ThrottlingException", "Rate exceeded"),
-        _ => answer(&json!({})),
+        0..=20 => failure("ThrottlingException", "Rate exceeded"),
+        _ => success(&json!({})),
     });
     repository.tag(&manifest("x"), &tag("1")).await.unwrap();
 }
 
 #[tokio::test]
-async fn throttling_is_not_waited_out_beyond_the_deadline() {
-    let throttled = ecr(|_, _| refusal("ThrottlingException", "Rate exceeded"));
+async fn stops_retrying_a_throttled_call_at_the_deadline() {
+    let throttled = clients_with(|_, _| failure("ThrottlingException", "Rate exceeded"));
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_millis(50);
     let repository = throttled.repository(&ARN.parse().unwrap(), Some(deadline));
     let error = repository.tag(&manifest("x"), &tag("1")).await.unwrap_err();
@@ -170,7 +170,7 @@ async fn throttling_is_not_waited_out_beyond_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_server_error_is_tried_again_but_not_for_ever() {
+async fn retries_a_server_error_a_limited_number_of_times() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&calls);
     let repository = repository(move |_, _| {
@@ -183,7 +183,7 @@ async fn a_server_error_is_tried_again_but_not_for_ever() {
 }
 
 #[tokio::test]
-async fn an_address_where_nobody_listens_is_named_as_such() {
+async fn reports_a_refused_connection() {
     let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let clients = crate::testing::clients_at(&format!("http://{refused}"));
     let error = clients.repository(&ARN.parse().unwrap(), None).settings(None).await.unwrap_err();

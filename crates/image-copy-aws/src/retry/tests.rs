@@ -6,12 +6,12 @@ use aws_sdk_ecr::operation::batch_get_image::BatchGetImageError;
 use super::*;
 
 #[test]
-fn no_number_in_a_header_panics() {
+fn parses_any_number_in_a_header_without_panic() {
     for (milliseconds, seconds, expected) in [
         (None, None, Duration::ZERO),
         (None, Some("60"), Duration::from_secs(60)),
         (Some("1500"), Some("60"), Duration::from_millis(1500)),
-        // Rounded up to 2^64 as a floating point number.
+        // Rounded up to 2^64 as a floating-point number.
         (None, Some("18446744073709551615"), Duration::MAX),
         (None, Some("99999999999999999999"), Duration::MAX),
         (None, Some("inf"), Duration::MAX),
@@ -25,15 +25,15 @@ fn no_number_in_a_header_panics() {
 }
 
 #[tokio::test]
-async fn a_call_that_the_deadline_cuts_fails_with_the_answer_before_it() {
+async fn a_call_stopped_by_the_deadline_fails_with_the_last_error_response() {
     let retry_policy = RetryPolicy { first_pause: Duration::from_millis(1), ..RetryPolicy::default() };
     let count = AtomicU32::new(0);
-    let send = async |answers: u32| {
+    let send = async |responses: u32| {
         count.store(0, Ordering::SeqCst);
         let end = Instant::now() + Duration::from_millis(200);
         let calls = RetryingClient::new((), "api.ecr.example".into(), Some(end), retry_policy);
         let request = || async {
-            if count.fetch_add(1, Ordering::SeqCst) >= answers {
+            if count.fetch_add(1, Ordering::SeqCst) >= responses {
                 return std::future::pending().await;
             }
             let meta = ErrorMetadata::builder().code("ThrottlingException").message("slow down").build();
@@ -49,7 +49,7 @@ async fn a_call_that_the_deadline_cuts_fails_with_the_answer_before_it() {
 }
 
 #[test]
-fn a_busy_service_is_transient_and_a_denial_is_not() {
+fn throttling_is_transient_and_a_denial_is_not() {
     let service = |code: &str| Error::Service {
         service: "ecr-public:GetAuthorizationToken".into(),
         code: code.into(),
@@ -57,7 +57,8 @@ fn a_busy_service_is_transient_and_a_denial_is_not() {
         attempts: 1,
         elapsed: Duration::ZERO,
     };
-    let status = |status| Error::from(refusal("ecr-public:GetAuthorizationToken", status, 1, Instant::now()));
+    let status =
+        |status| Error::from(error_response("ecr-public:GetAuthorizationToken", status, 1, Instant::now()));
     for (error, expected) in [
         (service("ThrottlingException"), true),
         (service("TooManyRequestsException"), true),

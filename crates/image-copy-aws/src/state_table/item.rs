@@ -1,7 +1,6 @@
-//! The form of an item in DynamoDB, and back.
+//! Conversion between [`TagState`] and items in DynamoDB.
 //!
-//! Attributes and fields that this version does not know are kept, so that an older function beside a
-//! newer one loses nothing.
+//! Unknown attributes and fields are kept, so that functions of different versions can share the table.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,15 +11,15 @@ use super::tag_state::{CopyRecord, Lease, Owner, TagState};
 
 /// The partition key.
 pub(crate) const IMAGE: &str = "Image";
-/// The attribute that every write is conditional on.
+/// The attribute in the condition of every write.
 pub(crate) const VERSION: &str = "Version";
-/// The attribute that DynamoDB deletes expired items by.
+/// The attribute for DynamoDB's time to live.
 const EXPIRES_AT: &str = "ExpiresAt";
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// Reads an item. `None` if it is not one of ours, or if its owners are damaged: without them, a Delete
-/// could remove an image that another resource needs.
+/// Parses an item. Returns `None` if it is no tag's state or its owners are invalid: without them, a Delete
+/// could delete an image that another resource needs.
 pub(crate) fn parse(mut item: Item) -> Option<TagState> {
     let image = take_text(&mut item, IMAGE)?;
     let version = take_number(&mut item, VERSION)?;
@@ -42,12 +41,12 @@ pub(crate) fn parse(mut item: Item) -> Option<TagState> {
     Some(TagState { image, version, owners, copies, children, replaced, lease, ended, unknown: item })
 }
 
-/// Writes an item with its new version. `now` is in seconds since 1970.
+/// Serializes an item with its new version. `now` is in seconds since 1970.
 pub(crate) fn serialize(state: &TagState, version: u64, now: u64) -> Item {
     let mut item = state.unknown.clone();
     item.insert(IMAGE.into(), text(&state.image));
     item.insert(VERSION.into(), number_value(version));
-    item.insert("Owners".into(), times(&state.owners));
+    item.insert("Owners".into(), owner_times(&state.owners));
     item.insert("Copies".into(), AttributeValue::L(state.copies.iter().map(serialize_copy).collect()));
     if !state.children.is_empty() {
         let children = state.children.iter().map(|(index, children)| {
@@ -66,7 +65,7 @@ pub(crate) fn serialize(state: &TagState, version: u64, now: u64) -> Item {
         item.insert("Lease".into(), AttributeValue::M(lease.into()));
     }
     if !state.ended.is_empty() {
-        item.insert("Ended".into(), times(&state.ended));
+        item.insert("Ended".into(), owner_times(&state.ended));
     }
     if let Some(expires_at) = state.expires_at(now) {
         item.insert(EXPIRES_AT.into(), number_value(expires_at));
@@ -74,7 +73,7 @@ pub(crate) fn serialize(state: &TagState, version: u64, now: u64) -> Item {
     item
 }
 
-/// Reads a copy. `None` if its digest or owner is damaged: such a record proves nothing.
+/// Parses a copy. Returns `None` if its digest or owner is invalid, because such a record proves nothing.
 fn parse_copy(value: AttributeValue) -> Option<CopyRecord> {
     let AttributeValue::M(mut fields) = value else { return None };
     let fields = &mut fields;
@@ -107,7 +106,7 @@ fn serialize_copy(copy: &CopyRecord) -> AttributeValue {
     AttributeValue::M(fields)
 }
 
-fn times(owners: &BTreeMap<Owner, u64>) -> AttributeValue {
+fn owner_times(owners: &BTreeMap<Owner, u64>) -> AttributeValue {
     AttributeValue::M(owners.iter().map(|(owner, time)| (owner.name().into(), number_value(*time))).collect())
 }
 
@@ -178,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn is_read_as_it_was_written() {
+    fn parses_what_it_serialized() {
         let item = serialize(&state(), 17, 100);
         assert_eq!(parse(item), Some(TagState { version: 17, ..state() }));
     }
 
     #[test]
-    fn attributes_of_a_newer_version_are_kept() {
+    fn keeps_attributes_of_a_newer_version() {
         let mut item = serialize(&state(), 17, 100);
         item.insert("FirstSeen".into(), text("yesterday"));
         let Some(AttributeValue::L(copies)) = item.get_mut("Copies") else { panic!("no copies") };
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_part_is_left_out_and_a_foreign_item_is_not_read() {
+    fn omits_invalid_fields_and_rejects_items_without_state() {
         let mut item = serialize(&state(), 17, 100);
         let Some(AttributeValue::L(copies)) = item.get_mut("Copies") else { panic!("no copies") };
         copies.push(AttributeValue::M(HashMap::from([("Digest".into(), text("nonsense"))])));

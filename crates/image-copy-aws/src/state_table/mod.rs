@@ -1,8 +1,6 @@
-//! The state table: one item of DynamoDB for each tag, written only if nobody else wrote it meanwhile
-//! (docs/state.md).
+//! The state table: one DynamoDB item for each tag, with conditional writes (docs/state.md).
 //!
-//! The state is a help, not a condition: a caller that gets an error goes on without it. So every call
-//! ends within [`BUDGET`].
+//! Copies work without the state, so every call ends within [`BUDGET`].
 
 mod item;
 mod tag_state;
@@ -27,13 +25,13 @@ use crate::retry::{RetryPolicy, RetryingClient};
 use item::{IMAGE, Item, VERSION};
 pub use tag_state::{CopyRecord, Lease, Owner, TagState};
 
-/// Time for one call with all its attempts. DynamoDB answers in milliseconds.
+/// Time for one call with all its attempts. DynamoDB responds in milliseconds.
 const BUDGET: Duration = Duration::from_secs(4);
-/// Time for one attempt: a hanging connection leaves time for another.
+/// Time for one attempt. It leaves time for another one if a connection hangs.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
-/// Time to connect. Without a route from the subnets there is no answer at all.
+/// Time to connect. Without a route from the subnets, there is no response at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Pauses between attempts, drawn at random below these bounds.
+/// Pauses fit into [`BUDGET`].
 const RETRY_POLICY: RetryPolicy = RetryPolicy {
     first_pause: Duration::from_millis(50),
     longest_pause: Duration::from_millis(800),
@@ -42,7 +40,7 @@ const RETRY_POLICY: RetryPolicy = RetryPolicy {
     default_timeout: BUDGET,
 };
 
-/// A table with the partition key `Image`, of type string.
+/// A table with the partition key `Image` of type string.
 #[derive(Clone)]
 pub struct StateTable {
     client: Client,
@@ -53,15 +51,15 @@ pub struct StateTable {
 /// Result of a conditional write.
 #[derive(Debug, Clone, PartialEq)]
 pub enum WriteOutcome {
-    /// The item, as it is in the table now.
+    /// The write succeeded. This is the item in the table.
     Written(TagState),
-    /// Somebody else wrote the item since it was read. This is what it is now; `None` if it was
+    /// Another client has written the item since it was read. This is the current item, or `None` if it was
     /// deleted.
     Conflict(Option<TagState>),
 }
 
 impl AwsClients {
-    /// The state table of this name or ARN, in the Region of the configuration.
+    /// Returns the state table with this name or ARN, in the Region of the configuration.
     #[must_use]
     pub fn state_table(&self, name: &str) -> StateTable {
         let timeouts = TimeoutConfig::builder()
@@ -70,8 +68,7 @@ impl AwsClients {
             .build();
         let config = aws_sdk_dynamodb::config::Builder::from(self.config())
             .timeout_config(timeouts)
-            // A gateway endpoint serves the Regional host name only
-            // (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-ddb.html).
+            // A gateway endpoint only serves the Regional host name
             .account_id_endpoint_mode(AccountIdEndpointMode::Disabled)
             .build();
         let region = self.config().region().map(ToString::to_string).unwrap_or_default();
@@ -84,10 +81,10 @@ impl AwsClients {
 }
 
 impl StateTable {
-    /// Reads an item, strongly consistent.
+    /// Reads an item with strong consistency.
     ///
     /// # Errors
-    /// DynamoDB's error, or no answer within four seconds.
+    /// DynamoDB's error, or no response within four seconds.
     pub async fn get(&self, image: &str) -> Result<Option<TagState>, Error> {
         let request = self
             .client
@@ -99,10 +96,10 @@ impl StateTable {
         output.item.map(parse_item).transpose()
     }
 
-    /// Writes an item, if it is still as it was read.
+    /// Writes an item, if it has not changed since it was read.
     ///
     /// # Errors
-    /// As [`Self::get`]. The item may have been written all the same.
+    /// As [`Self::get`]. DynamoDB may still have written the item.
     pub async fn put(&self, state: &TagState) -> Result<WriteOutcome, Error> {
         let now = unix_time();
         let state = state.clone().without_old_deletes(now);
@@ -129,14 +126,14 @@ impl StateTable {
         let written = TagState { version, ..state };
         let Some(found) = conflict else { return Ok(WriteOutcome::Written(written)) };
         let found = found.map(parse_item).transpose()?;
-        // An earlier attempt whose answer was lost wrote this version: nobody else draws the same.
+        // An earlier attempt, whose response was lost, wrote this version, because versions are unique.
         Ok(match found {
             Some(found) if found.version == version => WriteOutcome::Written(written),
             found => WriteOutcome::Conflict(found),
         })
     }
 
-    /// Deletes an item, if it is still as it was read.
+    /// Deletes an item, if it has not changed since it was read.
     ///
     /// # Errors
     /// As [`Self::put`].
@@ -161,14 +158,14 @@ impl StateTable {
         );
         let conflict = conflict.await?;
         Ok(match conflict.map(|found| found.map(parse_item).transpose()).transpose()? {
-            // Nothing is there: deleted by this call or by an attempt whose answer was lost.
+            // The item is missing: this call deleted it, or an attempt whose response was lost.
             None | Some(None) => WriteOutcome::Written(TagState::new(&state.image)),
             Some(found) => WriteOutcome::Conflict(found),
         })
     }
 
     /// Sends a conditional write. If the condition failed, returns the item in the table, which `failed`
-    /// takes from the error.
+    /// extracts from the error.
     async fn write<T, E, F>(
         &self,
         action: &str,
@@ -201,7 +198,7 @@ impl StateTable {
     }
 }
 
-/// The condition that an item is as it was read.
+/// The condition that an item has not changed since it was read.
 struct WriteCondition {
     expression: &'static str,
     name: &'static str,
@@ -222,8 +219,8 @@ fn parse_item(item: Item) -> Result<TagState, Error> {
     item::parse(item).ok_or(Error::Protocol("the state table holds an item that is not a tag's state"))
 }
 
-/// A version that no other write has: the time, and a random part. An item that expired and is made
-/// again never repeats one.
+/// Returns a unique version: the time and a random part, so that a new item never has the version of an
+/// expired one.
 fn new_version() -> u64 {
     unix_time() * 1_000_000_000 + fastrand::u64(..1_000_000_000)
 }

@@ -1,6 +1,6 @@
-//! One item of the state table: who needs a tag, and what was copied under it.
+//! One item of the state table: the owners of a tag, and its copies.
 //!
-//! These are values. They change by pure functions, and are written by [`StateTable`].
+//! Pure functions change these values, and [`StateTable`] writes them.
 //!
 //! [`StateTable`]: super::StateTable
 
@@ -10,34 +10,34 @@ use std::fmt;
 use aws_sdk_dynamodb::types::AttributeValue;
 use image_copy::oci::Digest;
 
-/// Copies kept for each tag, beside the newest of each owner.
+/// Number of copies that are kept for each tag, in addition to the newest of each owner.
 const MAX_COPIES: usize = 20;
 
-/// Seconds for which the time of a Delete is kept. CloudFormation waits at most an hour for a
-/// custom resource, so an event that is older than a Delete has ended by then.
+/// Seconds for which the time of a Delete is kept. CloudFormation waits at most an hour for a custom
+/// resource, so no event older than the Delete can run after that.
 const ENDED_SECONDS: u64 = 7200;
 
-/// Child manifests recorded for one index, so that an item with [`MAX_COPIES`] indexes stays below
-/// DynamoDB's 400 KB.
+/// Maximum number of child manifests recorded for one index, so that an item with [`MAX_COPIES`] indexes
+/// stays below DynamoDB's 400 KB.
 const MAX_CHILDREN: usize = 150;
 
-/// Who needs a tag: `<stack id>/<logical id>` of a resource.
+/// Owner of a tag: `<stack id>/<logical id>` of a resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner(String);
 
 impl Owner {
-    /// The owner that a resource of a stack is.
+    /// Creates the owner for a resource of a stack.
     #[must_use]
     pub fn of_resource(stack_id: &str, logical_id: &str) -> Self {
         Self(format!("{stack_id}/{logical_id}"))
     }
 
-    /// The owner with this name.
+    /// Creates an owner from its name in the table.
     pub(crate) fn named(name: String) -> Self {
         Self(name)
     }
 
-    /// The name in the table.
+    /// Returns the name in the table.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0
@@ -50,31 +50,31 @@ impl fmt::Display for Owner {
     }
 }
 
-/// One copy that is, or was, under a tag.
+/// One copy that the tag names, or named before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CopyRecord {
     /// Time of the event, in seconds since 1970.
     pub time: u64,
-    /// The owner it was made for.
+    /// The owner for which it was made.
     pub owner: Owner,
-    /// The source reference as the template had it.
+    /// The source reference in the template.
     pub source: String,
-    /// Digest that the source reference resolved to. `None` if an earlier provider made the copy.
+    /// Digest of the source reference. `None` if an earlier provider made the copy.
     pub source_digest: Option<Digest>,
-    /// The selection of platforms, as `PlatformSelection` displays it.
+    /// The selection of platforms, as text.
     pub selection: String,
     /// Platforms in the copy.
     pub platforms: Vec<String>,
     /// Digest in ECR.
     pub digest: Digest,
-    /// Hash of the resource's properties: an Update back to them is a rollback.
+    /// Hash of the resource's properties. An Update with the same hash is a rollback.
     pub properties: String,
-    /// Attributes of a newer version of this program, kept as they are.
+    /// Attributes that this version does not know. They are kept.
     pub(crate) unknown: HashMap<String, AttributeValue>,
 }
 
 impl CopyRecord {
-    /// A record of a copy with this digest in ECR; the other fields are empty.
+    /// Creates a record of a copy with this digest in ECR. The other fields are empty.
     #[must_use]
     pub fn new(time: u64, owner: Owner, digest: Digest) -> Self {
         Self {
@@ -95,16 +95,16 @@ impl CopyRecord {
     }
 }
 
-/// The right to change a tag, held for a short time.
+/// Temporary right to change a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// A name that no other attempt has.
+    /// Unique name of the attempt.
     pub holder: String,
-    /// When it ends, in seconds since 1970.
+    /// End in seconds since 1970.
     pub until: u64,
 }
 
-/// What is known about one tag.
+/// State of one tag.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TagState {
     /// The key: `<registry>/<repository>:<tag>`, or `@<digest>` without a tag.
@@ -115,21 +115,21 @@ pub struct TagState {
     pub owners: BTreeMap<Owner, u64>,
     /// Copies, oldest first.
     pub copies: Vec<CopyRecord>,
-    /// Child manifests of the copies that are indexes. They let a repeated Delete finish after ECR has
+    /// Child manifests of copies that are indexes. With them, a repeated Delete can finish after ECR has
     /// deleted the index.
     pub children: BTreeMap<Digest, Vec<Digest>>,
-    /// Digest that somebody else had put under the tag before its first owner.
+    /// Digest that the tag named before its first owner.
     pub replaced: Option<Digest>,
-    /// Who is changing the tag.
+    /// Lease of the attempt that changes the tag.
     pub lease: Option<Lease>,
-    /// Owners that are gone, with the time of their Delete in seconds since 1970.
+    /// Former owners, with the time of their Delete in seconds since 1970.
     pub ended: BTreeMap<Owner, u64>,
-    /// Attributes of a newer version of this program, kept as they are.
+    /// Attributes that this version does not know. They are kept.
     pub(crate) unknown: HashMap<String, AttributeValue>,
 }
 
 impl TagState {
-    /// The state of a tag about which nothing is known.
+    /// Creates the state of a tag without an item.
     #[must_use]
     pub fn new(image: &str) -> Self {
         Self {
@@ -145,50 +145,50 @@ impl TagState {
         }
     }
 
-    /// The version that a conditional write expects in the table. 0 if the item is not stored.
+    /// Returns the version that a conditional write expects in the table. 0 if the item is not stored.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// The same item as another store wrote it.
+    /// Returns the item with the version of another store.
     #[must_use]
     pub fn with_version(self, version: u64) -> Self {
         Self { version, ..self }
     }
 
-    /// Returns whether the item was read from the table.
+    /// Returns true if the item was read from the table.
     #[must_use]
     pub fn is_stored(&self) -> bool {
         self.version != 0
     }
 
-    /// Returns whether `holder` can take the lease at the time `now`, in seconds since 1970.
+    /// Returns true if `holder` can take the lease at the time `now`, in seconds since 1970.
     #[must_use]
     pub fn can_take_lease(&self, holder: &str, now: u64) -> bool {
         self.lease.as_ref().is_none_or(|lease| lease.holder == holder || lease.until < now)
     }
 
-    /// Returns whether the owner has a later event, or a Delete that is not earlier. Times are whole
-    /// seconds, so a Delete of the same second wins.
+    /// Returns true if the owner has a later event, or a Delete that is not earlier. Times are whole seconds,
+    /// so a Delete of the same second wins.
     #[must_use]
     pub fn has_newer_event(&self, owner: &Owner, time: u64) -> bool {
         self.owners.get(owner).is_some_and(|last| *last > time)
             || self.ended.get(owner).is_some_and(|ended| *ended >= time)
     }
 
-    /// The copies made for an owner, newest first.
+    /// Returns the copies for an owner, newest first.
     pub fn copies_of<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a CopyRecord> {
         self.copies.iter().rev().filter(move |copy| copy.owner == *owner)
     }
 
-    /// Returns whether a copy with this digest is recorded.
+    /// Returns true if a copy with this digest is recorded.
     #[must_use]
     pub fn has_copy(&self, digest: &Digest) -> bool {
         self.copies.iter().any(|copy| copy.digest == *digest)
     }
 
-    /// Digests of the copies of the owners, newest first, without duplicates.
+    /// Returns digests of the copies of all owners, newest first, without duplicates.
     #[must_use]
     pub fn owned_digests(&self) -> Vec<Digest> {
         let mut digests: Vec<Digest> = Vec::new();
@@ -229,14 +229,14 @@ impl TagState {
         self
     }
 
-    /// Adds a copy that was made before all others.
+    /// Adds a copy that is older than all others.
     #[must_use]
     pub fn with_earliest_copy(mut self, record: CopyRecord) -> Self {
         self.copies.insert(0, record);
         self
     }
 
-    /// Records what somebody else had put under the tag.
+    /// Records the digest that the tag named before its first owner.
     #[must_use]
     pub fn with_replaced(self, digest: Digest) -> Self {
         Self { replaced: Some(digest), ..self }
@@ -249,14 +249,14 @@ impl TagState {
         self
     }
 
-    /// Gives up the lease.
+    /// Removes the lease.
     #[must_use]
     pub fn without_lease(mut self) -> Self {
         self.lease = None;
         self
     }
 
-    /// Removes an owner and keeps the time of its Delete. With the last owner the copies go too.
+    /// Removes an owner and keeps the time of its Delete. Removing the last owner removes the copies.
     #[must_use]
     pub fn without_owner(self, owner: &Owner, time: u64) -> Self {
         let mut state = self.without_failed_owner(owner);
@@ -265,7 +265,7 @@ impl TagState {
         state
     }
 
-    /// Removes an owner whose copy failed. With the last owner the copies go too.
+    /// Removes an owner whose copy failed. Removing the last owner removes the copies.
     #[must_use]
     pub fn without_failed_owner(mut self, owner: &Owner) -> Self {
         self.owners.remove(owner);
@@ -277,32 +277,32 @@ impl TagState {
         self
     }
 
-    /// Returns whether the item is empty, so that it can be deleted.
+    /// Returns true if the item is empty, so that it can be deleted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.owners.is_empty() && self.ended.is_empty() && self.lease.is_none() && self.unknown.is_empty()
     }
 
-    /// Forgets Deletes that no event can be older than. Called before each write.
+    /// Removes Deletes that are older than any event. Called before each write.
     #[must_use]
     pub(crate) fn without_old_deletes(mut self, now: u64) -> Self {
         self.ended.retain(|_, time| time.saturating_add(ENDED_SECONDS) > now);
         self
     }
 
-    /// When DynamoDB may delete the item, in seconds since 1970. `None` while an owner needs it.
+    /// Returns the expiry time in seconds since 1970. `None` if the tag has an owner.
     pub(crate) fn expires_at(&self, now: u64) -> Option<u64> {
         self.owners.is_empty().then(|| now + ENDED_SECONDS)
     }
 
     /// Keeps the newest copies and the newest of each owner.
     fn prune(&mut self) {
-        let beyond = self.copies.len().saturating_sub(MAX_COPIES);
+        let first_kept = self.copies.len().saturating_sub(MAX_COPIES);
         let keep: Vec<bool> = (0..self.copies.len())
             .map(|at| {
                 let owner = &self.copies[at].owner;
                 let is_newest = !self.copies[at + 1..].iter().any(|later| later.owner == *owner);
-                at >= beyond || (is_newest && self.owners.contains_key(owner))
+                at >= first_kept || (is_newest && self.owners.contains_key(owner))
             })
             .collect();
         let mut keep = keep.into_iter();
@@ -340,14 +340,14 @@ mod tests {
     }
 
     #[test]
-    fn the_same_copy_again_changes_its_time_only() {
+    fn an_identical_copy_only_changes_its_time() {
         let state = state().with_owner(copy(1, "A", "a")).with_owner(copy(2, "A", "a"));
         assert_eq!(state.copies, [copy(2, "A", "a")]);
         assert_eq!(state.owners[&owner("A")], 2);
     }
 
     #[test]
-    fn a_delete_of_the_same_second_supersedes_a_copy() {
+    fn a_delete_of_the_same_second_wins_over_a_copy() {
         let state = state().with_owner(copy(5, "A", "a"));
         assert!(state.has_newer_event(&owner("A"), 4) && !state.has_newer_event(&owner("A"), 5));
         let state = state.without_owner(&owner("A"), 6);
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_free_for_its_holder_and_after_its_end() {
+    fn a_lease_is_available_to_its_holder_and_after_its_end() {
         let state = state().with_lease("me", 100);
         assert!(
             state.can_take_lease("me", 50)
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_without_owners_expires_and_forgets_old_deletes() {
+    fn an_item_without_owners_expires_and_loses_old_deletes() {
         let state = state().with_owner(copy(5, "A", "a"));
         assert_eq!(state.expires_at(10), None);
         let state = state.without_owner(&owner("A"), 10);

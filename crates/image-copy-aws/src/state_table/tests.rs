@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{answer, clients_at, config, ecr, refusal};
+use crate::testing::{clients_at, clients_with, config, failure, success};
 
 const KEY: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/python:3.13";
 
@@ -24,13 +24,13 @@ fn stored(version: &str) -> Value {
 
 type Calls = Arc<Mutex<Vec<(String, Value)>>>;
 
-/// A table whose calls are answered from here. The calls are kept.
+/// Returns a table with responses from `respond`, and its recorded calls.
 fn table(
     respond: impl Fn(usize, &str, &Value) -> http::Response<String> + Send + Sync + 'static,
 ) -> (StateTable, Calls) {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&calls);
-    let clients = ecr(move |name, input| {
+    let clients = clients_with(move |name, input| {
         let mut calls = seen.lock().unwrap();
         calls.push((name.to_owned(), input.clone()));
         respond(calls.len(), name, input)
@@ -39,8 +39,8 @@ fn table(
 }
 
 #[tokio::test]
-async fn a_new_item_is_written_only_if_there_is_none() {
-    let (table, calls) = table(|_, _, _| answer(&json!({})));
+async fn writes_a_new_item_only_if_none_exists() {
+    let (table, calls) = table(|_, _, _| success(&json!({})));
     assert_eq!(table.get(KEY).await.unwrap(), None);
     let WriteOutcome::Written(first) = table.put(&TagState::new(KEY)).await.unwrap() else {
         panic!("a conflict")
@@ -56,7 +56,7 @@ async fn a_new_item_is_written_only_if_there_is_none() {
 }
 
 #[tokio::test]
-async fn a_conflict_returns_what_somebody_else_wrote() {
+async fn a_conflict_returns_the_current_item() {
     let (table, _) = table(|_, _, _| conflict(Some(stored("77"))));
     let WriteOutcome::Conflict(Some(found)) = table.put(&TagState::new(KEY)).await.unwrap() else {
         panic!("no conflict")
@@ -66,10 +66,10 @@ async fn a_conflict_returns_what_somebody_else_wrote() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_recognized() {
+async fn recognizes_a_write_whose_response_was_lost() {
     let (table, calls) = table(|number, _, input| match number {
         1 => http::Response::builder().status(500).body("{}".into()).unwrap(),
-        // The attempt that was answered with an error has written the item.
+        // The attempt with an error response has written the item.
         _ => conflict(Some(input["Item"].clone())),
     });
     assert!(matches!(table.put(&TagState::new(KEY)).await.unwrap(), WriteOutcome::Written(_)));
@@ -77,21 +77,21 @@ async fn a_write_whose_answer_was_lost_is_recognized() {
 }
 
 #[tokio::test]
-async fn an_item_that_is_gone_counts_as_deleted() {
+async fn a_missing_item_counts_as_deleted() {
     let (table, _) = table(|_, _, _| conflict(None));
     assert!(matches!(table.delete(&TagState::new(KEY)).await.unwrap(), WriteOutcome::Written(_)));
 }
 
 #[tokio::test]
-async fn throttling_is_waited_out_for_a_short_time_and_a_refusal_is_final() {
+async fn retries_throttled_calls_and_no_denials() {
     let (throttled, calls) = table(|number, _, _| match number {
-        1..=3 => refusal("ProvisionedThroughputExceededException", "slow down"),
-        _ => answer(&json!({"Item": stored("7")})),
+        1..=3 => failure("ProvisionedThroughputExceededException", "slow down"),
+        _ => success(&json!({"Item": stored("7")})),
     });
     assert_eq!(throttled.get(KEY).await.unwrap().map(|state| state.version), Some(7));
     assert_eq!(calls.lock().unwrap().len(), 4);
     for code in ["ResourceNotFoundException", "AccessDeniedException", "ValidationException"] {
-        let (table, calls) = table(move |_, _, _| refusal(code, "because"));
+        let (table, calls) = table(move |_, _, _| failure(code, "because"));
         let error = table.get(KEY).await.unwrap_err();
         assert!(error.has_code(code), "{error}");
         assert_eq!(calls.lock().unwrap().len(), 1);
@@ -99,13 +99,13 @@ async fn throttling_is_waited_out_for_a_short_time_and_a_refusal_is_final() {
 }
 
 #[tokio::test]
-async fn an_item_of_something_else_is_an_error() {
-    let (table, _) = table(|_, _, _| answer(&json!({"Item": {"Image": {"S": KEY}}})));
+async fn an_item_without_state_is_an_error() {
+    let (table, _) = table(|_, _, _| success(&json!({"Item": {"Image": {"S": KEY}}})));
     assert!(matches!(table.get(KEY).await, Err(Error::Protocol(_))));
 }
 
 #[tokio::test]
-async fn a_table_that_does_not_answer_is_given_up_within_the_budget() {
+async fn a_silent_table_fails_within_the_budget() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let table = clients_at(&format!("http://{}", silent.local_addr().unwrap())).state_table("state");
     let started = Instant::now();
@@ -114,12 +114,12 @@ async fn a_table_that_does_not_answer_is_given_up_within_the_budget() {
 }
 
 #[tokio::test]
-async fn only_the_regional_host_is_called() {
+async fn calls_only_the_regional_host() {
     let hosts = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&hosts);
     let http = aws_smithy_http_client::test_util::infallible_client_fn(move |request| {
         seen.lock().unwrap().push(request.uri().to_string());
-        answer(&json!({}))
+        success(&json!({}))
     });
     let keys = aws_credential_types::Credentials::builder()
         .access_key_id("AKIDEXAMPLE")

@@ -40,7 +40,7 @@ impl Aws {
         std::mem::take(&mut self.0.lock().unwrap().1)
     }
 
-    fn answer(&self, name: &str, input: &Value) -> Result<Value, &'static str> {
+    fn response(&self, name: &str, input: &Value) -> Result<Value, &'static str> {
         let mut state = self.0.lock().unwrap();
         let (secrets, calls) = &mut *state;
         let asked = input["SecretId"].as_str().or(input["Name"].as_str());
@@ -66,8 +66,8 @@ impl Aws {
         let clients = clients_with_responses(move |target, input| {
             let (service, name) = target.rsplit_once('.').unwrap();
             let public = service.contains("Spencer");
-            let answer = if public { Err("AccessDeniedException") } else { aws.answer(name, input) };
-            answer.map_err(|code| (code, "no".to_owned()))
+            let response = if public { Err("AccessDeniedException") } else { aws.response(name, input) };
+            response.map_err(|code| (code, "no".to_owned()))
         });
         let settings = crate::settings::Settings::read(|name| {
             (name == "REGISTRY_CREDENTIALS").then(|| listed.to_owned())

@@ -81,7 +81,8 @@ pub(super) fn lines() -> Vec<String> {
         (r#"{"auths": {"quay.io": {"auth": "bWU6cGxhbnRlZA=="}}}"#, None),
         (r#"{"auths": "planted"}"#, None),
     ] {
-        let found = RegistrySecret::parse(&text.into(), key).and_then(|secret| secret.login(&ghcr, &[]));
+        let found =
+            RegistrySecret::parse(&text.into(), key).and_then(|secret| secret.credentials_for(&ghcr, &[]));
         let line = failed(unusable(found.unwrap_err()));
         assert!(!line.contains("planted"), "{line}");
         lines.push(line);
