@@ -156,13 +156,13 @@ def check_failures(world: World):
     world.refused("Log in again", f"{source}/oci:all", private, *trusted, logins=world.wrong_logins)
     world.refused("log in: docker login", f"{source}/oci:all", private, *trusted, logins=world.folder / "none")
     world.refused("log in: docker login", private, f"{plain}/x:1", *trusted, logins=world.folder / "none")
-    world.refused("Check the spelling of SOURCE", f"{source}/oci:missing", f"{plain}/x:1")
-    world.refused("Check the spelling of SOURCE", f"{source}/missing:1", f"{plain}/x:1")
+    world.refused("Check the repository, the tag and the digest in SOURCE", f"{source}/oci:missing", f"{plain}/x:1")
+    world.refused("Check the repository, the tag and the digest in SOURCE", f"{source}/missing:1", f"{plain}/x:1")
     world.refused("Change --platform", f"{source}/oci:all", f"{plain}/x:1", "--platform", "linux/s390x")
     world.refused("Change --platform", f"{source}/oci:amd64", f"{plain}/x:1", "--platform", "linux/arm64")
     world.refused("--certificate-authority", f"{source}/oci:all", f"{world.tls.host}/x:1")
     # The host was given, so that TLS is not even tried.
-    world.refused(f"Leave out --plain-http {world.tls.host}", f"{source}/oci:all", f"{world.tls.host}/x:1",
+    world.refused(f"Remove --plain-http {world.tls.host}", f"{source}/oci:all", f"{world.tls.host}/x:1",
                   "--plain-http", world.tls.host, *trusted)
     assert not world.plain.has("x", "1")
 
