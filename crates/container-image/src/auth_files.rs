@@ -71,12 +71,12 @@ impl AuthFiles {
             let Some(config) = read(file)? else { continue };
             let in_file = |why: String| format!("{}: {why}", display::path(&file.path));
             for source in config.credential_sources(repository).map_err(in_file)? {
-                let login = match source {
+                let credentials = match source {
                     CredentialSource::Helper(helper) => cache.run_helper(helper, refused).await?,
                     CredentialSource::Stored(stored) => stored.credentials().map_err(in_file)?,
                 };
-                if login.is_some() {
-                    return Ok(login);
+                if credentials.is_some() {
+                    return Ok(credentials);
                 }
             }
         }
@@ -89,7 +89,7 @@ impl Cache {
     async fn run_helper(&mut self, helper: CredentialHelper<'_>, refused: Option<&Credentials>) -> Lookup {
         let key = (helper.name.to_owned(), helper.key.to_owned());
         match self.by_helper.get(&key) {
-            Some(Ok(Some(login))) if refused == Some(login) => {}
+            Some(Ok(Some(credentials))) if refused == Some(credentials) => {}
             Some(found) => return found.clone(),
             None => {}
         }

@@ -62,11 +62,11 @@ impl CredentialsProvider for CredentialChain {
         Box::pin(async move {
             let mut rejected = None;
             for source in &self.0 {
-                let Some(login) = source.credentials_for(repository, refused).await? else { continue };
-                if refused != Some(&login) {
-                    return Ok(Some(login));
+                let Some(credentials) = source.credentials_for(repository, refused).await? else { continue };
+                if refused != Some(&credentials) {
+                    return Ok(Some(credentials));
                 }
-                rejected = Some(login);
+                rejected = Some(credentials);
             }
             Ok(rejected)
         })
@@ -89,9 +89,9 @@ mod tests {
             repository: &'a oci::Repository,
             _: Option<&'a Credentials>,
         ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
-            let login = (repository.registry().as_str() == self.0)
+            let credentials = (repository.registry().as_str() == self.0)
                 .then(|| Credentials { username: self.1.into(), password: "x".into() });
-            Box::pin(async move { Ok(login) })
+            Box::pin(async move { Ok(credentials) })
         }
     }
 
@@ -100,17 +100,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_login_that_there_is_counts() {
+    async fn returns_the_first_credentials_that_are_not_rejected() {
         let chain = CredentialChain(vec![
             Arc::new(Fixed("a", "first")),
             Arc::new(Fixed("a", "x")),
             Arc::new(Fixed("b", "second")),
         ]);
-        let login =
-            async |host| chain.credentials_for(&named(host), None).await.unwrap().map(|login| login.username);
-        assert_eq!(login("a").await.as_deref(), Some("first"));
-        assert_eq!(login("b").await.as_deref(), Some("second"));
-        assert_eq!(login("c").await, None);
+        let credentials = async |host| {
+            chain.credentials_for(&named(host), None).await.unwrap().map(|credentials| credentials.username)
+        };
+        assert_eq!(credentials("a").await.as_deref(), Some("first"));
+        assert_eq!(credentials("b").await.as_deref(), Some("second"));
+        assert_eq!(credentials("c").await, None);
         let first = chain.credentials_for(&named("a"), None).await.unwrap().unwrap();
         let next = chain.credentials_for(&named("a"), Some(&first)).await.unwrap().unwrap();
         assert_eq!(next.username, "x", "the first was refused");

@@ -67,24 +67,24 @@ mod tests {
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let found = run_helper(program.to_str().unwrap(), "registry.example", limit).await?;
-        Ok(found.map(|login| (login.username, login.password.expose_secret().to_owned())))
+        Ok(found.map(|found| (found.username, found.password.expose_secret().to_owned())))
     }
 
     #[tokio::test]
-    async fn asks_for_the_registry_and_reads_the_login() {
+    async fn reads_the_credentials_for_the_registry() {
         let script = r#"read key; [ "$1" = get ] && printf '{"ServerURL":"%s","Username":"me","Secret":"of %s"}' "$key" "$key""#;
         let found = with_helper(script, TIMEOUT).await.unwrap().unwrap();
         assert_eq!(found, ("me".into(), "of registry.example".into()));
     }
 
     #[tokio::test]
-    async fn a_registry_that_the_helper_does_not_know_has_no_login() {
+    async fn returns_no_credentials_for_an_unknown_registry() {
         let script = "echo credentials not found in native keychain; exit 1";
         assert_eq!(with_helper(script, TIMEOUT).await, Ok(None));
     }
 
     #[tokio::test]
-    async fn a_helper_that_fails_is_named_and_its_words_are_kept_back() {
+    async fn names_a_failed_helper_and_never_quotes_its_output() {
         for (script, expected) in [
             ("echo secret; exit 3", "it failed"),
             (
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endless_answer_is_an_error_and_ends_the_helper() {
+    async fn kills_a_helper_with_endless_output() {
         for script in ["exec yes", "trap '' PIPE; yes; while :; do sleep 1; done"] {
             let error = with_helper(script, TIMEOUT).await.unwrap_err();
             assert!(error.contains("its output is invalid"), "{error}");
@@ -124,7 +124,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn the_children_of_a_helper_that_hangs_fails_or_is_dropped_end_with_it() {
+    async fn kills_the_children_of_a_helper_that_hangs_fails_or_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pid");
         for (end, is_dropped) in [("wait", false), ("exit 1", false), ("exec yes", false), ("wait", true)] {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_helper_that_hangs_is_given_up() {
+    async fn a_helper_times_out() {
         let error = with_helper("exec sleep 60", Duration::from_millis(200)).await.unwrap_err();
         assert!(error.contains("it did not end within"), "{error}");
     }

@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leaves_out_the_number() {
+    fn removes_the_error_number() {
         assert_eq!(io_error(&io::Error::from_raw_os_error(2)), "No such file or directory");
         assert_eq!(io_error(&io::Error::other("as it is")), "as it is");
     }

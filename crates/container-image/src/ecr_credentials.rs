@@ -124,7 +124,7 @@ impl CredentialsProvider for EcrCredentials {
                 cache.insert(service.clone(), result);
             }
             match (cache.get(&service), &service) {
-                (Some(Ok(login)), _) => Ok(login.clone()),
+                (Some(Ok(found)), _) => Ok(found.clone()),
                 // ECR Public also accepts anonymous pulls.
                 (Some(Err(reason)), Service::Public) => {
                     tracing::debug!(reason, "reading ECR Public without credentials");
@@ -152,21 +152,21 @@ mod tests {
 
     const PRIVATE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 
-    fn logins(folder: &tempfile::TempDir, script: &str) -> EcrCredentials {
+    fn with_script(folder: &tempfile::TempDir, script: &str) -> EcrCredentials {
         let program = folder.path().join("aws");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         EcrCredentials { program: program.to_str().unwrap().into(), cache: Mutex::default() }
     }
 
-    async fn password(logins: &EcrCredentials, host: &str) -> Result<Option<String>, String> {
+    async fn password(provider: &EcrCredentials, host: &str) -> Result<Option<String>, String> {
         let repository = oci::Repository::new(host.parse().unwrap(), "acme/app").unwrap();
-        let login = logins.credentials_for(&repository, None).await.map_err(|error| error.to_string())?;
-        Ok(login.map(|login| format!("{} {}", login.username, login.password.expose_secret())))
+        let found = provider.credentials_for(&repository, None).await.map_err(|error| error.to_string())?;
+        Ok(found.map(|found| format!("{} {}", found.username, found.password.expose_secret())))
     }
 
     #[test]
-    fn hosts_of_ecr_and_no_others_have_a_region() {
+    fn recognizes_only_ecr_hosts() {
         for (host, expected) in [
             (PRIVATE, Some("eu-west-1")),
             ("123456789012.DKR.ecr-fips.us-gov-west-1.amazonaws.com:443", Some("us-gov-west-1")),
@@ -186,36 +186,37 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn asks_once_in_the_region_of_the_host() {
+    async fn runs_the_aws_cli_once_per_region() {
         let folder = tempfile::tempdir().unwrap();
         let script = r#"echo x >> "$0.calls"; echo "password for $*""#;
-        let logins = logins(&folder, script);
+        let credentials = with_script(&folder, script);
         for host in [PRIVATE, "210987654321.dkr.ecr.eu-west-1.amazonaws.com"] {
             let expected = "AWS password for ecr get-login-password --region eu-west-1";
-            assert_eq!(password(&logins, host).await.unwrap().as_deref(), Some(expected));
+            assert_eq!(password(&credentials, host).await.unwrap().as_deref(), Some(expected));
         }
         let expected = "AWS password for ecr-public get-login-password --region us-east-1";
-        assert_eq!(password(&logins, "public.ecr.aws").await.unwrap().as_deref(), Some(expected));
-        assert_eq!(password(&logins, "ghcr.io").await, Ok(None));
+        assert_eq!(password(&credentials, "public.ecr.aws").await.unwrap().as_deref(), Some(expected));
+        assert_eq!(password(&credentials, "ghcr.io").await, Ok(None));
         assert_eq!(fs::read_to_string(folder.path().join("aws.calls")).unwrap().lines().count(), 2);
     }
 
     #[tokio::test]
-    async fn without_credentials_its_words_are_told_and_ecr_public_is_read_without() {
+    async fn without_aws_credentials_private_ecr_fails_and_ecr_public_is_anonymous() {
         let folder = tempfile::tempdir().unwrap();
-        let logins = logins(&folder, "echo secret; echo 'Unable to locate credentials' >&2; exit 253");
-        let error = password(&logins, PRIVATE).await.unwrap_err();
+        let credentials =
+            with_script(&folder, "echo secret; echo 'Unable to locate credentials' >&2; exit 253");
+        let error = password(&credentials, PRIVATE).await.unwrap_err();
         assert!(
             error.contains("aws ecr get-login-password --region eu-west-1 returned no password"),
             "{error}"
         );
         assert!(error.contains("Unable to locate credentials") && !error.contains("secret"), "{error}");
-        assert_eq!(password(&logins, "public.ecr.aws").await, Ok(None));
+        assert_eq!(password(&credentials, "public.ecr.aws").await, Ok(None));
     }
 
     #[tokio::test]
-    async fn without_the_aws_cli_there_is_no_login() {
-        let logins = EcrCredentials { program: "nonexistent-aws".into(), cache: Mutex::default() };
-        assert_eq!(password(&logins, PRIVATE).await, Ok(None));
+    async fn returns_no_credentials_without_the_aws_cli() {
+        let credentials = EcrCredentials { program: "nonexistent-aws".into(), cache: Mutex::default() };
+        assert_eq!(password(&credentials, PRIVATE).await, Ok(None));
     }
 }

@@ -83,13 +83,13 @@ impl Checkout {
         let subfolder = Self { folder: folder.into(), clone: None, author: None, secrets: Vec::new() };
         let Ok(top) = subfolder.git(&["rev-parse", "--show-toplevel"], "").await else { return Ok(()) };
         let top = Path::new(top.trim_end_matches('\n'));
-        let whole = subfolder.folder.canonicalize().unwrap_or_else(|_| subfolder.folder.clone());
-        let below = whole.strip_prefix(top).unwrap_or(&subfolder.folder);
+        let full_path = subfolder.folder.canonicalize().unwrap_or_else(|_| subfolder.folder.clone());
+        let relative = full_path.strip_prefix(top).unwrap_or(&subfolder.folder);
         Err(format!(
             "--repository {}: this is a folder inside a work tree. Use --repository {} {}.",
             text::escaped(folder),
             display::path(top),
-            display::path(below)
+            display::path(relative)
         ))
     }
 
@@ -264,7 +264,10 @@ async fn output(mut command: Command, failed: &str, secrets: &[String]) -> Resul
     let status = match stdout {
         Some(_) => child.wait().await.map_err(|error| run_error(&error))?,
         None => {
-            return Err(format!("{failed}: the output of git is larger than {} MiB.", MAX_STDOUT_BYTES >> 20));
+            return Err(format!(
+                "{failed}: the output of git is larger than {} MiB.",
+                MAX_STDOUT_BYTES >> 20
+            ));
         }
     };
     if !status.success() {
@@ -277,7 +280,7 @@ async fn output(mut command: Command, failed: &str, secrets: &[String]) -> Resul
     Ok(String::from_utf8_lossy(&stdout.unwrap_or_default()).into_owned())
 }
 
-/// Reads the whole output, or returns `None` if it is too long.
+/// Reads the full_path output, or returns `None` if it is too long.
 async fn read_stdout(pipe: Option<impl AsyncRead + Unpin>) -> Option<Vec<u8>> {
     let mut stdout = Vec::new();
     if let Some(pipe) = pipe {
@@ -333,9 +336,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_git_without_logins() {
-        let said = "Cloning into 'x'...\nremote: no\nfatal: unable to access 'https://me:secret@h.example/x/': 403\n";
-        assert_eq!(error_line(said, &[]), "fatal: unable to access 'https://***@h.example/x/': 403");
+    fn quotes_git_without_credentials() {
+        let message = "Cloning into 'x'...\nremote: no\nfatal: unable to access 'https://me:secret@h.example/x/': 403\n";
+        assert_eq!(error_line(message, &[]), "fatal: unable to access 'https://***@h.example/x/': 403");
         assert_eq!(
             error_line("fatal: '\"https://me:pw@h/x\"' is none", &[]),
             "fatal: ''https://***@h/x'' is none"

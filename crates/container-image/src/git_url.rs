@@ -38,8 +38,8 @@ pub(crate) fn secrets(repository: &str) -> Vec<String> {
         Some((_, url)) => (url, userinfo_length(url)),
         None => (repository, credentials_length_without_scheme(repository)),
     };
-    let Some(login) = length.checked_sub(1).map(|end| &url[..end]) else { return Vec::new() };
-    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let Some(userinfo) = length.checked_sub(1).map(|end| &url[..end]) else { return Vec::new() };
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
     let user = Some(user).filter(|user| password.is_empty() || user.len() >= MIN_TOKEN_LENGTH);
     let query = url.split_once('?').map(|(_, query)| query);
     let values = query.into_iter().flat_map(|query| query.split('&'));
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_shown_without_logins_and_queries() {
+    fn removes_credentials_and_queries_from_urls() {
         for (url, expected) in [
             ("https://tok:en@en@h/p@q", "https://***@h/p@q"),
             ("https://x-access-token:planted@github.com/acme/app", "https://***@github.com/acme/app"),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_git_are_cleaned_of_the_secrets_of_a_url() {
+    fn removes_the_secrets_of_a_url_from_git_output() {
         for (url, message, expected) in [
             (
                 "https://me:p%20planted@h/x",

@@ -55,7 +55,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn only_regular_files_within_the_limit_are_read() {
+    fn reads_only_regular_files_within_the_limit() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("full"), vec![b'x'; 1 << 20]).unwrap();

@@ -7,7 +7,7 @@ use std::process::Command;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_container-image");
 
 /// Returns the completions of bash for the last word.
-fn proposed(words: &[&str]) -> Vec<String> {
+fn bash_completions(words: &[&str]) -> Vec<String> {
     const SCRIPT: &str = r#"
         set -e
         source <("$1" completions bash)
@@ -27,11 +27,11 @@ fn proposed(words: &[&str]) -> Vec<String> {
 
 #[test]
 fn bash_completes_commands_and_their_options() {
-    assert_eq!(proposed(&["container-image", "up"]), ["update"]);
-    assert_eq!(proposed(&["container-image", "update", "--mat"]), ["--matching-tag"]);
-    assert_eq!(proposed(&["container-image", "update", "--all", "--check", "--dry"]), ["--dry-run"]);
-    assert_eq!(proposed(&["container-image", "copy", "--incl"]), ["--include-referrers"]);
-    assert_eq!(proposed(&["container-image", "list", "--no-f"]), ["--no-filename"]);
-    assert_eq!(proposed(&["container-image", "completions", "ba"]), ["bash"]);
-    assert_eq!(proposed(&["container-image", "help", "up"]), ["update"]);
+    assert_eq!(bash_completions(&["container-image", "up"]), ["update"]);
+    assert_eq!(bash_completions(&["container-image", "update", "--mat"]), ["--matching-tag"]);
+    assert_eq!(bash_completions(&["container-image", "update", "--all", "--check", "--dry"]), ["--dry-run"]);
+    assert_eq!(bash_completions(&["container-image", "copy", "--incl"]), ["--include-referrers"]);
+    assert_eq!(bash_completions(&["container-image", "list", "--no-f"]), ["--no-filename"]);
+    assert_eq!(bash_completions(&["container-image", "completions", "ba"]), ["bash"]);
+    assert_eq!(bash_completions(&["container-image", "help", "up"]), ["update"]);
 }

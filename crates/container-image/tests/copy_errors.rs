@@ -9,7 +9,7 @@ const ADVICE: &str = "The registry has lost a part of this image. Push the image
 
 /// The source has lost a blob or a child manifest.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_part_that_the_source_lost_is_no_misspelling() {
+async fn a_lost_blob_or_child_manifest_has_its_own_hint() {
     let sandbox = Sandbox::start().await;
     let digest = sandbox.publish("docker.io/acme/app:1", 1);
     let copy = async |source: &str| {

@@ -28,7 +28,7 @@ async fn failed(sandbox: &Sandbox, variables: &[(&str, String)]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_of_logins_that_are_no_files_are_errors_in_one_line() {
+async fn credential_files_must_be_regular_files() {
     let sandbox = Sandbox::start().await;
     let fifo = sandbox.path("config.json");
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
@@ -49,7 +49,7 @@ async fn files_of_logins_that_are_no_files_are_errors_in_one_line() {
 /// Only the program receives the signal, as from a supervisor, so that nothing else ends its children.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn the_children_of_a_helper_end_with_an_interrupted_program() {
+async fn kills_the_children_of_a_helper_on_interrupt() {
     let sandbox = Sandbox::start().await;
     let (helper, pid) = (sandbox.path("docker-credential-hang"), sandbox.path("pid"));
     let script = format!("#!/bin/sh\nsleep 1000 &\necho $! > {0}.new\nmv {0}.new {0}\nwait\n", pid.display());
@@ -74,7 +74,7 @@ async fn the_children_of_a_helper_end_with_an_interrupted_program() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_in_urls_are_in_no_message() {
+async fn no_message_contains_the_secrets_of_a_url() {
     let sandbox = Sandbox::start().await;
     for arguments in [
         "update --all --repository https://x-access-token:planted-1@127.0.0.1:1/acme/app",

@@ -19,7 +19,7 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 }
 
 /// Creates a bare repository with one file on `main` and `next`.
-fn served(sandbox: &Sandbox) {
+fn serve_repository(sandbox: &Sandbox) {
     sandbox.write("work/app.yaml", "image: docker.io/library/python:3.9\n");
     let work = sandbox.path("work");
     git(&work, &["init", "--quiet"]);
@@ -32,7 +32,7 @@ fn served(sandbox: &Sandbox) {
 #[tokio::test(flavor = "multi_thread")]
 async fn clones_commits_and_pushes() {
     let sandbox = Sandbox::start().await;
-    served(&sandbox);
+    serve_repository(&sandbox);
     let digest = sandbox.publish("docker.io/library/python:3.9", 1);
     let url = format!("file://{}", sandbox.path("served.git").display());
     let listed = sandbox.run(&format!("list --repository {url}")).await;
@@ -58,9 +58,9 @@ async fn clones_commits_and_pushes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commits_in_a_work_tree_only_what_it_changed() {
+async fn commits_only_its_own_changes_in_a_work_tree() {
     let sandbox = Sandbox::start().await;
-    served(&sandbox);
+    serve_repository(&sandbox);
     sandbox.publish("docker.io/library/python:3.9", 1);
     let work = sandbox.path("work");
     sandbox.write("work/other.txt", "not committed by us");
@@ -83,7 +83,7 @@ async fn commits_in_a_work_tree_only_what_it_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tells_in_gits_words_what_went_wrong() {
+async fn quotes_errors_of_git() {
     let sandbox = Sandbox::start().await;
     let output = sandbox.run("list --repository ./nowhere.git").await;
     assert_eq!(output.code, Some(1));
@@ -105,9 +105,9 @@ const COMMIT: [&str; 8] =
     ["update", "--all", "--matching-tag", "--resolve-digest", "--repository", "work", "--commit", "Pin"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commits_no_changes_of_somebody_else() {
+async fn rejects_files_with_uncommitted_changes() {
     let sandbox = Sandbox::start().await;
-    served(&sandbox);
+    serve_repository(&sandbox);
     let digest = sandbox.publish("docker.io/library/python:3.9", 1);
     let work = sandbox.path("work");
     let own = "image: docker.io/library/python:3.9\n# mine\n";
@@ -150,9 +150,9 @@ async fn commits_no_changes_of_somebody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn puts_files_back_that_cannot_be_committed() {
+async fn restores_files_that_cannot_be_committed() {
     let sandbox = Sandbox::start().await;
-    served(&sandbox);
+    serve_repository(&sandbox);
     sandbox.write("work/other.yaml", "image: docker.io/library/python:3.9\n");
     let work = sandbox.path("work");
     git(&work, &["add", "."]);
@@ -191,7 +191,7 @@ fn hook(sandbox: &Sandbox, name: &str, script: &str) {
 }
 
 /// Interrupts an update while git waits for a hook, which ends later.
-async fn interrupted_in_hook(sandbox: &Sandbox, repository: &str, name: &str) -> String {
+async fn interrupt_in_hook(sandbox: &Sandbox, repository: &str, name: &str) -> String {
     let (started, ended) = (sandbox.path("started"), sandbox.path("ended"));
     let (start, end) = (started.display(), ended.display());
     hook(sandbox, name, &format!("touch {start}; until test -e {end}; do sleep 0.05; done"));
@@ -220,12 +220,12 @@ async fn wait_until(done: impl Fn() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn says_when_interrupted_what_became_of_the_clone() {
+async fn reports_the_state_of_an_interrupted_push() {
     let sandbox = Sandbox::start().await;
-    served(&sandbox);
+    serve_repository(&sandbox);
     sandbox.publish("docker.io/library/python:3.9", 1);
     let url = format!("file://{}", sandbox.path("served.git").display());
-    let output = interrupted_in_hook(&sandbox, &url, "served.git/hooks/pre-receive").await;
+    let output = interrupt_in_hook(&sandbox, &url, "served.git/hooks/pre-receive").await;
     let state = format!("interrupted: the push to {url} may have succeeded; check the log of the branch.\n");
     assert!(output.ends_with(&state), "{output}");
 }
@@ -233,9 +233,9 @@ async fn says_when_interrupted_what_became_of_the_clone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn leaves_no_lock_when_interrupted() {
     let sandbox = Sandbox::start().await;
-    served(&sandbox);
+    serve_repository(&sandbox);
     sandbox.publish("docker.io/library/python:3.9", 1);
-    let output = interrupted_in_hook(&sandbox, "work", "work/.git/hooks/pre-commit").await;
+    let output = interrupt_in_hook(&sandbox, "work", "work/.git/hooks/pre-commit").await;
     let state = "interrupted: 1 file was updated, and the commit may have succeeded; check git status.\n";
     assert!(output.ends_with(state), "{output}");
     let work = sandbox.path("work");
@@ -244,9 +244,9 @@ async fn leaves_no_lock_when_interrupted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wants_the_top_folder_and_a_branch() {
+async fn requires_the_top_folder_and_a_branch() {
     let sandbox = Sandbox::start().await;
-    served(&sandbox);
+    serve_repository(&sandbox);
     sandbox.write("work/deep/er/file.yaml", "");
     let output = sandbox.run_with(&["list", "--repository", "work/deep/er"]).await;
     let top = sandbox.path("work").canonicalize().unwrap();

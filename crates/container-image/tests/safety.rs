@@ -13,7 +13,7 @@ const PIN: &str = "update --all --matching-tag --resolve-digest";
 const LINE: &str = "FROM docker.io/library/python:3.9\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn large_and_strange_files_are_read_and_changed_in_place() {
+async fn updates_large_and_unusual_files() {
     let sandbox = Sandbox::start().await;
     let digest = sandbox.publish("docker.io/library/python:3.9", 1);
     let pinned = format!("FROM docker.io/library/python:3.9@{digest}\n");
@@ -47,7 +47,7 @@ async fn large_and_strange_files_are_read_and_changed_in_place() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_only_file_is_told_of_and_the_others_are_updated() {
+async fn reports_a_read_only_file_and_updates_the_others() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::start().await;
     let digest = sandbox.publish("docker.io/library/python:3.9", 1);
@@ -69,7 +69,7 @@ async fn a_read_only_file_is_told_of_and_the_others_are_updated() {
 /// A file size limit makes writing fail like a full disk.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_costs_no_file() {
+async fn a_full_disk_loses_no_file() {
     let sandbox = Sandbox::start().await;
     sandbox.publish("docker.io/library/python:3.9", 1);
     let content = LINE.repeat(40);
@@ -88,7 +88,7 @@ async fn a_full_disk_costs_no_file() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_in_the_middle_leaves_every_file_whole() {
+async fn ctrl_c_during_requests_changes_no_file() {
     let sandbox = Sandbox::start().await;
     sandbox.publish("docker.io/library/python:3.9", 1);
     sandbox.write("a", LINE);
@@ -115,7 +115,7 @@ async fn ctrl_c_in_the_middle_leaves_every_file_whole() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_between_two_files_leaves_each_of_them_old_or_new() {
+async fn ctrl_c_between_two_files_leaves_each_file_old_or_new() {
     const FILES: usize = 1000;
     let sandbox = Sandbox::start().await;
     let digest = sandbox.publish("docker.io/library/python:3.9", 1);
@@ -150,7 +150,7 @@ async fn ctrl_c_between_two_files_leaves_each_of_them_old_or_new() {
 
 /// The file changes while the registry responds.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_changed_meanwhile_is_left_alone() {
+async fn does_not_overwrite_a_file_that_changed_meanwhile() {
     let sandbox = Sandbox::start().await;
     sandbox.publish("docker.io/library/python:3.9", 1);
     sandbox.write("a", LINE);
@@ -185,7 +185,7 @@ async fn a_file_that_changed_meanwhile_is_left_alone() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_that_cannot_be_printed_is_a_failure_unless_nobody_reads_on() {
+async fn a_failed_write_to_stdout_is_a_failure_unless_the_pipe_is_closed() {
     let sandbox = Sandbox::start().await;
     sandbox.write("a", LINE.repeat(3));
     let run = async |script: &str| {
@@ -222,7 +222,7 @@ async fn a_file_keeps_its_mode() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_read_is_told_of_and_the_rest_is_listed() {
+async fn reports_unreadable_files_and_lists_the_rest() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::start().await;
     for name in ["closed/a", "secret", "open"] {
@@ -232,7 +232,7 @@ async fn what_cannot_be_read_is_told_of_and_the_rest_is_listed() {
         fs::set_permissions(sandbox.path(name), fs::Permissions::from_mode(mode)).unwrap();
     };
     [("", 0o755), ("closed", 0), ("secret", 0)].into_iter().for_each(|(name, mode)| set(name, mode));
-    let mut command = as_anybody(&sandbox, "list");
+    let mut command = unprivileged_command(&sandbox, "list");
     let output = command.output().await.unwrap();
     set("closed", 0o755);
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
@@ -243,7 +243,7 @@ async fn what_cannot_be_read_is_told_of_and_the_rest_is_listed() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_cannot_be_written_to_is_told_of() {
+async fn reports_a_read_only_folder() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::start().await;
     sandbox.publish("docker.io/library/python:3.9", 1);
@@ -252,7 +252,7 @@ async fn a_folder_that_cannot_be_written_to_is_told_of() {
         fs::set_permissions(sandbox.path(name), fs::Permissions::from_mode(mode)).unwrap();
     };
     [("", 0o755), ("ro/b.txt", 0o666), ("ro", 0o555)].into_iter().for_each(|(name, mode)| set(name, mode));
-    let output = as_anybody(&sandbox, &format!("{PIN} ro")).output().await.unwrap();
+    let output = unprivileged_command(&sandbox, &format!("{PIN} ro")).output().await.unwrap();
     set("ro", 0o755);
     let err = String::from_utf8(output.stderr).unwrap();
     let line = "error: ro/b.txt was not changed: its folder must be writable, because a new file replaces it: Permission denied.\n";
@@ -265,7 +265,7 @@ async fn a_folder_that_cannot_be_written_to_is_told_of() {
 /// The superuser can do anything, and other users cannot reach the build folder. `cp` copies the program,
 /// so that no child of a concurrent test has the copy open.
 #[cfg(unix)]
-fn as_anybody(sandbox: &Sandbox, arguments: &str) -> tokio::process::Command {
+fn unprivileged_command(sandbox: &Sandbox, arguments: &str) -> tokio::process::Command {
     let program = sandbox.path("program");
     assert!(
         std::process::Command::new("cp").arg(PROGRAM).arg(&program).status().expect("cp is there").success()

@@ -7,7 +7,7 @@ use regex::Regex;
 
 /// The expressions must match the output of `list`. `tests/samples/renovate.cjs` runs Renovate itself.
 #[test]
-fn renovates_expressions_find_each_image_reference() {
+fn renovate_expressions_find_each_image_reference() {
     let preset = include_str!("../../../samples/renovate/renovate.json");
     let preset: serde_json::Value = serde_json::from_str(preset).unwrap();
     let manager = &preset["customManagers"][0];
@@ -41,7 +41,7 @@ fn renovates_expressions_find_each_image_reference() {
 
 /// Runs the hooks' commands with file names appended, as pre-commit does.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_hooks_of_pre_commit_pin_and_check() {
+async fn pre_commit_hooks_pin_and_check() {
     let sandbox = Sandbox::start().await;
     sandbox.publish("docker.io/library/python:3.9", 1);
     sandbox.write("app.yaml", "image: docker.io/library/python:3.9\n");

@@ -45,13 +45,13 @@ async fn shown(sandbox: &Sandbox, variables: &[(&str, &str)], arguments: &str) -
     });
     let code = child.wait().await.unwrap().code();
     let text = common::without_times(&reader.await.unwrap().replace("\r\n", "\n"));
-    let text = with_numbered_digests(&text.replace('\u{1b}', "<ESC>"));
+    let text = number_digests(&text.replace('\u{1b}', "<ESC>"));
     let wrapped: Vec<String> = text.lines().map(wrapped).collect();
     format!("$ container-image {arguments}\n{}\n[exit {}]", wrapped.join("\n"), code.unwrap())
 }
 
 /// Replaces digests by numbers of the same length. A library that compresses layers can change the digests.
-fn with_numbered_digests(text: &str) -> String {
+fn number_digests(text: &str) -> String {
     let mut seen: Vec<String> = Vec::new();
     let digest = regex::Regex::new("[0-9a-f]{64}").unwrap();
     let numbered = digest.replace_all(text, |found: &regex::Captures<'_>| {
@@ -95,13 +95,13 @@ async fn sandbox() -> Sandbox {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shows_a_list() {
+async fn prints_a_list() {
     let sandbox = sandbox().await;
     insta::assert_snapshot!("list", shown(&sandbox, &[], "list").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shows_a_dry_run_in_colours_unless_they_are_unwanted() {
+async fn prints_a_colored_patch_unless_colors_are_disabled() {
     let sandbox = sandbox().await;
     let command = "update --all --matching-tag --resolve-digest --dry-run demo.yaml";
     insta::assert_snapshot!("dry-run", shown(&sandbox, &[], command).await);
@@ -112,14 +112,14 @@ async fn shows_a_dry_run_in_colours_unless_they_are_unwanted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shows_a_check() {
+async fn prints_the_changes_of_a_check() {
     let sandbox = sandbox().await;
     let command = "update --all --matching-tag --resolve-digest --check demo.yaml";
     insta::assert_snapshot!("check", shown(&sandbox, &[], command).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shows_what_failed() {
+async fn prints_failures_and_warnings() {
     let sandbox = sandbox().await;
     let command = "update --all --matching-tag --resolve-digest demo.yaml Dockerfile";
     insta::assert_snapshot!("failure", shown(&sandbox, &[], command).await);
@@ -133,7 +133,7 @@ async fn shows_what_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shows_help_with_examples() {
+async fn prints_help_with_examples() {
     let sandbox = sandbox().await;
     insta::assert_snapshot!("help", shown(&sandbox, &[], "--help").await);
     insta::assert_snapshot!("help-update", shown(&sandbox, &[], "update --help").await);
@@ -143,7 +143,7 @@ async fn shows_help_with_examples() {
 
 /// The bar is visible during a wait, and is removed afterwards.
 #[tokio::test(flavor = "multi_thread")]
-async fn shows_progress_when_it_takes_long() {
+async fn shows_a_progress_bar_after_a_delay() {
     use aws_emulator::{Effect, Fault};
     let sandbox = sandbox().await;
     let stall = Effect::Delay { ms: 900 };

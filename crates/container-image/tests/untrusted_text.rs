@@ -41,7 +41,7 @@ async fn copy(sandbox: &Sandbox, more: &str) -> RunOutput {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn words_of_registries_and_token_services() {
+async fn sanitizes_text_of_registries_and_token_services() {
     let long = HOSTILE.repeat(1000);
     let errors = |text: &str| {
         let error = json!({"code": text, "message": text, "detail": {text: text}});
@@ -74,7 +74,7 @@ fn publish(sandbox: &Sandbox, document: &Value, kind: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn platforms_outside_the_grammar_are_rejected() {
+async fn rejects_invalid_platforms() {
     let digest = Digest::of(b"child");
     let index = |platform: Value| {
         json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [
@@ -101,7 +101,7 @@ async fn platforms_outside_the_grammar_are_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_platform_of_a_single_image_is_checked_too() {
+async fn rejects_an_invalid_platform_of_a_single_image() {
     let sandbox = Sandbox::start().await;
     let config = json!({"os": format!("linux{HOSTILE}"), "architecture": "x"}).to_string();
     let blob = aws_emulator::Blob::bytes(config.clone());
@@ -122,7 +122,7 @@ async fn the_platform_of_a_single_image_is_checked_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn media_types_outside_the_grammar_are_rejected() {
+async fn rejects_invalid_media_types() {
     let digest = Digest::of(b"blob");
     let blob = |kind: &str| json!({"mediaType": kind, "digest": digest.as_str(), "size": 4});
     let image = |own: &str, layer: &str| json!({"schemaVersion": 2, "mediaType": own, "config": blob("application/x"), "layers": [blob(layer)]});
@@ -144,7 +144,7 @@ async fn media_types_outside_the_grammar_are_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_of_files_are_escaped_and_stay_exact_for_programs() {
+async fn escapes_file_names_for_terminals_only() {
     let sandbox = Sandbox::start().await;
     let name = "x\u{1b}[31m\t\"y\"\nerror: forged\u{202e}.txt";
     sandbox.write(name, "ghcr.io/acme/app:1\n");
@@ -178,7 +178,7 @@ fn write_program(path: &Path, script: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn words_of_other_programs_and_of_configuration_files() {
+async fn sanitizes_text_of_programs_and_configuration_files() {
     let sandbox = Sandbox::start().await;
     sandbox.publish("ghcr.io/acme/app:1", 1);
     sandbox.emulator.add_upstream(Profile::without_auth("open.example"));
@@ -209,7 +209,7 @@ async fn words_of_other_programs_and_of_configuration_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_and_values_of_templates() {
+async fn sanitizes_keys_and_values_of_templates() {
     let sandbox = Sandbox::start().await;
     let template = r#"{"Resources": {
         "A\u001b\u202e": {"Type": "AWS::Lambda::Function", "Properties": {"Code": {"ImageUri": "x\u001b[2J\nerror: forged\u202e y"}}},
@@ -221,7 +221,7 @@ async fn keys_and_values_of_templates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn arguments_that_are_not_understood() {
+async fn sanitizes_invalid_arguments() {
     let sandbox = Sandbox::start().await;
     for arguments in
         [["list", &format!("--{HOSTILE}")], ["copy", HOSTILE], [HOSTILE, "x"], ["list", &"-x".repeat(9000)]]

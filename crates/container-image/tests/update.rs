@@ -6,7 +6,7 @@ use common::{RunOutput, Sandbox};
 
 /// Template and command of the demonstration.
 #[tokio::test(flavor = "multi_thread")]
-async fn pins_the_demonstration_template_to_what_its_tags_name() {
+async fn pins_the_demonstration_template() {
     let sandbox = Sandbox::start().await;
     let old = sandbox.publish("docker.io/library/python:3.7", 1);
     let new = sandbox.publish("docker.io/library/python:3.9", 2);
@@ -51,7 +51,7 @@ async fn pins_the_demonstration_template_to_what_its_tags_name() {
 
 /// Examples of cru's documentation, and corrections of its errors.
 #[tokio::test(flavor = "multi_thread")]
-async fn does_what_cru_documents_and_mends_what_it_does_wrong() {
+async fn matches_cru_and_corrects_its_errors() {
     let sandbox = Sandbox::start().await;
     let digest = |reference, seed| format!("@{}", sandbox.publish(reference, seed));
     let monitor = digest("gcr.io/acme/monitor:v3.2.4-5-g49d6871", 1);
@@ -158,7 +158,7 @@ async fn does_what_cru_documents_and_mends_what_it_does_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tells_what_cannot_be_resolved_and_updates_the_rest() {
+async fn reports_unresolved_references_and_updates_the_rest() {
     let sandbox = Sandbox::start().await;
     let digest = sandbox.publish("docker.io/library/python:3.9", 1);
     sandbox.registry("ghcr.io");
@@ -175,7 +175,7 @@ async fn tells_what_cannot_be_resolved_and_updates_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_for_people_and_for_programs() {
+async fn lists_as_text_and_as_json() {
     let sandbox = Sandbox::start().await;
     let digest = format!("sha256:{}", "a".repeat(64));
     sandbox.write("b.txt", format!("é ghcr.io/acme/app:1@{digest}\n"));
@@ -195,7 +195,7 @@ async fn lists_for_people_and_for_programs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_changes_nothing_and_says_so_by_its_code() {
+async fn a_check_changes_nothing_and_exits_with_3() {
     let sandbox = Sandbox::start().await;
     let digest = sandbox.publish("docker.io/library/python:3.9", 1);
     let text = "services:\n  a: {image: docker.io/library/python:3.9}\n";

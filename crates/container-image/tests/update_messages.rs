@@ -15,7 +15,7 @@ fn template(reference: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_template_whose_images_are_not_known_is_a_failure() {
+async fn an_invalid_template_is_a_failure() {
     let sandbox = Sandbox::start().await;
     let digest = sandbox.publish("docker.io/library/python:3.9", 1);
     sandbox.write("broken.yaml", template("python:3.9").replace("    Prop", "   Prop"));
@@ -49,7 +49,7 @@ async fn a_template_whose_images_are_not_known_is_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reference_that_nothing_matches_is_told_of() {
+async fn warns_about_a_reference_without_matches() {
     let sandbox = Sandbox::start().await;
     sandbox.write("a.yaml", template("docker.io/library/python:3.9"));
     sandbox.write("b.txt", "ghcr.io/acme/app:1\n");
@@ -77,7 +77,7 @@ async fn a_reference_that_nothing_matches_is_told_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_without_a_matching_tag_says_that_it_moves_to_latest() {
+async fn warns_if_all_images_move_to_latest() {
     let sandbox = Sandbox::start().await;
     let warning = "warning: --all without --matching-tag moves every image to the tag latest, as in cru. Add --matching-tag to keep each tag, or --latest for the newest version.\n";
     sandbox.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:2\n");
@@ -91,7 +91,7 @@ async fn all_without_a_matching_tag_says_that_it_moves_to_latest() {
 
 /// `update` counts the lines of `list`.
 #[tokio::test(flavor = "multi_thread")]
-async fn counts_as_list_does() {
+async fn counts_the_lines_of_list() {
     let sandbox = Sandbox::start().await;
     let digest = sandbox.publish("ghcr.io/acme/app:1", 1);
     sandbox.write("a.txt", format!("ghcr.io/acme/app:1 ghcr.io/acme/app:2 ghcr.io/acme/app@{digest}\n"));
@@ -109,7 +109,7 @@ async fn counts_as_list_does() {
 
 /// Each registry that fails is reported once. Only the requests in flight reach it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_registry_that_fails_is_told_of_once() {
+async fn reports_a_failed_registry_once() {
     let sandbox = Sandbox::start().await;
     sandbox.registry("ghcr.io").put_image("acme/app", "1", &image(1));
     let mut text = String::from("docker.io/library/python:3.9\n");
@@ -146,7 +146,7 @@ async fn a_registry_that_fails_is_told_of_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_is_down_is_named_once_with_its_variable() {
+async fn reports_a_failed_proxy_once_with_its_variable() {
     let sandbox = Sandbox::start().await;
     sandbox.write("a.txt", "docker.io/library/python:3.9 ghcr.io/acme/app:1 quay.io/acme/app:1\n");
     // Nothing listens on this port.
@@ -165,7 +165,7 @@ async fn a_proxy_that_is_down_is_named_once_with_its_variable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_named_file_can_be_left_out() {
+async fn excludes_a_file_argument() {
     let sandbox = Sandbox::start().await;
     sandbox.write("broken.yaml", "Resources:\n  A: {Type: Custom::ContainerImage\n");
     sandbox.write("sub/a", "FROM docker.io/library/python:3.9\n");

@@ -73,7 +73,7 @@ async fn pins_the_image_for_a_platform() {
 
 /// Credentials reach only their registry, and are never printed.
 #[tokio::test(flavor = "multi_thread")]
-async fn logs_in_as_docker_does() {
+async fn sends_the_credentials_of_docker() {
     let sandbox = Sandbox::start().await;
     let digest = sandbox.publish("ghcr.io/acme/app:1", 1);
     sandbox.publish("docker.io/library/python:3.9", 2);
@@ -81,7 +81,7 @@ async fn logs_in_as_docker_does() {
     registry.add_user("me", "hunter2");
     registry.make_private("acme/app", &["me"]);
     sandbox.write("a.txt", "ghcr.io/acme/app:1 docker.io/library/python:3.9");
-    let login = |password: &str| {
+    let config_with = |password: &str| {
         use base64::Engine as _;
         let auth = base64::prelude::BASE64_STANDARD.encode(format!("me:{password}"));
         serde_json::json!({"auths": {"ghcr.io": {"auth": auth}}}).to_string()
@@ -95,11 +95,11 @@ async fn logs_in_as_docker_does() {
         assert!(!err.contains("hunter") && !err.contains("aHVudGVy"), "{err}");
         (output.status.code(), err)
     };
-    let (code, err) = run(&login("hunter3")).await;
+    let (code, err) = run(&config_with("hunter3")).await;
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("error: ghcr.io/acme/app:1 cannot be read: registry says 40"), "{err}");
     assert!(sandbox.read("a.txt").starts_with("ghcr.io/acme/app:1 docker.io/library/python:3.9@"), "{err}");
-    let (code, err) = run(&login("hunter2")).await;
+    let (code, err) = run(&config_with("hunter2")).await;
     assert_eq!(code, Some(0), "{err}");
     assert!(sandbox.read("a.txt").starts_with(&format!("ghcr.io/acme/app:1@{digest} ")), "{err}");
     let hub = sandbox.emulator.log().entries().into_iter().filter(|entry| entry.host.ends_with("docker.io"));
@@ -108,7 +108,7 @@ async fn logs_in_as_docker_does() {
 
 /// Docker Hub counts no pulls, and each reference is requested once.
 #[tokio::test(flavor = "multi_thread")]
-async fn asks_for_each_of_many_references_once_and_pulls_nothing() {
+async fn sends_one_head_request_per_reference() {
     let sandbox = Sandbox::start().await;
     let images: Vec<_> = (0..10).map(image).collect();
     for number in 0..400 {
@@ -117,11 +117,11 @@ async fn asks_for_each_of_many_references_once_and_pulls_nothing() {
     }
     for file in 0..300 {
         let mut text = String::from("Resources:\n");
-        for place in 0..7 {
-            let number = (file * 7 + place) % 400;
-            let name = if place % 2 == 0 { "" } else { "docker.io/library/" };
+        for index in 0..7 {
+            let number = (file * 7 + index) % 400;
+            let name = if index % 2 == 0 { "" } else { "docker.io/library/" };
             text.push_str(&format!(
-                "  R{place}:\n    Type: Custom::ContainerImage\n    Properties:\n      ImageReference: {name}app{}:1.{} # {place}\n      RepositoryArn: !GetAtt Repository.Arn\n",
+                "  R{index}:\n    Type: Custom::ContainerImage\n    Properties:\n      ImageReference: {name}app{}:1.{} # {index}\n      RepositoryArn: !GetAtt Repository.Arn\n",
                 number / 4,
                 number % 4
             ));
@@ -133,7 +133,7 @@ async fn asks_for_each_of_many_references_once_and_pulls_nothing() {
     assert_eq!(listed.stdout.lines().count(), 2100, "{}", listed.stderr);
     assert_eq!(sandbox.emulator.log().since(mark).len(), 0, "listing asks nobody");
     #[cfg(unix)]
-    assert!(cpu_of_list(&sandbox).await < 1.0, "seconds of CPU, of a program that is not optimized");
+    assert!(cpu_seconds_of_list(&sandbox).await < 1.0, "seconds of CPU, of a program that is not optimized");
     let output = sandbox.run("update --resolve-digest --all --matching-tag").await;
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert!(output.stderr.ends_with("INFO: updated a total of 300 files\n"), "{}", output.stderr);
@@ -148,7 +148,7 @@ async fn asks_for_each_of_many_references_once_and_pulls_nothing() {
 
 /// Returns the CPU seconds of `list`, user and system, from the shell's `times`.
 #[cfg(unix)]
-async fn cpu_of_list(sandbox: &Sandbox) -> f64 {
+async fn cpu_seconds_of_list(sandbox: &Sandbox) -> f64 {
     let mut command = tokio::process::Command::new("sh");
     let script = format!("{} list > list.txt; times", common::PROGRAM);
     command.args(["-c", &script]).current_dir(sandbox.folder()).env_clear().envs(sandbox.environment());
@@ -169,7 +169,7 @@ async fn cpu_of_list(sandbox: &Sandbox) -> f64 {
 /// The AWS CLI runs once for the Region of an ECR host.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn logs_in_to_ecr_with_the_aws_cli() {
+async fn uses_the_aws_cli_for_ecr_credentials() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::start().await;
     let arn = sandbox.emulator.repository_arn("base/python");
@@ -180,11 +180,11 @@ async fn logs_in_to_ecr_with_the_aws_cli() {
     let region = arn.split(':').nth(3).unwrap();
     let token = sandbox.emulator.ecr().call(region, "GetAuthorizationToken", &serde_json::json!({})).unwrap();
     let token = token["authorizationData"][0]["authorizationToken"].as_str().unwrap();
-    let login = {
+    let credentials = {
         use base64::Engine as _;
         String::from_utf8(base64::prelude::BASE64_STANDARD.decode(token).unwrap()).unwrap()
     };
-    let password = login.strip_prefix("AWS:").unwrap();
+    let password = credentials.strip_prefix("AWS:").unwrap();
     let uri = repository.uri();
     sandbox.write("a.txt", format!("{uri}:3.9 {uri}:3.13\n"));
     let command = ["update", "--all", "--matching-tag", "--resolve-digest", "a.txt"];
@@ -197,10 +197,10 @@ async fn logs_in_to_ecr_with_the_aws_cli() {
     };
     let (code, err) = with_aws("echo Unable to locate credentials >&2; exit 253".into()).await;
     assert_eq!(code, Some(1), "{err}");
-    let told = format!(
+    let expected = format!(
         "aws ecr get-login-password --region {region} returned no password: it failed with \"Unable to locate credentials\". Found in a.txt:1; 1 other reference has the same failure (--verbose lists it). Sign in to AWS (aws sso login, or aws configure), or log in to the registry with docker login.\n"
     );
-    assert!(err.contains(&told), "{err}");
+    assert!(err.contains(&expected), "{err}");
     let (code, err) = with_aws(format!("echo \"$*\" >> calls\nprintf %s {password}")).await;
     assert_eq!(code, Some(0), "{err}");
     let digest = image(1).digest().to_owned();

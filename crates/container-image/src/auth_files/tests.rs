@@ -6,7 +6,7 @@ fn named(host: &str) -> Repository {
 }
 
 #[tokio::test]
-async fn reads_the_first_file_that_has_a_login() {
+async fn reads_the_first_file_with_credentials() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -17,52 +17,53 @@ async fn reads_the_first_file_that_has_a_login() {
     let first = file("1", r#"{"auths": {"a.example": {"auth": "bWU6eA=="}, "b.example": {}}}"#);
     let second = file("2", r#"{"auths": {"b.example": {"auth": "eW91Onk="}}}"#);
     let third = file("3", r#"{"auths": {"c.example": {"auth": "c2VjcmV0"}}}"#);
-    let logins = AuthFiles::new(vec![first, second, third]);
-    let user =
-        async |host| logins.credentials_for(&named(host), None).await.unwrap().map(|login| login.username);
+    let auth_files = AuthFiles::new(vec![first, second, third]);
+    let user = async |host| {
+        auth_files.credentials_for(&named(host), None).await.unwrap().map(|found| found.username)
+    };
     assert_eq!(user("a.example").await.as_deref(), Some("me"));
     assert_eq!(user("b.example").await.as_deref(), Some("you"));
     assert_eq!(user("d.example").await, None);
-    let unusable = logins.credentials_for(&named("c.example"), None).await.unwrap_err().to_string();
+    let unusable = auth_files.credentials_for(&named("c.example"), None).await.unwrap_err().to_string();
     assert!(unusable.contains("/3: the login for c.example cannot be used"), "{unusable}");
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_an_error_that_quotes_nothing_of_it() {
+async fn an_invalid_file_is_an_error_without_a_quote() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.json");
     fs::write(&path, r#"{"auths": {"a": "hunter2"}}"#).unwrap();
-    let logins = AuthFiles::new(vec![AuthFile::default_path(path)]);
-    let error = logins.credentials_for(&named("a"), None).await.unwrap_err().to_string();
+    let auth_files = AuthFiles::new(vec![AuthFile::default_path(path)]);
+    let error = auth_files.credentials_for(&named("a"), None).await.unwrap_err().to_string();
     assert!(error.contains("config.json: the login for a cannot be used: it is not an object"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
 }
 
 #[tokio::test]
-async fn an_empty_file_is_called_empty() {
+async fn reports_an_empty_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.json");
     for text in ["", "\n "] {
         fs::write(&path, text).unwrap();
-        let logins = AuthFiles::new(vec![AuthFile::default_path(path.clone())]);
-        let error = logins.credentials_for(&named("a"), None).await.unwrap_err().to_string();
+        let auth_files = AuthFiles::new(vec![AuthFile::default_path(path.clone())]);
+        let error = auth_files.credentials_for(&named("a"), None).await.unwrap_err().to_string();
         assert!(error.ends_with("config.json cannot be read: it is empty, where {} would do"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn what_failed_is_not_asked_again() {
+async fn does_not_retry_a_failed_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.json");
-    let logins = AuthFiles::new(vec![AuthFile { path: path.clone(), kind: Kind::Explicit }]);
-    let first = logins.credentials_for(&named("a"), None).await.unwrap_err();
+    let auth_files = AuthFiles::new(vec![AuthFile { path: path.clone(), kind: Kind::Explicit }]);
+    let first = auth_files.credentials_for(&named("a"), None).await.unwrap_err();
     fs::write(&path, "{}").unwrap();
-    assert_eq!(logins.credentials_for(&named("a"), None).await.unwrap_err(), first);
-    assert!(logins.credentials_for(&named("b"), None).await.unwrap().is_none());
+    assert_eq!(auth_files.credentials_for(&named("a"), None).await.unwrap_err(), first);
+    assert!(auth_files.credentials_for(&named("b"), None).await.unwrap().is_none());
 }
 
 #[tokio::test]
-async fn a_missing_file_is_an_error_only_when_it_was_named() {
+async fn a_missing_file_is_an_error_only_if_the_user_named_it() {
     let missing = |kind| AuthFiles::new(vec![AuthFile { path: "/nonexistent/auth.json".into(), kind }]);
     assert!(missing(Kind::Default).credentials_for(&named("a"), None).await.unwrap().is_none());
     assert!(
@@ -101,7 +102,7 @@ fn files_are_searched_in_the_order_of_containers_auth_json() {
 }
 
 #[tokio::test]
-async fn a_login_for_a_part_of_a_registry_is_found_behind_others() {
+async fn prefers_credentials_for_a_part_of_a_registry() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.json");
     let entry = |user: &str| format!(r#"{{"username": "{user}", "password": "x"}}"#);
@@ -111,18 +112,18 @@ async fn a_login_for_a_part_of_a_registry_is_found_behind_others() {
         entry("acme")
     );
     fs::write(&path, text).unwrap();
-    let logins = AuthFiles::new(vec![AuthFile::default_path(path)]);
+    let auth_files = AuthFiles::new(vec![AuthFile::default_path(path)]);
     for (name, expected) in [("acme/app", "acme"), ("other/app", "all"), ("acme", "acme")] {
         let repository = Repository::new("quay.io".parse().unwrap(), name).unwrap();
-        assert_eq!(logins.credentials_for(&repository, None).await.unwrap().unwrap().username, expected);
+        assert_eq!(auth_files.credentials_for(&repository, None).await.unwrap().unwrap().username, expected);
     }
 }
 
 #[tokio::test]
-async fn a_legacy_file_is_read_in_its_own_format() {
+async fn reads_the_legacy_format() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(".dockercfg");
     fs::write(&path, r#"{"https://a.example/v1/": {"auth": "bWU6eA==", "email": "a@example.org"}}"#).unwrap();
-    let logins = AuthFiles::new(vec![AuthFile { path, kind: Kind::Legacy }]);
-    assert_eq!(logins.credentials_for(&named("a.example"), None).await.unwrap().unwrap().username, "me");
+    let auth_files = AuthFiles::new(vec![AuthFile { path, kind: Kind::Legacy }]);
+    assert_eq!(auth_files.credentials_for(&named("a.example"), None).await.unwrap().unwrap().username, "me");
 }

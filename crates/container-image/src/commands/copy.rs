@@ -25,11 +25,11 @@ pub(crate) async fn run(args: &CopyArgs, verbosity: Verbosity) -> ExitCode {
         let survey = copy::read_current_state(&request, &source, &destination).await?;
         copy::plan(&request, &survey, &source, &destination).await
     };
-    let planned = tokio::select! {
-        planned = planning => planned,
+    let result = tokio::select! {
+        result = planning => result,
         signal = wait_for_signal() => return report::interrupted(signal, "nothing was copied"),
     };
-    let plan = match planned {
+    let plan = match result {
         Ok(plan) => plan,
         Err(failure) => return report::failure(&failure, &connection_flags(args), verbosity),
     };
@@ -54,13 +54,13 @@ async fn transfer(
         }
         std::future::pending::<()>().await;
     };
-    let ended: Result<Result<Outcome, _>, Signal> = tokio::select! {
-        ended = copy::transfer(plan, source, destination, &limits, bar.clone()) => Ok(ended),
+    let result: Result<Result<Outcome, _>, Signal> = tokio::select! {
+        result = copy::transfer(plan, source, destination, &limits, bar.clone()) => Ok(result),
         signal = wait_for_signal() => Err(signal),
         () = show => unreachable!("the bar outlasts the copy"),
     };
     bar.clear();
-    match ended {
+    match result {
         Ok(Ok(outcome)) => {
             report::warn_about_referrers(&outcome);
             if verbosity == Verbosity::Quiet {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_the_sources_tag_unless_one_is_typed() {
+    fn uses_the_source_tag_by_default() {
         let digest = format!("@sha256:{}", "a".repeat(64));
         check("python", None, Some("latest"));
         check("python:3.13", None, Some("3.13"));

@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &ListArgs, verbosity: Verbosity) -> ExitCode {
     tokio::select! {
         biased;
         signal = wait_for_signal() => report::interrupted(signal, "nothing was changed"),
-        ended = list(args, verbosity) => ended.unwrap_or_else(|line| report::fail(&line)),
+        result = list(args, verbosity) => result.unwrap_or_else(|line| report::fail(&line)),
     }
 }
 
@@ -39,8 +39,8 @@ async fn list(args: &ListArgs, verbosity: Verbosity) -> Result<ExitCode, String>
             .collect::<Vec<_>>()
             .join("\n")
     };
-    let told = if text.is_empty() { ExitCode::SUCCESS } else { report::print(&text, "") };
-    Ok(if !documents.errors.is_empty() { ExitCode::FAILURE } else { told })
+    let code = if text.is_empty() { ExitCode::SUCCESS } else { report::print(&text, "") };
+    Ok(if !documents.errors.is_empty() { ExitCode::FAILURE } else { code })
 }
 
 /// Sorted and without duplicates within a file, as cru prints them.

@@ -37,7 +37,7 @@ fn check(path: &Path, content: &[u8]) -> usize {
 }
 
 #[test]
-fn collected_files_change_in_nothing_but_their_references() {
+fn only_references_of_files_change() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files");
     let mut files = 0;
     for entry in fs::read_dir(folder).unwrap() {
@@ -122,7 +122,7 @@ fn template(resources: &[(String, u8, u8, String)], ends: &str, last: bool) -> S
 
 proptest! {
     #[test]
-    fn templates_change_in_nothing_but_their_references(
+    fn only_references_of_templates_change(
         resources in prop::collection::vec(resource(), 1..12), windows: bool, last: bool
     ) {
         let text = template(&resources, if windows { "\r\n" } else { "\n" }, last);
@@ -138,7 +138,7 @@ proptest! {
 }
 
 #[test]
-fn a_difference_is_a_patch() {
+fn prints_a_valid_patch() {
     let text = diff("a/b.yaml", b"x\r\ny: 1", b"x\r\ny: 2", PatchStyle::Plain);
     let expected = "--- a/a/b.yaml\n+++ b/a/b.yaml\n@@ -1,2 +1,2 @@\n x\r\n-y: 1\n\\ No newline at end of file\n+y: 2\n\\ No newline at end of file\n";
     assert_eq!(text, expected);
@@ -159,7 +159,7 @@ fn replace(path: &Path, expected: &[u8], new: &[u8]) -> Result<(), String> {
 
 #[cfg(unix)]
 #[test]
-fn keeps_mode_and_owner_and_leaves_nothing_beside() {
+fn keeps_mode_and_owner_and_leaves_no_temporary_file() {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.yaml");
@@ -179,7 +179,7 @@ fn keeps_mode_and_owner_and_leaves_nothing_beside() {
 
 #[cfg(unix)]
 #[test]
-fn leaves_a_file_alone_that_changed_or_must_not_change() {
+fn does_not_overwrite_a_changed_or_read_only_file() {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.yaml");

@@ -7,7 +7,7 @@ use image_copy::http;
 use image_copy::oci::{Digest, Reference};
 use image_copy::registry::{CredentialsSent, ErrorEntry, ErrorResponse};
 
-fn refusal(status: u16, code: &str, message: &str, credentials: CredentialsSent) -> registry::Error {
+fn error_response(status: u16, code: &str, message: &str, credentials: CredentialsSent) -> registry::Error {
     registry::Error::from(ErrorResponse {
         status,
         errors: vec![ErrorEntry { code: code.into(), message: message.into(), detail: "".into() }],
@@ -21,7 +21,7 @@ fn refusal(status: u16, code: &str, message: &str, credentials: CredentialsSent)
     })
 }
 
-fn unreached(kind: http::ErrorKind) -> registry::Error {
+fn connection_error(kind: http::ErrorKind) -> registry::Error {
     let host = "registry.example:443".into();
     registry::Error::Http(http::Error { kind, host, attempts: 5, elapsed: Duration::from_secs(71) })
 }
@@ -40,30 +40,30 @@ fn failures() -> Vec<Failure> {
     let digest = |fill: &[u8]| Digest::of(fill);
     let (yes, no) = (CredentialsSent::Yes, CredentialsSent::No);
     vec![
-        source(refusal(404, "MANIFEST_UNKNOWN", "manifest unknown", no)),
+        source(error_response(404, "MANIFEST_UNKNOWN", "manifest unknown", no)),
         at(
             Side::Destination,
             Operation::StartUpload,
-            refusal(404, "NAME_UNKNOWN", "no such repository", yes),
+            error_response(404, "NAME_UNKNOWN", "no such repository", yes),
         ),
-        source(refusal(401, "UNAUTHORIZED", "authentication required", no)),
-        source(refusal(401, "UNAUTHORIZED", "authentication required", yes)),
-        source(refusal(403, "DENIED", "no", yes)),
-        at(Side::Destination, Operation::StartUpload, refusal(403, "DENIED", "no", yes)),
+        source(error_response(401, "UNAUTHORIZED", "authentication required", no)),
+        source(error_response(401, "UNAUTHORIZED", "authentication required", yes)),
+        source(error_response(403, "DENIED", "no", yes)),
+        at(Side::Destination, Operation::StartUpload, error_response(403, "DENIED", "no", yes)),
         source(registry::Error::Credentials("credentials file /h cannot be read".into())),
-        source(refusal(429, "TOOMANYREQUESTS", "You have reached your pull rate limit", no)),
-        source(refusal(429, "TOOMANYREQUESTS", "slow down", no)),
-        source(unreached(http::ErrorKind::Dns)),
-        source(unreached(http::ErrorKind::Proxy { proxy: "p:1".into(), reason: "refused".into() })),
-        source(unreached(http::ErrorKind::Tls("unknown issuer".into()))),
-        at(Side::Destination, Operation::SendBlob, unreached(http::ErrorKind::Interrupted)),
-        source(refusal(502, "", "Bad Gateway", no)),
+        source(error_response(429, "TOOMANYREQUESTS", "You have reached your pull rate limit", no)),
+        source(error_response(429, "TOOMANYREQUESTS", "slow down", no)),
+        source(connection_error(http::ErrorKind::Dns)),
+        source(connection_error(http::ErrorKind::Proxy { proxy: "p:1".into(), reason: "refused".into() })),
+        source(connection_error(http::ErrorKind::Tls("unknown issuer".into()))),
+        at(Side::Destination, Operation::SendBlob, connection_error(http::ErrorKind::Interrupted)),
+        source(error_response(502, "", "Bad Gateway", no)),
         source(registry::Error::DigestMismatch { expected: digest(b"a"), actual: digest(b"b") }),
         source(registry::Error::Protocol("there is no Location")),
-        source(unreached(http::ErrorKind::ForbiddenAddress("link-local"))),
-        source(refusal(400, "NAME_INVALID", "invalid name", no)),
-        at(Side::Destination, Operation::WriteManifest, refusal(400, "MANIFEST_INVALID", "bad", yes)),
-        at(Side::Destination, Operation::SendBlob, refusal(400, "SIZE_INVALID", "bad", yes)),
+        source(connection_error(http::ErrorKind::ForbiddenAddress("link-local"))),
+        source(error_response(400, "NAME_INVALID", "invalid name", no)),
+        at(Side::Destination, Operation::WriteManifest, error_response(400, "MANIFEST_INVALID", "bad", yes)),
+        at(Side::Destination, Operation::SendBlob, error_response(400, "SIZE_INVALID", "bad", yes)),
         Failure::NoPlatform {
             subject: subject(),
             wanted: "linux/arm64".parse().unwrap(),
@@ -76,7 +76,7 @@ fn failures() -> Vec<Failure> {
             subject: subject(),
             layer: digest(b"a"),
             platform: Some("windows/amd64".parse().unwrap()),
-            cause: refusal(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", yes),
+            cause: error_response(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", yes),
         },
         Failure::Deadline {
             subject: subject(),
@@ -88,7 +88,7 @@ fn failures() -> Vec<Failure> {
 }
 
 #[test]
-fn every_failure_is_one_short_line_that_ends_in_advice() {
+fn every_failure_is_one_short_line_with_a_hint() {
     let mut seen = std::collections::BTreeSet::new();
     for failure in failures() {
         let text = line(&failure);
@@ -106,11 +106,11 @@ fn line(failure: &Failure) -> String {
 }
 
 #[test]
-fn asks_for_nothing_that_was_given() {
-    let refused = source(unreached(http::ErrorKind::Tls("unknown issuer".into())));
+fn hints_do_not_repeat_given_options() {
+    let failure = source(connection_error(http::ErrorKind::Tls("unknown issuer".into())));
     let plain = ["registry.example".parse().unwrap()];
     let flags = ConnectionFlags { plain_http: &plain, ca_certificate: true };
-    let text = failure_line(&refused, &flags);
+    let text = failure_line(&failure, &flags);
     assert!(
         text.ends_with(
             "Check that the file in --certificate-authority contains the CA certificate of the host."
@@ -118,19 +118,24 @@ fn asks_for_nothing_that_was_given() {
         "{text}"
     );
     let text =
-        failure_line(&refused, &ConnectionFlags { ca_certificate: true, ..ConnectionFlags::default() });
+        failure_line(&failure, &ConnectionFlags { ca_certificate: true, ..ConnectionFlags::default() });
     assert!(text.ends_with("if it has no TLS, add --plain-http registry.example."), "{text}");
     let text = failure_line(
-        &source(refusal(400, "", "Client sent an HTTP request to an HTTPS server.", CredentialsSent::No)),
+        &source(error_response(
+            400,
+            "",
+            "Client sent an HTTP request to an HTTPS server.",
+            CredentialsSent::No,
+        )),
         &flags,
     );
     assert!(text.ends_with("Remove --plain-http registry.example, because the registry uses TLS."), "{text}");
 }
 
 #[test]
-fn asks_for_another_certificate_where_no_setting_helps() {
+fn hints_at_a_new_certificate_if_no_option_helps() {
     let reason = "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))";
-    let failure = source(unreached(http::ErrorKind::Tls(reason.into())));
+    let failure = source(connection_error(http::ErrorKind::Tls(reason.into())));
     let hint = " Install a server certificate (CA:FALSE) in the registry, and pass the certificate of its issuer in --certificate-authority.";
     for ca_certificate in [false, true] {
         let text = failure_line(&failure, &ConnectionFlags { ca_certificate, ..ConnectionFlags::default() });
@@ -142,14 +147,16 @@ fn asks_for_another_certificate_where_no_setting_helps() {
 }
 
 #[test]
-fn tells_a_dead_proxy_from_a_registry_that_is_down() {
+fn distinguishes_a_failed_proxy_from_a_failed_registry() {
     let proxy = "proxy.example:3128 (HTTPS_PROXY)".to_owned();
-    let text =
-        line(&source(unreached(http::ErrorKind::Proxy { proxy, reason: "Connection refused".into() })));
+    let text = line(&source(connection_error(http::ErrorKind::Proxy {
+        proxy,
+        reason: "Connection refused".into(),
+    })));
     assert!(text.contains("through the proxy proxy.example:3128 (HTTPS_PROXY) failed"), "{text}");
     assert!(text.contains("Check the proxy"), "{text}");
     let kind = http::ErrorKind::Proxy { proxy: "p:1 (HTTPS_PROXY)".into(), reason: "refused".into() };
-    let failure = source(unreached(kind));
+    let failure = source(connection_error(kind));
     let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);
     let text = one.line(&[]);
     assert!(text.contains("through the proxy p:1 (HTTPS_PROXY) failed (refused)"), "{text}");
@@ -162,7 +169,7 @@ fn tells_a_dead_proxy_from_a_registry_that_is_down() {
 }
 
 #[test]
-fn tells_a_missing_program_from_a_missing_file() {
+fn distinguishes_a_missing_program_from_a_missing_file() {
     let text = |reason: &str| line(&source(registry::Error::Credentials(reason.into())));
     assert!(
         text(child_process::NOT_INSTALLED)
@@ -173,16 +180,16 @@ fn tells_a_missing_program_from_a_missing_file() {
 }
 
 #[test]
-fn names_the_way_to_log_in_at_ecr() {
+fn hints_at_the_login_command_of_ecr() {
     for (host, region) in [
         ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "eu-west-1"),
         ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
         ("123456789012.dkr-ecr.eu-west-1.on.aws", "eu-west-1"),
     ] {
-        for (status, login) in
+        for (status, sent) in
             [(401, CredentialsSent::No), (401, CredentialsSent::Yes), (403, CredentialsSent::Yes)]
         {
-            let cause = refusal(status, "DENIED", "no", login);
+            let cause = error_response(status, "DENIED", "no", sent);
             let (side, operation) = (Side::Destination, Operation::StartUpload);
             let text = line(&Failure::Registry { side, operation, subject: format!("{host}/app:1"), cause });
             let command = format!(
@@ -199,21 +206,21 @@ fn check(failure: &Failure, expected: &str) {
 }
 
 #[test]
-fn names_the_flag_to_change() {
+fn hints_name_the_option_to_change() {
     check(
-        &source(refusal(401, "UNAUTHORIZED", "authentication required", CredentialsSent::No)),
+        &source(error_response(401, "UNAUTHORIZED", "authentication required", CredentialsSent::No)),
         "source registry.example/acme/app:2.1 cannot be read: registry says 401 UNAUTHORIZED \"authentication required\". Check SOURCE (many registries return this for a missing repository), or log in: docker login registry.example.",
     );
     check(
         &at(
             Side::Destination,
             Operation::StartUpload,
-            unreached(http::ErrorKind::Tls("unknown issuer".into())),
+            connection_error(http::ErrorKind::Tls("unknown issuer".into())),
         ),
         "destination registry.example/acme/app:2.1 cannot be reached: the TLS handshake with registry.example:443 failed (unknown issuer), 5 attempts in 71 s. If the registry has a private CA, pass its certificate in --certificate-authority; if it has no TLS, add --plain-http registry.example.",
     );
     let subject = "docker.io/library/nginx:1.27".into();
-    let cause = refusal(429, "TOOMANYREQUESTS", "pull rate limit", CredentialsSent::No);
+    let cause = error_response(429, "TOOMANYREQUESTS", "pull rate limit", CredentialsSent::No);
     let limited =
         Failure::Registry { side: Side::Source, operation: Operation::ReadManifest, subject, cause };
     check(
@@ -223,8 +230,8 @@ fn names_the_flag_to_change() {
 }
 
 #[test]
-fn cuts_the_registrys_words_first_and_never_the_advice() {
-    let failure = source(refusal(401, "UNAUTHORIZED", &"word ".repeat(60), CredentialsSent::Yes));
+fn shortens_the_quote_and_never_the_hint() {
+    let failure = source(error_response(401, "UNAUTHORIZED", &"word ".repeat(60), CredentialsSent::Yes));
     let text = line(&failure);
     assert_eq!(text.chars().count(), MAX_LINE_CHARS);
     assert!(text.contains("registry.example/acme/app:2.1"), "{text}");
@@ -238,7 +245,7 @@ fn cuts_the_registrys_words_first_and_never_the_advice() {
 }
 
 #[test]
-fn tells_the_outcome_in_one_line() {
+fn prints_the_outcome_in_one_line() {
     let request = Request {
         source: "python:3.13".parse().unwrap(),
         destination: "localhost:5000/python".parse::<crate::args::DestinationArg>().unwrap().repository,
@@ -273,12 +280,12 @@ fn tells_the_outcome_in_one_line() {
     let name =
         "localhost:5000/python:3.13@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(outcome(&request, &done), format!("{name}: 3 blobs copied (5.0 MiB), 2 present, 1.2 s"));
-    let place = |name: &str| name.parse::<Reference>().unwrap().repository;
+    let repository = |name: &str| name.parse::<Reference>().unwrap().repository;
     let source = ReadCounts { repository: request.source.repository.clone(), manifests: 1, blobs: 1 };
-    let alone = Outcome { read_counts: vec![source.clone()], ..done.clone() };
-    assert_eq!(outcome(&request, &alone), outcome(&request, &done));
+    let without_mirrors = Outcome { read_counts: vec![source.clone()], ..done.clone() };
+    assert_eq!(outcome(&request, &without_mirrors), outcome(&request, &done));
     let mirror =
-        ReadCounts { repository: place("public.ecr.aws/docker/library/python"), manifests: 3, blobs: 2 };
+        ReadCounts { repository: repository("public.ecr.aws/docker/library/python"), manifests: 3, blobs: 2 };
     let mirrored = Outcome { read_counts: vec![mirror, source], ..done.clone() };
     let line = outcome(&request, &mirrored);
     let expected = format!(
@@ -286,32 +293,32 @@ fn tells_the_outcome_in_one_line() {
         request.source.repository
     );
     assert!(line.ends_with(&expected), "{line}");
-    let idle = Outcome {
+    let unchanged = Outcome {
         blobs: Progress { blobs: 5, present: 5, ..Progress::default() },
         manifests_written: 0,
         tag: TagChange::Unchanged,
         ..done
     };
     assert_eq!(
-        outcome(&request, &idle),
+        outcome(&request, &unchanged),
         format!("{name}: 0 blobs copied (0 bytes), 5 present, nothing to do, 1.2 s")
     );
-    assert_eq!(referrers_warning(&idle), None);
-    let refused = ReferrerCounts {
+    assert_eq!(referrers_warning(&unchanged), None);
+    let counts = ReferrerCounts {
         present: 2,
         refused: 1,
         first_reason: Some("because.".into()),
         ..ReferrerCounts::default()
     };
-    let idle = Outcome { referrers: Some(refused), ..idle };
+    let unchanged = Outcome { referrers: Some(counts), ..unchanged };
     assert_eq!(
-        outcome(&request, &idle),
+        outcome(&request, &unchanged),
         format!(
             "{name}: 0 blobs copied (0 bytes), 5 present, referrers: 2 present, 1 refused, nothing to do, 1.2 s"
         )
     );
     assert_eq!(
-        referrers_warning(&idle).unwrap(),
+        referrers_warning(&unchanged).unwrap(),
         "warning: some referrers were not copied (2 present, 1 refused): because."
     );
 }

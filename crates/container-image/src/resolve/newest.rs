@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn never_moves_back_nor_to_another_kind() {
+    fn never_moves_to_an_older_version_or_another_kind() {
         check("5.0", "", Some("5.0"));
         check("latest", "", Some("latest"));
         check("bookworm", "", Some("bookworm"));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn prefers_the_tag_that_tells_most() {
+    fn prefers_the_most_specific_tag() {
         let all = tags(&["latest", "3", "3.13-slim", "3.13.1-slim", "3.13.1", "3.13", "stable", "3.14.0rc1"]);
         let check = |current: &str, expected: &[&str]| {
             let found = more_specific(&current.parse().unwrap(), &all);

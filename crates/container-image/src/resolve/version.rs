@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_tags_apart() {
+    fn splits_tags_into_parts() {
         let version = Version::parse("v1.27.0-rc.2-alpine3.19").unwrap();
         let pre_release = Some(("rc".to_owned(), 2));
         let expected = Version { prefix: "v", numbers: vec![1, 27, 0], pre_release, suffix: "-alpine3.19" };

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_out_what_git_ignores_and_git_itself() {
+    fn skips_git_folders_and_ignored_files() {
         let tree = tree(&["a.yaml", ".github/w.yml", ".git/config", "out/x.json", "sub/b.tf", "sub/c.log"]);
         fs::write(tree.path().join(".gitignore"), "out/\n").unwrap();
         fs::write(tree.path().join("sub/.gitignore"), "*.log\n").unwrap();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn excludes_what_was_named_too() {
+    fn excludes_path_arguments() {
         let tree = tree(&["a.yaml", "vendor/b.yaml", "sub/vendor/c.yaml", "sub/d.yaml"]);
         let all = ["a.yaml", "vendor/b.yaml", "sub/vendor/c.yaml", "sub/d.yaml"];
         assert_eq!(listed(tree.path(), &all, &["a.*", "sub/d.yaml"]), all[1..3]);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn minds_no_gitignore_from_outside() {
+    fn ignores_gitignore_files_of_parent_folders() {
         let home = tree(&["plain/a.yaml", "repo/.git/config", "repo/sub/b.yaml", "repo/c.yaml"]);
         fs::write(home.path().join(".gitignore"), "*\n").unwrap();
         fs::write(home.path().join("repo/.gitignore"), "sub/\n").unwrap();
@@ -272,7 +272,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn follows_no_link_but_one_that_was_named() {
+    fn follows_only_symbolic_links_in_arguments() {
         let (tree, outside) = (tree(&["a.yaml"]), tree(&["secret.yaml"]));
         let link = |target: &Path, name| std::os::unix::fs::symlink(target, tree.path().join(name)).unwrap();
         link(&outside.path().join("secret.yaml"), "file");
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_text_from_anything_else() {
+    fn recognizes_text_files() {
         let folder = tree(&["a"]);
         let file = SourceFile::new(Path::new("a"), folder.path().join("a"));
         for (bytes, is_text) in [(&b"abc"[..], true), (b"", true), (b"caf\xe9", true), (b"\x7fELF\0", false)]
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn says_which_path_is_not_there() {
+    fn reports_a_missing_path() {
         let error = list(Path::new("/"), &["no/such".into()], &[], |_| {}).unwrap_err();
         assert!(error.starts_with("no/such is neither a file nor a folder"), "{error}");
         // A shell's process substitution is neither, and cannot be replaced.

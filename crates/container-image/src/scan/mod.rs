@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_cannot_be_a_template_as_text() {
+    fn scans_invalid_templates_as_text() {
         let images = |name: &str, bytes: &[u8]| {
             let scan = scan(Path::new(name), bytes);
             let found: Vec<String> = scan.images.iter().map(|found| found.image.to_string()).collect();

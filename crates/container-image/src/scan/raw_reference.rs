@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_what_was_written() {
+    fn keeps_the_spelling() {
         let digest = format!("sha256:{}", "a".repeat(64));
         for text in ["python", "GHCR.io/a/b:1", "localhost:5000/a", "docker.io/nginx:1"] {
             for text in [text.to_owned(), format!("{text}@{digest}")] {

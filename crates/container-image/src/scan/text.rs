@@ -136,7 +136,7 @@ mod tests {
     const DIGEST: &str = "sha256:70d23423bdb3e4e63255cf62747b5cbfce53210778ca2fc3a2544595a0fce3c6";
 
     #[test]
-    fn finds_references_in_what_people_write() {
+    fn finds_references_in_common_syntaxes() {
         check("FROM docker.io/library/nginx:1.27-alpine AS x", &["docker.io/library/nginx:1.27-alpine"]);
         check("image = \"gcr.io/acme/app:v0.3.1\"", &["gcr.io/acme/app:v0.3.1"]);
         check("image: 'acme/app:1', acme/b:2", &["acme/app:1", "acme/b:2"]);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_cru_misses() {
+    fn finds_references_that_cru_misses() {
         check("docker.io/library/nginx:3", &["docker.io/library/nginx:3"]);
         check("ghcr.io/foo/bar.baz:1.2", &["ghcr.io/foo/bar.baz:1.2"]);
         check("my_org/app:1.0", &["my_org/app:1.0"]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_nothing_else_for_one() {
+    fn ignores_other_syntaxes() {
         for text in [
             "nginx:3 python:3.9",
             "http://foo.com/bar:8080 https://me:pw@foo.com/bar:1 s3://bucket/key:1 ssh://git@h/p:1",

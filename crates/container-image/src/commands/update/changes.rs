@@ -59,7 +59,7 @@ impl<'a> Changes<'a> {
         selection: &Selection,
         wanted: &HashMap<RawReference, RawReference>,
     ) -> Self {
-        let of_file = |document: &'a Document| {
+        let change_of_file = |document: &'a Document| {
             let mut file = FileChange { document, images: Vec::new(), current: Vec::new() };
             for (number, found) in document.scan.images.iter().enumerate() {
                 let target = selection.target(&found.image);
@@ -72,7 +72,7 @@ impl<'a> Changes<'a> {
             }
             file
         };
-        Self { files: documents.iter().map(of_file).collect() }
+        Self { files: documents.iter().map(change_of_file).collect() }
     }
 
     /// Returns the files that change.
@@ -131,8 +131,8 @@ impl<'a> Changes<'a> {
         outcome: &UpdateOutcome,
         failures: impl Iterator<Item = (Option<&'f str>, &'f str)>,
     ) -> Value {
-        let made = |file: &&FileChange<'_>| !outcome.failed.contains_key(&file.document.file.name);
-        let changes: Vec<Value> = self.files.iter().filter(made).flat_map(FileChange::values).collect();
+        let is_written = |file: &&FileChange<'_>| !outcome.failed.contains_key(&file.document.file.name);
+        let changes: Vec<Value> = self.files.iter().filter(is_written).flat_map(FileChange::values).collect();
         let failures: Vec<Value> = failures
             .map(|(reference, message)| json!({"reference": reference, "message": message}))
             .collect();

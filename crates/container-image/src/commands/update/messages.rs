@@ -56,18 +56,18 @@ fn unmatched(args: &UpdateArgs, wanted: &RawReference, documents: &[Document]) -
     if images.any(|image| image.name == wanted.name && has_tag(image)) {
         return None;
     }
-    let near = |is_near: &dyn Fn(&RawReference) -> bool| {
+    let find_similar = |is_near: &dyn Fn(&RawReference) -> bool| {
         documents.iter().find_map(|document| {
             let (number, image) = document.images().enumerate().find(|(_, image)| is_near(image))?;
             Some((document.location(number), image))
         })
     };
     let repository = wanted.normalized().repository;
-    Some(if let Some((line, image)) = near(&|image| image.name == wanted.name) {
+    Some(if let Some((line, image)) = find_similar(&|image| image.name == wanted.name) {
         format!(
             "--image-reference {wanted}: no reference has this tag, which --matching-tag requires; {line} has {image}"
         )
-    } else if let Some((line, image)) = near(&|image| image.normalized().repository == repository) {
+    } else if let Some((line, image)) = find_similar(&|image| image.normalized().repository == repository) {
         format!("--image-reference {wanted}: no reference has this spelling; {line} has {image}")
     } else {
         format!("--image-reference {wanted}: no file contains this image")
@@ -109,11 +109,11 @@ pub(super) fn print_summary(
 ) {
     let files = outcome.would_change.max(outcome.written);
     // A clone without a commit is deleted.
-    let dry = args.dry_run || args.check || (is_clone && args.commit.is_none());
+    let is_dry_run = args.dry_run || args.check || (is_clone && args.commit.is_none());
     let text = match files {
         0 if !outcome.failed.is_empty() => return,
         0 => "INFO: no files were updated".to_owned(),
-        files if dry => format!("INFO: would update a total of {files} files"),
+        files if is_dry_run => format!("INFO: would update a total of {files} files"),
         files => format!("INFO: updated a total of {files} files"),
     };
     log::print(verbosity, &text);

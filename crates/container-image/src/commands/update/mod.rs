@@ -46,7 +46,7 @@ pub(crate) async fn run(args: &UpdateArgs, verbosity: Verbosity) -> ExitCode {
     tokio::select! {
         biased;
         signal = wait_for_signal() => report::interrupted(signal, &interrupted_state(args, &state)),
-        ended = update(args, verbosity, &state) => ended.unwrap_or_else(|line| report::fail(&line)),
+        result = update(args, verbosity, &state) => result.unwrap_or_else(|line| report::fail(&line)),
     }
 }
 

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn moves_all_to_latest_unless_the_tag_is_to_match() {
+    fn moves_all_to_latest_unless_the_tag_must_match() {
         check("--all", "a/b:1", Some("a/b:latest"));
         check("--all", "a/b:1#", Some("a/b:latest"));
         check("--all", "a/b#", None);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn moves_those_of_a_name_to_what_was_given() {
+    fn moves_named_images_to_the_given_reference() {
         let given = "--image-reference gcr.io/a/b:2";
         check(given, "gcr.io/a/b:1", Some("gcr.io/a/b:2"));
         check(given, "gcr.io/a/b:2", None);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_contradicts_itself() {
+    fn rejects_contradictory_arguments() {
         let both = "--image-reference gcr.io/a/b:2 --image-reference gcr.io/a/b:3";
         assert!(selection(both).unwrap_err().contains("--matching-tag"));
         assert!(selection(&format!("{both} --matching-tag")).is_ok());

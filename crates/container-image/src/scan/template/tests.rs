@@ -32,7 +32,7 @@ fn image(value: &str) -> String {
 }
 
 #[test]
-fn finds_short_names_where_images_are_and_nothing_anywhere_else() {
+fn finds_short_names_only_in_image_properties() {
     let text = "\
 Description: not docker.io/library/python:2
 Resources:
@@ -57,13 +57,13 @@ Resources:
 }
 
 #[test]
-fn reads_json_also_with_tabs_and_a_mark_of_byte_order() {
+fn reads_json_with_tabs_and_a_byte_order_mark() {
     let text = "\u{feff}{\r\n\t\"Resources\": {\"A\":{\"Type\":\"Custom::ContainerImage\",\"Properties\": {\r\n\t\t\"ImageReference\" : \"python:3.9\"}}}}";
     check(text, &[(3, "python:3.9")]);
 }
 
 #[test]
-fn follows_what_is_literal() {
+fn follows_literal_values() {
     check(&image("!Sub python:3.9"), &[(4, "python:3.9")]);
     check(&image("{'Fn::Sub': 'python:3.9'}"), &[(4, "python:3.9")]);
     check(
@@ -80,7 +80,7 @@ fn follows_what_is_literal() {
 }
 
 #[test]
-fn changes_defaults_of_parameters_together_with_what_is_allowed() {
+fn finds_parameter_defaults_and_allowed_values() {
     let parameters = "\
 Parameters:
   Image: {Type: String, Default: 'python:3.9', AllowedValues: ['python:3.9', 'python:3.8']}
@@ -95,7 +95,7 @@ Parameters:
 }
 
 #[test]
-fn tells_of_what_it_cannot_follow() {
+fn notes_values_that_are_not_literal() {
     for (value, what) in [
         ("!Sub '${AWS::AccountId}.dkr.ecr.eu-west-1.amazonaws.com/a:1'", "computed by Sub"),
         ("!Sub ['${A}:1', {A: python}]", "computed by Sub"),
@@ -116,7 +116,7 @@ fn tells_of_what_it_cannot_follow() {
 }
 
 #[test]
-fn what_names_no_image_where_one_has_to_be_named_is_a_fault() {
+fn reports_invalid_image_properties_as_errors() {
     let errors = |text: &str| scan(text).unwrap().unwrap().errors;
     for (value, what) in [
         ("Python:3.9", "\"Python\" is not a repository name"),
@@ -144,7 +144,7 @@ fn what_names_no_image_where_one_has_to_be_named_is_a_fault() {
 }
 
 #[test]
-fn sees_through_conditions_merges_and_loops_around_resources() {
+fn follows_conditions_merges_and_loops() {
     let text = "\
 Resources:
   Fn::ForEach::Images:
@@ -167,7 +167,7 @@ Resources:
 }
 
 #[test]
-fn a_bomb_of_aliases_is_read_like_any_other_document() {
+fn reads_exponential_aliases_in_linear_time() {
     let mut text = image("python:3");
     text.push_str(
         "  Task:\n    Type: AWS::ECS::TaskDefinition\n    Properties:\n      ContainerDefinitions: *l60\n",
@@ -196,7 +196,7 @@ fn a_template_has_resources_with_types() {
 }
 
 #[test]
-fn knows_a_broken_template_from_what_only_looks_like_one() {
+fn recognizes_invalid_templates() {
     for meant in [
         "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n",
         "\u{feff}# x\n\"AWSTemplateFormatVersion\" : 1",
