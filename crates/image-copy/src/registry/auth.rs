@@ -1,7 +1,7 @@
-//! Authorization: responds to a registry's challenge, and keeps the tokens.
+//! Responds to challenges, and caches challenges and tokens.
 //!
-//! Challenges are learned from the registry's own base URL only. A challenge of a redirect target is used
-//! for that one request, without credentials.
+//! Only challenges from the registry's own base URL are cached. A challenge of a redirect target is used for
+//! one request, without credentials.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,20 +18,20 @@ use super::token::{TokenRequest, basic_header};
 use super::token_cache::TokenCache;
 use crate::http;
 
-/// Keeps the challenges and tokens of one source of credentials.
+/// Caches the challenges and tokens of one credentials provider.
 #[derive(Default)]
 pub(super) struct Authorizer {
-    /// The last challenge of each receiver.
+    /// The last challenge of each origin.
     challenges: Mutex<HashMap<String, Challenge>>,
-    /// Challenges of `/v2/`, requested after a refusal without a challenge.
+    /// Challenges of `/v2/` of each origin, requested after an error response without a challenge.
     api_root_challenges: Mutex<HashMap<String, Arc<OnceCell<Option<Challenge>>>>>,
-    /// Scopes that replace ours because the receiver or its token service refused ours.
+    /// Scopes that replace the usual ones, which the registry or its token service rejected.
     replaced_scopes: Mutex<HashMap<(String, Scopes), Scopes>>,
     token_cache: TokenCache,
 }
 
 impl Authorizer {
-    /// Returns the authorization that is known before the first response.
+    /// Returns the authorization of the first attempt.
     pub(super) async fn initial_authorization(
         &self,
         target: &RequestTarget<'_>,
@@ -50,11 +50,11 @@ impl Authorizer {
         }
     }
 
-    /// Returns the authorization for another attempt after `answer` refused `sent`, or `None` if the
-    /// refusal is final.
+    /// Returns the authorization for another attempt after the response rejected `sent`. Returns `None` if
+    /// another attempt cannot succeed.
     ///
-    /// Registries report an expired token as 401 with a challenge, 401 without (dhi.io), 400 (ECR Public)
-    /// or 403 (ECR). A token that was not fetched for this request is therefore replaced once.
+    /// Registries report an expired token as 401 with a challenge, 401 without one (dhi.io), 400 (ECR Public)
+    /// or 403 (ECR). Therefore, a token from the cache is replaced once.
     pub(super) async fn renewed_authorization(
         &self,
         response: &http::Response,
@@ -87,7 +87,7 @@ impl Authorizer {
         if is_new(&next) || is_covered(challenge.scopes(), &next.scopes) {
             return Ok(is_new(&next).then_some(next));
         }
-        // The token service returned the same token again, which the registry refused.
+        // The token service returned the rejected token again.
         self.replace_scopes(target, challenge.scopes().to_vec());
         let next =
             self.respond_to(&challenge, challenge.scopes().to_vec(), target, context, Some(sent)).await?;
@@ -102,9 +102,9 @@ impl Authorizer {
         target: &RequestTarget<'_>,
         challenge: &Challenge,
     ) -> Result<Option<Scopes>, Error> {
-        let own_scopes = self.scopes(target, challenge);
+        let usual_scopes = self.scopes(target, challenge);
         if sent.header.is_none() {
-            return Ok((response.status != 400).then_some(own_scopes));
+            return Ok((response.status != 400).then_some(usual_scopes));
         }
         if !matches!(response.status.as_u16(), 400 | 401 | 403) {
             return Ok(None);
@@ -117,28 +117,28 @@ impl Authorizer {
         }
         let is_other = response.status == 401 && sent.challenge.as_ref() != Some(challenge);
         if sent.is_fresh && !is_other {
-            // Docker Hub grants a token without rights for unknown credentials.
+            // For unknown credentials, Docker Hub returns a token without access.
             let has_other_credentials = match (&target.registry, &sent.credentials) {
                 (Some(registry), Some(refused)) if response.status == 401 => {
                     registry.renewed_credentials(refused).await?.is_some()
                 }
                 _ => false,
             };
-            return Ok(has_other_credentials.then_some(own_scopes));
+            return Ok(has_other_credentials.then_some(usual_scopes));
         }
-        Ok((is_other || may_be_expired(response)).then_some(own_scopes))
+        Ok((is_other || may_be_expired(response)).then_some(usual_scopes))
     }
 
-    /// Returns the last challenge of the receiver. Its scopes are kept if they fit this repository.
+    /// Returns the last challenge of the registry. Removes its scopes if they are for another repository.
     fn known_challenge(&self, target: &RequestTarget<'_>) -> Option<Challenge> {
         let registry = target.registry.as_ref()?;
         let challenge = lock(&self.challenges).get(&target.origin).cloned()?;
-        let fits = name_no_repository(challenge.scopes()) || registry.is_in_scopes(challenge.scopes());
-        Some(if fits { challenge } else { challenge.without_scopes() })
+        let is_usable = name_no_repository(challenge.scopes()) || registry.is_in_scopes(challenge.scopes());
+        Some(if is_usable { challenge } else { challenge.without_scopes() })
     }
 
-    /// Requests a challenge from `/v2/`. Some registries return 401, 403 or 404 without a challenge for a
-    /// private repository to a client without credentials.
+    /// Requests a challenge from `/v2/`. For a private repository, some registries return 401, 403 or 404
+    /// without a challenge to a client without credentials.
     async fn request_challenge(
         &self,
         sent: &Authorization,
@@ -147,7 +147,7 @@ impl Authorizer {
         status: u16,
     ) -> Option<Challenge> {
         let registry = target.registry.as_ref()?;
-        // A login that cannot be looked up is an error only if the registry wants one.
+        // Unavailable credentials are an error only if the registry requires credentials.
         if sent.header.is_some() || status == 400 || matches!(registry.credentials(None).await, Ok(None)) {
             return None;
         }
@@ -157,7 +157,7 @@ impl Authorizer {
                 super::Repository::request(Method::GET, registry.api_root.clone(), SMALL_BODY_BYTES);
             request.network = target.network;
             let response = context.http.send(&request, context.deadline).await.ok();
-            // A transient failure is not kept.
+            // A transient error is not cached.
             let response = response.filter(|response| !http::is_transient(response.status)).ok_or(())?;
             let challenge =
                 if response.status == 401 { Challenge::from_headers(&response.headers) } else { None };
@@ -171,7 +171,7 @@ impl Authorizer {
 
     /// Returns the scopes to request first.
     fn scopes(&self, target: &RequestTarget<'_>, challenge: &Challenge) -> Scopes {
-        // Scopes that name no repository are a constant of the registry, such as ECR Public's `aws`.
+        // Scopes without a repository are a constant of the registry, such as ECR Public's `aws`.
         if target.scopes.is_empty() || name_no_repository(challenge.scopes()) {
             return challenge.scopes().to_vec();
         }
@@ -219,8 +219,8 @@ impl Authorizer {
     }
 }
 
-/// Returns true if the token can have expired: always with status 401; with 400 and 403 if the response
-/// says so or has no text.
+/// Returns true if the token can be expired: with status 401 always, with 400 and 403 if the message mentions
+/// it or is empty.
 fn may_be_expired(response: &http::Response) -> bool {
     let text = String::from_utf8_lossy(&response.body).to_ascii_lowercase();
     response.status == 401

@@ -1,4 +1,4 @@
-//! The parties of a request, and the header that authorizes it.
+//! The target of a request, and the header that authorizes it.
 
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -11,25 +11,23 @@ use super::{Credentials, CredentialsProvider, CredentialsSent, Error};
 use crate::http::{self, Network};
 use crate::oci;
 
-/// The receiver of a request, and the rights that the request needs.
+/// The target of a request, and the scopes that the request needs.
 pub(super) struct RequestTarget<'a> {
-    /// Scheme, host and port of the receiver. Tokens for another one are never sent there.
+    /// Scheme, host and port. A token is sent only to its own origin.
     pub(super) origin: String,
-    /// Scopes of the token. Empty: the scopes in the challenge.
+    /// Scopes of the token. If they are empty, the scopes of the challenge are used.
     pub(super) scopes: Scopes,
-    /// The registry itself. `None` for a redirect target, which gets no credentials.
+    /// The registry. `None` for a redirect target, which gets no credentials.
     pub(super) registry: Option<RegistryTarget<'a>>,
-    /// Kind of the registry in the reference.
+    /// Network of the registry in the reference.
     pub(super) network: Network,
 }
 
 /// A registry at its own base URL.
 pub(super) struct RegistryTarget<'a> {
-    /// The repository.
     pub(super) repository: &'a oci::Repository,
-    /// CredentialsProvider for the repository.
     pub(super) credentials_provider: &'a dyn CredentialsProvider,
-    /// The address of its `/v2/`, which has a challenge if anything needs one.
+    /// URL of `/v2/`, which sends a challenge if the registry requires authentication.
     pub(super) api_root: Url,
 }
 
@@ -41,8 +39,8 @@ impl RegistryTarget<'_> {
         self.credentials_provider.credentials_for(self.repository, refused).await
     }
 
-    /// Returns the login that replaces a refused one: `Some(None)` if there is no login any more, `None` if it
-    /// is still the same.
+    /// Returns the credentials that replace rejected ones: `None` if they are unchanged, `Some(None)` if
+    /// there are no credentials any more.
     pub(super) async fn renewed_credentials(
         &self,
         refused: &Credentials,
@@ -51,7 +49,7 @@ impl RegistryTarget<'_> {
         Ok((next.as_ref() != Some(refused)).then_some(next))
     }
 
-    /// Returns true if one of the scopes is about this repository.
+    /// Returns true if one of the scopes is for this repository.
     pub(super) fn is_in_scopes(&self, scopes: &[String]) -> bool {
         let path = self.repository.path();
         scopes.iter().any(|scope| {
@@ -61,21 +59,22 @@ impl RegistryTarget<'_> {
     }
 }
 
-/// A header that authorizes a request, and its origin.
+/// An `Authorization` header, and the facts from which it was created.
 #[derive(Clone, Default)]
 pub(super) struct Authorization {
     pub(super) header: Option<HeaderValue>,
-    /// The login that the header was obtained with.
+    /// Credentials that the header was created from.
     pub(super) credentials: Option<Credentials>,
-    /// The challenge that it responds to, and the scopes of the token.
+    /// Challenge that the header responds to.
     pub(super) challenge: Option<Challenge>,
+    /// Scopes of the token.
     pub(super) scopes: Scopes,
-    /// True if the token was fetched for this request.
+    /// True if the token was requested for this request. False if it is from the cache.
     pub(super) is_fresh: bool,
 }
 
 impl Authorization {
-    /// Adds the header, if there is one.
+    /// Sets or removes the header.
     pub(super) fn apply(&self, headers: &mut HeaderMap) {
         match &self.header {
             Some(value) => headers.insert(AUTHORIZATION, value.clone()),
@@ -92,7 +91,7 @@ impl Authorization {
         }
     }
 
-    /// Adds its header and login to the secrets.
+    /// Adds the header and the credentials to `secrets`.
     pub(super) fn add_secrets_to(&self, secrets: &mut Secrets) {
         self.header.iter().for_each(|header| secrets.add_header(header));
         self.credentials.iter().for_each(|credentials| secrets.add_credentials(credentials));

@@ -1,4 +1,4 @@
-//! Base URLs of registries.
+//! Finds the base URLs of registries: with or without TLS.
 
 use std::sync::PoisonError;
 
@@ -11,9 +11,9 @@ use crate::http::{self, Network};
 use crate::oci::Registry;
 
 impl Client {
-    /// Returns the registry's base URL: without TLS if the configuration lists the host. A registry on
-    /// this machine is reached with or without TLS, as one request finds out. Other registries need TLS,
-    /// also at private addresses, because others can listen on the way.
+    /// Returns the registry's base URL. It is without TLS if the configuration lists the host. For a registry
+    /// on this machine, one request tests TLS. All other registries need TLS, also at private addresses,
+    /// because a private network can be wiretapped.
     pub(super) async fn base_url(&self, registry: &Registry) -> Result<Url, Error> {
         let cell = {
             let mut base_urls = self.connections.base_urls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -24,18 +24,19 @@ impl Client {
             url.map_err(|_| Error::Protocol("the host makes no address"))
         };
         let found = cell.get_or_try_init(async || {
-            let (plain, secure) = (url("http")?, url("https")?);
-            if self.connections.http.allows_plain_http(&plain) {
-                return Ok(plain);
+            let (unencrypted, encrypted) = (url("http")?, url("https")?);
+            if self.connections.http.allows_plain_http(&unencrypted) {
+                return Ok(unencrypted);
             }
-            let is_plain =
-                http::is_loopback_host(registry.host()) && !self.accepts_tls(registry, &secure).await;
-            Ok(if is_plain { plain } else { secure })
+            let is_unencrypted =
+                http::is_loopback_host(registry.host()) && !self.accepts_tls(registry, &encrypted).await;
+            Ok(if is_unencrypted { unencrypted } else { encrypted })
         });
         found.await.cloned()
     }
 
-    /// Returns true also if the certificate is rejected, so that the failure is reported.
+    /// Returns true if the registry supports TLS. A rejected certificate also returns true, so that the error
+    /// is reported.
     async fn accepts_tls(&self, registry: &Registry, base: &Url) -> bool {
         let Ok(root) = base.join("v2/") else { return false };
         let mut request = Repository::request(Method::GET, root, SMALL_BODY_BYTES);

@@ -15,8 +15,8 @@ const PROGRESS_BYTES: u64 = 1024 * 1024;
 impl Repository {
     /// Returns true if the registry holds a blob
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#checking-if-content-exists-in-the-registry>).
-    /// For a destination only: a refusal means that the upload decides. Artifactory answers 403 for a
-    /// missing blob, and others do not support HEAD.
+    /// For a destination only: a refusal means that the upload decides. Artifactory answers 403 for a missing
+    /// blob, and others do not support HEAD.
     ///
     /// # Errors
     /// If the registry is unreachable or busy, or rejects the credentials.

@@ -8,7 +8,8 @@ use super::RateLimit;
 use crate::http;
 use crate::text::SanitizedText;
 
-/// An answer that is a refusal (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>).
+/// An answer that is a refusal
+/// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{} says {}{}", self.sender(), self.words(), http::attempts_suffix(*attempts, *elapsed))]
 pub struct ErrorResponse {

@@ -1,10 +1,11 @@
-//! One conversation with one registry, by the distribution specification
+//! Client of one registry, by the distribution specification
 //! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md>).
 //!
 //! One module for each endpoint: [`manifests`], [`tags`], [`blobs`], [`upload`], [`referrers`]. They send
-//! requests with [`session`], which follows redirects and gets the authorization from [`auth`]. That responds
-//! to a [`challenge`] with tokens from [`tokens`], which requests them with [`token`]. [`secrets`] removes
-//! what was sent from what is returned. Rules for single registries are in [`crate::oci::Registry`].
+//! requests with [`requests`], which follows redirects and gets the authorization from [`auth`]. That module
+//! responds to a [`challenge`] with tokens from [`token_cache`], which requests them with [`token`].
+//! [`secrets`] removes the sent secrets from responses. [`crate::oci::Registry`] contains rules for single
+//! registries.
 
 mod auth;
 mod authorization;
@@ -48,8 +49,7 @@ use crate::http::{PendingRequests, RetryBudget, SilentHost};
 use crate::{http, oci};
 use auth::Authorizer;
 
-/// Sends requests to any number of registries. Keeps connections, challenges and tokens; clones share
-/// them.
+/// Client for any number of registries. Clones share connections, challenges and tokens.
 #[derive(Clone)]
 pub struct Client {
     connections: Arc<Connections>,
@@ -58,7 +58,7 @@ pub struct Client {
     authorizer: Arc<Authorizer>,
 }
 
-/// The parts that do not depend on credentials.
+/// The parts of a client that do not depend on credentials.
 struct Connections {
     http: http::Client,
     base_urls: Mutex<HashMap<String, Arc<OnceCell<Url>>>>,
@@ -77,14 +77,14 @@ impl Client {
         Ok(Self { connections: Arc::new(connections), credentials_provider, authorizer: Arc::default() })
     }
 
-    /// Returns a client with other credentials. Connections and base URLs are shared, challenges and
-    /// tokens are not, so that a token is used only with the credentials it was obtained with.
+    /// Returns a client with other credentials. It shares connections and base URLs, but not challenges and
+    /// tokens, so that each token is used only with its credentials.
     #[must_use]
     pub fn with_credentials(&self, credentials_provider: Arc<dyn CredentialsProvider>) -> Self {
         Self { connections: self.connections.clone(), credentials_provider, authorizer: Arc::default() }
     }
 
-    /// A handle on one repository, for reading. Requests are not repeated beyond `deadline`.
+    /// Returns a handle to one repository, for reading. Requests are not repeated after `deadline`.
     #[must_use]
     pub fn repository(&self, name: oci::Repository, deadline: Option<Instant>) -> Repository {
         Repository {
@@ -99,7 +99,7 @@ impl Client {
     }
 }
 
-/// A handle on one repository of one registry.
+/// Handle to one repository of one registry.
 #[derive(Clone)]
 pub struct Repository {
     client: Client,
@@ -113,7 +113,7 @@ pub struct Repository {
     usage: Arc<Counters>,
 }
 
-/// What a token is asked for: some services refuse a request for more than is granted.
+/// Actions of a token. Some token services reject a request for more actions than they grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     Pull,
@@ -121,47 +121,47 @@ enum Access {
 }
 
 impl Repository {
-    /// The same repository, for writing too.
+    /// Returns a handle for reading and writing.
     #[must_use]
     pub fn for_push(self) -> Self {
         Self { access: Access::PullAndPush, ..self }
     }
 
-    /// The same repository, for requests that mount a blob from `source`: their token also covers pull on
-    /// `source`, if the token service grants that.
+    /// Returns a handle for requests that mount a blob from `source`. Their token includes pull access to
+    /// `source` if the token service grants it.
     #[must_use]
-    pub(crate) fn mounting_from(&self, source: &oci::Repository) -> Self {
+    pub(crate) fn with_mount_source(&self, source: &oci::Repository) -> Self {
         Self { mount_source: Some(source.clone()), ..self.clone() }
     }
 
-    /// Registry and path.
+    /// Registry and path of the repository.
     #[must_use]
     pub fn name(&self) -> &oci::Repository {
         &self.name
     }
 
-    /// When requests are no longer repeated.
+    /// Time after which requests are not repeated.
     #[must_use]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// The same repository, with a nearer end to its tries.
+    /// Returns a handle with an earlier deadline.
     #[must_use]
     pub(crate) fn with_deadline(&self, end: Instant) -> Self {
         let deadline = Some(self.deadline.map_or(end, |deadline| deadline.min(end)));
         Self { deadline, ..self.clone() }
     }
 
-    /// Starts a budget for an operation of several requests, which are then sent
-    /// [`within`](Self::within) it. Within another budget, returns that one.
+    /// Returns the budget of this handle, or a new one for an operation of several requests, which are sent
+    /// [`with_budget`](Self::with_budget).
     #[must_use]
     pub(crate) fn retry_budget(&self) -> RetryBudget {
         let own = || RetryBudget::new(self.http_options().backoff, self.deadline, self.usage.pending.clone());
         self.budget.clone().unwrap_or_else(own)
     }
 
-    /// The same repository, with one budget for all requests.
+    /// Returns a handle whose requests share a budget.
     #[must_use]
     pub(crate) fn with_budget(&self, budget: &RetryBudget) -> Self {
         Self { budget: Some(budget.clone()), ..self.clone() }
@@ -171,22 +171,22 @@ impl Repository {
         self.client.connections.http.with_budget(self.retry_budget())
     }
 
-    /// Returns the host that a request of this handle or its clones has been waiting for longest.
+    /// Returns the host that has been silent for the longest time, of all requests of this handle and its
+    /// clones.
     pub(crate) fn silent_host(&self) -> Option<SilentHost> {
         self.usage.pending.longest_silence()
     }
 
-    /// How requests are sent.
     pub(crate) fn http_options(&self) -> &http::Options {
         self.client.connections.http.options()
     }
 
-    /// Forgets the pull limit that the registry stated, because its window has ended.
+    /// Removes the recorded pull limit, because its window has ended.
     pub(crate) fn clear_rate_limit(&self) {
         *self.usage.rate_limit.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Counts of the requests through this handle and its clones so far.
+    /// Returns the number of requests of this handle and its clones so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
         Usage {
@@ -197,14 +197,14 @@ impl Repository {
     }
 }
 
-/// Counts of requests to a repository.
+/// Number of requests to a repository, and the pull limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Requests sent to the registry and to where it redirected; token services not counted.
+    /// Number of requests to the registry and its redirect targets, without token services.
     pub requests: u64,
-    /// Manifests read by GET, which is what Docker Hub counts as a pull.
+    /// Number of manifests read with GET. Docker Hub counts each one as a pull.
     pub manifest_gets: u64,
-    /// The allowance that the registry stated, at its lowest.
+    /// Lowest pull limit that the registry stated.
     pub rate_limit: Option<RateLimit>,
 }
 

@@ -1,4 +1,4 @@
-//! Requests of all endpoints: authorization, redirects, counts.
+//! Sends the requests of all endpoints, with authorization and redirects, and counts them.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -15,34 +15,34 @@ use crate::oci::Digest;
 
 const MAX_REDIRECTS: usize = 5;
 
-/// Maximum length of a `Location` in bytes; signed addresses have some 3 KiB. All values of its query are
-/// removed from messages, which takes time with the square of their number.
+/// Maximum length of a `Location` in bytes. Signed URLs have about 3 KiB. All values of the query are removed
+/// from messages, which takes time proportional to the square of their number.
 const MAX_LOCATION_BYTES: usize = 16 * 1024;
 
-/// Maximum size in bytes of a response whose body is not used.
+/// Maximum size of a response whose body is not used, in bytes.
 pub(super) const SMALL_BODY_BYTES: u64 = 1 << 20;
 
-/// Maximum number of authorizations for one request: one for the challenge, and one if a kept token has just
+/// Maximum number of authorizations of one request: one for the challenge, and one if a cached token has just
 /// expired.
 const MAX_RENEWALS: usize = 2;
 
-/// An answer with what is needed to report it.
+/// A response, and the facts that an error message needs.
 pub(super) struct RegistryResponse {
     pub(super) received: ReceivedResponse,
     pub(super) credentials: CredentialsSent,
-    /// Whether another host answered than was asked.
+    /// True if the response is from a redirect target.
     pub(super) is_redirected: bool,
-    /// A digest stated on the way: registry.k8s.io states it in the redirect only.
+    /// Digest in the headers of a redirect. registry.k8s.io states it only there.
     pub(super) redirect_digest: Option<Digest>,
-    /// The address that answered, after redirects.
+    /// URL of the response, after redirects.
     pub(super) url: Url,
-    /// Secrets that were sent.
+    /// Secrets in the request.
     pub(super) secrets: Secrets,
     request: String,
 }
 
 impl RegistryResponse {
-    /// The answer when its status is 2xx, else the refusal.
+    /// Returns a response with status 2xx, or the error of any other status.
     pub(super) fn into_success(self) -> Result<Response, Error> {
         match self.received {
             ReceivedResponse::Complete(response) if response.status.is_success() => Ok(response),
@@ -53,7 +53,6 @@ impl RegistryResponse {
         }
     }
 
-    /// The status, whatever it is.
     pub(super) fn status(&self) -> u16 {
         match &self.received {
             ReceivedResponse::Complete(response) => response.status.as_u16(),
@@ -61,12 +60,12 @@ impl RegistryResponse {
         }
     }
 
-    /// The refusal that this reply is.
+    /// Returns the error of a response with any other status than 2xx.
     pub(super) fn to_error(&self) -> Error {
         match &self.received {
             ReceivedResponse::Complete(response) => {
                 let error_response = ErrorResponse::new(response, self.request.clone(), self.credentials);
-                // The signature in a redirect lasts for seconds; the registry makes a new one.
+                // The signature in a redirect is valid for seconds. The registry creates a new one.
                 let signature_expired =
                     self.is_redirected && matches!(error_response.status, 400 | 401 | 403);
                 if signature_expired {
@@ -81,14 +80,14 @@ impl RegistryResponse {
 }
 
 impl Repository {
-    /// Address of `rest` below this repository, such as `manifests/latest`.
-    pub(super) async fn url(&self, rest: &str) -> Result<Url, Error> {
+    /// Returns the URL of a path below this repository, such as `manifests/latest`.
+    pub(super) async fn url(&self, path: &str) -> Result<Url, Error> {
         let base = self.client.base_url(self.name.registry()).await?;
-        base.join(&format!("v2/{}/{rest}", self.name.path()))
+        base.join(&format!("v2/{}/{path}", self.name.path()))
             .map_err(|_| Error::Protocol("the name makes no address"))
     }
 
-    /// A request that can be repeated.
+    /// Creates a request that can be repeated. `limit` is the maximum size of the response in bytes.
     pub(super) fn request(method: Method, url: Url, limit: u64) -> http::Request {
         http::Request {
             method,
@@ -114,23 +113,23 @@ impl Repository {
         Ok(request)
     }
 
-    /// Sends a request and reads the answer to its end.
+    /// Sends a request and reads the response to its end.
     pub(super) async fn send(&self, request: http::Request) -> Result<RegistryResponse, Error> {
         self.send_with_redirects(request, BodyMode::Complete).await
     }
 
-    /// Sends a request and leaves a wanted body to the caller.
+    /// Sends a request. Leaves the body of a successful response to the caller.
     pub(super) async fn send_streaming(&self, request: http::Request) -> Result<RegistryResponse, Error> {
         self.send_with_redirects(request, BodyMode::Streaming).await
     }
 
-    /// Returns the authorization for a request with a body that exists once.
+    /// Returns the authorization for a request with a body that cannot be repeated.
     pub(super) async fn authorization(&self, url: &Url) -> Result<Authorization, Error> {
         let target = self.target(url, self.is_registry_url(url).await?).await?;
         self.client.authorizer.initial_authorization(&target, self.http_context(&self.http())).await
     }
 
-    /// Returns true if `answer` refused `sent` because it was too old, and a newer one is known now.
+    /// Returns true if the response rejected an expired authorization, and a new one is available.
     pub(super) async fn is_authorization_renewed(
         &self,
         url: &Url,
@@ -147,7 +146,7 @@ impl Repository {
             .is_some())
     }
 
-    /// Returns the kind of the registry in the reference.
+    /// Returns the network of the registry in the reference.
     pub(super) fn network(&self) -> Network {
         Network::of(self.name.registry().host())
     }
@@ -157,7 +156,7 @@ impl Repository {
         mut request: http::Request,
         body_mode: BodyMode,
     ) -> Result<RegistryResponse, Error> {
-        let described = format!("{} {}", request.method, request.url.path());
+        let description = format!("{} {}", request.method, request.url.path());
         let http = self.http();
         request.network = self.network();
         let mut secrets = Secrets::default();
@@ -179,13 +178,13 @@ impl Repository {
                     redirect_digest,
                     url,
                     secrets,
-                    request: described,
+                    request: description,
                 });
             };
             if let ReceivedResponse::Complete(response) = &received {
                 redirect_digest = redirect_digest.or(stated_digest(&response.headers));
             }
-            // CredentialsProvider never follow to another host, port or scheme, nor back from there.
+            // Credentials are not sent to another origin, nor after a redirect back from there.
             is_registry = is_registry && target.origin() == request.url.origin();
             request.url = target;
         }
@@ -285,8 +284,8 @@ enum BodyMode {
     Streaming,
 }
 
-/// Returns the target of a redirect that keeps the request as it is. Other redirects of requests that write
-/// would turn them into a GET.
+/// Returns the target of a redirect that keeps the method. Other redirects would change the method of a write
+/// to GET.
 pub(super) fn redirect(response: &Response, request: &http::Request) -> Result<Option<Url>, Error> {
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     let keeps_method = matches!(response.status.as_u16(), 307 | 308);
@@ -298,7 +297,7 @@ pub(super) fn redirect(response: &Response, request: &http::Request) -> Result<O
     target.map(Some).ok_or(Error::Protocol("it redirects to nowhere, or to an address that is not valid"))
 }
 
-/// Returns the address in `Location`, which can be relative to `base`.
+/// Returns the URL in `Location`, which can be relative to `base`.
 pub(super) fn location(headers: &HeaderMap, base: &Url) -> Option<Url> {
     let text = headers.get(LOCATION)?.to_str().ok().filter(|text| text.len() <= MAX_LOCATION_BYTES)?;
     base.join(text).ok().map(http::without_credentials)
@@ -308,8 +307,9 @@ pub(super) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
 }
 
-/// Returns true if pulls are used up, and the registry does not state for how long. The limit on requests of
-/// any kind has other words and ends in a minute (<https://docs.docker.com/docker-hub/usage/>).
+/// Returns true if the pull limit is exceeded and the registry does not state its end. Docker Hub's limit on
+/// requests of any kind has another message and ends within a minute
+/// (<https://docs.docker.com/docker-hub/usage/>).
 fn is_pull_limit(response: &Response) -> bool {
     let error_response = || ErrorResponse::new(response, "", CredentialsSent::No);
     response.status == 429

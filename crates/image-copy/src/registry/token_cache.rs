@@ -1,4 +1,4 @@
-//! The tokens that one source of credentials was given.
+//! Cache of the tokens that were obtained from one credentials provider.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,18 +10,18 @@ use super::scopes::Scopes;
 use super::token::{Token, TokenRequest};
 use super::{Credentials, Error};
 
-/// Maximum number of tokens. A registry can send another challenge with each response, so that the number is
-/// not limited by the number of repositories.
+/// Maximum number of tokens. A registry can send another challenge with each response, so that the number of
+/// repositories does not limit it.
 const MAX_TOKENS: usize = 200;
 
-/// Keeps the newest tokens.
+/// The newest tokens.
 #[derive(Default)]
 pub(super) struct TokenCache(Mutex<VecDeque<(TokenKey, Arc<CachedToken>)>>);
 
-/// Locked while the token is fetched, so that others wait for it.
+/// Locked during the request for the token, so that concurrent callers wait for it.
 type CachedToken = tokio::sync::Mutex<Option<Token>>;
 
-/// All that a token is used for.
+/// All parameters of a token.
 #[derive(Clone, PartialEq)]
 struct TokenKey {
     origin: String,
@@ -32,8 +32,8 @@ struct TokenKey {
 }
 
 impl TokenCache {
-    /// Returns a token for the first of the scopes that the token service grants. Concurrent callers wait
-    /// for one request.
+    /// Returns a token for the first candidate that the token service grants. Concurrent callers share one
+    /// request.
     pub(super) async fn first_granted(
         &self,
         request: &TokenRequest<'_>,
@@ -57,22 +57,22 @@ impl TokenCache {
                 scopes: scopes.clone(),
                 credentials: credentials.clone(),
             });
-            let mut kept = entry.lock().await;
-            let granted = |token: &Token, is_fresh| Authorization {
+            let mut cached = entry.lock().await;
+            let authorization = |token: &Token, is_fresh| Authorization {
                 header: Some(token.header.clone()),
                 credentials: credentials.clone(),
                 challenge: None,
                 scopes: scopes.clone(),
                 is_fresh,
             };
-            if let Some(token) = kept.as_ref() {
+            if let Some(token) = cached.as_ref() {
                 let was_refused = refused.is_some_and(|sent| sent.header.as_ref() == Some(&token.header));
                 if !was_refused && Instant::now() < token.renew_at {
-                    return Ok(granted(token, false));
+                    return Ok(authorization(token, false));
                 }
             }
             let error_response = match request.fetch(scopes, credentials.as_ref(), context).await {
-                Ok(token) => return Ok(granted(kept.insert(token), true)),
+                Ok(token) => return Ok(authorization(cached.insert(token), true)),
                 Err(Error::ErrorResponse(error_response))
                     if matches!(error_response.status, 400 | 401 | 403 | 404) =>
                 {
@@ -88,9 +88,9 @@ impl TokenCache {
                 (credentials, is_renewed) = (next, true);
                 continue;
             }
-            // A wrong password sent again can lock the account
-            // (https://github.com/docker/hub-feedback/issues/2201). A service that returns 401 for several
-            // scopes can mean one of them.
+            // Repeating a wrong password can lock the account
+            // (https://github.com/docker/hub-feedback/issues/2201). With several scopes, status 401 can be
+            // about one of them.
             let is_wrong_password = error_response.status == 401 && credentials.is_some() && scopes.len() < 2;
             if is_wrong_password || position + 1 == candidates.len() {
                 return Err(Error::ErrorResponse(error_response));

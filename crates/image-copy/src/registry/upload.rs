@@ -96,7 +96,7 @@ impl Repository {
         // A single attempt, because the upload that follows a refusal has attempts of its own.
         let once = Backoff { max_attempts: 1, ..self.http_options().backoff };
         let budget = RetryBudget::new(once, self.deadline, self.usage.pending.clone());
-        let response = self.mounting_from(from).with_budget(&budget).send(request).await;
+        let response = self.with_mount_source(from).with_budget(&budget).send(request).await;
         if matches!(&response, Ok(response) if response.status() == 201) {
             return Ok(Some(UploadStart::Mounted));
         }

@@ -72,8 +72,8 @@ impl<'a> Key<'a> {
     }
 }
 
-/// Returns true if a login stored under `key` is for `repository`. A key is the host of a registry, the URL of
-/// one, or a part of a registry, such as `quay.io/acme`.
+/// Returns true if a login stored under `key` is for `repository`. A key is the host of a registry, the URL
+/// of one, or a part of a registry, such as `quay.io/acme`.
 #[must_use]
 pub fn covers(key: &str, repository: &Repository) -> bool {
     Key::parse(key).is_some_and(|key| key.rank(repository).is_some())
