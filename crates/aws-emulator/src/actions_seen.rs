@@ -1,7 +1,9 @@
-//! The list of IAM actions that programs asked for, from which a test learns what a role must allow.
+//! Records the IAM actions that programs request, so that a test can compare them with a role's
+//! permissions.
 //!
-//! It is the file that [`VARIABLE`] names, one line for each program and action. Many processes may
-//! write it at once: each appends whole lines, and none twice.
+//!
+//! The file that [`VARIABLE`] names has one line for each program and action. Several processes can append
+//! to it at the same time. Each process writes whole lines, and no line twice.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,20 +14,22 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use http::HeaderMap;
 use http::header::USER_AGENT;
 
-/// Names the file; nothing is written without it.
+/// Environment variable with the path of the file. If it is unset, nothing is written.
 const VARIABLE: &str = "ACTIONS_SEEN";
 
 static FILE: LazyLock<Option<OsString>> = LazyLock::new(|| std::env::var_os(VARIABLE));
 
-/// What this process has written.
+/// Lines that this process has written.
 static WRITTEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Notes that a program asked for an action such as `ecr:PutImage`, whether or not it may. One that
-/// does not name itself is not noted.
+/// Records that a program requested an action such as `ecr:PutImage`, also if the action was denied. A
+/// request without a program name is not recorded.
+///
 ///
 /// # Panics
 ///
-/// When the file cannot be written: a list that lacks something would be taken for whole.
+///
+/// Panics if the file cannot be written, because an incomplete list would pass for a complete one.
 pub(crate) fn note(program: Option<&str>, action: &str) {
     let (Some(file), Some(program)) = (FILE.as_ref(), program) else { return };
     let line = format!("{program} {action}\n");
@@ -33,15 +37,15 @@ pub(crate) fn note(program: Option<&str>, action: &str) {
     if written.contains(&line) {
         return;
     }
-    // One write for each line, so that those of other processes do not come in between.
+    // One write per line, so that lines of other processes cannot split it.
     let opened = OpenOptions::new().create(true).append(true).open(file);
     let appended = opened.and_then(|mut file| file.write_all(line.as_bytes()));
     appended.unwrap_or_else(|error| panic!("{VARIABLE}: {} cannot be written: {error}", file.display()));
     written.insert(line);
 }
 
-/// What the program that sent these headers calls itself. The SDKs of AWS call themselves by their
-/// own names, and name the program as `app/NAME` beside.
+/// Returns the name of the program that sent these headers. AWS SDKs send their own name in `User-Agent`
+/// and add the program's name as `app/NAME`.
 pub(crate) fn program(headers: &HeaderMap) -> Option<String> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut words = text("x-amz-user-agent").unwrap_or_default().split(' ');

@@ -1,4 +1,4 @@
-//! Blobs: bytes at hand, or made from a seed as they are read.
+//! Blobs: bytes in memory, or content that is generated from a seed while it is read.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -13,16 +13,16 @@ use sha2::{Digest, Sha256};
 
 use crate::body::{Body, BoxError, full};
 
-/// Generated content repeats with this period, but for a counter at the start of each block.
+/// Bytes after which generated content repeats, except for a counter at the start of each block.
 const BLOCK: u64 = 64 * 1024;
 const COUNTER: u64 = 8;
 
-/// The sha256 digest of bytes, as registries write it.
+/// Returns the SHA-256 digest of bytes in the form `sha256:<hex>`.
 pub fn digest(bytes: &[u8]) -> String {
     written(&Sha256::digest(bytes))
 }
 
-/// Writes a finished hash as a digest.
+/// Formats a SHA-256 hash as a digest.
 pub(crate) fn written(hash: &[u8]) -> String {
     let mut text = String::from("sha256:");
     for byte in hash {
@@ -31,7 +31,7 @@ pub(crate) fn written(hash: &[u8]) -> String {
     text
 }
 
-/// Content under its digest.
+/// Content with its digest.
 #[derive(Clone, Debug)]
 pub struct Blob {
     digest: String,
@@ -42,18 +42,18 @@ pub struct Blob {
 #[derive(Clone, Debug)]
 enum Source {
     Bytes(Bytes),
-    /// The block that repeats.
+    /// One block of the content, which repeats.
     Generated(Bytes),
 }
 
 impl Blob {
-    /// A blob of bytes.
+    /// Creates a blob from bytes.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         Self { digest: digest(&bytes), size: bytes.len() as u64, source: Source::Bytes(bytes) }
     }
 
-    /// A blob of any size that takes no memory: random-looking, and the same for the same seed.
+    /// Creates a pseudo-random blob of any size that takes no memory. The same seed gives the same content.
     pub fn generated(seed: u64, size: u64) -> Self {
         let block = block(seed);
         let mut hash = Sha256::new();
@@ -66,22 +66,22 @@ impl Blob {
         Self { digest: written(&hash.finalize()), size, source: Source::Generated(block) }
     }
 
-    /// Its digest.
+    /// Returns the digest.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// Its size in bytes.
+    /// Returns the size in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Whether it takes no memory.
+    /// Returns true if the blob takes no memory.
     pub fn is_generated(&self) -> bool {
         matches!(self.source, Source::Generated(_))
     }
 
-    /// Its bytes, all at once.
+    /// Returns all bytes.
     pub fn to_bytes(&self) -> Bytes {
         match &self.source {
             Source::Bytes(bytes) => bytes.clone(),
@@ -95,7 +95,7 @@ impl Blob {
         }
     }
 
-    /// A part of it as a body.
+    /// Returns a range of the blob as a body.
     pub(crate) fn stream(&self, range: Range<u64>) -> Body {
         match &self.source {
             Source::Bytes(bytes) => full(bytes.slice(range.start as usize..range.end as usize)),
@@ -107,7 +107,7 @@ impl Blob {
     }
 }
 
-/// The repeating block of a seed: splitmix64, which is fast and well mixed.
+/// Generates the block of a seed with splitmix64, which is fast and well mixed.
 fn block(seed: u64) -> Bytes {
     let mut state = seed;
     let mut bytes = Vec::with_capacity(BLOCK as usize);
@@ -121,7 +121,7 @@ fn block(seed: u64) -> Bytes {
     bytes.into()
 }
 
-/// What stands from `at` to the end of its block, or to `end`.
+/// Returns the content from `at` to the end of its block, or to `end`.
 fn piece(block: &Bytes, at: u64, end: u64) -> Bytes {
     let (number, within) = (at / BLOCK, at % BLOCK);
     let stop = (end - number * BLOCK).min(BLOCK);
@@ -133,7 +133,7 @@ fn piece(block: &Bytes, at: u64, end: u64) -> Bytes {
     Bytes::from(bytes).slice(within as usize..stop as usize)
 }
 
-/// The body of a generated blob.
+/// Body of a generated blob.
 struct Pieces {
     block: Bytes,
     at: u64,
@@ -165,12 +165,12 @@ impl http_body::Body for Pieces {
     }
 }
 
-/// Generated blobs by digest, so that whoever receives one need not keep its bytes.
+/// Generated blobs by digest. A recipient finds the content here and does not store its bytes.
 #[derive(Default)]
 pub struct GeneratedBlobs(Mutex<HashMap<String, Blob>>);
 
 impl GeneratedBlobs {
-    /// Remembers a blob if it takes no memory.
+    /// Adds a blob if it is generated.
     pub fn add(&self, blob: &Blob) {
         if blob.is_generated() {
             let mut blobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,7 +178,7 @@ impl GeneratedBlobs {
         }
     }
 
-    /// The generated blob of a digest.
+    /// Returns the generated blob with a digest.
     pub fn get(&self, digest: &str) -> Option<Blob> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }

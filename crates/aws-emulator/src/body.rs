@@ -1,4 +1,4 @@
-//! Bodies of requests and responses: streamed, or whole.
+//! Bodies of requests and responses, streamed or in memory.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,27 +11,27 @@ use http_body_util::{BodyExt, Full};
 use crate::fault::Direction;
 use crate::log::LogHandle;
 
-/// Whatever went wrong with a body.
+/// Error of a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The body of a request or a response.
+/// Body of a request or a response.
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// How much of a request body nobody reads is still taken in, so that the client gets to see the
-/// answer instead of a reset connection.
+/// Bytes of an unread request body that are still received. Without that, the client gets a connection
+/// reset instead of the response.
 const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Makes a body of bytes that are at hand.
+/// Creates a body from bytes in memory.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// Makes a body of nothing.
+/// Creates an empty body.
 pub fn empty() -> Body {
     full(Bytes::new())
 }
 
-/// Reads a body to its end, refusing more than `limit` bytes.
+/// Reads a body to its end. Fails if it has more than `limit` bytes.
 pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, BoxError> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -45,7 +45,7 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, BoxError> {
     Ok(bytes.freeze())
 }
 
-/// A body that notes in the log how many bytes went by.
+/// A body that counts its bytes in the log.
 pub(crate) struct Counting {
     inner: Option<Body>,
     log_handle: LogHandle,
@@ -53,7 +53,7 @@ pub(crate) struct Counting {
 }
 
 impl Counting {
-    /// Wraps a body so that its bytes are direction in the log entry of `exchange`.
+    /// Wraps a body and counts its bytes in the log entry.
     pub(crate) fn wrap(inner: Body, log_handle: LogHandle, direction: Direction) -> Body {
         Self { inner: Some(inner), log_handle, direction }.boxed_unsync()
     }

@@ -1,4 +1,4 @@
-//! The certificate authority, and a TLS configuration per host name.
+//! Certificate authority with a TLS configuration for each host name.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use tempfile::TempDir;
 
 use crate::body::BoxError;
 
-/// Makes certificates for any host name, all of which its own root vouches for.
+/// Issues certificates for any host name, signed by a root certificate of its own.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    /// One key for every host: making a key is the slow part.
+    /// One key for all hosts, because creating a key is slow.
     host_key: KeyPair,
     pem: String,
     folder: TempDir,
@@ -25,7 +25,7 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
-    /// Makes a root certificate and writes it into a folder that lives as long as the authority.
+    /// Creates a root certificate and writes it into a temporary folder.
     pub(crate) fn new() -> Result<Self, BoxError> {
         let key = KeyPair::generate()?;
         let mut params = params("Emulator root")?;
@@ -43,22 +43,22 @@ impl Authority {
         })
     }
 
-    /// The file for `SSL_CERT_FILE`.
+    /// Returns the path for `SSL_CERT_FILE`.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    /// A folder that is removed with the authority.
+    /// Returns a folder that is deleted together with this value.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The root certificate.
+    /// Returns the root certificate in PEM.
     pub(crate) fn pem(&self) -> &str {
         &self.pem
     }
 
-    /// The TLS configuration that speaks for `host`.
+    /// Returns the TLS configuration for a host name.
     pub(crate) fn config(&self, host: &str) -> Result<Arc<ServerConfig>, BoxError> {
         let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(config) = configs.get(host) {
@@ -89,7 +89,7 @@ impl Authority {
 fn params(name: &str) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name = DistinguishedName::new();
-    // A common name holds 64 characters; host names of AWS can be longer.
+    // A common name can have 64 characters, and AWS host names can be longer.
     params.distinguished_name.push(DnType::CommonName, name.chars().take(64).collect::<String>());
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2049, 12, 31);

@@ -1,11 +1,11 @@
-//! The paths and errors of the distribution specification, which all registries share.
+//! Paths and errors of the OCI distribution specification.
 
 use http::Method;
 use serde_json::json;
 
 use crate::service::{Response, json_response};
 
-/// What a path under `/v2/` names.
+/// Endpoint that a path under `/v2/` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Ping,
@@ -19,7 +19,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Reads a path. Repositories contain slashes, so it is read from its end.
+    /// Parses a path from its end, because repository names contain slashes.
     pub(crate) fn parse(path: &str) -> Self {
         let Some(rest) = path.strip_prefix("/v2") else {
             return Self::Unknown;
@@ -52,7 +52,7 @@ impl Route {
         }
     }
 
-    /// The repository that is named.
+    /// Returns the repository in the path.
     pub(crate) fn repository(&self) -> Option<&str> {
         match self {
             Self::Ping | Self::Unknown => None,
@@ -65,7 +65,7 @@ impl Route {
         }
     }
 
-    /// The operation in the words of the log.
+    /// Returns the operation's name in the log and in faults.
     pub(crate) fn operation(&self, method: &Method) -> &'static str {
         match (self, method.as_str()) {
             (Self::Ping, _) => "ping",
@@ -86,12 +86,12 @@ impl Route {
     }
 }
 
-/// A refusal as registries word it.
+/// Returns an error response in the format of the distribution specification.
 pub(crate) fn refusal(status: u16, code: &str, message: &str) -> Response {
     json_response(status, &json!({"errors": [{"code": code, "message": message}]}))
 }
 
-/// Lists tags as `n` and `last` ask, and tells where the list goes on.
+/// Returns a page of a tag list, with a `Link` header if more tags follow.
 pub(crate) fn page(
     mut tags: Vec<String>,
     repository: &str,

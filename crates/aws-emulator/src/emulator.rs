@@ -1,4 +1,4 @@
-//! The emulator as tests and the binary hold it.
+//! The emulator, as tests and the binary use it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -20,14 +20,14 @@ use crate::proxy::{Shared, listen};
 use crate::service::Service;
 use crate::upstream::{Profile, Registry};
 
-/// What can be chosen at the start.
+/// Settings of the emulator.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where the proxy listens.
+    /// Address of the proxy.
     pub listen: SocketAddr,
-    /// The account whose credentials are handed out.
+    /// Account of the caller's credentials.
     pub account: String,
-    /// The Region in [`Emulator::environment`].
+    /// Region in [`Emulator::environment`].
     pub region: String,
 }
 
@@ -41,7 +41,7 @@ impl Default for Settings {
     }
 }
 
-/// A running emulator; it ends when it is dropped.
+/// A running emulator. Dropping it stops it.
 pub struct Emulator {
     shared: Arc<Shared>,
     address: SocketAddr,
@@ -58,27 +58,31 @@ pub struct Emulator {
     dynamodb: Arc<DynamoDb>,
 }
 
-/// Name of the provider's state table, which exists in the emulator's Region from the start.
+/// Name of the provider's state table, which exists from the start in the emulator's Region.
 pub const STATE_TABLE: &str = "cfn-container-image-provider-state";
 
-/// The access key that the emulator hands out and expects.
+/// Access key ID that the emulator provides and accepts.
 pub(crate) const ACCESS_KEY_ID: &str = "ASIAEMULATOREXAMPLE0";
 
 impl Emulator {
-    /// Starts with default settings, on the runtime of the caller.
+    /// Starts the emulator with default settings on the caller's Tokio runtime.
+    ///
     ///
     /// # Errors
     ///
-    /// When the proxy cannot listen or the certificate cannot be made or written.
+    ///
+    /// Returns an error if the proxy cannot listen, or the CA certificate cannot be created or written.
     pub async fn start() -> Result<Self, BoxError> {
         Self::start_with(Settings::default()).await
     }
 
-    /// Starts with these settings, on the runtime of the caller.
+    /// Starts the emulator with these settings on the caller's Tokio runtime.
+    ///
     ///
     /// # Errors
     ///
-    /// When the proxy cannot listen or the certificate cannot be made or written.
+    ///
+    /// Returns an error if the proxy cannot listen, or the CA certificate cannot be created or written.
     pub async fn start_with(settings: Settings) -> Result<Self, BoxError> {
         let shared = Arc::new(Shared {
             authority: Authority::new()?,
@@ -122,16 +126,18 @@ impl Emulator {
         Ok(emulator)
     }
 
-    /// Adds a service; the first that serves a host answers for it.
+    /// Adds a service. If several services serve a host, the first one receives the request.
     pub fn add(&self, service: Arc<dyn Service>) {
         self.shared.services.write().unwrap_or_else(PoisonError::into_inner).push(service);
     }
 
-    /// Opens a port of its own for a service, in plain HTTP and without proxying.
+    /// Serves a service on a port of its own, in plain HTTP and without the proxy.
+    ///
     ///
     /// # Errors
     ///
-    /// When no port can be opened.
+    ///
+    /// Returns an error if no port can be opened.
     pub async fn expose(&self, service: Arc<dyn Service>) -> Result<SocketAddr, BoxError> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (address, listener) = listen(Arc::clone(&self.shared), any, Some(service)).await?;
@@ -139,47 +145,47 @@ impl Emulator {
         Ok(address)
     }
 
-    /// Docker Hub.
+    /// Returns Docker Hub.
     pub fn docker_hub(&self) -> &Arc<Registry> {
         &self.docker_hub
     }
 
-    /// ECR, of every account and Region.
+    /// Returns ECR of all accounts and Regions.
     pub fn ecr(&self) -> &Arc<Ecr> {
         &self.ecr
     }
 
-    /// ECR Public: the registry `public.ecr.aws`.
+    /// Returns the registry `public.ecr.aws` of ECR Public.
     pub fn ecr_public(&self) -> &Arc<Registry> {
         &self.ecr_public
     }
 
-    /// The API that gives out logins for ECR Public.
+    /// Returns the API that issues authorization tokens for ECR Public.
     pub fn ecr_public_api(&self) -> &Arc<EcrPublic> {
         &self.ecr_public_api
     }
 
-    /// Secrets Manager, of every account and Region.
+    /// Returns Secrets Manager of all accounts and Regions.
     pub fn secrets(&self) -> &Arc<Secrets> {
         &self.secrets
     }
 
-    /// SSM's Parameter Store, of every account and Region.
+    /// Returns SSM Parameter Store of all accounts and Regions.
     pub fn parameters(&self) -> &Arc<Parameters> {
         &self.parameters
     }
 
-    /// DynamoDB, of every Region. It has the table [`STATE_TABLE`] in the Region of the settings.
+    /// Returns DynamoDB of all Regions. The Region of the settings has the table [`STATE_TABLE`].
     pub fn dynamodb(&self) -> &Arc<DynamoDb> {
         &self.dynamodb
     }
 
-    /// The ARN of a repository in the account and Region of the settings.
+    /// Returns the ARN of a repository in the account and Region of the settings.
     pub fn repository_arn(&self, name: &str) -> String {
         crate::ecr::repository_arn(&self.settings.account, &self.settings.region, name)
     }
 
-    /// Adds one more upstream registry.
+    /// Adds an upstream registry.
     pub fn add_upstream(&self, profile: Profile) -> Arc<Registry> {
         let registry = Arc::new(Registry::new(profile, Arc::clone(&self.generated_blobs)));
         self.add(Arc::clone(&registry) as Arc<dyn Service>);
@@ -187,50 +193,52 @@ impl Emulator {
         registry
     }
 
-    /// The added upstream registry of a host.
+    /// Returns the added upstream registry with a host name.
     pub fn upstream(&self, host: &str) -> Option<Arc<Registry>> {
         let upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         upstreams.iter().find(|registry| registry.profile().registry_host == host).cloned()
     }
 
-    /// The request log.
+    /// Returns the request log.
     pub fn log(&self) -> &Arc<Log> {
         &self.shared.log
     }
 
-    /// The faults in force.
+    /// Returns the faults.
     pub fn faults(&self) -> &Arc<Faults> {
         &self.shared.faults
     }
 
-    /// The settings it was started with.
+    /// Returns the settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The URL for `HTTPS_PROXY`.
+    /// Returns the URL for `HTTPS_PROXY`.
     pub fn proxy_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The file for `SSL_CERT_FILE`.
+    /// Returns the path for `SSL_CERT_FILE`.
     pub fn ca_file(&self) -> PathBuf {
         self.shared.authority.file()
     }
 
-    /// The root certificate in PEM.
+    /// Returns the root certificate in PEM.
     pub fn ca_pem(&self) -> &str {
         self.shared.authority.pem()
     }
 
-    /// A folder that is removed when the emulator ends.
+    /// Returns a folder that is deleted when the emulator is dropped.
     pub fn folder(&self) -> &Path {
         self.shared.authority.folder()
     }
 
-    /// The environment of a program that uses the emulator instead of AWS and other registries.
+    /// Returns the environment variables for a program that uses the emulator instead of AWS and other
+    /// registries.
     ///
-    /// A test overrides `STATE_TABLE` by appending the variable again.
+    ///
+    /// To override `STATE_TABLE`, append the variable again.
     pub fn environment(&self) -> Vec<(String, String)> {
         let proxy = self.proxy_url();
         let ca_file = self.ca_file().to_string_lossy().into_owned();

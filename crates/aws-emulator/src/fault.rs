@@ -1,4 +1,4 @@
-//! Faults as data: which requests they hit, and what happens to those.
+//! Faults as data: the requests that a fault hits, and its effect on them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,160 +7,162 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-/// Which requests a fault hits. A pattern left out matches everything; `*` stands for any text.
+/// Requests that a fault hits. A missing pattern matches everything. In a pattern, `*` matches any text.
 ///
-/// Operations are `ping`, `token`, `manifest.head`, `manifest.get`, `manifest.put`,
-/// `manifest.delete`, `blob.head`, `blob.get`, `blob.content` (the second host that a blob is
-/// read from), `upload.start`, `upload.patch`, `upload.put`, `upload.delete`, `tags.list`,
-/// `referrers`, `response.put`, and the calls of APIs such as `ecr:<Action>`,
-/// `secretsmanager:GetSecretValue`, `ssm:GetParameter`, `ecr-public:GetAuthorizationToken`,
-/// `dynamodb:PutItem`.
+///
+/// Operations of registries are `ping`, `token`, `manifest.head`, `manifest.get`, `manifest.put`,
+/// `manifest.delete`, `blob.head`, `blob.get`, `blob.content` (the download from the redirect target),
+/// `upload.start`, `upload.patch`, `upload.put`, `upload.delete`, `tags.list` and `referrers`.
+/// `response.put` is the PUT to the response bucket. Operations of AWS APIs are named by service and
+/// action, such as `ecr:PutImage`, `secretsmanager:GetSecretValue`, `ssm:GetParameter`,
+/// `ecr-public:GetAuthorizationToken` and `dynamodb:PutItem`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RequestFilter {
-    /// Pattern for the host name.
+    /// Pattern of the host name.
     pub host: Option<String>,
-    /// Pattern for the operation.
+    /// Pattern of the operation.
     pub operation: Option<String>,
-    /// Text that path and query contain.
+    /// Text that path and query must contain.
     pub path: Option<String>,
-    /// How many filter requests are let through first.
+    /// Number of matching requests that pass before the first hit.
     pub skip: usize,
-    /// How many are then hit; all when absent.
+    /// Maximum number of hits. Missing means unlimited.
     pub times: Option<usize>,
 }
 
-/// Which body of an exchange a fault is about.
+/// Body of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
-    /// What the client sends.
+    /// The request body, which the client sends.
     Request,
-    /// What the client gets.
+    /// The response body, which the client receives.
     Response,
 }
 
-/// What a fault does.
+/// Effect of a fault.
 ///
-/// Effects on bodies hit the request body of PUT and PATCH, and else the response body, unless
-/// `on` says so. A response that is reset or truncated after no bytes is lost whole, head included,
-/// though the service has done what was asked.
+///
+/// Effects on bodies hit the request body of PUT and PATCH, and otherwise the response body. `on` overrides
+/// this. If a response is reset or truncated after 0 bytes, the client receives no status line either,
+/// although the service has processed the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Effect {
-    /// Resets the connection after so many bytes of the body.
+    /// Resets the connection in the middle of the body.
     Reset {
-        /// Bytes that go by before.
+        /// Bytes that pass before the reset.
         #[serde(default)]
         after_bytes: u64,
-        /// The body in question.
+        /// The affected body.
         #[serde(default)]
         on: Option<Direction>,
     },
-    /// Ends the connection in good order, but before the body is complete.
+    /// Closes the connection without an error before the body is complete.
     Truncate {
-        /// Bytes that go by before.
+        /// Bytes that pass before the end.
         #[serde(default)]
         after_bytes: u64,
-        /// The body in question.
+        /// The affected body.
         #[serde(default)]
         on: Option<Direction>,
     },
-    /// Flips the bits of one byte.
+    /// Inverts the bits of one byte.
     Corrupt {
-        /// Its position.
+        /// Position of the byte.
         #[serde(default)]
         at_byte: u64,
-        /// The body in question.
+        /// The affected body.
         #[serde(default)]
         on: Option<Direction>,
     },
-    /// Answers with a status instead.
+    /// Returns this response instead of the service's.
     Status {
-        /// The status.
+        /// HTTP status.
         code: u16,
-        /// Headers of the answer.
+        /// Headers.
         #[serde(default)]
         headers: BTreeMap<String, String>,
-        /// Its body.
+        /// Body.
         #[serde(default)]
         body: String,
     },
-    /// Returns an error of an AWS API, in that API's own format. Registries ignore it.
+    /// Returns an error of an AWS API in that API's format. Registries ignore this effect.
     ApiError {
         /// Name of the error, such as `ThrottlingException`. It also determines the status.
         error: String,
-        /// Its message.
+        /// Message of the error.
         #[serde(default)]
         message: String,
     },
-    /// Stands still in mid-body.
+    /// Stops sending in the middle of the body.
     Stall {
-        /// Bytes that go by before.
+        /// Bytes that pass before the stall.
         #[serde(default)]
         after_bytes: u64,
-        /// Milliseconds; for ever when absent.
+        /// Duration in milliseconds. Missing means forever.
         #[serde(default)]
         for_ms: Option<u64>,
-        /// The body in question.
+        /// The affected body.
         #[serde(default)]
         on: Option<Direction>,
     },
-    /// Lets the body through at this rate only.
+    /// Limits the rate of the body.
     Slow {
         /// Bytes per second.
         bytes_per_second: u64,
-        /// The body in question.
+        /// The affected body.
         #[serde(default)]
         on: Option<Direction>,
     },
-    /// Lets all the bodies that it hits share one link.
+    /// Limits the total rate of all bodies that the fault hits.
     SharedLink {
-        /// What they share.
+        /// The shared rate limit.
         #[serde(rename = "bytes_per_second")]
         link: Link,
-        /// The body in question.
+        /// The affected body.
         #[serde(default)]
         on: Option<Direction>,
     },
-    /// Declares what authorizes the request expired, in the words of the service: a bearer token,
-    /// ECR's login, AWS credentials. At a token service, every token given out before. The second
-    /// host that a blob is read from knows no tokens.
+    /// Expires the credentials of the request: a bearer token, an ECR authorization token, or AWS
+    /// credentials. At a token service, all tokens issued so far expire. Downloads from a redirect target
+    /// have no tokens and ignore this effect.
     ExpireToken,
-    /// Declares the signature of the URL expired that a blob is read from.
+    /// Expires the signature of the URL from which a blob is downloaded.
     ExpireSignature,
-    /// Answers late.
+    /// Delays the response.
     Delay {
         /// Milliseconds.
         ms: u64,
     },
-    /// Declines a mount although mounts are on.
+    /// Declines a blob mount although blob mounting is enabled.
     RefuseMount,
-    /// Sends the client elsewhere with a 307.
+    /// Redirects the request with status 307.
     Redirect {
-        /// The URL.
+        /// Target URL.
         location: String,
     },
 }
 
 impl Effect {
-    /// An error of an AWS API, with its name and message.
+    /// Creates an error of an AWS API with a name and a message.
     pub fn api_error(error: &str, message: &str) -> Self {
         Self::ApiError { error: error.to_owned(), message: message.to_owned() }
     }
 }
 
-/// A link that several bodies share: a NAT gateway, the network of a small function.
+/// A network link that several bodies share, such as a NAT gateway or the network of a small function.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(from = "u64", into = "u64")]
 pub struct Link {
     bytes_per_second: u64,
-    /// When what was sent so far is through.
+    /// Time at which everything sent so far has passed the link.
     free: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Link {
-    /// When so many bytes more are through.
+    /// Sends bytes over the link, and returns the time at which they have passed it.
     pub(crate) fn send(&self, bytes: usize) -> Instant {
         let takes = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second.max(1) as f64);
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,52 +193,52 @@ impl PartialEq for Link {
 
 impl Eq for Link {}
 
-/// One fault.
+/// A fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// What it hits.
+    /// Requests that the fault hits.
     #[serde(default, rename = "match")]
     pub filter: RequestFilter,
-    /// What it does.
+    /// Effect on these requests.
     #[serde(flatten)]
     pub effect: Effect,
 }
 
 impl Fault {
-    /// A fault that hits every request for the operation.
+    /// Creates a fault for every request with this operation.
     pub fn on(operation: &str, effect: Effect) -> Self {
         let filter = RequestFilter { operation: Some(operation.to_owned()), ..RequestFilter::default() };
         Self { filter, effect }
     }
 
-    /// The same, on this host only.
+    /// Limits the fault to host names that match a pattern.
     #[must_use]
     pub fn host(mut self, pattern: &str) -> Self {
         self.filter.host = Some(pattern.to_owned());
         self
     }
 
-    /// The same, where path and query contain this text.
+    /// Limits the fault to requests whose path and query contain this text.
     #[must_use]
     pub fn path(mut self, part: &str) -> Self {
         self.filter.path = Some(part.to_owned());
         self
     }
 
-    /// The same, so many times.
+    /// Limits the number of hits.
     #[must_use]
     pub fn times(mut self, times: usize) -> Self {
         self.filter.times = Some(times);
         self
     }
 
-    /// The same, once.
+    /// Limits the fault to one hit.
     #[must_use]
     pub fn once(self) -> Self {
         self.times(1)
     }
 
-    /// The same, after so many filter requests.
+    /// Lets this number of matching requests pass first.
     #[must_use]
     pub fn skip(mut self, skip: usize) -> Self {
         self.filter.skip = skip;
@@ -250,8 +252,8 @@ struct Armed {
     fired: usize,
 }
 
-/// The faults in force. Each request is hit by the first that is due, so that several faults on
-/// one operation come one after the other.
+/// Active faults. A request is hit by the first fault that matches and is not used up, so that several
+/// faults for one operation take effect one after the other.
 #[derive(Default)]
 pub struct Faults {
     armed: Mutex<Vec<Armed>>,
@@ -263,11 +265,13 @@ impl Faults {
         self.lock().push(Armed { fault, seen: 0, fired: 0 });
     }
 
-    /// Adds the faults of a JSON list.
+    /// Adds the faults of a JSON list, and returns their number.
+    ///
     ///
     /// # Errors
     ///
-    /// When the text is not such a list.
+    ///
+    /// Returns an error if the text is not such a list.
     pub fn load(&self, text: &str) -> Result<usize, serde_json::Error> {
         let faults: Vec<Fault> = serde_json::from_str(text)?;
         let count = faults.len();
@@ -277,17 +281,17 @@ impl Faults {
         Ok(count)
     }
 
-    /// Forgets all faults.
+    /// Removes all faults.
     pub fn clear(&self) {
         self.lock().clear();
     }
 
-    /// How often the faults in force have struck, all together.
+    /// Returns the total number of hits of the active faults.
     pub fn hit_count(&self) -> usize {
         self.lock().iter().map(|armed| armed.fired).sum()
     }
 
-    /// The effect that is due for a request, if any.
+    /// Returns the effect for a request and counts the hit.
     pub(crate) fn take(&self, host: &str, operation: &str, target: &str) -> Option<Effect> {
         for armed in self.lock().iter_mut() {
             let wanted = &armed.fault.filter;
@@ -312,7 +316,7 @@ impl Faults {
     }
 }
 
-/// Whether a pattern, in which `*` stands for any text, matches all of a text.
+/// Returns true if a pattern, in which `*` matches any text, matches the whole text.
 pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let Some((before, after)) = pattern.split_once('*') else {
         return pattern == text;

@@ -1,4 +1,4 @@
-//! Acts out the faults that concern a body.
+//! Effects of faults on a body.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,10 +14,10 @@ use crate::body::{Body, BoxError};
 use crate::fault::{Direction, Effect};
 use crate::stream::Cut;
 
-/// Time for the connection to send what it has before it is torn down.
+/// Time in which the connection sends its buffered bytes before it ends.
 const FLUSH: Duration = Duration::from_millis(20);
 
-/// Which body an effect concerns, or none when it concerns no body.
+/// Returns the body that an effect applies to, or `None` if it applies to no body.
 pub(crate) fn direction(effect: &Effect, method: &http::Method) -> Option<Direction> {
     let on = match effect {
         Effect::Reset { on, .. }
@@ -38,23 +38,23 @@ pub(crate) fn direction(effect: &Effect, method: &http::Method) -> Option<Direct
     Some(on.unwrap_or(if sends { Direction::Request } else { Direction::Response }))
 }
 
-/// A body to which something happens on the way.
+/// A body with the effect of a fault.
 pub(crate) struct Faulty {
     inner: Body,
     effect: Effect,
     cut: Cut,
     passed: u64,
-    /// Bytes beyond the point where the fault strikes; they wait for a stall to end.
+    /// Bytes behind the position of the fault, which are sent after a stall.
     held: Option<Bytes>,
     started: Instant,
-    /// When the link takes more.
+    /// Time at which more bytes can be sent.
     due: Instant,
     pause: Option<Pin<Box<Sleep>>>,
     struck: bool,
 }
 
 impl Faulty {
-    /// Lets `effect` happen to the body.
+    /// Applies an effect to a body.
     pub(crate) fn wrap(inner: Body, effect: Effect, cut: Cut) -> Body {
         let started = Instant::now();
         let faulty = Self {
@@ -71,7 +71,7 @@ impl Faulty {
         faulty.boxed_unsync()
     }
 
-    /// The position at which the fault strikes, while it has not.
+    /// Returns the position of the fault until it has taken effect.
     fn point(&self) -> Option<u64> {
         match self.effect {
             _ if self.struck => None,
@@ -82,7 +82,7 @@ impl Faulty {
         }
     }
 
-    /// Changes passing data where the effect says so.
+    /// Inverts the bits of the byte at the position of [`Effect::Corrupt`].
     fn touch(&self, data: Bytes) -> Bytes {
         let Effect::Corrupt { at_byte, .. } = self.effect else {
             return data;
@@ -95,7 +95,7 @@ impl Faulty {
         bytes.freeze()
     }
 
-    /// What happens at the point; afterwards a stall goes on, everything else has ended.
+    /// Applies the effect at its position. Only a stall continues afterwards.
     fn strike(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let wait = match self.effect {
             Effect::Stall { for_ms: None, .. } => return Poll::Pending,
@@ -116,7 +116,7 @@ impl Faulty {
         }
     }
 
-    /// When a slow link, which has just taken so many bytes, takes more.
+    /// Returns the time at which a slow link accepts more, after it has taken `bytes`.
     fn due(&self, bytes: usize) -> Instant {
         match &self.effect {
             Effect::Slow { bytes_per_second, .. } => {
@@ -128,7 +128,7 @@ impl Faulty {
         }
     }
 
-    /// Waits until the link takes more.
+    /// Waits until the link accepts more.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.due > Instant::now() && self.pause.is_none() {
             self.pause = Some(Box::pin(sleep_until(self.due)));
@@ -179,7 +179,7 @@ impl http_body::Body for Faulty {
     }
 
     fn is_end_stream(&self) -> bool {
-        // A body whose last byte went by at the very point of the fault has still to be struck.
+        // If the fault is at the end of the body, it still has to take effect.
         self.point() != Some(self.passed) && self.held.is_none() && self.inner.is_end_stream()
     }
 

@@ -48,7 +48,7 @@ impl HostileHost {
         let mut text = format!("{method} {uri}\n");
         for (name, value) in headers {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            // Writing into a string does not fail.
+            // Writing into a string cannot fail.
             let _ = writeln!(text, "{name}: {value}");
             if matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie") {
                 received.authorizations.push(value);
@@ -71,7 +71,7 @@ impl Service for HostileHost {
 
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(async move {
-            // What breaks off is kept as far as it is known: without its body.
+            // If the body is incomplete, the request is recorded without it.
             let body = read(request.body, 1024 * 1024).await.unwrap_or_default();
             self.take(&request.method, &request.uri, &request.headers, &body);
             let text = r#"{"errors":[{"code":"UNAUTHORIZED","message":"who are you?"}]}"#;

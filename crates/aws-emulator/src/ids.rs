@@ -1,23 +1,23 @@
-//! Names as AWS invents them.
+//! Names that AWS generates, and parts of AWS names.
 
-/// A random UUID, version 4.
+/// Returns a random UUID, version 4.
 pub(crate) fn uuid() -> String {
     let random = (fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{random:032x}");
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-/// Random lower-case hex digits.
+/// Returns random lower-case hexadecimal digits.
 pub(crate) fn hex(length: usize) -> String {
     (0..length).map(|_| fastrand::digit(16)).collect()
 }
 
-/// Random capitals and digits, as in names that CloudFormation invents.
+/// Returns random capitals and digits, as in names that CloudFormation generates.
 pub(crate) fn capitals(length: usize) -> String {
     (0..length).map(|_| fastrand::digit(36).to_ascii_uppercase()).collect()
 }
 
-/// The partition a Region belongs to.
+/// Returns the partition of a Region.
 pub(crate) fn partition(region: &str) -> &'static str {
     match region.split('-').next() {
         Some("cn") => "aws-cn",
@@ -26,7 +26,7 @@ pub(crate) fn partition(region: &str) -> &'static str {
     }
 }
 
-/// The suffix of AWS host names in a Region.
+/// Returns the suffix of AWS host names in a Region.
 pub(crate) fn suffix(region: &str) -> &'static str {
     if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }

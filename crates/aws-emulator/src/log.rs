@@ -1,4 +1,4 @@
-//! The request log: what was asked of whom, and what came of it. Never a secret.
+//! The request log. It contains no secrets.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,24 +10,24 @@ use serde::Serialize;
 
 use crate::fault::Direction;
 
-/// Which kind of login a request carried.
+/// Scheme of the credentials in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Authorization {
     /// No `Authorization` header.
     None,
-    /// A user name and password.
+    /// User name and password.
     Basic,
-    /// A token.
+    /// Bearer token.
     Bearer,
-    /// A request signed for AWS.
+    /// AWS signature.
     Aws,
-    /// Anything else.
+    /// Any other scheme.
     Other,
 }
 
 impl Authorization {
-    /// Tells the scheme of the `Authorization` header, and nothing of its value.
+    /// Returns the scheme of the `Authorization` header without its value.
     pub fn of(headers: &HeaderMap) -> Self {
         let Some(value) = headers.get(AUTHORIZATION) else {
             return Self::None;
@@ -43,42 +43,42 @@ impl Authorization {
     }
 }
 
-/// One request and its answer.
+/// A request and its response.
 #[derive(Clone, Debug, Serialize)]
 pub struct LogEntry {
     /// Position in the log.
     pub number: usize,
-    /// When it came, counted from the start of the emulator.
+    /// Time of the request since the start of the emulator.
     pub at: Duration,
-    /// The host that was asked, in lower case and without port.
+    /// Requested host in lower case without port.
     pub host: String,
-    /// Which part of the emulator answered: `upstream`, `token`, `cdn`, `ecr`, `ecr-api`,
-    /// `ecr-public-api`, `secrets`, `parameters`, `dynamodb`, `s3`, `response`, `attacker`, or
-    /// `none` for a host that nobody serves.
+    /// Part of the emulator that handled the request: `upstream`, `token`, `cdn`, `ecr`, `ecr-api`,
+    /// `ecr-public-api`, `secrets`, `parameters`, `dynamodb`, `s3`, `response`, `attacker`, or `none` if no
+    /// service serves the host.
     pub service: String,
-    /// What was asked, such as `manifest.get` or `ecr:PutImage`; see [`crate::RequestFilter`].
+    /// Operation, such as `manifest.get` or `ecr:PutImage`. See [`crate::RequestFilter`].
     pub operation: String,
-    /// The repository the request names, if it does.
+    /// Repository in the request.
     pub repository: Option<String>,
-    /// The IAM action that the request spends, such as `ecr:BatchGetImage`.
+    /// IAM actions that the request needs, such as `ecr:BatchGetImage`, separated by spaces.
     pub action: Option<String>,
-    /// The method.
+    /// HTTP method.
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// The status of the answer; none while there is no answer, or when the connection was dropped.
+    /// Status of the response. `None` if the response is still missing or the connection was dropped.
     pub status: Option<u16>,
-    /// Bytes of the request body that were received.
+    /// Received bytes of the request body.
     pub request_bytes: u64,
-    /// Bytes of the response body that were handed to the connection.
+    /// Sent bytes of the response body.
     pub response_bytes: u64,
-    /// The kind of login that came along.
+    /// Scheme of the credentials.
     pub authorization: Authorization,
-    /// Whether the registry counted it as a pull.
+    /// True if the registry counts the request as a pull.
     pub is_pull: bool,
-    /// The `User-Agent` header.
+    /// `User-Agent` header.
     pub user_agent: Option<String>,
-    /// The fault that was injected, if any.
+    /// Fault that hit the request.
     pub fault: Option<String>,
 }
 
@@ -86,7 +86,7 @@ pub struct LogEntry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogPosition(usize);
 
-/// Every request since the start, oldest first.
+/// All requests since the start, oldest first.
 pub struct Log {
     started: Instant,
     entries: Mutex<Vec<LogEntry>>,
@@ -99,39 +99,39 @@ impl Default for Log {
 }
 
 impl Log {
-    /// All entries.
+    /// Returns all entries.
     pub fn entries(&self) -> Vec<LogEntry> {
         self.lock().clone()
     }
 
-    /// The beginning of the log.
+    /// Returns the beginning of the log.
     pub fn start(&self) -> LogPosition {
         LogPosition(0)
     }
 
-    /// The present end of the log.
+    /// Returns the current end of the log.
     pub fn mark(&self) -> LogPosition {
         LogPosition(self.lock().len())
     }
 
-    /// The entries that came after `mark`.
+    /// Returns the entries after `mark`.
     pub fn since(&self, mark: LogPosition) -> Vec<LogEntry> {
         self.lock()[mark.0..].to_vec()
     }
 
-    /// The entries after `mark` whose operation matches a glob such as `blob.*`.
+    /// Returns the entries after `mark` whose operation matches a pattern such as `blob.*`.
     pub fn matching(&self, mark: LogPosition, operation: &str) -> Vec<LogEntry> {
         let lock = self.lock();
         let matching = |entry: &&LogEntry| crate::fault::glob(operation, &entry.operation);
         lock[mark.0..].iter().filter(matching).cloned().collect()
     }
 
-    /// How many entries [`Log::of`] would give.
+    /// Returns the number of entries that [`Log::matching`] returns.
     pub fn count(&self, mark: LogPosition, operation: &str) -> usize {
         self.matching(mark, operation).len()
     }
 
-    /// How often each operation was asked for since `mark`.
+    /// Returns the number of requests after `mark` by operation.
     pub fn counts(&self, mark: LogPosition) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for entry in &self.lock()[mark.0..] {
@@ -140,12 +140,12 @@ impl Log {
         counts
     }
 
-    /// How many pulls were counted since `mark`.
+    /// Returns the number of pulls after `mark`.
     pub fn pulls(&self, mark: LogPosition) -> usize {
         self.lock()[mark.0..].iter().filter(|entry| entry.is_pull).count()
     }
 
-    /// The log from `mark` on, one line per entry, for a person to read.
+    /// Returns the entries after `mark` as readable text, one line each.
     pub fn text(&self, mark: LogPosition) -> String {
         let mut text = String::new();
         for e in &self.lock()[mark.0..] {
@@ -171,7 +171,7 @@ impl Log {
     }
 }
 
-/// A handle on the log entry of the request at hand.
+/// Access to the log entry of one request.
 #[derive(Clone)]
 pub struct LogHandle {
     log: Arc<Log>,
@@ -179,7 +179,7 @@ pub struct LogHandle {
 }
 
 impl LogHandle {
-    /// Opens an entry.
+    /// Adds an entry for a request.
     pub(crate) fn begin(log: &Arc<Log>, host: &str, parts: &http::request::Parts) -> Self {
         let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         let mut entries = log.lock();

@@ -1,4 +1,4 @@
-//! Runs the emulator for a shell: prints what to export, and serves until told to stop.
+//! Runs the emulator for a shell.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_emulator::{BoxError, Emulator, ImageBuilder, Mutability, Profile, Settings};
 use clap::{Parser, Subcommand};
 
-/// Stands in for AWS and the upstream registries on one machine.
+/// Emulates AWS and upstream registries on this machine.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -18,7 +18,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Starts, prints the environment to export, and serves until Ctrl-C.
+    /// Start, print the environment variables to export, and serve until Ctrl-C.
     Serve(Serve),
 }
 
@@ -27,22 +27,23 @@ struct Serve {
     /// Address of the proxy.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Region of the printed environment.
+    /// Region of the printed environment variables.
     #[arg(long, default_value = "eu-west-1")]
     region: String,
     /// File with a JSON list of faults.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
-    /// Upstream image to make up, as host/repository:tag; can be repeated.
+    /// Upstream image to generate, as host/repository:tag. Can be repeated.
     #[arg(long = "image", value_name = "REFERENCE", default_value = "docker.io/library/python:3.13")]
     images: Vec<String>,
-    /// Sizes in bytes of the layers of these images; two small true layers when absent.
+    /// Sizes in bytes of the layers of these images. Without it, each image has two small layers with real
+    /// archives.
     #[arg(long, value_name = "BYTES", value_delimiter = ',')]
     layers: Vec<u64>,
-    /// ECR repository to create; can be repeated.
+    /// ECR repository to create. Can be repeated.
     #[arg(long = "repository", value_name = "ARN")]
     repositories: Vec<String>,
-    /// Seconds after which to end.
+    /// Seconds after which the emulator stops.
     #[arg(long = "for", value_name = "SECONDS")]
     seconds: Option<u64>,
 }
@@ -90,7 +91,7 @@ async fn serve(arguments: Serve) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Makes up an image; a host that is not Docker Hub becomes a registry of the usual kind.
+/// Generates an image. A host other than Docker Hub becomes a registry with bearer authentication.
 fn put_image(emulator: &Emulator, seed: u64, reference: &str, layers: &[u64]) -> Result<(), BoxError> {
     let expected = || format!("{reference}: expected host/repository:tag");
     let (host, rest) = reference.split_once('/').ok_or_else(expected)?;

@@ -1,4 +1,4 @@
-//! The HTTP proxy: CONNECT with TLS ended here, and plain requests in absolute form.
+//! The HTTP proxy. It terminates TLS after CONNECT, and accepts plain requests in absolute form.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use crate::log::{Log, LogHandle};
 use crate::service::{HangUp, Request, Response, Service, response};
 use crate::stream::{Cut, Wire};
 
-/// What every connection needs.
+/// State that all connections share.
 pub(crate) struct Shared {
     pub(crate) authority: Authority,
     pub(crate) log: Arc<Log>,
@@ -37,18 +37,18 @@ impl Shared {
     }
 }
 
-/// How a connection finds the service for a request.
+/// Rule by which a connection selects the service for a request.
 #[derive(Clone)]
 enum Door {
-    /// By the host name of each request; CONNECT opens a tunnel.
+    /// By the host name of each request. CONNECT opens a tunnel.
     Proxy,
-    /// Inside a tunnel: by the host that CONNECT named.
+    /// By the host that CONNECT named.
     Tunnel(String),
-    /// Always the same service, whatever the host is called.
+    /// Always the same service.
     Only(Arc<dyn Service>),
 }
 
-/// Listens, and serves every connection until the returned task is aborted.
+/// Listens and serves all connections until the returned task is aborted.
 pub(crate) async fn listen(
     shared: Arc<Shared>,
     address: SocketAddr,
@@ -58,7 +58,7 @@ pub(crate) async fn listen(
     let address = listener.local_addr()?;
     let door = only.map_or(Door::Proxy, Door::Only);
     let task = tokio::spawn(async move {
-        // Connections end with the listener: the set aborts them when it is dropped.
+        // Connections end with the listener, because the set aborts them when it is dropped.
         let mut connections = tokio::task::JoinSet::new();
         loop {
             tokio::select! {
@@ -73,7 +73,7 @@ pub(crate) async fn listen(
 }
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>, door: Door) {
-    // A client that hangs up in mid-request is no trouble of ours; neither is Nagle's failure.
+    // A failure costs only latency.
     let _ = stream.set_nodelay(true);
     let cut = Cut::default();
     let wire = TokioIo::new(Wire::new(stream, cut.clone()));
@@ -94,7 +94,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, door: Door) {
         }
     });
     let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(wire, service);
-    // Errors are what faults and impatient clients leave behind; the log has the requests.
+    // Faults and impatient clients cause errors here. The log has the requests.
     let _ = served.with_upgrades().await;
     drop(tunnel);
     if let Ok((host, upgrade)) = opened.await {
@@ -104,7 +104,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, door: Door) {
 
 type Tunnel = tokio::sync::oneshot::Sender<(String, hyper::upgrade::OnUpgrade)>;
 
-/// Answers CONNECT, and hands the connection on when somebody serves the host.
+/// Responds to CONNECT. If a service serves the host, sends the upgraded connection to `tunnel`.
 fn connect(
     request: hyper::Request<Incoming>,
     shared: &Shared,
@@ -120,19 +120,19 @@ fn connect(
         cut.reset();
         return Err(dropped());
     }
-    // The receiver is gone only when the connection is.
+    // The receiver is dropped only together with the connection.
     let _ = tunnel.send((host, hyper::upgrade::on(request)));
     Ok(http::Response::new(empty()))
 }
 
-/// Serves what comes through a tunnel.
+/// Serves the requests in a tunnel.
 async fn inside(host: String, upgrade: hyper::upgrade::OnUpgrade, shared: Arc<Shared>, cut: Cut) {
     let Ok(config) = shared.authority.config(&host) else {
         return;
     };
     let Ok(upgraded) = upgrade.await else { return };
     let accepting = TlsAcceptor::from(config).accept(TokioIo::new(upgraded));
-    // A client that does not trust the authority ends the handshake, and says why itself.
+    // A client that does not trust the CA certificate ends the handshake and reports that itself.
     let Ok(stream) = accepting.await else { return };
     let door = Door::Tunnel(host);
     let service = service_fn(|request: hyper::Request<Incoming>| {
@@ -140,11 +140,11 @@ async fn inside(host: String, upgrade: hyper::upgrade::OnUpgrade, shared: Arc<Sh
         async move { exchange(request, &shared, &door, &cut).await }
     });
     let mut builder = http1::Builder::new();
-    // Errors are what faults and impatient clients leave behind; the log has the requests.
+    // Faults and impatient clients cause errors here. The log has the requests.
     let _ = builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// One request and its answer; an error drops the connection.
+/// Handles one request. An error drops the connection.
 async fn exchange(
     request: hyper::Request<Incoming>,
     shared: &Arc<Shared>,
@@ -195,7 +195,7 @@ async fn exchange(
     }))
 }
 
-/// The host that a request is for, and who serves it.
+/// Returns the host of a request and its service.
 fn behind(door: &Door, shared: &Shared, parts: &http::request::Parts) -> (String, Option<Arc<dyn Service>>) {
     let named = parts.headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
     let named = host_of(&parts.uri, named);
@@ -209,10 +209,10 @@ fn behind(door: &Door, shared: &Shared, parts: &http::request::Parts) -> (String
     }
 }
 
-/// The fault that hits a request, if one does.
+/// The fault that hits a request.
 struct Trouble {
     effect: Option<Effect>,
-    /// The body that the effect is about; none when it is about the exchange as a whole.
+    /// Body that the effect applies to. `None` if it applies to the whole exchange.
     concerns: Option<Direction>,
 }
 
@@ -224,7 +224,7 @@ impl Trouble {
         Self { effect, concerns }
     }
 
-    /// Lets the effect happen to the body that it is about.
+    /// Applies the effect if it belongs to this body.
     fn wrap(&self, body: Direction, inner: Body, cut: &Cut) -> Body {
         match &self.effect {
             Some(effect) if self.concerns == Some(body) => Faulty::wrap(inner, effect.clone(), cut.clone()),
@@ -232,8 +232,7 @@ impl Trouble {
         }
     }
 
-    /// Ends the connection when not even the head of the answer is to arrive. The service has done
-    /// what was asked by then, which is what makes a lost answer worth testing.
+    /// Fails if the fault drops the whole response. By then the service has processed the request.
     fn lose_answer(&self, cut: &Cut) -> io::Result<()> {
         match (&self.effect, self.concerns) {
             (Some(Effect::Reset { after_bytes: 0, .. }), Some(Direction::Response)) => cut.reset(),
@@ -245,7 +244,7 @@ impl Trouble {
     }
 }
 
-/// The answer of a fault that keeps the request from its service.
+/// Returns the response of a fault that replaces the service's response.
 async fn early(effect: Option<&Effect>) -> Option<Response> {
     match effect? {
         Effect::Status { code, headers, body } => {
@@ -262,19 +261,19 @@ async fn early(effect: Option<&Effect>) -> Option<Response> {
     }
 }
 
-/// Ends a connection on purpose.
+/// Error that drops a connection on purpose.
 fn dropped() -> io::Error {
     io::ErrorKind::ConnectionAborted.into()
 }
 
-/// Refuses a host that nobody serves.
+/// Returns status 502 for a host without a service.
 fn unknown(host: &str, parts: &http::request::Parts, log: &Arc<Log>) -> Response {
     LogHandle::begin(log, host, parts).note(|entry| entry.status = Some(502));
     let text = format!("aws-emulator: nobody serves {host}\n");
     response(502, &[("content-type", "text/plain")], full(text))
 }
 
-/// The host a request is for: lower case, without port.
+/// Returns the host of a request in lower case without port.
 fn host_of(uri: &Uri, named: Option<&str>) -> String {
     let named = uri.host().or(named).unwrap_or_default();
     let without_port = match named.rsplit_once(':') {

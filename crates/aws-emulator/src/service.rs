@@ -1,4 +1,4 @@
-//! What stands behind the proxy: services, each for the host names it answers to.
+//! Services behind the proxy, each for certain host names.
 
 use futures_util::future::BoxFuture;
 use http::header::CONTENT_TYPE;
@@ -9,98 +9,98 @@ use crate::body::{Body, empty, full};
 use crate::fault::Effect;
 use crate::log::LogHandle;
 
-/// An answer, its body streamed or whole.
+/// A response with a streamed or buffered body.
 pub type Response = http::Response<Body>;
 
-/// A refusal where a result is expected; boxed, because answers are large.
+/// A response as the error of a `Result`, boxed because it is large.
 pub(crate) type BoxedResponse = Box<Response>;
 
-/// Something that answers requests for one or more host names.
+/// A service that handles the requests to one or more host names.
 pub trait Service: Send + Sync + 'static {
-    /// Whether it answers for this host: lower case, without port.
+    /// Returns true if the service handles requests to this host (lower case, without port).
     fn serves(&self, host: &str) -> bool;
 
-    /// Whether the host can be reached at all; connections to one that cannot are reset.
+    /// Returns true if the host is reachable. Otherwise connections to it are reset.
     fn reachable(&self, _host: &str) -> bool {
         true
     }
 
-    /// Names what is asked, in the words of the log and of the faults.
+    /// Returns the operation of a request for the log and for faults.
     fn operation(&self, host: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Operation;
 
-    /// Answers one request.
+    /// Handles one request.
     fn serve(&self, request: Request) -> BoxFuture<'_, Response>;
 }
 
-/// What a request asks for.
+/// Description of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// The part of the emulator that answers, such as `upstream`.
+    /// Part of the emulator that handles the request, such as `upstream`.
     pub service: &'static str,
-    /// The operation, such as `manifest.get`.
+    /// Name of the operation, such as `manifest.get`.
     pub name: String,
-    /// The repository that is named, if one is.
+    /// Repository in the request.
     pub repository: Option<String>,
-    /// The IAM action that it spends, if it spends one.
+    /// IAM actions that the request needs, separated by spaces.
     pub action: Option<String>,
 }
 
 impl Operation {
-    /// An operation without repository and IAM action.
+    /// Creates an operation without repository and IAM action.
     pub fn new(service: &'static str, name: impl Into<String>) -> Self {
         Self { service, name: name.into(), repository: None, action: None }
     }
 }
 
-/// One request, as a service gets it.
+/// A request to a service.
 pub struct Request {
-    /// The host that is asked: lower case, without port.
+    /// Requested host in lower case without port.
     pub host: String,
-    /// The method.
+    /// HTTP method.
     pub method: Method,
     /// Path and query.
     pub uri: Uri,
-    /// The headers.
+    /// Headers.
     pub headers: HeaderMap,
-    /// The body; bytes are counted in the log, and faults applied, while it is read.
+    /// Body. While it is read, its bytes are counted in the log and faults take effect.
     pub body: Body,
-    /// What [`Service::operation`] made of it.
+    /// Result of [`Service::operation`].
     pub operation: Operation,
-    /// The log entry, for a service to add what only it knows.
+    /// The log entry, for details that only the service has.
     pub log_handle: LogHandle,
-    /// A fault that only the service itself can act out.
+    /// Effect of a fault that the service itself must apply.
     pub effect: Option<Effect>,
 }
 
 impl Request {
-    /// The path.
+    /// Returns the path.
     pub fn path(&self) -> &str {
         self.uri.path()
     }
 
-    /// A header as text.
+    /// Returns a header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The first value of a query parameter, decoded.
+    /// Returns the first value of a query parameter, decoded.
     pub fn query(&self, name: &str) -> Option<String> {
         self.queries(name).into_iter().next()
     }
 
-    /// Every value of a query parameter, decoded.
+    /// Returns all values of a query parameter, decoded.
     pub fn queries(&self, name: &str) -> Vec<String> {
         queries(self.uri.query().unwrap_or_default(), name)
     }
 }
 
-/// Every value of a parameter in a query or a form, decoded.
+/// Returns all values of a parameter in a query or a form, decoded.
 pub(crate) fn queries(query: &str, name: &str) -> Vec<String> {
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     pairs.filter(|(key, _)| *key == name).map(|(_, value)| decode(value)).collect()
 }
 
-/// Undoes percent encoding.
+/// Decodes percent encoding and plus signs.
 fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -125,22 +125,24 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Asks the proxy to drop the connection instead of answering.
+/// Mark of a response that the proxy replaces by a connection reset.
 #[derive(Clone, Copy)]
 pub(crate) struct HangUp;
 
-/// An answer that is none: the connection is reset.
+/// Returns a response that the proxy replaces by a connection reset.
 pub fn reset_connection() -> Response {
     let mut response = http::Response::new(empty());
     response.extensions_mut().insert(HangUp);
     response
 }
 
-/// An answer with a status, headers and a body.
+/// Returns a response with a status, headers and a body.
+///
 ///
 /// # Panics
 ///
-/// When a header is not one; services write them themselves.
+///
+/// Panics if the status or a header is invalid.
 pub fn response(status: u16, headers: &[(&str, &str)], body: Body) -> Response {
     let mut builder =
         http::Response::builder().status(StatusCode::from_u16(status).expect("services use valid statuses"));
@@ -150,11 +152,13 @@ pub fn response(status: u16, headers: &[(&str, &str)], body: Body) -> Response {
     builder.body(body).expect("services use valid headers")
 }
 
-/// An answer in JSON.
+/// Returns a response with a JSON body.
+///
 ///
 /// # Panics
 ///
-/// When the value cannot be written as JSON; services write plain data.
+///
+/// Panics if the value cannot be serialized.
 pub fn json_response(status: u16, value: &impl Serialize) -> Response {
     let text = serde_json::to_vec(value).expect("plain data becomes JSON");
     response(status, &[(CONTENT_TYPE.as_str(), "application/json")], full(text))

@@ -1,4 +1,4 @@
-//! The TCP stream of a client, which a fault can reset from above.
+//! TCP stream of a client that a fault can reset from the layers above.
 
 use std::io;
 use std::pin::Pin;
@@ -9,23 +9,23 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Resets the connection it belongs to, through TLS and whatever lies between.
+/// Resets the TCP connection below all layers.
 #[derive(Clone, Default)]
 pub(crate) struct Cut(Arc<AtomicBool>);
 
 impl Cut {
-    /// Lets the connection end with a TCP reset.
+    /// Requests a TCP reset of the connection.
     pub(crate) fn reset(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Whether the connection is to end.
+    /// Returns true if a reset was requested.
     pub(crate) fn is_reset(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }
 
-/// A TCP stream that fails once it is cut.
+/// A TCP stream that fails after a reset was requested.
 pub(crate) struct Wire {
     stream: TcpStream,
     cut: Cut,
@@ -44,7 +44,8 @@ impl Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         if self.cut.is_reset() {
-            // Without lingering, closing sends RST instead of FIN. A failure leaves an ordinary end.
+            // With a linger time of zero, closing sends RST instead of FIN. If that fails, the connection
+            // ends normally.
             let _ = self.stream.set_zero_linger();
         }
     }

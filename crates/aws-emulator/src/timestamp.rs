@@ -1,20 +1,20 @@
-//! Points in time, written as AWS writes them.
+//! Timestamps in the formats of AWS.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Time since 1970.
+/// Returns the time since 1970.
 pub(crate) fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// `20260102T030405Z`, as signatures carry it.
+/// Formats a timestamp as in signatures: `20260102T030405Z`.
 pub(crate) fn compact(time: SystemTime) -> String {
     let (date, [hour, minute, second]) = civil(time);
     let [year, month, day] = date;
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
-/// `2026-01-02T03:04:05.678Z`, as records and events carry it.
+/// Formats a timestamp as in records and events: `2026-01-02T03:04:05.678Z`.
 pub(crate) fn iso(time: SystemTime) -> String {
     let (date, [hour, minute, second]) = civil(time);
     let [year, month, day] = date;
@@ -22,10 +22,10 @@ pub(crate) fn iso(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// Year, month, day; hour, minute, second.
+/// Returns year, month and day, and hour, minute and second.
 fn civil(time: SystemTime) -> ([u64; 3], [u64; 3]) {
     let seconds = since_epoch(time).as_secs();
-    // Years are counted from 1 March 0000, so that a leap day is the last day of its year:
+    // Years start on 1 March, so that a leap day is the last day of its year:
     // https://howardhinnant.github.io/date_algorithms.html#civil_from_days
     let days = seconds / 86_400 + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);

@@ -1,4 +1,4 @@
-//! The binary as a shell sees it.
+//! Tests of the binary.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -59,7 +59,7 @@ fn what_was_typed_wrong_is_refused_in_one_line() {
     }
 }
 
-/// A running `serve`; it ends when it is dropped.
+/// A running `serve`. Dropping it kills the process.
 struct Served {
     process: Child,
     client: Client,
@@ -92,7 +92,7 @@ impl Served {
         Self { process, client }
     }
 
-    /// Asks for a login and looks for a tag, as a program that sends this header.
+    /// Requests an authorization token and a tag with this header of a program.
     async fn call(&self, (header, program): (&str, &str)) {
         let scope = "ASIAEMULATOREXAMPLE0/20260101/eu-west-1/ecr/aws4_request";
         let signed = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");

@@ -1,4 +1,4 @@
-//! What the registries of clouds do that others do not, each proven through the proxy.
+//! Behaviour of the registries of cloud providers, through the proxy.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -27,7 +27,7 @@ async fn ecr_public_has_one_scope_and_odd_refusals() {
     assert_eq!(fixture.get(&format!("{url}/manifests/1"), &token).await.status(), 200);
     let missing = refused(fixture.get("https://public.ecr.aws/v2/acme/no/manifests/1", &token).await).await;
     check_words(missing, (404, "NAME_UNKNOWN", "The repository with name 'acme/no' does not exist"));
-    // HEAD follows to the second host, which refuses it, though GET works.
+    // The second host rejects HEAD but accepts GET.
     let blob = format!("{url}/blobs/{}", image.blobs[0].digest());
     let location = header(&fixture.head(&blob, &token).await, "location");
     assert_eq!(fixture.head(&location, "").await.status(), 401);
@@ -93,7 +93,7 @@ async fn acr_exchanges_identity_tokens_by_post_and_hides_its_reasons_from_head()
     let wrong = exchange(&format!("grant_type=refresh_token&refresh_token=x&{wish}")).await;
     assert_eq!(wrong.status(), 401);
     assert_eq!(exchange(wish).await.status(), 400, "an anonymous POST");
-    // The same token is a password of nobody's.
+    // The identity token is also accepted as a password.
     let url = format!("https://acme.azurecr.io/oauth2/token?{wish}");
     let nobody = basic("00000000-0000-0000-0000-000000000000", "identity.of.ann");
     assert_eq!(case.fixture.get(&url, &nobody).await.status(), 200);
@@ -102,8 +102,7 @@ async fn acr_exchanges_identity_tokens_by_post_and_hides_its_reasons_from_head()
     check_words(reason, (404, "MANIFEST_UNKNOWN", "manifest tagged by '9' is not found"));
 }
 
-const CACHE: &str =
-    "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/docker-hub/library/python";
+const CACHE: &str = "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/docker-hub/library/python";
 
 #[tokio::test]
 async fn a_pull_through_repository_fills_slowly_by_tag_and_not_by_digest() {
@@ -189,7 +188,7 @@ async fn ecr_answers_under_its_fips_and_dual_stack_names() {
     }
 }
 
-/// The registry host by which a repository is always called.
+/// Returns the IPv4 host name of a repository's registry.
 fn classic(repository: &aws_emulator::Repository) -> String {
     repository.uri().split('/').next().unwrap().to_owned()
 }

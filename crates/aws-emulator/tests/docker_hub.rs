@@ -1,4 +1,4 @@
-//! Docker Hub's manners, each proven through the proxy.
+//! Behaviour of Docker Hub, through the proxy.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 

@@ -1,4 +1,4 @@
-//! DynamoDB as a program sees it: conditions, consistency, errors, permissions and faults.
+//! DynamoDB through the proxy: conditions, consistency, errors, permissions and faults.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -51,7 +51,7 @@ fn item(version: u32) -> Value {
     json!({"Image": {"S": "registry/app:1"}, "Version": {"N": version.to_string()}})
 }
 
-/// A write of a new item, or of one whose version is `seen`.
+/// Input of a write of a new item, or of an item with the version `seen`.
 fn put(version: u32, seen: Option<u32>) -> Value {
     let mut input = json!({"TableName": STATE_TABLE, "Item": item(version)});
     condition(&mut input, seen);
@@ -120,7 +120,7 @@ async fn a_read_without_consistency_returns_the_earlier_item() {
     assert_eq!(success(&fixture, "GetItem", stale.clone()).await, json!({}));
     assert_eq!(success(&fixture, "Scan", name.clone()).await["Count"], 0);
     success(&fixture, "PutItem", put(2, Some(1))).await;
-    // A write that fails hides nothing and settles nothing.
+    // A failed write does not change what reads return.
     failure(&fixture, "PutItem", put(3, Some(1))).await;
     for _ in 0..2 {
         assert_eq!(success(&fixture, "GetItem", stale.clone()).await["Item"], item(1));
@@ -287,10 +287,10 @@ async fn faults_come_in_the_format_of_the_service() {
     let (name, _) = failure(&fixture, "GetItem", key()).await;
     assert_eq!(name, "com.amazon.coral.service#ExpiredTokenException");
 
-    // No refused write has reached the table.
+    // No failed write has changed the table.
     assert_eq!(success(&fixture, "GetItem", key()).await, json!({}));
 
-    // A lost request changes nothing; a lost response comes after the write.
+    // A lost request changes nothing. A lost response follows the write.
     let host = "dynamodb.eu-west-1.amazonaws.com";
     for (on, held) in [(Direction::Request, 0), (Direction::Response, 1)] {
         let reset = Effect::Reset { after_bytes: 0, on: Some(on) };

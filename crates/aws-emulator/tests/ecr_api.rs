@@ -1,4 +1,4 @@
-//! ECR's API: each rule by a call through the proxy.
+//! ECR's API through the proxy.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -182,7 +182,7 @@ async fn deleting_follows_tags_digests_and_indexes() {
     let delete = |id: Value| fixture.call("BatchDeleteImage", ids(&[id]));
     let code = |output: &Value| output["failures"][0]["failureCode"].clone();
 
-    // AWS does not document the meaning of both in one id.
+    // AWS does not document the meaning of both in one ID.
     let both = ids(&[json!({"imageTag": "b"}), json!({"imageTag": "a", "imageDigest": root})]);
     let (name, message) = fixture.refusal("BatchDeleteImage", both).await;
     assert_eq!(name, "InvalidParameterException");
@@ -190,12 +190,12 @@ async fn deleting_follows_tags_digests_and_indexes() {
     assert!(message.ends_with("is refused, because its meaning is undocumented"), "{message}");
     assert_eq!(repository.tags().len(), 3);
 
-    // By tag, only the tag is deleted as long as the image has another one.
+    // A tag is deleted without its image if the image has another tag.
     let output = delete(json!({"imageTag": "a"})).await;
     assert_eq!(output["imageIds"], json!([{"imageTag": "a", "imageDigest": root}]));
     assert!(repository.manifest(root).is_some(), "another tag holds it");
 
-    // An index holds its children, and a child its last tag.
+    // A child manifest and its last tag cannot be deleted while an index refers to it.
     assert_eq!(code(&delete(json!({"imageTag": "child"})).await), "ImageReferencedByManifestList");
     assert_eq!(code(&delete(json!({"imageDigest": child})).await), "ImageReferencedByManifestList");
     assert_eq!(repository.resolve("child"), Some(child.clone()));
@@ -203,12 +203,12 @@ async fn deleting_follows_tags_digests_and_indexes() {
     assert_eq!(code(&delete(json!({"imageTag": "child"})).await), Value::Null);
     assert_eq!(repository.resolve("child"), None);
 
-    // The last tag takes the image along, and leaves the children.
+    // Deleting the last tag deletes the image, but not its children.
     assert_eq!(code(&delete(json!({"imageTag": "b"})).await), Value::Null);
     assert!(repository.manifest(root).is_none());
     assert!(repository.manifest(&child).is_some());
 
-    // A digest takes all tags along, and the layers that nothing else holds.
+    // Deleting a digest deletes its tags, and the layers that no other image has.
     let layers = repository.blobs().len();
     let output = delete(json!({"imageDigest": child})).await;
     assert_eq!(output["imageIds"], json!([{"imageTag": "child-too", "imageDigest": child}]));
@@ -276,7 +276,7 @@ async fn every_new_manifest_and_tag_is_a_push_event() {
     };
     assert_eq!(ecr.push_events(), [pushed(&image, Some("new"))]);
 
-    // The registry's PUT counts too, with and without a tag.
+    // The registry's PUT causes events too, with and without a tag.
     let mark = ecr.push_events().len();
     let other = ImageBuilder::new(2).single();
     let login = fixture.ecr_login().await;

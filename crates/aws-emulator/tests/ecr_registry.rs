@@ -1,4 +1,4 @@
-//! ECR's registry: every quirk by requests through the proxy.
+//! ECR's registry through the proxy.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -19,7 +19,7 @@ async fn start() -> (Fixture, Repository, String) {
     (fixture, repository, login)
 }
 
-/// Pushes all of an image, its root under a tag.
+/// Pushes an image and tags its root.
 async fn push_image(fixture: &Fixture, login: &str, image: &Image, tag: &str) {
     for blob in &image.blobs {
         assert_eq!(fixture.push("app", login, &blob.to_bytes()).await.status(), 201);

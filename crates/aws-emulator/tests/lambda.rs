@@ -1,4 +1,4 @@
-//! Events, sandboxes, retries and the response bucket, with a function that does as it is told.
+//! Events, sandboxes, retries and the response bucket, with the fake function.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use stack_fixture::{PATIENCE, World, world, world_with};
 use tokio::sync::mpsc;
 
-/// An event that is answered into nowhere unless it says otherwise.
+/// An event for a behaviour of the fake function. It has no response URL.
 fn event(behaviour: &str) -> Value {
     json!({ "RequestType": "Create", "ResourceProperties": { "Create": behaviour } })
 }
@@ -62,7 +62,7 @@ async fn a_frozen_process_is_stopped_when_its_time_is_over() {
     while !function.freeze(&id) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    // It would go on now if it were not frozen.
+    // Without the freeze, the process would finish now.
     std::fs::write(&file, "").unwrap();
     let invocation = function.wait_until_finished(&id, PATIENCE).await.unwrap();
     assert_eq!(invocation.outcome(), Some(&Outcome::Timeout));
@@ -158,7 +158,7 @@ async fn a_running_process_can_be_killed_and_all_end_with_the_function() {
     tokio::time::timeout(PATIENCE, gone).await.unwrap();
 }
 
-/// A request to the response bucket, made by hand.
+/// A request to the response bucket.
 struct Attempt {
     method: reqwest::Method,
     content_type: Option<&'static str>,
@@ -167,7 +167,7 @@ struct Attempt {
 
 const PUT: Attempt = Attempt { method: reqwest::Method::PUT, content_type: None, chunked: false };
 
-/// A client that goes through the proxy.
+/// Creates a client that uses the proxy.
 fn client(emulator: &Emulator) -> reqwest::Client {
     let ca = reqwest::Certificate::from_pem(emulator.ca_pem().as_bytes()).unwrap();
     let client = reqwest::Client::builder()
@@ -179,7 +179,7 @@ fn client(emulator: &Emulator) -> reqwest::Client {
 const POST: Attempt = Attempt { method: reqwest::Method::POST, ..PUT };
 
 impl Attempt {
-    /// Sends it through the proxy; gives the status.
+    /// Sends the request through the proxy and returns the status.
     async fn send(&self, emulator: &Emulator, url: &str) -> u16 {
         let mut request = client(emulator).request(self.method.clone(), url);
         if let Some(content_type) = self.content_type {

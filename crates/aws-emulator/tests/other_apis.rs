@@ -1,4 +1,4 @@
-//! The APIs beside ECR's own: secrets, parameters and logins for ECR Public.
+//! Secrets Manager, Parameter Store and ECR Public's API through the proxy.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -17,7 +17,7 @@ const PARAMETER: &str = "arn:aws:ssm:eu-west-1:123456789012:parameter/hub/login"
 const FOREIGN_PARAMETER: &str = "arn:aws:ssm:eu-west-1:210987654321:parameter/hub";
 const PUBLIC: &str = "api.ecr-public.us-east-1.amazonaws.com";
 
-/// Calls an action at a host, signed for a service and Region.
+/// Calls an action with a signature for a service and Region.
 async fn call(fixture: &Fixture, host: &str, scope: &str, target: &str, input: Value) -> (u16, Value) {
     let credential = format!("ASIAEMULATOREXAMPLE0/20260101/{scope}/aws4_request");
     let authorization = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0");
@@ -41,7 +41,7 @@ async fn public_token(fixture: &Fixture) -> (u16, Value) {
     call(fixture, PUBLIC, "us-east-1/ecr-public", target, json!({})).await
 }
 
-/// Name and message of a refusal, or the value of a success.
+/// Returns the value of a success, or name and message of an error.
 fn told((status, output): &(u16, Value), value: &str) -> String {
     match status {
         200 => output.pointer(value).and_then(Value::as_str).unwrap_or_default().to_owned(),
@@ -192,7 +192,7 @@ async fn each_service_has_its_hosts_in_every_partition() {
         assert!(told(&got, "").starts_with("InvalidSignatureException"), "{host}");
     }
     for host in ["secretsmanager.cn-north-1.amazonaws.com", "api.ecr-public.eu-west-1.amazonaws.com"] {
-        // The proxy refuses the tunnel, which is how a name that does not resolve looks behind one.
+        // The proxy rejects the tunnel, which clients see like a host name that does not resolve.
         let got = fixture.request(Method::POST, &format!("https://{host}/"), "").send().await;
         assert!(got.is_err(), "{host}");
     }

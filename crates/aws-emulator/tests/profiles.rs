@@ -1,4 +1,4 @@
-//! What single registries do that others do not, each proven through the proxy.
+//! Behaviour of single registries, through the proxy.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -110,8 +110,7 @@ async fn gitlab_takes_a_tag_for_a_digest() {
 
 #[tokio::test]
 async fn harbor_states_other_lengths_and_reads_one_accept_per_line() {
-    let case =
-        Case::new(Profile::harbor("harbor.example"), "library/app", "library/private").await;
+    let case = Case::new(Profile::harbor("harbor.example"), "library/app", "library/private").await;
     let token = case.token("library/app", None).await;
     let url = case.url("library/app/manifests/1");
     let each_its_line = |method| {

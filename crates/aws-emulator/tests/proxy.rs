@@ -1,4 +1,4 @@
-//! The proxy itself: TLS, hosts that nobody serves, the log, and faults on bodies.
+//! The proxy: TLS, unknown hosts, the log, and faults on bodies.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -12,7 +12,7 @@ use aws_emulator::{
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 
-/// Answers with what it was sent, or with a kibibyte of `x`.
+/// Returns the request body, or 1024 bytes of `x` if it is empty.
 struct Echo;
 
 impl Service for Echo {

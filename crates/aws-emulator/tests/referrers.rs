@@ -1,4 +1,4 @@
-//! Referrers: as registries upstream tell them, or do not, and as ECR lists them.
+//! Referrers in upstream registries and in ECR.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -24,7 +24,7 @@ fn digests(entries: &Value, name: &str) -> BTreeSet<String> {
     entries.as_array().unwrap().iter().map(|entry| entry[name].as_str().unwrap().to_owned()).collect()
 }
 
-/// Docker Hub with three artifacts that refer to an image, treating them in a manner.
+/// Starts Docker Hub with this support of referrers and an image with three referrers.
 async fn hub(manner: ReferrersSupport) -> (Fixture, Image, String) {
     let (fixture, image) = (Fixture::start().await, ImageBuilder::new(1).index());
     let hub = fixture.emulator.docker_hub();

@@ -1,4 +1,4 @@
-//! Stacks played with a function that does as it is told.
+//! Stacks with the fake function.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -14,7 +14,7 @@ use aws_emulator::stack::{
 use serde_json::{Value, json};
 use stack_fixture::{World, world, world_with};
 
-/// Requests in the order sent, and the status in the end.
+/// Checks the status and the calls in the order in which they were sent.
 fn check(transcript: &OperationReport, status: StackStatus, requests: &[&str]) {
     assert_eq!(transcript.status, status, "{:#?}", transcript.events);
     assert_eq!(transcript.summary(), requests, "{:#?}", transcript.events);
@@ -24,7 +24,7 @@ fn one(properties: Value) -> Template {
     Template::new().image("Image", properties)
 }
 
-/// A sibling that waits for the image and fails.
+/// A simulated resource that fails.
 fn failing(trigger: Trigger) -> Resource {
     Resource::simulated(json!({ "Version": 1 })).fails_to_create(trigger, "no such subnet")
 }

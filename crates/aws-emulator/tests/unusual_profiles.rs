@@ -1,4 +1,4 @@
-//! Behaviour of registries with unusual manners, checked through the proxy.
+//! Behaviour of registries with rare quirks, through the proxy.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 

@@ -1,4 +1,4 @@
-//! Who calls.
+//! The caller of an AWS API.
 
 use http::HeaderMap;
 
@@ -6,28 +6,28 @@ use crate::actions_seen;
 
 use super::hosts;
 
-/// The role in whose name a call is made, and the program that makes it.
+/// Role session and program of a call.
 pub(crate) struct Caller {
-    /// As AWS names the session of a role.
+    /// ARN of the role session.
     pub(super) principal: String,
-    /// What the program calls itself, if it does.
+    /// Name of the program.
     program: Option<String>,
 }
 
 impl Caller {
-    /// Who sent these headers.
+    /// Returns the caller of a request with these headers.
     pub(crate) fn of(headers: &HeaderMap, account: &str, region: &str) -> Self {
         Self { program: actions_seen::program(headers), ..Self::unnamed(account, region) }
     }
 
-    /// A caller who sent none.
+    /// Returns a caller without a program name.
     pub(crate) fn unnamed(account: &str, region: &str) -> Self {
         let partition = hosts::partition(region);
         let principal = format!("arn:{partition}:sts::{account}:assumed-role/emulated-role/emulated-session");
         Self { principal, program: None }
     }
 
-    /// Notes what IAM is asked about for this caller.
+    /// Records an action that the caller needs permission for.
     pub(super) fn asks(&self, action: &str) {
         actions_seen::note(self.program.as_deref(), action);
     }

@@ -1,26 +1,25 @@
-//! What the caller's role may not do.
+//! Actions that the caller's role is not allowed.
 
 use crate::fault::glob;
 
 use super::{Caller, Refusal};
 
-/// Patterns for action and resource of what is denied.
+/// Denied actions as patterns of action and resource.
 #[derive(Default)]
 pub(crate) struct Denials(Vec<(String, String)>);
 
 impl Denials {
-    /// Denies actions on resources; both are patterns with `*`.
+    /// Denies actions on resources. Both are patterns with `*`.
     pub(crate) fn add(&mut self, action: &str, resource: &str) {
         self.0.push((action.to_owned(), resource.to_owned()));
     }
 
-    /// Takes all denials back.
+    /// Removes all denials.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Refuses an action that is denied, in IAM's words. What is asked here is what the caller's role
-    /// must allow.
+    /// Records the action, and returns IAM's error if it is denied.
     pub(crate) fn check(&self, caller: &Caller, action: &str, resource: &str) -> Result<(), Refusal> {
         caller.asks(action);
         let denies = |(pattern, on): &(String, String)| glob(pattern, action) && glob(on, resource);
@@ -31,7 +30,7 @@ impl Denials {
     }
 }
 
-/// A refusal for want of a policy of this kind.
+/// Returns the error for a missing permission in a policy of this kind.
 pub(crate) fn denied(caller: &Caller, action: &str, resource: &str, policy: &str) -> Refusal {
     let principal = &caller.principal;
     let message = format!(

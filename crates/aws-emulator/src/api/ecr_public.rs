@@ -24,15 +24,15 @@ static API: Api = Api {
     json: JsonVersion::V1_1,
 };
 
-/// The user name of every login for ECR.
+/// User name of all ECR authorization tokens.
 const USER: &str = "AWS";
 
-/// The Regions that have this API at all.
+/// Regions with this API.
 const REGIONS: [&str; 2] = ["us-east-1", "us-west-2"];
 
-/// The API that gives out logins for `public.ecr.aws`.
+/// The API that issues authorization tokens for `public.ecr.aws`.
 pub struct EcrPublic {
-    /// The account that calls.
+    /// Account of the caller.
     account: String,
     registry: Arc<Registry>,
     denials: Mutex<Denials>,
@@ -45,17 +45,18 @@ impl EcrPublic {
         Self { account: account.to_owned(), registry, denials: Mutex::default(), lasts }
     }
 
-    /// Denies `ecr-public:GetAuthorizationToken`, or `sts:GetServiceBearerToken`, which it needs.
+    /// Denies `ecr-public:GetAuthorizationToken`, or `sts:GetServiceBearerToken`, which the action also
+    /// needs.
     pub fn deny(&self, action: &str) {
         self.denials().add(action, "*");
     }
 
-    /// Takes all denials back.
+    /// Removes all denials.
     pub fn allow_everything(&self) {
         self.denials().clear();
     }
 
-    /// Decides how long new logins last.
+    /// Sets the lifetime of new authorization tokens.
     pub fn set_token_lifetime(&self, lasts: Duration) {
         *self.lasts.lock().unwrap_or_else(PoisonError::into_inner) = lasts;
     }
@@ -72,7 +73,7 @@ impl EcrPublic {
         for action in ["ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"] {
             self.denials().check(caller, action, "*")?;
         }
-        // As long as true ones are, so that nothing can rely on less.
+        // As long as a real token, so that a limit for shorter ones shows in a test.
         let password: String = (0..160).map(|_| format!("{:016x}", fastrand::u64(..))).collect();
         let lasts = *self.lasts.lock().unwrap_or_else(PoisonError::into_inner);
         self.registry.add_password(USER, &password, lasts);

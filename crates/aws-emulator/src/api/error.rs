@@ -1,13 +1,13 @@
-//! Errors that the APIs return.
+//! Errors of the AWS APIs.
 
 use serde_json::Value;
 
-/// An error of an API.
+/// An error of an AWS API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) name: &'static str,
     pub(crate) message: String,
-    /// The item that failed a condition of DynamoDB, if the request has
+    /// Current item after a failed condition in DynamoDB, if the request has
     /// `ReturnValuesOnConditionCheckFailure`.
     pub(crate) item: Option<Value>,
 }

@@ -1,20 +1,20 @@
-//! Partitions, and what of a host name is the Region.
+//! AWS partitions, and the Region in AWS host names.
 
-/// A partition of AWS, with the ends of its host names.
+/// An AWS partition with the suffixes of its host names.
 pub(crate) struct Partition {
-    /// What its Regions begin with.
+    /// Prefix of its Regions.
     regions: &'static str,
-    /// Its name in ARNs.
+    /// Name in ARNs.
     pub(crate) name: &'static str,
-    /// End of ordinary names.
+    /// Suffix of IPv4 host names.
     pub(crate) suffix: &'static str,
-    /// End of the dual-stack names of registries.
+    /// Suffix of dual-stack host names of registries.
     pub(crate) registry_suffix: &'static str,
-    /// End of the dual-stack names of APIs.
+    /// Suffix of dual-stack host names of APIs.
     pub(crate) api_suffix: &'static str,
 }
 
-/// Every partition; the one whose Regions begin with anything comes last.
+/// All partitions. The one without a prefix is last.
 static PARTITIONS: [Partition; 8] = [
     row("cn-", "aws-cn", "amazonaws.com.cn", "on.amazonwebservices.com.cn", "api.amazonwebservices.com.cn"),
     row("us-gov-", "aws-us-gov", "amazonaws.com", "on.aws", "api.aws"),
@@ -36,18 +36,18 @@ const fn row(
     Partition { regions, name, suffix, registry_suffix, api_suffix }
 }
 
-/// The partition of a Region.
+/// Returns the partition of a Region.
 pub(crate) fn partition_of(region: &str) -> &'static Partition {
     let found = PARTITIONS.iter().find(|partition| region.starts_with(partition.regions));
     found.unwrap_or(&PARTITIONS[7])
 }
 
-/// The name of a Region's partition.
+/// Returns the name of a Region's partition.
 pub(crate) fn partition(region: &str) -> &'static str {
     partition_of(region).name
 }
 
-/// Splits a host name before and after its Region, which is the first label that looks like one.
+/// Splits a host name at its Region, which is the first label in the form of a Region.
 pub(crate) fn split(host: &str) -> Option<(String, String, String)> {
     let labels: Vec<_> = host.split('.').collect();
     let at = labels.iter().position(|label| is_region(label))?;

@@ -1,6 +1,8 @@
-//! The common parts of the AWS APIs: awsJson, signatures, host names, refusals, denials.
+//! Common parts of the AWS APIs: awsJson, signatures, host names, errors and denials.
 //!
-//! Each API is a [`Service`] of its own; this module reads its requests and writes its answers.
+//!
+//! Each API is a [`Service`]. This module parses its requests and formats its responses.
+//!
 //!
 //! [`Service`]: crate::service::Service
 
@@ -27,28 +29,28 @@ pub(crate) use caller::Caller;
 pub(crate) use denials::Denials;
 pub(crate) use error::Refusal;
 
-/// The names of one API of AWS.
+/// Names of an AWS API.
 pub(crate) struct Api {
-    /// Name in signatures, IAM actions and the log's operations.
+    /// Name in signatures, IAM actions and log operations.
     pub(crate) service: &'static str,
-    /// What its part of the log is called.
+    /// Service name in the log.
     pub(crate) log_service: &'static str,
-    /// What stands before the action in `X-Amz-Target`.
+    /// Prefix of the action in `X-Amz-Target`.
     pub(crate) target: &'static str,
-    /// Hosts, before the Region and the partition's own suffix.
+    /// Prefixes of IPv4 host names.
     pub(crate) hosts: &'static [&'static str],
-    /// Hosts, before the Region and the suffix of dual-stack names.
+    /// Prefixes of dual-stack host names.
     pub(crate) dual_stack_hosts: &'static [&'static str],
     /// Version of awsJson.
     pub(crate) json: JsonVersion,
 }
 
-/// The versions of awsJson differ in the content type and in the name of an error.
+/// Version of awsJson, which determines the content type and the format of error names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JsonVersion {
-    /// `application/x-amz-json-1.0`, with the error's namespace before its name.
+    /// `application/x-amz-json-1.0`, with a namespace in error names.
     V1_0,
-    /// `application/x-amz-json-1.1`, with the error's name only.
+    /// `application/x-amz-json-1.1`, without a namespace in error names.
     V1_1,
 }
 
@@ -60,7 +62,7 @@ impl JsonVersion {
         }
     }
 
-    /// The error's name as `__type` has it. DynamoDB is the only API here with awsJson 1.0.
+    /// Returns the value of `__type` for an error. DynamoDB is the only API here with awsJson 1.0.
     fn error_type(self, name: &str) -> String {
         match self {
             Self::V1_0 => dynamodb::error_type(name),
@@ -70,7 +72,7 @@ impl JsonVersion {
 }
 
 impl Api {
-    /// The Region that a host name in lower case stands for, if it is one of this API.
+    /// Returns the Region of a lower-case host name of this API.
     pub(crate) fn region(&self, host: &str) -> Option<String> {
         let (name, region, suffix) = hosts::split(host)?;
         let partition = hosts::partition_of(&region);
@@ -79,18 +81,18 @@ impl Api {
         (classic || dual_stack).then_some(region)
     }
 
-    /// The action that a request names.
+    /// Returns the action of a request.
     pub(crate) fn action<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         headers.get("x-amz-target")?.to_str().ok()?.strip_prefix(self.target)
     }
 
-    /// A request in the words of the log and of the faults.
+    /// Returns the operation of a request for the log and for faults.
     pub(crate) fn operation(&self, headers: &HeaderMap) -> Operation {
         let name = format!("{}:{}", self.service, self.action(headers).unwrap_or("unknown"));
         Operation { action: Some(name.clone()), ..Operation::new(self.log_service, name) }
     }
 
-    /// Reads a call, lets it be carried out, and writes what came of it.
+    /// Parses a call, executes it, and formats the result.
     pub(crate) async fn answer(
         &self,
         region: &str,
@@ -120,7 +122,7 @@ impl Api {
         }
     }
 
-    /// A refusal as the API sends it.
+    /// Returns the response for an error.
     pub(crate) fn refuse(&self, refused: &Refusal) -> Response {
         self.refusal(refused.name, &refused.message, refused.item.as_ref())
     }
@@ -142,14 +144,14 @@ impl Api {
         response(status, &[("content-type", self.json.content_type())], full(body.to_string()))
     }
 
-    /// Refuses an action that is not implemented, by its name.
+    /// Returns the error for an action that the emulator does not implement.
     pub(crate) fn unknown(&self, action: &str) -> Refusal {
         let message = format!("aws-emulator: {}:{action} is not implemented", self.service);
         Refusal::new("UnknownOperationException", message)
     }
 }
 
-/// Seconds since 1970, as the APIs write times.
+/// Returns the seconds since 1970, as the APIs format timestamps.
 pub(crate) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_millis() as f64 / 1e3)
 }

@@ -25,9 +25,9 @@ static API: Api = Api {
     json: JsonVersion::V1_1,
 };
 
-/// All parameters, by ARN.
+/// All parameters by ARN.
 pub struct Parameters {
-    /// The account that calls.
+    /// Account of the caller.
     account: String,
     state: Mutex<State>,
 }
@@ -40,7 +40,7 @@ struct State {
 
 struct Parameter {
     is_secure: bool,
-    /// The value of each version, from 1.
+    /// Values by version, which starts at 1.
     values: Vec<String>,
     shared: bool,
     key: KmsKey,
@@ -54,41 +54,49 @@ impl Parameters {
 
     /// Stores a new version of a `SecureString`.
     ///
+    ///
     /// # Panics
     ///
-    /// When the ARN is not that of a parameter.
+    ///
+    /// Panics if the ARN is not the ARN of a parameter.
     pub fn put(&self, arn: &str, value: &str) {
         self.store(arn, value, true);
     }
 
     /// Stores a new version of a plain `String`.
     ///
+    ///
     /// # Panics
     ///
-    /// When the ARN is not that of a parameter.
+    ///
+    /// Panics if the ARN is not the ARN of a parameter.
     pub fn put_plain(&self, arn: &str, value: &str) {
         self.store(arn, value, false);
     }
 
-    /// Removes a parameter.
+    /// Deletes a parameter.
     pub fn delete(&self, arn: &str) {
         self.lock().parameters.remove(arn);
     }
 
     /// Shares a parameter of another account with the caller.
     ///
+    ///
     /// # Panics
     ///
-    /// When nothing was put there.
+    ///
+    /// Panics if the parameter does not exist.
     pub fn share(&self, arn: &str) {
         self.change(arn, |parameter| parameter.shared = true);
     }
 
-    /// Decides which key a parameter is encrypted with.
+    /// Sets the KMS key of a parameter.
+    ///
     ///
     /// # Panics
     ///
-    /// When nothing was put there.
+    ///
+    /// Panics if the parameter does not exist.
     pub fn set_key(&self, arn: &str, key: KmsKey) {
         self.change(arn, |parameter| parameter.key = key);
     }
@@ -98,7 +106,7 @@ impl Parameters {
         self.lock().denials.add("ssm:GetParameter", resource);
     }
 
-    /// Takes all denials back.
+    /// Removes all denials.
     pub fn allow_everything(&self) {
         self.lock().denials.clear();
     }
@@ -131,7 +139,7 @@ impl Parameters {
         let (arn, selector) = self.locate(asked, region);
         let state = self.lock();
         state.denials.check(caller, "ssm:GetParameter", &arn)?;
-        // The API gives this refusal no message.
+        // The API returns this error without a message.
         let missing = || Refusal::new("ParameterNotFound", "");
         let here = format!("arn:{}:ssm:{region}:", hosts::partition(region));
         let parameter = state.parameters.get(&arn).filter(|_| arn.starts_with(&here)).ok_or_else(missing)?;
@@ -165,7 +173,7 @@ impl Parameters {
         Ok(json!({"Parameter": found}))
     }
 
-    /// The ARN that a name or ARN stands for, and the version behind it.
+    /// Returns the ARN and the version that a name or ARN refers to.
     fn locate(&self, asked: &str, region: &str) -> (String, Option<String>) {
         if let Some((head, name)) = asked.split_once(":parameter/") {
             let (name, selector) = selected(name);
@@ -178,12 +186,12 @@ impl Parameters {
     }
 }
 
-/// Splits a version off a name.
+/// Splits the version off a name.
 fn selected(name: &str) -> (&str, Option<String>) {
     name.split_once(':').map_or((name, None), |(name, selector)| (name, Some(selector.to_owned())))
 }
 
-/// The value of a version, as far as the key lets the caller see it.
+/// Returns the value of a version, as far as the key permits.
 fn reveal(parameter: &Parameter, version: usize, decrypts: bool, foreign: bool) -> Result<String, Refusal> {
     let value = &parameter.values[version - 1];
     if !parameter.is_secure {
@@ -209,7 +217,7 @@ fn reveal(parameter: &Parameter, version: usize, decrypts: bool, foreign: bool) 
     }
 }
 
-/// The name in the ARN of a parameter.
+/// Returns the name in a parameter's ARN.
 fn name_in(arn: &str) -> Option<&str> {
     let parts: Vec<_> = arn.splitn(6, ':').collect();
     let ["arn", partition, "ssm", region, account, resource] = parts[..] else {

@@ -1,4 +1,4 @@
-//! Signatures of calls: that they are there and made for the right service and Region.
+//! Signatures of API calls.
 
 use crate::emulator::ACCESS_KEY_ID;
 use crate::fault::Effect;
@@ -6,8 +6,8 @@ use crate::service::Request;
 
 use super::Refusal;
 
-/// Demands a signature by the access key handed out, for this service and Region. Whether the
-/// signature is right is not verified.
+/// Checks that the request is signed with the emulator's access key for this service and Region. The
+/// signature itself is not verified.
 pub(super) fn check(request: &Request, region: &str, service: &str) -> Result<(), Refusal> {
     let missing = || Refusal::new("MissingAuthenticationTokenException", "Missing Authentication Token");
     let value = request.header("authorization").ok_or_else(missing)?;

@@ -1,8 +1,9 @@
-//! A stand-in for a function, with which the emulator's own tests prove the emulator.
+//! A Lambda function for the tests of the emulator.
 //!
-//! It speaks the Runtime API and answers CloudFormation with nothing but sockets and TLS. What it
-//! does is told by the event's properties: `Create`, `Update` and `Delete` name a behaviour for
-//! that request type (`succeed` when absent), `Id` the physical id, `File` a file to wait for.
+//!
+//! It uses the Runtime API and responds to CloudFormation with nothing but sockets and TLS. The event's
+//! properties select its behaviour: `Create`, `Update` and `Delete` name the behaviour for that request
+//! type (default `succeed`), `Id` the physical ID, and `File` a file to wait for.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -32,7 +33,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// Does what the event asks for; tells whether the invocation is a success.
+/// Performs the behaviour in the event. Returns true if the invocation succeeds.
 fn behave(event: &Value) -> Result<bool> {
     let properties = &event["ResourceProperties"];
     let kind = event["RequestType"].as_str().unwrap_or_default();
@@ -76,7 +77,7 @@ fn behave(event: &Value) -> Result<bool> {
 fn success(event: &Value) -> Value {
     let properties = &event["ResourceProperties"];
     let given = event.get("PhysicalResourceId").unwrap_or(&event["LogicalResourceId"]);
-    // A Delete keeps the id that it was asked to delete.
+    // The response to a Delete has the same ID as its request.
     let id = properties.get("Id").filter(|_| event["RequestType"] != "Delete").unwrap_or(given);
     json!({
         "Status": "SUCCESS", "PhysicalResourceId": id, "StackId": event["StackId"],
@@ -97,13 +98,13 @@ fn with(mut object: Value, field: &str, value: Value) -> Value {
     object
 }
 
-/// One call to the Runtime API: head and body of the answer.
+/// Calls the Runtime API, and returns head and body of the response.
 fn call(api: &str, method: &str, path: &str, body: &str) -> Result<(Vec<String>, String)> {
     let path = format!("/2018-06-01/runtime/{path}");
     exchange(TcpStream::connect(api)?, api, method, &path, body)
 }
 
-/// PUTs an answer to the event's URL, through the proxy.
+/// Sends a response to the event's URL through the proxy.
 fn put(event: &Value, answer: &Value) -> Result<()> {
     let url = event["ResponseURL"].as_str().ok_or("no response URL")?;
     let rest = url.strip_prefix("https://").ok_or("not HTTPS")?;
@@ -133,7 +134,7 @@ fn put(event: &Value, answer: &Value) -> Result<()> {
     Ok(())
 }
 
-/// One request over a connection of its own.
+/// Sends one request over a connection of its own.
 fn exchange(
     mut stream: impl Read + Write,
     host: &str,

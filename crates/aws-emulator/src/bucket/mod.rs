@@ -1,7 +1,8 @@
-//! The bucket into which custom resources PUT their answers.
+//! The bucket into which custom resources PUT their responses.
 //!
-//! It gives out pre-signed URLs, checks every PUT as S3 would, and keeps what was sent, refused
-//! requests included. What an answer means to a stack is told by [`ProviderResponse::read`].
+//!
+//! It issues pre-signed URLs, checks each PUT as S3 does, and records all requests, also rejected ones.
+//! [`ProviderResponse::parse`] checks a response as CloudFormation does.
 
 mod response;
 mod url;
@@ -25,22 +26,22 @@ use crate::body::{full, read};
 use crate::service::{Operation, Request, Response, Service, response};
 use url::PresignedUrl;
 
-/// The most that is read of an answer: far beyond what CloudFormation takes, so that an answer
-/// that is too long can be looked at.
+/// Maximum bytes of a response that are read. It is far above CloudFormation's limit, so that a test can
+/// inspect a response that is too long.
 const READ_LIMIT: usize = 1024 * 1024;
 
-/// One PUT, or an attempt at one.
+/// A request to the bucket.
 #[derive(Clone, Debug)]
 pub struct Upload {
-    /// When it came.
+    /// Time of the request.
     pub at: SystemTime,
-    /// The status it was answered with; 200 means that it was stored.
+    /// Status of the response. 200 means that the object was stored.
     pub status: u16,
-    /// The request's headers.
+    /// Headers of the request.
     pub headers: HeaderMap,
-    /// The request's body.
+    /// Body of the request.
     pub body: Bytes,
-    /// What a provider should not do, even where this URL allows it.
+    /// Mistakes of the provider, also those that this URL permits.
     pub defects: Vec<String>,
 }
 
@@ -52,7 +53,7 @@ pub struct ResponseBucket {
     stored: Notify,
 }
 
-/// What is known of one key.
+/// URLs and uploads of one key.
 #[derive(Default)]
 struct Object {
     urls: Vec<PresignedUrl>,
@@ -60,7 +61,7 @@ struct Object {
 }
 
 impl ResponseBucket {
-    /// Makes the bucket of a Region; [`crate::Emulator::add`] brings it on line.
+    /// Creates the bucket of a Region. Add it with [`crate::Emulator::add`].
     pub fn new(region: &str) -> Arc<Self> {
         Arc::new(Self {
             region: region.to_owned(),
@@ -70,7 +71,7 @@ impl ResponseBucket {
         })
     }
 
-    /// Gives out a URL for the answer to one request.
+    /// Returns a pre-signed URL for the response to a request.
     pub fn presign(&self, identity: &RequestIds, signature: SignatureVersion, validity: Duration) -> String {
         let key = identity.object_key();
         let signed = PresignedUrl::new(&self.region, &key, signature, validity);
@@ -79,12 +80,12 @@ impl ResponseBucket {
         url
     }
 
-    /// Every PUT for a request so far, oldest first, refused ones included.
+    /// Returns all uploads for a request, oldest first, also rejected ones.
     pub fn uploads(&self, identity: &RequestIds) -> Vec<Upload> {
         self.lock().get(&identity.object_key()).map(|object| object.uploads.clone()).unwrap_or_default()
     }
 
-    /// Waits until more than `seen` PUTs for a request have come, and gives them all.
+    /// Waits until a request has more than `seen` uploads, and returns all.
     pub async fn wait_for_uploads(&self, identity: &RequestIds, seen: usize) -> Vec<Upload> {
         loop {
             let stored = self.stored.notified();
@@ -96,14 +97,14 @@ impl ResponseBucket {
         }
     }
 
-    /// What providers did that they should not, over all requests.
+    /// Returns the provider's mistakes in all uploads.
     pub fn defects(&self) -> Vec<String> {
         let objects = self.lock();
         let uploads = objects.values().flat_map(|object| &object.uploads);
         uploads.flat_map(|upload| upload.defects.clone()).collect()
     }
 
-    /// Lets connections to the bucket fail, or work again.
+    /// Makes connections to the bucket fail, or work again.
     pub fn set_reachable(&self, reachable: bool) {
         self.reachable.store(reachable, Ordering::SeqCst);
     }
@@ -111,7 +112,7 @@ impl ResponseBucket {
     async fn put(&self, request: Request) -> Response {
         let key = decode(request.path().trim_start_matches('/'));
         let verdict = self.check(&request, &key);
-        // The log entry shows the whole URL otherwise, and with it a signature that is a secret.
+        // The query contains the signature, which is a secret.
         let path = request.path().to_owned();
         request.log_handle.note(|entry| entry.target = path);
         let mut defects = Vec::new();
@@ -136,7 +137,7 @@ impl ResponseBucket {
         }
     }
 
-    /// Checks what S3 checks before it stores anything.
+    /// Checks a request as S3 does before it stores an object.
     fn check(&self, request: &Request, key: &str) -> Result<(), (u16, &'static str, &'static str)> {
         const MISMATCH: (u16, &str, &str) = (
             403,
@@ -151,7 +152,7 @@ impl ResponseBucket {
         let urls = objects.get(key).map(|object| object.urls.as_slice()).unwrap_or_default();
         let fits = |url: &&PresignedUrl| url.query == query && url.host == request.host;
         let signed = urls.iter().find(fits).ok_or(MISMATCH)?;
-        // The method is part of what is signed, in both generations; the type only in the older.
+        // Both signature versions cover the method. Only version 2 covers the content type.
         let typed = content_type(&request.headers).is_some();
         if request.method != Method::PUT || (signed.signature == SignatureVersion::V2 && typed) {
             return Err(MISMATCH);

@@ -1,33 +1,33 @@
-//! An answer to CloudFormation, read as strictly as CloudFormation reads it.
+//! A custom resource's response, parsed as strictly as CloudFormation does.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// The longest answer that CloudFormation reads, in bytes.
+/// CloudFormation's limit of the response body in bytes.
 const BODY_LIMIT: usize = 4_096;
-/// The longest physical id, in bytes.
+/// CloudFormation's limit of the physical ID in bytes.
 const PHYSICAL_ID_LIMIT: usize = 1_024;
 
-/// Which request an answer is for: copied verbatim from the event.
+/// Identifiers of a request, which the response repeats.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestIds {
     /// ARN of the stack.
     pub stack_id: String,
     /// Name of the resource in the template.
     pub logical_id: String,
-    /// Id of the request.
+    /// ID of the request.
     pub request_id: String,
 }
 
 impl RequestIds {
-    /// The key under which the bucket keeps the answer.
+    /// Returns the key of the response in the bucket.
     pub fn object_key(&self) -> String {
         format!("{}|{}|{}", self.stack_id, self.logical_id, self.request_id)
     }
 }
 
-/// Whether the provider did what was asked.
+/// Status of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// `SUCCESS`
@@ -36,27 +36,27 @@ pub enum Status {
     Failed,
 }
 
-/// An answer that CloudFormation accepts.
+/// A response that CloudFormation accepts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProviderResponse {
-    /// Whether the provider did what was asked.
+    /// Status of the request.
     pub status: Status,
-    /// Why; always there on a failure.
+    /// Reason, which a failure always has.
     pub reason: Option<String>,
-    /// The resource's id.
+    /// Physical ID of the resource.
     pub physical_id: String,
-    /// What `Fn::GetAtt` gives: strings, and lists of strings.
+    /// Attributes for `Fn::GetAtt`: strings and lists of strings.
     pub data: Map<String, Value>,
-    /// Whether `Data` is masked where CloudFormation shows it.
+    /// True if CloudFormation masks `Data` in its output.
     pub no_echo: bool,
 }
 
-/// Why an answer counts for nothing, and what CloudFormation then does.
+/// Error in a response, by CloudFormation's reaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResponseError {
-    /// The answer is not looked at any further; the stack goes on waiting.
+    /// CloudFormation ignores the response and continues to wait.
     Discarded(String),
-    /// The resource fails at once, with this text instead of the provider's.
+    /// The resource fails immediately with this text instead of the provider's reason.
     Invalid(String),
 }
 
@@ -70,11 +70,13 @@ impl fmt::Display for ResponseError {
 }
 
 impl ProviderResponse {
-    /// Reads the body of a PUT as the answer to the request that `identity` names.
+    /// Parses the body of a PUT as the response to a request.
+    ///
     ///
     /// # Errors
     ///
-    /// The first thing that keeps CloudFormation from accepting it.
+    ///
+    /// Returns the first error that CloudFormation finds.
     pub fn read(body: &[u8], identity: &RequestIds) -> Result<Self, ResponseError> {
         if body.len() > BODY_LIMIT {
             let length = body.len();
@@ -164,7 +166,7 @@ mod tests {
         RequestIds { stack_id, logical_id, request_id }
     }
 
-    /// Reads a good answer in which one field has another value, or none.
+    /// Parses a valid response in which one field has another value or is missing.
     fn with(field: &str, value: Option<Value>) -> Result<ProviderResponse, ResponseError> {
         let mut object = json!({
             "Status": "FAILED", "Reason": "r", "PhysicalResourceId": "p", "StackId": "s",

@@ -5,32 +5,32 @@ use std::time::{Duration, SystemTime};
 use crate::ids;
 use crate::timestamp;
 
-/// How a pre-signed URL is signed, and which host name it has; CloudFormation uses both.
+/// Version of a pre-signed URL, which determines its host name. CloudFormation uses both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SignatureVersion {
-    /// `X-Amz-SignatureVersion` over the host: `<bucket>.s3.<region>.amazonaws.com`.
+    /// `X-Amz-Signature` over the host: `<bucket>.s3.<region>.amazonaws.com`.
     #[default]
     V4,
-    /// `SignatureVersion` over method, `Content-Type`, expiry and key: `<bucket>.s3.amazonaws.com`.
+    /// `Signature` over method, `Content-Type`, expiry and key: `<bucket>.s3.amazonaws.com`.
     V2,
 }
 
-/// How long CloudFormation's own URLs are valid: two hours, less the second it takes to sign.
+/// Validity of CloudFormation's URLs: two hours minus the second that signing takes.
 pub const URL_VALIDITY: Duration = Duration::from_secs(7_199);
 
-/// One URL that was given out.
+/// A pre-signed URL.
 #[derive(Clone)]
 pub(super) struct PresignedUrl {
     pub(super) signature: SignatureVersion,
     pub(super) host: String,
-    /// Not percent-encoded.
+    /// Key without percent encoding.
     pub(super) key: String,
     pub(super) query: String,
     pub(super) expires: SystemTime,
 }
 
 impl PresignedUrl {
-    /// Signs a URL for one PUT of `key`. The signature is random: nobody else can check it.
+    /// Creates a URL for a PUT of `key`. The signature is random, because only the emulator checks it.
     pub(super) fn new(region: &str, key: &str, signature: SignatureVersion, validity: Duration) -> Self {
         let bucket = bucket(region);
         let suffix = ids::suffix(region);
@@ -61,18 +61,18 @@ impl PresignedUrl {
         Self { signature, host, key: key.to_owned(), query, expires }
     }
 
-    /// The URL as the event carries it.
+    /// Returns the URL.
     pub(super) fn url(&self) -> String {
         format!("https://{}/{}?{}", self.host, encode(&self.key), self.query)
     }
 }
 
-/// The bucket's name in a Region.
+/// Returns the name of the bucket in a Region.
 pub(crate) fn bucket(region: &str) -> String {
     format!("cloudformation-custom-resource-response-{}", region.replace('-', ""))
 }
 
-/// Percent-encodes a key, slashes excepted.
+/// Percent-encodes a key except its slashes.
 fn encode(key: &str) -> String {
     let mut out = String::with_capacity(key.len() * 2);
     for byte in key.bytes() {
@@ -86,7 +86,7 @@ fn encode(key: &str) -> String {
     out
 }
 
-/// Undoes percent encoding in a path, where a plus sign is a plus sign.
+/// Decodes percent encoding in a path, in which a plus sign has no special meaning.
 pub(crate) fn decode(path: &str) -> String {
     let bytes = path.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

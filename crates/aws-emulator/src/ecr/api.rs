@@ -15,13 +15,13 @@ use super::images::{self, Outcome, Put};
 use super::store::{Key, Login, State};
 use super::{Ecr, describe, hosts, referrers, repositories};
 
-/// Answers one call.
+/// Handles a call.
 pub(super) async fn serve(ecr: &Ecr, region: &str, request: Request) -> Response {
     let caller = Caller::of(&request.headers, &ecr.account, region);
     hosts::API.answer(region, request, |action, input| call(ecr, &caller, region, action, input)).await
 }
 
-/// Carries out an action.
+/// Executes an action.
 pub(super) fn call(
     ecr: &Ecr,
     caller: &Caller,
@@ -61,7 +61,7 @@ pub(super) fn call(
     }
 }
 
-/// A list of the input, which must not be empty nor too long.
+/// Returns a list of the input. It must have 1 to `limit` members.
 pub(super) fn list<'a>(input: &'a Value, name: &str, limit: usize) -> Result<&'a Vec<Value>, Refusal> {
     let fits = |list: &&Vec<Value>| (1..=limit).contains(&list.len());
     input[name].as_array().filter(fits).ok_or_else(|| {
@@ -74,7 +74,7 @@ pub(super) fn list<'a>(input: &'a Value, name: &str, limit: usize) -> Result<&'a
 }
 
 fn token(ecr: &Ecr, state: &mut State, region: &str) -> Value {
-    // As long as true ones are, so that nothing can rely on less.
+    // As long as a real token, so that a limit for shorter ones shows in a test.
     let password: String = (0..160).map(|_| format!("{:016x}", fastrand::u64(..))).collect();
     let lasts = *ecr.token_lasts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let login = Login { region: region.to_owned(), ends: Instant::now() + lasts };
@@ -87,7 +87,7 @@ fn token(ecr: &Ecr, state: &mut State, region: &str) -> Value {
     }]})
 }
 
-/// How long a login lasts unless a test says otherwise.
+/// Default lifetime of an authorization token.
 pub(super) const TOKEN_LASTS: Duration = Duration::from_secs(12 * 3600);
 
 fn availability(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {

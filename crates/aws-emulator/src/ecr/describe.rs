@@ -7,7 +7,7 @@ use super::error::Refusal;
 use super::images;
 use super::store::{Key, Repository, State, Stored};
 
-/// Answers `DescribeImages`.
+/// Handles `DescribeImages`.
 pub(super) fn images(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
     let repository = state.repository(key)?;
     if input.get("imageIds").is_some_and(|ids| !ids.is_null()) {
@@ -36,7 +36,7 @@ pub(super) fn images(state: &mut State, key: &Key, input: &Value) -> Result<Valu
     Ok(page(all, input, "imageDetails"))
 }
 
-/// Answers `ListImages`.
+/// Handles `ListImages`.
 pub(super) fn list(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
     let repository = state.repository(key)?;
     let wanted = status_filter(input);
@@ -54,7 +54,7 @@ pub(super) fn list(state: &mut State, key: &Key, input: &Value) -> Result<Value,
     Ok(page(ids, input, "imageIds"))
 }
 
-/// Whether only tagged images are wanted, only untagged ones, or all.
+/// Returns true for tagged images only, false for untagged ones only, or `None` for all.
 fn status_filter(input: &Value) -> Option<bool> {
     match input["filter"]["tagStatus"].as_str() {
         Some("TAGGED") => Some(true),
@@ -63,7 +63,7 @@ fn status_filter(input: &Value) -> Option<bool> {
     }
 }
 
-/// One page of a list, and where the next begins. The token is a position in the list.
+/// Returns a page of a list with the token of the next one. The token is a position in the list.
 pub(super) fn page(all: Vec<Value>, input: &Value, name: &str) -> Value {
     let start = input["nextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
     let limit = input["maxResults"].as_u64().unwrap_or(100).clamp(1, 1000) as usize;
@@ -102,13 +102,13 @@ fn detail(repository: &Repository, key: &Key, image: &Stored) -> Value {
     detail
 }
 
-/// The artifact type, or what stands for it: the media type of the config.
+/// Returns the artifact type, or otherwise the media type of the config.
 fn artifact(image: &Stored) -> Option<String> {
     let config = image.manifest.document()["config"]["mediaType"].as_str().map(ToOwned::to_owned);
     image.parsed.artifact_type.clone().or(config)
 }
 
-/// Size of the blobs; of an index, that of its largest child.
+/// Returns the size of the blobs. For an index, it is the size of the largest child.
 fn size(repository: &Repository, image: &Stored) -> u64 {
     let children = image.parsed.children.iter().filter_map(|child| repository.images.get(child));
     let largest = children.map(|child| size(repository, child)).max().unwrap_or(0);

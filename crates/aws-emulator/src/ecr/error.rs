@@ -1,4 +1,4 @@
-//! Refusals, which the two planes of ECR word differently.
+//! Errors of ECR, which API and registry format differently.
 
 use crate::body::empty;
 use crate::distribution::refusal;
@@ -7,14 +7,14 @@ use crate::service::{Response, response};
 pub(super) use crate::api::Refusal;
 
 impl Refusal {
-    /// A manifest that ECR does not take.
+    /// Returns the error for a manifest that ECR rejects.
     pub(crate) fn manifest(constraint: &str) -> Self {
         let message =
             format!("Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{constraint}'");
         Self::new("InvalidParameterException", message)
     }
 
-    /// The refusal as the registry sends it.
+    /// Returns the registry's response for the error.
     pub(crate) fn wire(&self, is_head: bool) -> Response {
         let (status, code) = match self.name {
             "RepositoryNotFoundException" => (404, "NAME_UNKNOWN"),

@@ -1,4 +1,4 @@
-//! What a test does to ECR, and sees of it.
+//! Methods for tests to set up and inspect ECR.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -15,36 +15,42 @@ use super::store::{Key, Layer, Mutability, PushEvent, State};
 use super::{Ecr, hosts};
 
 impl Ecr {
-    /// An ECR of its own, behind no proxy, for whoever decides when each call happens.
+    /// Creates an ECR without a proxy, for tests that control the order of calls.
     pub fn standalone(account: &str) -> Arc<Self> {
         Arc::new(Self::new(account, Arc::default()))
     }
 
-    /// Carries out one action of the API.
+    /// Executes an action of the API.
+    ///
     ///
     /// # Errors
     ///
-    /// The name and the message of a refusal.
+    ///
+    /// Returns name and message of the error.
     pub fn call(&self, region: &str, action: &str, input: &Value) -> Result<Value, (&'static str, String)> {
         let caller = Caller::unnamed(&self.account, region);
         super::api::call(self, &caller, region, action, input)
             .map_err(|refusal| (refusal.name, refusal.message))
     }
 
-    /// Creates a repository, in any account and Region, and gives a handle on it.
+    /// Creates a repository in any account and Region, and returns a handle.
+    ///
     ///
     /// # Panics
     ///
-    /// When the ARN is not that of a repository.
+    ///
+    /// Panics if the ARN is not the ARN of a repository.
     pub fn create_repository(self: &Arc<Self>, arn: &str, mutability: Mutability) -> Repository {
         self.try_create_repository(arn, mutability).unwrap_or_else(|message| panic!("{message}"))
     }
 
-    /// Creates a repository whose ARN somebody typed.
+    /// Creates a repository with an ARN from outside.
+    ///
     ///
     /// # Errors
     ///
-    /// When the ARN is not that of a repository.
+    ///
+    /// Returns an error if the ARN is not the ARN of a repository.
     pub fn try_create_repository(
         self: &Arc<Self>,
         arn: &str,
@@ -58,77 +64,79 @@ impl Ecr {
         Ok(repository)
     }
 
-    /// A handle on a repository, which need not exist.
+    /// Returns a handle on a repository, which can be missing.
+    ///
     ///
     /// # Panics
     ///
-    /// When the ARN is not that of a repository.
+    ///
+    /// Panics if the ARN is not the ARN of a repository.
     pub fn repository(self: &Arc<Self>, arn: &str) -> Repository {
         let key = Key::from_arn(arn).unwrap_or_else(|| panic!("{arn} names no repository"));
         Repository { ecr: Arc::clone(self), key }
     }
 
-    /// Denies actions such as `ecr:PutImage` on resources; both are patterns with `*`.
+    /// Denies actions such as `ecr:PutImage` on resources. Both are patterns with `*`.
     pub fn deny(&self, action: &str, resource: &str) {
         self.lock().denials.add(action, resource);
     }
 
-    /// Takes all denials back.
+    /// Removes all denials.
     pub fn allow_everything(&self) {
         self.lock().denials.clear();
     }
 
-    /// Makes every login given out so far expire.
+    /// Expires all authorization tokens issued so far.
     pub fn expire_tokens(&self) {
         let now = Instant::now();
         self.lock().logins.values_mut().for_each(|login| login.ends = now);
     }
 
-    /// Decides how long new logins last.
+    /// Sets the lifetime of new authorization tokens.
     pub fn set_token_lifetime(&self, lasts: Duration) {
         *self.token_lasts.lock().unwrap_or_else(PoisonError::into_inner) = lasts;
     }
 
-    /// Sets how often a second an action such as `PutImage` may be called; none lifts the limit.
+    /// Sets the permitted calls per second of an action such as `PutImage`. `None` means unlimited.
     pub fn set_rate_limit(&self, action: &str, rate: Option<f64>) {
         self.lock().throttle.set(action, rate);
     }
 
-    /// Lifts every limit on calls per second.
+    /// Removes all limits on calls per second.
     pub fn remove_rate_limits(&self) {
         self.lock().throttle.lift();
     }
 
-    /// Switches the account setting `BLOB_MOUNTING` on; it is off at first, as in AWS.
+    /// Enables the account setting `BLOB_MOUNTING`, which is disabled by default as in AWS.
     pub fn enable_blob_mounting(&self) {
         self.lock().mounting = true;
     }
 
-    /// Makes ECR overlook that a layer is not what its digest says.
+    /// Makes ECR accept a layer whose content does not match its digest.
     pub fn accept_wrong_digests(&self) {
         self.lock().overlooks_wrong_digests = true;
     }
 
-    /// The ARNs of all repositories.
+    /// Returns the ARNs of all repositories.
     pub fn repositories(&self) -> Vec<String> {
         self.lock().repositories.keys().map(Key::arn).collect()
     }
 
-    /// The push events that ECR would have sent to EventBridge, oldest first. Take the length as a
-    /// mark, and compare the events behind it later.
+    /// Returns the push events that ECR would send to EventBridge, oldest first.
     ///
-    /// Images that a test stores through a [`Repository`] are not counted.
+    ///
+    /// Images that a test stores through a [`Repository`] cause no events.
     pub fn push_events(&self) -> Vec<PushEvent> {
         self.lock().push_events.clone()
     }
 
-    /// How many upload sessions are open or broken.
+    /// Returns the number of upload sessions that are open or broken.
     pub fn open_uploads(&self) -> usize {
         self.lock().uploads.len()
     }
 }
 
-/// A handle on one repository in ECR.
+/// A handle on a repository in ECR.
 #[derive(Clone)]
 pub struct Repository {
     ecr: Arc<Ecr>,
@@ -136,48 +144,48 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Its ARN.
+    /// Returns the ARN.
     pub fn arn(&self) -> String {
         self.key.arn()
     }
 
-    /// What stands before `:tag` in a reference.
+    /// Returns the repository URI, without a tag.
     pub fn uri(&self) -> String {
         let host = hosts::registry_host(&self.key.account, &self.key.region);
         format!("{host}/{}", self.key.repository)
     }
 
-    /// Whether it exists.
+    /// Returns true if the repository exists.
     pub fn exists(&self) -> bool {
         self.ecr.lock().repositories.contains_key(&self.key)
     }
 
-    /// Removes it with all it holds.
+    /// Deletes the repository with its content.
     pub fn delete(&self) {
         self.ecr.lock().repositories.remove(&self.key);
     }
 
-    /// Changes whether tags may be moved.
+    /// Sets the tag mutability.
     pub fn set_mutability(&self, mutability: Mutability) {
         self.change(|repository| repository.mutability = mutability);
     }
 
-    /// All tags with the digests they name.
+    /// Returns all tags with their digests.
     pub fn tags(&self) -> BTreeMap<String, String> {
         self.look(|repository| repository.tags.clone()).unwrap_or_default()
     }
 
-    /// The digest that a tag names.
+    /// Returns the digest of a tag.
     pub fn resolve(&self, tag: &str) -> Option<String> {
         self.look(|repository| repository.tags.get(tag).cloned())?
     }
 
-    /// The digests of all images and indexes.
+    /// Returns the digests of all images and indexes.
     pub fn images(&self) -> Vec<String> {
         self.look(|repository| repository.images.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// The bytes of a manifest, by tag or digest.
+    /// Returns the bytes of a manifest by tag or digest.
     pub fn manifest(&self, reference: &str) -> Option<Bytes> {
         let found = |repository: &super::store::Repository| {
             repository.image(reference).map(|image| image.manifest.bytes.clone())
@@ -185,34 +193,35 @@ impl Repository {
         self.look(found)?
     }
 
-    /// The digests of all blobs.
+    /// Returns the digests of all blobs.
     pub fn blobs(&self) -> Vec<String> {
         self.look(|repository| repository.layers.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// Whether it has a blob.
+    /// Returns true if the repository has a blob.
     pub fn has_blob(&self, digest: &str) -> bool {
         self.look(|repository| repository.layers.contains_key(digest)).unwrap_or(false)
     }
 
-    /// The digest of what a blob really is; another than its name only after
-    /// [`Ecr::overlook_wrong_digests`].
+    /// Returns the digest of a blob's actual content. It differs from `digest` only after
+    /// [`Ecr::accept_wrong_digests`].
     pub fn actual_blob_digest(&self, digest: &str) -> Option<String> {
         self.look(|repository| repository.layers.get(digest).map(|layer| layer.actual.clone()))?
     }
 
-    /// What is missing or wrong below an image: children and blobs that are not there, or are not
-    /// what their digest says. Empty when all is well.
+    /// Returns errors in an image: missing children and blobs, and blobs that do not match their digest.
     pub fn integrity_errors(&self, reference: &str) -> Vec<String> {
         let check = |repository: &super::store::Repository| integrity_errors(repository, reference);
         self.look(check).unwrap_or_else(|| vec![self.arn()])
     }
 
-    /// Puts an image as somebody else would have: past permissions and rates, but by ECR's rules.
+    /// Stores an image without permissions and rate limits, but with ECR's validation.
+    ///
     ///
     /// # Panics
     ///
-    /// When ECR would refuse it.
+    ///
+    /// Panics if ECR would reject the image.
     pub fn put_image(&self, tag: Option<&str>, image: &Image) {
         self.change(|repository| {
             for blob in &image.blobs {
@@ -227,18 +236,20 @@ impl Repository {
         }
     }
 
-    /// Puts a manifest as somebody else would have.
+    /// Stores a manifest without permissions and rate limits, but with ECR's validation.
+    ///
     ///
     /// # Panics
     ///
-    /// When ECR would refuse it.
+    ///
+    /// Panics if ECR would reject the manifest.
     pub fn put_manifest(&self, tag: Option<&str>, manifest: &Manifest) {
         let put = Put { bytes: &manifest.bytes, media_type: Some(&manifest.media_type), tag, digest: None };
         let refused = images::put(&mut self.ecr.lock(), &self.key, &put).err();
         assert_eq!(refused, None, "ECR refused an image of the test");
     }
 
-    /// Lets a tag name an image that is there, or takes the tag away, past every rule.
+    /// Sets or removes a tag without any checks.
     pub fn set_tag(&self, tag: &str, digest: Option<&str>) {
         self.change(|repository| match digest {
             Some(digest) => repository.tags.insert(tag.to_owned(), digest.to_owned()),
@@ -246,12 +257,12 @@ impl Repository {
         });
     }
 
-    /// Removes an image or index with its tags, as a lifecycle rule would, whoever refers to it.
+    /// Deletes an image or index with its tags, as a lifecycle rule does, also if an index refers to it.
     pub fn expire_image(&self, digest: &str) {
         self.change(|repository| images::remove(repository, digest));
     }
 
-    /// Removes a blob, whoever refers to it.
+    /// Deletes a blob, also if an image refers to it.
     pub fn remove_blob(&self, digest: &str) {
         self.change(|repository| repository.layers.remove(digest));
     }

@@ -1,10 +1,10 @@
-//! Host names of ECR, in every partition
+//! Host names of ECR in all partitions
 //! (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-requests.html>).
 
 use crate::api::hosts::{partition_of, split};
 use crate::api::{Api, JsonVersion};
 
-/// The API.
+/// ECR's API.
 pub(super) static API: Api = Api {
     service: "ecr",
     log_service: "ecr-api",
@@ -14,19 +14,19 @@ pub(super) static API: Api = Api {
     json: JsonVersion::V1_1,
 };
 
-/// What a host name of ECR stands for.
+/// Endpoint behind a host name of ECR.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// The registry of an account.
+    /// Registry of an account.
     Data { account: String, region: String },
-    /// The API of a Region.
+    /// API of a Region.
     Control { region: String },
-    /// The bucket that layers are downloaded from.
+    /// Bucket with the layers of a Region.
     Layers { region: String },
 }
 
 impl Place {
-    /// Reads a host name in lower case.
+    /// Parses a host name in lower case.
     pub(crate) fn parse(host: &str) -> Option<Self> {
         if let Some(region) = API.region(host) {
             return Some(Self::Control { region });
@@ -50,17 +50,17 @@ impl Place {
     }
 }
 
-/// The registry host of an account, by its classic name.
+/// Returns the IPv4 host name of an account's registry.
 pub(crate) fn registry_host(account: &str, region: &str) -> String {
     format!("{account}.dkr.ecr.{region}.{}", partition_of(region).suffix)
 }
 
-/// The host that layers are downloaded from.
+/// Returns the host from which layers are downloaded.
 pub(crate) fn layer_host(region: &str) -> String {
     format!("prod-{region}-starport-layer-bucket.s3.{region}.{}", partition_of(region).suffix)
 }
 
-/// The ARN of a repository.
+/// Returns the ARN of a repository.
 pub(crate) fn repository_arn(account: &str, region: &str, repository: &str) -> String {
     format!("arn:{}:ecr:{region}:{account}:repository/{repository}", partition_of(region).name)
 }

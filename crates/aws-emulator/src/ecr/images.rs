@@ -1,4 +1,4 @@
-//! Putting and deleting images, the same for both planes.
+//! Storage and deletion of images, common to API and registry.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::error::Refusal;
 use super::store::{Key, PushEvent, Repository, State, Stored};
 use super::validation;
 
-/// An image as a client sends it.
+/// An image to store.
 pub(super) struct Put<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) media_type: Option<&'a str>,
@@ -17,11 +17,11 @@ pub(super) struct Put<'a> {
     pub(super) digest: Option<&'a str>,
 }
 
-/// How a put ended.
+/// Result of storing an image.
 pub(super) enum Outcome {
     /// The image or its tag is new.
     Stored(Manifest),
-    /// Everything was there already.
+    /// Image and tag existed already.
     Unchanged(Manifest),
 }
 
@@ -33,7 +33,7 @@ impl Outcome {
     }
 }
 
-/// Stores a manifest for a client, and counts the push event that ECR would send to EventBridge
+/// Stores a manifest for a client, and records the push event that ECR would send to EventBridge
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html>).
 pub(super) fn push(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome, Refusal> {
     let outcome = self::put(state, key, put)?;
@@ -44,7 +44,7 @@ pub(super) fn push(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcom
     Ok(outcome)
 }
 
-/// Stores a manifest and moves its tag.
+/// Stores a manifest and its tag.
 pub(super) fn put(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome, Refusal> {
     let name = &key.repository;
     let repository = state.repository(key)?;
@@ -64,7 +64,7 @@ pub(super) fn put(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome
     if let (Some(tag), true) = (put.tag, named.is_some())
         && !repository.mutability.allows_moving(tag)
     {
-        // The identical digest is refused like any other (aws/containers-roadmap#2179).
+        // ECR rejects the identical digest too (aws/containers-roadmap#2179).
         let message = format!(
             "The image tag '{tag}' already exists in the '{name}' repository and cannot be \
              overwritten because the tag is immutable."
@@ -84,7 +84,7 @@ pub(super) fn put(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome
     Ok(Outcome::Stored(manifest))
 }
 
-/// Refuses a manifest whose blobs or children are not there.
+/// Fails if a blob or child manifest is missing.
 fn demand_parts(repository: &Repository, key: &Key, parsed: &validation::Parsed) -> Result<(), Refusal> {
     let (name, account) = (&key.repository, &key.account);
     let blobs = parsed.blobs.iter().map(|(digest, _)| digest);
@@ -132,14 +132,14 @@ pub(super) fn delete(
     Ok((deleted, failures))
 }
 
-/// A line of `failures[]`.
+/// Returns an element of `failures[]`.
 pub(super) fn failure(id: &Value, code: &str, reason: &str) -> Value {
     json!({"imageId": id, "failureCode": code, "failureReason": reason})
 }
 
 type Failed = (&'static str, String);
 
-/// Finds the image that an id names.
+/// Finds the image with an ID.
 pub(super) fn find<'a>(repository: &'a Repository, id: &Value) -> Result<&'a Stored, Failed> {
     let (tag, digest) = (id["imageTag"].as_str(), id["imageDigest"].as_str());
     if digest.is_some_and(|digest| !is_digest(digest)) {
@@ -188,7 +188,7 @@ fn delete_one(repository: &mut Repository, id: &Value) -> Result<Vec<Value>, Fai
     Ok(tags.iter().map(|tag| json!({"imageTag": tag, "imageDigest": digest})).collect())
 }
 
-/// Takes an image away with its tags, and the layers that only it had.
+/// Deletes an image with its tags, and the layers that no other image has.
 pub(super) fn remove(repository: &mut Repository, digest: &str) {
     repository.tags.retain(|_, named| named != digest);
     let Some(image) = repository.images.remove(digest) else {
@@ -201,13 +201,13 @@ pub(super) fn remove(repository: &mut Repository, digest: &str) {
     }
 }
 
-/// Whether a text is a sha256 digest.
+/// Returns true if a text is a SHA-256 digest.
 pub(super) fn is_digest(text: &str) -> bool {
     let hex = text.strip_prefix("sha256:").unwrap_or_default();
     hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Whether a text can be a tag.
+/// Returns true if a text is a valid tag.
 pub(super) fn is_tag(text: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     text.len() <= 300

@@ -1,4 +1,4 @@
-//! ECR of any account, Region and partition: the API and the registry.
+//! ECR of all accounts, Regions and partitions, with API and registry.
 
 mod api;
 mod describe;
@@ -33,9 +33,9 @@ use crate::service::{Operation, Request, Response, Service};
 use hosts::Place;
 use store::State;
 
-/// All of ECR.
+/// ECR of all accounts and Regions.
 pub struct Ecr {
-    /// The account that calls.
+    /// Account of the caller.
     account: String,
     generated_blobs: Arc<GeneratedBlobs>,
     token_lasts: Mutex<Duration>,

@@ -1,4 +1,4 @@
-//! Pull-through cache: repositories that fill themselves from an upstream registry
+//! Pull-through cache: repositories that copy images from an upstream registry
 //! (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache.html>).
 
 use std::collections::HashMap;
@@ -13,27 +13,27 @@ use super::images::{self, Put};
 use super::store::{Key, Layer, Repository};
 use super::{Ecr, hosts};
 
-/// How a cache fills.
+/// Timing of a pull-through cache.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PullThroughSettings {
-    /// How long the first pull of a tag waits for its answer.
+    /// Time until the response to the first pull of a tag.
     pub delay: Duration,
-    /// How many pulls of a tag are told that there is no such image before it is there.
+    /// Number of pulls of a tag that fail with "not found" before the image exists.
     pub misses: usize,
 }
 
-/// A rule: what begins with a prefix comes from an upstream registry.
+/// A pull-through cache rule: repositories with a prefix come from an upstream registry.
 pub(super) struct Rule {
-    /// Account, Region and prefix; repositories follow behind a slash.
+    /// Account, Region and prefix of the repositories.
     place: Key,
     upstream: Arc<Registry>,
     settings: PullThroughSettings,
-    /// Pulls that were told so, by repository and tag.
+    /// Number of failed pulls by repository and tag.
     missed: HashMap<String, usize>,
 }
 
 impl Rule {
-    /// What a repository is called upstream, if the rule is for it.
+    /// Returns the upstream name of a repository if the rule applies to it.
     fn name<'a>(&self, key: &'a Key) -> Option<&'a str> {
         let here = key.account == self.place.account && key.region == self.place.region;
         key.repository.strip_prefix(&self.place.repository)?.strip_prefix('/').filter(|_| here)
@@ -41,12 +41,14 @@ impl Rule {
 }
 
 impl Ecr {
-    /// Lets repositories behind a prefix, such as
-    /// `arn:aws:ecr:eu-west-1:123456789012:repository/docker-hub`, fill themselves from a registry.
+    /// Adds a pull-through cache rule for repositories with a prefix, such as
+    /// `arn:aws:ecr:eu-west-1:123456789012:repository/docker-hub`.
+    ///
     ///
     /// # Panics
     ///
-    /// When the ARN is not that of a repository.
+    ///
+    /// Panics if the ARN is not the ARN of a repository.
     pub fn pull_through(&self, prefix: &str, upstream: &Arc<Registry>, settings: PullThroughSettings) {
         let place = Key::from_arn(prefix).unwrap_or_else(|| panic!("{prefix} names no repository"));
         let rule = Rule { place, upstream: Arc::clone(upstream), settings, missed: HashMap::new() };
@@ -54,8 +56,8 @@ impl Ecr {
     }
 }
 
-/// Fetches what a tag names upstream, when a rule says so and it is not here yet. A digest that is
-/// not here starts nothing (<https://github.com/aws/containers-roadmap/issues/2837>).
+/// Copies an image from upstream if a rule applies and the tag is missing. A missing digest is not copied
+/// (<https://github.com/aws/containers-roadmap/issues/2837>).
 pub(super) async fn fill(ecr: &Ecr, caller: &Caller, key: &Key, reference: &str) -> Result<(), Refusal> {
     let Some(delay) = begin(ecr, caller, key, reference)? else { return Ok(()) };
     tokio::time::sleep(delay).await;
@@ -77,7 +79,7 @@ pub(super) async fn fill(ecr: &Ecr, caller: &Caller, key: &Key, reference: &str)
     Ok(())
 }
 
-/// Decides whether a pull makes the cache fill, and after how long that is done.
+/// Returns the delay if a pull starts a copy from upstream.
 fn begin(ecr: &Ecr, caller: &Caller, key: &Key, reference: &str) -> Result<Option<Duration>, Refusal> {
     let mut state = ecr.lock();
     let held = state.repositories.get(key);

@@ -1,4 +1,4 @@
-//! What refers to an image: the referrers API of the registry, and `ListImageReferrers`
+//! Referrers of an image: the referrers API of the registry, and `ListImageReferrers`
 //! (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ListImageReferrers.html>).
 
 use serde_json::{Value, json};
@@ -11,10 +11,10 @@ use super::error::Refusal;
 use super::images::is_digest;
 use super::store::{Key, Repository, State, Stored};
 
-/// Entries on one page of either list.
+/// Maximum number of entries on a page of both lists.
 const PAGE: usize = 50;
 
-/// Answers the referrers API.
+/// Handles the referrers API.
 pub(super) fn read(
     state: &mut State,
     key: &Key,
@@ -25,7 +25,7 @@ pub(super) fn read(
     Ok(referrers_list(referring, PAGE, request))
 }
 
-/// Answers `ListImageReferrers`.
+/// Handles `ListImageReferrers`.
 pub(super) fn call(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
     let subject = input["subjectId"]["imageDigest"].as_str().filter(|digest| is_digest(digest));
     let subject = subject.ok_or_else(|| {
@@ -51,7 +51,7 @@ pub(super) fn call(state: &mut State, key: &Key, input: &Value) -> Result<Value,
     Ok(describe::page(all, &input, "referrers"))
 }
 
-/// A subject need not be there, nor have been there.
+/// Returns the referrers of a digest. Its manifest can be missing.
 fn of<'a>(repository: &'a Repository, digest: &'a str) -> impl Iterator<Item = &'a Stored> {
     repository.images.values().filter(move |image| image.parsed.subject.as_deref() == Some(digest))
 }

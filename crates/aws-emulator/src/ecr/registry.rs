@@ -1,4 +1,4 @@
-//! The registry that docker clients speak to.
+//! The registry that OCI clients use.
 
 use std::time::Instant;
 
@@ -20,10 +20,10 @@ use super::store::{Key, State};
 use super::validation::MANIFEST_LIMIT;
 use super::{Ecr, hosts, pull_through, referrers, uploads};
 
-/// Key to the signature of download URLs.
+/// Secret of the signatures of download URLs.
 const SIGNATURE: u64 = 0x00c0_ffee;
 
-/// The IAM actions that a request spends
+/// Returns the IAM actions that a request needs
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html>).
 pub(super) fn actions(route: &Route, method: &Method) -> &'static [&'static str] {
     match route.operation(method) {
@@ -40,7 +40,7 @@ pub(super) fn actions(route: &Route, method: &Method) -> &'static [&'static str]
     }
 }
 
-/// Answers a request to the registry of an account.
+/// Handles a request to an account's registry.
 pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Request) -> Response {
     let route = Route::parse(request.path());
     if let Err(refused) = authenticate(&mut ecr.lock(), region, &request) {
@@ -77,7 +77,7 @@ pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Reque
     }
 }
 
-/// Answers what needs no body.
+/// Handles the requests without a body.
 fn rest(state: &mut State, key: &Key, route: &Route, request: &Request) -> Result<Response, Refusal> {
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     match route {
@@ -97,7 +97,7 @@ fn unsupported(request: &Request) -> Response {
     refusal(405, "UNSUPPORTED", &message)
 }
 
-/// Lets a request pass that carries a login that is good here.
+/// Checks the authorization token of a request.
 fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<(), BoxedResponse> {
     let is_head = request.method == Method::HEAD;
     let known = login(request)
@@ -173,20 +173,20 @@ fn blob(state: &mut State, key: &Key, digest: &str, request: &Request) -> Result
         return Ok(response(200, &headers, empty()));
     }
     if !repository.refers_to(digest) {
-        // LayerInaccessibleException: only what a stored image holds can be downloaded.
+        // LayerInaccessibleException: a layer can be downloaded only if an image refers to it.
         return Ok(unknown);
     }
     let location = download_url(key, digest);
     Ok(response(307, &[("location", &location)], empty()))
 }
 
-/// A signed URL from which a layer can be downloaded.
+/// Returns a signed download URL of a layer.
 pub(super) fn download_url(key: &Key, digest: &str) -> String {
     let path = format!("/{}/{}/{digest}", key.account, key.repository);
     format!("https://{}{}", hosts::layer_host(&key.region), sign(&path, SIGNATURE))
 }
 
-/// Answers at the bucket that layers are downloaded from.
+/// Handles a request to the bucket with layers.
 pub(super) fn content(ecr: &Ecr, region: &str, request: &Request) -> Response {
     if let Some(refused) = refuse_login(request) {
         return refused;

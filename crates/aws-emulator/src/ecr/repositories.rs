@@ -1,4 +1,4 @@
-//! Calls about repositories themselves.
+//! Actions on repositories.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::error::Refusal;
 use super::hosts;
 use super::store::{Key, Mutability, Repository, State};
 
-/// Answers `DescribeRepositories`.
+/// Handles `DescribeRepositories`.
 pub(super) fn describe(state: &State, account: &str, region: &str, input: &Value) -> Result<Value, Refusal> {
     if let Some(names) = input["repositoryNames"].as_array() {
         let mut found = Vec::new();
@@ -34,7 +34,7 @@ fn missing(key: &Key) -> Refusal {
     Refusal::new("RepositoryNotFoundException", message)
 }
 
-/// Answers `CreateRepository`.
+/// Handles `CreateRepository`.
 pub(super) fn create(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
     if state.repositories.contains_key(key) {
         let message = format!(
@@ -50,7 +50,7 @@ pub(super) fn create(state: &mut State, key: &Key, input: &Value) -> Result<Valu
     Ok(output)
 }
 
-/// Answers `DeleteRepository`.
+/// Handles `DeleteRepository`.
 pub(super) fn delete(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
     let repository = state.repository(key)?;
     if !repository.images.is_empty() && input["force"] != true {
@@ -66,7 +66,7 @@ pub(super) fn delete(state: &mut State, key: &Key, input: &Value) -> Result<Valu
     Ok(output)
 }
 
-/// Answers `PutImageTagMutability`.
+/// Handles `PutImageTagMutability`.
 pub(super) fn set_mutability(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
     let repository = state.repository(key)?;
     repository.mutability = mutability(input)?;
@@ -77,7 +77,7 @@ pub(super) fn set_mutability(state: &mut State, key: &Key, input: &Value) -> Res
     Ok(output)
 }
 
-/// Reads mode and filters.
+/// Parses mode and filters.
 fn mutability(input: &Value) -> Result<Mutability, Refusal> {
     let filters = input["imageTagMutabilityExclusionFilters"].as_array();
     let filters = filters.map_or(&[][..], Vec::as_slice).iter();

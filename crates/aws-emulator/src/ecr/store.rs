@@ -1,4 +1,4 @@
-//! What ECR holds: repositories with their images, tags and layers.
+//! Content of ECR: repositories with images, tags and layers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -15,22 +15,22 @@ use super::throttle::Throttle;
 use super::uploads::Upload;
 use super::validation::Parsed;
 
-/// Whether tags may be moved.
+/// Tag mutability.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Mutability {
-    /// All may.
+    /// All tags can be moved.
     #[default]
     Mutable,
-    /// None may.
+    /// No tag can be moved.
     Immutable,
-    /// None may, but those that match a filter.
+    /// Only tags that match a filter can be moved.
     ImmutableWithExclusion(Vec<String>),
-    /// All may, but those that match a filter.
+    /// Only tags that match no filter can be moved.
     MutableWithExclusion(Vec<String>),
 }
 
 impl Mutability {
-    /// Whether this tag may be moved.
+    /// Returns true if the tag can be moved.
     pub fn allows_moving(&self, tag: &str) -> bool {
         let excluded = |filters: &[String]| filters.iter().any(|filter| glob(filter, tag));
         match self {
@@ -63,7 +63,7 @@ impl Mutability {
 pub(super) struct Stored {
     pub(super) manifest: Manifest,
     pub(super) parsed: Parsed,
-    /// Seconds since 1970.
+    /// Time of the push in seconds since 1970.
     pub(super) pushed: f64,
 }
 
@@ -71,13 +71,13 @@ pub(super) struct Stored {
 #[derive(Clone, Debug)]
 pub(super) struct Layer {
     pub(super) size: u64,
-    /// The digest of what really came; another than its name only when ECR was told not to look.
+    /// Digest of the received content. It differs from the blob's name only if wrong digests are accepted.
     pub(super) actual: String,
-    /// The content, unless it was too large to keep.
+    /// Content, unless it was too large to keep.
     pub(super) blob: Option<Blob>,
 }
 
-/// One repository.
+/// A repository.
 #[derive(Default)]
 pub(super) struct Repository {
     pub(super) mutability: Mutability,
@@ -88,32 +88,32 @@ pub(super) struct Repository {
 }
 
 impl Repository {
-    /// The image of a tag or digest.
+    /// Returns the image with a tag or digest.
     pub(super) fn image(&self, reference: &str) -> Option<&Stored> {
         let digest = self.tags.get(reference).map_or(reference, String::as_str);
         self.images.get(digest)
     }
 
-    /// The tags of an image.
+    /// Returns the tags of an image.
     pub(super) fn tags_of(&self, digest: &str) -> Vec<String> {
         let tagged = self.tags.iter().filter(|(_, named)| *named == digest);
         tagged.map(|(tag, _)| tag.clone()).collect()
     }
 
-    /// Whether an image holds a blob, so that it can be downloaded.
+    /// Returns true if an image refers to a blob.
     pub(super) fn refers_to(&self, digest: &str) -> bool {
         let mut blobs = self.images.values().flat_map(|image| &image.parsed.blobs);
         blobs.any(|(blob, _)| blob == digest)
     }
 
-    /// The indexes that hold an image.
+    /// Returns the indexes that refer to an image.
     pub(super) fn indexes_of(&self, digest: &str) -> Vec<String> {
         let holds = |image: &&Stored| image.parsed.children.iter().any(|child| child == digest);
         self.images.values().filter(holds).map(|image| image.manifest.digest.clone()).collect()
     }
 }
 
-/// An account's registry in a Region, and a repository in it.
+/// Account, Region and name of a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) account: String,
@@ -127,7 +127,7 @@ impl Key {
         Self { account, region, repository: repository.to_owned() }
     }
 
-    /// Reads the ARN of a repository.
+    /// Parses the ARN of a repository.
     pub(super) fn from_arn(arn: &str) -> Option<Self> {
         let mut parts = arn.splitn(6, ':');
         let head = [parts.next()?, parts.next()?, parts.next()?];
@@ -142,24 +142,24 @@ impl Key {
     }
 }
 
-/// A push event: an image or a tag that a client's `PutImage` or manifest upload made new.
+/// A push event for an image or tag that a client added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushEvent {
     /// ARN of the repository.
     pub repository: String,
     /// Digest of the image.
     pub digest: String,
-    /// Tag that was added or moved, if there was one.
+    /// New or moved tag.
     pub tag: Option<String>,
 }
 
-/// A login that was given out.
+/// An authorization token.
 pub(super) struct Login {
     pub(super) region: String,
     pub(super) ends: Instant,
 }
 
-/// All of ECR.
+/// Content of ECR.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) repositories: BTreeMap<Key, Repository>,
@@ -167,9 +167,9 @@ pub(super) struct State {
     pub(super) logins: HashMap<String, Login>,
     pub(super) throttle: Throttle,
     pub(super) denials: Denials,
-    /// PushEvent events, oldest first.
+    /// Push events, oldest first.
     pub(super) push_events: Vec<PushEvent>,
-    /// Where repositories fill themselves.
+    /// Pull-through cache rules.
     pub(super) rules: Vec<Rule>,
     pub(super) mounting: bool,
     pub(super) overlooks_wrong_digests: bool,
@@ -187,7 +187,7 @@ impl State {
         self.repositories.get_mut(key).ok_or_else(missing)
     }
 
-    /// Checks permission and rate of an action on a resource.
+    /// Checks permission and rate limit of an action.
     pub(super) fn admit(
         &mut self,
         caller: &Caller,
@@ -204,7 +204,7 @@ impl State {
     }
 }
 
-/// The permission that an action takes: its own, but for the one that has none
+/// Returns the permission that an action needs. `ListImageReferrers` has none of its own
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ListImageReferrers.html>).
 fn permission(action: &str) -> &str {
     if action == "ListImageReferrers" { "BatchGetImage" } else { action }

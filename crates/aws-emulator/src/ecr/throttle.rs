@@ -1,16 +1,16 @@
-//! Rates per account, Region and API action
+//! Rate limits by account, Region and action
 //! (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html>).
 
 use std::collections::HashMap;
 use std::time::Instant;
 
-/// A bucket that fills at a rate and holds as much as one second brings.
+/// A token bucket with the capacity of one second.
 struct Bucket {
     level: f64,
     at: Instant,
 }
 
-/// All buckets.
+/// Rate limits and their token buckets.
 pub(super) struct Throttle {
     rates: HashMap<String, f64>,
     buckets: HashMap<(String, String, String), Bucket>,
@@ -34,7 +34,7 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// Sets the rate of an action; none means unlimited.
+    /// Sets the rate limit of an action. `None` means unlimited.
     pub(super) fn set(&mut self, action: &str, rate: Option<f64>) {
         match rate {
             Some(rate) => self.rates.insert(action.to_owned(), rate),
@@ -43,17 +43,17 @@ impl Throttle {
         self.buckets.retain(|(_, _, throttled), _| throttled != action);
     }
 
-    /// Lifts every rate.
+    /// Removes all rate limits.
     pub(super) fn lift(&mut self) {
         self.rates.clear();
     }
 
-    /// Takes one call out of the bucket; false when it is empty.
+    /// Takes one token. Returns false if the bucket is empty.
     pub(super) fn take(&mut self, account: &str, region: &str, action: &str, now: Instant) -> bool {
         let Some(&rate) = self.rates.get(action) else {
             return true;
         };
-        // Below one call a second a bucket must still hold one, or it would never give any.
+        // A rate below one per second needs the capacity of one call.
         let capacity = rate.max(1.0);
         let key = (account.to_owned(), region.to_owned(), action.to_owned());
         let bucket = self.buckets.entry(key).or_insert(Bucket { level: capacity, at: now });

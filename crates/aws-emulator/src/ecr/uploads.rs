@@ -1,4 +1,4 @@
-//! Upload sessions, as users of ECR report them: PATCH is answered 201
+//! Upload sessions as users of ECR report them: PATCH returns 201
 //! (<https://github.com/regclient/regclient/issues/81>), and a session cannot be rewound
 //! (<https://github.com/apple/containerization/issues/790>).
 
@@ -19,10 +19,10 @@ use super::Ecr;
 use super::images::is_digest;
 use super::store::{Key, Layer, State};
 
-/// Parts below this size may only be the last.
+/// Minimum size of all parts except the last, in bytes.
 const PART_MINIMUM: u64 = 5 * 1024 * 1024;
 
-/// Content up to this size is kept; of larger blobs only digest and size are.
+/// Maximum size of a blob whose content is kept. Of larger blobs, only digest and size are kept.
 const KEEP_LIMIT: u64 = 1024 * 1024;
 
 /// An upload session.
@@ -30,12 +30,12 @@ pub(super) struct Upload {
     key: Key,
     hash: Sha256,
     received: u64,
-    /// What was received, until it is too much to keep.
+    /// Received content, unless it is too large to keep.
     kept: Option<Vec<Bytes>>,
-    /// Size of the first part, at which the `Range` header stays.
+    /// Size of the first part, which determines the `Range` header of all responses.
     first_part: Option<u64>,
     last_part: u64,
-    /// A body broke off: the session has bytes that cannot be taken back.
+    /// A body was incomplete. Its bytes cannot be removed from the session.
     broken: bool,
 }
 
@@ -52,7 +52,7 @@ impl Upload {
         }
     }
 
-    /// Takes a body in; the session is broken when the body is.
+    /// Receives a body. If it is incomplete, the session is broken.
     async fn receive(&mut self, mut body: Body) -> Result<u64, BoxError> {
         let before = self.received;
         while let Some(frame) = body.frame().await {
@@ -74,10 +74,10 @@ impl Upload {
     }
 }
 
-/// Opens a session, or mounts a blob when that is asked for and allowed.
+/// Opens a session, or mounts a blob if the request asks for it.
 pub(super) fn start(state: &mut State, caller: &Caller, key: &Key, request: &Request) -> Response {
     if !state.repositories.contains_key(key) {
-        // Not a clean 404: clients see the connection end (https://github.com/moby/moby/issues/24473).
+        // Clients get a closed connection instead of a 404 (https://github.com/moby/moby/issues/24473).
         return reset_connection();
     }
     let host = &request.host;
@@ -94,12 +94,12 @@ pub(super) fn start(state: &mut State, caller: &Caller, key: &Key, request: &Req
     response(202, &headers, empty())
 }
 
-/// Where a session goes on: an absolute URL with a state that must come back.
+/// Returns the absolute URL of a session with its state.
 fn location(request: &Request, key: &Key, session: &str) -> String {
     format!("https://{}/v2/{}/blobs/uploads/{session}?_state=opaque", request.host, key.repository)
 }
 
-/// Takes a blob over from another repository, if a committed manifest there holds it.
+/// Mounts a blob from another repository if an image there refers to it.
 fn mount(
     state: &mut State,
     caller: &Caller,
@@ -126,7 +126,7 @@ fn mount(
     }
 }
 
-/// Takes a session out of the store for as long as a body comes in.
+/// Removes a session from the store while a body is received.
 fn borrow(
     mut state: MutexGuard<'_, State>,
     key: &Key,
@@ -139,8 +139,8 @@ fn borrow(
     let upload = upload.ok_or_else(unknown)?;
     let first = first_byte(request);
     let sends = request.header("content-length") != Some("0");
-    // Without Content-Range a body continues where the session stands, unless it was broken off:
-    // then the client starts over, and ECR does not let it.
+    // Without Content-Range, a body continues at the end of the session. After an incomplete body, clients
+    // start again at 0, which ECR rejects.
     let expected = if upload.broken { Some(first.unwrap_or(0)) } else { first };
     if let Some(first) = expected.filter(|first| sends && *first != upload.received) {
         let message = format!("First byte of the layer part is {first} instead of {}", upload.received);
@@ -153,13 +153,13 @@ fn borrow(
     Ok(upload)
 }
 
-/// The first byte that `Content-Range: first-last` names.
+/// Returns the first byte in `Content-Range: first-last`.
 fn first_byte(request: &Request) -> Option<u64> {
     let value = request.header("content-range")?;
     value.trim_start_matches("bytes ").split('-').next()?.parse().ok()
 }
 
-/// Takes a part in. The answer is 201, and `Range` stays at the first part, as ECR has it.
+/// Receives a part. As in ECR, the status is 201 and `Range` stays at the end of the first part.
 pub(super) async fn patch(ecr: &Ecr, key: &Key, session: &str, request: Request) -> Response {
     let mut upload = match borrow(ecr.lock(), key, session, &request) {
         Ok(upload) => upload,
@@ -182,7 +182,7 @@ pub(super) async fn patch(ecr: &Ecr, key: &Key, session: &str, request: Request)
     response(201, &headers, empty())
 }
 
-/// Takes the rest in and closes the session.
+/// Receives the last part and completes the upload.
 pub(super) async fn put(ecr: &Ecr, key: &Key, session: &str, request: Request) -> Response {
     let digest = request.query("digest").unwrap_or_default();
     let host = request.host.clone();
@@ -204,7 +204,7 @@ pub(super) async fn put(ecr: &Ecr, key: &Key, session: &str, request: Request) -
         return refusal(400, "DIGEST_INVALID", message);
     }
     if upload.received == 0 {
-        // EmptyUploadException; zero-byte blobs cannot be stored (aws/containers-roadmap#1074).
+        // EmptyUploadException. Empty blobs cannot be stored (aws/containers-roadmap#1074).
         return refusal(500, "UNKNOWN", "Cannot complete an upload with zero length");
     }
     close(&ecr.generated_blobs, ecr.lock(), upload, &digest, &host)
@@ -233,7 +233,7 @@ fn close(
     response(201, &[("location", &location), ("docker-content-digest", digest)], empty())
 }
 
-/// Gives a session up.
+/// Cancels a session.
 pub(super) fn cancel(state: &mut State, key: &Key, session: &str) -> Response {
     match state.uploads.remove(session).filter(|upload| upload.key == *key) {
         Some(_) => response(204, &[], empty()),

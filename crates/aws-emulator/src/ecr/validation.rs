@@ -1,4 +1,4 @@
-//! What ECR demands of a manifest, such as no platform in the config's descriptor
+//! Validation of manifests as in ECR. For example, the config's descriptor must not have a platform
 //! (<https://github.com/regclient/regclient/issues/709>).
 
 use serde_json::Value;
@@ -8,22 +8,22 @@ use crate::image::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use super::error::Refusal;
 
 const LAYER_LIMIT: usize = 500;
-/// Characters of a manifest.
+/// Maximum size of a manifest in bytes.
 pub(crate) const MANIFEST_LIMIT: usize = 4_194_304;
 
-/// What a manifest refers to.
+/// References of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Parsed {
     pub(crate) media_type: String,
-    /// Config and layers that must be there, with their sizes.
+    /// Config and layers with their sizes, which must exist.
     pub(crate) blobs: Vec<(String, u64)>,
-    /// Manifests that must be there.
+    /// Child manifests, which must exist.
     pub(crate) children: Vec<String>,
     pub(crate) subject: Option<String>,
     pub(crate) artifact_type: Option<String>,
 }
 
-/// Checks a manifest; `declared` is the media type that came beside it.
+/// Validates a manifest. `declared` is the media type in the request.
 pub(crate) fn parse(bytes: &[u8], declared: Option<&str>) -> Result<Parsed, Refusal> {
     if bytes.len() > MANIFEST_LIMIT {
         return Err(Refusal::manifest("Member must have length less than or equal to 4194304"));
@@ -84,7 +84,7 @@ fn image(document: &Value, parsed: &mut Parsed) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Layers that need not be in the registry, by their media type.
+/// Returns true for a foreign layer, which can be missing from the registry.
 fn is_foreign(layer: &Value) -> bool {
     let media_type = layer["mediaType"].as_str().unwrap_or_default();
     media_type.contains("nondistributable") || media_type.contains("foreign.diff")

@@ -1,4 +1,4 @@
-//! Images made to order, the same bytes for the same recipe.
+//! Builder of images. The same settings give the same bytes.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,14 @@ use super::layer::Layer;
 use super::{DOCKER_LIST, DOCKER_MANIFEST, Image, Manifest, OCI_INDEX, OCI_MANIFEST};
 use crate::blob::Blob;
 
-/// Which of the two families of media types an image uses.
+/// Family of media types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Oci,
     Docker,
 }
 
-/// What an image is to be made of.
+/// Settings of an image.
 #[derive(Clone, Debug)]
 pub struct ImageBuilder {
     seed: u64,
@@ -25,20 +25,20 @@ pub struct ImageBuilder {
 }
 
 impl ImageBuilder {
-    /// An OCI index for `linux/amd64` and `linux/arm64` with two small true layers each.
+    /// Creates settings of an OCI index for `linux/amd64` and `linux/arm64`, each with two small layers.
     pub fn new(seed: u64) -> Self {
         let platforms = ["linux/amd64", "linux/arm64"].map(platform).to_vec();
         Self { seed, format: Format::Oci, platforms, sizes: None, shared: Vec::new(), attested: false }
     }
 
-    /// For these platforms, each `os/architecture` or `os/architecture/variant`.
+    /// Sets the platforms as `os/architecture` or `os/architecture/variant`.
     #[must_use]
     pub fn platforms(mut self, platforms: &[&str]) -> Self {
         self.platforms = platforms.iter().copied().map(platform).collect();
         self
     }
 
-    /// With one more entry, for `windows/amd64` of this version.
+    /// Adds the platform `windows/amd64` with this OS version.
     #[must_use]
     pub fn windows(mut self, version: &str) -> Self {
         let entry = json!({"architecture": "amd64", "os": "windows", "os.version": version});
@@ -46,35 +46,35 @@ impl ImageBuilder {
         self
     }
 
-    /// With layers of these sizes, generated as they are read, different for each platform.
+    /// Sets the sizes of layers with generated content, which differs for each platform.
     #[must_use]
     pub fn layers(mut self, sizes: &[u64]) -> Self {
         self.sizes = Some(sizes.to_vec());
         self
     }
 
-    /// With more layers of these sizes that all platforms share.
+    /// Adds layers of these sizes that all platforms share.
     #[must_use]
     pub fn shared_layers(mut self, sizes: &[u64]) -> Self {
         self.shared = sizes.to_vec();
         self
     }
 
-    /// With an attestation beside each platform, as BuildKit makes them.
+    /// Adds an attestation for each platform, as BuildKit does.
     #[must_use]
     pub fn attestations(mut self) -> Self {
         self.attested = true;
         self
     }
 
-    /// With Docker's media types.
+    /// Selects Docker media types.
     #[must_use]
     pub fn docker(mut self) -> Self {
         self.format = Format::Docker;
         self
     }
 
-    /// Makes the index.
+    /// Builds an index.
     pub fn index(&self) -> Image {
         let mut image = Image { manifests: Vec::new(), blobs: Vec::new() };
         let (mut entries, mut attestations) = (Vec::new(), Vec::new());
@@ -103,7 +103,7 @@ impl ImageBuilder {
         image
     }
 
-    /// Makes the image of the first platform alone, without an index.
+    /// Builds only the image of the first platform, without an index.
     pub fn single(&self) -> Image {
         let mut image = Image { manifests: Vec::new(), blobs: Vec::new() };
         let manifest = self.manifest(0, &mut image);
@@ -168,7 +168,7 @@ pub(super) fn point(blob: &Blob, media_type: &str) -> Value {
     json!({"mediaType": media_type, "digest": blob.digest(), "size": blob.size()})
 }
 
-/// Reads `os/architecture[/variant]`.
+/// Parses `os/architecture[/variant]`.
 fn platform(text: &str) -> Value {
     let mut parts = text.split('/');
     let (os, architecture) = (parts.next().unwrap_or("linux"), parts.next().unwrap_or("amd64"));
@@ -179,13 +179,13 @@ fn platform(text: &str) -> Value {
     platform
 }
 
-/// Writes `os/architecture[/variant]`.
+/// Formats a platform as `os/architecture[/variant]`.
 pub(super) fn written(platform: &Value) -> String {
     let parts = ["os", "architecture", "variant"].map(|key| platform[key].as_str());
     parts.into_iter().flatten().collect::<Vec<_>>().join("/")
 }
 
-/// What BuildKit puts beside an image: a manifest whose layer is an in-toto statement about it.
+/// Builds a BuildKit attestation: a manifest whose layer is an in-toto statement about an image.
 fn attestation(subject: &Manifest, image: &mut Image) -> Manifest {
     let statement = json!({
         "_type": "https://in-toto.io/Statement/v0.1",

@@ -1,4 +1,4 @@
-//! Layers, true ones and such as only look like one.
+//! Layers with real archives or generated content.
 
 use std::io::Write;
 
@@ -8,20 +8,20 @@ use serde_json::Value;
 use super::builder::written;
 use crate::blob::{Blob, digest};
 
-/// A layer, and the digest of what is in it before compression.
+/// A layer with the digest of its uncompressed content.
 pub(super) struct Layer {
     pub(super) blob: Blob,
     pub(super) diff_id: String,
 }
 
 impl Layer {
-    /// A layer that only looks like one.
+    /// Creates a layer with generated content, which is no archive.
     pub(super) fn generated(seed: u64, size: u64) -> Self {
         let blob = Blob::generated(seed, size);
         Self { diff_id: blob.digest().to_owned(), blob }
     }
 
-    /// A true layer: a compressed archive with one small file.
+    /// Creates a layer with a compressed archive of one small file.
     pub(super) fn archive(seed: u64, platform: &Value) -> Self {
         let text = format!("layer {seed} of {}\n", written(platform)).repeat(40);
         let mut header = tar::Header::new_gnu();

@@ -1,4 +1,4 @@
-//! Makes images: an index, its children, their configs and layers, the same for the same seed.
+//! Images with index, child manifests, configs and layers. The same seed gives the same bytes.
 
 mod builder;
 mod layer;
@@ -16,19 +16,19 @@ pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+jso
 pub(crate) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
-/// A manifest or index, as bytes.
+/// A manifest or index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// The bytes that the digest is made of.
+    /// Content.
     pub bytes: Bytes,
-    /// Its media type.
+    /// Media type.
     pub media_type: String,
-    /// Its digest.
+    /// Digest of the content.
     pub digest: String,
 }
 
 impl Manifest {
-    /// Wraps bytes, whatever they are.
+    /// Creates a manifest from any bytes.
     pub fn new(bytes: impl Into<Bytes>, media_type: &str) -> Self {
         let bytes = bytes.into();
         Self { digest: digest(&bytes), bytes, media_type: media_type.to_owned() }
@@ -38,7 +38,7 @@ impl Manifest {
         Self::new(document.to_string(), media_type)
     }
 
-    /// A descriptor that points at it.
+    /// Returns a descriptor of the manifest.
     pub fn descriptor(&self) -> Value {
         json!({"mediaType": self.media_type, "digest": self.digest, "size": self.bytes.len()})
     }
@@ -48,31 +48,33 @@ impl Manifest {
     }
 }
 
-/// An image with everything that belongs to it.
+/// An image with all its manifests and blobs.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// Every manifest after the manifests it refers to; the root is last.
+    /// Manifests. Each one follows the manifests that it refers to, and the root is last.
     pub manifests: Vec<Manifest>,
-    /// Configs and layers, each once.
+    /// Configs and layers without duplicates.
     pub blobs: Vec<Blob>,
 }
 
 impl Image {
-    /// The index, or the manifest of a single image.
+    /// Returns the index, or the manifest of an image without index.
+    ///
     ///
     /// # Panics
     ///
-    /// When there are no manifests; a recipe always makes one.
+    ///
+    /// Panics if the image has no manifest. The builder always adds one.
     pub fn root(&self) -> &Manifest {
         self.manifests.last().expect("an image has a manifest")
     }
 
-    /// The digest of the root.
+    /// Returns the digest of the root.
     pub fn digest(&self) -> &str {
         &self.root().digest
     }
 
-    /// The child of the index for a platform such as `linux/arm64`.
+    /// Returns the child manifest for a platform such as `linux/arm64`.
     pub fn child(&self, platform: &str) -> Option<&Manifest> {
         let index = self.root().document();
         let entries = index["manifests"].as_array()?;
@@ -80,7 +82,7 @@ impl Image {
         self.manifests.iter().find(|manifest| entry["digest"] == manifest.digest.as_str())
     }
 
-    /// Puts images into an index of their own; their roots may be indexes themselves.
+    /// Puts images into an index. They can be indexes themselves.
     #[must_use]
     pub fn nested(images: &[Self]) -> Self {
         let entries: Vec<_> = images.iter().map(|image| image.root().descriptor()).collect();
@@ -94,7 +96,7 @@ impl Image {
         nested
     }
 
-    /// An artifact that refers to `subject`, such as a signature.
+    /// Creates an artifact that refers to `subject`, such as a signature.
     #[must_use]
     pub fn referrer(subject: &Manifest, artifact_type: &str, content: &str) -> Self {
         let (config, layer) = (Blob::bytes("{}"), Blob::bytes(content.to_owned()));

@@ -1,4 +1,4 @@
-//! Lambda's Invoke call, for programs that invoke a function, themselves included.
+//! Lambda's Invoke API, for programs that invoke functions.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,26 +13,26 @@ use crate::bucket::decode;
 use crate::ids;
 use crate::service::{Operation, Request, Response, Service, response};
 
-/// The most that an asynchronous event may hold.
+/// Lambda's limit of an asynchronous event in bytes.
 const EVENT_LIMIT: usize = 1024 * 1024;
 
-/// What IAM calls the call.
+/// IAM action of an invocation.
 const INVOKE: &str = "lambda:InvokeFunction";
 
-/// `lambda.<region>.amazonaws.com`, as far as invoking goes.
+/// `lambda.<region>.amazonaws.com` with the action Invoke only.
 pub struct LambdaApi {
     host: String,
     functions: Mutex<Vec<Arc<Function>>>,
 }
 
 impl LambdaApi {
-    /// Makes the API of a Region; [`crate::Emulator::add`] brings it on line.
+    /// Creates the API of a Region. Add it with [`crate::Emulator::add`].
     pub fn new(region: &str) -> Arc<Self> {
         let host = format!("lambda.{region}.{}", ids::suffix(region));
         Arc::new(Self { host, functions: Mutex::default() })
     }
 
-    /// Lets a function be invoked by its name or ARN.
+    /// Adds a function, which can then be invoked by name or ARN.
     pub fn add(&self, function: &Arc<Function>) {
         lock(&self.functions).push(Arc::clone(function));
     }
@@ -83,7 +83,7 @@ impl Service for LambdaApi {
     }
 }
 
-/// The function that an Invoke call names.
+/// Returns the function name or ARN in the path of an Invoke call.
 fn function_name(method: &Method, path: &str) -> Option<String> {
     let name = path.strip_prefix("/2015-03-31/functions/")?.strip_suffix("/invocations")?;
     (method == Method::POST).then(|| decode(name))

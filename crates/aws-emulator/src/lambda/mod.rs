@@ -1,8 +1,9 @@
-//! Lambda for one machine: asynchronous events, each run by a process of the real program.
+//! Emulates Lambda: asynchronous events, each handled by a process of the real program.
 //!
-//! A [`Function`] queues events, starts a sandbox for every event that finds no idle one, kills
-//! what overruns its time, and tries failed events again as Lambda does. What finally fails goes
-//! to the on-failure hook. [`LambdaApi`] lets programs invoke functions by themselves.
+//!
+//! A [`Function`] queues events, starts a sandbox if none is idle, kills a process at its timeout, and
+//! retries failed events as Lambda does. Events that fail permanently go to the on-failure hook. Programs
+//! invoke functions through [`LambdaApi`].
 
 mod invoke_api;
 mod output;
@@ -30,28 +31,28 @@ use crate::ids;
 use output::Output;
 use sandbox::{Sandbox, SandboxHandle};
 
-/// What becomes of an event and its attempts.
+/// An event and its attempts.
 #[derive(Clone, Debug)]
 pub struct Invocation {
-    /// The id that Lambda gave the event; the same on every retry.
+    /// Request ID, which is the same in all attempts.
     pub request_id: String,
     /// The event.
     pub event: Value,
-    /// Every attempt that has ended.
+    /// Finished attempts.
     pub attempts: Vec<Attempt>,
-    /// Whether nothing more will happen.
+    /// True if no further attempt follows.
     pub done: bool,
-    /// Why it was given up, if it was.
+    /// Reason of a permanent failure.
     pub failure_condition: Option<FailureCondition>,
-    /// The trace that it belongs to, by which Lambda tells that a function invokes itself.
+    /// Trace ID, which Lambda uses to detect that a function invokes itself.
     pub trace_id: String,
     queued: Instant,
-    /// Deliveries under way: one, or more when the event was delivered again.
+    /// Number of deliveries in progress: more than one if the event was delivered again.
     deliveries: usize,
 }
 
 impl Invocation {
-    /// How the last attempt ended.
+    /// Returns the outcome of the last attempt.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.attempts.last().map(|attempt| &attempt.outcome)
     }
@@ -60,18 +61,18 @@ impl Invocation {
 /// One attempt at an event.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The process; none when it could not be started.
+    /// Process ID, unless the process could not be started.
     pub pid: Option<u32>,
-    /// How it ended.
+    /// Outcome.
     pub outcome: Outcome,
-    /// How long it took, the start of the process included.
+    /// Duration with the start of the process.
     pub duration: Duration,
 }
 
-/// A function that takes the record of a failed event.
+/// Callback for the record of a failed event.
 pub type FailureHook = Arc<dyn Fn(Value) + Send + Sync>;
 
-/// A function; when it is dropped, its processes are killed.
+/// A Lambda function. Dropping it kills its processes.
 pub struct Function {
     inner: Arc<Inner>,
 }
@@ -91,7 +92,7 @@ struct Inner {
 }
 
 impl Function {
-    /// Makes a function; no process is started before the first event.
+    /// Creates a function. The first event starts its first process.
     pub fn new(settings: FunctionSettings) -> Arc<Self> {
         let permits = Semaphore::new(settings.concurrency);
         Arc::new(Self {
@@ -111,18 +112,18 @@ impl Function {
         })
     }
 
-    /// The settings it was made with.
+    /// Returns the settings.
     pub fn settings(&self) -> &FunctionSettings {
         &self.inner.settings
     }
 
-    /// Queues an event and gives its request id.
+    /// Queues an event and returns its request ID.
     pub fn invoke_async(&self, event: Value) -> String {
         let trace_id = format!("Root=1-{}-{};Sampled=0", ids::hex(8), ids::hex(24));
         self.invoke_traced(event, trace_id)
     }
 
-    /// Queues an event that belongs to a chain of invocations.
+    /// Queues an event with a trace ID, and returns its request ID.
     pub fn invoke_traced(&self, event: Value, trace_id: String) -> String {
         let request_id = ids::uuid();
         let invocation = Invocation {
@@ -140,7 +141,7 @@ impl Function {
         request_id
     }
 
-    /// Delivers an event that is known once more, as Lambda may do at any time.
+    /// Delivers a known event again, as Lambda can do at any time.
     pub fn redeliver(&self, request_id: &str) {
         if let Some(invocation) = lock(&self.inner.events).get_mut(request_id) {
             invocation.done = false;
@@ -152,12 +153,12 @@ impl Function {
         tasks.push(task.abort_handle());
     }
 
-    /// Hands the records of events that were given up to `hook`: an on-failure destination.
+    /// Calls `hook` with the record of each event that fails permanently, like an on-failure destination.
     pub fn on_failure(&self, hook: impl Fn(Value) + Send + Sync + 'static) {
         *lock(&self.inner.hook) = Some(Arc::new(hook));
     }
 
-    /// Sends those records to another function.
+    /// Sends these records to another function.
     pub fn on_failure_invoke(&self, destination: &Arc<Self>) {
         let destination = Arc::downgrade(destination);
         self.on_failure(move |record| {
@@ -167,17 +168,17 @@ impl Function {
         });
     }
 
-    /// Every event so far, in no particular order.
+    /// Returns all events in no particular order.
     pub fn invocations(&self) -> Vec<Invocation> {
         lock(&self.inner.events).values().cloned().collect()
     }
 
-    /// What is known of an event.
+    /// Returns an event.
     pub fn invocation(&self, request_id: &str) -> Option<Invocation> {
         lock(&self.inner.events).get(request_id).cloned()
     }
 
-    /// Waits until nothing more will happen to an event; none when that takes too long.
+    /// Waits until no further attempt at an event follows. Returns `None` after `limit`.
     pub async fn wait_until_finished(&self, request_id: &str, limit: Duration) -> Option<Invocation> {
         let wait = async {
             loop {
@@ -191,7 +192,7 @@ impl Function {
         timeout(limit, wait).await.ok().flatten()
     }
 
-    /// Waits until no event is queued or at invocation; tells whether that came to pass.
+    /// Waits until no event is queued or in progress. Returns false after `limit`.
     pub async fn wait_until_idle(&self, limit: Duration) -> bool {
         let wait = async {
             loop {
@@ -205,42 +206,42 @@ impl Function {
         timeout(limit, wait).await.is_ok()
     }
 
-    /// Kills the process that works on an event; tells whether there is one.
+    /// Kills the process that handles an event. Returns false if there is none.
     pub fn kill(&self, request_id: &str) -> bool {
         let handle = lock(&self.inner.running).get(request_id).cloned();
         handle.inspect(|handle| handle.kill()).is_some()
     }
 
-    /// Stops the process that works on an event without ending it, as a call into the kernel that
-    /// does not return would; tells whether there is one.
+    /// Stops the process that handles an event with SIGSTOP, which simulates a system call that does not
+    /// return. Returns false if there is none.
     pub fn freeze(&self, request_id: &str) -> bool {
         let handle = lock(&self.inner.running).get(request_id).cloned();
         handle.is_some_and(|handle| handle.freeze())
     }
 
-    /// Ends every idle sandbox, so that the next event meets a cold start.
+    /// Ends all idle sandboxes, so that the next event causes a cold start.
     pub fn discard_idle(&self) {
         lock(&self.inner.idle).clear();
     }
 
-    /// Every sandbox so far, oldest first.
+    /// Returns all sandboxes, oldest first.
     pub fn sandboxes(&self) -> Vec<SandboxInfo> {
         lock(&self.inner.handles).iter().map(|handle| handle.info()).collect()
     }
 
-    /// What all sandboxes wrote, line by line.
+    /// Returns the output of all sandboxes by lines.
     pub fn output(&self) -> Vec<String> {
         self.inner.output.lines()
     }
 
-    /// The lines that carry an event's request id.
+    /// Returns the output lines that contain an event's request ID.
     pub fn output_of(&self, request_id: &str) -> Vec<String> {
         let mut lines = self.output();
         lines.retain(|line| line.contains(request_id));
         lines
     }
 
-    /// Calls to the Runtime API that Lambda would have refused.
+    /// Returns the calls to the Runtime API that Lambda would reject.
     pub fn rejected_calls(&self) -> Vec<String> {
         lock(&self.inner.refusals).clone()
     }

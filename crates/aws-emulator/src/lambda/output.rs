@@ -1,26 +1,26 @@
-//! What the sandboxes of a function write to standard output and standard error.
+//! Standard output and standard error of a function's sandboxes.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
-/// Lines that are kept; older ones go.
+/// Number of lines that are kept. Older lines are deleted.
 const LINES: usize = 20_000;
-/// The longest line, in bytes; the rest of it becomes a line of its own.
+/// Maximum length of a line in bytes. The rest becomes another line.
 const LINE_LENGTH: u64 = 64 * 1024;
 
-/// The last lines of all sandboxes of one function, oldest first.
+/// Last lines of all sandboxes of a function, oldest first.
 #[derive(Default)]
 pub(super) struct Output(Mutex<VecDeque<String>>);
 
 impl Output {
-    /// Everything that is kept.
+    /// Returns the kept lines.
     pub(super) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// Takes in a stream, line by line, until its end.
+    /// Reads a stream to its end and stores its lines.
     pub(super) async fn capture(self: Arc<Self>, stream: impl AsyncRead + Unpin) {
         let mut reader = BufReader::new(stream);
         loop {

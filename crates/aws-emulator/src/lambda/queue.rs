@@ -1,4 +1,4 @@
-//! What happens to one event: a sandbox, an attempt, a retry, and in the end the hook.
+//! Delivery of an event: attempts, retries, and the on-failure hook.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -10,7 +10,7 @@ use super::runtime_api::NextInvocation;
 use super::sandbox::{Outcome, Sandbox};
 use super::{Attempt, Inner, lock};
 
-/// Tries an event until it succeeds or is given up.
+/// Attempts an event until it succeeds or fails permanently.
 pub(super) async fn deliver(inner: Arc<Inner>, request_id: String) {
     let mut attempts = 0;
     let given_up = loop {
@@ -42,7 +42,7 @@ pub(super) async fn deliver(inner: Arc<Inner>, request_id: String) {
     finish(&inner, &request_id, attempts, given_up);
 }
 
-/// Closes the books on a delivery, and tells the hook when the event was given up.
+/// Finishes a delivery. After a permanent failure, calls the on-failure hook.
 fn finish(inner: &Inner, request_id: &str, attempts: usize, given_up: Option<FailureCondition>) {
     let mut events = lock(&inner.events);
     let Some(invocation) = events.get_mut(request_id) else {
@@ -54,7 +54,7 @@ fn finish(inner: &Inner, request_id: &str, attempts: usize, given_up: Option<Fai
         record(&inner.settings, request_id, &invocation.event, attempts, last, condition)
     });
     let hook = lock(&inner.hook).clone();
-    // The hook comes first, so that whoever waits for the end finds what it started.
+    // The hook runs first, so that a caller that waits for the end finds its effects.
     drop(events);
     if let (Some(hook), Some(failure)) = (hook, failure) {
         hook(failure);
@@ -66,7 +66,7 @@ fn finish(inner: &Inner, request_id: &str, attempts: usize, given_up: Option<Fai
     inner.changed.notify_waiters();
 }
 
-/// Runs an event once.
+/// Makes one attempt at an event.
 async fn attempt(inner: &Inner, invocation: NextInvocation) -> Outcome {
     let _permit = inner.permits.acquire().await.expect("the semaphore is never closed");
     let request_id = invocation.request_id.clone();
@@ -78,7 +78,7 @@ async fn attempt(inner: &Inner, invocation: NextInvocation) -> Outcome {
             let outcome = sandbox.run(invocation, inner.settings.timeout).await;
             lock(&inner.running).remove(&request_id);
             let pid = sandbox.handle.info().pid;
-            // After a timeout or an exit the sandbox is gone for good.
+            // After a timeout or a crash, the sandbox cannot be reused.
             if matches!(outcome, Outcome::Response(_) | Outcome::Error(_)) {
                 lock(&inner.idle).push(sandbox);
             }
@@ -93,13 +93,13 @@ async fn attempt(inner: &Inner, invocation: NextInvocation) -> Outcome {
     outcome
 }
 
-/// Takes an idle sandbox, or starts one; it is ready for an event.
+/// Returns a ready sandbox, either idle or new.
 async fn sandbox(inner: &Inner) -> Result<Sandbox, (Option<u32>, Outcome)> {
     let limit = inner.settings.init_timeout;
     loop {
         let idle = lock(&inner.idle).pop();
         let Some(mut warm) = idle else { break };
-        // One that ended since its last event is replaced without further ado.
+        // If an idle sandbox has ended since its last event, the next one is used.
         if warm.ready(limit).await.is_ok() {
             return Ok(warm);
         }

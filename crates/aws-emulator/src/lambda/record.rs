@@ -1,4 +1,4 @@
-//! The record of a failed invocation, as Lambda hands it to an on-failure destination.
+//! Record of a failed invocation, as Lambda sends it to an on-failure destination.
 
 use std::time::SystemTime;
 
@@ -8,12 +8,12 @@ use super::sandbox::Outcome;
 use super::settings::FunctionSettings;
 use crate::timestamp;
 
-/// Why Lambda gave an event up.
+/// Reason of a permanent failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureCondition {
-    /// Every attempt failed.
+    /// All attempts failed.
     RetriesExhausted,
-    /// The event became too old before another attempt.
+    /// The event reached its maximum age before the next attempt.
     EventAgeExceeded,
 }
 
@@ -26,7 +26,7 @@ impl FailureCondition {
     }
 }
 
-/// Writes the record. The form is that of
+/// Returns the record in the format of
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>.
 pub(super) fn record(
     settings: &FunctionSettings,
@@ -47,7 +47,7 @@ pub(super) fn record(
         },
         "requestPayload": event,
     });
-    // An event that never ran has no response to report.
+    // An event without an attempt has no response.
     if let Some(last) = last {
         record["responseContext"] = json!({
             "statusCode": 200,
@@ -59,7 +59,7 @@ pub(super) fn record(
     record
 }
 
-/// What a caller that waits would be given as the function's result.
+/// Returns the function's result as in a synchronous invocation.
 fn payload(settings: &FunctionSettings, request_id: &str, outcome: &Outcome) -> Value {
     match outcome {
         Outcome::Response(body) | Outcome::Error(body) => {

@@ -1,4 +1,4 @@
-//! The Runtime API of one sandbox: a port on loopback that hands out events and takes results.
+//! The Runtime API of one sandbox, on a loopback port.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,10 +20,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::ids;
 use crate::timestamp;
 
-/// The most that a function may return.
+/// Lambda's limit of a function's response in bytes.
 const RESPONSE_LIMIT: usize = 6 * 1024 * 1024;
 
-/// One event on its way into a sandbox.
+/// An event for a sandbox.
 #[derive(Clone, Debug)]
 pub(super) struct NextInvocation {
     pub(super) request_id: String,
@@ -33,18 +33,18 @@ pub(super) struct NextInvocation {
     pub(super) payload: Bytes,
 }
 
-/// What the program tells through its Runtime API.
+/// A call of the program to its Runtime API.
 #[derive(Debug)]
 pub(super) enum RuntimeCall {
-    /// It asks for the next event.
+    /// Request for the next event.
     Next,
-    /// The invocation succeeded.
+    /// Success of the invocation.
     Response(Bytes),
-    /// The invocation, or the start of the program, failed.
+    /// Failure of the invocation or of the initialization.
     Error(Bytes),
 }
 
-/// The API's side of a sandbox.
+/// The Runtime API's server.
 pub(super) struct RuntimeApi {
     address: SocketAddr,
     state: Arc<State>,
@@ -61,12 +61,12 @@ struct State {
 #[derive(Default)]
 struct Queue {
     waiting: Option<NextInvocation>,
-    /// Request and invocation id of the event in invocation.
+    /// Request ID and invocation ID of the event in progress.
     running: Option<(String, String)>,
 }
 
 impl RuntimeApi {
-    /// Opens the port. `refused` hears of every call that Lambda would not accept.
+    /// Opens the port. Calls `on_rejected` for each call that Lambda would reject.
     pub(super) async fn open(
         calls: mpsc::UnboundedSender<RuntimeCall>,
         on_rejected: impl Fn(String) + Send + Sync + 'static,
@@ -78,7 +78,7 @@ impl RuntimeApi {
             Arc::new(State { queue, arrived: Notify::new(), calls, on_rejected: Box::new(on_rejected) });
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
-            // Connections end with the listener: the set aborts them when it is dropped.
+            // Connections end with the listener, because the set aborts them when it is dropped.
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let state = Arc::clone(&shared);
@@ -91,12 +91,12 @@ impl RuntimeApi {
         Ok(Self { address, state, listener: task.abort_handle() })
     }
 
-    /// Host and port, as `AWS_LAMBDA_RUNTIME_API` has them.
+    /// Returns host and port for `AWS_LAMBDA_RUNTIME_API`.
     pub(super) fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// Hands an event to the program, which has asked for one.
+    /// Sends an event to the program, which has requested one.
     pub(super) fn deliver(&self, invocation: NextInvocation) {
         self.state.lock().waiting = Some(invocation);
         self.state.arrived.notify_one();
@@ -114,9 +114,9 @@ impl State {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for an event and marks it as running.
+    /// Waits for an event and marks it as in progress.
     async fn next(&self) -> http::Response<Full<Bytes>> {
-        // Nobody listens only when the sandbox is gone, and the program with it.
+        // Sending fails only if the sandbox has ended together with the program.
         let _ = self.calls.send(RuntimeCall::Next);
         let (invocation, invocation_id) = loop {
             if let Some(next) = self.take() {
@@ -144,7 +144,7 @@ impl State {
         Some((invocation, invocation_id))
     }
 
-    /// Ends the running invocation, if `request_id` is what runs.
+    /// Ends the invocation in progress. Returns false if it is another one.
     fn finish(&self, request_id: &str, invocation_id: Option<&str>) -> bool {
         let mut queue = self.lock();
         let ours = queue.running.as_ref().is_some_and(|(request, invocation)| {

@@ -1,4 +1,4 @@
-//! A sandbox: one process of the program, its Runtime API and its exit.
+//! A sandbox: one process of the program with its Runtime API.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -15,51 +15,51 @@ use super::output::Output;
 use super::runtime_api::{NextInvocation, RuntimeApi, RuntimeCall};
 use super::settings::FunctionSettings;
 
-/// What can be seen of a sandbox from outside.
+/// State of a sandbox.
 #[derive(Clone, Debug, Default)]
 pub struct SandboxInfo {
-    /// Process id.
+    /// Process ID.
     pub pid: u32,
-    /// From the start of the process until it asked for its first event.
+    /// Time from the start of the process until it requested its first event.
     pub init: Option<Duration>,
-    /// Processor time that it used until then.
+    /// CPU time until then.
     pub init_cpu: Option<Duration>,
-    /// Most memory that was ever resident, in KiB (`VmHWM`).
+    /// Peak resident memory in KiB (`VmHWM`).
     pub peak_memory: u64,
-    /// Events it was given.
+    /// Number of events received.
     pub invocations: usize,
-    /// How the process ended, when it has.
+    /// Exit status of a process that has ended.
     pub exit: Option<String>,
 }
 
-/// How one attempt at an event ended.
+/// Outcome of an attempt at an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The function returned this.
+    /// Response of the function.
     Response(String),
-    /// The function returned this error.
+    /// Error of the function.
     Error(String),
-    /// The function was killed when its time was over.
+    /// The process was killed at the timeout.
     Timeout,
-    /// The process ended, with this status or signal.
+    /// The process ended with this status or signal.
     Crash(String),
 }
 
 impl Outcome {
-    /// Whether the event needs no retry.
+    /// Returns true if the event needs no retry.
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Response(_))
     }
 }
 
-/// The part of a sandbox that lives on in the function's list.
+/// Handle on a sandbox that remains in the function's list after the sandbox has ended.
 pub(super) struct SandboxHandle {
     info: Mutex<SandboxInfo>,
     kill: Notify,
 }
 
 impl SandboxHandle {
-    /// The present state, with the memory peak read anew while the process lives.
+    /// Returns the state. Updates the peak memory while the process runs.
     pub(super) fn info(&self) -> SandboxInfo {
         let mut info = self.info.lock().unwrap_or_else(PoisonError::into_inner);
         if info.exit.is_none()
@@ -75,7 +75,7 @@ impl SandboxHandle {
         self.kill.notify_one();
     }
 
-    /// Stops the process where it is.
+    /// Stops the process with SIGSTOP.
     pub(super) fn freeze(&self) -> bool {
         let pid = i32::try_from(self.info().pid).ok().and_then(rustix::process::Pid::from_raw);
         pid.is_some_and(|pid| rustix::process::kill_process(pid, rustix::process::Signal::STOP).is_ok())
@@ -86,7 +86,7 @@ impl SandboxHandle {
     }
 }
 
-/// A running sandbox, in the hands of whoever uses it. Dropping it kills the process.
+/// A running sandbox. Dropping it kills the process.
 pub(super) struct Sandbox {
     pub(super) handle: Arc<SandboxHandle>,
     api: RuntimeApi,
@@ -99,7 +99,7 @@ pub(super) struct Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.handle.info();
-        // The monitor owns the process, which is killed when it is dropped.
+        // The monitor owns the process. Aborting it kills the process.
         self.monitor.abort();
         self.handle.note(|info| {
             info.exit.get_or_insert_with(|| "signal: killed".to_owned());
@@ -125,7 +125,7 @@ impl Sandbox {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        // The pipes end with the process; so do these tasks.
+        // The pipes and these tasks end with the process.
         if let Some(stdout) = child.stdout.take() {
             tokio::spawn(Arc::clone(output).capture(stdout));
         }
@@ -139,11 +139,13 @@ impl Sandbox {
         Ok(Self { handle, api, calls, exit, monitor, started })
     }
 
-    /// Waits until the program asks for an event.
+    /// Waits until the program requests an event.
+    ///
     ///
     /// # Errors
     ///
-    /// What became of it instead.
+    ///
+    /// Returns the outcome if the program fails before that.
     pub(super) async fn ready(&mut self, limit: Duration) -> Result<(), Outcome> {
         match timeout(limit, self.next_call()).await {
             Ok(Ok(RuntimeCall::Next)) => {
@@ -157,13 +159,15 @@ impl Sandbox {
                 Ok(())
             }
             Ok(Ok(RuntimeCall::Error(body))) => Err(Outcome::Error(text(&body))),
-            Ok(Ok(RuntimeCall::Response(_))) => Err(Outcome::Crash("sent a response before it requested an event".to_owned())),
+            Ok(Ok(RuntimeCall::Response(_))) => {
+                Err(Outcome::Crash("sent a response before it requested an event".to_owned()))
+            }
             Ok(Err(status)) => Err(Outcome::Crash(status)),
             Err(_) => Err(Outcome::Timeout),
         }
     }
 
-    /// Gives a program that is ready one event, and waits for the end of that.
+    /// Sends an event to a ready program, and waits for the outcome.
     pub(super) async fn run(&mut self, mut invocation: NextInvocation, limit: Duration) -> Outcome {
         self.handle.note(|info| info.invocations += 1);
         invocation.deadline = SystemTime::now() + limit;
@@ -171,7 +175,9 @@ impl Sandbox {
         let outcome = match timeout(limit, self.next_call()).await {
             Ok(Ok(RuntimeCall::Response(body))) => Outcome::Response(text(&body)),
             Ok(Ok(RuntimeCall::Error(body))) => Outcome::Error(text(&body)),
-            Ok(Ok(RuntimeCall::Next)) => Outcome::Crash("requested the next event before it sent a response".to_owned()),
+            Ok(Ok(RuntimeCall::Next)) => {
+                Outcome::Crash("requested the next event before it sent a response".to_owned())
+            }
             Ok(Err(status)) => Outcome::Crash(status),
             Err(_) => Outcome::Timeout,
         };
@@ -179,11 +185,11 @@ impl Sandbox {
         outcome
     }
 
-    /// Waits for what the program says next; `Err` is its exit.
+    /// Waits for the program's next call. `Err` is its exit status.
     async fn next_call(&mut self) -> Result<RuntimeCall, String> {
         let Self { calls, exit, .. } = self;
         tokio::select! {
-            // What was call before the end counts.
+            // A call before the exit counts.
             biased;
             Some(call) = calls.recv() => Ok(call),
             ended = exit.wait_for(Option::is_some) => {
@@ -193,13 +199,13 @@ impl Sandbox {
     }
 }
 
-/// Waits for the end of the process, or kills it.
+/// Waits until the process ends or is killed.
 async fn monitor(mut child: Child, handle: Arc<SandboxHandle>, exited: watch::Sender<Option<String>>) {
     let status = tokio::select! {
         status = child.wait() => status,
         () = handle.kill.notified() => {
             handle.info();
-            // It may have ended meanwhile; waiting tells.
+            // If the process has already ended, killing fails and `wait` returns its status.
             let _ = child.start_kill();
             child.wait().await
         }
@@ -209,7 +215,7 @@ async fn monitor(mut child: Child, handle: Arc<SandboxHandle>, exited: watch::Se
     exited.send_replace(Some(status));
 }
 
-/// In Lambda's words.
+/// Formats an exit status as Lambda does.
 fn describe(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
@@ -223,15 +229,15 @@ fn text(body: &Bytes) -> String {
     String::from_utf8_lossy(body).into_owned()
 }
 
-/// Most memory that was ever resident, in KiB.
+/// Returns the peak resident memory in KiB.
 fn peak_memory(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
-/// Processor time that the threads of a process have used, those that ended left out. `stat` counts
-/// these too, but in steps of 10 ms.
+/// Returns the CPU time of a process's current threads. `stat` also counts ended threads, but only in steps
+/// of 10 ms.
 fn processor_time(pid: u32) -> Option<Duration> {
     let mut nanoseconds = 0;
     for thread in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {

@@ -1,41 +1,41 @@
-//! What is configured of a function, and the environment a sandbox gets from it.
+//! Configuration of a function, and the environment of its sandboxes.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::ids;
 
-/// Configuration of a function, as its owner would write it in a template.
+/// Configuration of a function, as in a template.
 #[derive(Clone, Debug)]
 pub struct FunctionSettings {
-    /// The function's name.
+    /// Name of the function.
     pub name: String,
-    /// Account it lives in.
+    /// Account.
     pub account: String,
-    /// Region it lives in.
+    /// Region.
     pub region: String,
-    /// The program: what a deployment package calls `bootstrap`.
+    /// The program, which a deployment package calls `bootstrap`.
     pub binary: PathBuf,
-    /// Environment variables; nothing of this process's own environment gets through.
+    /// Environment variables. The program inherits none of this process.
     pub environment: Vec<(String, String)>,
-    /// Memory in MiB, which the program is told; it is not limited to it.
+    /// Memory in MiB that the program can read. It is not enforced.
     pub memory: u32,
-    /// How long one invocation may take.
+    /// Timeout of an invocation.
     pub timeout: Duration,
-    /// How long a sandbox may take until it asks for its first event.
+    /// Maximum time until a sandbox requests its first event.
     pub init_timeout: Duration,
-    /// How often a failed event is tried again: 0 to 2.
+    /// Maximum number of retries of a failed event: 0 to 2.
     pub max_retries: u32,
-    /// How long to wait before the first and the second retry.
+    /// Delays before the first and the second retry.
     pub retry_delays: [Duration; 2],
-    /// How old an event may become before it is given up.
+    /// Maximum age of an event at the start of an attempt.
     pub max_event_age: Duration,
-    /// Sandboxes at work at once.
+    /// Maximum number of concurrent sandboxes.
     pub concurrency: usize,
 }
 
 impl FunctionSettings {
-    /// Lambda's defaults for a program, but retries after milliseconds instead of minutes.
+    /// Creates settings with Lambda's defaults, except that retries follow after milliseconds.
     pub fn new(name: &str, binary: impl Into<PathBuf>) -> Self {
         Self {
             name: name.to_owned(),
@@ -53,13 +53,13 @@ impl FunctionSettings {
         }
     }
 
-    /// The function's ARN, which is also a resource's `ServiceToken`.
+    /// Returns the function's ARN, which is the `ServiceToken` of a custom resource.
     pub fn arn(&self) -> String {
         let Self { region, account, name, .. } = self;
         format!("arn:{}:lambda:{region}:{account}:function:{name}", ids::partition(region))
     }
 
-    /// The environment of a sandbox that reaches its Runtime API at `runtime_api`.
+    /// Returns the environment of a sandbox.
     pub(super) fn sandbox_environment(&self, runtime_api: &str) -> Vec<(String, String)> {
         let mut environment = self.environment.clone();
         let log_stream = format!("2026/01/01/[$LATEST]{}", ids::hex(32));

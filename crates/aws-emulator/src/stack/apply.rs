@@ -1,4 +1,4 @@
-//! The forward part of create and update: every resource provisioned what the template says.
+//! The main part of create and update: each resource gets the template's properties.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,31 @@ use super::report::Phase;
 use super::template::{Kind, Resource, Template};
 use super::{DeployedResource, lock};
 
-/// What was begun on each resource, for a rollback to undo.
+/// Changes by logical ID, which a rollback reverts.
 pub(super) type Changes = BTreeMap<String, Change>;
 
-/// What was begun on one resource.
+/// A change of one resource.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
-    /// The resource before; none when it was being created.
+    /// The resource before the change. `None` for a new resource.
     pub(super) before: Option<DeployedResource>,
     pub(super) resource: Resource,
     pub(super) properties: Map<String, Value>,
-    /// The id in the answer, a failed one included.
+    /// Physical ID in the response, also in a failed one.
     pub(super) physical_id: Option<String>,
     pub(super) progress: Progress,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Nobody knows how far it came.
+    /// The result is unknown.
     Started,
     Failed,
     Done,
 }
 
 impl StackOperation<'_> {
-    /// Makes every resource what the template says; tells whether that succeeded.
+    /// Applies a template to all resources. Returns true on success.
     pub(super) async fn apply(&self, template: &Template) -> bool {
         let dependencies = template.dependencies();
         let step = |id: String| async move { self.step(template, &id).await };
@@ -45,7 +45,7 @@ impl StackOperation<'_> {
         failed.is_empty()
     }
 
-    /// Writes down which resources nobody waits for any longer.
+    /// Adds events for the resources whose operation was cancelled.
     fn add_cancelled_events(&self) {
         let changes = lock(&self.changes);
         for (id, change) in changes.iter().filter(|(_, change)| change.progress == Progress::Started) {
@@ -109,7 +109,7 @@ impl StackOperation<'_> {
         Ok(())
     }
 
-    /// The properties to send, complete and resolved.
+    /// Returns the properties of an event, with all references resolved.
     fn properties(
         &self,
         resource: &Resource,

@@ -1,4 +1,4 @@
-//! Deleting resources: with the stack, after a rollback, or when they are no longer needed.
+//! Deletion of resources: with the stack, after a rollback, and in the clean-up of an update.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::template::{Kind, Policy, Template};
 use super::{DeployedResource, PendingDeletion, lock};
 
 impl StackOperation<'_> {
-    /// Undoes a create as far as it came.
+    /// Deletes the resources of a failed create.
     pub(super) async fn roll_back_create(&self, template: &Template) -> StackStatus {
         self.add_event(&self.stack.settings.name, "ROLLBACK_IN_PROGRESS", None);
         self.schedule_deletion_of_created(Phase::Rollback);
@@ -19,9 +19,10 @@ impl StackOperation<'_> {
         if failed.is_empty() { StackStatus::RollbackComplete } else { StackStatus::RollbackFailed }
     }
 
-    /// Marks what this operation created, or began to create, for deletion.
+    /// Schedules the deletion of the resources that this operation created or started to create.
     ///
-    /// Where no answer gave an id, CloudFormation invents one.
+    ///
+    /// If no response had an ID, CloudFormation generates one.
     pub(super) fn schedule_deletion_of_created(&self, phase: Phase) {
         let changes = lock(&self.changes);
         for (id, change) in changes.iter().filter(|(_, change)| change.before.is_none()) {
@@ -37,7 +38,7 @@ impl StackOperation<'_> {
             let created =
                 DeployedResource::new(change.resource.clone(), change.properties.clone(), provisioned);
             lock(&self.pending_deletions).push(created.pending_deletions(id));
-            // An update abandons what it cannot clean up; a stack keeps what it cannot roll back.
+            // If a deletion fails, an update abandons the resource, and a create keeps it in the stack.
             let mut live = lock(&self.stack.live);
             match phase {
                 Phase::CleanUp => drop(live.remove(id)),
@@ -46,16 +47,16 @@ impl StackOperation<'_> {
         }
     }
 
-    /// Deletes what an update left behind: replaced ids, and resources no longer in the template.
+    /// Deletes replaced physical IDs and resources that the new template does not have.
     pub(super) async fn clean_up(&self, old: &Template, new: &Template) {
         let cleaning = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS";
         self.add_event(&self.stack.settings.name, cleaning, None);
         let pending_deletions = self.obsolete_resources(new);
-        // What cannot be deleted is abandoned: the update counts as complete.
+        // If a deletion fails, the resource is abandoned and the update succeeds.
         self.delete_all(Phase::CleanUp, pending_deletions, &old.dependencies()).await;
     }
 
-    /// What an update left behind.
+    /// Returns the resources that an update no longer needs.
     fn obsolete_resources(&self, new: &Template) -> Vec<PendingDeletion> {
         let mut pending_deletions = Vec::new();
         for (id, change) in lock(&self.changes).iter() {
@@ -77,7 +78,7 @@ impl StackOperation<'_> {
         pending_deletions
     }
 
-    /// Deletes the whole stack.
+    /// Deletes all resources of the stack.
     pub(super) async fn delete_stack(&self, dependencies: &Dependencies) -> StackStatus {
         self.add_event(&self.stack.settings.name, "DELETE_IN_PROGRESS", None);
         let mut pending_deletions = Vec::new();
@@ -90,9 +91,10 @@ impl StackOperation<'_> {
         if failed.is_empty() { StackStatus::DeleteComplete } else { StackStatus::DeleteFailed }
     }
 
-    /// Deletes resources, those that need others first; gives what failed, with the reason.
+    /// Deletes resources before the resources that they depend on. Returns the failures with their reasons.
     ///
-    /// A failure holds up nothing: CloudFormation deletes what the resource depends on anyway.
+    ///
+    /// After a failure, CloudFormation continues and deletes the dependencies too.
     pub(super) async fn delete_all(
         &self,
         phase: Phase,
@@ -131,7 +133,7 @@ impl StackOperation<'_> {
             .await;
         result.map_err(|failed| failed.reason)?;
         let mut live = lock(&self.stack.live);
-        // In a clean-up the logical id may live on with another physical id.
+        // In a clean-up, the logical ID can have a new physical ID, which is kept.
         if live
             .get(&pending_deletions.logical_id)
             .is_some_and(|live| live.physical_id == pending_deletions.physical_id)

@@ -1,26 +1,28 @@
-//! Works through resources in the order of their dependencies, as parallel as these allow.
+//! Concurrent work on resources in the order of their dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-/// For every resource, which others have to be through before.
+/// The resources that each resource depends on, by logical ID.
 pub(super) type Dependencies = BTreeMap<String, BTreeSet<String>>;
 
-/// What a failure means for the others.
+/// Effect of a failure on other resources.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnFailure {
-    /// Those at work are dropped, and no others are started.
+    /// Work in progress is dropped, and no more starts.
     Cancel,
-    /// They go on.
+    /// Work continues.
     GoOn,
 }
 
-/// Works through all resources; gives those that failed, with the reason.
+/// Calls `work` for all resources. Returns the failures with their reasons.
+///
 ///
 /// # Panics
 ///
-/// When dependencies form a circle.
+///
+/// Panics if the dependencies form a circle.
 pub(super) async fn run<F>(
     dependencies: &Dependencies,
     on_failure: OnFailure,
@@ -58,7 +60,7 @@ where
     failed
 }
 
-/// The same resources in the opposite order: what is needed goes last.
+/// Reverses the dependencies, so that each resource comes before those that it depends on.
 pub(super) fn reversed(dependencies: &Dependencies) -> Dependencies {
     let mut reversed: Dependencies = dependencies.keys().map(|id| (id.clone(), BTreeSet::new())).collect();
     for (id, needed) in dependencies {

@@ -1,7 +1,8 @@
-//! Plays CloudFormation's part for one stack: order, requests, rollback, clean-up, time-outs.
+//! Emulates CloudFormation for one stack: order, requests, rollback, clean-up and timeouts.
 //!
-//! A [`Stack`] takes [`Template`]s and sends what CloudFormation would send, to whatever is behind
-//! [`Provider`]; each operation gives a [`OperationReport`].
+//!
+//! A [`Stack`] processes [`Template`]s, sends CloudFormation's events to a [`Provider`], and returns an
+//! [`OperationReport`] of each operation.
 
 mod apply;
 mod deletion;
@@ -28,9 +29,9 @@ use operation::{Provisioned, StackOperation};
 use resolve::Scope;
 use rollback::FailedRollback;
 
-/// What a `ServiceToken` names.
+/// The target of a `ServiceToken`.
 pub trait Provider: Send + Sync + 'static {
-    /// Takes an event, and gives the id of the invocation.
+    /// Accepts an event, and returns the ID of the invocation.
     fn invoke(&self, event: Value) -> String;
 }
 
@@ -40,38 +41,39 @@ impl Provider for Function {
     }
 }
 
-/// What a rollback does with a resource that was replaced before.
+/// Rollback of a resource that the update replaced. No source documents which of the two CloudFormation
+/// does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplacementRollback {
-    /// The old id is the resource again, and the new one is deleted in the clean-up.
+    /// The old physical ID becomes current again, and the clean-up deletes the new one.
     #[default]
     DeleteNew,
-    /// The new id is first updated with the old properties; if that leads back to another id, the
-    /// new one is deleted. No source tells for certain which of the two CloudFormation does.
+    /// The new physical ID is first updated with the old properties. If the response has another ID, the
+    /// clean-up deletes the new one.
     UpdateThenDelete,
 }
 
-/// What can be chosen of a stack.
+/// Settings of a stack.
 #[derive(Clone, Debug)]
 pub struct StackSettings {
-    /// The stack's name.
+    /// Name of the stack.
     pub name: String,
-    /// Its account.
+    /// Account.
     pub account: String,
-    /// Its Region.
+    /// Region.
     pub region: String,
-    /// `ServiceToken` of custom resources whose properties have none.
+    /// `ServiceToken` of custom resources without one.
     pub service_token: String,
-    /// How long a second of `ServiceTimeout` lasts.
+    /// Real duration of one second of `ServiceTimeout`.
     pub simulated_second: Duration,
-    /// How response URLs are signed.
+    /// Version of the pre-signed response URLs.
     pub signature: SignatureVersion,
-    /// What a rollback does with a replaced resource.
+    /// Rollback of replaced resources.
     pub replacement_rollback: ReplacementRollback,
 }
 
 impl StackSettings {
-    /// A stack in the account and Region of a function; its seconds last ten milliseconds.
+    /// Creates settings in the account and Region of a function, with seconds of ten milliseconds.
     pub fn for_function(name: &str, function: &Function) -> Self {
         let settings = function.settings();
         Self {
@@ -86,14 +88,14 @@ impl StackSettings {
     }
 }
 
-/// A resource as it stands.
+/// A resource of the stack.
 #[derive(Clone, Debug)]
 pub struct DeployedResource {
-    /// Its physical id.
+    /// Physical ID.
     pub physical_id: String,
-    /// The properties it was last given.
+    /// Current properties.
     pub properties: Map<String, Value>,
-    /// What `Fn::GetAtt` gives.
+    /// Attributes for `Fn::GetAtt`.
     pub attributes: Map<String, Value>,
     resource: Resource,
     request_id: String,
@@ -115,7 +117,7 @@ impl DeployedResource {
     }
 }
 
-/// Something to delete.
+/// A resource to delete.
 struct PendingDeletion {
     logical_id: String,
     resource: Resource,
@@ -137,7 +139,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// A stack in which nothing is yet.
+    /// Creates an empty stack.
     pub fn new(settings: StackSettings, provider: Arc<dyn Provider>, bucket: Arc<ResponseBucket>) -> Self {
         let StackSettings { name, account, region, .. } = &settings;
         let partition = ids::partition(region);
@@ -156,11 +158,13 @@ impl Stack {
         }
     }
 
-    /// Creates everything in the template, or undoes what it began.
+    /// Creates all resources of the template, or rolls back.
+    ///
     ///
     /// # Panics
     ///
-    /// When the stack was created before.
+    ///
+    /// Panics if the stack was created before.
     pub async fn create(&self, template: &Template) -> OperationReport {
         let _guard = self.operation_lock.lock().await;
         self.assert_status(&[StackStatus::New]);
@@ -174,11 +178,13 @@ impl Stack {
         operation.finish(status)
     }
 
-    /// Updates to another template, or returns to the present one.
+    /// Updates the stack to another template, or rolls back.
+    ///
     ///
     /// # Panics
     ///
-    /// When the stack is in a status that CloudFormation does not update from.
+    ///
+    /// Panics if CloudFormation does not permit an update in the stack's status.
     pub async fn update(&self, template: &Template) -> OperationReport {
         let _guard = self.operation_lock.lock().await;
         self.assert_status(&[
@@ -198,11 +204,13 @@ impl Stack {
         operation.finish(StackStatus::UpdateComplete)
     }
 
-    /// Continues a rollback that failed, without the resources to skip.
+    /// Continues a failed rollback without the resources in `skip`.
+    ///
     ///
     /// # Panics
     ///
-    /// When the stack is not in `UPDATE_ROLLBACK_FAILED`.
+    ///
+    /// Panics if the stack is not in `UPDATE_ROLLBACK_FAILED`.
     pub async fn continue_update_rollback(&self, skip: &[&str]) -> OperationReport {
         let _guard = self.operation_lock.lock().await;
         let operation = StackOperation::new(self);
@@ -213,7 +221,7 @@ impl Stack {
         operation.finish(status)
     }
 
-    /// Deletes everything.
+    /// Deletes the stack.
     pub async fn delete(&self) -> OperationReport {
         let _guard = self.operation_lock.lock().await;
         let operation = StackOperation::new(self);
@@ -222,39 +230,40 @@ impl Stack {
         operation.finish(status)
     }
 
-    /// Sends one event provisioned by hand and waits for its end.
+    /// Sends one event and waits for the outcome.
     ///
-    /// `ResponseURL`, `StackId`, `RequestId` and `LogicalResourceId` are filled in where absent.
+    ///
+    /// Missing `ResponseURL`, `StackId`, `RequestId` and `LogicalResourceId` are added.
     pub async fn send(&self, event: Value) -> ProviderCall {
         StackOperation::new(self).send(Phase::Main, event).await
     }
 
-    /// The stack's ARN.
+    /// Returns the stack's ARN.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The present status.
+    /// Returns the status.
     pub fn status(&self) -> StackStatus {
         *lock(&self.status)
     }
 
-    /// A resource as it stands.
+    /// Returns a resource.
     pub fn resource(&self, logical_id: &str) -> Option<DeployedResource> {
         lock(&self.live).get(logical_id).cloned()
     }
 
-    /// All resources as they stand.
+    /// Returns all resources.
     pub fn resources(&self) -> BTreeMap<String, DeployedResource> {
         lock(&self.live).clone()
     }
 
-    /// The physical id of a resource.
+    /// Returns the physical ID of a resource.
     pub fn physical_id(&self, logical_id: &str) -> Option<String> {
         self.resource(logical_id).map(|live| live.physical_id)
     }
 
-    /// Puts a resource into the stack without asking a provider: one that an older provider provisioned.
+    /// Adds a resource without a call to the provider, such as one that an older provider created.
     pub fn import_resource(
         &self,
         logical_id: &str,
@@ -278,7 +287,7 @@ impl Stack {
         assert!(statuses.contains(&status), "not possible in status {status}");
     }
 
-    /// Makes a template the present one.
+    /// Sets the current template.
     fn set_template(&self, template: &Template) {
         *lock(&self.template) = template.clone();
     }
@@ -293,7 +302,7 @@ impl Stack {
         }
     }
 
-    /// An id as CloudFormation invents it for a resource that never told one.
+    /// Generates a physical ID as CloudFormation does for a resource without one.
     fn generate_physical_id(&self, logical_id: &str) -> String {
         format!("{}-{logical_id}-{}", self.settings.name, ids::capitals(12))
     }

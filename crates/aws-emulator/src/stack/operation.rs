@@ -1,4 +1,4 @@
-//! One operation being played: requests sent, answers awaited, everything written down.
+//! One operation on a stack: its calls to the provider and its events.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,10 +15,9 @@ use super::{PendingDeletion, Stack};
 use crate::bucket::{ProviderResponse, RequestIds, ResponseError, Status, URL_VALIDITY};
 use crate::ids;
 
-/// How long CloudFormation waits for an answer, in its own seconds.
+/// CloudFormation's maximum time for a response in seconds.
 const SERVICE_TIMEOUT: u32 = 3_600;
 
-/// What is asked of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestType {
     Create,
@@ -26,7 +25,7 @@ pub(super) enum RequestType {
     Delete,
 }
 
-/// One thing asked of one resource.
+/// A request to create, update or delete a resource.
 pub(super) struct ResourceRequest<'a> {
     pub(super) phase: Phase,
     pub(super) request_type: RequestType,
@@ -37,7 +36,7 @@ pub(super) struct ResourceRequest<'a> {
     pub(super) physical_id: Option<&'a str>,
 }
 
-/// A resource that did what it was asked.
+/// Result of a successful create or update.
 #[derive(Default)]
 pub(super) struct Provisioned {
     pub(super) physical_id: String,
@@ -45,10 +44,10 @@ pub(super) struct Provisioned {
     pub(super) request_id: String,
 }
 
-/// A resource that did not.
+/// Result of a failed request.
 pub(super) struct ProvisioningError {
     pub(super) reason: String,
-    /// The id in the answer, if there was one.
+    /// Physical ID in the response, if it had one.
     pub(super) physical_id: Option<String>,
 }
 
@@ -76,7 +75,7 @@ impl<'a> StackOperation<'a> {
         }
     }
 
-    /// Ends the operation.
+    /// Finishes the operation.
     pub(super) fn finish(self, status: StackStatus) -> OperationReport {
         self.add_event(&self.stack.settings.name, &status.to_string(), None);
         *lock(&self.stack.status) = status;
@@ -89,7 +88,7 @@ impl<'a> StackOperation<'a> {
         }
     }
 
-    /// Adds a line to the stack's events.
+    /// Adds an event to the stack.
     pub(super) fn add_event(&self, logical_id: &str, status: &str, reason: Option<&str>) {
         lock(&self.events).push(StackEvent {
             at: self.started.elapsed(),
@@ -99,7 +98,7 @@ impl<'a> StackOperation<'a> {
         });
     }
 
-    /// Asks a resource to do something, and waits for it.
+    /// Sends a request to a resource and waits for the result.
     pub(super) async fn handle(
         &self,
         request: ResourceRequest<'_>,
@@ -123,7 +122,7 @@ impl<'a> StackOperation<'a> {
         result
     }
 
-    /// Sends an event for a custom resource.
+    /// Sends the event of a custom resource.
     async fn request_custom(
         &self,
         request: &ResourceRequest<'_>,
@@ -167,7 +166,7 @@ impl<'a> StackOperation<'a> {
         }
     }
 
-    /// Sends an event, completed by what it lacks of the envelope, and waits for its end.
+    /// Sends an event and waits for the outcome. Adds missing fields of the envelope.
     pub(super) async fn send(&self, phase: Phase, mut event: Value) -> ProviderCall {
         let stack = self.stack;
         let mut field = |name: &str, value: &dyn Fn() -> String| {
@@ -191,7 +190,7 @@ impl<'a> StackOperation<'a> {
         open.close(end.unwrap_or(CallOutcome::TimedOut))
     }
 
-    /// Waits for an answer that counts.
+    /// Waits for a response that CloudFormation does not ignore.
     async fn accepted_response(
         &self,
         identity: &RequestIds,
@@ -252,7 +251,7 @@ impl<'a> StackOperation<'a> {
     }
 }
 
-/// A call that is under way. When nobody waits for it any longer, it was cancelled.
+/// A call in progress. If it is dropped before its end, it is cancelled.
 struct OpenCall<'a, 'b> {
     operation: &'a StackOperation<'b>,
     index: usize,
@@ -299,7 +298,7 @@ impl Drop for OpenCall<'_, '_> {
     }
 }
 
-/// The `ServiceTimeout` of an event, in seconds.
+/// Returns the `ServiceTimeout` of an event in seconds.
 fn service_timeout(event: &Value) -> u32 {
     let value = &event["ResourceProperties"]["ServiceTimeout"];
     let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);

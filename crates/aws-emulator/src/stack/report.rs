@@ -1,4 +1,4 @@
-//! What happened while a stack was played.
+//! Report of an operation on a stack.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::bucket::ProviderResponse;
 
-/// The status of a stack.
+/// Status of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StackStatus {
-    /// Nothing was done yet.
+    /// The stack is not created.
     New,
     /// `CREATE_COMPLETE`
     CreateComplete,
@@ -46,101 +46,101 @@ impl fmt::Display for StackStatus {
     }
 }
 
-/// The part of an operation in which a request is sent.
+/// The part of an operation to which a call belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// What the operation is for.
+    /// The create, update or delete itself.
     Main,
-    /// Undoing it.
+    /// The rollback.
     Rollback,
-    /// Deleting what is no longer needed, after success or rollback.
+    /// The deletion of resources that are no longer needed, after success or rollback.
     CleanUp,
 }
 
-/// How a request ended.
+/// Outcome of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallOutcome {
-    /// It has not ended.
+    /// The call is in progress.
     Pending,
-    /// With an answer, which may be a failure.
+    /// The provider sent a valid response, either success or failure.
     Responded(ProviderResponse),
-    /// With an answer so wrong that CloudFormation put its own words in its place.
+    /// The provider sent an invalid response, and CloudFormation reports this reason instead.
     Invalid(String),
-    /// Without an answer in time.
+    /// The provider sent no valid response in time.
     TimedOut,
-    /// Another resource failed, and nobody waited any longer.
+    /// Another resource failed, and CloudFormation stopped waiting.
     Cancelled,
 }
 
-/// One request to the provider and what came back.
+/// A call to the provider.
 #[derive(Clone, Debug)]
 pub struct ProviderCall {
-    /// When in the operation it was sent.
+    /// Part of the operation.
     pub phase: Phase,
     /// The event.
     pub event: Value,
-    /// Lambda's id of the invocation.
+    /// Request ID of the Lambda invocation.
     pub invocation_id: String,
-    /// How it ended.
+    /// Outcome.
     pub outcome: CallOutcome,
-    /// Answers that were discarded, with the reason.
+    /// Reasons for which CloudFormation discarded responses.
     pub discarded_responses: Vec<String>,
-    /// When it was sent, counted from the start of the operation.
+    /// Time since the start of the operation.
     pub at: Duration,
-    /// How long it took to its end.
+    /// Duration.
     pub duration: Duration,
 }
 
 impl ProviderCall {
-    /// `Create`, `Update` or `Delete`.
+    /// Returns `Create`, `Update` or `Delete`.
     pub fn request_type(&self) -> &str {
         self.event["RequestType"].as_str().unwrap_or_default()
     }
 
-    /// The logical id.
+    /// Returns the logical ID.
     pub fn logical_id(&self) -> &str {
         self.event["LogicalResourceId"].as_str().unwrap_or_default()
     }
 
-    /// The physical id in the event.
+    /// Returns the physical ID in the event.
     pub fn physical_id(&self) -> Option<&str> {
         self.event["PhysicalResourceId"].as_str()
     }
 
-    /// The answer, if one was accepted.
+    /// Returns the accepted response.
     pub fn response(&self) -> Option<&ProviderResponse> {
         if let CallOutcome::Responded(response) = &self.outcome { Some(response) } else { None }
     }
 }
 
-/// A line of the stack's events.
+/// An event of the stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackEvent {
-    /// When it happened, counted from the start of the operation.
+    /// Time since the start of the operation.
     pub at: Duration,
-    /// Logical id, or the stack's name.
+    /// Logical ID, or the stack's name.
     pub logical_id: String,
-    /// Such as `CREATE_FAILED`.
+    /// Status, such as `CREATE_FAILED`.
     pub status: String,
-    /// Why.
+    /// Reason of a failure.
     pub reason: Option<String>,
 }
 
-/// One operation on a stack.
+/// Report of one operation.
 #[derive(Clone, Debug)]
 pub struct OperationReport {
-    /// The stack's status in the end.
+    /// Status of the stack after the operation.
     pub status: StackStatus,
-    /// Every request, in the order sent.
+    /// Calls to the provider in the order in which they were sent.
     pub calls: Vec<ProviderCall>,
-    /// The stack's events, oldest first.
+    /// Events of the stack, oldest first.
     pub events: Vec<StackEvent>,
-    /// How long it took.
+    /// Duration.
     pub duration: Duration,
 }
 
 impl OperationReport {
-    /// What was sent, one short line each: `Update Python rollback`.
+    /// Returns the calls in short form, such as `Update Python rollback`.
     pub fn summary(&self) -> Vec<String> {
         let line = |call: &ProviderCall| {
             let phase = match call.phase {
@@ -153,12 +153,12 @@ impl OperationReport {
         self.calls.iter().map(line).collect()
     }
 
-    /// The first request of a kind for a resource.
+    /// Returns the first call with a request type for a resource.
     pub fn call(&self, request_type: &str, logical_id: &str) -> Option<&ProviderCall> {
         self.calls.iter().find(|call| call.request_type() == request_type && call.logical_id() == logical_id)
     }
 
-    /// Why resources failed, as the stack's events say it.
+    /// Returns the reasons of all failures in the stack's events.
     pub fn failures(&self) -> Vec<String> {
         let failed = self.events.iter().filter(|event| event.status.ends_with("_FAILED"));
         failed.filter_map(|event| event.reason.clone()).collect()

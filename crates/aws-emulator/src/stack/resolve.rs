@@ -1,4 +1,4 @@
-//! Property values: references resolved, and everything simple turned into strings.
+//! Resolves the references in property values, and converts scalars to strings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::DeployedResource;
 use crate::ids;
 
-/// What a template can refer to.
+/// Values that references resolve to.
 pub(super) struct Scope<'a> {
     pub(super) stack_id: &'a str,
     pub(super) stack_name: &'a str,
@@ -16,7 +16,7 @@ pub(super) struct Scope<'a> {
     pub(super) live: &'a BTreeMap<String, DeployedResource>,
 }
 
-/// Collects the logical ids that a value refers to.
+/// Collects the logical IDs in a value's references.
 pub(super) fn references(value: &Value, into: &mut BTreeSet<String>) {
     match (function(value), value) {
         (Some(("Ref", Value::String(id))), _) if !id.starts_with("AWS::") => {
@@ -32,11 +32,13 @@ pub(super) fn references(value: &Value, into: &mut BTreeSet<String>) {
 }
 
 impl Scope<'_> {
-    /// The properties as a provider gets them.
+    /// Returns the properties with resolved references.
+    ///
     ///
     /// # Errors
     ///
-    /// What CloudFormation says of a reference that leads nowhere.
+    ///
+    /// Returns CloudFormation's message for a reference without a target.
     pub(super) fn properties(&self, properties: &Map<String, Value>) -> Result<Map<String, Value>, String> {
         let mut resolved = Map::new();
         for (name, value) in properties {
@@ -47,7 +49,7 @@ impl Scope<'_> {
         Ok(resolved)
     }
 
-    /// One value; none for `AWS::NoValue`.
+    /// Resolves one value. Returns `None` for `AWS::NoValue`.
     fn value(&self, value: &Value) -> Result<Option<Value>, String> {
         if let Some((name, argument)) = function(value) {
             return self.call(name, argument);
@@ -93,7 +95,7 @@ impl Scope<'_> {
     fn attribute(&self, id: &str, attribute: &str) -> Result<Value, String> {
         let live = self.found(id)?;
         live.attributes.get(attribute).cloned().ok_or_else(|| {
-            // CloudFormation names the object that it provisioned of the answer, in a bucket of its own.
+            // CloudFormation names the object in its own bucket that it made of the response.
             format!(
                 "CustomResource attribute error: Vendor response doesn't contain {attribute} key in \
                  object {}|{id}|{} in S3 bucket cloudformation-custom-resource-storage-{}",
@@ -110,7 +112,7 @@ impl Scope<'_> {
     }
 }
 
-/// The intrinsic function that a value is, with its argument.
+/// Returns name and argument of an intrinsic function.
 fn function(value: &Value) -> Option<(&str, &Value)> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     let (name, argument) = object.iter().next()?;

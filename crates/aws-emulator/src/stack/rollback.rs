@@ -1,4 +1,4 @@
-//! Undoing an update: old properties sent back, then what came new removed.
+//! Rollback of an update: sends the old properties, then deletes new resources.
 
 use std::collections::BTreeSet;
 
@@ -9,20 +9,20 @@ use super::report::{Phase, StackStatus};
 use super::template::Template;
 use super::{DeployedResource, PendingDeletion, ReplacementRollback, lock};
 
-/// A rollback that failed and may be continued.
+/// A failed rollback, which can be continued.
 #[derive(Default)]
 pub(super) struct FailedRollback {
-    /// What is still to be undone.
+    /// Changes that are not yet reverted.
     pub(super) changes: Changes,
-    /// What is to be deleted after that.
+    /// Resources to delete afterwards.
     pub(super) pending_deletions: Vec<PendingDeletion>,
-    /// The template to return to, and the one to leave.
+    /// The template to return to, and the failed one.
     pub(super) old: Template,
     pub(super) new: Template,
 }
 
 impl StackOperation<'_> {
-    /// Undoes an update as far as it came.
+    /// Rolls an update back.
     pub(super) async fn roll_back(&self, old: &Template, new: &Template) -> StackStatus {
         self.add_event(&self.stack.settings.name, "UPDATE_ROLLBACK_IN_PROGRESS", None);
         let dependencies = old.dependencies();
@@ -47,17 +47,17 @@ impl StackOperation<'_> {
         self.add_event(&self.stack.settings.name, cleaning, None);
         self.schedule_deletion_of_created(Phase::CleanUp);
         let pending_deletions = std::mem::take(&mut *lock(&self.pending_deletions));
-        // What cannot be deleted is abandoned: the rollback counts as complete.
+        // If a deletion fails, the resource is abandoned and the rollback succeeds.
         self.delete_all(Phase::CleanUp, pending_deletions, &new.dependencies()).await;
         self.stack.set_template(old);
         StackStatus::UpdateRollbackComplete
     }
 
-    /// Takes resources out of a rollback, as ContinueUpdateRollback does.
+    /// Removes resources from a rollback, as ContinueUpdateRollback does.
     pub(super) fn skip_resources(&self, failed_rollback: &mut FailedRollback, skip: &BTreeSet<&str>) {
         let mut changes = std::mem::take(&mut failed_rollback.changes);
         for id in skip {
-            // A resource that is skipped counts as rolled back, whatever state it is in.
+            // A skipped resource counts as rolled back, whatever its state is.
             if let Some(before) = changes.remove(*id).and_then(|change| change.before) {
                 let mut live = lock(&self.stack.live);
                 let physical_id = live.get(*id).map(|live| live.physical_id.clone());
@@ -69,7 +69,7 @@ impl StackOperation<'_> {
         *lock(&self.pending_deletions) = std::mem::take(&mut failed_rollback.pending_deletions);
     }
 
-    /// Gives one resource its old properties back.
+    /// Reverts the change of one resource.
     async fn undo(&self, id: &str, change: Change) -> Result<(), String> {
         let Some(before) = change.before.clone() else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Templates, as far as the player dependencies them: custom resources, and siblings told what to do.
+//! Templates with custom resources, and simulated resources whose behaviour a test determines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use tokio::sync::Notify;
 
 use super::resolve;
 
-/// Resources by logical id.
+/// Resources by logical ID.
 #[derive(Clone, Debug, Default)]
 pub struct Template {
     pub(super) resources: BTreeMap<String, Resource>,
 }
 
-/// One resource of a template.
+/// A resource of a template.
 #[derive(Clone, Debug)]
 pub struct Resource {
     pub(super) kind: Kind,
@@ -27,14 +27,14 @@ pub struct Resource {
 
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    /// A custom resource of this type, which the provider makes.
+    /// A custom resource of this type.
     Custom(String),
-    /// A resource that the player makes up.
+    /// A resource that the emulator simulates.
     Simulated(SimulatedResource),
 }
 
 impl Kind {
-    /// The resource type.
+    /// Returns the resource type.
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Custom(name) => name,
@@ -43,7 +43,7 @@ impl Kind {
     }
 }
 
-/// What a simulated does when its call comes.
+/// Attributes and behaviour of a simulated resource.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SimulatedResource {
     pub(super) attributes: Map<String, Value>,
@@ -58,39 +58,39 @@ pub(super) struct Behaviour {
     pub(super) failure: Option<String>,
 }
 
-/// When a simulated's operation ends.
+/// Event that ends the operation of a simulated resource.
 #[derive(Clone, Debug, Default)]
 pub enum Trigger {
-    /// As soon as it has begun.
+    /// The start of the operation.
     #[default]
     Immediately,
-    /// So long after it has begun.
+    /// A time after the start.
     After(Duration),
-    /// As soon as a request for this custom resource is on its way.
+    /// A call for the custom resource with this logical ID.
     RequestSent(String),
-    /// When the test says so.
+    /// A notification by the test.
     Notified(Arc<Notify>),
 }
 
-/// What becomes of a resource that is no longer needed.
+/// A deletion policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
-    /// It is deleted.
+    /// The resource is deleted.
     #[default]
     Delete,
-    /// It is left alone.
+    /// The resource is kept.
     Retain,
-    /// It is left alone, unless the operation that created it is rolled back.
+    /// The resource is kept, unless the operation that created it is rolled back.
     RetainExceptOnCreate,
 }
 
 impl Template {
-    /// A template without resources.
+    /// Creates an empty template.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a resource, or replaces the one of that name.
+    /// Adds or replaces a resource.
     #[must_use]
     pub fn with(mut self, logical_id: &str, resource: Resource) -> Self {
         self.resources.insert(logical_id.to_owned(), resource);
@@ -103,14 +103,14 @@ impl Template {
         self.with(logical_id, Resource::custom("Custom::ContainerImage", properties))
     }
 
-    /// Takes a resource out.
+    /// Removes a resource.
     #[must_use]
     pub fn without(mut self, logical_id: &str) -> Self {
         self.resources.remove(logical_id);
         self
     }
 
-    /// What each resource waits for: what it names, and what it depends on.
+    /// Returns the resources that each resource refers to or names in `DependsOn`.
     pub(super) fn dependencies(&self) -> BTreeMap<String, BTreeSet<String>> {
         let dependencies = |resource: &Resource| {
             let mut dependencies = resource.depends_on.clone();
@@ -124,20 +124,24 @@ impl Template {
 }
 
 impl Resource {
-    /// A custom resource.
+    /// Creates a custom resource.
+    ///
     ///
     /// # Panics
     ///
-    /// When the properties are not a JSON object.
+    ///
+    /// Panics if the properties are not a JSON object.
     pub fn custom(resource_type: &str, properties: Value) -> Self {
         Self::new(Kind::Custom(resource_type.to_owned()), properties)
     }
 
-    /// A resource of no particular type, which succeeds at whatever is asked of it.
+    /// Creates a simulated resource, whose operations succeed by default.
+    ///
     ///
     /// # Panics
     ///
-    /// When the properties are not a JSON object.
+    ///
+    /// Panics if the properties are not a JSON object.
     pub fn simulated(properties: Value) -> Self {
         Self::new(Kind::Simulated(SimulatedResource::default()), properties)
     }
@@ -153,7 +157,7 @@ impl Resource {
         }
     }
 
-    /// Lets it wait for another resource: `DependsOn`.
+    /// Adds a resource to `DependsOn`.
     #[must_use]
     pub fn depends_on(mut self, logical_id: &str) -> Self {
         self.depends_on.insert(logical_id.to_owned());
@@ -174,7 +178,7 @@ impl Resource {
         self
     }
 
-    /// Gives a simulated an attribute for `Fn::GetAtt`.
+    /// Sets an attribute of a simulated resource for `Fn::GetAtt`.
     #[must_use]
     pub fn attribute(self, name: &str, value: impl Into<Value>) -> Self {
         let value = value.into();
@@ -183,28 +187,28 @@ impl Resource {
         })
     }
 
-    /// Lets a simulated's creation fail.
+    /// Makes the creation of a simulated resource fail.
     #[must_use]
     pub fn fails_to_create(self, trigger: Trigger, reason: &str) -> Self {
         let failure = Some(reason.to_owned());
         self.change(|simulated| simulated.create = Behaviour { trigger, failure })
     }
 
-    /// Lets a simulated's update fail.
+    /// Makes the update of a simulated resource fail.
     #[must_use]
     pub fn fails_to_update(self, trigger: Trigger, reason: &str) -> Self {
         let failure = Some(reason.to_owned());
         self.change(|simulated| simulated.update = Behaviour { trigger, failure })
     }
 
-    /// Lets a simulated's deletion fail.
+    /// Makes the deletion of a simulated resource fail.
     #[must_use]
     pub fn fails_to_delete(self, trigger: Trigger, reason: &str) -> Self {
         let failure = Some(reason.to_owned());
         self.change(|simulated| simulated.delete = Behaviour { trigger, failure })
     }
 
-    /// Lets a simulated's creation and update succeed only then.
+    /// Delays the success of creation and update of a simulated resource.
     #[must_use]
     pub fn completes_on(self, trigger: Trigger) -> Self {
         self.change(|simulated| {
@@ -219,7 +223,7 @@ impl Resource {
         self
     }
 
-    /// Whether it stays when it is no longer needed.
+    /// Returns true if the resource is kept when it is no longer needed.
     pub(super) fn is_retained(&self, creation_rolled_back: bool) -> bool {
         match self.deletion_policy {
             Policy::Delete => false,

@@ -1,4 +1,4 @@
-//! Who may read what, and the challenge to everybody else.
+//! Authorization and challenges.
 
 use std::time::Instant;
 
@@ -11,12 +11,12 @@ use super::profile::{AnonymousAccess, AuthScheme, Profile, Quirk};
 use super::store::State;
 use super::token::{self, login};
 
-/// Who asks, once that is accepted.
+/// An authorized caller.
 pub(super) struct Caller {
     pub(super) user: Option<String>,
 }
 
-/// Whether somebody may read a repository, or be told that there is none.
+/// Returns true if a user can read a repository, or get the information that it is missing.
 pub(super) fn may_read(state: &State, profile: &Profile, user: Option<&str>, repository: &str) -> bool {
     if user.is_none() && profile.anonymous == AnonymousAccess::Nothing {
         return false;
@@ -29,7 +29,7 @@ pub(super) fn may_read(state: &State, profile: &Profile, user: Option<&str>, rep
     }
 }
 
-/// Lets a request pass that is authorized for its repository, and refuses every other.
+/// Checks the authorization of a request. Returns an error response if it is not authorized.
 pub(super) fn check(
     state: &mut State,
     profile: &Profile,
@@ -52,7 +52,7 @@ pub(super) fn check(
         (AuthScheme::Bearer | AuthScheme::BearerOrBasic, Some("bearer")) => {
             bearer(state, profile, request, repository)
         }
-        // A login where a token is wanted is as bad as a token that is none.
+        // Credentials instead of a token count as an invalid token.
         (AuthScheme::Bearer, Some(_)) if profile.errors.stale_token.is_some() => {
             Err(stale(profile, request, repository))
         }
@@ -109,7 +109,7 @@ fn bearer(
     Err(denied(profile, request, repository, user.as_deref()).into())
 }
 
-/// Refuses a token that has ended, or was never given.
+/// Rejects an expired or unknown token.
 fn stale(profile: &Profile, request: &Request, repository: Option<&str>) -> BoxedResponse {
     if let Some(words) = profile.errors.stale_token {
         return mute(profile, request, words.answer(repository.unwrap_or_default(), "")).into();
@@ -121,7 +121,7 @@ fn stale(profile: &Profile, request: &Request, repository: Option<&str>) -> Boxe
     refused.into()
 }
 
-/// Refuses a caller who is known, but not for this.
+/// Rejects a known caller without permission.
 fn denied(profile: &Profile, request: &Request, repository: &str, user: Option<&str>) -> Response {
     let words = if user.is_some() { profile.errors.denied } else { profile.errors.denied_to_anonymous };
     match words {
@@ -130,7 +130,7 @@ fn denied(profile: &Profile, request: &Request, repository: &str, user: Option<&
     }
 }
 
-/// Refuses, and says how to be authorized.
+/// Rejects a request with a challenge.
 fn challenge(
     profile: &Profile,
     request: &Request,
@@ -143,7 +143,7 @@ fn challenge(
         headers.append("www-authenticate", HeaderValue::from_static("Basic realm=\"Registry Realm\""));
     }
     if profile.auth != AuthScheme::Basic {
-        // A repository name that is no header value gets a challenge without it.
+        // If a repository name is invalid in a header, the challenge does not contain it.
         let scopeless = request.method == Method::HEAD && profile.has(Quirk::NoScopeOnHead);
         let value = bearer_challenge(profile, repository.filter(|_| !scopeless), error);
         let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("Bearer"));
@@ -172,11 +172,11 @@ fn bearer_challenge(profile: &Profile, repository: Option<&str>, error: Option<&
     value
 }
 
-/// Takes the words from a refusal of HEAD, as HTTP has it.
+/// Removes the body from the response to HEAD, as HTTP requires.
 pub(super) fn mute(profile: &Profile, request: &Request, mut refused: Response) -> Response {
     if request.method == Method::HEAD {
         *refused.body_mut() = crate::body::empty();
-        // ACR says 403 there whatever it would say to GET.
+        // ACR returns 403 to HEAD where it returns 404 to GET.
         if profile.has(Quirk::ForbiddenForMissingTagOnHead) && refused.status() == 404 {
             *refused.status_mut() = http::StatusCode::FORBIDDEN;
         }

@@ -1,4 +1,4 @@
-//! Blobs: redirected to a second host, which wants a signature and no login.
+//! Blobs, which are redirected to a second host with a signed URL.
 
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,10 +16,10 @@ use super::access::mute;
 use super::profile::{Profile, Quirk};
 use super::store::State;
 
-/// Seconds that a signed URL is good for.
+/// Validity of a signed URL in seconds.
 const SIGNED_SECONDS: u64 = 300;
 
-/// Answers HEAD and GET of a blob at the registry itself.
+/// Handles HEAD and GET of a blob at the registry.
 pub(super) fn read(
     state: &State,
     profile: &Profile,
@@ -44,7 +44,7 @@ pub(super) fn read(
     }
 }
 
-/// A refusal about what is not there, which some word otherwise to HEAD.
+/// Returns the response for something missing. Some registries respond differently to HEAD.
 pub(super) fn missing(profile: &Profile, request: &Request, refused: Response) -> Response {
     let is_head = request.method == Method::HEAD;
     if is_head && profile.has(Quirk::ForbiddenForMissingOnHead) {
@@ -53,20 +53,20 @@ pub(super) fn missing(profile: &Profile, request: &Request, refused: Response) -
     mute(profile, request, refused)
 }
 
-/// Whether a path is one that [`location`] makes.
+/// Returns true if a path has the form that [`location`] returns.
 pub(super) fn is_content(path: &str) -> bool {
     path.starts_with("/registry-v2/")
 }
 
-/// The signed URL of a blob at the second host, if there is one.
+/// Returns the signed URL of a blob, if the registry has a second host.
 pub(super) fn location(state: &State, profile: &Profile, repository: &str, digest: &str) -> Option<String> {
     let path = format!("/registry-v2/{repository}/blobs/{digest}/data");
     Some(format!("https://{}{}", profile.blob_host.as_ref()?, sign(&path, state.signature)))
 }
 
-/// Answers at the second host.
+/// Handles a request to the second host.
 pub(super) fn content(state: &State, profile: &Profile, request: &Request) -> Response {
-    // The same host may see its own login again.
+    // If it is the same host, the client can send its credentials again.
     if request.host != profile.registry_host
         && let Some(refused) = refuse_login(request)
     {
@@ -88,7 +88,7 @@ pub(super) fn content(state: &State, profile: &Profile, request: &Request) -> Re
     }
 }
 
-/// Refuses a request that carries a login beside the signature, as S3 words it.
+/// Returns S3's error for a request with both credentials and a signature.
 pub(crate) fn refuse_login(request: &Request) -> Option<Response> {
     request.header("authorization")?;
     let text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InvalidArgument</Code>\
@@ -98,7 +98,8 @@ pub(crate) fn refuse_login(request: &Request) -> Option<Response> {
     Some(response(400, &[("content-type", "application/xml")], full(text)))
 }
 
-/// The same refusal in the words of Azure's storage (<https://github.com/Azure/acr/issues/217>).
+/// Returns Azure Storage's error for a request with credentials
+/// (<https://github.com/Azure/acr/issues/217>).
 fn azure_refusal() -> Response {
     let text = "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>InvalidAuthenticationInfo</Code>\
                 <Message>Authentication information is not given in the correct format. Check the value of \
@@ -106,13 +107,13 @@ fn azure_refusal() -> Response {
     response(400, &[("content-type", "application/xml")], full(text))
 }
 
-/// Adds an end and a signature to a path.
+/// Adds expiry and signature to a path.
 pub(crate) fn sign(path: &str, secret: u64) -> String {
     let ends = now() + SIGNED_SECONDS;
     format!("{path}?expires={ends}&verify={}", signature(path, ends, secret))
 }
 
-/// Whether path and query are what [`sign`] made, and not too old.
+/// Returns true if the URL has a valid signature of [`sign`].
 pub(crate) fn is_signed(request: &Request, secret: u64) -> bool {
     let Some(ends) = request.query("expires").and_then(|ends| ends.parse().ok()) else {
         return false;
@@ -126,12 +127,12 @@ fn signature(path: &str, ends: u64, secret: u64) -> String {
     digest(format!("{path} {ends} {secret}").as_bytes()).split_off("sha256:".len())
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// A blob as an answer to HEAD or GET, in part when the caller asks for a part.
+/// Returns the response to HEAD or GET of a blob, with range support.
 pub(crate) fn send(blob: &Blob, request: &Request, manner: RangeSupport) -> Response {
     let size = blob.size();
     let length = size.to_string();
@@ -157,7 +158,7 @@ pub(crate) fn send(blob: &Blob, request: &Request, manner: RangeSupport) -> Resp
     }
 }
 
-/// Reads `bytes=first-[last]`.
+/// Parses `bytes=first-[last]`.
 fn parse_range(text: &str, size: u64) -> Option<Range<u64>> {
     let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
     let first: u64 = first.parse().ok()?;

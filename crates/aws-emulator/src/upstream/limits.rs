@@ -1,4 +1,4 @@
-//! Counted pulls.
+//! Pull limits.
 
 use std::collections::HashMap;
 
@@ -9,16 +9,16 @@ use crate::service::Response;
 
 use super::profile::{Profile, RateHeaders, RateLimit};
 
-/// The address that anonymous callers seem to come from (RFC 5737).
+/// IP address of anonymous callers (RFC 5737).
 const ADDRESS: &str = "203.0.113.7";
 
-/// What each source has used, and what a test decided otherwise.
+/// Counted pulls, and limits that a test has set.
 #[derive(Default)]
 pub(super) struct Limits {
     used: HashMap<String, u64>,
-    /// Overrides the anonymous limit of the profile.
+    /// Replaces the anonymous limit of the profile.
     pub(super) anonymous: Option<Option<RateLimit>>,
-    /// Overrides the users' limit of the profile.
+    /// Replaces the user limit of the profile.
     pub(super) users: Option<Option<RateLimit>>,
 }
 
@@ -30,13 +30,13 @@ impl Limits {
         }
     }
 
-    /// Pulls that a source has left; none when there is no limit.
+    /// Returns the remaining pulls of a user or of anonymous callers. `None` means unlimited.
     pub(super) fn remaining(&self, profile: &Profile, user: Option<&str>) -> Option<u64> {
         let limit = self.limit(profile, user)?;
         Some(limit.pulls.saturating_sub(self.used.get(user.unwrap_or(ADDRESS)).copied().unwrap_or(0)))
     }
 
-    /// Decides what a source has left.
+    /// Sets the remaining pulls.
     pub(super) fn set_remaining(&mut self, profile: &Profile, user: Option<&str>, pulls: u64) {
         let limit = self.limit(profile, user).map_or(0, |limit| limit.pulls);
         self.used.insert(user.unwrap_or(ADDRESS).to_owned(), limit.saturating_sub(pulls));
@@ -47,7 +47,7 @@ impl Limits {
         *self.used.entry(user.unwrap_or(ADDRESS).to_owned()).or_default() += 1;
     }
 
-    /// Refuses a pull beyond the limit.
+    /// Returns an error response if the limit is reached.
     pub(super) fn refusal(&self, profile: &Profile, user: Option<&str>) -> Option<Response> {
         if self.remaining(profile, user)? > 0 {
             return None;
@@ -61,7 +61,7 @@ impl Limits {
         Some(response)
     }
 
-    /// Writes limit, remaining pulls and source into an answer.
+    /// Adds headers with limit, remaining pulls and source to a response.
     pub(super) fn announce(&self, profile: &Profile, user: Option<&str>, response: &mut Response) {
         let (Some(limit), Some(remaining)) = (self.limit(profile, user), self.remaining(profile, user))
         else {

@@ -14,7 +14,7 @@ use super::profile::{AnonymousAccess, Profile, Quirk};
 use super::referrers;
 use super::store::{Repository, State};
 
-/// Answers HEAD and GET of a manifest. A GET that succeeds is a pull.
+/// Handles HEAD and GET of a manifest. A successful GET counts as a pull.
 pub(super) fn read(
     state: &mut State,
     profile: &Profile,
@@ -54,7 +54,7 @@ pub(super) fn read(
     response
 }
 
-/// Whether a caller gets to see a tag.
+/// Returns true if a caller can see a tag.
 fn is_shown(profile: &Profile, reference: &str, user: Option<&str>) -> bool {
     match profile.anonymous {
         AnonymousAccess::Tags(tags) => user.is_some() || reference.contains(':') || tags.contains(&reference),
@@ -67,7 +67,7 @@ fn count(state: &mut State, user: Option<&str>, exchange: &LogHandle) {
     exchange.note(|entry| entry.is_pull = true);
 }
 
-/// A manifest as an answer to HEAD or GET.
+/// Returns the response to HEAD or GET of a manifest.
 pub(crate) fn send(manifest: &Manifest, method: &Method) -> Response {
     let length = manifest.bytes.len().to_string();
     let headers = [
@@ -80,7 +80,8 @@ pub(crate) fn send(manifest: &Manifest, method: &Method) -> Response {
     response(200, &headers, if is_head { empty() } else { full(manifest.bytes.clone()) })
 }
 
-/// Chooses what the caller accepts: callers that know no lists get the image for `linux/amd64`.
+/// Selects a manifest that the client accepts. Clients without support for indexes get the image for
+/// `linux/amd64`.
 fn negotiate<'a>(
     held: &'a Repository,
     profile: &Profile,
@@ -98,7 +99,7 @@ fn negotiate<'a>(
     }
     let document = manifest.document();
     let Some(entries) = document["manifests"].as_array() else {
-        // A plain image is served whatever the caller says it accepts.
+        // Registries return a single image without regard to `Accept`.
         return Ok(manifest);
     };
     if reference.contains(':') {
@@ -113,7 +114,7 @@ fn negotiate<'a>(
         .ok_or_else(|| refusal(404, "MANIFEST_UNKNOWN", "manifest unknown").into())
 }
 
-/// Whether the `Accept` headers name a media type.
+/// Returns true if the `Accept` headers contain a media type.
 pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     let values = headers.get_all("accept").iter().filter_map(|value| value.to_str().ok());
     values
@@ -122,7 +123,7 @@ pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
         .any(|part| part == media_type || part == "*/*")
 }
 
-/// Answers a tag list.
+/// Handles a request for a tag list.
 pub(super) fn tags(state: &State, request: &Request, repository: &str) -> Response {
     let Some(held) = state.repositories.get(repository) else {
         return refusal(404, "NAME_UNKNOWN", "repository name not known to registry");

@@ -1,4 +1,4 @@
-//! Upstream registries: read-only for clients, filled by the test.
+//! Upstream registries. Clients can only read, and tests add the content.
 
 mod access;
 mod blobs;
@@ -33,27 +33,27 @@ use crate::distribution::{Route, refusal};
 use crate::service::{Operation, Request, Response, Service, reset_connection, response};
 use store::State;
 
-/// Whether a registry is there.
+/// Availability of a registry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Availability {
-    /// It answers.
+    /// The registry works.
     #[default]
     Available,
-    /// Connections to any of its hosts are reset.
+    /// Connections to all its hosts are reset.
     Unreachable,
-    /// Every request is answered 503.
+    /// All requests get status 503.
     ServiceUnavailable,
 }
 
-/// What happens to a request for a part of a blob.
+/// Response to a request for a range of a blob.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RangeSupport {
-    /// It gets the part, with 206.
+    /// The range, with status 206.
     #[default]
     Honoured,
-    /// It gets the whole blob, with 200.
+    /// The whole blob, with status 200.
     Ignored,
-    /// It gets 416.
+    /// Status 416.
     Refused,
 }
 
@@ -65,12 +65,12 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Makes an empty registry.
+    /// Creates an empty registry.
     pub fn new(profile: Profile, generated_blobs: Arc<GeneratedBlobs>) -> Self {
         Self { profile, generated_blobs, state: Mutex::default() }
     }
 
-    /// Its profile.
+    /// Returns the profile.
     pub fn profile(&self) -> &Profile {
         &self.profile
     }
@@ -109,7 +109,7 @@ impl Registry {
         }
     }
 
-    /// Answers at the host that only sends everybody on.
+    /// Handles a request to the host that redirects all requests.
     fn send_on(&self, state: &State, request: &Request) -> Response {
         let host = &self.profile.registry_host;
         let prefix = self.profile.redirecting_host.as_ref().map_or("", |front| &front.prefix);
@@ -170,7 +170,7 @@ impl Registry {
     }
 }
 
-/// Which of a registry's services a request is for.
+/// The part of a registry that handles a request.
 enum Place {
     Token,
     Content,

@@ -1,4 +1,4 @@
-//! What refers to a manifest, in each of the ways in which registries tell it, or do not.
+//! Referrers of a manifest, in the different ways of registries.
 
 use serde_json::{Value, json};
 
@@ -10,28 +10,29 @@ use super::Registry;
 use super::profile::Profile;
 use super::store::{Repository, State};
 
-/// Where a registry sends those who ask for a path that it does not know.
+/// Redirect target for unknown paths.
 pub(super) const LOGIN_PAGE: &str = "/login";
 
-/// Entries on one page of a list, unless told otherwise.
+/// Default number of entries on a page.
 const PAGE: usize = 100;
 
-/// How a registry treats referrers
+/// Support of referrers
 /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReferrersSupport {
-    /// It has the API.
+    /// The registry has the referrers API.
     Api,
-    /// It has none, and answers 404; whoever pushes keeps the list under a tag.
+    /// The registry returns 404. Clients store the list under a fallback tag.
     FallbackTag,
-    /// It has none, and takes the tag of the list for the digest that it is made of, as GitLab did
+    /// The registry returns 404, and resolves the fallback tag to the manifest with that digest, as GitLab
+    /// did
     /// (<https://github.com/oras-project/oras/issues/2148>).
     DigestTag,
-    /// It has none, and leads to a page for people.
+    /// The registry redirects to a login page for people.
     LoginPage,
 }
 
-/// What a test may change.
+/// Settings that a test can change.
 #[derive(Default)]
 pub(super) struct Settings {
     manner: Option<ReferrersSupport>,
@@ -45,18 +46,18 @@ impl Settings {
 }
 
 impl Registry {
-    /// Decides how referrers are treated, whatever the profile says.
+    /// Sets the support of referrers instead of the profile's.
     pub fn set_referrers(&self, manner: ReferrersSupport) {
         self.lock().referrers.manner = Some(manner);
     }
 
-    /// Puts this many entries on a page of referrers.
+    /// Sets the number of entries on a page of referrers.
     pub fn set_referrers_page(&self, entries: usize) {
         self.lock().referrers.page = Some(entries);
     }
 
-    /// Stores an artifact that refers to something, without a tag. Where the registry keeps no list,
-    /// it is added to the one under the tag, as whoever pushes has to do.
+    /// Stores an artifact without a tag. If the registry has no referrers API, adds the artifact to the
+    /// list under the fallback tag, as clients do.
     pub fn put_referrer(&self, repository: &str, artifact: &Image) {
         for blob in &artifact.blobs {
             self.put_blob(repository, blob.clone());
@@ -84,12 +85,12 @@ impl Registry {
     }
 }
 
-/// The tag under which the list of what refers to a digest is kept.
+/// Returns the fallback tag of a digest.
 fn list_tag(digest: &str) -> String {
     digest.replacen(':', "-", 1)
 }
 
-/// An artifact as a list has it.
+/// Returns the entry of an artifact in a list.
 pub(crate) fn entry(manifest: &Manifest) -> Value {
     let document = manifest.document();
     let mut entry = manifest.descriptor();
@@ -106,7 +107,7 @@ fn index(entries: &[Value]) -> Value {
     json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
 }
 
-/// A page of a list, filtered as the request asks, which the answer has to say.
+/// Returns a page of a list, filtered by the artifact type in the request.
 pub(crate) fn list(mut entries: Vec<Value>, size: usize, request: &Request) -> Response {
     let filter = request.query("artifactType");
     if let Some(wanted) = &filter {
@@ -127,7 +128,7 @@ pub(crate) fn list(mut entries: Vec<Value>, size: usize, request: &Request) -> R
     response
 }
 
-/// Answers a request to the referrers API, where there is one.
+/// Handles a request to the referrers API.
 pub(super) fn read(
     state: &State,
     profile: &Profile,
@@ -148,7 +149,7 @@ pub(super) fn read(
     }
 }
 
-/// The page that people see.
+/// Returns the login page for people.
 pub(super) fn login_page() -> Response {
     response(
         200,
@@ -157,7 +158,8 @@ pub(super) fn login_page() -> Response {
     )
 }
 
-/// The manifest of a tag or digest, or of a tag that the registry takes for a digest.
+/// Returns the manifest of a tag or digest. With [`ReferrersSupport::DigestTag`], a fallback tag also
+/// resolves.
 pub(super) fn resolve<'a>(
     state: &'a State,
     profile: &Profile,

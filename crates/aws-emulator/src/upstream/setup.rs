@@ -1,4 +1,4 @@
-//! What a test does to a registry, and sees of it.
+//! Methods for tests to set up and inspect a registry.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use super::store::Repository;
 use super::{Availability, RangeSupport, Registry};
 
 impl Registry {
-    /// Stores an image, its children and blobs, and tags its root.
+    /// Stores an image with its children and blobs, and tags its root.
     pub fn put_image(&self, repository: &str, tag: &str, image: &Image) {
         for blob in &image.blobs {
             self.put_blob(repository, blob.clone());
@@ -22,7 +22,7 @@ impl Registry {
         self.tag(repository, tag, image.digest());
     }
 
-    /// Stores a manifest, whatever its bytes are.
+    /// Stores a manifest with any content.
     pub fn put_manifest(&self, repository: &str, manifest: Manifest) {
         let mut state = self.lock();
         let held = state.repositories.entry(repository.to_owned()).or_default();
@@ -37,33 +37,33 @@ impl Registry {
         held.blobs.insert(blob.digest().to_owned(), blob);
     }
 
-    /// Stores a blob under a digest that is not its own, as a damaged registry would.
+    /// Stores a blob under a wrong digest.
     pub fn put_corrupt_blob(&self, repository: &str, digest: &str, blob: Blob) {
         let mut state = self.lock();
         let held = state.repositories.entry(repository.to_owned()).or_default();
         held.blobs.insert(digest.to_owned(), blob);
     }
 
-    /// Lets a tag name a manifest.
+    /// Sets a tag.
     pub fn tag(&self, repository: &str, tag: &str, digest: &str) {
         let mut state = self.lock();
         let held = state.repositories.entry(repository.to_owned()).or_default();
         held.tags.insert(tag.to_owned(), digest.to_owned());
     }
 
-    /// Takes a tag away.
+    /// Removes a tag.
     pub fn untag(&self, repository: &str, tag: &str) {
         if let Some(held) = self.lock().repositories.get_mut(repository) {
             held.tags.remove(tag);
         }
     }
 
-    /// The digest that a tag names.
+    /// Returns the digest of a tag.
     pub fn resolve(&self, repository: &str, tag: &str) -> Option<String> {
         self.lock().repositories.get(repository)?.tags.get(tag).cloned()
     }
 
-    /// All of the image that a tag names.
+    /// Returns the image of a tag with all its content.
     pub(crate) fn image(&self, repository: &str, tag: &str) -> Option<Image> {
         let state = self.lock();
         let held = state.repositories.get(repository)?;
@@ -72,7 +72,7 @@ impl Registry {
         Some(image)
     }
 
-    /// Forgets a repository.
+    /// Deletes a repository.
     pub fn delete(&self, repository: &str) {
         self.lock().repositories.remove(repository);
     }
@@ -82,22 +82,22 @@ impl Registry {
         self.lock().users.insert(user.to_owned(), password.to_owned());
     }
 
-    /// Adds an identity token of a user, where the registry takes such.
+    /// Adds an identity token of a user.
     pub fn add_identity_token(&self, user: &str, token: &str) {
         self.lock().identity_tokens.insert(token.to_owned(), user.to_owned());
     }
 
-    /// Lets users in again who gave too many wrong passwords.
+    /// Unlocks users with too many wrong passwords.
     pub fn unlock_users(&self) {
         self.lock().wrong_logins.clear();
     }
 
-    /// Adds a password that is good for some time, beside any others that the user has.
+    /// Adds a password with a lifetime. The user keeps other passwords.
     pub(crate) fn add_password(&self, user: &str, password: &str, lasts: Duration) {
         self.lock().passwords.insert((user.to_owned(), password.to_owned()), Instant::now() + lasts);
     }
 
-    /// Lets only these users read a repository.
+    /// Limits the readers of a repository to these users.
     pub fn make_private(&self, repository: &str, readers: &[&str]) {
         let mut state = self.lock();
         let held = state.repositories.entry(repository.to_owned()).or_default();
@@ -114,33 +114,33 @@ impl Registry {
         self.lock().limits.users = Some(limit);
     }
 
-    /// Sets how many pulls a user, or anonymous callers, have left.
+    /// Sets the remaining pulls of a user, or of anonymous callers.
     pub fn set_remaining_pulls(&self, user: Option<&str>, pulls: u64) {
         self.lock().limits.set_remaining(&self.profile, user, pulls);
     }
 
-    /// How many pulls a user, or anonymous callers, have left; none without a limit.
+    /// Returns the remaining pulls of a user, or of anonymous callers. `None` means unlimited.
     pub fn remaining_pulls(&self, user: Option<&str>) -> Option<u64> {
         self.lock().limits.remaining(&self.profile, user)
     }
 
-    /// Switches the registry off or on.
+    /// Sets the availability.
     pub fn set_availability(&self, switch: Availability) {
         self.lock().switch = switch;
     }
 
-    /// Decides how ranges are treated.
+    /// Sets the support of ranges.
     pub fn set_range_support(&self, manner: RangeSupport) {
         self.lock().ranges = manner;
     }
 
-    /// Makes every token given out so far expire.
+    /// Expires all tokens issued so far.
     pub fn expire_tokens(&self) {
         let now = Instant::now();
         self.lock().tokens.values_mut().for_each(|token| token.ends = now);
     }
 
-    /// Whether a token that was given out opens a repository for reading.
+    /// Returns true if a token permits to pull from a repository.
     pub fn allows_pull(&self, token: &str, repository: &str) -> bool {
         let state = self.lock();
         let token = state.tokens.get(token).filter(|token| token.ends > Instant::now());
@@ -150,13 +150,13 @@ impl Registry {
         })
     }
 
-    /// Makes every signed URL given out so far expire.
+    /// Expires all signed URLs issued so far.
     pub fn expire_signatures(&self) {
         self.lock().signature += 1;
     }
 }
 
-/// Collects a manifest with all that it refers to, children first.
+/// Adds a manifest and its content to an image, children first.
 fn gather(held: &Repository, manifest: &Manifest, image: &mut Image) {
     let document = manifest.document();
     let digests = |name: &str| {

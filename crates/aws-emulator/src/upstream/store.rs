@@ -1,4 +1,4 @@
-//! What a registry holds.
+//! Content of a registry.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
@@ -10,56 +10,56 @@ use super::limits::Limits;
 use super::referrers;
 use super::{Availability, RangeSupport};
 
-/// One repository.
+/// A repository.
 #[derive(Default)]
 pub(super) struct Repository {
     pub(super) manifests: HashMap<String, Manifest>,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) blobs: HashMap<String, Blob>,
-    /// Users that may read it; everybody when absent.
+    /// Users that can read the repository. `None` means everyone.
     pub(super) readers: Option<HashSet<String>>,
 }
 
 impl Repository {
-    /// The manifest of a tag or digest.
+    /// Returns the manifest of a tag or digest.
     pub(super) fn manifest(&self, reference: &str) -> Option<&Manifest> {
         let digest = self.tags.get(reference).map_or(reference, String::as_str);
         self.manifests.get(digest)
     }
 }
 
-/// A token that was given out.
+/// A bearer token.
 pub(super) struct Token {
     pub(super) user: Option<String>,
-    /// Repositories it opens for reading.
+    /// Repositories that the token can read.
     pub(super) repositories: HashSet<String>,
-    /// Whether it opens all that its user may read, as a constant scope does.
+    /// True if the token can read all repositories of its user, as with a constant scope.
     pub(super) everything: bool,
     pub(super) ends: Instant,
 }
 
-/// All of one registry.
+/// Content of a registry.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) repositories: HashMap<String, Repository>,
     pub(super) users: HashMap<String, String>,
-    /// Users with passwords that were given out for a time, and when these end.
+    /// Expiry of temporary passwords by user and password.
     pub(super) passwords: HashMap<(String, String), Instant>,
-    /// Identity tokens, and whose they are.
+    /// Users by identity token.
     pub(super) identity_tokens: HashMap<String, String>,
-    /// How often each user gave a wrong password.
+    /// Number of wrong passwords by user.
     pub(super) wrong_logins: HashMap<String, u32>,
     pub(super) tokens: HashMap<String, Token>,
     pub(super) limits: Limits,
     pub(super) switch: Availability,
     pub(super) ranges: RangeSupport,
     pub(super) referrers: referrers::Settings,
-    /// Raised to make every signed URL given out so far invalid.
+    /// Secret of signed URLs. Changing it expires them all.
     pub(super) signature: u64,
 }
 
 impl State {
-    /// Whether a login is right.
+    /// Returns true if the password is valid.
     pub(super) fn knows(&self, user: &str, password: &str) -> bool {
         let key = (user.to_owned(), password.to_owned());
         let lasts = self.passwords.get(&key).is_some_and(|ends| *ends > Instant::now());

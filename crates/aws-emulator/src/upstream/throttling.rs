@@ -1,4 +1,4 @@
-//! Refusals of registries that are too busy, or have had enough of somebody.
+//! Status 429 as registries return it.
 
 use std::collections::BTreeMap;
 
@@ -7,27 +7,27 @@ use serde_json::json;
 use crate::fault::Effect;
 
 impl Effect {
-    /// Docker Hub's refusal of too many requests from an address, whatever they are for. It is no
-    /// registry's error document, and waiting helps
+    /// Docker Hub's error for too many requests from one IP address. It has no registry error document, and
+    /// a retry helps
     /// (<https://github.com/docker/hub-feedback/issues/1907>).
     pub fn docker_hub_abuse(retry_after: u64) -> Self {
         let headers = [("content-type", "text/plain".to_owned()), ("retry-after", retry_after.to_string())];
         refused(&headers, "Too Many Requests\n".to_owned())
     }
 
-    /// ECR Public's refusal of a second pull within a second
+    /// ECR Public's error for a second pull within a second
     /// (<https://github.com/aws/aws-lambda-web-adapter/issues/429>).
     pub fn ecr_public_rate() -> Self {
         too_many_requests("Rate exceeded")
     }
 
-    /// ECR Public's refusal after the volume of a month, which no waiting helps
+    /// ECR Public's error after the monthly data limit, for which a retry does not help
     /// (<https://github.com/aws/aws-lambda-web-adapter/issues/595>).
     pub fn ecr_public_volume() -> Self {
         too_many_requests("Data limit exceeded")
     }
 
-    /// GHCR's refusal of anonymous callers, who share one allowance, with a hint of no time at all.
+    /// GHCR's error for anonymous callers, who share one limit. Its delay is shorter than a millisecond.
     pub fn ghcr_rate() -> Self {
         let message = "retry-after: 522.7µs, allowed: 44000/minute";
         too_many_requests(message)

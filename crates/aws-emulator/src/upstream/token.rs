@@ -17,17 +17,17 @@ use super::blobs::now;
 use super::profile::{Profile, Quirk, TokenFields};
 use super::store::{State, Token};
 
-/// User name of an identity token where a password is wanted
+/// User name for an identity token as password
 /// (<https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md>).
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Path of a token service that has moved.
 pub(super) const MOVED_PATH: &str = "/c/token";
 
-/// Prefix of the repository in the scopes of a proxy.
+/// Prefix of repositories in the scopes of [`Quirk::MappedScope`].
 const MAPPED_PREFIX: &str = "mapped/";
 
-/// What a token request says, in its query or in its form.
+/// A token request with its parameters in the query or in a form.
 struct Wish<'a> {
     request: &'a Request,
     form: Option<&'a str>,
@@ -39,7 +39,7 @@ impl Wish<'_> {
     }
 }
 
-/// Gives a token for the scopes asked for, as far as the caller may have them.
+/// Issues a token for the requested scopes that the caller can read.
 pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, form: Option<&str>) -> Response {
     if profile.has(Quirk::MovedTokenService) && request.path() == profile.token_path {
         let location = format!("{MOVED_PATH}?{}", request.uri.query().unwrap_or_default());
@@ -83,18 +83,18 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, for
     json_response(200, &written(profile, &token))
 }
 
-/// The name of a repository in scopes.
+/// Returns the name of a repository in scopes.
 pub(super) fn name_in_scope(profile: &Profile, repository: &str) -> String {
     let prefix = if profile.has(Quirk::MappedScope) { MAPPED_PREFIX } else { "" };
     format!("{prefix}{repository}")
 }
 
-/// The repository that a scope names, if the token service knows it by this name.
+/// Returns the repository of a name in scopes.
 fn repository_of_scope<'a>(profile: &Profile, name: &'a str) -> Option<&'a str> {
     if profile.has(Quirk::MappedScope) { name.strip_prefix(MAPPED_PREFIX) } else { Some(name) }
 }
 
-/// The answer that holds a token.
+/// Returns the body of a token response.
 fn written(profile: &Profile, token: &str) -> Value {
     match profile.token_fields {
         TokenFields::Token => json!({"token": token}),
@@ -110,7 +110,7 @@ fn written(profile: &Profile, token: &str) -> Value {
     }
 }
 
-/// Whose token it is to be; nobody's is an answer too.
+/// Returns the user of a token request. `None` is an anonymous caller.
 fn caller(state: &mut State, profile: &Profile, wish: &Wish<'_>) -> Result<Option<String>, BoxedResponse> {
     let wrong = || profile.errors.wrong_login.answer("", "");
     if wish.request.method == http::Method::POST {
@@ -142,9 +142,9 @@ fn caller(state: &mut State, profile: &Profile, wish: &Wish<'_>) -> Result<Optio
     if profile.rejects_wrong_credentials { Err(wrong().into()) } else { Ok(None) }
 }
 
-/// Writes seconds since 1970 as RFC 3339 does.
+/// Formats seconds since 1970 as in RFC 3339.
 fn rfc3339(seconds: u64) -> String {
-    // Days to a date by the era of 400 years, which begins on 1 March.
+    // https://howardhinnant.github.io/date_algorithms.html#civil_from_days
     let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
@@ -156,7 +156,7 @@ fn rfc3339(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// Reads user and password of a Basic login.
+/// Returns user and password of basic authentication.
 pub(crate) fn login(request: &Request) -> Option<(String, String)> {
     let (scheme, value) = request.header("authorization")?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

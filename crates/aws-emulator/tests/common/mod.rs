@@ -1,6 +1,6 @@
-//! What the tests share: a running emulator and a client behind its proxy.
+//! Common parts of the tests: a running emulator and a client that uses its proxy.
 
-// Each test file is a program of its own and uses a part of this.
+// Each test file is a crate of its own and uses a part of this.
 #![expect(dead_code, reason = "no test file uses all of it")]
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
 pub(crate) const REGION: &str = "eu-west-1";
 pub(crate) const REGISTRY: &str = "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 
-/// An emulator, and a client that knows no redirects.
+/// An emulator, and a client that does not follow redirects.
 pub(crate) struct Fixture {
     pub(crate) emulator: Emulator,
     pub(crate) client: Client,
@@ -32,7 +32,7 @@ impl Fixture {
         Self { emulator, client }
     }
 
-    /// A request with this authorization.
+    /// Creates a request with this `Authorization` header.
     pub(crate) fn request(&self, method: Method, url: &str, authorization: &str) -> RequestBuilder {
         let request = self.client.request(method, url).header("accept", ACCEPT);
         if authorization.is_empty() { request } else { request.header("authorization", authorization) }
@@ -46,7 +46,7 @@ impl Fixture {
         self.request(Method::HEAD, url, authorization).send().await.unwrap()
     }
 
-    /// A bearer token of Docker Hub.
+    /// Returns a bearer token of Docker Hub.
     pub(crate) async fn hub_token(&self, repository: &str, login: Option<(&str, &str)>) -> String {
         let url = format!(
             "https://auth.docker.io/token?service=registry.docker.io&scope=repository:{repository}:pull"
@@ -90,7 +90,7 @@ impl Fixture {
         output
     }
 
-    /// Calls an action that must fail, and gives type and message.
+    /// Calls an action that must fail, and returns name and message of the error.
     pub(crate) async fn refusal(&self, action: &str, input: Value) -> (String, String) {
         let (status, output) = self.call_in(REGION, action, input).await;
         assert_eq!(status, 400, "{action}: {output}");
@@ -98,14 +98,14 @@ impl Fixture {
         (text("__type"), text("message"))
     }
 
-    /// A login for ECR's registry.
+    /// Returns the `Authorization` header for ECR's registry.
     pub(crate) async fn ecr_login(&self) -> String {
         let output = self.call("GetAuthorizationToken", json!({})).await;
         let token = output["authorizationData"][0]["authorizationToken"].as_str().unwrap();
         format!("Basic {token}")
     }
 
-    /// Opens an upload session and gives its URL.
+    /// Opens an upload session and returns its URL.
     pub(crate) async fn open(&self, repository: &str, login: &str) -> String {
         let url = format!("{REGISTRY}/v2/{repository}/blobs/uploads/");
         let answer = self.request(Method::POST, &url, login).send().await.unwrap();
@@ -121,7 +121,7 @@ impl Fixture {
         request.send().await.unwrap()
     }
 
-    /// Puts a manifest.
+    /// Uploads a manifest.
     pub(crate) async fn put_manifest(
         &self,
         repository: &str,
@@ -154,13 +154,13 @@ pub(crate) fn header(answer: &Response, name: &str) -> String {
     answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
 }
 
-/// The body as JSON, or as a string when it is none.
+/// Returns the body as JSON, or as a string if it is no JSON.
 pub(crate) async fn body(answer: Response) -> Value {
     let text = answer.text().await.unwrap();
     serde_json::from_str(&text).unwrap_or_else(|_| json!(text))
 }
 
-/// Status, code and message of a refusal by a registry.
+/// Returns status, code and message of a registry's error response.
 pub(crate) async fn refused(answer: Response) -> (u16, String, String) {
     let status = answer.status().as_u16();
     let body = body(answer).await;

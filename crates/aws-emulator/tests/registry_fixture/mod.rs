@@ -1,6 +1,6 @@
-//! A registry of some profile with a public and a private image in it.
+//! A registry with a public and a private image.
 
-// Each test file is a program of its own and uses a part of this.
+// Each test file is a crate of its own and uses a part of this.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// A registry with one public and one private image, both of `ann`'s.
+    /// Creates a registry with a public and a private image and the user `ann`.
     pub(crate) async fn new(profile: Profile, public: &str, private: &str) -> Self {
         let fixture = Fixture::start().await;
         let registry = fixture.emulator.add_upstream(profile);
@@ -34,7 +34,7 @@ impl Case {
         format!("https://{}/v2/{rest}", self.registry.profile().registry_host)
     }
 
-    /// Asks the token service for a repository.
+    /// Sends a token request for a repository.
     pub(crate) async fn ask_token(&self, repository: &str, password: Option<&str>) -> Response {
         let profile = self.registry.profile();
         let scope = format!("repository:{repository}:pull");

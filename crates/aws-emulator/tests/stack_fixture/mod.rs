@@ -1,4 +1,4 @@
-//! An emulator with one function behind one stack.
+//! An emulator with a function and a stack.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use aws_emulator::bucket::ResponseBucket;
 use aws_emulator::lambda::{Function, FunctionSettings, LambdaApi};
 use aws_emulator::stack::{Stack, StackSettings};
 
-/// Longer than anything here takes on a busy machine.
+/// Timeout of all waits, long enough for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
@@ -18,12 +18,12 @@ pub(crate) struct World {
     pub(crate) stack: Stack,
 }
 
-/// A world with default settings.
+/// Creates a fixture with default settings.
 pub(crate) async fn world() -> World {
     world_with(|_| {}, |_| {}).await
 }
 
-/// A world with some settings changed.
+/// Creates a fixture with changed settings.
 pub(crate) async fn world_with(
     function: impl FnOnce(&mut FunctionSettings),
     stack: impl FnOnce(&mut StackSettings),

@@ -45,7 +45,7 @@ fn decode(value: &Value) -> Value {
     }
 }
 
-/// A number, or its text if it is too large or too precise for JSON here.
+/// Converts a number. If it is too large or too precise for JSON here, its text remains.
 fn number(value: &Value) -> Value {
     let text = value.as_str().unwrap_or_default();
     let number = text.parse::<Number>().ok().filter(|number| number.to_string() == text);

@@ -1,8 +1,9 @@
-//! DynamoDB of every Region, by the crate `dynoxide-rs` in memory
+//! DynamoDB of all Regions, implemented by the crate `dynoxide-rs` in memory
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/>).
 //!
-//! A read without `ConsistentRead` returns an item as it was before its last write for as long as the
-//! read lag lasts, so that a test shows a consistent read that is missing.
+//!
+//! During the read lag after a write, a read without `ConsistentRead` returns the earlier item. This
+//! reveals a missing `ConsistentRead` in a test.
 
 mod json;
 mod tables;
@@ -37,7 +38,7 @@ const READ_LAG: Duration = Duration::from_secs(1);
 
 /// All tables of one account.
 pub struct DynamoDb {
-    /// The account that calls.
+    /// Account of the caller.
     account: String,
     state: Mutex<State>,
 }
@@ -54,17 +55,18 @@ impl DynamoDb {
         Self { account: account.to_owned(), state: Mutex::new(state) }
     }
 
-    /// Creates a DynamoDB without tables and without proxy, for tests that decide when each call
-    /// happens.
+    /// Creates a DynamoDB without tables and without a proxy, for tests that control the order of calls.
     pub fn standalone() -> Arc<Self> {
         Arc::new(Self::new("123456789012"))
     }
 
-    /// Carries out one action of the API.
+    /// Executes an action of the API.
+    ///
     ///
     /// # Errors
     ///
-    /// Returns the name and the message of the error.
+    ///
+    /// Returns name and message of the error.
     pub fn call(&self, region: &str, action: &str, input: &Value) -> Result<Value, (&'static str, String)> {
         let caller = Caller::unnamed(&self.account, region);
         self.carry_out(&caller, region, action, input).map_err(|refusal| (refusal.name, refusal.message))
@@ -104,9 +106,11 @@ impl DynamoDb {
         self.prepare(region, |tables| tables.call("DeleteTable", &input, Duration::ZERO).map(drop));
     }
 
-    /// Returns all items of a table as plain JSON. A set becomes a list, binary data base64.
+    /// Returns all items of a table as plain JSON. Sets become lists, and binary data becomes base64.
+    ///
     ///
     /// # Panics
+    ///
     ///
     /// Panics if the table does not exist.
     pub fn items(&self, region: &str, name: &str) -> Vec<Value> {
@@ -114,9 +118,11 @@ impl DynamoDb {
         items.iter().map(json::decode_item).collect()
     }
 
-    /// Stores an item from plain JSON, past permissions and conditions. All reads return it at once.
+    /// Stores an item from plain JSON without permissions and conditions. All reads return it immediately.
+    ///
     ///
     /// # Panics
+    ///
     ///
     /// Panics if the item is no object or the table does not accept it.
     pub fn put(&self, region: &str, name: &str, item: &Value) {
@@ -124,21 +130,23 @@ impl DynamoDb {
         self.prepare(region, |tables| tables.put(name, &item));
     }
 
-    /// Removes the item with this partition key, if it exists. All reads miss it at once.
+    /// Deletes the item with this partition key, if it exists. No read returns it afterwards.
+    ///
     ///
     /// # Panics
+    ///
     ///
     /// Panics if the table does not exist.
     pub fn remove(&self, region: &str, name: &str, key: &str) {
         self.prepare(region, |tables| tables.remove(name, key));
     }
 
-    /// Sets how long after a write a read without `ConsistentRead` returns the earlier item.
+    /// Sets the time after a write in which a read without `ConsistentRead` returns the earlier item.
     pub fn set_read_lag(&self, lag: Duration) {
         self.lock().read_lag = lag;
     }
 
-    /// Denies actions such as `dynamodb:PutItem` on table ARNs; both are patterns with `*`.
+    /// Denies actions such as `dynamodb:PutItem` on table ARNs. Both are patterns with `*`.
     pub fn deny(&self, action: &str, resource: &str) {
         self.lock().denials.add(action, resource);
     }
@@ -170,7 +178,7 @@ impl DynamoDb {
         }
         let lag = state.read_lag;
         let mut output = state.tables(region).call(action, input, lag)?;
-        // dynoxide gives every table an ARN in a Region and an account of its own.
+        // dynoxide's ARNs have a Region and an account of their own.
         for name in ["Table", "TableDescription"] {
             let table = output[name]["TableName"].as_str().map(&arn);
             if let Some(arn) = table {
@@ -191,7 +199,7 @@ impl State {
     }
 }
 
-/// The tables that a request names.
+/// Returns the tables that a request names.
 fn named_tables(input: &Value) -> Vec<&str> {
     match input["RequestItems"].as_object() {
         Some(requests) => requests.keys().map(String::as_str).collect(),
@@ -199,7 +207,7 @@ fn named_tables(input: &Value) -> Vec<&str> {
     }
 }
 
-/// The name of an error with its namespace, as DynamoDB sends it.
+/// Returns the name of an error with its namespace.
 pub(super) fn error_type(name: &str) -> String {
     let namespace = match name {
         "ValidationException" => "com.amazon.coral.validate",
@@ -217,7 +225,7 @@ pub(super) fn error_type(name: &str) -> String {
     format!("{namespace}#{name}")
 }
 
-/// Returns whether a host name is an endpoint of one account, such as
+/// Returns true if a host name is an account-based endpoint, such as
 /// `123456789012.ddb.eu-west-1.amazonaws.com`.
 fn is_account_endpoint(host: &str) -> bool {
     hosts::split(host).is_some_and(|(name, ..)| name.ends_with(".ddb"))

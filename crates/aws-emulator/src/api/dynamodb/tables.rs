@@ -1,5 +1,4 @@
-//! The tables of one Region: a current database, and one that lags behind for eventually consistent
-//! reads.
+//! The tables of one Region: a current database, and a delayed one for eventually consistent reads.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,7 +17,7 @@ type Key = Map<String, Value>;
 /// The tables of one Region.
 pub(super) struct Tables {
     current: Database,
-    /// Every item as it was before its last write, until the read lag of that write has passed.
+    /// Items as they were before their last write, until that write's read lag ends.
     lagging: Database,
     /// Names of the key attributes of each table.
     keys: BTreeMap<String, Vec<String>>,
@@ -38,7 +37,7 @@ impl Tables {
         Self { current: memory(), lagging: memory(), keys: BTreeMap::new(), recent: Vec::new() }
     }
 
-    /// Carries out an action of the API.
+    /// Executes an action of the API.
     pub(super) fn call(&mut self, action: &str, input: &Value, lag: Duration) -> Result<Value, Refusal> {
         let table = input["TableName"].as_str().unwrap_or_default();
         match action {
@@ -92,7 +91,7 @@ impl Tables {
         }
     }
 
-    /// All items of a table.
+    /// Returns all items of a table.
     pub(super) fn items(&self, table: &str) -> Result<Vec<Value>, Refusal> {
         let mut items = Vec::new();
         let mut input = json!({"TableName": table, "ConsistentRead": true});
@@ -106,7 +105,7 @@ impl Tables {
         }
     }
 
-    /// Stores an item that all reads return at once.
+    /// Stores an item in both databases.
     pub(super) fn put(&mut self, table: &str, item: &Value) -> Result<(), Refusal> {
         let key = self.key(table, item);
         for database in [&self.current, &self.lagging] {
@@ -116,7 +115,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Removes an item that all reads miss at once.
+    /// Deletes an item from both databases.
     pub(super) fn remove(&mut self, table: &str, key: &str) -> Result<(), Refusal> {
         let names = self.keys.get(table).map_or(&[][..], Vec::as_slice);
         let key: Key = names.iter().map(|name| (name.clone(), json!({"S": key}))).collect();
@@ -127,13 +126,13 @@ impl Tables {
         Ok(())
     }
 
-    /// The key attributes of an item.
+    /// Returns the key attributes of an item.
     fn key(&self, table: &str, item: &Value) -> Key {
         let names = self.keys.get(table).map_or(&[][..], Vec::as_slice);
         names.iter().filter_map(|name| Some((name.clone(), item.get(name)?.clone()))).collect()
     }
 
-    /// Carries out a write. If it succeeds, eventually consistent reads return the earlier item.
+    /// Executes a write. If it succeeds, eventually consistent reads return the earlier item.
     fn write(
         &mut self,
         table: &str,
@@ -149,7 +148,7 @@ impl Tables {
         Ok(output)
     }
 
-    /// The database that a read sees.
+    /// Returns the database for a read.
     fn database(&mut self, consistent: bool, lag: Duration) -> Result<&Database, Refusal> {
         if consistent {
             return Ok(&self.current);
@@ -183,7 +182,7 @@ fn store(database: &Database, table: &str, key: &Key, item: Option<&Value>) -> R
     Ok(())
 }
 
-/// Reads a request, carries it out, and returns the response or the error as JSON.
+/// Parses a request, executes it, and returns the response or the error as JSON.
 fn run<Input: DeserializeOwned, Output: Serialize>(
     input: &Value,
     act: impl FnOnce(Input) -> dynoxide::Result<Output>,
@@ -193,7 +192,7 @@ fn run<Input: DeserializeOwned, Output: Serialize>(
     Ok(serde_json::to_value(output).expect("a response of DynamoDB is JSON"))
 }
 
-/// The error for a request that dynoxide cannot read. Its messages begin with the kind of error
+/// Returns the error for a request that dynoxide cannot parse. Its messages start with the kind of error
 /// (`serde_errors` in dynoxide) and end with a position.
 fn unreadable(message: &str) -> Refusal {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);

@@ -25,9 +25,9 @@ static API: Api = Api {
     json: JsonVersion::V1_1,
 };
 
-/// All secrets, by ARN.
+/// All secrets by ARN.
 pub struct Secrets {
-    /// The account that calls.
+    /// Account of the caller.
     account: String,
     state: Mutex<State>,
 }
@@ -46,17 +46,17 @@ struct Secret {
     key: KmsKey,
 }
 
-/// The KMS key that a secret is encrypted with.
+/// KMS key of a secret or parameter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KmsKey {
-    /// `aws/secretsmanager`, which no other account can use.
+    /// `aws/secretsmanager` or `aws/ssm`, which other accounts cannot use.
     #[default]
     AwsManaged,
-    /// A key of the account's own whose policy lets the caller decrypt.
+    /// A customer managed key whose policy permits the caller to decrypt.
     CustomerManaged,
-    /// A key of the account's own that the caller may not use.
+    /// A customer managed key that the caller cannot use.
     AccessDenied,
-    /// A key that is disabled or gone.
+    /// A disabled key.
     Disabled,
 }
 
@@ -65,44 +65,50 @@ impl Secrets {
         Self { account: account.to_owned(), state: Mutex::default() }
     }
 
-    /// Stores a new current version, and gives its id. What was current becomes the previous one.
+    /// Stores a new current version, and returns its ID. The current version becomes the previous one.
+    ///
     ///
     /// # Panics
     ///
-    /// When the ARN is not that of a secret, with the six characters at its end.
+    ///
+    /// Panics if the ARN is not the ARN of a secret with its six random characters.
     pub fn put(&self, arn: &str, value: &str) -> String {
         self.store(arn, Content::Text(value.to_owned()), CURRENT)
     }
 
-    /// Stores a version under a staging label of its own, such as `AWSPENDING`.
+    /// Stores a version with a staging label such as `AWSPENDING`, and returns its ID.
+    ///
     ///
     /// # Panics
     ///
-    /// When the ARN is not that of a secret.
+    ///
+    /// Panics if the ARN is not the ARN of a secret with its six random characters.
     pub fn put_staged(&self, arn: &str, stage: &str, value: &str) -> String {
         self.store(arn, Content::Text(value.to_owned()), stage)
     }
 
-    /// Stores a new current version that is no text.
+    /// Stores a new current version with binary content, and returns its ID.
+    ///
     ///
     /// # Panics
     ///
-    /// When the ARN is not that of a secret.
+    ///
+    /// Panics if the ARN is not the ARN of a secret with its six random characters.
     pub fn put_binary(&self, arn: &str, value: &[u8]) -> String {
         self.store(arn, Content::Binary(value.to_vec()), CURRENT)
     }
 
-    /// Marks a secret for deletion.
+    /// Schedules a secret for deletion.
     pub fn delete(&self, arn: &str) {
         self.change(arn, |secret| secret.deleted = true);
     }
 
-    /// Gives a secret of another account a resource policy that lets the caller read it.
+    /// Adds a resource policy that permits the caller to read a secret of another account.
     pub fn share(&self, arn: &str) {
         self.change(arn, |secret| secret.shared = true);
     }
 
-    /// Decides which key a secret is encrypted with.
+    /// Sets the KMS key of a secret.
     pub fn set_key(&self, arn: &str, key: KmsKey) {
         self.change(arn, |secret| secret.key = key);
     }
@@ -112,7 +118,7 @@ impl Secrets {
         self.lock().denials.add("secretsmanager:GetSecretValue", resource);
     }
 
-    /// Takes all denials back.
+    /// Removes all denials.
     pub fn allow_everything(&self) {
         self.lock().denials.clear();
     }
@@ -149,7 +155,7 @@ impl Secrets {
             Refusal::new("ValidationException", message)
         })?;
         let found = state.secrets.iter().find(|(arn, _)| self.is_called(arn, id, region));
-        // IAM is asked before the secret is looked for, by the best name there is for it.
+        // IAM checks a request for a missing secret too. Its resource is then the requested ID.
         let resource = found.map_or(id, |(arn, _)| arn);
         state.denials.check(caller, "secretsmanager:GetSecretValue", resource)?;
         let missing = "Secrets Manager can't find the specified secret.";
@@ -159,8 +165,8 @@ impl Secrets {
         Ok(describe(arn, version))
     }
 
-    /// Whether a caller in a Region means a secret: by ARN with or without its six characters, or,
-    /// in the caller's account, by name.
+    /// Returns true if `id` refers to a secret in this Region: its ARN with or without the six random
+    /// characters, or its name in the caller's account.
     fn is_called(&self, arn: &str, id: &str, region: &str) -> bool {
         let here = format!("arn:{}:secretsmanager:{region}:", hosts::partition(region));
         let Some(rest) = arn.strip_prefix(&here) else { return false };
@@ -169,7 +175,7 @@ impl Secrets {
         id == arn || id == partial || own.is_some_and(|name| name[..name.len() - 7] == *id)
     }
 
-    /// What resource policy and key say to this caller.
+    /// Checks resource policy, deletion and KMS key.
     fn admit(&self, arn: &str, secret: &Secret, caller: &Caller) -> Result<(), Refusal> {
         let foreign = arn.split(':').nth(4) != Some(self.account.as_str());
         if foreign && !secret.shared {
@@ -199,7 +205,7 @@ impl Secrets {
     }
 }
 
-/// Whether an ARN names a secret in full.
+/// Returns true if an ARN is the ARN of a secret with its six random characters.
 fn is_whole(arn: &str) -> bool {
     let parts: Vec<_> = arn.splitn(7, ':').collect();
     let ["arn", partition, "secretsmanager", region, account, "secret", name] = parts[..] else {

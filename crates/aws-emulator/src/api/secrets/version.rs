@@ -1,4 +1,4 @@
-//! Versions of a secret: their stages, and which one is asked for.
+//! Versions of a secret.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -9,7 +9,7 @@ use crate::api::{Refusal, now};
 pub(super) const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
 
-/// One version.
+/// A version of a secret.
 pub(super) struct Version {
     pub(super) id: String,
     pub(super) stages: Vec<String>,
@@ -17,19 +17,19 @@ pub(super) struct Version {
     created: f64,
 }
 
-/// What a version holds.
+/// Content of a version.
 pub(super) enum Content {
     Text(String),
     Binary(Vec<u8>),
 }
 
 impl Version {
-    /// A version that is made now.
+    /// Creates a version with the current time.
     pub(super) fn new(stage: &str, content: Content) -> Self {
         Self { id: version_id(), stages: vec![stage.to_owned()], content, created: now() }
     }
 
-    /// Loses its place as the current version to another.
+    /// Moves the label of the current version to previous.
     pub(super) fn step_back(&mut self) {
         let was_current = self.stages.iter().any(|stage| stage == CURRENT);
         self.stages.retain(|stage| stage != CURRENT && stage != PREVIOUS);
@@ -39,7 +39,7 @@ impl Version {
     }
 }
 
-/// The version that is asked for; the current one when nothing says otherwise.
+/// Returns the requested version. The default is the current one.
 pub(super) fn choose<'a>(
     versions: &'a [Version],
     id: Option<&str>,
@@ -64,7 +64,7 @@ pub(super) fn choose<'a>(
     Ok(found)
 }
 
-/// A version as the API writes it.
+/// Formats a version as the API does.
 pub(super) fn describe(arn: &str, version: &Version) -> Value {
     let name = arn.rsplit_once(":secret:").map_or("", |(_, name)| &name[..name.len() - 7]);
     let mut output = json!({
@@ -81,7 +81,7 @@ pub(super) fn describe(arn: &str, version: &Version) -> Value {
     output
 }
 
-/// An id as the API makes them up.
+/// Generates a version ID.
 fn version_id() -> String {
     let (high, low) = (fastrand::u64(..), fastrand::u64(..));
     format!(

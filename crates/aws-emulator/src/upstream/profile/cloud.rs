@@ -1,4 +1,4 @@
-//! Registries of clouds.
+//! Registries of cloud providers.
 
 use super::{AuthScheme, ErrorResponse, ErrorResponses, Profile, Quirk, RedirectingHost, TokenFields};
 
@@ -9,7 +9,7 @@ impl Profile {
         let invalid = "Your Authorization Token is invalid.";
         let unknown = "The repository with name '{repository}' does not exist in the registry";
         Self {
-            // Its dual-stack name.
+            // Dual-stack name.
             aliases: &["ecr-public.aws.com"],
             constant_scope: Some("aws".to_owned()),
             token_fields: TokenFields::Token,
@@ -19,7 +19,7 @@ impl Profile {
             errors: ErrorResponses {
                 wrong_login: ErrorResponse::error(403, "DENIED", expired),
                 unauthorized: ErrorResponse::error(401, "DENIED", "Not Authorized"),
-                // No challenge comes along (https://github.com/aws/containers-roadmap/issues/2835).
+                // The response has no challenge (https://github.com/aws/containers-roadmap/issues/2835).
                 stale_token: Some(ErrorResponse::error(400, "DENIED", invalid)),
                 missing_repository: Some(ErrorResponse::error(404, "NAME_UNKNOWN", unknown)),
                 missing_manifest: ErrorResponse::error(404, "MANIFEST_UNKNOWN", "Requested image not found"),
@@ -31,7 +31,7 @@ impl Profile {
         }
     }
 
-    /// Google's Artifact Registry of a location, such as `europe-west1`.
+    /// Google Artifact Registry of a location, such as `europe-west1`.
     pub fn artifact_registry(location: &str) -> Self {
         let host = format!("{location}-docker.pkg.dev");
         let anonymous = "Unauthenticated request. Unauthenticated requests do not have permission \
@@ -40,7 +40,7 @@ impl Profile {
         let denied = "Permission 'artifactregistry.repositories.downloadArtifacts' denied on resource \
                       '{repository}' (or it may not exist)";
         Self {
-            // Its downloads are a path of the same host.
+            // Downloads have a path on the same host.
             blob_host: Some(host.clone()),
             token_fields: TokenFields::Token,
             rejects_wrong_credentials: true,
@@ -59,8 +59,8 @@ impl Profile {
         }
     }
 
-    /// `registry.k8s.io`, which sends manifests to an Artifact Registry, where repositories have
-    /// [`RedirectingHost::prefix`] before their name, and blobs to a bucket
+    /// `registry.k8s.io`, which redirects manifests to an Artifact Registry, where repository names have
+    /// the prefix [`RedirectingHost::prefix`], and blobs to a bucket
     /// (<https://github.com/kubernetes/registry.k8s.io/blob/main/cmd/archeio/docs/request-handling.md>).
     pub fn kubernetes() -> Self {
         let bucket = "prod-registry-k8s-io-eu-west-1.s3.dualstack.eu-west-1.amazonaws.com";
@@ -72,13 +72,13 @@ impl Profile {
             redirecting_host: Some(RedirectingHost { host, prefix }),
             blob_host: Some(bucket.to_owned()),
             errors: ErrorResponses { missing_repository: Some(missing), ..base.errors },
-            // Stated in the redirect alone.
+            // Only the redirect has the header.
             quirks: &[Quirk::NoDigestHeader],
             ..base
         }
     }
 
-    /// A registry of Azure's, `<name>.azurecr.io`
+    /// Azure Container Registry `<name>.azurecr.io`
     /// (<https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md>).
     pub fn acr(name: &str) -> Self {
         let host = format!("{name}.azurecr.io");
@@ -107,12 +107,12 @@ impl Profile {
         }
     }
 
-    /// A registry without any authorization.
+    /// A registry without authentication.
     pub fn without_auth(host: &str) -> Self {
         Self { auth: AuthScheme::None, blob_host: None, ..Self::bearer(host) }.with_missing_told()
     }
 
-    /// The same, telling that a repository is not there instead of hiding it.
+    /// Makes the registry report missing repositories instead of hiding them.
     #[must_use]
     pub(super) fn with_missing_told(mut self) -> Self {
         self.errors.missing_repository = Some(self.errors.missing_manifest);

@@ -1,11 +1,11 @@
-//! How registries refuse: status, code and message of each.
+//! Error responses of registries.
 
 use serde_json::json;
 
 use crate::body::{empty, full};
 use crate::service::{Response, json_response, response};
 
-/// One refusal. In its texts `{repository}` and `{reference}` stand for what was asked for.
+/// An error response. `{repository}` and `{reference}` in its text are replaced by those of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorResponse {
     /// HTTP status.
@@ -14,29 +14,29 @@ pub struct ErrorResponse {
     pub body: ErrorBody,
 }
 
-/// The body of a refusal.
+/// Body of an error response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorBody {
-    /// Code and message in the error document of registries.
+    /// Code and message in the error document of the distribution specification.
     Error(&'static str, &'static str),
-    /// JSON of the registry's own.
+    /// JSON in the registry's own format.
     Json(&'static str),
-    /// Nothing.
+    /// No body.
     Nothing,
 }
 
 impl ErrorResponse {
-    /// A refusal in the error document of registries.
+    /// Creates an error response in the format of the distribution specification.
     pub const fn error(status: u16, code: &'static str, message: &'static str) -> Self {
         Self { status, body: ErrorBody::Error(code, message) }
     }
 
-    /// A refusal in JSON of the registry's own.
+    /// Creates an error response in the registry's own JSON format.
     pub const fn json(status: u16, text: &'static str) -> Self {
         Self { status, body: ErrorBody::Json(text) }
     }
 
-    /// The answer, about a repository and a tag or digest.
+    /// Returns the response for a repository and a tag or digest.
     pub(crate) fn answer(&self, repository: &str, reference: &str) -> Response {
         let fill = |text: &str| text.replace("{repository}", repository).replace("{reference}", reference);
         match self.body {
@@ -51,33 +51,32 @@ impl ErrorResponse {
     }
 }
 
-/// All refusals of a registry.
+/// All error responses of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorResponses {
-    /// To a wrong login, where one is refused at once.
+    /// For wrong credentials.
     pub wrong_login: ErrorResponse,
-    /// From the token service to a login that gets nothing of what it asks for; none where the
-    /// token is given all the same.
+    /// From the token service to a user without permission for the requested scopes. `None` if it issues a
+    /// useless token.
     pub nothing_granted: Option<ErrorResponse>,
-    /// The same to callers without a login.
+    /// The same for anonymous callers.
     pub nothing_granted_to_anonymous: Option<ErrorResponse>,
     /// From the registry, with a challenge.
     pub unauthorized: ErrorResponse,
-    /// From the registry to the token of a login that does not open this; none where it is
-    /// `unauthorized`.
+    /// From the registry to a user without permission. `None` means `unauthorized`.
     pub denied: Option<ErrorResponse>,
-    /// The same to callers without a login.
+    /// The same for anonymous callers.
     pub denied_to_anonymous: Option<ErrorResponse>,
-    /// To a token that has ended or was never given; none where it is `unauthorized`.
+    /// For an expired or unknown token. `None` means `unauthorized`.
     pub stale_token: Option<ErrorResponse>,
-    /// About a repository that is not there; none where it is treated like a private one.
+    /// For a missing repository. `None` if the response is the same as for a private one.
     pub missing_repository: Option<ErrorResponse>,
-    /// About a tag or digest that is not there.
+    /// For a missing tag or digest.
     pub missing_manifest: ErrorResponse,
 }
 
 impl ErrorResponses {
-    /// The words of the Distribution registry, which many others use.
+    /// Error responses of the Distribution registry, which many others share.
     pub(super) const fn distribution() -> Self {
         Self {
             wrong_login: ErrorResponse::json(401, r#"{"details":"incorrect username or password"}"#),

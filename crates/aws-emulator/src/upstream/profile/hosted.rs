@@ -1,4 +1,4 @@
-//! Registries that are one place in the world.
+//! Registries with one public instance.
 
 use crate::upstream::ReferrersSupport;
 
@@ -16,7 +16,7 @@ impl Profile {
             user_limit: Some(RateLimit { pulls: 200, window: 21600 }),
             rate_headers: RateHeaders::DockerHub,
             rejects_wrong_credentials: true,
-            // How many it takes is not published (https://github.com/docker/hub-feedback/issues/2201).
+            // The threshold is not published (https://github.com/docker/hub-feedback/issues/2201).
             lockout_threshold: Some(5),
             referrers: ReferrersSupport::FallbackTag,
             ..Self::bearer("registry-1.docker.io").with_tokens_at(
@@ -27,7 +27,7 @@ impl Profile {
         }
     }
 
-    /// Docker Hardened Images, where even what is free wants a login
+    /// Docker Hardened Images, where free images need credentials too
     /// (<https://docs.docker.com/dhi/how-to/use/>).
     pub fn docker_hardened() -> Self {
         Self {
@@ -40,7 +40,7 @@ impl Profile {
         }
     }
 
-    /// GitHub's registry.
+    /// GitHub Container Registry.
     pub fn ghcr() -> Self {
         let denied = ErrorResponse::error(403, "DENIED", "requested access to the resource is denied");
         Self {
@@ -74,7 +74,7 @@ impl Profile {
         }
     }
 
-    /// Microsoft's public registry.
+    /// Microsoft Container Registry.
     pub fn mcr() -> Self {
         let missing = r#"manifest tagged by "{reference}" is not found"#;
         Self {
@@ -90,7 +90,7 @@ impl Profile {
         }
     }
 
-    /// Chainguard's registry, which shows callers without a login two tags only.
+    /// Chainguard's registry, which shows only two tags to anonymous callers.
     pub fn chainguard() -> Self {
         let denied = Some(ErrorResponse::error(403, "DENIED", "requested access to the resource is denied"));
         Self {

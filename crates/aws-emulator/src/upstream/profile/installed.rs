@@ -1,11 +1,11 @@
-//! Registries that companies install for themselves.
+//! Self-managed registries.
 
 use crate::upstream::ReferrersSupport;
 
 use super::{AnonymousAccess, AuthScheme, ErrorResponse, ErrorResponses, Profile, Quirk, TokenFields};
 
 impl Profile {
-    /// GitLab, whose tokens come from GitLab itself, on another host than the registry
+    /// GitLab, whose token service is on another host than the registry
     /// (<https://docs.gitlab.com/user/packages/container_registry/>).
     pub fn gitlab() -> Self {
         let forbidden = ErrorResponse::error(403, "DENIED", "access forbidden");
@@ -19,7 +19,6 @@ impl Profile {
                 nothing_granted_to_anonymous: Some(forbidden),
                 ..ErrorResponses::distribution()
             },
-            // https://github.com/oras-project/oras/issues/2148
             quirks: &[],
             ..Self::bearer("registry.gitlab.com").with_tokens_at(
                 "gitlab.com",
@@ -29,7 +28,7 @@ impl Profile {
         }
     }
 
-    /// Harbor on a host.
+    /// Harbor.
     pub fn harbor(host: &str) -> Self {
         let unauthorized = "unauthorized to access repository: {repository}, action: pull: unauthorized to \
                             access repository: {repository}, action: pull";
@@ -49,7 +48,7 @@ impl Profile {
         }
     }
 
-    /// Artifactory on a host, where repositories begin with the key of one of Artifactory's own.
+    /// Artifactory, where repository names start with the key of an Artifactory repository.
     pub fn artifactory(host: &str) -> Self {
         let unknown = "The named manifest is not known to the registry.";
         let denied = "The client does not have permission for manifest";
@@ -71,12 +70,13 @@ impl Profile {
             },
             // https://github.com/containerd/containerd/issues/7390 and pull request 2169
             quirks: &[Quirk::NoScopeOnHead, Quirk::BlobHeadFindsManifests, Quirk::ForbiddenForMissingOnHead],
-            // The port of https stands in its name: https://github.com/containerd/containerd/issues/3556
+            // The service name contains the HTTPS port:
+            // https://github.com/containerd/containerd/issues/3556
             ..Self::bearer(host).with_tokens_at(host, "/v2/token", &format!("{host}:443"))
         }
     }
 
-    /// The Distribution registry with a password file, on a host.
+    /// The Distribution registry with a password file.
     pub fn distribution(host: &str) -> Self {
         let profile = Self {
             auth: AuthScheme::Basic,

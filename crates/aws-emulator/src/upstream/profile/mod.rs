@@ -1,7 +1,8 @@
-//! Registries as data: hosts, token service, words and manners.
+//! Registries as data: hosts, token service, error responses and quirks.
 //!
-//! ErrorResponses and manners are those that users and maintainers report; a link stands where one is odd.
-//! Hosts that registries change at will, such as those of their blobs, stand for all of their kind.
+//!
+//! They are taken from documentation and from reports of users and maintainers. Unusual ones have a link.
+//! Registries can change some host names at any time, such as those of blobs. The names here are examples.
 
 mod cloud;
 mod errors;
@@ -22,108 +23,109 @@ pub struct RateLimit {
     pub window: u64,
 }
 
-/// Which words a limit is refused in.
+/// Headers with the pull limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RateHeaders {
     /// `ratelimit-limit`, `ratelimit-remaining` and `docker-ratelimit-source`.
     DockerHub,
-    /// None.
+    /// No headers.
     Absent,
 }
 
-/// How a registry wants to know who asks.
+/// Authentication of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthScheme {
-    /// Everybody may read everything, and nobody is asked.
+    /// No authentication.
     None,
-    /// User and password with every request.
+    /// Basic authentication.
     Basic,
-    /// A token from a token service.
+    /// Bearer tokens of a token service.
     Bearer,
-    /// The same, or user and password with every request.
+    /// Bearer tokens or basic authentication.
     BearerOrBasic,
 }
 
-/// What callers without a login may read of what is public.
+/// Public content that anonymous callers can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnonymousAccess {
-    /// All of it.
+    /// All content.
     Everything,
-    /// These tags only.
+    /// Only these tags.
     Tags(&'static [&'static str]),
-    /// Nothing: even what is free wants a login.
+    /// Nothing. Free images need credentials too.
     Nothing,
 }
 
-/// The fields in which a token service gives its token.
+/// Fields of a token response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenFields {
     /// `token`, `access_token`, `expires_in` and `issued_at`.
     All,
-    /// `token` alone.
+    /// Only `token`.
     Token,
-    /// `access_token` alone.
+    /// Only `access_token`.
     AccessToken,
-    /// `access_token` beside an empty `token`, and an `expires_in` of -1.
+    /// `access_token`, an empty `token`, and an `expires_in` of -1.
     EmptyToken,
     /// `token`, and `expires_in` as a string.
     TextExpiry,
 }
 
-/// Another host that is asked first, and sends everybody on.
+/// A host that redirects all requests to the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedirectingHost {
-    /// Its name, which references name.
+    /// Host name in references.
     pub host: String,
-    /// What stands before the repository at the host that answers in the end.
+    /// Prefix of repository names at the registry.
     pub prefix: String,
 }
 
-/// What a registry does that others do not.
+/// Behaviour that differs from most registries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quirk {
-    /// An expired token is refused without a challenge.
+    /// The response for an expired token has no challenge.
     NoChallengeOnExpiry,
-    /// HEAD of a blob is sent to the second host, which refuses it.
+    /// HEAD of a blob is redirected to the second host, which rejects it.
     RejectsBlobHead,
-    /// HEAD of a manifest states another length than GET.
+    /// HEAD of a manifest returns another length than GET.
     WrongLengthOnHead,
-    /// The challenge to HEAD lacks the scope.
+    /// The challenge for HEAD has no scope.
     NoScopeOnHead,
-    /// HEAD of a blob says yes to the digest of a manifest.
+    /// HEAD of a blob with the digest of a manifest succeeds.
     BlobHeadFindsManifests,
-    /// HEAD of what is missing is refused with 403.
+    /// HEAD of missing content returns 403.
     ForbiddenForMissingOnHead,
-    /// Answers with a manifest state no digest.
+    /// Responses with a manifest have no `Docker-Content-Digest` header.
     NoDigestHeader,
-    /// The second host speaks as Azure's storage does.
+    /// The second host is Azure Storage.
     AzureStorage,
-    /// A comma-joined `Accept` is not understood.
+    /// Only one media type per `Accept` header is supported.
     OneAcceptPerLine,
-    /// A token request with an action other than `pull` and `push` is refused as a whole.
+    /// The token service rejects scopes with actions other than `pull` and `push`.
     RejectsUnknownActions,
-    /// A refused HEAD has no body, and its status says less than that of GET.
+    /// The status 404 is replaced by 403 in all responses to HEAD.
     ForbiddenForMissingTagOnHead,
     /// The challenge has an empty scope.
     EmptyScope,
-    /// The scope in the challenge names the repository as the token service knows it, which grants no other.
+    /// The scope in the challenge has another repository name than the reference, and only that one is
+    /// granted.
     MappedScope,
-    /// The realm is an earlier path of the token service, which redirects to the present one.
+    /// The realm is an old path of the token service, which redirects to the current one.
     MovedTokenService,
-    /// Only `/v2/` has a challenge. Requests without credentials are refused as if nothing existed.
+    /// Only `/v2/` has a challenge. Anonymous requests for private repositories get status 404.
     ChallengeOnlyAtRoot,
 }
 
-/// What a registry is called, and how it behaves.
+/// Names and behaviour of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Host of the registry API.
     pub registry_host: String,
     /// Other names of that host.
     pub aliases: &'static [&'static str],
-    /// Another host before it.
+    /// Host that redirects to the registry.
     pub redirecting_host: Option<RedirectingHost>,
-    /// How it wants to know who asks.
+    /// Authentication.
     pub auth: AuthScheme,
     /// Host of the token service.
     pub token_host: String,
@@ -131,39 +133,39 @@ pub struct Profile {
     pub token_path: String,
     /// `service` in the challenge.
     pub service: String,
-    /// The scope when it is a constant that names no repository.
+    /// Constant scope without a repository.
     pub constant_scope: Option<String>,
-    /// The fields of a token answer.
+    /// Fields of a token response.
     pub token_fields: TokenFields,
-    /// Whether the token service takes an identity token by POST. Others refuse every POST.
+    /// True if the token service accepts an identity token in a POST. Otherwise it rejects all POST
+    /// requests.
     pub accepts_identity_tokens: bool,
-    /// Seconds that a token lasts.
+    /// Lifetime of a token in seconds.
     pub token_seconds: u64,
-    /// Whether the token service refuses a wrong login itself, instead of giving a token that opens
-    /// nothing.
+    /// True if the token service rejects wrong credentials. Otherwise it issues an anonymous token.
     pub rejects_wrong_credentials: bool,
-    /// Wrong passwords after which a user is locked out.
+    /// Number of wrong passwords that locks a user.
     pub lockout_threshold: Option<u32>,
-    /// What can be read without a login.
+    /// Content that anonymous callers can read.
     pub anonymous: AnonymousAccess,
-    /// Host that blobs are redirected to; none when the registry sends them itself.
+    /// Host to which blobs are redirected. `None` if the registry sends them itself.
     pub blob_host: Option<String>,
-    /// How many pulls anonymous callers have.
+    /// Pull limit of anonymous callers.
     pub anonymous_limit: Option<RateLimit>,
-    /// How many pulls a user has.
+    /// Pull limit of users.
     pub user_limit: Option<RateLimit>,
-    /// How limits are announced.
+    /// Headers with the pull limit.
     pub rate_headers: RateHeaders,
-    /// How referrers are told.
+    /// Support of referrers.
     pub referrers: ReferrersSupport,
-    /// How it refuses.
+    /// Error responses.
     pub errors: ErrorResponses,
-    /// What else it does.
+    /// Other behaviour.
     pub quirks: &'static [Quirk],
 }
 
 impl Profile {
-    /// A registry of the usual kind, with `token.<host>` and `blobs.<host>` beside it.
+    /// A registry with bearer tokens and the additional hosts `token.<host>` and `blobs.<host>`.
     pub fn bearer(host: &str) -> Self {
         Self {
             registry_host: host.to_owned(),
@@ -190,7 +192,7 @@ impl Profile {
         }
     }
 
-    /// The same with its token service on its own host.
+    /// Sets the token service.
     #[must_use]
     pub(super) fn with_tokens_at(mut self, host: &str, path: &str, service: &str) -> Self {
         (self.token_host, self.token_path) = (host.to_owned(), path.to_owned());
@@ -198,17 +200,17 @@ impl Profile {
         self
     }
 
-    /// Whether a host is the registry itself.
+    /// Returns true if a host is the registry's.
     pub(crate) fn is_registry(&self, host: &str) -> bool {
         host == self.registry_host || self.aliases.contains(&host)
     }
 
-    /// Whether it has a quirk.
+    /// Returns true if the registry has a quirk.
     pub(crate) fn has(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)
     }
 
-    /// The host that a reference names.
+    /// Returns the host in references.
     pub fn reference_host(&self) -> &str {
         self.redirecting_host.as_ref().map_or(&self.registry_host, |front| &front.host)
     }

@@ -1,16 +1,16 @@
-//! Registries whose manners most clients meet rarely.
+//! Registries with rare behaviour.
 
 use super::{ErrorResponse, ErrorResponses, Profile, Quirk, TokenFields};
 
 impl Profile {
-    /// Oracle's registry of a region, such as `fra` (<https://github.com/jupyterhub/binderhub/pull/1586>). zot does
-    /// the same with the scope (<https://github.com/cesanta/docker_auth/issues/146>).
+    /// Oracle's registry of a region, such as `fra` (<https://github.com/jupyterhub/binderhub/pull/1586>).
+    /// zot has the same scope (<https://github.com/cesanta/docker_auth/issues/146>).
     pub fn oracle(region: &str) -> Self {
         let host = format!("{region}.ocir.io");
         Self { quirks: &[Quirk::EmptyScope], ..Self::alone(&host, "/20180419/docker/token") }
     }
 
-    /// Harbor behind a proxy, which has given the token service another path
+    /// Harbor behind a proxy that has moved the token service to another path
     /// (<https://github.com/Finsys/dockhand/issues/1428>).
     pub fn moved_token_service(host: &str) -> Self {
         Self {
@@ -20,14 +20,13 @@ impl Profile {
         }
     }
 
-    /// A token service that leaves a field empty
-    /// (<https://github.com/google/go-containerregistry/pull/81>) and gives tokens no life
-    /// (<https://github.com/bazel-contrib/rules_oci/pull/856>).
+    /// A token service with an empty field (<https://github.com/google/go-containerregistry/pull/81>) and a
+    /// negative lifetime (<https://github.com/bazel-contrib/rules_oci/pull/856>).
     pub fn empty_token_field(host: &str) -> Self {
         Self { token_fields: TokenFields::EmptyToken, ..Self::alone(host, "/token") }
     }
 
-    /// A proxy of other registries, whose scopes name the repositories behind it.
+    /// A proxy whose scopes contain the repository names of the registries behind it.
     pub fn mapped_scopes(host: &str) -> Self {
         let denied = Some(ErrorResponse::error(403, "DENIED", "requested access to the resource is denied"));
         Self {
@@ -41,7 +40,7 @@ impl Profile {
         }
     }
 
-    /// A registry that hides its private repositories from everybody who sends no credentials.
+    /// A registry that hides private repositories from anonymous callers.
     pub fn hidden_repositories(host: &str) -> Self {
         let unknown =
             Some(ErrorResponse::error(404, "NAME_UNKNOWN", "repository name not known to registry"));
@@ -57,7 +56,7 @@ impl Profile {
         }
     }
 
-    /// A registry that sends blobs itself, with its token service on its own host.
+    /// A registry that sends blobs itself and has its token service on the same host.
     fn alone(host: &str, token_path: &str) -> Self {
         Self {
             blob_host: None,
