@@ -246,7 +246,7 @@ mod tests {
         let text = parse_error(&["a", "--to", "b", "--platform", "linux-arm64"]);
         assert!(text.contains("--platform") && text.contains("os/architecture"), "{text}");
         let text = parse_error(&["a", "--to", "https://b"]);
-        assert!(text.contains("--to") && text.contains("without a scheme"), "{text}");
+        assert!(text.contains("--to") && text.contains("no scheme"), "{text}");
         let text = parse_error(&["a", "--to", "b", "--jobs", "0"]);
         assert!(text.contains("--jobs"), "{text}");
         let text = parse_error(&["a", "--to", "b", "--mirror", "docker.io"]);

@@ -64,7 +64,7 @@ impl AuthFiles {
     async fn find(
         &self,
         repository: &Repository,
-        refused: Option<&Credentials>,
+        rejected: Option<&Credentials>,
         cache: &mut Cache,
     ) -> Lookup {
         for file in &self.files {
@@ -72,7 +72,7 @@ impl AuthFiles {
             let in_file = |why: String| format!("{}: {why}", display::path(&file.path));
             for source in config.credential_sources(repository).map_err(in_file)? {
                 let credentials = match source {
-                    CredentialSource::Helper(helper) => cache.run_helper(helper, refused).await?,
+                    CredentialSource::Helper(helper) => cache.run_helper(helper, rejected).await?,
                     CredentialSource::Stored(stored) => stored.credentials().map_err(in_file)?,
                 };
                 if credentials.is_some() {
@@ -86,10 +86,10 @@ impl AuthFiles {
 
 impl Cache {
     /// Runs a helper once, and again if the registry rejected its credentials.
-    async fn run_helper(&mut self, helper: CredentialHelper<'_>, refused: Option<&Credentials>) -> Lookup {
+    async fn run_helper(&mut self, helper: CredentialHelper<'_>, rejected: Option<&Credentials>) -> Lookup {
         let key = (helper.name.to_owned(), helper.key.to_owned());
         match self.by_helper.get(&key) {
-            Some(Ok(Some(credentials))) if refused == Some(credentials) => {}
+            Some(Ok(Some(credentials))) if rejected == Some(credentials) => {}
             Some(found) => return found.clone(),
             None => {}
         }
@@ -103,17 +103,17 @@ impl CredentialsProvider for AuthFiles {
     fn credentials_for<'a>(
         &'a self,
         repository: &'a Repository,
-        refused: Option<&'a Credentials>,
+        rejected: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
             // Held while a helper runs, because a helper can prompt the user.
             let mut cache = self.cache.lock().await;
             if let Some(found) = cache.by_repository.get(repository)
-                && (refused.is_none() || found.is_err())
+                && (rejected.is_none() || found.is_err())
             {
                 return found.clone().map_err(|line| Error::Credentials(line.into()));
             }
-            let found = self.find(repository, refused, &mut cache).await;
+            let found = self.find(repository, rejected, &mut cache).await;
             cache.by_repository.insert(repository.clone(), found.clone());
             found.map_err(|line| Error::Credentials(line.into()))
         })

@@ -57,18 +57,18 @@ impl CredentialsProvider for CredentialChain {
     fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        refused: Option<&'a Credentials>,
+        rejected: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
-            let mut rejected = None;
+            let mut last = None;
             for source in &self.0 {
-                let Some(credentials) = source.credentials_for(repository, refused).await? else { continue };
-                if refused != Some(&credentials) {
+                let Some(credentials) = source.credentials_for(repository, rejected).await? else { continue };
+                if rejected != Some(&credentials) {
                     return Ok(Some(credentials));
                 }
-                rejected = Some(credentials);
+                last = Some(credentials);
             }
-            Ok(rejected)
+            Ok(last)
         })
     }
 
@@ -114,6 +114,6 @@ mod tests {
         assert_eq!(credentials("c").await, None);
         let first = chain.credentials_for(&named("a"), None).await.unwrap().unwrap();
         let next = chain.credentials_for(&named("a"), Some(&first)).await.unwrap().unwrap();
-        assert_eq!(next.username, "x", "the first was refused");
+        assert_eq!(next.username, "x", "the first was rejected");
     }
 }

@@ -137,7 +137,7 @@ mod tests {
                         tokio::time::sleep(Duration::from_millis(5)).await;
                     }
                 };
-                tokio::select! { _ = run => panic!("it hangs"), () = started => {} }
+                tokio::select! { _ = run => panic!("the helper hangs"), () = started => {} }
             } else {
                 run.await.unwrap_err();
             }

@@ -346,8 +346,8 @@ mod tests {
         assert_eq!(error_line("a\nb \"c\"\n", &[]), "b 'c'");
         let ssh = "ssh: connect to host h port 22: Connection refused\nfatal: Could not read from remote repository.\n\nPlease make sure\n";
         assert_eq!(error_line(ssh, &[]), "ssh: connect to host h port 22: Connection refused");
-        let refused = "remote: \nremote: error: GH006: Protected branch update failed.        \nTo https://h/x\n ! [remote rejected] HEAD -> main (protected branch hook declined)\nerror: failed to push some refs to 'https://h/x'\n";
-        assert_eq!(error_line(refused, &[]), "remote: error: GH006: Protected branch update failed.");
+        let rejected = "remote: \nremote: error: GH006: Protected branch update failed.        \nTo https://h/x\n ! [remote rejected] HEAD -> main (protected branch hook declined)\nerror: failed to push some refs to 'https://h/x'\n";
+        assert_eq!(error_line(rejected, &[]), "remote: error: GH006: Protected branch update failed.");
         let behind = "To /x\n ! [rejected] HEAD -> main (fetch first)\nerror: failed to push some refs to '/x'\nhint: y\n";
         assert_eq!(error_line(behind, &[]), "! [rejected] HEAD -> main (fetch first)");
     }

@@ -62,9 +62,9 @@ pub(crate) fn redact(text: &str, secrets: &[String]) -> String {
 /// Returns the length of `name:secret@` at the start of an address without a scheme, which git reads as an
 /// SSH address.
 fn credentials_length_without_scheme(word: &str) -> usize {
-    let authority = word.split('/').next().unwrap_or(word);
-    match authority.rfind('@') {
-        Some(at) if authority[..at].contains(':') => at + 1,
+    let host = word.split('/').next().unwrap_or(word);
+    match host.rfind('@') {
+        Some(at) if host[..at].contains(':') => at + 1,
         _ => 0,
     }
 }

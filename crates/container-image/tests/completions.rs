@@ -1,6 +1,6 @@
 //! Tests completions with the shell itself.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use std::process::Command;
 

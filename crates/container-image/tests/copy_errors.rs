@@ -37,8 +37,7 @@ async fn a_lost_blob_or_child_manifest_has_its_own_hint() {
     fault("blob.get", "acme/app", "BLOB_UNKNOWN");
     let err = copy("docker.io/acme/app:1").await;
     assert!(err.contains("(blob sha256:") && err.ends_with(ADVICE), "{err}");
-    let gone = "manifests/sha256:";
-    fault("manifest.get", gone, "MANIFEST_UNKNOWN");
+    fault("manifest.get", "manifests/sha256:", "MANIFEST_UNKNOWN");
     let err = copy("docker.io/acme/app:1").await;
     assert!(err.ends_with(ADVICE), "{err}");
     let err = copy(&format!("docker.io/acme/app@{digest}")).await;

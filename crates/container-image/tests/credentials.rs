@@ -19,8 +19,8 @@ async fn failed(sandbox: &Sandbox, variables: &[(&str, String)]) -> String {
     let output = command.envs(variables.iter().map(|(name, value)| (name, value))).output();
     let output = tokio::time::timeout(Duration::from_secs(60), output)
         .await
-        .expect("it never hangs")
-        .expect("it starts");
+        .expect("the program ends")
+        .expect("the program starts");
     assert_eq!(output.status.code(), Some(1));
     let err = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(err.lines().count(), 1, "{err}");

@@ -1,6 +1,6 @@
 //! Tests of `--repository` with the user's git and local repositories.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 mod common;
 
@@ -69,8 +69,8 @@ async fn commits_only_its_own_changes_in_a_work_tree() {
         ["update", "--all", "--matching-tag", "--resolve-digest", "--repository", "work", "--commit", "Pin"];
     let output = sandbox.run_with(&update).await;
     assert_eq!(output.code, Some(0), "{output:?}");
-    let nobody = "INFO: committed to main by container-image <container-image@localhost>, because git has no author configured\n";
-    assert!(output.stderr.ends_with(nobody), "{output:?}");
+    let expected = "INFO: committed to main by container-image <container-image@localhost>, because git has no author configured\n";
+    assert!(output.stderr.ends_with(expected), "{output:?}");
     assert_eq!(git(&work, &["log", "-1", "--format=%an %s"]), "container-image Pin");
     assert_eq!(git(&work, &["status", "--porcelain"]), "A  other.txt");
     let output = sandbox.run_with(&["list", "--repository", "work", "--branch", "next"]).await;
@@ -216,7 +216,7 @@ async fn wait_until(done: impl Fn() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("it took too long");
+    panic!("timed out");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,12 +97,12 @@ async fn ctrl_c_during_requests_changes_no_file() {
     let mark = sandbox.emulator.log().mark();
     let mut command = sandbox.command(&PIN.split(' ').collect::<Vec<_>>());
     let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
-    let asked = async {
+    let first_request = async {
         while sandbox.emulator.log().count(mark, "manifest.head") == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), asked).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), first_request).await.unwrap();
     let id = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
     rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
     let ended =
@@ -268,7 +268,7 @@ async fn reports_a_read_only_folder() {
 fn unprivileged_command(sandbox: &Sandbox, arguments: &str) -> tokio::process::Command {
     let program = sandbox.path("program");
     assert!(
-        std::process::Command::new("cp").arg(PROGRAM).arg(&program).status().expect("cp is there").success()
+        std::process::Command::new("cp").arg(PROGRAM).arg(&program).status().expect("cp exists").success()
     );
     let mut command = tokio::process::Command::new(program);
     command.args(arguments.split(' ')).current_dir(sandbox.folder());

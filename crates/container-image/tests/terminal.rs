@@ -1,6 +1,6 @@
 //! Snapshots of a terminal with 80 columns.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 mod common;
 
@@ -126,9 +126,9 @@ async fn prints_failures_and_warnings() {
     sandbox.write("broken.yaml", include_str!("fixtures/session/demo.yaml").replace("    Type", "   Type"));
     sandbox
         .write("wrong.yaml", include_str!("fixtures/session/demo.yaml").replace("python:3.9", "Python:3.9"));
-    insta::assert_snapshot!("faults", shown(&sandbox, &[], "list broken.yaml wrong.yaml").await);
-    let doubtful = "update --all --check Dockerfile";
-    insta::assert_snapshot!("warning", shown(&sandbox, &[], doubtful).await);
+    insta::assert_snapshot!("template-errors", shown(&sandbox, &[], "list broken.yaml wrong.yaml").await);
+    let ambiguous = "update --all --check Dockerfile";
+    insta::assert_snapshot!("warning", shown(&sandbox, &[], ambiguous).await);
     insta::assert_snapshot!("usage-error", shown(&sandbox, &[], "update --all --latset").await);
 }
 

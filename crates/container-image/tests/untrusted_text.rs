@@ -1,6 +1,6 @@
 //! Text from registries, programs and file names is printed in visible lines of limited length.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 mod common;
 
@@ -58,8 +58,8 @@ async fn sanitizes_text_of_registries_and_token_services() {
         let sandbox = Sandbox::start().await;
         sandbox.publish("ghcr.io/acme/app:1", 1);
         sandbox.emulator.add_upstream(Profile::without_auth("open.example"));
-        let refused = Effect::Status { code: 400, headers: Default::default(), body };
-        sandbox.emulator.faults().add(Fault::on(operation, refused));
+        let rejection = Effect::Status { code: 400, headers: Default::default(), body };
+        sandbox.emulator.faults().add(Fault::on(operation, rejection));
         check(&copy(&sandbox, "").await, expected);
     }
 }
@@ -139,7 +139,7 @@ async fn rejects_invalid_media_types() {
         let output = copy(&sandbox, "").await;
         check(&output, "is not a media type: expected");
         assert_eq!(output.code, Some(1));
-        assert!(sandbox.emulator.log().matching(mark, "manifest.put").is_empty(), "nothing is sent on");
+        assert!(sandbox.emulator.log().matching(mark, "manifest.put").is_empty(), "no manifest is sent");
     }
 }
 
@@ -216,7 +216,7 @@ async fn sanitizes_keys_and_values_of_templates() {
         "B": {"Type": "AWS::Lambda::Function", "Properties": {"Code": {"ImageUri": {"Fn::Foo\u001b]0;\u202e": "y"}}}}}}"#;
     sandbox.write("a.json", template);
     let output = sandbox.run("list").await;
-    check(&output, "\"x error: forged y\" is not an image reference");
+    check(&output, "invalid image reference \"x error: forged y\"");
     check(&output, "its value is computed by Foo ]0;.");
 }
 

@@ -65,26 +65,26 @@ async fn matches_cru_and_corrects_its_errors() {
     let v = "gcr.io/acme/monitor:v3.2.4-5-g49d6871";
     let rows: &[(&str, &str, &str, &str)] = &[
         (
-            "an image to a tag",
+            "set a tag",
             "--image-reference gcr.io/acme/monitor:v0.3.2",
             "image = \"gcr.io/acme/monitor:v0.3.1\"",
             "image = \"gcr.io/acme/monitor:v0.3.2\"",
         ),
         (
-            "of this name alone",
+            "only this name",
             "--image-reference gcr.io/acme/monitor:v1",
             "a gcr.io/acme/monitor:v0 b acme/monitor:v0 c acme/monitor",
             "a gcr.io/acme/monitor:v1 b acme/monitor:v0 c acme/monitor",
         ),
         (
-            "to its digest",
+            "set a tag with its digest",
             &format!("--resolve-digest --image-reference {v}"),
             "gcr.io/acme/monitor:v0.3.1",
             &format!("{v}{monitor}"),
         ),
-        ("the tag back", &format!("--image-reference {v}"), &format!("{v}{old}"), v),
+        ("remove the digest", &format!("--image-reference {v}"), &format!("{v}{old}"), v),
         (
-            "from a digest to a tag",
+            "replace a digest by a tag",
             "--image-reference gcr.io/acme/monitor:latest",
             &format!("gcr.io/acme/monitor{old}"),
             "gcr.io/acme/monitor:latest",
@@ -96,13 +96,13 @@ async fn matches_cru_and_corrects_its_errors() {
             &format!("acme/paas:latest{paas} gcr.io/acme/monitor:latest{monitor}"),
         ),
         (
-            "all to what they are",
+            "all keep their tags",
             "--all --matching-tag --resolve-digest",
             "gcr.io/acme/monitor:v0.3.1",
             &format!("gcr.io/acme/monitor:v0.3.1{old}"),
         ),
         (
-            "another tag",
+            "resolve to the most specific tag",
             "--resolve-tag --image-reference gcr.io/acme/monitor:latest",
             "gcr.io/acme/monitor:v0.3.1",
             v,
@@ -127,7 +127,7 @@ async fn matches_cru_and_corrects_its_errors() {
             &format!("my_org/app:1.0{under}"),
         ),
         (
-            "a digest alone",
+            "only a digest",
             "--all --resolve-digest",
             &format!("gcr.io/acme/monitor{old}"),
             &format!("gcr.io/acme/monitor{old}"),
@@ -140,7 +140,7 @@ async fn matches_cru_and_corrects_its_errors() {
             "arn:aws:ecr:eu-west-1:1:repository/python:3",
         ),
         (
-            "the tail of a name",
+            "a part of a name",
             "--all",
             "${AWS::AccountId}.dkr.ecr.${AWS::Region}.amazonaws.com/app:1.0",
             "${AWS::AccountId}.dkr.ecr.${AWS::Region}.amazonaws.com/app:1.0",
@@ -294,12 +294,12 @@ async fn prints_completions_and_manual_pages() {
         let output = sandbox.run(&format!("completions {shell}")).await;
         assert!(output.code == Some(0) && output.stdout.contains("resolve-digest"), "{shell}");
     }
-    for (page, holds) in
+    for (page, expected) in
         [("", "container\\-image"), ("update", "\\-\\-matching\\-tag"), ("list", "\\-\\-no\\-filename")]
     {
         let output = sandbox.run(&format!("man {page}")).await;
         assert!(
-            output.code == Some(0) && output.stdout.contains(".TH") && output.stdout.contains(holds),
+            output.code == Some(0) && output.stdout.contains(".TH") && output.stdout.contains(expected),
             "{page}"
         );
     }

@@ -25,7 +25,7 @@ async fn an_invalid_template_is_a_failure() {
     sandbox.write("chart.yaml", "Resources:\n  A: {Type: AWS::S3::Bucket\n{{- if .Values.x }}\n");
     sandbox.write("notes.yml", "- of AWS:: Resources\n ]broken\n");
     let broken = "error: broken.yaml:6: the template is invalid (while parsing a block mapping, did not find expected key) and was scanned as plain text, without short names. Correct it, or exclude it with --exclude.\n";
-    let invalid = "error: invalid.yaml:5: \"Python:3.9\" is not an image reference: \"Python\" is not a repository name: expected lower-case letters and digits, separated by ., _, - or /. Correct it, or exclude the file with --exclude.\n";
+    let invalid = "error: invalid.yaml:5: invalid image reference \"Python:3.9\": \"Python\" is not a repository name: expected lower-case letters and digits, separated by ., _, - or /. Correct it, or exclude the file with --exclude.\n";
     let errors = format!("{broken}{invalid}");
     let only_errors = |text: &str| -> String {
         text.split_inclusive('\n').filter(|line| line.starts_with("error: ")).collect()
@@ -73,7 +73,7 @@ async fn warns_about_a_reference_without_matches() {
         assert_eq!(sandbox.run(&format!("update --quiet {arguments}")).await.stderr, "");
     }
     let output = sandbox.run("update --image-reference ghcr.io/acme/app:1").await;
-    assert_eq!(output.stderr, "INFO: no files were updated\n", "it is there already");
+    assert_eq!(output.stderr, "INFO: no files were updated\n", "the file already has the tag");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +86,7 @@ async fn warns_if_all_images_move_to_latest() {
     assert!(!sandbox.run("update --all --matching-tag").await.stderr.contains("warning"));
     assert!(sandbox.run("update --all").await.stderr.contains(warning));
     assert_eq!(sandbox.read("b.txt"), "ghcr.io/acme/app:latest ghcr.io/acme/app:latest\n");
-    assert!(!sandbox.run("update --all").await.stderr.contains("warning"), "nothing moves any more");
+    assert!(!sandbox.run("update --all").await.stderr.contains("warning"), "all images have the tag latest");
 }
 
 /// `update` counts the lines of `list`.
@@ -133,14 +133,14 @@ async fn reports_a_failed_registry_once() {
     );
     assert_eq!(output.code, Some(1));
     assert!(sandbox.read("a.txt").starts_with("docker.io/library/python:3.9@sha256:"));
-    let asked = sandbox
+    let requests = sandbox
         .emulator
         .log()
         .matching(mark, "manifest.head")
         .into_iter()
         .filter(|one| one.host == "ghcr.io");
-    let asked: std::collections::BTreeSet<String> = asked.map(|one| one.target).collect();
-    assert!(asked.len() <= 2, "{asked:?}");
+    let requests: std::collections::BTreeSet<String> = requests.map(|one| one.target).collect();
+    assert!(requests.len() <= 2, "{requests:?}");
     let output = sandbox.run(&format!("{PIN} --jobs 2 --verbose")).await;
     assert_eq!(output.stderr.lines().filter(|line| line.starts_with("error: ")).count(), 40, "{output:?}");
 }

@@ -1,6 +1,6 @@
 //! Requests of `update` to registries, and their results.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 mod common;
 
@@ -131,9 +131,9 @@ async fn sends_one_head_request_per_reference() {
     let mark = sandbox.emulator.log().mark();
     let listed = sandbox.run("list").await;
     assert_eq!(listed.stdout.lines().count(), 2100, "{}", listed.stderr);
-    assert_eq!(sandbox.emulator.log().since(mark).len(), 0, "listing asks nobody");
+    assert_eq!(sandbox.emulator.log().since(mark).len(), 0, "list sends no requests");
     #[cfg(unix)]
-    assert!(cpu_seconds_of_list(&sandbox).await < 1.0, "seconds of CPU, of a program that is not optimized");
+    assert!(cpu_seconds_of_list(&sandbox).await < 1.0, "CPU seconds of the unoptimized program");
     let output = sandbox.run("update --resolve-digest --all --matching-tag").await;
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert!(output.stderr.ends_with("INFO: updated a total of 300 files\n"), "{}", output.stderr);

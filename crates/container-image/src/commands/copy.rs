@@ -57,7 +57,7 @@ async fn transfer(
     let result: Result<Result<Outcome, _>, Signal> = tokio::select! {
         result = copy::transfer(plan, source, destination, &limits, bar.clone()) => Ok(result),
         signal = wait_for_signal() => Err(signal),
-        () = show => unreachable!("the bar outlasts the copy"),
+        () = show => unreachable!("the bar never completes"),
     };
     bar.clear();
     match result {

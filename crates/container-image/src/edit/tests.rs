@@ -144,10 +144,13 @@ fn prints_a_valid_patch() {
     assert_eq!(text, expected);
     assert!(diff("a", b"1\n", b"2\n", PatchStyle::Colored).contains("\u{1b}[32m+2\u{1b}[0m\n"));
     let old = "\ty\u{1b}[2J: 1\r\n".as_bytes();
-    assert!(diff("a", old, b"", PatchStyle::Plain).contains("\n-\ty\u{1b}[2J: 1\r\n"), "exact for programs");
+    assert!(
+        diff("a", old, b"", PatchStyle::Plain).contains("\n-\ty\u{1b}[2J: 1\r\n"),
+        "exact bytes for programs"
+    );
     assert!(
         diff("a", old, b"", PatchStyle::Escaped).contains("\n-\ty\\u{1b}[2J: 1\n"),
-        "visible on a terminal"
+        "escapes for terminals"
     );
     let header = diff("a\t\"\u{202e}.txt", old, b"", PatchStyle::Plain);
     assert!(header.starts_with("--- \"a/a\\011\\042\\342\\200\\256.txt\"\n"), "{header}");

@@ -238,7 +238,7 @@ mod tests {
         fs::write(tree.path().join("sub/.gitignore"), "*.log\n").unwrap();
         let all = listed(tree.path(), &["."], &[]);
         assert_eq!(all, [".github/w.yml", ".gitignore", "a.yaml", "sub/.gitignore", "sub/b.tf"]);
-        assert_eq!(listed(tree.path(), &["out/x.json"], &[]), ["out/x.json"], "it was named");
+        assert_eq!(listed(tree.path(), &["out/x.json"], &[]), ["out/x.json"], "path argument");
         let some = listed(tree.path(), &["."], &["*.tf", ".*", "sub/.gitignore"]);
         assert_eq!(some, ["a.yaml"]);
         let once = listed(tree.path(), &["sub/b.tf", "./sub", "a.yaml"], &[]);
@@ -256,7 +256,7 @@ mod tests {
         let absolute = tree.path().join("sub/vendor").display().to_string();
         assert_eq!(listed(tree.path(), &[&absolute], &["sub/vendor/c.yaml"]), [""; 0]);
         let above = listed(&tree.path().join("sub"), &["../vendor", "../a.yaml"], &[".*", "a.yaml"]);
-        assert_eq!(above, ["../vendor/b.yaml"], "what lies above is no part of a match");
+        assert_eq!(above, ["../vendor/b.yaml"], "parent folders are not matched");
         assert_eq!(listed(tree.path(), &["."], &["*"]), [""; 0]);
     }
 
@@ -267,7 +267,7 @@ mod tests {
         fs::write(home.path().join("repo/.gitignore"), "sub/\n").unwrap();
         assert_eq!(listed(&home.path().join("plain"), &["."], &[]), ["a.yaml"]);
         assert_eq!(listed(&home.path().join("repo"), &["."], &[]), [".gitignore", "c.yaml"]);
-        assert_eq!(listed(&home.path().join("repo"), &["sub"], &[]), ["sub/b.yaml"], "it was named");
+        assert_eq!(listed(&home.path().join("repo"), &["sub"], &[]), ["sub/b.yaml"], "path argument");
     }
 
     #[cfg(unix)]

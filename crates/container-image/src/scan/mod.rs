@@ -110,7 +110,7 @@ mod tests {
         };
         let broken = b"Resources:\n  A: {Type: Custom::ContainerImage\n  # docker.io/library/a:1\n";
         assert_eq!(images("a.yaml", broken), (vec!["docker.io/library/a:1".into()], (1, 0)));
-        assert_eq!(images("a.md", broken).1, (0, 0), "a page about templates");
+        assert_eq!(images("a.md", broken).1, (0, 0), "text about templates");
         let latin = b"Resources: # caf\xe9\n  A: {Type: Custom::ContainerImage} # quay.io/a/b:1";
         assert_eq!(images("a.yml", latin), (vec!["quay.io/a/b:1".into()], (1, 0)));
         assert_eq!(images("a.sh", b"docker run quay.io/a/b:1 \xe9").1, (0, 0));
@@ -121,6 +121,6 @@ mod tests {
         assert_eq!(images("a.txt", &template), (vec![], (0, 0)));
         assert_eq!(images("a.yml", &utf16("a: b").concat()), (vec![], (0, 0)));
         let chart = b"Resources:\n  A: {Type: Custom::ContainerImage\n{{ if .Values.b }}";
-        assert_eq!(images("a.yaml", chart).1, (0, 1), "a program makes it a template");
+        assert_eq!(images("a.yaml", chart).1, (0, 1), "source of a template engine");
     }
 }

@@ -48,7 +48,7 @@ impl RawReference {
 
     /// Returns the reference with registry, repository and default tag filled in.
     pub(crate) fn normalized(&self) -> Reference {
-        self.to_string().parse().expect("only what can be parsed becomes a reference")
+        self.to_string().parse().expect("a raw reference is always parsed")
     }
 }
 

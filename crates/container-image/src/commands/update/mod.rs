@@ -181,7 +181,7 @@ async fn resolve(
     };
     let resolutions = tokio::select! {
         resolutions = resolver.resolve(&references, &done) => resolutions,
-        () = display => unreachable!("the bar outlasts the requests"),
+        () = display => unreachable!("the bar never completes"),
     };
     bar.clear();
     Ok(names.into_iter().zip(resolutions).collect())

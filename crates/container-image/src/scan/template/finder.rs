@@ -226,7 +226,7 @@ impl<'a> ImageFinder<'a> {
             }
             Err(problem) => {
                 let shown = SanitizedText::quotable(&name_without_userinfo(value), MAX_QUOTE_CHARS);
-                return self.error(node, &format!("\"{shown}\" is not an image reference: {problem}"));
+                return self.error(node, &format!("invalid image reference \"{shown}\": {problem}"));
             }
         };
         if image.is_codebuild_image() {

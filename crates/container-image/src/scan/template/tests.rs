@@ -121,7 +121,7 @@ fn reports_invalid_image_properties_as_errors() {
     for (value, what) in [
         ("Python:3.9", "\"Python\" is not a repository name"),
         ("!If [Old, python:2, Python:3]", "\"Python\" is not"),
-        ("https://ghcr.io/a/b:1", "without a scheme"),
+        ("https://ghcr.io/a/b:1", "no scheme"),
         ("not an image", "\"not an image\" is not a repository name"),
         ("'python:'", "is not a tag"),
         ("", "the image reference is empty."),
@@ -197,7 +197,7 @@ fn a_template_has_resources_with_types() {
 
 #[test]
 fn recognizes_invalid_templates() {
-    for meant in [
+    for template in [
         "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n",
         "\u{feff}# x\n\"AWSTemplateFormatVersion\" : 1",
         "{\"AWSTemplateFormatVersion\": \"2010-09-09\",}",
@@ -205,7 +205,7 @@ fn recognizes_invalid_templates() {
         "{\n  \"Resources\": {\"A\": {\"Type\" : \"Custom::ContainerImage\"",
         "Resources:\n  A:\n    Type: AWS::S3::Bucket\n    X: '{{resolve:ssm:/a}}'",
     ] {
-        assert!(is_intended_template(meant), "{meant}");
+        assert!(is_intended_template(template), "{template}");
     }
     for other in [
         "Resources: [cpu, memory]\nNote: of AWS::Region",
