@@ -103,7 +103,7 @@ async fn a_malicious_source_gets_no_credentials_of_other_hosts() {
             assert_eq!(entry.authorization, Authorization::None, "{challenge}");
         }
         assert!(
-            error.to_string().starts_with("source attacker.example/acme/app:1 cannot be read"),
+            error.to_string().starts_with("Image attacker.example/acme/app:1 could not be read"),
             "{error}"
         );
     }
@@ -151,7 +151,7 @@ async fn redirects_of_a_token_service_are_not_followed() {
     attack.redirect("token", "/token");
     let error = attack.engine.copy(&format!("{TRUSTED}/acme/app:1")).await.unwrap_err();
     let expected =
-        format!("source {TRUSTED}/acme/app:1 cannot be read: registry says 307 Temporary Redirect.");
+        format!("Image {TRUSTED}/acme/app:1 could not be read: {TRUSTED} returned 307 Temporary Redirect.");
     assert_eq!(error.to_string(), expected);
     assert_eq!(attack.attacker.everything(), "", "the attacker got a request");
 }

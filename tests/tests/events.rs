@@ -137,7 +137,7 @@ async fn names_the_missing_image_host_repository_or_platform() {
     for (properties, expected) in [
         (account.properties("python:9.99"), ["docker.io/library/python:9.99", "ImageReference"]),
         (account.properties("pyhton:3.13"), ["docker.io/library/pyhton:3.13", "ImageReference"]),
-        (account.properties("registry.invalid/app:1"), ["registry.invalid", "cannot be reached"]),
+        (account.properties("registry.invalid/app:1"), ["registry.invalid", "could not be read"]),
         (missing, ["missing", "RepositoryArn"]),
         (s390x, ["linux/amd64", "Platform"]),
     ] {
@@ -161,7 +161,7 @@ async fn fails_before_the_timeout_and_reports_its_progress() {
     account.world.emulator.faults().add(Fault::on("blob.content", effect));
     let response = account.create(account.properties("python:3.13")).await;
     let reason = failure_reason(&response);
-    assert!(reason.contains("time ran out") && reason.contains("blobs"), "{reason}");
+    assert!(reason.contains("Time ran out") && reason.contains("blobs"), "{reason}");
     assert_eq!(account.repository.resolve("3.13"), None);
     account.world.emulator.faults().clear();
     let mark = account.mark();

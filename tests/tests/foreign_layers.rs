@@ -77,7 +77,7 @@ async fn fails_if_ecr_requires_a_missing_layer() {
     account.publish("1", &windows(2, LAYER));
     let response = account.create(properties(&account, "1", "all")).await;
     let reason = failure_reason(&response);
-    for part in ["windows/amd64", "may not be distributed", "Choose platforms without Windows in Platform"] {
+    for part in ["windows/amd64", "non-distributable", "Choose platforms without Windows in Platform"] {
         assert!(reason.contains(part), "{reason}");
     }
     check_success(&account.create(properties(&account, "1", "linux/amd64")).await);

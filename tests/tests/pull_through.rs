@@ -46,7 +46,7 @@ async fn reports_ecr_errors_while_the_cache_is_empty() {
     let by_tag = format!("{HOST}/hub/library/python:3.13");
     let error = engine.copy(&by_tag).await.unwrap_err().to_string();
     let expected = format!(
-        "source {by_tag} cannot be read: registry says 404 MANIFEST_UNKNOWN \"Requested image not found\"."
+        "Image {by_tag} was not found: ECR returned 404 MANIFEST_UNKNOWN \"Requested image not found\"."
     );
     assert_eq!(error, expected);
     engine.copy(&by_tag).await.unwrap();

@@ -182,8 +182,8 @@ async fn fails_before_the_first_pull_if_too_few_remain() {
     hub.set_remaining_pulls(None, 0);
     let copied = copy(&account, &properties(&account, "3.13", "all")).await;
     let reason = failure_reason(&copied.response);
-    let expected = "source docker.io/library/python:3.13 cannot be read: pulls needed: 1, one for each \
-                    manifest; 0 of 100 left for 203.0.113.7 in each 6 h. Set CredentialArn";
+    let expected = "Image docker.io/library/python:3.13 could not be read: pulls required: 1, one per manifest; \
+                    0 of 100 pulls left for 203.0.113.7 per 6 h. Set CredentialArn";
     assert!(reason.starts_with(expected), "{reason}");
     let start = account.world.emulator.log().start();
     assert_eq!(account.world.emulator.log().count(start, "manifest.get"), 0);
@@ -193,7 +193,7 @@ async fn fails_before_the_first_pull_if_too_few_remain() {
     let copied = copy(&account, &properties(&account, "3.13", "all")).await;
     let reason = failure_reason(&copied.response);
     assert!(
-        reason.contains("pulls needed: 3, one for each manifest; 2 of 100 left for 203.0.113.7"),
+        reason.contains("pulls required: 3, one per manifest; 2 of 100 pulls left for 203.0.113.7"),
         "{reason}"
     );
     assert_eq!((copied.pulls, account.repository.images().len()), (1, 0));

@@ -35,12 +35,12 @@ async fn copy(host: &str, refusal: Effect, times: usize) -> (String, usize) {
 #[tokio::test]
 async fn waits_for_short_limits_and_fails_for_long_ones() {
     let of = |host: &str, words: &str| {
-        format!("source {host}/acme/app:1 (manifest DIGEST) cannot be read: registry says 429 {words}")
+        format!("Image {host}/acme/app:1 (manifest DIGEST) could not be read: {words}")
     };
-    let volume = of("public.ecr.aws", "TOOMANYREQUESTS \"Data limit exceeded\".");
+    let volume = of("public.ecr.aws", "ECR Public returned 429 TOOMANYREQUESTS \"Data limit exceeded\".");
     let minute = of(
         "docker.io",
-        "\"Too Many Requests\" (it asks to wait 1 min); this is not the limit on pulls, but the one on requests of any kind in a minute.",
+        "Docker Hub returned 429 \"Too Many Requests\" (retry after 1 min); this is its limit on requests, not on pulls.",
     );
     for (host, refusal, times, expected, requests) in [
         ("public.ecr.aws", Effect::ecr_public_rate(), 2, "copied", 3),
@@ -65,7 +65,7 @@ async fn reports_an_exceeded_pull_limit_with_its_owner() {
     for (source, requests) in [("docker.io/acme/app:1", 0), (pinned.as_str(), 1)] {
         let mark = emulator.log().mark();
         let error = engine.copy(source).await.unwrap_err().to_string();
-        assert!(error.contains("0 of 100 left for 203.0.113.7 in each 6 h"), "{error}");
+        assert!(error.contains("0 of 100 pulls left for 203.0.113.7 per 6 h"), "{error}");
         let refused = emulator.log().matching(mark, "manifest.get");
         let refused = refused.iter().filter(|entry| entry.status == Some(429)).count();
         assert_eq!(refused, requests, "requests after the limit was reported");

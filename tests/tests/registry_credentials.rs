@@ -61,7 +61,7 @@ async fn check(
     let image = format!("{host}/acme/app:1");
     let response = account.create(properties(&account, &image, Some(secret(WRONG)))).await;
     let reason = failure_reason(&response);
-    let expected = format!("source {image} cannot be read: registry says {error}");
+    let expected = format!("Image {image} could not be read: {error}");
     assert!(reason.starts_with(&expected) && reason.contains(hint), "{host}: {reason}");
     assert_eq!(find_secret(WRONG, reason), None, "{host}: {reason}");
     let response = account.create(properties(&account, &image, None)).await;
@@ -77,7 +77,7 @@ fn secret_for(host: &str) -> impl Fn(&str) -> Value {
 #[tokio::test]
 async fn docker_hub() {
     let secret = |password: &str| json!({"username": "ann", "password": password});
-    let error = "401 \"{'details':'incorrect username or password'}\".";
+    let error = "Docker Hub returned 401 \"{'details':'incorrect username or password'}\".";
     check(|account| account.world.emulator.docker_hub().clone(), "docker.io", secret, error, CHECK_SECRET)
         .await;
 }
@@ -88,7 +88,7 @@ async fn ghcr() {
     let add = |account: &Account| account.world.emulator.add_upstream(Profile::ghcr());
     // GHCR returns the same error for credentials without access to the image.
     let hint = "Check ImageReference, and that the login in CredentialArn or the provider's setting REGISTRY_CREDENTIALS is right and may read this image. (";
-    check(add, "ghcr.io", secret, "403 DENIED \"denied\".", hint).await;
+    check(add, "ghcr.io", secret, "ghcr.io returned 403 DENIED \"denied\".", hint).await;
 }
 
 #[tokio::test]
@@ -96,14 +96,28 @@ async fn azure_with_an_identity_token() {
     let host = "acme.azurecr.io";
     let secret = |token: &str| json!({"auths": {host: {"identitytoken": token}}});
     let add = |account: &Account| account.world.emulator.add_upstream(Profile::acr("acme"));
-    check(add, host, secret, "401 UNAUTHORIZED \"authentication required, visit", CHECK_SECRET).await;
+    check(
+        add,
+        host,
+        secret,
+        "acme.azurecr.io returned 401 UNAUTHORIZED \"authentication required, visit",
+        CHECK_SECRET,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn harbor() {
     let host = "harbor.acme.example";
     let add = |account: &Account| account.world.emulator.add_upstream(Profile::harbor("harbor.acme.example"));
-    check(add, host, secret_for(host), "401 UNAUTHORIZED \"unauthorized\".", CHECK_SECRET).await;
+    check(
+        add,
+        host,
+        secret_for(host),
+        "harbor.acme.example returned 401 UNAUTHORIZED \"unauthorized\".",
+        CHECK_SECRET,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -114,14 +128,15 @@ async fn distribution_with_a_docker_config() {
     let add = |account: &Account| {
         account.world.emulator.add_upstream(Profile::distribution("registry.acme.example"))
     };
-    check(add, host, secret, "401 Unauthorized.", CHECK_SECRET).await;
+    check(add, host, secret, "registry.acme.example returned 401 Unauthorized.", CHECK_SECRET).await;
 }
 
 #[tokio::test]
 async fn distribution_without_tls_on_an_allowed_host() {
     let add =
         |account: &Account| account.world.emulator.add_upstream(Profile::distribution("plain.acme.example"));
-    check(add, PLAIN, secret_for(PLAIN), "401 Unauthorized.", CHECK_SECRET).await;
+    check(add, PLAIN, secret_for(PLAIN), "plain.acme.example:5000 returned 401 Unauthorized.", CHECK_SECRET)
+        .await;
 }
 
 #[tokio::test]
@@ -136,7 +151,7 @@ async fn private_ecr_of_another_account() {
     let response = account.create(properties(&account, &source, None)).await;
     let reason = failure_reason(&response);
     assert!(
-        reason.starts_with(&format!("source {source} cannot be read: registry says 403 DENIED")),
+        reason.starts_with(&format!("Image {source} could not be read: ECR returned 403 DENIED")),
         "{reason}"
     );
     let hint =

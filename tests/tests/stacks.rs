@@ -45,10 +45,10 @@ async fn creates_updates_rolls_back_and_deletes() {
     assert_eq!(failed.status, StackStatus::UpdateRollbackComplete, "{:?}", failed.failures());
     account.check_stored("3.13", &second);
     let reason = failed.failures().join(" ");
-    assert!(reason.contains("source docker.io/library/python:3.13@sha256:"), "{reason}");
+    assert!(reason.contains("Image docker.io/library/python:3.13@sha256:"), "{reason}");
     // The error depends on the connections and tokens that the update before has left.
     let errors = [
-        "the connection to registry-1.docker.io was cut",
+        "the connection to registry-1.docker.io was interrupted",
         "connecting to registry-1.docker.io through the proxy",
         "connecting to auth.docker.io through the proxy",
     ];

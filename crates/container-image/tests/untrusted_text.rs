@@ -92,7 +92,7 @@ async fn rejects_invalid_platforms() {
         for more in ["", "--dry-run", "--platform linux/s390x", "--platform all"] {
             let output = copy(&sandbox, more).await;
             check(&output, expected);
-            check(&output, "its platform is not valid");
+            check(&output, "the platform is invalid");
             assert_eq!(output.code, Some(1));
         }
         let update = "update --all --matching-tag --resolve-digest --platform linux/s390x --verbose a.txt";
@@ -114,7 +114,7 @@ async fn rejects_an_invalid_platform_of_a_single_image() {
     sandbox.registry("ghcr.io").put_blob("acme/app", blob);
     publish(&sandbox, &image, media_type::OCI_MANIFEST);
     sandbox.write("a.txt", "ghcr.io/acme/app:1\n");
-    let expected = "its platform is not valid: \"linux ]0;title error: forged/x\"";
+    let expected = "the platform is invalid: \"linux ]0;title error: forged/x\"";
     check(&copy(&sandbox, "--platform linux/s390x").await, expected);
     check(&copy(&sandbox, "--dry-run").await, expected);
     let update = "update --all --matching-tag --resolve-digest --platform linux/s390x a.txt";

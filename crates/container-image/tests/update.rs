@@ -167,7 +167,10 @@ async fn reports_unresolved_references_and_updates_the_rest() {
     let output = sandbox.run("update --all --matching-tag --resolve-digest").await;
     assert_eq!(output.code, Some(1), "{output:?}");
     let line = output.stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
-    assert!(line.starts_with("error: ghcr.io/acme/gone:1 cannot be read: registry says 40"), "{line}");
+    assert!(
+        line.starts_with("error: Image ghcr.io/acme/gone:1 could not be read: ghcr.io returned 40"),
+        "{line}"
+    );
     assert!(line.contains("Found in a.yaml:1 and b.yaml:2. "), "{line}");
     assert!(output.stderr.ends_with("INFO: updated a total of 1 files\n"), "{output:?}");
     let expected = format!("image: docker.io/library/python:3.9@{digest} # and ghcr.io/acme/gone:1\n");

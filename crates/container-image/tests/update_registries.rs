@@ -67,7 +67,7 @@ async fn pins_the_image_for_a_platform() {
     let child = image(1).child("linux/arm64").unwrap().digest.clone();
     assert_eq!(sandbox.read("a.txt"), format!("docker.io/library/python:3.9@{child}"));
     let output = sandbox.run(&format!("{command} linux/s390x")).await;
-    let expected = "error: docker.io/library/python:3.9 has no image for platform linux/s390x; it has linux/amd64 and linux/arm64. Found in a.txt:1. Change --platform, or exclude the file with --exclude.\n";
+    let expected = "error: Image docker.io/library/python:3.9 is not available for linux/s390x. Available: linux/amd64 and linux/arm64. Found in a.txt:1. Change --platform, or exclude the file with --exclude.\n";
     assert!(output.stderr.contains(expected), "{output:?}");
 }
 
@@ -97,7 +97,7 @@ async fn sends_the_credentials_of_docker() {
     };
     let (code, err) = run(&config_with("hunter3")).await;
     assert_eq!(code, Some(1), "{err}");
-    assert!(err.contains("error: ghcr.io/acme/app:1 cannot be read: registry says 40"), "{err}");
+    assert!(err.contains("error: Image ghcr.io/acme/app:1 could not be read: ghcr.io returned 40"), "{err}");
     assert!(sandbox.read("a.txt").starts_with("ghcr.io/acme/app:1 docker.io/library/python:3.9@"), "{err}");
     let (code, err) = run(&config_with("hunter2")).await;
     assert_eq!(code, Some(0), "{err}");

@@ -162,7 +162,7 @@ mod tests {
         let error = credentials.credentials_for(&testing::repository(HOST), None).await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "ecr:GetAuthorizationToken says AccessDeniedException \"User is not authorized\""
+            "ecr:GetAuthorizationToken returned AccessDeniedException \"User is not authorized\""
         );
     }
 }

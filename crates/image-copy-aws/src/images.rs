@@ -77,7 +77,9 @@ fn failure_error(failure: &ImageFailure) -> Option<Error> {
 }
 
 fn manifest(image: &Image, id: &ManifestId) -> Result<Option<Manifest>, Error> {
-    let text = image.image_manifest().ok_or(Error::Protocol("BatchGetImage gave an image no manifest"))?;
+    let text = image
+        .image_manifest()
+        .ok_or(Error::Protocol("BatchGetImage returned an image without a manifest"))?;
     let parsed = Manifest::parse(text.to_owned().into(), image.image_manifest_media_type());
     match (id, parsed) {
         (ManifestId::Digest(expected), Ok(manifest)) if manifest.digest != *expected => {

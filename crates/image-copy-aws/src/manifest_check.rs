@@ -21,7 +21,7 @@ pub(crate) fn rejection_reason(manifest: &Manifest) -> Option<String> {
 fn check_descriptors(manifest: &Manifest) -> Option<String> {
     let foreign = |digest: &image_copy::oci::Digest| {
         (digest.algorithm() != Algorithm::Sha256)
-            .then(|| format!("ECR stores sha256 digests only, and it refers to {}", digest.short()))
+            .then(|| format!("ECR stores only sha256 digests, and the manifest refers to {}", digest.short()))
     };
     if let Some(rejection) = foreign(&manifest.digest) {
         return Some(rejection);
@@ -31,18 +31,18 @@ fn check_descriptors(manifest: &Manifest) -> Option<String> {
         ManifestKind::Image { layers, .. } => layers,
     };
     if layers.is_empty() {
-        return Some("ECR stores no image without layers".into());
+        return Some("ECR does not store images without layers".into());
     }
     if layers.len() > MAX_LAYERS {
         return Some(format!(
-            "ECR stores at most {MAX_LAYERS} layers in an image, and it has {}",
+            "ECR stores at most {MAX_LAYERS} layers in an image, and this image has {}",
             layers.len()
         ));
     }
     manifest.blobs().find_map(|blob| {
         if blob.size == 0 {
             let short = blob.digest.short();
-            return Some(format!("ECR stores no empty blobs, and its blob {short} has no bytes"));
+            return Some(format!("ECR does not store empty blobs, and blob {short} is empty"));
         }
         foreign(&blob.digest)
     })
@@ -101,7 +101,7 @@ fn check_fields(manifest: &Manifest) -> Option<String> {
     let Fields { config, subject, manifests } = serde_json::from_slice(&manifest.bytes).ok()?;
     let is_image = matches!(manifest.kind, ManifestKind::Image { .. });
     let config = config.filter(|_| is_image);
-    let refused = |what: &str| Some(format!("ECR refuses {what} (UNSUPPORTED \"Invalid JSON syntax\")"));
+    let refused = |what: &str| Some(format!("ECR rejects {what} (UNSUPPORTED \"Invalid JSON syntax\")"));
     match (config, subject, manifests) {
         // https://github.com/regclient/regclient/issues/709, https://github.com/moby/moby/pull/47661
         (Some(DescriptorFields { platform: Some(_), .. }), ..) => {
@@ -192,10 +192,10 @@ mod tests {
     #[test]
     fn names_content_that_ecr_cannot_store() {
         check(&image(|m| m["layers"] = json!([])), "without layers");
-        check(&image(|m| m["layers"] = json!([descriptor(0)])), "no empty blobs");
+        check(&image(|m| m["layers"] = json!([descriptor(0)])), "not store empty blobs");
         check(&image(|m| m["layers"] = Value::Array(vec![descriptor(1); 501])), "501");
         let sha512 = format!("sha512:{}", "b".repeat(128));
-        check(&image(|m| m["layers"][0]["digest"] = json!(sha512)), "sha256 digests only");
-        check(&index(|c| c["digest"] = json!(sha512)), "sha256 digests only");
+        check(&image(|m| m["layers"][0]["digest"] = json!(sha512)), "only sha256 digests");
+        check(&index(|c| c["digest"] = json!(sha512)), "only sha256 digests");
     }
 }

@@ -19,7 +19,7 @@ impl EcrRepository {
     /// ECR's error.
     pub async fn list_referrers(&self, subject: &Digest) -> Result<Vec<Digest>, Error> {
         let id = SubjectIdentifier::builder().image_digest(subject.as_str()).build();
-        let id = id.map_err(|_| Error::Protocol("the digest makes no subject"))?;
+        let id = id.map_err(|_| Error::Protocol("the digest is not valid for ListImageReferrers"))?;
         let any = ListImageReferrersFilter::builder().artifact_status(ArtifactStatusFilter::Any).build();
         let mut digests = Vec::new();
         let mut token = None;

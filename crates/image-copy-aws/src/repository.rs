@@ -91,7 +91,7 @@ impl EcrRepository {
     /// ECR's error.
     pub async fn put_tag(&self, manifest: &Manifest, tag: &str) -> Result<(), Error> {
         let text = std::str::from_utf8(&manifest.bytes)
-            .map_err(|_| Error::Protocol("a manifest that is not text cannot be tagged"))?;
+            .map_err(|_| Error::Protocol("the manifest is not UTF-8 text"))?;
         let request = self
             .client
             .sdk

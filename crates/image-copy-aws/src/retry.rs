@@ -133,7 +133,7 @@ impl<C> RetryingClient<C> {
             SdkError::ServiceError(response) => {
                 let Some(code) = response.err().code() else {
                     if is_truncated(response.raw()) {
-                        return Error::Protocol("the answer of AWS could not be read");
+                        return Error::Protocol("the response of AWS cannot be decoded");
                     }
                     // A proxy or load balancer sent the response, which has only a status.
                     let status = response.raw().status().as_u16();

@@ -134,7 +134,7 @@ async fn a_commit_without_a_response_ends_with_the_silent_host() {
     let failure = world.copy("python:1", Some("1"), "linux/amd64").await.unwrap_err();
     assert_eq!((failure.side(), failure.problem()), (Side::Destination, Problem::Interrupted), "{failure}");
     let line = failure.summary();
-    assert!(line.contains(".dkr.ecr.") && line.contains("was silent for "), "{line}");
+    assert!(line.contains(".dkr.ecr.") && line.contains("sent nothing for "), "{line}");
 }
 
 #[tokio::test]
@@ -239,7 +239,7 @@ async fn responses_that_never_end_are_given_up() {
         let failure = copied.unwrap_or_else(|_| panic!("{name}: still waiting")).unwrap_err();
         let line = failure.summary();
         assert_eq!(failure.problem(), Problem::Interrupted, "{name}: {line}");
-        assert!(line.contains("was silent for") || line.contains("was too slow"), "{name}: {line}");
+        assert!(line.contains("sent nothing for") || line.contains("was too slow"), "{name}: {line}");
     }
 }
 

@@ -182,7 +182,7 @@ async fn a_size_other_than_that_of_the_content_is_an_error() {
     let layers = [5, 6].map(|size| format!(r#"{{"mediaType":"a/l","digest":"{layer}","size":{size}}}"#));
     source.image_of("a/b", &config, &layers.join(","), &["1"]);
     let failure = copy_between(None, &source, &to).await.unwrap_err();
-    assert!(failure.to_string().contains("two sizes"), "{failure}");
+    assert!(failure.to_string().contains("different sizes for one blob"), "{failure}");
 }
 
 #[tokio::test]

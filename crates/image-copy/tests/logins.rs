@@ -127,7 +127,7 @@ async fn a_token_that_is_to_last_for_ever_is_a_token_as_others_are() {
     world.emulator.faults().add(Fault::on("token", answer));
     let ann = world.client.with_credentials(InTurn::of(&[("ann", "right-password")]));
     let error = read(&ann, SECRET).await.unwrap_err().to_string();
-    assert!(error.starts_with("registry says 401"), "{error}");
+    assert!(error.starts_with("the registry returned 401"), "{error}");
 }
 
 #[tokio::test]

@@ -171,15 +171,15 @@ async fn fails_before_the_first_pull_that_leads_nowhere() {
     let (mut world, _, _) = world().await;
     world.mirrors.clear();
     for (left, expected, pulled) in [
-        (0, "pulls needed: 1, one for each manifest; 0 of 100 left", 0),
-        (2, "pulls needed: 2, one for each manifest; 1 of 100 left", 1),
+        (0, "pulls required: 1, one per manifest; 0 of 100 pulls left", 0),
+        (2, "pulls required: 2, one per manifest; 1 of 100 pulls left", 1),
     ] {
         leave(&world, left);
         let mark = world.emulator.log().mark();
         let failure = world.copy("python:3.13", Some("3.13"), "all").await.unwrap_err();
         assert_eq!(failure.problem(), Problem::PullLimit);
         let line = failure.summary();
-        assert!(line.contains(expected) && line.contains("for 203.0.113.7 in each 6 h"), "{line}");
+        assert!(line.contains(expected) && line.contains("for 203.0.113.7 per 6 h"), "{line}");
         assert_eq!(world.emulator.log().pulls(mark), pulled, "the index alone tells what is in it");
         let asked = world.upstream_requests(mark);
         let asked = asked.iter().filter(|operation| *operation == "manifest.get").count();
@@ -206,7 +206,7 @@ async fn referrers_beyond_the_allowance_are_left_out_with_a_warning() {
     let referrers = outcome.referrers.expect("referrers were asked for");
     assert_eq!(referrers.copied, 1, "{referrers:?}");
     let reason = referrers.first_reason.as_ref().map(ToString::to_string).unwrap_or_default();
-    assert!(referrers.is_incomplete() && reason.contains("pulls needed: "), "{reason}");
+    assert!(referrers.is_incomplete() && reason.contains("pulls required: "), "{reason}");
     let asked = world.upstream_requests(mark);
     let asked = asked.iter().filter(|operation| *operation == "manifest.get").count();
     assert_eq!(asked, pulls + 1, "nothing was asked in vain");

@@ -242,8 +242,8 @@ async fn a_missing_repository_is_reported_before_a_missing_source() {
         assert_eq!(
             failure.summary(),
             format!(
-                "destination {} cannot be read: ecr:BatchGetImage says RepositoryNotFoundException \"The repository with name 'team/app' does not exist\".",
-                request.destination_name()
+                "Repository {} was not found: ecr:BatchGetImage returned RepositoryNotFoundException \"The repository with name 'team/app' does not exist\".",
+                request.destination
             )
         );
     }

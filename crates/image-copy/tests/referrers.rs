@@ -177,7 +177,7 @@ async fn what_cosign_keeps_under_tags_goes_with_its_tag() {
     world.ecr.put_image(Some(&sig), &own);
     let (_, referrers) = copied(&world, "all").await;
     assert_eq!(referrers.to_string(), "2 present, 1 refused");
-    assert!(referrers.first_reason.unwrap().contains("upstream does not have"));
+    assert!(referrers.first_reason.unwrap().contains("the source does not have"));
     world.check_stored(&sig, &own);
 }
 
@@ -267,7 +267,7 @@ async fn an_image_that_is_there_needs_no_upstream_although_its_referrers_would()
     world.check_stored("again", &image);
     let referrers = outcome.referrers.unwrap();
     assert!(referrers.unknown > 0 && referrers.copied == 0, "{referrers}");
-    assert!(referrers.first_reason.unwrap().starts_with("source docker.io/library/python@sha256:"));
+    assert!(referrers.first_reason.unwrap().starts_with("Image docker.io/library/python@sha256:"));
 }
 
 #[tokio::test]
@@ -280,7 +280,7 @@ async fn the_image_comes_first_when_time_is_short() {
     world.deadline = Some(Instant::now() + Duration::from_secs(4));
     let (_, referrers) = copied(&world, "all").await;
     assert_eq!(referrers.to_string(), "1 left out");
-    assert_eq!(referrers.first_reason.as_deref(), Some("there was no time left"));
+    assert_eq!(referrers.first_reason.as_deref(), Some("time ran out"));
     world.check_stored("3.13", &image);
 }
 

@@ -209,7 +209,7 @@ fn check(failure: &Failure, expected: &str) {
 fn hints_name_the_option_to_change() {
     check(
         &source(error_response(401, "UNAUTHORIZED", "authentication required", CredentialsSent::No)),
-        "source registry.example/acme/app:2.1 cannot be read: registry says 401 UNAUTHORIZED \"authentication required\". Check SOURCE (many registries return this for a missing repository), or log in: docker login registry.example.",
+        "Image registry.example/acme/app:2.1 could not be read: registry.example returned 401 UNAUTHORIZED \"authentication required\". Check SOURCE (many registries return this for a missing repository), or log in: docker login registry.example.",
     );
     check(
         &at(
@@ -217,7 +217,7 @@ fn hints_name_the_option_to_change() {
             Operation::StartUpload,
             connection_error(http::ErrorKind::Tls("unknown issuer".into())),
         ),
-        "destination registry.example/acme/app:2.1 cannot be reached: the TLS handshake with registry.example:443 failed (unknown issuer), 5 attempts in 71 s. If the registry has a private CA, pass its certificate in --certificate-authority; if it has no TLS, add --plain-http registry.example.",
+        "Image registry.example/acme/app:2.1 could not be pushed: the TLS handshake with registry.example:443 failed (unknown issuer), 5 attempts in 71 s. If the registry has a private CA, pass its certificate in --certificate-authority; if it has no TLS, add --plain-http registry.example.",
     );
     let subject = "docker.io/library/nginx:1.27".into();
     let cause = error_response(429, "TOOMANYREQUESTS", "pull rate limit", CredentialsSent::No);
@@ -225,7 +225,7 @@ fn hints_name_the_option_to_change() {
         Failure::Registry { side: Side::Source, operation: Operation::ReadManifest, subject, cause };
     check(
         &limited,
-        "source docker.io/library/nginx:1.27 cannot be read: registry says 429 TOOMANYREQUESTS \"pull rate limit\". Log in with an account (docker login), read from a mirror (--mirror docker.io/library=public.ecr.aws/docker/library), or retry later.",
+        "Image docker.io/library/nginx:1.27 could not be read: Docker Hub returned 429 TOOMANYREQUESTS \"pull rate limit\". Log in with an account (docker login), read from a mirror (--mirror docker.io/library=public.ecr.aws/docker/library), or retry later.",
     );
 }
 

@@ -47,7 +47,7 @@ impl<'a> Unresolved<'a> {
         let hint = hint(self.failure, plain_http);
         let ending = format!("Found in {}{others}. {hint}", location_list(&self.locations));
         let room = MAX_LINE_CHARS.saturating_sub(ending.chars().count() + 1);
-        format!("{} {ending}", shortened(summary.to_owned(), room))
+        format!("{} {ending}", shortened(self.failure.summary(), room))
     }
 
     /// Returns the cause if it affects other references too.

@@ -109,7 +109,7 @@ async fn a_failure_in_an_http_200_response_is_an_error() {
             "failureReason": "key disabled"}]}))
     });
     let error = repository.manifests(&[ManifestId::Tag(tag("1"))]).await.unwrap_err();
-    assert_eq!(error.to_string(), "ecr:BatchGetImage says KmsError \"key disabled\"");
+    assert_eq!(error.to_string(), "ecr:BatchGetImage returned KmsError \"key disabled\"");
 }
 
 #[tokio::test]

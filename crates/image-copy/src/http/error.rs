@@ -84,7 +84,7 @@ impl ErrorKind {
     /// Describes the error, with the host.
     fn describe(&self, host: &str) -> String {
         match self {
-            Self::Dns => format!("no address was found for {host}"),
+            Self::Dns => format!("the host name {host} could not be resolved"),
             Self::Connect(reason) => format!("connecting to {host} failed ({reason})"),
             Self::ConnectTimeout => format!("connecting to {host} timed out"),
             Self::Proxy { proxy, reason } => {
@@ -93,9 +93,11 @@ impl ErrorKind {
             Self::Tls(reason) => {
                 format!("the TLS handshake with {host} failed ({})", readable_tls_reason(reason))
             }
-            Self::Silent { time, proxy: None } => format!("{host} was silent for {}", format_seconds(*time)),
+            Self::Silent { time, proxy: None } => {
+                format!("{host} sent nothing for {}", format_seconds(*time))
+            }
             Self::Silent { time, proxy: Some(proxy) } => {
-                format!("{host} or the proxy {proxy} was silent for {}", format_seconds(*time))
+                format!("{host} or the proxy {proxy} sent nothing for {}", format_seconds(*time))
             }
             Self::Slow { rate, time } => {
                 format!(
@@ -103,10 +105,10 @@ impl ErrorKind {
                     format_seconds(*time)
                 )
             }
-            Self::Interrupted => format!("the connection to {host} was cut"),
+            Self::Interrupted => format!("the connection to {host} was interrupted"),
             Self::TooLarge { limit } => format!("{host} sent more than {limit} bytes"),
             Self::ForbiddenAddress(reason) => {
-                format!("it leads to an address that is not allowed ({reason}): {host}")
+                format!("the address of {host} is not allowed ({reason})")
             }
         }
     }
@@ -116,7 +118,7 @@ impl ErrorKind {
 fn readable_tls_reason(reason: &str) -> String {
     // `openssl req -x509` creates such self-signed certificates by default.
     if reason.contains("CaUsedAsEndEntity") {
-        return "the registry's certificate is itself an authority; issue one with CA:FALSE".into();
+        return "the registry's certificate is a CA certificate; issue one with CA:FALSE".into();
     }
     let Some((before, name)) = reason.rsplit_once(": ").filter(|(_, name)| !name.contains(' ')) else {
         return reason.to_owned();
@@ -167,7 +169,7 @@ mod tests {
             ("invalid peer certificate: NotValidYet", "invalid peer certificate: not valid yet"),
             (
                 "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
-                "the registry's certificate is itself an authority; issue one with CA:FALSE",
+                "the registry's certificate is a CA certificate; issue one with CA:FALSE",
             ),
             ("certificate not valid for name \"a\"", "certificate not valid for name \"a\""),
             ("received fatal alert: the name is unknown", "received fatal alert: the name is unknown"),

@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for Descriptor {
         }
         let platform = platform.map(Platform::try_from).transpose();
         let platform =
-            platform.map_err(|error| D::Error::custom(format!("its platform is not valid: {error}")))?;
+            platform.map_err(|error| D::Error::custom(format!("the platform is invalid: {error}")))?;
         let is_foreign = is_nondistributable(&media_type) || urls.is_some_and(|urls| !urls.is_empty());
         Ok(Self { media_type, digest, size, platform, attestation_subject, is_foreign })
     }

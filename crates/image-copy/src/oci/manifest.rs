@@ -52,15 +52,13 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// Docker's schema 1, which does not contain digests and which ECR does not support.
-    #[error(
-        "it is in Docker's schema 1 format, which cannot be copied; push it again with a current client, or choose a newer tag"
-    )]
+    #[error("it is in Docker's schema 1 format, which is not supported")]
     DockerSchema1,
     /// An invalid document.
     #[error("it is not a valid manifest: {0}")]
     Invalid(SanitizedText),
     /// An invalid platform in an index or a config.
-    #[error("its platform is not valid: {0}")]
+    #[error("the platform is invalid: {0}")]
     Platform(ParseError),
     /// A document with the fields of an index and of an image.
     #[error("it has both \"manifests\" and \"{0}\": some clients read it as an index, others as an image")]

@@ -21,7 +21,7 @@ impl Client {
         };
         let url = |scheme: &str| {
             let url = format!("{scheme}://{}/", registry.api_host()).parse::<Url>();
-            url.map_err(|_| Error::Protocol("the host makes no address"))
+            url.map_err(|_| Error::Protocol("the host is not valid in a URL"))
         };
         let found = cell.get_or_try_init(async || {
             let (unencrypted, encrypted) = (url("http")?, url("https")?);

@@ -54,7 +54,7 @@ impl Repository {
     /// What the registry says; content that is not what its descriptor says, or too large.
     pub async fn get_blob(&self, blob: &Descriptor, limit: u64) -> Result<Bytes, Error> {
         if blob.size > limit {
-            return Err(Error::Protocol("it states a size for a config that no config has"));
+            return Err(Error::Protocol("the config is larger than any real config"));
         }
         let mut reader = self.read_blob(blob);
         let mut whole = bytes::BytesMut::new();
@@ -184,7 +184,7 @@ impl BlobReader {
                 self.skip = match body.status() {
                     StatusCode::PARTIAL_CONTENT if starts_at(body.headers(), self.received) => 0,
                     StatusCode::PARTIAL_CONTENT => {
-                        return Err(Error::Protocol("it sent another range of a blob than was asked for"));
+                        return Err(Error::Protocol("the range of the blob is not the requested one"));
                     }
                     _ => self.received,
                 };

@@ -18,7 +18,7 @@ pub enum Error {
     #[error(transparent)]
     AuthorizationExpired(Box<ErrorResponse>),
     /// A cloud service in front of the registry answered with an error of its own.
-    #[error("{service} says {}{}", words(code, message), http::attempts_suffix(*attempts, *elapsed))]
+    #[error("{service} returned {}{}", words(code, message), http::attempts_suffix(*attempts, *elapsed))]
     Service {
         /// Name of the call as in a permission, such as `ecr:BatchGetImage`.
         service: String,
@@ -32,10 +32,10 @@ pub enum Error {
         elapsed: Duration,
     },
     /// The registry broke the protocol.
-    #[error("the registry broke the protocol: {0}")]
+    #[error("the response is invalid: {0}")]
     Protocol(&'static str),
     /// Content was not what its descriptor says.
-    #[error("the content does not match its digest: {expected} was asked for, {actual} came")]
+    #[error("the content does not match its digest (expected {expected}, received {actual})")]
     DigestMismatch {
         /// The digest asked for.
         expected: Digest,
@@ -43,9 +43,7 @@ pub enum Error {
         actual: Digest,
     },
     /// Content was longer or shorter than its descriptor says.
-    #[error(
-        "the content does not match its size: {expected} bytes were announced for {digest}, {actual} came"
-    )]
+    #[error("the content of {digest} does not match its size (expected {expected} bytes, received {actual})")]
     SizeMismatch {
         /// The content.
         digest: Digest,
@@ -64,7 +62,7 @@ pub enum Error {
     #[error("{0}")]
     Credentials(SanitizedText),
     /// More manifests are needed than the registry will serve.
-    #[error("pulls needed: {needed}, one for each manifest; {limit}")]
+    #[error("pulls required: {needed}, one per manifest; {limit}")]
     TooFewPulls {
         /// Manifests needed.
         needed: u64,

@@ -11,7 +11,7 @@ use crate::text::SanitizedText;
 /// An answer that is a refusal
 /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{} says {}{}", self.sender(), self.words(), http::attempts_suffix(*attempts, *elapsed))]
+#[error("{}", self.sentence("the registry"))]
 pub struct ErrorResponse {
     /// HTTP status code.
     pub status: u16,
@@ -145,9 +145,10 @@ impl ErrorResponse {
         if self.is_not_from_registry { format!("{words}; this does not look like a registry") } else { words }
     }
 
-    /// A registry, unless the request is a call to a cloud service in front of one.
-    fn sender(&self) -> &str {
-        if self.request.starts_with("ecr:") { &self.request } else { "registry" }
+    /// Returns the response as a sentence about `registry`, or about the API call of a cloud service.
+    pub(crate) fn sentence(&self, registry: &str) -> String {
+        let actor = if self.request.starts_with("ecr:") { self.request.as_str() } else { registry };
+        format!("{actor} returned {}{}", self.words(), http::attempts_suffix(self.attempts, self.elapsed))
     }
 }
 

@@ -15,9 +15,9 @@ pub(super) fn next_page(headers: &HeaderMap, current: &Url) -> Result<Option<Url
         parameters.split(';').any(is_next).then_some(target)
     });
     let Some(next) = next else { return Ok(None) };
-    let next = current.join(next).map_err(|_| Error::Protocol("its next page has no address"))?;
+    let next = current.join(next).map_err(|_| Error::Protocol("the next page is not a valid URL"))?;
     if next.origin() != current.origin() || next == *current {
-        return Err(Error::Protocol("its next page is not one of its own"));
+        return Err(Error::Protocol("the next page is not at the same registry"));
     }
     Ok(Some(next))
 }

@@ -26,19 +26,19 @@ pub struct RateLimit {
     pub source: Option<SanitizedText>,
 }
 
-/// `0 of 100 left for 203.0.113.7 in each 6 h`
+/// `0 of 100 pulls left for 203.0.113.7 per 6 h`
 impl fmt::Display for RateLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.remaining.unwrap_or(0))?;
         if let Some(limit) = self.limit {
             write!(f, " of {limit}")?;
         }
-        f.write_str(" left")?;
+        f.write_str(" pulls left")?;
         if let Some(source) = &self.source {
             write!(f, " for {source}")?;
         }
         if let Some(window) = self.window {
-            write!(f, " in each {}", http::format_duration(window))?;
+            write!(f, " per {}", http::format_duration(window))?;
         }
         match self.reset {
             Some(reset) => write!(f, ", resets in {}", http::format_duration(reset)),

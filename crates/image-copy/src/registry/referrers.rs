@@ -35,7 +35,7 @@ impl Repository {
             let Some((page, next)) = self.page_of_referrers(url.clone()).await? else {
                 return match number {
                     0 => Ok(None),
-                    _ => Err(Error::Protocol("a page of its list of referrers is missing")),
+                    _ => Err(Error::Protocol("a page of the referrers list is missing")),
                 };
             };
             let room = MAX_ENTRIES - entries.len();
@@ -45,7 +45,7 @@ impl Repository {
                 _ => return Ok(Some(entries)),
             }
         }
-        Err(Error::Protocol("its list of referrers has no end"))
+        Err(Error::Protocol("the referrers list does not end"))
     }
 
     /// Returns true if a destination has the referrers API. A refusal means that it has none, so that the

@@ -49,7 +49,7 @@ impl RegistryResponse {
             ReceivedResponse::Complete(response) => {
                 Err(ErrorResponse::new(&response, self.request, self.credentials).into())
             }
-            ReceivedResponse::Streaming(_) => Err(Error::Protocol("a body came where none was asked for")),
+            ReceivedResponse::Streaming(_) => Err(Error::Protocol("the response has an unexpected body")),
         }
     }
 
@@ -74,7 +74,7 @@ impl RegistryResponse {
                     error_response.into()
                 }
             }
-            ReceivedResponse::Streaming(_) => Error::Protocol("a body came where none was asked for"),
+            ReceivedResponse::Streaming(_) => Error::Protocol("the response has an unexpected body"),
         }
     }
 }
@@ -84,7 +84,7 @@ impl Repository {
     pub(super) async fn url(&self, path: &str) -> Result<Url, Error> {
         let base = self.client.base_url(self.name.registry()).await?;
         base.join(&format!("v2/{}/{path}", self.name.path()))
-            .map_err(|_| Error::Protocol("the name makes no address"))
+            .map_err(|_| Error::Protocol("the name is not valid in a URL"))
     }
 
     /// Creates a request that can be repeated. `limit` is the maximum size of the response in bytes.
@@ -106,8 +106,8 @@ impl Repository {
         media_type: &str,
         body: Bytes,
     ) -> Result<http::Request, Error> {
-        let value =
-            HeaderValue::from_str(media_type).map_err(|_| Error::Protocol("the media type is no header"))?;
+        let value = HeaderValue::from_str(media_type)
+            .map_err(|_| Error::Protocol("the media type is not a valid header value"))?;
         request.headers.insert(CONTENT_TYPE, value);
         request.body = body;
         Ok(request)
@@ -188,7 +188,7 @@ impl Repository {
             is_registry = is_registry && target.origin() == request.url.origin();
             request.url = target;
         }
-        Err(Error::Protocol("it redirects without end"))
+        Err(Error::Protocol("too many redirects"))
     }
 
     async fn send_authorized(
@@ -250,7 +250,7 @@ impl Repository {
         let registry = RegistryTarget {
             repository: &self.name,
             credentials_provider: &*self.client.credentials_provider,
-            api_root: base_url.join("v2/").map_err(|_| Error::Protocol("the name makes no address"))?,
+            api_root: base_url.join("v2/").map_err(|_| Error::Protocol("the name is not valid in a URL"))?,
         };
         Ok(RequestTarget {
             origin,
@@ -294,7 +294,7 @@ pub(super) fn redirect(response: &Response, request: &http::Request) -> Result<O
         return Ok(None);
     }
     let target = location(&response.headers, &request.url);
-    target.map(Some).ok_or(Error::Protocol("it redirects to nowhere, or to an address that is not valid"))
+    target.map(Some).ok_or(Error::Protocol("the location of the redirect is missing or not a valid URL"))
 }
 
 /// Returns the URL in `Location`, which can be relative to `base`.

@@ -42,16 +42,16 @@ impl Repository {
             let mut page = serde_json::Deserializer::from_slice(&response.body);
             let read = list.deserialize(&mut page).and_then(|()| page.end());
             if list.entries > MAX_TAGS {
-                return Err(Error::Protocol("its list of tags has more than 200000 entries"));
+                return Err(Error::Protocol("the tag list has more than 200000 entries"));
             }
-            read.map_err(|_| Error::Protocol("its list of tags cannot be read"))?;
+            read.map_err(|_| Error::Protocol("the tag list is not valid JSON"))?;
             match next_page(&response.headers, &url)? {
                 Some(_) if room == 0 => break,
                 Some(next) => url = next,
                 None => return Ok(list.tags),
             }
         }
-        Err(Error::Protocol("its list of tags has no end"))
+        Err(Error::Protocol("the tag list does not end"))
     }
 }
 

@@ -95,7 +95,7 @@ impl TokenRequest<'_> {
         context: HttpContext<'_>,
     ) -> Result<Token, Error> {
         let url: Url =
-            self.realm.parse().map_err(|_| Error::Protocol("the token service it names is no URL"))?;
+            self.realm.parse().map_err(|_| Error::Protocol("the realm of the token service is not a URL"))?;
         let url = http::without_credentials(url);
         let started = Instant::now();
         let mut secrets = Secrets::default();
@@ -116,7 +116,7 @@ impl TokenRequest<'_> {
             return Err(ErrorResponse::new(&response, format!("{} token", request.method), sent).into());
         }
         let Some((token, lifetime)) = TokenResponse::parse(&response) else {
-            return Err(Error::Protocol("its token service sent no token"));
+            return Err(Error::Protocol("the token service returned no token"));
         };
         let header = sensitive_header(&format!("Bearer {}", token.expose_secret()))?;
         Ok(Token { header, renew_at: started + lifetime - RENEWAL_MARGIN.min(lifetime / 3) })
@@ -190,7 +190,7 @@ async fn send(
             None => return Ok(response),
         }
     }
-    Err(Error::Protocol("its token service redirects without end"))
+    Err(Error::Protocol("the token service sent too many redirects"))
 }
 
 fn is_same_service(from: &Url, to: &Url) -> bool {
@@ -212,7 +212,7 @@ pub(super) fn basic_header(credentials: &Credentials) -> Result<HeaderValue, Err
 
 fn sensitive_header(text: &str) -> Result<HeaderValue, Error> {
     let mut value =
-        HeaderValue::from_str(text).map_err(|_| Error::Protocol("its token cannot be sent in a header"))?;
+        HeaderValue::from_str(text).map_err(|_| Error::Protocol("the token is not a valid header value"))?;
     value.set_sensitive(true);
     Ok(value)
 }

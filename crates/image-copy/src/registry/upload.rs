@@ -206,7 +206,7 @@ fn opened_session(response: RegistryResponse) -> Result<UploadSession, Error> {
     let url = response.url.clone();
     let response = response.into_success()?;
     let url = location(&response.headers, &url);
-    let url = url.ok_or(Error::Protocol("its upload session has no address, or one that is not valid"))?;
+    let url = url.ok_or(Error::Protocol("the upload location is missing or not a valid URL"))?;
     Ok(UploadSession { url })
 }
 

@@ -71,7 +71,7 @@ fn blob_states<'a>(
             let state = states.entry(blob.digest.clone()).or_insert(new);
             if state.blob.size != blob.size {
                 let subject = format!("{} (blob {})", request.source, blob.digest.short());
-                let cause = registry::Error::Protocol("its manifests state two sizes for one blob");
+                let cause = registry::Error::Protocol("its manifests state different sizes for one blob");
                 return Err(Failure::registry(Side::Source, Operation::ReadChildManifest, subject, cause));
             }
             state.is_guaranteed |= *at_destination && proves;

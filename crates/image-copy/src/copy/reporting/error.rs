@@ -189,6 +189,20 @@ impl Failure {
         }
     }
 
+    /// Returns the reference that failed, with the digest of a manifest or blob if it concerns one.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::Registry { subject, .. }
+            | Self::NoPlatform { subject, .. }
+            | Self::TagImmutable { subject, .. }
+            | Self::NotStorable { subject, .. }
+            | Self::ImageLimitExceeded { subject, .. }
+            | Self::ForeignLayer { subject, .. }
+            | Self::Deadline { subject, .. } => subject,
+        }
+    }
+
     /// Returns the step that failed, if a registry failed.
     #[must_use]
     pub fn operation(&self) -> Option<Operation> {

@@ -1,6 +1,7 @@
 //! What callers get to see of a copy: its progress, and its outcome or failure.
 
 mod amounts;
+mod code;
 mod error;
 mod outcome;
 mod progress;

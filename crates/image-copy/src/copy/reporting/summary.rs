@@ -4,9 +4,10 @@
 use std::fmt;
 
 use super::amounts::{list, share};
-use super::error::{Failure, Operation, Side};
+use super::error::{Failure, Operation, Problem, Side};
 use crate::http;
-use crate::registry::{CredentialsSent, Error, ErrorResponse};
+use crate::oci::Registry;
+use crate::registry::{Error, ErrorResponse};
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,115 +22,124 @@ impl Failure {
     #[must_use]
     pub fn summary(&self) -> String {
         match self {
-            Self::Registry { side, operation, subject, cause } => {
-                format!("{}: {}.", what(*side, *operation, subject, cause), why(subject, cause))
+            Self::Registry { operation, subject, cause, .. } => {
+                let (before, name, after) = self.effect(*operation);
+                format!("{before} {name} {after}: {}.", reason(subject, cause))
             }
-            Self::NoPlatform { subject, wanted, available } if available.is_empty() => {
-                format!("source {subject} has no image for platform {wanted}; it lists no platforms at all.")
-            }
-            Self::NoPlatform { subject, wanted, available } => {
-                format!("source {subject} has no image for platform {wanted}; it has {}.", list(available))
-            }
+            Self::NoPlatform { subject, wanted, available } => match available.as_slice() {
+                [] => format!("Image {subject} is not available for {wanted}. It lists no platforms."),
+                some => format!("Image {subject} is not available for {wanted}. Available: {}.", list(some)),
+            },
             Self::TagImmutable { subject, existing, wanted } => format!(
-                "destination tag {subject} already names another image ({}) and the repository's tags are immutable (TAG_INVALID); the source is {}.",
+                "Tag {subject} is immutable (TAG_INVALID) and names image {}. The new image is {}.",
                 existing.short(),
                 wanted.short()
             ),
             Self::NotStorable { subject, reason } => {
-                format!("source {subject} cannot be stored at the destination: {reason}; nothing was copied.")
+                format!("Image {subject} cannot be stored at the destination: {reason}. Nothing was copied.")
             }
             Self::ImageLimitExceeded { subject, limit } => {
-                format!("source {subject} is not an image that can be copied: it has {limit}.")
+                format!("Image {subject} cannot be copied: it has {limit}.")
             }
             Self::ForeignLayer { subject, layer, platform, cause } => {
-                let image =
-                    platform.as_ref().map_or("the image".into(), |one| format!("the image for {one}"));
+                let platform = platform.as_ref().map_or(String::new(), |platform| format!(" of {platform}"));
                 format!(
-                    "destination {subject} rejected {image} without its layer {}, which may not be distributed and which the source does not have: {cause}.",
-                    layer.short()
+                    "Image {subject} was rejected without non-distributable layer {}{platform}, which the source does not have: {}.",
+                    layer.short(),
+                    reason(subject, cause)
                 )
             }
             Self::Deadline { subject, progress, elapsed, silent_host } => {
                 let time =
-                    format!("time ran out after {} s{}", elapsed.as_secs(), silent(silent_host.as_ref()));
+                    format!("Time ran out after {} s{}", elapsed.as_secs(), silent(silent_host.as_ref()));
                 match progress.blobs {
-                    0 => format!(
-                        "{time}, before it was known what of source {subject} had to be copied; the tag was not written."
-                    ),
+                    0 => format!("{time} before the copy of image {subject} was planned."),
                     _ => format!(
-                        "{time}: {} of source {subject} were copied and the tag was not written.",
+                        "{time}: {} of image {subject} were copied. The tag was not written.",
                         share(progress)
                     ),
                 }
             }
         }
     }
+
+    /// Returns the effect of a registry's error: the words before a name, the name, the words after it.
+    fn effect(&self, operation: Operation) -> (&'static str, &str, &'static str) {
+        let name = self.subject();
+        match (self.side(), operation) {
+            _ if self.problem() == Problem::CredentialsUnavailable => {
+                ("Credentials for", name, "are not available")
+            }
+            _ if self.is_missing_repository() => ("Repository", repository(name), "was not found"),
+            (Side::Source, _) if self.problem() != Problem::Missing || self.is_foreign() => {
+                ("Image", name, "could not be read")
+            }
+            (Side::Source, _) if self.concerns_image_content() => ("Image", name, "is incomplete"),
+            (Side::Source, _) => ("Image", name, "was not found"),
+            (
+                Side::Destination,
+                Operation::ReadSettings
+                | Operation::ReadManifest
+                | Operation::ReadChildManifest
+                | Operation::CheckBlobs
+                | Operation::ReadBlob,
+            ) => ("Destination", name, "could not be read"),
+            (
+                Side::Destination,
+                Operation::StartUpload | Operation::SendBlob | Operation::WriteManifest | Operation::WriteTag,
+            ) => ("Image", name, "could not be pushed"),
+        }
+    }
 }
 
-/// ` (the source's host cdn.example was silent for the last 40 s)`
+/// Returns the name without its tag or digest.
+fn repository(name: &str) -> &str {
+    let name = name.split(['@', ' ']).next().unwrap_or(name);
+    let path = name.rfind('/').unwrap_or(0);
+    name[path..].find(':').map_or(name, |colon| &name[..path + colon])
+}
+
+/// ` (source host cdn.example sent nothing for the last 40 s)`
 fn silent(silent_host: Option<&(Side, http::SilentHost)>) -> String {
     let Some((side, http::SilentHost { host, time })) = silent_host else { return String::new() };
     let side = match side {
         Side::Source => "source",
         Side::Destination => "destination",
     };
-    format!(" (the {side}'s host {host} was silent for the last {})", http::format_seconds(*time))
+    format!(" ({side} host {host} sent nothing for the last {})", http::format_seconds(*time))
 }
 
-fn what(side: Side, operation: Operation, subject: &str, cause: &Error) -> String {
-    use http::ErrorKind;
-    let unreached = matches!(cause, Error::Http(http::Error { kind, .. })
-        if matches!(kind, ErrorKind::Dns | ErrorKind::Connect(_) | ErrorKind::ConnectTimeout | ErrorKind::Proxy { .. } | ErrorKind::Tls(_)));
-    let refused =
-        matches!(cause, Error::ErrorResponse(_) | Error::AuthorizationExpired(_) | Error::Service { .. });
-    match (side, operation) {
-        (Side::Source, _) if unreached => format!("source {subject} cannot be reached"),
-        (Side::Source, _) => format!("source {subject} cannot be read"),
-        (Side::Destination, _) if unreached => format!("destination {subject} cannot be reached"),
-        (
-            Side::Destination,
-            Operation::ReadSettings
-            | Operation::ReadManifest
-            | Operation::ReadChildManifest
-            | Operation::CheckBlobs
-            | Operation::ReadBlob,
-        ) => format!("destination {subject} cannot be read"),
-        (Side::Destination, Operation::StartUpload | Operation::SendBlob | Operation::WriteManifest) => {
-            let what = if refused { "refused the push" } else { "cannot be written" };
-            format!("destination {subject} {what}")
-        }
-        (Side::Destination, Operation::WriteTag) => {
-            let what = if refused { "refused the tag" } else { "cannot be given its tag" };
-            format!("destination {subject} {what}")
-        }
-    }
-}
-
-fn why(subject: &str, cause: &Error) -> String {
+fn reason(subject: &str, cause: &Error) -> String {
     match cause {
         Error::ErrorResponse(refusal) | Error::AuthorizationExpired(refusal) => {
-            let is_hub = subject.starts_with("docker.io/");
-            let note = match refusal.status {
-                401 if is_hub && refusal.credentials != CredentialsSent::Yes => {
-                    "; Docker Hub says this also of repositories that do not exist"
-                }
-                429 if is_hub && !refusal.is_pull_limit() => {
-                    "; this is not the limit on pulls, but the one on requests of any kind in a minute"
-                }
-                _ => "",
-            };
-            format!("{refusal}{}{note}", allowance(refusal))
+            let name = registry_name(subject);
+            let is_request_limit = refusal.status == 429 && name == DOCKER_HUB && !refusal.is_pull_limit();
+            let note = if is_request_limit { "; this is its limit on requests, not on pulls" } else { "" };
+            format!("{}{}{note}", refusal.sentence(name), allowance(refusal))
         }
         other => other.to_string(),
     }
 }
 
-/// ` (0 of 100 left for 203.0.113.7 in each 6 h)`
+const DOCKER_HUB: &str = "Docker Hub";
+
+/// Returns the name of the registry in a reference: a brand, or else the host.
+fn registry_name(reference: &str) -> &str {
+    let host = reference.split('/').next().unwrap_or_default();
+    match host.parse::<Registry>() {
+        Ok(registry) if registry.is_docker_hub() => DOCKER_HUB,
+        Ok(registry) if registry.is_ecr() => "ECR",
+        _ if host == "public.ecr.aws" => "ECR Public",
+        _ => host,
+    }
+}
+
+/// ` (0 of 100 pulls left for 203.0.113.7 per 6 h)`
 fn allowance(refusal: &ErrorResponse) -> String {
     let Some(limit) = refusal.rate_limit.as_ref().filter(|_| refusal.is_pull_limit()) else {
         return match refusal.retry_after {
             Some(pause) if refusal.status == 429 => {
-                format!(" (it asks to wait {})", http::format_duration(pause))
+                format!(" (retry after {})", http::format_duration(pause))
             }
             _ => String::new(),
         };
@@ -148,7 +158,7 @@ mod tests {
 
     use super::super::progress::Progress;
     use super::*;
-    use crate::registry::{ErrorEntry, RateLimit};
+    use crate::registry::{CredentialsSent, ErrorEntry, RateLimit};
 
     fn refusal(status: u16, code: &str, message: &str) -> ErrorResponse {
         ErrorResponse {
@@ -189,7 +199,7 @@ mod tests {
             Side::Source,
             Operation::ReadManifest,
             limited.into(),
-            "source docker.io/library/nginx:1.27 cannot be read: registry says 429 TOOMANYREQUESTS \"You have reached your unauthenticated pull rate limit\" (0 of 100 left for 203.0.113.7 in each 6 h, resets in 3 h 10 min).",
+            "Image docker.io/library/nginx:1.27 could not be read: Docker Hub returned 429 TOOMANYREQUESTS \"You have reached your unauthenticated pull rate limit\" (0 of 100 pulls left for 203.0.113.7 per 6 h, resets in 3 h 10 min).",
         );
         let timeout = http::Error {
             kind: http::ErrorKind::ConnectTimeout,
@@ -201,7 +211,7 @@ mod tests {
             Side::Source,
             Operation::ReadBlob,
             timeout.into(),
-            "source docker.io/library/nginx:1.27 cannot be reached: connecting to registry-1.docker.io:443 timed out, 5 attempts in 71 s.",
+            "Image docker.io/library/nginx:1.27 could not be read: connecting to registry-1.docker.io:443 timed out, 5 attempts in 71 s.",
         );
         let tried =
             ErrorResponse { attempts: 3, elapsed: Duration::from_secs(9), ..refusal(502, "", "Bad Gateway") };
@@ -209,7 +219,7 @@ mod tests {
             Side::Destination,
             Operation::SendBlob,
             tried.into(),
-            "destination docker.io/library/nginx:1.27 refused the push: registry says 502 \"Bad Gateway\", 3 attempts in 9 s.",
+            "Image docker.io/library/nginx:1.27 could not be pushed: Docker Hub returned 502 \"Bad Gateway\", 3 attempts in 9 s.",
         );
     }
 
@@ -223,7 +233,7 @@ mod tests {
             Side::Source,
             Operation::ReadManifest,
             busy.into(),
-            "source docker.io/library/nginx:1.27 cannot be read: registry says 429 \"Too Many Requests\" (it asks to wait 1 min); this is not the limit on pulls, but the one on requests of any kind in a minute.",
+            "Image docker.io/library/nginx:1.27 could not be read: Docker Hub returned 429 \"Too Many Requests\" (retry after 1 min); this is its limit on requests, not on pulls.",
         );
         let limit = RateLimit {
             limit: Some(100),
@@ -236,7 +246,7 @@ mod tests {
             Side::Source,
             Operation::ReadManifest,
             Error::TooFewPulls { needed: 9, limit },
-            "source docker.io/library/nginx:1.27 cannot be read: pulls needed: 9, one for each manifest; 3 of 100 left for 203.0.113.7 in each 6 h.",
+            "Image docker.io/library/nginx:1.27 could not be read: pulls required: 9, one per manifest; 3 of 100 pulls left for 203.0.113.7 per 6 h.",
         );
     }
 
@@ -252,7 +262,7 @@ mod tests {
             Side::Source,
             Operation::ReadManifest,
             down.into(),
-            "source docker.io/library/nginx:1.27 cannot be reached: connecting to registry-1.docker.io through the proxy proxy.example:3128 (HTTPS_PROXY) failed (Connection refused), 5 attempts in 7 s.",
+            "Image docker.io/library/nginx:1.27 could not be read: connecting to registry-1.docker.io through the proxy proxy.example:3128 (HTTPS_PROXY) failed (Connection refused), 5 attempts in 7 s.",
         );
     }
 
@@ -275,12 +285,12 @@ mod tests {
         };
         assert_eq!(
             failure(None).summary(),
-            "time ran out after 870 s: 17 of 22 blobs (61.0 of 98.0 GiB) of source public.ecr.aws/acme/cuda:12 were copied and the tag was not written."
+            "Time ran out after 870 s: 17 of 22 blobs (61.0 of 98.0 GiB) of image public.ecr.aws/acme/cuda:12 were copied. The tag was not written."
         );
         let silent_host = http::SilentHost { host: "cdn.example".into(), time: Duration::from_secs(40) };
         assert_eq!(
             failure(Some((Side::Source, silent_host))).summary(),
-            "time ran out after 870 s (the source's host cdn.example was silent for the last 40 s): 17 of 22 blobs (61.0 of 98.0 GiB) of source public.ecr.aws/acme/cuda:12 were copied and the tag was not written."
+            "Time ran out after 870 s (source host cdn.example sent nothing for the last 40 s): 17 of 22 blobs (61.0 of 98.0 GiB) of image public.ecr.aws/acme/cuda:12 were copied. The tag was not written."
         );
     }
 
@@ -288,10 +298,10 @@ mod tests {
     fn names_silence_and_slowness_with_host_and_time() {
         let time = Duration::from_secs(30);
         for (kind, expected) in [
-            (http::ErrorKind::Silent { time, proxy: None }, "cdn.example was silent for 30 s"),
+            (http::ErrorKind::Silent { time, proxy: None }, "cdn.example sent nothing for 30 s"),
             (
                 http::ErrorKind::Silent { time, proxy: Some("proxy.example:3128".into()) },
-                "cdn.example or the proxy proxy.example:3128 was silent for 30 s",
+                "cdn.example or the proxy proxy.example:3128 sent nothing for 30 s",
             ),
             (
                 http::ErrorKind::Slow { rate: 12, time },
@@ -305,7 +315,7 @@ mod tests {
                 elapsed: Duration::from_secs(61),
             };
             let expected = format!(
-                "source docker.io/library/nginx:1.27 cannot be read: {expected}, 2 attempts in 61 s."
+                "Image docker.io/library/nginx:1.27 could not be read: {expected}, 2 attempts in 61 s."
             );
             check(Side::Source, Operation::ReadBlob, error.into(), &expected);
         }

@@ -54,7 +54,7 @@ impl Source {
     /// Reads a whole blob of at most `limit` bytes.
     pub(in crate::copy) async fn get_blob(&self, blob: &Descriptor, limit: u64) -> Result<Bytes, Error> {
         if blob.size > limit {
-            return Err(Error::Protocol("it states a size for a config that no config has"));
+            return Err(Error::Protocol("the config is larger than any real config"));
         }
         loop {
             let mut reader = self.read_blob(blob);

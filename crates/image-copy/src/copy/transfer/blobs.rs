@@ -230,7 +230,7 @@ impl BlobTransfer<'_> {
         Err(match error {
             UploadError::Destination(cause) => AttemptError::Retry(Side::Destination, cause),
             UploadError::Redirected(_) => {
-                let cause = registry::Error::Protocol("it redirects without end");
+                let cause = registry::Error::Protocol("too many redirects");
                 AttemptError::Permanent(self.blob_failure(Side::Destination, blob, cause))
             }
             UploadError::Source(cause) if state.received_wrong_bytes() => AttemptError::NextRepository(cause),

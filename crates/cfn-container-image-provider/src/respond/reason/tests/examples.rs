@@ -152,7 +152,7 @@ pub(super) fn example(problem: Problem, side: Side, operation: Operation) -> Opt
             Failure::TagImmutable { subject, existing: Digest::of(b"a"), wanted: Digest::of(b"b") }
         }
         Problem::NotStorable => {
-            Failure::NotStorable { subject, reason: "ECR stores no image without layers".into() }
+            Failure::NotStorable { subject, reason: "ECR does not store images without layers".into() }
         }
         Problem::ImageLimitExceeded => Failure::ImageLimitExceeded { subject, limit: ImageLimit::Manifests },
         Problem::ForeignLayer => Failure::ForeignLayer {

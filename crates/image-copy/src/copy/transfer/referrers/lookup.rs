@@ -46,7 +46,7 @@ impl ReferrerCopy<'_> {
         let hangs = asked.is_err();
         let trouble = asked.unwrap_or_else(|_| {
             Some(format!(
-                "source {} did not say it in {} s.",
+                "Source {} did not return the list within {} s.",
                 self.source.upstream().name(),
                 LOOKUP_TIME.as_secs()
             ))

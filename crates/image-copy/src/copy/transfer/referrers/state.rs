@@ -74,7 +74,7 @@ impl ReferrerCopy<'_> {
             }
             if counters.found == MAX_REFERRERS {
                 counters.counts.left_out += 1;
-                let reason = || format!("there are more than {MAX_REFERRERS}");
+                let reason = || format!("the image has more than {MAX_REFERRERS} referrers");
                 counters.counts.first_reason.get_or_insert_with(reason);
                 continue;
             }
@@ -138,7 +138,7 @@ impl ReferrerCopy<'_> {
         counts.left_out += open;
         counts.unknown += asking;
         if open + asking > 0 {
-            counts.first_reason.get_or_insert_with(|| "there was no time left".into());
+            counts.first_reason.get_or_insert_with(|| "time ran out".into());
         }
         counts
     }

@@ -141,8 +141,7 @@ impl ReferrerCopy<'_> {
             && !contains(&manifest, theirs)
         {
             // For example a company's own signature.
-            let reason =
-                format!("the tag {tag} names something at the destination that upstream does not have");
+            let reason = format!("tag {tag} at the destination has content that the source does not have");
             return Ok((CandidateResult::Refused(reason), None));
         }
         let names = theirs.map(|theirs| theirs.digest.clone());
@@ -205,7 +204,10 @@ impl ReferrerCopy<'_> {
         }
         let (blobs, progress) = missing_blobs(&request, destination, manifests()).await?;
         if !self.reserve_bytes(progress.bytes - progress.bytes_present) {
-            return Ok(CandidateResult::LeftOut(format!("they have more than {} MiB", MAX_BYTES >> 20)));
+            return Ok(CandidateResult::LeftOut(format!(
+                "all referrers together have more than {} MiB",
+                MAX_BYTES >> 20
+            )));
         }
         let tag = tag_change(request.tag.as_ref(), names, &found.digest);
         let source_digest = found.digest.clone();
