@@ -125,7 +125,7 @@ async fn reports_a_failed_registry_once() {
     let output = sandbox.run(&format!("{PIN} --jobs 2")).await;
     let errors: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
     let [error] = errors[..] else { panic!("{output:?}") };
-    assert!(error.starts_with("error: ghcr.io/acme/app0:1 cannot be "), "{error}");
+    assert!(error.starts_with("error: Image ghcr.io/acme/app0:1 could not be "), "{error}");
     assert!(
         error
             .contains("Found in a.txt:2; 39 other references have the same failure (--verbose lists them). "),

@@ -53,7 +53,7 @@ impl EcrCredentials {
         let data = response.authorization_data().first();
         let token =
             data.and_then(|data| AuthorizationToken::parse(data.authorization_token()?, data.expires_at()));
-        let token = token.ok_or(Error::Protocol("ECR's authorization token could not be read"))?;
+        let token = token.ok_or(Error::Protocol("the authorization token of ECR cannot be decoded"))?;
         tracing::debug!(region, "got an ECR authorization token");
         Ok(token)
     }

@@ -106,7 +106,7 @@ impl EcrPublicCredentials {
         let data = response.authorization_data();
         let token =
             data.and_then(|data| AuthorizationToken::parse(data.authorization_token()?, data.expires_at()));
-        token.ok_or(Error::Protocol("ECR Public's authorization token could not be read"))
+        token.ok_or(Error::Protocol("the authorization token of ECR Public cannot be decoded"))
     }
 }
 

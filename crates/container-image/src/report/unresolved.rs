@@ -41,9 +41,6 @@ impl<'a> Unresolved<'a> {
 
     /// Returns the failure as one line. `others` describes references with the same cause.
     fn line_with(&self, others: &str, plain_http: &[Registry]) -> String {
-        let summary = self.failure.summary();
-        // Only sources are read here.
-        let summary = summary.strip_prefix("source ").unwrap_or(&summary);
         let hint = hint(self.failure, plain_http);
         let ending = format!("Found in {}{others}. {hint}", location_list(&self.locations));
         let room = MAX_LINE_CHARS.saturating_sub(ending.chars().count() + 1);

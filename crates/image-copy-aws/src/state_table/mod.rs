@@ -216,7 +216,7 @@ impl WriteCondition {
 }
 
 fn parse_item(item: Item) -> Result<TagState, Error> {
-    item::parse(item).ok_or(Error::Protocol("the state table holds an item that is not a tag's state"))
+    item::parse(item).ok_or(Error::Protocol("the item in the state table is not a tag state"))
 }
 
 /// Returns a unique version: the time and a random part, so that a new item never has the version of an
