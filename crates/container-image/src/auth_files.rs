@@ -69,7 +69,7 @@ impl AuthFiles {
     ) -> Lookup {
         for file in &self.files {
             let Some(config) = read(file)? else { continue };
-            let in_file = |why: String| format!("{}: {why}", display::path(&file.path));
+            let in_file = |reason: String| format!("{}: {reason}", display::path(&file.path));
             for source in config.credential_sources(repository).map_err(in_file)? {
                 let credentials = match source {
                     CredentialSource::Helper(helper) => cache.run_helper(helper, rejected).await?,
@@ -170,7 +170,7 @@ impl AuthFile {
 /// Reads a file. Returns `None` if a default file is missing or, as in Docker, not readable.
 fn read(file: &AuthFile) -> Result<Option<DockerConfig>, String> {
     let unreadable =
-        |why: &str| format!("credentials file {} cannot be read: {why}", display::path(&file.path));
+        |reason: &str| format!("credentials file {} cannot be read: {reason}", display::path(&file.path));
     let content = match input_file::read(&file.path, MAX_SIZE as u64) {
         Ok(content) => content,
         Err(error) => {
@@ -191,7 +191,7 @@ fn read(file: &AuthFile) -> Result<Option<DockerConfig>, String> {
         Kind::Legacy => DockerConfig::parse_legacy(&text),
         Kind::Explicit | Kind::Default => DockerConfig::parse(&text),
     };
-    config.map(Some).map_err(|why| unreadable(&why))
+    config.map(Some).map_err(|reason| unreadable(&reason))
 }
 
 #[cfg(test)]

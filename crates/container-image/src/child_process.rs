@@ -32,7 +32,7 @@ const STDERR_TIMEOUT: Duration = Duration::from_millis(500);
 /// Part of the error about a missing program. The hint depends on it.
 pub(crate) const NOT_INSTALLED: &str = "the program is not installed";
 
-/// Reason why a program did not run to its end.
+/// Error of a program that did not run to its end.
 #[derive(Debug)]
 pub(crate) enum RunError {
     /// The program does not exist.
@@ -121,7 +121,7 @@ pub(crate) fn set_process_group_without_terminal(command: &mut Command) {
 /// Runs a program to its end. If it fails, times out or the future is dropped, its children are killed.
 ///
 /// # Errors
-/// Reason why the program did not run to its end.
+/// If the program did not run to its end.
 pub(crate) async fn run(
     mut command: Command,
     input: &str,

@@ -1,4 +1,4 @@
-//! Builds the registry client from the connection flags and the user's credentials.
+//! Builds the registry client from the connection options and the user's credentials.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const MAX_CERTIFICATE_BYTES: u64 = 8 << 20;
 /// Returns a client with the user's credentials.
 ///
 /// # Errors
-/// Error line that names the flag to change.
+/// Error line that names the option to change.
 pub(crate) fn client(plain_http: &[Registry], ca_certificate: Option<&Path>) -> Result<Client, String> {
     let certificates = match ca_certificate {
         Some(file) => input_file::read(file, MAX_CERTIFICATE_BYTES).map_err(|error| {

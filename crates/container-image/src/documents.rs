@@ -47,12 +47,16 @@ impl Document {
     }
 
     /// Formats diagnostics with their locations. `first` is the index of the first position.
-    fn messages<'a>(&'a self, clauses: &'a [Diagnostic], first: usize) -> impl Iterator<Item = String> + 'a {
+    fn messages<'a>(
+        &'a self,
+        diagnostics: &'a [Diagnostic],
+        first: usize,
+    ) -> impl Iterator<Item = String> + 'a {
         let positions = self.positions[first..].iter();
         let line = |(note, (line, _)): (&Diagnostic, &(usize, usize))| {
             format!("{}:{line}: {}", self.file.display_name, note.text)
         };
-        clauses.iter().zip(positions).map(line)
+        diagnostics.iter().zip(positions).map(line)
     }
 }
 
@@ -96,7 +100,7 @@ fn document(file: SourceFile, bytes: &[u8]) -> Option<Document> {
         return None;
     }
     let images = scan.images.iter().map(|found| found.range.start);
-    let files = images.chain(scan.notes.iter().chain(&scan.errors).map(|note| note.at));
-    let positions = positions::positions(bytes, files);
+    let offsets = images.chain(scan.notes.iter().chain(&scan.errors).map(|note| note.at));
+    let positions = positions::positions(bytes, offsets);
     Some(Document { file, digest: Digest::of(bytes), positions, scan })
 }

@@ -40,7 +40,7 @@ impl Checkout {
     /// other repository is cloned.
     ///
     /// # Errors
-    /// Error line that names the flag to change.
+    /// Error line that names the option to change.
     pub(crate) async fn of(search: &SearchArgs) -> Result<Option<Self>, String> {
         let Some(url) = &search.repository else { return Ok(None) };
         let author = search.username.clone().zip(search.email.clone());
@@ -138,7 +138,7 @@ impl Checkout {
     /// Rejects a clone of a tag, because a commit without a branch cannot be pushed.
     ///
     /// # Errors
-    /// Error line that names the flag.
+    /// Error line that names the option.
     pub(crate) async fn require_branch(&self, wanted: Option<&str>) -> Result<(), String> {
         if !self.is_clone() || self.git(&["symbolic-ref", "HEAD"], "").await.is_ok() {
             return Ok(());
@@ -280,7 +280,7 @@ async fn output(mut command: Command, failed: &str, secrets: &[String]) -> Resul
     Ok(String::from_utf8_lossy(&stdout.unwrap_or_default()).into_owned())
 }
 
-/// Reads the full_path output, or returns `None` if it is too long.
+/// Reads the whole output, or returns `None` if it is too long.
 async fn read_stdout(pipe: Option<impl AsyncRead + Unpin>) -> Option<Vec<u8>> {
     let mut stdout = Vec::new();
     if let Some(pipe) = pipe {

@@ -26,7 +26,7 @@ pub(crate) fn redacted(repository: &str) -> String {
                 Some((url, _)) => format!("{quotes}{url}?{REDACTED}"),
                 None => format!("{quotes}{}", without_userinfo(bare)),
             },
-            false => format!("{quotes}{}", &bare[credentials_length_without_scheme(bare)..]),
+            false => format!("{quotes}{}", &bare[userinfo_length_without_scheme(bare)..]),
         }
     });
     words.collect::<Vec<_>>().join(" ")
@@ -36,7 +36,7 @@ pub(crate) fn redacted(repository: &str) -> String {
 pub(crate) fn secrets(repository: &str) -> Vec<String> {
     let (url, length) = match repository.split_once("://") {
         Some((_, url)) => (url, userinfo_length(url)),
-        None => (repository, credentials_length_without_scheme(repository)),
+        None => (repository, userinfo_length_without_scheme(repository)),
     };
     let Some(userinfo) = length.checked_sub(1).map(|end| &url[..end]) else { return Vec::new() };
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
@@ -61,7 +61,7 @@ pub(crate) fn redact(text: &str, secrets: &[String]) -> String {
 
 /// Returns the length of `name:secret@` at the start of an address without a scheme, which git reads as an
 /// SSH address.
-fn credentials_length_without_scheme(word: &str) -> usize {
+fn userinfo_length_without_scheme(word: &str) -> usize {
     let host = word.split('/').next().unwrap_or(word);
     match host.rfind('@') {
         Some(at) if host[..at].contains(':') => at + 1,

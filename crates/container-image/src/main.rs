@@ -5,7 +5,7 @@
 //! references, [`scan`] finds them in files, [`resolve`] queries registries and [`edit`] writes files.
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 invalid usage, 3
-//! changes pending (`update --check`), 130 interrupted, 143 terminated.
+//! changes needed (`update --check`), 130 interrupted, 143 terminated.
 
 mod args;
 mod auth_files;

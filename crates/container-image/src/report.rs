@@ -1,6 +1,6 @@
 //! Prints plans, results and failures.
 //!
-//! A failure is one line: the engine's summary and a hint about the flag to change.
+//! A failure is one line: the engine's summary and a hint about the option to change.
 
 mod hint;
 mod plan;
@@ -91,27 +91,27 @@ pub(crate) fn fail(line: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Connection flags of the command line, so that hints do not repeat them.
+/// Connection options of the command line, so that hints do not repeat them.
 #[derive(Debug, Default)]
-pub(crate) struct ConnectionFlags<'a> {
+pub(crate) struct ConnectionOptions<'a> {
     /// Registries without TLS.
     pub(crate) plain_http: &'a [Registry],
     /// True if `--certificate-authority` is set.
     pub(crate) ca_certificate: bool,
 }
 
-impl ConnectionFlags<'_> {
+impl ConnectionOptions<'_> {
     fn is_plain(&self, failure: &Failure) -> bool {
         self.plain_http.iter().any(|registry| Some(registry.as_str()) == host_name(failure))
     }
 }
 
 /// Prints a failure.
-pub(crate) fn failure(failure: &Failure, flags: &ConnectionFlags<'_>, verbosity: Verbosity) -> ExitCode {
-    let code = fail(&failure_line(failure, flags));
+pub(crate) fn failure(failure: &Failure, options: &ConnectionOptions<'_>, verbosity: Verbosity) -> ExitCode {
+    let code = fail(&failure_line(failure, options));
     if verbosity == Verbosity::Verbose {
-        for cause in details(failure) {
-            let _ = writeln!(io::stderr(), "  {cause}");
+        for line in details(failure) {
+            let _ = writeln!(io::stderr(), "  {line}");
         }
     }
     code
@@ -203,8 +203,8 @@ pub(crate) fn referrers_warning(outcome: &Outcome) -> Option<String> {
 }
 
 /// Returns the failure with a hint, as one line of limited length.
-fn failure_line(failure: &Failure, flags: &ConnectionFlags<'_>) -> String {
-    let hint = hint(failure, flags);
+fn failure_line(failure: &Failure, options: &ConnectionOptions<'_>) -> String {
+    let hint = hint(failure, options);
     let room = MAX_LINE_CHARS.saturating_sub(hint.chars().count() + 1);
     format!("{} {hint}", shortened(failure.summary(), room))
 }
@@ -250,9 +250,10 @@ fn details(failure: &Failure) -> Vec<String> {
         Side::Destination => "destination",
     };
     let mut lines = vec![format!("step: {} at the {side}", operation_name(*operation))];
-    if let registry::Error::ErrorResponse(refusal) | registry::Error::AuthorizationExpired(refusal) = cause {
-        let codes = || refusal.errors.iter().take(MAX_CODES);
-        lines.push(format!("request: {}, status {}", refusal.request, refusal.status));
+    if let registry::Error::ErrorResponse(response) | registry::Error::AuthorizationExpired(response) = cause
+    {
+        let codes = || response.errors.iter().take(MAX_CODES);
+        lines.push(format!("request: {}, status {}", response.request, response.status));
         lines.extend(codes().map(|code| format!("response: {} \"{}\"", code.code, code.message)));
         let details = codes().map(|code| &code.detail).filter(|detail| !detail.is_empty());
         lines.extend(details.map(|detail| format!("detail: {detail}")));

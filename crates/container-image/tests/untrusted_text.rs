@@ -153,7 +153,7 @@ async fn escapes_file_names_for_terminals_only() {
     check(&sandbox.run("update --all --check").await, &format!("{shown}:1: "));
     check(&sandbox.run("update --all --dry-run --verbose").await, shown);
     let missing = sandbox.run_with(&["list", "no\u{1b}[2J\nerror: forged"]).await;
-    check(&missing, "no\\u{1b}[2J\\nerror: forged is neither a file nor a folder");
+    check(&missing, "no\\u{1b}[2J\\nerror: forged does not exist, or is neither a file nor a folder");
     for arguments in ["list --json", "update --all --json --dry-run"] {
         let output = sandbox.run(arguments).await;
         check(&output, "\\u202e");

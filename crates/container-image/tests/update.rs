@@ -149,11 +149,11 @@ async fn matches_cru_and_corrects_its_errors() {
     sandbox.write("nothing.txt", "nginx:3\n");
     let output = sandbox.run("update --all --resolve-digest nothing.txt").await;
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), "INFO: 0 image references found\n"));
-    for (what, arguments, before, after) in rows {
+    for (case, arguments, before, after) in rows {
         sandbox.write("file.txt", before);
         let output = sandbox.run(&format!("update {arguments} file.txt")).await;
-        assert_eq!(sandbox.read("file.txt"), *after, "{what}: {output:?}");
-        assert_eq!(output.code, Some(0), "{what}: {output:?}");
+        assert_eq!(sandbox.read("file.txt"), *after, "{case}: {output:?}");
+        assert_eq!(output.code, Some(0), "{case}: {output:?}");
     }
 }
 
@@ -286,7 +286,7 @@ async fn reports_invalid_usage_in_one_line() {
     let output = sandbox.run("list nowhere").await;
     assert_eq!(
         (output.code, output.stderr.as_str()),
-        (Some(1), "error: nowhere is neither a file nor a folder. Check the path.\n")
+        (Some(1), "error: nowhere does not exist, or is neither a file nor a folder. Check the path.\n")
     );
 }
 

@@ -9,7 +9,7 @@ use image_copy::oci::{Reference, Tag};
 use crate::args::{CopyArgs, Verbosity};
 use crate::connection;
 use crate::progress::CopyProgress;
-use crate::report::{self, ConnectionFlags, Signal};
+use crate::report::{self, ConnectionOptions, Signal};
 use crate::signals::wait_for_signal;
 
 /// Copies an image and prints the result.
@@ -22,8 +22,8 @@ pub(crate) async fn run(args: &CopyArgs, verbosity: Verbosity) -> ExitCode {
     let source = Source::with_mirrors(&client, request.source.repository.clone(), None, &args.mirror);
     let destination = Destination::of_registry(client.repository(request.destination.clone(), None));
     let planning = async {
-        let survey = copy::read_current_state(&request, &source, &destination).await?;
-        copy::plan(&request, &survey, &source, &destination).await
+        let current_state = copy::read_current_state(&request, &source, &destination).await?;
+        copy::plan(&request, &current_state, &source, &destination).await
     };
     let result = tokio::select! {
         result = planning => result,
@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &CopyArgs, verbosity: Verbosity) -> ExitCode {
     };
     let plan = match result {
         Ok(plan) => plan,
-        Err(failure) => return report::failure(&failure, &connection_flags(args), verbosity),
+        Err(failure) => return report::failure(&failure, &connection_options(args), verbosity),
     };
     if args.dry_run {
         return report::print(&report::plan(&plan), "");
@@ -68,15 +68,15 @@ async fn transfer(
             }
             report::print(&report::outcome(&plan.request, &outcome), "; the image was copied")
         }
-        Ok(Err(failure)) => report::failure(&failure, &connection_flags(args), verbosity),
+        Ok(Err(failure)) => report::failure(&failure, &connection_options(args), verbosity),
         Err(signal) => {
             report::interrupted(signal, &report::interrupted_state(plan, bar.are_all_blobs_done()))
         }
     }
 }
 
-fn connection_flags(args: &CopyArgs) -> ConnectionFlags<'_> {
-    ConnectionFlags { plain_http: &args.plain_http, ca_certificate: args.certificate_authority.is_some() }
+fn connection_options(args: &CopyArgs) -> ConnectionOptions<'_> {
+    ConnectionOptions { plain_http: &args.plain_http, ca_certificate: args.certificate_authority.is_some() }
 }
 
 fn request(args: &CopyArgs) -> Request {
@@ -91,8 +91,8 @@ fn request(args: &CopyArgs) -> Request {
 }
 
 /// Returns the tag argument, otherwise the tag of the source. A source with only a digest has none.
-fn tag(source: &Reference, typed: Option<&Tag>) -> Option<Tag> {
-    typed.or(source.tag.as_ref()).cloned()
+fn tag(source: &Reference, tag_argument: Option<&Tag>) -> Option<Tag> {
+    tag_argument.or(source.tag.as_ref()).cloned()
 }
 
 #[cfg(test)]
@@ -100,9 +100,9 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(source: &str, typed: Option<&str>, expected: Option<&str>) {
-        let typed: Option<Tag> = typed.map(|tag| tag.parse().unwrap());
-        let found = tag(&source.parse().unwrap(), typed.as_ref());
+    fn check(source: &str, tag_argument: Option<&str>, expected: Option<&str>) {
+        let tag_argument: Option<Tag> = tag_argument.map(|tag| tag.parse().unwrap());
+        let found = tag(&source.parse().unwrap(), tag_argument.as_ref());
         assert_eq!(found.as_ref().map(Tag::as_str), expected);
     }
 

@@ -56,8 +56,8 @@ fn document(documents: &[Document]) -> String {
 }
 
 fn images(document: &Document) -> impl Iterator<Item = Value> {
-    document.scan.images.iter().enumerate().map(|(number, found)| {
-        let (line, column) = document.position(number);
+    document.scan.images.iter().enumerate().map(|(index, found)| {
+        let (line, column) = document.position(index);
         let image = &found.image;
         json!({
             "path": document.file.name,

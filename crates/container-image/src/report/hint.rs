@@ -3,12 +3,12 @@
 use image_copy::copy::{Failure, Operation, Problem, Side};
 use image_copy::{http, registry};
 
-use super::ConnectionFlags;
+use super::ConnectionOptions;
 use crate::ecr_credentials::Service;
 use crate::{auth_files, child_process};
 
 /// Returns one thing to change. The match is exhaustive, so that a new problem needs a hint.
-pub(super) fn hint(failure: &Failure, flags: &ConnectionFlags<'_>) -> String {
+pub(super) fn hint(failure: &Failure, options: &ConnectionOptions<'_>) -> String {
     let side = failure.side();
     let (argument, host) = (argument(side), host(failure));
     match failure.problem() {
@@ -40,8 +40,8 @@ pub(super) fn hint(failure: &Failure, flags: &ConnectionFlags<'_>) -> String {
             format!("Check the host in {argument}. If the network requires a proxy, set HTTPS_PROXY.")
         }
         Problem::CertificateRejected if is_ca_certificate(failure) => REPLACE_CERTIFICATE.into(),
-        Problem::CertificateRejected => certificate_refused(failure, flags),
-        Problem::Rejected if flags.is_plain(failure) && is_http_sent_to_https(failure) => {
+        Problem::CertificateRejected => certificate_rejected(failure, options),
+        Problem::Rejected if options.is_plain(failure) && is_http_sent_to_https(failure) => {
             format!("Remove --plain-http{host}, because the registry uses TLS.")
         }
         Problem::Interrupted | Problem::Deadline => {
@@ -118,15 +118,15 @@ pub(super) fn credentials_unavailable(failure: &Failure) -> String {
 }
 
 fn is_other_host(failure: &Failure) -> bool {
-    matches!(failure, Failure::Registry { cause: registry::Error::ErrorResponse(refusal), .. } if refusal.is_not_from_registry)
+    matches!(failure, Failure::Registry { cause: registry::Error::ErrorResponse(response), .. } if response.is_not_from_registry)
 }
 
 /// Returns true if a TLS server rejected an unencrypted request.
 fn is_http_sent_to_https(failure: &Failure) -> bool {
-    let Failure::Registry { cause: registry::Error::ErrorResponse(refusal), .. } = failure else {
+    let Failure::Registry { cause: registry::Error::ErrorResponse(response), .. } = failure else {
         return false;
     };
-    refusal.status == 400 && refusal.mentions("https")
+    response.status == 400 && response.mentions("https")
 }
 
 /// No trusted CA certificate helps against this failure.
@@ -138,9 +138,9 @@ pub(super) fn is_ca_certificate(failure: &Failure) -> bool {
     matches!(&error.kind, http::ErrorKind::Tls(reason) if reason.contains("CaUsedAsEndEntity"))
 }
 
-fn certificate_refused(failure: &Failure, flags: &ConnectionFlags<'_>) -> String {
+fn certificate_rejected(failure: &Failure, options: &ConnectionOptions<'_>) -> String {
     let host = host(failure);
-    let advice = if flags.ca_certificate {
+    let advice = if options.ca_certificate {
         "Check that the file in --certificate-authority contains the CA certificate of the host"
     } else if host.is_empty() {
         "If a proxy inspects TLS, pass its CA certificate in --certificate-authority"
@@ -148,7 +148,7 @@ fn certificate_refused(failure: &Failure, flags: &ConnectionFlags<'_>) -> String
         "If the registry has a private CA, pass its certificate in --certificate-authority"
     };
     // Docker Hub has no unencrypted endpoint. With --plain-http, the failure comes from a redirect target.
-    if host.is_empty() || flags.is_plain(failure) {
+    if host.is_empty() || options.is_plain(failure) {
         format!("{advice}.")
     } else {
         format!("{advice}; if it has no TLS, add --plain-http{host}.")

@@ -102,15 +102,15 @@ fn every_failure_is_one_short_line_with_a_hint() {
 }
 
 fn line(failure: &Failure) -> String {
-    failure_line(failure, &ConnectionFlags::default())
+    failure_line(failure, &ConnectionOptions::default())
 }
 
 #[test]
 fn hints_do_not_repeat_given_options() {
     let failure = source(connection_error(http::ErrorKind::Tls("unknown issuer".into())));
     let plain = ["registry.example".parse().unwrap()];
-    let flags = ConnectionFlags { plain_http: &plain, ca_certificate: true };
-    let text = failure_line(&failure, &flags);
+    let options = ConnectionOptions { plain_http: &plain, ca_certificate: true };
+    let text = failure_line(&failure, &options);
     assert!(
         text.ends_with(
             "Check that the file in --certificate-authority contains the CA certificate of the host."
@@ -118,7 +118,7 @@ fn hints_do_not_repeat_given_options() {
         "{text}"
     );
     let text =
-        failure_line(&failure, &ConnectionFlags { ca_certificate: true, ..ConnectionFlags::default() });
+        failure_line(&failure, &ConnectionOptions { ca_certificate: true, ..ConnectionOptions::default() });
     assert!(text.ends_with("if it has no TLS, add --plain-http registry.example."), "{text}");
     let text = failure_line(
         &source(error_response(
@@ -127,7 +127,7 @@ fn hints_do_not_repeat_given_options() {
             "Client sent an HTTP request to an HTTPS server.",
             CredentialsSent::No,
         )),
-        &flags,
+        &options,
     );
     assert!(text.ends_with("Remove --plain-http registry.example, because the registry uses TLS."), "{text}");
 }
@@ -138,7 +138,8 @@ fn hints_at_a_new_certificate_if_no_option_helps() {
     let failure = source(connection_error(http::ErrorKind::Tls(reason.into())));
     let hint = " Install a server certificate (CA:FALSE) in the registry, and pass the certificate of its issuer in --certificate-authority.";
     for ca_certificate in [false, true] {
-        let text = failure_line(&failure, &ConnectionFlags { ca_certificate, ..ConnectionFlags::default() });
+        let text =
+            failure_line(&failure, &ConnectionOptions { ca_certificate, ..ConnectionOptions::default() });
         assert!(text.ends_with(hint), "{text}");
     }
     let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);

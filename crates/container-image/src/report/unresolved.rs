@@ -70,8 +70,8 @@ pub(crate) fn print(all: &[Unresolved<'_>], plain_http: &[Registry], verbosity: 
     for (at, one) in all.iter().enumerate() {
         if verbosity == Verbosity::Verbose {
             fail(&one.line(plain_http));
-            for cause in details(one.failure) {
-                let _ = writeln!(io::stderr(), "  {cause}");
+            for line in details(one.failure) {
+                let _ = writeln!(io::stderr(), "  {line}");
             }
             continue;
         }

@@ -20,8 +20,8 @@ const INVALID_USAGE: u8 = 2;
 /// Prints the help, or the parser's error in one line.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let typed = env::args().nth(1).unwrap_or_default();
-        fail(&one_line(&message_without_credentials(error), &typed));
+        let command = env::args().nth(1).unwrap_or_default();
+        fail(&one_line(&message_without_credentials(error), &command));
         return ExitCode::from(INVALID_USAGE);
     }
     let printed = error.print().and_then(|()| io::stdout().flush());
@@ -34,9 +34,11 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 /// Returns the parser's message without credentials in quoted arguments.
 fn message_without_credentials(error: &clap::Error) -> String {
     let quoted = [ContextKind::InvalidValue, ContextKind::InvalidArg].map(|kind| error.get(kind));
-    quoted.into_iter().flatten().fold(error.render().to_string(), |words, argument| match argument {
-        ContextValue::String(argument) => words.replace(argument.as_str(), &name_without_userinfo(argument)),
-        _ => words,
+    quoted.into_iter().flatten().fold(error.render().to_string(), |sanitized, argument| match argument {
+        ContextValue::String(argument) => {
+            sanitized.replace(argument.as_str(), &name_without_userinfo(argument))
+        }
+        _ => sanitized,
     })
 }
 
@@ -45,10 +47,10 @@ fn message_without_credentials(error: &clap::Error) -> String {
 fn one_line(error: &str, command: &str) -> String {
     let (problem, more) = error.split_once("\n\n").unwrap_or((error, ""));
     let problem = problem.strip_prefix("error: ").unwrap_or(problem);
-    let words = |text: &str| SanitizedText::from(text);
-    let mut line = format!("{}.", words(problem).trim_end_matches('.'));
+    let sanitized = |text: &str| SanitizedText::from(text);
+    let mut line = format!("{}.", sanitized(problem).trim_end_matches('.'));
     for tip in more.lines().filter_map(|line| line.trim().strip_prefix("tip: ")) {
-        line += &format!(" Tip: {}.", words(tip));
+        line += &format!(" Tip: {}.", sanitized(tip));
     }
     let is_command = Args::command().find_subcommand(command).is_some();
     let help = if is_command { format!("{NAME} {command} --help") } else { format!("{NAME} --help") };

@@ -115,11 +115,11 @@ impl Resolver {
                 }
             }
         };
-        let named = reference.repository.with_tag(tag.clone());
+        let tagged = reference.repository.with_tag(tag.clone());
         let id = ManifestId::Tag(tag.clone());
         let digest = match &self.platform {
-            Some(platform) => self.child_digest(&repository, &named, &id, platform).await?,
-            None => repository.head_manifest(&id).await.map_err(|cause| failure(&named, cause))?.digest,
+            Some(platform) => self.child_digest(&repository, &tagged, &id, platform).await?,
+            None => repository.head_manifest(&id).await.map_err(|cause| failure(&tagged, cause))?.digest,
         };
         Ok(Resolution::Tag(tag, digest))
     }
@@ -155,7 +155,7 @@ impl Resolver {
                 Ok(head) if head.digest == digest => return Ok(Resolution::Tag(candidate, digest)),
                 Ok(_) => {}
                 // A tag can be deleted after the list was read.
-                Err(Error::ErrorResponse(refusal)) if refusal.status == 404 => {}
+                Err(Error::ErrorResponse(response)) if response.status == 404 => {}
                 Err(error) => return Err(error),
             }
         }
@@ -166,11 +166,11 @@ impl Resolver {
     async fn child_digest(
         &self,
         repository: &Repository,
-        named: &Reference,
+        tagged: &Reference,
         id: &ManifestId,
         wanted: &Platform,
     ) -> Result<Digest> {
-        let failed = |cause| failure(named, cause);
+        let failed = |cause| failure(tagged, cause);
         let manifest = repository.get_manifest(id).await.map_err(failed)?;
         let available = if manifest.is_index() {
             if let Some(chosen) = image_for_platform(&manifest, wanted) {
@@ -184,7 +184,7 @@ impl Resolver {
             }
             own.into_iter().collect()
         };
-        Err(Box::new(Failure::NoPlatform { subject: named.to_string(), wanted: wanted.clone(), available }))
+        Err(Box::new(Failure::NoPlatform { subject: tagged.to_string(), wanted: wanted.clone(), available }))
     }
 }
 

@@ -47,8 +47,8 @@ pub(crate) fn list(
     exclude: &[String],
     mut report_error: impl FnMut(String),
 ) -> Result<Vec<SourceFile>, String> {
-    let matcher =
-        exclude_matcher(base, exclude).map_err(|why| format!("--exclude has an invalid pattern: {why}."))?;
+    let matcher = exclude_matcher(base, exclude)
+        .map_err(|reason| format!("--exclude has an invalid pattern: {reason}."))?;
     let mut seen = HashSet::new();
     let mut files = Vec::new();
     for path in paths {
@@ -64,7 +64,7 @@ pub(crate) fn list(
             }
             _ => {
                 return Err(format!(
-                    "{} is neither a file nor a folder. Check the path.",
+                    "{} does not exist, or is neither a file nor a folder. Check the path.",
                     display::path(path)
                 ));
             }
@@ -93,7 +93,7 @@ pub(crate) fn list(
 /// # Errors
 /// Error line that names the file.
 pub(crate) fn read(file: &SourceFile) -> Result<Option<Vec<u8>>, String> {
-    let failed = |why: &str| format!("{} cannot be read: {why}.", file.display_name);
+    let failed = |reason: &str| format!("{} cannot be read: {reason}.", file.display_name);
     let mut file = input_file::open(&file.path).map_err(|error| failed(&display::io_error(&error)))?;
     let size = file.metadata().map_err(|error| failed(&display::io_error(&error)))?.len();
     if size > MAX_FILE_BYTES {
@@ -123,8 +123,8 @@ fn walk_error(error: &ignore::Error, base: &Path) -> String {
         (Some(path), Some(cause)) => {
             // The crate `ignore` wraps the system's error.
             let inner = cause.source().and_then(|inner| inner.downcast_ref::<io::Error>());
-            let words = display::io_error(inner.unwrap_or(cause));
-            format!("{} cannot be read: {words}. It was skipped.", relative_name(path, base))
+            let cause_text = display::io_error(inner.unwrap_or(cause));
+            format!("{} cannot be read: {cause_text}. It was skipped.", relative_name(path, base))
         }
         _ => format!("{}. It was skipped.", SanitizedText::from(error.to_string())),
     }
@@ -174,19 +174,19 @@ fn is_file(entry: &DirEntry) -> bool {
 /// Builds the matcher of `--exclude`.
 ///
 /// # Errors
-/// Reason why a pattern is invalid, as a clause.
+/// Reason of the rejection, as a clause.
 pub(crate) fn exclude_matcher(base: &Path, globs: &[String]) -> Result<Override, String> {
     let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
     let mut builder = OverrideBuilder::new(base);
     // The pattern is left out, because it has an exclamation mark that the user did not type.
-    let why = |error| match error {
+    let reason = |error| match error {
         ignore::Error::Glob { err, .. } => err,
         other => other.to_string(),
     };
     for glob in globs {
-        builder.add(&format!("!{glob}")).map_err(why)?;
+        builder.add(&format!("!{glob}")).map_err(reason)?;
     }
-    builder.build().map_err(why)
+    builder.build().map_err(reason)
 }
 
 /// Returns true if a path argument is excluded, by its own name or by a parent folder.
@@ -298,10 +298,10 @@ mod tests {
     #[test]
     fn reports_a_missing_path() {
         let error = list(Path::new("/"), &["no/such".into()], &[], |_| {}).unwrap_err();
-        assert!(error.starts_with("no/such is neither a file nor a folder"), "{error}");
+        assert!(error.starts_with("no/such does not exist"), "{error}");
         // A shell's process substitution is neither, and cannot be replaced.
         let error = list(Path::new("/"), &["dev/null".into()], &[], |_| {}).unwrap_err();
-        assert!(error.starts_with("dev/null is neither"), "{error}");
+        assert!(error.starts_with("dev/null does not exist, or is neither"), "{error}");
         let error = list(Path::new("/"), &[], &["a[".into()], |_| {}).unwrap_err();
         assert_eq!(error, "--exclude has an invalid pattern: unclosed character class; missing ']'.");
     }

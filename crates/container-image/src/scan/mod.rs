@@ -84,14 +84,15 @@ fn scan_template(bytes: &[u8]) -> Result<Option<Scan>, Diagnostic> {
     if bytes.len() > MAX_TEMPLATE_BYTES {
         return Ok(None);
     }
-    let unread =
+    let scanned_as_text =
         |at, reason: &str| Diagnostic { at, text: format!("{reason} and was scanned as plain text") };
     match std::str::from_utf8(bytes) {
         Ok(text) if !template::may_be_template(text) => Ok(None),
-        Ok(text) => template::scan(text)
-            .map_err(|error| unread(error.at, &format!("the template is invalid ({})", error.reason))),
+        Ok(text) => template::scan(text).map_err(|error| {
+            scanned_as_text(error.at, &format!("the template is invalid ({})", error.reason))
+        }),
         Err(error) if template::may_be_template(&String::from_utf8_lossy(bytes)) => {
-            Err(unread(error.valid_up_to(), "the template is not UTF-8"))
+            Err(scanned_as_text(error.valid_up_to(), "the template is not UTF-8"))
         }
         Err(_) => Ok(None),
     }

@@ -2,7 +2,7 @@
 
 /// Returns line and column of each offset, both counted from 1, columns in characters. Sorted offsets are
 /// fastest.
-pub(crate) fn positions(bytes: &[u8], places: impl Iterator<Item = usize>) -> Vec<(usize, usize)> {
+pub(crate) fn positions(bytes: &[u8], offsets: impl Iterator<Item = usize>) -> Vec<(usize, usize)> {
     let (mut line, mut counted, mut start) = (1, 0, 0);
     let position = |at: usize| {
         let at = at.min(bytes.len());
@@ -16,7 +16,7 @@ pub(crate) fn positions(bytes: &[u8], places: impl Iterator<Item = usize>) -> Ve
         counted = at;
         (line, String::from_utf8_lossy(&bytes[start..at]).chars().count() + 1)
     };
-    places.map(position).collect()
+    offsets.map(position).collect()
 }
 
 #[cfg(test)]

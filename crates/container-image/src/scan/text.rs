@@ -115,7 +115,8 @@ fn is_other_syntax(image: &RawReference) -> bool {
     if only_digits(first) && only_digits(rest) {
         return true;
     }
-    let is_source = rest.rsplit_once('.').is_some_and(|(_, ending)| SOURCE_EXTENSIONS.contains(&ending));
+    let is_source =
+        rest.rsplit_once('.').is_some_and(|(_, extension)| SOURCE_EXTENSIONS.contains(&extension));
     image.digest.is_none() && is_source && image.tag.as_deref().is_some_and(only_digits)
 }
 

@@ -61,13 +61,13 @@ impl<'a> Changes<'a> {
     ) -> Self {
         let change_of_file = |document: &'a Document| {
             let mut file = FileChange { document, images: Vec::new(), current: Vec::new() };
-            for (number, found) in document.scan.images.iter().enumerate() {
+            for (index, found) in document.scan.images.iter().enumerate() {
                 let target = selection.target(&found.image);
                 let Some(wanted) = target.and_then(|target| wanted.get(&target)) else { continue };
                 if selection::is_change(&found.image, wanted) {
-                    file.images.push((number, wanted.clone()));
+                    file.images.push((index, wanted.clone()));
                 } else {
-                    file.current.push(number);
+                    file.current.push(index);
                 }
             }
             file
@@ -144,12 +144,12 @@ impl FileChange<'_> {
     /// Logs each image, for `--verbose`.
     fn log(&self, verbosity: Verbosity) {
         let name = &self.document.file.display_name;
-        for number in &self.current {
-            let image = &self.document.scan.images[*number].image;
+        for index in &self.current {
+            let image = &self.document.scan.images[*index].image;
             log::print(verbosity, &format!("INFO: {image} already up-to-date in {name}"));
         }
-        for (number, wanted) in &self.images {
-            let image = &self.document.scan.images[*number].image;
+        for (index, wanted) in &self.images {
+            let image = &self.document.scan.images[*index].image;
             log::print(verbosity, &format!("INFO: updating reference {image} to {wanted} in {name}"));
         }
     }
@@ -159,9 +159,9 @@ impl FileChange<'_> {
         let lines: Vec<String> = self
             .images
             .iter()
-            .map(|(number, wanted)| {
-                let image = &self.document.scan.images[*number].image;
-                format!("{}: {image} would become {wanted}", self.document.location(*number))
+            .map(|(index, wanted)| {
+                let image = &self.document.scan.images[*index].image;
+                format!("{}: {image} would become {wanted}", self.document.location(*index))
             })
             .collect();
         report::print(&lines.join("\n"), "") == ExitCode::SUCCESS
@@ -170,11 +170,11 @@ impl FileChange<'_> {
     /// Returns the file, and its new content.
     ///
     /// # Errors
-    /// Reason why the file is not changed, as a clause.
+    /// Reason as a clause.
     fn read_and_edit(&self) -> Result<(FileSnapshot, Vec<u8>), String> {
         let current = FileSnapshot::read(&self.document.file.path, &self.document.digest)?;
-        let change = |(number, wanted): &(usize, RawReference)| Change {
-            range: self.document.scan.images[*number].range.clone(),
+        let change = |(index, wanted): &(usize, RawReference)| Change {
+            range: self.document.scan.images[*index].range.clone(),
             text: wanted.to_string(),
         };
         let changes: Vec<Change> = self.images.iter().map(change).collect();
@@ -206,13 +206,13 @@ impl FileChange<'_> {
     }
 
     fn values(&self) -> impl Iterator<Item = Value> {
-        self.images.iter().map(|(number, wanted)| {
-            let (line, column) = self.document.position(*number);
+        self.images.iter().map(|(index, wanted)| {
+            let (line, column) = self.document.position(*index);
             json!({
                 "path": self.document.file.name,
                 "line": line,
                 "column": column,
-                "from": self.document.scan.images[*number].image.to_string(),
+                "from": self.document.scan.images[*index].image.to_string(),
                 "to": wanted.to_string(),
             })
         })

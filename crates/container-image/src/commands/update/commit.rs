@@ -31,12 +31,12 @@ pub(super) async fn reject_uncommitted(checkout: &Checkout, files: &[&Path]) -> 
     if uncommitted.is_empty() {
         return Ok(());
     }
-    let adding = match uncommitted.iter().any(|one| one.ends_with("(untracked)")) {
+    let git_add_hint = match uncommitted.iter().any(|one| one.ends_with("(untracked)")) {
         true => ", with git add for untracked files",
         false => "",
     };
     Err(format!(
-        "these files have uncommitted changes, which --commit would include: {}. Commit or stash them first{adding}, or remove --commit. Nothing was changed.",
+        "these files have uncommitted changes, which --commit would include: {}. Commit or stash them first{git_add_hint}, or remove --commit. Nothing was changed.",
         join_names(&uncommitted)
     ))
 }
@@ -68,7 +68,7 @@ pub(super) async fn commit(
 /// Returns the resulting state.
 fn restore(files: &[WrittenFile]) -> String {
     let restored = |file: &WrittenFile| FileSnapshot::read(&file.path, &file.after)?.replace(&file.before);
-    let changed = |file| restored(file).err().map(|why| format!("{} ({why})", file.name));
+    let changed = |file| restored(file).err().map(|reason| format!("{} ({reason})", file.name));
     let changed: Vec<String> = files.iter().filter_map(changed).collect();
     if changed.is_empty() {
         return "All files were restored.".into();

@@ -15,10 +15,10 @@ use crate::scan::{DEFAULT_TAG, RawReference};
 pub(super) fn count(documents: &[Document]) -> String {
     let of_file = |document: &Document| document.images().collect::<BTreeSet<_>>().len();
     let lines: usize = documents.iter().map(of_file).sum();
-    let different = documents.iter().flat_map(Document::images).collect::<BTreeSet<_>>().len();
-    match lines - different {
+    let distinct = documents.iter().flat_map(Document::images).collect::<BTreeSet<_>>().len();
+    match lines - distinct {
         0 => format!("INFO: {lines} image references found"),
-        _ => format!("INFO: {lines} image references found, {different} distinct"),
+        _ => format!("INFO: {lines} image references found, {distinct} distinct"),
     }
 }
 
@@ -56,10 +56,10 @@ fn unmatched(args: &UpdateArgs, wanted: &RawReference, documents: &[Document]) -
     if images.any(|image| image.name == wanted.name && has_tag(image)) {
         return None;
     }
-    let find_similar = |is_near: &dyn Fn(&RawReference) -> bool| {
+    let find_similar = |is_similar: &dyn Fn(&RawReference) -> bool| {
         documents.iter().find_map(|document| {
-            let (number, image) = document.images().enumerate().find(|(_, image)| is_near(image))?;
-            Some((document.location(number), image))
+            let (index, image) = document.images().enumerate().find(|(_, image)| is_similar(image))?;
+            Some((document.location(index), image))
         })
     };
     let repository = wanted.normalized().repository;

@@ -87,15 +87,15 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
     print_notes(&documents, verbosity);
     if args.all {
         log::print(verbosity, &messages::count(&documents.all));
-        let nothing = documents.all.iter().all(|document| document.images().next().is_none());
-        if nothing && documents.errors.is_empty() && !args.json {
+        let is_empty = documents.all.iter().all(|document| document.images().next().is_none());
+        if is_empty && documents.errors.is_empty() && !args.json {
             return Ok(ExitCode::SUCCESS);
         }
     }
     messages::warn_about_arguments(args, verbosity, &selection, &documents.all);
     let targets = targets(&documents.all, &selection);
     let resolutions = resolve(args, verbosity, &selection, targets.keys()).await?;
-    let (wanted, unresolved) = targets_of(verbosity, &selection, &targets, &resolutions);
+    let (wanted, unresolved) = apply_resolutions(verbosity, &selection, &targets, &resolutions);
     // The failures are printed in one block.
     report::unresolved::print(&unresolved, &args.plain_http, verbosity);
     let changes = Changes::of(&documents.all, &selection, &wanted);
@@ -143,9 +143,9 @@ type Targets<'a> = BTreeMap<RawReference, Vec<(&'a Document, usize)>>;
 fn targets<'a>(documents: &'a [Document], selection: &Selection) -> Targets<'a> {
     let mut targets = Targets::new();
     for document in documents {
-        for (number, found) in document.scan.images.iter().enumerate() {
+        for (index, found) in document.scan.images.iter().enumerate() {
             if let Some(target) = selection.target(&found.image) {
-                targets.entry(target).or_default().push((document, number));
+                targets.entry(target).or_default().push((document, index));
             }
         }
     }
@@ -173,7 +173,7 @@ async fn resolve(
     let resolver = Resolver::new(client, lookup.clone(), args.platform.clone(), args.jobs.into());
     let bar = progress::ResolveProgress::new(references.len());
     let done = || bar.advance();
-    let display = async {
+    let show = async {
         if verbosity == Verbosity::Normal {
             bar.show_after_delay().await;
         }
@@ -181,14 +181,14 @@ async fn resolve(
     };
     let resolutions = tokio::select! {
         resolutions = resolver.resolve(&references, &done) => resolutions,
-        () = display => unreachable!("the bar never completes"),
+        () = show => unreachable!("the bar never completes"),
     };
     bar.clear();
     Ok(names.into_iter().zip(resolutions).collect())
 }
 
 /// Returns the new reference of each target, and the failures.
-fn targets_of<'a>(
+fn apply_resolutions<'a>(
     verbosity: Verbosity,
     selection: &Selection,
     targets: &Targets<'_>,
@@ -215,7 +215,7 @@ fn targets_of<'a>(
                 None => {}
             },
             Err(failure) => {
-                let lines = locations.iter().map(|(document, number)| document.location(*number)).collect();
+                let lines = locations.iter().map(|(document, index)| document.location(*index)).collect();
                 unresolved.push(Unresolved::new(failure, target.to_string(), lines));
             }
         }

@@ -8,7 +8,7 @@ use super::properties::{self, Step};
 use super::tree::{Id, Tree};
 use crate::scan::{Diagnostic, ImageMatch, RawReference, Scan};
 
-/// Position of a text.
+/// Source of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ValueKind {
     /// A property that must contain an image.
@@ -54,41 +54,41 @@ impl<'a> ImageFinder<'a> {
             let kind = tree.get(resource, "Type").and_then(|kind| tree.text(kind));
             let properties = tree.get(resource, "Properties");
             let (Some(kind), Some(properties)) = (kind, properties) else { continue };
-            for (number, path) in properties::image_paths(kind).iter().enumerate() {
-                self.descend(properties, path, number);
+            for (index, path) in properties::image_paths(kind).iter().enumerate() {
+                self.descend(properties, path, index);
             }
         }
         self.scan
     }
 
-    /// Follows `path` from `node`. `number` is the index of the path in its resource.
-    fn descend(&mut self, node: Id, path: &[Step<'_>], number: usize) {
+    /// Follows `path` from `node`. `index` is the index of the path in its resource.
+    fn descend(&mut self, node: Id, path: &[Step<'_>], index: usize) {
         let tree = self.tree;
         let node = tree.resolve(node);
         let Some((step, rest)) = path.split_first() else { return self.image(node) };
-        if !self.seen.insert((node, number, path.len())) {
+        if !self.seen.insert((node, index, path.len())) {
             return;
         }
         if let Some(("If", branches)) = self.function(node) {
             for branch in tree.items(branches).unwrap_or_default().iter().skip(1) {
-                self.descend(*branch, path, number);
+                self.descend(*branch, path, index);
             }
             return;
         }
         match step {
             Step::Key(key) => {
                 if let Some(value) = tree.get(node, key) {
-                    self.descend(value, rest, number);
+                    self.descend(value, rest, index);
                 }
             }
             Step::Each => {
                 for item in tree.items(node).unwrap_or_default() {
-                    self.descend(*item, rest, number);
+                    self.descend(*item, rest, index);
                 }
             }
             Step::Any => {
                 for (_, value) in tree.entries(node).collect::<Vec<_>>() {
-                    self.descend(value, rest, number);
+                    self.descend(value, rest, index);
                 }
             }
         }
@@ -241,13 +241,13 @@ impl<'a> ImageFinder<'a> {
         }
     }
 
-    fn note(&mut self, node: Id, what: &str) {
-        let text = format!("this image was skipped: {what}");
+    fn note(&mut self, node: Id, reason: &str) {
+        let text = format!("this image was skipped: {reason}");
         self.scan.notes.push(Diagnostic { at: self.tree.range(node).start, text });
     }
 
-    fn error(&mut self, node: Id, what: &str) {
-        let text = format!("{what}. Correct it, or exclude the file with --exclude");
+    fn error(&mut self, node: Id, reason: &str) {
+        let text = format!("{reason}. Correct it, or exclude the file with --exclude");
         self.scan.errors.push(Diagnostic { at: self.tree.range(node).start, text });
     }
 }

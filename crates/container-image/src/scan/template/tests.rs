@@ -96,7 +96,7 @@ Parameters:
 
 #[test]
 fn notes_values_that_are_not_literal() {
-    for (value, what) in [
+    for (value, expected) in [
         ("!Sub '${AWS::AccountId}.dkr.ecr.eu-west-1.amazonaws.com/a:1'", "computed by Sub"),
         ("!Sub ['${A}:1', {A: python}]", "computed by Sub"),
         ("!Join [':', [python, '3']]", "computed by Join"),
@@ -108,17 +108,17 @@ fn notes_values_that_are_not_literal() {
     ] {
         let (found, notes) = read(&image(value));
         assert_eq!(found, [], "{value}");
-        assert!(notes.len() == 1 && notes[0].0 == 4 && notes[0].1.contains(what), "{value}: {notes:?}");
+        assert!(notes.len() == 1 && notes[0].0 == 4 && notes[0].1.contains(expected), "{value}: {notes:?}");
     }
-    for quiet in ["!GetAtt Other.ImageUri", "!ImportValue x", "{'Fn::GetAtt': [A, B]}", "!If [C, '', a:1]"] {
-        assert_eq!(read(&image(quiet)).1, vec![], "{quiet}");
+    for value in ["!GetAtt Other.ImageUri", "!ImportValue x", "{'Fn::GetAtt': [A, B]}", "!If [C, '', a:1]"] {
+        assert_eq!(read(&image(value)).1, vec![], "{value}");
     }
 }
 
 #[test]
 fn reports_invalid_image_properties_as_errors() {
     let errors = |text: &str| scan(text).unwrap().unwrap().errors;
-    for (value, what) in [
+    for (value, expected) in [
         ("Python:3.9", "\"Python\" is not a repository name"),
         ("!If [Old, python:2, Python:3]", "\"Python\" is not"),
         ("https://ghcr.io/a/b:1", "no scheme"),
@@ -129,7 +129,7 @@ fn reports_invalid_image_properties_as_errors() {
         ("{Name: python:3, Tag: 3}", "a list or a mapping"),
     ] {
         let found = errors(&image(value));
-        assert!(found.len() == 1 && found[0].text.contains(what), "{value}: {found:?}");
+        assert!(found.len() == 1 && found[0].text.contains(expected), "{value}: {found:?}");
     }
     let script = format!("|\n{}", "        echo a b c\n".repeat(400));
     assert!(errors(&image(&script))[0].text.chars().count() < 400);
