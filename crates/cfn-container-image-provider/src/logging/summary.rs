@@ -103,7 +103,7 @@ impl EventSummary<'_> {
                     referrers_present = referrers.map(|referrers| referrers.present),
                     referrers_refused = referrers.map(|referrers| referrers.refused),
                     referrers_left_out = referrers.map(|referrers| referrers.left_out),
-                    referrers_unknown = referrers.map(|referrers| referrers.unknown),
+                    referrers_unknown = referrers.map(|referrers| referrers.failed_lookups),
                     seconds = self.deadlines.started.elapsed().as_secs_f64(),
                     source_requests = source.requests,
                     destination_requests = destination.requests,

@@ -1,4 +1,4 @@
-//! Limits of what a registry can make a copy keep in memory.
+//! Limits of the memory that a registry's content can use.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,9 +12,9 @@ pub(super) const MAX_MANIFESTS: usize = 1000;
 /// Maximum depth of nested indexes. Build tools nest two at most.
 pub(super) const MAX_DEPTH: usize = 4;
 
-/// Maximum size in bytes of all manifests of a copy: image, configs and referrers. The manifests of the
-/// largest official images have 100 KiB together. The function at rest uses some 30 MiB of its memory, and
-/// each byte of a manifest costs up to three bytes while ECR's response with it is parsed.
+/// Maximum size in bytes of all manifests and configs of a copy, including referrers. All manifests of the
+/// largest official images have 100 KiB. The idle function uses some 30 MiB of its memory, and each byte of
+/// a manifest uses up to three bytes while ECR's response is parsed.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// Maximum number of descriptors in all manifests of a copy. 20,000 use 7 MiB of memory.
@@ -45,8 +45,8 @@ impl fmt::Display for ImageLimit {
     }
 }
 
-/// Bytes and descriptors that one copy keeps in memory. Content is charged by its digest before it is
-/// read, so that a second attempt or a second plan costs nothing.
+/// Bytes and descriptors that one copy keeps in memory. They are reserved by digest before the content is
+/// read, so that a second attempt or a second plan reserves nothing more.
 #[derive(Default)]
 pub(super) struct MemoryBudget {
     usages: Mutex<Usages>,
@@ -65,12 +65,12 @@ struct Usage {
 }
 
 impl MemoryBudget {
-    /// Usages content before it is read, with its maximum size in bytes.
+    /// Reserves memory for content before it is read, with its maximum size in bytes.
     pub(super) fn reserve(&self, digest: &Digest, bytes: u64) -> Result<(), ImageLimit> {
-        self.change(digest, |known| Usage { bytes: bytes.max(known.bytes), ..known })
+        self.change(digest, |old| Usage { bytes: bytes.max(old.bytes), ..old })
     }
 
-    /// Replaces the charge of content that was read.
+    /// Replaces a reservation by the memory that the content uses.
     pub(super) fn record(&self, digest: &Digest, bytes: u64, descriptors: usize) -> Result<(), ImageLimit> {
         self.change(digest, |_| Usage { bytes, descriptors })
     }
@@ -98,13 +98,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_each_content_once_and_before_it_is_read() {
+    fn counts_content_once_and_before_it_is_read() {
         let budget = MemoryBudget::default();
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         assert_eq!(budget.reserve(&a, MAX_BYTES), Ok(()));
         assert_eq!(budget.reserve(&a, MAX_BYTES), Ok(()), "a second attempt");
         assert_eq!(budget.reserve(&b, 1), Err(ImageLimit::Bytes));
-        assert_eq!(budget.record(&a, MAX_BYTES - 1, MAX_DESCRIPTORS), Ok(()), "smaller than charged");
+        assert_eq!(budget.record(&a, MAX_BYTES - 1, MAX_DESCRIPTORS), Ok(()), "smaller than reserved");
         assert_eq!(budget.reserve(&b, 1), Ok(()));
         assert_eq!(budget.record(&b, 1, 1), Err(ImageLimit::Descriptors));
         assert_eq!(budget.record(&a, 0, 0), Ok(()), "no longer in memory");

@@ -1,4 +1,4 @@
-//! The time limit of a step.
+//! The deadline of a step.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use super::request::Request;
 use super::source::Source;
 use crate::http::SilentHost;
 
-/// Ends `work` at the deadline.
+/// Runs `work` until the deadline.
 ///
 /// # Errors
-/// [`Failure::Deadline`] with what `reached` returns then, and with the silent host that `work` was waiting
-/// for.
+/// The error of `work`. At the deadline, [`Failure::Deadline`] with the result of `reached` and with the
+/// silent host that `work` was waiting for.
 pub async fn with_deadline<T>(
     deadline: Option<Instant>,
     request: &Request,
@@ -23,7 +23,7 @@ pub async fn with_deadline<T>(
     reached: impl FnOnce() -> (Progress, Duration),
 ) -> Result<T, Error> {
     let Some(deadline) = deadline else { return work.await };
-    // Pinned, so that the host it waits for is read before it is dropped.
+    // Pinned, so that `work` still exists when the silent host is read.
     let mut work = std::pin::pin!(work);
     timeout_at(deadline, &mut work).await.unwrap_or_else(|_| {
         let (subject, (progress, elapsed)) = (request.source.to_string(), reached());
@@ -32,8 +32,8 @@ pub async fn with_deadline<T>(
     })
 }
 
-/// Returns the host that the copy has been waiting for longest. A wait that is shorter than the time
-/// limit of a connection, and than half of the copy, is not the reason that time ran out.
+/// Returns the host that has been silent for the longest time. A silence is not the cause of a missed
+/// deadline if it is shorter than both the connection timeout and half of the copy.
 fn silent_host(source: &Source, destination: &Destination, elapsed: Duration) -> Option<(Side, SilentHost)> {
     let shortest = source.upstream().http_options().connect_timeout.min(elapsed / 2);
     let of_source = source.silent_host().map(|silent_host| (Side::Source, silent_host));

@@ -1,4 +1,4 @@
-//! The repository to copy to, and its content.
+//! The destination repository and its content.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::registry::{Error, ManifestId, Repository};
 /// Settings of a destination repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RepositorySettings {
-    /// True if the tag cannot be moved once it is written. `None` if that is unknown.
+    /// True if an existing tag cannot be moved. `None` if this is unknown.
     pub tag_is_immutable: Option<bool>,
 }
 
-/// Reads and tags the content of a destination. This is a trait because ECR answers in batches through
-/// an API of its own, other registries one request at a time.
+/// Reads and tags the content of a destination. ECR implements it with batch calls of its own API, other
+/// registries with one request for each item.
 pub trait Inventory: Send + Sync {
     /// Reads the settings of the repository that apply to `tag`. Called only if the tag names another
     /// image.
@@ -29,25 +29,24 @@ pub trait Inventory: Send + Sync {
     /// Returns the digests of those blobs that exist.
     fn blobs<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<HashSet<Digest>, Error>>;
 
-    /// Returns true if a manifest that the registry holds proves that it holds the manifest's content too,
-    /// as the specification requires
+    /// Returns true if the content of every manifest in the registry exists too, as the specification
+    /// requires
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests>). The
-    /// content is not looked up then. False for a registry in which parts of an image can be deleted and
-    /// batches make the lookup cheap.
+    /// content is not looked up then. Returns false if child manifests or blobs can be deleted separately.
     fn manifests_guarantee_content(&self) -> bool;
 
-    /// Returns the reason, in one line, if the registry would reject `manifest`.
+    /// Returns the reason in one line if the registry would reject `manifest`.
     fn rejection_reason(&self, manifest: &Manifest) -> Option<String>;
 
-    /// Tags a manifest that exists. Succeeds if the tag already names it.
+    /// Tags an existing manifest. Succeeds if the tag already names it.
     fn tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Returns true if the registry lists the referrers of a manifest such as `subject` by itself.
-    /// Otherwise the client must write the list.
+    /// Returns true if the registry itself lists the referrers of `subject`. Otherwise the client must write
+    /// the index of referrers.
     fn lists_referrers<'a>(&'a self, subject: &'a Digest) -> BoxFuture<'a, Result<bool, Error>>;
 }
 
-/// The repository to copy to.
+/// The destination repository.
 #[derive(Clone)]
 pub struct Destination {
     /// Client for writing.
@@ -57,14 +56,14 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// A registry with only the API of the distribution specification.
+    /// Creates the destination for a registry that only has the API of the distribution specification.
     #[must_use]
     pub fn of_registry(repository: Repository) -> Self {
         let repository = repository.for_push();
         Self { inventory: Arc::new(repository.clone()), repository }
     }
 
-    /// A registry with an API of its own for its content.
+    /// Creates the destination for a registry that has its own API for its content.
     #[must_use]
     pub fn with_inventory(repository: Repository, inventory: Arc<dyn Inventory>) -> Self {
         Self { repository: repository.for_push(), inventory }
@@ -80,19 +79,19 @@ impl Inventory for Repository {
     }
 
     fn manifests<'a>(&'a self, ids: &'a [ManifestId]) -> BoxFuture<'a, Result<Vec<Option<Manifest>>, Error>> {
-        let asked = stream::iter(ids).map(|id| self.existing_manifest(id));
-        Box::pin(asked.buffered(CONCURRENT_REQUESTS).try_collect())
+        let lookups = stream::iter(ids).map(|id| self.existing_manifest(id));
+        Box::pin(lookups.buffered(CONCURRENT_REQUESTS).try_collect())
     }
 
     fn blobs<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<HashSet<Digest>, Error>> {
-        let asked = stream::iter(digests)
+        let lookups = stream::iter(digests)
             .map(move |digest| async move { Ok((digest, self.blob_exists(digest).await?)) })
             .buffer_unordered(CONCURRENT_REQUESTS)
-            .try_filter_map(|(digest, held)| async move { Ok(held.then(|| digest.clone())) });
-        Box::pin(asked.try_collect())
+            .try_filter_map(|(digest, exists)| async move { Ok(exists.then(|| digest.clone())) });
+        Box::pin(lookups.try_collect())
     }
 
-    /// ECR deletes images of an index by lifecycle rules, and archives layers.
+    /// ECR's lifecycle rules delete single images of an index, and archive layers.
     fn manifests_guarantee_content(&self) -> bool {
         !self.name().registry().is_ecr()
     }

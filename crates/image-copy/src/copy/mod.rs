@@ -1,10 +1,9 @@
 //! The copy: a [`Request`] becomes a [`CurrentState`], a [`Plan`] and then an [`Outcome`].
 //!
-//! [`read_current_state()`] and [`plan()`] only read. [`transfer()`] writes: blobs and child manifests, then the
-//! image's referrers ([`transfer_content()`]), then the root under its tag ([`publish()`]).
+//! [`read_current_state()`] and [`plan()`] only read. [`transfer()`] writes: first blobs, child manifests and
+//! referrers ([`transfer_content()`]), then the root under its tag ([`publish()`]).
 //!
-//! Imports point one way: `transfer` uses `planning`, and both use the other modules. No module imports one that
-//! imports it.
+//! `transfer` imports `planning`, and both import the other modules, never the other way round.
 
 mod budget;
 mod deadline;

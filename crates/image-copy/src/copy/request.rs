@@ -4,10 +4,10 @@ use std::fmt;
 
 use crate::oci::{Digest, Platform, Reference, Repository, Tag};
 
-/// One image to copy.
+/// Request to copy one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Image to copy, as the user wrote it.
+    /// Image to copy.
     pub source: Reference,
     /// Repository to copy to.
     pub destination: Repository,
@@ -15,23 +15,24 @@ pub struct Request {
     pub tag: Option<Tag>,
     /// Platforms to copy from an index.
     pub platforms: PlatformSelection,
-    /// Earlier copies that the destination may still have. The first that fits is used.
+    /// Earlier copies that the destination can still have. The first with the same source digest and
+    /// platforms is used.
     pub earlier_copies: Vec<EarlierCopy>,
-    /// Also copies the image's referrers: signatures, SBOMs, attestations.
+    /// Also copies the image's referrers, such as signatures, SBOMs and attestations.
     pub include_referrers: bool,
 }
 
-/// An earlier copy. It makes the source's manifests unnecessary: a selection or a single image does not
-/// show the index it was taken from.
+/// An earlier copy. If the destination still has it, the source's manifests are not read: a copied image
+/// does not contain the digest of the index that it was selected from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EarlierCopy {
     /// Digest that the source reference named.
     pub source_digest: Digest,
-    /// Platforms that were requested.
+    /// Requested platforms.
     pub requested: PlatformSelection,
     /// Digest of the manifest that was pushed.
     pub digest: Digest,
-    /// Platforms in it. Empty if they were not recorded.
+    /// Platforms of the pushed manifest. Empty if they were not recorded.
     pub platforms: Vec<Platform>,
 }
 
@@ -51,16 +52,16 @@ impl Request {
 pub enum PlatformSelection {
     /// The whole index, byte for byte.
     All,
-    /// The image for this platform. A single image must be for it.
+    /// The image for this platform. A single image must match it.
     One(Platform),
     /// The image for this platform. A single image is copied for any platform.
     Preferred(Platform),
     /// A new index with the images for these platforms and their attestations. A single image is
-    /// copied if it is for all of them.
+    /// copied if it matches all of them.
     Several(Vec<Platform>),
 }
 
-/// One word, equal for equal selections.
+/// Writes one word, which is equal for equal selections.
 impl fmt::Display for PlatformSelection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

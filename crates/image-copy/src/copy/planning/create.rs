@@ -1,6 +1,6 @@
 //! Turns a [`Request`] and a [`CurrentState`] into a [`Plan`].
 //!
-//! The plan for an image that the destination holds under its tag is empty.
+//! The plan is empty if the destination has the image under its tag.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::manifest_reader::{LocatedManifest, ManifestReader};
 use super::missing::missing_blobs;
 use super::plan::{Plan, TargetImage, tag_change};
 use super::platforms::platforms_of;
-use super::select::{image_children, image_for_platform, offered, selection};
+use super::select::{image_children, image_for_platform, platform_count, selection};
 use crate::copy::deadline::with_deadline;
 use crate::copy::destination::Destination;
 use crate::copy::reporting::{Error, Failure, Operation, Progress, TagChange};
@@ -20,10 +20,10 @@ use crate::copy::request::{PlatformSelection, Request};
 use crate::copy::source::Source;
 use crate::oci::{Digest, Manifest, Platform};
 
-/// Plans the copy with the results of a state, which are not read again.
+/// Plans the copy. Does not read again the manifests in `state`.
 ///
 /// # Errors
-/// If the source or the destination cannot be read, or if the result could not be stored.
+/// If the source or the destination cannot be read, or if the destination would reject the image.
 pub async fn plan(
     request: &Request,
     state: &CurrentState,
@@ -52,20 +52,20 @@ async fn build(
         .iter()
         .find(|copy| copy.source_digest == source_digest && copy.requested == request.platforms);
     if let Some(copy) = matching
-        && let Some(held) = earlier_copy::find_complete(reader, copy).await?
+        && let Some(existing) = earlier_copy::find_complete(reader, copy).await?
     {
-        let (root, descendants) = (held.root, held.descendants);
+        let (root, descendants) = (existing.root, existing.descendants);
         let tag = check_tag(reader, state, &root.manifest.digest).await?;
         let platforms = match copy.platforms.as_slice() {
             [] => platforms_of(reader, &root, None, &descendants.read).await?,
-            remembered => remembered.to_vec(),
+            recorded => recorded.to_vec(),
         };
         let target =
             TargetImage { source_digest, root, descendants, platforms, source_platform_count: None, tag };
-        return Ok(target.plan(request, Vec::new(), held.progress, elapsed()));
+        return Ok(target.plan(request, Vec::new(), existing.progress, elapsed()));
     }
     let top = reader.root(&source_digest).await?;
-    let source_platform_count = offered(&top.manifest);
+    let source_platform_count = platform_count(&top.manifest);
     let (root, platform) = select_root(reader, top).await?;
     let root = reader.stored_root(root).await?;
     let tag = check_tag(reader, state, &root.manifest.digest).await?;
@@ -80,16 +80,16 @@ async fn build(
     Ok(target.plan(request, blobs, progress, elapsed()))
 }
 
-/// Returns the tag's change. Fails if an immutable tag names another image. The destination's settings
-/// are read only in that case.
+/// Returns the change of the tag. Fails if an immutable tag names another image. The destination's settings
+/// are read only if the tag names another image.
 async fn check_tag(
     reader: &ManifestReader<'_>,
     state: &CurrentState,
     wanted: &Digest,
 ) -> Result<TagChange, Error> {
     let request = reader.request;
-    let named = state.tagged.as_ref().map(|manifest| manifest.digest.clone());
-    let tag = tag_change(request.tag.as_ref(), named, wanted);
+    let current = state.tagged.as_ref().map(|manifest| manifest.digest.clone());
+    let tag = tag_change(request.tag.as_ref(), current, wanted);
     if let TagChange::Moved { from: Some(existing) } = &tag {
         let settings = reader.destination.inventory.settings(request.tag.as_ref()).await;
         let settings =
@@ -128,7 +128,7 @@ async fn select_root(
         let platform = child.platform.clone();
         return Ok((reader.child(child).await?, platform));
     }
-    // Rarely, the images are listed in indexes within the index.
+    // Some indexes list the images in nested indexes.
     for found in reader.descendants(&top).await?.read.iter().filter(|found| found.manifest.is_index()) {
         if let Some(child) = image_for_platform(&found.manifest, wanted) {
             return Ok((reader.child(child).await?, child.platform.clone()));
@@ -137,8 +137,8 @@ async fn select_root(
     Err(no_platform(reader, &top.manifest, wanted))
 }
 
-/// Returns an index with only the images for `wanted`. If the source's index has no others, returns it
-/// unchanged.
+/// Returns an index with only the images for `wanted`. If the source's index has no other images, returns
+/// it unchanged.
 async fn select_platforms(
     reader: &ManifestReader<'_>,
     top: LocatedManifest,

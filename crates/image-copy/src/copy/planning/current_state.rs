@@ -14,33 +14,34 @@ use crate::copy::source::Source;
 use crate::oci::{Digest, Manifest};
 use crate::registry::ManifestId;
 
-/// The digest that the source reference names, and the manifests that the destination holds under the
-/// requested tag and under a digest in the source reference.
+/// The digest that the source reference names, and the destination's manifests of the requested tag and of
+/// the digest in the source reference.
 #[derive(Debug, Clone)]
 pub struct CurrentState {
-    /// Digest that the source reference names: of the index, also if one platform is copied.
+    /// Digest that the source reference names. It is the digest of the index, also if one platform is
+    /// copied.
     pub source_digest: Digest,
     /// Manifest that the requested tag names at the destination.
     pub tagged: Option<Manifest>,
-    /// Destination manifests by the digest they were read with; `None` if the destination lacks it.
+    /// Destination manifests by the requested digest. `None` if the destination lacks it.
     pub(super) manifests: HashMap<Digest, Option<Manifest>>,
     pub(super) elapsed: Duration,
 }
 
 impl CurrentState {
-    /// Returns the manifest if the survey found it at the destination.
+    /// Returns the manifest if it was read at the destination.
     #[must_use]
     pub fn existing(&self, digest: &Digest) -> Option<&Manifest> {
         self.manifests.get(digest)?.as_ref()
     }
 }
 
-/// Resolves the source reference with a HEAD request and reads the destination with one inventory
-/// call, both at the same time. A reference with a digest causes no request to the source. Does not
-/// use [`Request::earlier_copies`].
+/// Resolves the source reference with a HEAD request. At the same time, reads the destination with one
+/// inventory call. A reference with a digest causes no request to the source. Does not use
+/// [`Request::earlier_copies`].
 ///
 /// # Errors
-/// If the source or the destination cannot be read. If both fail, the destination's failure.
+/// If the source or the destination cannot be read. If both fail, returns the destination's failure.
 pub async fn read_current_state(
     request: &Request,
     source: &Source,
@@ -60,8 +61,8 @@ async fn read_both_sides(
     destination: &Destination,
     started: Instant,
 ) -> Result<CurrentState, Error> {
-    // A failure of the source waits for the destination's result. A failure of the destination, such
-    // as a missing repository, ends the survey at once.
+    // A failure of the destination, such as a missing repository, is returned at once. A failure of the
+    // source is returned after the destination's result.
     let resolving = async { Ok(resolve(request, source).await) };
     let (source_digest, (tagged, pinned)) =
         try_join(resolving, read_destination(request, destination)).await?;
@@ -93,8 +94,8 @@ async fn read_destination(
     Ok((tagged, digest.and_then(|_| read.next().flatten())))
 }
 
-/// Returns the digest that the source reference names. A digest in the reference is used without a
-/// request, so that it works while the source is unavailable.
+/// Returns the digest that the source reference names. A digest in the reference causes no request, so that
+/// the source can be unavailable.
 async fn resolve(request: &Request, source: &Source) -> Result<Digest, Error> {
     let reference = &request.source;
     match (&reference.digest, &reference.tag) {

@@ -1,4 +1,4 @@
-//! Checks if the destination still has an earlier copy completely.
+//! Checks if the destination still has all content of an earlier copy.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::copy::request::EarlierCopy;
 use crate::copy::source::ManifestRef;
 use crate::oci::Manifest;
 
-/// An earlier copy that the destination has completely.
+/// An earlier copy whose content all exists at the destination.
 pub(super) struct ExistingCopy {
     pub(super) root: LocatedManifest,
     pub(super) descendants: Descendants,
@@ -33,12 +33,12 @@ pub(super) async fn find_complete(
         if level.is_empty() {
             break;
         }
-        let Some(held) = read(reader, &level).await?.into_iter().collect::<Option<Vec<_>>>() else {
+        let Some(existing) = read(reader, &level).await?.into_iter().collect::<Option<Vec<_>>>() else {
             return Ok(None);
         };
-        level = held.iter().flat_map(children).collect();
+        level = existing.iter().flat_map(children).collect();
         descendants
-            .extend(held.into_iter().map(|manifest| LocatedManifest { manifest, at_destination: true }));
+            .extend(existing.into_iter().map(|manifest| LocatedManifest { manifest, at_destination: true }));
     }
     let root = LocatedManifest { manifest: root, at_destination: true };
     let manifests = descendants.iter().chain([&root]);
@@ -50,14 +50,14 @@ pub(super) async fn find_complete(
     Ok(Some(ExistingCopy { root, descendants, progress }))
 }
 
-/// Reads manifests at the destination. Each is charged before it is read.
+/// Reads manifests at the destination. Memory is reserved before each is read.
 async fn read(reader: &ManifestReader<'_>, refs: &[ManifestRef]) -> Result<Vec<Option<Manifest>>, Error> {
     reader.reserve(refs)?;
-    let held = reader.existing(refs).await?;
-    for (manifest_ref, manifest) in refs.iter().zip(&held) {
+    let existing = reader.existing(refs).await?;
+    for (manifest_ref, manifest) in refs.iter().zip(&existing) {
         reader.record(manifest_ref, manifest.as_ref())?;
     }
-    Ok(held)
+    Ok(existing)
 }
 
 fn children(manifest: &Manifest) -> Vec<ManifestRef> {

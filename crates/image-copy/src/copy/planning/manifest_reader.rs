@@ -10,21 +10,21 @@ use crate::copy::source::{ManifestRef, Source};
 use crate::oci::{Algorithm, Descriptor, Digest, Manifest, media_type};
 use crate::registry::{self, ManifestId};
 
-/// Bytes of manifests that are read from the destination in one call. ECR's response holds each byte
-/// about three times while it is parsed.
+/// Maximum number of bytes that are read from the destination in one call. ECR's response uses about three
+/// bytes of memory for each byte of a manifest while it is parsed.
 const BATCH_BYTES: u64 = 4 << 20;
 
-/// A manifest; `held` is true if the destination has it.
+/// A manifest. `at_destination` is true if the destination has it.
 #[derive(Debug, Clone)]
 pub(in crate::copy) struct LocatedManifest {
     pub(in crate::copy) manifest: Manifest,
     pub(in crate::copy) at_destination: bool,
 }
 
-/// Reads manifests, from the destination if it has them, because that costs no pull.
+/// Reads manifests. Prefers the destination, because reads from it do not count as pulls.
 pub(in crate::copy) struct ManifestReader<'a> {
     pub(in crate::copy) request: &'a Request,
-    /// Results of the survey's reads at the destination, by digest.
+    /// Manifests that were already requested from the destination, by digest.
     pub(in crate::copy) current: &'a HashMap<Digest, Option<Manifest>>,
     pub(in crate::copy) source: &'a Source,
     pub(in crate::copy) destination: &'a Destination,
@@ -33,9 +33,9 @@ pub(in crate::copy) struct ManifestReader<'a> {
 /// The manifests below a root.
 #[derive(Default)]
 pub(in crate::copy) struct Descendants {
-    /// Each comes before those that refer to it.
+    /// Children come before the manifests that refer to them.
     pub(in crate::copy) read: Vec<LocatedManifest>,
-    /// Children that are not read because the destination holds their index, with all of its content.
+    /// Children that are not read, because the destination has all content of their index.
     pub(in crate::copy) unread: Vec<Digest>,
 }
 
@@ -55,8 +55,7 @@ impl ManifestReader<'_> {
         Ok(found.swap_remove(0))
     }
 
-    /// Returns the manifest as a root. Destinations store a tagged manifest under its SHA-256 digest,
-    /// whatever the digest in the reference.
+    /// Returns the root under its SHA-256 digest, because destinations use it for tagged manifests.
     pub(super) async fn stored_root(&self, found: LocatedManifest) -> Result<LocatedManifest, Error> {
         if found.manifest.digest.algorithm() == Algorithm::Sha256 {
             return Ok(found);
@@ -109,11 +108,11 @@ impl ManifestReader<'_> {
         Ok(Descendants { read: self.leaves_first(order, known)?, unread })
     }
 
-    /// Reads manifests. Each is charged before it is read.
+    /// Reads manifests. Memory is reserved before each is read.
     async fn read(&self, refs: &[ManifestRef]) -> Result<Vec<LocatedManifest>, Error> {
         self.reserve(refs)?;
-        let held = self.existing(refs).await?;
-        let found = self.read_missing(held, refs).await?;
+        let existing = self.existing(refs).await?;
+        let found = self.read_missing(existing, refs).await?;
         for (manifest_ref, LocatedManifest { manifest, .. }) in refs.iter().zip(&found) {
             self.check_size(manifest_ref, manifest)?;
             self.record(manifest_ref, Some(manifest))?;
@@ -121,15 +120,15 @@ impl ManifestReader<'_> {
         Ok(found)
     }
 
-    /// Charges manifests before they are read.
+    /// Reserves memory for manifests before they are read.
     pub(super) fn reserve(&self, refs: &[ManifestRef]) -> Result<(), Error> {
-        let charge = |manifest_ref: &ManifestRef| {
+        let reserve = |manifest_ref: &ManifestRef| {
             self.source.budget().reserve(&manifest_ref.digest, manifest_ref.limit())
         };
-        refs.iter().try_for_each(charge).map_err(|limit| self.too_large(limit))
+        refs.iter().try_for_each(reserve).map_err(|limit| self.too_large(limit))
     }
 
-    /// Replaces the charge of a manifest that was read, or is missing.
+    /// Replaces the reservation for a manifest that was read or is missing.
     pub(super) fn record(
         &self,
         manifest_ref: &ManifestRef,
@@ -137,22 +136,22 @@ impl ManifestReader<'_> {
     ) -> Result<(), Error> {
         let (bytes, descriptors) =
             manifest.map_or((0, 0), |one| (one.bytes.len() as u64, one.descriptor_count()));
-        let settled = self.source.budget().record(&manifest_ref.digest, bytes, descriptors);
-        settled.map_err(|limit| self.too_large(limit))
+        let recorded = self.source.budget().record(&manifest_ref.digest, bytes, descriptors);
+        recorded.map_err(|limit| self.too_large(limit))
     }
 
-    /// Reads the manifests that the destination lacks from the source, in one call, so that the number
-    /// of pulls is known before the first one.
+    /// Reads the manifests that the destination lacks from the source. All are read in one call, so that
+    /// their number can be compared with the pull limit.
     async fn read_missing(
         &self,
-        held: Vec<Option<Manifest>>,
+        existing: Vec<Option<Manifest>>,
         refs: &[ManifestRef],
     ) -> Result<Vec<LocatedManifest>, Error> {
-        let missing = held.iter().zip(refs).filter(|(held, _)| held.is_none());
+        let missing = existing.iter().zip(refs).filter(|(manifest, _)| manifest.is_none());
         let missing: Vec<ManifestRef> = missing.map(|(_, manifest_ref)| manifest_ref.clone()).collect();
         let read = self.source.manifests(&missing).await;
         let mut read = read.map_err(|(digest, cause)| self.failure(&digest, cause))?.into_iter();
-        let found = held.into_iter().zip(refs).map(|(held, manifest_ref)| match held {
+        let found = existing.into_iter().zip(refs).map(|(manifest, manifest_ref)| match manifest {
             Some(manifest) => Ok(LocatedManifest { manifest, at_destination: true }),
             None => {
                 let manifest = read.next().ok_or_else(|| self.missing_manifest(&manifest_ref.digest))?;
@@ -178,7 +177,7 @@ impl ManifestReader<'_> {
         let is_requested = self.request.source.digest.as_ref() == Some(digest);
         let operation = if is_requested { Operation::ReadManifest } else { Operation::ReadChildManifest };
         let subject = match cause {
-            // About the image, not about one of its manifests.
+            // The pull limit concerns the whole image.
             registry::Error::TooFewPulls { .. } => self.request.source.to_string(),
             _ => self.name_of(digest),
         };
@@ -189,14 +188,14 @@ impl ManifestReader<'_> {
         self.failure(digest, registry::Error::Protocol("a manifest of the image is missing"))
     }
 
-    /// Returns whether the destination has a manifest.
+    /// Returns true if the destination has the manifest.
     pub(super) async fn exists_at_destination(&self, digest: &Digest) -> Result<bool, Error> {
         let found = self.existing(&[ManifestRef::of(digest)]).await?;
         Ok(found.into_iter().flatten().next().is_some())
     }
 
-    /// Returns the manifests that the destination has, in the order of `refs`. Only those that the
-    /// survey did not read cause a request.
+    /// Returns the manifests that the destination has, in the order of `refs`. Only manifests that were not
+    /// requested before cause a request.
     pub(super) async fn existing(&self, refs: &[ManifestRef]) -> Result<Vec<Option<Manifest>>, Error> {
         let mut batches: Vec<(u64, Vec<ManifestId>)> = Vec::new();
         for manifest_ref in
@@ -213,9 +212,9 @@ impl ManifestReader<'_> {
         }
         let mut read = Vec::new();
         for (_, ids) in &batches {
-            let held = self.destination.inventory.manifests(ids).await;
+            let manifests = self.destination.inventory.manifests(ids).await;
             let failure = |cause| self.request.destination_failure(Operation::ReadManifest, cause);
-            read.extend(held.map_err(failure)?);
+            read.extend(manifests.map_err(failure)?);
         }
         let mut read = read.into_iter();
         let result = |manifest_ref: &ManifestRef| match self.current.get(&manifest_ref.digest) {
@@ -225,8 +224,7 @@ impl ManifestReader<'_> {
         Ok(refs.iter().map(result).collect())
     }
 
-    /// Returns the source reference as the user wrote it, with the digest of the manifest unless the
-    /// reference has that digest.
+    /// Returns the source reference with the digest of the manifest, unless the reference has that digest.
     fn name_of(&self, digest: &Digest) -> String {
         let source = &self.request.source;
         match &source.digest {
@@ -239,7 +237,7 @@ impl ManifestReader<'_> {
         Box::new(Failure::ImageLimitExceeded { subject: self.request.source.to_string(), limit })
     }
 
-    /// Reverses the order of discovery. A manifest found on several levels belongs to the lowest.
+    /// Reverses the order of discovery. A manifest on several levels keeps its lowest position.
     fn leaves_first(
         &self,
         order: Vec<Digest>,
@@ -251,8 +249,8 @@ impl ManifestReader<'_> {
     }
 }
 
-/// Adds the children of an index to those to read. If the destination is known to hold them, only nested
-/// indexes are read, because their platforms are manifest_ref of the result.
+/// Adds the children of an index to the manifests to read. If the destination is guaranteed to have them,
+/// only nested indexes are read, because the result contains their platforms.
 fn add_children(
     index: &Manifest,
     is_guaranteed: bool,

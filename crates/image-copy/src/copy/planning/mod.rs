@@ -1,4 +1,4 @@
-//! Planning: finds the manifests and blobs that the destination lacks. Only reads.
+//! Finds the manifests and blobs that the destination lacks. Only reads.
 
 mod create;
 mod current_state;

@@ -13,19 +13,20 @@ use crate::oci::{Descriptor, Digest, Manifest, Platform, Tag};
 pub struct Plan {
     /// The request.
     pub request: Request,
-    /// Digest that the source reference names: of the index, also if one platform is copied.
+    /// Digest that the source reference names. It is the digest of the index, also if one platform is
+    /// copied.
     pub source_digest: Digest,
     /// Manifest that gets the tag.
     pub root: Manifest,
-    /// True if the destination has the root, so that at most its tag is written.
+    /// True if the destination has the root.
     pub root_exists: bool,
-    /// Digests of all manifests below the root, held by the destination or not.
+    /// Digests of all manifests below the root, including those that the destination has.
     pub children: Vec<Digest>,
-    /// Manifests to write before the root, each after those that it refers to.
+    /// Manifests to write before the root. Children come before the manifests that refer to them.
     pub manifests: Vec<Manifest>,
     /// Blobs to copy, each once, largest first.
     pub blobs: Vec<Descriptor>,
-    /// Digests to look up referrers for, if the request includes them: all images of the source.
+    /// Digests of the source's images, whose referrers are copied. Empty if the request excludes referrers.
     pub subjects: Vec<Digest>,
     /// Platforms in the root, without attestations.
     pub platforms: Vec<Platform>,
@@ -35,20 +36,21 @@ pub struct Plan {
     pub tag: TagChange,
     /// Counts of the image's blobs and of those that the destination has.
     pub progress: Progress,
-    /// Time spent on the survey and the plan.
+    /// Time spent on reading the current state and on planning.
     pub elapsed: Duration,
 }
 
 impl Plan {
-    /// Returns the plan for a tag that names `digest` at the destination. Use it if the tag was read
-    /// again after planning.
+    /// Returns the plan with another current digest of the tag. Use it if the tag was read again after
+    /// planning.
     #[must_use]
     pub fn with_current_tag(self, digest: Option<Digest>) -> Self {
         let tag = tag_change(self.request.tag.as_ref(), digest, &self.root.digest);
         Self { tag, ..self }
     }
 
-    /// Returns the platform of the image with this blob, if an index states it or the copy has only one.
+    /// Returns the platform of the image with this blob, if an index states it or the copy has only one
+    /// platform.
     pub(in crate::copy) fn platform_of(&self, blob: &Digest) -> Option<&Platform> {
         let manifests = || self.manifests.iter().chain([&self.root]);
         let image = manifests().find(|manifest| manifest.blobs().any(|one| one.digest == *blob))?;
@@ -61,14 +63,14 @@ impl Plan {
         }
     }
 
-    /// Number of manifests to write, including the root.
+    /// Returns the number of manifests to write, including the root.
     #[must_use]
     pub fn manifests_to_write(&self) -> usize {
         self.manifests.len() + usize::from(!self.root_exists)
     }
 }
 
-/// The image as it will be at the destination.
+/// The image at the destination after the copy.
 pub(in crate::copy) struct TargetImage {
     pub(in crate::copy) source_digest: Digest,
     pub(in crate::copy) root: LocatedManifest,
@@ -79,8 +81,8 @@ pub(in crate::copy) struct TargetImage {
 }
 
 impl TargetImage {
-    /// Returns the images that the source can have referrers for. A root that was made for this copy is
-    /// not one of them.
+    /// Returns the digests that can have referrers at the source. An index that was created for this copy
+    /// has none.
     fn subjects(&self, request: &Request) -> Vec<Digest> {
         let root = &self.root.manifest;
         let is_new =
@@ -96,7 +98,7 @@ impl TargetImage {
         digests.filter(|digest| !attestations.contains(digest)).cloned().collect()
     }
 
-    /// Returns the plan, given the blobs that the destination lacks.
+    /// Creates the plan from the blobs that the destination lacks.
     pub(in crate::copy) fn plan(
         self,
         request: &Request,
@@ -126,9 +128,9 @@ impl TargetImage {
     }
 }
 
-/// Compares the digest that the tag names with the root's.
-pub(in crate::copy) fn tag_change(tag: Option<&Tag>, names: Option<Digest>, root: &Digest) -> TagChange {
-    match (tag, names) {
+/// Compares the current digest of the tag with the digest of the root.
+pub(in crate::copy) fn tag_change(tag: Option<&Tag>, current: Option<Digest>, root: &Digest) -> TagChange {
+    match (tag, current) {
         (None, _) => TagChange::Untagged,
         (Some(_), Some(digest)) if digest == *root => TagChange::Unchanged,
         (Some(_), from) => TagChange::Moved { from },

@@ -9,10 +9,10 @@ use crate::copy::request::PlatformSelection;
 use crate::copy::source::ManifestRef;
 use crate::oci::{Descriptor, Manifest, ManifestError, Platform, UnvalidatedPlatform, media_type};
 
-/// Largest image config read into memory, in bytes.
+/// Maximum size of an image config in bytes, because it is read into memory.
 pub const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Returns the platforms of the manifest to push; `chosen` is the platform that an index states for it.
+/// Returns the platforms of the manifest to push. `chosen` is its platform, if an index states it.
 pub(super) async fn platforms_of(
     reader: &ManifestReader<'_>,
     root: &LocatedManifest,
@@ -24,7 +24,7 @@ pub(super) async fn platforms_of(
         None if root.manifest.is_index() => {
             Ok(listed_platforms(descendants.iter().chain([root]).map(|found| &found.manifest)))
         }
-        None => Ok(own_platform(reader, root).await?.into_iter().collect()),
+        None => Ok(platform_from_image(reader, root).await?.into_iter().collect()),
     }
 }
 
@@ -36,15 +36,15 @@ fn listed_platforms<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Vec<Pl
 
 /// Reads the platform from the config of an image without an index. Prefers the destination, so that an
 /// image can be restored while the source is unavailable.
-async fn own_platform(
+async fn platform_from_image(
     reader: &ManifestReader<'_>,
     root: &LocatedManifest,
 ) -> Result<Option<Platform>, Error> {
     let Some(config) = config_of(&root.manifest) else { return Ok(None) };
     let subject = || reader.request.source.to_string();
-    let manifest_ref = ManifestRef::from(config);
-    // A config larger than a manifest can be is rejected by its size, before it is read.
-    reader.reserve(std::slice::from_ref(&manifest_ref))?;
+    let config_ref = ManifestRef::from(config);
+    // This rejects a config that is larger than a manifest can be.
+    reader.reserve(std::slice::from_ref(&config_ref))?;
     let mut text = None;
     if root.at_destination {
         text = reader.destination.repository.get_blob(config, MAX_CONFIG_BYTES).await.ok();
@@ -56,7 +56,7 @@ async fn own_platform(
     };
     let platform = platform_from_config(&text).map_err(|cause| failure(cause.into()))?;
     drop(text);
-    reader.record(&manifest_ref, None)?;
+    reader.record(&config_ref, None)?;
     match (&reader.request.platforms, platform) {
         (PlatformSelection::One(wanted), Some(platform)) if !platform.satisfies(wanted) => {
             let (wanted, available) = (wanted.clone(), vec![platform]);
@@ -77,7 +77,7 @@ async fn own_platform(
     }
 }
 
-/// Returns the config of an image, which states its platform. Returns `None` for other artifacts.
+/// Returns the config of an image. Returns `None` for other artifacts.
 #[must_use]
 pub fn config_of(manifest: &Manifest) -> Option<&Descriptor> {
     manifest.blobs().next().filter(|config| {
@@ -88,7 +88,7 @@ pub fn config_of(manifest: &Manifest) -> Option<&Descriptor> {
 /// Parses the platform from a config. Returns `None` if it states none.
 ///
 /// # Errors
-/// A platform that is not valid.
+/// If the platform is invalid.
 pub fn platform_from_config(config: &[u8]) -> Result<Option<Platform>, ManifestError> {
     let Ok(stated) = serde_json::from_slice::<UnvalidatedPlatform>(config) else { return Ok(None) };
     let platform = Platform::try_from(stated).map_err(ManifestError::Platform)?;

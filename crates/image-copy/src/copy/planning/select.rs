@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::oci::{Descriptor, Digest, Manifest, Platform};
 
 /// Returns the first child for the platform, as the specification requires
-/// (<https://github.com/opencontainers/image-spec/blob/main/image-index.md>). Never an attestation.
+/// (<https://github.com/opencontainers/image-spec/blob/main/image-index.md>). Never returns an attestation.
 #[must_use]
 pub fn image_for_platform<'a>(index: &'a Manifest, wanted: &Platform) -> Option<&'a Descriptor> {
     image_children(index)
@@ -20,7 +20,7 @@ pub fn image_children(index: &Manifest) -> impl Iterator<Item = &Descriptor> {
 }
 
 /// Returns the number of platforms in an index, and `None` for a single image.
-pub(super) fn offered(manifest: &Manifest) -> Option<usize> {
+pub(super) fn platform_count(manifest: &Manifest) -> Option<usize> {
     let names: HashSet<String> = image_children(manifest)
         .filter_map(|child| child.platform.as_ref())
         .map(ToString::to_string)
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_the_first_match_and_never_an_attestation() {
+    fn selects_the_first_match_and_never_an_attestation() {
         let subject = Digest::of(b"c");
         let attestation = format!(
             r#""platform":{{"os":"linux","architecture":"amd64"}},"annotations":{{"vnd.docker.reference.type":"attestation-manifest","vnd.docker.reference.digest":"{subject}"}}"#
@@ -122,6 +122,6 @@ mod tests {
         assert_eq!(selection(&index, &all), Ok(None), "the source's own index");
         let missing = selection(&index, &platforms(&["linux/arm64", "linux/386"])).unwrap_err();
         assert_eq!(missing.to_string(), "linux/386");
-        assert_eq!(offered(&index), Some(3));
+        assert_eq!(platform_count(&index), Some(3));
     }
 }

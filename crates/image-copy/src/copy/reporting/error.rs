@@ -17,7 +17,7 @@ pub enum Side {
     Destination,
 }
 
-/// A step of a copy, as fine as permissions are.
+/// A step of a copy. Steps with different ECR permissions are separate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// Reading the repository's settings.
@@ -54,7 +54,7 @@ pub enum Failure {
         operation: Operation,
         /// Repository with tag or digest.
         subject: String,
-        /// The error, in the registry's words.
+        /// The registry's error.
         cause: registry::Error,
     },
     /// The source has no image for the platform.
@@ -89,8 +89,7 @@ pub enum Failure {
         /// The exceeded limit.
         limit: ImageLimit,
     },
-    /// The source lacks a layer that may not be distributed, and the destination rejects the image without
-    /// it.
+    /// The source lacks a non-distributable layer, and the destination rejects the image without it.
     ForeignLayer {
         /// The destination reference.
         subject: String,
@@ -109,7 +108,7 @@ pub enum Failure {
         progress: Progress,
         /// Time since the start of the copy.
         elapsed: Duration,
-        /// The host that the copy was waiting for, if it had been silent for long, and its role.
+        /// The host that the copy was waiting for, and its role, if it had been silent for a long time.
         silent_host: Option<(Side, http::SilentHost)>,
     },
 }
@@ -159,7 +158,7 @@ pub enum Problem {
     NotStorable,
     /// The image exceeds a limit of manifests, depth or size.
     ImageLimitExceeded,
-    /// The destination requires a layer that may not be distributed.
+    /// The destination requires a non-distributable layer that the source lacks.
     ForeignLayer,
     /// The deadline was reached.
     Deadline,

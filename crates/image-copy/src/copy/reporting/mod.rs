@@ -1,4 +1,4 @@
-//! What callers get to see of a copy: its progress, and its outcome or failure.
+//! Progress, outcome and failures of a copy.
 
 mod amounts;
 mod code;

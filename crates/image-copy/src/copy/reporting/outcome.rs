@@ -10,17 +10,18 @@ use crate::oci::{Digest, Platform};
 /// The result of a successful copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Digest that the source reference named: of the index, also if one platform was copied.
+    /// Digest that the source reference named. It is the digest of the index, also if one platform was
+    /// copied.
     pub source_digest: Digest,
-    /// Digest of the manifest that was pushed and has the tag.
+    /// Digest of the root, which has the tag.
     pub digest: Digest,
-    /// Its media type.
+    /// Media type of the root.
     pub media_type: String,
-    /// Platforms in it, without attestations.
+    /// Platforms of the root, without attestations.
     pub platforms: Vec<Platform>,
     /// Number of platforms in the source's index, if it was read.
     pub source_platform_count: Option<usize>,
-    /// Size of all its blobs in bytes, each counted once.
+    /// Size of all blobs in bytes, each counted once.
     pub size: u64,
     /// Counts of blobs.
     pub blobs: Progress,
@@ -30,9 +31,9 @@ pub struct Outcome {
     pub referrers: Option<ReferrerCounts>,
     /// Change of the tag.
     pub tag: TagChange,
-    /// Repositories that manifests and blobs were read from, in the order of preference.
+    /// Counts for each repository that content was read from, in the order of preference.
     pub read_counts: Vec<ReadCounts>,
-    /// Time spent on survey, plan and transfer.
+    /// Time spent on the whole copy.
     pub elapsed: Duration,
 }
 
@@ -45,7 +46,7 @@ pub enum TagChange {
     Unchanged,
     /// The tag is new, or named another image before.
     Moved {
-        /// Digest that it named before.
+        /// Digest that the tag named before.
         from: Option<Digest>,
     },
 }

@@ -11,30 +11,30 @@ pub struct Progress {
     pub present: u64,
     /// Blobs copied so far.
     pub copied: u64,
-    /// Blobs that neither side has and that may not be distributed.
+    /// Non-distributable blobs that neither side has.
     pub skipped: u64,
     /// Bytes of the image's blobs.
     pub bytes: u64,
     /// Bytes of the blobs that the destination already had.
     pub bytes_present: u64,
-    /// Bytes of the blobs copied so far, whole blobs only.
+    /// Bytes of the blobs copied so far. Incomplete blobs are not counted.
     pub bytes_copied: u64,
     /// Bytes of the skipped blobs.
     pub bytes_skipped: u64,
 }
 
-/// Receives the progress of a transfer. Called concurrently, so it must not block.
+/// Receives the progress of a transfer. Implementations must not block, because calls are concurrent.
 pub trait ProgressReporter: Send + Sync {
-    /// `bytes` more of a blob were sent.
+    /// Called when `bytes` more of a blob were sent.
     fn bytes_sent(&self, bytes: u64);
 
-    /// A blob exists at the destination: it was copied or mounted, or existed before.
+    /// Called when a blob exists at the destination: it was copied or mounted, or existed before.
     fn blob_finished(&self, blob: &Descriptor);
 
-    /// A blob is left out, because the source does not have it and it may not be distributed.
+    /// Called when a non-distributable blob is skipped, because the source lacks it.
     fn blob_skipped(&self, blob: &Descriptor);
 
-    /// A blob is started again: `bytes` that were reported as sent are lost.
+    /// Called when the copy of a blob restarts. `bytes` that were reported as sent no longer count.
     fn bytes_discarded(&self, bytes: u64);
 }
 

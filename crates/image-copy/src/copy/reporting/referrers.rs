@@ -5,19 +5,19 @@ use std::fmt;
 /// Counts of the referrers of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReferrerCounts {
-    /// Copied by this request.
+    /// Referrers that were copied.
     pub copied: usize,
-    /// Already at the destination.
+    /// Referrers that the destination already had.
     pub present: usize,
-    /// Not readable at the source, or rejected by the destination.
+    /// Referrers that could not be read at the source, or that the destination rejected.
     pub refused: usize,
-    /// Not copied because of a limit of time, number or size.
+    /// Referrers that were not copied because of a limit of time, number or size.
     pub left_out: usize,
     /// Images and referrers whose own referrers could not be looked up.
-    pub unknown: usize,
-    /// Images without a list of referrers, at a destination that does not create lists itself.
+    pub failed_lookups: usize,
+    /// Images whose index of referrers could not be written, at a destination without the referrers API.
     pub unlisted: usize,
-    /// Reason of the first that is refused, left out, unknown or unlisted, in one line.
+    /// First reason for an incomplete result, in one line.
     pub first_reason: Option<String>,
 }
 
@@ -25,25 +25,25 @@ impl ReferrerCounts {
     /// Returns true if a referrer may be missing at the destination.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        self.refused + self.left_out + self.unknown + self.unlisted > 0
+        self.refused + self.left_out + self.failed_lookups + self.unlisted > 0
     }
 }
 
 /// `3 copied, 1 refused`
 impl fmt::Display for ReferrerCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lookups = if self.unknown == 1 { "lookup failed" } else { "lookups failed" };
+        let lookups = if self.failed_lookups == 1 { "lookup failed" } else { "lookups failed" };
         let parts: Vec<String> = [
             (self.copied, "copied"),
             (self.present, "present"),
             (self.refused, "refused"),
             (self.left_out, "left out"),
-            (self.unknown, lookups),
+            (self.failed_lookups, lookups),
             (self.unlisted, "not listed"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
+        .map(|(count, label)| format!("{count} {label}"))
         .collect();
         if parts.is_empty() { f.write_str("none") } else { f.write_str(&parts.join(", ")) }
     }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_counts_and_leaves_out_what_is_none() {
+    fn displays_only_counts_above_zero() {
         assert_eq!(ReferrerCounts::default().to_string(), "none");
         let some = ReferrerCounts { copied: 3, refused: 1, ..ReferrerCounts::default() };
         assert_eq!(some.to_string(), "3 copied, 1 refused");
@@ -63,7 +63,7 @@ mod tests {
             present: 2,
             refused: 3,
             left_out: 4,
-            unknown: 1,
+            failed_lookups: 1,
             unlisted: 2,
             first_reason: None,
         };

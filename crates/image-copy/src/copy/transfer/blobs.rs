@@ -1,4 +1,4 @@
-//! Copies blobs, then child manifests from the leaves up.
+//! Copies blobs, then child manifests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,14 +34,14 @@ pub(super) async fn transfer_blobs_and_children(
     Ok(CopiedContent { progress: transfer.progress(), skipped: transfer.counters.skipped() })
 }
 
-/// The blobs and child manifests at the destination.
+/// Result of copying blobs and child manifests.
 pub(super) struct CopiedContent {
     pub(super) progress: Progress,
     /// Foreign blobs that neither side has.
     pub(super) skipped: Vec<Digest>,
 }
 
-/// Maximum number of redirects of the request that sends a blob. Each sends the blob from its first byte.
+/// Maximum number of redirects of an upload. Each one sends the blob again from its first byte.
 const MAX_REDIRECTS: usize = 3;
 
 struct BlobTransfer<'a> {
@@ -73,7 +73,7 @@ enum AttemptError {
     Retry(Side, registry::Error),
     /// A mirror sent wrong bytes and is not used again. Another repository can succeed.
     NextRepository(registry::Error),
-    /// The source does not have the blob, and the destination may accept the image without it.
+    /// The source lacks the blob, and the destination can accept the image without it.
     MissingForeign(registry::Error),
     /// A request failed after its own retries.
     Permanent(Error),
@@ -115,7 +115,7 @@ impl BlobTransfer<'_> {
         let mut failed_before = false;
         loop {
             // A failed upload can be complete if only its response was lost.
-            if failed_before && self.is_held(blob).await? {
+            if failed_before && self.exists(blob).await? {
                 break;
             }
             failed_before = true;
@@ -129,7 +129,7 @@ impl BlobTransfer<'_> {
                 }
                 Err(AttemptError::NextRepository(cause)) => {
                     self.reporter.bytes_discarded(sent.load(Ordering::Relaxed));
-                    tracing::info!(digest = %blob.digest, %cause, "a blob is begun again elsewhere");
+                    tracing::info!(digest = %blob.digest, %cause, "the copy of a blob restarts with another repository");
                     continue;
                 }
                 Err(AttemptError::Retry(side, cause)) => (side, cause),
@@ -137,8 +137,8 @@ impl BlobTransfer<'_> {
             self.reporter.bytes_discarded(sent.load(Ordering::Relaxed));
             let is_corrupt = matches!(cause, registry::Error::DigestMismatch { .. });
             if (is_corrupt && corrupt_before) || !wait_for_retry(&budget, &cause).await {
-                // A registry can take longer for a large blob than the time limit of its response.
-                if cause.is_silent_host() && self.is_held(blob).await? {
+                // A registry can take longer to store a large blob than the response timeout.
+                if cause.is_silent_host() && self.exists(blob).await? {
                     break;
                 }
                 return Err(self.blob_failure(
@@ -148,7 +148,7 @@ impl BlobTransfer<'_> {
                 ));
             }
             corrupt_before |= is_corrupt;
-            tracing::info!(digest = %blob.digest, ?side, %cause, "a blob is begun again");
+            tracing::info!(digest = %blob.digest, ?side, %cause, "the copy of a blob restarts");
         }
         self.counters.blobs.fetch_add(1, Ordering::Relaxed);
         self.counters.bytes.fetch_add(blob.size, Ordering::Relaxed);
@@ -158,20 +158,20 @@ impl BlobTransfer<'_> {
     }
 
     fn skip(&self, blob: &Descriptor, cause: &registry::Error) {
-        tracing::warn!(digest = %blob.digest, %cause, "the source lacks a layer that may not be distributed; the image is copied without it");
+        tracing::warn!(digest = %blob.digest, %cause, "the source lacks a non-distributable layer; the image is copied without it");
         self.counters.skipped.lock().unwrap_or_else(PoisonError::into_inner).push(blob.digest.clone());
         self.counters.bytes_skipped.fetch_add(blob.size, Ordering::Relaxed);
         self.reporter.blob_skipped(blob);
     }
 
-    /// Starts to read a blob. The first piece is read only if that can make an upload unnecessary.
+    /// Opens a blob. Reads its first piece only if an error can make the upload unnecessary.
     async fn open(
         &self,
         blob: &Descriptor,
     ) -> Result<(Prefetched<SourceBlobReader>, Arc<ReaderState>), AttemptError> {
         let reader = self.source.read_blob(blob);
         let state = reader.state();
-        // An empty body is sent without asking the reader, so it is verified here.
+        // An empty blob is verified here, because its upload does not read from the reader.
         if !blob.is_foreign && blob.size > 0 {
             return Ok((Prefetched::without_prefetch(reader), state));
         }
@@ -191,7 +191,7 @@ impl BlobTransfer<'_> {
         sent: &Arc<AtomicU64>,
     ) -> Result<(), AttemptError> {
         let mut opened = self.open(blob).await?;
-        // Only for the same registry: others reject an unknown name
+        // Mounts only within one registry, because registries reject unknown names
         // (https://github.com/google/go-containerregistry/issues/1741).
         let from = self.source.upstream().name();
         let mount = (from.registry() == to.name().registry() && from != to.name()).then_some(from);
@@ -243,8 +243,8 @@ impl BlobTransfer<'_> {
         })
     }
 
-    /// Returns the registry's error if the repository is missing. ECR closes the connection of an upload
-    /// in that case (<https://github.com/moby/moby/issues/24473>).
+    /// Returns the registry's error if the repository is missing. ECR only closes the connection of an upload
+    /// to a missing repository (<https://github.com/moby/moby/issues/24473>).
     async fn missing_repository(&self) -> Option<registry::Error> {
         let id = ManifestId::Digest(self.plan.root.digest.clone());
         match self.destination.repository.get_manifest(&id).await {
@@ -253,11 +253,11 @@ impl BlobTransfer<'_> {
         }
     }
 
-    async fn is_held(&self, blob: &Descriptor) -> Result<bool, Error> {
-        let held = self.destination.inventory.blobs(std::slice::from_ref(&blob.digest)).await;
-        let held =
-            held.map_err(|cause| self.plan.request.destination_failure(Operation::CheckBlobs, cause))?;
-        Ok(held.contains(&blob.digest))
+    async fn exists(&self, blob: &Descriptor) -> Result<bool, Error> {
+        let existing = self.destination.inventory.blobs(std::slice::from_ref(&blob.digest)).await;
+        let existing =
+            existing.map_err(|cause| self.plan.request.destination_failure(Operation::CheckBlobs, cause))?;
+        Ok(existing.contains(&blob.digest))
     }
 
     fn blob_failure(&self, side: Side, blob: &Descriptor, cause: registry::Error) -> Error {
@@ -273,7 +273,7 @@ impl BlobTransfer<'_> {
     }
 }
 
-/// Returns true if a source refuses a blob for good.
+/// Returns true if the source will also reject the next request for the blob.
 fn is_permanent(cause: &registry::Error) -> bool {
     match cause {
         registry::Error::ErrorResponse(refusal) | registry::Error::AuthorizationExpired(refusal) => {
@@ -283,7 +283,7 @@ fn is_permanent(cause: &registry::Error) -> bool {
     }
 }
 
-/// Waits before the next attempt at a blob. Returns false if there is none.
+/// Waits before the next attempt to copy a blob. Returns false if no attempt is left.
 async fn wait_for_retry(budget: &RetryBudget, cause: &registry::Error) -> bool {
     match cause {
         registry::Error::ErrorResponse(refusal) if cause.is_transient() => {

@@ -1,4 +1,4 @@
-//! The state of a transfer before the root is written.
+//! The result of a transfer before the root is written.
 
 use std::time::Duration;
 

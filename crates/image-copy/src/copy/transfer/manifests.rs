@@ -1,5 +1,4 @@
-//! Writes manifests by digest, and names the layer if a destination requires one that may not be
-//! distributed.
+//! Writes manifests by digest. If a destination requires a non-distributable layer, the error names it.
 
 use std::collections::HashSet;
 
@@ -11,11 +10,11 @@ use crate::copy::reporting::{Error, Failure, Operation};
 use crate::oci::{Digest, Manifest};
 use crate::registry::{self, ManifestId};
 
-/// Concurrent writes. ECR allows ten a second for each Region, which other copies share.
+/// Concurrent writes. ECR allows ten per second and Region, for all copies together.
 const CONCURRENT_WRITES: usize = 4;
 
-/// Writes the child manifests of a plan, each after those that it refers to. `skipped` are the blobs that
-/// the destination lacks.
+/// Writes the child manifests of a plan, children before the manifests that refer to them. `skipped` are the
+/// blobs that the destination lacks.
 ///
 /// # Errors
 /// If the destination rejects a manifest.
@@ -24,13 +23,13 @@ pub(super) async fn write_children(
     destination: &Destination,
     skipped: &[Digest],
 ) -> Result<(), Error> {
-    let mut left: Vec<&Manifest> = plan.manifests.iter().collect();
-    while !left.is_empty() {
-        let unwritten: HashSet<&Digest> = left.iter().map(|manifest| &manifest.digest).collect();
-        let waits =
+    let mut remaining: Vec<&Manifest> = plan.manifests.iter().collect();
+    while !remaining.is_empty() {
+        let unwritten: HashSet<&Digest> = remaining.iter().map(|manifest| &manifest.digest).collect();
+        let has_unwritten_child =
             |manifest: &Manifest| manifest.children().iter().any(|child| unwritten.contains(&child.digest));
         let (later, level): (Vec<&Manifest>, Vec<&Manifest>) =
-            left.iter().copied().partition(|manifest| waits(manifest));
+            remaining.iter().copied().partition(|manifest| has_unwritten_child(manifest));
         // By position: a closure over references makes a future that is not `Send` to the compiler
         // (https://github.com/rust-lang/rust/issues/102211).
         stream::iter(0..level.len())
@@ -38,7 +37,7 @@ pub(super) async fn write_children(
             .buffer_unordered(CONCURRENT_WRITES)
             .try_collect::<()>()
             .await?;
-        left = later;
+        remaining = later;
     }
     Ok(())
 }
@@ -60,7 +59,7 @@ pub(super) async fn write_by_digest(
     Ok(())
 }
 
-/// Returns the failure to write a manifest. Names the skipped layer if the manifest refers to one.
+/// Returns the failure to write a manifest. If the manifest has a skipped layer, the failure names it.
 pub(super) fn rejection(
     plan: &Plan,
     manifest: &Manifest,

@@ -1,4 +1,4 @@
-//! Carries out a plan. All writes are here.
+//! Executes a plan. Only this module writes.
 
 mod blobs;
 mod content;

@@ -1,10 +1,10 @@
-//! A reader whose first piece is read before the rest.
+//! A blob reader whose first piece is read in advance.
 
 use bytes::Bytes;
 
 use crate::registry::{BlobStream, Error};
 
-/// A blob of which the first piece has arrived.
+/// A blob reader with an optional first piece.
 pub(super) struct Prefetched<R> {
     first: Option<Bytes>,
     rest: R,
@@ -20,7 +20,7 @@ impl<R: BlobStream> Prefetched<R> {
         Ok(Self { first, rest })
     }
 
-    /// Does not read ahead.
+    /// Wraps a reader without reading its first piece.
     pub(super) fn without_prefetch(rest: R) -> Self {
         Self { first: None, rest }
     }

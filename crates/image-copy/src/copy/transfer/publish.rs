@@ -1,4 +1,4 @@
-//! The last step of a copy: the root under its tag, in one request.
+//! Writes the root under its tag in one request, as the last step of a copy.
 
 use tokio::time::Instant;
 
@@ -13,10 +13,10 @@ use crate::copy::source::Source;
 use crate::oci::{Digest, Tag};
 use crate::registry::{self, ManifestId};
 
-/// Writes the root of a plan whose content is at the destination.
+/// Writes the root of a plan. Its content must exist at the destination.
 ///
 /// # Errors
-/// If the destination rejects it, or at the deadline.
+/// If the destination rejects the root, or at the deadline.
 pub async fn publish(
     plan: &Plan,
     source: &Source,
@@ -26,9 +26,9 @@ pub async fn publish(
 ) -> Result<Outcome, Error> {
     let started = Instant::now();
     let root_exists = plan.root_exists || content.root_written;
-    let writing = RootWriter { plan, destination, root_exists, skipped: &content.skipped };
+    let writer = RootWriter { plan, destination, root_exists, skipped: &content.skipped };
     let reached = || (content.blobs, plan.elapsed + content.elapsed + started.elapsed());
-    with_deadline(limits.deadline, &plan.request, (source, destination), writing.write_root(), reached)
+    with_deadline(limits.deadline, &plan.request, (source, destination), writer.write_root(), reached)
         .await?;
     Ok(Outcome {
         source_digest: plan.source_digest.clone(),
@@ -54,8 +54,7 @@ struct RootWriter<'a> {
 }
 
 impl RootWriter<'_> {
-    /// The root is written last, together with its tag, so that an incomplete image cannot be pulled by
-    /// name.
+    /// Writes the root and its tag in one request, so that an incomplete image cannot be pulled by tag.
     async fn write_root(&self) -> Result<(), Error> {
         let (plan, to) = (self.plan, self.destination);
         let written = match (&plan.request.tag, &plan.tag, self.root_exists) {
@@ -75,8 +74,8 @@ impl RootWriter<'_> {
         Ok(())
     }
 
-    /// Accepts a rejected tag that already names the root. ECR rejects writes to immutable tags also if
-    /// nothing changes, as after a lost response
+    /// Succeeds if a rejected tag already names the root. ECR rejects every write to an existing immutable
+    /// tag, also after a lost response
     /// (<https://github.com/aws/containers-roadmap/issues/2179>).
     async fn accept_unchanged_tag(&self, tag: &Tag, cause: registry::Error) -> Result<(), Error> {
         let exists = cause.has_code("TAG_INVALID") || cause.has_code("ImageTagAlreadyExistsException");
@@ -84,8 +83,8 @@ impl RootWriter<'_> {
         if !exists {
             return Err(failure);
         }
-        let named = self.destination.inventory.manifests(&[ManifestId::Tag(tag.clone())]).await;
-        match named.ok().and_then(|mut found| found.pop().flatten()) {
+        let current = self.destination.inventory.manifests(&[ManifestId::Tag(tag.clone())]).await;
+        match current.ok().and_then(|mut found| found.pop().flatten()) {
             Some(manifest) if manifest.digest == self.plan.root.digest => Ok(()),
             Some(manifest) => Err(Box::new(Failure::TagImmutable {
                 subject: self.plan.request.destination_name(),

@@ -1,6 +1,6 @@
 //! The steps of a transfer: blobs and child manifests, referrers, root.
 //!
-//! If a step fails, the tag names what it named before.
+//! If a step fails, the tag stays unchanged.
 
 use std::sync::Arc;
 
@@ -16,10 +16,11 @@ use crate::copy::planning::Plan;
 use crate::copy::reporting::{Error, Outcome, ProgressReporter};
 use crate::copy::source::Source;
 
-/// Carries out a plan. Only blob bytes in transit are in memory.
+/// Executes a plan. Blobs are streamed and never completely in memory.
 ///
 /// # Errors
-/// If a side fails permanently; [`Failure::Deadline`](crate::copy::Failure::Deadline) with the progress at the deadline.
+/// If the source or the destination fails permanently. At the deadline,
+/// [`Failure::Deadline`](crate::copy::Failure::Deadline) with the progress.
 pub async fn transfer(
     plan: &Plan,
     source: &Source,
@@ -35,7 +36,7 @@ pub async fn transfer(
 /// the tag is written, so that admission controllers find the signatures of a tagged image.
 ///
 /// # Errors
-/// As [`transfer`].
+/// The errors of [`transfer`].
 pub async fn transfer_content(
     plan: &Plan,
     source: &Source,
@@ -44,14 +45,15 @@ pub async fn transfer_content(
     reporter: Arc<dyn ProgressReporter>,
 ) -> Result<TransferredContent, Error> {
     let started = Instant::now();
-    let parts = transfer_blobs_and_children(plan, source, destination, limits, reporter).await?;
+    let copied = transfer_blobs_and_children(plan, source, destination, limits, reporter).await?;
     let (referrers, root_written) = match plan.request.include_referrers {
         false => (None, false),
         true => {
-            let copied = referrers::copy(plan, source, destination, limits, &parts.skipped).await?;
-            (Some(copied.0), copied.1)
+            let (counts, root_written) =
+                referrers::copy(plan, source, destination, limits, &copied.skipped).await?;
+            (Some(counts), root_written)
         }
     };
-    let (blobs, skipped) = (parts.progress, parts.skipped);
+    let (blobs, skipped) = (copied.progress, copied.skipped);
     Ok(TransferredContent { blobs, skipped, referrers, root_written, elapsed: started.elapsed() })
 }

@@ -2,8 +2,8 @@
 
 use crate::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, Tag, media_type};
 
-/// Maximum size in bytes of a referrer's manifest whose size no list states. Four are read at once.
-/// Signatures have some kilobytes.
+/// Maximum size in bytes of a referrer's manifest without a stated size. Four are read at once. Signatures
+/// have some kilobytes.
 const MAX_UNLISTED_BYTES: u64 = 1 << 20;
 
 /// A manifest that a list or a tag names as a referrer of `subject`.
@@ -30,17 +30,18 @@ impl Candidate {
         }
     }
 
-    /// Returns the number of bytes to charge before its manifest is read.
+    /// Returns the number of bytes to reserve before the manifest is read.
     pub(super) fn expected_bytes(&self) -> u64 {
         self.size.unwrap_or(MAX_UNLISTED_BYTES).min(MAX_MANIFEST_BYTES)
     }
 
-    /// Returns the maximum number of bytes to read. Lists can be wrong, so a small stated size is no limit.
+    /// Returns the maximum number of bytes to read. A small stated size is not a limit, because lists can be
+    /// wrong.
     pub(super) fn limit(&self) -> u64 {
         self.expected_bytes().max(MAX_UNLISTED_BYTES)
     }
 
-    /// Returns true if its media type is a supported manifest or unknown.
+    /// Returns true if the media type is unknown or that of a supported manifest.
     pub(super) fn is_manifest(&self) -> bool {
         self.media_type.as_deref().is_none_or(|name| media_type::MANIFEST_TYPES.contains(&name))
     }

@@ -1,4 +1,4 @@
-//! Copies the referrers of an image, and the referrers of those.
+//! Copies the referrers of an image, and their own referrers.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -16,11 +16,11 @@ use crate::copy::transfer::limits::TransferLimits;
 use crate::copy::transfer::manifests::write_by_digest;
 use crate::oci::{Digest, Tag};
 
-/// Maximum number of steps from the image. A signature of the image's SBOM is the second; no tool
-/// creates a fourth.
+/// Maximum distance from the image. A signature of the image's SBOM has distance 2. No tool creates
+/// distance 4.
 const MAX_DEPTH: usize = 3;
 
-/// Maximum time that is reserved for the tag before a deadline, enough for several attempts.
+/// Maximum time that is reserved for writing the tag before a deadline. It is enough for several attempts.
 const RESERVED_FOR_TAG: Duration = Duration::from_secs(30);
 
 /// Copies the image's referrers. Returns true if it wrote the root by digest, which must exist before
@@ -44,23 +44,23 @@ pub(in crate::copy::transfer) async fn copy(
         reading: AtomicU64::new(0),
         counters: Mutex::default(),
     };
-    match end(limits) {
+    match end_time(limits) {
         None => copy.run(skipped).await?,
-        // The image has priority: referrers that take too long are left out.
+        // The image has priority over slow referrers.
         Some(end) => tokio::time::timeout_at(end, copy.run(skipped)).await.unwrap_or(Ok(()))?,
     }
     let root_written = copy.root_written.load(Ordering::Relaxed);
     let referrers = copy.into_counts();
     if !referrers.is_incomplete() {
-        tracing::info!(%referrers, "what refers to the image was copied");
+        tracing::info!(%referrers, "all referrers were copied");
     } else {
         let reason = referrers.first_reason.as_deref();
-        tracing::warn!(%referrers, reason, "what refers to the image is not all at the destination");
+        tracing::warn!(%referrers, reason, "some referrers were not copied");
     }
     Ok((referrers, root_written))
 }
 
-fn end(limits: &TransferLimits) -> Option<Instant> {
+fn end_time(limits: &TransferLimits) -> Option<Instant> {
     let deadline = limits.deadline?;
     let left = deadline.saturating_duration_since(Instant::now());
     Some(deadline - (left / 4).min(RESERVED_FOR_TAG))
@@ -84,7 +84,7 @@ impl ReferrerCopy<'_> {
         Ok(())
     }
 
-    /// Writes the root by digest, because a referrer is written after its subject and before the tag.
+    /// Writes the root by digest, because referrers are written after their subject and before the tag.
     async fn write_root(&self, skipped: &[Digest]) -> Result<(), Error> {
         if self.plan.root_exists || self.root_written.load(Ordering::Relaxed) {
             return Ok(());

@@ -15,95 +15,94 @@ use crate::registry::{Error, MAX_LIST_BYTES, ManifestId};
 /// Concurrent lookups.
 const CONCURRENT_LOOKUPS: usize = 8;
 
-/// Time limit of the lookup for one subject, so that a source that does not respond cannot use up the
-/// time of the copy.
-const LOOKUP_TIME: Duration = Duration::from_secs(30);
+/// Time limit of the lookup for one subject, so that a silent source cannot use the whole time of the copy.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl ReferrerCopy<'_> {
-    /// Returns those referrers of the subjects that are new and within the limit. Others are counted, as are
-    /// failed lookups.
+    /// Returns the new referrers of the subjects within the limit. Counts the other referrers and the failed
+    /// lookups.
     pub(super) async fn look_up(
         &self,
         subjects: &[Digest],
         seen: &mut HashSet<(Digest, Option<Tag>)>,
     ) -> Vec<Candidate> {
-        self.counters().asking += subjects.len();
+        self.counters().running_lookups += subjects.len();
         // By position: a closure over references makes a future that is not `Send` to the compiler
         // (https://github.com/rust-lang/rust/issues/102211).
         let mut lookups = stream::iter(0..subjects.len())
             .map(|position| self.look_up_subject(&subjects[position]))
             .buffered(CONCURRENT_LOOKUPS);
-        let mut admitted = Vec::new();
+        let mut candidates = Vec::new();
         while let Some(found) = lookups.next().await {
-            self.add_candidates(found, seen, &mut admitted);
+            self.add_candidates(found, seen, &mut candidates);
         }
-        admitted
+        candidates
     }
 
     async fn look_up_subject(&self, subject: &Digest) -> Vec<Candidate> {
         let mut found = Vec::new();
-        let asked = tokio::time::timeout(LOOKUP_TIME, self.request_all(subject, &mut found)).await;
-        let hangs = asked.is_err();
-        let trouble = asked.unwrap_or_else(|_| {
+        let result = tokio::time::timeout(LOOKUP_TIMEOUT, self.send_requests(subject, &mut found)).await;
+        let timed_out = result.is_err();
+        let failure = result.unwrap_or_else(|_| {
             Some(format!(
                 "Source {} did not return the list within {} s.",
                 self.source.upstream().name(),
-                LOOKUP_TIME.as_secs()
+                LOOKUP_TIMEOUT.as_secs()
             ))
         });
         let mut counters = self.counters();
-        counters.asking -= 1;
-        if hangs {
-            counters.stopped = counters.stopped.take().or(trouble.clone());
+        counters.running_lookups -= 1;
+        if timed_out {
+            counters.stopped = counters.stopped.take().or(failure.clone());
         }
-        if let Some(reason) = trouble {
-            tracing::warn!(%subject, reason, "what refers to an image is not all known");
-            counters.counts.unknown += 1;
+        if let Some(reason) = failure {
+            tracing::warn!(%subject, reason, "a lookup of referrers failed");
+            counters.counts.failed_lookups += 1;
             counters.counts.first_reason.get_or_insert(reason);
         }
         found
     }
 
     /// Looks up cosign tags, then the referrers API or its fallback tag. Returns the first error.
-    async fn request_all(&self, subject: &Digest, found: &mut Vec<Candidate>) -> Option<String> {
-        let mut trouble = None;
+    async fn send_requests(&self, subject: &Digest, found: &mut Vec<Candidate>) -> Option<String> {
+        let mut first_error = None;
         for tag in subject.cosign_tags() {
-            match self.stopped() {
-                Some(reason) => return trouble.or(Some(reason)),
-                None => match self.tagged(subject, tag).await {
+            match self.stop_reason() {
+                Some(reason) => return first_error.or(Some(reason)),
+                None => match self.tagged_referrer(subject, tag).await {
                     Ok(tagged) => found.extend(tagged),
                     Err(cause) => {
-                        trouble.get_or_insert(self.trouble(subject, cause));
+                        first_error.get_or_insert(self.failed(subject, cause));
                     }
                 },
             }
         }
-        if let Some(reason) = self.stopped() {
-            return trouble.or(Some(reason));
+        if let Some(reason) = self.stop_reason() {
+            return first_error.or(Some(reason));
         }
-        match self.listed(subject).await {
+        match self.listed_referrers(subject).await {
             Ok(listed) => {
                 // A referrer with a cosign tag is copied with its tag.
-                let known: HashSet<Digest> = found.iter().map(|found| found.digest.clone()).collect();
-                let new = listed.iter().filter(|entry| !known.contains(&entry.digest));
+                let tagged: HashSet<Digest> = found.iter().map(|found| found.digest.clone()).collect();
+                let new = listed.iter().filter(|entry| !tagged.contains(&entry.digest));
                 found.extend(new.map(|entry| Candidate::listed(subject, entry)));
             }
             Err(cause) => {
-                trouble.get_or_insert(self.trouble(subject, cause));
+                first_error.get_or_insert(self.failed(subject, cause));
             }
         }
-        trouble
+        first_error
     }
 
-    fn trouble(&self, subject: &Digest, cause: Error) -> String {
+    fn failed(&self, subject: &Digest, cause: Error) -> String {
         let name = self.source.upstream().name().with_digest(subject.clone()).to_string();
         let failure = Failure::registry(Side::Source, Operation::ReadManifest, name, cause);
         self.stop_after(&failure);
         failure.summary()
     }
 
-    /// Returns the referrers from the API, or else from the index that the fallback tag names.
-    async fn listed(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+    /// Returns the referrers from the API. Without the API, returns them from the index of the fallback tag.
+    async fn listed_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         if !self.lacks_api.load(Ordering::Relaxed) {
             match self.source.upstream().referrers(subject).await? {
                 Some(listed) => return Ok(listed),
@@ -116,7 +115,7 @@ impl ReferrerCopy<'_> {
         Ok(index.as_ref().map(Manifest::children).unwrap_or_default().to_vec())
     }
 
-    async fn tagged(&self, subject: &Digest, tag: Tag) -> Result<Option<Candidate>, Error> {
+    async fn tagged_referrer(&self, subject: &Digest, tag: Tag) -> Result<Option<Candidate>, Error> {
         let digest = self.tag_of(subject, &tag).await?;
         let (subject, media_type, size) = (subject.clone(), None, None);
         Ok(digest.map(|digest| Candidate { digest, media_type, size, subject, tag: Some(tag) }))

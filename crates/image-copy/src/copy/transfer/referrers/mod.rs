@@ -1,7 +1,7 @@
-//! Copies referrers: signatures, SBOMs, attestations, and the referrers of those.
+//! Copies referrers: signatures, SBOMs, attestations, and their own referrers.
 //!
-//! They are looked up at the source by the source's digests and copied before the tag is written. A
-//! referrer that cannot be copied is counted and causes a warning, not a failure.
+//! Referrers are looked up at the source and copied before the tag is written. A referrer that cannot be
+//! copied is counted and causes a warning, not a failure.
 
 mod candidate;
 mod copy;

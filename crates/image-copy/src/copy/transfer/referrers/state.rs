@@ -11,11 +11,11 @@ use crate::copy::reporting::{Failure, Problem, ReferrerCounts, Side};
 use crate::copy::source::Source;
 use crate::oci::{Digest, Tag};
 
-/// Maximum number of referrers of one image, all platforms together. Each costs some six requests, and
-/// one of the ten PutImage calls that ECR allows per second.
+/// Maximum number of referrers of one image with all platforms. Each causes some six requests, one of them
+/// PutImage, which ECR limits to ten per second.
 const MAX_REFERRERS: usize = 300;
 
-/// Maximum number of warnings about single referrers. The outcome has the counts of all.
+/// Maximum number of warnings about single referrers. The outcome has the counts of all referrers.
 const MAX_WARNINGS: usize = 5;
 
 /// Maximum size of all referrers' blobs in bytes. The largest SBOMs have some tens of MiB.
@@ -37,14 +37,14 @@ pub(super) struct ReferrerCopy<'a> {
 pub(super) struct Counters {
     pub(super) counts: ReferrerCounts,
     /// Referrers without a result yet.
-    pub(super) open: usize,
+    pub(super) pending: usize,
     /// Subjects whose lookup is running.
-    pub(super) asking: usize,
-    /// All referrers found.
+    pub(super) running_lookups: usize,
+    /// Number of all referrers found.
     pub(super) found: usize,
-    /// Bytes of the blobs to copy, including those copied.
+    /// Bytes of all blobs to copy, including those already copied.
     pub(super) bytes: u64,
-    /// Reason for sending no more requests to the source, which would fail in the same way.
+    /// Reason for sending no more requests to the source: the next request would fail too.
     pub(super) stopped: Option<String>,
 }
 
@@ -54,7 +54,7 @@ pub(super) enum CandidateResult {
     Present,
     Refused(String),
     LeftOut(String),
-    /// Its manifest does not refer to the subject.
+    /// The manifest does not refer to the subject.
     NoReferrer,
 }
 
@@ -64,7 +64,7 @@ impl ReferrerCopy<'_> {
         &self,
         candidates: Vec<Candidate>,
         seen: &mut HashSet<(Digest, Option<Tag>)>,
-        admitted: &mut Vec<Candidate>,
+        accepted: &mut Vec<Candidate>,
     ) {
         let mut counters = self.counters();
         for candidate in candidates {
@@ -80,14 +80,14 @@ impl ReferrerCopy<'_> {
             }
             seen.insert(key);
             counters.found += 1;
-            counters.open += 1;
-            admitted.push(candidate);
+            counters.pending += 1;
+            accepted.push(candidate);
         }
     }
 
     pub(super) fn count_result(&self, candidate: &Candidate, result: &CandidateResult) {
         let mut counters = self.counters();
-        counters.open -= 1;
+        counters.pending -= 1;
         let counts = &mut counters.counts;
         let (count, reason) = match result {
             CandidateResult::Copied => (&mut counts.copied, None),
@@ -127,17 +127,17 @@ impl ReferrerCopy<'_> {
         }
     }
 
-    pub(super) fn stopped(&self) -> Option<String> {
+    pub(super) fn stop_reason(&self) -> Option<String> {
         self.counters().stopped.clone()
     }
 
-    /// Returns the final counts. Referrers without a result had no time left.
+    /// Returns the final counts. Pending referrers and lookups exceeded the time limit.
     pub(super) fn into_counts(self) -> ReferrerCounts {
-        let Counters { mut counts, open, asking, .. } =
+        let Counters { mut counts, pending, running_lookups, .. } =
             self.counters.into_inner().unwrap_or_else(PoisonError::into_inner);
-        counts.left_out += open;
-        counts.unknown += asking;
-        if open + asking > 0 {
+        counts.left_out += pending;
+        counts.failed_lookups += running_lookups;
+        if pending + running_lookups > 0 {
             counts.first_reason.get_or_insert_with(|| "time ran out".into());
         }
         counts

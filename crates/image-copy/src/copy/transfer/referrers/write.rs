@@ -23,14 +23,14 @@ use crate::registry::ManifestId;
 /// Concurrent copies of referrers.
 const CONCURRENT_REFERRERS: usize = 4;
 
-/// Manifests that are read from the destination in one call, whose sizes are not known.
+/// Maximum number of manifests of unknown size that are read from the destination in one call.
 const MANIFESTS_PER_CALL: usize = 50;
 
 impl ReferrerCopy<'_> {
-    /// Copies the candidates. Returns the digests of those that the destination has afterwards.
+    /// Copies the candidates. Returns the digests of those that the destination has after that.
     pub(super) async fn copy_candidates(&self, candidates: &[Candidate]) -> Vec<Digest> {
-        let held = match self.held(candidates).await {
-            Ok(held) => held,
+        let existing = match self.existing(candidates).await {
+            Ok(existing) => existing,
             Err(failure) => {
                 let result = CandidateResult::Refused(failure.summary());
                 candidates.iter().for_each(|candidate| self.count_result(candidate, &result));
@@ -39,23 +39,24 @@ impl ReferrerCopy<'_> {
         };
         // By position: a closure over references makes a future that is not `Send` to the compiler
         // (https://github.com/rust-lang/rust/issues/102211).
-        let placed: Vec<Option<Manifest>> = stream::iter(0..candidates.len())
-            .map(|position| self.copy_candidate(&candidates[position], &held))
+        let copied: Vec<Option<Manifest>> = stream::iter(0..candidates.len())
+            .map(|position| self.copy_candidate(&candidates[position], &existing))
             .buffered(CONCURRENT_REFERRERS)
             .collect()
             .await;
-        let there =
-            || candidates.iter().zip(&placed).filter_map(|(found, placed)| Some((found, placed.as_ref()?)));
+        let present = || {
+            candidates.iter().zip(&copied).filter_map(|(found, manifest)| Some((found, manifest.as_ref()?)))
+        };
         let mut lists: HashMap<Digest, Vec<Manifest>> = HashMap::new();
-        for (found, manifest) in there().filter(|(found, _)| found.tag.is_none()) {
+        for (found, manifest) in present().filter(|(found, _)| found.tag.is_none()) {
             lists.entry(found.subject.clone()).or_default().push(manifest.clone());
         }
-        self.list(&lists).await;
-        there().map(|(found, _)| found.digest.clone()).collect()
+        self.write_lists(&lists).await;
+        present().map(|(found, _)| found.digest.clone()).collect()
     }
 
     /// Returns the candidates' manifests at the destination, by digest and by tag.
-    async fn held(&self, candidates: &[Candidate]) -> Result<HashMap<ManifestId, Manifest>, Error> {
+    async fn existing(&self, candidates: &[Candidate]) -> Result<HashMap<ManifestId, Manifest>, Error> {
         let mut ids: Vec<ManifestId> = Vec::new();
         for found in candidates.iter().filter(|found| found.is_manifest()) {
             ids.push(ManifestId::Digest(found.digest.clone()));
@@ -66,20 +67,21 @@ impl ReferrerCopy<'_> {
         }
         let mut found = HashMap::new();
         for ids in ids.chunks(MANIFESTS_PER_CALL) {
-            let held = self.destination.inventory.manifests(ids).await;
-            let held =
-                held.map_err(|cause| self.plan.request.destination_failure(Operation::ReadManifest, cause))?;
-            let held = ids.iter().zip(held).filter_map(|(id, manifest)| Some((id.clone(), manifest?)));
-            // A manifest over budget counts as missing, and is left out when it is read from the source.
-            found.extend(held.filter(|(_, manifest)| self.keep(manifest).is_ok()));
+            let existing = self.destination.inventory.manifests(ids).await;
+            let existing = existing
+                .map_err(|cause| self.plan.request.destination_failure(Operation::ReadManifest, cause))?;
+            let existing =
+                ids.iter().zip(existing).filter_map(|(id, manifest)| Some((id.clone(), manifest?)));
+            // A manifest over budget counts as missing here. The read from the source then fails.
+            found.extend(existing.filter(|(_, manifest)| self.record(manifest).is_ok()));
         }
         Ok(found)
     }
 
-    fn keep(&self, manifest: &Manifest) -> Result<(), Error> {
+    fn record(&self, manifest: &Manifest) -> Result<(), Error> {
         let size = manifest.bytes.len() as u64;
-        let kept = self.source.budget().record(&manifest.digest, size, manifest.descriptor_count());
-        kept.map_err(|limit| self.over_budget(limit))
+        let recorded = self.source.budget().record(&manifest.digest, size, manifest.descriptor_count());
+        recorded.map_err(|limit| self.over_budget(limit))
     }
 
     fn over_budget(&self, limit: ImageLimit) -> Error {
@@ -89,9 +91,9 @@ impl ReferrerCopy<'_> {
     async fn copy_candidate(
         &self,
         found: &Candidate,
-        held: &HashMap<ManifestId, Manifest>,
+        existing: &HashMap<ManifestId, Manifest>,
     ) -> Option<Manifest> {
-        let (result, manifest) = match self.copy_if_missing(found, held).await {
+        let (result, manifest) = match self.copy_if_missing(found, existing).await {
             Ok((result, manifest)) => (result, manifest),
             Err(failure) => {
                 self.stop_after(&failure);
@@ -109,55 +111,55 @@ impl ReferrerCopy<'_> {
     async fn copy_if_missing(
         &self,
         found: &Candidate,
-        held: &HashMap<ManifestId, Manifest>,
+        existing: &HashMap<ManifestId, Manifest>,
     ) -> Result<(CandidateResult, Option<Manifest>), Error> {
         if !found.is_manifest() {
-            let kind = found.media_type.as_deref().unwrap_or_default();
+            let media_type = found.media_type.as_deref().unwrap_or_default();
             return Ok((
                 CandidateResult::Refused(format!(
-                    "{} is of type {kind}, which cannot be copied",
+                    "{} has media type {media_type}, which cannot be copied",
                     found.digest
                 )),
                 None,
             ));
         }
-        let here = held.get(&ManifestId::Digest(found.digest.clone()));
-        let theirs = found.tag.as_ref().and_then(|tag| held.get(&ManifestId::Tag(tag.clone())));
-        let manifest = match (here, self.stopped()) {
-            (Some(here), _) => here.clone(),
+        let by_digest = existing.get(&ManifestId::Digest(found.digest.clone()));
+        let by_tag = found.tag.as_ref().and_then(|tag| existing.get(&ManifestId::Tag(tag.clone())));
+        let manifest = match (by_digest, self.stop_reason()) {
+            (Some(manifest), _) => manifest.clone(),
             (None, Some(reason)) => return Ok((CandidateResult::LeftOut(reason), None)),
             (None, None) => self.read(found).await?,
         };
-        // A list can be wrong; a referrer's manifest names its subject.
+        // The list can be wrong, but the referrer's manifest names its subject.
         if found.tag.is_none() && manifest.subject().as_ref() != Some(&found.subject) {
-            tracing::debug!(digest = %found.digest, subject = %found.subject, "listed, but it refers to something else");
+            tracing::debug!(digest = %found.digest, subject = %found.subject, "a listed manifest does not refer to the subject");
             return Ok((CandidateResult::NoReferrer, None));
         }
-        let tag_is_right = found.tag.is_none() || theirs.is_some_and(|theirs| theirs.digest == found.digest);
-        if here.is_some() && tag_is_right {
+        let tag_is_right = found.tag.is_none() || by_tag.is_some_and(|tagged| tagged.digest == found.digest);
+        if by_digest.is_some() && tag_is_right {
             return Ok((CandidateResult::Present, Some(manifest)));
         }
-        if let (Some(tag), Some(theirs)) = (&found.tag, theirs)
-            && !contains(&manifest, theirs)
+        if let (Some(tag), Some(tagged)) = (&found.tag, by_tag)
+            && !contains(&manifest, tagged)
         {
-            // For example a company's own signature.
+            // For example, the user's own signature.
             let reason = format!("tag {tag} at the destination has content that the source does not have");
             return Ok((CandidateResult::Refused(reason), None));
         }
-        let names = theirs.map(|theirs| theirs.digest.clone());
+        let current = by_tag.map(|tagged| tagged.digest.clone());
         let result = self
             .copy_as_image(
                 found,
-                LocatedManifest { manifest: manifest.clone(), at_destination: here.is_some() },
-                names,
+                LocatedManifest { manifest: manifest.clone(), at_destination: by_digest.is_some() },
+                current,
             )
             .await?;
         Ok((result, Some(manifest)))
     }
 
     async fn read(&self, found: &Candidate) -> Result<Manifest, Error> {
-        let charged = self.source.budget().reserve(&found.digest, found.expected_bytes());
-        charged.map_err(|limit| self.over_budget(limit))?;
+        let reserved = self.source.budget().reserve(&found.digest, found.expected_bytes());
+        reserved.map_err(|limit| self.over_budget(limit))?;
         let reading = self.reading.fetch_add(1, Ordering::Relaxed);
         let read = async {
             self.source.wait_for_pulls(reading + 1).await?;
@@ -167,21 +169,21 @@ impl ReferrerCopy<'_> {
         let read = read.await;
         self.reading.fetch_sub(1, Ordering::Relaxed);
         let manifest = read.map_err(|cause| {
-            // It takes up no memory.
+            // A failed read uses no memory.
             let _ = self.source.budget().record(&found.digest, 0, 0);
             let subject = self.source.upstream().name().with_digest(found.digest.clone()).to_string();
             Failure::registry(Side::Source, Operation::ReadManifest, subject, cause)
         })?;
-        self.keep(&manifest)?;
+        self.record(&manifest)?;
         Ok(manifest)
     }
 
-    /// Copies one candidate as an image of its own.
+    /// Copies one candidate as a separate image.
     async fn copy_as_image(
         &self,
         found: &Candidate,
         root: LocatedManifest,
-        names: Option<Digest>,
+        current: Option<Digest>,
     ) -> Result<CandidateResult, Error> {
         let started = Instant::now();
         let (source, destination) = (self.source, self.destination);
@@ -193,14 +195,14 @@ impl ReferrerCopy<'_> {
             earlier_copies: Vec::new(),
             include_referrers: false,
         };
-        let current = HashMap::new();
-        let reader = ManifestReader { request: &request, current: &current, source, destination };
+        let no_manifests = HashMap::new();
+        let reader = ManifestReader { request: &request, current: &no_manifests, source, destination };
         let descendants = reader.descendants(&root).await?;
         let manifests = || descendants.read.iter().chain([&root]);
-        if let Some(objection) = manifests()
+        if let Some(reason) = manifests()
             .find_map(|LocatedManifest { manifest, .. }| destination.inventory.rejection_reason(manifest))
         {
-            return Ok(CandidateResult::Refused(format!("{}: {objection}", request.source)));
+            return Ok(CandidateResult::Refused(format!("{}: {reason}", request.source)));
         }
         let (blobs, progress) = missing_blobs(&request, destination, manifests()).await?;
         if !self.reserve_bytes(progress.bytes - progress.bytes_present) {
@@ -209,7 +211,7 @@ impl ReferrerCopy<'_> {
                 MAX_BYTES >> 20
             )));
         }
-        let tag = tag_change(request.tag.as_ref(), names, &found.digest);
+        let tag = tag_change(request.tag.as_ref(), current, &found.digest);
         let source_digest = found.digest.clone();
         let target = TargetImage {
             source_digest,
@@ -220,7 +222,7 @@ impl ReferrerCopy<'_> {
             tag,
         };
         let plan = target.plan(&request, blobs, progress, started.elapsed());
-        // The caller limits the time of all referrers together.
+        // The caller limits the time of all referrers.
         let limits = TransferLimits::default();
         let CopiedContent { progress: blobs, skipped } =
             transfer_blobs_and_children(&plan, source, destination, &limits, Arc::new(NullReporter)).await?;
@@ -239,32 +241,32 @@ impl ReferrerCopy<'_> {
         fits
     }
 
-    /// Writes lists of referrers if the destination does not create them itself. Keeps existing entries.
-    async fn list(&self, lists: &HashMap<Digest, Vec<Manifest>>) {
+    /// Writes the indexes of referrers if the destination lacks the referrers API. Keeps existing entries.
+    async fn write_lists(&self, lists: &HashMap<Digest, Vec<Manifest>>) {
         let Some(first) = lists.keys().next() else { return };
         let inventory = &self.destination.inventory;
-        let listed = async {
+        let writing = async {
             if inventory.lists_referrers(first).await? {
                 return Ok(());
             }
             for (subject, manifests) in lists {
                 let Some(tag) = subject.referrers_tag() else { continue };
                 let id = ManifestId::Tag(tag);
-                let there =
+                let existing =
                     inventory.manifests(std::slice::from_ref(&id)).await?.into_iter().next().flatten();
-                // The registry treats this tag as the subject's digest, so a list cannot be written.
-                if there.as_ref().is_some_and(|there| there.digest == *subject) {
+                // This registry resolves the tag to the subject itself, so an index cannot be written.
+                if existing.as_ref().is_some_and(|existing| existing.digest == *subject) {
                     continue;
                 }
-                if let Some(index) = Manifest::referrers_index(there.as_ref(), manifests)? {
+                if let Some(index) = Manifest::referrers_index(existing.as_ref(), manifests)? {
                     self.destination.repository.put_manifest(&index, &id).await?;
                 }
             }
             Ok(())
         };
-        if let Err(cause) = listed.await {
+        if let Err(cause) = writing.await {
             let failure = self.plan.request.destination_failure(Operation::WriteTag, cause);
-            tracing::warn!(%failure, "what was copied is not listed as referring to the image");
+            tracing::warn!(%failure, "the index of referrers could not be written");
             let mut counters = self.counters();
             counters.counts.unlisted += lists.len();
             counters.counts.first_reason.get_or_insert_with(|| failure.summary());
@@ -272,13 +274,13 @@ impl ReferrerCopy<'_> {
     }
 }
 
-/// Returns true if `new` has all parts of `old`, for example after a signature was added.
+/// Returns true if `new` has all layers or children of `old`, for example after a signature was added.
 fn contains(new: &Manifest, old: &Manifest) -> bool {
-    let parts = |manifest: &Manifest| match &manifest.kind {
+    let digests = |manifest: &Manifest| match &manifest.kind {
         ManifestKind::Image { layers, .. } => {
             layers.iter().map(|layer| layer.digest.clone()).collect::<HashSet<_>>()
         }
         ManifestKind::Index { children } => children.iter().map(|child| child.digest.clone()).collect(),
     };
-    parts(old).is_subset(&parts(new))
+    digests(old).is_subset(&digests(new))
 }
