@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use bytes::{Bytes, BytesMut};
 use tokio::time::timeout;
 
-use super::repositories::{Source, timeout_error};
+use super::repositories::Source;
+use super::repository::timeout_error;
 use crate::oci::Descriptor;
 use crate::registry::{BlobReader, BlobStream, Error};
 

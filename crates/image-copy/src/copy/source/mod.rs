@@ -4,8 +4,10 @@ mod blob_reader;
 mod manifest_ref;
 mod mirror;
 mod repositories;
+mod repository;
 
 pub(super) use blob_reader::{ReaderState, SourceBlobReader};
 pub(super) use manifest_ref::ManifestRef;
 pub use mirror::Mirror;
-pub use repositories::{ReadCounts, Source};
+pub use repositories::Source;
+pub use repository::ReadCounts;

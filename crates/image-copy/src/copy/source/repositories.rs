@@ -4,7 +4,6 @@
 //! mirror in order, and from the upstream registry if no mirror has them.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::manifest_ref::{ManifestRef, read_manifest};
 use super::mirror::Mirror;
+use super::repository::{ReadCounts, SourceRepository, timeout_error};
 use crate::copy::budget::MemoryBudget;
 use crate::http;
 use crate::oci::{self, Digest, Manifest};
@@ -44,24 +44,6 @@ struct Shared {
     budget: MemoryBudget,
 }
 
-pub(super) struct SourceRepository {
-    pub(super) repository: Repository,
-    failed: AtomicBool,
-    manifests: AtomicU64,
-    blobs: AtomicU64,
-}
-
-/// Counts of the content that was read from one repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadCounts {
-    /// The repository.
-    pub repository: oci::Repository,
-    /// Manifests read from the repository.
-    pub manifests: u64,
-    /// Blobs whose last byte was read from the repository.
-    pub blobs: u64,
-}
-
 impl From<Repository> for Source {
     fn from(upstream: Repository) -> Self {
         Self::new(upstream, Vec::new())
@@ -73,13 +55,7 @@ impl Source {
     /// before it, in their order, only by digest.
     #[must_use]
     pub fn new(upstream: Repository, mirrors: Vec<Repository>) -> Self {
-        let source_repository = |repository| SourceRepository {
-            repository,
-            failed: AtomicBool::new(false),
-            manifests: AtomicU64::new(0),
-            blobs: AtomicU64::new(0),
-        };
-        let repositories = mirrors.into_iter().chain([upstream]).map(source_repository).collect();
+        let repositories = mirrors.into_iter().chain([upstream]).map(SourceRepository::new).collect();
         Self {
             shared: Arc::new(Shared {
                 repositories,
@@ -117,11 +93,7 @@ impl Source {
     /// Returns the counts of each repository that content was read from, in the order of preference.
     #[must_use]
     pub fn read_counts(&self) -> Vec<ReadCounts> {
-        let counts = self.repositories().iter().map(|source| ReadCounts {
-            repository: source.repository.name().clone(),
-            manifests: source.manifests.load(Ordering::Relaxed),
-            blobs: source.blobs.load(Ordering::Relaxed),
-        });
+        let counts = self.repositories().iter().map(SourceRepository::read_counts);
         counts.filter(|counts| counts.manifests + counts.blobs > 0).collect()
     }
 
@@ -178,7 +150,7 @@ impl Source {
     }
 
     async fn read_from_mirror(&self, mirror: &SourceRepository, manifest_ref: &ManifestRef) {
-        if mirror.failed.load(Ordering::Relaxed) {
+        if mirror.has_failed() {
             return;
         }
         let limit = self.time_limit(MANIFEST_TIME_FACTOR);
@@ -192,7 +164,7 @@ impl Source {
 
     /// Stores a manifest by the requested digest, which differs from its own if the algorithms differ.
     fn store(&self, source: &SourceRepository, digest: &Digest, manifest: Manifest) {
-        source.manifests.fetch_add(1, Ordering::Relaxed);
+        source.count_manifest();
         tracing::debug!(%digest, repository = %source.repository.name(), "manifest read");
         self.read().insert(digest.clone(), manifest);
     }
@@ -253,9 +225,7 @@ impl Source {
     /// the upstream registry.
     pub(super) fn next_repository(&self, position: usize) -> usize {
         let mut mirrors = position..self.upstream_index();
-        mirrors
-            .find(|at| !self.repositories()[*at].failed.load(Ordering::Relaxed))
-            .unwrap_or(self.upstream_index())
+        mirrors.find(|at| !self.repositories()[*at].has_failed()).unwrap_or(self.upstream_index())
     }
 
     /// Returns the time limit of a mirror for a piece of a blob.
@@ -274,40 +244,4 @@ impl Source {
     fn read(&self) -> MutexGuard<'_, HashMap<Digest, Manifest>> {
         self.shared.manifests.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl SourceRepository {
-    /// Handles an error of a mirror. If content is missing, the mirror stays in use. After any other error
-    /// it is not used again.
-    pub(super) fn handle_error(&self, digest: &Digest, error: &Error) {
-        let mirror = self.repository.name();
-        if is_missing(error) {
-            tracing::debug!(%mirror, %digest, "the mirror lacks the content");
-        } else {
-            self.disable(error);
-        }
-    }
-
-    pub(super) fn disable(&self, error: &Error) {
-        if !self.failed.swap(true, Ordering::Relaxed) {
-            let mirror = self.repository.name();
-            tracing::warn!(%mirror, %error, "the mirror failed and is not used again");
-        }
-    }
-
-    pub(super) fn count_blob(&self) {
-        self.blobs.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Returns true if content is missing, but not the whole repository.
-fn is_missing(error: &Error) -> bool {
-    matches!(error, Error::ErrorResponse(refusal) if refusal.status == 404 && !refusal.has_code("NAME_UNKNOWN"))
-}
-
-/// Returns the error for a mirror that exceeded its time limit.
-pub(super) fn timeout_error(mirror: &SourceRepository, time: Duration) -> Error {
-    let host = mirror.repository.name().registry().api_host().to_owned();
-    let kind = http::ErrorKind::Silent { time, proxy: None };
-    http::Error { kind, host: host.into(), attempts: 1, elapsed: time }.into()
 }
