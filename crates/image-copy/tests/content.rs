@@ -1,4 +1,4 @@
-//! Content that differs from its descriptor, or that registries may lack.
+//! Content that differs from its descriptor, and foreign layers.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -59,7 +59,7 @@ async fn a_foreign_layer_that_the_source_lacks_is_left_out_once() {
             assert_eq!((again.blobs.copied, again.manifests_written), (0, 0), "{kind}");
             assert!(
                 source.take_log().iter().all(|line| !line.contains("/blobs/")),
-                "{kind}: not tried again"
+                "{kind}: the layer is not requested again"
             );
         }
     }
@@ -98,7 +98,7 @@ async fn a_destination_that_requires_a_foreign_layer_names_it_with_its_platform(
 }
 
 #[tokio::test]
-async fn any_other_layer_that_the_source_lacks_is_named_with_its_platform() {
+async fn a_missing_layer_is_named_with_its_platform() {
     let (source, to) = (Loopback::start(), Loopback::start());
     windows(&source, r#""mediaType":"application/vnd.oci.image.layer.v1.tar+gzip""#);
     let failure = copy_between(None, &source, &to).await.unwrap_err();
@@ -118,8 +118,8 @@ async fn a_child_with_a_sha512_digest_is_copied_under_it() {
         std::str::from_utf8(&child.bytes).unwrap(),
         &[&digest],
     );
-    let named = Manifest { digest: digest.parse().unwrap(), ..child.clone() };
-    source.index("a/b", &[(&named, "linux/amd64")], &["1"]);
+    let with_sha512 = Manifest { digest: digest.parse().unwrap(), ..child.clone() };
+    source.index("a/b", &[(&with_sha512, "linux/amd64")], &["1"]);
     let (from, name) = (format!("{}/a/b:1", source.host), format!("{}/x/y:1", to.host));
     let outcome = copy(&client(None), &from, &name).await.unwrap();
     assert_eq!((outcome.blobs.copied, outcome.manifests_written), (2, 2));

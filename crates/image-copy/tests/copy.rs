@@ -1,4 +1,4 @@
-//! What a copy does, and what it does not ask for, through real HTTP.
+//! Copies over real HTTP, and the requests that they send.
 
 mod support;
 
@@ -24,7 +24,7 @@ async fn copies_a_whole_index_byte_for_byte() {
     assert_eq!(outcome.source_digest, outcome.digest);
     let platforms: Vec<String> = outcome.platforms.iter().map(ToString::to_string).collect();
     assert_eq!(platforms, ["linux/amd64", "linux/arm64", "linux/arm/v7"]);
-    assert_eq!(outcome.blobs.copied, image.blobs.len() as u64, "shared layers travel once");
+    assert_eq!(outcome.blobs.copied, image.blobs.len() as u64, "shared layers are copied once");
     assert_eq!(outcome.tag, TagChange::Moved { from: None });
     assert_eq!(outcome.size, image.blobs.iter().map(aws_emulator::Blob::size).sum::<u64>());
 }
@@ -39,12 +39,12 @@ async fn copies_one_platform_under_its_own_digest() {
     assert_eq!(outcome.digest.as_str(), child.digest);
     assert_eq!(outcome.source_digest.as_str(), image.digest());
     assert_eq!(world.ecr.resolve("slim").as_deref(), Some(child.digest.as_str()));
-    assert_eq!(world.ecr.images(), std::slice::from_ref(&child.digest), "nothing of the other platforms");
+    assert_eq!(world.ecr.images(), std::slice::from_ref(&child.digest), "no images of other platforms");
     assert_eq!(world.emulator.log().pulls(mark), 2, "the index and the image");
 }
 
 #[tokio::test]
-async fn asks_upstream_only_for_the_digest_when_nothing_changed() {
+async fn requests_only_the_digest_from_upstream_if_nothing_changed() {
     let (world, image) = (World::start().await, index());
     world.hub_image("3.13", &image);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
@@ -61,7 +61,7 @@ async fn asks_upstream_only_for_the_digest_when_nothing_changed() {
 }
 
 #[tokio::test]
-async fn puts_a_tag_back_without_upstream_when_the_reference_has_a_digest() {
+async fn restores_a_tag_without_upstream_if_the_reference_has_a_digest() {
     let world = World::start().await;
     let (old, new) = (index(), ImageBuilder::new(2).platforms(&["linux/amd64"]).index());
     world.hub_image("3.13", &old);
@@ -78,7 +78,7 @@ async fn puts_a_tag_back_without_upstream_when_the_reference_has_a_digest() {
 }
 
 #[tokio::test]
-async fn fetches_again_what_a_lifecycle_rule_has_eaten() {
+async fn copies_again_content_that_a_lifecycle_rule_deleted() {
     let (world, image) = (World::start().await, index());
     world.hub_image("3.13", &image);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
@@ -130,12 +130,12 @@ async fn copies_by_digest_without_a_tag() {
 }
 
 #[tokio::test]
-async fn leaves_an_immutable_tag_alone_and_says_what_it_names() {
+async fn keeps_an_immutable_tag_and_reports_its_digest() {
     let world = World::with_mutability(Mutability::Immutable).await;
     let (old, new) = (index(), ImageBuilder::new(2).platforms(&["linux/amd64"]).index());
     world.hub_image("3.13", &old);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
-    world.copy("python:3.13", Some("3.13"), "all").await.expect("what is there already is success");
+    world.copy("python:3.13", Some("3.13"), "all").await.expect("an unchanged image is a success");
     world.hub_image("3.13", &new);
     let failure = world.copy("python:3.13", Some("3.13"), "all").await.unwrap_err();
     assert!(matches!(*failure, Failure::TagImmutable { .. }), "{failure}");
@@ -143,7 +143,7 @@ async fn leaves_an_immutable_tag_alone_and_says_what_it_names() {
 }
 
 #[tokio::test]
-async fn reads_a_private_image_with_a_login_that_goes_nowhere_else() {
+async fn sends_credentials_of_a_private_image_only_to_its_registry() {
     let (mut world, image) = (World::start().await, index());
     let hub = world.emulator.docker_hub();
     hub.put_image("acme/secret", "1", &image);
@@ -175,14 +175,14 @@ async fn plans_without_writing_or_reading_layers() {
     assert!(plan.blobs.is_sorted_by(|a, b| a.size >= b.size));
     let position = |digest: &str| plan.manifests.iter().position(|m| m.digest.as_str() == digest);
     assert_eq!(plan.manifests.len(), image.manifests.len() - 1);
-    assert!(position(image.digest()).is_none(), "the root is apart");
+    assert!(position(image.digest()).is_none(), "the root is separate");
     for operation in ["blob.get", "blob.content", "upload.start", "manifest.put"] {
         assert_eq!(world.emulator.log().count(mark, operation), 0, "{operation}");
     }
 }
 
 #[tokio::test]
-async fn says_that_the_repository_is_missing_where_ecr_only_hangs_up() {
+async fn reports_a_missing_repository_although_ecr_closes_the_connection() {
     let (world, image) = (World::start().await, index());
     world.hub_image("3.13", &image);
     world.ecr.delete();
@@ -192,7 +192,7 @@ async fn says_that_the_repository_is_missing_where_ecr_only_hangs_up() {
 }
 
 #[tokio::test]
-async fn a_selection_is_a_new_index_of_the_sources_own_children() {
+async fn a_selection_is_a_new_index_of_the_sources_children() {
     let (world, image) = (World::start().await, index());
     world.hub_image("3.13", &image);
     let wanted = "linux/arm/v7,linux/amd64";
@@ -206,13 +206,13 @@ async fn a_selection_is_a_new_index_of_the_sources_own_children() {
     let again = world.copy("python:3.13", Some("other"), "linux/amd64,linux/arm/v7").await.unwrap();
     assert_eq!((again.digest, again.blobs.copied), (outcome.digest, 0));
     let Err(failure) = world.copy("python:3.13", Some("x"), "linux/amd64,linux/s390x").await else {
-        panic!("there is no such platform");
+        panic!("the platform does not exist");
     };
     assert_eq!(failure.problem(), Problem::NoPlatform);
 }
 
 #[tokio::test]
-async fn what_is_known_and_whole_is_tagged_again_without_the_sources_manifests() {
+async fn tags_a_complete_earlier_copy_without_reading_the_sources_manifests() {
     let (world, image) = (World::start().await, index());
     world.hub_image("3.13", &image);
     for platforms in ["linux/amd64", "linux/amd64,linux/arm64"] {
@@ -232,30 +232,30 @@ async fn what_is_known_and_whole_is_tagged_again_without_the_sources_manifests()
         let layer = image.blobs.iter().find(|blob| blob.size() == 4096).unwrap();
         world.ecr.remove_blob(layer.digest());
         let plan = world.plan(&request).await.unwrap();
-        assert_eq!(plan.blobs.len(), 1, "a copy that lost a layer is a copy no longer");
+        assert_eq!(plan.blobs.len(), 1, "a copy without a layer is incomplete");
         world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn sizes_that_cannot_be_summed_up_are_a_failure_like_others() {
+async fn sizes_whose_sum_overflows_cause_a_failure() {
     let (world, image) = (World::start().await, ImageBuilder::new(1).layers(&[4000, 3000]).single());
     world.hub_image("3.13", &image);
     let text = String::from_utf8(image.root().bytes.to_vec()).unwrap();
-    let lie = |text: String, blob: &aws_emulator::Blob| {
+    let with_huge_size = |text: String, blob: &aws_emulator::Blob| {
         text.replace(&format!("\"size\":{}", blob.size()), "\"size\":18446744073709551615")
     };
     let layers = image.blobs.iter().filter(|blob| blob.size() >= 3000);
-    let manifest = Manifest::new(layers.fold(text, lie), &image.root().media_type);
+    let manifest = Manifest::new(layers.fold(text, with_huge_size), &image.root().media_type);
     world.emulator.docker_hub().put_manifest("library/python", manifest.clone());
     world.emulator.docker_hub().tag("library/python", "3.13", &manifest.digest);
-    // Nobody takes an upload of that length.
+    // The registry rejects an upload of that length.
     let error = world.copy("python:3.13", Some("3.13"), "all").await.unwrap_err();
     assert_eq!((error.problem(), error.side()), (Problem::Rejected, Side::Destination), "{error}");
     assert_eq!(world.ecr.resolve("3.13"), None);
 }
 
-/// The digest of a manifest by the other algorithm that the specification knows
+/// Returns the digest of a manifest by the other registered algorithm
 /// (<https://github.com/opencontainers/image-spec/blob/main/descriptor.md#sha-512>).
 fn sha512(manifest: &Manifest) -> String {
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, &manifest.bytes);
@@ -264,15 +264,18 @@ fn sha512(manifest: &Manifest) -> String {
 }
 
 #[tokio::test]
-async fn a_manifest_may_be_asked_for_by_another_algorithm() {
+async fn a_manifest_can_be_requested_by_a_sha512_digest() {
     let world = World::start().await;
     let mut image = ImageBuilder::new(1).layers(&[500]).single();
     let root = image.manifests.last_mut().unwrap();
-    let usual = root.digest.clone();
+    let sha256 = root.digest.clone();
     root.digest = sha512(root);
-    let asked = root.digest.clone();
+    let requested = root.digest.clone();
     world.emulator.docker_hub().put_image("library/python", "3.13", &image);
-    let outcome = world.copy(&format!("python@{asked}"), Some("x"), "all").await.unwrap();
-    assert_eq!((outcome.source_digest.as_str(), outcome.digest.as_str()), (asked.as_str(), usual.as_str()));
-    assert_eq!(world.ecr.resolve("x"), Some(usual));
+    let outcome = world.copy(&format!("python@{requested}"), Some("x"), "all").await.unwrap();
+    assert_eq!(
+        (outcome.source_digest.as_str(), outcome.digest.as_str()),
+        (requested.as_str(), sha256.as_str())
+    );
+    assert_eq!(world.ecr.resolve("x"), Some(sha256));
 }

@@ -1,4 +1,4 @@
-//! Destinations that refuse what a copy can do without.
+//! Destinations that reject optional requests.
 
 mod support;
 
@@ -20,9 +20,9 @@ fn is_read(request: &Received) -> bool {
 async fn a_refused_mount_is_replaced_by_an_upload() {
     for status in [400, 401, 403, 404, 405, 429, 500, 502, 503] {
         let registry = Loopback::with(move |request| {
-            let held = request.is("HEAD", "/v2/prod/app/blobs/").then(|| refused(404, "BLOB_UNKNOWN"));
+            let missing = request.is("HEAD", "/v2/prod/app/blobs/").then(|| refused(404, "BLOB_UNKNOWN"));
             let mount = request.is("POST", "mount=").then(|| refused(status, "UNAUTHORIZED"));
-            held.or(mount).flatten()
+            missing.or(mount).flatten()
         });
         let image = registry.image("team/app", &[b"one", b"two"], &["1"]);
         let host = &registry.host;
@@ -69,7 +69,7 @@ async fn a_refused_push_is_the_failure_that_is_reported() {
 }
 
 #[tokio::test]
-async fn a_source_that_refuses_is_never_taken_for_empty() {
+async fn a_source_that_denies_access_is_not_treated_as_empty() {
     let source = Loopback::with(|request| is_read(request).then(|| refused(403, "DENIED")).flatten());
     source.image("a/b", &[b"one"], &["1"]);
     let to = Loopback::start();
@@ -125,7 +125,7 @@ async fn an_unchanged_image_costs_two_requests_and_an_index_one() {
 }
 
 #[tokio::test]
-async fn the_blobs_of_a_manifest_at_the_destination_are_not_asked_for() {
+async fn blobs_of_an_existing_manifest_are_not_requested() {
     let (source, to) = (Loopback::start(), Loopback::start());
     let image = source.image("a/b", &[b"one", b"two"], &["image"]);
     let other = source.image("a/b", &[b"three"], &[]);
@@ -145,12 +145,12 @@ async fn the_blobs_of_a_manifest_at_the_destination_are_not_asked_for() {
 
 #[tokio::test]
 async fn child_manifests_are_written_four_at_once_after_their_children() {
-    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (running, maximum) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let source = Loopback::start();
-    let seen = most.clone();
+    let observed = maximum.clone();
     let to = Loopback::with(move |request| {
         if request.is("PUT", "/manifests/sha256:") {
-            seen.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            observed.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(50));
             running.fetch_sub(1, Ordering::SeqCst);
         }
@@ -162,7 +162,7 @@ async fn child_manifests_are_written_four_at_once_after_their_children() {
     let nested = source.index("a/b", &children, &[]);
     source.index("a/b", &[(&nested, "linux/amd64"), (&images[0], "linux/arm64")], &["1"]);
     copy_between(None, &source, &to).await.unwrap();
-    assert_eq!(most.load(Ordering::SeqCst), 4);
+    assert_eq!(maximum.load(Ordering::SeqCst), 4);
     let log = to.take_log();
     let written: Vec<&String> =
         log.iter().filter(|line| line.starts_with("PUT /v2/x/y/manifests/")).collect();
@@ -171,7 +171,7 @@ async fn child_manifests_are_written_four_at_once_after_their_children() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_silent_for_a_mount_is_not_waited_for_as_long_again() {
+async fn the_time_of_a_silent_mount_counts_for_the_upload() {
     let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
     let counted = counts.clone();
     let registry = Loopback::with(move |request| {

@@ -1,5 +1,5 @@
-//! Every kind of fault at every kind of request: one fault is got over, a lasting one is told in
-//! one line, and the old tag stays where it was.
+//! Every kind of fault at every kind of request. A single fault is retried. A permanent fault is reported in
+//! one line, and the old tag stays unchanged.
 
 mod support;
 
@@ -35,7 +35,7 @@ fn effects() -> Vec<(&'static str, Effect)> {
         body: body.into(),
     };
     vec![
-        ("reset in mid-body", Effect::Reset { after_bytes: 9, on: None }),
+        ("reset within the body", Effect::Reset { after_bytes: 9, on: None }),
         ("body cut short", Effect::Truncate { after_bytes: 9, on: None }),
         ("one byte corrupted", Effect::Corrupt { at_byte: 9, on: None }),
         ("502", status(502, &[], "<html>Bad Gateway</html>")),
@@ -46,8 +46,8 @@ fn effects() -> Vec<(&'static str, Effect)> {
     ]
 }
 
-/// As many cases at once as a small machine plays without running into their time-outs.
-fn turns() -> Arc<Semaphore> {
+/// Limits concurrent cases, so that they do not exceed their timeouts on a small machine.
+fn concurrency_limit() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(6))
 }
 
@@ -58,53 +58,53 @@ fn images() -> (Image, Image) {
     (recipe(1), recipe(2))
 }
 
-/// A world in which `3.13` names an older image than upstream.
+/// Starts a world with the old image in ECR and the new one upstream, both under `3.13`.
 async fn world(old: &Image, new: &Image) -> World {
     let mut world = World::start().await;
     world.hub_image("3.13", old);
-    world.copy("python:3.13", Some("3.13"), "all").await.expect("nothing is wrong yet");
+    world.copy("python:3.13", Some("3.13"), "all").await.expect("a copy without faults");
     world.hub_image("3.13", new);
     world.deadline = Some(Instant::now() + Duration::from_secs(20));
     world
 }
 
-/// The blob host knows no tokens: what expires there is the signature in the URL.
-fn at(operation: &str, effect: Effect) -> Effect {
+/// Replaces an expired token at the blob host by an expired signature, because it uses no tokens.
+fn effect_at(operation: &str, effect: Effect) -> Effect {
     match effect {
         Effect::ExpireToken if operation == "blob.content" => Effect::ExpireSignature,
         other => other,
     }
 }
 
-/// A token that expires is followed by a new one, so that never lasts; and a fault in a body is felt
-/// only where there is one that somebody reads.
-fn is_felt(operation: &str, fault: &str) -> bool {
+/// Returns true if the permanent fault makes a copy fail. An expired token is replaced by a new one. A fault
+/// in a body has no effect on a response without a body.
+fn causes_failure(operation: &str, fault: &str) -> bool {
     let in_the_body =
-        matches!(fault, "reset in mid-body" | "body cut short" | "one byte corrupted" | "stall");
+        matches!(fault, "reset within the body" | "body cut short" | "one byte corrupted" | "stall");
     let without_body = matches!(operation, "manifest.head" | "blob.head" | "blob.get" | "upload.start");
     fault != "token expired" && !(in_the_body && without_body)
 }
 
 #[tokio::test]
-async fn gets_over_one_fault_of_any_kind_anywhere() {
+async fn retries_a_single_fault_of_any_kind() {
     let (old, new) = images();
-    let (mut cases, turns) = (tokio::task::JoinSet::new(), turns());
+    let (mut cases, limit) = (tokio::task::JoinSet::new(), concurrency_limit());
     for operation in OPERATIONS {
         for (name, effect) in effects() {
-            let (old, new, turns) = (old.clone(), new.clone(), turns.clone());
+            let (old, new, limit) = (old.clone(), new.clone(), limit.clone());
             cases.spawn(async move {
-                let _turn = turns.acquire().await.unwrap();
+                let _permit = limit.acquire().await.unwrap();
                 let world = world(&old, &new).await;
                 if operation == "token" {
-                    // Or the token of the first copy would do.
+                    // Otherwise the token of the first copy would be used.
                     world.emulator.docker_hub().expire_tokens();
                 }
-                let effect = at(operation, effect);
+                let effect = effect_at(operation, effect);
                 world.emulator.faults().add(Fault::on(operation, effect).once());
                 let result = world.copy("python:3.13", Some("3.13"), "all").await;
                 match result {
                     Ok(_) => world.check_stored("3.13", &new),
-                    // The registry's word on a manifest that it could not read is final.
+                    // The registry rejects an invalid manifest permanently.
                     Err(failure) if (name, operation) == ("one byte corrupted", "manifest.put") => {
                         assert_eq!(failure.problem(), Problem::Rejected, "{failure}");
                         assert_eq!(world.ecr.resolve("3.13").as_deref(), Some(old.digest()));
@@ -120,17 +120,17 @@ async fn gets_over_one_fault_of_any_kind_anywhere() {
 }
 
 #[tokio::test]
-async fn tells_a_lasting_fault_and_leaves_the_tag_alone() {
+async fn reports_a_permanent_fault_and_keeps_the_tag() {
     let (old, new) = images();
-    let (mut cases, turns) = (tokio::task::JoinSet::new(), turns());
+    let (mut cases, limit) = (tokio::task::JoinSet::new(), concurrency_limit());
     for operation in OPERATIONS {
         for (name, effect) in effects() {
-            if !is_felt(operation, name) {
+            if !causes_failure(operation, name) {
                 continue;
             }
-            let (old, new, turns) = (old.clone(), new.clone(), turns.clone());
+            let (old, new, limit) = (old.clone(), new.clone(), limit.clone());
             cases.spawn(async move {
-                let _turn = turns.acquire().await.unwrap();
+                let _permit = limit.acquire().await.unwrap();
                 let mut world = world(&old, &new).await;
                 world.deadline = Some(Instant::now() + Duration::from_secs(3));
                 if operation == "token" {

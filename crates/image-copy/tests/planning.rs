@@ -23,7 +23,7 @@ fn index() -> Image {
     ImageBuilder::new(1).platforms(&["linux/amd64", "linux/arm64"]).attestations().index()
 }
 
-/// How the inventory answers before it asks the registry.
+/// Behavior of an inventory before it calls the registry.
 enum Start {
     Immediately,
     /// Waits until the source has received a HEAD request.
@@ -32,7 +32,7 @@ enum Start {
     RepositoryNotFound,
 }
 
-/// An inventory that records its calls, as ECR would receive them.
+/// An inventory that records its calls.
 struct Recorder {
     repository: Repository,
     start: Start,
@@ -48,7 +48,7 @@ impl Recorder {
 
 impl Inventory for Recorder {
     fn settings<'a>(&'a self, _: Option<&'a Tag>) -> BoxFuture<'a, Result<RepositorySettings, Error>> {
-        self.record("facts".into());
+        self.record("settings".into());
         async { Ok(RepositorySettings { tag_is_immutable: Some(self.is_immutable) }) }.boxed()
     }
 
@@ -77,7 +77,7 @@ impl Inventory for Recorder {
         self.repository.blobs(digests)
     }
 
-    /// As for ECR, which this inventory imitates.
+    /// The same value as for ECR.
     fn manifests_guarantee_content(&self) -> bool {
         false
     }
@@ -112,7 +112,7 @@ fn recorder(world: &World, start: Start, is_immutable: bool) -> (Arc<Recorder>, 
     (recorder.clone(), Destination::with_inventory(repository, recorder))
 }
 
-/// Copies the image; returns the result and the inventory's calls.
+/// Copies the image. Returns the result and the inventory's calls.
 async fn copy(
     world: &World,
     request: &Request,
@@ -130,25 +130,25 @@ async fn copy(
     (copied, calls)
 }
 
-fn with_record(request: &Request, outcome: &Outcome) -> Request {
-    let known = EarlierCopy {
+fn with_earlier_copy(request: &Request, outcome: &Outcome) -> Request {
+    let copy = EarlierCopy {
         source_digest: outcome.source_digest.clone(),
         requested: request.platforms.clone(),
         digest: outcome.digest.clone(),
         platforms: outcome.platforms.clone(),
     };
-    Request { earlier_copies: vec![known], ..request.clone() }
+    Request { earlier_copies: vec![copy], ..request.clone() }
 }
 
 #[tokio::test]
-async fn one_platform_of_a_pinned_index_costs_three_calls_and_two_when_nothing_changed() {
+async fn one_platform_of_a_pinned_index_causes_three_calls_and_two_if_unchanged() {
     let (world, image) = (World::start().await, index());
     world.hub_image("3.13", &image);
     let pinned = format!("python:3.13@{}", image.digest());
     let request = world.request(&pinned, Some("3.13"), "linux/amd64");
     let (outcome, calls) = copy(&world, &request, false).await;
     assert_eq!(calls, ["manifests of 2", "manifests of 1", "blobs"]);
-    let request = with_record(&request, &outcome.unwrap());
+    let request = with_earlier_copy(&request, &outcome.unwrap());
     let mark = world.emulator.log().mark();
     let (outcome, calls) = copy(&world, &request, true).await;
     assert_eq!(outcome.unwrap().manifests_written, 0);
@@ -157,7 +157,7 @@ async fn one_platform_of_a_pinned_index_costs_three_calls_and_two_when_nothing_c
 }
 
 #[tokio::test]
-async fn an_unchanged_index_costs_three_calls_with_and_without_a_digest() {
+async fn an_unchanged_index_causes_three_calls_with_and_without_a_digest() {
     let (world, image) = (World::start().await, index());
     world.hub_image("3.13", &image);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
@@ -169,11 +169,11 @@ async fn an_unchanged_index_costs_three_calls_with_and_without_a_digest() {
         assert_eq!(calls, [first_call, "manifests of 4", "blobs"]);
         let (_, calls) = copy(
             &world,
-            &with_record(&request, &world.copy(reference, Some("3.13"), "all").await.unwrap()),
+            &with_earlier_copy(&request, &world.copy(reference, Some("3.13"), "all").await.unwrap()),
             true,
         )
         .await;
-        assert_eq!(calls, [first_call, "manifests of 4", "blobs"], "with a record");
+        assert_eq!(calls, [first_call, "manifests of 4", "blobs"], "with an earlier copy");
     }
 }
 
@@ -186,13 +186,13 @@ async fn reads_the_settings_only_if_the_tag_names_another_image() {
     world.hub_image("3.13", &new);
     let request = world.request("python:3.13", Some("3.13"), "all");
     let mark = world.emulator.log().mark();
-    let (refused, calls) = copy(&world, &request, true).await;
-    assert!(matches!(*refused.unwrap_err(), Failure::TagImmutable { .. }));
-    assert_eq!(calls, ["manifests of 1", "manifests of 1", "facts"]);
+    let (rejected, calls) = copy(&world, &request, true).await;
+    assert!(matches!(*rejected.unwrap_err(), Failure::TagImmutable { .. }));
+    assert_eq!(calls, ["manifests of 1", "manifests of 1", "settings"]);
     assert_eq!(world.emulator.log().count(mark, "blob.get"), 0);
     let (outcome, calls) = copy(&world, &request, false).await;
     assert_eq!(outcome.unwrap().digest.as_str(), new.digest());
-    assert_eq!(calls.iter().filter(|call| *call == "facts").count(), 1);
+    assert_eq!(calls.iter().filter(|call| *call == "settings").count(), 1);
     world.check_stored("3.13", &new);
 }
 
@@ -211,7 +211,7 @@ async fn the_current_state_has_the_pinned_image_and_the_plan_its_children() {
     world.ecr.expire_image(&image.manifests[0].digest);
     let plan = plan(&request, &state, &from, &to).await.unwrap();
     assert_eq!(*recorder.calls.lock().unwrap(), ["manifests of 2", "manifests of 4", "blobs"]);
-    assert_eq!(plan.manifests.len(), 1, "the one that is missing");
+    assert_eq!(plan.manifests.len(), 1, "only the missing manifest");
     let children: HashSet<&str> = plan.children.iter().map(Digest::as_str).collect();
     let expected = image.manifests.iter().map(|one| one.digest.as_str()).filter(|one| *one != image.digest());
     assert_eq!(children, expected.collect());
@@ -224,7 +224,7 @@ async fn reads_both_sides_at_the_same_time() {
     let request = world.request("python:3.13", Some("3.13"), "all");
     let (_, to) = recorder(&world, Start::AfterHead(world.emulator.log().clone()), false);
     let from = world.source(&request);
-    // A task of its own, because the provider needs futures that are `Send`.
+    // A separate task, because the provider requires futures that are `Send`.
     let reading = tokio::spawn(async move { read_current_state(&request, &from, &to).await });
     let state = tokio::time::timeout(Duration::from_secs(10), reading).await.unwrap().unwrap().unwrap();
     assert_eq!(state.source_digest.as_str(), image.digest());
@@ -235,8 +235,8 @@ async fn a_missing_repository_is_reported_before_a_missing_source() {
     let world = World::start().await;
     let request = world.request("python:3.13", Some("3.13"), "all");
     let (_, to) = recorder(&world, Start::RepositoryNotFound, false);
-    for switch in [Availability::Available, Availability::Unreachable] {
-        world.emulator.docker_hub().set_availability(switch);
+    for availability in [Availability::Available, Availability::Unreachable] {
+        world.emulator.docker_hub().set_availability(availability);
         let failure = read_current_state(&request, &world.source(&request), &to).await.unwrap_err();
         assert_eq!((failure.side(), failure.problem()), (Side::Destination, Problem::Missing));
         assert_eq!(
@@ -263,5 +263,8 @@ async fn a_missing_repository_does_not_wait_for_a_slow_source() {
     let from = world.source(&request);
     let reading =
         tokio::time::timeout(Duration::from_millis(400), read_current_state(&request, &from, &to)).await;
-    assert_eq!(reading.expect("before the source responds").unwrap_err().problem(), Problem::Missing);
+    assert_eq!(
+        reading.expect("a result before the source responds").unwrap_err().problem(),
+        Problem::Missing
+    );
 }

@@ -1,4 +1,4 @@
-//! What refers to an image goes along: how it is found, where it goes, and what may go wrong with it.
+//! Referrers of an image: lookup, copy and faults.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
@@ -31,8 +31,8 @@ fn tag_of(digest: &str, suffix: &str) -> String {
     format!("{}{suffix}", digest.replacen(':', "-", 1))
 }
 
-/// An image as cosign makes it: nothing in it names what it signs.
-fn cosigned(layers: &[&str]) -> Image {
+/// Creates an image as cosign does. It does not contain the digest of the signed image.
+fn cosign_image(layers: &[&str]) -> Image {
     changed(&Image::referrer(index().root(), SIGNATURE, "x"), |document, blobs| {
         let layers: Vec<Blob> = layers.iter().map(|text| Blob::bytes((*text).to_owned())).collect();
         let descriptor = |blob: &Blob| json!({"mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", "digest": blob.digest(), "size": blob.size()});
@@ -53,26 +53,26 @@ fn changed(image: &Image, change: impl FnOnce(&mut Value, &mut Vec<Blob>)) -> Im
     Image { manifests: vec![Manifest::new(document.to_string(), &media_type)], blobs }
 }
 
-/// A world with an image upstream, and the manner in which that tells referrers.
-async fn world(manner: ReferrersSupport) -> (World, Image) {
+/// Starts a world with an upstream image, and with this support of referrers upstream.
+async fn world(support: ReferrersSupport) -> (World, Image) {
     let (world, image) = (World::start().await, index());
     world.hub_image("3.13", &image);
-    world.emulator.docker_hub().set_referrers(manner);
+    world.emulator.docker_hub().set_referrers(support);
     (world, image)
 }
 
-fn refer(world: &World, artifact: &Image) {
+fn put_referrer(world: &World, artifact: &Image) {
     world.emulator.docker_hub().put_referrer(PYTHON, artifact);
 }
 
-async fn copied(world: &World, platforms: &str) -> (Outcome, ReferrerCounts) {
+async fn copy(world: &World, platforms: &str) -> (Outcome, ReferrerCounts) {
     let outcome = world.copy_with_referrers("python:3.13", "3.13", platforms).await.unwrap();
-    let referrers = outcome.referrers.clone().expect("they were to go along");
+    let referrers = outcome.referrers.clone().expect("counts of referrers");
     (outcome, referrers)
 }
 
 #[track_caller]
-fn check_there(world: &World, artifacts: &[&Image]) {
+fn check_copied(world: &World, artifacts: &[&Image]) {
     for artifact in artifacts {
         assert_eq!(world.ecr.manifest(artifact.digest()).as_ref(), Some(&artifact.root().bytes));
         for blob in &artifact.blobs {
@@ -81,111 +81,113 @@ fn check_there(world: &World, artifacts: &[&Image]) {
     }
 }
 
-/// What the manifests were written as, in their order.
-fn written(world: &World, mark: LogPosition) -> Vec<String> {
+/// Returns tags and digests of written manifests, in their order.
+fn written_manifests(world: &World, mark: LogPosition) -> Vec<String> {
     let puts = world.emulator.log().matching(mark, "manifest.put");
     puts.iter().map(|put| put.target.rsplit('/').next().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
-async fn signatures_are_there_before_the_tag_and_after_what_they_sign() {
+async fn writes_signatures_after_their_subject_and_before_the_tag() {
     let (world, image) = world(ReferrersSupport::Api).await;
     let child = image.child("linux/arm64").unwrap();
     let (of_index, sbom) =
         (Image::referrer(image.root(), SIGNATURE, "index"), Image::referrer(child, SBOM, "sbom"));
     let of_sbom = Image::referrer(sbom.root(), SIGNATURE, "signature of the SBOM");
     [&of_index, &sbom, &of_sbom].iter().for_each(|artifact| {
-        refer(&world, artifact);
+        put_referrer(&world, artifact);
     });
     world.emulator.docker_hub().set_referrers_page(1);
     let mark = world.emulator.log().mark();
-    let (outcome, referrers) = copied(&world, "all").await;
+    let (outcome, referrers) = copy(&world, "all").await;
     assert_eq!(referrers, ReferrerCounts { copied: 3, ..ReferrerCounts::default() });
     assert_eq!(outcome.tag, TagChange::Moved { from: None });
     world.check_stored("3.13", &image);
-    check_there(&world, &[&of_index, &sbom, &of_sbom]);
-    let written = written(&world, mark);
-    let place = |name: &str| written.iter().position(|put| put == name).unwrap();
-    assert!(place(child.digest.as_str()) < place(sbom.digest()));
-    assert!(place(sbom.digest()) < place(of_sbom.digest()));
-    assert!(place(image.digest()) < place(of_index.digest()));
-    assert_eq!(place("3.13"), written.len() - 1, "{written:?}");
+    check_copied(&world, &[&of_index, &sbom, &of_sbom]);
+    let written = written_manifests(&world, mark);
+    let position = |name: &str| written.iter().position(|put| put == name).unwrap();
+    assert!(position(child.digest.as_str()) < position(sbom.digest()));
+    assert!(position(sbom.digest()) < position(of_sbom.digest()));
+    assert!(position(image.digest()) < position(of_index.digest()));
+    assert_eq!(position("3.13"), written.len() - 1, "{written:?}");
 
     let mark = world.emulator.log().mark();
-    let (outcome, referrers) = copied(&world, "all").await;
+    let (outcome, referrers) = copy(&world, "all").await;
     assert_eq!(referrers, ReferrerCounts { present: 3, ..ReferrerCounts::default() });
     assert_eq!((outcome.tag, world.emulator.log().pulls(mark)), (TagChange::Unchanged, 0));
     assert_eq!(world.emulator.log().count(mark, "manifest.put"), 0);
 
-    refer(&world, &Image::referrer(image.root(), SIGNATURE, "a later one"));
+    put_referrer(&world, &Image::referrer(image.root(), SIGNATURE, "a later one"));
     let mark = world.emulator.log().mark();
-    let (_, referrers) = copied(&world, "all").await;
+    let (_, referrers) = copy(&world, "all").await;
     assert_eq!(referrers.to_string(), "1 copied, 3 present");
-    assert_eq!(world.emulator.log().pulls(mark), 1, "the new one alone");
+    assert_eq!(world.emulator.log().pulls(mark), 1, "only the new referrer");
 }
 
 #[tokio::test]
-async fn every_page_of_a_list_is_read() {
+async fn reads_every_page_of_a_list() {
     let (world, image) = world(ReferrersSupport::Api).await;
     let artifacts: Vec<Image> =
         (0..5).map(|n| Image::referrer(image.root(), SIGNATURE, &format!("signature {n}"))).collect();
-    artifacts.iter().for_each(|artifact| refer(&world, artifact));
+    artifacts.iter().for_each(|artifact| put_referrer(&world, artifact));
     world.emulator.docker_hub().set_referrers_page(2);
-    let (_, referrers) = copied(&world, "all").await;
+    let (_, referrers) = copy(&world, "all").await;
     assert_eq!(referrers.copied, 5);
-    check_there(&world, &artifacts.iter().collect::<Vec<_>>());
+    check_copied(&world, &artifacts.iter().collect::<Vec<_>>());
 }
 
 #[tokio::test]
-async fn without_the_api_the_list_is_read_under_its_tag() {
-    for manner in [ReferrersSupport::FallbackTag, ReferrersSupport::LoginPage] {
-        let (world, image) = world(manner).await;
+async fn reads_the_fallback_tag_without_the_api() {
+    for support in [ReferrersSupport::FallbackTag, ReferrersSupport::LoginPage] {
+        let (world, image) = world(support).await;
         let signature = Image::referrer(image.root(), SIGNATURE, "index");
-        refer(&world, &signature);
-        let (_, referrers) = copied(&world, "all").await;
-        assert_eq!(referrers, ReferrerCounts { copied: 1, ..ReferrerCounts::default() }, "{manner:?}");
-        check_there(&world, &[&signature]);
-        assert_eq!(world.ecr.resolve(&tag_of(image.digest(), "")), None, "ECR makes the list itself");
+        put_referrer(&world, &signature);
+        let (_, referrers) = copy(&world, "all").await;
+        assert_eq!(referrers, ReferrerCounts { copied: 1, ..ReferrerCounts::default() }, "{support:?}");
+        check_copied(&world, &[&signature]);
+        assert_eq!(world.ecr.resolve(&tag_of(image.digest(), "")), None, "ECR lists referrers itself");
     }
 }
 
 #[tokio::test]
-async fn what_cosign_keeps_under_tags_goes_with_its_tag() {
+async fn copies_cosign_images_with_their_tags() {
     let (world, image) = world(ReferrersSupport::FallbackTag).await;
     let child = image.child("linux/amd64").unwrap();
-    let (signature, sbom) = (cosigned(&["one"]), cosigned(&["sbom"]));
+    let (signature, sbom) = (cosign_image(&["one"]), cosign_image(&["sbom"]));
     let (sig, sbom_tag) = (tag_of(image.digest(), ".sig"), tag_of(&child.digest, ".sbom"));
     world.emulator.docker_hub().put_image(PYTHON, &sig, &signature);
     world.emulator.docker_hub().put_image(PYTHON, &sbom_tag, &sbom);
     let of_sbom = tag_of(sbom.digest(), ".sig");
-    world.emulator.docker_hub().put_image(PYTHON, &of_sbom, &cosigned(&["of the SBOM"]));
-    let (_, referrers) = copied(&world, "all").await;
+    world.emulator.docker_hub().put_image(PYTHON, &of_sbom, &cosign_image(&["of the SBOM"]));
+    let (_, referrers) = copy(&world, "all").await;
     assert_eq!(referrers, ReferrerCounts { copied: 3, ..ReferrerCounts::default() });
-    for (tag, artifact) in [(&sig, &signature), (&sbom_tag, &sbom), (&of_sbom, &cosigned(&["of the SBOM"]))] {
+    for (tag, artifact) in
+        [(&sig, &signature), (&sbom_tag, &sbom), (&of_sbom, &cosign_image(&["of the SBOM"]))]
+    {
         world.check_stored(tag, artifact);
     }
-    let (_, again) = copied(&world, "all").await;
+    let (_, again) = copy(&world, "all").await;
     assert_eq!(again, ReferrerCounts { present: 3, ..ReferrerCounts::default() });
 
-    let more = cosigned(&["one", "two"]);
+    let more = cosign_image(&["one", "two"]);
     world.emulator.docker_hub().put_image(PYTHON, &sig, &more);
-    let (_, referrers) = copied(&world, "all").await;
+    let (_, referrers) = copy(&world, "all").await;
     assert_eq!(referrers.to_string(), "1 copied, 2 present");
     world.check_stored(&sig, &more);
 
-    let own = cosigned(&["one", "two", "our own"]);
+    let own = cosign_image(&["one", "two", "our own"]);
     world.ecr.put_image(Some(&sig), &own);
-    let (_, referrers) = copied(&world, "all").await;
+    let (_, referrers) = copy(&world, "all").await;
     assert_eq!(referrers.to_string(), "2 present, 1 refused");
     assert!(referrers.first_reason.unwrap().contains("the source does not have"));
     world.check_stored(&sig, &own);
 }
 
 #[tokio::test]
-async fn a_registry_that_takes_the_tag_for_the_digest_has_no_bogus_referrers() {
+async fn ignores_a_fallback_tag_that_resolves_to_the_image() {
     let (world, image) = world(ReferrersSupport::DigestTag).await;
     let mark = world.emulator.log().mark();
-    let (_, referrers) = copied(&world, "all").await;
+    let (_, referrers) = copy(&world, "all").await;
     assert_eq!(referrers, ReferrerCounts::default());
     assert_eq!(referrers.to_string(), "none");
     assert_eq!(world.emulator.log().pulls(mark), image.manifests.len(), "the image's own manifests");
@@ -193,23 +195,23 @@ async fn a_registry_that_takes_the_tag_for_the_digest_has_no_bogus_referrers() {
 }
 
 #[tokio::test]
-async fn what_only_claims_to_refer_to_the_image_is_not_copied() {
+async fn does_not_copy_listed_manifests_with_another_subject() {
     let (world, image) = world(ReferrersSupport::FallbackTag).await;
     let other = ImageBuilder::new(9).single();
     let stray = Image::referrer(other.root(), SIGNATURE, "of another image");
-    refer(&world, &stray);
+    put_referrer(&world, &stray);
     let list = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
         "manifests": [stray.root().descriptor(), image.root().descriptor()]});
     let list = Manifest::new(list.to_string(), "application/vnd.oci.image.index.v1+json");
     world.emulator.docker_hub().tag(PYTHON, &tag_of(image.digest(), ""), &list.digest);
     world.emulator.docker_hub().put_manifest(PYTHON, list);
-    let (_, referrers) = copied(&world, "all").await;
+    let (_, referrers) = copy(&world, "all").await;
     assert_eq!(referrers, ReferrerCounts::default());
     assert_eq!(world.ecr.manifest(stray.digest()), None);
 }
 
 #[tokio::test]
-async fn a_new_index_has_no_referrers_but_its_images_have() {
+async fn copies_referrers_of_selected_images_but_not_of_the_new_index() {
     let (world, image) = (
         World::start().await,
         ImageBuilder::new(1).platforms(&["linux/amd64", "linux/arm64", "linux/s390x"]).index(),
@@ -220,47 +222,47 @@ async fn a_new_index_has_no_referrers_but_its_images_have() {
     let (of_index, of_arm, of_s390) =
         (Image::referrer(image.root(), SIGNATURE, "index"), child("linux/arm64"), child("linux/s390x"));
     [&of_index, &of_arm, &of_s390].iter().for_each(|artifact| {
-        refer(&world, artifact);
+        put_referrer(&world, artifact);
     });
-    let (_, referrers) = copied(&world, "linux/amd64,linux/arm64").await;
+    let (_, referrers) = copy(&world, "linux/amd64,linux/arm64").await;
     assert_eq!(referrers, ReferrerCounts { copied: 1, ..ReferrerCounts::default() });
-    check_there(&world, &[&of_arm]);
-    let (outcome, referrers) = copied(&world, "linux/s390x").await;
+    check_copied(&world, &[&of_arm]);
+    let (outcome, referrers) = copy(&world, "linux/s390x").await;
     assert_eq!(outcome.digest.as_str(), image.child("linux/s390x").unwrap().digest);
     assert_eq!(referrers.copied, 1);
-    check_there(&world, &[&of_s390]);
-    assert_eq!(world.ecr.manifest(of_index.digest()), None, "what it signs was not copied");
+    check_copied(&world, &[&of_s390]);
+    assert_eq!(world.ecr.manifest(of_index.digest()), None, "its subject was not copied");
 }
 
 #[tokio::test]
-async fn what_is_refused_or_missing_is_told_and_the_image_copied() {
+async fn copies_the_image_and_reports_referrers_that_fail() {
     let (world, image) = world(ReferrersSupport::Api).await;
     let good = Image::referrer(image.root(), SIGNATURE, "good");
-    let refused = changed(&Image::referrer(image.root(), SBOM, "refused"), |document, _| {
+    let rejected = changed(&Image::referrer(image.root(), SBOM, "rejected"), |document, _| {
         document["subject"]["platform"] = json!({"os": "linux", "architecture": "amd64"});
     });
     let old = changed(&Image::referrer(image.root(), SBOM, "old"), |document, _| {
         document["mediaType"] = json!("application/vnd.oras.artifact.manifest.v1+json");
     });
     let broken = Image { blobs: Vec::new(), ..Image::referrer(image.root(), SBOM, "no blob") };
-    for artifact in [&good, &refused, &old, &broken] {
-        refer(&world, artifact);
+    for artifact in [&good, &rejected, &old, &broken] {
+        put_referrer(&world, artifact);
     }
-    let (outcome, referrers) = copied(&world, "all").await;
+    let (outcome, referrers) = copy(&world, "all").await;
     assert_eq!(referrers.to_string(), "1 copied, 3 refused");
     let reason = referrers.first_reason.unwrap();
-    let words = ["Invalid JSON syntax", "which cannot be copied", "BLOB_UNKNOWN"];
-    assert!(words.iter().any(|words| reason.contains(words)) && !reason.contains('\n'), "{reason}");
+    let expected = ["Invalid JSON syntax", "which cannot be copied", "BLOB_UNKNOWN"];
+    assert!(expected.iter().any(|part| reason.contains(part)) && !reason.contains('\n'), "{reason}");
     assert_eq!(outcome.tag, TagChange::Moved { from: None });
     world.check_stored("3.13", &image);
-    check_there(&world, &[&good]);
+    check_copied(&world, &[&good]);
 }
 
 #[tokio::test]
-async fn an_image_that_is_there_needs_no_upstream_although_its_referrers_would() {
+async fn tags_an_existing_image_although_referrers_cannot_be_looked_up() {
     let (world, image) = world(ReferrersSupport::Api).await;
-    refer(&world, &Image::referrer(image.root(), SIGNATURE, "index"));
-    copied(&world, "all").await;
+    put_referrer(&world, &Image::referrer(image.root(), SIGNATURE, "index"));
+    copy(&world, "all").await;
     world.emulator.docker_hub().set_availability(Availability::Unreachable);
     let pinned = format!("python:3.13@{}", image.digest());
     let outcome = world.copy_with_referrers(&pinned, "again", "all").await.unwrap();
@@ -271,21 +273,21 @@ async fn an_image_that_is_there_needs_no_upstream_although_its_referrers_would()
 }
 
 #[tokio::test]
-async fn the_image_comes_first_when_time_is_short() {
+async fn the_image_has_priority_over_slow_referrers() {
     let (mut world, image) = world(ReferrersSupport::Api).await;
     let slow = Image::referrer(image.root(), SBOM, "slow");
-    refer(&world, &slow);
+    put_referrer(&world, &slow);
     let stall = Effect::Stall { after_bytes: 0, for_ms: None, on: None };
     world.emulator.faults().add(Fault::on("manifest.get", stall).path(slow.digest()));
     world.deadline = Some(Instant::now() + Duration::from_secs(4));
-    let (_, referrers) = copied(&world, "all").await;
+    let (_, referrers) = copy(&world, "all").await;
     assert_eq!(referrers.to_string(), "1 left out");
     assert_eq!(referrers.first_reason.as_deref(), Some("time ran out"));
     world.check_stored("3.13", &image);
 }
 
 #[tokio::test]
-async fn a_registry_that_makes_no_list_is_given_one_that_keeps_what_it_had() {
+async fn extends_the_index_of_referrers_at_a_destination_without_the_api() {
     let (world, image) = world(ReferrersSupport::Api).await;
     let (first, second) = (
         Image::referrer(image.root(), SIGNATURE, "first"),
@@ -293,11 +295,11 @@ async fn a_registry_that_makes_no_list_is_given_one_that_keeps_what_it_had() {
     );
     let request = world.request_with_referrers("python:3.13", "3.13", "all");
     let to = world.destination(&request).repository;
-    let destination = Destination { inventory: Arc::new(NoList(to.clone())), repository: to };
+    let destination = Destination { inventory: Arc::new(WithoutReferrersApi(to.clone())), repository: to };
     let tag = tag_of(image.digest(), "");
     let mut listed = HashSet::new();
     for artifact in [&first, &second] {
-        refer(&world, artifact);
+        put_referrer(&world, artifact);
         listed.insert(artifact.digest().to_owned());
         world.copy_to(&request, &destination).await.unwrap();
         let list: Value = serde_json::from_slice(&world.ecr.manifest(&tag).unwrap()).unwrap();
@@ -312,9 +314,9 @@ async fn a_registry_that_makes_no_list_is_given_one_that_keeps_what_it_had() {
 }
 
 /// A destination without the referrers API.
-struct NoList(Repository);
+struct WithoutReferrersApi(Repository);
 
-impl Inventory for NoList {
+impl Inventory for WithoutReferrersApi {
     fn settings<'a>(&'a self, tag: Option<&'a Tag>) -> BoxFuture<'a, Result<RepositorySettings, Error>> {
         self.0.settings(tag)
     }
@@ -348,21 +350,21 @@ impl Inventory for NoList {
 }
 
 #[tokio::test]
-async fn a_tag_is_asked_for_once_also_where_head_says_nothing() {
+async fn resolves_a_tag_once_if_head_is_rejected() {
     let world = World::start().await;
     let upstream = world.emulator.add_upstream(aws_emulator::Profile::bearer("registry.acme.example"));
     let image = index();
     upstream.put_image("team/app", "1", &image);
-    let refused =
+    let rejected =
         Effect::Status { code: 405, headers: std::collections::BTreeMap::new(), body: String::new() };
-    world.emulator.faults().add(Fault::on("manifest.head", refused).path("manifests/1"));
+    world.emulator.faults().add(Fault::on("manifest.head", rejected).path("manifests/1"));
     let name: oci::Reference = "registry.acme.example/team/app:1".parse().unwrap();
     let repository = world.client.repository(name.repository, None);
     let mark = world.emulator.log().mark();
     let found = repository.tag_digest(&name.tag.unwrap()).await.unwrap();
     assert_eq!(found.unwrap().as_str(), image.digest());
     let log = world.emulator.log();
-    let answered =
+    let responses =
         |operation| log.matching(mark, operation).iter().filter(|one| one.status != Some(401)).count();
-    assert_eq!((answered("manifest.head"), answered("manifest.get")), (1, 1), "{:?}", log.counts(mark));
+    assert_eq!((responses("manifest.head"), responses("manifest.get")), (1, 1), "{:?}", log.counts(mark));
 }
