@@ -1,4 +1,4 @@
-//! Blobs: existence, and reads with resumption and verification.
+//! Blobs: checks if a blob exists, and reads blobs with resumption and verification.
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, RANGE};
@@ -9,14 +9,14 @@ use super::{Error, Repository};
 use crate::http::{self, ErrorKind, ReceivedResponse, RetryBudget, StreamingResponse};
 use crate::oci::{Descriptor, Digest, Hasher};
 
-/// Bytes that a connection must deliver before earlier faults are forgotten.
+/// Bytes that a connection must deliver before the retry budget is reset.
 const PROGRESS_BYTES: u64 = 1024 * 1024;
 
 impl Repository {
     /// Returns true if the registry holds a blob
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#checking-if-content-exists-in-the-registry>).
-    /// For a destination only: a refusal means that the upload decides. Artifactory answers 403 for a missing
-    /// blob, and others do not support HEAD.
+    /// For destinations only: if the registry rejects the request, returns false, so that an upload follows.
+    /// Artifactory returns 403 for a missing blob, and other registries do not support HEAD.
     ///
     /// # Errors
     /// If the registry is unreachable or busy, or rejects the credentials.
@@ -30,7 +30,7 @@ impl Repository {
         }
     }
 
-    /// Starts reading a blob; the first request goes out with the first call of `next`.
+    /// Returns a reader for a blob. It sends its first request when the first chunk is read.
     #[must_use]
     pub(crate) fn read_blob(&self, blob: &Descriptor) -> BlobReader {
         let budget = self.retry_budget();
@@ -51,7 +51,7 @@ impl Repository {
     /// Reads a blob of at most `limit` bytes to its end.
     ///
     /// # Errors
-    /// What the registry says; content that is not what its descriptor says, or too large.
+    /// The registry's error response. Content that does not match its descriptor or exceeds `limit`.
     pub async fn get_blob(&self, blob: &Descriptor, limit: u64) -> Result<Bytes, Error> {
         if blob.size > limit {
             return Err(Error::Protocol("the config is larger than any real config"));
@@ -65,45 +65,45 @@ impl Repository {
     }
 }
 
-/// Reads one blob. A connection that breaks is replaced by one that goes on at the first missing
-/// byte, asked for at the registry again, because the signature of a redirect does not last.
+/// Reads a blob. After an interrupted connection, it continues at the first missing byte. It sends a new
+/// request to the registry, because the signature in a redirect expires.
 ///
-/// The last piece is held back until size and digest are right, so that whoever passes the bytes on
-/// never passes on a whole blob that is wrong.
+/// The last chunk is held back until size and digest are verified, so that a caller cannot forward a complete
+/// wrong blob.
 pub(crate) struct BlobReader {
     repository: Repository,
     blob: Descriptor,
-    /// Budget of all connections: of the requests that open them, and of the bodies that break. A long blob
-    /// can break any number of times.
+    /// Budget of all requests and interruptions. Progress resets it, so that the number of interruptions of a
+    /// large blob is not limited.
     budget: RetryBudget,
     interrupted_at: u64,
     body: Option<StreamingResponse>,
     received: u64,
-    /// Bytes to leave out, from a server that knows no ranges.
+    /// Number of bytes to skip, if the server does not support ranges.
     skip: u64,
     held_back: Bytes,
     hasher: Option<Hasher>,
-    /// Secrets that were sent to open the connection. The name of its host can contain them.
+    /// Secrets in the request. The name of a redirect host can contain them.
     secrets: Secrets,
 }
 
 impl BlobReader {
-    /// Bytes that came so far.
+    /// Number of received bytes.
     pub(crate) fn received(&self) -> u64 {
         self.received
     }
 
-    /// Goes on at another place, at the first missing byte.
+    /// Continues at the first missing byte, from another repository.
     pub(crate) fn continue_from(&mut self, repository: &Repository) {
         self.budget = repository.retry_budget();
         self.repository = repository.with_budget(&self.budget);
         (self.body, self.interrupted_at, self.skip) = (None, self.received, 0);
     }
 
-    /// The next bytes, or `None` after the last.
+    /// Returns the next chunk, or `None` after the last one.
     ///
     /// # Errors
-    /// When the blob cannot be read to its end, or is not what its descriptor says.
+    /// If the blob cannot be read to its end, or does not match its descriptor.
     pub(crate) async fn next_chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             if self.received == self.blob.size {
@@ -115,7 +115,7 @@ impl BlobReader {
                     Err(Error::AuthorizationExpired(_)) if self.budget.wait_after_fault(None).await => {
                         continue;
                     }
-                    // The request was repeated within the same budget.
+                    // The request has used the same budget.
                     Err(error) => {
                         return Err(error.with_attempts(self.budget.attempts(), self.budget.elapsed()));
                     }
@@ -133,7 +133,7 @@ impl BlobReader {
                 Err(error) => return Err(error),
             };
             self.body = None;
-            // A trickle gains bytes for ever.
+            // A slow connection makes progress without end.
             let is_slow = matches!(error.kind, ErrorKind::Slow { .. });
             if !is_slow && self.received - self.interrupted_at >= PROGRESS_BYTES {
                 self.budget.reset();
@@ -149,11 +149,11 @@ impl BlobReader {
         }
     }
 
-    /// The next piece from the connection.
+    /// Reads the next chunk from the connection.
     async fn read_chunk(&mut self) -> Result<Bytes, Error> {
         let body = self.body.as_mut().ok_or(Error::Protocol("a body is read before it is opened"))?;
         let Some(mut chunk) = body.next_chunk().await? else {
-            // A clean end before the last byte is a cut connection as well.
+            // A regular end before the last byte also is an interruption.
             return Err(http::interrupted_error(body.url()).into());
         };
         if self.skip > 0 {
@@ -190,7 +190,7 @@ impl BlobReader {
                 };
                 Ok(body)
             }
-            // Nothing lies behind what came: the blob is shorter than it should be.
+            // There are no more bytes: the blob is smaller than its descriptor states.
             ReceivedResponse::Complete(error) if error.status == 416 && self.received > 0 => {
                 Err(self.size_mismatch())
             }

@@ -1,30 +1,30 @@
-//! How a registry asks for authorization: the `WWW-Authenticate` header, as registries really send it.
+//! Parses the `WWW-Authenticate` header, with the deviations of registries from its grammar.
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 
-/// Maximum length of a header in bytes. Longer ones are ignored, because challenges are kept with each token.
-/// Those in use have some 300 bytes.
+/// Maximum length of a header in bytes. Longer headers are ignored, because challenges are cached with each
+/// token. Real headers have about 300 bytes.
 const MAX_BYTES: usize = 8 * 1024;
 
-/// What a registry asks for.
+/// A challenge of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
-    /// User name and password with every request.
+    /// Every request needs a user name and a password.
     Basic,
-    /// A token from a token service
+    /// Every request needs a token of a token service
     /// (<https://distribution.github.io/distribution/spec/auth/token/>).
     Bearer {
-        /// Address of the token service.
+        /// URL of the token service.
         realm: String,
-        /// Whom the token is for.
+        /// Name of the registry in the request for a token.
         service: Option<String>,
-        /// Scopes of the token, such as `repository:library/python:pull`. An empty parameter is none.
+        /// Scopes of the token, such as `repository:library/python:pull`.
         scopes: Vec<String>,
     },
 }
 
 impl Challenge {
-    /// Scopes of the token; none for Basic.
+    /// Returns the scopes of the token. Basic has no scopes.
     pub(super) fn scopes(&self) -> &[String] {
         match self {
             Self::Basic => &[],
@@ -32,7 +32,7 @@ impl Challenge {
         }
     }
 
-    /// Returns the challenge for another repository.
+    /// Returns the challenge without scopes, for another repository.
     pub(super) fn without_scopes(self) -> Self {
         match self {
             Self::Basic => Self::Basic,
@@ -40,7 +40,7 @@ impl Challenge {
         }
     }
 
-    /// The best challenge that can be met: there may be several, in one header or in many.
+    /// Returns the preferred challenge. There can be several, in one or more headers.
     pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut basic = None;
         for header in headers.get_all(WWW_AUTHENTICATE).iter().filter(|header| header.len() <= MAX_BYTES) {
@@ -66,15 +66,15 @@ impl Challenge {
     }
 }
 
-/// A parameter can hold several scopes
+/// Splits a parameter into scopes
 /// (<https://distribution.github.io/distribution/spec/auth/scope/>).
 fn split_scopes(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Splits a header into schemes and their parameters, names in lower case. Tolerates what the
-/// grammar forbids but registries send: unquoted addresses, stray commas, scopes with commas in
-/// quotes (<https://github.com/containerd/containerd/blob/main/core/remotes/docker/auth/parse.go>).
+/// Splits a header into schemes and their parameters, with names in lower case. Accepts violations of the
+/// grammar that registries send: unquoted URLs, extra commas, scopes with commas in quotes
+/// (<https://github.com/containerd/containerd/blob/main/core/remotes/docker/auth/parse.go>).
 fn parse(text: &str) -> Vec<(String, Vec<(String, String)>)> {
     let mut challenges: Vec<(String, Vec<(String, String)>)> = Vec::new();
     let mut rest = text;
@@ -102,7 +102,7 @@ fn parse(text: &str) -> Vec<(String, Vec<(String, String)>)> {
     }
 }
 
-/// Reads one value, quoted or not, and what follows it.
+/// Splits a value, quoted or not, from the rest of the header.
 fn read_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_challenges_as_registries_send_them() {
+    fn parses_challenges_of_registries() {
         check(
             &[
                 r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#,

@@ -1,4 +1,4 @@
-//! Logins, and where they come from.
+//! Credentials for registries, and their source.
 
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -14,57 +14,57 @@ pub struct Credentials {
     pub password: SecretString,
 }
 
-/// Whether a registry that refused the one would refuse the other.
+/// Credentials are equal if user name and password are.
 impl PartialEq for Credentials {
     fn eq(&self, other: &Self) -> bool {
         self.username == other.username && self.password.expose_secret() == other.password.expose_secret()
     }
 }
 
-/// The user name by which docker and its helpers say that the password is an identity token
+/// User name that docker and its credential helpers use for identity tokens
 /// (<https://github.com/docker/docker-credential-helpers#development>).
 const IDENTITY_TOKEN: &str = "<token>";
 
 impl Credentials {
-    /// A token that the registry's token service gave for later, in place of user and password, as
-    /// Azure's does.
+    /// Creates credentials from an identity token, which some token services issue instead of a password,
+    /// such as Azure's.
     #[must_use]
     pub(crate) fn identity_token(token: SecretString) -> Self {
         Self { username: IDENTITY_TOKEN.into(), password: token }
     }
 
-    /// Whether the password is an identity token.
+    /// Returns true if the password is an identity token.
     #[must_use]
     pub(crate) fn is_identity_token(&self) -> bool {
         self.username == IDENTITY_TOKEN
     }
 }
 
-/// Source of logins.
+/// Source of credentials.
 pub trait CredentialsProvider: Send + Sync {
-    /// Returns the login for requests about `repository`, or `None`. Most logins are for a whole
-    /// registry; its API is at [`oci::Registry::api_host`].
+    /// Returns the credentials for `repository`, or `None` for anonymous access. Most credentials are for a
+    /// whole registry, whose API is at [`oci::Registry::api_host`].
     ///
-    /// `refused` is the login that the registry has just refused: a source that can renew it does,
-    /// others give the same again and it is not tried a second time.
+    /// The registry has just rejected `rejected`. The source returns new credentials, or the same ones if it
+    /// cannot renew them. The same ones are not sent again.
     ///
     /// # Errors
-    /// One line on why the login that there should be could not be had.
+    /// One line, if credentials are configured but unavailable.
     fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        refused: Option<&'a Credentials>,
+        rejected: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Option<Credentials>, super::Error>>;
 
     /// Returns true if the registry accepts a user name and a password in the first request, as ECR does
-    /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>). That saves the
-    /// request that a challenge costs.
+    /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>). This saves the request
+    /// for a challenge.
     fn needs_no_challenge(&self, _repository: &oci::Repository) -> bool {
         false
     }
 }
 
-/// No logins at all.
+/// Anonymous access to all registries.
 #[derive(Debug, Clone, Copy)]
 pub struct Anonymous;
 

@@ -1,72 +1,72 @@
-//! Why a conversation with a registry failed.
+//! Errors of requests to a registry.
 
 use std::time::Duration;
 
-use super::error_response::words;
+use super::error_response::code_and_message;
 use super::{CredentialsSent, ErrorResponse, RateLimit};
-use crate::http;
+use crate::http::{self, attempts_suffix};
 use crate::oci::{Digest, ManifestError};
 use crate::text::SanitizedText;
 
-/// Why a conversation with one registry failed.
+/// Error of a request to a registry.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// The registry answered with a status that ends the matter.
+    /// The registry sent an error response.
     #[error(transparent)]
     ErrorResponse(Box<ErrorResponse>),
-    /// The authorization ended on the way; there is a new one now.
+    /// The authorization has expired. A new one is available.
     #[error(transparent)]
     AuthorizationExpired(Box<ErrorResponse>),
-    /// A cloud service in front of the registry answered with an error of its own.
-    #[error("{service} returned {}{}", words(code, message), http::attempts_suffix(*attempts, *elapsed))]
+    /// A cloud service in front of the registry returned an error.
+    #[error("{service} returned {}{}", code_and_message(code, message), attempts_suffix(*attempts, *elapsed))]
     Service {
-        /// Name of the call as in a permission, such as `ecr:BatchGetImage`.
+        /// IAM action of the API call, such as `ecr:BatchGetImage`.
         service: String,
         /// The service's error code, such as `AccessDeniedException`.
         code: SanitizedText,
-        /// The service's words.
+        /// The service's message.
         message: SanitizedText,
-        /// How often it was tried.
+        /// Number of attempts.
         attempts: u32,
-        /// Time since the first try.
+        /// Time since the first attempt.
         elapsed: Duration,
     },
-    /// The registry broke the protocol.
+    /// The response violates the protocol.
     #[error("the response is invalid: {0}")]
     Protocol(&'static str),
-    /// Content was not what its descriptor says.
+    /// Content does not match its digest.
     #[error("the content does not match its digest (expected {expected}, received {actual})")]
     DigestMismatch {
-        /// The digest asked for.
+        /// The requested digest.
         expected: Digest,
-        /// The digest of what came.
+        /// The digest of the received content.
         actual: Digest,
     },
-    /// Content was longer or shorter than its descriptor says.
+    /// Content does not match the size in its descriptor.
     #[error("the content of {digest} does not match its size (expected {expected} bytes, received {actual})")]
     SizeMismatch {
-        /// The content.
+        /// Digest of the content.
         digest: Digest,
-        /// Bytes announced.
+        /// Size in the descriptor, in bytes.
         expected: u64,
-        /// Bytes that came, at least.
+        /// Number of received bytes, at least.
         actual: u64,
     },
     /// A document is not a manifest that can be copied.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// No answer came.
+    /// There was no complete response.
     #[error(transparent)]
     Http(#[from] http::Error),
-    /// The login could not be had.
+    /// The credentials are unavailable.
     #[error("{0}")]
     Credentials(SanitizedText),
-    /// More manifests are needed than the registry will serve.
+    /// The copy needs more manifests than the pull limit allows.
     #[error("pulls required: {needed}, one per manifest; {limit}")]
     TooFewPulls {
-        /// Manifests needed.
+        /// Number of needed manifests.
         needed: u64,
-        /// What the registry stated last.
+        /// The last pull limit that the registry stated.
         limit: RateLimit,
     },
 }
@@ -78,8 +78,8 @@ impl From<ErrorResponse> for Error {
 }
 
 impl Error {
-    /// Whether doing all of it once more may help: the fault lay in the transport, the other side
-    /// was busy, or an upload session was lost.
+    /// Returns true if repeating the whole operation can succeed: after a network error, if the registry was
+    /// busy, or if an upload session was lost.
     #[must_use]
     pub(crate) fn is_transient(&self) -> bool {
         match self {
@@ -95,9 +95,9 @@ impl Error {
         }
     }
 
-    /// Returns true if a destination refused to show content for a reason that need not apply to a push:
-    /// the content is missing, the method is unknown, or reading is not permitted
-    /// (<https://github.com/google/go-containerregistry/pull/1691>). A wrong password is no such reason,
+    /// Returns true if a push can succeed although the destination rejected a read: the content is missing,
+    /// the method is not supported, or reading is not permitted
+    /// (<https://github.com/google/go-containerregistry/pull/1691>). Returns false for a wrong password,
     /// because repeating it can lock the account.
     #[must_use]
     pub(super) fn push_can_succeed(&self) -> bool {
@@ -117,21 +117,21 @@ impl Error {
         matches!(self, Self::Http(error) if error.is_silent_host())
     }
 
-    /// Whether the registry, or the cloud service in front of it, used this code.
+    /// Returns true if the registry, or the cloud service in front of it, returned this code.
     #[must_use]
     pub fn has_code(&self, code: &str) -> bool {
         match self {
             Self::ErrorResponse(error_response) | Self::AuthorizationExpired(error_response) => {
                 error_response.has_code(code)
             }
-            Self::Service { code: said, .. } => *said == *code,
+            Self::Service { code: returned, .. } => *returned == *code,
             _ => false,
         }
     }
 
-    /// The same, after that many attempts at something of which this was the last part.
+    /// Returns the error with the attempts and the time of the whole operation, if they are larger.
     #[must_use]
-    pub(crate) fn with_attempts(mut self, all: u32, time: Duration) -> Self {
+    pub(crate) fn with_attempts(mut self, all_attempts: u32, total_time: Duration) -> Self {
         let (attempts, elapsed) = match &mut self {
             Self::ErrorResponse(error_response) | Self::AuthorizationExpired(error_response) => {
                 (&mut error_response.attempts, &mut error_response.elapsed)
@@ -140,7 +140,7 @@ impl Error {
             Self::Http(error) => (&mut error.attempts, &mut error.elapsed),
             _ => return self,
         };
-        (*attempts, *elapsed) = ((*attempts).max(all), (*elapsed).max(time));
+        (*attempts, *elapsed) = ((*attempts).max(all_attempts), (*elapsed).max(total_time));
         self
     }
 }

@@ -1,4 +1,5 @@
-//! What a registry says when it says no.
+//! Error responses of registries
+//! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>).
 
 use std::time::Duration;
 
@@ -8,59 +9,58 @@ use super::RateLimit;
 use crate::http;
 use crate::text::SanitizedText;
 
-/// An answer that is a refusal
-/// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>).
+/// A response with an error status.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{}", self.sentence("the registry"))]
 pub struct ErrorResponse {
     /// HTTP status code.
     pub status: u16,
-    /// Codes and messages, as far as the body held any.
+    /// Entries of the error document. Empty if the body has no message.
     pub errors: Vec<ErrorEntry>,
-    /// Method and path, for the log; of a cloud service the name of the call.
+    /// Method and path, for the log. For a cloud service, the name of the API call.
     pub request: SanitizedText,
-    /// Whether a login was sent along.
+    /// Credentials in the request.
     pub credentials: CredentialsSent,
-    /// Whether the answer came from something that is no registry, as far as can be told.
+    /// True if the server is probably not a registry.
     pub is_not_from_registry: bool,
-    /// The allowance, where the registry states one.
+    /// Pull limit, if the registry states one.
     pub rate_limit: Option<RateLimit>,
-    /// How long the registry asks to wait.
+    /// Time to wait before the next request, if the registry states it.
     pub retry_after: Option<Duration>,
-    /// How often it was tried.
+    /// Number of attempts.
     pub attempts: u32,
-    /// Time since the first try.
+    /// Time since the first attempt.
     pub elapsed: Duration,
 }
 
-/// One entry of a registry's error document. The code is open: registries invent their own.
+/// Entry of an error document. The code can be any text, because registries use codes of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorEntry {
-    /// Such as `MANIFEST_UNKNOWN`; empty when the body was no error document.
+    /// Error code, such as `MANIFEST_UNKNOWN`. Empty if the body is not an error document.
     pub code: SanitizedText,
-    /// The registry's words.
+    /// Message of the registry.
     pub message: SanitizedText,
-    /// Details for the operator of the registry; often empty.
+    /// Details for the operator of the registry. Often empty.
     pub detail: SanitizedText,
 }
 
 impl ErrorEntry {
-    /// The code and the words; the detail where the words say nothing.
-    fn words(&self) -> String {
-        let says_nothing = matches!(&*self.message, "" | "unknown error");
-        if !says_nothing || self.detail.is_empty() {
-            return words(&self.code, &self.message);
+    /// Returns the code and the message. Adds the detail if the message has no content.
+    fn summary(&self) -> String {
+        let is_empty = matches!(&*self.message, "" | "unknown error");
+        if !is_empty || self.detail.is_empty() {
+            return code_and_message(&self.code, &self.message);
         }
-        words(&self.code, &message(&format!("{} {}", self.message, self.detail)))
+        code_and_message(&self.code, &message(&format!("{} {}", self.message, self.detail)))
     }
 }
 
-/// Whether a request carried a login.
+/// Form of the credentials in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialsSent {
-    /// A login was known and used.
+    /// The request contained the credentials.
     Yes,
-    /// A login was known, and a token service took it and gave a token for it.
+    /// The request contained a token that a token service issued for the credentials.
     ExchangedForToken,
     /// The request was anonymous.
     No,
@@ -69,10 +69,10 @@ pub enum CredentialsSent {
 /// Maximum length of a registry's message or detail in characters.
 const MESSAGE_CHARS: usize = 300;
 
-/// Maximum length of an error code in characters. The longest of AWS has some 60.
+/// Maximum length of an error code in characters. The longest code of AWS has about 60.
 const CODE_CHARS: usize = 100;
 
-/// Returns the words of a registry or service, for use between double quotes.
+/// Sanitizes a message of a registry or service, for use between double quotes.
 fn message(text: &str) -> SanitizedText {
     SanitizedText::quotable(text, MESSAGE_CHARS)
 }
@@ -84,10 +84,10 @@ impl ErrorResponse {
         credentials: CredentialsSent,
     ) -> Self {
         let errors = parse_errors(&response.body);
-        // A registry names its version or sends an error document; neither is due to a HEAD.
-        let wordless = errors.iter().all(|entry| entry.code.is_empty());
+        // A registry sends its API version or an error document. A response to HEAD can have neither.
+        let has_no_code = errors.iter().all(|entry| entry.code.is_empty());
         let is_not_from_registry = matches!(response.status.as_u16(), 404 | 501)
-            && wordless
+            && has_no_code
             && !response.body.is_empty()
             && !response.headers.contains_key("docker-distribution-api-version");
         Self {
@@ -104,56 +104,60 @@ impl ErrorResponse {
     }
 
     pub(super) fn is_transient(&self) -> bool {
-        // A session that a registry lost or refuses to rewind is replaced by a new one.
-        // Content that did not arrive as it was sent may do so next time.
-        let lost = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "DIGEST_INVALID"];
-        let session_lost = self.status == 416 || lost.iter().any(|code| self.has_code(code));
+        // A lost upload session is replaced with a new one. Content that was damaged in transit is sent
+        // again.
+        let codes = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "DIGEST_INVALID"];
+        let can_upload_again = self.status == 416 || codes.iter().any(|code| self.has_code(code));
         let status = reqwest::StatusCode::from_u16(self.status);
-        !self.is_pull_limit() && (session_lost || status.is_ok_and(http::is_transient))
+        !self.is_pull_limit() && (can_upload_again || status.is_ok_and(http::is_transient))
     }
 
-    /// Whether the registry used this code.
+    /// Returns true if one of the entries has this code.
     #[must_use]
     pub fn has_code(&self, code: &str) -> bool {
         self.errors.iter().any(|entry| entry.code == *code)
     }
 
-    /// Whether one of the messages contains `text`, in any case.
+    /// Returns true if one of the messages contains `text`, which must be lower case. Ignores case.
     #[must_use]
     pub fn mentions(&self, text: &str) -> bool {
         self.errors.iter().any(|entry| entry.message.to_ascii_lowercase().contains(text))
     }
 
-    /// Whether this is a pull allowance used up, as opposed to too many requests of any kind: waiting
-    /// helps only where the registry says when it ends.
+    /// Returns true if the pull limit is exceeded, and not a limit on requests of any kind. Another attempt
+    /// can succeed only if the registry states the end of the limit.
     #[must_use]
     pub(crate) fn is_pull_limit(&self) -> bool {
-        let used_up = self.rate_limit.as_ref().is_some_and(|limit| limit.remaining == Some(0));
+        let is_exceeded = self.rate_limit.as_ref().is_some_and(|limit| limit.remaining == Some(0));
         self.status == 429
-            && (used_up || self.mentions("pull rate limit") || self.mentions("data limit exceeded"))
+            && (is_exceeded || self.mentions("pull rate limit") || self.mentions("data limit exceeded"))
     }
 
-    /// The status, code and message as one phrase.
+    /// Returns the status, code and message.
     #[must_use]
-    pub fn words(&self) -> String {
-        let words = match self.errors.first() {
-            Some(code) => format!("{} {}", self.status, code.words()),
-            // As after HEAD: the status has to speak for itself.
+    pub fn summary(&self) -> String {
+        let summary = match self.errors.first() {
+            Some(entry) => format!("{} {}", self.status, entry.summary()),
+            // For example, the response to HEAD has no body.
             None => reqwest::StatusCode::from_u16(self.status)
                 .map_or_else(|_| self.status.to_string(), |status| status.to_string()),
         };
-        if self.is_not_from_registry { format!("{words}; this does not look like a registry") } else { words }
+        if self.is_not_from_registry {
+            format!("{summary}; this does not look like a registry")
+        } else {
+            summary
+        }
     }
 
     /// Returns the response as a sentence about `registry`, or about the API call of a cloud service.
     pub(crate) fn sentence(&self, registry: &str) -> String {
         let actor = if self.request.starts_with("ecr:") { self.request.as_str() } else { registry };
-        format!("{actor} returned {}{}", self.words(), http::attempts_suffix(self.attempts, self.elapsed))
+        format!("{actor} returned {}{}", self.summary(), http::attempts_suffix(self.attempts, self.elapsed))
     }
 }
 
-/// A code and its message, of which either may be missing.
-pub(super) fn words(code: &str, message: &str) -> String {
+/// Joins a code and a message. Each can be empty.
+pub(super) fn code_and_message(code: &str, message: &str) -> String {
     match (code, message) {
         (code, "") => code.to_owned(),
         ("", message) => format!("\"{message}\""),
@@ -177,7 +181,7 @@ struct ErrorEntryJson {
     detail: serde_json::Value,
 }
 
-/// Reads an error document; anything else is shown as it is, unless it is a page for a browser.
+/// Reads an error document in JSON or XML. Returns any other text as a message, except HTML.
 fn parse_errors(body: &[u8]) -> Vec<ErrorEntry> {
     if let Ok(document) = serde_json::from_slice::<ErrorDocument>(body)
         && !document.errors.is_empty()
@@ -201,11 +205,11 @@ fn parse_errors(body: &[u8]) -> Vec<ErrorEntry> {
     }
     let body = String::from_utf8_lossy(body);
     let text = message(&body);
-    let is_page = text.starts_with('<') && !body.contains("<Code>");
-    if text.is_empty() || is_page {
+    let is_html = text.starts_with('<') && !body.contains("<Code>");
+    if text.is_empty() || is_html {
         return Vec::new();
     }
-    // S3 and other blob stores answer in XML.
+    // S3 and other object stores send XML.
     let element = |name: &str| {
         let (_, rest) = body.split_once(&format!("<{name}>"))?;
         rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner)
@@ -232,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_words_of_whoever_answered_in_one_line() {
+    fn reads_codes_and_messages_of_all_formats() {
         check(
             r#"{"errors":[{"code":"DENIED","message":"say \"no\"\n twice"}]}"#,
             &[("DENIED", "say 'no' twice")],
@@ -250,11 +254,11 @@ mod tests {
     }
 
     #[test]
-    fn shows_the_detail_where_the_words_say_nothing() {
-        let shown = |body: &str| parse_errors(body.as_bytes())[0].words();
+    fn adds_the_detail_if_the_message_has_no_content() {
+        let summary = |body: &str| parse_errors(body.as_bytes())[0].summary();
         let full = r#"{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":{"Err":28}}]}"#;
-        assert_eq!(shown(full), r#"UNKNOWN "unknown error {'Err':28}""#);
+        assert_eq!(summary(full), r#"UNKNOWN "unknown error {'Err':28}""#);
         let known = r#"{"errors":[{"code":"DENIED","message":"no","detail":"inner"}]}"#;
-        assert_eq!(shown(known), r#"DENIED "no""#);
+        assert_eq!(summary(known), r#"DENIED "no""#);
     }
 }

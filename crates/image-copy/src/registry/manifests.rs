@@ -1,4 +1,4 @@
-//! Manifests: find out the digest, read, write.
+//! Manifests: resolve, read and write.
 
 use std::sync::atomic::Ordering;
 
@@ -10,17 +10,17 @@ use super::{CredentialsSent, Error, Repository};
 use crate::http;
 use crate::oci::{Digest, MAX_MANIFEST_BYTES, Manifest, Tag, media_type};
 
-/// Names a manifest within a repository.
+/// Tag or digest of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ManifestId {
-    /// By what it is called.
+    /// A tag.
     Tag(Tag),
-    /// By what it is.
+    /// A digest.
     Digest(Digest),
 }
 
 impl ManifestId {
-    /// As it stands in a URL.
+    /// Returns the tag or digest.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -30,31 +30,31 @@ impl ManifestId {
     }
 }
 
-/// What is known of a manifest without having read it.
+/// Result of a HEAD request for a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestHead {
-    /// Its digest.
+    /// Digest of the manifest.
     pub digest: Digest,
-    /// The manifest, where the registry would not tell the digest otherwise.
+    /// The manifest, if a GET was necessary to get the digest.
     pub manifest: Option<Manifest>,
 }
 
 impl Repository {
-    /// Finds out the digest of a manifest by HEAD, which no registry counts as a pull
+    /// Requests the digest of a manifest with HEAD, which no registry counts as a pull
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests>).
     ///
-    /// Some registries do not answer HEAD, state no digest, or hide behind it why they refuse; those
-    /// are asked by GET. Docker Hub never is: there a GET is a pull.
+    /// Some registries do not support HEAD, state no digest, or send no reason for an error. For these, a GET
+    /// follows, but not at Docker Hub, because it counts a GET as a pull.
     ///
     /// # Errors
-    /// What the registry says, a missing manifest included.
+    /// The registry's error response, also if the manifest does not exist.
     pub async fn head_manifest(&self, id: &ManifestId) -> Result<ManifestHead, Error> {
         let request = self.manifest_request(Method::HEAD, id).await?;
         let response = self.send(request).await?;
         self.head_from_response(response, id).await
     }
 
-    /// What a reply to HEAD says; where it says nothing, a GET does.
+    /// Reads the digest in a response to HEAD. If there is none, reads the manifest with GET.
     pub(super) async fn head_from_response(
         &self,
         response: RegistryResponse,
@@ -74,10 +74,10 @@ impl Repository {
         Ok(ManifestHead { digest: manifest.digest.clone(), manifest: Some(manifest) })
     }
 
-    /// Reads a manifest. Asked for by digest, its bytes have that digest.
+    /// Reads a manifest. If `id` is a digest, verifies it.
     ///
     /// # Errors
-    /// What the registry says, a missing manifest included; a document that is no manifest.
+    /// The registry's error response, also if the manifest does not exist. A document that is not a manifest.
     pub async fn get_manifest(&self, id: &ManifestId) -> Result<Manifest, Error> {
         self.get_manifest_within(id, MAX_MANIFEST_BYTES).await
     }
@@ -95,16 +95,17 @@ impl Repository {
             Err(Error::DigestMismatch { .. } | Error::SizeMismatch { .. } | Error::Manifest(_))
         ) && budget.wait_after_fault(None).await
         {
-            // A broken proxy or a cut connection looks like this once; a broken registry twice.
+            // A proxy or the network can damage one response. A second one is damaged by the registry.
             result = repository.get_manifest_once(id, limit).await;
         }
         result
     }
 
-    /// Reads a manifest of at most `limit` bytes that can be missing.
+    /// Reads a manifest of at most `limit` bytes. Returns `None` if the manifest or the repository does not
+    /// exist.
     ///
     /// # Errors
-    /// The registry's answer, except that the manifest or the repository does not exist.
+    /// As [`Self::get_manifest_within`].
     pub(crate) async fn find_manifest(&self, id: &ManifestId, limit: u64) -> Result<Option<Manifest>, Error> {
         match self.get_manifest_within(id, limit).await {
             Err(Error::ErrorResponse(error_response)) if error_response.status == 404 => Ok(None),
@@ -112,21 +113,21 @@ impl Repository {
         }
     }
 
-    /// Reads a manifest of a destination. Returns `None` if it is missing, if the registry refuses to
-    /// show it, or if the tag names a document that is no manifest, which the push replaces.
+    /// Reads a manifest of a destination. Returns `None` if it is missing, if the registry rejects the read,
+    /// or if the tag names an invalid document, which the push replaces.
     ///
     /// # Errors
     /// If the registry is unreachable or busy, or rejects the credentials.
     pub(crate) async fn existing_manifest(&self, id: &ManifestId) -> Result<Option<Manifest>, Error> {
         match self.get_manifest(id).await {
             Err(error) if error.push_can_succeed() => {
-                tracing::debug!(id = id.as_str(), %error, "the destination does not show it");
+                tracing::debug!(id = id.as_str(), %error, "the destination rejects reading a manifest");
                 Ok(None)
             }
             Err(error @ (Error::Manifest(_) | Error::DigestMismatch { .. } | Error::SizeMismatch { .. }))
                 if matches!(id, ManifestId::Tag(_)) =>
             {
-                tracing::warn!(tag = id.as_str(), %error, "the tag names something that cannot be read");
+                tracing::warn!(tag = id.as_str(), %error, "the tag names an invalid manifest");
                 Ok(None)
             }
             result => result.map(Some),
@@ -137,7 +138,7 @@ impl Repository {
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests>).
     ///
     /// # Errors
-    /// What the registry says.
+    /// The registry's error response.
     pub async fn put_manifest(&self, manifest: &Manifest, id: &ManifestId) -> Result<(), Error> {
         let url = self.url(&format!("manifests/{}", id.as_str())).await?;
         let request = Self::request(Method::PUT, url, SMALL_BODY_BYTES);
@@ -155,8 +156,8 @@ impl Repository {
         if let ManifestId::Digest(expected) = id {
             check_digest(expected, &response)?;
         }
-        let served = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let manifest = Manifest::parse(response.body.clone(), served);
+        let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let manifest = Manifest::parse(response.body.clone(), content_type);
         let manifest = manifest.map_err(|error| secrets.remove_from_manifest_error(error))?;
         Ok(match id {
             ManifestId::Digest(digest) => manifest.with_digest(digest.clone()),
@@ -176,7 +177,7 @@ impl Repository {
     }
 }
 
-/// One header line per type: Harbor 1.1 ignored a joined list and served schema 1
+/// Returns one `Accept` header for each type, because Harbor 1.1 ignored a list and returned schema 1
 /// (<https://github.com/containerd/containerd/issues/5632>).
 fn accept_headers() -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -186,8 +187,7 @@ fn accept_headers() -> HeaderMap {
     headers
 }
 
-/// Whether the registry refused a password that it was shown itself. Once is enough: accounts are
-/// locked over wrong ones.
+/// Returns true if the registry rejected a password. It is not sent again, because that can lock the account.
 fn is_password_rejected(response: &RegistryResponse) -> bool {
     response.status() == 401 && response.credentials == CredentialsSent::Yes
 }
@@ -205,9 +205,9 @@ fn check_digest(expected: &Digest, response: &http::Response) -> Result<(), Erro
     if actual == *expected {
         return Ok(());
     }
-    let stated =
+    let content_length =
         response.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    match stated {
+    match content_length {
         Some(length) if length != response.body.len() as u64 => Err(Error::SizeMismatch {
             digest: expected.clone(),
             expected: length,

@@ -1,12 +1,12 @@
-//! Lists that come page by page.
+//! Pagination of lists.
 
 use reqwest::Url;
 use reqwest::header::{HeaderMap, LINK};
 
 use super::Error;
 
-/// Where a list goes on, by its `Link` header (<https://www.rfc-editor.org/rfc/rfc8288>). It stays at
-/// the registry: the login goes along.
+/// Returns the URL of the next page in the `Link` header (<https://www.rfc-editor.org/rfc/rfc8288>). It must
+/// be at the same registry, because the request contains credentials.
 pub(super) fn next_page(headers: &HeaderMap, current: &Url) -> Result<Option<Url>, Error> {
     let links = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
     let next = links.flat_map(|value| value.split(',')).find_map(|link| {
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_next_page_at_the_same_registry() {
+    fn accepts_a_next_page_only_at_the_same_registry() {
         let second = "https://r.example/v2/a/tags/list?n=2&last=b";
         check("</v2/a/tags/list?n=2&last=b>; rel=\"next\"", Ok(Some(second)));
         check("</x>; rel=\"prev\", <https://r.example/v2/a/tags/list?n=2&last=b>;rel=next", Ok(Some(second)));

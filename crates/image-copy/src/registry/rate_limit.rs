@@ -1,4 +1,4 @@
-//! How many pulls a registry still allows.
+//! The pull limit of a registry.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,25 +8,25 @@ use reqwest::header::HeaderMap;
 use crate::http;
 use crate::text::SanitizedText;
 
-/// Maximum length of the caller's name in characters: an IPv6 address or an account id.
+/// Maximum length of the source in characters. It is an IP address or an account ID.
 const SOURCE_CHARS: usize = 80;
 
-/// Pull allowance as Docker Hub states it in its `ratelimit-*` headers.
+/// Pull limit in the `ratelimit-*` headers of Docker Hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Pulls allowed in a window.
+    /// Number of pulls in each window.
     pub limit: Option<u64>,
-    /// Pulls left.
+    /// Number of remaining pulls.
     pub remaining: Option<u64>,
-    /// The window.
+    /// Length of the window.
     pub window: Option<Duration>,
     /// Time until the window ends, if the registry states it.
     pub reset: Option<Duration>,
-    /// Whom the registry counts: an address or an account.
+    /// IP address or account that the registry counts pulls for.
     pub source: Option<SanitizedText>,
 }
 
-/// `0 of 100 pulls left for 203.0.113.7 per 6 h`
+/// For example, `0 of 100 pulls left for 203.0.113.7 per 6 h`.
 impl fmt::Display for RateLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.remaining.unwrap_or(0))?;
@@ -48,8 +48,8 @@ impl fmt::Display for RateLimit {
 }
 
 impl RateLimit {
-    /// The lower of two statements: answers overtake each other, and what one copy has spent does not
-    /// come back while it lasts. Of another limit, or of another caller, the later statement holds.
+    /// Returns the lower one of two limits, because responses can arrive in another order. If the limit or
+    /// the source has changed, returns the later one.
     pub(super) fn merged_with(self, earlier: Option<Self>) -> Self {
         match earlier {
             Some(earlier)
@@ -63,12 +63,12 @@ impl RateLimit {
         }
     }
 
-    /// Returns the time after which the allowance is whole again, at the latest.
+    /// Returns the time until the limit resets, at most.
     pub(crate) fn time_to_reset(&self) -> Option<Duration> {
         self.reset.or(self.window)
     }
 
-    /// Reads `ratelimit-limit: 100;w=21600` and its companions
+    /// Reads `ratelimit-limit: 100;w=21600` and related headers
     /// (<https://docs.docker.com/docker-hub/usage/pulls/>).
     pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_allowance() {
+    fn reads_the_headers_of_docker_hub() {
         let headers = [
             ("ratelimit-limit", "100;w=21600"),
             ("ratelimit-remaining", "76;w=21600"),
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_overtaken_gives_no_pull_back() {
+    fn keeps_the_lower_limit_if_responses_arrive_in_another_order() {
         let stated = |remaining, source: &str| RateLimit {
             limit: Some(100),
             remaining,

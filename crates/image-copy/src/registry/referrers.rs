@@ -1,4 +1,4 @@
-//! Referrers: what a registry knows to refer to a manifest
+//! Referrers of a manifest
 //! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>).
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
@@ -9,25 +9,24 @@ use super::{Error, ManifestId, Repository};
 use crate::http;
 use crate::oci::{Descriptor, Digest, Manifest, Tag, media_type};
 
-/// Maximum number of pages of one list.
+/// Maximum number of pages of one list, so that an endless list ends.
 const MAX_PAGES: usize = 20;
 
-/// Number of entries after which no further page is requested. More than 300 are never copied.
+/// Number of entries after which no page is requested. At most 300 referrers are copied.
 const MAX_ENTRIES: usize = 1000;
 
-/// Maximum size of a page in bytes: room for more than a thousand entries with annotations. Eight lists
-/// are read at once, so that 4 MiB each would use half of the function's memory.
+/// Maximum size of a page in bytes. It is enough for a thousand entries with annotations. Eight lists are
+/// read concurrently, so that 4 MiB for each would use half of the function's memory.
 pub(crate) const MAX_LIST_BYTES: u64 = 1 << 20;
 
 impl Repository {
-    /// What refers to `subject`, by the referrers API. No registry counts this as a pull. `None`: the
-    /// registry has no such API, which shows itself in many ways: by a 404, by another refusal of the
-    /// path, or by a page for people that the path leads to.
+    /// Lists the referrers of `subject` with the referrers API. No registry counts this as a pull. Returns
+    /// `None` if the registry does not support the API: it returns 404, another error, or a web page.
     ///
-    /// No filter is sent, so that none can be applied.
+    /// The request has no filter, because not all registries apply it.
     ///
     /// # Errors
-    /// What the registry says, when it cannot be taken for that.
+    /// Any other error response.
     pub(crate) async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
         let mut url = self.url(&format!("referrers/{subject}")).await?;
         let mut entries = Vec::new();
@@ -38,8 +37,8 @@ impl Repository {
                     _ => Err(Error::Protocol("a page of the referrers list is missing")),
                 };
             };
-            let room = MAX_ENTRIES - entries.len();
-            entries.extend(page.children().iter().take(room).cloned());
+            let remaining = MAX_ENTRIES - entries.len();
+            entries.extend(page.children().iter().take(remaining).cloned());
             match next {
                 Some(next) if entries.len() < MAX_ENTRIES => url = next,
                 _ => return Ok(Some(entries)),
@@ -48,8 +47,8 @@ impl Repository {
         Err(Error::Protocol("the referrers list does not end"))
     }
 
-    /// Returns true if a destination has the referrers API. A refusal means that it has none, so that the
-    /// push of a list decides.
+    /// Returns true if a destination supports the referrers API. Returns false if it rejects the request, so
+    /// that the referrers list is pushed as a tag.
     ///
     /// # Errors
     /// If the registry is unreachable or busy, or rejects the credentials.
@@ -65,7 +64,7 @@ impl Repository {
         let mut request = Self::request(Method::GET, url.clone(), MAX_LIST_BYTES);
         request.headers.insert(ACCEPT, HeaderValue::from_static(media_type::OCI_INDEX));
         let response = match self.send(request).await {
-            // The path leads away from the registry, to where none of its content can be.
+            // The registry redirects unknown paths to an address that is not allowed.
             Err(Error::Http(error)) if matches!(error.kind, http::ErrorKind::ForbiddenAddress(_)) => {
                 return Ok(None);
             }
@@ -79,16 +78,16 @@ impl Repository {
             return Err(response.to_error());
         }
         let response = response.into_success()?;
-        let served = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let index = Manifest::parse(response.body.clone(), served).ok().filter(Manifest::is_index);
+        let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let index = Manifest::parse(response.body.clone(), content_type).ok().filter(Manifest::is_index);
         let Some(index) = index else { return Ok(None) };
         Ok(Some((index, next_page(&response.headers, &url)?)))
     }
 
-    /// Returns the digest that a tag names, by HEAD. `None` if the tag does not exist.
+    /// Requests the digest of a tag with HEAD. Returns `None` if the tag or the repository does not exist.
     ///
     /// # Errors
-    /// The registry's answer, except that the tag or the repository does not exist.
+    /// Any other error response.
     pub async fn tag_digest(&self, tag: &Tag) -> Result<Option<Digest>, Error> {
         let id = ManifestId::Tag(tag.clone());
         let response = self.send(self.manifest_request(Method::HEAD, &id).await?).await?;

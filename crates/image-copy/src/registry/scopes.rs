@@ -5,12 +5,12 @@ use std::collections::HashSet;
 /// Scopes of one token, such as `repository:library/python:pull`.
 pub(super) type Scopes = Vec<String>;
 
-/// Returns the scopes to request one after the other: those wanted, the first of them alone (without the
-/// source of a mount), and those of the challenge.
-pub(super) fn candidates(wanted: Scopes, stated: &[String]) -> Vec<Scopes> {
+/// Returns the scopes to request in turn: all needed scopes, only the first one (without the source of a
+/// mount), and the scopes of the challenge.
+pub(super) fn candidates(needed: Scopes, stated: &[String]) -> Vec<Scopes> {
     let mut candidates: Vec<Scopes> = Vec::new();
-    let first = wanted.get(..1).unwrap_or_default().to_vec();
-    for scopes in [wanted, first, stated.to_vec()] {
+    let first = needed.get(..1).unwrap_or_default().to_vec();
+    for scopes in [needed, first, stated.to_vec()] {
         let is_known = candidates.iter().any(|known| normalized(known) == normalized(&scopes));
         if !is_known && (candidates.is_empty() || !scopes.is_empty()) {
             candidates.push(scopes);
@@ -19,12 +19,12 @@ pub(super) fn candidates(wanted: Scopes, stated: &[String]) -> Vec<Scopes> {
     candidates
 }
 
-/// Returns true if `stated` grants nothing that `sent` does not.
+/// Returns true if `stated` is empty or equal to `sent`.
 pub(super) fn is_covered(stated: &[String], sent: &[String]) -> bool {
     stated.is_empty() || normalized(stated) == normalized(sent)
 }
 
-/// Returns scopes in a comparable form: the order of scopes and of actions does not matter.
+/// Returns scopes in a form for comparison that ignores the order of scopes and actions.
 fn normalized(scopes: &[String]) -> HashSet<(String, Vec<String>)> {
     let parts = |scope: &String| {
         let (resource, actions) = scope.rsplit_once(':').unwrap_or((scope, ""));
@@ -35,7 +35,7 @@ fn normalized(scopes: &[String]) -> HashSet<(String, Vec<String>)> {
     scopes.iter().map(parts).collect()
 }
 
-/// Returns true if the scopes name no repository, as ECR Public's `aws`.
+/// Returns true if the scopes name no repository, such as ECR Public's `aws`.
 pub(super) fn name_no_repository(scopes: &[String]) -> bool {
     !scopes.is_empty() && !scopes.iter().any(|scope| scope.starts_with("repository:"))
 }
@@ -49,8 +49,8 @@ mod tests {
     }
 
     #[test]
-    fn the_wanted_scopes_come_first_and_none_twice() {
-        for (wanted, stated, expected) in [
+    fn candidates_start_with_the_needed_scopes_and_are_unique() {
+        for (needed, stated, expected) in [
             ("repository:a:pull", "", &["repository:a:pull"][..]),
             ("repository:a:push,pull", "repository:a:pull,push", &["repository:a:push,pull"]),
             ("repository:a:pull,push", "repository:a:pull", &["repository:a:pull,push", "repository:a:pull"]),
@@ -62,8 +62,8 @@ mod tests {
             ("", "", &[""]),
         ] {
             let found: Vec<String> =
-                candidates(scopes(wanted), &scopes(stated)).iter().map(|scopes| scopes.join(" ")).collect();
-            assert_eq!(found, expected, "{wanted}, {stated}");
+                candidates(scopes(needed), &scopes(stated)).iter().map(|scopes| scopes.join(" ")).collect();
+            assert_eq!(found, expected, "{needed}, {stated}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Secrets that were sent to a server, and their removal from the texts that it returns.
+//! Removes the secrets in a request from the response.
 //!
-//! A registry or token service can repeat in a refusal what it was sent. The refusal becomes an error
-//! message, a log line and the reason of a failed stack, which more people can read than the credentials.
+//! A registry or token service can repeat a secret in its error message. The message is logged, and becomes
+//! the reason of a failed stack. More people can read these than the credentials.
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
@@ -15,25 +15,26 @@ use crate::http::Response;
 use crate::oci::ManifestError;
 use crate::text::SanitizedText;
 
-/// Shorter texts are not removed, because they are parts of ordinary words. Unit: bytes.
+/// Minimum length of a secret in bytes. Shorter texts are not removed, because they are parts of ordinary
+/// words.
 const MIN_SECRET_BYTES: usize = 4;
 
-/// Values in a query that are at least this long are taken for a signature or a token. Counts and times are
-/// shorter. Unit: bytes.
+/// Minimum length of a query parameter that is treated as a secret, in bytes. Numbers and times are shorter
+/// than signatures and tokens.
 const MIN_QUERY_SECRET_BYTES: usize = 7;
 
-/// Replaces a secret.
+/// Replacement for a secret.
 const REPLACEMENT: &str = "***";
 
 /// Headers of a response that become part of messages.
 const REPORTED_HEADERS: [HeaderName; 2] = [CONTENT_TYPE, HeaderName::from_static("docker-ratelimit-source")];
 
-/// The secrets of one conversation, longest first.
+/// The secrets in a request, longest first.
 #[derive(Default, Clone)]
 pub(super) struct Secrets(Vec<SecretString>);
 
 impl Secrets {
-    /// Adds a password, alone and with its user name.
+    /// Adds a password, with and without its user name.
     pub(super) fn add_credentials(&mut self, credentials: &Credentials) {
         let password = credentials.password.expose_secret();
         self.add_encodings(password);
@@ -47,7 +48,7 @@ impl Secrets {
     }
 
     /// Adds the signature and tokens in a query. Parameters of the distribution specification are not
-    /// secret.
+    /// secrets.
     pub(super) fn add_query(&mut self, url: &Url) {
         for (name, value) in url.query_pairs() {
             let is_public = matches!(&*name, "digest" | "mount" | "from" | "scope" | "service" | "last");
@@ -57,7 +58,7 @@ impl Secrets {
         }
     }
 
-    /// Adds a secret in the forms in which servers repeat it: as it is, encoded for a URL, escaped for
+    /// Adds a secret in all encodings in which servers repeat it: unchanged, encoded for a URL, escaped for
     /// JSON, and in base64.
     fn add_encodings(&mut self, text: &str) {
         let encoded = url_encoded(text);
@@ -67,7 +68,7 @@ impl Secrets {
         self.add(&lower_case_escapes(&encoded));
         self.add(&encoded.replace('+', "%20"));
         self.add(&encoded);
-        // Texts that are shown in double quotes have single ones instead of their own.
+        // `SanitizedText::quotable` replaces double quotes with single quotes.
         self.add(&text.replace('"', "'"));
         self.add(json.trim_start_matches('"').strip_suffix('"').unwrap_or_default());
         engines.iter().for_each(|engine| self.add(&engine.encode(text)));
@@ -83,7 +84,7 @@ impl Secrets {
         self.0.insert(position, secret.into());
     }
 
-    /// Returns `text` without the secrets, also if invisible characters are between their letters.
+    /// Removes the secrets from a text, also if they contain additional invisible characters.
     pub(super) fn remove_from(&self, text: &str) -> String {
         let visible = SanitizedText::new(&self.replace_in(text), usize::MAX);
         self.replace_in(&visible)
@@ -96,8 +97,8 @@ impl Secrets {
         })
     }
 
-    /// Removes the secrets from the parts of a response that become messages. The body of a success is
-    /// content, and is not changed.
+    /// Removes the secrets from the parts of a response that become messages. The body of a successful
+    /// response is not changed.
     pub(super) fn remove_from_response(&self, response: &mut Response) {
         for name in REPORTED_HEADERS {
             let text = response.headers.get(&name).and_then(|value| value.to_str().ok());
@@ -110,7 +111,7 @@ impl Secrets {
         }
     }
 
-    /// Removes the secrets from the hosts in an error: a redirect can contain one in the name of its host.
+    /// Removes the secrets from the host in an error. The host of a redirect can contain a secret.
     pub(super) fn remove_from_error(&self, error: Error) -> Error {
         match error {
             Error::Http(mut error) => {
@@ -121,14 +122,14 @@ impl Secrets {
         }
     }
 
-    /// Removes the secrets from the quotes of a manifest that cannot be read.
+    /// Removes the secrets from the quotes of an invalid manifest.
     pub(super) fn remove_from_manifest_error(&self, error: ManifestError) -> ManifestError {
         let text = error.to_string();
         let left = self.remove_from(&text);
         if left == text { error } else { ManifestError::Invalid(left.into()) }
     }
 
-    /// JSON is changed after decoding, because it can contain the secrets with escapes.
+    /// Removes the secrets from a body. JSON is decoded first, because it can contain escapes.
     fn remove_from_body(&self, body: &[u8]) -> Bytes {
         match serde_json::from_slice::<serde_json::Value>(body) {
             Ok(document) => self.remove_from_json(document).to_string().into(),
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_what_was_sent_is_removed() {
+    fn removes_secrets_in_all_encodings() {
         let pair = r#"me:pa/"ss word"#;
         for form in [
             pair.to_owned(),
@@ -212,14 +213,14 @@ mod tests {
             assert_eq!(secrets().remove_from(public), public);
         }
         let quoted = secrets().remove_from("pa/'ss word");
-        assert_eq!(quoted, "***", "as it is shown in double quotes");
+        assert_eq!(quoted, "***", "double quotes are replaced");
         for hidden in ["eyJ\u{200b}.token", "eyJ.to\u{1b}[0mken", "e\u{202e}yJ.token"] {
             assert_eq!(secrets().remove_from(hidden), "***", "{hidden:?}");
         }
     }
 
     #[test]
-    fn words_stay_readable_if_the_password_is_short() {
+    fn short_passwords_are_not_removed() {
         let mut secrets = Secrets::default();
         secrets.add_credentials(&Credentials { username: "a".into(), password: "x".into() });
         assert_eq!(secrets.remove_from("exact"), "exact");

@@ -10,35 +10,35 @@ use super::pages::next_page;
 use super::{Error, Repository};
 use crate::oci::Tag;
 
-/// Number of tags to request at a time. ECR rejects higher numbers.
+/// Number of tags in one page. ECR rejects higher numbers.
 const PAGE_TAGS: usize = 1000;
 
-/// Maximum number of pages of one list, many of which can be empty.
+/// Maximum number of pages of one list. Pages can be empty.
 const MAX_PAGES: usize = 1000;
 
-/// Maximum size in bytes of all pages of one list. Registries without pages send all tags at once.
-/// 16 MiB have room for 200,000 tags with the length of a digest.
+/// Maximum size of all pages of one list in bytes. Registries without pages send all tags at once. 16 MiB are
+/// enough for 200,000 tags with the length of a digest.
 const MAX_LIST_BYTES: u64 = 16 << 20;
 
-/// Maximum number of tags of one repository. They use some 12 MiB of memory.
+/// Maximum number of tags of one repository. They use about 12 MiB of memory.
 const MAX_TAGS: usize = 200_000;
 
 impl Repository {
-    /// Lists the tags in the registry's order, page by page
+    /// Lists the tags in the order of the registry, page by page
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags>). No
-    /// registry counts it as a pull. Entries that are no tags by the specification are left out.
+    /// registry counts this as a pull. Invalid tags are ignored.
     ///
     /// # Errors
-    /// The registry's answer, also if the repository does not exist. A list with more than 200,000
+    /// The registry's error response, also if the repository does not exist. A list with more than 200,000
     /// entries or 16 MiB.
     pub async fn list_tags(&self) -> Result<Vec<Tag>, Error> {
         let mut list = TagList::default();
-        let mut room = MAX_LIST_BYTES;
+        let mut remaining_bytes = MAX_LIST_BYTES;
         let mut url = self.url(&format!("tags/list?n={PAGE_TAGS}")).await?;
         for _ in 0..MAX_PAGES {
-            let request = Self::request(Method::GET, url.clone(), room);
+            let request = Self::request(Method::GET, url.clone(), remaining_bytes);
             let response = self.send(request).await?.into_success()?;
-            room = room.saturating_sub(response.body.len() as u64);
+            remaining_bytes = remaining_bytes.saturating_sub(response.body.len() as u64);
             let mut page = serde_json::Deserializer::from_slice(&response.body);
             let read = list.deserialize(&mut page).and_then(|()| page.end());
             if list.entries > MAX_TAGS {
@@ -46,7 +46,7 @@ impl Repository {
             }
             read.map_err(|_| Error::Protocol("the tag list is not valid JSON"))?;
             match next_page(&response.headers, &url)? {
-                Some(_) if room == 0 => break,
+                Some(_) if remaining_bytes == 0 => break,
                 Some(next) => url = next,
                 None => return Ok(list.tags),
             }
@@ -55,11 +55,11 @@ impl Repository {
     }
 }
 
-/// The tags of all pages so far.
+/// The tags of all pages that were read.
 #[derive(Default)]
 struct TagList {
     tags: Vec<Tag>,
-    /// Number of entries, also of those that are no tags.
+    /// Number of entries, including invalid tags.
     entries: usize,
 }
 
@@ -71,7 +71,7 @@ impl<'de> DeserializeSeed<'de> for &mut TagList {
     }
 }
 
-/// A page, whose tags are added without a list of its own.
+/// Adds the tags of a page to a list, without a temporary list.
 struct PageVisitor<'a>(&'a mut TagList);
 
 impl<'de> Visitor<'de> for PageVisitor<'_> {
@@ -92,7 +92,7 @@ impl<'de> Visitor<'de> for PageVisitor<'_> {
     }
 }
 
-/// The field `tags`, which can be null.
+/// Adds the tags in the field `tags`, which can be null.
 struct TagsField<'a>(&'a mut TagList);
 
 impl<'de> DeserializeSeed<'de> for TagsField<'_> {
@@ -126,7 +126,7 @@ impl<'de> Visitor<'de> for TagsField<'_> {
     }
 }
 
-/// An entry of the list, if it is a tag.
+/// An entry of the list. `None` if it is not a valid tag.
 struct TagEntry(Option<Tag>);
 
 impl<'de> Deserialize<'de> for TagEntry {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_pages_of_all_registries() {
+    fn reads_pages_in_the_formats_of_all_registries() {
         check(r#"{"name":"a","tags":["1","2"]}"#, Some(&["1", "2"]));
         check(r#"{"tags":["1","../x",""],"next":{"a":[1]}}"#, Some(&["1"]));
         check(r#"{"name":"a","tags":null}"#, Some(&[]));
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_entries_is_limited() {
+    fn limits_the_number_of_entries() {
         let page = format!(r#"{{"tags":[{}"!"]}}"#, r#""!","#.repeat(MAX_TAGS));
         check(&page, None);
     }

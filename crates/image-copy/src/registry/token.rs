@@ -1,4 +1,4 @@
-//! One conversation with a token service
+//! Requests tokens from a token service
 //! (<https://distribution.github.io/distribution/spec/auth/token/>).
 
 use std::time::Duration;
@@ -18,24 +18,23 @@ use super::secrets::Secrets;
 use super::{Credentials, CredentialsSent, Error, ErrorResponse};
 use crate::http::{self, Network};
 
-/// A token is renewed this long before it ends, or a third of its life if that is shorter.
+/// Time before its expiry at which a token is renewed. A third of its lifetime, if that is shorter.
 const RENEWAL_MARGIN: Duration = Duration::from_secs(60);
 
-/// Life of a token whose service names none
+/// Lifetime of a token if the response states none
 /// (<https://distribution.github.io/distribution/spec/auth/token/#token-response-fields>).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 
-/// Life that a token is believed to have at most: a service may name any number, also one that cannot
-/// be added to a time.
+/// Maximum lifetime of a token. A token service can state a number that exceeds the range of an `Instant`.
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// Maximum size of a response in bytes. Servers accept headers of some 8 KiB, so that no token is longer.
+/// Maximum size of a response in bytes. Tokens are smaller, because servers accept headers of about 8 KiB.
 const TOKEN_BODY_BYTES: u64 = 64 * 1024;
 
-/// Maximum number of redirects of one request. Moved services use one or two.
+/// Maximum number of redirects of one request. Token services use one or two.
 const MAX_REDIRECTS: usize = 3;
 
-/// What token services are told of who asks with a form; they demand it and do not check it.
+/// Required parameter of requests with an identity token. Token services accept any value.
 const CLIENT_ID: &str = "image-copy";
 
 /// A token of a token service.
@@ -46,15 +45,15 @@ pub(super) struct Token {
 
 /// A request for a token, without its scopes and credentials.
 pub(super) struct TokenRequest<'a> {
-    /// Address of the token service.
+    /// URL of the token service.
     pub(super) realm: &'a str,
     pub(super) service: Option<&'a str>,
-    /// Kind of the registry in the reference. It decides if the realm is allowed.
+    /// Network of the registry in the reference. It decides if the realm is allowed.
     pub(super) network: Network,
 }
 
-/// ACR sends only `access_token`, others `token`, some both, of which one can be empty. `expires_in` is a
-/// number of seconds; registries also send it as a string, negative or not at all.
+/// Response of a token service. ACR sends only `access_token`, others send `token` or both, one of which can
+/// be empty. `expires_in` is a number of seconds. Some services send a string, a negative number, or nothing.
 #[derive(Deserialize)]
 struct TokenResponse {
     token: Option<SecretString>,
@@ -64,7 +63,7 @@ struct TokenResponse {
 }
 
 impl TokenResponse {
-    /// Returns the token and its life.
+    /// Returns the token and its lifetime.
     fn parse(response: &http::Response) -> Option<(SecretString, Duration)> {
         let Self { token, access_token, expires_in } = serde_json::from_slice(&response.body).ok()?;
         let is_given = |token: &SecretString| !token.expose_secret().is_empty();
@@ -84,10 +83,10 @@ impl TokenResponse {
 }
 
 impl TokenRequest<'_> {
-    /// Requests a token for these scopes, with a login or anonymously.
+    /// Requests a token for these scopes, with credentials or anonymously.
     ///
     /// # Errors
-    /// If the token service refuses, cannot be reached or sends no token.
+    /// If the token service rejects the request, is unreachable, or sends no token.
     pub(super) async fn fetch(
         &self,
         scopes: &[String],
@@ -108,7 +107,7 @@ impl TokenRequest<'_> {
         };
         let mut response = send(&mut request, context, &secrets).await?;
         if response.status.is_success() && TokenResponse::parse(&response).is_none() {
-            // A response that was damaged on the way can arrive intact the next time.
+            // The network can damage one response.
             response = send(&mut request, context, &secrets).await?;
         }
         if !response.status.is_success() {
@@ -122,7 +121,7 @@ impl TokenRequest<'_> {
         Ok(Token { header, renew_at: started + lifetime - RENEWAL_MARGIN.min(lifetime / 3) })
     }
 
-    /// A request with a user name and a password, or an anonymous one.
+    /// Creates a request with a user name and a password, or an anonymous one.
     fn basic_request(
         &self,
         mut url: Url,
@@ -137,7 +136,7 @@ impl TokenRequest<'_> {
         Ok(self.http_request(Method::GET, url, headers, Bytes::new()))
     }
 
-    /// A request with an identity token, which only a form can contain
+    /// Creates a request with an identity token, which must be in a form
     /// (<https://distribution.github.io/distribution/spec/auth/oauth/>).
     fn identity_token_request(
         &self,
@@ -145,7 +144,7 @@ impl TokenRequest<'_> {
         scopes: &[String],
         identity_token: &SecretString,
     ) -> http::Request {
-        // A form is encoded as a query is.
+        // A form has the same encoding as a query.
         let mut form = url.clone();
         form.set_query(None);
         form.query_pairs_mut()
@@ -164,8 +163,8 @@ impl TokenRequest<'_> {
     }
 
     fn http_request(&self, method: Method, url: Url, headers: HeaderMap, body: Bytes) -> http::Request {
-        // Docker Hub returns 429 for a user name that is locked after wrong passwords. More attempts keep
-        // it locked (https://github.com/docker/hub-feedback/issues/2201).
+        // Docker Hub returns 429 for an account that is locked after wrong passwords. More attempts extend
+        // the lock (https://github.com/docker/hub-feedback/issues/2201).
         let is_final: fn(&http::Response) -> bool = match headers.contains_key(AUTHORIZATION) {
             true => |response| response.status == 429 && http::retry_after(&response.headers).is_none(),
             false => |_| false,
@@ -174,8 +173,8 @@ impl TokenRequest<'_> {
     }
 }
 
-/// Sends a request. Redirects are followed within the origin, and from unencrypted HTTP to TLS at the same
-/// host, so that credentials stay with the token service.
+/// Sends a request. Follows redirects within the origin, and from unencrypted HTTP to TLS at the same host,
+/// so that no other server gets the credentials.
 async fn send(
     request: &mut http::Request,
     context: HttpContext<'_>,
@@ -200,7 +199,7 @@ fn is_same_service(from: &Url, to: &Url) -> bool {
     is_upgrade || from.origin() == to.origin()
 }
 
-/// A user name and a password as a header.
+/// Returns the `Authorization` header for a user name and a password.
 pub(super) fn basic_header(credentials: &Credentials) -> Result<HeaderValue, Error> {
     if credentials.is_identity_token() {
         let reason = "the login is an identity token, and the registry wants a user name and a password";
@@ -222,17 +221,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identity_token_is_sent_in_a_form_and_not_in_the_address() {
-        let wanted = TokenRequest {
+    fn sends_an_identity_token_in_a_form_and_not_in_the_url() {
+        let token_request = TokenRequest {
             realm: "https://acme.azurecr.io/oauth2/token?tenant=1",
             service: Some("acme.azurecr.io"),
             network: Network::Public,
         };
         let scopes = ["repository:a/b:pull,push".to_owned(), "repository:c:pull".to_owned()];
-        let request =
-            wanted.identity_token_request(wanted.realm.parse().unwrap(), &scopes, &"refresh&me".into());
+        let request = token_request.identity_token_request(
+            token_request.realm.parse().unwrap(),
+            &scopes,
+            &"refresh&me".into(),
+        );
         assert_eq!(request.method, Method::POST);
-        assert_eq!(request.url.as_str(), wanted.realm);
+        assert_eq!(request.url.as_str(), token_request.realm);
         assert_eq!(
             request.body,
             "grant_type=refresh_token&client_id=image-copy&refresh_token=refresh%26me&service=acme.azurecr.io&scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull"
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_tokens_as_services_send_them() {
+    fn parses_responses_of_token_services() {
         let read = |body: &'static str| {
             let response = http::Response {
                 status: reqwest::StatusCode::OK,
@@ -278,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_stay_with_the_token_service() {
+    fn follows_redirects_only_to_the_same_token_service() {
         for (from, to, expected) in [
             ("https://a.example/t", "https://a.example/u?x=1", true),
             ("http://a.example/t", "https://a.example/t", true),

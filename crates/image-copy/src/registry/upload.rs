@@ -1,9 +1,9 @@
-//! Uploads: one session, one request with the whole blob
+//! Uploads: one session and one request with the whole blob
 //! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs>).
 //!
-//! Never chunked: ECR reports a stale `Range` after the second chunk and refuses to rewind a
-//! session (<https://github.com/aws/containers-roadmap/issues/2831>), so a session that failed is
-//! given up and the blob begun anew.
+//! Uploads are not chunked, because ECR returns a wrong `Range` after the second chunk and does not rewind a
+//! session (<https://github.com/aws/containers-roadmap/issues/2831>). After a failure, the blob is uploaded
+//! again in a new session.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,21 +21,22 @@ use super::{Error, ErrorResponse, Repository};
 use crate::http::{self, Backoff, RetryBudget, UploadMonitor};
 use crate::oci::{self, Descriptor, Digest};
 
-/// Time limit of the request that cancels a session, with its token.
+/// Time limit of the request that cancels a session, including its token. It is short, because cancelling is
+/// optional.
 const CANCEL_TIME: Duration = Duration::from_secs(2);
 
-/// Result of the request for an upload.
+/// Result of the request that starts an upload.
 #[derive(Debug)]
 pub(crate) enum UploadStart {
-    /// The registry took the blob from another of its repositories, so that nothing must be sent.
+    /// The registry mounted the blob from another repository. No upload is needed.
     Mounted,
-    /// Send the blob here, or cancel.
+    /// The registry opened an upload session. The caller sends the blob or cancels the session.
     Session(UploadSession),
 }
 
-/// An upload session. It is used up by one attempt.
+/// An upload session, for one attempt.
 pub(crate) struct UploadSession {
-    /// Whoever knows it can write to the session.
+    /// A secret, because it can authorize writes to the session.
     url: Url,
 }
 
@@ -45,28 +46,29 @@ impl fmt::Debug for UploadSession {
     }
 }
 
-/// Failure of an upload.
+/// Error of an upload.
 #[derive(Debug)]
 pub(crate) enum UploadError {
-    /// The registry redirected the request. The blob must be sent there from its first byte.
+    /// The registry redirected the request. The blob must be sent to the new URL from its first byte.
     Redirected(UploadSession),
     Source(Error),
     Destination(Error),
 }
 
-/// Gives a blob piece by piece, and checks it: the last piece comes only when all of it is right.
+/// Stream of the chunks of a blob, with verification: the last chunk is returned only if size and digest are
+/// right.
 pub(crate) trait BlobStream: Send + 'static {
-    /// The next piece, or `None` after the last.
+    /// Returns the next chunk, or `None` after the last one.
     fn next_chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, Error>> + Send;
 }
 
 impl Repository {
-    /// Mounts the blob from the repository `mount`, or opens an upload session. If the registry refuses
-    /// the mount in any way, an ordinary upload decides: Harbor answers 401, others 403 to 405
+    /// Mounts the blob from the repository `mount`, or opens an upload session. If the registry rejects the
+    /// mount with any status, an upload session follows: Harbor returns 401, others 403 to 405
     /// (<https://github.com/google/go-containerregistry/issues/1609>).
     ///
     /// # Errors
-    /// The registry's answer to the request for an upload session.
+    /// The registry's error response to the request for an upload session.
     pub(crate) async fn start_upload(
         &self,
         digest: &Digest,
@@ -82,8 +84,8 @@ impl Repository {
             .map(UploadStart::Session)
     }
 
-    /// Asks for a mount. Returns `None` if the registry refuses it. A registry that only declines it opens
-    /// an upload session.
+    /// Requests a mount. Returns `None` if the registry rejects it. A registry that does not support mounts
+    /// opens an upload session.
     async fn mount(
         &self,
         mut url: Url,
@@ -93,7 +95,7 @@ impl Repository {
         url.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", from.path());
         let mut request = Self::request(Method::POST, url, SMALL_BODY_BYTES);
         request.is_final = |_| true;
-        // A single attempt, because the upload that follows a refusal has attempts of its own.
+        // One attempt is enough, because the upload session has a budget of its own.
         let once = Backoff { max_attempts: 1, ..self.http_options().backoff };
         let budget = RetryBudget::new(once, self.deadline, self.usage.pending.clone());
         let response = self.with_mount_source(from).with_budget(&budget).send(request).await;
@@ -103,20 +105,20 @@ impl Repository {
         match response.and_then(opened_session) {
             Ok(upload) => Ok(Some(UploadStart::Session(upload))),
             Err(error @ Error::Credentials(_)) => Err(error),
-            // The upload does not wait for the same silent host as long again.
+            // The time limit for silent hosts includes the mount and the upload.
             Err(Error::Http(error))
                 if error.is_silent_host() && !self.retry_budget().wait_after_error(&error).await =>
             {
                 Err(error.into())
             }
             Err(error) => {
-                tracing::info!(%digest, from = from.path(), %error, "a refused mount is replaced by an upload");
+                tracing::info!(%digest, from = from.path(), %error, "mount rejected, uploading the blob");
                 Ok(None)
             }
         }
     }
 
-    /// Sends a whole blob. Calls `passed` with the size of each piece, in bytes.
+    /// Sends a whole blob. Calls `on_sent` with the size of each chunk, in bytes.
     pub(crate) async fn send_blob(
         &self,
         upload: &UploadSession,
@@ -141,8 +143,8 @@ impl Repository {
         let mut secrets = Secrets::default();
         authorization.add_secrets_to(&mut secrets);
         secrets.add_query(&url);
-        let failed = |error: http::Error| UploadError::Destination(secrets.remove_from_error(error.into()));
-        let mut response = result.map_err(failed)?;
+        let to_error = |error: http::Error| UploadError::Destination(secrets.remove_from_error(error.into()));
+        let mut response = result.map_err(to_error)?;
         if response.status.is_success() {
             return Ok(());
         }
@@ -150,8 +152,8 @@ impl Repository {
             return Err(UploadError::Redirected(UploadSession { url }));
         }
         secrets.remove_from_response(&mut response);
-        let described = secrets.remove_from(&format!("PUT {}", url.path()));
-        let error_response = ErrorResponse::new(&response, described, authorization.credentials_sent());
+        let description = secrets.remove_from(&format!("PUT {}", url.path()));
+        let error_response = ErrorResponse::new(&response, description, authorization.credentials_sent());
         let renewed = self
             .is_authorization_renewed(&url, &response, &authorization)
             .await
@@ -163,10 +165,10 @@ impl Repository {
         }))
     }
 
-    /// Sends a small blob that is in memory. Bytes that the registry has already do no harm.
+    /// Sends a small blob that is in memory. Succeeds also if the registry has the blob.
     ///
     /// # Errors
-    /// If the registry refuses it or cannot be reached.
+    /// If the registry rejects the blob or is unreachable.
     pub async fn put_blob(&self, bytes: &'static [u8]) -> Result<(), Error> {
         let digest = Digest::of(bytes);
         let UploadStart::Session(upload) = self.start_upload(&digest, None).await? else { return Ok(()) };
@@ -176,24 +178,24 @@ impl Repository {
         self.send(request).await?.into_success().map(drop)
     }
 
-    /// Cancels a session. Failures are ignored: some registries require a permission that the token does not
-    /// have, and all end sessions by themselves.
+    /// Cancels a session. Errors are ignored, because some registries require a permission that the token
+    /// does not have, and all registries let sessions expire.
     pub(crate) async fn cancel_upload(&self, upload: UploadSession) {
-        let cancelling = async {
+        let cancellation = async {
             let authorization = self.authorization(&upload.url).await?;
             let mut request = Self::request(Method::DELETE, upload.url, SMALL_BODY_BYTES);
             request.network = self.network();
             authorization.apply(&mut request.headers);
             Ok::<_, Error>(self.client.connections.http.send(&request, Some(Instant::now())).await?)
         };
-        if !matches!(tokio::time::timeout(CANCEL_TIME, cancelling).await, Ok(Ok(_))) {
-            tracing::debug!("an upload session was left to expire");
+        if !matches!(tokio::time::timeout(CANCEL_TIME, cancellation).await, Ok(Ok(_))) {
+            tracing::debug!("an upload session was not cancelled and will expire");
         }
     }
 }
 
-/// Returns the address of the request that closes a session. A redirect of that request can name the digest
-/// already.
+/// Returns the URL of the request that completes a session. The URL of a redirect can already contain the
+/// digest.
 fn with_digest(mut url: Url, digest: &Digest) -> Url {
     if !url.query_pairs().any(|(name, _)| name == "digest") {
         url.query_pairs_mut().append_pair("digest", digest.as_str());
@@ -201,7 +203,7 @@ fn with_digest(mut url: Url, digest: &Digest) -> Url {
     url
 }
 
-/// Returns the upload session that a registry opened.
+/// Returns the upload session in a response.
 fn opened_session(response: RegistryResponse) -> Result<UploadSession, Error> {
     let url = response.url.clone();
     let response = response.into_success()?;
@@ -210,23 +212,24 @@ fn opened_session(response: RegistryResponse) -> Result<UploadSession, Error> {
     Ok(UploadSession { url })
 }
 
-/// The reader as a request body. An error ends the body early, so that the registry never sees a
-/// whole blob, and is kept for the caller: the HTTP client would report a broken connection.
+/// Converts a stream into a request body. An error of the stream interrupts the upload, so that the registry
+/// gets no complete blob. The error is stored for the caller, because the HTTP client would only report an
+/// interrupted connection.
 fn request_body(
     reader: impl BlobStream,
     monitor: Arc<UploadMonitor>,
     error: Arc<Mutex<Option<Error>>>,
     on_sent: Arc<dyn Fn(u64) + Send + Sync>,
 ) -> Body {
-    let pieces = stream::try_unfold(reader, move |mut reader| {
+    let chunks = stream::try_unfold(reader, move |mut reader| {
         let (monitor, error, on_sent) = (monitor.clone(), error.clone(), on_sent.clone());
         async move {
             monitor.waiting_for_source();
             match reader.next_chunk().await {
-                Ok(Some(piece)) => {
-                    monitor.source_delivered(piece.len() as u64);
-                    on_sent(piece.len() as u64);
-                    Ok(Some((piece, reader)))
+                Ok(Some(chunk)) => {
+                    monitor.source_delivered(chunk.len() as u64);
+                    on_sent(chunk.len() as u64);
+                    Ok(Some((chunk, reader)))
                 }
                 Ok(None) => {
                     monitor.source_delivered(0);
@@ -240,5 +243,5 @@ fn request_body(
             }
         }
     });
-    Body::wrap_stream(pieces)
+    Body::wrap_stream(chunks)
 }
