@@ -1,4 +1,4 @@
-"""A stand-in for AWS on loopback, and the AWS command line that talks to it."""
+"""Emulated AWS services (moto) on loopback, and the AWS CLI that uses them."""
 
 import json
 import os
@@ -11,12 +11,12 @@ from pathlib import Path
 
 import boto3
 
-# How long any command may take. Starting the AWS command line takes a second by itself.
+# Timeout of a command in seconds. The AWS CLI needs one second to start.
 TIMEOUT = 120
 
 
 class Cloud:
-    """AWS as far as `moto` plays it; ends with the block."""
+    """moto's server, which stops at the end of the `with` block."""
 
     def __enter__(self) -> "Cloud":
         with socket.socket() as probe:
@@ -25,7 +25,7 @@ class Cloud:
         self.url = f"http://127.0.0.1:{port}"
         self.server = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("server.py"), str(port)],
-            # A bucket of another account is closed, as it is unless its owner says otherwise.
+            # By default, S3 denies access to buckets of other accounts.
             env={**os.environ, "MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "false"},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
@@ -37,14 +37,14 @@ class Cloud:
                 break
             time.sleep(0.1)
         self.__exit__()
-        raise RuntimeError("the stand-in for AWS did not start")
+        raise RuntimeError("moto did not start")
 
     def __exit__(self, *_):
         self.server.terminate()
         self.server.wait(TIMEOUT)
 
     def environment(self, region: str = "eu-west-1", **more: str) -> dict:
-        """Variables with which the AWS command line finds this cloud, and no other."""
+        """Returns environment variables that direct the AWS CLI to this server only."""
         kept = {name: os.environ[name] for name in ["PATH", "HOME"]}
         return {
             **kept,
@@ -68,14 +68,14 @@ class Cloud:
         )
 
     def aws(self, *arguments: str, region: str = "eu-west-1"):
-        """What the AWS command line answers. Raises what it says when it fails."""
+        """Runs the AWS CLI and returns its JSON output."""
         done = self.run("aws", *arguments, "--output", "json", region=region)
         if done.returncode != 0:
             raise RuntimeError(done.stderr.strip())
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def client(self, service: str, region: str = "eu-west-1", account: str = ""):
-        """The same cloud for a look at what the command line did, a second faster; or as another account."""
+        """Returns a boto3 client for this server, optionally of another account. It is faster than the AWS CLI."""
         client = boto3.client(
             service, region, endpoint_url=self.url, aws_access_key_id="test", aws_secret_access_key="test"
         )
@@ -85,6 +85,6 @@ class Cloud:
         return client
 
     def reset(self):
-        """Forgets all there is."""
+        """Deletes all resources."""
         request = urllib.request.Request(f"{self.url}/moto-api/reset", method="POST")
         urllib.request.urlopen(request, timeout=TIMEOUT).close()

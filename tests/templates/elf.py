@@ -1,4 +1,4 @@
-"""Files in the format of programs, with just what is asked of them."""
+"""Creates minimal ELF files."""
 
 import struct
 
@@ -11,14 +11,13 @@ MAGIC = b"\x7fELF\x02\x01"
 
 
 def with_headers(*kinds: int) -> bytes:
-    """Program headers of these kinds."""
+    """Returns an ELF file with program headers of these kinds."""
     head = MAGIC.ljust(32, b"\0") + struct.pack("<Q", 64) + bytes(14) + struct.pack("<HH", 56, len(kinds))
     return head.ljust(64, b"\0") + b"".join(struct.pack("<I", kind).ljust(56, b"\0") for kind in kinds)
 
 
-def that_needs(**libraries: list[str]) -> bytes:
-    """Two sections: versions that it needs of each library, and their names, among which is one that it
-    does not need."""
+def with_versions(**libraries: list[str]) -> bytes:
+    """Returns an ELF file that needs these symbol versions. Its names also contain an unused version."""
     names = b"\0GLIBC_2.99\0"
     needs = b""
     for left, versions in enumerate(libraries.values(), start=1 - len(libraries)):

@@ -1,10 +1,10 @@
-"""Evaluates the templates, and writes the result for programs that cannot read templates.
+"""Evaluates the templates and writes the result as JSON for other programs.
 
-Usage: export.py FILE. The file is JSON:
+Usage: export.py FILE. The content of FILE:
 
-    {"environment": {variable: value},          of the provider's function with default parameters
-     "samples": {name: {logical id: resource}}} of every sample with a Custom::ContainerImage: those, and
-                                                its repositories, which have their "Arn" beside "Properties"
+    {"environment": {variable: value},          environment of the function with default parameters
+     "samples": {name: {logical id: resource}}} images and repositories of each sample with an image;
+                                                a repository has "Arn" next to "Properties"
 """
 
 import json
@@ -15,16 +15,16 @@ from template import ACCOUNT, PROVIDER, SAMPLES, Evaluation, load, load_comment
 
 OTHER_ACCOUNT = "222222222222"
 CODE = {"CodeBucketPrefix": "acme", "CodeKeyPrefix": "provider/1/bootstrap"}
-# Name of the table that the emulator has (crates/aws-emulator).
+# Name of the table in the emulator (crates/aws-emulator).
 STATE_TABLE = "cfn-container-image-provider-state"
 
 
 def arn(service: str, name: str, account: str = ACCOUNT) -> str:
-    """The ARN of something in an account."""
+    """Returns an ARN."""
     return f"arn:aws:{service}:eu-west-1:{account}:{name}"
 
 
-# Values of parameters that have no default, or whose default leaves the image out.
+# Values of parameters without a default, and of parameters whose default creates no image.
 PARAMETERS = {
     "cross-account": {"RepositoryArn": arn("ecr", "repository/nginx", OTHER_ACCOUNT)},
     "ecs-service": {"Subnets": "subnet-01234567", "SecurityGroups": "sg-01234567"},
@@ -36,14 +36,14 @@ PARAMETERS = {
     "private-upstream": {"CredentialArn": arn("secretsmanager", "secret:hub-AbCdEf")},
     "stack-set": {"TemplateUrl": "https://acme/template.yaml", "OrganizationalUnitIds": "r-abcd"},
 }
-# The same for samples that are deployed in the other account too.
+# Parameters of samples that are also deployed in the other account.
 OTHER_PARAMETERS = {
     "cross-account": {"ProviderRoleArn": f"arn:aws:iam::{ACCOUNT}:role/provider"},
 }
 
 
 def environment() -> dict[str, str]:
-    """Variables of the provider's function."""
+    """Returns the environment variables of the provider's function."""
     function = Evaluation(load(PROVIDER), CODE).resources()["CFNCustomProvider"]
     variables = function["Properties"]["Environment"]["Variables"]
     # CloudFormation generates the name of the table.
@@ -51,35 +51,35 @@ def environment() -> dict[str, str]:
 
 
 def resources(path: Path) -> dict[str, dict]:
-    """A sample's images and repositories, of all accounts in which it is deployed."""
+    """Returns the images and repositories of a sample in all accounts."""
     found = deployed(path, PARAMETERS.get(path.stem), ACCOUNT)
     if path.stem in OTHER_PARAMETERS:
         other = deployed(path, OTHER_PARAMETERS[path.stem], OTHER_ACCOUNT)
-        if twice := found.keys() & other.keys():
-            raise ValueError(f"{path.stem} has {twice} in both accounts")
+        if duplicates := found.keys() & other.keys():
+            raise ValueError(f"{path.stem} has {duplicates} in both accounts")
         found |= other
     return found
 
 
 def deployed(path: Path, parameters: dict | None, account: str) -> dict[str, dict]:
-    """Images and repositories of one deployment."""
+    """Returns the images and repositories of one deployment."""
     evaluated = Evaluation(load(path), parameters, account=account).resources()
     repositories = [name for name, resource in evaluated.items() if resource["Type"] == "AWS::ECR::Repository"]
     for name in repositories:
-        made = arn("ecr", f"repository/{evaluated[name]['Properties']['RepositoryName']}", account)
-        evaluated = json.loads(json.dumps(evaluated).replace(f"<{name}.Arn>", made))
-        evaluated[name]["Arn"] = made
-    # What a pipeline deploys is no resource of its own template, but a template of its source.
-    if shown := load_comment(path):
+        repository_arn = arn("ecr", f"repository/{evaluated[name]['Properties']['RepositoryName']}", account)
+        evaluated = json.loads(json.dumps(evaluated).replace(f"<{name}.Arn>", repository_arn))
+        evaluated[name]["Arn"] = repository_arn
+    # The image of the pipeline is in the template of its source repository, which a comment contains.
+    if comment := load_comment(path):
         repository, = repositories
-        given = {"RepositoryArn": evaluated[repository]["Arn"]}
-        evaluated |= Evaluation(shown, given, account=account).resources()
-    wanted = ("AWS::ECR::Repository", "Custom::ContainerImage")
-    return {name: resource for name, resource in evaluated.items() if resource["Type"] in wanted}
+        values = {"RepositoryArn": evaluated[repository]["Arn"]}
+        evaluated |= Evaluation(comment, values, account=account).resources()
+    types = ("AWS::ECR::Repository", "Custom::ContainerImage")
+    return {name: resource for name, resource in evaluated.items() if resource["Type"] in types}
 
 
 def export() -> dict:
-    """All of it."""
+    """Returns the content of the file."""
     samples = {path.stem: resources(path) for path in SAMPLES}
     return {
         "environment": environment(),

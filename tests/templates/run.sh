@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Tests the templates, the shell scripts and what the documentation says of them, with Python, and jq for
-# the documentation's commands. Installs what it runs into a virtual environment under the target folder.
+# Tests the templates, the shell scripts and the documentation. Needs Python 3, and jq for the commands of the
+# documentation. Installs its requirements into a virtual environment under the target folder.
 #
-# What the provider called is compared when `make test` has left a list of it;
-# REQUIRE_ACTIONS_SEEN=1 makes it a failure that there is none.
+# `make test` lists the AWS actions that the provider calls. If the list exists, it is compared with the role.
+# With REQUIRE_ACTIONS_SEEN=1, a missing list is a failure.
 #
-# Usage: run.sh [NAME...]       names of tests as `python -m unittest` takes them; all without one
-#        run.sh --export FILE   writes what export.py says instead
+# Usage: run.sh [NAME...]       runs these tests (arguments of `python -m unittest`), or all
+#        run.sh --export FILE   writes the evaluated templates (see export.py)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -18,7 +18,7 @@ if ! cmp -s "$here/requirements.txt" "$environment/requirements.txt"; then
     rm -rf "$environment"
     python3 -m venv "$environment"
     "$environment/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
-    # Last, so that an installation that broke off is begun anew.
+    # Last, so that an interrupted installation starts again.
     cp "$here/requirements.txt" "$environment/"
 fi
 

@@ -11,7 +11,7 @@ from moto.server import main
 is_action_permitted = access_control.IAMPolicyStatement.is_action_permitted
 
 
-def corrected(statement, *arguments, **named):
+def without_conditional_deny(statement, *arguments, **named):
     """Ignores a Deny with a condition. moto applies it even if the condition does not match."""
     document = statement._statement
     if document["Effect"] == "Deny" and "Condition" in document:
@@ -19,5 +19,5 @@ def corrected(statement, *arguments, **named):
     return is_action_permitted(statement, *arguments, **named)
 
 
-access_control.IAMPolicyStatement.is_action_permitted = corrected
+access_control.IAMPolicyStatement.is_action_permitted = without_conditional_deny
 main(["-H", "127.0.0.1", "-p", sys.argv[1]])

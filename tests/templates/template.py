@@ -1,6 +1,6 @@
-"""Reads CloudFormation templates, and evaluates as much of them as can be told without AWS.
+"""Reads CloudFormation templates and evaluates them as far as possible without AWS.
 
-Functions come out in their long form (`{"Fn::Sub": ...}`), whatever form the template has them in.
+Loaded templates contain the long form of all functions (`{"Fn::Sub": ...}`).
 """
 
 import re
@@ -12,17 +12,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PROVIDER = ROOT / "cloudformation" / "cfn-container-image-provider.yaml"
 SAMPLES = sorted((ROOT / "samples").glob("*.yaml"))
 
-# Where templates are evaluated, unless told otherwise.
+# Default account of evaluations.
 ACCOUNT = "123456789012"
-# What `Ref` gives for a resource, and `Fn::GetAtt` for an attribute: no real value, but one that
-# shows where it came from.
+# Value of `Ref` for a resource and of `Fn::GetAtt` for an attribute. It contains their name.
 UNKNOWN = "<{}>"
-# Stands for a property that is left out.
+# Value of AWS::NoValue, which removes a property.
 NO_VALUE = object()
 
 
 class Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's tags, and without the types that it does not know."""
+    """Loads YAML with CloudFormation's tags and types."""
 
 
 def _tagged(loader: Loader, suffix: str, node: yaml.Node):
@@ -40,17 +39,17 @@ def _tagged(loader: Loader, suffix: str, node: yaml.Node):
 
 
 Loader.add_multi_constructor("!", _tagged)
-# A date such as '2012-10-17' is text to CloudFormation, with quotes and without.
+# CloudFormation treats dates such as 2012-10-17 as strings, also without quotes.
 Loader.add_constructor("tag:yaml.org,2002:timestamp", Loader.construct_yaml_str)
 
 
 def load(path: Path) -> dict:
-    """The template in `path`."""
+    """Returns the template in `path`."""
     return yaml.load(path.read_text(), Loader)
 
 
 def load_comment(path: Path) -> dict | None:
-    """The template with an image that a comment of `path` shows, if one does."""
+    """Returns the template with an image that a comment of `path` contains."""
     for block in re.findall(r"(?:^#   .*\n)+", path.read_text(), re.M):
         if "Type: Custom::ContainerImage" in block:
             return yaml.load(re.sub("^#   ", "", block, flags=re.M), Loader)
@@ -74,42 +73,42 @@ class Evaluation:
             "AWS::StackId": f"arn:{partition}:cloudformation:{region}:{account}:stack/stack/7c9e6679",
             "AWS::NoValue": NO_VALUE,
         }
-        given = dict(parameters or {})
+        remaining = dict(parameters or {})
         for name, parameter in template.get("Parameters", {}).items():
-            value = given.pop(name, parameter.get("Default"))
+            value = remaining.pop(name, parameter.get("Default"))
             if value is None:
                 raise ValueError(f"parameter {name} has no value")
             is_list = "List" in parameter["Type"] and isinstance(value, str)
             self.names[name] = value.split(",") if is_list else value
-        if given:
-            raise ValueError(f"no such parameters: {', '.join(given)}")
+        if remaining:
+            raise ValueError(f"unknown parameters: {', '.join(remaining)}")
 
-    def refusals(self) -> list[str]:
-        """What Rules say against the parameters."""
-        said = []
+    def rule_violations(self) -> list[str]:
+        """Returns the messages of the Rules that reject the parameters."""
+        messages = []
         for rule in self.template.get("Rules", {}).values():
             if "RuleCondition" in rule and not self.value(rule["RuleCondition"]):
                 continue
             for assertion in rule["Assertions"]:
                 if not self.value(assertion["Assert"]):
-                    said.append(assertion["AssertDescription"])
-        return said
+                    messages.append(assertion["AssertDescription"])
+        return messages
 
     def resources(self) -> dict:
-        """The resources whose conditions hold, with their properties evaluated."""
-        chosen = {}
+        """Returns the evaluated resources whose conditions are true."""
+        resources = {}
         for name, resource in self.template["Resources"].items():
             condition = resource.get("Condition")
             if condition is None or self.condition(condition):
-                chosen[name] = self.value(resource)
-        return chosen
+                resources[name] = self.value(resource)
+        return resources
 
     def condition(self, name: str) -> bool:
-        """Whether the condition of that name holds."""
+        """Returns the value of a condition."""
         return self.value(self.template["Conditions"][name])
 
     def value(self, node):
-        """`node` without its functions."""
+        """Evaluates all functions in `node`."""
         if isinstance(node, list):
             values = [self.value(item) for item in node]
             return [value for value in values if value is not NO_VALUE]
@@ -119,7 +118,7 @@ class Evaluation:
             (function, argument), = node.items()
             if function == "Ref":
                 return self.names.get(argument, UNKNOWN.format(argument))
-            # The key of a resource too, but there among others.
+            # Resources have this key too, but they have other keys as well.
             if function == "Condition" and isinstance(argument, str):
                 return self.condition(argument)
             if function.startswith("Fn::"):
@@ -128,10 +127,10 @@ class Evaluation:
         return {key: value for key, value in values.items() if value is not NO_VALUE}
 
     def function(self, name: str, argument):
-        """The value of one function."""
+        """Evaluates one function."""
         if name == "If":
-            condition, holds, else_ = argument
-            return self.value(holds if self.condition(condition) else else_)
+            condition, then, else_ = argument
+            return self.value(then if self.condition(condition) else else_)
         if name == "Sub":
             return self.substitute(argument)
         argument = self.value(argument)
@@ -159,10 +158,10 @@ class Evaluation:
                 return self.template["Mappings"][mapping][first][second]
             case "GetAZs" | "Cidr":
                 return [UNKNOWN.format(f"{name}{index}") for index in range(6)]
-        raise ValueError(f"Fn::{name} is not known here")
+        raise ValueError(f"Fn::{name} is not supported")
 
     def substitute(self, argument) -> str:
-        """`Fn::Sub`, with a map of values or without."""
+        """Evaluates `Fn::Sub` with or without a map of values."""
         text, values = argument if isinstance(argument, list) else (argument, {})
         values = self.value(values)
 
@@ -176,7 +175,7 @@ class Evaluation:
 
 
 def role_statements(resources: dict) -> list[dict]:
-    """The statements of the function's role: its inline policies, and the policy that it has in a VPC."""
+    """Returns the statements of the function's role: its inline policies and its policy in a VPC."""
     documents = [policy["PolicyDocument"] for policy in resources["LambdaRole"]["Properties"]["Policies"]]
     if "VpcAccess" in resources:
         documents.append(resources["VpcAccess"]["Properties"]["PolicyDocument"])
@@ -184,7 +183,7 @@ def role_statements(resources: dict) -> list[dict]:
 
 
 def partition_of(region: str) -> tuple[str, str]:
-    """A Region's partition, and how names of hosts end there."""
+    """Returns the partition of a Region and its DNS suffix."""
     if region.startswith("cn-"):
         return "aws-cn", "amazonaws.com.cn"
     if region.startswith("us-gov-"):

@@ -1,4 +1,4 @@
-"""Requirements of AWS that neither the linter nor moto checks.
+"""Requirements of AWS that cfn-lint and moto do not check.
 
 Each has a link to its documentation or to a report.
 """
@@ -14,17 +14,17 @@ import yaml
 
 from template import PROVIDER, ROOT, SAMPLES, Evaluation, load, role_statements
 
-# The largest template that `aws cloudformation deploy` sends without a bucket for it:
+# Maximum size in bytes of a template that `aws cloudformation deploy` sends without a bucket:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-LARGEST_BODY = 51_200
+MAX_BODY = 51_200
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html
-KNOWN_TO_RULES = {
+RULE_FUNCTIONS = {
     "Fn::And", "Fn::Contains", "Fn::EachMemberEquals", "Fn::EachMemberIn", "Fn::Equals", "Fn::Not", "Fn::Or",
     "Fn::RefAll", "Fn::ValueOf", "Fn::ValueOfAll", "Ref",
 }
-# Interface endpoints whose names begin otherwise in China:
+# Interface endpoints with another prefix in China:
 # https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/aws-ec2/lib/vpc-endpoint.ts
-OTHERWISE_IN_CHINA = {"ecr.api", "ecr.dkr", "lambda"}
+OTHER_PREFIX_IN_CHINA = {"ecr.api", "ecr.dkr", "lambda"}
 
 # Parameters of samples/image-pipeline.yaml without a default.
 PIPELINE = {
@@ -35,18 +35,18 @@ PIPELINE = {
 
 
 def sample(name: str, region: str = "eu-west-1", **parameters: str) -> dict:
-    """The resources of a sample."""
+    """Returns the resources of a sample."""
     return Evaluation(load(ROOT / "samples" / f"{name}.yaml"), parameters, region).resources()
 
 
 def statements(role: dict) -> list[dict]:
-    """All that a role's own policies say."""
+    """Returns the statements of a role's inline policies."""
     policies = role["Properties"]["Policies"]
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
 def functions(node) -> set[str]:
-    """The names of the functions in a part of a template."""
+    """Returns the names of the functions in a part of a template."""
     if isinstance(node, list):
         return set().union(*map(functions, node))
     if not isinstance(node, dict):
@@ -55,32 +55,32 @@ def functions(node) -> set[str]:
 
 
 class Templates(unittest.TestCase):
-    def test_a_template_can_be_deployed_without_a_bucket_for_it(self):
+    def test_a_template_can_be_deployed_without_a_bucket(self):
         for path in [PROVIDER, *SAMPLES]:
-            self.assertLess(path.stat().st_size, LARGEST_BODY, path.name)
+            self.assertLess(path.stat().st_size, MAX_BODY, path.name)
 
-    def test_rules_use_no_function_that_only_conditions_have(self):
+    def test_rules_use_only_functions_that_rules_support(self):
         for path in [PROVIDER, *SAMPLES]:
             for rule in load(path).get("Rules", {}).values():
                 used = functions(rule.get("RuleCondition", {}))
                 for assertion in rule["Assertions"]:
                     used |= functions(assertion["Assert"])
-                self.assertLessEqual(used, KNOWN_TO_RULES, path.name)
+                self.assertLessEqual(used, RULE_FUNCTIONS, path.name)
 
 
 class Samples(unittest.TestCase):
-    def test_every_block_that_a_vpc_may_have_holds_its_subnets(self):
+    def test_every_allowed_cidr_block_has_room_for_the_subnets(self):
         template = load(ROOT / "samples" / "vpc.yaml")
         pattern = template["Parameters"]["CidrBlock"]["AllowedPattern"]
         subnets = [item for item in template["Resources"].values() if item["Type"] == "AWS::EC2::Subnet"]
-        # Amazon VPC takes blocks from /16 to /28.
-        taken = [length for length in range(33) if re.fullmatch(pattern, f"10.0.0.0/{length}")]
-        self.assertTrue(taken and set(taken) <= set(range(16, 29)), taken)
+        # Amazon VPC accepts blocks from /16 to /28.
+        accepted = [length for length in range(33) if re.fullmatch(pattern, f"10.0.0.0/{length}")]
+        self.assertTrue(accepted and set(accepted) <= set(range(16, 29)), accepted)
         for subnet in subnets:
             index, cidr = subnet["Properties"]["CidrBlock"]["Fn::Select"]
             _, count, bits = cidr["Fn::Cidr"]
             self.assertLess(index, count)
-            self.assertLessEqual(count, 2 ** (32 - bits - max(taken)))
+            self.assertLessEqual(count, 2 ** (32 - bits - max(accepted)))
 
     def test_zones_without_lambda_can_be_avoided(self):
         # https://github.com/awslabs/aws-orbit-workbench/issues/320
@@ -89,7 +89,7 @@ class Samples(unittest.TestCase):
             subnets = [item for item in sample("vpc", **given).values() if item["Type"] == "AWS::EC2::Subnet"]
             self.assertEqual({subnet["Properties"]["AvailabilityZone"] for subnet in subnets}, expected)
 
-    def test_endpoints_have_the_names_that_they_have_in_the_partition(self):
+    def test_endpoints_have_the_names_of_their_partition(self):
         for region in ["eu-west-1", "us-gov-west-1", "cn-north-1"]:
             endpoints = [
                 item["Properties"]
@@ -97,13 +97,13 @@ class Samples(unittest.TestCase):
                 if item["Type"] == "AWS::EC2::VPCEndpoint"
             ]
             services = {endpoint["ServiceName"].split(f"{region}.")[1] for endpoint in endpoints}
-            self.assertLess(OTHERWISE_IN_CHINA, services)
+            self.assertLess(OTHER_PREFIX_IN_CHINA, services)
             for endpoint in endpoints:
                 prefix, service = endpoint["ServiceName"].split(f"com.amazonaws.{region}.")
-                expected = "cn." if region == "cn-north-1" and service in OTHERWISE_IN_CHINA else ""
+                expected = "cn." if region == "cn-north-1" and service in OTHER_PREFIX_IN_CHINA else ""
                 self.assertEqual(prefix, expected, endpoint["ServiceName"])
 
-    def test_only_free_endpoints_exist_unless_others_are_chosen(self):
+    def test_only_free_endpoints_exist_by_default(self):
         for given, expected in [
             ({}, {"Gateway": 2}),
             ({"ProviderEndpoints": "true"}, {"Gateway": 2, "Interface": 5}),
@@ -115,7 +115,7 @@ class Samples(unittest.TestCase):
             self.assertEqual(kinds, expected)
             self.assertEqual("EndpointSecurityGroup" in resources, "Interface" in expected)
 
-    def test_the_dynamodb_endpoint_lets_through_what_the_provider_may_do(self):
+    def test_the_dynamodb_endpoint_allows_the_actions_of_the_provider(self):
         code = {"CodeBucketPrefix": "acme", "CodeKeyPrefix": "provider"}
         provider = role_statements(Evaluation(load(PROVIDER), code).resources())
         (state,) = [statement for statement in provider if statement["Sid"] == "KeepState"]
@@ -123,8 +123,8 @@ class Samples(unittest.TestCase):
         self.assertEqual(statement["Action"], state["Action"])
         self.assertEqual(statement["Resource"], "arn:aws:dynamodb:eu-west-1:123456789012:table/*")
 
-    def test_a_nat_gateway_is_zonal_or_regional_and_the_private_route_leads_to_it(self):
-        # A regional one has no subnet, a zonal one no VPC:
+    def test_a_nat_gateway_is_zonal_or_regional_and_the_private_route_uses_it(self):
+        # A regional gateway has no subnet, and a zonal one has no VPC:
         # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNatGateway.html
         for mode, name, parent, addresses in [
             ("zonal", "NatGateway", "SubnetId", 1),
@@ -139,14 +139,14 @@ class Samples(unittest.TestCase):
             eips = [item for item in resources.values() if item["Type"] == "AWS::EC2::EIP"]
             self.assertEqual(len(eips), addresses)
 
-    def test_regional_nat_gateways_are_refused_where_they_do_not_exist(self):
+    def test_regional_nat_gateways_are_rejected_in_regions_without_them(self):
         template = load(ROOT / "samples" / "vpc.yaml")
         for region, mode, count in [
             ("eu-west-1", "regional", 0), ("cn-north-1", "zonal", 0),
             ("cn-north-1", "regional", 1), ("us-gov-west-1", "regional", 1),
         ]:
-            refusals = Evaluation(template, {"NatGatewayMode": mode}, region).refusals()
-            self.assertEqual(len(refusals), count, f"{mode} in {region}")
+            violations = Evaluation(template, {"NatGatewayMode": mode}, region).rule_violations()
+            self.assertEqual(len(violations), count, f"{mode} in {region}")
 
     def test_a_role_that_is_created_again_keeps_its_access_to_another_account(self):
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
@@ -176,26 +176,26 @@ class Samples(unittest.TestCase):
                 calls = Path(folder, "calls").read_text().split()
                 self.assertEqual(calls, ["describe-stacks", *["delete-stack", "wait"] * deletes])
 
-    def test_lambda_may_pull_in_the_way_that_it_asks(self):
+    def test_the_repository_policy_allows_lambda_to_pull(self):
         # https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#gettingstarted-images-permissions
         policy = sample("lambda-function")["Repository"]["Properties"]["RepositoryPolicyText"]
         (statement,) = policy["Statement"]
         function = "arn:aws:lambda:eu-west-1:123456789012:function:*"
         self.assertEqual(statement["Condition"], {"StringLike": {"aws:sourceArn": function}})
 
-    def test_what_failed_to_be_created_is_not_retained(self):
+    def test_resources_of_a_failed_creation_are_not_retained(self):
         for path in SAMPLES:
             for name, resource in load(path)["Resources"].items():
                 self.assertNotEqual(resource.get("DeletionPolicy"), "Retain", f"{path.name}: {name}")
 
-    def test_a_delegated_administrator_says_so(self):
+    def test_the_stack_set_supports_a_delegated_administrator(self):
         for given, expected in [({}, "SELF"), ({"CallAs": "DELEGATED_ADMIN"}, "DELEGATED_ADMIN")]:
             resources = sample(
                 "stack-set", TemplateUrl="https://acme.example/a.yaml", OrganizationalUnitIds="ou-1", **given
             )
             self.assertEqual(resources["Providers"]["Properties"]["CallAs"], expected)
 
-    def test_the_pipeline_may_do_what_its_stages_do(self):
+    def test_the_pipeline_role_has_the_minimum_permissions(self):
         resources = sample("image-pipeline", **PIPELINE)
         actions = set()
         for statement in statements(resources["PipelineRole"]):
@@ -207,7 +207,7 @@ class Samples(unittest.TestCase):
             "s3:GetObjectVersion", "s3:PutObject", "s3:PutObjectAcl",
         }
         self.assertLessEqual(minimum, actions)
-        # The service prefix has to be that of the connection, of which there are two.
+        # The service prefix must match that of the connection. There are two.
         connections = {action for action in actions if action.endswith(":UseConnection")}
         self.assertEqual(connections, {"codestar-connections:UseConnection", "codeconnections:UseConnection"})
 

@@ -49,7 +49,7 @@ class Commands(Installation):
         self.assertIn("CodeKeyPrefix", self.shell(commands("install.md", "Update")))
 
     def test_stacks_that_use_the_provider_are_listed_before_its_deletion(self):
-        self.user("images", "Custom::ContainerImage", self.function()["FunctionArn"])
+        self.create_user_stack("images", "Custom::ContainerImage", self.function()["FunctionArn"])
         text = self.shell(commands("install.md", "Uninstall", 2))
         self.assertEqual(text.split(), ["images", "Image"])
         self.assertEqual(self.stack()["StackStatus"], "CREATE_COMPLETE")

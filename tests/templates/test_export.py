@@ -1,4 +1,4 @@
-"""What other programs are given of the templates is whole."""
+"""The export of the templates is complete."""
 
 import re
 import unittest
@@ -8,7 +8,7 @@ from template import SAMPLES
 
 
 class Export(unittest.TestCase):
-    def test_images_of_all_samples_are_there_without_functions(self):
+    def test_images_of_all_samples_are_exported_without_functions(self):
         samples = export()["samples"]
         self.assertLessEqual({"demo", "base-images", "cross-account", "codebuild-project"}, samples.keys())
         for name, resources in samples.items():
@@ -20,7 +20,7 @@ class Export(unittest.TestCase):
                     self.assertIn(resource["Properties"]["RepositoryArn"], arns)
                     self.assertNotRegex(str(resource), "<|Fn::")
 
-    def test_no_sample_with_an_image_is_left_out(self):
+    def test_every_sample_with_an_image_is_exported(self):
         with_images = {path.stem for path in SAMPLES if re.search(r"^#? +Type: Custom::", path.read_text(), re.M)}
         self.assertEqual(export()["samples"].keys(), with_images)
 
@@ -30,7 +30,7 @@ class Export(unittest.TestCase):
         self.assertEqual(resources["Repository"]["Arn"], arn)
         self.assertEqual(resources["Image"]["Properties"]["RepositoryArn"], arn)
 
-    def test_the_environment_is_text(self):
+    def test_the_environment_contains_strings(self):
         environment = export()["environment"]
         self.assertEqual(environment["DEFAULT_PLATFORM"], "linux/amd64")
         self.assertEqual(environment["STATE_TABLE"], "cfn-container-image-provider-state")

@@ -1,4 +1,4 @@
-"""Linters have nothing against the templates and scripts."""
+"""Linters accept the templates and scripts."""
 
 import re
 import subprocess
@@ -7,27 +7,27 @@ import unittest
 from template import PROVIDER, ROOT, SAMPLES, load
 
 TEMPLATES = [PROVIDER, *SAMPLES]
-# One Region of each partition. The linter knows which resources a Region has.
+# One Region of each partition. cfn-lint checks the resources that a Region supports.
 REGIONS = ["eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"]
 
 
 class Lint(unittest.TestCase):
-    def test_cfn_lint_has_nothing_against_a_template_in_any_partition(self):
+    def test_cfn_lint_accepts_the_templates_in_all_partitions(self):
         for region in REGIONS:
             command = ["cfn-lint", "--regions", region, "--", *map(str, TEMPLATES)]
             done = subprocess.run(command, capture_output=True, text=True)
             self.assertEqual((done.returncode, done.stdout), (0, ""), f"in {region}")
 
-    def test_an_ignored_rule_has_its_reason_in_the_line_above(self):
+    def test_an_ignored_rule_has_a_reason_in_the_line_above(self):
         for path in TEMPLATES:
             lines = path.read_text().splitlines()
             for above, line in zip(lines, lines[1:]):
                 if "ignore_checks" in line:
                     self.assertRegex(above.strip(), r"^# .+\.$", f"{path.name}: {line.strip()}")
 
-    def test_shellcheck_has_nothing_against_a_script(self):
-        named = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-        files = [ROOT / name for name in named.stdout.splitlines()]
+    def test_shellcheck_accepts_all_scripts(self):
+        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+        files = [ROOT / name for name in listed.stdout.splitlines()]
         scripts = [path for path in files if path.is_file() and is_shell(path)]
         self.assertIn(ROOT / "tests" / "invariants.sh", scripts)
         command = ["shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *map(str, scripts)]
@@ -35,7 +35,7 @@ class Lint(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (0, ""))
 
     def test_scripts_for_users_run_with_the_bash_of_macos(self):
-        # macOS has Bash 3.2. shellcheck knows no versions of Bash.
+        # macOS has Bash 3.2. shellcheck does not check the version of Bash.
         newer = r"\$\{\w+(\[[@*]\])?[,^@]|\b(mapfile|readarray|coproc)\b|(declare|local|typeset) -\w*[Ang]|\[\[ -v |&>>|\|&"
         scripts = sorted((ROOT / "cloudformation").glob("*.sh"))
         self.assertGreater(len(scripts), 4)
@@ -48,7 +48,7 @@ class Lint(unittest.TestCase):
                 rest = text.replace(f'${{{name}[@]+"${{{name}[@]}}"}}', "")
                 self.assertNotIn(f"${{{name}[@]}}", rest, path.name)
 
-    def test_aliases_are_not_used_for_cloudformation_has_none(self):
+    def test_templates_have_no_yaml_aliases_which_cloudformation_rejects(self):
         for path in TEMPLATES:
             self.assertNotRegex(path.read_text(), r"(?m)^\s*\S+:\s+[&*][A-Za-z]", path.name)
 
@@ -68,17 +68,17 @@ class Parameters(unittest.TestCase):
                     self.assertIn("ConstraintDescription", parameter)
                     self.assertRegex(parameter["Default"], parameter["AllowedPattern"])
 
-    def test_each_stands_in_one_group_and_has_a_label(self):
+    def test_each_has_a_group_and_a_label(self):
         interface = self.template["Metadata"]["AWS::CloudFormation::Interface"]
         grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
         self.assertEqual(grouped, list(self.template["Parameters"]))
         self.assertEqual(sorted(interface["ParameterLabels"]), sorted(grouped))
 
-    def test_patterns_take_what_is_meant_and_nothing_near_it(self):
+    def test_patterns_accept_valid_values_and_reject_similar_ones(self):
         repository = "arn:aws:ecr:eu-west-1:123456789012:repository/base/*"
         secret = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:hub-AbCdEf"
-        login = f"docker.io={secret},registry.acme.example:5000=arn:aws:ssm:eu-west-1:123456789012:parameter/x"
-        for name, value, fits in [
+        credentials = f"docker.io={secret},registry.acme.example:5000=arn:aws:ssm:eu-west-1:123456789012:parameter/x"
+        for name, value, is_valid in [
             ("FunctionName", "a" * 55, True),
             ("FunctionName", "a" * 56, False),
             ("AppVPC", "vpc-0123456789abcdef0", True),
@@ -109,7 +109,7 @@ class Parameters(unittest.TestCase):
             ("EncryptionKeyArn", "arn:aws:kms:eu-west-1:123456789012:alias/logs", False),
             ("SecretArns", secret, True),
             ("SecretArns", secret + ":password::", False),
-            ("RegistryCredentials", login, True),
+            ("RegistryCredentials", credentials, True),
             ("RegistryCredentials", "docker.io", False),
             ("AllowedSources", "docker.io/library/,public.ecr.aws/", True),
             ("SourceMirrors", "docker.io=mirror.acme.example/hub,quay.io=mirror.acme.example/quay", True),
@@ -119,17 +119,17 @@ class Parameters(unittest.TestCase):
             ("HttpsProxy", "http://proxy.acme.example:3128", True),
             ("HttpsProxy", "http://user:word@proxy.acme.example:3128", False),
             ("CaBundle", "-----BEGIN CERTIFICATE-----\nAAAA+/==\n-----END CERTIFICATE-----\n", True),
-            ("CaBundle", "/opt/authorities.pem", True),
-            ("CaBundle", "authorities.pem", False),
+            ("CaBundle", "/opt/certificates.pem", True),
+            ("CaBundle", "certificates.pem", False),
             ("ReservedConcurrency", "0", False),
         ]:
             with self.subTest(name, value=value):
                 pattern = self.template["Parameters"][name]["AllowedPattern"]
-                self.assertEqual(re.fullmatch(pattern.strip("^$"), value) is not None, fits)
+                self.assertEqual(re.fullmatch(pattern.strip("^$"), value) is not None, is_valid)
 
 
 def is_shell(path) -> bool:
-    """Whether the file is a shell script, by its first line."""
+    """Returns true if the name or the first line of the file is that of a shell script."""
     with path.open("rb") as file:
         first = file.readline()
     return path.suffix == ".sh" or first.startswith((b"#!/bin/sh", b"#!/usr/bin/env bash"))

@@ -14,10 +14,10 @@ from template import ROOT
 
 SCRIPT = ROOT / "cloudformation" / "package.sh"
 REQUIREMENTS = ROOT / "cloudformation" / "requirements.txt"
-TRIPLES = [f"{processor}-unknown-linux-{library}" for processor in ["aarch64", "x86_64"]
+TRIPLES = [f"{architecture}-unknown-linux-{library}" for architecture in ["aarch64", "x86_64"]
            for library in ["gnu", "musl"]]
 
-# Knows where libraries would be.
+# Prints the folders of the standard libraries.
 RUSTC = """\
 case "$*" in
 "--print sysroot") echo "$WORLD/sysroot" ;;
@@ -26,14 +26,14 @@ case "$*" in
 *) exit 1 ;;
 esac
 """
-# Notes what it is asked for, and installs it unless there is no network.
+# Logs its arguments, and installs the targets unless offline.
 RUSTUP = """\
-echo "$*" >>"$WORLD/asked"
+echo "$*" >>"$WORLD/requested"
 [ ! -e "$WORLD/offline" ] || exit 1
 shift 2
 for triple in "$@"; do mkdir -p "$WORLD/libraries/$triple"; done
 """
-# Writes the programs that were laid out, to where the real one does.
+# Writes the prepared programs to the output folder.
 CARGO = """\
 kind=$1
 while [ $# -gt 0 ]; do
@@ -54,7 +54,7 @@ fi
 
 
 class Workplace(unittest.TestCase):
-    """A folder with stand-ins for the compilers, and what the scripts leave in it."""
+    """A folder with replacements of the compilers and the output of the scripts."""
 
     def setUp(self):
         self.world = Path(self.enterContext(tempfile.TemporaryDirectory()))
@@ -62,19 +62,19 @@ class Workplace(unittest.TestCase):
         builders = self.world / "package-environment"
         self.commands = builders / "bin"
         self.commands.mkdir(parents=True)
-        # So that it is not installed.
+        # The scripts install nothing if this file is up to date.
         (builders / "requirements.txt").write_bytes(REQUIREMENTS.read_bytes())
         for name, script in {"rustc": RUSTC, "rustup": RUSTUP, "cargo": CARGO, "uname": "echo x86_64\n"}.items():
-            self.command(name, script)
-        (self.world / "function").write_bytes(elf.that_needs(libc=["GLIBC_2.17", "GLIBC_2.34"]))
+            self.add_command(name, script)
+        (self.world / "function").write_bytes(elf.with_versions(libc=["GLIBC_2.17", "GLIBC_2.34"]))
         (self.world / "command").write_bytes(elf.with_headers(elf.PT_LOAD))
 
-    def command(self, name: str, script: str):
+    def add_command(self, name: str, script: str):
         path = self.commands / name
         path.write_text(f"#!/bin/sh\n{script}")
         path.chmod(0o755)
 
-    def has(self, *triples: str):
+    def add_libraries(self, *triples: str):
         for triple in triples:
             (self.world / "libraries" / triple).mkdir(parents=True)
 
@@ -95,7 +95,7 @@ class Package(Workplace):
         return self.run_script(SCRIPT, **environment)
 
     def check_packaged(self, *names: str):
-        """These and no others are there, with their checksums."""
+        """Checks that exactly these files exist, with their checksums."""
         found = {path.name for path in self.packages.iterdir() if path.is_file()}
         self.assertEqual(found, {"Dockerfile", "SHA256SUMS", *names})
         self.assertEqual([line.split()[1] for line in self.lines("package/SHA256SUMS")], sorted(names))
@@ -104,25 +104,25 @@ class Package(Workplace):
                 program = self.packages / name.removeprefix("bootstrap-").removesuffix(".zip") / "bootstrap"
                 self.assertTrue(program.is_file(), program)
 
-    def test_builds_everything_where_everything_is_there(self):
-        self.has(*TRIPLES)
+    def test_builds_everything_if_all_libraries_exist(self):
+        self.add_libraries(*TRIPLES)
         done = self.package(STRICT="1")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.check_packaged("bootstrap-arm64.zip", "bootstrap-x86_64.zip", "container-image-arm64",
                             "container-image-x86_64")
         self.assertIn("needs glibc 2.34 (limit 2.34)", done.stdout)
-        self.assertEqual(self.lines("asked"), [])
+        self.assertEqual(self.lines("requested"), [])
         built = [line.split()[:2] for line in self.lines("built")]
         self.assertEqual(built, [["lambda", "aarch64-unknown-linux-gnu.2.34"], ["zigbuild", TRIPLES[1]],
                                  ["lambda", "x86_64-unknown-linux-gnu.2.34"], ["zigbuild", TRIPLES[3]]])
 
-    def test_asks_once_for_all_that_is_missing(self):
-        self.has(TRIPLES[2])
+    def test_installs_all_missing_libraries_with_one_command(self):
+        self.add_libraries(TRIPLES[2])
         self.assertEqual(self.package(STRICT="1").returncode, 0)
-        self.assertEqual(self.lines("asked"), [f"target add {TRIPLES[0]} {TRIPLES[1]} {TRIPLES[3]}"])
+        self.assertEqual(self.lines("requested"), [f"target add {TRIPLES[0]} {TRIPLES[1]} {TRIPLES[3]}"])
 
-    def test_names_what_it_cannot_build_and_builds_the_rest(self):
-        self.has(*TRIPLES[2:])
+    def test_prints_files_that_it_cannot_build_and_builds_the_rest(self):
+        self.add_libraries(*TRIPLES[2:])
         (self.world / "offline").touch()
         done = self.package()
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -131,25 +131,25 @@ class Package(Workplace):
                          [["NOT BUILT", " bootstrap-arm64.zip"], ["NOT BUILT", " container-image for arm64"]])
         for line, triple in zip(done.stderr.splitlines(), TRIPLES):
             self.assertIn(f"rustup target add {triple}", line)
-        self.assertEqual(len(self.lines("asked")), 1)
+        self.assertEqual(len(self.lines("requested")), 1)
         strict = self.package(STRICT="1")
         self.assertEqual(strict.returncode, 1)
         self.assertIn("2 of the packages could not be built", strict.stderr)
 
-    def test_fails_where_nothing_can_be_built(self):
+    def test_fails_if_it_can_build_nothing(self):
         (self.commands / "rustup").unlink()
         done = self.package()
         self.assertEqual(done.returncode, 1)
         self.assertIn("nothing could be built", done.stderr)
 
-    def test_builds_a_static_command_without_musl_from_a_library_that_suffices(self):
-        self.has(TRIPLES[2])
+    def test_builds_a_static_command_line_with_a_suitable_glibc(self):
+        self.add_libraries(TRIPLES[2])
         (self.world / "offline").touch()
         library = self.world / "libc.a"
         library.touch()
-        self.command("cc", f"echo {library}\n")
+        self.add_command("cc", f"echo {library}\n")
         for version, built in {"2.36": True, "2.34": True, "2.31": False}.items():
-            self.command("getconf", f"echo glibc {version}\n")
+            self.add_command("getconf", f"echo glibc {version}\n")
             done = self.package(ARCHITECTURES="x86_64")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual("NOT BUILT" not in done.stderr, built, version)
@@ -158,22 +158,22 @@ class Package(Workplace):
         self.assertEqual((kind, triple), ("build", TRIPLES[2]))
         self.assertIn("+crt-static", flags)
 
-    def test_refuses_what_provided_al2023_could_not_run_or_lambda_would_load_slowly(self):
-        self.has(*TRIPLES)
-        (self.world / "function").write_bytes(elf.that_needs(libc=["GLIBC_2.35"]))
+    def test_rejects_programs_that_need_a_newer_glibc_are_too_large_or_not_static(self):
+        self.add_libraries(*TRIPLES)
+        (self.world / "function").write_bytes(elf.with_versions(libc=["GLIBC_2.35"]))
         done = self.package()
         self.assertEqual(done.returncode, 1)
         self.assertIn("arm64 needs glibc 2.35, which provided.al2023 does not have", done.stderr)
-        (self.world / "function").write_bytes(elf.that_needs(libc=["GLIBC_2.34"]) + os.urandom(6_000_000))
+        (self.world / "function").write_bytes(elf.with_versions(libc=["GLIBC_2.34"]) + os.urandom(6_000_000))
         done = self.package()
         self.assertEqual(done.returncode, 1)
         self.assertIn("bootstrap-arm64.zip is too large", done.stderr)
-        (self.world / "function").write_bytes(elf.that_needs(libc=["GLIBC_2.34"]))
+        (self.world / "function").write_bytes(elf.with_versions(libc=["GLIBC_2.34"]))
         (self.world / "command").write_bytes(elf.with_headers(elf.PT_INTERP))
         self.assertIn("is not static", self.package().stderr)
 
 
-# Makes virtual environments that have nothing but an installer with nothing to do.
+# Creates virtual environments whose pip does nothing.
 PYTHON = """\
 if [ "$1 $2" = "-m venv" ]; then
     mkdir -p "$3/bin" && printf '#!/bin/sh\\n' >"$3/bin/pip" && chmod +x "$3/bin/pip"
@@ -186,18 +186,18 @@ fi
 class Reproduce(Workplace):
     def setUp(self):
         super().setUp()
-        self.has(*TRIPLES)
-        self.command("python3", PYTHON)
+        self.add_libraries(*TRIPLES)
+        self.add_command("python3", PYTHON)
         self.source = self.world / "source"
         shutil.copytree(SCRIPT.parent, self.source / "cloudformation")
         shutil.copy(ROOT / "Cargo.toml", self.source)
         (self.source / ".gitignore").write_text("__pycache__\n")
         self.git("init", "--quiet")
         self.git("add", ".")
-        self.git("commit", "--quiet", "--message", "All of it")
+        self.git("commit", "--quiet", "--message", "all files")
 
     def git(self, *arguments: str):
-        author = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com"]
+        author = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
         subprocess.run(["git", "-C", self.source, *author, *arguments], check=True)
 
     def reproduce(self) -> subprocess.CompletedProcess:
@@ -205,19 +205,19 @@ class Reproduce(Workplace):
         self.assertEqual(self.run_script(scripts / "package.sh", PYTHON=sys.executable).returncode, 0)
         return self.run_script(scripts / "reproduce.sh", PYTHON=sys.executable, ARCHITECTURES="x86_64")
 
-    def test_says_so_when_the_bytes_are_the_same(self):
+    def test_succeeds_if_the_bytes_are_the_same(self):
         done = self.reproduce()
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("Identical: 2 files of two clones.", done.stdout)
 
-    def test_fails_when_a_folder_shows_in_a_program(self):
-        self.command("cargo", CARGO + '[ "$kind" != lambda ] || pwd >>"$folder/bootstrap/bootstrap"\n')
+    def test_fails_if_a_program_contains_the_path_of_its_folder(self):
+        self.add_command("cargo", CARGO + '[ "$kind" != lambda ] || pwd >>"$folder/bootstrap/bootstrap"\n')
         done = self.reproduce()
         self.assertEqual(done.returncode, 1)
         self.assertIn("bootstrap-x86_64.zip", done.stderr)
         self.assertIn("differ", done.stderr)
 
-    def test_refuses_what_a_clone_would_not_have(self):
+    def test_rejects_uncommitted_changes(self):
         (self.source / "Cargo.toml").write_text("changed")
         done = self.reproduce()
         self.assertEqual(done.returncode, 1)

@@ -1,8 +1,8 @@
 """The provider's role allows exactly the actions that the provider calls.
 
-There are two lists of these actions. In the code each call names its action for error messages. The
-emulator lists the requests of the provider during all tests (`make test`). The first list needs no
-test run. The second one also has actions that another call requires.
+There are two lists of these actions. In the code, each call names its action for error messages. The
+emulator lists the provider's requests during all tests (`make test`), including actions that another
+call requires.
 """
 
 import os
@@ -14,8 +14,8 @@ from pathlib import Path
 from template import PROVIDER, ROOT, Evaluation, load, role_statements
 from test_names import CRATES, rust_source
 
-# With every parameter that adds to the role.
-EVERYTHING = {
+# All parameters that add statements to the role.
+ALL_PARAMETERS = {
     "CodeBucketPrefix": "acme",
     "CodeKeyPrefix": "provider/1/bootstrap",
     "AppVPC": "vpc-01234567",
@@ -29,11 +29,10 @@ EVERYTHING = {
     "EncryptionKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/2",
 }
 
-# As the provider calls itself. Tests call the emulator too, and so do the engine alone and the command
-# line: under other names or none, and in the name of no role that the template has.
+# Name of the provider in the list. Tests, the engine and the command line call the emulator with other names.
 PROGRAM = "cfn-container-image-provider"
 
-# Allowed, but called by somebody else in the function's name, where no emulator looks.
+# Allowed actions that other services call with the function's role, so that the emulator does not list them.
 NOT_CALLED = {
     "ec2:AssignPrivateIpAddresses": "Lambda, for the function's interfaces",
     "ec2:CreateNetworkInterface": "Lambda, for the function's interfaces",
@@ -41,15 +40,15 @@ NOT_CALLED = {
     "ec2:DescribeNetworkInterfaces": "Lambda, for the function's interfaces",
     "ec2:DescribeSubnets": "Lambda, for the function's interfaces",
     "ec2:UnassignPrivateIpAddresses": "Lambda, for the function's interfaces",
-    "kms:Decrypt": "Secrets Manager, Systems Manager and Lambda, in the function's name",
+    "kms:Decrypt": "Secrets Manager, Systems Manager and Lambda",
     "logs:CreateLogStream": "Lambda, for the function's log",
     "logs:PutLogEvents": "Lambda, for the function's log",
-    "signer:SignPayload": "ECR managed signing, in the function's name",
+    "signer:SignPayload": "ECR managed signing",
     "xray:PutTelemetryRecords": "Lambda, for the function's traces",
     "xray:PutTraceSegments": "Lambda, for the function's traces",
 }
 
-# Demanded of the caller for another call, which alone the code names.
+# Actions that another call requires. The code names only that call.
 NOT_NAMED = {
     "ecr:BatchImportUpstreamImage": "a pull that fills a pull-through cache",
     "ecr:CreateRepository": "the first pull of a repository in a pull-through cache",
@@ -58,9 +57,9 @@ NOT_NAMED = {
 
 
 def granted() -> set[str]:
-    """All that the provider's role allows."""
+    """Returns the actions that the provider's role allows."""
     actions = set()
-    for statement in role_statements(Evaluation(load(PROVIDER), EVERYTHING).resources()):
+    for statement in role_statements(Evaluation(load(PROVIDER), ALL_PARAMETERS).resources()):
         if statement["Effect"] == "Allow":
             named = statement["Action"]
             actions |= {named} if isinstance(named, str) else set(named)
@@ -68,64 +67,64 @@ def granted() -> set[str]:
 
 
 def named() -> set[str]:
-    """The actions that the provider's code names: each call does, for its errors' sake."""
+    """Returns the actions in the provider's code."""
     source = rust_source(CRATES / "image-copy-aws" / "src") + rust_source(CRATES / "cfn-container-image-provider" / "src")
     return set(re.findall(r"\b((?:dynamodb|ecr|ecr-public|secretsmanager|ssm|lambda):[A-Z]\w+)", source))
 
 
 def seen(path: Path) -> set[str]:
-    """The actions that the provider asked the emulator for, in a list with a line for each program and action."""
+    """Returns the actions of the provider in the emulator's list, which has one line for each program and action."""
     lines = [line.split() for line in path.read_text().splitlines()]
     return {action for program, action in lines if program == PROGRAM}
 
 
 def differences(allowed: set[str], called: set[str]) -> list[str]:
-    """What is on one side alone and has no reason to be."""
+    """Returns the differences between allowed and called actions that are not exceptions."""
     unused = allowed - called - NOT_CALLED.keys()
     missing = called - allowed
     stale = NOT_CALLED.keys() - (allowed - called)
     return sorted(
         [f"{action} is allowed, but nothing calls it" for action in unused]
         + [f"{action} is called, but not allowed" for action in missing]
-        + [f"{action} has a reason to be an exception, but is none" for action in stale]
+        + [f"{action} is listed as an exception, but it is none" for action in stale]
     )
 
 
 class Policy(unittest.TestCase):
-    def test_the_role_allows_what_the_code_names_and_nothing_else(self):
+    def test_the_role_allows_exactly_the_actions_in_the_code(self):
         self.assertEqual(differences(granted(), named() | NOT_NAMED.keys()), [])
-        self.assertEqual(named() & NOT_NAMED.keys(), set(), "these are named after all")
+        self.assertEqual(named() & NOT_NAMED.keys(), set(), "the code names these exceptions")
 
-    def test_the_role_allows_what_the_tests_saw_called_and_nothing_else(self):
+    def test_the_role_allows_exactly_the_actions_of_the_test_run(self):
         path = Path(os.environ["ACTIONS_SEEN"])
         if not path.exists():
             if "REQUIRE_ACTIONS_SEEN" in os.environ:
-                self.fail(f"there is no {path}: `make test` did not run, or did not pass")
-            self.skipTest("compared with what the code names only: what it calls is listed by `make test`")
+                self.fail(f"{path} does not exist: `make test` did not run or did not pass")
+            self.skipTest("`make test` has not written the list of called actions")
         self.assertEqual(differences(granted(), seen(path)), [])
 
-    def test_an_action_that_one_side_lacks_is_noticed(self):
+    def test_a_missing_action_is_detected_on_both_sides(self):
         called = granted() - NOT_CALLED.keys()
         self.assertEqual(differences(granted(), called), [])
         for action in called:
             self.assertEqual(differences(granted(), called - {action}), [f"{action} is allowed, but nothing calls it"])
             self.assertEqual(differences(granted() - {action}, called), [f"{action} is called, but not allowed"])
 
-    def test_what_others_than_the_provider_called_does_not_count(self):
+    def test_calls_of_other_programs_are_ignored(self):
         with tempfile.NamedTemporaryFile("w") as file:
             file.write(f"container-image ecr:ListImages\n{PROGRAM} ecr:PutImage\nimage-copy ecr:PutImage\n")
             file.flush()
             self.assertEqual(seen(Path(file.name)), {"ecr:PutImage"})
 
-    def test_documents_name_the_actions_on_repositories_that_the_role_has(self):
+    def test_documents_name_the_repository_actions_of_the_role(self):
         on_images = {action for action in granted() if action.startswith("ecr:")} - NOT_CALLED.keys() - NOT_NAMED.keys()
         for path in ["docs/permissions.md", "samples/cross-account.yaml"]:
             text = (ROOT / path).read_text().split("### Actions on repositories\n")[-1].split("\n## ")[0]
             named_there = set(re.findall(r"ecr:[A-Z]\w+", text))
             self.assertEqual(named_there | {"ecr:GetAuthorizationToken"}, on_images, path)
 
-    def test_the_watchdog_may_only_write_its_log_and_leave_what_it_cannot_answer(self):
-        role = Evaluation(load(PROVIDER), EVERYTHING).resources()["WatchdogRole"]["Properties"]
+    def test_the_watchdog_can_only_write_its_log_and_queue_events(self):
+        role = Evaluation(load(PROVIDER), ALL_PARAMETERS).resources()["WatchdogRole"]["Properties"]
         statements = role["Policies"][0]["PolicyDocument"]["Statement"]
         actions = {action for item in statements for action in [item["Action"]] if isinstance(action, str)}
         actions |= {action for item in statements if isinstance(item["Action"], list) for action in item["Action"]}

@@ -1,6 +1,6 @@
-"""The Rules, Conditions and permissions of the provider's template.
+"""Tests the Rules, Conditions and permissions of the provider's template.
 
-moto ignores Rules and the Conditions of some resources, so these tests evaluate them.
+moto ignores Rules and the Conditions of some resources, so these tests evaluate the template.
 """
 
 import json
@@ -25,8 +25,8 @@ def function(**parameters) -> dict:
 
 
 class Rules(unittest.TestCase):
-    def test_what_is_given_by_half_is_refused_before_anything_is_created(self):
-        for given, said in [
+    def test_incomplete_parameters_violate_a_rule(self):
+        for given, message in [
             ({}, "Set CodeBucketPrefix and CodeKeyPrefix, or CodeImageUri"),
             ({"CodeBucketPrefix": "acme"}, "Set CodeBucketPrefix and CodeKeyPrefix"),
             ({"CodeKeyPrefix": "provider"}, "Set CodeBucketPrefix and CodeKeyPrefix"),
@@ -43,10 +43,10 @@ class Rules(unittest.TestCase):
             ({**CODE, "StatePointInTimeRecovery": "true", "StateTable": "none"}, "StatePointInTimeRecovery applies"),
         ]:
             with self.subTest(given):
-                refusals = evaluate(**given).refusals()
-                self.assertTrue(any(text.startswith(said) for text in refusals), refusals)
+                violations = evaluate(**given).rule_violations()
+                self.assertTrue(any(text.startswith(message) for text in violations), violations)
 
-    def test_what_is_whole_is_accepted(self):
+    def test_complete_parameters_violate_no_rule(self):
         for given in [
             CODE,
             IMAGE,
@@ -58,11 +58,11 @@ class Rules(unittest.TestCase):
             {**CODE, "StateTable": "state"},
         ]:
             with self.subTest(given):
-                self.assertEqual(evaluate(**given).refusals(), [])
+                self.assertEqual(evaluate(**given).rule_violations(), [])
 
 
 class Function(unittest.TestCase):
-    def test_a_zip_and_an_image_are_two_forms_of_the_same_function(self):
+    def test_zip_file_and_image_define_the_same_function(self):
         packed = function(**CODE)
         self.assertEqual(packed["PackageType"], "Zip")
         self.assertEqual(
@@ -75,7 +75,7 @@ class Function(unittest.TestCase):
         self.assertEqual(packed["FunctionName"], "cfn-container-image-provider")
         self.assertEqual(packed["FunctionName"], image["FunctionName"])
 
-    def test_there_is_no_vpc_configuration_unless_there_is_a_vpc(self):
+    def test_the_function_has_a_vpc_configuration_only_in_a_vpc(self):
         self.assertNotIn("VpcConfig", function(**CODE))
         inside = function(**CODE, AppVPC=VPC, Subnets=SUBNETS, SecurityGroupIds=GROUPS)
         self.assertEqual(
@@ -83,7 +83,7 @@ class Function(unittest.TestCase):
             {"SubnetIds": SUBNETS.split(","), "SecurityGroupIds": [GROUPS], "Ipv6AllowedForDualStack": "false"},
         )
 
-    def test_without_security_groups_one_is_made_that_lets_https_out(self):
+    def test_the_default_security_group_allows_only_outbound_https(self):
         resources = evaluate(**CODE, AppVPC=VPC, Subnets=SUBNETS).resources()
         group = resources["EgressSecurityGroup"]["Properties"]
         self.assertEqual(group["VpcId"], VPC)
@@ -157,10 +157,10 @@ class Function(unittest.TestCase):
         # Otherwise the function's key would not matter to the watchdog.
         self.assertNotIn("Environment", resources["Watchdog"]["Properties"])
 
-    def test_the_environment_fits_into_what_lambda_allows(self):
+    def test_the_environment_is_within_lambdas_limit(self):
         variables = function(**CODE)["Environment"]["Variables"]
         size = sum(len(name) + len(value) for name, value in variables.items())
-        # 4 KB in all; CaBundle and lists need the room.
+        # Lambda's limit is 4 KB. CaBundle and lists need the remaining space.
         self.assertLess(size, 512)
 
 
@@ -235,15 +235,15 @@ class Policies(unittest.TestCase):
     def statements(self, **parameters) -> dict:
         return {item["Sid"]: item for item in role_statements(evaluate(**parameters).resources())}
 
-    def test_nothing_is_allowed_on_everything_but_what_aws_cannot_narrow(self):
-        everything = {**CODE, "AppVPC": VPC, "Subnets": SUBNETS, "SecretArns": SECRET, "Tracing": "Active"}
+    def test_only_actions_without_resource_support_are_allowed_on_all_resources(self):
+        parameters = {**CODE, "AppVPC": VPC, "Subnets": SUBNETS, "SecretArns": SECRET, "Tracing": "Active"}
         broad = {
-            sid for sid, item in self.statements(**everything).items()
+            sid for sid, item in self.statements(**parameters).items()
             if item["Resource"] == "*" and item["Effect"] == "Allow"
         }
         self.assertEqual(broad, {"GetEcrToken", "ReadEcrPublic", "AttachToVpc", "SendTraces"})
 
-    def test_repositories_are_those_of_the_account_unless_they_are_named(self):
+    def test_the_default_repositories_are_those_of_the_account(self):
         own = ["arn:aws-cn:ecr:*:123456789012:repository/*"]
         named = "arn:aws:ecr:eu-west-1:123456789012:repository/base/*"
         for sid in ["ReadDestinations", "WriteDestinations"]:
@@ -251,7 +251,7 @@ class Policies(unittest.TestCase):
             statements = self.statements(**CODE, RepositoryArns=f"{named},{named}2")
             self.assertEqual(statements[sid]["Resource"], [named, f"{named}2"])
 
-    def test_a_tag_value_restricts_what_changes_repositories_and_nothing_else(self):
+    def test_a_tag_value_restricts_only_actions_that_change_repositories(self):
         changes = ["BatchDelete", "CompleteLayer", "InitiateLayer", "Put", "UploadLayer"]
         for given, condition in [
             ({}, None),
@@ -267,14 +267,14 @@ class Policies(unittest.TestCase):
                     else:
                         self.assertNotIn("ResourceTag", json.dumps(statement))
 
-    def test_secrets_keys_and_interfaces_are_allowed_only_when_they_are_asked_for(self):
+    def test_optional_statements_exist_only_with_their_parameters(self):
         optional = {
             "ReadSecrets", "ReadParameters", "DecryptSecretsAndParameters", "AttachToVpc",
             "OnlyLambdaItselfAttaches", "FillPullThroughCache", "SignPushedImages", "SendTraces",
             "DecryptEnvironment",
         }
         self.assertFalse(optional & self.statements(**CODE).keys())
-        asked = self.statements(
+        statements = self.statements(
             **CODE, AppVPC=VPC, Subnets=SUBNETS, SecretArns=SECRET,
             ParameterArns="arn:aws:ssm:eu-west-1:123456789012:parameter/hub",
             KmsKeyArns="arn:aws:kms:eu-west-1:123456789012:key/1",
@@ -282,16 +282,16 @@ class Policies(unittest.TestCase):
             SigningProfileArns="arn:aws:signer:eu-west-1:123456789012:/signing-profiles/images",
             Tracing="Active", EncryptionKeyArn=KEY,
         )
-        self.assertLessEqual(optional, asked.keys())
+        self.assertLessEqual(optional, statements.keys())
 
-    def test_the_key_of_the_environment_decrypts_nothing_else_of_the_function(self):
+    def test_the_key_permission_is_limited_to_the_environment(self):
         statement = self.statements(**CODE, EncryptionKeyArn=KEY)["DecryptEnvironment"]
         self.assertEqual((statement["Action"], statement["Resource"]), ("kms:Decrypt", KEY))
         arn = "arn:aws:lambda:eu-west-1:123456789012:function:cfn-container-image-provider"
         context = {"kms:EncryptionContext:aws:lambda:FunctionArn": arn}
         self.assertEqual(statement["Condition"], {"StringEquals": context})
 
-    def test_ecr_publics_logins_are_asked_for_where_they_exist(self):
+    def test_ecr_public_tokens_are_allowed_only_in_the_aws_partition(self):
         self.assertIn("ReadEcrPublic", self.statements(**CODE))
         for region in ["cn-north-1", "us-gov-west-1"]:
             self.assertNotIn("ReadEcrPublic", self.statements(**CODE, region=region))
@@ -312,11 +312,11 @@ class Policies(unittest.TestCase):
         inside = evaluate(**CODE, AppVPC=VPC, Subnets=SUBNETS).resources()
         self.assertEqual(inside["VpcAccess"]["Properties"]["Roles"], ["<LambdaRole>"])
         self.assertEqual(inside["EgressSecurityGroup"]["DependsOn"], "VpcAccess")
-        # So CloudFormation makes the permission before it, and takes it away after it.
+        # CloudFormation therefore creates the permission before the function and deletes it after the function.
         self.assertIn('{"Ref": "VpcAccess"}', json.dumps(template["Resources"]["CFNCustomProvider"]))
         self.assertNotIn("VpcAccess", evaluate(**CODE).resources())
 
-    def test_a_key_is_used_by_way_of_the_services_whose_names_differ_by_partition(self):
+    def test_keys_are_restricted_to_the_services_in_all_partitions(self):
         for region, suffix in [("eu-west-1", "amazonaws.com"), ("cn-north-1", "amazonaws.com.cn")]:
             key = "arn:aws:kms:eu-west-1:123456789012:key/1"
             statements = self.statements(**CODE, SecretArns=SECRET, KmsKeyArns=key, region=region)
@@ -325,7 +325,7 @@ class Policies(unittest.TestCase):
                 self.assertTrue(any(fnmatch(f"{service}.{region}.{suffix}", pattern) for pattern in via))
             self.assertFalse(any(fnmatch(f"lambda.{region}.{suffix}", pattern) for pattern in via))
 
-    def test_the_original_templates_names_are_kept(self):
+    def test_the_names_of_the_original_template_exist(self):
         template = load(PROVIDER)
         self.assertLessEqual({"CFNCustomProvider", "LambdaRole", "CFNCustomProviderLogGroup"}, template["Resources"].keys())
         self.assertLessEqual({"AppVPC", "Subnets", "SecurityGroupIds"}, template["Parameters"].keys())

@@ -1,4 +1,4 @@
-"""The stand-in for a provider that is gone answers what lets stacks be deleted, and nothing else."""
+"""The replacement of a deleted provider responds SUCCESS only to Delete."""
 
 import json
 import threading
@@ -11,11 +11,11 @@ SAMPLE = ROOT / "samples" / "say-yes.yaml"
 
 
 class Bucket(BaseHTTPRequestHandler):
-    """Keeps the one answer that is put into it."""
+    """Stores the uploaded response."""
 
     def do_PUT(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.answer = (self.path, self.headers["Content-Type"], json.loads(body))
+        self.server.response = (self.path, self.headers["Content-Type"], json.loads(body))
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -28,34 +28,34 @@ class SayYes(unittest.TestCase):
     def setUp(self):
         self.function = Evaluation(load(SAMPLE)).resources()["Function"]["Properties"]
 
-    def answer(self, **event: str) -> tuple:
-        """Path, type and content of what the function of the template answers."""
+    def response(self, **event: str) -> tuple:
+        """Runs the function of the template. Returns path, content type and content of its response."""
         program = {}
         exec(self.function["Code"]["ZipFile"], program)
         with HTTPServer(("127.0.0.1", 0), Bucket) as server:
             server.timeout = 10
             thread = threading.Thread(target=server.handle_request)
             thread.start()
-            url = f"http://127.0.0.1:{server.server_port}/answer?Signature=a"
+            url = f"http://127.0.0.1:{server.server_port}/response?Signature=a"
             program["handler"](
                 {"ResponseURL": url, "StackId": "stack", "RequestId": "1", "LogicalResourceId": "Image", **event}, None
             )
             thread.join()
-            return server.answer
+            return server.response
 
-    def test_yes_is_said_to_delete_alone(self):
+    def test_only_a_delete_succeeds(self):
         for request, status in [("Delete", "SUCCESS"), ("Create", "FAILED"), ("Update", "FAILED")]:
             with self.subTest(request):
-                path, kind, answer = self.answer(RequestType=request, PhysicalResourceId="python:3.13")
-                # A type would break the signature of the address.
-                self.assertEqual((path, kind), ("/answer?Signature=a", ""))
-                self.assertEqual((answer["Status"], answer["PhysicalResourceId"]), (status, "python:3.13"))
+                path, content_type, response = self.response(RequestType=request, PhysicalResourceId="python:3.13")
+                # A content type would invalidate the signature of the URL.
+                self.assertEqual((path, content_type), ("/response?Signature=a", ""))
+                self.assertEqual((response["Status"], response["PhysicalResourceId"]), (status, "python:3.13"))
                 self.assertEqual(
-                    (answer["StackId"], answer["RequestId"], answer["LogicalResourceId"]), ("stack", "1", "Image")
+                    (response["StackId"], response["RequestId"], response["LogicalResourceId"]), ("stack", "1", "Image")
                 )
-        self.assertTrue(self.answer(RequestType="Create")[2]["PhysicalResourceId"])
+        self.assertTrue(self.response(RequestType="Create")[2]["PhysicalResourceId"])
 
-    def test_it_has_the_name_of_the_provider(self):
+    def test_the_function_has_the_name_of_the_provider(self):
         self.assertEqual(self.function["FunctionName"], load(PROVIDER)["Parameters"]["FunctionName"]["Default"])
 
 

@@ -1,9 +1,9 @@
-"""The scripts and the published files, with the real AWS CLI and moto in place of AWS.
+"""Tests the scripts and the published files with the AWS CLI and moto.
 
 moto creates the functions, roles, tables, security groups, queues and log groups of the template. It does
-not support Rules, architectures, event invoke configurations, metric filters, alarms, saved queries
-and permissions: test_rules.py and test_policy.py test these in the template. It runs no function. A
-stack from a change set, as deploy.sh creates it, has no outputs and cannot be updated.
+not support Rules, architectures, event invoke configurations, metric filters, alarms, saved queries and
+permissions, which test_rules.py and test_policy.py test. It runs no function. A stack of a change set, as
+deploy.sh creates it, has no outputs and cannot be updated.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ NAME = "cfn-container-image-provider"
 
 
 class Installation(unittest.TestCase):
-    """A stand-in for AWS, packages, and what is done with them."""
+    """Emulated AWS services, packages, and the commands that use them."""
 
     @classmethod
     def setUpClass(cls):
@@ -38,7 +38,7 @@ class Installation(unittest.TestCase):
         self.pack("first")
 
     def pack(self, content: str, architectures=("arm64", "x86_64")):
-        """Packages as package.sh leaves them, but for what is in them."""
+        """Creates packages like package.sh, with this content."""
         sums = []
         for path in self.packages.glob("*"):
             path.unlink()
@@ -57,7 +57,7 @@ class Installation(unittest.TestCase):
         return done.stdout
 
     def publish(self, region: str = "eu-west-1", **variables: str) -> str:
-        """Publishes, and returns the address of the template."""
+        """Publishes the packages. Returns the URL of the template."""
         text = self.succeeds(self.script("publish", region, BUCKET_PREFIX="acme", **variables))
         return re.search(r"--template-url (\S+)", text)[1]
 
@@ -91,7 +91,7 @@ class Installation(unittest.TestCase):
     def parameters(self, region: str = "eu-west-1") -> dict:
         return {item["ParameterKey"]: item["ParameterValue"] for item in self.stack(region)["Parameters"]}
 
-    def user(self, name: str, kind: str, token: str):
+    def create_user_stack(self, name: str, kind: str, token: str):
         template = {
             "Resources": {
                 "Image": {
@@ -109,7 +109,7 @@ class Installation(unittest.TestCase):
 
 
 class Stacks(Installation):
-    def test_one_create_stack_with_no_parameter_installs_what_was_published(self):
+    def test_create_stack_installs_the_published_template_without_parameters(self):
         for region in ["eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"]:
             with self.subTest(region):
                 self.create(self.publish(region), region)
@@ -131,16 +131,16 @@ class Stacks(Installation):
                 table = self.function(region=region)["Environment"]["Variables"]["STATE_TABLE"]
                 self.assertEqual(outputs["StateTableName"], table)
                 self.assertEqual(self.table(table, region)["KeySchema"], [{"AttributeName": "Image", "KeyType": "HASH"}])
-                said = self.succeeds(self.script("delete", region))
-                self.assertIn("The stack was deleted.", said)
-                self.assertIn(f"install the provider with StateTable={table}.", said)
-                self.assertIn("Not checked: stacks in other Regions and accounts", said)
+                output = self.succeeds(self.script("delete", region))
+                self.assertIn("The stack was deleted.", output)
+                self.assertIn(f"install the provider with StateTable={table}.", output)
+                self.assertIn("Not checked: stacks in other Regions and accounts", output)
                 with self.assertRaisesRegex(ClientError, "does not exist"):
                     self.stack(region)
                 with self.assertRaisesRegex(ClientError, "[Nn]ot ?[Ff]ound"):
                     self.function(region=region)
 
-    def test_in_a_vpc_the_function_is_there_and_the_watchdog_is_not(self):
+    def test_the_function_is_in_the_vpc_and_the_watchdog_is_not(self):
         vpc, subnets = self.network()
         self.create(self.publish(), AppVPC=vpc, Subnets="\\,".join(subnets))
         inside = self.function()["VpcConfig"]
@@ -151,24 +151,24 @@ class Stacks(Installation):
         self.assertFalse(self.function(f"{NAME}-watchdog").get("VpcConfig", {}).get("SubnetIds"))
         self.succeeds(self.script("delete"))
 
-    def test_parameters_given_by_half_break_a_rule_of_the_published_template(self):
+    def test_incomplete_parameters_violate_a_rule_of_the_published_template(self):
         template = self.published(self.publish())
         vpc, subnets = self.network()
-        halves = [{"AppVPC": vpc}, {"Subnets": ",".join(subnets)}, {"SecurityGroupIds": "sg-01234567"}]
-        for given in halves:
+        incomplete = [{"AppVPC": vpc}, {"Subnets": ",".join(subnets)}, {"SecurityGroupIds": "sg-01234567"}]
+        for given in incomplete:
             with self.subTest(given):
-                # The stand-in does not check Rules, so that it would accept these.
-                self.assertEqual(len(Evaluation(template, given).refusals()), 1)
-        self.assertEqual(Evaluation(template).refusals(), [])
+                # moto ignores Rules, so it would accept these.
+                self.assertEqual(len(Evaluation(template, given).rule_violations()), 1)
+        self.assertEqual(Evaluation(template).rule_violations(), [])
 
     def published(self, url: str) -> dict:
-        """The template at an address that publish.sh printed."""
+        """Returns the template of a URL that publish.sh printed."""
         bucket, key = re.fullmatch(r"https://([^.]+)\.s3\.[^/]+/(.+)", url).groups()
         path = self.packages / "published.yaml"
         self.cloud.client("s3").download_file(bucket, key, str(path))
         return yaml.load(path.read_text(), Loader)
 
-    def test_a_published_template_offers_the_processors_that_were_packaged(self):
+    def test_a_published_template_offers_the_packaged_architectures(self):
         self.pack("one", ["x86_64"])
         template = self.published(self.publish())
         self.assertEqual(template["Parameters"]["Architecture"]["Default"], "x86_64")
@@ -179,7 +179,7 @@ class Stacks(Installation):
         )
         self.assertEqual(done.stdout, "")
 
-    def test_publishing_says_where_and_what_to_do_with_it(self):
+    def test_publish_prints_the_urls_and_commands(self):
         text = self.succeeds(self.script("publish", BUCKET_PREFIX="acme", REGIONS="eu-west-1 us-east-1"))
         self.assertIn("for arm64 x86_64 from account 123456789012", text)
         for region in ["eu-west-1", "us-east-1"]:
@@ -194,13 +194,13 @@ class Stacks(Installation):
         self.assertEqual(changed.count("uploaded"), 3)
 
     def policy(self) -> tuple[dict, list[dict]]:
-        """The statement that demands TLS, and the others of the bucket's policy."""
+        """Returns the statement that requires TLS, and the other statements of the bucket policy."""
         policy = json.loads(self.cloud.client("s3").get_bucket_policy(Bucket="acme-eu-west-1")["Policy"])
         tls, *others = policy["Statement"]
         return tls, others
 
     def blocked(self) -> set[bool]:
-        """Whether S3 blocks public policies of the bucket."""
+        """Returns the settings that block public policies of the bucket."""
         block = self.cloud.client("s3").get_public_access_block(Bucket="acme-eu-west-1")
         block = block["PublicAccessBlockConfiguration"]
         self.assertTrue(block["BlockPublicAcls"] and block["IgnorePublicAcls"])
@@ -214,19 +214,19 @@ class Stacks(Installation):
         self.assertEqual(tls["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
         self.assertEqual(others, [])
 
-    def test_a_public_release_is_explicit_and_can_be_withdrawn(self):
-        said = self.succeeds(self.script("publish", BUCKET_PREFIX="acme", READERS="public"))
-        self.assertIn("Everyone on the Internet can read the packages.", said)
+    def test_public_access_is_explicit_and_can_be_removed(self):
+        output = self.succeeds(self.script("publish", BUCKET_PREFIX="acme", READERS="public"))
+        self.assertIn("Everyone on the Internet can read the packages.", output)
         tls, (everyone,) = self.policy()
         self.assertEqual((tls["Sid"], everyone["Principal"], everyone["Action"]), ("TlsOnly", "*", "s3:GetObject"))
         self.assertEqual(everyone["Resource"], f"arn:aws:s3:::acme-eu-west-1/{NAME}/*")
         self.assertNotIn("Condition", everyone)
         self.assertEqual(self.blocked(), {False})
-        said = self.succeeds(self.script("publish", BUCKET_PREFIX="acme", READERS="o-abcdefghij"))
-        self.assertNotIn("Everyone", said)
+        output = self.succeeds(self.script("publish", BUCKET_PREFIX="acme", READERS="o-abcdefghij"))
+        self.assertNotIn("Everyone", output)
         self.assertEqual(self.blocked(), {True})
 
-    def test_others_read_what_is_published_when_they_are_named(self):
+    def test_readers_can_read_the_packages(self):
         self.publish(READERS="o-abcdefghij,210987654321")
         tls, statements = self.policy()
         self.assertEqual(tls["Sid"], "TlsOnly")
@@ -236,7 +236,7 @@ class Stacks(Installation):
         for statement in statements:
             self.assertEqual(statement["Resource"], f"arn:aws:s3:::acme-eu-west-1/{NAME}/*")
 
-    def test_deploying_installs_what_was_packaged_under_a_key_of_its_own(self):
+    def test_deploy_installs_the_packages_with_a_new_key(self):
         text = self.succeeds(self.script("deploy", PARAMETERS="LogRetention=7 DeleteImages=false"))
         self.assertIn("in account 123456789012, Region eu-west-1", text)
         self.assertEqual(self.function()["Environment"]["Variables"]["DELETE_IMAGES"], "false")
@@ -248,7 +248,7 @@ class Stacks(Installation):
         self.assertNotEqual(first["CodeKeyPrefix"], second["CodeKeyPrefix"])
         self.assertEqual((second["LogRetention"], second["Architecture"]), ("30", "x86_64"))
 
-    def test_deploying_passes_tags_and_a_service_role(self):
+    def test_deploy_sets_tags_and_service_role(self):
         role = "arn:aws:iam::123456789012:role/deployments"
         self.succeeds(self.script("deploy", TAGS="team=images stage=test", ROLE_ARN=role))
         stack = self.stack()
@@ -268,10 +268,10 @@ class Stacks(Installation):
                 done = self.script("deploy", PARAMETERS=given)
                 self.assertEqual(done.returncode, 1, done.stdout)
                 self.assertRegex(done.stderr, rf"^deploy.sh: stack {NAME} runs the image {image}:1, .*\n$")
-        goes_on = self.script("deploy", PARAMETERS=f"LogRetention=7 CodeImageUri={image}:2")
-        self.assertIn("Installs the provider", goes_on.stdout)
+        accepted = self.script("deploy", PARAMETERS=f"LogRetention=7 CodeImageUri={image}:2")
+        self.assertIn("Installs the provider", accepted.stdout)
 
-    def test_a_bucket_of_somebody_else_is_not_used(self):
+    def test_a_bucket_of_another_account_is_not_used(self):
         other = self.cloud.client("s3", account="210987654321")
         bucket = f"{NAME}-123456789012-eu-west-1"
         other.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
@@ -280,22 +280,22 @@ class Stacks(Installation):
         self.assertIn(f"deploy.sh: bucket {bucket} belongs to another account, or you have no access to it;", done.stderr)
         self.assertNotIn("Contents", other.list_objects_v2(Bucket=bucket))
 
-    def test_what_a_failed_installation_left_is_deleted_without_looking_for_users(self):
+    def test_the_rest_of_a_failed_installation_is_deleted_without_a_search_for_users(self):
         self.publish()
         self.cloud.client("cloudformation").create_change_set(
             StackName=NAME, ChangeSetName="first", ChangeSetType="CREATE",
             TemplateBody=(SCRIPTS / f"{NAME}.yaml").read_text(), Capabilities=["CAPABILITY_NAMED_IAM"],
         )
         self.assertEqual(self.stack()["StackStatus"], "REVIEW_IN_PROGRESS")
-        said = self.succeeds(self.script("delete"))
-        self.assertIn(f"the rest of stack {NAME}, whose creation failed", said)
+        output = self.succeeds(self.script("delete"))
+        self.assertIn(f"the rest of stack {NAME}, whose creation failed", output)
 
     def test_a_provider_that_stacks_use_is_not_deleted_without_force(self):
         self.create(self.publish())
         token = self.function()["FunctionArn"]
         for name, kind in [("images", "Custom::ContainerImage"), ("other", "Custom::Image")]:
-            self.user(name, kind, token)
-        self.user("stranger", "Custom::Image", self.another_function(token))
+            self.create_user_stack(name, kind, token)
+        self.create_user_stack("unrelated", "Custom::Image", self.another_function(token))
         done = self.script("delete")
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertRegex(done.stdout, r"These stacks use it:\n  images\n  other\n")
@@ -304,17 +304,17 @@ class Stacks(Installation):
         self.assertIn("The stack was deleted.", self.succeeds(self.script("delete", FORCE="1")))
 
     def another_function(self, token: str) -> str:
-        """Of another name, but otherwise like the one with that ARN."""
+        """Creates a function with another name. Returns its ARN."""
         code = {"S3Bucket": "acme-eu-west-1", "S3Key": f"{self.parameters()['CodeKeyPrefix']}-arm64.zip"}
-        made = self.cloud.client("lambda").create_function(
-            FunctionName="somebody-else", Role=self.function()["Role"], Code=code,
+        created = self.cloud.client("lambda").create_function(
+            FunctionName="another-function", Role=self.function()["Role"], Code=code,
             Runtime="provided.al2023", Handler="bootstrap",
         )
-        self.assertNotEqual(made["FunctionArn"], token)
-        return made["FunctionArn"]
+        self.assertNotEqual(created["FunctionArn"], token)
+        return created["FunctionArn"]
 
-    def test_what_is_missing_is_said_in_one_line(self):
-        for script, variables, said in [
+    def test_a_missing_setting_is_reported(self):
+        for script, variables, message in [
             ("publish", {}, "publish.sh: set BUCKET_PREFIX"),
             ("publish", {"BUCKET_PREFIX": "acme", "READERS": "acme"}, "READERS has acme, which is neither public nor"),
             ("publish", {"BUCKET_PREFIX": "acme", "READERS": "public,o-abcdefghij"}, "set READERS=public to publish"),
@@ -327,7 +327,7 @@ class Stacks(Installation):
                 variables = {"PACKAGES": str(self.packages), **variables}
                 done = self.cloud.run(SCRIPTS / f"{script}.sh", **variables)
                 self.assertEqual(done.returncode, 1)
-                self.assertIn(said, done.stderr)
+                self.assertIn(message, done.stderr)
 
 
 if __name__ == "__main__":
