@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Measures container-image against crane and skopeo: an image of random layers from one
-docker-registry to another, over TLS on loopback. Every run copies everything, because every run
-gets a registry of its own. The tools take turns, so that what else the machine does hits all alike.
-Prints medians, and ratios to the better of the other two.
+"""Compares container-image with crane and skopeo. Each run copies an image of random layers from one
+docker-registry to a new one, over TLS on loopback. The tools alternate, so that other load affects all of
+them. Prints medians, and ratios to the better of the other two.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "interop"))
 
-from registries import MANIFEST_TYPES, Authority, Registry  # noqa: E402
+from registries import MANIFEST_TYPES, CertificateAuthority, Registry  # noqa: E402
 
 CRANE = "github.com/google/go-containerregistry/cmd/crane@latest"
 OURS = "container-image"
@@ -37,22 +36,22 @@ def main() -> int:
     arguments = parse()
     missing = [tool for tool in ["docker-registry", "skopeo", "openssl"] if not shutil.which(tool)]
     if missing or not (arguments.crane or shutil.which("go")):
-        print(f"needed: {', '.join(missing) or 'go'} (Debian has packages docker-registry, skopeo, openssl "
-              "and golang-go)", file=sys.stderr)
+        print(f"missing programs: {', '.join(missing) or 'go'} (Debian packages docker-registry, skopeo, openssl, "
+              "golang-go)", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="bench-", dir=arguments.folder) as name:
         folder = Path(name)
         crane = os.path.abspath(arguments.crane) if arguments.crane else install_crane(folder)
         show_versions(arguments.program, crane)
-        authority = Authority(folder / "authority")
-        source = Registry(folder / "source", authority)
+        ca = CertificateAuthority(folder / "ca")
+        source = Registry(folder / "source", ca)
         try:
             digest = push(source, arguments.layers, arguments.mib)
-            commands = tools(os.path.abspath(arguments.program), crane, authority)
+            commands = tools(os.path.abspath(arguments.program), crane, ca)
             results = {tool: [] for tool in commands}
             for turn in range(arguments.runs):
                 for tool, command in commands.items():
-                    run = measure(folder, authority, source, digest, command)
+                    run = measure(folder, ca, source, digest, command)
                     results[tool].append(run)
                     print(f"run {turn + 1}  {tool:15} {run.wall:6.2f} s wall  {run.cpu:6.2f} s CPU", flush=True)
         finally:
@@ -63,12 +62,12 @@ def main() -> int:
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("program", help="container-image, as it ships")
-    parser.add_argument("--crane", help="a crane that is there; else it is built by go install")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--mib", type=int, default=100, help="size of a layer")
-    parser.add_argument("--folder", help="where to put the registries' files")
+    parser.add_argument("program", help="release build of container-image")
+    parser.add_argument("--crane", help="path of crane; by default it is installed with go install")
+    parser.add_argument("--runs", type=int, default=5, help="number of runs of each tool")
+    parser.add_argument("--layers", type=int, default=6, help="number of layers")
+    parser.add_argument("--mib", type=int, default=100, help="size of a layer in MiB")
+    parser.add_argument("--folder", help="folder for the registries' files")
     return parser.parse_args()
 
 
@@ -85,11 +84,11 @@ def show_versions(program: str, crane: str):
         print(f"{Path(command[0]).name}: {done.stdout.strip()}")
 
 
-def tools(program: str, crane: str, authority: Authority) -> dict:
-    """What each tool is called with, given the two references."""
-    certificates = authority.folder
+def tools(program: str, crane: str, ca: CertificateAuthority) -> dict:
+    """Returns the command of each tool for two references."""
+    certificates = ca.folder
     return {
-        OURS: lambda a, b: [program, "copy", a, "--to", b, "--certificate-authority", str(authority.certificate)],
+        OURS: lambda a, b: [program, "copy", a, "--to", b, "--certificate-authority", str(ca.certificate)],
         "crane": lambda a, b: [crane, "copy", a, b],
         "skopeo": lambda a, b: ["skopeo", "--insecure-policy", "copy", "-q", "--preserve-digests",
                                 "--src-cert-dir", str(certificates), "--dest-cert-dir", str(certificates),
@@ -98,7 +97,7 @@ def tools(program: str, crane: str, authority: Authority) -> dict:
 
 
 def push(registry: Registry, layers: int, mib: int) -> str:
-    """Puts an image of random layers into the registry, and gives its digest."""
+    """Pushes an image of random layers. Returns its digest."""
     config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}})
     kind = "application/vnd.oci.image"
     manifest = {
@@ -120,15 +119,15 @@ def put_blob(registry: Registry, content: bytes) -> dict:
     return {"digest": digest, "size": len(content)}
 
 
-def measure(folder: Path, authority: Authority, source: Registry, digest: str, command) -> Run:
-    """One copy into an empty registry."""
-    destination = Registry(folder / "destination", authority)
+def measure(folder: Path, ca: CertificateAuthority, source: Registry, digest: str, command) -> Run:
+    """Measures one copy into an empty registry."""
+    destination = Registry(folder / "destination", ca)
     try:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
-            # Where Go programs and ours alike look for authorities.
-            "SSL_CERT_FILE": str(authority.certificate),
+            # CA certificates of Go programs and of container-image.
+            "SSL_CERT_FILE": str(ca.certificate),
         }
         log = folder / "output"
         start = time.monotonic()
@@ -141,7 +140,7 @@ def measure(folder: Path, authority: Authority, source: Registry, digest: str, c
         assert child.returncode == 0, f"{child.args}: exit {child.returncode}: {log.read_text()}"
         repository, tag = NAME.split(":")
         headers, _ = destination.get(f"/v2/{repository}/manifests/{tag}")
-        assert headers["Docker-Content-Digest"] == digest, f"{child.args}: another image arrived"
+        assert headers["Docker-Content-Digest"] == digest, f"{child.args}: the copy has another digest"
         return Run(wall, usage.ru_utime + usage.ru_stime)
     finally:
         destination.stop()

@@ -1,4 +1,4 @@
-"""Checks of how the program behaves: what it prints, how it ends."""
+"""Checks of the output and the exit codes of the program."""
 
 import os
 import pty
@@ -7,12 +7,12 @@ import signal
 import subprocess
 
 import comparison
-from stall import StallingFront
-from world import TIMEOUT, World, no_secret_in
+from stall import StallingProxy
+from world import TIMEOUT, World, check_no_secrets
 
 
 def check_dry_run(world: World):
-    """a dry run says what it would do, and does nothing"""
+    """a dry run prints the plan and writes nothing"""
     before = len(world.plain.requests())
     done = world.copy(f"{world.source.host}/oci:all", f"{world.plain.host}/dry:1", "--dry-run")
     quiet = world.copy(f"{world.source.host}/oci:all", f"{world.plain.host}/dry:1", "--dry-run", "--quiet")
@@ -23,10 +23,10 @@ def check_dry_run(world: World):
 
 
 def check_lost_output(world: World):
-    """a result that cannot be written is exit code 1 and one line"""
-    images_named = [f"{world.source.host}/oci:amd64", f"{world.plain.host}/lost:1"]
+    """output that cannot be written causes exit code 1 and one line"""
+    references = [f"{world.source.host}/oci:amd64", f"{world.plain.host}/lost:1"]
     for command in [[world.program, "--help"], [world.program, "copy", "--help"], [world.program, "--version"],
-                    world.command(*images_named, "--dry-run"), world.command(*images_named)]:
+                    world.command(*references, "--dry-run"), world.command(*references)]:
         with open("/dev/full", "w") as full:
             done = subprocess.run(command, env=world.environment(), stdout=full, stderr=subprocess.PIPE,
                                   text=True, timeout=TIMEOUT)
@@ -36,64 +36,64 @@ def check_lost_output(world: World):
 
 
 def check_verbose(world: World):
-    """--verbose tells more, and no secret"""
+    """--verbose prints details and no secrets"""
     arguments = [f"{world.source.host}/oci:arm64", f"{world.private.host}/verbose:1", "--verbose",
-                 "--certificate-authority", world.authority.certificate]
-    failed = world.copy(*arguments, logins=world.wrong_logins)
+                 "--certificate-authority", world.ca.certificate]
+    failed = world.copy(*arguments, credentials=world.wrong_credentials)
     assert failed.returncode == 1 and "while" in failed.stderr and "request: " in failed.stderr, failed.stderr
     done = world.copy(*arguments)
     assert done.returncode == 0 and "tag moved" in done.stderr, done.stderr
     assert 0 < done.stderr.count("blob to copy") == done.stderr.count("blob copied"), done.stderr
-    no_secret_in(failed.stderr + done.stderr)
+    check_no_secrets(failed.stderr + done.stderr)
     quiet = world.copy(*arguments[:2], "--quiet", *arguments[3:])
     assert quiet.returncode == 0 and not quiet.stdout + quiet.stderr, quiet
 
 
 def check_usage(world: World):
-    """what was typed wrongly is exit code 2"""
-    wrong = [["a", "--to", "https://b"], ["a"], ["a", "--to", "b", "--platform", "linux"], ["A", "--to", "b"]]
-    for arguments in wrong:
+    """invalid arguments cause exit code 2"""
+    invalid = [["a", "--to", "https://b"], ["a"], ["a", "--to", "b", "--platform", "linux"], ["A", "--to", "b"]]
+    for arguments in invalid:
         done = subprocess.run([world.program, "copy", *arguments], capture_output=True, text=True, timeout=TIMEOUT)
         assert done.returncode == 2 and done.stderr.startswith("error:"), done
 
 
 def check_interrupt(world: World):
-    """Ctrl-C or SIGTERM in the middle of a blob: a bar until then, one line, no tag; then again"""
+    """Ctrl-C or SIGTERM during a blob: progress bar, one line, no tag; the next copy succeeds"""
     for signal_sent, code, word in [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]:
-        ended_by(world, signal_sent, code, word)
+        check_signal(world, signal_sent, code, word)
 
 
-def ended_by(world: World, signal_sent: int, code: int, word: str):
-    front = StallingFront(world.source)
-    arguments = [f"{front.host}/oci:all", f"{world.plain.host}/{word}:1"]
+def check_signal(world: World, signal_sent: int, code: int, word: str):
+    proxy = StallingProxy(world.source)
+    arguments = [f"{proxy.host}/oci:all", f"{world.plain.host}/{word}:1"]
     master, terminal = pty.openpty()
     try:
         child = subprocess.Popen(world.command(*arguments), env={**world.environment(), "TERM": "xterm"},
                                  stdout=subprocess.PIPE, stderr=terminal)
         os.close(terminal)
-        assert front.stalled.wait(TIMEOUT), "no blob was asked for"
+        assert proxy.stalled.wait(TIMEOUT), "no blob was requested"
         bar = read_until(master, "blobs")
         assert "MiB" in bar, bar
         child.send_signal(signal_sent)
         output, _ = child.communicate(timeout=TIMEOUT)
-        said = read_until(master, word)
-        assert child.returncode == code and not output, (child.returncode, output, said)
-        assert f"{word}: the tag" in said and "was not written" in said, said
+        output_text = read_until(master, word)
+        assert child.returncode == code and not output, (child.returncode, output, output_text)
+        assert f"{word}: the tag" in output_text and "was not written" in output_text, output_text
         assert not world.plain.has(word, "1")
-        front.may_go_on.set()
-        world.copied(*arguments)
+        proxy.resume.set()
+        world.check_copy(*arguments)
         comparison.check_same(world.source, "oci:all", world.plain, f"{word}:1")
     finally:
         os.close(master)
-        front.stop()
+        proxy.stop()
 
 
 def read_until(terminal: int, expected: str) -> str:
-    """What a terminal shows until `expected` is among it."""
+    """Reads the output of a terminal until it contains `expected`."""
     shown = ""
     while expected not in shown and select.select([terminal], [], [], TIMEOUT)[0]:
         shown += os.read(terminal, 65536).decode()
-    assert expected in shown, f"{expected!r} does not show: {shown!r}"
+    assert expected in shown, f"{expected!r} is missing: {shown!r}"
     return shown
 
 

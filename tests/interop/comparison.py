@@ -1,4 +1,4 @@
-"""Whether what arrived is, byte for byte, what was there. skopeo is the judge."""
+"""Compares copied images with their sources byte by byte, with skopeo."""
 
 import hashlib
 import tempfile
@@ -16,19 +16,19 @@ def check_same(source: Registry, source_name: str, destination: Registry, destin
         raw = run(*inspect, _reference(registry, name))
         assert raw == body, f"skopeo inspect --raw and the registry disagree on {name}"
         digest = "sha256:" + hashlib.sha256(body).hexdigest()
-        assert headers["Docker-Content-Digest"] == digest, f"{name} is served as another digest"
-    (was, was_body), (now, now_body) = _manifest(source, source_name), _manifest(destination, destination_name)
-    assert was_body == now_body, f"{destination_name}: the manifest's bytes differ"
-    assert was["Content-Type"] == now["Content-Type"], f"{destination_name}: the media type differs"
+        assert headers["Docker-Content-Digest"] == digest, f"{name} has another digest"
+    (old, old_body), (new, new_body) = _manifest(source, source_name), _manifest(destination, destination_name)
+    assert old_body == new_body, f"{destination_name}: the manifest's bytes differ"
+    assert old["Content-Type"] == new["Content-Type"], f"{destination_name}: the media type differs"
     with tempfile.TemporaryDirectory() as folder:
         before = _pull(source, source_name, Path(folder, "before"))
         after = _pull(destination, destination_name, Path(folder, "after"))
-    assert len(before) >= 3, f"{source_name} is hardly an image: {sorted(before)}"
+    assert len(before) >= 3, f"{source_name} has too few files: {sorted(before)}"
     assert before == after, f"{destination_name}: files differ: {set(before.items()) ^ set(after.items())}"
 
 
 def _pull(registry: Registry, name: str, folder: Path) -> dict[str, str]:
-    """What skopeo finds when it pulls all of the image: file names with the digests of the files."""
+    """Pulls the image with skopeo. Returns the names of its files with their digests."""
     run("skopeo", "--insecure-policy", "copy", "-q", "--all", "--preserve-digests", *_options(registry, "src-"),
         _reference(registry, name), f"dir:{folder}")
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
@@ -48,10 +48,10 @@ def _reference(registry: Registry, name: str) -> str:
 
 def _options(registry: Registry, prefix: str = "") -> list[str]:
     options = []
-    if registry.authority:
-        options += [f"--{prefix}cert-dir", str(registry.authority.folder)]
+    if registry.ca:
+        options += [f"--{prefix}cert-dir", str(registry.ca.folder)]
     else:
         options += [f"--{prefix}tls-verify=false"]
-    if registry.login:
-        options += [f"--{prefix}creds", ":".join(registry.login)]
+    if registry.credentials:
+        options += [f"--{prefix}creds", ":".join(registry.credentials)]
     return options

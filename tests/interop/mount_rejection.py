@@ -1,5 +1,4 @@
-"""A front of a registry that refuses to mount blobs, as some products and proxies do. It forwards all other
-requests."""
+"""A proxy of a registry that rejects mounts of blobs, like some products. It forwards all other requests."""
 
 import http.client
 import ssl
@@ -12,13 +11,13 @@ from tls_server import TlsServer
 CONNECTION = {"connection", "keep-alive", "transfer-encoding"}
 
 
-class MountRefusal:
-    """Serves HTTPS on loopback with the certificate of the registry. `refused` counts the mounts."""
+class MountRejection:
+    """Serves HTTPS on loopback with the certificate of the registry. `rejected` counts the mounts."""
 
     def __init__(self, registry: Registry, status: int):
-        self.refused = 0
+        self.rejected = 0
         front = self
-        trusted = ssl.create_default_context(cafile=registry.authority.certificate)
+        trusted = ssl.create_default_context(cafile=registry.ca.certificate)
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -26,8 +25,8 @@ class MountRefusal:
             def forward(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 if self.command == "POST" and "mount=" in self.path:
-                    front.refused += 1
-                    return self.answer(status, {}, b'{"errors": [{"code": "UNSUPPORTED"}]}')
+                    front.rejected += 1
+                    return self.respond(status, {}, b'{"errors": [{"code": "UNSUPPORTED"}]}')
                 upstream = http.client.HTTPSConnection("127.0.0.1", registry.port, timeout=60, context=trusted)
                 # The registry builds the locations of uploads from Host.
                 upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -36,12 +35,12 @@ class MountRefusal:
                         upstream.putheader(name, value)
                 upstream.endheaders(body)
                 response = upstream.getresponse()
-                self.answer(response.status, dict(response.getheaders()), response.read())
+                self.respond(response.status, dict(response.getheaders()), response.read())
                 upstream.close()
 
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = forward
 
-            def answer(self, status: int, headers: dict[str, str], body: bytes):
+            def respond(self, status: int, headers: dict[str, str], body: bytes):
                 self.send_response_only(status)
                 for name, value in headers.items():
                     if name.lower() not in CONNECTION | ({"content-length"} if self.command != "HEAD" else set()):
@@ -54,5 +53,5 @@ class MountRefusal:
             def log_message(self, *_):
                 pass
 
-        self.server = TlsServer(registry.authority, Handler)
+        self.server = TlsServer(registry.ca, Handler)
         self.host, self.stop = self.server.host, self.server.stop

@@ -5,14 +5,14 @@ from base64 import b64encode
 from pathlib import Path
 
 import comparison
-from mount_refusal import MountRefusal
+from mount_rejection import MountRejection
 from registries import Registry
-from token_service import JUDGE, TokenService
+from token_service import CHECKER, TokenService
 from world import World
 
 BOTH = {"team/app": {"pull", "push"}, "prod/app": {"pull", "push"}}
 USERS = {
-    JUDGE[0]: (JUDGE[1], BOTH),
+    CHECKER[0]: (CHECKER[1], BOTH),
     "promoter": ("promoter: password", BOTH),
     "reader": ("reader-password", {"team/app": {"pull"}}),
     "writer": ("writer-password", {"prod/app": {"pull", "push"}}),
@@ -24,31 +24,31 @@ class Promotion:
 
     def __init__(self, world: World, name: str, one_scope=False, **options):
         self.world, self.name = world, name
-        self.tokens = TokenService(world.authority, USERS, one_scope)
-        self.registry: Registry = world.registry(f"tokens-{name}", world.authority, JUDGE, tokens=self.tokens,
+        self.tokens = TokenService(world.ca, USERS, one_scope)
+        self.registry: Registry = world.registry(f"tokens-{name}", world.ca, CHECKER, tokens=self.tokens,
                                                  **options)
 
     def __enter__(self):
         self.copy(f"{self.world.source.host}/oci:all", f"{self.registry.host}/team/app:1",
-                  self.logins({self.registry.host: "promoter"}))
+                  self.config_folder({self.registry.host: "promoter"}))
         return self
 
     def __exit__(self, *_):
         self.registry.stop()
         self.tokens.stop()
 
-    def logins(self, users: dict[str, str]) -> Path:
-        """A folder with a `config.json`, which has a user for each host or part of a registry."""
-        folder = self.world.folder / f"logins-{self.name}-{len(list(self.world.folder.iterdir()))}"
+    def config_folder(self, users: dict[str, str]) -> Path:
+        """Creates a folder with a `config.json` that has a user for each host or repository prefix."""
+        folder = self.world.folder / f"config-{self.name}-{len(list(self.world.folder.iterdir()))}"
         folder.mkdir()
         auths = {key: {"auth": b64encode(f"{user}:{USERS[user][0]}".encode()).decode()}
                  for key, user in users.items()}
         (folder / "config.json").write_text(json.dumps({"auths": auths}))
         return folder
 
-    def copy(self, source: str, destination: str, logins: Path) -> str:
-        done = self.world.copy(source, destination, "--certificate-authority", self.world.authority.certificate,
-                               logins=logins)
+    def copy(self, source: str, destination: str, credentials: Path) -> str:
+        done = self.world.copy(source, destination, "--certificate-authority", self.world.ca.certificate,
+                               credentials=credentials)
         assert done.returncode == 0, f"exit {done.returncode}: {done.stderr}"
         return done.stdout
 
@@ -56,21 +56,21 @@ class Promotion:
         """Promotes the image. Returns the paths of the requested mounts and of the uploads with content."""
         host = host or self.registry.host
         before = len(self.registry.requests())
-        self.copy(f"{host}/team/app:1", f"{host}/prod/app:1", self.logins(users))
+        self.copy(f"{host}/team/app:1", f"{host}/prod/app:1", self.config_folder(users))
         comparison.check_same(self.world.source, "oci:all", self.registry, "prod/app:1")
         requests = self.registry.requests()[before:]
         return ([path for method, path in requests if method == "POST" and "mount=" in path],
                 [path for method, path in requests if method in ["PATCH", "PUT"] and "/blobs/" in path])
 
-    def asked_together(self) -> int:
-        """Number of token requests that name the source for pull and the destination for push."""
-        return sum("pull" in grant.asked.get("team/app", ()) and "push" in grant.asked.get("prod/app", ())
+    def combined_requests(self) -> int:
+        """Returns the number of token requests for both pull from the source and push to the destination."""
+        return sum("pull" in grant.requested.get("team/app", ()) and "push" in grant.requested.get("prod/app", ())
                    for grant in self.tokens.grants)
 
 
 def check_mount(promotion: Promotion):
     mounts, uploads = promotion.promote({promotion.registry.host: "promoter"})
-    assert promotion.asked_together(), promotion.tokens.grants
+    assert promotion.combined_requests(), promotion.tokens.grants
     assert mounts and not uploads, f"uploaded although the token allows mounts: {uploads}"
 
 
@@ -87,34 +87,34 @@ def check_promotion_3(world: World):
 
 
 def check_source_not_granted(world: World):
-    """the token service grants nothing in the source repository to the user who pushes: blobs are uploaded"""
+    """without access to the source for the user who pushes, blobs are uploaded"""
     for name, program in [("2-apart", "docker-registry"), ("3-apart", world.built / "distribution-3")]:
         with Promotion(world, name, program=program) as promotion:
             host = promotion.registry.host
             _, uploads = promotion.promote({f"{host}/team": "reader", f"{host}/prod": "writer"})
-            assert uploads, "the blobs arrived without mount and upload"
-            users = {grant.user for grant in promotion.tokens.grants if "prod/app" in grant.asked}
-            users.discard(JUDGE[0])
-            assert users == {"writer"}, f"the login of another part of the registry was sent: {users}"
+            assert uploads, "the blobs were neither mounted nor uploaded"
+            users = {grant.user for grant in promotion.tokens.grants if "prod/app" in grant.requested}
+            users.discard(CHECKER[0])
+            assert users == {"writer"}, f"credentials of another repository prefix were sent: {users}"
 
 
 def check_one_scope(world: World):
-    """the token service refuses a token for two repositories: blobs are uploaded with a token for one"""
+    """if the token service rejects a token for two repositories, blobs are uploaded with a token for one"""
     with Promotion(world, "2-single", one_scope=True) as promotion:
         _, uploads = promotion.promote({promotion.registry.host: "promoter"})
-        assert uploads, "the blobs arrived without mount and upload"
+        assert uploads, "the blobs were neither mounted nor uploaded"
 
 
-def check_mount_refused(world: World):
-    """the registry refuses mounts, whatever the status: blobs are uploaded"""
+def check_mount_rejected(world: World):
+    """if the registry rejects mounts with any status, blobs are uploaded"""
     for status in [401, 403, 404, 405, 501]:
         with Promotion(world, f"2-{status}") as promotion:
-            front = MountRefusal(promotion.registry, status)
+            front = MountRejection(promotion.registry, status)
             try:
                 _, uploads = promotion.promote({front.host: "promoter"}, front.host)
-                assert front.refused and uploads, (front.refused, uploads)
+                assert front.rejected and uploads, (front.rejected, uploads)
             finally:
                 front.stop()
 
 
-CHECKS = [check_promotion_2, check_promotion_3, check_source_not_granted, check_one_scope, check_mount_refused]
+CHECKS = [check_promotion_2, check_promotion_3, check_source_not_granted, check_one_scope, check_mount_rejected]

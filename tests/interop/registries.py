@@ -1,4 +1,4 @@
-"""Registries to copy between, each a process of its own on loopback."""
+"""Registries for the checks, each with its own process on loopback."""
 
 import json
 import os
@@ -13,6 +13,7 @@ import urllib.request
 from base64 import b64encode
 from pathlib import Path
 
+# Timeout of the start of a registry.
 START_SECONDS = 10
 
 MANIFEST_TYPES = [
@@ -23,8 +24,8 @@ MANIFEST_TYPES = [
 ]
 
 
-# Programs that Debian does not have (or has two major versions behind), with their Go packages: the reference
-# implementation of the distribution specification, and Docker's credential helper for pass.
+# Go packages of programs that Debian lacks or has in old versions: the reference implementation of the
+# distribution specification, and Docker's credential helper for pass.
 GO_PROGRAMS = {
     "distribution-3": "github.com/distribution/distribution/v3/cmd/registry@v3.1.0",
     "docker-credential-pass": "github.com/docker/docker-credential-helpers/pass/cmd@v0.9.13",
@@ -46,8 +47,8 @@ def build(folder: Path) -> bool:
     return True
 
 
-class Authority:
-    """A certificate authority of our own, and one certificate of it for this machine."""
+class CertificateAuthority:
+    """A CA with a server certificate for this machine."""
 
     def __init__(self, folder: Path):
         folder.mkdir()
@@ -57,7 +58,7 @@ class Authority:
         request, extensions = folder / "server.csr", folder / "server.ext"
         extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
         new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        _openssl("req", "-x509", *new_key, "-days", "2", "-subj", "/CN=Interop authority",
+        _openssl("req", "-x509", *new_key, "-days", "2", "-subj", "/CN=Interop CA",
                  "-keyout", folder / "ca-key.pem", "-out", self.certificate)
         _openssl("req", "-new", *new_key, "-subj", "/CN=localhost",
                  "-keyout", self.server_key, "-out", request)
@@ -66,20 +67,20 @@ class Authority:
 
 
 class Registry:
-    """One process of the Distribution registry. `host` is what references begin with.
+    """One process of the Distribution registry. `host` is the host and port in references.
 
-    `login` is what the checks themselves use. The registry verifies it with a password file, or, if there is a
-    token service (`token_service.TokenService`), with tokens.
+    `credentials` are those of the checks. The registry verifies them with a password file, or with tokens if it
+    has a token service (`token_service.TokenService`).
     """
 
-    def __init__(self, folder: Path, authority: Authority | None = None, login: tuple[str, str] | None = None,
+    def __init__(self, folder: Path, ca: CertificateAuthority | None = None, credentials: tuple[str, str] | None = None,
                  program="docker-registry", tokens=None):
         folder.mkdir()
-        self.folder, self.authority, self.login, self.program = folder, authority, login, program
+        self.folder, self.ca, self.credentials, self.program = folder, ca, credentials, program
         self.tokens = tokens
         self.log_file = folder / "log"
         self.process = None
-        # Another program may take the port between its choice and its use.
+        # Another program can use the port before the registry does.
         for _ in range(5):
             self.port = _free_port()
             self.host = f"127.0.0.1:{self.port}"
@@ -116,20 +117,20 @@ class Registry:
             f"  addr: {self.host}",
             "  secret: not-a-secret",
         ]
-        if self.authority:
-            pair = f"{{certificate: {self.authority.server_certificate}, key: {self.authority.server_key}}}"
+        if self.ca:
+            pair = f"{{certificate: {self.ca.server_certificate}, key: {self.ca.server_key}}}"
             lines.append(f"  tls: {pair}")
         if self.tokens:
             lines.append(self.tokens.configuration())
-        elif self.login:
+        elif self.credentials:
             passwords = self.folder / "htpasswd"
-            entry = subprocess.run(["htpasswd", "-Bbn", *self.login], check=True, capture_output=True)
+            entry = subprocess.run(["htpasswd", "-Bbn", *self.credentials], check=True, capture_output=True)
             passwords.write_bytes(entry.stdout)
             lines.append(f"auth: {{htpasswd: {{realm: interop, path: {passwords}}}}}")
         return "\n".join(lines) + "\n"
 
     def stop(self):
-        """Ends this very process."""
+        """Stops the process."""
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
@@ -139,11 +140,11 @@ class Registry:
                 self.process.wait()
 
     def get(self, path: str, method: str = "GET"):
-        """Asks the registry without any client in between. Gives headers and body."""
+        """Sends a request to the registry. Returns headers and body."""
         return self._open(path, method, {"Accept": ", ".join(MANIFEST_TYPES)}, None)
 
     def send(self, method: str, path: str, content: bytes, media_type: str = "application/octet-stream"):
-        """Sends something to the registry. Gives the headers of its answer."""
+        """Sends content to the registry. Returns the headers of the response."""
         return self._open(path, method, {"Content-Type": media_type}, content)[0]
 
     def put_blob(self, repository: str, digest: str, content: bytes):
@@ -152,20 +153,20 @@ class Registry:
         self.send("PUT", f"{session}{separator}digest={digest}", content)
 
     def _open(self, path: str, method: str, headers: dict, content: bytes | None):
-        scheme = "https" if self.authority else "http"
+        scheme = "https" if self.ca else "http"
         target = path if "://" in path else f"{scheme}://{self.host}{path}"
         request = urllib.request.Request(target, data=content, method=method, headers=headers)
         repository = re.match("/v2/(.+?)/(manifests|blobs|referrers|tags)/", path)
         if self.tokens and repository:
             request.add_header("Authorization", self.tokens.bearer(repository[1]))
-        elif self.login:
-            request.add_header("Authorization", "Basic " + b64encode(":".join(self.login).encode()).decode())
+        elif self.credentials:
+            request.add_header("Authorization", "Basic " + b64encode(":".join(self.credentials).encode()).decode())
         handlers = [urllib.request.ProxyHandler({})]
-        if self.authority:
-            context = ssl.create_default_context(cafile=self.authority.certificate)
+        if self.ca:
+            context = ssl.create_default_context(cafile=self.ca.certificate)
             handlers.append(urllib.request.HTTPSHandler(context=context))
-        with urllib.request.build_opener(*handlers).open(request, timeout=60) as answer:
-            return answer.headers, answer.read()
+        with urllib.request.build_opener(*handlers).open(request, timeout=60) as response:
+            return response.headers, response.read()
 
     def has(self, repository: str, tag: str) -> bool:
         try:
@@ -177,19 +178,19 @@ class Registry:
             raise
 
     def requests(self) -> list[tuple[str, str]]:
-        """Method and path of every request so far, from the registry's own access log."""
+        """Returns method and path of every request in the registry's access log."""
         quoted = [line.split('"')[1] for line in self.log_file.read_text().splitlines() if ' HTTP/1.1" ' in line]
         return [tuple(request.split(" ")[:2]) for request in quoted]
 
 
 class ReferrersRegistry(Registry):
-    """The registry of go-containerregistry, in memory, which has the referrers API."""
+    """The in-memory registry of go-containerregistry, which supports the referrers API."""
 
     def _command(self) -> list:
         return [self.program, self.host]
 
     def referrers(self, repository: str, digest: str) -> list[str]:
-        """Digests of what refers to a manifest, by the registry's API."""
+        """Returns the digests of the referrers of a manifest."""
         _, body = self.get(f"/v2/{repository}/referrers/{digest}")
         return [manifest["digest"] for manifest in json.loads(body)["manifests"]]
 

@@ -1,12 +1,10 @@
 #!/usr/bin/env python3
-"""Copies images that other tools made between real registries with container-image, and has skopeo
-judge what arrived.
+"""Copies images of other tools between real registries with container-image, and compares them with skopeo.
 
 Usage: run.py PATH-OF-CONTAINER-IMAGE FOLDER-FOR-REGISTRIES
 
-Registries that Debian does not have are built with Go into the folder if they are missing. It listens on
-loopback only, writes elsewhere to a temporary folder only, and ends by itself. Exits 0 when every check
-passed, 1 when one failed, 2 when a program is missing.
+Builds registries that Debian lacks with Go in the folder. Listens only on loopback, and writes other files to a
+temporary folder. Exit codes: 0 if all checks passed, 1 if a check failed, 2 if a program is missing.
 """
 
 import os
@@ -26,8 +24,8 @@ import stored_credentials
 from registries import build
 from world import World
 
-# Program and the Debian package that has it.
-NEEDED = {
+# Required programs with their Debian packages.
+REQUIRED = {
     "docker-registry": "docker-registry",
     "skopeo": "skopeo",
     "umoci": "umoci",
@@ -39,7 +37,7 @@ NEEDED = {
     "pass": "pass",
     "unshare": "util-linux",
 }
-# Programs without which a check is left out, which the output says.
+# Programs without which a check is skipped. The output lists skipped checks.
 OPTIONAL = {"podman": "podman"}
 CHECKS = copies.CHECKS + promotion.CHECKS + stored_credentials.CHECKS + behavior.CHECKS + function_image.CHECKS
 
@@ -49,35 +47,35 @@ def main() -> int:
         print(__doc__)
         return 2
     program, built = (Path(argument).absolute() for argument in sys.argv[1:])
-    missing = sorted({package for command, package in NEEDED.items() if not shutil.which(command)})
+    missing = sorted({package for command, package in REQUIRED.items() if not shutil.which(command)})
     if missing:
         command = f"apt-get install {' '.join(missing)}"
-        print(f"interop needs programs that are not installed: {command}", file=sys.stderr)
+        print(f"interop needs missing programs: {command}", file=sys.stderr)
         return 2
     if not build(built):
         print("interop needs Go 1.25 or newer, which builds registries and a credential helper (https://go.dev/dl/)", file=sys.stderr)
         return 2
     absent = sorted(package for command, package in OPTIONAL.items() if not shutil.which(command))
     if absent:
-        print(f"some checks are left out without: apt-get install {' '.join(absent)}")
+        print(f"some checks are skipped; to run them: apt-get install {' '.join(absent)}")
     tools = ["docker-registry", "skopeo", "umoci", "buildah", *(tool for tool in OPTIONAL if shutil.which(tool))]
     for tool in tools:
         print(images.run(tool, "--version").decode().splitlines()[0])
-    failed, left_out = 0, stored_credentials.unavailable()
+    failed, skipped = 0, stored_credentials.unavailable()
     with tempfile.TemporaryDirectory(prefix="interop-") as folder:
-        # Neither the logins nor the settings of whoever runs this.
+        # Hides the credentials and settings of the user.
         os.environ["HOME"] = folder
         os.environ.pop("REGISTRY_AUTH_FILE", None)
         world = World(Path(folder), str(program), built)
         try:
-            for check, reason in left_out.items():
+            for check, reason in skipped.items():
                 print(f"NOT CHECKED  {check.__doc__}: {reason}")
-            for check in (check for check in CHECKS if check not in left_out):
+            for check in (check for check in CHECKS if check not in skipped):
                 failed += not passes(check, world)
         finally:
             world.stop()
-    left = f", {len(left_out)} NOT CHECKED" if left_out else ""
-    print(f"{len(CHECKS) - failed - len(left_out)} passed, {failed} failed{left}")
+    suffix = f", {len(skipped)} NOT CHECKED" if skipped else ""
+    print(f"{len(CHECKS) - failed - len(skipped)} passed, {failed} failed{suffix}")
     return 1 if failed else 0
 
 
@@ -85,7 +83,7 @@ def passes(check, world: World) -> bool:
     started = time.monotonic()
     try:
         check(world)
-    except Exception:  # Whatever goes wrong in a check is its failure; the others still run.
+    except Exception:  # Any exception fails the check. The other checks still run.
         print(f"FAILED  {check.__doc__}")
         traceback.print_exc()
         return False

@@ -1,5 +1,5 @@
-"""A registry that falls silent in the middle of a blob: it passes everything on to a real one, but
-of a large blob only the first half, until told to go on. As a proxy it stands for any host."""
+"""A registry that stalls: it forwards requests to a real registry, but sends only the first half of a large blob
+until `resume` is set. As a proxy it serves every host."""
 
 import re
 import threading
@@ -7,20 +7,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from registries import Registry
 
+# Minimum size in bytes of a blob that stalls.
 LARGE = 100_000
-PASSED_ON = ["Content-Type", "Content-Length", "Docker-Content-Digest"]
+FORWARDED_HEADERS = ["Content-Type", "Content-Length", "Docker-Content-Digest"]
 
 
-class StallingFront:
+class StallingProxy:
     def __init__(self, registry: Registry):
-        self.stalled, self.may_go_on = threading.Event(), threading.Event()
+        self.stalled, self.resume = threading.Event(), threading.Event()
         front = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
-                front.answer(self, registry)
+                front.respond(self, registry)
 
             do_HEAD = do_GET
 
@@ -32,10 +33,10 @@ class StallingFront:
         self.host = f"127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def answer(self, handler: BaseHTTPRequestHandler, registry: Registry):
+    def respond(self, handler: BaseHTTPRequestHandler, registry: Registry):
         headers, body = registry.get(re.sub("^http://[^/]*", "", handler.path), handler.command)
         handler.send_response(200)
-        for name in PASSED_ON:
+        for name in FORWARDED_HEADERS:
             if name in headers:
                 handler.send_header(name, headers[name])
         handler.end_headers()
@@ -43,13 +44,13 @@ class StallingFront:
             if "/blobs/" in handler.path and len(body) > LARGE:
                 handler.wfile.write(body[: len(body) // 2])
                 self.stalled.set()
-                self.may_go_on.wait()
+                self.resume.wait()
                 body = body[len(body) // 2:]
             handler.wfile.write(body)
         except OSError:
-            pass  # The client went away, which is what it is here for.
+            pass  # The client closed the connection, as some checks expect.
 
     def stop(self):
-        self.may_go_on.set()
+        self.resume.set()
         self.server.shutdown()
         self.server.server_close()

@@ -1,5 +1,5 @@
-"""A token service as Distribution's `auth: token` requires it: JWTs signed with a key that the registry
-trusts, with rights per repository.
+"""A token service for Distribution's `auth: token`: it issues JWTs with permissions per repository, signed with
+a key that the registry trusts.
 
 Specification: https://distribution.github.io/distribution/spec/auth/token/ and .../spec/auth/jwt/
 """
@@ -12,32 +12,32 @@ from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from registries import Authority
+from registries import CertificateAuthority
 from tls_server import TlsServer
 
 SERVICE, ISSUER = "interop registry", "interop issuer"
-# The user of the checks themselves, which may do everything.
-JUDGE = ("judge", "judge-password")
+# User of the checks themselves, with all permissions.
+CHECKER = ("checker", "checker-password")
 
 
 class Grant(NamedTuple):
-    """One request for a token: who asked, for which rights, and what was granted (empty if refused)."""
+    """A token request: user, requested permissions, and granted permissions (empty if rejected)."""
     user: str
-    asked: dict[str, frozenset[str]]
+    requested: dict[str, frozenset[str]]
     granted: dict[str, frozenset[str]]
 
 
 class TokenService:
-    """Serves HTTPS on loopback with the authority's certificate, whose key also signs the tokens.
+    """Serves HTTPS on loopback with a certificate of the CA. Its key also signs the tokens.
 
-    `users` maps a user to the password and to rights by repository. With `one_scope`, a request for more
-    than one repository is refused as a whole.
+    `users` maps a user to a password and permissions by repository. With `one_scope`, a request for more than
+    one repository is rejected.
     """
 
-    def __init__(self, authority: Authority, users: dict[str, tuple[str, dict[str, set[str]]]], one_scope=False):
-        self.authority, self.users, self.one_scope = authority, users, one_scope
+    def __init__(self, ca: CertificateAuthority, users: dict[str, tuple[str, dict[str, set[str]]]], one_scope=False):
+        self.ca, self.users, self.one_scope = ca, users, one_scope
         self.grants: list[Grant] = []
-        pem = authority.server_certificate.read_text()
+        pem = ca.server_certificate.read_text()
         self.certificate = "".join(pem.split("-----")[2].split())
         service = self
 
@@ -45,7 +45,7 @@ class TokenService:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
-                status, document = service.answer(self.path, self.headers.get("Authorization", ""))
+                status, document = service.respond(self.path, self.headers.get("Authorization", ""))
                 body = json.dumps(document).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -63,32 +63,32 @@ class TokenService:
             def log_message(self, *_):
                 pass
 
-        self.server = TlsServer(authority, Handler)
+        self.server = TlsServer(ca, Handler)
         self.realm, self.stop = f"https://{self.server.host}/token", self.server.stop
 
     def configuration(self) -> str:
-        """The registry's `auth` section."""
+        """Returns the registry's `auth` section."""
         return (f"auth: {{token: {{realm: '{self.realm}', service: '{SERVICE}', issuer: '{ISSUER}', "
-                f"rootcertbundle: {self.authority.server_certificate}}}}}")
+                f"rootcertbundle: {self.ca.server_certificate}}}}}")
 
-    def answer(self, path: str, authorization: str) -> tuple[int, dict]:
+    def respond(self, path: str, authorization: str) -> tuple[int, dict]:
         query = parse_qs(urlsplit(path).query)
         user = self._user(authorization)
-        asked = _scopes(query.get("scope", []))
+        requested = _scopes(query.get("scope", []))
         if user is None or query.get("service") != [SERVICE]:
             return 401, {"errors": [{"code": "UNAUTHORIZED", "message": "incorrect username or password"}]}
-        if self.one_scope and len(asked) > 1:
-            self.grants.append(Grant(user, asked, {}))
+        if self.one_scope and len(requested) > 1:
+            self.grants.append(Grant(user, requested, {}))
             return 403, {"errors": [{"code": "DENIED", "message": "a token is for one repository"}]}
-        rights = self.users[user][1]
-        granted = {name: actions & rights.get(name, set()) for name, actions in asked.items()}
-        self.grants.append(Grant(user, asked, granted))
+        permissions = self.users[user][1]
+        granted = {name: actions & permissions.get(name, set()) for name, actions in requested.items()}
+        self.grants.append(Grant(user, requested, granted))
         token = self._sign(user, granted)
         return 200, {"token": token, "access_token": token, "expires_in": 300}
 
     def bearer(self, repository: str) -> str:
-        """Authorization of the judge, which may read and write the repository."""
-        return "Bearer " + self._sign(JUDGE[0], {repository: frozenset(["pull", "push"])})
+        """Returns an Authorization header of the checker for the repository."""
+        return "Bearer " + self._sign(CHECKER[0], {repository: frozenset(["pull", "push"])})
 
     def _user(self, authorization: str) -> str | None:
         scheme, _, value = authorization.partition(" ")
@@ -105,13 +105,13 @@ class TokenService:
         claims = {"iss": ISSUER, "sub": user, "aud": SERVICE, "iat": now, "nbf": now - 10, "exp": now + 300,
                   "jti": f"{time.monotonic_ns()}", "access": access}
         message = ".".join(_base64url(json.dumps(part).encode()) for part in [header, claims])
-        signed = subprocess.run(["openssl", "dgst", "-sha256", "-sign", str(self.authority.server_key)],
+        signed = subprocess.run(["openssl", "dgst", "-sha256", "-sign", str(self.ca.server_key)],
                                 input=message.encode(), check=True, capture_output=True).stdout
         return f"{message}.{_base64url(_fixed_length(signed))}"
 
 
 def _scopes(values: list[str]) -> dict[str, frozenset[str]]:
-    """Actions by repository, of all `scope` parameters. A parameter can name several scopes."""
+    """Returns the actions by repository of all `scope` parameters. A parameter can contain several scopes."""
     scopes: dict[str, frozenset[str]] = {}
     for scope in " ".join(values).split():
         kind, _, rest = scope.partition(":")
@@ -122,7 +122,7 @@ def _scopes(values: list[str]) -> dict[str, frozenset[str]]:
 
 
 def _fixed_length(der: bytes) -> bytes:
-    """An ECDSA signature as JWTs have it (RFC 7518, section 3.4): both numbers with 32 bytes each, not DER."""
+    """Converts an ECDSA signature from DER to the form of JWTs: two numbers of 32 bytes (RFC 7518, section 3.4)."""
     numbers, at = b"", 2
     for _ in range(2):
         length = der[at + 1]

@@ -1,4 +1,4 @@
-// A registry with the referrers API: the one of go-containerregistry, whose own program leaves it off.
+// The registry of go-containerregistry with the referrers API, which its own program disables.
 package main
 
 import (
