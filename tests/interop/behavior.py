@@ -40,7 +40,7 @@ def check_verbose(world: World):
     arguments = [f"{world.source.host}/oci:arm64", f"{world.private.host}/verbose:1", "--verbose",
                  "--certificate-authority", world.ca.certificate]
     failed = world.copy(*arguments, credentials=world.wrong_credentials)
-    assert failed.returncode == 1 and "while" in failed.stderr and "request: " in failed.stderr, failed.stderr
+    assert failed.returncode == 1 and "step: " in failed.stderr and "request: " in failed.stderr, failed.stderr
     done = world.copy(*arguments)
     assert done.returncode == 0 and "tag moved" in done.stderr, done.stderr
     assert 0 < done.stderr.count("blob to copy") == done.stderr.count("blob copied"), done.stderr
