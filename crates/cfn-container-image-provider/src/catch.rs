@@ -1,4 +1,4 @@
-//! Ends work that panics or does not stop.
+//! Turns panics and timeouts of the work into failures.
 
 use std::panic::AssertUnwindSafe;
 
@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use crate::deadline::Deadlines;
 use crate::failure::Failure;
 
-/// Carries out `work` until [`Deadlines::job`].
+/// Runs `work` until [`Deadlines::abort`].
 ///
 /// # Errors
 /// Those of `work`; [`Failure::Panic`]; [`Failure::TimeRanOut`].
@@ -15,7 +15,7 @@ pub(crate) async fn catch_panic_or_timeout<T>(
     work: impl Future<Output = Result<T, Failure>>,
     deadlines: &Deadlines,
 ) -> Result<T, Failure> {
-    // After a panic, only the clients are used again, which hold no half-changed state.
+    // After a panic, only the clients are used again. A panic cannot leave them in an inconsistent state.
     let caught = AssertUnwindSafe(work).catch_unwind();
     match tokio::time::timeout_at(deadlines.abort, caught).await {
         Ok(Ok(result)) => result,
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_and_endless_work_have_results() {
+    async fn a_panic_and_endless_work_become_failures() {
         let deadlines = Deadlines::new(Instant::now(), Duration::from_millis(200), None);
         let panics = async { panic!("boom") };
         assert_eq!(catch_panic_or_timeout::<()>(panics, &deadlines).await, Err(Failure::Panic));

@@ -1,4 +1,4 @@
-//! One event in one invocation, as copies and Deletes see it.
+//! Context of one event in one invocation.
 
 use image_copy_aws::Owner;
 use tokio::time::Instant;
@@ -15,18 +15,17 @@ pub(crate) struct EventContext<'a> {
     pub(crate) continuation: &'a ContinuationState,
     pub(crate) clients: &'a Clients,
     pub(crate) deadlines: Deadlines,
-    /// Name of this attempt in leases. No other attempt has it: Lambda may run one request twice at the
-    /// same time.
+    /// Unique name of this attempt in leases. Lambda can run one request twice at the same time.
     pub(crate) holder: String,
 }
 
 impl EventContext<'_> {
-    /// The resource as an owner of images.
+    /// Returns the resource as an owner of images.
     pub(crate) fn owner(&self) -> Owner {
         Owner::of_resource(&self.envelope.stack_id, &self.envelope.logical_resource_id)
     }
 
-    /// The state table. It waits for leases until `deadline`.
+    /// Returns the state table for this event. It waits for leases until `deadline`.
     pub(crate) fn state(&self, deadline: Instant) -> EventState<TableStore> {
         let store = self.clients.state_table.clone().map(|table| TableStore::new(table, deadline));
         EventState::new(store, self.holder.clone())

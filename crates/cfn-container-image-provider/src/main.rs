@@ -2,17 +2,17 @@
 //!
 //! | step | module |
 //! |---|---|
-//! | what comes over the wire | [`input`] |
-//! | what the installer decided | [`settings`] |
-//! | when what must end | [`deadline`], [`catch`] |
-//! | clients that all events share; one event | [`clients`], [`context`] |
+//! | payloads of invocations | [`input`] |
+//! | settings of the installation | [`settings`] |
+//! | deadlines; panics and timeouts | [`deadline`], [`catch`] |
+//! | shared clients; context of one event | [`clients`], [`context`] |
 //! | owners and copies of a tag | [`event_state`] |
 //! | Create and Update | [`copy`] |
 //! | Delete, and cleanup after a failed copy | [`delete`] |
-//! | why an event failed | [`failure`] |
-//! | the response | [`respond`] |
-//! | the log | [`logging`] |
-//! | event → its one response | [`handler`] |
+//! | causes of failed events | [`failure`] |
+//! | response | [`respond`] |
+//! | log | [`logging`] |
+//! | from an event to its response | [`handler`] |
 
 mod catch;
 mod clients;
@@ -51,7 +51,7 @@ const USER_AGENT: &str = concat!("cfn-container-image-provider/", env!("CARGO_PK
 fn main() -> ExitCode {
     let settings = Settings::read(|name| std::env::var(name).ok());
     subscriber::init(settings.log_level.as_deref());
-    // Connections run as tasks of their own, so that TLS and hashing use both of two processors.
+    // Connections run in separate tasks, so that TLS and hashing use both CPUs.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime.map_err(|error| error.to_string()).and_then(|runtime| runtime.block_on(serve(settings))) {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Handles one call after the other, for as long as Lambda lets the function live.
+/// Handles invocations until Lambda stops the process.
 async fn serve(settings: Settings) -> Result<(), String> {
     let ecr = AwsClients::from_environment(clients::client_options(&settings)).await;
     let responses = ResponseSender::new(&settings.network.certificates);

@@ -1,9 +1,8 @@
-//! A copy that takes longer than one invocation continues in another one, which the function invokes
-//! itself with the same event.
+//! A copy that takes longer than one invocation continues in another one: the function invokes itself with
+//! the same event.
 //!
-//! Blobs that were copied are not copied again, so each invocation has less to do. Only the last one
-//! responds. The chain ends, with a response, if it makes no progress, if CloudFormation will not wait
-//! longer, and after a number of invocations.
+//! Each invocation skips blobs that were copied. Only the last one responds. The chain ends with a response
+//! if there is no progress, before CloudFormation's timeout, and after a number of invocations.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,31 +14,29 @@ use serde_json::{Value, json};
 
 use super::envelope::Envelope;
 
-/// The only key of a continuation's payload. No event of CloudFormation has it.
+/// The only key of a continuation's payload. Events of CloudFormation do not have it.
 pub(crate) const KEY: &str = "ContainerImageContinuation";
-/// Lambda stops a function that invokes itself more than 16 times in a chain
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>). Retries and the watchdog
-/// count too.
+/// Below Lambda's limit of 16 self-invocations in a chain
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>), which includes retries and the
+/// watchdog.
 const MAX_INVOCATIONS: u64 = 10;
-/// How long CloudFormation waits without a `ServiceTimeout`
-/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-customresource.html>).
+/// CloudFormation's timeout without a `ServiceTimeout`
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(3600);
-/// With less time left, another invocation is not worth it: it may be throttled, and needs time for
-/// the response.
+/// Minimum time for another invocation, which can be throttled and must respond.
 const MIN_INVOCATION_TIME: Duration = Duration::from_secs(5);
 
-/// Which invocation of an event this is.
+/// State of an event's chain of invocations.
 #[derive(Debug, Clone)]
 pub(crate) struct ContinuationState {
-    /// Counted from 1.
+    /// Number of this invocation, from 1.
     pub(crate) invocation: u64,
-    /// When CloudFormation issued the event, as far as is known.
+    /// Time at which CloudFormation issued the event, or an estimate.
     pub(crate) issued_at: SystemTime,
-    /// Key of the item in the state table in which an earlier invocation registered the copy.
+    /// Key of the item in which an earlier invocation registered the copy.
     pub(crate) registered: Option<String>,
-    /// Maximum number of blobs in flight at once.
+    /// Maximum number of concurrent blobs.
     pub(crate) concurrent_blobs: usize,
-    /// The event as it came from CloudFormation, for the next invocation.
+    /// The event from CloudFormation, for the next invocation.
     event: Value,
 }
 
@@ -56,8 +53,8 @@ struct Payload {
 }
 
 impl ContinuationState {
-    /// The first invocation for an event. The time at which the event was issued counts if it is
-    /// plausible: a URL of the older form gives it for one way of signing only.
+    /// Creates the state of the first invocation. The issue time is used only if it is plausible, because
+    /// URLs in the older format contain it for one signing method only.
     pub(crate) fn first(event: Value, envelope: &Envelope, now: SystemTime) -> Self {
         let age = envelope.issue_time().and_then(|issued| now.duration_since(issued).ok());
         let age = age.filter(|age| *age < service_timeout(envelope)).unwrap_or_default();
@@ -65,7 +62,7 @@ impl ContinuationState {
         Self { invocation: 1, issued_at: now - age, registered: None, concurrent_blobs, event }
     }
 
-    /// Reads a continuation's payload: which invocation this is, and the event.
+    /// Reads the payload of a continuation: its state and the event.
     pub(crate) fn read(payload: &mut Value) -> Option<(Self, Value)> {
         let Payload { invocation, issued_at, registered, concurrent_blobs, event } =
             serde_json::from_value(payload.get_mut(KEY)?.take()).ok()?;
@@ -74,13 +71,13 @@ impl ContinuationState {
         Some((Self { invocation, issued_at, registered, concurrent_blobs, event: event.clone() }, event))
     }
 
-    /// How much longer CloudFormation waits for the response.
+    /// Returns the time until CloudFormation's timeout.
     pub(crate) fn time_left(&self, envelope: &Envelope, now: SystemTime) -> Duration {
         let spent = now.duration_since(self.issued_at).unwrap_or_default();
         service_timeout(envelope).saturating_sub(spent)
     }
 
-    /// The time of the event in seconds since 1970, the same in all its invocations.
+    /// Returns the time of the event in seconds since 1970, the same in all its invocations.
     pub(crate) fn event_time(&self) -> u64 {
         self.issued_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
@@ -102,44 +99,44 @@ fn service_timeout(envelope: &Envelope) -> Duration {
     envelope.service_timeout.map_or(SERVICE_TIMEOUT, Duration::from_secs)
 }
 
-/// Why a copy that ran out of time does not continue.
+/// Reason why a copy does not continue in another invocation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum StopReason {
-    /// A blob is larger than everything that one invocation can move.
+    /// A blob is larger than the total transfer of one invocation.
     BlobTooLarge { digest: Digest, size: u64, transferred: u64 },
-    /// Another invocation would get no further.
+    /// Another invocation would make no progress.
     NoProgress,
-    /// CloudFormation will not wait much longer.
+    /// CloudFormation's timeout is near.
     ServiceTimeout { allowed: u64 },
-    /// This was the last invocation of the chain.
+    /// The chain has the maximum number of invocations.
     InvocationLimit(u64),
     /// The function could not be invoked.
     InvokeFailed(InvokeError),
 }
 
-/// What an invocation transferred.
+/// Transfer of one invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TransferStats {
-    /// Bytes, also of blobs that were not finished.
+    /// Bytes, including those of unfinished blobs.
     pub(crate) bytes: u64,
     pub(crate) finished_blobs: usize,
-    /// Digest and size of the largest blob that is not finished.
+    /// Digest and size of the largest unfinished blob.
     pub(crate) largest_unfinished: Option<(Digest, u64)>,
 }
 
 impl TransferStats {
-    /// Returns whether blobs were finished, and each of the others fits into another invocation.
+    /// Returns true if blobs were finished, and each of the others fits into another invocation.
     pub(crate) fn makes_progress(&self) -> bool {
         self.finished_blobs > 0
             && self.largest_unfinished.as_ref().is_none_or(|(_, size)| *size <= self.bytes)
     }
 }
 
-/// Returns the payload for another invocation, if that leads anywhere. `reserve` is the time that this
-/// invocation keeps for its response.
+/// Returns the payload for another invocation, if that can make progress. `reserve` is the time reserved for
+/// the response of this invocation.
 ///
 /// # Errors
-/// Why no other invocation would help.
+/// The reason why another invocation would not help.
 pub(crate) fn next_payload(
     state: &ContinuationState,
     envelope: &Envelope,
@@ -147,19 +144,18 @@ pub(crate) fn next_payload(
     registered: Option<&str>,
     reserve: Duration,
 ) -> Result<Vec<u8>, StopReason> {
-    // If the stack's time ended this invocation, only the reserve is left.
+    // If CloudFormation's timeout ended this invocation, only the reserve is left.
     if state.time_left(envelope, SystemTime::now()) < MIN_INVOCATION_TIME.max(reserve * 2) {
         return Err(StopReason::ServiceTimeout { allowed: service_timeout(envelope).as_secs() });
     }
-    // The largest blobs start first. One that is larger than everything that transferred would not fit into
-    // an invocation of its own.
+    // The largest blobs start first. A blob larger than the total transfer would not fit into another
+    // invocation.
     if let Some((digest, size)) = transferred.largest_unfinished.clone()
         && size > transferred.bytes
     {
         return Err(StopReason::BlobTooLarge { digest, size, transferred: transferred.bytes });
     }
-    // Blobs of one size that share the link may all be in flight when time ends. One at a time, each
-    // has the whole link.
+    // Concurrent blobs of equal size can all be unfinished at the end. A single blob gets the full bandwidth.
     let concurrent_blobs = match transferred.finished_blobs {
         0 if state.concurrent_blobs == 1 => return Err(StopReason::NoProgress),
         0 => 1,

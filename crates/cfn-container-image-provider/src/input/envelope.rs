@@ -1,5 +1,5 @@
-//! What a response to an event needs, read from raw JSON first, so that whatever is wrong with the rest
-//! still gets a response at its `ResponseURL`.
+//! Fields of an event that its response needs. They are read from raw JSON first, so that an event with other
+//! errors still gets a response.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -9,34 +9,35 @@ use serde_json::Value;
 
 use super::issue_time::issue_time;
 
-/// Physical id of a Create that failed, the same as the original provider's.
+/// Physical ID of a failed Create, the same as the original provider's.
 pub(crate) const CREATE_FAILED: &str = "create-failed";
 
-/// What a response needs. Texts that are missing from the event are empty.
+/// Fields of an event that its response needs. Missing texts are empty.
 pub(crate) struct Envelope {
     pub(crate) response_url: ResponseUrl,
     pub(crate) stack_id: String,
     pub(crate) request_id: String,
     pub(crate) logical_resource_id: String,
     pub(crate) request_type: String,
-    /// The id that the resource has so far, or [`CREATE_FAILED`].
+    /// Current ID of the resource, or [`CREATE_FAILED`].
     pub(crate) physical_resource_id: String,
-    /// `ServiceTimeout` in seconds, when the properties hold one that CloudFormation accepts.
+    /// `ServiceTimeout` in seconds, if CloudFormation accepts its value.
     pub(crate) service_timeout: Option<u64>,
 }
 
-/// A call with something that needs no response.
+/// The payload needs no response.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the function was called with {0}")]
 pub(crate) struct UnsupportedPayload(pub(crate) &'static str);
 
 impl Envelope {
-    /// Time at which CloudFormation issued the event, if the URL shows it; see [`issue_time`](super::issue_time).
+    /// Returns the time at which CloudFormation issued the event, if the URL contains it; see
+    /// [`issue_time`](super::issue_time).
     pub(crate) fn issue_time(&self) -> Option<SystemTime> {
         issue_time(self.response_url.expose())
     }
 
-    /// Reads what an answer needs, whatever the rest looks like.
+    /// Reads the fields, without validating the rest of the event.
     pub(crate) fn read(payload: &Value) -> Result<Self, UnsupportedPayload> {
         let text = |name: &str| payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let Some(url) = payload.get("ResponseURL") else {
@@ -62,11 +63,11 @@ impl Envelope {
     }
 }
 
-/// The URL for the response. It cannot be printed, because it lets anybody respond for us.
+/// URL for the response. It cannot be printed, because it authorizes anyone to respond.
 pub(crate) struct ResponseUrl(Url);
 
 impl ResponseUrl {
-    /// The address itself, for the request alone.
+    /// Returns the URL, only for the request.
     pub(crate) fn expose(&self) -> &Url {
         &self.0
     }

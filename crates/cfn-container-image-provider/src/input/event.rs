@@ -1,11 +1,11 @@
-//! A change that CloudFormation wants.
+//! The operation of an event.
 
 use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceRequest as Request;
 use serde_json::Value;
 
 use super::envelope::Envelope;
 
-/// A change of a resource.
+/// Operation on a resource.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ResourceOperation {
     Create {
@@ -15,13 +15,13 @@ pub(crate) enum ResourceOperation {
         properties: Value,
         previous: Value,
     },
-    /// With properties as they came: nothing about them can fail it.
+    /// The properties are not validated, so that they cannot fail a Delete.
     Delete {
         properties: Value,
     },
 }
 
-/// Why an event cannot be read, in one line.
+/// The event is invalid. The text is one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the event cannot be read: {0}")]
 pub(crate) struct InvalidEvent(String);
@@ -29,7 +29,7 @@ pub(crate) struct InvalidEvent(String);
 impl ResourceOperation {
     pub(super) fn read(mut payload: Value, envelope: &Envelope) -> Result<Self, InvalidEvent> {
         match envelope.request_type.as_str() {
-            // All that Delete needs is in the envelope; the rest must not be able to fail it.
+            // A Delete needs only the envelope, so the rest cannot fail it.
             "Delete" => {
                 let properties = payload.get("ResourceProperties").cloned().unwrap_or_default();
                 return Ok(Self::Delete { properties });
@@ -46,14 +46,14 @@ impl ResourceOperation {
         if !payload.get("ResourceProperties").is_some_and(Value::is_object) {
             return Err(InvalidEvent("it has no ResourceProperties, or they are not a map".into()));
         }
-        // The types' own errors do not name the field.
+        // The errors of the event types do not name the field.
         let update = (envelope.request_type == "Update").then_some("PhysicalResourceId");
         let mut texts =
             ["StackId", "RequestId", "LogicalResourceId", "ResourceType"].into_iter().chain(update);
         if let Some(name) = texts.find(|name| !payload.get(*name).is_some_and(Value::is_string)) {
             return Err(InvalidEvent(format!("its {name} is missing or not a string")));
         }
-        // Stand-ins for CloudFormation leave this one out; then nothing is known to have been before.
+        // Local substitutes for CloudFormation omit this field. Then there are no previous properties.
         if let Some(event) = payload.as_object_mut() {
             event.entry("OldResourceProperties").or_insert(Value::Null);
         }

@@ -1,55 +1,54 @@
-//! What no code of an invocation can tell: that it was killed, timed out, or could not be heard.
+//! Lambda's records of failed invocations: killed, timed out, or unable to send the response.
 //!
-//! Lambda hands the record of an event that it gave up to the function's failure destination. That
-//! is this program again, as a function of its own: it answers the stack in place of the work. If
-//! the work had answered, nobody looks at this answer: CloudFormation takes the first.
+//! Lambda sends the record of a failed event to the function's failure destination: the watchdog, which is
+//! this program as a second function. It sends the response instead. If the first function did respond,
+//! CloudFormation ignores the second response.
 
 use serde_json::Value;
 
 use super::continuation::ContinuationState;
 use super::envelope::{Envelope, UnsupportedPayload};
 
-/// The type of error with which an invocation ends that could not deliver its answer.
+/// Error type of an invocation that could not send its response.
 pub(crate) const RESPONSE_NOT_SENT: &str = "ResponseNotSent";
 
-/// The record of an event that Lambda gave up
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>).
+/// Record of an event that Lambda does not retry any more
 pub(crate) struct FailedInvocation {
-    /// Who waits for an answer; nobody, when the function was called with something else.
+    /// The envelope of the event, or an error if the payload was no event of CloudFormation.
     pub(crate) envelope: Result<Envelope, UnsupportedPayload>,
-    /// Under which the failed invocations have their log lines.
+    /// Lambda request ID of the failed invocations.
     pub(crate) request_id: String,
     pub(crate) failure: InvocationFailure,
 }
 
-/// An event that was lost, and how.
+/// Failed invocations of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InvocationFailure {
     pub(crate) cause: FailureCause,
-    /// How often Lambda tried.
+    /// Number of invocations.
     pub(crate) attempts: u64,
 }
 
-/// How the last invocation ended.
+/// End of the last invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FailureCause {
-    /// Lambda stopped it after these seconds, in Lambda's words.
+    /// Lambda stopped it after this time, in Lambda's words.
     TimedOut(String),
-    /// The process was killed, which is what happens to one that needs too much memory.
+    /// The process was killed, usually because it used too much memory.
     Killed,
-    /// The process ended, in Lambda's words.
+    /// The process ended with this status, in Lambda's words.
     Exited(String),
-    /// The work was done, but the answer did not arrive.
+    /// The work ended, but the response could not be sent.
     ResponseNotSent(String),
-    /// The event never ran in its time.
+    /// The event exceeded its maximum age in the queue.
     EventAgeExceeded,
-    /// Anything else.
+    /// Any other error.
     Error(String),
 }
 
 impl FailedInvocation {
-    /// Reads a record; none if the payload is something else. What Lambda tells of successes, if
-    /// somebody asks for it, is a record about nobody.
+    /// Reads a record. Returns `None` if the payload is something else. Records of successes, which need
+    /// extra configuration, have no envelope.
     pub(crate) fn read(payload: &mut Value) -> Option<Self> {
         let condition = payload.pointer("/requestContext/condition")?.as_str()?.to_owned();
         let mut event = payload.get_mut("requestPayload")?.take();
@@ -88,8 +87,8 @@ impl FailureCause {
         } else if let Some(status) = after("Runtime exited with error: ") {
             Self::Exited(status)
         } else {
-            let told = [kind, message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
-            Self::Error(if told.is_empty() { condition.into() } else { told.join(": ") })
+            let texts = [kind, message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
+            Self::Error(if texts.is_empty() { condition.into() } else { texts.join(": ") })
         }
     }
 }
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_endings_apart_by_lambdas_words() {
+    fn finds_the_cause_in_lambdas_messages() {
         let message = |message: &str| json!({"errorMessage": message});
         let typed = |kind: &str, message: &str| json!({"errorType": kind, "errorMessage": message});
         for (condition, response, expected) in [
@@ -155,8 +154,8 @@ mod tests {
             ),
             (
                 "RetriesExhausted",
-                typed(RESPONSE_NOT_SENT, "the answer"),
-                FailureCause::ResponseNotSent("the answer".into()),
+                typed(RESPONSE_NOT_SENT, "the response"),
+                FailureCause::ResponseNotSent("the response".into()),
             ),
             ("EventAgeExceeded", Value::Null, FailureCause::EventAgeExceeded),
             ("RetriesExhausted", typed("A", "b"), FailureCause::Error("A: b".into())),
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_record_of_anything_else() {
+    fn records_of_other_payloads_have_no_envelope() {
         let own = record(fixture("create"), "RetriesExhausted", Value::Null);
         assert!(read(record(own, "RetriesExhausted", Value::Null)).envelope.is_err());
         assert!(read(record(json!({"hello": "world"}), "RetriesExhausted", Value::Null)).envelope.is_err());

@@ -1,17 +1,17 @@
-//! When an event was issued, as far as the address for its answer tells.
+//! Time at which an event was issued, from its response URL.
 //!
-//! Events carry no time of their own, but their `ResponseURL` was signed when they were made. Its
-//! form is not documented, so this is a hint: whoever uses it has to do without.
+//! Events contain no time, but their `ResponseURL` was signed when they were issued. Its format is not
+//! documented, so the time is optional.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::Url;
 
-/// How long an address of the older form is valid.
+/// Validity of a URL with the older signature, in seconds.
 const VALIDITY_SECONDS: u64 = 7200;
 
-/// Reads the time out of the signature's parameters: `X-Amz-Date` of the newer form, `Expires` of
-/// the older.
+/// Reads the time from the signature's parameters: `X-Amz-Date` in the newer format, `Expires` in the older
+/// one.
 pub(crate) fn issue_time(url: &Url) -> Option<SystemTime> {
     let parameter = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value);
     let seconds = match parameter("X-Amz-Date") {
@@ -21,7 +21,7 @@ pub(crate) fn issue_time(url: &Url) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-/// Seconds since 1970 of a time as `20261121T114847Z`.
+/// Converts a time such as `20261121T114847Z` to seconds since 1970.
 fn parse_amz_date(date: &str) -> Option<u64> {
     let (day, time) = date.strip_suffix('Z')?.split_once('T')?;
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -34,10 +34,10 @@ fn parse_amz_date(date: &str) -> Option<u64> {
     if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 {
         return None;
     }
-    // Years begin with March here, so that the day that comes and goes is a year's last.
+    // Years start with March here, so that a leap day is the last day.
     let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
-    /// Days from the first of March of the year 0 to the first of January 1970.
+    /// Days from March 1 of the year 0 to January 1, 1970.
     const EPOCH: u64 = 719_468;
     Some((days - EPOCH) * 86_400 + hour * 3600 + minute * 60 + second)
 }
@@ -46,13 +46,13 @@ fn parse_amz_date(date: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn issued_at(query: &str) -> Option<u64> {
+    fn issue_seconds(query: &str) -> Option<u64> {
         let url = Url::parse(&format!("https://bucket.s3.amazonaws.com/key?{query}")).unwrap();
         issue_time(&url).map(|time| time.duration_since(UNIX_EPOCH).unwrap().as_secs())
     }
 
     #[test]
-    fn reads_both_forms_of_a_signed_address() {
+    fn reads_both_formats_of_a_signed_url() {
         for (query, expected) in [
             ("X-Amz-Date=19700101T000000Z", 0),
             ("X-Amz-Date=20000229T235959Z&X-Amz-Expires=7199", 951_868_799),
@@ -60,12 +60,12 @@ mod tests {
             ("X-Amz-Date=21000301T000000Z", 4_107_542_400),
             ("AWSAccessKeyId=A&Expires=1795268927&Signature=x", 1_795_261_727),
         ] {
-            assert_eq!(issued_at(query), Some(expected), "{query}");
+            assert_eq!(issue_seconds(query), Some(expected), "{query}");
         }
     }
 
     #[test]
-    fn tells_nothing_of_what_it_does_not_know() {
+    fn returns_none_for_other_formats() {
         for query in [
             "",
             "X-Amz-Signature=x",
@@ -80,7 +80,7 @@ mod tests {
             "Expires=99999999999999999999",
             "Expires=18446744073709551615",
         ] {
-            assert!(issued_at(query).is_none_or(|at| at > 1 << 60), "{query}");
+            assert!(issue_seconds(query).is_none_or(|at| at > 1 << 60), "{query}");
         }
     }
 }

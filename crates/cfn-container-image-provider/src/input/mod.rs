@@ -1,4 +1,4 @@
-//! What comes over the wire: events, their properties, continuations, records of lost invocations.
+//! Payloads of invocations: events, their properties, continuations, and records of failed invocations.
 
 pub(crate) mod continuation;
 pub(crate) mod envelope;
@@ -16,28 +16,28 @@ use envelope::{Envelope, UnsupportedPayload};
 use event::{InvalidEvent, ResourceOperation};
 use failed_invocation::FailedInvocation;
 
-/// Everything that the function can be called with.
+/// All payloads that the function supports.
 pub(crate) enum Input {
-    /// CloudFormation wants a change, and waits for the response.
+    /// A Create, Update or Delete of CloudFormation.
     CloudFormation(Event),
-    /// The same event again, because one invocation was not enough.
+    /// An event that continues, because one invocation was not enough.
     Continuation(Event),
-    /// Lambda reports an invocation that failed.
+    /// Lambda's record of an invocation that failed.
     FailedInvocation(FailedInvocation),
 }
 
-/// An event of a custom resource.
+/// Event of a custom resource.
 pub(crate) struct Event {
-    /// What the response needs.
+    /// Fields that the response needs.
     pub(crate) envelope: Envelope,
-    /// The change, or why it cannot be read.
+    /// The operation, or the error if it cannot be read.
     pub(crate) operation: Result<ResourceOperation, InvalidEvent>,
-    /// Which invocation for the event this is.
+    /// State of the event's chain of invocations.
     pub(crate) continuation: ContinuationState,
 }
 
 impl Input {
-    /// Reads the payload of a call.
+    /// Reads the payload of an invocation.
     pub(crate) fn read(mut payload: Value) -> Result<Self, UnsupportedPayload> {
         if let Some((continuation, event)) = ContinuationState::read(&mut payload) {
             return Event::read(event, |_| continuation).map(Self::Continuation);
@@ -70,7 +70,7 @@ pub(crate) mod tests {
     use super::envelope::CREATE_FAILED;
     use super::*;
 
-    /// An Update whose answer goes there.
+    /// Returns an Update with this response URL.
     pub(crate) fn update(url: &str) -> Event {
         let mut payload = fixture("update");
         payload["ResponseURL"] = json!(url);
@@ -78,7 +78,7 @@ pub(crate) mod tests {
         event
     }
 
-    /// The events of the shared fixtures.
+    /// Returns an event of the shared fixtures.
     pub(crate) fn fixture(name: &str) -> Value {
         let path = format!("{}/../../tests/fixtures/events/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -91,7 +91,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn reads_the_three_kinds_of_events() {
+    fn reads_the_three_request_types() {
         let create = read(fixture("create"));
         assert_eq!(create.envelope.logical_resource_id, "Python");
         assert_eq!(create.envelope.physical_resource_id, CREATE_FAILED);
@@ -110,7 +110,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_wrong_inside_is_told_after_the_envelope_was_read() {
+    fn an_invalid_event_still_has_an_envelope() {
         for (name, value, expected) in [
             (
                 "RequestType",
@@ -133,14 +133,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_delete_is_understood_whatever_else_is_missing() {
+    fn reads_a_delete_with_missing_fields() {
         let event = read(json!({"RequestType": "Delete", "ResponseURL": "https://bucket.example/x"}));
         assert_eq!(event.operation, Ok(ResourceOperation::Delete { properties: Value::Null }));
         assert_eq!(event.envelope.physical_resource_id, CREATE_FAILED);
     }
 
     #[test]
-    fn what_nobody_waits_for_is_an_error_of_the_call() {
+    fn rejects_payloads_without_a_response_url() {
         for payload in
             [json!({}), json!("text"), Value::Null, json!({"ResponseURL": 3}), json!({"ResponseURL": "x"})]
         {
@@ -149,7 +149,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_time_that_the_template_allows_is_read_as_number_and_as_text() {
+    fn reads_service_timeout_as_number_and_as_text() {
         for (value, expected) in [
             (json!("300"), Some(300)),
             (json!(300), Some(300)),

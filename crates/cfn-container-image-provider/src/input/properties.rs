@@ -1,4 +1,4 @@
-//! The properties that a template gives.
+//! Properties of a resource in a template.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use image_copy::text::SanitizedText;
 use image_copy_aws::{CredentialArn, RepositoryArn};
 use serde_json::{Map, Value};
 
-/// The value of `Platform` that copies the whole index, in any case.
+/// Value of `Platform` that copies the whole index, case-insensitive.
 pub(crate) const ALL_PLATFORMS: &str = "all";
 
-/// The properties of `Custom::ContainerImage`; the last two are CloudFormation's own.
+/// Properties of `Custom::ContainerImage`. The last two are CloudFormation's.
 const PROPERTY_NAMES: [&str; 9] = [
     "ImageReference",
     "RepositoryArn",
@@ -23,32 +23,32 @@ const PROPERTY_NAMES: [&str; 9] = [
     "ServiceToken",
     "ServiceTimeout",
 ];
-/// How many of them are ours.
+/// Number of properties that are not CloudFormation's.
 const OWN_PROPERTIES: usize = 7;
 
-/// The properties of a resource.
+/// Properties of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Properties {
     pub(crate) source: Reference,
     pub(crate) repository: RepositoryArn,
     pub(crate) platforms: PlatformSelection,
-    /// The tag in ECR. `None` if the reference has none either: the image is stored by digest.
+    /// The tag in ECR. `None` if the reference has no tag either: the image is stored by digest.
     pub(crate) tag: Option<Tag>,
-    /// Where the login for the source is kept. `None`: the installer's list is asked.
+    /// Secret or parameter with credentials for the source. `None` means those of the provider's settings.
     pub(crate) credentials: Option<CredentialArn>,
-    /// Whether signatures, SBOMs and attestations go along.
+    /// True if signatures, SBOMs and attestations are copied too.
     pub(crate) include_referrers: bool,
 }
 
-/// What is wrong with a property: its name, what was given and what is expected, in one line.
+/// Invalid property: its name, value and expected value, in one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct InvalidProperty(String);
 
 impl Properties {
-    /// Reads the properties of a Create, or of an Update with the `previous` ones. The previous
-    /// ones are never judged; they only excuse unknown names, which the provider before ours
-    /// ignored, and over which a rollback must not fail.
+    /// Parses the properties of a Create, or of an Update with the `previous` ones. Unknown names are
+    /// accepted if the previous properties have them: the original provider ignored such names, and they must
+    /// not fail a rollback.
     pub(crate) fn parse(
         properties: &Value,
         previous: &Value,
@@ -104,7 +104,7 @@ impl Properties {
         Ok(Self { source, repository, platforms, tag, credentials, include_referrers })
     }
 
-    /// The copy that brings about what the template asks for.
+    /// Returns the request of the engine.
     pub(crate) fn request(&self) -> Request {
         Request {
             source: self.source.clone(),
@@ -117,7 +117,7 @@ impl Properties {
     }
 }
 
-/// Maximum number of platforms in a list. The largest official images have some 20.
+/// Maximum number of platforms in a list. The largest official images have about 20.
 const MAX_PLATFORMS: usize = 100;
 
 fn parse_platforms(value: &Value) -> Result<PlatformSelection, InvalidProperty> {
@@ -153,14 +153,14 @@ fn parse_platforms(value: &Value) -> Result<PlatformSelection, InvalidProperty> 
     }
 }
 
-/// A selection of platforms, each named once.
+/// Parses a list of platforms, without duplicates.
 pub(crate) fn parse_platform_list<'a>(
     names: impl IntoIterator<Item = &'a str>,
 ) -> Result<PlatformSelection, image_copy::oci::ParseError> {
     let mut platforms: Vec<Platform> = Vec::new();
     for name in names {
         let platform: Platform = name.parse()?;
-        if !platforms.iter().any(|known| known.normalized() == platform.normalized()) {
+        if !platforms.iter().any(|other| other.normalized() == platform.normalized()) {
             platforms.push(platform);
         }
     }
@@ -170,14 +170,14 @@ pub(crate) fn parse_platform_list<'a>(
 fn parse_tag(value: &Value) -> Result<Tag, InvalidProperty> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
-        // Who calls without CloudFormation in between may write 3.
+        // Callers other than CloudFormation can send a number.
         Value::Number(number) => number.to_string(),
         other => return invalid(format!("Tag is {}: expected one tag, such as 3.13", shown(other))),
     };
     text.parse().map_err(|error| invalid_value("Tag", &error))
 }
 
-/// CloudFormation delivers true and false as text.
+/// Parses a boolean. CloudFormation sends it as text.
 fn parse_bool(name: &str, value: &Value) -> Result<bool, InvalidProperty> {
     match value {
         Value::Bool(truth) => Ok(*truth),
@@ -203,7 +203,7 @@ fn reject_unknown(properties: &Map<String, Value>, previous: &Value) -> Result<(
     })
 }
 
-/// The known name that `name` is likely a slip of.
+/// Returns the property name of which `name` is probably a typo.
 fn nearest_property(name: &str) -> Option<&'static str> {
     let name: String = name.chars().take(64).collect::<String>().to_ascii_lowercase();
     let distances = PROPERTY_NAMES[..OWN_PROPERTIES]
@@ -221,21 +221,21 @@ fn invalid<T>(text: impl Into<String>) -> Result<T, InvalidProperty> {
     Err(InvalidProperty(text.into()))
 }
 
-/// A value as the template has it, on one line and not too long.
+/// Formats a value of the template, in one line of limited length.
 fn shown(value: &Value) -> SanitizedText {
     SanitizedText::new(&value.to_string(), 80)
 }
 
-/// The `Platforms` of a copy as CloudFormation gets them, most important first: without doubles, as
-/// an index may list a platform once per OS version.
+/// Returns the names of a copy's platforms, without duplicates: an index can have a platform for several OS
+/// versions.
 pub(crate) fn platform_names(platforms: &[Platform]) -> Vec<String> {
     let mut seen = HashMap::new();
     let names = platforms.iter().map(ToString::to_string);
     names.filter(|name| seen.insert(name.clone(), ()).is_none()).collect()
 }
 
-/// A hash of properties, the same for the same properties in any order. `ServiceToken` and
-/// `ServiceTimeout` say nothing about the image.
+/// Returns a hash of properties, independent of their order. It does not include `ServiceToken` and
+/// `ServiceTimeout`, because they do not change the image.
 pub(crate) fn fingerprint(properties: &Value) -> String {
     let mut properties = properties.as_object().cloned().unwrap_or_default();
     for name in ["ServiceToken", "ServiceTimeout"] {

@@ -1,4 +1,4 @@
-//! When a copy goes on, and what the next invocation is told.
+//! Conditions for another invocation, and its payload.
 
 use super::*;
 use crate::input::tests::fixture;
@@ -19,7 +19,7 @@ fn check(number: u64, spent: u64, transferred: &TransferStats, expected: Result<
     check_with(6, number, spent, transferred, expected);
 }
 
-/// Expects the number of blobs at once in the next round.
+/// Checks the number of concurrent blobs in the next invocation.
 #[track_caller]
 fn check_with(
     concurrent_blobs: usize,
@@ -47,7 +47,7 @@ fn check_with(
 }
 
 #[test]
-fn goes_on_as_long_as_it_gets_somewhere() {
+fn continues_while_there_is_progress() {
     let good = transferred(2, 80, Some(50));
     check(1, 10, &good, Ok(6));
     check(9, 10, &good, Ok(6));
@@ -70,7 +70,7 @@ fn goes_on_as_long_as_it_gets_somewhere() {
 }
 
 #[test]
-fn the_next_round_has_the_same_event_and_the_same_beginning() {
+fn the_next_invocation_has_the_same_event_and_issue_time() {
     let first = event(fixture("update"));
     let mut payload: Value =
         serde_json::from_slice(&first.continuation.payload(Some("host/app:1"), 1)).unwrap();
@@ -87,7 +87,7 @@ fn the_next_round_has_the_same_event_and_the_same_beginning() {
 }
 
 #[test]
-fn time_runs_from_when_the_event_was_issued_if_that_is_believable() {
+fn uses_the_issue_time_of_the_event_if_it_is_plausible() {
     let issued_at = |query: &str| {
         let mut payload = fixture("create");
         payload["ResponseURL"] = json!(format!("https://bucket.example/key?{query}"));

@@ -1,4 +1,4 @@
-//! What a template may say, and how it is told what it may not.
+//! Valid properties, and the errors of invalid ones.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ fn check(properties: &Value, expected: &str) {
 }
 
 #[test]
-fn the_tag_is_the_sources_unless_another_is_given() {
+fn the_tag_defaults_to_the_tag_of_the_source() {
     let digest = format!("sha256:{}", "a".repeat(64));
     for (reference, tag, expected) in [
         ("python:3.13".to_owned(), None, Some("3.13")),
@@ -44,7 +44,7 @@ fn the_tag_is_the_sources_unless_another_is_given() {
 }
 
 #[test]
-fn platform_is_one_or_several_or_all() {
+fn platform_is_one_a_list_or_all() {
     let platforms = |value| parse(&with("Platform", value), &Value::Null).unwrap().platforms;
     assert_eq!(platforms(json!(" ALL ")), PlatformSelection::All);
     assert_eq!(platforms(json!("linux/arm64")), PlatformSelection::One("linux/arm64".parse().unwrap()));
@@ -59,7 +59,7 @@ fn platform_is_one_or_several_or_all() {
 }
 
 #[test]
-fn referrers_go_along_when_that_is_true() {
+fn include_referrers_is_a_boolean() {
     let include = |value| parse(&with("IncludeReferrers", value), &Value::Null).unwrap().include_referrers;
     for (value, expected) in
         [(json!("true"), true), (json!(" True"), true), (json!(true), true), (json!("FALSE"), false)]
@@ -76,7 +76,7 @@ fn referrers_go_along_when_that_is_true() {
 }
 
 #[test]
-fn a_wrong_value_is_refused_with_the_propertys_name() {
+fn rejects_an_invalid_value_with_the_property_name() {
     check(&json!({}), "ImageReference is missing or not a string");
     check(&with("ImageReference", json!(3)), "ImageReference is missing or not a string");
     check(
@@ -120,7 +120,7 @@ fn a_wrong_value_is_refused_with_the_propertys_name() {
 }
 
 #[test]
-fn an_unknown_property_is_refused_with_the_name_that_was_meant() {
+fn rejects_an_unknown_property_with_a_suggestion() {
     check(
         &with("ImageRefrence", json!("x")),
         "\"ImageRefrence\" is not a property of Custom::ContainerImage: did you mean ImageReference?",
@@ -137,7 +137,7 @@ fn an_unknown_property_is_refused_with_the_name_that_was_meant() {
 }
 
 #[test]
-fn an_unknown_property_that_was_there_before_is_let_pass() {
+fn accepts_an_unknown_property_that_existed_before() {
     let (now, before) = (with("Nonce", json!("2")), with("Nonce", json!("1")));
     parse(&now, &before).unwrap();
     parse(&with("Refresh", json!("1")), &json!("not even a map")).unwrap();
@@ -145,7 +145,7 @@ fn an_unknown_property_that_was_there_before_is_let_pass() {
 }
 
 #[test]
-fn properties_have_one_hash_in_any_order() {
+fn the_hash_is_independent_of_the_order() {
     let one = json!({"ImageReference": "a", "Refresh": "1", "Platform": ["x"], "ServiceToken": "x"});
     let same = json!({"ServiceToken": "y", "ServiceTimeout": "60", "Platform": ["x"], "Refresh": "1", "ImageReference": "a"});
     assert_eq!(fingerprint(&one), fingerprint(&same));
