@@ -1,7 +1,7 @@
-//! The state of one tag during an event: read and written as long as the table can be reached.
+//! State of tags during one event, read and written while the table is available.
 //!
-//! A copy does not depend on the state, so a table that fails once is not called again during the
-//! event: the event goes on without it, and the log and the response report that.
+//! Copies work without the state. After one failure, the event therefore continues without the table, and the
+//! log and the response report that.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,29 +11,29 @@ use image_copy::registry::Error;
 use image_copy_aws::{StateTable, TagState, WriteOutcome};
 use tokio::time::Instant;
 
-/// Seconds for which a lease is held at most. Others wait that long for the lease of a holder that
+/// Maximum duration of a lease in seconds. Other attempts wait that long for the lease of an attempt that
 /// crashed.
 pub(crate) const LEASE_SECONDS: u64 = 120;
-/// Time for everything that is done under a lease. Less than the lease, so that a holder stops before
-/// another event can take the lease.
+/// Time for the work under a lease. It is less than the lease, so that an attempt stops before another one
+/// can take the lease.
 const WORK_UNDER_LEASE: Duration = Duration::from_secs(90);
-/// Bounds of the pause before a lease that somebody else holds is looked at again.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_millis(1200);
+/// Bounds of the pause before another read of an item with a lease.
+const MIN_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PAUSE: Duration = Duration::from_millis(1200);
 
-/// Where the items are. A trait, so that the model test plays it step by step.
+/// Storage of items. It is a trait for the step-by-step execution in the model test.
 pub(crate) trait Store: Send + Sync {
     /// Reads an item.
     fn read(&self, image: &str) -> impl Future<Output = Result<Option<TagState>, String>> + Send;
-    /// Writes an item, if it is still as it was read.
+    /// Writes an item, if it has not changed since it was read.
     fn write(&self, state: &TagState) -> impl Future<Output = Result<WriteOutcome, String>> + Send;
-    /// Deletes an item, if it is still as it was read.
+    /// Deletes an item, if it has not changed since it was read.
     fn delete(&self, state: &TagState) -> impl Future<Output = Result<WriteOutcome, String>> + Send;
-    /// The time, in seconds since 1970.
+    /// Returns the time in seconds since 1970.
     fn now(&self) -> u64;
-    /// Waits for somebody else's lease. Returns false if there is no time left.
+    /// Waits for the lease of another attempt. Returns false if there is no time left.
     fn wait_for_lease(&self) -> impl Future<Output = bool> + Send;
-    /// Ends `work` before a lease of [`LEASE_SECONDS`] does. Returns `None` if it did not finish.
+    /// Runs `work` for less than [`LEASE_SECONDS`]. Returns `None` if it did not finish.
     fn under_lease<T: Send>(
         &self,
         work: impl Future<Output = T> + Send,
@@ -43,7 +43,7 @@ pub(crate) trait Store: Send + Sync {
 /// The table in DynamoDB, for one event.
 pub(crate) struct TableStore {
     table: StateTable,
-    /// When the event stops waiting for a lease.
+    /// Time at which the event stops waiting for a lease.
     deadline: Instant,
 }
 
@@ -52,7 +52,7 @@ impl TableStore {
         Self { table, deadline }
     }
 
-    /// Ends a call early if the event has little time left: the copy needs it.
+    /// Limits a call to a quarter of the remaining time, because the copy needs the rest.
     async fn with_time_limit<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
         let share = self.deadline.saturating_duration_since(Instant::now()) / 4;
         match tokio::time::timeout(share, call).await {
@@ -80,7 +80,7 @@ impl Store for TableStore {
     }
 
     async fn wait_for_lease(&self) -> bool {
-        let pause = SHORTEST_PAUSE + (LONGEST_PAUSE - SHORTEST_PAUSE).mul_f64(fastrand::f64());
+        let pause = MIN_PAUSE + (MAX_PAUSE - MIN_PAUSE).mul_f64(fastrand::f64());
         if Instant::now() + pause >= self.deadline {
             return false;
         }
@@ -93,19 +93,19 @@ impl Store for TableStore {
     }
 }
 
-/// Whether an event used the state table, for the log and its metric.
+/// Use of the state table by an event, for the log and its metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StateUse {
-    /// Every call was answered.
+    /// Every call succeeded.
     Used,
-    /// The table could not be reached, or refused a call.
+    /// A call failed.
     Unavailable,
-    /// The installer does without a table.
+    /// The settings have no state table.
     Off,
 }
 
 impl StateUse {
-    /// The value of the log field `state`.
+    /// Returns the value of the log field `state`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Used => "used",
@@ -115,26 +115,26 @@ impl StateUse {
     }
 }
 
-/// The event goes on without state.
+/// The event continues without state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoState;
 
-/// The state table as one event sees it. After the first failure no call is sent.
+/// The state table for one event. No call is sent after the first failure.
 pub(crate) struct EventState<S> {
     store: Option<S>,
     has_failed: AtomicBool,
-    /// Name of this attempt in leases. No other attempt has it, not even one at the same event.
+    /// Unique name of this attempt in leases.
     holder: String,
 }
 
 impl<S: Store> EventState<S> {
-    /// The state behind a store. Without a store the state is off.
+    /// Creates the state from a store. Without a store the state is off.
     pub(crate) fn new(store: Option<S>, holder: String) -> Self {
         Self { store, has_failed: AtomicBool::new(false), holder }
     }
 
-    /// Returns whether the table was used so far.
-    pub(crate) fn usage(&self) -> StateUse {
+    /// Returns the use of the table until now.
+    pub(crate) fn table_use(&self) -> StateUse {
         match (&self.store, self.has_failed.load(Ordering::Relaxed)) {
             (None, _) => StateUse::Off,
             (Some(_), true) => StateUse::Unavailable,
@@ -157,12 +157,12 @@ impl<S: Store> EventState<S> {
         self.mark_failure(store.delete(state).await)
     }
 
-    /// Waits for somebody else's lease. Returns false if there is no time left.
+    /// Waits for the lease of another attempt. Returns false if there is no time left.
     pub(crate) async fn wait_for_lease(&self) -> Result<bool, NoState> {
         Ok(self.store()?.wait_for_lease().await)
     }
 
-    /// Ends `work` before the lease does. `None` if it did not finish.
+    /// Runs `work` for less than the duration of the lease. Returns `None` if it did not finish.
     pub(crate) async fn under_lease<T: Send>(&self, work: impl Future<Output = T> + Send) -> Option<T> {
         match &self.store {
             Some(store) => store.under_lease(work).await,
@@ -170,21 +170,21 @@ impl<S: Store> EventState<S> {
         }
     }
 
-    /// Returns whether this attempt can take the lease.
+    /// Returns true if this attempt can take the lease.
     pub(crate) fn can_take_lease(&self, state: &TagState) -> bool {
         state.can_take_lease(&self.holder, self.now())
     }
 
-    /// The state with the lease of this attempt.
+    /// Returns the state with the lease of this attempt.
     pub(crate) fn with_lease(&self, state: TagState) -> TagState {
         state.with_lease(&self.holder, self.now() + LEASE_SECONDS)
     }
 
-    /// Gives up the lease. If that fails, it ends by itself.
+    /// Removes the lease of this attempt. If that fails, it expires.
     pub(crate) async fn release(&self, state: TagState) {
         let is_ours = state.lease.as_ref().is_some_and(|lease| lease.holder == self.holder);
         if is_ours && self.write(&state.without_lease()).await.is_err() {
-            tracing::warn!("the lease could not be given up: it ends within {LEASE_SECONDS} seconds");
+            tracing::warn!("the lease could not be removed and expires within {LEASE_SECONDS} seconds");
         }
     }
 
@@ -199,7 +199,7 @@ impl<S: Store> EventState<S> {
 
     fn mark_failure<T>(&self, result: Result<T, String>) -> Result<T, NoState> {
         result.map_err(|error| {
-            tracing::warn!(error, "the state table cannot be used: the event goes on without it");
+            tracing::warn!(error, "the state table cannot be used, so the event continues without it");
             self.has_failed.store(true, Ordering::Relaxed);
             NoState
         })

@@ -1,6 +1,6 @@
-//! SharedCredentials for what is copied: whose they are, and that they go nowhere else.
+//! Credentials for sources, and the registries that get them.
 //!
-//! The destination has none of this: its credentials is ECR's own, never a secret.
+//! The destination never uses a secret: its credentials are those of the function's role.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::settings::RegistryCredential;
 
-/// What all events share: secrets are read once, for as long as the function lives.
+/// Credentials that all events of this process share. Secrets are cached.
 pub(crate) struct SharedCredentials {
     secrets: Secrets,
     listed: Vec<RegistryCredential>,
@@ -41,14 +41,14 @@ pub(crate) enum SecretProblem {
 /// What source the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SecretSetting {
-    /// The template's `CredentialArn`.
+    /// `CredentialArn` in the template.
     CredentialArn,
-    /// The installer's `REGISTRY_CREDENTIALS`.
+    /// `REGISTRY_CREDENTIALS` in the provider's settings.
     RegistryCredentials,
 }
 
 impl SharedCredentials {
-    /// SharedCredentials by way of these clients, and what the installer listed; nothing is sent.
+    /// Creates credentials from the registries and secrets in `listed`, and those of AWS. Sends nothing.
     pub(crate) fn new(
         clients: &AwsClients,
         ecr: Arc<EcrCredentials>,
@@ -58,8 +58,8 @@ impl SharedCredentials {
         Self { secrets: clients.secrets(), listed, ecr, public, cache: Mutex::default() }
     }
 
-    /// The credentials in a secret, if it may go to this registry. After a refusal the secret is read once
-    /// more: it may have been changed since.
+    /// Returns the credentials in a secret, if they are for this registry. After a rejection the secret is
+    /// read again, because it can have changed.
     async fn credentials_from_secret(
         &self,
         arn: &CredentialArn,
@@ -69,10 +69,9 @@ impl SharedCredentials {
         deadline: Option<Instant>,
     ) -> Result<Credentials, SecretProblem> {
         let cached = self.cached_secret(arn);
-        // Held while the secret is read, so that the others wait for it rather than read it too.
+        // The lock is held during the request, so that other tasks wait instead of sending one too.
         let mut cached = cached.lock().await;
-        // One that is of no use here is read again too: whoever corrects a secret need not wait for the
-        // end of the sandbox.
+        // An unusable secret is read again too, so that a corrected secret is used at once.
         let known = cached.as_ref().map(|secret| self.extract_credentials(secret, arn, repository));
         if let Some(Ok(credentials)) = &known
             && refused != Some(credentials)
@@ -81,7 +80,7 @@ impl SharedCredentials {
         }
         match (self.read(arn, setting, deadline).await, known) {
             (Ok(secret), _) => self.extract_credentials(cached.insert(secret), arn, repository),
-            // What the registry said of the credentials that is known says more.
+            // The registry's error for the cached credentials is more useful.
             (Err(problem), Some(Ok(credentials))) => {
                 tracing::warn!(%problem, "a secret could not be read again");
                 Ok(credentials)
@@ -90,8 +89,8 @@ impl SharedCredentials {
         }
     }
 
-    /// The credentials in the template's secret for a mirror, of which whoever wrote the template need not
-    /// know: it goes there only when the secret says so, and is not missed.
+    /// Returns the template's credentials for a mirror. They are optional, and must be for the mirror
+    /// according to the secret.
     async fn mirror_credentials(
         &self,
         arn: &CredentialArn,
@@ -132,26 +131,26 @@ impl SharedCredentials {
         arn: &CredentialArn,
         repository: &oci::Repository,
     ) -> Result<Credentials, SecretProblem> {
-        let same = self.listed.iter().filter(|listed| listed.arn.is_same_secret(arn));
-        let registries: Vec<Registry> = same.map(|listed| listed.registry.clone()).collect();
+        let registries = self.listed.iter().filter(|listed| listed.arn.is_same_secret(arn));
+        let registries: Vec<Registry> = registries.map(|listed| listed.registry.clone()).collect();
         let credentials = secret.credentials_for(repository, &registries);
         credentials.map_err(|cause| SecretProblem::Unusable { arn: Box::new(arn.clone()), cause })
     }
 }
 
-/// The logins of one event.
+/// Credentials for the source of one event.
 pub(crate) struct SourceCredentials {
     shared: Arc<SharedCredentials>,
-    /// The template's `CredentialArn`.
+    /// `CredentialArn` in the template.
     arn: Option<CredentialArn>,
-    /// The repository in the template. Mirrors are the installer's.
+    /// The source repository in the template. Mirrors come from the provider's settings.
     source: oci::Repository,
     deadline: Option<Instant>,
     problem: Mutex<Option<SecretProblem>>,
 }
 
 impl SourceCredentials {
-    /// SharedCredentials for a copy from `source`, which ends by `deadline`.
+    /// Creates the credentials for a copy from `source`, which ends by `deadline`.
     pub(crate) fn new(
         shared: &Arc<SharedCredentials>,
         arn: Option<CredentialArn>,
@@ -161,12 +160,12 @@ impl SourceCredentials {
         Self { shared: Arc::clone(shared), arn, source, deadline, problem: Mutex::default() }
     }
 
-    /// The problem behind the last [`registry::Error::Credentials`] that came from here.
+    /// Returns the cause of the last [`registry::Error::Credentials`] from here.
     pub(crate) fn problem(&self) -> Option<SecretProblem> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The credentials for a registry out of a secret, if there is to be one.
+    /// Returns the credentials for a registry from a secret, if a secret is configured.
     async fn credentials_from_secret(
         &self,
         repository: &oci::Repository,

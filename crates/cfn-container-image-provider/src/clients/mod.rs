@@ -1,4 +1,4 @@
-//! The clients that all events share.
+//! Clients that all events share.
 
 pub(crate) mod credentials;
 
@@ -14,18 +14,18 @@ use tokio::time::Instant;
 use crate::settings::Settings;
 use credentials::{SharedCredentials, SourceCredentials};
 
-/// Shared by all events, for as long as the function lives.
+/// Clients that all events of this process share.
 pub(crate) struct Clients {
     pub(crate) settings: Settings,
     pub(crate) ecr: AwsClients,
-    /// For the destination, with ECR's own credentials and no others.
+    /// For the destination, only with the credentials of the function's role.
     pub(crate) registries: registry::Client,
     credentials: Arc<SharedCredentials>,
     pub(crate) functions: Functions,
     pub(crate) state_table: Option<StateTable>,
 }
 
-/// How AWS is called, as far as the installer decides.
+/// Returns the options of AWS clients from the settings.
 pub(crate) fn client_options(settings: &Settings) -> ClientOptions {
     ClientOptions {
         region: settings.region.clone(),
@@ -36,7 +36,7 @@ pub(crate) fn client_options(settings: &Settings) -> ClientOptions {
 }
 
 impl Clients {
-    /// Makes the clients. Sends nothing.
+    /// Creates the clients. Sends nothing.
     pub(crate) fn new(settings: Settings, ecr: AwsClients) -> Result<Self, String> {
         let network = &settings.network;
         let options = image_copy::http::Options {
@@ -45,16 +45,16 @@ impl Clients {
             plain_http: network.plain_http.clone(),
             ..image_copy::http::Options::default()
         };
-        let own = Arc::new(EcrCredentials::new(ecr.clone()));
-        let registries = registry::Client::new(options, own.clone())?;
+        let ecr_credentials = Arc::new(EcrCredentials::new(ecr.clone()));
+        let registries = registry::Client::new(options, ecr_credentials.clone())?;
         let listed = settings.copy.as_ref().map(|copy| copy.registry_credentials.clone()).unwrap_or_default();
-        let credentials = Arc::new(SharedCredentials::new(&ecr, own, listed));
+        let credentials = Arc::new(SharedCredentials::new(&ecr, ecr_credentials, listed));
         let functions = ecr.functions();
         let state_table = settings.state_table.as_ref().map(|name| ecr.state_table(name));
         Ok(Self { settings, ecr, registries, credentials, functions, state_table })
     }
 
-    /// Where the images of a repository go: the registry's host, by the endpoints that are wanted.
+    /// Returns the repository with the host for uploads, according to the endpoint settings.
     pub(crate) fn destination(&self, arn: &RepositoryArn) -> Result<Repository, String> {
         self.settings.network.endpoints.repository(arn).map_err(|error| {
             format!(
@@ -63,15 +63,15 @@ impl Clients {
         })
     }
 
-    /// The client for the source of one event, and its credentials. Its tokens serve no other event,
-    /// which may have other credentials.
+    /// Returns the client for the source of one event, and its credentials. Other events do not share its
+    /// tokens, because they can have other credentials.
     pub(crate) fn source(
         &self,
         arn: Option<CredentialArn>,
-        named: &Repository,
+        source: &Repository,
         deadline: Instant,
     ) -> (registry::Client, Arc<SourceCredentials>) {
-        let credentials = SourceCredentials::new(&self.credentials, arn, named.clone(), Some(deadline));
+        let credentials = SourceCredentials::new(&self.credentials, arn, source.clone(), Some(deadline));
         let credentials = Arc::new(credentials);
         (self.registries.with_credentials(credentials.clone()), credentials)
     }

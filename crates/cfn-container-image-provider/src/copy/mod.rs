@@ -93,7 +93,7 @@ pub(crate) async fn copy(
         progress: progress.progress(),
         transferred: progress.transferred(),
         registered: registered.into_inner(),
-        state: state.usage(),
+        state: state.table_use(),
     }
 }
 

@@ -86,7 +86,7 @@ pub(crate) async fn delete(properties: &Value, context: &EventContext<'_>) -> De
             catch_panic_or_timeout(removal, &context.deadlines).await
         }
     };
-    DeleteReport { result, state: state.usage() }
+    DeleteReport { result, state: state.table_use() }
 }
 
 /// Returns true if an id belongs to a Create that failed, or that never responded: CloudFormation then

@@ -1,4 +1,4 @@
-//! The log, and the last line of an event, from which metrics are made.
+//! The log, and the last log line of an event, from which metrics are made.
 
 pub(crate) mod subscriber;
 pub(crate) mod summary;

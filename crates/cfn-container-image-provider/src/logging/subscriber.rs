@@ -1,4 +1,4 @@
-//! Log lines: one flat JSON object each, with the fields of the event that is being handled.
+//! Log lines: flat JSON objects with the fields of the current event.
 
 use std::fmt;
 use std::io;
@@ -14,12 +14,12 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields, MakeWrit
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Our own crates, by the names that their log lines carry.
+/// Names of this project's crates in log targets.
 const OWN_CRATES: [&str; 3] = ["bootstrap", "image_copy", "image_copy_aws"];
 
-/// Sends log lines to standard output, panics included.
+/// Writes log lines, including panics, to standard output.
 pub(crate) fn init(level: Option<&str>) {
-    // Fails only when somebody else was faster, as in a test: then theirs is used.
+    // This fails only if a subscriber exists, as in a test.
     let _ = tracing::subscriber::set_global_default(subscriber(level, io::stdout));
     panic::set_hook(Box::new(|info| {
         let location = info.location().map(ToString::to_string).unwrap_or_default();
@@ -41,27 +41,28 @@ where
     tracing_subscriber::registry().with(filter(level)).with(lines)
 }
 
-/// What is asked for holds for our own crates. All others are kept to warnings: at lower levels the
-/// Lambda runtime prints whole events, and HTTP clients print headers.
+/// Applies the level to this project's crates. Other crates log only warnings: at lower levels the Lambda
+/// runtime logs whole events, and HTTP clients log headers.
 fn filter(level: Option<&str>) -> Targets {
-    // Lambda also knows FATAL, which is no level here.
+    // Lambda also has the level FATAL.
     let level = level.map(|level| level.to_ascii_lowercase().replace("fatal", "error"));
-    let asked = level.and_then(|level| level.parse::<Targets>().ok());
-    let asked = asked.unwrap_or_default();
-    // Without a level for all, ours stays: metrics are made from the last line of an event.
-    let own = asked.default_level().map_or(LevelFilter::INFO, |_| LevelFilter::OFF);
+    let targets = level.and_then(|level| level.parse::<Targets>().ok());
+    let targets = targets.unwrap_or_default();
+    // Without a default level, this project's crates log INFO, because metrics need the last line of an
+    // event.
+    let own = targets.default_level().map_or(LevelFilter::INFO, |_| LevelFilter::OFF);
     let finest = |target: &str| {
         let levels = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
-        let level = levels.into_iter().find(|level| asked.would_enable(target, level));
+        let level = levels.into_iter().find(|level| targets.would_enable(target, level));
         level.map_or(own, LevelFilter::from_level)
     };
-    let others = asked.default_level().unwrap_or(LevelFilter::WARN).min(LevelFilter::WARN);
+    let others = targets.default_level().unwrap_or(LevelFilter::WARN).min(LevelFilter::WARN);
     OWN_CRATES
         .into_iter()
         .fold(Targets::new().with_default(others), |targets, own| targets.with_target(own, finest(own)))
 }
 
-/// One object without nesting, so that a query or a metric filter names a field as it is.
+/// Objects without nesting, for short field names in queries and metric filters.
 struct FlatJson;
 
 impl<S> FormatEvent<S, JsonFields> for FlatJson
@@ -115,14 +116,14 @@ impl Visit for FieldVisitor<'_> {
     }
 }
 
-/// What tests of other modules need to see the lines that are written.
+/// Log buffer for tests of all modules.
 #[cfg(test)]
 pub(crate) mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
 
-    /// Keeps the lines.
+    /// Log lines in memory.
     #[derive(Clone, Default)]
     pub(crate) struct LogBuffer(Arc<Mutex<Vec<u8>>>);
 
@@ -137,7 +138,7 @@ pub(crate) mod tests {
     }
 
     impl LogBuffer {
-        /// A subscriber that writes here.
+        /// Returns a subscriber that writes to this buffer.
         pub(crate) fn subscriber(&self, level: Option<&str>) -> impl Subscriber + Send + Sync {
             let lines = self.clone();
             subscriber(level, move || lines.clone())
@@ -151,7 +152,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_line_carries_the_fields_of_all_spans_around_it() {
+    fn a_line_has_the_fields_of_all_its_spans() {
         let lines = LogBuffer::default();
         tracing::subscriber::with_default(lines.subscriber(None), || {
             let outer = tracing::info_span!("event", stack_id = "stack", version = "1");
@@ -169,7 +170,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn other_peoples_crates_never_say_more_than_warnings() {
+    fn other_crates_log_at_most_warnings() {
         for level in ["trace", "TRACE", "debug", "lambda_runtime=trace", "trace,reqwest=trace,hyper=debug"] {
             let filter = filter(Some(level));
             for target in ["lambda_runtime", "reqwest::connect", "hyper", "aws_smithy_runtime", "rustls"] {

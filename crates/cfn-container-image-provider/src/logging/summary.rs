@@ -11,7 +11,7 @@ use crate::delete::lifecycle::DeleteOutcome;
 use crate::failure::Failure;
 use crate::input::envelope::Envelope;
 
-/// What became of an event, as far as the log tells it.
+/// Result of an event, for the log.
 pub(crate) enum Report<'a> {
     Copy(&'a CopyReport),
     Delete(&'a DeleteReport),
@@ -19,11 +19,11 @@ pub(crate) enum Report<'a> {
     Unreadable,
 }
 
-/// The last line of an invocation.
+/// The last log line of an invocation.
 pub(crate) struct EventSummary<'a> {
     pub(crate) envelope: &'a Envelope,
     pub(crate) report: Report<'a>,
-    /// Counted from 1.
+    /// Number of the invocation, from 1.
     pub(crate) invocation: u64,
     pub(crate) deadlines: Deadlines,
 }
@@ -51,7 +51,7 @@ impl EventSummary<'_> {
         self.write("responded", "failed", Some(reason), progress);
     }
 
-    /// Logs that another invocation continues with the event, and responds.
+    /// Logs that another invocation continues with the event and responds.
     pub(crate) fn log_continuation(&self, progress: Progress) {
         self.write("continued in another invocation", "continued", None, progress);
     }
@@ -81,7 +81,7 @@ impl EventSummary<'_> {
         let traffic = copied.map(|report| &report.traffic);
         let source = traffic.map(|traffic| traffic.source.clone()).unwrap_or_default();
         let destination = traffic.map(|traffic| traffic.destination.clone()).unwrap_or_default();
-        // A Delete knows its physical id only, which reads like a destination.
+        // A Delete has only a physical ID, which has the format of a destination.
         let deleted =
             (self.envelope.request_type == "Delete").then(|| self.envelope.physical_resource_id.clone());
         let destination_name = request.map(copy::Request::destination_name).or(deleted);
@@ -121,7 +121,7 @@ impl EventSummary<'_> {
     }
 }
 
-/// Where manifests and blobs came from. `None` if none came.
+/// Returns the registries and mirrors that served manifests and blobs. `None` if there are none.
 fn served_by(served: &[ReadCounts]) -> Option<String> {
     let served = served.iter().map(|ReadCounts { repository, manifests, blobs }| {
         format!("{repository} ({manifests} manifests, {blobs} blobs)")

@@ -1,7 +1,7 @@
-//! What the installer decides, read from the environment in this one place.
+//! Settings of the installation. Only this module reads the environment.
 //!
-//! A mistake is told to every Create and Update, for a function that does not start would leave its
-//! stacks waiting for an hour. Deletes do without.
+//! An invalid setting fails every Create and Update with a message: if the function did not start, stacks
+//! would wait for an hour. Deletes still work.
 
 mod network;
 mod registry_credentials;
@@ -20,39 +20,37 @@ use crate::input::properties;
 /// The provider's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// What Creates and Updates need, or what is wrong with it, in one line.
+    /// Settings of Create and Update, or a one-line error.
     pub(crate) copy: Result<CopySettings, String>,
-    /// `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `PLAIN_HTTP_HOSTS` and `CA_BUNDLE`.
-    /// When one of them is wrong, as if none were set: so far as that goes, Deletes work.
+    /// `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `PLAIN_HTTP_HOSTS` and `CA_BUNDLE`. If one of
+    /// them is invalid, none is used, so that Deletes work without them.
     pub(crate) network: NetworkSettings,
-    /// `DELETE_IMAGES`: whether Delete removes what it may; true unless set.
+    /// `DELETE_IMAGES`: true if Delete deletes images. The default is true.
     pub(crate) delete_images: bool,
-    /// `STATE_TABLE`: name or ARN of the state table. `None` if it is `none` or not set: Delete then
-    /// keeps every image.
+    /// `STATE_TABLE`: name or ARN of the state table. `None` if it is `none` or not set: then Delete keeps
+    /// every image.
     pub(crate) state_table: Option<String>,
     /// `AWS_REGION`, which Lambda sets.
     pub(crate) region: Option<String>,
-    /// `AWS_LAMBDA_LOG_LEVEL`, which Lambda sets from the function's logging configuration, else
-    /// `RUST_LOG`.
+    /// `AWS_LAMBDA_LOG_LEVEL`, which Lambda sets from the function's logging configuration, or `RUST_LOG`.
     pub(crate) log_level: Option<String>,
 }
 
-/// What may be copied, and how.
+/// Settings of Create and Update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CopySettings {
-    /// `DEFAULT_PLATFORM`: what is copied when a template names no `Platform`; `linux/amd64` unless
-    /// set.
+    /// `DEFAULT_PLATFORM`: selection for resources without `Platform`. The default is `linux/amd64`.
     pub(crate) default_platforms: PlatformSelection,
-    /// `ALLOWED_SOURCES`: what may be copied; everything unless set.
+    /// `ALLOWED_SOURCES`: allowed source repositories. The default is all.
     pub(crate) allowed_sources: AllowedSources,
-    /// `SOURCE_MIRRORS`: where to read before the registry that the template names.
+    /// `SOURCE_MIRRORS`: mirrors that are read before the source registry.
     pub(crate) mirrors: Vec<Mirror>,
-    /// `REGISTRY_CREDENTIALS`: logins for templates that name none.
+    /// `REGISTRY_CREDENTIALS`: credentials for resources without `CredentialArn`.
     pub(crate) registry_credentials: Vec<RegistryCredential>,
 }
 
 impl Settings {
-    /// Reads variables by way of `lookup`; an empty variable counts as none.
+    /// Reads variables with `lookup`. An empty variable counts as missing.
     pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let variable =
             |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|v| !v.is_empty());
@@ -60,7 +58,7 @@ impl Settings {
         Self {
             copy: network.as_ref().map_err(Clone::clone).and_then(|_| CopySettings::read(variable)),
             network: network.unwrap_or_default(),
-            // In doubt an image stays: a left-over costs cents, a lost one an outage.
+            // An unclear value keeps images: a leftover image costs cents, a missing one an outage.
             delete_images: variable("DELETE_IMAGES").is_none_or(|value| value.eq_ignore_ascii_case("true")),
             state_table: variable("STATE_TABLE").filter(|name| !name.eq_ignore_ascii_case("none")),
             region: variable("AWS_REGION"),
@@ -84,7 +82,7 @@ impl CopySettings {
 /// Maximum length of a value in a message, in characters.
 const MAX_SHOWN: usize = 80;
 
-/// A mistake in a setting, in one line.
+/// Returns the one-line error of an invalid setting.
 fn invalid_setting(name: &str, given: &str, problem: &str) -> String {
     let shown = SanitizedText::quotable(&name_without_userinfo(given), MAX_SHOWN);
     format!("the provider's setting {name} has \"{shown}\", {problem}. Correct the function's environment")
@@ -121,12 +119,12 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Settings {
         Settings::read(|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
         })
     }
 
     #[test]
-    fn without_variables_the_original_providers_behaviour_holds() {
+    fn defaults_are_those_of_the_original_provider() {
         let settings = read(&[]);
         let copy = settings.copy.unwrap();
         assert_eq!(copy.default_platforms, PlatformSelection::Preferred("linux/amd64".parse().unwrap()));
@@ -139,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn images_are_deleted_only_when_that_is_clearly_wanted() {
+    fn images_are_deleted_only_if_delete_images_is_true() {
         for (value, expected) in [("true", true), ("TRUE", true), ("", true), ("false", false), ("no", false)]
         {
             assert_eq!(read(&[("DELETE_IMAGES", value)]).delete_images, expected, "{value}");
@@ -147,14 +145,14 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_state_table_unless_one_is_named() {
+    fn the_state_table_is_optional() {
         for (value, expected) in [("state", Some("state")), ("none", None), ("None", None), ("", None)] {
             assert_eq!(read(&[("STATE_TABLE", value)]).state_table.as_deref(), expected, "{value}");
         }
     }
 
     #[test]
-    fn a_default_platform_that_is_none_is_told_in_one_line() {
+    fn an_invalid_default_platform_is_a_one_line_error() {
         let all = read(&[("DEFAULT_PLATFORM", "All")]).copy.unwrap();
         assert_eq!(all.default_platforms, PlatformSelection::All);
         let error = read(&[("DEFAULT_PLATFORM", "arm")]).copy.unwrap_err();
@@ -165,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_setting_is_told_in_one_line_and_read_as_if_it_were_not_there() {
+    fn an_invalid_setting_is_a_one_line_error_and_is_not_used() {
         for (name, value) in [
             ("DEFAULT_PLATFORM", "arm"),
             ("ALLOWED_SOURCES", "docker.io/*/x"),
@@ -185,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_setting_is_quoted_without_a_login() {
+    fn errors_contain_no_passwords() {
         for (name, value) in [
             ("DEFAULT_PLATFORM", "https://me:planted@h"),
             ("DEFAULT_PLATFORM", "linux/arm64,https://me:planted@h"),

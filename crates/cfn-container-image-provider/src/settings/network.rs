@@ -1,4 +1,4 @@
-//! How registries and AWS are reached.
+//! Network settings for registries and AWS.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use image_copy_aws::EndpointOptions;
 
 use super::invalid_setting;
 
-/// How registries and AWS are reached.
+/// Network settings for registries and AWS.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct NetworkSettings {
     /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`, as the AWS SDKs read them.
     pub(crate) endpoints: EndpointOptions,
-    /// `PLAIN_HTTP_HOSTS`: registries that are spoken to without TLS.
+    /// `PLAIN_HTTP_HOSTS`: registries that are called without TLS.
     pub(crate) plain_http: Vec<String>,
-    /// `CA_BUNDLE`: authorities to trust besides the system's, as PEM.
+    /// `CA_BUNDLE`: PEM of CA certificates that are trusted besides the system's.
     pub(crate) certificates: Vec<u8>,
 }
 
@@ -32,7 +32,7 @@ impl NetworkSettings {
     }
 }
 
-/// A bundle of certificates is public, but too long to read.
+/// The certificates are public, but too long to print.
 impl fmt::Debug for NetworkSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { endpoints, plain_http, certificates } = self;
@@ -78,7 +78,7 @@ fn load_certificates(value: &str) -> Result<Vec<u8>, String> {
     if pem.is_empty() {
         return Err(invalid_setting("CA_BUNDLE", value, "which holds no certificate"));
     }
-    // The very client that is to trust them says whether it can; the SDK would panic.
+    // The HTTP client validates them, because the SDK panics on invalid PEM.
     let options = image_copy::http::Options { certificates: pem.clone(), ..Default::default() };
     image_copy::http::Client::new(options).map_err(|error| {
         let shown = if value.contains(BEGIN) { BEGIN } else { value };
@@ -87,7 +87,7 @@ fn load_certificates(value: &str) -> Result<Vec<u8>, String> {
     Ok(pem)
 }
 
-/// Text of several lines often arrives as one, through parameters of templates and consoles.
+/// Restores line breaks in PEM, which parameters of templates and consoles often remove.
 fn restore_line_breaks(text: &str) -> String {
     let mut lines = String::new();
     for piece in text.replace("\\n", "\n").split("-----") {
@@ -104,13 +104,13 @@ fn restore_line_breaks(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// A certificate made up for the test.
+    /// Returns a new self-signed certificate.
     fn pem() -> String {
         rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap().cert.pem().replace('\r', "")
     }
 
     #[test]
-    fn certificates_are_given_as_text_or_as_a_file() {
+    fn reads_certificates_from_text_and_from_a_file() {
         let pem = pem();
         let path = std::env::temp_dir().join(format!("ca-bundle-{}.pem", std::process::id()));
         std::fs::write(&path, &pem).unwrap();
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_told_in_one_line() {
+    fn an_invalid_certificate_is_a_one_line_error() {
         for (value, expected) in [
             ("/nonexistent/ca.pem", "\"/nonexistent/ca.pem\", which cannot be read: No such file"),
             ("/dev/null", "\"/dev/null\", which holds no certificate"),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_hosts_are_written_as_references_write_them() {
+    fn normalizes_hosts_as_in_references() {
         assert_eq!(
             parse_hosts(Some("Registry.local:5000, 10.0.0.7:80")).unwrap(),
             ["registry.local:5000", "10.0.0.7:80"]

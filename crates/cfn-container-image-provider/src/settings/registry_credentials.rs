@@ -1,4 +1,4 @@
-//! `REGISTRY_CREDENTIALS`: where the logins are that templates need not name.
+//! `REGISTRY_CREDENTIALS`: secrets for registries, used by resources without `CredentialArn`.
 
 use image_copy::oci::Registry;
 use image_copy_aws::CredentialArn;
@@ -7,14 +7,14 @@ use super::invalid_setting;
 
 const NAME: &str = "REGISTRY_CREDENTIALS";
 
-/// A registry, and where its login is kept.
+/// A registry with the ARN of its credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RegistryCredential {
     pub(crate) registry: Registry,
     pub(crate) arn: CredentialArn,
 }
 
-/// Reads `host=arn`, separated by commas or line ends.
+/// Parses pairs `host=arn`, separated by commas or line breaks.
 pub(super) fn parse(text: Option<&str>) -> Result<Vec<RegistryCredential>, String> {
     let mut listed: Vec<RegistryCredential> = Vec::new();
     let entries = text.unwrap_or_default().split([',', '\n']).map(str::trim);
@@ -37,7 +37,7 @@ pub(super) fn parse(text: Option<&str>) -> Result<Vec<RegistryCredential>, Strin
                 "which is not the ARN of a Secrets Manager secret or an SSM parameter",
             )
         })?;
-        if listed.iter().any(|known| known.registry == registry) {
+        if listed.iter().any(|other| other.registry == registry) {
             return Err(invalid_setting(NAME, host.trim(), "which is there twice"));
         }
         listed.push(RegistryCredential { registry, arn });
@@ -53,7 +53,7 @@ mod tests {
     const PARAMETER: &str = "arn:aws:ssm:eu-west-1:123456789012:parameter/quay";
 
     #[test]
-    fn hosts_and_arns_are_separated_by_commas_or_lines() {
+    fn parses_pairs_separated_by_commas_or_line_breaks() {
         let parsed = parse(Some(&format!("index.docker.io={SECRET},\n quay.io = {PARAMETER}\n,"))).unwrap();
         let hosts: Vec<&str> = parsed.iter().map(|listed| listed.registry.as_str()).collect();
         assert_eq!(hosts, ["docker.io", "quay.io"]);
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_named() {
+    fn errors_contain_the_invalid_part() {
         for (text, expected) in [
             ("quay.io".to_owned(), "\"quay.io\", which is not host=arn"),
             ("quay.io=secret".into(), "\"secret\", which is not the ARN"),

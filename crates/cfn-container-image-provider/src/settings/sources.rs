@@ -1,4 +1,4 @@
-//! `ALLOWED_SOURCES`: what may be copied. A misspelt name is how attacks on a supply chain begin.
+//! `ALLOWED_SOURCES`: allowed source repositories. The setting protects against typosquatting.
 
 use image_copy::oci::{Prefix, Reference};
 
@@ -7,11 +7,11 @@ use super::invalid_setting;
 const NAME: &str = "ALLOWED_SOURCES";
 const EXPECTED: &str = "which is not the beginning of a reference: expected a registry, or whole parts of a repository's name after it, such as docker.io/library or quay.io/prometheus";
 
-/// Beginnings of references, in whole parts; empty allows everything.
+/// Prefixes of references, in whole path components. An empty list allows everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AllowedSources(Vec<Prefix>);
 
-/// A source that may not be copied.
+/// The source is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "source {source_name} is not allowed: the nearest that the provider's setting ALLOWED_SOURCES allows is {nearest}"
@@ -22,7 +22,7 @@ pub(crate) struct SourceNotAllowed {
 }
 
 impl AllowedSources {
-    /// Reads prefixes, separated by commas or white space.
+    /// Parses prefixes, separated by commas or white space.
     pub(super) fn parse(text: Option<&str>) -> Result<Self, String> {
         let entries = text.unwrap_or_default().split(|c: char| c == ',' || c.is_whitespace());
         let prefixes: Result<Vec<_>, _> =
@@ -30,7 +30,7 @@ impl AllowedSources {
         Ok(Self(prefixes?))
     }
 
-    /// Judges a reference by its registry and repository.
+    /// Checks the registry and repository of a reference.
     pub(crate) fn check(&self, source: &Reference) -> Result<(), SourceNotAllowed> {
         if self.0.is_empty() || self.0.iter().any(|prefix| prefix.relative_path(&source.repository).is_some())
         {
@@ -38,32 +38,33 @@ impl AllowedSources {
         }
         let name = source.repository.to_string();
         let prefixes = self.0.iter().map(ToString::to_string);
-        let nearest = prefixes.min_by_key(|prefix| strsim::levenshtein(prefix, same_depth(&name, prefix)));
+        let nearest = prefixes.min_by_key(|prefix| strsim::levenshtein(prefix, with_depth_of(&name, prefix)));
         Err(SourceNotAllowed { source_name: source.to_string(), nearest: nearest.unwrap_or_default() })
     }
 }
 
-/// As many parts of a name as the prefix has: what follows tells nothing of how near it is.
-fn same_depth<'a>(name: &'a str, prefix: &str) -> &'a str {
+/// Returns as many path components of a name as the prefix has, because the rest has no influence on their
+/// distance.
+fn with_depth_of<'a>(name: &'a str, prefix: &str) -> &'a str {
     let parts = prefix.split('/').count();
     name.match_indices('/').nth(parts - 1).map_or(name, |(at, _)| &name[..at])
 }
 
-/// A prefix as references begin: `python` is one repository of Docker Hub, `acme/` all that an
-/// organisation has there.
+/// Parses a prefix. `python` is one repository of Docker Hub, and `acme/` all repositories of an organisation
+/// there.
 fn parse_prefix(entry: &str) -> Result<Prefix, String> {
     let invalid = || invalid_setting(NAME, entry, EXPECTED);
     let open = entry.strip_suffix('*').unwrap_or(entry);
     let text = open.trim_end_matches('/');
     let (is_open, has_star) = (text.len() < open.len(), open.len() < entry.len());
-    // Which a reference without a slash would take for a tag.
+    // A reference without a slash would treat it as a tag.
     let has_tag = !text.contains('/') && text.split_once(':').is_some_and(|(name, _)| !is_host(name));
     if (has_star && !is_open) || has_tag {
         return Err(invalid());
     }
     let is_short = !is_open && !text.contains('/') && !is_host(text);
-    let written = if is_short { format!("docker.io/library/{text}") } else { text.to_owned() };
-    written.parse().map_err(|_| invalid())
+    let full = if is_short { format!("docker.io/library/{text}") } else { text.to_owned() };
+    full.parse().map_err(|_| invalid())
 }
 
 fn is_host(text: &str) -> bool {
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_made_of_whole_parts() {
+    fn a_prefix_matches_whole_path_components() {
         for (allowed, source, expected) in [
             ("", "evil.example/x", true),
             ("docker.io/library", "python:3", true),
@@ -95,7 +96,7 @@ mod tests {
                 true,
             ),
             ("python", "pythonn", false),
-            // Not the organisation `python`, which anybody may have made.
+            // Not the organisation `python`, which anyone could have registered.
             ("python", "docker.io/python/python", false),
             ("acme/", "acme/app", true),
             ("acme/*", "acme/app", true),
@@ -112,12 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_prefix_is_named() {
+    fn errors_contain_the_nearest_prefix() {
         let allowed = "docker.io/library quay.io/prometheus ghcr.io/acme";
         for (source, nearest) in [
             ("libary/python:3", "docker.io/library"),
             ("quay.io/promotheus/node-exporter", "quay.io/prometheus"),
-            ("ghcr.io/acmee/a/very/long/name/that/tells/nothing", "ghcr.io/acme"),
+            ("ghcr.io/acmee/a/very/long/name/that/does/not/matter", "ghcr.io/acme"),
         ] {
             let error = check(allowed, source).unwrap_err();
             assert!(error.ends_with(&format!("ALLOWED_SOURCES allows is {nearest}")), "{error}");
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_prefix_is_refused() {
+    fn rejects_invalid_prefixes() {
         for entry in
             ["docker.io/*/x", "123456789012.dkr.ecr.*", "https://quay.io", "a//b", "python:3", "Acme/x", "/"]
         {

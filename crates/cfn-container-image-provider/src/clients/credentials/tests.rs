@@ -1,4 +1,4 @@
-//! Whose login goes where, and how often a secret is read for it.
+//! Credentials for each registry, and the number of reads of a secret.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ const QUAY: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:quay-Ab
 const MIRROR: &str = "arn:aws:ssm:eu-west-1:123456789012:parameter/mirror";
 const ABSENT: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:absent";
 
-/// Secrets by ARN, and the calls that were made.
+/// Secrets by ARN, and the recorded calls.
 #[derive(Clone, Default)]
-struct Aws(Arc<Mutex<Held>>);
+struct Aws(Arc<Mutex<SecretsAndCalls>>);
 
-type Held = (BTreeMap<String, String>, Vec<String>);
+type SecretsAndCalls = (BTreeMap<String, String>, Vec<String>);
 
 impl Aws {
     fn new() -> Self {
@@ -35,22 +35,22 @@ impl Aws {
         self.0.lock().unwrap().0.insert(arn.into(), value.into());
     }
 
-    /// What was asked for since the last time.
-    fn calls(&self) -> Vec<String> {
+    /// Returns and clears the recorded calls.
+    fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap().1)
     }
 
     fn response(&self, name: &str, input: &Value) -> Result<Value, &'static str> {
         let mut state = self.0.lock().unwrap();
         let (secrets, calls) = &mut *state;
-        let asked = input["SecretId"].as_str().or(input["Name"].as_str());
-        calls.push(asked.unwrap_or(name).to_owned());
+        let arn = input["SecretId"].as_str().or(input["Name"].as_str());
+        calls.push(arn.unwrap_or(name).to_owned());
         let found = |arn: Option<&str>| arn.and_then(|arn| secrets.get(arn)).cloned();
         match name {
             "GetSecretValue" => {
-                found(asked).map(|text| json!({"SecretString": text})).ok_or("ResourceNotFoundException")
+                found(arn).map(|text| json!({"SecretString": text})).ok_or("ResourceNotFoundException")
             }
-            "GetParameter" => found(asked)
+            "GetParameter" => found(arn)
                 .map(|text| json!({"Parameter": {"Type": "SecureString", "Value": text}}))
                 .ok_or("ParameterNotFound"),
             // base64 of `AWS:ecr`.
@@ -61,7 +61,7 @@ impl Aws {
         }
     }
 
-    fn logins(&self, listed: &str) -> Arc<SharedCredentials> {
+    fn credentials(&self, listed: &str) -> Arc<SharedCredentials> {
         let aws = self.clone();
         let clients = clients_with_responses(move |target, input| {
             let (service, name) = target.rsplit_once('.').unwrap();
@@ -77,64 +77,65 @@ impl Aws {
     }
 }
 
-fn event(logins: &Arc<SharedCredentials>, arn: Option<&str>, named: &str) -> SourceCredentials {
-    SourceCredentials::new(logins, arn.map(|arn| arn.parse().unwrap()), repository(named), None)
+fn event(credentials: &Arc<SharedCredentials>, arn: Option<&str>, source: &str) -> SourceCredentials {
+    SourceCredentials::new(credentials, arn.map(|arn| arn.parse().unwrap()), repository(source), None)
 }
 
-/// A repository by its name, or one of the registry.
+/// Returns the repository with this name, or one of the registry.
 fn repository(name: &str) -> oci::Repository {
     let (host, path) = name.split_once('/').unwrap_or((name, "acme/app"));
     oci::Repository::new(host.parse().unwrap(), path).unwrap()
 }
 
-/// The password that goes to a host, or the error.
+/// Returns the password for a host, or the error.
 async fn password(event: &SourceCredentials, host: &str) -> Result<Option<String>, String> {
-    let login = event.credentials_for(&repository(host), None).await.map_err(|error| error.to_string())?;
-    Ok(login.map(|login| login.password.expose_secret().to_owned()))
+    let found = event.credentials_for(&repository(host), None).await.map_err(|error| error.to_string())?;
+    Ok(found.map(|found| found.password.expose_secret().to_owned()))
 }
 
 #[tokio::test]
-async fn a_login_comes_from_the_template_else_the_installer_else_aws() {
+async fn credentials_come_from_the_template_else_the_settings_else_aws() {
     let aws = Aws::new();
-    let logins = aws.logins(&format!("quay.io={QUAY},registry.acme.example={MIRROR}"));
+    let credentials = aws.credentials(&format!("quay.io={QUAY},registry.acme.example={MIRROR}"));
     for (arn, named, host, expected) in [
         (Some(BARE), "docker.io", HUB, Some("planted-hub-1")),
         (Some(QUAY), "quay.io", "quay.io", Some("planted-quay-1")),
         (None, "quay.io", "quay.io", Some("planted-quay-1")),
-        // A bare login goes where the installer says, and no longer to Docker Hub.
+        // The installer's list replaces Docker Hub.
         (None, "registry.acme.example", "registry.acme.example", Some("planted-mirror-1")),
         (Some(MIRROR), "registry.acme.example", "registry.acme.example", Some("planted-mirror-1")),
         (None, "docker.io", HUB, None),
         (None, ECR, ECR, Some("ecr")),
         (None, "evil.example", "evil.example", None),
-        // Mirrors: of the template's login only what is theirs, else the installer's or AWS's own.
+        // Mirrors get the template's credentials only if they are for them, else the installer's or AWS's.
         (Some(BARE), "docker.io", "quay.io", Some("planted-quay-1")),
         (Some(BARE), "docker.io", "registry.acme.example", Some("planted-mirror-1")),
         (Some(BARE), "docker.io", ECR, Some("ecr")),
         (Some(BARE), "docker.io", "public.ecr.aws", None),
         (Some(ABSENT), "docker.io", ECR, Some("ecr")),
     ] {
-        let event = event(&logins, arn, named);
+        let event = event(&credentials, arn, named);
         assert_eq!(password(&event, host).await.unwrap().as_deref(), expected, "{arn:?} {named} {host}");
         assert_eq!(event.problem(), None);
     }
 }
 
 #[tokio::test]
-async fn a_login_for_a_part_of_a_registry_goes_to_this_part_of_the_source_and_of_mirrors() {
+async fn credentials_for_a_path_prefix_go_only_to_matching_repositories() {
     let aws = Aws::new();
     let entry = |password: &str| json!({"username": "me", "password": password});
     let auths = json!({"quay.io/acme": entry("planted-acme"), "ghcr.io/mirror": entry("planted-mirror"),
         "ghcr.io/mirror/private": entry("planted-private")});
     aws.put(BARE, &json!({ "auths": auths }).to_string());
-    let logins = aws.logins("");
-    let found = async |named: &str, name: &str| password(&event(&logins, Some(BARE), named), name).await;
+    let credentials = aws.credentials("");
+    let found =
+        async |source: &str, name: &str| password(&event(&credentials, Some(BARE), source), name).await;
     for (named, name, expected) in [
         ("quay.io/acme/app", "quay.io/acme/app", Some("planted-acme")),
         ("quay.io/acme/app", "ghcr.io/mirror/acme/app", Some("planted-mirror")),
         ("quay.io/acme/app", "ghcr.io/mirror/private/app", Some("planted-private")),
         ("quay.io/acme/app", "ghcr.io/other/acme/app", None),
-        // A mirror within the registry of the source.
+        // A mirror in the registry of the source.
         ("quay.io/acme/app", "quay.io/mirror/app", None),
     ] {
         assert_eq!(found(named, name).await.unwrap().as_deref(), expected, "{named} {name}");
@@ -144,12 +145,12 @@ async fn a_login_for_a_part_of_a_registry_goes_to_this_part_of_the_source_and_of
 }
 
 #[tokio::test]
-async fn a_secret_goes_to_no_registry_that_a_template_makes_up() {
+async fn a_secret_goes_to_no_other_registry_in_a_template() {
     let aws = Aws::new();
-    let logins = aws.logins(&format!("quay.io={QUAY},registry.acme.example={MIRROR}"));
+    let credentials = aws.credentials(&format!("quay.io={QUAY},registry.acme.example={MIRROR}"));
     for arn in [BARE, QUAY, MIRROR] {
         for host in ["evil.example", "docker.io.evil.example", "quay.io:8443", ECR, "public.ecr.aws"] {
-            let event = event(&logins, Some(arn), host);
+            let event = event(&credentials, Some(arn), host);
             let error = password(&event, host).await.unwrap_err();
             assert!(error.contains(arn) && error.contains(host), "{error}");
             assert!(matches!(event.problem(), Some(SecretProblem::Unusable { .. })));
@@ -161,59 +162,59 @@ async fn a_secret_goes_to_no_registry_that_a_template_makes_up() {
 #[tokio::test]
 async fn a_secret_is_read_once_for_all_events() {
     let aws = Aws::new();
-    let logins = aws.logins("");
-    let events: Vec<_> = (0..8).map(|_| event(&logins, Some(BARE), "docker.io")).collect();
+    let credentials = aws.credentials("");
+    let events: Vec<_> = (0..8).map(|_| event(&credentials, Some(BARE), "docker.io")).collect();
     let all = futures_util::future::join_all(events.iter().map(|event| password(event, HUB))).await;
     assert!(all.iter().all(|found| found.as_ref().unwrap().as_deref() == Some("planted-hub-1")));
     for event in &events {
         password(event, "mirror.example").await.unwrap();
     }
-    assert_eq!(aws.calls(), [BARE]);
+    assert_eq!(aws.take_calls(), [BARE]);
 }
 
 #[tokio::test]
-async fn a_refused_login_is_read_again_and_tried_again_only_when_it_changed() {
+async fn rejected_credentials_are_read_again_and_sent_again_only_if_changed() {
     let aws = Aws::new();
-    let logins = aws.logins("");
-    let event = event(&logins, Some(BARE), "docker.io");
+    let credentials = aws.credentials("");
+    let event = event(&credentials, Some(BARE), "docker.io");
     let first = event.credentials_for(&repository(HUB), None).await.unwrap().unwrap();
     let same = event.credentials_for(&repository(HUB), Some(&first)).await.unwrap().unwrap();
-    assert_eq!(first, same, "which the client does not send a second time");
+    assert_eq!(first, same, "the client does not send the same credentials again");
     aws.put(BARE, r#"{"username": "hub", "password": "planted-hub-2"}"#);
     let next = event.credentials_for(&repository(HUB), Some(&first)).await.unwrap().unwrap();
     assert_eq!(next.password.expose_secret(), "planted-hub-2");
-    assert_eq!(aws.calls(), [BARE, BARE, BARE]);
-    // Another task that still holds the old one.
+    assert_eq!(aws.take_calls(), [BARE, BARE, BARE]);
+    // A task with the old credentials gets the current ones.
     assert_eq!(event.credentials_for(&repository(HUB), Some(&first)).await.unwrap().unwrap(), next);
-    assert_eq!(aws.calls(), [] as [&str; 0]);
+    assert_eq!(aws.take_calls(), [] as [&str; 0]);
     aws.0.lock().unwrap().0.clear();
     assert_eq!(
         event.credentials_for(&repository(HUB), Some(&next)).await.unwrap().unwrap(),
         next,
-        "the 401 says more"
+        "the error of the registry is more useful"
     );
 }
 
 #[tokio::test]
-async fn a_corrected_secret_serves_the_next_event() {
+async fn the_next_event_uses_a_corrected_secret() {
     let aws = Aws::new();
-    let logins = aws.logins("");
-    assert!(password(&event(&logins, Some(BARE), "quay.io"), "quay.io").await.is_err());
+    let credentials = aws.credentials("");
+    assert!(password(&event(&credentials, Some(BARE), "quay.io"), "quay.io").await.is_err());
     aws.put(BARE, r#"{"username": "hub", "password": "planted-3", "registry": ["quay.io"]}"#);
-    let found = password(&event(&logins, Some(BARE), "quay.io"), "quay.io").await.unwrap();
+    let found = password(&event(&credentials, Some(BARE), "quay.io"), "quay.io").await.unwrap();
     assert_eq!(found.as_deref(), Some("planted-3"));
-    assert!(password(&event(&logins, Some(BARE), "docker.io"), HUB).await.is_err());
+    assert!(password(&event(&credentials, Some(BARE), "docker.io"), HUB).await.is_err());
 }
 
 #[tokio::test]
-async fn a_secret_that_is_not_there_is_a_problem_of_whoever_named_it() {
+async fn the_problem_of_a_missing_secret_contains_the_setting() {
     let aws = Aws::new();
-    let logins = aws.logins(&format!("quay.io={ABSENT}"));
+    let credentials = aws.credentials(&format!("quay.io={ABSENT}"));
     for (arn, host, expected) in [
         (Some(ABSENT), "ghcr.io", SecretSetting::CredentialArn),
         (None, "quay.io", SecretSetting::RegistryCredentials),
     ] {
-        let event = event(&logins, arn, host);
+        let event = event(&credentials, arn, host);
         let error = password(&event, host).await.unwrap_err();
         assert!(error.contains(ABSENT) && error.contains("ResourceNotFoundException"), "{error}");
         let Some(SecretProblem::ReadFailed { setting, .. }) = event.problem() else { panic!() };
