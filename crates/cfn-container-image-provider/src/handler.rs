@@ -1,7 +1,7 @@
 //! From an event to its one response.
 //!
-//! The work may fail, panic or not stop: there is a response in each case. Lambda gets an error, and
-//! repeats the event, only if the response could not be delivered.
+//! There is a response in each case, even if the work fails, panics or does not stop. Lambda gets an error,
+//! and repeats the event, only if the response could not be sent.
 
 use std::time::{Duration, SystemTime};
 
@@ -27,26 +27,26 @@ use crate::respond::reason::reason;
 use crate::respond::response::{Attributes, Response};
 use crate::respond::success;
 
-/// One call of the function.
+/// One invocation of the function.
 pub(crate) struct Invocation {
-    /// Lambda's request id.
+    /// Lambda's request ID.
     pub(crate) request_id: String,
-    /// ARN by which the function was called, and calls itself.
+    /// ARN with which the function was invoked. It also invokes itself with it.
     pub(crate) function_arn: String,
     /// Time until Lambda stops the function.
     pub(crate) time_left: Duration,
 }
 
-/// Everything that an invocation works with.
+/// Clients that all invocations share.
 pub(crate) struct Services {
     pub(crate) clients: Clients,
     pub(crate) responses: ResponseSender,
 }
 
-/// Handles one call.
+/// Handles one invocation.
 ///
 /// # Errors
-/// If the call is not one of CloudFormation's, or the response could not be delivered.
+/// If the payload is not from CloudFormation, or the response could not be sent.
 pub(crate) async fn handle(
     payload: Value,
     invocation: &Invocation,
@@ -99,7 +99,7 @@ struct EventHandler<'a> {
 
 impl EventHandler<'_> {
     async fn respond(&self, operation: Result<ResourceOperation, InvalidEvent>) -> Result<(), DeliveryError> {
-        // On the heap: these futures hold the whole work, and threads have small stacks.
+        // On the heap, because these futures are large and threads have small stacks.
         match operation {
             Ok(ResourceOperation::Create { properties }) => Box::pin(self.copy(&properties, None)).await,
             Ok(ResourceOperation::Update { properties, previous }) => {
@@ -133,15 +133,15 @@ impl EventHandler<'_> {
                 let attributes = attributes(properties, outcome);
                 let text = self.with_request_id(&success::copied(outcome, report.state));
                 let id = attributes.image_reference.clone();
-                let delivered = self
+                let result = self
                     .deliver(Response::success(context.envelope, id, text.clone(), Some(attributes)))
                     .await;
                 self.summary(Report::Copy(&report)).log_success(&text);
-                return delivered;
+                return result;
             }
             Err(failure) => failure,
         };
-        // An event that superseded this one needs the registration, or has removed it.
+        // The later event needs the registration, or has removed it.
         if let Some(registered) = report.registered.as_ref().filter(|_| *failure != Failure::Superseded) {
             delete::clean_up(registered, properties, context).await;
         }
@@ -158,19 +158,19 @@ impl EventHandler<'_> {
         };
         let text = self.with_request_id(success::deleted(deleted, *state));
         let id = envelope.physical_resource_id.clone();
-        let delivered = self.deliver(Response::success(envelope, id, text.clone(), None)).await;
+        let result = self.deliver(Response::success(envelope, id, text.clone(), None)).await;
         self.summary(Report::Delete(&report)).log_success(&text);
-        delivered
+        result
     }
 
     async fn fail(&self, failure: &Failure, report: Report<'_>) -> Result<(), DeliveryError> {
         let text = reason(failure, &self.invocation.request_id);
-        let delivered = self.deliver(Response::failure(self.context.envelope, text.clone())).await;
+        let result = self.deliver(Response::failure(self.context.envelope, text.clone())).await;
         self.summary(report).log_failure(failure, &text);
-        delivered
+        result
     }
 
-    /// Invokes the function again for the same event, or returns why not.
+    /// Invokes the function for the same event, or returns the reason why not.
     async fn invoke_continuation(&self, report: &CopyReport) -> Result<(), StopReason> {
         let CopyReport { transferred, registered, .. } = report;
         let reserve = self.context.deadlines.reserve;
@@ -204,7 +204,7 @@ impl EventHandler<'_> {
     }
 }
 
-/// Responds for invocations that did not.
+/// Responds for invocations that sent no response.
 async fn respond_for_failed_invocation(
     failed: FailedInvocation,
     invocation: &Invocation,
@@ -214,7 +214,7 @@ async fn respond_for_failed_invocation(
     let FailedInvocation { envelope, request_id, failure } = failed;
     let envelope = match envelope {
         Ok(envelope) => envelope,
-        // An error would make Lambda repeat the call.
+        // An error would cause a retry by Lambda.
         Err(error) => {
             tracing::warn!(%error, failed_request_id = request_id, "ignored a failed invocation without a CloudFormation event");
             return Ok(());
@@ -224,9 +224,9 @@ async fn respond_for_failed_invocation(
     let work = async {
         let text = reason(&Failure::Invocation(failure), &request_id);
         let response = Response::failure(&envelope, text.clone());
-        let delivered = deliver(response, &envelope, services, &deadlines).await;
+        let result = deliver(response, &envelope, services, &deadlines).await;
         summary::log_failed_invocation(&text, &request_id, deadlines.started.elapsed());
-        delivered
+        result
     };
     work.instrument(span).await
 }
@@ -237,12 +237,12 @@ async fn deliver(
     services: &Services,
     deadlines: &Deadlines,
 ) -> Result<(), DeliveryError> {
-    let delivered =
+    let result =
         services.responses.deliver(&envelope.response_url, response.body(), deadlines.response).await;
-    if let Err(error) = &delivered {
+    if let Err(error) = &result {
         tracing::error!(%error, "the response could not be sent");
     }
-    delivered
+    result
 }
 
 fn attributes(properties: &Properties, outcome: &image_copy::copy::Outcome) -> Attributes {

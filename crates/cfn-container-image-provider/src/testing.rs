@@ -1,5 +1,5 @@
-//! Shared by the tests of several modules: the emulator's ECR with one repository, and its DynamoDB with
-//! the state table, whose calls a test can see.
+//! For tests of several modules: ECR of the emulator with one repository, its DynamoDB with the state table,
+//! and recorded calls.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 pub(crate) const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app";
 pub(crate) const URI: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app";
 
-/// Clients whose calls are answered from here, by the target of the call, such as
-/// `secretsmanager.GetSecretValue`, and its input; else with a code and a message.
+/// Returns clients with responses from `respond`, which gets the target of the call, such as
+/// `secretsmanager.GetSecretValue`, and its input. An error is a code and a message.
 pub(crate) fn clients_with_responses(
-    response: impl Fn(&str, &Value) -> Result<Value, (&'static str, String)> + Send + Sync + 'static,
+    respond: impl Fn(&str, &Value) -> Result<Value, (&'static str, String)> + Send + Sync + 'static,
 ) -> AwsClients {
     let http = infallible_client_fn(move |request| {
         let target = request.headers()["x-amz-target"].to_str().unwrap();
         let input: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-        let (status, body) = match response(target, &input) {
+        let (status, body) = match respond(target, &input) {
             Ok(output) => (200, output),
             Err((code, message)) => (400, json!({"__type": code, "message": message})),
         };
@@ -43,12 +43,12 @@ pub(crate) fn clients_with_responses(
     )
 }
 
-/// Owner of the fixtures' resource.
+/// Owner of the resource in the fixtures.
 pub(crate) const OWNER: &str =
     "arn:aws:cloudformation:eu-west-1:123456789012:stack/images/7c9e6679-7425-40de-944b-e07fc1f90ae7/Python";
 pub(crate) const TABLE: &str = "state";
 
-/// An ECR with the repository of [`ARN`], and the state table.
+/// ECR with the repository [`ARN`], and the state table.
 pub(crate) struct Aws {
     pub(crate) ecr: Arc<aws_emulator::Ecr>,
     pub(crate) repository: Repository,
@@ -87,7 +87,7 @@ impl Aws {
         image
     }
 
-    /// Registers owners with their copies, the oldest first.
+    /// Registers owners with their copies, oldest first.
     pub(crate) fn register(&self, image: &str, copies: &[(&str, &Image)]) {
         let owners = copies.iter().map(|(owner, _)| ((*owner).to_owned(), json!(1)));
         let records = copies.iter().map(|(owner, image)| {
@@ -100,12 +100,12 @@ impl Aws {
         self.dynamodb.put("eu-west-1", TABLE, &item);
     }
 
-    /// The item of an image.
+    /// Returns the item of an image.
     pub(crate) fn item(&self, image: &str) -> Option<Value> {
         self.dynamodb.items("eu-west-1", TABLE).into_iter().find(|item| item["Image"] == image)
     }
 
-    pub(crate) fn holds(&self, image: &Image) -> bool {
+    pub(crate) fn has_image(&self, image: &Image) -> bool {
         self.repository.images().iter().any(|digest| digest == image.digest())
     }
 
@@ -113,23 +113,23 @@ impl Aws {
         self.repository.tags().into_keys().collect()
     }
 
-    /// Names of the calls since the last time, in order.
-    pub(crate) fn calls(&self) -> Vec<String> {
+    /// Returns and clears the names of recorded calls, in order.
+    pub(crate) fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
-    /// Clients whose calls are answered and seen here.
+    /// Returns clients of this ECR and DynamoDB. Their calls are recorded.
     pub(crate) fn clients(&self) -> AwsClients {
         self.clients_until(usize::MAX)
     }
 
-    /// The same, but after so many calls all others are refused.
-    pub(crate) fn clients_until(&self, answered: usize) -> AwsClients {
+    /// Like [`Self::clients`], but denies all calls after the first `allowed`.
+    pub(crate) fn clients_until(&self, allowed: usize) -> AwsClients {
         let (calls, ecr, dynamodb) = (self.calls.clone(), self.ecr.clone(), self.dynamodb.clone());
         clients_with_responses(move |target, input| {
             let (service, name) = target.split_once('.').unwrap();
             let mut calls = calls.lock().unwrap();
-            if calls.len() >= answered {
+            if calls.len() >= allowed {
                 return Err(("AccessDeniedException", "no more calls".into()));
             }
             calls.push(name.to_owned());

@@ -27,18 +27,18 @@ pub(crate) struct SharedCredentials {
 
 type CachedSecret = tokio::sync::Mutex<Option<RegistrySecret>>;
 
-/// Why there is no credentials where one was asked for. Shows nothing of the secret.
+/// Problem with the secret that contains the credentials. Shows nothing from the secret.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum SecretProblem {
     /// The secret could not be read.
     #[error("{cause}")]
     ReadFailed { setting: SecretSetting, cause: SecretReadError },
-    /// It holds no credentials for this registry.
+    /// It contains no credentials for this registry.
     #[error("{} {arn} {cause}", arn.kind())]
     Unusable { arn: Box<CredentialArn>, cause: UnusableSecret },
 }
 
-/// What source the secret.
+/// Setting that contains the secret's ARN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SecretSetting {
     /// `CredentialArn` in the template.

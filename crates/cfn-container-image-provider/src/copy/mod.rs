@@ -1,11 +1,11 @@
-//! Create and Update: the copy, registered in the state table.
+//! Create and Update: a copy with its registration in the state table.
 //!
 //! | step | module |
 //! |---|---|
-//! | event → what is asked for | [`request`] |
+//! | event → request | [`request`] |
 //! | source, destination and the item → plan | [`planning`] |
 //! | plan → content, registration, tag | [`lifecycle`] |
-//! | how far the transfer is | [`progress`] |
+//! | progress of the transfer | [`progress`] |
 
 pub(crate) mod lifecycle;
 mod planning;
@@ -41,16 +41,16 @@ pub(crate) struct FinishedCopy {
     pub(crate) outcome: Outcome,
 }
 
-/// The end of a copy, successful or not.
+/// Result of a copy, successful or not.
 pub(crate) struct CopyReport {
     pub(crate) result: Result<FinishedCopy, Failure>,
-    /// The copy that was asked for. `None` if the properties are wrong.
+    /// The request of the copy. `None` if the properties are invalid.
     pub(crate) request: Option<Request>,
     pub(crate) traffic: Traffic,
-    /// Progress of the blobs. `None` before there was a plan.
+    /// Progress of the blobs. `None` before the first plan.
     pub(crate) progress: Option<Progress>,
     pub(crate) transferred: TransferStats,
-    /// Key of the item of which this event may have made the resource an owner.
+    /// Key of the item in which this event may have added the resource as an owner.
     pub(crate) registered: Option<String>,
     pub(crate) state: StateUse,
 }
@@ -63,7 +63,7 @@ pub(crate) struct Traffic {
     pub(crate) served: Vec<copy::ReadCounts>,
 }
 
-/// Carries out a Create, or an Update with its `previous` properties.
+/// Runs a Create, or an Update with its `previous` properties.
 pub(crate) async fn copy(
     properties: &Value,
     previous: Option<&Value>,
@@ -97,7 +97,7 @@ pub(crate) async fn copy(
     }
 }
 
-/// Names the problem with a secret, if that is why there were no credentials.
+/// Adds the problem with a secret, if that is the cause.
 fn with_secret_problem(failure: Failure, credentials: &SourceCredentials) -> Failure {
     match (failure, credentials.problem()) {
         (Failure::Copy(failure), Some(problem))
@@ -119,7 +119,7 @@ struct CopyJob {
     progress: Arc<TransferProgress>,
 }
 
-/// A plan of which everything but the root is at the destination.
+/// A plan whose content, except the root manifest, is at the destination.
 struct TransferredPlan {
     plan: Plan,
     content: TransferredContent,
@@ -203,17 +203,18 @@ impl CopySteps for CopyJob {
         state: &EventState<S>,
     ) -> Result<PreparedCopy<TransferredPlan>, Failure> {
         let Self { copy_request, request, context, .. } = self;
-        // Without a tag, the item of the resource's previous image has the records.
+        // Without a tag, the item of the resource's previous image contains its copies.
         let image = copy_request.image();
-        let records_of = image.clone().or_else(|| copy_request.previous_physical_id.clone());
-        let reading = async {
-            match &records_of {
+        let records_key = image.clone().or_else(|| copy_request.previous_physical_id.clone());
+        let read_item = async {
+            match &records_key {
                 Some(image) => state.read(image).await,
                 None => Ok(None),
             }
         };
-        let (seen, survey) = futures_util::join!(reading, context.survey(request, copy_request.is_update()));
-        let item = seen.as_ref().ok().and_then(Option::as_ref);
+        let (stored_item, survey) =
+            futures_util::join!(read_item, context.survey(request, copy_request.is_update()));
+        let item = stored_item.as_ref().ok().and_then(Option::as_ref);
         copy_request.check(item)?;
         let plan = planning::plan(copy_request, request, survey, item, context).await?;
         tracing::info!(
@@ -228,8 +229,8 @@ impl CopySteps for CopyJob {
             Some(item) => item.copies_of(&copy_request.owner).cloned().collect(),
             None => Vec::new(),
         };
-        let seen = match records_of {
-            Some(image) if image == target => seen,
+        let stored_item = match records_key {
+            Some(image) if image == target => stored_item,
             _ => state.read(&target).await,
         };
         let is_unchanged = plan.manifests_to_write() == 0
@@ -241,7 +242,7 @@ impl CopySteps for CopyJob {
                 .await;
         Ok(PreparedCopy {
             image: target,
-            seen,
+            stored_item,
             record: self.record(&plan),
             children: plan.children.clone(),
             earlier,
@@ -267,10 +268,10 @@ impl CopySteps for CopyJob {
     async fn publish(
         &self,
         TransferredPlan { plan, content }: &TransferredPlan,
-        named: Option<Digest>,
+        tag_digest: Option<Digest>,
     ) -> Result<PublishResult<Outcome>, Failure> {
         let CopyContext { source, destination, .. } = &self.context;
-        let plan = plan.clone().with_current_tag(named);
+        let plan = plan.clone().with_current_tag(tag_digest);
         let published = copy::publish(&plan, source, destination, &self.limits, content.clone()).await;
         match published {
             Ok(outcome) => Ok(PublishResult::Published(outcome)),
@@ -280,7 +281,7 @@ impl CopySteps for CopyJob {
     }
 }
 
-/// ECR's error codes for a missing part of an image, of its own API and of the registry API.
+/// ECR's error codes for missing content of an image, in its API and the registry API.
 const MISSING_CONTENT_CODES: [&str; 5] = [
     "LayersNotFoundException",
     "ReferencedImagesNotFoundException",
@@ -289,13 +290,13 @@ const MISSING_CONTENT_CODES: [&str; 5] = [
     "MANIFEST_BLOB_UNKNOWN",
 ];
 
-/// Returns whether the destination lacks a part of the image.
+/// Returns true if the destination lacks content of the image.
 fn is_content_missing(failure: &copy::Failure) -> bool {
     let copy::Failure::Registry { side: Side::Destination, cause, .. } = failure else { return false };
     MISSING_CONTENT_CODES.iter().any(|code| cause.has_code(code))
 }
 
-/// `1 of 8` if the source's index was read.
+/// Formats the number of platforms, for example `1 of 8` if the source's index was read.
 fn platform_count(plan: &Plan) -> String {
     match plan.source_platform_count {
         Some(offered) => format!("{} of {offered}", plan.platforms.len()),
@@ -303,8 +304,8 @@ fn platform_count(plan: &Plan) -> String {
     }
 }
 
-/// Returns the progress of a copy that ran out of time: its own, or ECR's, which throttled until time was
-/// up. `None` if another invocation would not help.
+/// Returns the progress of a copy that another invocation can continue: it reached the deadline, or ECR
+/// throttled it until then. `None` if another invocation would not help.
 pub(crate) fn resumable_progress(
     failure: &Failure,
     progress: Option<Progress>,

@@ -1,4 +1,4 @@
-//! The plan, also if the source cannot be asked for what its reference names now.
+//! Planning, including rollbacks without the source.
 
 use image_copy::copy::{self, CurrentState, Destination, EarlierCopy, Plan, Problem, Request, Side, Source};
 use image_copy::oci::Reference;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::request::{CopyRequest, earlier_copies};
 use crate::failure::Failure;
 
-/// Source and destination of a copy, and when its work ends.
+/// Source, destination and deadline of a copy.
 pub(crate) struct CopyContext {
     pub(crate) source: Source,
     pub(crate) destination: Destination,
@@ -16,8 +16,8 @@ pub(crate) struct CopyContext {
 }
 
 impl CopyContext {
-    /// Surveys source and destination. A source that hangs leaves an Update half of its time, in which ECR's copy can
-    /// be restored.
+    /// Surveys source and destination. An Update limits this to half of its time, so that it can still
+    /// restore ECR's copy if the source hangs.
     pub(super) async fn survey(
         &self,
         request: &Request,
@@ -43,9 +43,9 @@ impl CopyContext {
     }
 }
 
-/// Plans with the records. An Update with exactly the properties of an earlier copy of the resource is
-/// a rollback: if the source fails, or its tag names what an immutable tag cannot, the earlier copy is
-/// restored from ECR.
+/// Plans a copy with the records. An Update to the properties of an earlier copy of the resource is a
+/// rollback. If the source fails, or its tag names another image and ECR's tag is immutable, the rollback
+/// restores the earlier copy from ECR.
 pub(super) async fn plan(
     copy_request: &CopyRequest,
     request: &Request,
@@ -87,9 +87,9 @@ pub(super) async fn plan(
     }
 }
 
-/// The request that restores a recorded copy without the source.
+/// Returns the request that restores a recorded copy without the source.
 fn restore_request(request: &Request, record: &CopyRecord) -> Request {
-    // Nobody recorded the source's digest of a copy that another provider made.
+    // Copies of the original provider have no source digest.
     let source_digest = record.source_digest.as_ref().unwrap_or(&record.digest);
     let earlier_copies = vec![EarlierCopy {
         source_digest: source_digest.clone(),

@@ -1,4 +1,4 @@
-//! Progress of a transfer, also if it is ended from outside.
+//! Progress of a transfer, available even if the transfer is aborted.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use image_copy::oci::{Descriptor, Digest};
 
 use crate::input::continuation::TransferStats;
 
-/// Counts what a transfer moves, also of blobs that it does not finish.
+/// Counts the bytes of a transfer, including unfinished blobs.
 #[derive(Default)]
 pub(crate) struct TransferProgress {
     planned: Mutex<Option<PlannedBlobs>>,
@@ -22,9 +22,9 @@ pub(crate) struct TransferProgress {
 struct FinishedBlobs {
     /// Blobs of the newest plan that were copied.
     copied: HashSet<Digest>,
-    /// Blobs of the newest plan that neither side has and that may not be distributed.
+    /// Non-distributable blobs of the newest plan that neither side has.
     skipped: HashSet<Digest>,
-    /// Number of blobs that were finished for earlier plans. ECR can have lost some of them.
+    /// Number of finished blobs of earlier plans. Some of them can be missing in ECR.
     earlier: usize,
 }
 
@@ -41,19 +41,19 @@ impl FinishedBlobs {
 /// The blobs to copy.
 struct PlannedBlobs {
     blobs: Vec<Descriptor>,
-    /// Progress before the transfer: blobs that the destination held.
-    before: Progress,
+    /// Progress before the transfer: blobs that the destination already had.
+    initial: Progress,
 }
 
 impl TransferProgress {
-    /// Starts counting for a plan. After a second plan, the second one counts.
+    /// Starts counting for a plan. A second plan replaces the first one.
     pub(crate) fn start(self: &Arc<Self>, plan: &Plan) -> Arc<Self> {
-        self.plan(plan.blobs.clone(), plan.progress);
+        self.replace_plan(plan.blobs.clone(), plan.progress);
         Arc::clone(self)
     }
 
-    fn plan(&self, blobs: Vec<Descriptor>, before: Progress) {
-        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(PlannedBlobs { blobs, before });
+    fn replace_plan(&self, blobs: Vec<Descriptor>, initial: Progress) {
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(PlannedBlobs { blobs, initial });
         let mut finished = self.lock();
         *finished = FinishedBlobs { earlier: finished.count(), ..FinishedBlobs::default() };
     }
@@ -62,12 +62,12 @@ impl TransferProgress {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The progress of the copy. `None` before there was a plan.
+    /// Returns the progress of the copy. `None` before the first plan.
     pub(crate) fn progress(&self) -> Option<Progress> {
         let planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
-        let PlannedBlobs { blobs, before } = planned.as_ref()?;
+        let PlannedBlobs { blobs, initial } = planned.as_ref()?;
         let finished = self.lock();
-        let mut progress = *before;
+        let mut progress = *initial;
         for blob in blobs {
             let (count, bytes) = if finished.copied.contains(&blob.digest) {
                 (&mut progress.copied, &mut progress.bytes_copied)
@@ -82,7 +82,7 @@ impl TransferProgress {
         Some(progress)
     }
 
-    /// The figures by which another invocation continues or not.
+    /// Returns the numbers that decide about another invocation.
     pub(crate) fn transferred(&self) -> TransferStats {
         let planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
         let finished = self.lock();
@@ -110,7 +110,7 @@ impl ProgressReporter for TransferProgress {
         self.lock().skipped.insert(blob.digest.clone());
     }
 
-    // Bytes of a lost blob used the link all the same.
+    // A discarded blob used bandwidth too.
     fn bytes_discarded(&self, _: u64) {}
 }
 
@@ -131,12 +131,12 @@ mod tests {
     }
 
     #[test]
-    fn counts_finished_blobs_and_names_the_largest_of_the_others() {
+    fn counts_finished_blobs_and_returns_the_largest_unfinished_one() {
         let progress = TransferProgress::default();
         assert_eq!(progress.progress(), None);
         let blobs = vec![blob("a", 50), blob("b", 40), blob("c", 1)];
-        let before = Progress { blobs: 4, present: 1, ..Progress::default() };
-        progress.plan(blobs, before);
+        let initial = Progress { blobs: 4, present: 1, ..Progress::default() };
+        progress.replace_plan(blobs, initial);
         progress.bytes_sent(60);
         progress.blob_finished(&blob("b", 40));
         let now = progress.progress().unwrap();
@@ -149,15 +149,16 @@ mod tests {
     #[test]
     fn counts_the_newest_plan() {
         let progress = TransferProgress::default();
-        progress.plan(vec![blob("a", 50), blob("b", 40)], Progress { blobs: 2, ..Progress::default() });
+        progress
+            .replace_plan(vec![blob("a", 50), blob("b", 40)], Progress { blobs: 2, ..Progress::default() });
         progress.blob_finished(&blob("a", 50));
         progress.blob_skipped(&blob("b", 40));
         let now = progress.progress().unwrap();
         assert_eq!((now.copied, now.skipped, now.bytes_copied, now.bytes_skipped), (1, 1, 50, 40));
-        // ECR has lost a blob that the first plan copied.
-        let before = Progress { blobs: 2, skipped: 1, ..Progress::default() };
-        progress.plan(vec![blob("a", 50)], before);
-        assert_eq!(progress.progress(), Some(before));
+        // A blob of the first plan is missing in ECR.
+        let initial = Progress { blobs: 2, skipped: 1, ..Progress::default() };
+        progress.replace_plan(vec![blob("a", 50)], initial);
+        assert_eq!(progress.progress(), Some(initial));
         let transferred = progress.transferred();
         assert_eq!(transferred.finished_blobs, 2);
         assert_eq!(transferred.largest_unfinished, Some((Digest::of(b"a"), 50)));

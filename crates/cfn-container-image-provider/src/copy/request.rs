@@ -1,4 +1,4 @@
-//! The copy that a Create or an Update asks for.
+//! The copy that a Create or an Update requests.
 
 use image_copy::copy::{EarlierCopy, PlatformSelection};
 use image_copy::oci::{Digest, Platform};
@@ -9,17 +9,17 @@ use crate::context::EventContext;
 use crate::failure::Failure;
 use crate::input::properties::{InvalidProperty, Properties, fingerprint};
 
-/// A copy as CloudFormation asks for it.
+/// A copy that CloudFormation requests.
 pub(crate) struct CopyRequest {
     pub(crate) properties: Properties,
     /// Hash of all properties.
     pub(crate) fingerprint: String,
-    /// A mistake in the properties. It is no failure if the resource had exactly these before: a rollback
-    /// brings back properties that the original provider ignored.
+    /// Error in the properties. It is no failure if the resource had exactly these properties before, because
+    /// a rollback restores properties that the original provider ignored.
     pub(crate) property_error: Option<InvalidProperty>,
-    /// Properties of an Update before it, if they can be read, with their hash.
+    /// Previous properties of an Update with their hash, if they are valid.
     previous: Option<(Properties, String)>,
-    /// Physical id of the resource in an Update.
+    /// Physical ID of the resource in an Update.
     pub(crate) previous_physical_id: Option<String>,
     pub(crate) owner: Owner,
     /// Time of the event, in seconds since 1970.
@@ -27,7 +27,7 @@ pub(crate) struct CopyRequest {
 }
 
 impl CopyRequest {
-    /// Reads the properties of a Create, or of an Update with its previous ones.
+    /// Parses the properties of a Create, or of an Update with its previous ones.
     ///
     /// # Errors
     /// [`Failure::Property`].
@@ -41,7 +41,7 @@ impl CopyRequest {
         let (parsed, property_error) = match Properties::parse(properties, before, default) {
             Ok(parsed) => (parsed, None),
             Err(error) if previous.is_none() => return Err(Failure::Property(error)),
-            // Compared with themselves, the properties have no unknown names. Other mistakes remain.
+            // With themselves as previous properties, no name is unknown. Other errors remain.
             Err(error) => match Properties::parse(properties, properties, default) {
                 Ok(parsed) => (parsed, Some(error)),
                 Err(error) => return Err(Failure::Property(error)),
@@ -59,8 +59,8 @@ impl CopyRequest {
         })
     }
 
-    /// Key of the item, if it is known before the copy is planned: without a tag, one platform of an
-    /// index has a digest of its own.
+    /// Returns the key of the item, if it is known before planning. Without a tag, a platform of an index has
+    /// a separate digest.
     pub(crate) fn image(&self) -> Option<String> {
         match (&self.properties.tag, &self.properties.source.digest, &self.properties.platforms) {
             (None, None, _) => None,
@@ -69,7 +69,7 @@ impl CopyRequest {
         }
     }
 
-    /// Key of the item, and physical id, if the copy has this digest.
+    /// Returns the key of the item, which is the physical ID, of a copy with this digest.
     pub(crate) fn image_with(&self, digest: &Digest) -> String {
         self.image_of(Some(digest))
     }
@@ -87,7 +87,7 @@ impl CopyRequest {
         self.previous_physical_id.is_some()
     }
 
-    /// The record of what an Update finds under its own tag. The digest is still to be filled in.
+    /// Returns a record for the image that an Update finds under its tag. Its digest is a placeholder.
     pub(crate) fn missing_record(&self) -> Option<CopyRecord> {
         let (previous, fingerprint) = self.previous.as_ref()?;
         if self.previous_physical_id != self.image() {
@@ -101,10 +101,10 @@ impl CopyRequest {
         Some(record)
     }
 
-    /// Checks the request against the item.
+    /// Checks the request with the item.
     ///
     /// # Errors
-    /// [`Failure::Superseded`]; [`Failure::Property`] if the properties are wrong and the resource never
+    /// [`Failure::Superseded`]; [`Failure::Property`] if the properties are invalid and the resource never
     /// had them.
     pub(crate) fn check(&self, item: Option<&TagState>) -> Result<(), Failure> {
         if item.is_some_and(|item| item.has_newer_event(&self.owner, self.time)) {
@@ -118,13 +118,13 @@ impl CopyRequest {
         }
     }
 
-    /// The newest copy that this resource made with exactly these properties.
+    /// Returns the newest copy of this resource with exactly these properties.
     pub(crate) fn same_properties<'a>(&'a self, item: Option<&'a TagState>) -> Option<&'a CopyRecord> {
         item?.copies_of(&self.owner).find(|copy| copy.properties == self.fingerprint)
     }
 }
 
-/// The records that the engine can use, newest first.
+/// Returns the records that the engine can use, newest first.
 pub(crate) fn earlier_copies(item: Option<&TagState>, selection: &PlatformSelection) -> Vec<EarlierCopy> {
     let copies = item.into_iter().flat_map(|item| item.copies.iter().rev());
     let name = selection.to_string();

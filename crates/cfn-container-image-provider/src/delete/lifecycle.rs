@@ -1,7 +1,7 @@
-//! The life cycle of a Delete: take the lease, change the tag as far as owners allow, give up the owner.
+//! Lifecycle of a Delete: take the lease, change the tag as far as its owners allow, remove the owner.
 //!
-//! The order is that of the state table's protocol (docs/state.md). This file knows neither ECR nor
-//! DynamoDB, so that the model test plays exactly this code.
+//! The order of the steps follows the protocol of the state table (docs/state.md). This file does not depend
+//! on ECR or DynamoDB, so that the model test runs exactly this code.
 
 use std::future::Future;
 
@@ -12,23 +12,23 @@ use image_copy_aws::{Owner, TagState, WriteOutcome};
 use crate::event_state::{EventState, NoState, Store};
 use crate::failure::{Failure, NotDeleted};
 
-/// Which owner gives up which tag.
+/// Removal of an owner from a tag.
 pub(crate) struct DeleteEvent {
     /// Key of the item.
     pub(crate) image: String,
     pub(crate) owner: Owner,
     /// Time of the event, in seconds since 1970.
     pub(crate) time: u64,
-    /// False if the installer keeps every image.
+    /// False if the settings keep every image.
     pub(crate) delete_images: bool,
-    /// Why the owner ends.
+    /// Reason of the removal.
     pub(crate) reason: DeleteReason,
 }
 
-/// Why an owner ends.
+/// Reason for the removal of an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeleteReason {
-    /// CloudFormation deletes the resource. The time is kept: a copy that is older stops.
+    /// CloudFormation deletes the resource. The time is kept, so that older copies stop.
     ResourceDeleted,
     /// A copy failed after it was registered.
     CopyFailed,
@@ -37,25 +37,25 @@ pub(crate) enum DeleteReason {
 /// Result of a Delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeleteOutcome {
-    /// The tag was removed, and with its last tag the image; without a tag, the image.
+    /// The tag was deleted, with the image if it was its last tag. Without a tag, the image was deleted.
     Removed,
-    /// There was no such tag.
+    /// The tag does not exist.
     NotFound,
-    /// The tag stays, because an index in the repository refers to the image.
+    /// The tag was kept, because the image belongs to an index in the repository.
     ReferencedByIndex,
-    /// The tag names again what it named before its first owner.
+    /// The tag was restored to the image that it named before its first owner.
     Restored,
-    /// The tag stays: somebody else has pushed another image under it.
+    /// The tag was kept, because another client has pushed another image under it.
     Overwritten,
-    /// The installer keeps every image.
+    /// The settings keep every image.
     DeletionDisabled,
-    /// The tag is left to its other owners.
+    /// The tag was kept, because it has other owners.
     OtherOwners,
     /// The resource does not own the tag.
     NotOwned,
-    /// A later event of the resource was carried out.
+    /// A later event of the resource was processed.
     Superseded,
-    /// The image is kept, because the state is not known.
+    /// The image was kept, because the state is unknown.
     StateUnknown,
 }
 
@@ -69,39 +69,39 @@ pub(crate) struct TaggedImage {
 /// The tag and images to delete.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct DeletionPlan {
-    /// The digest that the tag names, if the tag is to be removed.
+    /// The digest of the tag, if the tag is to be deleted.
     pub(crate) tagged: Option<Digest>,
-    /// Recorded copies, deleted unless they have a tag.
+    /// Recorded copies. Those without a tag are deleted.
     pub(crate) copies: Vec<Digest>,
-    /// Child manifests, deleted unless they have a tag or another index refers to them.
+    /// Child manifests. Those without a tag and without another index are deleted.
     pub(crate) children: Vec<Digest>,
 }
 
 /// The image repository.
 pub(crate) trait ImageRepository: Sync {
-    /// Reads what the tag names. For an image without a tag: nothing.
+    /// Reads the image that the tag names. Without a tag, returns `None`.
     fn tagged_image(&self) -> impl Future<Output = Result<Option<TaggedImage>, Error>> + Send;
 
-    /// Puts the tag on the first of these images that the repository holds, unless the tag names it.
-    /// Returns false if it holds none, or refuses.
+    /// Puts the tag on the first of these images that the repository has, unless the tag already names it.
+    /// Returns false if it has none, or if ECR rejects the change.
     fn set_tag(
         &self,
-        named: Option<&Digest>,
+        current: Option<&Digest>,
         images: &[Digest],
     ) -> impl Future<Output = Result<bool, Error>> + Send;
 
-    /// Deletes. Returns false if the tag stays because an index refers to the image.
+    /// Deletes tag and images. Returns false if the tag was kept because the image belongs to an index.
     fn delete_images(&self, plan: &DeletionPlan) -> impl Future<Output = Result<bool, Error>> + Send;
 
-    /// Key of the item of an image without a tag.
+    /// Returns the key of the item of an image without a tag.
     fn image_by_digest(&self, digest: &Digest) -> String;
 }
 
-/// Carries out a Delete.
+/// Runs a Delete.
 ///
 /// # Errors
-/// [`Failure::NotDeleted`] if ECR refused; [`Failure::TagBusy`]. A repeated Delete goes on where this one
-/// stopped.
+/// [`Failure::NotDeleted`] if ECR rejected a call; [`Failure::TagBusy`]. A repeated Delete continues where
+/// this one stopped.
 pub(crate) async fn run<S: Store, I: ImageRepository>(
     event: &DeleteEvent,
     state: &EventState<S>,
@@ -119,9 +119,9 @@ async fn try_run<S: Store, I: ImageRepository>(
     images: &I,
 ) -> Result<Result<DeleteOutcome, Failure>, NoState> {
     let DeleteEvent { image, owner, .. } = event;
-    let mut seen = state.read(image).await?;
+    let mut stored_item = state.read(image).await?;
     loop {
-        let item = seen.unwrap_or_else(|| TagState::new(image));
+        let item = stored_item.unwrap_or_else(|| TagState::new(image));
         if item.owners.get(owner).is_some_and(|last| *last > event.time) {
             return Ok(Ok(DeleteOutcome::Superseded));
         }
@@ -133,38 +133,38 @@ async fn try_run<S: Store, I: ImageRepository>(
             if !state.wait_for_lease().await? {
                 return Ok(Err(Failure::TagBusy { image: image.clone() }));
             }
-            seen = state.read(image).await?;
+            stored_item = state.read(image).await?;
             continue;
         }
         let next = if is_owner { state.with_lease(item) } else { item.without_owner(owner, event.time) };
-        let held = match state.write(&next).await? {
+        let leased = match state.write(&next).await? {
             WriteOutcome::Conflict(found) => {
-                seen = found;
+                stored_item = found;
                 continue;
             }
             WriteOutcome::Written(_) if !is_owner => return Ok(Ok(DeleteOutcome::NotOwned)),
-            WriteOutcome::Written(held) => held,
+            WriteOutcome::Written(leased) => leased,
         };
-        let deleted = state.under_lease(delete_under_lease(event, state, images, &held)).await;
+        let deleted = state.under_lease(delete_under_lease(event, state, images, &leased)).await;
         let deleted = match deleted {
             Some(Ok(deleted)) => deleted,
             Some(Err(cause)) => {
-                state.release(held).await;
+                state.release(leased).await;
                 let failed = NotDeleted { image: image.clone(), cause };
                 return Ok(Err(Failure::NotDeleted(Box::new(failed))));
             }
             None => return Ok(Err(Failure::LeaseEnded)),
         };
-        write_without_owner(event, state, held).await;
+        write_without_owner(event, state, leased).await;
         return Ok(Ok(deleted));
     }
 }
 
 /// Writes the item without the owner and without the lease.
-async fn write_without_owner<S: Store>(event: &DeleteEvent, state: &EventState<S>, held: TagState) {
+async fn write_without_owner<S: Store>(event: &DeleteEvent, state: &EventState<S>, leased: TagState) {
     let next = match event.reason {
-        DeleteReason::ResourceDeleted => held.without_owner(&event.owner, event.time),
-        DeleteReason::CopyFailed => held.without_failed_owner(&event.owner),
+        DeleteReason::ResourceDeleted => leased.without_owner(&event.owner, event.time),
+        DeleteReason::CopyFailed => leased.without_failed_owner(&event.owner),
     };
     let next = next.without_lease();
     let written = if next.is_empty() { state.delete(&next).await } else { state.write(&next).await };
@@ -177,31 +177,33 @@ async fn delete_under_lease<S: Store, I: ImageRepository>(
     event: &DeleteEvent,
     state: &EventState<S>,
     images: &I,
-    held: &TagState,
+    leased: &TagState,
 ) -> Result<DeleteOutcome, Error> {
-    let named = images.tagged_image().await?;
-    let tagged = named.as_ref().map(|named| &named.digest);
-    let left = held.clone().without_failed_owner(&event.owner);
+    let tagged_image = images.tagged_image().await?;
+    let tagged = tagged_image.as_ref().map(|image| &image.digest);
+    let left = leased.clone().without_failed_owner(&event.owner);
     if !left.owners.is_empty() {
         let is_own = |digest: &&Digest| {
-            held.copies_of(&event.owner).any(|copy| copy.digest == **digest)
-                || held.replaced.as_ref() == Some(digest)
+            leased.copies_of(&event.owner).any(|copy| copy.digest == **digest)
+                || leased.replaced.as_ref() == Some(digest)
         };
         if tagged.is_some_and(|digest| is_own(&digest)) {
             images.set_tag(tagged, &left.owned_digests()).await?;
         }
         return Ok(DeleteOutcome::OtherOwners);
     }
-    let is_recorded = tagged.is_some_and(|digest| held.has_copy(digest));
-    let is_ours = tagged.is_none() || is_recorded || tagged == held.replaced.as_ref();
-    let restored = match &held.replaced {
+    let is_recorded = tagged.is_some_and(|digest| leased.has_copy(digest));
+    let is_ours = tagged.is_none() || is_recorded || tagged == leased.replaced.as_ref();
+    let restored = match &leased.replaced {
         Some(replaced) if is_ours => images.set_tag(tagged, std::slice::from_ref(replaced)).await?,
         _ => false,
     };
     if !event.delete_images {
         return Ok(if restored { DeleteOutcome::Restored } else { DeleteOutcome::DeletionDisabled });
     }
-    let plan = plan_deletion(state, images, held, named.as_ref().filter(|_| is_recorded && !restored)).await;
+    let plan =
+        plan_deletion(state, images, leased, tagged_image.as_ref().filter(|_| is_recorded && !restored))
+            .await;
     let is_removed = images.delete_images(&plan).await?;
     Ok(match tagged {
         _ if restored => DeleteOutcome::Restored,
@@ -212,31 +214,32 @@ async fn delete_under_lease<S: Store, I: ImageRepository>(
     })
 }
 
-/// Everything that is recorded for the tag, except what somebody else needs. `tagged` is what the tag
-/// names, if the tag is to be removed.
+/// Returns everything that is recorded for the tag, except images that others need. `tagged` is the image
+/// that the tag names, if the tag is to be deleted.
 async fn plan_deletion<S: Store, I: ImageRepository>(
     state: &EventState<S>,
     images: &I,
-    held: &TagState,
+    leased: &TagState,
     tagged: Option<&TaggedImage>,
 ) -> DeletionPlan {
-    let tagged_digest = tagged.map(|named| &named.digest);
+    let tagged_digest = tagged.map(|image| &image.digest);
     let mut plan = DeletionPlan { tagged: tagged_digest.cloned(), ..DeletionPlan::default() };
-    for digest in held.copies.iter().map(|copy| &copy.digest) {
+    for digest in leased.copies.iter().map(|copy| &copy.digest) {
         let is_known = Some(digest) == tagged_digest || plan.copies.contains(digest);
-        if is_known || held.replaced.as_ref() == Some(digest) {
+        if is_known || leased.replaced.as_ref() == Some(digest) {
             continue;
         }
         let by_digest = images.image_by_digest(digest);
-        // Another resource may have stored the same image without a tag. In doubt it stays.
-        let is_free = by_digest == held.image
+        // Another resource can have stored the same image without a tag. If that is unknown, the image is
+        // kept.
+        let is_free = by_digest == leased.image
             || state.read(&by_digest).await.is_ok_and(|item| item.is_none_or(|item| item.owners.is_empty()));
         if is_free {
             plan.copies.push(digest.clone());
         }
     }
-    let children = tagged.into_iter().flat_map(|named| &named.children);
-    let recorded = held.children.iter().filter(|(index, _)| held.replaced.as_ref() != Some(index));
+    let children = tagged.into_iter().flat_map(|image| &image.children);
+    let recorded = leased.children.iter().filter(|(index, _)| leased.replaced.as_ref() != Some(index));
     for child in children.chain(recorded.flat_map(|(_, children)| children)) {
         if !plan.children.contains(child) {
             plan.children.push(child.clone());

@@ -18,13 +18,13 @@ use crate::input::properties::Properties;
 use lifecycle::{DeleteEvent, DeleteOutcome, DeleteReason, DeletionPlan, ImageRepository, TaggedImage};
 use referrers::Referrers;
 
-/// The end of a Delete, successful or not.
+/// Result of a Delete, successful or not.
 pub(crate) struct DeleteReport {
     pub(crate) result: Result<DeleteOutcome, Failure>,
     pub(crate) state: StateUse,
 }
 
-/// An image in ECR, as physical ids and the items of the state table name it.
+/// An image in ECR, as named in physical IDs and in items of the state table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ImageName {
     repository: RepositoryArn,
@@ -32,8 +32,8 @@ pub(crate) struct ImageName {
 }
 
 impl ImageName {
-    /// Reads a physical id in exactly the form that Create gives it. `None` for other ids, such as
-    /// `create-failed` or those that CloudFormation makes for a Create that never responded.
+    /// Parses a physical ID in exactly the format of Create. Returns `None` for other IDs, such as
+    /// `create-failed`, or IDs that CloudFormation generates for a Create without a response.
     pub(crate) fn parse(id: &str) -> Option<Self> {
         let reference: Reference = id.parse().ok()?;
         if reference.to_string() != id {
@@ -48,7 +48,7 @@ impl ImageName {
         Some(Self { repository, image })
     }
 
-    /// The image that properties name. `None` if its digest is not known without the source.
+    /// Returns the image of these properties. `None` if its digest is unknown without the source.
     fn of_properties(properties: &Properties) -> Option<Self> {
         let digest = properties.source.digest.clone();
         let image = match (&properties.tag, &properties.platforms) {
@@ -59,7 +59,7 @@ impl ImageName {
         Some(Self { repository: properties.repository.clone(), image })
     }
 
-    /// Key of the item.
+    /// Returns the key of the item.
     fn key(&self) -> String {
         let repository = self.repository.repository();
         match &self.image {
@@ -69,7 +69,7 @@ impl ImageName {
     }
 }
 
-/// Carries out a Delete.
+/// Runs a Delete.
 pub(crate) async fn delete(properties: &Value, context: &EventContext<'_>) -> DeleteReport {
     let properties = parse_properties(properties, context);
     let envelope = context.envelope;
@@ -89,16 +89,16 @@ pub(crate) async fn delete(properties: &Value, context: &EventContext<'_>) -> De
     DeleteReport { result, state: state.table_use() }
 }
 
-/// Returns true if an id belongs to a Create that failed, or that never responded: CloudFormation then
-/// makes an id of the stack's name, the logical id and random characters.
+/// Returns true if an ID belongs to a Create that failed or never responded. In the second case,
+/// CloudFormation generates an ID from the stack's name, the logical ID and random characters.
 fn is_failed_create_id(id: &str, envelope: &Envelope) -> bool {
-    let is_made = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    let is_generated = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
         && id.contains(&format!("-{}-", envelope.logical_resource_id));
-    id == CREATE_FAILED || is_made
+    id == CREATE_FAILED || is_generated
 }
 
-/// Cleans up after a copy that failed: the resource gives up the image under the key `registered`, of which
-/// the event made it an owner. An Update of this image keeps it.
+/// Cleans up after a failed copy: removes the resource from the owners of the item `registered`, to which the
+/// event has added it. An Update of this image keeps it.
 pub(crate) async fn clean_up(registered: &str, properties: &Value, context: &EventContext<'_>) {
     let until = context.deadlines.clean_up;
     let is_kept = registered == context.envelope.physical_resource_id;
@@ -114,13 +114,13 @@ pub(crate) async fn clean_up(registered: &str, properties: &Value, context: &Eve
     match tokio::time::timeout_at(until, removal).await {
         Ok(Ok(_)) => {}
         Ok(Err(failure)) => {
-            tracing::warn!(?failure, image = registered, "cleaning up after a failed copy failed");
+            tracing::warn!(?failure, image = registered, "the cleanup after a failed copy failed");
         }
-        Err(_) => tracing::warn!(image = registered, "cleaning up after a failed copy took too long"),
+        Err(_) => tracing::warn!(image = registered, "the cleanup after a failed copy took too long"),
     }
 }
 
-/// Lets the resource give up an image.
+/// Removes the resource from the owners of an image.
 async fn remove_owner<S: Store>(
     image: &ImageName,
     reason: DeleteReason,
@@ -147,14 +147,14 @@ async fn remove_owner<S: Store>(
     lifecycle::run(&event, state, &images).await
 }
 
-/// Reads properties as far as a Delete needs them. Mistakes do not fail it.
+/// Parses the properties that a Delete needs. Errors in them do not fail it.
 fn parse_properties(properties: &Value, context: &EventContext<'_>) -> Option<Properties> {
     let copy = context.clients.settings.copy.as_ref();
     let default = copy.map_or(PlatformSelection::All, |copy| copy.default_platforms.clone());
     Properties::parse(properties, properties, &default).ok()
 }
 
-/// The images of one repository, for the tag or digest of one item.
+/// The image repository for one item.
 struct EcrImageRepository<'a> {
     repository: EcrRepository,
     name: &'a ImageName,
@@ -188,7 +188,7 @@ impl ImageRepository for EcrImageRepository<'_> {
         }))
     }
 
-    async fn set_tag(&self, named: Option<&Digest>, images: &[Digest]) -> Result<bool, Error> {
+    async fn set_tag(&self, current: Option<&Digest>, images: &[Digest]) -> Result<bool, Error> {
         let ids: Vec<ManifestId> = images.iter().cloned().map(ManifestId::Digest).collect();
         if ids.is_empty() {
             return Ok(false);
@@ -197,18 +197,18 @@ impl ImageRepository for EcrImageRepository<'_> {
             return Ok(false);
         };
         let Some(tag) = self.tag() else { return Ok(true) };
-        if named == Some(&manifest.digest) {
+        if current == Some(&manifest.digest) {
             return Ok(true);
         }
         match self.repository.ensure_tag(&manifest, tag).await {
             Ok(()) => {
-                let old = named.map(ToString::to_string);
-                tracing::info!(tag = tag.as_str(), old, new = %manifest.digest, "tag set back");
+                let old = current.map(ToString::to_string);
+                tracing::info!(tag = tag.as_str(), old, new = %manifest.digest, "tag restored");
                 Ok(true)
             }
-            // An immutable tag, or an image of which a lifecycle rule deleted a part.
-            Err(error) if is_tolerated(&error) => {
-                tracing::warn!(%error, tag = tag.as_str(), "the tag cannot be set back and stays");
+            // The tag is immutable, or a lifecycle rule has deleted content of the image.
+            Err(error) if is_expected_rejection(&error) => {
+                tracing::warn!(%error, tag = tag.as_str(), "the tag cannot be restored and is kept");
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -218,7 +218,7 @@ impl ImageRepository for EcrImageRepository<'_> {
     async fn delete_images(&self, plan: &DeletionPlan) -> Result<bool, Error> {
         let subjects = plan.tagged.iter().chain(&plan.copies).chain(&plan.children);
         let referrers = match self.include_referrers {
-            true => Referrers::find(subjects.cloned().collect(), &self.repository).await,
+            true => Referrers::list(subjects.cloned().collect(), &self.repository).await,
             false => Referrers::default(),
         };
         let removed = match (self.tag(), &plan.tagged) {
@@ -240,7 +240,7 @@ impl ImageRepository for EcrImageRepository<'_> {
     }
 }
 
-fn is_tolerated(error: &Error) -> bool {
+fn is_expected_rejection(error: &Error) -> bool {
     ["ImageTagAlreadyExistsException", "LayersNotFoundException", "ReferencedImagesNotFoundException"]
         .iter()
         .any(|code| error.has_code(code))

@@ -1,8 +1,8 @@
-//! Signatures, SBOMs and attestations of images that a Delete removes, if they came with the images.
+//! Deletion of signatures, SBOMs and attestations that were copied with an image.
 //!
-//! ECR keeps them when an image is deleted by a call; only its lifecycle rules delete them too. They are
-//! listed while the image exists, and deleted after it, unless they have a tag of their own. A failure
-//! here leaves them in the repository and does not fail the Delete.
+//! ECR keeps them when a call deletes the image; only its lifecycle rules delete them too. They are listed
+//! while the image exists and deleted after it, unless they have a tag. If that fails, they stay in the
+//! repository and the Delete still succeeds.
 
 use std::collections::HashSet;
 
@@ -11,12 +11,12 @@ use image_copy::oci::{Digest, Tag};
 use image_copy::registry::{Error, ManifestId};
 use image_copy_aws::EcrRepository;
 
-/// Referrers of referrers of referrers are the deepest that tools make.
+/// Maximum depth. Known tools create at most referrers of referrers of referrers.
 const MAX_DEPTH: usize = 3;
-/// Images and artifacts whose referrers are listed. One image comes with fewer.
+/// Maximum number of images and artifacts whose referrers are listed. One image has fewer.
 const MAX_SUBJECTS: usize = 500;
 
-/// Referrers of images and of their referrers, nearest first.
+/// Referrers of images, and referrers of these, nearest first.
 #[derive(Default)]
 pub(super) struct Referrers {
     subjects: Vec<SubjectReferrers>,
@@ -32,15 +32,15 @@ struct SubjectReferrers {
 
 impl Referrers {
     /// Lists the referrers of images.
-    pub(super) async fn find(images: Vec<Digest>, repository: &EcrRepository) -> Self {
+    pub(super) async fn list(images: Vec<Digest>, repository: &EcrRepository) -> Self {
         let mut found = Self::default();
-        if let Err(error) = found.list(images, repository).await {
-            tracing::warn!(%error, "not all referrers could be listed: some may be left over");
+        if let Err(error) = found.add(images, repository).await {
+            tracing::warn!(%error, "some referrers could not be listed and may remain");
         }
         found
     }
 
-    async fn list(&mut self, images: Vec<Digest>, repository: &EcrRepository) -> Result<(), Error> {
+    async fn add(&mut self, images: Vec<Digest>, repository: &EcrRepository) -> Result<(), Error> {
         let mut seen: HashSet<Digest> = images.iter().cloned().collect();
         let mut subjects = images;
         for _ in 0..MAX_DEPTH {
@@ -61,11 +61,11 @@ impl Referrers {
         Ok(())
     }
 
-    /// Deletes the referrers of images that do not exist any more.
+    /// Deletes the referrers of images that no longer exist.
     pub(super) async fn delete(&self, repository: &EcrRepository) {
         for subject_referrers in &self.subjects {
             if let Err(error) = delete_referrers(subject_referrers, repository).await {
-                tracing::warn!(subject = %subject_referrers.subject, %error, "referrers of a deleted image are left over");
+                tracing::warn!(subject = %subject_referrers.subject, %error, "referrers of a deleted image remain");
             }
         }
     }
@@ -75,7 +75,7 @@ async fn delete_referrers(
     subject_referrers: &SubjectReferrers,
     repository: &EcrRepository,
 ) -> Result<(), Error> {
-    // Another tag or index may have kept the image.
+    // Another tag or index can have kept the image.
     let subject = ManifestId::Digest(subject_referrers.subject.clone());
     if repository.manifests(&[subject]).await?.into_iter().flatten().next().is_some() {
         return Ok(());
@@ -88,7 +88,7 @@ async fn delete_referrers(
     Ok(())
 }
 
-/// Returns cosign's tags for a subject, as far as they exist, and the digests that they name.
+/// Returns cosign's existing tags for a subject, and their digests.
 async fn existing_cosign_tags(
     subject: &Digest,
     repository: &EcrRepository,

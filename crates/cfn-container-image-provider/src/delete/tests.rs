@@ -1,4 +1,4 @@
-//! Images that a Delete removes or keeps, and Deletes that are repeated.
+//! Images that a Delete deletes or keeps, and repeated Deletes.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn delete_with(aws: &Aws, clients: &AwsClients, image: String) -> Result<D
     let state = EventState::new(Some(store), "attempt".into());
     let repository = clients.repository(&name.repository, None);
     let images = EcrImageRepository { repository, name: &name, include_referrers: false };
-    aws.calls();
+    aws.take_calls();
     lifecycle::run(&event, &state, &images).await
 }
 
@@ -38,7 +38,7 @@ async fn delete(aws: &Aws) -> Result<DeleteOutcome, Failure> {
 }
 
 #[test]
-fn only_ids_of_our_own_form_name_anything() {
+fn parses_only_ids_in_the_format_of_create() {
     let digest = Digest::of(b"x");
     for id in [
         "create-failed",
@@ -62,38 +62,38 @@ fn only_ids_of_our_own_form_name_anything() {
 }
 
 #[tokio::test]
-async fn an_image_goes_with_its_last_tag_and_not_before() {
+async fn deletes_an_image_only_with_its_last_tag() {
     let aws = Aws::default();
     let image = aws.image(1, &["1", "latest"]);
     aws.register(&self::image(), &[(OWNER, &image)]);
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
-    assert!(aws.holds(&image));
+    assert!(aws.has_image(&image));
     assert_eq!(aws.tags(), ["latest"]);
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::NotOwned));
 }
 
 #[tokio::test]
-async fn an_index_takes_the_children_along_that_nothing_else_uses() {
+async fn deletes_unused_children_of_an_index() {
     let aws = Aws::default();
     let (own, tagged, shared) = (aws.image(1, &[]), aws.image(2, &["keep"]), aws.image(3, &[]));
     let index = aws.index(&[&own, &tagged, &shared], &["1"]);
     let other = aws.index(&[&shared], &["2"]);
     aws.register(&image(), &[(OWNER, &index)]);
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
-    assert!(!aws.holds(&index) && !aws.holds(&own));
-    assert!(aws.holds(&tagged) && aws.holds(&shared) && aws.holds(&other));
+    assert!(!aws.has_image(&index) && !aws.has_image(&own));
+    assert!(aws.has_image(&tagged) && aws.has_image(&shared) && aws.has_image(&other));
     assert_eq!(aws.tags(), ["2", "keep"]);
 }
 
 #[tokio::test]
-async fn an_index_costs_two_more_calls() {
+async fn an_index_needs_two_more_calls() {
     let aws = Aws::default();
     let (one, two) = (aws.image(1, &[]), aws.image(2, &[]));
     let index = aws.index(&[&one, &two], &["1"]);
     aws.register(&image(), &[(OWNER, &index)]);
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
     assert_eq!(
-        aws.calls(),
+        aws.take_calls(),
         [
             "GetItem",
             "PutItem",
@@ -108,7 +108,7 @@ async fn an_index_costs_two_more_calls() {
 }
 
 #[tokio::test]
-async fn earlier_copies_go_too_unless_they_have_a_tag_or_an_owner_of_their_own() {
+async fn deletes_earlier_copies_without_tag_and_owner() {
     let aws = Aws::default();
     let (first, second, tagged) = (aws.image(1, &[]), aws.image(2, &[]), aws.image(3, &["keep"]));
     let (by_digest, newest) = (aws.image(4, &[]), aws.image(5, &["1"]));
@@ -116,21 +116,21 @@ async fn earlier_copies_go_too_unless_they_have_a_tag_or_an_owner_of_their_own()
     aws.register(&image(), &copies);
     aws.register(&format!("{URI}@{}", by_digest.digest()), &[("stack/Other", &by_digest)]);
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
-    assert!(!aws.holds(&first) && !aws.holds(&second) && !aws.holds(&newest));
-    assert!(aws.holds(&tagged) && aws.holds(&by_digest));
+    assert!(!aws.has_image(&first) && !aws.has_image(&second) && !aws.has_image(&newest));
+    assert!(aws.has_image(&tagged) && aws.has_image(&by_digest));
 }
 
 #[tokio::test]
-async fn the_tag_is_set_back_to_the_newest_copy_of_an_owner_that_is_left() {
+async fn moves_the_tag_to_the_newest_copy_of_a_remaining_owner() {
     let aws = Aws::default();
-    let (gone, theirs, ours) =
+    let (missing, theirs, ours) =
         (ImageBuilder::new(9).layers(&[10]).single(), aws.image(1, &[]), aws.image(2, &["1"]));
-    aws.register(&image(), &[("stack/B", &theirs), ("stack/B", &gone), (OWNER, &ours)]);
+    aws.register(&image(), &[("stack/B", &theirs), ("stack/B", &missing), (OWNER, &ours)]);
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::OtherOwners));
     assert_eq!(aws.repository.resolve("1").as_deref(), Some(theirs.digest()));
     let item = aws.item(&image()).unwrap();
     assert_eq!(item["Owners"], json!({"stack/B": 1}));
-    // A tag that names somebody else's image is not touched.
+    // A tag on an image of another client is not changed.
     let foreign = aws.image(3, &["1"]);
     aws.register(&image(), &[("stack/B", &theirs), (OWNER, &ours)]);
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::OtherOwners));
@@ -138,7 +138,7 @@ async fn the_tag_is_set_back_to_the_newest_copy_of_an_owner_that_is_left() {
 }
 
 #[tokio::test]
-async fn a_tag_that_existed_before_is_restored_if_ecr_still_holds_the_image() {
+async fn restores_a_tag_that_existed_before_if_ecr_has_its_image() {
     let aws = Aws::default();
     let (before, ours) = (aws.image(1, &[]), aws.image(2, &["1"]));
     let replaced = |digest: &str| {
@@ -150,20 +150,20 @@ async fn a_tag_that_existed_before_is_restored_if_ecr_still_holds_the_image() {
     replaced(before.digest());
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Restored));
     assert_eq!(aws.repository.resolve("1").as_deref(), Some(before.digest()));
-    assert!(!aws.holds(&ours), "our copy is not needed by anybody");
+    assert!(!aws.has_image(&ours), "no owner needs the copy");
     let ours = aws.image(2, &["1"]);
-    replaced(Digest::of(b"gone").as_str());
+    replaced(Digest::of(b"missing").as_str());
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
-    assert!(!aws.holds(&ours) && aws.tags().is_empty());
+    assert!(!aws.has_image(&ours) && aws.tags().is_empty());
 }
 
 #[tokio::test]
-async fn what_somebody_else_pushed_and_what_an_index_refers_to_stays() {
+async fn keeps_images_of_other_clients_and_children_of_an_index() {
     let aws = Aws::default();
     let (ours, foreign) = (aws.image(1, &[]), aws.image(2, &["1"]));
     aws.register(&image(), &[(OWNER, &ours)]);
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Overwritten));
-    assert!(aws.holds(&foreign) && !aws.holds(&ours));
+    assert!(aws.has_image(&foreign) && !aws.has_image(&ours));
     let listed = aws.image(3, &["1"]);
     aws.index(&[&listed], &["index"]);
     aws.register(&image(), &[(OWNER, &listed)]);
@@ -172,7 +172,7 @@ async fn what_somebody_else_pushed_and_what_an_index_refers_to_stays() {
 }
 
 #[tokio::test]
-async fn a_missing_tag_and_a_missing_repository_are_success() {
+async fn a_missing_tag_or_repository_is_success() {
     let aws = Aws::default();
     let image = ImageBuilder::new(1).layers(&[10]).single();
     aws.register(&self::image(), &[(OWNER, &image)]);
@@ -184,18 +184,18 @@ async fn a_missing_tag_and_a_missing_repository_are_success() {
 }
 
 #[tokio::test]
-async fn a_delete_that_stopped_at_any_call_is_finished_by_the_next() {
+async fn a_repeated_delete_finishes_after_a_stop_at_any_call() {
     let all = {
         let aws = Aws::default();
-        prepare(&aws);
+        store_index(&aws);
         delete(&aws).await.unwrap();
-        aws.calls()
+        aws.take_calls()
     };
     for stop in 0..all.len() {
         let aws = Aws::default();
-        prepare(&aws);
-        let refused = aws.clients_until(stop);
-        let first = delete_with(&aws, &refused, image()).await;
+        store_index(&aws);
+        let limited = aws.clients_until(stop);
+        let first = delete_with(&aws, &limited, image()).await;
         assert!(aws.item(&image()).unwrap()["Owners"] != json!({}) || stop == all.len(), "{stop} {first:?}");
         expire_lease(&aws);
         let second = delete(&aws).await;
@@ -205,8 +205,8 @@ async fn a_delete_that_stopped_at_any_call_is_finished_by_the_next() {
     }
 }
 
-/// An index whose children are recorded, and an earlier copy.
-fn prepare(aws: &Aws) {
+/// Stores an index with recorded children, and an earlier copy.
+fn store_index(aws: &Aws) {
     let (one, two, earlier) = (aws.image(1, &[]), aws.image(2, &[]), aws.image(3, &[]));
     let index = aws.index(&[&one, &two], &["1"]);
     aws.register(&image(), &[(OWNER, &earlier), (OWNER, &index)]);

@@ -1,4 +1,4 @@
-//! The one answer of each event, and what the log says.
+//! The response to each event, and its log lines.
 
 use image_copy_aws::AwsClients;
 use serde_json::json;
@@ -21,7 +21,7 @@ fn services(aws: &Aws, settings: &[(&str, &str)]) -> Services {
 fn services_with(clients: AwsClients, settings: &[(&str, &str)]) -> Services {
     let settings = Settings::read(|name| {
         let mut all = settings.iter().chain(&[("STATE_TABLE", TABLE)]);
-        all.find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        all.find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
     });
     let responses = ResponseSender::new(&[]).unwrap();
     Services { clients: Clients::new(settings, clients).unwrap(), responses }
@@ -35,8 +35,8 @@ fn invocation() -> Invocation {
     }
 }
 
-/// Hands an event to the handler and gives the documents that its bucket got, and the log.
-async fn handled(mut event: Value, services: &Services) -> (Value, Vec<Value>) {
+/// Handles an event. Returns the response document and the log lines.
+async fn handle_event(mut event: Value, services: &Services) -> (Value, Vec<Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     event["ResponseURL"] =
         json!(format!("http://{}/?X-Amz-Signature=secret", listener.local_addr().unwrap()));
@@ -55,7 +55,7 @@ async fn handled(mut event: Value, services: &Services) -> (Value, Vec<Value>) {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
         drop(stream);
         let again = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
-        assert!(again.is_err(), "there is one answer");
+        assert!(again.is_err(), "a second response");
         body
     });
     let lines = subscriber::tests::LogBuffer::default();
@@ -64,7 +64,7 @@ async fn handled(mut event: Value, services: &Services) -> (Value, Vec<Value>) {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_event_is_answered() {
+async fn responds_to_an_invalid_event() {
     let services = services(&Aws::default(), &[]);
     for (name, value, expected) in [
         ("RequestType", json!("Destroy"), "the event cannot be read: its RequestType is \"Destroy\""),
@@ -76,7 +76,7 @@ async fn what_is_wrong_with_an_event_is_answered() {
             let mut event = fixture(kind);
             event[name] = value.clone();
             let id = event["PhysicalResourceId"].as_str().unwrap_or("create-failed").to_owned();
-            let (response, _) = handled(event, &services).await;
+            let (response, _) = handle_event(event, &services).await;
             let reason = response["Reason"].as_str().unwrap();
             assert_eq!(
                 (&response["Status"], &response["PhysicalResourceId"]),
@@ -88,29 +88,29 @@ async fn what_is_wrong_with_an_event_is_answered() {
 }
 
 #[tokio::test]
-async fn a_wrong_setting_is_told_to_whoever_waits_but_hinders_no_delete() {
+async fn an_invalid_setting_fails_creates_but_no_deletes() {
     let services = services(&Aws::default(), &[("DEFAULT_PLATFORM", "amd64")]);
-    let (response, _) = handled(fixture("create"), &services).await;
+    let (response, _) = handle_event(fixture("create"), &services).await;
     assert!(response["Reason"].as_str().unwrap().starts_with("the provider's setting DEFAULT_PLATFORM"));
-    let (response, _) = handled(fixture("delete"), &services).await;
+    let (response, _) = handle_event(fixture("delete"), &services).await;
     assert_eq!(response["Status"], "SUCCESS");
 }
 
 #[tokio::test]
-async fn what_the_installer_does_not_allow_is_refused_before_anybody_is_asked() {
+async fn rejects_a_source_that_is_not_allowed_without_a_call() {
     let aws = Aws::default();
     let services = services(&aws, &[("ALLOWED_SOURCES", "quay.io/prometheus")]);
     let mut event = fixture("create");
     event["ResourceProperties"] = json!({"ImageReference": "quay.io/promotheus/node-exporter:v1",
         "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/team/app"});
-    let (response, _) = handled(event, &services).await;
+    let (response, _) = handle_event(event, &services).await;
     let reason = response["Reason"].as_str().unwrap();
     assert!(reason.contains("ALLOWED_SOURCES allows is quay.io/prometheus."), "{reason}");
-    assert_eq!((&response["Status"], aws.calls()), (&json!("FAILED"), Vec::new()));
+    assert_eq!((&response["Status"], aws.take_calls()), (&json!("FAILED"), Vec::new()));
 }
 
 #[tokio::test]
-async fn delete_removes_what_its_id_names_if_the_resource_owns_it() {
+async fn deletes_the_image_of_the_physical_id_if_the_resource_owns_it() {
     let aws = Aws::default();
     let image = aws.image(1, &["1"]);
     let mut event = fixture("delete");
@@ -122,8 +122,12 @@ async fn delete_removes_what_its_id_names_if_the_resource_owns_it() {
         (&[("STATE_TABLE", "missing")], "the state table could not be reached"),
         (&[("DELETE_IMAGES", "false")], "DeleteImages is false"),
     ] {
-        let (response, lines) = handled(event.clone(), &services(&aws, settings)).await;
-        assert_eq!((response["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), true), "{settings:?}");
+        let (response, lines) = handle_event(event.clone(), &services(&aws, settings)).await;
+        assert_eq!(
+            (response["Status"].as_str(), aws.has_image(&image)),
+            (Some("SUCCESS"), true),
+            "{settings:?}"
+        );
         assert!(response["Reason"].as_str().unwrap().contains(reason), "{response}");
         let state = match settings {
             [("STATE_TABLE", "none")] => "off",
@@ -133,33 +137,33 @@ async fn delete_removes_what_its_id_names_if_the_resource_owns_it() {
         assert_eq!(lines.last().unwrap()["state"], state);
         aws.register(&format!("{URI}:1"), &[(OWNER, &image)]);
     }
-    aws.calls();
-    let (response, lines) = handled(event, &services(&aws, &[])).await;
-    assert_eq!((response["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), false));
+    aws.take_calls();
+    let (response, lines) = handle_event(event, &services(&aws, &[])).await;
+    assert_eq!((response["Status"].as_str(), aws.has_image(&image)), (Some("SUCCESS"), false));
     assert_eq!(response["PhysicalResourceId"], format!("{URI}:1"));
     assert_eq!((&lines.last().unwrap()["outcome"], aws.tags().len()), (&json!("deleted"), 0));
-    assert_eq!(aws.calls(), ["GetItem", "PutItem", "BatchGetImage", "BatchDeleteImage", "PutItem"]);
+    assert_eq!(aws.take_calls(), ["GetItem", "PutItem", "BatchGetImage", "BatchDeleteImage", "PutItem"]);
     let item = aws.item(&format!("{URI}:1")).unwrap();
     assert!(item["Ended"][OWNER].is_number() && item["ExpiresAt"].is_number(), "{item}");
     assert_eq!((&item["Owners"], &item["Copies"]), (&json!({}), &json!([])));
 }
 
 #[tokio::test]
-async fn a_delete_without_an_image_of_ours_calls_no_image_repository() {
+async fn a_delete_without_an_image_does_not_call_ecr() {
     let aws = Aws::default();
     for id in ["create-failed", "images-Python-1ABCDEFGHIJKL", "", "somebody/else:1", "2026/11/21/[$LATEST]0"]
     {
         let mut event = fixture("delete");
         event["PhysicalResourceId"] = json!(id);
-        let (response, _) = handled(event, &services(&aws, &[])).await;
+        let (response, _) = handle_event(event, &services(&aws, &[])).await;
         assert_eq!(response["Status"], "SUCCESS");
         assert!(!response["PhysicalResourceId"].as_str().unwrap().is_empty());
-        assert!(aws.calls().iter().all(|call| call.ends_with("Item")), "{id}");
+        assert!(aws.take_calls().iter().all(|call| call.ends_with("Item")), "{id}");
     }
 }
 
 #[tokio::test]
-async fn a_delete_of_a_failed_create_is_the_delete_of_the_tag_that_its_properties_name() {
+async fn a_delete_after_a_failed_create_deletes_the_tag_in_its_properties() {
     let aws = Aws::default();
     let mut event = fixture("delete");
     event["ResourceProperties"] = json!({"ImageReference": "nginx:1", "RepositoryArn": crate::testing::ARN});
@@ -167,31 +171,35 @@ async fn a_delete_of_a_failed_create_is_the_delete_of_the_tag_that_its_propertie
         let image = aws.image(1, &["1"]);
         aws.register(&format!("{URI}:1"), &[(OWNER, &image)]);
         event["PhysicalResourceId"] = json!(id);
-        let (response, _) = handled(event.clone(), &services(&aws, &[])).await;
-        assert_eq!((response["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), false), "{response}");
+        let (response, _) = handle_event(event.clone(), &services(&aws, &[])).await;
+        assert_eq!(
+            (response["Status"].as_str(), aws.has_image(&image)),
+            (Some("SUCCESS"), false),
+            "{response}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_delete_that_is_denied_names_the_permission_and_can_be_repeated() {
+async fn a_denied_delete_names_the_permission_and_can_be_repeated() {
     let aws = Aws::default();
     let image = aws.image(1, &["1"]);
     aws.register(&format!("{URI}:1"), &[(OWNER, &image)]);
     aws.ecr.deny("ecr:BatchDeleteImage", "*");
     let mut event = fixture("delete");
     event["PhysicalResourceId"] = json!(format!("{URI}:1"));
-    let (response, _) = handled(event.clone(), &services(&aws, &[])).await;
+    let (response, _) = handle_event(event.clone(), &services(&aws, &[])).await;
     assert_eq!(response["Status"], "FAILED");
     assert!(response["Reason"].as_str().unwrap().contains("Allow ecr:BatchDeleteImage on"), "{response}");
     aws.ecr.allow_everything();
-    let (response, _) = handled(event, &services(&aws, &[])).await;
-    assert_eq!((response["Status"].as_str(), aws.holds(&image)), (Some("SUCCESS"), false));
+    let (response, _) = handle_event(event, &services(&aws, &[])).await;
+    assert_eq!((response["Status"].as_str(), aws.has_image(&image)), (Some("SUCCESS"), false));
 }
 
 #[tokio::test]
-async fn every_log_line_says_whose_it_is_and_none_has_a_secret() {
+async fn log_lines_identify_the_event_and_contain_no_secret() {
     let (_, lines) =
-        handled(fixture("create"), &services(&Aws::default(), &[("DEFAULT_PLATFORM", "x")])).await;
+        handle_event(fixture("create"), &services(&Aws::default(), &[("DEFAULT_PLATFORM", "x")])).await;
     let fields =
         ["stack_id", "logical_resource_id", "request_type", "request_id", "lambda_request_id", "version"];
     for line in &lines {
@@ -204,9 +212,9 @@ async fn every_log_line_says_whose_it_is_and_none_has_a_secret() {
 }
 
 #[tokio::test]
-async fn a_panic_has_one_response_and_shows_nothing_of_the_event() {
+async fn a_panic_has_one_response_without_content_of_the_event() {
     let services = services_with(clients_with_responses(|_, _| panic!("a defect")), &[]);
-    let (response, lines) = handled(fixture("create"), &services).await;
+    let (response, lines) = handle_event(fixture("create"), &services).await;
     assert_eq!(response["Status"], "FAILED");
     let reason = response["Reason"].as_str().unwrap();
     assert!(reason.starts_with("the provider failed by a defect of its own."), "{reason}");
@@ -216,7 +224,7 @@ async fn a_panic_has_one_response_and_shows_nothing_of_the_event() {
 }
 
 #[tokio::test]
-async fn a_call_that_nobody_waits_for_and_an_answer_that_does_not_arrive_are_errors_for_lambda() {
+async fn other_payloads_and_undelivered_responses_are_errors_for_lambda() {
     let services = services(&Aws::default(), &[]);
     let error = handle(json!({"hello": "world"}), &invocation(), &services).await.unwrap_err();
     assert!(error.contains("not an event of a CloudFormation custom resource"), "{error}");

@@ -1,6 +1,6 @@
-//! A model test of the state table's protocol (docs/state.md): the life cycles of copies and Deletes, as
-//! they are, over one tag in memory. Every call is a step, and a random order of steps interleaves the
-//! events of up to three resources, which also crash between any two steps and are repeated.
+//! Model test of the state table's protocol (docs/state.md): the real lifecycles of copies and Deletes, with
+//! one tag in memory. Each call is one step. A random schedule interleaves the steps of up to three
+//! resources, and events crash between steps and are repeated.
 
 mod simulation;
 
@@ -41,8 +41,8 @@ enum ModelRequest {
 
 type RunningEvent = Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
 
-/// Carries out an event as the handler does.
-async fn carry_out(
+/// Runs an event as the handler does.
+async fn run_event(
     event: Event,
     simulation: SharedSimulation,
     variant: ProtocolVariant,
@@ -89,7 +89,7 @@ async fn carry_out(
     }
 }
 
-/// The events of each resource, in their order.
+/// Events of each resource, in their order.
 struct Schedule {
     event_queues: Vec<Vec<Event>>,
     deleted: BTreeSet<Owner>,
@@ -121,14 +121,14 @@ fn random_schedule(rng: &mut Rng, variant: ProtocolVariant) -> Schedule {
                 break;
             }
         }
-        // CloudFormation deletes what failed to be created.
+        // CloudFormation deletes a resource whose Create failed.
         if fails || rng.u8(..100) < 60 {
             let time = events.last().map_or(START, |last| last.time + 1);
             let is_unreachable = variant == ProtocolVariant::TableUnreachable && rng.u8(..100) < 15;
             let delete = Event { owner: owner.clone(), time, request: ModelRequest::Delete, is_unreachable };
             schedule.deleted.insert(owner);
             if rng.u8(..100) < 40 && !fails {
-                // A cancelled event: CloudFormation sends the Delete while the copy still runs.
+                // Cancelled event: CloudFormation sends the Delete during the copy.
                 schedule.event_queues.push(vec![delete]);
             } else {
                 events.push(delete);
@@ -139,7 +139,7 @@ fn random_schedule(rng: &mut Rng, variant: ProtocolVariant) -> Schedule {
     schedule
 }
 
-/// Plays one random schedule. Returns what is wrong in the end.
+/// Runs one random schedule. Returns a violation in the final state.
 fn run_schedule(seed: u64, variant: ProtocolVariant) -> Result<(), String> {
     let mut rng = Rng::with_seed(seed);
     let simulation = SharedSimulation::default();
@@ -154,7 +154,7 @@ fn run_schedule(seed: u64, variant: ProtocolVariant) -> Result<(), String> {
     let mut context = Context::from_waker(Waker::noop());
     let (mut attempt, mut steps) = (0, 0);
     let mut has_table = true;
-    let lost_at = rng.usize(10..60);
+    let table_lost_at_step = rng.usize(10..60);
     loop {
         let active: Vec<usize> =
             (0..queues.len()).filter(|at| running.contains_key(at) || !queues[*at].is_empty()).collect();
@@ -165,8 +165,8 @@ fn run_schedule(seed: u64, variant: ProtocolVariant) -> Result<(), String> {
         if steps > 20_000 {
             return Err("the events never end".into());
         }
-        // A table is lost or restored in minutes, and leases are held for seconds.
-        if has_table && variant == ProtocolVariant::TableLost && steps >= lost_at {
+        // Losing or restoring a table takes minutes, and leases last for seconds.
+        if has_table && variant == ProtocolVariant::TableLost && steps >= table_lost_at_step {
             let mut simulation = lock(&simulation);
             if simulation.item.as_ref().is_none_or(|item| item.lease.is_none()) {
                 simulation.item = None;
@@ -177,10 +177,10 @@ fn run_schedule(seed: u64, variant: ProtocolVariant) -> Result<(), String> {
         let (future, event, holder) = running.entry(at).or_insert_with(|| {
             attempt += 1;
             let (event, holder) = (queues[at].remove(0), format!("attempt {attempt}"));
-            let work = carry_out(event.clone(), simulation.clone(), variant, holder.clone());
+            let work = run_event(event.clone(), simulation.clone(), variant, holder.clone());
             (Box::pin(work), event, holder)
         });
-        // Lambda or CloudFormation repeats an event whose invocation crashed.
+        // Lambda or CloudFormation repeats an event after a crash.
         if rng.u8(..100) < 3 {
             lock(&simulation).crashed.insert(holder.clone());
             queues[at].insert(0, event.clone());
@@ -199,7 +199,7 @@ fn run_schedule(seed: u64, variant: ProtocolVariant) -> Result<(), String> {
     check_final_state(&simulation, &deleted, had_tag_before.then_some(&old), variant)
 }
 
-/// Judges the end of a schedule.
+/// Checks the final state of a schedule.
 fn check_final_state(
     simulation: &Simulation,
     deleted: &BTreeSet<Owner>,
@@ -207,27 +207,27 @@ fn check_final_state(
     variant: ProtocolVariant,
 ) -> Result<(), String> {
     let Simulation { item, tag, images, stateless, .. } = simulation;
-    let end = || format!("tag {tag:?}, images {images:?}, item {item:#?}");
+    let final_state = || format!("tag {tag:?}, images {images:?}, item {item:#?}");
     if let Some(digest) = tag.as_ref().filter(|digest| !images.contains(digest)) {
-        return Err(format!("the tag names {digest}, which is gone: {}", end()));
+        return Err(format!("the tag names {digest}, which is missing: {}", final_state()));
     }
     let owners: BTreeSet<&Owner> = item.iter().flat_map(|item| item.owners.keys()).collect();
     let has_lost_state = matches!(variant, ProtocolVariant::TableLost | ProtocolVariant::TableUnreachable);
     if !has_lost_state && owners.iter().any(|owner| deleted.contains(*owner)) {
-        return Err(format!("a deleted owner is left: {}", end()));
+        return Err(format!("a deleted owner remains: {}", final_state()));
     }
     if item
         .as_ref()
         .is_some_and(|item| item.lease.as_ref().is_some_and(|l| !simulation.crashed.contains(&l.holder)))
     {
-        return Err(format!("a lease is left: {}", end()));
+        return Err(format!("a lease remains: {}", final_state()));
     }
     if !owners.is_empty() {
-        let Some(tag) = tag else { return Err(format!("an owner's image is lost: {}", end())) };
+        let Some(tag) = tag else { return Err(format!("an owner's image is missing: {}", final_state())) };
         let is_owned = item.iter().any(|item| item.owned_digests().contains(tag));
-        // An event without state may have written the tag.
+        // An event without state can have written the tag.
         if !is_owned && !stateless.contains(tag) && !has_lost_state {
-            return Err(format!("the tag names no owner's copy: {}", end()));
+            return Err(format!("the tag does not name an owner's copy: {}", final_state()));
         }
         return Ok(());
     }
@@ -235,16 +235,18 @@ fn check_final_state(
         return Ok(());
     }
     match (old, tag) {
-        (None, Some(_)) => Err(format!("a tag is left over: {}", end())),
-        (Some(old), tag) if tag.as_ref() != Some(old) => Err(format!("the old tag is not back: {}", end())),
+        (None, Some(_)) => Err(format!("a tag remains: {}", final_state())),
+        (Some(old), tag) if tag.as_ref() != Some(old) => {
+            Err(format!("the old tag was not restored: {}", final_state()))
+        }
         _ if images.iter().any(|digest| Some(digest) != old) => {
-            Err(format!("an image is left over: {}", end()))
+            Err(format!("an image remains: {}", final_state()))
         }
         _ => Ok(()),
     }
 }
 
-/// Plays schedules on two threads, until one violates the protocol.
+/// Runs schedules on two threads, until one violates the protocol.
 fn first_violation(schedules: usize, variant: ProtocolVariant) -> Option<String> {
     let next = AtomicUsize::new(0);
     let found = Mutex::new(None);
@@ -278,11 +280,11 @@ fn a_lost_or_unreachable_table_loses_no_image_of_a_known_owner() {
 }
 
 #[test]
-fn without_the_lease_the_model_finds_a_violation() {
+fn finds_a_violation_without_leases() {
     assert!(first_violation(100_000, ProtocolVariant::NoLease).is_some());
 }
 
 #[test]
-fn reading_the_tag_before_the_lease_is_a_violation() {
+fn finds_a_violation_if_the_tag_is_read_before_the_lease() {
     assert!(first_violation(100_000, ProtocolVariant::EarlyRead).is_some());
 }

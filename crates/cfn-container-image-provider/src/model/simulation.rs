@@ -1,4 +1,4 @@
-//! One tag in memory: the table and the repository, whose calls are steps.
+//! One tag in memory: simulations of the state table and the repository. Each call is one step.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,21 +14,21 @@ use crate::event_state::{EventState, Store};
 use crate::failure::Failure;
 
 pub(super) const IMAGE: &str = "host/app:1";
-/// Seconds since 1970 at the beginning of each schedule.
+/// Start of each schedule, in seconds since 1970.
 pub(super) const START: u64 = 1_000_000;
 
-/// Variants of the code that schedules play.
+/// Variants of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProtocolVariant {
-    /// The code as it is.
+    /// The real protocol.
     Actual,
-    /// The table is lost at some moment.
+    /// The table is lost at a random step.
     TableLost,
     /// Some events cannot reach the table.
     TableUnreachable,
-    /// Nobody respects a lease. Must find a violation.
+    /// Leases have no effect. The model must find a violation.
     NoLease,
-    /// The tag is read when the copy is planned, before the lease is held. Must find a violation.
+    /// The tag is read during planning, before the lease is held. The model must find a violation.
     EarlyRead,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Simulation {
     pub(super) tag: Option<Digest>,
     /// Images in the repository, tagged or not.
     pub(super) images: BTreeSet<Digest>,
-    /// Attempts that crashed. Their leases are over.
+    /// Attempts that crashed. Their leases have expired.
     pub(super) crashed: BTreeSet<String>,
     /// Digests that events wrote without state.
     pub(super) stateless: BTreeSet<Digest>,
@@ -51,7 +51,7 @@ pub(super) fn lock(simulation: &SharedSimulation) -> MutexGuard<'_, Simulation> 
     simulation.lock().unwrap()
 }
 
-/// Lets others go first, once.
+/// Lets the scheduler choose the next step.
 async fn yield_once() {
     let mut has_waited = false;
     std::future::poll_fn(|_| {
@@ -60,7 +60,7 @@ async fn yield_once() {
     .await;
 }
 
-/// The table, one call a step.
+/// The state table. Each call is one step.
 pub(super) struct SimulatedStore {
     pub(super) simulation: SharedSimulation,
     pub(super) variant: ProtocolVariant,
@@ -68,13 +68,13 @@ pub(super) struct SimulatedStore {
 }
 
 impl SimulatedStore {
-    /// The item as a reader sees it, with leases of crashed holders over.
+    /// Returns the item without the lease of a crashed attempt.
     fn without_crashed_lease(&self, item: Option<TagState>) -> Option<TagState> {
         let crashed = &lock(&self.simulation).crashed;
         item.map(|mut item| {
-            let is_over =
+            let has_expired =
                 |holder: &String| self.variant == ProtocolVariant::NoLease || crashed.contains(holder);
-            if item.lease.as_ref().is_some_and(|lease| is_over(&lease.holder)) {
+            if item.lease.as_ref().is_some_and(|lease| has_expired(&lease.holder)) {
                 item.lease = None;
             }
             item
@@ -85,10 +85,10 @@ impl SimulatedStore {
         if self.is_unreachable { Err("unreachable".into()) } else { Ok(()) }
     }
 
-    /// Changes the item if it is still as `seen`.
-    fn compare_and_swap(&self, seen: &TagState, next: Option<TagState>) -> WriteOutcome {
+    /// Changes the item if its version is that of `expected`.
+    fn compare_and_swap(&self, expected: &TagState, next: Option<TagState>) -> WriteOutcome {
         let mut simulation = lock(&self.simulation);
-        let is_same = simulation.item.as_ref().map_or(0, TagState::version) == seen.version();
+        let is_same = simulation.item.as_ref().map_or(0, TagState::version) == expected.version();
         if !is_same {
             let found = simulation.item.clone();
             drop(simulation);
@@ -135,21 +135,21 @@ impl Store for SimulatedStore {
     }
 }
 
-/// The repository, one call a step.
+/// The repository. Each call is one step.
 pub(super) struct SimulatedRepository {
     pub(super) simulation: SharedSimulation,
     pub(super) variant: ProtocolVariant,
     pub(super) owner: Owner,
     pub(super) time: u64,
     pub(super) digest: Digest,
-    /// True if ECR refuses to write the tag.
+    /// True if ECR rejects the tag.
     pub(super) fails: bool,
     pub(super) is_stateless: bool,
 }
 
 pub(super) struct SimulatedPlan {
-    root_held: bool,
-    tag_names: Option<Digest>,
+    has_root: bool,
+    tag_digest: Option<Digest>,
 }
 
 impl CopySteps for SimulatedRepository {
@@ -158,21 +158,21 @@ impl CopySteps for SimulatedRepository {
 
     async fn prepare<S: Store>(&self, state: &EventState<S>) -> Result<PreparedCopy<SimulatedPlan>, Failure> {
         yield_once().await;
-        // The item and the repository are read at the same time, in any order.
+        // The item and the repository are read concurrently, in any order.
         let survey = async {
             yield_once().await;
             let simulation = lock(&self.simulation);
             SimulatedPlan {
-                root_held: simulation.images.contains(&self.digest),
-                tag_names: simulation.tag.clone(),
+                has_root: simulation.images.contains(&self.digest),
+                tag_digest: simulation.tag.clone(),
             }
         };
-        let (seen, plan) = futures_util::join!(state.read(IMAGE), survey);
+        let (stored_item, plan) = futures_util::join!(state.read(IMAGE), survey);
         yield_once().await;
         Ok(PreparedCopy {
             image: IMAGE.into(),
-            seen,
-            is_unchanged: plan.root_held && plan.tag_names.as_ref() == Some(&self.digest),
+            stored_item,
+            is_unchanged: plan.has_root && plan.tag_digest.as_ref() == Some(&self.digest),
             plan,
             record: CopyRecord::new(self.time, self.owner.clone(), self.digest.clone()),
             children: Vec::new(),
@@ -183,7 +183,7 @@ impl CopySteps for SimulatedRepository {
     async fn tag_digest(&self, plan: &SimulatedPlan) -> Result<Option<Digest>, Failure> {
         yield_once().await;
         match self.variant {
-            ProtocolVariant::EarlyRead => Ok(plan.tag_names.clone()),
+            ProtocolVariant::EarlyRead => Ok(plan.tag_digest.clone()),
             _ => Ok(lock(&self.simulation).tag.clone()),
         }
     }
@@ -191,18 +191,18 @@ impl CopySteps for SimulatedRepository {
     async fn publish(
         &self,
         plan: &SimulatedPlan,
-        named: Option<Digest>,
+        tag_digest: Option<Digest>,
     ) -> Result<PublishResult<()>, Failure> {
         yield_once().await;
-        if named.as_ref() == Some(&self.digest) {
+        if tag_digest.as_ref() == Some(&self.digest) {
             return Ok(PublishResult::Published(()));
         }
         if self.fails {
             return Err(injected_failure());
         }
         let mut simulation = lock(&self.simulation);
-        // Existing content is not uploaded, and can have been deleted since.
-        if plan.root_held && !simulation.images.contains(&self.digest) {
+        // Existing content is not uploaded, and can be deleted later.
+        if plan.has_root && !simulation.images.contains(&self.digest) {
             return Ok(PublishResult::Replan(injected_failure()));
         }
         simulation.images.insert(self.digest.clone());
@@ -224,9 +224,9 @@ impl ImageRepository for SimulatedRepository {
     async fn set_tag(&self, _: Option<&Digest>, images: &[Digest]) -> Result<bool, Error> {
         yield_once().await;
         let mut simulation = lock(&self.simulation);
-        let held = images.iter().find(|digest| simulation.images.contains(digest)).cloned();
-        let is_set = held.is_some();
-        simulation.tag = held.or_else(|| simulation.tag.take());
+        let existing = images.iter().find(|digest| simulation.images.contains(digest)).cloned();
+        let is_set = existing.is_some();
+        simulation.tag = existing.or_else(|| simulation.tag.take());
         Ok(is_set)
     }
 
