@@ -67,15 +67,15 @@ struct Usage {
 impl MemoryBudget {
     /// Reserves memory for content before it is read, with its maximum size in bytes.
     pub(super) fn reserve(&self, digest: &Digest, bytes: u64) -> Result<(), ImageLimit> {
-        self.change(digest, |old| Usage { bytes: bytes.max(old.bytes), ..old })
+        self.update(digest, |old| Usage { bytes: bytes.max(old.bytes), ..old })
     }
 
     /// Replaces a reservation by the memory that the content uses.
     pub(super) fn record(&self, digest: &Digest, bytes: u64, descriptors: usize) -> Result<(), ImageLimit> {
-        self.change(digest, |_| Usage { bytes, descriptors })
+        self.update(digest, |_| Usage { bytes, descriptors })
     }
 
-    fn change(&self, digest: &Digest, next: impl FnOnce(Usage) -> Usage) -> Result<(), ImageLimit> {
+    fn update(&self, digest: &Digest, next: impl FnOnce(Usage) -> Usage) -> Result<(), ImageLimit> {
         let mut usages = self.usages.lock().unwrap_or_else(PoisonError::into_inner);
         let old = usages.by_digest.get(digest).copied().unwrap_or_default();
         let new = next(old);

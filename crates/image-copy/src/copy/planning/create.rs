@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::current_state::CurrentState;
 use super::earlier_copy;
 use super::manifest_reader::{LocatedManifest, ManifestReader};
-use super::missing::missing_blobs;
+use super::missing_blobs::missing_blobs;
 use super::plan::{Plan, TargetImage, tag_change};
 use super::platforms::platforms_of;
-use super::select::{image_children, image_for_platform, platform_count, selection};
+use super::select::{image_children, image_for_platform, platform_count, select_children};
 use crate::copy::deadline::with_deadline;
 use crate::copy::destination::Destination;
 use crate::copy::reporting::{Error, Failure, Operation, Progress, TagChange};
@@ -33,14 +33,14 @@ pub async fn plan(
     let started = Instant::now();
     let elapsed = || state.elapsed + started.elapsed();
     let reader = ManifestReader { request, current: &state.manifests, source, destination };
-    let planning = build(&reader, state, &elapsed);
+    let planning = build_plan(&reader, state, &elapsed);
     with_deadline(source.deadline(), request, (source, destination), planning, || {
         (Progress::default(), elapsed())
     })
     .await
 }
 
-async fn build(
+async fn build_plan(
     reader: &ManifestReader<'_>,
     state: &CurrentState,
     elapsed: impl Fn() -> Duration,
@@ -62,14 +62,14 @@ async fn build(
         };
         let target =
             TargetImage { source_digest, root, descendants, platforms, source_platform_count: None, tag };
-        return Ok(target.plan(request, Vec::new(), existing.progress, elapsed()));
+        return Ok(target.into_plan(request, Vec::new(), existing.progress, elapsed()));
     }
-    let top = reader.root(&source_digest).await?;
+    let top = reader.read_root(&source_digest).await?;
     let source_platform_count = platform_count(&top.manifest);
     let (root, platform) = select_root(reader, top).await?;
-    let root = reader.stored_root(root).await?;
+    let root = reader.with_sha256_digest(root).await?;
     let tag = check_tag(reader, state, &root.manifest.digest).await?;
-    let descendants = reader.descendants(&root).await?;
+    let descendants = reader.read_descendants(&root).await?;
     for found in descendants.read.iter().chain([&root]).filter(|found| !found.at_destination) {
         check_storable(request, destination, &found.manifest)?;
     }
@@ -77,7 +77,7 @@ async fn build(
     let manifests = descendants.read.iter().chain([&root]);
     let (blobs, progress) = missing_blobs(request, destination, manifests).await?;
     let target = TargetImage { source_digest, root, descendants, platforms, source_platform_count, tag };
-    Ok(target.plan(request, blobs, progress, elapsed()))
+    Ok(target.into_plan(request, blobs, progress, elapsed()))
 }
 
 /// Returns the change of the tag. Fails if an immutable tag names another image. The destination's settings
@@ -126,12 +126,12 @@ async fn select_root(
     }
     if let Some(child) = image_for_platform(&top.manifest, wanted) {
         let platform = child.platform.clone();
-        return Ok((reader.child(child).await?, platform));
+        return Ok((reader.read_child(child).await?, platform));
     }
     // Some indexes list the images in nested indexes.
-    for found in reader.descendants(&top).await?.read.iter().filter(|found| found.manifest.is_index()) {
+    for found in reader.read_descendants(&top).await?.read.iter().filter(|found| found.manifest.is_index()) {
         if let Some(child) = image_for_platform(&found.manifest, wanted) {
-            return Ok((reader.child(child).await?, child.platform.clone()));
+            return Ok((reader.read_child(child).await?, child.platform.clone()));
         }
     }
     Err(no_platform(reader, &top.manifest, wanted))
@@ -144,7 +144,7 @@ async fn select_platforms(
     top: LocatedManifest,
     wanted: &[Platform],
 ) -> Result<LocatedManifest, Error> {
-    let root = match selection(&top.manifest, wanted) {
+    let root = match select_children(&top.manifest, wanted) {
         Ok(root) => root,
         Err(missing) => return Err(no_platform(reader, &top.manifest, &missing)),
     };

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::manifest_reader::{Descendants, LocatedManifest, ManifestReader};
-use super::missing::missing_blobs;
+use super::missing_blobs::missing_blobs;
 use crate::copy::budget::MAX_DEPTH;
 use crate::copy::reporting::{Error, Progress};
 use crate::copy::request::EarlierCopy;
@@ -23,7 +23,7 @@ pub(super) async fn find_complete(
     reader: &ManifestReader<'_>,
     copy: &EarlierCopy,
 ) -> Result<Option<ExistingCopy>, Error> {
-    let mut found = read(reader, &[ManifestRef::of(&copy.digest)]).await?.into_iter();
+    let mut found = read(reader, &[ManifestRef::from_digest(&copy.digest)]).await?.into_iter();
     let Some(root) = found.next().flatten() else { return Ok(None) };
     let mut descendants: Vec<LocatedManifest> = Vec::new();
     let mut seen = HashSet::new();
@@ -52,10 +52,10 @@ pub(super) async fn find_complete(
 
 /// Reads manifests at the destination. Memory is reserved before each is read.
 async fn read(reader: &ManifestReader<'_>, refs: &[ManifestRef]) -> Result<Vec<Option<Manifest>>, Error> {
-    reader.reserve(refs)?;
-    let existing = reader.existing(refs).await?;
+    reader.reserve_memory(refs)?;
+    let existing = reader.read_existing(refs).await?;
     for (manifest_ref, manifest) in refs.iter().zip(&existing) {
-        reader.record(manifest_ref, manifest.as_ref())?;
+        reader.record_memory(manifest_ref, manifest.as_ref())?;
     }
     Ok(existing)
 }

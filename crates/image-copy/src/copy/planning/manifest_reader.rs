@@ -41,12 +41,12 @@ pub(in crate::copy) struct Descendants {
 
 impl ManifestReader<'_> {
     /// Reads the manifest that the source reference names.
-    pub(super) async fn root(&self, digest: &Digest) -> Result<LocatedManifest, Error> {
-        self.read_one(ManifestRef::of(digest)).await
+    pub(super) async fn read_root(&self, digest: &Digest) -> Result<LocatedManifest, Error> {
+        self.read_one(ManifestRef::from_digest(digest)).await
     }
 
     /// Reads one child.
-    pub(super) async fn child(&self, child: &Descriptor) -> Result<LocatedManifest, Error> {
+    pub(super) async fn read_child(&self, child: &Descriptor) -> Result<LocatedManifest, Error> {
         self.read_one(ManifestRef::from(child)).await
     }
 
@@ -56,7 +56,7 @@ impl ManifestReader<'_> {
     }
 
     /// Returns the root under its SHA-256 digest, because destinations use it for tagged manifests.
-    pub(super) async fn stored_root(&self, found: LocatedManifest) -> Result<LocatedManifest, Error> {
+    pub(super) async fn with_sha256_digest(&self, found: LocatedManifest) -> Result<LocatedManifest, Error> {
         if found.manifest.digest.algorithm() == Algorithm::Sha256 {
             return Ok(found);
         }
@@ -66,7 +66,10 @@ impl ManifestReader<'_> {
     }
 
     /// Reads the manifests below `root`.
-    pub(in crate::copy) async fn descendants(&self, root: &LocatedManifest) -> Result<Descendants, Error> {
+    pub(in crate::copy) async fn read_descendants(
+        &self,
+        root: &LocatedManifest,
+    ) -> Result<Descendants, Error> {
         let is_guaranteed = root.at_destination && self.destination.inventory.manifests_guarantee_content();
         let mut known: HashMap<Digest, LocatedManifest> = HashMap::new();
         let mut unread: HashSet<Digest> = HashSet::new();
@@ -78,10 +81,10 @@ impl ManifestReader<'_> {
                 break;
             }
             if depth == MAX_DEPTH {
-                return Err(self.too_large(ImageLimit::Depth));
+                return Err(self.limit_failure(ImageLimit::Depth));
             }
             if order.len() + level.len() > MAX_MANIFESTS {
-                return Err(self.too_large(ImageLimit::Manifests));
+                return Err(self.limit_failure(ImageLimit::Manifests));
             }
             let mut next = Vec::new();
             let mut new: Vec<ManifestRef> = Vec::new();
@@ -110,26 +113,26 @@ impl ManifestReader<'_> {
 
     /// Reads manifests. Memory is reserved before each is read.
     async fn read(&self, refs: &[ManifestRef]) -> Result<Vec<LocatedManifest>, Error> {
-        self.reserve(refs)?;
-        let existing = self.existing(refs).await?;
+        self.reserve_memory(refs)?;
+        let existing = self.read_existing(refs).await?;
         let found = self.read_missing(existing, refs).await?;
         for (manifest_ref, LocatedManifest { manifest, .. }) in refs.iter().zip(&found) {
             self.check_size(manifest_ref, manifest)?;
-            self.record(manifest_ref, Some(manifest))?;
+            self.record_memory(manifest_ref, Some(manifest))?;
         }
         Ok(found)
     }
 
     /// Reserves memory for manifests before they are read.
-    pub(super) fn reserve(&self, refs: &[ManifestRef]) -> Result<(), Error> {
+    pub(super) fn reserve_memory(&self, refs: &[ManifestRef]) -> Result<(), Error> {
         let reserve = |manifest_ref: &ManifestRef| {
             self.source.budget().reserve(&manifest_ref.digest, manifest_ref.limit())
         };
-        refs.iter().try_for_each(reserve).map_err(|limit| self.too_large(limit))
+        refs.iter().try_for_each(reserve).map_err(|limit| self.limit_failure(limit))
     }
 
     /// Replaces the reservation for a manifest that was read or is missing.
-    pub(super) fn record(
+    pub(super) fn record_memory(
         &self,
         manifest_ref: &ManifestRef,
         manifest: Option<&Manifest>,
@@ -137,7 +140,7 @@ impl ManifestReader<'_> {
         let (bytes, descriptors) =
             manifest.map_or((0, 0), |one| (one.bytes.len() as u64, one.descriptor_count()));
         let recorded = self.source.budget().record(&manifest_ref.digest, bytes, descriptors);
-        recorded.map_err(|limit| self.too_large(limit))
+        recorded.map_err(|limit| self.limit_failure(limit))
     }
 
     /// Reads the manifests that the destination lacks from the source. All are read in one call, so that
@@ -149,7 +152,7 @@ impl ManifestReader<'_> {
     ) -> Result<Vec<LocatedManifest>, Error> {
         let missing = existing.iter().zip(refs).filter(|(manifest, _)| manifest.is_none());
         let missing: Vec<ManifestRef> = missing.map(|(_, manifest_ref)| manifest_ref.clone()).collect();
-        let read = self.source.manifests(&missing).await;
+        let read = self.source.read_manifests(&missing).await;
         let mut read = read.map_err(|(digest, cause)| self.failure(&digest, cause))?.into_iter();
         let found = existing.into_iter().zip(refs).map(|(manifest, manifest_ref)| match manifest {
             Some(manifest) => Ok(LocatedManifest { manifest, at_destination: true }),
@@ -179,7 +182,7 @@ impl ManifestReader<'_> {
         let subject = match cause {
             // The pull limit concerns the whole image.
             registry::Error::TooFewPulls { .. } => self.request.source.to_string(),
-            _ => self.name_of(digest),
+            _ => self.subject(digest),
         };
         Failure::registry(Side::Source, operation, subject, cause)
     }
@@ -190,13 +193,13 @@ impl ManifestReader<'_> {
 
     /// Returns true if the destination has the manifest.
     pub(super) async fn exists_at_destination(&self, digest: &Digest) -> Result<bool, Error> {
-        let found = self.existing(&[ManifestRef::of(digest)]).await?;
+        let found = self.read_existing(&[ManifestRef::from_digest(digest)]).await?;
         Ok(found.into_iter().flatten().next().is_some())
     }
 
     /// Returns the manifests that the destination has, in the order of `refs`. Only manifests that were not
     /// requested before cause a request.
-    pub(super) async fn existing(&self, refs: &[ManifestRef]) -> Result<Vec<Option<Manifest>>, Error> {
+    pub(super) async fn read_existing(&self, refs: &[ManifestRef]) -> Result<Vec<Option<Manifest>>, Error> {
         let mut batches: Vec<(u64, Vec<ManifestId>)> = Vec::new();
         for manifest_ref in
             refs.iter().filter(|manifest_ref| !self.current.contains_key(&manifest_ref.digest))
@@ -225,7 +228,7 @@ impl ManifestReader<'_> {
     }
 
     /// Returns the source reference with the digest of the manifest, unless the reference has that digest.
-    fn name_of(&self, digest: &Digest) -> String {
+    fn subject(&self, digest: &Digest) -> String {
         let source = &self.request.source;
         match &source.digest {
             Some(requested) if requested == digest => source.to_string(),
@@ -233,7 +236,7 @@ impl ManifestReader<'_> {
         }
     }
 
-    fn too_large(&self, limit: ImageLimit) -> Error {
+    fn limit_failure(&self, limit: ImageLimit) -> Error {
         Box::new(Failure::ImageLimitExceeded { subject: self.request.source.to_string(), limit })
     }
 

@@ -99,7 +99,7 @@ impl TargetImage {
     }
 
     /// Creates the plan from the blobs that the destination lacks.
-    pub(in crate::copy) fn plan(
+    pub(in crate::copy) fn into_plan(
         self,
         request: &Request,
         blobs: Vec<Descriptor>,

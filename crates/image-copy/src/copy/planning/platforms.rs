@@ -44,7 +44,7 @@ async fn platform_from_image(
     let subject = || reader.request.source.to_string();
     let config_ref = ManifestRef::from(config);
     // This rejects a config that is larger than a manifest can be.
-    reader.reserve(std::slice::from_ref(&config_ref))?;
+    reader.reserve_memory(std::slice::from_ref(&config_ref))?;
     let mut text = None;
     if root.at_destination {
         text = reader.destination.repository.get_blob(config, MAX_CONFIG_BYTES).await.ok();
@@ -56,7 +56,7 @@ async fn platform_from_image(
     };
     let platform = platform_from_config(&text).map_err(|cause| failure(cause.into()))?;
     drop(text);
-    reader.record(&config_ref, None)?;
+    reader.record_memory(&config_ref, None)?;
     match (&reader.request.platforms, platform) {
         (PlatformSelection::One(wanted), Some(platform)) if !platform.satisfies(wanted) => {
             let (wanted, available) = (wanted.clone(), vec![platform]);

@@ -33,7 +33,7 @@ pub(super) fn platform_count(manifest: &Manifest) -> Option<usize> {
 ///
 /// # Errors
 /// The first platform without an image.
-pub(super) fn selection(index: &Manifest, wanted: &[Platform]) -> Result<Option<Manifest>, Platform> {
+pub(super) fn select_children(index: &Manifest, wanted: &[Platform]) -> Result<Option<Manifest>, Platform> {
     let chosen: HashSet<&Digest> = wanted
         .iter()
         .map(|platform| {
@@ -108,7 +108,7 @@ mod tests {
         ]);
         let platforms =
             |names: &[&str]| -> Vec<Platform> { names.iter().map(|name| name.parse().unwrap()).collect() };
-        let selected = selection(&index, &platforms(&["linux/s390x", "linux/arm64"])).unwrap().unwrap();
+        let selected = select_children(&index, &platforms(&["linux/s390x", "linux/arm64"])).unwrap().unwrap();
         let text = std::str::from_utf8(&selected.bytes).unwrap();
         assert!(
             text.contains(r#""platform": {"architecture" : "arm64", "os":"linux"}, "x.y":[1]"#),
@@ -116,11 +116,11 @@ mod tests {
         );
         let digests: Vec<&Digest> = selected.children().iter().map(|child| &child.digest).collect();
         assert_eq!(digests, [&subject, &Digest::of(b"c"), &Digest::of(b"d")], "the index's order");
-        let other_order = selection(&index, &platforms(&["linux/arm64", "linux/s390x", "linux/arm64"]));
+        let other_order = select_children(&index, &platforms(&["linux/arm64", "linux/s390x", "linux/arm64"]));
         assert_eq!(other_order.unwrap().unwrap().digest, selected.digest);
         let all = platforms(&["linux/arm64", "linux/s390x", "linux/amd64"]);
-        assert_eq!(selection(&index, &all), Ok(None), "the source's own index");
-        let missing = selection(&index, &platforms(&["linux/arm64", "linux/386"])).unwrap_err();
+        assert_eq!(select_children(&index, &all), Ok(None), "the source's own index");
+        let missing = select_children(&index, &platforms(&["linux/arm64", "linux/386"])).unwrap_err();
         assert_eq!(missing.to_string(), "linux/386");
         assert_eq!(platform_count(&index), Some(3));
     }

@@ -4,7 +4,7 @@ use super::progress::Progress;
 use crate::oci::Platform;
 
 /// `linux/amd64, linux/arm64 and 3 others`
-pub(super) fn list(platforms: &[Platform]) -> String {
+pub(super) fn list_platforms(platforms: &[Platform]) -> String {
     let names: Vec<String> = platforms.iter().map(Platform::to_string).collect();
     match names.as_slice() {
         [] => String::new(),
@@ -15,16 +15,16 @@ pub(super) fn list(platforms: &[Platform]) -> String {
 }
 
 /// `17 of 22 blobs (6.1 of 9.8 GiB)`
-pub(super) fn share(progress: &Progress) -> String {
+pub(super) fn blob_share(progress: &Progress) -> String {
     let done = progress.present + progress.copied + progress.skipped;
     // A descriptor can state any size.
     let bytes = progress.bytes_present.saturating_add(progress.bytes_copied);
     let bytes = bytes.saturating_add(progress.bytes_skipped);
-    format!("{done} of {} blobs ({})", progress.blobs, of_bytes(bytes, progress.bytes))
+    format!("{done} of {} blobs ({})", progress.blobs, byte_share(bytes, progress.bytes))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
-fn of_bytes(part: u64, whole: u64) -> String {
+fn byte_share(part: u64, whole: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match UNITS.into_iter().find(|(size, _)| whole >= *size) {
         Some((size, name)) => {

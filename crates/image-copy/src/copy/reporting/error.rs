@@ -245,8 +245,10 @@ impl Request {
 fn problem_of(cause: &registry::Error) -> Problem {
     use registry::Error;
     match cause {
-        Error::ErrorResponse(refusal) | Error::AuthorizationExpired(refusal) => problem_of_refusal(refusal),
-        Error::Service { code, .. } => problem_of_service(code),
+        Error::ErrorResponse(response) | Error::AuthorizationExpired(response) => {
+            problem_of_response(response)
+        }
+        Error::Service { code, .. } => problem_of_aws_code(code),
         Error::Protocol(_) | Error::Manifest(_) => Problem::InvalidResponse,
         Error::DigestMismatch { .. } | Error::SizeMismatch { .. } => Problem::Corrupt,
         Error::Credentials(_) => Problem::CredentialsUnavailable,
@@ -266,20 +268,20 @@ fn problem_of(cause: &registry::Error) -> Problem {
     }
 }
 
-fn problem_of_refusal(refusal: &registry::ErrorResponse) -> Problem {
-    match refusal.status {
-        _ if refusal.is_pull_limit() => Problem::PullLimit,
+fn problem_of_response(response: &registry::ErrorResponse) -> Problem {
+    match response.status {
+        _ if response.is_pull_limit() => Problem::PullLimit,
         // Registries also return this code for invalid tags.
-        400..=499 if refusal.has_code("TAG_INVALID") && refusal.mentions("immutable") => {
+        400..=499 if response.has_code("TAG_INVALID") && response.mentions("immutable") => {
             Problem::TagImmutable
         }
-        401 if refusal.credentials == registry::CredentialsSent::No => Problem::CredentialsRequired,
+        401 if response.credentials == registry::CredentialsSent::No => Problem::CredentialsRequired,
         // The token service accepted the credentials, but the token does not permit this. Docker Hub, Quay
         // and GitLab also return this for missing repositories.
-        401 if refusal.credentials == registry::CredentialsSent::ExchangedForToken => Problem::AccessDenied,
+        401 if response.credentials == registry::CredentialsSent::ExchangedForToken => Problem::AccessDenied,
         401 => Problem::CredentialsRejected,
         // GHCR and others return 403 without credentials.
-        403 if refusal.credentials == registry::CredentialsSent::No => Problem::CredentialsRequired,
+        403 if response.credentials == registry::CredentialsSent::No => Problem::CredentialsRequired,
         403 => Problem::AccessDenied,
         404 => Problem::Missing,
         429 => Problem::Throttled,
@@ -290,7 +292,7 @@ fn problem_of_refusal(refusal: &registry::ErrorResponse) -> Problem {
 
 /// Classifies AWS error codes
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html>).
-fn problem_of_service(code: &str) -> Problem {
+fn problem_of_aws_code(code: &str) -> Problem {
     match code {
         "AccessDeniedException" | "AccessDenied" => Problem::AccessDenied,
         "UnrecognizedClientException"

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::amounts::{list, share};
+use super::amounts::{blob_share, list_platforms};
 use super::error::{Failure, Operation, Problem, Side};
 use crate::http;
 use crate::oci::Registry;
@@ -28,7 +28,10 @@ impl Failure {
             }
             Self::NoPlatform { subject, wanted, available } => match available.as_slice() {
                 [] => format!("Image {subject} is not available for {wanted}. It lists no platforms."),
-                some => format!("Image {subject} is not available for {wanted}. Available: {}.", list(some)),
+                some => format!(
+                    "Image {subject} is not available for {wanted}. Available: {}.",
+                    list_platforms(some)
+                ),
             },
             Self::TagImmutable { subject, existing, wanted } => format!(
                 "Tag {subject} is immutable (TAG_INVALID) and names image {}. The new image is {}.",
@@ -50,13 +53,16 @@ impl Failure {
                 )
             }
             Self::Deadline { subject, progress, elapsed, silent_host } => {
-                let time =
-                    format!("Time ran out after {} s{}", elapsed.as_secs(), silent(silent_host.as_ref()));
+                let time = format!(
+                    "Time ran out after {} s{}",
+                    elapsed.as_secs(),
+                    silent_host_note(silent_host.as_ref())
+                );
                 match progress.blobs {
                     0 => format!("{time} before the copy of image {subject} was planned."),
                     _ => format!(
                         "{time}: {} of image {subject} were copied. The tag was not written.",
-                        share(progress)
+                        blob_share(progress)
                     ),
                 }
             }
@@ -100,7 +106,7 @@ fn repository(name: &str) -> &str {
 }
 
 /// ` (source host cdn.example sent nothing for the last 40 s)`
-fn silent(silent_host: Option<&(Side, http::SilentHost)>) -> String {
+fn silent_host_note(silent_host: Option<&(Side, http::SilentHost)>) -> String {
     let Some((side, http::SilentHost { host, time })) = silent_host else { return String::new() };
     let side = match side {
         Side::Source => "source",
@@ -111,11 +117,11 @@ fn silent(silent_host: Option<&(Side, http::SilentHost)>) -> String {
 
 fn reason(subject: &str, cause: &Error) -> String {
     match cause {
-        Error::ErrorResponse(refusal) | Error::AuthorizationExpired(refusal) => {
+        Error::ErrorResponse(response) | Error::AuthorizationExpired(response) => {
             let name = registry_name(subject);
-            let is_request_limit = refusal.status == 429 && name == DOCKER_HUB && !refusal.is_pull_limit();
+            let is_request_limit = response.status == 429 && name == DOCKER_HUB && !response.is_pull_limit();
             let note = if is_request_limit { "; this is its limit on requests, not on pulls" } else { "" };
-            format!("{}{}{note}", refusal.sentence(name), allowance(refusal))
+            format!("{}{}{note}", response.sentence(name), limit_note(response))
         }
         other => other.to_string(),
     }
@@ -135,17 +141,17 @@ fn registry_name(reference: &str) -> &str {
 }
 
 /// ` (0 of 100 pulls left for 203.0.113.7 per 6 h)`
-fn allowance(refusal: &ErrorResponse) -> String {
-    let Some(limit) = refusal.rate_limit.as_ref().filter(|_| refusal.is_pull_limit()) else {
-        return match refusal.retry_after {
-            Some(pause) if refusal.status == 429 => {
+fn limit_note(response: &ErrorResponse) -> String {
+    let Some(limit) = response.rate_limit.as_ref().filter(|_| response.is_pull_limit()) else {
+        return match response.retry_after {
+            Some(pause) if response.status == 429 => {
                 format!(" (retry after {})", http::format_duration(pause))
             }
             _ => String::new(),
         };
     };
     let mut text = format!(" ({limit}");
-    match refusal.retry_after.filter(|_| limit.reset.is_none()) {
+    match response.retry_after.filter(|_| limit.reset.is_none()) {
         Some(pause) => text += &format!(", resets in {})", http::format_duration(pause)),
         None => text += ")",
     }
@@ -160,7 +166,7 @@ mod tests {
     use super::*;
     use crate::registry::{CredentialsSent, ErrorEntry, RateLimit};
 
-    fn refusal(status: u16, code: &str, message: &str) -> ErrorResponse {
+    fn response(status: u16, code: &str, message: &str) -> ErrorResponse {
         ErrorResponse {
             status,
             errors: vec![ErrorEntry { code: code.into(), message: message.into(), detail: "".into() }],
@@ -181,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_and_why_in_the_registrys_words() {
+    fn contains_effect_and_reason() {
         let limit = RateLimit {
             limit: Some(100),
             remaining: Some(0),
@@ -193,7 +199,7 @@ mod tests {
         let limited = ErrorResponse {
             rate_limit: Some(limit),
             retry_after: Some(Duration::from_secs(11400)),
-            ..refusal(429, "TOOMANYREQUESTS", message)
+            ..response(429, "TOOMANYREQUESTS", message)
         };
         check(
             Side::Source,
@@ -213,8 +219,11 @@ mod tests {
             timeout.into(),
             "Image docker.io/library/nginx:1.27 could not be read: connecting to registry-1.docker.io:443 timed out, 5 attempts in 71 s.",
         );
-        let tried =
-            ErrorResponse { attempts: 3, elapsed: Duration::from_secs(9), ..refusal(502, "", "Bad Gateway") };
+        let tried = ErrorResponse {
+            attempts: 3,
+            elapsed: Duration::from_secs(9),
+            ..response(502, "", "Bad Gateway")
+        };
         check(
             Side::Destination,
             Operation::SendBlob,
@@ -224,10 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_limit_on_pulls_from_the_one_on_requests() {
+    fn distinguishes_pull_limit_and_request_limit() {
         let busy = ErrorResponse {
             retry_after: Some(Duration::from_secs(60)),
-            ..refusal(429, "", "Too Many Requests")
+            ..response(429, "", "Too Many Requests")
         };
         check(
             Side::Source,
@@ -251,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_is_down_is_not_taken_for_the_registry() {
+    fn names_an_unreachable_proxy() {
         let kind = http::ErrorKind::Proxy {
             proxy: "proxy.example:3128 (HTTPS_PROXY)".into(),
             reason: "Connection refused".into(),
@@ -267,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_progress_when_time_ran_out() {
+    fn a_missed_deadline_contains_the_progress() {
         let progress = Progress {
             blobs: 22,
             present: 10,
@@ -295,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn names_silence_and_slowness_with_host_and_time() {
+    fn names_silent_and_slow_hosts_with_the_time() {
         let time = Duration::from_secs(30);
         for (kind, expected) in [
             (http::ErrorKind::Silent { time, proxy: None }, "cdn.example sent nothing for 30 s"),

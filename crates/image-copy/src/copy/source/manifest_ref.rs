@@ -14,7 +14,7 @@ pub(in crate::copy) struct ManifestRef {
 
 impl ManifestRef {
     /// Creates a reference without a descriptor.
-    pub(in crate::copy) fn of(digest: &Digest) -> Self {
+    pub(in crate::copy) fn from_digest(digest: &Digest) -> Self {
         Self { digest: digest.clone(), size: None }
     }
 

@@ -101,12 +101,12 @@ impl Source {
     ///
     /// # Errors
     /// The digest of the first manifest that no repository has, and the upstream registry's error.
-    pub(in crate::copy) async fn manifests(
+    pub(in crate::copy) async fn read_manifests(
         &self,
         refs: &[ManifestRef],
     ) -> Result<Vec<Manifest>, (Digest, Error)> {
         for mirror in &self.repositories()[..self.upstream_index()] {
-            let missing = self.missing(refs);
+            let missing = self.unread(refs);
             // By position: a closure over references makes a future that is not `Send` to the
             // compiler (https://github.com/rust-lang/rust/issues/102211).
             stream::iter(0..missing.len())
@@ -115,7 +115,7 @@ impl Source {
                 .collect::<()>()
                 .await;
         }
-        let missing = self.missing(refs);
+        let missing = self.unread(refs);
         if let Some(first) = missing.first() {
             self.wait_for_pulls(missing.len() as u64).await.map_err(|error| (first.digest.clone(), error))?;
         }
@@ -124,7 +124,7 @@ impl Source {
             .buffer_unordered(CONCURRENT_READS)
             .try_collect::<()>()
             .await?;
-        let read = self.read();
+        let read = self.stored_manifests();
         let found = |manifest_ref: &ManifestRef| {
             let missing =
                 || (manifest_ref.digest.clone(), Error::Protocol("a manifest that was read is missing"));
@@ -135,7 +135,7 @@ impl Source {
 
     /// Stores a manifest that was manifest_ref of another response.
     pub(in crate::copy) fn store_manifest(&self, manifest: &Manifest) {
-        self.read().insert(manifest.digest.clone(), manifest.clone());
+        self.stored_manifests().insert(manifest.digest.clone(), manifest.clone());
     }
 
     async fn read_upstream(&self, manifest_ref: &ManifestRef) -> Result<(), (Digest, Error)> {
@@ -166,12 +166,12 @@ impl Source {
     fn store(&self, source: &SourceRepository, digest: &Digest, manifest: Manifest) {
         source.count_manifest();
         tracing::debug!(%digest, repository = %source.repository.name(), "manifest read");
-        self.read().insert(digest.clone(), manifest);
+        self.stored_manifests().insert(digest.clone(), manifest);
     }
 
     /// Returns the manifests that were not read yet, each once.
-    fn missing(&self, refs: &[ManifestRef]) -> Vec<ManifestRef> {
-        let read = self.read();
+    fn unread(&self, refs: &[ManifestRef]) -> Vec<ManifestRef> {
+        let read = self.stored_manifests();
         let mut seen = HashSet::new();
         let missing = refs.iter().filter(|manifest_ref| !read.contains_key(&manifest_ref.digest));
         missing.filter(|manifest_ref| seen.insert(&manifest_ref.digest)).cloned().collect()
@@ -241,7 +241,7 @@ impl Source {
         left.map_or(limit, |left| limit.min(left / 4))
     }
 
-    fn read(&self) -> MutexGuard<'_, HashMap<Digest, Manifest>> {
+    fn stored_manifests(&self) -> MutexGuard<'_, HashMap<Digest, Manifest>> {
         self.shared.manifests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -78,7 +78,7 @@ impl SourceRepository {
 
 /// Returns true if content is missing, but not the whole repository.
 fn is_missing(error: &Error) -> bool {
-    matches!(error, Error::ErrorResponse(refusal) if refusal.status == 404 && !refusal.has_code("NAME_UNKNOWN"))
+    matches!(error, Error::ErrorResponse(response) if response.status == 404 && !response.has_code("NAME_UNKNOWN"))
 }
 
 /// Returns the error for a mirror that exceeded its time limit.

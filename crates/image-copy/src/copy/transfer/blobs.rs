@@ -115,7 +115,7 @@ impl BlobTransfer<'_> {
         let mut failed_before = false;
         loop {
             // A failed upload can be complete if only its response was lost.
-            if failed_before && self.exists(blob).await? {
+            if failed_before && self.blob_exists(blob).await? {
                 break;
             }
             failed_before = true;
@@ -124,7 +124,7 @@ impl BlobTransfer<'_> {
                 Ok(()) => break,
                 Err(AttemptError::Permanent(error)) => return Err(error),
                 Err(AttemptError::MissingForeign(cause)) => {
-                    self.skip(blob, &cause);
+                    self.skip_blob(blob, &cause);
                     return Ok(());
                 }
                 Err(AttemptError::NextRepository(cause)) => {
@@ -138,7 +138,7 @@ impl BlobTransfer<'_> {
             let is_corrupt = matches!(cause, registry::Error::DigestMismatch { .. });
             if (is_corrupt && corrupt_before) || !wait_for_retry(&budget, &cause).await {
                 // A registry can take longer to store a large blob than the response timeout.
-                if cause.is_silent_host() && self.exists(blob).await? {
+                if cause.is_silent_host() && self.blob_exists(blob).await? {
                     break;
                 }
                 return Err(self.blob_failure(
@@ -157,7 +157,7 @@ impl BlobTransfer<'_> {
         Ok(())
     }
 
-    fn skip(&self, blob: &Descriptor, cause: &registry::Error) {
+    fn skip_blob(&self, blob: &Descriptor, cause: &registry::Error) {
         tracing::warn!(digest = %blob.digest, %cause, "the source lacks a non-distributable layer; the image is copied without it");
         self.counters.skipped.lock().unwrap_or_else(PoisonError::into_inner).push(blob.digest.clone());
         self.counters.bytes_skipped.fetch_add(blob.size, Ordering::Relaxed);
@@ -165,7 +165,7 @@ impl BlobTransfer<'_> {
     }
 
     /// Opens a blob. Reads its first piece only if an error can make the upload unnecessary.
-    async fn open(
+    async fn open_blob(
         &self,
         blob: &Descriptor,
     ) -> Result<(Prefetched<SourceBlobReader>, Arc<ReaderState>), AttemptError> {
@@ -178,7 +178,7 @@ impl BlobTransfer<'_> {
         let prefetched = Prefetched::prefetch(reader).await.map_err(|cause| match cause {
             cause if state.received_wrong_bytes() => AttemptError::NextRepository(cause),
             registry::Error::DigestMismatch { .. } => AttemptError::Retry(Side::Source, cause),
-            cause if blob.is_foreign && is_permanent(&cause) => AttemptError::MissingForeign(cause),
+            cause if blob.is_foreign && is_permanent_rejection(&cause) => AttemptError::MissingForeign(cause),
             cause => AttemptError::Permanent(self.blob_failure(Side::Source, blob, cause)),
         })?;
         Ok((prefetched, state))
@@ -190,7 +190,7 @@ impl BlobTransfer<'_> {
         blob: &Descriptor,
         sent: &Arc<AtomicU64>,
     ) -> Result<(), AttemptError> {
-        let mut opened = self.open(blob).await?;
+        let mut opened = self.open_blob(blob).await?;
         // Mounts only within one registry, because registries reject unknown names
         // (https://github.com/google/go-containerregistry/issues/1741).
         let from = self.source.upstream().name();
@@ -221,7 +221,7 @@ impl BlobTransfer<'_> {
                 Err(UploadError::Redirected(target)) if redirects < MAX_REDIRECTS => {
                     self.reporter.bytes_discarded(sent.swap(0, Ordering::Relaxed));
                     (upload, redirects) = (target, redirects + 1);
-                    opened = self.open(blob).await?;
+                    opened = self.open_blob(blob).await?;
                 }
                 Err(error) => break (state, error),
             }
@@ -253,7 +253,7 @@ impl BlobTransfer<'_> {
         }
     }
 
-    async fn exists(&self, blob: &Descriptor) -> Result<bool, Error> {
+    async fn blob_exists(&self, blob: &Descriptor) -> Result<bool, Error> {
         let existing = self.destination.inventory.blobs(std::slice::from_ref(&blob.digest)).await;
         let existing =
             existing.map_err(|cause| self.plan.request.destination_failure(Operation::CheckBlobs, cause))?;
@@ -274,10 +274,10 @@ impl BlobTransfer<'_> {
 }
 
 /// Returns true if the source will also reject the next request for the blob.
-fn is_permanent(cause: &registry::Error) -> bool {
+fn is_permanent_rejection(cause: &registry::Error) -> bool {
     match cause {
-        registry::Error::ErrorResponse(refusal) | registry::Error::AuthorizationExpired(refusal) => {
-            (400..500).contains(&refusal.status) && !matches!(refusal.status, 408 | 425 | 429)
+        registry::Error::ErrorResponse(response) | registry::Error::AuthorizationExpired(response) => {
+            (400..500).contains(&response.status) && !matches!(response.status, 408 | 425 | 429)
         }
         _ => false,
     }
@@ -286,9 +286,9 @@ fn is_permanent(cause: &registry::Error) -> bool {
 /// Waits before the next attempt to copy a blob. Returns false if no attempt is left.
 async fn wait_for_retry(budget: &RetryBudget, cause: &registry::Error) -> bool {
     match cause {
-        registry::Error::ErrorResponse(refusal) if cause.is_transient() => {
-            let status = reqwest::StatusCode::from_u16(refusal.status).unwrap_or_default();
-            budget.wait_after_status(status, refusal.retry_after).await
+        registry::Error::ErrorResponse(response) if cause.is_transient() => {
+            let status = reqwest::StatusCode::from_u16(response.status).unwrap_or_default();
+            budget.wait_after_status(status, response.retry_after).await
         }
         registry::Error::Http(error) => budget.wait_after_error(error).await,
         _ => cause.is_transient() && budget.wait_after_fault(None).await,

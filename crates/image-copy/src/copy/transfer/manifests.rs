@@ -67,8 +67,8 @@ pub(super) fn rejection(
     operation: Operation,
     cause: registry::Error,
 ) -> Error {
-    let is_rejected = matches!(&cause, registry::Error::ErrorResponse(refusal)
-        if (400..500).contains(&refusal.status) && !matches!(refusal.status, 401 | 403 | 408 | 429));
+    let is_rejected = matches!(&cause, registry::Error::ErrorResponse(response)
+        if (400..500).contains(&response.status) && !matches!(response.status, 401 | 403 | 408 | 429));
     match manifest.blobs().find(|blob| skipped.contains(&blob.digest)) {
         Some(layer) if is_rejected => Box::new(Failure::ForeignLayer {
             subject: plan.request.destination_name(),

@@ -20,7 +20,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn listed(subject: &Digest, entry: &Descriptor) -> Self {
+    pub(super) fn from_list_entry(subject: &Digest, entry: &Descriptor) -> Self {
         Self {
             digest: entry.digest.clone(),
             media_type: Some(entry.media_type.clone()),

@@ -72,7 +72,7 @@ impl ReferrerCopy<'_> {
                 None => match self.tagged_referrer(subject, tag).await {
                     Ok(tagged) => found.extend(tagged),
                     Err(cause) => {
-                        first_error.get_or_insert(self.failed(subject, cause));
+                        first_error.get_or_insert(self.lookup_failure(subject, cause));
                     }
                 },
             }
@@ -85,16 +85,16 @@ impl ReferrerCopy<'_> {
                 // A referrer with a cosign tag is copied with its tag.
                 let tagged: HashSet<Digest> = found.iter().map(|found| found.digest.clone()).collect();
                 let new = listed.iter().filter(|entry| !tagged.contains(&entry.digest));
-                found.extend(new.map(|entry| Candidate::listed(subject, entry)));
+                found.extend(new.map(|entry| Candidate::from_list_entry(subject, entry)));
             }
             Err(cause) => {
-                first_error.get_or_insert(self.failed(subject, cause));
+                first_error.get_or_insert(self.lookup_failure(subject, cause));
             }
         }
         first_error
     }
 
-    fn failed(&self, subject: &Digest, cause: Error) -> String {
+    fn lookup_failure(&self, subject: &Digest, cause: Error) -> String {
         let name = self.source.upstream().name().with_digest(subject.clone()).to_string();
         let failure = Failure::registry(Side::Source, Operation::ReadManifest, name, cause);
         self.stop_after(&failure);
@@ -110,20 +110,20 @@ impl ReferrerCopy<'_> {
             }
         }
         let Some(tag) = subject.referrers_tag() else { return Ok(Vec::new()) };
-        let Some(digest) = self.tag_of(subject, &tag).await? else { return Ok(Vec::new()) };
+        let Some(digest) = self.tagged_digest(subject, &tag).await? else { return Ok(Vec::new()) };
         let index = self.source.upstream().find_manifest(&ManifestId::Digest(digest), MAX_LIST_BYTES).await?;
         Ok(index.as_ref().map(Manifest::children).unwrap_or_default().to_vec())
     }
 
     async fn tagged_referrer(&self, subject: &Digest, tag: Tag) -> Result<Option<Candidate>, Error> {
-        let digest = self.tag_of(subject, &tag).await?;
+        let digest = self.tagged_digest(subject, &tag).await?;
         let (subject, media_type, size) = (subject.clone(), None, None);
         Ok(digest.map(|digest| Candidate { digest, media_type, size, subject, tag: Some(tag) }))
     }
 
     /// Returns the digest that a tag names, unless it is the subject: GitLab treats `sha256-<hex>` as the
     /// digest (<https://github.com/oras-project/oras/issues/2148>).
-    async fn tag_of(&self, subject: &Digest, tag: &Tag) -> Result<Option<Digest>, Error> {
+    async fn tagged_digest(&self, subject: &Digest, tag: &Tag) -> Result<Option<Digest>, Error> {
         Ok(self.source.upstream().tag_digest(tag).await?.filter(|digest| digest != subject))
     }
 }

@@ -73,18 +73,18 @@ impl ReferrerCopy<'_> {
             let existing =
                 ids.iter().zip(existing).filter_map(|(id, manifest)| Some((id.clone(), manifest?)));
             // A manifest over budget counts as missing here. The read from the source then fails.
-            found.extend(existing.filter(|(_, manifest)| self.record(manifest).is_ok()));
+            found.extend(existing.filter(|(_, manifest)| self.record_memory(manifest).is_ok()));
         }
         Ok(found)
     }
 
-    fn record(&self, manifest: &Manifest) -> Result<(), Error> {
+    fn record_memory(&self, manifest: &Manifest) -> Result<(), Error> {
         let size = manifest.bytes.len() as u64;
         let recorded = self.source.budget().record(&manifest.digest, size, manifest.descriptor_count());
-        recorded.map_err(|limit| self.over_budget(limit))
+        recorded.map_err(|limit| self.limit_failure(limit))
     }
 
-    fn over_budget(&self, limit: ImageLimit) -> Error {
+    fn limit_failure(&self, limit: ImageLimit) -> Error {
         Box::new(Failure::ImageLimitExceeded { subject: self.plan.request.source.to_string(), limit })
     }
 
@@ -128,7 +128,7 @@ impl ReferrerCopy<'_> {
         let manifest = match (by_digest, self.stop_reason()) {
             (Some(manifest), _) => manifest.clone(),
             (None, Some(reason)) => return Ok((CandidateResult::LeftOut(reason), None)),
-            (None, None) => self.read(found).await?,
+            (None, None) => self.read_manifest(found).await?,
         };
         // The list can be wrong, but the referrer's manifest names its subject.
         if found.tag.is_none() && manifest.subject().as_ref() != Some(&found.subject) {
@@ -140,7 +140,7 @@ impl ReferrerCopy<'_> {
             return Ok((CandidateResult::Present, Some(manifest)));
         }
         if let (Some(tag), Some(tagged)) = (&found.tag, by_tag)
-            && !contains(&manifest, tagged)
+            && !contains_all_content(&manifest, tagged)
         {
             // For example, the user's own signature.
             let reason = format!("tag {tag} at the destination has content that the source does not have");
@@ -157,9 +157,9 @@ impl ReferrerCopy<'_> {
         Ok((result, Some(manifest)))
     }
 
-    async fn read(&self, found: &Candidate) -> Result<Manifest, Error> {
+    async fn read_manifest(&self, found: &Candidate) -> Result<Manifest, Error> {
         let reserved = self.source.budget().reserve(&found.digest, found.expected_bytes());
-        reserved.map_err(|limit| self.over_budget(limit))?;
+        reserved.map_err(|limit| self.limit_failure(limit))?;
         let reading = self.reading.fetch_add(1, Ordering::Relaxed);
         let read = async {
             self.source.wait_for_pulls(reading + 1).await?;
@@ -174,7 +174,7 @@ impl ReferrerCopy<'_> {
             let subject = self.source.upstream().name().with_digest(found.digest.clone()).to_string();
             Failure::registry(Side::Source, Operation::ReadManifest, subject, cause)
         })?;
-        self.record(&manifest)?;
+        self.record_memory(&manifest)?;
         Ok(manifest)
     }
 
@@ -197,7 +197,7 @@ impl ReferrerCopy<'_> {
         };
         let no_manifests = HashMap::new();
         let reader = ManifestReader { request: &request, current: &no_manifests, source, destination };
-        let descendants = reader.descendants(&root).await?;
+        let descendants = reader.read_descendants(&root).await?;
         let manifests = || descendants.read.iter().chain([&root]);
         if let Some(reason) = manifests()
             .find_map(|LocatedManifest { manifest, .. }| destination.inventory.rejection_reason(manifest))
@@ -221,7 +221,7 @@ impl ReferrerCopy<'_> {
             source_platform_count: None,
             tag,
         };
-        let plan = target.plan(&request, blobs, progress, started.elapsed());
+        let plan = target.into_plan(&request, blobs, progress, started.elapsed());
         // The caller limits the time of all referrers.
         let limits = TransferLimits::default();
         let CopiedContent { progress: blobs, skipped } =
@@ -275,7 +275,7 @@ impl ReferrerCopy<'_> {
 }
 
 /// Returns true if `new` has all layers or children of `old`, for example after a signature was added.
-fn contains(new: &Manifest, old: &Manifest) -> bool {
+fn contains_all_content(new: &Manifest, old: &Manifest) -> bool {
     let digests = |manifest: &Manifest| match &manifest.kind {
         ManifestKind::Image { layers, .. } => {
             layers.iter().map(|layer| layer.digest.clone()).collect::<HashSet<_>>()
