@@ -113,7 +113,7 @@ async fn the_documented_commands_send_a_response() {
     let uploads = account.world.bucket.wait_for_uploads(&identity, 0);
     let uploads = tokio::time::timeout(TEST_TIMEOUT, uploads).await.unwrap();
     assert_eq!(uploads[0].status, 200);
-    let read = aws_emulator::bucket::ProviderResponse::read(&uploads[0].body, &identity).unwrap();
+    let read = aws_emulator::bucket::ProviderResponse::parse(&uploads[0].body, &identity).unwrap();
     assert_eq!(failure_reason(&read), "Sent by hand.");
     assert!(tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap().success());
 }

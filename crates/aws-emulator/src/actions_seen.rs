@@ -30,9 +30,9 @@ static WRITTEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 ///
 ///
 /// Panics if the file cannot be written, because an incomplete list would pass for a complete one.
-pub(crate) fn note(program: Option<&str>, action: &str) {
-    let (Some(file), Some(program)) = (FILE.as_ref(), program) else { return };
-    let line = format!("{program} {action}\n");
+pub(crate) fn record(program_name: Option<&str>, action: &str) {
+    let (Some(file), Some(program_name)) = (FILE.as_ref(), program_name) else { return };
+    let line = format!("{program_name} {action}\n");
     let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
     if written.contains(&line) {
         return;
@@ -46,7 +46,7 @@ pub(crate) fn note(program: Option<&str>, action: &str) {
 
 /// Returns the name of the program that sent these headers. AWS SDKs send their own name in `User-Agent`
 /// and add the program's name as `app/NAME`.
-pub(crate) fn program(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn program_name(headers: &HeaderMap) -> Option<String> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut words = text("x-amz-user-agent").unwrap_or_default().split(' ');
     let named = words.find_map(|word| word.strip_prefix("app/"));
@@ -64,7 +64,7 @@ mod tests {
             let headers = pairs.iter().map(|(name, value)| {
                 (http::HeaderName::from_static(name), value.parse().expect("a header's value"))
             });
-            program(&headers.collect())
+            program_name(&headers.collect())
         };
         let sdk = ("user-agent", "aws-sdk-rust/1.3.0 os/linux");
         let with_name = ("x-amz-user-agent", "aws-sdk-rust/1.3.0 ua/2.1 api/ecr/1.1 app/shop");

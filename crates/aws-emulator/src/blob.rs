@@ -19,11 +19,11 @@ const COUNTER: u64 = 8;
 
 /// Returns the SHA-256 digest of bytes in the form `sha256:<hex>`.
 pub fn digest(bytes: &[u8]) -> String {
-    written(&Sha256::digest(bytes))
+    format_digest(&Sha256::digest(bytes))
 }
 
 /// Formats a SHA-256 hash as a digest.
-pub(crate) fn written(hash: &[u8]) -> String {
+pub(crate) fn format_digest(hash: &[u8]) -> String {
     let mut text = String::from("sha256:");
     for byte in hash {
         text += &format!("{byte:02x}");
@@ -59,11 +59,11 @@ impl Blob {
         let mut hash = Sha256::new();
         let mut at = 0;
         while at < size {
-            let piece = piece(&block, at, size);
-            at += piece.len() as u64;
-            hash.update(piece);
+            let chunk = chunk(&block, at, size);
+            at += chunk.len() as u64;
+            hash.update(chunk);
         }
-        Self { digest: written(&hash.finalize()), size, source: Source::Generated(block) }
+        Self { digest: format_digest(&hash.finalize()), size, source: Source::Generated(block) }
     }
 
     /// Returns the digest.
@@ -88,7 +88,7 @@ impl Blob {
             Source::Generated(block) => {
                 let mut bytes = Vec::new();
                 while (bytes.len() as u64) < self.size {
-                    bytes.extend_from_slice(&piece(block, bytes.len() as u64, self.size));
+                    bytes.extend_from_slice(&chunk(block, bytes.len() as u64, self.size));
                 }
                 bytes.into()
             }
@@ -100,7 +100,7 @@ impl Blob {
         match &self.source {
             Source::Bytes(bytes) => full(bytes.slice(range.start as usize..range.end as usize)),
             Source::Generated(block) => {
-                let pieces = Pieces { block: block.clone(), at: range.start, end: range.end };
+                let pieces = GeneratedBody { block: block.clone(), at: range.start, end: range.end };
                 pieces.boxed_unsync()
             }
         }
@@ -122,7 +122,7 @@ fn block(seed: u64) -> Bytes {
 }
 
 /// Returns the content from `at` to the end of its block, or to `end`.
-fn piece(block: &Bytes, at: u64, end: u64) -> Bytes {
+fn chunk(block: &Bytes, at: u64, end: u64) -> Bytes {
     let (number, within) = (at / BLOCK, at % BLOCK);
     let stop = (end - number * BLOCK).min(BLOCK);
     if within >= COUNTER {
@@ -134,13 +134,13 @@ fn piece(block: &Bytes, at: u64, end: u64) -> Bytes {
 }
 
 /// Body of a generated blob.
-struct Pieces {
+struct GeneratedBody {
     block: Bytes,
     at: u64,
     end: u64,
 }
 
-impl http_body::Body for Pieces {
+impl http_body::Body for GeneratedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -151,9 +151,9 @@ impl http_body::Body for Pieces {
         if self.at >= self.end {
             return Poll::Ready(None);
         }
-        let piece = piece(&self.block, self.at, self.end);
-        self.at += piece.len() as u64;
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        let chunk = chunk(&self.block, self.at, self.end);
+        self.at += chunk.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::body::BoxError;
 
 /// Issues certificates for any host name, signed by a root certificate of its own.
-pub(crate) struct Authority {
+pub(crate) struct CertificateAuthority {
     issuer: Issuer<'static, KeyPair>,
     /// One key for all hosts, because creating a key is slow.
     host_key: KeyPair,
@@ -24,7 +24,7 @@ pub(crate) struct Authority {
     configs: Mutex<HashMap<String, Arc<ServerConfig>>>,
 }
 
-impl Authority {
+impl CertificateAuthority {
     /// Creates a root certificate and writes it into a temporary folder.
     pub(crate) fn new() -> Result<Self, BoxError> {
         let key = KeyPair::generate()?;
@@ -64,12 +64,12 @@ impl Authority {
         if let Some(config) = configs.get(host) {
             return Ok(Arc::clone(config));
         }
-        let config = Arc::new(self.make(host)?);
+        let config = Arc::new(self.create_config(host)?);
         configs.insert(host.to_owned(), Arc::clone(&config));
         Ok(config)
     }
 
-    fn make(&self, host: &str) -> Result<ServerConfig, BoxError> {
+    fn create_config(&self, host: &str) -> Result<ServerConfig, BoxError> {
         let mut params = params(host)?;
         params.subject_alt_names = CertificateParams::new(vec![host.to_owned()])?.subject_alt_names;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -87,12 +87,12 @@ impl Route {
 }
 
 /// Returns an error response in the format of the distribution specification.
-pub(crate) fn refusal(status: u16, code: &str, message: &str) -> Response {
+pub(crate) fn error_response(status: u16, code: &str, message: &str) -> Response {
     json_response(status, &json!({"errors": [{"code": code, "message": message}]}))
 }
 
 /// Returns a page of a tag list, with a `Link` header if more tags follow.
-pub(crate) fn page(
+pub(crate) fn tag_page(
     mut tags: Vec<String>,
     repository: &str,
     count: Option<usize>,

@@ -12,7 +12,7 @@ use crate::api::parameters::Parameters;
 use crate::api::secrets::Secrets;
 use crate::blob::GeneratedBlobs;
 use crate::body::BoxError;
-use crate::ca::Authority;
+use crate::ca::CertificateAuthority;
 use crate::ecr::Ecr;
 use crate::fault::Faults;
 use crate::log::Log;
@@ -85,7 +85,7 @@ impl Emulator {
     /// Returns an error if the proxy cannot listen, or the CA certificate cannot be created or written.
     pub async fn start_with(settings: Settings) -> Result<Self, BoxError> {
         let shared = Arc::new(Shared {
-            authority: Authority::new()?,
+            ca: CertificateAuthority::new()?,
             log: Arc::default(),
             faults: Arc::default(),
             services: RwLock::default(),
@@ -221,17 +221,17 @@ impl Emulator {
 
     /// Returns the path for `SSL_CERT_FILE`.
     pub fn ca_file(&self) -> PathBuf {
-        self.shared.authority.file()
+        self.shared.ca.file()
     }
 
     /// Returns the root certificate in PEM.
     pub fn ca_pem(&self) -> &str {
-        self.shared.authority.pem()
+        self.shared.ca.pem()
     }
 
     /// Returns a folder that is deleted when the emulator is dropped.
     pub fn folder(&self) -> &Path {
-        self.shared.authority.folder()
+        self.shared.ca.folder()
     }
 
     /// Returns the environment variables for a program that uses the emulator instead of AWS and other

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::body::{Body, Counting, empty, full};
-use crate::ca::Authority;
+use crate::ca::CertificateAuthority;
 use crate::fault::{Direction, Effect, Faults};
 use crate::faulty_body::{Faulty, direction};
 use crate::log::{Log, LogHandle};
@@ -24,7 +24,7 @@ use crate::stream::{Cut, Wire};
 
 /// State that all connections share.
 pub(crate) struct Shared {
-    pub(crate) authority: Authority,
+    pub(crate) ca: CertificateAuthority,
     pub(crate) log: Arc<Log>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) services: RwLock<Vec<Arc<dyn Service>>>,
@@ -127,7 +127,7 @@ fn connect(
 
 /// Serves the requests in a tunnel.
 async fn inside(host: String, upgrade: hyper::upgrade::OnUpgrade, shared: Arc<Shared>, cut: Cut) {
-    let Ok(config) = shared.authority.config(&host) else {
+    let Ok(config) = shared.ca.config(&host) else {
         return;
     };
     let Ok(upgraded) = upgrade.await else { return };

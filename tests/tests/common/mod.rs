@@ -109,7 +109,7 @@ impl Account {
             request_id: text("RequestId"),
         };
         let uploads = self.world.bucket.uploads(&identity);
-        uploads.iter().map(|upload| ProviderResponse::read(&upload.body, &identity).unwrap()).collect()
+        uploads.iter().map(|upload| ProviderResponse::parse(&upload.body, &identity).unwrap()).collect()
     }
 
     pub(crate) async fn create(&self, properties: Value) -> ProviderResponse {

@@ -17,7 +17,7 @@ pub(crate) struct Caller {
 impl Caller {
     /// Returns the caller of a request with these headers.
     pub(crate) fn of(headers: &HeaderMap, account: &str, region: &str) -> Self {
-        Self { program: actions_seen::program(headers), ..Self::unnamed(account, region) }
+        Self { program: actions_seen::program_name(headers), ..Self::unnamed(account, region) }
     }
 
     /// Returns a caller without a program name.
@@ -28,7 +28,7 @@ impl Caller {
     }
 
     /// Records an action that the caller needs permission for.
-    pub(super) fn asks(&self, action: &str) {
-        actions_seen::note(self.program.as_deref(), action);
+    pub(super) fn record_action(&self, action: &str) {
+        actions_seen::record(self.program.as_deref(), action);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::fault::glob;
 
-use super::{Caller, Refusal};
+use super::{ApiError, Caller};
 
 /// Denied actions as patterns of action and resource.
 #[derive(Default)]
@@ -20,22 +20,22 @@ impl Denials {
     }
 
     /// Records the action, and returns IAM's error if it is denied.
-    pub(crate) fn check(&self, caller: &Caller, action: &str, resource: &str) -> Result<(), Refusal> {
-        caller.asks(action);
+    pub(crate) fn check(&self, caller: &Caller, action: &str, resource: &str) -> Result<(), ApiError> {
+        caller.record_action(action);
         let denies = |(pattern, on): &(String, String)| glob(pattern, action) && glob(on, resource);
         if self.0.iter().any(denies) {
-            return Err(denied(caller, action, resource, "identity-based"));
+            return Err(access_denied(caller, action, resource, "identity-based"));
         }
         Ok(())
     }
 }
 
 /// Returns the error for a missing permission in a policy of this kind.
-pub(crate) fn denied(caller: &Caller, action: &str, resource: &str, policy: &str) -> Refusal {
+pub(crate) fn access_denied(caller: &Caller, action: &str, resource: &str, policy: &str) -> ApiError {
     let principal = &caller.principal;
     let message = format!(
         "User: {principal} is not authorized to perform: {action} on resource: {resource} because no \
          {policy} policy allows the {action} action"
     );
-    Refusal::new("AccessDeniedException", message)
+    ApiError::new("AccessDeniedException", message)
 }

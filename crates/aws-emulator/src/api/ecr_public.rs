@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use crate::service::{Operation, Request, Response, Service, reset_connection};
 use crate::upstream::Registry;
 
-use super::{Api, Caller, Denials, JsonVersion, Refusal, now};
+use super::{Api, ApiError, Caller, Denials, JsonVersion, now};
 
 static API: Api = Api {
     service: "ecr-public",
     log_service: "ecr-public-api",
-    target: "SpencerFrontendService.",
+    target_prefix: "SpencerFrontendService.",
     hosts: &["api.ecr-public"],
     dual_stack_hosts: &["ecr-public"],
     json: JsonVersion::V1_1,
@@ -36,13 +36,13 @@ pub struct EcrPublic {
     account: String,
     registry: Arc<Registry>,
     denials: Mutex<Denials>,
-    lasts: Mutex<Duration>,
+    lifetime: Mutex<Duration>,
 }
 
 impl EcrPublic {
     pub(crate) fn new(account: &str, registry: Arc<Registry>) -> Self {
-        let lasts = Mutex::new(Duration::from_secs(12 * 3600));
-        Self { account: account.to_owned(), registry, denials: Mutex::default(), lasts }
+        let lifetime = Mutex::new(Duration::from_secs(12 * 3600));
+        Self { account: account.to_owned(), registry, denials: Mutex::default(), lifetime }
     }
 
     /// Denies `ecr-public:GetAuthorizationToken`, or `sts:GetServiceBearerToken`, which the action also
@@ -57,29 +57,29 @@ impl EcrPublic {
     }
 
     /// Sets the lifetime of new authorization tokens.
-    pub fn set_token_lifetime(&self, lasts: Duration) {
-        *self.lasts.lock().unwrap_or_else(PoisonError::into_inner) = lasts;
+    pub fn set_token_lifetime(&self, lifetime: Duration) {
+        *self.lifetime.lock().unwrap_or_else(PoisonError::into_inner) = lifetime;
     }
 
     fn denials(&self) -> MutexGuard<'_, Denials> {
         self.denials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn token(&self, region: &str, caller: &Caller) -> Result<Value, Refusal> {
+    fn authorization_token(&self, region: &str, caller: &Caller) -> Result<Value, ApiError> {
         if region != "us-east-1" {
             let message = "The action isn't supported in this Region.";
-            return Err(Refusal::new("UnsupportedCommandException", message));
+            return Err(ApiError::new("UnsupportedCommandException", message));
         }
         for action in ["ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"] {
             self.denials().check(caller, action, "*")?;
         }
         // As long as a real token, so that a limit for shorter ones shows in a test.
         let password: String = (0..160).map(|_| format!("{:016x}", fastrand::u64(..))).collect();
-        let lasts = *self.lasts.lock().unwrap_or_else(PoisonError::into_inner);
-        self.registry.add_password(USER, &password, lasts);
+        let lifetime = *self.lifetime.lock().unwrap_or_else(PoisonError::into_inner);
+        self.registry.add_password(USER, &password, lifetime);
         Ok(json!({"authorizationData": {
             "authorizationToken": BASE64_STANDARD.encode(format!("{USER}:{password}")),
-            "expiresAt": now() + lasts.as_secs_f64(),
+            "expiresAt": now() + lifetime.as_secs_f64(),
         }}))
     }
 }
@@ -97,11 +97,11 @@ impl Service for EcrPublic {
         Box::pin(async move {
             let Some(region) = API.region(&request.host) else { return reset_connection() };
             let caller = Caller::of(&request.headers, &self.account, &region);
-            let carry_out = |action: &str, _: &Value| match action {
-                "GetAuthorizationToken" => self.token(&region, &caller),
+            let execute = |action: &str, _: &Value| match action {
+                "GetAuthorizationToken" => self.authorization_token(&region, &caller),
                 _ => Err(API.unknown(action)),
             };
-            API.answer(&region, request, carry_out).await
+            API.respond(&region, request, execute).await
         })
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn partition(region: &str) -> &'static str {
 }
 
 /// Splits a host name at its Region, which is the first label in the form of a Region.
-pub(crate) fn split(host: &str) -> Option<(String, String, String)> {
+pub(crate) fn split_at_region(host: &str) -> Option<(String, String, String)> {
     let labels: Vec<_> = host.split('.').collect();
     let at = labels.iter().position(|label| is_region(label))?;
     Some((labels[..at].join("."), labels[at].to_owned(), labels[at + 1..].join(".")))

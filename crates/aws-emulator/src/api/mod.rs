@@ -27,7 +27,7 @@ use crate::service::{Operation, Request, Response, response};
 
 pub(crate) use caller::Caller;
 pub(crate) use denials::Denials;
-pub(crate) use error::Refusal;
+pub(crate) use error::ApiError;
 
 /// Names of an AWS API.
 pub(crate) struct Api {
@@ -36,7 +36,7 @@ pub(crate) struct Api {
     /// Service name in the log.
     pub(crate) log_service: &'static str,
     /// Prefix of the action in `X-Amz-Target`.
-    pub(crate) target: &'static str,
+    pub(crate) target_prefix: &'static str,
     /// Prefixes of IPv4 host names.
     pub(crate) hosts: &'static [&'static str],
     /// Prefixes of dual-stack host names.
@@ -74,7 +74,7 @@ impl JsonVersion {
 impl Api {
     /// Returns the Region of a lower-case host name of this API.
     pub(crate) fn region(&self, host: &str) -> Option<String> {
-        let (name, region, suffix) = hosts::split(host)?;
+        let (name, region, suffix) = hosts::split_at_region(host)?;
         let partition = hosts::partition_of(&region);
         let classic = suffix == partition.suffix && self.hosts.contains(&name.as_str());
         let dual_stack = suffix == partition.api_suffix && self.dual_stack_hosts.contains(&name.as_str());
@@ -83,7 +83,7 @@ impl Api {
 
     /// Returns the action of a request.
     pub(crate) fn action<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        headers.get("x-amz-target")?.to_str().ok()?.strip_prefix(self.target)
+        headers.get("x-amz-target")?.to_str().ok()?.strip_prefix(self.target_prefix)
     }
 
     /// Returns the operation of a request for the log and for faults.
@@ -93,41 +93,41 @@ impl Api {
     }
 
     /// Parses a call, executes it, and formats the result.
-    pub(crate) async fn answer(
+    pub(crate) async fn respond(
         &self,
         region: &str,
         request: Request,
-        carry_out: impl FnOnce(&str, &Value) -> Result<Value, Refusal>,
+        execute: impl FnOnce(&str, &Value) -> Result<Value, ApiError>,
     ) -> Response {
         let action = self.action(&request.headers).unwrap_or("unknown").to_owned();
         let signed = signature::check(&request, region, self.service);
         let effect = request.effect;
         let Ok(bytes) = read(request.body, 8 * 1024 * 1024).await else {
-            return self.refuse(&Refusal::new("SerializationException", "The body broke off"));
+            return self.error_response(&ApiError::new("SerializationException", "The body broke off"));
         };
         if let Some(Effect::ApiError { error, message }) = effect {
-            return self.refusal(&error, &message, None);
+            return self.format_error(&error, &message, None);
         }
-        let answered = signed.and_then(|()| {
+        let result = signed.and_then(|()| {
             let input = serde_json::from_slice(&bytes)
-                .map_err(|error| Refusal::new("SerializationException", error.to_string()))?;
-            carry_out(&action, &input)
+                .map_err(|error| ApiError::new("SerializationException", error.to_string()))?;
+            execute(&action, &input)
         });
-        match answered {
+        match result {
             Ok(output) => {
                 let headers = [("content-type", self.json.content_type())];
                 response(200, &headers, full(output.to_string()))
             }
-            Err(refused) => self.refuse(&refused),
+            Err(error) => self.error_response(&error),
         }
     }
 
     /// Returns the response for an error.
-    pub(crate) fn refuse(&self, refused: &Refusal) -> Response {
-        self.refusal(refused.name, &refused.message, refused.item.as_ref())
+    pub(crate) fn error_response(&self, error: &ApiError) -> Response {
+        self.format_error(error.name, &error.message, error.item.as_ref())
     }
 
-    fn refusal(&self, name: &str, message: &str, item: Option<&Value>) -> Response {
+    fn format_error(&self, name: &str, message: &str, item: Option<&Value>) -> Response {
         let mut body = json!({"__type": self.json.error_type(name)});
         // Some errors, such as SSM's ParameterNotFound, have no message.
         if !message.is_empty() {
@@ -145,9 +145,9 @@ impl Api {
     }
 
     /// Returns the error for an action that the emulator does not implement.
-    pub(crate) fn unknown(&self, action: &str) -> Refusal {
+    pub(crate) fn unknown(&self, action: &str) -> ApiError {
         let message = format!("aws-emulator: {}:{action} is not implemented", self.service);
-        Refusal::new("UnknownOperationException", message)
+        ApiError::new("UnknownOperationException", message)
     }
 }
 

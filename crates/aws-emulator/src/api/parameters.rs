@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 
 use crate::service::{Operation, Request, Response, Service, reset_connection};
 
-use super::denials::denied;
+use super::denials::access_denied;
 use super::secrets::KmsKey;
-use super::{Api, Caller, Denials, JsonVersion, Refusal, hosts, now};
+use super::{Api, ApiError, Caller, Denials, JsonVersion, hosts, now};
 
 static API: Api = Api {
     service: "ssm",
     log_service: "parameters",
-    target: "AmazonSSM.",
+    target_prefix: "AmazonSSM.",
     hosts: &["ssm", "ssm-fips"],
     dual_stack_hosts: &["ssm", "ssm-fips"],
     json: JsonVersion::V1_1,
@@ -112,7 +112,7 @@ impl Parameters {
     }
 
     fn store(&self, arn: &str, value: &str, is_secure: bool) {
-        assert!(name_in(arn).is_some(), "{arn} is not the ARN of a parameter");
+        assert!(parameter_name(arn).is_some(), "{arn} is not the ARN of a parameter");
         let mut state = self.lock();
         let parameter = state.parameters.entry(arn.to_owned()).or_insert_with(|| Parameter {
             is_secure,
@@ -134,18 +134,18 @@ impl Parameters {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, region: &str, caller: &Caller, input: &Value) -> Result<Value, Refusal> {
-        let asked = input["Name"].as_str().unwrap_or_default();
-        let (arn, selector) = self.locate(asked, region);
+    fn get(&self, region: &str, caller: &Caller, input: &Value) -> Result<Value, ApiError> {
+        let requested = input["Name"].as_str().unwrap_or_default();
+        let (arn, selector) = self.resolve_name(requested, region);
         let state = self.lock();
         state.denials.check(caller, "ssm:GetParameter", &arn)?;
         // The API returns this error without a message.
-        let missing = || Refusal::new("ParameterNotFound", "");
+        let missing = || ApiError::new("ParameterNotFound", "");
         let here = format!("arn:{}:ssm:{region}:", hosts::partition(region));
         let parameter = state.parameters.get(&arn).filter(|_| arn.starts_with(&here)).ok_or_else(missing)?;
         let foreign = arn.split(':').nth(4) != Some(self.account.as_str());
         if foreign && !parameter.shared {
-            return Err(denied(caller, "ssm:GetParameter", &arn, "resource-based"));
+            return Err(access_denied(caller, "ssm:GetParameter", &arn, "resource-based"));
         }
         let newest = parameter.values.len();
         let version = selector.as_ref().map_or(Ok(newest), |selector| selector.parse::<usize>());
@@ -153,16 +153,16 @@ impl Parameters {
             let selector = selector.as_deref().unwrap_or_default();
             let message = format!(
                 "Systems Manager could not find version {selector} of {}. Verify the version and try again.",
-                name_in(&arn).unwrap_or_default()
+                parameter_name(&arn).unwrap_or_default()
             );
-            Refusal::new("ParameterVersionNotFound", message)
+            ApiError::new("ParameterVersionNotFound", message)
         })?;
-        let value = reveal(parameter, version, input["WithDecryption"] == true, foreign)?;
+        let value = readable_value(parameter, version, input["WithDecryption"] == true, foreign)?;
         let mut found = json!({
             "ARN": arn,
             "DataType": "text",
             "LastModifiedDate": parameter.changed,
-            "Name": if asked.starts_with("arn:") { &arn } else { asked.split(':').next().unwrap_or(asked) },
+            "Name": if requested.starts_with("arn:") { &arn } else { requested.split(':').next().unwrap_or(requested) },
             "Type": if parameter.is_secure { "SecureString" } else { "String" },
             "Value": value,
             "Version": version,
@@ -174,12 +174,12 @@ impl Parameters {
     }
 
     /// Returns the ARN and the version that a name or ARN refers to.
-    fn locate(&self, asked: &str, region: &str) -> (String, Option<String>) {
-        if let Some((head, name)) = asked.split_once(":parameter/") {
-            let (name, selector) = selected(name);
+    fn resolve_name(&self, requested: &str, region: &str) -> (String, Option<String>) {
+        if let Some((head, name)) = requested.split_once(":parameter/") {
+            let (name, selector) = split_version(name);
             return (format!("{head}:parameter/{name}"), selector);
         }
-        let (name, selector) = selected(asked);
+        let (name, selector) = split_version(requested);
         let name = name.strip_prefix('/').unwrap_or(name);
         let partition = hosts::partition(region);
         (format!("arn:{partition}:ssm:{region}:{}:parameter/{name}", self.account), selector)
@@ -187,12 +187,17 @@ impl Parameters {
 }
 
 /// Splits the version off a name.
-fn selected(name: &str) -> (&str, Option<String>) {
+fn split_version(name: &str) -> (&str, Option<String>) {
     name.split_once(':').map_or((name, None), |(name, selector)| (name, Some(selector.to_owned())))
 }
 
 /// Returns the value of a version, as far as the key permits.
-fn reveal(parameter: &Parameter, version: usize, decrypts: bool, foreign: bool) -> Result<String, Refusal> {
+fn readable_value(
+    parameter: &Parameter,
+    version: usize,
+    decrypts: bool,
+    foreign: bool,
+) -> Result<String, ApiError> {
     let value = &parameter.values[version - 1];
     if !parameter.is_secure {
         return Ok(value.clone());
@@ -207,18 +212,18 @@ fn reveal(parameter: &Parameter, version: usize, decrypts: bool, foreign: bool) 
             let message = "The ciphertext refers to a customer master key that does not exist, does not exist \
                            in this region, or you are not allowed to access. (Service: AWSKMS; Status Code: \
                            400; Error Code: AccessDeniedException)";
-            Err(Refusal::new("AccessDeniedException", message))
+            Err(ApiError::new("AccessDeniedException", message))
         }
         KmsKey::Disabled => {
             let message = "The key is disabled. (Service: AWSKMS; Status Code: 400; Error Code: \
                            DisabledException)";
-            Err(Refusal::new("InvalidKeyId", message))
+            Err(ApiError::new("InvalidKeyId", message))
         }
     }
 }
 
 /// Returns the name in a parameter's ARN.
-fn name_in(arn: &str) -> Option<&str> {
+fn parameter_name(arn: &str) -> Option<&str> {
     let parts: Vec<_> = arn.splitn(6, ':').collect();
     let ["arn", partition, "ssm", region, account, resource] = parts[..] else {
         return None;
@@ -240,11 +245,11 @@ impl Service for Parameters {
         Box::pin(async move {
             let Some(region) = API.region(&request.host) else { return reset_connection() };
             let caller = Caller::of(&request.headers, &self.account, &region);
-            let carry_out = |action: &str, input: &Value| match action {
+            let execute = |action: &str, input: &Value| match action {
                 "GetParameter" => self.get(&region, &caller, input),
                 _ => Err(API.unknown(action)),
             };
-            API.answer(&region, request, carry_out).await
+            API.respond(&region, request, execute).await
         })
     }
 }

@@ -72,8 +72,8 @@ impl ResponseBucket {
     }
 
     /// Returns a pre-signed URL for the response to a request.
-    pub fn presign(&self, identity: &RequestIds, signature: SignatureVersion, validity: Duration) -> String {
-        let key = identity.object_key();
+    pub fn presign(&self, ids: &RequestIds, signature: SignatureVersion, validity: Duration) -> String {
+        let key = ids.object_key();
         let signed = PresignedUrl::new(&self.region, &key, signature, validity);
         let url = signed.url();
         self.lock().entry(key).or_default().urls.push(signed);
@@ -81,15 +81,15 @@ impl ResponseBucket {
     }
 
     /// Returns all uploads for a request, oldest first, also rejected ones.
-    pub fn uploads(&self, identity: &RequestIds) -> Vec<Upload> {
-        self.lock().get(&identity.object_key()).map(|object| object.uploads.clone()).unwrap_or_default()
+    pub fn uploads(&self, ids: &RequestIds) -> Vec<Upload> {
+        self.lock().get(&ids.object_key()).map(|object| object.uploads.clone()).unwrap_or_default()
     }
 
     /// Waits until a request has more than `seen` uploads, and returns all.
-    pub async fn wait_for_uploads(&self, identity: &RequestIds, seen: usize) -> Vec<Upload> {
+    pub async fn wait_for_uploads(&self, ids: &RequestIds, seen: usize) -> Vec<Upload> {
         loop {
             let stored = self.stored.notified();
-            let uploads = self.uploads(identity);
+            let uploads = self.uploads(ids);
             if uploads.len() > seen {
                 return uploads;
             }
@@ -111,7 +111,7 @@ impl ResponseBucket {
 
     async fn put(&self, request: Request) -> Response {
         let key = decode(request.path().trim_start_matches('/'));
-        let verdict = self.check(&request, &key);
+        let result = self.check(&request, &key);
         // The query contains the signature, which is a secret.
         let path = request.path().to_owned();
         request.log_handle.note(|entry| entry.target = path);
@@ -120,20 +120,20 @@ impl ResponseBucket {
             defects.push(format!("{key}: Content-Type {kind:?} breaks URLs signed the older way"));
         }
         let headers = request.headers.clone();
-        let (verdict, body) = match read(request.body, READ_LIMIT).await {
-            Ok(body) => (verdict, body),
+        let (result, body) = match read(request.body, READ_LIMIT).await {
+            Ok(body) => (result, body),
             Err(error) => {
                 defects.push(format!("{key}: body cannot be read: {error}"));
                 (Err((400, "RequestTimeout", "The body was not sent to its end.")), Bytes::new())
             }
         };
-        let status = verdict.map_or_else(|(status, _, _)| status, |()| 200);
+        let status = result.map_or_else(|(status, _, _)| status, |()| 200);
         let upload = Upload { at: SystemTime::now(), status, headers, body, defects };
         self.lock().entry(key).or_default().uploads.push(upload);
         self.stored.notify_waiters();
-        match verdict {
+        match result {
             Ok(()) => response(200, &[("etag", "\"emulated\"")], full(Bytes::new())),
-            Err((status, code, message)) => xml(status, code, message),
+            Err((status, code, message)) => xml_error(status, code, message),
         }
     }
 
@@ -196,7 +196,7 @@ fn content_type(headers: &HeaderMap) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn xml(status: u16, code: &str, message: &str) -> Response {
+fn xml_error(status: u16, code: &str, message: &str) -> Response {
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <Error><Code>{code}</Code><Message>{message}</Message></Error>"

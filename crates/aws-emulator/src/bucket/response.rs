@@ -77,14 +77,14 @@ impl ProviderResponse {
     ///
     ///
     /// Returns the first error that CloudFormation finds.
-    pub fn read(body: &[u8], identity: &RequestIds) -> Result<Self, ResponseError> {
+    pub fn parse(body: &[u8], ids: &RequestIds) -> Result<Self, ResponseError> {
         if body.len() > BODY_LIMIT {
             let length = body.len();
             return Err(ResponseError::Invalid(format!("Response object is too long. ({length} bytes)")));
         }
         let object: Map<String, Value> = serde_json::from_slice(body)
             .map_err(|error| ResponseError::Discarded(format!("not a JSON object: {error}")))?;
-        check_identity(&object, identity)?;
+        check_ids(&object, ids)?;
         let status = match object.get("Status").and_then(Value::as_str) {
             Some("SUCCESS") => Status::Success,
             Some("FAILED") => Status::Failed,
@@ -102,12 +102,10 @@ impl ProviderResponse {
     }
 }
 
-fn check_identity(object: &Map<String, Value>, identity: &RequestIds) -> Result<(), ResponseError> {
-    for (name, expected) in [
-        ("StackId", &identity.stack_id),
-        ("RequestId", &identity.request_id),
-        ("LogicalResourceId", &identity.logical_id),
-    ] {
+fn check_ids(object: &Map<String, Value>, ids: &RequestIds) -> Result<(), ResponseError> {
+    for (name, expected) in
+        [("StackId", &ids.stack_id), ("RequestId", &ids.request_id), ("LogicalResourceId", &ids.logical_id)]
+    {
         if object.get(name).and_then(Value::as_str) != Some(expected) {
             return Err(discarded(name, &format!("{expected:?}"), object.get(name)));
         }
@@ -161,13 +159,13 @@ mod tests {
 
     use super::*;
 
-    fn identity() -> RequestIds {
+    fn ids() -> RequestIds {
         let [stack_id, logical_id, request_id] = ["s", "l", "r"].map(ToOwned::to_owned);
         RequestIds { stack_id, logical_id, request_id }
     }
 
     /// Parses a valid response in which one field has another value or is missing.
-    fn with(field: &str, value: Option<Value>) -> Result<ProviderResponse, ResponseError> {
+    fn parse_with(field: &str, value: Option<Value>) -> Result<ProviderResponse, ResponseError> {
         let mut object = json!({
             "Status": "FAILED", "Reason": "r", "PhysicalResourceId": "p", "StackId": "s",
             "RequestId": "r", "LogicalResourceId": "l", "Data": { "A": "a", "L": ["a"] },
@@ -177,15 +175,15 @@ mod tests {
             Some(value) => fields.insert(field.to_owned(), value),
             None => fields.remove(field),
         };
-        ProviderResponse::read(object.to_string().as_bytes(), &identity())
+        ProviderResponse::parse(object.to_string().as_bytes(), &ids())
     }
 
     #[test]
     fn a_good_answer_is_accepted() {
-        let answer = with("NoEcho", Some(json!(true))).unwrap();
+        let answer = parse_with("NoEcho", Some(json!(true))).unwrap();
         assert_eq!((answer.status, answer.physical_id.as_str()), (Status::Failed, "p"));
         assert_eq!((answer.data.len(), answer.no_echo), (2, true));
-        assert!(with("Data", None).unwrap().data.is_empty());
+        assert!(parse_with("Data", None).unwrap().data.is_empty());
     }
 
     #[test]
@@ -204,10 +202,10 @@ mod tests {
             ("Data", Some(json!({ "A": { "B": "b" } }))),
             ("Data", Some(json!({ "A": [1] }))),
         ] {
-            let read = with(field, value.clone());
+            let read = parse_with(field, value.clone());
             assert!(matches!(read, Err(ResponseError::Discarded(_))), "{field} {value:?}: {read:?}");
         }
-        assert!(matches!(ProviderResponse::read(b"[]", &identity()), Err(ResponseError::Discarded(_))));
+        assert!(matches!(ProviderResponse::parse(b"[]", &ids()), Err(ResponseError::Discarded(_))));
     }
 
     #[test]
@@ -216,17 +214,17 @@ mod tests {
             "Status": "SUCCESS", "Reason": null, "PhysicalResourceId": "p", "StackId": "s",
             "RequestId": "r", "LogicalResourceId": "l",
         });
-        let read = ProviderResponse::read(body.to_string().as_bytes(), &identity());
+        let read = ProviderResponse::parse(body.to_string().as_bytes(), &ids());
         assert_eq!(read, Err(ResponseError::Discarded("Reason is null, expected a string".to_owned())));
     }
 
     #[test]
     fn what_cloudformation_fails_at_once_is_invalid() {
         for value in [None, Some(json!("")), Some(json!("x".repeat(1_025))), Some(json!(7))] {
-            let read = with("PhysicalResourceId", value.clone());
+            let read = parse_with("PhysicalResourceId", value.clone());
             assert!(matches!(read, Err(ResponseError::Invalid(_))), "{value:?}: {read:?}");
         }
-        let read = with("Reason", Some(json!("x".repeat(4_096))));
+        let read = parse_with("Reason", Some(json!("x".repeat(4_096))));
         assert!(matches!(read, Err(ResponseError::Invalid(_))), "{read:?}");
     }
 }

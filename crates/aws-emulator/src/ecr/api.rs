@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use crate::api::{Caller, now};
 use crate::service::{Request, Response};
 
-use super::error::Refusal;
-use super::images::{self, Outcome, Put};
-use super::store::{Key, Login, State};
+use super::error::ApiError;
+use super::images::{self, NewImage, PutOutcome};
+use super::store::{AuthorizationToken, RepositoryKey, State};
 use super::{Ecr, describe, hosts, referrers, repositories};
 
 /// Handles a call.
 pub(super) async fn serve(ecr: &Ecr, region: &str, request: Request) -> Response {
     let caller = Caller::of(&request.headers, &ecr.account, region);
-    hosts::API.answer(region, request, |action, input| call(ecr, &caller, region, action, input)).await
+    hosts::API.respond(region, request, |action, input| call(ecr, &caller, region, action, input)).await
 }
 
 /// Executes an action.
@@ -28,31 +28,31 @@ pub(super) fn call(
     region: &str,
     action: &str,
     input: &Value,
-) -> Result<Value, Refusal> {
+) -> Result<Value, ApiError> {
     let account = input["registryId"].as_str().unwrap_or(&ecr.account);
     let name = input["repositoryName"].as_str().unwrap_or_default();
-    let key = Key::new(account, region, name);
+    let key = RepositoryKey::new(account, region, name);
     let resource = match (action, name) {
         ("GetAuthorizationToken", _) => "*".to_owned(),
         ("DescribeRepositories", _) => hosts::repository_arn(account, region, "*"),
         _ => key.arn(),
     };
     let mut state = ecr.lock();
-    state.admit(caller, &key, action, &resource)?;
+    state.authorize(caller, &key, action, &resource)?;
     match action {
-        "GetAuthorizationToken" => Ok(token(ecr, &mut state, region)),
-        "BatchCheckLayerAvailability" => availability(&mut state, &key, input),
-        "GetDownloadUrlForLayer" => download(&mut state, &key, input),
-        "BatchGetImage" => batch_get(&mut state, &key, input),
-        "PutImage" => put(&mut state, &key, input),
+        "GetAuthorizationToken" => Ok(authorization_token(ecr, &mut state, region)),
+        "BatchCheckLayerAvailability" => check_layer_availability(&mut state, &key, input),
+        "GetDownloadUrlForLayer" => get_download_url(&mut state, &key, input),
+        "BatchGetImage" => batch_get_image(&mut state, &key, input),
+        "PutImage" => put_image(&mut state, &key, input),
         "BatchDeleteImage" => {
-            let ids = list(input, "imageIds", 100)?;
+            let ids = bounded_list(input, "imageIds", 100)?;
             let (deleted, failures) = images::delete(state.repository(&key)?, ids)?;
             Ok(json!({"imageIds": deleted, "failures": failures}))
         }
         "DescribeImages" => describe::images(&mut state, &key, input),
         "ListImages" => describe::list(&mut state, &key, input),
-        "ListImageReferrers" => referrers::call(&mut state, &key, input),
+        "ListImageReferrers" => referrers::list_image_referrers(&mut state, &key, input),
         "DescribeRepositories" => repositories::describe(&state, account, region, input),
         "CreateRepository" => repositories::create(&mut state, &key, input),
         "DeleteRepository" => repositories::delete(&mut state, &key, input),
@@ -62,36 +62,44 @@ pub(super) fn call(
 }
 
 /// Returns a list of the input. It must have 1 to `limit` members.
-pub(super) fn list<'a>(input: &'a Value, name: &str, limit: usize) -> Result<&'a Vec<Value>, Refusal> {
+pub(super) fn bounded_list<'a>(
+    input: &'a Value,
+    name: &str,
+    limit: usize,
+) -> Result<&'a Vec<Value>, ApiError> {
     let fits = |list: &&Vec<Value>| (1..=limit).contains(&list.len());
     input[name].as_array().filter(fits).ok_or_else(|| {
         let message = format!(
             "Invalid parameter at '{name}' failed to satisfy constraint: 'Member must have length \
              between 1 and {limit}'"
         );
-        Refusal::new("InvalidParameterException", message)
+        ApiError::new("InvalidParameterException", message)
     })
 }
 
-fn token(ecr: &Ecr, state: &mut State, region: &str) -> Value {
+fn authorization_token(ecr: &Ecr, state: &mut State, region: &str) -> Value {
     // As long as a real token, so that a limit for shorter ones shows in a test.
     let password: String = (0..160).map(|_| format!("{:016x}", fastrand::u64(..))).collect();
-    let lasts = *ecr.token_lasts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let login = Login { region: region.to_owned(), ends: Instant::now() + lasts };
-    state.logins.insert(password.clone(), login);
+    let lifetime = *ecr.token_lifetime.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let issued = AuthorizationToken { region: region.to_owned(), expires_at: Instant::now() + lifetime };
+    state.tokens.insert(password.clone(), issued);
     json!({"authorizationData": [{
         "authorizationToken": BASE64_STANDARD.encode(format!("AWS:{password}")),
-        "expiresAt": now() + lasts.as_secs_f64(),
+        "expiresAt": now() + lifetime.as_secs_f64(),
         // Always the caller's own registry (https://github.com/go-to-k/cdkd/issues/760).
         "proxyEndpoint": format!("https://{}", hosts::registry_host(&ecr.account, region)),
     }]})
 }
 
 /// Default lifetime of an authorization token.
-pub(super) const TOKEN_LASTS: Duration = Duration::from_secs(12 * 3600);
+pub(super) const TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 3600);
 
-fn availability(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
-    let digests = list(input, "layerDigests", 100)?;
+fn check_layer_availability(
+    state: &mut State,
+    key: &RepositoryKey,
+    input: &Value,
+) -> Result<Value, ApiError> {
+    let digests = bounded_list(input, "layerDigests", 100)?;
     let repository = state.repository(key)?;
     let (mut layers, mut failures) = (Vec::new(), Vec::new());
     for digest in digests.iter().filter_map(Value::as_str) {
@@ -112,22 +120,22 @@ fn availability(state: &mut State, key: &Key, input: &Value) -> Result<Value, Re
     Ok(json!({"layers": layers, "failures": failures}))
 }
 
-fn download(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
+fn get_download_url(state: &mut State, key: &RepositoryKey, input: &Value) -> Result<Value, ApiError> {
     let digest = input["layerDigest"].as_str().unwrap_or_default();
     let repository = state.repository(key)?;
     if !repository.layers.contains_key(digest) {
         let message = format!("The layer with digest '{digest}' does not exist");
-        return Err(Refusal::new("LayersNotFoundException", message));
+        return Err(ApiError::new("LayersNotFoundException", message));
     }
     if !repository.refers_to(digest) {
         let message = format!("The layer with digest '{digest}' is not associated with an image");
-        return Err(Refusal::new("LayerInaccessibleException", message));
+        return Err(ApiError::new("LayerInaccessibleException", message));
     }
     Ok(json!({"downloadUrl": super::registry::download_url(key, digest), "layerDigest": digest}))
 }
 
-fn batch_get(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
-    let ids = list(input, "imageIds", 100)?;
+fn batch_get_image(state: &mut State, key: &RepositoryKey, input: &Value) -> Result<Value, ApiError> {
+    let ids = bounded_list(input, "imageIds", 100)?;
     let repository = state.repository(key)?;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for id in ids {
@@ -151,17 +159,17 @@ fn batch_get(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refus
     Ok(json!({"images": found, "failures": failures}))
 }
 
-fn put(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
+fn put_image(state: &mut State, key: &RepositoryKey, input: &Value) -> Result<Value, ApiError> {
     let manifest = input["imageManifest"].as_str().unwrap_or_default();
     let tag = input["imageTag"].as_str();
-    let put = Put {
+    let image = NewImage {
         bytes: manifest.as_bytes(),
         media_type: input["imageManifestMediaType"].as_str(),
         tag,
         digest: input["imageDigest"].as_str(),
     };
-    match images::push(state, key, &put)? {
-        Outcome::Stored(stored) => {
+    match images::push(state, key, &image)? {
+        PutOutcome::Stored(stored) => {
             let mut id = json!({"imageDigest": stored.digest});
             if let Some(tag) = tag {
                 id["imageTag"] = json!(tag);
@@ -174,14 +182,14 @@ fn put(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
                 "imageManifestMediaType": stored.media_type,
             }}))
         }
-        Outcome::Unchanged(stored) => {
+        PutOutcome::Unchanged(stored) => {
             let tag = tag.map(|tag| format!(" and tag '{tag}'")).unwrap_or_default();
             let message = format!(
                 "Image with digest '{}'{tag} already exists in the repository with name '{}' in \
                  registry with id '{}'",
                 stored.digest, key.repository, key.account
             );
-            Err(Refusal::new("ImageAlreadyExistsException", message))
+            Err(ApiError::new("ImageAlreadyExistsException", message))
         }
     }
 }

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::api::list as ids_of;
-use super::error::Refusal;
+use super::api::bounded_list;
+use super::error::ApiError;
 use super::images;
-use super::store::{Key, Repository, State, Stored};
+use super::store::{Repository, RepositoryKey, State, StoredImage};
 
 /// Handles `DescribeImages`.
-pub(super) fn images(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
+pub(super) fn images(state: &mut State, key: &RepositoryKey, input: &Value) -> Result<Value, ApiError> {
     let repository = state.repository(key)?;
     if input.get("imageIds").is_some_and(|ids| !ids.is_null()) {
         let mut details = Vec::new();
-        for id in ids_of(input, "imageIds", 100)? {
+        for id in bounded_list(input, "imageIds", 100)? {
             let image = images::find(repository, id).map_err(|_| {
                 let message = format!(
                     "The image with imageId {{imageDigest:'{}', imageTag:'{}'}} does not exist \
@@ -22,7 +22,7 @@ pub(super) fn images(state: &mut State, key: &Key, input: &Value) -> Result<Valu
                     key.repository,
                     key.account
                 );
-                Refusal::new("ImageNotFoundException", message)
+                ApiError::new("ImageNotFoundException", message)
             })?;
             details.push(detail(repository, key, image));
         }
@@ -37,7 +37,7 @@ pub(super) fn images(state: &mut State, key: &Key, input: &Value) -> Result<Valu
 }
 
 /// Handles `ListImages`.
-pub(super) fn list(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
+pub(super) fn list(state: &mut State, key: &RepositoryKey, input: &Value) -> Result<Value, ApiError> {
     let repository = state.repository(key)?;
     let wanted = status_filter(input);
     let mut ids = Vec::new();
@@ -77,7 +77,7 @@ pub(super) fn page(all: Vec<Value>, input: &Value, name: &str) -> Value {
     output
 }
 
-fn detail(repository: &Repository, key: &Key, image: &Stored) -> Value {
+fn detail(repository: &Repository, key: &RepositoryKey, image: &StoredImage) -> Value {
     let digest = &image.manifest.digest;
     let mut detail = json!({
         "registryId": key.account,
@@ -103,13 +103,13 @@ fn detail(repository: &Repository, key: &Key, image: &Stored) -> Value {
 }
 
 /// Returns the artifact type, or otherwise the media type of the config.
-fn artifact(image: &Stored) -> Option<String> {
+fn artifact(image: &StoredImage) -> Option<String> {
     let config = image.manifest.document()["config"]["mediaType"].as_str().map(ToOwned::to_owned);
     image.parsed.artifact_type.clone().or(config)
 }
 
 /// Returns the size of the blobs. For an index, it is the size of the largest child.
-fn size(repository: &Repository, image: &Stored) -> u64 {
+fn size(repository: &Repository, image: &StoredImage) -> u64 {
     let children = image.parsed.children.iter().filter_map(|child| repository.images.get(child));
     let largest = children.map(|child| size(repository, child)).max().unwrap_or(0);
     image.parsed.blobs.iter().map(|(_, size)| size).sum::<u64>().max(largest)

@@ -1,21 +1,21 @@
 //! Errors of ECR, which API and registry format differently.
 
 use crate::body::empty;
-use crate::distribution::refusal;
+use crate::distribution::error_response;
 use crate::service::{Response, response};
 
-pub(super) use crate::api::Refusal;
+pub(super) use crate::api::ApiError;
 
-impl Refusal {
+impl ApiError {
     /// Returns the error for a manifest that ECR rejects.
-    pub(crate) fn manifest(constraint: &str) -> Self {
+    pub(crate) fn invalid_manifest(constraint: &str) -> Self {
         let message =
             format!("Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{constraint}'");
         Self::new("InvalidParameterException", message)
     }
 
     /// Returns the registry's response for the error.
-    pub(crate) fn wire(&self, is_head: bool) -> Response {
+    pub(crate) fn registry_response(&self, is_head: bool) -> Response {
         let (status, code) = match self.name {
             "RepositoryNotFoundException" => (404, "NAME_UNKNOWN"),
             "ImageNotFoundException" => (404, "MANIFEST_UNKNOWN"),
@@ -28,6 +28,6 @@ impl Refusal {
             "ThrottlingException" => (429, "TOOMANYREQUESTS"),
             _ => (500, "UNKNOWN"),
         };
-        if is_head { response(status, &[], empty()) } else { refusal(status, code, &self.message) }
+        if is_head { response(status, &[], empty()) } else { error_response(status, code, &self.message) }
     }
 }

@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::api::{Caller, now};
 use crate::image::{Image, Manifest};
 
-use super::images::{self, Put};
-use super::store::{Key, Layer, Mutability, PushEvent, State};
+use super::images::{self, NewImage};
+use super::store::{Layer, Mutability, PushEvent, RepositoryKey, State};
 use super::{Ecr, hosts};
 
 impl Ecr {
@@ -29,8 +29,7 @@ impl Ecr {
     /// Returns name and message of the error.
     pub fn call(&self, region: &str, action: &str, input: &Value) -> Result<Value, (&'static str, String)> {
         let caller = Caller::unnamed(&self.account, region);
-        super::api::call(self, &caller, region, action, input)
-            .map_err(|refusal| (refusal.name, refusal.message))
+        super::api::call(self, &caller, region, action, input).map_err(|error| (error.name, error.message))
     }
 
     /// Creates a repository in any account and Region, and returns a handle.
@@ -56,7 +55,7 @@ impl Ecr {
         arn: &str,
         mutability: Mutability,
     ) -> Result<Repository, String> {
-        let key = Key::from_arn(arn).ok_or_else(|| format!("{arn} is no repository's ARN"))?;
+        let key = RepositoryKey::from_arn(arn).ok_or_else(|| format!("{arn} is no repository's ARN"))?;
         let repository = Repository { ecr: Arc::clone(self), key };
         let fresh =
             super::store::Repository { mutability, created: now(), ..super::store::Repository::default() };
@@ -72,7 +71,7 @@ impl Ecr {
     ///
     /// Panics if the ARN is not the ARN of a repository.
     pub fn repository(self: &Arc<Self>, arn: &str) -> Repository {
-        let key = Key::from_arn(arn).unwrap_or_else(|| panic!("{arn} names no repository"));
+        let key = RepositoryKey::from_arn(arn).unwrap_or_else(|| panic!("{arn} names no repository"));
         Repository { ecr: Arc::clone(self), key }
     }
 
@@ -89,37 +88,37 @@ impl Ecr {
     /// Expires all authorization tokens issued so far.
     pub fn expire_tokens(&self) {
         let now = Instant::now();
-        self.lock().logins.values_mut().for_each(|login| login.ends = now);
+        self.lock().tokens.values_mut().for_each(|login| login.expires_at = now);
     }
 
     /// Sets the lifetime of new authorization tokens.
     pub fn set_token_lifetime(&self, lasts: Duration) {
-        *self.token_lasts.lock().unwrap_or_else(PoisonError::into_inner) = lasts;
+        *self.token_lifetime.lock().unwrap_or_else(PoisonError::into_inner) = lasts;
     }
 
     /// Sets the permitted calls per second of an action such as `PutImage`. `None` means unlimited.
     pub fn set_rate_limit(&self, action: &str, rate: Option<f64>) {
-        self.lock().throttle.set(action, rate);
+        self.lock().rate_limits.set(action, rate);
     }
 
     /// Removes all limits on calls per second.
     pub fn remove_rate_limits(&self) {
-        self.lock().throttle.lift();
+        self.lock().rate_limits.remove_all();
     }
 
     /// Enables the account setting `BLOB_MOUNTING`, which is disabled by default as in AWS.
     pub fn enable_blob_mounting(&self) {
-        self.lock().mounting = true;
+        self.lock().blob_mounting = true;
     }
 
     /// Makes ECR accept a layer whose content does not match its digest.
     pub fn accept_wrong_digests(&self) {
-        self.lock().overlooks_wrong_digests = true;
+        self.lock().accepts_wrong_digests = true;
     }
 
     /// Returns the ARNs of all repositories.
     pub fn repositories(&self) -> Vec<String> {
-        self.lock().repositories.keys().map(Key::arn).collect()
+        self.lock().repositories.keys().map(RepositoryKey::arn).collect()
     }
 
     /// Returns the push events that ECR would send to EventBridge, oldest first.
@@ -140,7 +139,7 @@ impl Ecr {
 #[derive(Clone)]
 pub struct Repository {
     ecr: Arc<Ecr>,
-    key: Key,
+    key: RepositoryKey,
 }
 
 impl Repository {
@@ -172,17 +171,17 @@ impl Repository {
 
     /// Returns all tags with their digests.
     pub fn tags(&self) -> BTreeMap<String, String> {
-        self.look(|repository| repository.tags.clone()).unwrap_or_default()
+        self.read(|repository| repository.tags.clone()).unwrap_or_default()
     }
 
     /// Returns the digest of a tag.
     pub fn resolve(&self, tag: &str) -> Option<String> {
-        self.look(|repository| repository.tags.get(tag).cloned())?
+        self.read(|repository| repository.tags.get(tag).cloned())?
     }
 
     /// Returns the digests of all images and indexes.
     pub fn images(&self) -> Vec<String> {
-        self.look(|repository| repository.images.keys().cloned().collect()).unwrap_or_default()
+        self.read(|repository| repository.images.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// Returns the bytes of a manifest by tag or digest.
@@ -190,29 +189,29 @@ impl Repository {
         let found = |repository: &super::store::Repository| {
             repository.image(reference).map(|image| image.manifest.bytes.clone())
         };
-        self.look(found)?
+        self.read(found)?
     }
 
     /// Returns the digests of all blobs.
     pub fn blobs(&self) -> Vec<String> {
-        self.look(|repository| repository.layers.keys().cloned().collect()).unwrap_or_default()
+        self.read(|repository| repository.layers.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// Returns true if the repository has a blob.
     pub fn has_blob(&self, digest: &str) -> bool {
-        self.look(|repository| repository.layers.contains_key(digest)).unwrap_or(false)
+        self.read(|repository| repository.layers.contains_key(digest)).unwrap_or(false)
     }
 
     /// Returns the digest of a blob's actual content. It differs from `digest` only after
     /// [`Ecr::accept_wrong_digests`].
     pub fn actual_blob_digest(&self, digest: &str) -> Option<String> {
-        self.look(|repository| repository.layers.get(digest).map(|layer| layer.actual.clone()))?
+        self.read(|repository| repository.layers.get(digest).map(|layer| layer.actual.clone()))?
     }
 
     /// Returns errors in an image: missing children and blobs, and blobs that do not match their digest.
     pub fn integrity_errors(&self, reference: &str) -> Vec<String> {
         let check = |repository: &super::store::Repository| integrity_errors(repository, reference);
-        self.look(check).unwrap_or_else(|| vec![self.arn()])
+        self.read(check).unwrap_or_else(|| vec![self.arn()])
     }
 
     /// Stores an image without permissions and rate limits, but with ECR's validation.
@@ -244,9 +243,10 @@ impl Repository {
     ///
     /// Panics if ECR would reject the manifest.
     pub fn put_manifest(&self, tag: Option<&str>, manifest: &Manifest) {
-        let put = Put { bytes: &manifest.bytes, media_type: Some(&manifest.media_type), tag, digest: None };
-        let refused = images::put(&mut self.ecr.lock(), &self.key, &put).err();
-        assert_eq!(refused, None, "ECR refused an image of the test");
+        let put =
+            NewImage { bytes: &manifest.bytes, media_type: Some(&manifest.media_type), tag, digest: None };
+        let error = images::put(&mut self.ecr.lock(), &self.key, &put).err();
+        assert_eq!(error, None, "ECR refused an image of the test");
     }
 
     /// Sets or removes a tag without any checks.
@@ -267,8 +267,8 @@ impl Repository {
         self.change(|repository| repository.layers.remove(digest));
     }
 
-    fn look<T>(&self, see: impl FnOnce(&super::store::Repository) -> T) -> Option<T> {
-        self.ecr.lock().repositories.get(&self.key).map(see)
+    fn read<T>(&self, query: impl FnOnce(&super::store::Repository) -> T) -> Option<T> {
+        self.ecr.lock().repositories.get(&self.key).map(query)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut super::store::Repository) -> T) {

@@ -1,14 +1,14 @@
 //! Host names of ECR in all partitions
 //! (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-requests.html>).
 
-use crate::api::hosts::{partition_of, split};
+use crate::api::hosts::{partition_of, split_at_region};
 use crate::api::{Api, JsonVersion};
 
 /// ECR's API.
 pub(super) static API: Api = Api {
     service: "ecr",
     log_service: "ecr-api",
-    target: "AmazonEC2ContainerRegistry_V20150921.",
+    target_prefix: "AmazonEC2ContainerRegistry_V20150921.",
     hosts: &["api.ecr", "api.ecr-fips", "ecr-fips"],
     dual_stack_hosts: &["ecr", "ecr-fips"],
     json: JsonVersion::V1_1,
@@ -16,22 +16,22 @@ pub(super) static API: Api = Api {
 
 /// Endpoint behind a host name of ECR.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Endpoint {
     /// Registry of an account.
-    Data { account: String, region: String },
+    Registry { account: String, region: String },
     /// API of a Region.
-    Control { region: String },
+    Api { region: String },
     /// Bucket with the layers of a Region.
     Layers { region: String },
 }
 
-impl Place {
+impl Endpoint {
     /// Parses a host name in lower case.
     pub(crate) fn parse(host: &str) -> Option<Self> {
         if let Some(region) = API.region(host) {
-            return Some(Self::Control { region });
+            return Some(Self::Api { region });
         }
-        let (name, region, suffix) = split(host)?;
+        let (name, region, suffix) = split_at_region(host)?;
         let partition = partition_of(&region);
         let region_of = |wanted: &str| (suffix == wanted).then(|| region.clone());
         if name == format!("prod-{region}-starport-layer-bucket.s3") {
@@ -46,7 +46,7 @@ impl Place {
             "dkr-ecr" | "dkr-ecr-fips" => region_of(partition.registry_suffix)?,
             _ => return None,
         };
-        Some(Self::Data { account: account.to_owned(), region })
+        Some(Self::Registry { account: account.to_owned(), region })
     }
 }
 
@@ -72,9 +72,9 @@ mod tests {
     #[test]
     fn every_name_is_known_for_what_it_is() {
         let data = |region: &str| {
-            Some(Place::Data { account: "123456789012".to_owned(), region: region.to_owned() })
+            Some(Endpoint::Registry { account: "123456789012".to_owned(), region: region.to_owned() })
         };
-        let control = |region: &str| Some(Place::Control { region: region.to_owned() });
+        let control = |region: &str| Some(Endpoint::Api { region: region.to_owned() });
         for (host, place) in [
             ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", data("eu-west-1")),
             ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", data("cn-north-1")),
@@ -94,9 +94,9 @@ mod tests {
             ("sts.eu-west-1.amazonaws.com", None),
             ("registry-1.docker.io", None),
         ] {
-            assert_eq!(Place::parse(host), place, "{host}");
+            assert_eq!(Endpoint::parse(host), place, "{host}");
         }
-        let layers = Some(Place::Layers { region: "eu-west-1".to_owned() });
-        assert_eq!(Place::parse(&layer_host("eu-west-1")), layers);
+        let layers = Some(Endpoint::Layers { region: "eu-west-1".to_owned() });
+        assert_eq!(Endpoint::parse(&layer_host("eu-west-1")), layers);
     }
 }

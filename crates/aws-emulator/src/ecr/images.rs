@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::api::now;
 use crate::image::Manifest;
 
-use super::error::Refusal;
-use super::store::{Key, PushEvent, Repository, State, Stored};
+use super::error::ApiError;
+use super::store::{PushEvent, Repository, RepositoryKey, State, StoredImage};
 use super::validation;
 
 /// An image to store.
-pub(super) struct Put<'a> {
+pub(super) struct NewImage<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) media_type: Option<&'a str>,
     pub(super) tag: Option<&'a str>,
@@ -18,14 +18,14 @@ pub(super) struct Put<'a> {
 }
 
 /// Result of storing an image.
-pub(super) enum Outcome {
+pub(super) enum PutOutcome {
     /// The image or its tag is new.
     Stored(Manifest),
     /// Image and tag existed already.
     Unchanged(Manifest),
 }
 
-impl Outcome {
+impl PutOutcome {
     pub(super) fn manifest(&self) -> &Manifest {
         match self {
             Self::Stored(manifest) | Self::Unchanged(manifest) => manifest,
@@ -35,9 +35,13 @@ impl Outcome {
 
 /// Stores a manifest for a client, and records the push event that ECR would send to EventBridge
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html>).
-pub(super) fn push(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome, Refusal> {
+pub(super) fn push(
+    state: &mut State,
+    key: &RepositoryKey,
+    put: &NewImage<'_>,
+) -> Result<PutOutcome, ApiError> {
     let outcome = self::put(state, key, put)?;
-    if let Outcome::Stored(manifest) = &outcome {
+    if let PutOutcome::Stored(manifest) = &outcome {
         let (digest, tag) = (manifest.digest.clone(), put.tag.map(ToOwned::to_owned));
         state.push_events.push(PushEvent { repository: key.arn(), digest, tag });
     }
@@ -45,20 +49,24 @@ pub(super) fn push(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcom
 }
 
 /// Stores a manifest and its tag.
-pub(super) fn put(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome, Refusal> {
+pub(super) fn put(
+    state: &mut State,
+    key: &RepositoryKey,
+    put: &NewImage<'_>,
+) -> Result<PutOutcome, ApiError> {
     let name = &key.repository;
     let repository = state.repository(key)?;
     if put.tag.is_some_and(|tag| !is_tag(tag)) {
         let message = "Invalid parameter at 'imageTag' failed to satisfy constraint: \
                        'must satisfy regular expression '[a-zA-Z0-9-_.]+''";
-        return Err(Refusal::new("InvalidParameterException", message));
+        return Err(ApiError::new("InvalidParameterException", message));
     }
     let parsed = validation::parse(put.bytes, put.media_type)?;
     let manifest = Manifest::new(put.bytes.to_vec(), &parsed.media_type);
     let digest = manifest.digest.clone();
     if let Some(expected) = put.digest.filter(|expected| **expected != digest) {
         let message = format!("The provided digest '{expected}' does not match the image digest '{digest}'");
-        return Err(Refusal::new("ImageDigestDoesNotMatchException", message));
+        return Err(ApiError::new("ImageDigestDoesNotMatchException", message));
     }
     let named = put.tag.and_then(|tag| repository.tags.get(tag));
     if let (Some(tag), true) = (put.tag, named.is_some())
@@ -69,23 +77,27 @@ pub(super) fn put(state: &mut State, key: &Key, put: &Put<'_>) -> Result<Outcome
             "The image tag '{tag}' already exists in the '{name}' repository and cannot be \
              overwritten because the tag is immutable."
         );
-        return Err(Refusal::new("ImageTagAlreadyExistsException", message));
+        return Err(ApiError::new("ImageTagAlreadyExistsException", message));
     }
     let is_held = repository.images.contains_key(&digest);
     if is_held && (put.tag.is_none() || named == Some(&digest)) {
-        return Ok(Outcome::Unchanged(manifest));
+        return Ok(PutOutcome::Unchanged(manifest));
     }
-    demand_parts(repository, key, &parsed)?;
-    let stored = Stored { manifest: manifest.clone(), parsed, pushed: now() };
+    check_references(repository, key, &parsed)?;
+    let stored = StoredImage { manifest: manifest.clone(), parsed, pushed: now() };
     repository.images.entry(digest.clone()).or_insert(stored);
     if let Some(tag) = put.tag {
         repository.tags.insert(tag.to_owned(), digest);
     }
-    Ok(Outcome::Stored(manifest))
+    Ok(PutOutcome::Stored(manifest))
 }
 
 /// Fails if a blob or child manifest is missing.
-fn demand_parts(repository: &Repository, key: &Key, parsed: &validation::Parsed) -> Result<(), Refusal> {
+fn check_references(
+    repository: &Repository,
+    key: &RepositoryKey,
+    parsed: &validation::ParsedManifest,
+) -> Result<(), ApiError> {
     let (name, account) = (&key.repository, &key.account);
     let blobs = parsed.blobs.iter().map(|(digest, _)| digest);
     let missing: Vec<_> = blobs.filter(|digest| !repository.layers.contains_key(*digest)).collect();
@@ -94,7 +106,7 @@ fn demand_parts(repository: &Repository, key: &Key, parsed: &validation::Parsed)
             "Layers with digests '{missing:?}' required for pushing image into repository with \
              name '{name}' in the registry with id '{account}' do not exist"
         );
-        return Err(Refusal::new("LayersNotFoundException", message.replace('"', "")));
+        return Err(ApiError::new("LayersNotFoundException", message.replace('"', "")));
     }
     let children = parsed.children.iter();
     let missing: Vec<_> = children.filter(|child| !repository.images.contains_key(*child)).collect();
@@ -103,7 +115,7 @@ fn demand_parts(repository: &Repository, key: &Key, parsed: &validation::Parsed)
             "Images with digests '{missing:?}' required for pushing image into repository with \
              name '{name}' in the registry with id '{account}' do not exist"
         );
-        return Err(Refusal::new("ReferencedImagesNotFoundException", message.replace('"', "")));
+        return Err(ApiError::new("ReferencedImagesNotFoundException", message.replace('"', "")));
     }
     Ok(())
 }
@@ -114,13 +126,13 @@ fn demand_parts(repository: &Repository, key: &Key, parsed: &validation::Parsed)
 pub(super) fn delete(
     repository: &mut Repository,
     ids: &[Value],
-) -> Result<(Vec<Value>, Vec<Value>), Refusal> {
+) -> Result<(Vec<Value>, Vec<Value>), ApiError> {
     if let Some(id) = ids.iter().find(|id| id["imageTag"].is_string() && id["imageDigest"].is_string()) {
         let message = format!(
             "aws-emulator: BatchDeleteImage with both imageTag and imageDigest in {id} is refused, because \
              its meaning is undocumented"
         );
-        return Err(Refusal::new("InvalidParameterException", message));
+        return Err(ApiError::new("InvalidParameterException", message));
     }
     let (mut deleted, mut failures) = (Vec::new(), Vec::new());
     for id in ids {
@@ -137,10 +149,10 @@ pub(super) fn failure(id: &Value, code: &str, reason: &str) -> Value {
     json!({"imageId": id, "failureCode": code, "failureReason": reason})
 }
 
-type Failed = (&'static str, String);
+type IdFailure = (&'static str, String);
 
 /// Finds the image with an ID.
-pub(super) fn find<'a>(repository: &'a Repository, id: &Value) -> Result<&'a Stored, Failed> {
+pub(super) fn find<'a>(repository: &'a Repository, id: &Value) -> Result<&'a StoredImage, IdFailure> {
     let (tag, digest) = (id["imageTag"].as_str(), id["imageDigest"].as_str());
     if digest.is_some_and(|digest| !is_digest(digest)) {
         let reason = "Invalid request parameters: image digest should satisfy the regex \
@@ -167,7 +179,7 @@ pub(super) fn find<'a>(repository: &'a Repository, id: &Value) -> Result<&'a Sto
     Ok(found)
 }
 
-fn delete_one(repository: &mut Repository, id: &Value) -> Result<Vec<Value>, Failed> {
+fn delete_one(repository: &mut Repository, id: &Value) -> Result<Vec<Value>, IdFailure> {
     let digest = find(repository, id)?.manifest.digest.clone();
     let tags = repository.tags_of(&digest);
     if let Some(tag) = id["imageTag"].as_str()

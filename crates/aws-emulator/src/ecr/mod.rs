@@ -30,7 +30,7 @@ pub(crate) use hosts::repository_arn;
 use crate::blob::GeneratedBlobs;
 use crate::distribution::Route;
 use crate::service::{Operation, Request, Response, Service};
-use hosts::Place;
+use hosts::Endpoint;
 use store::State;
 
 /// ECR of all accounts and Regions.
@@ -38,7 +38,7 @@ pub struct Ecr {
     /// Account of the caller.
     account: String,
     generated_blobs: Arc<GeneratedBlobs>,
-    token_lasts: Mutex<Duration>,
+    token_lifetime: Mutex<Duration>,
     state: Mutex<State>,
 }
 
@@ -47,7 +47,7 @@ impl Ecr {
         Self {
             account: account.to_owned(),
             generated_blobs,
-            token_lasts: Mutex::new(api::TOKEN_LASTS),
+            token_lifetime: Mutex::new(api::TOKEN_LIFETIME),
             state: Mutex::default(),
         }
     }
@@ -59,13 +59,13 @@ impl Ecr {
 
 impl Service for Ecr {
     fn serves(&self, host: &str) -> bool {
-        Place::parse(host).is_some()
+        Endpoint::parse(host).is_some()
     }
 
     fn operation(&self, host: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Operation {
-        match Place::parse(host) {
-            Some(Place::Control { .. }) => hosts::API.operation(headers),
-            Some(Place::Layers { .. }) => Operation::new("s3", "blob.content"),
+        match Endpoint::parse(host) {
+            Some(Endpoint::Api { .. }) => hosts::API.operation(headers),
+            Some(Endpoint::Layers { .. }) => Operation::new("s3", "blob.content"),
             _ => {
                 let route = Route::parse(uri.path());
                 let actions = registry::actions(&route, method).iter();
@@ -82,10 +82,10 @@ impl Service for Ecr {
 
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(async move {
-            match Place::parse(&request.host) {
-                Some(Place::Control { region }) => api::serve(self, &region, request).await,
-                Some(Place::Layers { region }) => registry::content(self, &region, &request),
-                Some(Place::Data { account, region }) => {
+            match Endpoint::parse(&request.host) {
+                Some(Endpoint::Api { region }) => api::serve(self, &region, request).await,
+                Some(Endpoint::Layers { region }) => registry::serve_layer(self, &region, &request),
+                Some(Endpoint::Registry { account, region }) => {
                     registry::serve(self, &account, &region, request).await
                 }
                 None => crate::service::reset_connection(),

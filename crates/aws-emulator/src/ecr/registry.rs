@@ -7,21 +7,21 @@ use serde_json::json;
 
 use crate::api::Caller;
 use crate::body::{empty, full, read};
-use crate::distribution::{Route, page, refusal};
+use crate::distribution::{Route, error_response, tag_page};
 use crate::fault::Effect;
 use crate::service::{BoxedResponse, Request, Response, response};
 use crate::upstream::{
     RangeSupport, accepts, is_signed, login, refuse_login, send_blob, send_manifest, sign,
 };
 
-use super::error::Refusal;
-use super::images::{self, Put};
-use super::store::{Key, State};
+use super::error::ApiError;
+use super::images::{self, NewImage};
+use super::store::{RepositoryKey, State};
 use super::validation::MANIFEST_LIMIT;
 use super::{Ecr, hosts, pull_through, referrers, uploads};
 
 /// Secret of the signatures of download URLs.
-const SIGNATURE: u64 = 0x00c0_ffee;
+const SIGNING_SECRET: u64 = 0x00c0_ffee;
 
 /// Returns the IAM actions that a request needs
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html>).
@@ -43,8 +43,8 @@ pub(super) fn actions(route: &Route, method: &Method) -> &'static [&'static str]
 /// Handles a request to an account's registry.
 pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Request) -> Response {
     let route = Route::parse(request.path());
-    if let Err(refused) = authenticate(&mut ecr.lock(), region, &request) {
-        return *refused;
+    if let Err(error) = authenticate(&mut ecr.lock(), region, &request) {
+        return *error;
     }
     let Some(repository) = route.repository() else {
         return match route {
@@ -52,11 +52,11 @@ pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Reque
             _ => unsupported(&request),
         };
     };
-    let key = Key::new(account, region, repository);
+    let key = RepositoryKey::new(account, region, repository);
     let caller = Caller::of(&request.headers, &ecr.account, region);
     for action in actions(&route, &request.method) {
-        if let Err(refused) = ecr.lock().admit(&caller, &key, action, &key.arn()) {
-            return refused.wire(request.method == Method::HEAD);
+        if let Err(error) = ecr.lock().authorize(&caller, &key, action, &key.arn()) {
+            return error.registry_response(request.method == Method::HEAD);
         }
     }
     match (&route, request.method.as_str()) {
@@ -67,18 +67,23 @@ pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Reque
         (Route::Manifest { reference, .. }, "PUT") => put(ecr, &key, reference, request).await,
         _ => {
             if let (Route::Manifest { reference, .. }, "GET" | "HEAD") = (&route, request.method.as_str())
-                && let Err(refused) = pull_through::fill(ecr, &caller, &key, reference).await
+                && let Err(error) = pull_through::copy_from_upstream(ecr, &caller, &key, reference).await
             {
-                return refused.wire(request.method == Method::HEAD);
+                return error.registry_response(request.method == Method::HEAD);
             }
-            let answered = rest(&mut ecr.lock(), &key, &route, &request);
-            answered.unwrap_or_else(|refused| refused.wire(request.method == Method::HEAD))
+            let answered = serve_without_body(&mut ecr.lock(), &key, &route, &request);
+            answered.unwrap_or_else(|error| error.registry_response(request.method == Method::HEAD))
         }
     }
 }
 
 /// Handles the requests without a body.
-fn rest(state: &mut State, key: &Key, route: &Route, request: &Request) -> Result<Response, Refusal> {
+fn serve_without_body(
+    state: &mut State,
+    key: &RepositoryKey,
+    route: &Route,
+    request: &Request,
+) -> Result<Response, ApiError> {
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     match route {
         Route::Manifest { reference, .. } if reads => manifest(state, key, reference, request),
@@ -87,14 +92,14 @@ fn rest(state: &mut State, key: &Key, route: &Route, request: &Request) -> Resul
         }
         Route::Blob { digest, .. } if reads => blob(state, key, digest, request),
         Route::Tags { .. } if reads => tags(state, key, request),
-        Route::Referrers { digest, .. } if reads => referrers::read(state, key, digest, request),
+        Route::Referrers { digest, .. } if reads => referrers::serve(state, key, digest, request),
         _ => Ok(unsupported(request)),
     }
 }
 
 fn unsupported(request: &Request) -> Response {
     let message = format!("aws-emulator: {} {} is not implemented", request.method, request.path());
-    refusal(405, "UNSUPPORTED", &message)
+    error_response(405, "UNSUPPORTED", &message)
 }
 
 /// Checks the authorization token of a request.
@@ -102,53 +107,60 @@ fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<()
     let is_head = request.method == Method::HEAD;
     let known = login(request)
         .filter(|(user, _)| user == "AWS")
-        .and_then(|(_, password)| state.logins.get_mut(&password))
+        .and_then(|(_, password)| state.tokens.get_mut(&password))
         .filter(|login| login.region == region);
     let Some(login) = known else {
         let realm = format!("Basic realm=\"https://{}/\",service=\"ecr.amazonaws.com\"", request.host);
         return Err(response(401, &[("www-authenticate", &realm)], full("Not Authorized\n")).into());
     };
     if matches!(request.effect, Some(Effect::ExpireToken)) {
-        login.ends = Instant::now();
+        login.expires_at = Instant::now();
     }
-    if login.ends <= Instant::now() {
+    if login.expires_at <= Instant::now() {
         let message = "Your authorization token has expired. Reauthenticate and try again.";
-        let refused = if is_head { response(403, &[], empty()) } else { refusal(403, "DENIED", message) };
-        return Err(refused.into());
+        let error =
+            if is_head { response(403, &[], empty()) } else { error_response(403, "DENIED", message) };
+        return Err(error.into());
     }
     Ok(())
 }
 
-fn manifest(state: &mut State, key: &Key, reference: &str, request: &Request) -> Result<Response, Refusal> {
+fn manifest(
+    state: &mut State,
+    key: &RepositoryKey,
+    reference: &str,
+    request: &Request,
+) -> Result<Response, ApiError> {
     let Some(image) = state.repository(key)?.image(reference) else {
-        return Err(Refusal::new("ImageNotFoundException", "Requested image not found"));
+        return Err(ApiError::new("ImageNotFoundException", "Requested image not found"));
     };
     if !reference.contains(':') && !accepts(&request.headers, &image.manifest.media_type) {
         let message = "aws-emulator: conversion of manifests to what Accept names is not implemented";
-        return Ok(refusal(406, "UNSUPPORTED", message));
+        return Ok(error_response(406, "UNSUPPORTED", message));
     }
     Ok(send_manifest(&image.manifest, &request.method))
 }
 
-async fn put(ecr: &Ecr, key: &Key, reference: &str, request: Request) -> Response {
+async fn put(ecr: &Ecr, key: &RepositoryKey, reference: &str, request: Request) -> Response {
     let media_type = request.header("content-type").map(ToOwned::to_owned);
     let Ok(bytes) = read(request.body, MANIFEST_LIMIT).await else {
-        return Refusal::manifest("Member must have length less than or equal to 4194304").wire(false);
+        return ApiError::invalid_manifest("Member must have length less than or equal to 4194304")
+            .registry_response(false);
     };
     let (tag, digest) =
         if reference.contains(':') { (None, Some(reference)) } else { (Some(reference), None) };
-    let put = Put { bytes: &bytes, media_type: media_type.as_deref(), tag, digest };
+    let put = NewImage { bytes: &bytes, media_type: media_type.as_deref(), tag, digest };
     match images::push(&mut ecr.lock(), key, &put) {
         Ok(outcome) => {
             let digest = &outcome.manifest().digest;
             let location = format!("https://{}/v2/{}/manifests/{digest}", request.host, key.repository);
             response(201, &[("location", &location), ("docker-content-digest", digest)], empty())
         }
-        Err(refused) => refused.wire(false),
+        Err(error) => error.registry_response(false),
     }
 }
 
-fn delete(state: &mut State, key: &Key, reference: &str) -> Result<Response, Refusal> {
+fn delete(state: &mut State, key: &RepositoryKey, reference: &str) -> Result<Response, ApiError> {
     let name = if reference.contains(':') { "imageDigest" } else { "imageTag" };
     let (_, failures) = images::delete(state.repository(key)?, &[json!({name: reference})])?;
     let Some(failure) = failures.first() else {
@@ -156,14 +168,19 @@ fn delete(state: &mut State, key: &Key, reference: &str) -> Result<Response, Ref
     };
     let reason = failure["failureReason"].as_str().unwrap_or_default();
     match failure["failureCode"].as_str() {
-        Some("ImageNotFound") => Err(Refusal::new("ImageNotFoundException", reason)),
-        _ => Ok(refusal(400, "DENIED", reason)),
+        Some("ImageNotFound") => Err(ApiError::new("ImageNotFoundException", reason)),
+        _ => Ok(error_response(400, "DENIED", reason)),
     }
 }
 
-fn blob(state: &mut State, key: &Key, digest: &str, request: &Request) -> Result<Response, Refusal> {
+fn blob(
+    state: &mut State,
+    key: &RepositoryKey,
+    digest: &str,
+    request: &Request,
+) -> Result<Response, ApiError> {
     let repository = state.repository(key)?;
-    let unknown = refusal(404, "BLOB_UNKNOWN", "blob unknown to registry");
+    let unknown = error_response(404, "BLOB_UNKNOWN", "blob unknown to registry");
     let Some(layer) = repository.layers.get(digest) else {
         return Ok(unknown);
     };
@@ -181,20 +198,20 @@ fn blob(state: &mut State, key: &Key, digest: &str, request: &Request) -> Result
 }
 
 /// Returns a signed download URL of a layer.
-pub(super) fn download_url(key: &Key, digest: &str) -> String {
+pub(super) fn download_url(key: &RepositoryKey, digest: &str) -> String {
     let path = format!("/{}/{}/{digest}", key.account, key.repository);
-    format!("https://{}{}", hosts::layer_host(&key.region), sign(&path, SIGNATURE))
+    format!("https://{}{}", hosts::layer_host(&key.region), sign(&path, SIGNING_SECRET))
 }
 
 /// Handles a request to the bucket with layers.
-pub(super) fn content(ecr: &Ecr, region: &str, request: &Request) -> Response {
-    if let Some(refused) = refuse_login(request) {
-        return refused;
+pub(super) fn serve_layer(ecr: &Ecr, region: &str, request: &Request) -> Response {
+    if let Some(error) = refuse_login(request) {
+        return error;
     }
     let xml = |code: &str, message: &str| {
         full(format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"))
     };
-    if !is_signed(request, SIGNATURE) {
+    if !is_signed(request, SIGNING_SECRET) {
         return response(
             403,
             &[("content-type", "application/xml")],
@@ -202,9 +219,9 @@ pub(super) fn content(ecr: &Ecr, region: &str, request: &Request) -> Response {
         );
     }
     let parts = request.path().trim_start_matches('/').split_once('/');
-    let named = parts.and_then(|(account, rest)| {
-        let (repository, digest) = rest.rsplit_once('/')?;
-        Some((Key::new(account, region, repository), digest))
+    let named = parts.and_then(|(account, serve_without_body)| {
+        let (repository, digest) = serve_without_body.rsplit_once('/')?;
+        Some((RepositoryKey::new(account, region, repository), digest))
     });
     let state = ecr.lock();
     let layer = named.and_then(|(key, digest)| state.repositories.get(&key)?.layers.get(digest));
@@ -218,13 +235,13 @@ pub(super) fn content(ecr: &Ecr, region: &str, request: &Request) -> Response {
     }
 }
 
-fn tags(state: &mut State, key: &Key, request: &Request) -> Result<Response, Refusal> {
+fn tags(state: &mut State, key: &RepositoryKey, request: &Request) -> Result<Response, ApiError> {
     let count = request.query("n").map(|count| count.parse::<usize>().unwrap_or(usize::MAX));
     if count.is_some_and(|count| count > 1000) {
         let message = "Invalid parameter at 'maxResults' failed to satisfy constraint: \
                        'Member must have value less than or equal to 1000'";
-        return Err(Refusal::new("InvalidParameterException", message));
+        return Err(ApiError::new("InvalidParameterException", message));
     }
     let tags = state.repository(key)?.tags.keys().cloned().collect();
-    Ok(page(tags, &key.repository, count, request.query("last")))
+    Ok(tag_page(tags, &key.repository, count, request.query("last")))
 }

@@ -5,16 +5,16 @@ use serde_json::{Value, json};
 use crate::api::now;
 
 use super::describe::page;
-use super::error::Refusal;
+use super::error::ApiError;
 use super::hosts;
-use super::store::{Key, Mutability, Repository, State};
+use super::store::{Mutability, Repository, RepositoryKey, State};
 
 /// Handles `DescribeRepositories`.
-pub(super) fn describe(state: &State, account: &str, region: &str, input: &Value) -> Result<Value, Refusal> {
+pub(super) fn describe(state: &State, account: &str, region: &str, input: &Value) -> Result<Value, ApiError> {
     if let Some(names) = input["repositoryNames"].as_array() {
         let mut found = Vec::new();
         for name in names.iter().filter_map(Value::as_str) {
-            let key = Key::new(account, region, name);
+            let key = RepositoryKey::new(account, region, name);
             let repository = state.repositories.get(&key).ok_or_else(|| missing(&key))?;
             found.push(detail(&key, repository));
         }
@@ -26,22 +26,22 @@ pub(super) fn describe(state: &State, account: &str, region: &str, input: &Value
     Ok(page(all, input, "repositories"))
 }
 
-fn missing(key: &Key) -> Refusal {
+fn missing(key: &RepositoryKey) -> ApiError {
     let message = format!(
         "The repository with name '{}' does not exist in the registry with id '{}'",
         key.repository, key.account
     );
-    Refusal::new("RepositoryNotFoundException", message)
+    ApiError::new("RepositoryNotFoundException", message)
 }
 
 /// Handles `CreateRepository`.
-pub(super) fn create(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
+pub(super) fn create(state: &mut State, key: &RepositoryKey, input: &Value) -> Result<Value, ApiError> {
     if state.repositories.contains_key(key) {
         let message = format!(
             "The repository with name '{}' already exists in the registry with id '{}'",
             key.repository, key.account
         );
-        return Err(Refusal::new("RepositoryAlreadyExistsException", message));
+        return Err(ApiError::new("RepositoryAlreadyExistsException", message));
     }
     let mutability = mutability(input)?;
     let repository = Repository { mutability, created: now(), ..Repository::default() };
@@ -51,7 +51,7 @@ pub(super) fn create(state: &mut State, key: &Key, input: &Value) -> Result<Valu
 }
 
 /// Handles `DeleteRepository`.
-pub(super) fn delete(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
+pub(super) fn delete(state: &mut State, key: &RepositoryKey, input: &Value) -> Result<Value, ApiError> {
     let repository = state.repository(key)?;
     if !repository.images.is_empty() && input["force"] != true {
         let message = format!(
@@ -59,7 +59,7 @@ pub(super) fn delete(state: &mut State, key: &Key, input: &Value) -> Result<Valu
              still contains images",
             key.repository, key.account
         );
-        return Err(Refusal::new("RepositoryNotEmptyException", message));
+        return Err(ApiError::new("RepositoryNotEmptyException", message));
     }
     let output = json!({"repository": detail(key, repository)});
     state.repositories.remove(key);
@@ -67,7 +67,11 @@ pub(super) fn delete(state: &mut State, key: &Key, input: &Value) -> Result<Valu
 }
 
 /// Handles `PutImageTagMutability`.
-pub(super) fn set_mutability(state: &mut State, key: &Key, input: &Value) -> Result<Value, Refusal> {
+pub(super) fn set_mutability(
+    state: &mut State,
+    key: &RepositoryKey,
+    input: &Value,
+) -> Result<Value, ApiError> {
     let repository = state.repository(key)?;
     repository.mutability = mutability(input)?;
     let mut output = detail(key, repository);
@@ -78,12 +82,12 @@ pub(super) fn set_mutability(state: &mut State, key: &Key, input: &Value) -> Res
 }
 
 /// Parses mode and filters.
-fn mutability(input: &Value) -> Result<Mutability, Refusal> {
+fn mutability(input: &Value) -> Result<Mutability, ApiError> {
     let filters = input["imageTagMutabilityExclusionFilters"].as_array();
     let filters = filters.map_or(&[][..], Vec::as_slice).iter();
     let filters: Vec<_> =
         filters.filter_map(|filter| filter["filter"].as_str()).map(ToOwned::to_owned).collect();
-    let invalid = |message: &str| Refusal::new("InvalidParameterException", message);
+    let invalid = |message: &str| ApiError::new("InvalidParameterException", message);
     if filters.len() > 5 {
         return Err(invalid("At most 5 exclusion filters are allowed"));
     }
@@ -102,7 +106,7 @@ fn mutability(input: &Value) -> Result<Mutability, Refusal> {
     }
 }
 
-fn detail(key: &Key, repository: &Repository) -> Value {
+fn detail(key: &RepositoryKey, repository: &Repository) -> Value {
     let host = hosts::registry_host(&key.account, &key.region);
     let mut detail = json!({
         "registryId": key.account,

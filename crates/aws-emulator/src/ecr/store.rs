@@ -8,12 +8,12 @@ use crate::blob::Blob;
 use crate::fault::glob;
 use crate::image::Manifest;
 
-use super::error::Refusal;
+use super::error::ApiError;
 use super::hosts;
-use super::pull_through::Rule;
-use super::throttle::Throttle;
-use super::uploads::Upload;
-use super::validation::Parsed;
+use super::pull_through::PullThroughRule;
+use super::throttle::RateLimits;
+use super::uploads::UploadSession;
+use super::validation::ParsedManifest;
 
 /// Tag mutability.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,9 +60,9 @@ impl Mutability {
 
 /// A manifest in a repository.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
+pub(super) struct StoredImage {
     pub(super) manifest: Manifest,
-    pub(super) parsed: Parsed,
+    pub(super) parsed: ParsedManifest,
     /// Time of the push in seconds since 1970.
     pub(super) pushed: f64,
 }
@@ -82,14 +82,14 @@ pub(super) struct Layer {
 pub(super) struct Repository {
     pub(super) mutability: Mutability,
     pub(super) created: f64,
-    pub(super) images: BTreeMap<String, Stored>,
+    pub(super) images: BTreeMap<String, StoredImage>,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) layers: HashMap<String, Layer>,
 }
 
 impl Repository {
     /// Returns the image with a tag or digest.
-    pub(super) fn image(&self, reference: &str) -> Option<&Stored> {
+    pub(super) fn image(&self, reference: &str) -> Option<&StoredImage> {
         let digest = self.tags.get(reference).map_or(reference, String::as_str);
         self.images.get(digest)
     }
@@ -108,20 +108,20 @@ impl Repository {
 
     /// Returns the indexes that refer to an image.
     pub(super) fn indexes_of(&self, digest: &str) -> Vec<String> {
-        let holds = |image: &&Stored| image.parsed.children.iter().any(|child| child == digest);
+        let holds = |image: &&StoredImage| image.parsed.children.iter().any(|child| child == digest);
         self.images.values().filter(holds).map(|image| image.manifest.digest.clone()).collect()
     }
 }
 
 /// Account, Region and name of a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Key {
+pub(super) struct RepositoryKey {
     pub(super) account: String,
     pub(super) region: String,
     pub(super) repository: String,
 }
 
-impl Key {
+impl RepositoryKey {
     pub(super) fn new(account: &str, region: &str, repository: &str) -> Self {
         let (account, region) = (account.to_owned(), region.to_owned());
         Self { account, region, repository: repository.to_owned() }
@@ -154,51 +154,51 @@ pub struct PushEvent {
 }
 
 /// An authorization token.
-pub(super) struct Login {
+pub(super) struct AuthorizationToken {
     pub(super) region: String,
-    pub(super) ends: Instant,
+    pub(super) expires_at: Instant,
 }
 
 /// Content of ECR.
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) repositories: BTreeMap<Key, Repository>,
-    pub(super) uploads: HashMap<String, Upload>,
-    pub(super) logins: HashMap<String, Login>,
-    pub(super) throttle: Throttle,
+    pub(super) repositories: BTreeMap<RepositoryKey, Repository>,
+    pub(super) uploads: HashMap<String, UploadSession>,
+    pub(super) tokens: HashMap<String, AuthorizationToken>,
+    pub(super) rate_limits: RateLimits,
     pub(super) denials: Denials,
     /// Push events, oldest first.
     pub(super) push_events: Vec<PushEvent>,
     /// Pull-through cache rules.
-    pub(super) rules: Vec<Rule>,
-    pub(super) mounting: bool,
-    pub(super) overlooks_wrong_digests: bool,
+    pub(super) pull_through_rules: Vec<PullThroughRule>,
+    pub(super) blob_mounting: bool,
+    pub(super) accepts_wrong_digests: bool,
 }
 
 impl State {
-    pub(super) fn repository(&mut self, key: &Key) -> Result<&mut Repository, Refusal> {
+    pub(super) fn repository(&mut self, key: &RepositoryKey) -> Result<&mut Repository, ApiError> {
         let missing = || {
             let message = format!(
                 "The repository with name '{}' does not exist in the registry with id '{}'",
                 key.repository, key.account
             );
-            Refusal::new("RepositoryNotFoundException", message)
+            ApiError::new("RepositoryNotFoundException", message)
         };
         self.repositories.get_mut(key).ok_or_else(missing)
     }
 
     /// Checks permission and rate limit of an action.
-    pub(super) fn admit(
+    pub(super) fn authorize(
         &mut self,
         caller: &Caller,
-        key: &Key,
+        key: &RepositoryKey,
         action: &str,
         resource: &str,
-    ) -> Result<(), Refusal> {
-        let full = format!("ecr:{}", permission(action));
+    ) -> Result<(), ApiError> {
+        let full = format!("ecr:{}", required_permission(action));
         self.denials.check(caller, &full, resource)?;
-        if !self.throttle.take(&key.account, &key.region, action, Instant::now()) {
-            return Err(Refusal::new("ThrottlingException", "Rate exceeded"));
+        if !self.rate_limits.try_acquire(&key.account, &key.region, action, Instant::now()) {
+            return Err(ApiError::new("ThrottlingException", "Rate exceeded"));
         }
         Ok(())
     }
@@ -206,7 +206,7 @@ impl State {
 
 /// Returns the permission that an action needs. `ListImageReferrers` has none of its own
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ListImageReferrers.html>).
-fn permission(action: &str) -> &str {
+fn required_permission(action: &str) -> &str {
     if action == "ListImageReferrers" { "BatchGetImage" } else { action }
 }
 
@@ -231,8 +231,8 @@ mod tests {
     #[test]
     fn an_arn_of_another_partition_names_nothing() {
         let arn = "arn:aws-cn:ecr:cn-north-1:123456789012:repository/team/app";
-        assert_eq!(Key::from_arn(arn).unwrap().arn(), arn);
-        assert_eq!(Key::from_arn("arn:aws:ecr:cn-north-1:123456789012:repository/app"), None);
-        assert_eq!(Key::from_arn("arn:aws:s3:::bucket"), None);
+        assert_eq!(RepositoryKey::from_arn(arn).unwrap().arn(), arn);
+        assert_eq!(RepositoryKey::from_arn("arn:aws:ecr:cn-north-1:123456789012:repository/app"), None);
+        assert_eq!(RepositoryKey::from_arn("arn:aws:s3:::bucket"), None);
     }
 }

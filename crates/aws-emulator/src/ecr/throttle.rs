@@ -11,12 +11,12 @@ struct Bucket {
 }
 
 /// Rate limits and their token buckets.
-pub(super) struct Throttle {
+pub(super) struct RateLimits {
     rates: HashMap<String, f64>,
     buckets: HashMap<(String, String, String), Bucket>,
 }
 
-impl Default for Throttle {
+impl Default for RateLimits {
     fn default() -> Self {
         let rates = [
             ("BatchCheckLayerAvailability", 1000.0),
@@ -33,7 +33,7 @@ impl Default for Throttle {
     }
 }
 
-impl Throttle {
+impl RateLimits {
     /// Sets the rate limit of an action. `None` means unlimited.
     pub(super) fn set(&mut self, action: &str, rate: Option<f64>) {
         match rate {
@@ -44,12 +44,12 @@ impl Throttle {
     }
 
     /// Removes all rate limits.
-    pub(super) fn lift(&mut self) {
+    pub(super) fn remove_all(&mut self) {
         self.rates.clear();
     }
 
     /// Takes one token. Returns false if the bucket is empty.
-    pub(super) fn take(&mut self, account: &str, region: &str, action: &str, now: Instant) -> bool {
+    pub(super) fn try_acquire(&mut self, account: &str, region: &str, action: &str, now: Instant) -> bool {
         let Some(&rate) = self.rates.get(action) else {
             return true;
         };
@@ -76,13 +76,13 @@ mod tests {
 
     #[test]
     fn ten_images_a_second_and_no_more() {
-        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let (mut rate_limits, now) = (RateLimits::default(), Instant::now());
         let mut put = |after: u64| {
             let now = now + Duration::from_millis(after);
-            (0..50).filter(|_| throttle.take("1", "eu-west-1", "PutImage", now)).count()
+            (0..50).filter(|_| rate_limits.try_acquire("1", "eu-west-1", "PutImage", now)).count()
         };
         assert_eq!((put(0), put(0), put(500), put(10_000)), (10, 0, 5, 10));
-        assert!(throttle.take("1", "us-east-1", "PutImage", now), "Regions are apart");
-        assert!(throttle.take("1", "eu-west-1", "DescribeImages", now));
+        assert!(rate_limits.try_acquire("1", "us-east-1", "PutImage", now), "Regions are apart");
+        assert!(rate_limits.try_acquire("1", "eu-west-1", "DescribeImages", now));
     }
 }

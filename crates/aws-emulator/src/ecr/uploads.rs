@@ -9,25 +9,25 @@ use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 
 use crate::api::Caller;
-use crate::blob::{Blob, written};
+use crate::blob::{Blob, format_digest};
 use crate::body::{Body, BoxError, empty};
-use crate::distribution::refusal;
+use crate::distribution::error_response;
 use crate::fault::Effect;
 use crate::service::{BoxedResponse, Request, Response, reset_connection, response};
 
 use super::Ecr;
 use super::images::is_digest;
-use super::store::{Key, Layer, State};
+use super::store::{Layer, RepositoryKey, State};
 
 /// Minimum size of all parts except the last, in bytes.
-const PART_MINIMUM: u64 = 5 * 1024 * 1024;
+const MIN_PART_SIZE: u64 = 5 * 1024 * 1024;
 
 /// Maximum size of a blob whose content is kept. Of larger blobs, only digest and size are kept.
 const KEEP_LIMIT: u64 = 1024 * 1024;
 
 /// An upload session.
-pub(super) struct Upload {
-    key: Key,
+pub(super) struct UploadSession {
+    key: RepositoryKey,
     hash: Sha256,
     received: u64,
     /// Received content, unless it is too large to keep.
@@ -39,8 +39,8 @@ pub(super) struct Upload {
     broken: bool,
 }
 
-impl Upload {
-    fn new(key: Key) -> Self {
+impl UploadSession {
+    fn new(key: RepositoryKey) -> Self {
         Self {
             key,
             hash: Sha256::new(),
@@ -75,7 +75,7 @@ impl Upload {
 }
 
 /// Opens a session, or mounts a blob if the request asks for it.
-pub(super) fn start(state: &mut State, caller: &Caller, key: &Key, request: &Request) -> Response {
+pub(super) fn start(state: &mut State, caller: &Caller, key: &RepositoryKey, request: &Request) -> Response {
     if !state.repositories.contains_key(key) {
         // Clients get a closed connection instead of a 404 (https://github.com/moby/moby/issues/24473).
         return reset_connection();
@@ -84,18 +84,18 @@ pub(super) fn start(state: &mut State, caller: &Caller, key: &Key, request: &Req
     if let (Some(digest), Some(from)) = (request.query("mount"), request.query("from"))
         && mount(state, caller, key, request, (&digest, &from))
     {
-        let location = format!("https://{host}/v2/{}/blobs/{digest}", key.repository);
-        return response(201, &[("location", &location), ("docker-content-digest", &digest)], empty());
+        let session_url = format!("https://{host}/v2/{}/blobs/{digest}", key.repository);
+        return response(201, &[("location", &session_url), ("docker-content-digest", &digest)], empty());
     }
     let session = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-    state.uploads.insert(session.clone(), Upload::new(key.clone()));
-    let location = location(request, key, &session);
-    let headers = [("location", location.as_str()), ("range", "0-0"), ("docker-upload-uuid", &session)];
+    state.uploads.insert(session.clone(), UploadSession::new(key.clone()));
+    let session_url = session_url(request, key, &session);
+    let headers = [("location", session_url.as_str()), ("range", "0-0"), ("docker-upload-uuid", &session)];
     response(202, &headers, empty())
 }
 
 /// Returns the absolute URL of a session with its state.
-fn location(request: &Request, key: &Key, session: &str) -> String {
+fn session_url(request: &Request, key: &RepositoryKey, session: &str) -> String {
     format!("https://{}/v2/{}/blobs/uploads/{session}?_state=opaque", request.host, key.repository)
 }
 
@@ -103,15 +103,15 @@ fn location(request: &Request, key: &Key, session: &str) -> String {
 fn mount(
     state: &mut State,
     caller: &Caller,
-    key: &Key,
+    key: &RepositoryKey,
     request: &Request,
     (digest, from): (&str, &str),
 ) -> bool {
-    let source = Key { repository: from.to_owned(), ..key.clone() };
-    let refused = !state.mounting
+    let source = RepositoryKey { repository: from.to_owned(), ..key.clone() };
+    let error = !state.blob_mounting
         || matches!(request.effect, Some(Effect::RefuseMount))
-        || state.admit(caller, &source, "GetDownloadUrlForLayer", &source.arn()).is_err();
-    if refused {
+        || state.authorize(caller, &source, "GetDownloadUrlForLayer", &source.arn()).is_err();
+    if error {
         return false;
     }
     let held = state.repositories.get(&source).filter(|held| held.refers_to(digest));
@@ -127,14 +127,15 @@ fn mount(
 }
 
 /// Removes a session from the store while a body is received.
-fn borrow(
+fn take_session(
     mut state: MutexGuard<'_, State>,
-    key: &Key,
+    key: &RepositoryKey,
     session: &str,
     request: &Request,
-) -> Result<Upload, BoxedResponse> {
-    let unknown =
-        || -> BoxedResponse { refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry").into() };
+) -> Result<UploadSession, BoxedResponse> {
+    let unknown = || -> BoxedResponse {
+        error_response(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry").into()
+    };
     let upload = state.uploads.remove(session).filter(|upload| upload.key == *key);
     let upload = upload.ok_or_else(unknown)?;
     let first = first_byte(request);
@@ -145,7 +146,7 @@ fn borrow(
     if let Some(first) = expected.filter(|first| sends && *first != upload.received) {
         let message = format!("First byte of the layer part is {first} instead of {}", upload.received);
         state.uploads.insert(session.to_owned(), upload);
-        return Err(refusal(416, "BLOB_UPLOAD_INVALID", &message).into());
+        return Err(error_response(416, "BLOB_UPLOAD_INVALID", &message).into());
     }
     if upload.broken {
         return Err(unknown());
@@ -160,17 +161,17 @@ fn first_byte(request: &Request) -> Option<u64> {
 }
 
 /// Receives a part. As in ECR, the status is 201 and `Range` stays at the end of the first part.
-pub(super) async fn patch(ecr: &Ecr, key: &Key, session: &str, request: Request) -> Response {
-    let mut upload = match borrow(ecr.lock(), key, session, &request) {
+pub(super) async fn patch(ecr: &Ecr, key: &RepositoryKey, session: &str, request: Request) -> Response {
+    let mut upload = match take_session(ecr.lock(), key, session, &request) {
         Ok(upload) => upload,
-        Err(refused) => return *refused,
+        Err(error) => return *error,
     };
-    if upload.first_part.is_some() && upload.last_part < PART_MINIMUM {
+    if upload.first_part.is_some() && upload.last_part < MIN_PART_SIZE {
         ecr.lock().uploads.insert(session.to_owned(), upload);
         let message = "Layer parts must be at least 5242880 bytes except the last";
-        return refusal(400, "BLOB_UPLOAD_INVALID", message);
+        return error_response(400, "BLOB_UPLOAD_INVALID", message);
     }
-    let location = location(&request, key, session);
+    let session_url = session_url(&request, key, session);
     let received = upload.receive(request.body).await;
     let end = upload.first_part.unwrap_or(upload.received).saturating_sub(1);
     ecr.lock().uploads.insert(session.to_owned(), upload);
@@ -178,22 +179,22 @@ pub(super) async fn patch(ecr: &Ecr, key: &Key, session: &str, request: Request)
         return reset_connection();
     }
     let range = format!("0-{end}");
-    let headers = [("location", location.as_str()), ("range", &range), ("docker-upload-uuid", session)];
+    let headers = [("location", session_url.as_str()), ("range", &range), ("docker-upload-uuid", session)];
     response(201, &headers, empty())
 }
 
 /// Receives the last part and completes the upload.
-pub(super) async fn put(ecr: &Ecr, key: &Key, session: &str, request: Request) -> Response {
+pub(super) async fn put(ecr: &Ecr, key: &RepositoryKey, session: &str, request: Request) -> Response {
     let digest = request.query("digest").unwrap_or_default();
     let host = request.host.clone();
-    let mut upload = match borrow(ecr.lock(), key, session, &request) {
+    let mut upload = match take_session(ecr.lock(), key, session, &request) {
         Ok(upload) => upload,
-        Err(refused) => return *refused,
+        Err(error) => return *error,
     };
     if upload.received == 0 && request.header("content-range").is_some() {
         ecr.lock().uploads.insert(session.to_owned(), upload);
         let message = "A monolithic upload must not carry Content-Range";
-        return refusal(400, "BLOB_UPLOAD_INVALID", message);
+        return error_response(400, "BLOB_UPLOAD_INVALID", message);
     }
     if upload.receive(request.body).await.is_err() {
         ecr.lock().uploads.insert(session.to_owned(), upload);
@@ -201,26 +202,26 @@ pub(super) async fn put(ecr: &Ecr, key: &Key, session: &str, request: Request) -
     }
     if !is_digest(&digest) {
         let message = "Invalid parameter at 'layerDigest': only sha256 digests are supported";
-        return refusal(400, "DIGEST_INVALID", message);
+        return error_response(400, "DIGEST_INVALID", message);
     }
     if upload.received == 0 {
         // EmptyUploadException. Empty blobs cannot be stored (aws/containers-roadmap#1074).
-        return refusal(500, "UNKNOWN", "Cannot complete an upload with zero length");
+        return error_response(500, "UNKNOWN", "Cannot complete an upload with zero length");
     }
-    close(&ecr.generated_blobs, ecr.lock(), upload, &digest, &host)
+    complete(&ecr.generated_blobs, ecr.lock(), upload, &digest, &host)
 }
 
-fn close(
+fn complete(
     generated_blobs: &Arc<crate::blob::GeneratedBlobs>,
     mut state: MutexGuard<'_, State>,
-    upload: Upload,
+    upload: UploadSession,
     digest: &str,
     host: &str,
 ) -> Response {
-    let actual = written(&upload.hash.finalize());
-    if actual != digest && !state.overlooks_wrong_digests {
+    let actual = format_digest(&upload.hash.finalize());
+    if actual != digest && !state.accepts_wrong_digests {
         let message = "None of the provided layer digests match the calculated layer digest";
-        return refusal(400, "BLOB_UPLOAD_INVALID", message);
+        return error_response(400, "BLOB_UPLOAD_INVALID", message);
     }
     let Some(repository) = state.repositories.get_mut(&upload.key) else {
         return reset_connection();
@@ -229,14 +230,14 @@ fn close(
     let blob = generated_blobs.get(&actual).or(kept);
     let layer = Layer { size: upload.received, actual, blob };
     repository.layers.insert(digest.to_owned(), layer);
-    let location = format!("https://{host}/v2/{}/blobs/{digest}", upload.key.repository);
-    response(201, &[("location", &location), ("docker-content-digest", digest)], empty())
+    let session_url = format!("https://{host}/v2/{}/blobs/{digest}", upload.key.repository);
+    response(201, &[("location", &session_url), ("docker-content-digest", digest)], empty())
 }
 
 /// Cancels a session.
-pub(super) fn cancel(state: &mut State, key: &Key, session: &str) -> Response {
+pub(super) fn cancel(state: &mut State, key: &RepositoryKey, session: &str) -> Response {
     match state.uploads.remove(session).filter(|upload| upload.key == *key) {
         Some(_) => response(204, &[], empty()),
-        None => refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"),
+        None => error_response(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::image::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 
-use super::error::Refusal;
+use super::error::ApiError;
 
 const LAYER_LIMIT: usize = 500;
 /// Maximum size of a manifest in bytes.
@@ -13,7 +13,7 @@ pub(crate) const MANIFEST_LIMIT: usize = 4_194_304;
 
 /// References of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Parsed {
+pub(crate) struct ParsedManifest {
     pub(crate) media_type: String,
     /// Config and layers with their sizes, which must exist.
     pub(crate) blobs: Vec<(String, u64)>,
@@ -24,15 +24,15 @@ pub(crate) struct Parsed {
 }
 
 /// Validates a manifest. `declared` is the media type in the request.
-pub(crate) fn parse(bytes: &[u8], declared: Option<&str>) -> Result<Parsed, Refusal> {
+pub(crate) fn parse(bytes: &[u8], declared: Option<&str>) -> Result<ParsedManifest, ApiError> {
     if bytes.len() > MANIFEST_LIMIT {
-        return Err(Refusal::manifest("Member must have length less than or equal to 4194304"));
+        return Err(ApiError::invalid_manifest("Member must have length less than or equal to 4194304"));
     }
-    let syntax = || Refusal::manifest("Invalid JSON syntax");
+    let syntax = || ApiError::invalid_manifest("Invalid JSON syntax");
     let document: Value = serde_json::from_slice(bytes).map_err(|_| syntax())?;
     let media_type = document["mediaType"].as_str().or(declared);
-    let media_type = media_type.ok_or_else(|| Refusal::manifest("Media type is missing"))?;
-    let mut parsed = Parsed {
+    let media_type = media_type.ok_or_else(|| ApiError::invalid_manifest("Media type is missing"))?;
+    let mut parsed = ParsedManifest {
         media_type: media_type.to_owned(),
         blobs: Vec::new(),
         children: Vec::new(),
@@ -46,14 +46,14 @@ pub(crate) fn parse(bytes: &[u8], declared: Option<&str>) -> Result<Parsed, Refu
         OCI_INDEX | DOCKER_LIST => index(&document, &mut parsed)?,
         OCI_MANIFEST | DOCKER_MANIFEST => image(&document, &mut parsed)?,
         other => {
-            return Err(Refusal::manifest(&format!("Unsupported media type '{other}'")));
+            return Err(ApiError::invalid_manifest(&format!("Unsupported media type '{other}'")));
         }
     }
     Ok(parsed)
 }
 
-fn index(document: &Value, parsed: &mut Parsed) -> Result<(), Refusal> {
-    let syntax = || Refusal::manifest("Invalid JSON syntax");
+fn index(document: &Value, parsed: &mut ParsedManifest) -> Result<(), ApiError> {
+    let syntax = || ApiError::invalid_manifest("Invalid JSON syntax");
     for entry in document["manifests"].as_array().ok_or_else(syntax)? {
         if entry["platform"].get("features").is_some() {
             return Err(syntax());
@@ -63,18 +63,18 @@ fn index(document: &Value, parsed: &mut Parsed) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn image(document: &Value, parsed: &mut Parsed) -> Result<(), Refusal> {
-    let syntax = || Refusal::manifest("Invalid JSON syntax");
+fn image(document: &Value, parsed: &mut ParsedManifest) -> Result<(), ApiError> {
+    let syntax = || ApiError::invalid_manifest("Invalid JSON syntax");
     let config = &document["config"];
     if config.get("platform").is_some() || config.get("annotations").is_some() {
         return Err(syntax());
     }
     let layers = document["layers"].as_array().map_or(&[][..], Vec::as_slice);
     if layers.is_empty() {
-        return Err(Refusal::manifest("Image has to have at least 1 layer"));
+        return Err(ApiError::invalid_manifest("Image has to have at least 1 layer"));
     }
     if layers.len() > LAYER_LIMIT {
-        return Err(Refusal::manifest("Limit on number of layers per image exceeded"));
+        return Err(ApiError::invalid_manifest("Limit on number of layers per image exceeded"));
     }
     let stored = layers.iter().filter(|layer| !is_foreign(layer));
     for descriptor in [config].into_iter().chain(stored) {
@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    fn check(change: impl FnOnce(&mut Value)) -> Result<Parsed, String> {
+    fn check(change: impl FnOnce(&mut Value)) -> Result<ParsedManifest, String> {
         let descriptor = |digest: &str| json!({"mediaType": "x", "digest": digest, "size": 1});
         let mut document = json!({
             "schemaVersion": 2, "mediaType": OCI_MANIFEST,

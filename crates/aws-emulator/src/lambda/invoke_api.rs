@@ -42,7 +42,7 @@ impl LambdaApi {
         let Some(name) = function_name(&request.method, request.path()) else {
             return refuse(501, "NotImplemented", &format!("{call} is not emulated"));
         };
-        actions_seen::note(actions_seen::program(&request.headers).as_deref(), INVOKE);
+        actions_seen::record(actions_seen::program_name(&request.headers).as_deref(), INVOKE);
         let found = lock(&self.functions).iter().find(|function| is(function, &name)).cloned();
         let Some(function) = found else {
             return refuse(404, "ResourceNotFoundException", &format!("Function not found: {name}"));

@@ -175,32 +175,34 @@ impl<'a> StackOperation<'a> {
             }
             event[name].as_str().unwrap_or_default().to_owned()
         };
-        let identity = RequestIds {
+        let ids_of_request = RequestIds {
             stack_id: field("StackId", &|| stack.id.clone()),
             logical_id: field("LogicalResourceId", &|| "Resource".to_owned()),
             request_id: field("RequestId", &ids::uuid),
         };
-        field("ResponseURL", &|| stack.bucket.presign(&identity, stack.settings.signature, URL_VALIDITY));
+        field("ResponseURL", &|| {
+            stack.bucket.presign(&ids_of_request, stack.settings.signature, URL_VALIDITY)
+        });
         let limit = stack.settings.simulated_second * service_timeout(&event);
-        let seen = stack.bucket.uploads(&identity).len();
+        let seen = stack.bucket.uploads(&ids_of_request).len();
         let open = OpenCall::new(self, phase, event.clone());
         open.change(|call| call.invocation_id = stack.provider.invoke(event));
         self.sent.notify_waiters();
-        let end = timeout(limit, self.accepted_response(&identity, seen, &open)).await;
+        let end = timeout(limit, self.accepted_response(&ids_of_request, seen, &open)).await;
         open.close(end.unwrap_or(CallOutcome::TimedOut))
     }
 
     /// Waits for a response that CloudFormation does not ignore.
     async fn accepted_response(
         &self,
-        identity: &RequestIds,
+        ids_of_request: &RequestIds,
         mut seen: usize,
         open: &OpenCall<'_, '_>,
     ) -> CallOutcome {
         loop {
-            let uploads = self.stack.bucket.wait_for_uploads(identity, seen).await;
+            let uploads = self.stack.bucket.wait_for_uploads(ids_of_request, seen).await;
             for upload in uploads.iter().skip(seen).filter(|upload| upload.status == 200) {
-                match ProviderResponse::read(&upload.body, identity) {
+                match ProviderResponse::parse(&upload.body, ids_of_request) {
                     Ok(answer) => return CallOutcome::Responded(answer),
                     Err(ResponseError::Invalid(reason)) => return CallOutcome::Invalid(reason),
                     Err(ResponseError::Discarded(reason)) => {

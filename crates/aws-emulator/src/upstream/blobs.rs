@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::blob::{Blob, digest};
 use crate::body::{empty, full};
-use crate::distribution::refusal;
+use crate::distribution::error_response;
 use crate::fault::Effect;
 use crate::service::{Request, Response, response};
 
@@ -33,7 +33,7 @@ pub(super) fn read(
         if is_head && is_manifest && profile.has(Quirk::BlobHeadFindsManifests) {
             return response(200, &[("content-type", "application/octet-stream")], empty());
         }
-        return missing(profile, request, refusal(404, "BLOB_UNKNOWN", "blob unknown to registry"));
+        return missing(profile, request, error_response(404, "BLOB_UNKNOWN", "blob unknown to registry"));
     };
     if is_head && !profile.has(Quirk::RejectsBlobHead) {
         return send(blob, request, state.ranges);

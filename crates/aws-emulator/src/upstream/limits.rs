@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use http::HeaderValue;
 
-use crate::distribution::refusal;
+use crate::distribution::error_response;
 use crate::service::Response;
 
 use super::profile::{Profile, RateHeaders, RateLimit};
@@ -48,7 +48,7 @@ impl Limits {
     }
 
     /// Returns an error response if the limit is reached.
-    pub(super) fn refusal(&self, profile: &Profile, user: Option<&str>) -> Option<Response> {
+    pub(super) fn limit_error(&self, profile: &Profile, user: Option<&str>) -> Option<Response> {
         if self.remaining(profile, user)? > 0 {
             return None;
         }
@@ -56,7 +56,7 @@ impl Limits {
         let message = format!(
             "You have reached your {kind}pull rate limit. https://www.docker.com/increase-rate-limit"
         );
-        let mut response = refusal(429, "TOOMANYREQUESTS", &message);
+        let mut response = error_response(429, "TOOMANYREQUESTS", &message);
         self.announce(profile, user, &mut response);
         Some(response)
     }

@@ -4,7 +4,7 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 use crate::body::{empty, full};
-use crate::distribution::{page, refusal};
+use crate::distribution::{error_response, tag_page};
 use crate::image::Manifest;
 use crate::log::LogHandle;
 use crate::service::{BoxedResponse, Request, Response, response};
@@ -38,7 +38,7 @@ pub(super) fn read(
     };
     let is_get = request.method == Method::GET;
     if is_get {
-        if let Some(refused) = state.limits.refusal(profile, user) {
+        if let Some(refused) = state.limits.limit_error(profile, user) {
             return refused;
         }
         count(state, user, &request.log_handle);
@@ -104,14 +104,14 @@ fn negotiate<'a>(
     };
     if reference.contains(':') {
         let message = "OCI index found, but Accept header does not support OCI indexes";
-        return Err(refusal(404, "MANIFEST_UNKNOWN", message).into());
+        return Err(error_response(404, "MANIFEST_UNKNOWN", message).into());
     }
     let usual =
         |entry: &&Value| entry["platform"]["os"] == "linux" && entry["platform"]["architecture"] == "amd64";
     let child = entries.iter().find(usual).and_then(|entry| entry["digest"].as_str());
     child
         .and_then(|digest| held.manifests.get(digest))
-        .ok_or_else(|| refusal(404, "MANIFEST_UNKNOWN", "manifest unknown").into())
+        .ok_or_else(|| error_response(404, "MANIFEST_UNKNOWN", "manifest unknown").into())
 }
 
 /// Returns true if the `Accept` headers contain a media type.
@@ -126,8 +126,8 @@ pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
 /// Handles a request for a tag list.
 pub(super) fn tags(state: &State, request: &Request, repository: &str) -> Response {
     let Some(held) = state.repositories.get(repository) else {
-        return refusal(404, "NAME_UNKNOWN", "repository name not known to registry");
+        return error_response(404, "NAME_UNKNOWN", "repository name not known to registry");
     };
     let count = request.query("n").and_then(|count| count.parse().ok());
-    page(held.tags.keys().cloned().collect(), repository, count, request.query("last"))
+    tag_page(held.tags.keys().cloned().collect(), repository, count, request.query("last"))
 }

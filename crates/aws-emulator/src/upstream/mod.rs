@@ -29,7 +29,7 @@ pub(crate) use token::login;
 
 use crate::blob::GeneratedBlobs;
 use crate::body::{empty, full, read};
-use crate::distribution::{Route, refusal};
+use crate::distribution::{Route, error_response};
 use crate::service::{Operation, Request, Response, Service, reset_connection, response};
 use store::State;
 
@@ -164,7 +164,7 @@ impl Registry {
             _ => {
                 let what = request.operation.name.as_str();
                 let message = format!("aws-emulator: {what} is not implemented for upstreams");
-                refusal(405, "UNSUPPORTED", &message)
+                error_response(405, "UNSUPPORTED", &message)
             }
         }
     }

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::body::empty;
-use crate::distribution::refusal;
+use crate::distribution::error_response;
 use crate::fault::Effect;
 use crate::service::{BoxedResponse, Request, Response, json_response, queries, response};
 
@@ -57,7 +57,7 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, for
         .collect();
     let unknown = |(_, actions): &(&str, &str)| actions.split(',').any(|a| !matches!(a, "pull" | "push"));
     if profile.has(Quirk::RejectsUnknownActions) && asked.iter().any(unknown) {
-        return refusal(400, "UNSUPPORTED", "Unable to decode repository and actions");
+        return error_response(400, "UNSUPPORTED", "Unable to decode repository and actions");
     }
     let repositories: HashSet<_> = asked
         .iter()
@@ -115,22 +115,26 @@ fn caller(state: &mut State, profile: &Profile, wish: &Wish<'_>) -> Result<Optio
     let wrong = || profile.errors.wrong_login.answer("", "");
     if wish.request.method == http::Method::POST {
         if !profile.accepts_identity_tokens {
-            return Err(refusal(401, "UNAUTHORIZED", "authentication required").into());
+            return Err(error_response(401, "UNAUTHORIZED", "authentication required").into());
         }
         if wish.values("grant_type") != ["refresh_token"] || wish.values("service").is_empty() {
-            return Err(refusal(400, "BAD_REQUEST", "grant_type, service and a token are required").into());
+            return Err(
+                error_response(400, "BAD_REQUEST", "grant_type, service and a token are required").into()
+            );
         }
         let token = wish.values("refresh_token").pop().unwrap_or_default();
         return state.identity_tokens.get(&token).cloned().map(Some).ok_or_else(|| wrong().into());
     }
     if wish.request.method != http::Method::GET {
-        return Err(refusal(405, "UNSUPPORTED", "aws-emulator: tokens are given for GET and POST").into());
+        return Err(
+            error_response(405, "UNSUPPORTED", "aws-emulator: tokens are given for GET and POST").into()
+        );
     }
     let Some((user, password)) = login(wish.request) else { return Ok(None) };
     let wrongly = state.wrong_logins.get(&user).copied().unwrap_or(0);
     if profile.lockout_threshold.is_some_and(|limit| wrongly >= limit) {
         let message = "too many failed login attempts for username or IP address";
-        return Err(refusal(429, "TOOMANYREQUESTS", message).into());
+        return Err(error_response(429, "TOOMANYREQUESTS", message).into());
     }
     if user == NOBODY && profile.accepts_identity_tokens {
         return state.identity_tokens.get(&password).cloned().map(Some).ok_or_else(|| wrong().into());

@@ -18,13 +18,13 @@ use serde_json::{Value, json};
 
 use crate::service::{Operation, Request, Response, Service, reset_connection};
 
-use super::{Api, Caller, Denials, JsonVersion, Refusal, hosts};
+use super::{Api, ApiError, Caller, Denials, JsonVersion, hosts};
 use tables::Tables;
 
 static API: Api = Api {
     service: "dynamodb",
     log_service: "dynamodb",
-    target: "DynamoDB_20120810.",
+    target_prefix: "DynamoDB_20120810.",
     hosts: &["dynamodb", "dynamodb-fips"],
     dual_stack_hosts: &["dynamodb"],
     json: JsonVersion::V1_0,
@@ -69,7 +69,7 @@ impl DynamoDb {
     /// Returns name and message of the error.
     pub fn call(&self, region: &str, action: &str, input: &Value) -> Result<Value, (&'static str, String)> {
         let caller = Caller::unnamed(&self.account, region);
-        self.carry_out(&caller, region, action, input).map_err(|refusal| (refusal.name, refusal.message))
+        self.execute(&caller, region, action, input).map_err(|error| (error.name, error.message))
     }
 
     /// Creates an on-demand table with the schema of the provider's state table.
@@ -93,7 +93,7 @@ impl DynamoDb {
             "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
             "BillingMode": "PAY_PER_REQUEST",
         });
-        self.prepare(region, |tables| tables.call("CreateTable", &input, Duration::ZERO).map(drop));
+        self.call_or_panic(region, |tables| tables.call("CreateTable", &input, Duration::ZERO).map(drop));
     }
 
     /// Deletes a table with its items.
@@ -103,7 +103,7 @@ impl DynamoDb {
     /// Panics if the table does not exist.
     pub fn delete_table(&self, region: &str, name: &str) {
         let input = json!({"TableName": name});
-        self.prepare(region, |tables| tables.call("DeleteTable", &input, Duration::ZERO).map(drop));
+        self.call_or_panic(region, |tables| tables.call("DeleteTable", &input, Duration::ZERO).map(drop));
     }
 
     /// Returns all items of a table as plain JSON. Sets become lists, and binary data becomes base64.
@@ -114,7 +114,7 @@ impl DynamoDb {
     ///
     /// Panics if the table does not exist.
     pub fn items(&self, region: &str, name: &str) -> Vec<Value> {
-        let items = self.prepare(region, |tables| tables.items(name));
+        let items = self.call_or_panic(region, |tables| tables.items(name));
         items.iter().map(json::decode_item).collect()
     }
 
@@ -127,7 +127,7 @@ impl DynamoDb {
     /// Panics if the item is no object or the table does not accept it.
     pub fn put(&self, region: &str, name: &str, item: &Value) {
         let item = json::encode_item(item);
-        self.prepare(region, |tables| tables.put(name, &item));
+        self.call_or_panic(region, |tables| tables.put(name, &item));
     }
 
     /// Deletes the item with this partition key, if it exists. No read returns it afterwards.
@@ -138,7 +138,7 @@ impl DynamoDb {
     ///
     /// Panics if the table does not exist.
     pub fn remove(&self, region: &str, name: &str, key: &str) {
-        self.prepare(region, |tables| tables.remove(name, key));
+        self.call_or_panic(region, |tables| tables.remove(name, key));
     }
 
     /// Sets the time after a write in which a read without `ConsistentRead` returns the earlier item.
@@ -156,18 +156,12 @@ impl DynamoDb {
         self.lock().denials.clear();
     }
 
-    fn prepare<T>(&self, region: &str, act: impl FnOnce(&mut Tables) -> Result<T, Refusal>) -> T {
+    fn call_or_panic<T>(&self, region: &str, act: impl FnOnce(&mut Tables) -> Result<T, ApiError>) -> T {
         let result = act(self.lock().tables(region));
-        result.unwrap_or_else(|refusal| panic!("DynamoDB in {region}: {}: {}", refusal.name, refusal.message))
+        result.unwrap_or_else(|error| panic!("DynamoDB in {region}: {}: {}", error.name, error.message))
     }
 
-    fn carry_out(
-        &self,
-        caller: &Caller,
-        region: &str,
-        action: &str,
-        input: &Value,
-    ) -> Result<Value, Refusal> {
+    fn execute(&self, caller: &Caller, region: &str, action: &str, input: &Value) -> Result<Value, ApiError> {
         let mut state = self.lock();
         let arn = |table: &str| {
             let partition = hosts::partition(region);
@@ -228,7 +222,7 @@ pub(super) fn error_type(name: &str) -> String {
 /// Returns true if a host name is an account-based endpoint, such as
 /// `123456789012.ddb.eu-west-1.amazonaws.com`.
 fn is_account_endpoint(host: &str) -> bool {
-    hosts::split(host).is_some_and(|(name, ..)| name.ends_with(".ddb"))
+    hosts::split_at_region(host).is_some_and(|(name, ..)| name.ends_with(".ddb"))
 }
 
 impl Service for DynamoDb {
@@ -248,12 +242,12 @@ impl Service for DynamoDb {
                      because a gateway endpoint may not serve others",
                     request.host
                 );
-                return API.refuse(&Refusal::new("UnknownOperationException", message));
+                return API.error_response(&ApiError::new("UnknownOperationException", message));
             }
             let Some(region) = API.region(&request.host) else { return reset_connection() };
             let caller = Caller::of(&request.headers, &self.account, &region);
-            let carry_out = |action: &str, input: &Value| self.carry_out(&caller, &region, action, input);
-            API.answer(&region, request, carry_out).await
+            let execute = |action: &str, input: &Value| self.execute(&caller, &region, action, input);
+            API.respond(&region, request, execute).await
         })
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{API, Refusal};
+use super::{API, ApiError};
 
 /// Name and value of each key attribute of an item.
 type Key = Map<String, Value>;
@@ -38,7 +38,7 @@ impl Tables {
     }
 
     /// Executes an action of the API.
-    pub(super) fn call(&mut self, action: &str, input: &Value, lag: Duration) -> Result<Value, Refusal> {
+    pub(super) fn call(&mut self, action: &str, input: &Value, lag: Duration) -> Result<Value, ApiError> {
         let table = input["TableName"].as_str().unwrap_or_default();
         match action {
             "CreateTable" => {
@@ -92,7 +92,7 @@ impl Tables {
     }
 
     /// Returns all items of a table.
-    pub(super) fn items(&self, table: &str) -> Result<Vec<Value>, Refusal> {
+    pub(super) fn items(&self, table: &str) -> Result<Vec<Value>, ApiError> {
         let mut items = Vec::new();
         let mut input = json!({"TableName": table, "ConsistentRead": true});
         loop {
@@ -106,7 +106,7 @@ impl Tables {
     }
 
     /// Stores an item in both databases.
-    pub(super) fn put(&mut self, table: &str, item: &Value) -> Result<(), Refusal> {
+    pub(super) fn put(&mut self, table: &str, item: &Value) -> Result<(), ApiError> {
         let key = self.key(table, item);
         for database in [&self.current, &self.lagging] {
             store(database, table, &key, Some(item))?;
@@ -116,7 +116,7 @@ impl Tables {
     }
 
     /// Deletes an item from both databases.
-    pub(super) fn remove(&mut self, table: &str, key: &str) -> Result<(), Refusal> {
+    pub(super) fn remove(&mut self, table: &str, key: &str) -> Result<(), ApiError> {
         let names = self.keys.get(table).map_or(&[][..], Vec::as_slice);
         let key: Key = names.iter().map(|name| (name.clone(), json!({"S": key}))).collect();
         for database in [&self.current, &self.lagging] {
@@ -137,8 +137,8 @@ impl Tables {
         &mut self,
         table: &str,
         key: Key,
-        act: impl FnOnce(&Database) -> Result<Value, Refusal>,
-    ) -> Result<Value, Refusal> {
+        act: impl FnOnce(&Database) -> Result<Value, ApiError>,
+    ) -> Result<Value, ApiError> {
         // If the key is invalid, `act` reports it.
         let before = load(&self.current, table, &key).unwrap_or_default();
         let output = act(&self.current)?;
@@ -149,7 +149,7 @@ impl Tables {
     }
 
     /// Returns the database for a read.
-    fn database(&mut self, consistent: bool, lag: Duration) -> Result<&Database, Refusal> {
+    fn database(&mut self, consistent: bool, lag: Duration) -> Result<&Database, ApiError> {
         if consistent {
             return Ok(&self.current);
         }
@@ -163,14 +163,14 @@ impl Tables {
 }
 
 /// Reads an item.
-fn load(database: &Database, table: &str, key: &Key) -> Result<Option<Value>, Refusal> {
+fn load(database: &Database, table: &str, key: &Key) -> Result<Option<Value>, ApiError> {
     let input = json!({"TableName": table, "Key": key});
     let output = run(&input, |request: GetItemRequest| database.get_item(request))?;
     Ok(output.get("Item").cloned())
 }
 
 /// Stores an item, or removes it if `item` is empty.
-fn store(database: &Database, table: &str, key: &Key, item: Option<&Value>) -> Result<(), Refusal> {
+fn store(database: &Database, table: &str, key: &Key, item: Option<&Value>) -> Result<(), ApiError> {
     match item {
         Some(item) => {
             run(&json!({"TableName": table, "Item": item}), |request| database.put_item(request))?;
@@ -186,28 +186,28 @@ fn store(database: &Database, table: &str, key: &Key, item: Option<&Value>) -> R
 fn run<Input: DeserializeOwned, Output: Serialize>(
     input: &Value,
     act: impl FnOnce(Input) -> dynoxide::Result<Output>,
-) -> Result<Value, Refusal> {
-    let input = serde_json::from_str(&input.to_string()).map_err(|error| unreadable(&error.to_string()))?;
-    let output = act(input).map_err(|error| refusal(&error))?;
+) -> Result<Value, ApiError> {
+    let input = serde_json::from_str(&input.to_string()).map_err(|error| parse_error(&error.to_string()))?;
+    let output = act(input).map_err(|error| api_error(&error))?;
     Ok(serde_json::to_value(output).expect("a response of DynamoDB is JSON"))
 }
 
 /// Returns the error for a request that dynoxide cannot parse. Its messages start with the kind of error
 /// (`serde_errors` in dynoxide) and end with a position.
-fn unreadable(message: &str) -> Refusal {
+fn parse_error(message: &str) -> ApiError {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     for prefix in ["VALIDATION:", "VALIDATION_REQUEST:", "VALIDATION_AS_READ:"] {
         if let Some(message) = message.strip_prefix(prefix) {
-            return Refusal::new("ValidationException", message);
+            return ApiError::new("ValidationException", message);
         }
     }
     let message = message.strip_prefix("SERIALIZATION:").unwrap_or(message);
-    Refusal::new("SerializationException", message)
+    ApiError::new("SerializationException", message)
 }
 
-fn refusal(error: &DynoxideError) -> Refusal {
+fn api_error(error: &DynoxideError) -> ApiError {
     let name = error.error_type();
     let name = name.rsplit_once('#').map_or(name, |(_, name)| name);
     let response = serde_json::to_value(error.to_response()).expect("an error of DynamoDB is JSON");
-    Refusal { item: response.get("Item").cloned(), ..Refusal::new(name, error.to_string()) }
+    ApiError { item: response.get("Item").cloned(), ..ApiError::new(name, error.to_string()) }
 }

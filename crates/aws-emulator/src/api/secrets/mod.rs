@@ -12,14 +12,14 @@ use serde_json::Value;
 
 use crate::service::{Operation, Request, Response, Service, reset_connection};
 
-use super::denials::denied;
-use super::{Api, Caller, Denials, JsonVersion, Refusal, hosts};
-use version::{CURRENT, Content, Version, choose, describe};
+use super::denials::access_denied;
+use super::{Api, ApiError, Caller, Denials, JsonVersion, hosts};
+use version::{CURRENT, Content, Version, describe, select};
 
 static API: Api = Api {
     service: "secretsmanager",
     log_service: "secrets",
-    target: "secretsmanager.",
+    target_prefix: "secretsmanager.",
     hosts: &["secretsmanager", "secretsmanager-fips"],
     dual_stack_hosts: &["secretsmanager", "secretsmanager-fips"],
     json: JsonVersion::V1_1,
@@ -124,13 +124,13 @@ impl Secrets {
     }
 
     fn store(&self, arn: &str, content: Content, stage: &str) -> String {
-        assert!(is_whole(arn), "{arn} is not the ARN of a secret with six characters at its end");
+        assert!(is_full_arn(arn), "{arn} is not the ARN of a secret with six characters at its end");
         let version = Version::new(stage, content);
         let id = version.id.clone();
         let mut state = self.lock();
         let secret = state.secrets.entry(arn.to_owned()).or_default();
         if stage == CURRENT {
-            secret.versions.iter_mut().for_each(Version::step_back);
+            secret.versions.iter_mut().for_each(Version::demote);
         }
         for version in &mut secret.versions {
             version.stages.retain(|held| held != stage);
@@ -147,27 +147,27 @@ impl Secrets {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, region: &str, caller: &Caller, input: &Value) -> Result<Value, Refusal> {
+    fn get(&self, region: &str, caller: &Caller, input: &Value) -> Result<Value, ApiError> {
         let state = self.lock();
         let id = input["SecretId"].as_str().filter(|id| !id.is_empty()).ok_or_else(|| {
             let message = "1 validation error detected: Value null at 'secretId' failed to satisfy \
                            constraint: Member must not be null";
-            Refusal::new("ValidationException", message)
+            ApiError::new("ValidationException", message)
         })?;
-        let found = state.secrets.iter().find(|(arn, _)| self.is_called(arn, id, region));
+        let found = state.secrets.iter().find(|(arn, _)| self.is_named(arn, id, region));
         // IAM checks a request for a missing secret too. Its resource is then the requested ID.
         let resource = found.map_or(id, |(arn, _)| arn);
         state.denials.check(caller, "secretsmanager:GetSecretValue", resource)?;
         let missing = "Secrets Manager can't find the specified secret.";
-        let (arn, secret) = found.ok_or_else(|| Refusal::new("ResourceNotFoundException", missing))?;
-        self.admit(arn, secret, caller)?;
-        let version = choose(&secret.versions, input["VersionId"].as_str(), input["VersionStage"].as_str())?;
+        let (arn, secret) = found.ok_or_else(|| ApiError::new("ResourceNotFoundException", missing))?;
+        self.check_access(arn, secret, caller)?;
+        let version = select(&secret.versions, input["VersionId"].as_str(), input["VersionStage"].as_str())?;
         Ok(describe(arn, version))
     }
 
     /// Returns true if `id` refers to a secret in this Region: its ARN with or without the six random
     /// characters, or its name in the caller's account.
-    fn is_called(&self, arn: &str, id: &str, region: &str) -> bool {
+    fn is_named(&self, arn: &str, id: &str, region: &str) -> bool {
         let here = format!("arn:{}:secretsmanager:{region}:", hosts::partition(region));
         let Some(rest) = arn.strip_prefix(&here) else { return false };
         let partial = &arn[..arn.len() - 7];
@@ -176,37 +176,37 @@ impl Secrets {
     }
 
     /// Checks resource policy, deletion and KMS key.
-    fn admit(&self, arn: &str, secret: &Secret, caller: &Caller) -> Result<(), Refusal> {
+    fn check_access(&self, arn: &str, secret: &Secret, caller: &Caller) -> Result<(), ApiError> {
         let foreign = arn.split(':').nth(4) != Some(self.account.as_str());
         if foreign && !secret.shared {
-            return Err(denied(caller, "secretsmanager:GetSecretValue", arn, "resource-based"));
+            return Err(access_denied(caller, "secretsmanager:GetSecretValue", arn, "resource-based"));
         }
         if secret.deleted {
             let message =
                 "You can't perform this operation on the secret because it was marked for deletion.";
-            return Err(Refusal::new("InvalidRequestException", message));
+            return Err(ApiError::new("InvalidRequestException", message));
         }
         match secret.key {
             KmsKey::AwsManaged if foreign => {
                 let message = "You can't access a secret from a different AWS account if you encrypt the \
                                secret with the default KMS service key.";
-                Err(Refusal::new("InvalidRequestException", message))
+                Err(ApiError::new("InvalidRequestException", message))
             }
             KmsKey::AwsManaged | KmsKey::CustomerManaged => Ok(()),
             KmsKey::AccessDenied => {
-                Err(Refusal::new("AccessDeniedException", "Access to KMS is not allowed"))
+                Err(ApiError::new("AccessDeniedException", "Access to KMS is not allowed"))
             }
             KmsKey::Disabled => {
                 let message =
                     "Secrets Manager can't decrypt the protected secret text using the provided KMS key.";
-                Err(Refusal::new("DecryptionFailure", message))
+                Err(ApiError::new("DecryptionFailure", message))
             }
         }
     }
 }
 
 /// Returns true if an ARN is the ARN of a secret with its six random characters.
-fn is_whole(arn: &str) -> bool {
+fn is_full_arn(arn: &str) -> bool {
     let parts: Vec<_> = arn.splitn(7, ':').collect();
     let ["arn", partition, "secretsmanager", region, account, "secret", name] = parts[..] else {
         return false;
@@ -232,11 +232,11 @@ impl Service for Secrets {
         Box::pin(async move {
             let Some(region) = API.region(&request.host) else { return reset_connection() };
             let caller = Caller::of(&request.headers, &self.account, &region);
-            let carry_out = |action: &str, input: &Value| match action {
+            let execute = |action: &str, input: &Value| match action {
                 "GetSecretValue" => self.get(&region, &caller, input),
                 _ => Err(API.unknown(action)),
             };
-            API.answer(&region, request, carry_out).await
+            API.respond(&region, request, execute).await
         })
     }
 }

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::api::{Refusal, now};
+use crate::api::{ApiError, now};
 
 pub(super) const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
@@ -30,7 +30,7 @@ impl Version {
     }
 
     /// Moves the label of the current version to previous.
-    pub(super) fn step_back(&mut self) {
+    pub(super) fn demote(&mut self) {
         let was_current = self.stages.iter().any(|stage| stage == CURRENT);
         self.stages.retain(|stage| stage != CURRENT && stage != PREVIOUS);
         if was_current {
@@ -40,14 +40,14 @@ impl Version {
 }
 
 /// Returns the requested version. The default is the current one.
-pub(super) fn choose<'a>(
+pub(super) fn select<'a>(
     versions: &'a [Version],
     id: Option<&str>,
     stage: Option<&str>,
-) -> Result<&'a Version, Refusal> {
+) -> Result<&'a Version, ApiError> {
     let missing = |what: String| {
         let message = format!("Secrets Manager can't find the specified secret value for {what}");
-        Refusal::new("ResourceNotFoundException", message)
+        ApiError::new("ResourceNotFoundException", message)
     };
     let staged = |version: &&Version, stage: &str| version.stages.iter().any(|held| held == stage);
     let Some(id) = id else {
@@ -59,7 +59,7 @@ pub(super) fn choose<'a>(
     let found = found.ok_or_else(|| missing(format!("VersionId: {id}")))?;
     if stage.is_some_and(|stage| !staged(&found, stage)) {
         let message = "You provided a VersionStage that is not associated to the provided VersionId.";
-        return Err(Refusal::new("InvalidRequestException", message));
+        return Err(ApiError::new("InvalidRequestException", message));
     }
     Ok(found)
 }
