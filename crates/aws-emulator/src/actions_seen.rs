@@ -1,7 +1,6 @@
 //! Records the IAM actions that programs request, so that a test can compare them with a role's
 //! permissions.
 //!
-//!
 //! The file that [`VARIABLE`] names has one line for each program and action. Several processes can append
 //! to it at the same time. Each process writes whole lines, and no line twice.
 
@@ -25,9 +24,7 @@ static WRITTEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// Records that a program requested an action such as `ecr:PutImage`, also if the action was denied. A
 /// request without a program name is not recorded.
 ///
-///
 /// # Panics
-///
 ///
 /// Panics if the file cannot be written, because an incomplete list would pass for a complete one.
 pub(crate) fn record(program_name: Option<&str>, action: &str) {

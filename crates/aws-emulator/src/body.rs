@@ -105,10 +105,10 @@ impl Drop for Counting {
 }
 
 async fn drain(mut rest: Body) {
-    let mut taken = 0;
+    let mut drained = 0;
     while let Some(Ok(frame)) = rest.frame().await {
-        taken += frame.data_ref().map_or(0, Bytes::len);
-        if taken > DRAIN_LIMIT {
+        drained += frame.data_ref().map_or(0, Bytes::len);
+        if drained > DRAIN_LIMIT {
             return;
         }
     }

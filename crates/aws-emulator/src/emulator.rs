@@ -16,7 +16,7 @@ use crate::ca::CertificateAuthority;
 use crate::ecr::Ecr;
 use crate::fault::Faults;
 use crate::log::Log;
-use crate::proxy::{Shared, listen};
+use crate::proxy::{ProxyState, listen};
 use crate::service::Service;
 use crate::upstream::{Profile, Registry};
 
@@ -43,7 +43,7 @@ impl Default for Settings {
 
 /// A running emulator. Dropping it stops it.
 pub struct Emulator {
-    shared: Arc<Shared>,
+    shared: Arc<ProxyState>,
     address: SocketAddr,
     settings: Settings,
     listeners: Mutex<Vec<AbortHandle>>,
@@ -67,9 +67,7 @@ pub(crate) const ACCESS_KEY_ID: &str = "ASIAEMULATOREXAMPLE0";
 impl Emulator {
     /// Starts the emulator with default settings on the caller's Tokio runtime.
     ///
-    ///
     /// # Errors
-    ///
     ///
     /// Returns an error if the proxy cannot listen, or the CA certificate cannot be created or written.
     pub async fn start() -> Result<Self, BoxError> {
@@ -78,13 +76,11 @@ impl Emulator {
 
     /// Starts the emulator with these settings on the caller's Tokio runtime.
     ///
-    ///
     /// # Errors
-    ///
     ///
     /// Returns an error if the proxy cannot listen, or the CA certificate cannot be created or written.
     pub async fn start_with(settings: Settings) -> Result<Self, BoxError> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProxyState {
             ca: CertificateAuthority::new()?,
             log: Arc::default(),
             faults: Arc::default(),
@@ -133,9 +129,7 @@ impl Emulator {
 
     /// Serves a service on a port of its own, in plain HTTP and without the proxy.
     ///
-    ///
     /// # Errors
-    ///
     ///
     /// Returns an error if no port can be opened.
     pub async fn expose(&self, service: Arc<dyn Service>) -> Result<SocketAddr, BoxError> {
@@ -236,7 +230,6 @@ impl Emulator {
 
     /// Returns the environment variables for a program that uses the emulator instead of AWS and other
     /// registries.
-    ///
     ///
     /// To override `STATE_TABLE`, append the variable again.
     pub fn environment(&self) -> Vec<(String, String)> {

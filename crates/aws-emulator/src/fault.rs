@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 /// Requests that a fault hits. A missing pattern matches everything. In a pattern, `*` matches any text.
 ///
-///
 /// Operations of registries are `ping`, `token`, `manifest.head`, `manifest.get`, `manifest.put`,
 /// `manifest.delete`, `blob.head`, `blob.get`, `blob.content` (the download from the redirect target),
 /// `upload.start`, `upload.patch`, `upload.put`, `upload.delete`, `tags.list` and `referrers`.
@@ -42,7 +41,6 @@ pub enum Direction {
 }
 
 /// Effect of a fault.
-///
 ///
 /// Effects on bodies hit the request body of PUT and PATCH, and otherwise the response body. `on` overrides
 /// this. If a response is reset or truncated after 0 bytes, the client receives no status line either,
@@ -158,24 +156,24 @@ impl Effect {
 pub struct Link {
     bytes_per_second: u64,
     /// Time at which everything sent so far has passed the link.
-    free: Arc<Mutex<Option<Instant>>>,
+    free_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Link {
     /// Sends bytes over the link, and returns the time at which they have passed it.
-    pub(crate) fn send(&self, bytes: usize) -> Instant {
-        let takes = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second.max(1) as f64);
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn reserve(&self, bytes: usize) -> Instant {
+        let duration = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second.max(1) as f64);
+        let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let through = free.map_or(now, |free| free.max(now)) + takes;
-        *free = Some(through);
-        through
+        let next = free_at.map_or(now, |free_at| free_at.max(now)) + duration;
+        *free_at = Some(next);
+        next
     }
 }
 
 impl From<u64> for Link {
     fn from(bytes_per_second: u64) -> Self {
-        Self { bytes_per_second, free: Arc::default() }
+        Self { bytes_per_second, free_at: Arc::default() }
     }
 }
 
@@ -246,30 +244,28 @@ impl Fault {
     }
 }
 
-struct Armed {
+struct ActiveFault {
     fault: Fault,
-    seen: usize,
-    fired: usize,
+    skipped: usize,
+    hits: usize,
 }
 
 /// Active faults. A request is hit by the first fault that matches and is not used up, so that several
 /// faults for one operation take effect one after the other.
 #[derive(Default)]
 pub struct Faults {
-    armed: Mutex<Vec<Armed>>,
+    active: Mutex<Vec<ActiveFault>>,
 }
 
 impl Faults {
     /// Adds a fault.
     pub fn add(&self, fault: Fault) {
-        self.lock().push(Armed { fault, seen: 0, fired: 0 });
+        self.lock().push(ActiveFault { fault, skipped: 0, hits: 0 });
     }
 
     /// Adds the faults of a JSON list, and returns their number.
     ///
-    ///
     /// # Errors
-    ///
     ///
     /// Returns an error if the text is not such a list.
     pub fn load(&self, text: &str) -> Result<usize, serde_json::Error> {
@@ -288,31 +284,31 @@ impl Faults {
 
     /// Returns the total number of hits of the active faults.
     pub fn hit_count(&self) -> usize {
-        self.lock().iter().map(|armed| armed.fired).sum()
+        self.lock().iter().map(|active| active.hits).sum()
     }
 
     /// Returns the effect for a request and counts the hit.
-    pub(crate) fn take(&self, host: &str, operation: &str, target: &str) -> Option<Effect> {
-        for armed in self.lock().iter_mut() {
-            let wanted = &armed.fault.filter;
-            let matches = wanted.host.as_ref().is_none_or(|pattern| glob(pattern, host))
-                && wanted.operation.as_ref().is_none_or(|pattern| glob(pattern, operation))
-                && wanted.path.as_ref().is_none_or(|part| target.contains(part.as_str()));
-            if !matches || wanted.times.is_some_and(|times| armed.fired >= times) {
+    pub(crate) fn hit(&self, host: &str, operation: &str, target: &str) -> Option<Effect> {
+        for active in self.lock().iter_mut() {
+            let filter = &active.fault.filter;
+            let matches = filter.host.as_ref().is_none_or(|pattern| glob(pattern, host))
+                && filter.operation.as_ref().is_none_or(|pattern| glob(pattern, operation))
+                && filter.path.as_ref().is_none_or(|part| target.contains(part.as_str()));
+            if !matches || filter.times.is_some_and(|times| active.hits >= times) {
                 continue;
             }
-            if armed.seen < wanted.skip {
-                armed.seen += 1;
+            if active.skipped < filter.skip {
+                active.skipped += 1;
                 continue;
             }
-            armed.fired += 1;
-            return Some(armed.fault.effect.clone());
+            active.hits += 1;
+            return Some(active.fault.effect.clone());
         }
         None
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Armed>> {
-        self.armed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<ActiveFault>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -355,9 +351,9 @@ mod tests {
         assert_eq!(faults.load(text).unwrap(), 2);
         let cut = Some(Effect::Truncate { after_bytes: 7, on: None });
         let expired = Some(Effect::ExpireToken);
-        let strike = || faults.take("registry-1.docker.io", "blob.get", "/v2/");
-        assert_eq!([strike(), strike(), strike(), strike()], [expired.clone(), cut.clone(), cut, expired]);
-        assert_eq!(faults.take("example.com", "ping", "/v2/"), None);
+        let hit = || faults.hit("registry-1.docker.io", "blob.get", "/v2/");
+        assert_eq!([hit(), hit(), hit(), hit()], [expired.clone(), cut.clone(), cut, expired]);
+        assert_eq!(faults.hit("example.com", "ping", "/v2/"), None);
         assert_eq!(faults.hit_count(), 4);
     }
 

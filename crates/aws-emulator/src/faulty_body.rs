@@ -12,13 +12,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::body::{Body, BoxError};
 use crate::fault::{Direction, Effect};
-use crate::stream::Cut;
+use crate::stream::ResetHandle;
 
 /// Time in which the connection sends its buffered bytes before it ends.
 const FLUSH: Duration = Duration::from_millis(20);
 
 /// Returns the body that an effect applies to, or `None` if it applies to no body.
-pub(crate) fn direction(effect: &Effect, method: &http::Method) -> Option<Direction> {
+pub(crate) fn affected_body(effect: &Effect, method: &http::Method) -> Option<Direction> {
     let on = match effect {
         Effect::Reset { on, .. }
         | Effect::Truncate { on, .. }
@@ -39,10 +39,10 @@ pub(crate) fn direction(effect: &Effect, method: &http::Method) -> Option<Direct
 }
 
 /// A body with the effect of a fault.
-pub(crate) struct Faulty {
+pub(crate) struct FaultyBody {
     inner: Body,
     effect: Effect,
-    cut: Cut,
+    reset_handle: ResetHandle,
     passed: u64,
     /// Bytes behind the position of the fault, which are sent after a stall.
     held: Option<Bytes>,
@@ -50,31 +50,31 @@ pub(crate) struct Faulty {
     /// Time at which more bytes can be sent.
     due: Instant,
     pause: Option<Pin<Box<Sleep>>>,
-    struck: bool,
+    applied: bool,
 }
 
-impl Faulty {
+impl FaultyBody {
     /// Applies an effect to a body.
-    pub(crate) fn wrap(inner: Body, effect: Effect, cut: Cut) -> Body {
+    pub(crate) fn wrap(inner: Body, effect: Effect, reset_handle: ResetHandle) -> Body {
         let started = Instant::now();
-        let faulty = Self {
+        let body = Self {
             inner,
             effect,
-            cut,
+            reset_handle,
             passed: 0,
             held: None,
             started,
             due: started,
             pause: None,
-            struck: false,
+            applied: false,
         };
-        faulty.boxed_unsync()
+        body.boxed_unsync()
     }
 
     /// Returns the position of the fault until it has taken effect.
-    fn point(&self) -> Option<u64> {
+    fn position(&self) -> Option<u64> {
         match self.effect {
-            _ if self.struck => None,
+            _ if self.applied => None,
             Effect::Reset { after_bytes, .. }
             | Effect::Truncate { after_bytes, .. }
             | Effect::Stall { after_bytes, .. } => Some(after_bytes),
@@ -83,7 +83,7 @@ impl Faulty {
     }
 
     /// Inverts the bits of the byte at the position of [`Effect::Corrupt`].
-    fn touch(&self, data: Bytes) -> Bytes {
+    fn corrupt(&self, data: Bytes) -> Bytes {
         let Effect::Corrupt { at_byte, .. } = self.effect else {
             return data;
         };
@@ -96,7 +96,7 @@ impl Faulty {
     }
 
     /// Applies the effect at its position. Only a stall continues afterwards.
-    fn strike(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+    fn apply(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let wait = match self.effect {
             Effect::Stall { for_ms: None, .. } => return Poll::Pending,
             Effect::Stall { for_ms: Some(ms), .. } => Duration::from_millis(ms),
@@ -105,11 +105,11 @@ impl Faulty {
         let pause = self.pause.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + wait)));
         ready!(pause.poll_unpin(context));
         self.pause = None;
-        self.struck = true;
+        self.applied = true;
         match self.effect {
             Effect::Stall { .. } => Poll::Ready(Ok(())),
             Effect::Reset { .. } => {
-                self.cut.reset();
+                self.reset_handle.reset();
                 Poll::Ready(Err("a fault reset the connection".into()))
             }
             _ => Poll::Ready(Err("a fault cut the body short".into())),
@@ -120,16 +120,16 @@ impl Faulty {
     fn due(&self, bytes: usize) -> Instant {
         match &self.effect {
             Effect::Slow { bytes_per_second, .. } => {
-                let takes = self.passed as f64 / (*bytes_per_second).max(1) as f64;
-                self.started + Duration::from_secs_f64(takes)
+                let duration = self.passed as f64 / (*bytes_per_second).max(1) as f64;
+                self.started + Duration::from_secs_f64(duration)
             }
-            Effect::SharedLink { link, .. } => link.send(bytes),
+            Effect::SharedLink { link, .. } => link.reserve(bytes),
             _ => self.started,
         }
     }
 
     /// Waits until the link accepts more.
-    fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    fn wait_until_due(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.due > Instant::now() && self.pause.is_none() {
             self.pause = Some(Box::pin(sleep_until(self.due)));
         }
@@ -141,7 +141,7 @@ impl Faulty {
     }
 }
 
-impl http_body::Body for Faulty {
+impl http_body::Body for FaultyBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -150,12 +150,12 @@ impl http_body::Body for Faulty {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        if this.point() == Some(this.passed)
-            && let Err(error) = ready!(this.strike(context))
+        if this.position() == Some(this.passed)
+            && let Err(error) = ready!(this.apply(context))
         {
             return Poll::Ready(Some(Err(error)));
         }
-        ready!(this.wait(context));
+        ready!(this.wait_until_due(context));
         let mut data = match this.held.take() {
             Some(held) => held,
             None => match ready!(Pin::new(&mut this.inner).poll_frame(context)) {
@@ -166,13 +166,13 @@ impl http_body::Body for Faulty {
                 end => return Poll::Ready(end),
             },
         };
-        if let Some(point) = this.point() {
-            let room = usize::try_from(point - this.passed).unwrap_or(usize::MAX);
+        if let Some(position) = this.position() {
+            let room = usize::try_from(position - this.passed).unwrap_or(usize::MAX);
             if room < data.len() {
                 this.held = Some(data.split_off(room));
             }
         }
-        let data = this.touch(data);
+        let data = this.corrupt(data);
         this.passed += data.len() as u64;
         this.due = this.due(data.len());
         Poll::Ready(Some(Ok(Frame::data(data))))
@@ -180,7 +180,7 @@ impl http_body::Body for Faulty {
 
     fn is_end_stream(&self) -> bool {
         // If the fault is at the end of the body, it still has to take effect.
-        self.point() != Some(self.passed) && self.held.is_none() && self.inner.is_end_stream()
+        self.position() != Some(self.passed) && self.held.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

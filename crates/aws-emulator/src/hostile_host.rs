@@ -43,7 +43,7 @@ impl HostileHost {
         self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) {
+    fn record(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) {
         let mut received = self.lock();
         let mut text = format!("{method} {uri}\n");
         for (name, value) in headers {
@@ -73,7 +73,7 @@ impl Service for HostileHost {
         Box::pin(async move {
             // If the body is incomplete, the request is recorded without it.
             let body = read(request.body, 1024 * 1024).await.unwrap_or_default();
-            self.take(&request.method, &request.uri, &request.headers, &body);
+            self.record(&request.method, &request.uri, &request.headers, &body);
             let text = r#"{"errors":[{"code":"UNAUTHORIZED","message":"who are you?"}]}"#;
             let mut response = response(401, &[("content-type", "application/json")], full(text));
             if let Ok(challenge) = HeaderValue::try_from(self.challenge.as_str()) {

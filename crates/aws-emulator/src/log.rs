@@ -180,7 +180,7 @@ pub struct LogHandle {
 
 impl LogHandle {
     /// Adds an entry for a request.
-    pub(crate) fn begin(log: &Arc<Log>, host: &str, parts: &http::request::Parts) -> Self {
+    pub(crate) fn add_entry(log: &Arc<Log>, host: &str, parts: &http::request::Parts) -> Self {
         let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         let mut entries = log.lock();
         let number = entries.len();
@@ -207,12 +207,12 @@ impl LogHandle {
     }
 
     /// Changes the entry.
-    pub fn note(&self, change: impl FnOnce(&mut LogEntry)) {
+    pub fn update(&self, change: impl FnOnce(&mut LogEntry)) {
         change(&mut self.log.lock()[self.number]);
     }
 
     pub(crate) fn add_bytes(&self, direction: Direction, bytes: u64) {
-        self.note(|entry| match direction {
+        self.update(|entry| match direction {
             Direction::Request => entry.request_bytes += bytes,
             Direction::Response => entry.response_bytes += bytes,
         });

@@ -17,20 +17,20 @@ use tokio_rustls::TlsAcceptor;
 use crate::body::{Body, Counting, empty, full};
 use crate::ca::CertificateAuthority;
 use crate::fault::{Direction, Effect, Faults};
-use crate::faulty_body::{Faulty, direction};
+use crate::faulty_body::{FaultyBody, affected_body};
 use crate::log::{Log, LogHandle};
-use crate::service::{HangUp, Request, Response, Service, response};
-use crate::stream::{Cut, Wire};
+use crate::service::{ConnectionReset, Request, Response, Service, response};
+use crate::stream::{ResetHandle, ResettableStream};
 
 /// State that all connections share.
-pub(crate) struct Shared {
+pub(crate) struct ProxyState {
     pub(crate) ca: CertificateAuthority,
     pub(crate) log: Arc<Log>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) services: RwLock<Vec<Arc<dyn Service>>>,
 }
 
-impl Shared {
+impl ProxyState {
     fn service(&self, host: &str) -> Option<Arc<dyn Service>> {
         let services = self.services.read().unwrap_or_else(PoisonError::into_inner);
         services.iter().find(|service| service.serves(host)).cloned()
@@ -39,31 +39,31 @@ impl Shared {
 
 /// Rule by which a connection selects the service for a request.
 #[derive(Clone)]
-enum Door {
+enum Routing {
     /// By the host name of each request. CONNECT opens a tunnel.
-    Proxy,
+    ByHost,
     /// By the host that CONNECT named.
     Tunnel(String),
     /// Always the same service.
-    Only(Arc<dyn Service>),
+    Fixed(Arc<dyn Service>),
 }
 
 /// Listens and serves all connections until the returned task is aborted.
 pub(crate) async fn listen(
-    shared: Arc<Shared>,
+    state: Arc<ProxyState>,
     address: SocketAddr,
-    only: Option<Arc<dyn Service>>,
+    fixed: Option<Arc<dyn Service>>,
 ) -> io::Result<(SocketAddr, tokio::task::AbortHandle)> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    let door = only.map_or(Door::Proxy, Door::Only);
+    let routing = fixed.map_or(Routing::ByHost, Routing::Fixed);
     let task = tokio::spawn(async move {
         // Connections end with the listener, because the set aborts them when it is dropped.
         let mut connections = tokio::task::JoinSet::new();
         loop {
             tokio::select! {
                 accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                    connections.spawn(connection(stream, Arc::clone(&shared), door.clone()));
+                    connections.spawn(serve_connection(stream, Arc::clone(&state), routing.clone()));
                 },
                 Some(_) = connections.join_next() => {}
             }
@@ -72,15 +72,15 @@ pub(crate) async fn listen(
     Ok((address, task.abort_handle()))
 }
 
-async fn connection(stream: TcpStream, shared: Arc<Shared>, door: Door) {
+async fn serve_connection(stream: TcpStream, state: Arc<ProxyState>, routing: Routing) {
     // A failure costs only latency.
     let _ = stream.set_nodelay(true);
-    let cut = Cut::default();
-    let wire = TokioIo::new(Wire::new(stream, cut.clone()));
+    let reset_handle = ResetHandle::default();
+    let stream = TokioIo::new(ResettableStream::new(stream, reset_handle.clone()));
     let (tunnel, opened) = tokio::sync::oneshot::channel();
     let tunnel = std::sync::Mutex::new(Some(tunnel));
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let (shared, door, cut) = (Arc::clone(&shared), door.clone(), cut.clone());
+        let (state, routing, reset_handle) = (Arc::clone(&state), routing.clone(), reset_handle.clone());
         let tunnel = if request.method() == Method::CONNECT {
             tunnel.lock().unwrap_or_else(PoisonError::into_inner).take()
         } else {
@@ -88,37 +88,37 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, door: Door) {
         };
         async move {
             match tunnel {
-                Some(tunnel) => connect(request, &shared, &cut, tunnel),
-                None => exchange(request, &shared, &door, &cut).await,
+                Some(tunnel) => respond_to_connect(request, &state, &reset_handle, tunnel),
+                None => handle_request(request, &state, &routing, &reset_handle).await,
             }
         }
     });
-    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(wire, service);
+    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(stream, service);
     // Faults and impatient clients cause errors here. The log has the requests.
     let _ = served.with_upgrades().await;
     drop(tunnel);
     if let Ok((host, upgrade)) = opened.await {
-        inside(host, upgrade, shared.clone(), cut.clone()).await;
+        serve_tunnel(host, upgrade, state.clone(), reset_handle.clone()).await;
     }
 }
 
 type Tunnel = tokio::sync::oneshot::Sender<(String, hyper::upgrade::OnUpgrade)>;
 
 /// Responds to CONNECT. If a service serves the host, sends the upgraded connection to `tunnel`.
-fn connect(
+fn respond_to_connect(
     request: hyper::Request<Incoming>,
-    shared: &Shared,
-    cut: &Cut,
+    state: &ProxyState,
+    reset_handle: &ResetHandle,
     tunnel: Tunnel,
 ) -> io::Result<Response> {
     let host = host_of(request.uri(), None);
-    let Some(service) = shared.service(&host) else {
+    let Some(service) = state.service(&host) else {
         let (parts, _) = request.into_parts();
-        return Ok(unknown(&host, &parts, &shared.log));
+        return Ok(unknown_host(&host, &parts, &state.log));
     };
     if !service.reachable(&host) {
-        cut.reset();
-        return Err(dropped());
+        reset_handle.reset();
+        return Err(dropped_connection());
     }
     // The receiver is dropped only together with the connection.
     let _ = tunnel.send((host, hyper::upgrade::on(request)));
@@ -126,18 +126,23 @@ fn connect(
 }
 
 /// Serves the requests in a tunnel.
-async fn inside(host: String, upgrade: hyper::upgrade::OnUpgrade, shared: Arc<Shared>, cut: Cut) {
-    let Ok(config) = shared.ca.config(&host) else {
+async fn serve_tunnel(
+    host: String,
+    upgrade: hyper::upgrade::OnUpgrade,
+    state: Arc<ProxyState>,
+    reset_handle: ResetHandle,
+) {
+    let Ok(config) = state.ca.config(&host) else {
         return;
     };
     let Ok(upgraded) = upgrade.await else { return };
     let accepting = TlsAcceptor::from(config).accept(TokioIo::new(upgraded));
     // A client that does not trust the CA certificate ends the handshake and reports that itself.
     let Ok(stream) = accepting.await else { return };
-    let door = Door::Tunnel(host);
+    let routing = Routing::Tunnel(host);
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let (shared, door, cut) = (Arc::clone(&shared), door.clone(), cut.clone());
-        async move { exchange(request, &shared, &door, &cut).await }
+        let (state, routing, reset_handle) = (Arc::clone(&state), routing.clone(), reset_handle.clone());
+        async move { handle_request(request, &state, &routing, &reset_handle).await }
     });
     let mut builder = http1::Builder::new();
     // Faults and impatient clients cause errors here. The log has the requests.
@@ -145,107 +150,113 @@ async fn inside(host: String, upgrade: hyper::upgrade::OnUpgrade, shared: Arc<Sh
 }
 
 /// Handles one request. An error drops the connection.
-async fn exchange(
+async fn handle_request(
     request: hyper::Request<Incoming>,
-    shared: &Arc<Shared>,
-    door: &Door,
-    cut: &Cut,
+    state: &Arc<ProxyState>,
+    routing: &Routing,
+    reset_handle: &ResetHandle,
 ) -> io::Result<Response> {
     let (parts, incoming) = request.into_parts();
-    let (host, service) = behind(door, shared, &parts);
-    let Some(service) = service else { return Ok(unknown(&host, &parts, &shared.log)) };
+    let (host, service) = route(routing, state, &parts);
+    let Some(service) = service else { return Ok(unknown_host(&host, &parts, &state.log)) };
     if !service.reachable(&host) {
-        cut.reset();
-        return Err(dropped());
+        reset_handle.reset();
+        return Err(dropped_connection());
     }
     let operation = service.operation(&host, &parts.method, &parts.uri, &parts.headers);
-    let exchange = LogHandle::begin(&shared.log, &host, &parts);
-    let trouble = Trouble::take(&shared.faults, &host, &operation.name, &parts);
-    exchange.note(|entry| {
+    let log_handle = LogHandle::add_entry(&state.log, &host, &parts);
+    let fault = RequestFault::take(&state.faults, &host, &operation.name, &parts);
+    log_handle.update(|entry| {
         entry.service = operation.service.to_owned();
         entry.operation.clone_from(&operation.name);
         entry.repository.clone_from(&operation.repository);
         entry.action.clone_from(&operation.action);
-        entry.fault = trouble.effect.as_ref().map(|effect| format!("{effect:?}"));
+        entry.fault = fault.effect.as_ref().map(|effect| format!("{effect:?}"));
     });
     let body = incoming.map_err(Into::into).boxed_unsync();
-    let body = Counting::wrap(body, exchange.clone(), Direction::Request);
+    let body = Counting::wrap(body, log_handle.clone(), Direction::Request);
     let request = Request {
         host,
         method: parts.method,
         uri: parts.uri,
         headers: parts.headers,
-        body: trouble.wrap(Direction::Request, body, cut),
+        body: fault.wrap(Direction::Request, body, reset_handle),
         operation,
-        log_handle: exchange.clone(),
-        effect: trouble.effect.clone().filter(|_| trouble.concerns.is_none()),
+        log_handle: log_handle.clone(),
+        effect: fault.effect.clone().filter(|_| fault.affected.is_none()),
     };
-    let mut response = match early(trouble.effect.as_ref()).await {
+    let mut response = match injected_response(fault.effect.as_ref()).await {
         Some(response) => response,
         None => service.serve(request).await,
     };
-    if response.extensions_mut().remove::<HangUp>().is_some() {
-        cut.reset();
+    if response.extensions_mut().remove::<ConnectionReset>().is_some() {
+        reset_handle.reset();
     }
-    trouble.lose_answer(cut)?;
-    exchange.note(|entry| entry.status = Some(response.status().as_u16()));
+    fault.drop_response(reset_handle)?;
+    log_handle.update(|entry| entry.status = Some(response.status().as_u16()));
     Ok(response.map(|body| {
-        let body = trouble.wrap(Direction::Response, body, cut);
-        Counting::wrap(body, exchange, Direction::Response)
+        let body = fault.wrap(Direction::Response, body, reset_handle);
+        Counting::wrap(body, log_handle, Direction::Response)
     }))
 }
 
 /// Returns the host of a request and its service.
-fn behind(door: &Door, shared: &Shared, parts: &http::request::Parts) -> (String, Option<Arc<dyn Service>>) {
+fn route(
+    routing: &Routing,
+    state: &ProxyState,
+    parts: &http::request::Parts,
+) -> (String, Option<Arc<dyn Service>>) {
     let named = parts.headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
     let named = host_of(&parts.uri, named);
-    match door {
-        Door::Tunnel(host) => (host.clone(), shared.service(host)),
-        Door::Only(service) => (named, Some(Arc::clone(service))),
-        Door::Proxy => {
-            let service = shared.service(&named);
+    match routing {
+        Routing::Tunnel(host) => (host.clone(), state.service(host)),
+        Routing::Fixed(service) => (named, Some(Arc::clone(service))),
+        Routing::ByHost => {
+            let service = state.service(&named);
             (named, service)
         }
     }
 }
 
 /// The fault that hits a request.
-struct Trouble {
+struct RequestFault {
     effect: Option<Effect>,
     /// Body that the effect applies to. `None` if it applies to the whole exchange.
-    concerns: Option<Direction>,
+    affected: Option<Direction>,
 }
 
-impl Trouble {
+impl RequestFault {
     fn take(faults: &Faults, host: &str, operation: &str, parts: &http::request::Parts) -> Self {
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let effect = faults.take(host, operation, target);
-        let concerns = effect.as_ref().and_then(|effect| direction(effect, &parts.method));
-        Self { effect, concerns }
+        let effect = faults.hit(host, operation, target);
+        let affected = effect.as_ref().and_then(|effect| affected_body(effect, &parts.method));
+        Self { effect, affected }
     }
 
     /// Applies the effect if it belongs to this body.
-    fn wrap(&self, body: Direction, inner: Body, cut: &Cut) -> Body {
+    fn wrap(&self, body: Direction, inner: Body, reset_handle: &ResetHandle) -> Body {
         match &self.effect {
-            Some(effect) if self.concerns == Some(body) => Faulty::wrap(inner, effect.clone(), cut.clone()),
+            Some(effect) if self.affected == Some(body) => {
+                FaultyBody::wrap(inner, effect.clone(), reset_handle.clone())
+            }
             _ => inner,
         }
     }
 
     /// Fails if the fault drops the whole response. By then the service has processed the request.
-    fn lose_answer(&self, cut: &Cut) -> io::Result<()> {
-        match (&self.effect, self.concerns) {
-            (Some(Effect::Reset { after_bytes: 0, .. }), Some(Direction::Response)) => cut.reset(),
+    fn drop_response(&self, reset_handle: &ResetHandle) -> io::Result<()> {
+        match (&self.effect, self.affected) {
+            (Some(Effect::Reset { after_bytes: 0, .. }), Some(Direction::Response)) => reset_handle.reset(),
             (Some(Effect::Truncate { after_bytes: 0, .. }), Some(Direction::Response))
-            | (Some(Effect::Truncate { .. }), Some(Direction::Request)) => return Err(dropped()),
+            | (Some(Effect::Truncate { .. }), Some(Direction::Request)) => return Err(dropped_connection()),
             _ => {}
         }
-        if cut.is_reset() { Err(dropped()) } else { Ok(()) }
+        if reset_handle.is_reset() { Err(dropped_connection()) } else { Ok(()) }
     }
 }
 
 /// Returns the response of a fault that replaces the service's response.
-async fn early(effect: Option<&Effect>) -> Option<Response> {
+async fn injected_response(effect: Option<&Effect>) -> Option<Response> {
     match effect? {
         Effect::Status { code, headers, body } => {
             let headers: Vec<_> =
@@ -262,13 +273,13 @@ async fn early(effect: Option<&Effect>) -> Option<Response> {
 }
 
 /// Error that drops a connection on purpose.
-fn dropped() -> io::Error {
+fn dropped_connection() -> io::Error {
     io::ErrorKind::ConnectionAborted.into()
 }
 
 /// Returns status 502 for a host without a service.
-fn unknown(host: &str, parts: &http::request::Parts, log: &Arc<Log>) -> Response {
-    LogHandle::begin(log, host, parts).note(|entry| entry.status = Some(502));
+fn unknown_host(host: &str, parts: &http::request::Parts, log: &Arc<Log>) -> Response {
+    LogHandle::add_entry(log, host, parts).update(|entry| entry.status = Some(502));
     let text = format!("aws-emulator: nobody serves {host}\n");
     response(502, &[("content-type", "text/plain")], full(text))
 }

@@ -127,20 +127,18 @@ fn decode(text: &str) -> String {
 
 /// Mark of a response that the proxy replaces by a connection reset.
 #[derive(Clone, Copy)]
-pub(crate) struct HangUp;
+pub(crate) struct ConnectionReset;
 
 /// Returns a response that the proxy replaces by a connection reset.
 pub fn reset_connection() -> Response {
     let mut response = http::Response::new(empty());
-    response.extensions_mut().insert(HangUp);
+    response.extensions_mut().insert(ConnectionReset);
     response
 }
 
 /// Returns a response with a status, headers and a body.
 ///
-///
 /// # Panics
-///
 ///
 /// Panics if the status or a header is invalid.
 pub fn response(status: u16, headers: &[(&str, &str)], body: Body) -> Response {
@@ -154,9 +152,7 @@ pub fn response(status: u16, headers: &[(&str, &str)], body: Body) -> Response {
 
 /// Returns a response with a JSON body.
 ///
-///
 /// # Panics
-///
 ///
 /// Panics if the value cannot be serialized.
 pub fn json_response(status: u16, value: &impl Serialize) -> Response {

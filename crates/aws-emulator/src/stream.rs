@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 
 /// Resets the TCP connection below all layers.
 #[derive(Clone, Default)]
-pub(crate) struct Cut(Arc<AtomicBool>);
+pub(crate) struct ResetHandle(Arc<AtomicBool>);
 
-impl Cut {
+impl ResetHandle {
     /// Requests a TCP reset of the connection.
     pub(crate) fn reset(&self) {
         self.0.store(true, Ordering::SeqCst);
@@ -26,24 +26,24 @@ impl Cut {
 }
 
 /// A TCP stream that fails after a reset was requested.
-pub(crate) struct Wire {
+pub(crate) struct ResettableStream {
     stream: TcpStream,
-    cut: Cut,
+    reset_handle: ResetHandle,
 }
 
-impl Wire {
-    pub(crate) fn new(stream: TcpStream, cut: Cut) -> Self {
-        Self { stream, cut }
+impl ResettableStream {
+    pub(crate) fn new(stream: TcpStream, reset_handle: ResetHandle) -> Self {
+        Self { stream, reset_handle }
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.cut.is_reset() { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+        if self.reset_handle.is_reset() { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
     }
 }
 
-impl Drop for Wire {
+impl Drop for ResettableStream {
     fn drop(&mut self) {
-        if self.cut.is_reset() {
+        if self.reset_handle.is_reset() {
             // With a linger time of zero, closing sends RST instead of FIN. If that fails, the connection
             // ends normally.
             let _ = self.stream.set_zero_linger();
@@ -51,7 +51,7 @@ impl Drop for Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for ResettableStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -62,7 +62,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for ResettableStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,8 +1,6 @@
 //! Common parts of the AWS APIs: awsJson, signatures, host names, errors and denials.
 //!
-//!
 //! Each API is a [`Service`]. This module parses its requests and formats its responses.
-//!
 //!
 //! [`Service`]: crate::service::Service
 

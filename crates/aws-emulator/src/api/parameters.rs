@@ -54,9 +54,7 @@ impl Parameters {
 
     /// Stores a new version of a `SecureString`.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the ARN is not the ARN of a parameter.
     pub fn put(&self, arn: &str, value: &str) {
@@ -65,9 +63,7 @@ impl Parameters {
 
     /// Stores a new version of a plain `String`.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the ARN is not the ARN of a parameter.
     pub fn put_plain(&self, arn: &str, value: &str) {
@@ -81,9 +77,7 @@ impl Parameters {
 
     /// Shares a parameter of another account with the caller.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the parameter does not exist.
     pub fn share(&self, arn: &str) {
@@ -92,9 +86,7 @@ impl Parameters {
 
     /// Sets the KMS key of a parameter.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the parameter does not exist.
     pub fn set_key(&self, arn: &str, key: KmsKey) {

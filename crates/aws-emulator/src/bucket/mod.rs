@@ -1,6 +1,5 @@
 //! The bucket into which custom resources PUT their responses.
 //!
-//!
 //! It issues pre-signed URLs, checks each PUT as S3 does, and records all requests, also rejected ones.
 //! [`ProviderResponse::parse`] checks a response as CloudFormation does.
 
@@ -114,7 +113,7 @@ impl ResponseBucket {
         let result = self.check(&request, &key);
         // The query contains the signature, which is a secret.
         let path = request.path().to_owned();
-        request.log_handle.note(|entry| entry.target = path);
+        request.log_handle.update(|entry| entry.target = path);
         let mut defects = Vec::new();
         if let Some(kind) = content_type(&request.headers) {
             defects.push(format!("{key}: Content-Type {kind:?} breaks URLs signed the older way"));

@@ -72,9 +72,7 @@ impl fmt::Display for ResponseError {
 impl ProviderResponse {
     /// Parses the body of a PUT as the response to a request.
     ///
-    ///
     /// # Errors
-    ///
     ///
     /// Returns the first error that CloudFormation finds.
     pub fn parse(body: &[u8], ids: &RequestIds) -> Result<Self, ResponseError> {

@@ -22,9 +22,7 @@ impl Ecr {
 
     /// Executes an action of the API.
     ///
-    ///
     /// # Errors
-    ///
     ///
     /// Returns name and message of the error.
     pub fn call(&self, region: &str, action: &str, input: &Value) -> Result<Value, (&'static str, String)> {
@@ -34,9 +32,7 @@ impl Ecr {
 
     /// Creates a repository in any account and Region, and returns a handle.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the ARN is not the ARN of a repository.
     pub fn create_repository(self: &Arc<Self>, arn: &str, mutability: Mutability) -> Repository {
@@ -45,9 +41,7 @@ impl Ecr {
 
     /// Creates a repository with an ARN from outside.
     ///
-    ///
     /// # Errors
-    ///
     ///
     /// Returns an error if the ARN is not the ARN of a repository.
     pub fn try_create_repository(
@@ -65,9 +59,7 @@ impl Ecr {
 
     /// Returns a handle on a repository, which can be missing.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the ARN is not the ARN of a repository.
     pub fn repository(self: &Arc<Self>, arn: &str) -> Repository {
@@ -122,7 +114,6 @@ impl Ecr {
     }
 
     /// Returns the push events that ECR would send to EventBridge, oldest first.
-    ///
     ///
     /// Images that a test stores through a [`Repository`] cause no events.
     pub fn push_events(&self) -> Vec<PushEvent> {
@@ -216,9 +207,7 @@ impl Repository {
 
     /// Stores an image without permissions and rate limits, but with ECR's validation.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if ECR would reject the image.
     pub fn put_image(&self, tag: Option<&str>, image: &Image) {
@@ -237,9 +226,7 @@ impl Repository {
 
     /// Stores a manifest without permissions and rate limits, but with ECR's validation.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if ECR would reject the manifest.
     pub fn put_manifest(&self, tag: Option<&str>, manifest: &Manifest) {

@@ -44,9 +44,7 @@ impl Ecr {
     /// Adds a pull-through cache rule for repositories with a prefix, such as
     /// `arn:aws:ecr:eu-west-1:123456789012:repository/docker-hub`.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the ARN is not the ARN of a repository.
     pub fn pull_through(&self, prefix: &str, upstream: &Arc<Registry>, settings: PullThroughSettings) {

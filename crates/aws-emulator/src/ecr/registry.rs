@@ -11,7 +11,8 @@ use crate::distribution::{Route, error_response, tag_page};
 use crate::fault::Effect;
 use crate::service::{BoxedResponse, Request, Response, response};
 use crate::upstream::{
-    RangeSupport, accepts, is_signed, login, refuse_login, send_blob, send_manifest, sign,
+    RangeSupport, accepts, basic_credentials, blob_response, is_signed, manifest_response,
+    reject_credentials, sign,
 };
 
 use super::error::ApiError;
@@ -105,18 +106,18 @@ fn unsupported(request: &Request) -> Response {
 /// Checks the authorization token of a request.
 fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<(), BoxedResponse> {
     let is_head = request.method == Method::HEAD;
-    let known = login(request)
+    let known = basic_credentials(request)
         .filter(|(user, _)| user == "AWS")
         .and_then(|(_, password)| state.tokens.get_mut(&password))
-        .filter(|login| login.region == region);
-    let Some(login) = known else {
+        .filter(|basic_credentials| basic_credentials.region == region);
+    let Some(basic_credentials) = known else {
         let realm = format!("Basic realm=\"https://{}/\",service=\"ecr.amazonaws.com\"", request.host);
         return Err(response(401, &[("www-authenticate", &realm)], full("Not Authorized\n")).into());
     };
     if matches!(request.effect, Some(Effect::ExpireToken)) {
-        login.expires_at = Instant::now();
+        basic_credentials.expires_at = Instant::now();
     }
-    if login.expires_at <= Instant::now() {
+    if basic_credentials.expires_at <= Instant::now() {
         let message = "Your authorization token has expired. Reauthenticate and try again.";
         let error =
             if is_head { response(403, &[], empty()) } else { error_response(403, "DENIED", message) };
@@ -138,7 +139,7 @@ fn manifest(
         let message = "aws-emulator: conversion of manifests to what Accept names is not implemented";
         return Ok(error_response(406, "UNSUPPORTED", message));
     }
-    Ok(send_manifest(&image.manifest, &request.method))
+    Ok(manifest_response(&image.manifest, &request.method))
 }
 
 async fn put(ecr: &Ecr, key: &RepositoryKey, reference: &str, request: Request) -> Response {
@@ -205,7 +206,7 @@ pub(super) fn download_url(key: &RepositoryKey, digest: &str) -> String {
 
 /// Handles a request to the bucket with layers.
 pub(super) fn serve_layer(ecr: &Ecr, region: &str, request: &Request) -> Response {
-    if let Some(error) = refuse_login(request) {
+    if let Some(error) = reject_credentials(request) {
         return error;
     }
     let xml = |code: &str, message: &str| {
@@ -226,7 +227,7 @@ pub(super) fn serve_layer(ecr: &Ecr, region: &str, request: &Request) -> Respons
     let state = ecr.lock();
     let layer = named.and_then(|(key, digest)| state.repositories.get(&key)?.layers.get(digest));
     match layer.map(|layer| &layer.blob) {
-        Some(Some(blob)) => send_blob(blob, request, RangeSupport::Honoured),
+        Some(Some(blob)) => blob_response(blob, request, RangeSupport::Honoured),
         Some(None) => {
             let message = "aws-emulator: the content of this blob was too large to keep";
             response(501, &[("content-type", "application/xml")], xml("NotImplemented", message))

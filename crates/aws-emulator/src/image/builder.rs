@@ -21,14 +21,21 @@ pub struct ImageBuilder {
     platforms: Vec<Value>,
     sizes: Option<Vec<u64>>,
     shared: Vec<u64>,
-    attested: bool,
+    has_attestations: bool,
 }
 
 impl ImageBuilder {
     /// Creates settings of an OCI index for `linux/amd64` and `linux/arm64`, each with two small layers.
     pub fn new(seed: u64) -> Self {
         let platforms = ["linux/amd64", "linux/arm64"].map(platform).to_vec();
-        Self { seed, format: Format::Oci, platforms, sizes: None, shared: Vec::new(), attested: false }
+        Self {
+            seed,
+            format: Format::Oci,
+            platforms,
+            sizes: None,
+            shared: Vec::new(),
+            has_attestations: false,
+        }
     }
 
     /// Sets the platforms as `os/architecture` or `os/architecture/variant`.
@@ -63,7 +70,7 @@ impl ImageBuilder {
     /// Adds an attestation for each platform, as BuildKit does.
     #[must_use]
     pub fn attestations(mut self) -> Self {
-        self.attested = true;
+        self.has_attestations = true;
         self
     }
 
@@ -83,7 +90,7 @@ impl ImageBuilder {
             let mut entry = manifest.descriptor();
             entry["platform"] = self.platforms[number].clone();
             entries.push(entry);
-            if self.attested {
+            if self.has_attestations {
                 let attestation = attestation(&manifest, &mut image);
                 let mut entry = attestation.descriptor();
                 entry["platform"] = json!({"architecture": "unknown", "os": "unknown"});
@@ -97,7 +104,7 @@ impl ImageBuilder {
             image.manifests.push(manifest);
         }
         entries.append(&mut attestations);
-        let media_type = self.pick(OCI_INDEX, DOCKER_LIST);
+        let media_type = self.by_format(OCI_INDEX, DOCKER_LIST);
         let document = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries});
         image.manifests.push(Manifest::of(&document, media_type));
         image
@@ -113,7 +120,7 @@ impl ImageBuilder {
 
     fn manifest(&self, number: usize, image: &mut Image) -> Manifest {
         let own = self.seed.wrapping_mul(1000) + number as u64 * 100;
-        let mut layers = self.shared_layers_made();
+        let mut layers = self.build_shared_layers();
         match &self.sizes {
             Some(sizes) => {
                 let sized = sizes.iter().zip(1..);
@@ -122,27 +129,27 @@ impl ImageBuilder {
             None => layers.extend((1..3).map(|n| Layer::archive(own + n, &self.platforms[number]))),
         }
         let config = self.config(number, &layers);
-        let layer_type = self.pick(
+        let layer_type = self.by_format(
             "application/vnd.oci.image.layer.v1.tar+gzip",
             "application/vnd.docker.image.rootfs.diff.tar.gzip",
         );
-        let config_type = self.pick(
+        let config_type = self.by_format(
             "application/vnd.oci.image.config.v1+json",
             "application/vnd.docker.container.image.v1+json",
         );
-        let media_type = self.pick(OCI_MANIFEST, DOCKER_MANIFEST);
+        let media_type = self.by_format(OCI_MANIFEST, DOCKER_MANIFEST);
         let document = json!({
             "schemaVersion": 2,
             "mediaType": media_type,
-            "config": point(&config, config_type),
-            "layers": layers.iter().map(|layer| point(&layer.blob, layer_type)).collect::<Vec<_>>(),
+            "config": descriptor(&config, config_type),
+            "layers": layers.iter().map(|layer| descriptor(&layer.blob, layer_type)).collect::<Vec<_>>(),
         });
         image.add(config);
         layers.into_iter().for_each(|layer| image.add(layer.blob));
         Manifest::of(&document, media_type)
     }
 
-    fn shared_layers_made(&self) -> Vec<Layer> {
+    fn build_shared_layers(&self) -> Vec<Layer> {
         let sized = self.shared.iter().zip(1..);
         sized.map(|(size, n)| Layer::generated(self.seed.wrapping_add(n << 32), *size)).collect()
     }
@@ -156,7 +163,7 @@ impl ImageBuilder {
         Blob::bytes(config.to_string())
     }
 
-    fn pick(&self, oci: &'static str, docker: &'static str) -> &'static str {
+    fn by_format(&self, oci: &'static str, docker: &'static str) -> &'static str {
         match self.format {
             Format::Oci => oci,
             Format::Docker => docker,
@@ -164,7 +171,7 @@ impl ImageBuilder {
     }
 }
 
-pub(super) fn point(blob: &Blob, media_type: &str) -> Value {
+pub(super) fn descriptor(blob: &Blob, media_type: &str) -> Value {
     json!({"mediaType": media_type, "digest": blob.digest(), "size": blob.size()})
 }
 
@@ -180,7 +187,7 @@ fn platform(text: &str) -> Value {
 }
 
 /// Formats a platform as `os/architecture[/variant]`.
-pub(super) fn written(platform: &Value) -> String {
+pub(super) fn format_platform(platform: &Value) -> String {
     let parts = ["os", "architecture", "variant"].map(|key| platform[key].as_str());
     parts.into_iter().flatten().collect::<Vec<_>>().join("/")
 }
@@ -202,8 +209,8 @@ fn attestation(subject: &Manifest, image: &mut Image) -> Manifest {
     let document = json!({
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
-        "config": point(&config, "application/vnd.oci.image.config.v1+json"),
-        "layers": [point(&layer, "application/vnd.in-toto+json")],
+        "config": descriptor(&config, "application/vnd.oci.image.config.v1+json"),
+        "layers": [descriptor(&layer, "application/vnd.in-toto+json")],
     });
     image.add(config);
     image.add(layer);
@@ -217,18 +224,18 @@ mod tests {
 
     #[test]
     fn the_same_recipe_gives_the_same_bytes() {
-        let recipe = ImageBuilder::new(1).attestations().windows("10.0.20348.2655");
-        assert_eq!(recipe.index().digest(), recipe.index().digest());
-        assert_ne!(recipe.index().digest(), ImageBuilder::new(2).index().digest());
+        let builder = ImageBuilder::new(1).attestations().windows("10.0.20348.2655");
+        assert_eq!(builder.index().digest(), builder.index().digest());
+        assert_ne!(builder.index().digest(), ImageBuilder::new(2).index().digest());
     }
 
     #[test]
     fn an_index_refers_to_manifests_and_blobs_that_are_there() {
-        for recipe in [
+        for builder in [
             ImageBuilder::new(1).attestations(),
             ImageBuilder::new(2).docker().layers(&[10, 2000]).shared_layers(&[300]),
         ] {
-            let image = recipe.index();
+            let image = builder.index();
             let has = |digest: &Value| image.blobs.iter().any(|blob| digest == blob.digest());
             let (root, children) = image.manifests.split_last().unwrap();
             assert_eq!(root.document()["manifests"].as_array().unwrap().len(), children.len());

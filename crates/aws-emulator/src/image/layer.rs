@@ -5,7 +5,7 @@ use std::io::Write;
 use flate2::{Compression, GzBuilder};
 use serde_json::Value;
 
-use super::builder::written;
+use super::builder::format_platform;
 use crate::blob::{Blob, digest};
 
 /// A layer with the digest of its uncompressed content.
@@ -23,7 +23,7 @@ impl Layer {
 
     /// Creates a layer with a compressed archive of one small file.
     pub(super) fn archive(seed: u64, platform: &Value) -> Self {
-        let text = format!("layer {seed} of {}\n", written(platform)).repeat(40);
+        let text = format!("layer {seed} of {}\n", format_platform(platform)).repeat(40);
         let mut header = tar::Header::new_gnu();
         header.set_size(text.len() as u64);
         header.set_mode(0o644);

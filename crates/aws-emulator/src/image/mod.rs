@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::blob::{Blob, digest};
 
 pub use builder::ImageBuilder;
-use builder::{point, written};
+use builder::{descriptor, format_platform};
 
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -60,9 +60,7 @@ pub struct Image {
 impl Image {
     /// Returns the index, or the manifest of an image without index.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the image has no manifest. The builder always adds one.
     pub fn root(&self) -> &Manifest {
@@ -78,7 +76,7 @@ impl Image {
     pub fn child(&self, platform: &str) -> Option<&Manifest> {
         let index = self.root().document();
         let entries = index["manifests"].as_array()?;
-        let entry = entries.iter().find(|entry| written(&entry["platform"]) == platform)?;
+        let entry = entries.iter().find(|entry| format_platform(&entry["platform"]) == platform)?;
         self.manifests.iter().find(|manifest| entry["digest"] == manifest.digest.as_str())
     }
 
@@ -104,8 +102,8 @@ impl Image {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
             "artifactType": artifact_type,
-            "config": point(&config, "application/vnd.oci.empty.v1+json"),
-            "layers": [point(&layer, artifact_type)],
+            "config": descriptor(&config, "application/vnd.oci.empty.v1+json"),
+            "layers": [descriptor(&layer, artifact_type)],
             "subject": subject.descriptor(),
         });
         Self { manifests: vec![Manifest::of(&document, OCI_MANIFEST)], blobs: vec![config, layer] }

@@ -40,24 +40,24 @@ impl LambdaApi {
     async fn invoke(&self, request: Request) -> Response {
         let call = format!("{} {}", request.method, request.path());
         let Some(name) = function_name(&request.method, request.path()) else {
-            return refuse(501, "NotImplemented", &format!("{call} is not emulated"));
+            return error_response(501, "NotImplemented", &format!("{call} is not emulated"));
         };
         actions_seen::record(actions_seen::program_name(&request.headers).as_deref(), INVOKE);
-        let found = lock(&self.functions).iter().find(|function| is(function, &name)).cloned();
+        let found = lock(&self.functions).iter().find(|function| is_named(function, &name)).cloned();
         let Some(function) = found else {
-            return refuse(404, "ResourceNotFoundException", &format!("Function not found: {name}"));
+            return error_response(404, "ResourceNotFoundException", &format!("Function not found: {name}"));
         };
         let kind = request.header("x-amz-invocation-type").unwrap_or("RequestResponse").to_owned();
         if kind != "Event" {
             let message = format!("{call} with invocation type {kind} is not emulated");
-            return refuse(501, "NotImplemented", &message);
+            return error_response(501, "NotImplemented", &message);
         }
         let trace_id = request.header("x-amzn-trace-id").map(ToOwned::to_owned);
         let Ok(body) = read(request.body, EVENT_LIMIT).await else {
-            return refuse(413, "RequestTooLargeException", "the event exceeds 1 MiB");
+            return error_response(413, "RequestTooLargeException", "the event exceeds 1 MiB");
         };
         let Ok(event) = serde_json::from_slice::<Value>(&body) else {
-            return refuse(400, "InvalidRequestContentException", "the event is not JSON");
+            return error_response(400, "InvalidRequestContentException", "the event is not JSON");
         };
         let request_id = match trace_id {
             Some(trace_id) => function.invoke_traced(event, trace_id),
@@ -89,12 +89,12 @@ fn function_name(method: &Method, path: &str) -> Option<String> {
     (method == Method::POST).then(|| decode(name))
 }
 
-fn is(function: &Function, name: &str) -> bool {
+fn is_named(function: &Function, name: &str) -> bool {
     let settings = function.settings();
     name == settings.name || name == settings.arn()
 }
 
-fn refuse(status: u16, kind: &str, message: &str) -> Response {
+fn error_response(status: u16, kind: &str, message: &str) -> Response {
     let body = json!({ "Type": "User", "Message": message });
     let headers = [("content-type", "application/json"), ("x-amzn-errortype", kind)];
     response(status, &headers, full(body.to_string()))

@@ -1,6 +1,5 @@
 //! Emulates Lambda: asynchronous events, each handled by a process of the real program.
 //!
-//!
 //! A [`Function`] queues events, starts a sandbox if none is idle, kills a process at its timeout, and
 //! retries failed events as Lambda does. Events that fail permanently go to the on-failure hook. Programs
 //! invoke functions through [`LambdaApi`].
@@ -86,7 +85,7 @@ struct Inner {
     running: Mutex<BTreeMap<String, Arc<SandboxHandle>>>,
     events: Mutex<BTreeMap<String, Invocation>>,
     changed: Notify,
-    refusals: Arc<Mutex<Vec<String>>>,
+    rejected_calls: Arc<Mutex<Vec<String>>>,
     hook: Mutex<Option<FailureHook>>,
     tasks: Mutex<Vec<AbortHandle>>,
 }
@@ -105,7 +104,7 @@ impl Function {
                 running: Mutex::default(),
                 events: Mutex::default(),
                 changed: Notify::new(),
-                refusals: Arc::default(),
+                rejected_calls: Arc::default(),
                 hook: Mutex::default(),
                 tasks: Mutex::default(),
             }),
@@ -243,7 +242,7 @@ impl Function {
 
     /// Returns the calls to the Runtime API that Lambda would reject.
     pub fn rejected_calls(&self) -> Vec<String> {
-        lock(&self.inner.refusals).clone()
+        lock(&self.inner.rejected_calls).clone()
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Attempt, Inner, lock};
 /// Attempts an event until it succeeds or fails permanently.
 pub(super) async fn deliver(inner: Arc<Inner>, request_id: String) {
     let mut attempts = 0;
-    let given_up = loop {
+    let failure = loop {
         let Some(event) = lock(&inner.events).get(&request_id).cloned() else {
             return;
         };
@@ -39,16 +39,16 @@ pub(super) async fn deliver(inner: Arc<Inner>, request_id: String) {
         let delays = inner.settings.retry_delays;
         tokio::time::sleep(delays[retry.min(delays.len() - 1)]).await;
     };
-    finish(&inner, &request_id, attempts, given_up);
+    finish(&inner, &request_id, attempts, failure);
 }
 
 /// Finishes a delivery. After a permanent failure, calls the on-failure hook.
-fn finish(inner: &Inner, request_id: &str, attempts: usize, given_up: Option<FailureCondition>) {
+fn finish(inner: &Inner, request_id: &str, attempts: usize, failure: Option<FailureCondition>) {
     let mut events = lock(&inner.events);
     let Some(invocation) = events.get_mut(request_id) else {
         return;
     };
-    let failure = given_up.map(|condition| {
+    let failure = failure.map(|condition| {
         invocation.failure_condition = Some(condition);
         let last = invocation.outcome();
         record(&inner.settings, request_id, &invocation.event, attempts, last, condition)
@@ -71,7 +71,7 @@ async fn attempt(inner: &Inner, invocation: NextInvocation) -> Outcome {
     let _permit = inner.permits.acquire().await.expect("the semaphore is never closed");
     let request_id = invocation.request_id.clone();
     let started = Instant::now();
-    let (pid, outcome) = match sandbox(inner).await {
+    let (pid, outcome) = match ready_sandbox(inner).await {
         Err((pid, outcome)) => (pid, outcome),
         Ok(mut sandbox) => {
             lock(&inner.running).insert(request_id.clone(), Arc::clone(&sandbox.handle));
@@ -94,24 +94,24 @@ async fn attempt(inner: &Inner, invocation: NextInvocation) -> Outcome {
 }
 
 /// Returns a ready sandbox, either idle or new.
-async fn sandbox(inner: &Inner) -> Result<Sandbox, (Option<u32>, Outcome)> {
+async fn ready_sandbox(inner: &Inner) -> Result<Sandbox, (Option<u32>, Outcome)> {
     let limit = inner.settings.init_timeout;
     loop {
         let idle = lock(&inner.idle).pop();
-        let Some(mut warm) = idle else { break };
+        let Some(mut idle_sandbox) = idle else { break };
         // If an idle sandbox has ended since its last event, the next one is used.
-        if warm.ready(limit).await.is_ok() {
-            return Ok(warm);
+        if idle_sandbox.wait_until_ready(limit).await.is_ok() {
+            return Ok(idle_sandbox);
         }
     }
-    let refusals = Arc::clone(&inner.refusals);
-    let refused = move |call| lock(&refusals).push(call);
-    let mut cold = Sandbox::start(&inner.settings, &inner.output, refused)
+    let rejected_calls = Arc::clone(&inner.rejected_calls);
+    let on_rejected = move |call| lock(&rejected_calls).push(call);
+    let mut new_sandbox = Sandbox::start(&inner.settings, &inner.output, on_rejected)
         .await
         .map_err(|error| (None, Outcome::Crash(format!("{}: {error}", inner.settings.binary.display()))))?;
-    lock(&inner.handles).push(Arc::clone(&cold.handle));
-    match cold.ready(limit).await {
-        Ok(()) => Ok(cold),
-        Err(outcome) => Err((Some(cold.handle.info().pid), outcome)),
+    lock(&inner.handles).push(Arc::clone(&new_sandbox.handle));
+    match new_sandbox.wait_until_ready(limit).await {
+        Ok(()) => Ok(new_sandbox),
+        Err(outcome) => Err((Some(new_sandbox.handle.info().pid), outcome)),
     }
 }

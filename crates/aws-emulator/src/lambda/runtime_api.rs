@@ -119,7 +119,7 @@ impl State {
         // Sending fails only if the sandbox has ended together with the program.
         let _ = self.calls.send(RuntimeCall::Next);
         let (invocation, invocation_id) = loop {
-            if let Some(next) = self.take() {
+            if let Some(next) = self.take_next() {
                 break next;
             }
             self.arrived.notified().await;
@@ -136,7 +136,7 @@ impl State {
             .expect("ids and ARNs are valid headers")
     }
 
-    fn take(&self) -> Option<(NextInvocation, String)> {
+    fn take_next(&self) -> Option<(NextInvocation, String)> {
         let mut queue = self.lock();
         let invocation = queue.waiting.take()?;
         let invocation_id = ids::uuid();

@@ -81,7 +81,7 @@ impl SandboxHandle {
         pid.is_some_and(|pid| rustix::process::kill_process(pid, rustix::process::Signal::STOP).is_ok())
     }
 
-    fn note(&self, change: impl FnOnce(&mut SandboxInfo)) {
+    fn update(&self, change: impl FnOnce(&mut SandboxInfo)) {
         change(&mut self.info.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -101,7 +101,7 @@ impl Drop for Sandbox {
         self.handle.info();
         // The monitor owns the process. Aborting it kills the process.
         self.monitor.abort();
-        self.handle.note(|info| {
+        self.handle.update(|info| {
             info.exit.get_or_insert_with(|| "signal: killed".to_owned());
         });
     }
@@ -141,24 +141,22 @@ impl Sandbox {
 
     /// Waits until the program requests an event.
     ///
-    ///
     /// # Errors
     ///
-    ///
     /// Returns the outcome if the program fails before that.
-    pub(super) async fn ready(&mut self, limit: Duration) -> Result<(), Outcome> {
+    pub(super) async fn wait_until_ready(&mut self, limit: Duration) -> Result<(), Outcome> {
         match timeout(limit, self.next_call()).await {
             Ok(Ok(RuntimeCall::Next)) => {
                 let init = self.started.elapsed();
-                self.handle.note(|info| {
+                self.handle.update(|info| {
                     if info.init.is_none() {
                         info.init = Some(init);
-                        info.init_cpu = processor_time(info.pid);
+                        info.init_cpu = cpu_time(info.pid);
                     }
                 });
                 Ok(())
             }
-            Ok(Ok(RuntimeCall::Error(body))) => Err(Outcome::Error(text(&body))),
+            Ok(Ok(RuntimeCall::Error(body))) => Err(Outcome::Error(lossy_text(&body))),
             Ok(Ok(RuntimeCall::Response(_))) => {
                 Err(Outcome::Crash("sent a response before it requested an event".to_owned()))
             }
@@ -169,12 +167,12 @@ impl Sandbox {
 
     /// Sends an event to a ready program, and waits for the outcome.
     pub(super) async fn run(&mut self, mut invocation: NextInvocation, limit: Duration) -> Outcome {
-        self.handle.note(|info| info.invocations += 1);
+        self.handle.update(|info| info.invocations += 1);
         invocation.deadline = SystemTime::now() + limit;
         self.api.deliver(invocation);
         let outcome = match timeout(limit, self.next_call()).await {
-            Ok(Ok(RuntimeCall::Response(body))) => Outcome::Response(text(&body)),
-            Ok(Ok(RuntimeCall::Error(body))) => Outcome::Error(text(&body)),
+            Ok(Ok(RuntimeCall::Response(body))) => Outcome::Response(lossy_text(&body)),
+            Ok(Ok(RuntimeCall::Error(body))) => Outcome::Error(lossy_text(&body)),
             Ok(Ok(RuntimeCall::Next)) => {
                 Outcome::Crash("requested the next event before it sent a response".to_owned())
             }
@@ -210,13 +208,13 @@ async fn monitor(mut child: Child, handle: Arc<SandboxHandle>, exited: watch::Se
             child.wait().await
         }
     };
-    let status = status.map_or_else(|error| error.to_string(), describe);
-    handle.note(|info| info.exit = Some(status.clone()));
+    let status = status.map_or_else(|error| error.to_string(), format_exit_status);
+    handle.update(|info| info.exit = Some(status.clone()));
     exited.send_replace(Some(status));
 }
 
 /// Formats an exit status as Lambda does.
-fn describe(status: ExitStatus) -> String {
+fn format_exit_status(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),
@@ -225,7 +223,7 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-fn text(body: &Bytes) -> String {
+fn lossy_text(body: &Bytes) -> String {
     String::from_utf8_lossy(body).into_owned()
 }
 
@@ -238,7 +236,7 @@ fn peak_memory(pid: u32) -> Option<u64> {
 
 /// Returns the CPU time of a process's current threads. `stat` also counts ended threads, but only in steps
 /// of 10 ms.
-fn processor_time(pid: u32) -> Option<Duration> {
+fn cpu_time(pid: u32) -> Option<Duration> {
     let mut nanoseconds = 0;
     for thread in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {
         let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;

@@ -37,8 +37,8 @@ impl StackOperation<'_> {
     /// Applies a template to all resources. Returns true on success.
     pub(super) async fn apply(&self, template: &Template) -> bool {
         let dependencies = template.dependencies();
-        let step = |id: String| async move { self.step(template, &id).await };
-        let failed = dependencies::run(&dependencies, OnFailure::Cancel, step).await;
+        let step = |id: String| async move { self.apply_to(template, &id).await };
+        let failed = dependencies::run_in_order(&dependencies, OnFailure::Cancel, step).await;
         if !failed.is_empty() {
             self.add_cancelled_events();
         }
@@ -49,17 +49,17 @@ impl StackOperation<'_> {
     fn add_cancelled_events(&self) {
         let changes = lock(&self.changes);
         for (id, change) in changes.iter().filter(|(_, change)| change.progress == Progress::Started) {
-            let (status, doing) = match change.before {
+            let (status, action) = match change.before {
                 None => ("CREATE_FAILED", "creation"),
                 Some(_) => ("UPDATE_FAILED", "update"),
             };
-            self.add_event(id, status, Some(&format!("Resource {doing} cancelled")));
+            self.add_event(id, status, Some(&format!("Resource {action} cancelled")));
         }
     }
 
-    async fn step(&self, template: &Template, id: &str) -> Result<(), String> {
+    async fn apply_to(&self, template: &Template, id: &str) -> Result<(), String> {
         let resource = &template.resources[id];
-        let before = lock(&self.stack.live).get(id).cloned();
+        let before = lock(&self.stack.deployed).get(id).cloned();
         let request_type = if before.is_some() { RequestType::Update } else { RequestType::Create };
         let properties = match self.properties(resource, before.as_ref()) {
             Ok(properties) => properties,
@@ -71,7 +71,7 @@ impl StackOperation<'_> {
         };
         if let Some(before) = before.as_ref().filter(|before| before.properties == properties) {
             let unchanged = DeployedResource { resource: resource.clone(), ..before.clone() };
-            lock(&self.stack.live).insert(id.to_owned(), unchanged);
+            lock(&self.stack.deployed).insert(id.to_owned(), unchanged);
             return Ok(());
         }
         lock(&self.changes).insert(
@@ -97,15 +97,15 @@ impl StackOperation<'_> {
             .await;
         let (physical_id, progress) = match &result {
             Ok(provisioned) => (Some(provisioned.physical_id.clone()), Progress::Done),
-            Err(failed) => (failed.physical_id.clone(), Progress::Failed),
+            Err(error) => (error.physical_id.clone(), Progress::Failed),
         };
         if let Some(change) = lock(&self.changes).get_mut(id) {
             change.physical_id = physical_id;
             change.progress = progress;
         }
-        let provisioned = result.map_err(|failed| failed.reason)?;
-        let live = DeployedResource::new(resource.clone(), properties, provisioned);
-        lock(&self.stack.live).insert(id.to_owned(), live);
+        let provisioned = result.map_err(|error| error.reason)?;
+        let deployed = DeployedResource::new(resource.clone(), properties, provisioned);
+        lock(&self.stack.deployed).insert(id.to_owned(), deployed);
         Ok(())
     }
 
@@ -115,8 +115,8 @@ impl StackOperation<'_> {
         resource: &Resource,
         before: Option<&DeployedResource>,
     ) -> Result<Map<String, Value>, String> {
-        let live = lock(&self.stack.live);
-        let mut properties = self.stack.scope(&live).properties(&resource.properties)?;
+        let deployed = lock(&self.stack.deployed);
+        let mut properties = self.stack.resolver(&deployed).properties(&resource.properties)?;
         if let Kind::Custom(_) = resource.kind {
             let token = &self.stack.settings.service_token;
             properties.entry("ServiceToken").or_insert_with(|| json!(token));

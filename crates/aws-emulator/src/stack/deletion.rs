@@ -21,7 +21,6 @@ impl StackOperation<'_> {
 
     /// Schedules the deletion of the resources that this operation created or started to create.
     ///
-    ///
     /// If no response had an ID, CloudFormation generates one.
     pub(super) fn schedule_deletion_of_created(&self, phase: Phase) {
         let changes = lock(&self.changes);
@@ -29,7 +28,7 @@ impl StackOperation<'_> {
             let incomplete_simulated =
                 matches!(change.resource.kind, Kind::Simulated(_)) && change.progress != Progress::Done;
             if incomplete_simulated || change.resource.is_retained(true) {
-                lock(&self.stack.live).remove(id);
+                lock(&self.stack.deployed).remove(id);
                 continue;
             }
             let physical_id = change.physical_id.clone();
@@ -37,20 +36,20 @@ impl StackOperation<'_> {
             let provisioned = Provisioned { physical_id, ..Provisioned::default() };
             let created =
                 DeployedResource::new(change.resource.clone(), change.properties.clone(), provisioned);
-            lock(&self.pending_deletions).push(created.pending_deletions(id));
+            lock(&self.pending_deletions).push(created.to_pending_deletion(id));
             // If a deletion fails, an update abandons the resource, and a create keeps it in the stack.
-            let mut live = lock(&self.stack.live);
+            let mut deployed = lock(&self.stack.deployed);
             match phase {
-                Phase::CleanUp => drop(live.remove(id)),
-                Phase::Main | Phase::Rollback => drop(live.insert(id.clone(), created)),
+                Phase::CleanUp => drop(deployed.remove(id)),
+                Phase::Main | Phase::Rollback => drop(deployed.insert(id.clone(), created)),
             }
         }
     }
 
     /// Deletes replaced physical IDs and resources that the new template does not have.
     pub(super) async fn clean_up(&self, old: &Template, new: &Template) {
-        let cleaning = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS";
-        self.add_event(&self.stack.settings.name, cleaning, None);
+        let status = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS";
+        self.add_event(&self.stack.settings.name, status, None);
         let pending_deletions = self.obsolete_resources(new);
         // If a deletion fails, the resource is abandoned and the update succeeds.
         self.delete_all(Phase::CleanUp, pending_deletions, &old.dependencies()).await;
@@ -65,15 +64,16 @@ impl StackOperation<'_> {
             };
             let replaced = change.physical_id.as_ref() != Some(&before.physical_id);
             if replaced && change.resource.update_replace_policy == Policy::Delete {
-                pending_deletions.push(before.pending_deletions(id));
+                pending_deletions.push(before.to_pending_deletion(id));
             }
         }
-        let mut live = lock(&self.stack.live);
+        let mut deployed = lock(&self.stack.deployed);
         let removed: Vec<String> =
-            live.keys().filter(|id| !new.resources.contains_key(*id)).cloned().collect();
+            deployed.keys().filter(|id| !new.resources.contains_key(*id)).cloned().collect();
         for id in removed {
-            let gone = live.remove(&id).filter(|live| !live.resource.is_retained(false));
-            pending_deletions.extend(gone.map(|live| live.pending_deletions(&id)));
+            let removed_resource =
+                deployed.remove(&id).filter(|deployed| !deployed.resource.is_retained(false));
+            pending_deletions.extend(removed_resource.map(|deployed| deployed.to_pending_deletion(&id)));
         }
         pending_deletions
     }
@@ -82,17 +82,16 @@ impl StackOperation<'_> {
     pub(super) async fn delete_stack(&self, dependencies: &Dependencies) -> StackStatus {
         self.add_event(&self.stack.settings.name, "DELETE_IN_PROGRESS", None);
         let mut pending_deletions = Vec::new();
-        lock(&self.stack.live).retain(|id, live| {
-            let stays = live.resource.is_retained(false);
-            pending_deletions.extend((!stays).then(|| live.pending_deletions(id)));
-            !stays
+        lock(&self.stack.deployed).retain(|id, deployed| {
+            let is_retained = deployed.resource.is_retained(false);
+            pending_deletions.extend((!is_retained).then(|| deployed.to_pending_deletion(id)));
+            !is_retained
         });
         let failed = self.delete_all(Phase::Main, pending_deletions, dependencies).await;
         if failed.is_empty() { StackStatus::DeleteComplete } else { StackStatus::DeleteFailed }
     }
 
     /// Deletes resources before the resources that they depend on. Returns the failures with their reasons.
-    ///
     ///
     /// After a failure, CloudFormation continues and deletes the dependencies too.
     pub(super) async fn delete_all(
@@ -101,44 +100,42 @@ impl StackOperation<'_> {
         pending_deletions: Vec<PendingDeletion>,
         dependencies: &Dependencies,
     ) -> BTreeMap<String, String> {
-        let pending_deletions: BTreeMap<_, _> = pending_deletions
-            .into_iter()
-            .map(|pending_deletions| (pending_deletions.logical_id.clone(), pending_deletions))
-            .collect();
+        let pending_deletions: BTreeMap<_, _> =
+            pending_deletions.into_iter().map(|deletion| (deletion.logical_id.clone(), deletion)).collect();
         let mut order = dependencies::reversed(dependencies);
         for id in pending_deletions.keys() {
             order.entry(id.clone()).or_default();
         }
         let delete = |id: String| {
-            let pending_deletions = pending_deletions.get(&id);
+            let deletion = pending_deletions.get(&id);
             async move {
-                let Some(pending_deletions) = pending_deletions else { return Ok(()) };
-                self.delete(phase, pending_deletions).await
+                let Some(deletion) = deletion else { return Ok(()) };
+                self.delete(phase, deletion).await
             }
         };
-        dependencies::run(&order, OnFailure::GoOn, delete).await
+        dependencies::run_in_order(&order, OnFailure::Continue, delete).await
     }
 
-    async fn delete(&self, phase: Phase, pending_deletions: &PendingDeletion) -> Result<(), String> {
+    async fn delete(&self, phase: Phase, deletion: &PendingDeletion) -> Result<(), String> {
         let result = self
             .handle(ResourceRequest {
                 phase,
                 request_type: RequestType::Delete,
-                logical_id: &pending_deletions.logical_id,
-                resource: &pending_deletions.resource,
-                properties: &pending_deletions.properties,
+                logical_id: &deletion.logical_id,
+                resource: &deletion.resource,
+                properties: &deletion.properties,
                 old_properties: None,
-                physical_id: Some(&pending_deletions.physical_id),
+                physical_id: Some(&deletion.physical_id),
             })
             .await;
-        result.map_err(|failed| failed.reason)?;
-        let mut live = lock(&self.stack.live);
+        result.map_err(|error| error.reason)?;
+        let mut deployed = lock(&self.stack.deployed);
         // In a clean-up, the logical ID can have a new physical ID, which is kept.
-        if live
-            .get(&pending_deletions.logical_id)
-            .is_some_and(|live| live.physical_id == pending_deletions.physical_id)
+        if deployed
+            .get(&deletion.logical_id)
+            .is_some_and(|deployed| deployed.physical_id == deletion.physical_id)
         {
-            live.remove(&pending_deletions.logical_id);
+            deployed.remove(&deletion.logical_id);
         }
         Ok(())
     }

@@ -13,17 +13,15 @@ pub(super) enum OnFailure {
     /// Work in progress is dropped, and no more starts.
     Cancel,
     /// Work continues.
-    GoOn,
+    Continue,
 }
 
 /// Calls `work` for all resources. Returns the failures with their reasons.
 ///
-///
 /// # Panics
 ///
-///
 /// Panics if the dependencies form a circle.
-pub(super) async fn run<F>(
+pub(super) async fn run_in_order<F>(
     dependencies: &Dependencies,
     on_failure: OnFailure,
     work: impl Fn(String) -> F,
@@ -32,23 +30,23 @@ where
     F: Future<Output = Result<(), String>>,
 {
     let mut waiting: BTreeSet<&String> = dependencies.keys().collect();
-    let mut through = BTreeSet::new();
+    let mut finished = BTreeSet::new();
     let mut failed = BTreeMap::new();
-    let mut working = FuturesUnordered::new();
+    let mut running = FuturesUnordered::new();
     loop {
-        let free = |id: &&String| {
-            dependencies[*id].iter().all(|need| through.contains(need) || !dependencies.contains_key(need))
+        let ready = |id: &&String| {
+            dependencies[*id].iter().all(|need| finished.contains(need) || !dependencies.contains_key(need))
         };
-        let start: Vec<&String> = waiting.iter().copied().filter(free).collect();
+        let start: Vec<&String> = waiting.iter().copied().filter(ready).collect();
         for id in start {
             waiting.remove(id);
             let run = work(id.clone());
-            working.push(async move { (id, run.await) });
+            running.push(async move { (id, run.await) });
         }
-        let Some((id, result)) = working.next().await else {
+        let Some((id, result)) = running.next().await else {
             break;
         };
-        through.insert(id);
+        finished.insert(id);
         if let Err(reason) = result {
             failed.insert(id.clone(), reason);
             if on_failure == OnFailure::Cancel {

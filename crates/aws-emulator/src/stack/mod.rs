@@ -1,6 +1,5 @@
 //! Emulates CloudFormation for one stack: order, requests, rollback, clean-up and timeouts.
 //!
-//!
 //! A [`Stack`] processes [`Template`]s, sends CloudFormation's events to a [`Provider`], and returns an
 //! [`OperationReport`] of each operation.
 
@@ -26,7 +25,7 @@ use crate::bucket::{ResponseBucket, SignatureVersion};
 use crate::ids;
 use crate::lambda::Function;
 use operation::{Provisioned, StackOperation};
-use resolve::Scope;
+use resolve::Resolver;
 use rollback::FailedRollback;
 
 /// The target of a `ServiceToken`.
@@ -107,7 +106,7 @@ impl DeployedResource {
         Self { physical_id, properties, attributes, resource, request_id }
     }
 
-    fn pending_deletions(&self, logical_id: &str) -> PendingDeletion {
+    fn to_pending_deletion(&self, logical_id: &str) -> PendingDeletion {
         PendingDeletion {
             logical_id: logical_id.to_owned(),
             resource: self.resource.clone(),
@@ -133,7 +132,7 @@ pub struct Stack {
     bucket: Arc<ResponseBucket>,
     status: Mutex<StackStatus>,
     template: Mutex<Template>,
-    live: Mutex<BTreeMap<String, DeployedResource>>,
+    deployed: Mutex<BTreeMap<String, DeployedResource>>,
     failed_rollback: Mutex<Option<FailedRollback>>,
     operation_lock: tokio::sync::Mutex<()>,
 }
@@ -152,7 +151,7 @@ impl Stack {
             bucket,
             status: Mutex::new(StackStatus::New),
             template: Mutex::default(),
-            live: Mutex::default(),
+            deployed: Mutex::default(),
             failed_rollback: Mutex::default(),
             operation_lock: tokio::sync::Mutex::default(),
         }
@@ -160,9 +159,7 @@ impl Stack {
 
     /// Creates all resources of the template, or rolls back.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the stack was created before.
     pub async fn create(&self, template: &Template) -> OperationReport {
@@ -180,9 +177,7 @@ impl Stack {
 
     /// Updates the stack to another template, or rolls back.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if CloudFormation does not permit an update in the stack's status.
     pub async fn update(&self, template: &Template) -> OperationReport {
@@ -206,9 +201,7 @@ impl Stack {
 
     /// Continues a failed rollback without the resources in `skip`.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the stack is not in `UPDATE_ROLLBACK_FAILED`.
     pub async fn continue_update_rollback(&self, skip: &[&str]) -> OperationReport {
@@ -232,7 +225,6 @@ impl Stack {
 
     /// Sends one event and waits for the outcome.
     ///
-    ///
     /// Missing `ResponseURL`, `StackId`, `RequestId` and `LogicalResourceId` are added.
     pub async fn send(&self, event: Value) -> ProviderCall {
         StackOperation::new(self).send(Phase::Main, event).await
@@ -250,17 +242,17 @@ impl Stack {
 
     /// Returns a resource.
     pub fn resource(&self, logical_id: &str) -> Option<DeployedResource> {
-        lock(&self.live).get(logical_id).cloned()
+        lock(&self.deployed).get(logical_id).cloned()
     }
 
     /// Returns all resources.
     pub fn resources(&self) -> BTreeMap<String, DeployedResource> {
-        lock(&self.live).clone()
+        lock(&self.deployed).clone()
     }
 
     /// Returns the physical ID of a resource.
     pub fn physical_id(&self, logical_id: &str) -> Option<String> {
-        self.resource(logical_id).map(|live| live.physical_id)
+        self.resource(logical_id).map(|deployed| deployed.physical_id)
     }
 
     /// Adds a resource without a call to the provider, such as one that an older provider created.
@@ -276,8 +268,8 @@ impl Stack {
         properties.entry("ServiceToken").or_insert(token);
         let physical_id = physical_id.to_owned();
         let provisioned = Provisioned { physical_id, attributes, request_id: ids::uuid() };
-        let live = DeployedResource::new(resource.clone(), properties, provisioned);
-        lock(&self.live).insert(logical_id.to_owned(), live);
+        let deployed = DeployedResource::new(resource.clone(), properties, provisioned);
+        lock(&self.deployed).insert(logical_id.to_owned(), deployed);
         lock(&self.template).resources.insert(logical_id.to_owned(), resource);
         *lock(&self.status) = StackStatus::CreateComplete;
     }
@@ -292,13 +284,13 @@ impl Stack {
         *lock(&self.template) = template.clone();
     }
 
-    fn scope<'a>(&'a self, live: &'a BTreeMap<String, DeployedResource>) -> Scope<'a> {
-        Scope {
+    fn resolver<'a>(&'a self, deployed: &'a BTreeMap<String, DeployedResource>) -> Resolver<'a> {
+        Resolver {
             stack_id: &self.id,
             stack_name: &self.settings.name,
             account: &self.settings.account,
             region: &self.settings.region,
-            live,
+            deployed,
         }
     }
 

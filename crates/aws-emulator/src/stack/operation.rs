@@ -79,12 +79,12 @@ impl<'a> StackOperation<'a> {
     pub(super) fn finish(self, status: StackStatus) -> OperationReport {
         self.add_event(&self.stack.settings.name, &status.to_string(), None);
         *lock(&self.stack.status) = status;
-        let took = self.started.elapsed();
+        let duration = self.started.elapsed();
         OperationReport {
             status,
             calls: self.calls.into_inner().unwrap_or_else(PoisonError::into_inner),
             events: self.events.into_inner().unwrap_or_else(PoisonError::into_inner),
-            duration: took,
+            duration,
         }
     }
 
@@ -111,12 +111,12 @@ impl<'a> StackOperation<'a> {
         self.add_event(request.logical_id, &format!("{request_type}_IN_PROGRESS"), None);
         let result = match &request.resource.kind {
             Kind::Custom(resource_type) => self.request_custom(&request, resource_type).await,
-            Kind::Simulated(simulated) => self.simulated(&request, simulated).await,
+            Kind::Simulated(simulated) => self.request_simulated(&request, simulated).await,
         };
         match &result {
             Ok(_) => self.add_event(request.logical_id, &format!("{request_type}_COMPLETE"), None),
-            Err(failed) => {
-                self.add_event(request.logical_id, &format!("{request_type}_FAILED"), Some(&failed.reason));
+            Err(error) => {
+                self.add_event(request.logical_id, &format!("{request_type}_FAILED"), Some(&error.reason));
             }
         }
         result
@@ -144,16 +144,16 @@ impl<'a> StackOperation<'a> {
         let call = self.send(request.phase, event).await;
         let request_id = call.event["RequestId"].as_str().unwrap_or_default().to_owned();
         match call.outcome {
-            CallOutcome::Responded(answer) if answer.status == Status::Success => {
-                Ok(Provisioned { physical_id: answer.physical_id, attributes: answer.data, request_id })
+            CallOutcome::Responded(response) if response.status == Status::Success => {
+                Ok(Provisioned { physical_id: response.physical_id, attributes: response.data, request_id })
             }
-            CallOutcome::Responded(answer) => Err(ProvisioningError {
+            CallOutcome::Responded(response) => Err(ProvisioningError {
                 reason: format!(
                     "Received response status [FAILED] from custom resource. Message returned: {} \
                      (RequestId: {request_id})",
-                    answer.reason.unwrap_or_default()
+                    response.reason.unwrap_or_default()
                 ),
-                physical_id: Some(answer.physical_id),
+                physical_id: Some(response.physical_id),
             }),
             CallOutcome::Invalid(reason) => Err(ProvisioningError { reason, physical_id: None }),
             CallOutcome::TimedOut | CallOutcome::Pending | CallOutcome::Cancelled => Err(ProvisioningError {
@@ -175,38 +175,36 @@ impl<'a> StackOperation<'a> {
             }
             event[name].as_str().unwrap_or_default().to_owned()
         };
-        let ids_of_request = RequestIds {
+        let request_ids = RequestIds {
             stack_id: field("StackId", &|| stack.id.clone()),
             logical_id: field("LogicalResourceId", &|| "Resource".to_owned()),
             request_id: field("RequestId", &ids::uuid),
         };
-        field("ResponseURL", &|| {
-            stack.bucket.presign(&ids_of_request, stack.settings.signature, URL_VALIDITY)
-        });
+        field("ResponseURL", &|| stack.bucket.presign(&request_ids, stack.settings.signature, URL_VALIDITY));
         let limit = stack.settings.simulated_second * service_timeout(&event);
-        let seen = stack.bucket.uploads(&ids_of_request).len();
-        let open = OpenCall::new(self, phase, event.clone());
-        open.change(|call| call.invocation_id = stack.provider.invoke(event));
+        let seen = stack.bucket.uploads(&request_ids).len();
+        let in_progress = CallInProgress::new(self, phase, event.clone());
+        in_progress.update(|call| call.invocation_id = stack.provider.invoke(event));
         self.sent.notify_waiters();
-        let end = timeout(limit, self.accepted_response(&ids_of_request, seen, &open)).await;
-        open.close(end.unwrap_or(CallOutcome::TimedOut))
+        let end = timeout(limit, self.accepted_response(&request_ids, seen, &in_progress)).await;
+        in_progress.finish_call(end.unwrap_or(CallOutcome::TimedOut))
     }
 
     /// Waits for a response that CloudFormation does not ignore.
     async fn accepted_response(
         &self,
-        ids_of_request: &RequestIds,
+        request_ids: &RequestIds,
         mut seen: usize,
-        open: &OpenCall<'_, '_>,
+        in_progress: &CallInProgress<'_, '_>,
     ) -> CallOutcome {
         loop {
-            let uploads = self.stack.bucket.wait_for_uploads(ids_of_request, seen).await;
+            let uploads = self.stack.bucket.wait_for_uploads(request_ids, seen).await;
             for upload in uploads.iter().skip(seen).filter(|upload| upload.status == 200) {
-                match ProviderResponse::parse(&upload.body, ids_of_request) {
-                    Ok(answer) => return CallOutcome::Responded(answer),
+                match ProviderResponse::parse(&upload.body, request_ids) {
+                    Ok(response) => return CallOutcome::Responded(response),
                     Err(ResponseError::Invalid(reason)) => return CallOutcome::Invalid(reason),
                     Err(ResponseError::Discarded(reason)) => {
-                        open.change(|call| call.discarded_responses.push(reason));
+                        in_progress.update(|call| call.discarded_responses.push(reason));
                     }
                 }
             }
@@ -214,17 +212,17 @@ impl<'a> StackOperation<'a> {
         }
     }
 
-    async fn simulated(
+    async fn request_simulated(
         &self,
         request: &ResourceRequest<'_>,
         simulated: &SimulatedResource,
     ) -> Result<Provisioned, ProvisioningError> {
-        let obedient = Behaviour::default();
+        let success = Behaviour::default();
         let behaviour = match (request.phase, request.request_type) {
             (Phase::Main, RequestType::Create) => &simulated.create,
             (Phase::Main, RequestType::Update) => &simulated.update,
             (_, RequestType::Delete) => &simulated.delete,
-            _ => &obedient,
+            _ => &success,
         };
         match &behaviour.trigger {
             Trigger::Immediately => {}
@@ -254,13 +252,13 @@ impl<'a> StackOperation<'a> {
 }
 
 /// A call in progress. If it is dropped before its end, it is cancelled.
-struct OpenCall<'a, 'b> {
+struct CallInProgress<'a, 'b> {
     operation: &'a StackOperation<'b>,
     index: usize,
     since: Instant,
 }
 
-impl<'a, 'b> OpenCall<'a, 'b> {
+impl<'a, 'b> CallInProgress<'a, 'b> {
     fn new(operation: &'a StackOperation<'b>, phase: Phase, event: Value) -> Self {
         let mut calls = lock(&operation.calls);
         calls.push(ProviderCall {
@@ -275,12 +273,12 @@ impl<'a, 'b> OpenCall<'a, 'b> {
         Self { operation, index: calls.len() - 1, since: Instant::now() }
     }
 
-    fn change(&self, change: impl FnOnce(&mut ProviderCall)) {
+    fn update(&self, change: impl FnOnce(&mut ProviderCall)) {
         change(&mut lock(&self.operation.calls)[self.index]);
     }
 
-    fn close(self, end: CallOutcome) -> ProviderCall {
-        self.change(|call| call.outcome = end);
+    fn finish_call(self, end: CallOutcome) -> ProviderCall {
+        self.update(|call| call.outcome = end);
         let index = self.index;
         let operation = self.operation;
         drop(self);
@@ -288,11 +286,11 @@ impl<'a, 'b> OpenCall<'a, 'b> {
     }
 }
 
-impl Drop for OpenCall<'_, '_> {
+impl Drop for CallInProgress<'_, '_> {
     fn drop(&mut self) {
-        let took = self.since.elapsed();
-        self.change(|call| {
-            call.duration = took;
+        let duration = self.since.elapsed();
+        self.update(|call| {
+            call.duration = duration;
             if call.outcome == CallOutcome::Pending {
                 call.outcome = CallOutcome::Cancelled;
             }

@@ -8,12 +8,12 @@ use super::DeployedResource;
 use crate::ids;
 
 /// Values that references resolve to.
-pub(super) struct Scope<'a> {
+pub(super) struct Resolver<'a> {
     pub(super) stack_id: &'a str,
     pub(super) stack_name: &'a str,
     pub(super) account: &'a str,
     pub(super) region: &'a str,
-    pub(super) live: &'a BTreeMap<String, DeployedResource>,
+    pub(super) deployed: &'a BTreeMap<String, DeployedResource>,
 }
 
 /// Collects the logical IDs in a value's references.
@@ -31,12 +31,10 @@ pub(super) fn references(value: &Value, into: &mut BTreeSet<String>) {
     }
 }
 
-impl Scope<'_> {
+impl Resolver<'_> {
     /// Returns the properties with resolved references.
     ///
-    ///
     /// # Errors
-    ///
     ///
     /// Returns CloudFormation's message for a reference without a target.
     pub(super) fn properties(&self, properties: &Map<String, Value>) -> Result<Map<String, Value>, String> {
@@ -87,28 +85,28 @@ impl Scope<'_> {
             "AWS::Region" => self.region,
             "AWS::Partition" => ids::partition(self.region),
             "AWS::URLSuffix" => ids::suffix(self.region),
-            _ => &self.found(id)?.physical_id,
+            _ => &self.deployed_resource(id)?.physical_id,
         };
         Ok(Some(Value::String(text.to_owned())))
     }
 
     fn attribute(&self, id: &str, attribute: &str) -> Result<Value, String> {
-        let live = self.found(id)?;
-        live.attributes.get(attribute).cloned().ok_or_else(|| {
+        let deployed = self.deployed_resource(id)?;
+        deployed.attributes.get(attribute).cloned().ok_or_else(|| {
             // CloudFormation names the object in its own bucket that it made of the response.
             format!(
                 "CustomResource attribute error: Vendor response doesn't contain {attribute} key in \
                  object {}|{id}|{} in S3 bucket cloudformation-custom-resource-storage-{}",
                 self.stack_id,
-                live.request_id,
+                deployed.request_id,
                 self.region.replace('-', ""),
             )
         })
     }
 
-    fn found(&self, id: &str) -> Result<&DeployedResource, String> {
+    fn deployed_resource(&self, id: &str) -> Result<&DeployedResource, String> {
         let missing = || format!("Unresolved resource dependencies [{id}] in the template");
-        self.live.get(id).ok_or_else(missing)
+        self.deployed.get(id).ok_or_else(missing)
     }
 }
 
@@ -126,10 +124,15 @@ mod tests {
     use super::*;
 
     fn resolve(value: &Value) -> Result<Map<String, Value>, String> {
-        let live = BTreeMap::new();
-        let scope =
-            Scope { stack_id: "id", stack_name: "name", account: "1", region: "eu-west-1", live: &live };
-        scope.properties(value.as_object().unwrap())
+        let deployed = BTreeMap::new();
+        let resolver = Resolver {
+            stack_id: "id",
+            stack_name: "name",
+            account: "1",
+            region: "eu-west-1",
+            deployed: &deployed,
+        };
+        resolver.properties(value.as_object().unwrap())
     }
 
     #[test]

@@ -26,14 +26,14 @@ impl StackOperation<'_> {
     pub(super) async fn roll_back(&self, old: &Template, new: &Template) -> StackStatus {
         self.add_event(&self.stack.settings.name, "UPDATE_ROLLBACK_IN_PROGRESS", None);
         let dependencies = old.dependencies();
-        let undo = |id: String| async move {
+        let revert = |id: String| async move {
             let change = lock(&self.changes).get(&id).cloned();
             match change {
-                Some(change) => self.undo(&id, change).await,
+                Some(change) => self.revert(&id, change).await,
                 None => Ok(()),
             }
         };
-        let failed = dependencies::run(&dependencies, OnFailure::GoOn, undo).await;
+        let failed = dependencies::run_in_order(&dependencies, OnFailure::Continue, revert).await;
         if !failed.is_empty() {
             let mut changes = std::mem::take(&mut *lock(&self.changes));
             changes.retain(|id, change| failed.contains_key(id) || change.before.is_none());
@@ -43,8 +43,8 @@ impl StackOperation<'_> {
             *lock(&self.stack.failed_rollback) = Some(failed_rollback);
             return StackStatus::UpdateRollbackFailed;
         }
-        let cleaning = "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS";
-        self.add_event(&self.stack.settings.name, cleaning, None);
+        let status = "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS";
+        self.add_event(&self.stack.settings.name, status, None);
         self.schedule_deletion_of_created(Phase::CleanUp);
         let pending_deletions = std::mem::take(&mut *lock(&self.pending_deletions));
         // If a deletion fails, the resource is abandoned and the rollback succeeds.
@@ -59,10 +59,10 @@ impl StackOperation<'_> {
         for id in skip {
             // A skipped resource counts as rolled back, whatever its state is.
             if let Some(before) = changes.remove(*id).and_then(|change| change.before) {
-                let mut live = lock(&self.stack.live);
-                let physical_id = live.get(*id).map(|live| live.physical_id.clone());
+                let mut deployed = lock(&self.stack.deployed);
+                let physical_id = deployed.get(*id).map(|deployed| deployed.physical_id.clone());
                 let physical_id = physical_id.unwrap_or_else(|| before.physical_id.clone());
-                live.insert((*id).to_owned(), DeployedResource { physical_id, ..before });
+                deployed.insert((*id).to_owned(), DeployedResource { physical_id, ..before });
             }
         }
         *lock(&self.changes) = changes;
@@ -70,21 +70,21 @@ impl StackOperation<'_> {
     }
 
     /// Reverts the change of one resource.
-    async fn undo(&self, id: &str, change: Change) -> Result<(), String> {
+    async fn revert(&self, id: &str, change: Change) -> Result<(), String> {
         let Some(before) = change.before.clone() else {
             return Ok(());
         };
         let current = change.physical_id.clone().unwrap_or_else(|| before.physical_id.clone());
         let replaced = change.progress == Progress::Done && current != before.physical_id;
-        let pending_deletions = |physical_id: &str| PendingDeletion {
+        let new_deletion = |physical_id: &str| PendingDeletion {
             logical_id: id.to_owned(),
             resource: change.resource.clone(),
             properties: change.properties.clone(),
             physical_id: physical_id.to_owned(),
         };
         if replaced && self.stack.settings.replacement_rollback == ReplacementRollback::DeleteNew {
-            lock(&self.stack.live).insert(id.to_owned(), before);
-            lock(&self.pending_deletions).push(pending_deletions(&current));
+            lock(&self.stack.deployed).insert(id.to_owned(), before);
+            lock(&self.pending_deletions).push(new_deletion(&current));
             return Ok(());
         }
         let result = self
@@ -98,12 +98,12 @@ impl StackOperation<'_> {
                 physical_id: Some(&current),
             })
             .await;
-        let provisioned = result.map_err(|failed| failed.reason)?;
+        let provisioned = result.map_err(|error| error.reason)?;
         if provisioned.physical_id != current {
-            lock(&self.pending_deletions).push(pending_deletions(&current));
+            lock(&self.pending_deletions).push(new_deletion(&current));
         }
-        let live = DeployedResource::new(before.resource.clone(), before.properties, provisioned);
-        lock(&self.stack.live).insert(id.to_owned(), live);
+        let deployed = DeployedResource::new(before.resource.clone(), before.properties, provisioned);
+        lock(&self.stack.deployed).insert(id.to_owned(), deployed);
         Ok(())
     }
 }

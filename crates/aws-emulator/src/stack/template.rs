@@ -126,9 +126,7 @@ impl Template {
 impl Resource {
     /// Creates a custom resource.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the properties are not a JSON object.
     pub fn custom(resource_type: &str, properties: Value) -> Self {
@@ -137,9 +135,7 @@ impl Resource {
 
     /// Creates a simulated resource, whose operations succeed by default.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the properties are not a JSON object.
     pub fn simulated(properties: Value) -> Self {

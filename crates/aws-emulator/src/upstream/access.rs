@@ -9,7 +9,7 @@ use crate::service::{BoxedResponse, Request, Response};
 
 use super::profile::{AnonymousAccess, AuthScheme, Profile, Quirk};
 use super::store::State;
-use super::token::{self, login};
+use super::token::{self, basic_credentials};
 
 /// An authorized caller.
 pub(super) struct Caller {
@@ -17,7 +17,7 @@ pub(super) struct Caller {
 }
 
 /// Returns true if a user can read a repository, or get the information that it is missing.
-pub(super) fn may_read(state: &State, profile: &Profile, user: Option<&str>, repository: &str) -> bool {
+pub(super) fn can_read(state: &State, profile: &Profile, user: Option<&str>, repository: &str) -> bool {
     if user.is_none() && profile.anonymous == AnonymousAccess::Nothing {
         return false;
     }
@@ -38,7 +38,7 @@ pub(super) fn check(
 ) -> Result<Caller, BoxedResponse> {
     let value = request.header("authorization");
     if let (None, Some(repository), true) = (value, repository, profile.has(Quirk::ChallengeOnlyAtRoot)) {
-        return match may_read(state, profile, None, repository) {
+        return match can_read(state, profile, None, repository) {
             true => Ok(Caller { user: None }),
             false => Err(denied(profile, request, repository, None).into()),
         };
@@ -54,7 +54,7 @@ pub(super) fn check(
         }
         // Credentials instead of a token count as an invalid token.
         (AuthScheme::Bearer, Some(_)) if profile.errors.stale_token.is_some() => {
-            Err(stale(profile, request, repository))
+            Err(invalid_token(profile, request, repository))
         }
         _ => Err(challenge(profile, request, repository, None).into()),
     }
@@ -66,17 +66,19 @@ fn basic(
     request: &Request,
     repository: Option<&str>,
 ) -> Result<Caller, BoxedResponse> {
-    let Some(user) = login(request).filter(|(user, password)| state.knows(user, password)) else {
-        let mut refused = profile.errors.wrong_login.answer(repository.unwrap_or_default(), "");
-        let asked = challenge(profile, request, repository, None);
-        for value in asked.headers().get_all("www-authenticate") {
-            refused.headers_mut().append("www-authenticate", value.clone());
+    let Some(user) =
+        basic_credentials(request).filter(|(user, password)| state.accepts_password(user, password))
+    else {
+        let mut error = profile.errors.wrong_credentials.response(repository.unwrap_or_default(), "");
+        let challenge = challenge(profile, request, repository, None);
+        for value in challenge.headers().get_all("www-authenticate") {
+            error.headers_mut().append("www-authenticate", value.clone());
         }
-        return Err(mute(profile, request, refused).into());
+        return Err(without_body_for_head(profile, request, error).into());
     };
     let user = Some(user.0);
     match repository {
-        Some(repository) if !may_read(state, profile, user.as_deref(), repository) => {
+        Some(repository) if !can_read(state, profile, user.as_deref(), repository) => {
             Err(denied(profile, request, repository, user.as_deref()).into())
         }
         _ => Ok(Caller { user }),
@@ -94,38 +96,39 @@ fn bearer(
     if matches!(request.effect, Some(Effect::ExpireToken)) {
         state.tokens.remove(presented);
     }
-    let token = state.tokens.get(presented).filter(|token| token.ends > Instant::now());
+    let token = state.tokens.get(presented).filter(|token| token.expires_at > Instant::now());
     let Some(token) = token else {
-        return Err(stale(profile, request, repository));
+        return Err(invalid_token(profile, request, repository));
     };
     let user = token.user.clone();
     let Some(repository) = repository else {
         return Ok(Caller { user });
     };
-    let readable = may_read(state, profile, user.as_deref(), repository);
-    if token.repositories.contains(repository) || (token.everything && readable) {
+    let readable = can_read(state, profile, user.as_deref(), repository);
+    if token.repositories.contains(repository) || (token.all_repositories && readable) {
         return Ok(Caller { user });
     }
     Err(denied(profile, request, repository, user.as_deref()).into())
 }
 
 /// Rejects an expired or unknown token.
-fn stale(profile: &Profile, request: &Request, repository: Option<&str>) -> BoxedResponse {
-    if let Some(words) = profile.errors.stale_token {
-        return mute(profile, request, words.answer(repository.unwrap_or_default(), "")).into();
+fn invalid_token(profile: &Profile, request: &Request, repository: Option<&str>) -> BoxedResponse {
+    if let Some(error) = profile.errors.stale_token {
+        return without_body_for_head(profile, request, error.response(repository.unwrap_or_default(), ""))
+            .into();
     }
-    let mut refused = challenge(profile, request, repository, Some("invalid_token"));
+    let mut error = challenge(profile, request, repository, Some("invalid_token"));
     if profile.has(Quirk::NoChallengeOnExpiry) {
-        refused.headers_mut().remove("www-authenticate");
+        error.headers_mut().remove("www-authenticate");
     }
-    refused.into()
+    error.into()
 }
 
 /// Rejects a known caller without permission.
 fn denied(profile: &Profile, request: &Request, repository: &str, user: Option<&str>) -> Response {
-    let words = if user.is_some() { profile.errors.denied } else { profile.errors.denied_to_anonymous };
-    match words {
-        Some(words) => mute(profile, request, words.answer(repository, "")),
+    let error = if user.is_some() { profile.errors.denied } else { profile.errors.denied_to_anonymous };
+    match error {
+        Some(error) => without_body_for_head(profile, request, error.response(repository, "")),
         None => challenge(profile, request, Some(repository), Some("insufficient_scope")),
     }
 }
@@ -135,21 +138,21 @@ fn challenge(
     profile: &Profile,
     request: &Request,
     repository: Option<&str>,
-    error: Option<&str>,
+    error_code: Option<&str>,
 ) -> Response {
-    let mut refused = profile.errors.unauthorized.answer(repository.unwrap_or_default(), "");
-    let headers = refused.headers_mut();
+    let mut error = profile.errors.unauthorized.response(repository.unwrap_or_default(), "");
+    let headers = error.headers_mut();
     if profile.auth != AuthScheme::Bearer {
         headers.append("www-authenticate", HeaderValue::from_static("Basic realm=\"Registry Realm\""));
     }
     if profile.auth != AuthScheme::Basic {
         // If a repository name is invalid in a header, the challenge does not contain it.
         let scopeless = request.method == Method::HEAD && profile.has(Quirk::NoScopeOnHead);
-        let value = bearer_challenge(profile, repository.filter(|_| !scopeless), error);
+        let value = bearer_challenge(profile, repository.filter(|_| !scopeless), error_code);
         let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("Bearer"));
         headers.append("www-authenticate", value);
     }
-    mute(profile, request, refused)
+    without_body_for_head(profile, request, error)
 }
 
 fn bearer_challenge(profile: &Profile, repository: Option<&str>, error: Option<&str>) -> String {
@@ -173,13 +176,13 @@ fn bearer_challenge(profile: &Profile, repository: Option<&str>, error: Option<&
 }
 
 /// Removes the body from the response to HEAD, as HTTP requires.
-pub(super) fn mute(profile: &Profile, request: &Request, mut refused: Response) -> Response {
+pub(super) fn without_body_for_head(profile: &Profile, request: &Request, mut error: Response) -> Response {
     if request.method == Method::HEAD {
-        *refused.body_mut() = crate::body::empty();
+        *error.body_mut() = crate::body::empty();
         // ACR returns 403 to HEAD where it returns 404 to GET.
-        if profile.has(Quirk::ForbiddenForMissingTagOnHead) && refused.status() == 404 {
-            *refused.status_mut() = http::StatusCode::FORBIDDEN;
+        if profile.has(Quirk::ForbiddenForMissingTagOnHead) && error.status() == 404 {
+            *error.status_mut() = http::StatusCode::FORBIDDEN;
         }
     }
-    refused
+    error
 }

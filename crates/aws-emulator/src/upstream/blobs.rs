@@ -12,45 +12,45 @@ use crate::fault::Effect;
 use crate::service::{Request, Response, response};
 
 use super::RangeSupport;
-use super::access::mute;
+use super::access::without_body_for_head;
 use super::profile::{Profile, Quirk};
 use super::store::State;
 
 /// Validity of a signed URL in seconds.
-const SIGNED_SECONDS: u64 = 300;
+const URL_VALIDITY_SECONDS: u64 = 300;
 
 /// Handles HEAD and GET of a blob at the registry.
-pub(super) fn read(
+pub(super) fn serve(
     state: &State,
     profile: &Profile,
     request: &Request,
-    (repository, wanted): (&str, &str),
+    (repository, range_header): (&str, &str),
 ) -> Response {
     let held = state.repositories.get(repository);
     let is_head = request.method == Method::HEAD;
-    let Some(blob) = held.and_then(|held| held.blobs.get(wanted)) else {
-        let is_manifest = held.is_some_and(|held| held.manifests.contains_key(wanted));
+    let Some(blob) = held.and_then(|held| held.blobs.get(range_header)) else {
+        let is_manifest = held.is_some_and(|held| held.manifests.contains_key(range_header));
         if is_head && is_manifest && profile.has(Quirk::BlobHeadFindsManifests) {
             return response(200, &[("content-type", "application/octet-stream")], empty());
         }
-        return missing(profile, request, error_response(404, "BLOB_UNKNOWN", "blob unknown to registry"));
+        return not_found(profile, request, error_response(404, "BLOB_UNKNOWN", "blob unknown to registry"));
     };
     if is_head && !profile.has(Quirk::RejectsBlobHead) {
-        return send(blob, request, state.ranges);
+        return blob_response(blob, request, state.ranges);
     }
-    match location(state, profile, repository, wanted) {
+    match location(state, profile, repository, range_header) {
         Some(location) => response(307, &[("location", &location)], empty()),
-        None => send(blob, request, state.ranges),
+        None => blob_response(blob, request, state.ranges),
     }
 }
 
 /// Returns the response for something missing. Some registries respond differently to HEAD.
-pub(super) fn missing(profile: &Profile, request: &Request, refused: Response) -> Response {
+pub(super) fn not_found(profile: &Profile, request: &Request, error: Response) -> Response {
     let is_head = request.method == Method::HEAD;
     if is_head && profile.has(Quirk::ForbiddenForMissingOnHead) {
         return response(403, &[], empty());
     }
-    mute(profile, request, refused)
+    without_body_for_head(profile, request, error)
 }
 
 /// Returns true if a path has the form that [`location`] returns.
@@ -65,12 +65,12 @@ pub(super) fn location(state: &State, profile: &Profile, repository: &str, diges
 }
 
 /// Handles a request to the second host.
-pub(super) fn content(state: &State, profile: &Profile, request: &Request) -> Response {
+pub(super) fn serve_content(state: &State, profile: &Profile, request: &Request) -> Response {
     // If it is the same host, the client can send its credentials again.
     if request.host != profile.registry_host
-        && let Some(refused) = refuse_login(request)
+        && let Some(error) = reject_credentials(request)
     {
-        return if profile.has(Quirk::AzureStorage) { azure_refusal() } else { refused };
+        return if profile.has(Quirk::AzureStorage) { azure_error() } else { error };
     }
     if request.method == Method::HEAD && profile.has(Quirk::RejectsBlobHead) {
         return response(401, &[], empty());
@@ -83,13 +83,13 @@ pub(super) fn content(state: &State, profile: &Profile, request: &Request) -> Re
     let held = named.and_then(|(repository, _)| state.repositories.get(repository));
     let blob = named.and_then(|(_, digest)| held?.blobs.get(digest));
     match blob {
-        Some(blob) => send(blob, request, state.ranges),
+        Some(blob) => blob_response(blob, request, state.ranges),
         None => response(404, &[("content-type", "text/plain")], full("not found\n")),
     }
 }
 
 /// Returns S3's error for a request with both credentials and a signature.
-pub(crate) fn refuse_login(request: &Request) -> Option<Response> {
+pub(crate) fn reject_credentials(request: &Request) -> Option<Response> {
     request.header("authorization")?;
     let text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InvalidArgument</Code>\
                 <Message>Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, \
@@ -100,7 +100,7 @@ pub(crate) fn refuse_login(request: &Request) -> Option<Response> {
 
 /// Returns Azure Storage's error for a request with credentials
 /// (<https://github.com/Azure/acr/issues/217>).
-fn azure_refusal() -> Response {
+fn azure_error() -> Response {
     let text = "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>InvalidAuthenticationInfo</Code>\
                 <Message>Authentication information is not given in the correct format. Check the value of \
                 Authorization header.</Message></Error>";
@@ -109,22 +109,22 @@ fn azure_refusal() -> Response {
 
 /// Adds expiry and signature to a path.
 pub(crate) fn sign(path: &str, secret: u64) -> String {
-    let ends = now() + SIGNED_SECONDS;
-    format!("{path}?expires={ends}&verify={}", signature(path, ends, secret))
+    let expires_at = now() + URL_VALIDITY_SECONDS;
+    format!("{path}?expires={expires_at}&verify={}", signature(path, expires_at, secret))
 }
 
 /// Returns true if the URL has a valid signature of [`sign`].
 pub(crate) fn is_signed(request: &Request, secret: u64) -> bool {
-    let Some(ends) = request.query("expires").and_then(|ends| ends.parse().ok()) else {
+    let Some(expires_at) = request.query("expires").and_then(|expires_at| expires_at.parse().ok()) else {
         return false;
     };
-    let expected = signature(request.path(), ends, secret);
+    let expected = signature(request.path(), expires_at, secret);
     let expired = matches!(request.effect, Some(Effect::ExpireSignature));
-    !expired && ends > now() && request.query("verify") == Some(expected)
+    !expired && expires_at > now() && request.query("verify") == Some(expected)
 }
 
-fn signature(path: &str, ends: u64, secret: u64) -> String {
-    digest(format!("{path} {ends} {secret}").as_bytes()).split_off("sha256:".len())
+fn signature(path: &str, expires_at: u64, secret: u64) -> String {
+    digest(format!("{path} {expires_at} {secret}").as_bytes()).split_off("sha256:".len())
 }
 
 /// Returns the seconds since 1970.
@@ -133,7 +133,7 @@ pub(super) fn now() -> u64 {
 }
 
 /// Returns the response to HEAD or GET of a blob, with range support.
-pub(crate) fn send(blob: &Blob, request: &Request, manner: RangeSupport) -> Response {
+pub(crate) fn blob_response(blob: &Blob, request: &Request, support: RangeSupport) -> Response {
     let size = blob.size();
     let length = size.to_string();
     let common = [
@@ -144,14 +144,14 @@ pub(crate) fn send(blob: &Blob, request: &Request, manner: RangeSupport) -> Resp
     if request.method == Method::HEAD {
         return response(200, &[&common[..], &[("content-length", &length)]].concat(), empty());
     }
-    let wanted = request.header("range").filter(|_| manner != RangeSupport::Ignored);
-    let Some(wanted) = wanted else {
+    let range_header = request.header("range").filter(|_| support != RangeSupport::Ignored);
+    let Some(range_header) = range_header else {
         return response(200, &common, blob.stream(0..size));
     };
-    match parse_range(wanted, size).filter(|_| manner == RangeSupport::Honoured) {
+    match parse_range(range_header, size).filter(|_| support == RangeSupport::Honoured) {
         Some(range) => {
-            let place = format!("bytes {}-{}/{size}", range.start, range.end - 1);
-            let headers = [&common[..], &[("content-range", place.as_str())]].concat();
+            let content_range = format!("bytes {}-{}/{size}", range.start, range.end - 1);
+            let headers = [&common[..], &[("content-range", content_range.as_str())]].concat();
             response(206, &headers, blob.stream(range))
         }
         None => response(416, &[("content-range", &format!("bytes */{size}"))], empty()),

@@ -57,12 +57,12 @@ impl Limits {
             "You have reached your {kind}pull rate limit. https://www.docker.com/increase-rate-limit"
         );
         let mut response = error_response(429, "TOOMANYREQUESTS", &message);
-        self.announce(profile, user, &mut response);
+        self.add_headers(profile, user, &mut response);
         Some(response)
     }
 
     /// Adds headers with limit, remaining pulls and source to a response.
-    pub(super) fn announce(&self, profile: &Profile, user: Option<&str>, response: &mut Response) {
+    pub(super) fn add_headers(&self, profile: &Profile, user: Option<&str>, response: &mut Response) {
         let (Some(limit), Some(remaining)) = (self.limit(profile, user), self.remaining(profile, user))
         else {
             return;

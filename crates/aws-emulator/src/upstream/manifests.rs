@@ -9,53 +9,53 @@ use crate::image::Manifest;
 use crate::log::LogHandle;
 use crate::service::{BoxedResponse, Request, Response, response};
 
-use super::blobs::missing;
+use super::blobs::not_found;
 use super::profile::{AnonymousAccess, Profile, Quirk};
 use super::referrers;
 use super::store::{Repository, State};
 
 /// Handles HEAD and GET of a manifest. A successful GET counts as a pull.
-pub(super) fn read(
+pub(super) fn serve(
     state: &mut State,
     profile: &Profile,
     request: &Request,
     (repository, reference): (&str, &str),
     user: Option<&str>,
 ) -> Response {
-    let words = &profile.errors;
+    let error = &profile.errors;
     let Some(held) = state.repositories.get(repository) else {
-        let words = words.missing_repository.unwrap_or(words.missing_manifest);
-        return missing(profile, request, words.answer(repository, reference));
+        let error = error.missing_repository.unwrap_or(error.missing_manifest);
+        return not_found(profile, request, error.response(repository, reference));
     };
     let found = referrers::resolve(state, profile, held, reference);
-    let found = found.filter(|_| is_shown(profile, reference, user));
+    let found = found.filter(|_| is_visible(profile, reference, user));
     let Some(manifest) = found else {
-        return missing(profile, request, words.missing_manifest.answer(repository, reference));
+        return not_found(profile, request, error.missing_manifest.response(repository, reference));
     };
     let manifest = match negotiate(held, profile, (manifest, reference), &request.headers) {
         Ok(manifest) => manifest.clone(),
-        Err(refused) => return *refused,
+        Err(error) => return *error,
     };
     let is_get = request.method == Method::GET;
     if is_get {
-        if let Some(refused) = state.limits.limit_error(profile, user) {
-            return refused;
+        if let Some(error) = state.limits.limit_error(profile, user) {
+            return error;
         }
         count(state, user, &request.log_handle);
     }
-    let mut response = send(&manifest, &request.method);
+    let mut response = manifest_response(&manifest, &request.method);
     if profile.has(Quirk::NoDigestHeader) {
         response.headers_mut().remove("docker-content-digest");
     }
     if !is_get && profile.has(Quirk::WrongLengthOnHead) {
         response.headers_mut().insert("content-length", (manifest.bytes.len() / 2).into());
     }
-    state.limits.announce(profile, user, &mut response);
+    state.limits.add_headers(profile, user, &mut response);
     response
 }
 
 /// Returns true if a caller can see a tag.
-fn is_shown(profile: &Profile, reference: &str, user: Option<&str>) -> bool {
+fn is_visible(profile: &Profile, reference: &str, user: Option<&str>) -> bool {
     match profile.anonymous {
         AnonymousAccess::Tags(tags) => user.is_some() || reference.contains(':') || tags.contains(&reference),
         AnonymousAccess::Everything | AnonymousAccess::Nothing => true,
@@ -64,11 +64,11 @@ fn is_shown(profile: &Profile, reference: &str, user: Option<&str>) -> bool {
 
 fn count(state: &mut State, user: Option<&str>, exchange: &LogHandle) {
     state.limits.count(user);
-    exchange.note(|entry| entry.is_pull = true);
+    exchange.update(|entry| entry.is_pull = true);
 }
 
 /// Returns the response to HEAD or GET of a manifest.
-pub(crate) fn send(manifest: &Manifest, method: &Method) -> Response {
+pub(crate) fn manifest_response(manifest: &Manifest, method: &Method) -> Response {
     let length = manifest.bytes.len().to_string();
     let headers = [
         ("content-type", manifest.media_type.as_str()),

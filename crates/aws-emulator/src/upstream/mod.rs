@@ -22,10 +22,10 @@ pub use profile::{
 };
 pub use referrers::ReferrersSupport;
 
-pub(crate) use blobs::{is_signed, refuse_login, send as send_blob, sign};
-pub(crate) use manifests::{accepts, send as send_manifest};
+pub(crate) use blobs::{blob_response, is_signed, reject_credentials, sign};
+pub(crate) use manifests::{accepts, manifest_response};
 pub(crate) use referrers::{entry as referrer_entry, list as referrers_list};
-pub(crate) use token::login;
+pub(crate) use token::basic_credentials;
 
 use crate::blob::GeneratedBlobs;
 use crate::body::{empty, full, read};
@@ -79,38 +79,38 @@ impl Registry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn place(&self, host: &str, path: &str) -> Place {
+    fn part(&self, host: &str, path: &str) -> RegistryPart {
         let profile = &self.profile;
         let moved = profile.has(Quirk::MovedTokenService) && path == token::MOVED_PATH;
         if host == profile.token_host && (path == profile.token_path || moved) {
-            Place::Token
+            RegistryPart::Token
         } else if Some(host) == profile.blob_host.as_deref()
             && (host != profile.registry_host || blobs::is_content(path))
         {
-            Place::Content
+            RegistryPart::Content
         } else if profile.redirecting_host.as_ref().is_some_and(|front| front.host == host) {
-            Place::Redirect
+            RegistryPart::Redirect
         } else {
-            Place::Api
+            RegistryPart::Api
         }
     }
 
-    fn answer(&self, request: &Request, form: Option<&str>) -> Response {
+    fn respond(&self, request: &Request, form: Option<&str>) -> Response {
         let mut state = self.lock();
-        if state.switch == Availability::ServiceUnavailable {
+        if state.availability == Availability::ServiceUnavailable {
             let text = "<html><body><h1>503 Service Unavailable</h1></body></html>\n";
             return response(503, &[("content-type", "text/html")], full(text));
         }
-        match self.place(&request.host, request.path()) {
-            Place::Token => token::issue(&mut state, &self.profile, request, form),
-            Place::Content => blobs::content(&state, &self.profile, request),
-            Place::Redirect => self.send_on(&state, request),
-            Place::Api => self.api(&mut state, request),
+        match self.part(&request.host, request.path()) {
+            RegistryPart::Token => token::issue(&mut state, &self.profile, request, form),
+            RegistryPart::Content => blobs::serve_content(&state, &self.profile, request),
+            RegistryPart::Redirect => self.redirect(&state, request),
+            RegistryPart::Api => self.api(&mut state, request),
         }
     }
 
     /// Handles a request to the host that redirects all requests.
-    fn send_on(&self, state: &State, request: &Request) -> Response {
+    fn redirect(&self, state: &State, request: &Request) -> Response {
         let host = &self.profile.registry_host;
         let prefix = self.profile.redirecting_host.as_ref().map_or("", |front| &front.prefix);
         match Route::parse(request.path()) {
@@ -143,7 +143,7 @@ impl Registry {
         }
         let caller = match access::check(state, &self.profile, request, route.repository()) {
             Ok(caller) => caller,
-            Err(refused) => return *refused,
+            Err(error) => return *error,
         };
         let reads = matches!(request.method, Method::GET | Method::HEAD);
         match route {
@@ -152,18 +152,18 @@ impl Registry {
             }
             Route::Manifest { repository, reference } if reads => {
                 let named = (repository.as_str(), reference.as_str());
-                manifests::read(state, &self.profile, request, named, caller.user.as_deref())
+                manifests::serve(state, &self.profile, request, named, caller.user.as_deref())
             }
             Route::Blob { repository, digest } if reads => {
-                blobs::read(state, &self.profile, request, (&repository, &digest))
+                blobs::serve(state, &self.profile, request, (&repository, &digest))
             }
             Route::Tags { repository } if reads => manifests::tags(state, request, &repository),
             Route::Referrers { repository, digest } if reads => {
-                referrers::read(state, &self.profile, request, (&repository, &digest))
+                referrers::serve(state, &self.profile, request, (&repository, &digest))
             }
             _ => {
-                let what = request.operation.name.as_str();
-                let message = format!("aws-emulator: {what} is not implemented for upstreams");
+                let operation = request.operation.name.as_str();
+                let message = format!("aws-emulator: {operation} is not implemented for upstreams");
                 error_response(405, "UNSUPPORTED", &message)
             }
         }
@@ -171,7 +171,7 @@ impl Registry {
 }
 
 /// The part of a registry that handles a request.
-enum Place {
+enum RegistryPart {
     Token,
     Content,
     Redirect,
@@ -187,14 +187,14 @@ impl Service for Registry {
     }
 
     fn reachable(&self, _: &str) -> bool {
-        self.lock().switch != Availability::Unreachable
+        self.lock().availability != Availability::Unreachable
     }
 
     fn operation(&self, host: &str, method: &Method, uri: &Uri, _: &HeaderMap) -> Operation {
-        match self.place(host, uri.path()) {
-            Place::Token => Operation::new("token", "token"),
-            Place::Content => Operation::new("cdn", "blob.content"),
-            Place::Redirect | Place::Api => {
+        match self.part(host, uri.path()) {
+            RegistryPart::Token => Operation::new("token", "token"),
+            RegistryPart::Content => Operation::new("cdn", "blob.content"),
+            RegistryPart::Redirect | RegistryPart::Api => {
                 let route = Route::parse(uri.path());
                 Operation {
                     repository: route.repository().map(ToOwned::to_owned),
@@ -213,7 +213,7 @@ impl Service for Registry {
                 let Ok(bytes) = read(body, 64 * 1024).await else { return reset_connection() };
                 form = Some(String::from_utf8_lossy(&bytes).into_owned());
             }
-            self.answer(&request, form.as_deref())
+            self.respond(&request, form.as_deref())
         })
     }
 }

@@ -35,20 +35,20 @@ pub enum ReferrersSupport {
 /// Settings that a test can change.
 #[derive(Default)]
 pub(super) struct Settings {
-    manner: Option<ReferrersSupport>,
+    support: Option<ReferrersSupport>,
     page: Option<usize>,
 }
 
 impl Settings {
-    pub(super) fn manner(&self, profile: &Profile) -> ReferrersSupport {
-        self.manner.unwrap_or(profile.referrers)
+    pub(super) fn support(&self, profile: &Profile) -> ReferrersSupport {
+        self.support.unwrap_or(profile.referrers)
     }
 }
 
 impl Registry {
     /// Sets the support of referrers instead of the profile's.
-    pub fn set_referrers(&self, manner: ReferrersSupport) {
-        self.lock().referrers.manner = Some(manner);
+    pub fn set_referrers(&self, support: ReferrersSupport) {
+        self.lock().referrers.support = Some(support);
     }
 
     /// Sets the number of entries on a page of referrers.
@@ -68,7 +68,7 @@ impl Registry {
         let root = artifact.root();
         let subject = root.document()["subject"]["digest"].as_str().map(list_tag);
         let (Some(tag), false) =
-            (subject, self.lock().referrers.manner(&self.profile) == ReferrersSupport::Api)
+            (subject, self.lock().referrers.support(&self.profile) == ReferrersSupport::Api)
         else {
             return;
         };
@@ -129,13 +129,13 @@ pub(crate) fn list(mut entries: Vec<Value>, size: usize, request: &Request) -> R
 }
 
 /// Handles a request to the referrers API.
-pub(super) fn read(
+pub(super) fn serve(
     state: &State,
     profile: &Profile,
     request: &Request,
     (repository, digest): (&str, &str),
 ) -> Response {
-    match state.referrers.manner(profile) {
+    match state.referrers.support(profile) {
         ReferrersSupport::Api => {
             let held = state.repositories.get(repository);
             let manifests = held.into_iter().flat_map(|held| held.manifests.values());
@@ -167,7 +167,7 @@ pub(super) fn resolve<'a>(
     reference: &str,
 ) -> Option<&'a Manifest> {
     let found = held.manifest(reference);
-    if found.is_some() || state.referrers.manner(profile) != ReferrersSupport::DigestTag {
+    if found.is_some() || state.referrers.support(profile) != ReferrersSupport::DigestTag {
         return found;
     }
     held.manifest(&reference.replacen('-', ":", 1))

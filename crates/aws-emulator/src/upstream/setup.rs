@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::blob::Blob;
 use crate::image::{Image, Manifest};
 
-use super::access::may_read;
+use super::access::can_read;
 use super::profile::RateLimit;
 use super::store::Repository;
 use super::{Availability, RangeSupport, Registry};
@@ -68,7 +68,7 @@ impl Registry {
         let state = self.lock();
         let held = state.repositories.get(repository)?;
         let mut image = Image { manifests: Vec::new(), blobs: Vec::new() };
-        gather(held, held.manifest(tag)?, &mut image);
+        collect_image(held, held.manifest(tag)?, &mut image);
         Some(image)
     }
 
@@ -89,12 +89,12 @@ impl Registry {
 
     /// Unlocks users with too many wrong passwords.
     pub fn unlock_users(&self) {
-        self.lock().wrong_logins.clear();
+        self.lock().wrong_passwords.clear();
     }
 
     /// Adds a password with a lifetime. The user keeps other passwords.
-    pub(crate) fn add_password(&self, user: &str, password: &str, lasts: Duration) {
-        self.lock().passwords.insert((user.to_owned(), password.to_owned()), Instant::now() + lasts);
+    pub(crate) fn add_password(&self, user: &str, password: &str, lifetime: Duration) {
+        self.lock().passwords.insert((user.to_owned(), password.to_owned()), Instant::now() + lifetime);
     }
 
     /// Limits the readers of a repository to these users.
@@ -125,28 +125,28 @@ impl Registry {
     }
 
     /// Sets the availability.
-    pub fn set_availability(&self, switch: Availability) {
-        self.lock().switch = switch;
+    pub fn set_availability(&self, availability: Availability) {
+        self.lock().availability = availability;
     }
 
     /// Sets the support of ranges.
-    pub fn set_range_support(&self, manner: RangeSupport) {
-        self.lock().ranges = manner;
+    pub fn set_range_support(&self, support: RangeSupport) {
+        self.lock().ranges = support;
     }
 
     /// Expires all tokens issued so far.
     pub fn expire_tokens(&self) {
         let now = Instant::now();
-        self.lock().tokens.values_mut().for_each(|token| token.ends = now);
+        self.lock().tokens.values_mut().for_each(|token| token.expires_at = now);
     }
 
     /// Returns true if a token permits to pull from a repository.
     pub fn allows_pull(&self, token: &str, repository: &str) -> bool {
         let state = self.lock();
-        let token = state.tokens.get(token).filter(|token| token.ends > Instant::now());
+        let token = state.tokens.get(token).filter(|token| token.expires_at > Instant::now());
         token.is_some_and(|token| {
-            let readable = may_read(&state, &self.profile, token.user.as_deref(), repository);
-            token.repositories.contains(repository) || (token.everything && readable)
+            let readable = can_read(&state, &self.profile, token.user.as_deref(), repository);
+            token.repositories.contains(repository) || (token.all_repositories && readable)
         })
     }
 
@@ -157,14 +157,14 @@ impl Registry {
 }
 
 /// Adds a manifest and its content to an image, children first.
-fn gather(held: &Repository, manifest: &Manifest, image: &mut Image) {
+fn collect_image(held: &Repository, manifest: &Manifest, image: &mut Image) {
     let document = manifest.document();
     let digests = |name: &str| {
         let entries = document[name].as_array().cloned().unwrap_or_default();
         entries.iter().filter_map(|entry| entry["digest"].as_str().map(ToOwned::to_owned)).collect::<Vec<_>>()
     };
     for child in digests("manifests").iter().filter_map(|digest| held.manifests.get(digest)) {
-        gather(held, child, image);
+        collect_image(held, child, image);
     }
     let config = document["config"]["digest"].as_str().map(ToOwned::to_owned);
     let blobs = config.into_iter().chain(digests("layers"));

@@ -34,8 +34,8 @@ pub(super) struct Token {
     /// Repositories that the token can read.
     pub(super) repositories: HashSet<String>,
     /// True if the token can read all repositories of its user, as with a constant scope.
-    pub(super) everything: bool,
-    pub(super) ends: Instant,
+    pub(super) all_repositories: bool,
+    pub(super) expires_at: Instant,
 }
 
 /// Content of a registry.
@@ -48,10 +48,10 @@ pub(super) struct State {
     /// Users by identity token.
     pub(super) identity_tokens: HashMap<String, String>,
     /// Number of wrong passwords by user.
-    pub(super) wrong_logins: HashMap<String, u32>,
+    pub(super) wrong_passwords: HashMap<String, u32>,
     pub(super) tokens: HashMap<String, Token>,
     pub(super) limits: Limits,
-    pub(super) switch: Availability,
+    pub(super) availability: Availability,
     pub(super) ranges: RangeSupport,
     pub(super) referrers: referrers::Settings,
     /// Secret of signed URLs. Changing it expires them all.
@@ -60,9 +60,9 @@ pub(super) struct State {
 
 impl State {
     /// Returns true if the password is valid.
-    pub(super) fn knows(&self, user: &str, password: &str) -> bool {
+    pub(super) fn accepts_password(&self, user: &str, password: &str) -> bool {
         let key = (user.to_owned(), password.to_owned());
-        let lasts = self.passwords.get(&key).is_some_and(|ends| *ends > Instant::now());
+        let lasts = self.passwords.get(&key).is_some_and(|expires_at| *expires_at > Instant::now());
         lasts || self.users.get(user).is_some_and(|right| right == password)
     }
 }

@@ -12,7 +12,7 @@ impl Effect {
     /// (<https://github.com/docker/hub-feedback/issues/1907>).
     pub fn docker_hub_abuse(retry_after: u64) -> Self {
         let headers = [("content-type", "text/plain".to_owned()), ("retry-after", retry_after.to_string())];
-        refused(&headers, "Too Many Requests\n".to_owned())
+        error(&headers, "Too Many Requests\n".to_owned())
     }
 
     /// ECR Public's error for a second pull within a second
@@ -36,10 +36,10 @@ impl Effect {
 
 fn too_many_requests(message: &str) -> Effect {
     let body = json!({"errors": [{"code": "TOOMANYREQUESTS", "message": message}]});
-    refused(&[("content-type", "application/json".to_owned())], body.to_string())
+    error(&[("content-type", "application/json".to_owned())], body.to_string())
 }
 
-fn refused(headers: &[(&str, String)], body: String) -> Effect {
+fn error(headers: &[(&str, String)], body: String) -> Effect {
     let headers: BTreeMap<_, _> =
         headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     Effect::Status { code: 429, headers, body }

@@ -12,14 +12,14 @@ use crate::distribution::error_response;
 use crate::fault::Effect;
 use crate::service::{BoxedResponse, Request, Response, json_response, queries, response};
 
-use super::access::may_read;
+use super::access::can_read;
 use super::blobs::now;
 use super::profile::{Profile, Quirk, TokenFields};
 use super::store::{State, Token};
 
 /// User name for an identity token as password
 /// (<https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md>).
-const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+const IDENTITY_TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Path of a token service that has moved.
 pub(super) const MOVED_PATH: &str = "/c/token";
@@ -28,12 +28,12 @@ pub(super) const MOVED_PATH: &str = "/c/token";
 const MAPPED_PREFIX: &str = "mapped/";
 
 /// A token request with its parameters in the query or in a form.
-struct Wish<'a> {
+struct TokenRequest<'a> {
     request: &'a Request,
     form: Option<&'a str>,
 }
 
-impl Wish<'_> {
+impl TokenRequest<'_> {
     fn values(&self, name: &str) -> Vec<String> {
         self.form.map_or_else(|| self.request.queries(name), |form| queries(form, name))
     }
@@ -45,42 +45,44 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, for
         let location = format!("{MOVED_PATH}?{}", request.uri.query().unwrap_or_default());
         return response(302, &[("location", &location)], empty());
     }
-    let wish = Wish { request, form };
-    let user = match caller(state, profile, &wish) {
+    let token_request = TokenRequest { request, form };
+    let user = match authenticate(state, profile, &token_request) {
         Ok(user) => user,
-        Err(refused) => return *refused,
+        Err(error) => return *error,
     };
-    let scopes = wish.values("scope").join(" ");
-    let asked: Vec<_> = scopes
+    let scopes = token_request.values("scope").join(" ");
+    let scopes_requested: Vec<_> = scopes
         .split_whitespace()
         .filter_map(|scope| scope.strip_prefix("repository:")?.rsplit_once(':'))
         .collect();
     let unknown = |(_, actions): &(&str, &str)| actions.split(',').any(|a| !matches!(a, "pull" | "push"));
-    if profile.has(Quirk::RejectsUnknownActions) && asked.iter().any(unknown) {
+    if profile.has(Quirk::RejectsUnknownActions) && scopes_requested.iter().any(unknown) {
         return error_response(400, "UNSUPPORTED", "Unable to decode repository and actions");
     }
-    let repositories: HashSet<_> = asked
+    let repositories: HashSet<_> = scopes_requested
         .iter()
         .filter(|(_, actions)| actions.split(',').any(|action| action == "pull"))
         .filter_map(|(name, _)| repository_of_scope(profile, name))
-        .filter(|repository| may_read(state, profile, user.as_deref(), repository))
+        .filter(|repository| can_read(state, profile, user.as_deref(), repository))
         .map(ToOwned::to_owned)
         .collect();
-    let words = match user {
+    let error = match user {
         Some(_) => profile.errors.nothing_granted,
         None => profile.errors.nothing_granted_to_anonymous,
     };
-    if let (Some(words), true, Some((repository, _))) = (words, repositories.is_empty(), asked.first()) {
-        return words.answer(repository, "");
+    if let (Some(error), true, Some((repository, _))) =
+        (error, repositories.is_empty(), scopes_requested.first())
+    {
+        return error.response(repository, "");
     }
-    let everything = profile.constant_scope.as_ref().is_some_and(|scope| scopes.contains(scope));
+    let all_repositories = profile.constant_scope.as_ref().is_some_and(|scope| scopes.contains(scope));
     if matches!(request.effect, Some(Effect::ExpireToken)) {
         state.tokens.clear();
     }
     let token = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-    let ends = Instant::now() + Duration::from_secs(profile.token_seconds);
-    state.tokens.insert(token.clone(), Token { user, repositories, everything, ends });
-    json_response(200, &written(profile, &token))
+    let expires_at = Instant::now() + Duration::from_secs(profile.token_seconds);
+    state.tokens.insert(token.clone(), Token { user, repositories, all_repositories, expires_at });
+    json_response(200, &token_response(profile, &token))
 }
 
 /// Returns the name of a repository in scopes.
@@ -95,7 +97,7 @@ fn repository_of_scope<'a>(profile: &Profile, name: &'a str) -> Option<&'a str> 
 }
 
 /// Returns the body of a token response.
-fn written(profile: &Profile, token: &str) -> Value {
+fn token_response(profile: &Profile, token: &str) -> Value {
     match profile.token_fields {
         TokenFields::Token => json!({"token": token}),
         TokenFields::AccessToken => json!({"access_token": token}),
@@ -111,39 +113,55 @@ fn written(profile: &Profile, token: &str) -> Value {
 }
 
 /// Returns the user of a token request. `None` is an anonymous caller.
-fn caller(state: &mut State, profile: &Profile, wish: &Wish<'_>) -> Result<Option<String>, BoxedResponse> {
-    let wrong = || profile.errors.wrong_login.answer("", "");
-    if wish.request.method == http::Method::POST {
+fn authenticate(
+    state: &mut State,
+    profile: &Profile,
+    token_request: &TokenRequest<'_>,
+) -> Result<Option<String>, BoxedResponse> {
+    let wrong_credentials_error = || profile.errors.wrong_credentials.response("", "");
+    if token_request.request.method == http::Method::POST {
         if !profile.accepts_identity_tokens {
             return Err(error_response(401, "UNAUTHORIZED", "authentication required").into());
         }
-        if wish.values("grant_type") != ["refresh_token"] || wish.values("service").is_empty() {
+        if token_request.values("grant_type") != ["refresh_token"]
+            || token_request.values("service").is_empty()
+        {
             return Err(
                 error_response(400, "BAD_REQUEST", "grant_type, service and a token are required").into()
             );
         }
-        let token = wish.values("refresh_token").pop().unwrap_or_default();
-        return state.identity_tokens.get(&token).cloned().map(Some).ok_or_else(|| wrong().into());
+        let token = token_request.values("refresh_token").pop().unwrap_or_default();
+        return state
+            .identity_tokens
+            .get(&token)
+            .cloned()
+            .map(Some)
+            .ok_or_else(|| wrong_credentials_error().into());
     }
-    if wish.request.method != http::Method::GET {
+    if token_request.request.method != http::Method::GET {
         return Err(
             error_response(405, "UNSUPPORTED", "aws-emulator: tokens are given for GET and POST").into()
         );
     }
-    let Some((user, password)) = login(wish.request) else { return Ok(None) };
-    let wrongly = state.wrong_logins.get(&user).copied().unwrap_or(0);
-    if profile.lockout_threshold.is_some_and(|limit| wrongly >= limit) {
+    let Some((user, password)) = basic_credentials(token_request.request) else { return Ok(None) };
+    let wrong_count = state.wrong_passwords.get(&user).copied().unwrap_or(0);
+    if profile.lockout_threshold.is_some_and(|limit| wrong_count >= limit) {
         let message = "too many failed login attempts for username or IP address";
         return Err(error_response(429, "TOOMANYREQUESTS", message).into());
     }
-    if user == NOBODY && profile.accepts_identity_tokens {
-        return state.identity_tokens.get(&password).cloned().map(Some).ok_or_else(|| wrong().into());
+    if user == IDENTITY_TOKEN_USER && profile.accepts_identity_tokens {
+        return state
+            .identity_tokens
+            .get(&password)
+            .cloned()
+            .map(Some)
+            .ok_or_else(|| wrong_credentials_error().into());
     }
-    if state.knows(&user, &password) {
+    if state.accepts_password(&user, &password) {
         return Ok(Some(user));
     }
-    *state.wrong_logins.entry(user).or_default() += 1;
-    if profile.rejects_wrong_credentials { Err(wrong().into()) } else { Ok(None) }
+    *state.wrong_passwords.entry(user).or_default() += 1;
+    if profile.rejects_wrong_credentials { Err(wrong_credentials_error().into()) } else { Ok(None) }
 }
 
 /// Formats seconds since 1970 as in RFC 3339.
@@ -161,7 +179,7 @@ fn rfc3339(seconds: u64) -> String {
 }
 
 /// Returns user and password of basic authentication.
-pub(crate) fn login(request: &Request) -> Option<(String, String)> {
+pub(crate) fn basic_credentials(request: &Request) -> Option<(String, String)> {
     let (scheme, value) = request.header("authorization")?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;

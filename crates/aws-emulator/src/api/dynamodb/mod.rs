@@ -1,7 +1,6 @@
 //! DynamoDB of all Regions, implemented by the crate `dynoxide-rs` in memory
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/>).
 //!
-//!
 //! During the read lag after a write, a read without `ConsistentRead` returns the earlier item. This
 //! reveals a missing `ConsistentRead` in a test.
 
@@ -62,9 +61,7 @@ impl DynamoDb {
 
     /// Executes an action of the API.
     ///
-    ///
     /// # Errors
-    ///
     ///
     /// Returns name and message of the error.
     pub fn call(&self, region: &str, action: &str, input: &Value) -> Result<Value, (&'static str, String)> {
@@ -108,9 +105,7 @@ impl DynamoDb {
 
     /// Returns all items of a table as plain JSON. Sets become lists, and binary data becomes base64.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the table does not exist.
     pub fn items(&self, region: &str, name: &str) -> Vec<Value> {
@@ -120,9 +115,7 @@ impl DynamoDb {
 
     /// Stores an item from plain JSON without permissions and conditions. All reads return it immediately.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the item is no object or the table does not accept it.
     pub fn put(&self, region: &str, name: &str, item: &Value) {
@@ -132,9 +125,7 @@ impl DynamoDb {
 
     /// Deletes the item with this partition key, if it exists. No read returns it afterwards.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the table does not exist.
     pub fn remove(&self, region: &str, name: &str, key: &str) {

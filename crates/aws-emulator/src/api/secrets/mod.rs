@@ -67,9 +67,7 @@ impl Secrets {
 
     /// Stores a new current version, and returns its ID. The current version becomes the previous one.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the ARN is not the ARN of a secret with its six random characters.
     pub fn put(&self, arn: &str, value: &str) -> String {
@@ -78,9 +76,7 @@ impl Secrets {
 
     /// Stores a version with a staging label such as `AWSPENDING`, and returns its ID.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the ARN is not the ARN of a secret with its six random characters.
     pub fn put_staged(&self, arn: &str, stage: &str, value: &str) -> String {
@@ -89,9 +85,7 @@ impl Secrets {
 
     /// Stores a new current version with binary content, and returns its ID.
     ///
-    ///
     /// # Panics
-    ///
     ///
     /// Panics if the ARN is not the ARN of a secret with its six random characters.
     pub fn put_binary(&self, arn: &str, value: &[u8]) -> String {

@@ -17,7 +17,7 @@ impl Profile {
             rejects_wrong_credentials: true,
             token_seconds: 43_200,
             errors: ErrorResponses {
-                wrong_login: ErrorResponse::error(403, "DENIED", expired),
+                wrong_credentials: ErrorResponse::error(403, "DENIED", expired),
                 unauthorized: ErrorResponse::error(401, "DENIED", "Not Authorized"),
                 // The response has no challenge (https://github.com/aws/containers-roadmap/issues/2835).
                 stale_token: Some(ErrorResponse::error(400, "DENIED", invalid)),
@@ -45,7 +45,7 @@ impl Profile {
             token_fields: TokenFields::Token,
             rejects_wrong_credentials: true,
             errors: ErrorResponses {
-                wrong_login: ErrorResponse::error(401, "UNAUTHORIZED", "authentication failed"),
+                wrong_credentials: ErrorResponse::error(401, "UNAUTHORIZED", "authentication failed"),
                 denied: Some(ErrorResponse::error(403, "DENIED", denied)),
                 denied_to_anonymous: Some(ErrorResponse::error(403, "DENIED", anonymous)),
                 missing_manifest: ErrorResponse::error(
@@ -91,7 +91,7 @@ impl Profile {
             accepts_identity_tokens: true,
             rejects_wrong_credentials: true,
             errors: ErrorResponses {
-                wrong_login: ErrorResponse::error(401, "UNAUTHORIZED", required),
+                wrong_credentials: ErrorResponse::error(401, "UNAUTHORIZED", required),
                 nothing_granted_to_anonymous: Some(ErrorResponse::error(401, "UNAUTHORIZED", required)),
                 unauthorized: ErrorResponse::error(401, "UNAUTHORIZED", required),
                 missing_repository: Some(ErrorResponse::error(404, "NAME_UNKNOWN", unknown)),
@@ -109,12 +109,13 @@ impl Profile {
 
     /// A registry without authentication.
     pub fn without_auth(host: &str) -> Self {
-        Self { auth: AuthScheme::None, blob_host: None, ..Self::bearer(host) }.with_missing_told()
+        Self { auth: AuthScheme::None, blob_host: None, ..Self::bearer(host) }
+            .reporting_missing_repositories()
     }
 
     /// Makes the registry report missing repositories instead of hiding them.
     #[must_use]
-    pub(super) fn with_missing_told(mut self) -> Self {
+    pub(super) fn reporting_missing_repositories(mut self) -> Self {
         self.errors.missing_repository = Some(self.errors.missing_manifest);
         self
     }

@@ -37,7 +37,7 @@ impl ErrorResponse {
     }
 
     /// Returns the response for a repository and a tag or digest.
-    pub(crate) fn answer(&self, repository: &str, reference: &str) -> Response {
+    pub(crate) fn response(&self, repository: &str, reference: &str) -> Response {
         let fill = |text: &str| text.replace("{repository}", repository).replace("{reference}", reference);
         match self.body {
             ErrorBody::Error(code, message) => {
@@ -55,7 +55,7 @@ impl ErrorResponse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorResponses {
     /// For wrong credentials.
-    pub wrong_login: ErrorResponse,
+    pub wrong_credentials: ErrorResponse,
     /// From the token service to a user without permission for the requested scopes. `None` if it issues a
     /// useless token.
     pub nothing_granted: Option<ErrorResponse>,
@@ -79,7 +79,7 @@ impl ErrorResponses {
     /// Error responses of the Distribution registry, which many others share.
     pub(super) const fn distribution() -> Self {
         Self {
-            wrong_login: ErrorResponse::json(401, r#"{"details":"incorrect username or password"}"#),
+            wrong_credentials: ErrorResponse::json(401, r#"{"details":"incorrect username or password"}"#),
             nothing_granted: None,
             nothing_granted_to_anonymous: None,
             unauthorized: ErrorResponse::error(401, "UNAUTHORIZED", "authentication required"),

@@ -48,7 +48,7 @@ impl Profile {
             token_fields: TokenFields::Token,
             rejects_wrong_credentials: true,
             errors: ErrorResponses {
-                wrong_login: ErrorResponse::error(403, "DENIED", "denied"),
+                wrong_credentials: ErrorResponse::error(403, "DENIED", "denied"),
                 nothing_granted: Some(denied),
                 nothing_granted_to_anonymous: Some(denied),
                 ..ErrorResponses::distribution()
@@ -65,7 +65,7 @@ impl Profile {
             token_fields: TokenFields::Token,
             rejects_wrong_credentials: true,
             errors: ErrorResponses {
-                wrong_login: ErrorResponse::error(401, "UNAUTHORIZED", "Invalid Username or Password"),
+                wrong_credentials: ErrorResponse::error(401, "UNAUTHORIZED", "Invalid Username or Password"),
                 unauthorized: ErrorResponse::error(401, "UNAUTHORIZED", words),
                 ..ErrorResponses::distribution()
             },
@@ -97,7 +97,7 @@ impl Profile {
             anonymous: AnonymousAccess::Tags(&["latest", "latest-dev"]),
             rejects_wrong_credentials: true,
             errors: ErrorResponses {
-                wrong_login: ErrorResponse::error(401, "UNAUTHORIZED", "authentication required"),
+                wrong_credentials: ErrorResponse::error(401, "UNAUTHORIZED", "authentication required"),
                 denied,
                 denied_to_anonymous: denied,
                 ..ErrorResponses::distribution()

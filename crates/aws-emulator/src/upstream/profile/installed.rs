@@ -15,7 +15,7 @@ impl Profile {
             rejects_wrong_credentials: true,
             referrers: ReferrersSupport::DigestTag,
             errors: ErrorResponses {
-                wrong_login: forbidden,
+                wrong_credentials: forbidden,
                 nothing_granted_to_anonymous: Some(forbidden),
                 ..ErrorResponses::distribution()
             },
@@ -37,7 +37,7 @@ impl Profile {
             blob_host: None,
             rejects_wrong_credentials: true,
             errors: ErrorResponses {
-                wrong_login: ErrorResponse::error(401, "UNAUTHORIZED", "unauthorized"),
+                wrong_credentials: ErrorResponse::error(401, "UNAUTHORIZED", "unauthorized"),
                 unauthorized: ErrorResponse::error(401, "UNAUTHORIZED", unauthorized),
                 missing_repository: Some(missing),
                 missing_manifest: missing,
@@ -59,7 +59,7 @@ impl Profile {
             token_fields: TokenFields::Token,
             rejects_wrong_credentials: true,
             errors: ErrorResponses {
-                wrong_login: ErrorResponse::json(
+                wrong_credentials: ErrorResponse::json(
                     401,
                     r#"{"errors":[{"status":401,"message":"Bad credentials"}]}"#,
                 ),
@@ -83,12 +83,12 @@ impl Profile {
             blob_host: None,
             anonymous: AnonymousAccess::Nothing,
             errors: ErrorResponses {
-                wrong_login: ErrorResponse::error(401, "UNAUTHORIZED", "authentication required"),
+                wrong_credentials: ErrorResponse::error(401, "UNAUTHORIZED", "authentication required"),
                 ..ErrorResponses::distribution()
             },
             referrers: ReferrersSupport::FallbackTag,
             ..Self::bearer(host)
         };
-        profile.with_missing_told()
+        profile.reporting_missing_repositories()
     }
 }

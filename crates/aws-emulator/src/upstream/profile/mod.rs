@@ -1,6 +1,5 @@
 //! Registries as data: hosts, token service, error responses and quirks.
 //!
-//!
 //! They are taken from documentation and from reports of users and maintainers. Unusual ones have a link.
 //! Registries can change some host names at any time, such as those of blobs. The names here are examples.
 

@@ -7,7 +7,7 @@ impl Profile {
     /// zot has the same scope (<https://github.com/cesanta/docker_auth/issues/146>).
     pub fn oracle(region: &str) -> Self {
         let host = format!("{region}.ocir.io");
-        Self { quirks: &[Quirk::EmptyScope], ..Self::alone(&host, "/20180419/docker/token") }
+        Self { quirks: &[Quirk::EmptyScope], ..Self::on_one_host(&host, "/20180419/docker/token") }
     }
 
     /// Harbor behind a proxy that has moved the token service to another path
@@ -16,14 +16,14 @@ impl Profile {
         Self {
             quirks: &[Quirk::MovedTokenService],
             token_fields: TokenFields::TextExpiry,
-            ..Self::alone(host, "/service/token")
+            ..Self::on_one_host(host, "/service/token")
         }
     }
 
     /// A token service with an empty field (<https://github.com/google/go-containerregistry/pull/81>) and a
     /// negative lifetime (<https://github.com/bazel-contrib/rules_oci/pull/856>).
     pub fn empty_token_field(host: &str) -> Self {
-        Self { token_fields: TokenFields::EmptyToken, ..Self::alone(host, "/token") }
+        Self { token_fields: TokenFields::EmptyToken, ..Self::on_one_host(host, "/token") }
     }
 
     /// A proxy whose scopes contain the repository names of the registries behind it.
@@ -36,7 +36,7 @@ impl Profile {
                 nothing_granted_to_anonymous: denied,
                 ..ErrorResponses::distribution()
             },
-            ..Self::alone(host, "/token")
+            ..Self::on_one_host(host, "/token")
         }
     }
 
@@ -52,12 +52,12 @@ impl Profile {
                 missing_repository: unknown,
                 ..ErrorResponses::distribution()
             },
-            ..Self::alone(host, "/token")
+            ..Self::on_one_host(host, "/token")
         }
     }
 
     /// A registry that sends blobs itself and has its token service on the same host.
-    fn alone(host: &str, token_path: &str) -> Self {
+    fn on_one_host(host: &str, token_path: &str) -> Self {
         Self {
             blob_host: None,
             rejects_wrong_credentials: true,
