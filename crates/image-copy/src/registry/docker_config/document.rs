@@ -1,4 +1,4 @@
-//! The document itself: objects of JSON, in which null and duplicate fields mean the same as for docker.
+//! Parses the document. Null and duplicate fields have the same meaning as in docker.
 
 use std::fmt;
 
@@ -9,13 +9,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Checked, Credentials, DockerConfig, MAX_SIZE, is_empty};
+use super::{Credentials, DockerConfig, FieldResult, MAX_SIZE, is_empty};
 
-const NO_STRING: &str = "is not a string";
+const NOT_A_STRING: &str = "is not a string";
 
-/// An entry of `auths`. Fields that are missing, null or empty are the same.
+/// An entry of `auths`. Missing, null and empty fields have the same meaning.
 #[derive(Debug, Default)]
-pub(super) struct Entry {
+pub(super) struct AuthEntry {
     /// Base64 of `username:password`.
     auth: Option<SecretString>,
     username: Option<SecretString>,
@@ -25,14 +25,14 @@ pub(super) struct Entry {
 
 pub(super) fn parse(text: &SecretString) -> Result<DockerConfig, String> {
     let mut config = DockerConfig::default();
-    for (name, value) in whole(text)?.0 {
+    for (name, value) in parse_document(text)?.0 {
         match name.as_str() {
-            "auths" => add_entries(&mut config, section("auths", &value)?),
+            "auths" => add_entries(&mut config, parse_section("auths", &value)?),
             "credHelpers" => {
-                let helpers = section("credHelpers", &value)?.0.into_iter();
-                config.cred_helpers.extend(helpers.map(|(key, name)| (key, name_of_helper(&name))));
+                let helpers = parse_section("credHelpers", &value)?.0.into_iter();
+                config.cred_helpers.extend(helpers.map(|(key, name)| (key, parse_helper_name(&name))));
             }
-            "credsStore" => config.creds_store = Some(name_of_helper(&value)),
+            "credsStore" => config.creds_store = Some(parse_helper_name(&value)),
             // Sections of docker's plugins.
             _ => {}
         }
@@ -42,16 +42,16 @@ pub(super) fn parse(text: &SecretString) -> Result<DockerConfig, String> {
 
 pub(super) fn parse_legacy(text: &SecretString) -> Result<DockerConfig, String> {
     let mut config = DockerConfig::default();
-    add_entries(&mut config, whole(text)?);
+    add_entries(&mut config, parse_document(text)?);
     Ok(config)
 }
 
-/// Of two entries with the same key, the last one counts.
+/// If a key is repeated, the last entry wins.
 fn add_entries(config: &mut DockerConfig, entries: Object) {
-    config.auths.extend(entries.0.into_iter().map(|(key, value)| (key, Entry::read(&value))));
+    config.auths.extend(entries.0.into_iter().map(|(key, value)| (key, AuthEntry::parse(&value))));
 }
 
-fn whole(text: &SecretString) -> Result<Object, String> {
+fn parse_document(text: &SecretString) -> Result<Object, String> {
     let text = text.expose_secret();
     if text.len() > MAX_SIZE {
         return Err(format!("it is larger than {} MiB", MAX_SIZE >> 20));
@@ -60,29 +60,30 @@ fn whole(text: &SecretString) -> Result<Object, String> {
     if text.is_empty() {
         return Err("it is empty, where {} would do".into());
     }
-    // The parser's message could quote a password, so that only the position is shown.
+    // The message of the parser can contain a password. The error contains only the position.
     serde_json::from_str(text)
         .map_err(|error| format!("line {}, column {} is not as it should be", error.line(), error.column()))
 }
 
-/// The text of a document without a byte order mark, which editors and shells of Windows write, and
-/// without white space and NULs around it.
+/// Removes a byte order mark, which Windows editors and shells write, and surrounding white space and NULs.
 #[must_use]
 pub fn without_padding(text: &str) -> &str {
     text.trim_start_matches('\u{feff}').trim_matches(|c: char| c == '\0' || c.is_whitespace())
 }
 
-fn section(name: &str, value: &RawValue) -> Result<Object, String> {
+fn parse_section(name: &str, value: &RawValue) -> Result<Object, String> {
     serde_json::from_str(value.get()).map_err(|_| format!("its section {name} is not an object"))
 }
 
-/// An empty name and null are the same, as they are for docker.
-fn name_of_helper(value: &RawValue) -> Checked<String> {
-    serde_json::from_str::<Option<String>>(value.get()).map(Option::unwrap_or_default).map_err(|_| NO_STRING)
+/// Parses the name of a helper. As in docker, null is the same as an empty name.
+fn parse_helper_name(value: &RawValue) -> FieldResult<String> {
+    serde_json::from_str::<Option<String>>(value.get())
+        .map(Option::unwrap_or_default)
+        .map_err(|_| NOT_A_STRING)
 }
 
-impl Entry {
-    fn read(value: &RawValue) -> Checked<Self> {
+impl AuthEntry {
+    fn parse(value: &RawValue) -> FieldResult<Self> {
         let object: Object = serde_json::from_str(value.get()).map_err(|_| "it is not an object")?;
         let mut entry = Self::default();
         for (name, value) in object.0 {
@@ -99,10 +100,10 @@ impl Entry {
         Ok(entry)
     }
 
-    /// The login. As for docker, an identity token is preferred to `auth`, and `auth` to `username`
-    /// and `password`, which may be old. An empty password is no login: docker stores it beside an
-    /// identity token.
-    pub(super) fn credentials(&self) -> Checked<Option<Credentials>> {
+    /// Returns the credentials. As in docker, an identity token has priority over `auth`, and `auth` over
+    /// `username` and `password`, which can be outdated. An empty password is ignored, because docker stores
+    /// it together with an identity token.
+    pub(super) fn credentials(&self) -> FieldResult<Option<Credentials>> {
         if let Some(token) = &self.identity_token {
             return Ok(Some(Credentials::identity_token(token.clone())));
         }
@@ -117,7 +118,8 @@ impl Entry {
     }
 }
 
-/// Docker pads the text, and used to pad what is inside with NUL. Others do neither, or break lines.
+/// Decodes `auth`. Docker adds base64 padding, and old versions add NULs to the password. Other tools add no
+/// padding, or line breaks.
 fn decode(auth: &SecretString) -> Option<Credentials> {
     let tolerant = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let text = SecretString::from(auth.expose_secret().split_whitespace().collect::<String>());
@@ -127,7 +129,7 @@ fn decode(auth: &SecretString) -> Option<Credentials> {
     Some(Credentials { username: username.into(), password: password.trim_matches('\0').into() })
 }
 
-/// An object of JSON with its fields in order, duplicates included. Null is empty.
+/// A JSON object with all fields in order, including duplicates. Null is an empty object.
 struct Object(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Object {

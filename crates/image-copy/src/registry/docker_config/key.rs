@@ -1,21 +1,21 @@
-//! Names under which logins are stored: hosts, parts of a registry, and URLs.
+//! Keys of stored credentials: hosts, parts of a registry, and URLs.
 
 use std::cmp::Reverse;
 
 use crate::oci::{Registry, Repository};
 
-/// A name under which a login is stored.
+/// Key of stored credentials.
 #[derive(Debug)]
-pub(super) struct Key<'a> {
+pub(super) struct AuthKey<'a> {
     registry: Registry,
     /// The part of the registry, such as `acme` or `acme/app`. Empty for the whole registry.
     path: &'a str,
-    form: Form,
+    spelling: Spelling,
 }
 
-/// The spellings of a registry in the order of preference.
+/// Spelling of the registry in a key, in the order of priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Form {
+enum Spelling {
     /// `quay.io`
     Host,
     /// `QUAY.io:443`, or `index.docker.io` for `docker.io`.
@@ -28,61 +28,61 @@ enum Form {
     PlainUrl,
 }
 
-/// Position of a key among those for the same repository. The smallest one is preferred.
+/// Priority of a key among the keys for the same repository. The smallest value is used first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Rank(Reverse<usize>, Form);
+pub(super) struct Priority(Reverse<usize>, Spelling);
 
-impl<'a> Key<'a> {
-    /// Reads a key. Returns `None` if it does not name a registry.
+impl<'a> AuthKey<'a> {
+    /// Parses a key. Returns `None` if it does not name a registry.
     pub(super) fn parse(key: &'a str) -> Option<Self> {
-        let (form, rest) = if let Some(rest) = key.strip_prefix("https://") {
-            (Form::Url, rest)
+        let (spelling, rest) = if let Some(rest) = key.strip_prefix("https://") {
+            (Spelling::Url, rest)
         } else if let Some(rest) = key.strip_prefix("http://") {
-            (Form::PlainUrl, rest)
+            (Spelling::PlainUrl, rest)
         } else {
-            (Form::OtherSpelling, key)
+            (Spelling::OtherSpelling, key)
         };
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let registry: Registry = host.parse().ok()?;
-        // Only URLs contain the version of the API, some of them without their scheme. Without a
-        // slash at the end, `quay.io/v1` is an organization.
-        let is_url = form != Form::OtherSpelling || path.ends_with('/');
+        // Only URLs contain an API version. Some have no scheme. Without a trailing slash, `quay.io/v1` is an
+        // organization.
+        let is_url = spelling != Spelling::OtherSpelling || path.ends_with('/');
         let path = path.trim_end_matches('/');
-        let (path, form) = match (path, form) {
-            ("v1" | "v2", Form::Url) => ("", Form::UrlOfApi),
-            ("v1" | "v2", _) if is_url => ("", form),
-            (_, Form::OtherSpelling) if host == registry.as_str() => (path, Form::Host),
-            _ => (path, form),
+        let (path, spelling) = match (path, spelling) {
+            ("v1" | "v2", Spelling::Url) => ("", Spelling::UrlOfApi),
+            ("v1" | "v2", _) if is_url => ("", spelling),
+            (_, Spelling::OtherSpelling) if host == registry.as_str() => (path, Spelling::Host),
+            _ => (path, spelling),
         };
-        Some(Self { registry, path, form })
+        Some(Self { registry, path, spelling })
     }
 
-    /// Returns true if the login is for all repositories of the registry.
+    /// Returns true if the key is for all repositories of the registry.
     pub(super) fn is_whole_registry(&self) -> bool {
         self.path.is_empty()
     }
 
-    /// The position of this key if its login is for `repository`.
-    pub(super) fn rank(&self, repository: &Repository) -> Option<Rank> {
+    /// Returns the priority of the key, or `None` if it is not for `repository`.
+    pub(super) fn priority(&self, repository: &Repository) -> Option<Priority> {
         let rest = repository.path().strip_prefix(self.path);
         let is_below =
             self.path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let is_for = self.registry == *repository.registry() && is_below;
-        is_for.then_some(Rank(Reverse(self.path.len()), self.form))
+        is_for.then_some(Priority(Reverse(self.path.len()), self.spelling))
     }
 }
 
-/// Returns true if a login stored under `key` is for `repository`. A key is the host of a registry, the URL
-/// of one, or a part of a registry, such as `quay.io/acme`.
+/// Returns true if credentials with this key are for `repository`. A key is the host of a registry, its URL,
+/// or a part of a registry, such as `quay.io/acme`.
 #[must_use]
 pub fn covers(key: &str, repository: &Repository) -> bool {
-    Key::parse(key).is_some_and(|key| key.rank(repository).is_some())
+    AuthKey::parse(key).is_some_and(|key| key.priority(repository).is_some())
 }
 
-/// Returns true if `key` names a part of `registry`, and not all of it.
+/// Returns true if `key` names a part of `registry`.
 #[must_use]
 pub fn covers_part_of(key: &str, registry: &Registry) -> bool {
-    Key::parse(key).is_some_and(|key| key.registry == *registry && !key.is_whole_registry())
+    AuthKey::parse(key).is_some_and(|key| key.registry == *registry && !key.is_whole_registry())
 }
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_covers_its_registry_or_a_part_of_it_and_nothing_else() {
+    fn a_key_covers_only_its_registry_or_a_part_of_it() {
         for (key, repository, expected) in [
             ("docker.io", "docker.io/library/app", true),
             ("index.docker.io", "docker.io/library/app", true),
@@ -104,7 +104,7 @@ mod tests {
             ("registry.example:443", "registry.example/acme/app", true),
             ("GHCR.io", "ghcr.io/acme/app", true),
             ("[::1]:5000", "[::1]:5000/acme/app", true),
-            // Parts of a registry, by whole names.
+            // Parts of a registry, by whole path components.
             ("ghcr.io/acme", "ghcr.io/acme/app", true),
             ("ghcr.io/acme/", "ghcr.io/acme/app", true),
             ("ghcr.io/acme/app", "ghcr.io/acme/app", true),

@@ -22,7 +22,7 @@ fn check(text: &str, name: &str, expected: Option<(&str, &str)>) {
 }
 
 #[test]
-fn reads_logins_as_docker_and_others_store_them() {
+fn reads_credentials_of_docker_and_other_tools() {
     // "me:pa:ss", "me:secret\0", "me:x" without padding, and "me:".
     let text = r#"{"auths": {
         "https://index.docker.io/v1/": {"auth": "bWU6cGE6c3M="},
@@ -44,7 +44,7 @@ fn reads_logins_as_docker_and_others_store_them() {
 }
 
 #[test]
-fn auth_is_preferred_to_username_and_password_as_by_docker() {
+fn auth_has_priority_over_username_and_password() {
     for (entry, expected) in [
         (r#"{"auth": "bWU6eA==", "username": "", "password": ""}"#, Some(("me", "x"))),
         (r#"{"auth": "bWU6eA==", "username": "me", "password": ""}"#, Some(("me", "x"))),
@@ -59,7 +59,7 @@ fn auth_is_preferred_to_username_and_password_as_by_docker() {
         (r#"{"auth": "bWU6"}"#, None),
         (r#"{"auth": null, "username": null, "password": null, "identitytoken": null}"#, None),
         ("null", None),
-        // The last of two, as for Go's parser.
+        // The last field wins, as in Go's parser.
         (r#"{"auth": "b2xkOm9sZA==", "auth": "bWU6eA=="}"#, Some(("me", "x"))),
     ] {
         check(&format!(r#"{{"auths": {{"quay.io": {entry}}}}}"#), "quay.io", expected);
@@ -67,7 +67,7 @@ fn auth_is_preferred_to_username_and_password_as_by_docker() {
 }
 
 #[test]
-fn null_wrong_types_elsewhere_and_duplicates_do_not_matter() {
+fn ignores_null_duplicates_and_wrong_types_of_other_entries() {
     for text in [
         r#"{"auths": {"quay.io": AUTH}, "credHelpers": null, "credsStore": null}"#,
         r#"{"auths": {"quay.io": AUTH, "other.example": null}, "credHelpers": {"x": null}}"#,
@@ -85,17 +85,17 @@ fn null_wrong_types_elsewhere_and_duplicates_do_not_matter() {
     }
 }
 
-/// The users for a repository in the order of preference.
-fn users(keys: &[&str], name: &str) -> Vec<String> {
+/// Returns the user names for a repository in the order of priority.
+fn user_names(keys: &[&str], name: &str) -> Vec<String> {
     let entries = keys.iter().map(|key| format!(r#""{key}": {{"username": "{key}", "password": "x"}}"#));
     let text = format!(r#"{{"auths": {{{}}}}}"#, entries.collect::<Vec<_>>().join(", "));
     let config = config(&text);
-    let stored = config.stored(&repository(name));
+    let stored = config.matching_entries(&repository(name));
     stored.iter().map(|(_, stored)| stored.credentials().unwrap().unwrap().username).collect()
 }
 
 #[test]
-fn of_several_logins_the_longest_path_counts_and_then_a_fixed_order() {
+fn the_longest_path_wins_and_then_the_spelling() {
     let preferred = [
         "quay.io/acme/app",
         "quay.io/acme",
@@ -111,17 +111,17 @@ fn of_several_logins_the_longest_path_counts_and_then_a_fixed_order() {
     let mut keys = [&preferred[..], &others].concat();
     for _ in 0..keys.len() {
         keys.rotate_left(1);
-        assert_eq!(users(&keys, "quay.io/acme/app"), preferred);
+        assert_eq!(user_names(&keys, "quay.io/acme/app"), preferred);
     }
     let hub = ["docker.io", "index.docker.io", "https://index.docker.io/v1/"];
-    assert_eq!(users(&hub, "docker.io/library/app"), hub);
-    let left_over = r#"{"auths": {"docker.io": {}, "docker.io/acme": {}, "index.docker.io": AUTH}}"#;
-    check(&left_over.replace("AUTH", AUTH), "docker.io/acme/app", Some(("me", "x")));
+    assert_eq!(user_names(&hub, "docker.io/library/app"), hub);
+    let with_empty_entries = r#"{"auths": {"docker.io": {}, "docker.io/acme": {}, "index.docker.io": AUTH}}"#;
+    check(&with_empty_entries.replace("AUTH", AUTH), "docker.io/acme/app", Some(("me", "x")));
 }
 
 #[test]
-fn an_unusable_login_is_named_and_not_shown() {
-    for (entry, why) in [
+fn errors_name_the_key_but_not_the_content() {
+    for (entry, reason) in [
         (r#"{"auth": "cGxhbnRlZA=="}"#, "it is not base64 of username:password"),
         (r#"{"auth": "planted!"}"#, "it is not base64 of username:password"),
         (r#"{"auth": ["planted"]}"#, "its auth is not a string"),
@@ -129,7 +129,7 @@ fn an_unusable_login_is_named_and_not_shown() {
     ] {
         let found = config(&format!(r#"{{"auths": {{"a.example": {entry}}}}}"#));
         let error = found.credentials_for(&repository("a.example")).unwrap_err();
-        assert_eq!(error, format!("the login for a.example cannot be used: {why}"));
+        assert_eq!(error, format!("the login for a.example cannot be used: {reason}"));
         assert!(found.credentials_for(&repository("b.example")).unwrap().is_none());
     }
     for (text, expected) in [
@@ -147,7 +147,7 @@ fn an_unusable_login_is_named_and_not_shown() {
     assert!(!shown.contains("planted"), "{shown}");
 }
 
-/// The sources for a repository: helpers as `name key`, entries by their key.
+/// Returns the sources for a repository: helpers as `name key`, entries as their key.
 fn sources(text: &str, name: &str) -> Result<Vec<String>, String> {
     let (config, repository) = (config(text), repository(name));
     let described = |source: &CredentialSource<'_>| match source {
@@ -158,7 +158,7 @@ fn sources(text: &str, name: &str) -> Result<Vec<String>, String> {
 }
 
 #[test]
-fn helpers_and_entries_are_asked_in_a_fixed_order() {
+fn helpers_and_entries_have_a_fixed_order() {
     let text = r#"{"auths": {"quay.io": {}, "quay.io/acme": {}, "off.example": {}, "ghcr.io": {}},
         "credHelpers": {"ghcr.io": "gh", "https://ghcr.io": "old", "off.example": "", "null.example": null,
             "quay.io/acme": "of-a-part", "wrong.example": 3}, "credsStore": "desktop"}"#;
@@ -181,7 +181,7 @@ fn helpers_and_entries_are_asked_in_a_fixed_order() {
 }
 
 #[test]
-fn a_legacy_file_holds_entries_without_a_section() {
+fn reads_a_legacy_file_without_sections() {
     let text = format!(r#"{{"https://index.docker.io/v1/": {AUTH}, "quay.io": null}}"#);
     let config = DockerConfig::parse_legacy(&text.as_str().into()).unwrap();
     assert_eq!(config.credentials_for(&repository("docker.io")).unwrap().unwrap().username, "me");
