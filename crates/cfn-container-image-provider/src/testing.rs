@@ -49,14 +49,14 @@ pub(crate) const OWNER: &str =
 pub(crate) const TABLE: &str = "state";
 
 /// ECR with the repository [`ARN`], and the state table.
-pub(crate) struct Aws {
+pub(crate) struct FakeAws {
     pub(crate) ecr: Arc<aws_emulator::Ecr>,
     pub(crate) repository: Repository,
     pub(crate) dynamodb: Arc<DynamoDb>,
     calls: Arc<Mutex<Vec<String>>>,
 }
 
-impl Default for Aws {
+impl Default for FakeAws {
     fn default() -> Self {
         let ecr = aws_emulator::Ecr::standalone("123456789012");
         ecr.remove_rate_limits();
@@ -67,7 +67,7 @@ impl Default for Aws {
     }
 }
 
-impl Aws {
+impl FakeAws {
     /// Stores an image.
     pub(crate) fn image(&self, seed: u64, tags: &[&str]) -> Image {
         self.store(ImageBuilder::new(seed).layers(&[10]).single(), tags)

@@ -40,11 +40,11 @@ pub struct RepositoryArn {
 /// Text that is not the ARN of an ECR repository.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "Invalid AWS ECR repository ARN: {given}; expected arn:<partition>:ecr:<region>:<account>:repository/<name>"
+    "Invalid AWS ECR repository ARN: {input}; expected arn:<partition>:ecr:<region>:<account>:repository/<name>"
 )]
 pub struct InvalidRepositoryArn {
     /// Start of the text.
-    pub given: SanitizedText,
+    pub input: SanitizedText,
 }
 
 impl RepositoryArn {
@@ -104,7 +104,7 @@ impl FromStr for RepositoryArn {
     type Err = InvalidRepositoryArn;
 
     fn from_str(text: &str) -> Result<Self, InvalidRepositoryArn> {
-        let invalid = || InvalidRepositoryArn { given: excerpt(text) };
+        let invalid = || InvalidRepositoryArn { input: excerpt(text) };
         let fields = ArnParts::parse(text).filter(|fields| fields.service == "ecr").ok_or_else(invalid)?;
         let ArnParts { partition, region, account, resource, .. } = fields;
         let name = resource.strip_prefix("repository/").ok_or_else(invalid)?;

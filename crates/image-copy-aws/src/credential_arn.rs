@@ -33,10 +33,10 @@ pub(crate) enum CredentialResource {
 
 /// Text that is not the ARN of a secret or parameter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{given}\", which is not {expected}")]
+#[error("\"{input}\", which is not {expected}")]
 pub struct InvalidCredentialArn {
     /// Start of the text.
-    pub given: SanitizedText,
+    pub input: SanitizedText,
     /// Description of valid ARNs.
     pub expected: &'static str,
 }
@@ -89,7 +89,7 @@ impl FromStr for CredentialArn {
     type Err = InvalidCredentialArn;
 
     fn from_str(text: &str) -> Result<Self, InvalidCredentialArn> {
-        let invalid = || InvalidCredentialArn { given: excerpt(text), expected: EXPECTED };
+        let invalid = || InvalidCredentialArn { input: excerpt(text), expected: EXPECTED };
         let ArnParts { partition, service, region, account, resource } =
             ArnParts::parse(text).ok_or_else(invalid)?;
         let resource = match service {

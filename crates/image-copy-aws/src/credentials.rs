@@ -31,7 +31,7 @@ impl EcrCredentials {
         Self { clients, by_region: Mutex::default() }
     }
 
-    async fn token_for(&self, region: &str, refused: Option<&Credentials>) -> Result<Credentials, Error> {
+    async fn token_for(&self, region: &str, rejected: Option<&Credentials>) -> Result<Credentials, Error> {
         let cached = {
             let mut cache = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(cache.entry(region.to_owned()).or_default())
@@ -39,7 +39,7 @@ impl EcrCredentials {
         // The lock is held during the request, so that other tasks wait instead of sending one too.
         let mut cached = cached.lock().await;
         if let Some(token) = cached.as_ref()
-            && token.is_usable(refused)
+            && token.is_usable(rejected)
         {
             return Ok(token.credentials.clone());
         }
@@ -63,11 +63,11 @@ impl CredentialsProvider for EcrCredentials {
     fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        refused: Option<&'a Credentials>,
+        rejected: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
             let Some(host) = EcrRegistryHost::parse(repository.registry().as_str()) else { return Ok(None) };
-            self.token_for(&host.region, refused).await.map(Some)
+            self.token_for(&host.region, rejected).await.map(Some)
         })
     }
 
@@ -110,8 +110,8 @@ mod tests {
         (EcrCredentials::new(testing::clients_over(http)), count)
     }
 
-    async fn fetch(credentials: &EcrCredentials, refused: Option<&Credentials>) -> Credentials {
-        credentials.credentials_for(&testing::repository(HOST), refused).await.unwrap().unwrap()
+    async fn fetch(credentials: &EcrCredentials, rejected: Option<&Credentials>) -> Credentials {
+        credentials.credentials_for(&testing::repository(HOST), rejected).await.unwrap().unwrap()
     }
 
     #[tokio::test]

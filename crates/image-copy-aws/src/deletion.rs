@@ -14,7 +14,7 @@ use image_copy::registry::{Error, ManifestId};
 
 use crate::images::{MAX_BATCH, identifier};
 use crate::repository::EcrRepository;
-use crate::retry::words;
+use crate::retry::message_text;
 
 const DELETE: &str = "ecr:BatchDeleteImage";
 
@@ -50,7 +50,7 @@ impl EcrRepository {
     }
 
     /// Deletes images by digest, except children of an index. The images must not have tags
-    /// ([`Self::untagged`]), because ECR deletes an image with all its tags.
+    /// ([`Self::filter_untagged`]), because ECR deletes an image with all its tags.
     ///
     /// # Errors
     /// ECR's error for a call, or its first failure for an image. Missing images are no error.
@@ -85,16 +85,16 @@ impl EcrRepository {
     ///
     /// # Errors
     /// ECR's error. A missing repository has no images.
-    pub async fn untagged(&self, digests: &[Digest]) -> Result<Vec<Digest>, Error> {
+    pub async fn filter_untagged(&self, digests: &[Digest]) -> Result<Vec<Digest>, Error> {
         let mut untagged = Vec::new();
         for batch in digests.chunks(MAX_BATCH) {
-            match self.untagged_batch(batch).await {
+            match self.filter_untagged_batch(batch).await {
                 Ok(found) => untagged.extend(found),
                 Err(error) if error.has_code("RepositoryNotFoundException") => return Ok(Vec::new()),
                 // A missing image fails the call, so only existing ones are sent again.
                 Err(error) if error.has_code("ImageNotFoundException") => {
-                    let existing = self.existing(batch).await?;
-                    match self.untagged_batch(&existing).await {
+                    let existing = self.filter_existing(batch).await?;
+                    match self.filter_untagged_batch(&existing).await {
                         Err(error) if is_not_found(&error) => {
                             tracing::warn!(%error, "some images may remain, because another client deletes at the same time");
                         }
@@ -107,7 +107,7 @@ impl EcrRepository {
         Ok(untagged)
     }
 
-    async fn untagged_batch(&self, digests: &[Digest]) -> Result<Vec<Digest>, Error> {
+    async fn filter_untagged_batch(&self, digests: &[Digest]) -> Result<Vec<Digest>, Error> {
         if digests.is_empty() {
             return Ok(Vec::new());
         }
@@ -129,7 +129,7 @@ impl EcrRepository {
         Ok(digests.iter().filter(|digest| untagged.contains(digest)).cloned().collect())
     }
 
-    async fn existing(&self, digests: &[Digest]) -> Result<Vec<Digest>, Error> {
+    async fn filter_existing(&self, digests: &[Digest]) -> Result<Vec<Digest>, Error> {
         let ids: Vec<ManifestId> = digests.iter().cloned().map(ManifestId::Digest).collect();
         let found = self.manifests(&ids).await?;
         Ok(digests.iter().zip(found).filter(|(_, found)| found.is_some()).map(|(d, _)| d.clone()).collect())
@@ -161,7 +161,7 @@ fn failure_error(failure: &ImageFailure) -> Error {
     Error::Service {
         service: DELETE.into(),
         code: failure.failure_code().map_or("an unknown failure", ImageFailureCode::as_str).into(),
-        message: words(failure.failure_reason()),
+        message: message_text(failure.failure_reason()),
         attempts: 1,
         elapsed: Duration::ZERO,
     }
@@ -251,7 +251,7 @@ mod tests {
             };
             success(&json!({"imageDetails": ids.iter().map(detail).collect::<Vec<_>>()}))
         });
-        assert_eq!(repository.untagged(&digests).await.unwrap(), [digests[1].clone()]);
+        assert_eq!(repository.filter_untagged(&digests).await.unwrap(), [digests[1].clone()]);
         assert_eq!(calls.lock().unwrap().len(), 1);
     }
 
@@ -261,7 +261,7 @@ mod tests {
             "DescribeImages" => failure("ImageNotFoundException", "one of them does not exist"),
             _ => failures(ids, "ImageNotFound"),
         });
-        assert_eq!(repository.untagged(&[Digest::of(b"missing")]).await.unwrap(), []);
+        assert_eq!(repository.filter_untagged(&[Digest::of(b"missing")]).await.unwrap(), []);
         assert_eq!(calls.lock().unwrap().len(), 2);
     }
 }

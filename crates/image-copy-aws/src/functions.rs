@@ -11,7 +11,7 @@ use image_copy::text::SanitizedText;
 use tokio::time::Instant;
 
 use crate::AwsClients;
-use crate::retry::{root_cause, words};
+use crate::retry::{message_text, root_cause};
 
 /// A missing route, as in a VPC without an endpoint for Lambda, must show while there is time to respond.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -65,7 +65,9 @@ impl Functions {
                 Some(code) if code.starts_with("AccessDenied") => {
                     InvokeError::AccessDenied { code: code.into() }
                 }
-                Some(code) => InvokeError::Failed(format!("{code} \"{}\"", words(error.message())).into()),
+                Some(code) => {
+                    InvokeError::Failed(format!("{code} \"{}\"", message_text(error.message())).into())
+                }
                 None => InvokeError::Failed(root_cause(&error)),
             }),
             Err(_) => Err(InvokeError::Failed("no answer in time".into())),

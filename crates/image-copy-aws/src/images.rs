@@ -7,7 +7,7 @@ use image_copy::oci::{Algorithm, Digest, Manifest, media_type};
 use image_copy::registry::{Error, ManifestId};
 
 use crate::repository::EcrRepository;
-use crate::retry::words;
+use crate::retry::message_text;
 
 /// Maximum number of IDs in one call
 pub(crate) const MAX_BATCH: usize = 100;
@@ -69,7 +69,7 @@ fn failure_error(failure: &ImageFailure) -> Option<Error> {
         _ => Some(Error::Service {
             service: ACTION.into(),
             code: code.map_or("an unknown failure", ImageFailureCode::as_str).into(),
-            message: words(failure.failure_reason()),
+            message: message_text(failure.failure_reason()),
             attempts: 1,
             elapsed: Duration::ZERO,
         }),

@@ -101,25 +101,25 @@ fn check_fields(manifest: &Manifest) -> Option<String> {
     let Fields { config, subject, manifests } = serde_json::from_slice(&manifest.bytes).ok()?;
     let is_image = matches!(manifest.kind, ManifestKind::Image { .. });
     let config = config.filter(|_| is_image);
-    let refused = |what: &str| Some(format!("ECR rejects {what} (UNSUPPORTED \"Invalid JSON syntax\")"));
+    let rejects = |what: &str| Some(format!("ECR rejects {what} (UNSUPPORTED \"Invalid JSON syntax\")"));
     match (config, subject, manifests) {
         // https://github.com/regclient/regclient/issues/709, https://github.com/moby/moby/pull/47661
         (Some(DescriptorFields { platform: Some(_), .. }), ..) => {
-            refused("a platform in the config descriptor")
+            rejects("a platform in the config descriptor")
         }
         // https://github.com/goharbor/acceleration-service/pull/353
         (Some(DescriptorFields { annotations: Some(_), .. }), ..) => {
-            refused("annotations in the config descriptor")
+            rejects("annotations in the config descriptor")
         }
         // https://github.com/dragonflyoss/nydus/issues/1691
         (_, Some(DescriptorFields { platform: Some(_), .. }), _) => {
-            refused("a platform in the subject descriptor")
+            rejects("a platform in the subject descriptor")
         }
         (_, Some(DescriptorFields { annotations: Some(_), .. }), _) => {
-            refused("annotations in the subject descriptor")
+            rejects("annotations in the subject descriptor")
         }
         // https://github.com/aws/containers-roadmap/issues/2439
-        (.., Some(HasFeatures(true))) if !is_image => refused("platform.features in an index"),
+        (.., Some(HasFeatures(true))) if !is_image => rejects("platform.features in an index"),
         _ => None,
     }
 }

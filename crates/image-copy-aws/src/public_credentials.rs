@@ -62,17 +62,17 @@ impl EcrPublicCredentials {
         ["public.ecr.aws", "ecr-public.aws.com"].iter().any(|name| name.eq_ignore_ascii_case(host))
     }
 
-    async fn find(&self, refused: Option<&Credentials>) -> Option<Credentials> {
+    async fn find_credentials(&self, rejected: Option<&Credentials>) -> Option<Credentials> {
         // The lock is held during the request, so that other tasks wait instead of sending one too.
         let mut state = self.state.lock().await;
         match &*state {
             TokenState::Anonymous => return None,
-            TokenState::Token(token) if refused == Some(&token.credentials) => {
+            TokenState::Token(token) if rejected == Some(&token.credentials) => {
                 tracing::info!("ECR Public rejected the credentials and is read anonymously");
                 *state = TokenState::Anonymous;
                 return None;
             }
-            TokenState::Token(token) if token.is_usable(refused) => return Some(token.credentials.clone()),
+            TokenState::Token(token) if token.is_usable(rejected) => return Some(token.credentials.clone()),
             TokenState::Failed(MAX_FAILURES.., last) if last.elapsed() < FAILURE_PAUSE => return None,
             TokenState::Token(_) | TokenState::Unknown | TokenState::Failed(..) => {}
         }
@@ -114,10 +114,14 @@ impl CredentialsProvider for EcrPublicCredentials {
     fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        refused: Option<&'a Credentials>,
+        rejected: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
-            Ok(if Self::is_for(repository.registry().as_str()) { self.find(refused).await } else { None })
+            Ok(if Self::is_for(repository.registry().as_str()) {
+                self.find_credentials(rejected).await
+            } else {
+                None
+            })
         })
     }
 }
@@ -158,8 +162,8 @@ mod tests {
             "authorizationToken": BASE64_STANDARD.encode(format!("AWS:public-{number}")), "expiresAt": seconds}}))
     }
 
-    async fn password(credentials: &EcrPublicCredentials, refused: Option<&Credentials>) -> Option<String> {
-        let found = credentials.credentials_for(&testing::repository(HOST), refused).await.unwrap();
+    async fn password(credentials: &EcrPublicCredentials, rejected: Option<&Credentials>) -> Option<String> {
+        let found = credentials.credentials_for(&testing::repository(HOST), rejected).await.unwrap();
         found.map(|found| found.password.expose_secret().to_owned())
     }
 

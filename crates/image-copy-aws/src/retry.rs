@@ -142,7 +142,7 @@ impl<C> RetryingClient<C> {
                 return Error::Service {
                     service: action.into(),
                     code: code.into(),
-                    message: words(response.err().message()),
+                    message: message_text(response.err().message()),
                     attempts,
                     elapsed: started.elapsed(),
                 };
@@ -277,7 +277,7 @@ fn classify_code(code: &str) -> ErrorClass {
 pub(crate) fn is_transient(error: &Error) -> bool {
     match error {
         Error::Http(error) => !matches!(error.kind, ErrorKind::Tls(_)),
-        Error::ErrorResponse(refusal) => refusal.status == 429 || refusal.status >= 500,
+        Error::ErrorResponse(response) => response.status == 429 || response.status >= 500,
         Error::Service { code, .. } => classify_code(code) != ErrorClass::Permanent,
         // A truncated response.
         Error::Protocol(_) => true,
@@ -315,11 +315,11 @@ pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> SanitizedText {
     while let Some(cause) = current.source() {
         current = cause;
     }
-    words(Some(&current.to_string()))
+    message_text(Some(&current.to_string()))
 }
 
 /// Returns a service's message, for use between double quotes.
-pub(crate) fn words(message: Option<&str>) -> SanitizedText {
+pub(crate) fn message_text(message: Option<&str>) -> SanitizedText {
     /// Maximum length in characters. AWS names the caller, the action and the resource, with their ARNs.
     const MAX_CHARS: usize = 600;
     SanitizedText::quotable(message.unwrap_or_default(), MAX_CHARS)

@@ -33,9 +33,9 @@ impl AuthorizationToken {
     }
 
     /// Returns true if the token is valid and is not the one that was rejected.
-    pub(crate) fn is_usable(&self, refused: Option<&Credentials>) -> bool {
+    pub(crate) fn is_usable(&self, rejected: Option<&Credentials>) -> bool {
         // Only rejections that can mean an expired token reach this method, so even a new token is renewed.
-        SystemTime::now() < self.renew && refused != Some(&self.credentials)
+        SystemTime::now() < self.renew && rejected != Some(&self.credentials)
     }
 }
 

@@ -64,7 +64,7 @@ impl SharedCredentials {
         &self,
         arn: &CredentialArn,
         repository: &oci::Repository,
-        refused: Option<&Credentials>,
+        rejected: Option<&Credentials>,
         setting: SecretSetting,
         deadline: Option<Instant>,
     ) -> Result<Credentials, SecretProblem> {
@@ -74,7 +74,7 @@ impl SharedCredentials {
         // An unusable secret is read again too, so that a corrected secret is used at once.
         let known = cached.as_ref().map(|secret| self.extract_credentials(secret, arn, repository));
         if let Some(Ok(credentials)) = &known
-            && refused != Some(credentials)
+            && rejected != Some(credentials)
         {
             return Ok(credentials.clone());
         }
@@ -95,7 +95,7 @@ impl SharedCredentials {
         &self,
         arn: &CredentialArn,
         mirror: &oci::Repository,
-        refused: Option<&Credentials>,
+        rejected: Option<&Credentials>,
         deadline: Option<Instant>,
     ) -> Option<Credentials> {
         let cached = self.cached_secret(arn);
@@ -104,7 +104,7 @@ impl SharedCredentials {
             *cached = self.read(arn, SecretSetting::CredentialArn, deadline).await.ok();
         }
         let credentials = self.extract_credentials(cached.as_ref()?, arn, mirror).ok()?;
-        (refused != Some(&credentials)).then_some(credentials)
+        (rejected != Some(&credentials)).then_some(credentials)
     }
 
     fn cached_secret(&self, arn: &CredentialArn) -> Arc<CachedSecret> {
@@ -169,7 +169,7 @@ impl SourceCredentials {
     async fn credentials_from_secret(
         &self,
         repository: &oci::Repository,
-        refused: Option<&Credentials>,
+        rejected: Option<&Credentials>,
     ) -> Result<Option<Credentials>, SecretProblem> {
         let (shared, deadline) = (&self.shared, self.deadline);
         let registry = repository.registry();
@@ -178,14 +178,15 @@ impl SourceCredentials {
                 let found = shared.credentials_from_secret(
                     arn,
                     repository,
-                    refused,
+                    rejected,
                     SecretSetting::CredentialArn,
                     deadline,
                 );
                 return found.await.map(Some);
             }
             Some(arn) => {
-                if let Some(credentials) = shared.mirror_credentials(arn, repository, refused, deadline).await
+                if let Some(credentials) =
+                    shared.mirror_credentials(arn, repository, rejected, deadline).await
                 {
                     return Ok(Some(credentials));
                 }
@@ -198,19 +199,19 @@ impl SourceCredentials {
         let found = shared.credentials_from_secret(
             &listed.arn,
             repository,
-            refused,
+            rejected,
             SecretSetting::RegistryCredentials,
             deadline,
         );
         found.await.map(Some)
     }
 
-    async fn find(
+    async fn find_credentials(
         &self,
         repository: &oci::Repository,
-        refused: Option<&Credentials>,
+        rejected: Option<&Credentials>,
     ) -> Result<Option<Credentials>, registry::Error> {
-        match self.credentials_from_secret(repository, refused).await {
+        match self.credentials_from_secret(repository, rejected).await {
             Ok(Some(credentials)) => return Ok(Some(credentials)),
             Ok(None) => {}
             Err(problem) => {
@@ -219,9 +220,9 @@ impl SourceCredentials {
                 return Err(registry::Error::Credentials(text.into()));
             }
         }
-        match self.shared.ecr.credentials_for(repository, refused).await? {
+        match self.shared.ecr.credentials_for(repository, rejected).await? {
             Some(credentials) => Ok(Some(credentials)),
-            None => self.shared.public.credentials_for(repository, refused).await,
+            None => self.shared.public.credentials_for(repository, rejected).await,
         }
     }
 }
@@ -230,9 +231,9 @@ impl CredentialsProvider for SourceCredentials {
     fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        refused: Option<&'a Credentials>,
+        rejected: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Option<Credentials>, registry::Error>> {
-        Box::pin(self.find(repository, refused))
+        Box::pin(self.find_credentials(repository, rejected))
     }
 
     fn needs_no_challenge(&self, repository: &oci::Repository) -> bool {

@@ -204,7 +204,7 @@ impl CopySteps for CopyJob {
     ) -> Result<PreparedCopy<TransferredPlan>, Failure> {
         let Self { copy_request, request, context, .. } = self;
         // Without a tag, the item of the resource's previous image contains its copies.
-        let image = copy_request.image();
+        let image = copy_request.item_key();
         let records_key = image.clone().or_else(|| copy_request.previous_physical_id.clone());
         let read_item = async {
             match &records_key {
@@ -224,7 +224,7 @@ impl CopySteps for CopyJob {
             platforms = platform_count(&plan),
             "planned"
         );
-        let target = copy_request.image_with(&plan.root.digest);
+        let target = copy_request.item_key_with(&plan.root.digest);
         let earlier = match item.filter(|_| image.is_none()) {
             Some(item) => item.copies_of(&copy_request.owner).cloned().collect(),
             None => Vec::new(),

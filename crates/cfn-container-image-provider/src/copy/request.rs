@@ -61,20 +61,20 @@ impl CopyRequest {
 
     /// Returns the key of the item, if it is known before planning. Without a tag, a platform of an index has
     /// a separate digest.
-    pub(crate) fn image(&self) -> Option<String> {
+    pub(crate) fn item_key(&self) -> Option<String> {
         match (&self.properties.tag, &self.properties.source.digest, &self.properties.platforms) {
             (None, None, _) => None,
             (None, Some(_), platforms) if *platforms != PlatformSelection::All => None,
-            (_, digest, _) => Some(self.image_of(digest.as_ref())),
+            (_, digest, _) => Some(self.format_item_key(digest.as_ref())),
         }
     }
 
     /// Returns the key of the item, which is the physical ID, of a copy with this digest.
-    pub(crate) fn image_with(&self, digest: &Digest) -> String {
-        self.image_of(Some(digest))
+    pub(crate) fn item_key_with(&self, digest: &Digest) -> String {
+        self.format_item_key(Some(digest))
     }
 
-    fn image_of(&self, digest: Option<&Digest>) -> String {
+    fn format_item_key(&self, digest: Option<&Digest>) -> String {
         let repository = self.properties.repository.repository();
         match (&self.properties.tag, digest) {
             (Some(tag), _) => repository.with_tag(tag.clone()).to_string(),
@@ -90,7 +90,7 @@ impl CopyRequest {
     /// Returns a record for the image that an Update finds under its tag. Its digest is a placeholder.
     pub(crate) fn missing_record(&self) -> Option<CopyRecord> {
         let (previous, fingerprint) = self.previous.as_ref()?;
-        if self.previous_physical_id != self.image() {
+        if self.previous_physical_id != self.item_key() {
             return None;
         }
         let mut record = CopyRecord::new(0, self.owner.clone(), Digest::of(b""));

@@ -226,7 +226,7 @@ impl ImageRepository for EcrImageRepository<'_> {
             _ => TagDeletion::NotFound,
         };
         let candidates: Vec<Digest> = plan.copies.iter().chain(&plan.children).cloned().collect();
-        let untagged = self.repository.untagged(&candidates).await?;
+        let untagged = self.repository.filter_untagged(&candidates).await?;
         let (copies, children): (Vec<Digest>, Vec<Digest>) =
             untagged.into_iter().partition(|digest| plan.copies.contains(digest));
         self.repository.delete_images(&copies).await?;

@@ -80,7 +80,7 @@ async fn delete_referrers(
     if repository.manifests(&[subject]).await?.into_iter().flatten().next().is_some() {
         return Ok(());
     }
-    let untagged = repository.untagged(&subject_referrers.referrers).await?;
+    let untagged = repository.filter_untagged(&subject_referrers.referrers).await?;
     repository.delete_images(&untagged).await?;
     for tag in &subject_referrers.tags {
         repository.delete_tag(tag).await?;

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::event_state::TableStore;
-use crate::testing::{Aws, OWNER, TABLE, URI};
+use crate::testing::{FakeAws, OWNER, TABLE, URI};
 
 fn image() -> String {
     format!("{URI}:1")
 }
 
-async fn delete_with(aws: &Aws, clients: &AwsClients, image: String) -> Result<DeleteOutcome, Failure> {
+async fn delete_with(aws: &FakeAws, clients: &AwsClients, image: String) -> Result<DeleteOutcome, Failure> {
     let (stack, logical_id) = OWNER.rsplit_once('/').unwrap();
     let name = ImageName::parse(&image).unwrap();
     let event = DeleteEvent {
@@ -33,7 +33,7 @@ async fn delete_with(aws: &Aws, clients: &AwsClients, image: String) -> Result<D
     lifecycle::run(&event, &state, &images).await
 }
 
-async fn delete(aws: &Aws) -> Result<DeleteOutcome, Failure> {
+async fn delete(aws: &FakeAws) -> Result<DeleteOutcome, Failure> {
     delete_with(aws, &aws.clients(), image()).await
 }
 
@@ -63,7 +63,7 @@ fn parses_only_ids_in_the_format_of_create() {
 
 #[tokio::test]
 async fn deletes_an_image_only_with_its_last_tag() {
-    let aws = Aws::default();
+    let aws = FakeAws::default();
     let image = aws.image(1, &["1", "latest"]);
     aws.register(&self::image(), &[(OWNER, &image)]);
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
@@ -74,7 +74,7 @@ async fn deletes_an_image_only_with_its_last_tag() {
 
 #[tokio::test]
 async fn deletes_unused_children_of_an_index() {
-    let aws = Aws::default();
+    let aws = FakeAws::default();
     let (own, tagged, shared) = (aws.image(1, &[]), aws.image(2, &["keep"]), aws.image(3, &[]));
     let index = aws.index(&[&own, &tagged, &shared], &["1"]);
     let other = aws.index(&[&shared], &["2"]);
@@ -87,7 +87,7 @@ async fn deletes_unused_children_of_an_index() {
 
 #[tokio::test]
 async fn an_index_needs_two_more_calls() {
-    let aws = Aws::default();
+    let aws = FakeAws::default();
     let (one, two) = (aws.image(1, &[]), aws.image(2, &[]));
     let index = aws.index(&[&one, &two], &["1"]);
     aws.register(&image(), &[(OWNER, &index)]);
@@ -109,7 +109,7 @@ async fn an_index_needs_two_more_calls() {
 
 #[tokio::test]
 async fn deletes_earlier_copies_without_tag_and_owner() {
-    let aws = Aws::default();
+    let aws = FakeAws::default();
     let (first, second, tagged) = (aws.image(1, &[]), aws.image(2, &[]), aws.image(3, &["keep"]));
     let (by_digest, newest) = (aws.image(4, &[]), aws.image(5, &["1"]));
     let copies = [&first, &second, &tagged, &by_digest, &newest].map(|image| (OWNER, image));
@@ -122,7 +122,7 @@ async fn deletes_earlier_copies_without_tag_and_owner() {
 
 #[tokio::test]
 async fn moves_the_tag_to_the_newest_copy_of_a_remaining_owner() {
-    let aws = Aws::default();
+    let aws = FakeAws::default();
     let (missing, theirs, ours) =
         (ImageBuilder::new(9).layers(&[10]).single(), aws.image(1, &[]), aws.image(2, &["1"]));
     aws.register(&image(), &[("stack/B", &theirs), ("stack/B", &missing), (OWNER, &ours)]);
@@ -139,7 +139,7 @@ async fn moves_the_tag_to_the_newest_copy_of_a_remaining_owner() {
 
 #[tokio::test]
 async fn restores_a_tag_that_existed_before_if_ecr_has_its_image() {
-    let aws = Aws::default();
+    let aws = FakeAws::default();
     let (before, ours) = (aws.image(1, &[]), aws.image(2, &["1"]));
     let replaced = |digest: &str| {
         aws.register(&image(), &[(OWNER, &ours)]);
@@ -159,7 +159,7 @@ async fn restores_a_tag_that_existed_before_if_ecr_has_its_image() {
 
 #[tokio::test]
 async fn keeps_images_of_other_clients_and_children_of_an_index() {
-    let aws = Aws::default();
+    let aws = FakeAws::default();
     let (ours, foreign) = (aws.image(1, &[]), aws.image(2, &["1"]));
     aws.register(&image(), &[(OWNER, &ours)]);
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Overwritten));
@@ -173,7 +173,7 @@ async fn keeps_images_of_other_clients_and_children_of_an_index() {
 
 #[tokio::test]
 async fn a_missing_tag_or_repository_is_success() {
-    let aws = Aws::default();
+    let aws = FakeAws::default();
     let image = ImageBuilder::new(1).layers(&[10]).single();
     aws.register(&self::image(), &[(OWNER, &image)]);
     assert!(delete(&aws).await.is_ok());
@@ -186,13 +186,13 @@ async fn a_missing_tag_or_repository_is_success() {
 #[tokio::test]
 async fn a_repeated_delete_finishes_after_a_stop_at_any_call() {
     let all = {
-        let aws = Aws::default();
+        let aws = FakeAws::default();
         store_index(&aws);
         delete(&aws).await.unwrap();
         aws.take_calls()
     };
     for stop in 0..all.len() {
-        let aws = Aws::default();
+        let aws = FakeAws::default();
         store_index(&aws);
         let limited = aws.clients_until(stop);
         let first = delete_with(&aws, &limited, image()).await;
@@ -206,7 +206,7 @@ async fn a_repeated_delete_finishes_after_a_stop_at_any_call() {
 }
 
 /// Stores an index with recorded children, and an earlier copy.
-fn store_index(aws: &Aws) {
+fn store_index(aws: &FakeAws) {
     let (one, two, earlier) = (aws.image(1, &[]), aws.image(2, &[]), aws.image(3, &[]));
     let index = aws.index(&[&one, &two], &["1"]);
     aws.register(&image(), &[(OWNER, &earlier), (OWNER, &index)]);
@@ -215,7 +215,7 @@ fn store_index(aws: &Aws) {
     aws.dynamodb.put("eu-west-1", TABLE, &item);
 }
 
-fn expire_lease(aws: &Aws) {
+fn expire_lease(aws: &FakeAws) {
     let mut item = aws.item(&image()).unwrap();
     if item.get("Lease").is_some() {
         item["Lease"]["Until"] = json!(1);

@@ -10,11 +10,11 @@ use super::*;
 use crate::input::tests::fixture;
 use crate::logging::subscriber;
 use crate::settings::Settings;
-use crate::testing::{Aws, OWNER, TABLE, URI, clients_with_responses};
+use crate::testing::{FakeAws, OWNER, TABLE, URI, clients_with_responses};
 
 const REQUEST: &str = "8f2a1c3e-0000-4000-8000-000000000000";
 
-fn services(aws: &Aws, settings: &[(&str, &str)]) -> Services {
+fn services(aws: &FakeAws, settings: &[(&str, &str)]) -> Services {
     services_with(aws.clients(), settings)
 }
 
@@ -65,7 +65,7 @@ async fn handle_event(mut event: Value, services: &Services) -> (Value, Vec<Valu
 
 #[tokio::test]
 async fn responds_to_an_invalid_event() {
-    let services = services(&Aws::default(), &[]);
+    let services = services(&FakeAws::default(), &[]);
     for (name, value, expected) in [
         ("RequestType", json!("Destroy"), "the event cannot be read: its RequestType is \"Destroy\""),
         ("ResourceProperties", Value::Null, "the event cannot be read: it has no ResourceProperties"),
@@ -89,7 +89,7 @@ async fn responds_to_an_invalid_event() {
 
 #[tokio::test]
 async fn an_invalid_setting_fails_creates_but_no_deletes() {
-    let services = services(&Aws::default(), &[("DEFAULT_PLATFORM", "amd64")]);
+    let services = services(&FakeAws::default(), &[("DEFAULT_PLATFORM", "amd64")]);
     let (response, _) = handle_event(fixture("create"), &services).await;
     assert!(response["Reason"].as_str().unwrap().starts_with("the provider's setting DEFAULT_PLATFORM"));
     let (response, _) = handle_event(fixture("delete"), &services).await;
@@ -98,7 +98,7 @@ async fn an_invalid_setting_fails_creates_but_no_deletes() {
 
 #[tokio::test]
 async fn rejects_a_source_that_is_not_allowed_without_a_call() {
-    let aws = Aws::default();
+    let aws = FakeAws::default();
     let services = services(&aws, &[("ALLOWED_SOURCES", "quay.io/prometheus")]);
     let mut event = fixture("create");
     event["ResourceProperties"] = json!({"ImageReference": "quay.io/promotheus/node-exporter:v1",
@@ -111,7 +111,7 @@ async fn rejects_a_source_that_is_not_allowed_without_a_call() {
 
 #[tokio::test]
 async fn deletes_the_image_of_the_physical_id_if_the_resource_owns_it() {
-    let aws = Aws::default();
+    let aws = FakeAws::default();
     let image = aws.image(1, &["1"]);
     let mut event = fixture("delete");
     event["PhysicalResourceId"] = json!(format!("{URI}:1"));
@@ -150,7 +150,7 @@ async fn deletes_the_image_of_the_physical_id_if_the_resource_owns_it() {
 
 #[tokio::test]
 async fn a_delete_without_an_image_does_not_call_ecr() {
-    let aws = Aws::default();
+    let aws = FakeAws::default();
     for id in ["create-failed", "images-Python-1ABCDEFGHIJKL", "", "somebody/else:1", "2026/11/21/[$LATEST]0"]
     {
         let mut event = fixture("delete");
@@ -164,7 +164,7 @@ async fn a_delete_without_an_image_does_not_call_ecr() {
 
 #[tokio::test]
 async fn a_delete_after_a_failed_create_deletes_the_tag_in_its_properties() {
-    let aws = Aws::default();
+    let aws = FakeAws::default();
     let mut event = fixture("delete");
     event["ResourceProperties"] = json!({"ImageReference": "nginx:1", "RepositoryArn": crate::testing::ARN});
     for id in ["create-failed", "images-Python-1ABCDEFGHIJKL"] {
@@ -182,7 +182,7 @@ async fn a_delete_after_a_failed_create_deletes_the_tag_in_its_properties() {
 
 #[tokio::test]
 async fn a_denied_delete_names_the_permission_and_can_be_repeated() {
-    let aws = Aws::default();
+    let aws = FakeAws::default();
     let image = aws.image(1, &["1"]);
     aws.register(&format!("{URI}:1"), &[(OWNER, &image)]);
     aws.ecr.deny("ecr:BatchDeleteImage", "*");
@@ -199,7 +199,7 @@ async fn a_denied_delete_names_the_permission_and_can_be_repeated() {
 #[tokio::test]
 async fn log_lines_identify_the_event_and_contain_no_secret() {
     let (_, lines) =
-        handle_event(fixture("create"), &services(&Aws::default(), &[("DEFAULT_PLATFORM", "x")])).await;
+        handle_event(fixture("create"), &services(&FakeAws::default(), &[("DEFAULT_PLATFORM", "x")])).await;
     let fields =
         ["stack_id", "logical_resource_id", "request_type", "request_id", "lambda_request_id", "version"];
     for line in &lines {
@@ -225,7 +225,7 @@ async fn a_panic_has_one_response_without_content_of_the_event() {
 
 #[tokio::test]
 async fn other_payloads_and_undelivered_responses_are_errors_for_lambda() {
-    let services = services(&Aws::default(), &[]);
+    let services = services(&FakeAws::default(), &[]);
     let error = handle(json!({"hello": "world"}), &invocation(), &services).await.unwrap_err();
     assert!(error.contains("not an event of a CloudFormation custom resource"), "{error}");
     let mut event = fixture("delete");

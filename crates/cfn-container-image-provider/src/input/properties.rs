@@ -96,7 +96,7 @@ impl Properties {
             Some(other) => {
                 return invalid(format!(
                     "CredentialArn is {}: expected the ARN of a secret or of a parameter",
-                    shown(other)
+                    display_value(other)
                 ));
             }
         };
@@ -149,7 +149,7 @@ fn parse_platforms(value: &Value) -> Result<PlatformSelection, InvalidProperty> 
                 _ => parse_platform_list(&mut names).map_err(|error| invalid_value("Platform", &error)),
             }
         }
-        other => invalid(format!("Platform is {}: {EXPECTED}", shown(other))),
+        other => invalid(format!("Platform is {}: {EXPECTED}", display_value(other))),
     }
 }
 
@@ -172,7 +172,7 @@ fn parse_tag(value: &Value) -> Result<Tag, InvalidProperty> {
         Value::String(text) => text.trim().to_owned(),
         // Callers other than CloudFormation can send a number.
         Value::Number(number) => number.to_string(),
-        other => return invalid(format!("Tag is {}: expected one tag, such as 3.13", shown(other))),
+        other => return invalid(format!("Tag is {}: expected one tag, such as 3.13", display_value(other))),
     };
     text.parse().map_err(|error| invalid_value("Tag", &error))
 }
@@ -183,7 +183,7 @@ fn parse_bool(name: &str, value: &Value) -> Result<bool, InvalidProperty> {
         Value::Bool(truth) => Ok(*truth),
         Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Ok(true),
         Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Ok(false),
-        other => invalid(format!("{name} is {}: expected true or false", shown(other))),
+        other => invalid(format!("{name} is {}: expected true or false", display_value(other))),
     }
 }
 
@@ -191,12 +191,14 @@ fn reject_unknown(properties: &Map<String, Value>, previous: &Value) -> Result<(
     let is_new =
         |name: &&String| !PROPERTY_NAMES.contains(&name.as_str()) && previous.get(name.as_str()).is_none();
     let Some(name) = properties.keys().find(is_new) else { return Ok(()) };
-    let shown = shown(&Value::String(name.clone()));
+    let display = display_value(&Value::String(name.clone()));
     invalid(match nearest_property(name) {
-        Some(known) => format!("{shown} is not a property of Custom::ContainerImage: did you mean {known}?"),
+        Some(known) => {
+            format!("{display} is not a property of Custom::ContainerImage: did you mean {known}?")
+        }
         None => {
             format!(
-                "{shown} is not a property of Custom::ContainerImage: expected {}",
+                "{display} is not a property of Custom::ContainerImage: expected {}",
                 PROPERTY_NAMES[..OWN_PROPERTIES].join(", ")
             )
         }
@@ -222,7 +224,7 @@ fn invalid<T>(text: impl Into<String>) -> Result<T, InvalidProperty> {
 }
 
 /// Formats a value of the template, in one line of limited length.
-fn shown(value: &Value) -> SanitizedText {
+fn display_value(value: &Value) -> SanitizedText {
     SanitizedText::new(&value.to_string(), 80)
 }
 

@@ -80,11 +80,11 @@ impl CopySettings {
 }
 
 /// Maximum length of a value in a message, in characters.
-const MAX_SHOWN: usize = 80;
+const MAX_VALUE_CHARS: usize = 80;
 
 /// Returns the one-line error of an invalid setting.
-fn invalid_setting(name: &str, given: &str, problem: &str) -> String {
-    let shown = SanitizedText::quotable(&name_without_userinfo(given), MAX_SHOWN);
+fn invalid_setting(name: &str, value: &str, problem: &str) -> String {
+    let shown = SanitizedText::quotable(&name_without_userinfo(value), MAX_VALUE_CHARS);
     format!("the provider's setting {name} has \"{shown}\", {problem}. Correct the function's environment")
 }
 
@@ -101,7 +101,7 @@ fn parse_default_platforms(value: &str) -> Result<PlatformSelection, String> {
     if value.contains(',') {
         return properties::parse_platform_list(value.split(',')).map_err(|error| format!(
             "the provider's setting DEFAULT_PLATFORM is \"{}\": {} is not {}. Correct the function's environment, or set Platform",
-            SanitizedText::quotable(value, MAX_SHOWN), error.input, error.expected
+            SanitizedText::quotable(value, MAX_VALUE_CHARS), error.input, error.expected
         ));
     }
     match value.parse::<Platform>() {

@@ -178,14 +178,14 @@ async fn retries_a_server_error_a_limited_number_of_times() {
         http::Response::builder().status(502).body("<html>".to_owned()).unwrap()
     });
     let error = repository.settings(None).await.unwrap_err();
-    let Error::ErrorResponse(refusal) = error else { panic!("{error}") };
-    assert_eq!((refusal.status, refusal.attempts, calls.load(Ordering::SeqCst)), (502, 3, 3));
+    let Error::ErrorResponse(response) = error else { panic!("{error}") };
+    assert_eq!((response.status, response.attempts, calls.load(Ordering::SeqCst)), (502, 3, 3));
 }
 
 #[tokio::test]
 async fn reports_a_refused_connection() {
-    let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let clients = crate::testing::clients_at(&format!("http://{refused}"));
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let clients = crate::testing::clients_at(&format!("http://{address}"));
     let error = clients.repository(&ARN.parse().unwrap(), None).settings(None).await.unwrap_err();
     let Error::Http(error) = error else { panic!("{error}") };
     assert!(matches!(&error.kind, ErrorKind::Connect(text) if text.contains("refused")), "{error}");

@@ -25,14 +25,14 @@ pub(crate) fn parse(mut item: Item) -> Option<TagState> {
     let version = take_number(&mut item, VERSION)?;
     item.remove(EXPIRES_AT);
     let Some(AttributeValue::M(owners)) = item.remove("Owners") else { return None };
-    let owners = owners.into_iter().map(|(name, value)| Some((Owner::named(name), number(&value)?)));
+    let owners = owners.into_iter().map(|(name, value)| Some((Owner::named(name), parse_number(&value)?)));
     let owners = owners.collect::<Option<_>>()?;
     let ended = take_map(&mut item, "Ended").into_iter();
-    let ended = ended.filter_map(|(name, value)| Some((Owner::named(name), number(&value)?))).collect();
+    let ended = ended.filter_map(|(name, value)| Some((Owner::named(name), parse_number(&value)?))).collect();
     let copies = take_list(&mut item, "Copies").into_iter().filter_map(parse_copy).collect();
     let children = take_map(&mut item, "Children").into_iter();
     let children = children
-        .filter_map(|(index, value)| Some((index.parse().ok()?, digests(&value))))
+        .filter_map(|(index, value)| Some((index.parse().ok()?, parse_digests(&value))))
         .collect::<BTreeMap<Digest, Vec<Digest>>>();
     let replaced = take_text(&mut item, "Replaced").and_then(|text| text.parse().ok());
     let mut lease = take_map(&mut item, "Lease");
@@ -44,7 +44,7 @@ pub(crate) fn parse(mut item: Item) -> Option<TagState> {
 /// Serializes an item with its new version. `now` is in seconds since 1970.
 pub(crate) fn serialize(state: &TagState, version: u64, now: u64) -> Item {
     let mut item = state.unknown.clone();
-    item.insert(IMAGE.into(), text(&state.image));
+    item.insert(IMAGE.into(), text_value(&state.image));
     item.insert(VERSION.into(), number_value(version));
     item.insert("Owners".into(), owner_times(&state.owners));
     item.insert("Copies".into(), AttributeValue::L(state.copies.iter().map(serialize_copy).collect()));
@@ -52,16 +52,16 @@ pub(crate) fn serialize(state: &TagState, version: u64, now: u64) -> Item {
         let children = state.children.iter().map(|(index, children)| {
             (
                 index.to_string(),
-                AttributeValue::L(children.iter().map(|child| text(child.as_str())).collect()),
+                AttributeValue::L(children.iter().map(|child| text_value(child.as_str())).collect()),
             )
         });
         item.insert("Children".into(), AttributeValue::M(children.collect()));
     }
     if let Some(replaced) = &state.replaced {
-        item.insert("Replaced".into(), text(replaced.as_str()));
+        item.insert("Replaced".into(), text_value(replaced.as_str()));
     }
     if let Some(Lease { holder, until }) = &state.lease {
-        let lease = [("Holder".to_owned(), text(holder)), ("Until".to_owned(), number_value(*until))];
+        let lease = [("Holder".to_owned(), text_value(holder)), ("Until".to_owned(), number_value(*until))];
         item.insert("Lease".into(), AttributeValue::M(lease.into()));
     }
     if !state.ended.is_empty() {
@@ -83,7 +83,7 @@ fn parse_copy(value: AttributeValue) -> Option<CopyRecord> {
         source: take_text(fields, "Source").unwrap_or_default(),
         source_digest: take_text(fields, "SourceDigest").and_then(|text| text.parse().ok()),
         selection: take_text(fields, "Selection").unwrap_or_default(),
-        platforms: texts(take_list(fields, "Platforms")),
+        platforms: parse_texts(take_list(fields, "Platforms")),
         digest: take_text(fields, "Digest")?.parse().ok()?,
         properties: take_text(fields, "Properties").unwrap_or_default(),
         unknown: std::mem::take(fields),
@@ -93,16 +93,16 @@ fn parse_copy(value: AttributeValue) -> Option<CopyRecord> {
 fn serialize_copy(copy: &CopyRecord) -> AttributeValue {
     let mut fields = copy.unknown.clone();
     fields.insert("Time".into(), number_value(copy.time));
-    fields.insert("Owner".into(), text(copy.owner.name()));
-    fields.insert("Source".into(), text(&copy.source));
+    fields.insert("Owner".into(), text_value(copy.owner.name()));
+    fields.insert("Source".into(), text_value(&copy.source));
     if let Some(digest) = &copy.source_digest {
-        fields.insert("SourceDigest".into(), text(digest.as_str()));
+        fields.insert("SourceDigest".into(), text_value(digest.as_str()));
     }
-    fields.insert("Selection".into(), text(&copy.selection));
-    let platforms = copy.platforms.iter().map(|platform| text(platform)).collect();
+    fields.insert("Selection".into(), text_value(&copy.selection));
+    let platforms = copy.platforms.iter().map(|platform| text_value(platform)).collect();
     fields.insert("Platforms".into(), AttributeValue::L(platforms));
-    fields.insert("Digest".into(), text(copy.digest.as_str()));
-    fields.insert("Properties".into(), text(&copy.properties));
+    fields.insert("Digest".into(), text_value(copy.digest.as_str()));
+    fields.insert("Properties".into(), text_value(&copy.properties));
     AttributeValue::M(fields)
 }
 
@@ -110,7 +110,7 @@ fn owner_times(owners: &BTreeMap<Owner, u64>) -> AttributeValue {
     AttributeValue::M(owners.iter().map(|(owner, time)| (owner.name().into(), number_value(*time))).collect())
 }
 
-fn text(value: &str) -> AttributeValue {
+fn text_value(value: &str) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
@@ -118,16 +118,16 @@ fn number_value(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-fn number(value: &AttributeValue) -> Option<u64> {
+fn parse_number(value: &AttributeValue) -> Option<u64> {
     value.as_n().ok()?.parse().ok()
 }
 
-fn digests(value: &AttributeValue) -> Vec<Digest> {
+fn parse_digests(value: &AttributeValue) -> Vec<Digest> {
     let values = value.as_l().map(Vec::as_slice).unwrap_or_default();
     values.iter().filter_map(|value| value.as_s().ok()?.parse().ok()).collect()
 }
 
-fn texts(values: Vec<AttributeValue>) -> Vec<String> {
+fn parse_texts(values: Vec<AttributeValue>) -> Vec<String> {
     values.into_iter().filter_map(|value| value.as_s().ok().cloned()).collect()
 }
 
@@ -139,7 +139,7 @@ fn take_text(item: &mut Item, name: &str) -> Option<String> {
 }
 
 fn take_number(item: &mut Item, name: &str) -> Option<u64> {
-    item.remove(name).as_ref().and_then(number)
+    item.remove(name).as_ref().and_then(parse_number)
 }
 
 fn take_map(item: &mut Item, name: &str) -> Item {
@@ -185,10 +185,10 @@ mod tests {
     #[test]
     fn keeps_attributes_of_a_newer_version() {
         let mut item = serialize(&state(), 17, 100);
-        item.insert("FirstSeen".into(), text("yesterday"));
+        item.insert("FirstSeen".into(), text_value("yesterday"));
         let Some(AttributeValue::L(copies)) = item.get_mut("Copies") else { panic!("no copies") };
         let AttributeValue::M(copy) = &mut copies[0] else { panic!("no copy") };
-        copy.insert("Customization".into(), text("hash"));
+        copy.insert("Customization".into(), text_value("hash"));
         let again = serialize(&parse(item.clone()).unwrap(), 17, 100);
         assert_eq!(again, item);
     }
@@ -197,13 +197,15 @@ mod tests {
     fn omits_invalid_fields_and_rejects_items_without_state() {
         let mut item = serialize(&state(), 17, 100);
         let Some(AttributeValue::L(copies)) = item.get_mut("Copies") else { panic!("no copies") };
-        copies.push(AttributeValue::M(HashMap::from([("Digest".into(), text("nonsense"))])));
-        copies.push(text("nonsense"));
+        copies.push(AttributeValue::M(HashMap::from([("Digest".into(), text_value("nonsense"))])));
+        copies.push(text_value("nonsense"));
         item.insert("Replaced".into(), number_value(3));
         let parsed = parse(item).unwrap();
         assert_eq!((parsed.copies.len(), parsed.replaced), (1, None));
-        assert_eq!(parse(HashMap::from([("Image".into(), text("x"))])), None);
-        for damaged in [text("x"), AttributeValue::M(HashMap::from([("arn:stack/A".into(), text("x"))]))] {
+        assert_eq!(parse(HashMap::from([("Image".into(), text_value("x"))])), None);
+        for damaged in
+            [text_value("x"), AttributeValue::M(HashMap::from([("arn:stack/A".into(), text_value("x"))]))]
+        {
             let mut item = serialize(&state(), 17, 100);
             item.insert("Owners".into(), damaged);
             assert_eq!(parse(item), None);

@@ -18,11 +18,11 @@ const ABSENT: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:absen
 
 /// Secrets by ARN, and the recorded calls.
 #[derive(Clone, Default)]
-struct Aws(Arc<Mutex<SecretsAndCalls>>);
+struct FakeAws(Arc<Mutex<SecretsAndCalls>>);
 
 type SecretsAndCalls = (BTreeMap<String, String>, Vec<String>);
 
-impl Aws {
+impl FakeAws {
     fn new() -> Self {
         let aws = Self::default();
         aws.put(BARE, r#"{"username": "hub", "password": "planted-hub-1"}"#);
@@ -95,7 +95,7 @@ async fn password(event: &SourceCredentials, host: &str) -> Result<Option<String
 
 #[tokio::test]
 async fn credentials_come_from_the_template_else_the_settings_else_aws() {
-    let aws = Aws::new();
+    let aws = FakeAws::new();
     let credentials = aws.credentials(&format!("quay.io={QUAY},registry.acme.example={MIRROR}"));
     for (arn, named, host, expected) in [
         (Some(BARE), "docker.io", HUB, Some("planted-hub-1")),
@@ -122,7 +122,7 @@ async fn credentials_come_from_the_template_else_the_settings_else_aws() {
 
 #[tokio::test]
 async fn credentials_for_a_path_prefix_go_only_to_matching_repositories() {
-    let aws = Aws::new();
+    let aws = FakeAws::new();
     let entry = |password: &str| json!({"username": "me", "password": password});
     let auths = json!({"quay.io/acme": entry("planted-acme"), "ghcr.io/mirror": entry("planted-mirror"),
         "ghcr.io/mirror/private": entry("planted-private")});
@@ -146,7 +146,7 @@ async fn credentials_for_a_path_prefix_go_only_to_matching_repositories() {
 
 #[tokio::test]
 async fn a_secret_goes_to_no_other_registry_in_a_template() {
-    let aws = Aws::new();
+    let aws = FakeAws::new();
     let credentials = aws.credentials(&format!("quay.io={QUAY},registry.acme.example={MIRROR}"));
     for arn in [BARE, QUAY, MIRROR] {
         for host in ["evil.example", "docker.io.evil.example", "quay.io:8443", ECR, "public.ecr.aws"] {
@@ -161,7 +161,7 @@ async fn a_secret_goes_to_no_other_registry_in_a_template() {
 
 #[tokio::test]
 async fn a_secret_is_read_once_for_all_events() {
-    let aws = Aws::new();
+    let aws = FakeAws::new();
     let credentials = aws.credentials("");
     let events: Vec<_> = (0..8).map(|_| event(&credentials, Some(BARE), "docker.io")).collect();
     let all = futures_util::future::join_all(events.iter().map(|event| password(event, HUB))).await;
@@ -174,7 +174,7 @@ async fn a_secret_is_read_once_for_all_events() {
 
 #[tokio::test]
 async fn rejected_credentials_are_read_again_and_sent_again_only_if_changed() {
-    let aws = Aws::new();
+    let aws = FakeAws::new();
     let credentials = aws.credentials("");
     let event = event(&credentials, Some(BARE), "docker.io");
     let first = event.credentials_for(&repository(HUB), None).await.unwrap().unwrap();
@@ -197,7 +197,7 @@ async fn rejected_credentials_are_read_again_and_sent_again_only_if_changed() {
 
 #[tokio::test]
 async fn the_next_event_uses_a_corrected_secret() {
-    let aws = Aws::new();
+    let aws = FakeAws::new();
     let credentials = aws.credentials("");
     assert!(password(&event(&credentials, Some(BARE), "quay.io"), "quay.io").await.is_err());
     aws.put(BARE, r#"{"username": "hub", "password": "planted-3", "registry": ["quay.io"]}"#);
@@ -208,7 +208,7 @@ async fn the_next_event_uses_a_corrected_secret() {
 
 #[tokio::test]
 async fn the_problem_of_a_missing_secret_contains_the_setting() {
-    let aws = Aws::new();
+    let aws = FakeAws::new();
     let credentials = aws.credentials(&format!("quay.io={ABSENT}"));
     for (arn, host, expected) in [
         (Some(ABSENT), "ghcr.io", SecretSetting::CredentialArn),

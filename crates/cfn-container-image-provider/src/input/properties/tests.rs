@@ -9,7 +9,7 @@ fn parse(properties: &Value, previous: &Value) -> Result<Properties, InvalidProp
     Properties::parse(properties, previous, &default)
 }
 
-fn with(name: &str, value: Value) -> Value {
+fn properties_with(name: &str, value: Value) -> Value {
     let mut properties = json!({"ServiceToken": "arn:x", "ImageReference": "python:3.13",
         "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/python"});
     properties[name] = value;
@@ -34,7 +34,7 @@ fn the_tag_defaults_to_the_tag_of_the_source() {
         (format!("python@{digest}"), Some(json!("mine")), Some("mine")),
         ("python:3.13".to_owned(), Some(json!(3)), Some("3")),
     ] {
-        let mut properties = with("ImageReference", json!(reference));
+        let mut properties = properties_with("ImageReference", json!(reference));
         if let Some(tag) = tag {
             properties["Tag"] = tag;
         }
@@ -45,7 +45,7 @@ fn the_tag_defaults_to_the_tag_of_the_source() {
 
 #[test]
 fn platform_is_one_a_list_or_all() {
-    let platforms = |value| parse(&with("Platform", value), &Value::Null).unwrap().platforms;
+    let platforms = |value| parse(&properties_with("Platform", value), &Value::Null).unwrap().platforms;
     assert_eq!(platforms(json!(" ALL ")), PlatformSelection::All);
     assert_eq!(platforms(json!("linux/arm64")), PlatformSelection::One("linux/arm64".parse().unwrap()));
     let several = ["linux/arm64".parse().unwrap(), "linux/amd64".parse().unwrap()];
@@ -54,23 +54,27 @@ fn platform_is_one_a_list_or_all() {
     }
     assert_eq!(platforms(json!(["linux/arm64"])), PlatformSelection::Several(several[..1].to_vec()));
     assert_eq!(platforms(json!(["all"])), PlatformSelection::All);
-    let absent = parse(&with("Refresh", json!("1")), &Value::Null).unwrap().platforms;
+    let absent = parse(&properties_with("Refresh", json!("1")), &Value::Null).unwrap().platforms;
     assert_eq!(absent, PlatformSelection::Preferred("linux/amd64".parse().unwrap()));
 }
 
 #[test]
 fn include_referrers_is_a_boolean() {
-    let include = |value| parse(&with("IncludeReferrers", value), &Value::Null).unwrap().include_referrers;
+    let include =
+        |value| parse(&properties_with("IncludeReferrers", value), &Value::Null).unwrap().include_referrers;
     for (value, expected) in
         [(json!("true"), true), (json!(" True"), true), (json!(true), true), (json!("FALSE"), false)]
     {
         assert_eq!(include(value), expected);
     }
-    assert!(!parse(&with("Refresh", json!("1")), &Value::Null).unwrap().include_referrers);
-    check(&with("IncludeReferrers", json!("yes")), "IncludeReferrers is \"yes\": expected true or false");
-    check(&with("IncludeReferrers", json!(1)), "IncludeReferrers is 1: expected true or false");
+    assert!(!parse(&properties_with("Refresh", json!("1")), &Value::Null).unwrap().include_referrers);
     check(
-        &with("IncludeReferers", json!("true")),
+        &properties_with("IncludeReferrers", json!("yes")),
+        "IncludeReferrers is \"yes\": expected true or false",
+    );
+    check(&properties_with("IncludeReferrers", json!(1)), "IncludeReferrers is 1: expected true or false");
+    check(
+        &properties_with("IncludeReferers", json!("true")),
         "\"IncludeReferers\" is not a property of Custom::ContainerImage: did you mean IncludeReferrers?",
     );
 }
@@ -78,70 +82,85 @@ fn include_referrers_is_a_boolean() {
 #[test]
 fn rejects_an_invalid_value_with_the_property_name() {
     check(&json!({}), "ImageReference is missing or not a string");
-    check(&with("ImageReference", json!(3)), "ImageReference is missing or not a string");
+    check(&properties_with("ImageReference", json!(3)), "ImageReference is missing or not a string");
     check(
-        &with("ImageReference", json!("docker://x")),
+        &properties_with("ImageReference", json!("docker://x")),
         "ImageReference is \"docker://x\", which is not an image",
     );
     check(
-        &with("ImageReference", json!("https://me:planted@h.example/app")),
+        &properties_with("ImageReference", json!("https://me:planted@h.example/app")),
         "ImageReference is \"https://***@h.example/app\", which is not an image",
     );
-    check(&with("Tag", json!(["https://me:planted@h"])), "Tag is [\"https://***@h\"]: expected one tag");
-    check(&with("RepositoryArn", json!(null)), "RepositoryArn is missing or not a string");
     check(
-        &with("RepositoryArn", json!("python")),
+        &properties_with("Tag", json!(["https://me:planted@h"])),
+        "Tag is [\"https://***@h\"]: expected one tag",
+    );
+    check(&properties_with("RepositoryArn", json!(null)), "RepositoryArn is missing or not a string");
+    check(
+        &properties_with("RepositoryArn", json!("python")),
         "RepositoryArn is not the ARN of an ECR repository. Invalid AWS ECR repository ARN: python; expected",
     );
     check(
-        &with("Platform", json!("linux-arm64")),
+        &properties_with("Platform", json!("linux-arm64")),
         "Platform is \"linux-arm64\", which is not a platform: expected",
     );
     let long = format!("Platform lists 101 platforms: expected at most {MAX_PLATFORMS}");
     let names: Vec<String> = (0..=MAX_PLATFORMS).map(|number| format!("linux/a{number}")).collect();
-    check(&with("Platform", json!(names)), &long);
-    check(&with("Platform", json!(names.join(","))), &long);
+    check(&properties_with("Platform", json!(names)), &long);
+    check(&properties_with("Platform", json!(names.join(","))), &long);
     check(
-        &with("ImageReference", json!(format!("{}/b:1", "a.".repeat(500_000) + "a"))),
+        &properties_with("ImageReference", json!(format!("{}/b:1", "a.".repeat(500_000) + "a"))),
         "ImageReference is \"a.a.",
     );
-    check(&with("Platform", json!([3])), "Platform is [3]: expected platforms, such as linux/arm64, or all");
-    check(&with("Platform", json!("linux/arm64,all")), "Platform is \"all\", which is not a platform");
-    check(&with("Platform", json!([])), "Platform is []: expected platforms");
-    check(&with("Tag", json!("")), "Tag is \"\", which is not a tag");
-    check(&with("Tag", json!(["a"])), "Tag is [\"a\"]: expected one tag");
-    check(&with("Tag", json!("x".repeat(5000))), "Tag is \"xxx");
     check(
-        &with("CredentialArn", json!("hub/login")),
+        &properties_with("Platform", json!([3])),
+        "Platform is [3]: expected platforms, such as linux/arm64, or all",
+    );
+    check(
+        &properties_with("Platform", json!("linux/arm64,all")),
+        "Platform is \"all\", which is not a platform",
+    );
+    check(&properties_with("Platform", json!([])), "Platform is []: expected platforms");
+    check(&properties_with("Tag", json!("")), "Tag is \"\", which is not a tag");
+    check(&properties_with("Tag", json!(["a"])), "Tag is [\"a\"]: expected one tag");
+    check(&properties_with("Tag", json!("x".repeat(5000))), "Tag is \"xxx");
+    check(
+        &properties_with("CredentialArn", json!("hub/login")),
         "CredentialArn is \"hub/login\", which is not the ARN of",
     );
-    check(&with("CredentialArn", json!("")), "CredentialArn is \"\", which is not the ARN of a secret");
-    check(&with("CredentialArn", json!(["a"])), "CredentialArn is [\"a\"]: expected the ARN of a secret");
+    check(
+        &properties_with("CredentialArn", json!("")),
+        "CredentialArn is \"\", which is not the ARN of a secret",
+    );
+    check(
+        &properties_with("CredentialArn", json!(["a"])),
+        "CredentialArn is [\"a\"]: expected the ARN of a secret",
+    );
 }
 
 #[test]
 fn rejects_an_unknown_property_with_a_suggestion() {
     check(
-        &with("ImageRefrence", json!("x")),
+        &properties_with("ImageRefrence", json!("x")),
         "\"ImageRefrence\" is not a property of Custom::ContainerImage: did you mean ImageReference?",
     );
     check(
-        &with("platform", json!("x")),
+        &properties_with("platform", json!("x")),
         "\"platform\" is not a property of Custom::ContainerImage: did you mean Platform?",
     );
     check(
-        &with("Nonce", json!("x")),
+        &properties_with("Nonce", json!("x")),
         "\"Nonce\" is not a property of Custom::ContainerImage: expected ImageReference, RepositoryArn",
     );
-    check(&with("a\nb", json!("x")), "\"a\\nb\" is not");
+    check(&properties_with("a\nb", json!("x")), "\"a\\nb\" is not");
 }
 
 #[test]
 fn accepts_an_unknown_property_that_existed_before() {
-    let (now, before) = (with("Nonce", json!("2")), with("Nonce", json!("1")));
+    let (now, before) = (properties_with("Nonce", json!("2")), properties_with("Nonce", json!("1")));
     parse(&now, &before).unwrap();
-    parse(&with("Refresh", json!("1")), &json!("not even a map")).unwrap();
-    parse(&now, &with("Comment", json!("1"))).unwrap_err();
+    parse(&properties_with("Refresh", json!("1")), &json!("not even a map")).unwrap();
+    parse(&now, &properties_with("Comment", json!("1"))).unwrap_err();
 }
 
 #[test]
