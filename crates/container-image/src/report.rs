@@ -1,6 +1,7 @@
 //! Prints plans, results and failures.
 //!
-//! A failure is one line: the engine's summary and a hint about the option to change.
+//! A failure is one line: the engine's summary, a hint about the option to change, and a code that
+//! docs/troubleshooting.md explains.
 
 mod hint;
 mod plan;
@@ -202,11 +203,11 @@ pub(crate) fn referrers_warning(outcome: &Outcome) -> Option<String> {
     ))
 }
 
-/// Returns the failure with a hint, as one line of limited length.
+/// Returns the failure with a hint and its code, as one line of limited length.
 fn failure_line(failure: &Failure, options: &ConnectionOptions<'_>) -> String {
-    let hint = hint(failure, options);
-    let room = MAX_LINE_CHARS.saturating_sub(hint.chars().count() + 1);
-    format!("{} {hint}", shortened(failure.summary(), room))
+    let ending = format!("{} ({})", hint(failure, options), failure.code());
+    let room = MAX_LINE_CHARS.saturating_sub(ending.chars().count() + 1);
+    format!("{} {ending}", shortened(failure.summary(), room))
 }
 
 /// Shortens `summary` to `room` characters. The quote of the registry is cut first, then digests, never the

@@ -5,7 +5,7 @@ mod common;
 use aws_emulator::{Effect, Fault, Profile};
 use common::Sandbox;
 
-const ADVICE: &str = "The registry has lost a part of this image. Push the image again.\n";
+const HINT: &str = "The registry has lost a part of this image. Push the image again.";
 
 /// The source has lost a blob or a child manifest.
 #[tokio::test(flavor = "multi_thread")]
@@ -24,22 +24,23 @@ async fn a_lost_blob_or_child_manifest_has_its_own_hint() {
     };
     sandbox.emulator.add_upstream(Profile::without_auth("open.example"));
     let started = [("Location".into(), "/v2/acme/copy/blobs/uploads/1".into())].into();
-    let taken = Effect::Status { code: 202, headers: started, body: String::new() };
-    sandbox.emulator.faults().add(Fault::on("upload.start", taken));
+    let accepted = Effect::Status { code: 202, headers: started, body: String::new() };
+    sandbox.emulator.faults().add(Fault::on("upload.start", accepted));
     // The delay makes the source fail first.
     sandbox.emulator.faults().add(Fault::on("upload.put", Effect::Delay { ms: 5000 }));
     let err = copy("docker.io/acme/app:2").await;
-    assert!(err.ends_with("Check the repository, the tag and the digest in SOURCE.\n"), "{err}");
+    assert!(err.ends_with("Check the repository, the tag and the digest in SOURCE. (CI-001)\n"), "{err}");
     let storage = Effect::Status { code: 404, headers: [].into(), body: "<Error/>".into() };
     sandbox.emulator.faults().add(Fault::on("blob.content", storage));
     let err = copy("docker.io/acme/app:1").await;
-    assert!(err.contains("(blob sha256:") && err.ends_with(ADVICE), "{err}");
+    // The response of the storage does not look like one of a registry.
+    assert!(err.contains("(blob sha256:") && err.ends_with(&format!("{HINT} (CI-026)\n")), "{err}");
     fault("blob.get", "acme/app", "BLOB_UNKNOWN");
     let err = copy("docker.io/acme/app:1").await;
-    assert!(err.contains("(blob sha256:") && err.ends_with(ADVICE), "{err}");
+    assert!(err.contains("(blob sha256:") && err.ends_with(&format!("{HINT} (CI-002)\n")), "{err}");
     fault("manifest.get", "manifests/sha256:", "MANIFEST_UNKNOWN");
     let err = copy("docker.io/acme/app:1").await;
-    assert!(err.ends_with(ADVICE), "{err}");
+    assert!(err.ends_with(&format!("{HINT} (CI-002)\n")), "{err}");
     let err = copy(&format!("docker.io/acme/app@{digest}")).await;
-    assert!(err.ends_with("Check the repository, the tag and the digest in SOURCE.\n"), "{err}");
+    assert!(err.ends_with("Check the repository, the tag and the digest in SOURCE. (CI-001)\n"), "{err}");
 }

@@ -160,7 +160,7 @@ async fn reports_a_failed_proxy_once_with_its_variable() {
         error.contains(&format!("through the proxy {closed} (HTTPS_PROXY) failed (Connection refused)")),
         "{error}"
     );
-    assert!(error.ends_with("Found in a.txt:1; 2 other references have the same failure (--verbose lists them). Check the proxy and its connection to the host, or add the host to NO_PROXY."), "{error}");
+    assert!(error.ends_with("Found in a.txt:1; 2 other references have the same failure (--verbose lists them). Check the proxy and its connection to the host, or add the host to NO_PROXY. (CI-016)"), "{error}");
     assert_eq!(output.status.code(), Some(1));
 }
 

@@ -67,7 +67,7 @@ async fn pins_the_image_for_a_platform() {
     let child = image(1).child("linux/arm64").unwrap().digest.clone();
     assert_eq!(sandbox.read("a.txt"), format!("docker.io/library/python:3.9@{child}"));
     let output = sandbox.run(&format!("{command} linux/s390x")).await;
-    let expected = "error: Image docker.io/library/python:3.9 is not available for linux/s390x. Available: linux/amd64 and linux/arm64. Found in a.txt:1. Change --platform, or exclude the file with --exclude.\n";
+    let expected = "error: Image docker.io/library/python:3.9 is not available for linux/s390x. Available: linux/amd64 and linux/arm64. Found in a.txt:1. Change --platform, or exclude the file with --exclude. (CI-029)\n";
     assert!(output.stderr.contains(expected), "{output:?}");
 }
 
@@ -198,7 +198,7 @@ async fn uses_the_aws_cli_for_ecr_credentials() {
     let (code, err) = with_aws("echo Unable to locate credentials >&2; exit 253".into()).await;
     assert_eq!(code, Some(1), "{err}");
     let expected = format!(
-        "aws ecr get-login-password --region {region} returned no password: it failed with \"Unable to locate credentials\". Found in a.txt:1; 1 other reference has the same failure (--verbose lists it). Sign in to AWS (aws sso login, or aws configure), or log in to the registry with docker login.\n"
+        "aws ecr get-login-password --region {region} returned no password: it failed with \"Unable to locate credentials\". Found in a.txt:1; 1 other reference has the same failure (--verbose lists it). Sign in to AWS (aws sso login, or aws configure), or log in to the registry with docker login. (CI-009)\n"
     );
     assert!(err.contains(&expected), "{err}");
     let (code, err) = with_aws(format!("echo \"$*\" >> calls\nprintf %s {password}")).await;

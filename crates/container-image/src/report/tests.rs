@@ -93,8 +93,9 @@ fn every_failure_is_one_short_line_with_a_hint() {
     for failure in failures() {
         let text = line(&failure);
         assert!(!text.contains('\n') && text.chars().count() <= MAX_LINE_CHARS, "{text}");
-        assert!(text.starts_with(&failure.summary()) && text.ends_with('.'), "{text}");
-        assert!(text.len() > failure.summary().len() + 20, "{text}");
+        assert!(text.starts_with(&failure.summary()), "{text}");
+        assert!(text.ends_with(&format!(". ({})", failure.code())), "{text}");
+        assert!(text.len() > failure.summary().len() + " (CI-001)".len() + 20, "{text}");
         seen.insert(failure.problem());
     }
     // `Deadline` is the last variant of `Problem`, so its number is the number of kinds.
@@ -113,13 +114,13 @@ fn hints_do_not_repeat_given_options() {
     let text = failure_line(&failure, &options);
     assert!(
         text.ends_with(
-            "Check that the file in --certificate-authority contains the CA certificate of the host."
+            "Check that the file in --certificate-authority contains the CA certificate of the host. (CI-017)"
         ),
         "{text}"
     );
     let text =
         failure_line(&failure, &ConnectionOptions { ca_certificate: true, ..ConnectionOptions::default() });
-    assert!(text.ends_with("if it has no TLS, add --plain-http registry.example."), "{text}");
+    assert!(text.ends_with("if it has no TLS, add --plain-http registry.example. (CI-017)"), "{text}");
     let text = failure_line(
         &source(error_response(
             400,
@@ -129,14 +130,17 @@ fn hints_do_not_repeat_given_options() {
         )),
         &options,
     );
-    assert!(text.ends_with("Remove --plain-http registry.example, because the registry uses TLS."), "{text}");
+    assert!(
+        text.ends_with("Remove --plain-http registry.example, because the registry uses TLS. (CI-025)"),
+        "{text}"
+    );
 }
 
 #[test]
 fn hints_at_a_new_certificate_if_no_option_helps() {
     let reason = "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))";
     let failure = source(connection_error(http::ErrorKind::Tls(reason.into())));
-    let hint = " Install a server certificate (CA:FALSE) in the registry, and pass the certificate of its issuer in --certificate-authority.";
+    let hint = " Install a server certificate (CA:FALSE) in the registry, and pass the certificate of its issuer in --certificate-authority. (CI-017)";
     for ca_certificate in [false, true] {
         let text =
             failure_line(&failure, &ConnectionOptions { ca_certificate, ..ConnectionOptions::default() });
@@ -163,7 +167,7 @@ fn distinguishes_a_failed_proxy_from_a_failed_registry() {
     assert!(text.contains("through the proxy p:1 (HTTPS_PROXY) failed (refused)"), "{text}");
     assert!(
         text.ends_with(
-            "Found in a:1. Check the proxy and its connection to the host, or add the host to NO_PROXY."
+            "Found in a:1. Check the proxy and its connection to the host, or add the host to NO_PROXY. (CI-016)"
         ),
         "{text}"
     );
@@ -172,11 +176,10 @@ fn distinguishes_a_failed_proxy_from_a_failed_registry() {
 #[test]
 fn distinguishes_a_missing_program_from_a_missing_file() {
     let text = |reason: &str| line(&source(registry::Error::Credentials(reason.into())));
-    assert!(
-        text(child_process::NOT_INSTALLED)
-            .ends_with("Install the program, or set REGISTRY_AUTH_FILE to a file with these credentials.")
-    );
-    assert!(text(auth_files::NO_SUCH_FILE).ends_with("Correct the path in REGISTRY_AUTH_FILE."));
+    assert!(text(child_process::NOT_INSTALLED).ends_with(
+        "Install the program, or set REGISTRY_AUTH_FILE to a file with these credentials. (CI-009)"
+    ));
+    assert!(text(auth_files::NO_SUCH_FILE).ends_with("Correct the path in REGISTRY_AUTH_FILE. (CI-009)"));
     assert!(text("it failed").contains("Correct these credentials"));
 }
 
@@ -187,14 +190,16 @@ fn hints_at_the_login_command_of_ecr() {
         ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
         ("123456789012.dkr-ecr.eu-west-1.on.aws", "eu-west-1"),
     ] {
-        for (status, sent) in
-            [(401, CredentialsSent::No), (401, CredentialsSent::Yes), (403, CredentialsSent::Yes)]
-        {
+        for (status, sent, code) in [
+            (401, CredentialsSent::No, "CI-004"),
+            (401, CredentialsSent::Yes, "CI-007"),
+            (403, CredentialsSent::Yes, "CI-008"),
+        ] {
             let cause = error_response(status, "DENIED", "no", sent);
             let (side, operation) = (Side::Destination, Operation::StartUpload);
             let text = line(&Failure::Registry { side, operation, subject: format!("{host}/app:1"), cause });
             let command = format!(
-                "aws ecr get-login-password --region {region} | docker login -u AWS --password-stdin {host}."
+                "aws ecr get-login-password --region {region} | docker login -u AWS --password-stdin {host}. ({code})"
             );
             assert!(text.ends_with(&command), "{text}");
         }
@@ -210,7 +215,7 @@ fn check(failure: &Failure, expected: &str) {
 fn hints_name_the_option_to_change() {
     check(
         &source(error_response(401, "UNAUTHORIZED", "authentication required", CredentialsSent::No)),
-        "Image registry.example/acme/app:2.1 could not be read: registry.example returned 401 UNAUTHORIZED \"authentication required\". Check SOURCE (many registries return this for a missing repository), or log in: docker login registry.example.",
+        "Image registry.example/acme/app:2.1 could not be read: registry.example returned 401 UNAUTHORIZED \"authentication required\". Check SOURCE (many registries return this for a missing repository), or log in: docker login registry.example. (CI-004)",
     );
     check(
         &at(
@@ -218,7 +223,7 @@ fn hints_name_the_option_to_change() {
             Operation::StartUpload,
             connection_error(http::ErrorKind::Tls("unknown issuer".into())),
         ),
-        "Image registry.example/acme/app:2.1 could not be pushed: the TLS handshake with registry.example:443 failed (unknown issuer), 5 attempts in 71 s. If the registry has a private CA, pass its certificate in --certificate-authority; if it has no TLS, add --plain-http registry.example.",
+        "Image registry.example/acme/app:2.1 could not be pushed: the TLS handshake with registry.example:443 failed (unknown issuer), 5 attempts in 71 s. If the registry has a private CA, pass its certificate in --certificate-authority; if it has no TLS, add --plain-http registry.example. (CI-017)",
     );
     let subject = "docker.io/library/nginx:1.27".into();
     let cause = error_response(429, "TOOMANYREQUESTS", "pull rate limit", CredentialsSent::No);
@@ -226,7 +231,7 @@ fn hints_name_the_option_to_change() {
         Failure::Registry { side: Side::Source, operation: Operation::ReadManifest, subject, cause };
     check(
         &limited,
-        "Image docker.io/library/nginx:1.27 could not be read: Docker Hub returned 429 TOOMANYREQUESTS \"pull rate limit\". Log in with an account (docker login), read from a mirror (--mirror docker.io/library=public.ecr.aws/docker/library), or retry later.",
+        "Image docker.io/library/nginx:1.27 could not be read: Docker Hub returned 429 TOOMANYREQUESTS \"pull rate limit\". Log in with an account (docker login), read from a mirror (--mirror docker.io/library=public.ecr.aws/docker/library), or retry later. (CI-010)",
     );
 }
 
@@ -236,7 +241,7 @@ fn shortens_the_quote_and_never_the_hint() {
     let text = line(&failure);
     assert_eq!(text.chars().count(), MAX_LINE_CHARS);
     assert!(text.contains("registry.example/acme/app:2.1"), "{text}");
-    assert!(text.ends_with("…\". Log in again: docker login registry.example."), "{text}");
+    assert!(text.ends_with("…\". Log in again: docker login registry.example. (CI-005)"), "{text}");
     let hex = "0".repeat(64);
     let two = format!("{} sha256:{hex} and sha256:{hex}.", "x".repeat(100));
     assert_eq!(

@@ -42,7 +42,8 @@ impl<'a> Unresolved<'a> {
     /// Returns the failure as one line. `others` describes references with the same cause.
     fn line_with(&self, others: &str, plain_http: &[Registry]) -> String {
         let hint = hint(self.failure, plain_http);
-        let ending = format!("Found in {}{others}. {hint}", location_list(&self.locations));
+        let locations = location_list(&self.locations);
+        let ending = format!("Found in {locations}{others}. {hint} ({})", self.failure.code());
         let room = MAX_LINE_CHARS.saturating_sub(ending.chars().count() + 1);
         format!("{} {ending}", shortened(self.failure.summary(), room))
     }
