@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_known_by_its_own_name() {
+    fn finds_the_name_of_a_program() {
         let named = |pairs: &[(&'static str, &str)]| {
             let headers = pairs.iter().map(|(name, value)| {
                 (http::HeaderName::from_static(name), value.parse().expect("a header's value"))

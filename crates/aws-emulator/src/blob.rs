@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_generated_blob_is_what_its_digest_says() {
+    fn a_generated_blob_matches_its_digest() {
         for size in [0, 1, 8, BLOCK - 1, BLOCK, 3 * BLOCK + 5] {
             let blob = Blob::generated(7, size);
             let bytes = blob.to_bytes();
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn any_range_of_a_generated_blob_is_that_part_of_it() {
+    async fn streams_any_range_of_a_generated_blob() {
         let blob = Blob::generated(7, 3 * BLOCK);
         let whole = blob.to_bytes();
         for range in [0..10, 5..BLOCK + 3, BLOCK + 9..2 * BLOCK, 2 * BLOCK - 1..3 * BLOCK] {

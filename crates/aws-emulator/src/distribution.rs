@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_name_what_they_name() {
+    fn parses_paths() {
         let text = str::to_owned;
         for (path, route) in [
             ("/v2", Route::Ping),

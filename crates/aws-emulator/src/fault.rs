@@ -328,7 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_any_text() {
+    fn a_star_matches_any_text() {
         for (pattern, text, matches) in [
             ("*", "", true),
             ("blob.*", "blob.get", true),
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_strikes_after_its_skip_and_so_many_times() {
+    fn a_fault_counts_skipped_requests_and_hits() {
         let faults = Faults::default();
         let text = r#"[
             {"match": {"operation": "blob.*", "skip": 1, "times": 2}, "effect": "truncate", "after_bytes": 7},
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_fault_is_refused() {
+    fn rejects_unknown_fields_of_a_fault() {
         let faults = Faults::default();
         assert!(
             faults.load(r#"[{"match": {"operation": "x", "time": 1}, "effect": "expire-token"}]"#).is_err()

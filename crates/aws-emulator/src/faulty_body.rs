@@ -110,9 +110,9 @@ impl FaultyBody {
             Effect::Stall { .. } => Poll::Ready(Ok(())),
             Effect::Reset { .. } => {
                 self.reset_handle.reset();
-                Poll::Ready(Err("a fault reset the connection".into()))
+                Poll::Ready(Err("connection reset by a fault".into()))
             }
-            _ => Poll::Ready(Err("a fault cut the body short".into())),
+            _ => Poll::Ready(Err("body truncated by a fault".into())),
         }
     }
 

@@ -74,7 +74,7 @@ impl Service for HostileHost {
             // If the body is incomplete, the request is recorded without it.
             let body = read(request.body, 1024 * 1024).await.unwrap_or_default();
             self.record(&request.method, &request.uri, &request.headers, &body);
-            let text = r#"{"errors":[{"code":"UNAUTHORIZED","message":"who are you?"}]}"#;
+            let text = r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
             let mut response = response(401, &[("content-type", "application/json")], full(text));
             if let Ok(challenge) = HeaderValue::try_from(self.challenge.as_str()) {
                 response.headers_mut().insert("www-authenticate", challenge);

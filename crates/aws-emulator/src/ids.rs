@@ -36,7 +36,7 @@ mod tests {
     use super::uuid;
 
     #[test]
-    fn a_uuid_tells_its_version_and_variant() {
+    fn a_uuid_has_version_and_variant() {
         for _ in 0..100 {
             let uuid = uuid();
             assert_eq!(uuid.len(), 36, "{uuid}");

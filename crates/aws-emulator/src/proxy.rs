@@ -280,7 +280,7 @@ fn dropped_connection() -> io::Error {
 /// Returns status 502 for a host without a service.
 fn unknown_host(host: &str, parts: &http::request::Parts, log: &Arc<Log>) -> Response {
     LogHandle::add_entry(log, host, parts).update(|entry| entry.status = Some(502));
-    let text = format!("aws-emulator: nobody serves {host}\n");
+    let text = format!("aws-emulator: no service for {host}\n");
     response(502, &[("content-type", "text/plain")], full(text))
 }
 

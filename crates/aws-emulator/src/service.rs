@@ -156,7 +156,7 @@ pub fn response(status: u16, headers: &[(&str, &str)], body: Body) -> Response {
 ///
 /// Panics if the value cannot be serialized.
 pub fn json_response(status: u16, value: &impl Serialize) -> Response {
-    let text = serde_json::to_vec(value).expect("plain data becomes JSON");
+    let text = serde_json::to_vec(value).expect("the value can be serialized");
     response(status, &[(CONTENT_TYPE.as_str(), "application/json")], full(text))
 }
 
@@ -165,7 +165,7 @@ mod tests {
     use super::decode;
 
     #[test]
-    fn percent_encoding_is_undone() {
+    fn decodes_percent_encoding() {
         assert_eq!(decode("repository%3Aa%2Fb:pull+x"), "repository:a/b:pull x");
         assert_eq!(decode("100%"), "100%");
     }

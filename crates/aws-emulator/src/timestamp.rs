@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leap_days_and_turns_of_the_year_are_written_right() {
+    fn formats_leap_days_and_new_year() {
         let at = |seconds| iso(UNIX_EPOCH + Duration::from_secs(seconds));
         assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(at(951_782_400), "2000-02-29T00:00:00.000Z");

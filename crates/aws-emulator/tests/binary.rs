@@ -16,7 +16,7 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn serve_prints_what_to_export_and_ends_in_time() {
+fn serve_prints_the_environment_and_ends() {
     let faults = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(faults.path(), r#"[{"match": {"operation": "token"}, "effect": "delay", "ms": 5}]"#)
         .unwrap();
@@ -41,31 +41,31 @@ fn serve_prints_what_to_export_and_ends_in_time() {
     for name in ["HTTPS_PROXY='http://127.0.0.1:", "SSL_CERT_FILE='/", "AWS_REGION='eu-central-1'"] {
         assert!(printed.contains(&format!("export {name}")), "{printed}");
     }
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("ghcr.io/acme/app:1@sha256:"), "{told}");
+    let outcome_text = String::from_utf8(output.stderr).unwrap();
+    assert!(outcome_text.contains("ghcr.io/acme/app:1@sha256:"), "{outcome_text}");
 }
 
 #[test]
-fn what_was_typed_wrong_is_refused_in_one_line() {
+fn reports_invalid_arguments_in_one_line() {
     for (arguments, text) in [
-        (["--repository", "arn:aws:s3:::bucket"], "arn:aws:s3:::bucket is no repository's ARN"),
+        (["--repository", "arn:aws:s3:::bucket"], "arn:aws:s3:::bucket is not the ARN of a repository"),
         (["--image", "python"], "python: expected host/repository:tag"),
         (["--faults", "/does/not/exist"], "/does/not/exist: No such file"),
     ] {
         let output = run(&[&["serve", "--for", "0"][..], &arguments].concat());
         assert!(!output.status.success());
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(told.contains(text), "{told}");
+        let outcome_text = String::from_utf8(output.stderr).unwrap();
+        assert!(outcome_text.contains(text), "{outcome_text}");
     }
 }
 
 /// A running `serve`. Dropping it kills the process.
-struct Served {
+struct RunningEmulator {
     process: Child,
     client: Client,
 }
 
-impl Served {
+impl RunningEmulator {
     fn start(repository: &str, actions_seen: &std::path::Path) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_aws-emulator"))
             .args(["serve", "--for", "120", "--repository", repository])
@@ -101,15 +101,15 @@ impl Served {
             .header("authorization", signed)
             .body("{}")
             .header("x-amz-target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken");
-        let answer = common::body(request.send().await.unwrap()).await;
-        let token = answer["authorizationData"][0]["authorizationToken"].as_str().unwrap();
+        let response = common::body(request.send().await.unwrap()).await;
+        let token = response["authorizationData"][0]["authorizationToken"].as_str().unwrap();
         let head = self.client.request(Method::HEAD, format!("{REGISTRY}/v2/app/manifests/1"));
         let head = head.header("authorization", format!("Basic {token}")).header(header, program);
         assert_eq!(head.send().await.unwrap().status(), 404);
     }
 }
 
-impl Drop for Served {
+impl Drop for RunningEmulator {
     fn drop(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -117,11 +117,11 @@ impl Drop for Served {
 }
 
 #[tokio::test]
-async fn the_actions_that_programs_ask_for_are_listed_by_every_process_once() {
+async fn every_process_lists_the_requested_actions_once() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("seen");
     let arn = "arn:aws:ecr:eu-west-1:123456789012:repository/app";
-    let both = [Served::start(arn, &list), Served::start(arn, &list)];
+    let both = [RunningEmulator::start(arn, &list), RunningEmulator::start(arn, &list)];
     for served in &both {
         for program in [
             ("user-agent", "shop/1"),

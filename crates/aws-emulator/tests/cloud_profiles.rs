@@ -8,12 +8,12 @@ mod registry_fixture;
 use std::time::{Duration, Instant};
 
 use aws_emulator::{ImageBuilder, Profile, PullThroughSettings};
-use common::{Fixture, basic, body, header, refused};
-use registry_fixture::{Case, check_words};
+use common::{Fixture, basic, body, header, registry_error};
+use registry_fixture::{RegistryFixture, assert_error};
 use reqwest::Method;
 
 #[tokio::test]
-async fn ecr_public_has_one_scope_and_odd_refusals() {
+async fn ecr_public_has_a_constant_scope_and_its_own_errors() {
     let fixture = Fixture::start().await;
     let registry = fixture.emulator.ecr_public();
     let image = ImageBuilder::new(1).single();
@@ -25,8 +25,9 @@ async fn ecr_public_has_one_scope_and_odd_refusals() {
     let given = fixture.get("https://public.ecr.aws/token/?service=public.ecr.aws&scope=aws", "").await;
     let token = format!("Bearer {}", body(given).await["token"].as_str().unwrap());
     assert_eq!(fixture.get(&format!("{url}/manifests/1"), &token).await.status(), 200);
-    let missing = refused(fixture.get("https://public.ecr.aws/v2/acme/no/manifests/1", &token).await).await;
-    check_words(missing, (404, "NAME_UNKNOWN", "The repository with name 'acme/no' does not exist"));
+    let missing =
+        registry_error(fixture.get("https://public.ecr.aws/v2/acme/no/manifests/1", &token).await).await;
+    assert_error(missing, (404, "NAME_UNKNOWN", "The repository with name 'acme/no' does not exist"));
     // The second host rejects HEAD but accepts GET.
     let blob = format!("{url}/blobs/{}", image.blobs[0].digest());
     let location = header(&fixture.head(&blob, &token).await, "location");
@@ -36,120 +37,138 @@ async fn ecr_public_has_one_scope_and_odd_refusals() {
     for authorization in [token, basic("AWS", "anything")] {
         let stale = fixture.get(&format!("{url}/manifests/1"), &authorization).await;
         assert_eq!(header(&stale, "www-authenticate"), "");
-        check_words(refused(stale).await, (400, "DENIED", "Your Authorization Token is invalid."));
+        assert_error(registry_error(stale).await, (400, "DENIED", "Your Authorization Token is invalid."));
     }
 }
 
 #[tokio::test]
-async fn kubernetes_sends_manifests_to_a_host_that_challenges_and_blobs_to_a_bucket() {
+async fn kubernetes_redirects_manifests_and_blobs() {
     let repository = "k8s-artifacts-prod/images/pause";
-    let case = Case::new(Profile::kubernetes(), repository, "k8s-artifacts-prod/images/other").await;
+    let setup =
+        RegistryFixture::new(Profile::kubernetes(), repository, "k8s-artifacts-prod/images/other").await;
     let front = "https://registry.k8s.io/v2/pause";
-    let sent = case.fixture.head(&format!("{front}/manifests/1"), "").await;
+    let sent = setup.fixture.head(&format!("{front}/manifests/1"), "").await;
     assert_eq!(sent.status(), 307);
-    assert_eq!(header(&sent, "docker-content-digest"), case.image.digest(), "stated on the way only");
+    assert_eq!(
+        header(&sent, "docker-content-digest"),
+        setup.image.digest(),
+        "only the redirect has the digest"
+    );
     let location = header(&sent, "location");
-    assert_eq!(location, case.url(&format!("{repository}/manifests/1")));
-    let challenged = case.fixture.head(&location, "").await;
+    assert_eq!(location, setup.url(&format!("{repository}/manifests/1")));
+    let challenged = setup.fixture.head(&location, "").await;
     assert!(header(&challenged, "www-authenticate").contains("https://europe-west1-docker.pkg.dev/v2/token"));
-    let token = case.token(repository, None).await;
-    let answer = case.fixture.head(&location, &token).await;
-    assert_eq!((answer.status().as_u16(), header(&answer, "docker-content-digest").as_str()), (200, ""));
-    let blob = case.fixture.get(&format!("{front}/blobs/{}", case.image.blobs[0].digest()), "").await;
+    let token = setup.token(repository, None).await;
+    let response = setup.fixture.head(&location, &token).await;
+    assert_eq!((response.status().as_u16(), header(&response, "docker-content-digest").as_str()), (200, ""));
+    let blob = setup.fixture.get(&format!("{front}/blobs/{}", setup.image.blobs[0].digest()), "").await;
     let location = header(&blob, "location");
     assert!(location.starts_with("https://prod-registry-k8s-io-eu-west-1.s3.dualstack."), "{location}");
-    assert_eq!(case.fixture.get(&location, "").await.bytes().await.unwrap(), case.image.blobs[0].to_bytes());
-    assert_eq!(case.fixture.get(&location, &token).await.status(), 400, "no login there");
+    assert_eq!(
+        setup.fixture.get(&location, "").await.bytes().await.unwrap(),
+        setup.image.blobs[0].to_bytes()
+    );
+    assert_eq!(setup.fixture.get(&location, &token).await.status(), 400, "the bucket rejects credentials");
 }
 
 #[tokio::test]
-async fn artifact_registry_serves_blobs_from_a_path_of_its_own() {
-    let case = Case::new(Profile::artifact_registry("europe-west1"), "acme/r/app", "acme/r/private").await;
-    let token = case.token("acme/r/app", Some("right")).await;
-    let blob = case.get(&format!("acme/r/app/blobs/{}", case.image.blobs[0].digest()), &token).await;
+async fn artifact_registry_has_blobs_on_the_same_host() {
+    let setup =
+        RegistryFixture::new(Profile::artifact_registry("europe-west1"), "acme/r/app", "acme/r/private")
+            .await;
+    let token = setup.token("acme/r/app", Some("right")).await;
+    let blob = setup.get(&format!("acme/r/app/blobs/{}", setup.image.blobs[0].digest()), &token).await;
     let location = header(&blob, "location");
     assert!(location.starts_with("https://europe-west1-docker.pkg.dev/"), "{location}");
-    assert_eq!(case.fixture.get(&location, &token).await.status(), 200, "the same host may see its login");
-    let anonymous = case.token("acme/r/private", None).await;
-    let refusal = refused(case.get("acme/r/private/manifests/1", &anonymous).await).await;
-    check_words(refusal, (403, "DENIED", "Unauthenticated request."));
+    assert_eq!(
+        setup.fixture.get(&location, &token).await.status(),
+        200,
+        "credentials go to the same host only"
+    );
+    let anonymous = setup.token("acme/r/private", None).await;
+    let api_error = registry_error(setup.get("acme/r/private/manifests/1", &anonymous).await).await;
+    assert_error(api_error, (403, "DENIED", "Unauthenticated request."));
 }
 
 #[tokio::test]
-async fn acr_exchanges_identity_tokens_by_post_and_hides_its_reasons_from_head() {
-    let case = Case::new(Profile::acr("acme"), "app", "private").await;
-    case.registry.add_identity_token("ann", "identity.of.ann");
+async fn acr_accepts_identity_tokens_and_rejects_head_with_403() {
+    let setup = RegistryFixture::new(Profile::acr("acme"), "app", "private").await;
+    setup.registry.add_identity_token("ann", "identity.of.ann");
     let exchange = async |form: &str| {
-        let request = case.fixture.request(Method::POST, "https://acme.azurecr.io/oauth2/token", "");
+        let request = setup.fixture.request(Method::POST, "https://acme.azurecr.io/oauth2/token", "");
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         request.body(form.to_owned()).send().await.unwrap()
     };
     let wish = "service=acme.azurecr.io&scope=repository%3Aprivate%3Apull";
-    let answer = exchange(&format!("grant_type=refresh_token&refresh_token=identity.of.ann&{wish}")).await;
-    let given = body(answer).await;
+    let response = exchange(&format!("grant_type=refresh_token&refresh_token=identity.of.ann&{wish}")).await;
+    let given = body(response).await;
     assert_eq!(given.as_object().unwrap().keys().collect::<Vec<_>>(), ["access_token"]);
     let token = format!("Bearer {}", given["access_token"].as_str().unwrap());
-    assert_eq!(case.get("private/manifests/1", &token).await.status(), 200);
+    assert_eq!(setup.get("private/manifests/1", &token).await.status(), 200);
     let wrong = exchange(&format!("grant_type=refresh_token&refresh_token=x&{wish}")).await;
     assert_eq!(wrong.status(), 401);
-    assert_eq!(exchange(wish).await.status(), 400, "an anonymous POST");
+    assert_eq!(exchange(wish).await.status(), 400, "POST without grant_type");
     // The identity token is also accepted as a password.
     let url = format!("https://acme.azurecr.io/oauth2/token?{wish}");
     let nobody = basic("00000000-0000-0000-0000-000000000000", "identity.of.ann");
-    assert_eq!(case.fixture.get(&url, &nobody).await.status(), 200);
-    assert_eq!(case.head("private/manifests/9", &token).await.status(), 403);
-    let reason = refused(case.get("private/manifests/9", &token).await).await;
-    check_words(reason, (404, "MANIFEST_UNKNOWN", "manifest tagged by '9' is not found"));
+    assert_eq!(setup.fixture.get(&url, &nobody).await.status(), 200);
+    assert_eq!(setup.head("private/manifests/9", &token).await.status(), 403);
+    let reason = registry_error(setup.get("private/manifests/9", &token).await).await;
+    assert_error(reason, (404, "MANIFEST_UNKNOWN", "manifest tagged by '9' is not found"));
 }
 
 const CACHE: &str = "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/docker-hub/library/python";
 
 #[tokio::test]
-async fn a_pull_through_repository_fills_slowly_by_tag_and_not_by_digest() {
+async fn the_pull_through_cache_copies_tags_but_not_digests() {
     let fixture = Fixture::start().await;
     let (hub, ecr) = (fixture.emulator.docker_hub(), fixture.emulator.ecr());
     let image = ImageBuilder::new(1).attestations().index();
     hub.put_image("library/python", "3.13", &image);
     let settings = PullThroughSettings { delay: Duration::from_millis(50), misses: 1 };
     ecr.pull_through(&fixture.emulator.repository_arn("docker-hub"), hub, settings);
-    let login = fixture.ecr_login().await;
+    let authorization = fixture.ecr_authorization().await;
     let by_digest = format!("{CACHE}/manifests/{}", image.digest());
-    check_words(
-        refused(fixture.get(&by_digest, &login).await).await,
+    assert_error(
+        registry_error(fixture.get(&by_digest, &authorization).await).await,
         (404, "NAME_UNKNOWN", "The repository"),
     );
     let by_tag = format!("{CACHE}/manifests/3.13");
-    check_words(refused(fixture.get(&by_tag, &login).await).await, (404, "MANIFEST_UNKNOWN", "Requested"));
+    assert_error(
+        registry_error(fixture.get(&by_tag, &authorization).await).await,
+        (404, "MANIFEST_UNKNOWN", "Requested"),
+    );
     let started = Instant::now();
-    let got = fixture.get(&by_tag, &login).await;
+    let got = fixture.get(&by_tag, &authorization).await;
     assert!(started.elapsed() >= settings.delay);
     assert_eq!(got.bytes().await.unwrap(), image.root().bytes);
-    assert_eq!(fixture.get(&by_digest, &login).await.status(), 200, "now it is here");
+    assert_eq!(fixture.get(&by_digest, &authorization).await.status(), 200, "the image is cached now");
     let repository = ecr.repository(&fixture.emulator.repository_arn("docker-hub/library/python"));
     assert_eq!(repository.integrity_errors("3.13"), Vec::<String>::new());
-    let missing = fixture.get(&format!("{CACHE}/manifests/9"), &login).await;
+    let missing = fixture.get(&format!("{CACHE}/manifests/9"), &authorization).await;
     assert_eq!(missing.status(), 404);
 }
 
 #[tokio::test]
-async fn a_pull_through_repository_needs_permission_to_fill() {
+async fn the_pull_through_cache_needs_permissions() {
     let fixture = Fixture::start().await;
     let (hub, ecr) = (fixture.emulator.docker_hub(), fixture.emulator.ecr());
     hub.put_image("library/python", "3.13", &ImageBuilder::new(1).single());
     ecr.pull_through(&fixture.emulator.repository_arn("docker-hub"), hub, PullThroughSettings::default());
-    let login = fixture.ecr_login().await;
+    let authorization = fixture.ecr_authorization().await;
     for action in ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"] {
         ecr.deny(action, "*");
-        let refusal = refused(fixture.get(&format!("{CACHE}/manifests/3.13"), &login).await).await;
-        assert_eq!((refusal.0, refusal.1.as_str()), (403, "DENIED"));
-        assert!(refusal.2.contains(action), "{}", refusal.2);
+        let api_error =
+            registry_error(fixture.get(&format!("{CACHE}/manifests/3.13"), &authorization).await).await;
+        assert_eq!((api_error.0, api_error.1.as_str()), (403, "DENIED"));
+        assert!(api_error.2.contains(action), "{}", api_error.2);
         ecr.allow_everything();
     }
-    assert_eq!(fixture.get(&format!("{CACHE}/manifests/3.13"), &login).await.status(), 200);
+    assert_eq!(fixture.get(&format!("{CACHE}/manifests/3.13"), &authorization).await.status(), 200);
 }
 
 #[tokio::test]
-async fn ecr_answers_under_its_fips_and_dual_stack_names() {
+async fn ecr_has_fips_and_dual_stack_hosts() {
     let fixture = Fixture::start().await;
     let image = ImageBuilder::new(1).single();
     for (region, partition, api, registry) in [
@@ -194,7 +213,7 @@ fn classic(repository: &aws_emulator::Repository) -> String {
 }
 
 #[tokio::test]
-async fn ecr_public_answers_under_its_dual_stack_name() {
+async fn ecr_public_has_a_dual_stack_host() {
     let fixture = Fixture::start().await;
     let ping = fixture.get("https://ecr-public.aws.com/v2/", "").await;
     assert!(header(&ping, "www-authenticate").contains("scope=\"aws\""));

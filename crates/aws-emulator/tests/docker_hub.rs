@@ -7,7 +7,7 @@ mod common;
 use aws_emulator::{
     Authorization, Availability, Effect, Fault, ImageBuilder, Profile, RangeSupport, RateLimit, Registry,
 };
-use common::{ACCEPT, Fixture, basic, body, header, refused};
+use common::{ACCEPT, Fixture, basic, body, header, registry_error};
 use reqwest::Method;
 
 const HUB: &str = "https://registry-1.docker.io";
@@ -29,7 +29,7 @@ fn hub(fixture: &Fixture) -> &Registry {
 }
 
 #[tokio::test]
-async fn challenges_and_names_the_token_service_and_scope() {
+async fn challenges_with_token_service_and_scope() {
     let (fixture, _) = start().await;
     let ping = fixture.get(&format!("{HUB}/v2/"), "").await;
     assert_eq!(ping.status(), 401);
@@ -41,7 +41,7 @@ async fn challenges_and_names_the_token_service_and_scope() {
 }
 
 #[tokio::test]
-async fn a_token_opens_its_own_repository_only_and_expires() {
+async fn a_token_is_valid_for_one_repository_and_expires() {
     let (fixture, image) = start().await;
     hub(&fixture).put_image("library/other", "1", &image);
     let token = fixture.hub_token(PYTHON, None).await;
@@ -56,28 +56,28 @@ async fn a_token_opens_its_own_repository_only_and_expires() {
 }
 
 #[tokio::test]
-async fn private_and_missing_repositories_look_alike() {
+async fn private_and_missing_repositories_have_the_same_response() {
     let (fixture, image) = start().await;
     hub(&fixture).put_image("acme/app", "1", &image);
     hub(&fixture).add_user("alice", "secret");
     hub(&fixture).make_private("acme/app", &["alice"]);
-    for (repository, login, status) in [
+    for (repository, authorization, status) in [
         ("acme/app", Some(("alice", "secret")), 200),
         ("acme/app", None, 401),
         ("acme/nothing", Some(("alice", "secret")), 401),
     ] {
-        let token = fixture.hub_token(repository, login).await;
-        let answer = fixture.get(&format!("{HUB}/v2/{repository}/manifests/1"), &token).await;
-        assert_eq!(answer.status(), status, "{repository} {login:?}");
+        let token = fixture.hub_token(repository, authorization).await;
+        let response = fixture.get(&format!("{HUB}/v2/{repository}/manifests/1"), &token).await;
+        assert_eq!(response.status(), status, "{repository} {authorization:?}");
         if status == 401 {
-            assert!(header(&answer, "www-authenticate").contains("insufficient_scope"));
-            assert_eq!(refused(answer).await.1, "UNAUTHORIZED");
+            assert!(header(&response, "www-authenticate").contains("insufficient_scope"));
+            assert_eq!(registry_error(response).await.1, "UNAUTHORIZED");
         }
     }
 }
 
 #[tokio::test]
-async fn a_get_counts_as_a_pull_and_a_head_does_not() {
+async fn only_a_get_counts_as_a_pull() {
     let (fixture, image) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
     let mark = fixture.emulator.log().mark();
@@ -96,11 +96,11 @@ async fn a_get_counts_as_a_pull_and_a_head_does_not() {
     }
     assert_eq!(fixture.emulator.log().pulls(mark), 5);
     assert_eq!(hub(&fixture).remaining_pulls(None), Some(95));
-    assert_eq!(hub(&fixture).remaining_pulls(Some("alice")), Some(200), "counted per source");
+    assert_eq!(hub(&fixture).remaining_pulls(Some("alice")), Some(200), "each user has a limit");
 }
 
 #[tokio::test]
-async fn over_the_limit_a_get_is_refused_and_a_head_is_not() {
+async fn the_pull_limit_rejects_get_but_not_head() {
     let (fixture, _) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
     hub(&fixture).set_anonymous_limit(Some(RateLimit { pulls: 10, window: 3600 }));
@@ -109,14 +109,14 @@ async fn over_the_limit_a_get_is_refused_and_a_head_is_not() {
     let late = fixture.get(&manifest("3.13"), &token).await;
     assert_eq!(header(&late, "ratelimit-limit"), "10;w=3600");
     assert_eq!(header(&late, "ratelimit-remaining"), "0;w=3600");
-    let (status, code, message) = refused(late).await;
+    let (status, code, message) = registry_error(late).await;
     assert_eq!((status, code.as_str()), (429, "TOOMANYREQUESTS"));
     assert!(message.starts_with("You have reached your unauthenticated pull rate limit"));
     assert_eq!(fixture.head(&manifest("3.13"), &token).await.status(), 200);
 }
 
 #[tokio::test]
-async fn what_is_served_follows_accept() {
+async fn selects_a_manifest_by_accept() {
     let (fixture, image) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
     let ask = |reference: &str, accept: &'static str| {
@@ -133,7 +133,7 @@ async fn what_is_served_follows_accept() {
 }
 
 #[tokio::test]
-async fn blobs_come_from_a_second_host_that_wants_no_login() {
+async fn redirects_blobs_to_a_host_without_credentials() {
     let (fixture, image) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
     let blob = &image.blobs[1];
@@ -157,7 +157,7 @@ async fn blobs_come_from_a_second_host_that_wants_no_login() {
 }
 
 #[tokio::test]
-async fn a_part_of_a_blob_comes_as_the_switch_says() {
+async fn range_support_is_configurable() {
     let (fixture, image) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
     let (blob, whole) = (&image.blobs[1], image.blobs[1].to_bytes());
@@ -165,9 +165,9 @@ async fn a_part_of_a_blob_comes_as_the_switch_says() {
     let location = header(&moved, "location");
     let part = || async {
         let request = fixture.client.get(&location).header("range", "bytes=10-");
-        let answer = request.send().await.unwrap();
-        let (status, place) = (answer.status().as_u16(), header(&answer, "content-range"));
-        (status, place, answer.bytes().await.unwrap())
+        let response = request.send().await.unwrap();
+        let (status, place) = (response.status().as_u16(), header(&response, "content-range"));
+        (status, place, response.bytes().await.unwrap())
     };
     let place = format!("bytes 10-{}/{}", whole.len() - 1, whole.len());
     assert_eq!(part().await, (206, place, whole.slice(10..)));
@@ -178,7 +178,7 @@ async fn a_part_of_a_blob_comes_as_the_switch_says() {
 }
 
 #[tokio::test]
-async fn tags_are_listed_in_pages() {
+async fn lists_tags_in_pages() {
     let (fixture, image) = start().await;
     for tag in ["3.12", "3.9", "latest"] {
         hub(&fixture).tag(PYTHON, tag, image.digest());
@@ -194,31 +194,31 @@ async fn tags_are_listed_in_pages() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_unknown_and_pushes_are_refused() {
+async fn reports_missing_content_and_rejects_pushes() {
     let (fixture, _) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
-    assert_eq!(refused(fixture.get(&manifest("4"), &token).await).await.1, "MANIFEST_UNKNOWN");
+    assert_eq!(registry_error(fixture.get(&manifest("4"), &token).await).await.1, "MANIFEST_UNKNOWN");
     let digest = aws_emulator::digest(b"");
     let blob = fixture.get(&format!("{HUB}/v2/{PYTHON}/blobs/{digest}"), &token).await;
-    assert_eq!(refused(blob).await.1, "BLOB_UNKNOWN");
+    assert_eq!(registry_error(blob).await.1, "BLOB_UNKNOWN");
     let referrers = format!("{HUB}/v2/{PYTHON}/referrers/{digest}");
     assert_eq!(fixture.get(&referrers, &token).await.status(), 404);
     let url = format!("{HUB}/v2/{PYTHON}/blobs/uploads/");
     let push = fixture.request(Method::POST, &url, &token).send().await.unwrap();
-    let (status, _, message) = refused(push).await;
+    let (status, _, message) = registry_error(push).await;
     assert_eq!(status, 405);
     assert!(message.contains("upload.start is not implemented"), "{message}");
 }
 
 #[tokio::test]
-async fn a_registry_can_be_switched_off_and_on() {
+async fn availability_is_configurable() {
     let (fixture, _) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
     hub(&fixture).set_availability(Availability::Unreachable);
     let sent = fixture.request(Method::HEAD, &manifest("3.13"), &token).send().await;
-    assert!(sent.is_err(), "answered while off");
+    assert!(sent.is_err(), "response from an unreachable registry");
     let sent = fixture.request(Method::GET, "https://auth.docker.io/token", "").send().await;
-    assert!(sent.is_err(), "the token service answered while off");
+    assert!(sent.is_err(), "response from an unreachable token service");
     hub(&fixture).set_availability(Availability::ServiceUnavailable);
     assert_eq!(fixture.head(&manifest("3.13"), &token).await.status(), 503);
     hub(&fixture).set_availability(Availability::Available);
@@ -226,20 +226,20 @@ async fn a_registry_can_be_switched_off_and_on() {
 }
 
 #[tokio::test]
-async fn a_fault_expires_the_token_in_mid_copy() {
+async fn a_fault_expires_the_token() {
     let (fixture, _) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
     fixture.emulator.faults().add(Fault::on("manifest.get", Effect::ExpireToken).once());
-    let refused = fixture.get(&manifest("3.13"), &token).await;
-    assert_eq!(refused.status(), 401);
-    assert!(header(&refused, "www-authenticate").contains("invalid_token"));
-    assert_eq!(fixture.get(&manifest("3.13"), &token).await.status(), 401, "it stays expired");
+    let registry_error = fixture.get(&manifest("3.13"), &token).await;
+    assert_eq!(registry_error.status(), 401);
+    assert!(header(&registry_error, "www-authenticate").contains("invalid_token"));
+    assert_eq!(fixture.get(&manifest("3.13"), &token).await.status(), 401, "the token remains expired");
     let token = fixture.hub_token(PYTHON, None).await;
     assert_eq!(fixture.get(&manifest("3.13"), &token).await.status(), 200);
 }
 
 #[tokio::test]
-async fn a_fault_expires_what_authorizes_wherever_that_is() {
+async fn faults_expire_tokens_and_signatures() {
     let (fixture, image) = start().await;
     let hit = |operation, effect| fixture.emulator.faults().add(Fault::on(operation, effect).once());
     let stale = fixture.hub_token(PYTHON, None).await;
@@ -255,7 +255,7 @@ async fn a_fault_expires_what_authorizes_wherever_that_is() {
 }
 
 #[tokio::test]
-async fn any_other_registry_is_a_profile() {
+async fn other_registries_are_profiles() {
     let fixture = Fixture::start().await;
     let image = ImageBuilder::new(2).docker().single();
     let mut profile = Profile::bearer("registry.example.com");

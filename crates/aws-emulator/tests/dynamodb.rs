@@ -23,9 +23,9 @@ async fn send(fixture: &Fixture, host: &str, action: &str, input: &Value) -> req
 }
 
 async fn call(fixture: &Fixture, action: &str, input: Value) -> (u16, Value) {
-    let answer = send(fixture, "dynamodb.eu-west-1.amazonaws.com", action, &input).await.unwrap();
-    assert_eq!(header(&answer, "content-type"), "application/x-amz-json-1.0");
-    (answer.status().as_u16(), common::body(answer).await)
+    let response = send(fixture, "dynamodb.eu-west-1.amazonaws.com", action, &input).await.unwrap();
+    assert_eq!(header(&response, "content-type"), "application/x-amz-json-1.0");
+    (response.status().as_u16(), common::body(response).await)
 }
 
 /// Calls an action that must succeed.
@@ -73,7 +73,7 @@ fn condition(input: &mut Value, seen: Option<u32>) {
 }
 
 #[tokio::test]
-async fn an_item_changes_only_under_its_condition() {
+async fn writes_check_their_condition() {
     let fixture = Fixture::start().await;
     let table = fixture.emulator.dynamodb();
     let failed =
@@ -145,7 +145,7 @@ async fn a_read_without_consistency_returns_the_earlier_item() {
 }
 
 #[tokio::test]
-async fn items_prepared_by_a_test_are_visible_to_every_read() {
+async fn all_reads_return_items_that_a_test_stores() {
     let fixture = Fixture::start().await;
     let table = fixture.emulator.dynamodb();
     table.set_read_lag(Duration::from_secs(3_600));
@@ -168,7 +168,7 @@ async fn items_prepared_by_a_test_are_visible_to_every_read() {
 }
 
 #[tokio::test]
-async fn a_missing_table_and_a_wrong_schema_are_reported_in_the_words_of_aws() {
+async fn reports_a_missing_table_and_a_wrong_schema() {
     let fixture = Fixture::start().await;
     let table = fixture.emulator.dynamodb();
     table.delete_table(REGION, STATE_TABLE);
@@ -193,7 +193,7 @@ async fn a_missing_table_and_a_wrong_schema_are_reported_in_the_words_of_aws() {
 }
 
 #[tokio::test]
-async fn an_item_over_400_kb_is_refused() {
+async fn rejects_an_item_over_400_kb() {
     let fixture = Fixture::start().await;
     let write = |size: usize| {
         let mut input = put(1, None);
@@ -207,7 +207,7 @@ async fn an_item_over_400_kb_is_refused() {
 }
 
 #[tokio::test]
-async fn tables_of_each_region_are_created_described_and_deleted() {
+async fn creates_describes_and_deletes_tables_in_each_region() {
     let fixture = Fixture::start().await;
     let described = success(&fixture, "DescribeTable", json!({"TableName": STATE_TABLE})).await;
     let table = &described["Table"];
@@ -224,9 +224,9 @@ async fn tables_of_each_region_are_created_described_and_deleted() {
         "AttributeDefinitions": [{"AttributeName": "Image", "AttributeType": "S"}],
     });
     let name = json!({"TableName": "other"});
-    let answer = send(&fixture, gov, "CreateTable", &create).await.unwrap();
-    assert_eq!(answer.status(), 200);
-    let created = common::body(answer).await;
+    let response = send(&fixture, gov, "CreateTable", &create).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let created = common::body(response).await;
     let arn = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/other";
     assert_eq!(created["TableDescription"]["TableArn"], arn);
     let again = send(&fixture, gov, "CreateTable", &create).await.unwrap();
@@ -237,7 +237,7 @@ async fn tables_of_each_region_are_created_described_and_deleted() {
 }
 
 #[tokio::test]
-async fn calls_are_logged_and_denied_by_table() {
+async fn logs_calls_and_denies_them_by_table() {
     let fixture = Fixture::start().await;
     let table = fixture.emulator.dynamodb();
     let mark = fixture.emulator.log().mark();
@@ -266,7 +266,7 @@ async fn calls_are_logged_and_denied_by_table() {
 }
 
 #[tokio::test]
-async fn faults_come_in_the_format_of_the_service() {
+async fn faults_have_the_format_of_the_service() {
     let fixture = Fixture::start().await;
     let faults = fixture.emulator.faults();
     let throttled = "The level of configured provisioned throughput for the table was exceeded";
@@ -306,7 +306,7 @@ async fn faults_come_in_the_format_of_the_service() {
 }
 
 #[tokio::test]
-async fn errors_of_ecr_can_be_injected_by_name_too() {
+async fn injects_errors_of_ecr_by_name() {
     let fixture = Fixture::start().await;
     let fault = Fault::on("ecr:DescribeImages", Effect::api_error("ServerException", "")).once();
     fixture.emulator.faults().add(fault);
@@ -315,7 +315,7 @@ async fn errors_of_ecr_can_be_injected_by_name_too() {
 }
 
 #[tokio::test]
-async fn hosts_actions_and_signatures_are_checked() {
+async fn checks_hosts_actions_and_signatures() {
     let fixture = Fixture::start().await;
     for host in [
         "dynamodb.eu-west-1.amazonaws.com",
@@ -325,9 +325,9 @@ async fn hosts_actions_and_signatures_are_checked() {
         assert_eq!(send(&fixture, host, "GetItem", &key()).await.unwrap().status(), 200, "{host}");
     }
     for host in ["123456789012.ddb.eu-west-1.amazonaws.com", "123456789012.ddb.eu-west-1.api.aws"] {
-        let answer = send(&fixture, host, "GetItem", &key()).await.unwrap();
-        assert_eq!(answer.status(), 400);
-        let message = common::body(answer).await["message"].as_str().unwrap().to_owned();
+        let response = send(&fixture, host, "GetItem", &key()).await.unwrap();
+        assert_eq!(response.status(), 400);
+        let message = common::body(response).await["message"].as_str().unwrap().to_owned();
         let expected = format!("aws-emulator: the account-based endpoint {host} is refused");
         assert!(message.starts_with(&expected), "{message}");
     }
@@ -345,13 +345,13 @@ async fn hosts_actions_and_signatures_are_checked() {
     let authorization = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
     let url = "https://dynamodb.eu-west-1.amazonaws.com/";
     let request = fixture.request(Method::POST, url, &authorization).body(key().to_string());
-    let answer = request.header("x-amz-target", "DynamoDB_20120810.GetItem").send().await.unwrap();
-    let output = common::body(answer).await;
+    let response = request.header("x-amz-target", "DynamoDB_20120810.GetItem").send().await.unwrap();
+    let output = common::body(response).await;
     assert_eq!(output["__type"], "com.amazon.coral.service#InvalidSignatureException");
 }
 
 #[test]
-fn it_works_in_process_without_a_proxy() {
+fn works_without_a_proxy() {
     let dynamodb = DynamoDb::standalone();
     let call = |action: &str, input: Value| dynamodb.call(REGION, action, &input);
     let missing = Err(("ResourceNotFoundException", "Requested resource not found".to_owned()));
@@ -366,7 +366,7 @@ fn it_works_in_process_without_a_proxy() {
 }
 
 #[tokio::test]
-async fn programs_get_the_name_of_the_state_table() {
+async fn the_environment_has_the_name_of_the_state_table() {
     let fixture = Fixture::start().await;
     let environment = fixture.emulator.environment();
     let named = ("STATE_TABLE".to_owned(), "cfn-container-image-provider-state".to_owned());

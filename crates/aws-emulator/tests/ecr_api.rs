@@ -29,7 +29,7 @@ fn put(image: &Image, tag: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_call_must_be_signed_for_here_with_the_key_handed_out() {
+async fn checks_the_signature_of_a_call() {
     let (fixture, _) = start().await;
     let signed = |credential: &str| {
         format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0")
@@ -50,7 +50,7 @@ async fn a_call_must_be_signed_for_here_with_the_key_handed_out() {
 }
 
 #[tokio::test]
-async fn the_token_is_long_lasts_twelve_hours_and_names_the_callers_own_registry() {
+async fn issues_a_long_token_for_twelve_hours() {
     let (fixture, _) = start().await;
     let output = fixture.call("GetAuthorizationToken", json!({})).await;
     let data = &output["authorizationData"][0];
@@ -63,15 +63,15 @@ async fn the_token_is_long_lasts_twelve_hours_and_names_the_callers_own_registry
 }
 
 #[tokio::test]
-async fn what_is_not_implemented_is_refused_by_name() {
+async fn names_an_action_that_is_not_implemented() {
     let (fixture, _) = start().await;
-    let (name, message) = fixture.refusal("StartImageScan", json!({"repositoryName": "team/app"})).await;
+    let (name, message) = fixture.api_error("StartImageScan", json!({"repositoryName": "team/app"})).await;
     assert_eq!(name, "UnknownOperationException");
     assert!(message.contains("ecr:StartImageScan is not implemented"), "{message}");
 }
 
 #[tokio::test]
-async fn layers_are_checked_in_batches_with_failures_inside_http_200() {
+async fn checks_layers_in_batches() {
     let (fixture, repository) = start().await;
     let image = ImageBuilder::new(1).single();
     repository.put_image(Some("1"), &image);
@@ -85,12 +85,12 @@ async fn layers_are_checked_in_batches_with_failures_inside_http_200() {
     assert_eq!(output["failures"][0]["failureCode"], "InvalidLayerDigest");
     let many = vec![unknown; 101];
     let input = json!({"repositoryName": "team/app", "layerDigests": many});
-    let (name, _) = fixture.refusal("BatchCheckLayerAvailability", input).await;
+    let (name, _) = fixture.api_error("BatchCheckLayerAvailability", input).await;
     assert_eq!(name, "InvalidParameterException");
 }
 
 #[tokio::test]
-async fn images_are_got_in_batches_with_failures_inside_http_200() {
+async fn gets_images_in_batches() {
     let (fixture, repository) = start().await;
     let image = ImageBuilder::new(1).index();
     repository.put_image(Some("1"), &image);
@@ -105,7 +105,7 @@ async fn images_are_got_in_batches_with_failures_inside_http_200() {
 }
 
 #[tokio::test]
-async fn a_layer_can_be_downloaded_once_an_image_holds_it() {
+async fn downloads_a_layer_only_if_an_image_refers_to_it() {
     let (fixture, repository) = start().await;
     let image = ImageBuilder::new(1).single();
     repository.put_image(Some("1"), &image);
@@ -114,31 +114,31 @@ async fn a_layer_can_be_downloaded_once_an_image_holds_it() {
     let got = fixture.get(output["downloadUrl"].as_str().unwrap(), "").await;
     assert_eq!(got.bytes().await.unwrap(), image.blobs[1].to_bytes());
     repository.expire_image(image.digest());
-    assert_eq!(fixture.refusal("GetDownloadUrlForLayer", input).await.0, "LayersNotFoundException");
+    assert_eq!(fixture.api_error("GetDownloadUrlForLayer", input).await.0, "LayersNotFoundException");
 }
 
 #[tokio::test]
-async fn put_image_adds_a_tag_and_refuses_what_changes_nothing() {
+async fn put_image_adds_a_tag_and_rejects_an_existing_one() {
     let (fixture, repository) = start().await;
     let image = ImageBuilder::new(1).single();
     repository.put_image(Some("1"), &image);
     let output = fixture.call("PutImage", put(&image, "2")).await;
     assert_eq!(output["image"]["imageId"]["imageDigest"], image.digest());
     assert_eq!(repository.resolve("2").as_deref(), Some(image.digest()));
-    assert_eq!(fixture.refusal("PutImage", put(&image, "2")).await.0, "ImageAlreadyExistsException");
+    assert_eq!(fixture.api_error("PutImage", put(&image, "2")).await.0, "ImageAlreadyExistsException");
     let mut input = put(&image, "3");
     input["imageDigest"] = json!(aws_emulator::digest(b"other"));
-    assert_eq!(fixture.refusal("PutImage", input).await.0, "ImageDigestDoesNotMatchException");
-    let (name, _) = fixture.refusal("PutImage", put(&ImageBuilder::new(2).single(), "3")).await;
+    assert_eq!(fixture.api_error("PutImage", input).await.0, "ImageDigestDoesNotMatchException");
+    let (name, _) = fixture.api_error("PutImage", put(&ImageBuilder::new(2).single(), "3")).await;
     assert_eq!(name, "LayersNotFoundException");
-    let (name, message) = fixture.refusal("PutImage", put(&ImageBuilder::new(2).index(), "3")).await;
+    let (name, message) = fixture.api_error("PutImage", put(&ImageBuilder::new(2).index(), "3")).await;
     assert_eq!(name, "ReferencedImagesNotFoundException");
     assert!(message.starts_with("Images with digests '[sha256:"), "{message}");
     assert_eq!(repository.resolve("3"), None);
 }
 
 #[tokio::test]
-async fn immutable_tags_refuse_even_the_identical_digest() {
+async fn immutable_tags_reject_the_identical_digest() {
     let (fixture, repository) = start().await;
     let (old, new) = (ImageBuilder::new(1).single(), ImageBuilder::new(2).single());
     repository.put_image(Some("old"), &old);
@@ -158,8 +158,8 @@ async fn immutable_tags_refuse_even_the_identical_digest() {
         fixture.call("PutImageTagMutability", input).await;
         for (tag, moves) in [("old", release), ("latest", latest)] {
             let (_, output) = fixture.call_in(REGION, "PutImage", put(&new, tag)).await;
-            let refused = output["__type"] == "ImageTagAlreadyExistsException";
-            assert_eq!(refused, !moves, "{mode} {tag}: {output}");
+            let registry_error = output["__type"] == "ImageTagAlreadyExistsException";
+            assert_eq!(registry_error, !moves, "{mode} {tag}: {output}");
             let kept = repository.resolve(tag).unwrap();
             let (_, again) =
                 fixture.call_in(REGION, "PutImage", put(if moves { &new } else { &old }, tag)).await;
@@ -172,7 +172,7 @@ async fn immutable_tags_refuse_even_the_identical_digest() {
 }
 
 #[tokio::test]
-async fn deleting_follows_tags_digests_and_indexes() {
+async fn deletes_images_by_tag_and_digest() {
     let (fixture, repository) = start().await;
     let image = ImageBuilder::new(1).index();
     let (root, child) = (image.digest(), image.manifests[0].digest.clone());
@@ -184,7 +184,7 @@ async fn deleting_follows_tags_digests_and_indexes() {
 
     // AWS does not document the meaning of both in one ID.
     let both = ids(&[json!({"imageTag": "b"}), json!({"imageTag": "a", "imageDigest": root})]);
-    let (name, message) = fixture.refusal("BatchDeleteImage", both).await;
+    let (name, message) = fixture.api_error("BatchDeleteImage", both).await;
     assert_eq!(name, "InvalidParameterException");
     assert!(message.starts_with("aws-emulator: BatchDeleteImage with both imageTag and imageDigest"));
     assert!(message.ends_with("is refused, because its meaning is undocumented"), "{message}");
@@ -193,7 +193,7 @@ async fn deleting_follows_tags_digests_and_indexes() {
     // A tag is deleted without its image if the image has another tag.
     let output = delete(json!({"imageTag": "a"})).await;
     assert_eq!(output["imageIds"], json!([{"imageTag": "a", "imageDigest": root}]));
-    assert!(repository.manifest(root).is_some(), "another tag holds it");
+    assert!(repository.manifest(root).is_some(), "the image has another tag");
 
     // A child manifest and its last tag cannot be deleted while an index refers to it.
     assert_eq!(code(&delete(json!({"imageTag": "child"})).await), "ImageReferencedByManifestList");
@@ -217,13 +217,13 @@ async fn deleting_follows_tags_digests_and_indexes() {
     assert_eq!(code(&delete(json!({})).await), "MissingDigestAndTag");
     assert_eq!(code(&delete(json!({"imageDigest": "sha256:x"})).await), "InvalidImageDigest");
     let (name, _) = fixture
-        .refusal("BatchDeleteImage", json!({"repositoryName": "gone", "imageIds": [{"imageTag": "a"}]}))
+        .api_error("BatchDeleteImage", json!({"repositoryName": "gone", "imageIds": [{"imageTag": "a"}]}))
         .await;
     assert_eq!(name, "RepositoryNotFoundException");
 }
 
 #[tokio::test]
-async fn images_are_described_and_listed_in_pages() {
+async fn describes_and_lists_images_in_pages() {
     let (fixture, repository) = start().await;
     let image = ImageBuilder::new(1).index();
     repository.put_image(Some("1"), &image);
@@ -236,7 +236,7 @@ async fn images_are_described_and_listed_in_pages() {
     for missing in [json!({"imageTag": "2"}), json!({"imageDigest": ImageBuilder::new(2).single().digest()})]
     {
         let both = ids(&[json!({"imageTag": "1"}), missing]);
-        let (name, _) = fixture.refusal("DescribeImages", both).await;
+        let (name, _) = fixture.api_error("DescribeImages", both).await;
         assert_eq!(name, "ImageNotFoundException");
     }
     let (mut seen, mut token) = (Vec::new(), Value::Null);
@@ -260,7 +260,7 @@ async fn images_are_described_and_listed_in_pages() {
 }
 
 #[tokio::test]
-async fn every_new_manifest_and_tag_is_a_push_event() {
+async fn a_new_manifest_or_tag_causes_a_push_event() {
     let (fixture, repository) = start().await;
     let image = ImageBuilder::new(1).single();
     repository.put_image(Some("setup"), &image);
@@ -268,7 +268,7 @@ async fn every_new_manifest_and_tag_is_a_push_event() {
     assert_eq!(ecr.push_events(), []);
 
     fixture.call("PutImage", put(&image, "new")).await;
-    fixture.refusal("PutImage", put(&image, "new")).await;
+    fixture.api_error("PutImage", put(&image, "new")).await;
     let pushed = |image: &Image, tag: Option<&str>| PushEvent {
         repository: repository.arn(),
         digest: image.digest().to_owned(),
@@ -279,14 +279,14 @@ async fn every_new_manifest_and_tag_is_a_push_event() {
     // The registry's PUT causes events too, with and without a tag.
     let mark = ecr.push_events().len();
     let other = ImageBuilder::new(2).single();
-    let login = fixture.ecr_login().await;
+    let authorization = fixture.ecr_authorization().await;
     for blob in &other.blobs {
-        assert_eq!(fixture.push("team/app", &login, &blob.to_bytes()).await.status(), 201);
+        assert_eq!(fixture.push("team/app", &authorization, &blob.to_bytes()).await.status(), 201);
     }
     for reference in [other.digest(), "new", "new"] {
         let sent = (other.root().media_type.as_str(), &other.root().bytes[..]);
-        let answer = fixture.put_manifest("team/app", reference, &login, sent).await;
-        assert_eq!(answer.status(), 201);
+        let response = fixture.put_manifest("team/app", reference, &authorization, sent).await;
+        assert_eq!(response.status(), 201);
     }
     assert_eq!(ecr.push_events()[mark..], [pushed(&other, None), pushed(&other, Some("new"))]);
     let mark = ecr.push_events().len();
@@ -295,7 +295,7 @@ async fn every_new_manifest_and_tag_is_a_push_event() {
 }
 
 #[tokio::test]
-async fn repositories_are_created_described_and_deleted_in_any_region() {
+async fn creates_describes_and_deletes_repositories() {
     let (fixture, _) = start().await;
     let name = json!({"repositoryName": "new"});
     let region = "us-gov-west-1";
@@ -327,17 +327,17 @@ async fn faults_hit_single_actions() {
     fixture.emulator.faults().load(table).unwrap();
     let input = json!({"repositoryName": "team/app"});
     assert_eq!(fixture.call_in(REGION, "ListImages", input.clone()).await.0, 500);
-    assert_eq!(fixture.refusal("ListImages", input.clone()).await.0, "ExpiredTokenException");
+    assert_eq!(fixture.api_error("ListImages", input.clone()).await.0, "ExpiredTokenException");
     fixture.call("ListImages", input).await;
 }
 
 #[tokio::test]
-async fn a_denied_action_and_an_empty_bucket_are_refused_by_name() {
+async fn rejects_denied_and_throttled_actions() {
     let (fixture, repository) = start().await;
     let ecr = fixture.emulator.ecr();
     ecr.deny("ecr:DescribeImages", "*");
     let input = json!({"repositoryName": "team/app"});
-    let (name, message) = fixture.refusal("DescribeImages", input.clone()).await;
+    let (name, message) = fixture.api_error("DescribeImages", input.clone()).await;
     assert_eq!(name, "AccessDeniedException");
     let expected = format!(
         "User: arn:aws:sts::123456789012:assumed-role/emulated-role/emulated-session is not \
@@ -349,7 +349,7 @@ async fn a_denied_action_and_an_empty_bucket_are_refused_by_name() {
     ecr.allow_everything();
     ecr.set_rate_limit("DescribeImages", Some(0.001));
     fixture.call("DescribeImages", input.clone()).await;
-    assert_eq!(fixture.refusal("DescribeImages", input).await.0, "ThrottlingException");
+    assert_eq!(fixture.api_error("DescribeImages", input).await.0, "ThrottlingException");
     let entries = fixture.emulator.log().entries();
     assert!(entries.iter().all(|entry| entry.service == "ecr-api"));
     assert_eq!(entries[0].action.as_deref(), Some("ecr:DescribeImages"));

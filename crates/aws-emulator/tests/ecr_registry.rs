@@ -5,7 +5,7 @@
 mod common;
 
 use aws_emulator::{Effect, Fault, Image, ImageBuilder, Manifest, Mutability, Repository, digest};
-use common::{Fixture, REGISTRY, basic, body, header, refused};
+use common::{Fixture, REGISTRY, basic, body, header, registry_error};
 use reqwest::Method;
 use serde_json::json;
 
@@ -15,140 +15,149 @@ async fn start() -> (Fixture, Repository, String) {
     let fixture = Fixture::start().await;
     let arn = fixture.emulator.repository_arn("app");
     let repository = fixture.emulator.ecr().create_repository(&arn, Mutability::Mutable);
-    let login = fixture.ecr_login().await;
-    (fixture, repository, login)
+    let authorization = fixture.ecr_authorization().await;
+    (fixture, repository, authorization)
 }
 
 /// Pushes an image and tags its root.
-async fn push_image(fixture: &Fixture, login: &str, image: &Image, tag: &str) {
+async fn push_image(fixture: &Fixture, authorization: &str, image: &Image, tag: &str) {
     for blob in &image.blobs {
-        assert_eq!(fixture.push("app", login, &blob.to_bytes()).await.status(), 201);
+        assert_eq!(fixture.push("app", authorization, &blob.to_bytes()).await.status(), 201);
     }
     for manifest in &image.manifests {
         let reference = if manifest.digest == image.digest() { tag } else { &manifest.digest };
-        assert_eq!(put(fixture, login, reference, manifest).await.status(), 201);
+        assert_eq!(put(fixture, authorization, reference, manifest).await.status(), 201);
     }
 }
 
-async fn put(fixture: &Fixture, login: &str, reference: &str, manifest: &Manifest) -> reqwest::Response {
+async fn put(
+    fixture: &Fixture,
+    authorization: &str,
+    reference: &str,
+    manifest: &Manifest,
+) -> reqwest::Response {
     let body = (manifest.media_type.as_str(), &manifest.bytes[..]);
-    fixture.put_manifest("app", reference, login, body).await
+    fixture.put_manifest("app", reference, authorization, body).await
 }
 
 #[tokio::test]
-async fn an_image_is_pushed_and_pulled_byte_for_byte() {
-    let (fixture, repository, login) = start().await;
+async fn pushes_and_pulls_an_image() {
+    let (fixture, repository, authorization) = start().await;
     let image = ImageBuilder::new(1).attestations().index();
-    push_image(&fixture, &login, &image, "1").await;
+    push_image(&fixture, &authorization, &image, "1").await;
     assert_eq!(repository.resolve("1").as_deref(), Some(image.digest()));
     assert_eq!(repository.integrity_errors("1"), [""; 0]);
     assert_eq!(repository.uri(), "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app");
     for manifest in &image.manifests {
         let url = format!("{REGISTRY}/v2/app/manifests/{}", manifest.digest);
-        let asked = fixture.head(&url, &login).await;
+        let asked = fixture.head(&url, &authorization).await;
         assert_eq!(header(&asked, "content-length"), manifest.bytes.len().to_string());
-        let got = fixture.get(&url, &login).await;
+        let got = fixture.get(&url, &authorization).await;
         assert_eq!(header(&got, "content-type"), manifest.media_type);
         assert_eq!(got.bytes().await.unwrap(), manifest.bytes);
     }
     for blob in &image.blobs {
         let url = format!("{REGISTRY}/v2/app/blobs/{}", blob.digest());
-        let moved = fixture.get(&url, &login).await;
+        let moved = fixture.get(&url, &authorization).await;
         assert_eq!(moved.status(), 307);
         let location = header(&moved, "location");
         let bucket = "https://prod-eu-west-1-starport-layer-bucket.s3.eu-west-1.amazonaws.com/";
         assert!(location.starts_with(bucket), "{location}");
-        let refused = fixture.get(&location, &login).await;
-        assert_eq!(refused.status(), 400);
-        assert!(refused.text().await.unwrap().contains("Only one auth mechanism allowed"));
+        let registry_error = fixture.get(&location, &authorization).await;
+        assert_eq!(registry_error.status(), 400);
+        assert!(registry_error.text().await.unwrap().contains("Only one auth mechanism allowed"));
         assert_eq!(fixture.get(&location, "").await.bytes().await.unwrap(), blob.to_bytes());
     }
-    let tags = body(fixture.get(&format!("{REGISTRY}/v2/app/tags/list"), &login).await).await;
+    let tags = body(fixture.get(&format!("{REGISTRY}/v2/app/tags/list"), &authorization).await).await;
     assert_eq!(tags, json!({"name": "app", "tags": ["1"]}));
 }
 
 #[tokio::test]
-async fn a_missing_login_is_challenged_and_an_expired_one_denied() {
-    let (fixture, _, login) = start().await;
+async fn challenges_without_credentials_and_rejects_an_expired_token() {
+    let (fixture, _, authorization) = start().await;
     let url = format!("{REGISTRY}/v2/");
     for wrong in ["", "Bearer x", &basic("AWS", "garbage")] {
-        let refused = fixture.get(&url, wrong).await;
-        assert_eq!(refused.status(), 401);
-        assert!(header(&refused, "www-authenticate").starts_with("Basic realm="));
+        let registry_error = fixture.get(&url, wrong).await;
+        assert_eq!(registry_error.status(), 401);
+        assert!(header(&registry_error, "www-authenticate").starts_with("Basic realm="));
     }
-    assert_eq!(fixture.get(&url, &login).await.status(), 200);
+    assert_eq!(fixture.get(&url, &authorization).await.status(), 200);
     let elsewhere = "https://123456789012.dkr.ecr.us-east-1.amazonaws.com/v2/";
-    assert_eq!(fixture.get(elsewhere, &login).await.status(), 401, "a token is one Region's");
+    assert_eq!(
+        fixture.get(elsewhere, &authorization).await.status(),
+        401,
+        "the token is valid in one Region"
+    );
     fixture.emulator.ecr().expire_tokens();
-    let head = fixture.head(&format!("{REGISTRY}/v2/app/manifests/1"), &login).await;
+    let head = fixture.head(&format!("{REGISTRY}/v2/app/manifests/1"), &authorization).await;
     assert_eq!((head.status().as_u16(), head.bytes().await.unwrap().len()), (403, 0));
     let message = "Your authorization token has expired. Reauthenticate and try again.";
-    let expired = refused(fixture.get(&url, &login).await).await;
+    let expired = registry_error(fixture.get(&url, &authorization).await).await;
     assert_eq!(expired, (403, "DENIED".to_owned(), message.to_owned()));
-    let login = fixture.ecr_login().await;
-    assert_eq!(fixture.get(&url, &login).await.status(), 200);
+    let authorization = fixture.ecr_authorization().await;
+    assert_eq!(fixture.get(&url, &authorization).await.status(), 200);
     let fault = Fault::on("ping", Effect::ExpireToken).once();
     fixture.emulator.faults().add(fault);
-    assert_eq!(fixture.get(&url, &login).await.status(), 403);
+    assert_eq!(fixture.get(&url, &authorization).await.status(), 403);
 }
 
 #[tokio::test]
-async fn parts_are_answered_201_with_a_range_that_stays_behind() {
-    let (fixture, repository, login) = start().await;
+async fn a_patch_returns_201_with_the_range_of_the_first_part() {
+    let (fixture, repository, authorization) = start().await;
     let (first, second) = (vec![1; 5 * 1024 * 1024], vec![2; 100]);
-    let location = fixture.open("app", &login).await;
+    let location = fixture.open("app", &authorization).await;
     assert!(location.starts_with("https://"), "{location} is not absolute");
     for part in [&first, &second] {
-        let request = fixture.request(Method::PATCH, &location, &login).body(part.clone());
-        let answer = request.send().await.unwrap();
-        assert_eq!((answer.status().as_u16(), header(&answer, "range")), (201, "0-5242879".to_owned()));
+        let request = fixture.request(Method::PATCH, &location, &authorization).body(part.clone());
+        let response = request.send().await.unwrap();
+        assert_eq!((response.status().as_u16(), header(&response, "range")), (201, "0-5242879".to_owned()));
     }
     let whole = digest(&[first, second].concat());
     let url = format!("{location}&digest={whole}");
-    let closed = fixture.request(Method::PUT, &url, &login).send().await.unwrap();
+    let closed = fixture.request(Method::PUT, &url, &authorization).send().await.unwrap();
     assert_eq!((closed.status().as_u16(), header(&closed, "docker-content-digest")), (201, whole.clone()));
     assert!(repository.has_blob(&whole));
-    let location = fixture.open("app", &login).await;
-    let small = || fixture.request(Method::PATCH, &location, &login).body("small");
+    let location = fixture.open("app", &authorization).await;
+    let small = || fixture.request(Method::PATCH, &location, &authorization).body("small");
     assert_eq!(small().send().await.unwrap().status(), 201);
-    assert_eq!(small().send().await.unwrap().status(), 400, "only the last part may be small");
+    assert_eq!(small().send().await.unwrap().status(), 400, "only the last part can be small");
 }
 
 #[tokio::test]
 async fn a_broken_session_cannot_be_rewound() {
-    let (fixture, repository, login) = start().await;
+    let (fixture, repository, authorization) = start().await;
     let bytes = vec![7; 100_000];
     let cut = Effect::Reset { after_bytes: 1000, on: None };
     fixture.emulator.faults().add(Fault::on("upload.put", cut).once());
-    let location = fixture.open("app", &login).await;
+    let location = fixture.open("app", &authorization).await;
     let url = format!("{location}&digest={}", digest(&bytes));
-    let send = || fixture.request(Method::PUT, &url, &login).body(bytes.clone()).send();
+    let send = || fixture.request(Method::PUT, &url, &authorization).body(bytes.clone()).send();
     assert!(send().await.is_err());
-    let (status, code, message) = refused(send().await.unwrap()).await;
+    let (status, code, message) = registry_error(send().await.unwrap()).await;
     assert_eq!((status, code.as_str()), (416, "BLOB_UPLOAD_INVALID"));
     assert_eq!(message, "First byte of the layer part is 0 instead of 1000");
     assert!(!repository.has_blob(&digest(&bytes)));
-    assert_eq!(fixture.push("app", &login, &bytes).await.status(), 201, "a new session works");
+    assert_eq!(fixture.push("app", &authorization, &bytes).await.status(), 201, "a new session works");
 }
 
 #[tokio::test]
-async fn content_must_be_what_its_digest_says_and_more_than_nothing() {
-    let (fixture, repository, login) = start().await;
+async fn rejects_wrong_digests_and_empty_blobs() {
+    let (fixture, repository, authorization) = start().await;
     let wrong = digest(b"else");
     let close = |named: String| {
         let fixture = &fixture;
-        let login = &login;
+        let authorization = &authorization;
         async move {
-            let url = format!("{}&digest={named}", fixture.open("app", login).await);
-            fixture.request(Method::PUT, &url, login).body("some").send().await.unwrap()
+            let url = format!("{}&digest={named}", fixture.open("app", authorization).await);
+            fixture.request(Method::PUT, &url, authorization).body("some").send().await.unwrap()
         }
     };
-    let (status, code, message) = refused(close(wrong.clone()).await).await;
+    let (status, code, message) = registry_error(close(wrong.clone()).await).await;
     assert_eq!((status, code.as_str()), (400, "BLOB_UPLOAD_INVALID"));
     assert_eq!(message, "None of the provided layer digests match the calculated layer digest");
     let sha512 = format!("sha512:{}", "0".repeat(128));
-    assert_eq!(refused(close(sha512).await).await.1, "DIGEST_INVALID");
-    assert_eq!(fixture.push("app", &login, b"").await.status(), 500);
+    assert_eq!(registry_error(close(sha512).await).await.1, "DIGEST_INVALID");
+    assert_eq!(fixture.push("app", &authorization, b"").await.status(), 500);
     assert_eq!(repository.blobs(), [""; 0]);
     fixture.emulator.ecr().accept_wrong_digests();
     assert_eq!(close(wrong.clone()).await.status(), 201);
@@ -156,45 +165,47 @@ async fn content_must_be_what_its_digest_says_and_more_than_nothing() {
 }
 
 #[tokio::test]
-async fn a_cancelled_session_is_unknown() {
-    let (fixture, _, login) = start().await;
-    let location = fixture.open("app", &login).await;
-    let cancel = || fixture.request(Method::DELETE, &location, &login).send();
+async fn reports_a_cancelled_session_as_unknown() {
+    let (fixture, _, authorization) = start().await;
+    let location = fixture.open("app", &authorization).await;
+    let cancel = || fixture.request(Method::DELETE, &location, &authorization).send();
     assert_eq!(cancel().await.unwrap().status(), 204);
-    assert_eq!(refused(cancel().await.unwrap()).await.1, "BLOB_UPLOAD_UNKNOWN");
+    assert_eq!(registry_error(cancel().await.unwrap()).await.1, "BLOB_UPLOAD_UNKNOWN");
     assert_eq!(fixture.emulator.ecr().open_uploads(), 0);
 }
 
 #[tokio::test]
-async fn layers_come_before_manifests_and_children_before_an_index() {
-    let (fixture, repository, login) = start().await;
+async fn rejects_manifests_with_missing_references() {
+    let (fixture, repository, authorization) = start().await;
     let image = ImageBuilder::new(1).index();
     let (child, root) = (&image.manifests[0], image.root());
-    let (status, _, message) = refused(put(&fixture, &login, &child.digest, child).await).await;
+    let (status, _, message) =
+        registry_error(put(&fixture, &authorization, &child.digest, child).await).await;
     assert!(status == 404 && message.starts_with("Layers with digests"), "{message}");
     for blob in &image.blobs {
-        fixture.push("app", &login, &blob.to_bytes()).await;
+        fixture.push("app", &authorization, &blob.to_bytes()).await;
     }
     let url = format!("{REGISTRY}/v2/app/blobs/{}", image.blobs[0].digest());
-    assert_eq!(fixture.head(&url, &login).await.status(), 200);
-    assert_eq!(fixture.get(&url, &login).await.status(), 404, "no image holds it yet");
-    let (status, _, message) = refused(put(&fixture, &login, "1", root).await).await;
+    assert_eq!(fixture.head(&url, &authorization).await.status(), 200);
+    assert_eq!(fixture.get(&url, &authorization).await.status(), 404, "no image refers to the layer yet");
+    let (status, _, message) = registry_error(put(&fixture, &authorization, "1", root).await).await;
     assert!(status == 404 && message.starts_with("Images with digests"), "{message}");
     assert_eq!(repository.images(), [""; 0]);
     for manifest in &image.manifests {
-        assert_eq!(put(&fixture, &login, &manifest.digest, manifest).await.status(), 201);
+        assert_eq!(put(&fixture, &authorization, &manifest.digest, manifest).await.status(), 201);
     }
-    assert_eq!(fixture.get(&url, &login).await.status(), 307);
+    assert_eq!(fixture.get(&url, &authorization).await.status(), 307);
 }
 
 #[tokio::test]
-async fn manifests_are_validated_strictly() {
-    let (fixture, _, login) = start().await;
+async fn validates_manifests() {
+    let (fixture, _, authorization) = start().await;
     let manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": [],
                           "config": {"digest": digest(b"{}"), "size": 2}})
     .to_string();
-    let answer = fixture.put_manifest("app", "1", &login, (OCI_MANIFEST, manifest.as_bytes())).await;
-    let (status, code, message) = refused(answer).await;
+    let response =
+        fixture.put_manifest("app", "1", &authorization, (OCI_MANIFEST, manifest.as_bytes())).await;
+    let (status, code, message) = registry_error(response).await;
     assert_eq!((status, code.as_str()), (405, "UNSUPPORTED"));
     assert_eq!(
         message,
@@ -204,65 +215,67 @@ async fn manifests_are_validated_strictly() {
 }
 
 #[tokio::test]
-async fn an_immutable_tag_refuses_even_the_identical_digest() {
-    let (fixture, repository, login) = start().await;
+async fn an_immutable_tag_rejects_the_identical_digest() {
+    let (fixture, repository, authorization) = start().await;
     repository.set_mutability(Mutability::Immutable);
     let image = ImageBuilder::new(1).single();
-    push_image(&fixture, &login, &image, "1").await;
-    let (status, code, message) = refused(put(&fixture, &login, "1", image.root()).await).await;
+    push_image(&fixture, &authorization, &image, "1").await;
+    let (status, code, message) =
+        registry_error(put(&fixture, &authorization, "1", image.root()).await).await;
     assert_eq!((status, code.as_str()), (400, "TAG_INVALID"));
     assert!(
         message.starts_with(
             "The image tag '1' already exists in the 'app' repository and cannot be overwritten"
         )
     );
-    assert_eq!(put(&fixture, &login, image.digest(), image.root()).await.status(), 201);
+    assert_eq!(put(&fixture, &authorization, image.digest(), image.root()).await.status(), 201);
     repository.set_mutability(Mutability::Mutable);
-    assert_eq!(put(&fixture, &login, "1", image.root()).await.status(), 201);
+    assert_eq!(put(&fixture, &authorization, "1", image.root()).await.status(), 201);
 }
 
 #[tokio::test]
-async fn a_missing_repository_answers_a_get_and_drops_a_push() {
-    let (fixture, repository, login) = start().await;
+async fn a_missing_repository_rejects_get_and_resets_pushes() {
+    let (fixture, repository, authorization) = start().await;
     repository.delete();
-    let answer = fixture.get(&format!("{REGISTRY}/v2/app/manifests/1"), &login).await;
-    let (status, code, message) = refused(answer).await;
+    let response = fixture.get(&format!("{REGISTRY}/v2/app/manifests/1"), &authorization).await;
+    let (status, code, message) = registry_error(response).await;
     assert_eq!((status, code.as_str()), (404, "NAME_UNKNOWN"));
     assert!(message.contains("'app'") && message.contains("'123456789012'"), "{message}");
     let url = format!("{REGISTRY}/v2/app/blobs/uploads/");
-    assert!(fixture.request(Method::POST, &url, &login).send().await.is_err());
+    assert!(fixture.request(Method::POST, &url, &authorization).send().await.is_err());
     let entries = fixture.emulator.log().entries();
     assert_eq!(entries.last().unwrap().status, None);
 }
 
 #[tokio::test]
-async fn a_denied_action_is_named_but_not_to_head() {
-    let (fixture, repository, login) = start().await;
+async fn an_access_error_names_the_action_except_for_head() {
+    let (fixture, repository, authorization) = start().await;
     fixture.emulator.ecr().deny("ecr:InitiateLayerUpload", &repository.arn());
     fixture.emulator.ecr().deny("ecr:BatchGetImage", "arn:aws:ecr:eu-west-1:*");
     let url = format!("{REGISTRY}/v2/app/blobs/uploads/");
-    let push = fixture.request(Method::POST, &url, &login).send().await.unwrap();
-    let (status, code, message) = refused(push).await;
+    let push = fixture.request(Method::POST, &url, &authorization).send().await.unwrap();
+    let (status, code, message) = registry_error(push).await;
     assert_eq!((status, code.as_str()), (403, "DENIED"));
     assert!(message.starts_with("User: arn:aws:sts::123456789012:assumed-role/"));
     let text = "is not authorized to perform: ecr:InitiateLayerUpload on resource: \
                 arn:aws:ecr:eu-west-1:123456789012:repository/app";
     assert!(message.contains(text), "{message}");
-    let head = fixture.head(&format!("{REGISTRY}/v2/app/manifests/1"), &login).await;
+    let head = fixture.head(&format!("{REGISTRY}/v2/app/manifests/1"), &authorization).await;
     assert_eq!((head.status().as_u16(), head.bytes().await.unwrap().len()), (403, 0));
 }
 
 #[tokio::test]
-async fn mounts_are_declined_unless_switched_on_and_committed() {
-    let (fixture, target, login) = start().await;
+async fn mounts_blobs_only_if_enabled_and_referenced() {
+    let (fixture, target, authorization) = start().await;
     let arn = fixture.emulator.repository_arn("base");
     let base = fixture.emulator.ecr().create_repository(&arn, Mutability::Mutable);
     let image = ImageBuilder::new(1).single();
     base.put_image(Some("1"), &image);
     let layer = image.blobs[1].digest();
     let url = format!("{REGISTRY}/v2/app/blobs/uploads/?mount={layer}&from=base");
-    let mount =
-        || async { fixture.request(Method::POST, &url, &login).send().await.unwrap().status().as_u16() };
+    let mount = || async {
+        fixture.request(Method::POST, &url, &authorization).send().await.unwrap().status().as_u16()
+    };
     assert_eq!(mount().await, 202);
     fixture.emulator.ecr().enable_blob_mounting();
     fixture.emulator.faults().add(Fault::on("upload.start", Effect::RefuseMount).once());
@@ -271,20 +284,20 @@ async fn mounts_are_declined_unless_switched_on_and_committed() {
     assert!(target.has_blob(layer));
     base.expire_image(image.digest());
     target.remove_blob(layer);
-    assert_eq!(mount().await, 202, "no committed manifest holds it any more");
+    assert_eq!(mount().await, 202, "no image refers to the layer any more");
 }
 
 #[tokio::test]
-async fn eleven_images_in_a_second_are_one_too_many() {
-    let (fixture, repository, login) = start().await;
+async fn throttles_put_image() {
+    let (fixture, repository, authorization) = start().await;
     let image = ImageBuilder::new(1).single();
     repository.put_image(None, &image);
     let mut refusals = Vec::new();
     for _ in 0..100 {
-        let answer = put(&fixture, &login, "1", image.root()).await;
-        if answer.status() != 201 {
-            assert_eq!(header(&answer, "retry-after"), "");
-            refusals.push(refused(answer).await);
+        let response = put(&fixture, &authorization, "1", image.root()).await;
+        if response.status() != 201 {
+            assert_eq!(header(&response, "retry-after"), "");
+            refusals.push(registry_error(response).await);
         }
     }
     let expected = (429, "TOOMANYREQUESTS".to_owned(), "Rate exceeded".to_owned());
@@ -292,28 +305,28 @@ async fn eleven_images_in_a_second_are_one_too_many() {
 }
 
 #[tokio::test]
-async fn images_are_deleted_and_more_than_1000_tags_not_listed() {
-    let (fixture, repository, login) = start().await;
+async fn deletes_images_and_limits_tag_lists() {
+    let (fixture, repository, authorization) = start().await;
     let image = ImageBuilder::new(1).index();
     repository.put_image(Some("1"), &image);
     let delete = |reference: &str| {
         let url = format!("{REGISTRY}/v2/app/manifests/{reference}");
-        fixture.request(Method::DELETE, &url, &login).send()
+        fixture.request(Method::DELETE, &url, &authorization).send()
     };
     let child = &image.manifests[0].digest;
-    assert_eq!(delete(child).await.unwrap().status(), 400, "the index holds it");
+    assert_eq!(delete(child).await.unwrap().status(), 400, "the index refers to the child");
     assert_eq!(delete("1").await.unwrap().status(), 202);
     assert_eq!(delete("1").await.unwrap().status(), 404);
     assert_eq!(repository.manifest(image.digest()), None);
     let url = format!("{REGISTRY}/v2/app/tags/list?n=1001");
-    assert_eq!(fixture.get(&url, &login).await.status(), 405);
+    assert_eq!(fixture.get(&url, &authorization).await.status(), 405);
 }
 
 #[tokio::test]
-async fn the_log_names_the_iam_actions_that_a_push_spends() {
-    let (fixture, _, login) = start().await;
+async fn logs_the_iam_actions_of_a_push() {
+    let (fixture, _, authorization) = start().await;
     let mark = fixture.emulator.log().mark();
-    push_image(&fixture, &login, &ImageBuilder::new(1).single(), "1").await;
+    push_image(&fixture, &authorization, &ImageBuilder::new(1).single(), "1").await;
     let entries = fixture.emulator.log().since(mark);
     let actions: std::collections::BTreeSet<_> =
         entries.iter().filter_map(|entry| entry.action.as_deref()).collect();
@@ -323,8 +336,8 @@ async fn the_log_names_the_iam_actions_that_a_push_spends() {
 }
 
 #[tokio::test]
-async fn a_large_layer_passes_through_without_being_kept() {
-    let (fixture, repository, login) = start().await;
+async fn accepts_a_large_layer_without_storing_it() {
+    let (fixture, repository, authorization) = start().await;
     let size = 64 * 1024 * 1024;
     let image = ImageBuilder::new(3).platforms(&["linux/amd64"]).layers(&[size]).single();
     fixture.emulator.docker_hub().put_image("library/big", "1", &image);
@@ -334,19 +347,19 @@ async fn a_large_layer_passes_through_without_being_kept() {
     let moved = fixture.get(&url, &token).await;
     let started = std::time::Instant::now();
     let source = fixture.get(&header(&moved, "location"), "").await;
-    let url = format!("{}&digest={}", fixture.open("app", &login).await, layer.digest());
-    let request = fixture.request(Method::PUT, &url, &login).header("content-length", size);
+    let url = format!("{}&digest={}", fixture.open("app", &authorization).await, layer.digest());
+    let request = fixture.request(Method::PUT, &url, &authorization).header("content-length", size);
     let body = reqwest::Body::wrap_stream(source.bytes_stream());
     assert_eq!(request.body(body).send().await.unwrap().status(), 201);
     let elapsed = started.elapsed();
     println!("{:.0} MB/s", size as f64 / 1e6 / elapsed.as_secs_f64());
     for blob in image.blobs.iter().filter(|blob| blob.size() != size) {
-        fixture.push("app", &login, &blob.to_bytes()).await;
+        fixture.push("app", &authorization, &blob.to_bytes()).await;
     }
-    assert_eq!(put(&fixture, &login, "1", image.root()).await.status(), 201);
+    assert_eq!(put(&fixture, &authorization, "1", image.root()).await.status(), 201);
     assert_eq!(repository.integrity_errors("1"), [""; 0]);
-    let moved = fixture.get(&format!("{REGISTRY}/v2/app/blobs/{}", layer.digest()), &login).await;
+    let moved = fixture.get(&format!("{REGISTRY}/v2/app/blobs/{}", layer.digest()), &authorization).await;
     let part = fixture.client.get(header(&moved, "location")).header("range", "bytes=1000-1999");
     let part = part.send().await.unwrap().bytes().await.unwrap();
-    assert_eq!(part, layer.to_bytes().slice(1000..2000), "made again from its seed");
+    assert_eq!(part, layer.to_bytes().slice(1000..2000), "generated again from its seed");
 }

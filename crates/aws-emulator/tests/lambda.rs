@@ -11,7 +11,7 @@ use aws_emulator::bucket::{RequestIds, SignatureVersion, URL_VALIDITY};
 use aws_emulator::lambda::{FailureCondition, Function, FunctionSettings, Outcome};
 use aws_emulator::{Effect, Emulator, Fault};
 use serde_json::{Value, json};
-use stack_fixture::{PATIENCE, World, world, world_with};
+use stack_fixture::{StackFixture, TIMEOUT, default_stack_fixture, stack_fixture_with};
 use tokio::sync::mpsc;
 
 /// An event for a behaviour of the fake function. It has no response URL.
@@ -21,17 +21,17 @@ fn event(behaviour: &str) -> Value {
 
 async fn outcomes(function: &Function, event: Value) -> Vec<Outcome> {
     let id = function.invoke_async(event);
-    let invocation = function.wait_until_finished(&id, PATIENCE).await.unwrap();
+    let invocation = function.wait_until_finished(&id, TIMEOUT).await.unwrap();
     invocation.attempts.into_iter().map(|attempt| attempt.outcome).collect()
 }
 
 #[tokio::test]
-async fn an_idle_sandbox_is_used_again_and_sees_only_its_own_environment() {
-    let world = world().await;
-    let World { stack, function, .. } = &world;
+async fn reuses_an_idle_sandbox_with_its_own_environment() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, function, .. } = &fixture;
     for _ in 0..3 {
         stack.send(event("environment")).await;
-        assert!(function.wait_until_idle(PATIENCE).await);
+        assert!(function.wait_until_idle(TIMEOUT).await);
     }
     let sandboxes = function.sandboxes();
     assert_eq!(sandboxes.len(), 1);
@@ -47,13 +47,13 @@ async fn an_idle_sandbox_is_used_again_and_sees_only_its_own_environment() {
 }
 
 #[tokio::test]
-async fn a_frozen_process_is_stopped_when_its_time_is_over() {
+async fn kills_a_frozen_process_at_the_timeout() {
     let change = |settings: &mut FunctionSettings| {
         settings.timeout = Duration::from_millis(300);
         settings.max_retries = 0;
     };
-    let world = world_with(change, |_| {}).await;
-    let World { function, .. } = &world;
+    let fixture = stack_fixture_with(change, |_| {}).await;
+    let StackFixture { function, .. } = &fixture;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("go");
     let mut event = event("wait");
@@ -64,19 +64,19 @@ async fn a_frozen_process_is_stopped_when_its_time_is_over() {
     }
     // Without the freeze, the process would finish now.
     std::fs::write(&file, "").unwrap();
-    let invocation = function.wait_until_finished(&id, PATIENCE).await.unwrap();
+    let invocation = function.wait_until_finished(&id, TIMEOUT).await.unwrap();
     assert_eq!(invocation.outcome(), Some(&Outcome::Timeout));
-    assert!(!function.freeze(&id), "nothing runs any more");
+    assert!(!function.freeze(&id), "the event is finished");
 }
 
 #[tokio::test]
-async fn what_overruns_its_time_is_killed_tried_again_and_given_up() {
-    let world = world_with(|settings| settings.timeout = Duration::from_millis(300), |_| {}).await;
-    let World { function, .. } = &world;
+async fn retries_timeouts_and_reports_the_permanent_failure() {
+    let fixture = stack_fixture_with(|settings| settings.timeout = Duration::from_millis(300), |_| {}).await;
+    let StackFixture { function, .. } = &fixture;
     let (sender, mut records) = mpsc::unbounded_channel();
     function.on_failure(move |record| drop(sender.send(record)));
     let id = function.invoke_async(event("hang"));
-    let invocation = function.wait_until_finished(&id, PATIENCE).await.unwrap();
+    let invocation = function.wait_until_finished(&id, TIMEOUT).await.unwrap();
     assert_eq!(invocation.failure_condition, Some(FailureCondition::RetriesExhausted));
     let outcomes: Vec<_> = invocation.attempts.iter().map(|attempt| &attempt.outcome).collect();
     assert_eq!(outcomes, [&Outcome::Timeout; 3]);
@@ -94,49 +94,49 @@ async fn what_overruns_its_time_is_killed_tried_again_and_given_up() {
 }
 
 #[tokio::test]
-async fn a_retry_keeps_the_request_id_and_may_succeed() {
-    let world = world().await;
-    let World { stack, function, emulator, .. } = &world;
+async fn a_retry_has_the_same_request_id_and_can_succeed() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, function, emulator, .. } = &fixture;
     let mut event = event("exit-once");
     event["ResourceProperties"]["File"] = json!(emulator.folder().join("tried").to_str());
     let call = stack.send(event).await;
     assert!(call.response().is_some(), "{call:?}");
-    let invocation = function.wait_until_finished(&call.invocation_id, PATIENCE).await.unwrap();
+    let invocation = function.wait_until_finished(&call.invocation_id, TIMEOUT).await.unwrap();
     let outcomes: Vec<_> = invocation.attempts.iter().map(|attempt| &attempt.outcome).collect();
     assert_eq!(outcomes[0], &Outcome::Crash("exit status 7".to_owned()));
     assert!(outcomes[1].is_success() && outcomes.len() == 2, "{outcomes:?}");
 }
 
 #[tokio::test]
-async fn errors_and_crashes_are_told_apart_and_retries_can_be_off() {
-    let world = world_with(|settings| settings.max_retries = 0, |_| {}).await;
-    let World { function, .. } = &world;
+async fn distinguishes_errors_from_crashes() {
+    let fixture = stack_fixture_with(|settings| settings.max_retries = 0, |_| {}).await;
+    let StackFixture { function, .. } = &fixture;
     let errors = outcomes(function, event("error")).await;
-    assert_eq!(errors, [Outcome::Error("{\"errorMessage\":\"as told\"}".to_owned())]);
+    assert_eq!(errors, [Outcome::Error("{\"errorMessage\":\"requested by the event\"}".to_owned())]);
     let crashes = outcomes(function, event("exit")).await;
     assert_eq!(crashes, [Outcome::Crash("exit status 7".to_owned())]);
 }
 
 #[tokio::test]
-async fn a_program_that_ends_at_its_start_is_a_crash() {
+async fn an_exit_at_the_start_is_a_crash() {
     let exit = ("FAKE_EXIT_AT_START".to_owned(), "1".to_owned());
-    let world = world_with(|settings| settings.environment.push(exit), |_| {}).await;
-    let crashes = outcomes(&world.function, event("succeed")).await;
+    let fixture = stack_fixture_with(|settings| settings.environment.push(exit), |_| {}).await;
+    let crashes = outcomes(&fixture.function, event("succeed")).await;
     assert_eq!(crashes, vec![Outcome::Crash("exit status 3".to_owned()); 3]);
 }
 
 #[tokio::test]
-async fn a_running_process_can_be_killed_and_all_end_with_the_function() {
-    let world = world_with(|settings| settings.max_retries = 0, |_| {}).await;
-    let World { function, .. } = &world;
+async fn kills_processes_on_request_and_with_the_function() {
+    let fixture = stack_fixture_with(|settings| settings.max_retries = 0, |_| {}).await;
+    let StackFixture { function, .. } = &fixture;
     let id = function.invoke_async(event("hang"));
     let killed = async {
         while !function.kill(&id) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, killed).await.unwrap();
-    let invocation = function.wait_until_finished(&id, PATIENCE).await.unwrap();
+    tokio::time::timeout(TIMEOUT, killed).await.unwrap();
+    let invocation = function.wait_until_finished(&id, TIMEOUT).await.unwrap();
     assert_eq!(invocation.outcome(), Some(&Outcome::Crash("signal: killed".to_owned())));
 
     function.invoke_async(event("hang"));
@@ -145,9 +145,9 @@ async fn a_running_process_can_be_killed_and_all_end_with_the_function() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, started).await.unwrap();
+    tokio::time::timeout(TIMEOUT, started).await.unwrap();
     let pid = function.sandboxes().last().unwrap().pid;
-    drop(world);
+    drop(fixture);
     let gone = async {
         while std::fs::read_to_string(format!("/proc/{pid}/status"))
             .is_ok_and(|status| !status.contains("State:\tZ"))
@@ -155,7 +155,7 @@ async fn a_running_process_can_be_killed_and_all_end_with_the_function() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, gone).await.unwrap();
+    tokio::time::timeout(TIMEOUT, gone).await.unwrap();
 }
 
 /// A request to the response bucket.
@@ -173,7 +173,7 @@ fn client(emulator: &Emulator) -> reqwest::Client {
     let client = reqwest::Client::builder()
         .proxy(reqwest::Proxy::all(emulator.proxy_url()).unwrap())
         .tls_certs_only([ca])
-        .timeout(PATIENCE);
+        .timeout(TIMEOUT);
     client.build().unwrap()
 }
 const POST: Attempt = Attempt { method: reqwest::Method::POST, ..PUT };
@@ -194,15 +194,15 @@ impl Attempt {
     }
 }
 
-fn identity() -> RequestIds {
+fn request_ids() -> RequestIds {
     let [stack_id, logical_id, request_id] = ["s/1", "L", "R"].map(ToOwned::to_owned);
     RequestIds { stack_id, logical_id, request_id }
 }
 
 #[tokio::test]
-async fn the_bucket_refuses_what_s3_refuses_and_records_it() {
-    let world = world().await;
-    let World { bucket, emulator, .. } = &world;
+async fn the_bucket_rejects_requests_as_s3_does_and_records_them() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { bucket, emulator, .. } = &fixture;
     let json = Some("application/json");
     for (signature, attempt, status) in [
         (SignatureVersion::V4, PUT, 200),
@@ -213,44 +213,44 @@ async fn the_bucket_refuses_what_s3_refuses_and_records_it() {
         (SignatureVersion::V4, POST, 403),
         (SignatureVersion::V4, Attempt { chunked: true, ..PUT }, 411),
     ] {
-        let url = bucket.presign(&identity(), signature, URL_VALIDITY);
+        let url = bucket.presign(&request_ids(), signature, URL_VALIDITY);
         assert_eq!(attempt.send(emulator, &url).await, status, "{signature:?} {}", attempt.method);
-        assert_eq!(bucket.uploads(&identity()).last().unwrap().status, status);
+        assert_eq!(bucket.uploads(&request_ids()).last().unwrap().status, status);
     }
-    let url = bucket.presign(&identity(), SignatureVersion::V4, URL_VALIDITY);
-    assert_eq!(PUT.send(emulator, &format!("{url}0")).await, 403, "a forged signature");
-    let expired = bucket.presign(&identity(), SignatureVersion::V4, Duration::ZERO);
+    let url = bucket.presign(&request_ids(), SignatureVersion::V4, URL_VALIDITY);
+    assert_eq!(PUT.send(emulator, &format!("{url}0")).await, 403, "wrong signature");
+    let expired = bucket.presign(&request_ids(), SignatureVersion::V4, Duration::ZERO);
     assert_eq!(PUT.send(emulator, &expired).await, 403);
-    assert_eq!(bucket.uploads(&identity()).len(), 9);
+    assert_eq!(bucket.uploads(&request_ids()).len(), 9);
     assert_eq!(bucket.defects().len(), 2);
     let log = emulator.log().entries();
     assert!(log.iter().all(|entry| !entry.target.contains("Signature")), "{log:?}");
 }
 
 #[tokio::test]
-async fn faults_strike_the_response_too() {
-    let world = world().await;
-    let World { bucket, emulator, .. } = &world;
-    let url = bucket.presign(&identity(), SignatureVersion::V4, URL_VALIDITY);
+async fn faults_hit_the_response_bucket() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { bucket, emulator, .. } = &fixture;
+    let url = bucket.presign(&request_ids(), SignatureVersion::V4, URL_VALIDITY);
     let effect = Effect::Status { code: 500, headers: BTreeMap::new(), body: String::new() };
     emulator.faults().add(Fault::on("response.put", effect).times(2));
     for status in [500, 500, 200] {
         assert_eq!(PUT.send(emulator, &url).await, status);
     }
-    assert_eq!(bucket.uploads(&identity()).len(), 1);
+    assert_eq!(bucket.uploads(&request_ids()).len(), 1);
 }
 
 #[tokio::test]
-async fn a_function_is_invoked_through_lambdas_own_api() {
-    let world = world().await;
-    let World { function, emulator, .. } = &world;
+async fn the_invoke_api_invokes_a_function() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { function, emulator, .. } = &fixture;
     let host = "https://lambda.eu-west-1.amazonaws.com/2015-03-31/functions";
     let url = format!("{host}/provider/invocations");
-    assert_eq!(POST.send(emulator, &url).await, 501, "only asynchronous calls are emulated");
+    assert_eq!(POST.send(emulator, &url).await, 501, "only asynchronous invocations are emulated");
     assert_eq!(POST.send(emulator, &format!("{host}/nobody/invocations")).await, 404);
     let call = client(emulator).post(&url).header("x-amz-invocation-type", "Event");
     let response = call.body(event("error").to_string()).send().await.unwrap();
     assert_eq!(response.status(), 202);
-    assert!(function.wait_until_idle(PATIENCE).await);
+    assert!(function.wait_until_idle(TIMEOUT).await);
     assert_eq!(function.invocations()[0].attempts.len(), 3);
 }

@@ -7,7 +7,7 @@ mod common;
 use aws_emulator::{Effect, Fault, KmsKey};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::{Fixture, REGION, body, refused};
+use common::{Fixture, REGION, body, registry_error};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -22,8 +22,8 @@ async fn call(fixture: &Fixture, host: &str, scope: &str, target: &str, input: V
     let credential = format!("ASIAEMULATOREXAMPLE0/20260101/{scope}/aws4_request");
     let authorization = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0");
     let request = fixture.request(Method::POST, &format!("https://{host}/"), &authorization);
-    let answer = request.header("x-amz-target", target).body(input.to_string()).send().await.unwrap();
-    (answer.status().as_u16(), body(answer).await)
+    let response = request.header("x-amz-target", target).body(input.to_string()).send().await.unwrap();
+    (response.status().as_u16(), body(response).await)
 }
 
 async fn secret(fixture: &Fixture, input: Value) -> (u16, Value) {
@@ -42,7 +42,7 @@ async fn public_token(fixture: &Fixture) -> (u16, Value) {
 }
 
 /// Returns the value of a success, or name and message of an error.
-fn told((status, output): &(u16, Value), value: &str) -> String {
+fn outcome_text((status, output): &(u16, Value), value: &str) -> String {
     match status {
         200 => output.pointer(value).and_then(Value::as_str).unwrap_or_default().to_owned(),
         _ => format!(
@@ -54,23 +54,23 @@ fn told((status, output): &(u16, Value), value: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_secret_is_found_by_arn_partial_arn_and_name() {
+async fn finds_a_secret_by_arn_partial_arn_and_name() {
     let fixture = Fixture::start().await;
     fixture.emulator.secrets().put(SECRET, "open sesame");
     for id in [SECRET, &SECRET[..SECRET.len() - 7], "hub/login"] {
         let got = secret(&fixture, json!({"SecretId": id})).await;
-        assert_eq!(told(&got, "/SecretString"), "open sesame", "{id}");
+        assert_eq!(outcome_text(&got, "/SecretString"), "open sesame", "{id}");
         assert_eq!((&got.1["ARN"], &got.1["Name"]), (&json!(SECRET), &json!("hub/login")));
     }
     for id in ["login", "hub", &SECRET.replace("eu-west-1", "us-east-1")] {
         let got = secret(&fixture, json!({"SecretId": id})).await;
         let expected = "ResourceNotFoundException: Secrets Manager can't find the specified secret.";
-        assert_eq!(told(&got, ""), expected, "{id}");
+        assert_eq!(outcome_text(&got, ""), expected, "{id}");
     }
 }
 
 #[tokio::test]
-async fn versions_of_a_secret_are_chosen_by_stage_and_id() {
+async fn selects_versions_of_a_secret_by_stage_and_id() {
     let fixture = Fixture::start().await;
     let first = fixture.emulator.secrets().put(SECRET, "first");
     let second = fixture.emulator.secrets().put(SECRET, "second");
@@ -92,7 +92,11 @@ async fn versions_of_a_secret_are_chosen_by_stage_and_id() {
             "ResourceNotFoundException: Secrets Manager can't find the specified secret value for staging label: BLUE",
         ),
     ] {
-        assert_eq!(told(&secret(&fixture, input.clone()).await, "/SecretString"), expected, "{input}");
+        assert_eq!(
+            outcome_text(&secret(&fixture, input.clone()).await, "/SecretString"),
+            expected,
+            "{input}"
+        );
     }
     fixture.emulator.secrets().put_binary(SECRET, b"\x00\xff");
     let got = secret(&fixture, json!({id: SECRET})).await;
@@ -100,7 +104,7 @@ async fn versions_of_a_secret_are_chosen_by_stage_and_id() {
 }
 
 #[tokio::test]
-async fn a_secret_is_refused_in_the_words_of_the_service() {
+async fn secrets_manager_returns_its_own_errors() {
     let fixture = Fixture::start().await;
     let secrets = fixture.emulator.secrets();
     secrets.put(SECRET, "a");
@@ -115,31 +119,36 @@ async fn a_secret_is_refused_in_the_words_of_the_service() {
         "AccessDeniedException: User: {caller} is not authorized to perform: {action} on resource: {SECRET} \
          because no identity-based policy allows the {action} action"
     );
-    assert_eq!(told(&own().await, ""), expected);
+    assert_eq!(outcome_text(&own().await, ""), expected);
     secrets.allow_everything();
-    assert_eq!(told(&own().await, "/SecretString"), "a");
+    assert_eq!(outcome_text(&own().await, "/SecretString"), "a");
 
-    assert!(told(&foreign().await, "").contains("because no resource-based policy allows"));
+    assert!(outcome_text(&foreign().await, "").contains("because no resource-based policy allows"));
     secrets.share(FOREIGN_SECRET);
-    assert!(told(&foreign().await, "").contains("encrypt the secret with the default KMS service key"));
+    assert!(
+        outcome_text(&foreign().await, "").contains("encrypt the secret with the default KMS service key")
+    );
     secrets.set_key(FOREIGN_SECRET, KmsKey::CustomerManaged);
-    assert_eq!(told(&foreign().await, "/SecretString"), "b");
+    assert_eq!(outcome_text(&foreign().await, "/SecretString"), "b");
     secrets.set_key(FOREIGN_SECRET, KmsKey::AccessDenied);
-    assert_eq!(told(&foreign().await, ""), "AccessDeniedException: Access to KMS is not allowed");
+    assert_eq!(outcome_text(&foreign().await, ""), "AccessDeniedException: Access to KMS is not allowed");
     secrets.set_key(SECRET, KmsKey::Disabled);
-    assert!(told(&own().await, "").starts_with("DecryptionFailure: Secrets Manager can't decrypt"));
+    assert!(outcome_text(&own().await, "").starts_with("DecryptionFailure: Secrets Manager can't decrypt"));
     secrets.delete(SECRET);
-    assert!(told(&own().await, "").starts_with("InvalidRequestException: You can't perform this operation"));
+    assert!(
+        outcome_text(&own().await, "")
+            .starts_with("InvalidRequestException: You can't perform this operation")
+    );
 }
 
 #[tokio::test]
-async fn calls_are_counted_faults_strike_and_other_actions_are_refused_by_name() {
+async fn logs_calls_applies_faults_and_rejects_other_actions() {
     let fixture = Fixture::start().await;
     fixture.emulator.secrets().put(SECRET, "a");
     let mark = fixture.emulator.log().mark();
     fixture.emulator.faults().add(Fault::on("secretsmanager:GetSecretValue", Effect::ExpireToken).once());
     let input = json!({"SecretId": SECRET});
-    assert!(told(&secret(&fixture, input.clone()).await, "").starts_with("ExpiredTokenException"));
+    assert!(outcome_text(&secret(&fixture, input.clone()).await, "").starts_with("ExpiredTokenException"));
     assert_eq!(secret(&fixture, input).await.0, 200);
     assert_eq!(fixture.emulator.log().count(mark, "secretsmanager:GetSecretValue"), 2);
     for (host, scope, target, name) in [
@@ -159,14 +168,14 @@ async fn calls_are_counted_faults_strike_and_other_actions_are_refused_by_name()
     ] {
         let got = call(&fixture, host, scope, target, json!({})).await;
         assert_eq!(
-            told(&got, ""),
+            outcome_text(&got, ""),
             format!("UnknownOperationException: aws-emulator: {name} is not implemented")
         );
     }
 }
 
 #[tokio::test]
-async fn each_service_has_its_hosts_in_every_partition() {
+async fn each_service_has_hosts_in_every_partition() {
     let fixture = Fixture::start().await;
     let get = "secretsmanager.GetSecretValue";
     for (host, region) in [
@@ -187,9 +196,9 @@ async fn each_service_has_its_hosts_in_every_partition() {
         fixture.emulator.secrets().put(&arn, region);
         let scope = format!("{region}/secretsmanager");
         let got = call(&fixture, host, &scope, get, json!({"SecretId": "hub"})).await;
-        assert_eq!(told(&got, "/SecretString"), region, "{host}");
+        assert_eq!(outcome_text(&got, "/SecretString"), region, "{host}");
         let got = call(&fixture, host, "sa-east-1/secretsmanager", get, json!({"SecretId": "hub"})).await;
-        assert!(told(&got, "").starts_with("InvalidSignatureException"), "{host}");
+        assert!(outcome_text(&got, "").starts_with("InvalidSignatureException"), "{host}");
     }
     for host in ["secretsmanager.cn-north-1.amazonaws.com", "api.ecr-public.eu-west-1.amazonaws.com"] {
         // The proxy rejects the tunnel, which clients see like a host name that does not resolve.
@@ -199,7 +208,7 @@ async fn each_service_has_its_hosts_in_every_partition() {
 }
 
 #[tokio::test]
-async fn a_parameter_is_found_by_name_version_and_arn() {
+async fn finds_a_parameter_by_name_version_and_arn() {
     let fixture = Fixture::start().await;
     let parameters = fixture.emulator.parameters();
     parameters.put(PARAMETER, "first");
@@ -210,49 +219,51 @@ async fn a_parameter_is_found_by_name_version_and_arn() {
         ("/hub/login:1", "first"),
         ("/hub/other", "ParameterNotFound: "),
     ] {
-        assert_eq!(told(&parameter(&fixture, name).await, "/Parameter/Value"), expected, "{name}");
+        assert_eq!(outcome_text(&parameter(&fixture, name).await, "/Parameter/Value"), expected, "{name}");
     }
-    assert!(told(&parameter(&fixture, "/hub/login:3").await, "").starts_with("ParameterVersionNotFound"));
+    assert!(
+        outcome_text(&parameter(&fixture, "/hub/login:3").await, "").starts_with("ParameterVersionNotFound")
+    );
     let scope = "eu-west-1/ssm";
     let host = "ssm.eu-west-1.api.aws";
     let input = json!({"Name": "/hub/login"});
     let (_, output) = call(&fixture, host, scope, "AmazonSSM.GetParameter", input).await;
     assert_eq!(output["Parameter"]["Type"], "SecureString");
-    assert_ne!(output["Parameter"]["Value"], "second", "without WithDecryption it is ciphertext");
+    assert_ne!(output["Parameter"]["Value"], "second", "ciphertext without WithDecryption");
 }
 
 #[tokio::test]
-async fn a_parameter_is_refused_in_the_words_of_the_service() {
+async fn parameter_store_returns_its_own_errors() {
     let fixture = Fixture::start().await;
     let parameters = fixture.emulator.parameters();
     parameters.put(PARAMETER, "a");
     parameters.put(FOREIGN_PARAMETER, "b");
     parameters.deny("*:parameter/hub/*");
-    let got = told(&parameter(&fixture, PARAMETER).await, "");
+    let got = outcome_text(&parameter(&fixture, PARAMETER).await, "");
     assert!(
         got.contains(&format!("is not authorized to perform: ssm:GetParameter on resource: {PARAMETER}"))
     );
     parameters.allow_everything();
     parameters.set_key(PARAMETER, KmsKey::AccessDenied);
-    let got = told(&parameter(&fixture, PARAMETER).await, "");
+    let got = outcome_text(&parameter(&fixture, PARAMETER).await, "");
     assert!(
         got.starts_with("AccessDeniedException: The ciphertext refers to a customer master key"),
         "{got}"
     );
     parameters.set_key(PARAMETER, KmsKey::Disabled);
-    assert!(told(&parameter(&fixture, PARAMETER).await, "").starts_with("InvalidKeyId: "));
-    let got = told(&parameter(&fixture, FOREIGN_PARAMETER).await, "");
+    assert!(outcome_text(&parameter(&fixture, PARAMETER).await, "").starts_with("InvalidKeyId: "));
+    let got = outcome_text(&parameter(&fixture, FOREIGN_PARAMETER).await, "");
     assert!(got.contains("no resource-based policy"), "{got}");
     parameters.share(FOREIGN_PARAMETER);
     parameters.set_key(FOREIGN_PARAMETER, KmsKey::CustomerManaged);
-    assert_eq!(told(&parameter(&fixture, FOREIGN_PARAMETER).await, "/Parameter/Value"), "b");
+    assert_eq!(outcome_text(&parameter(&fixture, FOREIGN_PARAMETER).await, "/Parameter/Value"), "b");
 }
 
 #[tokio::test]
-async fn logins_for_ecr_public_come_from_us_east_1_and_are_exchanged_for_a_token() {
+async fn ecr_public_issues_authorization_tokens_in_us_east_1() {
     let fixture = Fixture::start().await;
     let got = public_token(&fixture).await;
-    let token = told(&got, "/authorizationData/authorizationToken");
+    let token = outcome_text(&got, "/authorizationData/authorizationToken");
     let decoded = String::from_utf8(BASE64_STANDARD.decode(&token).unwrap()).unwrap();
     assert!(decoded.starts_with("AWS:"));
     let url = "https://public.ecr.aws/token/?service=public.ecr.aws&scope=aws";
@@ -260,13 +271,13 @@ async fn logins_for_ecr_public_come_from_us_east_1_and_are_exchanged_for_a_token
     let target = "SpencerFrontendService.GetAuthorizationToken";
     let west = "api.ecr-public.us-west-2.amazonaws.com";
     let got = call(&fixture, west, "us-west-2/ecr-public", target, json!({})).await;
-    assert!(told(&got, "").starts_with("UnsupportedCommandException"));
+    assert!(outcome_text(&got, "").starts_with("UnsupportedCommandException"));
     fixture.emulator.ecr_public_api().deny("sts:GetServiceBearerToken");
-    let got = told(&public_token(&fixture).await, "");
+    let got = outcome_text(&public_token(&fixture).await, "");
     assert!(got.contains("is not authorized to perform: sts:GetServiceBearerToken on resource: *"), "{got}");
     fixture.emulator.ecr_public_api().allow_everything();
     fixture.emulator.ecr_public_api().set_token_lifetime(std::time::Duration::ZERO);
-    let stale = told(&public_token(&fixture).await, "/authorizationData/authorizationToken");
-    let refusal = refused(fixture.get(url, &format!("Basic {stale}")).await).await;
-    assert_eq!((refusal.0, refusal.1.as_str()), (403, "DENIED"), "as public-troubleshooting has it");
+    let stale = outcome_text(&public_token(&fixture).await, "/authorizationData/authorizationToken");
+    let api_error = registry_error(fixture.get(url, &format!("Basic {stale}")).await).await;
+    assert_eq!((api_error.0, api_error.1.as_str()), (403, "DENIED"), "expired token");
 }

@@ -66,18 +66,18 @@ async fn serves_a_real_host_name_over_tls_and_logs_the_request() {
     assert_eq!((entry.status, entry.request_bytes, entry.response_bytes), (Some(200), 5, 5));
     assert_eq!(entry.authorization, Authorization::Bearer);
     assert_eq!(entry.user_agent.as_deref(), Some("me/1"));
-    assert!(!format!("{entries:?}").contains("hush"), "a secret is in the log");
+    assert!(!format!("{entries:?}").contains("hush"), "the log contains the token");
 }
 
 #[tokio::test]
-async fn answers_plain_http_requests_as_a_proxy() {
+async fn serves_plain_http_requests() {
     let (_emulator, client) = start().await;
-    let answer = client.get("http://echo.example.com/").send().await.unwrap();
-    assert_eq!(answer.bytes().await.unwrap().len(), 1024);
+    let response = client.get("http://echo.example.com/").send().await.unwrap();
+    assert_eq!(response.bytes().await.unwrap().len(), 1024);
 }
 
 #[tokio::test]
-async fn refuses_a_host_that_nobody_serves_and_logs_it() {
+async fn rejects_and_logs_an_unknown_host() {
     let (emulator, client) = start().await;
     client.get("https://nobody.example.com/").send().await.unwrap_err();
     let plain = client.get("http://nobody.example.com/").send().await.unwrap();
@@ -92,36 +92,36 @@ async fn refuses_a_host_that_nobody_serves_and_logs_it() {
 async fn an_exposed_service_needs_no_proxy() {
     let emulator = Emulator::start().await.unwrap();
     let address = emulator.expose(Arc::new(Echo)).await.unwrap();
-    let answer = reqwest::get(format!("http://{address}/")).await.unwrap();
-    assert_eq!(answer.bytes().await.unwrap().len(), 1024);
+    let response = reqwest::get(format!("http://{address}/")).await.unwrap();
+    assert_eq!(response.bytes().await.unwrap().len(), 1024);
 }
 
 #[tokio::test]
-async fn a_body_is_reset_or_cut_short_after_so_many_bytes() {
+async fn resets_or_truncates_a_response_body() {
     for effect in
         [Effect::Reset { after_bytes: 100, on: None }, Effect::Truncate { after_bytes: 100, on: None }]
     {
         let (emulator, client) = start().await;
         emulator.faults().add(Fault::on("echo.get", effect.clone()).once());
-        let mut answer = client.get(URL).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
+        let mut response = client.get(URL).send().await.unwrap();
+        assert_eq!(response.status(), 200);
         let mut got = 0;
         let end = loop {
-            match answer.chunk().await {
+            match response.chunk().await {
                 Ok(Some(chunk)) => got += chunk.len(),
                 end => break end,
             }
         };
-        assert!(end.is_err(), "{effect:?} ended in good order");
+        assert!(end.is_err(), "no error after {effect:?}");
         assert_eq!(got, 100, "{effect:?}");
         let again = client.get(URL).send().await.unwrap().bytes().await.unwrap();
-        assert_eq!(again.len(), 1024, "a fault once is a fault once");
+        assert_eq!(again.len(), 1024, "the fault has only one hit");
         assert_eq!(emulator.faults().hit_count(), 1);
     }
 }
 
 #[tokio::test]
-async fn a_request_body_is_reset_in_the_middle() {
+async fn resets_a_request_body() {
     let (emulator, client) = start().await;
     emulator.faults().add(Fault::on("echo.put", Effect::Reset { after_bytes: 10, on: None }));
     client.put(URL).body(vec![1; 4096]).send().await.unwrap_err();
@@ -131,7 +131,7 @@ async fn a_request_body_is_reset_in_the_middle() {
 }
 
 #[tokio::test]
-async fn a_byte_is_corrupted_where_asked() {
+async fn corrupts_one_byte() {
     let (emulator, client) = start().await;
     emulator.faults().add(Fault::on("echo.get", Effect::Corrupt { at_byte: 1023, on: None }));
     let bytes = client.get(URL).send().await.unwrap().bytes().await.unwrap();
@@ -140,7 +140,7 @@ async fn a_byte_is_corrupted_where_asked() {
 }
 
 #[tokio::test]
-async fn a_stall_lasts_until_its_end_or_for_ever() {
+async fn a_stall_ends_or_lasts_forever() {
     let (emulator, client) = start().await;
     let stall = |for_ms| Effect::Stall { after_bytes: 1, for_ms, on: None };
     emulator.faults().add(Fault::on("echo.get", stall(Some(50))).once());
@@ -154,7 +154,7 @@ async fn a_stall_lasts_until_its_end_or_for_ever() {
 }
 
 #[tokio::test]
-async fn a_slow_link_is_slow() {
+async fn limits_the_rate_of_a_body() {
     let (emulator, client) = start().await;
     let slow = Effect::Slow { bytes_per_second: 40_000, on: None };
     emulator.faults().add(Fault::on("echo.put", slow));
@@ -163,13 +163,13 @@ async fn a_slow_link_is_slow() {
     let stream = futures_util::stream::iter(
         body.chunks(1024).map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec())).collect::<Vec<_>>(),
     );
-    let answer = client.put(URL).body(reqwest::Body::wrap_stream(stream)).send().await.unwrap();
-    assert_eq!(answer.bytes().await.unwrap(), body);
+    let response = client.put(URL).body(reqwest::Body::wrap_stream(stream)).send().await.unwrap();
+    assert_eq!(response.bytes().await.unwrap(), body);
     assert!(started.elapsed() >= Duration::from_millis(100), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
-async fn a_status_or_a_redirect_comes_instead_of_the_answer() {
+async fn replaces_a_response_by_a_status_or_redirect() {
     let (emulator, client) = start().await;
     emulator
         .faults()
@@ -181,14 +181,17 @@ async fn a_status_or_a_redirect_comes_instead_of_the_answer() {
         ]"#,
         )
         .unwrap();
-    let refused = client.get(URL).send().await.unwrap();
-    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (429, &"1".parse().unwrap()));
+    let registry_error = client.get(URL).send().await.unwrap();
+    assert_eq!(
+        (registry_error.status().as_u16(), &registry_error.headers()["retry-after"]),
+        (429, &"1".parse().unwrap())
+    );
     let moved = client.get(URL).send().await.unwrap();
     assert_eq!(moved.url().path(), "/other");
 }
 
 #[tokio::test]
-async fn an_answer_can_be_lost_although_the_work_was_done() {
+async fn loses_a_response_after_the_request_is_processed() {
     for effect in [
         Effect::Reset { after_bytes: 0, on: Some(Direction::Response) },
         Effect::Truncate { after_bytes: 0, on: Some(Direction::Response) },

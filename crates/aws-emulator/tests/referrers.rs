@@ -36,7 +36,7 @@ async fn hub(manner: ReferrersSupport) -> (Fixture, Image, String) {
 }
 
 #[tokio::test]
-async fn the_api_pages_and_filters_and_says_so() {
+async fn the_referrers_api_has_pages_and_filters() {
     let (fixture, image, token) = hub(ReferrersSupport::Api).await;
     fixture.emulator.docker_hub().set_referrers_page(2);
     let url = format!("{HUB}/v2/{PYTHON}/referrers/{}", image.digest());
@@ -51,11 +51,15 @@ async fn the_api_pages_and_filters_and_says_so() {
     let filtered = fixture.get(&format!("{url}?artifactType={SBOM}"), &token).await;
     assert_eq!(header(&filtered, "oci-filters-applied"), "artifactType");
     assert_eq!(body(filtered).await["manifests"].as_array().unwrap().len(), 1);
-    assert_eq!(fixture.emulator.log().pulls(fixture.emulator.log().start()), 0, "no pull is counted");
+    assert_eq!(
+        fixture.emulator.log().pulls(fixture.emulator.log().start()),
+        0,
+        "referrers do not count as pulls"
+    );
 }
 
 #[tokio::test]
-async fn a_registry_without_the_api_keeps_the_list_under_a_tag() {
+async fn a_registry_without_the_api_has_a_fallback_tag() {
     let (fixture, image, token) = hub(ReferrersSupport::FallbackTag).await;
     let referrers = format!("{HUB}/v2/{PYTHON}/referrers/{}", image.digest());
     assert_eq!(fixture.get(&referrers, &token).await.status(), 404);
@@ -63,14 +67,14 @@ async fn a_registry_without_the_api_keeps_the_list_under_a_tag() {
     let list = body(fixture.get(&format!("{HUB}/v2/{PYTHON}/manifests/{tag}"), &token).await).await;
     assert_eq!(digests(&list["manifests"], "artifactType"), [SBOM, SIGNATURE].map(String::from).into());
     fixture.emulator.docker_hub().set_referrers(ReferrersSupport::LoginPage);
-    let answer = fixture.get(&referrers, &token).await;
-    assert_eq!((answer.status().as_u16(), header(&answer, "location")), (303, "/login".to_owned()));
+    let response = fixture.get(&referrers, &token).await;
+    assert_eq!((response.status().as_u16(), header(&response, "location")), (303, "/login".to_owned()));
     let page = fixture.get(&format!("{HUB}/login"), "").await;
     assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
 }
 
 #[tokio::test]
-async fn a_tag_that_is_none_is_taken_for_a_digest_where_that_is_the_manner() {
+async fn digest_tag_support_resolves_a_fallback_tag() {
     let (fixture, image) = (Fixture::start().await, ImageBuilder::new(1).index());
     let hub = fixture.emulator.docker_hub();
     hub.put_image(PYTHON, "3.13", &image);
@@ -78,15 +82,15 @@ async fn a_tag_that_is_none_is_taken_for_a_digest_where_that_is_the_manner() {
     let url = format!("{HUB}/v2/{PYTHON}/manifests/{}", image.digest().replacen(':', "-", 1));
     assert_eq!(fixture.head(&url, &token).await.status(), 404);
     hub.set_referrers(ReferrersSupport::DigestTag);
-    let answer = fixture.head(&url, &token).await;
+    let response = fixture.head(&url, &token).await;
     assert_eq!(
-        (answer.status().as_u16(), header(&answer, "docker-content-digest")),
+        (response.status().as_u16(), header(&response, "docker-content-digest")),
         (200, image.digest().to_owned())
     );
 }
 
 #[tokio::test]
-async fn ecr_lists_what_refers_to_an_image_also_when_that_is_gone() {
+async fn ecr_lists_the_referrers_of_a_deleted_image() {
     let (fixture, image) = (Fixture::start().await, ImageBuilder::new(1).index());
     let arn = fixture.emulator.repository_arn("app");
     let repository = fixture.emulator.ecr().create_repository(&arn, Mutability::Mutable);
@@ -94,9 +98,12 @@ async fn ecr_lists_what_refers_to_an_image_also_when_that_is_gone() {
     let artifacts = artifacts(&image);
     artifacts.iter().for_each(|artifact| repository.put_image(None, artifact));
     let expected: BTreeSet<String> = artifacts.iter().map(|artifact| artifact.digest().to_owned()).collect();
-    let login = fixture.ecr_login().await;
+    let authorization = fixture.ecr_authorization().await;
     let url = format!("{REGISTRY}/v2/app/referrers/{}", image.digest());
-    assert_eq!(digests(&body(fixture.get(&url, &login).await).await["manifests"], "digest"), expected);
+    assert_eq!(
+        digests(&body(fixture.get(&url, &authorization).await).await["manifests"], "digest"),
+        expected
+    );
     let input =
         json!({"repositoryName": "app", "subjectId": {"imageDigest": image.digest()}, "maxResults": 2});
     let first = fixture.call("ListImageReferrers", input.clone()).await;
@@ -107,9 +114,9 @@ async fn ecr_lists_what_refers_to_an_image_also_when_that_is_gone() {
     assert_eq!(rest.get("nextToken"), None);
     let mut found = digests(&first["referrers"], "digest");
     found.extend(digests(&rest["referrers"], "digest"));
-    assert_eq!(found, expected, "deleting an image by hand leaves what refers to it");
+    assert_eq!(found, expected, "deleting an image keeps its referrers");
     let mut wrong = input;
     wrong["maxResults"] = json!(51);
-    let (kind, _) = fixture.refusal("ListImageReferrers", wrong).await;
+    let (kind, _) = fixture.api_error("ListImageReferrers", wrong).await;
     assert_eq!(kind, "InvalidParameterException");
 }

@@ -12,7 +12,7 @@ use aws_emulator::stack::{
     Trigger,
 };
 use serde_json::{Value, json};
-use stack_fixture::{World, world, world_with};
+use stack_fixture::{StackFixture, default_stack_fixture, stack_fixture_with};
 
 /// Checks the status and the calls in the order in which they were sent.
 fn check(transcript: &OperationReport, status: StackStatus, requests: &[&str]) {
@@ -30,9 +30,9 @@ fn failing(trigger: Trigger) -> Resource {
 }
 
 #[tokio::test]
-async fn a_life_from_create_to_delete() {
-    let world = world().await;
-    let World { stack, bucket, .. } = &world;
+async fn creates_updates_and_deletes_a_resource() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, bucket, .. } = &fixture;
     let created = stack.create(&one(json!({ "Id": "a", "Flag": true, "Count": 3 }))).await;
     check(&created, StackStatus::CreateComplete, &["Create Image"]);
     let event = &created.calls[0].event;
@@ -60,9 +60,9 @@ async fn a_life_from_create_to_delete() {
 }
 
 #[tokio::test]
-async fn a_new_id_is_a_replacement_and_the_old_one_is_cleaned_up() {
-    let world = world().await;
-    let World { stack, .. } = &world;
+async fn a_new_id_replaces_the_resource_and_deletes_the_old_one() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, .. } = &fixture;
     stack.create(&one(json!({ "Id": "a" }))).await;
     let updated = stack.update(&one(json!({ "Id": "b" }))).await;
     check(&updated, StackStatus::UpdateComplete, &["Update Image", "Delete Image clean-up"]);
@@ -72,9 +72,9 @@ async fn a_new_id_is_a_replacement_and_the_old_one_is_cleaned_up() {
 }
 
 #[tokio::test]
-async fn a_clean_up_that_fails_is_abandoned() {
-    let world = world().await;
-    let World { stack, .. } = &world;
+async fn ignores_a_failed_clean_up() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, .. } = &fixture;
     stack.create(&one(json!({ "Id": "a", "Delete": "fail" }))).await;
     let updated = stack.update(&one(json!({ "Id": "b" }))).await;
     check(&updated, StackStatus::UpdateComplete, &["Update Image", "Delete Image clean-up"]);
@@ -82,24 +82,24 @@ async fn a_clean_up_that_fails_is_abandoned() {
 }
 
 #[tokio::test]
-async fn a_failed_create_is_deleted_by_the_id_it_answered() {
-    let world = world().await;
-    let World { stack, .. } = &world;
+async fn deletes_a_failed_create_by_the_id_in_its_response() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, .. } = &fixture;
     let created = stack.create(&one(json!({ "Create": "fail" }))).await;
     check(&created, StackStatus::RollbackComplete, &["Create Image", "Delete Image rollback"]);
     assert_eq!(created.calls[1].physical_id(), Some("create-failed"));
     let request = created.calls[0].event["RequestId"].as_str().unwrap();
     let expected = format!(
-        "Received response status [FAILED] from custom resource. Message returned: as told \
+        "Received response status [FAILED] from custom resource. Message returned: requested by the event \
          (RequestId: {request})"
     );
     assert_eq!(created.failures(), [expected]);
 }
 
 #[tokio::test]
-async fn an_answer_without_id_fails_in_cloudformations_words() {
-    let world = world().await;
-    let World { stack, .. } = &world;
+async fn rejects_a_response_without_an_id() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, .. } = &fixture;
     let created = stack.create(&one(json!({ "Create": "no-id" }))).await;
     check(&created, StackStatus::RollbackComplete, &["Create Image", "Delete Image rollback"]);
     assert_eq!(created.failures(), ["Invalid PhysicalResourceId"]);
@@ -107,9 +107,9 @@ async fn an_answer_without_id_fails_in_cloudformations_words() {
 }
 
 #[tokio::test]
-async fn a_cancelled_create_is_deleted_while_it_runs_and_its_late_answer_is_ignored() {
-    let world = world().await;
-    let World { stack, emulator, function, .. } = &world;
+async fn deletes_a_cancelled_create_and_ignores_its_late_response() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, emulator, function, .. } = &fixture;
     let file = emulator.folder().join("go-on");
     let image = json!({ "Id": "late", "Create": "wait", "File": file.to_str() });
     let template = one(image).with("Subnet", failing(Trigger::RequestSent("Image".to_owned())));
@@ -122,15 +122,15 @@ async fn a_cancelled_create_is_deleted_while_it_runs_and_its_late_answer_is_igno
     assert!(random.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()));
 
     std::fs::write(file, "").unwrap();
-    assert!(function.wait_until_idle(stack_fixture::PATIENCE).await);
+    assert!(function.wait_until_idle(stack_fixture::TIMEOUT).await);
     assert!(stack.resources().is_empty());
-    assert_eq!(function.sandboxes().len(), 2, "the Delete ran beside the Create");
+    assert_eq!(function.sandboxes().len(), 2, "Create and Delete ran concurrently");
 }
 
 #[tokio::test]
-async fn a_failed_update_is_rolled_back_with_the_properties_swapped() {
-    let world = world().await;
-    let World { stack, .. } = &world;
+async fn rolls_back_a_failed_update_with_swapped_properties() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, .. } = &fixture;
     stack.create(&one(json!({ "Id": "a", "Value": "old" }))).await;
     let updated = stack.update(&one(json!({ "Id": "a", "Update": "fail" }))).await;
     let requests = ["Update Image", "Update Image rollback"];
@@ -144,9 +144,9 @@ async fn a_failed_update_is_rolled_back_with_the_properties_swapped() {
 }
 
 #[tokio::test]
-async fn an_update_that_succeeded_is_undone_when_a_sibling_fails() {
-    let world = world().await;
-    let World { stack, .. } = &world;
+async fn rolls_back_an_update_if_another_resource_fails() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, .. } = &fixture;
     let template = |value: &str, sibling: Resource| {
         one(json!({ "Id": "a", "Value": value })).with("Task", sibling.depends_on("Image"))
     };
@@ -161,7 +161,7 @@ async fn an_update_that_succeeded_is_undone_when_a_sibling_fails() {
 }
 
 #[tokio::test]
-async fn a_replacement_that_is_rolled_back_loses_the_new_id() {
+async fn the_rollback_of_a_replacement_deletes_the_new_id() {
     for (rollback, requests) in [
         (ReplacementRollback::DeleteNew, &["Update Image", "Delete Image clean-up"][..]),
         (
@@ -169,8 +169,8 @@ async fn a_replacement_that_is_rolled_back_loses_the_new_id() {
             &["Update Image", "Update Image rollback", "Delete Image clean-up"],
         ),
     ] {
-        let world = world_with(|_| {}, |settings| settings.replacement_rollback = rollback).await;
-        let World { stack, .. } = &world;
+        let fixture = stack_fixture_with(|_| {}, |settings| settings.replacement_rollback = rollback).await;
+        let StackFixture { stack, .. } = &fixture;
         stack.create(&one(json!({ "Id": "a" }))).await;
         let template =
             one(json!({ "Id": "b" })).with("Task", failing(Trigger::Immediately).depends_on("Image"));
@@ -182,9 +182,9 @@ async fn a_replacement_that_is_rolled_back_loses_the_new_id() {
 }
 
 #[tokio::test]
-async fn a_rollback_that_fails_can_be_continued() {
-    let world = world().await;
-    let World { stack, .. } = &world;
+async fn continues_a_failed_rollback() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, .. } = &fixture;
     stack.create(&one(json!({ "Id": "a", "Update": "fail" }))).await;
     let updated = stack.update(&one(json!({ "Id": "a", "Update": "fail", "Value": "x" }))).await;
     let requests = ["Update Image", "Update Image rollback"];
@@ -197,9 +197,9 @@ async fn a_rollback_that_fails_can_be_continued() {
 }
 
 #[tokio::test]
-async fn a_renamed_resource_is_created_anew_and_the_old_one_cleaned_up() {
-    let world = world().await;
-    let World { stack, .. } = &world;
+async fn creates_a_renamed_resource_and_deletes_the_old_one() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, .. } = &fixture;
     stack.create(&one(json!({ "Id": "a" }))).await;
     let renamed = Template::new().image("Picture", json!({ "Id": "a" }));
     let updated = stack.update(&renamed).await;
@@ -213,9 +213,9 @@ async fn a_renamed_resource_is_created_anew_and_the_old_one_cleaned_up() {
 }
 
 #[tokio::test]
-async fn a_failed_delete_leaves_the_resource_in_the_stack() {
-    let world = world().await;
-    let World { stack, .. } = &world;
+async fn keeps_a_resource_whose_delete_fails() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, .. } = &fixture;
     stack.create(&one(json!({ "Id": "a", "Delete": "fail" }))).await;
     check(&stack.delete().await, StackStatus::DeleteFailed, &["Delete Image"]);
     assert_eq!(stack.physical_id("Image").unwrap(), "a");
@@ -223,9 +223,9 @@ async fn a_failed_delete_leaves_the_resource_in_the_stack() {
 }
 
 #[tokio::test]
-async fn what_is_retained_gets_no_delete() {
-    let world = world().await;
-    let World { stack, .. } = &world;
+async fn sends_no_delete_for_a_retained_resource() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, .. } = &fixture;
     let image = |id: &str| {
         let image = Resource::custom("Custom::ContainerImage", json!({ "Id": id }));
         let image = image.deletion_policy(Policy::Retain).update_replace_policy(Policy::Retain);
@@ -237,9 +237,9 @@ async fn what_is_retained_gets_no_delete() {
 }
 
 #[tokio::test]
-async fn attributes_reach_dependants_and_a_missing_one_fails_them() {
-    let world = world().await;
-    let World { stack, .. } = &world;
+async fn resolves_attributes_and_rejects_missing_ones() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, .. } = &fixture;
     let template = |attribute: &str| {
         one(json!({ "Id": "a", "Value": "v" })).image(
             "Next",
@@ -260,9 +260,9 @@ async fn attributes_reach_dependants_and_a_missing_one_fails_them() {
 }
 
 #[tokio::test]
-async fn independent_resources_are_created_at_the_same_time() {
-    let world = world().await;
-    let World { stack, emulator, function, .. } = &world;
+async fn creates_independent_resources_concurrently() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, emulator, function, .. } = &fixture;
     let file = emulator.folder().join("both-run");
     let image = json!({ "Create": "wait", "File": file.to_str() });
     let template = Template::new().image("A", image.clone()).image("B", image);
@@ -272,17 +272,17 @@ async fn independent_resources_are_created_at_the_same_time() {
         }
         std::fs::write(&file, "").unwrap();
     };
-    let both = tokio::time::timeout(stack_fixture::PATIENCE, both);
+    let both = tokio::time::timeout(stack_fixture::TIMEOUT, both);
     let (created, both) = tokio::join!(stack.create(&template), both);
     both.unwrap();
     assert_eq!(created.status, StackStatus::CreateComplete);
 }
 
 #[tokio::test]
-async fn an_answer_that_is_discarded_leaves_the_stack_waiting() {
+async fn waits_on_after_a_discarded_response() {
     for behaviour in ["null-reason", "wrong-request"] {
-        let world = world().await;
-        let World { stack, .. } = &world;
+        let fixture = default_stack_fixture().await;
+        let StackFixture { stack, .. } = &fixture;
         let properties = json!({ "Create": behaviour, "ServiceTimeout": 100 });
         let created = stack.create(&one(properties)).await;
         check(&created, StackStatus::RollbackComplete, &["Create Image", "Delete Image rollback"]);
@@ -296,26 +296,26 @@ async fn an_answer_that_is_discarded_leaves_the_stack_waiting() {
 }
 
 #[tokio::test]
-async fn only_the_first_answer_counts() {
-    let world = world().await;
-    let World { stack, function, .. } = &world;
+async fn only_the_first_response_counts() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, function, .. } = &fixture;
     let created = stack.create(&one(json!({ "Id": "a", "Create": "twice" }))).await;
     check(&created, StackStatus::CreateComplete, &["Create Image"]);
-    assert!(function.wait_until_idle(stack_fixture::PATIENCE).await);
+    assert!(function.wait_until_idle(stack_fixture::TIMEOUT).await);
     assert_eq!(stack.physical_id("Image").unwrap(), "a");
 }
 
 #[tokio::test]
-async fn urls_of_the_older_kind_work_too() {
-    let world = world_with(|_| {}, |settings| settings.signature = SignatureVersion::V2).await;
-    let World { stack, .. } = &world;
+async fn accepts_urls_with_signature_version_2() {
+    let fixture = stack_fixture_with(|_| {}, |settings| settings.signature = SignatureVersion::V2).await;
+    let StackFixture { stack, .. } = &fixture;
     check(&stack.create(&one(json!({}))).await, StackStatus::CreateComplete, &["Create Image"]);
 }
 
 #[tokio::test]
-async fn an_event_made_by_hand_is_completed_and_awaited() {
-    let world = world().await;
-    let World { stack, .. } = &world;
+async fn completes_and_sends_a_custom_event() {
+    let fixture = default_stack_fixture().await;
+    let StackFixture { stack, .. } = &fixture;
     let call = stack.send(json!({ "RequestType": "Create", "Any": 1 })).await;
     assert_eq!(call.response().unwrap().physical_id, "Resource");
 }

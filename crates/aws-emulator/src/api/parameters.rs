@@ -119,7 +119,9 @@ impl Parameters {
     }
 
     fn change(&self, arn: &str, change: impl FnOnce(&mut Parameter)) {
-        change(self.lock().parameters.get_mut(arn).unwrap_or_else(|| panic!("no parameter {arn} was put")));
+        change(
+            self.lock().parameters.get_mut(arn).unwrap_or_else(|| panic!("parameter {arn} does not exist")),
+        );
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -28,7 +28,12 @@ fn main() -> Result<()> {
         println!("{}", json!({ "message": "event", "requestId": id }));
         let event: Value = serde_json::from_str(&event)?;
         let end = if behave(&event)? { "response" } else { "error" };
-        call(&api, "POST", &format!("invocation/{id}/{end}"), "{\"errorMessage\":\"as told\"}")?;
+        call(
+            &api,
+            "POST",
+            &format!("invocation/{id}/{end}"),
+            "{\"errorMessage\":\"requested by the event\"}",
+        )?;
     }
 }
 
@@ -89,7 +94,7 @@ fn failure(event: &Value) -> Value {
     let created = json!("create-failed");
     let id = event.get("PhysicalResourceId").unwrap_or(&created).clone();
     let answer = with(success(event), "PhysicalResourceId", id);
-    with(with(answer, "Status", json!("FAILED")), "Reason", json!("as told"))
+    with(with(answer, "Status", json!("FAILED")), "Reason", json!("requested by the event"))
 }
 
 fn with(mut object: Value, field: &str, value: Value) -> Value {

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_answer_is_accepted() {
+    fn accepts_a_valid_response() {
         let answer = parse_with("NoEcho", Some(json!(true))).unwrap();
         assert_eq!((answer.status, answer.physical_id.as_str()), (Status::Failed, "p"));
         assert_eq!((answer.data.len(), answer.no_echo), (2, true));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cloudformation_discards_is_discarded() {
+    fn discards_malformed_responses() {
         for (field, value) in [
             ("Status", Some(json!("Success"))),
             ("Status", None),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_null_reason_is_discarded_on_success_too() {
+    fn discards_a_null_reason_also_on_success() {
         let body = json!({
             "Status": "SUCCESS", "Reason": null, "PhysicalResourceId": "p", "StackId": "s",
             "RequestId": "r", "LogicalResourceId": "l",
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cloudformation_fails_at_once_is_invalid() {
+    fn rejects_invalid_ids_and_long_responses() {
         for value in [None, Some(json!("")), Some(json!("x".repeat(1_025))), Some(json!(7))] {
             let read = parse_with("PhysicalResourceId", value.clone());
             assert!(matches!(read, Err(ResponseError::Invalid(_))), "{value:?}: {read:?}");

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_names_bucket_key_and_validity_in_either_form() {
+    fn formats_urls_of_both_versions() {
         let key = "arn:aws:cloudformation:eu-west-1:1:stack/s/1|Python|2";
         let v4 = PresignedUrl::new("eu-west-1", key, SignatureVersion::V4, URL_VALIDITY).url();
         let host = "cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com";

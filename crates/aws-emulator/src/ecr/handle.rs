@@ -49,7 +49,8 @@ impl Ecr {
         arn: &str,
         mutability: Mutability,
     ) -> Result<Repository, String> {
-        let key = RepositoryKey::from_arn(arn).ok_or_else(|| format!("{arn} is no repository's ARN"))?;
+        let key =
+            RepositoryKey::from_arn(arn).ok_or_else(|| format!("{arn} is not the ARN of a repository"))?;
         let repository = Repository { ecr: Arc::clone(self), key };
         let fresh =
             super::store::Repository { mutability, created: now(), ..super::store::Repository::default() };
@@ -63,7 +64,8 @@ impl Ecr {
     ///
     /// Panics if the ARN is not the ARN of a repository.
     pub fn repository(self: &Arc<Self>, arn: &str) -> Repository {
-        let key = RepositoryKey::from_arn(arn).unwrap_or_else(|| panic!("{arn} names no repository"));
+        let key =
+            RepositoryKey::from_arn(arn).unwrap_or_else(|| panic!("{arn} is not the ARN of a repository"));
         Repository { ecr: Arc::clone(self), key }
     }
 
@@ -233,7 +235,7 @@ impl Repository {
         let put =
             NewImage { bytes: &manifest.bytes, media_type: Some(&manifest.media_type), tag, digest: None };
         let error = images::put(&mut self.ecr.lock(), &self.key, &put).err();
-        assert_eq!(error, None, "ECR refused an image of the test");
+        assert_eq!(error, None, "ECR would reject this manifest");
     }
 
     /// Sets or removes a tag without any checks.
@@ -266,12 +268,12 @@ impl Repository {
 
 fn integrity_errors(repository: &super::store::Repository, reference: &str) -> Vec<String> {
     let Some(image) = repository.image(reference) else {
-        return vec![format!("{reference} is not there")];
+        return vec![format!("{reference} is missing")];
     };
     let mut found = Vec::new();
     for (digest, size) in &image.parsed.blobs {
         match repository.layers.get(digest) {
-            None => found.push(format!("blob {digest} is not there")),
+            None => found.push(format!("blob {digest} is missing")),
             Some(layer) if layer.actual != *digest || layer.size != *size => {
                 found.push(format!("blob {digest} of {size} bytes is {} of {}", layer.actual, layer.size));
             }

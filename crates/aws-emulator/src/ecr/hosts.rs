@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_known_for_what_it_is() {
+    fn parses_host_names() {
         let data = |region: &str| {
             Some(Endpoint::Registry { account: "123456789012".to_owned(), region: region.to_owned() })
         };

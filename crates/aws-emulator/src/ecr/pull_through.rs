@@ -48,8 +48,8 @@ impl Ecr {
     ///
     /// Panics if the ARN is not the ARN of a repository.
     pub fn pull_through(&self, prefix: &str, upstream: &Arc<Registry>, settings: PullThroughSettings) {
-        let prefix_key =
-            RepositoryKey::from_arn(prefix).unwrap_or_else(|| panic!("{prefix} names no repository"));
+        let prefix_key = RepositoryKey::from_arn(prefix)
+            .unwrap_or_else(|| panic!("{prefix} is not the ARN of a repository"));
         let rule = PullThroughRule {
             prefix_key,
             upstream: Arc::clone(upstream),

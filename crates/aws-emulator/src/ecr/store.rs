@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mutability_follows_its_filters() {
+    fn applies_the_filters_of_mutability() {
         let filters = || vec!["sha256-*".to_owned(), "latest".to_owned()];
         for (mutability, latest, signature, release) in [
             (Mutability::Mutable, true, true, true),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arn_of_another_partition_names_nothing() {
+    fn rejects_an_arn_with_the_wrong_partition() {
         let arn = "arn:aws-cn:ecr:cn-north-1:123456789012:repository/team/app";
         assert_eq!(RepositoryKey::from_arn(arn).unwrap().arn(), arn);
         assert_eq!(RepositoryKey::from_arn("arn:aws:ecr:cn-north-1:123456789012:repository/app"), None);

@@ -75,14 +75,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_images_a_second_and_no_more() {
+    fn limits_calls_to_ten_images_per_second() {
         let (mut rate_limits, now) = (RateLimits::default(), Instant::now());
         let mut put = |after: u64| {
             let now = now + Duration::from_millis(after);
             (0..50).filter(|_| rate_limits.try_acquire("1", "eu-west-1", "PutImage", now)).count()
         };
         assert_eq!((put(0), put(0), put(500), put(10_000)), (10, 0, 5, 10));
-        assert!(rate_limits.try_acquire("1", "us-east-1", "PutImage", now), "Regions are apart");
+        assert!(rate_limits.try_acquire("1", "us-east-1", "PutImage", now), "each Region has its own limits");
         assert!(rate_limits.try_acquire("1", "eu-west-1", "DescribeImages", now));
     }
 }

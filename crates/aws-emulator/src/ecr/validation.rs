@@ -107,13 +107,13 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_manifest_passes() {
+    fn accepts_a_plain_manifest() {
         let blobs = check(|_| ()).unwrap().blobs;
         assert_eq!(blobs, [("sha256:c".to_owned(), 1), ("sha256:l".to_owned(), 1)]);
     }
 
     #[test]
-    fn what_ecr_does_not_take_is_refused() {
+    fn rejects_manifests_as_ecr_does() {
         let refused = |text: &str, change: fn(&mut Value)| {
             let message = check(change).unwrap_err();
             assert!(message.contains(text), "{message}");

@@ -223,14 +223,14 @@ mod tests {
     use crate::blob::digest;
 
     #[test]
-    fn the_same_recipe_gives_the_same_bytes() {
+    fn the_same_settings_give_the_same_bytes() {
         let builder = ImageBuilder::new(1).attestations().windows("10.0.20348.2655");
         assert_eq!(builder.index().digest(), builder.index().digest());
         assert_ne!(builder.index().digest(), ImageBuilder::new(2).index().digest());
     }
 
     #[test]
-    fn an_index_refers_to_manifests_and_blobs_that_are_there() {
+    fn an_index_refers_to_existing_manifests_and_blobs() {
         for builder in [
             ImageBuilder::new(1).attestations(),
             ImageBuilder::new(2).docker().layers(&[10, 2000]).shared_layers(&[300]),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_layer_is_what_the_config_says() {
+    fn a_small_layer_matches_the_diff_id_in_the_config() {
         let image = ImageBuilder::new(1).single();
         let manifest = image.root().document();
         let blob = |digest: &Value| image.blobs.iter().find(|blob| digest == blob.digest()).unwrap();
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_is_found_by_its_platform() {
+    fn finds_a_child_manifest_by_platform() {
         let image = ImageBuilder::new(1).platforms(&["linux/amd64", "linux/arm/v7"]).index();
         assert_eq!(image.child("linux/arm/v7"), Some(&image.manifests[1]));
         assert_eq!(image.child("linux/s390x"), None);

@@ -276,7 +276,7 @@ impl Stack {
 
     fn assert_status(&self, statuses: &[StackStatus]) {
         let status = self.status();
-        assert!(statuses.contains(&status), "not possible in status {status}");
+        assert!(statuses.contains(&status), "CloudFormation rejects this operation in status {status}");
     }
 
     /// Sets the current template.

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn simple_values_become_strings_and_shapes_stay() {
+    fn converts_scalars_to_strings() {
         let resolved = resolve(&json!({
             "Flag": true, "Number": 7, "List": [1, "a", { "Ref": "AWS::NoValue" }],
             "Map": { "A": false }, "Gone": { "Ref": "AWS::NoValue" },
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_emulated_is_refused() {
+    fn rejects_unsupported_functions_and_unknown_references() {
         assert_eq!(resolve(&json!({ "A": { "Fn::Sub": "x" } })), Err("Fn::Sub is not emulated".to_owned()));
         assert!(resolve(&json!({ "A": { "Ref": "Nobody" } })).is_err());
         assert!(resolve(&json!({ "A": null })).is_err());

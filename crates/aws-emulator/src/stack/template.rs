@@ -143,7 +143,7 @@ impl Resource {
     }
 
     fn new(kind: Kind, properties: Value) -> Self {
-        let Value::Object(properties) = properties else { panic!("properties are an object") };
+        let Value::Object(properties) = properties else { panic!("the properties must be a JSON object") };
         Self {
             kind,
             properties,
@@ -214,7 +214,9 @@ impl Resource {
     }
 
     fn change(mut self, change: impl FnOnce(&mut SimulatedResource)) -> Self {
-        let Kind::Simulated(simulated) = &mut self.kind else { panic!("only siblings can be told") };
+        let Kind::Simulated(simulated) = &mut self.kind else {
+            panic!("only a simulated resource can have behaviour")
+        };
         change(simulated);
         self
     }

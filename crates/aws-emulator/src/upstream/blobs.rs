@@ -171,7 +171,7 @@ mod tests {
     use super::parse_range;
 
     #[test]
-    fn a_range_lies_within_the_blob() {
+    fn parses_ranges_within_the_blob() {
         assert_eq!(parse_range("bytes=2-", 10), Some(2..10));
         assert_eq!(parse_range("bytes=2-4", 10), Some(2..5));
         assert_eq!(parse_range("bytes=2-99", 10), Some(2..10));

@@ -194,7 +194,7 @@ mod tests {
     use super::rfc3339;
 
     #[test]
-    fn times_are_written_as_dates() {
+    fn formats_times() {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
         assert_eq!(rfc3339(951_782_400), "2000-02-29T00:00:00Z");
         assert_eq!(rfc3339(1_798_761_599), "2026-12-31T23:59:59Z");

@@ -47,14 +47,14 @@ impl Fixture {
     }
 
     /// Returns a bearer token of Docker Hub.
-    pub(crate) async fn hub_token(&self, repository: &str, login: Option<(&str, &str)>) -> String {
+    pub(crate) async fn hub_token(&self, repository: &str, authorization: Option<(&str, &str)>) -> String {
         let url = format!(
             "https://auth.docker.io/token?service=registry.docker.io&scope=repository:{repository}:pull"
         );
-        let authorization = login.map(|(user, password)| basic(user, password)).unwrap_or_default();
-        let answer = self.get(&url, &authorization).await;
-        assert_eq!(answer.status(), 200);
-        let body = body(answer).await;
+        let authorization = authorization.map(|(user, password)| basic(user, password)).unwrap_or_default();
+        let response = self.get(&url, &authorization).await;
+        assert_eq!(response.status(), 200);
+        let body = body(response).await;
         assert_eq!(body["token"], body["access_token"]);
         assert_eq!(body["expires_in"], 300);
         format!("Bearer {}", body["token"].as_str().unwrap())
@@ -79,8 +79,8 @@ impl Fixture {
         let target = format!("AmazonEC2ContainerRegistry_V20150921.{action}");
         let request = self.request(Method::POST, &url, authorization);
         let request = request.header("x-amz-target", target).body(input.to_string());
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), body(answer).await)
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), body(response).await)
     }
 
     /// Calls an action that must succeed.
@@ -91,7 +91,7 @@ impl Fixture {
     }
 
     /// Calls an action that must fail, and returns name and message of the error.
-    pub(crate) async fn refusal(&self, action: &str, input: Value) -> (String, String) {
+    pub(crate) async fn api_error(&self, action: &str, input: Value) -> (String, String) {
         let (status, output) = self.call_in(REGION, action, input).await;
         assert_eq!(status, 400, "{action}: {output}");
         let text = |name: &str| output[name].as_str().unwrap().to_owned();
@@ -99,25 +99,25 @@ impl Fixture {
     }
 
     /// Returns the `Authorization` header for ECR's registry.
-    pub(crate) async fn ecr_login(&self) -> String {
+    pub(crate) async fn ecr_authorization(&self) -> String {
         let output = self.call("GetAuthorizationToken", json!({})).await;
         let token = output["authorizationData"][0]["authorizationToken"].as_str().unwrap();
         format!("Basic {token}")
     }
 
     /// Opens an upload session and returns its URL.
-    pub(crate) async fn open(&self, repository: &str, login: &str) -> String {
+    pub(crate) async fn open(&self, repository: &str, authorization: &str) -> String {
         let url = format!("{REGISTRY}/v2/{repository}/blobs/uploads/");
-        let answer = self.request(Method::POST, &url, login).send().await.unwrap();
-        assert_eq!(answer.status(), 202);
-        header(&answer, "location")
+        let response = self.request(Method::POST, &url, authorization).send().await.unwrap();
+        assert_eq!(response.status(), 202);
+        header(&response, "location")
     }
 
     /// Uploads a blob in one PUT.
-    pub(crate) async fn push(&self, repository: &str, login: &str, bytes: &[u8]) -> Response {
-        let location = self.open(repository, login).await;
+    pub(crate) async fn push(&self, repository: &str, authorization: &str, bytes: &[u8]) -> Response {
+        let location = self.open(repository, authorization).await;
         let url = format!("{location}&digest={}", aws_emulator::digest(bytes));
-        let request = self.request(Method::PUT, &url, login).body(bytes.to_vec());
+        let request = self.request(Method::PUT, &url, authorization).body(bytes.to_vec());
         request.send().await.unwrap()
     }
 
@@ -126,11 +126,11 @@ impl Fixture {
         &self,
         repository: &str,
         reference: &str,
-        login: &str,
+        authorization: &str,
         (media_type, bytes): (&str, &[u8]),
     ) -> Response {
         let url = format!("{REGISTRY}/v2/{repository}/manifests/{reference}");
-        let request = self.request(Method::PUT, &url, login).header("content-type", media_type);
+        let request = self.request(Method::PUT, &url, authorization).header("content-type", media_type);
         request.body(bytes.to_vec()).send().await.unwrap()
     }
 }
@@ -150,20 +150,20 @@ pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
 }
 
-pub(crate) fn header(answer: &Response, name: &str) -> String {
-    answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+pub(crate) fn header(response: &Response, name: &str) -> String {
+    response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
 }
 
 /// Returns the body as JSON, or as a string if it is no JSON.
-pub(crate) async fn body(answer: Response) -> Value {
-    let text = answer.text().await.unwrap();
+pub(crate) async fn body(response: Response) -> Value {
+    let text = response.text().await.unwrap();
     serde_json::from_str(&text).unwrap_or_else(|_| json!(text))
 }
 
 /// Returns status, code and message of a registry's error response.
-pub(crate) async fn refused(answer: Response) -> (u16, String, String) {
-    let status = answer.status().as_u16();
-    let body = body(answer).await;
+pub(crate) async fn registry_error(response: Response) -> (u16, String, String) {
+    let status = response.status().as_u16();
+    let body = body(response).await;
     let text = |name: &str| body["errors"][0][name].as_str().unwrap_or_default().to_owned();
     (status, text("code"), text("message"))
 }

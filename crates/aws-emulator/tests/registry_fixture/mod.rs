@@ -10,13 +10,13 @@ use reqwest::Response;
 
 use crate::common::{Fixture, basic, body};
 
-pub(crate) struct Case {
+pub(crate) struct RegistryFixture {
     pub(crate) fixture: Fixture,
     pub(crate) registry: Arc<Registry>,
     pub(crate) image: Image,
 }
 
-impl Case {
+impl RegistryFixture {
     /// Creates a registry with a public and a private image and the user `ann`.
     pub(crate) async fn new(profile: Profile, public: &str, private: &str) -> Self {
         let fixture = Fixture::start().await;
@@ -35,16 +35,16 @@ impl Case {
     }
 
     /// Sends a token request for a repository.
-    pub(crate) async fn ask_token(&self, repository: &str, password: Option<&str>) -> Response {
+    pub(crate) async fn request_token(&self, repository: &str, password: Option<&str>) -> Response {
         let profile = self.registry.profile();
         let scope = format!("repository:{repository}:pull");
         let url = format!("https://{}{}?scope={scope}", profile.token_host, profile.token_path);
-        let login = password.map(|password| basic("ann", password)).unwrap_or_default();
-        self.fixture.get(&url, &login).await
+        let authorization = password.map(|password| basic("ann", password)).unwrap_or_default();
+        self.fixture.get(&url, &authorization).await
     }
 
     pub(crate) async fn token(&self, repository: &str, password: Option<&str>) -> String {
-        let given = body(self.ask_token(repository, password).await).await;
+        let given = body(self.request_token(repository, password).await).await;
         let token = given["token"].as_str().or(given["access_token"].as_str());
         format!("Bearer {}", token.unwrap_or_else(|| panic!("{given}")))
     }
@@ -60,7 +60,7 @@ impl Case {
 
 /// Checks status, code and the beginning of the message.
 #[track_caller]
-pub(crate) fn check_words((status, code, message): (u16, String, String), expected: (u16, &str, &str)) {
+pub(crate) fn assert_error((status, code, message): (u16, String, String), expected: (u16, &str, &str)) {
     assert_eq!((status, code.as_str()), (expected.0, expected.1), "{message}");
     assert!(message.starts_with(expected.2), "{message}");
 }

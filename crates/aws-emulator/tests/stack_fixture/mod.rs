@@ -9,9 +9,9 @@ use aws_emulator::lambda::{Function, FunctionSettings, LambdaApi};
 use aws_emulator::stack::{Stack, StackSettings};
 
 /// Timeout of all waits, long enough for a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(crate) struct World {
+pub(crate) struct StackFixture {
     pub(crate) emulator: Emulator,
     pub(crate) function: Arc<Function>,
     pub(crate) bucket: Arc<ResponseBucket>,
@@ -19,15 +19,15 @@ pub(crate) struct World {
 }
 
 /// Creates a fixture with default settings.
-pub(crate) async fn world() -> World {
-    world_with(|_| {}, |_| {}).await
+pub(crate) async fn default_stack_fixture() -> StackFixture {
+    stack_fixture_with(|_| {}, |_| {}).await
 }
 
 /// Creates a fixture with changed settings.
-pub(crate) async fn world_with(
+pub(crate) async fn stack_fixture_with(
     function: impl FnOnce(&mut FunctionSettings),
     stack: impl FnOnce(&mut StackSettings),
-) -> World {
+) -> StackFixture {
     let emulator = Emulator::start().await.unwrap();
     let bucket = ResponseBucket::new("eu-west-1");
     emulator.add(bucket.clone());
@@ -41,5 +41,5 @@ pub(crate) async fn world_with(
     let mut settings = StackSettings::for_function("shop", &function);
     stack(&mut settings);
     let stack = Stack::new(settings, function.clone(), bucket.clone());
-    World { emulator, function, bucket, stack }
+    StackFixture { emulator, function, bucket, stack }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value, json};
 ///
 /// Panics if the value is no object.
 pub(super) fn encode_item(item: &Value) -> Value {
-    let Value::Object(members) = item else { panic!("an item is an object, not {item}") };
+    let Value::Object(members) = item else { panic!("an item must be a JSON object: {item}") };
     Value::Object(members.iter().map(|(name, value)| (name.clone(), encode(value))).collect())
 }
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_item_survives_both_conversions() {
+    fn converts_an_item_in_both_directions() {
         let plain = json!({
             "Image": "a", "Version": 3, "Share": 0.5, "Pinned": true, "Note": null,
             "Owners": {"stack": {"At": 1_700_000_000}}, "Copies": [{"Digest": "sha256:1"}],
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn sets_become_lists_and_long_numbers_stay_text() {
+    fn converts_sets_to_lists_and_keeps_long_numbers() {
         let long = "12345678901234567890123456789";
         let item = json!({"Tags": {"SS": ["a"]}, "Sizes": {"NS": ["1"]}, "Long": {"N": long}});
         assert_eq!(decode_item(&item), json!({"Tags": ["a"], "Sizes": [1], "Long": long}));

@@ -134,7 +134,7 @@ impl Secrets {
     }
 
     fn change(&self, arn: &str, change: impl FnOnce(&mut Secret)) {
-        change(self.lock().secrets.get_mut(arn).unwrap_or_else(|| panic!("no secret {arn} was put")));
+        change(self.lock().secrets.get_mut(arn).unwrap_or_else(|| panic!("secret {arn} does not exist")));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
