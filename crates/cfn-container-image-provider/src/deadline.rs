@@ -43,6 +43,34 @@ impl Deadlines {
     }
 }
 
+/// Maximum timeout of a Lambda function, less the time that an event can spend before the measurement
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html>).
+const MAX_FUNCTION_TIMEOUT: Duration = Duration::from_secs(890);
+
+/// Setting that gives an event more time, if its value is below the maximum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MoreTime {
+    /// Timeout of the function.
+    FunctionTimeout,
+    /// `ServiceTimeout` of the resource.
+    ServiceTimeout,
+    /// The setting that limits the event has its maximum.
+    None,
+}
+
+impl MoreTime {
+    /// Compares the rest of an invocation that just started with the rest of the event's `service_timeout`
+    /// in seconds.
+    pub(crate) fn new(invocation_left: Duration, event_left: Duration, service_timeout: Option<u64>) -> Self {
+        let is_short = service_timeout.is_some_and(|seconds| seconds < 3600);
+        match event_left <= invocation_left {
+            true if is_short => Self::ServiceTimeout,
+            false if invocation_left < MAX_FUNCTION_TIMEOUT => Self::FunctionTimeout,
+            _ => Self::None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +92,19 @@ mod tests {
         check(5, None, 4.0, 4.4, 4.95);
         check(900, Some(60), 48.0, 52.8, 59.4);
         check(60, Some(3600), 48.0, 52.8, 59.4);
+    }
+
+    #[test]
+    fn names_no_setting_that_has_its_maximum() {
+        let check = |invocation, event, service_timeout, expected| {
+            let [invocation, event] = [invocation, event].map(Duration::from_secs);
+            assert_eq!(MoreTime::new(invocation, event, service_timeout), expected);
+        };
+        check(899, 3500, None, MoreTime::None);
+        check(899, 300, Some(600), MoreTime::ServiceTimeout);
+        check(899, 300, Some(3600), MoreTime::None);
+        check(899, 300, None, MoreTime::None);
+        check(60, 3500, None, MoreTime::FunctionTimeout);
+        check(60, 300, Some(600), MoreTime::FunctionTimeout);
     }
 }

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use crate::clients::Clients;
 use crate::context::EventContext;
 use crate::copy::{self, CopyReport, FinishedCopy, resumable_progress};
-use crate::deadline::Deadlines;
+use crate::deadline::{Deadlines, MoreTime};
 use crate::delete::{self, DeleteReport};
 use crate::failure::Failure;
 use crate::input::continuation::{self, StopReason};
@@ -23,7 +23,7 @@ use crate::input::properties::{Properties, platform_names};
 use crate::input::{Event, Input};
 use crate::logging::summary::{self, EventSummary, Report};
 use crate::respond::delivery::{DeliveryError, ResponseSender};
-use crate::respond::reason::reason;
+use crate::respond::reason::{code, reason};
 use crate::respond::response::{Attributes, Response};
 use crate::respond::success;
 
@@ -58,6 +58,7 @@ pub(crate) async fn handle(
             let span = span(&event.envelope, invocation);
             let left = event.continuation.time_left(&event.envelope, SystemTime::now());
             let deadlines = Deadlines::new(now, invocation.time_left, Some(left));
+            let more_time = MoreTime::new(invocation.time_left, left, event.envelope.service_timeout);
             let Event { envelope, operation, continuation } = event;
             let context = EventContext {
                 envelope: &envelope,
@@ -66,7 +67,7 @@ pub(crate) async fn handle(
                 deadlines,
                 holder: format!("{}-{:08x}", invocation.request_id, fastrand::u32(..)),
             };
-            let handler = EventHandler { context, invocation, services };
+            let handler = EventHandler { context, invocation, services, more_time };
             handler.respond(operation).instrument(span).await.map_err(|error| error.to_string())
         }
         Input::FailedInvocation(failed) => {
@@ -95,6 +96,7 @@ struct EventHandler<'a> {
     context: EventContext<'a>,
     invocation: &'a Invocation,
     services: &'a Services,
+    more_time: MoreTime,
 }
 
 impl EventHandler<'_> {
@@ -164,9 +166,9 @@ impl EventHandler<'_> {
     }
 
     async fn fail(&self, failure: &Failure, report: Report<'_>) -> Result<(), DeliveryError> {
-        let text = reason(failure, &self.invocation.request_id);
+        let text = reason(failure, self.more_time, &self.invocation.request_id);
         let result = self.deliver(Response::failure(self.context.envelope, text.clone())).await;
-        self.summary(report).log_failure(failure, &text);
+        self.summary(report).log_failure(failure, code(failure), &text);
         result
     }
 
@@ -200,7 +202,7 @@ impl EventHandler<'_> {
     }
 
     fn with_request_id(&self, sentence: &str) -> String {
-        format!("{sentence} ({})", self.invocation.request_id)
+        format!("{sentence} (request {})", self.invocation.request_id)
     }
 }
 
@@ -222,10 +224,11 @@ async fn respond_for_failed_invocation(
     };
     let span = span(&envelope, invocation);
     let work = async {
-        let text = reason(&Failure::Invocation(failure), &request_id);
+        let failure = Failure::Invocation(failure);
+        let text = reason(&failure, MoreTime::None, &request_id);
         let response = Response::failure(&envelope, text.clone());
         let result = deliver(response, &envelope, services, &deadlines).await;
-        summary::log_failed_invocation(&text, &request_id, deadlines.started.elapsed());
+        summary::log_failed_invocation(code(&failure), &text, &request_id, deadlines.started.elapsed());
         result
     };
     work.instrument(span).await

@@ -70,7 +70,7 @@ impl Functions {
                 }
                 None => InvokeError::Failed(root_cause(&error)),
             }),
-            Err(_) => Err(InvokeError::Failed("no answer in time".into())),
+            Err(_) => Err(InvokeError::Failed("no response in time".into())),
         }
     }
 }
@@ -129,7 +129,7 @@ mod tests {
         let functions = clients_at(&format!("http://{}", silent.local_addr().unwrap())).functions();
         let deadline = Instant::now() + Duration::from_millis(100);
         let result = functions.invoke(ARN, Vec::new(), deadline).await;
-        assert_eq!(result, Err(InvokeError::Failed("no answer in time".into())));
+        assert_eq!(result, Err(InvokeError::Failed("no response in time".into())));
         let refused = clients_at("http://127.0.0.1:1").functions();
         let error = refused.invoke(ARN, Vec::new(), in_20_seconds()).await.unwrap_err().to_string();
         assert!(error.contains("refused") && !error.contains('\n'), "{error}");

@@ -37,25 +37,25 @@ enum Content {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableSecret {
     /// The text is not a JSON object.
-    #[error("holds no JSON object")]
+    #[error("is not a JSON object")]
     NotJson,
     /// The key in the ARN is missing.
-    #[error("has no key \"{0}\", which its ARN names")]
+    #[error("has no key \"{0}\", to which its ARN refers")]
     KeyMissing(String),
     /// A field is missing or has the wrong type.
-    #[error("holds no login: {0}")]
+    #[error("has no usable credentials: {0}")]
     CredentialsMissing(&'static str),
     /// The docker `config.json` is invalid.
-    #[error("holds a docker config.json that cannot be read: {0}")]
+    #[error("has an invalid docker config.json: {0}")]
     InvalidDockerConfig(String),
     /// Credentials without a registry, which are for Docker Hub only.
-    #[error("names no registry for its login, which is then for docker.io and not for {0}")]
+    #[error("has credentials without a registry, which are only for docker.io and not for {0}")]
     RegistryMissing(Registry),
     /// Credentials for other registries or other path prefixes.
-    #[error("holds a login for other registries than {0}")]
+    #[error("has credentials for other registries, but not for {0}")]
     OtherRegistry(String),
     /// A `config.json` without an entry for this repository.
-    #[error("holds a docker config.json without a login for {0}")]
+    #[error("has no credentials for {0} in its docker config.json")]
     NotInDockerConfig(String),
 }
 
@@ -70,14 +70,14 @@ impl UnusableSecret {
             Self::KeyMissing(_) => "Correct the part of the ARN after the secret's name.".into(),
             Self::InvalidDockerConfig(_) => "Correct the docker config.json in it.".into(),
             Self::RegistryMissing(registry) => {
-                format!(r#"If it is for {registry}, add "registry": "{registry}" to the secret."#)
+                format!(r#"If they are for {registry}, add "registry": "{registry}" to the secret."#)
             }
             Self::OtherRegistry(registry) => {
-                format!(r#"If it is for {registry} too, add "{registry}" to "registry" in the secret."#)
+                format!(r#"If they are for {registry} too, add "{registry}" to "registry" in the secret."#)
             }
             Self::NotInDockerConfig(registry) => {
                 format!(
-                    r#"Add "{registry}" with "auth" to "auths" in it: credential helpers cannot be run here."#
+                    r#"Add "{registry}" with "auth" to "auths" in it, because credential helpers cannot run here."#
                 )
             }
         }
@@ -126,15 +126,15 @@ impl RegistrySecret {
         }
         let fields: Fields = serde_json::from_str(json).map_err(|_| {
             UnusableSecret::CredentialsMissing(
-                "username, password, accessToken or registry is not of the right type",
+                "username, password, accessToken or registry has the wrong type",
             )
         })?;
         let username = fields.username.filter(|name| !name.is_empty());
-        let username = username.ok_or(UnusableSecret::CredentialsMissing("it has no username"))?;
+        let username = username.ok_or(UnusableSecret::CredentialsMissing("username is missing"))?;
         let password = [fields.password, fields.access_token].into_iter().flatten();
         let password = password.into_iter().find(|password| !password.expose_secret().is_empty());
         let password = password
-            .ok_or(UnusableSecret::CredentialsMissing("it has neither a password nor an accessToken"))?;
+            .ok_or(UnusableSecret::CredentialsMissing("password and accessToken are missing"))?;
         let registries = match fields.registry {
             None => Vec::new(),
             Some(OneOrSeveral::One(host)) => vec![host],

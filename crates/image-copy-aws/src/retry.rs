@@ -170,7 +170,7 @@ impl<C> RetryingClient<C> {
             && text.contains("credentials")
         {
             return Error::Credentials(
-                format!("AWS credentials for {action} could not be had: {text}").into(),
+                format!("no AWS credentials for {action}: {text}").into(),
             );
         }
         self.no_response(kind, attempts, started)

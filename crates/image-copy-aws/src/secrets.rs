@@ -65,7 +65,7 @@ impl SecretReadError {
     /// Creates an error with a cause and its description.
     #[must_use]
     pub fn new(arn: &CredentialArn, kind: SecretReadErrorKind, response: &str) -> Self {
-        Self { kind, text: format!("{} {arn} cannot be read: {response}", arn.kind()) }
+        Self { kind, text: format!("{} {arn} could not be read: {response}", arn.kind()) }
     }
 }
 
@@ -116,7 +116,7 @@ impl Secrets {
                     SecretReadError::new(
                         arn,
                         SecretReadErrorKind::UnsupportedType,
-                        "it holds bytes, not text",
+                        "it contains bytes, not text",
                     )
                 })
             }
@@ -144,7 +144,7 @@ impl Secrets {
             (Some(aws_sdk_ssm::types::ParameterType::SecureString), Some(value)) => Ok(value.into()),
             (kind, _) => {
                 let kind = kind.as_ref().map_or("unknown", |kind| kind.as_str());
-                let response = format!("it is of type {kind}, and not a SecureString");
+                let response = format!("its type is {kind}, not SecureString");
                 Err(SecretReadError::new(arn, SecretReadErrorKind::UnsupportedType, &response))
             }
         }

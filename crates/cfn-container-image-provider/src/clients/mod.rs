@@ -56,11 +56,11 @@ impl Clients {
 
     /// Returns the repository with the host for uploads, according to the endpoint settings.
     pub(crate) fn destination(&self, arn: &RepositoryArn) -> Result<Repository, String> {
-        self.settings.network.endpoints.repository(arn).map_err(|error| {
-            format!(
-                "the provider's setting AWS_USE_DUALSTACK_ENDPOINT cannot be followed: {error}. Unset it for the function"
-            )
-        })
+        self.settings
+            .network
+            .endpoints
+            .repository(arn)
+            .map_err(|error| format!("The provider's parameter UseDualStackEndpoints is invalid: {error}"))
     }
 
     /// Returns the client for the source of one event, and its credentials. Other events do not share its

@@ -67,10 +67,10 @@ async fn handle_event(mut event: Value, services: &Services) -> (Value, Vec<Valu
 async fn responds_to_an_invalid_event() {
     let services = services(&FakeAws::default(), &[]);
     for (name, value, expected) in [
-        ("RequestType", json!("Destroy"), "the event cannot be read: its RequestType is \"Destroy\""),
-        ("ResourceProperties", Value::Null, "the event cannot be read: it has no ResourceProperties"),
+        ("RequestType", json!("Destroy"), "The event is invalid: its RequestType is \"Destroy\""),
+        ("ResourceProperties", Value::Null, "The event is invalid: it has no ResourceProperties"),
         ("ResourceProperties", json!({}), "ImageReference is missing or not a string"),
-        ("LogicalResourceId", json!(17), "the event cannot be read: its LogicalResourceId"),
+        ("LogicalResourceId", json!(17), "The event is invalid: its LogicalResourceId"),
     ] {
         for kind in ["create", "update"] {
             let mut event = fixture(kind);
@@ -82,7 +82,7 @@ async fn responds_to_an_invalid_event() {
                 (&response["Status"], &response["PhysicalResourceId"]),
                 (&json!("FAILED"), &json!(id))
             );
-            assert!(reason.starts_with(expected) && reason.ends_with(&format!("({REQUEST})")), "{reason}");
+            assert!(reason.starts_with(expected) && reason.ends_with(&format!("request {REQUEST})")), "{reason}");
         }
     }
 }
@@ -91,7 +91,7 @@ async fn responds_to_an_invalid_event() {
 async fn an_invalid_setting_fails_creates_but_no_deletes() {
     let services = services(&FakeAws::default(), &[("DEFAULT_PLATFORM", "amd64")]);
     let (response, _) = handle_event(fixture("create"), &services).await;
-    assert!(response["Reason"].as_str().unwrap().starts_with("the provider's setting DEFAULT_PLATFORM"));
+    assert!(response["Reason"].as_str().unwrap().starts_with("The provider's parameter DefaultPlatform"));
     let (response, _) = handle_event(fixture("delete"), &services).await;
     assert_eq!(response["Status"], "SUCCESS");
 }
@@ -105,7 +105,7 @@ async fn rejects_a_source_that_is_not_allowed_without_a_call() {
         "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/team/app"});
     let (response, _) = handle_event(event, &services).await;
     let reason = response["Reason"].as_str().unwrap();
-    assert!(reason.contains("ALLOWED_SOURCES allows is quay.io/prometheus."), "{reason}");
+    assert!(reason.contains("The nearest allowed prefix is quay.io/prometheus."), "{reason}");
     assert_eq!((&response["Status"], aws.take_calls()), (&json!("FAILED"), Vec::new()));
 }
 
@@ -217,7 +217,7 @@ async fn a_panic_has_one_response_without_content_of_the_event() {
     let (response, lines) = handle_event(fixture("create"), &services).await;
     assert_eq!(response["Status"], "FAILED");
     let reason = response["Reason"].as_str().unwrap();
-    assert!(reason.starts_with("the provider failed by a defect of its own."), "{reason}");
+    assert!(reason.starts_with("Internal error in the provider."), "{reason}");
     let last = lines.last().unwrap();
     assert_eq!((&last["message"], &last["outcome"]), (&json!("responded"), &json!("failed")));
     assert!(lines.iter().all(|line| !line.to_string().contains("secret")), "{lines:?}");
@@ -233,5 +233,5 @@ async fn other_payloads_and_undelivered_responses_are_errors_for_lambda() {
     event["ResponseURL"] = json!("http://127.0.0.1:1/?X-Amz-Signature=secret");
     let short = Invocation { time_left: Duration::from_millis(600), ..invocation() };
     let error = handle(event, &short, &services).await.unwrap_err();
-    assert!(error.contains("could not be delivered") && !error.contains("secret"), "{error}");
+    assert!(error.contains("sending the response to 127.0.0.1 failed") && !error.contains("secret"), "{error}");
 }

@@ -23,7 +23,7 @@ pub(crate) enum ResourceOperation {
 
 /// The event is invalid. The text is one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the event cannot be read: {0}")]
+#[error("The event is invalid: {0}")]
 pub(crate) struct InvalidEvent(String);
 
 impl ResourceOperation {

@@ -127,7 +127,7 @@ pub(crate) mod tests {
             event[name] = value;
             let event = read(event);
             let error = event.operation.unwrap_err().to_string();
-            assert!(error.starts_with("the event cannot be read: ") && error.contains(expected), "{error}");
+            assert!(error.starts_with("The event is invalid: ") && error.contains(expected), "{error}");
             assert_eq!(event.envelope.logical_resource_id, "Python");
         }
     }

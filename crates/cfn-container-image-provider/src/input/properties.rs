@@ -42,8 +42,17 @@ pub(crate) struct Properties {
 
 /// Invalid property: its name, value and expected value, in one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct InvalidProperty(String);
+pub(crate) enum InvalidProperty {
+    /// A required property is missing.
+    #[error("{0}")]
+    Missing(&'static str),
+    /// A value is invalid.
+    #[error("{0}")]
+    Value(String),
+    /// The property does not exist.
+    #[error("{0}")]
+    Unknown(String),
+}
 
 impl Properties {
     /// Parses the properties of a Create, or of an Update with the `previous` ones. Unknown names are
@@ -58,9 +67,9 @@ impl Properties {
         let properties = properties.as_object().unwrap_or(&empty);
         let source = match properties.get("ImageReference").and_then(Value::as_str) {
             None => {
-                return invalid(
+                return Err(InvalidProperty::Missing(
                     "ImageReference is missing or not a string: expected an image reference, such as docker.io/library/python:3.13",
-                );
+                ));
             }
             Some(text) => {
                 text.trim().parse::<Reference>().map_err(|error| invalid_value("ImageReference", &error))?
@@ -68,12 +77,12 @@ impl Properties {
         };
         let repository = match properties.get("RepositoryArn").and_then(Value::as_str) {
             None => {
-                return invalid(
+                return Err(InvalidProperty::Missing(
                     "RepositoryArn is missing or not a string: expected the ARN of an ECR repository, such as !GetAtt Repository.Arn",
-                );
+                ));
             }
             Some(text) => text.trim().parse().map_err(|error| {
-                InvalidProperty(format!("RepositoryArn is not the ARN of an ECR repository. {error}"))
+                InvalidProperty::Value(format!("RepositoryArn is not the ARN of an ECR repository. {error}"))
             })?,
         };
         let platforms = match properties.get("Platform") {
@@ -91,7 +100,9 @@ impl Properties {
         let credentials = match properties.get("CredentialArn") {
             None => None,
             Some(Value::String(text)) => Some(
-                text.trim().parse().map_err(|error| InvalidProperty(format!("CredentialArn is {error}")))?,
+                text.trim()
+                    .parse()
+                    .map_err(|error| InvalidProperty::Value(format!("CredentialArn is {error}")))?,
             ),
             Some(other) => {
                 return invalid(format!(
@@ -128,7 +139,7 @@ fn parse_platforms(value: &Value) -> Result<PlatformSelection, InvalidProperty> 
         _ => 1,
     };
     if count > MAX_PLATFORMS {
-        return invalid(format!("Platform lists {count} platforms: expected at most {MAX_PLATFORMS}"));
+        return invalid(format!("Platform has {count} platforms: expected at most {MAX_PLATFORMS}"));
     }
     match value {
         Value::String(text) if text.trim().eq_ignore_ascii_case(ALL_PLATFORMS) => Ok(PlatformSelection::All),
@@ -192,9 +203,9 @@ fn reject_unknown(properties: &Map<String, Value>, previous: &Value) -> Result<(
         |name: &&String| !PROPERTY_NAMES.contains(&name.as_str()) && previous.get(name.as_str()).is_none();
     let Some(name) = properties.keys().find(is_new) else { return Ok(()) };
     let display = display_value(&Value::String(name.clone()));
-    invalid(match nearest_property(name) {
+    Err(InvalidProperty::Unknown(match nearest_property(name) {
         Some(known) => {
-            format!("{display} is not a property of Custom::ContainerImage: did you mean {known}?")
+            format!("{display} is not a property of Custom::ContainerImage. Did you mean {known}?")
         }
         None => {
             format!(
@@ -202,7 +213,7 @@ fn reject_unknown(properties: &Map<String, Value>, previous: &Value) -> Result<(
                 PROPERTY_NAMES[..OWN_PROPERTIES].join(", ")
             )
         }
-    })
+    }))
 }
 
 /// Returns the property name of which `name` is probably a typo.
@@ -216,11 +227,11 @@ fn nearest_property(name: &str) -> Option<&'static str> {
 }
 
 fn invalid_value(name: &str, error: &image_copy::oci::ParseError) -> InvalidProperty {
-    InvalidProperty(format!("{name} is \"{}\", which is not {}", error.input, error.expected))
+    InvalidProperty::Value(format!("{name} is \"{}\", which is not {}", error.input, error.expected))
 }
 
 fn invalid<T>(text: impl Into<String>) -> Result<T, InvalidProperty> {
-    Err(InvalidProperty(text.into()))
+    Err(InvalidProperty::Value(text.into()))
 }
 
 /// Formats a value of the template, in one line of limited length.

@@ -36,11 +36,11 @@ impl EventSummary<'_> {
             Report::Delete(DeleteReport { result: Ok(deleted), .. }) => delete_outcome(*deleted),
             _ => "nothing to do",
         };
-        self.write("responded", outcome, Some(reason), self.progress());
+        self.write("responded", outcome, None, Some(reason), self.progress());
     }
 
     /// Logs that the event failed.
-    pub(crate) fn log_failure(&self, failure: &Failure, reason: &str) {
+    pub(crate) fn log_failure(&self, failure: &Failure, code: &str, reason: &str) {
         let progress = match failure {
             Failure::Copy(failure) | Failure::Stopped { failure, .. } => match failure.as_ref() {
                 copy::Failure::Deadline { progress, .. } => *progress,
@@ -48,12 +48,12 @@ impl EventSummary<'_> {
             },
             _ => self.progress(),
         };
-        self.write("responded", "failed", Some(reason), progress);
+        self.write("responded", "failed", Some(code), Some(reason), progress);
     }
 
     /// Logs that another invocation continues with the event and responds.
     pub(crate) fn log_continuation(&self, progress: Progress) {
-        self.write("continued in another invocation", "continued", None, progress);
+        self.write("continued in another invocation", "continued", None, None, progress);
     }
 
     fn progress(&self) -> Progress {
@@ -64,7 +64,14 @@ impl EventSummary<'_> {
         }
     }
 
-    fn write(&self, message: &str, outcome: &str, reason: Option<&str>, progress: Progress) {
+    fn write(
+        &self,
+        message: &str,
+        outcome: &str,
+        code: Option<&str>,
+        reason: Option<&str>,
+        progress: Progress,
+    ) {
         let copied = match &self.report {
             Report::Copy(report) => Some(*report),
             _ => None,
@@ -90,6 +97,7 @@ impl EventSummary<'_> {
                 tracing::$level!(
                     message,
                     outcome,
+                    code,
                     reason,
                     invocation = self.invocation,
                     source = request.map(|request| request.source.to_string()),
@@ -130,9 +138,10 @@ fn served_by(served: &[ReadCounts]) -> Option<String> {
 }
 
 /// Logs the watchdog's response for invocations that sent none.
-pub(crate) fn log_failed_invocation(reason: &str, failed_request_id: &str, elapsed: Duration) {
+pub(crate) fn log_failed_invocation(code: &str, reason: &str, failed_request_id: &str, elapsed: Duration) {
     tracing::warn!(
         outcome = "no response",
+        code,
         reason,
         failed_request_id,
         seconds = elapsed.as_secs_f64(),

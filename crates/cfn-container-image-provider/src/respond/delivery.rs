@@ -17,7 +17,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// Why an answer could not be delivered, without the address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the answer could not be delivered to {host}: {problem} (attempts: {attempts})")]
+#[error("sending the response to {host} failed: {problem} (attempts: {attempts})")]
 pub(crate) struct DeliveryError {
     host: String,
     problem: String,

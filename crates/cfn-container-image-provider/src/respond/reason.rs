@@ -1,29 +1,31 @@
 //! The `Reason` of a failure: one line of at most 400 characters that is complete without the log.
 //!
-//! It says what could not be done and why, in the engine's words, then one thing to change, naming
-//! a property of the template or an IAM action, then the request id under which the log has more.
+//! It contains the failure in the engine's words, one change that names a property, a parameter or an IAM
+//! action, the code of the cause, and the request id of the log.
 
 mod advice;
+mod code;
 mod shorten;
 
-use image_copy::copy;
 use image_copy::text::SanitizedText;
-use image_copy_aws::{InvokeError, SecretReadErrorKind};
 
-use crate::clients::credentials::{SecretProblem, SecretSetting};
+use crate::deadline::MoreTime;
 use crate::failure::{Failure, NotDeleted};
 use crate::input::continuation::StopReason;
 use crate::input::failed_invocation::{FailureCause, InvocationFailure};
-use advice::{advice, deletion_advice};
+pub(crate) use code::code;
 use shorten::shorten;
 
-/// What a stack's events show without being cut.
+/// Maximum length of a reason in characters. Events of a stack show as much.
 const MAX_CHARS: usize = 400;
 
 /// Maximum length of the first part before it is shortened, in characters.
 const MAX_WHAT: usize = 4000;
 
-/// The parts of a reason. When it gets too long, `what` is shortened, but for `subject` within it.
+/// Engine's name of the proxy's environment variable. Users of the function set a parameter instead.
+const PROXY_VARIABLE: &str = " (HTTPS_PROXY)";
+
+/// The parts of a reason. In a long one, `what` is shortened, except `subject` within it.
 struct ReasonParts {
     what: String,
     subject: String,
@@ -31,9 +33,9 @@ struct ReasonParts {
 }
 
 /// Writes the reason for `failure`, with the Lambda request id.
-pub(crate) fn reason(failure: &Failure, request_id: &str) -> String {
-    let parts = parts(failure);
-    let tail = format!(" ({request_id})");
+pub(crate) fn reason(failure: &Failure, more_time: MoreTime, request_id: &str) -> String {
+    let parts = parts(failure, more_time);
+    let tail = format!(" ({}, request {request_id})", code(failure));
     let hint = if parts.hint.is_empty() { String::new() } else { format!(" {}", parts.hint) };
     let room = MAX_CHARS.saturating_sub(tail.chars().count() + hint.chars().count());
     let what = SanitizedText::new(&parts.what, MAX_WHAT);
@@ -42,118 +44,86 @@ pub(crate) fn reason(failure: &Failure, request_id: &str) -> String {
     format!("{what}{hint}{tail}")
 }
 
-fn parts(failure: &Failure) -> ReasonParts {
-    let plain = |what: String| ReasonParts { what, subject: String::new(), hint: String::new() };
+fn parts(failure: &Failure, more_time: MoreTime) -> ReasonParts {
+    let with = |what: String, hint: &str| ReasonParts { what, subject: String::new(), hint: hint.into() };
     match failure {
-        Failure::Event(error) => plain(format!("{error}.")),
-        Failure::Property(error) => plain(format!("{error}.")),
-        Failure::Setting(text) => plain(format!("{text}.")),
-        Failure::Copy(failure) => {
-            ReasonParts { what: failure.summary(), subject: subject(failure).to_owned(), hint: advice(failure) }
+        Failure::Event(error) => {
+            with(format!("{error}."), "Use the function only as the ServiceToken of a resource.")
         }
+        Failure::Property(error) => with(sentence(error), ""),
+        Failure::Setting(text) => with(format!("{text}."), "Correct it in the provider's stack."),
+        Failure::Copy(failure) => ReasonParts {
+            what: failure.summary().replace(PROXY_VARIABLE, ""),
+            subject: failure.subject().to_owned(),
+            hint: advice::copy(failure, more_time),
+        },
         Failure::SourceNotAllowed(error) => ReasonParts {
             what: format!("{error}."),
             subject: error.source_name.clone(),
-            hint: "Check the spelling of ImageReference, or have whoever installed the provider allow it."
-                .into(),
+            hint: "Check the name in ImageReference, or add the source to AllowedSources.".into(),
         },
         Failure::Secret { failure, problem } => ReasonParts {
             what: failure.summary(),
-            subject: subject(failure).to_owned(),
-            hint: secret_advice(problem),
+            subject: failure.subject().to_owned(),
+            hint: advice::secret(problem),
         },
         Failure::Stopped { failure, reason } => ReasonParts {
             what: format!("{} {}", failure.summary(), stopped(reason)),
-            subject: subject(failure).to_owned(),
-            hint: stop_advice(reason).into(),
+            subject: failure.subject().to_owned(),
+            hint: advice::stop(reason, more_time).into(),
         },
-        Failure::Invocation(failure) => {
-            ReasonParts { hint: invocation_advice(&failure.cause).into(), ..plain(format!("{}.", invocation_failure(failure))) }
-        }
+        Failure::Invocation(failure) => with(invocation_failure(failure), advice::invocation(&failure.cause)),
         Failure::NotDeleted(failed) => {
             let NotDeleted { image, cause } = failed.as_ref();
             ReasonParts {
-                what: format!("image {image} cannot be deleted: {cause}."),
+                what: format!("Image {image} could not be deleted: {cause}."),
                 subject: image.clone(),
-                hint: deletion_advice(cause),
+                hint: advice::deletion(cause),
             }
         }
-        Failure::Superseded => plain(
-            "a Delete or a later event of this resource was carried out meanwhile, so this event changed nothing."
-                .into(),
-        ),
+        Failure::Superseded => {
+            with("This event changed nothing, because a later event of the resource replaced it.".into(), "")
+        }
         Failure::TagBusy { image } => ReasonParts {
-            what: format!("another event was changing {image} until time ran out."),
+            what: format!("Another event was changing {image} until time ran out."),
             subject: image.clone(),
             hint: "Run the operation again.".into(),
         },
-        Failure::LeaseEnded => ReasonParts {
-            hint: "Run the operation again.".into(),
-            ..plain("ECR did not complete the change of the tag within 90 s.".into())
-        },
-        Failure::TimeRanOut { seconds } => ReasonParts {
-            hint: "Run the operation again, or give the function a longer Timeout.".into(),
-            ..plain(format!("time ran out after {seconds} s, and the work did not stop by itself."))
-        },
-        Failure::Panic => ReasonParts {
-            hint: "Please report it with the lines of this request in the function's log.".into(),
-            ..plain("the provider failed by a defect of its own.".into())
-        },
+        Failure::LeaseEnded => {
+            with("ECR did not change the tag within 90 s.".into(), "Run the operation again.")
+        }
+        Failure::TimeRanOut { seconds } => {
+            with(format!("The operation did not stop after {seconds} s."), advice::REPORT_IF_REPEATED)
+        }
+        Failure::Panic => {
+            with("Internal error in the provider.".into(), "Report it with the log lines of this request.")
+        }
     }
 }
 
-/// What to change about a secret, or about what names it.
-fn secret_advice(problem: &SecretProblem) -> String {
-    let (setting, cause) = match problem {
-        SecretProblem::Unusable { cause, .. } => return cause.remedy(),
-        SecretProblem::ReadFailed { setting, cause } => (setting, cause),
-    };
-    let place = match setting {
-        SecretSetting::CredentialArn => "CredentialArn",
-        SecretSetting::RegistryCredentials => "the provider's setting REGISTRY_CREDENTIALS",
-    };
-    match &cause.kind {
-        SecretReadErrorKind::NotFound => format!("Check the ARN in {place}."),
-        SecretReadErrorKind::VersionNotFound => format!("Check the version at the end of the ARN in {place}."),
-        SecretReadErrorKind::PendingDeletion => format!("Restore it, or name another in {place}."),
-        SecretReadErrorKind::AccessDenied { action, is_other_account: false } => {
-            let parameter = if action.starts_with("ssm:") { "ParameterArns" } else { "SecretArns" };
-            format!(
-                "Allow it in the function's role: add the ARN to the installer's parameter {parameter}, and its key, for kms:Decrypt, to KmsKeyArns."
-            )
-        }
-        SecretReadErrorKind::AccessDenied { action, is_other_account: true } => format!(
-            "It is another account's: allow {action} in its resource policy, kms:Decrypt in its key policy, and both in the function's role."
-        ),
-        SecretReadErrorKind::KmsKey { is_other_account: false } => {
-            "Allow kms:Decrypt on its key in the function's role (installer's parameter KmsKeyArns), and check that the key is enabled.".into()
-        }
-        SecretReadErrorKind::KmsKey { is_other_account: true } => {
-            "It is another account's: it needs a customer managed key, whose key policy and the function's role allow kms:Decrypt.".into()
-        }
-        SecretReadErrorKind::UnsupportedType => format!("Name another in {place}, or store it anew."),
-        SecretReadErrorKind::Unreachable { service } => format!(
-            "If the function runs in a VPC, its subnets need an endpoint for {service}, or a NAT gateway; else check the Region in the ARN."
-        ),
-        SecretReadErrorKind::Other => format!("Run the operation again; if it stays so, check {place}."),
-    }
+/// Returns the text with a full stop, unless it ends with a question mark.
+fn sentence(text: impl ToString) -> String {
+    let text = text.to_string();
+    if text.ends_with('?') { text } else { format!("{text}.") }
 }
 
-/// Why a copy that ran out of time does not go on.
+/// Returns the reason why a copy that ran out of time does not continue.
 fn stopped(reason: &StopReason) -> String {
     match reason {
         StopReason::BlobTooLarge { digest, size, transferred } => format!(
-            "Blob {} of {:.1} MiB does not fit into one invocation, which moved {:.1} MiB.",
+            "Blob {} of {:.1} MiB does not fit into one invocation, which transferred {:.1} MiB.",
             digest.short(),
             mebibytes(*size),
             mebibytes(*transferred)
         ),
-        StopReason::NoProgress => "No blob was finished in this invocation.".into(),
+        StopReason::NoProgress => "No blob was completed in this invocation.".into(),
         StopReason::ServiceTimeout { allowed } => {
-            format!("The {allowed} s for which CloudFormation waits are over.")
+            format!("The {allowed} s for which CloudFormation waits have ended.")
         }
-        StopReason::InvocationLimit(rounds) => format!("This was invocation {rounds} of it, and the last."),
-        StopReason::InvokeFailed(cause) => format!("It could not go on in another invocation: {cause}."),
+        StopReason::InvocationLimit(invocations) => {
+            format!("This was invocation {invocations}, the last for one event.")
+        }
+        StopReason::InvokeFailed(cause) => format!("Another invocation could not start: {cause}."),
     }
 }
 
@@ -161,72 +131,20 @@ fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-fn stop_advice(reason: &StopReason) -> &'static str {
-    match reason {
-        StopReason::BlobTooLarge { .. } | StopReason::NoProgress => {
-            "Give the function a longer Timeout (up to 900 s) or more memory, which brings a faster network."
-        }
-        StopReason::ServiceTimeout { .. } => {
-            "Run the operation again, which skips blobs already present, or set a longer ServiceTimeout (up to 3600)."
-        }
-        StopReason::InvocationLimit(_) => {
-            "Run the operation again, which skips blobs already present, or give the function a longer Timeout."
-        }
-        StopReason::InvokeFailed(InvokeError::AccessDenied { .. }) => {
-            "Allow lambda:InvokeFunction on the function itself in its role."
-        }
-        StopReason::InvokeFailed(InvokeError::Failed(_)) => {
-            "Run the operation again, which skips blobs already present. If the function runs in a VPC, its subnets need a route to Lambda."
-        }
-    }
-}
-
-/// What became of an event that was lost.
 fn invocation_failure(failure: &InvocationFailure) -> String {
     let attempts = match failure.attempts {
         0 | 1 => String::new(),
         attempts => format!(", {attempts} attempts"),
     };
     let what = match &failure.cause {
-        FailureCause::TimedOut(time) => format!("was stopped by Lambda when it timed out after {time}"),
-        FailureCause::Killed => "was killed, most likely for want of memory".into(),
+        FailureCause::TimedOut(time) => format!("timed out after {time}"),
+        FailureCause::Killed => "was killed, probably because it ran out of memory".into(),
         FailureCause::Exited(status) => format!("crashed ({status})"),
-        FailureCause::ResponseNotSent(problem) => format!("could not tell how it went: {problem}"),
-        FailureCause::EventAgeExceeded => "could not run in time: Lambda gave the event up".into(),
+        FailureCause::ResponseNotSent(problem) => format!("could not respond: {problem}"),
+        FailureCause::EventAgeExceeded => "was not invoked before the event became too old".into(),
         FailureCause::Error(text) => format!("failed: \"{text}\""),
     };
-    format!("the provider's function {what}{attempts}")
-}
-
-fn invocation_advice(cause: &FailureCause) -> &'static str {
-    match cause {
-        FailureCause::TimedOut(_) => {
-            "Run the operation again; if it stays so, report it with the lines of this request in the function's log."
-        }
-        FailureCause::Killed => "Give the function more memory.",
-        FailureCause::Exited(_) | FailureCause::Error(_) => {
-            "See the lines of this request in the function's log."
-        }
-        FailureCause::ResponseNotSent(_) => {
-            "If the function runs in a VPC, its subnets need a route to S3 (a gateway endpoint, or a NAT gateway)."
-        }
-        FailureCause::EventAgeExceeded => {
-            "Check whether the function is throttled, and its reserved concurrency."
-        }
-    }
-}
-
-fn subject(failure: &copy::Failure) -> &str {
-    use copy::Failure;
-    match failure {
-        Failure::Registry { subject, .. }
-        | Failure::NoPlatform { subject, .. }
-        | Failure::TagImmutable { subject, .. }
-        | Failure::NotStorable { subject, .. }
-        | Failure::ImageLimitExceeded { subject, .. }
-        | Failure::ForeignLayer { subject, .. }
-        | Failure::Deadline { subject, .. } => subject,
-    }
+    format!("The provider's function {what}{attempts}.")
 }
 
 #[cfg(test)]

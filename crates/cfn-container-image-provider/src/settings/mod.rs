@@ -82,15 +82,16 @@ impl CopySettings {
 /// Maximum length of a value in a message, in characters.
 const MAX_VALUE_CHARS: usize = 80;
 
-/// Returns the one-line error of an invalid setting.
-fn invalid_setting(name: &str, value: &str, problem: &str) -> String {
+/// Describes an invalid value of a parameter of the provider's stack, in one line without a full stop.
+/// `problem` continues the sentence that starts with the value.
+fn invalid_setting(parameter: &str, value: &str, problem: &str) -> String {
     let shown = SanitizedText::quotable(&name_without_userinfo(value), MAX_VALUE_CHARS);
-    format!("the provider's setting {name} has \"{shown}\", {problem}. Correct the function's environment")
+    format!("The provider's parameter {parameter} is invalid: \"{shown}\" {problem}")
 }
 
 fn parse_mirrors(value: Option<&str>) -> Result<Vec<Mirror>, String> {
     Mirror::parse_list(value.unwrap_or_default()).map_err(|error| {
-        invalid_setting("SOURCE_MIRRORS", &error.input, &format!("which is not {}", error.expected))
+        invalid_setting("SourceMirrors", &error.input, &format!("is not {}", error.expected))
     })
 }
 
@@ -98,19 +99,13 @@ fn parse_default_platforms(value: &str) -> Result<PlatformSelection, String> {
     if value.eq_ignore_ascii_case(properties::ALL_PLATFORMS) {
         return Ok(PlatformSelection::All);
     }
-    if value.contains(',') {
-        return properties::parse_platform_list(value.split(',')).map_err(|error| format!(
-            "the provider's setting DEFAULT_PLATFORM is \"{}\": {} is not {}. Correct the function's environment, or set Platform",
-            SanitizedText::quotable(value, MAX_VALUE_CHARS), error.input, error.expected
-        ));
-    }
-    match value.parse::<Platform>() {
-        Ok(platform) => Ok(PlatformSelection::Preferred(platform)),
-        Err(error) => Err(format!(
-            "the provider's setting DEFAULT_PLATFORM is \"{}\", which is not {}, or all. Correct the function's environment, or set Platform",
-            error.input, error.expected
-        )),
-    }
+    let selection = match value.contains(',') {
+        true => properties::parse_platform_list(value.split(',')),
+        false => value.parse::<Platform>().map(PlatformSelection::Preferred),
+    };
+    selection.map_err(|error| {
+        invalid_setting("DefaultPlatform", &error.input, &format!("is not {}, or all", error.expected))
+    })
 }
 
 #[cfg(test)]
@@ -157,26 +152,29 @@ mod tests {
         assert_eq!(all.default_platforms, PlatformSelection::All);
         let error = read(&[("DEFAULT_PLATFORM", "arm")]).copy.unwrap_err();
         assert!(
-            error.starts_with("the provider's setting DEFAULT_PLATFORM is \"arm\", which is not"),
+            error.starts_with("The provider's parameter DefaultPlatform is invalid: \"arm\" is not"),
             "{error}"
         );
     }
 
     #[test]
     fn an_invalid_setting_is_a_one_line_error_and_is_not_used() {
-        for (name, value) in [
-            ("DEFAULT_PLATFORM", "arm"),
-            ("ALLOWED_SOURCES", "docker.io/*/x"),
-            ("REGISTRY_CREDENTIALS", "quay.io"),
-            ("SOURCE_MIRRORS", "docker.io/library"),
-            ("PLAIN_HTTP_HOSTS", "http://registry:5000"),
-            ("CA_BUNDLE", "/nonexistent/ca.pem"),
-            ("AWS_USE_FIPS_ENDPOINT", "yes"),
-            ("AWS_USE_DUALSTACK_ENDPOINT", "1"),
+        for (name, parameter, value) in [
+            ("DEFAULT_PLATFORM", "DefaultPlatform", "arm"),
+            ("ALLOWED_SOURCES", "AllowedSources", "docker.io/*/x"),
+            ("REGISTRY_CREDENTIALS", "RegistryCredentials", "quay.io"),
+            ("SOURCE_MIRRORS", "SourceMirrors", "docker.io/library"),
+            ("PLAIN_HTTP_HOSTS", "PlainHttpHosts", "http://registry:5000"),
+            ("CA_BUNDLE", "CaBundle", "/nonexistent/ca.pem"),
+            ("AWS_USE_FIPS_ENDPOINT", "UseFipsEndpoints", "yes"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "UseDualStackEndpoints", "1"),
         ] {
             let settings = read(&[(name, value)]);
             let error = settings.copy.unwrap_err();
-            assert!(error.starts_with(&format!("the provider's setting {name} ")), "{error}");
+            assert!(
+                error.starts_with(&format!("The provider's parameter {parameter} is invalid: ")),
+                "{error}"
+            );
             assert!(error.contains(value) && !error.contains('\n'), "{error}");
             assert_eq!(settings.network, NetworkSettings::default());
         }

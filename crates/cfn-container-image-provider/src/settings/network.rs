@@ -20,11 +20,11 @@ pub(crate) struct NetworkSettings {
 
 impl NetworkSettings {
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let parse_bool = |name| parse_bool(name, variable(name).as_deref());
+        let parse_bool = |name, parameter| parse_bool(parameter, variable(name).as_deref());
         Ok(Self {
             endpoints: EndpointOptions {
-                fips: parse_bool("AWS_USE_FIPS_ENDPOINT")?,
-                dual_stack: parse_bool("AWS_USE_DUALSTACK_ENDPOINT")?,
+                fips: parse_bool("AWS_USE_FIPS_ENDPOINT", "UseFipsEndpoints")?,
+                dual_stack: parse_bool("AWS_USE_DUALSTACK_ENDPOINT", "UseDualStackEndpoints")?,
             },
             plain_http: parse_hosts(variable("PLAIN_HTTP_HOSTS").as_deref())?,
             certificates: variable("CA_BUNDLE").map_or(Ok(Vec::new()), |value| load_certificates(&value))?,
@@ -44,12 +44,12 @@ impl fmt::Debug for NetworkSettings {
     }
 }
 
-fn parse_bool(name: &str, value: Option<&str>) -> Result<bool, String> {
+fn parse_bool(parameter: &str, value: Option<&str>) -> Result<bool, String> {
     match value {
         None => Ok(false),
         Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
         Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-        Some(text) => Err(invalid_setting(name, text, "which is neither true nor false")),
+        Some(text) => Err(invalid_setting(parameter, text, "is neither true nor false")),
     }
 }
 
@@ -58,9 +58,9 @@ fn parse_hosts(value: Option<&str>) -> Result<Vec<String>, String> {
     let host = |text: &str| match text.parse::<Registry>() {
         Ok(registry) => Ok(registry.to_string()),
         Err(_) => Err(invalid_setting(
-            "PLAIN_HTTP_HOSTS",
+            "PlainHttpHosts",
             text,
-            "which is not a host with a port, such as registry.local:5000",
+            "is not a host with a port, such as registry.local:5000",
         )),
     };
     hosts.map(host).collect()
@@ -73,16 +73,16 @@ fn load_certificates(value: &str) -> Result<Vec<u8>, String> {
         restore_line_breaks(value).into_bytes()
     } else {
         std::fs::read(value)
-            .map_err(|error| invalid_setting("CA_BUNDLE", value, &format!("which cannot be read: {error}")))?
+            .map_err(|error| invalid_setting("CaBundle", value, &format!("cannot be read: {error}")))?
     };
     if pem.is_empty() {
-        return Err(invalid_setting("CA_BUNDLE", value, "which holds no certificate"));
+        return Err(invalid_setting("CaBundle", value, "contains no certificate"));
     }
     // The HTTP client validates them, because the SDK panics on invalid PEM.
     let options = image_copy::http::Options { certificates: pem.clone(), ..Default::default() };
     image_copy::http::Client::new(options).map_err(|error| {
         let shown = if value.contains(BEGIN) { BEGIN } else { value };
-        invalid_setting("CA_BUNDLE", shown, &format!("but {error}"))
+        invalid_setting("CaBundle", shown, &format!("is not usable: {error}"))
     })?;
     Ok(pem)
 }
@@ -130,14 +130,14 @@ mod tests {
     #[test]
     fn an_invalid_certificate_is_a_one_line_error() {
         for (value, expected) in [
-            ("/nonexistent/ca.pem", "\"/nonexistent/ca.pem\", which cannot be read: No such file"),
-            ("/dev/null", "\"/dev/null\", which holds no certificate"),
-            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "but "),
-            ("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----", "but "),
-            ("-----BEGIN CERTIFICATE-----", "but "),
+            ("/nonexistent/ca.pem", "\"/nonexistent/ca.pem\" cannot be read: No such file"),
+            ("/dev/null", "\"/dev/null\" contains no certificate"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", " is not usable: "),
+            ("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----", " is not usable: "),
+            ("-----BEGIN CERTIFICATE-----", " is not usable: "),
         ] {
             let error = load_certificates(value).unwrap_err();
-            assert!(error.starts_with("the provider's setting CA_BUNDLE has "), "{error}");
+            assert!(error.starts_with("The provider's parameter CaBundle is invalid: "), "{error}");
             assert!(error.contains(expected) && !error.contains('\n'), "{error}");
         }
     }
@@ -149,6 +149,6 @@ mod tests {
             ["registry.local:5000", "10.0.0.7:80"]
         );
         let error = parse_hosts(Some("http://registry.local")).unwrap_err();
-        assert!(error.contains("\"http://registry.local\", which is not a host"), "{error}");
+        assert!(error.contains("\"http://registry.local\" is not a host"), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use image_copy_aws::CredentialArn;
 
 use super::invalid_setting;
 
-const NAME: &str = "REGISTRY_CREDENTIALS";
+const PARAMETER_NAME: &str = "RegistryCredentials";
 
 /// A registry with the ARN of its credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,24 +21,24 @@ pub(super) fn parse(text: Option<&str>) -> Result<Vec<RegistryCredential>, Strin
     for entry in entries.filter(|entry| !entry.is_empty()) {
         let Some((host, arn)) = entry.split_once('=') else {
             return Err(invalid_setting(
-                NAME,
+                PARAMETER_NAME,
                 entry,
-                "which is not host=arn, such as quay.io=arn:aws:secretsmanager:…",
+                "is not host=arn, such as quay.io=arn:aws:secretsmanager:…",
             ));
         };
         let registry: Registry = host
             .trim()
             .parse()
-            .map_err(|_| invalid_setting(NAME, host.trim(), "which is not the host of a registry"))?;
+            .map_err(|_| invalid_setting(PARAMETER_NAME, host.trim(), "is not the host of a registry"))?;
         let arn: CredentialArn = arn.trim().parse().map_err(|_| {
             invalid_setting(
-                NAME,
+                PARAMETER_NAME,
                 arn.trim(),
-                "which is not the ARN of a Secrets Manager secret or an SSM parameter",
+                "is not the ARN of a Secrets Manager secret or an SSM parameter",
             )
         })?;
         if listed.iter().any(|other| other.registry == registry) {
-            return Err(invalid_setting(NAME, host.trim(), "which is there twice"));
+            return Err(invalid_setting(PARAMETER_NAME, host.trim(), "is listed twice"));
         }
         listed.push(RegistryCredential { registry, arn });
     }
@@ -64,12 +64,12 @@ mod tests {
     #[test]
     fn errors_contain_the_invalid_part() {
         for (text, expected) in [
-            ("quay.io".to_owned(), "\"quay.io\", which is not host=arn"),
-            ("quay.io=secret".into(), "\"secret\", which is not the ARN"),
-            (format!("https://quay.io={SECRET}"), "\"https://quay.io\", which is not the host"),
+            ("quay.io".to_owned(), "\"quay.io\" is not host=arn"),
+            ("quay.io=secret".into(), "\"secret\" is not the ARN"),
+            (format!("https://quay.io={SECRET}"), "\"https://quay.io\" is not the host"),
             (
                 format!("docker.io={SECRET},registry-1.docker.io={PARAMETER}"),
-                "\"registry-1.docker.io\", which is there twice",
+                "\"registry-1.docker.io\" is listed twice",
             ),
         ] {
             let error = parse(Some(&text)).unwrap_err();

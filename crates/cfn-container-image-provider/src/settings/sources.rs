@@ -4,8 +4,7 @@ use image_copy::oci::{Prefix, Reference};
 
 use super::invalid_setting;
 
-const NAME: &str = "ALLOWED_SOURCES";
-const EXPECTED: &str = "which is not the beginning of a reference: expected a registry, or whole parts of a repository's name after it, such as docker.io/library or quay.io/prometheus";
+const EXPECTED: &str = "is not a prefix of references: expected a registry, optionally with whole path components, such as docker.io/library or quay.io/prometheus";
 
 /// Prefixes of references, in whole path components. An empty list allows everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,7 +13,7 @@ pub(crate) struct AllowedSources(Vec<Prefix>);
 /// The source is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "source {source_name} is not allowed: the nearest that the provider's setting ALLOWED_SOURCES allows is {nearest}"
+    "Source {source_name} is not allowed by the provider's parameter AllowedSources. The nearest allowed prefix is {nearest}"
 )]
 pub(crate) struct SourceNotAllowed {
     pub(crate) source_name: String,
@@ -53,7 +52,7 @@ fn with_depth_of<'a>(name: &'a str, prefix: &str) -> &'a str {
 /// Parses a prefix. `python` is one repository of Docker Hub, and `acme/` all repositories of an organisation
 /// there.
 fn parse_prefix(entry: &str) -> Result<Prefix, String> {
-    let invalid = || invalid_setting(NAME, entry, EXPECTED);
+    let invalid = || invalid_setting("AllowedSources", entry, EXPECTED);
     let open = entry.strip_suffix('*').unwrap_or(entry);
     let text = open.trim_end_matches('/');
     let (is_open, has_star) = (text.len() < open.len(), open.len() < entry.len());
@@ -121,7 +120,7 @@ mod tests {
             ("ghcr.io/acmee/a/very/long/name/that/does/not/matter", "ghcr.io/acme"),
         ] {
             let error = check(allowed, source).unwrap_err();
-            assert!(error.ends_with(&format!("ALLOWED_SOURCES allows is {nearest}")), "{error}");
+            assert!(error.ends_with(&format!("The nearest allowed prefix is {nearest}")), "{error}");
         }
     }
 
@@ -132,7 +131,9 @@ mod tests {
         {
             let error = AllowedSources::parse(Some(entry)).unwrap_err();
             assert!(
-                error.starts_with(&format!("the provider's setting ALLOWED_SOURCES has \"{entry}\"")),
+                error.starts_with(&format!(
+                    "The provider's parameter AllowedSources is invalid: \"{entry}\" is not"
+                )),
                 "{error}"
             );
         }

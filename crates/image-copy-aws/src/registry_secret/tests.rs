@@ -97,7 +97,7 @@ fn parses_secrets_as_tools_and_editors_write_them() {
         assert!(password(&text, "quay.io", &[]).is_err(), "{text}");
     }
     let error = password(&format!("{BARE}{}", " ".repeat(1 << 20)), "docker.io", &[]).unwrap_err();
-    assert_eq!(error, "holds no login: it is larger than 1 MiB");
+    assert_eq!(error, "has no usable credentials: it is larger than 1 MiB");
 }
 
 #[test]
@@ -106,18 +106,18 @@ fn remedies_contain_the_json_to_add() {
     for (text, message, remedy) in [
         (
             BARE,
-            "names no registry for its login, which is then for docker.io and not for gcr.io",
-            r#"If it is for gcr.io, add "registry": "gcr.io" to the secret."#,
+            "has credentials without a registry, which are only for docker.io and not for gcr.io",
+            r#"If they are for gcr.io, add "registry": "gcr.io" to the secret."#,
         ),
         (
             OF_GHCR,
-            "holds a login for other registries than gcr.io",
-            r#"If it is for gcr.io too, add "gcr.io" to "registry" in the secret."#,
+            "has credentials for other registries, but not for gcr.io",
+            r#"If they are for gcr.io too, add "gcr.io" to "registry" in the secret."#,
         ),
         (
             CONFIG,
-            "holds a docker config.json without a login for gcr.io",
-            r#"Add "gcr.io" with "auth" to "auths" in it: credential helpers cannot be run here."#,
+            "has no credentials for gcr.io in its docker config.json",
+            r#"Add "gcr.io" with "auth" to "auths" in it, because credential helpers cannot run here."#,
         ),
     ] {
         let error =
@@ -129,18 +129,18 @@ fn remedies_contain_the_json_to_add() {
 #[test]
 fn errors_do_not_contain_the_value() {
     for (text, expected) in [
-        ("planted", "holds no JSON object"),
-        ("\"planted\"", "holds no JSON object"),
-        ("[\"planted\"]", "holds no JSON object"),
-        ("{\"username\": \"planted\"", "holds no JSON object"),
-        ("", "holds no JSON object"),
-        ("{}", "holds no login: it has no username"),
-        (r#"{"username": "planted"}"#, "holds no login: it has neither a password nor an accessToken"),
-        (r#"{"username": "planted", "password": ""}"#, "holds no login: it has neither"),
-        (r#"{"username": "me", "password": ["planted"]}"#, "holds no login: username, password"),
-        (r#"{"username": "me", "password": "planted", "registry": {}}"#, "holds no login: username"),
-        (r#"{"auths": ["planted"]}"#, "holds a docker config.json that cannot be read: its section auths"),
-        (r#"{"auths": {"docker.io": {"auth": "planted!"}}}"#, "holds a docker config.json that cannot be"),
+        ("planted", "is not a JSON object"),
+        ("\"planted\"", "is not a JSON object"),
+        ("[\"planted\"]", "is not a JSON object"),
+        ("{\"username\": \"planted\"", "is not a JSON object"),
+        ("", "is not a JSON object"),
+        ("{}", "has no usable credentials: username is missing"),
+        (r#"{"username": "planted"}"#, "has no usable credentials: password and accessToken are missing"),
+        (r#"{"username": "planted", "password": ""}"#, "has no usable credentials: password and"),
+        (r#"{"username": "me", "password": ["planted"]}"#, "has no usable credentials: username, password"),
+        (r#"{"username": "me", "password": "planted", "registry": {}}"#, "has no usable credentials: username"),
+        (r#"{"auths": ["planted"]}"#, "has an invalid docker config.json: its section auths"),
+        (r#"{"auths": {"docker.io": {"auth": "planted!"}}}"#, "has an invalid docker config.json: "),
     ] {
         let error = password(text, "docker.io", &[]).unwrap_err();
         assert!(error.starts_with(expected), "{text} {error}");
@@ -157,7 +157,7 @@ fn a_key_selects_one_of_several_values() {
     assert!(parse("text").unwrap().credentials_for(&ghcr, &[]).is_ok());
     assert_eq!(parse("n").unwrap_err(), UnusableSecret::NotJson);
     let error = parse("absent").unwrap_err().to_string();
-    assert_eq!(error, "has no key \"absent\", which its ARN names");
+    assert_eq!(error, "has no key \"absent\", to which its ARN refers");
 }
 
 #[test]

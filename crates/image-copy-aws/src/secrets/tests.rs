@@ -54,13 +54,13 @@ async fn decrypts_a_parameter() {
 #[tokio::test]
 async fn rejects_binary_secrets_and_plain_parameters_without_printing_them() {
     let binary = read(SECRET, |_, _, _| success(&json!({"SecretBinary": "cGxhbnRlZA=="}))).await.unwrap_err();
-    assert_eq!(binary.to_string(), format!("secret {SECRET} cannot be read: it holds bytes, not text"));
+    assert_eq!(binary.to_string(), format!("secret {SECRET} could not be read: it contains bytes, not text"));
     let plain =
         read(PARAMETER, |_, _, _| success(&json!({"Parameter": {"Type": "String", "Value": "planted"}})));
     let plain = plain.await.unwrap_err();
     assert_eq!(
         plain.to_string(),
-        format!("parameter {PARAMETER} cannot be read: it is of type String, and not a SecureString")
+        format!("parameter {PARAMETER} could not be read: its type is String, not SecureString")
     );
     for error in [binary, plain] {
         assert_eq!(error.kind, SecretReadErrorKind::UnsupportedType);

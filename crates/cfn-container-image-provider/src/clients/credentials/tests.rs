@@ -141,7 +141,7 @@ async fn credentials_for_a_path_prefix_go_only_to_matching_repositories() {
         assert_eq!(found(named, name).await.unwrap().as_deref(), expected, "{named} {name}");
     }
     let error = found("quay.io/other/app", "quay.io/other/app").await.unwrap_err();
-    assert!(error.contains("without a login for quay.io/other/app") && !error.contains("planted"), "{error}");
+    assert!(error.contains("no credentials for quay.io/other/app") && !error.contains("planted"), "{error}");
 }
 
 #[tokio::test]

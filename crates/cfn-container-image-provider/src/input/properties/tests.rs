@@ -75,7 +75,7 @@ fn include_referrers_is_a_boolean() {
     check(&properties_with("IncludeReferrers", json!(1)), "IncludeReferrers is 1: expected true or false");
     check(
         &properties_with("IncludeReferers", json!("true")),
-        "\"IncludeReferers\" is not a property of Custom::ContainerImage: did you mean IncludeReferrers?",
+        "\"IncludeReferers\" is not a property of Custom::ContainerImage. Did you mean IncludeReferrers?",
     );
 }
 
@@ -104,7 +104,7 @@ fn rejects_an_invalid_value_with_the_property_name() {
         &properties_with("Platform", json!("linux-arm64")),
         "Platform is \"linux-arm64\", which is not a platform: expected",
     );
-    let long = format!("Platform lists 101 platforms: expected at most {MAX_PLATFORMS}");
+    let long = format!("Platform has 101 platforms: expected at most {MAX_PLATFORMS}");
     let names: Vec<String> = (0..=MAX_PLATFORMS).map(|number| format!("linux/a{number}")).collect();
     check(&properties_with("Platform", json!(names)), &long);
     check(&properties_with("Platform", json!(names.join(","))), &long);
@@ -142,11 +142,11 @@ fn rejects_an_invalid_value_with_the_property_name() {
 fn rejects_an_unknown_property_with_a_suggestion() {
     check(
         &properties_with("ImageRefrence", json!("x")),
-        "\"ImageRefrence\" is not a property of Custom::ContainerImage: did you mean ImageReference?",
+        "\"ImageRefrence\" is not a property of Custom::ContainerImage. Did you mean ImageReference?",
     );
     check(
         &properties_with("platform", json!("x")),
-        "\"platform\" is not a property of Custom::ContainerImage: did you mean Platform?",
+        "\"platform\" is not a property of Custom::ContainerImage. Did you mean Platform?",
     );
     check(
         &properties_with("Nonce", json!("x")),

@@ -1,181 +1,241 @@
-//! What to change about a copy or a deletion that failed.
+//! One thing to change after a failure.
 
 use image_copy::copy::{self, Operation, Problem, Side};
-use image_copy::http;
 use image_copy::registry;
-use image_copy_aws::EcrRegistryHost;
+use image_copy_aws::{InvokeError, SecretReadErrorKind};
 
-use super::subject;
+use crate::clients::credentials::{SecretProblem, SecretSetting};
+use crate::deadline::MoreTime;
+use crate::input::continuation::StopReason;
+use crate::input::failed_invocation::FailureCause;
 
-/// The one thing to change. Exhaustive, so that a new problem has to get its text.
-pub(super) fn advice(failure: &copy::Failure) -> String {
+pub(super) const REPORT_IF_REPEATED: &str =
+    "Run the operation again. If it fails again, report it with the log lines of this request.";
+const CHECK_ROLE: &str = "Run the operation again. If it fails again, check the function's role.";
+const CHECK_NETWORK: &str =
+    "Run the operation again. If it fails again, check the network between the function and ECR.";
+const COPY_MISSING_BLOBS: &str = "Run the operation again, which copies only the missing blobs.";
+const ENDPOINTS: &str = "Not every Region has FIPS and dual-stack endpoints: check the provider's parameters UseFipsEndpoints and UseDualStackEndpoints.";
+const LONGER_SERVICE_TIMEOUT: &str = "Increase ServiceTimeout (maximum 3600 s).";
+const LONGER_FUNCTION_TIMEOUT: &str = "Increase the function's Timeout (maximum 900 s).";
+const OTHER_TAG: &str = "Choose another tag or digest in ImageReference.";
+const OTHER_IMAGE: &str = "Choose another tag or digest in ImageReference, or another Platform.";
+
+/// Returns the advice for a failed copy. The match is exhaustive, so that a new problem needs advice.
+pub(super) fn copy(failure: &copy::Failure, more_time: MoreTime) -> String {
     let text = match (failure.problem(), failure.side()) {
+        (Problem::Missing | Problem::ServerError, _) if failure.is_not_from_registry() => {
+            "Check the host in ImageReference."
+        }
         (Problem::Missing, Side::Source) if failure.concerns_image_content() => {
-            "The registry has lost a part of the image: choose another tag or digest in ImageReference, or have the image pushed again."
+            "Choose another tag or digest in ImageReference, or push the image to the source again."
         }
-        (Problem::Missing, Side::Source) => "Check the registry, repository and tag in ImageReference.",
-        (Problem::Missing, Side::Destination) => {
-            "Check RepositoryArn: the repository has to be there before the image."
+        (Problem::Missing, Side::Source) => "Check the name in ImageReference.",
+        (Problem::Missing, Side::Destination) if failure.is_missing_repository() => {
+            "Create the repository, or correct RepositoryArn."
         }
-        (Problem::CredentialsRequired, Side::Source) if subject(failure).starts_with("docker.io/") => {
-            "Check the spelling of ImageReference, or set CredentialArn if the repository is private."
-        }
+        (Problem::Missing, Side::Destination) => "Run the operation again.",
         (Problem::CredentialsRequired, Side::Source) => {
-            "Check the spelling of ImageReference, for registries say this also of what does not exist, or set CredentialArn if the repository is private."
-        }
-        (Problem::CredentialsRejected, Side::Source) if source_account(failure).is_some() => {
-            "Run the operation again; if it stays so, check the function's role, whose credentials AWS does not accept."
-        }
-        (Problem::CredentialsRejected, Side::Source) => {
-            "Check user name and password in the secret that CredentialArn or the provider's setting REGISTRY_CREDENTIALS names."
+            "Check the name in ImageReference, because registries return the same for missing images. If the image is private, set CredentialArn."
         }
         (Problem::CredentialsRequired, Side::Destination) => {
             "Allow ecr:GetAuthorizationToken on * in the function's role."
         }
-        (Problem::CredentialsRejected, Side::Destination) => {
-            "Run the operation again; if it stays so, check the function's role, whose credentials AWS does not accept."
+        (Problem::CredentialsRejected, _) if failure.is_ecr() => CHECK_ROLE,
+        (Problem::CredentialsRejected, Side::Source | Side::Destination) => {
+            "Correct the credentials in the secret of CredentialArn or of the provider's parameter RegistryCredentials."
         }
         (Problem::AccessDenied, side) => return permission(failure, side),
-        (Problem::CredentialsUnavailable, Side::Source | Side::Destination) => {
-            "Check the function's role, and that the function can reach ECR."
+        (Problem::CredentialsUnavailable, Side::Source | Side::Destination) => CHECK_ROLE,
+        (Problem::PullLimit | Problem::Throttled, _) if failure.is_ecr() => {
+            "Run the operation again, or raise the quota of ECR for this account and Region."
         }
-        (Problem::PullLimit, Side::Source) => {
-            "Set CredentialArn to a login with a higher limit, have a mirror set up (the provider's setting SOURCE_MIRRORS), or run the operation again later."
+        (Problem::PullLimit, Side::Source | Side::Destination) => {
+            "Set CredentialArn to credentials with a higher limit, or add a mirror in the provider's parameter SourceMirrors."
         }
-        (Problem::Throttled | Problem::PullLimit, Side::Destination) => {
-            "ECR's limits hold for the whole account and Region: run the operation again, or have the quota raised."
-        }
-        (Problem::Throttled, Side::Source) => {
-            "Run the operation again later, or name another registry in ImageReference."
-        }
+        (Problem::Throttled, Side::Source | Side::Destination) => "Run the operation again later.",
         (Problem::ProxyUnreachable, Side::Source | Side::Destination) => {
-            "Check the proxy and whether it reaches that host, or name the host in NO_PROXY in the function's environment."
+            "Check the proxy in the provider's parameter HttpsProxy, or add the host to NoProxy."
         }
+        (Problem::Unreachable, _) if failure.is_fips() => ENDPOINTS,
         (Problem::Unreachable, Side::Source) => {
-            "Check the host in ImageReference. If the function runs in a VPC, its subnets need a route to that host (a NAT gateway, or peering)."
-        }
-        (Problem::Unreachable, Side::Destination) if is_fips(failure) => {
-            "Not every Region has FIPS endpoints: unset AWS_USE_FIPS_ENDPOINT for the function, or choose another Region."
+            "Check the host in ImageReference. In a VPC, the subnets need a route to it."
         }
         (Problem::Unreachable, Side::Destination) => {
-            "If the function runs in a VPC, its subnets need a route to ECR (a NAT gateway, or endpoints for ecr.api and ecr.dkr); else check the Region in RepositoryArn."
+            "Check the Region in RepositoryArn. In a VPC, the subnets need a route to ECR (NAT gateway, or endpoints for ecr.api and ecr.dkr)."
         }
         (Problem::CertificateRejected, Side::Source) => {
-            "Check the host in ImageReference; the provider's setting CA_BUNDLE adds authorities that the function trusts."
+            "Check the host in ImageReference, or add its CA certificate to the provider's parameter CaBundle."
         }
         (Problem::CertificateRejected, Side::Destination) => {
-            "A proxy between the function and ECR is not trusted: add its authority to the provider's setting CA_BUNDLE."
+            "If a proxy terminates TLS, add its CA certificate to the provider's parameter CaBundle."
         }
-        (Problem::Interrupted | Problem::Deadline, Side::Source) if is_silence(failure) => {
-            "Run the operation again when that host responds, or name another registry in ImageReference."
+        (Problem::Interrupted | Problem::Deadline, Side::Source) if failure.is_silence() => {
+            "Run the operation again when that host responds, or use another registry in ImageReference."
         }
-        (Problem::Interrupted | Problem::Deadline, Side::Destination) if is_silence(failure) => {
-            "Run the operation again; if it stays so, check the network between the function and ECR."
+        (Problem::Interrupted | Problem::Deadline, Side::Destination) if failure.is_silence() => {
+            CHECK_NETWORK
         }
-        (Problem::Interrupted, Side::Source | Side::Destination) => {
-            "Run the operation again, which skips blobs already present."
-        }
-        (Problem::ServerError, Side::Source) => {
-            "Run the operation again when the registry has recovered, or name another one in ImageReference."
-        }
-        (Problem::ServerError, Side::Destination) => "Run the operation again when ECR has recovered.",
+        (Problem::Interrupted, Side::Source | Side::Destination) => COPY_MISSING_BLOBS,
+        (Problem::ServerError, Side::Source | Side::Destination) => "Run the operation again later.",
         (Problem::Corrupt, Side::Source) => {
-            "Run the operation again; if it stays so, the registry's content is damaged: choose another tag or digest in ImageReference."
+            "Run the operation again. If it fails again, the source is damaged: choose another tag or digest in ImageReference."
         }
-        (Problem::Corrupt | Problem::InvalidResponse, Side::Destination) => {
-            "Run the operation again; if it stays so, check the network between the function and ECR."
+        (Problem::Corrupt | Problem::InvalidResponse, Side::Destination) => CHECK_NETWORK,
+        (Problem::InvalidResponse, Side::Source) if failure.is_invalid_manifest() => {
+            "Choose another tag or digest in ImageReference, or push the image to the source with a current client."
         }
-        (Problem::InvalidResponse | Problem::Rejected, Side::Source) => {
-            "Choose another tag or digest in ImageReference."
+        (Problem::InvalidResponse, Side::Source) => {
+            "Run the operation again. If it fails again, check the host in ImageReference and any proxy."
         }
-        (Problem::ForbiddenAddress, Side::Source) => "Choose another registry in ImageReference.",
-        (Problem::ForbiddenAddress, Side::Destination) => "Check RepositoryArn.",
-        (Problem::Rejected, Side::Destination) => refused_by_ecr(failure),
+        (Problem::ForbiddenAddress, Side::Source | Side::Destination) => {
+            "Use another host in ImageReference."
+        }
+        (Problem::Rejected, Side::Source) => OTHER_TAG,
+        (Problem::Rejected, Side::Destination) => rejected_by_ecr(failure),
         (Problem::NoPlatform, Side::Source | Side::Destination) => {
-            "Change Platform, or choose a tag that has it in ImageReference."
+            "Change Platform, or choose another tag in ImageReference."
         }
         (Problem::TagImmutable, Side::Source | Side::Destination) => {
             "Choose a new Tag, or make the repository's tags mutable."
         }
-        (Problem::NotStorable, Side::Source | Side::Destination) => {
-            "Choose another tag or digest in ImageReference, or another Platform of it."
-        }
+        (Problem::NotStorable, Side::Source | Side::Destination) => OTHER_IMAGE,
         (Problem::ImageLimitExceeded, Side::Source | Side::Destination) => {
             "Choose one platform in Platform, or another tag in ImageReference."
         }
         (Problem::ForeignLayer, Side::Source | Side::Destination) => {
             "Choose platforms without Windows in Platform, or a tag built since 2023 in ImageReference."
         }
-        (Problem::Deadline, _) if matches!(failure, copy::Failure::Deadline { progress, .. } if progress.blobs == 0) => {
-            "Run the operation again, or give the function a longer Timeout."
-        }
-        (Problem::Deadline, Side::Source | Side::Destination) => {
-            "Run the operation again, which skips blobs already present, or name one platform in Platform."
-        }
+        (Problem::Deadline, Side::Source | Side::Destination) => match more_time {
+            MoreTime::FunctionTimeout => LONGER_FUNCTION_TIMEOUT,
+            MoreTime::ServiceTimeout => LONGER_SERVICE_TIMEOUT,
+            MoreTime::None => "Run the operation again.",
+        },
     };
     text.into()
 }
 
-/// Returns true if a host was silent or too slow. More time for the function would not help.
-fn is_silence(failure: &copy::Failure) -> bool {
-    match failure {
-        copy::Failure::Registry { cause: registry::Error::Http(error), .. } => {
-            matches!(error.kind, http::ErrorKind::Silent { .. } | http::ErrorKind::Slow { .. })
-        }
-        copy::Failure::Deadline { silent_host, .. } => silent_host.is_some(),
-        _ => false,
-    }
-}
-
-/// ECR's own codes, which say more than that it refused.
-fn refused_by_ecr(failure: &copy::Failure) -> &'static str {
+fn rejected_by_ecr(failure: &copy::Failure) -> &'static str {
     let copy::Failure::Registry { cause, .. } = failure else { return "Check RepositoryArn." };
     if cause.has_code("TAG_INVALID") {
         "Choose another Tag."
     } else if cause.has_code("LimitExceededException") {
-        "Delete images from the repository, or have its quota raised."
+        "Delete images from the repository, or raise its quota."
     } else if cause.has_code("KmsException") || cause.has_code("KmsError") {
-        "Check the KMS key with which the repository is encrypted."
+        "Check the KMS key of the repository."
     } else if cause.has_code("NotSent") {
-        "Check AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT in the function's environment."
+        ENDPOINTS
     } else if cause.has_code("UNSUPPORTED") {
-        "Choose another tag or digest in ImageReference, or another Platform of it."
+        OTHER_IMAGE
     } else {
-        "Check the repository that RepositoryArn names."
+        "Check the repository in RepositoryArn."
     }
 }
 
-/// The account of a source in ECR.
-fn source_account(failure: &copy::Failure) -> Option<String> {
-    let host = subject(failure).split('/').next().unwrap_or_default();
-    EcrRegistryHost::parse(host).map(|host| host.account)
-}
-
-/// Whether the host that could not be reached is a FIPS endpoint.
-fn is_fips(failure: &copy::Failure) -> bool {
-    let copy::Failure::Registry { cause: registry::Error::Http(http::Error { host, .. }), .. } = failure
-    else {
-        return false;
+/// Returns the advice for a secret, or for the setting that names it.
+pub(super) fn secret(problem: &SecretProblem) -> String {
+    let (setting, cause) = match problem {
+        SecretProblem::Unusable { cause, .. } => return cause.remedy(),
+        SecretProblem::ReadFailed { setting, cause } => (setting, cause),
     };
-    host.contains("-fips.")
+    let setting = match setting {
+        SecretSetting::CredentialArn => "CredentialArn",
+        SecretSetting::RegistryCredentials => "the provider's parameter RegistryCredentials",
+    };
+    match &cause.kind {
+        SecretReadErrorKind::NotFound => format!("Check the ARN in {setting}."),
+        SecretReadErrorKind::VersionNotFound => {
+            format!("Check the version at the end of the ARN in {setting}.")
+        }
+        SecretReadErrorKind::PendingDeletion => format!("Restore it, or use another ARN in {setting}."),
+        SecretReadErrorKind::AccessDenied { action, is_other_account: false } => {
+            let parameter = if action.starts_with("ssm:") { "ParameterArns" } else { "SecretArns" };
+            format!("Add its ARN to the provider's parameter {parameter}, and its KMS key to KmsKeyArns.")
+        }
+        SecretReadErrorKind::AccessDenied { action, is_other_account: true } => format!(
+            "Allow {action} in its policy, kms:Decrypt in its key policy, and both in the function's role."
+        ),
+        SecretReadErrorKind::KmsKey { is_other_account: false } => {
+            "Add its KMS key to the provider's parameter KmsKeyArns, and check that the key is enabled.".into()
+        }
+        SecretReadErrorKind::KmsKey { is_other_account: true } => {
+            "Use a customer managed key, and allow kms:Decrypt in its policy and in the function's role.".into()
+        }
+        SecretReadErrorKind::UnsupportedType => "Store the credentials in a text secret or a SecureString.".into(),
+        SecretReadErrorKind::Unreachable { service } => format!(
+            "Check the Region in the ARN. In a VPC, the subnets need an endpoint for {service}, or a NAT gateway."
+        ),
+        SecretReadErrorKind::Other => format!("Run the operation again. If it fails again, check {setting}."),
+    }
 }
 
-/// Who has to allow what.
+/// Returns the advice for a copy that ran out of time and does not continue.
+pub(super) fn stop(reason: &StopReason, more_time: MoreTime) -> &'static str {
+    match (reason, more_time) {
+        (StopReason::BlobTooLarge { .. } | StopReason::NoProgress, MoreTime::FunctionTimeout) => {
+            LONGER_FUNCTION_TIMEOUT
+        }
+        (StopReason::BlobTooLarge { .. } | StopReason::NoProgress, _) => {
+            "Increase the provider's parameter MemorySize, which also increases network bandwidth."
+        }
+        (StopReason::ServiceTimeout { .. }, MoreTime::ServiceTimeout) => LONGER_SERVICE_TIMEOUT,
+        (StopReason::ServiceTimeout { .. } | StopReason::InvocationLimit(_), _) => COPY_MISSING_BLOBS,
+        (StopReason::InvokeFailed(InvokeError::AccessDenied { .. }), _) => {
+            "Allow lambda:InvokeFunction on the function in its own role."
+        }
+        (StopReason::InvokeFailed(InvokeError::Failed(_)), _) => {
+            "Run the operation again. In a VPC, the subnets need a route to Lambda."
+        }
+    }
+}
+
+/// Returns the advice for invocations that sent no response.
+pub(super) fn invocation(cause: &FailureCause) -> &'static str {
+    match cause {
+        FailureCause::TimedOut(_) => REPORT_IF_REPEATED,
+        FailureCause::Killed => "Increase the provider's parameter MemorySize.",
+        FailureCause::Exited(_) | FailureCause::Error(_) => "See the log lines of this request.",
+        FailureCause::ResponseNotSent(_) => {
+            "In a VPC, the subnets need a route to S3 (gateway endpoint, or NAT gateway)."
+        }
+        FailureCause::EventAgeExceeded => "Raise the provider's parameter ReservedConcurrency.",
+    }
+}
+
+/// Returns the advice for an image that was not deleted.
+pub(super) fn deletion(cause: &registry::Error) -> String {
+    if is_denied(cause) {
+        let action = denied_action(cause).unwrap_or_else(|| "ecr:BatchDeleteImage".into());
+        return allow(&action, Side::Destination);
+    }
+    "Run the operation again, or set the provider's parameter DeleteImages to false, which keeps images."
+        .into()
+}
+
+/// Returns true if the role or a policy does not allow the call.
+pub(super) fn is_denied(cause: &registry::Error) -> bool {
+    matches!(cause, registry::Error::Service { code, .. } if code.starts_with("AccessDenied"))
+}
+
 fn permission(failure: &copy::Failure, side: Side) -> String {
-    if side == Side::Source && source_account(failure).is_none() {
-        return "Check ImageReference, and that the login in CredentialArn or the provider's setting REGISTRY_CREDENTIALS is right and may read this image.".into();
+    if !failure.is_ecr() {
+        return "Check ImageReference, and use credentials that can read the image in CredentialArn or the provider's parameter RegistryCredentials.".into();
     }
     let copy::Failure::Registry { operation, cause, .. } = failure else { return String::new() };
     let action = denied_action(cause).unwrap_or_else(|| action(*operation).into());
-    allow(&action)
+    allow(&action, side)
 }
 
-fn allow(action: &str) -> String {
+fn allow(action: &str, side: Side) -> String {
     if action == "ecr:GetAuthorizationToken" {
         return "Allow ecr:GetAuthorizationToken on * in the function's role.".into();
     }
+    let parameter = match side {
+        Side::Source => "SourceRepositoryArns",
+        Side::Destination => "RepositoryArns",
+    };
     format!(
-        "Allow {action} on the repository in the function's role, or in the repository policy if it belongs to another account."
+        "Allow {action} on the repository: in the function's role (provider's parameter {parameter}) and, in another account, also in the repository policy."
     )
 }
 
@@ -206,16 +266,5 @@ fn action(operation: Operation) -> &'static str {
         Operation::StartUpload => "ecr:InitiateLayerUpload",
         Operation::SendBlob => "ecr:UploadLayerPart and ecr:CompleteLayerUpload",
         Operation::WriteManifest | Operation::WriteTag => "ecr:PutImage",
-    }
-}
-
-pub(super) fn deletion_advice(cause: &registry::Error) -> String {
-    match cause {
-        registry::Error::Service { code, .. } if code.starts_with("AccessDenied") => {
-            allow(&denied_action(cause).unwrap_or_else(|| "ecr:BatchDeleteImage".into()))
-        }
-        _ => {
-            "Run the operation again, or set DELETE_IMAGES=false for the function, which keeps images.".into()
-        }
     }
 }

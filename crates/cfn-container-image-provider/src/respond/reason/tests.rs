@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use image_copy::copy::{Operation, Problem, Progress, Side};
+use image_copy::copy::{self, Operation, Problem, Progress, Side};
 use image_copy::http::{ErrorKind, SilentHost};
 use image_copy::oci::Digest;
 use image_copy::registry::{self, CredentialsSent, ErrorResponse};
+use image_copy_aws::InvokeError;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::input::Input;
 use crate::input::properties::Properties;
 use crate::settings::Settings;
 
@@ -22,25 +24,53 @@ const SOURCE: &str = "docker.io/library/nginx:1.27";
 const DESTINATION: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.27";
 
 fn text(failure: copy::Failure) -> String {
-    reason(&Failure::Copy(Box::new(failure)), REQUEST)
+    reason(&Failure::Copy(Box::new(failure)), MoreTime::None, REQUEST)
 }
 
 #[track_caller]
 fn is_one_short_line(text: &str) {
     assert!(text.chars().count() <= MAX_CHARS, "{} {text}", text.chars().count());
-    assert!(!text.chars().any(char::is_control) && text.ends_with(&format!(" ({REQUEST})")), "{text}");
+    assert!(
+        !text.chars().any(char::is_control) && text.ends_with(&format!(", request {REQUEST})")),
+        "{text}"
+    );
+    assert!(text.starts_with(|first: char| first.is_uppercase() || first == '"'), "{text}");
 }
 
-/// The table, as it stands in `reasons.txt`.
+/// Returns the digits of the code in a reason.
+#[track_caller]
+fn code_of(text: &str) -> &str {
+    let (_, tail) = text.rsplit_once(" (CI-").unwrap_or_else(|| panic!("{text}"));
+    tail.split(',').next().filter(|digits| digits.len() == 3).unwrap_or_else(|| panic!("{text}"))
+}
+
+/// Problems that ECR and the function's own credentials exclude.
+const IMPOSSIBLE: [(Problem, Side); 8] = [
+    (Problem::Missing, Side::Destination),
+    (Problem::CredentialsRequired, Side::Destination),
+    (Problem::CredentialsUnavailable, Side::Source),
+    (Problem::PullLimit, Side::Destination),
+    (Problem::Corrupt, Side::Destination),
+    (Problem::InvalidResponse, Side::Destination),
+    (Problem::ForbiddenAddress, Side::Destination),
+    // Such a copy continues or reports the reason why it stops.
+    (Problem::Deadline, Side::Source),
+];
+
+/// Returns the content of `reasons.txt`, in the order of the codes.
+
 fn table() -> String {
     let mut lines = Vec::new();
     for problem in PROBLEMS {
         for (side, operation) in
             [(Side::Source, Operation::ReadManifest), (Side::Destination, Operation::StartUpload)]
         {
+            if IMPOSSIBLE.contains(&(problem, side)) {
+                continue;
+            }
             if let Some(failure) = example(problem, side, operation) {
                 assert_eq!(failure.problem(), problem);
-                lines.push(format!("{problem:?}, {side:?}: {}", text(failure)));
+                lines.push(text(failure));
             }
         }
     }
@@ -74,11 +104,19 @@ fn table() -> String {
             Operation::ReadSettings,
             service("ecr:DescribeRepositories", "ExpiredTokenException", "it is expired"),
         ),
-        (Operation::WriteTag, registry::Error::Protocol("ECR's answer could not be read")),
+        (Operation::WriteTag, registry::Error::Protocol("the response of AWS cannot be decoded")),
+        (
+            Operation::WriteTag,
+            service("ecr:PutImage", "ImageDigestDoesNotMatchException", "the digest does not match"),
+        ),
+        (
+            Operation::WriteManifest,
+            refusal(404, CredentialsSent::Yes, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry").into(),
+        ),
     ] {
         let failure =
             copy::Failure::Registry { side: Side::Destination, operation, subject: subject(), cause };
-        lines.push(format!("{operation:?} on ECR: {}", text(failure)));
+        lines.push(text(failure));
     }
     for subject in [SOURCE, "ghcr.io/acme/app:2.1"] {
         // As after HEAD, which has no body to say why.
@@ -86,7 +124,7 @@ fn table() -> String {
         let (side, operation) = (Side::Source, Operation::ReadManifest);
         let (subject, cause) = (subject.to_owned(), wordless.into());
         let failure = copy::Failure::Registry { side, operation, subject, cause };
-        lines.push(format!("CredentialsRequired, without words: {}", text(failure)));
+        lines.push(text(failure));
     }
     let part_gone = copy::Failure::Registry {
         side: Side::Source,
@@ -94,17 +132,24 @@ fn table() -> String {
         subject: SOURCE.to_owned(),
         cause: refusal(404, CredentialsSent::No, "BLOB_UNKNOWN", "blob unknown to registry").into(),
     };
-    lines.push(format!("Missing, a blob: {}", text(part_gone)));
-    for (host, message) in [
-        (SOURCE, "the login of an upstream"),
-        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1", "the login of ECR as a source"),
-    ] {
-        for problem in [Problem::CredentialsRejected, Problem::AccessDenied] {
-            let cause = cause(problem).unwrap();
-            let (side, operation, subject) = (Side::Source, Operation::ReadManifest, host.to_owned());
-            let failure = copy::Failure::Registry { side, operation, subject, cause };
-            lines.push(format!("{problem:?}, {message}: {}", text(failure)));
-        }
+    lines.push(text(part_gone));
+    for problem in
+        [Problem::CredentialsRejected, Problem::AccessDenied, Problem::Throttled, Problem::Unreachable]
+    {
+        // ECR as a source.
+        let cause = cause(problem).unwrap();
+        let (side, operation, subject) = (Side::Source, Operation::ReadManifest, subject());
+        let failure = copy::Failure::Registry { side, operation, subject, cause };
+        lines.push(text(failure));
+    }
+    let page = ErrorResponse {
+        errors: Vec::new(),
+        is_not_from_registry: true,
+        ..refusal(404, CredentialsSent::No, "", "")
+    };
+    for cause in [page.into(), registry::Error::Protocol("too many redirects")] {
+        let (side, operation, subject) = (Side::Source, Operation::ReadManifest, SOURCE.to_owned());
+        lines.push(text(copy::Failure::Registry { side, operation, subject, cause }));
     }
     for cause in [
         network(ErrorKind::Dns, "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com"),
@@ -112,7 +157,7 @@ fn table() -> String {
     ] {
         let (side, operation, subject) = (Side::Destination, Operation::ReadManifest, subject());
         let failure = copy::Failure::Registry { side, operation, subject, cause };
-        lines.push(format!("FIPS: {}", text(failure)));
+        lines.push(text(failure));
     }
     lines.extend(secrets::lines());
     let early = copy::Failure::Deadline {
@@ -121,7 +166,7 @@ fn table() -> String {
         elapsed: Duration::from_secs(48),
         silent_host: None,
     };
-    lines.push(format!("Deadline, before the plan: {}", text(early)));
+    lines.push(text(early.clone()));
     let time = Duration::from_secs(30);
     for side in [Side::Source, Side::Destination] {
         let silent = copy::Failure::Deadline {
@@ -130,101 +175,89 @@ fn table() -> String {
             elapsed: Duration::from_secs(48),
             silent_host: Some((side, SilentHost { host: "registry.example".into(), time })),
         };
-        lines.push(format!("Deadline, silence: {}", text(silent)));
+        lines.push(text(silent));
         for kind in [ErrorKind::Silent { time, proxy: None }, ErrorKind::Slow { rate: 35, time }] {
-            let (operation, subject) = (Operation::ReadBlob, SOURCE.to_owned());
+            let operation = if side == Side::Source { Operation::ReadBlob } else { Operation::SendBlob };
+            let subject = if side == Side::Source { SOURCE } else { DESTINATION }.to_owned();
             let cause = network(kind, "registry.example");
-            lines.push(format!(
-                "Silence: {}",
-                text(copy::Failure::Registry { side, operation, subject, cause })
-            ));
+            lines.push(text(copy::Failure::Registry { side, operation, subject, cause }));
         }
     }
-    for (name, failure) in [
-        (
-            "NotDeleted",
-            Failure::NotDeleted(Box::new(NotDeleted {
-                image: subject(),
-                cause: service("ecr:DescribeImages", "AccessDeniedException", "denied"),
-            })),
-        ),
-        (
-            "NotDeleted",
-            Failure::NotDeleted(Box::new(NotDeleted {
-                image: subject(),
-                cause: network(
-                    ErrorKind::Silent { time: Duration::from_secs(30), proxy: None },
-                    "api.ecr.eu-west-1.amazonaws.com",
-                ),
-            })),
-        ),
-        (
-            "Stopped",
-            stopped(StopReason::BlobTooLarge {
-                digest: Digest::of(b"a"),
-                size: 70 << 20,
-                transferred: 20 << 20,
-            }),
-        ),
-        ("Stopped", stopped(StopReason::NoProgress)),
-        ("Stopped", stopped(StopReason::ServiceTimeout { allowed: 300 })),
-        ("Stopped", stopped(StopReason::InvocationLimit(10))),
-        (
-            "Stopped",
-            stopped(StopReason::InvokeFailed(InvokeError::AccessDenied {
-                code: "AccessDeniedException".into(),
-            })),
-        ),
-        ("Stopped", stopped(StopReason::InvokeFailed(InvokeError::Failed("no answer in time".into())))),
-        ("Lost", invocation(FailureCause::TimedOut("900.00 seconds".into()), 3)),
-        ("Lost", invocation(FailureCause::Killed, 3)),
-        ("Lost", invocation(FailureCause::Exited("exit status 1".into()), 3)),
-        (
-            "Lost",
-            invocation(
-                FailureCause::ResponseNotSent(
-                    "the answer could not be delivered to bucket.s3.amazonaws.com: HTTP 503 (attempts: 7)"
-                        .into(),
-                ),
-                1,
+    for failure in [
+        Failure::NotDeleted(Box::new(NotDeleted {
+            image: subject(),
+            cause: service("ecr:DescribeImages", "AccessDeniedException", "denied"),
+        })),
+        Failure::NotDeleted(Box::new(NotDeleted {
+            image: subject(),
+            cause: network(
+                ErrorKind::Silent { time: Duration::from_secs(30), proxy: None },
+                "api.ecr.eu-west-1.amazonaws.com",
             ),
-        ),
-        ("Lost", invocation(FailureCause::EventAgeExceeded, 0)),
-        ("Lost", invocation(FailureCause::Error("Runtime.Unknown: because".into()), 2)),
-        ("TimeRanOut", Failure::TimeRanOut { seconds: 889 }),
-        ("Panic", Failure::Panic),
-        ("Superseded", Failure::Superseded),
-        ("TagBusy", Failure::TagBusy { image: subject() }),
-        ("LeaseEnded", Failure::LeaseEnded),
-        (
-            "Setting",
-            Failure::Setting(
-                "the provider's setting DEFAULT_PLATFORM is \"x\", which is not a platform".into(),
+        })),
+        stopped(StopReason::BlobTooLarge { digest: Digest::of(b"a"), size: 70 << 20, transferred: 20 << 20 }),
+        stopped(StopReason::NoProgress),
+        stopped(StopReason::ServiceTimeout { allowed: 300 }),
+        stopped(StopReason::InvocationLimit(10)),
+        stopped(StopReason::InvokeFailed(InvokeError::AccessDenied { code: "AccessDeniedException".into() })),
+        stopped(StopReason::InvokeFailed(InvokeError::Failed("no response in time".into()))),
+        invocation(FailureCause::TimedOut("900.00 seconds".into()), 3),
+        invocation(FailureCause::Killed, 3),
+        invocation(FailureCause::Exited("exit status 1".into()), 3),
+        invocation(
+            FailureCause::ResponseNotSent(
+                "sending the response to bucket.s3.amazonaws.com failed: HTTP 503 (attempts: 7)".into(),
             ),
+            1,
         ),
-        ("NotAllowed", not_allowed("docker.io/library quay.io/prometheus", "libary/nginx:1.27")),
-        ("Setting", Failure::Setting(setting("REGISTRY_CREDENTIALS", "quay.io=quay-login"))),
-        ("Setting", Failure::Setting(setting("ALLOWED_SOURCES", "docker.io/*/x"))),
-        ("Setting", Failure::Setting(setting("CA_BUNDLE", "/opt/absent.pem"))),
-        ("Setting", Failure::Setting(setting("AWS_USE_FIPS_ENDPOINT", "yes"))),
-        ("Property", property(json!({}))),
-        ("Property", property(json!({"ImageReference": "nginx"}))),
-        ("Property", property(json!({"ImageReference": "nginx", "RepositoryArn": "team/app"}))),
-        (
-            "Property",
-            property(json!({"ImageReference": "nginx", "CredentialArn": "hub/login",
+        invocation(FailureCause::EventAgeExceeded, 0),
+        invocation(FailureCause::Error("Runtime.Unknown: because".into()), 2),
+        Failure::TimeRanOut { seconds: 889 },
+        Failure::Panic,
+        Failure::Superseded,
+        Failure::TagBusy { image: subject() },
+        Failure::LeaseEnded,
+        not_allowed("docker.io/library quay.io/prometheus", "libary/nginx:1.27"),
+        Failure::Setting(setting("REGISTRY_CREDENTIALS", "quay.io=quay-login")),
+        Failure::Setting(setting("ALLOWED_SOURCES", "docker.io/*/x")),
+        Failure::Setting(setting("CA_BUNDLE", "/opt/missing.pem")),
+        Failure::Setting(setting("AWS_USE_FIPS_ENDPOINT", "yes")),
+        property(json!({})),
+        property(json!({"ImageReference": "nginx"})),
+        property(json!({"ImageReference": "nginx", "RepositoryArn": "team/app"})),
+        property(json!({"ImageReference": "nginx", "Tagg": "1",
             "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/team/app"})),
-        ),
+        property(json!({"ImageReference": "nginx", "CredentialArn": "hub/login",
+            "RepositoryArn": "arn:aws:ecr:eu-west-1:123456789012:repository/team/app"})),
     ] {
-        lines.push(format!("{name}: {}", reason(&failure, REQUEST)));
+        let text = reason(&failure, MoreTime::None, REQUEST);
+        assert_eq!(code(&failure), format!("CI-{}", code_of(&text)));
+        lines.push(text);
     }
-    lines.iter().for_each(|line| is_one_short_line(line.split_once(": ").unwrap().1));
+    for (failure, more_time) in [
+        (stopped(StopReason::NoProgress), MoreTime::FunctionTimeout),
+        (stopped(StopReason::ServiceTimeout { allowed: 300 }), MoreTime::ServiceTimeout),
+        (Failure::Copy(Box::new(early.clone())), MoreTime::FunctionTimeout),
+        (Failure::Copy(Box::new(early.clone())), MoreTime::ServiceTimeout),
+    ] {
+        lines.push(reason(&failure, more_time, REQUEST));
+    }
+    lines.push(reason(&unreadable_event(), MoreTime::None, REQUEST));
+    lines.iter().for_each(|line| is_one_short_line(line));
+    lines.sort_by(|a, b| (code_of(a), a).cmp(&(code_of(b), b)));
+    lines.dedup();
     lines.join("\n") + "\n"
 }
 
 fn stopped(reason: StopReason) -> Failure {
     let failure = example(Problem::Deadline, Side::Source, Operation::ReadBlob).unwrap();
     Failure::Stopped { failure: Box::new(failure), reason }
+}
+
+fn unreadable_event() -> Failure {
+    let event = json!({"RequestType": "Destroy", "ResponseURL": "https://bucket.example/"});
+    let Ok(Input::CloudFormation(event)) = Input::read(event) else { panic!("not an event") };
+    Failure::Event(event.operation.unwrap_err())
 }
 
 fn invocation(cause: FailureCause, attempts: u64) -> Failure {
@@ -262,7 +295,7 @@ fn every_failure_names_something_to_change_at_every_step() {
     for problem in PROBLEMS {
         for side in [Side::Source, Side::Destination] {
             for failure in OPERATIONS.into_iter().filter_map(|operation| example(problem, side, operation)) {
-                let hint = advice(&failure);
+                let hint = advice::copy(&failure, MoreTime::None);
                 assert!(!hint.is_empty() && hint.ends_with('.'), "{hint}");
                 is_one_short_line(&text(failure));
             }
@@ -307,7 +340,7 @@ fn what_is_long_is_shortened_in_order() {
             cause,
         });
         is_one_short_line(&text);
-        assert!(text.contains("Check the registry, repository and tag in ImageReference."), "{text}");
+        assert!(text.contains("Check the name in ImageReference."), "{text}");
         (text, subject)
     };
     let (text, subject) = long(40, 10);

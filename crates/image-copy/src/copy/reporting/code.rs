@@ -9,7 +9,7 @@ impl Failure {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self.problem() {
-            Problem::Missing | Problem::ServerError if self.is_foreign() => "CI-026",
+            Problem::Missing | Problem::ServerError if self.is_not_from_registry() => "CI-026",
             Problem::Missing if self.concerns_image_content() => "CI-002",
             Problem::Missing if self.side() == Side::Source => "CI-001",
             Problem::Missing if self.is_missing_repository() => "CI-003",
@@ -32,7 +32,7 @@ impl Failure {
             Problem::Interrupted => "CI-019",
             Problem::ServerError => "CI-020",
             Problem::Corrupt => "CI-021",
-            Problem::InvalidResponse if self.is_manifest() => "CI-023",
+            Problem::InvalidResponse if self.is_invalid_manifest() => "CI-023",
             Problem::InvalidResponse => "CI-022",
             Problem::ForbiddenAddress => "CI-024",
             Problem::Rejected => self.rejection_code(),
@@ -62,7 +62,8 @@ impl Failure {
 
     /// Returns true if the destination has no such repository. Responses to a manifest can also report
     /// missing parts of the image.
-    pub(super) fn is_missing_repository(&self) -> bool {
+    #[must_use]
+    pub fn is_missing_repository(&self) -> bool {
         let is_manifest = matches!(self.operation(), Some(Operation::WriteManifest | Operation::WriteTag));
         let has = |code| self.cause().is_some_and(|cause| cause.has_code(code));
         self.side() == Side::Destination
@@ -71,7 +72,8 @@ impl Failure {
     }
 
     /// Returns true if the response does not look like one of a registry.
-    pub(super) fn is_foreign(&self) -> bool {
+    #[must_use]
+    pub fn is_not_from_registry(&self) -> bool {
         matches!(self.cause(), Some(registry::Error::ErrorResponse(response)) if response.is_not_from_registry)
     }
 
@@ -98,7 +100,8 @@ impl Failure {
     }
 
     /// Returns true if the host that could not be reached is a FIPS endpoint of AWS.
-    fn is_fips(&self) -> bool {
+    #[must_use]
+    pub fn is_fips(&self) -> bool {
         self.network_error().is_some_and(|error| error.host.contains("-fips."))
     }
 
@@ -112,7 +115,9 @@ impl Failure {
             || self.network_error().is_some_and(is_slow)
     }
 
-    fn is_manifest(&self) -> bool {
+    /// Returns true if the source returned a manifest that is invalid or not supported.
+    #[must_use]
+    pub fn is_invalid_manifest(&self) -> bool {
         matches!(self.cause(), Some(registry::Error::Manifest(_)))
     }
 }

@@ -77,7 +77,7 @@ impl Failure {
                 ("Credentials for", name, "are not available")
             }
             _ if self.is_missing_repository() => ("Repository", repository(name), "was not found"),
-            (Side::Source, _) if self.problem() != Problem::Missing || self.is_foreign() => {
+            (Side::Source, _) if self.problem() != Problem::Missing || self.is_not_from_registry() => {
                 ("Image", name, "could not be read")
             }
             (Side::Source, _) if self.concerns_image_content() => ("Image", name, "is incomplete"),

@@ -121,7 +121,9 @@ pub(super) fn cause(problem: Problem) -> Option<registry::Error> {
         return Some(registry::Error::ErrorResponse(refused));
     }
     Some(match problem {
-        Problem::CredentialsUnavailable => registry::Error::Credentials("the login could not be had".into()),
+        Problem::CredentialsUnavailable => {
+            registry::Error::Credentials("no AWS credentials for ecr:GetAuthorizationToken: timed out".into())
+        }
         Problem::Unreachable => network(ErrorKind::ConnectTimeout, host),
         Problem::ProxyUnreachable => network(
             ErrorKind::Proxy {

@@ -1,9 +1,10 @@
-//! What is said of secrets, and of what they hold.
+//! Failures to read secrets and to find credentials in them.
 
 use image_copy::oci::Repository;
-use image_copy_aws::{CredentialArn, RegistrySecret, SecretReadError, UnusableSecret};
+use image_copy_aws::{CredentialArn, RegistrySecret, SecretReadError, SecretReadErrorKind, UnusableSecret};
 
 use super::*;
+use crate::clients::credentials::{SecretProblem, SecretSetting};
 
 const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:logins/hub-AbCdEf";
 const PRIVATE: &str = "ghcr.io/acme/app:2.1";
@@ -12,7 +13,7 @@ fn failed(problem: SecretProblem) -> String {
     let cause = registry::Error::Credentials(problem.to_string().into());
     let (side, operation, subject) = (Side::Source, Operation::ReadManifest, PRIVATE.to_owned());
     let failure = Box::new(copy::Failure::Registry { side, operation, subject, cause });
-    format!("Login: {}", reason(&Failure::Secret { failure, problem: Box::new(problem) }, REQUEST))
+    reason(&Failure::Secret { failure, problem: Box::new(problem) }, MoreTime::None, REQUEST)
 }
 
 fn problem(kind: SecretReadErrorKind, words: &str) -> SecretProblem {
@@ -61,12 +62,12 @@ pub(super) fn lines() -> Vec<String> {
             "secretsmanager.eu-west-1.amazonaws.com",
         ),
         (SecretReadErrorKind::Other, "InternalServiceError An error occurred on the server side."),
-        (SecretReadErrorKind::UnsupportedType, "Unsuitable it holds bytes, not text"),
+        (SecretReadErrorKind::UnsupportedType, "Unsuitable it contains bytes, not text"),
     ];
     let mut lines: Vec<String> =
         read_errors.into_iter().map(|(kind, words)| failed(problem(kind, words))).collect();
     let Some(SecretProblem::ReadFailed { cause, .. }) =
-        Some(problem(SecretReadErrorKind::NotFound, "ResourceNotFoundException not there"))
+        Some(problem(SecretReadErrorKind::NotFound, "ResourceNotFoundException not found"))
     else {
         return lines;
     };

@@ -1,0 +1,77 @@
+//! Codes of the provider's own failures, which docs/troubleshooting.md explains.
+//!
+//! The engine has those of copies, `CI-001` to `CI-099` and `CI-301`. A code keeps its meaning in later
+//! versions.
+
+use image_copy_aws::{InvokeError, SecretReadErrorKind, UnusableSecret};
+
+use super::advice::is_denied;
+use crate::clients::credentials::SecretProblem;
+use crate::failure::Failure;
+use crate::input::continuation::StopReason;
+use crate::input::failed_invocation::FailureCause;
+use crate::input::properties::InvalidProperty;
+
+/// Returns the code of the cause of `failure`.
+pub(crate) fn code(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Property(InvalidProperty::Missing(_)) => "CI-101",
+        Failure::Property(InvalidProperty::Value(_)) => "CI-102",
+        Failure::Property(InvalidProperty::Unknown(_)) => "CI-103",
+        Failure::Event(_) => "CI-104",
+        Failure::Setting(_) => "CI-105",
+        Failure::SourceNotAllowed(_) => "CI-106",
+        Failure::Copy(failure) => failure.code(),
+        Failure::Secret { problem, .. } => secret_code(problem),
+        Failure::Stopped { reason, .. } => match reason {
+            StopReason::BlobTooLarge { .. } | StopReason::NoProgress => "CI-302",
+            StopReason::ServiceTimeout { .. } => "CI-303",
+            StopReason::InvocationLimit(_) => "CI-304",
+            StopReason::InvokeFailed(InvokeError::AccessDenied { .. }) => "CI-305",
+            StopReason::InvokeFailed(InvokeError::Failed(_)) => "CI-306",
+        },
+        Failure::TimeRanOut { .. } => "CI-307",
+        Failure::Superseded => "CI-308",
+        Failure::TagBusy { .. } => "CI-309",
+        Failure::LeaseEnded => "CI-310",
+        Failure::NotDeleted(failed) if is_denied(&failed.cause) => "CI-008",
+        Failure::NotDeleted(_) => "CI-311",
+        Failure::Invocation(failure) => match failure.cause {
+            FailureCause::TimedOut(_) => "CI-312",
+            FailureCause::Killed => "CI-313",
+            FailureCause::Exited(_) | FailureCause::Error(_) => "CI-314",
+            FailureCause::ResponseNotSent(_) => "CI-315",
+            FailureCause::EventAgeExceeded => "CI-316",
+        },
+        Failure::Panic => "CI-317",
+    }
+}
+
+fn secret_code(problem: &SecretProblem) -> &'static str {
+    let cause = match problem {
+        SecretProblem::Unusable { cause, .. } => {
+            return match cause {
+                UnusableSecret::KeyMissing(_) => "CI-202",
+                UnusableSecret::NotJson
+                | UnusableSecret::CredentialsMissing(_)
+                | UnusableSecret::InvalidDockerConfig(_) => "CI-211",
+                UnusableSecret::RegistryMissing(_)
+                | UnusableSecret::OtherRegistry(_)
+                | UnusableSecret::NotInDockerConfig(_) => "CI-212",
+            };
+        }
+        SecretProblem::ReadFailed { cause, .. } => cause,
+    };
+    match cause.kind {
+        SecretReadErrorKind::NotFound => "CI-201",
+        SecretReadErrorKind::VersionNotFound => "CI-202",
+        SecretReadErrorKind::PendingDeletion => "CI-203",
+        SecretReadErrorKind::AccessDenied { is_other_account: false, .. } => "CI-204",
+        SecretReadErrorKind::AccessDenied { is_other_account: true, .. } => "CI-205",
+        SecretReadErrorKind::KmsKey { is_other_account: false } => "CI-206",
+        SecretReadErrorKind::KmsKey { is_other_account: true } => "CI-207",
+        SecretReadErrorKind::Unreachable { .. } => "CI-208",
+        SecretReadErrorKind::Other => "CI-209",
+        SecretReadErrorKind::UnsupportedType => "CI-210",
+    }
+}
