@@ -128,7 +128,7 @@ async fn a_wrong_password_is_sent_once_for_each_event() {
     let arn = case.store("acme", &json!({"username": "ann", "password": "wrong", "registry": PRIVATE}));
     let reference = format!("{PRIVATE}/acme/app:1");
     let response = case.account.create(case.properties(&reference, Some(&arn))).await;
-    assert!(failure_reason(&response).contains("Check user name and password in the secret"), "{response:?}");
+    assert!(failure_reason(&response).contains("Correct the credentials in the secret"), "{response:?}");
     let entries = case.account.world.emulator.log().entries();
     let attempts = entries
         .iter()
@@ -174,7 +174,7 @@ async fn rejects_a_source_that_is_not_allowed_without_requests() {
     let before = case.account.mark();
     let response = case.account.create(case.account.properties("libary/python:3.13")).await;
     let reason = failure_reason(&response);
-    assert!(reason.contains("source docker.io/libary/python:3.13 is not allowed"), "{reason}");
+    assert!(reason.contains("Source docker.io/libary/python:3.13 is not allowed"), "{reason}");
     assert!(reason.contains("allows is docker.io/library."), "{reason}");
     let requests = case.account.world.emulator.log().since(before);
     assert!(requests.iter().all(|entry| entry.service == "response"), "{requests:?}");

@@ -21,8 +21,8 @@ const PLAIN: &str = "plain.acme.example:5000";
 /// Private ECR of another account in another Region.
 const ECR: &str = "210987654321.dkr.ecr.us-east-1.amazonaws.com";
 
-const CHECK_SECRET: &str = "Check user name and password in the secret that CredentialArn or the \
-                            provider's setting REGISTRY_CREDENTIALS names. (";
+const CHECK_SECRET: &str = "Correct the credentials in the secret of CredentialArn or of the provider's parameter \
+                            RegistryCredentials. (CI-005, ";
 
 async fn account() -> Account {
     Account::with(Mutability::Mutable, |settings| {
@@ -87,7 +87,7 @@ async fn ghcr() {
     let secret = |token: &str| json!({"username": "ann", "accessToken": token, "registry": "ghcr.io"});
     let add = |account: &Account| account.world.emulator.add_upstream(Profile::ghcr());
     // GHCR returns the same error for credentials without access to the image.
-    let hint = "Check ImageReference, and that the login in CredentialArn or the provider's setting REGISTRY_CREDENTIALS is right and may read this image. (";
+    let hint = "use credentials that can read the image in CredentialArn or the provider's parameter RegistryCredentials. (CI-006, ";
     check(add, "ghcr.io", secret, "ghcr.io returned 403 DENIED \"denied\".", hint).await;
 }
 
@@ -154,8 +154,7 @@ async fn private_ecr_of_another_account() {
         reason.starts_with(&format!("Image {source} could not be read: ECR returned 403 DENIED")),
         "{reason}"
     );
-    let hint =
-        "Allow ecr:BatchGetImage on the repository in the function's role, or in the repository policy";
+    let hint = "Allow ecr:BatchGetImage on the repository: in the function's role (provider's parameter SourceRepositoryArns)";
     assert!(reason.contains(hint), "{reason}");
     account.world.emulator.ecr().allow_everything();
     check_success(&account.create(properties(&account, &source, None)).await);

@@ -105,8 +105,8 @@ async fn wrong_credentials_fail_and_are_not_printed() {
     for reason in reasons(&calls) {
         // For a wrong password, some registries return a token without access.
         let hints = [
-            "Check user name and password in the secret that CredentialArn",
-            "the login in CredentialArn or the provider",
+            "Correct the credentials in the secret of CredentialArn",
+            "use credentials that can read the image in CredentialArn",
         ];
         assert!(hints.iter().any(|hint| reason.contains(hint)), "{reason}");
     }

@@ -62,12 +62,16 @@ fn credentials_for_a_path_prefix_are_returned_only_for_it() {
         (PARTS, "quay.io/acme/app", Ok("planted-app")),
         (PARTS, "quay.io/acme/tool", Ok("planted-acme")),
         (PARTS, "docker.io/library/python", Ok("planted-hub")),
-        (PARTS, "quay.io/acme-two/app", Err("without a login for quay.io/acme-two/app")),
-        (PARTS, "docker.io/acme/app", Err("without a login for docker.io/acme/app")),
-        (PARTS, "ghcr.io/acme/app", Err("without a login for ghcr.io")),
+        (
+            PARTS,
+            "quay.io/acme-two/app",
+            Err("no credentials for quay.io/acme-two/app in its docker config.json"),
+        ),
+        (PARTS, "docker.io/acme/app", Err("no credentials for docker.io/acme/app in its docker config.json")),
+        (PARTS, "ghcr.io/acme/app", Err("no credentials for ghcr.io in its docker config.json")),
         (OF_A_PART, "quay.io/acme/app", Ok("planted-1")),
-        (OF_A_PART, "quay.io/other/app", Err("other registries than quay.io/other/app")),
-        (OF_A_PART, "docker.io/acme/app", Err("other registries than docker.io")),
+        (OF_A_PART, "quay.io/other/app", Err("other registries, but not for quay.io/other/app")),
+        (OF_A_PART, "docker.io/acme/app", Err("other registries, but not for docker.io")),
     ] {
         let found = password(text, name, &[]);
         match expected {
@@ -138,7 +142,10 @@ fn errors_do_not_contain_the_value() {
         (r#"{"username": "planted"}"#, "has no usable credentials: password and accessToken are missing"),
         (r#"{"username": "planted", "password": ""}"#, "has no usable credentials: password and"),
         (r#"{"username": "me", "password": ["planted"]}"#, "has no usable credentials: username, password"),
-        (r#"{"username": "me", "password": "planted", "registry": {}}"#, "has no usable credentials: username"),
+        (
+            r#"{"username": "me", "password": "planted", "registry": {}}"#,
+            "has no usable credentials: username",
+        ),
         (r#"{"auths": ["planted"]}"#, "has an invalid docker config.json: its section auths"),
         (r#"{"auths": {"docker.io": {"auth": "planted!"}}}"#, "has an invalid docker config.json: "),
     ] {
