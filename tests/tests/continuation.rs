@@ -228,7 +228,7 @@ async fn names_the_missing_permission_to_invoke_itself() {
     let response = response_of(call.clone());
     let reason = failure_reason(&response);
     println!("{reason}");
-    assert!(reason.contains("Allow lambda:InvokeFunction on the function itself"), "{reason}");
+    assert!(reason.contains("Allow lambda:InvokeFunction on the function in its own role"), "{reason}");
     assert!(reason.contains("of 19 blobs"), "{reason}");
     assert_eq!(account.responses(&call).len(), 1);
 }
@@ -247,7 +247,7 @@ async fn ends_before_the_timeout_of_the_stack() {
     let response = response_of(call.clone());
     let reason = failure_reason(&response);
     println!("{reason} after {:?}", call.duration);
-    assert!(reason.contains("The 12 s for which CloudFormation waits are over"), "{reason}");
+    assert!(reason.contains("The 12 s for which CloudFormation waits have ended"), "{reason}");
     assert_eq!(account.responses(&call).len(), 1);
     assert!(account.world.function.invocations().len() > 1);
 }

@@ -133,8 +133,8 @@ impl RegistrySecret {
         let username = username.ok_or(UnusableSecret::CredentialsMissing("username is missing"))?;
         let password = [fields.password, fields.access_token].into_iter().flatten();
         let password = password.into_iter().find(|password| !password.expose_secret().is_empty());
-        let password = password
-            .ok_or(UnusableSecret::CredentialsMissing("password and accessToken are missing"))?;
+        let password =
+            password.ok_or(UnusableSecret::CredentialsMissing("password and accessToken are missing"))?;
         let registries = match fields.registry {
             None => Vec::new(),
             Some(OneOrSeveral::One(host)) => vec![host],

@@ -169,9 +169,7 @@ impl<C> RetryingClient<C> {
         if let ErrorKind::Connect(text) = &kind
             && text.contains("credentials")
         {
-            return Error::Credentials(
-                format!("no AWS credentials for {action}: {text}").into(),
-            );
+            return Error::Credentials(format!("no AWS credentials for {action}: {text}").into());
         }
         self.no_response(kind, attempts, started)
     }

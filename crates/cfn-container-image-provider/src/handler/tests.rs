@@ -82,7 +82,10 @@ async fn responds_to_an_invalid_event() {
                 (&response["Status"], &response["PhysicalResourceId"]),
                 (&json!("FAILED"), &json!(id))
             );
-            assert!(reason.starts_with(expected) && reason.ends_with(&format!("request {REQUEST})")), "{reason}");
+            assert!(
+                reason.starts_with(expected) && reason.ends_with(&format!("request {REQUEST})")),
+                "{reason}"
+            );
         }
     }
 }
@@ -233,5 +236,8 @@ async fn other_payloads_and_undelivered_responses_are_errors_for_lambda() {
     event["ResponseURL"] = json!("http://127.0.0.1:1/?X-Amz-Signature=secret");
     let short = Invocation { time_left: Duration::from_millis(600), ..invocation() };
     let error = handle(event, &short, &services).await.unwrap_err();
-    assert!(error.contains("sending the response to 127.0.0.1 failed") && !error.contains("secret"), "{error}");
+    assert!(
+        error.contains("sending the response to 127.0.0.1 failed") && !error.contains("secret"),
+        "{error}"
+    );
 }

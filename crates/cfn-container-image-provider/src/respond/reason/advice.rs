@@ -156,12 +156,16 @@ pub(super) fn secret(problem: &SecretProblem) -> String {
             "Allow {action} in its policy, kms:Decrypt in its key policy, and both in the function's role."
         ),
         SecretReadErrorKind::KmsKey { is_other_account: false } => {
-            "Add its KMS key to the provider's parameter KmsKeyArns, and check that the key is enabled.".into()
+            "Add its KMS key to the provider's parameter KmsKeyArns, and check that the key is enabled."
+                .into()
         }
         SecretReadErrorKind::KmsKey { is_other_account: true } => {
-            "Use a customer managed key, and allow kms:Decrypt in its policy and in the function's role.".into()
+            "Use a customer managed key, and allow kms:Decrypt in its policy and in the function's role."
+                .into()
         }
-        SecretReadErrorKind::UnsupportedType => "Store the credentials in a text secret or a SecureString.".into(),
+        SecretReadErrorKind::UnsupportedType => {
+            "Store the credentials in a text secret or a SecureString.".into()
+        }
         SecretReadErrorKind::Unreachable { service } => format!(
             "Check the Region in the ARN. In a VPC, the subnets need an endpoint for {service}, or a NAT gateway."
         ),
