@@ -13,8 +13,8 @@ pub(super) const MAX_MANIFESTS: usize = 1000;
 pub(super) const MAX_DEPTH: usize = 4;
 
 /// Maximum size in bytes of all manifests and configs of a copy, including referrers. All manifests of the
-/// largest official images have 100 KiB. The idle function uses some 30 MiB of its memory, and each byte of
-/// a manifest uses up to three bytes while ECR's response is parsed.
+/// largest official images have 100 KiB. The idle function uses some 30 MiB of its memory. Each byte of a
+/// manifest uses up to three bytes while ECR's response is parsed.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// Maximum number of descriptors in all manifests of a copy. 20,000 use 7 MiB of memory.
@@ -46,7 +46,7 @@ impl fmt::Display for ImageLimit {
 }
 
 /// Bytes and descriptors that one copy keeps in memory. They are reserved by digest before the content is
-/// read, so that a second attempt or a second plan reserves nothing more.
+/// read, so that a second attempt reserves nothing more.
 #[derive(Default)]
 pub(super) struct MemoryBudget {
     usages: Mutex<Usages>,

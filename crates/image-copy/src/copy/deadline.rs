@@ -32,8 +32,8 @@ pub async fn with_deadline<T>(
     })
 }
 
-/// Returns the host that has been silent for the longest time. A silence is not the cause of a missed
-/// deadline if it is shorter than both the connection timeout and half of the copy.
+/// Returns the host that has been silent for the longest time. A shorter silence than the connection
+/// timeout, or than half of the copy if that is less, is not the cause of a missed deadline.
 fn silent_host(source: &Source, destination: &Destination, elapsed: Duration) -> Option<(Side, SilentHost)> {
     let shortest = source.upstream().http_options().connect_timeout.min(elapsed / 2);
     let of_source = source.silent_host().map(|silent_host| (Side::Source, silent_host));

@@ -26,8 +26,8 @@ pub struct Descriptor {
     pub platform: Option<Platform>,
     /// Digest of the described image, if this is an attestation in an index.
     pub attestation_subject: Option<Digest>,
-    /// True if registries can lack the content: it has `urls`, or a media type for non-distributable layers,
-    /// such as the base layers of Windows images from before 2023
+    /// True if registries can lack the content, because it has `urls` or the media type of a non-distributable
+    /// layer. An example is the base layer of a Windows image from before 2023
     /// (<https://github.com/opencontainers/image-spec/blob/main/layer.md#non-distributable-layers>).
     pub is_foreign: bool,
 }

@@ -14,8 +14,8 @@ use crate::copy::source::Source;
 use crate::oci::{Digest, Manifest};
 use crate::registry::ManifestId;
 
-/// The digest that the source reference names, and the destination's manifests of the requested tag and of
-/// the digest in the source reference.
+/// State of source and destination: the source's digest, and the destination's manifests of the requested
+/// tag and of the digest in the source reference.
 #[derive(Debug, Clone)]
 pub struct CurrentState {
     /// Digest that the source reference names. It is the digest of the index, also if one platform is

@@ -22,7 +22,7 @@ pub struct ReferrerCounts {
 }
 
 impl ReferrerCounts {
-    /// Returns true if a referrer may be missing at the destination.
+    /// Returns true if a referrer can be missing at the destination.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         self.refused + self.left_out + self.failed_lookups + self.unlisted > 0

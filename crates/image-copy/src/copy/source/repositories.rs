@@ -1,7 +1,7 @@
 //! The repositories that an image is read from: mirrors, then the upstream registry in its reference.
 //!
-//! Only the upstream registry resolves tags. Manifests and blobs are read by digest, from each
-//! mirror in order, and from the upstream registry if no mirror has them.
+//! Only the upstream registry resolves tags. Manifests and blobs are read by digest. If no mirror
+//! has them, they are read from the upstream registry.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -107,8 +107,8 @@ impl Source {
     ) -> Result<Vec<Manifest>, (Digest, Error)> {
         for mirror in &self.repositories()[..self.upstream_index()] {
             let missing = self.unread(refs);
-            // By position: a closure over references makes a future that is not `Send` to the
-            // compiler (https://github.com/rust-lang/rust/issues/102211).
+            // Maps positions, because the compiler does not accept a closure over references as `Send`
+            // (https://github.com/rust-lang/rust/issues/102211).
             stream::iter(0..missing.len())
                 .map(|position| self.read_from_mirror(mirror, &missing[position]))
                 .buffer_unordered(CONCURRENT_READS)

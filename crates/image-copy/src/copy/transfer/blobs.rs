@@ -84,7 +84,7 @@ impl BlobTransfer<'_> {
         for blob in &self.plan.blobs {
             tracing::debug!(digest = %blob.digest, bytes = blob.size, "blob to copy");
         }
-        // By position: a closure over references makes a future that is not `Send` to the compiler
+        // Maps positions, because the compiler does not accept a closure over references as `Send`
         // (https://github.com/rust-lang/rust/issues/102211).
         stream::iter(0..self.plan.blobs.len())
             .map(|position| self.copy_blob(&self.plan.blobs[position]))

@@ -30,7 +30,7 @@ pub(super) async fn write_children(
             |manifest: &Manifest| manifest.children().iter().any(|child| unwritten.contains(&child.digest));
         let (later, level): (Vec<&Manifest>, Vec<&Manifest>) =
             remaining.iter().copied().partition(|manifest| has_unwritten_child(manifest));
-        // By position: a closure over references makes a future that is not `Send` to the compiler
+        // Maps positions, because the compiler does not accept a closure over references as `Send`
         // (https://github.com/rust-lang/rust/issues/102211).
         stream::iter(0..level.len())
             .map(|position| write_by_digest(plan, level[position], destination, skipped))

@@ -27,7 +27,7 @@ impl ReferrerCopy<'_> {
         seen: &mut HashSet<(Digest, Option<Tag>)>,
     ) -> Vec<Candidate> {
         self.counters().running_lookups += subjects.len();
-        // By position: a closure over references makes a future that is not `Send` to the compiler
+        // Maps positions, because the compiler does not accept a closure over references as `Send`
         // (https://github.com/rust-lang/rust/issues/102211).
         let mut lookups = stream::iter(0..subjects.len())
             .map(|position| self.look_up_subject(&subjects[position]))

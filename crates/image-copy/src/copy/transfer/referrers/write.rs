@@ -37,7 +37,7 @@ impl ReferrerCopy<'_> {
                 return Vec::new();
             }
         };
-        // By position: a closure over references makes a future that is not `Send` to the compiler
+        // Maps positions, because the compiler does not accept a closure over references as `Send`
         // (https://github.com/rust-lang/rust/issues/102211).
         let copied: Vec<Option<Manifest>> = stream::iter(0..candidates.len())
             .map(|position| self.copy_candidate(&candidates[position], &existing))
@@ -45,22 +45,25 @@ impl ReferrerCopy<'_> {
             .collect()
             .await;
         let present = || {
-            candidates.iter().zip(&copied).filter_map(|(found, manifest)| Some((found, manifest.as_ref()?)))
+            candidates
+                .iter()
+                .zip(&copied)
+                .filter_map(|(candidate, manifest)| Some((candidate, manifest.as_ref()?)))
         };
         let mut lists: HashMap<Digest, Vec<Manifest>> = HashMap::new();
-        for (found, manifest) in present().filter(|(found, _)| found.tag.is_none()) {
-            lists.entry(found.subject.clone()).or_default().push(manifest.clone());
+        for (candidate, manifest) in present().filter(|(candidate, _)| candidate.tag.is_none()) {
+            lists.entry(candidate.subject.clone()).or_default().push(manifest.clone());
         }
         self.write_lists(&lists).await;
-        present().map(|(found, _)| found.digest.clone()).collect()
+        present().map(|(candidate, _)| candidate.digest.clone()).collect()
     }
 
     /// Returns the candidates' manifests at the destination, by digest and by tag.
     async fn existing(&self, candidates: &[Candidate]) -> Result<HashMap<ManifestId, Manifest>, Error> {
         let mut ids: Vec<ManifestId> = Vec::new();
-        for found in candidates.iter().filter(|found| found.is_manifest()) {
-            ids.push(ManifestId::Digest(found.digest.clone()));
-            ids.extend(found.tag.clone().map(ManifestId::Tag));
+        for candidate in candidates.iter().filter(|candidate| candidate.is_manifest()) {
+            ids.push(ManifestId::Digest(candidate.digest.clone()));
+            ids.extend(candidate.tag.clone().map(ManifestId::Tag));
         }
         if ids.is_empty() {
             return Ok(HashMap::new());
@@ -90,10 +93,10 @@ impl ReferrerCopy<'_> {
 
     async fn copy_candidate(
         &self,
-        found: &Candidate,
+        candidate: &Candidate,
         existing: &HashMap<ManifestId, Manifest>,
     ) -> Option<Manifest> {
-        let (result, manifest) = match self.copy_if_missing(found, existing).await {
+        let (result, manifest) = match self.copy_if_missing(candidate, existing).await {
             Ok((result, manifest)) => (result, manifest),
             Err(failure) => {
                 self.stop_after(&failure);
@@ -104,42 +107,43 @@ impl ReferrerCopy<'_> {
                 (result(failure.summary()), None)
             }
         };
-        self.count_result(found, &result);
+        self.count_result(candidate, &result);
         manifest.filter(|_| matches!(result, CandidateResult::Copied | CandidateResult::Present))
     }
 
     async fn copy_if_missing(
         &self,
-        found: &Candidate,
+        candidate: &Candidate,
         existing: &HashMap<ManifestId, Manifest>,
     ) -> Result<(CandidateResult, Option<Manifest>), Error> {
-        if !found.is_manifest() {
-            let media_type = found.media_type.as_deref().unwrap_or_default();
+        if !candidate.is_manifest() {
+            let media_type = candidate.media_type.as_deref().unwrap_or_default();
             return Ok((
                 CandidateResult::Refused(format!(
                     "{} has media type {media_type}, which cannot be copied",
-                    found.digest
+                    candidate.digest
                 )),
                 None,
             ));
         }
-        let by_digest = existing.get(&ManifestId::Digest(found.digest.clone()));
-        let by_tag = found.tag.as_ref().and_then(|tag| existing.get(&ManifestId::Tag(tag.clone())));
+        let by_digest = existing.get(&ManifestId::Digest(candidate.digest.clone()));
+        let by_tag = candidate.tag.as_ref().and_then(|tag| existing.get(&ManifestId::Tag(tag.clone())));
         let manifest = match (by_digest, self.stop_reason()) {
             (Some(manifest), _) => manifest.clone(),
             (None, Some(reason)) => return Ok((CandidateResult::LeftOut(reason), None)),
-            (None, None) => self.read_manifest(found).await?,
+            (None, None) => self.read_manifest(candidate).await?,
         };
         // The list can be wrong, but the referrer's manifest names its subject.
-        if found.tag.is_none() && manifest.subject().as_ref() != Some(&found.subject) {
-            tracing::debug!(digest = %found.digest, subject = %found.subject, "a listed manifest does not refer to the subject");
+        if candidate.tag.is_none() && manifest.subject().as_ref() != Some(&candidate.subject) {
+            tracing::debug!(digest = %candidate.digest, subject = %candidate.subject, "a listed manifest does not refer to the subject");
             return Ok((CandidateResult::NoReferrer, None));
         }
-        let tag_is_right = found.tag.is_none() || by_tag.is_some_and(|tagged| tagged.digest == found.digest);
+        let tag_is_right =
+            candidate.tag.is_none() || by_tag.is_some_and(|tagged| tagged.digest == candidate.digest);
         if by_digest.is_some() && tag_is_right {
             return Ok((CandidateResult::Present, Some(manifest)));
         }
-        if let (Some(tag), Some(tagged)) = (&found.tag, by_tag)
+        if let (Some(tag), Some(tagged)) = (&candidate.tag, by_tag)
             && !contains_all_content(&manifest, tagged)
         {
             // For example, the user's own signature.
@@ -149,7 +153,7 @@ impl ReferrerCopy<'_> {
         let current = by_tag.map(|tagged| tagged.digest.clone());
         let result = self
             .copy_as_image(
-                found,
+                candidate,
                 LocatedManifest { manifest: manifest.clone(), at_destination: by_digest.is_some() },
                 current,
             )
@@ -157,21 +161,21 @@ impl ReferrerCopy<'_> {
         Ok((result, Some(manifest)))
     }
 
-    async fn read_manifest(&self, found: &Candidate) -> Result<Manifest, Error> {
-        let reserved = self.source.budget().reserve(&found.digest, found.expected_bytes());
+    async fn read_manifest(&self, candidate: &Candidate) -> Result<Manifest, Error> {
+        let reserved = self.source.budget().reserve(&candidate.digest, candidate.expected_bytes());
         reserved.map_err(|limit| self.limit_failure(limit))?;
         let reading = self.reading.fetch_add(1, Ordering::Relaxed);
         let read = async {
             self.source.wait_for_pulls(reading + 1).await?;
-            let id = ManifestId::Digest(found.digest.clone());
-            self.source.upstream().get_manifest_within(&id, found.limit()).await
+            let id = ManifestId::Digest(candidate.digest.clone());
+            self.source.upstream().get_manifest_within(&id, candidate.limit()).await
         };
         let read = read.await;
         self.reading.fetch_sub(1, Ordering::Relaxed);
         let manifest = read.map_err(|cause| {
             // A failed read uses no memory.
-            let _ = self.source.budget().record(&found.digest, 0, 0);
-            let subject = self.source.upstream().name().with_digest(found.digest.clone()).to_string();
+            let _ = self.source.budget().record(&candidate.digest, 0, 0);
+            let subject = self.source.upstream().name().with_digest(candidate.digest.clone()).to_string();
             Failure::registry(Side::Source, Operation::ReadManifest, subject, cause)
         })?;
         self.record_memory(&manifest)?;
@@ -181,16 +185,16 @@ impl ReferrerCopy<'_> {
     /// Copies one candidate as a separate image.
     async fn copy_as_image(
         &self,
-        found: &Candidate,
+        candidate: &Candidate,
         root: LocatedManifest,
         current: Option<Digest>,
     ) -> Result<CandidateResult, Error> {
         let started = Instant::now();
         let (source, destination) = (self.source, self.destination);
         let request = Request {
-            source: source.upstream().name().with_digest(found.digest.clone()),
+            source: source.upstream().name().with_digest(candidate.digest.clone()),
             destination: self.plan.request.destination.clone(),
-            tag: found.tag.clone(),
+            tag: candidate.tag.clone(),
             platforms: PlatformSelection::All,
             earlier_copies: Vec::new(),
             include_referrers: false,
@@ -211,8 +215,8 @@ impl ReferrerCopy<'_> {
                 MAX_BYTES >> 20
             )));
         }
-        let tag = tag_change(request.tag.as_ref(), current, &found.digest);
-        let source_digest = found.digest.clone();
+        let tag = tag_change(request.tag.as_ref(), current, &candidate.digest);
+        let source_digest = candidate.digest.clone();
         let target = TargetImage {
             source_digest,
             root,
