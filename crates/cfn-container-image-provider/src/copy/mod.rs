@@ -212,11 +212,11 @@ impl CopySteps for CopyJob {
                 None => Ok(None),
             }
         };
-        let (stored_item, survey) =
-            futures_util::join!(read_item, context.survey(request, copy_request.is_update()));
+        let (stored_item, current_state) =
+            futures_util::join!(read_item, context.read_current_state(request, copy_request.is_update()));
         let item = stored_item.as_ref().ok().and_then(Option::as_ref);
         copy_request.check(item)?;
-        let plan = planning::plan(copy_request, request, survey, item, context).await?;
+        let plan = planning::plan(copy_request, request, current_state, item, context).await?;
         tracing::info!(
             digest = plan.root.digest.as_str(),
             blobs_to_copy = plan.blobs.len(),

@@ -16,15 +16,15 @@ pub(crate) struct CopyContext {
 }
 
 impl CopyContext {
-    /// Surveys source and destination. An Update limits this to half of its time, so that it can still
-    /// restore ECR's copy if the source hangs.
-    pub(super) async fn survey(
+    /// Reads the current state of source and destination. An Update limits this to half of its time, so
+    /// that it can still restore an earlier copy.
+    pub(super) async fn read_current_state(
         &self,
         request: &Request,
         is_update: bool,
     ) -> Result<CurrentState, copy::Error> {
-        let surveying = copy::read_current_state(request, &self.source, &self.destination);
-        self.within_half_of_time(request, is_update, surveying).await
+        let reading = copy::read_current_state(request, &self.source, &self.destination);
+        self.within_half_of_time(request, is_update, reading).await
     }
 
     async fn within_half_of_time<T>(
@@ -49,16 +49,16 @@ impl CopyContext {
 pub(super) async fn plan(
     copy_request: &CopyRequest,
     request: &Request,
-    survey: Result<CurrentState, copy::Error>,
+    current_state: Result<CurrentState, copy::Error>,
     item: Option<&TagState>,
     context: &CopyContext,
 ) -> Result<Plan, Failure> {
     let request = Request { earlier_copies: earlier_copies(item, &request.platforms), ..request.clone() };
     let rollback = copy_request.same_properties(item).filter(|_| copy_request.is_update());
     let rollback = rollback.map(|record| (record, restore_request(&request, record)));
-    let planned = match survey {
-        Ok(survey) => {
-            let planning = copy::plan(&request, &survey, &context.source, &context.destination);
+    let planned = match current_state {
+        Ok(current_state) => {
+            let planning = copy::plan(&request, &current_state, &context.source, &context.destination);
             context.within_half_of_time(&request, rollback.is_some(), planning).await
         }
         Err(failure) => Err(failure),
@@ -73,9 +73,11 @@ pub(super) async fn plan(
         (Err(failure), _) => return Err(Failure::Copy(failure)),
     };
     let Some((record, restoring)) = rollback else { return Err(Failure::Copy(failure)) };
-    let survey = copy::read_current_state(&restoring, &context.source, &context.destination).await;
-    let plan = match survey {
-        Ok(survey) => copy::plan(&restoring, &survey, &context.source, &context.destination).await,
+    let current_state = copy::read_current_state(&restoring, &context.source, &context.destination).await;
+    let plan = match current_state {
+        Ok(current_state) => {
+            copy::plan(&restoring, &current_state, &context.source, &context.destination).await
+        }
         Err(failure) => Err(failure),
     };
     match plan {

@@ -159,7 +159,7 @@ impl CopySteps for SimulatedRepository {
     async fn prepare<S: Store>(&self, state: &EventState<S>) -> Result<PreparedCopy<SimulatedPlan>, Failure> {
         yield_once().await;
         // The item and the repository are read concurrently, in any order.
-        let survey = async {
+        let read_images = async {
             yield_once().await;
             let simulation = lock(&self.simulation);
             SimulatedPlan {
@@ -167,7 +167,7 @@ impl CopySteps for SimulatedRepository {
                 tag_digest: simulation.tag.clone(),
             }
         };
-        let (stored_item, plan) = futures_util::join!(state.read(IMAGE), survey);
+        let (stored_item, plan) = futures_util::join!(state.read(IMAGE), read_images);
         yield_once().await;
         Ok(PreparedCopy {
             image: IMAGE.into(),
