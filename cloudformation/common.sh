@@ -1,5 +1,4 @@
-# Functions and variables of the scripts in this folder, which source this file. They need Bash 3.2, as
-# on macOS, the AWS CLI and awk.
+# Functions and variables of the scripts in this folder. Requires the AWS CLI, awk, and Bash 3.2 (as on macOS).
 # shellcheck shell=bash
 # The scripts use these variables.
 # shellcheck disable=SC2034
@@ -18,7 +17,7 @@ fail() {
 }
 
 # Sets account, partition and region to those of the current AWS credentials.
-who_and_where() {
+set_account_and_region() {
     local identity
     command -v aws >/dev/null || fail 'the AWS CLI (aws) was not found'
     identity=$(aws sts get-caller-identity --query '[Account, Arn]' --output text) ||
@@ -58,8 +57,8 @@ architectures() {
     echo ${found[@]+"${found[@]}"}
 }
 
-# tls_only BUCKET: prints a statement of a bucket policy that denies requests without TLS.
-tls_only() {
+# tls_statement BUCKET: prints a statement of a bucket policy that denies requests without TLS.
+tls_statement() {
     printf '{"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
         "Resource": ["arn:%s:s3:::%s", "arn:%s:s3:::%s/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}}}' "$partition" "$1" "$partition" "$1"
@@ -72,20 +71,20 @@ put_policy() {
         fail "the policy of bucket $1 cannot be written"
 }
 
-# ensure_bucket BUCKET REGION: creates the bucket if it is missing. Bucket names are global, and the
-# owner of the bucket decides on the code of the function, so a bucket of another account is rejected.
+# ensure_bucket BUCKET REGION: creates the bucket if it is missing. A bucket of another account is rejected,
+# because its owner could replace the code of the function.
 ensure_bucket() {
-    local location=() answer
-    if answer=$(aws s3api head-bucket --bucket "$1" --region "$2" --expected-bucket-owner "$account" 2>&1); then
+    local location=() output
+    if output=$(aws s3api head-bucket --bucket "$1" --region "$2" --expected-bucket-owner "$account" 2>&1); then
         return
     fi
-    [[ $answer != *'(403)'* ]] ||
+    [[ $output != *'(403)'* ]] ||
         fail "bucket $1 belongs to another account, or you have no access to it; set BUCKET_PREFIX to another name"
     # S3 rejects a location constraint only in this Region.
     [ "$2" = us-east-1 ] || location=(--create-bucket-configuration "LocationConstraint=$2")
     aws s3api create-bucket --bucket "$1" --region "$2" ${location[@]+"${location[@]}"} >/dev/null ||
         fail "bucket $1 can neither be read nor created"
-    put_policy "$1" "$2" "$(tls_only "$1")"
+    put_policy "$1" "$2" "$(tls_statement "$1")"
     echo "created bucket $1"
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Deletes the provider's stack unless other stacks of the account and Region use it: without the
-# provider, those can be neither changed nor deleted.
+# Deletes the provider's stack unless other stacks of the account and Region use it, because those cannot be
+# changed or deleted without the provider.
 #
 # The state table and the images remain. The search does not find stacks in other Regions and accounts,
 # or custom resources that deleted stacks have retained.
@@ -19,9 +19,9 @@ stacks() {
         --query "StackSummaries[?StackStatus!='DELETE_COMPLETE'].[StackName]"
 }
 
-# uses STACK: succeeds if a resource of the stack belongs to the provider. Its type shows that. A custom
-# resource can have any type, so the template is searched for the function's name as well.
-uses() {
+# uses_provider STACK: succeeds if the stack has a resource of the provider. A custom resource can have any
+# type, so the template is searched for the function's name as well.
+uses_provider() {
     local types template
     types=$(aws cloudformation list-stack-resources --region "$region" --stack-name "$1" --output text \
         --query "StackResourceSummaries[?ResourceStatus!='DELETE_COMPLETE'].[ResourceType]") ||
@@ -41,7 +41,7 @@ check_users() {
     candidates=$(stacks | sort -u) || fail 'the stacks cannot be listed'
     for candidate in $candidates; do
         [ "$candidate" != "$stack" ] || continue
-        if uses "$candidate"; then users+=("$candidate"); fi
+        if uses_provider "$candidate"; then users+=("$candidate"); fi
     done
     [ ${#users[@]} -gt 0 ] || return 0
     echo 'These stacks use it:'
@@ -49,7 +49,7 @@ check_users() {
     [ "${FORCE:-}" = 1 ] || fail 'nothing was deleted; delete those stacks first, or set FORCE=1'
 }
 
-who_and_where
+set_account_and_region
 # The AWS CLI prints None for outputs that do not exist.
 state=$(aws cloudformation describe-stacks --region "$region" --stack-name "$stack" --output text \
     --query "Stacks[0].[StackStatus, Outputs[?OutputKey=='Name'].OutputValue | [0],

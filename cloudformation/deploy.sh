@@ -14,7 +14,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
-who_and_where
+set_account_and_region
 key=$(key_prefix)
 read -r first _ <<<"$(architectures)"
 architecture=${ARCHITECTURE:-$first}
@@ -30,7 +30,7 @@ fi
 # Bucket names, keys and values of parameters contain no spaces.
 read -ra parameters <<<"${PARAMETERS:-}"
 
-# Otherwise the function would keep the program in that image, and the deployment would still succeed.
+# A function that runs an image would keep it, although the deployment succeeds.
 image=$(aws cloudformation describe-stacks --stack-name "$stack" --region "$region" --output text \
     --query "Stacks[0].Parameters[?ParameterKey=='CodeImageUri'].ParameterValue" 2>&1) ||
     [[ $image == *'does not exist'* ]] || fail "stack $stack cannot be read: $image"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds the published files: the provider's zip files for provided.al2023, and the command line as a
-# static program, with their checksums. The same source gives the same bytes in every folder.
+# Builds the provider's zip files for provided.al2023, the command line as a static program, and their
+# checksums. The same source results in the same bytes in every folder.
 #
-# Needs Rust and Python 3; installs other tools into a virtual environment under the target folder.
+# Requires Rust and Python 3. Installs other tools into a virtual environment under the target folder.
 # Prints the files that it cannot build because the standard library of their target is missing.
 #
-# Runs with Bash 3.2, as on macOS, which with set -u rejects the expansion of an empty array.
+# Supports Bash 3.2 (as on macOS), which rejects the expansion of an empty array with set -u.
 #
 # Optional environment variables:
 #   ARCHITECTURES  architectures to build      "arm64 x86_64"
@@ -14,7 +14,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
-# Bytes. Lambda downloads and unpacks the zip file in every cold start.
+# Maximum size of a zip file in bytes. Lambda downloads and unpacks it in every cold start.
 readonly LARGEST_ZIP=6000000
 # The glibc version of provided.al2023.
 readonly NEWEST_GLIBC=2.34
@@ -25,7 +25,7 @@ target=$(cd "$target" && pwd)
 packages=$(cd "$packages" && pwd)
 # Cargo builds the workspace of the current folder.
 cd "$root"
-# Other builds have other flags and would be invalidated.
+# A separate folder, because other flags would invalidate other builds.
 export CARGO_TARGET_DIR=$target/packaging CARGO_INCREMENTAL=0
 environment=$target/package-environment
 requirements=$root/cloudformation/requirements.txt
@@ -71,7 +71,7 @@ install_libraries() {
 
 # Replaces the paths that panics and assertions contain, so that they are the same on every machine. The
 # last match wins, so the deeper folder comes last.
-forget_paths() {
+remap_paths() {
     local cargo_home=${CARGO_HOME:-$HOME/.cargo} library commit
     # Paths of the standard library contain the commit unless its sources are installed.
     library=$(rustc --print sysroot)/lib/rustlib/src/rust
@@ -101,17 +101,17 @@ check_function() {
     printf '%s: zip %s bytes (limit %s), program %s bytes, needs glibc %s (limit %s)\n' "$1" \
         "$bytes" "$LARGEST_ZIP" "$(wc -c <"$packages/$1/bootstrap")" "$glibc" "$NEWEST_GLIBC"
     [ "$bytes" -le "$LARGEST_ZIP" ] || fail "$zip is too large"
-    newest "$NEWEST_GLIBC" "$glibc" || fail "$1 needs glibc $glibc, which provided.al2023 does not have"
+    is_at_most "$glibc" "$NEWEST_GLIBC" || fail "$1 needs glibc $glibc, which provided.al2023 does not have"
 }
 
-# newest VERSION OTHER: succeeds unless the other one is newer.
-newest() {
-    [ "$(printf '%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$1" ]
+# is_at_most VERSION LIMIT
+is_at_most() {
+    [ "$(printf '%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$2" ]
 }
 
-# build_command ARCHITECTURE TRIPLE TRIPLE: builds the command line as one static file. With musl it can be
-# built for every architecture. Without musl it can be built for this machine, with a glibc from 2.34 on,
-# whose static library resolves host names.
+# build_command ARCHITECTURE GLIBC_TRIPLE MUSL_TRIPLE: builds the command line as a static program. With musl,
+# this works for every architecture. Without musl, it works for this machine's architecture and glibc 2.34 or
+# newer, whose static library can resolve host names.
 build_command() {
     local triple=$3 built
     if has_library "$triple"; then
@@ -134,7 +134,7 @@ build_command() {
 has_static_glibc() {
     local version
     version=$(getconf GNU_LIBC_VERSION 2>/dev/null) || return 1
-    [ -f "$(cc -print-file-name=libc.a)" ] && newest "${version#glibc }" "$NEWEST_GLIBC"
+    [ -f "$(cc -print-file-name=libc.a)" ] && is_at_most "$NEWEST_GLIBC" "${version#glibc }"
 }
 
 # not_built WHAT TRIPLE
@@ -152,7 +152,7 @@ install_builders
 # One argument for each architecture.
 # shellcheck disable=SC2086
 install_libraries $wanted
-forget_paths
+remap_paths
 rm -rf "$packages"
 mkdir -p "$packages"
 cp "$root/cloudformation/Dockerfile" "$packages/"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Publishes packages and template, so that others install the provider with one command. Every Region
-# has its own bucket. The keys contain the version, and the template has them as defaults.
+# Publishes packages and template, so that others can install the provider with one command. Every Region
+# has its own bucket. The template has the published keys, which contain the version, as defaults.
 #
 # Environment variables:
 #   BUCKET_PREFIX  required: buckets without -REGION, created if missing
@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 # Prints the template with the published packages as defaults.
-render() {
+render_template() {
     awk -v bucket="$prefix" -v key="$key" -v packaged="$(architectures)" '
         /^  [A-Za-z]+:$/ { parameter = $1 }
         /^    Default:/ && parameter == "CodeBucketPrefix:" { $0 = "    Default: " bucket }
@@ -29,10 +29,10 @@ render() {
     ' "$template"
 }
 
-# statements BUCKET: prints the statements of the bucket's policy.
-statements() {
+# policy_statements BUCKET: prints the statements of the bucket policy.
+policy_statements() {
     local reader principal
-    tls_only "$1"
+    tls_statement "$1"
     for reader in ${READERS//,/ }; do
         case $reader in
         public) principal='"Principal": "*"' ;;
@@ -52,14 +52,14 @@ check_readers() {
         case $reader in
         public) [ "$READERS" = public ] || fail 'READERS has public and others; set READERS=public to publish for everyone' ;;
         o-?*) ;;
-        *[!0-9]*) fail "READERS has $reader, which is neither public nor an organization nor an account" ;;
+        *[!0-9]*) fail "READERS has $reader, which is not public, an organization or an account" ;;
         esac
     done
-    [ "$count" -gt 0 ] || fail 'READERS names nobody'
+    [ "$count" -gt 0 ] || fail 'READERS contains no reader'
 }
 
-# allow_readers BUCKET REGION: sets the public access block and the policy. S3 does not count a policy as
-# public that names accounts or an organization:
+# allow_readers BUCKET REGION: sets the public access block and the policy. S3 does not treat a policy for
+# accounts or an organization as public:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
 allow_readers() {
     local blocks=true document
@@ -68,13 +68,13 @@ allow_readers() {
         --public-access-block-configuration \
         "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=$blocks,RestrictPublicBuckets=$blocks" ||
         fail "the public access block of bucket $1 cannot be changed"
-    document=$(statements "$1")
+    document=$(policy_statements "$1")
     put_policy "$1" "$2" "$document"
 }
 
 [ -n "${BUCKET_PREFIX:-}" ] || fail 'set BUCKET_PREFIX: packages are uploaded to the bucket BUCKET_PREFIX-REGION'
 [ -z "${READERS:-}" ] || check_readers
-who_and_where
+set_account_and_region
 prefix=$BUCKET_PREFIX
 key=$(key_prefix)
 packaged=$(architectures)
@@ -92,7 +92,7 @@ echo "to s3://$prefix-REGION/${key%/*}/ in $regions."
 
 rendered=$(mktemp)
 trap 'rm -f "$rendered"' EXIT
-render >"$rendered"
+render_template >"$rendered"
 # The template can change without the packages, and published objects never change.
 template_key=${key%/*}/$(digest <"$rendered").yaml
 for target in $regions; do

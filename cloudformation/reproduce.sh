@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Proves that the packages depend only on the source: builds the packages of a clone in another folder
-# with another target folder, and compares them. Both builds share only the downloaded crates.
+# Checks that the packages depend only on the source: builds them in a clone with other folders and compares
+# them. Both builds share only the downloaded crates.
 #
-# Needs git, and make package of the same commit. Optional environment variable:
+# Requires git, and make package of the same commit. Optional environment variable:
 #   ARCHITECTURES  architectures to build again      "arm64 x86_64"
 set -euo pipefail
 # shellcheck source=common.sh
@@ -11,7 +11,7 @@ set -euo pipefail
 [ -f "$packages/SHA256SUMS" ] || fail "$packages contains no packages; run make package"
 [ -z "$(git -C "$root" status --porcelain)" ] || fail 'the working tree has changes, which a clone does not have; commit them'
 
-# Paths of unusual lengths.
+# Paths with other lengths than usual.
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 git clone --quiet "$root" "$folder/somewhere/quite/different"

@@ -106,7 +106,7 @@ class Function(unittest.TestCase):
 
     def test_an_alarm_reports_at_once_that_the_watchdog_could_not_respond(self):
         resources = evaluate(**CODE, AlarmTopic="arn:aws:sns:eu-west-1:123456789012:alarms").resources()
-        alarm = resources["GivenUpAlarm"]["Properties"]
+        alarm = resources["DroppedEventsAlarm"]["Properties"]
         self.assertEqual((alarm["Namespace"], alarm["MetricName"]), ("AWS/Lambda", "AsyncEventsDropped"))
         self.assertEqual(alarm["Dimensions"], [{"Name": "FunctionName", "Value": "<Watchdog>"}])
         alarms = [item["Properties"] for item in resources.values() if item["Type"] == "AWS::CloudWatch::Alarm"]
@@ -115,7 +115,7 @@ class Function(unittest.TestCase):
     def test_china_lacks_the_metric_of_dropped_events_so_only_the_queue_has_an_alarm(self):
         for region, alarms in [("eu-west-1", 2), ("us-gov-west-1", 2), ("cn-north-1", 1)]:
             resources = evaluate(region, **CODE).resources()
-            self.assertEqual(len({"GivenUpAlarm", "UnansweredEventsAlarm"} & resources.keys()), alarms, region)
+            self.assertEqual(len({"DroppedEventsAlarm", "UnansweredEventsAlarm"} & resources.keys()), alarms, region)
             self.assertIn("UnansweredEventsAlarm", resources)
 
     def test_throttles_raise_no_alarm_if_the_concurrency_is_reserved(self):

@@ -316,9 +316,9 @@ class Stacks(Installation):
     def test_a_missing_setting_is_reported(self):
         for script, variables, message in [
             ("publish", {}, "publish.sh: set BUCKET_PREFIX"),
-            ("publish", {"BUCKET_PREFIX": "acme", "READERS": "acme"}, "READERS has acme, which is neither public nor"),
+            ("publish", {"BUCKET_PREFIX": "acme", "READERS": "acme"}, "READERS has acme, which is not public, an organization"),
             ("publish", {"BUCKET_PREFIX": "acme", "READERS": "public,o-abcdefghij"}, "set READERS=public to publish"),
-            ("publish", {"BUCKET_PREFIX": "acme", "READERS": ","}, "READERS names nobody"),
+            ("publish", {"BUCKET_PREFIX": "acme", "READERS": ","}, "READERS contains no reader"),
             ("delete", {"STACK": "nothing"}, "stack nothing does not exist in account 123456789012"),
             ("deploy", {"ARCHITECTURE": "riscv"}, f"deploy.sh: {self.packages} contains no package for riscv"),
             ("deploy", {"PACKAGES": "/nowhere"}, "deploy.sh: /nowhere contains no packages; run make package"),
