@@ -3,7 +3,7 @@
 //   npm install --prefix FOLDER --ignore-scripts renovate
 //   NODE_PATH=FOLDER/node_modules node tests/samples/renovate.cjs
 //
-// No registry is asked: what Renovate would have found there is given.
+// Sends no requests: the new tag and digest are given.
 
 const assert = require('node:assert');
 const fs = require('node:fs');

@@ -109,7 +109,7 @@ class Names(unittest.TestCase):
     def test_a_sample_describes_its_use_and_can_be_deleted(self):
         for path in SAMPLES:
             with self.subTest(path.name):
-                self.assertTrue(path.read_text().startswith("# When to use it: "))
+                self.assertTrue(path.read_text().startswith("# Use this sample "))
                 for resource in load(path)["Resources"].values():
                     if resource["Type"] == "AWS::ECR::Repository":
                         is_kept = resource.get("DeletionPolicy") == "RetainExceptOnCreate"
