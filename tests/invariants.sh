@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Holds what ARCHITECTURE.md says of who may depend on whom, and what must not be in the binaries.
-# Reads `cargo tree` and the imports in source files; builds nothing.
+# Checks the dependencies of ARCHITECTURE.md, and crates that the binaries must not contain. Reads `cargo tree`
+# and the imports in source files. Builds nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 failures=0
 
-# Names and versions of everything a package is built from, its own build scripts left out.
-tree() {
+# dependencies PACKAGE [OPTION...]: prints names and versions of all dependencies, except those of build scripts.
+dependencies() {
     cargo tree --locked --package "$1" --edges normal --prefix none --format '{p}' "${@:2}" |
         awk '{ sub(/^v/, "", $2); print $1, $2 }' | sort -u
 }
 
-# forbid PACKAGE PATTERN REASON: nothing that PACKAGE is built from matches PATTERN ("name version").
+# forbid PACKAGE PATTERN REASON: fails if a dependency of PACKAGE matches PATTERN ("name version").
 forbid() {
     local all found
-    all=$(tree "$1")
+    all=$(dependencies "$1")
     found=$(grep -E "$2" <<<"$all" || true)
     if [ -n "$found" ]; then
         printf 'FAILED  %s: %s\n        found: %s\n' "$1" "$3" "$(echo "$found" | paste -sd, -)"
@@ -25,9 +25,9 @@ forbid() {
     fi
 }
 
-# one_way FOLDER PREFIX: modules below FOLDER import each other in one direction. An import of another
-# module reads `PREFIX::module`. Tests are left out.
-one_way() {
+# check_cycles FOLDER PREFIX: fails if modules in FOLDER import each other in a cycle. An import of another module
+# is `PREFIX::module`. Tests are ignored.
+check_cycles() {
     local folder=$1 prefix=$2 module file loops
     loops=$(
         for file in "$folder"/*; do
@@ -40,38 +40,38 @@ one_way() {
         done | tsort 2>&1 >/dev/null | sed -n 's/^tsort: \([a-z_]*\)$/\1/p' | sort -u | paste -sd' ' -
     )
     if [ -n "$loops" ]; then
-        printf 'FAILED  %s: modules import each other in a circle: %s\n' "$folder" "$loops"
+        printf 'FAILED  %s: modules import each other in a cycle: %s\n' "$folder" "$loops"
         failures=$((failures + 1))
     else
-        printf 'ok      %s: imports point one way\n' "$folder"
+        printf 'ok      %s: imports have no cycles\n' "$folder"
     fi
 }
 
 ours='^(image-copy|image-copy-aws|cfn-container-image-provider|container-image|aws-emulator) '
 cloud='^(aws-sdk-|aws-config |aws-smithy-|aws-types |aws_lambda_events |lambda_)'
 
-forbid image-copy "$cloud" 'the engine knows neither an AWS SDK nor Lambda'
-forbid container-image "$cloud" 'the command line does without an AWS SDK'
-forbid image-copy-aws '^(aws_lambda_events|lambda_)' 'only the provider knows Lambda'
-forbid aws-emulator "$cloud" 'the emulator knows AWS by its wire format only'
-forbid aws-emulator "${ours/|aws-emulator/}" 'the emulator shares no code with what it tests'
+forbid image-copy "$cloud" 'the engine depends on no AWS SDK and not on Lambda'
+forbid container-image "$cloud" 'the command line depends on no AWS SDK'
+forbid image-copy-aws '^(aws_lambda_events|lambda_)' 'only the provider depends on Lambda'
+forbid aws-emulator "$cloud" 'the emulator depends on no AWS SDK'
+forbid aws-emulator "${ours/|aws-emulator/}" 'the emulator shares no code with the tested crates'
 
 for binary in cfn-container-image-provider container-image; do
     forbid "$binary" '^hyper 0\.' 'one HTTP stack, hyper 1'
     forbid "$binary" '^rustls 0\.(1|20|21)' 'one TLS stack, a current rustls'
     forbid "$binary" '^(ring|openssl|openssl-sys|native-tls|boring) ' 'one TLS provider, aws-lc-rs'
     forbid "$binary" '^(async-compression|brotli|flate2|zstd|compression-codecs) ' \
-        'nothing unpacks what passes through: bytes go out as they came in'
-    forbid "$binary" '^(aws-emulator|rcgen) ' 'no test equipment in what ships'
+        'content is not decompressed: bytes are copied unchanged'
+    forbid "$binary" '^(aws-emulator|rcgen) ' 'no test crates in the binaries'
 done
 
 provider=crates/cfn-container-image-provider/src
-one_way "$provider" crate
+check_cycles "$provider" crate
 for folder in clients copy delete input logging respond settings; do
-    one_way "$provider/$folder" super
+    check_cycles "$provider/$folder" super
 done
 
 if [ "$failures" -gt 0 ]; then
-    echo "$failures invariants do not hold. Show why a crate is in the tree: cargo tree --package PACKAGE --invert CRATE"
+    echo "$failures checks failed. To find the origin of a dependency: cargo tree --package PACKAGE --invert CRATE"
     exit 1
 fi
