@@ -57,7 +57,7 @@ impl TableStore {
         let share = self.deadline.saturating_duration_since(Instant::now()) / 4;
         match tokio::time::timeout(share, call).await {
             Ok(result) => result.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("no answer within {:.1} s", share.as_secs_f64())),
+            Err(_) => Err(format!("no response within {:.1} s", share.as_secs_f64())),
         }
     }
 }

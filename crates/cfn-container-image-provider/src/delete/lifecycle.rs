@@ -145,9 +145,9 @@ async fn try_run<S: Store, I: ImageRepository>(
             WriteOutcome::Written(_) if !is_owner => return Ok(Ok(DeleteOutcome::NotOwned)),
             WriteOutcome::Written(leased) => leased,
         };
-        let deleted = state.under_lease(delete_under_lease(event, state, images, &leased)).await;
-        let deleted = match deleted {
-            Some(Ok(deleted)) => deleted,
+        let result = state.under_lease(delete_under_lease(event, state, images, &leased)).await;
+        let outcome = match result {
+            Some(Ok(outcome)) => outcome,
             Some(Err(cause)) => {
                 state.release(leased).await;
                 let failed = NotDeleted { image: image.clone(), cause };
@@ -156,7 +156,7 @@ async fn try_run<S: Store, I: ImageRepository>(
             None => return Ok(Err(Failure::LeaseEnded)),
         };
         write_without_owner(event, state, leased).await;
-        return Ok(Ok(deleted));
+        return Ok(Ok(outcome));
     }
 }
 
@@ -181,14 +181,14 @@ async fn delete_under_lease<S: Store, I: ImageRepository>(
 ) -> Result<DeleteOutcome, Error> {
     let tagged_image = images.tagged_image().await?;
     let tagged = tagged_image.as_ref().map(|image| &image.digest);
-    let left = leased.clone().without_failed_owner(&event.owner);
-    if !left.owners.is_empty() {
+    let remaining = leased.clone().without_failed_owner(&event.owner);
+    if !remaining.owners.is_empty() {
         let is_own = |digest: &&Digest| {
             leased.copies_of(&event.owner).any(|copy| copy.digest == **digest)
                 || leased.replaced.as_ref() == Some(digest)
         };
         if tagged.is_some_and(|digest| is_own(&digest)) {
-            images.set_tag(tagged, &left.owned_digests()).await?;
+            images.set_tag(tagged, &remaining.owned_digests()).await?;
         }
         return Ok(DeleteOutcome::OtherOwners);
     }
@@ -232,9 +232,9 @@ async fn plan_deletion<S: Store, I: ImageRepository>(
         let by_digest = images.image_by_digest(digest);
         // Another resource can have stored the same image without a tag. If that is unknown, the image is
         // kept.
-        let is_free = by_digest == leased.image
+        let is_unowned = by_digest == leased.image
             || state.read(&by_digest).await.is_ok_and(|item| item.is_none_or(|item| item.owners.is_empty()));
-        if is_free {
+        if is_unowned {
             plan.copies.push(digest.clone());
         }
     }
