@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use image_copy::copy::Problem;
-use support::exchange::{
+use support::loopback_copy::{
     LOGIN, basic, challenge, client, copy, copy_between, json, parameter, sent, with_host,
 };
-use support::loopback::{Loopback, refused};
+use support::loopback_registry::{Loopback, refused};
 
 #[tokio::test]
 async fn the_scope_of_the_challenge_is_used_if_ours_is_refused() {

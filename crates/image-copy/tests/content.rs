@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest::{SHA512, digest};
 use image_copy::copy::{Failure, Problem};
 use image_copy::oci::{Digest, Manifest, media_type};
-use support::exchange::{client, copy, copy_between};
-use support::loopback::{Loopback, refused};
+use support::loopback_copy::{client, copy, copy_between};
+use support::loopback_registry::{Loopback, refused};
 
 const FOREIGN: [&str; 3] = [
     r#""mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip""#,

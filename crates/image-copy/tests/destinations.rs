@@ -9,8 +9,8 @@ use std::time::Duration;
 use image_copy::copy::Problem;
 use image_copy::http;
 use image_copy::oci::Digest;
-use support::exchange::{client, client_with, copy, copy_between};
-use support::loopback::{Loopback, Received, refused};
+use support::loopback_copy::{client, client_with, copy, copy_between};
+use support::loopback_registry::{Loopback, Received, refused};
 
 fn is_read(request: &Received) -> bool {
     matches!(request.method.as_str(), "GET" | "HEAD") && request.target != "/v2/"

@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
 
-pub(crate) mod exchange;
-pub(crate) mod loopback;
+pub(crate) mod loopback_copy;
+pub(crate) mod loopback_registry;
 
 use std::sync::Arc;
 use std::time::Duration;

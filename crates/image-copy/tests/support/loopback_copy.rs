@@ -12,7 +12,7 @@ use image_copy::http;
 use image_copy::oci::{self, Reference};
 use image_copy::registry::{self, Client, Credentials, CredentialsProvider};
 
-use super::loopback::{Loopback, Received, Response};
+use super::loopback_registry::{Loopback, Received, Response};
 
 /// One login for every registry.
 struct Always(Option<Credentials>);

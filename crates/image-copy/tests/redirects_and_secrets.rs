@@ -3,8 +3,8 @@
 mod support;
 
 use base64::Engine as _;
-use support::exchange::{LOGIN, basic, challenge, client, copy, copy_between, json, sent, with_host};
-use support::loopback::{Loopback, Received, Response};
+use support::loopback_copy::{LOGIN, basic, challenge, client, copy, copy_between, json, sent, with_host};
+use support::loopback_registry::{Loopback, Received, Response};
 
 #[tokio::test]
 async fn redirects_of_uploads_are_followed() {

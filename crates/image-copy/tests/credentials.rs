@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use image_copy::oci::{self, Reference};
 use image_copy::registry::{self, Anonymous, Client, Credentials, CredentialsProvider, ManifestId};
 use support::World;
-use support::loopback::{Loopback, refused};
+use support::loopback_registry::{Loopback, refused};
 
 const SECRET: &str = "acme/secret:1";
 
