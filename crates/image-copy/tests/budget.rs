@@ -26,7 +26,7 @@ fn options(world: &World) -> http::Options {
 async fn world(change: impl FnOnce(&mut http::Options)) -> (World, Image) {
     let mut world = World::start().await;
     let image = ImageBuilder::new(7).platforms(&["linux/amd64"]).layers(&[900_000]).single();
-    world.hub_image("1", &image);
+    world.put_hub_image("1", &image);
     let mut options = options(&world);
     change(&mut options);
     world.set_options(options);

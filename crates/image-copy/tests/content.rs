@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{SHA512, digest};
 use image_copy::copy::{Failure, Problem};
 use image_copy::oci::{Digest, Manifest, media_type};
 use support::loopback_copy::{client, copy, copy_between};
-use support::loopback_registry::{Loopback, refused};
+use support::loopback_registry::{LoopbackRegistry, error_response};
 
 const FOREIGN: [&str; 3] = [
     r#""mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip""#,
@@ -23,7 +23,7 @@ fn descriptor(media_type: &str, content: &[u8]) -> String {
 }
 
 /// Stores an index of a Linux and a Windows image. The Windows image has a layer of this kind.
-fn windows(source: &Loopback, kind: &str) -> Manifest {
+fn windows(source: &LoopbackRegistry, kind: &str) -> Manifest {
     let config = br#"{"os":"windows","architecture":"amd64"}"#;
     source.put_blob(config);
     source.put_blob(b"own layer");
@@ -47,7 +47,7 @@ fn sha512(content: &[u8]) -> String {
 async fn a_foreign_layer_that_the_source_lacks_is_left_out_once() {
     for kind in FOREIGN {
         for tag in ["1", "windows"] {
-            let (source, to) = (Loopback::start(), Loopback::start());
+            let (source, to) = (LoopbackRegistry::start(), LoopbackRegistry::start());
             windows(&source, kind);
             let (from, name) = (format!("{}/a/b:{tag}", source.host), format!("{}/x/y:1", to.host));
             let outcome = copy(&client(None), &from, &name).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_foreign_layer_that_the_source_lacks_is_left_out_once() {
 #[tokio::test]
 async fn a_foreign_layer_that_the_source_has_is_copied() {
     for kind in FOREIGN {
-        let (source, to) = (Loopback::start(), Loopback::start());
+        let (source, to) = (LoopbackRegistry::start(), LoopbackRegistry::start());
         windows(&source, kind);
         let layer = source.put_blob(b"windows");
         let outcome = copy_between(None, &source, &to).await.unwrap();
@@ -79,12 +79,14 @@ async fn a_foreign_layer_that_the_source_has_is_copied() {
 
 #[tokio::test]
 async fn a_destination_that_requires_a_foreign_layer_names_it_with_its_platform() {
-    let source = Loopback::start();
+    let source = LoopbackRegistry::start();
     windows(&source, FOREIGN[0]);
     let layer = Digest::of(b"windows");
-    let to = Loopback::with(|request| {
+    let to = LoopbackRegistry::with_handler(|request| {
         let is_windows = String::from_utf8_lossy(&request.body).contains("rootfs.foreign");
-        (request.method == "PUT" && is_windows).then(|| refused(404, "MANIFEST_BLOB_UNKNOWN")).flatten()
+        (request.method == "PUT" && is_windows)
+            .then(|| error_response(404, "MANIFEST_BLOB_UNKNOWN"))
+            .flatten()
     });
     for tag in ["1", "windows"] {
         let name = format!("{}/x/y:{tag}", to.host);
@@ -99,7 +101,7 @@ async fn a_destination_that_requires_a_foreign_layer_names_it_with_its_platform(
 
 #[tokio::test]
 async fn a_missing_layer_is_named_with_its_platform() {
-    let (source, to) = (Loopback::start(), Loopback::start());
+    let (source, to) = (LoopbackRegistry::start(), LoopbackRegistry::start());
     windows(&source, r#""mediaType":"application/vnd.oci.image.layer.v1.tar+gzip""#);
     let failure = copy_between(None, &source, &to).await.unwrap_err();
     let text = failure.to_string();
@@ -109,7 +111,7 @@ async fn a_missing_layer_is_named_with_its_platform() {
 
 #[tokio::test]
 async fn a_child_with_a_sha512_digest_is_copied_under_it() {
-    let (source, to) = (Loopback::start(), Loopback::start());
+    let (source, to) = (LoopbackRegistry::start(), LoopbackRegistry::start());
     let child = source.image("a/b", &[b"one"], &[]);
     let digest = sha512(&child.bytes);
     source.put_manifest(
@@ -136,10 +138,10 @@ async fn a_child_with_a_sha512_digest_is_copied_under_it() {
 #[tokio::test]
 async fn a_source_that_does_not_implement_head_is_read_by_get() {
     for status in [405, 501] {
-        let source = Loopback::with(move |request| {
-            request.is("HEAD", "/v2/a/b/manifests/").then(|| refused(status, "UNSUPPORTED")).flatten()
+        let source = LoopbackRegistry::with_handler(move |request| {
+            request.is("HEAD", "/v2/a/b/manifests/").then(|| error_response(status, "UNSUPPORTED")).flatten()
         });
-        let (image, to) = (source.image("a/b", &[b"one"], &["1"]), Loopback::start());
+        let (image, to) = (source.image("a/b", &[b"one"], &["1"]), LoopbackRegistry::start());
         copy_between(None, &source, &to).await.unwrap();
         assert_eq!(to.manifest("x/y", "1").unwrap(), image.bytes, "{status}");
     }
@@ -147,7 +149,7 @@ async fn a_source_that_does_not_implement_head_is_read_by_get() {
 
 #[tokio::test]
 async fn an_empty_blob_is_verified() {
-    let (source, to) = (Loopback::start(), Loopback::start());
+    let (source, to) = (LoopbackRegistry::start(), LoopbackRegistry::start());
     let config = source.put_blob(b"{}");
     let config = format!(r#"{{"mediaType":"a/c","digest":"{config}","size":2}}"#);
     let layer = |digest: &Digest| format!(r#"{{"mediaType":"a/l","digest":"{digest}","size":0}}"#);
@@ -164,7 +166,7 @@ async fn an_empty_blob_is_verified() {
 
 #[tokio::test]
 async fn a_size_other_than_that_of_the_content_is_an_error() {
-    let (source, to) = (Loopback::start(), Loopback::start());
+    let (source, to) = (LoopbackRegistry::start(), LoopbackRegistry::start());
     let child = source.image("a/b", &[b"one"], &[]);
     for size in [1, child.bytes.len() - 1, child.bytes.len() + 1] {
         let index = format!(
@@ -187,7 +189,7 @@ async fn a_size_other_than_that_of_the_content_is_an_error() {
 
 #[tokio::test]
 async fn a_manifest_that_is_an_index_and_an_image_is_rejected() {
-    let (source, to) = (Loopback::start(), Loopback::start());
+    let (source, to) = (LoopbackRegistry::start(), LoopbackRegistry::start());
     let child = source.image("a/b", &[b"one"], &[]);
     let text = std::str::from_utf8(&child.bytes).unwrap().replacen('{', r#"{"manifests":[],"#, 1);
     source.put_manifest("a/b", media_type::OCI_MANIFEST, &text, &["1"]);
@@ -197,7 +199,7 @@ async fn a_manifest_that_is_an_index_and_an_image_is_rejected() {
 
 #[tokio::test]
 async fn manifests_over_budget_are_not_read() {
-    let (source, to) = (Loopback::start(), Loopback::start());
+    let (source, to) = (LoopbackRegistry::start(), LoopbackRegistry::start());
     let config = source.put_blob(b"{}");
     let config = format!(r#"{{"mediaType":"a/c","digest":"{config}","size":2}}"#);
     let padding = format!(

@@ -17,7 +17,7 @@ fn index() -> Image {
 #[tokio::test]
 async fn copies_a_whole_index_byte_for_byte() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     let outcome = world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     world.check_stored("3.13", &image);
     assert_eq!(outcome.digest.as_str(), image.digest());
@@ -32,7 +32,7 @@ async fn copies_a_whole_index_byte_for_byte() {
 #[tokio::test]
 async fn copies_one_platform_under_its_own_digest() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     let mark = world.emulator.log().mark();
     let outcome = world.copy("python:3.13", Some("slim"), "linux/arm64").await.unwrap();
     let child = image.child("linux/arm64/v8").or(image.child("linux/arm64")).unwrap();
@@ -46,7 +46,7 @@ async fn copies_one_platform_under_its_own_digest() {
 #[tokio::test]
 async fn requests_only_the_digest_from_upstream_if_nothing_changed() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     let mark = world.emulator.log().mark();
     let outcome = world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
@@ -64,9 +64,9 @@ async fn requests_only_the_digest_from_upstream_if_nothing_changed() {
 async fn restores_a_tag_without_upstream_if_the_reference_has_a_digest() {
     let world = World::start().await;
     let (old, new) = (index(), ImageBuilder::new(2).platforms(&["linux/amd64"]).index());
-    world.hub_image("3.13", &old);
+    world.put_hub_image("3.13", &old);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
-    world.hub_image("3.13", &new);
+    world.put_hub_image("3.13", &new);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     world.check_stored("3.13", &new);
     world.emulator.docker_hub().set_availability(Availability::Unreachable);
@@ -80,7 +80,7 @@ async fn restores_a_tag_without_upstream_if_the_reference_has_a_digest() {
 #[tokio::test]
 async fn copies_again_content_that_a_lifecycle_rule_deleted() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     world.ecr.expire_image(&image.manifests[0].digest);
     world.ecr.remove_blob(image.blobs[1].digest());
@@ -92,7 +92,7 @@ async fn copies_again_content_that_a_lifecycle_rule_deleted() {
 async fn copies_a_single_docker_image_and_checks_its_platform() {
     let world = World::start().await;
     let image = ImageBuilder::new(3).platforms(&["linux/amd64"]).docker().single();
-    world.hub_image("old", &image);
+    world.put_hub_image("old", &image);
     let outcome = world.copy("python:old", Some("old"), "linux/amd64").await.unwrap();
     world.check_stored("old", &image);
     assert_eq!(outcome.platforms[0].to_string(), "linux/amd64");
@@ -107,7 +107,7 @@ async fn finds_images_in_an_index_of_indexes() {
     let amd = ImageBuilder::new(4).platforms(&["linux/amd64"]).index();
     let arm = ImageBuilder::new(5).platforms(&["linux/arm/v7"]).index();
     let nested = Image::nested(&[amd, arm.clone()]);
-    world.hub_image("nested", &nested);
+    world.put_hub_image("nested", &nested);
     world.copy("python:nested", Some("one"), "linux/arm/v7").await.unwrap();
     let entries = world.emulator.log().entries();
     let pulls: Vec<_> = entries.iter().filter(|entry| entry.is_pull).map(|entry| &entry.target).collect();
@@ -122,7 +122,7 @@ async fn finds_images_in_an_index_of_indexes() {
 #[tokio::test]
 async fn copies_by_digest_without_a_tag() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     let outcome = world.copy(&format!("python@{}", image.digest()), None, "all").await.unwrap();
     assert_eq!(outcome.tag, TagChange::Untagged);
     assert!(world.ecr.manifest(image.digest()).is_some());
@@ -133,10 +133,10 @@ async fn copies_by_digest_without_a_tag() {
 async fn keeps_an_immutable_tag_and_reports_its_digest() {
     let world = World::with_mutability(Mutability::Immutable).await;
     let (old, new) = (index(), ImageBuilder::new(2).platforms(&["linux/amd64"]).index());
-    world.hub_image("3.13", &old);
+    world.put_hub_image("3.13", &old);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     world.copy("python:3.13", Some("3.13"), "all").await.expect("an unchanged image is a success");
-    world.hub_image("3.13", &new);
+    world.put_hub_image("3.13", &new);
     let failure = world.copy("python:3.13", Some("3.13"), "all").await.unwrap_err();
     assert!(matches!(*failure, Failure::TagImmutable { .. }), "{failure}");
     assert_eq!(world.ecr.resolve("3.13").as_deref(), Some(old.digest()));
@@ -168,7 +168,7 @@ async fn sends_credentials_of_a_private_image_only_to_its_registry() {
 #[tokio::test]
 async fn plans_without_writing_or_reading_layers() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     let mark = world.emulator.log().mark();
     let plan = world.plan(&world.request("python:3.13", Some("3.13"), "all")).await.unwrap();
     assert_eq!(plan.blobs.len(), image.blobs.len());
@@ -184,7 +184,7 @@ async fn plans_without_writing_or_reading_layers() {
 #[tokio::test]
 async fn reports_a_missing_repository_although_ecr_closes_the_connection() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     world.ecr.delete();
     let failure = world.copy("python:3.13", Some("3.13"), "all").await.unwrap_err();
     assert_eq!(failure.problem(), Problem::Missing, "{failure}");
@@ -194,7 +194,7 @@ async fn reports_a_missing_repository_although_ecr_closes_the_connection() {
 #[tokio::test]
 async fn a_selection_is_a_new_index_of_the_sources_children() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     let wanted = "linux/arm/v7,linux/amd64";
     let outcome = world.copy("python:3.13", Some("3.13"), wanted).await.unwrap();
     assert_eq!((outcome.platforms.len(), outcome.source_platform_count), (2, Some(3)));
@@ -214,7 +214,7 @@ async fn a_selection_is_a_new_index_of_the_sources_children() {
 #[tokio::test]
 async fn tags_a_complete_earlier_copy_without_reading_the_sources_manifests() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     for platforms in ["linux/amd64", "linux/amd64,linux/arm64"] {
         let first = world.copy("python:3.13", Some("3.13"), platforms).await.unwrap();
         let mut request = world.request("python:3.13", Some("again"), platforms);
@@ -240,7 +240,7 @@ async fn tags_a_complete_earlier_copy_without_reading_the_sources_manifests() {
 #[tokio::test]
 async fn sizes_whose_sum_overflows_cause_a_failure() {
     let (world, image) = (World::start().await, ImageBuilder::new(1).layers(&[4000, 3000]).single());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     let text = String::from_utf8(image.root().bytes.to_vec()).unwrap();
     let with_huge_size = |text: String, blob: &aws_emulator::Blob| {
         text.replace(&format!("\"size\":{}", blob.size()), "\"size\":18446744073709551615")

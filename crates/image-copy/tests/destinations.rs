@@ -10,18 +10,19 @@ use image_copy::copy::Problem;
 use image_copy::http;
 use image_copy::oci::Digest;
 use support::loopback_copy::{client, client_with, copy, copy_between};
-use support::loopback_registry::{Loopback, Received, refused};
+use support::loopback_registry::{LoopbackRegistry, ReceivedRequest, error_response};
 
-fn is_read(request: &Received) -> bool {
+fn is_read(request: &ReceivedRequest) -> bool {
     matches!(request.method.as_str(), "GET" | "HEAD") && request.target != "/v2/"
 }
 
 #[tokio::test]
 async fn a_refused_mount_is_replaced_by_an_upload() {
     for status in [400, 401, 403, 404, 405, 429, 500, 502, 503] {
-        let registry = Loopback::with(move |request| {
-            let missing = request.is("HEAD", "/v2/prod/app/blobs/").then(|| refused(404, "BLOB_UNKNOWN"));
-            let mount = request.is("POST", "mount=").then(|| refused(status, "UNAUTHORIZED"));
+        let registry = LoopbackRegistry::with_handler(move |request| {
+            let missing =
+                request.is("HEAD", "/v2/prod/app/blobs/").then(|| error_response(404, "BLOB_UNKNOWN"));
+            let mount = request.is("POST", "mount=").then(|| error_response(status, "UNAUTHORIZED"));
             missing.or(mount).flatten()
         });
         let image = registry.image("team/app", &[b"one", b"two"], &["1"]);
@@ -38,9 +39,11 @@ async fn a_refused_mount_is_replaced_by_an_upload() {
 #[tokio::test]
 async fn a_destination_that_refuses_reads_is_pushed_to() {
     for status in [400, 401, 403, 404, 405, 501] {
-        let source = Loopback::start();
+        let source = LoopbackRegistry::start();
         let image = source.image("a/b", &[b"one"], &["1"]);
-        let to = Loopback::with(move |request| is_read(request).then(|| refused(status, "DENIED")).flatten());
+        let to = LoopbackRegistry::with_handler(move |request| {
+            is_read(request).then(|| error_response(status, "DENIED")).flatten()
+        });
         copy_between(None, &source, &to).await.unwrap();
         assert_eq!(to.manifest("x/y", "1").unwrap(), image.bytes, "{status}");
     }
@@ -48,9 +51,11 @@ async fn a_destination_that_refuses_reads_is_pushed_to() {
 
 #[tokio::test]
 async fn a_destination_that_fails_is_an_error() {
-    let source = Loopback::start();
+    let source = LoopbackRegistry::start();
     source.image("a/b", &[b"one"], &["1"]);
-    let to = Loopback::with(|request| is_read(request).then(|| refused(500, "X")).flatten());
+    let to = LoopbackRegistry::with_handler(|request| {
+        is_read(request).then(|| error_response(500, "X")).flatten()
+    });
     let failure = copy_between(None, &source, &to).await.unwrap_err();
     assert_eq!(failure.problem(), Problem::ServerError, "{failure}");
     assert!(to.take_log().iter().all(|line| !line.starts_with("POST")), "nothing was sent");
@@ -58,11 +63,11 @@ async fn a_destination_that_fails_is_an_error() {
 
 #[tokio::test]
 async fn a_refused_push_is_the_failure_that_is_reported() {
-    let source = Loopback::start();
+    let source = LoopbackRegistry::start();
     source.image("a/b", &[b"one"], &["1"]);
-    let to = Loopback::with(|request| {
+    let to = LoopbackRegistry::with_handler(|request| {
         let code = if is_read(request) { "READ_DENIED" } else { "PUSH_DENIED" };
-        (request.target != "/v2/").then(|| refused(403, code)).flatten()
+        (request.target != "/v2/").then(|| error_response(403, code)).flatten()
     });
     let failure = copy_between(None, &source, &to).await.unwrap_err();
     assert!(failure.to_string().contains("PUSH_DENIED"), "{failure}");
@@ -70,18 +75,20 @@ async fn a_refused_push_is_the_failure_that_is_reported() {
 
 #[tokio::test]
 async fn a_source_that_denies_access_is_not_treated_as_empty() {
-    let source = Loopback::with(|request| is_read(request).then(|| refused(403, "DENIED")).flatten());
+    let source = LoopbackRegistry::with_handler(|request| {
+        is_read(request).then(|| error_response(403, "DENIED")).flatten()
+    });
     source.image("a/b", &[b"one"], &["1"]);
-    let to = Loopback::start();
+    let to = LoopbackRegistry::start();
     let failure = copy_between(None, &source, &to).await.unwrap_err();
     assert_eq!(failure.side(), image_copy::copy::Side::Source, "{failure}");
 }
 
 #[tokio::test]
 async fn an_empty_response_for_a_tag_is_replaced() {
-    let source = Loopback::start();
+    let source = LoopbackRegistry::start();
     let image = source.image("a/b", &[b"one"], &["1"]);
-    let to = Loopback::with(|request| {
+    let to = LoopbackRegistry::with_handler(|request| {
         let is_tag = request.is("GET", "/v2/x/y/manifests/1") || request.is("HEAD", "/v2/x/y/manifests/1");
         is_tag.then(|| (200, vec![("Docker-Content-Digest", Digest::of(b"x").to_string())], Vec::new()))
     });
@@ -91,7 +98,7 @@ async fn an_empty_response_for_a_tag_is_replaced() {
 
 #[tokio::test]
 async fn a_tag_that_names_no_manifest_is_replaced() {
-    let (source, to) = (Loopback::start(), Loopback::start());
+    let (source, to) = (LoopbackRegistry::start(), LoopbackRegistry::start());
     let image = source.image("a/b", &[b"one"], &["1"]);
     to.put_manifest("x/y", "application/json", r#"{"schemaVersion":1,"name":"x"}"#, &["1"]);
     copy_between(None, &source, &to).await.unwrap();
@@ -100,7 +107,7 @@ async fn a_tag_that_names_no_manifest_is_replaced() {
 
 #[tokio::test]
 async fn an_unchanged_image_costs_two_requests_and_an_index_one() {
-    let (source, to) = (Loopback::start(), Loopback::start());
+    let (source, to) = (LoopbackRegistry::start(), LoopbackRegistry::start());
     let layers: Vec<Vec<u8>> = (0..120).map(|number| format!("layer {number}").into_bytes()).collect();
     let layers: Vec<&[u8]> = layers.iter().map(Vec::as_slice).collect();
     let image = source.image("a/b", &layers, &["image"]);
@@ -126,7 +133,7 @@ async fn an_unchanged_image_costs_two_requests_and_an_index_one() {
 
 #[tokio::test]
 async fn blobs_of_an_existing_manifest_are_not_requested() {
-    let (source, to) = (Loopback::start(), Loopback::start());
+    let (source, to) = (LoopbackRegistry::start(), LoopbackRegistry::start());
     let image = source.image("a/b", &[b"one", b"two"], &["image"]);
     let other = source.image("a/b", &[b"three"], &[]);
     source.index("a/b", &[(&image, "linux/amd64"), (&other, "linux/arm64")], &["index"]);
@@ -146,9 +153,9 @@ async fn blobs_of_an_existing_manifest_are_not_requested() {
 #[tokio::test]
 async fn child_manifests_are_written_four_at_once_after_their_children() {
     let (running, maximum) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let source = Loopback::start();
+    let source = LoopbackRegistry::start();
     let observed = maximum.clone();
-    let to = Loopback::with(move |request| {
+    let to = LoopbackRegistry::with_handler(move |request| {
         if request.is("PUT", "/manifests/sha256:") {
             observed.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(50));
@@ -174,12 +181,12 @@ async fn child_manifests_are_written_four_at_once_after_their_children() {
 async fn the_time_of_a_silent_mount_counts_for_the_upload() {
     let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
     let counted = counts.clone();
-    let registry = Loopback::with(move |request| {
+    let registry = LoopbackRegistry::with_handler(move |request| {
         if request.is("POST", "/blobs/uploads/") {
             counted[usize::from(request.target.contains("mount="))].fetch_add(1, Ordering::Relaxed);
             std::thread::sleep(Duration::from_secs(10));
         }
-        request.is("HEAD", "/v2/prod/app/").then(|| refused(404, "BLOB_UNKNOWN")).flatten()
+        request.is("HEAD", "/v2/prod/app/").then(|| error_response(404, "BLOB_UNKNOWN")).flatten()
     });
     registry.image("team/app", &[b"one"], &["1"]);
     let time = Duration::from_millis(500);

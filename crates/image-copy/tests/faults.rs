@@ -61,9 +61,9 @@ fn images() -> (Image, Image) {
 /// Starts a world with the old image in ECR and the new one upstream, both under `3.13`.
 async fn world(old: &Image, new: &Image) -> World {
     let mut world = World::start().await;
-    world.hub_image("3.13", old);
+    world.put_hub_image("3.13", old);
     world.copy("python:3.13", Some("3.13"), "all").await.expect("a copy without faults");
-    world.hub_image("3.13", new);
+    world.put_hub_image("3.13", new);
     world.deadline = Some(Instant::now() + Duration::from_secs(20));
     world
 }

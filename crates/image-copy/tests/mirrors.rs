@@ -22,7 +22,7 @@ fn index() -> Image {
 /// Docker Hub with an image, and an empty mirror.
 async fn world_with_empty_mirror() -> (World, Arc<Registry>, Image) {
     let (mut world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     let mirror = world.emulator.add_upstream(Profile::bearer(MIRROR));
     world.mirrors = Mirror::parse_list("docker.io/library=mirror.example/hub").expect("a valid mirror");
     (world, mirror, image)
@@ -231,7 +231,7 @@ async fn waits_for_the_end_of_a_limit_only_if_it_is_before_the_deadline() {
             .add(Fault::on("manifest.get", rejection(body, "1")).host("registry-1.docker.io").once());
         copy(&world).await;
         world.check_stored("3.13", &image);
-        world.hub_image("3.14", &ImageBuilder::new(2).platforms(&["linux/amd64"]).index());
+        world.put_hub_image("3.14", &ImageBuilder::new(2).platforms(&["linux/amd64"]).index());
         let fault = Fault::on("manifest.get", rejection(body, "600")).host("registry-1.docker.io");
         world.emulator.faults().add(fault);
         let started = Instant::now();

@@ -106,7 +106,7 @@ fn not_found() -> Error {
 }
 
 fn recorder(world: &World, start: Start, is_immutable: bool) -> (Arc<Recorder>, Destination) {
-    let repository = world.client.repository(support::named(world), None);
+    let repository = world.client.repository(support::destination_name(world), None);
     let recorder =
         Arc::new(Recorder { repository: repository.clone(), start, is_immutable, calls: Mutex::default() });
     (recorder.clone(), Destination::with_inventory(repository, recorder))
@@ -143,7 +143,7 @@ fn with_earlier_copy(request: &Request, outcome: &Outcome) -> Request {
 #[tokio::test]
 async fn one_platform_of_a_pinned_index_causes_three_calls_and_two_if_unchanged() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     let pinned = format!("python:3.13@{}", image.digest());
     let request = world.request(&pinned, Some("3.13"), "linux/amd64");
     let (outcome, calls) = copy(&world, &request, false).await;
@@ -159,7 +159,7 @@ async fn one_platform_of_a_pinned_index_causes_three_calls_and_two_if_unchanged(
 #[tokio::test]
 async fn an_unchanged_index_causes_three_calls_with_and_without_a_digest() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     let pinned = format!("python:3.13@{}", image.digest());
     for (reference, first_call) in [("python:3.13", "manifests of 1"), (&pinned, "manifests of 2")] {
@@ -181,9 +181,9 @@ async fn an_unchanged_index_causes_three_calls_with_and_without_a_digest() {
 async fn reads_the_settings_only_if_the_tag_names_another_image() {
     let (world, image) = (World::start().await, index());
     let new = ImageBuilder::new(2).platforms(&["linux/amd64"]).index();
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
-    world.hub_image("3.13", &new);
+    world.put_hub_image("3.13", &new);
     let request = world.request("python:3.13", Some("3.13"), "all");
     let mark = world.emulator.log().mark();
     let (rejected, calls) = copy(&world, &request, true).await;
@@ -199,7 +199,7 @@ async fn reads_the_settings_only_if_the_tag_names_another_image() {
 #[tokio::test]
 async fn the_current_state_has_the_pinned_image_and_the_plan_its_children() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     world.copy("python:3.13", Some("3.13"), "all").await.unwrap();
     let pinned = format!("python:3.13@{}", image.digest());
     let request = world.request(&pinned, Some("other"), "all");
@@ -220,7 +220,7 @@ async fn the_current_state_has_the_pinned_image_and_the_plan_its_children() {
 #[tokio::test]
 async fn reads_both_sides_at_the_same_time() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     let request = world.request("python:3.13", Some("3.13"), "all");
     let (_, to) = recorder(&world, Start::AfterHead(world.emulator.log().clone()), false);
     let from = world.source(&request);
@@ -256,7 +256,7 @@ async fn a_missing_repository_is_reported_before_a_missing_source() {
 #[tokio::test]
 async fn a_missing_repository_does_not_wait_for_a_slow_source() {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     world.emulator.faults().add(Fault::on("manifest.head", Effect::Delay { ms: 800 }));
     let request = world.request("python:3.13", Some("3.13"), "all");
     let (_, to) = recorder(&world, Start::RepositoryNotFound, false);

@@ -56,7 +56,7 @@ fn changed(image: &Image, change: impl FnOnce(&mut Value, &mut Vec<Blob>)) -> Im
 /// Starts a world with an upstream image, and with this support of referrers upstream.
 async fn world(support: ReferrersSupport) -> (World, Image) {
     let (world, image) = (World::start().await, index());
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     world.emulator.docker_hub().set_referrers(support);
     (world, image)
 }
@@ -216,7 +216,7 @@ async fn copies_referrers_of_selected_images_but_not_of_the_new_index() {
         World::start().await,
         ImageBuilder::new(1).platforms(&["linux/amd64", "linux/arm64", "linux/s390x"]).index(),
     );
-    world.hub_image("3.13", &image);
+    world.put_hub_image("3.13", &image);
     world.emulator.docker_hub().set_referrers(ReferrersSupport::Api);
     let child = |platform: &str| Image::referrer(image.child(platform).unwrap(), SIGNATURE, platform);
     let (of_index, of_arm, of_s390) =

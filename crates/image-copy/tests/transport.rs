@@ -1,4 +1,4 @@
-//! How bytes and logins travel: resumption, redirects, mounts, bounds.
+//! Resumption, redirects, mounts, proxies and expired credentials.
 
 mod support;
 
@@ -13,17 +13,17 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const LAYER: u64 = 5_000_000;
 
-fn large() -> Image {
+fn large_image() -> Image {
     ImageBuilder::new(7).platforms(&["linux/amd64"]).layers(&[LAYER]).single()
 }
 
-async fn with_large_image() -> (World, Image) {
-    let (world, image) = (World::start().await, large());
-    world.hub_image("large", &image);
+async fn world_with_large_image() -> (World, Image) {
+    let (world, image) = (World::start().await, large_image());
+    world.put_hub_image("large", &image);
     (world, image)
 }
 
-/// Bytes of layers that the blob host sent.
+/// Returns the number of bytes that the blob host sent.
 fn bytes_read(world: &World) -> u64 {
     let entries = world.emulator.log().entries();
     entries.iter().filter(|entry| entry.operation == "blob.content").map(|entry| entry.response_bytes).sum()
@@ -31,7 +31,7 @@ fn bytes_read(world: &World) -> u64 {
 
 #[tokio::test]
 async fn resumes_a_layer_after_the_source_drops_the_connection() {
-    let (world, image) = with_large_image().await;
+    let (world, image) = world_with_large_image().await;
     let cut = Effect::Reset { after_bytes: 2_000_000, on: None };
     world.emulator.faults().add(Fault::on("blob.content", cut).times(2));
     world.copy("python:large", Some("1"), "linux/amd64").await.unwrap();
@@ -41,8 +41,8 @@ async fn resumes_a_layer_after_the_source_drops_the_connection() {
 }
 
 #[tokio::test]
-async fn resumes_where_the_source_knows_no_ranges() {
-    let (world, image) = with_large_image().await;
+async fn resumes_a_layer_if_the_source_does_not_support_ranges() {
+    let (world, image) = world_with_large_image().await;
     world.emulator.docker_hub().set_range_support(RangeSupport::Ignored);
     let cut = Effect::Reset { after_bytes: 3_000_000, on: None };
     world.emulator.faults().add(Fault::on("blob.content", cut).once());
@@ -51,8 +51,8 @@ async fn resumes_where_the_source_knows_no_ranges() {
 }
 
 #[tokio::test]
-async fn leaves_the_tag_alone_when_a_layer_is_corrupt() {
-    let (world, image) = with_large_image().await;
+async fn does_not_write_the_tag_if_a_layer_is_corrupt() {
+    let (world, image) = world_with_large_image().await;
     let blob = image.blobs.iter().find(|blob| blob.size() == LAYER).unwrap();
     world.emulator.docker_hub().put_corrupt_blob(
         "library/python",
@@ -66,8 +66,8 @@ async fn leaves_the_tag_alone_when_a_layer_is_corrupt() {
 }
 
 #[tokio::test]
-async fn begins_a_layer_anew_when_the_destination_drops_the_upload() {
-    let (world, image) = with_large_image().await;
+async fn uploads_a_layer_again_after_the_destination_drops_the_connection() {
+    let (world, image) = world_with_large_image().await;
     world
         .emulator
         .faults()
@@ -77,8 +77,8 @@ async fn begins_a_layer_anew_when_the_destination_drops_the_upload() {
 }
 
 #[tokio::test]
-async fn mounts_what_the_same_registry_has_and_uploads_what_it_declines() {
-    let (world, image) = with_large_image().await;
+async fn mounts_blobs_within_a_registry_and_uploads_them_if_it_does_not_mount() {
+    let (world, image) = world_with_large_image().await;
     let other = world.emulator.repository_arn("team/other");
     let other = world.emulator.ecr().create_repository(&other, aws_emulator::Mutability::Mutable);
     other.put_image(Some("1"), &image);
@@ -96,36 +96,36 @@ async fn mounts_what_the_same_registry_has_and_uploads_what_it_declines() {
 }
 
 #[tokio::test]
-async fn tells_how_long_all_of_it_took() {
-    let (world, _) = with_large_image().await;
+async fn reports_the_time_of_the_whole_copy() {
+    let (world, _) = world_with_large_image().await;
     let rate = LAYER * 2;
     world.emulator.faults().add(Fault::on("blob.content", Effect::Slow { bytes_per_second: rate, on: None }));
     let outcome = world.copy("python:large", Some("1"), "linux/amd64").await.unwrap();
-    // No link of that rate carries the layer in less.
+    // The throttled connection needs at least this time for the layer.
     assert!(outcome.elapsed.as_millis() >= 400, "{:?}", outcome.elapsed);
 }
 
 #[tokio::test]
-async fn is_not_sent_to_the_metadata_service() {
+async fn does_not_follow_redirects_to_forbidden_addresses() {
     for location in [
         "http://169.254.169.254/latest/meta-data/",
         "https://169.254.170.2/v2/",
         "https://10.0.0.1/x",
         "http://cdn.example/x",
     ] {
-        let (world, _) = with_large_image().await;
+        let (world, _) = world_with_large_image().await;
         let effect = Effect::Redirect { location: location.into() };
         world.emulator.faults().add(Fault::on("blob.get", effect));
         let failure = world.copy("python:large", Some("1"), "linux/amd64").await.unwrap_err();
         assert_eq!(failure.problem(), Problem::ForbiddenAddress, "{failure}");
-        let elsewhere = world.emulator.log().entries();
-        assert!(!elsewhere.iter().any(|entry| entry.service == "none"), "{location} was asked");
+        let entries = world.emulator.log().entries();
+        assert!(!entries.iter().any(|entry| entry.service == "none"), "a request was sent to {location}");
     }
 }
 
 #[tokio::test]
-async fn sends_no_login_along_when_a_registry_redirects() {
-    let (mut world, image) = with_large_image().await;
+async fn sends_no_credentials_to_a_redirect_target() {
+    let (mut world, image) = world_with_large_image().await;
     let trap = world.emulator.add_upstream(Profile::bearer("trap.example"));
     trap.put_image("library/python", "large", &image);
     world.emulator.docker_hub().add_user("ann", "hunter2hunter2");
@@ -143,32 +143,32 @@ async fn sends_no_login_along_when_a_registry_redirects() {
 }
 
 #[tokio::test]
-async fn refuses_an_endless_redirect_and_an_index_without_end() {
-    let (world, _) = with_large_image().await;
+async fn rejects_endless_redirects_and_deeply_nested_indexes() {
+    let (world, _) = world_with_large_image().await;
     let location = "https://registry-1.docker.io/v2/library/python/manifests/large".to_owned();
     world.emulator.faults().add(Fault::on("manifest.head", Effect::Redirect { location }));
     let failure = world.copy("python:large", Some("1"), "linux/amd64").await.unwrap_err();
     assert_eq!(failure.problem(), Problem::InvalidResponse, "{failure}");
 
-    let mut nested = large();
+    let mut nested = large_image();
     for _ in 0..6 {
         nested = Image::nested(&[nested]);
     }
     let world = World::start().await;
-    world.hub_image("deep", &nested);
+    world.put_hub_image("deep", &nested);
     let failure = world.copy("python:deep", Some("1"), "all").await.unwrap_err();
     assert_eq!(failure.problem(), Problem::ImageLimitExceeded, "{failure}");
 }
 
-/// A port of this machine on which nobody listens.
+/// Returns a port on this machine without a listener.
 async fn closed_port() -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     listener.local_addr().expect("an address").port()
 }
 
 #[tokio::test]
-async fn a_dead_proxy_is_named_and_hosts_on_this_machine_go_without() {
-    let (mut world, image) = with_large_image().await;
+async fn names_an_unreachable_proxy_and_uses_none_for_loopback_hosts() {
+    let (mut world, image) = world_with_large_image().await;
     let request = world.request("python:large", Some("1"), "linux/amd64");
     let to = world.destination(&request);
     let port = closed_port().await;
@@ -194,12 +194,12 @@ async fn a_dead_proxy_is_named_and_hosts_on_this_machine_go_without() {
     assert!(world.emulator.log().entries().iter().any(|entry| entry.operation == "manifest.head"), "{error}");
 }
 
-/// A proxy that connects to nothing and keeps the head of each request that it is given in clear.
+/// Starts a proxy that rejects all connections and records the head of each unencrypted request.
 async fn proxy_without_tls() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
-    let clear = Arc::new(Mutex::new(Vec::new()));
-    let heads = Arc::clone(&clear);
+    let unencrypted_heads = Arc::new(Mutex::new(Vec::new()));
+    let heads = Arc::clone(&unencrypted_heads);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut head = vec![0; 4096];
@@ -211,58 +211,58 @@ async fn proxy_without_tls() -> (String, Arc<Mutex<Vec<String>>>) {
             stream
                 .write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
                 .await
-                .expect("an answer");
+                .expect("a response");
         }
     });
-    (address, clear)
+    (address, unencrypted_heads)
 }
 
-/// A private address says nothing of who listens in between. Only this machine's own needs no TLS.
+/// A private network can be wiretapped. Only loopback addresses need no TLS.
 #[tokio::test]
-async fn sends_nothing_in_clear_to_a_private_address_that_is_not_listed() {
+async fn sends_nothing_unencrypted_to_a_private_address_that_is_not_listed() {
     let mut world = World::start().await;
-    let (proxy, clear) = proxy_without_tls().await;
+    let (proxy, unencrypted_heads) = proxy_without_tls().await;
     let mut options = support::options(&world.emulator);
     options.proxy = Some(proxy);
     world.client = Client::new(options.clone(), Arc::new(Anonymous)).unwrap();
     let failure = world.copy("10.1.2.3:5000/team/app:1", Some("1"), "all").await.unwrap_err();
     assert_eq!(failure.problem(), Problem::ProxyUnreachable, "{failure}");
-    assert_eq!(*clear.lock().unwrap(), Vec::<String>::new());
+    assert_eq!(*unencrypted_heads.lock().unwrap(), Vec::<String>::new());
     options.plain_http = vec!["10.1.2.3:5000".into()];
     world.client = Client::new(options, Arc::new(Anonymous)).unwrap();
     world.copy("10.1.2.3:5000/team/app:1", Some("1"), "all").await.unwrap_err();
-    let asked = clear.lock().unwrap().first().cloned().unwrap_or_default();
-    assert!(asked.contains("http://10.1.2.3:5000/v2/"), "{asked}");
+    let requests = unencrypted_heads.lock().unwrap().first().cloned().unwrap_or_default();
+    assert!(requests.contains("http://10.1.2.3:5000/v2/"), "{requests}");
 }
 
 #[tokio::test]
-async fn does_not_ask_a_link_local_address_that_the_reference_names() {
+async fn sends_no_requests_to_a_link_local_address_in_a_reference() {
     for registry in ["169.254.169.254", "[fd00:ec2::254]:80", "0.0.0.0:5000"] {
         let world = World::start().await;
         let mark = world.emulator.log().mark();
         let failure = world.copy(&format!("{registry}/team/app:1"), Some("1"), "all").await.unwrap_err();
         assert_eq!(failure.problem(), Problem::ForbiddenAddress, "{failure}");
-        let asked = world.emulator.log().since(mark);
-        assert!(asked.iter().all(|entry| entry.service.starts_with("ecr")), "{asked:?}");
+        let requests = world.emulator.log().since(mark);
+        assert!(requests.iter().all(|entry| entry.service.starts_with("ecr")), "{requests:?}");
     }
 }
 
 #[tokio::test]
-async fn renews_a_login_that_ecr_calls_expired_in_the_middle_of_a_copy() {
-    let (world, image) = with_large_image().await;
+async fn renews_credentials_that_expire_during_a_copy() {
+    let (world, image) = world_with_large_image().await;
     world.emulator.faults().add(Fault::on("upload.put", Effect::ExpireToken).once());
     world.emulator.faults().add(Fault::on("manifest.put", Effect::ExpireToken).once());
     world.copy("python:large", Some("1"), "linux/amd64").await.unwrap();
     world.check_stored("1", &image);
 }
 
-/// Uploads that were challenged together share a login, which may end before all of them have begun.
+/// Concurrent uploads share credentials, which can expire before all uploads have started.
 #[tokio::test(flavor = "multi_thread")]
-async fn renews_a_login_that_ends_while_several_uploads_begin() {
+async fn renews_credentials_that_expire_while_uploads_start() {
     for seed in 0..30 {
         let world = World::start().await;
         let image = ImageBuilder::new(seed).platforms(&["linux/amd64"]).layers(&[3000; 8]).index();
-        world.hub_image("many", &image);
+        world.put_hub_image("many", &image);
         world.emulator.faults().add(Fault::on("upload.put", Effect::ExpireToken).once());
         world.copy("python:many", Some("1"), "all").await.unwrap();
         world.check_stored("1", &image);
@@ -270,16 +270,16 @@ async fn renews_a_login_that_ends_while_several_uploads_begin() {
 }
 
 #[tokio::test]
-async fn waits_out_ecrs_ten_put_image_a_second() {
+async fn waits_for_ecrs_rate_limit_of_put_image() {
     let world = World::start().await;
     let platforms: Vec<String> = (0..30).map(|n| format!("linux/amd64/v{n}")).collect();
     let platforms: Vec<&str> = platforms.iter().map(String::as_str).collect();
     let image = ImageBuilder::new(9).platforms(&platforms).layers(&[100]).index();
-    world.hub_image("wide", &image);
+    world.put_hub_image("wide", &image);
     let mark = world.emulator.log().mark();
     world.copy("python:wide", Some("wide"), "all").await.unwrap();
     world.check_stored("wide", &image);
-    let refused =
+    let throttled =
         world.emulator.log().matching(mark, "manifest.put").iter().filter(|e| e.status == Some(429)).count();
-    assert!(refused > 0, "the emulator did not throttle, so nothing was tested");
+    assert!(throttled > 0, "the emulator did not throttle, so nothing was tested");
 }

@@ -1,4 +1,4 @@
-//! Copies between registries on loopback ports, and the parts of their requests and responses.
+//! Copies between registries on loopback ports, and helpers for their requests and responses.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,12 +12,12 @@ use image_copy::http;
 use image_copy::oci::{self, Reference};
 use image_copy::registry::{self, Client, Credentials, CredentialsProvider};
 
-use super::loopback_registry::{Loopback, Received, Response};
+use super::loopback_registry::{LoopbackRegistry, ReceivedRequest, Response};
 
-/// One login for every registry.
-struct Always(Option<Credentials>);
+/// The same credentials for every registry.
+struct FixedCredentials(Option<Credentials>);
 
-impl CredentialsProvider for Always {
+impl CredentialsProvider for FixedCredentials {
     fn credentials_for<'a>(
         &'a self,
         _: &'a oci::Repository,
@@ -27,18 +27,18 @@ impl CredentialsProvider for Always {
     }
 }
 
-/// A client with one login for every registry, or none.
-pub(crate) fn client(login: Option<(&str, &str)>) -> Client {
-    client_with(login, http::Options::default())
+/// Returns a client with the same credentials for every registry, or none.
+pub(crate) fn client(credentials: Option<(&str, &str)>) -> Client {
+    client_with(credentials, http::Options::default())
 }
 
-/// A client with other time limits.
-pub(crate) fn client_with(login: Option<(&str, &str)>, mut options: http::Options) -> Client {
+/// Returns a client with other options.
+pub(crate) fn client_with(credentials: Option<(&str, &str)>, mut options: http::Options) -> Client {
     options.backoff.max_attempts = 2;
     options.backoff.first_pause = std::time::Duration::from_millis(1);
-    let login =
-        login.map(|(user, password)| Credentials { username: user.into(), password: password.into() });
-    Client::new(options, Arc::new(Always(login))).unwrap()
+    let credentials =
+        credentials.map(|(user, password)| Credentials { username: user.into(), password: password.into() });
+    Client::new(options, Arc::new(FixedCredentials(credentials))).unwrap()
 }
 
 /// Copies `source` to `destination`, both with a tag. The tag `signed` includes referrers.
@@ -59,18 +59,18 @@ pub(crate) async fn copy(client: &Client, source: &str, destination: &str) -> Re
     transfer(&plan, &from, &to, &TransferLimits::default(), Arc::new(NullReporter)).await
 }
 
-pub(crate) const LOGIN: Option<(&str, &str)> = Some(("u", "planted-password"));
+pub(crate) const CREDENTIALS: Option<(&str, &str)> = Some(("u", "planted-password"));
 
 /// Copies `a/b:1` of one registry to `x/y:1` of another.
 pub(crate) async fn copy_between(
-    login: Option<(&str, &str)>,
-    from: &Loopback,
-    to: &Loopback,
+    credentials: Option<(&str, &str)>,
+    from: &LoopbackRegistry,
+    to: &LoopbackRegistry,
 ) -> Result<Outcome, Error> {
-    copy(&client(login), &format!("{}/a/b:1", from.host), &format!("{}/x/y:1", to.host)).await
+    copy(&client(credentials), &format!("{}/a/b:1", from.host), &format!("{}/x/y:1", to.host)).await
 }
 
-pub(crate) fn basic() -> String {
+pub(crate) fn basic_header() -> String {
     format!("Basic {}", base64::prelude::BASE64_STANDARD.encode("u:planted-password"))
 }
 
@@ -83,26 +83,26 @@ pub(crate) fn json(text: &str) -> Option<Response> {
 }
 
 /// Returns a query parameter of a request, all values joined by spaces.
-pub(crate) fn parameter(request: &Received, name: &str) -> String {
+pub(crate) fn query_parameter(request: &ReceivedRequest, name: &str) -> String {
     let url: reqwest::Url = format!("http://localhost{}", request.target).parse().unwrap();
     let values = url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     values.collect::<Vec<_>>().join(" ")
 }
 
-pub(crate) fn sent(request: &Received) -> &str {
+pub(crate) fn authorization(request: &ReceivedRequest) -> &str {
     request.authorization.as_deref().unwrap_or_default()
 }
 
-/// The host of a registry whose hook needs it.
+/// The host of a registry, for its handler.
 pub(crate) type Host = Arc<Mutex<String>>;
 
-/// Starts a registry whose hook gets its host.
-pub(crate) fn with_host(
-    hook: impl Fn(&Received, &str) -> Option<Response> + Send + Sync + 'static,
-) -> (Loopback, Host) {
+/// Starts a registry whose handler gets its host.
+pub(crate) fn registry_with_host(
+    handler: impl Fn(&ReceivedRequest, &str) -> Option<Response> + Send + Sync + 'static,
+) -> (LoopbackRegistry, Host) {
     let host = Host::default();
     let known = host.clone();
-    let registry = Loopback::with(move |request| hook(request, &known.lock().unwrap()));
+    let registry = LoopbackRegistry::with_handler(move |request| handler(request, &known.lock().unwrap()));
     registry.host.clone_into(&mut host.lock().unwrap());
     (registry, host)
 }

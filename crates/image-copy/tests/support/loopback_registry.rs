@@ -1,4 +1,4 @@
-//! A registry in memory on a loopback port. Each request can be answered by the test instead.
+//! A registry in memory on a loopback port. A test can respond to any request itself.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -9,7 +9,7 @@ use image_copy::oci::{Digest, Manifest};
 
 /// A request as the registry received it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedRequest {
     pub(crate) method: String,
     /// Path and query.
     pub(crate) target: String,
@@ -18,7 +18,7 @@ pub(crate) struct Received {
     content_type: String,
 }
 
-impl Received {
+impl ReceivedRequest {
     pub(crate) fn is(&self, method: &str, part: &str) -> bool {
         self.method == method && self.target.contains(part)
     }
@@ -27,43 +27,45 @@ impl Received {
 /// Status, headers and body.
 pub(crate) type Response = (u16, Vec<(&'static str, String)>, Vec<u8>);
 
-/// Answers a request, or leaves it to the registry.
-type Hook = dyn Fn(&Received) -> Option<Response> + Send + Sync;
+/// Responds to a request, or returns `None` for the usual response.
+type RequestHandler = dyn Fn(&ReceivedRequest) -> Option<Response> + Send + Sync;
 
 #[derive(Default)]
 struct Content {
     blobs: HashMap<String, Vec<u8>>,
     /// Media type and document by repository and tag or digest.
     manifests: HashMap<String, (String, Vec<u8>)>,
-    log: Vec<Received>,
+    log: Vec<ReceivedRequest>,
 }
 
 #[derive(Clone)]
-pub(crate) struct Loopback {
+pub(crate) struct LoopbackRegistry {
     pub(crate) host: String,
     content: Arc<Mutex<Content>>,
 }
 
-/// An error document of the specification.
-pub(crate) fn refused(status: u16, code: &str) -> Option<Response> {
+/// Returns a response with an error document of the specification.
+pub(crate) fn error_response(status: u16, code: &str) -> Option<Response> {
     let body = format!(r#"{{"errors":[{{"code":"{code}","message":"no"}}]}}"#);
     Some((status, vec![("Content-Type", "application/json".into())], body.into()))
 }
 
-impl Loopback {
+impl LoopbackRegistry {
     pub(crate) fn start() -> Self {
-        Self::with(|_| None)
+        Self::with_handler(|_| None)
     }
 
-    pub(crate) fn with(hook: impl Fn(&Received) -> Option<Response> + Send + Sync + 'static) -> Self {
+    pub(crate) fn with_handler(
+        handler: impl Fn(&ReceivedRequest) -> Option<Response> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
         let registry = Self { host, content: Arc::default() };
-        let (accepting, hook): (Self, Arc<Hook>) = (registry.clone(), Arc::new(hook));
+        let (accepting, handler): (Self, Arc<RequestHandler>) = (registry.clone(), Arc::new(handler));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (registry, hook) = (accepting.clone(), hook.clone());
-                std::thread::spawn(move || registry.serve(stream, &hook));
+                let (registry, handler) = (accepting.clone(), handler.clone());
+                std::thread::spawn(move || registry.serve(stream, &handler));
             }
         });
         registry
@@ -116,23 +118,23 @@ impl Loopback {
         log.into_iter().filter(|one| one.target != "/v2/").map(|one| one.authorization).collect()
     }
 
-    fn serve(&self, stream: TcpStream, hook: &Arc<Hook>) {
+    fn serve(&self, stream: TcpStream, handler: &Arc<RequestHandler>) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         while let Some(request) = read(&mut reader) {
-            let answer = hook(&request).unwrap_or_else(|| self.answer(&request));
+            let response = handler(&request).unwrap_or_else(|| self.respond(&request));
             let is_head = request.method == "HEAD";
             self.content.lock().unwrap().log.push(request);
-            if write(&stream, &answer, is_head).is_none() {
+            if write(&stream, &response, is_head).is_none() {
                 return;
             }
         }
     }
 
-    fn answer(&self, request: &Received) -> Response {
+    fn respond(&self, request: &ReceivedRequest) -> Response {
         let mut content = self.content.lock().unwrap();
         let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
         let path = path.strip_prefix("/v2/").unwrap_or_default();
-        let missing = |code| refused(404, code).unwrap();
+        let missing = |code| error_response(404, code).unwrap();
         if path.is_empty() {
             return (200, Vec::new(), b"{}".to_vec());
         }
@@ -148,7 +150,7 @@ impl Loopback {
                 || session.is_empty()
                 || (digest.starts_with("sha256:") && digest != actual)
             {
-                return refused(400, "DIGEST_INVALID").unwrap();
+                return error_response(400, "DIGEST_INVALID").unwrap();
             }
             content.blobs.insert(digest, request.body.clone());
             return (201, Vec::new(), Vec::new());
@@ -228,7 +230,7 @@ impl Loopback {
     }
 }
 
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Received> {
+fn read(reader: &mut BufReader<TcpStream>) -> Option<ReceivedRequest> {
     let line = |reader: &mut BufReader<TcpStream>| {
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
@@ -236,10 +238,10 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Received> {
     };
     let first = line(reader)?;
     let mut words = first.split(' ');
-    let mut request = Received {
+    let mut request = ReceivedRequest {
         method: words.next()?.to_owned(),
         target: words.next()?.to_owned(),
-        ..Received::default()
+        ..ReceivedRequest::default()
     };
     let mut length = 0;
     loop {

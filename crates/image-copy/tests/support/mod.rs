@@ -1,7 +1,7 @@
-//! An engine with the emulator around it: Docker Hub as the source, ECR as the destination.
+//! The engine with the emulator: Docker Hub as the source, ECR as the destination.
 
-#![allow(dead_code, reason = "each test file uses its part")]
-#![expect(clippy::unwrap_used, reason = "what cannot be set up ends the test")]
+#![allow(dead_code, reason = "each test file uses some of the helpers")]
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 pub(crate) mod loopback_copy;
 pub(crate) mod loopback_registry;
@@ -35,7 +35,7 @@ pub(crate) struct World {
     pub(crate) mirrors: Vec<Mirror>,
 }
 
-/// Options with the proxy and the authority of the emulator, and pauses of milliseconds.
+/// Options with the proxy and the CA certificate of the emulator, and pauses of milliseconds.
 pub(crate) fn options(emulator: &Emulator) -> http::Options {
     let backoff = http::Backoff {
         first_pause: Duration::from_millis(2),
@@ -63,23 +63,26 @@ impl World {
     pub(crate) async fn with_mutability(mutability: Mutability) -> Self {
         let emulator = Emulator::start().await.unwrap();
         let ecr = emulator.ecr().create_repository(&emulator.repository_arn(APP), mutability);
-        let logins = Logins { emulator: Emulated::of(&emulator), kept: Mutex::default(), hub: None };
-        let client = Client::new(options(&emulator), Arc::new(logins)).unwrap();
+        let credentials =
+            WorldCredentials { emulator: EcrApi::of(&emulator), cached: Mutex::default(), hub: None };
+        let client = Client::new(options(&emulator), Arc::new(credentials)).unwrap();
         Self { emulator, ecr, client, deadline: None, mirrors: Vec::new() }
     }
 
-    /// The same world, signed in to Docker Hub.
+    /// Uses these credentials for Docker Hub in all later requests.
     pub(crate) fn sign_in(&mut self, username: &str, password: &str) {
-        let login = Credentials { username: username.into(), password: password.into() };
-        let kept = Mutex::default();
-        let logins = Logins { emulator: Emulated::of(&self.emulator), kept, hub: Some(login) };
-        self.client = Client::new(options(&self.emulator), Arc::new(logins)).unwrap();
+        let credentials = Credentials { username: username.into(), password: password.into() };
+        let cached = Mutex::default();
+        let credentials =
+            WorldCredentials { emulator: EcrApi::of(&self.emulator), cached, hub: Some(credentials) };
+        self.client = Client::new(options(&self.emulator), Arc::new(credentials)).unwrap();
     }
 
-    /// Sends all further requests with these options.
+    /// Uses these options in all later requests.
     pub(crate) fn set_options(&mut self, options: http::Options) {
-        let logins = Logins { emulator: Emulated::of(&self.emulator), kept: Mutex::default(), hub: None };
-        self.client = Client::new(options, Arc::new(logins)).unwrap();
+        let credentials =
+            WorldCredentials { emulator: EcrApi::of(&self.emulator), cached: Mutex::default(), hub: None };
+        self.client = Client::new(options, Arc::new(credentials)).unwrap();
     }
 
     pub(crate) fn request(&self, source: &str, tag: Option<&str>, platforms: &str) -> Request {
@@ -153,11 +156,11 @@ impl World {
         transfer(&plan, &from, to, &limits, Arc::new(NullReporter)).await
     }
 
-    pub(crate) fn hub_image(&self, tag: &str, image: &Image) {
+    pub(crate) fn put_hub_image(&self, tag: &str, image: &Image) {
         self.emulator.docker_hub().put_image("library/python", tag, image);
     }
 
-    /// Requests to any host of Docker Hub.
+    /// Returns the requests to all hosts of Docker Hub since `mark`.
     pub(crate) fn upstream_requests(&self, mark: LogPosition) -> Vec<String> {
         let entries = self.emulator.log().since(mark);
         let upstream =
@@ -165,7 +168,7 @@ impl World {
         upstream.map(|entry| entry.operation.clone()).collect()
     }
 
-    /// That everything of the image is in ECR, byte for byte, and under the tag.
+    /// Asserts that the tag names the image, and that ECR has all its manifests and blobs, byte for byte.
     #[track_caller]
     pub(crate) fn check_stored(&self, tag: &str, image: &Image) {
         assert_eq!(self.ecr.resolve(tag).as_deref(), Some(image.digest()));
@@ -179,20 +182,20 @@ impl World {
     }
 }
 
-/// Keeps the login for ECR until it is refused, as a provider does.
-struct Logins {
-    emulator: Emulated,
-    kept: Mutex<Option<Credentials>>,
+/// Caches the credentials for ECR until they are rejected, as the provider does.
+struct WorldCredentials {
+    emulator: EcrApi,
+    cached: Mutex<Option<Credentials>>,
     hub: Option<Credentials>,
 }
 
-/// What it takes to ask the emulated control plane for a login, without an SDK.
-struct Emulated {
+/// Requests credentials from the API of the emulated ECR, without an SDK.
+struct EcrApi {
     client: reqwest::Client,
     access_key: String,
 }
 
-impl Emulated {
+impl EcrApi {
     fn of(emulator: &Emulator) -> Self {
         let certificate = reqwest::Certificate::from_pem(emulator.ca_pem().as_bytes()).unwrap();
         let client = reqwest::Client::builder()
@@ -205,9 +208,9 @@ impl Emulated {
         Self { client, access_key }
     }
 
-    async fn login(&self, region: &str) -> Credentials {
+    async fn credentials(&self, region: &str) -> Credentials {
         let credential = format!("{}/20261121/{region}/ecr/aws4_request", self.access_key);
-        let answer = self
+        let response = self
             .client
             .post(format!("https://api.ecr.{region}.amazonaws.com/"))
             .header("X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken")
@@ -223,7 +226,7 @@ impl Emulated {
             .send()
             .await
             .unwrap();
-        let document: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
         let token =
             document["authorizationData"][0]["authorizationToken"].as_str().expect("a token").to_owned();
         let pair = String::from_utf8(BASE64_STANDARD.decode(token).unwrap()).unwrap();
@@ -232,7 +235,7 @@ impl Emulated {
     }
 }
 
-impl CredentialsProvider for Logins {
+impl CredentialsProvider for WorldCredentials {
     fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
@@ -241,14 +244,16 @@ impl CredentialsProvider for Logins {
         Box::pin(async move {
             match repository.registry().api_host().split('.').collect::<Vec<_>>().as_slice() {
                 [_, "dkr", "ecr", region, "amazonaws", "com"] => {
-                    let mut kept = self.kept.lock().await;
-                    let is_refused = |login: &Credentials| {
-                        refused.is_some_and(|r| r.password.expose_secret() == login.password.expose_secret())
+                    let mut cached = self.cached.lock().await;
+                    let is_refused = |credentials: &Credentials| {
+                        refused.is_some_and(|r| {
+                            r.password.expose_secret() == credentials.password.expose_secret()
+                        })
                     };
-                    if kept.as_ref().is_none_or(is_refused) {
-                        *kept = Some(self.emulator.login(region).await);
+                    if cached.as_ref().is_none_or(is_refused) {
+                        *cached = Some(self.emulator.credentials(region).await);
                     }
-                    Ok(kept.clone())
+                    Ok(cached.clone())
                 }
                 ["registry-1", "docker", "io"] => Ok(self.hub.clone()),
                 _ => Ok(None),
@@ -257,7 +262,7 @@ impl CredentialsProvider for Logins {
     }
 }
 
-/// A name in the destination's repository.
-pub(crate) fn named(world: &World) -> oci::Repository {
+/// Returns the name of the destination repository.
+pub(crate) fn destination_name(world: &World) -> oci::Repository {
     world.ecr.uri().parse::<Reference>().unwrap().repository
 }
