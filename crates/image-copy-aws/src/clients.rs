@@ -30,7 +30,7 @@ pub struct ClientOptions {
     /// Region of calls that are not about one repository. `None` means the environment's Region.
     pub region: Option<String>,
     /// Application name in CloudTrail: letters, digits and `-`.
-    pub application: String,
+    pub app_name: String,
     /// Endpoints that are called.
     pub endpoints: EndpointOptions,
     /// PEM of CA certificates that are trusted besides the system's. It must be valid, because the SDK panics
@@ -57,7 +57,7 @@ impl AwsClients {
         if let Some(region) = options.region {
             loader = loader.region(Region::new(region));
         }
-        if let Ok(name) = AppName::new(options.application) {
+        if let Ok(name) = AppName::new(options.app_name) {
             loader = loader.app_name(name);
         }
         if !options.certificates.is_empty() {

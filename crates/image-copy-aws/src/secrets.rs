@@ -172,7 +172,7 @@ fn error_kind(arn: &CredentialArn, action: &'static str, error: &Error) -> Secre
     let is_other_account = principal_account(message).is_some_and(|account| account != arn.account());
     let is_key_error = ["InvalidKeyId", "DecryptionFailure"].contains(&code)
         || code.starts_with("Kms")
-        // Both services report a denied key as a denial of their own call.
+        // Both services report a denied key as a denial of this action.
         || contains("kms")
         || contains("ciphertext");
     match code {

@@ -29,7 +29,7 @@ pub(crate) struct Clients {
 pub(crate) fn client_options(settings: &Settings) -> ClientOptions {
     ClientOptions {
         region: settings.region.clone(),
-        application: "cfn-container-image-provider".into(),
+        app_name: "cfn-container-image-provider".into(),
         endpoints: settings.network.endpoints,
         certificates: settings.network.certificates.clone(),
     }

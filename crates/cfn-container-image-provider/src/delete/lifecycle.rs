@@ -38,7 +38,7 @@ pub(crate) enum DeleteReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeleteOutcome {
     /// The tag was deleted, with the image if it was its last tag. Without a tag, the image was deleted.
-    Removed,
+    Deleted,
     /// The tag does not exist.
     NotFound,
     /// The tag was kept, because the image belongs to an index in the repository.
@@ -204,13 +204,13 @@ async fn delete_under_lease<S: Store, I: ImageRepository>(
     let plan =
         plan_deletion(state, images, leased, tagged_image.as_ref().filter(|_| is_recorded && !restored))
             .await;
-    let is_removed = images.delete_images(&plan).await?;
+    let is_tag_deleted = images.delete_images(&plan).await?;
     Ok(match tagged {
         _ if restored => DeleteOutcome::Restored,
-        _ if !is_removed => DeleteOutcome::ReferencedByIndex,
+        _ if !is_tag_deleted => DeleteOutcome::ReferencedByIndex,
         Some(_) if !is_recorded => DeleteOutcome::Overwritten,
         None if plan == DeletionPlan::default() => DeleteOutcome::NotFound,
-        _ => DeleteOutcome::Removed,
+        _ => DeleteOutcome::Deleted,
     })
 }
 

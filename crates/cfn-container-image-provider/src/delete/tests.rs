@@ -66,7 +66,7 @@ async fn deletes_an_image_only_with_its_last_tag() {
     let aws = FakeAws::default();
     let image = aws.image(1, &["1", "latest"]);
     aws.register(&self::image(), &[(OWNER, &image)]);
-    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Deleted));
     assert!(aws.has_image(&image));
     assert_eq!(aws.tags(), ["latest"]);
     assert_eq!(delete(&aws).await, Ok(DeleteOutcome::NotOwned));
@@ -79,7 +79,7 @@ async fn deletes_unused_children_of_an_index() {
     let index = aws.index(&[&own, &tagged, &shared], &["1"]);
     let other = aws.index(&[&shared], &["2"]);
     aws.register(&image(), &[(OWNER, &index)]);
-    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Deleted));
     assert!(!aws.has_image(&index) && !aws.has_image(&own));
     assert!(aws.has_image(&tagged) && aws.has_image(&shared) && aws.has_image(&other));
     assert_eq!(aws.tags(), ["2", "keep"]);
@@ -91,7 +91,7 @@ async fn an_index_needs_two_more_calls() {
     let (one, two) = (aws.image(1, &[]), aws.image(2, &[]));
     let index = aws.index(&[&one, &two], &["1"]);
     aws.register(&image(), &[(OWNER, &index)]);
-    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Deleted));
     assert_eq!(
         aws.take_calls(),
         [
@@ -115,7 +115,7 @@ async fn deletes_earlier_copies_without_tag_and_owner() {
     let copies = [&first, &second, &tagged, &by_digest, &newest].map(|image| (OWNER, image));
     aws.register(&image(), &copies);
     aws.register(&format!("{URI}@{}", by_digest.digest()), &[("stack/Other", &by_digest)]);
-    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Deleted));
     assert!(!aws.has_image(&first) && !aws.has_image(&second) && !aws.has_image(&newest));
     assert!(aws.has_image(&tagged) && aws.has_image(&by_digest));
 }
@@ -153,7 +153,7 @@ async fn restores_a_tag_that_existed_before_if_ecr_has_its_image() {
     assert!(!aws.has_image(&ours), "no owner needs the copy");
     let ours = aws.image(2, &["1"]);
     replaced(Digest::of(b"missing").as_str());
-    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Removed));
+    assert_eq!(delete(&aws).await, Ok(DeleteOutcome::Deleted));
     assert!(!aws.has_image(&ours) && aws.tags().is_empty());
 }
 

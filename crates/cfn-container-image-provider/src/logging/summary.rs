@@ -160,7 +160,7 @@ fn copy_outcome(FinishedCopy { outcome, .. }: &FinishedCopy) -> &'static str {
 
 fn delete_outcome(deleted: DeleteOutcome) -> &'static str {
     match deleted {
-        DeleteOutcome::Removed | DeleteOutcome::Restored => "deleted",
+        DeleteOutcome::Deleted | DeleteOutcome::Restored => "deleted",
         _ => "nothing to do",
     }
 }

@@ -13,7 +13,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest attempt: an answer is a few thousand bytes.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+const MAX_PAUSE: Duration = Duration::from_secs(3);
 
 /// Why an answer could not be delivered, without the address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,12 +65,12 @@ impl ResponseSender {
                 Ok(Attempt::Failed { problem, is_retryable }) => (problem, is_retryable),
                 Err(_) => ("time ran out".to_owned(), false),
             };
-            let bound = FIRST_PAUSE.saturating_mul(1 << attempts.min(8)).min(LONGEST_PAUSE);
+            let bound = FIRST_PAUSE.saturating_mul(1 << attempts.min(8)).min(MAX_PAUSE);
             let pause = bound.mul_f64(0.5 + 0.5 * fastrand::f64());
             if !is_retryable || Instant::now() + pause >= deadline {
                 return Err(DeliveryError { host, problem, attempts });
             }
-            tracing::warn!(host, problem, attempts, "delivering the answer again");
+            tracing::warn!(host, problem, attempts, "retrying to send the response");
             tokio::time::sleep(pause).await;
         }
     }
@@ -88,7 +88,7 @@ impl ResponseSender {
             }
             Err(error) => {
                 let is_retryable = !error.is_builder();
-                Attempt::Failed { problem: innermost(&error.without_url()), is_retryable }
+                Attempt::Failed { problem: root_cause(&error.without_url()), is_retryable }
             }
         }
     }
@@ -99,7 +99,7 @@ enum Attempt {
     Failed { problem: String, is_retryable: bool },
 }
 
-fn innermost(error: &dyn std::error::Error) -> String {
+fn root_cause(error: &dyn std::error::Error) -> String {
     let mut current = error;
     while let Some(cause) = current.source() {
         current = cause;
@@ -119,7 +119,7 @@ mod tests {
     use crate::input::tests::update;
 
     /// A bucket that answers with these status lines, one per connection; status 0 hangs up.
-    async fn bucket(statuses: Vec<u16>) -> (String, Arc<Mutex<Vec<String>>>) {
+    async fn start_bucket(statuses: Vec<u16>) -> (String, Arc<Mutex<Vec<String>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/key?X-Amz-Signature=secret", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -128,16 +128,16 @@ mod tests {
             for status in statuses {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let (mut request, mut buffer) = (String::new(), [0; 8192]);
-                while !request.ends_with("the answer") {
+                while !request.ends_with("the response") {
                     let read = stream.read(&mut buffer).await.unwrap();
                     request.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
                 }
                 seen.lock().await.push(request);
                 if status > 0 {
-                    let answer = format!(
+                    let response = format!(
                         "HTTP/1.1 {status} X\r\nlocation: http://elsewhere.example/\r\ncontent-length: 0\r\n\r\n"
                     );
-                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    stream.write_all(response.as_bytes()).await.unwrap();
                 }
             }
         });
@@ -145,34 +145,34 @@ mod tests {
     }
 
     async fn deliver(statuses: Vec<u16>) -> (Result<(), DeliveryError>, Vec<String>) {
-        let (url, requests) = bucket(statuses).await;
+        let (url, requests) = start_bucket(statuses).await;
         let deadline = Instant::now() + Duration::from_secs(5);
         let sender = ResponseSender::new(&[]).unwrap();
         let result =
-            sender.deliver(&update(&url).envelope.response_url, b"the answer".to_vec(), deadline).await;
+            sender.deliver(&update(&url).envelope.response_url, b"the response".to_vec(), deadline).await;
         let requests = requests.lock().await.clone();
         (result, requests)
     }
 
     #[tokio::test]
-    async fn the_request_is_as_a_presigned_url_wants_it() {
+    async fn sends_a_request_that_matches_the_presigned_url() {
         let (result, requests) = deliver(vec![200]).await;
         result.unwrap();
         let head = requests[0].split("\r\n\r\n").next().unwrap().to_ascii_lowercase();
         assert!(head.starts_with("put /key?x-amz-signature=secret http/1.1"), "{head}");
-        assert!(head.contains("\r\ncontent-length: 10"), "{head}");
+        assert!(head.contains("\r\ncontent-length: 12"), "{head}");
         assert!(!head.contains("content-type") && !head.contains("transfer-encoding"), "{head}");
     }
 
     #[tokio::test]
-    async fn is_delivered_after_a_bad_moment_of_the_bucket() {
+    async fn retries_after_errors_of_the_bucket() {
         let (result, requests) = deliver(vec![503, 0, 500, 200]).await;
         result.unwrap();
         assert_eq!(requests.len(), 4);
     }
 
     #[tokio::test]
-    async fn gives_up_at_once_on_a_refusal_or_a_redirect_and_keeps_the_url_to_itself() {
+    async fn fails_at_once_after_a_denial_or_redirect_without_printing_the_url() {
         for status in [403, 400, 307] {
             let (result, requests) = deliver(vec![status, 200]).await;
             let error = result.unwrap_err();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn gives_up_when_time_runs_out() {
+    async fn fails_at_the_deadline() {
         let url = {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             format!("http://{}/?secret", listener.local_addr().unwrap())

@@ -8,7 +8,7 @@ use crate::input::envelope::Envelope;
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>).
 const MAX_BODY_BYTES: usize = 4096;
 /// A reason is not cut to less.
-const SHORT_REASON_BYTES: usize = 100;
+const MIN_REASON_BYTES: usize = 100;
 
 /// What CloudFormation is told. Own type: the one of the events' crate writes `"Reason": null`,
 /// which CloudFormation does not accept.
@@ -83,13 +83,13 @@ impl<'a> Response<'a> {
                 return body;
             };
             let platforms = self.data.as_mut().map(|data| &mut data.platforms);
-            if self.reason.len() > SHORT_REASON_BYTES {
-                let kept = self.reason.len().saturating_sub(excess).max(SHORT_REASON_BYTES);
+            if self.reason.len() > MIN_REASON_BYTES {
+                let kept = self.reason.len().saturating_sub(excess).max(MIN_REASON_BYTES);
                 self.reason.truncate(self.reason.floor_char_boundary(kept));
             } else if let Some(platforms) = platforms.filter(|platforms| !platforms.is_empty()) {
                 platforms.pop();
             } else {
-                tracing::error!(bytes = body.len(), "the answer is longer than CloudFormation reads");
+                tracing::error!(bytes = body.len(), "the response is longer than CloudFormation's maximum");
                 return body;
             }
         }
@@ -120,10 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_every_field_as_text_and_no_null() {
+    fn fields_are_texts_and_never_null() {
         let event = update("https://bucket.example/");
-        let answer = Response::success(&event.envelope, "id".into(), "Copied.".into(), Some(attributes(2)));
-        let body: Value = serde_json::from_slice(&answer.body()).unwrap();
+        let response = Response::success(&event.envelope, "id".into(), "Copied.".into(), Some(attributes(2)));
+        let body: Value = serde_json::from_slice(&response.body()).unwrap();
         assert_eq!(body["Status"], "SUCCESS");
         assert_eq!(body["RequestId"], event.envelope.request_id.as_str());
         assert_eq!(body["Data"]["Platforms"], json!(["linux/arch0", "linux/arch1"]));
@@ -136,12 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn a_long_answer_is_cut_to_what_cloudformation_reads() {
+    fn a_long_response_is_truncated_to_the_maximum_of_cloudformation() {
         let event = update("https://bucket.example/");
         for reason in ["ü".repeat(5000), "\u{1F600}\"\\".repeat(3000), "\n".repeat(9000), "short".into()] {
-            let answer =
+            let response =
                 Response::success(&event.envelope, "id".into(), reason.clone(), Some(attributes(400)));
-            let body = answer.body();
+            let body = response.body();
             assert!(body.len() <= MAX_BODY_BYTES, "{}", body.len());
             let body: Value = serde_json::from_slice(&body).unwrap();
             assert!(reason.starts_with(body["Reason"].as_str().unwrap()));

@@ -45,7 +45,7 @@ fn referrers(referrers: &ReferrerCounts) -> String {
 /// Describes a Delete in one sentence.
 pub(crate) fn deleted(deleted: DeleteOutcome, state: StateUse) -> &'static str {
     match deleted {
-        DeleteOutcome::Removed => {
+        DeleteOutcome::Deleted => {
             "The image was removed, except what another tag or index in the repository uses."
         }
         DeleteOutcome::NotFound => "There was nothing to delete.",

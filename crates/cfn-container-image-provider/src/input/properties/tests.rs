@@ -74,8 +74,8 @@ fn include_referrers_is_a_boolean() {
     );
     check(&properties_with("IncludeReferrers", json!(1)), "IncludeReferrers is 1: expected true or false");
     check(
-        &properties_with("IncludeReferers", json!("true")),
-        "\"IncludeReferers\" is not a property of Custom::ContainerImage. Did you mean IncludeReferrers?",
+        &properties_with("IncludeReferrer", json!("true")),
+        "\"IncludeReferrer\" is not a property of Custom::ContainerImage. Did you mean IncludeReferrers?",
     );
 }
 
@@ -141,8 +141,8 @@ fn rejects_an_invalid_value_with_the_property_name() {
 #[test]
 fn rejects_an_unknown_property_with_a_suggestion() {
     check(
-        &properties_with("ImageRefrence", json!("x")),
-        "\"ImageRefrence\" is not a property of Custom::ContainerImage. Did you mean ImageReference?",
+        &properties_with("ImageReferences", json!("x")),
+        "\"ImageReferences\" is not a property of Custom::ContainerImage. Did you mean ImageReference?",
     );
     check(
         &properties_with("platform", json!("x")),

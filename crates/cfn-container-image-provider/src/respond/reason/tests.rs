@@ -28,7 +28,7 @@ fn text(failure: copy::Failure) -> String {
 }
 
 #[track_caller]
-fn is_one_short_line(text: &str) {
+fn assert_one_short_line(text: &str) {
     assert!(text.chars().count() <= MAX_CHARS, "{} {text}", text.chars().count());
     assert!(
         !text.chars().any(char::is_control) && text.ends_with(&format!(", request {REQUEST})")),
@@ -243,7 +243,7 @@ fn table() -> String {
         lines.push(reason(&failure, more_time, REQUEST));
     }
     lines.push(reason(&unreadable_event(), MoreTime::None, REQUEST));
-    lines.iter().for_each(|line| is_one_short_line(line));
+    lines.iter().for_each(|line| assert_one_short_line(line));
     lines.sort_by(|a, b| (code_of(a), a).cmp(&(code_of(b), b)));
     lines.dedup();
     lines.join("\n") + "\n"
@@ -281,7 +281,7 @@ fn property(properties: Value) -> Failure {
 }
 
 #[test]
-fn every_failure_has_its_text() {
+fn each_failure_has_its_text_in_the_golden_file() {
     let table = table();
     let expected = include_str!("reasons.txt");
     for (number, (line, expected)) in table.lines().zip(expected.lines()).enumerate() {
@@ -291,20 +291,20 @@ fn every_failure_has_its_text() {
 }
 
 #[test]
-fn every_failure_names_something_to_change_at_every_step() {
+fn each_failure_suggests_a_change_at_each_step() {
     for problem in PROBLEMS {
         for side in [Side::Source, Side::Destination] {
             for failure in OPERATIONS.into_iter().filter_map(|operation| example(problem, side, operation)) {
                 let hint = advice::copy(&failure, MoreTime::None);
                 assert!(!hint.is_empty() && hint.ends_with('.'), "{hint}");
-                is_one_short_line(&text(failure));
+                assert_one_short_line(&text(failure));
             }
         }
     }
 }
 
 #[test]
-fn a_denied_step_names_its_action() {
+fn a_denied_step_names_its_iam_action() {
     for (operation, expected) in OPERATIONS.into_iter().zip([
         "Allow ecr:DescribeRepositories on",
         "Allow ecr:BatchGetImage on",
@@ -322,7 +322,7 @@ fn a_denied_step_names_its_action() {
 }
 
 #[test]
-fn what_is_long_is_shortened_in_order() {
+fn long_reasons_are_shortened_in_order() {
     let digest = Digest::of(b"x");
     let long = |quoted: usize, path: usize| {
         let subject = format!("docker.io/{}@{digest}", "a".repeat(path));
@@ -339,7 +339,7 @@ fn what_is_long_is_shortened_in_order() {
             subject: subject.clone(),
             cause,
         });
-        is_one_short_line(&text);
+        assert_one_short_line(&text);
         assert!(text.contains("Check the name in ImageReference."), "{text}");
         (text, subject)
     };
