@@ -135,7 +135,7 @@ pub enum Effect {
         ms: u64,
     },
     /// Declines a blob mount although blob mounting is enabled.
-    RefuseMount,
+    DeclineMount,
     /// Redirects the request with status 307.
     Redirect {
         /// Target URL.

@@ -31,7 +31,7 @@ pub(crate) fn affected_body(effect: &Effect, method: &http::Method) -> Option<Di
         | Effect::ExpireToken
         | Effect::ExpireSignature
         | Effect::Delay { .. }
-        | Effect::RefuseMount
+        | Effect::DeclineMount
         | Effect::Redirect { .. } => return None,
     };
     let sends = matches!(*method, http::Method::PUT | http::Method::PATCH);

@@ -1,9 +1,10 @@
-//! Stands in for AWS and the upstream registries on one machine, for tests and demonstrations.
+//! Emulates AWS and upstream registries on one machine, for tests and demonstrations.
 //!
-//! An HTTPS proxy ends TLS for the real host names with its own authority, so that the program
-//! under test needs `HTTPS_PROXY` and `SSL_CERT_FILE` and no switch of its own. Behind the proxy are
-//! [`Service`]s: registries with Docker Hub's manners, ECR, DynamoDB and others. Every request is
-//! logged, and faults are data. A call that is not implemented is refused by its name.
+//! An HTTPS proxy terminates TLS for the real host names with its own CA certificate. The program under
+//! test needs only `HTTPS_PROXY` and `SSL_CERT_FILE`. Behind the proxy are [`Service`]s: ECR, DynamoDB,
+//! other AWS APIs, and registries that behave like Docker Hub and others. The emulator logs every request
+//! and applies faults, which are data. It rejects a call that it does not implement with an error that
+//! names the call.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aws_emulator::BoxError> {
@@ -14,11 +15,11 @@
 //! emulator.docker_hub().put_image("library/python", "3.13", &image);
 //! let arn = emulator.repository_arn("python");
 //! let repository = emulator.ecr().create_repository(&arn, Mutability::Mutable);
-//! let cut = Effect::Reset { after_bytes: 100, on: None };
-//! emulator.faults().add(Fault::on("blob.content", cut).once());
+//! let reset = Effect::Reset { after_bytes: 100, on: None };
+//! emulator.faults().add(Fault::on("blob.content", reset).once());
 //!
 //! let mark = emulator.log().mark();
-//! // Run the program under test with `emulator.environment()`, then look:
+//! // Run the program under test with `emulator.environment()`, then check:
 //! assert_eq!(repository.resolve("3.13").as_deref(), Some(image.digest()));
 //! assert!(repository.integrity_errors("3.13").is_empty());
 //! assert_eq!(emulator.log().pulls(mark), 5);
@@ -26,7 +27,7 @@
 //! # }
 //! ```
 //!
-//! The crate shares no code with the copy engine, so that one mistake cannot hide the other.
+//! The crate shares no code with the copy engine, so that the same mistake cannot be in both.
 
 mod actions_seen;
 mod api;

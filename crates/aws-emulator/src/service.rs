@@ -125,7 +125,7 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Mark of a response that the proxy replaces by a connection reset.
+/// Marks a response that the proxy replaces by a connection reset.
 #[derive(Clone, Copy)]
 pub(crate) struct ConnectionReset;
 

@@ -35,9 +35,9 @@ async fn challenges_with_token_service_and_scope() {
     assert_eq!(ping.status(), 401);
     let expected = "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\"";
     assert_eq!(header(&ping, "www-authenticate"), expected);
-    let asked = fixture.head(&manifest("3.13"), "").await;
+    let head_response = fixture.head(&manifest("3.13"), "").await;
     let scope = format!("{expected},scope=\"repository:library/python:pull\"");
-    assert_eq!(header(&asked, "www-authenticate"), scope);
+    assert_eq!(header(&head_response, "www-authenticate"), scope);
 }
 
 #[tokio::test]
@@ -81,13 +81,13 @@ async fn only_a_get_counts_as_a_pull() {
     let (fixture, image) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
     let mark = fixture.emulator.log().mark();
-    let asked = fixture.head(&manifest("3.13"), &token).await;
-    assert_eq!(header(&asked, "docker-content-digest"), image.digest());
-    assert_eq!(header(&asked, "content-length"), image.root().bytes.len().to_string());
-    assert_eq!(header(&asked, "content-type"), image.root().media_type);
-    assert_eq!(header(&asked, "ratelimit-limit"), "100;w=21600");
-    assert_eq!(header(&asked, "ratelimit-remaining"), "100;w=21600");
-    assert_eq!(header(&asked, "docker-ratelimit-source"), "203.0.113.7");
+    let head_response = fixture.head(&manifest("3.13"), &token).await;
+    assert_eq!(header(&head_response, "docker-content-digest"), image.digest());
+    assert_eq!(header(&head_response, "content-length"), image.root().bytes.len().to_string());
+    assert_eq!(header(&head_response, "content-type"), image.root().media_type);
+    assert_eq!(header(&head_response, "ratelimit-limit"), "100;w=21600");
+    assert_eq!(header(&head_response, "ratelimit-remaining"), "100;w=21600");
+    assert_eq!(header(&head_response, "docker-ratelimit-source"), "203.0.113.7");
     assert_eq!(fixture.emulator.log().pulls(mark), 0);
     for (number, manifest_) in image.manifests.iter().enumerate() {
         let got = fixture.get(&manifest(&manifest_.digest), &token).await;
@@ -119,16 +119,16 @@ async fn the_pull_limit_rejects_get_but_not_head() {
 async fn selects_a_manifest_by_accept() {
     let (fixture, image) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
-    let ask = |reference: &str, accept: &'static str| {
+    let head_with_accept = |reference: &str, accept: &'static str| {
         let request = fixture.client.head(manifest(reference));
         let request = request.header("authorization", &token).header("accept", accept);
         async { request.send().await.unwrap() }
     };
     let image_only = "application/vnd.oci.image.manifest.v1+json";
-    let single = header(&ask("3.13", image_only).await, "docker-content-digest");
+    let single = header(&head_with_accept("3.13", image_only).await, "docker-content-digest");
     assert_eq!(single, image.child("linux/amd64").unwrap().digest);
-    assert_eq!(ask(image.digest(), image_only).await.status(), 404);
-    let whole = header(&ask("3.13", ACCEPT).await, "docker-content-digest");
+    assert_eq!(head_with_accept(image.digest(), image_only).await.status(), 404);
+    let whole = header(&head_with_accept("3.13", ACCEPT).await, "docker-content-digest");
     assert_eq!(whole, image.digest());
 }
 
@@ -138,8 +138,11 @@ async fn redirects_blobs_to_a_host_without_credentials() {
     let token = fixture.hub_token(PYTHON, None).await;
     let blob = &image.blobs[1];
     let url = format!("{HUB}/v2/{PYTHON}/blobs/{}", blob.digest());
-    let asked = fixture.head(&url, &token).await;
-    assert_eq!((asked.status().as_u16(), header(&asked, "content-length")), (200, blob.size().to_string()));
+    let head_response = fixture.head(&url, &token).await;
+    assert_eq!(
+        (head_response.status().as_u16(), header(&head_response, "content-length")),
+        (200, blob.size().to_string())
+    );
     let moved = fixture.get(&url, &token).await;
     assert_eq!(moved.status(), 307);
     let location = header(&moved, "location");
@@ -166,14 +169,14 @@ async fn range_support_is_configurable() {
     let part = || async {
         let request = fixture.client.get(&location).header("range", "bytes=10-");
         let response = request.send().await.unwrap();
-        let (status, place) = (response.status().as_u16(), header(&response, "content-range"));
-        (status, place, response.bytes().await.unwrap())
+        let (status, content_range) = (response.status().as_u16(), header(&response, "content-range"));
+        (status, content_range, response.bytes().await.unwrap())
     };
-    let place = format!("bytes 10-{}/{}", whole.len() - 1, whole.len());
-    assert_eq!(part().await, (206, place, whole.slice(10..)));
+    let content_range = format!("bytes 10-{}/{}", whole.len() - 1, whole.len());
+    assert_eq!(part().await, (206, content_range, whole.slice(10..)));
     hub(&fixture).set_range_support(RangeSupport::Ignored);
     assert_eq!(part().await, (200, String::new(), whole.clone()));
-    hub(&fixture).set_range_support(RangeSupport::Refused);
+    hub(&fixture).set_range_support(RangeSupport::Rejected);
     assert_eq!(part().await.0, 416);
 }
 

@@ -328,7 +328,7 @@ async fn checks_hosts_actions_and_signatures() {
         let response = send(&fixture, host, "GetItem", &key()).await.unwrap();
         assert_eq!(response.status(), 400);
         let message = common::body(response).await["message"].as_str().unwrap().to_owned();
-        let expected = format!("aws-emulator: the account-based endpoint {host} is refused");
+        let expected = format!("aws-emulator: the account-based endpoint {host} is rejected");
         assert!(message.starts_with(&expected), "{message}");
     }
     let (name, message) = failure(&fixture, "TransactWriteItems", json!({})).await;

@@ -187,7 +187,7 @@ async fn deletes_images_by_tag_and_digest() {
     let (name, message) = fixture.api_error("BatchDeleteImage", both).await;
     assert_eq!(name, "InvalidParameterException");
     assert!(message.starts_with("aws-emulator: BatchDeleteImage with both imageTag and imageDigest"));
-    assert!(message.ends_with("is refused, because its meaning is undocumented"), "{message}");
+    assert!(message.ends_with("is rejected, because its meaning is undocumented"), "{message}");
     assert_eq!(repository.tags().len(), 3);
 
     // A tag is deleted without its image if the image has another tag.

@@ -50,17 +50,17 @@ async fn pushes_and_pulls_an_image() {
     assert_eq!(repository.uri(), "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app");
     for manifest in &image.manifests {
         let url = format!("{REGISTRY}/v2/app/manifests/{}", manifest.digest);
-        let asked = fixture.head(&url, &authorization).await;
-        assert_eq!(header(&asked, "content-length"), manifest.bytes.len().to_string());
+        let head_response = fixture.head(&url, &authorization).await;
+        assert_eq!(header(&head_response, "content-length"), manifest.bytes.len().to_string());
         let got = fixture.get(&url, &authorization).await;
         assert_eq!(header(&got, "content-type"), manifest.media_type);
         assert_eq!(got.bytes().await.unwrap(), manifest.bytes);
     }
     for blob in &image.blobs {
         let url = format!("{REGISTRY}/v2/app/blobs/{}", blob.digest());
-        let moved = fixture.get(&url, &authorization).await;
-        assert_eq!(moved.status(), 307);
-        let location = header(&moved, "location");
+        let redirect = fixture.get(&url, &authorization).await;
+        assert_eq!(redirect.status(), 307);
+        let location = header(&redirect, "location");
         let bucket = "https://prod-eu-west-1-starport-layer-bucket.s3.eu-west-1.amazonaws.com/";
         assert!(location.starts_with(bucket), "{location}");
         let registry_error = fixture.get(&location, &authorization).await;
@@ -76,15 +76,15 @@ async fn pushes_and_pulls_an_image() {
 async fn challenges_without_credentials_and_rejects_an_expired_token() {
     let (fixture, _, authorization) = start().await;
     let url = format!("{REGISTRY}/v2/");
-    for wrong in ["", "Bearer x", &basic("AWS", "garbage")] {
-        let registry_error = fixture.get(&url, wrong).await;
+    for invalid_header in ["", "Bearer x", &basic("AWS", "garbage")] {
+        let registry_error = fixture.get(&url, invalid_header).await;
         assert_eq!(registry_error.status(), 401);
         assert!(header(&registry_error, "www-authenticate").starts_with("Basic realm="));
     }
     assert_eq!(fixture.get(&url, &authorization).await.status(), 200);
-    let elsewhere = "https://123456789012.dkr.ecr.us-east-1.amazonaws.com/v2/";
+    let other_region = "https://123456789012.dkr.ecr.us-east-1.amazonaws.com/v2/";
     assert_eq!(
-        fixture.get(elsewhere, &authorization).await.status(),
+        fixture.get(other_region, &authorization).await.status(),
         401,
         "the token is valid in one Region"
     );
@@ -127,8 +127,8 @@ async fn a_patch_returns_201_with_the_range_of_the_first_part() {
 async fn a_broken_session_cannot_be_rewound() {
     let (fixture, repository, authorization) = start().await;
     let bytes = vec![7; 100_000];
-    let cut = Effect::Reset { after_bytes: 1000, on: None };
-    fixture.emulator.faults().add(Fault::on("upload.put", cut).once());
+    let reset = Effect::Reset { after_bytes: 1000, on: None };
+    fixture.emulator.faults().add(Fault::on("upload.put", reset).once());
     let location = fixture.open("app", &authorization).await;
     let url = format!("{location}&digest={}", digest(&bytes));
     let send = || fixture.request(Method::PUT, &url, &authorization).body(bytes.clone()).send();
@@ -143,7 +143,7 @@ async fn a_broken_session_cannot_be_rewound() {
 #[tokio::test]
 async fn rejects_wrong_digests_and_empty_blobs() {
     let (fixture, repository, authorization) = start().await;
-    let wrong = digest(b"else");
+    let invalid_header = digest(b"else");
     let close = |named: String| {
         let fixture = &fixture;
         let authorization = &authorization;
@@ -152,7 +152,7 @@ async fn rejects_wrong_digests_and_empty_blobs() {
             fixture.request(Method::PUT, &url, authorization).body("some").send().await.unwrap()
         }
     };
-    let (status, code, message) = registry_error(close(wrong.clone()).await).await;
+    let (status, code, message) = registry_error(close(invalid_header.clone()).await).await;
     assert_eq!((status, code.as_str()), (400, "BLOB_UPLOAD_INVALID"));
     assert_eq!(message, "None of the provided layer digests match the calculated layer digest");
     let sha512 = format!("sha512:{}", "0".repeat(128));
@@ -160,8 +160,8 @@ async fn rejects_wrong_digests_and_empty_blobs() {
     assert_eq!(fixture.push("app", &authorization, b"").await.status(), 500);
     assert_eq!(repository.blobs(), [""; 0]);
     fixture.emulator.ecr().accept_wrong_digests();
-    assert_eq!(close(wrong.clone()).await.status(), 201);
-    assert_eq!(repository.actual_blob_digest(&wrong), Some(digest(b"some")));
+    assert_eq!(close(invalid_header.clone()).await.status(), 201);
+    assert_eq!(repository.actual_blob_digest(&invalid_header), Some(digest(b"some")));
 }
 
 #[tokio::test]
@@ -278,7 +278,7 @@ async fn mounts_blobs_only_if_enabled_and_referenced() {
     };
     assert_eq!(mount().await, 202);
     fixture.emulator.ecr().enable_blob_mounting();
-    fixture.emulator.faults().add(Fault::on("upload.start", Effect::RefuseMount).once());
+    fixture.emulator.faults().add(Fault::on("upload.start", Effect::DeclineMount).once());
     assert_eq!(mount().await, 202);
     assert_eq!(mount().await, 201);
     assert!(target.has_blob(layer));
@@ -292,16 +292,16 @@ async fn throttles_put_image() {
     let (fixture, repository, authorization) = start().await;
     let image = ImageBuilder::new(1).single();
     repository.put_image(None, &image);
-    let mut refusals = Vec::new();
+    let mut errors = Vec::new();
     for _ in 0..100 {
         let response = put(&fixture, &authorization, "1", image.root()).await;
         if response.status() != 201 {
             assert_eq!(header(&response, "retry-after"), "");
-            refusals.push(registry_error(response).await);
+            errors.push(registry_error(response).await);
         }
     }
     let expected = (429, "TOOMANYREQUESTS".to_owned(), "Rate exceeded".to_owned());
-    assert_eq!(refusals.first(), Some(&expected));
+    assert_eq!(errors.first(), Some(&expected));
 }
 
 #[tokio::test]
@@ -344,9 +344,9 @@ async fn accepts_a_large_layer_without_storing_it() {
     let token = fixture.hub_token("library/big", None).await;
     let layer = image.blobs.iter().find(|blob| blob.size() == size).unwrap();
     let url = format!("https://registry-1.docker.io/v2/library/big/blobs/{}", layer.digest());
-    let moved = fixture.get(&url, &token).await;
+    let redirect = fixture.get(&url, &token).await;
     let started = std::time::Instant::now();
-    let source = fixture.get(&header(&moved, "location"), "").await;
+    let source = fixture.get(&header(&redirect, "location"), "").await;
     let url = format!("{}&digest={}", fixture.open("app", &authorization).await, layer.digest());
     let request = fixture.request(Method::PUT, &url, &authorization).header("content-length", size);
     let body = reqwest::Body::wrap_stream(source.bytes_stream());
@@ -358,8 +358,8 @@ async fn accepts_a_large_layer_without_storing_it() {
     }
     assert_eq!(put(&fixture, &authorization, "1", image.root()).await.status(), 201);
     assert_eq!(repository.integrity_errors("1"), [""; 0]);
-    let moved = fixture.get(&format!("{REGISTRY}/v2/app/blobs/{}", layer.digest()), &authorization).await;
-    let part = fixture.client.get(header(&moved, "location")).header("range", "bytes=1000-1999");
+    let redirect = fixture.get(&format!("{REGISTRY}/v2/app/blobs/{}", layer.digest()), &authorization).await;
+    let part = fixture.client.get(header(&redirect, "location")).header("range", "bytes=1000-1999");
     let part = part.send().await.unwrap().bytes().await.unwrap();
     assert_eq!(part, layer.to_bytes().slice(1000..2000), "generated again from its seed");
 }

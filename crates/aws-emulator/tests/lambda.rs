@@ -130,32 +130,32 @@ async fn kills_processes_on_request_and_with_the_function() {
     let fixture = stack_fixture_with(|settings| settings.max_retries = 0, |_| {}).await;
     let StackFixture { function, .. } = &fixture;
     let id = function.invoke_async(event("hang"));
-    let killed = async {
+    let kill = async {
         while !function.kill(&id) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(TIMEOUT, killed).await.unwrap();
+    tokio::time::timeout(TIMEOUT, kill).await.unwrap();
     let invocation = function.wait_until_finished(&id, TIMEOUT).await.unwrap();
     assert_eq!(invocation.outcome(), Some(&Outcome::Crash("signal: killed".to_owned())));
 
     function.invoke_async(event("hang"));
-    let started = async {
+    let first_event = async {
         while function.sandboxes().last().is_none_or(|sandbox| sandbox.invocations == 0) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(TIMEOUT, started).await.unwrap();
+    tokio::time::timeout(TIMEOUT, first_event).await.unwrap();
     let pid = function.sandboxes().last().unwrap().pid;
     drop(fixture);
-    let gone = async {
+    let process_ended = async {
         while std::fs::read_to_string(format!("/proc/{pid}/status"))
             .is_ok_and(|status| !status.contains("State:\tZ"))
         {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(TIMEOUT, gone).await.unwrap();
+    tokio::time::timeout(TIMEOUT, process_ended).await.unwrap();
 }
 
 /// A request to the response bucket.

@@ -120,13 +120,13 @@ async fn harbor_has_wrong_lengths_and_one_media_type_per_accept() {
         RegistryFixture::new(Profile::harbor("harbor.example"), "library/app", "library/private").await;
     let token = setup.token("library/app", None).await;
     let url = setup.url("library/app/manifests/1");
-    let each_its_line = |method| {
+    let request_with_accepts = |method| {
         let request = setup.fixture.client.request(method, &url).header("authorization", &token);
         ACCEPT.split(',').fold(request, |request, kind| request.header("accept", kind.trim()))
     };
-    let asked = each_its_line(Method::HEAD).send().await.unwrap();
-    assert_ne!(header(&asked, "content-length"), setup.image.root().bytes.len().to_string());
-    let got = each_its_line(Method::GET).send().await.unwrap();
+    let head_response = request_with_accepts(Method::HEAD).send().await.unwrap();
+    assert_ne!(header(&head_response, "content-length"), setup.image.root().bytes.len().to_string());
+    let got = request_with_accepts(Method::GET).send().await.unwrap();
     assert_eq!(header(&got, "docker-content-digest"), setup.image.digest());
     let joined = setup.get("library/app/manifests/1", &token).await;
     assert_ne!(header(&joined, "docker-content-digest"), setup.image.digest());
@@ -139,8 +139,8 @@ async fn artifactory_accepts_basic_and_bearer_and_rejects_head_with_403() {
     let setup =
         RegistryFixture::new(Profile::artifactory("acme.jfrog.io"), "docker-local/app", "docker-local/own")
             .await;
-    let asked = setup.head("docker-local/app/manifests/1", "").await;
-    let challenges: Vec<_> = asked.headers().get_all("www-authenticate").iter().collect();
+    let head_response = setup.head("docker-local/app/manifests/1", "").await;
+    let challenges: Vec<_> = head_response.headers().get_all("www-authenticate").iter().collect();
     assert_eq!(challenges.len(), 2, "{challenges:?}");
     let bearer = challenges.iter().find(|value| value.to_str().unwrap().starts_with("Bearer")).unwrap();
     assert_eq!(*bearer, "Bearer realm=\"https://acme.jfrog.io/v2/token\",service=\"acme.jfrog.io:443\"");

@@ -25,11 +25,11 @@ fn digests(entries: &Value, name: &str) -> BTreeSet<String> {
 }
 
 /// Starts Docker Hub with this support of referrers and an image with three referrers.
-async fn hub(manner: ReferrersSupport) -> (Fixture, Image, String) {
+async fn hub(support: ReferrersSupport) -> (Fixture, Image, String) {
     let (fixture, image) = (Fixture::start().await, ImageBuilder::new(1).index());
     let hub = fixture.emulator.docker_hub();
     hub.put_image(PYTHON, "3.13", &image);
-    hub.set_referrers(manner);
+    hub.set_referrers(support);
     artifacts(&image).iter().for_each(|artifact| hub.put_referrer(PYTHON, artifact));
     let token = fixture.hub_token(PYTHON, None).await;
     (fixture, image, token)

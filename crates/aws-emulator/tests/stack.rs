@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 use stack_fixture::{StackFixture, default_stack_fixture, stack_fixture_with};
 
 /// Checks the status and the calls in the order in which they were sent.
-fn check(transcript: &OperationReport, status: StackStatus, requests: &[&str]) {
-    assert_eq!(transcript.status, status, "{:#?}", transcript.events);
-    assert_eq!(transcript.summary(), requests, "{:#?}", transcript.events);
+fn check(report: &OperationReport, status: StackStatus, requests: &[&str]) {
+    assert_eq!(report.status, status, "{:#?}", report.events);
+    assert_eq!(report.summary(), requests, "{:#?}", report.events);
 }
 
-fn one(properties: Value) -> Template {
+fn template_with_image(properties: Value) -> Template {
     Template::new().image("Image", properties)
 }
 
@@ -33,7 +33,7 @@ fn failing(trigger: Trigger) -> Resource {
 async fn creates_updates_and_deletes_a_resource() {
     let fixture = default_stack_fixture().await;
     let StackFixture { stack, bucket, .. } = &fixture;
-    let created = stack.create(&one(json!({ "Id": "a", "Flag": true, "Count": 3 }))).await;
+    let created = stack.create(&template_with_image(json!({ "Id": "a", "Flag": true, "Count": 3 }))).await;
     check(&created, StackStatus::CreateComplete, &["Create Image"]);
     let event = &created.calls[0].event;
     assert_eq!(event["ResourceProperties"]["Flag"], "true");
@@ -42,10 +42,10 @@ async fn creates_updates_and_deletes_a_resource() {
     assert!(event.get("PhysicalResourceId").is_none());
     assert_eq!(stack.physical_id("Image").unwrap(), "a");
 
-    let same = stack.update(&one(json!({ "Id": "a", "Flag": "true", "Count": 3 }))).await;
+    let same = stack.update(&template_with_image(json!({ "Id": "a", "Flag": "true", "Count": 3 }))).await;
     check(&same, StackStatus::UpdateComplete, &[]);
 
-    let updated = stack.update(&one(json!({ "Id": "a", "Value": "new" }))).await;
+    let updated = stack.update(&template_with_image(json!({ "Id": "a", "Value": "new" }))).await;
     check(&updated, StackStatus::UpdateComplete, &["Update Image"]);
     let event = &updated.calls[0].event;
     assert_eq!(event["PhysicalResourceId"], "a");
@@ -63,8 +63,8 @@ async fn creates_updates_and_deletes_a_resource() {
 async fn a_new_id_replaces_the_resource_and_deletes_the_old_one() {
     let fixture = default_stack_fixture().await;
     let StackFixture { stack, .. } = &fixture;
-    stack.create(&one(json!({ "Id": "a" }))).await;
-    let updated = stack.update(&one(json!({ "Id": "b" }))).await;
+    stack.create(&template_with_image(json!({ "Id": "a" }))).await;
+    let updated = stack.update(&template_with_image(json!({ "Id": "b" }))).await;
     check(&updated, StackStatus::UpdateComplete, &["Update Image", "Delete Image clean-up"]);
     assert_eq!(updated.calls[1].physical_id(), Some("a"));
     assert_eq!(updated.calls[1].event["ResourceProperties"]["Id"], "a");
@@ -75,8 +75,8 @@ async fn a_new_id_replaces_the_resource_and_deletes_the_old_one() {
 async fn ignores_a_failed_clean_up() {
     let fixture = default_stack_fixture().await;
     let StackFixture { stack, .. } = &fixture;
-    stack.create(&one(json!({ "Id": "a", "Delete": "fail" }))).await;
-    let updated = stack.update(&one(json!({ "Id": "b" }))).await;
+    stack.create(&template_with_image(json!({ "Id": "a", "Delete": "fail" }))).await;
+    let updated = stack.update(&template_with_image(json!({ "Id": "b" }))).await;
     check(&updated, StackStatus::UpdateComplete, &["Update Image", "Delete Image clean-up"]);
     check(&stack.delete().await, StackStatus::DeleteComplete, &["Delete Image"]);
 }
@@ -85,7 +85,7 @@ async fn ignores_a_failed_clean_up() {
 async fn deletes_a_failed_create_by_the_id_in_its_response() {
     let fixture = default_stack_fixture().await;
     let StackFixture { stack, .. } = &fixture;
-    let created = stack.create(&one(json!({ "Create": "fail" }))).await;
+    let created = stack.create(&template_with_image(json!({ "Create": "fail" }))).await;
     check(&created, StackStatus::RollbackComplete, &["Create Image", "Delete Image rollback"]);
     assert_eq!(created.calls[1].physical_id(), Some("create-failed"));
     let request = created.calls[0].event["RequestId"].as_str().unwrap();
@@ -100,7 +100,7 @@ async fn deletes_a_failed_create_by_the_id_in_its_response() {
 async fn rejects_a_response_without_an_id() {
     let fixture = default_stack_fixture().await;
     let StackFixture { stack, .. } = &fixture;
-    let created = stack.create(&one(json!({ "Create": "no-id" }))).await;
+    let created = stack.create(&template_with_image(json!({ "Create": "no-id" }))).await;
     check(&created, StackStatus::RollbackComplete, &["Create Image", "Delete Image rollback"]);
     assert_eq!(created.failures(), ["Invalid PhysicalResourceId"]);
     assert!(created.calls[1].physical_id().unwrap().starts_with("shop-Image-"));
@@ -112,7 +112,8 @@ async fn deletes_a_cancelled_create_and_ignores_its_late_response() {
     let StackFixture { stack, emulator, function, .. } = &fixture;
     let file = emulator.folder().join("go-on");
     let image = json!({ "Id": "late", "Create": "wait", "File": file.to_str() });
-    let template = one(image).with("Subnet", failing(Trigger::RequestSent("Image".to_owned())));
+    let template =
+        template_with_image(image).with("Subnet", failing(Trigger::RequestSent("Image".to_owned())));
     let created = stack.create(&template).await;
     check(&created, StackStatus::RollbackComplete, &["Create Image", "Delete Image rollback"]);
     assert_eq!(created.calls[0].outcome, CallOutcome::Cancelled);
@@ -131,14 +132,14 @@ async fn deletes_a_cancelled_create_and_ignores_its_late_response() {
 async fn rolls_back_a_failed_update_with_swapped_properties() {
     let fixture = default_stack_fixture().await;
     let StackFixture { stack, .. } = &fixture;
-    stack.create(&one(json!({ "Id": "a", "Value": "old" }))).await;
-    let updated = stack.update(&one(json!({ "Id": "a", "Update": "fail" }))).await;
+    stack.create(&template_with_image(json!({ "Id": "a", "Value": "old" }))).await;
+    let updated = stack.update(&template_with_image(json!({ "Id": "a", "Update": "fail" }))).await;
     let requests = ["Update Image", "Update Image rollback"];
     check(&updated, StackStatus::UpdateRollbackComplete, &requests);
-    let [there, back] = [0, 1].map(|index| &updated.calls[index].event);
-    assert_eq!(there["ResourceProperties"], back["OldResourceProperties"]);
-    assert_eq!(there["OldResourceProperties"], back["ResourceProperties"]);
-    assert_ne!(there["RequestId"], back["RequestId"]);
+    let [update_event, rollback_event] = [0, 1].map(|index| &updated.calls[index].event);
+    assert_eq!(update_event["ResourceProperties"], rollback_event["OldResourceProperties"]);
+    assert_eq!(update_event["OldResourceProperties"], rollback_event["ResourceProperties"]);
+    assert_ne!(update_event["RequestId"], rollback_event["RequestId"]);
     assert_eq!(stack.resource("Image").unwrap().attributes["Value"], "old");
     check(&stack.delete().await, StackStatus::DeleteComplete, &["Delete Image"]);
 }
@@ -148,7 +149,7 @@ async fn rolls_back_an_update_if_another_resource_fails() {
     let fixture = default_stack_fixture().await;
     let StackFixture { stack, .. } = &fixture;
     let template = |value: &str, sibling: Resource| {
-        one(json!({ "Id": "a", "Value": value })).with("Task", sibling.depends_on("Image"))
+        template_with_image(json!({ "Id": "a", "Value": value })).with("Task", sibling.depends_on("Image"))
     };
     stack.create(&template("old", Resource::simulated(json!({ "Version": 1 })))).await;
     let task = Resource::simulated(json!({ "Version": 2 }));
@@ -171,9 +172,9 @@ async fn the_rollback_of_a_replacement_deletes_the_new_id() {
     ] {
         let fixture = stack_fixture_with(|_| {}, |settings| settings.replacement_rollback = rollback).await;
         let StackFixture { stack, .. } = &fixture;
-        stack.create(&one(json!({ "Id": "a" }))).await;
-        let template =
-            one(json!({ "Id": "b" })).with("Task", failing(Trigger::Immediately).depends_on("Image"));
+        stack.create(&template_with_image(json!({ "Id": "a" }))).await;
+        let template = template_with_image(json!({ "Id": "b" }))
+            .with("Task", failing(Trigger::Immediately).depends_on("Image"));
         let updated = stack.update(&template).await;
         check(&updated, StackStatus::UpdateRollbackComplete, requests);
         assert_eq!(updated.calls.last().unwrap().physical_id(), Some("b"));
@@ -185,8 +186,9 @@ async fn the_rollback_of_a_replacement_deletes_the_new_id() {
 async fn continues_a_failed_rollback() {
     let fixture = default_stack_fixture().await;
     let StackFixture { stack, .. } = &fixture;
-    stack.create(&one(json!({ "Id": "a", "Update": "fail" }))).await;
-    let updated = stack.update(&one(json!({ "Id": "a", "Update": "fail", "Value": "x" }))).await;
+    stack.create(&template_with_image(json!({ "Id": "a", "Update": "fail" }))).await;
+    let updated =
+        stack.update(&template_with_image(json!({ "Id": "a", "Update": "fail", "Value": "x" }))).await;
     let requests = ["Update Image", "Update Image rollback"];
     check(&updated, StackStatus::UpdateRollbackFailed, &requests);
     let again = stack.continue_update_rollback(&[]).await;
@@ -200,13 +202,14 @@ async fn continues_a_failed_rollback() {
 async fn creates_a_renamed_resource_and_deletes_the_old_one() {
     let fixture = default_stack_fixture().await;
     let StackFixture { stack, .. } = &fixture;
-    stack.create(&one(json!({ "Id": "a" }))).await;
+    stack.create(&template_with_image(json!({ "Id": "a" }))).await;
     let renamed = Template::new().image("Picture", json!({ "Id": "a" }));
     let updated = stack.update(&renamed).await;
     check(&updated, StackStatus::UpdateComplete, &["Create Picture", "Delete Image clean-up"]);
 
-    let back = one(json!({ "Id": "a" })).with("Task", failing(Trigger::Immediately).depends_on("Image"));
-    let updated = stack.update(&back).await;
+    let rollback_event = template_with_image(json!({ "Id": "a" }))
+        .with("Task", failing(Trigger::Immediately).depends_on("Image"));
+    let updated = stack.update(&rollback_event).await;
     let requests = ["Create Image", "Delete Image clean-up"];
     check(&updated, StackStatus::UpdateRollbackComplete, &requests);
     assert_eq!(stack.resources().keys().collect::<Vec<_>>(), ["Picture"]);
@@ -216,7 +219,7 @@ async fn creates_a_renamed_resource_and_deletes_the_old_one() {
 async fn keeps_a_resource_whose_delete_fails() {
     let fixture = default_stack_fixture().await;
     let StackFixture { stack, .. } = &fixture;
-    stack.create(&one(json!({ "Id": "a", "Delete": "fail" }))).await;
+    stack.create(&template_with_image(json!({ "Id": "a", "Delete": "fail" }))).await;
     check(&stack.delete().await, StackStatus::DeleteFailed, &["Delete Image"]);
     assert_eq!(stack.physical_id("Image").unwrap(), "a");
     check(&stack.delete().await, StackStatus::DeleteFailed, &["Delete Image"]);
@@ -241,7 +244,7 @@ async fn resolves_attributes_and_rejects_missing_ones() {
     let fixture = default_stack_fixture().await;
     let StackFixture { stack, .. } = &fixture;
     let template = |attribute: &str| {
-        one(json!({ "Id": "a", "Value": "v" })).image(
+        template_with_image(json!({ "Id": "a", "Value": "v" })).image(
             "Next",
             json!({ "Value": { "Fn::GetAtt": ["Image", attribute] }, "Of": { "Ref": "Image" } }),
         )
@@ -284,7 +287,7 @@ async fn waits_on_after_a_discarded_response() {
         let fixture = default_stack_fixture().await;
         let StackFixture { stack, .. } = &fixture;
         let properties = json!({ "Create": behaviour, "ServiceTimeout": 100 });
-        let created = stack.create(&one(properties)).await;
+        let created = stack.create(&template_with_image(properties)).await;
         check(&created, StackStatus::RollbackComplete, &["Create Image", "Delete Image rollback"]);
         let call = &created.calls[0];
         assert_eq!((call.outcome.clone(), call.phase), (CallOutcome::TimedOut, Phase::Main));
@@ -299,7 +302,7 @@ async fn waits_on_after_a_discarded_response() {
 async fn only_the_first_response_counts() {
     let fixture = default_stack_fixture().await;
     let StackFixture { stack, function, .. } = &fixture;
-    let created = stack.create(&one(json!({ "Id": "a", "Create": "twice" }))).await;
+    let created = stack.create(&template_with_image(json!({ "Id": "a", "Create": "twice" }))).await;
     check(&created, StackStatus::CreateComplete, &["Create Image"]);
     assert!(function.wait_until_idle(stack_fixture::TIMEOUT).await);
     assert_eq!(stack.physical_id("Image").unwrap(), "a");
@@ -309,7 +312,11 @@ async fn only_the_first_response_counts() {
 async fn accepts_urls_with_signature_version_2() {
     let fixture = stack_fixture_with(|_| {}, |settings| settings.signature = SignatureVersion::V2).await;
     let StackFixture { stack, .. } = &fixture;
-    check(&stack.create(&one(json!({}))).await, StackStatus::CreateComplete, &["Create Image"]);
+    check(
+        &stack.create(&template_with_image(json!({}))).await,
+        StackStatus::CreateComplete,
+        &["Create Image"],
+    );
 }
 
 #[tokio::test]

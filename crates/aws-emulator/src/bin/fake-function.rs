@@ -93,8 +93,8 @@ fn success(event: &Value) -> Value {
 fn failure(event: &Value) -> Value {
     let created = json!("create-failed");
     let id = event.get("PhysicalResourceId").unwrap_or(&created).clone();
-    let answer = with(success(event), "PhysicalResourceId", id);
-    with(with(answer, "Status", json!("FAILED")), "Reason", json!("requested by the event"))
+    let response = with(success(event), "PhysicalResourceId", id);
+    with(with(response, "Status", json!("FAILED")), "Reason", json!("requested by the event"))
 }
 
 fn with(mut object: Value, field: &str, value: Value) -> Value {
@@ -109,7 +109,7 @@ fn call(api: &str, method: &str, path: &str, body: &str) -> Result<(Vec<String>,
 }
 
 /// Sends a response to the event's URL through the proxy.
-fn put(event: &Value, answer: &Value) -> Result<()> {
+fn put(event: &Value, response: &Value) -> Result<()> {
     let url = event["ResponseURL"].as_str().ok_or("no response URL")?;
     let rest = url.strip_prefix("https://").ok_or("not HTTPS")?;
     let (host, path) = rest.split_once('/').ok_or("no path")?;
@@ -133,7 +133,7 @@ fn put(event: &Value, answer: &Value) -> Result<()> {
         .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned())?;
     let tls = StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, tcp);
-    let (head, body) = exchange(tls, host, "PUT", &format!("/{path}"), &answer.to_string())?;
+    let (head, body) = exchange(tls, host, "PUT", &format!("/{path}"), &response.to_string())?;
     println!("{}", json!({ "message": "answered", "status": head.first(), "body": body }));
     Ok(())
 }

@@ -116,7 +116,7 @@ impl ResponseBucket {
         request.log_handle.update(|entry| entry.target = path);
         let mut defects = Vec::new();
         if let Some(kind) = content_type(&request.headers) {
-            defects.push(format!("{key}: Content-Type {kind:?} breaks URLs signed the older way"));
+            defects.push(format!("{key}: Content-Type {kind:?} is rejected with signature version 2"));
         }
         let headers = request.headers.clone();
         let (result, body) = match read(request.body, READ_LIMIT).await {

@@ -178,9 +178,9 @@ mod tests {
 
     #[test]
     fn accepts_a_valid_response() {
-        let answer = parse_with("NoEcho", Some(json!(true))).unwrap();
-        assert_eq!((answer.status, answer.physical_id.as_str()), (Status::Failed, "p"));
-        assert_eq!((answer.data.len(), answer.no_echo), (2, true));
+        let response = parse_with("NoEcho", Some(json!(true))).unwrap();
+        assert_eq!((response.status, response.physical_id.as_str()), (Status::Failed, "p"));
+        assert_eq!((response.data.len(), response.no_echo), (2, true));
         assert!(parse_with("Data", None).unwrap().data.is_empty());
     }
 

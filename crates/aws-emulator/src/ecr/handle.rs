@@ -82,7 +82,7 @@ impl Ecr {
     /// Expires all authorization tokens issued so far.
     pub fn expire_tokens(&self) {
         let now = Instant::now();
-        self.lock().tokens.values_mut().for_each(|login| login.expires_at = now);
+        self.lock().tokens.values_mut().for_each(|token| token.expires_at = now);
     }
 
     /// Sets the lifetime of new authorization tokens.
@@ -232,9 +232,9 @@ impl Repository {
     ///
     /// Panics if ECR would reject the manifest.
     pub fn put_manifest(&self, tag: Option<&str>, manifest: &Manifest) {
-        let put =
+        let new_image =
             NewImage { bytes: &manifest.bytes, media_type: Some(&manifest.media_type), tag, digest: None };
-        let error = images::put(&mut self.ecr.lock(), &self.key, &put).err();
+        let error = images::put(&mut self.ecr.lock(), &self.key, &new_image).err();
         assert_eq!(error, None, "ECR would reject this manifest");
     }
 

@@ -75,7 +75,7 @@ mod tests {
             Some(Endpoint::Registry { account: "123456789012".to_owned(), region: region.to_owned() })
         };
         let control = |region: &str| Some(Endpoint::Api { region: region.to_owned() });
-        for (host, place) in [
+        for (host, endpoint) in [
             ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", data("eu-west-1")),
             ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", data("cn-north-1")),
             ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", data("us-gov-west-1")),
@@ -94,7 +94,7 @@ mod tests {
             ("sts.eu-west-1.amazonaws.com", None),
             ("registry-1.docker.io", None),
         ] {
-            assert_eq!(Endpoint::parse(host), place, "{host}");
+            assert_eq!(Endpoint::parse(host), endpoint, "{host}");
         }
         let layers = Some(Endpoint::Layers { region: "eu-west-1".to_owned() });
         assert_eq!(Endpoint::parse(&layer_host("eu-west-1")), layers);

@@ -38,11 +38,11 @@ impl PutOutcome {
 pub(super) fn push(
     state: &mut State,
     key: &RepositoryKey,
-    put: &NewImage<'_>,
+    image: &NewImage<'_>,
 ) -> Result<PutOutcome, ApiError> {
-    let outcome = self::put(state, key, put)?;
+    let outcome = put(state, key, image)?;
     if let PutOutcome::Stored(manifest) = &outcome {
-        let (digest, tag) = (manifest.digest.clone(), put.tag.map(ToOwned::to_owned));
+        let (digest, tag) = (manifest.digest.clone(), image.tag.map(ToOwned::to_owned));
         state.push_events.push(PushEvent { repository: key.arn(), digest, tag });
     }
     Ok(outcome)
@@ -52,24 +52,24 @@ pub(super) fn push(
 pub(super) fn put(
     state: &mut State,
     key: &RepositoryKey,
-    put: &NewImage<'_>,
+    image: &NewImage<'_>,
 ) -> Result<PutOutcome, ApiError> {
     let name = &key.repository;
     let repository = state.repository(key)?;
-    if put.tag.is_some_and(|tag| !is_tag(tag)) {
+    if image.tag.is_some_and(|tag| !is_tag(tag)) {
         let message = "Invalid parameter at 'imageTag' failed to satisfy constraint: \
                        'must satisfy regular expression '[a-zA-Z0-9-_.]+''";
         return Err(ApiError::new("InvalidParameterException", message));
     }
-    let parsed = validation::parse(put.bytes, put.media_type)?;
-    let manifest = Manifest::new(put.bytes.to_vec(), &parsed.media_type);
+    let parsed = validation::parse(image.bytes, image.media_type)?;
+    let manifest = Manifest::new(image.bytes.to_vec(), &parsed.media_type);
     let digest = manifest.digest.clone();
-    if let Some(expected) = put.digest.filter(|expected| **expected != digest) {
+    if let Some(expected) = image.digest.filter(|expected| **expected != digest) {
         let message = format!("The provided digest '{expected}' does not match the image digest '{digest}'");
         return Err(ApiError::new("ImageDigestDoesNotMatchException", message));
     }
-    let named = put.tag.and_then(|tag| repository.tags.get(tag));
-    if let (Some(tag), true) = (put.tag, named.is_some())
+    let named = image.tag.and_then(|tag| repository.tags.get(tag));
+    if let (Some(tag), true) = (image.tag, named.is_some())
         && !repository.mutability.allows_moving(tag)
     {
         // ECR rejects the identical digest too (aws/containers-roadmap#2179).
@@ -80,13 +80,13 @@ pub(super) fn put(
         return Err(ApiError::new("ImageTagAlreadyExistsException", message));
     }
     let is_held = repository.images.contains_key(&digest);
-    if is_held && (put.tag.is_none() || named == Some(&digest)) {
+    if is_held && (image.tag.is_none() || named == Some(&digest)) {
         return Ok(PutOutcome::Unchanged(manifest));
     }
     check_references(repository, key, &parsed)?;
     let stored = StoredImage { manifest: manifest.clone(), parsed, pushed: now() };
     repository.images.entry(digest.clone()).or_insert(stored);
-    if let Some(tag) = put.tag {
+    if let Some(tag) = image.tag {
         repository.tags.insert(tag.to_owned(), digest);
     }
     Ok(PutOutcome::Stored(manifest))
@@ -120,16 +120,16 @@ fn check_references(
     Ok(())
 }
 
-/// Deletes images by tag or digest. Returns the deleted ids and the failures.
+/// Deletes images by tag or digest. Returns the deleted IDs and the failures.
 ///
-/// An id with both a tag and a digest fails the call, because AWS does not document its meaning.
+/// An ID with both a tag and a digest fails the call, because AWS does not document its meaning.
 pub(super) fn delete(
     repository: &mut Repository,
     ids: &[Value],
 ) -> Result<(Vec<Value>, Vec<Value>), ApiError> {
     if let Some(id) = ids.iter().find(|id| id["imageTag"].is_string() && id["imageDigest"].is_string()) {
         let message = format!(
-            "aws-emulator: BatchDeleteImage with both imageTag and imageDigest in {id} is refused, because \
+            "aws-emulator: BatchDeleteImage with both imageTag and imageDigest in {id} is rejected, because \
              its meaning is undocumented"
         );
         return Err(ApiError::new("InvalidParameterException", message));

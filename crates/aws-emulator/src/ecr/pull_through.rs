@@ -84,9 +84,9 @@ pub(super) async fn copy_from_upstream(
     }
     for manifest in &image.manifests {
         let tag = (manifest.digest == image.digest()).then_some(reference);
-        let put =
+        let new_image =
             NewImage { bytes: &manifest.bytes, media_type: Some(&manifest.media_type), tag, digest: None };
-        images::put(&mut state, key, &put)?;
+        images::put(&mut state, key, &new_image)?;
     }
     Ok(())
 }

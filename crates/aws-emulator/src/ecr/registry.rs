@@ -72,8 +72,8 @@ pub(super) async fn serve(ecr: &Ecr, account: &str, region: &str, request: Reque
             {
                 return error.registry_response(request.method == Method::HEAD);
             }
-            let answered = serve_without_body(&mut ecr.lock(), &key, &route, &request);
-            answered.unwrap_or_else(|error| error.registry_response(request.method == Method::HEAD))
+            let result = serve_without_body(&mut ecr.lock(), &key, &route, &request);
+            result.unwrap_or_else(|error| error.registry_response(request.method == Method::HEAD))
         }
     }
 }
@@ -109,15 +109,15 @@ fn authenticate(state: &mut State, region: &str, request: &Request) -> Result<()
     let known = basic_credentials(request)
         .filter(|(user, _)| user == "AWS")
         .and_then(|(_, password)| state.tokens.get_mut(&password))
-        .filter(|basic_credentials| basic_credentials.region == region);
-    let Some(basic_credentials) = known else {
+        .filter(|token| token.region == region);
+    let Some(token) = known else {
         let realm = format!("Basic realm=\"https://{}/\",service=\"ecr.amazonaws.com\"", request.host);
         return Err(response(401, &[("www-authenticate", &realm)], full("Not Authorized\n")).into());
     };
     if matches!(request.effect, Some(Effect::ExpireToken)) {
-        basic_credentials.expires_at = Instant::now();
+        token.expires_at = Instant::now();
     }
-    if basic_credentials.expires_at <= Instant::now() {
+    if token.expires_at <= Instant::now() {
         let message = "Your authorization token has expired. Reauthenticate and try again.";
         let error =
             if is_head { response(403, &[], empty()) } else { error_response(403, "DENIED", message) };
@@ -136,7 +136,7 @@ fn manifest(
         return Err(ApiError::new("ImageNotFoundException", "Requested image not found"));
     };
     if !reference.contains(':') && !accepts(&request.headers, &image.manifest.media_type) {
-        let message = "aws-emulator: conversion of manifests to what Accept names is not implemented";
+        let message = "aws-emulator: conversion to a media type in Accept is not implemented";
         return Ok(error_response(406, "UNSUPPORTED", message));
     }
     Ok(manifest_response(&image.manifest, &request.method))
@@ -150,8 +150,8 @@ async fn put(ecr: &Ecr, key: &RepositoryKey, reference: &str, request: Request) 
     };
     let (tag, digest) =
         if reference.contains(':') { (None, Some(reference)) } else { (Some(reference), None) };
-    let put = NewImage { bytes: &bytes, media_type: media_type.as_deref(), tag, digest };
-    match images::push(&mut ecr.lock(), key, &put) {
+    let image = NewImage { bytes: &bytes, media_type: media_type.as_deref(), tag, digest };
+    match images::push(&mut ecr.lock(), key, &image) {
         Ok(outcome) => {
             let digest = &outcome.manifest().digest;
             let location = format!("https://{}/v2/{}/manifests/{digest}", request.host, key.repository);
@@ -220,8 +220,8 @@ pub(super) fn serve_layer(ecr: &Ecr, region: &str, request: &Request) -> Respons
         );
     }
     let parts = request.path().trim_start_matches('/').split_once('/');
-    let named = parts.and_then(|(account, serve_without_body)| {
-        let (repository, digest) = serve_without_body.rsplit_once('/')?;
+    let named = parts.and_then(|(account, rest)| {
+        let (repository, digest) = rest.rsplit_once('/')?;
         Some((RepositoryKey::new(account, region, repository), digest))
     });
     let state = ecr.lock();

@@ -84,8 +84,8 @@ pub(super) fn start(state: &mut State, caller: &Caller, key: &RepositoryKey, req
     if let (Some(digest), Some(from)) = (request.query("mount"), request.query("from"))
         && mount(state, caller, key, request, (&digest, &from))
     {
-        let session_url = format!("https://{host}/v2/{}/blobs/{digest}", key.repository);
-        return response(201, &[("location", &session_url), ("docker-content-digest", &digest)], empty());
+        let location = format!("https://{host}/v2/{}/blobs/{digest}", key.repository);
+        return response(201, &[("location", &location), ("docker-content-digest", &digest)], empty());
     }
     let session = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     state.uploads.insert(session.clone(), UploadSession::new(key.clone()));
@@ -107,15 +107,16 @@ fn mount(
     request: &Request,
     (digest, from): (&str, &str),
 ) -> bool {
-    let source = RepositoryKey { repository: from.to_owned(), ..key.clone() };
-    let error = !state.blob_mounting
-        || matches!(request.effect, Some(Effect::RefuseMount))
-        || state.authorize(caller, &source, "GetDownloadUrlForLayer", &source.arn()).is_err();
-    if error {
+    let source_key = RepositoryKey { repository: from.to_owned(), ..key.clone() };
+    let is_declined = !state.blob_mounting
+        || matches!(request.effect, Some(Effect::DeclineMount))
+        || state.authorize(caller, &source_key, "GetDownloadUrlForLayer", &source_key.arn()).is_err();
+    if is_declined {
         return false;
     }
-    let held = state.repositories.get(&source).filter(|held| held.refers_to(digest));
-    let layer = held.and_then(|held| held.layers.get(digest)).cloned();
+    let source_repository =
+        state.repositories.get(&source_key).filter(|source_repository| source_repository.refers_to(digest));
+    let layer = source_repository.and_then(|source_repository| source_repository.layers.get(digest)).cloned();
     let target = state.repositories.get_mut(key);
     match (layer, target) {
         (Some(layer), Some(target)) => {
@@ -230,8 +231,8 @@ fn complete(
     let blob = generated_blobs.get(&actual).or(kept);
     let layer = Layer { size: upload.received, actual, blob };
     repository.layers.insert(digest.to_owned(), layer);
-    let session_url = format!("https://{host}/v2/{}/blobs/{digest}", upload.key.repository);
-    response(201, &[("location", &session_url), ("docker-content-digest", digest)], empty())
+    let location = format!("https://{host}/v2/{}/blobs/{digest}", upload.key.repository);
+    response(201, &[("location", &location), ("docker-content-digest", digest)], empty())
 }
 
 /// Cancels a session.

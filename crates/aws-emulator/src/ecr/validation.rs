@@ -103,7 +103,7 @@ mod tests {
             "config": descriptor("sha256:c"), "layers": [descriptor("sha256:l")],
         });
         change(&mut document);
-        parse(document.to_string().as_bytes(), None).map_err(|refusal| refusal.message)
+        parse(document.to_string().as_bytes(), None).map_err(|error| error.message)
     }
 
     #[test]
@@ -114,25 +114,25 @@ mod tests {
 
     #[test]
     fn rejects_manifests_as_ecr_does() {
-        let refused = |text: &str, change: fn(&mut Value)| {
+        let assert_rejected = |text: &str, change: fn(&mut Value)| {
             let message = check(change).unwrap_err();
             assert!(message.contains(text), "{message}");
         };
         let syntax = "'Invalid JSON syntax'";
-        refused(syntax, |m| m["config"]["platform"] = json!({"os": "linux"}));
-        refused(syntax, |m| m["config"]["annotations"] = json!({}));
-        refused(syntax, |m| {
+        assert_rejected(syntax, |m| m["config"]["platform"] = json!({"os": "linux"}));
+        assert_rejected(syntax, |m| m["config"]["annotations"] = json!({}));
+        assert_rejected(syntax, |m| {
             m["subject"] = json!({"digest": "sha256:s", "platform": {}});
         });
-        refused("at least 1 layer", |m| m["layers"] = json!([]));
-        refused("layers per image exceeded", |m| {
+        assert_rejected("at least 1 layer", |m| m["layers"] = json!([]));
+        assert_rejected("layers per image exceeded", |m| {
             m["layers"] = json!(vec![m["layers"][0].clone(); 501]);
         });
-        refused("Media type is missing", |m| m["mediaType"] = Value::Null);
-        refused("Unsupported media type", |m| {
+        assert_rejected("Media type is missing", |m| m["mediaType"] = Value::Null);
+        assert_rejected("Unsupported media type", |m| {
             m["mediaType"] = json!("application/vnd.oras.artifact.manifest.v1+json");
         });
-        refused(syntax, |m| {
+        assert_rejected(syntax, |m| {
             *m = json!({"mediaType": OCI_INDEX, "manifests": [
                 {"digest": "sha256:a", "size": 1, "platform": {"features": ["sse4"]}}
             ]});

@@ -23,8 +23,8 @@ pub(super) fn can_read(state: &State, profile: &Profile, user: Option<&str>, rep
     }
     match state.repositories.get(repository) {
         None => profile.errors.missing_repository.is_some(),
-        Some(held) => {
-            held.readers.as_ref().is_none_or(|readers| user.is_some_and(|user| readers.contains(user)))
+        Some(content) => {
+            content.readers.as_ref().is_none_or(|readers| user.is_some_and(|user| readers.contains(user)))
         }
     }
 }
@@ -53,7 +53,7 @@ pub(super) fn check(
             bearer(state, profile, request, repository)
         }
         // Credentials instead of a token count as an invalid token.
-        (AuthScheme::Bearer, Some(_)) if profile.errors.stale_token.is_some() => {
+        (AuthScheme::Bearer, Some(_)) if profile.errors.invalid_token.is_some() => {
             Err(invalid_token(profile, request, repository))
         }
         _ => Err(challenge(profile, request, repository, None).into()),
@@ -113,7 +113,7 @@ fn bearer(
 
 /// Rejects an expired or unknown token.
 fn invalid_token(profile: &Profile, request: &Request, repository: Option<&str>) -> BoxedResponse {
-    if let Some(error) = profile.errors.stale_token {
+    if let Some(error) = profile.errors.invalid_token {
         return without_body_for_head(profile, request, error.response(repository.unwrap_or_default(), ""))
             .into();
     }
@@ -180,7 +180,7 @@ pub(super) fn without_body_for_head(profile: &Profile, request: &Request, mut er
     if request.method == Method::HEAD {
         *error.body_mut() = crate::body::empty();
         // ACR returns 403 to HEAD where it returns 404 to GET.
-        if profile.has(Quirk::ForbiddenForMissingTagOnHead) && error.status() == 404 {
+        if profile.has(Quirk::ForbiddenForNotFoundOnHead) && error.status() == 404 {
             *error.status_mut() = http::StatusCode::FORBIDDEN;
         }
     }

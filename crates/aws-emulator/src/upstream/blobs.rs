@@ -24,12 +24,12 @@ pub(super) fn serve(
     state: &State,
     profile: &Profile,
     request: &Request,
-    (repository, range_header): (&str, &str),
+    (repository, digest): (&str, &str),
 ) -> Response {
-    let held = state.repositories.get(repository);
+    let content = state.repositories.get(repository);
     let is_head = request.method == Method::HEAD;
-    let Some(blob) = held.and_then(|held| held.blobs.get(range_header)) else {
-        let is_manifest = held.is_some_and(|held| held.manifests.contains_key(range_header));
+    let Some(blob) = content.and_then(|content| content.blobs.get(digest)) else {
+        let is_manifest = content.is_some_and(|content| content.manifests.contains_key(digest));
         if is_head && is_manifest && profile.has(Quirk::BlobHeadFindsManifests) {
             return response(200, &[("content-type", "application/octet-stream")], empty());
         }
@@ -38,7 +38,7 @@ pub(super) fn serve(
     if is_head && !profile.has(Quirk::RejectsBlobHead) {
         return blob_response(blob, request, state.ranges);
     }
-    match location(state, profile, repository, range_header) {
+    match location(state, profile, repository, digest) {
         Some(location) => response(307, &[("location", &location)], empty()),
         None => blob_response(blob, request, state.ranges),
     }
@@ -80,8 +80,8 @@ pub(super) fn serve_content(state: &State, profile: &Profile, request: &Request)
     }
     let named = request.path().strip_prefix("/registry-v2/");
     let named = named.and_then(|rest| rest.strip_suffix("/data")?.rsplit_once("/blobs/"));
-    let held = named.and_then(|(repository, _)| state.repositories.get(repository));
-    let blob = named.and_then(|(_, digest)| held?.blobs.get(digest));
+    let content = named.and_then(|(repository, _)| state.repositories.get(repository));
+    let blob = named.and_then(|(_, digest)| content?.blobs.get(digest));
     match blob {
         Some(blob) => blob_response(blob, request, state.ranges),
         None => response(404, &[("content-type", "text/plain")], full("not found\n")),

@@ -12,7 +12,7 @@ use crate::service::{BoxedResponse, Request, Response, response};
 use super::blobs::not_found;
 use super::profile::{AnonymousAccess, Profile, Quirk};
 use super::referrers;
-use super::store::{Repository, State};
+use super::store::{RepositoryContent, State};
 
 /// Handles HEAD and GET of a manifest. A successful GET counts as a pull.
 pub(super) fn serve(
@@ -23,16 +23,16 @@ pub(super) fn serve(
     user: Option<&str>,
 ) -> Response {
     let error = &profile.errors;
-    let Some(held) = state.repositories.get(repository) else {
+    let Some(content) = state.repositories.get(repository) else {
         let error = error.missing_repository.unwrap_or(error.missing_manifest);
         return not_found(profile, request, error.response(repository, reference));
     };
-    let found = referrers::resolve(state, profile, held, reference);
+    let found = referrers::resolve(state, profile, content, reference);
     let found = found.filter(|_| is_visible(profile, reference, user));
     let Some(manifest) = found else {
         return not_found(profile, request, error.missing_manifest.response(repository, reference));
     };
-    let manifest = match negotiate(held, profile, (manifest, reference), &request.headers) {
+    let manifest = match negotiate(content, profile, (manifest, reference), &request.headers) {
         Ok(manifest) => manifest.clone(),
         Err(error) => return *error,
     };
@@ -62,9 +62,9 @@ fn is_visible(profile: &Profile, reference: &str, user: Option<&str>) -> bool {
     }
 }
 
-fn count(state: &mut State, user: Option<&str>, exchange: &LogHandle) {
+fn count(state: &mut State, user: Option<&str>, log_handle: &LogHandle) {
     state.limits.count(user);
-    exchange.update(|entry| entry.is_pull = true);
+    log_handle.update(|entry| entry.is_pull = true);
 }
 
 /// Returns the response to HEAD or GET of a manifest.
@@ -83,7 +83,7 @@ pub(crate) fn manifest_response(manifest: &Manifest, method: &Method) -> Respons
 /// Selects a manifest that the client accepts. Clients without support for indexes get the image for
 /// `linux/amd64`.
 fn negotiate<'a>(
-    held: &'a Repository,
+    content: &'a RepositoryContent,
     profile: &Profile,
     (manifest, reference): (&'a Manifest, &str),
     headers: &HeaderMap,
@@ -110,7 +110,7 @@ fn negotiate<'a>(
         |entry: &&Value| entry["platform"]["os"] == "linux" && entry["platform"]["architecture"] == "amd64";
     let child = entries.iter().find(usual).and_then(|entry| entry["digest"].as_str());
     child
-        .and_then(|digest| held.manifests.get(digest))
+        .and_then(|digest| content.manifests.get(digest))
         .ok_or_else(|| error_response(404, "MANIFEST_UNKNOWN", "manifest unknown").into())
 }
 
@@ -125,9 +125,9 @@ pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
 
 /// Handles a request for a tag list.
 pub(super) fn tags(state: &State, request: &Request, repository: &str) -> Response {
-    let Some(held) = state.repositories.get(repository) else {
+    let Some(content) = state.repositories.get(repository) else {
         return error_response(404, "NAME_UNKNOWN", "repository name not known to registry");
     };
     let count = request.query("n").and_then(|count| count.parse().ok());
-    tag_page(held.tags.keys().cloned().collect(), repository, count, request.query("last"))
+    tag_page(content.tags.keys().cloned().collect(), repository, count, request.query("last"))
 }

@@ -54,7 +54,7 @@ pub enum RangeSupport {
     /// The whole blob, with status 200.
     Ignored,
     /// Status 416.
-    Refused,
+    Rejected,
 }
 
 /// A registry with a token service and a host for blobs.
@@ -88,7 +88,7 @@ impl Registry {
             && (host != profile.registry_host || blobs::is_content(path))
         {
             RegistryPart::Content
-        } else if profile.redirecting_host.as_ref().is_some_and(|front| front.host == host) {
+        } else if profile.redirecting_host.as_ref().is_some_and(|redirecting| redirecting.host == host) {
             RegistryPart::Redirect
         } else {
             RegistryPart::Api
@@ -112,14 +112,14 @@ impl Registry {
     /// Handles a request to the host that redirects all requests.
     fn redirect(&self, state: &State, request: &Request) -> Response {
         let host = &self.profile.registry_host;
-        let prefix = self.profile.redirecting_host.as_ref().map_or("", |front| &front.prefix);
+        let prefix = self.profile.redirecting_host.as_ref().map_or("", |redirecting| &redirecting.prefix);
         match Route::parse(request.path()) {
             Route::Ping => response(200, &[("docker-distribution-api-version", "registry/2.0")], empty()),
             Route::Manifest { repository, reference } => {
                 let inner = format!("{prefix}{repository}");
                 let location = format!("https://{host}/v2/{inner}/manifests/{reference}");
-                let held = state.repositories.get(&inner).and_then(|held| held.manifest(&reference));
-                let digest = held.map_or("", |manifest| &manifest.digest);
+                let content = state.repositories.get(&inner).and_then(|content| content.manifest(&reference));
+                let digest = content.map_or("", |manifest| &manifest.digest);
                 let headers = [("location", location.as_str()), ("docker-content-digest", digest)];
                 response(307, &headers[..if digest.is_empty() { 1 } else { 2 }], empty())
             }

@@ -8,7 +8,7 @@ use crate::service::{Request, Response, response};
 
 use super::Registry;
 use super::profile::Profile;
-use super::store::{Repository, State};
+use super::store::{RepositoryContent, State};
 
 /// Redirect target for unknown paths.
 pub(super) const LOGIN_PAGE: &str = "/login";
@@ -24,8 +24,7 @@ pub enum ReferrersSupport {
     Api,
     /// The registry returns 404. Clients store the list under a fallback tag.
     FallbackTag,
-    /// The registry returns 404, and resolves the fallback tag to the manifest with that digest, as GitLab
-    /// did
+    /// The registry returns 404, and resolves the fallback tag to the manifest with that digest, as GitLab did
     /// (<https://github.com/oras-project/oras/issues/2148>).
     DigestTag,
     /// The registry redirects to a login page for people.
@@ -73,15 +72,15 @@ impl Registry {
             return;
         };
         let mut state = self.lock();
-        let held = state.repositories.entry(repository.to_owned()).or_default();
-        let mut entries = match held.manifest(&tag) {
+        let content = state.repositories.entry(repository.to_owned()).or_default();
+        let mut entries = match content.manifest(&tag) {
             Some(list) => list.document()["manifests"].as_array().cloned().unwrap_or_default(),
             None => Vec::new(),
         };
         entries.push(entry(root));
         let list = Manifest::new(index(&entries).to_string(), OCI_INDEX);
-        held.tags.insert(tag, list.digest.clone());
-        held.manifests.insert(list.digest.clone(), list);
+        content.tags.insert(tag, list.digest.clone());
+        content.manifests.insert(list.digest.clone(), list);
     }
 }
 
@@ -137,8 +136,8 @@ pub(super) fn serve(
 ) -> Response {
     match state.referrers.support(profile) {
         ReferrersSupport::Api => {
-            let held = state.repositories.get(repository);
-            let manifests = held.into_iter().flat_map(|held| held.manifests.values());
+            let content = state.repositories.get(repository);
+            let manifests = content.into_iter().flat_map(|content| content.manifests.values());
             let referring = manifests.filter(|manifest| manifest.document()["subject"]["digest"] == digest);
             list(referring.map(entry).collect(), state.referrers.page.unwrap_or(PAGE), request)
         }
@@ -163,12 +162,12 @@ pub(super) fn login_page() -> Response {
 pub(super) fn resolve<'a>(
     state: &'a State,
     profile: &Profile,
-    held: &'a Repository,
+    content: &'a RepositoryContent,
     reference: &str,
 ) -> Option<&'a Manifest> {
-    let found = held.manifest(reference);
+    let found = content.manifest(reference);
     if found.is_some() || state.referrers.support(profile) != ReferrersSupport::DigestTag {
         return found;
     }
-    held.manifest(&reference.replacen('-', ":", 1))
+    content.manifest(&reference.replacen('-', ":", 1))
 }

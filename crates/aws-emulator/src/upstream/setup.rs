@@ -7,7 +7,7 @@ use crate::image::{Image, Manifest};
 
 use super::access::can_read;
 use super::profile::RateLimit;
-use super::store::Repository;
+use super::store::RepositoryContent;
 use super::{Availability, RangeSupport, Registry};
 
 impl Registry {
@@ -25,36 +25,36 @@ impl Registry {
     /// Stores a manifest with any content.
     pub fn put_manifest(&self, repository: &str, manifest: Manifest) {
         let mut state = self.lock();
-        let held = state.repositories.entry(repository.to_owned()).or_default();
-        held.manifests.insert(manifest.digest.clone(), manifest);
+        let content = state.repositories.entry(repository.to_owned()).or_default();
+        content.manifests.insert(manifest.digest.clone(), manifest);
     }
 
     /// Stores a blob.
     pub fn put_blob(&self, repository: &str, blob: Blob) {
         self.generated_blobs.add(&blob);
         let mut state = self.lock();
-        let held = state.repositories.entry(repository.to_owned()).or_default();
-        held.blobs.insert(blob.digest().to_owned(), blob);
+        let content = state.repositories.entry(repository.to_owned()).or_default();
+        content.blobs.insert(blob.digest().to_owned(), blob);
     }
 
     /// Stores a blob under a wrong digest.
     pub fn put_corrupt_blob(&self, repository: &str, digest: &str, blob: Blob) {
         let mut state = self.lock();
-        let held = state.repositories.entry(repository.to_owned()).or_default();
-        held.blobs.insert(digest.to_owned(), blob);
+        let content = state.repositories.entry(repository.to_owned()).or_default();
+        content.blobs.insert(digest.to_owned(), blob);
     }
 
     /// Sets a tag.
     pub fn tag(&self, repository: &str, tag: &str, digest: &str) {
         let mut state = self.lock();
-        let held = state.repositories.entry(repository.to_owned()).or_default();
-        held.tags.insert(tag.to_owned(), digest.to_owned());
+        let content = state.repositories.entry(repository.to_owned()).or_default();
+        content.tags.insert(tag.to_owned(), digest.to_owned());
     }
 
     /// Removes a tag.
     pub fn untag(&self, repository: &str, tag: &str) {
-        if let Some(held) = self.lock().repositories.get_mut(repository) {
-            held.tags.remove(tag);
+        if let Some(content) = self.lock().repositories.get_mut(repository) {
+            content.tags.remove(tag);
         }
     }
 
@@ -66,9 +66,9 @@ impl Registry {
     /// Returns the image of a tag with all its content.
     pub(crate) fn image(&self, repository: &str, tag: &str) -> Option<Image> {
         let state = self.lock();
-        let held = state.repositories.get(repository)?;
+        let content = state.repositories.get(repository)?;
         let mut image = Image { manifests: Vec::new(), blobs: Vec::new() };
-        collect_image(held, held.manifest(tag)?, &mut image);
+        collect_image(content, content.manifest(tag)?, &mut image);
         Some(image)
     }
 
@@ -100,8 +100,8 @@ impl Registry {
     /// Limits the readers of a repository to these users.
     pub fn make_private(&self, repository: &str, readers: &[&str]) {
         let mut state = self.lock();
-        let held = state.repositories.entry(repository.to_owned()).or_default();
-        held.readers = Some(readers.iter().map(|&reader| reader.to_owned()).collect());
+        let content = state.repositories.entry(repository.to_owned()).or_default();
+        content.readers = Some(readers.iter().map(|&reader| reader.to_owned()).collect());
     }
 
     /// Sets the pull limit of anonymous callers.
@@ -157,17 +157,17 @@ impl Registry {
 }
 
 /// Adds a manifest and its content to an image, children first.
-fn collect_image(held: &Repository, manifest: &Manifest, image: &mut Image) {
+fn collect_image(content: &RepositoryContent, manifest: &Manifest, image: &mut Image) {
     let document = manifest.document();
     let digests = |name: &str| {
         let entries = document[name].as_array().cloned().unwrap_or_default();
         entries.iter().filter_map(|entry| entry["digest"].as_str().map(ToOwned::to_owned)).collect::<Vec<_>>()
     };
-    for child in digests("manifests").iter().filter_map(|digest| held.manifests.get(digest)) {
-        collect_image(held, child, image);
+    for child in digests("manifests").iter().filter_map(|digest| content.manifests.get(digest)) {
+        collect_image(content, child, image);
     }
     let config = document["config"]["digest"].as_str().map(ToOwned::to_owned);
     let blobs = config.into_iter().chain(digests("layers"));
-    image.blobs.extend(blobs.filter_map(|digest| held.blobs.get(&digest).cloned()));
+    image.blobs.extend(blobs.filter_map(|digest| content.blobs.get(&digest).cloned()));
     image.manifests.push(manifest.clone());
 }

@@ -12,7 +12,7 @@ use super::{Availability, RangeSupport};
 
 /// A repository.
 #[derive(Default)]
-pub(super) struct Repository {
+pub(super) struct RepositoryContent {
     pub(super) manifests: HashMap<String, Manifest>,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) blobs: HashMap<String, Blob>,
@@ -20,7 +20,7 @@ pub(super) struct Repository {
     pub(super) readers: Option<HashSet<String>>,
 }
 
-impl Repository {
+impl RepositoryContent {
     /// Returns the manifest of a tag or digest.
     pub(super) fn manifest(&self, reference: &str) -> Option<&Manifest> {
         let digest = self.tags.get(reference).map_or(reference, String::as_str);
@@ -41,7 +41,7 @@ pub(super) struct Token {
 /// Content of a registry.
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) repositories: HashMap<String, Repository>,
+    pub(super) repositories: HashMap<String, RepositoryContent>,
     pub(super) users: HashMap<String, String>,
     /// Expiry of temporary passwords by user and password.
     pub(super) passwords: HashMap<(String, String), Instant>,

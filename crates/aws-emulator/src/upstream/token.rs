@@ -51,15 +51,15 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, for
         Err(error) => return *error,
     };
     let scopes = token_request.values("scope").join(" ");
-    let scopes_requested: Vec<_> = scopes
+    let requested_scopes: Vec<_> = scopes
         .split_whitespace()
         .filter_map(|scope| scope.strip_prefix("repository:")?.rsplit_once(':'))
         .collect();
     let unknown = |(_, actions): &(&str, &str)| actions.split(',').any(|a| !matches!(a, "pull" | "push"));
-    if profile.has(Quirk::RejectsUnknownActions) && scopes_requested.iter().any(unknown) {
+    if profile.has(Quirk::RejectsUnknownActions) && requested_scopes.iter().any(unknown) {
         return error_response(400, "UNSUPPORTED", "Unable to decode repository and actions");
     }
-    let repositories: HashSet<_> = scopes_requested
+    let repositories: HashSet<_> = requested_scopes
         .iter()
         .filter(|(_, actions)| actions.split(',').any(|action| action == "pull"))
         .filter_map(|(name, _)| repository_of_scope(profile, name))
@@ -71,7 +71,7 @@ pub(super) fn issue(state: &mut State, profile: &Profile, request: &Request, for
         None => profile.errors.nothing_granted_to_anonymous,
     };
     if let (Some(error), true, Some((repository, _))) =
-        (error, repositories.is_empty(), scopes_requested.first())
+        (error, repositories.is_empty(), requested_scopes.first())
     {
         return error.response(repository, "");
     }
@@ -139,9 +139,12 @@ fn authenticate(
             .ok_or_else(|| wrong_credentials_error().into());
     }
     if token_request.request.method != http::Method::GET {
-        return Err(
-            error_response(405, "UNSUPPORTED", "aws-emulator: tokens are given for GET and POST").into()
-        );
+        return Err(error_response(
+            405,
+            "UNSUPPORTED",
+            "aws-emulator: tokens are issued for GET and POST only",
+        )
+        .into());
     }
     let Some((user, password)) = basic_credentials(token_request.request) else { return Ok(None) };
     let wrong_count = state.wrong_passwords.get(&user).copied().unwrap_or(0);

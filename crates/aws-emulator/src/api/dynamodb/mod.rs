@@ -229,8 +229,8 @@ impl Service for DynamoDb {
         Box::pin(async move {
             if is_account_endpoint(&request.host) {
                 let message = format!(
-                    "aws-emulator: the account-based endpoint {} is refused: use the Region's endpoint, \
-                     because a gateway endpoint may not serve others",
+                    "aws-emulator: the account-based endpoint {} is rejected: use the Region's endpoint, \
+                     because a gateway endpoint does not serve others",
                     request.host
                 );
                 return API.error_response(&ApiError::new("UnknownOperationException", message));

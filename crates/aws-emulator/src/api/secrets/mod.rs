@@ -127,7 +127,7 @@ impl Secrets {
             secret.versions.iter_mut().for_each(Version::demote);
         }
         for version in &mut secret.versions {
-            version.stages.retain(|held| held != stage);
+            version.stages.retain(|label| label != stage);
         }
         secret.versions.push(version);
         id

@@ -45,19 +45,19 @@ pub(super) fn select<'a>(
     id: Option<&str>,
     stage: Option<&str>,
 ) -> Result<&'a Version, ApiError> {
-    let missing = |what: String| {
-        let message = format!("Secrets Manager can't find the specified secret value for {what}");
+    let missing = |selector: String| {
+        let message = format!("Secrets Manager can't find the specified secret value for {selector}");
         ApiError::new("ResourceNotFoundException", message)
     };
-    let staged = |version: &&Version, stage: &str| version.stages.iter().any(|held| held == stage);
+    let has_stage = |version: &&Version, stage: &str| version.stages.iter().any(|label| label == stage);
     let Some(id) = id else {
         let stage = stage.unwrap_or(CURRENT);
-        let found = versions.iter().find(|version| staged(version, stage));
+        let found = versions.iter().find(|version| has_stage(version, stage));
         return found.ok_or_else(|| missing(format!("staging label: {stage}")));
     };
     let found = versions.iter().find(|version| version.id == id);
     let found = found.ok_or_else(|| missing(format!("VersionId: {id}")))?;
-    if stage.is_some_and(|stage| !staged(&found, stage)) {
+    if stage.is_some_and(|stage| !has_stage(&found, stage)) {
         let message = "You provided a VersionStage that is not associated to the provided VersionId.";
         return Err(ApiError::new("InvalidRequestException", message));
     }

@@ -20,7 +20,7 @@ impl Profile {
                 wrong_credentials: ErrorResponse::error(403, "DENIED", expired),
                 unauthorized: ErrorResponse::error(401, "DENIED", "Not Authorized"),
                 // The response has no challenge (https://github.com/aws/containers-roadmap/issues/2835).
-                stale_token: Some(ErrorResponse::error(400, "DENIED", invalid)),
+                invalid_token: Some(ErrorResponse::error(400, "DENIED", invalid)),
                 missing_repository: Some(ErrorResponse::error(404, "NAME_UNKNOWN", unknown)),
                 missing_manifest: ErrorResponse::error(404, "MANIFEST_UNKNOWN", "Requested image not found"),
                 ..ErrorResponses::distribution()
@@ -102,7 +102,7 @@ impl Profile {
                 ),
                 ..ErrorResponses::distribution()
             },
-            quirks: &[Quirk::AzureStorage, Quirk::ForbiddenForMissingTagOnHead],
+            quirks: &[Quirk::AzureStorage, Quirk::ForbiddenForNotFoundOnHead],
             ..Self::bearer(&host).with_tokens_at(&host, "/oauth2/token", &host)
         }
     }

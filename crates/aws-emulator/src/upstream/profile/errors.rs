@@ -68,7 +68,7 @@ pub struct ErrorResponses {
     /// The same for anonymous callers.
     pub denied_to_anonymous: Option<ErrorResponse>,
     /// For an expired or unknown token. `None` means `unauthorized`.
-    pub stale_token: Option<ErrorResponse>,
+    pub invalid_token: Option<ErrorResponse>,
     /// For a missing repository. `None` if the response is the same as for a private one.
     pub missing_repository: Option<ErrorResponse>,
     /// For a missing tag or digest.
@@ -85,7 +85,7 @@ impl ErrorResponses {
             unauthorized: ErrorResponse::error(401, "UNAUTHORIZED", "authentication required"),
             denied: None,
             denied_to_anonymous: None,
-            stale_token: None,
+            invalid_token: None,
             missing_repository: None,
             missing_manifest: ErrorResponse::error(404, "MANIFEST_UNKNOWN", "manifest unknown"),
         }

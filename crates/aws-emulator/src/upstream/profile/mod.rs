@@ -103,7 +103,7 @@ pub enum Quirk {
     /// The token service rejects scopes with actions other than `pull` and `push`.
     RejectsUnknownActions,
     /// The status 404 is replaced by 403 in all responses to HEAD.
-    ForbiddenForMissingTagOnHead,
+    ForbiddenForNotFoundOnHead,
     /// The challenge has an empty scope.
     EmptyScope,
     /// The scope in the challenge has another repository name than the reference, and only that one is
@@ -211,6 +211,6 @@ impl Profile {
 
     /// Returns the host in references.
     pub fn reference_host(&self) -> &str {
-        self.redirecting_host.as_ref().map_or(&self.registry_host, |front| &front.host)
+        self.redirecting_host.as_ref().map_or(&self.registry_host, |redirecting| &redirecting.host)
     }
 }
