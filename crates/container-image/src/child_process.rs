@@ -92,7 +92,7 @@ impl ProcessGroup {
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(group) = self.group {
-            // Fails if the child has no group of its own, or if the group has ended.
+            // Fails if the child does not lead a group, or if the group has ended.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
     }

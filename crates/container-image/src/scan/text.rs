@@ -5,7 +5,7 @@
 
 use super::{ImageMatch, RawReference};
 
-/// Returns the references in file order. Each has a slash, for which the search is fast.
+/// Returns the references in file order. Each has a slash, and searching slashes is fast.
 pub(super) fn find(bytes: &[u8]) -> Vec<ImageMatch> {
     let mut found = Vec::new();
     let mut scanned = 0;

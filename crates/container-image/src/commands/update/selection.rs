@@ -24,7 +24,7 @@ enum Scope {
     AllKeepTag,
     /// Images with these names, with this reference. If `matching`, the tag must be the same.
     Named { images: HashMap<String, Vec<RawReference>>, matching: bool },
-    /// Images with these names, with the newest version of their own tag.
+    /// Images with these names, with the newest version of their tags.
     NamedToNewest(Vec<String>),
 }
 

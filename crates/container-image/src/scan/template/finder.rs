@@ -151,7 +151,7 @@ impl<'a> ImageFinder<'a> {
     }
 
     /// Adds the default and the allowed values of a parameter, which must stay consistent. Other targets of
-    /// `Ref` have images of their own.
+    /// `Ref` have separate images.
     fn parameter(&mut self, name: Id) {
         let tree = self.tree;
         let parameters = tree.get(self.template, "Parameters");
@@ -216,7 +216,7 @@ impl<'a> ImageFinder<'a> {
         let range = self.tree.range(node);
         let image = match value.parse::<RawReference>() {
             Ok(image) => image,
-            // Image Builder and Lightsail have image identifiers of their own.
+            // Image Builder and Lightsail have other image identifiers.
             Err(_) if value.starts_with("arn:") || value.starts_with(':') => return,
             Err(_) if is_placeholder(value) => {
                 return self.note(node, "it contains a placeholder");
