@@ -157,7 +157,7 @@ pub fn escaped_json(document: &str) -> String {
 }
 
 /// Returns true if a terminal shows the character without any other effect. Returns false for spaces other
-/// than U+0020, and for characters of the general categories Cc, Cf, Co, Cn, Zl and Zp.
+/// than U+0020, and for the general categories Cc, Cf, Co, Cn, Zl and Zp.
 #[must_use]
 pub fn is_visible(c: char) -> bool {
     match c {

@@ -30,10 +30,10 @@ impl CredentialsProvider for SequentialCredentials {
     fn credentials_for<'a>(
         &'a self,
         _: &'a oci::Repository,
-        refused: Option<&'a Credentials>,
+        rejected: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Option<Credentials>, registry::Error>> {
         let mut credentials = self.0.lock().expect("no test panicked");
-        if refused.is_some() && credentials.len() > 1 {
+        if rejected.is_some() && credentials.len() > 1 {
             credentials.pop();
         }
         let credentials = credentials.last().cloned();
@@ -97,9 +97,9 @@ async fn a_token_is_used_only_with_its_credentials() {
 #[tokio::test]
 async fn rejected_credentials_are_sent_again_only_if_they_changed() {
     let world = World::start().await;
-    let refusing = Profile { rejects_wrong_credentials: true, ..Profile::bearer("registry.example") };
+    let profile = Profile { rejects_wrong_credentials: true, ..Profile::bearer("registry.example") };
     let hub = (world.emulator.docker_hub().clone(), "docker.io/acme/secret:1");
-    let other = (world.emulator.add_upstream(refusing), "registry.example/acme/secret:1");
+    let other = (world.emulator.add_upstream(profile), "registry.example/acme/secret:1");
     // For wrong credentials, Docker Hub issues a token without access. Other token services issue none.
     for (registry, name) in [hub, other] {
         let image = ImageBuilder::new(1).platforms(&["linux/amd64"]).single();
@@ -127,8 +127,8 @@ async fn accepts_a_token_with_an_endless_lifetime() {
     let (world, _) = world_with_private_image().await;
     let body = r#"{"token": "nobodys", "expires_in": 18446744073709551615}"#.to_owned();
     let headers = [("content-type".to_owned(), "application/json".to_owned())].into();
-    let answer = Effect::Status { code: 200, headers, body };
-    world.emulator.faults().add(Fault::on("token", answer));
+    let response = Effect::Status { code: 200, headers, body };
+    world.emulator.faults().add(Fault::on("token", response));
     let ann = world.client.with_credentials(SequentialCredentials::of(&[("ann", "right-password")]));
     let error = digest_of(&ann, SECRET).await.unwrap_err().to_string();
     assert!(error.starts_with("the registry returned 401"), "{error}");
@@ -141,7 +141,7 @@ async fn unavailable_credentials_are_an_error_only_if_the_registry_requires_them
     let public_registry = LoopbackRegistry::start();
     let missing = digest_of(&client, &format!("{}/a/b:1", public_registry.host)).await.unwrap_err();
     assert!(
-        matches!(&missing, registry::Error::ErrorResponse(refusal) if refusal.status == 404),
+        matches!(&missing, registry::Error::ErrorResponse(response) if response.status == 404),
         "{missing}"
     );
     let private_registry = LoopbackRegistry::with_handler(|request| match request.target.as_str() {

@@ -1,8 +1,7 @@
 //! Checks the addresses in redirects, upload locations and token realms.
 //!
 //! The operator of the registry chooses these addresses, and the author of the reference the registry. They
-//! must not lead to the metadata service of the machine, to a service that listens on loopback only, or
-//! to unencrypted HTTP at another host.
+//! must not lead to the metadata service, to loopback services, or to unencrypted HTTP at another host.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -88,7 +87,7 @@ pub(super) fn check_target(
     }
 }
 
-/// Returns the URL without a user name and a password, which the HTTP client would send as credentials.
+/// Removes the user name and the password from a URL. The HTTP client would send them as credentials.
 pub(crate) fn without_credentials(mut url: Url) -> Url {
     // Fails only for URLs without a host, which have no user name.
     let _ = url.set_username("").and(url.set_password(None));
@@ -125,14 +124,14 @@ pub(super) fn with_embedded_ipv4(ip: IpAddr) -> Vec<IpAddr> {
     if v6.is_loopback() || v6.is_unspecified() {
         return vec![ip];
     }
-    let words = v6.segments();
+    let segments = v6.segments();
     let v4 = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
-    let at_end = v4(words[6], words[7]);
-    match words {
+    let at_end = v4(segments[6], segments[7]);
+    match segments {
         [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => vec![at_end],
         [0x64, 0xff9b, 0, 0, 0, 0, ..] => vec![ip, at_end],
-        // The operator chooses the length of the prefix; with 48 bits, the address is split around the
-        // bits 64 to 71.
+        // The operator chooses the length of the prefix. With 48 bits, the address is split around bits 64 to
+        // 71.
         [0x64, 0xff9b, 1, high, middle, low, ..] => {
             vec![ip, at_end, v4(high, (middle << 8) | (low >> 8))]
         }

@@ -28,7 +28,7 @@ pub(super) fn host_with_port(url: &Url) -> SanitizedText {
     SanitizedText::quotable(&host, HOST_CHARS)
 }
 
-/// Returns the error for an address that a registry must not send us to.
+/// Returns the error for an address that is not allowed.
 pub(super) fn forbidden_address(reason: &'static str, url: &Url) -> Error {
     new_error(ErrorKind::ForbiddenAddress(reason), url)
 }

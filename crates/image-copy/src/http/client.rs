@@ -191,8 +191,8 @@ impl Client {
     }
 
     fn budget(&self, deadline: Option<Instant>) -> RetryBudget {
-        let own = || RetryBudget::new(self.options().backoff, deadline, PendingRequests::default());
-        self.budget.clone().unwrap_or_else(own)
+        let new_budget = || RetryBudget::new(self.options().backoff, deadline, PendingRequests::default());
+        self.budget.clone().unwrap_or_else(new_budget)
     }
 
     fn add_pending(&self, url: &Url) -> Arc<PendingRequest> {

@@ -123,14 +123,14 @@ fn readable_tls_reason(reason: &str) -> String {
     let Some((before, name)) = reason.rsplit_once(": ").filter(|(_, name)| !name.contains(' ')) else {
         return reason.to_owned();
     };
-    let mut words = format!("{before}:");
+    let mut message = format!("{before}:");
     for letter in name.chars() {
         if letter.is_ascii_uppercase() {
-            words.push(' ');
+            message.push(' ');
         }
-        words.push(letter.to_ascii_lowercase());
+        message.push(letter.to_ascii_lowercase());
     }
-    words
+    message
 }
 
 /// Returns a phrase such as `, 5 attempts in 71 s`. After one attempt, it is empty.
@@ -147,7 +147,7 @@ pub(crate) fn format_seconds(time: Duration) -> String {
     format!("{} s", rounded.max(1))
 }
 
-/// Returns a time in hours and minutes, such as `3 h 10 min`, or in seconds if it is shorter than a minute.
+/// Returns a time in hours and minutes, such as `3 h 10 min`. A time below one minute is in seconds.
 pub(crate) fn format_duration(length: Duration) -> String {
     let minutes = length.as_secs() / 60;
     match (minutes / 60, minutes % 60) {

@@ -47,10 +47,10 @@ impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = self.clone();
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             let mut rejection = None;
             let mut allowed = Vec::new();
-            for address in found {
+            for address in addresses {
                 match resolver.rejection_reason(name.as_str(), address.ip()) {
                     None => allowed.push(address),
                     reason => rejection = reason,

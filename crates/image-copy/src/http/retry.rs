@@ -70,10 +70,10 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// Returns the time after which a throttled request can succeed: `Retry-After`, the reset time, or the whole
 /// window if no requests are left.
 pub(crate) fn rate_limit_end(headers: &HeaderMap) -> Option<Duration> {
-    let used_up = || numeric_header(headers, "ratelimit-remaining") == Some(0);
+    let is_exceeded = || numeric_header(headers, "ratelimit-remaining") == Some(0);
     retry_after(headers)
         .or_else(|| rate_limit_reset(headers))
-        .or_else(|| rate_limit_window(headers).filter(|_| used_up()))
+        .or_else(|| rate_limit_window(headers).filter(|_| is_exceeded()))
 }
 
 /// Reads `RateLimit-Reset` in seconds

@@ -8,21 +8,21 @@ use super::pending_requests::PendingRequest;
 use super::{ErrorKind, Options};
 
 /// Maximum time between two checks of an upload.
-const TICK: Duration = Duration::from_millis(500);
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Watches the body of an upload. A total time limit does not fit blobs of all sizes, and the connection does
-/// not show if it waits for the source or for the server.
+/// Watches the body of an upload. A total time limit does not fit blobs of all sizes. The connection does not
+/// show if it waits for the source or for the server.
 #[derive(Debug)]
 pub(crate) struct UploadMonitor {
     pending: Arc<PendingRequest>,
     /// Number of bytes that the connection has not accepted yet. With HTTP/1.1, a body with a known length is
-    /// dropped after its last byte without polling its end, so that only this number shows its completion.
-    left: AtomicU64,
+    /// dropped after its last byte, without polling its end. Only this number shows its completion.
+    remaining: AtomicU64,
 }
 
 impl UploadMonitor {
     pub(super) fn new(pending: Arc<PendingRequest>, length: u64) -> Self {
-        Self { pending, left: AtomicU64::new(length) }
+        Self { pending, remaining: AtomicU64::new(length) }
     }
 
     /// Records that the connection waits for the source.
@@ -32,31 +32,31 @@ impl UploadMonitor {
 
     /// Records that the source delivered `bytes` or failed, and that the server must act next.
     pub(crate) fn source_delivered(&self, bytes: u64) {
-        let left = self.left.load(Ordering::Relaxed).saturating_sub(bytes);
-        self.left.store(left, Ordering::Relaxed);
+        let remaining = self.remaining.load(Ordering::Relaxed).saturating_sub(bytes);
+        self.remaining.store(remaining, Ordering::Relaxed);
         self.pending.start_waiting();
     }
 
     /// Returns when the server has been silent for too long, or accepts bytes too slowly.
     pub(super) async fn wait_until_stalled(&self, options: &Options) -> ErrorKind {
         let mut waited = Duration::ZERO;
-        let mut left_before = self.left.load(Ordering::Relaxed);
+        let mut remaining_before = self.remaining.load(Ordering::Relaxed);
         loop {
-            let tick = TICK.min(options.read_timeout);
-            tokio::time::sleep(tick).await;
+            let interval = CHECK_INTERVAL.min(options.read_timeout);
+            tokio::time::sleep(interval).await;
             let Some(time) = self.pending.waiting_time() else { continue };
-            let left = self.left.load(Ordering::Relaxed);
-            let limit = if left == 0 { options.commit_timeout } else { options.read_timeout };
+            let remaining = self.remaining.load(Ordering::Relaxed);
+            let limit = if remaining == 0 { options.commit_timeout } else { options.read_timeout };
             if time > limit {
                 return ErrorKind::Silent { time, proxy: None };
             }
-            waited += tick;
-            if left > 0 && waited >= options.read_timeout {
-                let taken = left_before.saturating_sub(left);
-                if options.is_too_slow(taken, waited) {
-                    return ErrorKind::too_slow(taken, waited);
+            waited += interval;
+            if remaining > 0 && waited >= options.read_timeout {
+                let accepted = remaining_before.saturating_sub(remaining);
+                if options.is_too_slow(accepted, waited) {
+                    return ErrorKind::too_slow(accepted, waited);
                 }
-                (waited, left_before) = (Duration::ZERO, left);
+                (waited, remaining_before) = (Duration::ZERO, remaining);
             }
         }
     }

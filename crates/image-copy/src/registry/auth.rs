@@ -13,7 +13,7 @@ use super::Error;
 use super::authorization::{Authorization, HttpContext, RequestTarget};
 use super::challenge::Challenge;
 use super::requests::SMALL_BODY_BYTES;
-use super::scopes::{Scopes, candidates, is_covered, name_no_repository};
+use super::scopes::{Scopes, have_no_repository, is_empty_or_equal, scope_candidates};
 use super::token::{TokenRequest, basic_header};
 use super::token_cache::TokenCache;
 use crate::http;
@@ -84,7 +84,7 @@ impl Authorizer {
         };
         let is_new = |next: &Authorization| next.header.is_some() && next.header != sent.header;
         let next = self.respond_to(&challenge, scopes, target, context, Some(sent)).await?;
-        if is_new(&next) || is_covered(challenge.scopes(), &next.scopes) {
+        if is_new(&next) || is_empty_or_equal(challenge.scopes(), &next.scopes) {
             return Ok(is_new(&next).then_some(next));
         }
         // The token service returned the rejected token again.
@@ -109,8 +109,8 @@ impl Authorizer {
         if !matches!(response.status.as_u16(), 400 | 401 | 403) {
             return Ok(None);
         }
-        let is_refused = matches!(response.status.as_u16(), 401 | 403);
-        if is_refused && sent.is_fresh && !is_covered(challenge.scopes(), &sent.scopes) {
+        let is_rejected = matches!(response.status.as_u16(), 401 | 403);
+        if is_rejected && sent.is_fresh && !is_empty_or_equal(challenge.scopes(), &sent.scopes) {
             let scopes = challenge.scopes().to_vec();
             self.replace_scopes(target, scopes.clone());
             return Ok(Some(scopes));
@@ -119,21 +119,21 @@ impl Authorizer {
         if sent.is_fresh && !is_other {
             // For unknown credentials, Docker Hub returns a token without access.
             let has_other_credentials = match (&target.registry, &sent.credentials) {
-                (Some(registry), Some(refused)) if response.status == 401 => {
-                    registry.renewed_credentials(refused).await?.is_some()
+                (Some(registry), Some(rejected)) if response.status == 401 => {
+                    registry.renewed_credentials(rejected).await?.is_some()
                 }
                 _ => false,
             };
             return Ok(has_other_credentials.then_some(usual_scopes));
         }
-        Ok((is_other || may_be_expired(response)).then_some(usual_scopes))
+        Ok((is_other || can_be_expired(response)).then_some(usual_scopes))
     }
 
     /// Returns the last challenge of the registry. Removes its scopes if they are for another repository.
     fn known_challenge(&self, target: &RequestTarget<'_>) -> Option<Challenge> {
         let registry = target.registry.as_ref()?;
         let challenge = lock(&self.challenges).get(&target.origin).cloned()?;
-        let is_usable = name_no_repository(challenge.scopes()) || registry.is_in_scopes(challenge.scopes());
+        let is_usable = have_no_repository(challenge.scopes()) || registry.is_in_scopes(challenge.scopes());
         Some(if is_usable { challenge } else { challenge.without_scopes() })
     }
 
@@ -172,7 +172,7 @@ impl Authorizer {
     /// Returns the scopes to request first.
     fn scopes(&self, target: &RequestTarget<'_>, challenge: &Challenge) -> Scopes {
         // Scopes without a repository are a constant of the registry, such as ECR Public's `aws`.
-        if target.scopes.is_empty() || name_no_repository(challenge.scopes()) {
+        if target.scopes.is_empty() || have_no_repository(challenge.scopes()) {
             return challenge.scopes().to_vec();
         }
         let key = (target.origin.clone(), target.scopes.clone());
@@ -191,13 +191,13 @@ impl Authorizer {
         scopes: Scopes,
         target: &RequestTarget<'_>,
         context: HttpContext<'_>,
-        refused: Option<&Authorization>,
+        rejected: Option<&Authorization>,
     ) -> Result<Authorization, Error> {
         match challenge {
             Challenge::Basic => {
                 let credentials = match &target.registry {
                     Some(registry) => {
-                        registry.credentials(refused.and_then(|sent| sent.credentials.as_ref())).await?
+                        registry.credentials(rejected.and_then(|sent| sent.credentials.as_ref())).await?
                     }
                     None => None,
                 };
@@ -207,9 +207,9 @@ impl Authorizer {
             }
             Challenge::Bearer { realm, service, .. } => {
                 let request = TokenRequest { realm, service: service.as_deref(), network: target.network };
-                let candidates = candidates(scopes, challenge.scopes());
+                let candidates = scope_candidates(scopes, challenge.scopes());
                 let found =
-                    self.token_cache.first_granted(&request, &candidates, target, context, refused).await?;
+                    self.token_cache.first_granted(&request, &candidates, target, context, rejected).await?;
                 if found.is_fresh && candidates.first() != Some(&found.scopes) {
                     self.replace_scopes(target, found.scopes.clone());
                 }
@@ -221,7 +221,7 @@ impl Authorizer {
 
 /// Returns true if the token can be expired: with status 401 always, with 400 and 403 if the message mentions
 /// it or is empty.
-fn may_be_expired(response: &http::Response) -> bool {
+fn can_be_expired(response: &http::Response) -> bool {
     let text = String::from_utf8_lossy(&response.body).to_ascii_lowercase();
     response.status == 401
         || text.trim().is_empty()

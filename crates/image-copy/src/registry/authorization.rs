@@ -34,19 +34,19 @@ pub(super) struct RegistryTarget<'a> {
 impl RegistryTarget<'_> {
     pub(super) async fn credentials(
         &self,
-        refused: Option<&Credentials>,
+        rejected: Option<&Credentials>,
     ) -> Result<Option<Credentials>, Error> {
-        self.credentials_provider.credentials_for(self.repository, refused).await
+        self.credentials_provider.credentials_for(self.repository, rejected).await
     }
 
     /// Returns the credentials that replace rejected ones: `None` if they are unchanged, `Some(None)` if
     /// there are no credentials any more.
     pub(super) async fn renewed_credentials(
         &self,
-        refused: &Credentials,
+        rejected: &Credentials,
     ) -> Result<Option<Option<Credentials>>, Error> {
-        let next = self.credentials(Some(refused)).await?;
-        Ok((next.as_ref() != Some(refused)).then_some(next))
+        let next = self.credentials(Some(rejected)).await?;
+        Ok((next.as_ref() != Some(rejected)).then_some(next))
     }
 
     /// Returns true if one of the scopes is for this repository.

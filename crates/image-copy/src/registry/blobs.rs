@@ -68,8 +68,8 @@ impl Repository {
 /// Reads a blob. After an interrupted connection, it continues at the first missing byte. It sends a new
 /// request to the registry, because the signature in a redirect expires.
 ///
-/// The last chunk is held back until size and digest are verified, so that a caller cannot forward a complete
-/// wrong blob.
+/// The last chunk is held back until size and digest are verified. Therefore, a caller cannot forward a
+/// complete wrong blob.
 pub(crate) struct BlobReader {
     repository: Repository,
     blob: Descriptor,

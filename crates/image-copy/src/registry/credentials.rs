@@ -45,8 +45,8 @@ pub trait CredentialsProvider: Send + Sync {
     /// Returns the credentials for `repository`, or `None` for anonymous access. Most credentials are for a
     /// whole registry, whose API is at [`oci::Registry::api_host`].
     ///
-    /// The registry has just rejected `rejected`. The source returns new credentials, or the same ones if it
-    /// cannot renew them. The same ones are not sent again.
+    /// `rejected` are the credentials that the registry has just rejected. The source returns new ones, or the
+    /// same ones if it cannot renew them. The same ones are not sent again.
     ///
     /// # Errors
     /// One line, if credentials are configured but unavailable.

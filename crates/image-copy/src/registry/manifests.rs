@@ -114,7 +114,7 @@ impl Repository {
     }
 
     /// Reads a manifest of a destination. Returns `None` if it is missing, if the registry rejects the read,
-    /// or if the tag names an invalid document, which the push replaces.
+    /// or if a tag names an invalid document. The push replaces such a document.
     ///
     /// # Errors
     /// If the registry is unreachable or busy, or rejects the credentials.

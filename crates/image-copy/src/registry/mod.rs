@@ -77,8 +77,8 @@ impl Client {
         Ok(Self { connections: Arc::new(connections), credentials_provider, authorizer: Arc::default() })
     }
 
-    /// Returns a client with other credentials. It shares connections and base URLs, but not challenges and
-    /// tokens, so that each token is used only with its credentials.
+    /// Returns a client with other credentials. It shares connections and base URLs. It does not share
+    /// challenges and tokens, so that each token is used only with its credentials.
     #[must_use]
     pub fn with_credentials(&self, credentials_provider: Arc<dyn CredentialsProvider>) -> Self {
         Self { connections: self.connections.clone(), credentials_provider, authorizer: Arc::default() }
@@ -157,8 +157,9 @@ impl Repository {
     /// [`with_budget`](Self::with_budget).
     #[must_use]
     pub(crate) fn retry_budget(&self) -> RetryBudget {
-        let own = || RetryBudget::new(self.http_options().backoff, self.deadline, self.usage.pending.clone());
-        self.budget.clone().unwrap_or_else(own)
+        let new_budget =
+            || RetryBudget::new(self.http_options().backoff, self.deadline, self.usage.pending.clone());
+        self.budget.clone().unwrap_or_else(new_budget)
     }
 
     /// Returns a handle whose requests share a budget.

@@ -7,7 +7,7 @@ pub(super) type Scopes = Vec<String>;
 
 /// Returns the scopes to request in turn: all needed scopes, only the first one (without the source of a
 /// mount), and the scopes of the challenge.
-pub(super) fn candidates(needed: Scopes, stated: &[String]) -> Vec<Scopes> {
+pub(super) fn scope_candidates(needed: Scopes, stated: &[String]) -> Vec<Scopes> {
     let mut candidates: Vec<Scopes> = Vec::new();
     let first = needed.get(..1).unwrap_or_default().to_vec();
     for scopes in [needed, first, stated.to_vec()] {
@@ -20,7 +20,7 @@ pub(super) fn candidates(needed: Scopes, stated: &[String]) -> Vec<Scopes> {
 }
 
 /// Returns true if `stated` is empty or equal to `sent`.
-pub(super) fn is_covered(stated: &[String], sent: &[String]) -> bool {
+pub(super) fn is_empty_or_equal(stated: &[String], sent: &[String]) -> bool {
     stated.is_empty() || normalized(stated) == normalized(sent)
 }
 
@@ -36,7 +36,7 @@ fn normalized(scopes: &[String]) -> HashSet<(String, Vec<String>)> {
 }
 
 /// Returns true if the scopes name no repository, such as ECR Public's `aws`.
-pub(super) fn name_no_repository(scopes: &[String]) -> bool {
+pub(super) fn have_no_repository(scopes: &[String]) -> bool {
     !scopes.is_empty() && !scopes.iter().any(|scope| scope.starts_with("repository:"))
 }
 
@@ -61,8 +61,10 @@ mod tests {
             ),
             ("", "", &[""]),
         ] {
-            let found: Vec<String> =
-                candidates(scopes(needed), &scopes(stated)).iter().map(|scopes| scopes.join(" ")).collect();
+            let found: Vec<String> = scope_candidates(scopes(needed), &scopes(stated))
+                .iter()
+                .map(|scopes| scopes.join(" "))
+                .collect();
             assert_eq!(found, expected, "{needed}, {stated}");
         }
     }

@@ -173,8 +173,8 @@ impl TokenRequest<'_> {
     }
 }
 
-/// Sends a request. Follows redirects within the origin, and from unencrypted HTTP to TLS at the same host,
-/// so that no other server gets the credentials.
+/// Sends a request. Follows redirects within the origin, and from unencrypted HTTP to TLS at the same host.
+/// No other server gets the credentials.
 async fn send(
     request: &mut http::Request,
     context: HttpContext<'_>,

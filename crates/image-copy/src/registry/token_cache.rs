@@ -40,7 +40,7 @@ impl TokenCache {
         candidates: &[Scopes],
         target: &RequestTarget<'_>,
         context: HttpContext<'_>,
-        refused: Option<&Authorization>,
+        rejected: Option<&Authorization>,
     ) -> Result<Authorization, Error> {
         let mut credentials = match &target.registry {
             Some(registry) => registry.credentials(None).await?,
@@ -66,8 +66,8 @@ impl TokenCache {
                 is_fresh,
             };
             if let Some(token) = cached.as_ref() {
-                let was_refused = refused.is_some_and(|sent| sent.header.as_ref() == Some(&token.header));
-                if !was_refused && Instant::now() < token.renew_at {
+                let was_rejected = rejected.is_some_and(|sent| sent.header.as_ref() == Some(&token.header));
+                if !was_rejected && Instant::now() < token.renew_at {
                     return Ok(authorization(token, false));
                 }
             }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_tokens_is_limited() {
+    fn limits_the_number_of_tokens() {
         let tokens = TokenCache::default();
         let entry = |number: usize| {
             let (origin, realm) = ("https://r.example".into(), format!("https://t.example/{number}"));

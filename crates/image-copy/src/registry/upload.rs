@@ -1,9 +1,9 @@
 //! Uploads: one session and one request with the whole blob
 //! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs>).
 //!
-//! Uploads are not chunked, because ECR returns a wrong `Range` after the second chunk and does not rewind a
-//! session (<https://github.com/aws/containers-roadmap/issues/2831>). After a failure, the blob is uploaded
-//! again in a new session.
+//! Uploads are not chunked. ECR returns a wrong `Range` after the second chunk and does not rewind a session
+//! (<https://github.com/aws/containers-roadmap/issues/2831>). After a failure, the blob is uploaded again in
+//! a new session.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,7 @@ use crate::oci::{self, Descriptor, Digest};
 
 /// Time limit of the request that cancels a session, including its token. It is short, because cancelling is
 /// optional.
-const CANCEL_TIME: Duration = Duration::from_secs(2);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Result of the request that starts an upload.
 #[derive(Debug)]
@@ -178,8 +178,8 @@ impl Repository {
         self.send(request).await?.into_success().map(drop)
     }
 
-    /// Cancels a session. Errors are ignored, because some registries require a permission that the token
-    /// does not have, and all registries let sessions expire.
+    /// Cancels a session. Errors are ignored, because sessions expire. Some registries require a permission
+    /// that the token does not have.
     pub(crate) async fn cancel_upload(&self, upload: UploadSession) {
         let cancellation = async {
             let authorization = self.authorization(&upload.url).await?;
@@ -188,7 +188,7 @@ impl Repository {
             authorization.apply(&mut request.headers);
             Ok::<_, Error>(self.client.connections.http.send(&request, Some(Instant::now())).await?)
         };
-        if !matches!(tokio::time::timeout(CANCEL_TIME, cancellation).await, Ok(Ok(_))) {
+        if !matches!(tokio::time::timeout(CANCEL_TIMEOUT, cancellation).await, Ok(Ok(_))) {
             tracing::debug!("an upload session was not cancelled and will expire");
         }
     }

@@ -239,14 +239,14 @@ impl CredentialsProvider for WorldCredentials {
     fn credentials_for<'a>(
         &'a self,
         repository: &'a oci::Repository,
-        refused: Option<&'a Credentials>,
+        rejected: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Option<Credentials>, registry::Error>> {
         Box::pin(async move {
             match repository.registry().api_host().split('.').collect::<Vec<_>>().as_slice() {
                 [_, "dkr", "ecr", region, "amazonaws", "com"] => {
                     let mut cached = self.cached.lock().await;
                     let is_refused = |credentials: &Credentials| {
-                        refused.is_some_and(|r| {
+                        rejected.is_some_and(|r| {
                             r.password.expose_secret() == credentials.password.expose_secret()
                         })
                     };

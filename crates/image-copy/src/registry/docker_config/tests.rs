@@ -150,11 +150,11 @@ fn errors_name_the_key_but_not_the_content() {
 /// Returns the sources for a repository: helpers as `name key`, entries as their key.
 fn sources(text: &str, name: &str) -> Result<Vec<String>, String> {
     let (config, repository) = (config(text), repository(name));
-    let described = |source: &CredentialSource<'_>| match source {
+    let description = |source: &CredentialSource<'_>| match source {
         CredentialSource::Helper(helper) => format!("{} {}", helper.name, helper.key),
         CredentialSource::Stored(stored) => stored.key.to_owned(),
     };
-    config.credential_sources(&repository).map(|sources| sources.iter().map(described).collect())
+    config.credential_sources(&repository).map(|sources| sources.iter().map(description).collect())
 }
 
 #[test]
