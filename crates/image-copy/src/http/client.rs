@@ -10,9 +10,9 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 
 use super::address::{Network, PlainHttpHosts, check_target, is_loopback_host};
-use super::classify_error::{classify_error, forbidden_address, host_with_port, new_error};
 use super::pending_requests::PendingRequest;
 use super::proxy::Proxies;
+use super::reqwest_error::{classify_error, forbidden_address, host_with_port, new_error};
 use super::resolver::GuardedResolver;
 use super::{Error, ErrorKind, Options, PendingRequests, RetryBudget, StreamingResponse, UploadMonitor};
 

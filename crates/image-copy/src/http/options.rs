@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Backoff;
-use super::classify_error::root_cause;
+use super::reqwest_error::root_cause;
 use super::resolver::GuardedResolver;
 
 /// Options of requests.

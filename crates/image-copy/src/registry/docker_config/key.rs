@@ -19,13 +19,13 @@ enum Spelling {
     /// `quay.io`
     Host,
     /// `QUAY.io:443`, or `index.docker.io` for `docker.io`.
-    OtherSpelling,
+    EquivalentHost,
     /// `https://quay.io`
     Url,
     /// `https://quay.io/v1/`
-    UrlOfApi,
+    ApiUrl,
     /// `http://quay.io`
-    PlainUrl,
+    HttpUrl,
 }
 
 /// Priority of a key among the keys for the same repository. The smallest value is used first.
@@ -38,20 +38,20 @@ impl<'a> AuthKey<'a> {
         let (spelling, rest) = if let Some(rest) = key.strip_prefix("https://") {
             (Spelling::Url, rest)
         } else if let Some(rest) = key.strip_prefix("http://") {
-            (Spelling::PlainUrl, rest)
+            (Spelling::HttpUrl, rest)
         } else {
-            (Spelling::OtherSpelling, key)
+            (Spelling::EquivalentHost, key)
         };
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let registry: Registry = host.parse().ok()?;
         // Only URLs contain an API version. Some have no scheme. Without a trailing slash, `quay.io/v1` is an
         // organization.
-        let is_url = spelling != Spelling::OtherSpelling || path.ends_with('/');
+        let is_url = spelling != Spelling::EquivalentHost || path.ends_with('/');
         let path = path.trim_end_matches('/');
         let (path, spelling) = match (path, spelling) {
-            ("v1" | "v2", Spelling::Url) => ("", Spelling::UrlOfApi),
+            ("v1" | "v2", Spelling::Url) => ("", Spelling::ApiUrl),
             ("v1" | "v2", _) if is_url => ("", spelling),
-            (_, Spelling::OtherSpelling) if host == registry.as_str() => (path, Spelling::Host),
+            (_, Spelling::EquivalentHost) if host == registry.as_str() => (path, Spelling::Host),
             _ => (path, spelling),
         };
         Some(Self { registry, path, spelling })
