@@ -19,7 +19,7 @@ async fn updates_large_and_unusual_files() {
     let pinned = format!("FROM docker.io/library/python:3.9@{digest}\n");
     let filling = "# nothing to see here/there: 1\n".repeat(25 * 1024 * 1024 / 31);
     sandbox.write("large.txt", format!("{filling}{LINE}{filling}"));
-    sandbox.write("latin", [b"# caf\xe9\n", LINE.as_bytes(), b"\xff\xfe"].concat());
+    sandbox.write("latin", [b"# \xe9\n", LINE.as_bytes(), b"\xff\xfe"].concat());
     sandbox.write("binary", [b"\x7fELF\0", LINE.as_bytes()].concat());
     let mut bomb = String::from("a0: &a0 [x]\n");
     for level in 1..200 {
@@ -38,7 +38,7 @@ async fn updates_large_and_unusual_files() {
     assert!(sandbox.read("large.txt") == format!("{filling}{pinned}{filling}"));
     assert_eq!(
         fs::read(sandbox.path("latin")).unwrap(),
-        [b"# caf\xe9\n", pinned.as_bytes(), b"\xff\xfe"].concat()
+        [b"# \xe9\n", pinned.as_bytes(), b"\xff\xfe"].concat()
     );
     assert_eq!(fs::read(sandbox.path("binary")).unwrap(), [b"\x7fELF\0", LINE.as_bytes()].concat());
     let after = image.replace("python:3.9", &format!("python:3.9@{digest}"));
