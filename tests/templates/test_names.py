@@ -194,6 +194,10 @@ class Errors(unittest.TestCase):
         self.assertEqual(self.headings, sorted(codes))
         self.assertEqual(sorted(self.reasons), sorted(codes))
 
+    def test_the_example_in_operations_is_a_reason(self):
+        example = (DOCS / "operations.md").read_text().split("```text\n")[1].split("```")[0]
+        self.assertIn(" ".join(example.split()), self.reasons["CI-004"])
+
     def test_the_documented_messages_are_those_of_the_reasons(self):
         for code, reasons in self.reasons.items():
             patterns = [".*".join(map(re.escape, message.split("…"))) for message in self.documented[code]]
