@@ -1,6 +1,6 @@
 //! Tests of the binary.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod common;
 
@@ -37,12 +37,12 @@ fn serve_prints_the_environment_and_ends() {
         image,
     ]);
     assert!(output.status.success(), "{output:?}");
-    let printed = String::from_utf8(output.stdout).unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
     for name in ["HTTPS_PROXY='http://127.0.0.1:", "SSL_CERT_FILE='/", "AWS_REGION='eu-central-1'"] {
-        assert!(printed.contains(&format!("export {name}")), "{printed}");
+        assert!(stdout.contains(&format!("export {name}")), "{stdout}");
     }
-    let outcome_text = String::from_utf8(output.stderr).unwrap();
-    assert!(outcome_text.contains("ghcr.io/acme/app:1@sha256:"), "{outcome_text}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("ghcr.io/acme/app:1@sha256:"), "{stderr}");
 }
 
 #[test]
@@ -54,8 +54,8 @@ fn reports_invalid_arguments_in_one_line() {
     ] {
         let output = run(&[&["serve", "--for", "0"][..], &arguments].concat());
         assert!(!output.status.success());
-        let outcome_text = String::from_utf8(output.stderr).unwrap();
-        assert!(outcome_text.contains(text), "{outcome_text}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(text), "{stderr}");
     }
 }
 
@@ -122,14 +122,14 @@ async fn every_process_lists_the_requested_actions_once() {
     let list = folder.path().join("seen");
     let arn = "arn:aws:ecr:eu-west-1:123456789012:repository/app";
     let both = [RunningEmulator::start(arn, &list), RunningEmulator::start(arn, &list)];
-    for served in &both {
+    for emulator in &both {
         for program in [
             ("user-agent", "shop/1"),
             ("user-agent", "shop/2"),
             ("x-amz-user-agent", "aws-sdk-rust/1.3 app/till"),
             ("x-unknown", "nobody/1"),
         ] {
-            served.call(program).await;
+            emulator.call(program).await;
         }
     }
     let text = std::fs::read_to_string(list).unwrap();

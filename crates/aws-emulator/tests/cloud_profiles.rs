@@ -1,6 +1,6 @@
 //! Behaviour of the registries of cloud providers, through the proxy.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod common;
 mod registry_fixture;
@@ -46,22 +46,26 @@ async fn kubernetes_redirects_manifests_and_blobs() {
     let repository = "k8s-artifacts-prod/images/pause";
     let setup =
         RegistryFixture::new(Profile::kubernetes(), repository, "k8s-artifacts-prod/images/other").await;
-    let front = "https://registry.k8s.io/v2/pause";
-    let sent = setup.fixture.head(&format!("{front}/manifests/1"), "").await;
-    assert_eq!(sent.status(), 307);
+    let redirecting_url = "https://registry.k8s.io/v2/pause";
+    let redirect_response = setup.fixture.head(&format!("{redirecting_url}/manifests/1"), "").await;
+    assert_eq!(redirect_response.status(), 307);
     assert_eq!(
-        header(&sent, "docker-content-digest"),
+        header(&redirect_response, "docker-content-digest"),
         setup.image.digest(),
         "only the redirect has the digest"
     );
-    let location = header(&sent, "location");
+    let location = header(&redirect_response, "location");
     assert_eq!(location, setup.url(&format!("{repository}/manifests/1")));
-    let challenged = setup.fixture.head(&location, "").await;
-    assert!(header(&challenged, "www-authenticate").contains("https://europe-west1-docker.pkg.dev/v2/token"));
+    let challenge_response = setup.fixture.head(&location, "").await;
+    assert!(
+        header(&challenge_response, "www-authenticate")
+            .contains("https://europe-west1-docker.pkg.dev/v2/token")
+    );
     let token = setup.token(repository, None).await;
     let response = setup.fixture.head(&location, &token).await;
     assert_eq!((response.status().as_u16(), header(&response, "docker-content-digest").as_str()), (200, ""));
-    let blob = setup.fixture.get(&format!("{front}/blobs/{}", setup.image.blobs[0].digest()), "").await;
+    let blob =
+        setup.fixture.get(&format!("{redirecting_url}/blobs/{}", setup.image.blobs[0].digest()), "").await;
     let location = header(&blob, "location");
     assert!(location.starts_with("https://prod-registry-k8s-io-eu-west-1.s3.dualstack."), "{location}");
     assert_eq!(
@@ -86,8 +90,8 @@ async fn artifact_registry_has_blobs_on_the_same_host() {
         "credentials go to the same host only"
     );
     let anonymous = setup.token("acme/r/private", None).await;
-    let api_error = registry_error(setup.get("acme/r/private/manifests/1", &anonymous).await).await;
-    assert_error(api_error, (403, "DENIED", "Unauthenticated request."));
+    let error = registry_error(setup.get("acme/r/private/manifests/1", &anonymous).await).await;
+    assert_error(error, (403, "DENIED", "Unauthenticated request."));
 }
 
 #[tokio::test]
@@ -99,19 +103,20 @@ async fn acr_accepts_identity_tokens_and_rejects_head_with_403() {
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         request.body(form.to_owned()).send().await.unwrap()
     };
-    let wish = "service=acme.azurecr.io&scope=repository%3Aprivate%3Apull";
-    let response = exchange(&format!("grant_type=refresh_token&refresh_token=identity.of.ann&{wish}")).await;
+    let parameters = "service=acme.azurecr.io&scope=repository%3Aprivate%3Apull";
+    let response =
+        exchange(&format!("grant_type=refresh_token&refresh_token=identity.of.ann&{parameters}")).await;
     let given = body(response).await;
     assert_eq!(given.as_object().unwrap().keys().collect::<Vec<_>>(), ["access_token"]);
     let token = format!("Bearer {}", given["access_token"].as_str().unwrap());
     assert_eq!(setup.get("private/manifests/1", &token).await.status(), 200);
-    let wrong = exchange(&format!("grant_type=refresh_token&refresh_token=x&{wish}")).await;
+    let wrong = exchange(&format!("grant_type=refresh_token&refresh_token=x&{parameters}")).await;
     assert_eq!(wrong.status(), 401);
-    assert_eq!(exchange(wish).await.status(), 400, "POST without grant_type");
+    assert_eq!(exchange(parameters).await.status(), 400, "POST without grant_type");
     // The identity token is also accepted as a password.
-    let url = format!("https://acme.azurecr.io/oauth2/token?{wish}");
-    let nobody = basic("00000000-0000-0000-0000-000000000000", "identity.of.ann");
-    assert_eq!(setup.fixture.get(&url, &nobody).await.status(), 200);
+    let url = format!("https://acme.azurecr.io/oauth2/token?{parameters}");
+    let identity_token_as_password = basic("00000000-0000-0000-0000-000000000000", "identity.of.ann");
+    assert_eq!(setup.fixture.get(&url, &identity_token_as_password).await.status(), 200);
     assert_eq!(setup.head("private/manifests/9", &token).await.status(), 403);
     let reason = registry_error(setup.get("private/manifests/9", &token).await).await;
     assert_error(reason, (404, "MANIFEST_UNKNOWN", "manifest tagged by '9' is not found"));
@@ -158,10 +163,10 @@ async fn the_pull_through_cache_needs_permissions() {
     let authorization = fixture.ecr_authorization().await;
     for action in ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"] {
         ecr.deny(action, "*");
-        let api_error =
+        let error =
             registry_error(fixture.get(&format!("{CACHE}/manifests/3.13"), &authorization).await).await;
-        assert_eq!((api_error.0, api_error.1.as_str()), (403, "DENIED"));
-        assert!(api_error.2.contains(action), "{}", api_error.2);
+        assert_eq!((error.0, error.1.as_str()), (403, "DENIED"));
+        assert!(error.2.contains(action), "{}", error.2);
         ecr.allow_everything();
     }
     assert_eq!(fixture.get(&format!("{CACHE}/manifests/3.13"), &authorization).await.status(), 200);

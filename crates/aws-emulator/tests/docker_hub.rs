@@ -1,6 +1,6 @@
 //! Behaviour of Docker Hub, through the proxy.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod common;
 
@@ -61,14 +61,14 @@ async fn private_and_missing_repositories_have_the_same_response() {
     hub(&fixture).put_image("acme/app", "1", &image);
     hub(&fixture).add_user("alice", "secret");
     hub(&fixture).make_private("acme/app", &["alice"]);
-    for (repository, authorization, status) in [
+    for (repository, credentials, status) in [
         ("acme/app", Some(("alice", "secret")), 200),
         ("acme/app", None, 401),
         ("acme/nothing", Some(("alice", "secret")), 401),
     ] {
-        let token = fixture.hub_token(repository, authorization).await;
+        let token = fixture.hub_token(repository, credentials).await;
         let response = fixture.get(&format!("{HUB}/v2/{repository}/manifests/1"), &token).await;
-        assert_eq!(response.status(), status, "{repository} {authorization:?}");
+        assert_eq!(response.status(), status, "{repository} {credentials:?}");
         if status == 401 {
             assert!(header(&response, "www-authenticate").contains("insufficient_scope"));
             assert_eq!(registry_error(response).await.1, "UNAUTHORIZED");
@@ -143,9 +143,9 @@ async fn redirects_blobs_to_a_host_without_credentials() {
         (head_response.status().as_u16(), header(&head_response, "content-length")),
         (200, blob.size().to_string())
     );
-    let moved = fixture.get(&url, &token).await;
-    assert_eq!(moved.status(), 307);
-    let location = header(&moved, "location");
+    let redirect = fixture.get(&url, &token).await;
+    assert_eq!(redirect.status(), 307);
+    let location = header(&redirect, "location");
     assert!(location.starts_with("https://production.cloudflare.docker.com/"), "{location}");
     assert_eq!(fixture.get(&location, "").await.bytes().await.unwrap(), blob.to_bytes());
     assert_eq!(fixture.get(&location, &token).await.status(), 400);
@@ -164,8 +164,8 @@ async fn range_support_is_configurable() {
     let (fixture, image) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
     let (blob, whole) = (&image.blobs[1], image.blobs[1].to_bytes());
-    let moved = fixture.get(&format!("{HUB}/v2/{PYTHON}/blobs/{}", blob.digest()), &token).await;
-    let location = header(&moved, "location");
+    let redirect = fixture.get(&format!("{HUB}/v2/{PYTHON}/blobs/{}", blob.digest()), &token).await;
+    let location = header(&redirect, "location");
     let part = || async {
         let request = fixture.client.get(&location).header("range", "bytes=10-");
         let response = request.send().await.unwrap();
@@ -233,9 +233,9 @@ async fn a_fault_expires_the_token() {
     let (fixture, _) = start().await;
     let token = fixture.hub_token(PYTHON, None).await;
     fixture.emulator.faults().add(Fault::on("manifest.get", Effect::ExpireToken).once());
-    let registry_error = fixture.get(&manifest("3.13"), &token).await;
-    assert_eq!(registry_error.status(), 401);
-    assert!(header(&registry_error, "www-authenticate").contains("invalid_token"));
+    let response = fixture.get(&manifest("3.13"), &token).await;
+    assert_eq!(response.status(), 401);
+    assert!(header(&response, "www-authenticate").contains("invalid_token"));
     assert_eq!(fixture.get(&manifest("3.13"), &token).await.status(), 401, "the token remains expired");
     let token = fixture.hub_token(PYTHON, None).await;
     assert_eq!(fixture.get(&manifest("3.13"), &token).await.status(), 200);

@@ -1,6 +1,6 @@
 //! DynamoDB through the proxy: conditions, consistency, errors, permissions and faults.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod common;
 
@@ -292,11 +292,11 @@ async fn faults_have_the_format_of_the_service() {
 
     // A lost request changes nothing. A lost response follows the write.
     let host = "dynamodb.eu-west-1.amazonaws.com";
-    for (on, held) in [(Direction::Request, 0), (Direction::Response, 1)] {
+    for (on, item_count) in [(Direction::Request, 0), (Direction::Response, 1)] {
         let reset = Effect::Reset { after_bytes: 0, on: Some(on) };
         faults.add(Fault::on("dynamodb:PutItem", reset).once());
         assert!(send(&fixture, host, "PutItem", &put(1, None)).await.is_err());
-        assert_eq!(fixture.emulator.dynamodb().items(REGION, STATE_TABLE).len(), held, "{on:?}");
+        assert_eq!(fixture.emulator.dynamodb().items(REGION, STATE_TABLE).len(), item_count, "{on:?}");
     }
     faults.add(Fault::on("dynamodb:GetItem", Effect::Delay { ms: 600_000 }).once());
     let input = key();

@@ -1,6 +1,6 @@
 //! ECR's API through the proxy.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod common;
 
@@ -158,8 +158,8 @@ async fn immutable_tags_reject_the_identical_digest() {
         fixture.call("PutImageTagMutability", input).await;
         for (tag, moves) in [("old", release), ("latest", latest)] {
             let (_, output) = fixture.call_in(REGION, "PutImage", put(&new, tag)).await;
-            let registry_error = output["__type"] == "ImageTagAlreadyExistsException";
-            assert_eq!(registry_error, !moves, "{mode} {tag}: {output}");
+            let is_rejected = output["__type"] == "ImageTagAlreadyExistsException";
+            assert_eq!(is_rejected, !moves, "{mode} {tag}: {output}");
             let kept = repository.resolve(tag).unwrap();
             let (_, again) =
                 fixture.call_in(REGION, "PutImage", put(if moves { &new } else { &old }, tag)).await;

@@ -1,6 +1,6 @@
 //! ECR's registry through the proxy.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod common;
 
@@ -63,9 +63,9 @@ async fn pushes_and_pulls_an_image() {
         let location = header(&redirect, "location");
         let bucket = "https://prod-eu-west-1-starport-layer-bucket.s3.eu-west-1.amazonaws.com/";
         assert!(location.starts_with(bucket), "{location}");
-        let registry_error = fixture.get(&location, &authorization).await;
-        assert_eq!(registry_error.status(), 400);
-        assert!(registry_error.text().await.unwrap().contains("Only one auth mechanism allowed"));
+        let response = fixture.get(&location, &authorization).await;
+        assert_eq!(response.status(), 400);
+        assert!(response.text().await.unwrap().contains("Only one auth mechanism allowed"));
         assert_eq!(fixture.get(&location, "").await.bytes().await.unwrap(), blob.to_bytes());
     }
     let tags = body(fixture.get(&format!("{REGISTRY}/v2/app/tags/list"), &authorization).await).await;
@@ -77,9 +77,9 @@ async fn challenges_without_credentials_and_rejects_an_expired_token() {
     let (fixture, _, authorization) = start().await;
     let url = format!("{REGISTRY}/v2/");
     for invalid_header in ["", "Bearer x", &basic("AWS", "garbage")] {
-        let registry_error = fixture.get(&url, invalid_header).await;
-        assert_eq!(registry_error.status(), 401);
-        assert!(header(&registry_error, "www-authenticate").starts_with("Basic realm="));
+        let response = fixture.get(&url, invalid_header).await;
+        assert_eq!(response.status(), 401);
+        assert!(header(&response, "www-authenticate").starts_with("Basic realm="));
     }
     assert_eq!(fixture.get(&url, &authorization).await.status(), 200);
     let other_region = "https://123456789012.dkr.ecr.us-east-1.amazonaws.com/v2/";
@@ -143,7 +143,7 @@ async fn a_broken_session_cannot_be_rewound() {
 #[tokio::test]
 async fn rejects_wrong_digests_and_empty_blobs() {
     let (fixture, repository, authorization) = start().await;
-    let invalid_header = digest(b"else");
+    let wrong_digest = digest(b"else");
     let close = |named: String| {
         let fixture = &fixture;
         let authorization = &authorization;
@@ -152,7 +152,7 @@ async fn rejects_wrong_digests_and_empty_blobs() {
             fixture.request(Method::PUT, &url, authorization).body("some").send().await.unwrap()
         }
     };
-    let (status, code, message) = registry_error(close(invalid_header.clone()).await).await;
+    let (status, code, message) = registry_error(close(wrong_digest.clone()).await).await;
     assert_eq!((status, code.as_str()), (400, "BLOB_UPLOAD_INVALID"));
     assert_eq!(message, "None of the provided layer digests match the calculated layer digest");
     let sha512 = format!("sha512:{}", "0".repeat(128));
@@ -160,8 +160,8 @@ async fn rejects_wrong_digests_and_empty_blobs() {
     assert_eq!(fixture.push("app", &authorization, b"").await.status(), 500);
     assert_eq!(repository.blobs(), [""; 0]);
     fixture.emulator.ecr().accept_wrong_digests();
-    assert_eq!(close(invalid_header.clone()).await.status(), 201);
-    assert_eq!(repository.actual_blob_digest(&invalid_header), Some(digest(b"some")));
+    assert_eq!(close(wrong_digest.clone()).await.status(), 201);
+    assert_eq!(repository.actual_blob_digest(&wrong_digest), Some(digest(b"some")));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Events, sandboxes, retries and the response bucket, with the fake function.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod stack_fixture;
 
@@ -159,13 +159,13 @@ async fn kills_processes_on_request_and_with_the_function() {
 }
 
 /// A request to the response bucket.
-struct Attempt {
+struct BucketRequest {
     method: reqwest::Method,
     content_type: Option<&'static str>,
     chunked: bool,
 }
 
-const PUT: Attempt = Attempt { method: reqwest::Method::PUT, content_type: None, chunked: false };
+const PUT: BucketRequest = BucketRequest { method: reqwest::Method::PUT, content_type: None, chunked: false };
 
 /// Creates a client that uses the proxy.
 fn client(emulator: &Emulator) -> reqwest::Client {
@@ -176,9 +176,9 @@ fn client(emulator: &Emulator) -> reqwest::Client {
         .timeout(TIMEOUT);
     client.build().unwrap()
 }
-const POST: Attempt = Attempt { method: reqwest::Method::POST, ..PUT };
+const POST: BucketRequest = BucketRequest { method: reqwest::Method::POST, ..PUT };
 
-impl Attempt {
+impl BucketRequest {
     /// Sends the request through the proxy and returns the status.
     async fn send(&self, emulator: &Emulator, url: &str) -> u16 {
         let mut request = client(emulator).request(self.method.clone(), url);
@@ -204,17 +204,17 @@ async fn the_bucket_rejects_requests_as_s3_does_and_records_them() {
     let fixture = default_stack_fixture().await;
     let StackFixture { bucket, emulator, .. } = &fixture;
     let json = Some("application/json");
-    for (signature, attempt, status) in [
+    for (signature, request, status) in [
         (SignatureVersion::V4, PUT, 200),
-        (SignatureVersion::V4, Attempt { content_type: json, ..PUT }, 200),
+        (SignatureVersion::V4, BucketRequest { content_type: json, ..PUT }, 200),
         (SignatureVersion::V2, PUT, 200),
-        (SignatureVersion::V2, Attempt { content_type: json, ..PUT }, 403),
-        (SignatureVersion::V2, Attempt { content_type: Some(""), ..PUT }, 200),
+        (SignatureVersion::V2, BucketRequest { content_type: json, ..PUT }, 403),
+        (SignatureVersion::V2, BucketRequest { content_type: Some(""), ..PUT }, 200),
         (SignatureVersion::V4, POST, 403),
-        (SignatureVersion::V4, Attempt { chunked: true, ..PUT }, 411),
+        (SignatureVersion::V4, BucketRequest { chunked: true, ..PUT }, 411),
     ] {
         let url = bucket.presign(&request_ids(), signature, URL_VALIDITY);
-        assert_eq!(attempt.send(emulator, &url).await, status, "{signature:?} {}", attempt.method);
+        assert_eq!(request.send(emulator, &url).await, status, "{signature:?} {}", request.method);
         assert_eq!(bucket.uploads(&request_ids()).last().unwrap().status, status);
     }
     let url = bucket.presign(&request_ids(), SignatureVersion::V4, URL_VALIDITY);

@@ -1,6 +1,6 @@
 //! Secrets Manager, Parameter Store and ECR Public's API through the proxy.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod common;
 
@@ -278,6 +278,6 @@ async fn ecr_public_issues_authorization_tokens_in_us_east_1() {
     fixture.emulator.ecr_public_api().allow_everything();
     fixture.emulator.ecr_public_api().set_token_lifetime(std::time::Duration::ZERO);
     let stale = outcome_text(&public_token(&fixture).await, "/authorizationData/authorizationToken");
-    let api_error = registry_error(fixture.get(url, &format!("Basic {stale}")).await).await;
-    assert_eq!((api_error.0, api_error.1.as_str()), (403, "DENIED"), "expired token");
+    let error = registry_error(fixture.get(url, &format!("Basic {stale}")).await).await;
+    assert_eq!((error.0, error.1.as_str()), (403, "DENIED"), "expired token");
 }

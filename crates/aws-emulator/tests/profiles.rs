@@ -1,6 +1,6 @@
 //! Behaviour of single registries, through the proxy.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod common;
 mod registry_fixture;
@@ -31,8 +31,8 @@ async fn docker_hub_rejects_wrong_credentials_and_locks_the_user() {
 async fn docker_hardened_images_need_credentials() {
     let setup = RegistryFixture::new(Profile::docker_hardened(), "python", "mirror").await;
     let anonymous = setup.token("python", None).await;
-    let api_error = setup.get("python/manifests/1", &anonymous).await;
-    assert!(header(&api_error, "www-authenticate").contains("insufficient_scope"));
+    let error = setup.get("python/manifests/1", &anonymous).await;
+    assert!(header(&error, "www-authenticate").contains("insufficient_scope"));
     let token = setup.token("python", Some("right")).await;
     assert_eq!(setup.get("python/manifests/1", &token).await.status(), 200);
     setup.registry.expire_tokens();
@@ -43,7 +43,7 @@ async fn docker_hardened_images_need_credentials() {
 #[tokio::test]
 async fn private_images_cause_the_errors_of_each_registry() {
     let denied = "requested access to the resource is denied";
-    for (profile, path, to_anonymous, to_wrong_login) in [
+    for (profile, path, to_anonymous, to_wrong_credentials) in [
         (Profile::ghcr(), "acme/", (403, "DENIED", denied), (403, "DENIED", "denied")),
         (
             Profile::gitlab(),
@@ -64,7 +64,7 @@ async fn private_images_cause_the_errors_of_each_registry() {
         assert_error(registry_error(setup.request_token(&private, None).await).await, to_anonymous);
         assert_error(
             registry_error(setup.request_token(&private, Some("wrong")).await).await,
-            to_wrong_login,
+            to_wrong_credentials,
         );
         let token = setup.token(&private, Some("right")).await;
         let got = setup.get(&format!("{private}/manifests/1"), &token).await;
@@ -80,8 +80,8 @@ async fn quay_rejects_a_scope_with_an_unknown_action() {
     let given = body(setup.request_token("acme/app", None).await).await;
     assert_eq!(given.as_object().unwrap().keys().collect::<Vec<_>>(), ["token"], "no lifetime");
     let token = setup.token("acme/private", None).await;
-    let api_error = registry_error(setup.get("acme/private/manifests/1", &token).await).await;
-    assert_error(api_error, (401, "UNAUTHORIZED", "access to the requested resource is not authorized"));
+    let error = registry_error(setup.get("acme/private/manifests/1", &token).await).await;
+    assert_error(error, (401, "UNAUTHORIZED", "access to the requested resource is not authorized"));
 }
 
 #[tokio::test]
@@ -92,8 +92,8 @@ async fn microsoft_has_no_authentication_and_its_storage_rejects_credentials() {
     let blob = setup.get(&format!("dotnet/sdk/blobs/{}", setup.image.blobs[0].digest()), "").await;
     let location = header(&blob, "location");
     assert!(location.starts_with("https://westeurope.data.mcr.microsoft.com/"), "{location}");
-    let api_error = setup.fixture.get(&location, &basic("a", "b")).await;
-    let text = api_error.text().await.unwrap();
+    let error = setup.fixture.get(&location, &basic("a", "b")).await;
+    let text = error.text().await.unwrap();
     assert!(text.contains("Authentication information is not given in the correct format"), "{text}");
 }
 
@@ -177,9 +177,9 @@ async fn chainguard_shows_two_tags_to_anonymous_callers() {
 async fn distribution_needs_basic_authentication() {
     let setup = RegistryFixture::new(Profile::distribution("registry.example"), "app", "private").await;
     for authorization in [String::new(), basic("ann", "wrong"), "Bearer x".to_owned()] {
-        let api_error = setup.get("app/manifests/1", &authorization).await;
-        assert_eq!(header(&api_error, "www-authenticate"), "Basic realm=\"Registry Realm\"");
-        assert_error(registry_error(api_error).await, (401, "UNAUTHORIZED", "authentication required"));
+        let error = setup.get("app/manifests/1", &authorization).await;
+        assert_eq!(header(&error, "www-authenticate"), "Basic realm=\"Registry Realm\"");
+        assert_error(registry_error(error).await, (401, "UNAUTHORIZED", "authentication required"));
     }
     let blob = format!("app/blobs/{}", setup.image.blobs[0].digest());
     let got = setup.get(&blob, &basic("ann", "right")).await;
@@ -201,8 +201,8 @@ async fn a_hostile_host_records_requests() {
     fixture.emulator.docker_hub().put_image("acme/app", "1", &ImageBuilder::new(1).single());
     let location = "https://attacker.example/v2/".to_owned();
     fixture.emulator.faults().add(Fault::on("ping", Effect::Redirect { location }));
-    let sent = fixture.get("https://registry-1.docker.io/v2/", "").await;
-    let response = fixture.get(&header(&sent, "location"), &basic("ann", "secret")).await;
+    let redirect_response = fixture.get("https://registry-1.docker.io/v2/", "").await;
+    let response = fixture.get(&header(&redirect_response, "location"), &basic("ann", "secret")).await;
     assert_eq!(header(&response, "www-authenticate"), "Basic realm=\"x\"");
     assert_eq!(attacker.authorizations(), [basic("ann", "secret")]);
     assert!(attacker.everything().starts_with("GET /v2/\n"));

@@ -1,6 +1,6 @@
 //! The proxy: TLS, unknown hosts, the log, and faults on bodies.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -181,13 +181,13 @@ async fn replaces_a_response_by_a_status_or_redirect() {
         ]"#,
         )
         .unwrap();
-    let registry_error = client.get(URL).send().await.unwrap();
+    let response = client.get(URL).send().await.unwrap();
     assert_eq!(
-        (registry_error.status().as_u16(), &registry_error.headers()["retry-after"]),
+        (response.status().as_u16(), &response.headers()["retry-after"]),
         (429, &"1".parse().unwrap())
     );
-    let moved = client.get(URL).send().await.unwrap();
-    assert_eq!(moved.url().path(), "/other");
+    let redirected = client.get(URL).send().await.unwrap();
+    assert_eq!(redirected.url().path(), "/other");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Referrers in upstream registries and in ECR.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Stacks with the fake function.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod stack_fixture;
 
@@ -118,8 +118,8 @@ async fn deletes_a_cancelled_create_and_ignores_its_late_response() {
     check(&created, StackStatus::RollbackComplete, &["Create Image", "Delete Image rollback"]);
     assert_eq!(created.calls[0].outcome, CallOutcome::Cancelled);
     assert!(created.failures().contains(&"Resource creation cancelled".to_owned()));
-    let invented = created.calls[1].physical_id().unwrap();
-    let random = invented.strip_prefix("shop-Image-").unwrap();
+    let generated = created.calls[1].physical_id().unwrap();
+    let random = generated.strip_prefix("shop-Image-").unwrap();
     assert!(random.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()));
 
     std::fs::write(file, "").unwrap();
@@ -148,8 +148,8 @@ async fn rolls_back_a_failed_update_with_swapped_properties() {
 async fn rolls_back_an_update_if_another_resource_fails() {
     let fixture = default_stack_fixture().await;
     let StackFixture { stack, .. } = &fixture;
-    let template = |value: &str, sibling: Resource| {
-        template_with_image(json!({ "Id": "a", "Value": value })).with("Task", sibling.depends_on("Image"))
+    let template = |value: &str, task: Resource| {
+        template_with_image(json!({ "Id": "a", "Value": value })).with("Task", task.depends_on("Image"))
     };
     stack.create(&template("old", Resource::simulated(json!({ "Version": 1 })))).await;
     let task = Resource::simulated(json!({ "Version": 2 }));
@@ -207,9 +207,9 @@ async fn creates_a_renamed_resource_and_deletes_the_old_one() {
     let updated = stack.update(&renamed).await;
     check(&updated, StackStatus::UpdateComplete, &["Create Picture", "Delete Image clean-up"]);
 
-    let rollback_event = template_with_image(json!({ "Id": "a" }))
+    let template = template_with_image(json!({ "Id": "a" }))
         .with("Task", failing(Trigger::Immediately).depends_on("Image"));
-    let updated = stack.update(&rollback_event).await;
+    let updated = stack.update(&template).await;
     let requests = ["Create Image", "Delete Image clean-up"];
     check(&updated, StackStatus::UpdateRollbackComplete, &requests);
     assert_eq!(stack.resources().keys().collect::<Vec<_>>(), ["Picture"]);
@@ -282,7 +282,7 @@ async fn creates_independent_resources_concurrently() {
 }
 
 #[tokio::test]
-async fn waits_on_after_a_discarded_response() {
+async fn continues_to_wait_after_a_discarded_response() {
     for behaviour in ["null-reason", "wrong-request"] {
         let fixture = default_stack_fixture().await;
         let StackFixture { stack, .. } = &fixture;

@@ -1,6 +1,6 @@
 //! Behaviour of registries with rare quirks, through the proxy.
 
-#![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod common;
 mod registry_fixture;
@@ -16,21 +16,21 @@ async fn oracle_has_an_empty_scope_in_the_challenge() {
     assert!(challenge.ends_with(r#",service="fra.ocir.io",scope="""#), "{challenge}");
     let token = setup.token("ns/app", None).await;
     assert_eq!(setup.get("ns/app/manifests/1", &token).await.status(), 200);
-    let useless = setup.fixture.get("https://fra.ocir.io/20180419/docker/token?scope=", "").await;
-    let useless = format!("Bearer {}", body(useless).await["token"].as_str().unwrap());
-    assert_eq!(setup.get("ns/app/manifests/1", &useless).await.status(), 401);
+    let unscoped = setup.fixture.get("https://fra.ocir.io/20180419/docker/token?scope=", "").await;
+    let unscoped = format!("Bearer {}", body(unscoped).await["token"].as_str().unwrap());
+    assert_eq!(setup.get("ns/app/manifests/1", &unscoped).await.status(), 401);
 }
 
 #[tokio::test]
 async fn a_moved_token_service_redirects_with_the_query() {
     let setup =
         RegistryFixture::new(Profile::moved_token_service("moved.example"), "a/app", "a/private").await;
-    let sent = setup.request_token("a/app", None).await;
+    let redirect = setup.request_token("a/app", None).await;
     assert_eq!(
-        (sent.status().as_u16(), header(&sent, "location")),
+        (redirect.status().as_u16(), header(&redirect, "location")),
         (302, "/c/token?scope=repository:a/app:pull".into())
     );
-    let location = format!("https://moved.example{}", header(&sent, "location"));
+    let location = format!("https://moved.example{}", header(&redirect, "location"));
     let given = body(setup.fixture.get(&location, "").await).await;
     assert_eq!(given["expires_in"], "300");
     let token = format!("Bearer {}", given["token"].as_str().unwrap());

@@ -47,11 +47,11 @@ impl Fixture {
     }
 
     /// Returns a bearer token of Docker Hub.
-    pub(crate) async fn hub_token(&self, repository: &str, authorization: Option<(&str, &str)>) -> String {
+    pub(crate) async fn hub_token(&self, repository: &str, credentials: Option<(&str, &str)>) -> String {
         let url = format!(
             "https://auth.docker.io/token?service=registry.docker.io&scope=repository:{repository}:pull"
         );
-        let authorization = authorization.map(|(user, password)| basic(user, password)).unwrap_or_default();
+        let authorization = credentials.map(|(user, password)| basic(user, password)).unwrap_or_default();
         let response = self.get(&url, &authorization).await;
         assert_eq!(response.status(), 200);
         let body = body(response).await;
