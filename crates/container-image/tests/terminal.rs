@@ -129,7 +129,7 @@ async fn prints_failures_and_warnings() {
     insta::assert_snapshot!("template-errors", shown(&sandbox, &[], "list broken.yaml wrong.yaml").await);
     let ambiguous = "update --all --check Dockerfile";
     insta::assert_snapshot!("warning", shown(&sandbox, &[], ambiguous).await);
-    insta::assert_snapshot!("usage-error", shown(&sandbox, &[], "update --all --matching-tags").await);
+    insta::assert_snapshot!("usage-error", shown(&sandbox, &[], "update --all --platforms").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
