@@ -58,7 +58,6 @@ const IMPOSSIBLE: [(Problem, Side); 8] = [
 ];
 
 /// Returns the content of `reasons.txt`, in the order of the codes.
-
 fn table() -> String {
     let mut lines = Vec::new();
     for problem in PROBLEMS {
@@ -238,7 +237,7 @@ fn table() -> String {
         (stopped(StopReason::NoProgress), MoreTime::FunctionTimeout),
         (stopped(StopReason::ServiceTimeout { allowed: 300 }), MoreTime::ServiceTimeout),
         (Failure::Copy(Box::new(early.clone())), MoreTime::FunctionTimeout),
-        (Failure::Copy(Box::new(early.clone())), MoreTime::ServiceTimeout),
+        (Failure::Copy(Box::new(early)), MoreTime::ServiceTimeout),
     ] {
         lines.push(reason(&failure, more_time, REQUEST));
     }
