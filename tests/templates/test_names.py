@@ -147,6 +147,17 @@ class Names(unittest.TestCase):
                 used = re.findall(r"^      (\w+):", block.split(TYPE, 1)[1].split("\nOutputs:")[0], re.M)
                 self.assertLessEqual(set(used), properties(), path.name)
 
+    def test_files_and_items_in_the_architecture_exist(self):
+        source = "".join(map(rust_source, CRATES.glob("*/src")))
+        names = re.findall(r"`([\w:/.]+)`", (ROOT / "ARCHITECTURE.md").read_text())
+        files = [name for name in names if name.endswith(".rs")]
+        items = [name.rsplit("::")[-1] for name in names if re.fullmatch(r"(\w+::)*[A-Z]\w+|\w+(::\w+)+", name)]
+        self.assertGreater(min(len(files), len(items)), 10)
+        for name in files:
+            self.assertTrue(list(CRATES.glob(f"*/src/**/{name}")), name)
+        for name in items:
+            self.assertRegex(source, rf"\b(struct|enum|trait|fn) {name}\b")
+
     def test_messages_of_the_log_exist_in_the_code(self):
         source = "".join(map(rust_source, CRATES.glob("*/src")))
         messages = column(DOCS / "operations.md", "Other lines worth an alarm or a search", 1)
