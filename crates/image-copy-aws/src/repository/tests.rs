@@ -43,8 +43,8 @@ async fn requests_the_settings_of_the_repository() {
         assert_eq!(input["repositoryNames"], json!(["team/app"]));
         success(&json!({"repositories": [{"imageTagMutability": "IMMUTABLE"}]}))
     });
-    let facts = repository.settings(Some(&tag("1"))).await.unwrap();
-    assert_eq!(facts.tag_is_immutable, Some(true));
+    let settings = repository.settings(Some(&tag("1"))).await.unwrap();
+    assert_eq!(settings.tag_is_immutable, Some(true));
     assert_eq!(repository.settings(None).await.unwrap().tag_is_immutable, None);
 }
 
@@ -62,12 +62,14 @@ async fn continues_without_the_permission_but_not_without_the_repository() {
 async fn checks_a_hundred_blobs_per_call_and_returns_only_available_ones() {
     let digests: Vec<Digest> = (0..250u32).map(|n| Digest::of(&n.to_be_bytes())).collect();
     let calls = Arc::new(AtomicUsize::new(0));
-    let (counter, odd) = (Arc::clone(&calls), digests[1..4].to_vec());
+    let (counter, unavailable) = (Arc::clone(&calls), digests[1..4].to_vec());
     let repository = repository(move |_, input| {
         counter.fetch_add(1, Ordering::SeqCst);
         let requested = input["layerDigests"].as_array().unwrap();
         assert!(requested.len() <= 100);
-        let position = |digest: &Value| odd.iter().position(|odd| json!(odd.as_str()) == *digest);
+        let position = |digest: &Value| {
+            unavailable.iter().position(|unavailable| json!(unavailable.as_str()) == *digest)
+        };
         let availability = |position| ["ARCHIVED", "UNAVAILABLE"].get(position).copied();
         let layers: Vec<Value> = requested
             .iter()
@@ -82,9 +84,9 @@ async fn checks_a_hundred_blobs_per_call_and_returns_only_available_ones() {
         }).collect();
         success(&json!({"layers": layers, "failures": failures}))
     });
-    let held = repository.blobs(&digests).await.unwrap();
-    assert_eq!(held.len(), 247);
-    assert!(digests[1..4].iter().all(|odd| !held.contains(odd)));
+    let available = repository.blobs(&digests).await.unwrap();
+    assert_eq!(available.len(), 247);
+    assert!(digests[1..4].iter().all(|unavailable| !available.contains(unavailable)));
     assert_eq!(calls.load(Ordering::SeqCst), 3);
 }
 
@@ -139,10 +141,10 @@ async fn tags_a_manifest_by_its_bytes_and_digest() {
 #[tokio::test]
 async fn an_immutable_tag_that_already_names_the_manifest_is_success() {
     let (same, other) = (manifest("same"), manifest("other"));
-    let named = image(&same, Some("1"));
+    let image = image(&same, Some("1"));
     let repository = repository(move |name, _| match name {
         "PutImage" => failure("ImageTagAlreadyExistsException", "the tag is immutable"),
-        _ => success(&json!({"images": [named]})),
+        _ => success(&json!({"images": [image]})),
     });
     repository.tag(&same, &tag("1")).await.unwrap();
     let error = repository.tag(&other, &tag("1")).await.unwrap_err();
