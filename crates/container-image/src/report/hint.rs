@@ -15,10 +15,16 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionOptions<'_>) -> String
         Problem::Missing if failure.concerns_image_content() => {
             "The registry has lost a part of this image. Push the image again.".into()
         }
-        Problem::Missing | Problem::ServerError if is_other_host(failure) => {
+        Problem::Missing | Problem::ServerError if failure.is_not_from_registry() => {
             format!("Check the host and the port in {argument}.")
         }
-        Problem::Missing => missing(side),
+        Problem::Missing if side == Side::Source => {
+            "Check the repository, the tag and the digest in SOURCE.".into()
+        }
+        Problem::Missing if failure.is_missing_repository() => {
+            "Create the repository, or correct --to.".into()
+        }
+        Problem::Missing => rejected(side, failure.operation()),
         Problem::CredentialsRequired => format!(
             "Check {argument} (many registries return this for a missing repository), or log in: {}.", login_command(failure)
         ),
@@ -75,13 +81,6 @@ fn pull_limit(failure: &Failure) -> String {
     )
 }
 
-fn missing(side: Side) -> String {
-    match side {
-        Side::Source => "Check the repository, the tag and the digest in SOURCE.".into(),
-        Side::Destination => "Create the repository, or correct --to.".into(),
-    }
-}
-
 fn rejected(side: Side, operation: Option<Operation>) -> String {
     match (side, operation) {
         (Side::Destination, Some(Operation::WriteManifest | Operation::WriteTag)) => {
@@ -115,10 +114,6 @@ pub(super) fn credentials_unavailable(failure: &Failure) -> String {
     } else {
         "Correct these credentials, or set REGISTRY_AUTH_FILE to another file.".into()
     }
-}
-
-fn is_other_host(failure: &Failure) -> bool {
-    matches!(failure, Failure::Registry { cause: registry::Error::ErrorResponse(response), .. } if response.is_not_from_registry)
 }
 
 /// Returns true if a TLS server rejected an unencrypted request.
