@@ -1,6 +1,6 @@
 //! Deletes tags and images, only with documented behaviour
-//! (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html>): deleting a tag
-//! also deletes the image if it was the last tag, and deleting a digest deletes the image with all tags.
+//! (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html>). Deleting a tag
+//! also deletes the image if it was the last tag. Deleting a digest deletes the image with all tags.
 
 use std::collections::HashSet;
 use std::time::Duration;

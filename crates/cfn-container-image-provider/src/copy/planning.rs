@@ -44,8 +44,8 @@ impl CopyContext {
 }
 
 /// Plans a copy with the records. An Update to the properties of an earlier copy of the resource is a
-/// rollback. If the source fails, or its tag names another image and ECR's tag is immutable, the rollback
-/// restores the earlier copy from ECR.
+/// rollback. It restores the earlier copy from ECR if the source fails, or if ECR's tag is immutable and the
+/// source's tag names another image now.
 pub(super) async fn plan(
     copy_request: &CopyRequest,
     request: &Request,

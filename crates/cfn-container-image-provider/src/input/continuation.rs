@@ -53,8 +53,8 @@ struct Payload {
 }
 
 impl ContinuationState {
-    /// Creates the state of the first invocation. The issue time is used only if it is plausible, because
-    /// URLs in the older format contain it for one signing method only.
+    /// Creates the state of the first invocation. The issue time is used only if it is plausible. URLs in the
+    /// older format contain it for one signing method only.
     pub(crate) fn first(event: Value, envelope: &Envelope, now: SystemTime) -> Self {
         let age = envelope.issue_time().and_then(|issued| now.duration_since(issued).ok());
         let age = age.filter(|age| *age < service_timeout(envelope)).unwrap_or_default();
