@@ -27,11 +27,12 @@ test: ## Run all tests that need only Rust
 	ACTIONS_SEEN=$(ACTIONS_SEEN).part $(CARGO) test --locked --workspace
 	@mv $(ACTIONS_SEEN).part $(ACTIONS_SEEN)
 
-check: ## Check format, lints, documentation, dependencies and licenses
+check: ## Check format, lints, documentation, language, dependencies and licenses (needs Python 3)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="$(RUSTDOC_LINTS)" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	tests/invariants.sh
+	tests/prose/run.sh
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \
 		$(CARGO) deny --locked check bans licenses sources; \
 	else \

@@ -11,7 +11,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Words, of which a code span, a link or a number is one.
-LONGEST_SENTENCE = 25
+LONGEST_SENTENCE = 20
 
 COMMENTS = {".rs": r"^\s*//[/!]? ?(.*)", "": r"^\s*(?:#|\"\"\")(?!!) ?(.*)"}
 DESCRIPTION = r"^\s*(?:Description|default): *([^>|{].*)"
@@ -33,7 +33,12 @@ def prose(path):
             is_fenced ^= line.lstrip().startswith("```")
             # Cells of tables and items of lists are paragraphs.
             pieces = [""] if is_fenced else re.split(r"\s*\|\s*|^\s*(?:[-*#>]+|\d+\.)\s", line)
-            yield from ((number, piece) for piece in (pieces if len(pieces) == 1 else ["", *pieces, ""]))
+            if len(pieces) > 1:
+                yield number, ""
+            for piece in pieces:
+                yield number, piece
+                if "|" in line:
+                    yield number, ""
         elif path.suffix in (".snap", ".txt") and path.parent.name != "fixtures":
             yield from ((number, line), (number, ""))
         else:

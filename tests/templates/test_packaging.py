@@ -1,4 +1,4 @@
-"""package.sh builds what it can, lists what it cannot, and rejects programs that would not run.
+"""package.sh builds all possible packages, lists the others, and rejects programs that would not run.
 reproduce.sh fails if another clone gives other bytes. Scripts replace the compilers."""
 
 import os

@@ -137,7 +137,7 @@ class Stacks(Installation):
                 self.assertIn("Not checked: stacks in other Regions and accounts", output)
                 with self.assertRaisesRegex(ClientError, "does not exist"):
                     self.stack(region)
-                with self.assertRaisesRegex(ClientError, "[Nn]ot ?[Ff]ound"):
+                with self.assertRaisesRegex(ClientError, "(?i)not ?found"):
                     self.function(region=region)
 
     def test_the_function_is_in_the_vpc_and_the_watchdog_is_not(self):

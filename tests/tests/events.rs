@@ -36,7 +36,7 @@ async fn rejects_invalid_properties_within_a_second() {
         (with("Platform", json!("linux-arm64")), "Platform"),
         (with("Tag", json!("no spaces")), "Tag"),
         (with("Tag", json!({"a": 1})), "Tag"),
-        (with("Platfrom", json!("all")), "Platfrom"),
+        (with("PlatformList", json!("all")), "PlatformList"),
     ];
     for (properties, expected) in cases {
         let started = Instant::now();
@@ -136,7 +136,7 @@ async fn names_the_missing_image_host_repository_or_platform() {
     s390x["Platform"] = json!("linux/s390x");
     for (properties, expected) in [
         (account.properties("python:9.99"), ["docker.io/library/python:9.99", "ImageReference"]),
-        (account.properties("pyhton:3.13"), ["docker.io/library/pyhton:3.13", "ImageReference"]),
+        (account.properties("pytthon:3.13"), ["docker.io/library/pytthon:3.13", "ImageReference"]),
         (account.properties("registry.invalid/app:1"), ["registry.invalid", "could not be read"]),
         (missing, ["missing", "RepositoryArn"]),
         (s390x, ["linux/amd64", "Platform"]),

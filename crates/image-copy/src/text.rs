@@ -212,7 +212,7 @@ mod tests {
             ("z\u{200b}e\u{200c}r\u{200d}o\u{feff}\u{2060}\u{ad}", "zero"),
             ("t\u{e0001}a\u{e0061}g\u{e007f}s\u{fe0f}\u{e0100}", "tags"),
             ("p\u{e000}r\u{f8ff}i\u{f0000}v\u{10ffff}", "priv"),
-            ("h\u{3164}i\u{115f}d\u{ffa0}e\u{2800}n\u{34f}", "hiden"),
+            ("h\u{3164}i\u{115f}d\u{ffa0}d\u{2800}en\u{34f}", "hidden"),
             ("\u{fff9}x\u{fffb}\u{180e}", "x"),
             ("Größe 文件 नमस्ते e\u{301} 😀", "Größe 文件 नमस्ते e\u{301} 😀"),
             ("a \"quoted\" b", "a \"quoted\" b"),
