@@ -155,8 +155,8 @@ async fn names_the_missing_permission_for_a_secret() {
     secrets.set_key(&broken, KmsKey::AccessDenied);
     for (arn, expected) in [
         (own, "Check the ARN in CredentialArn."),
-        (denied, "installer's parameter SecretArns"),
-        (foreign, "in its resource policy, kms:Decrypt in its key policy"),
+        (denied, "provider's parameter SecretArns"),
+        (foreign, "in its policy, kms:Decrypt in its key policy"),
         (broken, "KmsKeyArns"),
     ] {
         let response =
@@ -175,7 +175,7 @@ async fn rejects_a_source_that_is_not_allowed_without_requests() {
     let response = case.account.create(case.account.properties("libary/python:3.13")).await;
     let reason = failure_reason(&response);
     assert!(reason.contains("Source docker.io/libary/python:3.13 is not allowed"), "{reason}");
-    assert!(reason.contains("allows is docker.io/library."), "{reason}");
+    assert!(reason.contains("The nearest allowed prefix is docker.io/library."), "{reason}");
     let requests = case.account.world.emulator.log().since(before);
     assert!(requests.iter().all(|entry| entry.service == "response"), "{requests:?}");
     check_success(&case.account.create(case.account.properties("python:3.13")).await);

@@ -181,7 +181,7 @@ async fn a_response_is_sent_again_until_the_bucket_accepts_it() {
         account.world.emulator.faults().add(Fault::on("response.put", effect).times(times));
         check_success(&account.create(account.properties("python:3.13")).await);
         let mut defects = account.world.bucket.defects();
-        defects.retain(|defect| !defect.contains("a fault reset"));
+        defects.retain(|defect| !defect.contains("reset by a fault"));
         assert_eq!(defects, Vec::<String>::new());
     }
 }

@@ -88,9 +88,7 @@ impl<'de> Deserialize<'de> for Descriptor {
         if !media_type.is_empty() {
             media_type::validate(&media_type).map_err(D::Error::custom)?;
         }
-        let platform = platform.map(Platform::try_from).transpose();
-        let platform =
-            platform.map_err(|error| D::Error::custom(format!("the platform is invalid: {error}")))?;
+        let platform = platform.map(Platform::try_from).transpose().map_err(D::Error::custom)?;
         let is_foreign = is_nondistributable(&media_type) || urls.is_some_and(|urls| !urls.is_empty());
         Ok(Self { media_type, digest, size, platform, attestation_subject, is_foreign })
     }

@@ -82,9 +82,7 @@ pub(super) fn copy(failure: &copy::Failure, more_time: MoreTime) -> String {
             "Run the operation again. If it fails again, the source is damaged: choose another tag or digest in ImageReference."
         }
         (Problem::Corrupt | Problem::InvalidResponse, Side::Destination) => CHECK_NETWORK,
-        (Problem::InvalidResponse, Side::Source) if failure.is_invalid_manifest() => {
-            "Choose another tag or digest in ImageReference, or push the image to the source with a current client."
-        }
+        (Problem::InvalidResponse, Side::Source) if failure.is_invalid_manifest() => OTHER_TAG,
         (Problem::InvalidResponse, Side::Source) => {
             "Run the operation again. If it fails again, check the host in ImageReference and any proxy."
         }
