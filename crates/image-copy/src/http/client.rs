@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 
 use super::address::{Network, PlainHttpHosts, check_target, is_loopback_host};
+use super::attempts::{Attempts, read_response};
 use super::pending_requests::PendingRequest;
 use super::proxy::Proxies;
 use super::reqwest_error::{classify_error, forbidden_address, host_with_port, new_error};
@@ -271,71 +272,3 @@ impl Client {
         }
     }
 }
-
-/// Reads a response to its end.
-async fn read_response(
-    mut response: StreamingResponse,
-    request: &Request,
-    attempts: &mut Attempts,
-) -> Result<Response, Error> {
-    let (status, headers) = (response.status(), response.headers().clone());
-    attempts.successes += u32::from(status.is_success());
-    let mut body = BytesMut::new();
-    // The response to HEAD has no body, even if it states a length.
-    while request.method != Method::HEAD
-        && let Some(chunk) = response.next_chunk().await?
-    {
-        let limit = if status.is_success() { request.limit } else { ERROR_BODY_BYTES };
-        if (body.len() as u64).saturating_add(chunk.len() as u64) > limit {
-            if status.is_success() {
-                return Err(new_error(ErrorKind::TooLarge { limit }, &request.url));
-            }
-            break;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let Attempts { count, successes, started, .. } = *attempts;
-    Ok(Response {
-        status,
-        headers,
-        body: body.freeze(),
-        attempts: count,
-        successes,
-        elapsed: started.elapsed(),
-    })
-}
-
-/// Attempts at one request, within the budget of its operation.
-struct Attempts {
-    budget: RetryBudget,
-    started: Instant,
-    count: u32,
-    /// Number of responses with status 2xx, also if the body was interrupted.
-    successes: u32,
-}
-
-impl Attempts {
-    fn new(budget: RetryBudget) -> Self {
-        Self { budget, started: Instant::now(), count: 0, successes: 0 }
-    }
-
-    /// Returns the final result, or `None` after the pause before the next attempt.
-    async fn finish_or_wait(
-        &mut self,
-        result: Result<Response, Error>,
-        request: &Request,
-    ) -> Option<Result<Response, Error>> {
-        match result {
-            Ok(response) => {
-                let is_over = (request.is_final)(&response)
-                    || !self.budget.wait_after_response(response.status, &response.headers).await;
-                is_over.then_some(Ok(response))
-            }
-            Err(error) if self.budget.wait_after_error(&error).await => None,
-            Err(error) => Some(Err(Error { attempts: self.count, elapsed: self.started.elapsed(), ..error })),
-        }
-    }
-}
-
-/// Maximum size of an error document in bytes. The rest is not read.
-const ERROR_BODY_BYTES: u64 = 64 * 1024;

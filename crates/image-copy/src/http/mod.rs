@@ -4,6 +4,7 @@
 //! Independent of images. Redirects are left to the caller, which must decide about the credentials.
 
 mod address;
+mod attempts;
 mod client;
 mod error;
 mod options;

@@ -19,6 +19,7 @@ mod error_response;
 mod manifests;
 mod pages;
 mod rate_limit;
+mod redirects;
 mod referrers;
 mod requests;
 mod scopes;

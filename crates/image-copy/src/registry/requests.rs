@@ -4,20 +4,17 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::authorization::{Authorization, HttpContext, RegistryTarget, RequestTarget};
+use super::redirects::redirect_target;
 use super::secrets::Secrets;
 use super::{Access, CredentialsSent, Error, ErrorResponse, RateLimit, Repository};
 use crate::http::{self, Network, ReceivedResponse, Response};
 use crate::oci::Digest;
 
 const MAX_REDIRECTS: usize = 5;
-
-/// Maximum length of a `Location` in bytes. Signed URLs have about 3 KiB. All values of the query are removed
-/// from messages, which takes time proportional to the square of their number.
-const MAX_LOCATION_BYTES: usize = 16 * 1024;
 
 /// Maximum size of a response whose body is not used, in bytes.
 pub(super) const SMALL_BODY_BYTES: u64 = 1 << 20;
@@ -166,7 +163,7 @@ impl Repository {
             let sending = self.send_authorized(&mut request, is_registry, body_mode, &http, &mut secrets);
             let (received, credentials) = sending.await.map_err(|error| secrets.remove_from_error(error))?;
             let target = match &received {
-                ReceivedResponse::Complete(response) => redirect(response, &request)?,
+                ReceivedResponse::Complete(response) => redirect_target(response, &request)?,
                 ReceivedResponse::Streaming(_) => None,
             };
             let Some(target) = target else {
@@ -282,25 +279,6 @@ impl Repository {
 enum BodyMode {
     Complete,
     Streaming,
-}
-
-/// Returns the target of a redirect that keeps the method. Other redirects would change the method of a write
-/// to GET.
-pub(super) fn redirect(response: &Response, request: &http::Request) -> Result<Option<Url>, Error> {
-    let reads = matches!(request.method, Method::GET | Method::HEAD);
-    let keeps_method = matches!(response.status.as_u16(), 307 | 308);
-    let is_followed = keeps_method || (reads && matches!(response.status.as_u16(), 301..=303));
-    if !is_followed {
-        return Ok(None);
-    }
-    let target = location(&response.headers, &request.url);
-    target.map(Some).ok_or(Error::Protocol("the location of the redirect is missing or not a valid URL"))
-}
-
-/// Returns the URL in `Location`, which can be relative to `base`.
-pub(super) fn location(headers: &HeaderMap, base: &Url) -> Option<Url> {
-    let text = headers.get(LOCATION)?.to_str().ok().filter(|text| text.len() <= MAX_LOCATION_BYTES)?;
-    base.join(text).ok().map(http::without_credentials)
 }
 
 pub(super) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {

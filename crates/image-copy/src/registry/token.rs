@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::authorization::HttpContext;
-use super::requests::redirect;
+use super::redirects::redirect_target;
 use super::secrets::Secrets;
 use super::{Credentials, CredentialsSent, Error, ErrorResponse};
 use crate::http::{self, Network};
@@ -183,7 +183,8 @@ async fn send(
     for _ in 0..=MAX_REDIRECTS {
         let mut response = context.http.send(request, context.deadline).await?;
         secrets.remove_from_response(&mut response);
-        let target = redirect(&response, request)?.filter(|target| is_same_service(&request.url, target));
+        let target =
+            redirect_target(&response, request)?.filter(|target| is_same_service(&request.url, target));
         match target {
             Some(target) => request.url = target,
             None => return Ok(response),

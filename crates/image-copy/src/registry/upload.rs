@@ -15,7 +15,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Method, Url};
 use tokio::time::Instant;
 
-use super::requests::{RegistryResponse, SMALL_BODY_BYTES, location, redirect};
+use super::redirects::{location, redirect_target};
+use super::requests::{RegistryResponse, SMALL_BODY_BYTES};
 use super::secrets::Secrets;
 use super::{Error, ErrorResponse, Repository};
 use crate::http::{self, Backoff, RetryBudget, UploadMonitor};
@@ -148,7 +149,7 @@ impl Repository {
         if response.status.is_success() {
             return Ok(());
         }
-        if let Some(url) = redirect(&response, &request).map_err(UploadError::Destination)? {
+        if let Some(url) = redirect_target(&response, &request).map_err(UploadError::Destination)? {
             return Err(UploadError::Redirected(UploadSession { url }));
         }
         secrets.remove_from_response(&mut response);
