@@ -64,7 +64,7 @@ impl World {
         let emulator = Emulator::start().await.unwrap();
         let ecr = emulator.ecr().create_repository(&emulator.repository_arn(APP), mutability);
         let credentials =
-            WorldCredentials { emulator: EcrApi::of(&emulator), cached: Mutex::default(), hub: None };
+            WorldCredentials { ecr: EcrApi::new(&emulator), cached: Mutex::default(), hub: None };
         let client = Client::new(options(&emulator), Arc::new(credentials)).unwrap();
         Self { emulator, ecr, client, deadline: None, mirrors: Vec::new() }
     }
@@ -74,14 +74,14 @@ impl World {
         let credentials = Credentials { username: username.into(), password: password.into() };
         let cached = Mutex::default();
         let credentials =
-            WorldCredentials { emulator: EcrApi::of(&self.emulator), cached, hub: Some(credentials) };
+            WorldCredentials { ecr: EcrApi::new(&self.emulator), cached, hub: Some(credentials) };
         self.client = Client::new(options(&self.emulator), Arc::new(credentials)).unwrap();
     }
 
     /// Uses these options in all later requests.
     pub(crate) fn set_options(&mut self, options: http::Options) {
         let credentials =
-            WorldCredentials { emulator: EcrApi::of(&self.emulator), cached: Mutex::default(), hub: None };
+            WorldCredentials { ecr: EcrApi::new(&self.emulator), cached: Mutex::default(), hub: None };
         self.client = Client::new(options, Arc::new(credentials)).unwrap();
     }
 
@@ -93,10 +93,10 @@ impl World {
             tag: tag.map(|tag| tag.parse().unwrap()),
             platforms: match platforms {
                 "all" => PlatformSelection::All,
-                several if several.contains(',') => {
-                    PlatformSelection::Several(several.split(',').map(|one| one.parse().unwrap()).collect())
-                }
-                one => PlatformSelection::One(one.parse().unwrap()),
+                list if list.contains(',') => PlatformSelection::Several(
+                    list.split(',').map(|platform| platform.parse().unwrap()).collect(),
+                ),
+                platform => PlatformSelection::One(platform.parse().unwrap()),
             },
             earlier_copies: Vec::new(),
             include_referrers: false,
@@ -184,7 +184,7 @@ impl World {
 
 /// Caches the credentials for ECR until they are rejected, as the provider does.
 struct WorldCredentials {
-    emulator: EcrApi,
+    ecr: EcrApi,
     cached: Mutex<Option<Credentials>>,
     hub: Option<Credentials>,
 }
@@ -196,7 +196,7 @@ struct EcrApi {
 }
 
 impl EcrApi {
-    fn of(emulator: &Emulator) -> Self {
+    fn new(emulator: &Emulator) -> Self {
         let certificate = reqwest::Certificate::from_pem(emulator.ca_pem().as_bytes()).unwrap();
         let client = reqwest::Client::builder()
             .proxy(reqwest::Proxy::all(emulator.proxy_url()).unwrap())
@@ -245,13 +245,13 @@ impl CredentialsProvider for WorldCredentials {
             match repository.registry().api_host().split('.').collect::<Vec<_>>().as_slice() {
                 [_, "dkr", "ecr", region, "amazonaws", "com"] => {
                     let mut cached = self.cached.lock().await;
-                    let is_refused = |credentials: &Credentials| {
+                    let is_rejected = |credentials: &Credentials| {
                         rejected.is_some_and(|r| {
                             r.password.expose_secret() == credentials.password.expose_secret()
                         })
                     };
-                    if cached.as_ref().is_none_or(is_refused) {
-                        *cached = Some(self.emulator.credentials(region).await);
+                    if cached.as_ref().is_none_or(is_rejected) {
+                        *cached = Some(self.ecr.credentials(region).await);
                     }
                     Ok(cached.clone())
                 }
