@@ -66,12 +66,12 @@ impl Authorizer {
         if !matches!(status, 400 | 401 | 403 | 404) {
             return Ok(None);
         }
-        let stated =
+        let received =
             if matches!(status, 401 | 403) { Challenge::from_headers(&response.headers) } else { None };
-        if let (Some(challenge), Some(_)) = (&stated, &target.registry) {
+        if let (Some(challenge), Some(_)) = (&received, &target.registry) {
             lock(&self.challenges).insert(target.origin.clone(), challenge.clone());
         }
-        let known = stated.or_else(|| self.known_challenge(target)).or_else(|| sent.challenge.clone());
+        let known = received.or_else(|| self.known_challenge(target)).or_else(|| sent.challenge.clone());
         let challenge = match known {
             Some(challenge) => challenge,
             None => match self.request_challenge(sent, target, context, status).await {

@@ -11,7 +11,7 @@ use crate::http::{self, Network};
 use crate::oci::Registry;
 
 impl Client {
-    /// Returns the registry's base URL. It is without TLS if the configuration lists the host. For a registry
+    /// Returns the registry's base URL. It uses no TLS if the configuration lists the host. For a registry
     /// on this machine, one request tests TLS. All other registries need TLS, also at private addresses,
     /// because a private network can be wiretapped.
     pub(super) async fn base_url(&self, registry: &Registry) -> Result<Url, Error> {

@@ -23,7 +23,7 @@ impl Repository {
     /// Lists the referrers of `subject` with the referrers API. No registry counts this as a pull. Returns
     /// `None` if the registry does not support the API: it returns 404, another error, or a web page.
     ///
-    /// The request has no filter, because not all registries apply it.
+    /// The request has no filter, so that the list is complete.
     ///
     /// # Errors
     /// Any other error response.
