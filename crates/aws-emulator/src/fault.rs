@@ -43,8 +43,8 @@ pub enum Direction {
 /// Effect of a fault.
 ///
 /// Effects on bodies hit the request body of PUT and PATCH, and otherwise the response body. `on` overrides
-/// this. If a response is reset or truncated after 0 bytes, the client receives no status line either,
-/// although the service has processed the request.
+/// this. If a response is reset or truncated after 0 bytes, the client receives no status line either. The
+/// service has processed the request nevertheless.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Effect {
@@ -250,8 +250,8 @@ struct ActiveFault {
     hits: usize,
 }
 
-/// Active faults. A request is hit by the first fault that matches and is not used up, so that several
-/// faults for one operation take effect one after the other.
+/// Active faults. A request is hit by the first fault that matches and is not used up. Several faults for
+/// one operation therefore take effect one after the other.
 #[derive(Default)]
 pub struct Faults {
     active: Mutex<Vec<ActiveFault>>,
@@ -349,10 +349,10 @@ mod tests {
             {"match": {"host": "*.docker.io"}, "effect": "expire-token"}
         ]"#;
         assert_eq!(faults.load(text).unwrap(), 2);
-        let cut = Some(Effect::Truncate { after_bytes: 7, on: None });
+        let truncation = Some(Effect::Truncate { after_bytes: 7, on: None });
         let expired = Some(Effect::ExpireToken);
         let hit = || faults.hit("registry-1.docker.io", "blob.get", "/v2/");
-        assert_eq!([hit(), hit(), hit(), hit()], [expired.clone(), cut.clone(), cut, expired]);
+        assert_eq!([hit(), hit(), hit(), hit()], [expired.clone(), truncation.clone(), truncation, expired]);
         assert_eq!(faults.hit("example.com", "ping", "/v2/"), None);
         assert_eq!(faults.hit_count(), 4);
     }

@@ -179,7 +179,7 @@ impl http_body::Body for FaultyBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        // If the fault is at the end of the body, it must still take effect.
+        // A fault at the end of the body must still take effect.
         self.position() != Some(self.passed) && self.held.is_none() && self.inner.is_end_stream()
     }
 

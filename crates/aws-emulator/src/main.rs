@@ -100,9 +100,9 @@ fn put_image(emulator: &Emulator, seed: u64, reference: &str, layers: &[u64]) ->
         "docker.io" => std::sync::Arc::clone(emulator.docker_hub()),
         host => emulator.upstream(host).unwrap_or_else(|| emulator.add_upstream(Profile::bearer(host))),
     };
-    let recipe = ImageBuilder::new(seed).attestations();
-    let recipe = if layers.is_empty() { recipe } else { recipe.layers(layers) };
-    let image = recipe.index();
+    let builder = ImageBuilder::new(seed).attestations();
+    let builder = if layers.is_empty() { builder } else { builder.layers(layers) };
+    let image = builder.index();
     registry.put_image(repository, tag, &image);
     eprintln!("{reference}@{}", image.digest());
     Ok(())

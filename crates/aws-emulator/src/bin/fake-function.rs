@@ -1,8 +1,8 @@
 //! A Lambda function for the tests of the emulator.
 //!
-//! It uses the Runtime API and responds to CloudFormation with nothing but sockets and TLS. The event's
-//! properties select its behaviour: `Create`, `Update` and `Delete` name the behaviour for that request
-//! type (default `succeed`), `Id` the physical ID, and `File` a file to wait for.
+//! It uses the Runtime API and responds to CloudFormation with nothing but sockets and TLS. The properties
+//! `Create`, `Update` and `Delete` name the behaviour for that request type. The default is `succeed`. `Id`
+//! is the physical ID, and `File` a file to wait for.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

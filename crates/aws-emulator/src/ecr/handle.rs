@@ -86,8 +86,8 @@ impl Ecr {
     }
 
     /// Sets the lifetime of new authorization tokens.
-    pub fn set_token_lifetime(&self, lasts: Duration) {
-        *self.token_lifetime.lock().unwrap_or_else(PoisonError::into_inner) = lasts;
+    pub fn set_token_lifetime(&self, lifetime: Duration) {
+        *self.token_lifetime.lock().unwrap_or_else(PoisonError::into_inner) = lifetime;
     }
 
     /// Sets the permitted calls per second of an action such as `PutImage`. `None` means unlimited.

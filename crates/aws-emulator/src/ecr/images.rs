@@ -79,8 +79,8 @@ pub(super) fn put(
         );
         return Err(ApiError::new("ImageTagAlreadyExistsException", message));
     }
-    let is_held = repository.images.contains_key(&digest);
-    if is_held && (image.tag.is_none() || named == Some(&digest)) {
+    let exists = repository.images.contains_key(&digest);
+    if exists && (image.tag.is_none() || named == Some(&digest)) {
         return Ok(PutOutcome::Unchanged(manifest));
     }
     check_references(repository, key, &parsed)?;

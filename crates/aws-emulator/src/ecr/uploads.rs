@@ -74,7 +74,7 @@ impl UploadSession {
     }
 }
 
-/// Opens a session, or mounts a blob if the request asks for it.
+/// Opens a session, or mounts a blob if the request names one.
 pub(super) fn start(state: &mut State, caller: &Caller, key: &RepositoryKey, request: &Request) -> Response {
     if !state.repositories.contains_key(key) {
         // Clients get a closed connection instead of a 404 (https://github.com/moby/moby/issues/24473).

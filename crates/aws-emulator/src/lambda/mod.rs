@@ -1,8 +1,8 @@
 //! Emulates Lambda: asynchronous events, each handled by a process of the real program.
 //!
-//! A [`Function`] queues events, starts a sandbox if none is idle, kills a process at its timeout, and
-//! retries failed events as Lambda does. Events that fail permanently go to the on-failure hook. Programs
-//! invoke functions through [`LambdaApi`].
+//! A [`Function`] queues events and starts a sandbox if none is idle. It kills a process at its timeout,
+//! and retries failed events as Lambda does. Events that fail permanently go to the on-failure hook.
+//! Programs invoke functions through [`LambdaApi`].
 
 mod invoke_api;
 mod output;

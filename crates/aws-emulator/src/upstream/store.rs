@@ -62,7 +62,7 @@ impl State {
     /// Returns true if the password is valid.
     pub(super) fn accepts_password(&self, user: &str, password: &str) -> bool {
         let key = (user.to_owned(), password.to_owned());
-        let lasts = self.passwords.get(&key).is_some_and(|expires_at| *expires_at > Instant::now());
-        lasts || self.users.get(user).is_some_and(|right| right == password)
+        let is_valid = self.passwords.get(&key).is_some_and(|expires_at| *expires_at > Instant::now());
+        is_valid || self.users.get(user).is_some_and(|right| right == password)
     }
 }

@@ -59,8 +59,8 @@ impl Profile {
         }
     }
 
-    /// `registry.k8s.io`, which redirects manifests to an Artifact Registry, where repository names have
-    /// the prefix [`RedirectingHost::prefix`], and blobs to a bucket
+    /// `registry.k8s.io`, which redirects manifests to an Artifact Registry and blobs to a bucket.
+    /// Repository names in the Artifact Registry have the prefix [`RedirectingHost::prefix`]
     /// (<https://github.com/kubernetes/registry.k8s.io/blob/main/cmd/archeio/docs/request-handling.md>).
     pub fn kubernetes() -> Self {
         let bucket = "prod-registry-k8s-io-eu-west-1.s3.dualstack.eu-west-1.amazonaws.com";
