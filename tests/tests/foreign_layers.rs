@@ -54,7 +54,7 @@ async fn copies_an_image_without_its_foreign_layer_once() {
         let (response, _) = account.create_and_last_line(&properties).await;
         check_success(&response);
         let reason = response.reason.unwrap();
-        assert!(reason.contains("1 layer that may not be distributed was left out"), "{reason}");
+        assert!(reason.contains("1 non-distributable layer was skipped"), "{reason}");
         let mark = account.mark();
         let (response, line) = account.create_and_last_line(&properties).await;
         check_success(&response);

@@ -1,4 +1,4 @@
-//! Why an event could not be carried out. The text is written where the response is.
+//! Failures of an event. `respond/reason` has their texts.
 
 use image_copy::copy;
 use image_copy::registry;
@@ -10,16 +10,16 @@ use crate::input::failed_invocation::InvocationFailure;
 use crate::input::properties::InvalidProperty;
 use crate::settings::SourceNotAllowed;
 
-/// Why an event could not be carried out.
+/// Failure of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Failure {
-    /// The event cannot be read.
+    /// The event is invalid.
     Event(InvalidEvent),
-    /// A property is wrong.
+    /// A property is invalid.
     Property(InvalidProperty),
-    /// A setting of the provider is wrong.
+    /// A parameter of the provider is invalid.
     Setting(String),
-    /// The installer does not allow this source.
+    /// `AllowedSources` does not contain this source.
     SourceNotAllowed(SourceNotAllowed),
     /// The image could not be copied.
     Copy(copy::Error),
@@ -27,19 +27,19 @@ pub(crate) enum Failure {
     Secret { failure: copy::Error, problem: Box<SecretProblem> },
     /// Time ran out, and another invocation cannot continue.
     Stopped { failure: copy::Error, reason: StopReason },
-    /// A Delete or a later event of the same resource was carried out meanwhile.
+    /// A Delete or a later event of the same resource was completed first.
     Superseded,
     /// Another event was changing the tag until time ran out.
     TagBusy { image: String },
-    /// The tag could not be written or deleted in the time of a lease.
+    /// The tag could not be written or deleted before the lease ended.
     LeaseEnded,
     /// The image could not be deleted.
     NotDeleted(Box<NotDeleted>),
     /// Earlier invocations sent no response. Only the watchdog reports this.
     Invocation(InvocationFailure),
-    /// The work did not stop by itself.
+    /// The operation did not stop at its deadline.
     TimeRanOut { seconds: u64 },
-    /// A defect of the provider.
+    /// Internal error in the provider.
     Panic,
 }
 

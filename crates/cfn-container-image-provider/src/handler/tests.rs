@@ -68,7 +68,7 @@ async fn responds_to_an_invalid_event() {
     let services = services(&FakeAws::default(), &[]);
     for (name, value, expected) in [
         ("RequestType", json!("Destroy"), "The event is invalid: its RequestType is \"Destroy\""),
-        ("ResourceProperties", Value::Null, "The event is invalid: it has no ResourceProperties"),
+        ("ResourceProperties", Value::Null, "The event is invalid: its ResourceProperties are missing"),
         ("ResourceProperties", json!({}), "ImageReference is missing or not a string"),
         ("LogicalResourceId", json!(17), "The event is invalid: its LogicalResourceId"),
     ] {

@@ -44,7 +44,7 @@ impl ResourceOperation {
             }
         }
         if !payload.get("ResourceProperties").is_some_and(Value::is_object) {
-            return Err(InvalidEvent("it has no ResourceProperties, or they are not a map".into()));
+            return Err(InvalidEvent("its ResourceProperties are missing or not an object".into()));
         }
         // The errors of the event types do not name the field.
         let update = (envelope.request_type == "Update").then_some("PhysicalResourceId");
@@ -65,7 +65,7 @@ impl ResourceOperation {
                 properties: event.resource_properties,
                 previous: event.old_resource_properties,
             }),
-            _ => Err(InvalidEvent("its RequestType is not known".into())),
+            _ => Err(InvalidEvent("its RequestType is unknown".into())),
         }
     }
 }

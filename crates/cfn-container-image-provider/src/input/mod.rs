@@ -118,8 +118,8 @@ pub(crate) mod tests {
                 "its RequestType is \"Destroy\", expected Create, Update or Delete",
             ),
             ("RequestType", Value::Null, "its RequestType is \"\""),
-            ("ResourceProperties", Value::Null, "it has no ResourceProperties"),
-            ("ResourceProperties", json!("text"), "it has no ResourceProperties"),
+            ("ResourceProperties", Value::Null, "its ResourceProperties are missing"),
+            ("ResourceProperties", json!("text"), "its ResourceProperties are missing"),
             ("ResourceType", Value::Null, "its ResourceType is missing or not a string"),
             ("StackId", json!(3), "its StackId is missing"),
         ] {

@@ -8,14 +8,14 @@ use tokio::time::Instant;
 
 use crate::input::envelope::ResponseUrl;
 
-/// The bucket is near; who does not connect in this time will not in a longer one.
+/// Maximum time to connect. The bucket is in the same Region.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Longest attempt: an answer is a few thousand bytes.
+/// Maximum time of an attempt. A response has a few thousand bytes.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(3);
 
-/// Why an answer could not be delivered, without the address.
+/// A response that could not be sent. The text does not contain the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("sending the response to {host} failed: {problem} (attempts: {attempts})")]
 pub(crate) struct DeliveryError {
@@ -24,15 +24,15 @@ pub(crate) struct DeliveryError {
     attempts: u32,
 }
 
-/// Sends responses. Its client is its own, because a copy needs other timeouts and connections.
+/// Sends responses. It has its own client, because a copy needs other timeouts and connections.
 #[derive(Clone)]
 pub(crate) struct ResponseSender {
     client: Client,
 }
 
 impl ResponseSender {
-    /// Prepares the client; nothing is sent. `certificates` are trusted besides the system's, for a
-    /// proxy may end TLS on the way to the bucket too.
+    /// Creates the client. `certificates` are trusted in addition to those of the system, because a proxy can
+    /// terminate TLS to the bucket.
     pub(crate) fn new(certificates: &[u8]) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .tls_certs_merge(Certificate::from_pem_bundle(certificates)?)
@@ -41,13 +41,13 @@ impl ResponseSender {
             .timeout(ATTEMPT_TIMEOUT)
             .redirect(redirect::Policy::none())
             .referer(false)
-            // An idle connection would be a dead one after the function was frozen.
+            // Lambda freezes the function, and connections die meanwhile.
             .pool_max_idle_per_host(0)
             .build()?;
         Ok(Self { client })
     }
 
-    /// Delivers a document, again and again until `deadline` as long as there is is_retryable.
+    /// Sends a document, and retries transient errors until `deadline`.
     pub(crate) async fn deliver(
         &self,
         url: &ResponseUrl,

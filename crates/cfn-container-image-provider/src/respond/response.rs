@@ -1,22 +1,22 @@
-//! The document of the one answer to an event.
+//! The response document of an event.
 
 use serde::Serialize;
 
 use crate::input::envelope::Envelope;
 
-/// CloudFormation reads no longer answers
+/// Maximum size of a response that CloudFormation reads, in bytes
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>).
 const MAX_BODY_BYTES: usize = 4096;
-/// A reason is not cut to less.
+/// Minimum length of a shortened reason, in bytes.
 const MIN_REASON_BYTES: usize = 100;
 
-/// What CloudFormation is told. Own type: the one of the events' crate writes `"Reason": null`,
-/// which CloudFormation does not accept.
+/// Response to CloudFormation. The type in `aws_lambda_events` writes `"Reason": null`, which CloudFormation
+/// rejects.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Response<'a> {
     status: &'static str,
-    /// Never empty, whatever the status.
+    /// Not empty, also on success.
     reason: String,
     physical_resource_id: String,
     stack_id: &'a str,
@@ -26,8 +26,8 @@ pub(crate) struct Response<'a> {
     data: Option<Attributes>,
 }
 
-/// What `Fn::GetAtt` can be asked for. The same keys on Create and Update; all texts, but for the
-/// list that was one with the provider before ours too.
+/// Attributes for `Fn::GetAtt`, the same on Create and Update. All are strings except `Platforms`, which is a
+/// list as in the original provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Attributes {
@@ -41,13 +41,13 @@ pub(crate) struct Attributes {
     pub(crate) tag: String,
     pub(crate) media_type: String,
     pub(crate) size: String,
-    /// Counts of what refers to the image, where that was to go along.
+    /// Counts of referrers, with `IncludeReferrers`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) referrers: Option<String>,
 }
 
 impl<'a> Response<'a> {
-    /// All went well.
+    /// Creates the response to an event that succeeded.
     pub(crate) fn success(
         envelope: &'a Envelope,
         id: String,
@@ -57,7 +57,7 @@ impl<'a> Response<'a> {
         Self { data, ..Self::new(envelope, "SUCCESS", id, reason) }
     }
 
-    /// It did not. The resource keeps the id it has.
+    /// Creates the response to an event that failed. The resource keeps its physical id.
     pub(crate) fn failure(envelope: &'a Envelope, reason: String) -> Self {
         Self::new(envelope, "FAILED", envelope.physical_resource_id.clone(), reason)
     }
@@ -74,8 +74,8 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// The document, cut to what CloudFormation reads: first the reason, of which there is more in
-    /// the log, then the end of the list of platforms. All else has a bounded length.
+    /// Returns the document, shortened to [`MAX_BODY_BYTES`]: first the reason, which the log has in full, then
+    /// the list of platforms. All other fields have a bounded length.
     pub(crate) fn body(mut self) -> Vec<u8> {
         loop {
             let body = serde_json::to_vec(&self).expect("texts and lists can always be written");

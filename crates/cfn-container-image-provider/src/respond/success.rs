@@ -5,26 +5,26 @@ use image_copy::copy::{Outcome, Progress, ReferrerCounts, TagChange};
 use crate::delete::lifecycle::DeleteOutcome;
 use crate::event_state::StateUse;
 
-/// Describes a copy in one sentence, and in a second one what is missing.
+/// Describes a copy in one sentence, and missing parts in a second one.
 pub(crate) fn copied(outcome: &Outcome, state: StateUse) -> String {
     let Progress { blobs, copied, skipped, .. } = outcome.blobs;
     let required = blobs - skipped;
     let blobs = match copied {
-        0 => format!("All {required} blobs were in ECR already"),
+        0 => format!("All {required} blobs were already in ECR"),
         _ if copied == required => format!("All {required} blobs were copied"),
-        _ => format!("{copied} of {required} blobs were copied, the others were in ECR already"),
+        _ => format!("{copied} of {required} blobs were copied, the others were already in ECR"),
     };
     let foreign = match skipped {
         0 => String::new(),
-        1 => "; 1 layer that may not be distributed was left out, because the source does not have it".into(),
+        1 => "; 1 non-distributable layer was skipped, because the source does not have it".into(),
         _ => format!(
-            "; {skipped} layers that may not be distributed were left out, because the source does not have them"
+            "; {skipped} non-distributable layers were skipped, because the source does not have them"
         ),
     };
     let tag = match outcome.tag {
         TagChange::Untagged => "",
-        TagChange::Unchanged => "; the tag named the image already",
-        TagChange::Moved { .. } => "; the tag names the image now",
+        TagChange::Unchanged => "; the tag already named the image",
+        TagChange::Moved { .. } => "; the tag now names the image",
     };
     let referrers = outcome.referrers.as_ref().map(referrers).unwrap_or_default();
     let state = match state {
@@ -34,7 +34,7 @@ pub(crate) fn copied(outcome: &Outcome, state: StateUse) -> String {
     format!("{blobs}{foreign}{tag}.{referrers}{state}")
 }
 
-/// ` Referrers: 3 copied, 1 refused: registry says 405 UNSUPPORTED.`
+/// ` Referrers: 3 copied, 1 refused: Image … could not be pushed: ECR returned 405 UNSUPPORTED.`
 fn referrers(referrers: &ReferrerCounts) -> String {
     match &referrers.first_reason {
         Some(reason) => format!(" Referrers: {referrers}: {}.", reason.trim_end_matches('.')),
@@ -46,16 +46,14 @@ fn referrers(referrers: &ReferrerCounts) -> String {
 pub(crate) fn deleted(deleted: DeleteOutcome, state: StateUse) -> &'static str {
     match deleted {
         DeleteOutcome::Deleted => {
-            "The image was removed, except what another tag or index in the repository uses."
+            "The image was deleted, except content that another tag or index in the repository uses."
         }
-        DeleteOutcome::NotFound => "There was nothing to delete.",
+        DeleteOutcome::NotFound => "Nothing to delete: the tag or image does not exist.",
         DeleteOutcome::ReferencedByIndex => {
             "The tag was kept, because an index in the repository refers to the image."
         }
-        DeleteOutcome::Restored => "The tag names again what it named before this resource.",
-        DeleteOutcome::Overwritten => {
-            "The tag was kept, because somebody else has pushed another image under it."
-        }
+        DeleteOutcome::Restored => "The tag names the same image as before this resource.",
+        DeleteOutcome::Overwritten => "The tag was kept, because another image was pushed to it.",
         DeleteOutcome::DeletionDisabled => {
             "The image was kept, because the provider's parameter DeleteImages is false."
         }

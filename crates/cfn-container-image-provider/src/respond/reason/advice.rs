@@ -241,7 +241,7 @@ fn allow(action: &str, side: Side) -> String {
     )
 }
 
-/// The action that the refusal itself names, else the call that was refused.
+/// Returns the action that the error message names, or else the denied call.
 fn denied_action(cause: &registry::Error) -> Option<String> {
     let message = match cause {
         registry::Error::Service { message, .. } => message,
@@ -257,7 +257,7 @@ fn denied_action(cause: &registry::Error) -> Option<String> {
     }
 }
 
-/// The IAM action behind each request
+/// Returns the IAM action of each request
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html>).
 fn action(operation: Operation) -> &'static str {
     match operation {

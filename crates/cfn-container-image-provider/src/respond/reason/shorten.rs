@@ -1,10 +1,10 @@
-//! Keeps a reason within one line that nobody cuts.
+//! Shortens a reason to the length that a stack's events show.
 
-/// Replaces the subject while the rest is shortened. Foreign text does not contain it.
+/// Replaces the subject while the rest is shortened. Sanitized text does not contain it.
 const PLACEHOLDER: &str = "\u{1}";
 
-/// Shortens to `room` characters: first what stands in quotes, which is other people's text, then
-/// digests to 12 digits. The subject is spared until nothing else is left.
+/// Shortens `what` to `room` characters: first the quoted words of registries, then digests to 12 digits. The
+/// subject is shortened last.
 pub(super) fn shorten(what: &str, subject: &str, room: usize) -> String {
     let protect = !subject.is_empty() && what.contains(subject);
     let mut text = if protect { what.replacen(subject, PLACEHOLDER, 1) } else { what.to_owned() };
@@ -24,7 +24,7 @@ pub(super) fn shorten(what: &str, subject: &str, room: usize) -> String {
     cut(&text, room)
 }
 
-/// Takes up to `excess` characters out of the text between the first and the last quotation mark.
+/// Removes up to `excess` characters between the first and the last quotation mark.
 fn shorten_quoted(text: &str, excess: usize) -> String {
     let (Some(open), Some(close)) = (text.find('"'), text.rfind('"')) else { return text.into() };
     let quoted = &text[(open + 1).min(close)..close];
