@@ -84,8 +84,8 @@ class Samples(unittest.TestCase):
 
     def test_zones_without_lambda_can_be_avoided(self):
         # https://github.com/awslabs/aws-orbit-workbench/issues/320
-        named = {"AvailabilityZone1": "us-east-1c", "AvailabilityZone2": "us-east-1d"}
-        for given, expected in [({}, {"<GetAZs0>", "<GetAZs1>"}), (named, set(named.values()))]:
+        zones = {"AvailabilityZone1": "us-east-1c", "AvailabilityZone2": "us-east-1d"}
+        for given, expected in [({}, {"<GetAZs0>", "<GetAZs1>"}), (zones, set(zones.values()))]:
             subnets = [item for item in sample("vpc", **given).values() if item["Type"] == "AWS::EC2::Subnet"]
             self.assertEqual({subnet["Properties"]["AvailabilityZone"] for subnet in subnets}, expected)
 
@@ -199,8 +199,8 @@ class Samples(unittest.TestCase):
         resources = sample("image-pipeline", **PIPELINE)
         actions = set()
         for statement in statements(resources["PipelineRole"]):
-            named = statement["Action"]
-            actions |= {named} if isinstance(named, str) else set(named)
+            action = statement["Action"]
+            actions |= {action} if isinstance(action, str) else set(action)
         # The minimum of https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html
         minimum = {
             "s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:GetObject",

@@ -1,5 +1,5 @@
-"""package.sh builds all possible packages, lists the others, and rejects programs that would not run.
-reproduce.sh fails if another clone gives other bytes. Scripts replace the compilers."""
+"""package.sh builds files for available targets, lists the others, and rejects programs that Lambda cannot run.
+reproduce.sh fails if another clone results in other bytes. Scripts replace the compilers."""
 
 import os
 import shutil

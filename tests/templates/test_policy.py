@@ -56,23 +56,24 @@ NOT_NAMED = {
 }
 
 
-def granted() -> set[str]:
+def allowed_actions() -> set[str]:
     """Returns the actions that the provider's role allows."""
     actions = set()
     for statement in role_statements(Evaluation(load(PROVIDER), ALL_PARAMETERS).resources()):
         if statement["Effect"] == "Allow":
-            named = statement["Action"]
-            actions |= {named} if isinstance(named, str) else set(named)
+            action = statement["Action"]
+            actions |= {action} if isinstance(action, str) else set(action)
     return actions
 
 
-def named() -> set[str]:
+def actions_in_code() -> set[str]:
     """Returns the actions in the provider's code."""
-    source = rust_source(CRATES / "image-copy-aws" / "src") + rust_source(CRATES / "cfn-container-image-provider" / "src")
+    crates = ("image-copy-aws", "cfn-container-image-provider")
+    source = "".join(rust_source(CRATES / crate / "src") for crate in crates)
     return set(re.findall(r"\b((?:dynamodb|ecr|ecr-public|secretsmanager|ssm|lambda):[A-Z]\w+)", source))
 
 
-def seen(path: Path) -> set[str]:
+def called_actions(path: Path) -> set[str]:
     """Returns the actions of the provider in the emulator's list, which has one line for each program and action."""
     lines = [line.split() for line in path.read_text().splitlines()]
     return {action for program, action in lines if program == PROGRAM}
@@ -92,8 +93,8 @@ def differences(allowed: set[str], called: set[str]) -> list[str]:
 
 class Policy(unittest.TestCase):
     def test_the_role_allows_exactly_the_actions_in_the_code(self):
-        self.assertEqual(differences(granted(), named() | NOT_NAMED.keys()), [])
-        self.assertEqual(named() & NOT_NAMED.keys(), set(), "the code names these exceptions")
+        self.assertEqual(differences(allowed_actions(), actions_in_code() | NOT_NAMED.keys()), [])
+        self.assertEqual(actions_in_code() & NOT_NAMED.keys(), set(), "the code names these exceptions")
 
     def test_the_role_allows_exactly_the_actions_of_the_test_run(self):
         path = Path(os.environ["ACTIONS_SEEN"])
@@ -101,23 +102,25 @@ class Policy(unittest.TestCase):
             if "REQUIRE_ACTIONS_SEEN" in os.environ:
                 self.fail(f"{path} does not exist: `make test` did not run or did not pass")
             self.skipTest("`make test` has not written the list of called actions")
-        self.assertEqual(differences(granted(), seen(path)), [])
+        self.assertEqual(differences(allowed_actions(), called_actions(path)), [])
 
     def test_a_missing_action_is_detected_on_both_sides(self):
-        called = granted() - NOT_CALLED.keys()
-        self.assertEqual(differences(granted(), called), [])
+        allowed = allowed_actions()
+        called = allowed - NOT_CALLED.keys()
+        self.assertEqual(differences(allowed, called), [])
         for action in called:
-            self.assertEqual(differences(granted(), called - {action}), [f"{action} is allowed, but nothing calls it"])
-            self.assertEqual(differences(granted() - {action}, called), [f"{action} is called, but not allowed"])
+            self.assertEqual(differences(allowed, called - {action}), [f"{action} is allowed, but nothing calls it"])
+            self.assertEqual(differences(allowed - {action}, called), [f"{action} is called, but not allowed"])
 
     def test_calls_of_other_programs_are_ignored(self):
         with tempfile.NamedTemporaryFile("w") as file:
             file.write(f"container-image ecr:ListImages\n{PROGRAM} ecr:PutImage\nimage-copy ecr:PutImage\n")
             file.flush()
-            self.assertEqual(seen(Path(file.name)), {"ecr:PutImage"})
+            self.assertEqual(called_actions(Path(file.name)), {"ecr:PutImage"})
 
     def test_documents_name_the_repository_actions_of_the_role(self):
-        on_images = {action for action in granted() if action.startswith("ecr:")} - NOT_CALLED.keys() - NOT_NAMED.keys()
+        on_images = {action for action in allowed_actions() if action.startswith("ecr:")}
+        on_images -= NOT_CALLED.keys() | NOT_NAMED.keys()
         for path in ["docs/permissions.md", "samples/cross-account.yaml"]:
             text = (ROOT / path).read_text().split("### Actions on repositories\n")[-1].split("\n## ")[0]
             named_there = set(re.findall(r"ecr:[A-Z]\w+", text))

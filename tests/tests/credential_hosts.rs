@@ -17,7 +17,7 @@ const ATTACKER: &str = "attacker.example";
 const TRUSTED: &str = "registry.acme.example";
 const PASSWORD: &str = "right-pass+word/9";
 
-/// Challenges of the attacker: for a password, for a token of its own service, and for tokens of other services,
+/// Challenges of the attacker: for a password, for a token of the attacker, and for tokens of other services,
 /// which would give access to private images.
 const CHALLENGES: [&str; 4] = [
     "Basic realm=\"mirror\"",

@@ -146,7 +146,7 @@ async fn names_the_missing_permission_for_a_secret() {
     let case = Case::with(&[]).await;
     let value = json!({"username": "ann", "password": PASSWORD, "registry": PRIVATE}).to_string();
     let secrets = case.account.world.emulator.secrets();
-    let (own, denied) = (secret(&case.account_id(), "own"), secret(&case.account_id(), "denied"));
+    let (missing, denied) = (secret(&case.account_id(), "missing"), secret(&case.account_id(), "denied"));
     let (foreign, broken) = (secret("999988887777", "foreign"), secret(&case.account_id(), "broken"));
     for arn in [&denied, &foreign, &broken] {
         secrets.put(arn, &value);
@@ -154,7 +154,7 @@ async fn names_the_missing_permission_for_a_secret() {
     secrets.deny(&denied);
     secrets.set_key(&broken, KmsKey::AccessDenied);
     for (arn, expected) in [
-        (own, "Check the ARN in CredentialArn."),
+        (missing, "Check the ARN in CredentialArn."),
         (denied, "provider's parameter SecretArns"),
         (foreign, "in its policy, kms:Decrypt in its key policy"),
         (broken, "KmsKeyArns"),

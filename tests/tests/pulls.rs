@@ -45,14 +45,14 @@ struct CopyResult {
 
 /// Sends a Create, and checks that the provider reports its pulls.
 async fn copy(account: &Account, properties: &Value) -> CopyResult {
-    let left = || account.world.emulator.docker_hub().remaining_pulls(None).unwrap();
-    let before = left();
+    let remaining = || account.world.emulator.docker_hub().remaining_pulls(None).unwrap();
+    let before = remaining();
     let (response, line) = account.create_and_last_line(properties).await;
-    let pulls = before - left();
+    let pulls = before - remaining();
     assert_eq!(line["source_pulls"], pulls, "{line}");
     // Without a request to Docker Hub, the number of remaining pulls is unknown.
     if !line["source_pulls_left"].is_null() {
-        assert_eq!(line["source_pulls_left"], left(), "{line}");
+        assert_eq!(line["source_pulls_left"], remaining(), "{line}");
     }
     CopyResult { response, pulls, line }
 }

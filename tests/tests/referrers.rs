@@ -51,15 +51,15 @@ async fn signatures_are_copied_and_deleted_with_the_image() {
     let live = account.stack.resource("Python").unwrap();
     assert_eq!(live.attributes["Referrers"], "3 copied");
 
-    let late = Image::referrer(image.root(), SIGNATURE, "later signature");
-    account.world.emulator.docker_hub().put_referrer(PYTHON, &late);
+    let later = Image::referrer(image.root(), SIGNATURE, "later signature");
+    account.world.emulator.docker_hub().put_referrer(PYTHON, &later);
     let mark = account.mark();
     let mut again = with_referrers(&account);
     again["Refresh"] = json!("2");
     let updated = account.stack.update(&Template::new().image("Python", again)).await;
     assert_eq!(updated.status, StackStatus::UpdateComplete, "{:?}", updated.failures());
     assert_eq!(account.stack.resource("Python").unwrap().attributes["Referrers"], "1 copied, 3 present");
-    assert!(contains(&account, &late));
+    assert!(contains(&account, &later));
     assert_eq!(account.world.emulator.log().pulls(mark), 1, "only the new signature is pulled");
 
     let deleted = account.stack.delete().await;
@@ -93,9 +93,9 @@ async fn a_referrer_that_ecr_rejects_is_a_warning() {
     let strict = Image::referrer(image.root(), SBOM, "with a platform");
     let mut document: Value = serde_json::from_slice(&strict.root().bytes).unwrap();
     document["subject"]["platform"] = json!({"os": "linux", "architecture": "amd64"});
-    let refused =
+    let rejected =
         Image { manifests: vec![Manifest::new(document.to_string(), &strict.root().media_type)], ..strict };
-    account.world.emulator.docker_hub().put_referrer(PYTHON, &refused);
+    account.world.emulator.docker_hub().put_referrer(PYTHON, &rejected);
     let (response, line) = account.create_and_last_line(&with_referrers(&account)).await;
     check_success(&response);
     assert_eq!(response.data["Referrers"], "3 copied, 1 refused");
@@ -110,7 +110,7 @@ async fn a_referrer_that_ecr_rejects_is_a_warning() {
         (&json!("copied"), &json!(3), &json!(1))
     );
     let warnings = account.world.function.output();
-    let is_warning = |line: &String| line.contains("\"WARN\"") && line.contains(refused.digest());
+    let is_warning = |line: &String| line.contains("\"WARN\"") && line.contains(rejected.digest());
     assert!(warnings.iter().any(is_warning), "{warnings:#?}");
 }
 

@@ -160,8 +160,8 @@ async fn rolls_back_an_update_of_an_immutable_tag() {
     let updated = account.stack.update(&Template::new().image("Python", pinned)).await;
     assert_eq!(updated.status, StackStatus::UpdateRollbackComplete, "{:?}", updated.failures());
     assert_eq!(updated.summary(), ["Update Python", "Update Python rollback"]);
-    let refused = updated.calls[0].response().unwrap();
-    assert!(failure_reason(refused).contains("immutable"), "{refused:?}");
+    let rejected = updated.calls[0].response().unwrap();
+    assert!(failure_reason(rejected).contains("immutable"), "{rejected:?}");
     assert_eq!(updated.calls[1].response().unwrap().data["SourceDigest"], old.digest());
     let images = account.world.emulator.log().since(mark).into_iter();
     let blobs = images.filter(|entry| entry.operation == "blob.content" && entry.service == "upstream");

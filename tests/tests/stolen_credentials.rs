@@ -21,7 +21,7 @@ const LOOKALIKES: [&str; 3] =
 const TRUSTED: &str = "registry.acme.example";
 const PASSWORD: &str = "planted+login/of=others-6Wd1";
 
-/// Challenges of the attacker: for a password, for a token of its own service, and for tokens of other services,
+/// Challenges of the attacker: for a password, for a token of the attacker, and for tokens of other services,
 /// which would give access to private images.
 const CHALLENGES: [&str; 4] = [
     "Basic realm=\"mirror\"",
@@ -238,8 +238,8 @@ async fn a_mirror_gets_no_credentials_of_its_source() {
 #[tokio::test]
 async fn the_attacker_gets_its_own_credentials() {
     let attack = Attack::new(CHALLENGES[0], "").await;
-    let own = json!({"username": "ann", "password": PASSWORD, "registry": ATTACKER});
-    attack.account.world.emulator.secrets().put(&arn("own"), &own.to_string());
+    let credentials = json!({"username": "ann", "password": PASSWORD, "registry": ATTACKER});
+    attack.account.world.emulator.secrets().put(&arn("own"), &credentials.to_string());
     let secret = Secret { format: "own", arn: arn("own"), registry: ATTACKER };
     failure_reason(
         &attack.account.create(attack.properties(&format!("{ATTACKER}/a/b:1"), Some(&secret))).await,

@@ -73,8 +73,8 @@ async fn lifetime(platform: &str) -> [Vec<String>; 3] {
     assert_eq!(created.status, StackStatus::CreateComplete, "{:?}", created.failures());
     let create = calls(&account, mark);
     let uploads = account.world.emulator.log().since(mark).into_iter().filter(|entry| entry.service == "ecr");
-    let refused: Vec<String> = uploads.filter(|entry| entry.status == Some(401)).map(|e| e.target).collect();
-    assert_eq!(refused, [] as [&str; 0], "ECR gets its token in the first request");
+    let rejected: Vec<String> = uploads.filter(|entry| entry.status == Some(401)).map(|e| e.target).collect();
+    assert_eq!(rejected, [] as [&str; 0], "ECR gets its token in the first request");
     let mark = account.mark();
     let updated = account.stack.update(&template("2")).await;
     assert_eq!(updated.status, StackStatus::UpdateComplete, "{:?}", updated.failures());

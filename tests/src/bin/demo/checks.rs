@@ -57,10 +57,10 @@ impl Checks {
             self.that(same, || format!("ECR does not have the bytes of manifest {}", manifest.digest));
         }
         for blob in &image.blobs {
-            let held = repository.actual_blob_digest(blob.digest());
-            self.that(held.as_deref() == Some(blob.digest()), || {
-                let held = held.unwrap_or_else(|| "nothing".to_owned());
-                format!("blob {} in ECR has the digest {held}", blob.digest())
+            let actual = repository.actual_blob_digest(blob.digest());
+            self.that(actual.as_deref() == Some(blob.digest()), || {
+                let actual = actual.unwrap_or_else(|| "nothing".to_owned());
+                format!("blob {} in ECR has the digest {actual}", blob.digest())
             });
         }
     }

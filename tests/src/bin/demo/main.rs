@@ -151,8 +151,8 @@ impl Demo {
         self.checks.that(images.is_empty(), || format!("ECR still has {images:?} after the deletion"));
         let defects = self.world.bucket.defects();
         self.checks.that(defects.is_empty(), || defects.join("; "));
-        let refusals = self.world.function.rejected_calls();
-        self.checks.that(refusals.is_empty(), || refusals.join("; "));
+        let rejected = self.world.function.rejected_calls();
+        self.checks.that(rejected.is_empty(), || rejected.join("; "));
     }
 
     fn template(&self, image: &Image) -> Template {

@@ -68,14 +68,14 @@ pub(super) async fn measure_all(filter: &str) -> Result<bool, BoxError> {
     let mut passed = true;
     while let Some(measured) = tasks.join_next().await {
         let Measured { name, peak, outcome } = measured??;
-        let (verdict, text) = match &outcome {
+        let (label, text) = match &outcome {
             Ok(text) if peak <= BOUND => ("", text),
-            Ok(text) => ("ABOVE THE LIMIT ", text),
-            Err(text) => ("NOT ONE RESPONSE ", text),
+            Ok(text) => ("ABOVE THE LIMIT: ", text),
+            Err(text) => ("NOT EXACTLY ONE RESPONSE: ", text),
         };
-        passed &= verdict.is_empty();
+        passed &= label.is_empty();
         let text: String = text.chars().take(OUTCOME).collect();
-        println!("{name:46} {:6.1} MiB  {verdict}{text}", mib(peak));
+        println!("{name:46} {:6.1} MiB  {label}{text}", mib(peak));
     }
     println!("hostile inputs: limit {:.0} MiB", mib(BOUND));
     Ok(passed)

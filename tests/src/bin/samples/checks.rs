@@ -70,10 +70,10 @@ impl Checks {
             self.that(same, || format!("{id}: ECR does not have the bytes of manifest {}", manifest.digest));
         }
         for blob in &copied.blobs {
-            let held = repository.actual_blob_digest(blob.digest());
-            self.that(held.as_deref() == Some(blob.digest()), || {
-                let held = held.unwrap_or_else(|| "nothing".to_owned());
-                format!("{id}: blob {} in ECR has the digest {held}", blob.digest())
+            let actual = repository.actual_blob_digest(blob.digest());
+            self.that(actual.as_deref() == Some(blob.digest()), || {
+                let actual = actual.unwrap_or_else(|| "nothing".to_owned());
+                format!("{id}: blob {} in ECR has the digest {actual}", blob.digest())
             });
         }
     }
@@ -150,11 +150,11 @@ impl Checks {
         for tag in expected_tags {
             self.that(tags.contains_key(tag), || format!("{uri} has lost the tag {tag}"));
         }
-        let held: BTreeSet<String> = repository.images().into_iter().collect();
-        for digest in held.difference(expected_manifests) {
+        let actual: BTreeSet<String> = repository.images().into_iter().collect();
+        for digest in actual.difference(expected_manifests) {
             self.that(false, || format!("{uri} still contains manifest {digest}"));
         }
-        for digest in expected_manifests.difference(&held) {
+        for digest in expected_manifests.difference(&actual) {
             self.that(false, || format!("{uri} has lost manifest {digest}"));
         }
     }

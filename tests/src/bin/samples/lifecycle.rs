@@ -184,6 +184,6 @@ fn check_requests(checks: &mut Checks, deployment: &Deployment<'_>) {
     }
     let defects = deployment.world.bucket.defects();
     checks.that(defects.is_empty(), || defects.join("; "));
-    let refusals = deployment.world.function.rejected_calls();
-    checks.that(refusals.is_empty(), || refusals.join("; "));
+    let rejected = deployment.world.function.rejected_calls();
+    checks.that(rejected.is_empty(), || rejected.join("; "));
 }
