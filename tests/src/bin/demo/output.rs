@@ -72,7 +72,7 @@ fn print_response(call: &ProviderCall) {
         CallOutcome::Invalid(reason) => println!("  Response:  invalid: {reason}"),
         CallOutcome::TimedOut => println!("  Response:  none that CloudFormation accepts within {took:.2} s"),
         CallOutcome::Pending | CallOutcome::Cancelled => {
-            println!("  Response:  CloudFormation did not wait for it")
+            println!("  Response:  CloudFormation did not wait for it");
         }
     }
 }
