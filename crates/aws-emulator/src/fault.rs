@@ -236,7 +236,7 @@ impl Fault {
         self.times(1)
     }
 
-    /// Lets this number of matching requests pass first.
+    /// Passes this number of matching requests first, without an effect.
     #[must_use]
     pub fn skip(mut self, skip: usize) -> Self {
         self.filter.skip = skip;

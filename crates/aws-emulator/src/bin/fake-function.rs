@@ -134,7 +134,7 @@ fn put(event: &Value, response: &Value) -> Result<()> {
     let name = ServerName::try_from(host.to_owned())?;
     let tls = StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, tcp);
     let (head, body) = exchange(tls, host, "PUT", &format!("/{path}"), &response.to_string())?;
-    println!("{}", json!({ "message": "answered", "status": head.first(), "body": body }));
+    println!("{}", json!({ "message": "responded", "status": head.first(), "body": body }));
     Ok(())
 }
 
