@@ -53,7 +53,7 @@ def main() -> int:
         print(f"interop needs missing programs: {command}", file=sys.stderr)
         return 2
     if not build(built):
-        print("interop needs Go 1.25 or newer, which builds registries and a credential helper (https://go.dev/dl/)", file=sys.stderr)
+        print("interop needs Go 1.25 or newer to build registries (https://go.dev/dl/)", file=sys.stderr)
         return 2
     absent = sorted(package for command, package in OPTIONAL.items() if not shutil.which(command))
     if absent:

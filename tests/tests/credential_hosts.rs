@@ -1,4 +1,5 @@
-//! The engine sends credentials only to their own host, regardless of challenges and redirects of other hosts.
+//! The engine sends credentials only to their own host, regardless of challenges and redirects of other
+//! hosts.
 
 #![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 

@@ -1,5 +1,5 @@
-//! Injects one fault into every request of a copy, and permanent faults into some. The copy must succeed after a
-//! retry, or fail before the timeout with the cause and an unchanged tag.
+//! Injects one fault into every request of a copy, and permanent faults into some. The copy must succeed
+//! after a retry, or fail before the timeout with the cause and an unchanged tag.
 //!
 //! The table is `fixtures/faults.json`. Each case has its own account and process.
 

@@ -1,5 +1,5 @@
-//! Docker Hub pulls of a copy. The emulator counts them like Docker Hub, and the provider's last log line must
-//! report the same number.
+//! Docker Hub pulls of a copy. The emulator counts them like Docker Hub, and the provider's last log line
+//! must report the same number.
 
 #![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 
@@ -109,8 +109,8 @@ async fn a_mirror_avoids_all_pulls() {
     }
 }
 
-/// Checks that a copy with a defective mirror succeeds with this number of pulls, from these sources and with this
-/// warning.
+/// Checks that a copy with a defective mirror succeeds with this number of pulls, from these sources and with
+/// this warning.
 async fn check_defective_mirror(
     case: &str,
     pulls: u64,

@@ -7,8 +7,8 @@ mod engine;
 use aws_emulator::{Effect, Emulator, Fault, ImageBuilder, Profile};
 use engine::{Engine, StaticCredentials};
 
-/// Copies an image from a registry that rejects its manifest `times` times. Returns the result and the number of
-/// requests.
+/// Copies an image from a registry that rejects its manifest `times` times. Returns the result and the number
+/// of requests.
 async fn copy(host: &str, rejection: Effect, times: usize) -> (String, usize) {
     let emulator = Emulator::start().await.unwrap();
     emulator.ecr().remove_rate_limits();

@@ -13,8 +13,8 @@ const PYTHON: &str = "library/python";
 const SIGNATURE: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
 const SBOM: &str = "application/spdx+json";
 
-/// Returns an account, the image `python:3.13` in Docker Hub, and its referrers: a signature of the index, an SBOM
-/// of one image, and a signature of the SBOM.
+/// Returns an account, the image `python:3.13` in Docker Hub, and its referrers: a signature of the index, an
+/// SBOM of one image, and a signature of the SBOM.
 async fn account_with_referrers() -> (Account, Image, Vec<Image>) {
     let (account, image) = (Account::new().await, index(1));
     account.publish("3.13", &image);

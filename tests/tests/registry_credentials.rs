@@ -43,8 +43,8 @@ fn properties(account: &Account, image: &str, credentials: Option<Value>) -> Val
     properties
 }
 
-/// Checks that a private image can be copied with the secret for the correct password only. The wrong password
-/// fails with the registry's `error` and a hint.
+/// Checks that a private image can be copied with the secret for the correct password only. The wrong
+/// password fails with the registry's `error` and a hint.
 async fn check(
     registry: fn(&Account) -> Arc<Registry>,
     host: &str,

@@ -1,5 +1,5 @@
-//! A template can name any registry and any secret that the function can read. The credentials in a secret are
-//! still sent only to their own registry.
+//! A template can name any registry and any secret that the function can read. The credentials in a secret
+//! are still sent only to their own registry.
 
 #![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 
@@ -50,7 +50,8 @@ fn arn(name: &str) -> String {
 }
 
 impl Attack {
-    /// Sets up an account with secrets of every format, two trusted registries with private images, and an attacker.
+    /// Sets up an account with secrets of every format, two trusted registries with private images, and an
+    /// attacker.
     async fn new(challenge: &str, mirrors: &str) -> Self {
         let listed = format!("{TRUSTED}={}", arn("listed"));
         let variables = [("REGISTRY_CREDENTIALS", listed), ("SOURCE_MIRRORS", mirrors.to_owned())];

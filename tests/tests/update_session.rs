@@ -1,4 +1,5 @@
-//! A complete session: pin a template, create its stack, move the source tag, update the pin, and update the stack.
+//! A complete session: pin a template, create its stack, move the source tag, update the pin, and update the
+//! stack.
 
 #![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 

@@ -52,8 +52,8 @@ impl Account {
         self.world.emulator.log().mark()
     }
 
-    /// Returns the operations of requests to Docker Hub's hosts. Challenges and tokens are excluded, because a
-    /// sandbox keeps its tokens.
+    /// Returns the operations of requests to Docker Hub's hosts. Challenges and tokens are excluded, because
+    /// a sandbox keeps its tokens.
     pub(crate) fn source_operations(&self, mark: LogPosition) -> Vec<String> {
         let entries = self.world.emulator.log().since(mark);
         let upstream = entries.into_iter().filter(|entry| {

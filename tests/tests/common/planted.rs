@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 
-/// Returns the secret as it is, percent-encoded, and in base64 with both alphabets at each of three positions.
+/// Returns the secret as it is, percent-encoded, and in base64 with both alphabets at each of three
+/// positions.
 pub(crate) fn encodings(secret: &str) -> Vec<String> {
     let mut encodings =
         vec![secret.to_owned(), percent_encoded(secret), percent_encoded(secret).to_lowercase()];

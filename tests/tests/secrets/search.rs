@@ -84,8 +84,8 @@ pub(crate) async fn check(account: &Account, calls: &[ProviderCall]) {
         assert!(!lower.contains(text), "{text} was printed: {}", line_of(&lower, text));
     }
     assert!(!output.contains("QVdTOg"), "{}", line_of(&output, "QVdTOg"));
-    // Tokens, passwords and signatures are long hexadecimal numbers. So are digests, which have a prefix, and the
-    // compiler's commit in the location of a panic.
+    // Tokens, passwords and signatures are long hexadecimal numbers. So are digests, which have a prefix, and
+    // the compiler's commit in the location of a panic.
     for (at, run) in hex_runs(&output) {
         assert!(
             run.len() < 32 || ["sha256:", "/rustc/"].iter().any(|mark| output[..at].ends_with(mark)),

@@ -46,7 +46,8 @@ async fn a_copy_with_faults_and_a_deletion_print_no_secrets() {
     check(&account, &[created, deleted]).await;
 }
 
-/// Sends a Create that fails because of a response with a secret. `used` must match a request with the secret.
+/// Sends a Create that fails because of a response with a secret. `used` must match a request with the
+/// secret.
 async fn check_failure(operation: &str, effect: Effect, used: impl Fn(&aws_emulator::LogEntry) -> bool) {
     let account = account().await;
     account.world.emulator.faults().add(Fault::on(operation, effect));

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::scenario::{Scenario, check, failing_sibling, in_every_configuration, sibling};
 
-/// Runs an Update with rollback and a Delete after damage to the state. The Delete removes the image only if the
-/// Update can register the owner again.
+/// Runs an Update with rollback and a Delete after damage to the state. The Delete removes the image only if
+/// the Update can register the owner again.
 async fn after_damage(damage: impl Fn(&Scenario), is_owner_again: bool) {
     in_every_configuration(|scenario| {
         let damage = &damage;

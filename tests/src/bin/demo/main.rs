@@ -21,7 +21,8 @@ use defect::Defect;
 
 /// Tag of the image.
 const TAG: &str = "3.13";
-/// Duration of one second of CloudFormation's timeout. It is short so that a missing response ends the demo soon.
+/// Duration of one second of CloudFormation's timeout. It is short so that a missing response ends the demo
+/// soon.
 const SECOND: Duration = Duration::from_millis(50);
 /// Timeout of the custom resource, in units of [`SECOND`].
 const SERVICE_TIMEOUT: u32 = 300;
@@ -118,10 +119,10 @@ impl Demo {
         let report = operation(self.template(image)).await;
         self.defect.inject(&self.repository);
         output::report(&report, self.world.emulator.log(), mark);
-        self.checks.status(&report, status);
-        self.checks.responses(&report);
-        self.checks.copied(&self.repository, TAG, image);
-        self.checks.attributes(&report, &self.repository, TAG, image);
+        self.checks.check_status(&report, status);
+        self.checks.check_responses(&report);
+        self.checks.check_copy(&self.repository, TAG, image);
+        self.checks.check_attributes(&report, &self.repository, TAG, image);
     }
 
     /// Runs an update that cannot reach Docker Hub, and its rollback.
@@ -132,9 +133,9 @@ impl Demo {
         let mark = self.world.emulator.log().mark();
         let report = stack.update(&self.template(new)).await;
         output::report(&report, self.world.emulator.log(), mark);
-        self.checks.status(&report, StackStatus::UpdateRollbackComplete);
-        self.checks.responses(&report);
-        self.checks.copied(&self.repository, TAG, old);
+        self.checks.check_status(&report, StackStatus::UpdateRollbackComplete);
+        self.checks.check_responses(&report);
+        self.checks.check_copy(&self.repository, TAG, old);
     }
 
     /// Deletes the stack.
@@ -143,16 +144,16 @@ impl Demo {
         let mark = self.world.emulator.log().mark();
         let report = stack.delete().await;
         output::report(&report, self.world.emulator.log(), mark);
-        self.checks.status(&report, StackStatus::DeleteComplete);
-        self.checks.responses(&report);
+        self.checks.check_status(&report, StackStatus::DeleteComplete);
+        self.checks.check_responses(&report);
         let named = self.repository.resolve(TAG);
-        self.checks.that(named.is_none(), || format!("ECR still has the tag {TAG} after the deletion"));
+        self.checks.require(named.is_none(), || format!("ECR still has the tag {TAG} after the deletion"));
         let images = self.repository.images();
-        self.checks.that(images.is_empty(), || format!("ECR still has {images:?} after the deletion"));
+        self.checks.require(images.is_empty(), || format!("ECR still has {images:?} after the deletion"));
         let defects = self.world.bucket.defects();
-        self.checks.that(defects.is_empty(), || defects.join("; "));
+        self.checks.require(defects.is_empty(), || defects.join("; "));
         let rejected = self.world.function.rejected_calls();
-        self.checks.that(rejected.is_empty(), || rejected.join("; "));
+        self.checks.require(rejected.is_empty(), || rejected.join("; "));
     }
 
     fn template(&self, image: &Image) -> Template {

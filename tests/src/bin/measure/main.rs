@@ -1,9 +1,9 @@
 //! Measures the cost of a cold start, the peak memory for images of different shapes, and the peak memory for
 //! hostile inputs, which also include the command line.
 //!
-//! A start ends with the first call of the Runtime API. Memory is `VmHWM` after each copy. Each shape and each
-//! input has its own process. The program fails if a value exceeds its limit, or if the shapes differ by more than
-//! streaming can explain.
+//! A start ends with the first call of the Runtime API. Memory is `VmHWM` after each copy. Each shape and
+//! each input has its own process. The program fails if a value exceeds its limit, or if the shapes differ by
+//! more than streaming can explain.
 //!
 //! With an argument, only the hostile inputs are measured whose name contains it.
 

@@ -1,5 +1,5 @@
-//! Content of a hostile registry. Manifests and blobs share their bytes, so that gigabytes of them need little
-//! memory here.
+//! Content of a hostile registry. Manifests and blobs share their bytes, so that gigabytes of them need
+//! little memory here.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

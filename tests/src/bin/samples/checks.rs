@@ -21,65 +21,72 @@ impl Checks {
     }
 
     /// Records a problem if the condition is false.
-    pub(crate) fn that(&mut self, condition: bool, problem: impl FnOnce() -> String) {
+    pub(crate) fn require(&mut self, condition: bool, problem: impl FnOnce() -> String) {
         if !condition {
             self.problems.push(problem());
         }
     }
 
-    /// The stack has the expected status after exactly these events, each with one response.
-    pub(crate) fn operation(&mut self, report: &OperationReport, status: StackStatus, events: &[String]) {
+    /// Checks that the stack has the expected status after exactly these events, each with one response.
+    pub(crate) fn check_operation(
+        &mut self,
+        report: &OperationReport,
+        status: StackStatus,
+        events: &[String],
+    ) {
         if report.status != status {
             let failures = report.failures().join("; ");
-            self.that(false, || format!("the stack is {}, expected {status}: {failures}", report.status));
+            self.require(false, || format!("the stack is {}, expected {status}: {failures}", report.status));
             return;
         }
         let mut sent = report.summary();
         sent.sort();
-        self.that(sent == events, || format!("CloudFormation sent {sent:?}, expected {events:?}"));
+        self.require(sent == events, || format!("CloudFormation sent {sent:?}, expected {events:?}"));
         for call in &report.calls {
             let has_response =
                 matches!(call.outcome, CallOutcome::Responded(_)) && call.discarded_responses.is_empty();
-            self.that(has_response, || {
+            self.require(has_response, || {
                 let reasons = call.discarded_responses.join("; ");
                 format!("{} of {}: no acceptable response: {reasons}", call.request_type(), call.logical_id())
             });
         }
     }
 
-    /// The tag in ECR names the expected image, and ECR has all of its bytes.
-    pub(crate) fn copied(&mut self, image: &SampleImage<'_>, copied: &ExpectedCopy) {
+    /// Checks that the tag in ECR names the expected image, and that ECR has all of its bytes.
+    pub(crate) fn check_copy(&mut self, image: &SampleImage<'_>, copied: &ExpectedCopy) {
         let SampleImage { resource, repository, tag, .. } = image;
         let id = &resource.logical_id;
         let named = repository.resolve(tag);
         let bytes = named.as_deref().and_then(|digest| repository.manifest(digest));
         let named = named.unwrap_or_else(|| "nothing".to_owned());
         match &copied.root {
-            Root::Identical(root) => self.that(bytes.as_ref() == Some(&root.bytes), || {
+            Root::Identical(root) => self.require(bytes.as_ref() == Some(&root.bytes), || {
                 format!("{id}: tag {tag} in ECR names {named}, expected {}", root.digest)
             }),
             Root::Selection(document) => {
                 let actual = bytes.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-                self.that(actual.as_ref() == Some(document), || {
+                self.require(actual.as_ref() == Some(document), || {
                     format!("{id}: tag {tag} in ECR names {named}, expected the index {document}")
                 });
             }
         }
         for manifest in &copied.children {
             let same = repository.manifest(&manifest.digest).is_some_and(|bytes| bytes == manifest.bytes);
-            self.that(same, || format!("{id}: ECR does not have the bytes of manifest {}", manifest.digest));
+            self.require(same, || {
+                format!("{id}: ECR does not have the bytes of manifest {}", manifest.digest)
+            });
         }
         for blob in &copied.blobs {
             let actual = repository.actual_blob_digest(blob.digest());
-            self.that(actual.as_deref() == Some(blob.digest()), || {
+            self.require(actual.as_deref() == Some(blob.digest()), || {
                 let actual = actual.unwrap_or_else(|| "nothing".to_owned());
                 format!("{id}: blob {} in ECR has the digest {actual}", blob.digest())
             });
         }
     }
 
-    /// `Ref` and the attributes describe the copied image. There are no other attributes.
-    pub(crate) fn attributes(
+    /// Checks that `Ref` and the attributes describe the copied image, and that no other attributes exist.
+    pub(crate) fn check_attributes(
         &mut self,
         image: &SampleImage<'_>,
         number: usize,
@@ -89,7 +96,7 @@ impl Checks {
         let SampleImage { resource, repository, tag, .. } = image;
         let (id, uri) = (&resource.logical_id, repository.uri());
         let reference = format!("{uri}:{tag}");
-        self.that(live.physical_id == reference, || {
+        self.require(live.physical_id == reference, || {
             format!("{id}: the physical id is {:?}, expected {reference:?}", live.physical_id)
         });
         let digest = match &copied.root {
@@ -112,31 +119,31 @@ impl Checks {
         if image.includes_referrers() {
             expected["Referrers"] = json!("1 copied");
             let signature = image.releases[number].signature.digest();
-            self.that(repository.integrity_errors(signature).is_empty(), || {
+            self.require(repository.integrity_errors(signature).is_empty(), || {
                 format!("{id}: ECR does not have signature {signature}")
             });
         }
         for (name, expected) in expected.as_object().into_iter().flatten() {
             let actual = live.attributes.get(name).unwrap_or(&Value::Null);
-            self.that(actual == expected, || {
+            self.require(actual == expected, || {
                 format!("{id}: attribute {name} is {actual}, expected {expected}")
             });
         }
         for name in live.attributes.keys().filter(|name| expected.get(name).is_none()) {
-            self.that(false, || format!("{id}: unexpected attribute {name}"));
+            self.require(false, || format!("{id}: unexpected attribute {name}"));
         }
     }
 
-    /// After an update, the replaced image still exists, for a rollback and for running tasks.
-    pub(crate) fn replaced_image_exists(&mut self, image: &SampleImage<'_>, digest: &str) {
+    /// Checks that the replaced image still exists after an update, for a rollback and for running tasks.
+    pub(crate) fn check_replaced_image(&mut self, image: &SampleImage<'_>, digest: &str) {
         let damage = image.repository.integrity_errors(digest);
-        self.that(damage.is_empty(), || {
+        self.require(damage.is_empty(), || {
             format!("{}: the replaced image is incomplete: {}", image.resource.logical_id, damage.join("; "))
         });
     }
 
-    /// The repository contains exactly these tags and manifests.
-    pub(crate) fn contents(
+    /// Checks that the repository contains exactly these tags and manifests.
+    pub(crate) fn check_contents(
         &mut self,
         repository: &Repository,
         expected_tags: &BTreeSet<String>,
@@ -145,17 +152,17 @@ impl Checks {
         let tags = repository.tags();
         let uri = repository.uri();
         for tag in tags.keys() {
-            self.that(expected_tags.contains(tag), || format!("{uri} still has the tag {tag}"));
+            self.require(expected_tags.contains(tag), || format!("{uri} still has the tag {tag}"));
         }
         for tag in expected_tags {
-            self.that(tags.contains_key(tag), || format!("{uri} has lost the tag {tag}"));
+            self.require(tags.contains_key(tag), || format!("{uri} has lost the tag {tag}"));
         }
         let actual: BTreeSet<String> = repository.images().into_iter().collect();
         for digest in actual.difference(expected_manifests) {
-            self.that(false, || format!("{uri} still contains manifest {digest}"));
+            self.require(false, || format!("{uri} still contains manifest {digest}"));
         }
         for digest in expected_manifests.difference(&actual) {
-            self.that(false, || format!("{uri} has lost manifest {digest}"));
+            self.require(false, || format!("{uri} has lost manifest {digest}"));
         }
     }
 }

@@ -37,17 +37,17 @@ const BY_LAMBDA: [&str; 20] = [
 /// Checks that every process of the function has the variables of the template and no unknown ones.
 pub(crate) fn check(checks: &mut Checks, export: &Export, function: &Function) {
     let sandboxes = function.sandboxes();
-    checks.that(!sandboxes.is_empty(), || "no process of the function was started".to_owned());
+    checks.require(!sandboxes.is_empty(), || "no process of the function was started".to_owned());
     for sandbox in sandboxes {
         let file = format!("/proc/{}/environ", sandbox.pid);
         let bytes = std::fs::read(&file).unwrap_or_default();
-        checks.that(!bytes.is_empty(), || format!("{file} cannot be read"));
+        checks.require(!bytes.is_empty(), || format!("{file} cannot be read"));
         let text = String::from_utf8_lossy(&bytes);
         let variables: Vec<_> =
             text.split_terminator('\0').filter_map(|variable| variable.split_once('=')).collect();
         for (name, expected) in &export.environment {
             let actual: Vec<_> = variables.iter().filter(|(key, _)| key == name).map(|(_, v)| v).collect();
-            checks.that(actual == [expected], || {
+            checks.require(actual == [expected], || {
                 let actual = actual.first().map_or("not set".to_owned(), |value| format!("{value:?}"));
                 format!("the function's {name} is {actual}, the template sets {expected:?}")
             });
@@ -56,7 +56,7 @@ pub(crate) fn check(checks: &mut Checks, export: &Export, function: &Function) {
             let is_known = export.environment.iter().any(|(key, _)| key == name)
                 || FOR_THE_EMULATOR.contains(&name)
                 || BY_LAMBDA.contains(&name);
-            checks.that(is_known, || format!("the function has {name}, which the template does not set"));
+            checks.require(is_known, || format!("the function has {name}, which the template does not set"));
         }
     }
 }

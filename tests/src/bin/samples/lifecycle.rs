@@ -52,10 +52,10 @@ pub(crate) async fn run_lifecycle(
     let mut results: Vec<ImageResult> = Vec::new();
     for image in &deployment.images {
         results.push(ImageResult { logical_id: image.resource.logical_id.clone(), ..ImageResult::default() });
-        checks
-            .that(image.resource.text("ServiceToken")? == deployment.world.function.settings().arn(), || {
-                format!("{}: ServiceToken does not name the function", image.resource.logical_id)
-            });
+        checks.require(
+            image.resource.text("ServiceToken")? == deployment.world.function.settings().arn(),
+            || format!("{}: ServiceToken does not name the function", image.resource.logical_id),
+        );
     }
     let steps = [(StackStatus::CreateComplete, "Create"), (StackStatus::UpdateComplete, "Update")];
     for (number, (status, verb)) in steps.into_iter().enumerate() {
@@ -65,7 +65,7 @@ pub(crate) async fn run_lifecycle(
             0 => deployment.stack.create(&template).await,
             _ => deployment.stack.update(&template).await,
         };
-        checks.operation(&report, status, &expected_events(verb, deployment.images.iter()));
+        checks.check_operation(&report, status, &expected_events(verb, deployment.images.iter()));
         if report.status != status {
             return Ok(SampleResult { images: results, problems: checks.into_problems() });
         }
@@ -73,7 +73,7 @@ pub(crate) async fn run_lifecycle(
             check_copy(&mut checks, &deployment, image, number)?;
             result.digests.push(image.repository.resolve(&image.tag).unwrap_or_default());
             if number > 0 {
-                checks.replaced_image_exists(image, &result.digests[0]);
+                checks.check_replaced_image(image, &result.digests[0]);
             }
         }
     }
@@ -98,10 +98,10 @@ fn check_copy(
     number: usize,
 ) -> Result<(), BoxError> {
     let copied = image.releases[number].expected_copy(&image.selection)?;
-    checks.copied(image, &copied);
+    checks.check_copy(image, &copied);
     match deployment.stack.resource(&image.resource.logical_id) {
-        Some(live) => checks.attributes(image, number, &copied, &live),
-        None => checks.that(false, || format!("{} is not in the stack", image.resource.logical_id)),
+        Some(live) => checks.check_attributes(image, number, &copied, &live),
+        None => checks.require(false, || format!("{} is not in the stack", image.resource.logical_id)),
     }
     Ok(())
 }
@@ -115,7 +115,7 @@ async fn delete(
     let report = deployment.stack.delete().await;
     // CloudFormation sends no event for a retained resource.
     let deleted = deployment.images.iter().filter(|image| !image.resource.is_retained());
-    checks.operation(&report, StackStatus::DeleteComplete, &expected_events("Delete", deleted));
+    checks.check_operation(&report, StackStatus::DeleteComplete, &expected_events("Delete", deleted));
     for (resource, repository) in &deployment.repositories {
         let (mut tags, mut manifests) = (BTreeSet::new(), BTreeSet::new());
         for (image, result) in deployment.images.iter().zip(results.iter_mut()) {
@@ -132,10 +132,12 @@ async fn delete(
                 result.end = FinalState::Retained;
             }
         }
-        checks.contents(repository, &tags, &manifests);
+        checks.check_contents(repository, &tags, &manifests);
         if !resource.is_retained() {
             let deleted = delete_repository(&deployment.world.emulator, resource);
-            checks.that(deleted.is_ok(), || deleted.err().map(|error| error.to_string()).unwrap_or_default());
+            checks.require(deleted.is_ok(), || {
+                deleted.err().map(|error| error.to_string()).unwrap_or_default()
+            });
         }
     }
     Ok(())
@@ -145,7 +147,7 @@ async fn delete(
 fn check_retained(checks: &mut Checks, image: &SampleImage<'_>, digest: &str) {
     let named = image.repository.resolve(&image.tag).unwrap_or_default();
     let damage = image.repository.integrity_errors(digest);
-    checks.that(named == digest && damage.is_empty(), || {
+    checks.require(named == digest && damage.is_empty(), || {
         format!(
             "{}: expected retained image {digest}, the tag names {named}: {damage:?}",
             image.resource.logical_id
@@ -169,21 +171,21 @@ fn manifests_of(image: &SampleImage<'_>, number: usize, root: &str) -> Result<Ve
 fn check_requests(checks: &mut Checks, deployment: &Deployment<'_>) {
     let entries = deployment.world.emulator.log().entries();
     for entry in entries.iter().filter(|entry| entry.service == "none") {
-        checks.that(false, || format!("request to unknown host {}", entry.host));
+        checks.require(false, || format!("request to unknown host {}", entry.host));
     }
     if deployment.images.iter().any(SampleImage::is_private) {
         let is_source = |host: &str| !host.contains(".dkr.ecr.");
         let used = entries.iter().any(|e| e.authorization == Authorization::Basic && is_source(&e.host));
-        checks.that(used, || "no credentials were sent to the source registry".to_owned());
+        checks.require(used, || "no credentials were sent to the source registry".to_owned());
     }
     if deployment.images.iter().all(|image| deployment.is_mirrored(image) && !image.includes_referrers()) {
         let is_source =
             |host: &str| deployment.images.iter().any(|image| host.ends_with(&image.reference.registry));
         let pulls = entries.iter().filter(|entry| entry.is_pull && is_source(&entry.host)).count();
-        checks.that(pulls == 0, || format!("{pulls} pulls were counted although a mirror has all images"));
+        checks.require(pulls == 0, || format!("{pulls} pulls were counted although a mirror has all images"));
     }
     let defects = deployment.world.bucket.defects();
-    checks.that(defects.is_empty(), || defects.join("; "));
+    checks.require(defects.is_empty(), || defects.join("; "));
     let rejected = deployment.world.function.rejected_calls();
-    checks.that(rejected.is_empty(), || rejected.join("; "));
+    checks.require(rejected.is_empty(), || rejected.join("; "));
 }
