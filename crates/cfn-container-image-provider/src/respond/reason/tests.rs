@@ -1,5 +1,6 @@
 //! Every failure and its exact text.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use image_copy::copy::{self, Operation, Problem, Progress, Side};
@@ -245,6 +246,8 @@ fn table() -> String {
     lines.iter().for_each(|line| assert_one_short_line(line));
     lines.sort_by(|a, b| (code_of(a), a).cmp(&(code_of(b), b)));
     lines.dedup();
+    let without_code: HashSet<&str> = lines.iter().map(|line| line.rsplit_once(" (CI-").unwrap().0).collect();
+    assert_eq!(without_code.len(), lines.len(), "two codes have the same text");
     lines.join("\n") + "\n"
 }
 

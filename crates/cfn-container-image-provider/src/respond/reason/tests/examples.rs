@@ -74,7 +74,7 @@ pub(super) fn service(name: &str, code: &str, message: &str) -> registry::Error 
     }
 }
 
-/// What is left when ECR throttled until time ran out.
+/// Error of ECR after throttling until the deadline.
 pub(super) fn throttled() -> registry::Error {
     registry::Error::Service {
         service: "ecr:PutImage".into(),
