@@ -13,7 +13,7 @@ use crate::service::{Request, Response};
 use super::error::ApiError;
 use super::images::{self, NewImage, PutOutcome};
 use super::store::{AuthorizationToken, RepositoryKey, State};
-use super::{Ecr, describe, hosts, referrers, repositories};
+use super::{Ecr, describe, hosts, lifecycle, policies, referrers, repositories, scans, templates};
 
 /// Handles a call.
 pub(super) async fn serve(ecr: &Ecr, region: &str, request: Request) -> Response {
@@ -31,14 +31,24 @@ pub(super) fn call(
 ) -> Result<Value, ApiError> {
     let account = input["registryId"].as_str().unwrap_or(&ecr.account);
     let name = input["repositoryName"].as_str().unwrap_or_default();
-    let key = RepositoryKey::new(account, region, name);
-    let resource = match (action, name) {
-        ("GetAuthorizationToken", _) => "*".to_owned(),
-        ("DescribeRepositories", _) => hosts::repository_arn(account, region, "*"),
+    let key = match input["resourceArn"].as_str() {
+        Some(arn) => policies::tagged_repository(arn)?,
+        None => RepositoryKey::new(account, region, name),
+    };
+    let resource = match action {
+        "GetAuthorizationToken"
+        | "DescribeRepositoryCreationTemplates"
+        | "CreateRepositoryCreationTemplate" => "*".to_owned(),
+        "DescribeRepositories" => hosts::repository_arn(account, region, "*"),
         _ => key.arn(),
     };
     let mut state = ecr.lock();
     state.authorize(caller, &key, action, &resource)?;
+    // AWS checks the tags of a new resource as if they were added later
+    // (https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-custom.html).
+    if action == "CreateRepository" && input["tags"].as_array().is_some_and(|tags| !tags.is_empty()) {
+        state.authorize(caller, &key, "TagResource", &resource)?;
+    }
     match action {
         "GetAuthorizationToken" => Ok(authorization_token(ecr, &mut state, region)),
         "BatchCheckLayerAvailability" => check_layer_availability(&mut state, &key, input),
@@ -57,6 +67,18 @@ pub(super) fn call(
         "CreateRepository" => repositories::create(&mut state, &key, input),
         "DeleteRepository" => repositories::delete(&mut state, &key, input),
         "PutImageTagMutability" => repositories::set_mutability(&mut state, &key, input),
+        "PutImageScanningConfiguration" => scans::configure(&mut state, &key, input),
+        "DescribeImageScanFindings" => scans::describe(&mut state, &key, input),
+        "PutLifecyclePolicy" => lifecycle::put(&mut state, &key, input),
+        "GetLifecyclePolicy" => lifecycle::get(&mut state, &key),
+        "StartLifecyclePolicyPreview" => lifecycle::start_preview(&mut state, &key, input),
+        "GetLifecyclePolicyPreview" => lifecycle::get_preview(&mut state, &key, input),
+        "SetRepositoryPolicy" => policies::set(&mut state, &key, input),
+        "GetRepositoryPolicy" => policies::get(&mut state, &key),
+        "TagResource" => policies::tag(&mut state, &key, input),
+        "ListTagsForResource" => policies::list_tags(&mut state, &key),
+        "CreateRepositoryCreationTemplate" => templates::create(&mut state, account, region, input),
+        "DescribeRepositoryCreationTemplates" => templates::describe(&state, account, region, input),
         _ => Err(hosts::API.unknown(action)),
     }
 }

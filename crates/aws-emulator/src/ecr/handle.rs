@@ -11,7 +11,8 @@ use crate::api::{Caller, now};
 use crate::image::{Image, Manifest};
 
 use super::images::{self, NewImage};
-use super::store::{Layer, Mutability, PushEvent, RepositoryKey, State};
+use super::scans::Scan;
+use super::store::{Layer, Mutability, PushEvent, RepositoryKey, Settings, State};
 use super::{Ecr, hosts};
 
 impl Ecr {
@@ -52,8 +53,9 @@ impl Ecr {
         let key =
             RepositoryKey::from_arn(arn).ok_or_else(|| format!("{arn} is not the ARN of a repository"))?;
         let repository = Repository { ecr: Arc::clone(self), key };
+        let settings = Settings { mutability, ..Settings::default() };
         let fresh =
-            super::store::Repository { mutability, created: now(), ..super::store::Repository::default() };
+            super::store::Repository { settings, created: now(), ..super::store::Repository::default() };
         self.lock().repositories.insert(repository.key.clone(), fresh);
         Ok(repository)
     }
@@ -110,6 +112,11 @@ impl Ecr {
         self.lock().accepts_wrong_digests = true;
     }
 
+    /// Sets the quota of repositories in an account and Region.
+    pub fn set_repository_quota(&self, quota: usize) {
+        self.lock().repository_quota = Some(quota);
+    }
+
     /// Returns the ARNs of all repositories.
     pub fn repositories(&self) -> Vec<String> {
         self.lock().repositories.keys().map(RepositoryKey::arn).collect()
@@ -159,7 +166,7 @@ impl Repository {
 
     /// Sets the tag mutability.
     pub fn set_mutability(&self, mutability: Mutability) {
-        self.change(|repository| repository.mutability = mutability);
+        self.change(|repository| repository.settings.mutability = mutability);
     }
 
     /// Returns all tags with their digests.
@@ -249,6 +256,21 @@ impl Repository {
     /// Deletes an image or index with its tags, as a lifecycle rule does, also if an index refers to it.
     pub fn expire_image(&self, digest: &str) {
         self.change(|repository| images::remove(repository, digest));
+    }
+
+    /// Moves the time of an image's push into the past.
+    pub fn age_image(&self, digest: &str, age: Duration) {
+        self.change(|repository| {
+            if let Some(image) = repository.images.get_mut(digest) {
+                image.pushed -= age.as_secs_f64();
+            }
+        });
+    }
+
+    /// Scans an image, with these numbers of findings by severity, such as `CRITICAL`. The first request
+    /// for the findings returns a scan in progress.
+    pub fn scan_image(&self, digest: &str, findings: &[(&str, u64)]) {
+        self.change(|repository| repository.scans.insert(digest.to_owned(), Scan::new(findings)));
     }
 
     /// Deletes a blob, also if an image refers to it.

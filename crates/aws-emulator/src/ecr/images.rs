@@ -6,6 +6,7 @@ use crate::api::now;
 use crate::image::Manifest;
 
 use super::error::ApiError;
+use super::scans;
 use super::store::{PushEvent, Repository, RepositoryKey, State, StoredImage};
 use super::validation;
 
@@ -42,6 +43,7 @@ pub(super) fn push(
 ) -> Result<PutOutcome, ApiError> {
     let outcome = put(state, key, image)?;
     if let PutOutcome::Stored(manifest) = &outcome {
+        scans::scan_on_push(state.repository(key)?, &manifest.digest);
         let (digest, tag) = (manifest.digest.clone(), image.tag.map(ToOwned::to_owned));
         state.push_events.push(PushEvent { repository: key.arn(), digest, tag });
     }
@@ -70,7 +72,7 @@ pub(super) fn put(
     }
     let named = image.tag.and_then(|tag| repository.tags.get(tag));
     if let (Some(tag), true) = (image.tag, named.is_some())
-        && !repository.mutability.allows_moving(tag)
+        && !repository.settings.mutability.allows_moving(tag)
     {
         // ECR rejects the identical digest too (aws/containers-roadmap#2179).
         let message = format!(
@@ -203,6 +205,7 @@ fn delete_one(repository: &mut Repository, id: &Value) -> Result<Vec<Value>, IdF
 /// Deletes an image with its tags, and the layers that no other image has.
 pub(super) fn remove(repository: &mut Repository, digest: &str) {
     repository.tags.retain(|_, named| named != digest);
+    repository.scans.remove(digest);
     let Some(image) = repository.images.remove(digest) else {
         return;
     };

@@ -11,7 +11,7 @@ use crate::upstream::Registry;
 use super::error::ApiError;
 use super::images::{self, NewImage};
 use super::store::{Layer, Repository, RepositoryKey};
-use super::{Ecr, hosts};
+use super::{Ecr, hosts, templates};
 
 /// Timing of a pull-through cache.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,7 +76,8 @@ pub(super) async fn copy_from_upstream(
     };
     let upstream_name = rule.upstream_name(key).unwrap_or_default();
     let Some(image) = rule.upstream.image(upstream_name, reference) else { return Ok(()) };
-    let fresh = || Repository { created: now(), ..Repository::default() };
+    let settings = templates::settings(&state, key, "PULL_THROUGH_CACHE").unwrap_or_default();
+    let fresh = || Repository { settings, created: now(), ..Repository::default() };
     let repository = state.repositories.entry(key.clone()).or_insert_with(fresh);
     for blob in &image.blobs {
         let (size, actual) = (blob.size(), blob.digest().to_owned());

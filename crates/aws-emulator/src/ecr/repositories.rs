@@ -6,8 +6,12 @@ use crate::api::now;
 
 use super::describe::page;
 use super::error::ApiError;
-use super::hosts;
-use super::store::{Mutability, Repository, RepositoryKey, State};
+use super::store::{Repository, RepositoryKey, State};
+use super::{hosts, settings};
+
+/// Default quota of repositories in an account and Region
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html>).
+const REPOSITORY_QUOTA: usize = 100_000;
 
 /// Handles `DescribeRepositories`.
 pub(super) fn describe(state: &State, account: &str, region: &str, input: &Value) -> Result<Value, ApiError> {
@@ -43,11 +47,31 @@ pub(super) fn create(state: &mut State, key: &RepositoryKey, input: &Value) -> R
         );
         return Err(ApiError::new("RepositoryAlreadyExistsException", message));
     }
-    let mutability = mutability(input)?;
-    let repository = Repository { mutability, created: now(), ..Repository::default() };
+    if !is_name(&key.repository) {
+        let message = "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy regular \
+                       expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*''";
+        return Err(ApiError::new("InvalidParameterException", message));
+    }
+    let own = state.repositories.keys().filter(|own| own.account == key.account && own.region == key.region);
+    if own.count() >= state.repository_quota.unwrap_or(REPOSITORY_QUOTA) {
+        let message = "The operation did not succeed because it would have exceeded a service limit for your \
+                       account.";
+        return Err(ApiError::new("LimitExceededException", message));
+    }
+    let settings = settings::of_repository(key, input)?;
+    let repository = Repository { settings, created: now(), ..Repository::default() };
     let output = json!({"repository": detail(key, &repository)});
     state.repositories.insert(key.clone(), repository);
     Ok(output)
+}
+
+/// Returns true for a valid name: 2 to 256 characters, in components of lower-case letters and digits with
+/// single separators (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html>).
+fn is_name(name: &str) -> bool {
+    let word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    (2..=256).contains(&name.len()) && name.split('/').all(|part| part.split(['.', '_', '-']).all(word))
 }
 
 /// Handles `DeleteRepository`.
@@ -73,37 +97,18 @@ pub(super) fn set_mutability(
     input: &Value,
 ) -> Result<Value, ApiError> {
     let repository = state.repository(key)?;
-    repository.mutability = mutability(input)?;
+    repository.settings.mutability = settings::mutability(input)?;
     let mut output = detail(key, repository);
-    for name in ["repositoryArn", "repositoryUri", "createdAt", "encryptionConfiguration"] {
+    for name in [
+        "repositoryArn",
+        "repositoryUri",
+        "createdAt",
+        "encryptionConfiguration",
+        "imageScanningConfiguration",
+    ] {
         output.as_object_mut().map(|output| output.remove(name));
     }
     Ok(output)
-}
-
-/// Parses mode and filters.
-fn mutability(input: &Value) -> Result<Mutability, ApiError> {
-    let filters = input["imageTagMutabilityExclusionFilters"].as_array();
-    let filters = filters.map_or(&[][..], Vec::as_slice).iter();
-    let filters: Vec<_> =
-        filters.filter_map(|filter| filter["filter"].as_str()).map(ToOwned::to_owned).collect();
-    let invalid = |message: &str| ApiError::new("InvalidParameterException", message);
-    if filters.len() > 5 {
-        return Err(invalid("At most 5 exclusion filters are allowed"));
-    }
-    let excludes = |mode: fn(Vec<String>) -> Mutability| {
-        if filters.is_empty() {
-            return Err(invalid("Exclusion filters are required for this mode"));
-        }
-        Ok(mode(filters.clone()))
-    };
-    match input["imageTagMutability"].as_str() {
-        None | Some("MUTABLE") => Ok(Mutability::Mutable),
-        Some("IMMUTABLE") => Ok(Mutability::Immutable),
-        Some("IMMUTABLE_WITH_EXCLUSION") => excludes(Mutability::ImmutableWithExclusion),
-        Some("MUTABLE_WITH_EXCLUSION") => excludes(Mutability::MutableWithExclusion),
-        Some(_) => Err(invalid("Invalid parameter at 'imageTagMutability'")),
-    }
 }
 
 fn detail(key: &RepositoryKey, repository: &Repository) -> Value {
@@ -114,13 +119,9 @@ fn detail(key: &RepositoryKey, repository: &Repository) -> Value {
         "repositoryArn": key.arn(),
         "repositoryUri": format!("{host}/{}", key.repository),
         "createdAt": repository.created,
-        "imageTagMutability": repository.mutability.name(),
-        "encryptionConfiguration": {"encryptionType": "AES256"},
+        "imageScanningConfiguration": {"scanOnPush": repository.settings.scan_on_push},
+        "encryptionConfiguration": settings::encryption_json(&repository.settings),
     });
-    let filters = repository.mutability.filters().iter();
-    let filters: Vec<_> = filters.map(|filter| json!({"filterType": "WILDCARD", "filter": filter})).collect();
-    if !filters.is_empty() {
-        detail["imageTagMutabilityExclusionFilters"] = json!(filters);
-    }
+    settings::add_mutability(&mut detail, &repository.settings.mutability);
     detail
 }

@@ -10,7 +10,10 @@ use crate::image::Manifest;
 
 use super::error::ApiError;
 use super::hosts;
+use super::lifecycle::Preview;
 use super::pull_through::PullThroughRule;
+use super::scans::Scan;
+use super::templates::Template;
 use super::throttle::RateLimits;
 use super::uploads::UploadSession;
 use super::validation::ParsedManifest;
@@ -77,11 +80,39 @@ pub(super) struct Layer {
     pub(super) blob: Option<Blob>,
 }
 
+/// Settings of a repository.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    pub(super) mutability: Mutability,
+    /// Encryption with keys of KMS. `None` means AES256.
+    pub(super) encryption: Option<KmsEncryption>,
+    pub(super) scan_on_push: bool,
+    /// Tags of the repository itself, not of its images.
+    pub(super) resource_tags: BTreeMap<String, String>,
+    /// Text of the lifecycle policy.
+    pub(super) lifecycle_policy: Option<String>,
+    /// Text of the repository policy.
+    pub(super) repository_policy: Option<String>,
+}
+
+/// Encryption of a repository with a key of KMS.
+#[derive(Clone, Debug)]
+pub(super) struct KmsEncryption {
+    /// `KMS` or `KMS_DSSE`.
+    pub(super) kind: String,
+    /// ARN of the key.
+    pub(super) key: String,
+}
+
 /// A repository.
 #[derive(Default)]
 pub(super) struct Repository {
-    pub(super) mutability: Mutability,
+    pub(super) settings: Settings,
     pub(super) created: f64,
+    /// The last lifecycle policy preview.
+    pub(super) preview: Option<Preview>,
+    /// Scans by the digest of the image.
+    pub(super) scans: BTreeMap<String, Scan>,
     pub(super) images: BTreeMap<String, StoredImage>,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) layers: HashMap<String, Layer>,
@@ -171,6 +202,10 @@ pub(super) struct State {
     pub(super) push_events: Vec<PushEvent>,
     /// Pull-through cache rules.
     pub(super) pull_through_rules: Vec<PullThroughRule>,
+    /// Repository creation templates by account and Region (both as a key), and prefix.
+    pub(super) templates: Vec<Template>,
+    /// Maximum number of repositories in an account and Region, if it is not the default quota.
+    pub(super) repository_quota: Option<usize>,
     pub(super) blob_mounting: bool,
     pub(super) accepts_wrong_digests: bool,
 }

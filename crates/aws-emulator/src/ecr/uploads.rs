@@ -18,6 +18,7 @@ use crate::service::{BoxedResponse, Request, Response, reset_connection, respons
 use super::Ecr;
 use super::images::is_digest;
 use super::store::{Layer, RepositoryKey, State};
+use super::templates;
 
 /// Minimum size of all parts except the last, in bytes.
 const MIN_PART_SIZE: u64 = 5 * 1024 * 1024;
@@ -76,7 +77,7 @@ impl UploadSession {
 
 /// Opens a session, or mounts a blob if the request names one.
 pub(super) fn start(state: &mut State, caller: &Caller, key: &RepositoryKey, request: &Request) -> Response {
-    if !state.repositories.contains_key(key) {
+    if !state.repositories.contains_key(key) && !templates::create_on_push(state, key) {
         // Clients get a closed connection instead of a 404 (https://github.com/moby/moby/issues/24473).
         return reset_connection();
     }
