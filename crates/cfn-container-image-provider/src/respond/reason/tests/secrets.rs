@@ -1,5 +1,6 @@
 //! Failures to read secrets and to find credentials in them.
 
+use image_copy::http::ErrorKind;
 use image_copy::oci::Repository;
 use image_copy_aws::{CredentialArn, RegistrySecret, SecretReadError, SecretReadErrorKind, UnusableSecret};
 
