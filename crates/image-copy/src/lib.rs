@@ -1,7 +1,7 @@
 //! Copies container images between registries, byte for byte, without a container runtime and without using
 //! the disk.
 //!
-//! - [`text`]: sanitizes text from outside.
+//! - [`text`]: sanitizes text from outside. [`yaml`]: parses YAML with the positions of its nodes.
 //! - [`oci`]: references, digests, platforms and manifests. No I/O.
 //! - [`http`]: sends one request, with retries and without redirects.
 //! - [`registry`]: client of one registry, by the OCI distribution specification.
@@ -19,3 +19,4 @@ pub mod http;
 pub mod oci;
 pub mod registry;
 pub mod text;
+pub mod yaml;

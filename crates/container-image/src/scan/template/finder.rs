@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use image_copy::text::{SanitizedText, name_without_userinfo};
 
 use super::properties::{self, Step};
-use super::tree::{Id, Tree};
 use crate::scan::{Diagnostic, ImageMatch, RawReference, Scan};
+use image_copy::yaml::{Id, Tree};
 
 /// Source of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

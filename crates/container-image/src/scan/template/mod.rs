@@ -5,14 +5,12 @@
 
 mod finder;
 mod properties;
-mod tree;
 
 use std::path::Path;
 
 use super::Scan;
-use tree::{Id, Tree};
-
-pub(super) use tree::SyntaxError;
+pub(super) use image_copy::yaml::SyntaxError;
+use image_copy::yaml::{Id, Tree};
 
 /// File extensions of templates.
 const EXTENSIONS: [&str; 6] = ["yaml", "yml", "json", "template", "cfn", "cform"];

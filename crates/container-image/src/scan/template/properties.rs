@@ -1,6 +1,6 @@
 //! Resource properties that contain an image.
 
-use super::tree::{Id, Tree};
+use image_copy::yaml::{Id, Tree};
 
 /// A step of a property path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,28 +1,31 @@
-//! A YAML document with the range of each node. Aliases are not expanded, so that the tree is never larger
-//! than the file.
+//! A YAML or JSON document with the position of each node. Aliases are not expanded, so that the tree is never
+//! larger than the file.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
+use crate::text::SanitizedText;
 use granit_parser::{Event, Options, Parser, ScanError, Tag};
-use image_copy::text::SanitizedText;
 
 /// A node of a [`Tree`].
-pub(super) type Id = usize;
+pub type Id = usize;
 
 /// Maximum nesting. CloudFormation documents no limit, and real templates have far less.
 const MAX_NESTING: usize = 100;
 
 /// A YAML syntax error.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::scan) struct SyntaxError {
+pub struct SyntaxError {
     /// Offset in bytes.
-    pub(in crate::scan) at: usize,
-    pub(in crate::scan) reason: SanitizedText,
+    pub at: usize,
+    /// Number of the line, from 1.
+    pub line: usize,
+    /// Reason of the parser.
+    pub reason: SanitizedText,
 }
 
 /// The documents of a file.
-pub(super) struct Tree {
+pub struct Tree {
     nodes: Vec<Node>,
     roots: Vec<Id>,
 }
@@ -32,6 +35,7 @@ struct Node {
     /// A local tag without its exclamation mark, such as `Sub`.
     tag: Option<Box<str>>,
     range: Range<usize>,
+    line: usize,
 }
 
 enum Kind {
@@ -46,24 +50,29 @@ enum Kind {
 const MAX_ALIAS_CHAIN: usize = 8;
 
 impl Tree {
-    pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
+    /// Parses all documents of a file.
+    ///
+    /// # Errors
+    /// The first syntax error.
+    pub fn parse(text: &str) -> Result<Self, SyntaxError> {
         let mut builder = TreeBuilder::default();
         let limits: Options =
             granit_parser::options! { flow_nesting_limit: MAX_NESTING, block_nesting_limit: MAX_NESTING };
         for next in Parser::new_from_str_with_options(text, limits) {
             let (event, span) = next.map_err(|error| syntax_error(&error))?;
-            builder.add(event, span.byte_range().unwrap_or_default());
+            builder.add(event, span.byte_range().unwrap_or_default(), span.start.line());
         }
         Ok(builder.build())
     }
 
     /// Returns the root of each document.
-    pub(super) fn roots(&self) -> impl Iterator<Item = Id> {
+    pub fn roots(&self) -> impl Iterator<Item = Id> {
         self.roots.iter().copied()
     }
 
     /// Returns the node behind aliases.
-    pub(super) fn resolve(&self, mut id: Id) -> Id {
+    #[must_use]
+    pub fn resolve(&self, mut id: Id) -> Id {
         for _ in 0..MAX_ALIAS_CHAIN {
             match self.nodes[id].kind {
                 Kind::Alias(target) => id = target,
@@ -74,7 +83,8 @@ impl Tree {
     }
 
     /// Returns the text of a scalar.
-    pub(super) fn text(&self, id: Id) -> Option<&str> {
+    #[must_use]
+    pub fn text(&self, id: Id) -> Option<&str> {
         match &self.nodes[self.resolve(id)].kind {
             Kind::Scalar(text) => Some(text),
             _ => None,
@@ -82,7 +92,8 @@ impl Tree {
     }
 
     /// Returns the items of a sequence.
-    pub(super) fn items(&self, id: Id) -> Option<&[Id]> {
+    #[must_use]
+    pub fn items(&self, id: Id) -> Option<&[Id]> {
         match &self.nodes[self.resolve(id)].kind {
             Kind::Sequence(items) => Some(items),
             _ => None,
@@ -90,7 +101,7 @@ impl Tree {
     }
 
     /// Returns the entries of a mapping. Other nodes have none.
-    pub(super) fn entries(&self, id: Id) -> impl Iterator<Item = (&str, Id)> {
+    pub fn entries(&self, id: Id) -> impl Iterator<Item = (&str, Id)> {
         let pairs = match &self.nodes[self.resolve(id)].kind {
             Kind::Mapping(pairs) => pairs.as_slice(),
             _ => &[],
@@ -99,7 +110,8 @@ impl Tree {
     }
 
     /// Returns the value of a key, including merge keys (<https://yaml.org/type/merge.html>).
-    pub(super) fn get(&self, id: Id, key: &str) -> Option<Id> {
+    #[must_use]
+    pub fn get(&self, id: Id, key: &str) -> Option<Id> {
         let own = self.entries(id).find(|(name, _)| *name == key);
         let merged = || {
             let (_, from) = self.entries(id).find(|(name, _)| *name == "<<")?;
@@ -110,19 +122,27 @@ impl Tree {
     }
 
     /// Returns the local tag, such as `Sub`.
-    pub(super) fn tag(&self, id: Id) -> Option<&str> {
+    #[must_use]
+    pub fn tag(&self, id: Id) -> Option<&str> {
         self.nodes[self.resolve(id)].tag.as_deref()
     }
 
+    /// Returns the number of the node's first line, from 1. It does not follow aliases.
+    #[must_use]
+    pub fn line(&self, id: Id) -> usize {
+        self.nodes[id].line
+    }
+
     /// Returns the range of a scalar with its quotes, or the start of another node.
-    pub(super) fn range(&self, id: Id) -> Range<usize> {
+    #[must_use]
+    pub fn range(&self, id: Id) -> Range<usize> {
         self.nodes[self.resolve(id)].range.clone()
     }
 }
 
 fn syntax_error(error: &ScanError) -> SyntaxError {
     let mark = error.marker();
-    SyntaxError { at: mark.byte_offset().unwrap_or_default(), reason: error.info().into() }
+    SyntaxError { at: mark.byte_offset().unwrap_or_default(), line: mark.line(), reason: error.info().into() }
 }
 
 #[derive(Default)]
@@ -135,7 +155,7 @@ struct TreeBuilder {
 }
 
 impl TreeBuilder {
-    fn add(&mut self, event: Event<'_>, range: Range<usize>) {
+    fn add(&mut self, event: Event<'_>, range: Range<usize>, line: usize) {
         let (kind, anchor, tag) = match event {
             Event::Scalar(text, _, anchor, tag) => (Kind::Scalar(text.into()), anchor, tag),
             Event::SequenceStart(_, anchor, tag) => (Kind::Sequence(Vec::new()), anchor, tag),
@@ -162,7 +182,7 @@ impl TreeBuilder {
             self.anchors.insert(anchor, id);
         }
         let tag = tag.as_deref().and_then(local_tag);
-        self.nodes.push(Node { kind, tag, range });
+        self.nodes.push(Node { kind, tag, range, line });
     }
 
     fn build(self) -> Tree {
