@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use image_copy::copy::{CONCURRENT_BLOBS, Mirror, PlatformSelection};
-use image_copy::oci::{ParseError, Platform, Reference, Registry, Repository, Tag};
+use image_copy::oci::{ParseError, Reference, Registry, Repository, Tag};
 
 pub(crate) use list::{ListArgs, SearchArgs};
 pub(crate) use pages::{CompletionsArgs, ManArgs};
@@ -141,7 +141,6 @@ pub(crate) struct CopyArgs {
         long,
         value_name = "PLATFORM",
         default_value = "all",
-        value_parser = platforms,
         help = "`all` copies the whole index unchanged. os/arch[/variant] copies the image of one platform. A comma-separated list creates an index of these platforms"
     )]
     pub(crate) platform: PlatformSelection,
@@ -192,20 +191,6 @@ impl FromStr for DestinationArg {
         let has_tag = text.rsplit('/').next().is_some_and(|name| name.contains(':'));
         Ok(Self { repository: reference.repository, tag: reference.tag.filter(|_| has_tag) })
     }
-}
-
-fn platforms(text: &str) -> Result<PlatformSelection, ParseError> {
-    if text.eq_ignore_ascii_case("all") {
-        return Ok(PlatformSelection::All);
-    }
-    if text.contains(',') {
-        return text
-            .split(',')
-            .map(str::parse::<Platform>)
-            .collect::<Result<_, _>>()
-            .map(PlatformSelection::Several);
-    }
-    text.parse::<Platform>().map(PlatformSelection::One)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The request for a copy.
 
 use std::fmt;
+use std::str::FromStr;
 
-use crate::oci::{Digest, Platform, Reference, Repository, Tag};
+use crate::oci::{Digest, ParseError, Platform, Reference, Repository, Tag};
 
 /// Request to copy one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +60,21 @@ pub enum PlatformSelection {
     /// A new index with the images for these platforms and their attestations. A single image is
     /// copied if it matches all of them.
     Several(Vec<Platform>),
+}
+
+/// Parses `all`, one platform, or a comma-separated list of platforms.
+impl FromStr for PlatformSelection {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        if text.eq_ignore_ascii_case("all") {
+            return Ok(Self::All);
+        }
+        if text.contains(',') {
+            return text.split(',').map(str::parse).collect::<Result<_, _>>().map(Self::Several);
+        }
+        text.parse().map(Self::One)
+    }
 }
 
 /// Writes one word, which is equal for equal selections.
