@@ -7,6 +7,7 @@
 //! - [`registry`]: client of one registry, by the OCI distribution specification.
 //! - [`copy`]: [`copy::read_current_state`] and [`copy::plan`] read both registries, [`copy::transfer`]
 //!   writes.
+//! - [`list`]: parses lists of images to copy. No I/O.
 //!
 //! Each module uses only the modules above it. The crate contains no code for a specific cloud. Its HTTP
 //! client reads the environment variables for proxies and certificates. No other environment variables are
@@ -16,6 +17,7 @@
 
 pub mod copy;
 pub mod http;
+pub mod list;
 pub mod oci;
 pub mod registry;
 pub mod text;

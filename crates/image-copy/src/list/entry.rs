@@ -1,0 +1,87 @@
+//! The result of a list.
+
+use crate::copy::PlatformSelection;
+use crate::oci::{Prefix, Reference, Repository, Tag};
+
+/// One image of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Line of the list, from 1.
+    pub line: usize,
+    /// Image to copy.
+    pub source: Reference,
+    /// Repository to copy to.
+    pub target: Target,
+    /// Tag of the copy. Without a tag, the image is stored by digest.
+    pub tag: Option<Tag>,
+    /// Platforms to copy. `None` means the default of the front end.
+    pub platforms: Option<PlatformSelection>,
+    /// Name of the credentials for the source, such as an ARN. The front end resolves it.
+    pub credentials: Option<String>,
+}
+
+/// Repository that an entry is copied to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A path below the prefix of the destination.
+    Below(String),
+    /// A complete name with its registry.
+    Repository(Repository),
+}
+
+impl Entry {
+    /// Creates an entry that keeps path and tag of its source.
+    #[must_use]
+    pub fn new(source: Reference, line: usize) -> Self {
+        let target = Target::Below(default_path(&source.repository).into());
+        Self { line, tag: source.tag.clone(), source, target, platforms: None, credentials: None }
+    }
+
+    /// Returns the repository to copy to.
+    ///
+    /// # Errors
+    /// One line if there is no prefix for a path, if the name is invalid, or if a complete name is not below
+    /// the prefix.
+    pub fn destination(&self, prefix: Option<&Prefix>) -> Result<Repository, String> {
+        match (&self.target, prefix) {
+            (Target::Below(path), Some(prefix)) => {
+                prefix.join(path).ok_or_else(|| format!("{prefix}/{path} is not a valid repository name"))
+            }
+            (Target::Below(path), None) => Err(format!("the destination {path} has no registry")),
+            (Target::Repository(name), Some(prefix)) if prefix.relative_path(name).is_none() => {
+                Err(format!("the destination {name} is not below {prefix}"))
+            }
+            (Target::Repository(name), _) => Ok(name.clone()),
+        }
+    }
+}
+
+impl Target {
+    /// Parses a path below the prefix, or a complete name if its first component is a host.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let is_host = |first: &str| first.contains(['.', ':']) || first == "localhost";
+        let parsed = match text.split_once('/') {
+            Some((first, path)) if is_host(first) => {
+                first.parse().and_then(|registry| Repository::new(registry, path)).map(Self::Repository)
+            }
+            // The registry only serves to check the path.
+            _ => "localhost"
+                .parse()
+                .and_then(|registry| Repository::new(registry, text))
+                .map(|_| Self::Below(text.into())),
+        };
+        parsed.map_err(|error| error.to_string())
+    }
+}
+
+/// Returns the path of a copy below the prefix: the path of the source, without its registry. Docker Hub's
+/// official images lose `library/`, as in Docker's own short names.
+fn default_path(source: &Repository) -> &str {
+    let path = source.path();
+    if source.registry().is_docker_hub() { path.strip_prefix("library/").unwrap_or(path) } else { path }
+}
+
+/// Returns true if the text of a reference has a tag or a digest.
+pub(super) fn has_tag_or_digest(reference: &str) -> bool {
+    reference.contains('@') || reference.rsplit('/').next().is_some_and(|name| name.contains(':'))
+}

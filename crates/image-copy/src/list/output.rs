@@ -1,0 +1,66 @@
+//! Collects the entries and errors of a list.
+
+use super::MAX_ENTRIES;
+use super::entry::Entry;
+use crate::text::SanitizedText;
+
+/// Maximum number of errors that are reported.
+const MAX_ERRORS: usize = 20;
+
+/// Maximum length of a quoted text in characters.
+const QUOTE_CHARS: usize = 100;
+
+/// An error in a list: `images.txt:3: images[1].tags: …`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {problem}")]
+pub struct ListError {
+    /// Name of the list.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// The key, the problem, and one thing to change.
+    pub problem: String,
+}
+
+pub(super) struct Output<'a> {
+    file: &'a str,
+    entries: Vec<Entry>,
+    errors: Vec<ListError>,
+    has_too_many: bool,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn new(file: &'a str) -> Self {
+        Self { file, entries: Vec::new(), errors: Vec::new(), has_too_many: false }
+    }
+
+    pub(super) fn entry(&mut self, entry: Entry) {
+        if self.entries.len() < MAX_ENTRIES {
+            self.entries.push(entry);
+        } else if !self.has_too_many {
+            self.has_too_many = true;
+            self.error(entry.line, format!("the list has more than {MAX_ENTRIES} images. Split it."));
+        }
+    }
+
+    /// Returns true if further entries and errors would be dropped.
+    pub(super) fn is_full(&self) -> bool {
+        self.has_too_many || self.errors.len() >= MAX_ERRORS
+    }
+
+    /// Adds an error, unless there are already many.
+    pub(super) fn error(&mut self, line: usize, problem: String) {
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(ListError { file: self.file.into(), line, problem });
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<Vec<Entry>, Vec<ListError>> {
+        if self.errors.is_empty() { Ok(self.entries) } else { Err(self.errors) }
+    }
+}
+
+/// Returns text of a list for a message, on one line between double quotes.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", SanitizedText::quotable(text, QUOTE_CHARS))
+}
