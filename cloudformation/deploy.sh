@@ -7,7 +7,7 @@
 #                  previous deployment
 #   TAGS           tags of the stack and its resources, as "Key=Value Key=Value"; values without spaces
 #   ROLE_ARN       service role of CloudFormation           none: your own permissions
-#   ARCHITECTURE   arm64 or x86_64                          the first one that was packaged
+#   ARCHITECTURE   arm64 or x86_64                          the installed one, or the first that was packaged
 #   BUCKET_PREFIX  bucket without -REGION                   cfn-container-image-provider-ACCOUNT
 #   PACKAGES       folder of the packages                   target/package
 set -euo pipefail
@@ -16,8 +16,18 @@ set -euo pipefail
 
 set_account_and_region
 key=$(key_prefix)
+# "Name<Tab>Value" of each parameter. A stack whose first change set failed has none.
+installed=$(aws cloudformation describe-stacks --stack-name "$stack" --region "$region" --output text \
+    --query 'Stacks[0].Parameters[].[ParameterKey, ParameterValue]' 2>&1) ||
+    [[ $installed == *'does not exist'* ]] || fail "stack $stack cannot be read: $installed"
+# Prints the value of an installed parameter.
+installed_value() {
+    awk -F '\t' -v name="$1" '$1 == name { print $2 }' <<<"$installed"
+}
+
 read -r first _ <<<"$(architectures)"
-architecture=${ARCHITECTURE:-$first}
+architecture=${ARCHITECTURE:-$(installed_value Architecture)}
+architecture=${architecture:-$first}
 package=$packages/bootstrap-$architecture.zip
 [ -f "$package" ] || fail "$packages contains no package for $architecture; run make package"
 prefix=${BUCKET_PREFIX:-cfn-container-image-provider-$account}
@@ -31,11 +41,7 @@ fi
 read -ra parameters <<<"${PARAMETERS:-}"
 
 # A function that runs an image would keep it, although the deployment succeeds.
-image=$(aws cloudformation describe-stacks --stack-name "$stack" --region "$region" --output text \
-    --query "Stacks[0].Parameters[?ParameterKey=='CodeImageUri'].ParameterValue" 2>&1) ||
-    [[ $image == *'does not exist'* ]] || fail "stack $stack cannot be read: $image"
-# The AWS CLI prints None for a stack whose first change set failed, because it has no parameters.
-[[ $image != *'does not exist'* && $image != None ]] || image=
+image=$(installed_value CodeImageUri)
 [ -z "$image" ] || [[ " ${PARAMETERS:-}" == *" CodeImageUri="[!\ ]* ]] ||
     fail "stack $stack runs the image $image, not a zip file; build and push a new image (docs/install.md), and set PARAMETERS=\"CodeImageUri=...\""
 

@@ -8,7 +8,9 @@ deploy.sh creates it, has no outputs and cannot be updated.
 
 import hashlib
 import json
+import os
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -247,6 +249,27 @@ class Stacks(Installation):
         second = self.parameters("us-east-1")
         self.assertNotEqual(first["CodeKeyPrefix"], second["CodeKeyPrefix"])
         self.assertEqual((second["LogRetention"], second["Architecture"]), ("30", "x86_64"))
+
+    def test_deploy_keeps_the_installed_architecture(self):
+        self.create(self.publish(), Architecture="x86_64")
+        for variables, expected in [({}, "x86_64"), ({"ARCHITECTURE": "arm64"}, "arm64")]:
+            with self.subTest(**variables):
+                self.assertIn(f"Architecture={expected}", self.deployment(**variables))
+        self.pack("second", ["arm64"])
+        done = self.script("deploy")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn(f"deploy.sh: {self.packages} contains no package for x86_64", done.stderr)
+
+    def deployment(self, **variables: str) -> list[str]:
+        """Runs deploy.sh. Returns the arguments of its deployment, which is not sent: moto cannot update the stack."""
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "aws").write_text(
+            f'#!/bin/sh\nif [ "$2" = deploy ]; then printf "%s\\n" "$@" >{folder}/deployment; '
+            f'else exec {shutil.which("aws")} "$@"; fi\n'
+        )
+        (folder / "aws").chmod(0o755)
+        self.succeeds(self.script("deploy", PATH=f"{folder}:{os.environ['PATH']}", **variables))
+        return (folder / "deployment").read_text().splitlines()
 
     def test_deploy_sets_tags_and_service_role(self):
         role = "arn:aws:iam::123456789012:role/deployments"
