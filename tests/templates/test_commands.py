@@ -16,7 +16,7 @@ from test_stacks import NAME, Installation
 def commands(page: str, heading: str, number: int = 0, language: str = "sh") -> str:
     """Returns a code block under a heading."""
     text = (ROOT / "docs" / page).read_text()
-    section = re.split(r"(?m)^#+ ", text.split(f"\n## {heading}\n", 1)[1])[0]
+    section = re.split(r"(?m)^#+ ", re.split(rf"(?m)^#+ {re.escape(heading)}\n", text, maxsplit=1)[1])[0]
     return re.findall(rf"```{language}\n(.*?)```", section, re.S)[number]
 
 
@@ -56,6 +56,31 @@ class Commands(Installation):
         self.shell(commands("install.md", "Uninstall", 3))
         with self.assertRaisesRegex(ClientError, "does not exist"):
             self.stack()
+
+
+    def test_policies_for_other_accounts_are_complete(self):
+        secret, repository = "registries/quay.io", "base/app"
+        secrets, ecr = self.cloud.client("secretsmanager"), self.cloud.client("ecr")
+        secrets.create_secret(Name=secret, SecretString="{}")
+        ecr.create_repository(repositoryName=repository)
+        policy = commands("credentials.md", "A secret of another account", language="json")
+        self.store_policy(policy, "A secret of another account")
+        stored = json.loads(secrets.get_resource_policy(SecretId=secret)["ResourcePolicy"])
+        # Secrets Manager and KMS require Resource:
+        # https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html
+        self.assertEqual([statement["Resource"] for statement in stored["Statement"]], ["*"])
+        policy = commands("permissions.md", "The function's role", language="json")
+        self.store_policy(policy, "A repository of another account")
+        stored = json.loads(ecr.get_repository_policy(repositoryName=repository)["policyText"])
+        # ECR's policies have no Resource:
+        # https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policy-examples.html
+        (statement,) = stored["Statement"]
+        self.assertEqual(set(statement), {"Effect", "Principal", "Action", "Condition"})
+
+    def store_policy(self, policy: str, heading: str):
+        """Runs the first command under a heading of credentials.md with this `policy.json`."""
+        (self.packages / "policy.json").write_text(policy)
+        self.shell(commands("credentials.md", heading))
 
 
 class Tutorial(Installation):
