@@ -15,6 +15,7 @@ pub(crate) fn introduction(repository: &Repository) {
     );
     println!("{}.", repository.uri());
     println!("CloudFormation, Docker Hub, ECR and DynamoDB are emulated. The function is the real program.");
+    println!("The ECR Public mirror is off here, so Docker Hub counts pulls.");
 }
 
 /// Prints the title of a step.
