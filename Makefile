@@ -58,7 +58,7 @@ bench: ## Compare speed and CPU time with crane and skopeo (needs Go, and the pa
 	$(CARGO) build --locked --release -p container-image
 	tests/bench/run.py $(TARGET)/release/container-image
 
-package: ## Build the zip files and the command line for both architectures (ARCHITECTURES, STRICT=1)
+package: ## Build the zip files and the command line for both architectures (ARCHITECTURES, PROGRAMS, STRICT=1)
 	cloudformation/package.sh
 
 release: ## Build and verify all files of a release: packages, template, SBOMs, checksums (needs cargo-cyclonedx)

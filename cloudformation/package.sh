@@ -9,6 +9,8 @@
 #
 # Optional environment variables:
 #   ARCHITECTURES  architectures to build      "arm64 x86_64"
+#   PROGRAMS       programs to build           "function command-line"
+#   PACKAGES       output folder               target/package
 #   STRICT         1 fails if one of the files cannot be built
 set -euo pipefail
 # shellcheck source=common.sh
@@ -57,6 +59,7 @@ install_libraries() {
     local architecture triple wanting=() limit=()
     for architecture in "$@"; do
         for triple in $(triples "$architecture"); do
+            [[ $triple != *-musl ]] || builds command-line || continue
             has_library "$triple" || wanting+=("$triple")
         done
     done
@@ -86,6 +89,7 @@ remap_paths() {
 build_function() {
     local folder=$packages/$1
     mkdir -p "$folder"
+    echo "Builds the function for $1."
     # The suffix is the glibc version to link against.
     cargo lambda build --release --locked --quiet --package cfn-container-image-provider --bin bootstrap \
         --target "$2.$NEWEST_GLIBC" --lambda-dir "$CARGO_TARGET_DIR/lambda-$1"
@@ -114,6 +118,7 @@ is_at_most() {
 # newer, whose static library can resolve host names.
 build_command() {
     local triple=$3 built
+    echo "Builds the command line for $1."
     if has_library "$triple"; then
         cargo zigbuild --release --locked --quiet --package container-image --target "$triple"
     elif [ "${2%%-*}" = "$(uname -m)" ] && has_library "$2" && has_static_glibc; then
@@ -137,6 +142,30 @@ has_static_glibc() {
     [ -f "$(cc -print-file-name=libc.a)" ] && is_at_most "$NEWEST_GLIBC" "${version#glibc }"
 }
 
+# check_words VARIABLE VALUE ALLOWED...: rejects other words in the value of a variable.
+check_words() {
+    local variable=$1 value=$2 word
+    shift 2
+    for word in $value; do
+        [[ " $* " == *" $word "* ]] || fail "$variable has $word; expected one or both of: $*"
+    done
+}
+
+# builds PROGRAM: succeeds if PROGRAMS contains it.
+builds() {
+    [[ " $programs " == *" $1 "* ]]
+}
+
+# Deletes the files of an earlier run. PACKAGES can be a folder with other files.
+delete_packages() {
+    local architecture
+    for architecture in arm64 x86_64; do
+        rm -f "$packages/bootstrap-$architecture.zip" "$packages/container-image-$architecture" \
+            "$packages/$architecture/bootstrap"
+    done
+    rm -f "$packages/SHA256SUMS" "$packages/VERSION"
+}
+
 # not_built WHAT TRIPLE
 not_built() {
     missing+=("$1")
@@ -147,25 +176,29 @@ not_built() {
 command -v rustc >/dev/null || fail 'Rust was not found; see https://rustup.rs'
 command -v python3 >/dev/null || fail 'Python 3 was not found'
 wanted=${ARCHITECTURES:-arm64 x86_64}
-echo "Packages version $(version) for $wanted in $packages."
+check_words ARCHITECTURES "$wanted" arm64 x86_64
+programs=${PROGRAMS:-function command-line}
+check_words PROGRAMS "$programs" function command-line
+echo "Packages version $(version) for $wanted in $packages: $programs."
 install_builders
 # One argument for each architecture.
 # shellcheck disable=SC2086
 install_libraries $wanted
 remap_paths
-rm -rf "$packages"
-mkdir -p "$packages"
+delete_packages
 cp "$root/cloudformation/Dockerfile" "$packages/"
 
 for architecture in $wanted; do
     read -r glibc musl <<<"$(triples "$architecture")"
-    if has_library "$glibc"; then
-        build_function "$architecture" "$glibc"
-        check_function "$architecture"
-    else
-        not_built "bootstrap-$architecture.zip" "$glibc"
+    if builds function; then
+        if has_library "$glibc"; then
+            build_function "$architecture" "$glibc"
+            check_function "$architecture"
+        else
+            not_built "bootstrap-$architecture.zip" "$glibc"
+        fi
     fi
-    build_command "$architecture" "$glibc" "$musl"
+    if builds command-line; then build_command "$architecture" "$glibc" "$musl"; fi
 done
 
 cd "$packages"
@@ -174,6 +207,7 @@ files=(bootstrap-*.zip container-image-*)
 [ ${#files[@]} -gt 0 ] || fail 'nothing could be built'
 if command -v sha256sum >/dev/null; then sums=(sha256sum); else sums=(shasum -a 256); fi
 "${sums[@]}" ${files[@]+"${files[@]}"} >SHA256SUMS
+version >VERSION
 cat SHA256SUMS
 if [ ${#missing[@]} -gt 0 ] && [ "${STRICT:-}" = 1 ]; then
     fail "${#missing[@]} of the packages could not be built"

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import unittest
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import elf
 from template import ROOT
 
 SCRIPT = ROOT / "cloudformation" / "package.sh"
+VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 REQUIREMENTS = ROOT / "cloudformation" / "requirements.txt"
 TRIPLES = [f"{architecture}-unknown-linux-{library}" for architecture in ["aarch64", "x86_64"]
            for library in ["gnu", "musl"]]
@@ -97,7 +99,7 @@ class Package(Workplace):
     def check_packaged(self, *names: str):
         """Checks that exactly these files exist, with their checksums."""
         found = {path.name for path in self.packages.iterdir() if path.is_file()}
-        self.assertEqual(found, {"Dockerfile", "SHA256SUMS", *names})
+        self.assertEqual(found, {"Dockerfile", "SHA256SUMS", "VERSION", *names})
         self.assertEqual([line.split()[1] for line in self.lines("package/SHA256SUMS")], sorted(names))
         for name in names:
             if name.startswith("bootstrap-"):
@@ -112,6 +114,10 @@ class Package(Workplace):
                             "container-image-x86_64")
         self.assertIn("needs glibc 2.34 (limit 2.34)", done.stdout)
         self.assertEqual(self.lines("requested"), [])
+        self.assertEqual(self.lines("package/VERSION"), [VERSION])
+        programs = [f"{program} for {name}." for name in ["arm64", "x86_64"] for program in ["function", "command line"]]
+        announced = [line for line in done.stdout.splitlines() if line.startswith("Builds ")]
+        self.assertEqual(announced, [f"Builds the {program}" for program in programs])
         built = [line.split()[:2] for line in self.lines("built")]
         self.assertEqual(built, [["lambda", "aarch64-unknown-linux-gnu.2.34"], ["zigbuild", TRIPLES[1]],
                                  ["lambda", "x86_64-unknown-linux-gnu.2.34"], ["zigbuild", TRIPLES[3]]])
@@ -135,6 +141,40 @@ class Package(Workplace):
         strict = self.package(STRICT="1")
         self.assertEqual(strict.returncode, 1)
         self.assertIn("2 of the packages could not be built", strict.stderr)
+
+    def test_builds_only_the_programs_that_it_is_given(self):
+        for programs, names, targets in [
+            ("function", ["bootstrap-x86_64.zip"], TRIPLES[2:3]),
+            ("command-line", ["container-image-x86_64"], TRIPLES[3:]),
+        ]:
+            with self.subTest(programs):
+                done = self.package(PROGRAMS=programs, ARCHITECTURES="x86_64", STRICT="1")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.check_packaged(*names)
+                self.assertEqual(self.lines("requested")[-1], f"target add {targets[0]}")
+
+    def test_rejects_unknown_programs_and_architectures(self):
+        for variables, message in [
+            ({"PROGRAMS": "functions"}, "PROGRAMS has functions; expected one or both of: function command-line"),
+            ({"ARCHITECTURES": "amd64"}, "ARCHITECTURES has amd64; expected one or both of: arm64 x86_64"),
+        ]:
+            done = self.package(**variables)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn(message, done.stderr)
+        self.assertEqual(self.lines("built"), [])
+
+    def test_deletes_only_the_files_of_an_earlier_run(self):
+        self.add_libraries(*TRIPLES)
+        folder = self.world / "documents"
+        (folder / "arm64").mkdir(parents=True)
+        kept = {"letter.txt", "arm64/photo"}
+        for name in [*kept, "bootstrap-arm64.zip", "container-image-arm64", "arm64/bootstrap"]:
+            (folder / name).touch()
+        done = self.package(PACKAGES=str(folder), ARCHITECTURES="x86_64")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        packaged = {"bootstrap-x86_64.zip", "container-image-x86_64", "x86_64/bootstrap"}
+        self.assertEqual(found, kept | packaged | {"Dockerfile", "SHA256SUMS", "VERSION"})
 
     def test_fails_if_it_can_build_nothing(self):
         (self.commands / "rustup").unlink()
