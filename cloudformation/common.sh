@@ -8,7 +8,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 template=$root/cloudformation/cfn-container-image-provider.yaml
 # Output folder of package.sh.
 packages=${PACKAGES:-${CARGO_TARGET_DIR:-$root/target}/package}
-# Name of the stack, and of the function unless PARAMETERS sets FunctionName.
+# Name of the stack.
 stack=${STACK:-cfn-container-image-provider}
 
 fail() {
@@ -16,18 +16,48 @@ fail() {
     exit 1
 }
 
-# Sets account, partition and region to those of the current AWS credentials.
+# Sets account and partition to those of the current AWS credentials, and region to that of the AWS CLI.
 set_account_and_region() {
     local identity
     command -v aws >/dev/null || fail 'the AWS CLI (aws) was not found'
-    identity=$(aws sts get-caller-identity --query '[Account, Arn]' --output text) ||
-        fail 'the current AWS credentials are not valid; see aws configure'
-    account=${identity%%$'\t'*}
-    partition=$(cut -d: -f2 <<<"${identity#*$'\t'}")
     region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
     [ -n "$region" ] || fail 'no Region is set; set AWS_REGION'
-    # The AWS CLI reads only the older name.
-    export AWS_DEFAULT_REGION=$region
+    # Version 1 of the AWS CLI reads only AWS_DEFAULT_REGION. Version 2 prefers AWS_REGION.
+    export AWS_REGION=$region AWS_DEFAULT_REGION=$region
+    identity=$(aws sts get-caller-identity --query '[Account, Arn]' --output text) ||
+        fail "the AWS account could not be determined in Region $region; check the credentials with aws configure list"
+    account=${identity%%$'\t'*}
+    partition=$(cut -d: -f2 <<<"${identity#*$'\t'}")
+}
+
+# Prints the name of the stack's function.
+stack_function() {
+    aws cloudformation describe-stack-resource --region "$region" --stack-name "$stack" --output text \
+        --logical-resource-id CFNCustomProvider --query StackResourceDetail.PhysicalResourceId
+}
+
+# check_is_provider STATUS PARAMETER: fails if the existing stack does not install the provider. PARAMETER is
+# CodeKeyPrefix if the stack has this parameter. A stack whose creation failed can have no function, and the
+# original provider has no such parameter.
+check_is_provider() {
+    # Before its first change set is executed, a stack has no resources.
+    if [ "$1" != REVIEW_IN_PROGRESS ] && [ "$2" != CodeKeyPrefix ]; then
+        stack_function >/dev/null ||
+            fail "stack $stack does not install the provider and was not changed; set STACK to another name"
+    fi
+}
+
+# check_bucket_prefix PREFIX REGION...: rejects a value that the template rejects.
+check_bucket_prefix() {
+    local name prefix=$1
+    # The pattern of CodeBucketPrefix in the template. In other locales, ranges can contain uppercase letters.
+    LC_ALL=C grep -qE '^[a-z0-9][a-z0-9.-]{1,47}$' <<<"$prefix" ||
+        fail "BUCKET_PREFIX is $prefix; expected 2 to 48 lowercase letters, digits, dots and hyphens, such as acme"
+    shift
+    for name in "$@"; do
+        [[ $prefix != *-$name ]] ||
+            echo "WARNING: BUCKET_PREFIX ends in the Region; the bucket is $prefix-$name." >&2
+    done
 }
 
 # Prints the version in Cargo.toml.
@@ -38,8 +68,12 @@ version() {
 # Prints the key of the packages without "-ARCHITECTURE.zip". It contains the version and a digest,
 # because CloudFormation updates a function only if the key changes.
 key_prefix() {
+    local packaged
     grep -q 'bootstrap-.*\.zip$' "$packages/SHA256SUMS" 2>/dev/null ||
         fail "$packages contains no packages; run make package"
+    packaged=$(cat "$packages/VERSION" 2>/dev/null) || packaged=unknown
+    [ "$packaged" = "$(version)" ] ||
+        fail "$packages contains version $packaged, not $(version); run make package"
     printf 'cfn-container-image-provider/%s-%s/bootstrap\n' "$(version)" "$(digest <"$packages/SHA256SUMS")"
 }
 

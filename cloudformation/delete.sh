@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Deletes the provider's stack unless other stacks of the account and Region use it, because those cannot be
-# changed or deleted without the provider.
+# changed or deleted without the provider. Rejects stacks that do not install the provider.
 #
 # The state table and the images remain. The search does not find stacks in other Regions and accounts,
 # or custom resources that deleted stacks have retained.
@@ -53,12 +53,14 @@ set_account_and_region
 # The AWS CLI prints None for outputs that do not exist.
 state=$(aws cloudformation describe-stacks --region "$region" --stack-name "$stack" --output text \
     --query "Stacks[0].[StackStatus, Outputs[?OutputKey=='Name'].OutputValue | [0],
-        Outputs[?OutputKey=='StateTableName'].OutputValue | [0]]") ||
+        Outputs[?OutputKey=='StateTableName'].OutputValue | [0],
+        Parameters[?ParameterKey=='CodeKeyPrefix'].ParameterKey | [0]]") ||
     fail "stack $stack does not exist in account $account, Region $region"
-read -r status name table <<<"$state"
+read -r status name table parameter <<<"$state"
+check_is_provider "$status" "$parameter"
 
 case $status in
-ROLLBACK_COMPLETE | REVIEW_IN_PROGRESS)
+ROLLBACK_COMPLETE | ROLLBACK_FAILED | REVIEW_IN_PROGRESS)
     echo "Deletes the rest of stack $stack, whose creation failed, in account $account, Region $region."
     ;;
 *)
@@ -74,5 +76,5 @@ ROLLBACK_COMPLETE | REVIEW_IN_PROGRESS)
 esac
 aws cloudformation delete-stack --region "$region" --stack-name "$stack"
 aws cloudformation wait stack-delete-complete --region "$region" --stack-name "$stack" ||
-    fail "the stack was not deleted; run aws cloudformation describe-stack-events --stack-name $stack for the reason"
+    fail "the stack was not deleted; run aws cloudformation describe-stack-events --region $region --stack-name $stack for the reason"
 echo 'The stack was deleted.'

@@ -4,9 +4,9 @@
 #
 # Environment variables:
 #   BUCKET_PREFIX  required: buckets without -REGION, created if missing
-#   REGIONS        Regions to publish in            the Region of the AWS CLI
-#   READERS        accounts and organizations (o-...) that can read the packages, separated by commas, or
-#                  public for everyone; sets the policies and the public access block of the buckets,
+#   REGIONS        Regions to publish in, separated by commas or spaces      the Region of the AWS CLI
+#   READERS        accounts and organizations (o-...) that can read the packages, separated by commas or
+#                  spaces, or public for everyone; sets the policies and the public access block of the buckets,
 #                  which otherwise stay unchanged
 #   PACKAGES       folder of the packages           target/package
 set -euo pipefail
@@ -52,7 +52,8 @@ check_readers() {
         case $reader in
         public) [ "$READERS" = public ] || fail 'READERS has public and others; set READERS=public to publish for everyone' ;;
         o-?*) ;;
-        *[!0-9]*) fail "READERS has $reader, which is not public, an organization or an account" ;;
+        *) [[ $reader =~ ^[0-9]{12}$ ]] ||
+            fail "READERS has $reader, which is not public, an organization or an account of 12 digits" ;;
         esac
     done
     [ "$count" -gt 0 ] || fail 'READERS contains no reader'
@@ -79,6 +80,10 @@ prefix=$BUCKET_PREFIX
 key=$(key_prefix)
 packaged=$(architectures)
 regions=${REGIONS:-$region}
+regions=${regions//,/ }
+# One argument for each Region.
+# shellcheck disable=SC2086
+check_bucket_prefix "$prefix" $regions
 case $partition in
 aws-cn) suffix=amazonaws.com.cn console=console.amazonaws.cn ;;
 aws-us-gov) suffix=amazonaws.com console=console.amazonaws-us-gov.com ;;

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import tomllib
 import unittest
 import zipfile
 from pathlib import Path
@@ -25,6 +26,7 @@ from template import ROOT, Evaluation, Loader
 
 SCRIPTS = ROOT / "cloudformation"
 NAME = "cfn-container-image-provider"
+VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 
 
 class Installation(unittest.TestCase):
@@ -50,6 +52,7 @@ class Installation(unittest.TestCase):
                 archive.writestr("bootstrap", content + architecture)
             sums.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
         (self.packages / "SHA256SUMS").write_text("".join(sums))
+        (self.packages / "VERSION").write_text(f"{VERSION}\n")
 
     def script(self, name: str, region: str = "eu-west-1", **variables: str) -> subprocess.CompletedProcess:
         return self.cloud.run(SCRIPTS / f"{name}.sh", region=region, PACKAGES=str(self.packages), **variables)
@@ -108,6 +111,23 @@ class Installation(unittest.TestCase):
             }
         }
         self.cloud.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+
+
+    def replace_aws(self, pattern: str, commands: str) -> str:
+        """Returns a PATH whose AWS CLI runs other commands if its arguments match the pattern of the shell."""
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "aws").write_text(
+            f'#!/bin/sh\ncase " $* " in\n*" "{pattern}" "*) {commands} ;;\n'
+            f'*) exec {shutil.which("aws")} "$@" ;;\nesac\n'
+        )
+        (folder / "aws").chmod(0o755)
+        return f"{folder}:{os.environ['PATH']}"
+
+    def deployment(self, **variables: str) -> list[str]:
+        """Runs deploy.sh. Returns the arguments of its deployment, which is not sent: moto cannot update the stack."""
+        path = self.replace_aws("deploy", 'printf "%s\\n" "$@" >"$0.deployment"')
+        self.succeeds(self.script("deploy", PATH=path, **variables))
+        return Path(path.split(":")[0], "aws.deployment").read_text().splitlines()
 
 
 class Stacks(Installation):
@@ -182,7 +202,7 @@ class Stacks(Installation):
         self.assertEqual(done.stdout, "")
 
     def test_publish_prints_the_urls_and_commands(self):
-        text = self.succeeds(self.script("publish", BUCKET_PREFIX="acme", REGIONS="eu-west-1 us-east-1"))
+        text = self.succeeds(self.script("publish", BUCKET_PREFIX="acme", REGIONS="eu-west-1,us-east-1"))
         self.assertIn("for arm64 x86_64 from account 123456789012", text)
         for region in ["eu-west-1", "us-east-1"]:
             self.assertRegex(text, rf"--region {region} --stack-name {NAME} \\\n")
@@ -229,7 +249,7 @@ class Stacks(Installation):
         self.assertEqual(self.blocked(), {True})
 
     def test_readers_can_read_the_packages(self):
-        self.publish(READERS="o-abcdefghij,210987654321")
+        self.publish(READERS="o-abcdefghij, 210987654321")
         tls, statements = self.policy()
         self.assertEqual(tls["Sid"], "TlsOnly")
         organization, account = statements
@@ -259,17 +279,6 @@ class Stacks(Installation):
         done = self.script("deploy")
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertIn(f"deploy.sh: {self.packages} contains no package for x86_64", done.stderr)
-
-    def deployment(self, **variables: str) -> list[str]:
-        """Runs deploy.sh. Returns the arguments of its deployment, which is not sent: moto cannot update the stack."""
-        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        (folder / "aws").write_text(
-            f'#!/bin/sh\nif [ "$2" = deploy ]; then printf "%s\\n" "$@" >{folder}/deployment; '
-            f'else exec {shutil.which("aws")} "$@"; fi\n'
-        )
-        (folder / "aws").chmod(0o755)
-        self.succeeds(self.script("deploy", PATH=f"{folder}:{os.environ['PATH']}", **variables))
-        return (folder / "deployment").read_text().splitlines()
 
     def test_deploy_sets_tags_and_service_role(self):
         role = "arn:aws:iam::123456789012:role/deployments"
@@ -342,8 +351,11 @@ class Stacks(Installation):
             ("publish", {"BUCKET_PREFIX": "acme", "READERS": "acme"}, "READERS has acme, which is not public, an organization"),
             ("publish", {"BUCKET_PREFIX": "acme", "READERS": "public,o-abcdefghij"}, "set READERS=public to publish"),
             ("publish", {"BUCKET_PREFIX": "acme", "READERS": ","}, "READERS contains no reader"),
+            ("publish", {"BUCKET_PREFIX": "acme", "READERS": "12345"}, "READERS has 12345, which is not public, an"),
+            ("publish", {"BUCKET_PREFIX": "s3://acme"}, "BUCKET_PREFIX is s3://acme; expected 2 to 48"),
+            ("deploy", {"BUCKET_PREFIX": "Acme"}, "BUCKET_PREFIX is Acme; expected 2 to 48"),
             ("delete", {"STACK": "nothing"}, "stack nothing does not exist in account 123456789012"),
-            ("deploy", {"ARCHITECTURE": "riscv"}, f"deploy.sh: {self.packages} contains no package for riscv"),
+            ("deploy", {"ARCHITECTURE": "amd64"}, "ARCHITECTURE is amd64; expected arm64 or x86_64"),
             ("deploy", {"PACKAGES": "/nowhere"}, "deploy.sh: /nowhere contains no packages; run make package"),
         ]:
             with self.subTest(script, **variables):
