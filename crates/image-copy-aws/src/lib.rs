@@ -13,6 +13,8 @@
 //! | [`token`] | authorization tokens of both |
 //! | [`secrets`], [`registry_secret`] | reading secrets and parameters, and the credentials in them |
 //! | [`repository`] | one repository, through the ECR API: the engine's `Inventory` |
+//! | [`creation`], [`repository_spec`], [`empty_repository`] | creation of repositories, and repositories that are still missing |
+//! | [`lifecycle_preview`], [`scan_findings`] | images that a lifecycle policy is about to remove, findings of image scans |
 //! | [`functions`] | Lambda's `Invoke`, for a copy that continues in another invocation |
 //! | [`deletion`] | deletion of tags and images |
 //! | [`state_table`] | owners and copies of each tag, in DynamoDB |
@@ -20,13 +22,16 @@
 
 mod arn;
 mod clients;
+mod creation;
 mod credential_arn;
 mod credentials;
 mod deletion;
 mod ecr_registry_host;
+mod empty_repository;
 mod endpoints;
 mod functions;
 mod images;
+mod lifecycle_preview;
 mod manifest_check;
 mod mutability;
 mod partition;
@@ -34,7 +39,9 @@ mod public_credentials;
 mod referrers;
 mod registry_secret;
 mod repository;
+mod repository_spec;
 mod retry;
+mod scan_findings;
 mod secrets;
 mod state_table;
 #[cfg(test)]
@@ -43,16 +50,21 @@ mod token;
 
 pub use arn::{InvalidRepositoryArn, RepositoryArn};
 pub use clients::{AwsClients, ClientOptions};
+pub use creation::{Creation, CreationError, Ensured};
 pub use credential_arn::{CredentialArn, InvalidCredentialArn};
 pub use credentials::EcrCredentials;
 pub use deletion::TagDeletion;
 pub use ecr_registry_host::EcrRegistryHost;
+pub use empty_repository::MaybeMissingRepository;
 pub use endpoints::{EndpointOptions, UnsupportedEndpoint};
 pub use functions::{Functions, InvokeError};
+pub use lifecycle_preview::{LifecycleAction, SelectedImage};
 pub use partition::Partition;
 pub use public_credentials::EcrPublicCredentials;
 pub use registry_secret::{RegistrySecret, UnusableSecret};
 pub use repository::EcrRepository;
+pub use repository_spec::{Encryption, RepositorySpec, TagMutability};
 pub use retry::RetryPolicy;
+pub use scan_findings::{ImageScan, Severity};
 pub use secrets::{SecretReadError, SecretReadErrorKind, Secrets};
 pub use state_table::{CopyRecord, Lease, Owner, StateTable, TagState, WriteOutcome};

@@ -113,6 +113,11 @@ impl<C> RetryingClient<C> {
         }
     }
 
+    /// Waits before the next request for the state of an operation, longer with each request.
+    pub(crate) async fn wait(&self, requests: u32) {
+        tokio::time::sleep(self.pause(requests)).await;
+    }
+
     /// Returns a random pause for an attempt.
     fn pause(&self, attempts: u32) -> Duration {
         let bound = self.retry_policy.first_pause.saturating_mul(1 << attempts.saturating_sub(1).min(16));

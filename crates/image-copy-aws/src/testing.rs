@@ -1,5 +1,6 @@
 //! Clients for tests, with responses from a function.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -49,6 +50,14 @@ pub(crate) fn clients_with(
         let name = target.rsplit('.').next().unwrap();
         respond(name, &serde_json::from_slice(request.body().bytes().unwrap()).unwrap())
     }))
+}
+
+/// Returns clients of the emulator's ECR in the Region `eu-west-1`.
+pub(crate) fn clients_of(ecr: Arc<aws_emulator::Ecr>) -> AwsClients {
+    clients_with(move |name, input| match ecr.call("eu-west-1", name, input) {
+        Ok(output) => success(&output),
+        Err((code, message)) => failure(code, &message),
+    })
 }
 
 /// Returns clients that send real HTTP requests to `endpoint`.
