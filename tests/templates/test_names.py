@@ -21,11 +21,11 @@ NOT_SETTINGS = {"AWS_REGION", "AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"}
 CLIENT_VARIABLES = {"HTTPS_PROXY", "NO_PROXY"}
 
 
-def rust_source(folder) -> str:
-    """Returns the source of a crate, without tests."""
+def rust_source(folder, without=()) -> str:
+    """Returns the source of a crate, without tests and without these modules."""
     texts = []
     for path in sorted(folder.rglob("*.rs")):
-        if "tests" not in path.parts and path.stem not in ("tests", "testing"):
+        if "tests" not in path.parts and path.stem not in ("tests", "testing", *without):
             texts.append(path.read_text().split("#[cfg(test)]\nmod tests {")[0])
     return "\n".join(texts)
 
