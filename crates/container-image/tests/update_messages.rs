@@ -79,7 +79,7 @@ async fn warns_about_a_reference_without_matches() {
 #[tokio::test(flavor = "multi_thread")]
 async fn warns_if_all_images_move_to_latest() {
     let sandbox = Sandbox::start().await;
-    let warning = "warning: --all without --matching-tag moves every image to the tag latest, as in cru. Add --matching-tag to keep each tag, or --latest for the newest version.\n";
+    let warning = "warning: --all without --matching-tag moves every image to the tag latest. Add --matching-tag to keep each tag, or --latest for the newest version.\n";
     sandbox.write("b.txt", "ghcr.io/acme/app:1 ghcr.io/acme/app:2\n");
     let output = sandbox.run("update --all --dry-run").await;
     assert_eq!(output.stderr.matches(warning).count(), 1, "{output:?}");
@@ -87,6 +87,25 @@ async fn warns_if_all_images_move_to_latest() {
     assert!(sandbox.run("update --all").await.stderr.contains(warning));
     assert_eq!(sandbox.read("b.txt"), "ghcr.io/acme/app:latest ghcr.io/acme/app:latest\n");
     assert!(!sandbox.run("update --all").await.stderr.contains("warning"), "all images have the tag latest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warns_if_digests_are_removed() {
+    let sandbox = Sandbox::start().await;
+    let digest = sandbox.publish("ghcr.io/acme/app:1", 1);
+    let pinned = format!("ghcr.io/acme/app:1@{digest} ghcr.io/acme/app@{digest} ghcr.io/acme/app:1\n");
+    sandbox.write("b.txt", &pinned);
+    let warning = "warning: --all --matching-tag without --resolve-digest removes 1 digests. Add --resolve-digest to keep the references pinned.\n";
+    for arguments in ["--matching-tag", "--matching-tag --resolve-tag", "--matching-tag --check"] {
+        let output = sandbox.run(&format!("update --all {arguments}")).await;
+        assert!(output.stderr.contains(warning), "{arguments}: {output:?}");
+        sandbox.write("b.txt", &pinned);
+    }
+    for arguments in ["--matching-tag --resolve-digest", "--latest", "--matching-tag --quiet"] {
+        let output = sandbox.run(&format!("update --all {arguments}")).await;
+        assert!(!output.stderr.contains("warning"), "{arguments}: {output:?}");
+        sandbox.write("b.txt", &pinned);
+    }
 }
 
 /// `update` counts the lines of `list`.
@@ -177,7 +196,11 @@ async fn excludes_a_file_argument() {
         "{output:?}"
     );
     let output = sandbox.run("update --all --check broken.yaml sub/a --exclude *.yaml --exclude sub").await;
-    assert_eq!((output.code, output.stderr.as_str()), (Some(0), "INFO: 0 image references found\n"));
+    let expected =
+        "INFO: 0 image references found\nwarning: --check: the files contain no image reference.\n";
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), expected));
+    let output = sandbox.run("update --all --check --quiet sub/a --exclude sub").await;
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
 }
 
 #[tokio::test(flavor = "multi_thread")]

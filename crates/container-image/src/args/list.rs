@@ -58,11 +58,11 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "BRANCH", requires = "repository", value_parser = branch)]
     pub(crate) branch: Option<String>,
 
-    /// Author of the commit. Default: the author in git's configuration
+    /// Author of a commit by update. Requires --email. Default: the author in git's configuration
     #[arg(long, value_name = "NAME", requires_all = ["repository", "email"])]
     pub(crate) username: Option<String>,
 
-    /// Email address of the author
+    /// Email address of the author. Requires --username
     #[arg(long, value_name = "ADDRESS", requires_all = ["repository", "username"])]
     pub(crate) email: Option<String>,
 }

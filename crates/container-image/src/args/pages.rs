@@ -5,8 +5,11 @@ use clap_complete::Shell;
 
 pub(super) const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
+  mkdir -p ~/.local/share/bash-completion/completions
   container-image completions bash > ~/.local/share/bash-completion/completions/container-image
+  mkdir -p ~/.zfunc
   container-image completions zsh > ~/.zfunc/_container-image
+  mkdir -p ~/.config/fish/completions
   container-image completions fish > ~/.config/fish/completions/container-image.fish";
 
 pub(super) const MAN_EXAMPLES: &str = "\

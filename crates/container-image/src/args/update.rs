@@ -30,7 +30,7 @@ Examples:
       --repository git@github.com:acme/infra.git
 
 --all without --matching-tag, --latest or --semver moves every image to the tag
-latest, as in cru. To pin images, use --all --matching-tag --resolve-digest.
+latest. To pin images, use --all --matching-tag --resolve-digest.
 Without --resolve-digest, --latest or --semver, digests after tags are removed.
 A reference with only a digest does not change.
 
@@ -97,7 +97,7 @@ pub(crate) struct UpdateArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Commit the changes with this message, and push them if the repository was cloned
+    /// Commit the changes with this message, and push them if the repository was cloned. Requires --repository
     #[arg(long, value_name = "MESSAGE", value_parser = NonEmptyStringValueParser::new(), requires = "repository", conflicts_with_all = ["check", "dry_run"])]
     pub(crate) commit: Option<String>,
 

@@ -34,8 +34,17 @@ pub(super) fn warn_about_arguments(
     }
     if selection.is_to_latest() && documents.iter().flat_map(Document::images).any(is_about_to_move) {
         report::warning(&format!(
-            "--all without --matching-tag moves every image to the tag {DEFAULT_TAG}, as in cru. Add --matching-tag to keep each tag, or --latest for the newest version"
+            "--all without --matching-tag moves every image to the tag {DEFAULT_TAG}. Add --matching-tag to keep each tag, or --latest for the newest version"
         ));
+    }
+    if args.all && args.matching_tag && !args.resolve_digest {
+        let is_pinned = |image: &&RawReference| image.tag.is_some() && image.digest.is_some();
+        let pinned = documents.iter().flat_map(Document::images).filter(is_pinned).count();
+        if pinned > 0 {
+            report::warning(&format!(
+                "--all --matching-tag without --resolve-digest removes {pinned} digests. Add --resolve-digest to keep the references pinned"
+            ));
+        }
     }
     for wanted in &args.image_reference {
         if let Some(line) = unmatched(args, wanted, documents) {

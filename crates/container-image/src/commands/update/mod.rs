@@ -88,6 +88,9 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
     if args.all {
         log::print(verbosity, &messages::count(&documents.all));
         let is_empty = documents.all.iter().all(|document| document.images().next().is_none());
+        if is_empty && args.check && verbosity != Verbosity::Quiet {
+            report::warning("--check: the files contain no image reference");
+        }
         if is_empty && documents.errors.is_empty() && !args.json {
             return Ok(ExitCode::SUCCESS);
         }
