@@ -1,27 +1,22 @@
 //! Compares the demo's results with the published images.
 
 use aws_emulator::bucket::Status;
-use aws_emulator::stack::{CallOutcome, OperationReport, StackStatus};
+use aws_emulator::stack::{CallOutcome, OperationReport, ProviderCall, StackStatus};
 use aws_emulator::{Image, Repository};
 use serde_json::{Value, json};
 
-/// Problems found so far.
+/// Counts the failed checks.
 #[derive(Default)]
 pub(crate) struct Checks {
-    problems: Vec<String>,
+    pub(crate) failed: usize,
 }
 
 impl Checks {
-    pub(crate) fn into_problems(self) -> Vec<String> {
-        self.problems
-    }
-
-    /// Records and prints a problem if the condition is false.
+    /// Prints and counts a problem if the condition is false.
     pub(crate) fn require(&mut self, condition: bool, problem: impl FnOnce() -> String) {
         if !condition {
-            let problem = problem();
-            println!("  PROBLEM:   {problem}");
-            self.problems.push(problem);
+            println!("  PROBLEM:   {}", problem());
+            self.failed += 1;
         }
     }
 
@@ -33,23 +28,34 @@ impl Checks {
         });
     }
 
-    /// Checks that every event got exactly one response that CloudFormation accepts.
-    pub(crate) fn check_responses(&mut self, report: &OperationReport) {
-        for call in &report.calls {
-            let has_response =
-                matches!(call.outcome, CallOutcome::Responded(_)) && call.discarded_responses.is_empty();
-            self.require(has_response, || {
-                let reasons = call.discarded_responses.join("; ");
-                format!("{} of {}: no acceptable response: {reasons}", call.request_type(), call.logical_id())
-            });
-        }
+    /// Checks that every event got exactly one response that CloudFormation accepts. Returns false at the
+    /// first other event, because the remaining results depend on it.
+    pub(crate) fn check_responses(&mut self, report: &OperationReport) -> bool {
+        let has_response = |call: &&ProviderCall| {
+            matches!(call.outcome, CallOutcome::Responded(_)) && call.discarded_responses.is_empty()
+        };
+        let Some(call) = report.calls.iter().find(|call| !has_response(call)) else { return true };
+        self.require(false, || {
+            let reasons = call.discarded_responses.join("; ");
+            format!("{} of {}: no acceptable response: {reasons}", call.request_type(), call.logical_id())
+        });
+        false
+    }
+
+    /// Checks that the first event failed with a code.
+    pub(crate) fn check_code(&mut self, report: &OperationReport, expected: &str) {
+        let response = report.calls.first().and_then(|call| call.response());
+        let reason = response.and_then(|response| response.reason.as_deref()).unwrap_or_default();
+        self.require(reason.contains(&format!("({expected}, ")), || {
+            format!("the reason does not have the code {expected}: {reason}")
+        });
     }
 
     /// Checks that the tag in ECR names the image, and that ECR has all of its bytes.
     pub(crate) fn check_copy(&mut self, repository: &Repository, tag: &str, image: &Image) {
         let named = repository.resolve(tag);
         self.require(named.as_deref() == Some(image.digest()), || {
-            let named = named.unwrap_or_else(|| "nothing".to_owned());
+            let named = named.unwrap_or_else(|| "no image".to_owned());
             format!("tag {tag} in ECR names {named}, expected {}", image.digest())
         });
         for manifest in &image.manifests {
@@ -58,9 +64,9 @@ impl Checks {
         }
         for blob in &image.blobs {
             let actual = repository.actual_blob_digest(blob.digest());
-            self.require(actual.as_deref() == Some(blob.digest()), || {
-                let actual = actual.unwrap_or_else(|| "nothing".to_owned());
-                format!("blob {} in ECR has the digest {actual}", blob.digest())
+            self.require(actual.as_deref() == Some(blob.digest()), || match &actual {
+                Some(actual) => format!("blob {} in ECR has the digest {actual}", blob.digest()),
+                None => format!("blob {} is missing in ECR", blob.digest()),
             });
         }
     }
@@ -78,7 +84,7 @@ impl Checks {
         let uri = repository.uri();
         let reference = format!("{uri}:{tag}");
         self.require(response.physical_id == reference, || {
-            format!("the physical id is {:?}, expected {reference:?}", response.physical_id)
+            format!("the physical ID is {:?}, expected {reference:?}", response.physical_id)
         });
         let image_uri = format!("{uri}@{}", image.digest());
         for (name, expected) in [

@@ -19,7 +19,7 @@ pub(crate) enum Defect {
     Digest,
     /// A tag that was moved to another image after the copy.
     Tag,
-    /// A response with a wrong request id.
+    /// A response with a wrong request ID.
     Response,
 }
 
@@ -32,6 +32,22 @@ impl Defect {
             Ok("tag") => Ok(Self::Tag),
             Ok("response") => Ok(Self::Response),
             Ok(other) => Err(format!("DEMO_BREAK is {other:?}, expected digest, tag or response")),
+        }
+    }
+
+    /// Describes the defect, if any.
+    pub(crate) fn announcement(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Digest => Some(
+                "DEMO_BREAK=digest: two layers are damaged on the way to ECR, which does not verify them. The demo must fail.",
+            ),
+            Self::Tag => Some(
+                "DEMO_BREAK=tag: after each copy, the tag is moved to another image. The demo must fail.",
+            ),
+            Self::Response => {
+                Some("DEMO_BREAK=response: responses have a wrong request ID. The demo must fail.")
+            }
         }
     }
 
@@ -66,7 +82,7 @@ impl Defect {
     }
 }
 
-/// Invokes the function with a wrong request id.
+/// Invokes the function with a wrong request ID.
 struct WrongRequestId(Arc<Function>);
 
 impl Provider for WrongRequestId {

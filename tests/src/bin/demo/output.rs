@@ -5,11 +5,16 @@ use aws_emulator::stack::{CallOutcome, OperationReport, Phase, ProviderCall};
 use aws_emulator::{Log, LogEntry, LogPosition, Repository};
 use serde_json::Value;
 
+use super::TAG;
+
 /// Maximum number of columns.
 const WIDTH: usize = 96;
 
 /// Prints the setup.
-pub(crate) fn introduction(repository: &Repository) {
+pub(crate) fn introduction(repository: &Repository, defect: Option<&str>) {
+    if let Some(defect) = defect {
+        println!("{defect}\n");
+    }
     println!(
         "The stack \"shop\" copies all platforms of docker.io/library/python:3.13 to the ECR repository"
     );
@@ -25,21 +30,33 @@ pub(crate) fn heading(title: &str) {
     println!();
 }
 
-/// Prints the events, responses and counts of one stack operation.
-pub(crate) fn report(report: &OperationReport, log: &Log, mark: LogPosition) {
+/// Prints the events and responses of one stack operation.
+pub(crate) fn events(report: &OperationReport) {
     for call in &report.calls {
         print_event(call);
         print_response(call);
     }
+}
+
+/// Prints the amounts that the function copied.
+pub(crate) fn copied(log: &Log, mark: LogPosition) {
     let entries = log.since(mark);
     let uploads = entries.iter().filter(|entry| entry.operation == "upload.put");
     let [blobs, bytes] = uploads.fold([0, 0], |[n, sum], entry| [n + 1, sum + entry.request_bytes]);
     #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
     let megabytes = bytes as f64 / 1e6;
+    let is_manifest = |entry: &&LogEntry| entry.operation == "manifest.put" && !is_upstream(entry);
+    let manifests = entries.iter().filter(is_manifest).count();
+    println!("  Copied:    {blobs} blobs ({megabytes:.1} MB), {manifests} manifests");
+}
+
+/// Prints the tag, the number of requests and the status after one stack operation.
+pub(crate) fn result(report: &OperationReport, log: &Log, mark: LogPosition, repository: &Repository) {
+    let named = repository.resolve(TAG);
+    println!("  Tag {TAG}:  {}", named.as_deref().unwrap_or("deleted"));
+    let entries = log.since(mark);
     let count =
         |condition: &dyn Fn(&LogEntry) -> bool| entries.iter().filter(|entry| condition(entry)).count();
-    let manifests = count(&|entry| entry.operation == "manifest.put" && !is_upstream(entry));
-    println!("  Copied:    {blobs} blobs ({megabytes:.1} MB), {manifests} manifests");
     println!(
         "  Requests:  {} to Docker Hub ({} counted as pulls), {} to ECR, {} to DynamoDB, {} to S3 (responses)",
         count(&is_upstream),
@@ -67,7 +84,8 @@ fn print_response(call: &ProviderCall) {
     match &call.outcome {
         CallOutcome::Responded(response) => {
             let status = if response.status == Status::Success { "SUCCESS" } else { "FAILED" };
-            println!("  Response:  {status} after {took:.2} s, id {}", response.physical_id);
+            println!("  Response:  {status} after {took:.2} s");
+            println!("             Physical ID {}", response.physical_id);
             print_details(call, response);
         }
         CallOutcome::Invalid(reason) => println!("  Response:  invalid: {reason}"),
