@@ -169,8 +169,16 @@ impl Failure {
         side: Side,
         operation: Operation,
         subject: String,
-        cause: registry::Error,
+        mut cause: registry::Error,
     ) -> Error {
+        // Blobs can be on a storage host, which does not respond like a registry. The manifest, however, was
+        // from a registry.
+        if side == Side::Source
+            && matches!(operation, Operation::ReadChildManifest | Operation::ReadBlob)
+            && let registry::Error::ErrorResponse(response) = &mut cause
+        {
+            response.is_not_from_registry = false;
+        }
         Box::new(Self::Registry { side, operation, subject, cause })
     }
 
