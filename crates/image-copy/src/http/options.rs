@@ -83,7 +83,7 @@ impl Options {
                     format!("the additional certificates cannot be read: {}", root_cause(&error))
                 })?;
             if certificates.is_empty() {
-                return Err("the additional certificates contain no certificate".into());
+                return Err("no CA certificate was found".into());
             }
             builder = builder.tls_certs_merge(certificates);
         }
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn reports_an_invalid_bundle_in_one_line() {
-        check("acme", "the additional certificates contain no certificate");
+        check("acme", "no CA certificate was found");
         let block =
             |inside: &str| format!("-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----\n");
         check(&block("!!!!"), "the additional certificates cannot be read: ");
