@@ -154,7 +154,7 @@ async fn private_ecr_of_another_account() {
         reason.starts_with(&format!("Image {source} could not be read: ECR returned 403 DENIED")),
         "{reason}"
     );
-    let hint = "Allow ecr:BatchGetImage on the repository: in the function's role (provider's parameter SourceRepositoryArns)";
+    let hint = "Allow ecr:BatchGetImage with the provider's parameter SourceRepositoryArns";
     assert!(reason.contains(hint), "{reason}");
     account.world.emulator.ecr().allow_everything();
     check_success(&account.create(properties(&account, &source, None)).await);

@@ -32,7 +32,7 @@ pub(crate) enum Failure {
     /// Another event was changing the tag until time ran out.
     TagBusy { image: String },
     /// The tag could not be written or deleted before the lease ended.
-    LeaseEnded,
+    LeaseEnded { image: String },
     /// The image could not be deleted.
     NotDeleted(Box<NotDeleted>),
     /// Earlier invocations sent no response. Only the watchdog reports this.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_sdk_ecr::config::http::HttpResponse;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use image_copy::http::{self, ErrorKind};
-use image_copy::registry::{CredentialsSent, Error, ErrorResponse};
+use image_copy::registry::{CredentialsSent, Error, ErrorResponse, NOT_SENT};
 use image_copy::text::SanitizedText;
 use tokio::time::Instant;
 
@@ -156,7 +156,7 @@ impl<C> RetryingClient<C> {
                 let message = root_cause(&error);
                 return Error::Service {
                     service: action.into(),
-                    code: "NotSent".into(),
+                    code: NOT_SENT.into(),
                     message,
                     attempts,
                     elapsed: started.elapsed(),

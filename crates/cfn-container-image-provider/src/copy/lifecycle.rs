@@ -105,7 +105,7 @@ pub(crate) async fn run<S: Store, C: CopySteps>(
                 let work = publish_under_lease(event, state, steps, &prepared, &before, &mut leased);
                 let published = state.under_lease(work).await;
                 state.release(*leased).await;
-                published.unwrap_or(Err(Failure::LeaseEnded))?
+                published.unwrap_or_else(|| Err(Failure::LeaseEnded { image: prepared.image.clone() }))?
             }
         };
         match published {
@@ -188,7 +188,9 @@ async fn publish_under_lease<S: Store, C: CopySteps>(
         match state.write(&next).await {
             Ok(WriteOutcome::Written(written)) => *leased = written,
             // The table was lost or restored since the lease was taken.
-            Ok(WriteOutcome::Conflict(_)) => return Ok(PublishResult::Replan(Failure::LeaseEnded)),
+            Ok(WriteOutcome::Conflict(_)) => {
+                return Ok(PublishResult::Replan(Failure::LeaseEnded { image: prepared.image.clone() }));
+            }
             Err(NoState) => {}
         }
     }

@@ -153,7 +153,7 @@ async fn try_run<S: Store, I: ImageRepository>(
                 let failed = NotDeleted { image: image.clone(), cause };
                 return Ok(Err(Failure::NotDeleted(Box::new(failed))));
             }
-            None => return Ok(Err(Failure::LeaseEnded)),
+            None => return Ok(Err(Failure::LeaseEnded { image: image.clone() })),
         };
         write_without_owner(event, state, leased).await;
         return Ok(Ok(outcome));

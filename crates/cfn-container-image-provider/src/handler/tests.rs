@@ -193,7 +193,7 @@ async fn a_denied_delete_names_the_permission_and_can_be_repeated() {
     event["PhysicalResourceId"] = json!(format!("{URI}:1"));
     let (response, _) = handle_event(event.clone(), &services(&aws, &[])).await;
     assert_eq!(response["Status"], "FAILED");
-    assert!(response["Reason"].as_str().unwrap().contains("Allow ecr:BatchDeleteImage on"), "{response}");
+    assert!(response["Reason"].as_str().unwrap().contains("Allow ecr:BatchDeleteImage with"), "{response}");
     aws.ecr.allow_everything();
     let (response, _) = handle_event(event, &services(&aws, &[])).await;
     assert_eq!((response["Status"].as_str(), aws.has_image(&image)), (Some("SUCCESS"), false));

@@ -81,9 +81,10 @@ impl Properties {
                     "RepositoryArn is missing or not a string: expected the ARN of an ECR repository, such as !GetAtt Repository.Arn",
                 ));
             }
-            Some(text) => text.trim().parse().map_err(|error| {
-                InvalidProperty::Value(format!("RepositoryArn is not the ARN of an ECR repository. {error}"))
-            })?,
+            Some(text) => text
+                .trim()
+                .parse()
+                .map_err(|error| InvalidProperty::Value(format!("{error} in RepositoryArn")))?,
         };
         let platforms = match properties.get("Platform") {
             None => default.clone(),

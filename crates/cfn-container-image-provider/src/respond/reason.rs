@@ -89,9 +89,11 @@ fn parts(failure: &Failure, more_time: MoreTime) -> ReasonParts {
             subject: image.clone(),
             hint: "Run the operation again.".into(),
         },
-        Failure::LeaseEnded => {
-            with("ECR did not change the tag within 90 s.".into(), "Run the operation again.")
-        }
+        Failure::LeaseEnded { image } => ReasonParts {
+            what: format!("ECR did not change {image} within 90 s."),
+            subject: image.clone(),
+            hint: "Run the operation again.".into(),
+        },
         Failure::TimeRanOut { seconds } => {
             with(format!("The operation did not stop after {seconds} s."), advice::REPORT_IF_REPEATED)
         }

@@ -18,7 +18,7 @@ pub enum Error {
     #[error(transparent)]
     AuthorizationExpired(Box<ErrorResponse>),
     /// A cloud service in front of the registry returned an error.
-    #[error("{service} returned {}{}", code_and_message(code, message), attempts_suffix(*attempts, *elapsed))]
+    #[error("{service} {}{}", service_result(code, message), attempts_suffix(*attempts, *elapsed))]
     Service {
         /// IAM action of the API call, such as `ecr:BatchGetImage`.
         service: String,
@@ -69,6 +69,16 @@ pub enum Error {
         /// The last pull limit that the registry stated.
         limit: RateLimit,
     },
+}
+
+/// Code of a [`Error::Service`] without a response, because the request could not be created.
+pub const NOT_SENT: &str = "NotSent";
+
+fn service_result(code: &str, message: &str) -> String {
+    match code {
+        NOT_SENT => format!("was not sent: {message}"),
+        _ => format!("returned {}", code_and_message(code, message)),
+    }
 }
 
 impl From<ErrorResponse> for Error {

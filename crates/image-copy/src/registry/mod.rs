@@ -39,7 +39,7 @@ use tokio::time::Instant;
 
 pub(crate) use blobs::BlobReader;
 pub use credentials::{Anonymous, Credentials, CredentialsProvider};
-pub use error::Error;
+pub use error::{Error, NOT_SENT};
 pub use error_response::{CredentialsSent, ErrorEntry, ErrorResponse};
 pub use manifests::{ManifestHead, ManifestId};
 pub use rate_limit::RateLimit;

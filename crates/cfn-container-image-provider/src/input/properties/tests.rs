@@ -98,7 +98,7 @@ fn rejects_an_invalid_value_with_the_property_name() {
     check(&properties_with("RepositoryArn", json!(null)), "RepositoryArn is missing or not a string");
     check(
         &properties_with("RepositoryArn", json!("python")),
-        "RepositoryArn is not the ARN of an ECR repository. Invalid AWS ECR repository ARN: python; expected",
+        "Invalid AWS ECR repository ARN: python; expected",
     );
     check(
         &properties_with("Platform", json!("linux-arm64")),

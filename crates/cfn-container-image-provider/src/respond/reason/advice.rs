@@ -11,13 +11,15 @@ use crate::input::failed_invocation::FailureCause;
 
 pub(super) const REPORT_IF_REPEATED: &str =
     "Run the operation again. If it fails again, report it with the log lines of this request.";
-const CHECK_ROLE: &str = "Run the operation again. If it fails again, check the function's role.";
+const CHECK_ROLE: &str =
+    "Run the operation again. If it fails again, check that the function's role exists and was not replaced.";
 const CHECK_NETWORK: &str =
     "Run the operation again. If it fails again, check the network between the function and ECR.";
 const COPY_MISSING_BLOBS: &str = "Run the operation again, which copies only the missing blobs.";
 const ENDPOINTS: &str = "Not every Region has FIPS and dual-stack endpoints: check the provider's parameters UseFipsEndpoints and UseDualStackEndpoints.";
 const LONGER_SERVICE_TIMEOUT: &str = "Increase ServiceTimeout (maximum 3600 s).";
-const LONGER_FUNCTION_TIMEOUT: &str = "Increase the function's Timeout (maximum 900 s).";
+const LONGER_FUNCTION_TIMEOUT: &str =
+    "Set the function's Timeout back to 900 s, as in the provider's template.";
 const OTHER_TAG: &str = "Choose another tag or digest in ImageReference.";
 const OTHER_IMAGE: &str = "Choose another tag or digest in ImageReference, or another Platform.";
 
@@ -50,6 +52,9 @@ pub(super) fn copy(failure: &copy::Failure, more_time: MoreTime) -> String {
         (Problem::PullLimit | Problem::Throttled, _) if failure.is_ecr() => {
             "Run the operation again, or raise the quota of ECR for this account and Region."
         }
+        (Problem::PullLimit, _) if failure.subject().starts_with("docker.io/library/") => {
+            "If the provider's parameter UseEcrPublicMirror is false, set it to auto. Otherwise, set CredentialArn to credentials with a higher limit."
+        }
         (Problem::PullLimit, Side::Source | Side::Destination) => {
             "Set CredentialArn to credentials with a higher limit, or add a mirror in the provider's parameter SourceMirrors."
         }
@@ -58,6 +63,9 @@ pub(super) fn copy(failure: &copy::Failure, more_time: MoreTime) -> String {
             "Check the proxy in the provider's parameter HttpsProxy, or add the host to NoProxy."
         }
         (Problem::Unreachable, _) if failure.is_fips() => ENDPOINTS,
+        (Problem::Unreachable, Side::Source) if failure.is_ecr() => {
+            "Check the Region in ImageReference. In a VPC, the subnets need a route to ECR (NAT gateway, or endpoints for ecr.api and ecr.dkr)."
+        }
         (Problem::Unreachable, Side::Source) => {
             "Check the host in ImageReference. In a VPC, the subnets need a route to it."
         }
@@ -65,7 +73,7 @@ pub(super) fn copy(failure: &copy::Failure, more_time: MoreTime) -> String {
             "Check the Region in RepositoryArn. In a VPC, the subnets need a route to ECR (NAT gateway, or endpoints for ecr.api and ecr.dkr)."
         }
         (Problem::CertificateRejected, Side::Source) => {
-            "Check the host in ImageReference, or add its CA certificate to the provider's parameter CaBundle."
+            "If the certificate has expired or names another host, correct it on the host. Otherwise, add its CA certificate to the provider's parameter CaBundle."
         }
         (Problem::CertificateRejected, Side::Destination) => {
             "If a proxy terminates TLS, add its CA certificate to the provider's parameter CaBundle."
@@ -87,7 +95,7 @@ pub(super) fn copy(failure: &copy::Failure, more_time: MoreTime) -> String {
             "Run the operation again. If it fails again, check the host in ImageReference and any proxy."
         }
         (Problem::ForbiddenAddress, Side::Source | Side::Destination) => {
-            "Use another host in ImageReference."
+            "If the registry redirects to this address, correct the redirect. Otherwise, use another host in ImageReference."
         }
         (Problem::Rejected, Side::Source) => OTHER_TAG,
         (Problem::Rejected, Side::Destination) => rejected_by_ecr(failure),
@@ -121,7 +129,7 @@ fn rejected_by_ecr(failure: &copy::Failure) -> &'static str {
         "Delete images from the repository, or raise its quota."
     } else if cause.has_code("KmsException") || cause.has_code("KmsError") {
         "Check the KMS key of the repository."
-    } else if cause.has_code("NotSent") {
+    } else if cause.has_code(registry::NOT_SENT) {
         ENDPOINTS
     } else if cause.has_code("UNSUPPORTED") {
         OTHER_IMAGE
@@ -147,18 +155,19 @@ pub(super) fn secret(problem: &SecretProblem) -> String {
         }
         SecretReadErrorKind::PendingDeletion => format!("Restore it, or use another ARN in {setting}."),
         SecretReadErrorKind::AccessDenied { action, is_other_account: false } => {
-            let parameter = if action.starts_with("ssm:") { "ParameterArns" } else { "SecretArns" };
-            format!("Add its ARN to the provider's parameter {parameter}, and its KMS key to KmsKeyArns.")
+            let parameter = arns_parameter(action);
+            format!("Add its ARN to the provider's parameter {parameter}. If a customer managed key encrypts it, also add the key to KmsKeyArns.")
         }
         SecretReadErrorKind::AccessDenied { action, is_other_account: true } => format!(
-            "Allow {action} in its policy, kms:Decrypt in its key policy, and both in the function's role."
+            "Allow the action in its policy, kms:Decrypt in its key policy, and add both ARNs to the provider's {} and KmsKeyArns.",
+            arns_parameter(action)
         ),
         SecretReadErrorKind::KmsKey { is_other_account: false } => {
             "Add its KMS key to the provider's parameter KmsKeyArns, and check that the key is enabled."
                 .into()
         }
         SecretReadErrorKind::KmsKey { is_other_account: true } => {
-            "Use a customer managed key, and allow kms:Decrypt in its policy and in the function's role."
+            "Use a customer managed key, allow kms:Decrypt in its policy, and add it to the provider's parameter KmsKeyArns."
                 .into()
         }
         SecretReadErrorKind::UnsupportedType => {
@@ -171,6 +180,11 @@ pub(super) fn secret(problem: &SecretProblem) -> String {
     }
 }
 
+/// Returns the provider's parameter for the resources of an action.
+fn arns_parameter(action: &str) -> &'static str {
+    if action.starts_with("ssm:") { "ParameterArns" } else { "SecretArns" }
+}
+
 /// Returns the advice for a copy that ran out of time and does not continue.
 pub(super) fn stop(reason: &StopReason, more_time: MoreTime) -> &'static str {
     match (reason, more_time) {
@@ -178,7 +192,7 @@ pub(super) fn stop(reason: &StopReason, more_time: MoreTime) -> &'static str {
             LONGER_FUNCTION_TIMEOUT
         }
         (StopReason::BlobTooLarge { .. } | StopReason::NoProgress, _) => {
-            "Increase the provider's parameter MemorySize, which also increases network bandwidth."
+            "Increase the provider's MemorySize (maximum 10240 MB), or copy the image once with container-image copy."
         }
         (StopReason::ServiceTimeout { .. }, MoreTime::ServiceTimeout) => LONGER_SERVICE_TIMEOUT,
         (StopReason::ServiceTimeout { .. } | StopReason::InvocationLimit(_), _) => COPY_MISSING_BLOBS,
@@ -197,10 +211,14 @@ pub(super) fn invocation(cause: &FailureCause) -> &'static str {
         FailureCause::TimedOut(_) => REPORT_IF_REPEATED,
         FailureCause::Killed => "Increase the provider's parameter MemorySize.",
         FailureCause::Exited(_) | FailureCause::Error(_) => "See the log lines of this request.",
+        // With a status, the route exists.
+        FailureCause::ResponseNotSent(problem) if problem.contains(" failed: HTTP ") => REPORT_IF_REPEATED,
         FailureCause::ResponseNotSent(_) => {
             "In a VPC, the subnets need a route to S3 (gateway endpoint, or NAT gateway)."
         }
-        FailureCause::EventAgeExceeded => "Raise the provider's parameter ReservedConcurrency.",
+        FailureCause::EventAgeExceeded => {
+            "Raise the provider's parameter ReservedConcurrency, or, if it is empty, the account's concurrency quota of Lambda."
+        }
     }
 }
 
@@ -234,10 +252,10 @@ fn allow(action: &str, side: Side) -> String {
     }
     let parameter = match side {
         Side::Source => "SourceRepositoryArns",
-        Side::Destination => "RepositoryArns",
+        Side::Destination => "RepositoryArns, the tag of RepositoryTagValue if it is set,",
     };
     format!(
-        "Allow {action} on the repository: in the function's role (provider's parameter {parameter}) and, in another account, also in the repository policy."
+        "Allow {action} with the provider's parameter {parameter} and, in another account, a repository policy."
     )
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn code(failure: &Failure) -> &'static str {
         Failure::TimeRanOut { .. } => "CI-307",
         Failure::Superseded => "CI-308",
         Failure::TagBusy { .. } => "CI-309",
-        Failure::LeaseEnded => "CI-310",
+        Failure::LeaseEnded { .. } => "CI-310",
         Failure::NotDeleted(failed) if is_denied(&failed.cause) => "CI-008",
         Failure::NotDeleted(_) => "CI-311",
         Failure::Invocation(failure) => match failure.cause {

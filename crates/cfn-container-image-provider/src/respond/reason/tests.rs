@@ -64,15 +64,15 @@ fn each_failure_suggests_a_change_at_each_step() {
 #[test]
 fn a_denied_step_names_its_iam_action() {
     for (operation, expected) in OPERATIONS.into_iter().zip([
-        "Allow ecr:DescribeRepositories on",
-        "Allow ecr:BatchGetImage on",
-        "Allow ecr:BatchGetImage on",
-        "Allow ecr:BatchCheckLayerAvailability on",
-        "Allow ecr:GetDownloadUrlForLayer on",
-        "Allow ecr:InitiateLayerUpload on",
-        "Allow ecr:UploadLayerPart and ecr:CompleteLayerUpload on",
-        "Allow ecr:PutImage on",
-        "Allow ecr:PutImage on",
+        "Allow ecr:DescribeRepositories with",
+        "Allow ecr:BatchGetImage with",
+        "Allow ecr:BatchGetImage with",
+        "Allow ecr:BatchCheckLayerAvailability with",
+        "Allow ecr:GetDownloadUrlForLayer with",
+        "Allow ecr:InitiateLayerUpload with",
+        "Allow ecr:UploadLayerPart and ecr:CompleteLayerUpload with",
+        "Allow ecr:PutImage with",
+        "Allow ecr:PutImage with",
     ]) {
         let failure = example(Problem::AccessDenied, Side::Destination, operation).unwrap();
         assert!(text(failure).contains(expected), "{expected}");

@@ -47,7 +47,7 @@ impl Failure {
 
     fn rejection_code(&self) -> &'static str {
         let has = |code| self.cause().is_some_and(|cause| cause.has_code(code));
-        if has("NotSent") {
+        if has(registry::NOT_SENT) {
             "CI-015"
         } else if has("LimitExceededException") {
             "CI-027"

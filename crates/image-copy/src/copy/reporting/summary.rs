@@ -34,7 +34,7 @@ impl Failure {
                 ),
             },
             Self::TagImmutable { subject, existing, wanted } => format!(
-                "Tag {subject} is immutable (TAG_INVALID) and names image {}. The new image is {}.",
+                "Tag {subject} is immutable and names image {}. The new image is {}.",
                 existing.short(),
                 wanted.short()
             ),
@@ -59,7 +59,7 @@ impl Failure {
                     silent_host_note(silent_host.as_ref())
                 );
                 match progress.blobs {
-                    0 => format!("{time} before the copy of image {subject} was planned."),
+                    0 => format!("{time} before the copy of image {subject} started."),
                     _ => format!(
                         "{time}: {} of image {subject} were copied. The tag was not written.",
                         blob_share(progress)

@@ -20,11 +20,12 @@ fn failed(problem: SecretProblem) -> String {
 fn problem(kind: SecretReadErrorKind, words: &str) -> SecretProblem {
     let (setting, arn) = (SecretSetting::CredentialArn, SECRET.parse().unwrap());
     let action = "secretsmanager:GetSecretValue";
-    let cause = match words.split_once(' ') {
-        Some((code, message)) => service(action, code, message),
-        None => network(ErrorKind::ConnectTimeout, words),
+    let response = match words.split_once(' ') {
+        _ if kind == SecretReadErrorKind::UnsupportedType => words.to_owned(),
+        Some((code, message)) => service(action, code, message).to_string(),
+        None => network(ErrorKind::ConnectTimeout, words).to_string(),
     };
-    SecretProblem::ReadFailed { setting, cause: SecretReadError::new(&arn, kind, &cause.to_string()) }
+    SecretProblem::ReadFailed { setting, cause: SecretReadError::new(&arn, kind, &response) }
 }
 
 fn unusable(cause: UnusableSecret) -> SecretProblem {
@@ -63,7 +64,7 @@ pub(super) fn lines() -> Vec<String> {
             "secretsmanager.eu-west-1.amazonaws.com",
         ),
         (SecretReadErrorKind::Other, "InternalServiceError An error occurred on the server side."),
-        (SecretReadErrorKind::UnsupportedType, "Unsuitable it contains bytes, not text"),
+        (SecretReadErrorKind::UnsupportedType, "it contains bytes, not text"),
     ];
     let mut lines: Vec<String> =
         read_errors.into_iter().map(|(kind, words)| failed(problem(kind, words))).collect();

@@ -122,7 +122,11 @@ pub(super) fn table() -> String {
     }
     for cause in [
         network(ErrorKind::Dns, "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com"),
-        service("ecr:BatchGetImage", "NotSent", "FIPS is enabled but this partition does not support FIPS"),
+        service(
+            "ecr:BatchGetImage",
+            registry::NOT_SENT,
+            "FIPS is enabled but this partition does not support FIPS",
+        ),
     ] {
         let (side, operation, subject) = (Side::Destination, Operation::ReadManifest, subject());
         let failure = copy::Failure::Registry { side, operation, subject, cause };
@@ -179,13 +183,20 @@ pub(super) fn table() -> String {
             ),
             1,
         ),
+        invocation(
+            FailureCause::ResponseNotSent(
+                "sending the response to bucket.s3.amazonaws.com failed: operation timed out (attempts: 7)"
+                    .into(),
+            ),
+            1,
+        ),
         invocation(FailureCause::EventAgeExceeded, 0),
         invocation(FailureCause::Error("Runtime.Unknown: because".into()), 2),
         Failure::TimeRanOut { seconds: 889 },
         Failure::Panic,
         Failure::Superseded,
         Failure::TagBusy { image: subject() },
-        Failure::LeaseEnded,
+        Failure::LeaseEnded { image: subject() },
         not_allowed("docker.io/library quay.io/prometheus", "libary/nginx:1.27"),
         Failure::Setting(setting("REGISTRY_CREDENTIALS", "quay.io=quay-login")),
         Failure::Setting(setting("ALLOWED_SOURCES", "docker.io/*/x")),
