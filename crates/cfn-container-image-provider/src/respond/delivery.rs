@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use crate::input::tests::update;
 
-    /// A bucket that answers with these status lines, one per connection; status 0 hangs up.
+    /// A bucket that responds with these status lines, one per connection; status 0 hangs up.
     async fn start_bucket(statuses: Vec<u16>) -> (String, Arc<Mutex<Vec<String>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/key?X-Amz-Signature=secret", listener.local_addr().unwrap());
