@@ -34,7 +34,7 @@ async fn a_lost_blob_or_child_manifest_has_its_own_hint() {
     sandbox.emulator.faults().add(Fault::on("blob.content", storage));
     let err = copy("docker.io/acme/app:1").await;
     assert!(err.contains("is incomplete") && err.ends_with(&format!("{HINT} (CI-002)\n")), "{err}");
-    // The storage host does not have to respond like a registry.
+    // The storage host is not required to respond like a registry.
     assert!(err.contains("(blob sha256:") && !err.contains("look like a registry"), "{err}");
     fault("blob.get", "acme/app", "BLOB_UNKNOWN");
     let err = copy("docker.io/acme/app:1").await;
