@@ -183,7 +183,7 @@ async fn fails_before_the_first_pull_if_too_few_remain() {
     let copied = copy(&account, &properties(&account, "3.13", "all")).await;
     let reason = failure_reason(&copied.response);
     let expected = "Image docker.io/library/python:3.13 could not be read: pulls required: 1, one per manifest; \
-                    0 of 100 pulls left for 203.0.113.7 per 6 h. Set CredentialArn";
+                    0 of 100 pulls left for 203.0.113.7 per 6 h. If the provider's parameter UseEcrPublicMirror is false, set it to auto.";
     assert!(reason.starts_with(expected), "{reason}");
     let start = account.world.emulator.log().start();
     assert_eq!(account.world.emulator.log().count(start, "manifest.get"), 0);
