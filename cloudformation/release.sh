@@ -14,6 +14,8 @@ cargo cyclonedx --version >/dev/null 2>&1 ||
     fail 'cargo-cyclonedx was not found; run cargo install --locked cargo-cyclonedx'
 [ -z "$(git -C "$root" status --porcelain)" ] || fail 'the working tree has changes, which a release must not have; commit them'
 
+# A release contains all programs.
+unset PROGRAMS
 STRICT=1 "$root/cloudformation/package.sh"
 "$root/cloudformation/reproduce.sh"
 
