@@ -15,7 +15,8 @@ pub(crate) mod request;
 use std::sync::{Arc, OnceLock};
 
 use image_copy::copy::{
-    self, Destination, Outcome, Plan, Problem, Progress, Request, Side, TransferLimits, TransferredContent,
+    self, ConcurrentBlobs, Destination, Outcome, Plan, Problem, Progress, Request, Side, TransferLimits,
+    TransferredContent,
 };
 use image_copy::oci::Digest;
 use image_copy::registry::{ManifestId, Usage};
@@ -151,7 +152,10 @@ impl CopyJob {
         let source = copy::Source::with_mirrors(&registries, name.clone(), until, mirrors);
         Ok(Self {
             context: CopyContext { source, destination, deadline: deadlines.work },
-            limits: TransferLimits { deadline: until, concurrent_blobs: continuation.concurrent_blobs },
+            limits: TransferLimits {
+                deadline: until,
+                concurrent_blobs: ConcurrentBlobs::new(continuation.concurrent_blobs),
+            },
             credentials,
             progress: Arc::clone(progress),
             copy_request,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use image_copy::copy::{self, Destination, Outcome, Plan, Request, Source, TransferLimits};
+use image_copy::copy::{self, ConcurrentBlobs, Destination, Outcome, Plan, Request, Source, TransferLimits};
 use image_copy::oci::{Reference, Tag};
 
 use crate::args::{CopyArgs, Verbosity};
@@ -46,7 +46,7 @@ async fn transfer(
     source: &Source,
     destination: &Destination,
 ) -> ExitCode {
-    let limits = TransferLimits { deadline: None, concurrent_blobs: args.jobs.into() };
+    let limits = TransferLimits { deadline: None, concurrent_blobs: ConcurrentBlobs::new(args.jobs.into()) };
     let bar = Arc::new(CopyProgress::new(plan));
     let show = async {
         if verbosity == Verbosity::Normal {

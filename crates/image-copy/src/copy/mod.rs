@@ -28,5 +28,6 @@ pub use reporting::{
 pub use request::{EarlierCopy, PlatformSelection, Request};
 pub use source::{Mirror, ReadCounts, Source};
 pub use transfer::{
-    CONCURRENT_BLOBS, TransferLimits, TransferredContent, publish, transfer, transfer_content,
+    CONCURRENT_BLOBS, ConcurrentBlobs, TransferLimits, TransferredContent, publish, transfer,
+    transfer_content,
 };

@@ -87,8 +87,11 @@ impl BlobTransfer<'_> {
         // Maps positions, because the compiler does not accept a closure over references as `Send`
         // (https://github.com/rust-lang/rust/issues/102211).
         stream::iter(0..self.plan.blobs.len())
-            .map(|position| self.copy_blob(&self.plan.blobs[position]))
-            .buffer_unordered(self.limits.concurrent_blobs.max(1))
+            .map(async |position: usize| {
+                let _permit = self.limits.concurrent_blobs.permit().await;
+                self.copy_blob(&self.plan.blobs[position]).await
+            })
+            .buffer_unordered(self.limits.concurrent_blobs.maximum())
             .try_collect::<()>()
             .await?;
         write_children(self.plan, self.destination, &self.counters.skipped()).await

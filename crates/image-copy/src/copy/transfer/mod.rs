@@ -10,6 +10,6 @@ mod referrers;
 mod steps;
 
 pub use content::TransferredContent;
-pub use limits::{CONCURRENT_BLOBS, TransferLimits};
+pub use limits::{CONCURRENT_BLOBS, ConcurrentBlobs, TransferLimits};
 pub use publish::publish;
 pub use steps::{transfer, transfer_content};
