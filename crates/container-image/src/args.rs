@@ -2,6 +2,7 @@
 
 mod list;
 mod pages;
+mod sync;
 mod update;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use image_copy::oci::{ParseError, Reference, Registry, Repository, Tag};
 
 pub(crate) use list::{ListArgs, SearchArgs};
 pub(crate) use pages::{CompletionsArgs, ManArgs};
+pub(crate) use sync::{ReportFormat, SyncArgs};
 pub(crate) use update::UpdateArgs;
 
 /// The version, with the commit if it is known.
@@ -59,6 +61,12 @@ pub(crate) enum Command {
     /// Streams from registry to registry, without a container engine and without disk space. Blobs that the
     /// destination has are skipped. The tag is written last.
     Copy(CopyArgs),
+
+    /// Copy the images of lists
+    ///
+    /// Copies several images at once, and continues after a failure. An unchanged image costs one HEAD request,
+    /// which Docker Hub does not count as a pull. Nothing is deleted.
+    Sync(SyncArgs),
 
     /// List the images in files
     ///

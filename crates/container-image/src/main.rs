@@ -5,7 +5,7 @@
 //! references, [`scan`] finds them in files, [`resolve`] queries registries and [`edit`] writes files.
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 invalid usage, 3
-//! changes needed (`update --check`), 130 interrupted, 143 terminated.
+//! differences (`--check`), 130 interrupted, 143 terminated.
 
 mod args;
 mod auth_files;
@@ -52,6 +52,7 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match &args.command {
             Command::Copy(copy) => commands::copy::run(copy, args.verbosity()).await,
+            Command::Sync(sync) => commands::sync::run(sync, args.verbosity()).await,
             Command::List(list) => commands::list::run(list, args.verbosity()).await,
             Command::Update(update) => commands::update::run(update, args.verbosity()).await,
             Command::Completions(completions) => commands::pages::completions(completions),

@@ -5,6 +5,7 @@
 
 mod hint;
 mod plan;
+pub(crate) mod sync;
 pub(crate) mod unresolved;
 mod usage;
 
@@ -23,7 +24,7 @@ use crate::display;
 use crate::edit::PatchStyle;
 
 pub(crate) use plan::plan;
-pub(crate) use usage::usage;
+pub(crate) use usage::{INVALID_USAGE, usage};
 
 use hint::{REPLACE_CERTIFICATE, credentials_unavailable, hint, host_name, is_ca_certificate, login_command};
 
@@ -82,7 +83,7 @@ fn exit_code_of(result: io::Result<()>, state: &str) -> ExitCode {
 /// Prints a warning if referrers could not be copied.
 pub(crate) fn warn_about_referrers(outcome: &Outcome) {
     if let Some(line) = referrers_warning(outcome) {
-        let _ = writeln!(io::stderr(), "{line}");
+        let _ = writeln!(io::stderr(), "warning: {line}");
     }
 }
 
@@ -197,10 +198,7 @@ fn sources(request: &Request, counts: &[ReadCounts]) -> String {
 pub(crate) fn referrers_warning(outcome: &Outcome) -> Option<String> {
     let referrers = outcome.referrers.as_ref().filter(|referrers| referrers.is_incomplete())?;
     let reason = referrers.first_reason.as_deref().unwrap_or_default();
-    Some(shortened(
-        format!("warning: some referrers were not copied ({referrers}): {reason}"),
-        MAX_LINE_CHARS,
-    ))
+    Some(shortened(format!("some referrers were not copied ({referrers}): {reason}"), MAX_LINE_CHARS))
 }
 
 /// Returns the failure with a hint and its code, as one line of limited length.

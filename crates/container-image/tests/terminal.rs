@@ -31,6 +31,16 @@ fn terminal() -> (OwnedFd, OwnedFd) {
 
 /// Runs the program on a terminal and returns the screen text with wrapped lines.
 async fn shown(sandbox: &Sandbox, variables: &[(&str, &str)], arguments: &str) -> String {
+    shown_with(sandbox, variables, arguments, str::to_owned).await
+}
+
+/// Like [`shown`]. `replace` changes the text before lines are wrapped.
+async fn shown_with(
+    sandbox: &Sandbox,
+    variables: &[(&str, &str)],
+    arguments: &str,
+    replace: impl Fn(&str) -> String,
+) -> String {
     let (ours, theirs) = terminal();
     let mut command = sandbox.command(&arguments.split_whitespace().collect::<Vec<_>>());
     command.env("TERM", "xterm").envs(variables.iter().copied());
@@ -45,7 +55,7 @@ async fn shown(sandbox: &Sandbox, variables: &[(&str, &str)], arguments: &str) -
     });
     let code = child.wait().await.unwrap().code();
     let text = common::without_times(&reader.await.unwrap().replace("\r\n", "\n"));
-    let text = number_digests(&text.replace('\u{1b}', "<ESC>"));
+    let text = replace(&number_digests(&text.replace('\u{1b}', "<ESC>")));
     let wrapped: Vec<String> = text.lines().map(wrapped).collect();
     format!("$ container-image {arguments}\n{}\n[exit {}]", wrapped.join("\n"), code.unwrap())
 }
@@ -139,6 +149,48 @@ async fn prints_help_with_examples() {
     insta::assert_snapshot!("help-update", shown(&sandbox, &[], "update --help").await);
     insta::assert_snapshot!("help-copy", shown(&sandbox, &[], "copy --help").await);
     insta::assert_snapshot!("help-list", shown(&sandbox, &[], "list --help").await);
+    insta::assert_snapshot!("help-sync", shown(&sandbox, &[], "sync --help").await);
+}
+
+/// A run with each symbol. Seconds are replaced, because they vary. A library that compresses layers can
+/// change digests and sizes.
+#[tokio::test(flavor = "multi_thread")]
+async fn prints_the_images_of_a_sync() {
+    let sandbox = sandbox().await;
+    let ecr = sandbox.emulator.ecr();
+    let create = |name: &str| {
+        let arn = sandbox.emulator.repository_arn(name);
+        ecr.create_repository(&arn, aws_emulator::Mutability::Mutable)
+    };
+    let (python, _) = (create("base/python"), create("base/acme/gone"));
+    python.put_image(Some("3.7"), &common::image(1));
+    python.put_image(Some("3.9"), &common::image(9));
+    sandbox.publish("docker.io/library/python:3.13", 3);
+    let uri = python.uri();
+    let prefix = uri.strip_suffix("/python").unwrap();
+    let (host, _) = prefix.split_once('/').unwrap();
+    let region = host.split('.').nth(3).unwrap();
+    let token = ecr.call(region, "GetAuthorizationToken", &serde_json::json!({})).unwrap();
+    let token = &token["authorizationData"][0]["authorizationToken"];
+    sandbox.write("config.json", serde_json::json!({"auths": {host: {"auth": token}}}).to_string());
+    sandbox.write("images.txt", "python:3.7\npython:3.9\npython:3.13\nghcr.io/acme/gone:1\n");
+    let folder = sandbox.folder().display().to_string();
+    // One image after another, so that their order is always the same.
+    let command = format!("sync images.txt --to {prefix} --jobs 1");
+    let replacements = [
+        (r"\d+\.\d s\b", "0.1 s"),
+        (r"[0-9.]+ (bytes|KiB)", "900 bytes"),
+        (r"sha256:[0-9a-f]{12}\b", "sha256:0123456789ab"),
+    ];
+    let replacements = replacements.map(|(pattern, text)| (regex::Regex::new(pattern).unwrap(), text));
+    let variables = [("DOCKER_CONFIG", folder.as_str())];
+    let text = shown_with(&sandbox, &variables, &command, |text| {
+        let replace = |text: String, (pattern, replacement): &(regex::Regex, &str)| {
+            pattern.replace_all(&text, *replacement).into_owned()
+        };
+        replacements.iter().fold(text.to_owned(), replace)
+    });
+    insta::assert_snapshot!("sync", text.await);
 }
 
 /// The bar is visible during a wait, and is removed afterwards.

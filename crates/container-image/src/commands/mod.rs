@@ -3,4 +3,5 @@
 pub(crate) mod copy;
 pub(crate) mod list;
 pub(crate) mod pages;
+pub(crate) mod sync;
 pub(crate) mod update;

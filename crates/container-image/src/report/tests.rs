@@ -325,6 +325,6 @@ fn prints_the_outcome_in_one_line() {
     );
     assert_eq!(
         referrers_warning(&unchanged).unwrap(),
-        "warning: some referrers were not copied (2 present, 1 refused): because."
+        "some referrers were not copied (2 present, 1 refused): because."
     );
 }

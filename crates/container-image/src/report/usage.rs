@@ -15,7 +15,7 @@ use crate::args::Args;
 const NAME: &str = "container-image";
 
 /// Exit code of invalid usage.
-const INVALID_USAGE: u8 = 2;
+pub(crate) const INVALID_USAGE: u8 = 2;
 
 /// Prints the help, or the parser's error in one line.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {

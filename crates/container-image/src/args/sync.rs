@@ -1,0 +1,108 @@
+//! Arguments of `sync`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use image_copy::copy::{CONCURRENT_BLOBS, Mirror, PlatformSelection};
+use image_copy::oci::{Prefix, Registry};
+
+use super::credentials_help;
+
+const EXAMPLES: &str = concat!(
+    "\
+Examples:
+  Copy all images of a list below a prefix:
+    container-image sync images.txt --to registry.example/mirror
+
+  Copy some images without a list:
+    container-image sync nginx:1.27 redis:7.4 --to registry.example/mirror
+
+  Copy the images of a cluster:
+    kubectl get pods -A -o jsonpath='{..image}' | tr ' ' '\\n' | sort -u |
+      container-image sync - --to registry.example/mirror
+
+  Fail in CI if an image is missing or older than its source:
+    container-image sync images.txt --to registry.example/mirror --check
+
+Lists: one reference on each line, with optional --platform=P and --alias=NAME
+in front of it, or YAML with the key images, or the file of regsync.
+
+Destinations: the path of the source below --to, without its registry and
+without library/ of Docker Hub: docker.io/library/nginx:1.27 is copied to
+registry.example/mirror/nginx:1.27. Nothing is deleted.
+
+",
+    credentials_help!(),
+    "
+
+Exit codes: 0 success, 1 at least one image failed, 2 invalid usage or list,
+3 differences (--check), 130 interrupted, 143 terminated."
+);
+
+/// Arguments of `sync`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct SyncArgs {
+    /// Lists and references. An existing file is a list, `-` is standard input, everything else is a reference
+    #[arg(required = true, value_name = "LIST|REFERENCE")]
+    pub(crate) images: Vec<String>,
+
+    /// Registry or repository prefix to copy to. Required, except for lists with complete destinations
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) to: Option<Prefix>,
+
+    /// Platforms of images without their own: `all`, os/arch[/variant], or a comma-separated list
+    #[arg(long, value_name = "PLATFORM", default_value = "all")]
+    pub(crate) platform: PlatformSelection,
+
+    /// Read repositories that start with PREFIX from TARGET first, by digest. The source resolves tags. Can
+    /// be repeated
+    #[arg(long, value_name = "PREFIX=TARGET")]
+    pub(crate) mirror: Vec<Mirror>,
+
+    /// Also copy signatures, SBOMs and attestations. A referrer that cannot be copied causes a warning
+    #[arg(long)]
+    pub(crate) include_referrers: bool,
+
+    /// Registry without TLS, as host and port. Can be repeated. Registries on this machine need no entry
+    #[arg(long, value_name = "HOST")]
+    pub(crate) plain_http: Vec<Registry>,
+
+    /// PEM file with CA certificates to trust in addition to the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate_authority: Option<PathBuf>,
+
+    /// Plan all copies, and copy nothing. Reading the manifests of changed images counts as pulls
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) dry_run: bool,
+
+    /// Compare digests, copy nothing, and exit with 3 if an image differs
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// Print a JSON document with the images and a summary
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Write the URI with digest of each copied or unchanged image to FILE, by source
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "dry_run"])]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Format of the report
+    #[arg(long, value_name = "FORMAT", requires = "report", default_value = "json")]
+    pub(crate) report_format: ReportFormat,
+
+    /// Maximum number of concurrent images, and of concurrent blobs of all images
+    #[arg(long, value_name = "N", default_value_t = CONCURRENT_BLOBS as u16,
+          value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) jobs: u16,
+}
+
+/// Format of `--report`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// An object with the sources as keys
+    Json,
+    /// A file of parameters for `aws cloudformation deploy`. Names come from the paths
+    CloudformationParameters,
+}

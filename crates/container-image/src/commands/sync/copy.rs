@@ -1,0 +1,131 @@
+//! Copies, plans or compares one image.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use image_copy::copy::{
+    self, CurrentState, Destination, Error, Failure, NullReporter, PlatformSelection, ProgressReporter,
+    Request, Source, TransferLimits,
+};
+use image_copy::oci::Registry;
+use image_copy::registry::{self, Client};
+use tokio::time::Instant;
+
+use super::images::Image;
+use super::progress::SyncProgress;
+use super::result::{Change, ChangeKind, ImageResult};
+use crate::args::SyncArgs;
+use crate::resolve::affects_registry;
+
+/// The parts that all copies share.
+pub(super) struct Copier<'a> {
+    pub(super) args: &'a SyncArgs,
+    pub(super) client: Client,
+    /// Its limit of concurrent blobs counts for all images.
+    pub(super) limits: TransferLimits,
+    pub(super) progress: Arc<SyncProgress>,
+    /// Registries that cannot be reached, with the error. Each further image would fail after the same timeout.
+    pub(super) failed_registries: Mutex<HashMap<Registry, registry::Error>>,
+}
+
+impl Copier<'_> {
+    /// Copies, plans or compares an image.
+    pub(super) async fn run<'a>(&self, image: &'a Image) -> ImageResult<'a> {
+        let started = Instant::now();
+        let request = &image.request;
+        let source =
+            Source::with_mirrors(&self.client, request.source.repository.clone(), None, &self.args.mirror);
+        let change = match self.earlier_failure(request) {
+            Some(failure) => Err(failure),
+            None => self.change(request, &source).await,
+        };
+        if let Err(failure) = &change {
+            self.remember(failure, request);
+        }
+        let usage = source.upstream().usage();
+        let is_docker_hub = request.source.repository.registry().is_docker_hub();
+        ImageResult {
+            image,
+            change,
+            pulls: if is_docker_hub { usage.manifest_gets } else { 0 },
+            rate_limit: usage.rate_limit.filter(|_| is_docker_hub),
+            elapsed: started.elapsed(),
+        }
+    }
+
+    async fn change(&self, request: &Request, source: &Source) -> Result<Change, Error> {
+        let repository = self.client.repository(request.destination.clone(), None);
+        let destination = Destination::of_registry(repository);
+        let state = copy::read_current_state(request, source, &destination).await?;
+        if self.args.check
+            && let Some(change) = difference(request, &state)
+        {
+            return Ok(change);
+        }
+        let plan = copy::plan(request, &state, source, &destination).await?;
+        if self.args.check || self.args.dry_run {
+            return Ok(Change::of_plan(&plan));
+        }
+        let bar = (!plan.blobs.is_empty()).then(|| self.progress.image(&plan));
+        let reporter: Arc<dyn ProgressReporter> = match &bar {
+            Some(bar) => Arc::clone(bar) as _,
+            None => Arc::new(NullReporter),
+        };
+        let outcome = copy::transfer(&plan, source, &destination, &self.limits, reporter).await?;
+        Ok(Change::of_outcome(&outcome))
+    }
+
+    /// Returns the failure of an unreachable registry for another image.
+    fn earlier_failure(&self, request: &Request) -> Option<Error> {
+        let failed = self.failed_registries.lock().unwrap_or_else(PoisonError::into_inner);
+        let (source, destination) = (&request.source.repository, &request.destination);
+        if let Some(cause) = failed.get(destination.registry()) {
+            return Some(request.destination_failure(copy::Operation::ReadManifest, cause.clone()));
+        }
+        let cause = failed.get(source.registry())?.clone();
+        Some(Box::new(Failure::Registry {
+            side: copy::Side::Source,
+            operation: copy::Operation::ReadManifest,
+            subject: request.source.to_string(),
+            cause,
+        }))
+    }
+
+    /// Records the error of a registry that cannot be reached. A pull limit is not recorded, because unchanged
+    /// images need no pull.
+    fn remember(&self, failure: &Failure, request: &Request) {
+        let is_limit = matches!(failure.problem(), copy::Problem::PullLimit | copy::Problem::Throttled);
+        let is_interrupted = failure.problem() == copy::Problem::Interrupted;
+        let Failure::Registry { side, cause, .. } = failure else { return };
+        if is_limit || is_interrupted || !affects_registry(failure.problem()) {
+            return;
+        }
+        let registry = match side {
+            copy::Side::Source => request.source.repository.registry(),
+            copy::Side::Destination => request.destination.registry(),
+        };
+        let mut failed = self.failed_registries.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.entry(registry.clone()).or_insert_with(|| cause.clone());
+    }
+}
+
+/// Returns the difference of two digests without reading manifests, which can count as pulls. A selection of
+/// platforms has another digest than its source.
+fn difference(request: &Request, state: &CurrentState) -> Option<Change> {
+    let is_complete_copy = request.platforms == PlatformSelection::All;
+    let tag = request.tag.as_ref().filter(|_| is_complete_copy && !request.include_referrers);
+    let kind = match (tag, &state.tagged) {
+        (Some(_), Some(tagged)) if tagged.digest == state.source_digest => return None,
+        (Some(_), Some(tagged)) => ChangeKind::Moved { from: tagged.digest.clone() },
+        (Some(_), None) => ChangeKind::New,
+        (None, _) => return None,
+    };
+    Some(Change {
+        kind,
+        digest: state.source_digest.clone(),
+        platforms: Vec::new(),
+        size: None,
+        bytes: 0,
+        warning: None,
+    })
+}

@@ -1,0 +1,177 @@
+//! The images of lists and references, each with its destination.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use image_copy::copy::Request;
+use image_copy::list::{self, Entry, ListError, MAX_LIST_BYTES};
+use image_copy::oci::{Reference, Tag};
+use image_copy::text::{SanitizedText, name_without_userinfo};
+
+use crate::args::SyncArgs;
+use crate::{display, input_file};
+
+/// Standard input as an argument.
+const STDIN: &str = "-";
+
+/// Maximum length of a quoted argument in characters.
+const QUOTE_CHARS: usize = 100;
+
+/// File name endings of lists. An argument with one of them is never a reference.
+const LIST_ENDINGS: [&str; 6] = [".txt", ".yaml", ".yml", ".json", ".list", ".lst"];
+
+/// One image to copy.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) request: Request,
+    /// Name of the list and line. `None` for an argument.
+    pub(crate) origin: Option<(String, usize)>,
+}
+
+impl Image {
+    /// Returns `images.txt:3`, or an empty text for an argument.
+    pub(crate) fn location(&self) -> String {
+        self.origin.as_ref().map(|(list, line)| format!("{list}:{line}")).unwrap_or_default()
+    }
+}
+
+/// Reads all lists and references.
+///
+/// # Errors
+/// One line for each error. Two images with the same destination are an error.
+pub(crate) fn read(args: &SyncArgs) -> Result<Vec<Image>, Vec<String>> {
+    let mut images = Vec::new();
+    let mut errors = Vec::new();
+    let mut seen = HashSet::new();
+    for argument in args.images.iter().filter(|argument| seen.insert(*argument)) {
+        match read_argument(argument) {
+            Ok((name, entries)) => {
+                for entry in entries {
+                    match image(args, name.as_deref(), entry) {
+                        Ok(image) => images.push(image),
+                        Err(line) => errors.push(line),
+                    }
+                }
+            }
+            Err(lines) => errors.extend(lines),
+        }
+    }
+    let images = without_duplicates(images, &mut errors);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    if images.is_empty() {
+        return Err(vec!["the lists contain no image. Add a reference.".into()]);
+    }
+    Ok(images)
+}
+
+/// Returns the entries of a list with its name, or of a reference without a name.
+fn read_argument(argument: &str) -> Result<(Option<String>, Vec<Entry>), Vec<String>> {
+    if argument == STDIN {
+        return read_stdin().and_then(|content| entries("standard input".into(), &content));
+    }
+    let path = Path::new(argument);
+    if path.exists() && !path.is_dir() {
+        let name = display::path(path);
+        let content = input_file::read(path, MAX_LIST_BYTES as u64);
+        let content = content.map_err(|error| unreadable(&name, &error))?;
+        return entries(name, &content);
+    }
+    let is_path = argument.starts_with(['.', '/']);
+    if is_path || LIST_ENDINGS.iter().any(|ending| argument.ends_with(ending)) {
+        let problem = if path.is_dir() { "is a folder" } else { "was not found" };
+        return Err(vec![format!("the list {} {problem}. Correct the path.", display::path(path))]);
+    }
+    let source: Reference = argument.parse().map_err(|error| {
+        let quoted = SanitizedText::quotable(&name_without_userinfo(argument), QUOTE_CHARS);
+        vec![format!("\"{quoted}\" is neither a file nor a reference: {error}.")]
+    })?;
+    Ok((None, vec![Entry::new(source, 1)]))
+}
+
+fn read_stdin() -> Result<Vec<u8>, Vec<String>> {
+    let mut content = Vec::new();
+    // One byte more than allowed, so that the parser reports the size.
+    let read = io::stdin().lock().take(MAX_LIST_BYTES as u64 + 1).read_to_end(&mut content);
+    read.map(|_| content).map_err(|error| unreadable("standard input", &error))
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Vec<String> {
+    vec![format!("the list {name} cannot be read: {}.", display::io_error(error))]
+}
+
+fn entries(name: String, content: &[u8]) -> Result<(Option<String>, Vec<Entry>), Vec<String>> {
+    match list::parse(&name, content) {
+        Ok(entries) => Ok((Some(name), entries)),
+        Err(errors) => Err(errors.iter().map(ListError::to_string).collect()),
+    }
+}
+
+/// Resolves the destination of an entry.
+fn image(args: &SyncArgs, list: Option<&str>, entry: Entry) -> Result<Image, String> {
+    let line = entry.line;
+    let located = |problem: String| match list {
+        Some(list) => format!("{list}:{line}: {problem}"),
+        None => problem,
+    };
+    if entry.credentials.is_some() {
+        let problem =
+            "credentials is only for the provider's function. Remove it, and log in to the registry.";
+        return Err(located(problem.into()));
+    }
+    let destination = entry.destination(args.to.as_ref()).map_err(|problem| {
+        let hint = if args.to.is_some() { "Change --to or the list" } else { "Add --to" };
+        located(format!("{problem}. {hint}."))
+    })?;
+    let request = Request {
+        source: entry.source,
+        destination,
+        tag: entry.tag,
+        platforms: entry.platforms.unwrap_or_else(|| args.platform.clone()),
+        earlier_copies: Vec::new(),
+        include_referrers: args.include_referrers,
+    };
+    Ok(Image { request, origin: list.map(|list| (list.to_owned(), line)) })
+}
+
+/// Removes repeated images. Adds an error for each image whose destination another image has.
+fn without_duplicates(images: Vec<Image>, errors: &mut Vec<String>) -> Vec<Image> {
+    let mut kept: Vec<Image> = Vec::new();
+    let mut positions: HashMap<String, usize> = HashMap::new();
+    for image in images {
+        let request = &image.request;
+        // Images without a tag are stored by digest, and never replace each other.
+        let by_digest = || format!("{}@{}", request.destination_name(), request.source);
+        let key = if request.tag.is_some() { request.destination_name() } else { by_digest() };
+        let Some(other) = positions.get(&key).map(|at| &kept[*at]) else {
+            positions.insert(key, kept.len());
+            kept.push(image);
+            continue;
+        };
+        if other.request != image.request {
+            errors.push(conflict(other, &image));
+        }
+    }
+    kept
+}
+
+fn conflict(first: &Image, second: &Image) -> String {
+    let named = |image: &Image| match image.location() {
+        location if location.is_empty() => image.request.source.to_string(),
+        location => format!("{} ({location})", image.request.source),
+    };
+    let tag = second.request.tag.as_ref().map(Tag::as_str).unwrap_or_default();
+    let problem = if first.request.source == second.request.source {
+        "different platforms for"
+    } else {
+        "the same destination"
+    };
+    format!(
+        "{} and {} have {problem} {}:{tag}. Rename one with --alias in the list, or remove it.",
+        named(first),
+        named(second),
+        second.request.destination
+    )
+}

@@ -1,0 +1,141 @@
+//! `container-image sync`: copies the images of lists, several at once, and keeps going after a failure.
+//!
+//! [`images`] reads the lists, [`copy`] handles one image, [`result`] describes its result, [`progress`] shows
+//! bars, and [`report_file`] writes the file of `--report`.
+
+mod copy;
+mod images;
+mod progress;
+mod report_file;
+mod result;
+
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+use futures_util::{StreamExt as _, stream};
+use image_copy::copy::{ConcurrentBlobs, TransferLimits};
+use tokio::time::Instant;
+
+use crate::args::{SyncArgs, Verbosity};
+use crate::connection;
+use crate::report::sync::{SyncReport, SyncSummary};
+use crate::report::{self, ConnectionOptions, INVALID_USAGE, Signal};
+use crate::signals::wait_for_signal;
+use copy::Copier;
+use images::Image;
+use progress::SyncProgress;
+use report_file::ReportKeys;
+
+pub(crate) use result::{ChangeKind, ImageResult, Totals};
+
+/// Exit code of `--check` if an image differs.
+const DIFFERS: u8 = 3;
+
+/// Copies the images of lists.
+pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
+    let images = match images::read(args) {
+        Ok(images) => images,
+        Err(lines) => return usage(&lines),
+    };
+    let keys = match &args.report {
+        Some(_) => match ReportKeys::of(&images, args.report_format, args.to.as_ref()) {
+            Ok(keys) => Some(keys),
+            Err(line) => return usage(&[line]),
+        },
+        None => None,
+    };
+    let client = match connection::client(&args.plain_http, args.certificate_authority.as_deref()) {
+        Ok(client) => client,
+        Err(line) => return report::fail(&line),
+    };
+    let started = Instant::now();
+    let progress = Arc::new(SyncProgress::new(images.len()));
+    let concurrent_blobs = ConcurrentBlobs::new(args.jobs.into());
+    let copier = Copier {
+        args,
+        client,
+        limits: TransferLimits { deadline: None, concurrent_blobs },
+        progress: progress.clone(),
+        failed_registries: Mutex::default(),
+    };
+    let options = ConnectionOptions {
+        plain_http: &args.plain_http,
+        ca_certificate: args.certificate_authority.is_some(),
+    };
+    let mut report = SyncReport::new(images.len(), mode(args), args.json, verbosity, options);
+    let signal = copy_all(&copier, &images, verbosity, &mut report).await;
+    progress.clear();
+    let mut is_written = true;
+    if let (Some(keys), Some(path)) = (&keys, &args.report)
+        && let Err(line) = keys.write(path, args.report_format, report.results())
+    {
+        report::fail(&line);
+        is_written = false;
+    }
+    let totals = report.totals().clone();
+    let code = match signal {
+        Some(signal) => signal as u8,
+        None if totals.failed > 0 || !is_written => 1,
+        None if args.check && totals.differences() > 0 => DIFFERS,
+        None => 0,
+    };
+    let is_printed = report.print_summary(&SyncSummary { elapsed: started.elapsed(), code });
+    if let Some(signal) = signal {
+        return report::interrupted(signal, &interrupted_state(&totals, &images));
+    }
+    if is_printed { ExitCode::from(code) } else { ExitCode::FAILURE }
+}
+
+/// Copies all images. Returns the signal that ended it early.
+async fn copy_all<'a>(
+    copier: &Copier<'_>,
+    images: &'a [Image],
+    verbosity: Verbosity,
+    report: &mut SyncReport<'a>,
+) -> Option<Signal> {
+    let progress = copier.progress.clone();
+    let mut show = pin!(async {
+        if verbosity == Verbosity::Normal {
+            progress.show_after_delay().await;
+        }
+        std::future::pending::<()>().await;
+    });
+    let mut signal = pin!(wait_for_signal());
+    let results = stream::iter(images.iter().enumerate())
+        .map(|(at, image)| async move { (at, copier.run(image).await) })
+        .buffer_unordered(copier.args.jobs.into());
+    let mut results = pin!(results);
+    loop {
+        tokio::select! {
+            biased;
+            signal = &mut signal => return Some(signal),
+            next = results.next() => match next {
+                Some((at, result)) => progress.finish_image(|| report.add(at, result)),
+                None => return None,
+            },
+            () = &mut show => unreachable!("the bars never complete"),
+        }
+    }
+}
+
+fn mode(args: &SyncArgs) -> report::sync::Mode {
+    use report::sync::Mode;
+    match (args.check, args.dry_run) {
+        (true, _) => Mode::Check,
+        (false, true) => Mode::DryRun,
+        (false, false) => Mode::Copy,
+    }
+}
+
+fn interrupted_state(totals: &Totals, images: &[Image]) -> String {
+    format!("{} of {} images are complete; a second run skips them", totals.complete(), images.len())
+}
+
+/// Prints errors of arguments and lists. Nothing was sent.
+fn usage(lines: &[String]) -> ExitCode {
+    for line in lines {
+        report::fail(line);
+    }
+    ExitCode::from(INVALID_USAGE)
+}

@@ -1,0 +1,284 @@
+//! Prints the results of `sync`: a line for each image and a summary, or a JSON document.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use image_copy::copy::{Failure, Problem};
+use image_copy::oci::Platform;
+use image_copy::text::escaped_json;
+use serde_json::{Value, json};
+
+use super::hint::hint;
+use super::{ConnectionOptions, MAX_LINE_CHARS, byte_size, details, fail, print, seconds, shortened};
+use crate::args::Verbosity;
+use crate::commands::sync::{ChangeKind, ImageResult, Totals};
+
+/// Maximum number of platforms in a line.
+const MAX_PLATFORMS: usize = 2;
+
+/// The effect of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Copy,
+    DryRun,
+    Check,
+}
+
+/// Results that are printed as they arrive, or at the end as JSON.
+pub(crate) struct SyncReport<'a> {
+    results: Vec<Option<ImageResult<'a>>>,
+    totals: Totals,
+    mode: Mode,
+    is_json: bool,
+    verbosity: Verbosity,
+    options: ConnectionOptions<'a>,
+    /// False after a failed write to stdout.
+    is_printed: bool,
+}
+
+/// End of a run.
+pub(crate) struct SyncSummary {
+    pub(crate) elapsed: Duration,
+    pub(crate) code: u8,
+}
+
+impl<'a> SyncReport<'a> {
+    pub(crate) fn new(
+        images: usize,
+        mode: Mode,
+        is_json: bool,
+        verbosity: Verbosity,
+        options: ConnectionOptions<'a>,
+    ) -> Self {
+        let results = (0..images).map(|_| None).collect();
+        Self { results, totals: Totals::default(), mode, is_json, verbosity, options, is_printed: true }
+    }
+
+    /// Adds and prints a result.
+    pub(crate) fn add(&mut self, at: usize, result: ImageResult<'a>) {
+        self.totals.add(&result);
+        if let Ok(change) = &result.change
+            && let Some(warning) = &change.warning
+        {
+            let _ = writeln!(io::stderr(), "warning: {}: {warning}", result.image.request.source);
+        }
+        match &result.change {
+            _ if self.is_json => {}
+            Err(failure) if self.verbosity == Verbosity::Quiet => {
+                fail(&failure_text(&result, failure, &self.options));
+            }
+            Ok(_) if self.verbosity == Verbosity::Quiet => {}
+            _ => self.print_line(&result),
+        }
+        self.results[at] = Some(result);
+    }
+
+    fn print_line(&mut self, result: &ImageResult<'_>) {
+        self.print(&line(result, self.mode, &self.options));
+        if let Err(failure) = &result.change
+            && self.verbosity == Verbosity::Verbose
+        {
+            for line in details(failure) {
+                let _ = writeln!(io::stderr(), "  {line}");
+            }
+        }
+    }
+
+    /// Prints to stdout, unless a write has failed before.
+    fn print(&mut self, text: &str) {
+        if self.is_printed {
+            self.is_printed = print(text, "") == ExitCode::SUCCESS;
+        }
+    }
+
+    pub(crate) fn results(&self) -> &[Option<ImageResult<'a>>] {
+        &self.results
+    }
+
+    pub(crate) fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Prints the summary or the JSON document. Returns true if everything was printed.
+    pub(crate) fn print_summary(&mut self, summary: &SyncSummary) -> bool {
+        if self.is_json {
+            self.print(&escaped_json(&format!("{:#}", self.document(summary))));
+        } else if self.verbosity != Verbosity::Quiet {
+            self.print(&self.summary_text(summary));
+        }
+        self.is_printed
+    }
+
+    /// Formats counts, bytes, seconds and pulls, and the meaning of the exit code.
+    fn summary_text(&self, summary: &SyncSummary) -> String {
+        let Totals { unchanged, new, moved, failed, bytes, .. } = self.totals;
+        let images = image_count(self.results.len());
+        let bytes = match self.mode {
+            Mode::Copy => format!("; {} copied in {}", byte_size(bytes), seconds(summary.elapsed)),
+            Mode::DryRun => format!("; {} to copy", byte_size(bytes)),
+            Mode::Check => String::new(),
+        };
+        let skipped = match self.results.len() - self.totals.images() {
+            0 => String::new(),
+            skipped => format!(", {skipped} not finished"),
+        };
+        let limit = self.totals.rate_limit.as_ref().map(|limit| format!("Docker Hub: {limit}\n"));
+        format!(
+            "{images}: {new} new, {moved} moved, {unchanged} unchanged, {failed} failed{skipped}{bytes}\n{}exit code {}: {}",
+            limit.unwrap_or_default(),
+            summary.code,
+            self.code_meaning(summary.code)
+        )
+    }
+
+    fn code_meaning(&self, code: u8) -> String {
+        match (code, self.mode) {
+            (0, Mode::Copy) => "all images are up to date".into(),
+            (0, Mode::DryRun) => "all images can be copied; nothing was written".into(),
+            (0, Mode::Check) => "all images are up to date; nothing was written".into(),
+            (1, _) if self.totals.failed == 0 => "the report was not written".into(),
+            (1, _) => format!("{} failed", image_count(self.totals.failed)),
+            (3, _) => format!(
+                "{} differ from the source; nothing was written",
+                image_count(self.totals.differences())
+            ),
+            _ => "interrupted".into(),
+        }
+    }
+
+    fn document(&self, summary: &SyncSummary) -> Value {
+        let images: Vec<Value> =
+            self.results.iter().flatten().map(|result| value(result, &self.options)).collect();
+        let Totals { unchanged, new, moved, failed, bytes, pulls, rate_limit } = &self.totals;
+        json!({
+            "images": images,
+            "summary": {
+                "images": self.results.len(),
+                "new": new,
+                "moved": moved,
+                "unchanged": unchanged,
+                "failed": failed,
+                "bytes": bytes,
+                "seconds": rounded(summary.elapsed),
+                "pulls": pulls,
+                "pulls_left": rate_limit.as_ref().and_then(|limit| limit.remaining),
+                "exit_code": summary.code,
+            },
+        })
+    }
+}
+
+/// Formats a result: symbol, source, digest, platforms, size, seconds and pulls.
+fn line(result: &ImageResult<'_>, mode: Mode, options: &ConnectionOptions<'_>) -> String {
+    let change = match &result.change {
+        Ok(change) => change,
+        Err(failure) => return format!("! {}", failure_text(result, failure, options)),
+    };
+    let request = &result.image.request;
+    let mut parts = vec![change.digest.short().to_owned()];
+    if let ChangeKind::Moved { from } = &change.kind {
+        parts[0] += &format!(" (was {})", from.short());
+    }
+    if change.kind == ChangeKind::Repaired {
+        parts.push("was incomplete".into());
+    }
+    parts.extend(platforms(&change.platforms));
+    parts.extend(change.size.map(byte_size));
+    if mode == Mode::Copy {
+        parts.push(seconds(result.elapsed));
+    }
+    match result.pulls {
+        0 => {}
+        1 => parts.push("1 pull".into()),
+        pulls => parts.push(format!("{pulls} pulls")),
+    }
+    let symbol = match change.kind {
+        ChangeKind::Unchanged => '=',
+        ChangeKind::New => '+',
+        ChangeKind::Moved { .. } | ChangeKind::Repaired => '~',
+    };
+    format!("{symbol} {} {}", request.source, parts.join(", "))
+}
+
+fn platforms(all: &[Platform]) -> Option<String> {
+    let names: Vec<String> = all.iter().take(MAX_PLATFORMS).map(ToString::to_string).collect();
+    match all.len().saturating_sub(MAX_PLATFORMS) {
+        _ if names.is_empty() => None,
+        0 => Some(names.join(", ")),
+        others => Some(format!("{} and {others} more", names.join(", "))),
+    }
+}
+
+/// Returns the source with its line in a list, the failure, one thing to change, and the code.
+fn failure_text(result: &ImageResult<'_>, failure: &Failure, options: &ConnectionOptions<'_>) -> String {
+    let location = match result.image.location() {
+        location if location.is_empty() => String::new(),
+        location => format!("{location}: "),
+    };
+    let ending = format!("{} ({})", sync_hint(failure, options), failure.code());
+    let room = MAX_LINE_CHARS.saturating_sub(location.chars().count() + ending.chars().count() + 1);
+    format!("{location}{} {ending}", shortened(failure.summary(), room))
+}
+
+/// Returns one thing to change. Hints of `copy` name its argument SOURCE, which is here an image of a list.
+fn sync_hint(failure: &Failure, options: &ConnectionOptions<'_>) -> String {
+    match failure.problem() {
+        Problem::TagImmutable => {
+            "Remove the image from the list, or make the repository's tags mutable.".into()
+        }
+        Problem::NoPlatform => "Change the platform, or choose a tag with this platform.".into(),
+        _ => hint(failure, options).replace("SOURCE", "the list"),
+    }
+}
+
+fn value(result: &ImageResult<'_>, options: &ConnectionOptions<'_>) -> Value {
+    let request = &result.image.request;
+    let (list, line) = result.image.origin.clone().unzip();
+    let mut value = json!({
+        "source": request.source.to_string(),
+        "destination": request.destination_name(),
+        "list": list,
+        "line": line,
+        "seconds": rounded(result.elapsed),
+        "pulls": result.pulls,
+    });
+    let more = match &result.change {
+        Ok(change) => json!({
+            "status": match change.kind {
+                ChangeKind::Unchanged => "unchanged",
+                ChangeKind::New => "new",
+                ChangeKind::Moved { .. } => "moved",
+                ChangeKind::Repaired => "repaired",
+            },
+            "digest": change.digest.to_string(),
+            "uri": request.destination.with_digest(change.digest.clone()).to_string(),
+            "previous_digest": match &change.kind {
+                ChangeKind::Moved { from } => Some(from.to_string()),
+                _ => None,
+            },
+            "platforms": change.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "size": change.size,
+            "bytes": change.bytes,
+            "warning": change.warning,
+        }),
+        Err(failure) => json!({
+            "status": "failed",
+            "error": format!("{} {}", failure.summary(), sync_hint(failure, options)),
+            "code": failure.code(),
+        }),
+    };
+    if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {
+        value.extend(more);
+    }
+    value
+}
+
+/// Returns seconds with milliseconds.
+fn rounded(elapsed: Duration) -> f64 {
+    (elapsed.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+fn image_count(images: usize) -> String {
+    if images == 1 { "1 image".into() } else { format!("{images} images") }
+}
