@@ -395,3 +395,50 @@ async fn an_interrupted_run_reports_complete_images_and_a_second_run_skips_them(
     let again = sandbox.run("sync app1:1 app2:1 app3:1 --to MIRROR").await;
     assert!(again.stdout.contains("3 images: 1 new, 0 moved, 2 unchanged, 0 failed"), "{}", again.stdout);
 }
+
+/// A nightly run over 1500 unchanged images.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_does_not_grow_with_the_list() {
+    const MAX_KIB: u64 = 64 << 10;
+    let sandbox = Mirror::start().await;
+    let images = [1, 2, 3].map(common::image);
+    let hub = sandbox.registry("docker.io");
+    let mut list = "images:\n".to_owned();
+    for at in 0..500 {
+        let (source, name) = (format!("acme/app{at}"), format!("m/acme/app{at}"));
+        let arn = sandbox.emulator.repository_arn(&name);
+        let repository = sandbox.emulator.ecr().create_repository(&arn, Mutability::Mutable);
+        for (tag, image) in ["1", "2", "3"].iter().zip(&images) {
+            hub.put_image(&source, tag, image);
+            repository.put_image(Some(tag), image);
+        }
+        writeln!(list, "- {{source: {source}, tags: [1, 2, 3]}}").unwrap();
+    }
+    sandbox.write("images.yaml", list);
+    let mark = sandbox.emulator.log().mark();
+    let started = std::time::Instant::now();
+    let mut child = sandbox.command("sync images.yaml --to MIRROR/m --json");
+    let mut child = child.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id().unwrap());
+    let mut stdout = child.stdout.take().unwrap();
+    let reading = tokio::spawn(async move {
+        let mut text = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut stdout, &mut text).await.map(|_| text)
+    });
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        peak = peak.max(kib.unwrap_or(0));
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let elapsed = started.elapsed();
+    let summary: Value = serde_json::from_str(&reading.await.unwrap().unwrap()).unwrap();
+    assert_eq!(summary["summary"]["unchanged"], 1500, "{}", summary["summary"]);
+    let log = sandbox.emulator.log();
+    assert_eq!(log.pulls(mark), 0);
+    println!("{peak} KiB, {:.1} s, requests: {:?}", elapsed.as_secs_f64(), log.counts(mark));
+    assert!(peak > 0 && peak < MAX_KIB, "{peak} KiB");
+}
