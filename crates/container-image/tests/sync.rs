@@ -196,7 +196,7 @@ async fn a_dry_run_reports_sizes_and_failures_and_writes_nothing() {
     assert!(line.contains(", linux/amd64, linux/arm64, ") && line.ends_with(" pulls"), "{line}");
     assert!(output.stdout.contains("; ") && output.stdout.contains(" to copy\n"), "{}", output.stdout);
     assert!(
-        output.stdout.contains("\nDocker Hub: ") && output.stdout.contains(" pulls left for "),
+        output.stdout.contains("\nDocker Hub: 3 pulls needed, 97 of 100 pulls left for "),
         "{}",
         output.stdout
     );

@@ -152,29 +152,33 @@ async fn prints_help_with_examples() {
     insta::assert_snapshot!("help-sync", shown(&sandbox, &[], "sync --help").await);
 }
 
-/// A run with each symbol. Seconds are replaced, because they vary. A library that compresses layers can
-/// change digests and sizes.
-#[tokio::test(flavor = "multi_thread")]
-async fn prints_the_images_of_a_sync() {
+/// Returns a sandbox with repositories, the prefix `base` in ECR, and the folder of its credentials.
+async fn sandbox_with_ecr(repositories: &[&str]) -> (Sandbox, String, String) {
     let sandbox = sandbox().await;
     let ecr = sandbox.emulator.ecr();
-    let create = |name: &str| {
-        let arn = sandbox.emulator.repository_arn(name);
-        ecr.create_repository(&arn, aws_emulator::Mutability::Mutable)
-    };
-    let (python, _) = (create("base/python"), create("base/acme/gone"));
-    python.put_image(Some("3.7"), &common::image(1));
-    python.put_image(Some("3.9"), &common::image(9));
-    sandbox.publish("docker.io/library/python:3.13", 3);
-    let uri = python.uri();
-    let prefix = uri.strip_suffix("/python").unwrap();
+    for name in repositories {
+        ecr.create_repository(&sandbox.emulator.repository_arn(name), aws_emulator::Mutability::Mutable);
+    }
+    let prefix = ecr.repository(&sandbox.emulator.repository_arn("base")).uri();
     let (host, _) = prefix.split_once('/').unwrap();
     let region = host.split('.').nth(3).unwrap();
     let token = ecr.call(region, "GetAuthorizationToken", &serde_json::json!({})).unwrap();
     let token = &token["authorizationData"][0]["authorizationToken"];
     sandbox.write("config.json", serde_json::json!({"auths": {host: {"auth": token}}}).to_string());
-    sandbox.write("images.txt", "python:3.7\npython:3.9\npython:3.13\nghcr.io/acme/gone:1\n");
     let folder = sandbox.folder().display().to_string();
+    (sandbox, prefix, folder)
+}
+
+/// A run with each symbol. Seconds are replaced, because they vary. A library that compresses layers can
+/// change digests and sizes.
+#[tokio::test(flavor = "multi_thread")]
+async fn prints_the_images_of_a_sync() {
+    let (sandbox, prefix, folder) = sandbox_with_ecr(&["base/python", "base/acme/gone"]).await;
+    let python = sandbox.emulator.ecr().repository(&sandbox.emulator.repository_arn("base/python"));
+    python.put_image(Some("3.7"), &common::image(1));
+    python.put_image(Some("3.9"), &common::image(9));
+    sandbox.publish("docker.io/library/python:3.13", 3);
+    sandbox.write("images.txt", "python:3.7\npython:3.9\npython:3.13\nghcr.io/acme/gone:1\n");
     // One image after another, so that their order is always the same.
     let command = format!("sync images.txt --to {prefix} --jobs 1");
     let replacements = [
@@ -204,4 +208,17 @@ async fn shows_a_progress_bar_after_a_delay() {
     assert!(text.contains("of 2 references resolved"), "{text}");
     let quick = shown(&sandbox, &[], "list").await;
     assert!(!quick.contains("resolved"), "{quick}");
+}
+
+/// One bar for each running image, and one for all.
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_progress_bars_of_a_sync() {
+    use aws_emulator::{Effect, Fault};
+    let (sandbox, prefix, folder) = sandbox_with_ecr(&["base/python"]).await;
+    sandbox.emulator.faults().add(Fault::on("upload.put", Effect::Delay { ms: 2500 }).once());
+    let command = format!("sync python:3.7 python:3.9 --to {prefix} --jobs 1");
+    let text = shown(&sandbox, &[("DOCKER_CONFIG", &folder)], &command).await;
+    assert!(text.contains(" of 2 images, "), "{text}");
+    assert!(text.contains("/s docker.io/library/python:3.7"), "{text}");
+    assert!(text.contains("2 images: 2 new, 0 moved, 0 unchanged, 0 failed; "), "{text}");
 }

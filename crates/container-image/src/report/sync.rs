@@ -123,7 +123,12 @@ impl<'a> SyncReport<'a> {
             0 => String::new(),
             skipped => format!(", {skipped} not finished"),
         };
-        let limit = self.totals.rate_limit.as_ref().map(|limit| format!("Docker Hub: {limit}\n"));
+        let needed = match (self.mode, self.totals.pulls) {
+            (Mode::DryRun, 1) => "1 pull needed, ".to_owned(),
+            (Mode::DryRun, pulls) => format!("{pulls} pulls needed, "),
+            (Mode::Copy | Mode::Check, _) => String::new(),
+        };
+        let limit = self.totals.rate_limit.as_ref().map(|limit| format!("Docker Hub: {needed}{limit}\n"));
         format!(
             "{images}: {new} new, {moved} moved, {unchanged} unchanged, {failed} failed{skipped}{bytes}\n{}exit code {}: {}",
             limit.unwrap_or_default(),
