@@ -229,6 +229,7 @@ async fn invalid_arguments_and_lists_are_usage_errors() {
     for (arguments, expected) in [
         ("bad.txt --to MIRROR", "bad.txt:2: \"Nginx\" is not a repository name"),
         ("missing.txt --to MIRROR", "the list missing.txt was not found. Correct the path."),
+        ("/dev/null --to MIRROR", "the list /dev/null is not a regular file. Pass - and use standard input."),
         ("Nginx --to MIRROR", "\"Nginx\" is neither a file nor a reference: "),
         ("nginx", "the destination nginx has no registry. Add --to."),
         ("secret.yaml --to MIRROR", "secret.yaml:2: credentials is only for the provider's function."),

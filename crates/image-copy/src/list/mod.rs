@@ -80,6 +80,10 @@ fn parse_yaml(text: &str, output: &mut Output) {
     if let Some(second) = roots.next() {
         return output.error(tree.line(second), "the file has several YAML documents. Keep one.".into());
     }
+    if tree.items(root).is_some() {
+        return output
+            .error(tree.line(root), "the list has no key. Write images: above the references.".into());
+    }
     let Some(list) = Fields::new(&tree, root, String::new(), output) else { return };
     match (list.get("images"), list.get("sync")) {
         (Some(_), None) => images::parse(&list, output),

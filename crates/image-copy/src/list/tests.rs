@@ -150,7 +150,7 @@ fn yaml_reports_each_error_with_its_line_and_key() {
         ],
     );
     check_errors("images: nginx\n", &["list:1: images is not a list. Start each item with a dash."]);
-    check_errors("- nginx\n", &["list:1: the list is not a mapping. Write keys with a colon."]);
+    check_errors("- nginx\n", &["list:1: the list has no key. Write images: above the references."]);
     check_errors(
         "docker.io:\n  images:\n    nginx: []\n",
         &["list:1: the list has no images. Add the key images, or sync as in regsync."],

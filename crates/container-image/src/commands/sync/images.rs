@@ -76,7 +76,11 @@ fn read_argument(argument: &str) -> Result<(Option<String>, Vec<Entry>), Vec<Str
     if path.exists() && !path.is_dir() {
         let name = display::path(path);
         let content = input_file::read(path, MAX_LIST_BYTES as u64);
-        let content = content.map_err(|error| unreadable(&name, &error))?;
+        let content = content.map_err(|error| match path.is_file() {
+            true => unreadable(&name, &error),
+            // For example, a process substitution of a shell.
+            false => vec![format!("the list {name} is not a regular file. Pass - and use standard input.")],
+        })?;
         return entries(name, &content);
     }
     let is_path = argument.starts_with(['.', '/']);
