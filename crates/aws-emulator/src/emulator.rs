@@ -15,6 +15,7 @@ use crate::body::BoxError;
 use crate::ca::CertificateAuthority;
 use crate::ecr::Ecr;
 use crate::fault::Faults;
+use crate::identity::{ContainerCredentials, ContainerEndpoint, InstanceMetadata, Sso, Sts};
 use crate::log::Log;
 use crate::proxy::{ProxyState, listen};
 use crate::service::Service;
@@ -56,6 +57,8 @@ pub struct Emulator {
     secrets: Arc<Secrets>,
     parameters: Arc<Parameters>,
     dynamodb: Arc<DynamoDb>,
+    sts: Arc<Sts>,
+    sso: Arc<Sso>,
 }
 
 /// Name of the provider's state table, which exists from the start in the emulator's Region.
@@ -85,6 +88,7 @@ impl Emulator {
             log: Arc::default(),
             faults: Arc::default(),
             services: RwLock::default(),
+            access_keys: Arc::default(),
         });
         let (address, listener) = listen(Arc::clone(&shared), settings.listen, None).await?;
         let generated_blobs = Arc::<GeneratedBlobs>::default();
@@ -96,6 +100,8 @@ impl Emulator {
         let parameters = Arc::new(Parameters::new(&settings.account));
         let dynamodb = Arc::new(DynamoDb::new(&settings.account));
         dynamodb.create_table(&settings.region, STATE_TABLE);
+        let sts = Arc::new(Sts::new(&settings.account, Arc::clone(&shared.access_keys)));
+        let sso = Arc::new(Sso::new(Arc::clone(&shared.access_keys)));
         let listeners = Mutex::new(vec![listener]);
         let emulator = Self {
             shared,
@@ -111,6 +117,8 @@ impl Emulator {
             secrets,
             parameters,
             dynamodb,
+            sts,
+            sso,
         };
         emulator.add(Arc::clone(&emulator.docker_hub) as Arc<dyn Service>);
         emulator.add(Arc::clone(&emulator.ecr) as Arc<dyn Service>);
@@ -119,6 +127,8 @@ impl Emulator {
         emulator.add(Arc::clone(&emulator.secrets) as Arc<dyn Service>);
         emulator.add(Arc::clone(&emulator.parameters) as Arc<dyn Service>);
         emulator.add(Arc::clone(&emulator.dynamodb) as Arc<dyn Service>);
+        emulator.add(Arc::clone(&emulator.sts) as Arc<dyn Service>);
+        emulator.add(Arc::clone(&emulator.sso) as Arc<dyn Service>);
         Ok(emulator)
     }
 
@@ -172,6 +182,44 @@ impl Emulator {
     /// Returns DynamoDB of all Regions. The Region of the settings has the table [`STATE_TABLE`].
     pub fn dynamodb(&self) -> &Arc<DynamoDb> {
         &self.dynamodb
+    }
+
+    /// Returns STS of all Regions.
+    pub fn sts(&self) -> &Arc<Sts> {
+        &self.sts
+    }
+
+    /// Returns the portal of IAM Identity Center in all Regions.
+    pub fn sso(&self) -> &Arc<Sso> {
+        &self.sso
+    }
+
+    /// Opens an endpoint for the credentials of a container.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if no port can be opened.
+    pub async fn container_credentials(&self) -> Result<ContainerCredentials, BoxError> {
+        let endpoint = Arc::new(ContainerEndpoint::new(Arc::clone(&self.shared.access_keys)));
+        let token = endpoint.token().to_owned();
+        let address = self.expose(endpoint).await?;
+        Ok(ContainerCredentials { url: format!("http://{address}{}", ContainerEndpoint::PATH), token })
+    }
+
+    /// Opens the metadata service of an EC2 instance, and returns the URL for
+    /// `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if no port can be opened.
+    pub async fn instance_metadata(&self) -> Result<String, BoxError> {
+        let service = InstanceMetadata::new(Arc::clone(&self.shared.access_keys));
+        Ok(format!("http://{}", self.expose(Arc::new(service)).await?))
+    }
+
+    /// Expires all temporary credentials that were issued.
+    pub fn expire_credentials(&self) {
+        self.shared.access_keys.expire_all();
     }
 
     /// Returns the ARN of a repository in the account and Region of the settings.

@@ -18,6 +18,7 @@ use crate::body::{Body, Counting, empty, full};
 use crate::ca::CertificateAuthority;
 use crate::fault::{Direction, Effect, Faults};
 use crate::faulty_body::{FaultyBody, affected_body};
+use crate::identity::AccessKeys;
 use crate::log::{Log, LogHandle};
 use crate::service::{ConnectionReset, Request, Response, Service, response};
 use crate::stream::{ResetHandle, ResettableStream};
@@ -28,6 +29,7 @@ pub(crate) struct ProxyState {
     pub(crate) log: Arc<Log>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) services: RwLock<Vec<Arc<dyn Service>>>,
+    pub(crate) access_keys: Arc<AccessKeys>,
 }
 
 impl ProxyState {
@@ -184,6 +186,7 @@ async fn handle_request(
         operation,
         log_handle: log_handle.clone(),
         effect: fault.effect.clone().filter(|_| fault.affected.is_none()),
+        access_keys: Arc::clone(&state.access_keys),
     };
     let mut response = match injected_response(fault.effect.as_ref()).await {
         Some(response) => response,

@@ -1,5 +1,7 @@
 //! Services behind the proxy, each for certain host names.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -7,6 +9,7 @@ use serde::Serialize;
 
 use crate::body::{Body, empty, full};
 use crate::fault::Effect;
+use crate::identity::AccessKeys;
 use crate::log::LogHandle;
 
 /// A response with a streamed or buffered body.
@@ -70,6 +73,8 @@ pub struct Request {
     pub log_handle: LogHandle,
     /// Effect of a fault that the service itself must apply.
     pub effect: Option<Effect>,
+    /// Access keys that AWS APIs accept.
+    pub(crate) access_keys: Arc<AccessKeys>,
 }
 
 impl Request {

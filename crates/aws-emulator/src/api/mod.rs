@@ -26,6 +26,7 @@ use crate::service::{Operation, Request, Response, response};
 pub(crate) use caller::Caller;
 pub(crate) use denials::Denials;
 pub(crate) use error::ApiError;
+pub(crate) use signature::check as check_signature;
 
 /// Names of an AWS API.
 pub(crate) struct Api {

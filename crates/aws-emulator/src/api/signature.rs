@@ -1,14 +1,14 @@
 //! Signatures of API calls.
 
-use crate::emulator::ACCESS_KEY_ID;
 use crate::fault::Effect;
+use crate::identity::KeyError;
 use crate::service::Request;
 
 use super::ApiError;
 
-/// Checks that the request is signed with the emulator's access key for this service and Region. The
+/// Checks that the request is signed with an access key of the emulator for this service and Region. The
 /// signature itself is not verified.
-pub(super) fn check(request: &Request, region: &str, service: &str) -> Result<(), ApiError> {
+pub(crate) fn check(request: &Request, region: &str, service: &str) -> Result<(), ApiError> {
     let missing = || ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token");
     let value = request.header("authorization").ok_or_else(missing)?;
     let incomplete = || {
@@ -24,13 +24,17 @@ pub(super) fn check(request: &Request, region: &str, service: &str) -> Result<()
     let [key, _, scope_region, scope_service, "aws4_request"] = scope[..] else {
         return Err(incomplete());
     };
-    if key != ACCESS_KEY_ID {
-        let message = "The security token included in the request is invalid.";
-        return Err(ApiError::new("UnrecognizedClientException", message));
-    }
-    if matches!(request.effect, Some(Effect::ExpireToken)) {
-        let message = "The security token included in the request is expired";
-        return Err(ApiError::new("ExpiredTokenException", message));
+    let expires = matches!(request.effect, Some(Effect::ExpireToken));
+    match request.access_keys.check(key) {
+        Err(KeyError::Unknown) => {
+            let message = "The security token included in the request is invalid.";
+            return Err(ApiError::new("UnrecognizedClientException", message));
+        }
+        Ok(()) if !expires => {}
+        Ok(()) | Err(KeyError::Expired) => {
+            let message = "The security token included in the request is expired";
+            return Err(ApiError::new("ExpiredTokenException", message));
+        }
     }
     if scope_region != region || scope_service != service {
         let message = format!("Credential should be scoped to '{region}' and service '{service}'.");
