@@ -86,17 +86,18 @@ impl RepositoryArn {
         oci::Repository::new(registry, &self.name).expect("the name was checked")
     }
 
+    /// Returns the ARN of a repository with any host of private ECR: standard, FIPS or dual-stack.
+    #[must_use]
+    pub fn from_any_host(repository: &oci::Repository) -> Option<Self> {
+        let EcrRegistryHost { partition, region, account } =
+            EcrRegistryHost::parse(repository.registry().as_str())?;
+        Some(Self { partition, region, account, name: repository.path().into() })
+    }
+
     /// Returns the ARN of a repository with a standard host of private ECR.
     #[must_use]
     pub fn from_repository(repository: &oci::Repository) -> Option<Self> {
-        let host = EcrRegistryHost::parse(repository.registry().as_str())?;
-        let arn = Self {
-            partition: host.partition,
-            region: host.region,
-            account: host.account,
-            name: repository.path().into(),
-        };
-        (arn.host() == repository.registry().as_str()).then_some(arn)
+        Self::from_any_host(repository).filter(|arn| arn.host() == repository.registry().as_str())
     }
 }
 
@@ -189,6 +190,8 @@ mod tests {
     fn only_the_standard_host_converts_to_an_arn() {
         let fips = uri_of("123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com/app");
         assert_eq!(RepositoryArn::from_repository(&fips), None);
+        let arn = RepositoryArn::from_any_host(&fips).unwrap().to_string();
+        assert_eq!(arn, "arn:aws:ecr:eu-west-1:123456789012:repository/app");
         assert_eq!(RepositoryArn::from_repository(&uri_of("ghcr.io/acme/app")), None);
     }
 }

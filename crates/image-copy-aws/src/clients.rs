@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_ecr::config::SharedHttpClient;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -50,18 +50,11 @@ impl AwsClients {
     /// Reads credentials, endpoints and proxies as the SDK does. Sends nothing: the first call fetches
     /// credentials.
     pub async fn from_environment(options: ClientOptions) -> Self {
-        // Pinned, because `latest()` would change retries and timeouts with a `cargo update`.
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        let mut loader = config_loader(options.app_name, &options.certificates)
             .use_fips(options.endpoints.fips)
             .use_dual_stack(options.endpoints.dual_stack);
         if let Some(region) = options.region {
             loader = loader.region(Region::new(region));
-        }
-        if let Ok(name) = AppName::new(options.app_name) {
-            loader = loader.app_name(name);
-        }
-        if !options.certificates.is_empty() {
-            loader = loader.http_client(http_client_with(&options.certificates));
         }
         Self::new(loader.load().await, RetryPolicy::default())
     }
@@ -111,6 +104,16 @@ impl AwsClients {
         });
         RetryingClient::new(client.clone(), self.api_host(Service::Ecr, region), deadline, self.retry_policy)
     }
+}
+
+/// Returns a loader with this application name, and with these CA certificates if there are any.
+pub(crate) fn config_loader(app_name: String, certificates: &[u8]) -> ConfigLoader {
+    // Pinned, because `latest()` would change retries and timeouts with a `cargo update`.
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+    if let Ok(name) = AppName::new(app_name) {
+        loader = loader.app_name(name);
+    }
+    if certificates.is_empty() { loader } else { loader.http_client(http_client_with(certificates)) }
 }
 
 /// Returns the SDK's HTTP client with these CA certificates. A client built by hand does not use the proxy

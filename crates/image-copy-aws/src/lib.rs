@@ -7,6 +7,7 @@
 //! | [`credential_arn`] | ARNs of secrets and parameters that contain credentials |
 //! | [`endpoints`] | host names of APIs and registries, including FIPS and dual-stack |
 //! | [`clients`] | SDK clients, one for each Region |
+//! | [`shell`], [`unavailable`] | SDK clients with the credentials of a shell, and credentials that cannot be loaded |
 //! | [`retry`] | retries of API calls, and their errors as errors of the engine |
 //! | [`credentials`] | credentials for the registry API, from `GetAuthorizationToken` |
 //! | [`public_credentials`] | credentials for ECR Public |
@@ -43,10 +44,12 @@ mod repository_spec;
 mod retry;
 mod scan_findings;
 mod secrets;
+mod shell;
 mod state_table;
 #[cfg(test)]
 mod testing;
 mod token;
+mod unavailable;
 
 pub use arn::{InvalidRepositoryArn, RepositoryArn};
 pub use clients::{AwsClients, ClientOptions};
@@ -67,4 +70,6 @@ pub use repository_spec::{Encryption, RepositorySpec, TagMutability};
 pub use retry::RetryPolicy;
 pub use scan_findings::{ImageScan, Severity};
 pub use secrets::{SecretReadError, SecretReadErrorKind, Secrets};
+pub use shell::{ShellClients, ShellOptions};
 pub use state_table::{CopyRecord, Lease, Owner, StateTable, TagState, WriteOutcome};
+pub use unavailable::UnavailableCredentials;

@@ -16,6 +16,8 @@ use image_copy::registry::{CredentialsSent, Error, ErrorResponse, NOT_SENT};
 use image_copy::text::SanitizedText;
 use tokio::time::Instant;
 
+use crate::unavailable::UnavailableCredentials;
+
 /// Number and timing of the attempts of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
@@ -134,6 +136,10 @@ impl<C> RetryingClient<C> {
     where
         E: ProvideErrorMetadata + StdError + 'static,
     {
+        // Without credentials the SDK sends nothing, and reports a dispatch failure.
+        if let Some(unavailable) = UnavailableCredentials::cause_of(&error) {
+            return Error::Credentials(unavailable.to_string().into());
+        }
         let kind = match &error {
             SdkError::ServiceError(response) => {
                 let Some(code) = response.err().code() else {
@@ -170,12 +176,6 @@ impl<C> RetryingClient<C> {
             },
             _ => ErrorKind::Interrupted,
         };
-        // Without credentials the SDK sends nothing, and reports a dispatch failure.
-        if let ErrorKind::Connect(text) = &kind
-            && text.contains("credentials")
-        {
-            return Error::Credentials(format!("no AWS credentials for {action}: {text}").into());
-        }
         self.no_response(kind, attempts, started)
     }
 
@@ -235,8 +235,15 @@ enum ErrorClass {
     Permanent,
 }
 
-fn classify<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> ErrorClass {
+fn classify<E>(error: &SdkError<E, HttpResponse>) -> ErrorClass
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
     match error {
+        // The sources of credentials repeat their own calls.
+        SdkError::DispatchFailure(_) if UnavailableCredentials::cause_of(error).is_some() => {
+            ErrorClass::Permanent
+        }
         SdkError::ServiceError(response) => match response.err().code() {
             Some(code) if classify_code(code) != ErrorClass::Permanent => classify_code(code),
             _ if response.raw().status().as_u16() == 429 => ErrorClass::Throttled,

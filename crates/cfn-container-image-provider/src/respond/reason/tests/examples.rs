@@ -122,7 +122,7 @@ pub(super) fn cause(problem: Problem) -> Option<registry::Error> {
     }
     Some(match problem {
         Problem::CredentialsUnavailable => {
-            registry::Error::Credentials("no AWS credentials for ecr:GetAuthorizationToken: timed out".into())
+            registry::Error::Credentials("AWS credentials cannot be loaded (\"timed out\")".into())
         }
         Problem::Unreachable => network(ErrorKind::ConnectTimeout, host),
         Problem::ProxyUnreachable => network(
