@@ -12,10 +12,10 @@ dependencies() {
         awk '{ sub(/^v/, "", $2); print $1, $2 }' | sort -u
 }
 
-# forbid PACKAGE PATTERN REASON: fails if a dependency of PACKAGE matches PATTERN ("name version").
+# forbid PACKAGE PATTERN REASON [OPTION...]: fails if a dependency of PACKAGE matches PATTERN ("name version").
 forbid() {
     local all found
-    all=$(dependencies "$1")
+    all=$(dependencies "$1" "${@:4}")
     found=$(grep -E "$2" <<<"$all" || true)
     if [ -n "$found" ]; then
         printf 'FAILED  %s: %s\n        found: %s\n' "$1" "$3" "$(echo "$found" | paste -sd, -)"
@@ -51,8 +51,11 @@ ours='^(image-copy|image-copy-aws|cfn-container-image-provider|container-image|a
 cloud='^(aws-sdk-|aws-config |aws-smithy-|aws-types |aws_lambda_events |lambda_)'
 
 forbid image-copy "$cloud" 'the engine depends on no AWS SDK and not on Lambda'
-forbid container-image "$cloud" 'the command line depends on no AWS SDK'
-forbid image-copy-aws '^(aws_lambda_events|lambda_)' 'only the provider depends on Lambda'
+forbid container-image "$cloud" 'the command line uses the AWS SDK only through image-copy-aws' --depth 1
+for package in image-copy-aws container-image; do
+    forbid "$package" '^(aws_lambda_events|lambda_)' 'only the provider depends on Lambda'
+done
+forbid cfn-container-image-provider '^aws-sdk-(sso|ssooidc|signin) ' 'the function has no credentials of a shell'
 forbid aws-emulator "$cloud" 'the emulator depends on no AWS SDK'
 forbid aws-emulator "${ours/|aws-emulator/}" 'the emulator shares no code with the tested crates'
 

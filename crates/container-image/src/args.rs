@@ -1,17 +1,18 @@
 //! Arguments of the command line.
 
+mod connection;
 mod list;
 mod pages;
 mod sync;
 mod update;
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use image_copy::copy::{CONCURRENT_BLOBS, Mirror, PlatformSelection};
-use image_copy::oci::{ParseError, Reference, Registry, Repository, Tag};
+use image_copy::oci::{ParseError, Reference, Repository, Tag};
 
+pub(crate) use connection::ConnectionArgs;
 pub(crate) use list::{ListArgs, SearchArgs};
 pub(crate) use pages::{CompletionsArgs, ManArgs};
 pub(crate) use sync::{ReportFormat, SyncArgs};
@@ -96,9 +97,10 @@ macro_rules! credentials_help {
 Credentials: If $REGISTRY_AUTH_FILE is set, only that file is read. Otherwise
 these files are searched in order: the file of podman login,
 ~/.config/containers/auth.json, and ~/.docker/config.json (or config.json in
-$DOCKER_CONFIG). Credential helpers in these files are run. For Amazon ECR and
-ECR Public, the AWS CLI provides a password (aws ecr get-login-password) with
-the current AWS credentials. Without credentials, requests are anonymous."
+$DOCKER_CONFIG). Credential helpers in these files are run. Without valid ones
+for Amazon ECR and ECR Public, the AWS credentials are used: of --profile, or of
+the environment, profiles, the container or the instance. Without credentials,
+requests are anonymous."
     };
 }
 use credentials_help;
@@ -162,13 +164,8 @@ pub(crate) struct CopyArgs {
     #[arg(long)]
     pub(crate) include_referrers: bool,
 
-    /// Registry without TLS, as host and port. Can be repeated. Registries on this machine need no entry
-    #[arg(long, value_name = "HOST")]
-    pub(crate) plain_http: Vec<Registry>,
-
-    /// PEM file with CA certificates to trust in addition to the system's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) certificate_authority: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
 
     /// Print the plan, and copy nothing
     #[arg(long)]

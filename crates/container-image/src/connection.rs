@@ -1,57 +1,114 @@
-//! Builds the registry client from the connection options and the user's credentials.
+//! Builds the clients of registries and AWS from the connection options and the user's credentials.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
+use image_copy::copy::Destination;
 use image_copy::http;
 use image_copy::oci::{self, Registry};
 use image_copy::registry::{Client, Credentials, CredentialsProvider, Error};
+use image_copy_aws::ShellOptions;
 
+use crate::args::ConnectionArgs;
 use crate::auth_files::AuthFiles;
-use crate::ecr_credentials::EcrCredentials;
+use crate::aws::Aws;
 use crate::{display, input_file};
 
 /// Maximum size of the certificate file in bytes. The bundles of operating systems have 0.2 MiB.
 const MAX_CERTIFICATE_BYTES: u64 = 8 << 20;
 
-/// Returns a client with the user's credentials.
-///
-/// # Errors
-/// Error line that names the option to change.
-pub(crate) fn client(plain_http: &[Registry], ca_certificate: Option<&Path>) -> Result<Client, String> {
-    let certificates = match ca_certificate {
-        Some(file) => input_file::read(file, MAX_CERTIFICATE_BYTES).map_err(|error| {
-            format!(
-                "--certificate-authority {}: the file cannot be read: {}.",
-                display::path(file),
-                display::io_error(&error)
-            )
-        })?,
-        None => Vec::new(),
-    };
-    let options = http::Options {
-        user_agent: concat!("container-image/", env!("CARGO_PKG_VERSION")).into(),
-        certificates,
-        plain_http: plain_http.iter().map(Registry::to_string).collect(),
-        ..http::Options::default()
-    };
-    Client::new(options, credentials()).map_err(|problem| match ca_certificate {
-        Some(file) => format!("--certificate-authority {}: {problem}.", display::path(file)),
-        None => format!("{problem}."),
-    })
+/// Name of the program in CloudTrail.
+const APP_NAME: &str = "container-image";
+
+/// Registries and AWS, with the user's credentials.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    aws: Arc<Aws>,
 }
 
-/// Returns all sources of credentials, the most specific first.
-fn credentials() -> Arc<dyn CredentialsProvider> {
-    Arc::new(CredentialChain(vec![Arc::new(AuthFiles::from_environment()), Arc::new(EcrCredentials::new())]))
+impl Connection {
+    /// Reads the certificates. Sends nothing. `repositories` are those of this run.
+    ///
+    /// # Errors
+    /// Error line that names the option to change.
+    pub(crate) fn open<'a>(
+        args: &ConnectionArgs,
+        repositories: impl IntoIterator<Item = &'a oci::Repository>,
+    ) -> Result<Self, String> {
+        let file = args.certificate_authority.as_deref();
+        let certificates = match file {
+            Some(file) => input_file::read(file, MAX_CERTIFICATE_BYTES).map_err(|error| {
+                format!(
+                    "--certificate-authority {}: the file cannot be read: {}.",
+                    display::path(file),
+                    display::io_error(&error)
+                )
+            })?,
+            None => Vec::new(),
+        };
+        let aws = ShellOptions {
+            profile: args.profile.clone(),
+            region: args.region.clone(),
+            app_name: APP_NAME.into(),
+            certificates: certificates.clone(),
+            ..ShellOptions::default()
+        };
+        let aws = Arc::new(Aws::new(aws, repositories));
+        let options = http::Options {
+            user_agent: concat!("container-image/", env!("CARGO_PKG_VERSION")).into(),
+            certificates,
+            plain_http: args.plain_http.iter().map(Registry::to_string).collect(),
+            ..http::Options::default()
+        };
+        // The most specific credentials are first.
+        let credentials = CredentialChain::new(vec![Arc::new(AuthFiles::from_environment()), aws.clone()]);
+        match Client::new(options, Arc::new(credentials)) {
+            Ok(client) => Ok(Self { client, aws }),
+            Err(problem) => Err(match file {
+                Some(file) => format!("--certificate-authority {}: {problem}.", display::path(file)),
+                None => format!("{problem}."),
+            }),
+        }
+    }
 }
 
-/// Queries each source in order and returns the first credentials.
+impl Connection {
+    /// Returns a destination: through ECR's API if possible, otherwise only through the registry API.
+    pub(crate) async fn destination(&self, repository: &oci::Repository) -> Destination {
+        let registry = self.client.repository(repository.clone(), None);
+        match self.aws.ecr_repository(repository).await {
+            Some(inventory) => Destination::with_inventory(registry, Arc::new(inventory)),
+            None => Destination::of_registry(registry),
+        }
+    }
+}
+
+/// Queries each source in order and returns the first credentials that the registry has not rejected.
 ///
-/// If the registry rejected them, the next source is used: ECR credentials stored by `docker login` expire
-/// after 12 hours.
-struct CredentialChain(Vec<Arc<dyn CredentialsProvider>>);
+/// ECR's passwords that `docker login` stored expire after 12 hours.
+struct CredentialChain {
+    sources: Vec<Arc<dyn CredentialsProvider>>,
+    /// Requests with a body are not repeated, so that later ones must not send rejected credentials again.
+    rejected: Mutex<Vec<(oci::Repository, Credentials)>>,
+}
+
+impl CredentialChain {
+    fn new(sources: Vec<Arc<dyn CredentialsProvider>>) -> Self {
+        Self { sources, rejected: Mutex::default() }
+    }
+
+    fn is_rejected(&self, repository: &oci::Repository, credentials: &Credentials) -> bool {
+        let all = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().any(|(of, rejected)| of == repository && rejected == credentials)
+    }
+
+    fn add_rejected(&self, repository: &oci::Repository, credentials: &Credentials) {
+        if !self.is_rejected(repository, credentials) {
+            let mut all = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push((repository.clone(), credentials.clone()));
+        }
+    }
+}
 
 impl CredentialsProvider for CredentialChain {
     fn credentials_for<'a>(
@@ -60,20 +117,26 @@ impl CredentialsProvider for CredentialChain {
         rejected: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Option<Credentials>, Error>> {
         Box::pin(async move {
+            if let Some(rejected) = rejected {
+                self.add_rejected(repository, rejected);
+            }
             let mut last = None;
-            for source in &self.0 {
-                let Some(credentials) = source.credentials_for(repository, rejected).await? else { continue };
-                if rejected != Some(&credentials) {
-                    return Ok(Some(credentials));
+            for source in &self.sources {
+                let found = source.credentials_for(repository, rejected.or(last.as_ref())).await?;
+                match found {
+                    Some(credentials) if !self.is_rejected(repository, &credentials) => {
+                        return Ok(Some(credentials));
+                    }
+                    Some(credentials) => last = Some(credentials),
+                    None => {}
                 }
-                last = Some(credentials);
             }
             Ok(last)
         })
     }
 
     fn needs_no_challenge(&self, repository: &oci::Repository) -> bool {
-        self.0.iter().any(|source| source.needs_no_challenge(repository))
+        self.sources.iter().any(|source| source.needs_no_challenge(repository))
     }
 }
 
@@ -101,7 +164,7 @@ mod tests {
 
     #[tokio::test]
     async fn returns_the_first_credentials_that_are_not_rejected() {
-        let chain = CredentialChain(vec![
+        let chain = CredentialChain::new(vec![
             Arc::new(Fixed("a", "first")),
             Arc::new(Fixed("a", "x")),
             Arc::new(Fixed("b", "second")),
@@ -115,5 +178,8 @@ mod tests {
         let first = chain.credentials_for(&named("a"), None).await.unwrap().unwrap();
         let next = chain.credentials_for(&named("a"), Some(&first)).await.unwrap().unwrap();
         assert_eq!(next.username, "x", "the first was rejected");
+        assert_eq!(credentials("a").await.as_deref(), Some("x"), "the first was rejected before");
+        chain.credentials_for(&named("a"), Some(&next)).await.unwrap().unwrap();
+        assert_eq!(credentials("a").await.as_deref(), Some("x"), "both were rejected");
     }
 }

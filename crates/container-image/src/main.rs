@@ -1,21 +1,20 @@
 //! The command line `container-image`.
 //!
 //! [`args`] parses arguments, [`commands`] runs them, [`report`] prints results and errors. [`connection`]
-//! builds the registry client with the credentials of [`auth_files`] and [`ecr_credentials`]. For
-//! references, [`scan`] finds them in files, [`resolve`] queries registries and [`edit`] writes files.
+//! builds the registry client with the credentials of [`auth_files`] and [`aws`]. For references, [`scan`] finds them in files, [`resolve`] queries registries and [`edit`] writes files.
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 invalid usage, 3
 //! differences (`--check`), 130 interrupted, 143 terminated.
 
 mod args;
 mod auth_files;
+mod aws;
 mod child_process;
 mod commands;
 mod connection;
 mod credential_helper;
 mod display;
 mod documents;
-mod ecr_credentials;
 mod edit;
 mod git;
 mod git_url;

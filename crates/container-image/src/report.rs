@@ -15,18 +15,20 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use image_copy::copy::{Failure, Operation, Outcome, Plan, ReadCounts, Request, Side, TagChange};
-use image_copy::oci::Registry;
 use image_copy::registry;
 use image_copy::text;
 
-use crate::args::Verbosity;
+use crate::args::{ConnectionArgs, Verbosity};
 use crate::display;
 use crate::edit::PatchStyle;
 
 pub(crate) use plan::plan;
 pub(crate) use usage::{INVALID_USAGE, usage};
 
-use hint::{REPLACE_CERTIFICATE, credentials_unavailable, hint, host_name, is_ca_certificate, login_command};
+use hint::{
+    REPLACE_CERTIFICATE, credentials_rejected, credentials_unavailable, hint, host_name, is_ca_certificate,
+    login,
+};
 
 /// Maximum length of a failure line, in characters.
 const MAX_LINE_CHARS: usize = 400;
@@ -93,23 +95,8 @@ pub(crate) fn fail(line: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Connection options of the command line, so that hints do not repeat them.
-#[derive(Debug, Default)]
-pub(crate) struct ConnectionOptions<'a> {
-    /// Registries without TLS.
-    pub(crate) plain_http: &'a [Registry],
-    /// True if `--certificate-authority` is set.
-    pub(crate) ca_certificate: bool,
-}
-
-impl ConnectionOptions<'_> {
-    fn is_plain(&self, failure: &Failure) -> bool {
-        self.plain_http.iter().any(|registry| Some(registry.as_str()) == host_name(failure))
-    }
-}
-
 /// Prints a failure.
-pub(crate) fn failure(failure: &Failure, options: &ConnectionOptions<'_>, verbosity: Verbosity) -> ExitCode {
+pub(crate) fn failure(failure: &Failure, options: &ConnectionArgs, verbosity: Verbosity) -> ExitCode {
     let code = fail(&failure_line(failure, options));
     if verbosity == Verbosity::Verbose {
         for line in details(failure) {
@@ -202,7 +189,7 @@ pub(crate) fn referrers_warning(outcome: &Outcome) -> Option<String> {
 }
 
 /// Returns the failure with a hint and its code, as one line of limited length.
-fn failure_line(failure: &Failure, options: &ConnectionOptions<'_>) -> String {
+fn failure_line(failure: &Failure, options: &ConnectionArgs) -> String {
     let ending = format!("{} ({})", hint(failure, options), failure.code());
     let room = MAX_LINE_CHARS.saturating_sub(ending.chars().count() + 1);
     format!("{} {ending}", shortened(failure.summary(), room))

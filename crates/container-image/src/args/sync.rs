@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use image_copy::copy::{CONCURRENT_BLOBS, Mirror, PlatformSelection};
-use image_copy::oci::{Prefix, Registry};
+use image_copy::oci::Prefix;
 
-use super::credentials_help;
+use super::{ConnectionArgs, credentials_help};
 
 const EXAMPLES: &str = concat!(
     "\
@@ -64,13 +64,8 @@ pub(crate) struct SyncArgs {
     #[arg(long)]
     pub(crate) include_referrers: bool,
 
-    /// Registry without TLS, as host and port. Can be repeated. Registries on this machine need no entry
-    #[arg(long, value_name = "HOST")]
-    pub(crate) plain_http: Vec<Registry>,
-
-    /// PEM file with CA certificates to trust in addition to the system's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) certificate_authority: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
 
     /// Plan all copies, and copy nothing. Reading the manifests of changed images counts as pulls
     #[arg(long, conflicts_with = "check")]

@@ -1,13 +1,11 @@
 //! Arguments of `update`.
 
-use std::path::PathBuf;
-
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
-use image_copy::oci::{Platform, Registry};
+use image_copy::oci::Platform;
 use semver::VersionReq;
 
-use super::{SearchArgs, credentials_help};
+use super::{ConnectionArgs, SearchArgs, credentials_help};
 use crate::scan::RawReference;
 
 const EXAMPLES: &str = concat!(
@@ -105,13 +103,8 @@ pub(crate) struct UpdateArgs {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
 
-    /// Registry without TLS, as host and port. Can be repeated. Registries on this machine need no entry
-    #[arg(long, value_name = "HOST")]
-    pub(crate) plain_http: Vec<Registry>,
-
-    /// PEM file with CA certificates to trust in addition to the system's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) certificate_authority: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
 }
 
 fn range(text: &str) -> Result<VersionReq, String> {

@@ -7,31 +7,34 @@ use image_copy::copy::{self, ConcurrentBlobs, Destination, Outcome, Plan, Reques
 use image_copy::oci::{Reference, Tag};
 
 use crate::args::{CopyArgs, Verbosity};
-use crate::connection;
+use crate::connection::Connection;
 use crate::progress::CopyProgress;
-use crate::report::{self, ConnectionOptions, Signal};
+use crate::report::{self, Signal};
 use crate::signals::wait_for_signal;
 
 /// Copies an image and prints the result.
 pub(crate) async fn run(args: &CopyArgs, verbosity: Verbosity) -> ExitCode {
-    let client = match connection::client(&args.plain_http, args.certificate_authority.as_deref()) {
-        Ok(client) => client,
+    let request = request(args);
+    let repositories = [&request.destination, &request.source.repository];
+    let connection = match Connection::open(&args.connection, repositories) {
+        Ok(connection) => connection,
         Err(line) => return report::fail(&line),
     };
-    let request = request(args);
-    let source = Source::with_mirrors(&client, request.source.repository.clone(), None, &args.mirror);
-    let destination = Destination::of_registry(client.repository(request.destination.clone(), None));
+    let source =
+        Source::with_mirrors(&connection.client, request.source.repository.clone(), None, &args.mirror);
     let planning = async {
+        let destination = connection.destination(&request.destination).await;
         let current_state = copy::read_current_state(&request, &source, &destination).await?;
-        copy::plan(&request, &current_state, &source, &destination).await
+        let plan = copy::plan(&request, &current_state, &source, &destination).await?;
+        Ok::<_, copy::Error>((plan, destination))
     };
     let result = tokio::select! {
         result = planning => result,
         signal = wait_for_signal() => return report::interrupted(signal, "nothing was copied"),
     };
-    let plan = match result {
-        Ok(plan) => plan,
-        Err(failure) => return report::failure(&failure, &connection_options(args), verbosity),
+    let (plan, destination) = match result {
+        Ok(planned) => planned,
+        Err(failure) => return report::failure(&failure, &args.connection, verbosity),
     };
     if args.dry_run {
         return report::print(&report::plan(&plan), "");
@@ -68,15 +71,11 @@ async fn transfer(
             }
             report::print(&report::outcome(&plan.request, &outcome), "; the image was copied")
         }
-        Ok(Err(failure)) => report::failure(&failure, &connection_options(args), verbosity),
+        Ok(Err(failure)) => report::failure(&failure, &args.connection, verbosity),
         Err(signal) => {
             report::interrupted(signal, &report::interrupted_state(plan, bar.are_all_blobs_done()))
         }
     }
-}
-
-fn connection_options(args: &CopyArgs) -> ConnectionOptions<'_> {
-    ConnectionOptions { plain_http: &args.plain_http, ca_certificate: args.certificate_authority.is_some() }
 }
 
 fn request(args: &CopyArgs) -> Request {

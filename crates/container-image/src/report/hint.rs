@@ -1,14 +1,16 @@
 //! Hints about failures of `copy`.
 
 use image_copy::copy::{Failure, Operation, Problem, Side};
+use image_copy::text::SanitizedText;
 use image_copy::{http, registry};
 
-use super::ConnectionOptions;
-use crate::ecr_credentials::Service;
+use image_copy_aws::{EcrPublicCredentials, EcrRegistryHost, UnavailableCredentials};
+
+use crate::args::ConnectionArgs;
 use crate::{auth_files, child_process};
 
 /// Returns one thing to change. The match is exhaustive, so that a new problem needs a hint.
-pub(super) fn hint(failure: &Failure, options: &ConnectionOptions<'_>) -> String {
+pub(super) fn hint(failure: &Failure, options: &ConnectionArgs) -> String {
     let side = failure.side();
     let (argument, host) = (argument(side), host(failure));
     match failure.problem() {
@@ -26,18 +28,19 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionOptions<'_>) -> String
         }
         Problem::Missing => rejected(side, failure.operation()),
         Problem::CredentialsRequired => format!(
-            "Check {argument} (many registries return this for a missing repository), or log in: {}.", login_command(failure)
+            "Check {argument} (many registries return this for a missing repository), or {}.", login(failure, options)
         ),
-        Problem::CredentialsRejected => format!("Log in again: {}.", login_command(failure)),
-        Problem::AccessDenied if ecr_service(failure).is_some() => format!(
-            "Log in as an identity with access to the repository: {}.", login_command(failure)
-        ),
+        Problem::CredentialsRejected => credentials_rejected(failure, options),
+        Problem::AccessDenied if is_expired(failure) => credentials_rejected(failure, options),
+        Problem::AccessDenied if is_aws(failure) => {
+            "Allow this for the AWS identity, or pass another --profile.".into()
+        }
         Problem::AccessDenied => match side {
             Side::Source => "Check the repository in SOURCE, or use credentials with pull access.".into(),
             Side::Destination => "Use credentials with push access, or check the repository in --to.".into(),
         },
-        Problem::CredentialsUnavailable => credentials_unavailable(failure),
-        Problem::PullLimit => pull_limit(failure),
+        Problem::CredentialsUnavailable => credentials_unavailable(failure, options),
+        Problem::PullLimit => pull_limit(failure, options),
         Problem::Throttled => "Retry later, or with fewer --jobs.".into(),
         Problem::ProxyUnreachable => {
             format!("Check the proxy and its connection to the host, or add the host in {argument} to NO_PROXY.")
@@ -47,7 +50,7 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionOptions<'_>) -> String
         }
         Problem::CertificateRejected if is_ca_certificate(failure) => REPLACE_CERTIFICATE.into(),
         Problem::CertificateRejected => certificate_rejected(failure, options),
-        Problem::Rejected if options.is_plain(failure) && is_http_sent_to_https(failure) => {
+        Problem::Rejected if is_plain(failure, options) && is_http_sent_to_https(failure) => {
             format!("Remove --plain-http{host}, because the registry uses TLS.")
         }
         Problem::Interrupted | Problem::Deadline => {
@@ -71,14 +74,11 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionOptions<'_>) -> String
 }
 
 /// The mirror of Docker official images has no pull limit (<https://gallery.ecr.aws/docker/>).
-fn pull_limit(failure: &Failure) -> String {
+fn pull_limit(failure: &Failure, options: &ConnectionArgs) -> String {
     let is_official =
         matches!(failure, Failure::Registry { subject, .. } if subject.starts_with("docker.io/library/"));
     let mirror = if is_official { " docker.io/library=public.ecr.aws/docker/library" } else { "" };
-    format!(
-        "Log in with an account ({}), read from a mirror (--mirror{mirror}), or retry later.",
-        login_command(failure)
-    )
+    format!("Read from a mirror (--mirror{mirror}), retry later, or {}.", login(failure, options))
 }
 
 fn rejected(side: Side, operation: Option<Operation>) -> String {
@@ -99,16 +99,17 @@ fn argument(side: Side) -> &'static str {
     }
 }
 
-pub(super) fn credentials_unavailable(failure: &Failure) -> String {
+pub(super) fn credentials_unavailable(failure: &Failure, options: &ConnectionArgs) -> String {
     let reason = match failure {
         Failure::Registry { cause: registry::Error::Credentials(reason), .. } => reason.as_str(),
         _ => "",
     };
     if reason.contains(child_process::NOT_INSTALLED) {
         "Install the program, or set REGISTRY_AUTH_FILE to a file with these credentials.".into()
-    } else if reason.starts_with("aws ") {
-        "Sign in to AWS (aws sso login, or aws configure), or log in to the registry with docker login."
-            .into()
+    } else if reason == UnavailableCredentials::NOT_CONFIGURED {
+        "Sign in to AWS (aws login, or aws sso login), or select a profile with --profile.".into()
+    } else if reason.starts_with(UnavailableCredentials::NOT_LOADED) {
+        aws_credentials_not_loaded(reason, options)
     } else if reason.contains(auth_files::NO_SUCH_FILE) {
         "Correct the path in REGISTRY_AUTH_FILE.".into()
     } else {
@@ -133,9 +134,9 @@ pub(super) fn is_ca_certificate(failure: &Failure) -> bool {
     matches!(&error.kind, http::ErrorKind::Tls(reason) if reason.contains("CaUsedAsEndEntity"))
 }
 
-fn certificate_rejected(failure: &Failure, options: &ConnectionOptions<'_>) -> String {
+fn certificate_rejected(failure: &Failure, options: &ConnectionArgs) -> String {
     let host = host(failure);
-    let advice = if options.ca_certificate {
+    let advice = if options.certificate_authority.is_some() {
         "Check that the file in --certificate-authority contains the CA certificate of the host"
     } else if host.is_empty() {
         "If a proxy inspects TLS, pass its CA certificate in --certificate-authority"
@@ -143,25 +144,71 @@ fn certificate_rejected(failure: &Failure, options: &ConnectionOptions<'_>) -> S
         "If the registry has a private CA, pass its certificate in --certificate-authority"
     };
     // Docker Hub has no unencrypted endpoint. With --plain-http, the failure comes from a redirect target.
-    if host.is_empty() || options.is_plain(failure) {
+    if host.is_empty() || is_plain(failure, options) {
         format!("{advice}.")
     } else {
         format!("{advice}; if it has no TLS, add --plain-http{host}.")
     }
 }
 
-/// Returns the command that logs in. The AWS CLI creates passwords for ECR
-/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>).
-pub(super) fn login_command(failure: &Failure) -> String {
-    let host = host(failure);
-    match ecr_service(failure) {
-        Some(service) => format!("{} | docker login -u AWS --password-stdin{host}", service.command()),
-        None => format!("docker login{host}"),
+/// Returns what gives the request credentials, as a clause.
+pub(super) fn login(failure: &Failure, options: &ConnectionArgs) -> String {
+    match is_aws(failure) {
+        true => format!("sign in to AWS: aws sso login{}", profile_option(options)),
+        false => format!("log in: docker login{}", host(failure)),
     }
 }
 
-fn ecr_service(failure: &Failure) -> Option<Service> {
-    host_name(failure).and_then(Service::of)
+pub(super) fn credentials_rejected(failure: &Failure, options: &ConnectionArgs) -> String {
+    let host = host(failure);
+    match failure {
+        // AWS rejected the credentials of a call.
+        Failure::Registry { cause: registry::Error::Service { .. }, .. } => {
+            format!("Sign in to AWS again: aws sso login{}.", profile_option(options))
+        }
+        _ if is_aws(failure) => format!("Remove the old password (docker logout{host}), and sign in to AWS."),
+        _ => format!("Log in again: docker login{host}."),
+    }
+}
+
+/// Returns true if ECR's registry rejected an expired password. It returns status 403
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/common-errors-docker.html>).
+fn is_expired(failure: &Failure) -> bool {
+    use registry::Error::{AuthorizationExpired, ErrorResponse};
+    let Failure::Registry { cause: ErrorResponse(response) | AuthorizationExpired(response), .. } = failure
+    else {
+        return false;
+    };
+    is_aws(failure) && response.mentions("expired")
+}
+
+fn aws_credentials_not_loaded(reason: &str, options: &ConnectionArgs) -> String {
+    let profile = profile_option(options);
+    if reason.contains(UnavailableCredentials::MISSING_PROFILE) {
+        let setting = if options.profile.is_some() { "--profile" } else { "AWS_PROFILE" };
+        format!("Correct {setting}, or configure the profile: aws configure{profile}.")
+    } else if reason.contains("Login token") {
+        format!("Sign in to AWS again: aws login{profile}.")
+    } else if reason.contains("SSO") || reason.contains("UnauthorizedException") {
+        format!("Sign in to AWS again: aws sso login{profile}.")
+    } else {
+        "Correct these credentials, or select another profile with --profile.".into()
+    }
+}
+
+fn profile_option(options: &ConnectionArgs) -> String {
+    let profile = options.aws_profile().map(|profile| SanitizedText::from(profile.as_str()));
+    profile.map(|profile| format!(" --profile {profile}")).unwrap_or_default()
+}
+
+/// Returns true if the registry is ECR or ECR Public.
+fn is_aws(failure: &Failure) -> bool {
+    let is_aws = |host| EcrRegistryHost::parse(host).is_some() || EcrPublicCredentials::is_for(host);
+    host_name(failure).is_some_and(is_aws)
+}
+
+fn is_plain(failure: &Failure, options: &ConnectionArgs) -> bool {
+    options.plain_http.iter().any(|registry| Some(registry.as_str()) == host_name(failure))
 }
 
 /// Returns the registry's host with a leading space. Docker Hub is the default and returns an empty text.

@@ -10,8 +10,8 @@ use image_copy::text::escaped_json;
 use serde_json::{Value, json};
 
 use super::hint::hint;
-use super::{ConnectionOptions, MAX_LINE_CHARS, byte_size, details, fail, print, seconds, shortened};
-use crate::args::Verbosity;
+use super::{MAX_LINE_CHARS, byte_size, details, fail, print, seconds, shortened};
+use crate::args::{ConnectionArgs, Verbosity};
 use crate::commands::sync::{ChangeKind, ImageResult, Totals};
 
 /// Maximum number of platforms in a line.
@@ -32,7 +32,7 @@ pub(crate) struct SyncReport<'a> {
     mode: Mode,
     is_json: bool,
     verbosity: Verbosity,
-    options: ConnectionOptions<'a>,
+    options: &'a ConnectionArgs,
     /// False after a failed write to stdout.
     is_printed: bool,
 }
@@ -49,7 +49,7 @@ impl<'a> SyncReport<'a> {
         mode: Mode,
         is_json: bool,
         verbosity: Verbosity,
-        options: ConnectionOptions<'a>,
+        options: &'a ConnectionArgs,
     ) -> Self {
         let results = (0..images).map(|_| None).collect();
         Self { results, totals: Totals::default(), mode, is_json, verbosity, options, is_printed: true }
@@ -66,7 +66,7 @@ impl<'a> SyncReport<'a> {
         match &result.change {
             _ if self.is_json => {}
             Err(failure) if self.verbosity == Verbosity::Quiet => {
-                fail(&failure_text(&result, failure, &self.options));
+                fail(&failure_text(&result, failure, self.options));
             }
             Ok(_) if self.verbosity == Verbosity::Quiet => {}
             _ => self.print_line(&result),
@@ -75,7 +75,7 @@ impl<'a> SyncReport<'a> {
     }
 
     fn print_line(&mut self, result: &ImageResult<'_>) {
-        self.print(&line(result, self.mode, &self.options));
+        self.print(&line(result, self.mode, self.options));
         if let Err(failure) = &result.change
             && self.verbosity == Verbosity::Verbose
         {
@@ -154,7 +154,7 @@ impl<'a> SyncReport<'a> {
 
     fn document(&self, summary: &SyncSummary) -> Value {
         let images: Vec<Value> =
-            self.results.iter().flatten().map(|result| value(result, &self.options)).collect();
+            self.results.iter().flatten().map(|result| value(result, self.options)).collect();
         let Totals { unchanged, new, moved, failed, bytes, pulls, rate_limit } = &self.totals;
         json!({
             "images": images,
@@ -175,7 +175,7 @@ impl<'a> SyncReport<'a> {
 }
 
 /// Formats a result: symbol, source, digest, platforms, size, seconds and pulls.
-fn line(result: &ImageResult<'_>, mode: Mode, options: &ConnectionOptions<'_>) -> String {
+fn line(result: &ImageResult<'_>, mode: Mode, options: &ConnectionArgs) -> String {
     let change = match &result.change {
         Ok(change) => change,
         Err(failure) => return format!("! {}", failure_text(result, failure, options)),
@@ -216,7 +216,7 @@ fn platforms(all: &[Platform]) -> Option<String> {
 }
 
 /// Returns the source with its line in a list, the failure, one thing to change, and the code.
-fn failure_text(result: &ImageResult<'_>, failure: &Failure, options: &ConnectionOptions<'_>) -> String {
+fn failure_text(result: &ImageResult<'_>, failure: &Failure, options: &ConnectionArgs) -> String {
     let location = match result.image.location() {
         location if location.is_empty() => String::new(),
         location => format!("{location}: "),
@@ -227,7 +227,7 @@ fn failure_text(result: &ImageResult<'_>, failure: &Failure, options: &Connectio
 }
 
 /// Returns one thing to change. Hints of `copy` name its argument SOURCE, which is here an image of a list.
-fn sync_hint(failure: &Failure, options: &ConnectionOptions<'_>) -> String {
+fn sync_hint(failure: &Failure, options: &ConnectionArgs) -> String {
     match failure.problem() {
         Problem::TagImmutable => {
             "Remove the image from the list, or make the repository's tags mutable.".into()
@@ -237,7 +237,7 @@ fn sync_hint(failure: &Failure, options: &ConnectionOptions<'_>) -> String {
     }
 }
 
-fn value(result: &ImageResult<'_>, options: &ConnectionOptions<'_>) -> Value {
+fn value(result: &ImageResult<'_>, options: &ConnectionArgs) -> Value {
     let request = &result.image.request;
     let (list, line) = result.image.origin.clone().unzip();
     let mut value = json!({

@@ -103,14 +103,16 @@ fn every_failure_is_one_short_line_with_a_hint() {
 }
 
 fn line(failure: &Failure) -> String {
-    failure_line(failure, &ConnectionOptions::default())
+    failure_line(failure, &ConnectionArgs::default())
 }
 
 #[test]
 fn hints_do_not_repeat_given_options() {
     let failure = source(connection_error(http::ErrorKind::Tls("unknown issuer".into())));
-    let plain = ["registry.example".parse().unwrap()];
-    let options = ConnectionOptions { plain_http: &plain, ca_certificate: true };
+    let with_certificate =
+        || ConnectionArgs { certificate_authority: Some("ca.pem".into()), ..Default::default() };
+    let options =
+        ConnectionArgs { plain_http: vec!["registry.example".parse().unwrap()], ..with_certificate() };
     let text = failure_line(&failure, &options);
     assert!(
         text.ends_with(
@@ -118,8 +120,7 @@ fn hints_do_not_repeat_given_options() {
         ),
         "{text}"
     );
-    let text =
-        failure_line(&failure, &ConnectionOptions { ca_certificate: true, ..ConnectionOptions::default() });
+    let text = failure_line(&failure, &with_certificate());
     assert!(text.ends_with("if it has no TLS, add --plain-http registry.example. (CI-017)"), "{text}");
     let text = failure_line(
         &source(error_response(
@@ -141,13 +142,12 @@ fn hints_at_a_new_certificate_if_no_option_helps() {
     let reason = "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))";
     let failure = source(connection_error(http::ErrorKind::Tls(reason.into())));
     let hint = " Install a server certificate (CA:FALSE) in the registry, and pass the certificate of its issuer in --certificate-authority. (CI-017)";
-    for ca_certificate in [false, true] {
-        let text =
-            failure_line(&failure, &ConnectionOptions { ca_certificate, ..ConnectionOptions::default() });
+    for certificate_authority in [None, Some("ca.pem".into())] {
+        let text = failure_line(&failure, &ConnectionArgs { certificate_authority, ..Default::default() });
         assert!(text.ends_with(hint), "{text}");
     }
     let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);
-    let text = one.line(&[]);
+    let text = one.line(&ConnectionArgs::default());
     assert!(text.ends_with(&format!("Found in a:1.{hint}")), "{text}");
 }
 
@@ -163,7 +163,7 @@ fn distinguishes_a_failed_proxy_from_a_failed_registry() {
     let kind = http::ErrorKind::Proxy { proxy: "p:1 (HTTPS_PROXY)".into(), reason: "refused".into() };
     let failure = source(connection_error(kind));
     let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);
-    let text = one.line(&[]);
+    let text = one.line(&ConnectionArgs::default());
     assert!(text.contains("through the proxy p:1 (HTTPS_PROXY) failed (refused)"), "{text}");
     assert!(
         text.ends_with(
@@ -184,25 +184,67 @@ fn distinguishes_a_missing_program_from_a_missing_file() {
 }
 
 #[test]
-fn hints_at_the_login_command_of_ecr() {
-    for (host, region) in [
-        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "eu-west-1"),
-        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
-        ("123456789012.dkr-ecr.eu-west-1.on.aws", "eu-west-1"),
+fn hints_at_the_aws_credentials_of_ecr() {
+    let sso = "sign in to AWS: aws sso login --profile dev. (CI-004)";
+    let again = "Sign in to AWS again: aws sso login --profile dev.";
+    for host in [
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+        "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
+        "123456789012.dkr-ecr.eu-west-1.on.aws",
     ] {
-        for (status, sent, code) in [
-            (401, CredentialsSent::No, "CI-004"),
-            (401, CredentialsSent::Yes, "CI-007"),
-            (403, CredentialsSent::Yes, "CI-008"),
+        let logout = format!("Remove the old password (docker logout {host}), and sign in to AWS.");
+        let credentials = |reason: &str| registry::Error::Credentials(reason.into());
+        for (cause, expected) in [
+            (error_response(401, "DENIED", "no", CredentialsSent::No), sso.to_owned()),
+            (error_response(401, "DENIED", "no", CredentialsSent::Yes), format!("{logout} (CI-007)")),
+            (
+                error_response(403, "DENIED", "it has expired", CredentialsSent::Yes),
+                format!("{logout} (CI-008)"),
+            ),
+            (
+                error_response(403, "DENIED", "no", CredentialsSent::Yes),
+                "Allow this for the AWS identity, or pass another --profile. (CI-008)".to_owned(),
+            ),
+            (aws_error("ExpiredTokenException"), format!("{again} (CI-007)")),
+            (
+                credentials("AWS credentials cannot be loaded (\"the SSO token has expired\")"),
+                format!("{again} (CI-009)"),
+            ),
+            (
+                credentials("AWS credentials cannot be loaded (\"cached Login token is expired\")"),
+                "Sign in to AWS again: aws login --profile dev. (CI-009)".to_owned(),
+            ),
+            (
+                credentials("no AWS credentials are configured"),
+                "Sign in to AWS (aws login, or aws sso login), or select a profile with --profile. (CI-009)"
+                    .to_owned(),
+            ),
+            (
+                credentials("AWS credentials cannot be loaded (\"profile `dev` was not defined\")"),
+                "Correct --profile, or configure the profile: aws configure --profile dev. (CI-009)"
+                    .to_owned(),
+            ),
+            (
+                credentials("AWS credentials cannot be loaded (\"AccessDenied no\")"),
+                "Correct these credentials, or select another profile with --profile. (CI-009)".to_owned(),
+            ),
         ] {
-            let cause = error_response(status, "DENIED", "no", sent);
             let (side, operation) = (Side::Destination, Operation::StartUpload);
-            let text = line(&Failure::Registry { side, operation, subject: format!("{host}/app:1"), cause });
-            let command = format!(
-                "aws ecr get-login-password --region {region} | docker login -u AWS --password-stdin {host}. ({code})"
-            );
-            assert!(text.ends_with(&command), "{text}");
+            let failure = Failure::Registry { side, operation, subject: format!("{host}/app:1"), cause };
+            let options = ConnectionArgs { profile: Some("dev".into()), ..Default::default() };
+            let text = failure_line(&failure, &options);
+            assert!(text.ends_with(&expected), "{text}");
         }
+    }
+}
+
+fn aws_error(code: &str) -> registry::Error {
+    registry::Error::Service {
+        service: "ecr:PutImage".into(),
+        code: code.into(),
+        message: "no".into(),
+        attempts: 1,
+        elapsed: Duration::ZERO,
     }
 }
 
@@ -231,7 +273,7 @@ fn hints_name_the_option_to_change() {
         Failure::Registry { side: Side::Source, operation: Operation::ReadManifest, subject, cause };
     check(
         &limited,
-        "Image docker.io/library/nginx:1.27 could not be read: Docker Hub returned 429 TOOMANYREQUESTS \"pull rate limit\". Log in with an account (docker login), read from a mirror (--mirror docker.io/library=public.ecr.aws/docker/library), or retry later. (CI-010)",
+        "Image docker.io/library/nginx:1.27 could not be read: Docker Hub returned 429 TOOMANYREQUESTS \"pull rate limit\". Read from a mirror (--mirror docker.io/library=public.ecr.aws/docker/library), retry later, or log in: docker login. (CI-010)",
     );
 }
 

@@ -4,14 +4,13 @@ use std::io::{self, Write as _};
 
 use image_copy::copy::{Failure, Problem};
 use image_copy::http::{self, ErrorKind};
-use image_copy::oci::Registry;
 use image_copy::registry::Error;
 
 use super::{
-    MAX_LINE_CHARS, REPLACE_CERTIFICATE, credentials_unavailable, details, fail, host_name,
-    is_ca_certificate, login_command, shortened,
+    MAX_LINE_CHARS, REPLACE_CERTIFICATE, credentials_rejected, credentials_unavailable, details, fail,
+    host_name, is_ca_certificate, login, shortened,
 };
-use crate::args::Verbosity;
+use crate::args::{ConnectionArgs, Verbosity};
 use crate::resolve::affects_registry;
 
 /// A reference that could not be resolved.
@@ -35,13 +34,13 @@ impl<'a> Unresolved<'a> {
     }
 
     /// Returns the failure as one line.
-    pub(crate) fn line(&self, plain_http: &[Registry]) -> String {
-        self.line_with("", plain_http)
+    pub(crate) fn line(&self, options: &ConnectionArgs) -> String {
+        self.line_with("", options)
     }
 
     /// Returns the failure as one line. `others` describes references with the same cause.
-    fn line_with(&self, others: &str, plain_http: &[Registry]) -> String {
-        let hint = hint(self.failure, plain_http);
+    fn line_with(&self, others: &str, options: &ConnectionArgs) -> String {
+        let hint = hint(self.failure, options);
         let locations = location_list(&self.locations);
         let ending = format!("Found in {locations}{others}. {hint} ({})", self.failure.code());
         let room = MAX_LINE_CHARS.saturating_sub(ending.chars().count() + 1);
@@ -67,10 +66,10 @@ impl<'a> Unresolved<'a> {
 
 /// Prints each failure, and a shared cause only once. With `--verbose`, it prints all failures with
 /// details.
-pub(crate) fn print(all: &[Unresolved<'_>], plain_http: &[Registry], verbosity: Verbosity) {
+pub(crate) fn print(all: &[Unresolved<'_>], options: &ConnectionArgs, verbosity: Verbosity) {
     for (at, one) in all.iter().enumerate() {
         if verbosity == Verbosity::Verbose {
-            fail(&one.line(plain_http));
+            fail(&one.line(options));
             for line in details(one.failure) {
                 let _ = writeln!(io::stderr(), "  {line}");
             }
@@ -81,7 +80,7 @@ pub(crate) fn print(all: &[Unresolved<'_>], plain_http: &[Registry], verbosity: 
             |other: &&Unresolved<'_>| shared_cause.is_some() && other.shared_cause() == shared_cause;
         if all[..at].iter().find(is_same_cause).is_none() {
             let others = all[at + 1..].iter().filter(is_same_cause).count();
-            fail(&one.line_with(&others_text(others), plain_http));
+            fail(&one.line_with(&others_text(others), options));
         }
     }
 }
@@ -104,17 +103,19 @@ fn location_list(locations: &[String]) -> String {
 }
 
 /// Returns one thing to change. The match is exhaustive, so that a new problem needs a hint.
-fn hint(failure: &Failure, plain_http: &[Registry]) -> String {
+fn hint(failure: &Failure, options: &ConnectionArgs) -> String {
     match failure.problem() {
         Problem::Missing => "Check the name and the tag.".into(),
         Problem::CredentialsRequired => format!(
-            "Check the name (many registries return this for a missing repository), or log in: {}.",
-            login_command(failure)
+            "Check the name (many registries return this for a missing repository), or {}.",
+            login(failure, options)
         ),
-        Problem::CredentialsRejected => format!("Log in again: {}.", login_command(failure)),
+        Problem::CredentialsRejected => credentials_rejected(failure, options),
         Problem::AccessDenied => "Use credentials with pull access to the repository.".into(),
-        Problem::CredentialsUnavailable => credentials_unavailable(failure),
-        Problem::PullLimit => format!("Log in with an account ({}), or remove --platform.", login_command(failure)),
+        Problem::CredentialsUnavailable => credentials_unavailable(failure, options),
+        Problem::PullLimit => {
+            format!("Remove --platform, or {}.", login(failure, options))
+        },
         Problem::Throttled => "Retry later, or with fewer --jobs.".into(),
         Problem::ProxyUnreachable => {
             "Check the proxy and its connection to the host, or add the host to NO_PROXY.".into()
@@ -123,7 +124,7 @@ fn hint(failure: &Failure, plain_http: &[Registry]) -> String {
             "Check the host. If the network requires a proxy, set HTTPS_PROXY.".into()
         }
         Problem::CertificateRejected if is_ca_certificate(failure) => REPLACE_CERTIFICATE.into(),
-        Problem::CertificateRejected if plain_http.is_empty() => {
+        Problem::CertificateRejected if options.plain_http.is_empty() => {
             "If the registry has a private CA, pass its certificate in --certificate-authority; if it has no TLS, add its host to --plain-http.".into()
         }
         Problem::CertificateRejected => "Pass the registry's CA certificate in --certificate-authority.".into(),

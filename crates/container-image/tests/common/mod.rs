@@ -90,6 +90,27 @@ impl Sandbox {
         command
     }
 
+    /// Writes a file in the user's home folder.
+    pub(crate) fn write_home(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.home.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// Like [`Self::command`], without AWS credentials and Region in the environment.
+    pub(crate) fn command_without_aws_credentials(&self, arguments: &str) -> Command {
+        let mut command = self.command(&arguments.split_whitespace().collect::<Vec<_>>());
+        for name in ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "REGION", "DEFAULT_REGION"] {
+            command.env_remove(format!("AWS_{name}"));
+        }
+        command
+    }
+
+    /// Like [`Self::run`], without AWS credentials and Region in the environment.
+    pub(crate) async fn run_without_aws_credentials(&self, arguments: &str) -> RunOutput {
+        RunOutput::of(self.command_without_aws_credentials(arguments)).await
+    }
+
     /// Returns the environment of the program.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let home = self.home.path().display().to_string();
@@ -113,8 +134,14 @@ impl Sandbox {
     }
 
     pub(crate) async fn run_with(&self, arguments: &[&str]) -> RunOutput {
-        let output = self.command(arguments).output().await.unwrap();
-        RunOutput {
+        RunOutput::of(self.command(arguments)).await
+    }
+}
+
+impl RunOutput {
+    pub(crate) async fn of(mut command: Command) -> Self {
+        let output = command.output().await.unwrap();
+        Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: without_times(&String::from_utf8(output.stderr).unwrap()),

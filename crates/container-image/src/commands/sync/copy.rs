@@ -4,23 +4,24 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use image_copy::copy::{
-    self, CurrentState, Destination, Error, Failure, NullReporter, PlatformSelection, ProgressReporter,
-    Request, Source, TransferLimits,
+    self, CurrentState, Error, Failure, NullReporter, PlatformSelection, ProgressReporter, Request, Source,
+    TransferLimits,
 };
 use image_copy::oci::Registry;
-use image_copy::registry::{self, Client};
+use image_copy::registry;
 use tokio::time::Instant;
 
 use super::images::Image;
 use super::progress::SyncProgress;
 use super::result::{Change, ChangeKind, ImageResult};
 use crate::args::SyncArgs;
+use crate::connection::Connection;
 use crate::resolve::affects_registry;
 
 /// The parts that all copies share.
 pub(super) struct Copier<'a> {
     pub(super) args: &'a SyncArgs,
-    pub(super) client: Client,
+    pub(super) connection: Connection,
     /// Its limit of concurrent blobs counts for all images.
     pub(super) limits: TransferLimits,
     pub(super) progress: Arc<SyncProgress>,
@@ -33,8 +34,8 @@ impl Copier<'_> {
     pub(super) async fn run<'a>(&self, image: &'a Image) -> ImageResult<'a> {
         let started = Instant::now();
         let request = &image.request;
-        let source =
-            Source::with_mirrors(&self.client, request.source.repository.clone(), None, &self.args.mirror);
+        let (client, repository) = (&self.connection.client, &request.source.repository);
+        let source = Source::with_mirrors(client, repository.clone(), None, &self.args.mirror);
         let change = match self.earlier_failure(request) {
             Some(failure) => Err(failure),
             None => self.change(request, &source).await,
@@ -54,8 +55,7 @@ impl Copier<'_> {
     }
 
     async fn change(&self, request: &Request, source: &Source) -> Result<Change, Error> {
-        let repository = self.client.repository(request.destination.clone(), None);
-        let destination = Destination::of_registry(repository);
+        let destination = self.connection.destination(&request.destination).await;
         let state = copy::read_current_state(request, source, &destination).await?;
         if self.args.check
             && let Some(change) = difference(request, &state)

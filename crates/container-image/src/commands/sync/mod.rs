@@ -18,9 +18,9 @@ use image_copy::copy::{ConcurrentBlobs, TransferLimits};
 use tokio::time::Instant;
 
 use crate::args::{SyncArgs, Verbosity};
-use crate::connection;
+use crate::connection::Connection;
 use crate::report::sync::{SyncReport, SyncSummary};
-use crate::report::{self, ConnectionOptions, INVALID_USAGE, Signal};
+use crate::report::{self, INVALID_USAGE, Signal};
 use crate::signals::wait_for_signal;
 use copy::Copier;
 use images::Image;
@@ -45,8 +45,11 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
         },
         None => None,
     };
-    let client = match connection::client(&args.plain_http, args.certificate_authority.as_deref()) {
-        Ok(client) => client,
+    let requests = || images.iter().map(|image| &image.request);
+    let destinations = requests().map(|request| &request.destination);
+    let repositories = destinations.chain(requests().map(|request| &request.source.repository));
+    let connection = match Connection::open(&args.connection, repositories) {
+        Ok(connection) => connection,
         Err(line) => return report::fail(&line),
     };
     let started = Instant::now();
@@ -54,16 +57,12 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
     let concurrent_blobs = ConcurrentBlobs::new(args.jobs.into());
     let copier = Copier {
         args,
-        client,
+        connection,
         limits: TransferLimits { deadline: None, concurrent_blobs },
         progress: progress.clone(),
         failed_registries: Mutex::default(),
     };
-    let options = ConnectionOptions {
-        plain_http: &args.plain_http,
-        ca_certificate: args.certificate_authority.is_some(),
-    };
-    let mut report = SyncReport::new(images.len(), mode(args), args.json, verbosity, options);
+    let mut report = SyncReport::new(images.len(), mode(args), args.json, verbosity, &args.connection);
     let signal = copy_all(&copier, &images, verbosity, &mut report).await;
     progress.clear();
     let mut is_written = true;

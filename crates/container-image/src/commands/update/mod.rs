@@ -16,7 +16,7 @@ use image_copy::oci::Reference;
 use image_copy::text::{escaped, escaped_json};
 
 use crate::args::{UpdateArgs, Verbosity};
-use crate::connection;
+use crate::connection::Connection;
 use crate::documents::{self, Document, Documents};
 use crate::git::{self, Checkout};
 use crate::git_url;
@@ -100,7 +100,7 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
     let resolutions = resolve(args, verbosity, &selection, targets.keys()).await?;
     let (wanted, unresolved) = apply_resolutions(verbosity, &selection, &targets, &resolutions);
     // The failures are printed in one block.
-    report::unresolved::print(&unresolved, &args.plain_http, verbosity);
+    report::unresolved::print(&unresolved, &args.connection, verbosity);
     let changes = Changes::of(&documents.all, &selection, &wanted);
     if let Some(checkout) = &checkout
         && args.commit.is_some()
@@ -111,7 +111,7 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
     let mut failures = documents.errors.len() + unresolved.len() + outcome.failed.len();
     if args.json {
         let files = documents.errors.iter().chain(outcome.failed.values()).map(|line| (None, line.as_str()));
-        let lines: Vec<String> = unresolved.iter().map(|one| one.line(&args.plain_http)).collect();
+        let lines: Vec<String> = unresolved.iter().map(|one| one.line(&args.connection)).collect();
         let references = unresolved.iter().zip(&lines);
         let references = references.map(|(one, line)| (Some(one.reference.as_str()), line.as_str()));
         let document = changes.document(&outcome, files.chain(references));
@@ -172,7 +172,8 @@ async fn resolve(
         return Ok(Resolutions::new());
     }
     let (names, references): (Vec<String>, Vec<Reference>) = distinct.into_iter().unzip();
-    let client = connection::client(&args.plain_http, args.certificate_authority.as_deref())?;
+    let repositories = references.iter().map(|reference| &reference.repository);
+    let Connection { client, .. } = Connection::open(&args.connection, repositories)?;
     let resolver = Resolver::new(client, lookup.clone(), args.platform.clone(), args.jobs.into());
     let bar = progress::ResolveProgress::new(references.len());
     let done = || bar.advance();

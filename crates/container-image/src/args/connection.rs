@@ -1,0 +1,45 @@
+//! Options of the commands that reach registries.
+
+use std::env;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use image_copy::oci::Registry;
+
+/// Options of the commands that reach registries.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ConnectionArgs {
+    /// Registry without TLS, as host and port. Can be repeated. Registries on this machine need no entry
+    #[arg(long, value_name = "HOST")]
+    pub(crate) plain_http: Vec<Registry>,
+
+    /// PEM file with CA certificates to trust in addition to the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate_authority: Option<PathBuf>,
+
+    /// AWS profile for Amazon ECR and ECR Public. It overrides AWS_PROFILE and credentials in the environment
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) profile: Option<String>,
+
+    /// AWS Region of AWS STS. ECR is called in the Region of the registry. Default: AWS_REGION, the
+    /// profile's Region, the registry's Region
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub(crate) region: Option<String>,
+}
+
+impl ConnectionArgs {
+    /// Returns the AWS profile that the user selected.
+    pub(crate) fn aws_profile(&self) -> Option<String> {
+        let variable = || env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+        self.profile.clone().or_else(variable)
+    }
+}
+
+/// The SDK puts the Region into host names.
+fn region(text: &str) -> Result<String, String> {
+    let is_valid = text.contains('-')
+        && !text.starts_with('-')
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if is_valid { Ok(text.into()) } else { Err("expected a Region such as eu-west-1".into()) }
+}
