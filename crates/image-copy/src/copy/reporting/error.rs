@@ -20,6 +20,10 @@ pub enum Side {
 /// A step of a copy. Steps with different ECR permissions are separate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
+    /// Creating the destination repository.
+    CreateRepository,
+    /// Setting a policy of the destination repository after its creation.
+    SetRepositoryPolicy,
     /// Reading the repository's settings.
     ReadSettings,
     /// Reading a manifest or its digest.

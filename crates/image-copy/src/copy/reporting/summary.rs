@@ -76,6 +76,10 @@ impl Failure {
             _ if self.problem() == Problem::CredentialsUnavailable => {
                 ("Credentials for", name, "are not available")
             }
+            (_, Operation::CreateRepository) => ("Repository", repository(name), "could not be created"),
+            (_, Operation::SetRepositoryPolicy) => {
+                ("Repository", repository(name), "was created, but a policy could not be set")
+            }
             _ if self.is_missing_repository() => ("Repository", repository(name), "was not found"),
             (Side::Source, _) if self.problem() != Problem::Missing || self.is_not_from_registry() => {
                 ("Image", name, "could not be read")
