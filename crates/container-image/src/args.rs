@@ -1,6 +1,7 @@
 //! Arguments of the command line.
 
 mod connection;
+mod creation;
 mod list;
 mod pages;
 mod sync;
@@ -13,6 +14,7 @@ use image_copy::copy::{CONCURRENT_BLOBS, Mirror, PlatformSelection};
 use image_copy::oci::{ParseError, Reference, Repository, Tag};
 
 pub(crate) use connection::ConnectionArgs;
+pub(crate) use creation::CreationArgs;
 pub(crate) use list::{ListArgs, SearchArgs};
 pub(crate) use pages::{CompletionsArgs, ManArgs};
 pub(crate) use sync::{ReportFormat, SyncArgs};
@@ -119,6 +121,10 @@ Examples:
     container-image copy python:3.13 --to registry.example/base/python \\
       --mirror docker.io/library=public.ecr.aws/docker/library
 
+  Create the repository in Amazon ECR if it is missing:
+    container-image copy python:3.13 --create-repositories --immutable \\
+      --to 123456789012.dkr.ecr.eu-west-1.amazonaws.com/base/python
+
   Print the plan for a registry with a private CA:
     container-image copy harbor.acme.example/app:1 --to localhost:5000/app \\
       --certificate-authority acme.pem --dry-run
@@ -166,6 +172,9 @@ pub(crate) struct CopyArgs {
 
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+
+    #[command(flatten)]
+    pub(crate) creation: CreationArgs,
 
     /// Print the plan, and copy nothing
     #[arg(long)]

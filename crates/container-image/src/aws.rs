@@ -50,6 +50,13 @@ impl Aws {
         }
     }
 
+    /// Returns the repository through ECR's API, whose calls fail without AWS credentials. `None` if it is not in
+    /// private ECR.
+    pub(crate) async fn signed_ecr_repository(&self, repository: &oci::Repository) -> Option<EcrRepository> {
+        let arn = RepositoryArn::from_any_host(repository)?;
+        Some(self.services().await.clients.private.repository(&arn, None))
+    }
+
     async fn services(&self) -> &Services {
         let load = async || {
             let clients = ShellClients::load(self.options.clone()).await;

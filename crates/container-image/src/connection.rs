@@ -7,7 +7,7 @@ use image_copy::copy::Destination;
 use image_copy::http;
 use image_copy::oci::{self, Registry};
 use image_copy::registry::{Client, Credentials, CredentialsProvider, Error};
-use image_copy_aws::ShellOptions;
+use image_copy_aws::{EcrRepository, ShellOptions};
 
 use crate::args::ConnectionArgs;
 use crate::auth_files::AuthFiles;
@@ -73,6 +73,12 @@ impl Connection {
 }
 
 impl Connection {
+    /// Returns a repository through ECR's API, whose calls fail without AWS credentials. `None` if it is not in
+    /// private ECR.
+    pub(crate) async fn signed_ecr_repository(&self, repository: &oci::Repository) -> Option<EcrRepository> {
+        self.aws.signed_ecr_repository(repository).await
+    }
+
     /// Returns a destination: through ECR's API if possible, otherwise only through the registry API.
     pub(crate) async fn destination(&self, repository: &oci::Repository) -> Destination {
         let registry = self.client.repository(repository.clone(), None);

@@ -12,6 +12,7 @@ mod aws;
 mod child_process;
 mod commands;
 mod connection;
+mod creation;
 mod credential_helper;
 mod display;
 mod documents;

@@ -4,6 +4,7 @@
 //! docs/troubleshooting.md explains.
 
 mod hint;
+mod missing_repository;
 mod plan;
 pub(crate) mod sync;
 pub(crate) mod unresolved;
@@ -251,6 +252,8 @@ fn details(failure: &Failure) -> Vec<String> {
 
 fn operation_name(operation: Operation) -> &'static str {
     match operation {
+        Operation::CreateRepository => "creating the repository",
+        Operation::SetRepositoryPolicy => "setting a repository policy",
         Operation::ReadSettings => "reading the repository settings",
         Operation::ReadManifest | Operation::ReadChildManifest => "reading a manifest",
         Operation::CheckBlobs => "checking for existing blobs",

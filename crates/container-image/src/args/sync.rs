@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use image_copy::copy::{CONCURRENT_BLOBS, Mirror, PlatformSelection};
 use image_copy::oci::Prefix;
 
-use super::{ConnectionArgs, credentials_help};
+use super::{ConnectionArgs, CreationArgs, credentials_help};
 
 const EXAMPLES: &str = concat!(
     "\
@@ -20,6 +20,10 @@ Examples:
   Copy the images of a cluster:
     kubectl get pods -A -o jsonpath='{..image}' | tr ' ' '\\n' | sort -u |
       container-image sync - --to registry.example/mirror
+
+  Create missing repositories in Amazon ECR:
+    container-image sync images.txt --create-repositories --scan-on-push \\
+      --to 123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror
 
   Fail in CI if an image is missing or older than its source:
     container-image sync images.txt --to registry.example/mirror --check
@@ -66,6 +70,9 @@ pub(crate) struct SyncArgs {
 
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+
+    #[command(flatten)]
+    pub(crate) creation: CreationArgs,
 
     /// Plan all copies, and copy nothing. Reading the manifests of changed images counts as pulls
     #[arg(long, conflicts_with = "check")]

@@ -8,6 +8,7 @@ use image_copy::oci::{Reference, Tag};
 
 use crate::args::{CopyArgs, Verbosity};
 use crate::connection::Connection;
+use crate::creation;
 use crate::progress::CopyProgress;
 use crate::report::{self, Signal};
 use crate::signals::wait_for_signal;
@@ -15,6 +16,10 @@ use crate::signals::wait_for_signal;
 /// Copies an image and prints the result.
 pub(crate) async fn run(args: &CopyArgs, verbosity: Verbosity) -> ExitCode {
     let request = request(args);
+    let spec = match creation::settings(&args.creation, [&request.destination]) {
+        Ok(spec) => spec,
+        Err(line) => return report::fail(&line),
+    };
     let repositories = [&request.destination, &request.source.repository];
     let connection = match Connection::open(&args.connection, repositories) {
         Ok(connection) => connection,
@@ -23,19 +28,28 @@ pub(crate) async fn run(args: &CopyArgs, verbosity: Verbosity) -> ExitCode {
     let source =
         Source::with_mirrors(&connection.client, request.source.repository.clone(), None, &args.mirror);
     let planning = async {
-        let destination = connection.destination(&request.destination).await;
+        let (destination, creation) =
+            creation::destination(&connection, &request.destination, spec.as_ref()).await;
         let current_state = copy::read_current_state(&request, &source, &destination).await?;
         let plan = copy::plan(&request, &current_state, &source, &destination).await?;
-        Ok::<_, copy::Error>((plan, destination))
+        let note = match &creation {
+            Some(creation) if args.dry_run => creation.planned(&plan).await?,
+            Some(creation) => creation.run(&plan).await?,
+            None => None,
+        };
+        Ok::<_, copy::Error>((plan, destination, note))
     };
     let result = tokio::select! {
         result = planning => result,
         signal = wait_for_signal() => return report::interrupted(signal, "nothing was copied"),
     };
-    let (plan, destination) = match result {
+    let (plan, destination, note) = match result {
         Ok(planned) => planned,
         Err(failure) => return report::failure(&failure, &args.connection, verbosity),
     };
+    if let Some(note) = note.filter(|_| verbosity != Verbosity::Quiet) {
+        report::note(&note);
+    }
     if args.dry_run {
         return report::print(&report::plan(&plan), "");
     }

@@ -6,11 +6,15 @@ use image_copy::{http, registry};
 
 use image_copy_aws::{EcrPublicCredentials, EcrRegistryHost, UnavailableCredentials};
 
+use super::missing_repository;
 use crate::args::ConnectionArgs;
 use crate::{auth_files, child_process};
 
 /// Returns one thing to change. The match is exhaustive, so that a new problem needs a hint.
 pub(super) fn hint(failure: &Failure, options: &ConnectionArgs) -> String {
+    if let Some(hint) = missing_repository::hint(failure, &profile_option(options)) {
+        return hint;
+    }
     let side = failure.side();
     let (argument, host) = (argument(side), host(failure));
     match failure.problem() {

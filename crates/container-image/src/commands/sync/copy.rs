@@ -1,6 +1,6 @@
 //! Copies, plans or compares one image.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use image_copy::copy::{
@@ -9,19 +9,27 @@ use image_copy::copy::{
 };
 use image_copy::oci::Registry;
 use image_copy::registry;
+use image_copy_aws::RepositorySpec;
 use tokio::time::Instant;
 
 use super::images::Image;
 use super::progress::SyncProgress;
 use super::result::{Change, ChangeKind, ImageResult};
-use crate::args::SyncArgs;
+use crate::args::{SyncArgs, Verbosity};
 use crate::connection::Connection;
+use crate::creation;
+use crate::report;
 use crate::resolve::affects_registry;
 
 /// The parts that all copies share.
 pub(super) struct Copier<'a> {
     pub(super) args: &'a SyncArgs,
+    pub(super) verbosity: Verbosity,
     pub(super) connection: Connection,
+    /// Settings of created repositories. `None` if none is created.
+    pub(super) spec: Option<RepositorySpec>,
+    /// Printed notes about created repositories. Several images can be in one repository.
+    pub(super) notes: Mutex<HashSet<String>>,
     /// Its limit of concurrent blobs counts for all images.
     pub(super) limits: TransferLimits,
     pub(super) progress: Arc<SyncProgress>,
@@ -55,7 +63,8 @@ impl Copier<'_> {
     }
 
     async fn change(&self, request: &Request, source: &Source) -> Result<Change, Error> {
-        let destination = self.connection.destination(&request.destination).await;
+        let (destination, creation) =
+            creation::destination(&self.connection, &request.destination, self.spec.as_ref()).await;
         let state = copy::read_current_state(request, source, &destination).await?;
         if self.args.check
             && let Some(change) = difference(request, &state)
@@ -63,7 +72,17 @@ impl Copier<'_> {
             return Ok(change);
         }
         let plan = copy::plan(request, &state, source, &destination).await?;
-        if self.args.check || self.args.dry_run {
+        if self.args.check {
+            return Ok(Change::of_plan(&plan));
+        }
+        if let Some(creation) = creation {
+            let note = match self.args.dry_run {
+                true => creation.planned(&plan).await?,
+                false => creation.run(&plan).await?,
+            };
+            self.print_note(note);
+        }
+        if self.args.dry_run {
             return Ok(Change::of_plan(&plan));
         }
         let bar = (!plan.blobs.is_empty()).then(|| self.progress.image(&plan));
@@ -73,6 +92,15 @@ impl Copier<'_> {
         };
         let outcome = copy::transfer(&plan, source, &destination, &self.limits, reporter).await?;
         Ok(Change::of_outcome(&outcome))
+    }
+
+    /// Prints a note about a created repository, once.
+    fn print_note(&self, note: Option<String>) {
+        let Some(note) = note.filter(|_| self.verbosity != Verbosity::Quiet) else { return };
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.insert(note.clone()) {
+            self.progress.suspend(|| report::note(&note));
+        }
     }
 
     /// Returns the failure of an unreachable registry for another image.

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::args::{SyncArgs, Verbosity};
 use crate::connection::Connection;
+use crate::creation;
 use crate::report::sync::{SyncReport, SyncSummary};
 use crate::report::{self, INVALID_USAGE, Signal};
 use crate::signals::wait_for_signal;
@@ -46,6 +47,10 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
         None => None,
     };
     let requests = || images.iter().map(|image| &image.request);
+    let spec = match creation::settings(&args.creation, requests().map(|request| &request.destination)) {
+        Ok(spec) => spec,
+        Err(line) => return usage(&[line]),
+    };
     let destinations = requests().map(|request| &request.destination);
     let repositories = destinations.chain(requests().map(|request| &request.source.repository));
     let connection = match Connection::open(&args.connection, repositories) {
@@ -57,7 +62,10 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
     let concurrent_blobs = ConcurrentBlobs::new(args.jobs.into());
     let copier = Copier {
         args,
+        verbosity,
         connection,
+        spec,
+        notes: Mutex::default(),
         limits: TransferLimits { deadline: None, concurrent_blobs },
         progress: progress.clone(),
         failed_registries: Mutex::default(),

@@ -70,6 +70,26 @@ fn contains_effect_and_reason() {
 }
 
 #[test]
+fn a_failed_creation_names_the_repository() {
+    let cause = || Error::Service {
+        service: "ecr:PutLifecyclePolicy".into(),
+        code: "InvalidParameterException".into(),
+        message: "no".into(),
+        attempts: 1,
+        elapsed: Duration::ZERO,
+    };
+    for (operation, expected) in [
+        (Operation::CreateRepository, "could not be created"),
+        (Operation::SetRepositoryPolicy, "was created, but a policy could not be set"),
+    ] {
+        let expected = format!(
+            "Repository docker.io/library/nginx {expected}: ecr:PutLifecyclePolicy returned InvalidParameterException \"no\"."
+        );
+        check(Side::Destination, operation, cause(), &expected);
+    }
+}
+
+#[test]
 fn distinguishes_pull_limit_and_request_limit() {
     let busy = ErrorResponse {
         retry_after: Some(Duration::from_secs(60)),
