@@ -46,12 +46,13 @@ samples: $(BOOTSTRAP) ## Run the images of the samples through the function: cre
 	tests/templates/run.sh --export $(TARGET)/samples.json
 	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin samples -- $(TARGET)/samples.json
 
+# With the features of the whole workspace, make test has compiled the dependencies already.
 interop: ## Copy between real registries and compare with skopeo (needs Go, and Debian packages that it lists)
-	$(CARGO) build --locked -p container-image
+	$(CARGO) build --locked --workspace --bin container-image
 	tests/interop/run.py $(TARGET)/debug/container-image $(TARGET)/interop
 
 measure: $(BOOTSTRAP) ## Measure cold start and peak memory, also for hostile inputs, and compare with the limits
-	$(CARGO) build --locked -p container-image
+	$(CARGO) build --locked --workspace --bin container-image
 	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin measure
 
 bench: ## Compare speed and CPU time with crane and skopeo (needs Go, and the packages of interop)
