@@ -77,8 +77,13 @@ key_prefix() {
     printf 'cfn-container-image-provider/%s-%s/bootstrap\n' "$(version)" "$(digest <"$packages/SHA256SUMS")"
 }
 
+# checksums FILE...: prints SHA-256 sums. - is the input. macOS has only shasum.
+checksums() {
+    if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi
+}
+
 digest() {
-    if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c1-12
+    checksums - | cut -c1-12
 }
 
 # Prints the packaged architectures, the preferred one first.

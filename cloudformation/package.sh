@@ -205,8 +205,7 @@ cd "$packages"
 shopt -s nullglob
 files=(bootstrap-*.zip container-image-*)
 [ ${#files[@]} -gt 0 ] || fail 'nothing could be built'
-if command -v sha256sum >/dev/null; then sums=(sha256sum); else sums=(shasum -a 256); fi
-"${sums[@]}" ${files[@]+"${files[@]}"} >SHA256SUMS
+checksums ${files[@]+"${files[@]}"} >SHA256SUMS
 version >VERSION
 cat SHA256SUMS
 if [ ${#missing[@]} -gt 0 ] && [ "${STRICT:-}" = 1 ]; then

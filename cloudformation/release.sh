@@ -40,8 +40,7 @@ for architecture in $(architectures); do
 done
 
 cd "$release"
-if command -v sha256sum >/dev/null; then sums=(sha256sum); else sums=(shasum -a 256); fi
 files=(*)
-"${sums[@]}" "${files[@]}" >SHA256SUMS
+checksums "${files[@]}" >SHA256SUMS
 cat SHA256SUMS
 echo "Release $(version) is in $release."

@@ -70,9 +70,7 @@ impl Connection {
             }),
         }
     }
-}
 
-impl Connection {
     /// Returns a repository through ECR's API, whose calls fail without AWS credentials. `None` if it is not in
     /// private ECR.
     pub(crate) async fn signed_ecr_repository(&self, repository: &oci::Repository) -> Option<EcrRepository> {

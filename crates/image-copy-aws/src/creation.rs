@@ -79,13 +79,7 @@ impl EcrRepository {
     }
 
     async fn exists(&self) -> Result<bool, Error> {
-        let request = self
-            .client
-            .sdk
-            .describe_repositories()
-            .registry_id(self.arn.account())
-            .repository_names(self.arn.name());
-        match self.client.send("ecr:DescribeRepositories", || request.clone().send()).await {
+        match self.describe().await {
             Ok(_) => Ok(true),
             Err(error) if error.has_code("RepositoryNotFoundException") => Ok(false),
             Err(error) => Err(error),

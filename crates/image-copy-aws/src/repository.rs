@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use aws_sdk_ecr::operation::describe_repositories::DescribeRepositoriesOutput;
 use aws_sdk_ecr::types::LayerAvailability;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
@@ -35,15 +36,22 @@ impl EcrRepository {
         &self.arn
     }
 
-    async fn settings_for_tag(&self, tag: Option<&Tag>) -> Result<RepositorySettings, Error> {
+    /// Reads the repository's settings.
+    ///
+    /// # Errors
+    /// ECR's error, with `RepositoryNotFoundException` if the repository is missing.
+    pub(crate) async fn describe(&self) -> Result<DescribeRepositoriesOutput, Error> {
         let request = self
             .client
             .sdk
             .describe_repositories()
             .registry_id(self.arn.account())
             .repository_names(self.arn.name());
-        let response = self.client.send("ecr:DescribeRepositories", || request.clone().send()).await;
-        let response = match response {
+        self.client.send("ecr:DescribeRepositories", || request.clone().send()).await
+    }
+
+    async fn settings_for_tag(&self, tag: Option<&Tag>) -> Result<RepositorySettings, Error> {
+        let response = match self.describe().await {
             Ok(response) => response,
             // The copy continues without them, because a principal with push permissions may lack this one.
             Err(Error::Service { code, message, .. }) if code.starts_with("AccessDenied") => {
