@@ -191,7 +191,7 @@ pub(crate) fn referrers_warning(outcome: &Outcome) -> Option<String> {
 
 /// Returns the failure with a hint and its code, as one line of limited length.
 fn failure_line(failure: &Failure, options: &ConnectionArgs) -> String {
-    let ending = format!("{} ({})", hint(failure, options), failure.code());
+    let ending = format!("{} ({})", hint(failure, options, "SOURCE"), failure.code());
     let room = MAX_LINE_CHARS.saturating_sub(ending.chars().count() + 1);
     format!("{} {ending}", shortened(failure.summary(), room))
 }

@@ -6,22 +6,13 @@ mod common;
 
 use std::time::{Duration, SystemTime};
 
-use aws_emulator::{Mutability, Repository};
+use aws_emulator::Repository;
 use common::{RunOutput, Sandbox, image};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/images";
 const DESTINATION: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/base/python:1";
 const COPY: &str =
     "copy docker.io/acme/app:1 --to 123456789012.dkr.ecr.eu-west-1.amazonaws.com/base/python:1";
-
-/// Returns a sandbox with an image in Docker Hub, and an empty repository in ECR.
-async fn sandbox() -> (Sandbox, Repository) {
-    let sandbox = Sandbox::start().await;
-    sandbox.publish("docker.io/acme/app:1", 1);
-    let arn = sandbox.emulator.repository_arn("base/python");
-    let repository = sandbox.emulator.ecr().create_repository(&arn, Mutability::Mutable);
-    (sandbox, repository)
-}
 
 /// Copies without AWS credentials in the environment.
 async fn copy(sandbox: &Sandbox, options: &str, variables: &[(&str, &str)]) -> RunOutput {
@@ -61,13 +52,13 @@ fn write_profiles(sandbox: &Sandbox, more: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn uses_the_environment() {
-    let (sandbox, repository) = sandbox().await;
+    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
     assert_copied(&sandbox.run(COPY).await, &repository);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_profile_assumes_a_role_once() {
-    let (sandbox, repository) = sandbox().await;
+    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
     sandbox.emulator.sts().add_role_with_external_id(ROLE, "acme");
     let profile = format!("[profile images]\nrole_arn = {ROLE}\nsource_profile = base\nexternal_id = acme\n");
     write_profiles(&sandbox, &profile);
@@ -91,7 +82,7 @@ async fn a_profile_assumes_a_role_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_a_role_that_cannot_be_assumed() {
-    let (sandbox, _) = sandbox().await;
+    let (sandbox, _) = Sandbox::with_ecr_repository().await;
     write_profiles(&sandbox, &format!("[profile images]\nrole_arn = {ROLE}\nsource_profile = base\n"));
     let caller = "arn:aws:sts::123456789012:assumed-role/emulated-role/emulated-session";
     let reason = format!(
@@ -109,7 +100,7 @@ async fn names_a_role_that_cannot_be_assumed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn uses_the_cached_token_of_a_sign_in() {
-    let (sandbox, repository) = sandbox().await;
+    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
     sandbox.emulator.sso().add_role("123456789012", "Images");
     write_profiles(
         &sandbox,
@@ -142,7 +133,7 @@ async fn uses_the_cached_token_of_a_sign_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_the_process_of_a_profile() {
-    let (sandbox, repository) = sandbox().await;
+    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
     let environment = sandbox.emulator.environment();
     let key = &environment.iter().find(|(name, _)| name == "AWS_ACCESS_KEY_ID").unwrap().1;
     let script = |script: &str| {
@@ -164,7 +155,7 @@ async fn runs_the_process_of_a_profile() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn uses_the_endpoint_of_a_container() {
-    let (sandbox, repository) = sandbox().await;
+    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
     let container = sandbox.emulator.container_credentials().await.unwrap();
     let uri = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.url.as_str());
     let output = copy(&sandbox, "", &[uri, ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "wrong")]).await;
@@ -177,7 +168,7 @@ async fn uses_the_endpoint_of_a_container() {
 /// Machines without the metadata service would wait for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_private_ecr_contacts_the_instance_metadata_service() {
-    let (sandbox, repository) = sandbox().await;
+    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
     let endpoint = sandbox.emulator.instance_metadata().await.unwrap();
     let variables =
         [("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint.as_str())];
@@ -199,7 +190,7 @@ async fn only_private_ecr_contacts_the_instance_metadata_service() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn uses_a_web_identity() {
-    let (sandbox, repository) = sandbox().await;
+    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
     let file = sandbox.path("token").display().to_string();
     let variables = [("AWS_WEB_IDENTITY_TOKEN_FILE", file.as_str()), ("AWS_ROLE_ARN", ROLE)];
     let sts = sandbox.emulator.sts();
@@ -215,7 +206,7 @@ async fn uses_a_web_identity() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_profile_must_exist() {
-    let (sandbox, _) = sandbox().await;
+    let (sandbox, _) = Sandbox::with_ecr_repository().await;
     write_profiles(&sandbox, "[default]\nregion = eu-west-1\n");
     // Other sources must not replace the credentials of a profile with a typo.
     let container = sandbox.emulator.container_credentials().await.unwrap();
@@ -241,7 +232,7 @@ async fn a_profile_must_exist() {
 /// The CA certificate of the emulator is only in the option.
 #[tokio::test(flavor = "multi_thread")]
 async fn trusts_the_certificate_authority_of_the_option() {
-    let (sandbox, repository) = sandbox().await;
+    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
     sandbox.write("ca.pem", sandbox.emulator.ca_pem());
     let mut command =
         sandbox.command(&COPY.split(' ').chain(["--certificate-authority", "ca.pem"]).collect::<Vec<_>>());

@@ -4,21 +4,12 @@
 
 mod common;
 
-use aws_emulator::{Authorization, Mutability, Repository};
+use aws_emulator::{Authorization, Mutability};
 use common::{RunOutput, Sandbox, image};
 use serde_json::json;
 
 const COPY: &str =
     "copy docker.io/acme/app:1 --to 123456789012.dkr.ecr.eu-west-1.amazonaws.com/base/python:1";
-
-/// Returns a sandbox with an image in Docker Hub, and an empty repository in ECR.
-async fn sandbox() -> (Sandbox, Repository) {
-    let sandbox = Sandbox::start().await;
-    sandbox.publish("docker.io/acme/app:1", 1);
-    let arn = sandbox.emulator.repository_arn("base/python");
-    let repository = sandbox.emulator.ecr().create_repository(&arn, Mutability::Mutable);
-    (sandbox, repository)
-}
 
 /// Writes a docker `config.json` with a password of ECR.
 fn log_in(sandbox: &Sandbox) {
@@ -36,7 +27,7 @@ fn aws_calls(sandbox: &Sandbox) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_is_read_through_the_api() {
-    let (sandbox, repository) = sandbox().await;
+    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
     let mark = sandbox.emulator.log().mark();
     let output = sandbox.run(COPY).await;
     assert_eq!(output.code, Some(0), "{output:?}");
@@ -56,7 +47,7 @@ async fn a_destination_is_read_through_the_api() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_immutable_tag_fails_before_a_blob_is_read() {
-    let (sandbox, repository) = sandbox().await;
+    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
     repository.put_image(Some("1"), &image(2));
     repository.set_mutability(Mutability::Immutable);
     let output = sandbox.run(COPY).await;
@@ -75,7 +66,7 @@ async fn an_immutable_tag_fails_before_a_blob_is_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_with_a_stored_password_and_without_aws_credentials() {
-    let (sandbox, repository) = sandbox().await;
+    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
     log_in(&sandbox);
     let output = sandbox.run_without_aws_credentials(COPY).await;
     assert_eq!(output.code, Some(0), "{output:?}");
@@ -86,7 +77,7 @@ async fn copies_with_a_stored_password_and_without_aws_credentials() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_missing_aws_credentials() {
-    let (sandbox, _) = sandbox().await;
+    let (sandbox, _) = Sandbox::with_ecr_repository().await;
     let output = sandbox.run_without_aws_credentials(COPY).await;
     assert_eq!(output.code, Some(1), "{output:?}");
     assert_eq!(
@@ -98,7 +89,7 @@ async fn names_missing_aws_credentials() {
 /// Passwords of ECR expire after 12 hours.
 #[tokio::test(flavor = "multi_thread")]
 async fn replaces_an_expired_password() {
-    let (sandbox, repository) = sandbox().await;
+    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
     log_in(&sandbox);
     sandbox.emulator.ecr().expire_tokens();
     let output = sandbox.run_without_aws_credentials(COPY).await;
@@ -154,7 +145,7 @@ async fn ecr_public_is_read_with_credentials_or_anonymously() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_the_denied_action() {
-    let (sandbox, _) = sandbox().await;
+    let (sandbox, _) = Sandbox::with_ecr_repository().await;
     sandbox.emulator.ecr().deny("ecr:BatchCheckLayerAvailability", "*");
     let mut command = sandbox.command(&COPY.split(' ').collect::<Vec<_>>());
     command.env("AWS_PROFILE", "unused");

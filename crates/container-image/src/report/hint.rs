@@ -1,4 +1,4 @@
-//! Hints about failures of `copy`.
+//! Hints about failures of `copy` and `sync`.
 
 use image_copy::copy::{Failure, Operation, Problem, Side};
 use image_copy::text::SanitizedText;
@@ -10,13 +10,18 @@ use super::missing_repository;
 use crate::args::ConnectionArgs;
 use crate::{auth_files, child_process};
 
-/// Returns one thing to change. The match is exhaustive, so that a new problem needs a hint.
-pub(super) fn hint(failure: &Failure, options: &ConnectionArgs) -> String {
+/// Returns one thing to change. `source` is the argument with the source's name. The match is exhaustive, so that
+/// a new problem needs a hint.
+pub(super) fn hint(failure: &Failure, options: &ConnectionArgs, source: &str) -> String {
     if let Some(hint) = missing_repository::hint(failure, &profile_option(options)) {
         return hint;
     }
     let side = failure.side();
-    let (argument, host) = (argument(side), host(failure));
+    let host = host(failure);
+    let argument = match side {
+        Side::Source => source,
+        Side::Destination => "--to",
+    };
     match failure.problem() {
         Problem::Missing if failure.concerns_image_content() => {
             "The registry has lost a part of this image. Push the image again.".into()
@@ -25,12 +30,12 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionArgs) -> String {
             format!("Check the host and the port in {argument}.")
         }
         Problem::Missing if side == Side::Source => {
-            "Check the repository, the tag and the digest in SOURCE.".into()
+            format!("Check the repository, the tag and the digest in {source}.")
         }
         Problem::Missing if failure.is_missing_repository() => {
             "Create the repository, or correct --to.".into()
         }
-        Problem::Missing => rejected(side, failure.operation()),
+        Problem::Missing => rejected(side, failure.operation(), source),
         Problem::CredentialsRequired => format!(
             "Check {argument} (many registries return this for a missing repository), or {}.", login(failure, options)
         ),
@@ -40,7 +45,7 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionArgs) -> String {
             "Allow this for the AWS identity, or pass another --profile.".into()
         }
         Problem::AccessDenied => match side {
-            Side::Source => "Check the repository in SOURCE, or use credentials with pull access.".into(),
+            Side::Source => format!("Check the repository in {source}, or use credentials with pull access."),
             Side::Destination => "Use credentials with push access, or check the repository in --to.".into(),
         },
         Problem::CredentialsUnavailable => credentials_unavailable(failure, options),
@@ -66,11 +71,11 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionArgs) -> String {
         Problem::ForbiddenAddress => {
             "The registry's operator must configure an address that other networks can reach. For a registry on this machine, use localhost, or add its name to --plain-http.".into()
         }
-        Problem::Rejected => rejected(side, failure.operation()),
+        Problem::Rejected => rejected(side, failure.operation(), source),
         Problem::NoPlatform => "Change --platform, or choose a tag with this platform.".into(),
         Problem::TagImmutable => "Choose a new tag in --to, or make the repository's tags mutable.".into(),
         Problem::NotStorable => "Choose another tag, or copy one --platform.".into(),
-        Problem::ImageLimitExceeded => "Use the digest of one image in SOURCE.".into(),
+        Problem::ImageLimitExceeded => format!("Use the digest of one image in {source}."),
         Problem::ForeignLayer => {
             "Exclude Windows with --platform, or choose a tag built since 2023.".into()
         }
@@ -85,21 +90,14 @@ fn pull_limit(failure: &Failure, options: &ConnectionArgs) -> String {
     format!("Read from a mirror (--mirror{mirror}), retry later, or {}.", login(failure, options))
 }
 
-fn rejected(side: Side, operation: Option<Operation>) -> String {
+fn rejected(side: Side, operation: Option<Operation>, source: &str) -> String {
     match (side, operation) {
         (Side::Destination, Some(Operation::WriteManifest | Operation::WriteTag)) => {
             "The registry may not support this kind of image. Try one --platform, or another tag in --to."
                 .into()
         }
         (Side::Destination, _) => "Check that the repository in --to accepts pushes.".into(),
-        (Side::Source, _) => "Check SOURCE, and that its registry allows pulls.".into(),
-    }
-}
-
-fn argument(side: Side) -> &'static str {
-    match side {
-        Side::Source => "SOURCE",
-        Side::Destination => "--to",
+        (Side::Source, _) => format!("Check {source}, and that its registry allows pulls."),
     }
 }
 

@@ -226,14 +226,14 @@ fn failure_text(result: &ImageResult<'_>, failure: &Failure, options: &Connectio
     format!("{location}{} {ending}", shortened(failure.summary(), room))
 }
 
-/// Returns one thing to change. Hints of `copy` name its argument SOURCE, which is here an image of a list.
+/// Returns one thing to change.
 fn sync_hint(failure: &Failure, options: &ConnectionArgs) -> String {
     match failure.problem() {
         Problem::TagImmutable => {
             "Remove the image from the list, or make the repository's tags mutable.".into()
         }
         Problem::NoPlatform => "Change the platform, or choose a tag with this platform.".into(),
-        _ => hint(failure, options).replace("SOURCE", "the list"),
+        _ => hint(failure, options, "the list"),
     }
 }
 

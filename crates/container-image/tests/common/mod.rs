@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use aws_emulator::{Emulator, Image, ImageBuilder, Profile, Registry};
+use aws_emulator::{Emulator, Image, ImageBuilder, Mutability, Profile, Registry, Repository};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -30,6 +30,15 @@ pub(crate) struct RunOutput {
 }
 
 impl Sandbox {
+    /// Returns a sandbox with `docker.io/acme/app:1`, and the empty repository `base/python` in ECR.
+    pub(crate) async fn with_ecr_repository() -> (Self, Repository) {
+        let sandbox = Self::start().await;
+        sandbox.publish("docker.io/acme/app:1", 1);
+        let arn = sandbox.emulator.repository_arn("base/python");
+        let repository = sandbox.emulator.ecr().create_repository(&arn, Mutability::Mutable);
+        (sandbox, repository)
+    }
+
     pub(crate) async fn start() -> Self {
         let emulator = Emulator::start().await.unwrap();
         Self { emulator, folder: TempDir::new().unwrap(), home: TempDir::new().unwrap() }

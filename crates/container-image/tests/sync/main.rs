@@ -2,72 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod mirror;
+mod output;
 
 use std::fmt::Write as _;
-use std::ops::Deref;
 
 use aws_emulator::{LogPosition, Mutability};
-use common::{RunOutput, Sandbox};
-use serde_json::{Value, json};
-use tokio::process::Command;
-
-/// ECR as the destination, with credentials in a file, as `docker login` writes it.
-struct Mirror {
-    sandbox: Sandbox,
-    /// Host of the registry.
-    host: String,
-}
-
-impl Deref for Mirror {
-    type Target = Sandbox;
-
-    fn deref(&self) -> &Sandbox {
-        &self.sandbox
-    }
-}
-
-impl Mirror {
-    async fn start() -> Self {
-        let sandbox = Sandbox::start().await;
-        sandbox.registry("ghcr.io");
-        let arn = sandbox.emulator.repository_arn("a");
-        let uri = sandbox.emulator.ecr().repository(&arn).uri();
-        let region = arn.split(':').nth(3).unwrap();
-        let token = sandbox.emulator.ecr().call(region, "GetAuthorizationToken", &json!({})).unwrap();
-        let token = &token["authorizationData"][0]["authorizationToken"];
-        let host = uri.strip_suffix("/a").unwrap().to_owned();
-        sandbox.write("config.json", json!({"auths": {&host: {"auth": token}}}).to_string());
-        Self { sandbox, host }
-    }
-
-    /// Creates repositories.
-    fn create(&self, names: &[&str]) {
-        for name in names {
-            let arn = self.emulator.repository_arn(name);
-            self.emulator.ecr().create_repository(&arn, Mutability::Mutable);
-        }
-    }
-
-    /// Returns the digest of a copied tag.
-    fn copied(&self, repository: &str, tag: &str) -> Option<String> {
-        self.emulator.ecr().repository(&self.emulator.repository_arn(repository)).resolve(tag)
-    }
-
-    fn command(&self, arguments: &str) -> Command {
-        let arguments = arguments.replace("MIRROR", &self.host);
-        let mut command = self.sandbox.command(&arguments.split_whitespace().collect::<Vec<_>>());
-        command.env("DOCKER_CONFIG", self.folder());
-        command
-    }
-
-    /// Runs the program. The word MIRROR is the host of the destination.
-    async fn run(&self, arguments: &str) -> RunOutput {
-        let output = self.command(arguments).output().await.unwrap();
-        let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-        RunOutput { code: output.status.code(), stdout, stderr }
-    }
-}
+use common::Sandbox;
+use mirror::Mirror;
+use serde_json::Value;
 
 /// Publishes 18 images, and returns a list of them and of two broken ones.
 fn publish_eighteen(sandbox: &Sandbox) -> String {
@@ -89,10 +34,6 @@ fn source_requests(sandbox: &Sandbox, mark: LogPosition) -> Vec<(String, String)
     let requests = log.into_iter().filter(|entry| entry.service == "upstream" && entry.status == Some(200));
     let named = requests.filter_map(|entry| Some((entry.operation, entry.repository?)));
     named.filter(|(_, name)| is_source(name)).collect()
-}
-
-fn document(output: &RunOutput) -> Value {
-    serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -262,53 +203,6 @@ async fn copies_a_regsync_list_from_standard_input_without_a_prefix() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prints_json_and_writes_reports() {
-    let sandbox = Mirror::start().await;
-    let digest = sandbox.publish("docker.io/library/nginx:1", 1);
-    sandbox.publish("ghcr.io/acme/node-exporter:2", 2);
-    sandbox.create(&["m/nginx", "m/acme/node-exporter", "m/acme/gone"]);
-    sandbox.write("images.txt", "nginx:1\nghcr.io/acme/node-exporter:2\nghcr.io/acme/gone:1\n");
-    let output = sandbox.run("sync images.txt --to MIRROR/m --json --report out.json").await;
-    assert_eq!((output.code, output.stderr.as_str()), (Some(1), ""), "{output:?}");
-    let found = document(&output);
-    let images = found["images"].as_array().unwrap();
-    assert_eq!(images.len(), 3);
-    let uri = format!("{}/m/nginx@{digest}", sandbox.host);
-    assert_eq!(images[0]["source"], "docker.io/library/nginx:1");
-    assert_eq!(images[0]["destination"], format!("{}/m/nginx:1", sandbox.host));
-    assert_eq!(
-        (&images[0]["status"], &images[0]["digest"], &images[0]["uri"]),
-        (&"new".into(), &digest.as_str().into(), &uri.as_str().into())
-    );
-    assert_eq!(images[0]["platforms"], json!(["linux/amd64", "linux/arm64"]));
-    assert_eq!((&images[2]["status"], &images[2]["code"]), (&"failed".into(), &"CI-004".into()));
-    assert_eq!((&images[2]["list"], &images[2]["line"]), (&"images.txt".into(), &3.into()));
-    let summary = &found["summary"];
-    for (key, expected) in
-        [("images", 3), ("new", 2), ("moved", 0), ("unchanged", 0), ("failed", 1), ("exit_code", 1)]
-    {
-        assert_eq!(summary[key], expected, "{key}: {summary}");
-    }
-    assert!(summary["pulls"].as_u64() > Some(0) && summary["pulls_left"].as_u64() > Some(0), "{summary}");
-    let report: Value = serde_json::from_str(&sandbox.read("out.json")).unwrap();
-    assert_eq!(report.as_object().unwrap().len(), 2);
-    assert_eq!(report["docker.io/library/nginx:1"], uri.as_str());
-
-    let parameters =
-        "sync images.txt --to MIRROR/m --report p.json --report-format cloudformation-parameters";
-    assert_eq!(sandbox.run(parameters).await.code, Some(1));
-    let report: Value = serde_json::from_str(&sandbox.read("p.json")).unwrap();
-    assert_eq!(report[0]["ParameterKey"], "AcmeNodeExporter");
-    assert_eq!(report[1], json!({"ParameterKey": "Nginx", "ParameterValue": uri}));
-    let twice = "sync nginx:1 nginx:2 --to MIRROR --report p.json --report-format cloudformation-parameters";
-    let output = sandbox.run(twice).await;
-    assert_eq!(output.code, Some(2), "{output:?}");
-    let expected = "error: --report: Nginx would name both MIRROR/nginx:1 and MIRROR/nginx:2. ";
-    assert!(output.stderr.replace(&sandbox.host, "MIRROR").starts_with(expected), "{output:?}");
-}
-
-/// The pull limit of one registry does not affect images of others, or unchanged images.
-#[tokio::test(flavor = "multi_thread")]
 async fn a_pull_limit_fails_only_images_that_need_pulls() {
     let sandbox = Mirror::start().await;
     for reference in ["docker.io/library/old:1", "docker.io/library/new:1", "docker.io/library/other:1"] {
@@ -343,16 +237,6 @@ async fn an_unreachable_registry_fails_its_images_and_no_others() {
     let attempts =
         sandbox.emulator.log().entries().iter().filter(|entry| entry.host == "unknown.example").count();
     assert!(attempts < 50, "{attempts} requests");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn quiet_prints_only_failures() {
-    let sandbox = Mirror::start().await;
-    sandbox.publish("docker.io/library/nginx:1", 1);
-    sandbox.create(&["nginx", "acme/gone"]);
-    let output = sandbox.run("sync nginx:1 ghcr.io/acme/gone:1 --to MIRROR --quiet").await;
-    assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{output:?}");
-    assert!(output.stderr.starts_with("error: Image ghcr.io/acme/gone:1 could not be read: "), "{output:?}");
 }
 
 /// A supervisor ends the program while an image is copied.
