@@ -161,14 +161,8 @@ pub(crate) struct CopyArgs {
     )]
     pub(crate) platform: PlatformSelection,
 
-    /// Read repositories that start with PREFIX from TARGET first, by digest. The source resolves tags. Can
-    /// be repeated
-    #[arg(long, value_name = "PREFIX=TARGET")]
-    pub(crate) mirror: Vec<Mirror>,
-
-    /// Also copy signatures, SBOMs and attestations. A referrer that cannot be copied causes a warning
-    #[arg(long)]
-    pub(crate) include_referrers: bool,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
 
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
@@ -184,6 +178,19 @@ pub(crate) struct CopyArgs {
     #[arg(long, value_name = "N", default_value_t = CONCURRENT_BLOBS as u16,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
+}
+
+/// Options about the reads from a source, of `copy` and `sync`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReadingArgs {
+    /// Read repositories that start with PREFIX from TARGET first, by digest. The source resolves tags. Can
+    /// be repeated
+    #[arg(long, value_name = "PREFIX=TARGET")]
+    pub(crate) mirror: Vec<Mirror>,
+
+    /// Also copy signatures, SBOMs and attestations. A referrer that cannot be copied causes a warning
+    #[arg(long)]
+    pub(crate) include_referrers: bool,
 }
 
 /// Destination repository, and the tag if the argument has one.

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use image_copy::copy::{CONCURRENT_BLOBS, Mirror, PlatformSelection};
+use image_copy::copy::{CONCURRENT_BLOBS, PlatformSelection};
 use image_copy::oci::Prefix;
 
-use super::{ConnectionArgs, CreationArgs, credentials_help};
+use super::{ConnectionArgs, CreationArgs, ReadingArgs, credentials_help};
 
 const EXAMPLES: &str = concat!(
     "\
@@ -59,14 +59,8 @@ pub(crate) struct SyncArgs {
     #[arg(long, value_name = "PLATFORM", default_value = "all")]
     pub(crate) platform: PlatformSelection,
 
-    /// Read repositories that start with PREFIX from TARGET first, by digest. The source resolves tags. Can
-    /// be repeated
-    #[arg(long, value_name = "PREFIX=TARGET")]
-    pub(crate) mirror: Vec<Mirror>,
-
-    /// Also copy signatures, SBOMs and attestations. A referrer that cannot be copied causes a warning
-    #[arg(long)]
-    pub(crate) include_referrers: bool,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
 
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,

@@ -25,8 +25,12 @@ pub(crate) async fn run(args: &CopyArgs, verbosity: Verbosity) -> ExitCode {
         Ok(connection) => connection,
         Err(line) => return report::fail(&line),
     };
-    let source =
-        Source::with_mirrors(&connection.client, request.source.repository.clone(), None, &args.mirror);
+    let source = Source::with_mirrors(
+        &connection.client,
+        request.source.repository.clone(),
+        None,
+        &args.reading.mirror,
+    );
     let planning = async {
         let (destination, creation) =
             creation::destination(&connection, &request.destination, spec.as_ref()).await;
@@ -99,7 +103,7 @@ fn request(args: &CopyArgs) -> Request {
         tag: tag(&args.source, args.to.tag.as_ref()),
         platforms: args.platform.clone(),
         earlier_copies: Vec::new(),
-        include_referrers: args.include_referrers,
+        include_referrers: args.reading.include_referrers,
     }
 }
 

@@ -43,7 +43,7 @@ impl Copier<'_> {
         let started = Instant::now();
         let request = &image.request;
         let (client, repository) = (&self.connection.client, &request.source.repository);
-        let source = Source::with_mirrors(client, repository.clone(), None, &self.args.mirror);
+        let source = Source::with_mirrors(client, repository.clone(), None, &self.args.reading.mirror);
         let change = match self.earlier_failure(request) {
             Some(failure) => Err(failure),
             None => self.change(request, &source).await,

@@ -135,7 +135,7 @@ fn image(args: &SyncArgs, list: Option<&str>, entry: Entry) -> Result<Image, Str
         tag: entry.tag,
         platforms: entry.platforms.unwrap_or_else(|| args.platform.clone()),
         earlier_copies: Vec::new(),
-        include_referrers: args.include_referrers,
+        include_referrers: args.reading.include_referrers,
     };
     Ok(Image { request, origin: list.map(|list| (list.to_owned(), line)) })
 }
