@@ -5,8 +5,8 @@
 mod common;
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use common::REGISTRY;
 use reqwest::{Client, Method};
@@ -62,6 +62,8 @@ fn reports_invalid_arguments_in_one_line() {
 /// A running `serve`. Dropping it kills the process.
 struct RunningEmulator {
     process: Child,
+    /// Kept open, because the process fails if it cannot print the rest of its lines.
+    _output: BufReader<ChildStdout>,
     client: Client,
 }
 
@@ -75,7 +77,8 @@ impl RunningEmulator {
             .spawn()
             .unwrap();
         let mut exported = HashMap::new();
-        for line in BufReader::new(process.stdout.take().unwrap()).lines() {
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        for line in output.by_ref().lines() {
             let line = line.unwrap();
             let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
             exported.insert(name.to_owned(), value.trim_matches('\'').to_owned());
@@ -89,7 +92,7 @@ impl RunningEmulator {
             .tls_certs_only([reqwest::Certificate::from_pem(&ca).unwrap()])
             .build()
             .unwrap();
-        Self { process, client }
+        Self { process, _output: output, client }
     }
 
     /// Requests an authorization token and a tag with this header of a program.
