@@ -17,6 +17,8 @@ pub struct World {
     pub function: Arc<Function>,
     /// The bucket that receives its responses.
     pub bucket: Arc<ResponseBucket>,
+    /// The API that invokes the provider and describes its settings.
+    pub lambda: Arc<LambdaApi>,
 }
 
 impl World {
@@ -41,8 +43,8 @@ impl World {
         let function = Function::new(settings);
         let lambda = LambdaApi::new(&region);
         lambda.add(&function);
-        emulator.add(lambda);
-        Ok(Self { emulator, function, bucket })
+        emulator.add(lambda.clone());
+        Ok(Self { emulator, function, bucket, lambda })
     }
 
     /// Installs the same program a second time, as the destination of failed events. The caller must keep the
@@ -60,23 +62,34 @@ impl World {
 
     /// Returns a stack whose custom resources use the function. `second` is the duration of one second of its
     /// timeout.
-    pub fn stack(&self, name: &str, second: Duration) -> Stack {
+    pub fn stack(&self, name: &str, second: Duration) -> Arc<Stack> {
         self.stack_behind(name, second, self.function.clone())
     }
 
     /// Returns the same stack with changed settings.
-    pub fn stack_with(&self, name: &str, second: Duration, change: impl FnOnce(&mut StackSettings)) -> Stack {
+    pub fn stack_with(
+        &self,
+        name: &str,
+        second: Duration,
+        change: impl FnOnce(&mut StackSettings),
+    ) -> Arc<Stack> {
         let mut settings =
             StackSettings { simulated_second: second, ..StackSettings::for_function(name, &self.function) };
         change(&mut settings);
-        Stack::new(settings, self.function.clone(), self.bucket.clone())
+        self.add_stack(settings, self.function.clone())
     }
 
     /// Returns a stack that sends its events to `provider`.
-    pub fn stack_behind(&self, name: &str, second: Duration, provider: Arc<dyn Provider>) -> Stack {
+    pub fn stack_behind(&self, name: &str, second: Duration, provider: Arc<dyn Provider>) -> Arc<Stack> {
         let settings =
             StackSettings { simulated_second: second, ..StackSettings::for_function(name, &self.function) };
-        Stack::new(settings, provider, self.bucket.clone())
+        self.add_stack(settings, provider)
+    }
+
+    fn add_stack(&self, settings: StackSettings, provider: Arc<dyn Provider>) -> Arc<Stack> {
+        let stack = Arc::new(Stack::new(settings, provider, self.bucket.clone()));
+        self.emulator.cloudformation().add(&stack);
+        stack
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::task::AbortHandle;
 
 use crate::api::dynamodb::DynamoDb;
 use crate::api::ecr_public::EcrPublic;
+use crate::api::iam::Iam;
 use crate::api::parameters::Parameters;
 use crate::api::secrets::Secrets;
 use crate::blob::GeneratedBlobs;
@@ -19,6 +20,7 @@ use crate::identity::{ContainerCredentials, ContainerEndpoint, InstanceMetadata,
 use crate::log::Log;
 use crate::proxy::{ProxyState, listen};
 use crate::service::Service;
+use crate::stack::CloudFormation;
 use crate::upstream::{Profile, Registry};
 
 /// Settings of the emulator.
@@ -59,6 +61,8 @@ pub struct Emulator {
     dynamodb: Arc<DynamoDb>,
     sts: Arc<Sts>,
     sso: Arc<Sso>,
+    iam: Arc<Iam>,
+    cloudformation: Arc<CloudFormation>,
 }
 
 /// Name of the provider's state table, which exists from the start in the emulator's Region.
@@ -102,6 +106,17 @@ impl Emulator {
         dynamodb.create_table(&settings.region, STATE_TABLE);
         let sts = Arc::new(Sts::new(&settings.account, Arc::clone(&shared.access_keys)));
         let sso = Arc::new(Sso::new(Arc::clone(&shared.access_keys)));
+        let iam = Iam::new(
+            &settings.account,
+            vec![
+                ("ecr", Arc::clone(&ecr) as _),
+                ("ecr-public", Arc::clone(&ecr_public_api) as _),
+                ("secretsmanager", Arc::clone(&secrets) as _),
+                ("ssm", Arc::clone(&parameters) as _),
+                ("dynamodb", Arc::clone(&dynamodb) as _),
+            ],
+        );
+        let cloudformation = Arc::new(CloudFormation::new(&settings.account));
         let listeners = Mutex::new(vec![listener]);
         let emulator = Self {
             shared,
@@ -119,16 +134,23 @@ impl Emulator {
             dynamodb,
             sts,
             sso,
+            iam: Arc::new(iam),
+            cloudformation,
         };
-        emulator.add(Arc::clone(&emulator.docker_hub) as Arc<dyn Service>);
-        emulator.add(Arc::clone(&emulator.ecr) as Arc<dyn Service>);
-        emulator.add(Arc::clone(&emulator.ecr_public) as Arc<dyn Service>);
-        emulator.add(Arc::clone(&emulator.ecr_public_api) as Arc<dyn Service>);
-        emulator.add(Arc::clone(&emulator.secrets) as Arc<dyn Service>);
-        emulator.add(Arc::clone(&emulator.parameters) as Arc<dyn Service>);
-        emulator.add(Arc::clone(&emulator.dynamodb) as Arc<dyn Service>);
-        emulator.add(Arc::clone(&emulator.sts) as Arc<dyn Service>);
-        emulator.add(Arc::clone(&emulator.sso) as Arc<dyn Service>);
+        let services: [Arc<dyn Service>; 11] = [
+            Arc::clone(&emulator.docker_hub) as _,
+            Arc::clone(&emulator.ecr) as _,
+            Arc::clone(&emulator.ecr_public) as _,
+            Arc::clone(&emulator.ecr_public_api) as _,
+            Arc::clone(&emulator.secrets) as _,
+            Arc::clone(&emulator.parameters) as _,
+            Arc::clone(&emulator.dynamodb) as _,
+            Arc::clone(&emulator.sts) as _,
+            Arc::clone(&emulator.sso) as _,
+            Arc::clone(&emulator.iam) as _,
+            Arc::clone(&emulator.cloudformation) as _,
+        ];
+        services.into_iter().for_each(|service| emulator.add(service));
         Ok(emulator)
     }
 
@@ -192,6 +214,16 @@ impl Emulator {
     /// Returns the portal of IAM Identity Center in all Regions.
     pub fn sso(&self) -> &Arc<Sso> {
         &self.sso
+    }
+
+    /// Returns IAM, which simulates the permissions of the role of all programs.
+    pub fn iam(&self) -> &Arc<Iam> {
+        &self.iam
+    }
+
+    /// Returns CloudFormation of all Regions, which describes the stacks that a test adds.
+    pub fn cloudformation(&self) -> &Arc<CloudFormation> {
+        &self.cloudformation
     }
 
     /// Opens an endpoint for the credentials of a container.

@@ -55,6 +55,7 @@ mod upstream;
 
 pub use api::dynamodb::DynamoDb;
 pub use api::ecr_public::EcrPublic;
+pub use api::iam::Iam;
 pub use api::parameters::Parameters;
 pub use api::secrets::{KmsKey, Secrets};
 pub use blob::{Blob, GeneratedBlobs, digest};

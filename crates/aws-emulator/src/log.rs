@@ -53,9 +53,8 @@ pub struct LogEntry {
     /// Requested host in lower case without port.
     pub host: String,
     /// Part of the emulator that handled the request: `upstream`, `token`, `cdn`, `ecr`, `ecr-api`,
-    /// `ecr-public-api`, `secrets`, `parameters`, `dynamodb`, `sts`, `sso`, `container`, `instance`, `s3`, `response`,
-    /// `attacker`, or `none` if no
-    /// service serves the host.
+    /// `ecr-public-api`, `secrets`, `parameters`, `dynamodb`, `sts`, `sso`, `iam`, `cloudformation`, `lambda`,
+    /// `container`, `instance`, `s3`, `response`, `attacker`, or `none` if no service serves the host.
     pub service: String,
     /// Operation, such as `manifest.get` or `ecr:PutImage`. See [`crate::RequestFilter`].
     pub operation: String,

@@ -6,35 +6,15 @@ mod common;
 
 use std::time::{Duration, SystemTime};
 
-use common::{Fixture, body};
+use common::{Fixture, KEY, body, element, query_error, signed};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 const ROLE: &str = "arn:aws:iam::210987654321:role/images";
-const KEY: &str = "ASIAEMULATOREXAMPLE0";
-
-fn signed(key: &str, service: &str) -> String {
-    let scope = format!("{key}/20260101/eu-west-1/{service}/aws4_request");
-    format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0")
-}
 
 /// Calls STS, and returns the status and the body.
 async fn sts(fixture: &Fixture, authorization: &str, form: &[(&str, &str)]) -> (u16, String) {
-    let url = "https://sts.eu-west-1.amazonaws.com/";
-    let form: Vec<_> = form.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let request = fixture.request(Method::POST, url, authorization).body(form.join("&"));
-    let response = request.send().await.unwrap();
-    (response.status().as_u16(), response.text().await.unwrap())
-}
-
-/// Returns the content of an XML element.
-fn element(xml: &str, name: &str) -> String {
-    let start = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("{name} in {xml}")).1;
-    start.split_once(&format!("</{name}>")).unwrap().0.to_owned()
-}
-
-fn error((status, xml): &(u16, String)) -> (u16, String, String) {
-    (*status, element(xml, "Code"), element(xml, "Message"))
+    fixture.query("https://sts.eu-west-1.amazonaws.com/", authorization, form).await
 }
 
 /// Returns true if ECR accepts an access key.
@@ -61,7 +41,7 @@ async fn a_role_has_an_access_key_that_expires() {
     assert_eq!((status, &output["__type"]), (400, &json!("ExpiredTokenException")));
     let expired = sts(&fixture, &signed(&key, "sts"), &form).await;
     let message = "The security token included in the request is expired";
-    assert_eq!(error(&expired), (403, "ExpiredToken".into(), message.into()));
+    assert_eq!(query_error(&expired), (403, "ExpiredToken".into(), message.into()));
 }
 
 #[tokio::test]
@@ -81,7 +61,7 @@ async fn sts_rejects_calls_with_its_own_errors() {
         (&signed(KEY, "ecr"), vec![action, role, session], (403, "SignatureDoesNotMatch")),
         ("", vec![action, role, session], (403, "MissingAuthenticationToken")),
     ] {
-        let (status, code, message) = error(&sts(&fixture, authorization, &form).await);
+        let (status, code, message) = query_error(&sts(&fixture, authorization, &form).await);
         assert_eq!((status, code.as_str()), expected, "{message}");
     }
     let form = [action, role, session, ("ExternalId", "acme")];
@@ -118,7 +98,7 @@ async fn web_identities_need_a_valid_token_and_no_signature() {
         (ROLE, "x", (400, "InvalidIdentityToken")),
         ("arn:aws:iam::1:role/gone", &valid, (403, "AccessDenied")),
     ] {
-        let (status, code, message) = error(&assume(role, token).await);
+        let (status, code, message) = query_error(&assume(role, token).await);
         assert_eq!((status, code.as_str()), expected, "{message}");
     }
 }
@@ -182,4 +162,77 @@ async fn containers_and_instances_need_a_token() {
     let credentials = get(&format!("{role}{}", get(&role).await)).await;
     assert!(accepts(&serde_json::from_str(&credentials).unwrap()).await);
     assert_eq!(get(&format!("{role}other")).await, "");
+}
+
+#[tokio::test]
+async fn iam_simulates_the_denied_actions_of_the_role() {
+    let fixture = Fixture::start().await;
+    let role = fixture.emulator.iam().role_arn();
+    assert_eq!(role, "arn:aws:iam::123456789012:role/emulated-role");
+    let (python, node) = (fixture.emulator.repository_arn("python"), fixture.emulator.repository_arn("node"));
+    fixture.emulator.ecr().deny("ecr:PutImage", &python);
+    let signed_for = |service: &str| {
+        format!(
+            "AWS4-HMAC-SHA256 Credential={KEY}/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, \
+             Signature=0"
+        )
+    };
+    let simulate = async |more: &[(&str, &str)]| {
+        let form = [&[("Action", "SimulatePrincipalPolicy")], more].concat();
+        fixture.query("https://iam.amazonaws.com/", &signed_for("iam"), &form).await
+    };
+    let source = ("PolicySourceArn", role.as_str());
+    let actions = [("ActionNames.member.1", "ecr:PutImage"), ("ActionNames.member.2", "ecr:BatchGetImage")];
+    let resources = [("ResourceArns.member.1", python.as_str()), ("ResourceArns.member.2", &node)];
+    let form = [&[source], &actions[..], &resources[..]].concat();
+    let (status, xml) = simulate(&form).await;
+    assert_eq!((status, element(&xml, "IsTruncated").as_str()), (200, "false"), "{xml}");
+    let decision = |xml: &str| {
+        let results = element(xml, "EvaluationResults");
+        let results: Vec<_> = results.split("<EvalActionName>").skip(1).map(ToOwned::to_owned).collect();
+        let line = |result: &String| {
+            let (name, rest) = result.split_once('<').unwrap();
+            let details =
+                rest.split("<EvalResourceDecision>").skip(1).map(|rest| rest.split_once('<').unwrap().0);
+            [vec![name, element(rest, "EvalDecision").as_str()], details.collect()].concat().join(" ")
+        };
+        results.iter().map(line).collect::<Vec<_>>()
+    };
+    let expected =
+        ["ecr:PutImage implicitDeny implicitDeny allowed", "ecr:BatchGetImage allowed allowed allowed"];
+    assert_eq!(decision(&xml), expected);
+
+    let (_, xml) = simulate(&[&form[..], &[("MaxItems", "1")]].concat()).await;
+    assert_eq!((decision(&xml), element(&xml, "Marker").as_str()), (vec![expected[0].to_owned()], "1"));
+    let (_, xml) = simulate(&[&form[..], &[("Marker", "1")]].concat()).await;
+    assert_eq!(decision(&xml), expected[1..]);
+
+    let action = actions[0];
+    for (form, expected) in [
+        (vec![action], (400, "ValidationError")),
+        (vec![source], (400, "ValidationError")),
+        (vec![("PolicySourceArn", "arn:aws:iam::123456789012:role/gone"), action], (404, "NoSuchEntity")),
+        (vec![("PolicySourceArn", "emulated-role"), action], (400, "InvalidInput")),
+        (
+            vec![source, action, ("ResourceArns.member.1", "*"), ("ResourceArns.member.2", "x")],
+            (400, "InvalidInput"),
+        ),
+        (vec![source, ("ActionNames.member.1", "s3:GetObject")], (400, "InvalidAction")),
+        (vec![source, action, ("CallerArn", "x")], (400, "InvalidAction")),
+    ] {
+        let (status, code, message) = query_error(&simulate(&form).await);
+        assert_eq!((status, code.as_str()), expected, "{message}");
+    }
+    let call = async |authorization: &str, action: &str| {
+        let form = [("Action", action), source, ("ActionNames.member.1", "ecr:PutImage")];
+        query_error(&fixture.query("https://iam.amazonaws.com/", authorization, &form).await)
+    };
+    assert_eq!(call(&signed_for("sts"), "SimulatePrincipalPolicy").await.1, "SignatureDoesNotMatch");
+    let (status, code, message) = call(&signed_for("iam"), "GetRole").await;
+    assert_eq!((status, code.as_str()), (400, "InvalidAction"));
+    assert_eq!(message, "aws-emulator: iam:GetRole is not implemented");
+    fixture.emulator.iam().deny("iam:*", "*");
+    let (status, code, message) = call(&signed_for("iam"), "SimulatePrincipalPolicy").await;
+    assert_eq!((status, code.as_str()), (403, "AccessDenied"));
+    assert!(message.contains(&format!("iam:SimulatePrincipalPolicy on resource: {role}")), "{message}");
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
+mod common;
 mod stack_fixture;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use aws_emulator::bucket::{RequestIds, SignatureVersion, URL_VALIDITY};
 use aws_emulator::lambda::{FailureCondition, Function, FunctionSettings, Outcome};
 use aws_emulator::{Effect, Emulator, Fault};
+use common::{KEY, client};
 use serde_json::{Value, json};
 use stack_fixture::{StackFixture, TIMEOUT, default_stack_fixture, stack_fixture_with};
 use tokio::sync::mpsc;
@@ -166,16 +168,6 @@ struct BucketRequest {
 }
 
 const PUT: BucketRequest = BucketRequest { method: reqwest::Method::PUT, content_type: None, chunked: false };
-
-/// Creates a client that uses the proxy.
-fn client(emulator: &Emulator) -> reqwest::Client {
-    let ca = reqwest::Certificate::from_pem(emulator.ca_pem().as_bytes()).unwrap();
-    let client = reqwest::Client::builder()
-        .proxy(reqwest::Proxy::all(emulator.proxy_url()).unwrap())
-        .tls_certs_only([ca])
-        .timeout(TIMEOUT);
-    client.build().unwrap()
-}
 const POST: BucketRequest = BucketRequest { method: reqwest::Method::POST, ..PUT };
 
 impl BucketRequest {
@@ -246,11 +238,56 @@ async fn the_invoke_api_invokes_a_function() {
     let StackFixture { function, emulator, .. } = &fixture;
     let host = "https://lambda.eu-west-1.amazonaws.com/2015-03-31/functions";
     let url = format!("{host}/provider/invocations");
-    assert_eq!(POST.send(emulator, &url).await, 501, "only asynchronous invocations are emulated");
-    assert_eq!(POST.send(emulator, &format!("{host}/nobody/invocations")).await, 404);
-    let call = client(emulator).post(&url).header("x-amz-invocation-type", "Event");
-    let response = call.body(event("error").to_string()).send().await.unwrap();
-    assert_eq!(response.status(), 202);
+    let call = async |url: &str, authorization: &str, kind: &str| {
+        let call = client(emulator).post(url).header("x-amz-invocation-type", kind);
+        let call = call.header("authorization", authorization).body(event("error").to_string());
+        call.send().await.unwrap().status().as_u16()
+    };
+    let own = common::signed(KEY, "lambda");
+    assert_eq!(call(&url, &own, "RequestResponse").await, 501, "only asynchronous invocations are emulated");
+    assert_eq!(call(&format!("{host}/nobody/invocations"), &own, "Event").await, 404);
+    assert_eq!(call(&url, &common::signed(KEY, "ecr"), "Event").await, 403);
+    assert_eq!(call(&url, &own, "Event").await, 202);
     assert!(function.wait_until_idle(TIMEOUT).await);
     assert_eq!(function.invocations()[0].attempts.len(), 3);
+}
+
+#[tokio::test]
+async fn the_api_returns_the_settings_of_a_function() {
+    let change = |settings: &mut FunctionSettings| {
+        settings.environment.push(("ALLOWED_SOURCES".to_owned(), "docker.io/library/".to_owned()));
+    };
+    let fixture = stack_fixture_with(change, |_| {}).await;
+    let StackFixture { function, emulator, lambda, .. } = &fixture;
+    let host = "https://lambda.eu-west-1.amazonaws.com/2015-03-31/functions";
+    let get = async |name: &str, action: &str, authorization: &str| {
+        let call =
+            client(emulator).get(format!("{host}/{name}/{action}")).header("authorization", authorization);
+        let response = call.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_str::<Value>(&response.text().await.unwrap()).unwrap())
+    };
+    let own = common::signed(KEY, "lambda");
+    let arn = function.settings().arn();
+    for name in ["provider", &arn] {
+        let (status, settings) = get(name, "configuration", &own).await;
+        assert_eq!((status, &settings["FunctionArn"]), (200, &json!(arn)), "{settings}");
+        assert_eq!(settings["Role"], json!(emulator.iam().role_arn()));
+        assert_eq!(settings["Timeout"], 900);
+        let variables = settings["Environment"]["Variables"].as_object().unwrap();
+        assert_eq!(variables["ALLOWED_SOURCES"], "docker.io/library/");
+        assert!(!variables.contains_key("AWS_ACCESS_KEY_ID"), "{variables:?}");
+    }
+    let (status, error) = get("nobody", "configuration", &own).await;
+    let message = "Function not found: arn:aws:lambda:eu-west-1:123456789012:function:nobody";
+    assert_eq!((status, &error["Message"]), (404, &json!(message)));
+    assert_eq!(get("provider", "policy", &own).await.0, 501);
+    assert_eq!(get("provider", "configuration", &common::signed(KEY, "ecr")).await.0, 403);
+    lambda.deny("lambda:GetFunctionConfiguration", "*");
+    let (status, error) = get("provider", "configuration", &own).await;
+    let message = error["Message"].as_str().unwrap();
+    assert!(
+        status == 403 && message.contains("lambda:GetFunctionConfiguration on resource: arn:"),
+        "{message}"
+    );
 }

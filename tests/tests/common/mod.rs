@@ -5,6 +5,7 @@
 
 pub(crate) mod planted;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_emulator::bucket::{ProviderResponse, RequestIds, Status};
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 pub(crate) struct Account {
     pub(crate) world: World,
     pub(crate) repository: Repository,
-    pub(crate) stack: Stack,
+    pub(crate) stack: Arc<Stack>,
 }
 
 impl Account {

@@ -1,5 +1,6 @@
 //! The configurations in which each scenario runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_emulator::stack::{OperationReport, Resource, Stack, StackStatus, Template, Trigger};
@@ -91,7 +92,7 @@ impl Scenario {
         format!("immutable {}, all {}", self.is_immutable, self.has_all_platforms)
     }
 
-    pub(crate) fn stack(&self, name: &str) -> Stack {
+    pub(crate) fn stack(&self, name: &str) -> Arc<Stack> {
         self.account.world.stack(name, Duration::from_millis(25))
     }
 

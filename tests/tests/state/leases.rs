@@ -1,5 +1,6 @@
 //! Two stacks that change one tag at the same time: one waits for the lease of the other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_emulator::stack::{OperationReport, Stack, StackStatus, Template};
@@ -13,8 +14,8 @@ const HELD: Effect = Effect::Delay { ms: 3000 };
 struct Stacks {
     account: Account,
     images: [Image; 2],
-    one: Stack,
-    two: Stack,
+    one: Arc<Stack>,
+    two: Arc<Stack>,
 }
 
 impl Stacks {

@@ -6,10 +6,18 @@ use crate::actions_seen;
 
 use super::hosts;
 
+/// Name of the role of all programs.
+const ROLE: &str = "emulated-role";
+
+/// Returns the ARN of the role of all programs in an account.
+pub(crate) fn role_arn(account: &str, region: &str) -> String {
+    format!("arn:{}:iam::{account}:role/{ROLE}", hosts::partition(region))
+}
+
 /// Role session and program of a call.
 pub(crate) struct Caller {
     /// ARN of the role session.
-    pub(super) principal: String,
+    pub(crate) principal: String,
     /// Name of the program.
     program: Option<String>,
 }
@@ -23,7 +31,7 @@ impl Caller {
     /// Returns a caller without a program name.
     pub(crate) fn unnamed(account: &str, region: &str) -> Self {
         let partition = hosts::partition(region);
-        let principal = format!("arn:{partition}:sts::{account}:assumed-role/emulated-role/emulated-session");
+        let principal = format!("arn:{partition}:sts::{account}:assumed-role/{ROLE}/emulated-session");
         Self { principal, program: None }
     }
 

@@ -19,15 +19,26 @@ impl Denials {
         self.0.clear();
     }
 
+    /// Returns true if the action is denied on the resource.
+    pub(crate) fn contains(&self, action: &str, resource: &str) -> bool {
+        let denies = |(pattern, on): &(String, String)| glob(pattern, action) && glob(on, resource);
+        self.0.iter().any(denies)
+    }
+
     /// Records the action, and returns IAM's error if it is denied.
     pub(crate) fn check(&self, caller: &Caller, action: &str, resource: &str) -> Result<(), ApiError> {
         caller.record_action(action);
-        let denies = |(pattern, on): &(String, String)| glob(pattern, action) && glob(on, resource);
-        if self.0.iter().any(denies) {
+        if self.contains(action, resource) {
             return Err(access_denied(caller, action, resource, "identity-based"));
         }
         Ok(())
     }
+}
+
+/// A service with denied actions.
+pub(crate) trait Deny: Send + Sync {
+    /// Returns true if the service denies the action on the resource.
+    fn denies(&self, action: &str, resource: &str) -> bool;
 }
 
 /// Returns the error for a missing permission in a policy of this kind.

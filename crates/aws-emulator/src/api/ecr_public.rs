@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::service::{Operation, Request, Response, Service, reset_connection};
 use crate::upstream::Registry;
 
-use super::{Api, ApiError, Caller, Denials, JsonVersion, now};
+use super::{Api, ApiError, Caller, Denials, Deny, JsonVersion, now};
 
 static API: Api = Api {
     service: "ecr-public",
@@ -81,6 +81,12 @@ impl EcrPublic {
             "authorizationToken": BASE64_STANDARD.encode(format!("{USER}:{password}")),
             "expiresAt": now() + lifetime.as_secs_f64(),
         }}))
+    }
+}
+
+impl Deny for EcrPublic {
+    fn denies(&self, action: &str, resource: &str) -> bool {
+        self.denials().contains(action, resource)
     }
 }
 

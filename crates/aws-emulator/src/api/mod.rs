@@ -4,13 +4,15 @@
 //!
 //! [`Service`]: crate::service::Service
 
-mod caller;
+pub(crate) mod caller;
 mod denials;
 pub(crate) mod dynamodb;
 pub(crate) mod ecr_public;
 mod error;
 pub(crate) mod hosts;
+pub(crate) mod iam;
 pub(crate) mod parameters;
+pub(crate) mod query;
 pub(crate) mod secrets;
 mod signature;
 
@@ -24,7 +26,7 @@ use crate::fault::Effect;
 use crate::service::{Operation, Request, Response, response};
 
 pub(crate) use caller::Caller;
-pub(crate) use denials::Denials;
+pub(crate) use denials::{Denials, Deny};
 pub(crate) use error::ApiError;
 pub(crate) use signature::check as check_signature;
 

@@ -14,7 +14,7 @@ use crate::service::{Operation, Request, Response, Service, reset_connection};
 
 use super::denials::access_denied;
 use super::secrets::KmsKey;
-use super::{Api, ApiError, Caller, Denials, JsonVersion, hosts, now};
+use super::{Api, ApiError, Caller, Denials, Deny, JsonVersion, hosts, now};
 
 static API: Api = Api {
     service: "ssm",
@@ -224,6 +224,12 @@ fn parameter_name(arn: &str) -> Option<&str> {
     };
     let name = resource.strip_prefix("parameter/").filter(|name| !name.is_empty())?;
     (partition == hosts::partition(region) && account.len() == 12).then_some(name)
+}
+
+impl Deny for Parameters {
+    fn denies(&self, action: &str, resource: &str) -> bool {
+        self.lock().denials.contains(action, resource)
+    }
 }
 
 impl Service for Parameters {

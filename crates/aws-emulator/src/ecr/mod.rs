@@ -32,6 +32,7 @@ pub use store::{Mutability, PushEvent};
 
 pub(crate) use hosts::repository_arn;
 
+use crate::api::Deny;
 use crate::blob::GeneratedBlobs;
 use crate::distribution::Route;
 use crate::service::{Operation, Request, Response, Service};
@@ -59,6 +60,12 @@ impl Ecr {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deny for Ecr {
+    fn denies(&self, action: &str, resource: &str) -> bool {
+        self.lock().denials.contains(action, resource)
     }
 }
 

@@ -4,7 +4,7 @@
 //! and retries failed events as Lambda does. Events that fail permanently go to the on-failure hook.
 //! Programs invoke functions through [`LambdaApi`].
 
-mod invoke_api;
+mod api;
 mod output;
 mod queue;
 mod record;
@@ -21,7 +21,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-pub use invoke_api::LambdaApi;
+pub use api::LambdaApi;
 pub use record::FailureCondition;
 pub use sandbox::{Outcome, SandboxInfo};
 pub use settings::FunctionSettings;

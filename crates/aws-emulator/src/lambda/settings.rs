@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::api::caller::role_arn;
 use crate::ids;
 
 /// Configuration of a function, as in a template.
@@ -57,6 +58,11 @@ impl FunctionSettings {
     pub fn arn(&self) -> String {
         let Self { region, account, name, .. } = self;
         format!("arn:{}:lambda:{region}:{account}:function:{name}", ids::partition(region))
+    }
+
+    /// Returns the ARN of the function's role, which is the role of all programs.
+    pub fn role(&self) -> String {
+        role_arn(&self.account, &self.region)
     }
 
     /// Returns the environment of a sandbox.

@@ -53,7 +53,9 @@ impl StackOperation<'_> {
                 None => ("CREATE_FAILED", "creation"),
                 Some(_) => ("UPDATE_FAILED", "update"),
             };
-            self.add_event(id, status, Some(&format!("Resource {action} cancelled")));
+            let physical_id = change.before.as_ref().map(|before| before.physical_id.as_str());
+            let reason = format!("Resource {action} cancelled");
+            self.add_resource_event(id, &change.resource, physical_id, status, Some(&reason));
         }
     }
 
@@ -61,11 +63,12 @@ impl StackOperation<'_> {
         let resource = &template.resources[id];
         let before = lock(&self.stack.deployed).get(id).cloned();
         let request_type = if before.is_some() { RequestType::Update } else { RequestType::Create };
-        let properties = match self.properties(resource, before.as_ref()) {
+        let properties = match self.properties(template, resource, before.as_ref()) {
             Ok(properties) => properties,
             Err(reason) => {
                 let status = format!("{request_type:?}_FAILED").to_uppercase();
-                self.add_event(id, &status, Some(&reason));
+                let physical_id = before.as_ref().map(|before| before.physical_id.as_str());
+                self.add_resource_event(id, resource, physical_id, &status, Some(&reason));
                 return Err(reason);
             }
         };
@@ -112,11 +115,12 @@ impl StackOperation<'_> {
     /// Returns the properties of an event, with all references resolved.
     fn properties(
         &self,
+        template: &Template,
         resource: &Resource,
         before: Option<&DeployedResource>,
     ) -> Result<Map<String, Value>, String> {
         let deployed = lock(&self.stack.deployed);
-        let mut properties = self.stack.resolver(&deployed).properties(&resource.properties)?;
+        let mut properties = self.stack.resolver(template, &deployed).properties(&resource.properties)?;
         if let Kind::Custom(_) = resource.kind {
             let token = &self.stack.settings.service_token;
             properties.entry("ServiceToken").or_insert_with(|| json!(token));

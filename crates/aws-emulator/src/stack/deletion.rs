@@ -26,7 +26,7 @@ impl StackOperation<'_> {
         let changes = lock(&self.changes);
         for (id, change) in changes.iter().filter(|(_, change)| change.before.is_none()) {
             let incomplete_simulated =
-                matches!(change.resource.kind, Kind::Simulated(_)) && change.progress != Progress::Done;
+                matches!(change.resource.kind, Kind::Simulated(..)) && change.progress != Progress::Done;
             if incomplete_simulated || change.resource.is_retained(true) {
                 lock(&self.stack.deployed).remove(id);
                 continue;

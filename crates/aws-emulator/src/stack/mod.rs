@@ -1,12 +1,14 @@
-//! Emulates CloudFormation for one stack: order, requests, rollback, clean-up and timeouts.
+//! Emulates CloudFormation: order, requests, rollback, clean-up and timeouts of stacks.
 //!
 //! A [`Stack`] processes [`Template`]s, sends CloudFormation's events to a [`Provider`], and returns an
-//! [`OperationReport`] of each operation.
+//! [`OperationReport`] of each operation. [`CloudFormation`] is the API that describes stacks.
 
+mod api;
 mod apply;
 mod deletion;
 mod dependencies;
 mod operation;
+mod record;
 mod report;
 mod resolve;
 mod rollback;
@@ -14,10 +16,11 @@ mod template;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
+pub use api::CloudFormation;
 pub use report::{CallOutcome, OperationReport, Phase, ProviderCall, StackEvent, StackStatus};
 pub use template::{Policy, Resource, Template, Trigger};
 
@@ -25,6 +28,7 @@ use crate::bucket::{ResponseBucket, SignatureVersion};
 use crate::ids;
 use crate::lambda::Function;
 use operation::{Provisioned, StackOperation};
+use record::ResourceRecord;
 use resolve::Resolver;
 use rollback::FailedRollback;
 
@@ -75,11 +79,16 @@ impl StackSettings {
     /// Creates settings in the account and Region of a function, with seconds of ten milliseconds.
     pub fn for_function(name: &str, function: &Function) -> Self {
         let settings = function.settings();
+        Self::new(name, &settings.account, &settings.region, &settings.arn())
+    }
+
+    /// Creates settings with seconds of ten milliseconds.
+    pub fn new(name: &str, account: &str, region: &str, service_token: &str) -> Self {
         Self {
             name: name.to_owned(),
-            account: settings.account.clone(),
-            region: settings.region.clone(),
-            service_token: settings.arn(),
+            account: account.to_owned(),
+            region: region.to_owned(),
+            service_token: service_token.to_owned(),
             simulated_second: Duration::from_millis(10),
             signature: SignatureVersion::default(),
             replacement_rollback: ReplacementRollback::default(),
@@ -131,6 +140,11 @@ pub struct Stack {
     provider: Arc<dyn Provider>,
     bucket: Arc<ResponseBucket>,
     status: Mutex<StackStatus>,
+    /// Start of the creation, and of the last update.
+    created: Mutex<Option<SystemTime>>,
+    updated: Mutex<Option<SystemTime>>,
+    /// Last event of each resource by logical ID.
+    records: Mutex<BTreeMap<String, ResourceRecord>>,
     template: Mutex<Template>,
     deployed: Mutex<BTreeMap<String, DeployedResource>>,
     failed_rollback: Mutex<Option<FailedRollback>>,
@@ -150,6 +164,9 @@ impl Stack {
             provider,
             bucket,
             status: Mutex::new(StackStatus::New),
+            created: Mutex::default(),
+            updated: Mutex::default(),
+            records: Mutex::default(),
             template: Mutex::default(),
             deployed: Mutex::default(),
             failed_rollback: Mutex::default(),
@@ -167,6 +184,7 @@ impl Stack {
         self.assert_status(&[StackStatus::New]);
         let operation = StackOperation::new(self);
         operation.add_event(&self.settings.name, "CREATE_IN_PROGRESS", None);
+        *lock(&self.created) = Some(SystemTime::now());
         self.set_template(template);
         let status = match operation.apply(template).await {
             true => StackStatus::CreateComplete,
@@ -189,6 +207,7 @@ impl Stack {
         ]);
         let operation = StackOperation::new(self);
         operation.add_event(&self.settings.name, "UPDATE_IN_PROGRESS", None);
+        *lock(&self.updated) = Some(SystemTime::now());
         let old = lock(&self.template).clone();
         if !operation.apply(template).await {
             let status = operation.roll_back(&old, template).await;
@@ -235,6 +254,11 @@ impl Stack {
         &self.id
     }
 
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
     /// Returns the status.
     pub fn status(&self) -> StackStatus {
         *lock(&self.status)
@@ -266,10 +290,12 @@ impl Stack {
         let mut properties = resource.properties.clone();
         let token = Value::String(self.settings.service_token.clone());
         properties.entry("ServiceToken").or_insert(token);
-        let physical_id = physical_id.to_owned();
-        let provisioned = Provisioned { physical_id, attributes, request_id: ids::uuid() };
+        let provisioned =
+            Provisioned { physical_id: physical_id.to_owned(), attributes, request_id: ids::uuid() };
         let deployed = DeployedResource::new(resource.clone(), properties, provisioned);
         lock(&self.deployed).insert(logical_id.to_owned(), deployed);
+        let record = ResourceRecord::new(&resource, Some(physical_id), "IMPORT_COMPLETE", None);
+        lock(&self.records).insert(logical_id.to_owned(), record);
         lock(&self.template).resources.insert(logical_id.to_owned(), resource);
         *lock(&self.status) = StackStatus::CreateComplete;
     }
@@ -284,12 +310,17 @@ impl Stack {
         *lock(&self.template) = template.clone();
     }
 
-    fn resolver<'a>(&'a self, deployed: &'a BTreeMap<String, DeployedResource>) -> Resolver<'a> {
+    fn resolver<'a>(
+        &'a self,
+        template: &'a Template,
+        deployed: &'a BTreeMap<String, DeployedResource>,
+    ) -> Resolver<'a> {
         Resolver {
             stack_id: &self.id,
             stack_name: &self.settings.name,
             account: &self.settings.account,
             region: &self.settings.region,
+            parameters: &template.parameters,
             deployed,
         }
     }

@@ -36,6 +36,16 @@ pub(super) struct ResourceRequest<'a> {
     pub(super) physical_id: Option<&'a str>,
 }
 
+impl ResourceRequest<'_> {
+    /// Returns the physical ID after success. A Delete keeps it.
+    fn physical_id_after<'a>(&'a self, provisioned: &'a Provisioned) -> Option<&'a str> {
+        match self.request_type {
+            RequestType::Delete => self.physical_id,
+            RequestType::Create | RequestType::Update => Some(&provisioned.physical_id),
+        }
+    }
+}
+
 /// Result of a successful create or update.
 #[derive(Default)]
 pub(super) struct Provisioned {
@@ -108,15 +118,20 @@ impl<'a> StackOperation<'a> {
             RequestType::Update => "UPDATE",
             RequestType::Delete => "DELETE",
         };
-        self.add_event(request.logical_id, &format!("{request_type}_IN_PROGRESS"), None);
+        let add_event = |physical_id: Option<&str>, state: &str, reason: Option<&str>| {
+            let status = format!("{request_type}_{state}");
+            self.add_resource_event(request.logical_id, request.resource, physical_id, &status, reason);
+        };
+        add_event(request.physical_id, "IN_PROGRESS", None);
         let result = match &request.resource.kind {
             Kind::Custom(resource_type) => self.request_custom(&request, resource_type).await,
-            Kind::Simulated(simulated) => self.request_simulated(&request, simulated).await,
+            Kind::Simulated(_, simulated) => self.request_simulated(&request, simulated).await,
         };
         match &result {
-            Ok(_) => self.add_event(request.logical_id, &format!("{request_type}_COMPLETE"), None),
+            Ok(provisioned) => add_event(request.physical_id_after(provisioned), "COMPLETE", None),
             Err(error) => {
-                self.add_event(request.logical_id, &format!("{request_type}_FAILED"), Some(&error.reason));
+                let physical_id = error.physical_id.as_deref().or(request.physical_id);
+                add_event(physical_id, "FAILED", Some(&error.reason));
             }
         }
         result

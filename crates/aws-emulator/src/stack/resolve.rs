@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::DeployedResource;
+use super::template::Parameter;
 use crate::ids;
 
 /// Values that references resolve to.
@@ -13,6 +14,7 @@ pub(super) struct Resolver<'a> {
     pub(super) stack_name: &'a str,
     pub(super) account: &'a str,
     pub(super) region: &'a str,
+    pub(super) parameters: &'a BTreeMap<String, Parameter>,
     pub(super) deployed: &'a BTreeMap<String, DeployedResource>,
 }
 
@@ -48,7 +50,7 @@ impl Resolver<'_> {
     }
 
     /// Resolves one value. Returns `None` for `AWS::NoValue`.
-    fn value(&self, value: &Value) -> Result<Option<Value>, String> {
+    pub(super) fn value(&self, value: &Value) -> Result<Option<Value>, String> {
         if let Some((name, argument)) = function(value) {
             return self.call(name, argument);
         }
@@ -85,7 +87,10 @@ impl Resolver<'_> {
             "AWS::Region" => self.region,
             "AWS::Partition" => ids::partition(self.region),
             "AWS::URLSuffix" => ids::suffix(self.region),
-            _ => &self.deployed_resource(id)?.physical_id,
+            _ => match self.parameters.get(id) {
+                Some(parameter) => &parameter.value,
+                None => &self.deployed_resource(id)?.physical_id,
+            },
         };
         Ok(Some(Value::String(text.to_owned())))
     }
@@ -124,12 +129,13 @@ mod tests {
     use super::*;
 
     fn resolve(value: &Value) -> Result<Map<String, Value>, String> {
-        let deployed = BTreeMap::new();
+        let (parameters, deployed) = (BTreeMap::new(), BTreeMap::new());
         let resolver = Resolver {
             stack_id: "id",
             stack_name: "name",
             account: "1",
             region: "eu-west-1",
+            parameters: &parameters,
             deployed: &deployed,
         };
         resolver.properties(value.as_object().unwrap())

@@ -62,6 +62,7 @@ impl StackOperation<'_> {
                 let mut deployed = lock(&self.stack.deployed);
                 let physical_id = deployed.get(*id).map(|deployed| deployed.physical_id.clone());
                 let physical_id = physical_id.unwrap_or_else(|| before.physical_id.clone());
+                self.add_resource_event(id, &before.resource, Some(&physical_id), "UPDATE_COMPLETE", None);
                 deployed.insert((*id).to_owned(), DeployedResource { physical_id, ..before });
             }
         }
@@ -83,6 +84,8 @@ impl StackOperation<'_> {
             physical_id: physical_id.to_owned(),
         };
         if replaced && self.stack.settings.replacement_rollback == ReplacementRollback::DeleteNew {
+            let physical_id = Some(before.physical_id.as_str());
+            self.add_resource_event(id, &before.resource, physical_id, "UPDATE_COMPLETE", None);
             lock(&self.stack.deployed).insert(id.to_owned(), before);
             lock(&self.pending_deletions).push(new_deletion(&current));
             return Ok(());

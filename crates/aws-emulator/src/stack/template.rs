@@ -4,15 +4,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 use super::resolve;
 
-/// Resources by logical ID.
+/// Resources, outputs, and values of parameters.
 #[derive(Clone, Debug, Default)]
 pub struct Template {
     pub(super) resources: BTreeMap<String, Resource>,
+    pub(super) parameters: BTreeMap<String, Parameter>,
+    pub(super) outputs: BTreeMap<String, Output>,
+}
+
+/// Value of a parameter.
+#[derive(Clone, Debug)]
+pub(super) struct Parameter {
+    pub(super) value: String,
+    /// True if the API does not return the value.
+    pub(super) no_echo: bool,
+}
+
+/// An output.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    pub(super) value: Value,
+    pub(super) description: Option<String>,
 }
 
 /// A resource of a template.
@@ -29,16 +46,15 @@ pub struct Resource {
 pub(super) enum Kind {
     /// A custom resource of this type.
     Custom(String),
-    /// A resource that the emulator simulates.
-    Simulated(SimulatedResource),
+    /// A resource of this type, which the emulator simulates.
+    Simulated(String, SimulatedResource),
 }
 
 impl Kind {
     /// Returns the resource type.
     pub(super) fn name(&self) -> &str {
         match self {
-            Self::Custom(name) => name,
-            Self::Simulated(_) => "Emulator::Simulated",
+            Self::Custom(name) | Self::Simulated(name, _) => name,
         }
     }
 }
@@ -103,11 +119,50 @@ impl Template {
         self.with(logical_id, Resource::custom("Custom::ContainerImage", properties))
     }
 
+    /// Adds a parameter with its value.
+    #[must_use]
+    pub fn parameter(mut self, name: &str, value: &str) -> Self {
+        self.parameters.insert(name.to_owned(), Parameter { value: value.to_owned(), no_echo: false });
+        self
+    }
+
+    /// Adds a parameter with `NoEcho` and its value.
+    #[must_use]
+    pub fn secret_parameter(mut self, name: &str, value: &str) -> Self {
+        self.parameters.insert(name.to_owned(), Parameter { value: value.to_owned(), no_echo: true });
+        self
+    }
+
+    /// Adds an output.
+    #[must_use]
+    pub fn output(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.outputs.insert(name.to_owned(), Output { value: value.into(), description: None });
+        self
+    }
+
     /// Removes a resource.
     #[must_use]
     pub fn without(mut self, logical_id: &str) -> Self {
         self.resources.remove(logical_id);
         self
+    }
+
+    /// Returns the text of the template.
+    pub(super) fn body(&self) -> String {
+        let mut body = json!({"Resources": {}});
+        for (name, parameter) in &self.parameters {
+            body["Parameters"][name] = json!({"Type": "String"});
+            if parameter.no_echo {
+                body["Parameters"][name]["NoEcho"] = json!(true);
+            }
+        }
+        for (id, resource) in &self.resources {
+            body["Resources"][id] = resource.to_json();
+        }
+        for (name, output) in &self.outputs {
+            body["Outputs"][name] = json!({"Value": output.value});
+        }
+        format!("{body:#}\n")
     }
 
     /// Returns the resources that each resource refers to or names in `DependsOn`.
@@ -139,7 +194,16 @@ impl Resource {
     ///
     /// Panics if the properties are not a JSON object.
     pub fn simulated(properties: Value) -> Self {
-        Self::new(Kind::Simulated(SimulatedResource::default()), properties)
+        Self::aws("Emulator::Simulated", properties)
+    }
+
+    /// Creates a simulated resource of this type. The type does not change its behaviour.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the properties are not a JSON object.
+    pub fn aws(resource_type: &str, properties: Value) -> Self {
+        Self::new(Kind::Simulated(resource_type.to_owned(), SimulatedResource::default()), properties)
     }
 
     fn new(kind: Kind, properties: Value) -> Self {
@@ -214,11 +278,27 @@ impl Resource {
     }
 
     fn change(mut self, change: impl FnOnce(&mut SimulatedResource)) -> Self {
-        let Kind::Simulated(simulated) = &mut self.kind else {
+        let Kind::Simulated(_, simulated) = &mut self.kind else {
             panic!("only a simulated resource can have behaviour")
         };
         change(simulated);
         self
+    }
+
+    /// Returns the resource as in a template.
+    fn to_json(&self) -> Value {
+        let mut resource = json!({"Type": self.kind.name(), "Properties": self.properties});
+        if !self.depends_on.is_empty() {
+            resource["DependsOn"] = json!(self.depends_on);
+        }
+        let policies =
+            [("DeletionPolicy", self.deletion_policy), ("UpdateReplacePolicy", self.update_replace_policy)];
+        for (name, policy) in policies {
+            if policy != Policy::Delete {
+                resource[name] = json!(format!("{policy:?}"));
+            }
+        }
+        resource
     }
 
     /// Returns true if the resource is kept when it is no longer needed.

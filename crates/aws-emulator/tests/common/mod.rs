@@ -46,6 +46,14 @@ impl Fixture {
         self.request(Method::HEAD, url, authorization).send().await.unwrap()
     }
 
+    /// Calls an API with the Query protocol, and returns the status and the body.
+    pub(crate) async fn query(&self, url: &str, authorization: &str, form: &[(&str, &str)]) -> (u16, String) {
+        let form: Vec<_> = form.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = self.request(Method::POST, url, authorization).body(form.join("&"));
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
     /// Returns a bearer token of Docker Hub.
     pub(crate) async fn hub_token(&self, repository: &str, credentials: Option<(&str, &str)>) -> String {
         let url = format!(
@@ -133,6 +141,26 @@ impl Fixture {
         let request = self.request(Method::PUT, &url, authorization).header("content-type", media_type);
         request.body(bytes.to_vec()).send().await.unwrap()
     }
+}
+
+/// Access key of the emulator.
+pub(crate) const KEY: &str = "ASIAEMULATOREXAMPLE0";
+
+/// Returns the `Authorization` header of a signed call.
+pub(crate) fn signed(key: &str, service: &str) -> String {
+    let scope = format!("{key}/20260101/{REGION}/{service}/aws4_request");
+    format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0")
+}
+
+/// Returns the content of an XML element.
+pub(crate) fn element(xml: &str, name: &str) -> String {
+    let start = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("{name} in {xml}")).1;
+    start.split_once(&format!("</{name}>")).unwrap().0.to_owned()
+}
+
+/// Returns status, code and message of an error in the Query protocol.
+pub(crate) fn query_error((status, xml): &(u16, String)) -> (u16, String, String) {
+    (*status, element(xml, "Code"), element(xml, "Message"))
 }
 
 pub(crate) fn client(emulator: &Emulator) -> Client {

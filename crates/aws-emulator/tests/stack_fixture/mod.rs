@@ -1,5 +1,7 @@
 //! An emulator with a function and a stack.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,8 @@ pub(crate) struct StackFixture {
     pub(crate) emulator: Emulator,
     pub(crate) function: Arc<Function>,
     pub(crate) bucket: Arc<ResponseBucket>,
-    pub(crate) stack: Stack,
+    pub(crate) lambda: Arc<LambdaApi>,
+    pub(crate) stack: Arc<Stack>,
 }
 
 /// Creates a fixture with default settings.
@@ -37,9 +40,10 @@ pub(crate) async fn stack_fixture_with(
     let function = Function::new(settings);
     let api = LambdaApi::new("eu-west-1");
     api.add(&function);
-    emulator.add(api);
+    emulator.add(api.clone());
     let mut settings = StackSettings::for_function("shop", &function);
     stack(&mut settings);
-    let stack = Stack::new(settings, function.clone(), bucket.clone());
-    StackFixture { emulator, function, bucket, stack }
+    let stack = Arc::new(Stack::new(settings, function.clone(), bucket.clone()));
+    emulator.cloudformation().add(&stack);
+    StackFixture { emulator, function, bucket, lambda: api, stack }
 }

@@ -22,7 +22,7 @@ const PASSWORD: &str = "planted-access-token-9Kx2";
 /// A deployed sample.
 pub(crate) struct Deployment<'a> {
     pub(crate) world: World,
-    pub(crate) stack: Stack,
+    pub(crate) stack: Arc<Stack>,
     pub(crate) images: Vec<SampleImage<'a>>,
     pub(crate) repositories: Vec<(&'a Resource, Repository)>,
     /// Prefixes in `SOURCE_MIRRORS`, with their mirrors.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::service::{Operation, Request, Response, Service, reset_connection};
 
-use super::{Api, ApiError, Caller, Denials, JsonVersion, hosts};
+use super::{Api, ApiError, Caller, Denials, Deny, JsonVersion, hosts};
 use tables::Tables;
 
 static API: Api = Api {
@@ -214,6 +214,12 @@ pub(super) fn error_type(name: &str) -> String {
 /// `123456789012.ddb.eu-west-1.amazonaws.com`.
 fn is_account_endpoint(host: &str) -> bool {
     hosts::split_at_region(host).is_some_and(|(name, ..)| name.ends_with(".ddb"))
+}
+
+impl Deny for DynamoDb {
+    fn denies(&self, action: &str, resource: &str) -> bool {
+        self.lock().denials.contains(action, resource)
+    }
 }
 
 impl Service for DynamoDb {

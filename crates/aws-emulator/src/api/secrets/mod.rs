@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::service::{Operation, Request, Response, Service, reset_connection};
 
 use super::denials::access_denied;
-use super::{Api, ApiError, Caller, Denials, JsonVersion, hosts};
+use super::{Api, ApiError, Caller, Denials, Deny, JsonVersion, hosts};
 use version::{CURRENT, Content, Version, describe, select};
 
 static API: Api = Api {
@@ -211,6 +211,12 @@ fn is_full_arn(arn: &str) -> bool {
         && name.len() > 7
         && end.len() == 6
         && end.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+impl Deny for Secrets {
+    fn denies(&self, action: &str, resource: &str) -> bool {
+        self.lock().denials.contains(action, resource)
+    }
 }
 
 impl Service for Secrets {
