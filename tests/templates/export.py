@@ -33,6 +33,10 @@ PARAMETERS = {
         "GitHubRepo": "acme/images",
         "ContainerImageCommand": "s3://acme-eu-west-1/container-image-x86_64",
     },
+    "nightly-sync": {
+        "ContainerImageCommand": "s3://acme-eu-west-1/container-image-x86_64",
+        "Email": "images@acme.example",
+    },
     "private-upstream": {"CredentialArn": arn("secretsmanager", "secret:hub-AbCdEf")},
     "stack-set": {"TemplateUrl": "https://acme/template.yaml", "OrganizationalUnitIds": "r-abcd"},
 }
