@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod copy_script;
 mod mirror;
 mod output;
 
