@@ -87,7 +87,8 @@ impl World {
     }
 
     fn add_stack(&self, settings: StackSettings, provider: Arc<dyn Provider>) -> Arc<Stack> {
-        let stack = Arc::new(Stack::new(settings, provider, self.bucket.clone()));
+        let stack =
+            Arc::new(Stack::new(settings, provider, self.bucket.clone()).with_ecr(self.emulator.ecr()));
         self.emulator.cloudformation().add(&stack);
         stack
     }

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use super::dependencies::{self, OnFailure};
 use super::operation::{RequestType, ResourceRequest, StackOperation};
 use super::report::Phase;
-use super::template::{Kind, Resource, Template};
+use super::resource::{Kind, Resource};
+use super::template::Template;
 use super::{DeployedResource, lock};
 
 /// Changes by logical ID, which a rollback reverts.

@@ -6,7 +6,8 @@ use super::apply::Progress;
 use super::dependencies::{self, Dependencies, OnFailure};
 use super::operation::{Provisioned, RequestType, ResourceRequest, StackOperation};
 use super::report::{Phase, StackStatus};
-use super::template::{Kind, Policy, Template};
+use super::resource::{Kind, Policy};
+use super::template::Template;
 use super::{DeployedResource, PendingDeletion, lock};
 
 impl StackOperation<'_> {

@@ -5,26 +5,37 @@
 
 mod api;
 mod apply;
+mod conditions;
 mod deletion;
 mod dependencies;
+mod functions;
+mod load;
 mod operation;
+mod parameters;
 mod record;
 mod report;
+mod repository;
 mod resolve;
+mod resource;
 mod rollback;
+mod settings;
 mod template;
+mod text;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
 pub use api::CloudFormation;
 pub use report::{CallOutcome, OperationReport, Phase, ProviderCall, StackEvent, StackStatus};
-pub use template::{Policy, Resource, Template, Trigger};
+pub use resource::{Policy, Resource, Trigger};
+pub use settings::{ReplacementRollback, StackSettings};
+pub use template::Template;
 
-use crate::bucket::{ResponseBucket, SignatureVersion};
+use crate::Ecr;
+use crate::bucket::ResponseBucket;
 use crate::ids;
 use crate::lambda::Function;
 use operation::{Provisioned, StackOperation};
@@ -41,58 +52,6 @@ pub trait Provider: Send + Sync + 'static {
 impl Provider for Function {
     fn invoke(&self, event: Value) -> String {
         self.invoke_async(event)
-    }
-}
-
-/// Rollback of a resource that the update replaced. No source documents which of the two CloudFormation
-/// does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReplacementRollback {
-    /// The old physical ID becomes current again, and the clean-up deletes the new one.
-    #[default]
-    DeleteNew,
-    /// The new physical ID is first updated with the old properties. If the response has another ID, the
-    /// clean-up deletes the new one.
-    UpdateThenDelete,
-}
-
-/// Settings of a stack.
-#[derive(Clone, Debug)]
-pub struct StackSettings {
-    /// Name of the stack.
-    pub name: String,
-    /// Account.
-    pub account: String,
-    /// Region.
-    pub region: String,
-    /// `ServiceToken` of custom resources without one.
-    pub service_token: String,
-    /// Real duration of one second of `ServiceTimeout`.
-    pub simulated_second: Duration,
-    /// Version of the pre-signed response URLs.
-    pub signature: SignatureVersion,
-    /// Rollback of replaced resources.
-    pub replacement_rollback: ReplacementRollback,
-}
-
-impl StackSettings {
-    /// Creates settings in the account and Region of a function, with seconds of ten milliseconds.
-    pub fn for_function(name: &str, function: &Function) -> Self {
-        let settings = function.settings();
-        Self::new(name, &settings.account, &settings.region, &settings.arn())
-    }
-
-    /// Creates settings with seconds of ten milliseconds.
-    pub fn new(name: &str, account: &str, region: &str, service_token: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            account: account.to_owned(),
-            region: region.to_owned(),
-            service_token: service_token.to_owned(),
-            simulated_second: Duration::from_millis(10),
-            signature: SignatureVersion::default(),
-            replacement_rollback: ReplacementRollback::default(),
-        }
     }
 }
 
@@ -139,6 +98,8 @@ pub struct Stack {
     id: String,
     provider: Arc<dyn Provider>,
     bucket: Arc<ResponseBucket>,
+    /// Creates the repositories in templates.
+    ecr: Option<Arc<Ecr>>,
     status: Mutex<StackStatus>,
     /// Start of the creation, and of the last update.
     created: Mutex<Option<SystemTime>>,
@@ -163,6 +124,7 @@ impl Stack {
             id,
             provider,
             bucket,
+            ecr: None,
             status: Mutex::new(StackStatus::New),
             created: Mutex::default(),
             updated: Mutex::default(),
@@ -172,6 +134,12 @@ impl Stack {
             failed_rollback: Mutex::default(),
             operation_lock: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Creates the repositories in templates in this ECR.
+    #[must_use]
+    pub fn with_ecr(self, ecr: &Arc<Ecr>) -> Self {
+        Self { ecr: Some(Arc::clone(ecr)), ..self }
     }
 
     /// Creates all resources of the template, or rolls back.
@@ -320,7 +288,7 @@ impl Stack {
             stack_name: &self.settings.name,
             account: &self.settings.account,
             region: &self.settings.region,
-            parameters: &template.parameters,
+            template,
             deployed,
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::apply::Changes;
 use super::lock;
 use super::report::{CallOutcome, OperationReport, Phase, ProviderCall, StackEvent, StackStatus};
-use super::template::{Behaviour, Kind, Resource, SimulatedResource, Trigger};
+use super::resource::{Behaviour, Kind, Resource, SimulatedResource, Trigger};
 use super::{PendingDeletion, Stack};
 use crate::bucket::{ProviderResponse, RequestIds, ResponseError, Status, URL_VALIDITY};
 use crate::ids;
@@ -125,6 +125,7 @@ impl<'a> StackOperation<'a> {
         add_event(request.physical_id, "IN_PROGRESS", None);
         let result = match &request.resource.kind {
             Kind::Custom(resource_type) => self.request_custom(&request, resource_type).await,
+            Kind::Repository => self.stack.change_repository(&request),
             Kind::Simulated(_, simulated) => self.request_simulated(&request, simulated).await,
         };
         match &result {

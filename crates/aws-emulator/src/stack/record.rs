@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::operation::StackOperation;
-use super::template::Resource;
+use super::resource::Resource;
 use super::{Stack, StackStatus, lock};
 
 /// The last event of a resource.

@@ -1,11 +1,12 @@
-//! Resolves the references in property values, and converts scalars to strings.
+//! Resolves the functions in property values, and converts scalars to strings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::DeployedResource;
-use super::template::Parameter;
+use super::resource::Kind;
+use super::template::Template;
+use super::{DeployedResource, functions};
 use crate::ids;
 
 /// Values that references resolve to.
@@ -14,19 +15,20 @@ pub(super) struct Resolver<'a> {
     pub(super) stack_name: &'a str,
     pub(super) account: &'a str,
     pub(super) region: &'a str,
-    pub(super) parameters: &'a BTreeMap<String, Parameter>,
+    pub(super) template: &'a Template,
     pub(super) deployed: &'a BTreeMap<String, DeployedResource>,
 }
 
-/// Collects the logical IDs in a value's references.
+/// Collects the names in a value's references. They can be logical IDs, parameters or pseudo parameters.
 pub(super) fn references(value: &Value, into: &mut BTreeSet<String>) {
     match (function(value), value) {
-        (Some(("Ref", Value::String(id))), _) if !id.starts_with("AWS::") => {
-            into.insert(id.clone());
+        (Some(("Ref", Value::String(name))), _) => {
+            into.insert(name.clone());
         }
         (Some(("Fn::GetAtt", Value::Array(parts))), _) => {
             into.extend(parts.first().and_then(Value::as_str).map(ToOwned::to_owned));
         }
+        (Some(("Fn::Sub", argument)), _) => functions::sub_references(argument, into),
         (_, Value::Object(object)) => object.values().for_each(|value| references(value, into)),
         (_, Value::Array(items)) => items.iter().for_each(|value| references(value, into)),
         _ => {}
@@ -74,11 +76,11 @@ impl Resolver<'_> {
                 [Value::String(id), Value::String(attribute)] => self.attribute(id, attribute).map(Some),
                 _ => Err("Fn::GetAtt takes a logical id and an attribute".to_owned()),
             },
-            _ => Err(format!("{name} is not emulated")),
+            _ => self.function(name, argument).map(Some),
         }
     }
 
-    fn reference(&self, id: &str) -> Result<Option<Value>, String> {
+    pub(super) fn reference(&self, id: &str) -> Result<Option<Value>, String> {
         let text = match id {
             "AWS::NoValue" => return Ok(None),
             "AWS::StackId" => self.stack_id,
@@ -87,16 +89,21 @@ impl Resolver<'_> {
             "AWS::Region" => self.region,
             "AWS::Partition" => ids::partition(self.region),
             "AWS::URLSuffix" => ids::suffix(self.region),
-            _ => match self.parameters.get(id) {
-                Some(parameter) => &parameter.value,
+            _ => match self.template.parameters.get(id) {
+                Some(parameter) => return Ok(Some(parameter.reference())),
                 None => &self.deployed_resource(id)?.physical_id,
             },
         };
         Ok(Some(Value::String(text.to_owned())))
     }
 
-    fn attribute(&self, id: &str, attribute: &str) -> Result<Value, String> {
+    pub(super) fn attribute(&self, id: &str, attribute: &str) -> Result<Value, String> {
         let deployed = self.deployed_resource(id)?;
+        if !matches!(deployed.resource.kind, Kind::Custom(_)) && !deployed.attributes.contains_key(attribute)
+        {
+            let name = deployed.resource.kind.name();
+            return Err(format!("aws-emulator: the attribute {attribute} of {name} is not emulated"));
+        }
         deployed.attributes.get(attribute).cloned().ok_or_else(|| {
             // CloudFormation names the object in its own bucket that it made of the response.
             format!(
@@ -116,7 +123,7 @@ impl Resolver<'_> {
 }
 
 /// Returns name and argument of an intrinsic function.
-fn function(value: &Value) -> Option<(&str, &Value)> {
+pub(super) fn function(value: &Value) -> Option<(&str, &Value)> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     let (name, argument) = object.iter().next()?;
     (name == "Ref" || name.starts_with("Fn::")).then_some((name.as_str(), argument))
@@ -128,14 +135,14 @@ mod tests {
 
     use super::*;
 
-    fn resolve(value: &Value) -> Result<Map<String, Value>, String> {
-        let (parameters, deployed) = (BTreeMap::new(), BTreeMap::new());
+    fn resolve(template: &Template, value: &Value) -> Result<Map<String, Value>, String> {
+        let deployed = BTreeMap::new();
         let resolver = Resolver {
             stack_id: "id",
             stack_name: "name",
             account: "1",
             region: "eu-west-1",
-            parameters: &parameters,
+            template,
             deployed: &deployed,
         };
         resolver.properties(value.as_object().unwrap())
@@ -143,22 +150,47 @@ mod tests {
 
     #[test]
     fn converts_scalars_to_strings() {
-        let resolved = resolve(&json!({
+        let value = json!({
             "Flag": true, "Number": 7, "List": [1, "a", { "Ref": "AWS::NoValue" }],
             "Map": { "A": false }, "Gone": { "Ref": "AWS::NoValue" },
             "Region": { "Ref": "AWS::Region" },
-        }));
+        });
         let expected = json!({
             "Flag": "true", "Number": "7", "List": ["1", "a"], "Map": { "A": "false" },
             "Region": "eu-west-1",
         });
-        assert_eq!(Value::Object(resolved.unwrap()), expected);
+        assert_eq!(Value::Object(resolve(&Template::new(), &value).unwrap()), expected);
     }
 
     #[test]
-    fn rejects_unsupported_functions_and_unknown_references() {
-        assert_eq!(resolve(&json!({ "A": { "Fn::Sub": "x" } })), Err("Fn::Sub is not emulated".to_owned()));
-        assert!(resolve(&json!({ "A": { "Ref": "Nobody" } })).is_err());
-        assert!(resolve(&json!({ "A": null })).is_err());
+    fn calls_functions() {
+        let template = Template::new().parameter("Name", "app").parameter("Names", "a,b");
+        let template = template.mapping("Regions", json!({"eu-west-1": {"Tag": "3.13", "List": ["x", "y"]}}));
+        let split = json!({"Fn::Split": [",", {"Ref": "Names"}]});
+        let find = |key: &str| json!({"Fn::FindInMap": ["Regions", {"Ref": "AWS::Region"}, key]});
+        for (value, expected) in [
+            (
+                json!({"Fn::Sub": "${AWS::Region}/${Name}:${!Literal}$"}),
+                Ok(json!("eu-west-1/app:${Literal}$")),
+            ),
+            (json!({"Fn::Sub": ["${Name}-${Tag}", {"Tag": find("Tag")}]}), Ok(json!("app-3.13"))),
+            (json!({"Fn::Join": ["/", ["a", {"Ref": "Name"}, "b"]]}), Ok(json!("a/app/b"))),
+            (json!({"Fn::Join": ["/", split]}), Ok(json!("a/b"))),
+            (json!({"Fn::Select": [1, split]}), Ok(json!("b"))),
+            (json!({"Fn::Select": ["0", find("List")]}), Ok(json!("x"))),
+            (split.clone(), Ok(json!(["a", "b"]))),
+            (find("Gone"), Err("Template error: Unable to get mapping for Regions::eu-west-1::Gone")),
+            (
+                json!({"Fn::Select": [2, split]}),
+                Err("Template error: Fn::Select  cannot select nonexistent value at index 2"),
+            ),
+            (json!({"Fn::Base64": "x"}), Err("aws-emulator: Fn::Base64 is not emulated")),
+            (json!({"Ref": "Nobody"}), Err("Unresolved resource dependencies [Nobody] in the template")),
+            (json!({"A": null}), Err("Null values are not allowed in templates")),
+        ] {
+            let resolved = resolve(&template, &json!({"Value": value}));
+            let resolved = resolved.map(|mut properties| properties.remove("Value").unwrap());
+            assert_eq!(resolved, expected.map_err(ToOwned::to_owned), "{value}");
+        }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) async fn stack_fixture_with(
     emulator.add(api.clone());
     let mut settings = StackSettings::for_function("shop", &function);
     stack(&mut settings);
-    let stack = Arc::new(Stack::new(settings, function.clone(), bucket.clone()));
+    let stack = Arc::new(Stack::new(settings, function.clone(), bucket.clone()).with_ecr(emulator.ecr()));
     emulator.cloudformation().add(&stack);
     StackFixture { emulator, function, bucket, lambda: api, stack }
 }
