@@ -1,12 +1,13 @@
 //! Mutability of the tags of a repository.
 
 use aws_sdk_ecr::types::{ImageTagMutability, Repository};
+use image_copy::text::matches_wildcards;
 
 /// Returns true if `tag` cannot be moved once it is written. `None` if the setting is unknown.
 pub(crate) fn is_immutable(repository: &Repository, tag: &str) -> Option<bool> {
     let excluded = || {
         let filters = repository.image_tag_mutability_exclusion_filters();
-        filters.iter().any(|filter| matches(filter.filter(), tag))
+        filters.iter().any(|filter| matches_wildcards(filter.filter(), tag))
     };
     match repository.image_tag_mutability()? {
         ImageTagMutability::Mutable => Some(false),
@@ -17,20 +18,6 @@ pub(crate) fn is_immutable(repository: &Repository, tag: &str) -> Option<bool> {
     }
 }
 
-/// Returns true if `pattern` matches all of `text`. Each `*` matches any characters or none.
-fn matches(pattern: &str, text: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let last = parts.pop().unwrap_or_default();
-    for part in parts {
-        // The leftmost match leaves the most text for the parts that follow.
-        let Some(at) = text.find(part) else { return false };
-        text = &text[at + part.len()..];
-    }
-    text.ends_with(last)
-}
-
 #[cfg(test)]
 mod tests {
     use aws_sdk_ecr::types::{
@@ -38,26 +25,6 @@ mod tests {
     };
 
     use super::*;
-
-    #[test]
-    fn wildcards_match_any_characters_or_none() {
-        for (pattern, text, expected) in [
-            ("latest", "latest", true),
-            ("latest", "latest2", false),
-            ("*", "", true),
-            ("dev-*", "dev-", true),
-            ("dev-*", "xdev-1", false),
-            ("*-rc", "1.2-rc", true),
-            ("*-rc", "1.2-rc1", false),
-            ("a*b*c", "axbxbc", true),
-            ("a*b*c", "acb", false),
-            ("a*a", "a", false),
-            ("*ab*ab*", "xabyab", true),
-            ("*ab*ab*", "xab", false),
-        ] {
-            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
-        }
-    }
 
     #[track_caller]
     fn check(mutability: Option<ImageTagMutability>, tag: &str, expected: Option<bool>) {

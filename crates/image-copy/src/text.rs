@@ -195,6 +195,21 @@ fn after_escape_sequence(first: char, rest: &str) -> Option<&str> {
     is_complete.then(|| &parameters[last + 1..])
 }
 
+/// Returns true if `pattern` matches all of `text`. Each `*` matches any characters or none.
+#[must_use]
+pub fn matches_wildcards(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        // The leftmost match leaves the most text for the parts that follow.
+        let Some(at) = text.find(part) else { return false };
+        text = &text[at + part.len()..];
+    }
+    text.ends_with(last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,5 +279,25 @@ mod tests {
         let text = escaped_json(&format!("{value:#}"));
         assert!(text.chars().all(|c| c == '\n' || is_visible(c)), "{text}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
+
+    #[test]
+    fn wildcards_match_any_characters_or_none() {
+        for (pattern, text, expected) in [
+            ("latest", "latest", true),
+            ("latest", "latest2", false),
+            ("*", "", true),
+            ("dev-*", "dev-", true),
+            ("dev-*", "xdev-1", false),
+            ("*-rc", "1.2-rc", true),
+            ("*-rc", "1.2-rc1", false),
+            ("a*b*c", "axbxbc", true),
+            ("a*b*c", "acb", false),
+            ("a*a", "a", false),
+            ("*ab*ab*", "xabyab", true),
+            ("*ab*ab*", "xab", false),
+        ] {
+            assert_eq!(matches_wildcards(pattern, text), expected, "{pattern} {text}");
+        }
     }
 }
