@@ -5,6 +5,7 @@ mod creation;
 mod list;
 mod pages;
 mod sync;
+mod tags;
 mod update;
 
 use std::str::FromStr;
@@ -18,6 +19,7 @@ pub(crate) use creation::CreationArgs;
 pub(crate) use list::{ListArgs, SearchArgs};
 pub(crate) use pages::{CompletionsArgs, ManArgs};
 pub(crate) use sync::{ReportFormat, SyncArgs};
+pub(crate) use tags::TagsArgs;
 pub(crate) use update::UpdateArgs;
 
 /// The version, with the commit if it is known.
@@ -76,6 +78,11 @@ pub(crate) enum Command {
     /// In CloudFormation templates, these are the properties that contain an image, including short names.
     /// In all other text files, these are the references with a slash, and a tag or a digest.
     List(ListArgs),
+
+    /// List the tags of a repository that rules select
+    ///
+    /// Prints the selected tags, the newest first. Without rules, it prints all tags.
+    Tags(TagsArgs),
 
     /// Pin and update image references in files
     ///

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
             Command::Copy(copy) => commands::copy::run(copy, args.verbosity()).await,
             Command::Sync(sync) => commands::sync::run(sync, args.verbosity()).await,
             Command::List(list) => commands::list::run(list, args.verbosity()).await,
+            Command::Tags(tags) => commands::tags::run(tags, args.verbosity()).await,
             Command::Update(update) => commands::update::run(update, args.verbosity()).await,
             Command::Completions(completions) => commands::pages::completions(completions),
             Command::Man(args) => commands::pages::man(args),

@@ -96,9 +96,19 @@ pub(crate) fn fail(line: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints a failure.
+/// Prints a failure of `copy`.
 pub(crate) fn failure(failure: &Failure, options: &ConnectionArgs, verbosity: Verbosity) -> ExitCode {
-    let code = fail(&failure_line(failure, options));
+    failure_of(failure, options, verbosity, "SOURCE")
+}
+
+/// Prints a failure. `source` is the argument with the source's name.
+pub(crate) fn failure_of(
+    failure: &Failure,
+    options: &ConnectionArgs,
+    verbosity: Verbosity,
+    source: &str,
+) -> ExitCode {
+    let code = fail(&failure_line(failure, options, source));
     if verbosity == Verbosity::Verbose {
         for line in details(failure) {
             let _ = writeln!(io::stderr(), "  {line}");
@@ -190,8 +200,8 @@ pub(crate) fn referrers_warning(outcome: &Outcome) -> Option<String> {
 }
 
 /// Returns the failure with a hint and its code, as one line of limited length.
-fn failure_line(failure: &Failure, options: &ConnectionArgs) -> String {
-    let ending = format!("{} ({})", hint(failure, options, "SOURCE"), failure.code());
+fn failure_line(failure: &Failure, options: &ConnectionArgs, source: &str) -> String {
+    let ending = format!("{} ({})", hint(failure, options, source), failure.code());
     let room = MAX_LINE_CHARS.saturating_sub(ending.chars().count() + 1);
     format!("{} {ending}", shortened(failure.summary(), room))
 }
@@ -254,6 +264,7 @@ fn operation_name(operation: Operation) -> &'static str {
     match operation {
         Operation::CreateRepository => "creating the repository",
         Operation::SetRepositoryPolicy => "setting a repository policy",
+        Operation::ListTags => "listing the tags",
         Operation::ReadSettings => "reading the repository settings",
         Operation::ReadManifest | Operation::ReadChildManifest => "reading a manifest",
         Operation::CheckBlobs => "checking for existing blobs",

@@ -107,7 +107,8 @@ pub(crate) struct UpdateArgs {
     pub(crate) connection: ConnectionArgs,
 }
 
-fn range(text: &str) -> Result<VersionReq, String> {
+/// Parses a range of versions.
+pub(super) fn range(text: &str) -> Result<VersionReq, String> {
     text.parse().map_err(|error| format!("expected a range such as '^3.9' or '>=1.2, <2': {error}"))
 }
 

@@ -4,4 +4,5 @@ pub(crate) mod copy;
 pub(crate) mod list;
 pub(crate) mod pages;
 pub(crate) mod sync;
+pub(crate) mod tags;
 pub(crate) mod update;

@@ -29,6 +29,9 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionArgs, source: &str) ->
         Problem::Missing | Problem::ServerError if failure.is_not_from_registry() => {
             format!("Check the host and the port in {argument}.")
         }
+        Problem::Missing if failure.operation() == Some(Operation::ListTags) => {
+            format!("Check the name in {source}.")
+        }
         Problem::Missing if side == Side::Source => {
             format!("Check the repository, the tag and the digest in {source}.")
         }

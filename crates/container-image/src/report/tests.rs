@@ -103,7 +103,7 @@ fn every_failure_is_one_short_line_with_a_hint() {
 }
 
 fn line(failure: &Failure) -> String {
-    failure_line(failure, &ConnectionArgs::default())
+    failure_line(failure, &ConnectionArgs::default(), "SOURCE")
 }
 
 #[test]
@@ -113,14 +113,14 @@ fn hints_do_not_repeat_given_options() {
         || ConnectionArgs { certificate_authority: Some("ca.pem".into()), ..Default::default() };
     let options =
         ConnectionArgs { plain_http: vec!["registry.example".parse().unwrap()], ..with_certificate() };
-    let text = failure_line(&failure, &options);
+    let text = failure_line(&failure, &options, "SOURCE");
     assert!(
         text.ends_with(
             "Check that the file in --certificate-authority contains the CA certificate of the host. (CI-017)"
         ),
         "{text}"
     );
-    let text = failure_line(&failure, &with_certificate());
+    let text = failure_line(&failure, &with_certificate(), "SOURCE");
     assert!(text.ends_with("if it has no TLS, add --plain-http registry.example. (CI-017)"), "{text}");
     let text = failure_line(
         &source(error_response(
@@ -130,6 +130,7 @@ fn hints_do_not_repeat_given_options() {
             CredentialsSent::No,
         )),
         &options,
+        "SOURCE",
     );
     assert!(
         text.ends_with("Remove --plain-http registry.example, because the registry uses TLS. (CI-025)"),
@@ -143,7 +144,8 @@ fn hints_at_a_new_certificate_if_no_option_helps() {
     let failure = source(connection_error(http::ErrorKind::Tls(reason.into())));
     let hint = " Install a server certificate (CA:FALSE) in the registry, and pass the certificate of its issuer in --certificate-authority. (CI-017)";
     for certificate_authority in [None, Some("ca.pem".into())] {
-        let text = failure_line(&failure, &ConnectionArgs { certificate_authority, ..Default::default() });
+        let text =
+            failure_line(&failure, &ConnectionArgs { certificate_authority, ..Default::default() }, "SOURCE");
         assert!(text.ends_with(hint), "{text}");
     }
     let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);
@@ -232,7 +234,7 @@ fn hints_at_the_aws_credentials_of_ecr() {
             let (side, operation) = (Side::Destination, Operation::StartUpload);
             let failure = Failure::Registry { side, operation, subject: format!("{host}/app:1"), cause };
             let options = ConnectionArgs { profile: Some("dev".into()), ..Default::default() };
-            let text = failure_line(&failure, &options);
+            let text = failure_line(&failure, &options, "SOURCE");
             assert!(text.ends_with(&expected), "{text}");
         }
     }

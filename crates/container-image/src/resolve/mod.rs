@@ -3,7 +3,6 @@
 //! Each reference is resolved once by a HEAD request, which does not count as a pull.
 
 mod newest;
-mod version;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

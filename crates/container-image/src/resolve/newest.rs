@@ -2,22 +2,22 @@
 
 use std::cmp::Ordering;
 
+use image_copy::list::TagVersion;
 use image_copy::oci::Tag;
 use semver::VersionReq;
-
-use super::version::Version;
 
 /// Returns the newest tag of the same variant that is not older than `current`.
 ///
 /// A tag without a version is returned unchanged. `None` means that no tag meets the requirement.
 pub(super) fn newest(current: &Tag, all: &[Tag], requirement: Option<&VersionReq>) -> Option<Tag> {
-    let Some(own) = Version::parse(current.as_str()) else {
+    let Some(own) = TagVersion::parse(current.as_str()) else {
         return requirement.is_none().then(|| current.clone());
     };
-    let meets = |version: &Version<'_>| requirement.is_none_or(|wanted| wanted.matches(&version.semantic()));
+    let meets =
+        |version: &TagVersion<'_>| requirement.is_none_or(|wanted| wanted.matches(&version.release()));
     let mut best = meets(&own).then(|| (current.as_str(), own.clone()));
     for tag in all {
-        let Some(version) = Version::parse(tag.as_str()).filter(|version| version.is_same_variant(&own))
+        let Some(version) = TagVersion::parse(tag.as_str()).filter(|version| version.is_same_variant(&own))
         else {
             continue;
         };
@@ -43,7 +43,7 @@ pub(super) fn more_specific(current: &Tag, all: &[Tag]) -> Vec<Tag> {
 /// Orders versions before words, more numbers before fewer, releases before pre-releases, and newer before
 /// older.
 fn by_specificity(a: &Tag, b: &Tag) -> Ordering {
-    let (left, right) = (Version::parse(a.as_str()), Version::parse(b.as_str()));
+    let (left, right) = (TagVersion::parse(a.as_str()), TagVersion::parse(b.as_str()));
     match (&left, &right) {
         (Some(left), Some(right)) => right
             .numbers

@@ -2,7 +2,9 @@
 //!
 //! [`parse`] reads three formats, and recognizes them by their content: plain lines ([`lines`]), the YAML of
 //! this project ([`images`]) and the `sync` section of regsync ([`regsync`]). [`entry`] describes the result,
-//! [`fields`] reads YAML mappings, and [`output`] collects entries and errors. No I/O.
+//! [`fields`] reads YAML mappings, and [`output`] collects entries and errors.
+//!
+//! [`TagRules`] select tags of a repository, by the [`TagVersion`] in a tag and by its text. No I/O.
 
 mod entry;
 mod fields;
@@ -10,9 +12,15 @@ mod images;
 mod lines;
 mod output;
 mod regsync;
+mod tag_pattern;
+mod tag_rules;
+mod version;
 
 pub use entry::{Entry, Target};
 pub use output::ListError;
+pub use tag_pattern::{InvalidTagPattern, TagPattern};
+pub use tag_rules::{InReason, OutReason, TagDecision, TagRules};
+pub use version::TagVersion;
 
 use crate::yaml::Tree;
 use fields::Fields;

@@ -5,12 +5,15 @@ use std::cmp::Ordering;
 /// The parts of a tag: `v1.27.0-rc.2-alpine3.19` has the prefix `v`, the numbers 1, 27 and 0, the
 /// pre-release `rc` 2, and the suffix `-alpine3.19`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Version<'a> {
-    prefix: &'a str,
-    pub(super) numbers: Vec<u64>,
-    /// Kind and number of a pre-release.
+pub struct TagVersion<'a> {
+    /// Text before the first number.
+    pub prefix: &'a str,
+    /// The numbers, at least one.
+    pub numbers: Vec<u64>,
+    /// Kind and number of a pre-release. Without a number, it is 0.
     pre_release: Option<(String, u64)>,
-    suffix: &'a str,
+    /// Text after the numbers and the pre-release, with its separator.
+    pub suffix: &'a str,
 }
 
 /// Names of pre-releases. The single letters are those of Python.
@@ -19,9 +22,13 @@ const PRE_RELEASES: [&str; 9] = ["alpha", "beta", "preview", "snapshot", "pre", 
 /// A first number from 1000 is a year or a date. It is not a successor of a small number.
 const MIN_YEAR: u64 = 1000;
 
-impl<'a> Version<'a> {
+/// A single number from 100,000 is a date such as `20240807`, or a time. Numbers of builds are smaller.
+pub(super) const MIN_DATE: u64 = 100_000;
+
+impl<'a> TagVersion<'a> {
     /// Parses a tag. Returns `None` if it has no version.
-    pub(super) fn parse(tag: &'a str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(tag: &'a str) -> Option<Self> {
         let digits = tag.find(|c: char| c.is_ascii_digit())?;
         let (prefix, rest) = tag.split_at(digits);
         let is_word = prefix.ends_with(['-', '_', '.']) && !prefix.starts_with(['-', '_', '.']);
@@ -50,7 +57,8 @@ impl<'a> Version<'a> {
 
     /// Returns true if the tags differ only in the version: both are releases or the same kind of
     /// pre-release, have the same suffix such as `-slim`, and the same count of numbers.
-    pub(super) fn is_same_variant(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn is_same_variant(&self, other: &Self) -> bool {
         let kind = |version: &Self| version.pre_release.as_ref().map(|(kind, _)| kind.clone());
         let is_year = |version: &Self| version.numbers.first().is_some_and(|first| *first >= MIN_YEAR);
         self.prefix == other.prefix
@@ -60,20 +68,48 @@ impl<'a> Version<'a> {
             && is_year(self) == is_year(other)
     }
 
-    pub(super) fn is_release(&self) -> bool {
+    /// Returns true if the version is not a pre-release.
+    #[must_use]
+    pub fn is_release(&self) -> bool {
         self.pre_release.is_none()
     }
 
-    /// Orders versions of the same variant by age.
-    pub(super) fn compare(&self, other: &Self) -> Ordering {
-        let number = |version: &Self| version.pre_release.as_ref().map(|(_, number)| *number);
-        self.numbers.cmp(&other.numbers).then_with(|| number(self).cmp(&number(other)))
+    /// Returns true if the version is a single number that is a date, such as `20240807`.
+    #[must_use]
+    pub fn is_date(&self) -> bool {
+        matches!(self.numbers[..], [number] if number >= MIN_DATE)
     }
 
-    /// Returns a semantic version. Missing numbers are 0.
-    pub(super) fn semantic(&self) -> semver::Version {
+    /// Orders versions by age, the oldest first. Prefix and suffix do not count.
+    ///
+    /// A pre-release is older than its release, `3.13` is older than `3.13.0`, and a date is older than any
+    /// other version.
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Ordering {
+        other
+            .is_date()
+            .cmp(&self.is_date())
+            .then_with(|| self.numbers.cmp(&other.numbers))
+            .then_with(|| self.is_release().cmp(&other.is_release()))
+            .then_with(|| self.pre_release.cmp(&other.pre_release))
+    }
+
+    /// Returns a semantic version without the pre-release. Missing numbers are 0.
+    #[must_use]
+    pub fn release(&self) -> semver::Version {
         let number = |at: usize| self.numbers.get(at).copied().unwrap_or_default();
         semver::Version::new(number(0), number(1), number(2))
+    }
+
+    /// Returns a semantic version: `3.14rc1` is 3.14.0-rc.1. Missing numbers are 0.
+    #[must_use]
+    pub fn semantic(&self) -> semver::Version {
+        let mut version = self.release();
+        if let Some((kind, number)) = &self.pre_release {
+            // The kinds are letters, so that the text is valid.
+            version.pre = semver::Prerelease::new(&format!("{kind}.{number}")).unwrap_or_default();
+        }
+        version
     }
 }
 
@@ -102,11 +138,12 @@ mod tests {
 
     #[test]
     fn splits_tags_into_parts() {
-        let version = Version::parse("v1.27.0-rc.2-alpine3.19").unwrap();
+        let version = TagVersion::parse("v1.27.0-rc.2-alpine3.19").unwrap();
         let pre_release = Some(("rc".to_owned(), 2));
-        let expected = Version { prefix: "v", numbers: vec![1, 27, 0], pre_release, suffix: "-alpine3.19" };
+        let expected =
+            TagVersion { prefix: "v", numbers: vec![1, 27, 0], pre_release, suffix: "-alpine3.19" };
         assert_eq!(version, expected);
-        let parts = |tag| Version::parse(tag).map(|v| (v.prefix, v.numbers, v.pre_release, v.suffix));
+        let parts = |tag| TagVersion::parse(tag).map(|v| (v.prefix, v.numbers, v.pre_release, v.suffix));
         assert_eq!(parts("3.13.0rc1"), Some(("", vec![3, 13, 0], Some(("rc".into(), 1)), "")));
         assert_eq!(parts("3.9-slim-bookworm"), Some(("", vec![3, 9], None, "-slim-bookworm")));
         assert_eq!(parts("bookworm-20240904"), Some(("bookworm-", vec![20_240_904], None, "")));
@@ -115,5 +152,36 @@ mod tests {
         for none in ["latest", "bookworm", "3f1a9c0be2d7", "sha-123456", "1.1.1b", "99999999999999999999"] {
             assert_eq!(parts(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn orders_versions_by_age() {
+        let ordered = [
+            "20240807",
+            "bookworm-20241016",
+            "0.9",
+            "3",
+            "3.9",
+            "3.13",
+            "3.13.0a2",
+            "3.13.0rc1",
+            "3.13.0rc2",
+            "3.13.0",
+            "v3.13.1-slim",
+            "2024.10",
+        ];
+        let versions: Vec<_> = ordered.iter().map(|tag| TagVersion::parse(tag).unwrap()).collect();
+        for pair in versions.windows(2) {
+            assert_eq!(pair[0].compare(&pair[1]), Ordering::Less, "{pair:?}");
+        }
+        assert_eq!(versions[3].compare(&TagVersion::parse("v3-slim").unwrap()), Ordering::Equal);
+    }
+
+    #[test]
+    fn a_pre_release_is_semantic() {
+        let semantic = |tag| TagVersion::parse(tag).unwrap().semantic().to_string();
+        assert_eq!(semantic("3.14rc1"), "3.14.0-rc.1");
+        assert_eq!(semantic("v1.27.0-rc.2-alpine3.19"), "1.27.0-rc.2");
+        assert_eq!(semantic("3"), "3.0.0");
     }
 }

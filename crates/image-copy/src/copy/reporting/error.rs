@@ -26,6 +26,8 @@ pub enum Operation {
     SetRepositoryPolicy,
     /// Reading the repository's settings.
     ReadSettings,
+    /// Listing the tags of a repository.
+    ListTags,
     /// Reading a manifest or its digest.
     ReadManifest,
     /// Reading a manifest that an index or a tag refers to.

@@ -81,6 +81,10 @@ impl Failure {
                 ("Repository", repository(name), "was created, but a policy could not be set")
             }
             _ if self.is_missing_repository() => ("Repository", repository(name), "was not found"),
+            (_, Operation::ListTags) if self.problem() == Problem::Missing => {
+                ("Repository", name, "was not found")
+            }
+            (_, Operation::ListTags) => ("The tags of", name, "could not be read"),
             (Side::Source, _) if self.problem() != Problem::Missing || self.is_not_from_registry() => {
                 ("Image", name, "could not be read")
             }
