@@ -52,7 +52,7 @@ pub(crate) struct SyncArgs {
     pub(crate) images: Vec<String>,
 
     /// Registry or repository prefix to copy to. Required, except for lists with complete destinations
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, value_name = "PREFIX", value_parser = destination_prefix)]
     pub(crate) to: Option<Prefix>,
 
     /// Platforms of images without their own: `all`, os/arch[/variant], or a comma-separated list
@@ -92,6 +92,22 @@ pub(crate) struct SyncArgs {
     #[arg(long, value_name = "N", default_value_t = CONCURRENT_BLOBS as u16,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
+}
+
+/// Parses the prefix of destinations. Without a host it would be an organization at Docker Hub, which is rarely the
+/// intention.
+fn destination_prefix(text: &str) -> Result<Prefix, String> {
+    let names = "expected a registry, with or without lower-case names, and without a tag";
+    let prefix: Prefix = text.parse().map_err(|_| match text.split_once("://") {
+        Some((scheme, _)) => format!("remove {scheme}://"),
+        None => names.into(),
+    })?;
+    let first = text.split('/').next().unwrap_or_default();
+    if first.contains(['.', ':']) || first == "localhost" {
+        Ok(prefix)
+    } else {
+        Err(format!("the registry is missing; for Docker Hub, pass {prefix}"))
+    }
 }
 
 /// Format of `--report`.

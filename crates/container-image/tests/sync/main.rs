@@ -168,12 +168,31 @@ async fn invalid_arguments_and_lists_are_usage_errors() {
     sandbox.write("secret.yaml", "images:\n- source: a\n  credentials: arn\n");
     sandbox.write("regsync.yaml", "sync:\n- {source: 'a:1', target: 'other.example/a:1', type: image}\n");
     sandbox.write("empty.txt", "# nothing\n");
+    sandbox.write("good.txt", "nginx\nredis\n");
     for (arguments, expected) in [
         ("bad.txt --to MIRROR", "bad.txt:2: \"Nginx\" is not a repository name"),
         ("missing.txt --to MIRROR", "the list missing.txt was not found. Correct the path."),
         ("/dev/null --to MIRROR", "the list /dev/null is not a regular file. Pass - and use standard input."),
         ("Nginx --to MIRROR", "\"Nginx\" is neither a file nor a reference: "),
-        ("nginx", "the destination nginx has no registry. Add --to."),
+        ("nginx", "the destination nginx has no registry. Add --to.\n"),
+        ("good.txt", "good.txt:1: the destination nginx has no registry. Add --to.\n"),
+        (
+            "nginx --to base",
+            "invalid value 'base' for '--to <PREFIX>': the registry is missing; for Docker Hub, pass docker.io/base.",
+        ),
+        (
+            "nginx --to https://MIRROR/base",
+            "invalid value 'https://MIRROR/base' for '--to <PREFIX>': remove https://.",
+        ),
+        (
+            "nginx --to MIRROR/Base",
+            "invalid value 'MIRROR/Base' for '--to <PREFIX>': expected a registry, with or without lower-case names, ",
+        ),
+        (
+            "nginx --to MIRROR --report none/out.json",
+            "the report none/out.json cannot be written: No such file or directory. Correct --report, ",
+        ),
+        ("nginx --to MIRROR --report .", "the report . is not a regular file. Correct --report."),
         ("secret.yaml --to MIRROR", "secret.yaml:2: credentials is only for the provider's function."),
         ("regsync.yaml --to MIRROR", "regsync.yaml:2: the destination other.example/a is not below MIRROR."),
         ("empty.txt --to MIRROR", "the lists contain no image."),
@@ -184,6 +203,7 @@ async fn invalid_arguments_and_lists_are_usage_errors() {
         assert_eq!(output.code, Some(2), "{arguments}: {output:?}");
         let err = output.stderr.replace(&sandbox.host, "MIRROR");
         assert!(err.starts_with(&format!("error: {expected}")), "{arguments}: {err}");
+        assert_eq!(err.lines().count(), 1, "{arguments}: {err}");
     }
     assert_eq!(sandbox.emulator.log().entries().len(), 0);
 }

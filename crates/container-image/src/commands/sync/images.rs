@@ -47,6 +47,12 @@ pub(crate) fn read(args: &SyncArgs) -> Result<Vec<Image>, Vec<String>> {
     for argument in args.images.iter().filter(|argument| seen.insert(*argument)) {
         match read_argument(argument) {
             Ok((name, entries)) => {
+                // A missing option is one error, not one for each image.
+                let relative = entries.iter().find(|entry| entry.destination(None).is_err());
+                if let Some(entry) = relative.filter(|_| args.to.is_none()) {
+                    errors.extend(image(args, name.as_deref(), entry.clone()).err());
+                    continue;
+                }
                 for entry in entries {
                     match image(args, name.as_deref(), entry) {
                         Ok(image) => images.push(image),

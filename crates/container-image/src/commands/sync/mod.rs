@@ -26,7 +26,7 @@ use crate::signals::wait_for_signal;
 use copy::Copier;
 use images::Image;
 use progress::SyncProgress;
-use report_file::ReportKeys;
+use report_file::{ReportFile, ReportKeys};
 
 pub(crate) use result::{ChangeKind, ImageResult, Totals};
 
@@ -39,12 +39,13 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
         Ok(images) => images,
         Err(lines) => return usage(&lines),
     };
-    let keys = match &args.report {
-        Some(_) => match ReportKeys::of(&images, args.report_format, args.to.as_ref()) {
-            Ok(keys) => Some(keys),
-            Err(line) => return usage(&[line]),
-        },
-        None => None,
+    let created = args.report.as_ref().map(|path| {
+        let keys = ReportKeys::of(&images, args.report_format, args.to.as_ref())?;
+        ReportFile::create(path, args.report_format, keys)
+    });
+    let report_file = match created.transpose() {
+        Ok(report_file) => report_file,
+        Err(line) => return usage(&[line]),
     };
     let requests = || images.iter().map(|image| &image.request);
     let spec = match creation::settings(&args.creation, requests().map(|request| &request.destination)) {
@@ -74,8 +75,8 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
     let signal = copy_all(&copier, &images, verbosity, &mut report).await;
     progress.clear();
     let mut is_written = true;
-    if let (Some(keys), Some(path)) = (&keys, &args.report)
-        && let Err(line) = keys.write(path, args.report_format, report.results())
+    if let Some(report_file) = report_file
+        && let Err(line) = report_file.write(report.results())
     {
         report::fail(&line);
         is_written = false;

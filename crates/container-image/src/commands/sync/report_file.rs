@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image_copy::copy::Request;
 use image_copy::oci::Prefix;
@@ -41,18 +41,43 @@ impl ReportKeys {
         }
         Ok(Self(keys))
     }
+}
+
+/// A report that is not written yet. It is created before the copies, so that a wrong path fails at once.
+pub(crate) struct ReportFile {
+    keys: ReportKeys,
+    format: ReportFormat,
+    path: PathBuf,
+    temporary: NamedTempFile,
+}
+
+impl ReportFile {
+    /// Creates a temporary file in the folder of the report.
+    ///
+    /// # Errors
+    /// One line.
+    pub(crate) fn create(path: &Path, format: ReportFormat, keys: ReportKeys) -> Result<Self, String> {
+        // The report replaces what is under its path.
+        if path.exists() && !path.is_file() {
+            return Err(format!(
+                "the report {} is not a regular file. Correct --report.",
+                display::path(path)
+            ));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        match temporary_file(folder.unwrap_or(Path::new("."))) {
+            Ok(temporary) => Ok(Self { keys, format, path: path.into(), temporary }),
+            Err(error) => Err(unwritable(path, &error)),
+        }
+    }
 
     /// Writes the report of all images that did not fail. The file is replaced completely or not at all.
     ///
     /// # Errors
     /// One line.
-    pub(crate) fn write(
-        &self,
-        path: &Path,
-        format: ReportFormat,
-        results: &[Option<ImageResult<'_>>],
-    ) -> Result<(), String> {
-        let uris: BTreeMap<&str, String> = self
+    pub(crate) fn write(self, results: &[Option<ImageResult<'_>>]) -> Result<(), String> {
+        let Self { keys, format, path, mut temporary } = self;
+        let uris: BTreeMap<&str, String> = keys
             .0
             .iter()
             .zip(results)
@@ -69,15 +94,17 @@ impl ReportKeys {
                 .map(|(key, value)| json!({"ParameterKey": key, "ParameterValue": value}))
                 .collect(),
         };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let written = temporary_file(folder.unwrap_or(Path::new("."))).and_then(|mut file| {
-            writeln!(file, "{document:#}")?;
-            file.persist(path).map_err(|error| error.error)
-        });
-        written.map(drop).map_err(|error| {
-            format!("the report {} cannot be written: {}.", display::path(path), display::io_error(&error))
-        })
+        let written = writeln!(temporary, "{document:#}");
+        let written = written.and_then(|()| temporary.persist(&path).map_err(|error| error.error));
+        written.map(drop).map_err(|error| unwritable(&path, &error))
     }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> String {
+    let (path, error) = (display::path(path), display::io_error(error));
+    format!(
+        "the report {path} cannot be written: {error}. Correct --report, or the permissions of its folder."
+    )
 }
 
 /// Creates a file with the permissions of the user's other files. Temporary files are private by default.
