@@ -27,6 +27,8 @@ pub(crate) enum Service {
     SecretsManager,
     Ssm,
     DynamoDb,
+    #[cfg(feature = "command-line")]
+    CloudFormation,
 }
 
 impl EndpointOptions {
@@ -61,6 +63,8 @@ impl EndpointOptions {
             (Service::SecretsManager, _) => "secretsmanager",
             (Service::Ssm, _) => "ssm",
             (Service::DynamoDb, _) => "dynamodb",
+            #[cfg(feature = "command-line")]
+            (Service::CloudFormation, _) => "cloudformation",
         };
         let suffix = if self.dual_stack { dual_stack_api_suffix(partition) } else { partition.suffix() };
         format!("{name}{fips}.{region}.{suffix}")

@@ -18,6 +18,7 @@
 //! | [`lifecycle_preview`], [`scan_findings`] | images that a lifecycle policy is about to remove, findings of image scans |
 //! | [`functions`] | Lambda's `Invoke`, for a copy that continues in another invocation |
 //! | [`deletion`] | deletion of tags and images |
+//! | [`stacks`] | CloudFormation stacks, their resources and templates |
 //! | [`state_table`] | owners and copies of each tag, in DynamoDB |
 //! | [`mutability`], [`manifest_check`] | tags and manifests that a repository accepts |
 
@@ -45,6 +46,8 @@ mod retry;
 mod scan_findings;
 mod secrets;
 mod shell;
+#[cfg(feature = "command-line")]
+mod stacks;
 mod state_table;
 #[cfg(test)]
 mod testing;
@@ -71,5 +74,7 @@ pub use retry::RetryPolicy;
 pub use scan_findings::{ImageScan, Severity};
 pub use secrets::{SecretReadError, SecretReadErrorKind, Secrets};
 pub use shell::{ShellClients, ShellOptions};
+#[cfg(feature = "command-line")]
+pub use stacks::{Stack, StackError, StackResource, Stacks};
 pub use state_table::{CopyRecord, Lease, Owner, StateTable, TagState, WriteOutcome};
 pub use unavailable::UnavailableCredentials;
